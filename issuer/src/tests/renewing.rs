@@ -77,6 +77,28 @@ async fn two_near_their_end(issuer: &Running) -> [Copy; 2] {
     [near_its_end(issuer, permit("a")).await, near_its_end(issuer, permit("b")).await]
 }
 
+/// A renewed offer, with a copy of before and one of after, and the end of the former.
+pub(super) struct RenewedOffer {
+    pub(super) offer: String,
+    pub(super) before: String,
+    pub(super) after: String,
+    pub(super) end: i64,
+}
+
+/// Two qualifications that ended together, renewed.
+pub(super) async fn two_renewed(issuer: &Running) -> [RenewedOffer; 2] {
+    let until = Some(wire::timestamp(Epoch::Month.next(issuer.soon())));
+    let mut renewed = Vec::new();
+    for id in ["a", "b"] {
+        let request = proto::CreateOfferRequest { valid_until: until, ..request("QualificationCredential", id) };
+        let old = near_its_end(issuer, request).await;
+        let mut answer = issuer.renew(&old, &holder_keys(1)).await.unwrap();
+        let (end, after) = (old.until(), answer.credentials.remove(0).credential);
+        renewed.push(RenewedOffer { offer: old.offer, before: old.text, after, end });
+    }
+    renewed.try_into().ok().unwrap()
+}
+
 impl Running {
     async fn renew(&self, copy: &Copy, keys: &[SecretKey]) -> Result<proto::RenewCredentialsResponse, Status> {
         let nonce = self.nonce().await;

@@ -6,6 +6,7 @@ use carnet_proto::issuer::v1 as proto;
 use super::{
     harness::{Running, holder_keys, offer_request, reason, start},
     refilling::refilled,
+    renewing::two_renewed,
     status::{REINSTATE, REVOKE, SUSPEND, change},
 };
 use crate::store::status::{State, StatusStore};
@@ -160,4 +161,37 @@ async fn after_a_reinstatement_new_copies_are_had_at_once_and_beyond_the_limit()
     assert_eq!(published(&issuer, &[&copy, &fresh[0]]).await, [State::Suspended, State::Valid]);
     // Only once: then the limit applies again.
     assert_eq!(refilled(&issuer, &copy, &keys[0], 10).await.unwrap_err(), "REFILL_LIMIT");
+}
+
+#[tokio::test]
+async fn an_act_on_a_copy_that_ended_is_in_no_list() {
+    use State::{Revoked, Suspended, Valid};
+    for (verb, listed) in [(SUSPEND, Suspended), (REVOKE, Revoked)] {
+        for act in [change, calmly] {
+            let issuer = start().await;
+            let [one, other] = two_renewed(&issuer).await;
+            // The twin: while both copies hold, both are marked.
+            issuer.change(change(SUSPEND, &[&other.offer])).await.unwrap();
+            assert_eq!(published(&issuer, &[&other.before, &other.after]).await, [Suspended, Suspended]);
+            issuer.pass(one.end + 61 - issuer.now());
+            issuer.change(act(verb, &[&one.offer])).await.unwrap();
+            // An entry that was marked before the end stays as it is: it does not change with the others once more.
+            issuer.change(act(REINSTATE, &[&other.offer])).await.unwrap();
+            issuer.pass(86_400);
+            let all = [&one.before, &one.after, &other.before, &other.after];
+            assert_eq!(published(&issuer, &all).await, [Valid, listed, Suspended, Valid]);
+            // Read anew, the store says the same; and to staff it says the state of each copy.
+            let issuer = issuer.restarted().await;
+            assert_eq!(published(&issuer, &all).await, [Valid, listed, Suspended, Valid]);
+            let states = issuer.states(&one.offer).await;
+            assert_eq!((states.len(), states[0]), (2, states[1]));
+            if verb == SUSPEND {
+                // Nor does it change while the reinstatement of the others waits.
+                issuer.change(calmly(REINSTATE, &[&one.offer])).await.unwrap();
+                assert_eq!(published(&issuer, &all).await, [Valid, Suspended, Suspended, Valid]);
+                issuer.pass(86_400);
+                assert_eq!(published(&issuer, &all).await, [Valid, Valid, Suspended, Valid]);
+            }
+        }
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use carnet_core::{status::message::Messages, time::Timestamp};
+use carnet_core::{
+    status::message::Messages,
+    time::{CLOCK_SKEW, Timestamp},
+};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{SqliteStore, Tx, indices, issuance::hash_of, messages, waiting};
@@ -76,6 +79,20 @@ const STANDING: &str = "SELECT i.copy_digest, coalesce(s.state, 'valid') AS stat
 /// Time of the last change of a copy's status, and of the beginning of its wait for the lists.
 const LAST_CHANGE: &str = "SELECT a.at, w.since FROM statuses s LEFT JOIN status_acts a ON a.seq = s.act \
      LEFT JOIN waiting_statuses w ON w.status_index = s.status_index AND w.listed <> s.state WHERE s.status_index = ?";
+/// Listed state of entries that acts changed since a version, and of those that stand for copies of a lost store. An act on a copy
+/// that had ended by then changes nothing in them, and nothing waits for it: they say what they said before the first such act.
+const LISTED: &str = "SELECT coalesce(\
+     CASE WHEN w.since <= coalesce(k.valid_until, o.valid_until) + ?2 THEN w.listed END, \
+     (SELECT c.before FROM status_changes c JOIN status_acts a ON a.seq = c.act WHERE c.status_index = s.status_index \
+     AND a.at > coalesce(k.valid_until, o.valid_until) + ?2 ORDER BY c.act LIMIT 1), w.listed, s.state) AS state, \
+     l.list, s.status_index - l.first_index AS position \
+     FROM statuses s INDEXED BY statuses_by_act LEFT JOIN waiting_statuses w USING (status_index) \
+     LEFT JOIN issued i USING (status_index) LEFT JOIN offers o USING (offer_id) LEFT JOIN collections k ON k.seq = i.collection \
+     JOIN status_lists l ON s.status_index >= l.first_index AND s.status_index < l.first_index + l.entries \
+     WHERE s.act > ?1 UNION ALL \
+     SELECT s.state, l.list, s.status_index - l.first_index AS position \
+     FROM inherited_statuses s INDEXED BY inherited_statuses_by_act JOIN status_lists l \
+     ON s.status_index >= l.first_index AND s.status_index < l.first_index + l.entries WHERE s.act > ?1";
 const WRITE_STATUS_ACT: &str = "INSERT INTO status_acts \
      (seq, request_id, request, verb, reason, who, at, credentials, copies, changed, urgent) \
      SELECT 1 + max((SELECT coalesce(max(seq), 0) FROM status_acts), \
@@ -231,17 +248,7 @@ impl StatusStore for SqliteStore {
         let mut tx = self.database.readers().begin().await?;
         let upto: i64 = sqlx::query_scalar(VERSION).fetch_one(&mut *tx).await?;
         let lists = sqlx::query("SELECT list, entries FROM status_lists ORDER BY list").fetch_all(&mut *tx).await?;
-        let entries = sqlx::query(
-            "SELECT coalesce(w.listed, s.state) AS state, l.list, s.status_index - l.first_index AS position \
-             FROM statuses s INDEXED BY statuses_by_act LEFT JOIN waiting_statuses w USING (status_index) JOIN status_lists l \
-             ON s.status_index >= l.first_index AND s.status_index < l.first_index + l.entries WHERE s.act > ?1 UNION ALL \
-             SELECT s.state, l.list, s.status_index - l.first_index AS position \
-             FROM inherited_statuses s INDEXED BY inherited_statuses_by_act JOIN status_lists l \
-             ON s.status_index >= l.first_index AND s.status_index < l.first_index + l.entries WHERE s.act > ?1",
-        )
-        .bind(version)
-        .fetch_all(&mut *tx)
-        .await?;
+        let entries = sqlx::query(LISTED).bind(version).bind(CLOCK_SKEW).fetch_all(&mut *tx).await?;
         let lists =
             lists.iter().map(|row| Ok(ListRecord { list: row.try_get("list")?, entries: number(row, "entries")? }));
         let entries = entries.iter().map(|row| Ok((place_of(row)?, State::parse(row.try_get("state")?)?)));

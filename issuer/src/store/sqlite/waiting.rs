@@ -1,6 +1,6 @@
 //! Status changes that the lists do not contain yet: they are published together at the next publication time.
 
-use carnet_core::time::Timestamp;
+use carnet_core::time::{CLOCK_SKEW, Timestamp};
 use sqlx::Row as _;
 
 use super::{SqliteStore, Tx, status::place_of};
@@ -9,10 +9,15 @@ use crate::{
     store::status::{Act, Place, State},
 };
 
-/// Entries due for publication, with their new states.
-const RELEASED: &str = "SELECT s.state, l.list, w.status_index - l.first_index AS position \
-     FROM waiting_statuses w INDEXED BY waiting_statuses_by_time JOIN statuses s USING (status_index) JOIN status_lists l \
-     ON w.status_index >= l.first_index AND w.status_index < l.first_index + l.entries WHERE w.since < ?";
+/// Entries due for publication, with their new states. An act on a copy that had ended by then changes
+/// nothing.
+const RELEASED: &str = "SELECT coalesce((SELECT c.before FROM status_changes c JOIN status_acts a ON a.seq = c.act \
+     WHERE c.status_index = w.status_index AND a.at > coalesce(k.valid_until, o.valid_until) + ?2 \
+     ORDER BY c.act LIMIT 1), s.state) AS state, l.list, w.status_index - l.first_index AS position \
+     FROM waiting_statuses w INDEXED BY waiting_statuses_by_time JOIN statuses s USING (status_index) \
+     LEFT JOIN issued i USING (status_index) LEFT JOIN offers o USING (offer_id) LEFT JOIN collections k ON k.seq = i.collection \
+     JOIN status_lists l ON w.status_index >= l.first_index AND w.status_index < l.first_index + l.entries \
+     WHERE w.since < ?1";
 
 /// Records the state that the lists continue to show for a copy until a change that is not urgent is published. An
 /// urgent act publishes pending changes of its copies at once.
@@ -44,7 +49,7 @@ impl SqliteStore {
             return Ok(Vec::new());
         }
         let mut tx = self.database.begin("release_statuses").await?;
-        let rows = sqlx::query(RELEASED).bind(before.unix()).fetch_all(&mut *tx).await?;
+        let rows = sqlx::query(RELEASED).bind(before.unix()).bind(CLOCK_SKEW).fetch_all(&mut *tx).await?;
         sqlx::query("DELETE FROM waiting_statuses WHERE since < ?").bind(before.unix()).execute(&mut *tx).await?;
         tx.commit().await?;
         rows.iter().map(|row| Ok((place_of(row)?, State::parse(row.try_get("state")?)?))).collect()
