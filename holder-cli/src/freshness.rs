@@ -5,7 +5,7 @@
 //! issuer learns that the wallet is in use, and nothing about presentations. Without a request by the owner, the time
 //! is drawn at random.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use carnet_core::{
     Code, Problem,
@@ -30,6 +30,8 @@ use crate::{
 const MOST_COPIES: usize = 500;
 /// Maximum length of a message, in characters (spec/status.md 4.9).
 const MOST_MESSAGE: usize = 80;
+/// Maximum time that the owner waits for statements on copies that were just stored.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Maximum delay of the next attempt if nothing was confirmed, in seconds.
 const UNCONFIRMED: i64 = carnet_core::day::SECONDS;
 
@@ -91,6 +93,29 @@ pub(crate) fn draw_next(contents: &mut Contents, now: Timestamp) {
 /// Erases every expired statement.
 pub(crate) fn forget_stale(contents: &mut Contents, now: Timestamp) {
     contents.credentials.iter_mut().flat_map(|held| &mut held.copies).for_each(|copy| copy.forget_stale(now));
+}
+
+/// Asks for statements on copies that were stored since the last refresh, with all other copies of their issuers (spec/freshness.md 2.11).
+/// A wallet that never refreshed has a statement on no copy, and asks for nothing. Best effort: a copy holds without a statement too.
+pub(crate) async fn confirm_new(session: &Session, wallet: &mut WalletFile) {
+    if wallet.contents.refresh_after.is_none() {
+        return;
+    }
+    let is_new = |contents: &Contents, (credential, number): Place| {
+        let held = contents.credentials.get(credential);
+        held.and_then(|held| held.copies.get(number)).is_some_and(|copy| copy.standing.is_none())
+    };
+    for (office, asked) in copies(&wallet.contents, session.now()) {
+        if asked.values().any(|place| is_new(&wallet.contents, *place)) {
+            let confirmed = tokio::time::timeout(PATIENCE, refresh(session, wallet, &office, &asked)).await;
+            if let Ok(Err(failure)) = confirmed {
+                session.ui.note(&format!(
+                    "note: the new copies are not confirmed [{}]; try later: carnet refresh",
+                    failure.reason
+                ));
+            }
+        }
+    }
 }
 
 /// Asks one issuer for all of its copies, and stores the statements after verifying all of them.

@@ -12,6 +12,7 @@ use crate::{
     },
     collect::{Days, Directory, Expected, proofs, unchecked, verified},
     failure::{Failure, Safety, TRY_AGAIN},
+    freshness::confirm_new,
     promise::Promise,
     refill::draw_low_water,
     renewal,
@@ -88,6 +89,7 @@ pub(crate) async fn resume(session: &Session, mut wallet: WalletFile, offer: Opt
         let step = collecting.resume_one(pending).await;
         progress.add(step);
     }
+    confirm_new(session, &mut wallet).await;
     progress.finish(session)
 }
 

@@ -25,6 +25,7 @@ use crate::{
     },
     collect::{Days, Directory, Expected, Said, draw_keys, proofs, verified},
     failure::{Failure, Safety, TRY_AGAIN},
+    freshness::confirm_new,
     promise::{Promise, epoch_of},
     session::Session,
     ui::{labels::Labels, sanitise::clean},
@@ -90,6 +91,7 @@ pub(crate) async fn when_low(session: &Session, wallet: &mut WalletFile) {
             Err(_) => session.ui.note(&format!("note: no fresh copies of {label}; try later: carnet refill")),
         }
     }
+    confirm_new(session, wallet).await;
 }
 
 /// Tests if a voucher is from before serials existed.

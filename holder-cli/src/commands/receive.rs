@@ -10,6 +10,7 @@ use crate::{
     client::issuance::Issuer,
     collect::draw_keys,
     failure::Failure,
+    freshness::confirm_new,
     link::{self, LinkKind},
     offer::Offer,
     pending::{Collecting, fresh_proofs, resume},
@@ -73,7 +74,9 @@ async fn accept(session: &Session, arguments: &Receive, offer: &Offer, mut walle
         begun.push((promise, pending));
     }
     let mut collecting = Collecting { session, catalogue: &catalogue, wallet: &mut wallet };
-    collecting.begin(&mut issuer, begun).await?.finish(session)
+    let progress = collecting.begin(&mut issuer, begun).await?;
+    confirm_new(session, &mut wallet).await;
+    progress.finish(session)
 }
 
 /// Asks the owner for consent.

@@ -7,6 +7,7 @@ use crate::{
     arguments::Refill,
     collect::{Days, unchecked},
     failure::{Failure, Safety},
+    freshness::confirm_new,
     refill::{refill, unrefillable},
     session::Session,
     ui::{labels::Labels, sanitise::clean},
@@ -34,6 +35,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Fai
         let answered = refill(session, &catalogue, &mut wallet, index).await;
         outcome.add(session, &catalogue, &wallet, index, answered);
     }
+    confirm_new(session, &mut wallet).await;
     outcome.finish(session)
 }
 

@@ -7,6 +7,7 @@ use crate::{
     arguments::Renew,
     collect::{Days, unchecked},
     failure::{Failure, Safety},
+    freshness::confirm_new,
     renewal::{Renewed, renew},
     session::Session,
     ui::{labels::Labels, sanitise::clean},
@@ -64,6 +65,7 @@ pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Fail
             }
         }
     }
+    confirm_new(session, &mut wallet).await;
     let stored = !renewed.is_empty() || !waiting.is_empty();
     let object = json!({"renewed": renewed, "waiting": waiting, "failed": failed});
     if let Some(failure) = failure {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     answer::tests::NOW,
-    arguments::Refresh,
+    arguments::{Refill, Refresh},
     commands,
     failure::TRY_AGAIN,
     pending::tests::{Scene, Word},
@@ -241,4 +241,40 @@ async fn copies_that_the_issuer_does_not_know_by_their_handles_are_replaced_or_k
         let new = kept.filter(|copy| !before.contains(&copy.credential.text())).count();
         assert_eq!((new, confirmed(&scene, NOW)), (shown, shown));
     }
+}
+
+/// The numbers of copies that the issuer was asked for, call by call.
+fn asked(scene: &Scene) -> Vec<usize> {
+    scene.record(|record| record.asked.iter().map(Vec::len).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_that_come_to_a_wallet_that_refreshes_are_confirmed_at_once() {
+    let scene = received([]).await;
+    let id = scene.contents().credentials[0].id.clone();
+    let refill = Refill { ids: vec![id], all: false };
+    // One that never refreshed has no statements, and asks for none.
+    commands::refill::run(&scene.session, &refill).await.unwrap();
+    assert_eq!((asked(&scene), confirmed(&scene, NOW)), (Vec::new(), 0));
+    refreshed(&scene, false).await.unwrap();
+    let before = confirmed(&scene, NOW);
+    commands::refill::run(&scene.session, &refill).await.unwrap();
+    assert_eq!(confirmed(&scene, NOW), before + 3);
+    // All copies in one call.
+    assert_eq!(asked(&scene), [6, 9]);
+    assert!(scene.contents().refresh_after.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_that_cannot_be_confirmed_are_there_all_the_same() {
+    let scene = received([]).await;
+    refreshed(&scene, false).await.unwrap();
+    scene.desk.record.lock().unwrap().words.push_back(Word::Lost);
+    let id = scene.contents().credentials[0].id.clone();
+    commands::refill::run(&scene.session, &Refill { ids: vec![id], all: false }).await.unwrap();
+    assert_eq!(scene.contents().credentials[0].copies.len(), 6);
+    assert_eq!(asked(&scene), [3, 6]);
+    // They are asked for again with the next refresh.
+    refreshed(&scene, false).await.unwrap();
+    assert_eq!(confirmed(&scene, NOW), scene.contents().credentials[0].fresh_copies());
 }
