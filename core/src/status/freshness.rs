@@ -98,18 +98,18 @@ pub fn issue_times(now: Timestamp, seconds: u32) -> impl Iterator<Item = Timesta
 /// refreshed. A wallet that refreshed longer ago lacks it: it staples the one that begins at 00:00 UTC, if the
 /// verifier accepts that, or else its newest.
 pub fn choose(statements: impl Iterator<Item = (Timestamp, Timestamp)>, max_age: u32, now: Timestamp) -> Option<usize> {
-    let (latest, day) = (now.plus(MARGIN_SECONDS), DEFAULT_SECONDS);
-    let within = |(since, _): &(Timestamp, Timestamp), age: i64| latest <= since.plus(age);
-    let usable: Vec<(usize, (Timestamp, Timestamp))> = statements
-        .enumerate()
+    let latest = now.plus(MARGIN_SECONDS);
+    let is_within = |since: Timestamp, age: i64| latest <= since.plus(age);
+    let rank = |since: Timestamp| match since.unix() {
+        // The oldest of a day first, then the one of midnight, then the newest.
+        at if is_within(since, DEFAULT_SECONDS) => (2, at.saturating_neg()),
+        at => (i32::from(since.start_of_day() == since), at),
+    };
+    let usable = statements.enumerate().filter(|(_, (since, until))| {
         // A statement from before there were epochs would be refused.
-        .filter(|(_, (since, until))| epoch(*since) == *since && *since <= now && latest < *until)
-        .filter(|(_, statement)| within(statement, max_age.into()))
-        .collect();
-    let oldest = usable.iter().filter(|(_, statement)| within(statement, day)).min_by_key(|(_, (since, _))| *since);
-    let midnight = usable.iter().find(|(_, (since, _))| since.start_of_day() == *since);
-    let newest = usable.iter().max_by_key(|(_, (since, _))| *since);
-    oldest.or(midnight).or(newest).map(|(index, _)| *index)
+        epoch(*since) == *since && *since <= now && latest < *until && is_within(*since, max_age.into())
+    });
+    usable.max_by_key(|(_, (since, _))| rank(*since)).map(|(index, _)| index)
 }
 
 /// States that a copy was valid at some instant of the four epochs from `since` on, and before the statement's end.
