@@ -142,6 +142,12 @@ async fn a_wallet_that_was_restored_shows_nothing_as_new() -> Result<()> {
     // With fresh copies all is as before.
     stage.carnet(&["refill", "--all"])?.ok()?;
     assert!(unused()? > Some(0));
+    let wallet = stage.folder.join("wallet.age");
+    let older = std::fs::read(&wallet)?;
     stage.approve(&stage.request("work-permit-today")?.1)?.1.ok()?;
+    assert!(unused()? > Some(0));
+    // Put back by hand: a verb that only reads it marks it too.
+    std::fs::write(&wallet, older)?;
+    assert_eq!(unused()?, Some(0));
     Ok(())
 }

@@ -11,6 +11,7 @@ use carnet_tests::{
     visitor,
 };
 use serde_json::Value;
+use sqlx::{Connection as _, sqlite::SqliteConnectOptions};
 
 const PERMIT: &str = "ResidencePermitCredential";
 
@@ -361,5 +362,47 @@ async fn a_second_service_on_a_directory_is_refused() -> Result<()> {
     stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
     stage.authority.service.kill()?;
     stage.authority.switch_on()?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_floor_of_the_clock_that_is_too_high_is_lowered_with_the_service_stopped() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
+    let held = visitor::collect(&offered.uri, None, visitor::now()).await?;
+    stage.comes_to(&held, None).await?;
+    let text = |said: &Said, name: &str| -> Result<String> {
+        Ok(said.json()?.get(name).and_then(Value::as_str).unwrap_or_default().to_owned())
+    };
+    // While it serves, the floor can be read and not lowered.
+    let read = stage.agency.on_data(&["clock"])?;
+    assert_eq!((read.code, read.json()?.get("behind")), (0, Some(&Value::Bool(false))), "{read:?}");
+    assert_ne!(stage.agency.on_data(&["clock", "--lower"])?.code, 0);
+    assert!(!stage.agency.on_data(&["clock"])?.stdout.contains(r#""lowered":true"#));
+
+    // The clock of this machine, and an issuer's, were a day ahead.
+    stage.agency.service.kill()?;
+    let data = stage.agency.service.data.clone();
+    let ahead = visitor::now().plus(86_400);
+    let options = SqliteConnectOptions::new().filename(data.join("store.sqlite"));
+    let mut store = sqlx::SqliteConnection::connect_with(&options).await?;
+    sqlx::query("UPDATE clock_floor SET at = ?").bind(ahead.unix()).execute(&mut store).await?;
+    store.close().await?;
+    stage.agency.switch_on()?;
+    let refused = stage.refusal(&held).await?;
+    assert!(refused.as_deref().is_some_and(|reason| reason.eq_ignore_ascii_case("clock_behind")), "{refused:?}");
+    stage.agency.service.kill()?;
+    let behind = stage.agency.on_data(&["clock"])?;
+    assert_eq!((behind.code, text(&behind, "floor")?), (1, ahead.to_string()), "{behind:?}");
+
+    let lowered = stage.agency.on_data(&["clock", "--lower"])?;
+    assert_eq!((lowered.code, text(&lowered, "floor_before")?), (0, ahead.to_string()), "{lowered:?}");
+    assert_eq!(lowered.json()?.get("lowered"), Some(&Value::Bool(true)));
+    stage.agency.switch_on()?;
+    stage.comes_to(&held, None).await?;
+    // Once it is right there is nothing to lower.
+    stage.agency.service.kill()?;
+    let again = stage.agency.on_data(&["clock", "--lower"])?;
+    assert!(again.code == 0 && text(&again, "floor")? < ahead.to_string(), "{again:?}");
     Ok(())
 }

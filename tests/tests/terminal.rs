@@ -4,6 +4,7 @@ use carnet_tests::{
     Result, programs,
     stage::{Stage, residence_permit},
     terminal::Terminal,
+    visitor,
 };
 use serde_json::{Value, json};
 
@@ -374,5 +375,78 @@ async fn a_command_says_that_it_waits_for_another_one() -> Result<()> {
     lock.unlock()?;
     let (code, screen) = waiting.end()?;
     assert!(code == 0 && !screen.contains("wallet_busy"), "{screen}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_lists_have_marked_goes_only_with_a_yes_of_its_own() -> Result<()> {
+    let mut stage = Stage::set(false).await?;
+    stage.make_wallet()?;
+    let permit = |stage: &Stage| stage.offer(&stage.authority, "ResidencePermitCredential", &residence_permit(), &[]);
+    let offered = permit(&stage)?;
+    stage.carnet(&["receive", &offered.uri, "--yes"])?.ok()?;
+    for act in [&["suspend"][..], &["reinstate", "--urgent"]] {
+        let named = ["--reason", "a decision of that day", offered.id.as_str()];
+        stage.authority.staff(&[&["status"], act, &named].concat())?.ok()?;
+    }
+    // Fewer copies a day than a wallet asks for: new ones do not come, and the old ones stay.
+    let path = stage.authority.service.data.join("config.toml");
+    let config = std::fs::read_to_string(&path)?;
+    std::fs::write(&path, format!("refill_copies_per_day = 1\n{config}"))?;
+    stage.authority.service.kill()?;
+    stage.authority.switch_on()?;
+    let refreshed = stage.carnet(&["refresh"])?;
+    assert!(refreshed.code != 0 && refreshed.json()?["refreshed"][0]["copies_replaced"] == 0, "{}", refreshed.stdout);
+    // An agency that knows the lists of after the reinstatement.
+    stage.agency = stage.agency.configured("[status]\nrefresh_seconds = 1\n")?;
+    let another = visitor::collect(&permit(&stage)?.uri, None, visitor::now()).await?;
+    stage.comes_to(&another, None).await?;
+    let (id, uri) = stage.request("job-right-to-work")?;
+    let state = |stage: &Stage| {
+        let result = stage.agency.staff(&["result", &id])?.json()?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(result["state"].clone())
+    };
+
+    // No to the copy: nothing goes, and the request is not asked about.
+    let mut refusing = present(&stage, &uri)?;
+    let screen = refusing.wait_for(QUESTION)?;
+    assert!(screen.contains("can tell that you are the same person"), "{screen}");
+    assert!(screen.contains("Show a copy that public lists have marked") && !screen.contains("Show to "), "{screen}");
+    refusing.type_line("no")?;
+    let (code, screen) = refusing.end()?;
+    assert!(code == 1 && screen.contains("copy_marked") && !screen.contains("Show to "), "{screen}");
+    assert_eq!(state(&stage)?, json!("open"));
+
+    // Yes to the copy is no yes to the request.
+    let mut doubting = present(&stage, &uri)?;
+    for answer in ["yes", "no"] {
+        doubting.wait_for(QUESTION)?;
+        doubting.type_line(answer)?;
+    }
+    let (code, screen) = doubting.end()?;
+    assert!(code == 1 && screen.contains("declined"), "{screen}");
+    assert_eq!(state(&stage)?, json!("open"));
+
+    // A yes to each; it holds for this one time.
+    let mut agreeing = present(&stage, &uri)?;
+    for answer in ["1", "yes"] {
+        agreeing.wait_for(QUESTION)?;
+        agreeing.type_line(answer)?;
+    }
+    let (code, screen) = agreeing.end()?;
+    assert_eq!((code, state(&stage)?), (0, json!("accepted")), "{screen}");
+
+    // The twin: with new copies there is one question.
+    std::fs::write(&path, config)?;
+    stage.authority.service.kill()?;
+    stage.authority.switch_on()?;
+    stage.carnet(&["refresh"])?.ok()?;
+    let (id, uri) = stage.request("job-right-to-work")?;
+    let mut presenting = present(&stage, &uri)?;
+    let screen = presenting.wait_for(QUESTION)?;
+    assert!(screen.contains("Show to ") && !screen.contains("public lists have marked"), "{screen}");
+    presenting.type_line("yes")?;
+    assert_eq!(presenting.end()?.0, 0);
+    assert_eq!(stage.agency.staff(&["result", &id])?.json()?["state"], json!("accepted"));
     Ok(())
 }
