@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -176,11 +176,16 @@ pub(crate) fn reason<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
     wire::reason(&answer.unwrap_err()).expect("every refusal has a reason")
 }
 
-pub(crate) fn claims() -> Map<String, Value> {
+/// Claims of a qualification. They are read once: to read the catalogue takes longer than to issue from it.
+static CLAIMS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
     let mut claims =
         Catalogue::embedded().unwrap().credential_type("QualificationCredential").unwrap().example_claims();
     claims.insert("familyName".to_owned(), json!(MARK));
     claims
+});
+
+pub(crate) fn claims() -> Map<String, Value> {
+    CLAIMS.clone()
 }
 
 pub(crate) fn offer_request(request_id: &str) -> proto::CreateOfferRequest {

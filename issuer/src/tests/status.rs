@@ -8,7 +8,7 @@ use carnet_core::{
 use carnet_proto::issuer::v1::{
     self as proto, status_list_service_client::StatusListServiceClient, status_service_client::StatusServiceClient,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::{Code, Request, Status, transport::Channel};
 
@@ -157,6 +157,11 @@ pub(super) fn place(copy: &str) -> (String, u64) {
     } else {
         Value::Object(SdJwt::parse(copy).unwrap().jws().payload().clone())
     };
+    place_of(payload.as_object().unwrap())
+}
+
+/// The same of a copy that was read.
+pub(super) fn place_of(payload: &Map<String, Value>) -> (String, u64) {
     if let Some(status) = payload.get("status") {
         let reference = token::Reference::parse(status).unwrap();
         return (reference.uri, reference.index);
