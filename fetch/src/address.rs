@@ -10,6 +10,8 @@ use std::{
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use crate::local::{LOCALHOST, loopback};
+
 /// Reachability class of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -86,11 +88,17 @@ impl Error for Forbidden {}
 #[derive(Debug, Clone)]
 pub(crate) struct Guarded {
     pub(crate) private_hosts: Arc<BTreeSet<String>>,
+    /// `localhost` is this machine for certain, and no name server is asked.
+    pub(crate) local: bool,
 }
 
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
-        let private = self.private_hosts.contains(&normalized(name.as_str()));
+        let host = normalized(name.as_str());
+        if self.local && host == LOCALHOST {
+            return Box::pin(std::future::ready(Ok(Box::new([loopback()].into_iter()) as Addrs)));
+        }
+        let private = self.private_hosts.contains(&host);
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             Ok(Box::new(permitted(found, private)?.into_iter()) as Addrs)

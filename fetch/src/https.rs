@@ -23,7 +23,10 @@ use rustls::{
 };
 use url::{Host, Url};
 
-use crate::address::{Forbidden, Guarded, normalized};
+use crate::{
+    address::{Forbidden, Guarded, normalized},
+    local::{Fingerprint, PinnedLocalhost},
+};
 
 /// Limits on fetches, and the roots of trust.
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ pub struct FetchOptions {
     pub extra_ca_pem: Option<Vec<u8>>,
     /// Host names that may resolve to loopback or private addresses. Link-local and reserved ones stay refused.
     pub private_hosts: BTreeSet<String>,
+    /// Certificates of local sites; where there is one, nothing else counts for `localhost`, which is then 127.0.0.1.
+    pub local_pins: BTreeSet<Fingerprint>,
     /// For the whole fetch, from the name's resolution to the last byte.
     pub timeout: Duration,
     /// The largest document, in bytes.
@@ -39,9 +44,15 @@ pub struct FetchOptions {
 }
 
 impl Default for FetchOptions {
-    /// No further certificates, no private hosts, five seconds, 64 KiB.
+    /// No further certificates, no private hosts, no local sites, five seconds, 64 KiB.
     fn default() -> Self {
-        Self { extra_ca_pem: None, private_hosts: BTreeSet::new(), timeout: Duration::from_secs(5), max_bytes: 65_536 }
+        Self {
+            extra_ca_pem: None,
+            private_hosts: BTreeSet::new(),
+            local_pins: BTreeSet::new(),
+            timeout: Duration::from_secs(5),
+            max_bytes: 65_536,
+        }
     }
 }
 
@@ -58,11 +69,7 @@ impl HttpsFetcher {
     /// # Errors
     /// key_invalid: an extra certificate cannot be read, or there is no certificate at all.
     pub fn new(options: FetchOptions) -> Result<Self, Problem> {
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| Problem::new(Code::KeyInvalid, format!("TLS cannot be set up: {error}")))?
-            .with_root_certificates(roots(options.extra_ca_pem.as_deref())?)
-            .with_no_client_auth();
+        let tls = client_config(roots(options.extra_ca_pem.as_deref())?, options.local_pins.clone())?;
         let private_hosts = options.private_hosts.iter().map(|host| normalized(host)).collect();
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
@@ -73,7 +80,7 @@ impl HttpsFetcher {
             // A proxy would resolve the name by itself, past the guard.
             .no_proxy()
             .referer(false)
-            .dns_resolver(Guarded { private_hosts: Arc::new(private_hosts) })
+            .dns_resolver(Guarded { private_hosts: Arc::new(private_hosts), local: !options.local_pins.is_empty() })
             .timeout(options.timeout)
             .build()
             .map_err(|error| Problem::new(Code::KeyInvalid, format!("TLS cannot be set up: {error}")))?;
@@ -235,6 +242,18 @@ fn unresolved(error: reqwest::Error) -> Problem {
         return Problem::new(Code::DidUnresolved, format!("{asked} did not answer in time"));
     }
     Problem::new(Code::DidUnresolved, format!("{asked} could not be reached: {last}"))
+}
+
+fn client_config(roots: RootCertStore, pins: BTreeSet<Fingerprint>) -> Result<ClientConfig, Problem> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Problem::new(Code::KeyInvalid, format!("TLS cannot be set up: {error}")))?;
+    if pins.is_empty() {
+        return Ok(builder.with_root_certificates(roots).with_no_client_auth());
+    }
+    let verifier = PinnedLocalhost::new(pins, roots, provider)?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
 fn roots(extra: Option<&[u8]>) -> Result<RootCertStore, Problem> {

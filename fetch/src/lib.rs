@@ -3,6 +3,7 @@
 mod address;
 mod cache;
 mod https;
+pub mod local;
 mod seen;
 
 pub use cache::{DidCache, MAX_STALE, is_unreachable};

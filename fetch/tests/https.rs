@@ -21,7 +21,7 @@ use carnet_core::{
     keys::{Algorithm, PublicKey, SecretKey, Signer as _},
     time::Timestamp,
 };
-use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher, MAX_STALE};
+use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher, MAX_STALE, local::Fingerprint};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use tokio::{
@@ -51,6 +51,8 @@ type Files = Arc<Mutex<BTreeMap<&'static str, String>>>;
 struct Site {
     did: Did,
     ca_pem: String,
+    /// Pin of its certificate.
+    pin: Fingerprint,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -70,13 +72,19 @@ fn document(did: &Did) -> String {
 }
 
 async fn serve(answer: impl Fn(&Did) -> Answer) -> Site {
+    serve_with(answer, false).await
+}
+
+async fn serve_with(answer: impl Fn(&Did) -> Answer, self_signed: bool) -> Site {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::<String>::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
     let key = KeyPair::generate().unwrap();
     let issuer = Issuer::new(ca, ca_key);
-    let cert = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let cert = if self_signed { params.self_signed(&key) } else { params.signed_by(&key, &issuer) }.unwrap();
+    let pin = Fingerprint::of(cert.der());
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -127,7 +135,7 @@ async fn serve(answer: impl Fn(&Did) -> Answer) -> Site {
             });
         }
     });
-    Site { did, ca_pem, task }
+    Site { did, ca_pem, pin, task }
 }
 
 fn options(site: &Site) -> FetchOptions {
@@ -154,6 +162,26 @@ async fn a_document_is_fetched_and_only_from_a_server_that_is_trusted() {
     assert_eq!(refused(&site, options(&other)).await, Code::DidUnresolved);
     let system_only = FetchOptions { extra_ca_pem: None, ..options(&site) };
     assert_eq!(refused(&site, system_only).await, Code::DidUnresolved);
+}
+
+#[tokio::test]
+async fn a_local_site_is_known_by_its_pin_and_by_nothing_else() {
+    let site = serve_with(|did| Answer::Send(ok(&document(did))), true).await;
+    let other = serve_with(|did| Answer::Send(ok(&document(did))), true).await;
+    let certified = serve(|did| Answer::Send(ok(&document(did)))).await;
+    let pinned = |pins: &[&Site]| FetchOptions {
+        local_pins: pins.iter().map(|site| site.pin.clone()).collect(),
+        ..FetchOptions::default()
+    };
+    // No authority, and no private host: the pin is all that it needs.
+    fetch(&site, pinned(&[&site])).await.unwrap();
+    fetch(&other, pinned(&[&site, &other])).await.unwrap();
+    assert_eq!(refused(&other, pinned(&[&site])).await, Code::DidUnresolved);
+    assert_eq!(refused(&site, FetchOptions::default()).await, Code::AddressForbidden);
+    // An authority that is trusted does not make up for the pin.
+    fetch(&certified, options(&certified)).await.unwrap();
+    let with_authority = FetchOptions { local_pins: pinned(&[&site]).local_pins, ..options(&certified) };
+    assert_eq!(refused(&certified, with_authority).await, Code::DidUnresolved);
 }
 
 #[tokio::test]

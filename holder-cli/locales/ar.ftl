@@ -263,3 +263,14 @@ backup-made = نُسخ إلى { $file }. تفتحه عبارة مرور اليو
 restored = عادت محفظتك: { $wallet }. لا تستطيع أن تعرف ما حدث بعد النسخ: تُعدّ كل نسخها معروضة، ولا تُثبت أي حدّ. احصل على نسخ جديدة قبل أن تعرض شيئًا: carnet refill --all
 restored-log = السجل يصل إلى { $time } ولا يقول شيئًا عما جاء بعده.
 restored-noticed = هذا الملف ليس الأحدث من محفظتك، أو هو جديد على هذا الجهاز: تُعدّ كل نسخه معروضة، ولا تُثبت أي حدّ. احصل على نسخ جديدة قبل أن تعرض شيئًا: carnet refill --all
+
+local-note = خدمة على هذا الجهاز: للتجربة، وليست للاستخدام الفعلي.
+local-added = معروفة من الآن، للتجربة على هذا الجهاز: { $site }
+local-removed = نُسيت: { $site }
+local-none = لا تعرف أي خدمة على هذا الجهاز.
+local-unreadable = تعذّرت قراءة الملف { $file }: { $why }. لم يتغيّر شيء.
+local-refused = الملف { $file } لا يصف خدمة على هذا الجهاز: { $why }. لم يتغيّر شيء.
+local-hint = أعطِ الملف local-site.json الذي كتبه `init --local` في مجلد الخدمة
+local-unknown = { $did } ليست خدمة تعرفها على هذا الجهاز. لم يتغيّر شيء.
+local-unknown-hint = لعرضها: carnet local list
+local-unresolved-hint = على محفظتك أن تعرف الخدمة على هذا الجهاز: carnet local add FILE مع ملفها local-site.json؛ ومرة أخرى إذا أُعيد إعدادها

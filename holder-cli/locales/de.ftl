@@ -263,3 +263,14 @@ backup-made = Kopiert nach { $file }. Das heutige Passwort öffnet die Kopie, au
 restored = Ihre Brieftasche ist wieder da: { $wallet }. Was nach der Kopie geschah, kann sie nicht wissen: alle ihre Kopien gelten als gezeigt und beweisen keine Schwelle. Holen Sie neue, bevor Sie etwas zeigen: carnet refill --all
 restored-log = Das Protokoll reicht bis { $time } und sagt nichts von dem, was danach kam.
 restored-noticed = Diese Datei ist nicht die neueste Ihrer Brieftasche oder neu auf diesem Gerät: alle ihre Kopien gelten als gezeigt und beweisen keine Schwelle. Holen Sie neue, bevor Sie etwas zeigen: carnet refill --all
+
+local-note = Ein Dienst auf diesem Rechner: zum Ausprobieren, nicht für den Betrieb.
+local-added = Ab jetzt bekannt, zum Ausprobieren auf diesem Rechner: { $site }
+local-removed = Vergessen: { $site }
+local-none = Sie kennen keine Dienste auf diesem Rechner.
+local-unreadable = Die Datei { $file } kann nicht gelesen werden: { $why }. Nichts wurde geändert.
+local-refused = Die Datei { $file } beschreibt keinen Dienst auf diesem Rechner: { $why }. Nichts wurde geändert.
+local-hint = geben Sie die Datei local-site.json an, die `init --local` im Ordner des Dienstes angelegt hat
+local-unknown = { $did } ist kein Dienst auf diesem Rechner, den Sie kennen. Nichts wurde geändert.
+local-unknown-hint = alle zeigt: carnet local list
+local-unresolved-hint = einen Dienst auf diesem Rechner muss Ihre Brieftasche kennen: carnet local add DATEI, mit seiner local-site.json; noch einmal, wenn er neu eingerichtet wurde

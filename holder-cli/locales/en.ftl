@@ -263,3 +263,14 @@ backup-made = Copied to { $file }. The passphrase of today opens it, also after 
 restored = Your wallet is back at { $wallet }. What happened after the copy was made it cannot know: all its copies count as shown, and prove no threshold. Get fresh ones before you show anything: carnet refill --all
 restored-log = The log goes up to { $time }, and says nothing of what came after.
 restored-noticed = This file is not the newest of your wallet, or it is new on this machine: all its copies count as shown, and prove no threshold. Get fresh ones before you show anything: carnet refill --all
+
+local-note = A service on this machine: a trial, not for production.
+local-added = Known from now on, for trials on this machine: { $site }
+local-removed = Forgotten: { $site }
+local-none = You know no services on this machine.
+local-unreadable = The file { $file } cannot be read: { $why }. Nothing was changed.
+local-refused = The file { $file } does not describe a service on this machine: { $why }. Nothing was changed.
+local-hint = give the local-site.json that `init --local` wrote in the directory of the service
+local-unknown = { $did } is not a service on this machine that you know. Nothing was changed.
+local-unknown-hint = see them with: carnet local list
+local-unresolved-hint = a service on this machine has to be known to your wallet: carnet local add FILE, with its local-site.json; again if it was set up again

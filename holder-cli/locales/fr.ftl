@@ -263,3 +263,14 @@ backup-made = Copié dans { $file }. La phrase secrète d’aujourd’hui ouvre 
 restored = Votre portefeuille est de retour : { $wallet }. Il ne peut pas savoir ce qui s’est passé après la copie : toutes ses copies comptent comme montrées et ne prouvent aucun seuil. Prenez-en de neuves avant de montrer quoi que ce soit : carnet refill --all
 restored-log = Le journal va jusqu’au { $time } et ne dit rien de ce qui a suivi.
 restored-noticed = Ce fichier n’est pas le plus récent de votre portefeuille, ou il est nouveau sur cette machine : toutes ses copies comptent comme montrées et ne prouvent aucun seuil. Prenez-en de neuves avant de montrer quoi que ce soit : carnet refill --all
+
+local-note = Un service sur cette machine : un essai, pas pour la production.
+local-added = Connu désormais, pour des essais sur cette machine : { $site }
+local-removed = Oublié : { $site }
+local-none = Vous ne connaissez aucun service sur cette machine.
+local-unreadable = Le fichier { $file } ne peut pas être lu : { $why }. Rien n’a été changé.
+local-refused = Le fichier { $file } ne décrit pas un service sur cette machine : { $why }. Rien n’a été changé.
+local-hint = indiquez le fichier local-site.json que `init --local` a écrit dans le dossier du service
+local-unknown = { $did } n’est pas un service de cette machine que vous connaissez. Rien n’a été changé.
+local-unknown-hint = pour les voir : carnet local list
+local-unresolved-hint = votre portefeuille doit connaître un service de cette machine : carnet local add FICHIER, avec son local-site.json ; à nouveau s’il a été réinstallé

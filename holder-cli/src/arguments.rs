@@ -97,6 +97,9 @@ pub(crate) enum Command {
     /// Manage the registrars whose registrations your wallet accepts
     #[command(subcommand)]
     Registrar(RegistrarCommand),
+    /// Manage the services on this machine that you try out; for trials, never for production
+    #[command(subcommand)]
+    Local(LocalCommand),
     /// Manage the trust lists by which you accept registrars and issuers
     #[command(subcommand)]
     Trust(TrustCommand),
@@ -237,6 +240,32 @@ pub(crate) struct AddRegistrar {
 #[derive(Debug, Args)]
 pub(crate) struct RemoveRegistrar {
     /// Its identifier: did:...
+    pub(crate) did: String,
+}
+
+/// `carnet local`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LocalCommand {
+    /// Know services on this machine by their certificates, and what registers them
+    Add(AddLocal),
+    /// List the services on this machine that you know
+    List,
+    /// Forget one
+    Remove(RemoveLocal),
+}
+
+/// `carnet local add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddLocal {
+    /// The local-site.json that `init --local` of each service wrote
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// `carnet local remove`.
+#[derive(Debug, Args)]
+pub(crate) struct RemoveLocal {
+    /// Its identifier: did:web:localhost...
     pub(crate) did: String,
 }
 

@@ -48,7 +48,7 @@ pub(crate) enum Unregistered {
 /// DID is resolved.
 pub(crate) fn registrar(request: &Request, contents: &Contents, lists: &Lists) -> Option<Registrar> {
     let issuers = || request.registrations.iter().filter_map(issuer);
-    let pinned = |issuer: &str| contents.registrars.iter().find(|registrar| registrar.did == issuer).cloned();
+    let pinned = |issuer: &str| contents.pinned_registrar(issuer, request.did.as_str());
     let listed = |issuer: &str| {
         let entry = lists.registrar(issuer)?;
         Some(Registrar { did: entry.id.clone(), name: entry.name.clone() })
@@ -63,11 +63,6 @@ fn issuer(registration: &Value) -> Option<&str> {
 /// Tests if a DID fits on a screen: a stranger's DID can be any text.
 fn is_short_did(text: &str) -> bool {
     text.len() <= MAX_DID && Did::parse(text).is_ok()
-}
-
-/// Tests if the owner has pinned a registrar, which then needs no trust list.
-fn pins(contents: &Contents, did: &str) -> bool {
-    contents.registrars.iter().any(|registrar| registrar.did == did)
 }
 
 /// Looks up a registrar in the trust lists: its status when it registered a verifier of that country.
@@ -111,7 +106,7 @@ impl Introduction {
             None => Err(Unregistered::None),
             Some(Value::Object(document)) => Registration::verify(document, &expected, resolver)
                 .and_then(|registration| {
-                    if !pins(contents, registration.registrar()) {
+                    if contents.pinned_registrar(registration.registrar(), request.did.as_str()).is_none() {
                         listed = listing(&registration, &lists);
                         let untrusted = || Err(Code::RegistrarUntrusted.into());
                         listed.as_ref().map_or_else(untrusted, |listed| listed.why.check())?;

@@ -62,6 +62,7 @@ fn run(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Erase(arguments) => online(Box::pin(commands::erase::run(session, arguments))),
         Command::Delete(arguments) => commands::delete::run(session, arguments),
         Command::Registrar(command) => commands::registrar::run(session, command),
+        Command::Local(command) => commands::local::run(session, command),
         Command::Trust(command) => online(Box::pin(commands::trust::run(session, command))),
         Command::Receive(arguments) => online(Box::pin(commands::receive::run(session, arguments))),
         Command::Refill(arguments) => online(Box::pin(commands::refill::run(session, arguments))),

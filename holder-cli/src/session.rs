@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -15,7 +16,10 @@ use carnet_core::{
     input::{NotUtf8, content_of_file, text_without_mark},
     time::Timestamp,
 };
-use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher, is_unreachable};
+use carnet_fetch::{
+    DidCache, FetchOptions, HttpsFetcher, is_unreachable,
+    local::{Fingerprint, is_local},
+};
 use carnet_passphrase::{forbidden, normal};
 use carnet_spec::Catalogue;
 use url::Url;
@@ -55,6 +59,8 @@ pub(crate) struct Session {
     pub(crate) clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// Cache of DID documents.
     pub(crate) dids: DidCache,
+    /// Certificates of the local sites that the opened wallet knows.
+    local_pins: Mutex<BTreeSet<Fingerprint>>,
 }
 
 impl Session {
@@ -62,7 +68,8 @@ impl Session {
     pub(crate) fn new(global: Global) -> Self {
         let language = global.lang.unwrap_or_else(Language::from_environment);
         let ui = Ui::new(global.json, global.no_input, language);
-        Self { global, ui, clock: Box::new(system_time), dids: DidCache::default() }
+        let (dids, local_pins) = (DidCache::default(), Mutex::default());
+        Self { global, ui, clock: Box::new(system_time), dids, local_pins }
     }
 
     /// Returns the current time. Read it where it is needed: the owner may look at a screen for long, and proofs
@@ -98,6 +105,7 @@ impl Session {
     fn open_with(&self, path: &Path, passphrase: SecretString) -> Result<WalletFile, Failure> {
         let mut wallet = WalletFile::open(path, passphrase, &self.ui.busy_wait(), self.ui.wallet_wait())?;
         wallet.follow(&self.dids);
+        self.know_local_sites(&wallet.contents);
         // Expired statements on copies are erased from the file with the next change.
         forget_stale(&mut wallet.contents, self.now());
         self.hold_to_mark(&mut wallet, path)?;
@@ -172,6 +180,7 @@ impl Session {
             };
         }
         self.dids.remember(contents.logs.clone());
+        self.know_local_sites(&contents);
         Ok(contents)
     }
 
@@ -197,6 +206,11 @@ impl Session {
             let _ = contents.forget(from, self.now());
         }
         contents
+    }
+
+    fn know_local_sites(&self, contents: &Contents) {
+        let pins = contents.local_sites.iter().map(|site| site.certificate_sha256.clone()).collect();
+        *self.local_pins.lock().unwrap_or_else(PoisonError::into_inner) = pins;
     }
 
     /// Checks that the wallet exists before asking for a passphrase.
@@ -319,11 +333,13 @@ impl Session {
     pub(crate) async fn resolve(&self, did: &Did, whose: &str) -> Result<(), Failure> {
         let failed = |problem: &carnet_core::Problem| {
             if is_unreachable(problem.code) {
-                Failure::from_problem(
-                    problem,
-                    &format!("The identifier of {whose} ({did}) could not be looked up"),
-                    "check your connection; for a test on this machine, --ca and --private-host",
-                )
+                let hint = if is_local(did.as_str()) {
+                    self.ui.messages.text("local-unresolved-hint")
+                } else {
+                    "check your connection; for a test on this machine, --ca and --private-host".to_owned()
+                };
+                let message = format!("The identifier of {whose} ({did}) could not be looked up");
+                Failure::from_problem(problem, &message, &hint)
             } else {
                 let message = format!("The document of {whose} ({did}) was fetched and is refused");
                 Failure::from_problem(problem, &message, &format!("tell {whose}; trying again does not help before"))
@@ -346,6 +362,7 @@ impl Session {
         let options = FetchOptions {
             extra_ca_pem: self.ca()?,
             private_hosts: self.global.private_host.iter().cloned().collect::<BTreeSet<_>>(),
+            local_pins: self.local_pins.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             ..FetchOptions::default()
         };
         HttpsFetcher::new(options).map_err(|problem| {

@@ -12,6 +12,7 @@ use carnet_service::{
     config::{StartError, refused_field},
     fetcher::fetcher,
     keys::{self, Keyring, PublicationFaults, Watch},
+    local,
     serve::{self, Bound, Services},
     staff::StaffOnly,
     store::{self as ground, OpenStore},
@@ -66,6 +67,7 @@ pub(crate) async fn serve(
     if let Some(listen) = listen {
         config.serve.listen = Some(listen);
     }
+    local::warn(&config.serve);
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
     let (ground, _alone) = ground::open_to_serve(data, &MIGRATIONS).await?;
@@ -74,6 +76,8 @@ pub(crate) async fn serve(
     let watch = Watch::new(data, fetcher(&config.serve)?, &key, faults.clone());
     let published = PublicationWatch::of(&config, &key, &ground).map_err(|error| config.files.place(error))?;
     let issuer = Arc::new(assemble(data, &config, &bound, key, ground.clone(), faults)?);
+    // Before the first look at what is published, which it may be that serves it.
+    let _site = local::serve(data, &config.serve, &issuer.did, Some(status::router(issuer.clone()))).await?;
     // Before the service listens: a web site that forwards to it would wait for an answer, and the check for the site.
     if let Some(published) = &published {
         published.look_at_start().await?;

@@ -7,11 +7,12 @@ use carnet_core::{
     did::{Did, DidDocument, web, webvh},
     keys::{Algorithm, PublicKey},
 };
+use carnet_fetch::local::LocalSite;
 use carnet_service::{
     config::StartError,
     disk::{self, NewDirectory},
     keys::{self, KeyPlace, Keyring},
-    staff, store, time,
+    local, staff, store, time,
 };
 use rand_core::OsRng;
 use zeroize::Zeroizing;
@@ -27,22 +28,27 @@ pub(crate) struct Made {
     pub(crate) document: PathBuf,
     /// URL at which it must be published.
     pub(crate) publish_at: String,
-    /// Shown once; only its hash is stored.
+    /// Shown once; only its hash is stored. In local mode it is also in a file.
     pub(crate) staff_token: Zeroizing<String>,
+}
+
+/// Operator's choices for a new issuer.
+pub(crate) struct NewIssuer<'a> {
+    pub(crate) did: &'a str,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) place: &'a KeyPlace,
+    pub(crate) staff_name: &'a str,
+    /// The site is served by the service itself.
+    pub(crate) is_local: bool,
 }
 
 /// Creates a data directory. Existing files are never overwritten.
 ///
 /// # Errors
 /// The DID is neither a did:web nor a host for a did:webvh, the directory is in use, or a file cannot be written.
-pub(crate) async fn init(
-    data: &Path,
-    did: &str,
-    name: Option<&str>,
-    algorithm: Algorithm,
-    place: &KeyPlace,
-    staff_name: &str,
-) -> Result<Made, StartError> {
+pub(crate) async fn init(data: &Path, new: &NewIssuer<'_>) -> Result<Made, StartError> {
+    let NewIssuer { did, name, algorithm, place, staff_name, is_local } = *new;
     let refused = |problem: Problem| {
         StartError::new(
             format!("the DID is refused: {problem}"),
@@ -78,8 +84,16 @@ pub(crate) async fn init(
     write_new(&data.join(DOCUMENT_FILE), format!("{rendered:#}\n").as_bytes(), 0o644)?;
     let staff_token = staff::begin(data, staff_name, time::now(), &mut OsRng)?;
     store::create(data, &MIGRATIONS).await?;
+    let mut text = config_text(&did, name) + &place.toml();
+    if is_local {
+        let certificate_sha256 = local::make_certificate(data, time::now())?;
+        text.push_str(&local::config_text(&[&certificate_sha256]));
+        let name = name.unwrap_or(did.as_str()).to_owned();
+        let site = LocalSite { did: did.to_string(), name, certificate_sha256, registrar: None };
+        local::describe(data, &site, &staff_token)?;
+    }
     // The configuration is written last: a directory without it is not taken for an issuer's.
-    write_new(&data.join("config.toml"), (config_text(&did, name) + &place.toml()).as_bytes(), 0o600)?;
+    write_new(&data.join("config.toml"), text.as_bytes(), 0o600)?;
     directory.keep();
     Ok(Made { did, document, publish_at, staff_token })
 }

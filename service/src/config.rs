@@ -78,6 +78,16 @@ pub struct ServeConfig {
     pub private_hosts: Vec<String>,
     /// A folder with more types/ and requests/.
     pub catalogue: Option<PathBuf>,
+    /// Local mode, which `init --local` sets: for trials on one machine, never for production.
+    pub local: Option<LocalConfig>,
+}
+
+/// Local mode.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalConfig {
+    /// SHA-256 fingerprints of the certificates that count on `localhost`, this service's own among them.
+    pub pins: Vec<String>,
 }
 
 impl Default for ServeConfig {
@@ -95,6 +105,7 @@ impl Default for ServeConfig {
             extra_ca: None,
             private_hosts: Vec::new(),
             catalogue: None,
+            local: None,
         }
     }
 }

@@ -3,14 +3,14 @@
 use carnet_fetch::{FetchOptions, HttpsFetcher};
 
 use crate::{
-    config::{ServeConfig, StartError},
+    config::{ServeConfig, StartError, refused_field},
     disk,
 };
 
 /// Makes the fetcher of did:web documents, with the operator's own certificates and private hosts.
 ///
 /// # Errors
-/// The file with certificates cannot be read or used.
+/// The file with certificates cannot be read or used; a pin is no fingerprint.
 pub fn fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> {
     let refused = |what: String| {
         StartError::new(format!("{what}. Nothing was started."), "Set extra_ca to a PEM file with CA certificates.")
@@ -24,8 +24,13 @@ pub fn fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> {
                 .map_err(|error| refused(format!("{} cannot be read: {error}", path.display())).absent())
         })
         .transpose()?;
+    let pins = config.local.iter().flat_map(|local| &local.pins).map(|pin| pin.parse());
+    let local_pins = pins
+        .collect::<Result<_, _>>()
+        .map_err(|problem| refused_field("serve.local.pins", format!("serve.local.pins is refused: {problem}")))?;
     let options = FetchOptions {
         extra_ca_pem,
+        local_pins,
         private_hosts: config.private_hosts.iter().cloned().collect(),
         ..FetchOptions::default()
     };

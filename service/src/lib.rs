@@ -8,6 +8,7 @@ pub mod directory;
 pub mod failure;
 pub mod fetcher;
 pub mod keys;
+pub mod local;
 pub mod once;
 pub mod serve;
 pub mod staff;

@@ -190,7 +190,7 @@ async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .layer(CallLayer::new(CallLimits::of(config), grpc));
-    let tls = config.tls.as_ref().map(tls).transpose()?;
+    let tls = config.tls.as_ref().map(|files| tls(files, &[ALPN_H2])).transpose()?;
     let (health, health_service) = tonic_health::server::health_reporter();
     for name in names {
         health.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
@@ -245,7 +245,8 @@ async fn serve(
 /// Protocol of gRPC in the TLS handshake (RFC 9113 section 3.2).
 const ALPN_H2: &[u8] = b"h2";
 
-fn tls(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
+/// Makes the server's side of TLS, which speaks these protocols.
+pub(crate) fn tls(files: &TlsFiles, protocols: &[&[u8]]) -> Result<TlsAcceptor, StartError> {
     // Another crate in the same program may bring a second provider; then rustls wants to be told.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let read = |path: &std::path::Path| {
@@ -268,7 +269,7 @@ fn tls(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
     let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|error| unusable(&error))?;
     let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key);
     let mut config = config.map_err(|error| unusable(&error))?;
-    config.alpn_protocols.push(ALPN_H2.to_vec());
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(TlsAcceptor::from(std::sync::Arc::new(config)))
 }
 

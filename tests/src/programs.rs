@@ -3,6 +3,7 @@
 use std::{
     ffi::OsStr,
     io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
@@ -48,6 +49,20 @@ pub fn build() -> Result<()> {
     }
     let status = cargo.stdout(Stdio::null()).status()?;
     if status.success() { Ok(()) } else { Err("the programs did not build".into()) }
+}
+
+/// Finds ports that nobody listens at, below those that the system gives to clients and above the fixed ones of `migration.rs`.
+///
+/// # Errors
+/// If there are too few.
+pub fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT]> {
+    // A block for each process, so that two tests that run at once do not find the same.
+    let first = u16::try_from(std::process::id() % 600)?.saturating_mul(10).saturating_add(25_000);
+    let mut free = (first..32_000).filter_map(|port| Some((port, TcpListener::bind(("127.0.0.1", port)).ok()?)));
+    // Held until all are found, so that no two are the same.
+    let held: Vec<_> = free.by_ref().take(COUNT).collect();
+    let ports: Vec<u16> = held.iter().map(|(port, _)| *port).collect();
+    ports.try_into().map_err(|_| "too few ports are free".into())
 }
 
 /// Output and exit of a program.

@@ -1,7 +1,5 @@
 //! The page `docs/a-trial-on-one-machine.md`, done literally at a terminal.
 
-use std::net::TcpListener;
-
 use carnet_tests::{Result, programs, terminal::Terminal};
 
 const PAGE: &str = include_str!("../../docs/a-trial-on-one-machine.md");
@@ -14,22 +12,12 @@ fn commands() -> String {
     blocks.collect()
 }
 
-/// Free ports, below those that the system gives to clients and above the fixed ones of `migration.rs`.
-fn free_ports() -> Result<[u16; 3]> {
-    let first = u16::try_from(std::process::id() % 5_000)?.saturating_add(25_000);
-    let mut free = (first..32_000).filter_map(|port| Some((port, TcpListener::bind(("127.0.0.1", port)).ok()?)));
-    // Held until all three are found, so that no two are the same.
-    let held = [free.next(), free.next(), free.next()].map(|found| found.ok_or("no port is free"));
-    let [one, two, three] = held;
-    Ok([one?.0, two?.0, three?.0])
-}
-
 /// The page's commands with the programs that were built for this test, in a folder and on ports of its own.
 fn script(folder: &std::path::Path) -> Result<String> {
     let built = "cargo dist\nexport PATH=\"$PWD/target/release:$PATH\" CARNET=$PWD\n";
     let commands = commands();
     assert!(commands.starts_with(built), "the page builds the programs first: {commands}");
-    let [site, issuer, verifier] = free_ports()?.map(|port| port.to_string());
+    let [site, issuer, verifier] = programs::free_ports()?.map(|port| port.to_string());
     let rest = commands
         .replace(built, "")
         .replace("8443", &site)

@@ -8,6 +8,7 @@ mod grounds;
 mod grpc;
 mod ids;
 mod issuers;
+mod local;
 mod presentations;
 mod receipts;
 mod redemption;

@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 use crate::verifier::Identity;
 
 /// File name of the registration in a data directory.
-const FILE: &str = "registration.json";
+pub(crate) const FILE: &str = "registration.json";
 
 /// Details that the operator states about itself.
 #[derive(Debug, Clone, clap::Args)]

@@ -7,6 +7,7 @@ use carnet_service::{
     config::{StartError, refused_field},
     fetcher::fetcher,
     keys::{self, Keyring, PublicationFaults, Watch},
+    local,
     serve::{self, Services},
     staff::StaffOnly,
     store as ground,
@@ -44,6 +45,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     if let Some(listen) = listen {
         config.serve.listen = Some(listen);
     }
+    local::warn(&config.serve);
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
     let (store, _alone) = ground::open_to_serve(data, &MIGRATIONS).await?;
@@ -77,6 +79,8 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     if let Err(error) = verifier.verification.clock.check(carnet_service::time::now()) {
         tracing::error!(%error, "nothing is verified until the clock of this machine is set");
     }
+    // Before the first look at what is published, which it may be that serves it.
+    let _site = local::serve(data, &config.serve, &verifier.identity.did, None).await?;
     let older = Watch::new(data, fetcher(&config.serve)?, &verifier.identity.key, PublicationFaults::default())
         .older_than_published(verifier.identity.did.clone());
     let verifier = Arc::new(verifier);

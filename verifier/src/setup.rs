@@ -6,12 +6,14 @@ use carnet_core::{
     did::{Did, DidDocument, web},
     keys::Algorithm,
 };
+use carnet_fetch::local::{Fingerprint, LocalSite};
 use carnet_service::{
     config::StartError,
     disk::{self, NewDirectory},
     keys::{FIRST as FIRST_KEY, KeyPlace, Keyring},
-    staff, store, time,
+    local, staff, store, time,
 };
+use carnet_spec::Catalogue;
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
@@ -22,22 +24,29 @@ pub(crate) struct Made {
     pub(crate) did: Did,
     /// URL at which `did.json` must be published, for a did:web.
     pub(crate) publish_at: Option<String>,
-    /// Shown once; only its hash is stored.
+    /// Shown once; only its hash is stored. In local mode it is also in a file.
     pub(crate) staff_token: Zeroizing<String>,
+    /// In local mode: the pin of its site.
+    pub(crate) certificate: Option<Fingerprint>,
+}
+
+/// What the operator decides about a new verifier.
+pub(crate) struct NewVerifier<'a> {
+    pub(crate) did: Option<&'a str>,
+    pub(crate) name: &'a str,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) place: &'a KeyPlace,
+    pub(crate) staff_name: &'a str,
+    /// In local mode: the sites of the issuers that are accepted, each for every type of the catalogue.
+    pub(crate) local_issuers: Option<&'a [LocalSite]>,
 }
 
 /// Creates a data directory. Existing files are never overwritten.
 ///
 /// # Errors
 /// The DID is not a did:web, the directory is in use, or a file cannot be written.
-pub(crate) async fn init(
-    data: &Path,
-    did: Option<&str>,
-    name: &str,
-    algorithm: Algorithm,
-    place: &KeyPlace,
-    staff_name: &str,
-) -> Result<Made, StartError> {
+pub(crate) async fn init(data: &Path, new: &NewVerifier<'_>) -> Result<Made, StartError> {
+    let NewVerifier { did, name, algorithm, place, staff_name, local_issuers } = *new;
     let chosen = did.map(published).transpose()?;
     let directory = NewDirectory::take(data).map_err(|error| match error.kind() {
         std::io::ErrorKind::DirectoryNotEmpty => StartError::new(
@@ -60,10 +69,19 @@ pub(crate) async fn init(
     };
     let staff_token = staff::begin(data, staff_name, time::now(), &mut OsRng)?;
     store::create(data, &MIGRATIONS).await?;
+    let mut text = config_text(&did, name) + &place.toml();
+    let mut certificate = None;
+    if let Some(issuers) = local_issuers {
+        let own = local::make_certificate(data, time::now())?;
+        let pins: Vec<_> = std::iter::once(&own).chain(issuers.iter().map(|site| &site.certificate_sha256)).collect();
+        text.push_str(&local::config_text(&pins));
+        text.push_str(&accepted(issuers)?);
+        certificate = Some(own);
+    }
     // The configuration is written last: a directory without it is not taken for a verifier's.
-    write_new(&data.join("config.toml"), &(config_text(&did, name) + &place.toml()), 0o600)?;
+    write_new(&data.join("config.toml"), &text, 0o600)?;
     directory.keep();
-    Ok(Made { did, publish_at, staff_token })
+    Ok(Made { did, publish_at, staff_token, certificate })
 }
 
 /// Creates the store of another desk in a directory with the keys of the first one, and without a store.
@@ -123,6 +141,16 @@ fn config_text(did: &Did, name: &str) -> String {
     )
 }
 
+/// Configuration that accepts these issuers for every type of the catalogue.
+fn accepted(issuers: &[LocalSite]) -> Result<String, StartError> {
+    let catalogue = Catalogue::embedded()
+        .map_err(|error| StartError::new(format!("The catalogue is refused: {error}."), "This is a bug: tell us."))?;
+    let types: Vec<String> = catalogue.types().map(|known| quoted(&known.name)).collect();
+    let entry =
+        |site: &LocalSite| format!("\n[[issuers]]\ndid = {}\ntypes = [{}]\n", quoted(&site.did), types.join(", "));
+    Ok(issuers.iter().map(entry).collect())
+}
+
 /// Formats a TOML basic string: JSON's escapes are a subset of TOML's.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
@@ -134,12 +162,15 @@ mod tests {
 
     use super::*;
 
+    fn new<'a>(did: Option<&'a str>, name: &'a str, place: &'a KeyPlace) -> NewVerifier<'a> {
+        NewVerifier { did, name, algorithm: Algorithm::EdDsa, place, staff_name: "admin", local_issuers: None }
+    }
+
     #[tokio::test]
     async fn init_makes_a_directory_once_and_keeps_the_token_hashed() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("v");
-        let made =
-            init(&data, None, "City \"Job\" Centre", Algorithm::EdDsa, &KeyPlace::default(), "admin").await.unwrap();
+        let made = init(&data, &new(None, "City \"Job\" Centre", &KeyPlace::default())).await.unwrap();
         assert_eq!(made.did.method(), carnet_core::did::DidMethod::Jwk);
         let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(""), mode("keys.json"), mode("staff.json")), (0o700, 0o600, 0o600));
@@ -151,7 +182,7 @@ mod tests {
         let config = crate::config::VerifierConfig::load(&data, None).unwrap();
         assert_eq!((config.did.as_str(), config.name.as_str()), (made.did.as_str(), "City \"Job\" Centre"));
         let key = std::fs::read(data.join("keys.json")).unwrap();
-        assert!(init(&data, None, "Again", Algorithm::EdDsa, &KeyPlace::default(), "admin").await.is_err());
+        assert!(init(&data, &new(None, "Again", &KeyPlace::default())).await.is_err());
         assert_eq!(std::fs::read(data.join("keys.json")).unwrap(), key);
     }
 
@@ -159,23 +190,13 @@ mod tests {
     async fn a_did_web_gets_a_document_to_publish() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("v");
-        let made = init(&data, Some("did:web:jobs.example"), "Jobs", Algorithm::Es256, &KeyPlace::default(), "admin")
-            .await
-            .unwrap();
+        let place = KeyPlace::default();
+        let es256 = NewVerifier { algorithm: Algorithm::Es256, ..new(Some("did:web:jobs.example"), "Jobs", &place) };
+        let made = init(&data, &es256).await.unwrap();
         assert_eq!(made.publish_at.as_deref(), Some("https://jobs.example/.well-known/did.json"));
         assert!(data.join("did.json").exists());
-        assert!(
-            init(
-                &dir.path().join("w"),
-                Some("did:web:127.0.0.1"),
-                "Jobs",
-                Algorithm::EdDsa,
-                &KeyPlace::default(),
-                "admin"
-            )
-            .await
-            .is_err()
-        );
+        let refused = init(&dir.path().join("w"), &new(Some("did:web:127.0.0.1"), "Jobs", &place)).await;
+        assert!(refused.is_err());
         assert!(!dir.path().join("w").exists());
     }
 }

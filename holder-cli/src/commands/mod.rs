@@ -5,6 +5,7 @@ pub(crate) mod delete;
 pub(crate) mod erase;
 pub(crate) mod init;
 pub(crate) mod list;
+pub(crate) mod local;
 pub(crate) mod log;
 pub(crate) mod passphrase;
 pub(crate) mod present;

@@ -1,6 +1,7 @@
 //! `carnet receive`: from an offer to verified copies in the wallet.
 
 use age::secrecy::{ExposeSecret, SecretString};
+use carnet_fetch::local::is_local;
 use carnet_spec::Catalogue;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -97,7 +98,7 @@ fn consent(
         for (id, value) in [
             ("receive-document", label(promise)),
             ("receive-issuer", clean(&promise.issuer_name)),
-            ("receive-issuer-id", clean(&promise.issuer)),
+            ("receive-issuer-id", clean(&promise.issuer) + &local_note(ui, &promise.issuer)),
             ("receive-endpoint", endpoint.to_owned()),
         ] {
             screen.push_str(&format!("{}:\n  {value}\n", ui.heading(&ui.messages.text(id))));
@@ -122,6 +123,11 @@ fn consent(
         .beside(json!({"offered": offered})));
     }
     ui.require_yes(&ui.messages.text("receive-question"), "the offer was not used")
+}
+
+/// Line below the identifier of a service on this machine; empty for every other.
+fn local_note(ui: &Ui, did: &str) -> String {
+    if is_local(did) { format!("\n  {}", ui.messages.text("local-note")) } else { String::new() }
 }
 
 fn pin(session: &Session, arguments: &Receive, offer: &Offer) -> Result<Option<SecretString>, Failure> {

@@ -9,6 +9,7 @@ use carnet_core::{
     keys::{Algorithm, SecretKey},
     time::{CLOCK_SKEW, Timestamp},
 };
+use carnet_fetch::local::LocalSite;
 use rand_core::{OsRng, RngCore};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -51,6 +52,9 @@ pub(crate) struct Contents {
     /// Registrars whose registrations of verifiers are accepted.
     #[serde(default)]
     pub(crate) registrars: Vec<Registrar>,
+    /// Services on this machine that the owner tries out. A wallet without one can be read by programs that do not know them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) local_sites: Vec<LocalSite>,
     /// Trust lists that the owner accepts.
     #[serde(default)]
     pub(crate) trust: Trust,
@@ -98,6 +102,7 @@ impl Contents {
             log: Log::default(),
             retired: Vec::new(),
             registrars: Vec::new(),
+            local_sites: Vec::new(),
             trust: Trust::default(),
             refresh_after: None,
             logs: BTreeMap::new(),
@@ -107,6 +112,15 @@ impl Contents {
             mark: None,
             revision: 0,
         }
+    }
+
+    /// Returns the registrar whose word on this asker the owner takes: one that is pinned, or that of a local site on itself.
+    pub(crate) fn pinned_registrar(&self, did: &str, asker: &str) -> Option<Registrar> {
+        let pinned = self.registrars.iter().find(|registrar| registrar.did == did).cloned();
+        pinned.or_else(|| {
+            let own = self.local_sites.iter().find(|site| site.did == asker)?.registrar.as_ref()?;
+            (own.did == did).then(|| Registrar { did: own.did.clone(), name: own.name.clone() })
+        })
     }
 
     /// Packs the texts of all copies before saving.

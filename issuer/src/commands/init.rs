@@ -4,13 +4,17 @@ use std::path::PathBuf;
 
 use carnet_service::{
     keys::{KeyPlace, verbs::KeyAlgorithm},
+    local::{self, LocalOptions},
     once, staff,
 };
 use clap::Args;
 use serde_json::json;
 
 use super::Failure;
-use crate::setup;
+use crate::setup::{self, NewIssuer};
+
+/// Port of the local site unless told otherwise.
+const LOCAL_PORT: &str = "7443";
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
@@ -18,8 +22,11 @@ pub(crate) struct InitArgs {
     #[arg(long)]
     data: PathBuf,
     /// The issuer's DID, such as did:web:university.example; for did:webvh:university.example its identifier is added.
-    #[arg(long)]
-    did: String,
+    #[arg(long, required_unless_present = "local")]
+    did: Option<String>,
+    /// For trials on this machine, never for production: a did:web on localhost, whose site `serve` serves itself at PORT.
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = LOCAL_PORT, conflicts_with = "did")]
+    local: Option<u16>,
     /// The name that wallets show, such as "University of Example".
     #[arg(long)]
     name: Option<String>,
@@ -38,9 +45,18 @@ pub(crate) struct InitArgs {
 
 pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
     once::reserve(args.json)?;
-    let name = args.name.as_deref();
+    let local = args.local.map(|port| LocalOptions { port });
+    let did = local.map(LocalOptions::did).or(args.did).unwrap_or_default();
     let (place, kek) = args.place.settle(&args.data)?;
-    let made = match setup::init(&args.data, &args.did, name, args.algorithm.into(), &place, &args.staff).await {
+    let new = NewIssuer {
+        did: &did,
+        name: args.name.as_deref(),
+        algorithm: args.algorithm.into(),
+        place: &place,
+        staff_name: &args.staff,
+        is_local: local.is_some(),
+    };
+    let made = match setup::init(&args.data, &new).await {
         Ok(made) => made,
         Err(error) => {
             if let Some(kek) = kek {
@@ -58,19 +74,24 @@ pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
         "kek": kek.as_ref().map(|kek| kek.path().display().to_string()),
         "staff": args.staff,
         "staff_token": made.staff_token.as_str(),
+        "local_site": local.map(|_| args.data.join(local::SITE_FILE).display().to_string()),
     });
     let text = || {
+        let data = args.data.display();
+        let published = match local {
+            Some(_) => local::said(&args.data, &made.publish_at),
+            None => format!("Publish {document} at {url}, unchanged.", url = made.publish_at),
+        };
         format!(
             "The issuer {did} is set up in {data}.\n\
-             Publish {document} at {url}, unchanged.\n\
+             {published}\n\
              {kek}\n\
-             Staff token of {staff} (shown this once, keep it secret):\n{token}\n\n\
+             Staff token of {staff} ({shown}, keep it secret):\n{token}\n\n\
              Next: carnet-issuer serve --data {data}",
             did = made.did,
-            data = args.data.display(),
             kek = kek.as_ref().map(|kek| format!("{}\n", kek.said(&args.data))).unwrap_or_default(),
-            url = made.publish_at,
             staff = args.staff,
+            shown = local::token_place(local, &args.data),
             token = made.staff_token.as_str(),
         )
     };

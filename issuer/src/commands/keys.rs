@@ -5,6 +5,7 @@ use carnet_service::{
     config::refused_field,
     fetcher::fetcher,
     keys::verbs::{self, KeysVerb, Owner},
+    local,
 };
 
 use super::Failure;
@@ -16,6 +17,7 @@ pub(super) async fn run(verb: KeysVerb) -> Result<(), Failure> {
     let did = Did::parse(&config.did)
         .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
     let fetcher = fetcher(&config.serve)?;
+    let _site = local::serve_document(&place.data, &config.serve, &did).await;
     verbs::run(verb, Owner { did, config: config.keys, fetcher }).await?;
     Ok(())
 }

@@ -83,6 +83,14 @@ impl<'a> Desktop<'a> {
         self.stage.folder.join(name).display().to_string()
     }
 
+    /// A file that describes a service on this machine.
+    fn local_site(&self, did: &str) -> Result<String> {
+        let path = self.path(&self.fresh("local"));
+        let site = serde_json::json!({"did": did, "name": "Local", "certificate_sha256": "ab".repeat(32)});
+        std::fs::write(&path, site.to_string())?;
+        Ok(path)
+    }
+
     /// A name that no other run has.
     fn fresh(&self, what: &str) -> String {
         self.runs.set(self.runs.get().saturating_add(1));
@@ -286,7 +294,7 @@ impl<'a> Desktop<'a> {
                 (Prints(0), format!("{} --yes", offered.uri))
             }
             "refill" => (Prints(0), "--all".to_owned()),
-            "refresh" | "renew" | "list" | "registrar list" | "trust list" => (Prints(0), String::new()),
+            "refresh" | "renew" | "list" | "registrar list" | "local list" | "trust list" => (Prints(0), String::new()),
             "show" => (Prints(0), self.credential()?),
             "present" => {
                 let (uri, digest) = shown()?;
@@ -331,6 +339,12 @@ impl<'a> Desktop<'a> {
             "registrar remove" => {
                 let did = format!("did:web:{}.example", self.fresh("r"));
                 stage.carnet(&["registrar", "add", &did])?.ok()?;
+                (Prints(0), did)
+            }
+            "local add" => (Prints(0), self.local_site("did:web:localhost%3A1")?),
+            "local remove" => {
+                let did = format!("did:web:localhost%3A2:{}", self.fresh("l"));
+                stage.carnet(&["local", "add", &self.local_site(&did)?])?.ok()?;
                 (Prints(0), did)
             }
             "trust add" => {

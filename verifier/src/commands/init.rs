@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use carnet_fetch::local::LocalSite;
 use carnet_service::{
     keys::{KeyPlace, verbs::KeyAlgorithm},
+    local::{self as service_local, LocalOptions},
     once, staff,
 };
 use carnet_spec::Catalogue;
@@ -13,15 +15,16 @@ use serde_json::json;
 use super::Failure;
 use crate::{
     commands::registration as verb,
+    local,
     registration::{self, About},
-    setup,
+    setup::{self, NewVerifier},
 };
 
 /// [`About`], of which all options are given or none.
 #[derive(Debug, Clone, Args)]
 struct AboutIfGiven {
     /// Your country, two letters. With it and the following options, a registration request is created too.
-    #[arg(long, requires_all = ["privacy_policy", "support", "authority", "which_uses"])]
+    #[arg(long, requires_all = ["privacy_policy", "support", "authority", "which_uses"], group = "described")]
     country: Option<String>,
     /// Your privacy policy, an https URL.
     #[arg(long, requires = "country")]
@@ -42,19 +45,22 @@ struct AboutIfGiven {
     #[arg(long, requires = "country")]
     legal_identifier: Option<String>,
     /// A request template that you use; may be repeated. You are registered for these only.
-    #[arg(long = "use", value_name = "TEMPLATE", requires = "country", group = "which_uses")]
+    #[arg(long = "use", value_name = "TEMPLATE", requires = "described", group = "which_uses")]
     uses: Vec<String>,
     /// Register for every template of the catalogue.
-    #[arg(long, requires = "country", conflicts_with = "uses", group = "which_uses")]
+    #[arg(long, requires = "described", conflicts_with = "uses", group = "which_uses")]
     all_uses: bool,
     /// Register for any bounds, not only for those of the templates, such as today-18y. Many bounds narrow a hidden value
     /// down; the registrar is shown that any are allowed. Older wallets may refuse a registration without this.
-    #[arg(long, requires = "country")]
+    #[arg(long, requires = "described")]
     any_bounds: bool,
 }
 
 impl AboutIfGiven {
-    fn given(self) -> Option<About> {
+    fn given(self, local: Option<LocalOptions>) -> Option<About> {
+        if let Some(local) = local {
+            return Some(local::about(local, self.uses, self.any_bounds));
+        }
         Some(About {
             country: self.country?,
             privacy_policy: self.privacy_policy?,
@@ -70,6 +76,9 @@ impl AboutIfGiven {
     }
 }
 
+/// Port of the local site unless told otherwise.
+const LOCAL_PORT: &str = "7444";
+
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
     /// The directory to create.
@@ -78,6 +87,14 @@ pub(crate) struct InitArgs {
     /// The verifier's DID, such as did:web:jobs.example; by default a did:jwk from its key.
     #[arg(long)]
     did: Option<String>,
+    /// For trials on this machine, never for production: a did:web on localhost, whose site `serve` serves itself at PORT. It
+    /// is registered at once, for the templates of --use or for all, by a registrar that no other wallet knows.
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = LOCAL_PORT,
+          conflicts_with = "did", group = "described")]
+    local: Option<u16>,
+    /// With --local: the local-site.json of an issuer on this machine, which is accepted for every type; may be repeated.
+    #[arg(long = "issuer", value_name = "FILE", requires = "local")]
+    issuers: Vec<PathBuf>,
     /// The name that holders are shown.
     #[arg(long, default_value = "Unnamed verifier")]
     name: String,
@@ -90,7 +107,7 @@ pub(crate) struct InitArgs {
     about: AboutIfGiven,
     /// Create only the store of another desk, in a directory with the keys, the configuration and the staff of the
     /// first one, but without its store.sqlite, store.json and the folder desk.
-    #[arg(long, conflicts_with_all = ["did", "name", "algorithm", "country", "staff"])]
+    #[arg(long, conflicts_with_all = ["did", "local", "name", "algorithm", "country", "staff"])]
     another_desk: bool,
     /// The name of the first staff member.
     #[arg(long, value_name = "NAME", default_value = "admin", value_parser = staff::check_name)]
@@ -122,9 +139,19 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
     let embedded = Catalogue::embedded().map_err(|error| Failure::Input(error.to_string()))?;
     registration::require_templates(&args.about.uses, &embedded)?;
     once::reserve(args.json)?;
-    let (did, algorithm) = (args.did.as_deref(), args.algorithm.into());
+    let local = args.local.map(|port| LocalOptions { port });
+    let did = local.map(LocalOptions::did).or_else(|| args.did.clone());
+    let sites = args.issuers.iter().map(|path| service_local::read_site(path)).collect::<Result<Vec<_>, _>>()?;
     let (place, kek) = args.place.settle(&args.data)?;
-    let made = match setup::init(&args.data, did, &args.name, algorithm, &place, &args.staff).await {
+    let new = NewVerifier {
+        did: did.as_deref(),
+        name: &args.name,
+        algorithm: args.algorithm.into(),
+        place: &place,
+        staff_name: &args.staff,
+        local_issuers: local.map(|_| sites.as_slice()),
+    };
+    let made = match setup::init(&args.data, &new).await {
         Ok(made) => made,
         Err(error) => {
             if let Some(kek) = kek {
@@ -134,14 +161,18 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
         }
     };
     let data = args.data.display();
-    let requested = match &args.about.given() {
-        Some(about) => {
-            let path = args.data.join("registration-request.json");
-            verb::write(&path, &verb::made(&args.data, about)?)?;
-            Some(path.display().to_string())
+    let mut requested = None;
+    if let Some(about) = args.about.clone().given(local) {
+        let (path, request) = (args.data.join("registration-request.json"), verb::made(&args.data, &about)?);
+        verb::write(&path, &request)?;
+        if let (Some(certificate), Some(request)) = (&made.certificate, request.as_object()) {
+            let registrar = Some(local::register(&args.data, &made.did, request)?);
+            let (did, certificate_sha256) = (made.did.to_string(), certificate.clone());
+            let site = LocalSite { did, name: args.name.clone(), certificate_sha256, registrar };
+            service_local::describe(&args.data, &site, &made.staff_token)?;
         }
-        None => None,
-    };
+        requested = Some(path.display().to_string());
+    }
     let document = made.publish_at.as_ref().map(|_| args.data.join("did.json").display().to_string());
     let value = json!({
         "did": made.did.as_str(),
@@ -152,20 +183,32 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
         "kek": kek.as_ref().map(|kek| kek.path().display().to_string()),
         "staff": args.staff,
         "staff_token": made.staff_token.as_str(),
+        "local_site": local.map(|_| args.data.join(service_local::SITE_FILE).display().to_string()),
     });
     let text = || {
         let mut lines = vec![format!("The verifier {} is set up in {data}.", made.did)];
-        lines.extend(made.publish_at.as_ref().map(|url| format!("Publish {data}/did.json at {url}, unchanged.")));
+        match (local, &made.publish_at) {
+            (Some(_), Some(url)) => lines.push(service_local::said(&args.data, url)),
+            (_, url) => lines.extend(url.as_ref().map(|url| format!("Publish {data}/did.json at {url}, unchanged."))),
+        }
         lines.extend(kek.as_ref().map(|kek| kek.said(&args.data)));
-        lines.push(match &requested {
-            Some(path) => format!("Have a registrar sign {path}, and install what it signs."),
-            None => format!("Ask to be registered: carnet-verifier registration request --data {data} --help"),
+        lines.extend(match (local, &requested) {
+            (Some(_), _) => None,
+            (None, Some(path)) => Some(format!("Have a registrar sign {path}, and install what it signs.")),
+            (None, None) => {
+                Some(format!("Ask to be registered: carnet-verifier registration request --data {data} --help"))
+            }
         });
+        let next = if sites.is_empty() {
+            format!("name the issuers that you accept in {data}/config.toml, then\n  ")
+        } else {
+            String::new()
+        };
         lines.push(format!(
-            "\nStaff token of {} (shown this once, keep it secret):\n{}\n\n\
-             Next: name the issuers that you accept in {data}/config.toml, then\n  carnet-verifier serve --data {data}",
+            "\nStaff token of {} ({shown}, keep it secret):\n{}\n\nNext: {next}carnet-verifier serve --data {data}",
             args.staff,
-            made.staff_token.as_str()
+            made.staff_token.as_str(),
+            shown = service_local::token_place(local, &args.data),
         ));
         lines.join("\n")
     };

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use carnet_core::{Code, day, trust::registration::Registration};
+use carnet_fetch::local::is_local;
 use serde_json::{Value, json};
 
 use super::Consent;
@@ -58,7 +59,8 @@ impl Consent<'_> {
         }
         row("consent-asker", &names);
         let note = if registered.is_some() { "consent-name-registered" } else { "consent-name-note" };
-        row("consent-asker-id", &[clean(self.request.did.as_str()), format!("({})", say(note))]);
+        let local = if is_local(self.request.did.as_str()) { say("local-note") } else { String::new() };
+        row("consent-asker-id", &[clean(self.request.did.as_str()), format!("({})", say(note)), local]);
         row("consent-endpoint", &[clean(self.endpoint)]);
         if let Some(registration) = self.introduction.registration() {
             let until = ui.messages.with("consent-registered-until", &[("date", &last_day(registration))]);

@@ -1,0 +1,303 @@
+//! Local sites: services on this machine, each known by the fingerprint of its own certificate. For trials, never for production.
+//!
+//! A pin counts for the host `localhost` alone, which is then reached at 127.0.0.1 without asking any name server. Where there is a pin,
+//! no certificate authority counts for that host.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    str::FromStr,
+    sync::Arc,
+};
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, web},
+    json::{self, Limits},
+};
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use crate::address::normalized;
+
+/// The one host that pins count for.
+pub const LOCALHOST: &str = "localhost";
+/// The longest name of a site or a registrar, in characters.
+const LONGEST_NAME: usize = 200;
+/// Hexadecimal digits of a SHA-256 digest.
+const DIGITS: usize = 64;
+
+/// SHA-256 of a certificate (DER), in lower-case hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// Computes the fingerprint of a certificate.
+    #[must_use]
+    pub fn of(certificate: &CertificateDer<'_>) -> Self {
+        Self(base16ct::lower::encode_string(&Sha256::digest(certificate)))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = Problem;
+
+    /// Reads 64 hexadecimal digits.
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        let fits = text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let malformed = || Problem::new(Code::MalformedValue, "a fingerprint has 64 hexadecimal digits");
+        if fits { Ok(Self(text.to_ascii_lowercase())) } else { Err(malformed()) }
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = Problem;
+
+    fn try_from(text: String) -> Result<Self, Problem> {
+        text.parse()
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.0
+    }
+}
+
+/// Description of a local site: the file `local-site.json`, which `init --local` writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalSite {
+    /// The DID whose document the site publishes: a did:web on `localhost`.
+    pub did: String,
+    /// Display name.
+    pub name: String,
+    /// Pin of the site's certificate.
+    pub certificate_sha256: Fingerprint,
+    /// Registrar that registered this site alone, with a key that was then thrown away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registrar: Option<LocalRegistrar>,
+}
+
+/// Registrar of a local verifier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalRegistrar {
+    /// Its DID.
+    pub did: String,
+    /// Display name.
+    pub name: String,
+}
+
+impl LocalSite {
+    /// Reads the description of a local site.
+    ///
+    /// # Errors
+    /// It is not JSON or has other members; its DID is not a did:web on `localhost`; a name is empty or too long.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
+        let object = json::parse_object(bytes, Limits::SMALL)?;
+        let malformed = |what: &str| Problem::new(Code::MalformedValue, what);
+        let site: Self = serde_json::from_value(object.into())
+            .map_err(|error| malformed(&format!("this does not describe a local site: {error}")))?;
+        if !is_local(&site.did) {
+            return Err(malformed("its DID is not a did:web on localhost"));
+        }
+        let names = [Some(&site.name), site.registrar.as_ref().map(|registrar| &registrar.name)];
+        if names.into_iter().flatten().any(|name| name.trim().is_empty() || name.chars().count() > LONGEST_NAME) {
+            return Err(malformed("a name has no text, or more than 200 characters"));
+        }
+        Ok(site)
+    }
+}
+
+/// Tells if a DID is a did:web on `localhost`: it names a service on this machine, whatever machine that is.
+#[must_use]
+pub fn is_local(did: &str) -> bool {
+    port(did).is_some()
+}
+
+/// Port of a did:web on `localhost`; `None` for every other DID.
+#[must_use]
+pub fn port(did: &str) -> Option<u16> {
+    let did = Did::parse(did).ok()?;
+    let url = Url::parse(&web::url(&did).ok()?).ok()?;
+    if url.host_str() == Some(LOCALHOST) { url.port_or_known_default() } else { None }
+}
+
+/// Address of `localhost` where there is a pin.
+pub(crate) fn loopback() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+/// The certificate is not one that is pinned.
+#[derive(Debug)]
+struct NotPinned;
+
+impl fmt::Display for NotPinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the certificate is not one that is pinned for localhost")
+    }
+}
+
+impl std::error::Error for NotPinned {}
+
+/// Verifies certificates: on `localhost` by their pins, on every other host by the certificate authorities.
+#[derive(Debug)]
+pub(crate) struct PinnedLocalhost {
+    pins: BTreeSet<Fingerprint>,
+    /// `None`: no certificate authority is trusted.
+    others: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl PinnedLocalhost {
+    /// Makes a verifier of these pins, which must not be empty, and these authorities.
+    pub(crate) fn new(
+        pins: BTreeSet<Fingerprint>,
+        roots: RootCertStore,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, Problem> {
+        let others = if roots.is_empty() { None } else { Some(verifier(roots, &provider).map_err(unusable)?) };
+        Ok(Self { pins, others, provider })
+    }
+}
+
+fn unusable(error: Error) -> Problem {
+    Problem::new(Code::KeyInvalid, format!("TLS cannot be set up: {error}"))
+}
+
+fn verifier(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, Error> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .build()
+        .map_err(|error| Error::General(error.to_string()))
+}
+
+impl ServerCertVerifier for PinnedLocalhost {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let is_localhost = matches!(server_name, ServerName::DnsName(name) if normalized(name.as_ref()) == LOCALHOST);
+        if !is_localhost {
+            let Some(others) = &self.others else { return Err(CertificateError::UnknownIssuer.into()) };
+            return others.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        }
+        if !self.pins.contains(&Fingerprint::of(end_entity)) {
+            return Err(CertificateError::Other(OtherError(Arc::new(NotPinned))).into());
+        }
+        // The pin says whose it is. Name, validity and usage are held to the rules, with the certificate as its own authority.
+        let mut own = RootCertStore::empty();
+        own.add(end_entity.clone().into_owned())?;
+        verifier(own, &self.provider)?.verify_server_cert(end_entity, &[], server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    /// A certificate that signs itself, for both names.
+    fn certificate(until: i32) -> CertificateDer<'static> {
+        let mut params = CertificateParams::new([LOCALHOST.to_owned(), "university.example".to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(until, 1, 1));
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    }
+
+    fn verify(pinned: &[&CertificateDer<'_>], roots: RootCertStore, shown: &CertificateDer<'_>, host: &str) -> bool {
+        let pins = pinned.iter().map(|certificate| Fingerprint::of(certificate)).collect();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = PinnedLocalhost::new(pins, roots, provider).unwrap();
+        // 2026-11-30.
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(1_796_000_000));
+        let host = ServerName::try_from(host.to_owned()).unwrap();
+        verifier.verify_server_cert(shown, &[], &host, &[], now).is_ok()
+    }
+
+    #[test]
+    fn a_pin_counts_for_its_certificate_on_localhost_and_nowhere_else() {
+        let (pinned, other, ended) = (certificate(2030), certificate(2030), certificate(2025));
+        let none = RootCertStore::empty;
+        assert!(verify(&[&pinned], none(), &pinned, "localhost"));
+        assert!(verify(&[&other, &pinned], none(), &pinned, "LocalHost"));
+        assert!(!verify(&[&pinned], none(), &pinned, "university.example"));
+        assert!(!verify(&[&pinned], none(), &pinned, "127.0.0.1"));
+        assert!(!verify(&[&pinned], none(), &pinned, "localhost.example"));
+        assert!(!verify(&[&pinned], none(), &other, "localhost"));
+        assert!(!verify(&[&ended], none(), &ended, "localhost"));
+    }
+
+    #[test]
+    fn an_authority_counts_for_other_hosts_and_not_for_localhost() {
+        let (pinned, trusted) = (certificate(2030), certificate(2030));
+        let mut roots = RootCertStore::empty();
+        roots.add(trusted.clone()).unwrap();
+        assert!(verify(&[&pinned], roots.clone(), &trusted, "university.example"));
+        assert!(!verify(&[&pinned], roots.clone(), &trusted, "localhost"));
+        assert!(verify(&[&pinned], roots, &pinned, "localhost"));
+    }
+
+    #[test]
+    fn a_description_is_of_a_site_on_localhost() {
+        let pin = "ab".repeat(32);
+        let read = |did: &str, rest: &str| {
+            LocalSite::parse(format!(r#"{{"did":"{did}","name":"A","certificate_sha256":"{pin}"{rest}}}"#).as_bytes())
+        };
+        let site = read("did:web:localhost%3A7443", "").unwrap();
+        assert_eq!((port(&site.did), site.certificate_sha256.to_string()), (Some(7443), pin.clone()));
+        assert_eq!(LocalSite::parse(serde_json::to_string(&site).unwrap().as_bytes()).unwrap(), site);
+        assert!(read("did:web:localhost%3A7443:path", r#","registrar":{"did":"did:key:z6Mk","name":"R"}"#).is_ok());
+        for did in ["did:web:university.example", "did:web:localhost.example", "did:key:z6Mk", "localhost"] {
+            assert!(read(did, "").is_err(), "{did}");
+        }
+        assert!(read("did:web:localhost%3A7443", r#","ca":"x""#).is_err());
+        assert!("xy".repeat(32).parse::<Fingerprint>().is_err() && "ab".parse::<Fingerprint>().is_err());
+    }
+}

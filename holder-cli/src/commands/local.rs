@@ -1,0 +1,120 @@
+//! `carnet local`: services on this machine that the wallet knows by their certificates. For trials, never for production.
+
+use std::fmt::Write;
+
+use carnet_fetch::local::LocalSite;
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::{AddLocal, LocalCommand, RemoveLocal},
+    failure::Failure,
+    session::{Session, handed_over},
+    ui::{messages::Messages, sanitise::clean},
+    wallet::Contents,
+};
+
+/// Runs one of its verbs.
+pub(crate) fn run(session: &Session, command: &LocalCommand) -> Result<(), Failure> {
+    let messages = &session.ui.messages;
+    match command {
+        LocalCommand::Add(AddLocal { files }) => {
+            let read = |path: &std::path::PathBuf| {
+                let said = path.display().to_string();
+                let text = |id: &str, why: &str| messages.with(id, &[("file", &clean(&said)), ("why", &clean(why))]);
+                let unreadable = |error: std::io::Error| {
+                    let text = text("local-unreadable", &error.to_string());
+                    Failure::usage("file_unreadable", text, messages.text("local-hint"))
+                };
+                let bytes = std::fs::read(path).map_err(unreadable)?;
+                LocalSite::parse(handed_over(&bytes).map_err(unreadable)?).map_err(|problem| {
+                    let text = text("local-refused", &problem.detail);
+                    Failure::new("local_site_refused", text, messages.text("local-hint"))
+                })
+            };
+            let sites = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            let mut wallet = session.open()?;
+            sites.iter().for_each(|site| add(&mut wallet.contents, site));
+            wallet.save()?;
+            let text = lines(messages, "local-added", &sites);
+            session.ui.result(&text, &json!({"added": sites.iter().map(site_json).collect::<Vec<_>>()}));
+        }
+        LocalCommand::List => {
+            let sites = session.read_without_texts()?.local_sites;
+            let text = if sites.is_empty() {
+                format!("{}\n", messages.text("local-none"))
+            } else {
+                sites.iter().fold(String::new(), |mut text, site| {
+                    // Writing to a string does not fail.
+                    let _ = writeln!(text, "{}", title(site));
+                    text
+                })
+            };
+            session.ui.result(&text, &json!({"sites": sites.iter().map(site_json).collect::<Vec<_>>()}));
+        }
+        LocalCommand::Remove(RemoveLocal { did }) => {
+            let mut wallet = session.open()?;
+            let Some(at) = wallet.contents.local_sites.iter().position(|site| site.did == *did) else {
+                let text = messages.with("local-unknown", &[("did", &clean(did))]);
+                return Err(Failure::new("not_found", text, messages.text("local-unknown-hint")));
+            };
+            let removed = wallet.contents.local_sites.remove(at);
+            wallet.save()?;
+            let text = lines(messages, "local-removed", std::slice::from_ref(&removed));
+            session.ui.result(&text, &json!({"removed": site_json(&removed)}));
+        }
+    }
+    Ok(())
+}
+
+/// Stores a site in the place of what was known under its DID.
+fn add(contents: &mut Contents, site: &LocalSite) {
+    contents.local_sites.retain(|known| known.did != site.did);
+    contents.local_sites.push(site.clone());
+}
+
+fn lines(messages: &Messages, id: &str, sites: &[LocalSite]) -> String {
+    sites.iter().map(|site| format!("{}\n", messages.with(id, &[("site", &title(site))]))).collect()
+}
+
+fn title(site: &LocalSite) -> String {
+    format!("{}  {}", clean(&site.name), clean(&site.did))
+}
+
+fn site_json(site: &LocalSite) -> Value {
+    let registrar = site.registrar.as_ref().map(|registrar| &registrar.did);
+    json!({"did": site.did, "name": site.name, "registrar": registrar})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(port: u16, pin: &str) -> LocalSite {
+        let text = format!(
+            r#"{{"did":"did:web:localhost%3A{port}","name":"A","certificate_sha256":"{pin}",
+                "registrar":{{"did":"did:key:z6Mk{port}","name":"R"}}}}"#
+        );
+        LocalSite::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_site_that_was_set_up_again_takes_the_place_of_the_one_before() {
+        let mut contents = Contents::new(12);
+        let (one, again, other) =
+            (site(7443, &"ab".repeat(32)), site(7443, &"cd".repeat(32)), site(7444, &"ef".repeat(32)));
+        [&one, &other, &again].into_iter().for_each(|site| add(&mut contents, site));
+        assert_eq!(contents.local_sites, [other, again]);
+    }
+
+    #[test]
+    fn a_registrar_of_a_local_site_counts_for_that_site_alone() {
+        let mut contents = Contents::new(12);
+        let known = site(7443, &"ab".repeat(32));
+        add(&mut contents, &known);
+        let pinned = |asker: &str| contents.pinned_registrar("did:key:z6Mk7443", asker).map(|registrar| registrar.name);
+        assert_eq!(pinned(&known.did).as_deref(), Some("R"));
+        assert_eq!(pinned("did:web:jobs.example"), None);
+        assert_eq!(pinned("did:web:localhost%3A7444"), None);
+        assert!(contents.pinned_registrar("did:key:z6Mk7444", &known.did).is_none());
+    }
+}

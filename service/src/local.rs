@@ -1,0 +1,301 @@
+//! Local mode: a did:web on `localhost` whose site the service itself serves over HTTPS, with a certificate of its own. For
+//! trials on one machine, never for production.
+//!
+//! `init --local` makes the certificate, which no authority signs; whoever reads the site has pinned it by its fingerprint,
+//! from the file `local-site.json` ([`carnet_fetch::local`]).
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use axum::{
+    Router,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use carnet_core::{
+    did::{Did, web},
+    time::Timestamp,
+};
+use carnet_fetch::local::{self, Fingerprint, LOCALHOST, LocalSite};
+use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tonic::{service::Routes, transport::Server};
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::{
+    calls::{CallLayer, CallLimits},
+    config::{ServeConfig, StartError, TlsFiles},
+    connections::{self, ConnectionLimits},
+    disk, serve,
+};
+
+/// Sentence that names local mode wherever it is used.
+pub const NOTICE: &str = "LOCAL MODE: for trials on this machine, not for production";
+/// Description of the site, for wallets and verifiers on this machine.
+pub const SITE_FILE: &str = "local-site.json";
+/// First staff token, for the verbs of this machine.
+pub const TOKEN_FILE: &str = "staff-token";
+const CERTIFICATE_FILE: &str = "site.pem";
+const KEY_FILE: &str = "site.key";
+/// Validity of the certificate, in years.
+const YEARS: i32 = 2;
+
+/// Options of `init` for local mode.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalOptions {
+    /// Port of the site.
+    pub port: u16,
+}
+
+impl LocalOptions {
+    /// The DID of a service whose site is at the port.
+    #[must_use]
+    pub fn did(self) -> String {
+        format!("did:web:{LOCALHOST}%3A{}", self.port)
+    }
+}
+
+/// Makes the certificate of a local site and its key, in a data directory that is being set up.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn make_certificate(data: &Path, now: Timestamp) -> Result<Fingerprint, StartError> {
+    let failed = |what: String| {
+        StartError::new(
+            format!("The certificate of the local site cannot be made: {what}. Nothing was made."),
+            "Try again.",
+        )
+    };
+    let (certificate, key) = certificate(now).map_err(|error| failed(error.to_string()))?;
+    let write = |name: &str, text: &str, mode| {
+        let path = data.join(name);
+        disk::write_new(&path, text.as_bytes(), mode).map_err(|error| failed(format!("{}: {error}", path.display())))
+    };
+    write(KEY_FILE, &Zeroizing::new(key.serialize_pem()), 0o600)?;
+    write(CERTIFICATE_FILE, &certificate.pem(), 0o644)?;
+    Ok(Fingerprint::of(certificate.der()))
+}
+
+fn certificate(now: Timestamp) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::new([LOCALHOST.to_owned()])?;
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, "Carnet trial on this machine, not for production");
+    params.distinguished_name = name;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    // Whole months: every date that is written so exists.
+    let text = now.to_string();
+    let part = |range: std::ops::Range<usize>| text.get(range).and_then(|digits| digits.parse::<i32>().ok());
+    let (year, month) =
+        (part(0..4).unwrap_or(2026), part(5..7).and_then(|month| u8::try_from(month).ok()).unwrap_or(1));
+    params.not_before = date_time_ymd(year, month, 1);
+    params.not_after = date_time_ymd(year.saturating_add(YEARS), month, 1);
+    Ok((params.self_signed(&key)?, key))
+}
+
+/// Writes the description of a local site, and the first staff token for the verbs of this machine.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn describe(data: &Path, site: &LocalSite, staff_token: &str) -> Result<(), StartError> {
+    let write = |name: &str, text: &str, mode| {
+        let path = data.join(name);
+        disk::write_new(&path, text.as_bytes(), mode).map_err(|error| {
+            StartError::new(
+                format!("{} could not be written: {error}.", path.display()),
+                "Remove the directory that init has just made, and run init again.",
+            )
+        })
+    };
+    let text = serde_json::to_string_pretty(site).unwrap_or_default();
+    write(SITE_FILE, &format!("{text}\n"), 0o644)?;
+    write(TOKEN_FILE, &Zeroizing::new(format!("{staff_token}\n")), 0o600)
+}
+
+/// Reads the description of a local site.
+///
+/// # Errors
+/// The file cannot be read or does not describe one.
+pub fn read_site(path: &Path) -> Result<LocalSite, StartError> {
+    let hint = format!("Give the {SITE_FILE} that `carnet-issuer init --local` wrote in its directory.");
+    let bytes = disk::read_given(path).map_err(|error| {
+        StartError::new(format!("{} cannot be read: {error}. Nothing was made.", path.display()), &hint).absent()
+    })?;
+    LocalSite::parse(&bytes).map_err(|problem| {
+        StartError::new(format!("{} is refused: {problem}. Nothing was made.", path.display()), &hint)
+    })
+}
+
+/// Tells an operator what local mode is, and what others on this machine need.
+#[must_use]
+pub fn said(data: &Path, url: &str) -> String {
+    format!(
+        "{NOTICE}.\n`serve` publishes the DID document itself, at {url}.\nWallets on this machine are told once: carnet local add {}",
+        data.join(SITE_FILE).display()
+    )
+}
+
+/// Tells where the first staff token is to be found.
+#[must_use]
+pub fn token_place(local: Option<LocalOptions>, data: &Path) -> String {
+    match local {
+        Some(_) => format!("also in {}", data.join(TOKEN_FILE).display()),
+        None => "shown this once".to_owned(),
+    }
+}
+
+/// Configuration of local mode: the section `[serve.local]` with these pins.
+#[must_use]
+pub fn config_text(pins: &[&Fingerprint]) -> String {
+    let pins: Vec<String> = pins.iter().map(|pin| format!("    \"{pin}\",\n")).collect();
+    format!("\n# {NOTICE}.\n[serve.local]\npins = [\n{}]\n", pins.concat())
+}
+
+/// The HTTPS server of a local site; it stops when it is dropped.
+#[derive(Debug)]
+pub struct LocalServer(JoinHandle<()>);
+
+impl Drop for LocalServer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Serves the DID document in `data`, and what else is `published`, where the DID says; `None`: the service is not in local mode.
+///
+/// # Errors
+/// The DID is not a did:web on `localhost`, the port is in use, or the certificate cannot be used.
+pub async fn serve(
+    data: &Path,
+    config: &ServeConfig,
+    did: &Did,
+    published: Option<Router>,
+) -> Result<Option<LocalServer>, StartError> {
+    if config.local.is_none() {
+        return Ok(None);
+    }
+    let place = web::url(did).ok().and_then(|url| Url::parse(&url).ok()).zip(local::port(did.as_str()));
+    let Some((url, port)) = place else {
+        return Err(StartError::new(
+            format!("Local mode needs a did:web on {LOCALHOST}, and did is {did}. Nothing was started."),
+            "Take [serve.local] out of the configuration: the site of this DID is published elsewhere.",
+        ));
+    };
+    let files = TlsFiles { cert: data.join(CERTIFICATE_FILE), key: data.join(KEY_FILE) };
+    let tls = serve::tls(&files, &[b"h2", b"http/1.1"])?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        StartError::new(
+            format!(
+                "The local site {url} cannot be served: {address} cannot be listened on: {error}. Nothing was started."
+            ),
+            "Stop what uses that port; or set the service up again with another: init --local=PORT.",
+        )
+    })?;
+    let document = data.join("did.json");
+    let router = published.unwrap_or_default().route(url.path(), get(move || send(document.clone())));
+    let incoming = connections::incoming(listener, Some(tls), ConnectionLimits::of(config));
+    let server = Server::builder()
+        .accept_http1(true)
+        .layer(CallLayer::new(CallLimits::of(config), []))
+        .add_routes(Routes::from(router));
+    let serving = tokio::spawn(async move {
+        if let Err(error) = server.serve_with_incoming(incoming).await {
+            tracing::error!(%error, "the local site has stopped");
+        }
+    });
+    Ok(Some(LocalServer(serving)))
+}
+
+/// Logs that a service is in local mode.
+pub fn warn(config: &ServeConfig) {
+    if config.local.is_some() {
+        tracing::warn!("{NOTICE}");
+    }
+}
+
+/// Publishes the DID document for a verb that reads it where it is published, while the service is stopped; `None`: the service is
+/// not in local mode, or its port is in use, as by the running service.
+pub async fn serve_document(data: &Path, config: &ServeConfig, did: &Did) -> Option<LocalServer> {
+    // Whoever else has the port is refused by the pin.
+    serve(data, config, did, None).await.ok().flatten()
+}
+
+/// Reads the file at each request: a change of keys is published at once.
+async fn send(document: PathBuf) -> Response {
+    match tokio::fs::read(document).await {
+        Ok(bytes) => ([(CONTENT_TYPE, "application/did+json")], bytes).into_response(),
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use carnet_core::{
+        Code,
+        did::DidDocument,
+        keys::{Algorithm, SecretKey, Signer as _},
+    };
+
+    use super::*;
+    use crate::{config::LocalConfig, fetcher::fetcher, time};
+
+    /// A data directory whose site is at a port that was free a moment ago.
+    fn site() -> (tempfile::TempDir, Did, Fingerprint) {
+        let dir = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let did = Did::parse(&LocalOptions { port }.did()).unwrap();
+        let pin = make_certificate(dir.path(), time::now()).unwrap();
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
+        let document = DidDocument::render(&did, &[("key-1".to_owned(), key.public_key())]);
+        std::fs::write(dir.path().join("did.json"), document.to_string()).unwrap();
+        (dir, did, pin)
+    }
+
+    fn local(pins: &[&Fingerprint]) -> ServeConfig {
+        let pins = pins.iter().map(ToString::to_string).collect();
+        ServeConfig { local: Some(LocalConfig { pins }), ..ServeConfig::default() }
+    }
+
+    #[tokio::test]
+    async fn the_document_is_served_to_those_who_pinned_the_certificate() {
+        let (dir, did, pin) = site();
+        let (_other, _, other_pin) = site();
+        let _server = serve(dir.path(), &local(&[&pin]), &did, None).await.unwrap().unwrap();
+        fetcher(&local(&[&other_pin, &pin])).unwrap().did_web(&did).await.unwrap();
+        for config in
+            [local(&[&other_pin]), ServeConfig { private_hosts: vec![LOCALHOST.to_owned()], ..ServeConfig::default() }]
+        {
+            assert_eq!(fetcher(&config).unwrap().did_web(&did).await.unwrap_err().code, Code::DidUnresolved);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_service_in_local_mode_has_a_did_on_localhost_and_a_port_of_its_own() {
+        let (dir, did, pin) = site();
+        let elsewhere = Did::parse("did:web:university.example").unwrap();
+        assert!(serve(dir.path(), &local(&[&pin]), &elsewhere, None).await.is_err());
+        assert!(serve(dir.path(), &ServeConfig::default(), &elsewhere, None).await.unwrap().is_none());
+        let _server = serve(dir.path(), &local(&[&pin]), &did, None).await.unwrap().unwrap();
+        let taken = serve(dir.path(), &local(&[&pin]), &did, None).await.unwrap_err();
+        assert!(taken.message.contains("cannot be listened on"), "{taken}");
+    }
+
+    #[test]
+    fn what_is_secret_is_readable_by_its_owner_alone() {
+        let (dir, did, pin) = site();
+        let described =
+            LocalSite { did: did.to_string(), name: "A".to_owned(), certificate_sha256: pin, registrar: None };
+        describe(dir.path(), &described, "carnet_staff_x").unwrap();
+        let mode = |name: &str| std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(KEY_FILE), mode(TOKEN_FILE)), (0o600, 0o600));
+        assert_eq!(read_site(&dir.path().join(SITE_FILE)).unwrap(), described);
+        assert!(read_site(&dir.path().join(KEY_FILE)).is_err());
+    }
+}

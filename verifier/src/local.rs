@@ -1,0 +1,77 @@
+//! Local mode of a verifier: it is registered at once, by a registrar whose key signs this one registration and is thrown away.
+
+use std::{path::Path, sync::Arc};
+
+use carnet_core::{
+    Problem, day,
+    did::{Did, DidDocument, Resolve, SelfContained},
+    keys::{Algorithm, SecretKey, Signer as _},
+    time::CLOCK_SKEW,
+    trust::registration::{Registration, RegistrationRequest},
+};
+use carnet_fetch::local::LocalRegistrar;
+use carnet_service::{config::StartError, disk, keys, local::LocalOptions, time};
+use rand_core::OsRng;
+use serde_json::{Map, Value};
+
+use crate::registration::{About, FILE};
+
+/// The name that wallets show.
+const REGISTRAR: &str = "Trial register of this machine";
+/// Days for which the registration holds.
+const DAYS: i64 = 365;
+
+/// What a verifier in local mode says of itself: nothing that anybody could take for true.
+pub(crate) fn about(local: LocalOptions, uses: Vec<String>, any_bounds: bool) -> About {
+    let site = format!("https://localhost:{}", local.port);
+    About {
+        // Of no country (user-assigned in ISO 3166-1).
+        country: "XX".to_owned(),
+        privacy_policy: format!("{site}/privacy"),
+        support: format!("{site}/erasure"),
+        authority: "None: a trial on this machine".to_owned(),
+        authority_uri: Some(format!("{site}/complaints")),
+        authority_email: None,
+        legal_identifier: None,
+        all_uses: uses.is_empty(),
+        uses,
+        any_bounds,
+    }
+}
+
+/// Signs the verifier's request with a key that nobody has after this, and installs the registration.
+///
+/// # Errors
+/// The request is not the verifier's own; the registration cannot be written.
+pub(crate) fn register(data: &Path, did: &Did, request: &Map<String, Value>) -> Result<LocalRegistrar, StartError> {
+    let refused = |what: String| {
+        StartError::new(
+            format!("The verifier is set up in {}, and could not be registered: {what}.", data.display()),
+            "Remove the directory that init has just made, and run init again.",
+        )
+    };
+    let own = Own(Arc::new(keys::own_document(data, did)?));
+    let signed = || -> Result<(Did, Map<String, Value>), Problem> {
+        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+        let registrar = Did::key(&key.public_key());
+        let kid = registrar.with_fragment(registrar.id())?;
+        let now = time::now();
+        let request = RegistrationRequest::verify(request, now, CLOCK_SKEW, &own)?;
+        let from = now.start_of_day();
+        let until = from.plus(DAYS.saturating_mul(day::SECONDS));
+        Ok((registrar, Registration::issue(&request, &kid, &key, from, until)?))
+    };
+    let (registrar, registration) = signed().map_err(|problem| refused(problem.to_string()))?;
+    let text = format!("{:#}\n", Value::Object(registration));
+    disk::write_new(&data.join(FILE), text.as_bytes(), 0o644).map_err(|error| refused(error.to_string()))?;
+    Ok(LocalRegistrar { did: registrar.to_string(), name: REGISTRAR.to_owned() })
+}
+
+/// Resolves the verifier's own DID, which is not published yet, and DIDs that carry their document.
+struct Own(Arc<DidDocument>);
+
+impl Resolve for Own {
+    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
+        if self.0.did() == did { Ok(self.0.clone()) } else { SelfContained.resolve(did) }
+    }
+}
