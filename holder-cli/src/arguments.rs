@@ -114,6 +114,9 @@ pub(crate) struct Init {
     /// Keep the log for this many days [default: forever, until you choose with `carnet log keep`]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_525))]
     pub(crate) keep_log: Option<u32>,
+    /// Know services on this machine from the start, for trials: as `carnet local add`
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) local: Vec<PathBuf>,
 }
 
 /// `carnet passphrase`.

@@ -148,6 +148,12 @@ pub fn token_place(local: Option<LocalOptions>, data: &Path) -> String {
     }
 }
 
+/// Introduces the command that starts the service: now, or the next time where it is serving already.
+#[must_use]
+pub const fn next_time(is_serving: bool) -> &'static str {
+    if is_serving { "Serving now; the next time" } else { "Next" }
+}
+
 /// Configuration of local mode: the section `[serve.local]` with these pins.
 #[must_use]
 pub fn config_text(pins: &[&Fingerprint]) -> String {
@@ -221,7 +227,7 @@ pub fn warn(config: &ServeConfig) {
 /// Publishes the DID document for a verb that reads it where it is published, while the service is stopped; `None`: the service is
 /// not in local mode, or its port is in use, as by the running service.
 pub async fn serve_document(data: &Path, config: &ServeConfig, did: &Did) -> Option<LocalServer> {
-    // Whoever else has the port is refused by the pin.
+    // The pin refuses any other program on that port.
     serve(data, config, did, None).await.ok().flatten()
 }
 

@@ -194,7 +194,7 @@ fn a_pin_is_for_localhost_alone() -> Result<()> {
         let refused = programs::run("carnet-verifier", args, &[])?;
         assert_eq!((refused.code, Path::new(&data).exists()), (1, false), "{did}: {}", refused.stdout);
     }
-    // Whoever changes the DID in the configuration of a service in local mode has a site elsewhere, and no pin for it.
+    // A service in local mode whose configured DID was changed would have its site elsewhere, and no pin for it.
     let config = machine.path("university/config.toml");
     let before = std::fs::read_to_string(&config)?;
     let did = format!("did:web:localhost%3A{}", machine.ports[0]);

@@ -21,7 +21,7 @@ const REGISTRAR: &str = "Trial register of this machine";
 /// Days for which the registration holds.
 const DAYS: i64 = 365;
 
-/// What a verifier in local mode says of itself: nothing that anybody could take for true.
+/// Returns the self-description of a verifier in local mode: nothing in it could be mistaken for a real body.
 pub(crate) fn about(local: LocalOptions, uses: Vec<String>, any_bounds: bool) -> About {
     let site = format!("https://localhost:{}", local.port);
     About {

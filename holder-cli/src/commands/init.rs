@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::log::forget::log_kept;
+use super::{local, log::forget::log_kept};
 use crate::{
     arguments::Init,
     failure::Failure,
@@ -16,16 +16,19 @@ pub(crate) fn run(session: &Session, arguments: &Init) -> Result<(), Failure> {
         let message = format!("There is already a file at {}", path.display());
         return Err(Failure::new("wallet_exists", message, "use that wallet, or choose another file with --wallet"));
     }
+    let sites = local::read(&session.ui.messages, &arguments.local)?;
     let passphrase = session.passphrase(true)?;
     let making = session.ui.wallet_wait().begin();
     let mut contents = Contents::new(arguments.work_factor);
     contents.log_days = arguments.keep_log;
+    sites.iter().for_each(|site| local::add(&mut contents, site));
     WalletFile::create_with(&path, passphrase, &mut contents)?;
     drop(making);
     let text = format!(
-        "Your wallet is at {}\nKeep a copy of that file in a safe place, and do not forget the passphrase: nobody can open it without.\n{}\n",
+        "Your wallet is at {}\nKeep a copy of that file in a safe place, and do not forget the passphrase: nobody can open it without.\n{}\n{}",
         path.display(),
         log_kept(session, arguments.keep_log),
+        local::added(&session.ui.messages, &sites),
     );
     session.ui.result(&text, &json!({"wallet": path.display().to_string(), "log_days": arguments.keep_log}));
     Ok(())

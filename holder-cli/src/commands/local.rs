@@ -1,6 +1,6 @@
 //! `carnet local`: services on this machine that the wallet knows by their certificates. For trials, never for production.
 
-use std::fmt::Write;
+use std::{fmt::Write, path::PathBuf};
 
 use carnet_fetch::local::LocalSite;
 use serde_json::{Value, json};
@@ -18,24 +18,11 @@ pub(crate) fn run(session: &Session, command: &LocalCommand) -> Result<(), Failu
     let messages = &session.ui.messages;
     match command {
         LocalCommand::Add(AddLocal { files }) => {
-            let read = |path: &std::path::PathBuf| {
-                let said = path.display().to_string();
-                let text = |id: &str, why: &str| messages.with(id, &[("file", &clean(&said)), ("why", &clean(why))]);
-                let unreadable = |error: std::io::Error| {
-                    let text = text("local-unreadable", &error.to_string());
-                    Failure::usage("file_unreadable", text, messages.text("local-hint"))
-                };
-                let bytes = std::fs::read(path).map_err(unreadable)?;
-                LocalSite::parse(handed_over(&bytes).map_err(unreadable)?).map_err(|problem| {
-                    let text = text("local-refused", &problem.detail);
-                    Failure::new("local_site_refused", text, messages.text("local-hint"))
-                })
-            };
-            let sites = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            let sites = read(messages, files)?;
             let mut wallet = session.open()?;
             sites.iter().for_each(|site| add(&mut wallet.contents, site));
             wallet.save()?;
-            let text = lines(messages, "local-added", &sites);
+            let text = added(messages, &sites);
             session.ui.result(&text, &json!({"added": sites.iter().map(site_json).collect::<Vec<_>>()}));
         }
         LocalCommand::List => {
@@ -66,8 +53,31 @@ pub(crate) fn run(session: &Session, command: &LocalCommand) -> Result<(), Failu
     Ok(())
 }
 
+/// Reads the descriptions of local sites.
+pub(super) fn read(messages: &Messages, files: &[PathBuf]) -> Result<Vec<LocalSite>, Failure> {
+    let one = |path: &PathBuf| {
+        let said = path.display().to_string();
+        let text = |id: &str, why: &str| messages.with(id, &[("file", &clean(&said)), ("why", &clean(why))]);
+        let unreadable = |error: std::io::Error| {
+            let text = text("local-unreadable", &error.to_string());
+            Failure::usage("file_unreadable", text, messages.text("local-hint"))
+        };
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        LocalSite::parse(handed_over(&bytes).map_err(unreadable)?).map_err(|problem| {
+            let text = text("local-refused", &problem.detail);
+            Failure::new("local_site_refused", text, messages.text("local-hint"))
+        })
+    };
+    files.iter().map(one).collect()
+}
+
+/// Tells the owner which sites are known from now on.
+pub(super) fn added(messages: &Messages, sites: &[LocalSite]) -> String {
+    lines(messages, "local-added", sites)
+}
+
 /// Stores a site in the place of what was known under its DID.
-fn add(contents: &mut Contents, site: &LocalSite) {
+pub(super) fn add(contents: &mut Contents, site: &LocalSite) {
     contents.local_sites.retain(|known| known.did != site.did);
     contents.local_sites.push(site.clone());
 }

@@ -1,6 +1,6 @@
 //! `init`: creates a data directory.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use carnet_service::{
     keys::{KeyPlace, verbs::KeyAlgorithm},
@@ -11,7 +11,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::Failure;
-use crate::setup::{self, NewIssuer};
+use crate::{
+    server,
+    setup::{self, NewIssuer},
+};
 
 /// Port of the local site unless told otherwise.
 const LOCAL_PORT: &str = "7443";
@@ -27,6 +30,12 @@ pub(crate) struct InitArgs {
     /// For trials on this machine, never for production: a did:web on localhost, whose site `serve` serves itself at PORT.
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = LOCAL_PORT, conflicts_with = "did")]
     local: Option<u16>,
+    /// With --local: serve at once, as `serve` does from the next time on.
+    #[arg(long, requires = "local")]
+    serve: bool,
+    /// With --serve: the address to listen on; port 0 lets the system pick.
+    #[arg(long, requires = "serve")]
+    listen: Option<SocketAddr>,
     /// The name that wallets show, such as "University of Example".
     #[arg(long)]
     name: Option<String>,
@@ -87,7 +96,8 @@ pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
              {published}\n\
              {kek}\n\
              Staff token of {staff} ({shown}, keep it secret):\n{token}\n\n\
-             Next: carnet-issuer serve --data {data}",
+             {next}: carnet-issuer serve --data {data}",
+            next = local::next_time(args.serve),
             did = made.did,
             kek = kek.as_ref().map(|kek| format!("{}\n", kek.said(&args.data))).unwrap_or_default(),
             staff = args.staff,
@@ -98,5 +108,9 @@ pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
     let (staff, data) = (&args.staff, args.data.display());
     let made = format!("The issuer is set up in {data}, but the staff token of {staff} could not be printed.");
     let hint = format!("Run `carnet-issuer staff end --data {data} {staff}`, and `staff add` with another name.");
-    Ok(once::show(args.json, &value, text, made, hint)?)
+    once::show(args.json, &value, text, made, hint)?;
+    if args.serve {
+        server::serve(&args.data, None, args.listen).await?;
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use carnet_core::{
     Problem, day,
     json::{self, Limits},
+    text::shown_lines,
     time::Timestamp,
 };
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
@@ -12,6 +13,7 @@ use carnet_service::{
     client::{self, StaffArgs},
     disk, once, wire,
 };
+use carnet_spec::Catalogue;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -97,11 +99,17 @@ pub(crate) struct CreateArgs {
     #[arg(long, default_value = "vc+sd-jwt", value_parser = parse_format)]
     format: Format,
     /// A JSON file with the claims of credentialSubject; `-` reads standard input.
-    #[arg(long)]
-    claims: PathBuf,
+    #[arg(long, required_unless_present = "example")]
+    claims: Option<PathBuf>,
+    /// For trials: the claims of the example of the type, which is about nobody.
+    #[arg(long, conflicts_with = "claims")]
+    example: bool,
     /// Require a PIN, which you send to the holder separately.
     #[arg(long)]
     pin: bool,
+    /// Print the link for the holder and nothing else, for scripts.
+    #[arg(long, conflicts_with_all = ["json", "pin"])]
+    link: bool,
     /// Defer the offer until `offer release`.
     #[arg(long)]
     deferred: bool,
@@ -191,7 +199,10 @@ pub(super) async fn run(verb: OfferVerb) -> Result<(), Failure> {
 
 async fn create(args: CreateArgs) -> Result<(), Failure> {
     once::reserve(args.staff.json)?;
-    let claims = read_claims(&args.claims)?;
+    let claims = match &args.claims {
+        Some(file) => read_claims(file)?,
+        None => example_claims(&args.credential_type)?,
+    };
     let (channel, token) = client::connect(&args.staff).await?;
     let request = proto::CreateOfferRequest {
         request_id: args.request_id.unwrap_or_else(secrets::draw_id),
@@ -214,6 +225,9 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
         members.insert("warnings".to_owned(), json!(made.warnings));
     }
     let text = || {
+        if args.link {
+            return made.offer_uri.clone();
+        }
         let mut text = line(&value);
         made.warnings.iter().for_each(|warning| text.push_str(&format!("\nWarning: {warning}")));
         if made.offer_uri.is_empty() {
@@ -230,6 +244,16 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
         text
     };
     let id = value.get("offer_id").and_then(Value::as_str).unwrap_or_default();
+    if args.link {
+        if made.offer_uri.is_empty() {
+            return Err(Failure::Input(format!(
+                "the link of the offer {id} was shown when it was made, and is not known any more"
+            )));
+        }
+        made.warnings
+            .iter()
+            .for_each(|warning| carnet_console::note(format_args!("Warning: {}", shown_lines(warning))));
+    }
     let unseen = format!("The offer {id} was created, but its link and PIN could not be printed.");
     let hint =
         format!("Cancel it with `carnet-issuer offer cancel {id}`, and create it again with another request id.");
@@ -265,6 +289,15 @@ async fn list(args: ListArgs) -> Result<(), Failure> {
         offers => offers.iter().map(line).collect::<Vec<_>>().join("\n"),
     });
     Ok(())
+}
+
+/// Returns the claims of a type's example.
+fn example_claims(name: &str) -> Result<Map<String, Value>, Failure> {
+    let catalogue = Catalogue::embedded().map_err(|error| Failure::Input(error.to_string()))?;
+    let Some(known) = catalogue.credential_type(name) else {
+        return Err(Failure::Input(format!("the catalogue has no example of {name}\nhint: give --claims FILE")));
+    };
+    Ok(known.example_claims())
 }
 
 fn read_claims(path: &Path) -> Result<Map<String, Value>, Failure> {

@@ -1,6 +1,6 @@
 //! `init`: creates a data directory.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use carnet_fetch::local::LocalSite;
 use carnet_service::{
@@ -17,6 +17,7 @@ use crate::{
     commands::registration as verb,
     local,
     registration::{self, About},
+    server,
     setup::{self, NewVerifier},
 };
 
@@ -92,6 +93,12 @@ pub(crate) struct InitArgs {
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = LOCAL_PORT,
           conflicts_with = "did", group = "described")]
     local: Option<u16>,
+    /// With --local: serve at once, as `serve` does from the next time on.
+    #[arg(long, requires = "local")]
+    serve: bool,
+    /// With --serve: the address to listen on; port 0 lets the system pick.
+    #[arg(long, requires = "serve")]
+    listen: Option<SocketAddr>,
     /// With --local: the local-site.json of an issuer on this machine, which is accepted for every type; may be repeated.
     #[arg(long = "issuer", value_name = "FILE", requires = "local")]
     issuers: Vec<PathBuf>,
@@ -205,10 +212,11 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
             String::new()
         };
         lines.push(format!(
-            "\nStaff token of {} ({shown}, keep it secret):\n{}\n\nNext: {next}carnet-verifier serve --data {data}",
+            "\nStaff token of {} ({shown}, keep it secret):\n{}\n\n{when}: {next}carnet-verifier serve --data {data}",
             args.staff,
             made.staff_token.as_str(),
             shown = service_local::token_place(local, &args.data),
+            when = service_local::next_time(args.serve),
         ));
         lines.join("\n")
     };
@@ -216,5 +224,8 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
     let unseen = format!("The verifier is set up in {data}, but the staff token of {staff} could not be printed.");
     let hint = format!("Run `carnet-verifier staff end --data {data} {staff}`, and `staff add` with another name.");
     once::show(args.json, &value, text, unseen, hint)?;
+    if args.serve {
+        server::run(&args.data, None, args.listen).await?;
+    }
     Ok(0)
 }

@@ -63,6 +63,9 @@ pub(crate) struct CreateArgs {
     /// The number of seconds for which it can be answered; by default that of the configuration.
     #[arg(long, default_value_t = 0)]
     ttl: u32,
+    /// Print the link for the holder and nothing else, for scripts.
+    #[arg(long, conflicts_with = "json")]
+    link: bool,
     /// Your own id for this call: the same id returns the same request.
     #[arg(long)]
     request_id: Option<String>,
@@ -97,6 +100,9 @@ async fn create(args: CreateArgs) -> Result<u8, Failure> {
     let expires_at = show::time(made.expires_at.as_ref());
     let value = json!({"id": made.id, "request_uri": made.request_uri, "expires_at": expires_at});
     let text = || {
+        if args.link {
+            return made.request_uri.clone();
+        }
         format!(
             "Request {} can be answered until {expires_at}. Hand this link to the holder:\n{}\n\n\
              Next: carnet-verifier result {} --watch",
