@@ -59,7 +59,7 @@ impl Default for FetchOptions {
 /// Fetches did:web documents and did:webvh logs. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct HttpsFetcher {
-    client: Client,
+    pub(crate) client: Client,
     max_bytes: usize,
 }
 
@@ -182,7 +182,7 @@ pub struct Fetched {
     pub etag: Option<String>,
 }
 
-fn answered(response: Response) -> Result<Response, Problem> {
+pub(crate) fn answered(response: Response) -> Result<Response, Problem> {
     let status = response.status();
     if status == StatusCode::OK {
         return Ok(response);
@@ -194,7 +194,7 @@ fn answered(response: Response) -> Result<Response, Problem> {
 }
 
 /// The DID's rules say so already; this is the last door before the network, so that it looks again.
-fn parse_url(text: &str) -> Result<Url, Problem> {
+pub(crate) fn parse_url(text: &str) -> Result<Url, Problem> {
     let url = Url::parse(text).map_err(|_| Problem::new(Code::DidMalformed, format!("{text} is not a URL")))?;
     if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
         return Err(Problem::new(Code::DidMalformed, "the URL is not a plain https URL"));
@@ -205,7 +205,7 @@ fn parse_url(text: &str) -> Result<Url, Problem> {
     }
 }
 
-async fn read(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Problem> {
+pub(crate) async fn read(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Problem> {
     let url = response.url().clone();
     let too_large = || Problem::new(Code::TooLarge, format!("{url} has more than {max_bytes} bytes"));
     if response.content_length().is_some_and(|length| usize::try_from(length).map_or(true, |length| length > max_bytes))
@@ -225,7 +225,7 @@ async fn read(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Probl
 
 /// By value, as `map_err` requires.
 #[allow(clippy::needless_pass_by_value)]
-fn unresolved(error: reqwest::Error) -> Problem {
+pub(crate) fn unresolved(error: reqwest::Error) -> Problem {
     let asked = error.url().map_or_else(|| "the server".to_owned(), ToString::to_string);
     // The URL is named once, at the front.
     let error = error.without_url();

@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     // Boxed: otherwise the runtime would instantiate the whole program once for each way to drive it.
     let work: Pin<Box<dyn Future<Output = _>>> = Box::pin(commands::run(arguments));
     match runtime.block_on(work) {
-        Ok(()) => carnet_console::exit(0),
+        Ok(code) => carnet_console::exit(code),
         Err(failure) => failure.report(),
     }
 }

@@ -5,6 +5,7 @@ pub mod client;
 pub mod config;
 mod connections;
 pub mod directory;
+pub mod doctor;
 pub mod failure;
 pub mod fetcher;
 pub mod keys;

@@ -25,6 +25,8 @@ pub struct Site {
     documents: Arc<Mutex<HashMap<String, String>>>,
     requests: Requests,
     gate: Gate,
+    /// The `Date` header of its answers, if they have one.
+    server_time: Arc<Mutex<Option<String>>>,
     serving: tokio::task::JoinHandle<()>,
 }
 
@@ -84,10 +86,15 @@ impl Site {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let documents = Arc::new(Mutex::new(HashMap::new()));
-        let (gate, requests) = (Gate::default(), Requests::default());
+        let (gate, requests, server_time) = (Gate::default(), Requests::default(), Arc::default());
         let tls = TlsAcceptor::from(Arc::new(config));
-        let serving = tokio::spawn(serve(listener, tls, (Arc::clone(&documents), Arc::clone(&requests)), gate.clone()));
-        Ok(Self { address, ca_pem: ca.pem(), documents, requests, gate, serving })
+        let serving = tokio::spawn(serve(
+            listener,
+            tls,
+            (Arc::clone(&documents), Arc::clone(&requests), Arc::clone(&server_time)),
+            gate.clone(),
+        ));
+        Ok(Self { address, ca_pem: ca.pem(), documents, requests, gate, server_time, serving })
     }
 
     /// Returns how often the DID document of `name` was asked for.
@@ -101,6 +108,11 @@ impl Site {
     #[must_use]
     pub fn did(&self, name: &str) -> String {
         format!("did:web:localhost%3A{}:{name}", self.address.port())
+    }
+
+    /// Has its answers say that it is this time (a `Date` header).
+    pub fn say_time(&self, date: &str) {
+        *self.server_time.lock().unwrap_or_else(PoisonError::into_inner) = Some(date.to_owned());
     }
 
     /// Its port.
@@ -174,21 +186,23 @@ impl Drop for Site {
 async fn serve(
     listener: TcpListener,
     tls: TlsAcceptor,
-    (documents, requests): (Arc<Mutex<HashMap<String, String>>>, Requests),
+    (documents, requests, server_time): (Arc<Mutex<HashMap<String, String>>>, Requests, Arc<Mutex<Option<String>>>),
     gate: Gate,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
         let (tls, gate) = (tls.clone(), gate.clone());
         let (documents, requests) = (Arc::clone(&documents), Arc::clone(&requests));
+        let date = server_time.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let date = date.map(|date| format!("date: {date}\r\n")).unwrap_or_default();
         // A client that hangs up or speaks nonsense is ignored.
-        tokio::spawn(async move { answer(stream, tls, (&documents, &requests), &gate).await.ok() });
+        tokio::spawn(async move { answer(stream, tls, (&documents, &requests, &date), &gate).await.ok() });
     }
 }
 
 async fn answer(
     stream: TcpStream,
     tls: TlsAcceptor,
-    (documents, requests): (&Mutex<HashMap<String, String>>, &Requests),
+    (documents, requests, date): (&Mutex<HashMap<String, String>>, &Requests, &str),
     gate: &Gate,
 ) -> Result<()> {
     let mut stream = tls.accept(stream).await?;
@@ -218,7 +232,7 @@ async fn answer(
     let missing = if behind.is_some() { "502 Bad Gateway" } else { "404 Not Found" };
     let (status, body) = found.map_or((missing, String::new()), |body| ("200 OK", body));
     let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/did+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\ncontent-type: application/did+json\r\n{date}content-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).await?;

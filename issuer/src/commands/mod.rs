@@ -1,6 +1,7 @@
 //! Command line, one file per command.
 
 mod cohorts;
+mod doctor;
 mod init;
 mod issued;
 mod keys;
@@ -63,6 +64,9 @@ enum Verb {
         #[command(subcommand)]
         verb: registrar::RegistrarVerb,
     },
+    /// Check what is published, the lists, TLS, the clock and the store, and say what to do. Exit code 1: a check failed; 3: it may pass
+    /// later.
+    Doctor(carnet_service::doctor::DoctorArgs),
     /// Write a verified backup of the store to one file. The service may be running.
     Backup(BackupArgs),
     /// Replace the store by a backup. The service must be stopped.
@@ -99,9 +103,10 @@ enum Verb {
     Vouchers(vouchers::VouchersArgs),
 }
 
-/// Runs a command.
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    match arguments.verb {
+/// Runs a command; returns the exit code.
+pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
+    let done = match arguments.verb {
+        Verb::Doctor(args) => return doctor::run(&args).await,
         Verb::Init(args) => init::run(args).await,
         Verb::Serve { data, config, listen } => Ok(server::serve(&data, config.as_deref(), listen).await?),
         Verb::Offer { verb } => offer::run(verb).await,
@@ -115,7 +120,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Vouchers(args) => vouchers::run(&args).await,
         Verb::Staff { verb } => Ok(carnet_service::staff::verbs::run(verb)?),
         Verb::Status { verb } => status::run(verb).await,
-    }
+    };
+    done.map(|()| 0)
 }
 
 /// Prints a response: JSON for programs, text for people.

@@ -11,7 +11,9 @@ mod shelf;
 
 pub(crate) use acts::{Published, Request, check_reason};
 pub(crate) use http::router;
-pub(crate) use published::{PublicationSite, PublicationStatement, PublicationWatch, PublishedDirectory, raise_daily};
+pub(crate) use published::{
+    Look, PublicationSite, PublicationStatement, PublicationWatch, PublishedDirectory, raise_daily,
+};
 pub(crate) use set_times::SetTimes;
 pub(crate) use shelf::{Form, Shelf};
 

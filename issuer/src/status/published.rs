@@ -9,10 +9,10 @@ use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, DidUrl, Purpose},
     json::{self, Limits},
-    keys::Signer,
+    keys::{PublicKey, Signer},
     secure::jose::{self, Jws, KeyRef, numeric_date},
     status::token,
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
 };
 use carnet_fetch::HttpsFetcher;
 use carnet_service::{
@@ -65,7 +65,7 @@ pub(crate) struct PublicationSite {
 
 /// Outcome of a look at what is published.
 #[derive(Debug)]
-enum Look {
+pub(crate) enum Look {
     /// Nothing there is newer than the store.
     NotNewer,
     /// The web site asks this service for it, and has no copy.
@@ -115,7 +115,7 @@ impl PublicationStatement {
 
 /// Returns the key of this issuer that a token names. A revoked key is refused, since a thief could stop the service
 /// with it.
-fn own_key(jws: &Jws, did: &Did, own: &DidDocument) -> Result<carnet_core::keys::PublicKey, Problem> {
+fn own_key(jws: &Jws, did: &Did, own: &DidDocument) -> Result<PublicKey, Problem> {
     let KeyRef::Kid(kid) = jws.key_ref() else { return Err(Code::HeaderKeyUnanchored.into()) };
     let kid = DidUrl::parse(kid)?;
     if kid.did() != did {
@@ -168,12 +168,38 @@ impl PublicationSite {
         (states, unread)
     }
 
-    async fn list(&self, list: i64, url: &str) -> Result<PublishedStates, Problem> {
+    /// Verifies every published list as a verifier does now, its end included; returns how many there are.
+    ///
+    /// # Errors
+    /// The directory names no list, or one cannot be fetched or does not hold now.
+    pub(crate) async fn require_fresh(&self, directory: &PublishedDirectory, now: Timestamp) -> Result<usize, String> {
+        let prefix = format!("{}/token/", self.base);
+        let urls: Vec<&String> = directory.urls.iter().filter(|url| url.starts_with(&prefix)).collect();
+        if urls.is_empty() {
+            return Err(format!("{}/lists names no list", self.base));
+        }
+        for url in &urls {
+            let verified = async {
+                let (text, key, _) = self.token(url).await?;
+                token::Token::parse(&text)?.verify(&key, url, now, CLOCK_SKEW).map(drop)
+            };
+            verified.await.map_err(|problem| format!("{url} cannot be used: {problem}"))?;
+        }
+        Ok(urls.len())
+    }
+
+    /// Fetches a list in token form, with the key that signed it and when that was.
+    async fn token(&self, url: &str) -> Result<(String, PublicKey, Timestamp), Problem> {
         let bytes = self.fetcher.bytes(url, token::MEDIA_TYPE, MOST_TOKEN_BYTES).await?;
         let text = String::from_utf8(bytes).map_err(|_| Problem::from(Code::TokenMalformed))?;
         let jws = Jws::parse_within(&text, Limits::LIST)?;
         let made = numeric_date(jws.payload(), "iat")?.ok_or(Code::ClaimMissing)?;
         let key = own_key(&jws, &self.did, &self.own)?;
+        Ok((text, key, made))
+    }
+
+    async fn list(&self, list: i64, url: &str) -> Result<PublishedStates, Problem> {
+        let (text, key, made) = self.token(url).await?;
         let (published, _) = token::Token::parse(&text)?.verify(&key, url, made, 0)?;
         let mut states = Vec::new();
         for position in 0..published.entries() {
@@ -303,7 +329,11 @@ impl PublicationWatch {
         self.site.list(list, url).await.map(drop).map_err(|problem| format!("{url} cannot be used: {problem}"))
     }
 
-    async fn look(&self) -> Result<Look, StartError> {
+    /// Compares what is published with the store.
+    ///
+    /// # Errors
+    /// The publication is of another store, or of a later state of this one; the store cannot be read.
+    pub(crate) async fn look(&self) -> Result<Look, StartError> {
         let directory = match self.site.directory().await {
             Ok(Some(directory)) => directory,
             Ok(None) => return Ok(Look::AsksThisService),

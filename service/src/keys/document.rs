@@ -181,6 +181,17 @@ pub(super) fn require_newest(
     ))
 }
 
+/// Returns the differences between the published document and the keys in a data directory, for people; empty: it has every
+/// key as it is now.
+///
+/// # Errors
+/// The register cannot be loaded; the document knows of a key what the register does not.
+pub fn compare_published(data: &Path, did: &Did, document: &DidDocument) -> Result<Vec<String>, StartError> {
+    let register = Register::load(data)?;
+    require_newest(data, "the published document", did, document, &register)?;
+    Ok(differences(did, document, &register))
+}
+
 /// Refuses to sign with a key that the DID document beside it does not list, or beside one that it still lists though
 /// it is marked as compromised.
 ///

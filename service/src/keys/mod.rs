@@ -21,14 +21,14 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 pub use arguments::{KeyPlace, NewKek};
-pub use document::{own_document, require_listed};
+pub use document::{compare_published, own_document, require_listed};
 pub use log::begin;
 pub use register::{Act, Entry, FIRST, Register, State};
 pub use ring::Keyring;
 pub use source::{Kek, Source};
 #[cfg(feature = "pkcs11")]
 pub use token::TokenError;
-pub use watch::{PublicationFaults, Watch};
+pub use watch::{PublicationFaults, Watch, published};
 
 /// The part of the configuration that is about keys: `[keys]`.
 #[derive(Debug, Clone, Deserialize)]

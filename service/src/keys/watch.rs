@@ -51,7 +51,7 @@ impl PublicationFaults {
 }
 
 /// The document of a DID as it is published.
-pub(super) async fn published(did: &Did, fetcher: &HttpsFetcher) -> Result<Arc<DidDocument>, Problem> {
+pub async fn published(did: &Did, fetcher: &HttpsFetcher) -> Result<Arc<DidDocument>, Problem> {
     match did.method() {
         DidMethod::WebVh => fetcher.did_webvh(did, time::now()).await.and_then(|log| log.document()),
         _ => fetcher.did_web(did).await,

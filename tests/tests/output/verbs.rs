@@ -123,6 +123,8 @@ impl<'a> Desktop<'a> {
         let permit = format!("--type {PERMIT} --claims {}", self.path("claims.json"));
         let id = &self.issued.id;
         Ok(match name {
+            // It cannot read its own site: nobody has told it that localhost may be one.
+            "doctor" => (Prints(1), words(&format!("--data {}", office.service.data.display())), false),
             "init" => {
                 let data = self.path(&self.fresh("issuer"));
                 (Once, words(&format!("--data {data} --did did:web:issuer.example")), false)
@@ -224,7 +226,7 @@ impl<'a> Desktop<'a> {
             "verify" => self.staff(office, Prints(1), &self.path("file")),
             "registration request" => (Prints(0), words(&format!("{data} {about}")), true),
             "registration install" => (Prints(0), words(&format!("{data} {}", self.path("agency.signed.json"))), false),
-            "clock" | "redemptions key" | "redemptions totals" => (Prints(0), words(&data), false),
+            "clock" | "doctor" | "redemptions key" | "redemptions totals" => (Prints(0), words(&data), false),
             "redemptions write-off" => (Refused, words(&format!("{data} west")), false),
             "redemptions export" => (Refused, words(&format!("{data} {}", self.path("out"))), false),
             "redemptions reconcile" => (Refused, words(&format!("{data} {}", self.path("file"))), false),

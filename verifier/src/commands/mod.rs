@@ -1,6 +1,7 @@
 //! Command line, one file per command.
 
 mod clock;
+mod doctor;
 mod init;
 mod keys;
 mod redemptions;
@@ -54,6 +55,9 @@ enum Verb {
         #[arg(long)]
         listen: Option<SocketAddr>,
     },
+    /// Check what is published, the issuers and their lists, TLS, the clock and the store, and say what to do. Exit code 1: a check
+    /// failed; 3: it may pass later.
+    Doctor(carnet_service::doctor::DoctorArgs),
     /// Write a verified backup of the store to one file. The service may be running.
     Backup(BackupArgs),
     /// Replace the store by a backup. The service must be stopped.
@@ -118,6 +122,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
             crate::server::run(&data, config.as_deref(), listen).await?;
             Ok(0)
         }
+        Verb::Doctor(args) => doctor::run(&args).await,
         Verb::Backup(args) => store::back_up(&args).await,
         Verb::Restore(args) => store::restore(&args).await,
         Verb::Keys { verb } => keys::run(verb).await,

@@ -81,6 +81,24 @@ pub(crate) struct StatusSnapshot {
     pub(super) refusals: Arc<HashMap<String, Refusals>>,
 }
 
+impl StatusSnapshot {
+    /// Returns how many lists of an issuer are there.
+    ///
+    /// # Errors
+    /// The directory was not read, or a list that it names did not come or is refused.
+    pub(crate) fn of_issuer(&self, issuer: &str) -> Result<usize, Problem> {
+        let refusals = self.refusals.get(issuer);
+        let directory = refusals.and_then(|refusals| refusals.directory.as_ref());
+        if let Some(problem) = directory {
+            return Err(said("the issuer's directory of status lists", problem));
+        }
+        if let Some((url, problem)) = refusals.and_then(|refusals| refusals.lists.iter().next()) {
+            return Err(said(&format!("the newest status list {url}"), problem));
+        }
+        Ok(self.lists.get(issuer).map_or(0, HashMap::len))
+    }
+}
+
 impl StatusLists for StatusSnapshot {
     fn list(&self, issuer: &str, url: &str) -> Option<&Listed> {
         self.lists.list(issuer, url)

@@ -1,0 +1,102 @@
+//! Visits of a site for whoever examines it: what is there, its server's clock, and a failure of TLS told from others.
+
+use std::{error::Error, io};
+
+use carnet_core::{Problem, time::Timestamp};
+use reqwest::header::{ACCEPT, AGE, DATE, HeaderMap, HeaderName};
+
+use crate::https::{HttpsFetcher, answered, parse_url, read, unresolved};
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// Answer of a site.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    /// What is there.
+    pub bytes: Vec<u8>,
+    /// Time by the server's clock, if it said one (`Date`, with the age of an answer from a cache).
+    pub server_time: Option<Timestamp>,
+}
+
+/// Failure of a visit.
+#[derive(Debug, Clone)]
+pub struct VisitError {
+    /// What went wrong.
+    pub problem: Problem,
+    /// The connection was made and TLS failed: the certificate, its name, its end.
+    pub is_tls: bool,
+}
+
+impl HttpsFetcher {
+    /// Fetches what is at an https URL as [`HttpsFetcher::bytes`] does.
+    ///
+    /// # Errors
+    /// Those of [`HttpsFetcher::bytes`].
+    pub async fn visit(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Visit, VisitError> {
+        let other = |problem| VisitError { problem, is_tls: false };
+        let request = self.client.get(parse_url(url).map_err(other)?).header(ACCEPT, accept);
+        let response = match request.send().await {
+            Ok(response) => answered(response).map_err(other)?,
+            Err(error) => {
+                let is_tls = is_tls(&error);
+                return Err(VisitError { problem: unresolved(error), is_tls });
+            }
+        };
+        let server_time = server_time(response.headers());
+        Ok(Visit { bytes: read(response, max_bytes).await.map_err(other)?, server_time })
+    }
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        // An I/O error does not name the error that it carries as its source.
+        let carried = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if inner.is::<rustls::Error>() || carried.is_some_and(|carried| carried.is::<rustls::Error>()) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}
+
+fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let age = text(AGE).and_then(|age| age.trim().parse::<u32>().ok()).unwrap_or_default();
+    Some(http_date(text(DATE)?)?.plus(age.into()))
+}
+
+/// Reads an IMF-fixdate (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<Timestamp> {
+    let (_, rest) = text.trim().split_once(", ")?;
+    let mut parts = rest.split(' ');
+    let (day, month, year, time) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let month = MONTHS.iter().position(|name| *name == month)?.saturating_add(1);
+    let is_whole = parts.next() == Some("GMT") && parts.next().is_none();
+    if is_whole { Timestamp::parse(&format!("{year}-{month:02}-{day}T{time}Z")).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_of_an_answer_is_read_in_the_form_that_servers_send() {
+        let read = |text: &str| http_date(text).map(|at| at.to_string());
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT").as_deref(), Some("1994-11-06T08:49:37Z"));
+        for text in
+            ["Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 31 Feb 1994 08:49:37 GMT", "", "x"]
+        {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_from_a_cache_is_older_than_its_server_s_clock() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(server_time(&headers), None);
+        headers.insert(DATE, "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
+        headers.insert(AGE, "23".parse().unwrap());
+        assert_eq!(server_time(&headers).map(|at| at.to_string()).as_deref(), Some("1994-11-06T08:50:00Z"));
+    }
+}

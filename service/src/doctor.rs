@@ -1,0 +1,319 @@
+//! `doctor`: a service as it is set up and as others find it, check by check, each with what to do.
+//!
+//! The checks are those that a running service makes of itself at its start and every hour; here an operator has them at once.
+
+use std::path::{Path, PathBuf};
+
+use carnet_core::{
+    Code,
+    did::{Did, DidMethod, web, webvh},
+    json::{self, Limits},
+    text::shown_lines,
+    time::{CLOCK_SKEW, Timestamp},
+};
+use carnet_fetch::{HttpsFetcher, visit::VisitError};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::{
+    config::{ServeConfig, StartError},
+    keys, serve,
+};
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The data directory that `init` made; the service may be running, and should be.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// A TOML file whose fields are laid over DIR/config.toml.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Result of one check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    name: &'static str,
+    outcome: CheckOutcome,
+    detail: String,
+    /// What to do; empty unless it failed.
+    advice: String,
+}
+
+/// Outcome of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CheckOutcome {
+    Passed,
+    Failed {
+        /// The same check may pass later: nobody answered.
+        is_passing: bool,
+    },
+    Skipped,
+}
+
+impl Check {
+    /// Makes a check that passed.
+    pub fn passed(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, outcome: CheckOutcome::Passed, detail: detail.into(), advice: String::new() }
+    }
+
+    /// Makes a check that failed, with advice.
+    pub fn failed(name: &'static str, detail: impl Into<String>, advice: impl Into<String>) -> Self {
+        let outcome = CheckOutcome::Failed { is_passing: false };
+        Self { name, outcome, detail: detail.into(), advice: advice.into() }
+    }
+
+    /// Makes a check that could not be made, or does not apply.
+    pub fn skipped(name: &'static str, why: impl Into<String>) -> Self {
+        Self { name, outcome: CheckOutcome::Skipped, detail: why.into(), advice: String::new() }
+    }
+
+    /// The same, where it may pass later.
+    #[must_use]
+    pub fn passing(self) -> Self {
+        Self { outcome: CheckOutcome::Failed { is_passing: true }, ..self }
+    }
+
+    /// Makes a failed check of an error that has its own advice.
+    #[must_use]
+    pub fn of(name: &'static str, error: StartError) -> Self {
+        // The errors speak of a start, which nobody has asked for.
+        let message =
+            error.message.replace(" Nothing was started.", "").replace(" Nothing was started or changed.", "");
+        let check = Self::failed(name, message, error.hint);
+        if error.try_again { check.passing() } else { check }
+    }
+
+    const fn word(&self) -> &'static str {
+        match self.outcome {
+            CheckOutcome::Passed => "passed",
+            CheckOutcome::Failed { .. } => "failed",
+            CheckOutcome::Skipped => "skipped",
+        }
+    }
+
+    fn line(&self) -> String {
+        let advice = if self.advice.is_empty() { String::new() } else { format!(" To do: {}", self.advice) };
+        format!("{:<8}{:<10}{}{advice}", self.word(), self.name, self.detail.replace('\n', " "))
+    }
+
+    fn json(&self) -> Value {
+        json!({"check": self.name, "outcome": self.word(), "detail": self.detail, "advice": self.advice})
+    }
+}
+
+/// Prints the checks, a line for each, and returns the exit code: 0 where none failed, 3 where each that failed may pass later.
+#[must_use]
+pub fn report(checks: &[Check], json: bool) -> u8 {
+    let code = exit_code(checks);
+    if json {
+        let checks: Vec<Value> = checks.iter().map(Check::json).collect();
+        carnet_console::line(json!({"healthy": code == 0, "checks": checks}));
+    } else {
+        let lines: Vec<String> = checks.iter().map(Check::line).collect();
+        carnet_console::line(shown_lines(&lines.join("\n")));
+    }
+    code
+}
+
+fn exit_code(checks: &[Check]) -> u8 {
+    let mut code = 0;
+    for check in checks {
+        match check.outcome {
+            CheckOutcome::Failed { is_passing: false } => return carnet_console::PROBLEM,
+            CheckOutcome::Failed { is_passing: true } => code = carnet_console::TRY_AGAIN,
+            CheckOutcome::Passed | CheckOutcome::Skipped => {}
+        }
+    }
+    code
+}
+
+/// A service whose web site is examined.
+#[derive(Debug)]
+pub struct Examined<'a> {
+    /// Its data directory.
+    pub data: &'a Path,
+    /// Its DID.
+    pub did: &'a Did,
+    /// Its configuration.
+    pub config: &'a ServeConfig,
+    /// Fetches what is published.
+    pub fetcher: &'a HttpsFetcher,
+    /// The clock of this machine.
+    pub now: Timestamp,
+}
+
+const TLS: &str = "tls";
+const DOCUMENT: &str = "document";
+const CLOCK: &str = "clock";
+
+impl Examined<'_> {
+    /// Examines TLS, the published document, and the clock.
+    pub async fn site(&self) -> Vec<Check> {
+        let listener = self.listener();
+        let Some((url, file)) = self.published() else {
+            let why = "the DID is made of its key, and nothing is published for it";
+            let tls = listener.unwrap_or_else(|| Check::skipped(TLS, why));
+            return vec![tls, Check::skipped(DOCUMENT, why), Check::skipped(CLOCK, why)];
+        };
+        let visit =
+            self.fetcher.visit(&url, "application/did+json, application/json, text/jsonl", webvh::MAX_BYTES).await;
+        let tls = listener.filter(Check::has_failed).unwrap_or_else(|| tls(&url, visit.as_ref().err()));
+        match visit {
+            Ok(visit) => vec![tls, self.document(&url, file, &visit.bytes).await, clock(self.now, visit.server_time)],
+            Err(error) if error.is_tls => {
+                let why = "its site was not read";
+                vec![tls, Check::skipped(DOCUMENT, why), Check::skipped(CLOCK, why)]
+            }
+            Err(error) => vec![tls, unread(&url, file, &error), Check::skipped(CLOCK, "its site did not answer")],
+        }
+    }
+
+    /// URL of what is published, and the file that it is in here.
+    fn published(&self) -> Option<(String, &'static str)> {
+        match self.did.method() {
+            DidMethod::Web => web::url(self.did).ok().map(|url| (url, "did.json")),
+            DidMethod::WebVh => webvh::url(self.did).ok().map(|url| (url, "did.jsonl")),
+            _ => None,
+        }
+    }
+
+    /// Examines the certificate of the service's own listener; `None` where it has none.
+    fn listener(&self) -> Option<Check> {
+        let files = self.config.tls.as_ref()?;
+        Some(match serve::tls(files, &[]) {
+            Ok(_) => Check::passed(TLS, format!("{} and its key can be used.", files.cert.display())),
+            Err(error) => Check::of(TLS, error),
+        })
+    }
+
+    async fn document(&self, url: &str, file: &str, bytes: &[u8]) -> Check {
+        // A log may need its witnesses too, and is fetched again with them.
+        let parsed = keys::published(self.did, self.fetcher).await;
+        let path = self.data.join(file);
+        let publish = format!("Publish {} at {url}, unchanged.", path.display());
+        let document = match parsed {
+            Ok(document) => document,
+            Err(problem) => return Check::failed(DOCUMENT, format!("{url} is refused: {problem}."), publish),
+        };
+        let differences = match keys::compare_published(self.data, self.did, &document) {
+            Ok(differences) => differences,
+            Err(older) => return Check::of(DOCUMENT, older),
+        };
+        if !differences.is_empty() {
+            return Check::failed(DOCUMENT, format!("{url}: {}.", differences.join("; ")), publish);
+        }
+        match std::fs::read(&path) {
+            Ok(own) if is_same(&own, bytes) => Check::passed(DOCUMENT, format!("{url} is {}.", path.display())),
+            Ok(_) => Check::failed(
+                DOCUMENT,
+                format!("{url} has the keys and differs from {} elsewhere.", path.display()),
+                publish,
+            ),
+            Err(error) => Check::failed(
+                DOCUMENT,
+                format!("{} cannot be read: {error}.", path.display()),
+                "Run `keys check`: it writes the document that belongs to the keys.",
+            ),
+        }
+    }
+}
+
+impl Check {
+    const fn has_failed(&self) -> bool {
+        matches!(self.outcome, CheckOutcome::Failed { .. })
+    }
+}
+
+/// Tests if two documents say the same, as JSON, or as a log line by line.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let read = |bytes: &[u8]| json::parse(bytes, Limits::DOCUMENT).ok();
+    match (read(one), read(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.trim_ascii() == other.trim_ascii(),
+    }
+}
+
+fn tls(url: &str, error: Option<&VisitError>) -> Check {
+    match error {
+        None => Check::passed(TLS, format!("The certificate of {url} is trusted and holds now.")),
+        Some(error) if error.is_tls => Check::failed(
+            TLS,
+            format!("The certificate of {url} is refused: {}.", error.problem.detail),
+            "Renew it, or let it be for this host; a certificate authority of your own goes into extra_ca under [serve].",
+        ),
+        Some(_) => Check::skipped(TLS, "its site was not read"),
+    }
+}
+
+fn unread(url: &str, file: &str, error: &VisitError) -> Check {
+    let detail = format!("{url} cannot be read: {}.", error.problem.detail);
+    if error.problem.code == Code::AddressForbidden {
+        return Check::failed(
+            DOCUMENT,
+            detail,
+            "If that address is right, name the host in private_hosts under [serve].",
+        );
+    }
+    Check::failed(DOCUMENT, detail, format!("Let the web server answer there with {file}, and not with a redirect."))
+        .passing()
+}
+
+/// Holds this machine's clock to that of a server.
+#[must_use]
+pub fn clock(now: Timestamp, server: Option<Timestamp>) -> Check {
+    let Some(server) = server else { return Check::skipped(CLOCK, "its site does not say what time it is") };
+    let apart = now.unix().abs_diff(server.unix());
+    let detail = format!("This machine says {now}, the site {server}.");
+    if apart <= CLOCK_SKEW.unsigned_abs() {
+        return Check::passed(CLOCK, detail);
+    }
+    Check::failed(
+        CLOCK,
+        format!("{detail} They are {apart} seconds apart, and {CLOCK_SKEW} are allowed."),
+        "Set whichever is wrong, and let both follow a time server (NTP).",
+    )
+}
+
+/// Time by the clock of the site at which a DID's document is.
+pub async fn server_time(did: &Did, fetcher: &HttpsFetcher) -> Option<Timestamp> {
+    let url = web::url(did).or_else(|_| webvh::url(did)).ok()?;
+    let visit =
+        fetcher.visit(&url, "application/did+json, application/json, text/jsonl", webvh::MAX_BYTES).await.ok()?;
+    visit.server_time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_may_be_a_minute_apart() {
+        let at = |seconds| Timestamp::from_unix(1_796_000_000 + seconds);
+        for (apart, word) in [(0, "passed"), (60, "passed"), (-60, "passed"), (61, "failed"), (-61, "failed")] {
+            assert_eq!(clock(at(0), Some(at(apart))).word(), word, "{apart}");
+        }
+        assert_eq!(clock(at(0), None).word(), "skipped");
+    }
+
+    #[test]
+    fn the_exit_code_is_that_of_the_worst_check() {
+        let (passed, skipped) = (Check::passed("a", "x"), Check::skipped("b", "x"));
+        let (failed, passing) = (Check::failed("c", "x", "y"), Check::failed("d", "x", "y").passing());
+        assert_eq!(exit_code(&[passed.clone(), skipped]), 0);
+        assert_eq!(exit_code(&[passed, passing.clone()]), 3);
+        assert_eq!(exit_code(&[passing, failed.clone()]), 1);
+        assert_eq!(failed.line(), "failed  c         x To do: y");
+    }
+
+    #[test]
+    fn documents_are_the_same_if_they_say_the_same() {
+        assert!(is_same(b"{\"a\": 1, \"b\": 2}\n", b"{\"b\":2,\"a\":1}"));
+        assert!(!is_same(b"{\"a\": 1}", b"{\"a\": 2}"));
+        assert!(is_same(b"{\"a\":1}\n{\"b\":2}\n", b"{\"a\":1}\n{\"b\":2}"));
+    }
+}

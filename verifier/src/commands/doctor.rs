@@ -1,0 +1,160 @@
+//! `doctor`: the verifier as it is set up and as others find it.
+
+use std::{path::Path, time::Duration};
+
+use carnet_core::{
+    did::Did,
+    time::{CLOCK_SKEW, Timestamp},
+};
+use carnet_fetch::HttpsFetcher;
+use carnet_service::{
+    config::{StartError, refused_field},
+    doctor::{self, Check, DoctorArgs, Examined, report},
+    fetcher::fetcher,
+    keys, store as ground, time,
+};
+use carnet_spec::Catalogue;
+use serde_json::Value;
+
+use super::Failure;
+use crate::{
+    config::VerifierConfig,
+    issuers::Issuers,
+    registration,
+    status::Statuses,
+    store::{MIGRATIONS, Sqlite, Store as _},
+    verification::Verification,
+};
+
+const ISSUERS: &str = "issuers";
+const LISTS: &str = "lists";
+const REGISTRATION: &str = "registration";
+const STORE: &str = "store";
+const CLOCK: &str = "clock";
+
+pub(super) async fn run(args: &DoctorArgs) -> Result<u8, Failure> {
+    let config = VerifierConfig::load(&args.data, args.config.as_deref())?;
+    let did = Did::parse(&config.did)
+        .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
+    let (fetcher, now) = (fetcher(&config.serve)?, time::now());
+    let examined = Examined { data: &args.data, did: &did, config: &config.serve, fetcher: &fetcher, now };
+    let mut checks = examined.site().await;
+    let (store, floor) = store(&args.data).await;
+    let own_clock = checks.pop().filter(|_| did.is_published());
+    checks.push(clock(&config, own_clock, floor, &fetcher).await);
+    checks.push(registered(&args.data, now).unwrap_or_else(|error| Check::of(REGISTRATION, error)));
+    checks.extend(issuers(&config, fetcher, now).await.unwrap_or_else(|error| vec![Check::of(ISSUERS, error)]));
+    checks.push(store);
+    Ok(report(&checks, args.json))
+}
+
+/// Examines the store, and reads the floor of the clock in it.
+async fn store(data: &Path) -> (Check, Option<Timestamp>) {
+    let store = match ground::open(data, &MIGRATIONS).await {
+        Ok(store) => store,
+        Err(error) => return (Check::of(STORE, error), None),
+    };
+    let floor = Sqlite::new(store.database.clone()).clock_floor().await;
+    store.close().await;
+    match floor {
+        Ok(floor) => {
+            (Check::passed(STORE, "It is the newest that was here, and its schema is of this version."), Some(floor))
+        }
+        Err(error) => (Check::failed(STORE, format!("It cannot be read: {error}."), "Check the disk."), None),
+    }
+}
+
+/// Holds the clock to the latest time that an issuer signed, and to that of a web site: the verifier's own, or an issuer's.
+async fn clock(config: &VerifierConfig, own: Option<Check>, floor: Option<Timestamp>, fetcher: &HttpsFetcher) -> Check {
+    let now = time::now();
+    if let Some(floor) = floor.filter(|floor| now.plus(CLOCK_SKEW) < *floor) {
+        return Check::failed(
+            CLOCK,
+            format!(
+                "This machine says {now}, and an issuer signed {floor}, which is later. Nothing is verified until that."
+            ),
+            "Set the clock. If it is right, stop the service and run `carnet-verifier clock --lower`.",
+        );
+    }
+    if let Some(own) = own {
+        return own;
+    }
+    for did in config.issuers.iter().filter_map(|entry| Did::parse(&entry.did).ok()) {
+        if let Some(server) = doctor::server_time(&did, fetcher).await {
+            return doctor::clock(time::now(), Some(server));
+        }
+    }
+    Check::skipped(CLOCK, "no site of an accepted issuer says what time it is")
+}
+
+/// Looks at the registration that is installed.
+fn registered(data: &Path, now: Timestamp) -> Result<Check, StartError> {
+    let advice =
+        "Make a request with `carnet-verifier registration request`, have a registrar sign it, and install that.";
+    let Some(registration) = registration::installed(data)? else {
+        return Ok(Check::skipped(REGISTRATION, "there is none, so that wallets warn their owners of each claim"));
+    };
+    let until = registration.get("validUntil").and_then(Value::as_str).and_then(|until| Timestamp::parse(until).ok());
+    Ok(match until {
+        Some(until) if until <= now => Check::failed(REGISTRATION, format!("It ended at {until}."), advice),
+        Some(until) => Check::passed(REGISTRATION, format!("It holds until {until}.")),
+        None => Check::failed(REGISTRATION, "It does not say until when it holds.", advice),
+    })
+}
+
+/// Fetches the documents of the accepted issuers and their status lists, as the service does.
+async fn issuers(config: &VerifierConfig, fetcher: HttpsFetcher, now: Timestamp) -> Result<Vec<Check>, StartError> {
+    let unusable = |what: String| StartError::new(what, "Correct the configuration.");
+    let catalogue = match &config.serve.catalogue {
+        Some(folder) => Catalogue::load(folder),
+        None => Catalogue::embedded(),
+    }
+    .map_err(|error| unusable(format!("The catalogue is refused: {error}.")))?;
+    let accepted = config.accepted(&catalogue)?;
+    if accepted.is_empty() {
+        let check = if config.trust.is_some() {
+            Check::skipped(ISSUERS, "a trust list names them: see `carnet-verifier trust`")
+        } else {
+            Check::failed(
+                ISSUERS,
+                "None is accepted.",
+                "Name one under [[issuers]] in config.toml, or a trust list under [trust].",
+            )
+        };
+        return Ok(vec![check, Check::skipped(LISTS, "no issuer is named in the configuration")]);
+    }
+    let dids: Vec<Did> = accepted.keys().cloned().collect();
+    for did in dids.iter().filter(|did| did.is_published()) {
+        if let Err(problem) = keys::published(did, &fetcher).await {
+            let detail = format!("The document of {did} cannot be used: {}.", problem.detail);
+            let advice = "Check the DID and the network; `extra_ca` and `private_hosts` under [serve] are for sites of your own. Ask the issuer.";
+            let lists = Check::skipped(LISTS, "not every document of an issuer can be used");
+            return Ok(vec![Check::failed(ISSUERS, detail, advice).passing(), lists]);
+        }
+    }
+    let mut checks = vec![Check::passed(ISSUERS, format!("The documents of all {} can be used.", dids.len()))];
+    let issuers = Issuers::new(accepted, None, std::collections::BTreeMap::new(), fetcher);
+    let verification =
+        Verification::new(issuers, catalogue, Statuses::new(&config.status), i64::from(config.key_binding_max_age))
+            .map_err(|problem| unusable(format!("The cryptosuites are refused: {problem}.")))?;
+    verification.issuers.refresh(Duration::ZERO).await;
+    verification.refresh_statuses(now).await;
+    checks.push(lists(&verification, &dids));
+    Ok(checks)
+}
+
+fn lists(verification: &Verification, dids: &[Did]) -> Check {
+    let snapshot = verification.statuses.snapshot();
+    let mut count = 0_usize;
+    for did in dids {
+        match snapshot.of_issuer(did.as_str()) {
+            Ok(lists) => count = count.saturating_add(lists),
+            Err(problem) => {
+                let detail = format!("Those of {did}: {}.", problem.detail);
+                let advice = "Ask the issuer: without its lists its credentials are refused, or accepted only with its own recent word.";
+                return Check::failed(LISTS, detail, advice).passing();
+            }
+        }
+    }
+    Check::passed(LISTS, format!("{count} of the accepted issuers' lists were read, and hold now."))
+}
