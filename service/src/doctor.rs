@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn clocks_may_be_a_minute_apart() {
-        let at = |seconds| Timestamp::from_unix(1_796_000_000 + seconds);
+        let at = |seconds: i64| Timestamp::from_unix(1_796_000_000 + seconds);
         for (apart, word) in [(0, "passed"), (60, "passed"), (-60, "passed"), (61, "failed"), (-61, "failed")] {
             assert_eq!(clock(at(0), Some(at(apart))).word(), word, "{apart}");
         }

@@ -22,14 +22,18 @@ use crate::Result;
 pub struct Site {
     address: SocketAddr,
     ca_pem: String,
-    documents: Arc<Mutex<HashMap<String, String>>>,
+    documents: Documents,
     requests: Requests,
     gate: Gate,
     /// The `Date` header of its answers, if they have one.
-    server_time: Arc<Mutex<Option<String>>>,
+    server_time: ServerTime,
     serving: tokio::task::JoinHandle<()>,
 }
 
+/// Documents by path.
+type Documents = Arc<Mutex<HashMap<String, String>>>;
+/// The `Date` header of a site's answers, if they have one.
+type ServerTime = Arc<Mutex<Option<String>>>;
 /// Number of requests for each path.
 type Requests = Arc<Mutex<HashMap<String, usize>>>;
 
@@ -186,7 +190,7 @@ impl Drop for Site {
 async fn serve(
     listener: TcpListener,
     tls: TlsAcceptor,
-    (documents, requests, server_time): (Arc<Mutex<HashMap<String, String>>>, Requests, Arc<Mutex<Option<String>>>),
+    (documents, requests, server_time): (Documents, Requests, ServerTime),
     gate: Gate,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
