@@ -243,7 +243,7 @@ fn tls(url: &str, error: Option<&VisitError>) -> Check {
         None => Check::passed(TLS, format!("The certificate of {url} is trusted and holds now.")),
         Some(error) if error.is_tls => Check::failed(
             TLS,
-            format!("The certificate of {url} is refused: {}.", error.problem.detail),
+            format!("The certificate is refused: {}.", error.problem.detail),
             "Renew it, or let it be for this host; a certificate authority of your own goes into extra_ca under [serve].",
         ),
         Some(_) => Check::skipped(TLS, "its site was not read"),
@@ -251,11 +251,11 @@ fn tls(url: &str, error: Option<&VisitError>) -> Check {
 }
 
 fn unread(url: &str, file: &str, error: &VisitError) -> Check {
-    let detail = format!("{url} cannot be read: {}.", error.problem.detail);
+    let detail = format!("{}.", error.problem.detail);
     if error.problem.code == Code::AddressForbidden {
         return Check::failed(
             DOCUMENT,
-            detail,
+            format!("{url}: {detail}"),
             "If that address is right, name the host in private_hosts under [serve].",
         );
     }

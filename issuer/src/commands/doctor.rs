@@ -67,7 +67,7 @@ async fn lists(
         "Start the service, and have the web server pass every path below {base} on to it, unchanged (docs/going-live.md)."
     );
     let away = |problem: carnet_core::Problem| {
-        Check::failed(LISTS, format!("{base}/lists cannot be used: {problem}."), &advice).passing()
+        Check::failed(LISTS, format!("The published lists cannot be read: {}.", problem.detail), &advice).passing()
     };
     let unreached = || {
         Check::failed(LISTS, format!("The web site does not reach the service for {base}/lists."), &advice).passing()
