@@ -167,7 +167,7 @@ async fn claims_with_characters_that_nobody_sees_are_refused_by_name() {
         proto::CreateOfferRequest { claims, ..voucher("a", 1, &[]) }
     };
     let refused = issuer.staff().create_offer(with("A meal\u{e0101}")).await.unwrap_err();
-    assert!(refused.message().contains("\"service\" has U+E0101 as character 7"), "{}", refused.message());
+    assert!(refused.message().contains("claims.service: it has U+E0101 as character 7"), "{}", refused.message());
     issuer.create(with("می\u{200c}خواهم")).await;
 }
 
