@@ -43,6 +43,9 @@ pub(crate) struct Global {
     /// The language of screens [default: from LANG]
     #[arg(long, global = true, value_enum)]
     pub(crate) lang: Option<Language>,
+    /// Show identifiers on screens also where a registered name stands for them
+    #[arg(long, global = true)]
+    pub(crate) details: bool,
     /// Trust the certificates in this file (PEM) in addition to the system's
     #[arg(long, global = true, env = "CARNET_CA", value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,

@@ -5,7 +5,11 @@ use carnet_core::Problem;
 use serde_json::{Value, json};
 use tonic_types::StatusExt;
 
-use crate::ui::sanitise::clean;
+mod sentence;
+
+pub(crate) use sentence::Sentence;
+
+use crate::ui::{messages::Messages, sanitise::clean};
 
 /// State of the owner's data after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,14 +27,14 @@ pub(crate) enum Safety {
 }
 
 impl Safety {
-    fn sentence(self) -> &'static str {
-        match self {
-            Self::Untouched => "Your wallet is as it was, and none of your data was shown to anyone.",
-            Self::Stored => "Your wallet is intact, and none of your data was shown to anyone.",
-            Self::Sent => "Your wallet is intact. What you approved may have reached the asker, and nothing else.",
-            Self::Issuer => "Your wallet is intact. A copy may have been shown to its own issuer, and to nobody else.",
-            Self::Unreadable => "The wallet file was not changed. Nothing was shown to anyone.",
-        }
+    const fn text(self) -> Sentence {
+        Sentence::id(match self {
+            Self::Untouched => "safety-untouched",
+            Self::Stored => "safety-stored",
+            Self::Sent => "safety-sent",
+            Self::Issuer => "safety-issuer",
+            Self::Unreadable => "safety-unreadable",
+        })
     }
 
     fn is_safe(self) -> bool {
@@ -44,11 +48,11 @@ pub(crate) struct Failure {
     /// Stable reason in `snake_case`.
     pub(crate) reason: String,
     /// Description of the event.
-    pub(crate) message: String,
+    pub(crate) message: Sentence,
     /// State of the data.
     pub(crate) safety: Safety,
     /// Advice on the next step.
-    pub(crate) hint: String,
+    pub(crate) hint: Sentence,
     /// Exit code of the process.
     pub(crate) exit: u8,
     /// With `--json`: further members next to `error`.
@@ -57,48 +61,42 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// Creates a failure that left everything unchanged.
-    pub(crate) fn new(reason: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            reason: reason.to_owned(),
-            message: message.into(),
-            safety: Safety::Untouched,
-            hint: hint.into(),
-            exit: PROBLEM,
-            beside: None,
-        }
+    pub(crate) fn new(reason: &str, message: Sentence, hint: Sentence) -> Self {
+        Self { reason: reason.to_owned(), message, safety: Safety::Untouched, hint, exit: PROBLEM, beside: None }
     }
 
     /// Creates a failure for wrong usage.
-    pub(crate) fn usage(reason: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn usage(reason: &str, message: Sentence, hint: Sentence) -> Self {
         Self { exit: USAGE, ..Self::new(reason, message, hint) }
     }
 
     /// Creates a failure that a retry may fix.
-    pub(crate) fn later(reason: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn later(reason: &str, message: Sentence, hint: Sentence) -> Self {
         Self { exit: TRY_AGAIN, ..Self::new(reason, message, hint) }
     }
 
     /// Creates a failure for the owner's refusal. `undone` names the action that was not taken.
-    pub(crate) fn declined(undone: &str) -> Self {
-        Self::new("declined", format!("You said no; {undone}"), "nothing more to do")
+    pub(crate) fn declined(undone: Sentence) -> Self {
+        let message = Sentence::id("error-declined").with_part("undone", undone);
+        Self::new("declined", message, Sentence::id("hint-nothing-to-do"))
     }
 
     /// Creates a failure for a question without a yes or no. `undone` names the action that was not taken.
-    pub(crate) fn not_answered(undone: &str) -> Self {
-        let hint = "run the same command again; answer with a whole word of the question, or with 1 for yes, 2 for no";
-        Self::new("not_answered", format!("The question was answered neither with yes nor with no; {undone}"), hint)
+    pub(crate) fn not_answered(undone: Sentence) -> Self {
+        let message = Sentence::id("error-not-answered").with_part("undone", undone);
+        Self::new("not_answered", message, Sentence::id("hint-answer"))
     }
 
     /// Converts a problem of core, with advice. An unresolvable DID may be caused by the network and counts as
     /// temporary.
-    pub(crate) fn from_problem(problem: &Problem, message: &str, hint: &str) -> Self {
+    pub(crate) fn from_problem(problem: &Problem, message: Sentence, hint: Sentence) -> Self {
         let exit = if problem.code == carnet_core::Code::DidUnresolved { TRY_AGAIN } else { PROBLEM };
-        let message = format!("{message}: {}", clean(&problem.detail));
-        Self { exit, ..Self::new(problem.code.as_str(), message, hint) }
+        Self { exit, ..Self::new(problem.code.as_str(), message.details(clean(&problem.detail)), hint) }
     }
 
-    /// Converts the error of a service: its stable reason if it has one, and whether a retry may help.
-    pub(crate) fn from_status(status: &tonic::Status, doing: &str) -> Self {
+    /// Converts the error of a service: its stable reason if it has one, and whether a retry may help. `message` says
+    /// what failed.
+    pub(crate) fn from_status(status: &tonic::Status, message: Sentence) -> Self {
         let named = status.get_details_error_info().map(|info| info.reason.to_lowercase());
         let reason = named.map_or_else(|| code_name(status.code()).to_owned(), |reason| clean(&reason));
         let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
@@ -111,10 +109,12 @@ impl Failure {
             _ => false,
         };
         let later = retry.is_some() || passing;
-        let message = format!("{doing} failed: {}", clean(status.message()));
+        let message = message.details(clean(status.message()));
         match retry {
-            Some(wait) => Self::later(&reason, message, format!("try again in {} s", wait.as_secs().max(1))),
-            None if later => Self::later(&reason, message, "check your connection and try again"),
+            Some(wait) => {
+                Self::later(&reason, message, Sentence::id("hint-wait").with("seconds", wait.as_secs().max(1)))
+            }
+            None if later => Self::later(&reason, message, Sentence::id("hint-connection")),
             None => Self::new(&reason, message, hint_for(&reason)),
         }
     }
@@ -129,20 +129,23 @@ impl Failure {
         Self { beside: Some(Box::new(members)), ..self }
     }
 
-    /// Returns the three lines.
-    pub(crate) fn text(&self) -> String {
-        format!("error: {} [{}]\n{}\nhint: {}\n", self.message, self.reason, self.safety.sentence(), self.hint)
+    /// Returns the three lines in a language.
+    pub(crate) fn text(&self, messages: &Messages) -> String {
+        let message = self.message.said(messages);
+        let error = messages.with("failure-error", &[("message", &message), ("reason", &self.reason)]);
+        let hint = messages.with("failure-hint", &[("hint", &self.hint.said(messages))]);
+        format!("{error}\n{}\n{hint}\n", self.safety.text().said(messages))
     }
 
-    /// Returns the object for `--json`.
+    /// Returns the object for `--json`, in English whatever the language of the session.
     pub(crate) fn json(&self) -> Value {
         let mut whole = match self.beside.as_deref() {
             Some(Value::Object(members)) => members.clone(),
             _ => serde_json::Map::new(),
         };
         let error = json!({
-            "reason": self.reason, "message": self.message, "data_safe": self.safety.is_safe(),
-            "data": self.safety.sentence(), "hint": self.hint,
+            "reason": self.reason, "message": self.message.english(), "data_safe": self.safety.is_safe(),
+            "data": self.safety.text().english(), "hint": self.hint.english(),
         });
         whole.insert("error".to_owned(), error);
         Value::Object(whole)
@@ -163,48 +166,13 @@ fn code_name(code: tonic::Code) -> &'static str {
     }
 }
 
-fn hint_for(reason: &str) -> &'static str {
-    match reason {
-        "invalid_grant" => "check the PIN; if the offer was used or is too old, ask the issuer for a new one",
-        "not_found" | "expired" | "request_expired" => "ask for a new one",
-        _ => "if it stays so, tell the other side the name in brackets",
-    }
+fn hint_for(reason: &str) -> Sentence {
+    Sentence::id(match reason {
+        "invalid_grant" => "hint-invalid-grant",
+        "not_found" | "expired" | "request_expired" => "hint-ask-new",
+        _ => "hint-name-in-brackets",
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use tonic_types::{ErrorDetails, StatusExt};
-
-    use super::*;
-
-    #[test]
-    fn three_lines_and_one_object() {
-        let failure = Failure::new("a_reason", "It broke", "mend it");
-        let text = failure.text();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 3);
-        assert_eq!(lines[0], "error: It broke [a_reason]");
-        assert!(lines[2].starts_with("hint: "));
-        assert_eq!(failure.json()["error"]["data_safe"], true);
-    }
-
-    #[test]
-    fn a_status_keeps_its_reason_and_loses_its_control_characters() {
-        let mut details = ErrorDetails::new();
-        details.set_error_info("INVALID_GRANT", "carnet", std::collections::HashMap::<String, String>::new());
-        let status = tonic::Status::with_error_details(tonic::Code::PermissionDenied, "no\u{1b}[31m\u{202e}", details);
-        let failure = Failure::from_status(&status, "redeeming");
-        assert_eq!((failure.reason.as_str(), failure.exit), ("invalid_grant", PROBLEM));
-        assert!(failure.message.ends_with("no[U+001B][31m[U+202E]"), "{}", failure.message);
-        assert_eq!(Failure::from_status(&tonic::Status::unavailable("x"), "y").exit, TRY_AGAIN);
-        let late = Failure::from_status(&tonic::Status::cancelled("Timeout expired"), "y");
-        assert_eq!((late.reason.as_str(), late.exit), ("deadline_exceeded", TRY_AGAIN));
-        let exhausted = |reason: &str| {
-            let details =
-                ErrorDetails::with_error_info(reason, "carnet", std::collections::HashMap::<String, String>::new());
-            let status = tonic::Status::with_error_details(tonic::Code::ResourceExhausted, "x", details);
-            Failure::from_status(&status, "y").exit
-        };
-        assert_eq!((exhausted("CALLS_EXHAUSTED"), exhausted("MESSAGE_TOO_LARGE")), (TRY_AGAIN, PROBLEM));
-    }
-}
+mod tests;

@@ -18,7 +18,7 @@ use rand_core::{OsRng, RngCore};
 
 use crate::{
     client::{is_of, issuance::Issuer, service_address},
-    failure::{Failure, Safety},
+    failure::{Failure, Safety, Sentence},
     session::Session,
     wallet::{
         Contents, WalletFile,
@@ -129,14 +129,13 @@ pub(crate) async fn refresh(
     let mut issuer = Issuer::connect(session, endpoint).await?;
     let metadata = issuer.metadata().await?;
     if metadata.issuer != *did {
-        let message = "Another issuer answers at that address than the one that these documents came from";
-        return Err(Failure::new("issuer_mismatch", message, "ask the issuer"));
+        let message = Sentence::id("error-other-issuer-documents");
+        return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-ask-issuer")));
     }
     // Issuers without statements would be asked for data that verifiers know as well.
     if metadata.freshness_seconds == 0 {
-        let message =
-            "The issuer's service is too old to confirm documents without telling others' questions from yours";
-        return Err(Failure::new("freshness_unsupported", message, "what you have still holds; tell the issuer"));
+        let message = Sentence::id("error-freshness-unsupported");
+        return Err(Failure::new("freshness_unsupported", message, Sentence::id("hint-holds-tell-issuer")));
     }
     session.resolve_issuer(did).await?;
     // Sorted by handle: the order reveals neither which copies belong together nor which were shown.
@@ -249,9 +248,8 @@ fn sum(standings: &[(Place, Standing)]) -> Said {
 }
 
 fn untrue(problem: &Problem) -> Failure {
-    let message = "What the issuer said of your documents does not hold, and was not stored";
-    let hint = "what you have still holds; tell the issuer the name in brackets";
-    Failure::from_problem(problem, message, hint).with_safety(Safety::Untouched)
+    Failure::from_problem(problem, Sentence::id("error-freshness-refused"), Sentence::id("hint-holds-tell-name"))
+        .with_safety(Safety::Untouched)
 }
 
 mod replacing;

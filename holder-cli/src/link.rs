@@ -2,7 +2,10 @@
 
 use carnet_core::text::unseen;
 
-use crate::{failure::Failure, ui::Ui};
+use crate::{
+    failure::{Failure, Sentence},
+    ui::Ui,
+};
 
 /// Maximum length of a line that a terminal passes on, in bytes; Linux cuts off the rest.
 const LONGEST_LINE: usize = 4_095;
@@ -58,21 +61,12 @@ pub(crate) fn unwrapped(text: &str) -> String {
 /// Returns the failure for a text that is no link of the wanted kind; it names the command for the other kind.
 pub(crate) fn wrong_kind(wanted: LinkKind, link: &str, reason: &str) -> Failure {
     let (message, hint) = match (wanted, LinkKind::of(link)) {
-        (LinkKind::Offer, Some(LinkKind::Request)) => {
-            ("This is not an offer: it is a request to show something", "answer it with: carnet present 'LINK'")
-        }
-        (LinkKind::Request, Some(LinkKind::Offer)) => {
-            ("This is not a request: it is an offer of a document", "receive it with: carnet receive 'LINK'")
-        }
-        (LinkKind::Offer, _) => (
-            "This is not an offer: it does not begin with openid-credential-offer://",
-            "copy the whole link that the issuer gave you",
-        ),
-        (LinkKind::Request, _) => {
-            ("This is not a request: it does not begin with openid4vp://", "copy the whole link that you were given")
-        }
+        (LinkKind::Offer, Some(LinkKind::Request)) => ("error-offer-is-request", "hint-present-link"),
+        (LinkKind::Request, Some(LinkKind::Offer)) => ("error-request-is-offer", "hint-receive-link"),
+        (LinkKind::Offer, _) => ("error-offer-scheme", "hint-whole-offer"),
+        (LinkKind::Request, _) => ("error-request-scheme", "hint-whole-link"),
     };
-    Failure::usage(reason, message, hint)
+    Failure::usage(reason, Sentence::id(message), Sentence::id(hint))
 }
 
 /// Returns the link from the command line, or the one that the owner pastes.
@@ -83,15 +77,16 @@ pub(crate) fn given(ui: &Ui, kind: LinkKind, arguments: &[String]) -> Result<Str
     if !arguments.is_empty() {
         return Ok(unwrapped(&arguments.join(" ")));
     }
-    let needed = |message: &str| {
-        Failure::usage("link_needed", message, format!("give the link in quotation marks: {} 'LINK'", kind.command()))
+    let needed = |message| {
+        let hint = Sentence::id("hint-link-quoted").with("command", kind.command());
+        Failure::usage("link_needed", Sentence::id(message), hint)
     };
     if !ui.can_ask() {
-        return Err(needed("No link was given, and nobody can be asked"));
+        return Err(needed("error-link-nobody"));
     }
     ui.say(&format!("{}\n", ui.messages.text(kind.question())));
-    let pasted = pasted(carnet_console::read_line).ok_or_else(|| needed("The link is too long to be pasted here"))?;
-    if pasted.is_empty() { Err(needed("No link was given")) } else { Ok(unwrapped(&pasted)) }
+    let pasted = pasted(carnet_console::read_line).ok_or_else(|| needed("error-link-long"))?;
+    if pasted.is_empty() { Err(needed("error-link-none")) } else { Ok(unwrapped(&pasted)) }
 }
 
 /// Reads lines up to an empty one or the end of the input; `None` if the terminal may have cut one off.
@@ -147,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_other_kind_names_the_other_command() {
-        let says = |wanted, link| wrong_kind(wanted, link, "r").hint;
+        let says = |wanted, link| wrong_kind(wanted, link, "r").hint.english();
         assert!(says(LinkKind::Offer, LINK).contains("carnet present"));
         assert!(says(LinkKind::Request, "OpenID-Credential-Offer://?x").contains("carnet receive"));
         for (wanted, link) in [(LinkKind::Offer, "https://a.example"), (LinkKind::Request, "x")] {
@@ -175,6 +170,6 @@ mod tests {
         assert_eq!(given(&ui, LinkKind::Request, &words(&["openid4vp://?a", "=b"])).unwrap(), "openid4vp://?a=b");
         let missing = given(&ui, LinkKind::Offer, &[]).unwrap_err();
         assert_eq!((missing.reason.as_str(), missing.exit), ("link_needed", crate::failure::USAGE));
-        assert!(missing.hint.contains("carnet receive 'LINK'"), "{}", missing.hint);
+        assert!(missing.hint.english().contains("carnet receive 'LINK'"), "{:?}", missing.hint);
     }
 }

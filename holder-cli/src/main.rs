@@ -28,7 +28,7 @@ mod ui;
 mod wallet;
 
 use arguments::{Arguments, Command};
-use failure::Failure;
+use failure::{Failure, Sentence};
 use session::Session;
 
 fn main() -> ExitCode {
@@ -76,7 +76,8 @@ fn run(session: &Session, command: &Command) -> Result<(), Failure> {
 /// for each way to drive it.
 fn online(work: Pin<Box<dyn Future<Output = Result<(), Failure>> + '_>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Failure::later("system", format!("The program could not start: {error}"), "close other programs and try again")
+        let message = Sentence::id("error-start").details(error);
+        Failure::later("system", message, Sentence::id("hint-close-programs"))
     })?;
     runtime.block_on(work)
 }
@@ -88,11 +89,12 @@ fn misused(error: &clap::Error) -> ExitCode {
         return carnet_console::usage(error);
     }
     let usage = carnet_console::usage_object(error);
-    let text = |pointer: &str| usage.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut object = Failure::usage("usage", text("/error/message"), text("/error/hint")).json();
-    let missing = usage.pointer("/error/missing").cloned().unwrap_or_default();
-    if let Some(error) = object.get_mut("error").and_then(Value::as_object_mut) {
-        error.insert("missing".to_owned(), missing);
+    let mut object = Failure::usage("usage", Sentence::id("error-usage"), Sentence::id("hint-usage")).json();
+    // The words are those of clap.
+    if let Some(error) = object.get_mut("error").and_then(Value::as_object_mut)
+        && let Some(Value::Object(said)) = usage.get("error")
+    {
+        error.extend(said.clone());
     }
     carnet_console::line(object);
     carnet_console::exit(failure::USAGE)

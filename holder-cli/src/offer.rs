@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
+    Problem,
     input::{numeric_pin, text_without_mark},
     json::{Limits, parse},
     time::Timestamp,
@@ -15,8 +16,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     client::{origin, service_address},
-    failure::Failure,
+    failure::{Failure, Sentence},
     link::{LinkKind, unwrapped, wrong_kind},
+    ui::sanitise::clean,
     wallet::contents::Secret,
 };
 
@@ -49,10 +51,14 @@ impl PinForm {
         let pin = if self.numeric { numeric_pin(text) } else { plain() };
         let fits = |pin: &Zeroizing<String>| self.length.is_none_or(|length| pin.chars().count() == length);
         pin.filter(fits).ok_or_else(|| {
-            let kind = if self.numeric { "digits" } else { "characters" };
-            let wanted = self.length.map_or_else(|| kind.to_owned(), |length| format!("{length} {kind}"));
-            let message = format!("This is not the PIN: it has {wanted}. It was not sent, and no try was used");
-            Failure::usage("pin_malformed", message, "look at the PIN again that the issuer gave you by another way")
+            let form = match (self.numeric, self.length) {
+                (true, None) => Sentence::id("pin-digits"),
+                (true, Some(length)) => Sentence::id("pin-digits-count").with("count", length),
+                (false, None) => Sentence::id("pin-characters"),
+                (false, Some(length)) => Sentence::id("pin-characters-count").with("count", length),
+            };
+            let message = Sentence::id("error-pin-malformed").with_part("form", form);
+            Failure::usage("pin_malformed", message, Sentence::id("hint-look-at-pin"))
         })
     }
 }
@@ -77,28 +83,25 @@ impl Offer {
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
         let text = unwrapped(text);
         if text.len() > LONGEST {
-            return Err(malformed("it is too long"));
+            return Err(malformed("why-long"));
         }
         if LinkKind::of(&text) != Some(LinkKind::Offer) {
             return Err(wrong_kind(LinkKind::Offer, &text, "offer_malformed"));
         }
-        let url = Url::parse(&text).map_err(|_| malformed("it is not a link"))?;
+        let url = Url::parse(&text).map_err(|_| malformed("why-no-link"))?;
         let values: Vec<_> = url.query_pairs().filter(|(name, _)| name == "credential_offer").collect();
         if url.query_pairs().any(|(name, _)| name == "credential_offer_uri") {
-            return Err(Failure::new(
-                "offer_by_reference",
-                "The offer does not hold what is offered, only a link to it, and those are not followed",
-                "ask the issuer for an offer by value (credential_offer)",
-            ));
+            let message = Sentence::id("error-offer-by-reference");
+            return Err(Failure::new("offer_by_reference", message, Sentence::id("hint-offer-by-value")));
         }
-        let [(_, value)] = values.as_slice() else { return Err(malformed("it has no credential_offer, or two")) };
-        let json = parse(value.as_bytes(), Limits::SMALL).map_err(|problem| malformed(&problem.detail))?;
+        let [(_, value)] = values.as_slice() else { return Err(malformed("why-offer-missing")) };
+        let json = parse(value.as_bytes(), Limits::SMALL).map_err(|problem| unread(&problem))?;
         Self::from_json(&json)
     }
 
     fn from_json(json: &Value) -> Result<Self, Failure> {
         let issuer = json.get("credential_issuer").and_then(Value::as_str);
-        let endpoint = origin(&service_address(issuer.ok_or_else(|| malformed("it names no issuer"))?)?);
+        let endpoint = origin(&service_address(issuer.ok_or_else(|| malformed("why-no-issuer"))?)?);
         let configuration_ids: Vec<String> = json
             .get("credential_configuration_ids")
             .and_then(Value::as_array)
@@ -106,29 +109,26 @@ impl Offer {
             .filter(|ids: &Vec<String>| !ids.is_empty() && ids.len() <= MOST_CONFIGURATIONS)
             // A pending collection is identified by its offer and configuration.
             .filter(|ids| ids.iter().collect::<HashSet<_>>().len() == ids.len())
-            .ok_or_else(|| malformed("it offers nothing, too much, or the same twice"))?;
+            .ok_or_else(|| malformed("why-offers"))?;
         let grant = json.get("grants").and_then(|grants| grants.get(GRANT)).ok_or_else(|| {
-            Failure::new(
-                "grant_unsupported",
-                "The offer needs a way of signing in that this wallet does not have",
-                "ask the issuer for an offer with a pre-authorised code",
-            )
+            let message = Sentence::id("error-grant-unsupported");
+            Failure::new("grant_unsupported", message, Sentence::id("hint-pre-authorised"))
         })?;
         let code = grant.get("pre-authorized_code").and_then(Value::as_str).filter(|code| !code.is_empty());
-        let code = Secret::new(code.ok_or_else(|| malformed("it has no code"))?.to_owned());
+        let code = Secret::new(code.ok_or_else(|| malformed("why-no-code"))?.to_owned());
         let pin = match grant.get("tx_code") {
             None => None,
             // Even an empty `tx_code` means that a PIN is needed.
             Some(Value::Object(form)) => Some(PinForm::read(form)),
-            Some(_) => return Err(malformed("its tx_code is not an object")),
+            Some(_) => return Err(malformed("why-tx-code")),
         };
         let valid_until = match json.get("carnet_valid_until") {
             None => None,
             Some(Value::String(text)) => {
                 let end = Timestamp::parse(text).ok().filter(|end| end.start_of_day().to_string() == *text);
-                Some(end.ok_or_else(|| malformed("its carnet_valid_until is not the beginning of a day"))?)
+                Some(end.ok_or_else(|| malformed("why-until-day"))?)
             }
-            Some(_) => return Err(malformed("its carnet_valid_until is no text")),
+            Some(_) => return Err(malformed("why-until-text")),
         };
         Ok(Self { endpoint, configuration_ids, code, pin, valid_until })
     }
@@ -139,12 +139,16 @@ impl Offer {
     }
 }
 
-fn malformed(why: &str) -> Failure {
-    Failure::usage(
-        "offer_malformed",
-        format!("This is not an offer: {why}"),
-        "copy the whole link that the issuer gave you",
-    )
+/// Error for a link that is no offer, with the id of the reason.
+fn malformed(why: &'static str) -> Failure {
+    let message = Sentence::id("error-offer").with_part("why", Sentence::id(why));
+    Failure::usage("offer_malformed", message, Sentence::id("hint-whole-offer"))
+}
+
+/// Error for an offer whose JSON is refused.
+fn unread(problem: &Problem) -> Failure {
+    let failure = malformed("why-unread");
+    Failure { message: failure.message.details(clean(&problem.detail)), ..failure }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
         issuance::{Collected, Issuer},
     },
     collect::{Days, Directory, Expected, proofs, unchecked, verified},
-    failure::{Failure, Safety, TRY_AGAIN},
+    failure::{Failure, Safety, Sentence, TRY_AGAIN},
     freshness::confirm_new,
     promise::Promise,
     refill::draw_low_water,
@@ -69,7 +69,7 @@ pub(crate) async fn fresh_proofs(
 ) -> Result<Vec<String>, Failure> {
     let nonce = issuer.nonce().await?;
     proofs(keys, audience, &nonce, session.now())
-        .map_err(|problem| Failure::from_problem(&problem, "Your keys could not sign", "try again"))
+        .map_err(|problem| Failure::from_problem(&problem, Sentence::id("error-keys"), Sentence::id("hint-again")))
 }
 
 /// Resumes all pending collections, or those of one offer.
@@ -78,8 +78,8 @@ pub(crate) async fn resume(session: &Session, mut wallet: WalletFile, offer: Opt
     let of_offer = |pending: &&Pending| offer.is_none_or(|offer| pending.offer == offer);
     let wanted: Vec<Pending> = wallet.contents.pending.iter().filter(of_offer).cloned().collect();
     if wanted.is_empty() {
-        let hint = "receive an offer with: carnet receive OFFER";
-        return Err(Failure::new("nothing_pending", "Nothing is on its way", hint));
+        let message = Sentence::id("error-nothing-pending");
+        return Err(Failure::new("nothing_pending", message, Sentence::id("hint-receive")));
     }
     let mut collecting = Collecting { session, catalogue: &catalogue, wallet: &mut wallet };
     let mut progress = Progress::default();
@@ -103,21 +103,15 @@ impl Collecting<'_> {
 
     async fn resume_one(&mut self, pending: Pending) -> Result<Step, Failure> {
         if pending.is_over(self.session.now()) {
-            let failure = Failure::new(
-                "collection_expired",
-                "The issuer's answer was lost, and the time to ask for it again is over",
-                "ask the issuer for a new offer",
-            );
+            let message = Sentence::id("error-collection-expired");
+            let failure = Failure::new("collection_expired", message, Sentence::id("hint-new-offer"));
             return Err(self.given_up(&pending, "", failure));
         }
         let mut issuer = Issuer::connect(self.session, &pending.endpoint).await?;
         let metadata = issuer.metadata().await?;
         if metadata.issuer != pending.issuer {
-            return Err(Failure::new(
-                "issuer_mismatch",
-                "Another issuer answers at that address than the one that made the offer",
-                "ask the issuer",
-            ));
+            let message = Sentence::id("error-other-issuer-offer");
+            return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-ask-issuer")));
         }
         let messages = &self.session.ui.messages;
         let promise = Promise::read(&metadata, &pending.configuration_id, self.catalogue, messages)?;
@@ -138,8 +132,7 @@ impl Collecting<'_> {
         begun: Vec<(Promise, Pending)>,
     ) -> Result<Progress, Failure> {
         self.wallet.contents.pending.extend(begun.iter().map(|(_, pending)| pending.clone()));
-        let hint = || "make room for the wallet, and try again: the offer was not used".to_owned();
-        self.wallet.save().map_err(|failure| Failure { hint: hint(), ..failure })?;
+        self.wallet.save().map_err(|failure| Failure { hint: Sentence::id("hint-room"), ..failure })?;
         if let Some((_, first)) = begun.first()
             && let Some(redemption) = &first.redemption
         {
@@ -195,7 +188,8 @@ impl Collecting<'_> {
             }
             Stage::Asked { proofs, until } => (proofs.clone(), *until),
             Stage::Redeeming { .. } => {
-                return Err(Failure::later("not_redeemed", "The offer is not redeemed yet", "try again"));
+                let message = Sentence::id("error-not-redeemed");
+                return Err(Failure::later("not_redeemed", message, Sentence::id("hint-again")));
             }
         };
         match issuer.collect(token.expose(), &pending.configuration_id, sent).await {
@@ -271,9 +265,8 @@ impl Collecting<'_> {
         };
         let checked = verified(&texts, &expected)
             .map_err(|problem| {
-                let message = "What the issuer sent does not hold, and was not stored";
-                let hint = "tell the issuer the name in brackets, and ask for a new offer";
-                Failure::from_problem(&problem, message, hint)
+                let message = Sentence::id("error-copies-refused");
+                Failure::from_problem(&problem, message, Sentence::id("hint-tell-new-offer"))
             })
             .and_then(|held| match &before {
                 Some(before) => renewal::longer(before, &held).map(|_| held),
@@ -321,7 +314,7 @@ impl Collecting<'_> {
         }
         // The copies are stored; a lost notification makes no difference for the owner.
         if issuer.notify(Some(token), notification, NotificationEvent::CredentialAccepted).await.is_err() {
-            session.ui.note("note: the issuer could not be told that it arrived");
+            session.ui.note(&session.ui.messages.text("note-issuer-not-told"));
         }
         Ok(Step::Received(summary))
     }
@@ -331,17 +324,17 @@ impl Collecting<'_> {
 fn trust_text(session: &Session, trust: &Value) -> String {
     let word = |name: &str| clean(trust.get(name).and_then(Value::as_str).unwrap_or_default());
     let messages = &session.ui.messages;
+    let rule = messages.text(&format!("trust-rule-{}", word("rule")));
     match trust.get("accepted").and_then(Value::as_bool) {
         None => String::new(),
-        Some(true) => format!("  {} {} ({})\n", messages.text("receive-listed"), word("entry"), word("rule")),
-        Some(false) => format!("  {} {}\n", messages.text("receive-unlisted"), word("rule")),
+        Some(true) => format!("  {} {}. {}\n", messages.text("receive-listed"), word("entry"), rule),
+        Some(false) => format!("  {} {}\n", messages.text("receive-unlisted"), rule),
     }
 }
 
 /// Marks a failure as one after which the collection is still pending.
 fn still_pending(failure: Failure) -> Failure {
-    let hint = "what was begun is kept; go on soon with: carnet receive --resume".to_owned();
-    Failure { hint, exit: TRY_AGAIN, safety: Safety::Stored, ..failure }
+    Failure { hint: Sentence::id("hint-resume"), exit: TRY_AGAIN, safety: Safety::Stored, ..failure }
 }
 
 /// Results of all collections of a run; one failure does not stop the others.
@@ -380,9 +373,8 @@ impl Progress {
             (Some(failure), _) if self.received.is_empty() => failure,
             (Some(failure), _) => failure.with_safety(Safety::Stored),
             (None, Some(interval)) => {
-                let hint = format!("try again in {interval} s with: carnet receive --resume");
-                Failure::later("not_ready", "The issuer is not ready yet; your keys for it are kept", hint)
-                    .with_safety(Safety::Stored)
+                let hint = Sentence::id("hint-resume-later").with("seconds", interval);
+                Failure::later("not_ready", Sentence::id("error-not-ready"), hint).with_safety(Safety::Stored)
             }
             (None, None) => {
                 session.ui.result(&text, &object);

@@ -10,7 +10,7 @@ use carnet_spec::Catalogue;
 
 use crate::{
     client::issuance::format_name,
-    failure::Failure,
+    failure::{Failure, Sentence},
     ui::{messages::Messages, sanitise::clean},
 };
 
@@ -40,25 +40,18 @@ impl Promise {
         catalogue: &Catalogue,
         messages: &Messages,
     ) -> Result<Self, Failure> {
-        let unknown = |what: &str| {
-            Failure::new("configuration_unknown", format!("The issuer {what}"), "ask the issuer for another offer")
-        };
+        let unknown =
+            |message| Failure::new("configuration_unknown", Sentence::id(message), Sentence::id("hint-another-offer"));
         let found = metadata.configurations.iter().find(|configuration| configuration.id == id);
-        let found = found.ok_or_else(|| unknown("does not issue what the offer names"))?;
-        let format = format_name(found.format).ok_or_else(|| unknown("offers a format that is not known here"))?;
+        let found = found.ok_or_else(|| unknown("error-offered-unknown"))?;
+        let format = format_name(found.format).ok_or_else(|| unknown("error-offered-format"))?;
         if !can_verify(format) {
-            return Err(Failure::new(
-                "format_unsupported",
-                format!("This program was built without what is needed to check {format}"),
-                "use a build with the feature jsonld, or ask for the format vc+sd-jwt",
-            ));
+            let message = Sentence::id("error-format-unsupported").with("format", format);
+            return Err(Failure::new("format_unsupported", message, Sentence::id("hint-format")));
         }
         if catalogue.credential_type(&found.credential_type).is_none() {
-            return Err(Failure::new(
-                "type_unknown",
-                format!("The type {} is not in this wallet's catalogue", clean(&found.credential_type)),
-                "get the type's folder from somebody you trust, and give it with --catalogue DIR",
-            ));
+            let message = Sentence::id("error-type-unknown").with("type", clean(&found.credential_type));
+            return Err(Failure::new("type_unknown", message, Sentence::id("hint-type-folder")));
         }
         let issuer_name = messages
             .pick(|language| metadata.display_name.get(language).map(String::as_str))

@@ -24,7 +24,7 @@ use crate::{
         service_address,
     },
     collect::{Days, Directory, Expected, Said, draw_keys, proofs, verified},
-    failure::{Failure, Safety, TRY_AGAIN},
+    failure::{Failure, Safety, Sentence, TRY_AGAIN},
     freshness::confirm_new,
     promise::{Promise, epoch_of},
     session::Session,
@@ -47,25 +47,26 @@ pub(crate) fn draw_low_water(fresh: usize) -> u8 {
 
 /// Returns the reason why a credential cannot be refilled, if there is one.
 pub(crate) fn unrefillable(held: &HeldCredential, now: Timestamp) -> Option<Failure> {
-    let failure = |reason: &str, message: &str, hint: &str| Some(Failure::new(reason, message, hint));
-    let offer = "what you have still holds; its issuer can make you a new offer";
+    let failure = |reason: &str, message, hint| Some(Failure::new(reason, Sentence::id(message), Sentence::id(hint)));
     if format_of(held).is_none() {
-        let message = "A document of this format shows everything to everybody, so that more copies hide nothing";
-        return failure("refill_unsupported", message, "nothing is missing");
+        return failure("refill_unsupported", "error-refill-format", "hint-nothing-missing");
     }
     if held.valid_until.is_some_and(|until| now > until) {
-        return failure("expired", "The document is past its end", "ask its issuer for a new offer");
+        return failure("expired", "error-document-ended", "hint-its-issuer");
     }
     // Credentials stored by earlier versions are held to the same rule.
     if !held.endpoint.as_deref().is_some_and(|endpoint| is_of(endpoint, &held.issuer)) {
-        let message =
-            "Where its issuer's service is was not proven when the document came, so that no more can be asked for";
-        return failure("endpoint_unknown", message, offer);
+        return failure("endpoint_unknown", "error-endpoint-unknown", "hint-holds-offer");
     }
     if to_show(held).is_none() {
-        return failure("copy_missing", "There is no copy left to show to the issuer", offer);
+        return failure("copy_missing", "error-no-copy-left", "hint-holds-offer");
     }
     None
+}
+
+/// Error for a document that is not in the wallet.
+fn gone() -> Failure {
+    Failure::new("not_found", Sentence::id("error-no-document"), Sentence::id("hint-list"))
 }
 
 /// Refills every credential that runs low. It never fails: a failure becomes a note.
@@ -84,14 +85,23 @@ pub(crate) async fn when_low(session: &Session, wallet: &mut WalletFile) {
         let label = Labels::new(&catalogue, &name, &session.ui.messages).document();
         // A timeout leaves the wallet unchanged: nothing is stored before the copies are.
         match tokio::time::timeout(PATIENCE, refill(session, &catalogue, wallet, index)).await {
-            Ok(Ok(added)) => session.ui.note(&format!("note: {added} fresh copies of {label}")),
-            Ok(Err(failure)) => {
-                session.ui.note(&format!("note: no fresh copies of {label} [{}]; {}", failure.reason, failure.hint));
+            Ok(Ok(added)) => {
+                let arguments = [("count", added.to_string()), ("document", label)];
+                session.ui.note(&session.ui.messages.with("note-refilled", &borrowed(&arguments)));
             }
-            Err(_) => session.ui.note(&format!("note: no fresh copies of {label}; try later: carnet refill")),
+            Ok(Err(failure)) => {
+                let hint = failure.hint.said(&session.ui.messages);
+                let arguments = [("document", label), ("reason", failure.reason), ("hint", hint)];
+                session.ui.note(&session.ui.messages.with("note-not-refilled", &borrowed(&arguments)));
+            }
+            Err(_) => session.ui.note(&session.ui.messages.with("note-refill-late", &[("document", &label)])),
         }
     }
     confirm_new(session, wallet).await;
+}
+
+fn borrowed<'a, const N: usize>(arguments: &'a [(&'static str, String); N]) -> [(&'static str, &'a str); N] {
+    arguments.each_ref().map(|(name, value)| (*name, value.as_str()))
 }
 
 /// Tests if a voucher is from before serials existed.
@@ -113,16 +123,14 @@ pub(crate) async fn refill(
     wallet: &mut WalletFile,
     index: usize,
 ) -> Result<usize, Failure> {
-    let gone =
-        || Failure::new("not_found", "There is no such document in this wallet", "see the ids with: carnet list");
     let held = wallet.contents.credentials.get(index).cloned().ok_or_else(gone)?;
     let known = catalogue.credential_type(&held.type_name).ok_or_else(|| {
-        let message = format!("The type {} is not in this wallet's catalogue", clean(&held.type_name));
-        Failure::new("type_unknown", message, "give the folder that the document came with: --catalogue DIR")
+        let message = Sentence::id("error-type-unknown").with("type", clean(&held.type_name));
+        Failure::new("type_unknown", message, Sentence::id("hint-type-came"))
     })?;
     if is_former_voucher(&held, known) {
-        let message = "More copies of a voucher of this kind are issued no more, and would hide nothing";
-        return Err(Failure::new("refill_unsupported", message, "what you have still holds until its end"));
+        let message = Sentence::id("error-former-voucher");
+        return Err(Failure::new("refill_unsupported", message, Sentence::id("hint-holds-end")));
     }
     let (mut issuer, showing) = Showing::begin(session, wallet, index).await?;
     // Fetched before the copies: without the directory they could not be checked.
@@ -143,8 +151,8 @@ pub(crate) async fn refill(
     };
     let checked = verified(&texts, &expected)
         .map_err(|problem| {
-            let message = "What the issuer sent does not hold, and was not stored";
-            Failure::from_problem(&problem, message, "what you have still holds; tell the issuer the name in brackets")
+            let message = Sentence::id("error-copies-refused");
+            Failure::from_problem(&problem, message, Sentence::id("hint-holds-tell-name"))
         })
         .and_then(|fresh| unchanged(&held, token, fresh, (known, session.now())));
     let fresh = match checked {
@@ -187,8 +195,6 @@ impl<'a> Showing<'a> {
         wallet: &mut WalletFile,
         index: usize,
     ) -> Result<(Issuer, Self), Failure> {
-        let gone =
-            || Failure::new("not_found", "There is no such document in this wallet", "see the ids with: carnet list");
         let held = wallet.contents.credentials.get(index).cloned().ok_or_else(gone)?;
         if let Some(failure) = unrefillable(&held, session.now()) {
             return Err(failure);
@@ -199,8 +205,8 @@ impl<'a> Showing<'a> {
         let metadata = issuer.metadata().await?;
         // Checked before a whole copy is presented there.
         if metadata.issuer != held.issuer {
-            let message = "Another issuer answers at that address than the one that this document came from";
-            return Err(Failure::new("issuer_mismatch", message, "ask the issuer for a new offer"));
+            let message = Sentence::id("error-other-issuer-document");
+            return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-new-offer")));
         }
         let same = |configuration: &&CredentialConfiguration| {
             configuration.credential_type == held.type_name && format_name(configuration.format) == format_of(&held)
@@ -293,11 +299,7 @@ fn unchanged(
     if same().map_err(|problem| damaged(&problem))? {
         return Ok(fresh);
     }
-    Err(Failure::new(
-        "claims_changed",
-        "The new copies say something else than those that you have, and were not stored",
-        "what you have still holds; if something did change, ask the issuer for a new offer",
-    ))
+    Err(Failure::new("claims_changed", Sentence::id("error-claims-changed"), Sentence::id("hint-claims-changed")))
 }
 
 /// Returns the validity dates of a credential.
@@ -355,16 +357,15 @@ pub(crate) fn format_of(held: &HeldCredential) -> Option<&'static str> {
 /// Explains an issuer's refusal to the owner.
 pub(crate) fn explained(failure: Failure) -> Failure {
     let failure = failure.with_safety(Safety::Issuer);
-    let offer = "what you have still holds; its issuer can make you a new offer";
     match failure.reason.as_str() {
-        "copy_unknown" | "refill_unsupported" => Failure { hint: offer.to_owned(), ..failure },
-        NONCE_REFUSED => Failure { hint: "try again".to_owned(), exit: TRY_AGAIN, ..failure },
+        "copy_unknown" | "refill_unsupported" => Failure { hint: Sentence::id("hint-holds-offer"), ..failure },
+        NONCE_REFUSED => Failure { hint: Sentence::id("hint-again"), exit: TRY_AGAIN, ..failure },
         _ => failure,
     }
 }
 
 pub(crate) fn damaged(problem: &Problem) -> Failure {
-    Failure::from_problem(problem, "The copy in the wallet cannot be shown", "ask the issuer for a new offer")
+    Failure::from_problem(problem, Sentence::id("error-copy-unshowable"), Sentence::id("hint-new-offer"))
 }
 
 #[cfg(test)]

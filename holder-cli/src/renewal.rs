@@ -10,7 +10,7 @@ use crate::{
     answer::claims_of,
     client::issuance::Collected,
     collect::{Days, Directory, Expected, verified},
-    failure::{Failure, Safety},
+    failure::{Failure, Safety, Sentence},
     refill::{NONCE_REFUSED, Showing, damaged, draw_low_water, explained, format_of, unrefillable},
     session::Session,
     wallet::{Entry, EntryKind, HeldCredential, Pending, ShownPart, Stage, WalletFile, standing::State},
@@ -28,23 +28,20 @@ pub(crate) enum Renewed {
 pub(crate) fn unrenewable(held: &HeldCredential, pending: &[Pending], now: Timestamp) -> Option<Failure> {
     if let Some(standing) = held.withdrawn() {
         let (message, hint) = match standing.state {
-            State::Revoked => ("Its issuer withdrew it for good", "ask the issuer why, and for a new offer"),
-            _ => {
-                ("Its issuer suspended it", "ask the issuer why; when that is over: carnet refresh, then carnet renew")
-            }
+            State::Revoked => (Sentence::id("error-revoked"), Sentence::id("hint-ask-why-offer")),
+            _ => (Sentence::id("error-suspended"), Sentence::id("hint-ask-why-renew")),
         };
         return Some(Failure::new(standing.state.as_str(), message, hint));
     }
     if pending.iter().any(|pending| pending.renews.as_deref() == Some(held.id.as_str())) {
-        let message = "Its renewal was asked for already, and the issuer has not decided";
-        return Some(Failure::later("renewal_waiting", message, "see whether it is there: carnet receive --resume"));
+        let message = Sentence::id("error-renewal-waiting");
+        return Some(Failure::later("renewal_waiting", message, Sentence::id("hint-see-resume")));
     }
     unrefillable(held, now).map(|failure| match failure.reason.as_str() {
-        "refill_unsupported" => Failure::new(
-            "renewal_unsupported",
-            "A document of this format is not renewed by showing it",
-            "it holds until its end; ask its issuer for a new offer",
-        ),
+        "refill_unsupported" => {
+            let message = Sentence::id("error-renewal-format");
+            Failure::new("renewal_unsupported", message, Sentence::id("hint-holds-until-end"))
+        }
         _ => failure,
     })
 }
@@ -78,7 +75,7 @@ pub(crate) async fn renew(
         Collected::Ready(copies, notification) => (copies, notification),
         Collected::NotReady(transaction, interval) => {
             let transaction_id = transaction.ok_or_else(|| {
-                Failure::new("protocol", "The issuer gave no name for what is not ready", "tell the issuer")
+                Failure::new("protocol", Sentence::id("error-no-name"), Sentence::id("hint-tell-issuer"))
             })?;
             let held = &showing.held;
             let pending = Pending {
@@ -135,11 +132,8 @@ pub(crate) async fn renew(
 /// Checks that a renewed credential ends later than before, and returns the changed claims.
 pub(crate) fn longer(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Failure> {
     if format_of(held) != format_of(renewed) || held.valid_until >= renewed.valid_until {
-        return Err(Failure::new(
-            "renewal_not_longer",
-            "What the issuer sent holds no longer than what you have, and was not stored",
-            "what you have still holds; ask the issuer for a new offer",
-        ));
+        let message = Sentence::id("error-renewal-not-longer");
+        return Err(Failure::new("renewal_not_longer", message, Sentence::id("hint-holds-ask")));
     }
     changed(held, renewed).map_err(|problem| damaged(&problem))
 }
@@ -179,8 +173,7 @@ pub(crate) fn replace(wallet: &mut WalletFile, index: usize, renewed: HeldCreden
 }
 
 fn unheld(problem: Problem) -> Failure {
-    let message = "What the issuer sent does not hold, and was not stored";
-    Failure::from_problem(&problem, message, "what you have still holds; tell the issuer the name in brackets")
+    Failure::from_problem(&problem, Sentence::id("error-copies-refused"), Sentence::id("hint-holds-tell-name"))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::{
     client::{origin, service_address},
-    failure::Failure,
+    failure::{Failure, Sentence},
     link::{LinkKind, unwrapped, wrong_kind},
     ui::messages::Messages,
 };
@@ -40,42 +40,40 @@ pub(crate) struct Pointer {
 impl Pointer {
     /// Parses a link.
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
-        let malformed = |why: &str| {
-            Failure::usage(
-                "request_malformed",
-                format!("This is not a request: {why}"),
-                "copy the whole link that you were given",
-            )
+        let refused = |why| {
+            let message = Sentence::id("error-request").with_part("why", why);
+            Failure::usage("request_malformed", message, Sentence::id("hint-whole-link"))
         };
+        let malformed = |why| refused(Sentence::id(why));
         let text = unwrapped(text);
         if text.len() > LONGEST {
-            return Err(malformed("it is too long"));
+            return Err(malformed("why-long"));
         }
         if LinkKind::of(&text) != Some(LinkKind::Request) {
             return Err(wrong_kind(LinkKind::Request, &text, "request_malformed"));
         }
-        let url = Url::parse(&text).map_err(|_| malformed("it is not a link"))?;
+        let url = Url::parse(&text).map_err(|_| malformed("why-no-link"))?;
         if !text.contains('&') {
-            let hint = "put the link in quotation marks ('LINK'): without them a shell cuts it at each &";
-            return Err(Failure { hint: hint.to_owned(), ..malformed("it is cut off, or has one parameter of two") });
+            return Err(Failure { hint: Sentence::id("hint-quote"), ..malformed("why-cut") });
         }
         let one = |wanted: &str| {
             let mut values = url.query_pairs().filter(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
             match (values.next(), values.next()) {
                 (Some(value), None) => Ok(value),
-                _ => Err(malformed(&format!("it has no {wanted}, or two"))),
+                _ => Err(refused(Sentence::id("why-parameter").with("name", wanted))),
             }
         };
         let client_id = one("client_id")?;
-        let did = client_id.strip_prefix(CLIENT_ID_PREFIX).and_then(|did| Did::parse(did).ok()).ok_or_else(|| {
-            malformed("it does not name its asker by a decentralised identifier, and no other kind is known here")
-        })?;
+        let did = client_id
+            .strip_prefix(CLIENT_ID_PREFIX)
+            .and_then(|did| Did::parse(did).ok())
+            .ok_or_else(|| malformed("why-no-did"))?;
         let request_uri = service_address(&one("request_uri")?)?;
         let id = request_uri
             .path()
             .strip_prefix("/requests/")
             .filter(|id| !id.is_empty() && id.len() <= 256 && !id.contains('/'))
-            .ok_or_else(|| malformed("its request_uri is not one of Carnet's"))?;
+            .ok_or_else(|| malformed("why-request-uri"))?;
         Ok(Self { client_id, did, endpoint: origin(&request_uri), id: id.to_owned() })
     }
 }
@@ -192,7 +190,8 @@ fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Res
     if payload.contains_key("redirect_uri") {
         return Err(malformed("redirect_uri stands beside direct_post"));
     }
-    let response = service_address(text(payload, "response_uri")?).map_err(|failure| malformed(&failure.message))?;
+    let response =
+        service_address(text(payload, "response_uri")?).map_err(|failure| malformed(&failure.message.english()))?;
     if origin(&response) != pointer.endpoint {
         return Err(malformed("the answer would go to another place than the request came from"));
     }

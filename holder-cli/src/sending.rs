@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     answer::{Part, asked_bounds, threshold_text},
     client::presentation::Verifier,
-    failure::{Failure, Safety, TRY_AGAIN},
+    failure::{Failure, Safety, Sentence, TRY_AGAIN},
     introduction::Introduction,
     receipt,
     request::{Pointer, Request},
@@ -105,12 +105,8 @@ pub(crate) fn closed(log: &Log, before: u64, client_id: &str, failure: Failure) 
     let earlier = log.entries().iter().rev().filter(|entry| entry.number < before);
     let last = earlier.filter(|entry| entry.party == client_id).find(|entry| entry.kind == EntryKind::Sending);
     let Some(sent) = last.filter(|sent| !heard(sent)) else { return failure };
-    let message = format!(
-        "They take no more answers to this request, and yours of {} may be why: it was sent, and what they said of it did not arrive",
-        sent.at
-    );
-    let hint = "ask them whether they accepted it, and for a new request if not; see what went with: carnet log";
-    Failure { message, hint: hint.to_owned(), ..failure }.with_safety(Safety::Sent)
+    let message = Sentence::id("error-closed").with("time", sent.at);
+    Failure { message, hint: Sentence::id("hint-closed"), ..failure }.with_safety(Safety::Sent)
 }
 
 /// Marks a failure after which the response may have arrived.
@@ -118,8 +114,7 @@ fn unanswered(failure: Failure) -> Failure {
     if failure.exit != TRY_AGAIN {
         return failure;
     }
-    let again = "present the same link again: they are shown the same copy, or you are told that they have it";
-    Failure { hint: format!("{}; {again}", failure.hint), ..failure }
+    Failure { hint: failure.hint.then(Sentence::id("hint-present-again")), ..failure }
 }
 
 /// Appends an entry to the log and saves the wallet.
@@ -156,7 +151,8 @@ pub(crate) async fn send(
     let sending = Entry { kind: EntryKind::Sending, parts: shown, presentation, ..entry };
     let number = wallet.contents.log.push(sending);
     let sent = wallet.contents.log.entry(number).cloned();
-    let sent = sent.ok_or_else(|| Failure::new("system", "The log could not be written", "try again"))?;
+    let sent =
+        sent.ok_or_else(|| Failure::new("system", Sentence::id("error-log-unwritten"), Sentence::id("hint-again")))?;
     wallet.save()?;
     let answer = match verifier.submit(&pointer.id, vp_token).await {
         Ok(answer) => answer,
@@ -188,8 +184,7 @@ fn bind(
 ) -> Result<Vec<(String, String)>, Failure> {
     let now = session.now();
     request.require_open(now).map_err(|problem| {
-        let message = "The request ended while you were asked; nothing was sent";
-        Failure::from_problem(&problem, message, "ask them for a new request")
+        Failure::from_problem(&problem, Sentence::id("error-request-ended"), Sentence::id("hint-new-request"))
     })?;
     let mut presentations = Vec::with_capacity(parts.len());
     for part in parts {
@@ -308,21 +303,16 @@ fn report(
         .filter(|check| check.outcome == i32::from(CheckOutcome::Failed))
         .map(|check| clean(&check.detail))
         .collect();
-    let message = format!("{} {}", messages.text("result-refused"), failed.join("; "));
+    let message = Sentence::id("error-refused").details(failed.join("; "));
     let reason = if reason.is_empty() { "refused" } else { reason.as_str() };
     // The issuer can explain and fix a defect of the credential itself.
     let hint = match reason {
-        "revoked" | "suspended" => {
-            "its issuer took it back: see what it says with: carnet refresh, and ask the issuer why"
-        }
-        "expired" => "it has ended: ask its issuer for a new offer; before the end: carnet renew",
-        "status_list_unavailable" | "status_list_stale" => {
-            "they could not look up whether it still holds; have that confirmed with: carnet refresh, and ask them for a \
-             new request some time later"
-        }
-        _ => "ask them for a new request, and tell them the name in brackets",
+        "revoked" | "suspended" => "hint-taken-back",
+        "expired" => "hint-ended",
+        "status_list_unavailable" | "status_list_stale" => "hint-unconfirmed",
+        _ => "hint-refused",
     };
-    Err(Failure::new(reason, message.trim(), hint).with_safety(Safety::Sent).beside(object))
+    Err(Failure::new(reason, message, Sentence::id(hint)).with_safety(Safety::Sent).beside(object))
 }
 
 fn check(check: &Check) -> Value {
@@ -343,7 +333,7 @@ fn check(check: &Check) -> Value {
 fn shown_part(wallet: &WalletFile, part: &Part) -> Result<ShownPart, Failure> {
     let held = wallet.contents.credentials.get(part.credential);
     let Some((held, copy)) = held.and_then(|held| Some((held, held.copies.get(part.copy)?))) else {
-        return Err(Failure::new("copy_missing", "A copy that was chosen is not there", "try again"));
+        return Err(Failure::new("copy_missing", Sentence::id("error-copy-missing"), Sentence::id("hint-again")));
     };
     // Proven thresholds are listed separately, as in receipts.
     let proved: Vec<String> = part.proves.iter().map(|proof| threshold_text(&proof.path, &proof.threshold)).collect();
@@ -357,7 +347,7 @@ fn shown_part(wallet: &WalletFile, part: &Part) -> Result<ShownPart, Failure> {
 }
 
 fn unmade(problem: &carnet_core::Problem) -> Failure {
-    Failure::from_problem(problem, "The presentation could not be made", "try again, or receive the document again")
+    Failure::from_problem(problem, Sentence::id("error-presentation"), Sentence::id("hint-again-or-receive"))
 }
 
 #[cfg(test)]
@@ -367,7 +357,7 @@ mod tests {
     use super::closed;
     use crate::{
         answer::{Bounds, answer},
-        failure::{Failure, Safety},
+        failure::{Failure, Safety, Sentence},
         receipt::tests::{Fault, Scene},
         request::tests::{Asker, NOW},
         wallet::{
@@ -379,18 +369,23 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_verdict_is_named_where_its_request_is_closed() {
-        let said = |log: &Log, reason: &str| closed(log, u64::MAX, "asker", Failure::new(reason, "closed", "ask"));
+        let refusal =
+            |reason: &str| Failure::new(reason, Sentence::id("error-service-submit"), Sentence::id("hint-ask-new"));
+        let said = |log: &Log, reason: &str| closed(log, u64::MAX, "asker", refusal(reason));
         let mut log = Log::default();
         assert_eq!(said(&log, "nonce_replayed").safety, Safety::Untouched);
         let number = log.push(Entry::new(NOW, EntryKind::Sending, "asker"));
         let sent = log.entry(number).unwrap().clone();
         let named = said(&log, "nonce_replayed");
         assert_eq!((named.reason.as_str(), named.safety), ("nonce_replayed", Safety::Sent));
-        assert!(named.message.contains(&NOW.to_string()) && named.hint.contains("ask them"), "{named:?}");
+        assert!(
+            named.message.english().contains(&NOW.to_string()) && named.hint.english().contains("ask them"),
+            "{named:?}"
+        );
         // Not for another verifier or another reason, nor after a verdict.
-        let other = closed(&log, u64::MAX, "another", Failure::new("nonce_replayed", "closed", "ask"));
+        let other = closed(&log, u64::MAX, "another", refusal("nonce_replayed"));
         assert_eq!(other.safety, Safety::Untouched);
-        let first = closed(&log, number, "asker", Failure::new("nonce_replayed", "closed", "ask"));
+        let first = closed(&log, number, "asker", refusal("nonce_replayed"));
         assert_eq!(first.safety, Safety::Untouched);
         assert_eq!(said(&log, "unavailable").safety, Safety::Untouched);
         log.push(Entry::about(&sent, NOW, EntryKind::Unanswered));

@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     arguments::{ChangePassphrase, Global},
-    failure::Failure,
+    failure::{Failure, Sentence},
     freshness::forget_stale,
     ui::{Ui, messages::Language, sanitise::clean},
     wallet::{
@@ -41,6 +41,20 @@ use crate::{
 const SHORTEST: usize = 8;
 /// Maximum age of a cached DID document within one run.
 const DID_AGE: Duration = Duration::from_secs(300);
+
+/// Party whose DID is resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Party {
+    Issuer,
+    Asker,
+}
+
+/// Secret in the first line of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecretKind {
+    Passphrase,
+    Pin,
+}
 
 /// Source of a passphrase according to the command line.
 struct PassphraseSource<'a> {
@@ -67,7 +81,8 @@ impl Session {
     /// Creates the session of a run.
     pub(crate) fn new(global: Global) -> Self {
         let language = global.lang.unwrap_or_else(Language::from_environment);
-        let ui = Ui::new(global.json, global.no_input, language);
+        let mut ui = Ui::new(global.json, global.no_input, language);
+        ui.details = global.details;
         let (dids, local_pins) = (DidCache::default(), Mutex::default());
         Self { global, ui, clock: Box::new(system_time), dids, local_pins }
     }
@@ -86,11 +101,7 @@ impl Session {
         let data = std::env::var_os("XDG_DATA_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
         data.or_else(home).map(|data| data.join("carnet/wallet.age")).ok_or_else(|| {
-            Failure::usage(
-                "wallet_missing",
-                "There is no home folder to keep a wallet in",
-                "say where with --wallet FILE",
-            )
+            Failure::usage("wallet_missing", Sentence::id("error-no-home"), Sentence::id("hint-name-wallet"))
         })
     }
 
@@ -218,8 +229,8 @@ impl Session {
         if path.exists() {
             return Ok(());
         }
-        let message = format!("There is no wallet at {}", path.display());
-        Err(Failure::usage("wallet_missing", message, "make one with: carnet init"))
+        let message = Sentence::id("error-wallet-missing").with("path", path.display());
+        Err(Failure::usage("wallet_missing", message, Sentence::id("hint-init")))
     }
 
     /// Obtains the passphrase from the source on the command line, or from the person at the terminal.
@@ -237,9 +248,9 @@ impl Session {
 
     fn passphrase_from(&self, source: &PassphraseSource<'_>, new: bool) -> Result<SecretString, Failure> {
         let given = match (source.file, source.fd) {
-            (Some(path), _) => Some(first_line(path, "passphrase")?),
+            (Some(path), _) => Some(first_line(path, SecretKind::Passphrase)?),
             // The standard library cannot open a descriptor by number safely; the system opens it by name.
-            (None, Some(fd)) => Some(first_line(Path::new(&format!("/dev/fd/{fd}")), "passphrase")?),
+            (None, Some(fd)) => Some(first_line(Path::new(&format!("/dev/fd/{fd}")), SecretKind::Passphrase)?),
             (None, None) => None,
         };
         let passphrase = match given {
@@ -247,12 +258,9 @@ impl Session {
             None if self.ui.can_prompt() => self.ask_passphrase(new)?,
             None => {
                 let [file, fd] = source.options;
-                let which = if new { "A new passphrase" } else { "The wallet's passphrase" };
-                return Err(Failure::usage(
-                    "passphrase_needed",
-                    format!("{which} is needed, and nobody can be asked"),
-                    format!("give {file} FILE or {fd} N"),
-                ));
+                let message = if new { "error-new-passphrase-needed" } else { "error-passphrase-needed" };
+                let hint = Sentence::id("hint-passphrase-options").with("file", file).with("fd", fd);
+                return Err(Failure::usage("passphrase_needed", Sentence::id(message), hint));
             }
         };
         if new {
@@ -262,23 +270,21 @@ impl Session {
     }
 
     fn ask_passphrase(&self, new: bool) -> Result<SecretString, Failure> {
+        let none = || {
+            let message = Sentence::id("error-passphrase-none");
+            Failure::usage("passphrase_needed", message, Sentence::id("hint-passphrase-file"))
+        };
         let ask = |id: &str| {
-            rpassword::prompt_password(format!("{}: ", self.ui.messages.text(id))).map(SecretString::from).map_err(
-                |_| {
-                    Failure::usage(
-                        "passphrase_needed",
-                        "No passphrase was given",
-                        "give one, or use --passphrase-file FILE",
-                    )
-                },
-            )
+            let prompt = format!("{}: ", self.ui.messages.text(id));
+            rpassword::prompt_password(prompt).map(SecretString::from).map_err(|_| none())
         };
         if !new {
             return ask("wallet-passphrase");
         }
         let (first, second) = (ask("wallet-passphrase-new")?, ask("wallet-passphrase-again")?);
         if normal(&first).expose_secret() != normal(&second).expose_secret() {
-            return Err(Failure::usage("passphrase_differs", "The two passphrases differ", "type the same one twice"));
+            let message = Sentence::id("error-passphrases-differ");
+            return Err(Failure::usage("passphrase_differs", message, Sentence::id("hint-same-twice")));
         }
         Ok(first)
     }
@@ -289,7 +295,10 @@ impl Session {
             Some(folder) => Catalogue::load(folder),
             None => Catalogue::embedded(),
         }
-        .map_err(|error| Failure::usage("catalogue_invalid", error.to_string(), "correct the catalogue's folder"))
+        .map_err(|error| {
+            let message = Sentence::id("error-catalogue").details(error);
+            Failure::usage("catalogue_invalid", message, Sentence::id("hint-catalogue"))
+        })
     }
 
     /// Reads the additional certificates, if there are any.
@@ -297,31 +306,28 @@ impl Session {
         let Some(path) = &self.global.ca else { return Ok(None) };
         let read = std::fs::read(path).and_then(|pem| handed_over(&pem).map(<[u8]>::to_vec));
         read.map(Some).map_err(|error| {
-            let message = format!("The certificates in {} cannot be read: {error}", path.display());
-            Failure::usage("ca_unreadable", message, "check --ca and CARNET_CA")
+            let message = Sentence::id("error-ca-unreadable").with("path", path.display()).details(error);
+            Failure::usage("ca_unreadable", message, Sentence::id("hint-ca"))
         })
     }
 
     /// Ensures that [`Session::dids`] contains the DID document of an issuer.
     pub(crate) async fn resolve_issuer(&self, issuer: &str) -> Result<(), Failure> {
         let did = Did::parse(issuer).map_err(|problem| {
-            Failure::from_problem(&problem, "The issuer has no valid identifier", "tell the issuer")
+            Failure::from_problem(&problem, Sentence::id("error-issuer-identifier"), Sentence::id("hint-tell-issuer"))
         })?;
-        self.resolve(&did, "the issuer").await
+        self.resolve(&did, Party::Issuer).await
     }
 
     /// Fetches an https URL given by the owner.
     pub(crate) async fn download(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Failure> {
         let failed = |problem: &carnet_core::Problem| {
-            let (what, hint) = if is_unreachable(problem.code) {
-                (
-                    "could not be fetched",
-                    "check the address and your connection; for a test on this machine, --ca and --private-host",
-                )
+            let (message, hint) = if is_unreachable(problem.code) {
+                ("error-not-fetched", "hint-address-connection")
             } else {
-                ("was refused", "check the address; if it is the right one, tell those whose it is")
+                ("error-fetched-refused", "hint-address-owner")
             };
-            Failure::from_problem(problem, &format!("{} {what}", clean(url)), hint)
+            Failure::from_problem(problem, Sentence::id(message).with("url", clean(url)), Sentence::id(hint))
         };
         let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let _waiting = self.ui.service_wait(host.as_deref().unwrap_or(url)).begin();
@@ -330,20 +336,20 @@ impl Session {
     }
 
     /// Ensures that [`Session::dids`] contains the document of a DID.
-    pub(crate) async fn resolve(&self, did: &Did, whose: &str) -> Result<(), Failure> {
+    pub(crate) async fn resolve(&self, did: &Did, whose: Party) -> Result<(), Failure> {
         let failed = |problem: &carnet_core::Problem| {
-            if is_unreachable(problem.code) {
-                let hint = if is_local(did.as_str()) {
-                    self.ui.messages.text("local-unresolved-hint")
-                } else {
-                    "check your connection; for a test on this machine, --ca and --private-host".to_owned()
-                };
-                let message = format!("The identifier of {whose} ({did}) could not be looked up");
-                Failure::from_problem(problem, &message, &hint)
-            } else {
-                let message = format!("The document of {whose} ({did}) was fetched and is refused");
-                Failure::from_problem(problem, &message, &format!("tell {whose}; trying again does not help before"))
-            }
+            let (message, hint) = match (whose, is_unreachable(problem.code)) {
+                (Party::Issuer, true) => ("error-issuer-not-found", "hint-connection-test"),
+                (Party::Asker, true) => ("error-asker-not-found", "hint-connection-test"),
+                (Party::Issuer, false) => ("error-issuer-document", "hint-tell-issuer-first"),
+                (Party::Asker, false) => ("error-asker-document", "hint-tell-asker-first"),
+            };
+            let is_unknown_here = is_unreachable(problem.code) && is_local(did.as_str());
+            let hint = if is_unknown_here { "hint-local-unresolved" } else { hint };
+            // The party has no name yet.
+            let detail = format!("{did}: {}", clean(&problem.detail));
+            let failure = Failure::from_problem(problem, Sentence::id(message), Sentence::id(hint));
+            Failure { message: failure.message.details(detail), ..failure }
         };
         let fetcher = self.fetcher()?;
         let _waiting = self.ui.service_wait(did.as_str()).begin();
@@ -366,7 +372,7 @@ impl Session {
             ..FetchOptions::default()
         };
         HttpsFetcher::new(options).map_err(|problem| {
-            Failure::from_problem(&problem, "The certificates cannot be used", "check --ca and CARNET_CA")
+            Failure::from_problem(&problem, Sentence::id("error-ca-unusable"), Sentence::id("hint-ca"))
         })
     }
 }
@@ -374,19 +380,19 @@ impl Session {
 /// Refuses a new passphrase that is too short, or possibly impossible to type again.
 fn check_new(passphrase: &SecretString) -> Result<(), Failure> {
     if normal(passphrase).expose_secret().chars().count() < SHORTEST {
-        let message = format!("The passphrase is shorter than {SHORTEST} characters");
-        return Err(Failure::usage("passphrase_short", message, "several words that you can remember are best"));
+        let message = Sentence::id("error-passphrase-short").with("count", SHORTEST);
+        return Err(Failure::usage("passphrase_short", message, Sentence::id("hint-several-words")));
     }
     if forbidden(passphrase).is_some() {
-        let message = "The passphrase holds a character that is invisible, a control such as a tab, or not in use";
-        return Err(Failure::usage("passphrase_unsafe", message, "use letters, digits, signs and spaces"));
+        let message = Sentence::id("error-passphrase-unsafe");
+        return Err(Failure::usage("passphrase_unsafe", message, Sentence::id("hint-letters")));
     }
     Ok(())
 }
 
 /// Returns the first line of a small file, without its line ending; for passphrases and PINs. A byte-order mark
 /// remains: a wallet may be sealed with it.
-pub(crate) fn first_line(path: &Path, what: &str) -> Result<SecretString, Failure> {
+pub(crate) fn first_line(path: &Path, kind: SecretKind) -> Result<SecretString, Failure> {
     let read = || -> std::io::Result<SecretString> {
         let mut line = Zeroizing::new(Vec::with_capacity(4_096));
         BufReader::new(File::open(path)?.take(4_096)).read_until(b'\n', &mut line)?;
@@ -394,13 +400,21 @@ pub(crate) fn first_line(path: &Path, what: &str) -> Result<SecretString, Failur
         let line = std::str::from_utf8(&line).map_err(|_| std::io::Error::other(NotUtf8::Other))?;
         Ok(SecretString::from(line.trim_end_matches(['\r', '\n']).to_owned()))
     };
+    let is_pin = kind == SecretKind::Pin;
     let secret = read().map_err(|error| {
-        let message = format!("The {what} cannot be read from {}: {error}", path.display());
-        Failure::usage(&format!("{what}_unreadable"), message, "check that the file exists and is yours")
+        let (reason, message) = if is_pin {
+            ("pin_unreadable", "error-pin-file")
+        } else {
+            ("passphrase_unreadable", "error-passphrase-file")
+        };
+        let message = Sentence::id(message).with("path", path.display()).details(error);
+        Failure::usage(reason, message, Sentence::id("hint-file-is-yours"))
     })?;
     if text_without_mark(secret.expose_secret()).is_empty() {
-        let message = format!("The first line of {} is empty", path.display());
-        return Err(Failure::usage(&format!("{what}_needed"), message, format!("put the {what} there")));
+        let (reason, hint) =
+            if is_pin { ("pin_needed", "hint-put-pin") } else { ("passphrase_needed", "hint-put-passphrase") };
+        let message = Sentence::id("error-first-line-empty").with("path", path.display());
+        return Err(Failure::usage(reason, message, Sentence::id(hint)));
     }
     Ok(secret)
 }

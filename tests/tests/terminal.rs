@@ -214,6 +214,20 @@ async fn an_answer_that_nobody_understands_is_asked_for_again_and_is_no_refusal(
     assert!(code == 1 && screen.contains("declined"), "{screen}");
     assert_eq!(last_entry()?.0, json!("refused_by_owner"));
 
+    let mut german = present_in(&stage, &uri, &["--lang", "de"])?;
+    german.wait_for("(ja = 1, nein = 2)")?;
+    german.type_line("nein")?;
+    let (code, screen) = german.end()?;
+    assert!(code == 1 && screen.contains("Fehler: Sie haben Nein gesagt; nichts wurde gesendet"), "{screen}");
+    let mut french = present_in(&stage, &uri, &["--lang", "fr"])?;
+    for answer in ["yes", "ja", "o"] {
+        french.wait_for("(oui = 1, non = 2)")?;
+        french.type_line(answer)?;
+    }
+    let (code, screen) = french.end()?;
+    assert!(code == 1 && screen.contains("erreur : La question") && screen.contains("1 pour oui"), "{screen}");
+    assert!(!screen.contains("yes or no") && !screen.contains("hint:"), "{screen}");
+
     // The words are those of the screen; an unclear one costs nothing.
     let mut arabic = present_in(&stage, &uri, &["--lang", "ar"])?;
     for answer in ["yes", "ن", "نعم"] {
@@ -448,5 +462,77 @@ async fn a_copy_that_lists_have_marked_goes_only_with_a_yes_of_its_own() -> Resu
     presenting.type_line("yes")?;
     assert_eq!(presenting.end()?.0, 0);
     assert_eq!(stage.agency.staff(&["result", &id])?.json()?["state"], json!("accepted"));
+    Ok(())
+}
+
+/// Arguments that name a wallet and its passphrase.
+fn open<'a>(wallet: &'a str, passphrase: &'a str) -> [&'a str; 4] {
+    ["--wallet", wallet, "--passphrase-file", passphrase]
+}
+
+/// Errors that a person meets most, each as the languages begin it.
+#[test]
+fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() -> Result<()> {
+    programs::build()?;
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (wallet, none, right, wrong) = (path("wallet.age"), path("none.age"), path("right"), path("wrong"));
+    std::fs::write(&right, "correct horse battery")?;
+    std::fs::write(&wrong, "another horse battery")?;
+    let carnet = |args: &[&str], open: [&str; 4], more: &[&str]| {
+        programs::run("carnet", args.iter().chain(&open).chain(more), &[("LC_ALL", "C")])
+    };
+    carnet(&["init", "--work-factor", "12"], open(&wallet, &right), &[])?.ok()?;
+
+    let here = open(&wallet, &right);
+    let no_offer = "openid-credential-offer://?credential_offer=%7B%7D";
+    let cases: [(&[&str], _, &str, [&str; 4]); 4] = [
+        (
+            &["present", "openid4vp://?x"],
+            here,
+            "request_malformed",
+            ["This is not a request", "Das ist keine Anfrage", "Ce n’est pas une demande", "هذا ليس طلبًا"],
+        ),
+        (
+            &["receive", no_offer],
+            here,
+            "offer_malformed",
+            ["This is not an offer", "Das ist kein Angebot", "Ce n’est pas une offre", "هذا ليس عرضًا"],
+        ),
+        (
+            &["list"],
+            open(&none, &right),
+            "wallet_missing",
+            ["There is no wallet", "Es gibt keine Brieftasche", "Il n’y a pas de portefeuille", "لا توجد محفظة"],
+        ),
+        (
+            &["list"],
+            open(&wallet, &wrong),
+            "wrong_passphrase",
+            ["This passphrase", "Dieses Passwort", "Cette phrase secrète", "عبارة المرور هذه"],
+        ),
+    ];
+    let frames = [
+        ("en", "error: ", "hint: "),
+        ("de", "Fehler: ", "Hinweis: "),
+        ("fr", "erreur : ", "conseil : "),
+        ("ar", "خطأ: ", "نصيحة: "),
+    ];
+    for (args, open, reason, sentences) in cases {
+        let mut safe = std::collections::BTreeSet::new();
+        for ((language, error, hint), sentence) in frames.into_iter().zip(sentences) {
+            let said = carnet(args, open, &["--lang", language])?;
+            let lines: Vec<&str> = said.stderr.lines().collect();
+            let [.., what, safety, next] = lines.as_slice() else { return Err(format!("{said:?}").into()) };
+            assert!(what.starts_with(&format!("{error}{sentence}")) && what.contains(reason), "{said:?}");
+            assert!(next.starts_with(hint), "{said:?}");
+            safe.insert((*safety).to_owned());
+            // A program reads the same words whatever the language.
+            let object = carnet(args, open, &["--lang", language, "--json"])?.json()?;
+            assert_eq!(object["error"]["reason"], reason);
+            assert!(object["error"]["message"].as_str().is_some_and(|said| said.starts_with(sentences[0])), "{object}");
+        }
+        assert_eq!(safe.len(), 4, "{safe:?}");
+    }
     Ok(())
 }

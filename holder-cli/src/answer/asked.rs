@@ -8,7 +8,10 @@ use carnet_core::{
 };
 use serde_json::Value;
 
-use crate::{failure::Failure, ui::sanitise::clean};
+use crate::{
+    failure::{Failure, Sentence},
+    ui::sanitise::clean,
+};
 
 /// Formats with selective disclosure.
 const SELECTIVE: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
@@ -117,13 +120,15 @@ pub(crate) fn named(all: &[Asked], names: &[String], exact: bool) -> Result<Vec<
         let short: Vec<&Asked> = all.iter().filter(|asked| asked.short_name() == *name).collect();
         if short.is_empty() && full.is_empty() {
             let known: Vec<String> = all.iter().map(|asked| format!("\"{}\"", clean(&asked.name()))).collect();
-            let message = format!("Nothing of the name \"{}\" is asked for", clean(name));
-            return Err(Failure::usage("claim_unknown", message, format!("what is asked: {}", known.join(", "))));
+            let message = Sentence::id("error-claim-unknown").with("name", clean(name));
+            let hint = Sentence::id("hint-claims-asked").with("claims", known.join(", "));
+            return Err(Failure::usage("claim_unknown", message, hint));
         }
         if exact && short.len() > 1 && full.len() != 1 {
             let known: Vec<String> = short.iter().map(|asked| format!("\"{}\"", clean(&asked.name()))).collect();
-            let message = format!("\"{}\" is asked for in more than one way", clean(name));
-            return Err(Failure::usage("claim_ambiguous", message, format!("name one of: {}", known.join(", "))));
+            let message = Sentence::id("error-claim-ambiguous").with("name", clean(name));
+            let hint = Sentence::id("hint-name-one").with("claims", known.join(", "));
+            return Err(Failure::usage("claim_ambiguous", message, hint));
         }
         // A name without a threshold withholds the claim in every form.
         let meant = if exact && !full.is_empty() { full } else { full.into_iter().chain(short).collect() };

@@ -12,7 +12,7 @@ use tonic::transport::Channel;
 
 use super::{authorised, connect};
 use crate::{
-    failure::Failure,
+    failure::{Failure, Sentence},
     session::Session,
     ui::waiting::WaitNotice,
     wallet::{Redemption, contents::Secret},
@@ -41,7 +41,7 @@ impl Issuer {
         let answer = self.0.read_metadata(ReadMetadataRequest {}).await;
         answer
             .map(tonic::Response::into_inner)
-            .map_err(|status| Failure::from_status(&status, "Asking the issuer who it is"))
+            .map_err(|status| Failure::from_status(&status, Sentence::id("error-service-metadata")))
     }
 
     /// Exchanges the code for a token; with the code verifier if an earlier call may have arrived.
@@ -52,8 +52,7 @@ impl Issuer {
     ) -> Result<RedeemOfferResponse, Failure> {
         let _waiting = self.1.begin();
         let verifier = URL_SAFE_NO_PAD.decode(redemption.verifier.expose()).map_err(|_| {
-            let message = "The wallet's record of this offer is damaged";
-            Failure::new("record_damaged", message, "ask the issuer for a new offer")
+            Failure::new("record_damaged", Sentence::id("error-record-damaged"), Sentence::id("hint-new-offer"))
         })?;
         let request = RedeemOfferRequest {
             pre_authorized_code: redemption.code.expose().to_owned(),
@@ -62,7 +61,9 @@ impl Issuer {
             redemption_verifier: repeats.then_some(verifier),
         };
         let answer = self.0.redeem_offer(request).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| Failure::from_status(&status, "Redeeming the offer"))
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|status| Failure::from_status(&status, Sentence::id("error-service-redeem")))
     }
 
     /// Requests a nonce for the proofs.
@@ -71,7 +72,7 @@ impl Issuer {
         let answer = self.0.issue_nonce(IssueNonceRequest {}).await;
         answer
             .map(|answer| answer.into_inner().c_nonce)
-            .map_err(|status| Failure::from_status(&status, "Getting a nonce"))
+            .map_err(|status| Failure::from_status(&status, Sentence::id("error-service-nonce")))
     }
 
     /// Requests the copies.
@@ -79,7 +80,8 @@ impl Issuer {
         let _waiting = self.1.begin();
         let request = CollectCredentialsRequest { credential_configuration_id: id.to_owned(), proofs };
         let answer = self.0.collect_credentials(authorised(request, token)?).await;
-        let answer = answer.map_err(|status| Failure::from_status(&status, "Collecting the credential"))?.into_inner();
+        let answer =
+            answer.map_err(|status| Failure::from_status(&status, Sentence::id("error-service-collect")))?.into_inner();
         Ok(if answer.transaction_id.is_empty() {
             Collected::Ready(answer.credentials, answer.notification_id)
         } else {
@@ -92,7 +94,8 @@ impl Issuer {
         let _waiting = self.1.begin();
         let request = CollectDeferredRequest { transaction_id: transaction.to_owned() };
         let answer = self.0.collect_deferred(authorised(request, token)?).await;
-        let answer = answer.map_err(|status| Failure::from_status(&status, "Collecting the credential"))?.into_inner();
+        let answer =
+            answer.map_err(|status| Failure::from_status(&status, Sentence::id("error-service-collect")))?.into_inner();
         Ok(if answer.credentials.is_empty() {
             Collected::NotReady(None, answer.interval_seconds)
         } else {
@@ -108,7 +111,8 @@ impl Issuer {
     ) -> Result<(Vec<IssuedCopy>, String), Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.refill_credentials(RefillCredentialsRequest { presentation, proofs }).await;
-        let answer = answer.map_err(|status| Failure::from_status(&status, "Getting fresh copies"))?.into_inner();
+        let answer =
+            answer.map_err(|status| Failure::from_status(&status, Sentence::id("error-service-refill")))?.into_inner();
         Ok((answer.credentials, answer.notification_id))
     }
 
@@ -116,7 +120,8 @@ impl Issuer {
     pub(crate) async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<Collected, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.renew_credentials(RenewCredentialsRequest { presentation, proofs }).await;
-        let answer = answer.map_err(|status| Failure::from_status(&status, "Renewing the document"))?.into_inner();
+        let answer =
+            answer.map_err(|status| Failure::from_status(&status, Sentence::id("error-service-renew")))?.into_inner();
         Ok(if answer.transaction_id.is_empty() {
             Collected::Ready(answer.credentials, answer.notification_id)
         } else {
@@ -130,7 +135,7 @@ impl Issuer {
         let answer = self.0.collect_freshness(CollectFreshnessRequest { handles, ..Default::default() }).await;
         answer
             .map(|answer| answer.into_inner().copies)
-            .map_err(|status| Failure::from_status(&status, "Asking whether your documents hold"))
+            .map_err(|status| Failure::from_status(&status, Sentence::id("error-service-freshness")))
     }
 
     /// Notifies the issuer of the result; after a refill there is no token.
@@ -147,7 +152,7 @@ impl Issuer {
             None => tonic::Request::new(request),
         };
         let answer = self.0.notify(request).await;
-        answer.map(|_| ()).map_err(|status| Failure::from_status(&status, "Telling the issuer"))
+        answer.map(|_| ()).map_err(|status| Failure::from_status(&status, Sentence::id("error-service-notify")))
     }
 }
 

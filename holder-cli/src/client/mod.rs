@@ -9,7 +9,11 @@ use tonic::{
 };
 use url::{Host, Url};
 
-use crate::{failure::Failure, session::Session, ui::waiting::WaitNotice};
+use crate::{
+    failure::{Failure, Sentence},
+    session::Session,
+    ui::waiting::WaitNotice,
+};
 
 pub(crate) mod issuance;
 pub(crate) mod presentation;
@@ -21,25 +25,22 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// Parses the address of a service from untrusted text: https, or http on this machine only.
 pub(crate) fn service_address(text: &str) -> Result<Url, Failure> {
-    let bad = |why: &str| {
-        Failure::new(
-            "address_forbidden",
-            format!("The service's address {why}"),
-            "do not use it; ask where it came from",
-        )
+    let bad = |why| {
+        let message = Sentence::id("error-address").with_part("why", Sentence::id(why));
+        Failure::new("address_forbidden", message, Sentence::id("hint-forbidden-address"))
     };
-    let url = Url::parse(text).map_err(|_| bad("is not a URL"))?;
+    let url = Url::parse(text).map_err(|_| bad("why-no-url"))?;
     if url.host().is_none() {
-        return Err(bad("has no host"));
+        return Err(bad("why-no-host"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(bad("has a user name or a password in it"));
+        return Err(bad("why-password"));
     }
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
-        "http" => Err(bad("is not encrypted")),
-        _ => Err(bad("is neither http nor https")),
+        "http" => Err(bad("why-unencrypted")),
+        _ => Err(bad("why-scheme")),
     }
 }
 
@@ -81,11 +82,8 @@ pub(crate) async fn connect(session: &Session, origin: &str) -> Result<(Channel,
 
 async fn channel(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
     let later = |detail: String| {
-        Failure::later(
-            "unavailable",
-            format!("{origin} cannot be reached{detail}"),
-            "check your connection and try again",
-        )
+        let message = Sentence::id("error-unreachable").with("origin", origin).details(detail);
+        Failure::later("unavailable", message, Sentence::id("hint-connection"))
     };
     let mut endpoint = Endpoint::from_shared(origin.to_owned())
         .map_err(|_| later(String::new()))?
@@ -96,12 +94,12 @@ async fn channel(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
         if let Some(pem) = ca {
             tls = tls.ca_certificate(Certificate::from_pem(pem));
         }
-        endpoint = endpoint.tls_config(tls).map_err(|_| {
-            Failure::usage("ca_unreadable", "The extra certificates cannot be used", "check --ca and CARNET_CA")
-        })?;
+        endpoint = endpoint
+            .tls_config(tls)
+            .map_err(|_| Failure::usage("ca_unreadable", Sentence::id("error-ca-unusable"), Sentence::id("hint-ca")))?;
     }
     endpoint.connect().await.map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
         later(crate::ui::sanitise::clean(&cause))
     })
 }
@@ -114,7 +112,7 @@ fn authorised<T>(message: T, token: &str) -> Result<tonic::Request<T>, Failure> 
     }
     let mut value: MetadataValue<Ascii> = format!("Bearer {token}")
         .parse()
-        .map_err(|_| Failure::new("protocol", "The issuer gave a token that cannot be sent", "tell the issuer"))?;
+        .map_err(|_| Failure::new("protocol", Sentence::id("error-token"), Sentence::id("hint-tell-issuer")))?;
     value.set_sensitive(true);
     let mut request = tonic::Request::new(message);
     request.metadata_mut().insert("authorization", value);

@@ -17,7 +17,10 @@ use carnet_core::{
 use serde_json::{Map, Value};
 
 use super::marked;
-use crate::{failure::Failure, session::Session};
+use crate::{
+    failure::{Failure, Sentence},
+    session::Session,
+};
 
 /// The path of a directory below the lists' base.
 const PATH: &str = "/lists";
@@ -42,8 +45,8 @@ impl Directory {
     pub(crate) async fn fetch(session: &Session, issuer: &str) -> Result<Option<Self>, Failure> {
         session.resolve_issuer(issuer).await?;
         let failed = |problem: &Problem| {
-            let message = "The issuer's directory of status lists was fetched and is refused";
-            Failure::from_problem(problem, message, "tell the issuer what is wrong with it, and try again later")
+            let message = Sentence::id("error-directory-refused");
+            Failure::from_problem(problem, message, Sentence::id("hint-directory"))
         };
         let document =
             Did::parse(issuer).and_then(|did| session.dids.resolve(&did)).map_err(|problem| failed(&problem))?;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     arguments::Delete,
-    failure::Failure,
+    failure::{Failure, Sentence},
     session::Session,
     ui::labels::Labels,
     wallet::{
@@ -22,10 +22,10 @@ pub(crate) fn run(session: &Session, arguments: &Delete) -> Result<(), Failure> 
         let catalogue = session.catalogue()?;
         session.ui.note(&Labels::new(&catalogue, &name, &session.ui.messages).document());
         if !session.ui.can_ask() {
-            let message = "Deleting needs a yes, and nobody can be asked";
-            return Err(Failure::new("approval_needed", message, "add --yes"));
+            let message = Sentence::id("error-delete-nobody");
+            return Err(Failure::new("approval_needed", message, Sentence::id("hint-yes")));
         }
-        session.ui.require_yes(&session.ui.messages.text("delete-question"), "nothing was deleted")?;
+        session.ui.require_yes(&session.ui.messages.text("delete-question"), Sentence::id("undone-deleted"))?;
     }
     let held = wallet.contents.credentials.remove(index);
     retire_keys(&mut wallet.contents, &held);

@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 use crate::{
     arguments::Erase,
     client::{origin, presentation::Verifier, service_address},
-    failure::{Failure, PROBLEM, Safety, TRY_AGAIN},
+    commands::log::party,
+    failure::{Failure, PROBLEM, Safety, Sentence, TRY_AGAIN},
     receipt,
-    session::Session,
-    ui::sanitise::clean,
+    session::{Party, Session},
+    ui::{Ui, sanitise::clean},
     wallet::{
         Contents, Entry, EntryKind, WalletFile,
         presentations::{Presentation, shown_to},
@@ -66,7 +67,7 @@ pub(crate) async fn run(session: &Session, arguments: &Erase) -> Result<(), Fail
     }
     let mut text = format!("{}\n", session.ui.messages.text("erase-done"));
     for one in &open {
-        text.push_str(&line(&one.sent));
+        text.push_str(&line(&session.ui, &one.sent));
     }
     session.ui.result(&text, &object);
     Ok(())
@@ -91,25 +92,26 @@ fn nothing(known: &[Presentation<'_>], skipped: &[Value]) -> Failure {
     let all = |reason: &str| skipped.iter().all(|one| one.get("reason").and_then(Value::as_str) == Some(reason));
     let hint = contact(known.last().map(|presentation| presentation.sent));
     let (reason, message) = if all("already_erased") {
-        ("already_erased", "They have confirmed already that everything is erased")
+        ("already_erased", "error-already-erased")
     } else if all("no_receipt") {
-        ("no_receipt", "They gave no receipt that holds, and without one it cannot be asked for in this way")
+        ("no_receipt", "error-erase-no-receipt")
     } else {
-        ("nothing_to_erase", "There is nothing that can be asked for with a receipt and a key of this wallet")
+        ("nothing_to_erase", "error-nothing-to-erase")
     };
-    Failure::new(reason, message, hint).beside(json!({"erased": [], "failed": [], "skipped": skipped}))
+    let object = json!({"erased": [], "failed": [], "skipped": skipped});
+    Failure::new(reason, Sentence::id(message), hint).beside(object)
 }
 
 /// Asks the owner, unless the command line names the digest of the request.
 fn agree(session: &Session, arguments: &Erase, open: &[Open]) -> Result<(), Failure> {
     let digest = digest(open).map_err(|problem| {
-        Failure::from_problem(&problem, "Erasure could not be asked for", "look at: carnet log --verify")
+        Failure::from_problem(&problem, Sentence::id("error-erase-unasked"), Sentence::id("hint-log-verify"))
     })?;
     if arguments.yes.as_deref() == Some(digest.as_str()) {
         return Ok(());
     }
     let ui = &session.ui;
-    let lines: String = open.iter().map(|one| line(&one.sent)).collect();
+    let lines: String = open.iter().map(|one| line(ui, &one.sent)).collect();
     let heading = ui.heading(&ui.messages.text("erase-asked"));
     ui.say(&format!("{heading}:\n{lines}{}: {digest}\n", ui.messages.text("consent-digest")));
     let goes: Vec<Value> = open
@@ -121,19 +123,15 @@ fn agree(session: &Session, arguments: &Erase, open: &[Open]) -> Result<(), Fail
             })
         })
         .collect();
-    let refused = |reason: &str, message: &str| {
-        let hint = format!("look at what would be sent to whom, and if you agree: --yes {digest}");
-        Failure::new(reason, message, hint).beside(json!({"digest": digest, "would_ask": goes}))
+    let refused = |reason: &str, message| {
+        let hint = Sentence::id("hint-erase-yes").with("digest", &digest);
+        Failure::new(reason, Sentence::id(message), hint).beside(json!({"digest": digest, "would_ask": goes}))
     };
     match &arguments.yes {
-        Some(approved) if !approved.is_empty() => {
-            Err(refused("approval_mismatch", "What you approved is not what would be sent now; nothing was asked for"))
-        }
-        Some(_) => {
-            Err(refused("approval_needed", "A receipt leaves the wallet, so --yes needs the digest of what goes"))
-        }
-        None if !ui.can_ask() => Err(refused("approval_needed", "Asking needs your yes, and nobody can be asked")),
-        None => ui.require_yes(&ui.messages.text("erase-question"), "nothing was asked for"),
+        Some(approved) if !approved.is_empty() => Err(refused("approval_mismatch", "error-erase-mismatch")),
+        Some(_) => Err(refused("approval_needed", "error-erase-digest")),
+        None if !ui.can_ask() => Err(refused("approval_needed", "error-erase-nobody")),
+        None => ui.require_yes(&ui.messages.text("erase-question"), Sentence::id("undone-erasure")),
     }
 }
 
@@ -172,8 +170,8 @@ async fn ask(session: &Session, wallet: &mut WalletFile, open: &Open) -> Result<
             let reason = failure.reason.clone();
             wallet.contents.log.push(Entry { reason, ..about(EntryKind::ErasureFailed) });
             wallet.save()?;
-            let hint = if failure.exit == TRY_AGAIN { "try again later; " } else { "" };
-            let hint = format!("{hint}{}", contact(Some(&open.sent)));
+            let hint = contact(Some(&open.sent));
+            let hint = if failure.exit == TRY_AGAIN { Sentence::id("hint-later").then(hint) } else { hint };
             Err(Failure { hint, ..failure }.with_safety(Safety::Stored))
         }
     }
@@ -181,10 +179,11 @@ async fn ask(session: &Session, wallet: &mut WalletFile, open: &Open) -> Result<
 
 /// Returns the verified, signed answer.
 async fn answer(session: &Session, open: &Open) -> Result<(crate::wallet::log::Kept, String), Failure> {
-    let unsent = |problem: &_| Failure::from_problem(problem, "Erasure could not be asked for", "");
+    let hint = || contact(Some(&open.sent));
+    let unsent = |problem: &_| Failure::from_problem(problem, Sentence::id("error-erase-unasked"), hint());
     let did = Did::parse(open.receipt.verifier()).map_err(|problem| unsent(&problem))?;
     let endpoint = origin(&service_address(endpoint(open))?);
-    session.resolve(&did, "the asker").await?;
+    session.resolve(&did, Party::Asker).await?;
     let mut verifier = Verifier::connect(session, &endpoint).await?;
     let proof = ErasureRequest::make(&open.receipt, &open.key, session.now()).map_err(|problem| unsent(&problem))?;
     let document = Value::Object(open.receipt.document().clone()).to_string();
@@ -192,7 +191,7 @@ async fn answer(session: &Session, open: &Open) -> Result<(crate::wallet::log::K
     let (confirmation, kept) =
         receipt::confirm(&said, &open.receipt, session.now(), &session.dids).map_err(|problem| Failure {
             exit: PROBLEM,
-            ..Failure::from_problem(&problem, "Their confirmation of the erasure does not hold", "")
+            ..Failure::from_problem(&problem, Sentence::id("error-erase-unconfirmed"), hint())
         })?;
     Ok((kept, confirmation.erased_at().to_string()))
 }
@@ -203,16 +202,16 @@ fn retire(wallet: &mut WalletFile) -> Result<(), Failure> {
 }
 
 /// Returns the contact to turn to instead.
-fn contact(sent: Option<&Entry>) -> String {
+fn contact(sent: Option<&Entry>) -> Sentence {
     let asker = sent.and_then(|sent| sent.asker.as_ref());
     match asker.and_then(|asker| asker.support.as_deref()) {
-        Some(support) => format!("write to them: {}", clean(support)),
-        None => "write to them; they are not registered, so no address of theirs is known here".to_owned(),
+        Some(support) => Sentence::id("hint-write-to").with("contact", clean(support)),
+        None => Sentence::id("hint-write-unknown"),
     }
 }
 
-fn line(sent: &Entry) -> String {
-    format!("{:>4}  {}  {} <{}>\n", sent.number, sent.at, clean(&sent.party_name), clean(&sent.party))
+fn line(ui: &Ui, sent: &Entry) -> String {
+    format!("{:>4}  {}  {}\n", sent.number, sent.at, party(ui, sent))
 }
 
 #[cfg(test)]

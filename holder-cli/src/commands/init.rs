@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{local, log::forget::log_kept};
 use crate::{
     arguments::Init,
-    failure::Failure,
+    failure::{Failure, Sentence},
     session::Session,
     wallet::{Contents, WalletFile},
 };
@@ -13,10 +13,10 @@ use crate::{
 pub(crate) fn run(session: &Session, arguments: &Init) -> Result<(), Failure> {
     let path = session.wallet_path()?;
     if path.symlink_metadata().is_ok() {
-        let message = format!("There is already a file at {}", path.display());
-        return Err(Failure::new("wallet_exists", message, "use that wallet, or choose another file with --wallet"));
+        let message = Sentence::id("error-wallet-exists").with("path", path.display());
+        return Err(Failure::new("wallet_exists", message, Sentence::id("hint-wallet-exists")));
     }
-    let sites = local::read(&session.ui.messages, &arguments.local)?;
+    let sites = local::read(&arguments.local)?;
     let passphrase = session.passphrase(true)?;
     let making = session.ui.wallet_wait().begin();
     let mut contents = Contents::new(arguments.work_factor);
@@ -24,9 +24,11 @@ pub(crate) fn run(session: &Session, arguments: &Init) -> Result<(), Failure> {
     sites.iter().for_each(|site| local::add(&mut contents, site));
     WalletFile::create_with(&path, passphrase, &mut contents)?;
     drop(making);
+    let messages = &session.ui.messages;
     let text = format!(
-        "Your wallet is at {}\nKeep a copy of that file in a safe place, and do not forget the passphrase: nobody can open it without.\n{}\n{}",
-        path.display(),
+        "{}\n{}\n{}\n{}",
+        messages.with("init-done", &[("wallet", &path.display().to_string())]),
+        messages.text("init-keep"),
         log_kept(session, arguments.keep_log),
         local::added(&session.ui.messages, &sites),
     );

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::{AddLocal, LocalCommand, RemoveLocal},
-    failure::Failure,
+    failure::{Failure, Sentence},
     session::{Session, handed_over},
     ui::{messages::Messages, sanitise::clean},
     wallet::Contents,
@@ -18,7 +18,7 @@ pub(crate) fn run(session: &Session, command: &LocalCommand) -> Result<(), Failu
     let messages = &session.ui.messages;
     match command {
         LocalCommand::Add(AddLocal { files }) => {
-            let sites = read(messages, files)?;
+            let sites = read(files)?;
             let mut wallet = session.open()?;
             sites.iter().for_each(|site| add(&mut wallet.contents, site));
             wallet.save()?;
@@ -41,8 +41,8 @@ pub(crate) fn run(session: &Session, command: &LocalCommand) -> Result<(), Failu
         LocalCommand::Remove(RemoveLocal { did }) => {
             let mut wallet = session.open()?;
             let Some(at) = wallet.contents.local_sites.iter().position(|site| site.did == *did) else {
-                let text = messages.with("local-unknown", &[("did", &clean(did))]);
-                return Err(Failure::new("not_found", text, messages.text("local-unknown-hint")));
+                let message = Sentence::id("error-local-unknown").with("did", clean(did));
+                return Err(Failure::new("not_found", message, Sentence::id("hint-local-list")));
             };
             let removed = wallet.contents.local_sites.remove(at);
             wallet.save()?;
@@ -54,18 +54,18 @@ pub(crate) fn run(session: &Session, command: &LocalCommand) -> Result<(), Failu
 }
 
 /// Reads the descriptions of local sites.
-pub(super) fn read(messages: &Messages, files: &[PathBuf]) -> Result<Vec<LocalSite>, Failure> {
+pub(super) fn read(files: &[PathBuf]) -> Result<Vec<LocalSite>, Failure> {
     let one = |path: &PathBuf| {
         let said = path.display().to_string();
-        let text = |id: &str, why: &str| messages.with(id, &[("file", &clean(&said)), ("why", &clean(why))]);
+        let text = |id, why: &str| Sentence::id(id).with("file", clean(&said)).with("why", clean(why));
         let unreadable = |error: std::io::Error| {
-            let text = text("local-unreadable", &error.to_string());
-            Failure::usage("file_unreadable", text, messages.text("local-hint"))
+            let text = text("error-local-unreadable", &error.to_string());
+            Failure::usage("file_unreadable", text, Sentence::id("hint-local"))
         };
         let bytes = std::fs::read(path).map_err(unreadable)?;
         LocalSite::parse(handed_over(&bytes).map_err(unreadable)?).map_err(|problem| {
-            let text = text("local-refused", &problem.detail);
-            Failure::new("local_site_refused", text, messages.text("local-hint"))
+            let text = text("error-local-refused", &problem.detail);
+            Failure::new("local_site_refused", text, Sentence::id("hint-local"))
         })
     };
     files.iter().map(one).collect()

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::{LogArguments, LogVerb},
-    failure::Failure,
+    failure::{Failure, Sentence},
     receipt,
     session::Session,
-    ui::{labels::Labels, messages::Messages, sanitise::clean},
+    ui::{Ui, labels::Labels, messages::Messages, sanitise::clean},
     wallet::{
         Contents, Entry, EntryKind,
         forgetting::log_key,
@@ -109,23 +109,16 @@ fn verify(session: &Session, contents: &Contents, noted: Option<&str>) -> Result
 
 /// Error for a head that is not in a log whose beginning was forgotten.
 fn unknown_head(log: &Log, checkpoint: &Checkpoint) -> Failure {
-    let message = format!(
-        "The head that you noted is not in the log. Entries of before {} were forgotten on {}: if you noted it before \
-         that, it can no longer be looked up; if you noted it later, the log's end was cut off, or all of it was written anew",
-        day::from(checkpoint.before),
-        checkpoint.at
-    );
-    let hint = "note the head again each time that something was forgotten: carnet log --verify";
+    let message =
+        Sentence::id("error-head-unknown").with("day", day::from(checkpoint.before)).with("time", checkpoint.at);
     let count = log.entries().len();
     let object = json!({"whole": false, "head": log.head(), "count": count, "checkpoint": checkpoint});
-    Failure::new("head_unknown", message, hint).beside(object)
+    Failure::new("head_unknown", message, Sentence::id("hint-head")).beside(object)
 }
 
 fn broken_log(log: &Log, broken: &Broken) -> Failure {
-    let message = format!("The log is not whole, {}", clean(&broken.to_string()));
-    let hint =
-        "somebody who has the passphrase, or another program, changed the wallet; compare it with a copy that you kept";
-    Failure::new("log_broken", message, hint).beside(json!({
+    let message = Sentence::id("error-log-broken").details(clean(&broken.to_string()));
+    Failure::new("log_broken", message, Sentence::id("hint-log-changed")).beside(json!({
         "whole": false, "first_bad": broken.number, "head": log.head(), "count": log.entries().len(),
     }))
 }
@@ -136,6 +129,16 @@ struct View<'a> {
     /// Outcome, if the entry is about a presentation.
     kind: EntryKind,
     presentation: Option<Presentation<'a>>,
+}
+
+/// Returns the party of an entry: its registered name, or else the name that it chose itself with its identifier.
+pub(crate) fn party(ui: &Ui, entry: &Entry) -> String {
+    let name = clean(&entry.party_name);
+    let is_registered = entry.asker.as_ref().is_some_and(|asker| asker.registrar.is_some());
+    if is_registered && !name.is_empty() && !ui.details {
+        return name;
+    }
+    format!("{name} <{}>", clean(&entry.party)).trim_start().to_owned()
 }
 
 fn views(log: &Log) -> Vec<View<'_>> {
@@ -159,10 +162,6 @@ fn views(log: &Log) -> Vec<View<'_>> {
 impl View<'_> {
     fn what(&self, messages: &Messages) -> String {
         messages.text(&format!("log-kind-{}", self.kind.name().replace('_', "-")))
-    }
-
-    fn who(&self) -> String {
-        format!("{} <{}>", clean(&self.entry.party_name), clean(&self.entry.party)).trim_start().to_owned()
     }
 
     /// Returns the stable reason of a failure.
@@ -268,7 +267,9 @@ fn write(view: &View<'_>, session: &Session, catalogue: &Catalogue, text: &mut S
     let reason = view.reason();
     let reason = if reason.is_empty() { reason } else { format!(" [{reason}]") };
     let (number, at) = (view.entry.number, view.entry.at);
-    text.push_str(&ui.wrapped(0, &format!("{number} {at} {} {}{reason}", view.what(&ui.messages), view.who())));
+    text.push_str(
+        &ui.wrapped(0, &format!("{number} {at} {} {}{reason}", view.what(&ui.messages), party(ui, view.entry))),
+    );
     for (label, said) in view.details(session, catalogue) {
         text.push_str(&ui.wrapped(6, &format!("{label}: {said}")));
     }

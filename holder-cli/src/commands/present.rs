@@ -5,13 +5,13 @@ use carnet_core::did::Did;
 use crate::{
     arguments::Present,
     client::presentation::Verifier,
-    failure::Failure,
+    failure::{Failure, Sentence},
     introduction::{Introduction, registrar},
     link::{self, LinkKind},
     refill,
     request::{Pointer, Request},
     sending::{Exchange, closed, describe, note, received, send},
-    session::Session,
+    session::{Party, Session},
     trust::Lists,
     ui::sanitise::clean,
     wallet::{Entry, EntryKind},
@@ -29,14 +29,14 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
     let mut verifier = Verifier::connect(session, &pointer.endpoint).await?;
     let token = verifier.read(&pointer.id).await;
     let token = token.map_err(|failure| closed(&wallet.contents.log, u64::MAX, &pointer.client_id, failure))?;
-    session.resolve(&pointer.did, "the asker").await?;
+    session.resolve(&pointer.did, Party::Asker).await?;
     let mut entry = Entry::new(session.now(), EntryKind::RequestFailed, &pointer.client_id);
     let request = match Request::verify(&token, &pointer, &session.dids, session.now()) {
         Ok(request) => request,
         Err(problem) => {
             note(&mut wallet, Entry { reason: problem.code.to_string(), ..entry })?;
-            let hint = "do not trust it; ask for a new request where you got this one";
-            return Err(Failure::from_problem(&problem, "The request is not in order", hint));
+            let message = Sentence::id("error-request-refused");
+            return Err(Failure::from_problem(&problem, message, Sentence::id("hint-distrust")));
         }
     };
     if let Some(registrar) = registrar(&request, &wallet.contents, &Lists::of(&wallet.contents.trust, session.now()))
@@ -80,10 +80,10 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
         Word::Yes => {}
         Word::No => {
             note(&mut wallet, Entry { kind: EntryKind::RefusedByOwner, ..entry })?;
-            return Err(Failure::declined("nothing was sent"));
+            return Err(Failure::declined(Sentence::id("undone-sent")));
         }
         Word::Unclear => {
-            let failure = Failure::not_answered("nothing was sent");
+            let failure = Failure::not_answered(Sentence::id("undone-sent"));
             note(&mut wallet, Entry { reason: failure.reason.clone(), ..entry })?;
             return Err(failure);
         }

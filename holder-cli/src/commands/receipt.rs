@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{log::export::write_private, report::threshold};
 use crate::{
     arguments::{ExportReceipt, ReceiptCommand, VerifyReceipt},
-    failure::Failure,
+    failure::{Failure, Sentence},
     session::Session,
     ui::{messages::Messages, sanitise::clean},
     wallet::presentations::{Presentation, shown_to},
@@ -38,16 +38,16 @@ fn export(session: &Session, arguments: &ExportReceipt) -> Result<(), Failure> {
     let with: Vec<&Presentation<'_>> = known.iter().filter(|known| known.receipt().is_some()).collect();
     let entry = match with.as_slice() {
         [one] => *one,
-        [] => return Err(Failure::new("no_receipt", "They gave no receipt that holds", "see: carnet log")),
+        [] => return Err(Failure::new("no_receipt", Sentence::id("error-no-receipt"), Sentence::id("hint-who-saw"))),
         several => {
             let numbers: Vec<String> = several.iter().map(|known| known.sent.number.to_string()).collect();
-            let hint = format!("name one of these entries: {}", numbers.join(", "));
-            return Err(Failure::usage("ambiguous_receipt", "They gave more than one receipt", hint));
+            let hint = Sentence::id("hint-entries").with("entries", numbers.join(", "));
+            return Err(Failure::usage("ambiguous_receipt", Sentence::id("error-receipts"), hint));
         }
     };
     let document = |entry: Option<&crate::wallet::Entry>| Some(entry?.statement.as_ref()?.document.clone());
-    let receipt =
-        document(entry.receipt()).ok_or_else(|| Failure::new("no_receipt", "The receipt is not there", ""))?;
+    let gone = || Failure::new("no_receipt", Sentence::id("error-receipt-gone"), Sentence::id("hint-who-saw"));
+    let receipt = document(entry.receipt()).ok_or_else(gone)?;
     let request = contents.requests.text(&entry.sent.request);
     let has_request = request.is_some();
     let file = ExportedReceipt::new(receipt, request, document(entry.erased));
@@ -66,17 +66,14 @@ fn export(session: &Session, arguments: &ExportReceipt) -> Result<(), Failure> {
 
 fn verify(session: &Session, arguments: &VerifyReceipt) -> Result<(), Failure> {
     let unread = |problem: &Problem| {
-        Failure::from_problem(
-            problem,
-            "This is no exported receipt",
-            "ask for the file that `carnet receipt export` wrote",
-        )
+        Failure::from_problem(problem, Sentence::id("error-receipt-file"), Sentence::id("hint-receipt-file"))
     };
     let file = ExportedReceipt::parse(&read(&arguments.file)?).map_err(|problem| unread(&problem))?;
     for did in &arguments.registrars {
         Did::parse(did).map_err(|problem| {
-            let message = format!("{} is no identifier of a registrar", clean(did));
-            Failure { exit: crate::failure::USAGE, ..Failure::from_problem(&problem, &message, "it begins with did:") }
+            let message = Sentence::id("error-not-registrar").with("did", clean(did));
+            let failure = Failure::from_problem(&problem, message, Sentence::id("hint-did-begins"));
+            Failure { exit: crate::failure::USAGE, ..failure }
         })?;
     }
     let registrars = |did: &str| arguments.registrars.iter().any(|pinned| pinned == did);
@@ -91,13 +88,11 @@ fn verify(session: &Session, arguments: &VerifyReceipt) -> Result<(), Failure> {
 /// Error for an invalid receipt, with what to do about it.
 fn refused(problem: &Problem) -> Failure {
     let hint = match problem.code {
-        Code::ReceiptKeyUnproven => "name the registrar whose word you take: --registrar DID",
-        Code::DidUnsupported | Code::DidUnresolved => {
-            "get the registrar's DID document from a place that you trust, and name it with --registrar-document FILE"
-        }
-        _ => "the receipt proves nothing; ask for the file again from whoever gave it to you",
+        Code::ReceiptKeyUnproven => "hint-registrar-option",
+        Code::DidUnsupported | Code::DidUnresolved => "hint-registrar-document",
+        _ => "hint-receipt-nothing",
     };
-    let failure = Failure::from_problem(problem, "The receipt does not hold", hint);
+    let failure = Failure::from_problem(problem, Sentence::id("error-receipt-refused"), Sentence::id(hint));
     Failure { exit: crate::failure::PROBLEM, ..failure }
 }
 
@@ -105,8 +100,8 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
     read.map_err(|error| {
-        let message = format!("{} cannot be read: {error}", path.display());
-        Failure::usage("file_unreadable", message, "check the path, and that the file is text in UTF-8")
+        let message = Sentence::id("error-file-unreadable").with("path", path.display()).details(error);
+        Failure::usage("file_unreadable", message, Sentence::id("hint-path"))
     })?;
     Ok(without_mark(&bytes).to_vec())
 }
@@ -118,8 +113,8 @@ fn document(path: &Path) -> Result<Arc<DidDocument>, Failure> {
         DidDocument::parse(&Did::parse(id)?, &document)
     });
     parsed.map(Arc::new).map_err(|problem| {
-        let message = format!("{} is no DID document", path.display());
-        Failure::from_problem(&problem, &message, "name the document of the registrar")
+        let message = Sentence::id("error-not-did-document").with("path", path.display());
+        Failure::from_problem(&problem, message, Sentence::id("hint-name-document"))
     })
 }
 

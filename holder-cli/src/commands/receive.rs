@@ -10,13 +10,13 @@ use crate::{
     arguments::Receive,
     client::issuance::Issuer,
     collect::draw_keys,
-    failure::Failure,
+    failure::{Failure, Sentence},
     freshness::confirm_new,
     link::{self, LinkKind},
     offer::Offer,
     pending::{Collecting, fresh_proofs, resume},
     promise::Promise,
-    session::{Session, first_line},
+    session::{SecretKind, Session, first_line},
     ui::{Ui, labels::Labels, sanitise::clean},
     wallet::{Pending, Redemption, Stage, WalletFile, contents::Secret},
 };
@@ -115,14 +115,11 @@ fn consent(
                 })
             })
             .collect();
-        return Err(Failure::new(
-            "approval_needed",
-            "Receiving needs a yes, and nobody can be asked",
-            "look at the offer, and add --yes",
-        )
-        .beside(json!({"offered": offered})));
+        let message = Sentence::id("error-receive-nobody");
+        let failure = Failure::new("approval_needed", message, Sentence::id("hint-receive-yes"));
+        return Err(failure.beside(json!({"offered": offered})));
     }
-    ui.require_yes(&ui.messages.text("receive-question"), "the offer was not used")
+    ui.require_yes(&ui.messages.text("receive-question"), Sentence::id("undone-offer"))
 }
 
 /// Line below the identifier of a service on this machine; empty for every other.
@@ -138,15 +135,9 @@ fn pin(session: &Session, arguments: &Receive, offer: &Offer) -> Result<Option<S
         return read(pin);
     }
     if let Some(path) = &arguments.pin_file {
-        return read(first_line(path, "pin")?.expose_secret());
+        return read(first_line(path, SecretKind::Pin)?.expose_secret());
     }
-    let needed = || {
-        Failure::usage(
-            "pin_needed",
-            "The offer needs a PIN, which the issuer gave you by another way",
-            "add --pin-file FILE or --pin PIN",
-        )
-    };
+    let needed = || Failure::usage("pin_needed", Sentence::id("error-pin-needed"), Sentence::id("hint-pin"));
     if !session.ui.can_ask() {
         return Err(needed());
     }

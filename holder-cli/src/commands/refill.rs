@@ -26,7 +26,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Fai
         for (index, held) in wallet.contents.credentials.iter().enumerate() {
             match unrefillable(held, session.now()) {
                 _ if !arguments.all && !held.is_low() && !held.has_outdated_copies() => {}
-                Some(why) => outcome.skip(&held.id, &why),
+                Some(why) => outcome.skip(session, &held.id, &why),
                 None => chosen.push(index),
             }
         }
@@ -50,8 +50,9 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn skip(&mut self, id: &str, why: &Failure) {
-        self.text.push_str(&format!("{id}: {} [{}]\n", why.message, why.reason));
+    fn skip(&mut self, session: &Session, id: &str, why: &Failure) {
+        let message = why.message.said(&session.ui.messages);
+        self.text.push_str(&format!("{id}: {message} [{}]\n", why.reason));
         self.skipped.push(json!({"id": id, "reason": why.reason}));
     }
 
@@ -80,7 +81,8 @@ impl Outcome {
                 }));
             }
             Err(failure) => {
-                self.failed.push(json!({"id": held.id, "reason": failure.reason, "message": failure.message}));
+                self.failed
+                    .push(json!({"id": held.id, "reason": failure.reason, "message": failure.message.english()}));
                 // A temporary failure does not hide a permanent one, nor the reverse: the first one counts.
                 self.failure.get_or_insert(failure);
             }

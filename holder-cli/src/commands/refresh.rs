@@ -37,12 +37,15 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
                     "copies_replaced": replaced.copies, "confirmed_until": said.until.map(|until| until.to_string()),
                 }));
                 if let Some(refused) = replaced.failure {
-                    failed.push(json!({"issuer": office.0, "reason": refused.reason, "message": refused.message}));
+                    failed.push(
+                        json!({"issuer": office.0, "reason": refused.reason, "message": refused.message.english()}),
+                    );
                     failure.get_or_insert(refused);
                 }
             }
             Err(refused) => {
-                failed.push(json!({"issuer": office.0, "reason": refused.reason, "message": refused.message}));
+                failed
+                    .push(json!({"issuer": office.0, "reason": refused.reason, "message": refused.message.english()}));
                 failure.get_or_insert(refused);
             }
         }

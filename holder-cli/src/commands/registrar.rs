@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::{AddRegistrar, RegistrarCommand, RemoveRegistrar},
-    failure::Failure,
+    failure::{Failure, Sentence},
     session::Session,
     ui::sanitise::clean,
     wallet::{Contents, Entry, EntryKind, Registrar},
@@ -60,10 +60,13 @@ fn noted(session: &Session, kind: EntryKind, registrar: &Registrar) -> Entry {
 
 /// Pins a registrar, or renames a pinned one.
 fn add(contents: &mut Contents, did: &str, name: &str) -> Result<Registrar, Failure> {
-    let hint = "copy the whole identifier from where the registrar publishes it, such as did:web:registrar.example";
     let parsed = Did::parse(did).map_err(|problem| Failure {
         exit: crate::failure::USAGE,
-        ..Failure::from_problem(&problem, "This is no identifier of a registrar", hint)
+        ..Failure::from_problem(
+            &problem,
+            Sentence::id("error-registrar-malformed"),
+            Sentence::id("hint-registrar-identifier"),
+        )
     })?;
     let name: String = clean(name).chars().take(LONGEST_NAME).collect();
     let registrar = Registrar { did: parsed.to_string(), name };
@@ -76,8 +79,8 @@ fn add(contents: &mut Contents, did: &str, name: &str) -> Result<Registrar, Fail
 
 fn remove(contents: &mut Contents, did: &str) -> Result<Registrar, Failure> {
     let missing = || {
-        let message = format!("{} is not one of your registrars", clean(did));
-        Failure::new("not_found", message, "see them with: carnet registrar list")
+        let message = Sentence::id("error-registrar-unknown").with("did", clean(did));
+        Failure::new("not_found", message, Sentence::id("hint-registrar-list"))
     };
     let at = contents.registrars.iter().position(|known| known.did == did).ok_or_else(missing)?;
     Ok(contents.registrars.remove(at))

@@ -60,7 +60,7 @@ pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Fail
                 waiting.push(json!({"id": id, "type": held.type_name, "label": label, "retry_after_seconds": seconds}));
             }
             Err(refused) => {
-                failed.push(json!({"id": id, "reason": refused.reason, "message": refused.message}));
+                failed.push(json!({"id": id, "reason": refused.reason, "message": refused.message.english()}));
                 failure.get_or_insert(refused);
             }
         }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     arguments::Restore,
-    failure::Failure,
+    failure::{Failure, Sentence},
     session::Session,
     wallet::{Reading, WalletFile, read_only},
 };
@@ -14,9 +14,8 @@ use crate::{
 pub(crate) fn run(session: &Session, arguments: &Restore) -> Result<(), Failure> {
     let path = session.wallet_path()?;
     if path.symlink_metadata().is_ok() {
-        let message = format!("There is already a file at {}; it was not touched", path.display());
-        let hint = "if it is no longer needed, move it away first; or choose another file with --wallet";
-        return Err(Failure::new("wallet_exists", message, hint));
+        let message = Sentence::id("error-wallet-exists-untouched").with("path", path.display());
+        return Err(Failure::new("wallet_exists", message, Sentence::id("hint-move-away")));
     }
     let passphrase = session.passphrase(false)?;
     let waiting = session.ui.wallet_wait().begin();

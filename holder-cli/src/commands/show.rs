@@ -14,9 +14,9 @@ use crate::{
     answer::{are_commitments, claims_of},
     arguments::Show,
     commands::list,
-    failure::{Failure, Safety},
+    failure::{Failure, Safety, Sentence},
     session::Session,
-    ui::{labels::Labels, sanitise::clean},
+    ui::{Ui, labels::Labels, sanitise::clean},
     wallet::{Copy, HeldCredential},
 };
 
@@ -28,18 +28,13 @@ pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
     let catalogue = session.catalogue()?;
     let labels = Labels::new(&catalogue, &held.type_name, &session.ui.messages);
     let payload = payload(held).map_err(|problem| {
-        Failure::from_problem(&problem, "This document cannot be read any more", "receive it again")
+        Failure::from_problem(&problem, Sentence::id("error-document-unreadable"), Sentence::id("hint-receive-again"))
             .with_safety(Safety::Unreadable)
     })?;
     let mut text = format!("{}\n", session.ui.heading(&labels.document()));
     let until = held.valid_until.map(|until| until.to_string());
-    let _ = writeln!(text, "  issuer    {} ({})", clean(&held.issuer_name), clean(&held.issuer));
-    let _ = writeln!(text, "  format    {}", held.format);
-    let _ = writeln!(text, "  until     {}", held.valid_until.map_or_else(|| "no end".to_owned(), day::until));
-    let (vouched, vouched_until) = held.vouched_for(session.now());
-    let standing = list::standing(&session.ui, held, vouched_until);
-    let standing = standing.map(|standing| format!("\n    {standing}")).unwrap_or_default();
-    let _ = writeln!(text, "  copies    {}, of which {} unused{standing}\n", held.copies.len(), held.fresh_copies());
+    let vouched = held.vouched_for(session.now()).0;
+    text.push_str(&about(&session.ui, held, session.now()));
     let mut claims = Vec::new();
     for (name, value) in claims_of(&payload, &held.format).into_iter().filter(|(name, _)| !are_commitments(name)) {
         let (label, words) = (labels.claim(&name), labels.value(&name, value));
@@ -55,6 +50,26 @@ pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
     });
     session.ui.result(&text, &object);
     Ok(())
+}
+
+/// Returns who issued the document, its end, and how many of its copies are unused.
+fn about(ui: &Ui, held: &HeldCredential, now: Timestamp) -> String {
+    let messages = &ui.messages;
+    let until = match held.valid_until {
+        None => messages.text("list-no-end"),
+        Some(until) => messages.with("list-until", &[("day", &day::last(until))]),
+    };
+    let (unused, all) = (held.fresh_copies().to_string(), held.copies.len().to_string());
+    let issuer = messages.with("show-issuer", &[("issuer", &clean(&held.issuer_name))]);
+    // The wallet's owner chose this issuer, and its name is the one that was shown then.
+    let identifier = (ui.details || held.issuer_name.is_empty()).then(|| clean(&held.issuer));
+    let identifier = identifier.map(|did| messages.with("list-id", &[("id", &did)]));
+    let format = messages.with("show-format", &[("format", &held.format)]);
+    let copies = messages.with("list-copies", &[("unused", &unused), ("all", &all)]);
+    let standing = list::standing(ui, held, held.vouched_for(now).1);
+    let lines = [Some(issuer), identifier, Some(until), Some(format), Some(copies), standing];
+    let lines: String = lines.into_iter().flatten().map(|line| ui.wrapped(2, &line)).collect();
+    format!("{lines}\n")
 }
 
 fn copy_json(copy: &Copy, now: Timestamp) -> Value {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     arguments::{AddTrust, RemoveTrust, TrustCommand, UpdateTrust},
-    failure::{Failure, USAGE},
+    failure::{Failure, Sentence, USAGE},
     session::{Session, handed_over},
     ui::sanitise::clean,
     wallet::{Entry, EntryKind, PinnedList, Trust},
@@ -142,8 +142,8 @@ fn remove(session: &Session, arguments: &RemoveTrust) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let lists = &mut wallet.contents.trust.lists;
     let missing = || {
-        let message = format!("{} is not one of your trust lists", clean(&arguments.issuer));
-        Failure::new("not_found", message, "see them with: carnet trust list")
+        let message = Sentence::id("error-trust-unknown").with("list", clean(&arguments.issuer));
+        Failure::new("not_found", message, Sentence::id("hint-trust-list"))
     };
     let at = lists.iter().position(|known| known.issuer == arguments.issuer).ok_or_else(missing)?;
     lists.remove(at);
@@ -173,8 +173,8 @@ fn source(list: &str) -> Result<String, Failure> {
         return Ok(list.to_owned());
     }
     let path = std::path::absolute(list).map_err(|error| {
-        let message = format!("{} is no file: {error}", clean(list));
-        Failure::usage("trust_list_unreadable", message, "check the path, and that the file is text in UTF-8")
+        let message = Sentence::id("error-trust-path").with("list", clean(list)).details(error);
+        Failure::usage("trust_list_unreadable", message, Sentence::id("hint-path"))
     })?;
     Ok(path.display().to_string())
 }
@@ -260,13 +260,10 @@ async fn operator_document(session: &Session, did: &Did) -> Result<Value, Failur
 
 fn refused(problem: &Problem) -> Failure {
     let hint = match problem.code {
-        Code::TrustListRollback | Code::TrustListConflict | Code::TrustListJump => {
-            "get the newest list; if its operators have said, and not only on the list's site, which list counts now, go back to \
-             that one by its digest: carnet trust update --accept DIGEST"
-        }
-        _ => "get the newest list, and compare issuer, operators and quorum with what its operators say",
+        Code::TrustListRollback | Code::TrustListConflict | Code::TrustListJump => "hint-trust-accept",
+        _ => "hint-trust-newest",
     };
-    let failure = Failure::from_problem(problem, "The trust list is refused", hint);
+    let failure = Failure::from_problem(problem, Sentence::id("error-trust-refused"), Sentence::id(hint));
     let usage = matches!(problem.code, Code::DidMalformed | Code::MalformedValue);
     if usage { Failure { exit: USAGE, ..failure } } else { failure }
 }
@@ -277,8 +274,8 @@ async fn read(session: &Session, source: &str) -> Result<Vec<u8>, Failure> {
     }
     let read = tokio::fs::read(source).await.and_then(|text| handed_over(&text).map(<[u8]>::to_vec));
     read.map_err(|error| {
-        let message = format!("The trust list cannot be read from {}: {error}", clean(source));
-        Failure::usage("trust_list_unreadable", message, "check the path, and that the file is text in UTF-8")
+        let message = Sentence::id("error-trust-unreadable").with("source", clean(source)).details(error);
+        Failure::usage("trust_list_unreadable", message, Sentence::id("hint-path"))
     })
 }
 

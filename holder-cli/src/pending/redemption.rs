@@ -5,7 +5,7 @@ use carnet_core::time::Timestamp;
 use super::{Collecting, still_pending};
 use crate::{
     client::issuance::Issuer,
-    failure::{Failure, TRY_AGAIN},
+    failure::{Failure, Sentence, TRY_AGAIN},
     wallet::{Pending, Redemption, Stage, contents::Secret},
 };
 
@@ -51,7 +51,8 @@ impl Collecting<'_> {
         if !redeemed.repeatable {
             self.wallet.save().map_err(still_pending)?;
         }
-        self.stored(pending).ok_or_else(|| Failure::new("not_found", "The record of this offer is gone", "try again"))
+        let gone = || Failure::new("not_found", Sentence::id("error-record-gone"), Sentence::id("hint-again"));
+        self.stored(pending).ok_or_else(gone)
     }
 
     /// Deletes the collections of a refused offer. If an earlier run began them, the log records the reason.

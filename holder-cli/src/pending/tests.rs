@@ -16,7 +16,7 @@ async fn a_lost_answer_is_asked_for_again_by_the_same_call() {
         for attempt in 1..=2 {
             let lost = if attempt == 1 { scene.receive().await } else { scene.run(again).await }.unwrap_err();
             assert_eq!((lost.exit, lost.safety), (TRY_AGAIN, Safety::Stored), "{lost:?}");
-            assert!(lost.hint.contains("--resume"));
+            assert!(lost.hint.english().contains("--resume"));
             assert_eq!(scene.contents().pending.len(), 1);
         }
         scene.run(again).await.unwrap();
@@ -176,7 +176,7 @@ async fn a_redemption_whose_answer_was_lost_is_repeated_with_the_verifier_that_w
         scene.desk.record.lock().unwrap().redeeming = [Fate::Lost, Fate::Lost].into();
         let lost = scene.receive().await.unwrap_err();
         assert_eq!((lost.exit, lost.safety), (TRY_AGAIN, Safety::Stored), "{lost:?}");
-        assert!(lost.hint.contains("--resume"));
+        assert!(lost.hint.english().contains("--resume"));
         assert!(matches!(scene.contents().pending[0].stage, Stage::Redeeming { .. }));
         let again = by_offer.then_some(scene.offer.as_str());
         scene.run(again).await.unwrap_err();

@@ -43,12 +43,13 @@ impl Language {
             .map_or(Self::En, |locale| Self::from_locale(&locale))
     }
 
-    fn source(self) -> &'static str {
+    /// Returns the texts of the screens and of the failures.
+    const fn sources(self) -> [&'static str; 2] {
         match self {
-            Self::En => include_str!("../../locales/en.ftl"),
-            Self::De => include_str!("../../locales/de.ftl"),
-            Self::Fr => include_str!("../../locales/fr.ftl"),
-            Self::Ar => include_str!("../../locales/ar.ftl"),
+            Self::En => [include_str!("../../locales/en.ftl"), include_str!("../../locales/failures/en.ftl")],
+            Self::De => [include_str!("../../locales/de.ftl"), include_str!("../../locales/failures/de.ftl")],
+            Self::Fr => [include_str!("../../locales/fr.ftl"), include_str!("../../locales/failures/fr.ftl")],
+            Self::Ar => [include_str!("../../locales/ar.ftl"), include_str!("../../locales/failures/ar.ftl")],
         }
     }
 }
@@ -101,14 +102,26 @@ impl Messages {
 }
 
 fn bundle(language: Language) -> FluentBundle<FluentResource> {
-    // A message that does not parse is left out; the test below prevents a release with one.
-    let resource = FluentResource::try_new(language.source().to_owned()).unwrap_or_else(|(partial, _)| partial);
     let mut bundle = FluentBundle::default();
     // Isolating marks are invisible controls that some terminals show as boxes; untrusted values are on lines of their
     // own.
     bundle.set_use_isolating(false);
-    let _ = bundle.add_resource(resource);
+    for source in language.sources() {
+        // A message that does not parse is left out; the test below prevents a release with one.
+        let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(partial, _)| partial);
+        let _ = bundle.add_resource(resource);
+    }
     bundle
+}
+
+/// Prefixes of the ids in the files of failures.
+#[cfg(test)]
+pub(crate) const FAILURE_PREFIXES: [&str; 7] = ["failure-", "safety-", "error-", "hint-", "undone-", "why-", "pin-"];
+
+/// Returns the ids in the file of failures.
+#[cfg(test)]
+pub(crate) fn failure_ids() -> std::collections::BTreeSet<String> {
+    tests::ids_of(Language::En.sources()[1])
 }
 
 #[cfg(test)]
@@ -117,18 +130,60 @@ mod tests {
 
     use super::*;
 
-    fn ids(language: Language) -> BTreeSet<String> {
-        assert!(FluentResource::try_new(language.source().to_owned()).is_ok(), "{language:?}");
-        let lines = language.source().lines().filter(|line| !line.starts_with(['#', ' ']));
+    pub(super) fn ids_of(source: &str) -> BTreeSet<String> {
+        assert!(FluentResource::try_new(source.to_owned()).is_ok(), "{source}");
+        let lines = source.lines().filter(|line| !line.starts_with(['#', ' ']));
         lines.filter_map(|line| line.split_once(" = ")).map(|(id, _)| id.to_owned()).collect()
+    }
+
+    /// Arguments and messages that a message refers to.
+    fn references(source: &str, id: &str) -> BTreeSet<String> {
+        let start = format!("{id} = ");
+        let line = source.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_default();
+        line.split("{ ").skip(1).filter_map(|rest| rest.split_once(" }")).map(|(name, _)| name.to_owned()).collect()
     }
 
     #[test]
     fn every_language_says_everything() {
-        let english = ids(Language::En);
-        assert!(english.len() > 20);
-        for language in Language::ALL {
-            assert_eq!(ids(language), english, "{language:?}");
+        for (file, source) in Language::En.sources().into_iter().enumerate() {
+            let english = ids_of(source);
+            assert!(english.len() > 20);
+            assert_eq!(source.lines().filter(|line| line.contains(" = ")).count(), english.len(), "an id stands twice");
+            for language in Language::ALL {
+                assert_eq!(ids_of(language.sources()[file]), english, "{language:?}");
+            }
+        }
+    }
+
+    /// A translation that leaves out a name or a number says less than the English one.
+    #[test]
+    fn every_language_names_the_same_things_in_a_failure() {
+        let english = Language::En.sources()[1];
+        for (language, id) in
+            Language::ALL.into_iter().flat_map(|one| failure_ids().into_iter().map(move |id| (one, id)))
+        {
+            assert_eq!(references(language.sources()[1], &id), references(english, &id), "{language:?} {id}");
+        }
+    }
+
+    #[test]
+    fn no_failure_is_left_in_english() {
+        let english = Messages::new(Language::En);
+        for language in Language::ALL.into_iter().filter(|language| *language != Language::En) {
+            let messages = Messages::new(language);
+            let same = failure_ids().into_iter().filter(|id| messages.text(id) == english.text(id));
+            let same: Vec<String> =
+                same.filter(|id| !["failure-details", "failure-both"].contains(&id.as_str())).collect();
+            assert!(same.is_empty(), "{language:?}: {same:?}");
+        }
+    }
+
+    #[test]
+    fn every_rule_of_a_trust_list_has_its_words() {
+        let messages = Messages::new(Language::En);
+        for rule in carnet_core::trust::list::Rule::ALL.iter().map(|rule| rule.as_str()).chain(["no_trust_list"]) {
+            let id = format!("trust-rule-{rule}");
+            assert_ne!(messages.text(&id), id);
         }
     }
 

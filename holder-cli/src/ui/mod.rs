@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use carnet_console::{Answer, Question, out};
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Sentence};
 
 pub(crate) mod consent;
 pub(crate) mod labels;
@@ -24,6 +24,8 @@ pub(crate) struct Ui {
     ask: bool,
     prompt: bool,
     bold: bool,
+    /// True if identifiers are shown also where a registered name stands for them.
+    pub(crate) details: bool,
     /// Columns of the terminal; `None`: output is redirected, and lines are not wrapped.
     pub(crate) columns: Option<usize>,
     /// Messages in the chosen language.
@@ -41,6 +43,7 @@ impl Ui {
             ask: may_ask && somebody_reads(input, screen),
             prompt: may_ask && input,
             bold: !json && colour && screen,
+            details: false,
             columns: carnet_console::columns(),
             messages: Messages::new(language),
         }
@@ -110,7 +113,7 @@ impl Ui {
         if self.json {
             carnet_console::line(failure.json());
         } else {
-            carnet_console::note(wrap::fitted(failure.text().trim_end(), self.columns));
+            carnet_console::note(wrap::fitted(failure.text(&self.messages).trim_end(), self.columns));
         }
     }
 
@@ -134,7 +137,7 @@ impl Ui {
     }
 
     /// Returns an error unless the owner answers yes. `undone` names the action that was not taken.
-    pub(crate) fn require_yes(&self, question: &str, undone: &str) -> Result<(), Failure> {
+    pub(crate) fn require_yes(&self, question: &str, undone: Sentence) -> Result<(), Failure> {
         match self.ask(question) {
             Answer::Yes => Ok(()),
             Answer::No => Err(Failure::declined(undone)),
@@ -179,7 +182,7 @@ mod tests {
     fn an_answer_that_nobody_can_give_is_unclear() {
         let ui = Ui::new(false, true, Language::En);
         assert_eq!(ui.ask("Show this?"), Answer::Unclear);
-        let failure = ui.require_yes("Show this?", "nothing was sent").unwrap_err();
+        let failure = ui.require_yes("Show this?", Sentence::id("undone-sent")).unwrap_err();
         assert_eq!(failure.reason, "not_answered");
     }
 

@@ -23,7 +23,7 @@ use super::{
     trust::Trust,
     vouchers::VoucherSerials,
 };
-use crate::failure::Failure;
+use crate::failure::{Failure, Sentence};
 
 /// Version of the contents that this program writes. Since 2 the log is a hash chain; since 3 copies have a status;
 /// since 4 a collection is stored before its offer is redeemed; since 5 the common text of copies is stored once; since
@@ -143,16 +143,11 @@ impl Contents {
             .collect();
         match matches.as_slice() {
             [one] => Ok(*one),
-            [] => Err(Failure::new(
-                "not_found",
-                "There is no such document in this wallet",
-                "see the ids with: carnet list",
-            )),
-            _ => Err(Failure::usage(
-                "ambiguous_id",
-                "More than one document has an id that begins so",
-                "give more of the id",
-            )),
+            [] => Err(Failure::new("not_found", Sentence::id("error-no-document"), Sentence::id("hint-list"))),
+            _ => {
+                let message = Sentence::id("error-ambiguous-id");
+                Err(Failure::usage("ambiguous_id", message, Sentence::id("hint-more-of-id")))
+            }
         }
     }
 }

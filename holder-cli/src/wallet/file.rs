@@ -18,7 +18,7 @@ use super::{
     mark::{Age, MarkFolders},
 };
 use crate::{
-    failure::{Failure, Safety},
+    failure::{Failure, Safety, Sentence},
     ui::waiting::WaitNotice,
 };
 
@@ -62,11 +62,8 @@ impl WalletFile {
     /// Creates a wallet with the given contents; refuses to replace one.
     pub(crate) fn create_with(path: &Path, passphrase: SecretString, contents: &mut Contents) -> Result<(), Failure> {
         let exists = || {
-            Failure::new(
-                "wallet_exists",
-                format!("There is already a file at {}", path.display()),
-                "use that wallet, or choose another file with --wallet",
-            )
+            let message = Sentence::id("error-wallet-exists").with("path", path.display());
+            Failure::new("wallet_exists", message, Sentence::id("hint-wallet-exists"))
         };
         if let Some(folder) = folder_of(path) {
             make_folder(folder).map_err(|error| unwritable(path, &error))?;
@@ -135,17 +132,15 @@ impl WalletFile {
     pub(crate) fn change_passphrase(mut self, passphrase: SecretString) -> Result<(), Failure> {
         self.passphrase = passphrase;
         // The file is replaced before the folder is synced: if the sync fails, the passphrase has been changed already.
-        self.save().map_err(|failure| Failure {
-            hint: format!("{}; if the old passphrase no longer opens the wallet, the new one does", failure.hint),
-            ..failure
-        })
+        let either = || Sentence::id("hint-either-passphrase");
+        self.save().map_err(|failure| Failure { hint: failure.hint.then(either()), ..failure })
     }
 
     /// Copies the file unchanged to a new one, which the same passphrase opens.
     pub(crate) fn copy_to(&self, copy: &Path) -> Result<(), Failure> {
         let unwritable = |error: io::Error| {
-            let message = format!("{} cannot be written: {error}", copy.display());
-            Failure::new("file_unwritable", message, "name a new file: what is there is never overwritten")
+            let message = Sentence::id("error-file-unwritable").with("path", copy.display()).details(error);
+            Failure::new("file_unwritable", message, Sentence::id("hint-new-file"))
         };
         let mut file = File::open(&self.path).map_err(unwritable)?;
         let mut written = carnet_disk::create_new(copy, 0o600).map_err(unwritable)?;
@@ -177,9 +172,8 @@ impl WalletFile {
 
 /// Error for an unwritable mark: the next command would take the wallet for one restored from a copy.
 fn unmarked(path: &Path, error: &io::Error) -> Failure {
-    let message = format!("The wallet {} was stored, and its mark could not be written: {error}", path.display());
-    Failure::new("wallet_unwritable", message, "check that there is space and that the folder is yours")
-        .with_safety(Safety::Stored)
+    let message = Sentence::id("error-wallet-unmarked").with("path", path.display()).details(error);
+    Failure::new("wallet_unwritable", message, Sentence::id("hint-space")).with_safety(Safety::Stored)
 }
 
 /// Part of a wallet that a command reads.
@@ -208,16 +202,12 @@ pub(crate) fn read_only(path: &Path, passphrase: &SecretString, reading: Reading
 fn read_and_tell(path: &Path, passphrase: &SecretString, reading: Reading) -> Result<(Contents, bool), Failure> {
     require(path)?;
     let unreadable = |error: io::Error| {
-        Failure::new(
-            "wallet_unreadable",
-            format!("The wallet {} cannot be read: {error}", path.display()),
-            "check that the file is yours and may be read",
-        )
-        .with_safety(Safety::Unreadable)
+        let message = Sentence::id("error-wallet-unreadable").with("path", path.display()).details(error);
+        Failure::new("wallet_unreadable", message, Sentence::id("hint-may-be-read")).with_safety(Safety::Unreadable)
     };
     let file = File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.len() > LARGEST {
-        return Err(corrupted("it is larger than any wallet"));
+        return Err(corrupted("why-larger"));
     }
     let identity = PassphraseIdentity::new(passphrase, GREATEST_WORK_FACTOR);
     let decryptor = Decryptor::new_buffered(BufReader::new(file.take(LARGEST))).map_err(undecryptable)?;
@@ -228,43 +218,33 @@ fn read_and_tell(path: &Path, passphrase: &SecretString, reading: Reading) -> Re
 
 fn undecryptable(error: DecryptError) -> Failure {
     match error {
-        DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => Failure::new(
-            "wrong_passphrase",
-            "This passphrase does not open the wallet",
-            "try again, and mind capitals and the keyboard's language",
-        ),
-        DecryptError::ExcessiveWork { .. } => Failure::new(
-            "work_factor",
-            "Opening this file would take more work than any wallet of ours",
-            "do not use a wallet file that somebody else gave you",
-        ),
-        _ => corrupted("it is not a wallet file, or its beginning is damaged"),
+        DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
+            Failure::new("wrong_passphrase", Sentence::id("error-wrong-passphrase"), Sentence::id("hint-keyboard"))
+        }
+        DecryptError::ExcessiveWork { .. } => {
+            Failure::new("work_factor", Sentence::id("error-work-factor"), Sentence::id("hint-strange-file"))
+        }
+        _ => corrupted("why-not-wallet-file"),
     }
 }
 
-fn corrupted(why: &str) -> Failure {
-    Failure::new(
-        "wallet_corrupted",
-        format!("The wallet file is damaged: {why}"),
-        "put back a copy of the file that you kept",
-    )
-    .with_safety(Safety::Unreadable)
+/// Error for a damaged file, with the id of the reason.
+fn corrupted(why: &'static str) -> Failure {
+    let message = Sentence::id("error-wallet-corrupted").with_part("why", Sentence::id(why));
+    Failure::new("wallet_corrupted", message, Sentence::id("hint-put-back")).with_safety(Safety::Unreadable)
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(
-        "wallet_unwritable",
-        format!("The wallet {} cannot be written: {error}", path.display()),
-        "check that there is space and that the folder is yours",
-    )
+    let message = Sentence::id("error-wallet-unwritable").with("path", path.display()).details(error);
+    Failure::new("wallet_unwritable", message, Sentence::id("hint-space"))
 }
 
 fn require(path: &Path) -> Result<(), Failure> {
     if path.exists() {
         return Ok(());
     }
-    let message = format!("There is no wallet at {}", path.display());
-    Err(Failure::usage("wallet_missing", message, "make one with: carnet init"))
+    let message = Sentence::id("error-wallet-missing").with("path", path.display());
+    Err(Failure::usage("wallet_missing", message, Sentence::id("hint-init")))
 }
 
 /// Writes the encrypted contents to a file next to the wallet, and syncs it. The file is deleted unless it is
@@ -347,11 +327,8 @@ fn lock(path: &Path, patience: Duration) -> Result<File, Failure> {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) if began.elapsed() < patience => thread::sleep(Duration::from_millis(50)),
             Err(TryLockError::WouldBlock) => {
-                return Err(Failure::later(
-                    "wallet_busy",
-                    "Another command is using this wallet",
-                    "wait until it is done and try again",
-                ));
+                let message = Sentence::id("error-wallet-busy");
+                return Err(Failure::later("wallet_busy", message, Sentence::id("hint-busy")));
             }
             Err(TryLockError::Error(error)) => return Err(unwritable(path, &error)),
         }

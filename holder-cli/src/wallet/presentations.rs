@@ -6,7 +6,10 @@ use carnet_core::{keys::Signer as _, receipt::ReceiptContent, time::Timestamp};
 use serde_json::{Value, json};
 
 use super::{Contents, Entry, EntryKind, HolderKey, log::Log};
-use crate::{failure::Failure, ui::sanitise::clean};
+use crate::{
+    failure::{Failure, Sentence},
+    ui::sanitise::clean,
+};
 
 /// Presentation, with the log entries about it.
 #[derive(Debug, Clone)]
@@ -103,16 +106,17 @@ impl<'a> Presentation<'a> {
 /// # Errors
 /// `not_found`, `ambiguous_name`.
 pub(crate) fn shown_to<'a>(log: &'a Log, who: &str) -> Result<Vec<Presentation<'a>>, Failure> {
-    let missing = |message: String| Failure::new("not_found", message, "see who saw what with: carnet log");
+    let missing = |message| Failure::new("not_found", message, Sentence::id("hint-who-saw"));
     let all = presentations(log);
     if let Ok(number) = who.parse::<u64>() {
-        let entry = log.entry(number).ok_or_else(|| missing(format!("The log has no entry {number}")))?;
+        let entry = log.entry(number).ok_or_else(|| missing(Sentence::id("error-no-entry").with("number", number)))?;
         // The entry may be the presentation, an entry about it, or one about its receipt.
         let mut entry = Some(entry);
         while let Some(found) = entry.filter(|entry| entry.kind != EntryKind::Sending) {
             entry = found.of.filter(|of| *of < found.number).and_then(|of| log.entry(of));
         }
-        let sent = entry.ok_or_else(|| missing(format!("Entry {number} is not about something that was shown")))?;
+        let other = || missing(Sentence::id("error-entry-other").with("number", number));
+        let sent = entry.ok_or_else(other)?;
         return Ok(vec![Presentation::of(log, sent)]);
     }
     let is = |presentation: &&Presentation<'_>| presentation.sent.party == who || presentation.sent.did() == who;
@@ -123,13 +127,13 @@ pub(crate) fn shown_to<'a>(log: &'a Log, who: &str) -> Result<Vec<Presentation<'
         parties.sort_unstable();
         parties.dedup();
         if parties.len() > 1 {
-            let hint = format!("name one by its identifier: {}", clean(&parties.join(", ")));
-            return Err(Failure::usage("ambiguous_name", "More than one asker has that name", hint));
+            let hint = Sentence::id("hint-identifier").with("identifiers", clean(&parties.join(", ")));
+            return Err(Failure::usage("ambiguous_name", Sentence::id("error-ambiguous-name"), hint));
         }
         found = named;
     }
     if found.is_empty() {
-        return Err(missing(format!("Nothing was shown to {}", clean(who))));
+        return Err(missing(Sentence::id("error-nothing-shown").with("who", clean(who))));
     }
     Ok(found)
 }

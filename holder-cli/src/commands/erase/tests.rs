@@ -17,7 +17,7 @@ pub(crate) async fn erase(scene: &Scene, who: &str) -> Result<(), Failure> {
     match ask(None).await {
         Err(failure) if failure.reason == "approval_needed" => {
             let digest = failure.json()["digest"].as_str().unwrap().to_owned();
-            assert!(failure.hint.ends_with(&format!("--yes {digest}")), "{}", failure.hint);
+            assert!(failure.hint.english().ends_with(&format!("--yes {digest}")), "{:?}", failure.hint);
             ask(Some(digest)).await
         }
         said => said,
@@ -100,7 +100,7 @@ async fn an_asker_that_is_not_there_can_be_asked_later_and_written_to() {
     });
     let failed = erase(&scene, &scene.client_id).await.unwrap_err();
     assert_eq!((failed.reason.as_str(), failed.exit), ("unavailable", TRY_AGAIN));
-    assert!(failed.hint.contains("mailto:privacy@agency.example"), "{}", failed.hint);
+    assert!(failed.hint.english().contains("mailto:privacy@agency.example"), "{:?}", failed.hint);
     assert_eq!(scene.kinds()[4..], [EntryKind::ErasureRequested, EntryKind::ErasureFailed]);
 }
 

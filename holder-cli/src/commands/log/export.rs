@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{forgotten, views, whole};
 use crate::{
-    failure::Failure,
+    failure::{Failure, Sentence},
     session::Session,
     ui::{messages::Language, sanitise::clean},
     wallet::{Contents, forgetting::log_key, log::Log},
@@ -47,8 +47,8 @@ pub(crate) fn write_private(path: &Path, text: &str, replace: bool) -> Result<()
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    let message = format!("{} cannot be written: {error}", path.display());
-    Failure::new("file_unwritable", message, "choose another place")
+    let message = Sentence::id("error-file-unwritable").with("path", path.display()).details(error);
+    Failure::new("file_unwritable", message, Sentence::id("hint-other-place"))
 }
 
 /// Renders the page. All text in it passes [`escape`].

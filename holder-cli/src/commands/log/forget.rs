@@ -3,9 +3,10 @@
 use carnet_core::{day, time::Timestamp};
 use serde_json::json;
 
+use super::party;
 use crate::{
     arguments::{Forget, KeepLog},
-    failure::Failure,
+    failure::{Failure, Sentence},
     session::Session,
     ui::sanitise::clean,
     wallet::{
@@ -21,21 +22,19 @@ pub(super) fn forget(session: &Session, arguments: &Forget) -> Result<(), Failur
     let mut wallet = session.open()?;
     let count = wallet.contents.log.before(before);
     if count == 0 {
-        let message = format!("The log has no entries of before {}; nothing was forgotten", day::from(before));
-        return Err(Failure::new("nothing_to_forget", message, "see what it has with: carnet log"));
+        let message = Sentence::id("error-nothing-to-forget").with("day", day::from(before));
+        return Err(Failure::new("nothing_to_forget", message, Sentence::id("hint-see-log")));
     }
     let lost = lost(&wallet.contents, before);
     let (text, lines) = warning(session, count, before, &lost);
     if !arguments.yes {
         session.ui.say(&text);
         if !session.ui.can_ask() {
-            let hint = "read what is lost, and if you agree: add --yes";
+            let (message, hint) = (Sentence::id("error-forget-nobody"), Sentence::id("hint-forget-yes"));
             let object = json!({"would_forget": count, "before": before.to_string(), "erasure_lost": lines});
-            return Err(
-                Failure::new("approval_needed", "Forgetting needs a yes, and nobody can be asked", hint).beside(object)
-            );
+            return Err(Failure::new("approval_needed", message, hint).beside(object));
         }
-        session.ui.require_yes(&session.ui.messages.text("forget-question"), "nothing was forgotten")?;
+        session.ui.require_yes(&session.ui.messages.text("forget-question"), Sentence::id("undone-forgotten"))?;
     }
     let forgotten = wallet.contents.forget(before, session.now()).map_err(|broken| refused(&broken))?;
     wallet.save()?;
@@ -91,7 +90,8 @@ pub(crate) fn log_kept(session: &Session, days: Option<u32>) -> String {
 /// Parses the first day to keep.
 fn first_kept(text: &str) -> Result<Timestamp, Failure> {
     day::parse_from(text).map_err(|problem| {
-        Failure::usage("date_malformed", format!("--before is {}", problem.detail), "name the first day that is kept")
+        let message = Sentence::id("error-before").details(&problem.detail);
+        Failure::usage("date_malformed", message, Sentence::id("hint-first-day"))
     })
 }
 
@@ -111,9 +111,7 @@ fn warning(session: &Session, count: usize, before: Timestamp, lost: &[Entry]) -
     if !lost.is_empty() {
         text.push_str(&format!("! {}\n", messages.text("forget-erasure")));
         for sent in lost {
-            let line =
-                format!("{:>4}  {}  {} <{}>\n", sent.number, sent.at, clean(&sent.party_name), clean(&sent.party));
-            text.push_str(&line);
+            text.push_str(&format!("{:>4}  {}  {}\n", sent.number, sent.at, party(&session.ui, sent)));
         }
     }
     let lines = lost.iter().map(|sent| json!({"entry": sent.number, "party": sent.party, "at": sent.at.to_string()}));
@@ -121,8 +119,8 @@ fn warning(session: &Session, count: usize, before: Timestamp, lost: &[Entry]) -
 }
 
 fn refused(broken: &Broken) -> Failure {
-    let message = format!("The log is not whole, {}; nothing was forgotten", clean(&broken.to_string()));
-    Failure::new("log_broken", message, "see what is wrong with: carnet log --verify")
+    let message = Sentence::id("error-log-broken-kept").details(clean(&broken.to_string()));
+    Failure::new("log_broken", message, Sentence::id("hint-log-verify"))
 }
 
 #[cfg(test)]

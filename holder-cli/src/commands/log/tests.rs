@@ -67,7 +67,7 @@ async fn a_whole_log_is_verified_and_a_broken_one_names_its_first_bad_entry() {
     let broken = run(&scene.session, &arguments(true, None)).unwrap_err();
     assert_eq!((broken.reason.as_str(), broken.exit), ("log_broken", crate::failure::PROBLEM));
     assert_eq!(broken.beside.as_ref().unwrap()["first_bad"], 2);
-    assert!(broken.message.contains("entry 2"), "{}", broken.message);
+    assert!(broken.message.english().contains("entry 2"), "{:?}", broken.message);
     scene.change(|contents| contents.log = serde_json::from_value(stored).unwrap());
     run(&scene.session, &arguments(true, None)).unwrap();
 }
@@ -167,4 +167,28 @@ fn every_kind_has_its_words() {
             assert_ne!(messages.text(&id), id);
         }
     }
+}
+
+#[test]
+fn a_registered_name_stands_for_its_identifier_and_one_that_the_asker_chose_does_not() {
+    let mut ui = Ui::new(false, true, Language::En);
+    let asker = |registrar: Option<&str>| crate::wallet::log::Asker {
+        endpoint: "https://a.example".to_owned(),
+        registrar: registrar.map(str::to_owned),
+        support: None,
+        authority: None,
+    };
+    let entry = |registrar| Entry {
+        party_name: "City Job Centre".to_owned(),
+        asker: Some(asker(registrar)),
+        ..Entry::new(crate::answer::tests::NOW, EntryKind::Sending, "did:web:jobs.example")
+    };
+    let (registered, own) = (entry(Some("did:web:registrar.example")), entry(None));
+    assert_eq!(party(&ui, &registered), "City Job Centre");
+    assert_eq!(party(&ui, &own), "City Job Centre <did:web:jobs.example>");
+    ui.details = true;
+    assert_eq!(party(&ui, &registered), "City Job Centre <did:web:jobs.example>");
+    let nameless = Entry { party_name: String::new(), ..registered };
+    ui.details = false;
+    assert_eq!(party(&ui, &nameless), "<did:web:jobs.example>");
 }

@@ -7,7 +7,7 @@ use carnet_spec::Catalogue;
 use crate::{
     answer::{self, Asked, Bounds, Claimed, Part, answer, asked, digest, missing, named},
     arguments::Present,
-    failure::Failure,
+    failure::{Failure, Sentence},
     introduction::Introduction,
     request::{Pointer, Request},
     session::Session,
@@ -92,9 +92,7 @@ impl Decision<'_> {
                     ui.say(&consent.introduced(ui));
                 }
                 let failure = match consent.excess().next() {
-                    _ if unclear => {
-                        Failure::not_answered("without what you did not allow nothing answers it, and nothing was sent")
-                    }
+                    _ if unclear => Failure::not_answered(Sentence::id("undone-not-allowed")),
                     Some(_) => over_asked(self.introduction.registration().is_some()),
                     None => all_withheld(),
                 };
@@ -116,19 +114,19 @@ impl Decision<'_> {
         if self.arguments.yes.as_deref() == Some(consent.digest) {
             return if needs_choice { Word::Missing(marked().beside(consent.json(ui))) } else { Word::Yes };
         }
-        let missing = |reason: &str, message: &str| {
-            let hint = format!("read what is asked, and if you agree: --yes {}", consent.digest);
-            Word::Missing(Failure::new(reason, message, hint).beside(consent.json(ui)))
+        let missing = |reason: &str, message| {
+            let hint = Sentence::id("hint-present-yes").with("digest", consent.digest);
+            Word::Missing(Failure::new(reason, Sentence::id(message), hint).beside(consent.json(ui)))
         };
         if self.arguments.yes.is_some() {
-            return missing("approval_mismatch", "What you approved is not this request, or not what would go now");
+            return missing("approval_mismatch", "error-present-mismatch");
         }
         if !introduced {
             ui.say(&consent.introduced(ui));
         }
         ui.say(&consent.answered(ui));
         if !ui.can_ask() {
-            return missing("approval_needed", "Showing this needs your yes, and nobody can be asked");
+            return missing("approval_needed", "error-present-nobody");
         }
         if needs_choice {
             match ui.ask(&ui.messages.text("marked-question")) {
@@ -156,7 +154,7 @@ impl Decision<'_> {
         let consent = self.consent(all, &[], &digest, None);
         ui.say(&consent.unanswered(ui, &lacks));
         let documents = consent.missing_documents(ui, &lacks);
-        let message = format!("You have no valid document that answers this ({documents}); nothing was sent");
+        let message = Sentence::id("error-unanswerable-documents").with("documents", documents);
         self.nothing(Failure { message, ..failure }.beside(consent.unanswered_json(ui, &lacks)))
     }
 
@@ -187,13 +185,13 @@ impl Decision<'_> {
         let now = self.session.now();
         let held = || self.contents.credentials.iter();
         let hint = if held().any(|held| held.withdrawn().is_some()) {
-            "the issuer took back a document of yours: see which and what to do with: carnet list"
+            "hint-taken-back-list"
         } else if held().any(|held| held.valid_until.is_some_and(|until| now > until)) {
-            "a document of yours has ended: see which with: carnet list, and ask its issuer for a new offer"
+            "hint-ended-list"
         } else {
             return failure;
         };
-        Failure { hint: hint.to_owned(), ..failure }
+        Failure { hint: Sentence::id(hint), ..failure }
     }
 
     fn digest(&self, parts: &[Part]) -> Result<String, Failure> {
@@ -233,55 +231,34 @@ fn allow(ui: &Ui, consent: &Consent<'_>, asked: &Asked) -> Answer {
 }
 
 fn marked() -> Failure {
-    Failure::new(
-        "copy_marked",
-        "Public lists have marked the copy that would go, together with others of its document; nothing was sent",
-        "get new copies with: carnet refresh; or show this one all the same, this one time: --show-marked",
-    )
+    Failure::new("copy_marked", Sentence::id("error-copy-marked"), Sentence::id("hint-marked"))
 }
 
 fn over_asked(registered: bool) -> Failure {
-    let beyond = if registered {
-        "It asks for more than it is registered for"
-    } else {
-        "It has no registration that counts here"
-    };
-    Failure::new(
-        "over_asked",
-        format!("{beyond}; without what you did not allow nothing answers it, and nothing was sent"),
-        "if you agree to something of it, name each: --approve QUERY_ID:PATH",
-    )
+    let message = if registered { "error-over-asked" } else { "error-unregistered" };
+    Failure::new("over_asked", Sentence::id(message), Sentence::id("hint-approve"))
 }
 
 fn all_withheld() -> Failure {
-    Failure::new(
-        Code::QueryUnmet.as_str(),
-        "Without what you withhold nothing answers this; nothing was sent",
-        "ask them what they need it for",
-    )
+    Failure::new(Code::QueryUnmet.as_str(), Sentence::id("error-all-withheld"), Sentence::id("hint-ask-need"))
 }
 
 /// Refuses an empty answer: there would be no credential to choose and nothing to approve, and yet an answer would be
 /// sent.
 fn nothing_is_asked() -> Failure {
-    Failure::new(
-        Code::QueryUnmet.as_str(),
-        "Nothing is asked that must be answered; nothing was sent",
-        "ask them for a request that says what they need",
-    )
+    Failure::new(Code::QueryUnmet.as_str(), Sentence::id("error-nothing-asked"), Sentence::id("hint-say-need"))
 }
 
 fn unanswerable(problem: &Problem) -> Failure {
-    let hint = "see what you have with: carnet list; what is missing, its issuer can offer you";
-    if problem.code == Code::QueryUnmet {
-        return Failure::new("query_unmet", "You have no valid document that answers this; nothing was sent", hint);
+    let hint = Sentence::id("hint-list-missing");
+    match problem.code {
+        Code::QueryUnmet => Failure::new("query_unmet", Sentence::id("error-unanswerable"), hint),
+        Code::HolderDiffers => {
+            let message = Sentence::id("error-holder-differs");
+            Failure::new(problem.code.as_str(), message, Sentence::id("hint-holder"))
+        }
+        _ => Failure::from_problem(problem, Sentence::id("error-request-unanswered"), hint),
     }
-    if problem.code == Code::HolderDiffers {
-        let message = "Your documents that would answer this are not of one holder, as is asked; nothing was sent";
-        let hint = "see what you have with: carnet list; ask them whether the documents have to be one person's";
-        return Failure::new(problem.code.as_str(), message, hint);
-    }
-    Failure::from_problem(problem, "This request cannot be answered; nothing was sent", hint)
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ async fn without_a_receipt_or_with_several_nothing_is_written() {
     let several = exported(&scene, "none.json").unwrap_err();
     assert_eq!(several.reason, "ambiguous_receipt");
     assert!(!scene.folder.path().join("none.json").exists());
-    let number = several.hint.rsplit([' ', ',']).next().unwrap().to_owned();
+    let number = several.hint.english().rsplit([' ', ',']).next().unwrap().to_owned();
     export(&scene.session, &ExportReceipt { who: number, out: scene.folder.path().join("one.json") }).unwrap();
 }
 

@@ -487,6 +487,7 @@ impl Scene {
             json: false,
             no_input: true,
             lang: Some(Language::En),
+            details: false,
             ca: None,
             private_host: Vec::new(),
             state: None,

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Reading, corrupted};
 use crate::{
-    failure::{Failure, Safety},
+    failure::{Failure, Safety, Sentence},
     wallet::{
         contents::{Contents, OLDEST, VERSION},
         texts::{StoredRequests, StoredTexts},
@@ -119,14 +119,12 @@ fn older(plain: &[u8]) -> Result<Contents, Failure> {
     struct Head {
         version: u32,
     }
-    let head: Head = serde_json::from_slice(plain).map_err(|_| corrupted("it holds no wallet"))?;
+    let head: Head = serde_json::from_slice(plain).map_err(|_| corrupted("why-holds-none"))?;
     if !(OLDEST..=VERSION).contains(&head.version) {
-        return Err(Failure::new(
-            "wallet_version",
-            format!("The wallet has version {}, and this program knows {OLDEST} to {VERSION}", head.version),
-            "use the program that made it, or a newer one",
-        )
-        .with_safety(Safety::Unreadable));
+        let message = Sentence::id("error-wallet-version").with("version", head.version);
+        let message = message.with("oldest", OLDEST).with("newest", VERSION);
+        let failure = Failure::new("wallet_version", message, Sentence::id("hint-newer-program"));
+        return Err(failure.with_safety(Safety::Unreadable));
     }
     let contents: Contents = serde_json::from_slice(plain).map_err(|_| no_wallet())?;
     Ok(Contents { version: VERSION, ..contents })
@@ -151,11 +149,11 @@ fn rest(reader: &mut impl Read, plain: &mut Zeroizing<Vec<u8>>) -> Result<(), Fa
 }
 
 fn changed() -> Failure {
-    corrupted("its contents were changed")
+    corrupted("why-changed")
 }
 
 fn no_wallet() -> Failure {
-    corrupted("its contents are not those of a wallet")
+    corrupted("why-contents")
 }
 
 #[cfg(test)]

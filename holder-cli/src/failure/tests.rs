@@ -1,0 +1,121 @@
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::*;
+use crate::ui::messages::Language;
+
+#[test]
+fn three_lines_and_one_object() {
+    let failure = Failure::new("a_reason", Sentence::id("error-wrong-passphrase"), Sentence::id("hint-again"));
+    let text = failure.text(&Messages::new(Language::En));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0], "error: This passphrase does not open the wallet [a_reason]");
+    assert_eq!(lines[2], "hint: try again");
+    assert_eq!(failure.json()["error"]["data_safe"], true);
+}
+
+#[test]
+fn a_status_keeps_its_reason_and_loses_its_control_characters() {
+    let doing = || Sentence::id("error-service-redeem");
+    let mut details = ErrorDetails::new();
+    details.set_error_info("INVALID_GRANT", "carnet", std::collections::HashMap::<String, String>::new());
+    let status = tonic::Status::with_error_details(tonic::Code::PermissionDenied, "no\u{1b}[31m\u{202e}", details);
+    let failure = Failure::from_status(&status, doing());
+    assert_eq!((failure.reason.as_str(), failure.exit), ("invalid_grant", PROBLEM));
+    let message = failure.message.english();
+    assert_eq!(message, "Redeeming the offer failed (no[U+001B][31m[U+202E])");
+    assert_eq!(Failure::from_status(&tonic::Status::unavailable("x"), doing()).exit, TRY_AGAIN);
+    let late = Failure::from_status(&tonic::Status::cancelled("Timeout expired"), doing());
+    assert_eq!((late.reason.as_str(), late.exit), ("deadline_exceeded", TRY_AGAIN));
+    let exhausted = |reason: &str| {
+        let details =
+            ErrorDetails::with_error_info(reason, "carnet", std::collections::HashMap::<String, String>::new());
+        let status = tonic::Status::with_error_details(tonic::Code::ResourceExhausted, "x", details);
+        Failure::from_status(&status, doing()).exit
+    };
+    assert_eq!((exhausted("CALLS_EXHAUSTED"), exhausted("MESSAGE_TOO_LARGE")), (TRY_AGAIN, PROBLEM));
+}
+
+#[test]
+fn a_failure_is_told_in_the_language_of_the_session_and_to_programs_in_english() {
+    let failure = Failure::not_answered(Sentence::id("undone-sent"));
+    let told = |language| failure.text(&Messages::new(language));
+    let english = told(Language::En);
+    assert!(english.starts_with("error: The question was answered neither with yes nor with no; nothing was sent ["));
+    for (language, yes, error) in
+        [(Language::De, "ja", "Fehler: "), (Language::Fr, "oui", "erreur : "), (Language::Ar, "نعم", "خطأ: ")]
+    {
+        let text = told(language);
+        assert!(text.starts_with(error) && text.contains(yes) && text.contains("[not_answered]"), "{text}");
+        for (own, other) in text.lines().zip(english.lines()) {
+            assert_ne!(own, other, "{language:?}");
+        }
+    }
+    assert_eq!(failure.json()["error"]["hint"], failure.hint.english());
+    assert!(english.contains(&failure.hint.english()));
+}
+
+/// Product files of this crate, without their test modules.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if !path.ends_with("tests") {
+                found.extend(sources(&path));
+            }
+        } else if !path.ends_with("tests.rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
+            found.push((path, product));
+        }
+    }
+    found
+}
+
+fn product() -> Vec<(PathBuf, String)> {
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+}
+
+/// Ids that stand in string literals: lower-case words with hyphens, under one of the prefixes of failures.
+fn named_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split('"').skip(1).filter(|literal| {
+        let prefixed = crate::ui::messages::FAILURE_PREFIXES.iter().any(|prefix| literal.starts_with(prefix));
+        prefixed
+            && !literal.ends_with('-')
+            && literal.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    })
+}
+
+#[test]
+fn every_sentence_of_a_failure_is_in_the_catalogue_and_every_one_there_is_used() {
+    let product = product();
+    let named: BTreeSet<&str> = product.iter().flat_map(|(_, text)| named_in(text)).collect();
+    let listed = crate::ui::messages::failure_ids();
+    let unlisted: Vec<&&str> = named.iter().filter(|id| !listed.contains(**id)).collect();
+    assert!(unlisted.is_empty(), "no message: {unlisted:?}");
+    let unused: Vec<&String> = listed.iter().filter(|id| !named.contains(id.as_str())).collect();
+    assert!(unused.is_empty(), "nothing says: {unused:?}");
+}
+
+/// A literal where the id of a message belongs would be shown to everybody as it stands.
+#[test]
+fn no_failure_is_told_in_words_of_the_source() {
+    let mut count = 0;
+    for (path, text) in product() {
+        for call in text.split("Sentence::id(").skip(1) {
+            let Some(literal) = call.trim_start().strip_prefix('"') else { continue };
+            let id = literal.split('"').next().unwrap_or_default();
+            count += 1;
+            assert!(named_in(&format!("\"{id}\"")).next().is_some(), "{}: {id}", path.display());
+        }
+    }
+    assert!(count > 100, "{count}");
+    assert!(named_in("\"Nothing was sent\"").next().is_none() && named_in("\"error-start\"").next().is_some());
+}
