@@ -12,7 +12,7 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 /// Answer of a site.
 #[derive(Debug, Clone)]
 pub struct Visit {
-    /// What is there.
+    /// Body of the response.
     pub bytes: Vec<u8>,
     /// Time by the server's clock, if it said one (`Date`, with the age of an answer from a cache).
     pub server_time: Option<Timestamp>,
@@ -21,7 +21,7 @@ pub struct Visit {
 /// Failure of a visit.
 #[derive(Debug, Clone)]
 pub struct VisitError {
-    /// What went wrong.
+    /// Cause of the failure.
     pub problem: Problem,
     /// The connection was made and TLS failed: the certificate, its name, its end.
     pub is_tls: bool,

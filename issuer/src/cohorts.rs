@@ -61,14 +61,15 @@ pub(crate) struct CohortCount {
     pub(crate) format: Format,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
-    /// The verification method of the key that signed; empty for copies of before it was noted.
+    /// The verification method of the key that signed; empty for copies that were issued before it was recorded.
     pub(crate) kid: String,
     /// The number of the status list.
     pub(crate) list: i64,
     pub(crate) holders: u64,
 }
 
-/// What is visible in a copy and shared by many: two askers who compare it cannot tell holders of one cohort apart.
+/// Visible members of a copy that many holders share: two verifiers who compare them cannot tell the holders of one
+/// cohort apart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct VisibleMembers {
     pub(crate) valid_from: Timestamp,

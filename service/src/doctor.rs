@@ -40,7 +40,7 @@ pub struct Check {
     name: &'static str,
     outcome: CheckOutcome,
     detail: String,
-    /// What to do; empty unless it failed.
+    /// Advice; empty unless the check failed.
     advice: String,
 }
 

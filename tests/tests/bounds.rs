@@ -1,4 +1,4 @@
-//! What an asker learns by bounds: by the answer that it gets in their place, by many of them, and by others than those
+//! Inferences of a verifier from bounds: from the answer in their place, from many of them, and from others than those
 //! that it is registered for.
 
 use carnet_tests::{

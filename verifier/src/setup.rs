@@ -30,7 +30,7 @@ pub(crate) struct Made {
     pub(crate) certificate: Option<Fingerprint>,
 }
 
-/// What the operator decides about a new verifier.
+/// Decisions of the operator about a new verifier.
 pub(crate) struct NewVerifier<'a> {
     pub(crate) did: Option<&'a str>,
     pub(crate) name: &'a str,

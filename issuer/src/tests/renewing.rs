@@ -77,7 +77,7 @@ async fn two_near_their_end(issuer: &Running) -> [Copy; 2] {
     [near_its_end(issuer, permit("a")).await, near_its_end(issuer, permit("b")).await]
 }
 
-/// A renewed offer, with a copy of before and one of after, and the end of the former.
+/// A renewed offer, with an older and a newer copy, and the end of the older one.
 pub(super) struct RenewedOffer {
     pub(super) offer: String,
     pub(super) before: String,

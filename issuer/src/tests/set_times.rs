@@ -180,7 +180,7 @@ async fn an_act_on_a_copy_that_ended_is_in_no_list() {
             issuer.pass(86_400);
             let all = [&one.before, &one.after, &other.before, &other.after];
             assert_eq!(published(&issuer, &all).await, [Valid, listed, Suspended, Valid]);
-            // Read anew, the store says the same; and to staff it says the state of each copy.
+            // Read again, the store says the same; and to staff it says the state of each copy.
             let issuer = issuer.restarted().await;
             assert_eq!(published(&issuer, &all).await, [Valid, listed, Suspended, Valid]);
             let states = issuer.states(&one.offer).await;

@@ -1,4 +1,4 @@
-//! Which list may follow which: by its proofs, its ancestors, its number, and its operators.
+//! Succession of trust lists: by its proofs, its ancestors, its number, and its operators.
 
 use super::*;
 
@@ -63,7 +63,7 @@ async fn a_list_that_does_not_descend_from_what_was_signed_is_not_signed() -> Re
     let refused = desk.trust(&["sign", "--data", &data, &rival, "--previous", &first])?;
     assert_eq!((refused.code, reason(&refused)?), (1, "trust_list_conflict".to_owned()), "{refused:?}");
     assert!(sign("b", "rival.b").is_err());
-    // What a signed is an ancestor of it; and of the list after list 2, too.
+    // The list that a signed is an ancestor of it, and of the list after list 2.
     sign("a", "rival.a")?;
     desk.next("list-2", "list-3", &["b", "c", "d"], &[])?;
     let descended = desk.sign("d", &desk.path("list-3.b"), Some(&desk.path("list-2")), &desk.path("list-3.d"));
@@ -91,7 +91,7 @@ async fn a_jump_of_numbers_is_refused_and_has_its_way_back() -> Result<()> {
     assert_eq!((refused.code, reason(&refused)?), (1, "trust_list_jump".to_owned()), "{refused:?}");
     assert!(refused.stdout.contains("--accept DIGEST"), "{refused:?}");
 
-    // Its operators say that it counts: both go on from it.
+    // Its operators say that it counts: both continue from it.
     let digest = text(&desk.trust(&["explain", &desk.path("list-1800")])?.ok()?.json()?, "digest");
     let data = library.service.data.display().to_string();
     programs::run("carnet-verifier", ["trust", "--data", &data, "--accept", &digest, "--json"], &[])?;
@@ -136,7 +136,7 @@ async fn operators_change_in_band_and_those_who_missed_it_walk_the_history() -> 
     assert_eq!((half.code, reason(&half)?), (1, "trust_list_quorum".to_owned()), "{half:?}");
     desk.publish("list-2")?.ok()?;
 
-    // List 3 strikes the university off, signed by the new quorum; the old one's list 3 counts no more.
+    // List 3 strikes the university off, signed by the new quorum; the old one's list 3 no longer counts.
     desk.draft("list-2", "list-3", &["--strike", &stage.university.did, "--on", &today()?, "--earlier", "fall"])?;
     let (second, mut signed) = (desk.path("list-2"), desk.path("list-3.draft"));
     for operator in ["a", "b", "c"] {

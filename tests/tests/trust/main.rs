@@ -64,7 +64,7 @@ fn wallet_with_degree(stage: &Stage) -> Result<String> {
     Ok(text(&receive(stage, &stage.offer(&stage.university, QUALIFICATION, &qualification(), &[])?)?, "id"))
 }
 
-/// What a verifier decides on the qualification.
+/// Verdict of a verifier on the qualification.
 fn admission(stage: &Stage, office: &Office, degree: &str) -> Result<(bool, String, u64)> {
     Ok(rule(&show(stage, office, "university-admission", degree)?.1))
 }

@@ -36,7 +36,7 @@ async fn a_list_without_a_fresh_timestamp_freezes_until_there_is_one() -> Result
     desk.publish("list-1")?.ok()?;
     let degree = wallet_with_degree(&stage)?;
 
-    // Whoever never had a timestamp goes on without.
+    // A verifier that never had a timestamp continues without.
     let library = desk.verifier("library", &desk.published())?;
     assert_eq!(admission(&stage, &library, &degree)?, expected(true, "accredited", 1));
 
