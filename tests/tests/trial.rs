@@ -6,7 +6,7 @@ use carnet_tests::{Result, programs, terminal::Terminal};
 
 const TRIAL: &str = include_str!("../../docs/a-trial-on-one-machine.md");
 const QUESTION: &str = "(yes = 1, no = 2)";
-const READY: &str = "{\"event\":\"ready\"";
+const READY: &str = "\"event\":\"ready\"";
 const END: &str = "the page is done";
 const PASSPHRASE: &str = "seven lemons on a blue bicycle";
 
