@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// The data directory that `init` made; the service may be running, and should be.
-    #[arg(long)]
+    #[arg(long, value_parser = crate::directory::MadeDirectory)]
     pub data: PathBuf,
     /// A TOML file whose fields are laid over DIR/config.toml.
     #[arg(long)]
