@@ -245,14 +245,7 @@ impl Collecting<'_> {
             Some(known) if known.bundled => Directory::fetch(session, &promise.issuer).await.map_err(still_pending)?,
             _ => None,
         };
-        let days = match &before {
-            Some(before) => Days::Renewed {
-                since: pending.since,
-                ended: before.valid_until,
-                window_days: promise.renewal_window_days,
-            },
-            None => Days::Issued { since: pending.since, until: pending.valid_until },
-        };
+        let days = days(promise, pending, before.as_ref());
         let expected = Expected {
             promise,
             keys: &pending.keys,
@@ -329,6 +322,16 @@ fn trust_text(session: &Session, trust: &Value) -> String {
         None => String::new(),
         Some(true) => format!("  {} {}. {}\n", messages.text("receive-listed"), word("entry"), rule),
         Some(false) => format!("  {} {}\n", messages.text("receive-unlisted"), rule),
+    }
+}
+
+/// Returns the validity dates that copies may have: a renewal's, or the offer's.
+fn days(promise: &Promise, pending: &Pending, before: Option<&HeldCredential>) -> Days {
+    match before {
+        Some(before) => {
+            Days::Renewed { since: pending.since, ended: before.valid_until, window_days: promise.renewal_window_days }
+        }
+        None => Days::Issued { since: pending.since, until: pending.valid_until },
     }
 }
 

@@ -1,6 +1,7 @@
-//! Checks of an offer's claims: invisible characters, and values that no other offer may share.
+//! Claims of an offer: those that are drawn at random, invisible characters, and values that no other offer may share.
 
 use carnet_core::text;
+use carnet_spec::CredentialType;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -29,6 +30,23 @@ pub(crate) fn unique_claims(claims: &Map<String, Value>, names: &[String]) -> Ve
     let present = names.iter().filter_map(|name| Some((name, each(claims.get(name)?))));
     let present = present.flat_map(|(name, texts)| texts.into_iter().map(move |text| (name, text)));
     present.map(|(name, text)| UniqueClaim { name: name.clone(), digest: digest(name, &text) }).collect()
+}
+
+/// Draws the claims that issuance makes at random, where the registrar gave none. Returns their names.
+pub(crate) fn draw(credential_type: &CredentialType, claims: &mut Map<String, Value>) -> Vec<String> {
+    let mut drawn = credential_type.drawn.clone();
+    drawn.retain(|name| !claims.contains_key(name));
+    for name in &drawn {
+        let value = match credential_type.serials.as_ref().filter(|serials| serials.claim == *name) {
+            Some(serials) => {
+                let wanted = serials.wanted(claims).unwrap_or_default();
+                (0..wanted).map(|_| secrets::draw_serial()).collect::<Vec<_>>().into()
+            }
+            None => Value::from(secrets::draw().as_str()),
+        };
+        claims.insert(name.clone(), value);
+    }
+    drawn
 }
 
 /// Refuses claims with invisible characters: once signed, they make one name pass for another.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
-    claims::{require_visible, unique_claims},
+    claims::{draw, require_visible, unique_claims},
     error::Error,
     format::Format,
     issuer::Issuer,
@@ -87,18 +87,7 @@ impl<S: Store> Issuer<S> {
             return Err(Error::ClaimsInvalid(faults));
         }
         let mut claims = credential_type.complete(&request.claims.0).map_err(refused)?;
-        let mut drawn = credential_type.drawn.clone();
-        drawn.retain(|name| !claims.contains_key(name));
-        for name in &drawn {
-            let drawn = match credential_type.serials.as_ref().filter(|serials| serials.claim == *name) {
-                Some(serials) => {
-                    let wanted = serials.wanted(&claims).unwrap_or_default();
-                    (0..wanted).map(|_| secrets::draw_serial()).collect::<Vec<_>>().into()
-                }
-                None => Value::from(secrets::draw().as_str()),
-            };
-            claims.insert(name.clone(), drawn);
-        }
+        let drawn = draw(credential_type, &mut claims);
         credential_type.validate_claims(&claims).map_err(refused)?;
         let unique = unique_claims(&claims, &credential_type.drawn);
         let claims = Value::Object(claims);

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use carnet_core::{Code, Problem, secure::copy::CopyProfile, time::Timestamp, trust::list::LimitingClaims};
+use carnet_core::{
+    Code, Problem,
+    secure::{copy::CopyProfile, sd_jwt::ClaimPath},
+    time::Timestamp,
+    trust::list::LimitingClaims,
+};
 use jsonschema::Draft;
 use serde::Deserialize;
 use serde_json::Value;
@@ -79,6 +84,28 @@ struct TrustText {
     level: Vec<String>,
 }
 
+/// Reads the paths among `always`. A name alone is metadata in its standard form, and no claim.
+fn always_claims(always: &[String]) -> Result<Vec<ClaimPath>, String> {
+    let paths = always.iter().filter(|path| path.contains('.') && *path != "credentialSubject.id");
+    paths.map(|path| claims::parse_path(path, &[]).ok_or_else(|| format!("\"{path}\" is not a path"))).collect()
+}
+
+/// Compiles a type's schema.
+fn validator(folder: &Folder, schema: &Value) -> Result<jsonschema::Validator, SpecError> {
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(true)
+        // An instant is a dateTimeStamp of XML Schema (VCDM 2.0 section 4.9), which has more forms than RFC 3339.
+        .with_format("date-time", |text: &str| Timestamp::parse(text).is_ok())
+        .should_ignore_unknown_formats(false)
+        .offline()
+        .build(schema)
+        .map_err(|error| {
+            let what = format!("is not a JSON Schema 2020-12 ({error})");
+            SpecError::file(folder.path("schema.json"), what, "Correct it")
+        })
+}
+
 impl CredentialType {
     /// Reads a type's folder and checks its files against each other.
     pub(crate) fn read(folder: &Folder) -> Result<Self, SpecError> {
@@ -99,13 +126,7 @@ impl CredentialType {
         };
         let answers = answers(&text, &claims);
         let disclosable = text.disclosable.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        // A name alone is metadata in its standard form, and no claim.
-        let always_claims = text.always.iter().filter(|path| path.contains('.') && *path != "credentialSubject.id");
-        let always_claims = always_claims.map(|path| {
-            claims::parse_path(path, &[])
-                .ok_or_else(|| wrong(format!("\"{path}\" is not a path"), "Write it as a.b or a[].b"))
-        });
-        let always_claims = always_claims.collect::<Result<Vec<_>, _>>()?;
+        let always_claims = always_claims(&text.always).map_err(|what| wrong(what, "Write it as a.b or a[].b"))?;
         let limiting = LimitingClaims {
             country: text.trust.country.iter().map(parse).collect::<Result<_, _>>()?,
             level: text.trust.level.iter().map(parse).collect::<Result<_, _>>()?,
@@ -124,21 +145,7 @@ impl CredentialType {
         let orders = Order::read_all(&text.ordered, &text.disclosable, &claims, &schema)
             .map_err(|what| wrong(what, "Mark what can be compared, or take the mark away"))?;
         ordered::allow_commitments(&mut schema, &orders);
-        let validator = jsonschema::options()
-            .with_draft(Draft::Draft202012)
-            .should_validate_formats(true)
-            // An instant is a dateTimeStamp of XML Schema (VCDM 2.0 section 4.9), which has more forms than RFC 3339.
-            .with_format("date-time", |text: &str| Timestamp::parse(text).is_ok())
-            .should_ignore_unknown_formats(false)
-            .offline()
-            .build(&schema)
-            .map_err(|error| {
-                SpecError::file(
-                    folder.path("schema.json"),
-                    format!("is not a JSON Schema 2020-12 ({error})"),
-                    "Correct it",
-                )
-            })?;
+        let validator = validator(folder, &schema)?;
         let names = claims.iter().filter_map(|claim| claim.name.clone()).chain([text.name.clone()]);
         let names = names.chain(orders.iter().map(Order::commitments)).collect();
         let (context, context_bytes) = read_context(folder, "context.jsonld", &text.context_sha256, names)?;
