@@ -6,6 +6,7 @@ pub mod config;
 mod connections;
 pub mod directory;
 pub mod doctor;
+pub mod error;
 pub mod failure;
 pub mod fetcher;
 pub mod keys;

@@ -23,7 +23,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use crate::config::StartError;
+use crate::{config::StartError, error::StoreError};
 
 pub use backup::{Backup, back_up};
 pub use database::{CheckpointError, Database};
@@ -35,6 +35,20 @@ pub use restore::{Behind, Restored, StagedStore};
 const FILE: &str = "store.sqlite";
 /// Longest wait for a turn, and for another process's lock.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let busy = match &error {
+            sqlx::Error::PoolTimedOut => true,
+            // SQLITE_BUSY and SQLITE_LOCKED, with their extended codes.
+            sqlx::Error::Database(inner) => {
+                matches!(inner.code().as_deref(), Some("5" | "6" | "261" | "517" | "262" | "518" | "773"))
+            }
+            _ => false,
+        };
+        if busy { Self::Busy } else { Self::Failed(Box::new(error)) }
+    }
+}
 
 /// Creates the data directory, mode 0700, unless it is there.
 ///

@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use crate::error::{CallError, ErrorKind};
+
 const DOMAIN: &str = "carnet";
 /// The largest integer that I-JSON (RFC 7493 section 2.2) lets a number hold exactly: 2^53 - 1.
 const MAX_INTEGER: f64 = 9_007_199_254_740_991.0;
@@ -52,6 +54,35 @@ pub fn retry(code: tonic::Code, reason: &str, message: &str, after: Duration) ->
     let mut details = details(reason);
     details.set_retry_info(Some(after));
     Status::with_error_details(code, message, details)
+}
+
+/// Status code of each kind of error: the only mapping to gRPC.
+const fn code(kind: ErrorKind) -> tonic::Code {
+    match kind {
+        ErrorKind::Invalid => tonic::Code::InvalidArgument,
+        ErrorKind::Unauthenticated => tonic::Code::Unauthenticated,
+        ErrorKind::Forbidden => tonic::Code::PermissionDenied,
+        ErrorKind::NotFound => tonic::Code::NotFound,
+        ErrorKind::Conflict => tonic::Code::AlreadyExists,
+        ErrorKind::WrongState => tonic::Code::FailedPrecondition,
+        ErrorKind::LimitReached => tonic::Code::ResourceExhausted,
+        ErrorKind::Unavailable => tonic::Code::Unavailable,
+        ErrorKind::Unsupported => tonic::Code::Unimplemented,
+        ErrorKind::Internal => tonic::Code::Internal,
+    }
+}
+
+impl From<CallError> for Status {
+    fn from(error: CallError) -> Self {
+        let mut details = details(&error.reason);
+        for fault in error.fields {
+            details.add_bad_request_violation(fault.field, fault.description);
+        }
+        if let Some(after) = error.retry_after {
+            details.set_retry_info(Some(after));
+        }
+        Self::with_error_details(code(error.kind), error.message, details)
+    }
 }
 
 /// A core problem as a Status (INVALID_ARGUMENT; reason = its code in upper case).
@@ -208,6 +239,25 @@ mod tests {
             (tonic::Code::InvalidArgument, Some("KEY_BINDING_MISSING"))
         );
         assert_eq!(reason(&Status::internal("x")), None);
+    }
+
+    #[test]
+    fn an_error_becomes_a_status_with_its_details() {
+        let error = CallError::invalid("OFFER_INVALID", "offer.pin", "must have six digits");
+        let status = Status::from(error.with_field("offer.type", "is unknown"));
+        assert_eq!(
+            (status.code(), status.message()),
+            (tonic::Code::InvalidArgument, "offer.pin: must have six digits")
+        );
+        let fields: Vec<String> =
+            status.get_details_bad_request().unwrap().field_violations.into_iter().map(|fault| fault.field).collect();
+        assert_eq!(fields, ["offer.pin", "offer.type"]);
+        assert!(status.get_details_retry_info().is_none());
+        let busy = CallError::new(ErrorKind::Unavailable, "STORE_BUSY", "Busy.").with_retry(Duration::from_secs(1));
+        let status = Status::from(busy);
+        assert_eq!((status.code(), reason(&status).as_deref()), (tonic::Code::Unavailable, Some("STORE_BUSY")));
+        assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(1)));
+        assert!(status.get_details_bad_request().is_none());
     }
 
     #[test]
