@@ -76,7 +76,7 @@ pub fn note(text: impl Display) {
 pub fn exit(code: u8) -> ExitCode {
     let Some(lost) = FAILED.get() else { return ExitCode::from(code) };
     note(format_args!(
-        "error: a part of the answer is lost: {lost}. What the command did is done.\n\
+        "error: part of the answer is lost: {lost}. The command itself was carried out.\n\
          hint: make room, or send the output elsewhere; a command that lists shows what there is now"
     ));
     ExitCode::from(code.max(OUTPUT_LOST))

@@ -76,10 +76,10 @@ codes! {
     PrivateKeyExposed, "private_key_exposed", CRYPTO, "Private key material stands where a public key belongs.";
     DidMalformed, "did_malformed", MALFORMED, "A DID or DID URL is malformed.";
     DidUnsupported, "did_unsupported", METHOD, "The DID method is not supported.";
-    DidUnresolved, "did_unresolved", METHOD, "The DID's document could not be had.";
+    DidUnresolved, "did_unresolved", METHOD, "The DID document could not be fetched.";
     DidDocumentInvalid, "did_document_invalid", METHOD, "The DID's document is not valid for that DID.";
     DidLogInvalid, "did_log_invalid", METHOD, "The DID's log does not prove its history.";
-    DidLogForked, "did_log_forked", METHOD, "The DID's log does not go on from the one that was seen before.";
+    DidLogForked, "did_log_forked", METHOD, "The DID log does not continue the one seen before.";
     DidLogWitness, "did_log_witness", METHOD, "Too few of the log's witnesses vouch for it.";
     DidDeactivated, "did_deactivated", METHOD, "The DID's controller has given it up.";
     MethodUnknown, "method_unknown", METHOD, "The verification method is not in the controller's document.";
@@ -134,7 +134,7 @@ codes! {
     // At-least proofs
     ThresholdInvalid, "threshold_invalid", RANGE, "A value or a threshold is outside the range that can be compared.";
     ThresholdUnmet, "threshold_unmet", OURS, "The value is on the other side of the threshold, so nothing can show otherwise.";
-    ThresholdUnproven, "threshold_unproven", CRYPTO, "What was shown does not prove the threshold.";
+    ThresholdUnproven, "threshold_unproven", CRYPTO, "The presentation does not prove the threshold.";
     // Trust, status, query, exchange
     IssuerUntrusted, "issuer_untrusted", OURS, "The issuer is not accepted for this type.";
     TypeUnknown, "type_unknown", OURS, "The credential's type is not in the catalogue.";
@@ -144,7 +144,7 @@ codes! {
     StatusListMismatch, "status_list_mismatch", LIST, "A status list is another one than the credential names.";
     StatusListLength, "status_list_length", LENGTH, "A status list is too short to hide whose entry is looked at.";
     StatusListStale, "status_list_stale", RETRIEVAL, "A status list is too old to be believed.";
-    StatusListUnavailable, "status_list_unavailable", RETRIEVAL, "A status list could not be had; that counts as a failure.";
+    StatusListUnavailable, "status_list_unavailable", RETRIEVAL, "A status list could not be fetched; that counts as a failure.";
     StatusListIssuer, "status_list_issuer", LIST, "A status list is by somebody who may not speak for the credential's issuer.";
     StatusPurpose, "status_purpose", LIST, "A status list has another purpose than the credential says.";
     StatusIndex, "status_index", RANGE, "A status index is outside its list.";
@@ -152,7 +152,7 @@ codes! {
     Suspended, "suspended", OURS, "The credential does not hold for now.";
     StatusUnsupported, "status_unsupported", OURS, "The credential has a status that cannot be checked here.";
     QueryMalformed, "query_malformed", OURS, "The query is malformed.";
-    QueryUnmet, "query_unmet", OURS, "What was presented does not answer the query.";
+    QueryUnmet, "query_unmet", OURS, "The presentation does not answer the query.";
     ClaimUnrequested, "claim_unrequested", OURS, "Something was presented that nobody asked for.";
     HolderMissing, "holder_missing", OURS, "The query can be answered with several credentials and does not say whose.";
     HolderDiffers, "holder_differs", OURS, "The credentials are not of one holder, as the query says that they have to be.";
@@ -163,7 +163,7 @@ codes! {
     TransactionDataUnsupported, "transaction_data_unsupported", OURS, "The request carries transaction data that is not supported.";
     NonceReplayed, "nonce_replayed", OURS, "The nonce was used before, or was never given out.";
     // Trust lists
-    TrustListInvalid, "trust_list_invalid", OURS, "The trust list has not the form or the content of one, or is another than is pinned.";
+    TrustListInvalid, "trust_list_invalid", OURS, "The trust list is malformed, or differs from the pinned one.";
     TrustListOperator, "trust_list_operator", OURS, "An operator, or its key, has signed the trust list already.";
     TrustListQuorum, "trust_list_quorum", OURS, "Too few operators have signed the trust list.";
     TrustListRollback, "trust_list_rollback", OURS, "The trust list is older than one that was seen before.";
@@ -172,10 +172,10 @@ codes! {
     TrustListStale, "trust_list_stale", OURS, "The trust list has no fresh timestamp, so there may be a newer list.";
     TrustListConflict, "trust_list_conflict", OURS, "The trust list contradicts or does not follow one that was seen before.";
     // Registrations, receipts and erasure
-    RegistrationInvalid, "registration_invalid", OURS, "The registration has not the form or the content of one.";
+    RegistrationInvalid, "registration_invalid", OURS, "The registration is malformed.";
     RegistrarUntrusted, "registrar_untrusted", OURS, "The registration is not by a registrar that is pinned here.";
     RegistrationMismatch, "registration_mismatch", OURS, "The registration is that of another asker.";
-    ReceiptInvalid, "receipt_invalid", OURS, "The receipt or confirmation has not the form or the content of one.";
+    ReceiptInvalid, "receipt_invalid", OURS, "The receipt or confirmation is malformed.";
     ReceiptMismatch, "receipt_mismatch", OURS, "The receipt or confirmation is of another verifier, or for another request, presentation or receipt.";
     ReceiptKeyUnproven, "receipt_key_unproven", OURS, "No registrar that is pinned here vouches for the key that signed the receipt.";
     ErasureUnproven, "erasure_unproven", OURS, "The erasure request is not proved by the receipt and a key that presented.";

@@ -114,7 +114,7 @@ pub(crate) enum Error {
     )]
     MessageNotCarried { id: String, number: u8 },
     #[error(
-        "The message {number} means \"{meant}\" to holders who were told it, and must go on meaning that. Nothing was changed."
+        "The message {number} means \"{meant}\" to holders who were told it, and must keep that meaning. Nothing was changed."
     )]
     MessageChanged { number: u8, meant: String },
     #[error("There is no offer and no issued copy with the id {id}. Nothing was changed.")]
@@ -133,7 +133,7 @@ pub(crate) enum Error {
     Busy,
     #[error("The service is stopping. Nothing was issued; try again.")]
     Stopping,
-    #[error("The store failed. What was acknowledged is safe; try again, and look at the service's log.")]
+    #[error("The store failed. Everything acknowledged is safe; try again, and look at the service's log.")]
     Store(#[source] sqlx::Error),
     #[error("The credential could not be signed. Nothing was issued; look at the service's log.")]
     Signing(#[source] Problem),

@@ -37,7 +37,7 @@ pub(crate) fn quads(document: &Map<String, Value>, contexts: &Contexts) -> Resul
             .stack_size(STACK_BYTES)
             .spawn_scoped(scope, || quads_of_text(&text, contexts))
             .map_err(|_| {
-                Problem::new(Code::Transformation, "no thread could be had for JSON-LD expansion; try again")
+                Problem::new(Code::Transformation, "no thread could be started for JSON-LD expansion; try again")
             })?;
         // A panic in the JSON-LD crates is a refusal of this document, and not the end of the program.
         thread.join().unwrap_or_else(|_| Err(Problem::new(Code::Transformation, "JSON-LD expansion failed")))

@@ -109,7 +109,7 @@ fn describe(status: &tonic::Status) -> String {
         Some(reason) => format!("{} ({reason})", shown_lines(status.message())),
         // Another Carnet service has no reason for it, and no words.
         None if status.code() == Code::Unimplemented => {
-            "What answers there is another service, or an older one, which does not know this. Nothing was changed.\n\
+            "The service at that address is another one, or an older version without this method. Nothing was changed.\n\
              hint: check --server"
                 .to_owned()
         }

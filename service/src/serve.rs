@@ -231,7 +231,7 @@ async fn serve(
     };
     let ended = tokio::select! {
         served = serving => served.map_err(|error| {
-            StartError::new(format!("The server failed: {error}. What was acknowledged is stored."), "See the log, and start it again.")
+            StartError::new(format!("The server failed: {error}. Everything acknowledged is stored."), "See the log, and start it again.")
         }),
         () = grace_over => {
             tracing::warn!("some calls did not end in time and were cut off");

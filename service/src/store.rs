@@ -104,7 +104,7 @@ async fn open_file(data: &Path, migrator: &Migrator) -> Result<Database, StartEr
 
 fn unopened(path: &Path, error: &dyn std::error::Error) -> StartError {
     StartError::new(
-        format!("The store {} cannot be opened: {error}. What is stored was not changed.", path.display()),
+        format!("The store {} cannot be opened: {error}. The stored data is unchanged.", path.display()),
         "Check that this user may read and write it and that the disk has room; if the file is damaged, restore a backup.",
     )
 }
@@ -114,13 +114,13 @@ fn unmigrated(path: &Path, error: &MigrateError) -> StartError {
     match error {
         MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => StartError::new(
             format!(
-                "The store {path} has schema version {version}, which this program does not know. What is stored was not changed."
+                "The store {path} has schema version {version}, which this program does not know. The stored data is unchanged."
             ),
             "It was written by a newer version: start that one, or restore the backup that was made before the upgrade.",
         ),
         MigrateError::VersionMismatch(version) => StartError::new(
             format!(
-                "The store {path} has another schema version {version} than this program. What is stored was not changed."
+                "The store {path} has another schema version {version} than this program. The stored data is unchanged."
             ),
             "It was written by a development version: start that one, or begin with a new data directory.",
         ),
@@ -171,7 +171,7 @@ mod tests {
 
         let other = tempfile::tempdir().unwrap();
         std::fs::write(other.path().join(FILE), "this is a letter and no database".repeat(100)).unwrap();
-        assert!(open_file(other.path(), &migrator(&[FIRST]).await).await.unwrap_err().message.contains("not changed"));
+        assert!(open_file(other.path(), &migrator(&[FIRST]).await).await.unwrap_err().message.contains("is unchanged"));
     }
 
     #[cfg(unix)]

@@ -78,6 +78,6 @@ async fn what_an_issuer_has_to_say_reaches_the_holder_alone() -> Result<()> {
     let text = std::fs::read_to_string(&config)?;
     std::fs::write(&config, text.replace(NEWER, "an older one exists"))?;
     let refused = stage.authority.restart().err().ok_or("it started")?.to_string();
-    assert!(refused.contains("must go on meaning that"), "{refused}");
+    assert!(refused.contains("must keep that meaning"), "{refused}");
     Ok(())
 }

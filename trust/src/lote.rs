@@ -63,7 +63,7 @@ pub(crate) struct Mapping {
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.rsplit_once('=') {
         Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left.to_owned(), right.to_owned())),
-        _ => Err("it has not the form LEFT=RIGHT".to_owned()),
+        _ => Err("it must have the form LEFT=RIGHT".to_owned()),
     }
 }
 

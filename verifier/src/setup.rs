@@ -111,7 +111,7 @@ fn published(did: &str) -> Result<(Did, String), StartError> {
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), StartError> {
     disk::write_new(path, text.as_bytes(), mode).map_err(|error| {
         StartError::new(
-            format!("{} cannot be written: {error}. What was there before is unchanged.", path.display()),
+            format!("{} cannot be written: {error}. Existing files are unchanged.", path.display()),
             "Remove the directory if init has just created it, and run init again.",
         )
     })

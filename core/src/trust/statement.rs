@@ -169,8 +169,7 @@ impl Kind {
     /// The kind's own code.
     pub(crate) fn subject<T: DeserializeOwned>(&self, subject: Value) -> Result<T, Problem> {
         // serde's text on a fault may quote a value, so it is not passed on.
-        json::typed(subject)
-            .map_err(|_| self.problem(format!("its subject has not the members of a {}", self.type_name)))
+        json::typed(subject).map_err(|_| self.problem(format!("its subject lacks the members of a {}", self.type_name)))
     }
 
     /// Returns an unsigned document of this kind.

@@ -83,7 +83,7 @@ fn verify(session: &Session, contents: &Contents, noted: Option<&str>) -> Result
         if let Some(checkpoint) = log.checkpoint() {
             return Err(unknown_head(log, checkpoint));
         }
-        let what = "the head that you noted is not in it: its end was cut off, or all of it was written anew";
+        let what = "the head that you noted is not in it: its end was cut off, or the whole log was rewritten";
         let number = u64::try_from(log.entries().len()).unwrap_or(u64::MAX).saturating_add(1);
         return Err(broken_log(log, &Broken { number, what: what.to_owned() }));
     }

@@ -131,7 +131,7 @@ fn staged_warnings(staged: &StagedStore, found: Found<'_>) -> String {
     }
     if let Some(Err(problem)) = found {
         text.push_str(&format!(
-            "What is published could not be looked at ({problem}); the service looks again when it runs.\n"
+            "The published lists could not be read ({problem}); the running service checks them again.\n"
         ));
     }
     text

@@ -363,7 +363,7 @@ impl PublicationWatch {
         };
         Err(StartError::new(
             format!(
-                "The store is older than what is published at {}/lists: {what}. What was revoked or suspended in between is not in it. \
+                "The store is older than what is published at {}/lists: {what}. The revocations and suspensions in between are missing from it. \
                  Nothing was started or changed.",
                 self.site.base
             ),

@@ -125,7 +125,7 @@ pub(super) fn require_none(data: &Path) -> Result<(), StartError> {
     }
     Err(StartError::new(
         format!("There are keys already in {}. They were not touched.", data.display()),
-        "Use another data directory, or go on with this one without `init`.",
+        "Use another data directory, or use this one as it is, without `init`.",
     ))
 }
 

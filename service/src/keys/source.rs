@@ -115,7 +115,7 @@ impl Source {
     pub(super) fn read_as_is(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, StartError> {
         let missing = |why: &str| {
             StartError::new(
-                format!("The {what} could not be had from {self}: {why}. Nothing was started or changed."),
+                format!("The {what} could not be read from {self}: {why}. Nothing was started or changed."),
                 "Check that it is there and that this user may read it.",
             )
         };

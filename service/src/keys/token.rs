@@ -418,7 +418,7 @@ impl Signer for TokenKey {
                 Err(error)
             }
             (generation, Err(error)) => {
-                tracing::warn!(%error, "the token did not sign; it is opened anew and tried once more");
+                tracing::warn!(%error, "the token did not sign; reopening it and trying once more");
                 self.reopen(generation).and_then(|()| self.signed(message).1)
             }
         };

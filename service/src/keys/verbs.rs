@@ -318,7 +318,7 @@ impl Owner {
         let text = match names.as_slice() {
             [] => "There is nothing to do: no key lies in the data directory.".to_owned(),
             names => format!(
-                "{} now {how}. What was on the disk before may be in backups and on old blocks of it.",
+                "{} now {how}. Earlier copies may remain in backups and in freed blocks of the disk.",
                 names.join(", ")
             ),
         };
@@ -397,7 +397,7 @@ impl Owner {
                 "Publish did.json, check that it can be fetched from here (extra_ca under [serve] in config.toml names a \
                  certificate authority of your own), and try again."
             };
-            StartError::new(format!("The published document of {} could not be had: {problem}.", self.did), hint).passing()
+            StartError::new(format!("The published document of {} could not be fetched: {problem}.", self.did), hint).passing()
         })
     }
 
@@ -441,7 +441,7 @@ impl Owner {
         let from = since.plus(i64::from(self.config.overlap_hours).saturating_mul(3600));
         if now < from && !at_once {
             let meanwhile = match change.register.in_state(State::Active) {
-                Some(active) => format!("{} goes on signing.", active.name),
+                Some(active) => format!("{} keeps signing.", active.name),
                 None => "No key signs until then.".to_owned(),
             };
             change.commit()?;
@@ -479,7 +479,7 @@ impl Owner {
         let signing = change.register.in_state(State::Active).map(|key| key.name.clone());
         let state = if compromised { "compromised" } else { "retired" };
         let next = match &signing {
-            Some(active) => format!("{active} goes on signing."),
+            Some(active) => format!("{active} keeps signing."),
             None => nothing_signs(&change.register),
         };
         let value = json!({ "key": key, "state": state, "active": signing });

@@ -83,7 +83,7 @@ pub fn run(verb: StaffVerb) -> Result<(), StartError> {
         StaffVerb::End { name, place } => {
             Register::change(&place.data, |register| register.end(&name, time::now()))?;
             print(&place, &json!({ "staff": name }), || {
-                format!("{name} is not staff any more. What was done under that name stays written down.")
+                format!("{name} is no longer staff. The record of their actions under that name is kept.")
             });
         }
     }

@@ -95,7 +95,7 @@ pub fn said(restored: &Restored, lost: bool, more: &str) -> (Value, String) {
     let mut text = format!("Store {} is in its place, at change {}.\n", identity.id, identity.number);
     if let Some(aside) = aside {
         text.push_str(&format!(
-            "The store of before is {aside}: delete it when it is not needed any more; it has people's data.\n"
+            "The previous store is {aside}: delete it when it is no longer needed; it contains personal data.\n"
         ));
     }
     text.push_str(more);

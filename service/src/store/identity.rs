@@ -259,8 +259,7 @@ fn missing(path: &Path, what: &str) -> StartError {
 fn older(path: &Path, found: i64, newest: i64) -> StartError {
     StartError::new(
         format!(
-            "The store {} is older than one that was here: its last change is number {found}, and number {newest} was written. What \
-             happened in between is not in it: revocations, suspensions, uses. Nothing was started or changed.",
+            "The store {} is older than one that was here: its last change is number {found}, and number {newest} was written. Everything in between is missing from it: revocations, suspensions, uses. Nothing was started or changed.",
             path.display()
         ),
         "A plain copy of store.sqlite without its log, store.sqlite-wal, is such a one: copy with `backup`. Put the newest backup back: \

@@ -63,7 +63,7 @@ pub async fn create(data: &Path, migrator: &Migrator) -> Result<(), StartError> 
     if StoreMark::load(data)?.is_some() || identity::look(&data.join(FILE)).await? != StoreFile::Missing {
         return Err(StartError::new(
             format!("There is a store already in {}, or the mark of one. It was not touched.", data.display()),
-            "Use another data directory, or go on with this one without `init`.",
+            "Use another data directory, or use this one as it is, without `init`.",
         ));
     }
     let mark = StoreMark::drawn();

@@ -257,7 +257,7 @@ impl StagedStore {
         let failed = |error: String| {
             StartError::new(
                 format!(
-                    "The backup could not be put in its place: {error}. The store of before is in its place, or beside it as {ASIDE}."
+                    "The backup could not be put in its place: {error}. The previous store is in its place, or next to it as {ASIDE}."
                 ),
                 "Check that the disk has room and that this user may write in the data directory, then run it again.",
             )

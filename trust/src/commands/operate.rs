@@ -214,7 +214,7 @@ fn follows(preview: &Preview, previous: Option<&Preview>) -> Result<(), Refusal>
         }
         (Some(digest), None) => Err(Refusal::new(
             "previous_needed",
-            format!("What changes can only be shown against the list before it (digest {digest})"),
+            format!("The changes can only be shown against the previous list (digest {digest})"),
             "name your own copy of that list with --previous",
         )),
         (_, Some(previous)) => Err(Refusal::new(
@@ -230,7 +230,7 @@ fn approve(args: &SignArgs, preview: &Preview) -> Result<(), Refusal> {
     let hint = format!("read what it says, and if you agree: --yes {digest}");
     match &args.yes {
         Some(approved) if approved == digest => return Ok(()),
-        Some(_) => return Err(Refusal::new("approval_mismatch", "What was approved is not this list", hint)),
+        Some(_) => return Err(Refusal::new("approval_mismatch", "The approval is for another list", hint)),
         None => {}
     }
     // The question is about the text on standard error; if that, or the answer, is not a person's, there is no

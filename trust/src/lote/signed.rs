@@ -191,7 +191,7 @@ fn verify(jws: &Compact, pinned: Fingerprint, now: Timestamp) -> Result<Certific
         Refusal::of(
             &problem,
             "The certificate that signs the list is refused",
-            "ask the list's publisher for one that is signed anew",
+            "ask the list's publisher for a newly signed list",
         )
     };
     let certificate = Certificate::parse(&der).map_err(of)?;

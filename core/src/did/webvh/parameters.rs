@@ -109,7 +109,7 @@ impl Said {
     fn parse(members: &Map<String, Value>) -> Result<Self, Problem> {
         let mut said = Self::default();
         for (name, value) in members {
-            let wrong = || invalid(format!("the parameter {name} has not the form of one"));
+            let wrong = || invalid(format!("the parameter {name} is malformed"));
             // Early implementations say a default like this, which the specification asks resolvers to read
             // ("General Rules for Parameters"). `method` and `scid` have none.
             if value.is_null() && said.set_default(name) {

@@ -174,7 +174,7 @@ impl Fresh<'_> {
         let mut bytes = [0; N];
         self.0
             .try_fill_bytes(&mut bytes)
-            .map_err(|_| Problem::new(Code::ProofGeneration, "there is no randomness to be had"))?;
+            .map_err(|_| Problem::new(Code::ProofGeneration, "the system provides no randomness"))?;
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 }
