@@ -1,11 +1,10 @@
-//! Errors, and their only mapping to a status on the wire.
+//! Errors of the use cases, with a neutral kind.
 
 use std::{borrow::Cow, time::Duration};
 
 use carnet_core::Problem;
-use carnet_service::wire;
+use carnet_service::error::{CallError, ErrorKind, StoreCause, StoreError};
 use carnet_spec::ClaimFault;
-use tonic::{Code, Status};
 
 /// Refusal or failure of the issuer. No variant contains a claim's value or a secret.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +133,7 @@ pub(crate) enum Error {
     #[error("The service is stopping. Nothing was issued; try again.")]
     Stopping,
     #[error("The store failed. Everything acknowledged is safe; try again, and look at the service's log.")]
-    Store(#[source] sqlx::Error),
+    Store(#[source] StoreCause),
     #[error("The credential could not be signed. Nothing was issued; look at the service's log.")]
     Signing(#[source] Problem),
     #[error("A stored record cannot be read. Nothing was issued; look at the service's log.")]
@@ -167,81 +166,77 @@ impl Error {
         Self::Invalid { reason: "INVALID_ARGUMENT", field: field.into(), description: description.into() }
     }
 
-    /// Returns the status code and the stable reason.
-    fn kind(&self) -> (Code, Cow<'static, str>) {
-        let (code, reason) = match self {
+    /// Returns the kind and the stable reason.
+    fn kind(&self) -> (ErrorKind, Cow<'static, str>) {
+        let (kind, reason) = match self {
             // The reason is the code of the failed check (spec/protocol.md 7.2).
             Self::PresentationInvalid(problem) => {
-                return (Code::InvalidArgument, problem.code.as_str().to_ascii_uppercase().into());
+                return (ErrorKind::Invalid, problem.code.as_str().to_ascii_uppercase().into());
             }
-            Self::KeyUsed => (Code::InvalidArgument, "INVALID_PROOF"),
-            Self::CopyUnknown => (Code::NotFound, "COPY_UNKNOWN"),
-            Self::RefillUnsupported => (Code::InvalidArgument, "REFILL_UNSUPPORTED"),
-            Self::RefillLimit { .. } => (Code::ResourceExhausted, "REFILL_LIMIT"),
-            Self::RefillSpent { .. } => (Code::FailedPrecondition, "REFILL_SPENT"),
-            Self::RenewalUnavailable => (Code::FailedPrecondition, "RENEWAL_UNAVAILABLE"),
-            Self::RenewalEarly { .. } => (Code::FailedPrecondition, "RENEWAL_EARLY"),
-            Self::RenewalLimit { .. } => (Code::FailedPrecondition, "RENEWAL_LIMIT"),
-            Self::RenewalAsked { .. } => (Code::ResourceExhausted, "RENEWAL_ASKED"),
-            Self::RenewalDecided { .. } => (Code::FailedPrecondition, "RENEWAL_STATE"),
-            Self::Rejected { .. } => (Code::PermissionDenied, "CREDENTIAL_REQUEST_DENIED"),
-            Self::Invalid { reason, .. } => (Code::InvalidArgument, *reason),
-            Self::ClaimsInvalid(_) => (Code::InvalidArgument, "CLAIMS_INVALID"),
-            Self::OfferUnknown | Self::PinWrong { .. } => (Code::PermissionDenied, "INVALID_GRANT"),
-            Self::OfferUsed | Self::OfferHeld { .. } => (Code::FailedPrecondition, "OFFER_ALREADY_USED"),
-            Self::OfferExpired => (Code::FailedPrecondition, "INVALID_GRANT"),
-            Self::OfferCancelled => (Code::FailedPrecondition, "OFFER_CANCELLED"),
-            Self::OfferLocked => (Code::FailedPrecondition, "OFFER_LOCKED"),
-            Self::PinMissing | Self::PinUnexpected => (Code::InvalidArgument, "INVALID_REQUEST"),
-            Self::TokenInvalid => (Code::Unauthenticated, "INVALID_TOKEN"),
-            Self::AlreadyCollected => (Code::FailedPrecondition, "OFFER_ALREADY_COLLECTED"),
-            Self::NotOffered => (Code::PermissionDenied, "CONFIGURATION_NOT_OFFERED"),
-            Self::ProofInvalid { .. } => (Code::InvalidArgument, "INVALID_PROOF"),
-            Self::NonceInvalid => (Code::InvalidArgument, "INVALID_NONCE"),
-            Self::TransactionUnknown => (Code::NotFound, "INVALID_TRANSACTION_ID"),
-            Self::NotificationUnknown => (Code::NotFound, "INVALID_NOTIFICATION_ID"),
-            Self::RequestIdReused { .. } => (Code::AlreadyExists, "REQUEST_ID_REUSED"),
-            Self::ClaimNotUnique { .. } => (Code::AlreadyExists, "CLAIM_NOT_UNIQUE"),
-            Self::NotFound { .. } => (Code::NotFound, "NOT_FOUND"),
-            Self::WrongState { .. } => (Code::FailedPrecondition, "OFFER_STATE"),
-            Self::NotDeferred => (Code::FailedPrecondition, "OFFER_NOT_DEFERRED"),
-            Self::FormatUnavailable { .. } => (Code::FailedPrecondition, "FORMAT_UNAVAILABLE"),
-            Self::StatusRevoked { .. } => (Code::FailedPrecondition, "STATUS_REVOKED"),
-            Self::NoMessages => (Code::FailedPrecondition, "NO_MESSAGES"),
-            Self::MessageUnknown { .. } => (Code::FailedPrecondition, "MESSAGE_UNKNOWN"),
-            Self::MessageNotCarried { .. } => (Code::FailedPrecondition, "MESSAGE_NOT_CARRIED"),
-            Self::MessageChanged { .. } => (Code::FailedPrecondition, "MESSAGE_CHANGED"),
-            Self::StatusUnknown { .. } => (Code::NotFound, "NOT_FOUND"),
-            Self::NotIssued { .. } => (Code::FailedPrecondition, "OFFER_STATE"),
-            Self::CountDiffers { .. } => (Code::FailedPrecondition, "COUNT_DIFFERS"),
-            Self::NothingMatches { .. } => (Code::NotFound, "NOTHING_MATCHES"),
-            Self::NoStatusLists => (Code::Unimplemented, "NO_STATUS_LISTS"),
-            Self::ListUnknown => (Code::NotFound, "STATUS_LIST_UNKNOWN"),
-            Self::Busy => (Code::Unavailable, "STORE_BUSY"),
-            Self::Stopping => (Code::Unavailable, "STOPPING"),
-            Self::Store(_) => (Code::Internal, "STORE_FAILED"),
-            Self::Signing(_) => (Code::Internal, "SIGNING_FAILED"),
-            Self::Corrupt(_) => (Code::Internal, "STORE_CORRUPT"),
+            Self::KeyUsed => (ErrorKind::Invalid, "INVALID_PROOF"),
+            Self::CopyUnknown => (ErrorKind::NotFound, "COPY_UNKNOWN"),
+            Self::RefillUnsupported => (ErrorKind::Invalid, "REFILL_UNSUPPORTED"),
+            Self::RefillLimit { .. } => (ErrorKind::LimitReached, "REFILL_LIMIT"),
+            Self::RefillSpent { .. } => (ErrorKind::WrongState, "REFILL_SPENT"),
+            Self::RenewalUnavailable => (ErrorKind::WrongState, "RENEWAL_UNAVAILABLE"),
+            Self::RenewalEarly { .. } => (ErrorKind::WrongState, "RENEWAL_EARLY"),
+            Self::RenewalLimit { .. } => (ErrorKind::WrongState, "RENEWAL_LIMIT"),
+            Self::RenewalAsked { .. } => (ErrorKind::LimitReached, "RENEWAL_ASKED"),
+            Self::RenewalDecided { .. } => (ErrorKind::WrongState, "RENEWAL_STATE"),
+            Self::Rejected { .. } => (ErrorKind::Forbidden, "CREDENTIAL_REQUEST_DENIED"),
+            Self::Invalid { reason, .. } => (ErrorKind::Invalid, *reason),
+            Self::ClaimsInvalid(_) => (ErrorKind::Invalid, "CLAIMS_INVALID"),
+            Self::OfferUnknown | Self::PinWrong { .. } => (ErrorKind::Forbidden, "INVALID_GRANT"),
+            Self::OfferUsed | Self::OfferHeld { .. } => (ErrorKind::WrongState, "OFFER_ALREADY_USED"),
+            Self::OfferExpired => (ErrorKind::WrongState, "INVALID_GRANT"),
+            Self::OfferCancelled => (ErrorKind::WrongState, "OFFER_CANCELLED"),
+            Self::OfferLocked => (ErrorKind::WrongState, "OFFER_LOCKED"),
+            Self::PinMissing | Self::PinUnexpected => (ErrorKind::Invalid, "INVALID_REQUEST"),
+            Self::TokenInvalid => (ErrorKind::Unauthenticated, "INVALID_TOKEN"),
+            Self::AlreadyCollected => (ErrorKind::WrongState, "OFFER_ALREADY_COLLECTED"),
+            Self::NotOffered => (ErrorKind::Forbidden, "CONFIGURATION_NOT_OFFERED"),
+            Self::ProofInvalid { .. } => (ErrorKind::Invalid, "INVALID_PROOF"),
+            Self::NonceInvalid => (ErrorKind::Invalid, "INVALID_NONCE"),
+            Self::TransactionUnknown => (ErrorKind::NotFound, "INVALID_TRANSACTION_ID"),
+            Self::NotificationUnknown => (ErrorKind::NotFound, "INVALID_NOTIFICATION_ID"),
+            Self::RequestIdReused { .. } => (ErrorKind::Conflict, "REQUEST_ID_REUSED"),
+            Self::ClaimNotUnique { .. } => (ErrorKind::Conflict, "CLAIM_NOT_UNIQUE"),
+            Self::NotFound { .. } => (ErrorKind::NotFound, "NOT_FOUND"),
+            Self::WrongState { .. } => (ErrorKind::WrongState, "OFFER_STATE"),
+            Self::NotDeferred => (ErrorKind::WrongState, "OFFER_NOT_DEFERRED"),
+            Self::FormatUnavailable { .. } => (ErrorKind::WrongState, "FORMAT_UNAVAILABLE"),
+            Self::StatusRevoked { .. } => (ErrorKind::WrongState, "STATUS_REVOKED"),
+            Self::NoMessages => (ErrorKind::WrongState, "NO_MESSAGES"),
+            Self::MessageUnknown { .. } => (ErrorKind::WrongState, "MESSAGE_UNKNOWN"),
+            Self::MessageNotCarried { .. } => (ErrorKind::WrongState, "MESSAGE_NOT_CARRIED"),
+            Self::MessageChanged { .. } => (ErrorKind::WrongState, "MESSAGE_CHANGED"),
+            Self::StatusUnknown { .. } => (ErrorKind::NotFound, "NOT_FOUND"),
+            Self::NotIssued { .. } => (ErrorKind::WrongState, "OFFER_STATE"),
+            Self::CountDiffers { .. } => (ErrorKind::WrongState, "COUNT_DIFFERS"),
+            Self::NothingMatches { .. } => (ErrorKind::NotFound, "NOTHING_MATCHES"),
+            Self::NoStatusLists => (ErrorKind::Unsupported, "NO_STATUS_LISTS"),
+            Self::ListUnknown => (ErrorKind::NotFound, "STATUS_LIST_UNKNOWN"),
+            Self::Busy => (ErrorKind::Unavailable, "STORE_BUSY"),
+            Self::Stopping => (ErrorKind::Unavailable, "STOPPING"),
+            Self::Store(_) => (ErrorKind::Internal, "STORE_FAILED"),
+            Self::Signing(_) => (ErrorKind::Internal, "SIGNING_FAILED"),
+            Self::Corrupt(_) => (ErrorKind::Internal, "STORE_CORRUPT"),
         };
-        (code, reason.into())
+        (kind, reason.into())
     }
 }
 
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        let busy = match &error {
-            sqlx::Error::PoolTimedOut => true,
-            // SQLITE_BUSY and SQLITE_LOCKED, with their extended codes.
-            sqlx::Error::Database(inner) => {
-                matches!(inner.code().as_deref(), Some("5" | "6" | "261" | "517" | "262" | "518" | "773"))
-            }
-            _ => false,
-        };
-        if busy { Self::Busy } else { Self::Store(error) }
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Busy,
+            StoreError::Failed(cause) => Self::Store(cause),
+            StoreError::Corrupt(what) => Self::Corrupt(what),
+        }
     }
 }
 
-impl From<Error> for Status {
+impl From<Error> for CallError {
     fn from(error: Error) -> Self {
         match &error {
             // SQLite's messages name tables and columns, not values: every value is bound.
@@ -250,30 +245,29 @@ impl From<Error> for Status {
             Error::Corrupt(what) => tracing::error!(what, "a stored record cannot be read"),
             _ => {}
         }
-        let (code, reason) = error.kind();
-        let reason = reason.as_ref();
+        let (kind, reason) = error.kind();
+        let message = error.to_string();
         match &error {
-            Error::Invalid { field, description, .. } => wire::bad_request(reason, field, description),
+            Error::Invalid { field, description, .. } => Self::invalid(reason, field, description),
             Error::ClaimsInvalid(faults) => {
-                let violation = |fault: &ClaimFault| (format!("claims.{}", fault.path), fault.description());
-                let violations: Vec<_> = faults.iter().take(MOST_FAULTS).map(violation).collect();
-                wire::bad_fields(reason, &error.to_string(), &violations)
+                let first = faults.iter().take(MOST_FAULTS);
+                first.fold(Self::new(kind, reason, message), |refused, fault| {
+                    refused.with_field(format!("claims.{}", fault.path), fault.description())
+                })
             }
             Error::ProofInvalid { index, problem } => {
-                wire::bad_request(reason, &format!("proofs[{index}]"), &problem.to_string())
+                Self::invalid(reason, format!("proofs[{index}]"), problem.to_string())
             }
-            Error::KeyUsed => wire::bad_request(reason, "proofs", &error.to_string()),
-            Error::PresentationInvalid(_) | Error::RefillUnsupported => {
-                wire::bad_request(reason, "presentation", &error.to_string())
-            }
-            Error::PinMissing | Error::PinUnexpected => wire::bad_request(reason, "tx_code", &error.to_string()),
+            Error::KeyUsed => Self::invalid(reason, "proofs", message),
+            Error::PresentationInvalid(_) | Error::RefillUnsupported => Self::invalid(reason, "presentation", message),
+            Error::PinMissing | Error::PinUnexpected => Self::invalid(reason, "tx_code", message),
             Error::Busy | Error::Stopping | Error::NonceInvalid => {
-                wire::retry(code, reason, &error.to_string(), Duration::from_secs(1))
+                Self::new(kind, reason, message).with_retry(Duration::from_secs(1))
             }
             Error::OfferHeld { seconds } | Error::RefillLimit { seconds, .. } | Error::RenewalAsked { seconds } => {
-                wire::retry(code, reason, &error.to_string(), Duration::from_secs((*seconds).into()))
+                Self::new(kind, reason, message).with_retry(Duration::from_secs((*seconds).into()))
             }
-            _ => wire::status(code, reason, &error.to_string()),
+            _ => Self::new(kind, reason, message),
         }
     }
 }

@@ -1,43 +1,14 @@
-//! `carnet-issuer`: issues credentials to the wallets of the people they are about.
-
-mod claims;
-mod cohorts;
-mod commands;
-mod config;
-mod credential;
-mod error;
-mod format;
-mod freshness;
-mod grpc;
-mod issuance;
-mod issuer;
-#[cfg(feature = "jsonld")]
-mod jsonld;
-mod nonces;
-mod offers;
-mod proofs;
-mod redemption;
-mod refill;
-mod registrar;
-mod renewal;
-mod secrets;
-mod server;
-mod setup;
-mod status;
-mod store;
-#[cfg(test)]
-mod tests;
-mod vouchers;
-mod warnings;
+//! `carnet-issuer`: the program around the library of the same name.
 
 use std::{pin::Pin, process::ExitCode};
 
+use carnet_issuer::{Arguments, run};
 use carnet_service::{client, config::StartError, failure::Failure};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
-    let commands = client::for_service(commands::Arguments::command(), &client::ISSUER);
-    let parsed = commands.try_get_matches().and_then(|matches| commands::Arguments::from_arg_matches(&matches));
+    let commands = client::for_service(Arguments::command(), &client::ISSUER);
+    let parsed = commands.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
     let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => return carnet_console::usage(&error),
@@ -51,7 +22,7 @@ fn main() -> ExitCode {
         }
     };
     // Boxed: otherwise the runtime would instantiate the whole program once for each way to drive it.
-    let work: Pin<Box<dyn Future<Output = _>>> = Box::pin(commands::run(arguments));
+    let work: Pin<Box<dyn Future<Output = _>>> = Box::pin(run(arguments));
     match runtime.block_on(work) {
         Ok(code) => carnet_console::exit(code),
         Err(failure) => failure.report(),

@@ -30,11 +30,13 @@ use crate::{
         renewals::Renewals,
         status::{Lists, Statuses},
     },
+    http,
     issuer::{Issuer, Settings},
     nonces::Nonces,
     renewal,
+    sqlite::{MIGRATIONS, SqliteStore},
     status::{self, PublicationWatch, StatusLists},
-    store::{SqliteStore, Store, sqlite::MIGRATIONS, status::StatusStore as _},
+    store::{Store, status::StatusStore as _},
 };
 
 /// Default port of the service, which the staff commands use as well.
@@ -77,7 +79,7 @@ pub(crate) async fn serve(
     let published = PublicationWatch::of(&config, &key, &ground).map_err(|error| config.files.place(error))?;
     let issuer = Arc::new(assemble(data, &config, &bound, key, ground.clone(), faults)?);
     // Before the first look at what is published, which it may be that serves it.
-    let _site = local::serve(data, &config.serve, &issuer.did, Some(status::router(issuer.clone()))).await?;
+    let _site = local::serve(data, &config.serve, &issuer.did, Some(http::lists::router(issuer.clone()))).await?;
     // Before the service listens: a web site that forwards to it would wait for an answer, and the check for the site.
     if let Some(published) = &published {
         published.look_at_start().await?;
@@ -136,7 +138,7 @@ pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffOnly, most_by
         .add_service(InterceptedService::new(offers, staff.clone()))
         .add_service(InterceptedService::new(renewals, staff.clone()))
         .add_service(InterceptedService::new(statuses, staff));
-    Routes::from(grpc.into_axum_router().merge(status::router(issuer)))
+    Routes::from(grpc.into_axum_router().merge(http::lists::router(issuer)))
 }
 
 fn assemble(

@@ -17,7 +17,7 @@ use carnet_service::{
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
-use crate::{status::default_base, store::sqlite::MIGRATIONS};
+use crate::{sqlite::MIGRATIONS, status::default_base};
 
 const DOCUMENT_FILE: &str = "did.json";
 

@@ -16,8 +16,8 @@ use carnet_service::{
 use super::Failure;
 use crate::{
     config::IssuerConfig,
+    sqlite::MIGRATIONS,
     status::{Look, PublicationSite, PublicationWatch, StatusLists},
-    store::sqlite::MIGRATIONS,
 };
 
 const STORE: &str = "store";

@@ -32,7 +32,7 @@ use crate::server;
     version,
     after_help = "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 try again later."
 )]
-pub(crate) struct Arguments {
+pub struct Arguments {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -104,7 +104,10 @@ enum Verb {
 }
 
 /// Runs a command; returns the exit code.
-pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
+///
+/// # Errors
+/// The command failed.
+pub async fn run(arguments: Arguments) -> Result<u8, Failure> {
     let done = match arguments.verb {
         Verb::Doctor(args) => return doctor::run(&args).await,
         Verb::Init(args) => init::run(args).await,

@@ -17,11 +17,11 @@ use serde_json::json;
 use super::{Failure, print};
 use crate::{
     config::IssuerConfig,
-    status::{PublicationSite, PublishedDirectory, StatusLists},
-    store::sqlite::{
+    sqlite::{
         MIGRATIONS,
         restored::{self, PublishedStates, TakenOver},
     },
+    status::{PublicationSite, PublishedDirectory, StatusLists},
 };
 
 const LOST: &str = "offers, and copies that were issued after it: they can be looked up and revoked no more. Revocations and suspensions \

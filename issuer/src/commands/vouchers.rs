@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Failure;
 use crate::{
     config::IssuerConfig,
-    store::sqlite::{MIGRATIONS, SqliteStore},
+    sqlite::{MIGRATIONS, SqliteStore},
     vouchers::VoucherTotal,
 };
 

@@ -4,3 +4,14 @@ pub(crate) mod issuance;
 pub(crate) mod offers;
 pub(crate) mod renewals;
 pub(crate) mod status;
+
+use carnet_service::error::CallError;
+use tonic::Status;
+
+use crate::error::Error;
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        CallError::from(error).into()
+    }
+}

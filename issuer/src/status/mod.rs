@@ -4,18 +4,17 @@
 //! publication as a whole. After a power cut, the service serves the old or the new state.
 
 mod acts;
-mod http;
 mod published;
 mod set_times;
 mod shelf;
+pub(crate) mod shuffle;
 
 pub(crate) use acts::{Published, Request, check_reason};
-pub(crate) use http::router;
 pub(crate) use published::{
     Look, PublicationSite, PublicationStatement, PublicationWatch, PublishedDirectory, raise_daily,
 };
 pub(crate) use set_times::SetTimes;
-pub(crate) use shelf::{Form, Shelf};
+pub(crate) use shelf::{Content, Form, Shelf};
 
 use std::{
     collections::{BTreeMap, BTreeSet},

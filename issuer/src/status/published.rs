@@ -27,7 +27,8 @@ use super::StatusLists;
 use crate::{
     config::IssuerConfig,
     issuer::Issuer,
-    store::{Store, sqlite::restored::PublishedStates, status::State},
+    sqlite::restored::PublishedStates,
+    store::{Store, status::State},
 };
 
 const TYP: &str = "carnet-publication+jwt";

@@ -37,7 +37,7 @@ pub(crate) struct Form {
     pub(crate) url: String,
     pub(crate) content: Content,
     /// CBOR token, at the same URL.
-    pub(super) cwt: Option<Content>,
+    pub(crate) cwt: Option<Content>,
     made: Made,
 }
 
@@ -77,7 +77,7 @@ impl Shelf {
     }
 
     /// Returns the signed statement about the store.
-    pub(super) fn statement(&self) -> Option<&str> {
+    pub(crate) fn statement(&self) -> Option<&str> {
         self.statement.as_ref().map(|statement| statement.token.as_str())
     }
 
@@ -128,7 +128,7 @@ impl Form {
 }
 
 impl Content {
-    pub(super) fn new(media_type: &'static str, bytes: axum::body::Bytes) -> Self {
+    pub(crate) fn new(media_type: &'static str, bytes: axum::body::Bytes) -> Self {
         let digest = Sha256::digest(&bytes);
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.get(..16).unwrap_or_default()));
         Self { media_type, etag, bytes }

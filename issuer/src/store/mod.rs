@@ -15,7 +15,6 @@
 
 pub(crate) mod filter;
 pub(crate) mod renewal;
-pub(crate) mod sqlite;
 pub(crate) mod status;
 
 use carnet_core::{epoch::Epoch, time::Timestamp};
@@ -28,7 +27,6 @@ use crate::{
 
 use filter::{IssuedFilter, OfferFilter};
 use renewal::Decision;
-pub(crate) use sqlite::SqliteStore;
 use status::{Place, StatusStore};
 
 /// Number of wrong PINs that lock an offer.

@@ -11,7 +11,7 @@ use super::{
     harness::{Running, holder_keys, offer_request, reason, start},
     refilling::refill_once,
 };
-use crate::store::sqlite::MIGRATIONS;
+use crate::sqlite::MIGRATIONS;
 
 pub(super) fn voucher(request_id: &str, uses: usize, serials: &[&str]) -> proto::CreateOfferRequest {
     let mut claims = json!({"service": "A meal", "redeemer": "did:web:canteen.example", "uses": uses});

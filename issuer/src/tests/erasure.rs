@@ -24,8 +24,7 @@ async fn claims_are_nowhere_on_disk_once_they_are_collected() {
 async fn the_sweep_empties_a_log_that_an_erasure_could_not_empty() {
     let issuer = start().await;
     issuer.create(offer_request("a")).await;
-    let database =
-        carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
+    let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     let mut tx = database.begin("a test").await.unwrap();
     sqlx::query("UPDATE offers SET claims = NULL, state = 'cancelled'").execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();
@@ -173,8 +172,7 @@ async fn an_offer_that_was_left_unsigned_can_be_redeemed_again_once_its_token_en
     assert_eq!(issuer.collect(&token, &offer.configuration, fresh).await.unwrap().credentials.len(), 2);
     assert!(issuer.forgotten(MARK).await);
     assert_eq!(issuer.issued().await.len(), 2);
-    let database =
-        carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
+    let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     let drawn: i64 = sqlx::query_scalar("SELECT count(DISTINCT status_index) FROM issued")
         .fetch_one(database.readers())
         .await
@@ -219,8 +217,7 @@ async fn nonces_and_sealed_answers_are_swept() {
     let offer = issuer.create(offer_request("a")).await;
     issuer.receive(&offer, &holder_keys(1)).await.unwrap();
     issuer.nonce().await;
-    let database =
-        carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
+    let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     let left = || async {
         let nonces: i64 =
             sqlx::query_scalar("SELECT count(*) FROM used_nonces").fetch_one(database.readers()).await.unwrap();
@@ -246,8 +243,7 @@ async fn a_copy_is_forgotten_a_minute_after_its_end_and_not_before() {
     let long = issuer.create(offer_request("b")).await;
     issuer.receive(&short, &holder_keys(2)).await.unwrap();
     issuer.receive(&long, &holder_keys(3)).await.unwrap();
-    let database =
-        carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
+    let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     for (second, left) in [(60, (5, 5)), (61, (3, 3))] {
         issuer.issuer.store.erase_expired(day.plus(second)).await.unwrap();
         let counted: (i64, i64) = sqlx::query_as("SELECT count(holder_thumbprint), count(copy_digest) FROM issued")
@@ -306,8 +302,8 @@ async fn write(mut tx: sqlx::Transaction<'static, sqlx::Sqlite>, statements: &[&
 #[tokio::test]
 async fn a_sweep_lets_others_write_between_its_steps() {
     let dir = tempfile::tempdir().unwrap();
-    carnet_service::store::create(dir.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap();
-    let database = carnet_service::store::open(dir.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
+    carnet_service::store::create(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap();
+    let database = carnet_service::store::open(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     write(
         database.begin("a test").await.unwrap(),
         &["INSERT INTO offers (offer_id, request_id, terms, credential_type, format, claims, valid_from, valid_until, \
@@ -317,7 +313,7 @@ async fn a_sweep_lets_others_write_between_its_steps() {
            CASE WHEN i <= 240 THEN 1 ELSE 9 END FROM n"],
     )
     .await;
-    let store = crate::store::SqliteStore::new(database.clone(), 131_072, 20);
+    let store = crate::sqlite::SqliteStore::new(database.clone(), 131_072, 20);
     let first = database.begin("first").await.unwrap();
     let sweep = tokio::spawn(async move { store.erase_expired(Timestamp::from_unix(5)).await.unwrap() });
     // On one thread, it runs until it waits for its turn; each of its steps queues behind other writers.
@@ -377,13 +373,13 @@ async fn copies_of_before_are_forgotten_at_their_end() {
     )
     .await;
     before.close().await;
-    let database = carnet_service::store::open(dir.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
+    let database = carnet_service::store::open(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     let known: Vec<Option<i64>> = sqlx::query_scalar("SELECT known_until FROM collections ORDER BY seq")
         .fetch_all(database.readers())
         .await
         .unwrap();
     assert_eq!(known, [Some(1000), Some(5000), Some(1000), None]);
-    let store = crate::store::SqliteStore::new(database.clone(), 131_072, 20);
+    let store = crate::sqlite::SqliteStore::new(database.clone(), 131_072, 20);
     for (now, left) in [(1060, 3), (1061, 1), (5060, 1), (5061, 0)] {
         store.erase_expired(Timestamp::from_unix(now)).await.unwrap();
         let digests: i64 =

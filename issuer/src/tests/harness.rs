@@ -39,8 +39,9 @@ use crate::{
     nonces::Nonces,
     renewal::RenewalPolicy,
     server::routes,
+    sqlite::{MIGRATIONS, SqliteStore},
     status::StatusLists,
-    store::{SqliteStore, sqlite::MIGRATIONS, status::StatusStore as _},
+    store::status::StatusStore as _,
 };
 
 pub(crate) const DID: &str = "did:web:university.example";

@@ -417,8 +417,7 @@ async fn who_knows_no_code_and_no_handle_is_answered_while_another_writes() {
         let request = proto::NotifyRequest { notification_id: id.to_owned(), event: 1 };
         issuer.issuance.clone().notify(request).await
     };
-    let database =
-        carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
+    let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     let writer = database.begin("a test").await.unwrap();
     assert_eq!(reason(collect("unknown").await), "INVALID_TRANSACTION_ID");
     assert_eq!(reason(notify("unknown").await), "INVALID_NOTIFICATION_ID");

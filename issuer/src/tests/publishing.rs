@@ -22,10 +22,9 @@ use super::{
     harness::{holder_keys, offer_request, reason, start, start_signing, start_with},
     status::{BASE, REINSTATE, REVOKE, SUSPEND, change, place},
 };
-use crate::store::{
-    SqliteStore,
-    sqlite::MIGRATIONS,
-    status::{State, StatusStore as _},
+use crate::{
+    sqlite::{MIGRATIONS, SqliteStore},
+    store::status::{State, StatusStore as _},
 };
 
 #[tokio::test]

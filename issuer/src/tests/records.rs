@@ -31,7 +31,7 @@ impl Running {
 
     async fn write(&self, sql: &'static str, offer: &HolderOffer, at: Timestamp) {
         let database =
-            carnet_service::store::open(self.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
+            carnet_service::store::open(self.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
         let mut tx = database.begin("a test").await.unwrap();
         sqlx::query(sql).bind(at.unix()).bind(&offer.id).execute(&mut *tx).await.unwrap();
         tx.commit().await.unwrap();

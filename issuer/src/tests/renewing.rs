@@ -319,8 +319,7 @@ async fn what_needs_approval_waits_sealed_and_comes_when_staff_say_yes() {
     assert!(!issuer.on_disk(MARK), "what waits can be read by nobody but the wallet");
     assert!(!issuer.on_disk(&asked.transaction_id));
     // A waiting wallet polls, and blocks no writer.
-    let database =
-        carnet_service::store::open(issuer.data.path(), &crate::store::sqlite::MIGRATIONS).await.unwrap().database;
+    let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     let writer = database.begin("a test").await.unwrap();
     let wait = issuer.deferred(&asked.transaction_id).await.unwrap();
     assert_eq!((wait.credentials.len(), wait.interval_seconds), (0, 5));

@@ -7,8 +7,8 @@ use carnet_core::time::Timestamp;
 use rand_core::{OsRng, RngCore as _};
 use sqlx::Row as _;
 
-use super::{Tx, shuffle::Seed};
-use crate::store::status::State;
+use super::Tx;
+use crate::{status::shuffle::Seed, store::status::State};
 
 /// Number of list numbers to skip: more lists than an issuer opens after a backup.
 const GAP: i64 = 1_000;

@@ -9,7 +9,6 @@ mod records;
 mod refill;
 mod renewal;
 pub(crate) mod restored;
-mod shuffle;
 mod status;
 mod sweep;
 mod vouchers;
@@ -18,12 +17,16 @@ mod waiting;
 use std::sync::LazyLock;
 
 use carnet_core::{day, time::Timestamp};
-use carnet_service::store::Database;
+use carnet_service::{error::StoreError, store::Database};
 use sqlx::{Row as _, Sqlite, Transaction, migrate::Migrator, sqlite::SqliteRow};
 use zeroize::Zeroizing;
 
-use super::{Claims, OfferRecord, OfferState, PIN_TRIES, Rows, Slice, Store, renewal::Decision};
-use crate::{config::RECORD_DAYS, error::Error, format::Format};
+use crate::{
+    config::RECORD_DAYS,
+    error::Error,
+    format::Format,
+    store::{Claims, OfferRecord, OfferState, PIN_TRIES, Rows, Slice, Store, renewal::Decision},
+};
 
 /// Migrations of the schema.
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
@@ -56,6 +59,12 @@ pub(crate) struct SqliteStore {
     refill_copies: u32,
     /// Retention period of an offer's record after the end of its last copy, in seconds.
     records: i64,
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        StoreError::from(error).into()
+    }
 }
 
 type Tx = Transaction<'static, Sqlite>;

@@ -15,8 +15,7 @@ use axum::{
 };
 use serde_json::json;
 
-use super::shelf::Content;
-use crate::{issuer::Issuer, store::Store};
+use crate::{issuer::Issuer, status::Content, store::Store};
 
 /// Returns the routes of the lists and of their directory; empty if nothing is published.
 pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>) -> Router {

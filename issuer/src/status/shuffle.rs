@@ -7,14 +7,14 @@
 use sha2::{Digest as _, Sha256};
 
 /// Key of a permutation.
-pub(super) type Seed = [u8; 32];
+pub(crate) type Seed = [u8; 32];
 
 /// Four rounds make a pseudorandom permutation from a random function (Luby and Rackoff); small domains need more (NIST
 /// SP 800-38G uses eight or ten).
 const ROUNDS: u8 = 10;
 
 /// Returns the entry for a draw by its number, both counted from 0; `None` if the list is full.
-pub(super) fn entry(seed: &Seed, entries: u64, draw: u64) -> Option<u64> {
+pub(crate) fn entry(seed: &Seed, entries: u64, draw: u64) -> Option<u64> {
     if draw >= entries {
         return None;
     }

@@ -4,12 +4,13 @@ use carnet_core::time::Timestamp;
 use rand_core::{OsRng, RngCore as _};
 use sqlx::Row as _;
 
-use super::{
-    Tx,
-    shuffle::{self, Seed},
-    status::place_of,
+use super::{Tx, status::place_of};
+use crate::{
+    error::Error,
+    secrets,
+    status::shuffle::{self, Seed},
+    store::status::Place,
 };
-use crate::{error::Error, secrets, store::status::Place};
 
 /// Writes a row for each copy before it is signed, one per holder key, by its thumbprint. A key that has a copy is
 /// refused. Returns the status indices.

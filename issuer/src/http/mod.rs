@@ -1,0 +1,3 @@
+//! HTTP layer: converts between wire and domain types.
+
+pub(crate) mod lists;
