@@ -14,6 +14,7 @@
 use std::{hint::black_box, time::Instant};
 
 use carnet_core::{
+    format::CredentialFormat,
     query::{
         Candidate, Query,
         plan::{Class, Classes, Exposure, Holding, Weights},
@@ -87,7 +88,7 @@ fn main() {
         .iter()
         .enumerate()
         .flat_map(|(document, payload)| {
-            let candidate = Candidate { format: "vc+sd-jwt", payload, proved: &[] };
+            let candidate = Candidate { format: CredentialFormat::VcSdJwt, payload, proved: &[] };
             [Exposure::SameAsker, Exposure::Nobody].map(|exposure| Holding {
                 document,
                 candidate,

@@ -14,6 +14,7 @@ pub mod credential;
 pub mod day;
 pub mod did;
 pub mod epoch;
+pub mod format;
 pub mod input;
 pub mod json;
 pub mod keys;

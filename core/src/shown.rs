@@ -6,10 +6,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::secure::sd_jwt::{ClaimPath, Step};
+use crate::{
+    format::CredentialFormat,
+    secure::sd_jwt::{ClaimPath, Step},
+};
 
-/// Format of SD-JWT VC, whose claims are at the top.
-const DC: &str = "dc+sd-jwt";
 const SUBJECT: &str = "credentialSubject";
 const PROOF: &str = "proof";
 
@@ -45,19 +46,22 @@ impl<'a> From<&'a Step> for Member<'a> {
 const LONGEST: usize = 5;
 
 /// Returns true if a value without parts at this path is metadata, in the form that a standard gives it.
-pub(crate) fn is_metadata<'a>(format: Option<&str>, path: impl ExactSizeIterator<Item = Member<'a>>) -> bool {
+pub(crate) fn is_metadata<'a>(
+    format: Option<CredentialFormat>,
+    path: impl ExactSizeIterator<Item = Member<'a>>,
+) -> bool {
     use Member::{Element, Name};
     let length = path.len();
     let mut steps = [Element; LONGEST];
     steps.iter_mut().zip(path).for_each(|(slot, step)| *slot = step);
     let Some(steps) = steps.get(..length) else { return false };
-    let is_jwt = format.is_none_or(|format| format.ends_with("sd-jwt"));
+    let is_jwt = format.is_none_or(CredentialFormat::is_sd_jwt);
     match steps {
         [Name("iss" | "iat" | "nbf" | "exp" | "_sd_alg")] => is_jwt,
         [Name("cnf"), Name("jwk"), Name("kty" | "crv" | "x" | "y")] => is_jwt,
         [Name("status"), Name("status_list"), Name("idx" | "uri")] => true,
-        [Name("vct" | "vct#integrity")] => format == Some(DC),
-        _ if format == Some(DC) => false,
+        [Name("vct" | "vct#integrity")] => format == Some(CredentialFormat::DcSdJwt),
+        _ if format == Some(CredentialFormat::DcSdJwt) => false,
         [Name("@context" | "type" | "issuer" | "validFrom" | "validUntil" | SUBJECT)] => true,
         [Name("@context" | "type" | SUBJECT), Element] | [Name("issuer"), Name("id")] => true,
         [Name(SUBJECT), Name("id")] | [Name(SUBJECT), Element, Name("id")] => true,
@@ -79,7 +83,7 @@ fn is_status(entry: &[Member<'_>]) -> bool {
 /// Returns the claims of a credential that is disclosed as a whole: each member of its subject, and all else that is
 /// not metadata.
 #[must_use]
-pub fn whole(format: &str, payload: &Map<String, Value>) -> Vec<ClaimPath> {
+pub fn whole(format: CredentialFormat, payload: &Map<String, Value>) -> Vec<ClaimPath> {
     let mut claims = Vec::new();
     for (name, value) in payload.iter().filter(|(name, _)| *name != PROOF) {
         let at = vec![Step::Name(name.clone())];
@@ -106,7 +110,7 @@ fn members(at: &[Step], subject: &Map<String, Value>, claims: &mut Vec<ClaimPath
 }
 
 /// Values without parts that are not metadata.
-fn leaves(format: &str, at: ClaimPath, value: &Value, claims: &mut Vec<ClaimPath>) {
+fn leaves(format: CredentialFormat, at: ClaimPath, value: &Value, claims: &mut Vec<ClaimPath>) {
     match value {
         Value::Object(members) if !members.is_empty() => {
             for (name, value) in members {
@@ -124,7 +128,7 @@ fn leaves(format: &str, at: ClaimPath, value: &Value, claims: &mut Vec<ClaimPath
 }
 
 /// Returns true if a value without parts at this path is metadata in a format.
-pub(crate) fn is_metadata_at(format: &str, path: &[Step]) -> bool {
+pub(crate) fn is_metadata_at(format: CredentialFormat, path: &[Step]) -> bool {
     is_metadata(Some(format), path.iter().map(Member::from))
 }
 
@@ -139,7 +143,7 @@ mod tests {
     use super::*;
     use crate::query::path_to_text;
 
-    fn listed(format: &str, payload: &Value) -> Vec<String> {
+    fn listed(format: CredentialFormat, payload: &Value) -> Vec<String> {
         let mut listed: Vec<String> =
             whole(format, payload.as_object().unwrap()).iter().map(|path| path_to_text(path)).collect();
         listed.sort_unstable();
@@ -156,19 +160,19 @@ mod tests {
             "credentialSubject": {"id": "did:jwk:x", "name": "A", "place": {"country": "PT"}},
         });
         let subject = ["credentialSubject.name", "credentialSubject.place"];
-        assert_eq!(listed("di_vc+jcs", &payload), subject);
+        assert_eq!(listed(CredentialFormat::DiVcJcs, &payload), subject);
         payload["issuer"]["name"] = json!("University");
         payload["credentialStatus"][0]["owner"] = json!("urn:uuid:6c3b");
         payload["evidence"] = json!([{"note": "urn:uuid:6c3b"}]);
         payload["cnf"] = json!({"jwk": {"x": "AA"}});
         let all = ["cnf.jwk.x", "credentialStatus[0].owner", subject[0], subject[1], "evidence[0].note", "issuer.name"];
-        assert_eq!(listed("di_vc+jcs", &payload), all);
+        assert_eq!(listed(CredentialFormat::DiVcJcs, &payload), all);
     }
 
     #[test]
     fn each_subject_of_several_is_listed() {
         let payload = json!({"credentialSubject": [{"id": "did:jwk:x", "name": "A"}, "did:jwk:y", {"name": "B"}]});
         let all = ["credentialSubject[0].name", "credentialSubject[1]", "credentialSubject[2].name"];
-        assert_eq!(listed("ldp_vc", &payload), all);
+        assert_eq!(listed(CredentialFormat::LdpVc, &payload), all);
     }
 }

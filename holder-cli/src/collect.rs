@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use carnet_core::{
     Code, Problem,
     did::{Did, Resolve},
+    format::CredentialFormat,
     keys::{PublicKey, Signer},
     secure::{
         data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
@@ -127,7 +128,7 @@ pub(crate) fn verified(copies: &[String], expected: &Expected<'_>) -> Result<Hel
     let mut held = HeldCredential {
         id: fresh_id(),
         type_name: promise.type_name.clone(),
-        format: promise.format.to_owned(),
+        format: promise.format,
         issuer: promise.issuer.clone(),
         issuer_name: promise.issuer_name.clone(),
         received_at: now,
@@ -160,9 +161,9 @@ pub(crate) fn verified(copies: &[String], expected: &Expected<'_>) -> Result<Hel
         }
         let own = key.open()?.public_key();
         bound_to(&opened, seen, &own)?;
-        coarse(&opened.members, &seen.format)?;
-        placed(&opened.members, &seen.format)?;
-        let commitments = opened.commitments(&seen.format, known)?;
+        coarse(&opened.members, seen.format)?;
+        placed(&opened.members, seen.format)?;
+        let commitments = opened.commitments(seen.format, known)?;
         let said = Said::of(&opened.members, known);
         if *first.get_or_insert_with(|| said.clone()) != said {
             return Err(Problem::new(Code::MalformedValue, "the copies of one credential say different things"));
@@ -175,7 +176,7 @@ pub(crate) fn verified(copies: &[String], expected: &Expected<'_>) -> Result<Hel
                 return Err(marked("the copies of one credential are written in different ways"));
             }
         }
-        let uses = known.serials.as_ref().and_then(|serials| serials.shown(&seen.format, &opened.members));
+        let uses = known.serials.as_ref().and_then(|serials| serials.shown(seen.format, &opened.members));
         held.serials = uses.map(|serials| VoucherSerials::new(serials.len()));
         held.valid_from = seen.credential.valid_from();
         held.valid_until = seen.credential.valid_until();
@@ -204,8 +205,8 @@ impl Expected<'_> {
             return Err(marked("the copy does not say from when until when it holds"));
         };
         self.days.check(self.promise.epoch, (from, until), self.now)?;
-        let status = expected_status(self.directory, &opened.members, &seen.format)?;
-        let (issuer, format, status) = (self.promise.issuer.as_str(), seen.format.as_str(), status.as_ref());
+        let status = expected_status(self.directory, &opened.members, seen.format)?;
+        let (issuer, format, status) = (self.promise.issuer.as_str(), seen.format, status.as_ref());
         Received { text, opened, format, issuer, known, key, signing_key, status, suites }.check((from, until))
     }
 }
@@ -218,7 +219,7 @@ struct Opened {
 
 impl Opened {
     fn of(credential: &str, seen: &verify::Held) -> Result<Self, Problem> {
-        if !seen.format.ends_with("sd-jwt") {
+        if !seen.format.is_sd_jwt() {
             return Ok(Self { token: None, members: seen.credential.document().clone() });
         }
         let token = SdJwt::parse(credential)?;
@@ -228,9 +229,9 @@ impl Opened {
 
     /// Returns the positions of the commitments of the ordered claims, after checking that they match the claims'
     /// values (spec/at-least.md 3.5).
-    fn commitments(&self, format: &str, known: &CredentialType) -> Result<Vec<Commitments>, Problem> {
+    fn commitments(&self, format: CredentialFormat, known: &CredentialType) -> Result<Vec<Commitments>, Problem> {
         let Some(token) = &self.token else { return Ok(Vec::new()) };
-        let positions = if format == "dc+sd-jwt" {
+        let positions = if format == CredentialFormat::DcSdJwt {
             token.commitments(&known.ordered_in_sd_jwt_vc())?
         } else {
             token.commitments(&known.ordered)?
@@ -301,11 +302,11 @@ fn bound_to(opened: &Opened, seen: &verify::Held, key: &PublicKey) -> Result<(),
     {
         return Err(other());
     }
-    nameless(&opened.members, &seen.format, &did)?;
+    nameless(&opened.members, seen.format, &did)?;
     let mut subjects = seen.credential.subject_ids();
     // An SD-JWT VC has no subject id; the W3C formats have exactly that of the copy.
-    match (seen.format.as_str(), subjects.next(), subjects.next()) {
-        ("dc+sd-jwt", None, None) => Ok(()),
+    match (seen.format, subjects.next(), subjects.next()) {
+        (CredentialFormat::DcSdJwt, None, None) => Ok(()),
         (_, Some(subject), None) if subject == did.as_str() => Ok(()),
         _ => Err(other()),
     }
@@ -322,12 +323,12 @@ fn plain(token: &Jws) -> Result<(), Problem> {
 
 /// Refuses top-level members that could mark a copy; Carnet's profile has none. The catalogue's schemas refuse them
 /// too, but schemas of a foreign folder may not.
-fn nameless(members: &Map<String, Value>, format: &str, did: &Did) -> Result<(), Problem> {
+fn nameless(members: &Map<String, Value>, format: CredentialFormat, did: &Did) -> Result<(), Problem> {
     if members.get("sub").is_some_and(|sub| sub.as_str() != Some(did.as_str())) {
         return Err(Problem::new(Code::HolderMismatch, "sub is another than the copy's own key"));
     }
     // A Data Integrity credential has its signature in `proof`; an SD-JWT must not have that member.
-    let forbidden = |name: &&&str| members.contains_key(**name) && (**name != "proof" || format.ends_with("sd-jwt"));
+    let forbidden = |name: &&&str| members.contains_key(**name) && (**name != "proof" || format.is_sd_jwt());
     match ["id", "proof"].iter().find(forbidden) {
         Some(name) => Err(Problem::new(Code::ClaimForbidden, format!("the copy has a {name} of its own"))),
         None => Ok(()),
@@ -336,7 +337,7 @@ fn nameless(members: &Map<String, Value>, format: &str, did: &Did) -> Result<(),
 
 /// Refuses times other than whole days, and a signing time: to the second, they would let the issuer and everybody else
 /// recognise one person's copies (spec/credential-types.md 3.1).
-fn coarse(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
+fn coarse(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), Problem> {
     let fine =
         |name: &str| Problem::new(Code::MalformedValue, format!("{name} of the copy is not the beginning of a day"));
     if members.contains_key("iat") {
@@ -349,7 +350,7 @@ fn coarse(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
         }
     }
     // In an SD-JWT VC these are claims, as the type defines them.
-    if format == "dc+sd-jwt" {
+    if format == CredentialFormat::DcSdJwt {
         return Ok(());
     }
     for name in ["validFrom", "validUntil"] {
@@ -364,7 +365,7 @@ fn coarse(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
 }
 
 /// Refuses a status with other members than its list and index, or in another order: both could mark a copy.
-fn placed(members: &Map<String, Value>, format: &str) -> Result<(), Problem> {
+fn placed(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), Problem> {
     let more = || Problem::new(Code::MalformedValue, "the status of the copy says more than where it stands");
     for name in ["credentialStatus", "status"] {
         if members.get(name).is_some_and(|status| !is_status(name, status, format)) {

@@ -64,7 +64,7 @@ pub(crate) fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<Office, BT
     for (credential, held) in contents.credentials.iter().enumerate() {
         let over = held.valid_until.is_some_and(|until| now > until);
         let Some(endpoint) = held.endpoint.as_ref().filter(|endpoint| is_of(endpoint, &held.issuer)) else { continue };
-        if over || !held.format.ends_with("sd-jwt") {
+        if over || !held.format.is_sd_jwt() {
             continue;
         }
         let office = offices.entry((held.issuer.clone(), endpoint.clone())).or_default();

@@ -3,13 +3,14 @@
 use carnet_core::{
     Code, Problem,
     epoch::Epoch,
+    format::CredentialFormat,
     verify::{Held, IssuerPolicy},
 };
 use carnet_proto::issuer::v1::{CredentialConfiguration, ReadMetadataResponse, ValidityEpoch};
 use carnet_spec::Catalogue;
 
 use crate::{
-    client::issuance::format_name,
+    client::issuance::format_from_wire,
     failure::{Failure, Sentence},
     ui::{messages::Messages, sanitise::clean},
 };
@@ -25,7 +26,7 @@ pub(crate) struct Promise {
     pub(crate) configuration_id: String,
     /// Name of the credential type.
     pub(crate) type_name: String,
-    pub(crate) format: &'static str,
+    pub(crate) format: CredentialFormat,
     /// Epoch to whose start the copies' dates are rounded down; `None` for an issuer without epochs.
     pub(crate) epoch: Option<Epoch>,
     /// Number of days before its end from which it is renewable; 0: it is not.
@@ -44,9 +45,9 @@ impl Promise {
             |message| Failure::new("configuration_unknown", Sentence::id(message), Sentence::id("hint-another-offer"));
         let found = metadata.configurations.iter().find(|configuration| configuration.id == id);
         let found = found.ok_or_else(|| unknown("error-offered-unknown"))?;
-        let format = format_name(found.format).ok_or_else(|| unknown("error-offered-format"))?;
+        let format = format_from_wire(found.format).ok_or_else(|| unknown("error-offered-format"))?;
         if !can_verify(format) {
-            let message = Sentence::id("error-format-unsupported").with("format", format);
+            let message = Sentence::id("error-format-unsupported").with("format", format.as_str());
             return Err(Failure::new("format_unsupported", message, Sentence::id("hint-format")));
         }
         if catalogue.credential_type(&found.credential_type).is_none() {
@@ -96,6 +97,6 @@ impl IssuerPolicy for Promise {
 }
 
 /// Tests if this program can verify a format.
-fn can_verify(format: &str) -> bool {
-    matches!(format, "vc+sd-jwt" | "dc+sd-jwt" | "di_vc+jcs") || (format == "ldp_vc" && cfg!(feature = "jsonld"))
+fn can_verify(format: CredentialFormat) -> bool {
+    format != CredentialFormat::LdpVc || cfg!(feature = "jsonld")
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use carnet_core::{
     Problem,
     epoch::Epoch,
+    format::CredentialFormat,
     keys::Signer as _,
     secure::sd_jwt::{SdJwt, Stapled},
     time::Timestamp,
@@ -20,7 +21,7 @@ use rand_core::{OsRng, RngCore};
 use crate::{
     client::{
         is_of,
-        issuance::{Issuer, format_name},
+        issuance::{Issuer, format_from_wire},
         service_address,
     },
     collect::{Days, Directory, Expected, Said, draw_keys, proofs, verified},
@@ -209,7 +210,8 @@ impl<'a> Showing<'a> {
             return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-new-offer")));
         }
         let same = |configuration: &&CredentialConfiguration| {
-            configuration.credential_type == held.type_name && format_name(configuration.format) == format_of(&held)
+            configuration.credential_type == held.type_name
+                && format_from_wire(configuration.format) == format_of(&held)
         };
         let rules = metadata.configurations.iter().find(same);
         let rules = rules.map_or((None, 0), |found| (epoch_of(found), found.renewal_window_days));
@@ -234,7 +236,7 @@ impl<'a> Showing<'a> {
             issuer_name: self.held.issuer_name.clone(),
             configuration_id: String::new(),
             type_name: self.held.type_name.clone(),
-            format: format_of(&self.held).unwrap_or_default(),
+            format: self.held.format,
             epoch: self.rules.0,
             renewal_window_days: self.rules.1,
         }
@@ -282,8 +284,11 @@ fn unchanged(
     (known, now): (&CredentialType, Timestamp),
 ) -> Result<HeldCredential, Failure> {
     // Dates are compared by day.
-    let days: &[&str] =
-        if held.format == "dc+sd-jwt" { &["nbf", "exp"] } else { &["validFrom", "validUntil", "nbf", "exp"] };
+    let days: &[&str] = if held.format == CredentialFormat::DcSdJwt {
+        &["nbf", "exp"]
+    } else {
+        &["validFrom", "validUntil", "nbf", "exp"]
+    };
     let said = |token: &SdJwt| -> Result<_, Problem> {
         let mut members = Said::of(&token.disclosed()?.payload, known).members;
         members.retain(|name, _| !days.contains(&name.as_str()));
@@ -350,8 +355,8 @@ fn to_show(held: &HeldCredential) -> Option<usize> {
 }
 
 /// Returns the format if it can be refilled.
-pub(crate) fn format_of(held: &HeldCredential) -> Option<&'static str> {
-    ["vc+sd-jwt", "dc+sd-jwt"].into_iter().find(|format| *format == held.format)
+pub(crate) fn format_of(held: &HeldCredential) -> Option<CredentialFormat> {
+    Some(held.format).filter(|format| format.is_sd_jwt())
 }
 
 /// Explains an issuer's refusal to the owner.

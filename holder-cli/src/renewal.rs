@@ -143,7 +143,7 @@ fn changed(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String
     let claims = |of: &HeldCredential| -> Result<Vec<(String, Value)>, Problem> {
         let Some(copy) = of.copies.iter().find(|copy| copy.is_kept()) else { return Ok(Vec::new()) };
         let payload = SdJwt::parse(&copy.credential.text())?.disclosed()?.payload;
-        let claims = claims_of(&payload, &of.format).into_iter();
+        let claims = claims_of(&payload, of.format).into_iter();
         let claims = claims.filter(|(name, _)| !crate::answer::are_commitments(name));
         Ok(claims.map(|(name, value)| (name, value.clone())).collect())
     };

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use carnet_core::{
     Problem,
     did::{Did, DidDocument, Resolve, SelfContained},
+    format::CredentialFormat,
     json::{self, Limits},
     secure::sd_jwt::SdJwt,
     time::{CLOCK_SKEW, Timestamp},
@@ -116,7 +117,7 @@ pub(crate) fn of_received(trust: &Trust, held: &HeldCredential, catalogue: &Cata
     let question = Question { issued: held.valid_from, ..Question::issue(&held.issuer, &held.type_name) };
     let claims = catalogue.credential_type(&held.type_name).map(|known| known.limiting.clone()).unwrap_or_default();
     let mut document =
-        held.copies.first().and_then(|copy| said(&copy.credential.text(), &held.format)).unwrap_or_default();
+        held.copies.first().and_then(|copy| said(&copy.credential.text(), held.format)).unwrap_or_default();
     let question = question.within(&document, &[], &claims);
     document.values_mut().for_each(carnet_core::wipe);
     let lists = Lists::of(trust, now);
@@ -136,12 +137,12 @@ pub(crate) fn noted(list: &str, why: &Why) -> Value {
 }
 
 /// Returns the content of a copy, with the claims in `credentialSubject`.
-fn said(copy: &str, format: &str) -> Option<Map<String, Value>> {
-    if !format.ends_with("sd-jwt") {
+fn said(copy: &str, format: CredentialFormat) -> Option<Map<String, Value>> {
+    if !format.is_sd_jwt() {
         return json::parse_object(copy.as_bytes(), Limits::DOCUMENT).ok();
     }
     let payload = SdJwt::parse(copy).ok()?.disclosed().ok()?.payload;
-    let in_subject = format != "dc+sd-jwt";
+    let in_subject = format != CredentialFormat::DcSdJwt;
     Some(if in_subject { payload } else { Map::from_iter([("credentialSubject".to_owned(), payload.into())]) })
 }
 

@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use carnet_core::{cohort::CohortSummary, epoch::Epoch, status::publication, time::Timestamp};
+use carnet_core::{
+    cohort::CohortSummary, epoch::Epoch, format::CredentialFormat, status::publication, time::Timestamp,
+};
 use carnet_proto::issuer::v1::ValidityEpoch;
 use carnet_service::config::{StartError, refused_field};
 use carnet_spec::Catalogue;
 use serde::Deserialize;
 
-use crate::{error::Error, format::Format, issuer::Issuer, store::Store};
+use crate::{error::Error, issuer::Issuer, store::Store};
 
 /// Section `[cohorts]` of the configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -58,7 +60,7 @@ pub(crate) const fn epoch_to_wire(epoch: Epoch) -> ValidityEpoch {
 #[derive(Debug, Clone)]
 pub(crate) struct CohortCount {
     pub(crate) credential_type: String,
-    pub(crate) format: Format,
+    pub(crate) format: CredentialFormat,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
     /// The verification method of the key that signed; empty for copies that were issued before it was recorded.
@@ -74,7 +76,7 @@ pub(crate) struct CohortCount {
 pub(crate) struct VisibleMembers {
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
-    pub(crate) format: Format,
+    pub(crate) format: CredentialFormat,
     pub(crate) kid: String,
     /// The URL of the status list, in the form that the format names; `None` where none is published.
     pub(crate) status_list: Option<String>,
@@ -110,8 +112,8 @@ impl<S: Store> Issuer<S> {
         for count in self.store.cohorts(self.now()).await? {
             let CohortCount { credential_type, format, valid_from, valid_until, kid, list, holders } = count;
             let form = match format {
-                Format::VcSdJwt | Format::DcSdJwt => publication::Form::Token,
-                Format::LdpVc | Format::DiVcJcs => publication::Form::Revocation,
+                CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => publication::Form::Token,
+                CredentialFormat::LdpVc | CredentialFormat::DiVcJcs => publication::Form::Revocation,
             };
             let status_list = self.status.url(form, list);
             let visible = VisibleMembers { valid_from, valid_until, format, kid, status_list };

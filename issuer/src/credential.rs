@@ -3,6 +3,7 @@
 use carnet_core::{
     Problem,
     did::Purpose,
+    format::CredentialFormat,
     keys::PublicKey,
     secure::{
         copy::CopyContent,
@@ -15,7 +16,7 @@ use carnet_spec::{CopyForm, CredentialType};
 use rand_core::OsRng;
 use serde_json::{Map, Value};
 
-use crate::{format::Format, issuer::Issuer, store::status::Place};
+use crate::{issuer::Issuer, store::status::Place};
 
 /// Content that all copies of a batch share.
 pub(crate) struct Content<'a> {
@@ -32,7 +33,7 @@ impl<S> Issuer<S> {
     /// proof_generation, and the errors of the format's own rules.
     pub(crate) fn secure(
         &self,
-        format: Format,
+        format: CredentialFormat,
         content: &Content<'_>,
         holder: &PublicKey,
         place: Place,
@@ -51,11 +52,13 @@ impl<S> Issuer<S> {
             holder,
             status: status.as_ref(),
         };
-        let form = known.copy_form(format.as_str(), &content);
+        let form = known.copy_form(format, &content);
         match format {
-            Format::VcSdJwt | Format::DcSdJwt => self.sd_jwt(format, &form, known, holder),
-            Format::DiVcJcs => self.data_integrity(&EddsaJcs2022, &form.payload, self.epoch(&known.name).start(now)),
-            Format::LdpVc => {
+            CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => self.sd_jwt(format, &form, known, holder),
+            CredentialFormat::DiVcJcs => {
+                self.data_integrity(&EddsaJcs2022, &form.payload, self.epoch(&known.name).start(now))
+            }
+            CredentialFormat::LdpVc => {
                 #[cfg(feature = "jsonld")]
                 return self.data_integrity(&self.rdfc, &form.payload, self.epoch(&known.name).start(now));
                 #[cfg(not(feature = "jsonld"))]
@@ -66,7 +69,7 @@ impl<S> Issuer<S> {
 
     fn sd_jwt(
         &self,
-        format: Format,
+        format: CredentialFormat,
         form: &CopyForm,
         known: &CredentialType,
         holder: &PublicKey,

@@ -1,74 +1,47 @@
-//! Formats of secured credentials.
+//! Credential formats on the wire, and those that this program can issue.
 
-use carnet_core::keys::Algorithm;
+use carnet_core::{format::CredentialFormat, keys::Algorithm};
 use carnet_proto::issuer::v1 as proto;
 
 use crate::error::Error;
 
-/// Format of a secured credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Format {
-    /// VCDM 2.0 as SD-JWT.
-    VcSdJwt,
-    /// SD-JWT VC.
-    DcSdJwt,
-    /// VCDM 2.0 with eddsa-rdfc-2022.
-    LdpVc,
-    /// VCDM 2.0 with eddsa-jcs-2022, private to Carnet.
-    DiVcJcs,
+/// Reads a format of a message; `None` for an unspecified or unknown one.
+pub(crate) fn from_wire(format: i32) -> Option<CredentialFormat> {
+    match proto::CredentialFormat::try_from(format).ok()? {
+        proto::CredentialFormat::Unspecified => None,
+        proto::CredentialFormat::VcSdJwt => Some(CredentialFormat::VcSdJwt),
+        proto::CredentialFormat::DcSdJwt => Some(CredentialFormat::DcSdJwt),
+        proto::CredentialFormat::LdpVc => Some(CredentialFormat::LdpVc),
+        proto::CredentialFormat::DiVcJcs => Some(CredentialFormat::DiVcJcs),
+    }
 }
 
-impl Format {
-    pub(crate) const ALL: [Self; 4] = [Self::VcSdJwt, Self::DcSdJwt, Self::LdpVc, Self::DiVcJcs];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::VcSdJwt => "vc+sd-jwt",
-            Self::DcSdJwt => "dc+sd-jwt",
-            Self::LdpVc => "ldp_vc",
-            Self::DiVcJcs => "di_vc+jcs",
-        }
+/// Converts a format for a message.
+pub(crate) const fn to_wire(format: CredentialFormat) -> proto::CredentialFormat {
+    match format {
+        CredentialFormat::VcSdJwt => proto::CredentialFormat::VcSdJwt,
+        CredentialFormat::DcSdJwt => proto::CredentialFormat::DcSdJwt,
+        CredentialFormat::LdpVc => proto::CredentialFormat::LdpVc,
+        CredentialFormat::DiVcJcs => proto::CredentialFormat::DiVcJcs,
     }
+}
 
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.as_str() == text)
-    }
-
-    pub(crate) fn from_wire(format: i32) -> Option<Self> {
-        match proto::CredentialFormat::try_from(format).ok()? {
-            proto::CredentialFormat::Unspecified => None,
-            proto::CredentialFormat::VcSdJwt => Some(Self::VcSdJwt),
-            proto::CredentialFormat::DcSdJwt => Some(Self::DcSdJwt),
-            proto::CredentialFormat::LdpVc => Some(Self::LdpVc),
-            proto::CredentialFormat::DiVcJcs => Some(Self::DiVcJcs),
-        }
-    }
-
-    pub(crate) const fn to_wire(self) -> proto::CredentialFormat {
-        match self {
-            Self::VcSdJwt => proto::CredentialFormat::VcSdJwt,
-            Self::DcSdJwt => proto::CredentialFormat::DcSdJwt,
-            Self::LdpVc => proto::CredentialFormat::LdpVc,
-            Self::DiVcJcs => proto::CredentialFormat::DiVcJcs,
-        }
-    }
-
-    /// Refuses a format that this program cannot issue with this key.
-    pub(crate) fn require_available(self, algorithm: Algorithm) -> Result<(), Error> {
-        let why = match (self, algorithm) {
-            (Self::VcSdJwt | Self::DcSdJwt, _) => return Ok(()),
-            (Self::LdpVc | Self::DiVcJcs, Algorithm::Es256) => "its key is ES256, and this format needs Ed25519",
-            (Self::DiVcJcs, Algorithm::EdDsa) => return Ok(()),
-            #[cfg(feature = "jsonld")]
-            (Self::LdpVc, Algorithm::EdDsa) => return Ok(()),
-            #[cfg(not(feature = "jsonld"))]
-            (Self::LdpVc, Algorithm::EdDsa) => "it was built without the feature `jsonld`",
-        };
-        Err(Error::FormatUnavailable { format: self.as_str(), why })
-    }
+/// Refuses a format that this program cannot issue with a key of this algorithm.
+pub(crate) fn require_available(format: CredentialFormat, algorithm: Algorithm) -> Result<(), Error> {
+    use CredentialFormat::{DcSdJwt, DiVcJcs, LdpVc, VcSdJwt};
+    let why = match (format, algorithm) {
+        (VcSdJwt | DcSdJwt, _) => return Ok(()),
+        (LdpVc | DiVcJcs, Algorithm::Es256) => "its key is ES256, and this format needs Ed25519",
+        (DiVcJcs, Algorithm::EdDsa) => return Ok(()),
+        #[cfg(feature = "jsonld")]
+        (LdpVc, Algorithm::EdDsa) => return Ok(()),
+        #[cfg(not(feature = "jsonld"))]
+        (LdpVc, Algorithm::EdDsa) => "it was built without the feature `jsonld`",
+    };
+    Err(Error::FormatUnavailable { format: format.as_str(), why })
 }
 
 /// Returns `<type>_<format>`, the credential_configuration_id.
-pub(crate) fn configuration_id(credential_type: &str, format: Format) -> String {
-    format!("{credential_type}_{}", format.as_str())
+pub(crate) fn configuration_id(credential_type: &str, format: CredentialFormat) -> String {
+    format!("{credential_type}_{format}")
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use carnet_core::{
+    format::CredentialFormat,
     json::{self, Limits},
     keys::PublicKey,
     status::freshness,
@@ -16,7 +17,6 @@ use zeroize::Zeroizing;
 use crate::{
     credential::Content,
     error::Error,
-    format::Format,
     issuer::{ANSWER_SECONDS, Issuer, NONCE_SECONDS, TOKEN_SECONDS},
     proofs,
     secrets::{self, Hash, Use},
@@ -26,7 +26,7 @@ use crate::{
 
 /// Result of a credential request.
 pub(crate) enum Collected {
-    Issued { format: Format, copies: Zeroizing<Vec<String>>, notification_id: Zeroizing<String> },
+    Issued { format: CredentialFormat, copies: Zeroizing<Vec<String>>, notification_id: Zeroizing<String> },
     Deferred { transaction_id: Zeroizing<String>, interval: u32 },
 }
 
@@ -188,7 +188,7 @@ impl<S: Store> Issuer<S> {
     /// Signs one copy per key, with its status at the place of the same number.
     pub(crate) fn make_copies(
         &self,
-        format: Format,
+        format: CredentialFormat,
         content: &Content<'_>,
         keys: &[PublicKey],
         places: &[Place],
@@ -217,12 +217,12 @@ pub(crate) fn copy_digest(copy: &str) -> Hash {
 }
 
 /// Returns the names of each copy; only SD-JWT formats have any.
-pub(crate) fn copy_names(format: Format, copies: &[String]) -> Vec<Option<CopyNames>> {
+pub(crate) fn copy_names(format: CredentialFormat, copies: &[String]) -> Vec<Option<CopyNames>> {
     let names = |copy: &String| match format {
-        Format::VcSdJwt | Format::DcSdJwt => {
+        CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => {
             Some(CopyNames { digest: copy_digest(copy), handle_hash: handle_hash(&freshness::handle(copy)) })
         }
-        Format::LdpVc | Format::DiVcJcs => None,
+        CredentialFormat::LdpVc | CredentialFormat::DiVcJcs => None,
     };
     copies.iter().map(names).collect()
 }
@@ -260,7 +260,12 @@ pub(crate) fn notification_hash(notification_id: &str) -> Hash {
     secrets::digest(Use::NotificationHash, &[notification_id.as_bytes()])
 }
 
-pub(crate) fn open_answer(format: Format, handle: &str, request: &Hash, sealed: &[u8]) -> Result<Collected, Error> {
+pub(crate) fn open_answer(
+    format: CredentialFormat,
+    handle: &str,
+    request: &Hash,
+    sealed: &[u8],
+) -> Result<Collected, Error> {
     let text = secrets::unseal(handle, request, sealed).ok_or(Error::Corrupt("collections.sealed"))?;
     let copies = serde_json::from_slice(&text).map_err(|_| Error::Corrupt("collections.sealed"))?;
     let notification_id = notification_id(handle, request);

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use carnet_core::{
     did::{Did, DidDocument},
     epoch::Epoch,
+    format::CredentialFormat,
     keys::Signer,
     spelling::nearest,
     text::quoted,
@@ -14,13 +15,8 @@ use carnet_service::{keys::PublicationFaults, store::OpenStore};
 use carnet_spec::{Catalogue, CredentialType};
 
 use crate::{
-    cohorts::CohortPolicy,
-    error::Error,
-    format::{Format, configuration_id},
-    freshness::Statements,
-    nonces::Nonces,
-    renewal::RenewalPolicy,
-    status::StatusLists,
+    cohorts::CohortPolicy, error::Error, format::configuration_id, freshness::Statements, nonces::Nonces,
+    renewal::RenewalPolicy, status::StatusLists,
 };
 
 /// Source of the current time: the system clock, or that of a test.
@@ -91,7 +87,7 @@ pub(crate) struct Issuer<S> {
 pub(crate) struct Configuration<'a> {
     pub(crate) id: String,
     pub(crate) credential_type: &'a CredentialType,
-    pub(crate) format: Format,
+    pub(crate) format: CredentialFormat,
 }
 
 impl<S> Issuer<S> {
@@ -102,9 +98,13 @@ impl<S> Issuer<S> {
     /// Returns every type to issue, in every format that this key and build support.
     pub(crate) fn configurations(&self) -> impl Iterator<Item = Configuration<'_>> {
         let algorithm = self.signer.algorithm();
-        let formats = move || Format::ALL.into_iter().filter(move |format| format.require_available(algorithm).is_ok());
+        let formats = move || {
+            CredentialFormat::ALL
+                .into_iter()
+                .filter(move |format| crate::format::require_available(*format, algorithm).is_ok())
+        };
         self.catalogue.types().filter(|known| self.issues(&known.name)).flat_map(move |credential_type| {
-            formats().filter(|format| credential_type.is_issued_as(format.as_str())).map(move |format| Configuration {
+            formats().filter(|format| credential_type.is_issued_as(*format)).map(move |format| Configuration {
                 id: configuration_id(&credential_type.name, format),
                 credential_type,
                 format,

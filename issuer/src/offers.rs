@@ -1,6 +1,6 @@
 //! Creation and cancellation of offers by staff. [`crate::redemption`] is the holder's side.
 
-use carnet_core::{day, epoch::Epoch, json, text, time::Timestamp};
+use carnet_core::{day, epoch::Epoch, format::CredentialFormat, json, text, time::Timestamp};
 use carnet_service::uri;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 use crate::{
     claims::{draw, require_visible, unique_claims},
     error::Error,
-    format::Format,
     issuer::Issuer,
     secrets::{self, Use},
     store::{Claims, Creation, NewOffer, OfferRecord, Store},
@@ -27,7 +26,7 @@ const MOST_TTL: u32 = 31_536_000;
 pub(crate) struct OfferRequest {
     pub(crate) request_id: String,
     pub(crate) credential_type: String,
-    pub(crate) format: Format,
+    pub(crate) format: CredentialFormat,
     pub(crate) claims: ClaimsIn,
     pub(crate) with_pin: bool,
     /// Lifetime in seconds; 0: the default.
@@ -68,8 +67,8 @@ impl<S: Store> Issuer<S> {
         check_id("request_id", &request.request_id)?;
         check_reference(&request.reference)?;
         let credential_type = self.credential_type(&request.credential_type)?;
-        request.format.require_available(self.signer.algorithm())?;
-        if !credential_type.is_issued_as(request.format.as_str()) {
+        crate::format::require_available(request.format, self.signer.algorithm())?;
+        if !credential_type.is_issued_as(request.format) {
             let why = "the format shows all serials at once; choose vc+sd-jwt or dc+sd-jwt. Nothing was stored";
             return Err(Error::invalid("format", why));
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, Resolve},
+    format::CredentialFormat,
     keys::PublicKey,
     secure::sd_jwt::{KeyBinding, SdJwt},
     time::{CLOCK_SKEW, Timestamp},
@@ -20,7 +21,6 @@ use zeroize::Zeroizing;
 use crate::{
     credential::Content,
     error::Error,
-    format::Format,
     issuance::{Collected, copy_digest, copy_names, notification_hash, on_cpu},
     issuer::Issuer,
     nonces::Nonce,
@@ -34,7 +34,7 @@ pub(crate) struct Shown {
     /// Digest of the copy.
     pub(crate) copy: Hash,
     pub(crate) credential_type: String,
-    pub(crate) format: Format,
+    pub(crate) format: CredentialFormat,
     pub(crate) claims: Map<String, Value>,
     /// Thumbprints of the new keys, as signed by the holder.
     keys: Vec<String>,
@@ -150,7 +150,7 @@ impl<S: Store> Issuer<S> {
         let claims = self.checked(&held.type_name, claims).map_err(refuse)?;
         Ok(Shown {
             copy: copy_digest(presentation),
-            format: Format::parse(&held.format).ok_or(Error::RefillUnsupported)?,
+            format: held.format,
             credential_type: held.type_name,
             claims,
             keys: token.exchanged_for().map_err(refuse)?.into_iter().map(str::to_owned).collect(),

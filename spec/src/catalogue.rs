@@ -4,6 +4,7 @@ use std::path::Path;
 
 use carnet_core::{
     Code, Problem,
+    format::CredentialFormat,
     query::{CredentialQuery, plan::Weights},
     secure::sd_jwt::Step,
     verify::TypeRules,
@@ -178,7 +179,7 @@ impl TypeRules for Catalogue {
         }
     }
 
-    fn is_always_disclosed(&self, type_name: &str, format: &str, path: &[Step]) -> bool {
+    fn is_always_disclosed(&self, type_name: &str, format: CredentialFormat, path: &[Step]) -> bool {
         self.credential_type(type_name).is_some_and(|known| known.is_always_disclosed(format, path))
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use carnet_core::{
     Code, Problem,
     credential::CONTEXT_V2,
+    format::CredentialFormat,
     query::Threshold,
     secure::{
         copy::{CopyContent, CopyProfile},
@@ -145,9 +146,9 @@ pub struct CopyForm {
 impl CredentialType {
     /// Forms the payload of a copy in one of the formats (spec/protocol.md 2.1).
     #[must_use]
-    pub fn copy_form(&self, format: &str, content: &CopyContent<'_>) -> CopyForm {
+    pub fn copy_form(&self, format: CredentialFormat, content: &CopyContent<'_>) -> CopyForm {
         let padded = self.serials.iter().map(|serials| serials.padded(format)).collect();
-        if format == "dc+sd-jwt" {
+        if format == CredentialFormat::DcSdJwt {
             CopyForm {
                 payload: content.sd_jwt_vc(),
                 disclosable: self.disclosable_in_sd_jwt_vc(),
@@ -162,8 +163,8 @@ impl CredentialType {
 
     /// Returns whether credentials of the type can be issued in a format: serials have to be hidden.
     #[must_use]
-    pub fn is_issued_as(&self, format: &str) -> bool {
-        self.serials.is_none() || matches!(format, "vc+sd-jwt" | "dc+sd-jwt")
+    pub fn is_issued_as(&self, format: CredentialFormat) -> bool {
+        self.serials.is_none() || format.is_sd_jwt()
     }
 
     /// Returns whether a `vct` is the type's own, or that of an earlier version.
@@ -381,8 +382,9 @@ impl CredentialType {
 
     /// Returns true if the type names a claim, or one around it, as always disclosed. The path is that of the secured
     /// payload in a format.
-    pub(crate) fn is_always_disclosed(&self, format: &str, path: &[Step]) -> bool {
-        let is_claim_of_jwt_vc = format == "dc+sd-jwt" && path.first() != Some(&Step::Name("cnf".to_owned()));
+    pub(crate) fn is_always_disclosed(&self, format: CredentialFormat, path: &[Step]) -> bool {
+        let is_claim_of_jwt_vc =
+            format == CredentialFormat::DcSdJwt && path.first() != Some(&Step::Name("cnf".to_owned()));
         let subject = Step::Name(SUBJECT.to_owned());
         let from_root: Vec<&Step> = is_claim_of_jwt_vc.then_some(&subject).into_iter().chain(path).collect();
         self.always_claims.iter().any(|known| {

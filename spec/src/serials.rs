@@ -1,7 +1,9 @@
 //! Serials of a credential that is used several times: one hidden array element a use (entitlement.md section 1).
 
 use carnet_core::{
-    Code, Problem, json,
+    Code, Problem,
+    format::CredentialFormat,
+    json,
     query::values_at,
     secure::sd_jwt::{ClaimPath, PaddedArray, Step},
 };
@@ -29,27 +31,27 @@ pub struct Serials {
 }
 
 /// A path to a claim of the subject.
-fn path(format: &str, claim: &str) -> ClaimPath {
-    let subject = (format != "dc+sd-jwt").then(|| Step::Name("credentialSubject".to_owned()));
+fn path(format: CredentialFormat, claim: &str) -> ClaimPath {
+    let subject = format.subject_member().map(|name| Step::Name(name.to_owned()));
     subject.into_iter().chain([Step::Name(claim.to_owned())]).collect()
 }
 
 impl Serials {
     /// Path of the array in the payload of a copy.
     #[must_use]
-    pub fn array(&self, format: &str) -> ClaimPath {
+    pub fn array(&self, format: CredentialFormat) -> ClaimPath {
         path(format, &self.claim)
     }
 
     /// Path of the redeemer in the payload of a copy.
     #[must_use]
-    pub fn redeemer(&self, format: &str) -> ClaimPath {
+    pub fn redeemer(&self, format: CredentialFormat) -> ClaimPath {
         path(format, &self.redeemer)
     }
 
     /// The serials in the payload of a copy, in its order; `None` where it has none.
     #[must_use]
-    pub fn shown(&self, format: &str, payload: &Map<String, Value>) -> Option<Vec<String>> {
+    pub fn shown(&self, format: CredentialFormat, payload: &Map<String, Value>) -> Option<Vec<String>> {
         let found = values_at(payload, &self.array(format)).pop()?;
         let items = found.1.as_array()?.iter();
         Some(items.filter_map(Value::as_str).map(str::to_owned).collect())
@@ -64,7 +66,7 @@ impl Serials {
 
     /// The form of the array in copies.
     #[must_use]
-    pub fn padded(&self, format: &str) -> PaddedArray {
+    pub fn padded(&self, format: CredentialFormat) -> PaddedArray {
         PaddedArray { path: self.array(format), digests: self.digests }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use carnet_core::{
     Problem,
     at_least::Direction,
+    format::CredentialFormat,
     json::{self, Limits},
     query::{CredentialQuery, Query, holder::HOLDER_MEMBER},
     secure::sd_jwt::{ClaimPath, Step},
@@ -318,17 +319,17 @@ fn query_at(template: &Value, now: Timestamp) -> Result<(Query, Value), Problem>
 
 /// Returns whether the format discloses claims one by one.
 fn selective(query: &CredentialQuery) -> bool {
-    matches!(query.format.as_str(), "vc+sd-jwt" | "dc+sd-jwt")
+    query.format.known().is_some_and(CredentialFormat::is_sd_jwt)
 }
 
 /// The path below credentialSubject, as text. Formats of the W3C model begin at the credential's root.
 fn subject_path(query: &CredentialQuery, path: &ClaimPath) -> String {
     match path.split_first() {
-        Some((Step::Name(name), rest)) if query.format != "dc+sd-jwt" && name == "credentialSubject" => {
+        Some((Step::Name(name), rest)) if query.format != CredentialFormat::DcSdJwt && name == "credentialSubject" => {
             claims::path_text(rest)
         }
         // Not below the subject: no claim of the type.
-        _ if query.format != "dc+sd-jwt" => String::new(),
+        _ if query.format != CredentialFormat::DcSdJwt => String::new(),
         _ => claims::path_text(path),
     }
 }

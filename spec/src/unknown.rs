@@ -3,6 +3,7 @@
 use std::fmt;
 
 use carnet_core::{
+    format::CredentialFormat,
     query::{CredentialQuery, Query},
     secure::sd_jwt::{ClaimPath, Step},
     spelling::nearest,
@@ -80,13 +81,11 @@ impl Catalogue {
         let by_name = names().filter_map(|name| self.credential_type(name));
         let types: Vec<&CredentialType> =
             by_name.chain(asked.vct_values.iter().filter_map(|vct| self.by_vct(vct))).collect();
-        if types.is_empty() {
-            // The claims of an unknown type are unknown.
-            return unknown;
-        }
+        // The claims of an unknown type or format are unknown.
+        let Some(format) = asked.format.known().filter(|_| !types.is_empty()) else { return unknown };
         for claim in &asked.claims {
-            if !types.iter().any(|known| has(known, &asked.format, &claim.path)) {
-                unknown.push(unknown_claim(&types, &asked.format, &claim.path));
+            if !types.iter().any(|known| has(known, format, &claim.path)) {
+                unknown.push(unknown_claim(&types, format, &claim.path));
             }
         }
         unknown
@@ -94,9 +93,9 @@ impl Catalogue {
 }
 
 /// Returns `true` if a credential of the type can have something at the path.
-fn has(known: &CredentialType, format: &str, path: &ClaimPath) -> bool {
+fn has(known: &CredentialType, format: CredentialFormat, path: &ClaimPath) -> bool {
     let text = claims::path_text(path);
-    if format == "dc+sd-jwt" {
+    if format == CredentialFormat::DcSdJwt {
         return known.has_claim(&text) || claims::is_registered(&text);
     }
     match path.split_first() {
@@ -111,7 +110,7 @@ fn has(known: &CredentialType, format: &str, path: &ClaimPath) -> bool {
 /// Member of a credential that holds its claims.
 const SUBJECT: &str = "credentialSubject";
 
-fn unknown_claim(types: &[&CredentialType], format: &str, path: &ClaimPath) -> Unknown {
+fn unknown_claim(types: &[&CredentialType], format: CredentialFormat, path: &ClaimPath) -> Unknown {
     let given = claims::path_text(path);
     // One text for the whole path (`$.credentialSubject.title`) means its last part.
     let bare = given.trim_start_matches(['$', '.']);
@@ -123,9 +122,9 @@ fn unknown_claim(types: &[&CredentialType], format: &str, path: &ClaimPath) -> U
 }
 
 /// A claim's path as DCQL writes it.
-fn as_path(format: &str, claim: &str) -> String {
-    let prefix: &[&str] = if format == "dc+sd-jwt" { &[] } else { &[SUBJECT] };
-    let path = claims::parse_path(claim, prefix).unwrap_or_default();
+fn as_path(format: CredentialFormat, claim: &str) -> String {
+    let prefix: Vec<&str> = format.subject_member().into_iter().collect();
+    let path = claims::parse_path(claim, &prefix).unwrap_or_default();
     carnet_core::query::path_to_json(&path).to_string()
 }
 

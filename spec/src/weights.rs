@@ -1,6 +1,7 @@
 //! Weights of the least-disclosure plan, and the classes of claims (credential-types.md section 9).
 
 use carnet_core::{
+    format::CredentialFormat,
     query::plan::{Class, Classes, Holding, Weights},
     secure::sd_jwt::Step,
     verify::TypeRules,
@@ -47,7 +48,7 @@ impl Classes for Catalogue {
         let payload = holding.candidate.payload;
         let types = payload.get("type").and_then(Value::as_array).into_iter().flatten();
         let types: Vec<&str> = types.filter_map(Value::as_str).collect();
-        let flat = holding.candidate.format == "dc+sd-jwt";
+        let flat = holding.candidate.format == CredentialFormat::DcSdJwt;
         let vct = payload.get("vct").and_then(Value::as_str).filter(|_| flat);
         let below = match path.split_first() {
             Some((Step::Name(first), rest)) if !flat && first == "credentialSubject" => rest,

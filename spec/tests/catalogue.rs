@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use carnet_core::{
     Code,
     credential::CONTEXT_V2,
+    format::CredentialFormat,
     query::{
         Candidate, path_to_text,
         plan::{Class, Classes, Exposure, Holding, Show},
@@ -420,7 +421,7 @@ fn the_plan_asks_the_catalogue_in_both_forms() {
     let mut flat = permit.example_claims();
     flat.insert("vct".to_owned(), json!(permit.vct));
     let document = example(permit);
-    let class = |format: &str, payload: &Map<String, Value>, path: Value| {
+    let class = |format: CredentialFormat, payload: &Map<String, Value>, path: Value| {
         let candidate = Candidate { format, payload, proved: &[] };
         let exposure = Exposure::Nobody;
         let holding =
@@ -430,13 +431,17 @@ fn the_plan_asks_the_catalogue_in_both_forms() {
     for (claim, expected) in
         [("rightToWork", Class::Computed), ("residentIn", Class::Coarse), ("documentNumber", Class::Fine)]
     {
-        assert_eq!(class("vc+sd-jwt", &document, json!(["credentialSubject", claim])), expected);
-        assert_eq!(class("dc+sd-jwt", &flat, json!([claim])), expected);
+        assert_eq!(class(CredentialFormat::VcSdJwt, &document, json!(["credentialSubject", claim])), expected);
+        assert_eq!(class(CredentialFormat::DcSdJwt, &flat, json!([claim])), expected);
     }
-    assert_eq!(class("vc+sd-jwt", &flat, json!(["rightToWork"])), Class::Fine, "a vct names no type there");
+    assert_eq!(
+        class(CredentialFormat::VcSdJwt, &flat, json!(["rightToWork"])),
+        Class::Fine,
+        "a vct names no type there"
+    );
     let qualification = catalogue.credential_type("QualificationCredential").unwrap();
     let skill = json!(["credentialSubject", "learningOutcomes", 0, "title"]);
-    assert_eq!(class("vc+sd-jwt", &example(qualification), skill), Class::Fine);
+    assert_eq!(class(CredentialFormat::VcSdJwt, &example(qualification), skill), Class::Fine);
 }
 
 #[test]
@@ -446,7 +451,7 @@ fn the_plan_proves_a_threshold_and_shows_no_date() {
     let document = example(permit);
     let now = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
     let (query, _) = catalogue.template("work-permit-today").unwrap().query_at(now).unwrap();
-    let candidate = Candidate { format: "vc+sd-jwt", payload: &document, proved: &[] };
+    let candidate = Candidate { format: CredentialFormat::VcSdJwt, payload: &document, proved: &[] };
     let exposure = Exposure::Nobody;
     let with =
         |provable| Holding { document: 0, candidate, provable, clear: &[], exposure, known: false, refused: false };
@@ -562,5 +567,5 @@ fn a_voucher_has_as_many_serials_as_uses_and_no_more_than_there_is_room_for() {
     }
     let faults = known.claim_faults(&claims(33, 1));
     assert!(faults.iter().any(|fault| fault.path == "uses" && fault.wanted.contains("several offers")), "{faults:?}");
-    assert!(known.is_issued_as("vc+sd-jwt") && !known.is_issued_as("ldp_vc"));
+    assert!(known.is_issued_as(CredentialFormat::VcSdJwt) && !known.is_issued_as(CredentialFormat::LdpVc));
 }

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use carnet_core::{Code, query::path_to_text, verify::TypeRules};
+use carnet_core::{Code, format::CredentialFormat, query::path_to_text, verify::TypeRules};
 use carnet_spec::{Catalogue, SpecError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -516,14 +516,14 @@ fn row_93_a_type_names_what_is_always_disclosed() {
     let always =
         |catalogue: &Catalogue, format: &str, path: &str| catalogue.is_always_disclosed(NAME, format, &paths(path));
     let before = Catalogue::load(dir.path()).unwrap();
-    assert!(!always(&before, "vc+sd-jwt", r#"["credentialSubject", "skills", 0]"#));
+    assert!(!always(&before, CredentialFormat::VcSdJwt, r#"["credentialSubject", "skills", 0]"#));
     // Metadata is named in its standard form, and holds nothing else.
     for (format, path) in [
-        ("vc+sd-jwt", r#"["issuer", "name"]"#),
-        ("vc+sd-jwt", r#"["cnf", "name"]"#),
-        ("dc+sd-jwt", r#"["cnf", "name"]"#),
-        ("dc+sd-jwt", r#"["cnf", "jwk", "kid"]"#),
-        ("dc+sd-jwt", r#"["cnf"]"#),
+        (CredentialFormat::VcSdJwt, r#"["issuer", "name"]"#),
+        (CredentialFormat::VcSdJwt, r#"["cnf", "name"]"#),
+        (CredentialFormat::DcSdJwt, r#"["cnf", "name"]"#),
+        (CredentialFormat::DcSdJwt, r#"["cnf", "jwk", "kid"]"#),
+        (CredentialFormat::DcSdJwt, r#"["cnf"]"#),
     ] {
         assert!(!always(&before, format, path), "{format} {path}");
     }
@@ -533,23 +533,23 @@ fn row_93_a_type_names_what_is_always_disclosed() {
     );
     write(dir.path(), "types/language/type.toml", &open);
     let after = Catalogue::load(dir.path()).unwrap();
-    assert!(always(&after, "vc+sd-jwt", r#"["issuer", "name"]"#));
-    assert!(always(&after, "dc+sd-jwt", r#"["cnf", "jwk", "kid"]"#));
-    assert!(always(&after, "vc+sd-jwt", r#"["credentialSubject", "skills", 0]"#));
-    assert!(always(&after, "dc+sd-jwt", r#"["skills"]"#));
+    assert!(always(&after, CredentialFormat::VcSdJwt, r#"["issuer", "name"]"#));
+    assert!(always(&after, CredentialFormat::DcSdJwt, r#"["cnf", "jwk", "kid"]"#));
+    assert!(always(&after, CredentialFormat::VcSdJwt, r#"["credentialSubject", "skills", 0]"#));
+    assert!(always(&after, CredentialFormat::DcSdJwt, r#"["skills"]"#));
     for (format, path) in [
-        ("vc+sd-jwt", r#"["credentialSubject", "language"]"#),
-        ("vc+sd-jwt", r#"["skills"]"#),
-        ("vc+sd-jwt", r#"["credentialSubject"]"#),
-        ("vc+sd-jwt", r#"["issuer"]"#),
-        ("vc+sd-jwt", r#"["issuer", "url"]"#),
+        (CredentialFormat::VcSdJwt, r#"["credentialSubject", "language"]"#),
+        (CredentialFormat::VcSdJwt, r#"["skills"]"#),
+        (CredentialFormat::VcSdJwt, r#"["credentialSubject"]"#),
+        (CredentialFormat::VcSdJwt, r#"["issuer"]"#),
+        (CredentialFormat::VcSdJwt, r#"["issuer", "url"]"#),
         // Metadata in one format is a claim in the other.
-        ("dc+sd-jwt", r#"["issuer"]"#),
-        ("dc+sd-jwt", r#"["validUntil"]"#),
+        (CredentialFormat::DcSdJwt, r#"["issuer"]"#),
+        (CredentialFormat::DcSdJwt, r#"["validUntil"]"#),
     ] {
         assert!(!always(&after, format, path), "{format} {path}");
     }
-    assert!(!after.is_always_disclosed("AnotherCredential", "vc+sd-jwt", &paths(r#"["issuer"]"#)));
+    assert!(!after.is_always_disclosed("AnotherCredential", CredentialFormat::VcSdJwt, &paths(r#"["issuer"]"#)));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use carnet_core::{
     Code, Problem,
+    format::CredentialFormat,
     json::{self, Limits, canonicalize},
     query::{CredentialQuery, Query},
     secure::{jose, sd_jwt::Step},
@@ -240,7 +241,7 @@ impl<S: Store> Verifier<S> {
         });
         self.state_statement_age(&mut payload, content.freshness_seconds_max, now);
         if let (Some(registration), Some(members)) = (&self.registration, payload.as_object_mut()) {
-            let info = json!([{"format": "di_vc+jcs", "data": registration}]);
+            let info = json!([{"format": CredentialFormat::DiVcJcs, "data": registration}]);
             members.insert("verifier_info".to_owned(), info);
         }
         let (Value::Object(header), Value::Object(payload)) = (header, payload) else {
@@ -282,13 +283,17 @@ fn require_known(catalogue: &Catalogue, query: &Query, field: &'static str) -> R
 /// Refuses a query whose answers this verifier could not verify or evaluate.
 fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
     let unsupported = |description| Err(Error::invalid("QUERY_UNSUPPORTED", field, description));
-    if let Some(asked) =
-        query.credentials.iter().find(|asked| !Verification::formats().contains(&asked.format.as_str()))
-    {
+    let is_supported =
+        |asked: &CredentialQuery| asked.format.known().is_some_and(|format| Verification::formats().contains(&format));
+    if let Some(asked) = query.credentials.iter().find(|asked| !is_supported(asked)) {
         return Err(Error::invalid(
             "FORMAT_UNSUPPORTED",
             field,
-            format!("{}: this verifier verifies {}", asked.id, Verification::formats().join(", ")),
+            format!(
+                "{}: this verifier verifies {}",
+                asked.id,
+                Verification::formats().iter().map(|format| format.as_str()).collect::<Vec<_>>().join(", ")
+            ),
         ));
     }
     // No presentation could answer it.

@@ -7,6 +7,7 @@ use std::fmt;
 
 use carnet_core::{
     at_least::{Commitment, Direction},
+    format::CredentialFormat,
     json,
     query::{Query, commitments_path, path_to_text, values_at},
     receipt::ShownThreshold,
@@ -99,7 +100,7 @@ pub(crate) struct Summary {
     pub(crate) query_id: String,
     pub(crate) credential_type: String,
     pub(crate) issuer: String,
-    pub(crate) format: String,
+    pub(crate) format: CredentialFormat,
     pub(crate) disclosed_paths: Vec<String>,
     /// Thresholds that were proven without disclosing the values.
     #[serde(default)]
@@ -145,7 +146,7 @@ impl Verdict {
             query_id: String::new(),
             credential_type: held.type_name.clone(),
             issuer: held.credential.issuer().to_owned(),
-            format: held.format.clone(),
+            format: held.format,
             disclosed_paths: held.disclosed.iter().map(|path| path_to_text(path)).collect(),
             thresholds: Vec::new(),
         };
@@ -328,7 +329,7 @@ fn summary(seen: &Seen, query: &Query) -> Summary {
         query_id: seen.query_id.clone(),
         credential_type: seen.type_name.clone(),
         issuer: seen.issuer.clone(),
-        format: seen.format.clone(),
+        format: seen.format,
         disclosed_paths: seen.disclosed.iter().filter(is_claim).map(|path| path_to_text(path)).collect(),
         thresholds: thresholds.collect(),
     }

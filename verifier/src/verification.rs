@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use carnet_core::{
     Problem,
+    format::CredentialFormat,
     query::Query,
     secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
     status::freshness,
@@ -59,12 +60,9 @@ impl Verification {
     }
 
     /// Returns the credential formats that this verifier supports.
-    pub(crate) fn formats() -> &'static [&'static str] {
-        if cfg!(feature = "jsonld") {
-            &["vc+sd-jwt", "dc+sd-jwt", "di_vc+jcs", "ldp_vc"]
-        } else {
-            &["vc+sd-jwt", "dc+sd-jwt", "di_vc+jcs"]
-        }
+    pub(crate) fn formats() -> &'static [CredentialFormat] {
+        use CredentialFormat::{DcSdJwt, DiVcJcs, LdpVc, VcSdJwt};
+        if cfg!(feature = "jsonld") { &[VcSdJwt, DcSdJwt, DiVcJcs, LdpVc] } else { &[VcSdJwt, DcSdJwt, DiVcJcs] }
     }
 
     /// Verifies an answer, on a thread that serves no calls.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::{ClaimQuery, CredentialQuery, Query, path_to_text, plan::Holding};
 use crate::{
     Code, Problem,
+    format::CredentialFormat,
     secure::sd_jwt::{ClaimPath, Step},
 };
 
@@ -28,7 +29,7 @@ impl<'a> Types<'a> {
         if query.unanswerable().is_some() {
             return None;
         }
-        if query.format == "dc+sd-jwt" {
+        if query.format == CredentialFormat::DcSdJwt {
             return Some(Self::Vct(query.vct_values.iter().map(String::as_str).collect()));
         }
         let own = |set: &'a Vec<String>| set.iter().map(String::as_str).filter(|name| *name != EVERY);
@@ -69,8 +70,10 @@ type Asked<'a> = (bool, &'a [Step]);
 
 fn claim_of<'a>(query: &CredentialQuery, claim: &'a ClaimQuery) -> Asked<'a> {
     match claim.path.split_first() {
-        Some((Step::Name(name), rest)) if query.format != "dc+sd-jwt" && name == "credentialSubject" => (true, rest),
-        _ => (query.format == "dc+sd-jwt", claim.path.as_slice()),
+        Some((Step::Name(name), rest)) if query.format != CredentialFormat::DcSdJwt && name == "credentialSubject" => {
+            (true, rest)
+        }
+        _ => (query.format == CredentialFormat::DcSdJwt, claim.path.as_slice()),
     }
 }
 

@@ -6,9 +6,10 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{CredentialQuery, FORMATS, Query, parse_path, path_to_json, path_to_text, values_at};
+use super::{CredentialQuery, Query, parse_path, path_to_json, path_to_text, values_at};
 use crate::{
     Code, Problem,
+    format::CredentialFormat,
     input::caseless,
     json,
     secure::sd_jwt::{ClaimPath, Step},
@@ -125,8 +126,8 @@ fn date(text: &str) -> Option<Timestamp> {
 
 /// The path of a claim in a format, from its path below the subject.
 #[must_use]
-pub fn path_in(format: &str, claim: &[Step]) -> ClaimPath {
-    let subject = (format != "dc+sd-jwt").then(|| Step::Name("credentialSubject".to_owned()));
+pub fn path_in(format: CredentialFormat, claim: &[Step]) -> ClaimPath {
+    let subject = format.subject_member().map(|name| Step::Name(name.to_owned()));
     subject.into_iter().chain(claim.iter().cloned()).collect()
 }
 
@@ -186,10 +187,9 @@ impl Query {
             ))
         };
         for asked in &self.credentials {
-            let understood = FORMATS.contains(&asked.format.as_str());
-            // The place of the subject in another format is unknown, and nothing of it is ever compared.
-            if let Some(HolderRule::Claims(claims)) = self.holder.as_ref().filter(|_| understood) {
-                let mut paths = claims.iter().map(|claim| path_in(&asked.format, claim));
+            // The path of the subject in an unknown format is unknown, and nothing of it is ever compared.
+            if let (Some(HolderRule::Claims(claims)), Some(format)) = (&self.holder, asked.format.known()) {
+                let mut paths = claims.iter().map(|claim| path_in(format, claim));
                 if let Some(path) = paths.find(|path| !asked.always_asks_for(path)) {
                     return malformed(&asked.id, HOLDER_MEMBER, &path);
                 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::{
     Code, Problem,
     at_least::{Direction, Ordered},
+    format::{CredentialFormat, RequestedFormat},
     json,
     secure::sd_jwt::{ClaimPath, Step},
 };
@@ -19,9 +20,6 @@ mod threshold;
 pub use holder::HolderRule;
 pub use path::{parse_path, path_to_json, path_to_text, values_at};
 pub use threshold::{Threshold, commitments_path};
-
-/// Formats of credentials that are understood (spec/protocol.md 2.1). A verifier may name others.
-pub const FORMATS: [&str; 4] = ["vc+sd-jwt", "dc+sd-jwt", "ldp_vc", "di_vc+jcs"];
 
 /// The most credentials, claims, sets or options that a query may have.
 pub const MAX_ENTRIES: usize = 64;
@@ -42,9 +40,9 @@ pub struct Query {
 pub struct CredentialQuery {
     /// Its name in the query and in the answer.
     pub id: String,
-    /// One of [`FORMATS`], or another, which nothing here answers.
-    pub format: String,
-    /// `meta` of another format, as it was written; empty for one of [`FORMATS`].
+    /// Its format.
+    pub format: RequestedFormat,
+    /// `meta` of an unknown format, as it was written; empty for a known one.
     pub foreign_meta: Map<String, Value>,
     /// For `dc+sd-jwt`: the `vct` values that are accepted.
     pub vct_values: Vec<String>,
@@ -99,7 +97,7 @@ pub struct CredentialSet {
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
     /// Its format.
-    pub format: &'a str,
+    pub format: CredentialFormat,
     /// Its payload with the disclosed claims in their places.
     pub payload: &'a Map<String, Value>,
     /// The thresholds that a witness was verified for; in a wallet, where the values are open, none.
@@ -167,7 +165,7 @@ impl CredentialQuery {
     /// understood (spec/elements.md). Neither may be ignored: that would answer another question.
     #[must_use]
     pub fn unanswerable(&self) -> Option<String> {
-        if !FORMATS.contains(&self.format.as_str()) {
+        if self.format.known().is_none() {
             return Some(format!("the format {} is not supported", self.format));
         }
         let kinds: Vec<&str> = self.trusted_authorities.iter().map(|authority| authority.kind.as_str()).collect();
@@ -177,10 +175,10 @@ impl CredentialQuery {
     /// Returns `true` if format and type fit, and nothing is asked that cannot be judged.
     #[must_use]
     pub fn fits(&self, candidate: Candidate<'_>) -> bool {
-        if candidate.format != self.format || self.unanswerable().is_some() {
+        if self.format != candidate.format || self.unanswerable().is_some() {
             return false;
         }
-        if self.format == "dc+sd-jwt" {
+        if candidate.format == CredentialFormat::DcSdJwt {
             let vct = candidate.payload.get("vct").and_then(Value::as_str);
             return vct.is_some_and(|vct| self.vct_values.iter().any(|accepted| accepted == vct));
         }

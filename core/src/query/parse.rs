@@ -5,11 +5,16 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::{
-    ClaimQuery, CredentialQuery, CredentialSet, FORMATS, HolderRule, MAX_ENTRIES, Query, Threshold, TrustedAuthority,
+    ClaimQuery, CredentialQuery, CredentialSet, HolderRule, MAX_ENTRIES, Query, Threshold, TrustedAuthority,
     holder::{self, DISTINCT_MEMBER, HOLDER_MEMBER},
     parse_path, path_to_json,
 };
-use crate::{Code, Problem, json, secure::sd_jwt::Step};
+use crate::{
+    Code, Problem,
+    format::{CredentialFormat, RequestedFormat},
+    json,
+    secure::sd_jwt::Step,
+};
 
 fn malformed(detail: impl Into<String>) -> Problem {
     Problem::new(Code::QueryMalformed, detail)
@@ -117,18 +122,19 @@ fn strings(value: &Value, what: &str) -> Result<Vec<String>, Problem> {
 fn credential(value: &Value) -> Result<CredentialQuery, Problem> {
     let members = value.as_object().ok_or_else(|| malformed("a credential query is not an object"))?;
     let id = identifier(members.get("id"), "a credential query")?;
-    let format = members
+    let format: RequestedFormat = members
         .get("format")
         .and_then(Value::as_str)
         .filter(|format| !format.is_empty())
         .ok_or_else(|| malformed(format!("{id}: there is no format")))?
-        .to_owned();
+        .to_owned()
+        .into();
     let meta = members
         .get("meta")
         .and_then(Value::as_object)
         .ok_or_else(|| malformed(format!("{id}: there is no meta object")))?;
-    let (vct_values, type_values, foreign_meta) = if FORMATS.contains(&format.as_str()) {
-        let (vct_values, type_values) = types(&id, &format, meta)?;
+    let (vct_values, type_values, foreign_meta) = if let Some(format) = format.known() {
+        let (vct_values, type_values) = types(&id, format, meta)?;
         (vct_values, type_values, Map::new())
     } else {
         (Vec::new(), Vec::new(), meta.clone())
@@ -165,7 +171,11 @@ fn credential(value: &Value) -> Result<CredentialQuery, Problem> {
 }
 
 /// The types in the `meta` of a format that is understood: `vct` values and sets of types, of which one list is there.
-fn types(id: &str, format: &str, meta: &Map<String, Value>) -> Result<(Vec<String>, Vec<Vec<String>>), Problem> {
+fn types(
+    id: &str,
+    format: CredentialFormat,
+    meta: &Map<String, Value>,
+) -> Result<(Vec<String>, Vec<Vec<String>>), Problem> {
     let vct_values = match list(meta, "vct_values")? {
         Some(_) => strings(meta.get("vct_values").unwrap_or(&Value::Null), "vct_values")?,
         None => Vec::new(),
@@ -175,7 +185,7 @@ fn types(id: &str, format: &str, meta: &Map<String, Value>) -> Result<(Vec<Strin
         .iter()
         .map(|set| strings(set, "type_values"))
         .collect::<Result<Vec<_>, _>>()?;
-    let (needed, given) = if format == "dc+sd-jwt" {
+    let (needed, given) = if format == CredentialFormat::DcSdJwt {
         ("vct_values", !vct_values.is_empty())
     } else {
         ("type_values", !type_values.is_empty())
@@ -246,9 +256,9 @@ fn credential_set(value: &Value, ids: &HashSet<&str>) -> Result<CredentialSet, P
 }
 
 fn credential_to_json(query: &CredentialQuery) -> Value {
-    let meta = if !query.foreign_meta.is_empty() || !FORMATS.contains(&query.format.as_str()) {
+    let meta = if !query.foreign_meta.is_empty() || query.format.known().is_none() {
         query.foreign_meta.clone().into()
-    } else if query.format == "dc+sd-jwt" {
+    } else if query.format == CredentialFormat::DcSdJwt {
         json!({"vct_values": query.vct_values})
     } else {
         json!({"type_values": query.type_values})

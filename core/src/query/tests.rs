@@ -1,3 +1,4 @@
+use crate::format::CredentialFormat;
 use serde_json::json;
 
 use super::*;
@@ -64,7 +65,7 @@ fn a_malformed_query_is_refused() {
 fn the_paths_that_answer_are_those_with_accepted_values() {
     let query = Query::parse(&query()).unwrap();
     let q = object(json!({"type": ["VerifiableCredential", "Q"], "s": {"b": ["w", "x", 2]}}));
-    let candidate = Candidate { format: "vc+sd-jwt", payload: &q, proved: &[] };
+    let candidate = Candidate { format: CredentialFormat::VcSdJwt, payload: &q, proved: &[] };
     let paths = query.credential("q").unwrap().paths_in(candidate).unwrap();
     let texts: Vec<_> = paths.iter().map(|path| path_to_text(path)).collect();
     assert_eq!(texts, ["s.b[1]", "s.b[2]"]);
@@ -75,10 +76,16 @@ fn a_candidate_of_another_format_or_type_does_not_fit() {
     let query = Query::parse(&query()).unwrap();
     let credential = query.credential("q").unwrap();
     let payload = object(json!({"type": ["VerifiableCredential", "Q"], "s": {"a": 1}}));
-    assert!(credential.paths_in(Candidate { format: "vc+sd-jwt", payload: &payload, proved: &[] }).is_some());
-    assert!(credential.paths_in(Candidate { format: "ldp_vc", payload: &payload, proved: &[] }).is_none());
+    assert!(
+        credential.paths_in(Candidate { format: CredentialFormat::VcSdJwt, payload: &payload, proved: &[] }).is_some()
+    );
+    assert!(
+        credential.paths_in(Candidate { format: CredentialFormat::LdpVc, payload: &payload, proved: &[] }).is_none()
+    );
     let other = object(json!({"type": ["VerifiableCredential"], "s": {"a": 1}}));
-    assert!(credential.paths_in(Candidate { format: "vc+sd-jwt", payload: &other, proved: &[] }).is_none());
+    assert!(
+        credential.paths_in(Candidate { format: CredentialFormat::VcSdJwt, payload: &other, proved: &[] }).is_none()
+    );
 }
 
 #[test]
@@ -121,17 +128,21 @@ fn what_is_not_understood_is_not_met_and_another_option_answers() {
         "claims": [{"path": ["org.example.permit.1", "right"], "intent_to_retain": true}]});
     let q = object(json!({"type": ["VerifiableCredential", "Q"], "s": {"a": 1}, "org.example.permit.1": {"right": 1}}));
     let r = object(json!({"vct": "urn:r", "c": 1}));
-    let held = |format: &'static str| Candidate { format, payload: &q, proved: &[] };
-    assert!(either(&plain).credential("q").unwrap().fits(held("vc+sd-jwt")));
+    let held = |format: CredentialFormat| Candidate { format, payload: &q, proved: &[] };
+    assert!(either(&plain).credential("q").unwrap().fits(held(CredentialFormat::VcSdJwt)));
     for (other, said) in [(&constrained, "aki, etsi_tl"), (&foreign, "mso_mdoc")] {
         let query = either(other);
         assert_eq!(Query::parse(&query.to_json()).unwrap(), query);
         let asked = query.credential("q").unwrap();
         // Neither a holder nor a verifier accepts a credential that would fit but for that.
-        for format in ["vc+sd-jwt", "mso_mdoc"] {
+        for format in CredentialFormat::ALL {
             assert!(!asked.fits(held(format)) && asked.paths_in(held(format)).is_none(), "{other}");
         }
-        assert!(query.credential("r").unwrap().fits(Candidate { format: "dc+sd-jwt", payload: &r, proved: &[] }));
+        assert!(query.credential("r").unwrap().fits(Candidate {
+            format: CredentialFormat::DcSdJwt,
+            payload: &r,
+            proved: &[]
+        }));
         assert!(query.satisfied_by(&["r"]).is_ok());
         let unmet = query.satisfied_by(&[]).unwrap_err();
         assert_eq!(unmet.code, Code::QueryUnmet);
@@ -167,7 +178,7 @@ fn a_whole_number_is_one_value_however_it_is_written() {
     };
     let answers = |values: Value, value: Value| {
         let payload = object(json!({"type": ["Q"], "s": {"n": value}}));
-        let candidate = Candidate { format: "vc+sd-jwt", payload: &payload, proved: &[] };
+        let candidate = Candidate { format: CredentialFormat::VcSdJwt, payload: &payload, proved: &[] };
         asked(values).unwrap().credentials[0].paths_in(candidate).is_some()
     };
     for one in [json!(6), json!(6.0)] {

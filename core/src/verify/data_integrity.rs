@@ -11,6 +11,7 @@ use crate::{
     Code, Problem,
     credential::{Credential, TopLevel},
     did::{DidUrl, Purpose, WithHistory},
+    format::CredentialFormat,
     json::{self, Limits},
     keys::PublicKey,
     presentation::Presentation,
@@ -98,12 +99,12 @@ fn proofs(document: &Map<String, Value>) -> impl Iterator<Item = &Value> {
 }
 
 /// The format that a credential's proofs make it.
-fn format_of(document: &Map<String, Value>) -> Result<&'static str, Problem> {
+fn format_of(document: &Map<String, Value>) -> Result<CredentialFormat, Problem> {
     let mut found = None;
     for proof in proofs(document) {
         let format = match proof.get("cryptosuite").and_then(Value::as_str) {
-            Some("eddsa-jcs-2022") => "di_vc+jcs",
-            Some("eddsa-rdfc-2022") => "ldp_vc",
+            Some("eddsa-jcs-2022") => CredentialFormat::DiVcJcs,
+            Some("eddsa-rdfc-2022") => CredentialFormat::LdpVc,
             _ => return Err(Code::CryptosuiteUnknown.into()),
         };
         if found.is_some_and(|other| other != format) {
@@ -160,13 +161,13 @@ fn verify(
             query_id: about.to_owned(),
             type_name: type_name.clone(),
             issuer: credential.issuer().to_owned(),
-            format: format.to_owned(),
+            format,
             disclosed: disclosed.clone(),
             proved: Vec::new(),
             holder,
         });
     }
-    let held = Held { credential, type_name, disclosed, proved: Vec::new(), format: format.to_owned() };
+    let held = Held { credential, type_name, disclosed, proved: Vec::new(), format };
     common::finish(report, about, &held, &payload.0, (times, None), env)?;
     Some(Shown { held, payload, clear: Vec::new(), holder: key })
 }

@@ -125,7 +125,7 @@ fn are_of_one_holder(presented: &[Presented<'_>], query: &Query) -> Result<(), P
             for claim in claims {
                 let mut first: Option<Comparable> = None;
                 for one in presented {
-                    let path = path_in(&one.shown.held.format, claim);
+                    let path = path_in(one.shown.held.format, claim);
                     let name = path_to_text(claim);
                     let Some(value) = comparable_at(&one.shown.payload.0, &path) else {
                         return differs(format!("{} does not show {name}, which all have to agree in", one.query_id));

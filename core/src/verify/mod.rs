@@ -11,6 +11,7 @@ use crate::{
     Code, Problem,
     credential::Credential,
     did::Resolve,
+    format::CredentialFormat,
     query::{Candidate, CredentialQuery, Proved, Query},
     secure::{
         data_integrity::Cryptosuite,
@@ -59,7 +60,7 @@ pub trait TypeRules: Send + Sync {
 
     /// Returns whether the type's data names the claim at this path of the secured payload as always disclosed, so
     /// that it may be in the clear although nobody asked for it. By default none is.
-    fn is_always_disclosed(&self, _type_name: &str, _format: &str, _path: &[Step]) -> bool {
+    fn is_always_disclosed(&self, _type_name: &str, _format: CredentialFormat, _path: &[Step]) -> bool {
         false
     }
 }
@@ -109,8 +110,8 @@ pub struct Held {
     pub disclosed: Vec<ClaimPath>,
     /// The thresholds that were proved of claims whose values may be hidden.
     pub proved: Vec<Proved>,
-    /// Its format: `vc+sd-jwt`, `dc+sd-jwt`, `ldp_vc` or `di_vc+jcs`.
-    pub format: String,
+    /// Its format.
+    pub format: CredentialFormat,
 }
 
 /// Verifies a credential that was handed over directly, without its holder: SD-JWT text, or a document with Data
@@ -250,8 +251,8 @@ fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &Asked<'_>) -> Re
 /// Checks that the credential answers the query and, if claims are disclosed one by one, that no unrequested claim
 /// can be read.
 fn answers(query: &CredentialQuery, shown: &sd_jwt::Shown, types: &dyn TypeRules) -> Result<(), Problem> {
-    let format = shown.held.format.as_str();
-    let selective = matches!(format, sd_jwt::VC | sd_jwt::DC);
+    let format = shown.held.format;
+    let selective = format.is_sd_jwt();
     // If elements are withheld, the disclosed ones move up: the requested index may have another element.
     let by_index = |path: &ClaimPath| path.iter().any(|step| matches!(step, Step::Index(_)));
     if selective && query.claims.iter().any(|claim| by_index(&claim.path)) {

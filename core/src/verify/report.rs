@@ -1,6 +1,8 @@
 //! Checks of a verification, their outcomes, and the value that only a report without failures yields.
 
-use crate::{Code, Problem, keys::PublicKey, query::Proved, secure::sd_jwt::ClaimPath, time::Timestamp};
+use crate::{
+    Code, Problem, format::CredentialFormat, keys::PublicKey, query::Proved, secure::sd_jwt::ClaimPath, time::Timestamp,
+};
 
 /// A check, by its stable name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -117,7 +119,7 @@ pub struct Seen {
     /// Its issuer.
     pub issuer: String,
     /// Its format.
-    pub format: String,
+    pub format: CredentialFormat,
     /// Paths of the readable claims, disclosed or in the clear; never their values.
     pub disclosed: Vec<ClaimPath>,
     /// The thresholds that were proved.

@@ -9,6 +9,7 @@ use crate::{
     Code, Problem, at_least,
     credential::{CONTEXT_V2, Credential, TopLevel},
     did::{self, Did, Purpose, Resolve as _},
+    format::CredentialFormat,
     keys::PublicKey,
     secure::{
         jose::{Jws, KeyRef, numeric_date},
@@ -17,9 +18,6 @@ use crate::{
     status::{Freshness, freshness},
     time::Timestamp,
 };
-
-pub(super) const VC: &str = "vc+sd-jwt";
-pub(super) const DC: &str = "dc+sd-jwt";
 
 /// A verified credential beside the payload that queries are matched against.
 pub(super) struct Shown {
@@ -75,13 +73,17 @@ pub(super) fn verify(
     let model = report.note(CheckName::Model, about, model(&token, format, &payload.0, env))?;
     // A `sub` that is no text names somebody who cannot be the holder.
     let sub = payload.0.get("sub").map(|sub| sub.as_str().unwrap_or_default());
-    let ids: Vec<&str> = if format == VC { model.credential.subject_ids().collect() } else { Vec::new() };
+    let ids: Vec<&str> =
+        if format == CredentialFormat::VcSdJwt { model.credential.subject_ids().collect() } else { Vec::new() };
     // A VCDM credential whose subject has no id is nobody's, even if it has a sub.
-    let named: Vec<&str> =
-        if format == VC && ids.is_empty() { Vec::new() } else { ids.into_iter().chain(sub).collect() };
+    let named: Vec<&str> = if format == CredentialFormat::VcSdJwt && ids.is_empty() {
+        Vec::new()
+    } else {
+        ids.into_iter().chain(sub).collect()
+    };
     match &holder {
         None => report.skip(CheckName::HolderSubject, about, "there is no holder here"),
-        Some(_) if format == DC && named.is_empty() => {
+        Some(_) if format == CredentialFormat::DcSdJwt && named.is_empty() => {
             report.skip(CheckName::HolderSubject, about, "the holder's key is all that names the subject");
         }
         Some(key) => {
@@ -93,19 +95,13 @@ pub(super) fn verify(
             query_id: about.to_owned(),
             type_name: model.type_name.clone(),
             issuer: model.credential.issuer().to_owned(),
-            format: format.to_owned(),
+            format,
             disclosed: paths.clone(),
             proved: proved.clone(),
             holder,
         });
     }
-    let held = Held {
-        credential: model.credential,
-        type_name: model.type_name,
-        disclosed: paths,
-        proved,
-        format: format.to_owned(),
-    };
+    let held = Held { credential: model.credential, type_name: model.type_name, disclosed: paths, proved, format };
     let stapled = asked.and_then(|_| stapled(&token, held.credential.issuer(), env));
     let stated = stapled.as_ref().and_then(|stapled| stapled.as_ref().ok()).map(|stapled| stapled.issued);
     super::common::finish(report, about, &held, &payload.0, (model.times, stapled), env)?;
@@ -116,11 +112,10 @@ pub(super) fn verify(
     Some(Shown { held, payload, clear, holder })
 }
 
-fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, &'static str), Problem> {
+fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, CredentialFormat), Problem> {
     let token = SdJwt::parse(compact)?;
-    let format = match token.jws().typ() {
-        Some(VC) => VC,
-        Some(DC) => DC,
+    let format = match token.jws().typ().and_then(CredentialFormat::parse) {
+        Some(format) if format.is_sd_jwt() => format,
         _ => return Err(Problem::new(Code::TokenType, "the credential's typ is neither vc+sd-jwt nor dc+sd-jwt")),
     };
     // An issuer has no holder's key: a bound copy from there was presented before.
@@ -135,12 +130,12 @@ fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, &'static str),
 
 /// The issuer's key: `kid` is a DID URL of the issuer, listed for assertion. A key by value in the
 /// header says nothing about whose it is (VC-JOSE-COSE section 4.1).
-fn issuer_key(token: &SdJwt, format: &str, env: &Environment<'_>) -> Result<PublicKey, Problem> {
+fn issuer_key(token: &SdJwt, format: CredentialFormat, env: &Environment<'_>) -> Result<PublicKey, Problem> {
     let payload = token.jws().payload();
     let KeyRef::Kid(kid) = token.jws().key_ref() else {
         return Err(Problem::new(Code::HeaderKeyUnanchored, "the header has no kid that leads to the issuer"));
     };
-    let claimed = if format == VC {
+    let claimed = if format == CredentialFormat::VcSdJwt {
         crate::credential::id_of(payload.get("issuer"), "issuer")?
     } else {
         crate::credential::id_of(payload.get("iss"), "iss")?
@@ -205,14 +200,22 @@ struct Model {
     times: super::common::Times,
 }
 
-fn model(token: &SdJwt, format: &str, payload: &Map<String, Value>, env: &Environment<'_>) -> Result<Model, Problem> {
-    let table = if format == VC { TopLevel::VcSdJwt } else { TopLevel::DcSdJwt };
+fn model(
+    token: &SdJwt,
+    format: CredentialFormat,
+    payload: &Map<String, Value>,
+    env: &Environment<'_>,
+) -> Result<Model, Problem> {
+    let table = if format == CredentialFormat::VcSdJwt { TopLevel::VcSdJwt } else { TopLevel::DcSdJwt };
     table.check(payload)?;
     let nbf = numeric_date(payload, "nbf")?;
     let exp = numeric_date(payload, "exp")?;
     let iat = numeric_date(payload, "iat")?;
-    let credential =
-        if format == VC { Credential::parse(document_of(payload))? } else { sd_jwt_vc(token, payload, nbf, exp)? };
+    let credential = if format == CredentialFormat::VcSdJwt {
+        Credential::parse(document_of(payload))?
+    } else {
+        sd_jwt_vc(token, payload, nbf, exp)?
+    };
     if let Some(iss) = payload.get("iss")
         && iss.as_str() != Some(credential.issuer())
     {
@@ -223,7 +226,7 @@ fn model(token: &SdJwt, format: &str, payload: &Map<String, Value>, env: &Enviro
         .ok_or_else(|| Problem::new(Code::ClaimMissing, "the credential has no end (validUntil, or exp)"))?;
     let types: Vec<&str> = credential.types().collect();
     // A vct counts in the format that has one; elsewhere it would be a second name for the type.
-    let vct = if format == DC { payload.get("vct").and_then(Value::as_str) } else { None };
+    let vct = if format == CredentialFormat::DcSdJwt { payload.get("vct").and_then(Value::as_str) } else { None };
     let type_name = env.types.type_name(&types, vct)?;
     let times = super::common::Times {
         // Nothing holds before it was issued (spec/protocol.md 1.6).

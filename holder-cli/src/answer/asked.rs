@@ -2,6 +2,7 @@
 
 use carnet_core::{
     at_least::Direction,
+    format::CredentialFormat,
     query::{ClaimQuery, CredentialQuery, Query, Threshold, path_to_text},
     secure::sd_jwt::{ClaimPath, Step},
     trust::registration::{Beyond, Excess},
@@ -12,9 +13,6 @@ use crate::{
     failure::{Failure, Sentence},
     ui::sanitise::clean,
 };
-
-/// Formats with selective disclosure.
-const SELECTIVE: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
 
 /// One item of a request: a claim's value, a threshold of it, or the whole credential.
 #[derive(Debug, Clone, PartialEq)]
@@ -183,7 +181,7 @@ pub(crate) fn bound_text(threshold: &Threshold) -> String {
 }
 
 fn selective(credential: &CredentialQuery) -> bool {
-    SELECTIVE.contains(&credential.format.as_str())
+    credential.format.known().is_some_and(CredentialFormat::is_sd_jwt)
 }
 
 /// Tests if one path is a prefix of the other; an array wildcard matches any element.

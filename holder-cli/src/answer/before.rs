@@ -1,6 +1,7 @@
 //! Earlier bounds that a verifier asked for: each further one, answered or not, halves the range of the hidden value.
 
 use carnet_core::{
+    format::CredentialFormat,
     query::{CredentialQuery, Query, Threshold, path_to_text},
     secure::sd_jwt::Step,
     time::Timestamp,
@@ -94,7 +95,7 @@ fn note(before: &mut Vec<Before>, type_name: &str, bound: &AskedBound, at: Times
 fn below_subject(credential: &CredentialQuery, path: &[Step]) -> String {
     match path.split_first() {
         Some((Step::Name(first), rest))
-            if credential.format != "dc+sd-jwt" && first == "credentialSubject" && !rest.is_empty() =>
+            if credential.format != CredentialFormat::DcSdJwt && first == "credentialSubject" && !rest.is_empty() =>
         {
             path_to_text(rest)
         }
@@ -112,9 +113,11 @@ mod tests {
 
     const ASKER: &str = "did:web:agency.example";
 
-    fn asking(format: &str, bound: Value) -> Query {
+    fn asking(format: CredentialFormat, bound: Value) -> Query {
         let (meta, path) = match format {
-            "dc+sd-jwt" => (json!({"vct_values": ["urn:carnet:type:qualification:1"]}), json!(["eqfLevel"])),
+            CredentialFormat::DcSdJwt => {
+                (json!({"vct_values": ["urn:carnet:type:qualification:1"]}), json!(["eqfLevel"]))
+            }
             _ => (json!({"type_values": [["QualificationCredential"]]}), json!(["credentialSubject", "eqfLevel"])),
         };
         let claims = json!([{"path": path, "carnet_at_least": bound}]);
@@ -136,13 +139,13 @@ mod tests {
             let all = asked_before(log, did, query, &catalogue);
             all.iter().map(|before| (before.threshold.bound().clone(), before.proved)).collect()
         };
-        let now = asking("vc+sd-jwt", json!(6));
-        noted(&mut log, &catalogue, 0, ASKER, &asking("vc+sd-jwt", json!(4)));
+        let now = asking(CredentialFormat::VcSdJwt, json!(6));
+        noted(&mut log, &catalogue, 0, ASKER, &asking(CredentialFormat::VcSdJwt, json!(4)));
         // The same claim twice in another format; the current bound; and a bound of another verifier.
-        noted(&mut log, &catalogue, 1, ASKER, &asking("dc+sd-jwt", json!(5)));
-        noted(&mut log, &catalogue, 2, ASKER, &asking("dc+sd-jwt", json!(5)));
+        noted(&mut log, &catalogue, 1, ASKER, &asking(CredentialFormat::DcSdJwt, json!(5)));
+        noted(&mut log, &catalogue, 2, ASKER, &asking(CredentialFormat::DcSdJwt, json!(5)));
         noted(&mut log, &catalogue, 3, ASKER, &now);
-        noted(&mut log, &catalogue, 4, "did:web:other.example", &asking("vc+sd-jwt", json!(7)));
+        noted(&mut log, &catalogue, 4, "did:web:other.example", &asking(CredentialFormat::VcSdJwt, json!(7)));
         assert_eq!(before(&log, ASKER, &now), [(json!(5), false), (json!(4), false)]);
         assert_eq!(before(&log, "did:web:other.example", &now), [(json!(7), false)]);
         assert!(before(&log, "did:web:third.example", &now).is_empty());
@@ -162,7 +165,7 @@ mod tests {
         let entry = Entry::new(Timestamp::from_unix(1_800_000_000), EntryKind::Sending, &party);
         let mut log = Log::default();
         log.push(Entry { parts: vec![serde_json::from_value(part).unwrap()], ..entry });
-        let before = asked_before(&log, ASKER, &asking("dc+sd-jwt", json!(6)), &catalogue);
+        let before = asked_before(&log, ASKER, &asking(CredentialFormat::DcSdJwt, json!(6)), &catalogue);
         assert_eq!((before.len(), before[0].proved), (1, true));
     }
 }

@@ -4,6 +4,7 @@ use carnet_core::{
     Code, Problem,
     at_least::share_a_block,
     epoch::Epoch,
+    format::CredentialFormat,
     json::{Limits, parse},
     query::{
         Candidate, Query, commitments_path,
@@ -26,7 +27,7 @@ use crate::wallet::{
 /// Copy of the wallet, opened for matching.
 pub(super) struct Opened {
     pub(super) credential: usize,
-    pub(super) format: String,
+    pub(super) format: CredentialFormat,
     /// End of its validity, which every verifier sees, and the epoch to whose start it is rounded down.
     pub(super) end: (Option<Timestamp>, Epoch),
     pub(super) copy: usize,
@@ -59,7 +60,7 @@ impl Opened {
         let payload = self.reduced.as_ref().unwrap_or(&self.payload);
         Holding {
             document: self.credential,
-            candidate: Candidate { format: &self.format, payload, proved: &[] },
+            candidate: Candidate { format: self.format, payload, proved: &[] },
             provable: &self.provable,
             clear: &self.clear,
             exposure: match &self.exposure {
@@ -182,10 +183,10 @@ fn open(
 ) -> Result<Opened, Problem> {
     let copy = held.copies.get(index).ok_or(Code::QueryUnmet)?;
     let mut serial = None;
-    let (payload, source, provable, clear) = if held.format.ends_with("sd-jwt") {
+    let (payload, source, provable, clear) = if held.format.is_sd_jwt() {
         let mut token = SdJwt::parse(&copy.credential.text())?;
         if let Some((serials, of_voucher)) = serials.zip(held.serials.as_ref()) {
-            (token, serial) = with_one_serial(token, &held.format, serials, of_voucher, bounds.asker)?;
+            (token, serial) = with_one_serial(token, held.format, serials, of_voucher, bounds.asker)?;
         }
         let positions = copy.commitments.iter().map(Positions::from).collect();
         let disclosed = token.disclosed()?;
@@ -195,9 +196,9 @@ fn open(
         let members = document.as_object().cloned().ok_or(Code::InvalidJson)?;
         (members, Source::Whole(document), Vec::new(), Vec::new())
     };
-    let reduced = reduced(&held.format, &payload, copy, &provable, query, bounds);
+    let reduced = reduced(held.format, &payload, copy, &provable, query, bounds);
     let exposure = exposure(copy, bounds.asker);
-    let format = held.format.clone();
+    let format = held.format;
     // Issuers without epochs round the end to the day.
     let end = (held.valid_until, held.epoch.unwrap_or(Epoch::Day));
     Ok(Opened {
@@ -221,7 +222,7 @@ fn open(
 /// query can disclose more; a verifier other than the redeemer gets no serial.
 fn with_one_serial(
     token: SdJwt,
-    format: &str,
+    format: CredentialFormat,
     serials: &Serials,
     of_voucher: &VoucherSerials,
     asker: &str,
@@ -238,7 +239,7 @@ fn with_one_serial(
 /// Returns the payload without the claims whose value must not replace a proof that this copy cannot give, and without
 /// commitments requested directly, whose number reveals the value; `None` if nothing is removed.
 fn reduced(
-    format: &str,
+    format: CredentialFormat,
     payload: &Map<String, Value>,
     copy: &Copy,
     provable: &[OrderedClaim],

@@ -73,7 +73,7 @@ impl Lack {
 /// Returns the requested type by its name in the catalogue, or as the query writes it.
 pub(crate) fn type_asked(catalogue: &Catalogue, query: &CredentialQuery) -> String {
     // For an unknown format, the place of the type is unknown.
-    types_asked(catalogue, query).into_iter().next().unwrap_or_else(|| query.format.clone())
+    types_asked(catalogue, query).into_iter().next().unwrap_or_else(|| query.format.to_string())
 }
 
 /// Returns all types that the query accepts.
@@ -139,7 +139,7 @@ fn lack(
         (&|_, held| held.withdrawn().is_none(), Lack::Withdrawn),
         (&|_, held| held.valid_until.is_none_or(|until| bounds.now <= until), Lack::Ended),
         (&|index, _| bounds.only.is_empty() || bounds.only.contains(&index), Lack::NotChosen),
-        (&|_, held| held.format == asked.format, Lack::Format),
+        (&|_, held| asked.format == held.format, Lack::Format),
     ];
     for (stays, lack) in steps {
         held.retain(|(index, held)| stays(*index, held));
@@ -176,7 +176,7 @@ fn voucher_lack(
 ) -> Option<Lack> {
     let is_voucher = |held: &HeldCredential| {
         let serials = catalogue.credential_type(&held.type_name).and_then(|known| known.serials.as_ref());
-        let array = serials.map(|serials| serials.array(&asked.format));
+        let array = serials.zip(asked.format.known()).map(|(serials, format)| serials.array(format));
         array.is_some_and(|array| asked.claims.iter().any(|claim| claim.path.starts_with(&array)))
     };
     let left: Option<Vec<usize>> = held

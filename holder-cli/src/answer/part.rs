@@ -4,6 +4,7 @@ use carnet_core::{
     Code, Problem,
     at_least::Direction,
     day,
+    format::CredentialFormat,
     query::{CredentialQuery, commitments_path, path_to_text, plan::Show},
     secure::sd_jwt::{ClaimPath, Positions, Step},
     shown,
@@ -72,16 +73,16 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
             (Shown::Selected(selected, proofs), disclosed.payload, paths, false)
         }
         Source::Whole(document) => {
-            let all = shown::whole(&opened.format, &opened.payload);
+            let all = shown::whole(opened.format, &opened.payload);
             let paths = all.iter().map(|path| path_to_text(path)).collect();
             (Shown::Whole(document.clone()), opened.payload.clone(), paths, true)
         }
     };
-    let visible = claims_of(&visible, &opened.format);
+    let visible = claims_of(&visible, opened.format);
     let mut goes = Vec::new();
     let mut stays = Vec::new();
     let mut given_away = Vec::new();
-    for (name, whole) in claims_of(&opened.payload, &opened.format) {
+    for (name, whole) in claims_of(&opened.payload, opened.format) {
         let shown = visible.iter().find(|(shown, _)| *shown == name).map(|(_, value)| *value);
         let opened_by_proof = || openings.iter().any(|array| array.last() == Some(&Step::Name(name.clone())));
         // Hidden commitments say nothing about the owner and count neither as disclosed nor as hidden.
@@ -135,17 +136,17 @@ fn is_told(proves: &[Proving], name: &str) -> bool {
 }
 
 /// Returns the claims of a payload: the members of the subject, and all other top-level members.
-pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: &str) -> Vec<(String, &'a Value)> {
+pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: CredentialFormat) -> Vec<(String, &'a Value)> {
     let frame: &[&str] = match format {
-        "dc+sd-jwt" => &DC_FRAME,
-        "vc+sd-jwt" => &VC_FRAME,
+        CredentialFormat::DcSdJwt => &DC_FRAME,
+        CredentialFormat::VcSdJwt => &VC_FRAME,
         _ => &DI_FRAME,
     };
-    let signature = |name: &str| name == PROOF && !format.ends_with("sd-jwt");
+    let signature = |name: &str| name == PROOF && !format.is_sd_jwt();
     let mut claims = Vec::new();
     for (name, value) in payload {
         match (name.as_str(), value) {
-            (SUBJECT, Value::Object(members)) if format != "dc+sd-jwt" => {
+            (SUBJECT, Value::Object(members)) if format != CredentialFormat::DcSdJwt => {
                 claims.extend(
                     members.iter().filter(|(name, _)| *name != "id").map(|(name, value)| (name.clone(), value)),
                 );
@@ -158,7 +159,7 @@ pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: &str) -> Ve
 }
 
 /// Tests if a member is a well-formed status reference with no further members.
-pub(crate) fn is_status(name: &str, value: &Value, format: &str) -> bool {
+pub(crate) fn is_status(name: &str, value: &Value, format: CredentialFormat) -> bool {
     let only = |value: &Value, known: &[&str]| {
         value.as_object().is_some_and(|members| members.keys().all(|name| known.contains(&name.as_str())))
     };
@@ -172,10 +173,10 @@ pub(crate) fn is_status(name: &str, value: &Value, format: &str) -> bool {
             && (!explains || explained(entry))
     };
     match name {
-        "credentialStatus" if format != "dc+sd-jwt" => {
+        "credentialStatus" if format != CredentialFormat::DcSdJwt => {
             value.as_array().is_some_and(|entries| !entries.is_empty() && entries.iter().all(entry))
         }
-        "status" if format == "dc+sd-jwt" => {
+        "status" if format == CredentialFormat::DcSdJwt => {
             only(value, &["status_list"]) && value.get("status_list").is_some_and(|list| only(list, &["idx", "uri"]))
         }
         _ => false,

@@ -1,6 +1,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Rng,
+    format::CredentialFormat,
     keys::{Algorithm, PublicKey, SecretKey},
     secure::{
         data_integrity::{Cryptosuite, ProofOptions, eddsa_jcs::EddsaJcs2022, secure, to_text},
@@ -52,14 +53,14 @@ impl Issuer {
     }
 
     /// Issues one copy of the catalogue's example, valid for a year from [`NOW`].
-    pub(crate) fn copy(&self, format: &str, holder: &PublicKey) -> String {
+    pub(crate) fn copy(&self, format: CredentialFormat, holder: &PublicKey) -> String {
         self.copy_with(format, holder, |_| {})
     }
 
     /// Issues a copy whose payload `change` edits before signing.
     pub(crate) fn copy_with(
         &self,
-        format: &str,
+        format: CredentialFormat,
         holder: &PublicKey,
         change: impl FnOnce(&mut Map<String, Value>),
     ) -> String {
@@ -69,7 +70,7 @@ impl Issuer {
     /// Issues a changed copy with salts and decoys from `rng`.
     pub(crate) fn copy_drawn(
         &self,
-        format: &str,
+        format: CredentialFormat,
         holder: &PublicKey,
         change: impl FnOnce(&mut Map<String, Value>),
         rng: Rng<'_>,
@@ -81,7 +82,7 @@ impl Issuer {
         document["validUntil"] = json!(NOW.plus(365 * 86_400).start_of_day().to_string());
         document["credentialSubject"]["id"] = json!(Did::jwk(holder).as_str());
         let (mut payload, disclosable, ordered) = match format {
-            "dc+sd-jwt" => {
+            CredentialFormat::DcSdJwt => {
                 let mut flat = known.example_claims();
                 flat.insert("iss".to_owned(), json!(self.did.as_str()));
                 flat.insert("vct".to_owned(), json!(known.vct));
@@ -92,7 +93,7 @@ impl Issuer {
             _ => (document.as_object().unwrap().clone(), known.disclosable.clone(), known.ordered.clone()),
         };
         change(&mut payload);
-        if !format.ends_with("sd-jwt") {
+        if !format.is_sd_jwt() {
             let options = ProofOptions {
                 verification_method: &self.method(),
                 purpose: carnet_core::did::Purpose::AssertionMethod,
@@ -105,14 +106,14 @@ impl Issuer {
             let rdfc = crate::collect::rdfc(&self.catalogue).unwrap();
             let suite: &dyn Cryptosuite = match format {
                 #[cfg(feature = "jsonld")]
-                "ldp_vc" => &rdfc,
+                CredentialFormat::LdpVc => &rdfc,
                 _ => &EddsaJcs2022,
             };
             return to_text(&secure(&payload, suite, &options, &self.key).unwrap()).unwrap();
         }
         let padded: Vec<_> = known.serials.iter().map(|serials| serials.padded(format)).collect();
         let options = IssueOptions {
-            typ: format,
+            typ: format.as_str(),
             kid: &self.method(),
             disclosable: &disclosable,
             ordered: &ordered,
@@ -139,11 +140,11 @@ impl Issuer {
     }
 
     /// Locates the commitments of a copy, as the wallet does on receipt.
-    fn commitments(&self, format: &str, credential: &str) -> Vec<Commitments> {
+    fn commitments(&self, format: CredentialFormat, credential: &str) -> Vec<Commitments> {
         let known = self.catalogue.credential_type(self.type_name).unwrap();
         let ordered = match format {
-            "dc+sd-jwt" => known.ordered_in_sd_jwt_vc(),
-            "vc+sd-jwt" => known.ordered.clone(),
+            CredentialFormat::DcSdJwt => known.ordered_in_sd_jwt_vc(),
+            CredentialFormat::VcSdJwt => known.ordered.clone(),
             _ => return Vec::new(),
         };
         let positions = SdJwt::parse(credential).unwrap().commitments(&ordered).unwrap();
@@ -151,7 +152,7 @@ impl Issuer {
     }
 
     /// Builds a wallet credential with this number of copies.
-    pub(crate) fn held(&self, id: &str, format: &str, copies: usize) -> HeldCredential {
+    pub(crate) fn held(&self, id: &str, format: CredentialFormat, copies: usize) -> HeldCredential {
         let known = self.catalogue.credential_type(self.type_name).unwrap();
         let copy = |_| {
             let key = HolderKey::draw();
@@ -163,7 +164,7 @@ impl Issuer {
         HeldCredential {
             id: id.to_owned(),
             type_name: self.type_name.to_owned(),
-            format: format.to_owned(),
+            format,
             issuer: self.did.to_string(),
             issuer_name: "University of Example".to_owned(),
             received_at: NOW,
@@ -178,8 +179,8 @@ impl Issuer {
     }
 }
 
-pub(crate) fn query(format: &str, claims: Value) -> Query {
-    let meta = if format == "dc+sd-jwt" {
+pub(crate) fn query(format: CredentialFormat, claims: Value) -> Query {
+    let meta = if format == CredentialFormat::DcSdJwt {
         json!({"vct_values": ["urn:carnet:type:qualification:1"]})
     } else {
         json!({"type_values": [[TYPE]]})
@@ -212,20 +213,22 @@ fn a_hidden_date_that_the_end_gives_away_does_not_stay_hidden() {
         (20, Some(Epoch::Week), false),
         (40, Some(Epoch::Quarter), true),
     ] {
-        let mut held = HeldCredential { epoch, ..issuer.held("aaaa", "vc+sd-jwt", 1) };
+        let mut held = HeldCredential { epoch, ..issuer.held("aaaa", CredentialFormat::VcSdJwt, 1) };
         let holder = held.copies[0].key.open().unwrap().public_key();
         let date = carnet_core::day::from(NOW.plus(days * 86_400).start_of_day());
         let change = |payload: &mut Map<String, Value>| payload["credentialSubject"]["awardingDate"] = json!(date);
-        held.copies[0].credential = issuer.copy_with("vc+sd-jwt", &holder, change).into();
+        held.copies[0].credential = issuer.copy_with(CredentialFormat::VcSdJwt, &holder, change).into();
         let mut contents = Contents::new(12);
         contents.credentials.push(held);
-        let part = parts_of(&contents, &query("vc+sd-jwt", subject(&["title"])), "asker", &[]).unwrap().remove(0);
+        let part = parts_of(&contents, &query(CredentialFormat::VcSdJwt, subject(&["title"])), "asker", &[])
+            .unwrap()
+            .remove(0);
         let names: &[&str] = if given_away { &["awardingDate"] } else { &[] };
         assert_eq!(part.given_away, names, "{days} {epoch:?}");
         assert_eq!(part.stays.iter().any(|name| name == "awardingDate"), !given_away);
         assert!(part.stays.iter().any(|name| name == "dateOfBirth"));
         // A disclosed claim is not listed as given away.
-        let shown = query("vc+sd-jwt", subject(&["title", "awardingDate"]));
+        let shown = query(CredentialFormat::VcSdJwt, subject(&["title", "awardingDate"]));
         assert!(parts_of(&contents, &shown, "asker", &[]).unwrap().remove(0).given_away.is_empty());
     }
 }
@@ -234,8 +237,8 @@ fn a_hidden_date_that_the_end_gives_away_does_not_stay_hidden() {
 fn what_is_asked_goes_and_the_rest_stays() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 2));
-    let query = query("vc+sd-jwt", subject(&["title", "eqfLevel"]));
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 2));
+    let query = query(CredentialFormat::VcSdJwt, subject(&["title", "eqfLevel"]));
     let parts = parts_of(&contents, &query, "asker", &[]).unwrap();
     assert_eq!(names(&parts[0]), ["eqfLevel", "title"]);
     assert!(parts[0].stays.contains(&"grade".to_owned()) && parts[0].stays.contains(&"familyName".to_owned()));
@@ -244,7 +247,8 @@ fn what_is_asked_goes_and_the_rest_stays() {
     let sent = SdJwt::parse(&bound).unwrap();
     assert!(sent.has_key_binding());
     let sent = sent.disclosed().unwrap().payload;
-    let seen: Vec<_> = claims_of(&sent, "vc+sd-jwt").into_iter().filter(|(_, value)| **value != json!([])).collect();
+    let seen: Vec<_> =
+        claims_of(&sent, CredentialFormat::VcSdJwt).into_iter().filter(|(_, value)| **value != json!([])).collect();
     assert_eq!(seen.len(), 2, "{seen:?}");
 }
 
@@ -252,8 +256,9 @@ fn what_is_asked_goes_and_the_rest_stays() {
 fn an_sd_jwt_vc_is_shown_claim_by_claim() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "dc+sd-jwt", 1));
-    let parts = parts_of(&contents, &query("dc+sd-jwt", json!([{"path": ["title"]}])), "asker", &[]).unwrap();
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::DcSdJwt, 1));
+    let parts =
+        parts_of(&contents, &query(CredentialFormat::DcSdJwt, json!([{"path": ["title"]}])), "asker", &[]).unwrap();
     assert_eq!(names(&parts[0]), ["title"]);
     assert!(!parts[0].everything);
 }
@@ -262,9 +267,9 @@ fn an_sd_jwt_vc_is_shown_claim_by_claim() {
 fn part_of_a_claim_goes_and_is_called_a_part() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 1));
     let claims = json!([{"path": ["credentialSubject", "learningOutcomes", 1, "title"]}]);
-    let parts = parts_of(&contents, &query("vc+sd-jwt", claims), "asker", &[]).unwrap();
+    let parts = parts_of(&contents, &query(CredentialFormat::VcSdJwt, claims), "asker", &[]).unwrap();
     assert_eq!(names(&parts[0]), ["learningOutcomes"]);
     assert!(parts[0].goes[0].in_part);
     assert!(!parts[0].goes[0].value.to_string().contains("Plans and gives"));
@@ -274,8 +279,8 @@ fn part_of_a_claim_goes_and_is_called_a_part() {
 fn a_data_integrity_credential_goes_as_a_whole_and_says_so() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "di_vc+jcs", 1));
-    let parts = parts_of(&contents, &query("di_vc+jcs", subject(&["title"])), "asker", &[]).unwrap();
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::DiVcJcs, 1));
+    let parts = parts_of(&contents, &query(CredentialFormat::DiVcJcs, subject(&["title"])), "asker", &[]).unwrap();
     assert!(parts[0].everything && parts[0].stays.is_empty());
     assert!(names(&parts[0]).contains(&"grade"));
     let bound = parts[0].bind(&contents.credentials[0].copies[0], None, "nonce", "asker", NOW).unwrap();
@@ -288,8 +293,8 @@ fn a_data_integrity_credential_goes_as_a_whole_and_says_so() {
 fn the_copy_that_this_asker_knows_goes_first_then_a_fresh_one_then_the_least_seen() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 3));
-    let query = query("vc+sd-jwt", subject(&["title"]));
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 3));
+    let query = query(CredentialFormat::VcSdJwt, subject(&["title"]));
     let mut used = |seen: [&[&str]; 3]| {
         for (copy, seen) in contents.credentials[0].copies.iter_mut().zip(seen) {
             copy.shown_to = seen.iter().map(|&name| name.to_owned()).collect();
@@ -307,10 +312,10 @@ fn the_copy_that_this_asker_knows_goes_first_then_a_fresh_one_then_the_least_see
 fn a_credential_with_fresh_copies_goes_before_a_newer_one_without() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
-    contents.credentials.push(issuer.held("bbbb", "vc+sd-jwt", 1));
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 1));
+    contents.credentials.push(issuer.held("bbbb", CredentialFormat::VcSdJwt, 1));
     contents.credentials[1].received_at = NOW.plus(10);
-    let query = query("vc+sd-jwt", subject(&["title"]));
+    let query = query(CredentialFormat::VcSdJwt, subject(&["title"]));
     let chosen = |contents: &Contents, only: &[usize]| parts_of(contents, &query, "me", only).unwrap()[0].credential;
     assert_eq!(chosen(&contents, &[]), 1);
     assert_eq!(chosen(&contents, &[0]), 0);
@@ -322,12 +327,12 @@ fn a_credential_with_fresh_copies_goes_before_a_newer_one_without() {
 fn what_has_expired_or_is_missing_is_not_an_answer() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
-    let good = query("vc+sd-jwt", subject(&["title"]));
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 1));
+    let good = query(CredentialFormat::VcSdJwt, subject(&["title"]));
     assert!(parts_of(&contents, &good, "me", &[]).is_ok());
     let unmet = |contents: &Contents, query: &Query| parts_of(contents, query, "me", &[]).unwrap_err().code;
-    assert_eq!(unmet(&contents, &query("vc+sd-jwt", subject(&["title", "shoeSize"]))), Code::QueryUnmet);
-    assert_eq!(unmet(&contents, &query("di_vc+jcs", subject(&["title"]))), Code::QueryUnmet);
+    assert_eq!(unmet(&contents, &query(CredentialFormat::VcSdJwt, subject(&["title", "shoeSize"]))), Code::QueryUnmet);
+    assert_eq!(unmet(&contents, &query(CredentialFormat::DiVcJcs, subject(&["title"]))), Code::QueryUnmet);
     contents.credentials[0].valid_until = Some(NOW.plus(-1));
     assert_eq!(unmet(&contents, &good), Code::QueryUnmet);
 }
@@ -335,10 +340,13 @@ fn what_has_expired_or_is_missing_is_not_an_answer() {
 #[test]
 fn whatever_goes_is_listed_except_issuer_kind_and_dates() {
     let issuer = Issuer::new();
-    for (format, names) in [("vc+sd-jwt", ["sub", "id", "proof"]), ("dc+sd-jwt", ["sub", "id", "status"])] {
+    for (format, names) in
+        [(CredentialFormat::VcSdJwt, ["sub", "id", "proof"]), (CredentialFormat::DcSdJwt, ["sub", "id", "status"])]
+    {
         let mut contents = Contents::new(12);
         contents.credentials.push(issuer.held("aaaa", format, 1));
-        let title = if format == "dc+sd-jwt" { json!([{"path": ["title"]}]) } else { subject(&["title"]) };
+        let title =
+            if format == CredentialFormat::DcSdJwt { json!([{"path": ["title"]}]) } else { subject(&["title"]) };
         let listed = |contents: &Contents| {
             let parts = parts_of(contents, &query(format, title.clone()), "asker", &[]).unwrap();
             parts[0].goes.iter().map(|claim| claim.name.clone()).collect::<Vec<_>>()
@@ -390,29 +398,44 @@ fn where_the_status_stands_is_no_claim_and_what_poses_as_it_is_one() {
         status
     };
     for (format, name, status, listed) in [
-        ("vc+sd-jwt", "credentialStatus", json!([entry.clone(), message.clone()]), false),
-        ("vc+sd-jwt", "credentialStatus", message_with("/statusListIndex", json!("8")), false),
-        ("vc+sd-jwt", "credentialStatus", message_with("/statusMessage/2/message", json!("a newer one exists")), false),
-        ("vc+sd-jwt", "credentialStatus", message_with("/statusMessage/2/message", json!("x".repeat(81))), true),
-        ("vc+sd-jwt", "credentialStatus", message_with("/statusMessage/0/message", json!("urn:uuid:6c3b")), true),
+        (CredentialFormat::VcSdJwt, "credentialStatus", json!([entry.clone(), message.clone()]), false),
+        (CredentialFormat::VcSdJwt, "credentialStatus", message_with("/statusListIndex", json!("8")), false),
         (
-            "vc+sd-jwt",
+            CredentialFormat::VcSdJwt,
+            "credentialStatus",
+            message_with("/statusMessage/2/message", json!("a newer one exists")),
+            false,
+        ),
+        (
+            CredentialFormat::VcSdJwt,
+            "credentialStatus",
+            message_with("/statusMessage/2/message", json!("x".repeat(81))),
+            true,
+        ),
+        (
+            CredentialFormat::VcSdJwt,
+            "credentialStatus",
+            message_with("/statusMessage/0/message", json!("urn:uuid:6c3b")),
+            true,
+        ),
+        (
+            CredentialFormat::VcSdJwt,
             "credentialStatus",
             message_with("/statusMessage/2", json!({"status": "0x2", "message": "a", "b": 1})),
             true,
         ),
-        ("vc+sd-jwt", "credentialStatus", message_with("/statusSize", json!(8)), true),
-        ("vc+sd-jwt", "credentialStatus", message_with("/statusPurpose", json!("revocation")), true),
-        ("vc+sd-jwt", "credentialStatus", json!([short]), true),
-        ("vc+sd-jwt", "credentialStatus", json!([unsized_]), true),
-        ("vc+sd-jwt", "credentialStatus", json!([referring]), true),
-        ("vc+sd-jwt", "credentialStatus", json!([explained]), true),
-        ("vc+sd-jwt", "credentialStatus", json!([entry.clone(), entry.clone()]), false),
-        ("vc+sd-jwt", "credentialStatus", json!([marked]), true),
-        ("vc+sd-jwt", "credentialStatus", json!({"type": "Person"}), true),
-        ("dc+sd-jwt", "status", token(false), false),
-        ("dc+sd-jwt", "status", token(true), true),
-        ("dc+sd-jwt", "credentialStatus", token(false), true),
+        (CredentialFormat::VcSdJwt, "credentialStatus", message_with("/statusSize", json!(8)), true),
+        (CredentialFormat::VcSdJwt, "credentialStatus", message_with("/statusPurpose", json!("revocation")), true),
+        (CredentialFormat::VcSdJwt, "credentialStatus", json!([short]), true),
+        (CredentialFormat::VcSdJwt, "credentialStatus", json!([unsized_]), true),
+        (CredentialFormat::VcSdJwt, "credentialStatus", json!([referring]), true),
+        (CredentialFormat::VcSdJwt, "credentialStatus", json!([explained]), true),
+        (CredentialFormat::VcSdJwt, "credentialStatus", json!([entry.clone(), entry.clone()]), false),
+        (CredentialFormat::VcSdJwt, "credentialStatus", json!([marked]), true),
+        (CredentialFormat::VcSdJwt, "credentialStatus", json!({"type": "Person"}), true),
+        (CredentialFormat::DcSdJwt, "status", token(false), false),
+        (CredentialFormat::DcSdJwt, "status", token(true), true),
+        (CredentialFormat::DcSdJwt, "credentialStatus", token(false), true),
     ] {
         let mut contents = Contents::new(12);
         contents.credentials.push(issuer.held("aaaa", format, 1));
@@ -423,7 +446,8 @@ fn where_the_status_stands_is_no_claim_and_what_poses_as_it_is_one() {
                 payload.insert(name.to_owned(), status.clone());
             })
             .into();
-        let title = if format == "dc+sd-jwt" { json!([{"path": ["title"]}]) } else { subject(&["title"]) };
+        let title =
+            if format == CredentialFormat::DcSdJwt { json!([{"path": ["title"]}]) } else { subject(&["title"]) };
         let parts = parts_of(&contents, &query(format, title), "asker", &[]).unwrap();
         assert_eq!(parts[0].goes.iter().any(|claim| claim.name == name), listed, "{format} {status}");
     }
@@ -433,9 +457,9 @@ fn where_the_status_stands_is_no_claim_and_what_poses_as_it_is_one() {
 fn an_approval_is_of_this_request_and_this_answer() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 2));
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 2));
     let approved = |contents: &Contents, object: &str, names: &[&str]| {
-        let parts = parts_of(contents, &query("vc+sd-jwt", subject(names)), "me", &[]).unwrap();
+        let parts = parts_of(contents, &query(CredentialFormat::VcSdJwt, subject(names)), "me", &[]).unwrap();
         digest(object, &parts, contents).unwrap()
     };
     let seen = approved(&contents, "a.b.c", &["title", "eqfLevel"]);
@@ -446,7 +470,7 @@ fn an_approval_is_of_this_request_and_this_answer() {
     assert_ne!(approved(&contents, "a.b.d", &["title", "eqfLevel"]), seen);
     assert_ne!(approved(&contents, "a.b.c", &["title", "eqfLevel", "grade"]), seen);
     // A second credential that answers the same request.
-    contents.credentials.push(issuer.held("bbbb", "vc+sd-jwt", 1));
+    contents.credentials.push(issuer.held("bbbb", CredentialFormat::VcSdJwt, 1));
     contents.credentials[1].received_at = NOW.plus(10);
     assert_ne!(approved(&contents, "a.b.c", &["title", "eqfLevel"]), seen);
 }
@@ -455,9 +479,11 @@ fn an_approval_is_of_this_request_and_this_answer() {
 fn the_digest_is_the_one_that_is_documented() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
-    let parts = parts_of(&contents, &query("vc+sd-jwt", subject(&["title", "eqfLevel"])), "me", &[]).unwrap();
-    let text = r#"a.b.c[["q","aaaa","vc+sd-jwt",["credentialSubject.eqfLevel","credentialSubject.title"]]]"#;
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 1));
+    let parts =
+        parts_of(&contents, &query(CredentialFormat::VcSdJwt, subject(&["title", "eqfLevel"])), "me", &[]).unwrap();
+    let text =
+        r#"a.b.c[["q","aaaa",CredentialFormat::VcSdJwt,["credentialSubject.eqfLevel","credentialSubject.title"]]]"#;
     assert_eq!(digest("a.b.c", &parts, &contents).unwrap(), URL_SAFE_NO_PAD.encode(Sha256::digest(text)));
     assert_eq!(digest("a.b.c", &[], &contents).unwrap(), URL_SAFE_NO_PAD.encode(Sha256::digest("a.b.c[]")));
 }
@@ -465,10 +491,12 @@ fn the_digest_is_the_one_that_is_documented() {
 #[test]
 fn commitments_that_stay_hidden_are_neither_shown_nor_hidden_claims() {
     let issuer = Issuer::new();
-    for format in ["vc+sd-jwt", "dc+sd-jwt"] {
+    for format in [CredentialFormat::VcSdJwt, CredentialFormat::DcSdJwt] {
         let mut contents = Contents::new(12);
         contents.credentials.push(issuer.held("aaaa", format, 1));
-        let path = |name: &str| if format == "dc+sd-jwt" { json!([name]) } else { json!(["credentialSubject", name]) };
+        let path = |name: &str| {
+            if format == CredentialFormat::DcSdJwt { json!([name]) } else { json!(["credentialSubject", name]) }
+        };
         let ask =
             |path: Value| parts_of(&contents, &query(format, json!([{"path": path}])), "asker", &[]).unwrap().remove(0);
         let part = ask(path("title"));

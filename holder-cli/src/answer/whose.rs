@@ -55,7 +55,7 @@ fn groups(contents: &Contents, opened: &[Opened], rule: &HolderRule) -> Result<V
     for (index, one) in opened.iter().enumerate() {
         let owner: Option<Vec<Comparable>> = match rule {
             HolderRule::Claims(claims) => {
-                claims.iter().map(|claim| comparable_at(&one.payload, &path_in(&one.format, claim))).collect()
+                claims.iter().map(|claim| comparable_at(&one.payload, &path_in(one.format, claim))).collect()
             }
             HolderRule::Key => {
                 let copy = contents.credentials.get(one.credential).and_then(|held| held.copies.get(one.copy));

@@ -1,8 +1,9 @@
 //! Client of the issuer's service.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::format::CredentialFormat;
 use carnet_proto::issuer::v1::{
-    CollectCredentialsRequest, CollectDeferredRequest, CollectFreshnessRequest, CopyFreshness, CredentialFormat,
+    self as proto, CollectCredentialsRequest, CollectDeferredRequest, CollectFreshnessRequest, CopyFreshness,
     IssueNonceRequest, IssuedCopy, NotificationEvent, NotifyRequest, ReadMetadataRequest, ReadMetadataResponse,
     RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, RenewCredentialsRequest,
     issuance_service_client::IssuanceServiceClient,
@@ -156,13 +157,13 @@ impl Issuer {
     }
 }
 
-/// Returns the format identifier of an enum value of the wire.
-pub(crate) fn format_name(format: i32) -> Option<&'static str> {
-    match CredentialFormat::try_from(format).ok()? {
-        CredentialFormat::Unspecified => None,
-        CredentialFormat::VcSdJwt => Some("vc+sd-jwt"),
-        CredentialFormat::DcSdJwt => Some("dc+sd-jwt"),
-        CredentialFormat::LdpVc => Some("ldp_vc"),
-        CredentialFormat::DiVcJcs => Some("di_vc+jcs"),
+/// Reads a format of a message; `None` for an unspecified or unknown one.
+pub(crate) fn format_from_wire(format: i32) -> Option<CredentialFormat> {
+    match proto::CredentialFormat::try_from(format).ok()? {
+        proto::CredentialFormat::Unspecified => None,
+        proto::CredentialFormat::VcSdJwt => Some(CredentialFormat::VcSdJwt),
+        proto::CredentialFormat::DcSdJwt => Some(CredentialFormat::DcSdJwt),
+        proto::CredentialFormat::LdpVc => Some(CredentialFormat::LdpVc),
+        proto::CredentialFormat::DiVcJcs => Some(CredentialFormat::DiVcJcs),
     }
 }

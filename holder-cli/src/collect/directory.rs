@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, Resolve as _},
+    format::CredentialFormat,
     json::{Limits, parse_object},
     status::{
         Purpose,
@@ -134,9 +135,9 @@ fn foreign() -> Problem {
 pub(super) fn expected_status(
     directory: Option<&Directory>,
     members: &Map<String, Value>,
-    format: &str,
+    format: CredentialFormat,
 ) -> Result<Option<StatusMember>, Problem> {
-    let in_sd_jwt_vc = format == "dc+sd-jwt";
+    let in_sd_jwt_vc = format == CredentialFormat::DcSdJwt;
     let name = if in_sd_jwt_vc { "status" } else { "credentialStatus" };
     let published = |directory: &Directory| {
         if in_sd_jwt_vc { directory.has("token") } else { directory.has(Purpose::Revocation.as_str()) }

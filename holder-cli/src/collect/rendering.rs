@@ -6,6 +6,7 @@ use carnet_core::{
     Code, Problem,
     credential::may_name_claim,
     did::Purpose,
+    format::CredentialFormat,
     keys::PublicKey,
     secure::{
         copy::CopyContent,
@@ -23,7 +24,7 @@ use super::{Opened, directory::StatusMember, marked};
 pub(super) struct Received<'a> {
     pub(super) text: &'a str,
     pub(super) opened: &'a Opened,
-    pub(super) format: &'a str,
+    pub(super) format: CredentialFormat,
     pub(super) issuer: &'a str,
     pub(super) known: &'a CredentialType,
     pub(super) key: &'a PublicKey,
@@ -61,14 +62,14 @@ impl Received<'_> {
                 challenge: None,
                 domain: None,
             };
-            let name = if self.format == "ldp_vc" { "eddsa-rdfc-2022" } else { "eddsa-jcs-2022" };
+            let name = if self.format == CredentialFormat::LdpVc { "eddsa-rdfc-2022" } else { "eddsa-jcs-2022" };
             let suite = self.suites.iter().find(|suite| suite.name() == name);
             let suite = suite.ok_or_else(|| Problem::from(Code::CryptosuiteUnknown))?;
             return data_integrity::check_rendering(self.text, &form.payload, *suite, &options);
         };
         check_salt_lengths(token, self.known.copies.salt_bytes)?;
         let options = IssueOptions {
-            typ: self.format,
+            typ: self.format.as_str(),
             kid: self.signing_key,
             disclosable: &form.disclosable,
             ordered: &form.ordered,
@@ -82,7 +83,7 @@ impl Received<'_> {
     /// Returns the claims of the offer: without the subject id and commitments.
     fn claims(&self) -> Option<Map<String, Value>> {
         let members = &self.opened.members;
-        let mut claims = if self.format == "dc+sd-jwt" {
+        let mut claims = if self.format == CredentialFormat::DcSdJwt {
             let mut claims = members.clone();
             // Carnet's copies have no other member of the format: neither `sub` nor `vct#integrity`.
             claims.retain(|name, _| may_name_claim(name));

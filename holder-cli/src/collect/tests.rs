@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use carnet_core::{
     did::{DidDocument, SelfContained},
+    format::CredentialFormat,
     query::parse_path,
     secure::sd_jwt::{self, IssueOptions, Step},
 };
@@ -15,12 +16,12 @@ use crate::{
 
 mod marks;
 
-const FORMATS: &[&str] = &[
-    "vc+sd-jwt",
-    "dc+sd-jwt",
-    "di_vc+jcs",
+const FORMATS: &[CredentialFormat] = &[
+    CredentialFormat::VcSdJwt,
+    CredentialFormat::DcSdJwt,
+    CredentialFormat::DiVcJcs,
     #[cfg(feature = "jsonld")]
-    "ldp_vc",
+    CredentialFormat::LdpVc,
 ];
 
 /// In-memory DID documents of issuers.
@@ -36,13 +37,13 @@ impl Resolve for Documents {
 
 struct Delivery {
     issuer: Issuer,
-    format: &'static str,
+    format: CredentialFormat,
     keys: Vec<HolderKey>,
     copies: Vec<String>,
     earlier: Vec<Copy>,
     promised_issuer: String,
     promised_type: &'static str,
-    promised_format: &'static str,
+    promised_format: CredentialFormat,
     days: Days,
     directory: Option<Directory>,
     documents: Documents,
@@ -50,11 +51,11 @@ struct Delivery {
 }
 
 impl Delivery {
-    fn new(format: &'static str) -> Self {
+    fn new(format: CredentialFormat) -> Self {
         Self::by(Issuer::new(), format)
     }
 
-    fn by(issuer: Issuer, format: &'static str) -> Self {
+    fn by(issuer: Issuer, format: CredentialFormat) -> Self {
         let keys = draw_keys(3);
         let copies = keys.iter().map(|key| issuer.copy(format, &key.open().unwrap().public_key())).collect();
         let promised_issuer = issuer.did.to_string();
@@ -136,7 +137,10 @@ fn a_copy_for_another_key() {
 fn a_copy_by_another_issuer_or_of_another_type_or_format() {
     refused(Code::IssuerMismatch, |delivery| delivery.promised_issuer = Issuer::new().did.to_string());
     refused(Code::TypeUnknown, |delivery| delivery.promised_type = "ResidencePermitCredential");
-    refused(Code::UnknownFormat, |delivery| delivery.promised_format = "jwt_vc_json");
+    refused(Code::UnknownFormat, |delivery| {
+        let other = FORMATS.iter().find(|format| **format != delivery.format);
+        delivery.promised_format = *other.unwrap();
+    });
 }
 
 #[test]
@@ -168,7 +172,7 @@ fn row_12_a_copy_whose_time_has_not_come() {
 #[test]
 fn a_copy_with_a_name_of_its_own() {
     let did = Did::jwk(&HolderKey::draw().open().unwrap().public_key());
-    let checked = |format: &str, name: &str, value: &str| {
+    let checked = |format: CredentialFormat, name: &str, value: &str| {
         let members = json!({"iss": "did:web:a.example", name: value});
         nameless(members.as_object().unwrap(), format, &did).map_err(|problem| problem.code)
     };
@@ -176,12 +180,12 @@ fn a_copy_with_a_name_of_its_own() {
         assert_eq!(checked(format, "sub", did.as_str()), Ok(()), "{format}: its own key");
         assert_eq!(checked(format, "sub", "urn:citizen:4711"), Err(Code::HolderMismatch), "{format}");
         assert_eq!(checked(format, "id", "urn:uuid:6c3b0d0e"), Err(Code::ClaimForbidden), "{format}");
-        let proof = if format.ends_with("sd-jwt") { Err(Code::ClaimForbidden) } else { Ok(()) };
+        let proof = if format.is_sd_jwt() { Err(Code::ClaimForbidden) } else { Ok(()) };
         assert_eq!(checked(format, "proof", "x"), proof, "{format}");
     }
     // On receipt: the wallet stores nothing, whichever rule fails first.
     for &format in FORMATS {
-        for name in ["sub", "id", "proof"].into_iter().filter(|name| *name != "proof" || format.ends_with("sd-jwt")) {
+        for name in ["sub", "id", "proof"].into_iter().filter(|name| *name != "proof" || format.is_sd_jwt()) {
             let mut delivery = Delivery::new(format);
             assert!(delivery.receive().is_ok());
             let change = |payload: &mut Map<String, Value>| {
@@ -193,18 +197,18 @@ fn a_copy_with_a_name_of_its_own() {
         }
     }
     // The only place that the schemas do not cover.
-    let mut delivery = Delivery::new("dc+sd-jwt");
+    let mut delivery = Delivery::new(CredentialFormat::DcSdJwt);
     let keys = delivery.keys.iter().map(|key| key.open().unwrap().public_key());
     let change = |payload: &mut Map<String, Value>| {
         payload.insert("sub".to_owned(), json!("urn:citizen:4711"));
     };
-    delivery.copies = keys.map(|key| delivery.issuer.copy_with("dc+sd-jwt", &key, change)).collect();
+    delivery.copies = keys.map(|key| delivery.issuer.copy_with(CredentialFormat::DcSdJwt, &key, change)).collect();
     assert_eq!(delivery.receive().unwrap_err().code, Code::HolderMismatch);
 }
 
 #[test]
 fn a_copy_whose_signature_does_not_hold() {
-    for format in ["vc+sd-jwt", "dc+sd-jwt"] {
+    for format in [CredentialFormat::VcSdJwt, CredentialFormat::DcSdJwt] {
         let mut delivery = Delivery::new(format);
         assert!(delivery.receive().is_ok());
         let (jwt, rest) = delivery.copies[1].split_once('~').unwrap();
@@ -213,7 +217,7 @@ fn a_copy_whose_signature_does_not_hold() {
         delivery.copies[1] = format!("{signed}.{other}{}~{rest}", &signature[1..]);
         assert_eq!(delivery.receive().unwrap_err().code, Code::SignatureInvalid);
     }
-    let mut delivery = Delivery::new("di_vc+jcs");
+    let mut delivery = Delivery::new(CredentialFormat::DiVcJcs);
     delivery.copies[1] = delivery.copies[1].replace("Nursing", "Surgery");
     assert_eq!(delivery.receive().unwrap_err().code, Code::SignatureInvalid);
 }
@@ -224,7 +228,7 @@ fn with_commitments(delivery: &Delivery, at: usize, change: impl FnOnce(&mut Vec
     let known = delivery.issuer.catalogue.credential_type("QualificationCredential").unwrap();
     let mut payload = SdJwt::parse(&delivery.copies[at]).unwrap().disclosed().unwrap().payload;
     payload.remove("cnf");
-    let flat = delivery.format == "dc+sd-jwt";
+    let flat = delivery.format == CredentialFormat::DcSdJwt;
     let claims = if flat { &mut payload } else { payload["credentialSubject"].as_object_mut().unwrap() };
     change(claims["creditsAtLeast"].as_array_mut().unwrap());
     let mut disclosable = if flat { known.disclosable_in_sd_jwt_vc() } else { known.disclosable.clone() };
@@ -233,7 +237,7 @@ fn with_commitments(delivery: &Delivery, at: usize, change: impl FnOnce(&mut Vec
         disclosable.push(parse_path(&path).unwrap());
     }
     let options = IssueOptions {
-        typ: delivery.format,
+        typ: delivery.format.as_str(),
         kid: &format!("{}#0", delivery.issuer.did),
         disclosable: &disclosable,
         ordered: &[],
@@ -248,10 +252,10 @@ fn with_commitments(delivery: &Delivery, at: usize, change: impl FnOnce(&mut Vec
 fn where_the_commitments_stand_is_kept() {
     for &format in FORMATS {
         let held = Delivery::new(format).receive().unwrap();
-        let claims = if format.ends_with("sd-jwt") { 3 } else { 0 };
+        let claims = if format.is_sd_jwt() { 3 } else { 0 };
         assert!(held.copies.iter().all(|copy| copy.commitments.len() == claims), "{format}");
     }
-    let held = Delivery::new("vc+sd-jwt").receive().unwrap();
+    let held = Delivery::new(CredentialFormat::VcSdJwt).receive().unwrap();
     let credits =
         held.copies[0].commitments.iter().find(|kept| kept.path.last() == Some(&Step::Name("credits".into())));
     // 180 is 0x00b4; the elements below it are itself and 0x00af.
@@ -271,7 +275,7 @@ fn a_copy_whose_commitments_are_not_those_of_its_values() {
         ("one more", |elements| elements.push(json!("A".repeat(43)))),
         ("a foreign one", |elements| elements[1] = json!("A".repeat(43))),
     ];
-    for format in ["vc+sd-jwt", "dc+sd-jwt"] {
+    for format in [CredentialFormat::VcSdJwt, CredentialFormat::DcSdJwt] {
         for (what, change) in changes {
             let mut delivery = Delivery::new(format);
             // A copy signed again has a new salt for the value, so these commitments are foreign too.
@@ -329,14 +333,14 @@ fn a_copy_that_is_marked_by_a_time() {
     ];
     let in_jwt =
         [("exp", json!(day.unix() + 1)), ("nbf", json!(begun.unix() + 1)), ("exp", json!(1.5)), ("iat", json!(0))];
-    let cases = |format: &str| match format {
-        "dc+sd-jwt" => in_jwt.to_vec(),
-        "vc+sd-jwt" => [&in_w3c[..], &in_jwt].concat(),
+    let cases = |format: CredentialFormat| match format {
+        CredentialFormat::DcSdJwt => in_jwt.to_vec(),
+        CredentialFormat::VcSdJwt => [&in_w3c[..], &in_jwt].concat(),
         _ => in_w3c.to_vec(),
     };
     for &format in FORMATS {
         let twin = Delivery::new(format);
-        let members = |copy: &str| match format.ends_with("sd-jwt") {
+        let members = |copy: &str| match format.is_sd_jwt() {
             true => SdJwt::parse(copy).unwrap().disclosed().unwrap().payload,
             false => serde_json::from_str(copy).unwrap(),
         };
@@ -350,7 +354,7 @@ fn a_copy_that_is_marked_by_a_time() {
         let mut delivery = Delivery::new(format);
         assert!(delivery.receive().is_ok());
         let change = |payload: &mut Map<String, Value>| match format {
-            "dc+sd-jwt" => drop(payload.insert("exp".to_owned(), json!(day.unix() + 1))),
+            CredentialFormat::DcSdJwt => drop(payload.insert("exp".to_owned(), json!(day.unix() + 1))),
             _ => drop(payload.insert("validUntil".to_owned(), text(day.plus(1)))),
         };
         let keys = delivery.keys.iter().map(|key| key.open().unwrap().public_key());
@@ -378,7 +382,7 @@ fn a_copy_whose_status_could_be_known_again() {
     };
     type Status<'a> = Box<dyn Fn(usize) -> Value + 'a>;
     for &format in FORMATS {
-        let (name, right, wrong): (_, Status<'_>, Vec<Status<'_>>) = if format == "dc+sd-jwt" {
+        let (name, right, wrong): (_, Status<'_>, Vec<Status<'_>>) = if format == CredentialFormat::DcSdJwt {
             let more = |index| json!({"status_list": token(index)["status_list"], "who": 1});
             ("status", Box::new(token), vec![Box::new(marked_token), Box::new(more)])
         } else {
@@ -410,7 +414,7 @@ fn a_copy_whose_status_could_be_known_again() {
 fn with_decoy(delivery: &Delivery, at: usize, decoy: &str) -> String {
     let (jwt, disclosures) = delivery.copies[at].split_once('~').unwrap();
     let mut payload = jose::Jws::parse(jwt).unwrap().payload().clone();
-    let around = if delivery.format == "dc+sd-jwt" {
+    let around = if delivery.format == CredentialFormat::DcSdJwt {
         &mut payload
     } else {
         payload["credentialSubject"].as_object_mut().unwrap()
@@ -427,11 +431,14 @@ fn with_decoy(delivery: &Delivery, at: usize, decoy: &str) -> String {
 }
 
 /// Creates a delivery whose copies contain decoys because they lack an optional claim.
-fn with_room(format: &'static str) -> Delivery {
+fn with_room(format: CredentialFormat) -> Delivery {
     let mut delivery = Delivery::new(format);
     delivery.reissue(|_, payload| {
-        let claims =
-            if format == "dc+sd-jwt" { payload } else { payload["credentialSubject"].as_object_mut().unwrap() };
+        let claims = if format == CredentialFormat::DcSdJwt {
+            payload
+        } else {
+            payload["credentialSubject"].as_object_mut().unwrap()
+        };
         assert!(claims.remove("grade").is_some());
     });
     delivery
@@ -439,7 +446,7 @@ fn with_room(format: &'static str) -> Delivery {
 
 #[test]
 fn a_copy_whose_header_could_be_known_again() {
-    for format in ["vc+sd-jwt", "dc+sd-jwt"] {
+    for format in [CredentialFormat::VcSdJwt, CredentialFormat::DcSdJwt] {
         let mut delivery = Delivery::new(format);
         let header = json!({"typ": format, "kid": format!("{}#0", delivery.issuer.did)});
         let signed = |delivery: &Delivery, header: Value| -> Vec<String> {
@@ -462,7 +469,7 @@ fn a_copy_whose_header_could_be_known_again() {
 
 #[test]
 fn copies_with_a_digest_in_common() {
-    for format in ["vc+sd-jwt", "dc+sd-jwt"] {
+    for format in [CredentialFormat::VcSdJwt, CredentialFormat::DcSdJwt] {
         let (first, second) = ("A".repeat(43), "B".repeat(43));
         let mut delivery = with_room(format);
         delivery.copies[0] = with_decoy(&delivery, 0, &first);

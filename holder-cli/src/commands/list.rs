@@ -169,12 +169,13 @@ mod tests {
         ui::{messages::Language, wrap::width},
         wallet::{Entry, EntryKind, ShownPart},
     };
+    use carnet_core::format::CredentialFormat;
 
     /// The list counts copies without opening them; a benchmark measures it (`cargo bench -p carnet-tests`).
     #[test]
     fn copies_are_listed_without_being_read() {
         let mut contents = Contents::new(12);
-        let mut held = Issuer::new().held("aaaa", "vc+sd-jwt", 10);
+        let mut held = Issuer::new().held("aaaa", CredentialFormat::VcSdJwt, 10);
         for copy in &mut held.copies {
             copy.credential = "unreadable".to_owned().into();
         }
@@ -187,7 +188,7 @@ mod tests {
     #[test]
     fn it_speaks_every_language_and_fits_the_terminal() {
         let mut contents = Contents::new(12);
-        let mut held = Issuer::new().held("aaaa", "vc+sd-jwt", 2);
+        let mut held = Issuer::new().held("aaaa", CredentialFormat::VcSdJwt, 2);
         held.issuer_name = "東京都出入国在留管理局と外国人在留支援センターの合同窓口 Tokyo".to_owned();
         held.endpoint = Some("https://university.example".to_owned());
         contents.credentials = vec![held];

@@ -36,7 +36,7 @@ pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
     let vouched = held.vouched_for(session.now()).0;
     text.push_str(&about(&session.ui, held, session.now()));
     let mut claims = Vec::new();
-    for (name, value) in claims_of(&payload, &held.format).into_iter().filter(|(name, _)| !are_commitments(name)) {
+    for (name, value) in claims_of(&payload, held.format).into_iter().filter(|(name, _)| !are_commitments(name)) {
         let (label, words) = (labels.claim(&name), labels.value(&name, value));
         let _ = writeln!(text, "  {label}: {words}");
         claims.push(json!({"claim": name, "label": label, "value": value, "text": words}));
@@ -64,7 +64,7 @@ fn about(ui: &Ui, held: &HeldCredential, now: Timestamp) -> String {
     // The wallet's owner chose this issuer, and its name is the one that was shown then.
     let identifier = (ui.details || held.issuer_name.is_empty()).then(|| clean(&held.issuer));
     let identifier = identifier.map(|did| messages.with("list-id", &[("id", &did)]));
-    let format = messages.with("show-format", &[("format", &held.format)]);
+    let format = messages.with("show-format", &[("format", held.format.as_str())]);
     let copies = messages.with("list-copies", &[("unused", &unused), ("all", &all)]);
     let standing = list::standing(ui, held, held.vouched_for(now).1);
     let lines = [Some(issuer), identifier, Some(until), Some(format), Some(copies), standing];
@@ -86,7 +86,7 @@ fn copy_json(copy: &Copy, now: Timestamp) -> Value {
 fn payload(held: &HeldCredential) -> Result<Map<String, Value>, carnet_core::Problem> {
     let missing = || carnet_core::Problem::from(carnet_core::Code::InvalidJson);
     let copy = held.copies.iter().find(|copy| copy.is_kept()).ok_or_else(missing)?;
-    if held.format.ends_with("sd-jwt") {
+    if held.format.is_sd_jwt() {
         return Ok(SdJwt::parse(&copy.credential.text())?.disclosed()?.payload);
     }
     parse(copy.credential.text().as_bytes(), Limits::DOCUMENT)?.as_object().cloned().ok_or_else(missing)
@@ -96,10 +96,11 @@ fn payload(held: &HeldCredential) -> Result<Map<String, Value>, carnet_core::Pro
 mod tests {
     use super::*;
     use crate::answer::tests::Issuer;
+    use carnet_core::format::CredentialFormat;
 
     #[test]
     fn a_copy_of_which_only_the_key_is_left_is_passed_over() {
-        let mut held = Issuer::new().held("aaaa", "vc+sd-jwt", 2);
+        let mut held = Issuer::new().held("aaaa", CredentialFormat::VcSdJwt, 2);
         let whole = payload(&held).unwrap();
         held.copies[0].credential.clear();
         assert_eq!(payload(&held).unwrap()["credentialSubject"]["title"], whole["credentialSubject"]["title"]);

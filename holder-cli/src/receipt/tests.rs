@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use carnet_core::{
     did::{Did, SelfContained},
+    format::CredentialFormat,
     keys::{Algorithm, SecretKey, Signer},
     receipt::{ErasureRequest, presentation_digest, request_digest},
     secure::sd_jwt::SdJwt,
@@ -238,7 +239,7 @@ impl Scene {
         session.clock = Box::new(|| NOW);
         WalletFile::create(&wallet, session.passphrase(true).unwrap(), LEAST_WORK_FACTOR).unwrap();
         let mut opened = session.open().unwrap();
-        opened.contents.credentials.push(Issuer::new().held("aaaa", "vc+sd-jwt", 3));
+        opened.contents.credentials.push(Issuer::new().held("aaaa", CredentialFormat::VcSdJwt, 3));
         opened.save().unwrap();
         Self { folder, desk, session, client_id, link: link.to_string(), server }
     }

@@ -1,4 +1,5 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::format::CredentialFormat;
 
 use super::*;
 use crate::{
@@ -211,15 +212,15 @@ async fn what_cannot_be_refilled_is_not_asked_for() {
     let mut wallet = scene.session.open().unwrap();
     let template = wallet.contents.credentials.remove(0);
     for (id, format, endpoint, now_past) in [
-        ("aaaa", "di_vc+jcs", template.endpoint.clone(), false),
-        ("bbbb", "vc+sd-jwt", None, false),
-        ("cccc", "vc+sd-jwt", template.endpoint.clone(), true),
-        ("dddd", "vc+sd-jwt", Some("https://relay.example".to_owned()), false),
+        ("aaaa", CredentialFormat::DiVcJcs, template.endpoint.clone(), false),
+        ("bbbb", CredentialFormat::VcSdJwt, None, false),
+        ("cccc", CredentialFormat::VcSdJwt, template.endpoint.clone(), true),
+        ("dddd", CredentialFormat::VcSdJwt, Some("https://relay.example".to_owned()), false),
     ] {
         let until = if now_past { Some(NOW.plus(-1)) } else { template.valid_until };
         wallet.contents.credentials.push(HeldCredential {
             id: id.to_owned(),
-            format: format.to_owned(),
+            format,
             endpoint,
             valid_until: until,
             ..template.clone()

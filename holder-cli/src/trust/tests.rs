@@ -1,6 +1,7 @@
 use carnet_core::{
     Code,
     did::DidUrl,
+    format::CredentialFormat,
     keys::{Algorithm, SecretKey, Signer as _},
     trust::list::{Accreditation, Contents as Said, EarlierCredentials, Withdrawal},
 };
@@ -217,7 +218,7 @@ fn what_is_received_is_held_against_the_lists() {
         HeldCredential {
             id: "1".to_owned(),
             type_name: "QualificationCredential".to_owned(),
-            format: "di_vc+jcs".to_owned(),
+            format: CredentialFormat::DiVcJcs.to_owned(),
             issuer: UNI.to_owned(),
             issuer_name: "University".to_owned(),
             received_at: NOW,

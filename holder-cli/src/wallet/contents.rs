@@ -6,6 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Problem,
     epoch::Epoch,
+    format::CredentialFormat,
     keys::{Algorithm, SecretKey},
     time::{CLOCK_SKEW, Timestamp},
 };
@@ -161,7 +162,7 @@ pub(crate) struct HeldCredential {
     /// Name of its type in the catalogue.
     pub(crate) type_name: String,
     /// `vc+sd-jwt`, `dc+sd-jwt`, `ldp_vc` or `di_vc+jcs`.
-    pub(crate) format: String,
+    pub(crate) format: CredentialFormat,
     pub(crate) issuer: String,
     /// Name that the issuer gives itself.
     pub(crate) issuer_name: String,
@@ -219,7 +220,7 @@ impl HeldCredential {
 
     /// Tests if its issuer can be asked for more copies: its address is known, and the format has selective disclosure.
     pub(crate) fn is_refillable(&self) -> bool {
-        self.endpoint.is_some() && self.format.ends_with("sd-jwt")
+        self.endpoint.is_some() && self.format.is_sd_jwt()
     }
 }
 

@@ -72,6 +72,7 @@ mod tests {
         answer::tests::{Issuer, NOW},
         wallet::{ShownPart, standing::Standing},
     };
+    use carnet_core::format::CredentialFormat;
 
     /// Adds what was sent of a document, and the verdict on it.
     pub(crate) fn verdict(contents: &mut Contents, id: &str, at: Timestamp, kind: EntryKind, reason: &str) {
@@ -85,7 +86,7 @@ mod tests {
     #[test]
     fn a_refusal_lasts_until_its_issuer_or_an_asker_says_otherwise() {
         let mut contents = Contents::new(12);
-        contents.credentials = vec![Issuer::new().held("aaaa", "vc+sd-jwt", 2)];
+        contents.credentials = vec![Issuer::new().held("aaaa", CredentialFormat::VcSdJwt, 2)];
         let refused = |contents: &Contents| contents.refusals().get("aaaa").map(|refusal| refusal.state);
         for (reason, state) in
             [("suspended", Some(State::Suspended)), ("revoked", Some(State::Revoked)), ("threshold_unmet", None)]

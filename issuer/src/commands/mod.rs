@@ -14,7 +14,7 @@ mod vouchers;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use carnet_core::{day, text::shown_lines, time::Timestamp};
+use carnet_core::{day, format::CredentialFormat, text::shown_lines, time::Timestamp};
 pub(crate) use carnet_service::failure::Failure;
 use carnet_service::{
     store::arguments::{BackupArgs, RestoreArgs},
@@ -145,5 +145,5 @@ fn last_day(end: &str) -> String {
 
 /// Returns the identifier of a format on the wire.
 fn format_name(format: i32) -> &'static str {
-    crate::format::Format::from_wire(format).map_or("unknown", crate::format::Format::as_str)
+    crate::format::from_wire(format).map_or("unknown", CredentialFormat::as_str)
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use carnet_core::{
     Problem, day,
+    format::CredentialFormat,
     json::{self, Limits},
     text::shown_lines,
     time::Timestamp,
@@ -22,7 +23,7 @@ use super::{
     status::{parse_from, parse_until},
     time,
 };
-use crate::{format::Format, secrets};
+use crate::secrets;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OfferVerb {
@@ -96,8 +97,8 @@ pub(crate) struct CreateArgs {
     #[arg(long = "type")]
     credential_type: String,
     /// vc+sd-jwt, dc+sd-jwt, ldp_vc or di_vc+jcs.
-    #[arg(long, default_value = "vc+sd-jwt", value_parser = parse_format)]
-    format: Format,
+    #[arg(long, default_value_t = CredentialFormat::VcSdJwt, value_parser = parse_format)]
+    format: CredentialFormat,
     /// A JSON file with the claims of credentialSubject; `-` reads standard input.
     #[arg(long, required_unless_present = "example")]
     claims: Option<PathBuf>,
@@ -142,8 +143,9 @@ fn parse_state(text: &str) -> Result<proto::OfferState, String> {
         .ok_or_else(|| "one of open, redeemed, collected, cancelled, expired, locked".to_owned())
 }
 
-fn parse_format(text: &str) -> Result<Format, String> {
-    Format::parse(text).ok_or_else(|| "one of vc+sd-jwt, dc+sd-jwt, ldp_vc, di_vc+jcs".to_owned())
+fn parse_format(text: &str) -> Result<CredentialFormat, String> {
+    let names = || CredentialFormat::ALL.map(CredentialFormat::as_str).join(", ");
+    CredentialFormat::parse(text).ok_or_else(|| format!("one of {}", names()))
 }
 
 /// Returns the first second of the first day of validity.
@@ -207,7 +209,7 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
     let request = proto::CreateOfferRequest {
         request_id: args.request_id.unwrap_or_else(secrets::draw_id),
         credential_type: args.credential_type,
-        format: args.format.to_wire().into(),
+        format: crate::format::to_wire(args.format).into(),
         claims: Some(wire::to_struct(&claims)),
         with_pin: args.pin,
         offer_ttl_seconds: args.ttl.unwrap_or_default(),

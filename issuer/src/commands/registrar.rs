@@ -224,7 +224,7 @@ fn credential(registered: &RegisteredCredential) -> Vec<String> {
         .iter()
         .map(|set| set.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(" and "));
     let types: Vec<String> = sets.chain(registered.meta.vct_values.iter().map(|vct| quoted(vct))).collect();
-    let format = registered.format.as_ref().map_or("any selective format".to_owned(), |format| quoted(format));
+    let format = registered.format.as_ref().map_or("any selective format".to_owned(), |format| quoted(format.as_str()));
     let mut lines = vec![format!("    of {} ({format}):", types.join(" or "))];
     if registered.claims.is_empty() {
         lines.push("      no claim, only that the person has one".to_owned());

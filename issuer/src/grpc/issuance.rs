@@ -1,5 +1,6 @@
 //! `carnet.issuer.v1.IssuanceService`, for wallets.
 
+use carnet_core::format::CredentialFormat;
 use std::sync::Arc;
 
 use carnet_proto::issuer::v1 as proto;
@@ -31,9 +32,9 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         let configurations = issuer.configurations().map(|known| proto::CredentialConfiguration {
             id: known.id,
             credential_type: known.credential_type.name.clone(),
-            format: known.format.to_wire().into(),
+            format: crate::format::to_wire(known.format).into(),
             renewal_window_days: match known.format {
-                crate::format::Format::VcSdJwt | crate::format::Format::DcSdJwt => {
+                CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => {
                     let policy = issuer.settings.renewal.get(&known.credential_type.name);
                     policy.map_or(0, |policy| policy.window_days)
                 }
@@ -41,7 +42,7 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
             },
             validity_epoch: epoch_to_wire(issuer.epoch(&known.credential_type.name)).into(),
             vct: match known.format {
-                crate::format::Format::DcSdJwt => known.credential_type.vct.clone(),
+                CredentialFormat::DcSdJwt => known.credential_type.vct.clone(),
                 _ => String::new(),
             },
         });
@@ -198,7 +199,7 @@ fn copies(collected: &Collected) -> (Vec<proto::IssuedCopy>, String) {
     let Collected::Issued { format, copies, notification_id } = collected else {
         return Default::default();
     };
-    let format = format.to_wire().into();
+    let format = crate::format::to_wire(*format).into();
     let copies = copies.iter().map(|credential| proto::IssuedCopy { format, credential: credential.clone() });
     (copies.collect(), notification_id.to_string())
 }

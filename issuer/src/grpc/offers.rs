@@ -13,7 +13,6 @@ use tonic::{Request, Response, Status};
 use crate::{
     cohorts::{Cohort, TypeCohorts, epoch_to_wire},
     error::Error,
-    format::Format,
     issuer::Issuer,
     offers::{ClaimsIn, OfferRequest, check_id, check_mutation},
     store::{
@@ -33,7 +32,7 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
     ) -> Result<Response<proto::CreateOfferResponse>, Status> {
         let created_by = staff::caller(&request)?;
         let request = request.into_inner();
-        let format = Format::from_wire(request.format)
+        let format = crate::format::from_wire(request.format)
             .ok_or_else(|| Error::invalid("format", "must be one of the credential formats"))?;
         let claims = request.claims.as_ref().ok_or_else(|| Error::invalid("claims", "missing"))?;
         let claims = wire::from_struct(claims).map_err(|problem| Error::Invalid {
@@ -221,7 +220,7 @@ fn offer(record: &OfferRecord) -> proto::Offer {
     proto::Offer {
         offer_id: record.offer_id.clone(),
         credential_type: record.credential_type.clone(),
-        format: record.format.to_wire().into(),
+        format: crate::format::to_wire(record.format).into(),
         state: state.into(),
         created_at: Some(wire::timestamp(record.created_at)),
         expires_at: Some(wire::timestamp(record.expires_at)),
@@ -241,7 +240,7 @@ fn offer(record: &OfferRecord) -> proto::Offer {
 
 fn type_cohorts(of: &TypeCohorts) -> proto::TypeCohorts {
     let cohort = |cohort: &Cohort| proto::Cohort {
-        format: cohort.visible.format.to_wire().into(),
+        format: crate::format::to_wire(cohort.visible.format).into(),
         valid_from: Some(wire::timestamp(cohort.visible.valid_from)),
         valid_until: Some(wire::timestamp(cohort.visible.valid_until)),
         holders: cohort.holders,
@@ -264,7 +263,7 @@ fn issued(record: &IssuedRecord) -> proto::IssuedRecord {
         issued_id: record.issued_id.clone(),
         offer_id: record.offer_id.clone(),
         credential_type: record.credential_type.clone(),
-        format: record.format.to_wire().into(),
+        format: crate::format::to_wire(record.format).into(),
         status_index: u64::try_from(record.status_index).unwrap_or_default(),
         issued_at: Some(wire::timestamp(record.issued_at)),
         valid_until: Some(wire::timestamp(record.valid_until)),

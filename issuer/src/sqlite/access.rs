@@ -1,12 +1,12 @@
 //! Access to offers by codes, PINs and tokens.
 
-use carnet_core::time::Timestamp;
+use carnet_core::{format::CredentialFormat, time::Timestamp};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{SqliteStore, Tx, close, offer_of};
 use crate::{
     error::Error,
-    format::{Format, configuration_id},
+    format::configuration_id,
     secrets::{self, Hash},
     store::{AccessStore, OfferRecord, OfferState, PIN_TRIES, Redeeming, Redemption},
 };
@@ -82,7 +82,7 @@ impl AccessStore for SqliteStore {
         .fetch_optional(self.database.readers())
         .await?
         .ok_or(Error::TokenInvalid)?;
-        let format = Format::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?;
+        let format = CredentialFormat::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?;
         if configuration_id(row.try_get("credential_type")?, format) == configuration {
             Ok(row.try_get("known")?)
         } else {

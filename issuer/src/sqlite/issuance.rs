@@ -1,12 +1,12 @@
 //! Credential requests: the intent before the signature, the erasure after it.
 
-use carnet_core::time::Timestamp;
+use carnet_core::{format::CredentialFormat, time::Timestamp};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{OFFER, SqliteStore, Tx, claims_of, forget_unsigned, indices, offer_of, vouchers};
 use crate::{
     error::Error,
-    format::{Format, configuration_id},
+    format::configuration_id,
     nonces::Nonce,
     secrets::Hash,
     store::{CopyNames, Finished, Intended, Intent, IssuanceStore, OfferRecord, OfferState, SignedCopies, Work},
@@ -65,7 +65,11 @@ impl IssuanceStore for SqliteStore {
         Ok(if wait { Intended::Deferred } else { Intended::Sign(work) })
     }
 
-    async fn intend_deferred(&self, transaction_hash: Hash, now: Timestamp) -> Result<(Hash, Format, Intended), Error> {
+    async fn intend_deferred(
+        &self,
+        transaction_hash: Hash,
+        now: Timestamp,
+    ) -> Result<(Hash, CredentialFormat, Intended), Error> {
         // This writes nothing, and waits for no writer: the indices were drawn and stored when the collection was
         // deferred.
         let mut tx = self.database.readers().begin().await?;

@@ -1,10 +1,10 @@
 //! Messages on copies, for their holders: the meanings of their numbers, and the copies that can have one.
 
-use carnet_core::status::message::Messages;
+use carnet_core::{format::CredentialFormat, status::message::Messages};
 use sqlx::Row as _;
 
 use super::Tx;
-use crate::{error::Error, format::Format};
+use crate::error::Error;
 
 /// Stores the meanings of the numbers. Meanings that no act has used, and no copy was issued with, are deleted first.
 pub(super) async fn settle(tx: &mut Tx, messages: Option<&Messages>) -> Result<(), Error> {
@@ -41,8 +41,8 @@ pub(super) async fn replaceable(tx: &mut Tx, status_index: i64) -> Result<Option
          WHERE i.status_index = ? AND o.format IN (?, ?)",
     )
     .bind(status_index)
-    .bind(Format::VcSdJwt.as_str())
-    .bind(Format::DcSdJwt.as_str())
+    .bind(CredentialFormat::VcSdJwt.as_str())
+    .bind(CredentialFormat::DcSdJwt.as_str())
     .fetch_optional(&mut **tx)
     .await?;
     found.map(number).transpose()

@@ -16,7 +16,7 @@ mod waiting;
 
 use std::sync::LazyLock;
 
-use carnet_core::{day, time::Timestamp};
+use carnet_core::{day, format::CredentialFormat, time::Timestamp};
 use carnet_service::{error::StoreError, store::Database};
 use sqlx::{Row as _, Sqlite, Transaction, migrate::Migrator, sqlite::SqliteRow};
 use zeroize::Zeroizing;
@@ -24,7 +24,6 @@ use zeroize::Zeroizing;
 use crate::{
     config::RECORD_DAYS,
     error::Error,
-    format::Format,
     store::{Claims, OfferRecord, OfferState, PIN_TRIES, Rows, Slice, Store, renewal::Decision},
 };
 
@@ -103,7 +102,7 @@ fn offer_of(row: &SqliteRow) -> Result<OfferRecord, Error> {
         seq: row.try_get("seq")?,
         offer_id: row.try_get("offer_id")?,
         credential_type: row.try_get("credential_type")?,
-        format: Format::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?,
+        format: CredentialFormat::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?,
         state: match OfferState::parse(row.try_get("state")?)? {
             OfferState::Expired if row.try_get::<i64, _>("pin_failures")? >= PIN_TRIES => OfferState::Locked,
             state => state,

@@ -1,13 +1,12 @@
 //! Records of issued copies, without claims.
 
-use carnet_core::time::Timestamp;
+use carnet_core::{format::CredentialFormat, time::Timestamp};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{CHUNK, Page, SqliteStore};
 use crate::{
     cohorts::CohortCount,
     error::Error,
-    format::Format,
     store::{IssuedRecord, RecordStore, Rows, Slice, filter::IssuedFilter},
 };
 
@@ -71,7 +70,7 @@ impl RecordStore for SqliteStore {
         let cohort = |row: &SqliteRow| {
             Ok(CohortCount {
                 credential_type: row.try_get("credential_type")?,
-                format: Format::parse(row.try_get("format")?).ok_or(Error::Corrupt("cohorts.format"))?,
+                format: CredentialFormat::parse(row.try_get("format")?).ok_or(Error::Corrupt("cohorts.format"))?,
                 valid_from: Timestamp::from_unix(row.try_get("valid_from")?),
                 valid_until: Timestamp::from_unix(row.try_get("valid_until")?),
                 kid: row.try_get("kid")?,
@@ -89,7 +88,7 @@ fn issued_of(row: &SqliteRow) -> Result<IssuedRecord, Error> {
         issued_id: row.try_get("issued_id")?,
         offer_id: row.try_get("offer_id")?,
         credential_type: row.try_get("credential_type")?,
-        format: Format::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?,
+        format: CredentialFormat::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?,
         status_index: row.try_get("status_index")?,
         issued_at: Timestamp::from_unix(row.try_get("issued_at")?),
         valid_until: Timestamp::from_unix(row.try_get("valid_until")?),

@@ -1,6 +1,6 @@
 //! Renewals: eligibility, pending requests, and the intent.
 
-use carnet_core::{Code, Problem, day, time::Timestamp};
+use carnet_core::{Code, Problem, day, format::CredentialFormat, time::Timestamp};
 use sqlx::{Row as _, SqliteExecutor, sqlite::SqliteRow};
 
 use super::{
@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     error::Error,
-    format::Format,
     secrets::{self, Hash},
     store::{
         Finished, OfferRecord, OfferState, Refill, SignedCopies, Slice,
@@ -142,7 +141,7 @@ impl RenewalStore for SqliteStore {
             renewal_id: record.renewal_id,
             refill,
             credential_type: record.credential_type,
-            format: Format::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?,
+            format: CredentialFormat::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?,
             request_digest,
             claims: row.try_get::<Option<Vec<u8>>, _>("claims")?.ok_or(Error::Corrupt("renewals.claims"))?,
             holder_keys: row.try_get::<Option<String>, _>("holder_keys")?.unwrap_or_default(),

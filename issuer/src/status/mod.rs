@@ -23,6 +23,7 @@ use std::{
 
 use carnet_core::{
     did::{Did, DidUrl, web, webvh},
+    format::CredentialFormat,
     keys::Algorithm,
     status::{
         Purpose, bitstring,
@@ -38,7 +39,6 @@ use serde_json::{Value, json};
 use crate::{
     config::StatusConfig,
     error::Error,
-    format::Format,
     issuance::on_cpu,
     issuer::Issuer,
     store::{
@@ -286,10 +286,10 @@ impl<S> Issuer<S> {
     }
 
     /// Returns name and value of the member that refers to a copy's status; `None` if lists are not published.
-    pub(crate) fn status_member(&self, format: Format, place: Place) -> Option<(String, Value)> {
+    pub(crate) fn status_member(&self, format: CredentialFormat, place: Place) -> Option<(String, Value)> {
         let url = |form| self.status.url(form, place.list).filter(|_| self.publishes(form));
         let index = place.position;
-        if format == Format::DcSdJwt {
+        if format == CredentialFormat::DcSdJwt {
             let reference = token::Reference { uri: url(publication::Form::Token)?, index };
             return Some(("status".to_owned(), reference.to_json()));
         }

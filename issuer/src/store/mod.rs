@@ -17,12 +17,11 @@ pub(crate) mod filter;
 pub(crate) mod renewal;
 pub(crate) mod status;
 
-use carnet_core::{epoch::Epoch, time::Timestamp};
+use carnet_core::{epoch::Epoch, format::CredentialFormat, time::Timestamp};
 use zeroize::Zeroizing;
 
 use crate::{
-    claims::UniqueClaim, cohorts::CohortCount, error::Error, format::Format, nonces::Nonce, secrets::Hash,
-    vouchers::VoucherTotal,
+    claims::UniqueClaim, cohorts::CohortCount, error::Error, nonces::Nonce, secrets::Hash, vouchers::VoucherTotal,
 };
 
 use filter::{IssuedFilter, OfferFilter};
@@ -80,7 +79,7 @@ pub(crate) struct OfferRecord {
     pub(crate) seq: i64,
     pub(crate) offer_id: String,
     pub(crate) credential_type: String,
-    pub(crate) format: Format,
+    pub(crate) format: CredentialFormat,
     pub(crate) state: OfferState,
     pub(crate) deferred: bool,
     pub(crate) created_at: Timestamp,
@@ -105,7 +104,7 @@ pub(crate) struct NewOffer {
     /// Request without the claims, in canonical form: detects a request_id that is reused for something else.
     pub(crate) terms: String,
     pub(crate) credential_type: String,
-    pub(crate) format: Format,
+    pub(crate) format: CredentialFormat,
     pub(crate) claims: Claims,
     /// Digests of claims that no other offer may share.
     pub(crate) unique: Vec<UniqueClaim>,
@@ -211,7 +210,7 @@ pub(crate) struct Work {
     pub(crate) collection: i64,
     pub(crate) offer_id: String,
     pub(crate) credential_type: String,
-    pub(crate) format: Format,
+    pub(crate) format: CredentialFormat,
     pub(crate) claims: Claims,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
@@ -287,7 +286,7 @@ pub(crate) struct IssuedRecord {
     pub(crate) issued_id: String,
     pub(crate) offer_id: String,
     pub(crate) credential_type: String,
-    pub(crate) format: Format,
+    pub(crate) format: CredentialFormat,
     pub(crate) status_index: i64,
     pub(crate) issued_at: Timestamp,
     pub(crate) valid_until: Timestamp,
@@ -385,7 +384,7 @@ pub(crate) trait IssuanceStore {
         &self,
         transaction_hash: Hash,
         now: Timestamp,
-    ) -> impl Future<Output = Result<(Hash, Format, Intended), Error>> + Send;
+    ) -> impl Future<Output = Result<(Hash, CredentialFormat, Intended), Error>> + Send;
     /// Erases the claims, marks the copies as issued with their names, stores the sealed response, and counts the uses
     /// of a voucher. The response is kept at least until `until`, and until the offer's end for a wallet that can
     /// redeem it again. If the offer was closed after the intent, nothing is changed, and the result is that of the

@@ -1,9 +1,9 @@
 //! Renewals: pending requests, the decisions of staff, and the results.
 
-use carnet_core::{epoch::Epoch, time::Timestamp};
+use carnet_core::{epoch::Epoch, format::CredentialFormat, time::Timestamp};
 
 use super::{Finished, OfferRecord, Refill, SignedCopies, Slice};
-use crate::{error::Error, format::Format, nonces::Nonce, secrets::Hash};
+use crate::{error::Error, nonces::Nonce, secrets::Hash};
 
 /// Renewal rules of a type.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,7 @@ pub(crate) struct Approved {
     pub(crate) renewal_id: String,
     pub(crate) refill: Refill,
     pub(crate) credential_type: String,
-    pub(crate) format: Format,
+    pub(crate) format: CredentialFormat,
     pub(crate) request_digest: Hash,
     pub(crate) claims: Vec<u8>,
     pub(crate) holder_keys: String,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use carnet_core::{
     Problem,
+    format::CredentialFormat,
     keys::{Algorithm, PublicKey, SecretKey, Signer},
     secure::sd_jwt::{ClaimPath, SdJwt, Step},
     time::Timestamp,
@@ -17,7 +18,6 @@ use super::harness::{
 };
 use crate::{
     credential::Content,
-    format::Format,
     issuance::copy_digest,
     secrets::{self, Use},
     store::{RefillIntent, RefillStore as _, Store as _, status::Place},
@@ -204,7 +204,7 @@ async fn a_copy_that_was_never_stored_is_unknown_also_under_a_key_that_has_one()
     let place = Place { list: 0, position: 1 };
     // Signed with the issuer's key by a thief: for an unknown holder key, and for that of the known copy.
     for key in [holder_keys(1).remove(0), same(&known.key)] {
-        let text = issuer.issuer.secure(Format::VcSdJwt, &content, &key.public_key(), place, now).unwrap();
+        let text = issuer.issuer.secure(CredentialFormat::VcSdJwt, &content, &key.public_key(), place, now).unwrap();
         let refused = issuer.refilled(&Copy { text, key }, &holder_keys(1)).await;
         assert_eq!(refused.as_ref().unwrap_err().code(), Code::NotFound);
         assert_eq!(reason(refused), "COPY_UNKNOWN");

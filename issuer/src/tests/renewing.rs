@@ -2,6 +2,7 @@
 
 use carnet_core::{
     epoch::Epoch,
+    format::CredentialFormat,
     keys::{SecretKey, Signer as _},
     secure::sd_jwt::SdJwt,
     time::Timestamp,
@@ -15,7 +16,6 @@ use tonic::{Request, Status};
 use super::harness::{CLERK, DID, MARK, Running, claims, exchanged, holder_keys, offer_request, reason, start};
 use crate::{
     credential::Content,
-    format::Format,
     secrets::{self, Use},
     store::{
         Store as _,
@@ -288,7 +288,7 @@ async fn a_copy_with_claims_that_were_never_issued_is_not_renewed() {
     };
     let now = Timestamp::from_unix(issuer.now());
     let place = Place { list: 0, position: 1 };
-    let text = issuer.issuer.secure(Format::VcSdJwt, &content, &copy.key.public_key(), place, now).unwrap();
+    let text = issuer.issuer.secure(CredentialFormat::VcSdJwt, &content, &copy.key.public_key(), place, now).unwrap();
     let forged = renewed(&copy.offer, &text, &copy.key);
     assert_eq!(reason(issuer.renew(&forged, &holder_keys(1)).await), "COPY_UNKNOWN");
     assert_eq!(issuer.renew(&copy, &holder_keys(1)).await.unwrap().credentials.len(), 1);

@@ -65,7 +65,7 @@ fn summary(summary: &Summary) -> proto::CredentialSummary {
         query_id: summary.query_id.clone(),
         credential_type: summary.credential_type.clone(),
         issuer: summary.issuer.clone(),
-        format: summary.format.clone(),
+        format: summary.format.to_string(),
         disclosed_paths: summary.disclosed_paths.clone(),
         proved_thresholds: summary.thresholds.iter().filter_map(threshold).collect(),
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use carnet_core::{
+    format::CredentialFormat,
     keys::Signer as _,
     secure::sd_jwt::{IssueOptions, SdJwt, issue},
 };
@@ -30,7 +31,7 @@ fn copy(world: &World, shown: &[&str]) -> SdJwt {
     subject.insert("id".into(), did(&world.holder).into());
     subject.insert("redeemer".into(), world.verifier.identity.did.as_str().into());
     subject.insert("serials".into(), json!(SERIALS));
-    let padded = known.serials.as_ref().unwrap().padded("vc+sd-jwt");
+    let padded = known.serials.as_ref().unwrap().padded(CredentialFormat::VcSdJwt);
     let options = IssueOptions {
         typ: "vc+sd-jwt",
         kid: &format!("{}#0", did(&world.issuer)),

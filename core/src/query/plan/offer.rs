@@ -13,9 +13,6 @@ use crate::{
     shown,
 };
 
-/// The formats in which claims are disclosed one by one; in any other a credential is shown as a whole.
-const SELECTIVE: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
-
 /// Limit on the claims that are examined to find the alternatives, in claims without parts. Real wallets and requests
 /// stay below a tenth of it.
 const MAX_LOOKS: u64 = 2_000_000;
@@ -123,7 +120,7 @@ impl<'a> Offers<'a> {
             });
             let claims: Vec<Option<Vec<Shown>>> = own_claims.collect::<Result<_, _>>()?;
             // The whole credential is disclosed, whatever the query asks for.
-            let whole = if SELECTIVE.contains(&holding.candidate.format) { None } else { Some(self.whole(holding)?) };
+            let whole = if holding.candidate.format.is_sd_jwt() { None } else { Some(self.whole(holding)?) };
             let mut own: Vec<Offer> = Vec::new();
             for (set, asked) in sets.iter().enumerate() {
                 let Some(asked) = asked else { continue };

@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     Code,
     at_least::Direction,
+    format::CredentialFormat,
     query::{ClaimQuery, CredentialQuery, values_at},
 };
 
@@ -46,7 +47,7 @@ fn payload(kind: &str, claims: Value) -> Map<String, Value> {
 }
 
 fn holding<'a>(document: usize, payload: &'a Map<String, Value>, provable: &'a [OrderedClaim]) -> Holding<'a> {
-    let candidate = Candidate { format: "vc+sd-jwt", payload, proved: &[] };
+    let candidate = Candidate { format: CredentialFormat::VcSdJwt, payload, proved: &[] };
     Holding { document, candidate, provable, clear: &[], exposure: Exposure::Nobody, known: false, refused: false }
 }
 
@@ -209,7 +210,8 @@ fn a_document_that_was_refused_goes_last_among_those_that_weigh_the_same() {
     assert_eq!(taken(&[refused, other_copy]), 0, "where nothing else answers it goes");
     // It is a preference among equals and no reason to show more, nor what others have seen.
     let told = payload("Permit", json!({"name": "A", "number": "1"}));
-    let more = Holding { candidate: Candidate { format: "ldp_vc", payload: &told, proved: &[] }, ..fresh };
+    let more =
+        Holding { candidate: Candidate { format: CredentialFormat::LdpVc, payload: &told, proved: &[] }, ..fresh };
     let shared = Holding { exposure: Exposure::Others(1), ..fresh };
     assert_eq!(taken(&[shared, refused]), 1);
     assert_eq!(taken(&[more, refused]), 1);
@@ -253,7 +255,7 @@ fn the_lighter_set_of_credentials_is_taken_and_optional_ones_are_left() {
 fn a_format_that_hides_nothing_weighs_all_of_it() {
     let permit = payload("Permit", json!({"id": "did:x", "mayWork": true, "name": "A", "number": "1"}));
     let whole = Holding {
-        candidate: Candidate { format: "di_vc+jcs", payload: &permit, proved: &[] },
+        candidate: Candidate { format: CredentialFormat::DiVcJcs, payload: &permit, proved: &[] },
         ..holding(0, &permit, &[])
     };
     let mut asked = credential("q", "Permit", json!([claim("a", "mayWork")]), Value::Null);
@@ -268,7 +270,7 @@ fn row_93_what_stands_inside_metadata_weighs_too() {
     let mut asked = credential("q", "Permit", json!([claim("a", "mayWork")]), Value::Null);
     asked["format"] = "di_vc+jcs".into();
     let cost = |permit: &Map<String, Value>| {
-        let candidate = Candidate { format: "di_vc+jcs", payload: permit, proved: &[] };
+        let candidate = Candidate { format: CredentialFormat::DiVcJcs, payload: permit, proved: &[] };
         let whole = Holding { candidate, ..holding(0, permit, &[]) };
         query(json!([asked]), Value::Null).plan(&[whole], &Named, &weights()).unwrap().cost
     };

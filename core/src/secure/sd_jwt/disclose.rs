@@ -8,6 +8,7 @@ use super::{ClaimPath, DIGEST_ALGORITHM, DIGESTS, ELEMENT, MAX_DEPTH, SdJwt, Ste
 use crate::{
     Code, Problem,
     at_least::Direction,
+    format::CredentialFormat,
     query,
     shown::{Member, is_metadata},
 };
@@ -279,7 +280,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn is_metadata(&self) -> bool {
-        is_metadata(self.token.jws().typ(), self.path.iter().map(Place::member))
+        is_metadata(self.token.jws().typ().and_then(CredentialFormat::parse), self.path.iter().map(Place::member))
     }
 
     /// Returns true if the current member has the name of an array of commitments (spec/at-least.md 3.1).

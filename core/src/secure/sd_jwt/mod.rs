@@ -8,7 +8,7 @@ use std::{fmt, sync::OnceLock};
 
 use serde_json::{Map, Value};
 
-use crate::{Code, Problem, keys::PublicKey, secure::jose::Jws, shown::Member};
+use crate::{Code, Problem, format::CredentialFormat, keys::PublicKey, secure::jose::Jws, shown::Member};
 
 mod binding;
 mod disclose;
@@ -77,14 +77,15 @@ fn must_be_clear<'a>(typ: Option<&str>, mut path: impl Iterator<Item = Member<'a
     let Some(Member::Name(first)) = path.next() else {
         return true;
     };
+    let format = typ.and_then(CredentialFormat::parse);
     // A credential's subject is its holder's key, and no claim to be shown or not. (In a plain SD-JWT it may be one.)
-    if first == "sub" && matches!(typ, Some("vc+sd-jwt" | "dc+sd-jwt")) {
+    if first == "sub" && format.is_some_and(CredentialFormat::is_sd_jwt) {
         return true;
     }
     if NEVER_HIDDEN.contains(&first) {
         return true;
     }
-    if typ == Some("dc+sd-jwt") {
+    if format == Some(CredentialFormat::DcSdJwt) {
         return false;
     }
     if first == "credentialSubject" {

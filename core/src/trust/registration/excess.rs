@@ -6,14 +6,11 @@ use super::{IntendedUse, RegisteredClaim, RegisteredCredential};
 use crate::{
     at_least::{Direction, RelativeDay},
     day,
+    format::{CredentialFormat, RequestedFormat},
     query::{ClaimQuery, CredentialQuery, Query, Threshold},
     secure::sd_jwt::{ClaimPath, Step},
     time::Timestamp,
 };
-
-/// Formats in which claims are disclosed one by one. In any other a credential is disclosed as a whole, independent
-/// of the requested claims.
-const SELECTIVE: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
 
 /// A request beyond the registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +112,7 @@ impl IntendedUse {
                 .collect();
             (!fitting.is_empty()).then_some(fitting)
         };
-        let alternatives: Vec<_> = if query.format == "dc+sd-jwt" {
+        let alternatives: Vec<_> = if query.format == CredentialFormat::DcSdJwt {
             let of_type = |vct: &String| fits(&|registered| registered.meta.vct_values.contains(vct));
             query.vct_values.iter().map(of_type).collect::<Option<_>>()?
         } else {
@@ -131,10 +128,11 @@ impl IntendedUse {
 }
 
 impl RegisteredCredential {
-    fn includes_format(&self, format: &str) -> bool {
+    /// Other formats than SD-JWT disclose a credential as a whole, so they have to be registered by name.
+    fn includes_format(&self, format: &RequestedFormat) -> bool {
         match &self.format {
             Some(registered) => registered == format,
-            None => SELECTIVE.contains(&format),
+            None => format.known().is_some_and(CredentialFormat::is_sd_jwt),
         }
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::{
     Code, Problem,
     did::{DidUrl, Resolve},
+    format::CredentialFormat,
     keys::Signer,
     query::{CredentialQuery, Query},
     secure::sd_jwt::Step,
@@ -92,7 +93,7 @@ impl RegistrationRequest {
 }
 
 /// The `format` of a registration in `verifier_info`.
-const FORMAT: &str = "di_vc+jcs";
+const FORMAT: CredentialFormat = CredentialFormat::DiVcJcs;
 
 /// Returns the unverified registrations in the `verifier_info` of a request object's payload. Entries in any other
 /// form are for others, and ignored.
@@ -103,7 +104,7 @@ pub fn in_request(payload: &Map<String, Value>) -> Vec<Value> {
         let format = entry.get("format").and_then(Value::as_str);
         // One that is limited to some of the credentials (`credential_ids`) says nothing of the request as a whole.
         let whole = entry.get("credential_ids").is_none();
-        if format == Some(FORMAT) && whole { entry.get("data").cloned() } else { None }
+        if format == Some(FORMAT.as_str()) && whole { entry.get("data").cloned() } else { None }
     };
     entries.filter_map(registration).collect()
 }

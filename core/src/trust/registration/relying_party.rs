@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     Problem,
     at_least::{Direction, Ordered, RelativeDay},
+    format::{CredentialFormat, RequestedFormat},
     query::{CredentialQuery, Query},
     secure::sd_jwt::ClaimPath,
     trust::statement::{Kind, path},
@@ -92,7 +93,7 @@ pub struct RegisteredCredential {
     /// In which format; `None`: in any that discloses claims one by one. Others show a credential as a whole, and
     /// have to be named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<String>,
+    pub format: Option<RequestedFormat>,
     /// Of which types.
     pub meta: Meta,
     /// Claims that may be requested; if empty, only possession of such a credential.
@@ -200,7 +201,7 @@ impl RegisteredCredential {
     }
 
     fn of_credential(query: &CredentialQuery) -> Self {
-        let by_vct = query.format == "dc+sd-jwt";
+        let by_vct = query.format == CredentialFormat::DcSdJwt;
         let claims = query.claims.iter().map(|claim| {
             let direction = claim.threshold.as_ref().map(|threshold| threshold.direction());
             RegisteredClaim {
@@ -223,7 +224,7 @@ impl RegisteredCredential {
 
     fn check(&self, kind: &Kind) -> Result<(), Problem> {
         if let Some(format) = &self.format {
-            kind.text(format, "format", MAX_NAME)?;
+            kind.text(format.as_str(), "format", MAX_NAME)?;
         }
         let Meta { type_values, vct_values } = &self.meta;
         kind.require(

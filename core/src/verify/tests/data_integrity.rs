@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     did::Purpose,
+    format::CredentialFormat,
     presentation::present,
     secure::data_integrity::{ProofOptions, secure},
 };
@@ -66,7 +67,7 @@ fn changed(
 fn an_honest_presentation_passes() {
     let world = world();
     let held = accepted(world.verify(&honest(&world)));
-    assert_eq!(held["permit"][0].format, "di_vc+jcs");
+    assert_eq!(held["permit"][0].format, CredentialFormat::DiVcJcs);
     accepted(world.verify_alone(issued(&world, &world.document()).to_string().as_bytes()));
 }
 

@@ -15,6 +15,7 @@ use super::*;
 use crate::{
     credential::CONTEXT_V2,
     did::{Did, DidDocument, Resolve, SelfContained},
+    format::CredentialFormat,
     keys::{Algorithm, SecretKey, Signer},
     secure::{
         data_integrity::eddsa_jcs::EddsaJcs2022,
@@ -63,7 +64,7 @@ impl TypeRules for OneType {
     fn check(&self, _: &str, _: &Map<String, Value>) -> Result<(), Problem> {
         Ok(())
     }
-    fn is_always_disclosed(&self, type_name: &str, _: &str, path: &[Step]) -> bool {
+    fn is_always_disclosed(&self, type_name: &str, _: CredentialFormat, path: &[Step]) -> bool {
         type_name == "Permit" && path == [Step::Name("credentialSubject".into()), Step::Name("country".into())]
     }
 }

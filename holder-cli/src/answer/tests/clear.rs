@@ -1,11 +1,12 @@
 //! Claims in the clear count as disclosed: in the plan, the presentation, the digest and the log.
 
+use carnet_core::format::CredentialFormat;
 use serde_json::json;
 
 use super::*;
 
 /// Creates a wallet with one credential; `change` edits it before signing.
-fn wallet(format: &str, change: impl FnOnce(&mut Map<String, Value>)) -> (Issuer, Contents) {
+fn wallet(format: CredentialFormat, change: impl FnOnce(&mut Map<String, Value>)) -> (Issuer, Contents) {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
     contents.credentials.push(issuer.held("aaaa", format, 1));
@@ -15,8 +16,8 @@ fn wallet(format: &str, change: impl FnOnce(&mut Map<String, Value>)) -> (Issuer
     (issuer, contents)
 }
 
-fn title(format: &str) -> Query {
-    query(format, if format == "dc+sd-jwt" { json!([{"path": ["title"]}]) } else { subject(&["title"]) })
+fn title(format: CredentialFormat) -> Query {
+    query(format, if format == CredentialFormat::DcSdJwt { json!([{"path": ["title"]}]) } else { subject(&["title"]) })
 }
 
 fn texts(paths: &[ClaimPath]) -> Vec<String> {
@@ -31,7 +32,7 @@ fn shown(contents: &Contents, query: &Query) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn row_93_claims_in_the_clear_are_among_what_goes() {
-    for (format, prefix) in [("vc+sd-jwt", "credentialSubject."), ("dc+sd-jwt", "")] {
+    for (format, prefix) in [(CredentialFormat::VcSdJwt, "credentialSubject."), (CredentialFormat::DcSdJwt, "")] {
         let path = |name: &str| format!("{prefix}{name}");
         let (_, honest) = wallet(format, |_| {});
         assert_eq!(shown(&honest, &title(format)), (vec![path("title")], Vec::new()), "{format}");
@@ -53,60 +54,62 @@ fn row_93_claims_in_the_clear_are_among_what_goes() {
 
 #[test]
 fn row_93_what_is_asked_for_may_stand_in_the_clear() {
-    let (_, contents) = wallet("vc+sd-jwt", |payload| payload["credentialSubject"]["room"] = json!("B 12"));
-    let (paths, unasked) = shown(&contents, &query("vc+sd-jwt", subject(&["room"])));
+    let (_, contents) =
+        wallet(CredentialFormat::VcSdJwt, |payload| payload["credentialSubject"]["room"] = json!("B 12"));
+    let (paths, unasked) = shown(&contents, &query(CredentialFormat::VcSdJwt, subject(&["room"])));
     assert_eq!((paths, unasked), (vec!["credentialSubject.room".to_owned()], Vec::new()));
 }
 
 #[test]
 fn row_93_what_goes_with_a_claim_around_it_is_counted_and_only_then() {
     // An object that the issuer hides as a whole discloses all of its members.
-    let (_, contents) = wallet("vc+sd-jwt", |payload| {
+    let (_, contents) = wallet(CredentialFormat::VcSdJwt, |payload| {
         payload["credentialSubject"]["grade"] = json!({"scale": "1 to 5", "value": 2});
     });
-    assert_eq!(shown(&contents, &title("vc+sd-jwt")).1, Vec::<String>::new());
-    let scale = query("vc+sd-jwt", json!([{"path": ["credentialSubject", "grade", "scale"]}]));
+    assert_eq!(shown(&contents, &title(CredentialFormat::VcSdJwt)).1, Vec::<String>::new());
+    let scale = query(CredentialFormat::VcSdJwt, json!([{"path": ["credentialSubject", "grade", "scale"]}]));
     assert_eq!(shown(&contents, &scale).1, ["credentialSubject.grade.value"]);
 }
 
 #[test]
 fn row_93_the_plan_prefers_the_credential_without_claims_in_the_clear() {
-    let (issuer, mut contents) = wallet("vc+sd-jwt", |payload| payload["credentialSubject"]["room"] = json!("B 12"));
+    let (issuer, mut contents) =
+        wallet(CredentialFormat::VcSdJwt, |payload| payload["credentialSubject"]["room"] = json!("B 12"));
     let cost = |contents: &Contents| {
         let bounds = Bounds { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
-        let answer = answer(contents, &issuer.catalogue, &title("vc+sd-jwt"), &bounds).unwrap();
+        let answer = answer(contents, &issuer.catalogue, &title(CredentialFormat::VcSdJwt), &bounds).unwrap();
         assert_eq!(answer.lines.iter().filter(|line| line.cost > 0).count(), answer.lines.len());
         (answer.parts[0].credential, answer.cost)
     };
     let (_, marked) = cost(&contents);
     // An older credential, which ranks second if both disclose as little.
-    contents.credentials.push(issuer.held("bbbb", "vc+sd-jwt", 1));
+    contents.credentials.push(issuer.held("bbbb", CredentialFormat::VcSdJwt, 1));
     contents.credentials[1].received_at = NOW.plus(-10);
     let bounds = Bounds { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
-    let better = answer(&contents, &issuer.catalogue, &title("vc+sd-jwt"), &bounds).unwrap();
+    let better = answer(&contents, &issuer.catalogue, &title(CredentialFormat::VcSdJwt), &bounds).unwrap();
     assert_eq!(better.parts[0].credential, 1);
     assert!(better.cost < marked);
 }
 
 #[test]
 fn row_93_an_approval_is_of_what_goes_in_the_clear_too() {
-    let (_, mut contents) = wallet("vc+sd-jwt", |_| {});
+    let (_, mut contents) = wallet(CredentialFormat::VcSdJwt, |_| {});
     let of = |contents: &Contents| {
-        digest("a.b.c", &parts_of(contents, &title("vc+sd-jwt"), "me", &[]).unwrap(), contents).unwrap()
+        digest("a.b.c", &parts_of(contents, &title(CredentialFormat::VcSdJwt), "me", &[]).unwrap(), contents).unwrap()
     };
     let before = of(&contents);
-    let (_, marked) = wallet("vc+sd-jwt", |payload| payload["credentialSubject"]["room"] = json!("B 12"));
+    let (_, marked) = wallet(CredentialFormat::VcSdJwt, |payload| payload["credentialSubject"]["room"] = json!("B 12"));
     contents.credentials = marked.credentials;
     assert_ne!(of(&contents), before);
 }
 
 #[test]
 fn a_credential_that_goes_as_a_whole_is_counted_as_a_whole() {
-    let (_, contents) = wallet("di_vc+jcs", |payload| {
+    let (_, contents) = wallet(CredentialFormat::DiVcJcs, |payload| {
         payload.insert("evidence".to_owned(), json!({"note": "urn:uuid:6c3b"}));
         payload["credentialSubject"]["room"] = json!("B 12");
     });
-    let part = parts_of(&contents, &title("di_vc+jcs"), "asker", &[]).unwrap().remove(0);
+    let part = parts_of(&contents, &title(CredentialFormat::DiVcJcs), "asker", &[]).unwrap().remove(0);
     for path in ["evidence.note", "credentialSubject.room", "credentialSubject.grade", "credentialSubject.title"] {
         assert!(part.paths.iter().any(|known| known == path), "{path}: {:?}", part.paths);
     }

@@ -2,6 +2,7 @@
 
 use carnet_core::{
     at_least::{self, Commitment, Direction},
+    format::CredentialFormat,
     query::{Candidate, Proved, commitments_path, path_to_text},
     secure::sd_jwt::Step,
 };
@@ -17,7 +18,7 @@ fn full() -> Contents {
     let mut contents = Contents::new(12);
     for type_name in TYPES {
         let issuer = Issuer { type_name, ..Issuer::new() };
-        for format in ["vc+sd-jwt", "dc+sd-jwt", "di_vc+jcs"] {
+        for format in [CredentialFormat::VcSdJwt, CredentialFormat::DcSdJwt, CredentialFormat::DiVcJcs] {
             contents.credentials.push(issuer.held(&format!("{type_name} {format}"), format, 2));
         }
     }
@@ -84,7 +85,7 @@ fn is_least(query: &Query, contents: &Contents) {
         let credential = query.credential(&part.query_id).unwrap();
         let (payload, paths, proved) = received(part, contents);
         let met = |payload: &Map<String, Value>, proved: &[Proved]| {
-            credential.paths_in(Candidate { format: &credential.format, payload, proved }).is_some()
+            credential.paths_in(Candidate { format: credential.format.known().unwrap(), payload, proved }).is_some()
         };
         assert!(met(&payload, &proved), "{}", part.query_id);
         let is_commitment = |path: &ClaimPath| {
@@ -123,8 +124,11 @@ fn no_claim_goes_that_a_template_does_not_need() {
 fn no_claim_goes_that_a_query_does_not_need() {
     let contents = full();
     let copy = SdJwt::parse(&contents.credentials[0].copies[0].credential.text()).unwrap().disclosed().unwrap().payload;
-    let names: Vec<String> =
-        claims_of(&copy, "vc+sd-jwt").into_iter().map(|(name, _)| name).filter(|name| !are_commitments(name)).collect();
+    let names: Vec<String> = claims_of(&copy, CredentialFormat::VcSdJwt)
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| !are_commitments(name))
+        .collect();
     assert!(names.len() > 8);
     let asked: Vec<Value> = names
         .iter()
@@ -132,11 +136,11 @@ fn no_claim_goes_that_a_query_does_not_need() {
         .chain([at_least("eqfLevel", json!(5)), at_least("eqfLevel", json!(6))])
         .collect();
     for (at, one) in asked.iter().enumerate() {
-        is_least(&query("vc+sd-jwt", json!([one])), &contents);
+        is_least(&query(CredentialFormat::VcSdJwt, json!([one])), &contents);
         for other in &asked[..at] {
             // A query that asks for one claim both as a value and as a proof gets both.
             if one["path"] != other["path"] {
-                is_least(&query("vc+sd-jwt", json!([one, other])), &contents);
+                is_least(&query(CredentialFormat::VcSdJwt, json!([one, other])), &contents);
             }
         }
     }
@@ -145,13 +149,18 @@ fn no_claim_goes_that_a_query_does_not_need() {
 #[test]
 fn a_threshold_is_proved_and_the_value_stays() {
     let issuer = Issuer::new();
-    for format in ["vc+sd-jwt", "dc+sd-jwt"] {
+    for format in [CredentialFormat::VcSdJwt, CredentialFormat::DcSdJwt] {
         let mut contents = Contents::new(12);
         contents.credentials.push(issuer.held("aaaa", format, 1));
-        let path = if format == "dc+sd-jwt" { json!(["eqfLevel"]) } else { json!(["credentialSubject", "eqfLevel"]) };
+        let path = if format == CredentialFormat::DcSdJwt {
+            json!(["eqfLevel"])
+        } else {
+            json!(["credentialSubject", "eqfLevel"])
+        };
         let query = query(format, json!([{"path": path, "carnet_at_least": 6}]));
         let part = parts_of(&contents, &query, "me", &[]).unwrap().remove(0);
-        let text = if format == "dc+sd-jwt" { "eqfLevel >= 6" } else { "credentialSubject.eqfLevel >= 6" };
+        let text =
+            if format == CredentialFormat::DcSdJwt { "eqfLevel >= 6" } else { "credentialSubject.eqfLevel >= 6" };
         assert_eq!(part.paths, [text], "{format}");
         assert!(part.goes.is_empty() && part.stays.contains(&"eqfLevel".to_owned()), "{format}: {part:?}");
         assert_eq!(received(&part, &contents).2.len(), 1);
@@ -166,9 +175,9 @@ fn a_threshold_is_proved_and_the_value_stays() {
 fn the_digest_does_not_tell_copies_apart_and_tells_bounds_apart() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 4));
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 4));
     let digest_of = |contents: &Contents, bound: i64| {
-        let query = query("vc+sd-jwt", json!([at_least("eqfLevel", json!(bound))]));
+        let query = query(CredentialFormat::VcSdJwt, json!([at_least("eqfLevel", json!(bound))]));
         digest("a.b.c", &parts_of(contents, &query, "me", &[]).unwrap(), contents).unwrap()
     };
     let first = digest_of(&contents, 5);
@@ -183,9 +192,9 @@ fn the_digest_does_not_tell_copies_apart_and_tells_bounds_apart() {
 fn a_copy_is_opened_for_one_threshold() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 2));
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 2));
     let ask = |contents: &Contents, bound: i64| {
-        parts_of(contents, &query("vc+sd-jwt", json!([at_least("eqfLevel", json!(bound))])), "me", &[])
+        parts_of(contents, &query(CredentialFormat::VcSdJwt, json!([at_least("eqfLevel", json!(bound))])), "me", &[])
             .unwrap()
             .remove(0)
     };
@@ -213,7 +222,7 @@ fn a_copy_is_opened_for_one_threshold() {
         path: vec![Step::Name("credentialSubject".to_owned()), Step::Name("eqfLevel".to_owned())],
     }];
     let bounds = Bounds { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &only };
-    let query = query("vc+sd-jwt", json!([at_least("eqfLevel", json!(3))]));
+    let query = query(CredentialFormat::VcSdJwt, json!([at_least("eqfLevel", json!(3))]));
     let refused = super::super::answer(&contents, &issuer.catalogue, &query, &bounds);
     assert_eq!(refused.unwrap_err().code, Code::QueryUnmet);
 }
@@ -222,9 +231,9 @@ fn a_copy_is_opened_for_one_threshold() {
 fn a_copy_is_opened_again_for_a_bound_of_the_same_block() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 3));
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 3));
     let ask = |contents: &Contents, bound: i64, asker: &str| {
-        let asked = query("vc+sd-jwt", json!([at_least("eqfLevel", json!(bound))]));
+        let asked = query(CredentialFormat::VcSdJwt, json!([at_least("eqfLevel", json!(bound))]));
         parts_of(contents, &asked, asker, &[]).unwrap().remove(0)
     };
     // One entry serves all of them, in any order.
@@ -251,11 +260,12 @@ fn a_copy_is_opened_again_for_a_bound_of_the_same_block() {
 fn two_thresholds_of_one_direction_are_not_answered_from_one_copy() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 2));
-    let ask = |claims: Value| parts_of(&contents, &query("vc+sd-jwt", claims), "me", &[]);
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 2));
+    let ask = |claims: Value| parts_of(&contents, &query(CredentialFormat::VcSdJwt, claims), "me", &[]);
     assert!(ask(json!([at_least("eqfLevel", json!(5))])).is_ok());
     // The parser refuses such a query; if built by other means, it is not answered either.
-    let mut both = query("vc+sd-jwt", json!([at_least("eqfLevel", json!(5)), at_least("eqfLevel", json!(5))]));
+    let mut both =
+        query(CredentialFormat::VcSdJwt, json!([at_least("eqfLevel", json!(5)), at_least("eqfLevel", json!(5))]));
     assert_eq!(parts_of(&contents, &both, "me", &[]).unwrap().len(), 1);
     both.credentials[0].claims[1].threshold = Some(Threshold::new(Direction::AtLeast, json!(4)).unwrap());
     assert_eq!(carnet_core::query::Query::parse(&both.to_json()).unwrap_err().code, Code::QueryMalformed);

@@ -3,6 +3,7 @@ use crate::wallet::{
     Entry, EntryKind, ShownPart,
     standing::{Standing, State},
 };
+use carnet_core::format::CredentialFormat;
 
 const ASKER: &str = "asker";
 
@@ -10,7 +11,8 @@ const ASKER: &str = "asker";
 fn wallet(reason: &str) -> Contents {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials = vec![issuer.held("aaaa", "vc+sd-jwt", 2), issuer.held("bbbb", "vc+sd-jwt", 2)];
+    contents.credentials =
+        vec![issuer.held("aaaa", CredentialFormat::VcSdJwt, 2), issuer.held("bbbb", CredentialFormat::VcSdJwt, 2)];
     contents.credentials[1].copies[0].shown_to = vec![ASKER.to_owned()];
     let parts = vec![ShownPart::named("bbbb", TYPE)];
     let number = contents.log.push(Entry { parts, ..Entry::new(NOW, EntryKind::Sending, ASKER) });
@@ -20,7 +22,7 @@ fn wallet(reason: &str) -> Contents {
 }
 
 fn shown(contents: &Contents, only: &[usize]) -> usize {
-    parts_of(contents, &query("vc+sd-jwt", subject(&["title"])), ASKER, only).unwrap()[0].credential
+    parts_of(contents, &query(CredentialFormat::VcSdJwt, subject(&["title"])), ASKER, only).unwrap()[0].credential
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use carnet_core::secure::sd_jwt::Step;
+use carnet_core::{format::CredentialFormat, secure::sd_jwt::Step};
 use serde_json::json;
 
 use super::*;
@@ -13,7 +13,7 @@ const MUSEUM: &str = "decentralized_identifier:did:web:museum.example";
 fn wallet(copies: usize) -> Contents {
     let issuer = Issuer { type_name: "EntitlementCredential", ..Issuer::new() };
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", copies));
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, copies));
     contents
 }
 

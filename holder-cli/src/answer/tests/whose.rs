@@ -1,5 +1,6 @@
 //! Answers with several credentials: the holder rule, and never two copies of one credential.
 
+use carnet_core::format::CredentialFormat;
 use serde_json::json;
 
 use super::*;
@@ -10,11 +11,11 @@ fn wallet(people: &[(&str, &str)]) -> Contents {
     for (name, born) in people {
         for type_name in [TYPE, "LanguageCertificateCredential"] {
             let issuer = Issuer { type_name, ..Issuer::new() };
-            let mut held = issuer.held(&format!("{name} {type_name}"), "vc+sd-jwt", 2);
+            let mut held = issuer.held(&format!("{name} {type_name}"), CredentialFormat::VcSdJwt, 2);
             for copy in &mut held.copies {
                 let holder = copy.key.open().unwrap().public_key();
                 copy.credential = issuer
-                    .copy_with("vc+sd-jwt", &holder, |payload| {
+                    .copy_with(CredentialFormat::VcSdJwt, &holder, |payload| {
                         payload["credentialSubject"]["familyName"] = json!(name);
                         payload["credentialSubject"]["dateOfBirth"] = json!(born);
                     })
@@ -107,7 +108,7 @@ fn row_97_copies_with_keys_of_their_own_answer_no_request_for_one_key() {
 fn row_98_two_copies_of_one_credential_never_go_together() {
     let issuer = Issuer::new();
     let mut contents = Contents::new(12);
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 3));
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 3));
     let level = |id: &str, bound: i64| {
         json!({"id": id, "format": "vc+sd-jwt", "meta": {"type_values": [[TYPE]]},
             "claims": [{"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": bound}]})

@@ -4,6 +4,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
+    format::CredentialFormat,
     json::canonicalize_object,
     keys::Signer as _,
     secure::data_integrity::{ProofOptions, secure, to_text},
@@ -16,7 +17,7 @@ use super::*;
 type Remark = fn(&mut ProofOptions<'_>);
 type Rewrite = fn(&str) -> String;
 
-const SD_JWT: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
+const SD_JWT: [CredentialFormat; 2] = [CredentialFormat::VcSdJwt, CredentialFormat::DcSdJwt];
 const BASE: &str = "https://uni.example/status";
 const DID: &str = "did:web:uni.example";
 
@@ -153,7 +154,7 @@ fn row_92_each_mark_in_an_sd_jwt_is_refused() {
 
 #[test]
 fn row_92_members_of_the_format_that_carnets_copies_lack() {
-    let twin = Delivery::new("dc+sd-jwt");
+    let twin = Delivery::new(CredentialFormat::DcSdJwt);
     let received = |member: fn(&Did) -> (&'static str, Value)| {
         let mark = |copy: &String| {
             let mut texts = Texts::of(copy);
@@ -164,7 +165,8 @@ fn row_92_members_of_the_format_that_carnets_copies_lack() {
             texts.payload = String::from_utf8(canonicalize_object(&payload).unwrap()).unwrap();
             texts.sign(&twin.issuer)
         };
-        let mut delivery = Delivery { copies: twin.copies.iter().map(mark).collect(), ..Delivery::new("dc+sd-jwt") };
+        let mut delivery =
+            Delivery { copies: twin.copies.iter().map(mark).collect(), ..Delivery::new(CredentialFormat::DcSdJwt) };
         delivery.keys.clone_from(&twin.keys);
         delivery.promised_issuer.clone_from(&twin.promised_issuer);
         delivery.receive().map(|_| ()).map_err(|problem| problem.code)
@@ -238,7 +240,7 @@ fn row_92_a_salt_is_drawn_once_in_a_wallet() {
 
 #[test]
 fn row_92_each_mark_in_a_data_integrity_proof_is_refused() {
-    for &format in FORMATS.iter().filter(|format| !format.ends_with("sd-jwt")) {
+    for &format in FORMATS.iter().filter(|format| !format.is_sd_jwt()) {
         let received = |change: &dyn Fn(&Issuer, &str) -> String| {
             let mut delivery = Delivery::new(format);
             let copies = delivery.copies.iter().map(|copy| change(&delivery.issuer, copy)).collect();
@@ -264,7 +266,7 @@ fn row_92_each_mark_in_a_data_integrity_proof_is_refused() {
                 let rdfc = rdfc(&issuer.catalogue).unwrap();
                 let suite: &dyn Cryptosuite = match format {
                     #[cfg(feature = "jsonld")]
-                    "ldp_vc" => &rdfc,
+                    CredentialFormat::LdpVc => &rdfc,
                     _ => &EddsaJcs2022,
                 };
                 to_text(&secure(&document, suite, &chosen, &issuer.key).unwrap()).unwrap()
@@ -302,8 +304,8 @@ fn row_92_each_mark_in_a_data_integrity_proof_is_refused() {
 #[test]
 fn row_92_days_are_those_of_issue_and_offer() {
     let from = |at: Timestamp| {
-        move |format: &str, payload: &mut Map<String, Value>| match format {
-            "dc+sd-jwt" => drop(payload.insert("nbf".to_owned(), json!(at.unix()))),
+        move |format: CredentialFormat, payload: &mut Map<String, Value>| match format {
+            CredentialFormat::DcSdJwt => drop(payload.insert("nbf".to_owned(), json!(at.unix()))),
             _ => drop(payload.insert("validFrom".to_owned(), json!(at.to_string()))),
         }
     };
@@ -327,13 +329,15 @@ fn row_92_days_are_those_of_issue_and_offer() {
 }
 
 /// Sets the status of a copy to a list and index, as this issuer writes it.
-fn status(format: &str, payload: &mut Map<String, Value>, list: usize, index: usize) {
+fn status(format: CredentialFormat, payload: &mut Map<String, Value>, list: usize, index: usize) {
     let entry = |purpose: &str| {
         json!({"type": "BitstringStatusListEntry", "statusPurpose": purpose, "statusListIndex": index.to_string(),
             "statusListCredential": format!("{BASE}/{purpose}/{list}")})
     };
     let (name, value) = match format {
-        "dc+sd-jwt" => ("status", json!({"status_list": {"idx": index, "uri": format!("{BASE}/token/{list}")}})),
+        CredentialFormat::DcSdJwt => {
+            ("status", json!({"status_list": {"idx": index, "uri": format!("{BASE}/token/{list}")}}))
+        }
         _ => ("credentialStatus", json!([entry("revocation"), entry("suspension")])),
     };
     payload.insert(name.to_owned(), value);
@@ -344,7 +348,7 @@ fn row_92_places_in_status_lists_mark_nobody() {
     let forms = ["revocation", "suspension", "token"];
     let lists: Vec<String> = (1..=3).flat_map(|list| forms.map(|form| format!("{form}/{list}"))).collect();
     let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
-    let received = |format: &'static str, earlier: &[Copy], place: fn(usize) -> (usize, usize)| {
+    let received = |format: CredentialFormat, earlier: &[Copy], place: fn(usize) -> (usize, usize)| {
         let mut delivery = Delivery::new(format);
         delivery.directory = Some(directory(&lists, None));
         delivery.earlier = earlier.to_vec();
@@ -382,7 +386,7 @@ fn row_92_places_in_status_lists_mark_nobody() {
 
 #[test]
 fn row_92_an_index_is_written_in_one_way() {
-    for &format in FORMATS.iter().filter(|format| **format != "dc+sd-jwt") {
+    for &format in FORMATS.iter().filter(|format| **format != CredentialFormat::DcSdJwt) {
         let received = |index: fn(usize) -> String| {
             let mut delivery = Delivery::new(format);
             delivery.directory = Some(directory(&["revocation/1", "suspension/1"], None));
@@ -482,7 +486,7 @@ fn row_92_copies_of_a_type_from_elsewhere_are_written_alike() {
             assert_eq!(received(&[0, 1, 2], mark), Ok(()), "{format}: {what}");
         }
     }
-    for &format in FORMATS.iter().filter(|format| !format.ends_with("sd-jwt")) {
+    for &format in FORMATS.iter().filter(|format| !format.is_sd_jwt()) {
         let mut delivery = Delivery::by(issuer(), format);
         assert!(delivery.receive().is_ok(), "{format}: {:?}", delivery.receive().err());
         delivery.copies[1] = delivery.copies[1].replacen(',', ", ", 1);

@@ -13,11 +13,11 @@ use carnet_core::secure::{
     jose::{Jws, KeyRef},
     sd_jwt::{KeyBinding, SdJwt},
 };
-use carnet_core::{epoch::Epoch, keys::PublicKey, status::freshness, time::Timestamp};
+use carnet_core::{epoch::Epoch, format::CredentialFormat, keys::PublicKey, status::freshness, time::Timestamp};
 use carnet_proto::issuer::v1::{
-    CollectCredentialsRequest, CollectCredentialsResponse, CollectDeferredRequest, CollectDeferredResponse,
-    CollectFreshnessRequest, CollectFreshnessResponse, CopyFreshness, CopyState, CredentialConfiguration,
-    CredentialFormat, IssueNonceRequest, IssueNonceResponse, NotifyRequest, NotifyResponse, ReadMetadataRequest,
+    self as proto, CollectCredentialsRequest, CollectCredentialsResponse, CollectDeferredRequest,
+    CollectDeferredResponse, CollectFreshnessRequest, CollectFreshnessResponse, CopyFreshness, CopyState,
+    CredentialConfiguration, IssueNonceRequest, IssueNonceResponse, NotifyRequest, NotifyResponse, ReadMetadataRequest,
     ReadMetadataResponse, RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, RefillCredentialsResponse,
     RenewCredentialsRequest, RenewCredentialsResponse, ValidityEpoch,
     issuance_service_server::{IssuanceService, IssuanceServiceServer},
@@ -152,7 +152,8 @@ impl Desk {
         let audience = self.issuer.did.as_str();
         let expected = KeyBinding { nonce: &nonce, audience, now: self.now(), max_age: 60, skew: 60 };
         token.verify_key_binding(&expected).unwrap();
-        let whole = SdJwt::parse(&self.issuer.copy("vc+sd-jwt", &token.holder_key().unwrap().unwrap())).unwrap();
+        let whole =
+            SdJwt::parse(&self.issuer.copy(CredentialFormat::VcSdJwt, &token.holder_key().unwrap().unwrap())).unwrap();
         assert_eq!(token.disclosure_count(), whole.disclosure_count());
         let keys: Vec<String> = proofs.iter().map(|proof| proven_key(proof).thumbprint()).collect();
         assert_eq!(token.exchanged_for().unwrap(), keys);
@@ -172,8 +173,8 @@ impl Desk {
 
     fn copies(&self, proofs: &[String]) -> Vec<IssuedCopy> {
         let copy = |proof: &String| {
-            let credential = self.made(self.issuer.copy("vc+sd-jwt", &proven_key(proof)));
-            IssuedCopy { format: CredentialFormat::VcSdJwt.into(), credential }
+            let credential = self.made(self.issuer.copy(CredentialFormat::VcSdJwt, &proven_key(proof)));
+            IssuedCopy { format: proto::CredentialFormat::VcSdJwt.into(), credential }
         };
         proofs.iter().map(copy).collect()
     }
@@ -182,11 +183,11 @@ impl Desk {
     fn other_copies(&self, proofs: &[String], change: fn(&mut Map<String, Value>)) -> Vec<IssuedCopy> {
         let copy = |proof: &String| {
             let key = proven_key(proof);
-            let credential = self.issuer.copy_with("vc+sd-jwt", &key, |payload| {
+            let credential = self.issuer.copy_with(CredentialFormat::VcSdJwt, &key, |payload| {
                 payload["validFrom"] = json!(self.now().start_of_day().to_string());
                 change(payload);
             });
-            IssuedCopy { format: CredentialFormat::VcSdJwt.into(), credential: self.made(credential) }
+            IssuedCopy { format: proto::CredentialFormat::VcSdJwt.into(), credential: self.made(credential) }
         };
         proofs.iter().map(copy).collect()
     }
@@ -227,7 +228,7 @@ impl IssuanceService for Desk {
         let freshness_seconds = self.record.lock().unwrap().freshness_seconds.unwrap_or(86_400);
         let configuration = CredentialConfiguration {
             id: CONFIGURATION.to_owned(),
-            format: CredentialFormat::VcSdJwt.into(),
+            format: proto::CredentialFormat::VcSdJwt.into(),
             credential_type: "QualificationCredential".to_owned(),
             validity_epoch: self.record.lock().unwrap().epoch.into(),
             ..CredentialConfiguration::default()

@@ -1,6 +1,7 @@
 use carnet_core::{
     at_least::Direction,
     did::SelfContained,
+    format::CredentialFormat,
     keys::Signer as _,
     query::{ClaimQuery, Threshold},
 };
@@ -84,7 +85,7 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
         asker.payload["carnet"]["freshness_seconds_max"] = json!(86_400);
     }
     let request = asker.request().unwrap();
-    contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 1));
+    contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 1));
     if let Some(bound) = scene.before {
         let mut earlier = request.query.clone();
         earlier.credentials[0].claims = vec![ClaimQuery {
@@ -100,7 +101,7 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
         let copy = &mut contents.credentials[0].copies[0];
         let holder = copy.key.open().unwrap().public_key();
         copy.credential = issuer
-            .copy_with("vc+sd-jwt", &holder, |payload| {
+            .copy_with(CredentialFormat::VcSdJwt, &holder, |payload| {
                 payload["credentialSubject"]["room"] = json!("B 12");
             })
             .into();
@@ -110,7 +111,7 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
         let copy = &mut contents.credentials[0].copies[0];
         let holder = copy.key.open().unwrap().public_key();
         copy.credential = issuer
-            .copy_with("vc+sd-jwt", &holder, |payload| {
+            .copy_with(CredentialFormat::VcSdJwt, &holder, |payload| {
                 payload["credentialSubject"]["awardingDate"] = json!(awarded);
             })
             .into();

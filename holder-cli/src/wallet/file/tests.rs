@@ -1,3 +1,4 @@
+use carnet_core::format::CredentialFormat;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
@@ -30,7 +31,7 @@ fn credential(id: &str) -> HeldCredential {
     HeldCredential {
         id: id.to_owned(),
         type_name: "T".to_owned(),
-        format: "vc+sd-jwt".to_owned(),
+        format: CredentialFormat::VcSdJwt.to_owned(),
         issuer: "did:web:a.example".to_owned(),
         issuer_name: "A".to_owned(),
         received_at: carnet_core::time::Timestamp::from_unix(0),

@@ -1,3 +1,4 @@
+use carnet_core::format::CredentialFormat;
 use serde_json::{Value, json};
 
 use super::*;
@@ -11,7 +12,7 @@ use crate::{
     },
 };
 
-const SD_JWT_FORMATS: [&str; 2] = ["vc+sd-jwt", "dc+sd-jwt"];
+const SD_JWT_FORMATS: [CredentialFormat; 2] = [CredentialFormat::VcSdJwt, CredentialFormat::DcSdJwt];
 
 fn texts(held: &HeldCredential) -> Vec<String> {
     held.copies.iter().map(|copy| copy.credential.text().into_owned()).collect()
@@ -46,7 +47,7 @@ fn holding(held: Vec<HeldCredential>) -> Contents {
 #[test]
 fn copies_of_every_format_are_given_back_byte_for_byte() {
     let issuer = Issuer::new();
-    for format in ["vc+sd-jwt", "dc+sd-jwt", "di_vc+jcs"] {
+    for format in [CredentialFormat::VcSdJwt, CredentialFormat::DcSdJwt, CredentialFormat::DiVcJcs] {
         let held = issuer.held("aaaa", format, 10);
         let before = texts(&held);
         let mut contents = holding(vec![held]);
@@ -82,7 +83,7 @@ fn what_repeats_is_stored_once() {
 #[test]
 fn nothing_that_is_a_copys_own_outlasts_it() {
     let issuer = Issuer::new();
-    let mut contents = holding(vec![issuer.held("aaaa", "vc+sd-jwt", 3)]);
+    let mut contents = holding(vec![issuer.held("aaaa", CredentialFormat::VcSdJwt, 3)]);
     contents.pack();
     let gone = contents.credentials[0].copies.remove(0);
     contents.pack();
@@ -111,9 +112,9 @@ fn nothing_that_is_a_copys_own_outlasts_it() {
 #[test]
 fn later_copies_take_the_layout_of_those_before() {
     let issuer = Issuer::new();
-    let mut contents = holding(vec![issuer.held("aaaa", "vc+sd-jwt", 4)]);
+    let mut contents = holding(vec![issuer.held("aaaa", CredentialFormat::VcSdJwt, 4)]);
     contents.pack();
-    let more = issuer.held("bbbb", "vc+sd-jwt", 1).copies.remove(0);
+    let more = issuer.held("bbbb", CredentialFormat::VcSdJwt, 1).copies.remove(0);
     let text = more.credential.text().into_owned();
     contents.credentials[0].copies.push(more);
     let read = stored(&mut contents);
@@ -146,7 +147,7 @@ fn texts_of_any_form_are_kept() {
 #[test]
 fn statements_are_packed_too_and_go_when_their_time_is_over() {
     let issuer = Issuer::new();
-    let mut held = issuer.held("aaaa", "vc+sd-jwt", 4);
+    let mut held = issuer.held("aaaa", CredentialFormat::VcSdJwt, 4);
     let lasting = |n: usize| {
         let body =
             URL_SAFE_NO_PAD.encode(json!({"iss": "did:web:a.example", "sub_hash": format!("{n:043}")}).to_string());
@@ -171,7 +172,7 @@ fn statements_are_packed_too_and_go_when_their_time_is_over() {
 
 #[test]
 fn contents_that_no_layout_takes_are_refused() {
-    let mut contents = holding(vec![Issuer::new().held("aaaa", "vc+sd-jwt", 3)]);
+    let mut contents = holding(vec![Issuer::new().held("aaaa", CredentialFormat::VcSdJwt, 3)]);
     contents.pack();
     let (first, good) = (serde_json::to_string(&contents).unwrap(), second_part(&contents));
     assert!(read(&first, good.clone()).is_some());

@@ -3,6 +3,7 @@
 // A test ends where a sum overflows.
 #![allow(clippy::arithmetic_side_effects)]
 
+use crate::format::CredentialFormat;
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -160,7 +161,7 @@ struct Showing {
 /// The first claim set of a credential query that a showing meets, as its verifier sees it: `None` if it meets none.
 fn met(asked: &CredentialQuery, made: &Made, showing: Showing) -> Option<usize> {
     let (visible, whole) = (payload_of(made, showing.parts), payload_of(made, u32::MAX));
-    if !asked.fits(Candidate { format: "vc+sd-jwt", payload: &whole, proved: &[] }) {
+    if !asked.fits(Candidate { format: CredentialFormat::VcSdJwt, payload: &whole, proved: &[] }) {
         return None;
     }
     let is_shown = |claim: &ClaimQuery| {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     at_least::{Direction, Ordered},
+    format::CredentialFormat,
     query::Proved,
     secure::sd_jwt::{ClaimPath, Step},
     verify::Held,
@@ -34,7 +35,7 @@ fn held(subject: Value, proved: &[(&[&str], u16)]) -> Held {
         type_name: QUALIFICATION.to_owned(),
         disclosed: Vec::new(),
         proved: proved.iter().map(of).collect(),
-        format: "vc+sd-jwt".to_owned(),
+        format: CredentialFormat::VcSdJwt,
     }
 }
 

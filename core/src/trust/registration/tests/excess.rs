@@ -3,7 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::query::{parse_path, path_to_text};
+use crate::{
+    format::CredentialFormat,
+    format::RequestedFormat,
+    query::{parse_path, path_to_text},
+};
 
 const USE: &str = "job-right-to-work";
 
@@ -172,7 +176,7 @@ fn of_several_types_each_must_be_registered() {
 fn a_format_that_shows_the_whole_credential_must_be_registered_by_name() {
     let in_format = |format: &str| {
         let mut asked = permit(json!([{"path": ["credentialSubject", "rightToWork"]}]));
-        asked.credentials[0].format = format.to_owned();
+        asked.credentials[0].format = format.to_owned().into();
         asked
     };
     assert_eq!(excess(&in_format("vc+sd-jwt")), []);
@@ -239,7 +243,7 @@ fn every_element_includes_each_one_and_not_the_other_way_round() {
 // that a credential could show. There is always a name, and an index, that neither of the two mentions.
 
 const TYPES: [&str; 3] = ["A", "B", "C"];
-const FORMATS: [&str; 2] = ["vc+sd-jwt", "ldp_vc"];
+const FORMATS: [CredentialFormat; 2] = [CredentialFormat::VcSdJwt, CredentialFormat::LdpVc];
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mode {
@@ -252,7 +256,7 @@ enum Mode {
 #[derive(Debug)]
 struct Thing<'a> {
     types: &'a [&'static str],
-    format: &'static str,
+    format: CredentialFormat,
     shown: Option<(&'a [Step], Mode)>,
 }
 
@@ -286,8 +290,8 @@ fn has(types: &[&str], set: &[String]) -> bool {
 
 fn allows(intended: &IntendedUse, thing: &Thing<'_>) -> bool {
     intended.credentials.iter().any(|credential| {
-        let format = credential.format.as_deref().unwrap_or("vc+sd-jwt");
-        format == thing.format
+        let format = credential.format.as_ref().map_or(Some(CredentialFormat::VcSdJwt), RequestedFormat::known);
+        format == Some(thing.format)
             && credential.meta.type_values.iter().any(|set| has(thing.types, set))
             && thing.shown.is_none_or(|(place, mode)| {
                 credential.claims.iter().any(|claim| {
@@ -310,7 +314,7 @@ fn is_within(intended: &IntendedUse, query: &CredentialQuery, claim: Option<&cra
         Some(crate::at_least::Direction::AtLeast) => mode == Mode::AtLeast,
         Some(crate::at_least::Direction::AtMost) => mode == Mode::AtMost,
     };
-    let format = FORMATS.into_iter().find(|format| *format == query.format).unwrap();
+    let format = FORMATS.into_iter().find(|format| query.format == *format).unwrap();
     let places = places();
     type_sets().iter().filter(|types| query.type_values.iter().any(|set| has(types, set))).all(|types| {
         let allowed = |shown| allows(intended, &Thing { types, format, shown });
@@ -350,7 +354,8 @@ fn intended_use() -> impl Strategy<Value = IntendedUse> {
             RegisteredClaim { path, at_least, at_most, at_least_bounds, at_most_bounds }
         },
     );
-    let format = prop_oneof![2 => Just(None), 1 => prop::sample::select(&FORMATS[..]).prop_map(|f| Some(f.to_owned()))];
+    let format =
+        prop_oneof![2 => Just(None), 1 => prop::sample::select(&FORMATS[..]).prop_map(|format| Some(format.into()))];
     let credential = (format, types(), prop::collection::vec(claim, 0..6)).prop_map(|(format, type_values, claims)| {
         RegisteredCredential { format, meta: Meta { type_values, vct_values: Vec::new() }, claims }
     });

@@ -1,4 +1,4 @@
-use carnet_core::did::SelfContained;
+use carnet_core::{did::SelfContained, format::CredentialFormat};
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ impl Scene {
     fn new(registered: Option<Value>) -> Self {
         let (mut asker, issuer, authority) = (Asker::new(), Issuer::new(), Authority::new());
         let mut contents = Contents::new(12);
-        contents.credentials.push(issuer.held("aaaa", "vc+sd-jwt", 2));
+        contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 2));
         authority.pin(&mut contents);
         if let Some(claims) = registered {
             let registration = authority.register(&asker, claims, 30);
@@ -139,7 +139,7 @@ fn whoever_cannot_answer_learns_who_asks_why_and_what_is_missing() {
     scene.contents.credentials[0].valid_until = Some(NOW.plus(-1));
     assert_eq!(missing(&scene, &[]).0, "ended");
     scene.contents.credentials[0].valid_until = None;
-    scene.contents.credentials[0].format = "dc+sd-jwt".to_owned();
+    scene.contents.credentials[0].format = CredentialFormat::DcSdJwt.to_owned();
     assert_eq!(missing(&scene, &[]).0, "format");
     scene.contents.credentials.clear();
     assert_eq!(missing(&scene, &[]).1, "Qualification: you have none");
