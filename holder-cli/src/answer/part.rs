@@ -136,7 +136,7 @@ fn is_told(proves: &[Proving], name: &str) -> bool {
 }
 
 /// Returns the claims of a payload: the members of the subject, and all other top-level members.
-pub(crate) fn claims_of<'a>(payload: &'a Map<String, Value>, format: CredentialFormat) -> Vec<(String, &'a Value)> {
+pub(crate) fn claims_of(payload: &Map<String, Value>, format: CredentialFormat) -> Vec<(String, &Value)> {
     let frame: &[&str] = match format {
         CredentialFormat::DcSdJwt => &DC_FRAME,
         CredentialFormat::VcSdJwt => &VC_FRAME,
