@@ -1,0 +1,124 @@
+//! Bodies of `application/x-www-form-urlencoded` (RFC 6749 appendix B), read strictly.
+
+use carnet_core::{Code, Problem};
+use zeroize::Zeroizing;
+
+use crate::Secret;
+
+/// Maximum number of parameters.
+const MOST_PARAMETERS: usize = 64;
+
+/// Parameters of a request, each with one value.
+#[derive(Debug)]
+pub struct Form(Vec<(String, Secret)>);
+
+impl Form {
+    /// Reads a body or a query.
+    ///
+    /// # Errors
+    /// invalid_encoding for an incomplete escape; invalid_unicode; duplicate_key for a parameter that stands there twice
+    /// (RFC 6749 section 3.2); too_large.
+    pub fn parse(text: &[u8]) -> Result<Self, Problem> {
+        let mut parameters: Vec<(String, Secret)> = Vec::new();
+        for pair in text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+            let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+            let (name, value) = pair.split_at_checked(equals).unwrap_or((pair, &[]));
+            let name = decode(name)?.to_string();
+            let value = decode(value.strip_prefix(b"=").unwrap_or(value))?;
+            if parameters.iter().any(|(known, _)| *known == name) {
+                return Err(Problem::new(Code::DuplicateKey, "a parameter is there twice"));
+            }
+            if parameters.len() >= MOST_PARAMETERS {
+                return Err(Problem::new(Code::TooLarge, format!("more than {MOST_PARAMETERS} parameters")));
+            }
+            parameters.push((name, value.into()));
+        }
+        Ok(Self(parameters))
+    }
+
+    /// Returns the value of a parameter; one without a value counts as absent (RFC 6749 section 3.2).
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value).filter(|value| !value.expose().is_empty())
+    }
+
+    /// Tests if a parameter is there, with or without a value.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+}
+
+fn decode(text: &[u8]) -> Result<Zeroizing<String>, Problem> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
+    let mut rest = text.iter();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || rest.next().and_then(|digit| char::from(*digit).to_digit(16));
+                let value = digit().zip(digit()).and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
+                value.ok_or_else(|| Problem::new(Code::InvalidEncoding, "an escape is incomplete"))?
+            }
+            byte => *byte,
+        });
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => Err(Problem::new(Code::InvalidUnicode, "a parameter is not UTF-8")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encode(text: &str) -> String {
+        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    }
+
+    #[test]
+    fn parameters_are_decoded_once() {
+        let form = Form::parse(b"a=1+2%2B3&%62=%C3%A9&c=&d&e=x=y&&f=%2525").unwrap();
+        let value = |name: &str| form.get(name).map(Secret::expose);
+        assert_eq!(
+            (value("a"), value("b"), value("e"), value("f")),
+            (Some("1 2+3"), Some("é"), Some("x=y"), Some("%25"))
+        );
+        assert_eq!((value("c"), value("d"), value("g")), (None, None, None));
+        assert!(form.contains("c") && form.contains("d") && !form.contains("g"));
+        assert!(Form::parse(b"").unwrap().get("a").is_none());
+    }
+
+    #[test]
+    fn faults_are_refused() {
+        let fault = |text: &[u8]| Form::parse(text).unwrap_err().code;
+        for twice in ["a=1&a=2", "a=1&a=1", "a&a=1", "a=1&%61=2"] {
+            assert_eq!(fault(twice.as_bytes()), Code::DuplicateKey, "{twice}");
+        }
+        for escape in ["a=%", "a=%2", "a=%g0", "a=%+1", "%=1", "a=%-1"] {
+            assert_eq!(fault(escape.as_bytes()), Code::InvalidEncoding, "{escape}");
+        }
+        assert_eq!(fault(b"a=%ff"), Code::InvalidUnicode);
+        assert_eq!(fault(b"a=\xff"), Code::InvalidUnicode);
+        let many = |count: usize| (0..count).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
+        assert!(Form::parse(many(MOST_PARAMETERS).as_bytes()).is_ok());
+        assert_eq!(fault(many(MOST_PARAMETERS + 1).as_bytes()), Code::TooLarge);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Form::parse(&bytes);
+        }
+
+        #[test]
+        fn any_text_comes_back(name in ".{1,20}", value in ".{1,40}") {
+            let form = Form::parse(format!("{}={}", encode(&name), encode(&value)).as_bytes()).unwrap();
+            prop_assert_eq!(form.get(&name).map(Secret::expose), Some(value.as_str()));
+        }
+    }
+}

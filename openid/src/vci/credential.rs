@@ -1,0 +1,366 @@
+//! Nonce, credential, deferred credential and notification endpoints (sections 7 to 11).
+
+use carnet_core::{
+    Code, Problem,
+    json::{self, Limits},
+};
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use crate::{
+    Secret,
+    error::{ErrorCode, ErrorResponse},
+};
+
+/// Depth of the JSON of requests: a `jwk` for encryption is the deepest member.
+const DEPTH: usize = 16;
+
+/// Reads the JSON object of a request of at most so many bytes, and refuses any other with this code.
+fn object(body: &[u8], max_bytes: usize, code: ErrorCode) -> Result<Map<String, Value>, ErrorResponse> {
+    let limits = Limits { max_bytes, max_depth: DEPTH };
+    json::parse_object(body, limits).map_err(|problem| ErrorResponse::new(code, problem.to_string()))
+}
+
+/// Reads a member that has to be text and not empty.
+fn text<'a>(members: &'a Map<String, Value>, name: &str, code: ErrorCode) -> Result<&'a str, ErrorResponse> {
+    let found = members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    found.ok_or_else(|| ErrorResponse::new(code, format!("{name} is missing or not text")))
+}
+
+/// Writes a nonce response.
+#[must_use]
+pub fn nonce_response(c_nonce: &str) -> String {
+    json!({ "c_nonce": c_nonce }).to_string()
+}
+
+/// Reads a nonce response.
+///
+/// # Errors
+/// The errors of [`json::parse_object`]; malformed_value
+pub fn parse_nonce_response(body: &[u8]) -> Result<String, Problem> {
+    let members = json::parse_object(body, Limits::SMALL)?;
+    let nonce = members.get("c_nonce").and_then(Value::as_str).filter(|nonce| !nonce.is_empty());
+    nonce.map(str::to_owned).ok_or_else(|| Problem::new(Code::MalformedValue, "c_nonce is missing"))
+}
+
+/// Credential that is requested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Requested {
+    /// `credential_configuration_id`
+    Configuration(String),
+    /// `credential_identifier`
+    Identifier(String),
+}
+
+/// Credential request (section 8.2).
+#[derive(Debug, PartialEq, Eq)]
+pub struct CredentialRequest {
+    /// The credential.
+    pub requested: Requested,
+    /// Proofs of possession of the type `jwt`, one for each copy, in their order.
+    pub proofs: Vec<String>,
+    /// `credential_response_encryption`, unread.
+    pub encryption: Option<Value>,
+}
+
+impl CredentialRequest {
+    /// Reads the body. Unknown members are ignored.
+    ///
+    /// # Errors
+    /// `invalid_credential_request`; `invalid_proof` for proofs that are missing, empty or of another type.
+    pub fn parse(body: &[u8], max_bytes: usize) -> Result<Self, ErrorResponse> {
+        let malformed = ErrorCode::InvalidCredentialRequest;
+        let members = object(body, max_bytes, malformed)?;
+        let (configuration, identifier) = ("credential_configuration_id", "credential_identifier");
+        let requested = match (members.contains_key(configuration), members.contains_key(identifier)) {
+            (true, false) => Requested::Configuration(text(&members, configuration, malformed)?.to_owned()),
+            (false, true) => Requested::Identifier(text(&members, identifier, malformed)?.to_owned()),
+            _ => {
+                let why = "exactly one of credential_configuration_id and credential_identifier is needed";
+                return Err(ErrorResponse::new(malformed, why));
+            }
+        };
+        let proofs = proofs(members.get("proofs"))?;
+        Ok(Self { requested, proofs, encryption: members.get("credential_response_encryption").cloned() })
+    }
+}
+
+fn proofs(proofs: Option<&Value>) -> Result<Vec<String>, ErrorResponse> {
+    let invalid = |why: &str| ErrorResponse::new(ErrorCode::InvalidProof, why);
+    let proofs = proofs.ok_or_else(|| invalid("proofs is missing"))?;
+    let types = proofs.as_object().ok_or_else(|| invalid("proofs is not an object"))?;
+    if types.len() != 1 {
+        return Err(invalid("proofs has exactly one type"));
+    }
+    let jwts = types.get("jwt").ok_or_else(|| invalid("only proofs of the type jwt are supported"))?;
+    let jwts = jwts.as_array().filter(|jwts| !jwts.is_empty());
+    let jwts = jwts.and_then(|jwts| jwts.iter().map(|jwt| jwt.as_str().map(str::to_owned)).collect());
+    jwts.ok_or_else(|| invalid("proofs.jwt is not a list of at least one JWT"))
+}
+
+/// Credential response (section 8.3), and that of the deferred credential endpoint (section 9.2).
+#[derive(Debug, Clone, PartialEq)]
+pub enum CredentialResponse {
+    /// Issued credentials: text, or an object for formats that are JSON.
+    Issued {
+        /// Copies of one credential.
+        credentials: Vec<Value>,
+        /// Handle for notifications.
+        notification_id: Option<Secret>,
+    },
+    /// Credentials that the issuer returns later.
+    Deferred {
+        /// Handle for the deferred credential endpoint.
+        transaction_id: Secret,
+        /// Seconds until the next request.
+        interval: u64,
+    },
+}
+
+impl CredentialResponse {
+    /// Returns the status code of the response.
+    #[must_use]
+    pub const fn http_status(&self) -> u16 {
+        match self {
+            Self::Issued { .. } => 200,
+            Self::Deferred { .. } => 202,
+        }
+    }
+
+    /// Writes the body.
+    #[must_use]
+    pub fn to_json(&self) -> Zeroizing<String> {
+        let body = match self {
+            Self::Issued { credentials, notification_id } => {
+                let credentials: Vec<Value> = credentials.iter().map(|one| json!({ "credential": one })).collect();
+                let mut body = json!({ "credentials": credentials });
+                if let (Some(id), Some(members)) = (notification_id, body.as_object_mut()) {
+                    members.insert("notification_id".to_owned(), json!(id.expose()));
+                }
+                body
+            }
+            Self::Deferred { transaction_id, interval } => {
+                json!({ "transaction_id": transaction_id.expose(), "interval": interval })
+            }
+        };
+        Zeroizing::new(body.to_string())
+    }
+
+    /// Reads the body. Unknown members are ignored.
+    ///
+    /// # Errors
+    /// The errors of [`json::parse_object`]; malformed_value
+    pub fn parse(body: &[u8], limits: Limits) -> Result<Self, Problem> {
+        let members = json::parse_object(body, limits)?;
+        let malformed = |what: &str| Problem::new(Code::MalformedValue, what.to_owned());
+        let handle = |name: &str| match members.get(name) {
+            None => Ok(None),
+            Some(Value::String(handle)) if !handle.is_empty() => Ok(Some(Secret::from(handle.as_str()))),
+            Some(_) => Err(malformed(&format!("{name} is not text"))),
+        };
+        match (members.get("credentials"), handle("transaction_id")?) {
+            (Some(Value::Array(issued)), None) if !issued.is_empty() => {
+                let credential =
+                    |one: &Value| one.get("credential").filter(|one| one.is_string() || one.is_object()).cloned();
+                let credentials = issued.iter().map(credential).collect::<Option<Vec<_>>>();
+                let credentials = credentials.ok_or_else(|| malformed("credentials has an element without one"))?;
+                Ok(Self::Issued { credentials, notification_id: handle("notification_id")? })
+            }
+            (None, Some(transaction_id)) => {
+                let interval = members.get("interval").and_then(json::whole_unsigned).filter(|seconds| *seconds > 0);
+                let interval = interval.ok_or_else(|| malformed("interval is not a number of seconds"))?;
+                Ok(Self::Deferred { transaction_id, interval })
+            }
+            _ => Err(malformed("exactly one of credentials and transaction_id is needed")),
+        }
+    }
+}
+
+/// Reads the transaction id of a deferred credential request (section 9.1). Unknown members are ignored.
+///
+/// # Errors
+/// `invalid_credential_request`; `invalid_transaction_id` if it is missing or not text.
+pub fn parse_deferred_request(body: &[u8], max_bytes: usize) -> Result<Secret, ErrorResponse> {
+    let members = object(body, max_bytes, ErrorCode::InvalidCredentialRequest)?;
+    text(&members, "transaction_id", ErrorCode::InvalidTransactionId).map(Secret::from)
+}
+
+/// Event of a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotificationEvent {
+    /// All credentials were stored.
+    Accepted,
+    /// The credentials could not be stored, or were refused.
+    Failure,
+    /// The holder deleted them.
+    Deleted,
+}
+
+impl NotificationEvent {
+    /// All events.
+    pub const ALL: [Self; 3] = [Self::Accepted, Self::Failure, Self::Deleted];
+
+    /// Returns the value of `event`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "credential_accepted",
+            Self::Failure => "credential_failure",
+            Self::Deleted => "credential_deleted",
+        }
+    }
+}
+
+/// Notification request (section 11.1). Its `event_description` is ignored: it may tell of the holder.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotificationRequest {
+    /// The id of the credential response.
+    pub notification_id: Secret,
+    /// The event.
+    pub event: NotificationEvent,
+}
+
+impl NotificationRequest {
+    /// Reads the body. Unknown members are ignored.
+    ///
+    /// # Errors
+    /// `invalid_notification_request`
+    pub fn parse(body: &[u8], max_bytes: usize) -> Result<Self, ErrorResponse> {
+        let malformed = ErrorCode::InvalidNotificationRequest;
+        let members = object(body, max_bytes, malformed)?;
+        let event = text(&members, "event", malformed)?;
+        let event = NotificationEvent::ALL.into_iter().find(|known| known.as_str() == event);
+        Ok(Self {
+            notification_id: text(&members, "notification_id", malformed)?.into(),
+            event: event.ok_or_else(|| ErrorResponse::new(malformed, "event is unknown"))?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MOST: usize = 65_536;
+
+    fn request(body: &Value) -> Result<CredentialRequest, ErrorCode> {
+        CredentialRequest::parse(body.to_string().as_bytes(), MOST).map_err(|error| error.code)
+    }
+
+    #[test]
+    fn a_credential_request_names_one_credential_and_one_type_of_proof() {
+        let good = json!({"credential_configuration_id": "a", "proofs": {"jwt": ["x", "y"]}, "unknown": {"a": 1}});
+        let read = request(&good).unwrap();
+        assert_eq!((read.requested, read.proofs.len()), (Requested::Configuration("a".to_owned()), 2));
+        let identified = json!({"credential_identifier": "a", "proofs": {"jwt": ["x"]}});
+        assert_eq!(request(&identified).unwrap().requested, Requested::Identifier("a".to_owned()));
+        let proofs = json!({"jwt": ["x"]});
+        for (bad, code) in [
+            (json!({"proofs": proofs}), ErrorCode::InvalidCredentialRequest),
+            (
+                json!({"credential_configuration_id": "a", "credential_identifier": "a", "proofs": proofs}),
+                ErrorCode::InvalidCredentialRequest,
+            ),
+            (json!({"credential_configuration_id": "", "proofs": proofs}), ErrorCode::InvalidCredentialRequest),
+            (json!({"credential_configuration_id": 1, "proofs": proofs}), ErrorCode::InvalidCredentialRequest),
+            (json!([]), ErrorCode::InvalidCredentialRequest),
+            (json!({"credential_configuration_id": "a"}), ErrorCode::InvalidProof),
+            (json!({"credential_configuration_id": "a", "proofs": {}}), ErrorCode::InvalidProof),
+            (json!({"credential_configuration_id": "a", "proofs": []}), ErrorCode::InvalidProof),
+            (json!({"credential_configuration_id": "a", "proofs": {"jwt": []}}), ErrorCode::InvalidProof),
+            (json!({"credential_configuration_id": "a", "proofs": {"jwt": "x"}}), ErrorCode::InvalidProof),
+            (json!({"credential_configuration_id": "a", "proofs": {"jwt": ["x", 1]}}), ErrorCode::InvalidProof),
+            (json!({"credential_configuration_id": "a", "proofs": {"di_vp": [{}]}}), ErrorCode::InvalidProof),
+            (
+                json!({"credential_configuration_id": "a", "proofs": {"jwt": ["x"], "attestation": ["y"]}}),
+                ErrorCode::InvalidProof,
+            ),
+            (json!({"credential_configuration_id": "a", "proof": {"jwt": "x"}}), ErrorCode::InvalidProof),
+        ] {
+            assert_eq!(request(&bad), Err(code), "{bad}");
+        }
+        let twice = br#"{"credential_configuration_id":"a","credential_configuration_id":"b","proofs":{"jwt":["x"]}}"#;
+        let refused = CredentialRequest::parse(twice, MOST).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::InvalidCredentialRequest);
+        let small = CredentialRequest::parse(good.to_string().as_bytes(), 10).unwrap_err();
+        assert!(small.description.starts_with("too_large"), "{}", small.description);
+    }
+
+    #[test]
+    fn a_credential_response_has_credentials_or_a_transaction() {
+        for response in [
+            CredentialResponse::Issued { credentials: vec![json!("a~"), json!({"type": []})], notification_id: None },
+            CredentialResponse::Issued { credentials: vec![json!("a~")], notification_id: Some("n".into()) },
+            CredentialResponse::Deferred { transaction_id: "t".into(), interval: 5 },
+        ] {
+            let text = response.to_json();
+            assert_eq!(CredentialResponse::parse(text.as_bytes(), Limits::DOCUMENT).unwrap(), response);
+        }
+        for bad in [
+            json!({}),
+            json!({"credentials": []}),
+            json!({"credentials": ["a~"]}),
+            json!({"credentials": [{"credential": 1}]}),
+            json!({"credentials": [{"credential": "a~"}], "transaction_id": "t", "interval": 5}),
+            json!({"credentials": [{"credential": "a~"}], "notification_id": 1}),
+            json!({"transaction_id": "t"}),
+            json!({"transaction_id": "t", "interval": 0}),
+            json!({"transaction_id": "", "interval": 5}),
+        ] {
+            let refused = CredentialResponse::parse(bad.to_string().as_bytes(), Limits::DOCUMENT).unwrap_err();
+            assert_eq!(refused.code, Code::MalformedValue, "{bad}");
+        }
+    }
+
+    #[test]
+    fn notifications_and_deferred_requests_are_read() {
+        let notify = |body: Value| NotificationRequest::parse(body.to_string().as_bytes(), MOST).map_err(|e| e.code);
+        for event in NotificationEvent::ALL {
+            let read = notify(json!({"notification_id": "n", "event": event.as_str(), "event_description": "x"}));
+            assert_eq!(read.unwrap(), NotificationRequest { notification_id: "n".into(), event });
+        }
+        for bad in [
+            json!({"notification_id": "n", "event": "credential_eaten"}),
+            json!({"notification_id": "n"}),
+            json!({"event": "credential_accepted"}),
+            json!({"notification_id": 1, "event": "credential_accepted"}),
+            json!("n"),
+        ] {
+            assert_eq!(notify(bad.clone()), Err(ErrorCode::InvalidNotificationRequest), "{bad}");
+        }
+        let deferred = |body: &[u8]| parse_deferred_request(body, MOST).map_err(|error| error.code);
+        assert_eq!(deferred(br#"{"transaction_id":"t","x":1}"#).unwrap().expose(), "t");
+        assert_eq!(deferred(b"{}"), Err(ErrorCode::InvalidTransactionId));
+        assert_eq!(deferred(b"t"), Err(ErrorCode::InvalidCredentialRequest));
+    }
+
+    #[test]
+    fn a_nonce_response_comes_back() {
+        assert_eq!(parse_nonce_response(nonce_response("n").as_bytes()).unwrap(), "n");
+        for bad in [&b"{}"[..], br#"{"c_nonce":""}"#, br#"{"c_nonce":"a","c_nonce":"b"}"#] {
+            assert!(parse_nonce_response(bad).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = CredentialRequest::parse(&bytes, MOST);
+            let _ = CredentialResponse::parse(&bytes, Limits::DOCUMENT);
+            let _ = NotificationRequest::parse(&bytes, MOST);
+        }
+
+        #[test]
+        fn unknown_members_change_nothing(name in "[a-z_]{1,20}", value in "[ -~]{0,20}", count in 1usize..5) {
+            let known = ["credential_configuration_id", "credential_identifier", "proofs", "credential_response_encryption"];
+            prop_assume!(!known.contains(&name.as_str()));
+            let proofs: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+            let mut body = json!({"credential_configuration_id": "a", "proofs": {"jwt": proofs}});
+            let before = request(&body).unwrap();
+            body[name] = json!(value);
+            prop_assert_eq!(request(&body).unwrap(), before);
+        }
+    }
+}

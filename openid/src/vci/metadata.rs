@@ -1,0 +1,378 @@
+//! Metadata of a credential issuer (section 12.2), of its authorization server (RFC 8414), and of a JWT VC issuer.
+
+use std::collections::{BTreeMap, HashSet};
+
+use carnet_core::{
+    Code, Problem,
+    json::{self, Limits},
+    keys::PublicKey,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{PRE_AUTHORIZED, https_url, identifier};
+
+/// Format of SD-JWT VC, the only one here that has a `vct`.
+pub const DC_SD_JWT: &str = "dc+sd-jwt";
+
+/// Credential issuer metadata.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IssuerMetadata {
+    /// Credential issuer identifier.
+    pub credential_issuer: String,
+    /// Authorization servers; empty: the issuer itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_servers: Vec<String>,
+    /// URL of the credential endpoint.
+    pub credential_endpoint: String,
+    /// URL of the nonce endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce_endpoint: Option<String>,
+    /// URL of the deferred credential endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferred_credential_endpoint: Option<String>,
+    /// URL of the notification endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification_endpoint: Option<String>,
+    /// Batches, if more than one copy can be issued at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_credential_issuance: Option<Batch>,
+    /// Names of the issuer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub display: Vec<Name>,
+    /// Configurations by their ids.
+    pub credential_configurations_supported: BTreeMap<String, CredentialConfiguration>,
+}
+
+/// Batch issuance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Maximum number of proofs in a request, at least 2.
+    pub batch_size: u64,
+}
+
+/// Name in one language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Name {
+    /// The name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Language tag (BCP 47).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// One line for readers who do not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// Credential that can be requested.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CredentialConfiguration {
+    /// Format identifier.
+    pub format: String,
+    /// OAuth scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Type of an SD-JWT VC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vct: Option<String>,
+    /// Contexts and types of a W3C credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_definition: Option<CredentialDefinition>,
+    /// Algorithms of the issuer's signature: names for JOSE, suites for Data Integrity, numbers for COSE.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credential_signing_alg_values_supported: Vec<Value>,
+    /// Forms of the holder's key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cryptographic_binding_methods_supported: Vec<String>,
+    /// Types of proofs of possession.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub proof_types_supported: BTreeMap<String, ProofType>,
+    /// Names and claims.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_metadata: Option<CredentialMetadata>,
+}
+
+/// Contexts and types of a W3C credential (appendix A.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialDefinition {
+    /// JSON-LD contexts.
+    #[serde(rename = "@context", default, skip_serializing_if = "Vec::is_empty")]
+    pub context: Vec<String>,
+    /// Types.
+    #[serde(rename = "type")]
+    pub types: Vec<String>,
+}
+
+/// Algorithms of a type of proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofType {
+    /// Algorithms of the holder's signature.
+    pub proof_signing_alg_values_supported: Vec<String>,
+}
+
+/// Names and claims of a credential.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct CredentialMetadata {
+    /// Names of the credential.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub display: Vec<Name>,
+    /// Claims of the credential.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<ClaimDescription>,
+}
+
+/// Claim of a credential (appendix B.2).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClaimDescription {
+    /// Claims path pointer: names, `null` for each element, and indexes.
+    pub path: Vec<Value>,
+    /// True if each credential has the claim.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mandatory: bool,
+    /// Names of the claim.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub display: Vec<Name>,
+}
+
+impl IssuerMetadata {
+    /// Reads the metadata of an issuer with this identifier. Unknown members are ignored, and so are configurations
+    /// that break the rules, since they may be of formats unknown here.
+    ///
+    /// # Errors
+    /// The errors of [`json::parse_object`]; malformed_value, also for the identifier of another issuer.
+    pub fn parse(body: &[u8], issuer: &str) -> Result<Self, Problem> {
+        let mut members = json::parse_object(body, Limits::DOCUMENT)?;
+        let malformed = |what: String| Problem::new(Code::MalformedValue, what);
+        if let Some(Value::Object(all)) = members.get_mut("credential_configurations_supported") {
+            let is_known =
+                |known: &Value| json::typed::<CredentialConfiguration>(known.clone()).is_ok_and(|c| c.check().is_ok());
+            all.retain(|_, configuration| is_known(configuration));
+        }
+        let metadata: Self = json::typed(Value::Object(members))
+            .map_err(|mismatch| malformed(format!("{} is malformed", mismatch.path)))?;
+        // Byte for byte (section 12.2.1): no other spelling of the same URL counts.
+        if metadata.credential_issuer != issuer {
+            return Err(malformed("credential_issuer is that of another issuer".to_owned()));
+        }
+        metadata.check()?;
+        Ok(metadata)
+    }
+
+    /// Checks the rules of section 12.2.4.
+    ///
+    /// # Errors
+    /// malformed_value names the member.
+    pub fn check(&self) -> Result<(), Problem> {
+        identifier(&self.credential_issuer)?;
+        https_url("credential_endpoint", &self.credential_endpoint)?;
+        for (member, url) in [
+            ("nonce_endpoint", &self.nonce_endpoint),
+            ("deferred_credential_endpoint", &self.deferred_credential_endpoint),
+            ("notification_endpoint", &self.notification_endpoint),
+        ] {
+            url.as_ref().map(|url| https_url(member, url)).transpose()?;
+        }
+        self.authorization_servers.iter().try_for_each(|url| https_url("authorization_servers", url).map(drop))?;
+        if self.batch_credential_issuance.is_some_and(|batch| batch.batch_size < 2) {
+            return Err(Problem::new(Code::MalformedValue, "batch_size is below 2"));
+        }
+        check_locales(&self.display)?;
+        self.credential_configurations_supported.values().try_for_each(CredentialConfiguration::check)
+    }
+
+    /// Writes the metadata.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+impl CredentialConfiguration {
+    /// Checks the rules of section 12.2.4 and of the formats in appendix A.
+    ///
+    /// # Errors
+    /// malformed_value names the member.
+    pub fn check(&self) -> Result<(), Problem> {
+        let refuse = |what: &str| Err(Problem::new(Code::MalformedValue, what.to_owned()));
+        if self.cryptographic_binding_methods_supported.is_empty() != self.proof_types_supported.is_empty() {
+            return refuse("cryptographic_binding_methods_supported and proof_types_supported go together");
+        }
+        if self.proof_types_supported.values().any(|proof| proof.proof_signing_alg_values_supported.is_empty()) {
+            return refuse("proof_signing_alg_values_supported is empty");
+        }
+        match (self.format.as_str(), &self.vct, &self.credential_definition) {
+            ("", ..) => return refuse("format is empty"),
+            (DC_SD_JWT, Some(vct), None) if !vct.is_empty() => {}
+            (DC_SD_JWT, ..) => return refuse("dc+sd-jwt has a vct, and no credential_definition"),
+            (_, Some(_), _) => return refuse("only dc+sd-jwt has a vct"),
+            _ => {}
+        }
+        let metadata = self.credential_metadata.iter();
+        metadata.clone().try_for_each(|metadata| check_locales(&metadata.display))?;
+        for claim in metadata.flat_map(|metadata| &metadata.claims) {
+            let step = |step: &Value| step.is_string() || step.is_null() || step.is_u64();
+            if claim.path.is_empty() || !claim.path.iter().all(step) {
+                return refuse("a path of claims is malformed");
+            }
+            check_locales(&claim.display)?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses two names in one language, and tags that are none (BCP 47, in their form).
+fn check_locales(names: &[Name]) -> Result<(), Problem> {
+    let mut seen = HashSet::new();
+    for locale in names.iter().filter_map(|name| name.locale.as_deref()) {
+        let subtag = |tag: &str| (1..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !locale.split('-').all(subtag) || !seen.insert(locale.to_ascii_lowercase()) {
+            return Err(Problem::new(Code::MalformedValue, "a locale is malformed, or there twice"));
+        }
+    }
+    Ok(())
+}
+
+/// Writes the authorization server metadata of an issuer that redeems pre-authorized codes, and nothing else.
+#[must_use]
+pub fn server_metadata(issuer: &str, token_endpoint: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "token_endpoint": token_endpoint,
+        // Required by RFC 8414: there is no authorization endpoint, so there are none.
+        "response_types_supported": [],
+        "grant_types_supported": [PRE_AUTHORIZED],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "pre-authorized_grant_anonymous_access_supported": true,
+    })
+}
+
+/// Reads the token endpoint from authorization server metadata of this issuer (RFC 8414 section 3.3).
+///
+/// # Errors
+/// The errors of [`json::parse_object`]; malformed_value, also for the metadata of another server.
+pub fn parse_token_endpoint(body: &[u8], issuer: &str) -> Result<String, Problem> {
+    let members = json::parse_object(body, Limits::DOCUMENT)?;
+    let text = |name: &str| members.get(name).and_then(Value::as_str);
+    if text("issuer") != Some(issuer) {
+        return Err(Problem::new(Code::MalformedValue, "issuer is that of another server"));
+    }
+    let endpoint = text("token_endpoint").unwrap_or_default();
+    https_url("token_endpoint", endpoint)?;
+    Ok(endpoint.to_owned())
+}
+
+/// Writes the JWT VC issuer metadata (SD-JWT VC section 4): the public keys by their ids.
+#[must_use]
+pub fn jwt_vc_issuer(issuer: &str, keys: &[(String, PublicKey)]) -> Value {
+    let jwk = |(kid, key): &(String, PublicKey)| {
+        let mut jwk = key.to_jwk();
+        jwk.insert("kid".to_owned(), json!(kid));
+        jwk.insert("alg".to_owned(), json!(key.algorithm().as_str()));
+        jwk.insert("use".to_owned(), json!("sig"));
+        Value::Object(jwk)
+    };
+    json!({ "issuer": issuer, "jwks": { "keys": keys.iter().map(jwk).collect::<Vec<_>>() } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ISSUER: &str = "https://uni.example/t";
+
+    fn metadata() -> Value {
+        json!({
+            "credential_issuer": ISSUER,
+            "credential_endpoint": "https://uni.example/credential",
+            "nonce_endpoint": "https://uni.example/nonce",
+            "batch_credential_issuance": {"batch_size": 10},
+            "display": [{"name": "University", "locale": "en"}, {"name": "Universidade", "locale": "pt-PT"}],
+            "unknown": true,
+            "credential_configurations_supported": {
+                "a": {
+                    "format": "dc+sd-jwt", "vct": "https://uni.example/a",
+                    "cryptographic_binding_methods_supported": ["jwk"],
+                    "proof_types_supported": {"jwt": {"proof_signing_alg_values_supported": ["ES256"]}},
+                    "credential_signing_alg_values_supported": ["EdDSA"],
+                    "credential_metadata": {"claims": [{"path": ["a", null, 0], "display": [{"name": "A"}]}]},
+                },
+                "b": {"format": "vc+sd-jwt", "credential_definition": {"type": ["VerifiableCredential", "B"]}},
+                "mdoc": {"format": "mso_mdoc", "doctype": "x", "credential_signing_alg_values_supported": [-7]},
+            },
+        })
+    }
+
+    fn read(metadata: &Value) -> Result<IssuerMetadata, Problem> {
+        IssuerMetadata::parse(metadata.to_string().as_bytes(), ISSUER)
+    }
+
+    #[test]
+    fn metadata_comes_back() {
+        let read_once = read(&metadata()).unwrap();
+        assert_eq!(read_once.credential_configurations_supported.len(), 3);
+        assert_eq!(read(&read_once.to_json()).unwrap(), read_once);
+    }
+
+    #[test]
+    fn metadata_that_breaks_a_rule_is_refused() {
+        for (pointer, value) in [
+            ("/credential_issuer", json!("https://uni.example/t/")),
+            ("/credential_issuer", json!("https://UNI.example/t")),
+            ("/credential_endpoint", json!("http://uni.example/credential")),
+            ("/credential_endpoint", json!(null)),
+            ("/nonce_endpoint", json!("https://u@uni.example/nonce")),
+            ("/batch_credential_issuance/batch_size", json!(1)),
+            ("/display/1/locale", json!("EN")),
+            ("/display/1/locale", json!("pt_PT")),
+            ("/credential_configurations_supported", json!([])),
+        ] {
+            let mut bad = metadata();
+            *bad.pointer_mut(pointer).unwrap() = value;
+            assert_eq!(read(&bad).unwrap_err().code, Code::MalformedValue, "{pointer}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_breaks_a_rule_is_left_out() {
+        for (pointer, value) in [
+            ("/a/proof_types_supported", json!({})),
+            ("/a/cryptographic_binding_methods_supported", json!([])),
+            ("/a/proof_types_supported/jwt/proof_signing_alg_values_supported", json!([])),
+            ("/a/vct", json!("")),
+            ("/a/format", json!("vc+sd-jwt")),
+            ("/a/format", json!("")),
+            ("/a/credential_metadata/claims/0/path", json!([])),
+            ("/a/credential_metadata/claims/0/path/2", json!(-1)),
+            ("/a/credential_metadata/display", json!([{"locale": "en"}, {"locale": "en"}])),
+        ] {
+            let mut bad = metadata();
+            let place = format!("/credential_configurations_supported{pointer}");
+            match bad.pointer_mut(&place) {
+                Some(place) => *place = value,
+                None => bad["credential_configurations_supported"]["a"]["credential_metadata"]["display"] = value,
+            }
+            let read = read(&bad).unwrap().credential_configurations_supported;
+            assert_eq!(read.keys().collect::<Vec<_>>(), ["b", "mdoc"], "{pointer}");
+        }
+    }
+
+    #[test]
+    fn the_server_is_the_one_that_was_asked() {
+        let written = server_metadata(ISSUER, "https://uni.example/token").to_string();
+        assert_eq!(parse_token_endpoint(written.as_bytes(), ISSUER).unwrap(), "https://uni.example/token");
+        assert!(parse_token_endpoint(written.as_bytes(), "https://uni.example").is_err());
+        let plain = server_metadata(ISSUER, "http://uni.example/token").to_string();
+        assert!(parse_token_endpoint(plain.as_bytes(), ISSUER).is_err());
+    }
+
+    #[test]
+    fn published_keys_are_public() {
+        let key = carnet_core::keys::SecretKey::from_bytes(carnet_core::keys::Algorithm::Es256, &[7; 32]).unwrap();
+        let public = carnet_core::keys::Signer::public_key(&key);
+        let written = jwt_vc_issuer(ISSUER, &[("did:web:uni.example#a".to_owned(), public.clone())]);
+        let jwk = &written["jwks"]["keys"][0];
+        assert_eq!(PublicKey::from_jwk(jwk).unwrap(), public);
+        assert_eq!((jwk.get("d"), &jwk["kid"]), (None, &json!("did:web:uni.example#a")));
+    }
+}

@@ -1,0 +1,104 @@
+//! OpenID for Verifiable Credential Issuance 1.0.
+
+pub mod credential;
+pub mod metadata;
+pub mod offer;
+pub mod token;
+
+use carnet_core::{Code, Problem};
+use url::{Host, Url};
+
+/// Grant type of a pre-authorized code (section 4.1.1).
+pub const PRE_AUTHORIZED: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
+/// Name of the credential issuer metadata below `/.well-known/` (section 12.2.2).
+pub const ISSUER_METADATA: &str = "openid-credential-issuer";
+/// Name of the authorization server metadata (RFC 8414 section 3).
+pub const SERVER_METADATA: &str = "oauth-authorization-server";
+/// Name of the JWT VC issuer metadata (SD-JWT VC section 4).
+pub const JWT_VC_ISSUER: &str = "jwt-vc-issuer";
+
+/// Returns the URL of a well-known resource of an issuer: the name stands before the issuer's path (section 12.2.2).
+///
+/// # Errors
+/// malformed_value if the identifier is not one.
+pub fn well_known(issuer: &str, name: &str) -> Result<String, Problem> {
+    let mut url = identifier(issuer)?;
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&format!("/.well-known/{name}{path}"));
+    Ok(url.to_string())
+}
+
+/// Checks a credential issuer identifier: an https URL without query, fragment and user (section 12.2.1).
+///
+/// # Errors
+/// malformed_value
+pub fn identifier(text: &str) -> Result<Url, Problem> {
+    let url = https_url("credential_issuer", text)?;
+    if url.query().is_some() {
+        return Err(Problem::new(Code::MalformedValue, "credential_issuer has a query"));
+    }
+    Ok(url)
+}
+
+/// Checks a URL that a message names: https, without user and fragment. `http` is for a loopback address, where trials run.
+///
+/// # Errors
+/// malformed_value
+pub fn https_url(member: &str, text: &str) -> Result<Url, Problem> {
+    let refuse = |why: &str| Problem::new(Code::MalformedValue, format!("{member} {why}"));
+    let url = Url::parse(text).map_err(|_| refuse("is not a URL"))?;
+    let is_loopback = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback => {}
+        _ => return Err(refuse("is not https")),
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return Err(refuse("has a user or a fragment"));
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_well_known_name_stands_before_the_path() {
+        for (issuer, expected) in [
+            ("https://a.example", "https://a.example/.well-known/openid-credential-issuer"),
+            ("https://a.example/", "https://a.example/.well-known/openid-credential-issuer"),
+            ("https://a.example:8443/t/1", "https://a.example:8443/.well-known/openid-credential-issuer/t/1"),
+            ("http://127.0.0.1:7401", "http://127.0.0.1:7401/.well-known/openid-credential-issuer"),
+        ] {
+            assert_eq!(well_known(issuer, ISSUER_METADATA).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn only_https_urls_identify_an_issuer() {
+        for good in ["https://a.example", "https://a.example/x", "http://[::1]:1", "http://localhost:1"] {
+            assert!(identifier(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "a.example",
+            "http://a.example",
+            "http://127.0.0.1.example",
+            "did:web:a.example",
+            "https://u@a.example",
+            "https://u:p@a.example",
+            "https://a.example#f",
+            "https://a.example?q",
+            "file:///etc/passwd",
+            "https://",
+        ] {
+            assert_eq!(identifier(bad).unwrap_err().code, Code::MalformedValue, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! Credential offers (section 4.1). Their content is untrusted input.
+
+use std::collections::HashSet;
+
+use carnet_core::{
+    Code, Problem,
+    json::{self, Limits},
+    time::Timestamp,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{PRE_AUTHORIZED, https_url, identifier};
+use crate::{Secret, form::Form};
+
+/// Scheme of an offer's link.
+pub const SCHEME: &str = "openid-credential-offer";
+/// Maximum length of a link, in bytes.
+const MOST_LINK_BYTES: usize = 8_192;
+/// Maximum number of credential configurations in an offer.
+const MOST_CONFIGURATIONS: usize = 64;
+/// Maximum length of the description of a transaction code (section 4.1.1), in characters.
+const MOST_DESCRIPTION: usize = 300;
+/// All but the unreserved characters of RFC 3986 section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Link of an offer, which has the offer or the URL of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OfferLink {
+    /// `credential_offer`
+    Value(CredentialOffer),
+    /// `credential_offer_uri`: to be fetched by the rules for strangers' URLs, or not at all.
+    Reference(String),
+}
+
+impl OfferLink {
+    /// Reads a link: `openid-credential-offer://`, or an https URL with the same parameters.
+    ///
+    /// # Errors
+    /// too_large; unknown_format for another scheme; the errors of [`Form::parse`] and [`CredentialOffer::parse`];
+    /// malformed_value unless there is exactly one of the two parameters.
+    pub fn parse(link: &str) -> Result<Self, Problem> {
+        if link.len() > MOST_LINK_BYTES {
+            return Err(Problem::new(Code::TooLarge, format!("a link is at most {MOST_LINK_BYTES} bytes")));
+        }
+        let url = Url::parse(link).map_err(|_| Problem::new(Code::UnknownFormat, "not a link"))?;
+        if url.scheme() != SCHEME {
+            https_url("the link", link).map_err(|problem| Problem::new(Code::UnknownFormat, problem.detail))?;
+        }
+        let form = Form::parse(url.query().unwrap_or_default().as_bytes())?;
+        match (form.get("credential_offer"), form.get("credential_offer_uri")) {
+            (Some(offer), None) if !form.contains("credential_offer_uri") => {
+                CredentialOffer::parse(offer.expose().as_bytes()).map(Self::Value)
+            }
+            (None, Some(uri)) if !form.contains("credential_offer") => {
+                https_url("credential_offer_uri", uri.expose())?;
+                Ok(Self::Reference(uri.expose().to_owned()))
+            }
+            _ => Err(Problem::new(
+                Code::MalformedValue,
+                "a link has exactly one of credential_offer and credential_offer_uri",
+            )),
+        }
+    }
+
+    /// Writes the link with the scheme of offers.
+    #[must_use]
+    pub fn to_link(&self) -> Zeroizing<String> {
+        let (name, value) = match self {
+            Self::Value(offer) => ("credential_offer", offer.to_json()),
+            Self::Reference(url) => ("credential_offer_uri", Zeroizing::new(url.clone())),
+        };
+        // Reserved at once: an offer is secret, and no copy is left behind by growth.
+        let mut link = Zeroizing::new(String::with_capacity(value.len().saturating_mul(3).saturating_add(64)));
+        link.push_str(SCHEME);
+        link.push_str("://?");
+        link.push_str(name);
+        link.push('=');
+        link.extend(utf8_percent_encode(&value, RESERVED));
+        link
+    }
+}
+
+/// Credential offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialOffer {
+    /// Credential issuer identifier.
+    pub credential_issuer: String,
+    /// Ids of the offered configurations, at least one.
+    pub configuration_ids: Vec<String>,
+    /// Pre-authorized code grant. Other grants are ignored; without any, the issuer's metadata decides.
+    pub pre_authorized: Option<PreAuthorizedGrant>,
+    /// End of the credentials, `carnet_valid_until`: a member of Carnet's profile (spec/protocol.md 3.28), which other
+    /// wallets ignore.
+    pub valid_until: Option<Timestamp>,
+}
+
+/// Pre-authorized code grant of an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreAuthorizedGrant {
+    /// Single-use code.
+    pub code: Secret,
+    /// Form of the transaction code; present, even if empty, where one is required.
+    pub tx_code: Option<TxCode>,
+    /// Authorization server to use, if the issuer has several.
+    pub authorization_server: Option<String>,
+}
+
+/// Form of a transaction code.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TxCode {
+    /// Characters of the code.
+    pub input_mode: InputMode,
+    /// Number of characters.
+    pub length: Option<u64>,
+    /// Guidance for the holder: a stranger's words.
+    pub description: Option<String>,
+}
+
+/// Characters of a transaction code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InputMode {
+    /// Digits.
+    #[default]
+    Numeric,
+    /// Any characters.
+    Text,
+}
+
+impl CredentialOffer {
+    /// Reads an offer. Unknown members and grants are ignored.
+    ///
+    /// # Errors
+    /// The errors of [`json::parse_object`]; malformed_value names the member.
+    pub fn parse(text: &[u8]) -> Result<Self, Problem> {
+        let members = json::parse_object(text, Limits::SMALL)?;
+        let malformed = |what: &str| Problem::new(Code::MalformedValue, what.to_owned());
+        let issuer = members.get("credential_issuer").and_then(Value::as_str);
+        let issuer = issuer.ok_or_else(|| malformed("credential_issuer is missing"))?;
+        identifier(issuer)?;
+        let ids = members.get("credential_configuration_ids").and_then(Value::as_array);
+        let ids = ids.and_then(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>());
+        let ids = ids.filter(|ids| {
+            let distinct: HashSet<_> = ids.iter().collect();
+            (1..=MOST_CONFIGURATIONS).contains(&ids.len())
+                && distinct.len() == ids.len()
+                && ids.iter().all(|id| !id.is_empty())
+        });
+        let grants = match members.get("grants") {
+            None => None,
+            Some(Value::Object(grants)) => Some(grants),
+            Some(_) => return Err(malformed("grants is not an object")),
+        };
+        let pre_authorized =
+            grants.and_then(|grants| grants.get(PRE_AUTHORIZED)).map(PreAuthorizedGrant::read).transpose()?;
+        let valid_until = match members.get("carnet_valid_until") {
+            None => None,
+            Some(Value::String(text)) => Some(Timestamp::parse(text)?),
+            Some(_) => return Err(malformed("carnet_valid_until is not text")),
+        };
+        Ok(Self {
+            credential_issuer: issuer.to_owned(),
+            configuration_ids: ids.ok_or_else(|| malformed("credential_configuration_ids is not a list of ids"))?,
+            pre_authorized,
+            valid_until,
+        })
+    }
+
+    /// Writes the offer.
+    #[must_use]
+    pub fn to_json(&self) -> Zeroizing<String> {
+        let mut members = Map::new();
+        members.insert("credential_issuer".to_owned(), json!(self.credential_issuer));
+        members.insert("credential_configuration_ids".to_owned(), json!(self.configuration_ids));
+        if let Some(until) = self.valid_until {
+            members.insert("carnet_valid_until".to_owned(), json!(until.to_string()));
+        }
+        if let Some(grant) = &self.pre_authorized {
+            members.insert("grants".to_owned(), json!({ PRE_AUTHORIZED: grant.to_value() }));
+        }
+        Zeroizing::new(Value::Object(members).to_string())
+    }
+}
+
+impl PreAuthorizedGrant {
+    fn read(grant: &Value) -> Result<Self, Problem> {
+        let malformed = |what: &str| Problem::new(Code::MalformedValue, what.to_owned());
+        let code = grant.get("pre-authorized_code").and_then(Value::as_str).filter(|code| !code.is_empty());
+        let tx_code = match grant.get("tx_code") {
+            None => None,
+            Some(Value::Object(form)) => Some(TxCode::read(form)?),
+            Some(_) => return Err(malformed("tx_code is not an object")),
+        };
+        let authorization_server = match grant.get("authorization_server") {
+            None => None,
+            Some(Value::String(server)) => {
+                https_url("authorization_server", server)?;
+                Some(server.clone())
+            }
+            Some(_) => return Err(malformed("authorization_server is not text")),
+        };
+        let code = code.ok_or_else(|| malformed("pre-authorized_code is missing"))?.into();
+        Ok(Self { code, tx_code, authorization_server })
+    }
+
+    fn to_value(&self) -> Value {
+        let mut members = Map::new();
+        members.insert("pre-authorized_code".to_owned(), json!(self.code.expose()));
+        if let Some(form) = &self.tx_code {
+            members.insert("tx_code".to_owned(), form.to_value());
+        }
+        if let Some(server) = &self.authorization_server {
+            members.insert("authorization_server".to_owned(), json!(server));
+        }
+        Value::Object(members)
+    }
+}
+
+impl TxCode {
+    fn read(form: &Map<String, Value>) -> Result<Self, Problem> {
+        let malformed = |what: &str| Problem::new(Code::MalformedValue, format!("tx_code.{what}"));
+        let input_mode = match form.get("input_mode").map(|mode| mode.as_str()) {
+            None | Some(Some("numeric")) => InputMode::Numeric,
+            Some(Some("text")) => InputMode::Text,
+            Some(_) => return Err(malformed("input_mode is neither numeric nor text")),
+        };
+        let length = match form.get("length") {
+            None => None,
+            Some(length) => match json::whole_unsigned(length) {
+                Some(length @ 1..=1_000) => Some(length),
+                _ => return Err(malformed("length is not a number from 1 to 1000")),
+            },
+        };
+        let description = match form.get("description") {
+            None => None,
+            Some(Value::String(text)) if text.chars().count() <= MOST_DESCRIPTION => Some(text.clone()),
+            Some(_) => return Err(malformed("description is not text of at most 300 characters")),
+        };
+        Ok(Self { input_mode, length, description })
+    }
+
+    fn to_value(&self) -> Value {
+        let mut members = Map::new();
+        let mode = match self.input_mode {
+            InputMode::Numeric => "numeric",
+            InputMode::Text => "text",
+        };
+        members.insert("input_mode".to_owned(), json!(mode));
+        if let Some(length) = self.length {
+            members.insert("length".to_owned(), json!(length));
+        }
+        if let Some(description) = &self.description {
+            members.insert("description".to_owned(), json!(description));
+        }
+        Value::Object(members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn offer() -> Value {
+        json!({
+            "credential_issuer": "https://uni.example",
+            "credential_configuration_ids": ["a", "b"],
+            "grants": {
+                "authorization_code": {"issuer_state": "x"},
+                PRE_AUTHORIZED: {"pre-authorized_code": "c0de", "tx_code": {}},
+            },
+            "unknown": [1],
+        })
+    }
+
+    fn read(offer: &Value) -> Result<CredentialOffer, Code> {
+        CredentialOffer::parse(offer.to_string().as_bytes()).map_err(|problem| problem.code)
+    }
+
+    #[test]
+    fn an_empty_tx_code_means_that_a_pin_is_needed() {
+        let grant = read(&offer()).unwrap().pre_authorized.unwrap();
+        assert_eq!((grant.code.expose(), grant.tx_code), ("c0de", Some(TxCode::default())));
+        let mut without = offer();
+        without["grants"][PRE_AUTHORIZED] = json!({"pre-authorized_code": "c0de"});
+        assert_eq!(read(&without).unwrap().pre_authorized.unwrap().tx_code, None);
+    }
+
+    #[test]
+    fn malformed_offers_are_refused() {
+        assert!(read(&offer()).is_ok());
+        for (pointer, value) in [
+            ("/credential_issuer", json!("http://uni.example")),
+            ("/credential_issuer", json!(1)),
+            ("/credential_configuration_ids", json!([])),
+            ("/credential_configuration_ids", json!(["a", "a"])),
+            ("/credential_configuration_ids", json!(["a", 1])),
+            ("/credential_configuration_ids", json!([""])),
+            ("/credential_configuration_ids", json!("a")),
+            ("/grants", json!([])),
+            ("/grants/urn:ietf:params:oauth:grant-type:pre-authorized_code", json!("c0de")),
+            ("/grants/urn:ietf:params:oauth:grant-type:pre-authorized_code/pre-authorized_code", json!("")),
+            ("/grants/urn:ietf:params:oauth:grant-type:pre-authorized_code/tx_code", json!(true)),
+            ("/grants/urn:ietf:params:oauth:grant-type:pre-authorized_code/tx_code", json!({"length": 0})),
+            ("/grants/urn:ietf:params:oauth:grant-type:pre-authorized_code/tx_code", json!({"input_mode": "x"})),
+            (
+                "/grants/urn:ietf:params:oauth:grant-type:pre-authorized_code/tx_code",
+                json!({"description": "x".repeat(301)}),
+            ),
+        ] {
+            let mut bad = offer();
+            *bad.pointer_mut(pointer).unwrap() = value;
+            assert_eq!(read(&bad), Err(Code::MalformedValue), "{bad}");
+        }
+        let twice = br#"{"credential_issuer":"https://a.example","credential_issuer":"https://b.example"}"#;
+        assert_eq!(CredentialOffer::parse(twice).unwrap_err().code, Code::DuplicateKey);
+    }
+
+    #[test]
+    fn a_link_has_the_offer_or_its_url_and_not_both() {
+        let value = OfferLink::Value(read(&offer()).unwrap()).to_link();
+        assert!(value.starts_with("openid-credential-offer://?credential_offer=%7B"), "{}", *value);
+        assert!(matches!(OfferLink::parse(&value), Ok(OfferLink::Value(_))));
+        let query = value.split_once('?').unwrap().1;
+        assert!(OfferLink::parse(&format!("https://wallet.example/add?{query}")).is_ok());
+        let reference = OfferLink::Reference("https://uni.example/o/1".to_owned());
+        assert_eq!(OfferLink::parse(&reference.to_link()).unwrap(), reference);
+        let both = format!("{}&credential_offer_uri=https%3A%2F%2Funi.example", *value);
+        for (bad, code) in [
+            (both.as_str(), Code::MalformedValue),
+            (&format!("{}&credential_offer_uri=", *value), Code::MalformedValue),
+            (&format!("{}&{query}", *value), Code::DuplicateKey),
+            ("openid-credential-offer://", Code::MalformedValue),
+            ("openid-credential-offer://?credential_offer_uri=http%3A%2F%2Funi.example", Code::MalformedValue),
+            ("openid-credential-offer://?credential_offer_uri=file%3A%2F%2F%2Fetc", Code::MalformedValue),
+            ("openid-credential-offer://?credential_offer=%7B", Code::InvalidJson),
+            ("openid4vp://?credential_offer_uri=https%3A%2F%2Funi.example", Code::UnknownFormat),
+            ("http://wallet.example?credential_offer_uri=https%3A%2F%2Funi.example", Code::UnknownFormat),
+            ("nothing", Code::UnknownFormat),
+            (&"x".repeat(MOST_LINK_BYTES + 1), Code::TooLarge),
+        ] {
+            assert_eq!(OfferLink::parse(bad).unwrap_err().code, code, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,300}") {
+            let _ = OfferLink::parse(&text);
+            let _ = CredentialOffer::parse(text.as_bytes());
+        }
+
+        #[test]
+        fn an_offer_comes_back_from_its_link(
+            ids in proptest::collection::hash_set("[ -~]{1,20}", 1..5),
+            code in "[ -~é]{1,50}",
+            length in proptest::option::of(1u64..=1_000),
+            description in proptest::option::of(".{0,100}"),
+        ) {
+            let tx_code = Some(TxCode { input_mode: InputMode::Text, length, description });
+            let offer = CredentialOffer {
+                credential_issuer: "https://uni.example/a".to_owned(),
+                configuration_ids: ids.into_iter().collect(),
+                pre_authorized: Some(PreAuthorizedGrant { code: code.into(), tx_code, authorization_server: None }),
+                valid_until: Some(Timestamp::from_unix(1_800_000_000)),
+            };
+            let link = OfferLink::Value(offer);
+            prop_assert_eq!(OfferLink::parse(&link.to_link()).unwrap(), link);
+        }
+    }
+}
