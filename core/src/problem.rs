@@ -161,6 +161,8 @@ codes! {
     RequestMalformed, "request_malformed", OURS, "The request is malformed.";
     ClientIdMismatch, "client_id_mismatch", OURS, "The request inside is from another party than the one outside.";
     TransactionDataUnsupported, "transaction_data_unsupported", OURS, "The request carries transaction data that is not supported.";
+    ResponseEncryption, "response_encryption", OURS, "The response is not encrypted as the request demands, or repeats an ephemeral key.";
+    DecryptionFailed, "decryption_failed", CRYPTO, "The token cannot be decrypted.";
     NonceReplayed, "nonce_replayed", OURS, "The nonce was used before, or was never given out.";
     // Trust lists
     TrustListInvalid, "trust_list_invalid", OURS, "The trust list is malformed, or differs from the pinned one.";

@@ -2,4 +2,5 @@
 pub mod copy;
 pub mod data_integrity;
 pub mod jose;
+pub mod jwe;
 pub mod sd_jwt;

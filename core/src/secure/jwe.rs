@@ -1,0 +1,370 @@
+//! Compact JWE (RFC 7516) with direct key agreement: ECDH-ES on P-256 (RFC 7518 section 4.6) and AES-GCM (section 5.3).
+//!
+//! Nothing is negotiated: there is no `zip`, no encrypted key and no critical extension. The caller passes the key that
+//! the token must be for, and the encryption that it allows.
+
+use aes_gcm::{AeadInPlace as _, Aes128Gcm, Aes256Gcm, KeyInit as _, aead::generic_array::GenericArray};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::jose::decode;
+use crate::{
+    Code, Problem, Rng,
+    json::{self, Limits},
+    keys::{Algorithm, PublicKey},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Name of the key agreement (RFC 7518 section 4.6).
+pub const ECDH_ES: &str = "ECDH-ES";
+
+/// Length of an initialisation vector, in bytes (RFC 7518 section 5.3).
+const NONCE: usize = 12;
+/// Length of an authentication tag, in bytes.
+const TAG: usize = 16;
+/// Members of a public key that say how it may be used, beside the key itself.
+const KEY_USE: [&str; 4] = ["use", "key_ops", "alg", "kid"];
+
+/// Content encryption, by its JOSE name (RFC 7518 section 5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ContentEncryption {
+    /// AES in Galois/Counter Mode with a key of 128 bits.
+    A128Gcm,
+    /// AES in Galois/Counter Mode with a key of 256 bits.
+    A256Gcm,
+}
+
+impl ContentEncryption {
+    /// All of them, the stronger first.
+    pub const ALL: [Self; 2] = [Self::A256Gcm, Self::A128Gcm];
+
+    /// Returns the `enc` value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::A128Gcm => "A128GCM",
+            Self::A256Gcm => "A256GCM",
+        }
+    }
+
+    /// Returns the encryption of this `enc` value.
+    ///
+    /// # Errors
+    /// `algorithm_forbidden`
+    pub fn parse(enc: &str) -> Result<Self, Problem> {
+        Self::ALL.into_iter().find(|known| known.as_str() == enc).ok_or_else(|| Code::AlgorithmForbidden.into())
+    }
+
+    const fn key_bits(self) -> u32 {
+        match self {
+            Self::A128Gcm => 128,
+            Self::A256Gcm => 256,
+        }
+    }
+}
+
+/// Public key on P-256 to encrypt to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncryptionKey {
+    key: p256::PublicKey,
+    kid: Option<String>,
+}
+
+impl EncryptionKey {
+    /// Reads a public JWK that is meant for ECDH-ES: its `use`, `key_ops` and `alg`, where present, have to allow that
+    /// (RFC 7517 section 4).
+    ///
+    /// # Errors
+    /// `key_invalid`: another kind of key or use. `private_key_exposed`. `algorithm_mismatch`: another `alg`.
+    pub fn from_jwk(jwk: &Value) -> Result<Self, Problem> {
+        let invalid = |what: &str| Problem::new(Code::KeyInvalid, what);
+        let mut bare = jwk.as_object().cloned().ok_or_else(|| invalid("a JWK is not an object"))?;
+        let [purpose, operations, algorithm, kid] = KEY_USE.map(|name| bare.remove(name));
+        if purpose.is_some_and(|purpose| purpose != "enc") {
+            return Err(invalid("a JWK is not meant for encryption"));
+        }
+        let allows = |operation: &Value| ["deriveKey", "deriveBits"].iter().any(|known| operation == known);
+        match operations {
+            None => {}
+            Some(Value::Array(operations)) if operations.is_empty() || operations.iter().any(allows) => {}
+            Some(_) => return Err(invalid("a JWK's key_ops have no key agreement")),
+        }
+        if algorithm.is_some_and(|algorithm| algorithm != ECDH_ES) {
+            return Err(Code::AlgorithmMismatch.into());
+        }
+        let kid = match kid {
+            None => None,
+            Some(Value::String(kid)) => Some(kid),
+            Some(_) => return Err(invalid("a JWK's kid is not a string")),
+        };
+        let public = PublicKey::from_jwk(&Value::Object(bare))?;
+        if public.algorithm() != Algorithm::Es256 {
+            return Err(invalid("a JWK is not on P-256"));
+        }
+        let key = p256::PublicKey::from_sec1_bytes(&public.to_bytes());
+        Ok(Self { key: key.map_err(|_| invalid("a JWK is not a point on P-256"))?, kid })
+    }
+
+    /// Returns the public JWK, with `use` `enc` and `alg` `ECDH-ES`.
+    #[must_use]
+    pub fn to_jwk(&self) -> Map<String, Value> {
+        let mut jwk = bare_jwk(&self.key);
+        jwk.insert("use".to_owned(), "enc".into());
+        jwk.insert("alg".to_owned(), ECDH_ES.into());
+        if let Some(kid) = &self.kid {
+            jwk.insert("kid".to_owned(), kid.as_str().into());
+        }
+        jwk
+    }
+
+    /// Returns `kid`.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+}
+
+/// Private key on P-256 to decrypt with, and its name.
+pub struct DecryptionKey {
+    key: p256::SecretKey,
+    kid: String,
+}
+
+impl std::fmt::Debug for DecryptionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DecryptionKey(redacted)")
+    }
+}
+
+impl DecryptionKey {
+    /// Draws a new key. Its name is its thumbprint (RFC 7638).
+    pub fn generate(mut rng: Rng<'_>) -> Self {
+        Self::named(p256::SecretKey::random(&mut rng))
+    }
+
+    /// From the 32 secret bytes.
+    ///
+    /// # Errors
+    /// `key_invalid`: not 32 bytes, zero, or not below the group's order.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Problem> {
+        let invalid = || Problem::new(Code::KeyInvalid, "a P-256 secret is out of range");
+        if bytes.len() != 32 {
+            return Err(invalid());
+        }
+        p256::SecretKey::from_slice(bytes).map(Self::named).map_err(|_| invalid())
+    }
+
+    fn named(key: p256::SecretKey) -> Self {
+        let kid = thumbprint(&key.public_key());
+        Self { key, kid }
+    }
+
+    /// Returns the 32 secret bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.key.to_bytes().into())
+    }
+
+    /// Returns the public half.
+    #[must_use]
+    pub fn public(&self) -> EncryptionKey {
+        EncryptionKey { key: self.key.public_key(), kid: Some(self.kid.clone()) }
+    }
+}
+
+/// Decrypted token.
+pub struct Decrypted {
+    /// Content.
+    pub plaintext: Zeroizing<Vec<u8>>,
+    /// Thumbprint (RFC 7638) of the sender's ephemeral key, which must never come back.
+    pub ephemeral: String,
+}
+
+impl std::fmt::Debug for Decrypted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Decrypted(redacted)")
+    }
+}
+
+/// Encrypts a text with a fresh ephemeral key. The header names `alg`, `enc`, `epk`, the recipient's `kid` where the key
+/// has one (OpenID4VP 1.0 section 8.3), and `apv`, where it is not empty.
+///
+/// # Errors
+/// `proof_generation`
+pub fn encrypt(
+    plaintext: &[u8],
+    recipient: &EncryptionKey,
+    encryption: ContentEncryption,
+    apv: &[u8],
+    mut rng: Rng<'_>,
+) -> Result<String, Problem> {
+    let ephemeral = p256::SecretKey::random(&mut rng);
+    let mut nonce = [0; NONCE];
+    rng.fill_bytes(&mut nonce);
+    encrypt_with(plaintext, recipient, encryption, apv, (&ephemeral, nonce))
+}
+
+fn encrypt_with(
+    plaintext: &[u8],
+    recipient: &EncryptionKey,
+    encryption: ContentEncryption,
+    apv: &[u8],
+    (ephemeral, nonce): (&p256::SecretKey, [u8; NONCE]),
+) -> Result<String, Problem> {
+    let mut header = json!({"alg": ECDH_ES, "enc": encryption.as_str(), "epk": bare_jwk(&ephemeral.public_key())});
+    if let Some(members) = header.as_object_mut() {
+        if let Some(kid) = &recipient.kid {
+            members.insert("kid".to_owned(), kid.as_str().into());
+        }
+        if !apv.is_empty() {
+            members.insert("apv".to_owned(), URL_SAFE_NO_PAD.encode(apv).into());
+        }
+    }
+    let written = |_| Problem::new(Code::ProofGeneration, "the token could not be encrypted");
+    let header = URL_SAFE_NO_PAD.encode(json::canonicalize(&header).map_err(written)?);
+    let key = agree(ephemeral, &recipient.key, encryption, &[], apv);
+    let mut content = Zeroizing::new(plaintext.to_vec());
+    let tag = seal(encryption, &key, &nonce, header.as_bytes(), &mut content)
+        .ok_or_else(|| Problem::from(Code::ProofGeneration))?;
+    let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    Ok(format!("{header}..{}.{}.{}", part(&nonce), part(&content), part(&tag)))
+}
+
+/// Decrypts a token that must be for this key and name it by `kid`, with one of the given encryptions.
+///
+/// # Errors
+/// `too_large`: the token is longer than `most`. `token_malformed`, `invalid_encoding`, those of [`json::parse`].
+/// `algorithm_forbidden`: another `alg` or `enc`, or a compression. `header_critical`. `key_invalid`: `epk` is none, or
+/// the recipient's own. `private_key_exposed`. `header_key_unanchored`: another `kid`. `decryption_failed`.
+pub fn decrypt(
+    token: &str,
+    key: &DecryptionKey,
+    encryptions: &[ContentEncryption],
+    most: usize,
+) -> Result<Decrypted, Problem> {
+    if token.len() > most {
+        return Err(Code::TooLarge.into());
+    }
+    let malformed = |what: &str| Problem::new(Code::TokenMalformed, what);
+    let mut parts = token.split('.');
+    let (Some(encoded), Some(encrypted_key), Some(nonce), Some(content), Some(tag), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(malformed("a compact JWE has five parts"));
+    };
+    let header = json::parse_object(&decode(encoded, "header")?, Limits::SMALL)?;
+    let text = |name: &str| header.get(name).and_then(Value::as_str);
+    if text("alg") != Some(ECDH_ES) || header.contains_key("zip") {
+        return Err(Code::AlgorithmForbidden.into());
+    }
+    let encryption = ContentEncryption::parse(text("enc").unwrap_or_default())?;
+    if !encryptions.contains(&encryption) {
+        return Err(Code::AlgorithmForbidden.into());
+    }
+    if header.contains_key("crit") {
+        return Err(Code::HeaderCritical.into());
+    }
+    if text("kid") != Some(key.kid.as_str()) {
+        return Err(Problem::new(Code::HeaderKeyUnanchored, "the token is encrypted to another key"));
+    }
+    if !encrypted_key.is_empty() {
+        return Err(malformed("direct key agreement has no encrypted key"));
+    }
+    let epk = header.get("epk").ok_or_else(|| Problem::new(Code::KeyInvalid, "the token has no ephemeral key"))?;
+    let epk = EncryptionKey::from_jwk(epk)?.key;
+    if epk == key.key.public_key() {
+        return Err(Problem::new(Code::KeyInvalid, "the ephemeral key is the recipient's own"));
+    }
+    let party = |name: &str| match header.get(name) {
+        None => Ok(Vec::new()),
+        Some(Value::String(info)) => decode(info, name),
+        Some(_) => Err(malformed("apu or apv is not a string")),
+    };
+    let shared = agree(&key.key, &epk, encryption, &party("apu")?, &party("apv")?);
+    let nonce: [u8; NONCE] =
+        decode(nonce, "nonce")?.try_into().map_err(|_| malformed("the initialisation vector has not 12 bytes"))?;
+    let tag: [u8; TAG] = decode(tag, "tag")?.try_into().map_err(|_| malformed("the tag has not 16 bytes"))?;
+    let mut plaintext = Zeroizing::new(decode(content, "ciphertext")?);
+    open(encryption, &shared, &nonce, encoded.as_bytes(), &mut plaintext, &tag)
+        .ok_or_else(|| Problem::from(Code::DecryptionFailed))?;
+    Ok(Decrypted { plaintext, ephemeral: thumbprint(&epk) })
+}
+
+/// Derives the content encryption key: Concat KDF with SHA-256, of which one round is enough for at most 256 bits (RFC
+/// 7518 section 4.6.2).
+fn agree(
+    secret: &p256::SecretKey,
+    public: &p256::PublicKey,
+    encryption: ContentEncryption,
+    apu: &[u8],
+    apv: &[u8],
+) -> Zeroizing<Vec<u8>> {
+    use p256::elliptic_curve::{point::AffineCoordinates as _, sec1::ToEncodedPoint as _};
+    // As elliptic_curve::ecdh does it: constant time; neither factor can be zero, so the product is no identity.
+    let point = std::ops::Mul::mul(public.to_projective(), *secret.to_nonzero_scalar()).to_affine();
+    debug_assert!(!point.to_encoded_point(false).is_identity());
+    let mut z = point.x();
+    let mut hash = Sha256::new();
+    hash.update(1_u32.to_be_bytes());
+    hash.update(z);
+    z.as_mut_slice().zeroize();
+    for part in [encryption.as_str().as_bytes(), apu, apv] {
+        hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    hash.update(encryption.key_bits().to_be_bytes());
+    let mut derived = hash.finalize();
+    let bytes = usize::try_from(encryption.key_bits() / 8).unwrap_or_default();
+    let key = Zeroizing::new(derived.iter().copied().take(bytes).collect());
+    derived.as_mut_slice().zeroize();
+    key
+}
+
+/// Encrypts in place, and returns the tag.
+fn seal(encryption: ContentEncryption, key: &[u8], nonce: &[u8], aad: &[u8], text: &mut [u8]) -> Option<Vec<u8>> {
+    let nonce = GenericArray::from_slice(nonce);
+    let tag = match encryption {
+        ContentEncryption::A128Gcm => Aes128Gcm::new_from_slice(key).ok()?.encrypt_in_place_detached(nonce, aad, text),
+        ContentEncryption::A256Gcm => Aes256Gcm::new_from_slice(key).ok()?.encrypt_in_place_detached(nonce, aad, text),
+    };
+    tag.ok().map(|tag| tag.to_vec())
+}
+
+/// Decrypts in place; `None` if the tag does not fit.
+fn open(
+    encryption: ContentEncryption,
+    key: &[u8],
+    nonce: &[u8; NONCE],
+    aad: &[u8],
+    text: &mut [u8],
+    tag: &[u8; TAG],
+) -> Option<()> {
+    let (nonce, tag) = (GenericArray::from_slice(nonce), GenericArray::from_slice(tag));
+    match encryption {
+        ContentEncryption::A128Gcm => {
+            Aes128Gcm::new_from_slice(key).ok()?.decrypt_in_place_detached(nonce, aad, text, tag)
+        }
+        ContentEncryption::A256Gcm => {
+            Aes256Gcm::new_from_slice(key).ok()?.decrypt_in_place_detached(nonce, aad, text, tag)
+        }
+    }
+    .ok()
+}
+
+fn bare_jwk(key: &p256::PublicKey) -> Map<String, Value> {
+    public_key(key).map(|key| key.to_jwk()).unwrap_or_default()
+}
+
+fn thumbprint(key: &p256::PublicKey) -> String {
+    public_key(key).map(|key| key.thumbprint()).unwrap_or_default()
+}
+
+/// The same point as a key of [`crate::keys`], which writes JWKs; it takes every point that p256 does.
+fn public_key(key: &p256::PublicKey) -> Option<PublicKey> {
+    use p256::elliptic_curve::sec1::ToEncodedPoint as _;
+    PublicKey::from_bytes(Algorithm::Es256, key.to_encoded_point(true).as_bytes()).ok()
+}
