@@ -10,5 +10,6 @@ pub mod form;
 mod secret;
 pub mod type_metadata;
 pub mod vci;
+pub mod vp;
 
 pub use secret::Secret;

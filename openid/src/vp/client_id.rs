@@ -1,0 +1,97 @@
+//! Client identifiers and their prefixes (section 5.9).
+
+use std::fmt;
+
+use carnet_core::{Code, Problem, did::Did};
+use url::Url;
+
+use crate::vci::https_url;
+
+/// Prefix of a DID.
+const DECENTRALIZED_IDENTIFIER: &str = "decentralized_identifier";
+/// Prefix of the URL that the response goes to.
+const REDIRECT_URI: &str = "redirect_uri";
+
+/// Client identifier with one of the prefixes that this profile takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientId {
+    /// DID whose document has the key that signs the request (section 5.9.3).
+    DecentralizedIdentifier(Did),
+    /// URL that the response goes to. Its requests are never signed, so that nothing shows who asks.
+    RedirectUri(Url),
+}
+
+impl ClientId {
+    /// Reads a full client identifier, with its prefix.
+    ///
+    /// # Errors
+    /// `request_malformed` for another prefix, or for an identifier without one: no verifier is registered beforehand.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let refused = |what: &str| Problem::new(Code::RequestMalformed, what);
+        match text.split_once(':') {
+            Some((DECENTRALIZED_IDENTIFIER, did)) => Did::parse(did)
+                .map(Self::DecentralizedIdentifier)
+                .map_err(|_| refused("the client id has no valid DID")),
+            Some((REDIRECT_URI, url)) => {
+                https_url("client_id", url).map(Self::RedirectUri).map_err(|problem| refused(&problem.detail))
+            }
+            Some(_) => Err(refused("the client id has a prefix that is not supported")),
+            None => Err(refused("the client id has no prefix")),
+        }
+    }
+
+    /// Tests if a request with this identifier has to be signed; one of the other kind must not be (section 5.9.3).
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        matches!(self, Self::DecentralizedIdentifier(_))
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DecentralizedIdentifier(did) => write!(f, "{DECENTRALIZED_IDENTIFIER}:{did}"),
+            Self::RedirectUri(url) => write!(f, "{REDIRECT_URI}:{url}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_prefixes_are_taken() {
+        for text in [
+            "decentralized_identifier:did:web:agency.example",
+            "redirect_uri:https://agency.example/response",
+            "redirect_uri:http://127.0.0.1:7402/response",
+        ] {
+            assert_eq!(ClientId::parse(text).unwrap().to_string(), text);
+        }
+        assert!(ClientId::parse("decentralized_identifier:did:web:a.example").unwrap().is_signed());
+        assert!(!ClientId::parse("redirect_uri:https://a.example/r").unwrap().is_signed());
+    }
+
+    #[test]
+    fn other_identifiers_are_refused() {
+        for text in [
+            "",
+            "agency",
+            "did:web:agency.example",
+            "decentralized_identifier:",
+            "decentralized_identifier:https://agency.example",
+            "Decentralized_Identifier:did:web:agency.example",
+            "redirect_uri:http://agency.example/response",
+            "redirect_uri:https://user@agency.example/",
+            "redirect_uri:openid4vp://",
+            "x509_san_dns:agency.example",
+            "x509_hash:Uvo3HtuIxuhC92rShpgqcT3YXwrqRxWEviRiA0OZszk",
+            "verifier_attestation:agency",
+            "openid_federation:https://agency.example",
+            "origin:https://agency.example",
+        ] {
+            assert_eq!(ClientId::parse(text).unwrap_err().code, Code::RequestMalformed, "{text}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Error responses of a wallet (section 8.5), and of the verifier at its `response_uri` (section 8.2).
+
+use carnet_core::{Code, Problem};
+use serde_json::{Map, Value};
+
+macro_rules! codes {
+    ($($variant:ident, $text:literal;)*) => {
+        /// Error code of a wallet's response (section 8.5).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum WalletErrorCode {
+            $(#[doc = concat!("`", $text, "`")] $variant,)*
+        }
+
+        impl WalletErrorCode {
+            /// All codes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Returns the value of the parameter `error`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidScope, "invalid_scope";
+    InvalidRequest, "invalid_request";
+    InvalidClient, "invalid_client";
+    AccessDenied, "access_denied";
+    VpFormatsNotSupported, "vp_formats_not_supported";
+    InvalidRequestUriMethod, "invalid_request_uri_method";
+    InvalidTransactionData, "invalid_transaction_data";
+    WalletUnavailable, "wallet_unavailable";
+}
+
+impl WalletErrorCode {
+    /// Returns the code of this name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == text)
+    }
+
+    /// Returns the code for a refused request.
+    #[must_use]
+    pub fn of(problem: &Problem) -> Self {
+        match problem.code {
+            Code::TransactionDataUnsupported => Self::InvalidTransactionData,
+            Code::ClientIdMismatch | Code::MethodOfOther | Code::DidUnresolved => Self::InvalidClient,
+            // A holder without the credentials and one who refuses look alike (spec/privacy.md).
+            Code::QueryUnmet => Self::AccessDenied,
+            _ => Self::InvalidRequest,
+        }
+    }
+}
+
+/// Refusal of a verifier at `response_uri` or `request_uri`. The text defines no errors there: the code is that of RFC
+/// 6749, and the members with `carnet` in their names are of Carnet's profile (spec/openid.md).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Refusal {
+    /// `error`, such as `invalid_request`.
+    pub error: &'static str,
+    /// `error_description`: a sentence for developers.
+    pub description: String,
+    /// `carnet_reason`: the stable reason, in upper case.
+    pub reason: String,
+    /// `carnet_receipt`: a signed receipt, as JSON text.
+    pub receipt: Option<String>,
+}
+
+impl Refusal {
+    /// Writes the body.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let receipt = self.receipt.as_deref().unwrap_or_default();
+        let members = [
+            ("error", self.error),
+            ("error_description", &self.description),
+            (REASON_MEMBER, &self.reason),
+            (RECEIPT_MEMBER, receipt),
+        ];
+        let members = members.into_iter().filter(|(_, text)| !text.is_empty());
+        Value::Object(members.map(|(name, text)| (name.to_owned(), text.into())).collect::<Map<_, _>>()).to_string()
+    }
+}
+
+/// Member with the stable reason of a refusal.
+pub const REASON_MEMBER: &str = "carnet_reason";
+/// Member with a signed receipt, as JSON text.
+pub const RECEIPT_MEMBER: &str = "carnet_receipt";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_of_the_text() {
+        for code in WalletErrorCode::ALL {
+            assert_eq!(WalletErrorCode::parse(code.as_str()), Some(*code));
+        }
+        assert_eq!(WalletErrorCode::parse("server_error"), None);
+        let of = |code: Code| WalletErrorCode::of(&code.into()).as_str();
+        assert_eq!(of(Code::TransactionDataUnsupported), "invalid_transaction_data");
+        assert_eq!(of(Code::ClientIdMismatch), "invalid_client");
+        assert_eq!(of(Code::RequestMalformed), "invalid_request");
+        assert_eq!(of(Code::QueryUnmet), "access_denied");
+    }
+
+    #[test]
+    fn a_refusal_has_no_empty_member() {
+        let refusal = Refusal { error: "invalid_request", reason: "EXPIRED".to_owned(), ..Refusal::default() };
+        assert_eq!(refusal.to_json(), r#"{"carnet_reason":"EXPIRED","error":"invalid_request"}"#);
+    }
+}

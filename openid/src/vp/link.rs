@@ -1,0 +1,180 @@
+//! Links of requests: by reference (`request_uri`), or by value (section 5, RFC 9101).
+
+use carnet_core::{
+    Code, Problem,
+    json::{self, Limits},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{SCHEME, request::MOST_URL_BYTES};
+use crate::{form::Form, vci::https_url};
+
+/// Maximum length of a link, in bytes.
+const MOST_LINK_BYTES: usize = 65_536;
+/// All but the unreserved characters of RFC 3986 section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Parameters whose value in a query is JSON (section 5.1).
+const OBJECTS: [&str; 4] = ["dcql_query", "client_metadata", "transaction_data", "verifier_info"];
+
+/// Method by which a wallet fetches a request object (section 5.10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestUriMethod {
+    /// `get`
+    Get,
+    /// `post`, with `wallet_nonce` and `wallet_metadata`.
+    Post,
+}
+
+/// Content of a link beside the client id.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RequestSource {
+    /// URL of the request object.
+    Reference(Url, RequestUriMethod),
+    /// Signed request object.
+    Object(String),
+    /// Parameters that nobody signed.
+    Parameters(Map<String, Value>),
+}
+
+/// Link of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequestLink {
+    /// Full client identifier, with its prefix.
+    pub client_id: String,
+    /// Request, or its URL.
+    pub source: RequestSource,
+}
+
+impl RequestLink {
+    /// Reads a link: `openid4vp://`, or an https URL with the same parameters.
+    ///
+    /// # Errors
+    /// `too_large`, `unknown_format` for another scheme, those of [`Form::parse`], and `request_malformed`.
+    pub fn parse(link: &str) -> Result<Self, Problem> {
+        let malformed = |what: &str| Problem::new(Code::RequestMalformed, what);
+        if link.len() > MOST_LINK_BYTES {
+            return Err(Problem::new(Code::TooLarge, format!("a link is at most {MOST_LINK_BYTES} bytes")));
+        }
+        let url = Url::parse(link).map_err(|_| Problem::new(Code::UnknownFormat, "not a link"))?;
+        if url.scheme() != SCHEME {
+            https_url("the link", link).map_err(|problem| Problem::new(Code::UnknownFormat, problem.detail))?;
+        }
+        let form = Form::parse(url.query().unwrap_or_default().as_bytes())?;
+        let text = |name: &str| form.get(name).map(|value| value.expose().to_owned());
+        let client_id = text("client_id").ok_or_else(|| malformed("the link has no client_id"))?;
+        let source = match (text("request_uri"), text("request")) {
+            (Some(_), Some(_)) => return Err(malformed("the link has request and request_uri")),
+            (Some(uri), None) => {
+                if uri.len() > MOST_URL_BYTES {
+                    return Err(malformed("request_uri is too long"));
+                }
+                let uri = https_url("request_uri", &uri).map_err(|problem| malformed(&problem.detail))?;
+                let method = match text("request_uri_method").as_deref() {
+                    None | Some("get") => RequestUriMethod::Get,
+                    Some("post") => RequestUriMethod::Post,
+                    Some(_) => return Err(malformed("request_uri_method is neither get nor post")),
+                };
+                RequestSource::Reference(uri, method)
+            }
+            (None, _) if form.contains("request_uri_method") => {
+                return Err(malformed("request_uri_method without request_uri"));
+            }
+            (None, Some(object)) => RequestSource::Object(object),
+            (None, None) => RequestSource::Parameters(parameters(&url)?),
+        };
+        Ok(Self { client_id, source })
+    }
+
+    /// Writes the link with the scheme of requests.
+    #[must_use]
+    pub fn to_link(&self) -> String {
+        let mut query = vec![("client_id", self.client_id.clone())];
+        match &self.source {
+            RequestSource::Reference(uri, method) => {
+                query.push(("request_uri", uri.to_string()));
+                if *method == RequestUriMethod::Post {
+                    query.push(("request_uri_method", "post".to_owned()));
+                }
+            }
+            RequestSource::Object(object) => query.push(("request", object.clone())),
+            RequestSource::Parameters(parameters) => {
+                let others = parameters.iter().filter(|(name, _)| *name != "client_id");
+                let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                query.extend(others.map(|(name, value)| (name.as_str(), text(value))));
+            }
+        }
+        let pair = |(name, value): (&str, String)| format!("{name}={}", utf8_percent_encode(&value, RESERVED));
+        format!("{SCHEME}://?{}", query.into_iter().map(pair).collect::<Vec<_>>().join("&"))
+    }
+}
+
+/// Reads the parameters of an unsigned request from a query, whose form has no name twice.
+fn parameters(url: &Url) -> Result<Map<String, Value>, Problem> {
+    let read = |(name, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
+        let value = if OBJECTS.contains(&name.as_ref()) {
+            json::parse(value.as_bytes(), Limits::SMALL)?
+        } else {
+            Value::String(value.into_owned())
+        };
+        Ok((name.into_owned(), value))
+    };
+    url.query_pairs().filter(|(_, value)| !value.is_empty()).map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const CLIENT: &str = "decentralized_identifier:did:web:agency.example";
+
+    fn refused(link: &str) -> Code {
+        RequestLink::parse(link).unwrap_err().code
+    }
+
+    #[test]
+    fn links_come_back() {
+        let uri = Url::parse("https://agency.example/openid/request/1").unwrap();
+        for source in [
+            RequestSource::Reference(uri.clone(), RequestUriMethod::Get),
+            RequestSource::Reference(uri, RequestUriMethod::Post),
+            RequestSource::Object("e30.e30.AA".to_owned()),
+        ] {
+            let link = RequestLink { client_id: CLIENT.to_owned(), source };
+            assert_eq!(RequestLink::parse(&link.to_link()).unwrap(), link);
+        }
+        let parameters =
+            json!({"client_id": "redirect_uri:https://a.example/r", "nonce": "n", "dcql_query": {"a": [1]}});
+        let parameters = parameters.as_object().unwrap().clone();
+        let client_id = "redirect_uri:https://a.example/r".to_owned();
+        let link = RequestLink { client_id, source: RequestSource::Parameters(parameters) };
+        assert_eq!(RequestLink::parse(&link.to_link()).unwrap(), link);
+        let by_https = link.to_link().replace("openid4vp://", "https://wallet.example/authorize");
+        assert_eq!(RequestLink::parse(&by_https).unwrap(), link);
+    }
+
+    #[test]
+    fn faults_are_refused() {
+        let uri = "request_uri=https%3A%2F%2Fa.example%2F1";
+        assert!(RequestLink::parse(&format!("openid4vp://?client_id=x&{uri}")).is_ok());
+        for (link, code) in [
+            (format!("openid4vp://?{uri}"), Code::RequestMalformed),
+            (format!("openid4vp://?client_id=x&client_id=y&{uri}"), Code::DuplicateKey),
+            (format!("openid4vp://?client_id=x&request=a&{uri}"), Code::RequestMalformed),
+            (format!("openid4vp://?client_id=x&request_uri_method=put&{uri}"), Code::RequestMalformed),
+            (format!("openid4vp://?client_id=x&request_uri_method=POST&{uri}"), Code::RequestMalformed),
+            ("openid4vp://?client_id=x&request_uri_method=post".to_owned(), Code::RequestMalformed),
+            ("openid4vp://?client_id=x&request_uri=http%3A%2F%2Fa.example".to_owned(), Code::RequestMalformed),
+            ("openid4vp://?client_id=x&request_uri=file%3A%2F%2F%2Fetc".to_owned(), Code::RequestMalformed),
+            ("openid4vp://?client_id=x&dcql_query=%7B%22a%22%3A1%2C%22a%22%3A2%7D".to_owned(), Code::DuplicateKey),
+            ("javascript:alert(1)".to_owned(), Code::UnknownFormat),
+            ("http://wallet.example/?client_id=x".to_owned(), Code::UnknownFormat),
+            (format!("openid4vp://?client_id={}", "x".repeat(MOST_LINK_BYTES)), Code::TooLarge),
+        ] {
+            assert_eq!(refused(&link), code, "{}", link.chars().take(100).collect::<String>());
+        }
+    }
+}

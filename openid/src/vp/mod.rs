@@ -1,0 +1,64 @@
+//! OpenID for Verifiable Presentations 1.0.
+
+pub mod client_id;
+pub mod client_metadata;
+pub mod error;
+pub mod link;
+pub mod request;
+pub mod response;
+pub mod transaction_data;
+
+use carnet_core::{Code, Problem};
+
+/// Scheme of a request's link.
+pub const SCHEME: &str = "openid4vp";
+/// Media type of a request object (section 5.10.1).
+pub const REQUEST_MEDIA_TYPE: &str = "application/oauth-authz-req+jwt";
+/// `aud` of a request object for a wallet that is not known beforehand (section 5.8).
+pub const AUDIENCE: &str = "https://self-issued.me/v2";
+/// Maximum length of a nonce or a state, in bytes.
+pub const MOST_NONCE_BYTES: usize = 512;
+
+/// Transport of the response (section 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseMode {
+    /// A form, posted to `response_uri`.
+    DirectPost,
+    /// A form with an encrypted response, posted to `response_uri`.
+    DirectPostJwt,
+}
+
+impl ResponseMode {
+    /// Returns the value of `response_mode`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DirectPost => "direct_post",
+            Self::DirectPostJwt => "direct_post.jwt",
+        }
+    }
+
+    /// Returns the mode of this name.
+    ///
+    /// # Errors
+    /// `request_malformed`
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        [Self::DirectPost, Self::DirectPostJwt]
+            .into_iter()
+            .find(|mode| mode.as_str() == text)
+            .ok_or_else(|| Problem::new(Code::RequestMalformed, "response_mode is not direct_post or direct_post.jwt"))
+    }
+}
+
+/// Checks a `nonce`, `state` or `wallet_nonce`: URL safe ASCII characters (section 5.2).
+///
+/// # Errors
+/// `request_malformed`
+pub fn check_nonce(name: &str, value: &str) -> Result<(), Problem> {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if !value.is_empty() && value.len() <= MOST_NONCE_BYTES && value.bytes().all(safe) {
+        return Ok(());
+    }
+    let what = format!("{name} is empty, over {MOST_NONCE_BYTES} bytes, or has characters that are not URL safe");
+    Err(Problem::new(Code::RequestMalformed, what))
+}

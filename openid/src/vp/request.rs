@@ -1,0 +1,263 @@
+//! Authorization requests (section 5): their parameters, written by a verifier and read by a wallet.
+
+use carnet_core::{
+    Code, Problem,
+    query::Query,
+    secure::jose::numeric_date,
+    time::{CLOCK_SKEW, Timestamp},
+};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::{
+    AUDIENCE, ResponseMode, check_nonce, client_id::ClientId, client_metadata::ClientMetadata,
+    transaction_data::TransactionData,
+};
+use crate::vci::https_url;
+
+/// Maximum length of `request_uri` and `response_uri`, in bytes.
+pub(super) const MOST_URL_BYTES: usize = 2_048;
+/// Maximum number of entries in `verifier_info`.
+const MOST_INFO: usize = 16;
+
+/// Parameters that a verifier writes.
+#[derive(Debug)]
+pub struct RequestParameters<'a> {
+    /// Full client identifier, with its prefix.
+    pub client_id: &'a str,
+    /// Transport of the response.
+    pub mode: ResponseMode,
+    /// URL that the response goes to.
+    pub response_uri: &'a str,
+    /// Nonce to which the presentations are bound.
+    pub nonce: &'a str,
+    /// Value that comes back with the response.
+    pub state: Option<&'a str>,
+    /// DCQL query.
+    pub query: &'a Value,
+    /// Formats and keys of the verifier.
+    pub metadata: Option<&'a ClientMetadata>,
+    /// Registration, as `(format, data)` (section 5.1, `verifier_info`).
+    pub verifier_info: Option<(&'a str, Value)>,
+    /// Time of the request, and its end.
+    pub validity: (Timestamp, Timestamp),
+    /// Nonce of the wallet that fetches it by POST (section 5.10).
+    pub wallet_nonce: Option<&'a str>,
+}
+
+impl RequestParameters<'_> {
+    /// Writes the payload of a request object.
+    #[must_use]
+    pub fn to_payload(&self) -> Map<String, Value> {
+        let (issued_at, expires_at) = self.validity;
+        let mut payload = Map::new();
+        let mut insert = |name: &str, value: Value| _ = payload.insert(name.to_owned(), value);
+        insert("client_id", self.client_id.into());
+        insert("aud", AUDIENCE.into());
+        insert("response_type", "vp_token".into());
+        insert("response_mode", self.mode.as_str().into());
+        insert("response_uri", self.response_uri.into());
+        insert("nonce", self.nonce.into());
+        insert("dcql_query", self.query.clone());
+        insert("iat", issued_at.unix().into());
+        insert("exp", expires_at.unix().into());
+        if let Some(state) = self.state {
+            insert("state", state.into());
+        }
+        if let Some(metadata) = self.metadata {
+            insert("client_metadata", metadata.to_json());
+        }
+        if let Some((format, data)) = &self.verifier_info {
+            insert("verifier_info", json!([{"format": format, "data": data}]));
+        }
+        if let Some(wallet_nonce) = self.wallet_nonce {
+            insert("wallet_nonce", wallet_nonce.into());
+        }
+        payload
+    }
+}
+
+/// Expectations of a wallet, from the link that led to the request and from its configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestPolicy<'a> {
+    /// Client identifier in the link.
+    pub client_id: &'a str,
+    /// URL that the request object was fetched from; `None`: the link had it by value.
+    pub request_uri: Option<&'a Url>,
+    /// Nonce that was posted to `request_uri`.
+    pub wallet_nonce: Option<&'a str>,
+    /// True if the parameters are those of a request object whose signature was verified.
+    pub is_signed: bool,
+    /// True if requests that nobody signed are taken.
+    pub allow_unsigned: bool,
+    /// Types of transaction data that the wallet can show.
+    pub transaction_types: &'a [&'a str],
+}
+
+/// Request that a wallet has read.
+#[derive(Debug, Clone)]
+pub struct AuthorizationRequest {
+    /// Verifier, and the audience of the response.
+    pub client_id: ClientId,
+    /// Transport of the response.
+    pub mode: ResponseMode,
+    /// URL that the response goes to.
+    pub response_uri: Url,
+    /// Nonce to which the presentations are bound.
+    pub nonce: String,
+    /// Value that goes back with the response.
+    pub state: Option<String>,
+    /// DCQL query.
+    pub query: Query,
+    /// Formats and keys of the verifier.
+    pub metadata: Option<ClientMetadata>,
+    /// Entries of `verifier_info`, unverified.
+    pub verifier_info: Vec<Value>,
+    /// Transaction data of known types.
+    pub transaction_data: Vec<TransactionData>,
+    /// End of the request. An unsigned one has none.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl AuthorizationRequest {
+    /// Reads the parameters of a request. Unknown ones are ignored (section 5).
+    ///
+    /// # Errors
+    /// `request_malformed`, `client_id_mismatch`, `claim_missing`, `domain_mismatch`, `expired`, `not_yet_valid`,
+    /// `transaction_data_unsupported`, `nonce_replayed` for another `wallet_nonce`, and those of [`Query::parse`] and
+    /// [`ClientMetadata::parse`].
+    pub fn parse(parameters: &Map<String, Value>, policy: &RequestPolicy<'_>, now: Timestamp) -> Result<Self, Problem> {
+        let client_id = client_id(parameters, policy)?;
+        let expires_at = if policy.is_signed { Some(check_validity(parameters, now)?) } else { None };
+        for (name, wanted) in [("response_type", "vp_token")] {
+            if text(parameters, name)? != wanted {
+                return Err(malformed(&format!("{name} is not {wanted}")));
+            }
+        }
+        if ["scope", "presentation_definition", "presentation_definition_uri"]
+            .iter()
+            .any(|name| parameters.contains_key(*name))
+        {
+            return Err(malformed("another query stands beside dcql_query or in its place"));
+        }
+        let mode = ResponseMode::parse(text(parameters, "response_mode")?)?;
+        let response_uri = response_uri(parameters, &client_id, policy)?;
+        let nonce = text(parameters, "nonce")?;
+        check_nonce("nonce", nonce)?;
+        let state = optional_text(parameters, "state")?;
+        state.map_or(Ok(()), |state| check_nonce("state", state))?;
+        if optional_text(parameters, "wallet_nonce")? != policy.wallet_nonce {
+            return Err(Problem::new(Code::NonceReplayed, "the request is not made for this wallet_nonce"));
+        }
+        let query = parameters.get("dcql_query").ok_or_else(|| missing("dcql_query"))?;
+        let query = Query::parse(query)?;
+        let metadata = parameters.get("client_metadata").map(|value| ClientMetadata::parse(value, mode)).transpose()?;
+        if mode == ResponseMode::DirectPostJwt && metadata.is_none() {
+            return Err(malformed("direct_post.jwt without client_metadata"));
+        }
+        let ids: Vec<&str> = query.credentials.iter().map(|credential| credential.id.as_str()).collect();
+        let transaction_data = parameters.get("transaction_data");
+        let transaction_data = transaction_data
+            .map_or(Ok(Vec::new()), |value| TransactionData::parse_all(value, policy.transaction_types, &ids))?;
+        Ok(Self {
+            client_id,
+            mode,
+            response_uri,
+            nonce: nonce.to_owned(),
+            state: state.map(str::to_owned),
+            query,
+            metadata,
+            verifier_info: verifier_info(parameters)?,
+            transaction_data,
+            expires_at,
+        })
+    }
+}
+
+fn client_id(parameters: &Map<String, Value>, policy: &RequestPolicy<'_>) -> Result<ClientId, Problem> {
+    let inner = text(parameters, "client_id")?;
+    if inner != policy.client_id {
+        return Err(Code::ClientIdMismatch.into());
+    }
+    let client_id = ClientId::parse(inner)?;
+    match (client_id.is_signed(), policy.is_signed) {
+        (true, false) => Err(malformed("the request is not signed, as its client id demands")),
+        (false, true) => Err(malformed("the request is signed, and its client id has no key")),
+        (false, false) if !policy.allow_unsigned => Err(malformed("requests that nobody signed are not taken")),
+        _ => Ok(client_id),
+    }
+}
+
+/// Checks the claims of a request object, and returns its end.
+fn check_validity(parameters: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, Problem> {
+    if text(parameters, "aud")? != AUDIENCE {
+        return Err(Problem::new(Code::DomainMismatch, "the request is meant for another kind of wallet"));
+    }
+    let expires_at = numeric_date(parameters, "exp")?.ok_or_else(|| missing("exp"))?;
+    if now > expires_at.plus(CLOCK_SKEW) {
+        return Err(Problem::new(Code::Expired, "the request has expired"));
+    }
+    if numeric_date(parameters, "iat")?.is_some_and(|issued_at| issued_at > now.plus(CLOCK_SKEW)) {
+        return Err(Problem::new(Code::NotYetValid, "the request was issued in the future"));
+    }
+    Ok(expires_at)
+}
+
+/// Reads `response_uri`. It has to be the client id of an unsigned request (section 5.9.3), and otherwise at the origin that
+/// the request was fetched from (spec/openid.md).
+fn response_uri(
+    parameters: &Map<String, Value>,
+    client_id: &ClientId,
+    policy: &RequestPolicy<'_>,
+) -> Result<Url, Problem> {
+    if parameters.contains_key("redirect_uri") {
+        return Err(malformed("redirect_uri stands beside response_uri"));
+    }
+    let stated = text(parameters, "response_uri")?;
+    if stated.len() > MOST_URL_BYTES {
+        return Err(malformed("response_uri is too long"));
+    }
+    let url = https_url("response_uri", stated).map_err(|problem| malformed(&problem.detail))?;
+    let fits = match (client_id, policy.request_uri) {
+        (ClientId::RedirectUri(own), _) => *own == url,
+        (ClientId::DecentralizedIdentifier(_), Some(request_uri)) => request_uri.origin() == url.origin(),
+        (ClientId::DecentralizedIdentifier(_), None) => true,
+    };
+    if fits { Ok(url) } else { Err(malformed("the response would go to another place than the request allows")) }
+}
+
+fn verifier_info(parameters: &Map<String, Value>) -> Result<Vec<Value>, Problem> {
+    let entries = match parameters.get("verifier_info") {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(entries)) if !entries.is_empty() && entries.len() <= MOST_INFO => entries,
+        Some(_) => return Err(malformed("verifier_info is not an array of 1 to 16 objects")),
+    };
+    let holds = |entry: &Value| {
+        let data = entry.get("data").is_some_and(|data| data.is_string() || data.is_object());
+        data && entry.get("format").is_some_and(Value::is_string)
+    };
+    if entries.iter().all(holds) { Ok(entries.clone()) } else { Err(malformed("verifier_info has a malformed entry")) }
+}
+
+fn malformed(what: &str) -> Problem {
+    Problem::new(Code::RequestMalformed, what)
+}
+
+fn missing(name: &str) -> Problem {
+    Problem::new(Code::ClaimMissing, format!("{name} is missing"))
+}
+
+fn text<'a>(parameters: &'a Map<String, Value>, name: &str) -> Result<&'a str, Problem> {
+    optional_text(parameters, name)?.ok_or_else(|| missing(name))
+}
+
+fn optional_text<'a>(parameters: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Problem> {
+    match parameters.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(malformed(&format!("{name} is not a string"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Transaction data that a holder authorises (section 8.4).
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::{
+    Code, Problem,
+    json::{self, Limits},
+};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+/// Maximum number of entries in a request.
+const MOST_ENTRIES: usize = 16;
+
+/// One entry: an object of a type that both sides know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionData {
+    /// Type of the transaction.
+    pub kind: String,
+    /// Credential query ids, one of whose credentials authorises it; never empty.
+    pub credential_ids: Vec<String>,
+    /// All members.
+    pub members: Map<String, Value>,
+    /// Base64url text as in the request: its bytes are what the holder signs.
+    pub encoded: String,
+}
+
+impl TransactionData {
+    /// Reads the parameter `transaction_data` of a request. Only the types given are known; `ids` are the credential query
+    /// ids of the request.
+    ///
+    /// # Errors
+    /// `transaction_data_unsupported`: an unknown type, another hash than SHA-256, or an entry that is malformed.
+    pub fn parse_all(value: &Value, known: &[&str], ids: &[&str]) -> Result<Vec<Self>, Problem> {
+        let refused = |what: &str| Problem::new(Code::TransactionDataUnsupported, what);
+        let entries = value.as_array().filter(|entries| !entries.is_empty() && entries.len() <= MOST_ENTRIES);
+        let entries = entries.ok_or_else(|| refused("transaction_data is not an array of 1 to 16 strings"))?;
+        let one = |entry: &Value| {
+            let encoded = entry.as_str().ok_or_else(|| refused("an entry of transaction_data is not a string"))?;
+            let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| refused("transaction_data is not base64url"))?;
+            let members = json::parse_object(&bytes, Limits::SMALL)
+                .map_err(|_| refused("an entry of transaction_data is not a JSON object"))?;
+            let kind = members.get("type").and_then(Value::as_str).filter(|kind| known.contains(kind));
+            let kind = kind.ok_or_else(|| refused("the type of transaction_data is not known"))?.to_owned();
+            let credential_ids = strings(members.get("credential_ids"));
+            let credential_ids = credential_ids.filter(|named| named.iter().all(|id| ids.contains(&id.as_str())));
+            let credential_ids =
+                credential_ids.ok_or_else(|| refused("transaction_data names credentials that nobody asked for"))?;
+            let algorithms = members.get("transaction_data_hashes_alg");
+            if algorithms.is_some_and(|named| !strings(Some(named)).is_some_and(|all| all.iter().any(|a| a == SHA_256)))
+            {
+                return Err(refused("transaction_data allows no hash that is supported"));
+            }
+            Ok(Self { kind, credential_ids, members, encoded: encoded.to_owned() })
+        };
+        entries.iter().map(one).collect()
+    }
+
+    /// Returns its entry in `transaction_data_hashes` of a key binding (appendix B.3.3.1).
+    #[must_use]
+    pub fn hash(&self) -> String {
+        URL_SAFE_NO_PAD.encode(Sha256::digest(&self.encoded))
+    }
+}
+
+/// Hash that this profile uses, by its name in the IANA registry.
+const SHA_256: &str = "sha-256";
+
+fn strings(value: Option<&Value>) -> Option<Vec<String>> {
+    let all: Option<Vec<String>> = value?.as_array()?.iter().map(|entry| entry.as_str().map(str::to_owned)).collect();
+    all.filter(|all| !all.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const KNOWN: [&str; 1] = ["urn:example:transfer:1"];
+
+    fn encoded(value: &Value) -> Value {
+        json!([URL_SAFE_NO_PAD.encode(value.to_string())])
+    }
+
+    fn read(value: &Value) -> Result<Vec<TransactionData>, Code> {
+        TransactionData::parse_all(value, &KNOWN, &["permit"]).map_err(|problem| problem.code)
+    }
+
+    #[test]
+    fn a_known_type_is_read_and_hashed_as_sent() {
+        let data = json!({"type": KNOWN[0], "credential_ids": ["permit"], "amount": "10"});
+        let read = read(&encoded(&data)).unwrap().remove(0);
+        assert_eq!((read.kind.as_str(), &read.members["amount"]), (KNOWN[0], &json!("10")));
+        assert_eq!(read.hash(), URL_SAFE_NO_PAD.encode(Sha256::digest(encoded(&data)[0].as_str().unwrap())));
+    }
+
+    #[test]
+    fn row_76_unknown_transaction_data() {
+        let good = json!({"type": KNOWN[0], "credential_ids": ["permit"]});
+        let with = |name: &str, value: Value| {
+            let mut data = good.clone();
+            data[name] = value;
+            read(&encoded(&data)).map(|_| ())
+        };
+        assert_eq!(with("transaction_data_hashes_alg", json!(["sha-512", "sha-256"])), Ok(()));
+        let refused = Err(Code::TransactionDataUnsupported);
+        assert_eq!(with("type", json!("urn:example:other:1")), refused);
+        assert_eq!(with("credential_ids", json!(["diploma"])), refused);
+        assert_eq!(with("credential_ids", json!([])), refused);
+        assert_eq!(with("transaction_data_hashes_alg", json!(["sha-512"])), refused);
+        for malformed in [json!([]), json!("x"), json!([7]), json!(["%"]), json!(["e30"]), json!(["W10"])] {
+            assert_eq!(read(&malformed).map(|_| ()), refused, "{malformed}");
+        }
+        assert!(TransactionData::parse_all(&encoded(&good), &[], &["permit"]).is_err(), "no type is configured");
+    }
+}
