@@ -2,6 +2,7 @@
 
 use carnet_core::{
     Code, Problem,
+    format::CredentialFormat,
     secure::jwe::{ContentEncryption, ECDH_ES, EncryptionKey},
 };
 use serde_json::{Map, Value, json};
@@ -34,8 +35,8 @@ pub struct ClientMetadata {
 impl ClientMetadata {
     /// Makes the metadata of a verifier of these formats.
     #[must_use]
-    pub fn new(formats: &[&str], encryption: Option<EncryptionKey>) -> Self {
-        let formats = formats.iter().map(|format| ((*format).to_owned(), algorithms(format))).collect();
+    pub fn new(formats: &[CredentialFormat], encryption: Option<EncryptionKey>) -> Self {
+        let formats = formats.iter().map(|format| (format.as_str().to_owned(), algorithms(*format))).collect();
         let encryption = encryption.map(|key| ResponseEncryption { key, encryptions: ContentEncryption::ALL.to_vec() });
         Self { formats, encryption }
     }
@@ -98,12 +99,17 @@ impl ClientMetadata {
 }
 
 /// Algorithms of a format (appendix B). `vc+sd-jwt` and `di_vc+jcs` are Carnet's own identifiers.
-fn algorithms(format: &str) -> Value {
+fn algorithms(format: CredentialFormat) -> Value {
     match format {
-        "dc+sd-jwt" | "vc+sd-jwt" => json!({"sd-jwt_alg_values": SIGNATURES, "kb-jwt_alg_values": SIGNATURES}),
-        "ldp_vc" => json!({"proof_type_values": ["DataIntegrityProof"], "cryptosuite_values": ["eddsa-rdfc-2022"]}),
-        "di_vc+jcs" => json!({"proof_type_values": ["DataIntegrityProof"], "cryptosuite_values": ["eddsa-jcs-2022"]}),
-        _ => json!({}),
+        CredentialFormat::DcSdJwt | CredentialFormat::VcSdJwt => {
+            json!({"sd-jwt_alg_values": SIGNATURES, "kb-jwt_alg_values": SIGNATURES})
+        }
+        CredentialFormat::LdpVc => {
+            json!({"proof_type_values": ["DataIntegrityProof"], "cryptosuite_values": ["eddsa-rdfc-2022"]})
+        }
+        CredentialFormat::DiVcJcs => {
+            json!({"proof_type_values": ["DataIntegrityProof"], "cryptosuite_values": ["eddsa-jcs-2022"]})
+        }
     }
 }
 
@@ -123,12 +129,12 @@ mod tests {
 
     #[test]
     fn metadata_comes_back() {
-        let metadata = ClientMetadata::new(&["dc+sd-jwt", "vc+sd-jwt"], Some(key(1)));
+        let metadata = ClientMetadata::new(&[CredentialFormat::DcSdJwt, CredentialFormat::VcSdJwt], Some(key(1)));
         let written = metadata.to_json();
         assert_eq!(read(&written), Ok(metadata));
         assert_eq!(written["encrypted_response_enc_values_supported"], json!(["A256GCM", "A128GCM"]));
         assert!(written["jwks"]["keys"][0].get("d").is_none());
-        let plain = ClientMetadata::new(&["dc+sd-jwt"], None).to_json();
+        let plain = ClientMetadata::new(&[CredentialFormat::DcSdJwt], None).to_json();
         assert!(plain.get("jwks").is_none());
         assert!(ClientMetadata::parse(&plain, ResponseMode::DirectPost).unwrap().encryption.is_none());
         assert_eq!(read(&plain), Err(Code::RequestMalformed));
@@ -142,7 +148,7 @@ mod tests {
         let okp = json!({"kty": "OKP", "crv": "X25519", "x": zero, "kid": "x", "alg": "ECDH-ES"});
         let signing = json!({"kty": "EC", "crv": "P-256", "x": good["x"], "y": good["y"], "use": "sig", "kid": "s"});
         let with = |keys: Value| {
-            let mut metadata = ClientMetadata::new(&["dc+sd-jwt"], Some(key(1))).to_json();
+            let mut metadata = ClientMetadata::new(&[CredentialFormat::DcSdJwt], Some(key(1))).to_json();
             metadata["jwks"]["keys"] = keys;
             read(&metadata).map(|metadata| metadata.encryption.unwrap().key)
         };
@@ -162,14 +168,14 @@ mod tests {
     #[test]
     fn unsupported_encryptions_are_passed_over() {
         let with = |names: Value| {
-            let mut metadata = ClientMetadata::new(&["dc+sd-jwt"], Some(key(1))).to_json();
+            let mut metadata = ClientMetadata::new(&[CredentialFormat::DcSdJwt], Some(key(1))).to_json();
             metadata["encrypted_response_enc_values_supported"] = names;
             read(&metadata).map(|metadata| metadata.encryption.unwrap().encryptions)
         };
         assert_eq!(with(json!(["A128CBC-HS256", "A128GCM"])), Ok(vec![ContentEncryption::A128Gcm]));
         assert_eq!(with(json!(["A128CBC-HS256"])), Err(Code::AlgorithmForbidden));
         assert_eq!(with(json!("A128GCM")), Err(Code::RequestMalformed));
-        let mut metadata = ClientMetadata::new(&["dc+sd-jwt"], Some(key(1))).to_json();
+        let mut metadata = ClientMetadata::new(&[CredentialFormat::DcSdJwt], Some(key(1))).to_json();
         metadata.as_object_mut().unwrap().remove("encrypted_response_enc_values_supported");
         assert_eq!(read(&metadata).unwrap().encryption.unwrap().encryptions, [ContentEncryption::A128Gcm]);
     }

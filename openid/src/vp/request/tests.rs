@@ -1,4 +1,4 @@
-use carnet_core::secure::jwe::DecryptionKey;
+use carnet_core::{format::CredentialFormat, secure::jwe::DecryptionKey};
 use proptest::prelude::*;
 
 use super::*;
@@ -13,7 +13,8 @@ fn query() -> Value {
 
 fn parameters(mode: ResponseMode) -> Map<String, Value> {
     let key = DecryptionKey::from_bytes(&[7; 32]).unwrap().public();
-    let metadata = ClientMetadata::new(&["dc+sd-jwt"], (mode == ResponseMode::DirectPostJwt).then_some(key));
+    let metadata =
+        ClientMetadata::new(&[CredentialFormat::DcSdJwt], (mode == ResponseMode::DirectPostJwt).then_some(key));
     RequestParameters {
         client_id: CLIENT_ID,
         mode,
