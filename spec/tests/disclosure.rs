@@ -12,6 +12,7 @@
 use carnet_core::{
     Code,
     at_least::{self, Direction},
+    format::CredentialFormat,
     keys::{Algorithm, SecretKey, Signer},
     query::{Candidate, Threshold, values_at},
     secure::sd_jwt::{self, ClaimPath, IssueOptions, OrderedClaim, SdJwt, Step},
@@ -24,7 +25,7 @@ use serde_json::{Map, Value, json};
 
 /// A type's example in one of its formats, with its options for issuance.
 struct Form {
-    typ: &'static str,
+    format: CredentialFormat,
     payload: Map<String, Value>,
     disclosable: Vec<ClaimPath>,
     ordered: Vec<OrderedClaim>,
@@ -34,7 +35,7 @@ fn issued(form: &Form) -> SdJwt {
     let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
     let holder = SecretKey::generate(Algorithm::EdDsa, &mut OsRng).public_key();
     let options = IssueOptions {
-        typ: form.typ,
+        typ: form.format.as_str(),
         kid: "did:web:issuer.example#1",
         disclosable: &form.disclosable,
         ordered: &form.ordered,
@@ -53,13 +54,13 @@ fn forms(of: &CredentialType) -> [Form; 2] {
     flat.insert("exp".to_owned(), json!(2_000_000_000));
     [
         Form {
-            typ: "vc+sd-jwt",
+            format: CredentialFormat::VcSdJwt,
             payload: of.example.as_object().unwrap().clone(),
             disclosable: of.disclosable.clone(),
             ordered: of.ordered.clone(),
         },
         Form {
-            typ: "dc+sd-jwt",
+            format: CredentialFormat::DcSdJwt,
             payload: flat,
             disclosable: of.disclosable_in_sd_jwt_vc(),
             ordered: of.ordered_in_sd_jwt_vc(),
@@ -74,10 +75,10 @@ fn nothing_but_what_security_needs_is_visible_in_a_copy() {
         for form in forms(known) {
             let shown = issued(&form).select(&[]).unwrap().disclosed().unwrap().payload;
             for path in &form.disclosable {
-                assert!(values_at(&shown, path).is_empty(), "{} {path:?}", form.typ);
+                assert!(values_at(&shown, path).is_empty(), "{} {path:?}", form.format);
             }
             catalogue.check(&known.name, &shown).unwrap();
-            if form.typ == "vc+sd-jwt" {
+            if form.format == CredentialFormat::VcSdJwt {
                 for (name, value) in shown["credentialSubject"].as_object().unwrap() {
                     assert!(name == "id" || known.is_commitments(name) && *value == json!([]), "{name}");
                 }
@@ -99,7 +100,7 @@ fn each_claim_can_be_shown_alone_and_all_together() {
                     let shown = copy.select(std::slice::from_ref(&concrete)).unwrap().disclosed().unwrap().payload;
                     catalogue.check(&known.name, &shown).unwrap();
                     let found = values_at(&shown, path);
-                    assert!(found.iter().any(|(_, shown)| kind(shown) == kind(value)), "{} {path:?}", form.typ);
+                    assert!(found.iter().any(|(_, shown)| kind(shown) == kind(value)), "{} {path:?}", form.format);
                 }
             }
         }
@@ -210,10 +211,10 @@ fn the_requests_are_met_by_the_examples_and_show_what_they_ask() {
             let mut payload = form.payload.clone();
             // A wallet has one serial to show.
             if let Some(serials) = &known.serials {
-                copy = copy.keep_element(&serials.array(form.typ), Some(0)).unwrap();
+                copy = copy.keep_element(&serials.array(form.format), Some(0)).unwrap();
                 payload = copy.disclosed().unwrap().payload;
             }
-            let candidate = Candidate { format: form.typ, payload: &payload, proved: &[] };
+            let candidate = Candidate { format: form.format, payload: &payload, proved: &[] };
             let mut paths = query.paths_in(candidate).unwrap();
             let positions = copy.commitments(&form.ordered).unwrap();
             for claim in &query.claims {
