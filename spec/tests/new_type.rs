@@ -513,8 +513,9 @@ fn claim_errors_have_words_for_every_rule_of_a_schema() {
 fn row_93_a_type_names_what_is_always_disclosed() {
     let dir = folder();
     let paths = |text: &str| carnet_core::query::parse_path(&serde_json::from_str(text).unwrap()).unwrap();
-    let always =
-        |catalogue: &Catalogue, format: &str, path: &str| catalogue.is_always_disclosed(NAME, format, &paths(path));
+    let always = |catalogue: &Catalogue, format: CredentialFormat, path: &str| {
+        catalogue.is_always_disclosed(NAME, format, &paths(path))
+    };
     let before = Catalogue::load(dir.path()).unwrap();
     assert!(!always(&before, CredentialFormat::VcSdJwt, r#"["credentialSubject", "skills", 0]"#));
     // Metadata is named in its standard form, and holds nothing else.
