@@ -23,6 +23,8 @@ pub mod problem;
 pub mod query;
 pub mod receipt;
 pub mod secure;
+#[cfg(test)]
+mod seeded;
 pub mod shown;
 pub mod spelling;
 pub mod status;

@@ -1,13 +1,13 @@
 //! Refused SD-JWTs, each beside its accepted twin.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use rand_core::{CryptoRng, RngCore};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::{
     keys::{Algorithm, SecretKey, Signer},
+    seeded::Seeded,
     time::Timestamp,
 };
 
@@ -16,30 +16,6 @@ mod properties;
 mod rendering;
 mod rows;
 mod vectors;
-
-/// Randomness that is the same in every run.
-struct Seeded(u64);
-
-impl RngCore for Seeded {
-    fn next_u32(&mut self) -> u32 {
-        self.next_u64() as u32
-    }
-    fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(1);
-        let hash = Sha256::digest(self.0.to_be_bytes());
-        u64::from_be_bytes(hash[..8].try_into().unwrap())
-    }
-    fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next_u64().to_be_bytes()[..chunk.len()]);
-        }
-    }
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
-        self.fill_bytes(bytes);
-        Ok(())
-    }
-}
-impl CryptoRng for Seeded {}
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
