@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use carnet_core::time::{CLOCK_SKEW, Timestamp};
 
-use crate::{error::Error, store::Store, verifier::Verifier};
+use crate::error::Error;
 
 /// Floor, in memory and in the store.
 #[derive(Debug, Default)]
@@ -40,23 +40,13 @@ impl ClockFloor {
     }
 
     /// Returns the floor if the store has a lower one.
-    fn unsaved(&self) -> Option<Timestamp> {
+    pub(crate) fn unsaved(&self) -> Option<Timestamp> {
         let highest = self.highest.load(Ordering::Relaxed);
         (highest > self.stored.load(Ordering::Relaxed)).then(|| Timestamp::from_unix(highest))
     }
-}
 
-impl<S: Store> Verifier<S> {
-    /// Saves the floor if it rose: a few times a day, since issuers round their times.
-    ///
-    /// # Errors
-    /// Store errors.
-    pub(crate) async fn keep_clock_floor(&self) -> Result<(), Error> {
-        let clock = &self.verification.clock;
-        if let Some(floor) = clock.unsaved() {
-            self.store.raise_clock_floor(floor).await?;
-            clock.stored.fetch_max(floor.unix(), Ordering::Relaxed);
-        }
-        Ok(())
+    /// Records that the store has this floor.
+    pub(crate) fn saved(&self, floor: Timestamp) {
+        self.stored.fetch_max(floor.unix(), Ordering::Relaxed);
     }
 }

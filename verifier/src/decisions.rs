@@ -26,7 +26,7 @@ pub(crate) enum DecidedBy {
 /// the credential, and not even that for an unlisted issuer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Ground {
+pub(crate) struct TrustDecision {
     /// Id of the credential query; empty for a credential given directly.
     pub(crate) query_id: String,
     pub(crate) accepted: bool,
@@ -49,21 +49,21 @@ pub(crate) struct Ground {
 }
 
 /// Reasons about the issuers of one answer.
-pub(crate) struct Grounds {
+pub(crate) struct TrustDecisions {
     /// Decisions, in the order of their `issuer_trust` checks.
-    pub(crate) asked: Vec<Ground>,
+    pub(crate) asked: Vec<TrustDecision>,
     /// Decision for issuers that were not resolved because neither configuration nor list contains them.
-    pub(crate) stranger: Ground,
+    pub(crate) stranger: TrustDecision,
 }
 
-impl Grounds {
+impl TrustDecisions {
     /// Returns the decisions for all credentials of a report whose issuer was decided on or was a stranger, in the
     /// report's order.
-    pub(crate) fn of(self, report: &Report) -> Vec<Ground> {
+    pub(crate) fn of(self, report: &Report) -> Vec<TrustDecision> {
         let Self { asked, stranger } = self;
         let mut asked = asked.into_iter();
-        let ground = |check: &Check| match (check.name, &check.outcome) {
-            (CheckName::IssuerTrust, _) => asked.next().map(|ground| ground.of_query(&check.about)),
+        let decision = |check: &Check| match (check.name, &check.outcome) {
+            (CheckName::IssuerTrust, _) => asked.next().map(|decision| decision.of_query(&check.about)),
             // The check that resolves the key depends on the format.
             (CheckName::IssuerKey | CheckName::Proof, Outcome::Failed(problem))
                 if problem.code == Code::IssuerUntrusted =>
@@ -72,11 +72,11 @@ impl Grounds {
             }
             _ => None,
         };
-        report.checks().iter().filter_map(ground).collect()
+        report.checks().iter().filter_map(decision).collect()
     }
 }
 
-impl Ground {
+impl TrustDecision {
     /// Creates the decision that the list with this number has no entry.
     pub(crate) fn stranger(sequence: u64) -> Self {
         let rule = Rule::NotListed;

@@ -23,7 +23,7 @@ use carnet_service::time::now;
 use tokio::task::JoinSet;
 
 use crate::{
-    grounds::{Ground, Grounds, NOT_CONFIGURED},
+    decisions::{NOT_CONFIGURED, TrustDecision, TrustDecisions},
     store::TrustStore,
     trust::Trust,
 };
@@ -161,9 +161,9 @@ impl Issuers {
     }
 
     /// Starts the decisions about issuers for one verdict at `now`, all by one trust list.
-    pub(crate) fn judging(&self, now: Timestamp) -> Judging<'_> {
+    pub(crate) fn decider(&self, now: Timestamp) -> IssuerDecider<'_> {
         let list = self.trust.as_ref().map(Trust::current);
-        Judging { issuers: self, list, now, grounds: Mutex::default() }
+        IssuerDecider { issuers: self, list, now, decisions: Mutex::default() }
     }
 
     /// Returns the cached documents at `now`: no verdict waits for a fetch or causes one.
@@ -246,46 +246,46 @@ impl Resolve for ListDocuments {
 const STRANGER: &str = "This verifier does not accept this type from that issuer.";
 
 /// Decisions about issuers for one verdict.
-pub(crate) struct Judging<'a> {
+pub(crate) struct IssuerDecider<'a> {
     issuers: &'a Issuers,
     /// `None` without a trust list; otherwise the current list, or the reason why there is none.
     list: Option<Result<Arc<TrustList>, Problem>>,
     now: Timestamp,
-    grounds: Mutex<Vec<Ground>>,
+    decisions: Mutex<Vec<TrustDecision>>,
 }
 
-impl Judging<'_> {
+impl IssuerDecider<'_> {
     /// Returns the decision for each issuer.
-    pub(crate) fn into_grounds(self) -> Grounds {
+    pub(crate) fn into_decisions(self) -> TrustDecisions {
         let stranger = match &self.list {
-            None => Ground::nobody("", NOT_CONFIGURED, STRANGER),
-            Some(Err(problem)) => Ground::nobody("", problem.code.as_str(), &problem.detail),
-            Some(Ok(list)) => Ground::stranger(list.contents().sequence),
+            None => TrustDecision::nobody("", NOT_CONFIGURED, STRANGER),
+            Some(Err(problem)) => TrustDecision::nobody("", problem.code.as_str(), &problem.detail),
+            Some(Ok(list)) => TrustDecision::stranger(list.contents().sequence),
         };
-        Grounds { asked: self.grounds.into_inner().unwrap_or_else(PoisonError::into_inner), stranger }
+        TrustDecisions { asked: self.decisions.into_inner().unwrap_or_else(PoisonError::into_inner), stranger }
     }
 
-    fn ground(&self, held: &Held) -> Ground {
+    fn decision(&self, held: &Held) -> TrustDecision {
         let (issuer, name) = (held.credential.issuer(), held.type_name.as_str());
         if self.issuers.names(issuer, name) {
-            return Ground::configured(issuer, name);
+            return TrustDecision::configured(issuer, name);
         }
         match &self.list {
-            None => Ground::nobody(name, NOT_CONFIGURED, STRANGER),
-            Some(Err(problem)) => Ground::nobody(name, problem.code.as_str(), &problem.detail),
+            None => TrustDecision::nobody(name, NOT_CONFIGURED, STRANGER),
+            Some(Err(problem)) => TrustDecision::nobody(name, problem.code.as_str(), &problem.detail),
             Some(Ok(list)) => {
                 let limiting = self.issuers.limiting.get(name).cloned().unwrap_or_default();
-                Ground::listed(&list.why(&Question::about(held, &limiting), self.now), name)
+                TrustDecision::listed(&list.why(&Question::about(held, &limiting), self.now), name)
             }
         }
     }
 }
 
-impl IssuerPolicy for Judging<'_> {
+impl IssuerPolicy for IssuerDecider<'_> {
     fn accepts(&self, held: &Held) -> Result<(), Problem> {
-        let ground = self.ground(held);
-        let result = ground.check();
-        self.grounds.lock().unwrap_or_else(PoisonError::into_inner).push(ground);
+        let decision = self.decision(held);
+        let result = decision.check();
+        self.decisions.lock().unwrap_or_else(PoisonError::into_inner).push(decision);
         result
     }
 }

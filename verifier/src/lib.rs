@@ -1,56 +1,39 @@
-//! `carnet-verifier`: requests presentations from holders, verifies them, and keeps the verdict but not the claims.
+//! Verifier of Carnet: requests presentations from holders, verifies them, and keeps the verdict but not the claims.
+//!
+//! The use cases are methods of `verifier::Verifier`, which know neither a wire nor a database: `grpc` calls them, and
+//! `sqlite` implements the port `store` that they need.
 
 mod clock;
-mod commands;
+pub mod commands;
 mod config;
+mod decisions;
+mod disclosed;
 mod error;
-mod grounds;
 mod grpc;
+mod identity;
 mod ids;
 mod issuers;
+mod key_lookups;
 mod local;
 mod presentations;
+mod printable;
 mod receipts;
 mod redemption;
 mod registration;
 mod requests;
+mod results;
 mod server;
 mod setup;
 mod statements;
 mod status;
+mod status_messages;
 mod store;
+mod tasks;
 #[cfg(test)]
 mod tests;
+mod thresholds;
 mod trust;
 mod verdicts;
 mod verification;
 mod verifier;
 mod watch;
-
-use std::{pin::Pin, process::ExitCode};
-
-use carnet_service::{client, config::StartError, failure::Failure};
-use clap::{CommandFactory as _, FromArgMatches as _};
-
-fn main() -> ExitCode {
-    let commands = client::for_service(commands::Arguments::command(), &client::VERIFIER);
-    let parsed = commands.try_get_matches().and_then(|matches| commands::Arguments::from_arg_matches(&matches));
-    let arguments = match parsed {
-        Ok(arguments) => arguments,
-        Err(error) => return carnet_console::usage(&error),
-    };
-    carnet_service::telemetry::init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let (message, hint) = ("The program could not start", "Free some memory or threads and try again.");
-            return Failure::from(StartError::new(format!("{message}: {error}."), hint).passing()).report();
-        }
-    };
-    // Boxed: otherwise the runtime would instantiate the whole program once for each way to drive it.
-    let work: Pin<Box<dyn Future<Output = _>>> = Box::pin(commands::run(arguments));
-    match runtime.block_on(work) {
-        Ok(code) => carnet_console::exit(code),
-        Err(failure) => failure.report(),
-    }
-}

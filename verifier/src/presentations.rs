@@ -6,20 +6,21 @@ use carnet_core::{json, query::Query, receipt::presentation_digest, status::fres
 use serde_json::{Map, Value};
 
 use crate::{
+    disclosed::Disclosed,
     error::Error,
     ids::RequestId,
     redemption::CountedAnswer,
     requests::own_query,
     statements::stated_statement_age,
     store::{Admission, Closed, Store},
-    verdicts::{Disclosed, Judged, Verdict},
+    verdicts::{Verdict, VerificationResult},
     verification::{Binding, VpToken},
     verifier::Verifier,
 };
 
 /// Response to the holder.
 #[derive(Debug)]
-pub(crate) struct Answered {
+pub(crate) struct SubmissionResponse {
     pub(crate) verdict: Verdict,
     /// Signed receipt, as JSON text; `None` if this verifier's key cannot sign one.
     pub(crate) receipt: Option<String>,
@@ -35,7 +36,7 @@ impl<S: Store> Verifier<S> {
         id: &str,
         vp_token: VpToken,
         now: Timestamp,
-    ) -> Result<Answered, Error> {
+    ) -> Result<SubmissionResponse, Error> {
         let id = RequestId::parse(id).ok_or(Error::RequestUnknown)?;
         let this = Arc::clone(self);
         // In a task of its own: a client that disconnects leaves nothing half done.
@@ -44,7 +45,7 @@ impl<S: Store> Verifier<S> {
             .map_err(|error| Error::Internal(error.to_string()))?
     }
 
-    async fn answer(&self, id: &RequestId, vp_token: VpToken, now: Timestamp) -> Result<Answered, Error> {
+    async fn answer(&self, id: &RequestId, vp_token: VpToken, now: Timestamp) -> Result<SubmissionResponse, Error> {
         self.verification.clock.check(now)?;
         let request = match self.store.begin_answer(id, now).await? {
             Admission::Admitted(request) => request,
@@ -68,7 +69,8 @@ impl<S: Store> Verifier<S> {
         };
         // Digest of the received text, valid or not.
         let presented = presentation_digest(&vp_token).ok();
-        let Judged { verdict, disclosed, taken } = self.verification.presentation(vp_token, binding, now).await?;
+        let VerificationResult { verdict, disclosed, record } =
+            self.verification.presentation(vp_token, binding, now).await?;
         self.keep_clock_floor().await?;
         let keep = template.map(|template| template.keep.as_slice()).unwrap_or_default();
         let kept = disclosed.as_ref().map(|disclosed| disclosed.keep(keep, now)).unwrap_or_default();
@@ -85,9 +87,9 @@ impl<S: Store> Verifier<S> {
             return Err(Error::RequestClosed(closed.unwrap_or(Closed::Answered)));
         }
         tracing::info!(accepted = verdict.accepted(), reason = verdict.reason(), "a request was answered");
-        let receipt = self.receipt(&request, presented, &verdict, &taken, &kept, now).await;
+        let receipt = self.receipt(&request, presented, &verdict, &record, &kept, now).await;
         self.hub.publish(id, disclosed);
-        Ok(Answered { verdict, receipt })
+        Ok(SubmissionResponse { verdict, receipt })
     }
 
     /// Verifies a presentation given directly, against the caller's query, nonce and audience.
@@ -116,9 +118,9 @@ impl<S: Store> Verifier<S> {
         let (_, query) = own_query(dcql, "dcql_query")?;
         let binding = Binding { query, nonce, audience, stale_by: 0, statement_age: freshness::DEFAULT_SECONDS };
         self.verification.clock.check(now)?;
-        let judged = self.verification.presentation(vp_token, binding, now).await?;
+        let result = self.verification.presentation(vp_token, binding, now).await?;
         self.keep_clock_floor().await?;
-        Ok((judged.verdict, judged.disclosed))
+        Ok((result.verdict, result.disclosed))
     }
 
     /// Verifies a credential given directly, without its holder.

@@ -1,10 +1,8 @@
 //! Receipts for holders, and erasure at their request (spec/receipts.md).
 
-use std::sync::Arc;
-
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidMethod, DidUrl, Resolve, SelfContained},
+    did::DidUrl,
     json::{self, Limits},
     receipt::{ErasureConfirmation, ErasureRequest, Kept, Receipt, ReceiptContent, Redeemed, Shown, request_digest},
     secure::jose::Jws,
@@ -13,12 +11,14 @@ use carnet_core::{
 use serde_json::Value;
 
 use crate::{
+    disclosed::KeptClaim,
     error::Error,
+    identity::Identity,
     ids::RequestId,
     requests::Texts,
     store::{Store, StoredRequest},
-    verdicts::{KeptClaim, Summary, Taken, Verdict},
-    verifier::{Identity, Verifier},
+    verdicts::{CredentialSummary, DisclosureRecord, Verdict},
+    verifier::Verifier,
 };
 
 /// Maximum age of an erasure request, in seconds.
@@ -32,7 +32,7 @@ impl<S: Store> Verifier<S> {
         request: &StoredRequest,
         presentation_digest: Option<String>,
         verdict: &Verdict,
-        taken: &Taken,
+        record: &DisclosureRecord,
         kept: &[KeptClaim],
         now: Timestamp,
     ) -> Option<String> {
@@ -42,7 +42,7 @@ impl<S: Store> Verifier<S> {
             let (number, of) = used.counted().unzip();
             Redeemed { query_id: redeem.credential.clone(), number, of }
         });
-        let content = content(request, verdict, taken, kept, now);
+        let content = content(request, verdict, record, kept, now);
         let content = content.map(|content| ReceiptContent { redeemed, presentation_digest, ..content });
         let signed = self.identity.signing(move |identity| {
             content.and_then(|content| Receipt::issue(content, &DidUrl::parse(&identity.kid)?, &identity.key, now))
@@ -85,7 +85,7 @@ impl<S: Store> Verifier<S> {
 fn content(
     request: &StoredRequest,
     verdict: &Verdict,
-    taken: &Taken,
+    record: &DisclosureRecord,
     kept: &[KeptClaim],
     now: Timestamp,
 ) -> Result<ReceiptContent, Problem> {
@@ -102,8 +102,8 @@ fn content(
         purpose,
         accepted: verdict.accepted(),
         reason: (!verdict.accepted()).then(|| verdict.reason().to_owned()),
-        shown: taken.shown.iter().map(shown).collect(),
-        holder_keys: taken.holder_keys.clone(),
+        shown: record.shown.iter().map(shown).collect(),
+        holder_keys: record.holder_keys.clone(),
         redeemed: None,
         verified_at: now,
         erase_at: request.keep_until.max(now),
@@ -111,37 +111,12 @@ fn content(
     })
 }
 
-fn shown(summary: &Summary) -> Shown {
+fn shown(summary: &CredentialSummary) -> Shown {
     Shown {
         query_id: summary.query_id.clone(),
         credential_type: summary.credential_type.clone(),
         issuer: Some(summary.issuer.clone()),
         paths: summary.disclosed_paths.clone(),
         thresholds: summary.thresholds.clone(),
-    }
-}
-
-/// This verifier's own document, which needs no fetch.
-pub(crate) struct Own {
-    did: Did,
-    document: Arc<DidDocument>,
-}
-
-impl Resolve for Own {
-    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        if *did == self.did { Ok(Arc::clone(&self.document)) } else { Err(Code::DidUnresolved.into()) }
-    }
-}
-
-impl Identity {
-    /// Returns a resolver for this verifier's own DID only.
-    pub(crate) fn resolver(&self) -> Result<Own, Problem> {
-        let document = if self.did.method() == DidMethod::Web {
-            // Receipts with a retired key are still valid; those with a compromised one may be forged.
-            Arc::new(self.key.own_document(&self.did)?)
-        } else {
-            SelfContained.resolve(&self.did)?
-        };
-        Ok(Own { did: self.did.clone(), document })
     }
 }

@@ -3,15 +3,15 @@
 
 use carnet_core::{json, time::Timestamp};
 use carnet_spec::Redeem;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    disclosed::{Disclosed, KeptClaim},
     error::Error,
     ids::RequestId,
     store::Store,
-    verdicts::{Disclosed, KeptClaim, Verdict},
+    verdicts::{CheckRecord, RecordedUse, Verdict},
     verifier::Verifier,
 };
 
@@ -21,6 +21,8 @@ pub(crate) mod export;
 /// Time for which a mark is kept after its voucher's end, in seconds; desks can reconcile until then.
 const RECONCILE_WITHIN: i64 = 30 * carnet_core::day::SECONDS;
 
+/// Name of the check for the marking of a use.
+const CHECK: &str = "redemption";
 /// Domain separator for the digests of vouchers.
 const DOMAIN: &[u8] = b"carnet entitlement 1\0";
 /// Domain separator for the digests of serials.
@@ -36,29 +38,6 @@ pub(crate) struct Mark {
     pub(crate) marked_at: Timestamp,
     /// Time of its erasure.
     pub(crate) erase_at: Timestamp,
-}
-
-/// Use of a voucher by an accepted answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
-pub(crate) enum Use {
-    /// Use of a voucher with a number: the use and the total.
-    Counted { number: u32, of: u32 },
-    /// Use of a serial. This verifier does not know the total.
-    Serial { serial: bool },
-}
-
-impl Use {
-    /// Use by serial.
-    pub(crate) const SERIAL: Self = Self::Serial { serial: true };
-
-    /// Returns the use and the total, if known.
-    pub(crate) const fn counted(self) -> Option<(u32, u32)> {
-        match self {
-            Self::Counted { number, of } => Some((number, of)),
-            Self::Serial { .. } => None,
-        }
-    }
 }
 
 /// Reason why no use is marked.
@@ -204,12 +183,26 @@ impl<S: Store> Verifier<S> {
                 Ok(concluded.map_or((verdict, false), |verdict| (verdict, true)))
             }
             Err(refusal) => {
-                let verdict = verdict.refusing_use(refusal);
+                let verdict = refused(verdict, refusal);
                 let counts = self.store.conclude(id, &verdict, &[]).await?;
                 Ok((verdict, counts))
             }
         }
     }
+}
+
+/// Refuses an answer because no use could be marked.
+pub(crate) fn refused(verdict: Verdict, refusal: Refusal) -> Verdict {
+    verdict.refused_by(CheckRecord::failed(CHECK, refusal.code(), refusal.detail()))
+}
+
+/// Adds a marked use to a verdict.
+pub(crate) fn redeemed(verdict: Verdict, used: RecordedUse) -> Verdict {
+    let detail = match used.counted() {
+        Some((number, of)) => format!("use {number} of {of}"),
+        None => "one use, by its serial".to_owned(),
+    };
+    verdict.with_use(used, CheckRecord::passed(CHECK, detail))
 }
 
 /// Computes the digest of a serial or a number: 128 random bits cannot be guessed from it.
@@ -228,7 +221,7 @@ pub(crate) struct Counted {
 
 impl Counted {
     /// Returns the next use if one more may be marked.
-    pub(crate) fn next(&self, claimed: &Claimed, offline_uses: Option<u32>) -> Result<Use, Refusal> {
+    pub(crate) fn next(&self, claimed: &Claimed, offline_uses: Option<u32>) -> Result<RecordedUse, Refusal> {
         let uses = claimed.mark.uses;
         if self.marks >= uses {
             return Err(Refusal::EntitlementUsed);
@@ -237,9 +230,9 @@ impl Counted {
             return Err(Refusal::ReconciliationDue);
         }
         Ok(if claimed.by_serial {
-            Use::SERIAL
+            RecordedUse::SERIAL
         } else {
-            Use::Counted { number: self.marks.saturating_add(1), of: uses }
+            RecordedUse::Counted { number: self.marks.saturating_add(1), of: uses }
         })
     }
 }
@@ -257,11 +250,11 @@ mod tests {
             total: Total::default(),
         };
         let next = |marks, unsynced, uses, most| Counted { marks, unsynced }.next(&claimed(uses), most);
-        let counted = |number, of| Ok(Use::Counted { number, of });
+        let counted = |number, of| Ok(RecordedUse::Counted { number, of });
         assert_eq!(next(0, 0, 1, None), counted(1, 1));
         assert_eq!(next(2, 9_999, 3, None), counted(3, 3));
         let serial = Claimed { by_serial: true, ..claimed(1) };
-        assert_eq!(Counted { marks: 0, unsynced: 0 }.next(&serial, None), Ok(Use::SERIAL));
+        assert_eq!(Counted { marks: 0, unsynced: 0 }.next(&serial, None), Ok(RecordedUse::SERIAL));
         assert_eq!(Counted { marks: 1, unsynced: 0 }.next(&serial, None), Err(Refusal::EntitlementUsed));
         assert_eq!(next(3, 0, 3, None), Err(Refusal::EntitlementUsed));
         assert_eq!(next(0, 1, 3, Some(2)), counted(1, 3));
@@ -280,15 +273,5 @@ mod tests {
         assert_ne!(digest("did:web:a", "bc"), digest("did:web:ab", "c"));
         // A serial's digest never equals that of a voucher's number.
         assert_ne!(one, super::digest(SERIAL_DOMAIN, "did:web:a.example", "idididididididididididi"));
-    }
-
-    #[test]
-    fn a_stored_use_is_read_as_it_was_written() {
-        for (used, text) in
-            [(Use::Counted { number: 1, of: 2 }, r#"{"number":1,"of":2}"#), (Use::SERIAL, r#"{"serial":true}"#)]
-        {
-            assert_eq!(serde_json::to_string(&used).unwrap(), text);
-            assert_eq!(serde_json::from_str::<Use>(text).unwrap(), used);
-        }
     }
 }

@@ -20,7 +20,7 @@ use carnet_service::{config::StartError, disk, keys::State, time::now};
 use carnet_spec::Catalogue;
 use serde_json::{Map, Value};
 
-use crate::verifier::Identity;
+use crate::identity::Identity;
 
 /// File name of the registration in a data directory.
 pub(crate) const FILE: &str = "registration.json";

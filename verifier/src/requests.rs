@@ -40,7 +40,7 @@ const MAX_REQUEST_ID: usize = 128;
 pub(crate) type Texts = BTreeMap<String, String>;
 
 /// Source of the query.
-pub(crate) enum What {
+pub(crate) enum RequestSource {
     /// Template of the catalogue.
     Template(String),
     /// Custom query.
@@ -59,16 +59,16 @@ pub(crate) enum What {
 }
 
 /// Call for a request.
-pub(crate) struct Create {
+pub(crate) struct CreateRequest {
     /// The same id returns the same request; empty: each call creates a new one.
     pub(crate) request_id: String,
-    pub(crate) what: What,
+    pub(crate) what: RequestSource,
     /// 0: that of the configuration.
     pub(crate) ttl_seconds: u32,
 }
 
 /// Created request, to be sent to a holder.
-pub(crate) struct Created {
+pub(crate) struct CreatedRequest {
     pub(crate) id: RequestId,
     /// `openid4vp://...`
     pub(crate) uri: String,
@@ -76,7 +76,7 @@ pub(crate) struct Created {
 }
 
 /// Validated content of a request.
-struct Content {
+struct RequestContent {
     template: String,
     intended_use: String,
     query: Value,
@@ -89,7 +89,7 @@ struct Content {
 
 impl<S: Store> Verifier<S> {
     /// Creates a request, or returns the one that the same call created before.
-    pub(crate) async fn create_request(&self, call: Create, now: Timestamp) -> Result<Created, Error> {
+    pub(crate) async fn create_request(&self, call: CreateRequest, now: Timestamp) -> Result<CreatedRequest, Error> {
         check_request_id(&call.request_id)?;
         if call.ttl_seconds != 0 && !TTL.contains(&call.ttl_seconds) {
             let description = format!("must be 0 (the default) or from {} to {} seconds", TTL.start(), TTL.end());
@@ -140,16 +140,16 @@ impl<S: Store> Verifier<S> {
         self.store.request(&id).await?.ok_or(Error::RequestUnknown)
     }
 
-    fn created(&self, id: RequestId, expires_at: Timestamp) -> Created {
+    fn created(&self, id: RequestId, expires_at: Timestamp) -> CreatedRequest {
         let request_uri = format!("{}/requests/{}", self.settings.public_url, id.as_str());
         let (client_id, request_uri) =
             (uri::percent_encode(&self.identity.client_id()), uri::percent_encode(&request_uri));
-        Created { id, uri: format!("openid4vp://?client_id={client_id}&request_uri={request_uri}"), expires_at }
+        CreatedRequest { id, uri: format!("openid4vp://?client_id={client_id}&request_uri={request_uri}"), expires_at }
     }
 
-    fn content(&self, what: What, now: Timestamp) -> Result<Content, Error> {
+    fn content(&self, what: RequestSource, now: Timestamp) -> Result<RequestContent, Error> {
         match what {
-            What::Template(id) => {
+            RequestSource::Template(id) => {
                 let template = self.verification.catalogue.template(&id).ok_or_else(|| {
                     let known: Vec<&str> =
                         self.verification.catalogue.templates().map(|known| known.id.as_str()).collect();
@@ -162,7 +162,7 @@ impl<S: Store> Verifier<S> {
                 let (query, query_json) = template.query_at(now)?;
                 supported(&query, "template")?;
                 let longest = template.keep.iter().map(|keep| keep.days).max().unwrap_or_default();
-                Ok(Content {
+                Ok(RequestContent {
                     intended_use: id.clone(),
                     template: id,
                     query: query_json,
@@ -175,7 +175,7 @@ impl<S: Store> Verifier<S> {
                     freshness_seconds_max: template.freshness_seconds_max,
                 })
             }
-            What::Query {
+            RequestSource::Query {
                 dcql,
                 purpose,
                 legal_basis,
@@ -196,7 +196,7 @@ impl<S: Store> Verifier<S> {
                 check_texts(&legal_basis, "query.legal_basis")?;
                 check_texts(&retention, "query.retention")?;
                 let keep_days = self.settings.verdict_days;
-                Ok(Content {
+                Ok(RequestContent {
                     template: String::new(),
                     intended_use,
                     query,
@@ -215,7 +215,7 @@ impl<S: Store> Verifier<S> {
         &self,
         id: &RequestId,
         nonce: &str,
-        content: &Content,
+        content: &RequestContent,
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<String, Error> {
@@ -369,7 +369,7 @@ fn check_texts(texts: &Texts, field: &'static str) -> Result<(), Error> {
     Ok(())
 }
 
-fn digest(content: &Content, ttl_seconds: u32) -> Result<[u8; 32], Error> {
+fn digest(content: &RequestContent, ttl_seconds: u32) -> Result<[u8; 32], Error> {
     // A template's query may change daily; calls with the same template are the same call.
     let query = if content.template.is_empty() { &content.query } else { &Value::Null };
     let mut parameters = vec![

@@ -17,13 +17,14 @@ use carnet_spec::Catalogue;
 use crate::{
     config::VerifierConfig,
     grpc,
+    identity::Identity,
     issuers::Issuers,
     registration,
     status::Statuses,
     store::{MIGRATIONS, Sqlite, Store},
     trust::Trust,
     verification::Verification,
-    verifier::{Identity, Settings, Verifier},
+    verifier::{Settings, Verifier},
     watch::Hub,
 };
 

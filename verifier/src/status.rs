@@ -30,16 +30,18 @@ use tokio::{
     time::timeout_at,
 };
 
-use crate::{issuers::ListDocuments, verification::Verification};
+use crate::{
+    clock::ClockFloor,
+    issuers::{Issuers, ListDocuments},
+    key_lookups::KeyLookups,
+};
 
 mod fetch;
-pub(crate) mod lookups;
 mod refusals;
 #[cfg(test)]
 mod tests;
 
-use fetch::{Clock, FetchJob, FetchOutcome, after};
-use lookups::KeyLookups;
+use fetch::{FetchClock, FetchJob, FetchOutcome, after};
 use refusals::{Refusals, StatusSnapshot};
 
 /// Number of issuers whose lists are fetched at the same time.
@@ -215,25 +217,25 @@ impl Statuses {
     }
 }
 
-impl Verification {
+impl Statuses {
     /// Fetches every due list of every accepted issuer, verified by the cached documents. Failures are logged as
     /// warnings; lists in memory remain until their own end.
-    pub(crate) async fn refresh_statuses(&self, at: Timestamp) {
-        let (statuses, clock, until) = (&self.statuses, Clock::from(at), after(LEAD));
-        let mut work = statuses.work.lock().await;
-        let dids = self.issuers.dids();
-        let mut waiting = self.sources(&mut work, &dids, at).into_iter();
+    pub(crate) async fn refresh(&self, issuers: &Issuers, floor: &ClockFloor, at: Timestamp) {
+        let (clock, until) = (FetchClock::from(at), after(LEAD));
+        let mut work = self.work.lock().await;
+        let dids = issuers.dids();
+        let mut waiting = self.due_sources(issuers, &mut work, &dids, at).into_iter();
         let mut again = false;
         loop {
             while work.running.len() < AT_ONCE
                 && let Some((did, sources)) = waiting.next()
             {
                 let job = FetchJob {
-                    fetcher: self.issuers.fetcher(),
-                    signers: self.issuers.signers(),
-                    lookups: Arc::clone(&statuses.lookups),
-                    held: statuses.lists(),
-                    refresh: statuses.refresh,
+                    fetcher: issuers.fetcher(),
+                    signers: issuers.signers(),
+                    lookups: Arc::clone(&self.lookups),
+                    held: self.lists(),
+                    refresh: self.refresh,
                     clock,
                     until: after(PATIENCE),
                 };
@@ -244,39 +246,44 @@ impl Verification {
             let id = done.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
             let (Some(did), Ok((_, outcome))) = (work.busy.remove(&id), done) else { continue };
             again |= outcome.documents_changed;
-            work.sources.insert(did.clone(), self.take(&did, outcome, clock.now()));
+            work.sources.insert(did.clone(), self.apply(issuers, floor, &did, outcome, clock.now()));
         }
         // Those still waiting come first next time.
         work.sources.extend(waiting);
         let struck: Vec<Did> = work.sources.keys().filter(|did| !dids.contains(did)).cloned().collect();
         for did in struck {
             work.sources.remove(&did);
-            statuses.replace(&did, |_, _| false, &[]);
-            statuses.note_refusals(&did, None);
+            self.replace(&did, |_, _| false, &[]);
+            self.note_refusals(&did, None);
         }
         let accepted = |party: &str| Did::parse(party).is_ok_and(|did| dids.contains(&did));
-        statuses.lookups.lock().unwrap_or_else(PoisonError::into_inner).retain(accepted);
+        self.lookups.lock().unwrap_or_else(PoisonError::into_inner).retain(accepted);
         let next = work.sources.values().map(Sources::next).min().map_or(0, Timestamp::unix);
         // Running jobs are checked soon, and so are lists whose signers have a new document.
         let next = if work.busy.is_empty() && !again { next } else { 0 };
-        statuses.next.store(next, Ordering::Relaxed);
+        self.next.store(next, Ordering::Relaxed);
     }
 
     /// Returns the sources of all issuers without a running job, the most overdue first.
-    fn sources(&self, work: &mut Work, dids: &BTreeSet<Did>, at: Timestamp) -> Vec<(Did, Sources)> {
-        let statuses = &self.statuses;
+    fn due_sources(
+        &self,
+        issuers: &Issuers,
+        work: &mut Work,
+        dids: &BTreeSet<Did>,
+        at: Timestamp,
+    ) -> Vec<(Did, Sources)> {
         let mut waiting = Vec::new();
         for did in dids {
-            let Ok(documents) = self.issuers.of_lists(did, at) else { continue };
+            let Ok(documents) = issuers.of_lists(did, at) else { continue };
             if work.busy.values().any(|busy| busy == did) {
                 // The running job may have started with other documents.
-                statuses.drop_unless_by(&documents, at);
+                self.drop_unless_by(&documents, at);
                 continue;
             }
             let Some(directory) = documents.issuer.status_lists().map(str::to_owned) else {
                 work.sources.remove(did);
-                statuses.replace(did, |_, _| false, &[]);
-                statuses.note_refusals(did, None);
+                self.replace(did, |_, _| false, &[]);
+                self.note_refusals(did, None);
                 continue;
             };
             let known = work.sources.remove(did);
@@ -288,7 +295,7 @@ impl Verification {
             let changed = !sources.documents.are(&documents);
             if changed || sources.next() <= at {
                 // Before any fetch: the owner of a leaked key may also keep the host from answering.
-                statuses.drop_unless_by(&documents, at);
+                self.drop_unless_by(&documents, at);
             }
             if changed {
                 // New documents may contain new keys, so all lists are verified again.
@@ -303,28 +310,28 @@ impl Verification {
     }
 
     /// Applies the result of a job.
-    fn take(&self, did: &Did, outcome: FetchOutcome, at: Timestamp) -> Sources {
+    fn apply(&self, issuers: &Issuers, floor: &ClockFloor, did: &Did, outcome: FetchOutcome, at: Timestamp) -> Sources {
         let published = |url: &str| outcome.sources.urls.as_ref().is_none_or(|urls| urls.contains(url));
-        self.statuses.replace(did, |url, _| published(url), &outcome.fresh);
+        self.replace(did, |url, _| published(url), &outcome.fresh);
         // Each list was signed before the current time and was valid on arrival.
-        outcome.fresh.iter().for_each(|(_, listed)| self.clock.raise(listed.freshness().issued));
-        self.statuses.note_refusals(did, Some(Refusals::of(&outcome.sources)));
+        outcome.fresh.iter().for_each(|(_, listed)| floor.raise(listed.freshness().issued));
+        self.note_refusals(did, Some(Refusals::of(&outcome.sources)));
         // The documents may have changed since the lists were verified.
-        if let Ok(documents) = self.issuers.of_lists(did, at) {
-            self.statuses.drop_unless_by(&documents, at);
+        if let Ok(documents) = issuers.of_lists(did, at) {
+            self.drop_unless_by(&documents, at);
         }
         outcome.sources
     }
 
     /// Drops the lists whose keys the cached documents no longer contain, or mark as revoked, and schedules a
     /// verification of the others.
-    pub(crate) fn heed_new_documents(&self, at: Timestamp) {
-        for did in self.issuers.dids() {
-            if let Ok(documents) = self.issuers.of_lists(&did, at) {
-                self.statuses.drop_unless_by(&documents, at);
+    pub(crate) fn heed_new_documents(&self, issuers: &Issuers, at: Timestamp) {
+        for did in issuers.dids() {
+            if let Ok(documents) = issuers.of_lists(&did, at) {
+                self.drop_unless_by(&documents, at);
             }
         }
-        self.statuses.woken.notify_one();
+        self.woken.notify_one();
     }
 }
 

@@ -29,7 +29,7 @@ use self::{
     timestamp::read_timestamp,
 };
 use crate::{
-    status::lookups::{KeyLookups, ListDigest, digest},
+    key_lookups::{KeyLookups, ListDigest, digest},
     store::{Remembered, TrustStore},
 };
 

@@ -15,11 +15,13 @@ use carnet_spec::Catalogue;
 
 use crate::{
     clock::ClockFloor,
+    decisions::TrustDecisions,
+    disclosed::Disclosed,
     error::Error,
-    grounds::Grounds,
     issuers::Issuers,
     status::Statuses,
-    verdicts::{Disclosed, Judged, Verdict},
+    tasks::spawn_cpu,
+    verdicts::{Verdict, VerificationResult},
 };
 
 /// Presentations by credential query id: text of an SD-JWT+KB, or JSON text.
@@ -59,6 +61,11 @@ impl Verification {
         Ok(Self { issuers, catalogue, statuses, clock: ClockFloor::default(), suites, max_age })
     }
 
+    /// Fetches the status lists that are due.
+    pub(crate) async fn refresh_statuses(&self, at: Timestamp) {
+        self.statuses.refresh(&self.issuers, &self.clock, at).await;
+    }
+
     /// Returns the credential formats that this verifier supports.
     pub(crate) fn formats() -> &'static [CredentialFormat] {
         use CredentialFormat::{DcSdJwt, DiVcJcs, LdpVc, VcSdJwt};
@@ -74,9 +81,9 @@ impl Verification {
         mut vp_token: VpToken,
         binding: Binding,
         now: Timestamp,
-    ) -> Result<Judged, Error> {
+    ) -> Result<VerificationResult, Error> {
         let this = Arc::clone(self);
-        blocking(move || {
+        spawn_cpu(move || {
             let asked = Asked {
                 query: &binding.query,
                 nonce: &binding.nonce,
@@ -84,12 +91,13 @@ impl Verification {
                 max_age: this.max_age,
             };
             let policy = (binding.stale_by, binding.statement_age);
-            let ((report, verified), grounds) =
+            let ((report, verified), decisions) =
                 this.with_environment(now, policy, |env| verify::presentation(&vp_token, &asked, env));
             this.note_time(&report, verified.is_some());
             vp_token.values_mut().flatten().for_each(zeroize::Zeroize::zeroize);
             require_known_keys(&report)?;
-            Ok(Verdict::on_presentation(&report, verified, &binding.query, now).on_grounds(&report, grounds))
+            let result = Verdict::on_presentation(&report, verified, &binding.query, now);
+            Ok(VerificationResult { verdict: result.verdict.with_decisions(&report, decisions), ..result })
         })
         .await?
     }
@@ -104,15 +112,15 @@ impl Verification {
         now: Timestamp,
     ) -> Result<(Verdict, Option<Disclosed>), Error> {
         let this = Arc::clone(self);
-        blocking(move || {
+        spawn_cpu(move || {
             let policy = (0, freshness::DEFAULT_SECONDS);
-            let ((report, verified), grounds) =
+            let ((report, verified), decisions) =
                 this.with_environment(now, policy, |env| verify::credential(&bytes, env));
             this.note_time(&report, verified.is_some());
             zeroize::Zeroize::zeroize(&mut bytes);
             require_known_keys(&report)?;
             let (verdict, disclosed) = Verdict::on_credential(&report, verified, now);
-            Ok((verdict.on_grounds(&report, grounds), disclosed))
+            Ok((verdict.with_decisions(&report, decisions), disclosed))
         })
         .await?
     }
@@ -130,9 +138,9 @@ impl Verification {
         now: Timestamp,
         (stale_by, statement_age): (i64, i64),
         run: impl FnOnce(&Environment<'_>) -> T,
-    ) -> (T, Grounds) {
+    ) -> (T, TrustDecisions) {
         let suites: Vec<&dyn Cryptosuite> = self.suites.iter().map(AsRef::as_ref).collect();
-        let judging = self.issuers.judging(now);
+        let decider = self.issuers.decider(now);
         // One consistent state of all lists for the whole verdict.
         let lists = self.statuses.snapshot();
         let ran = run(&Environment {
@@ -140,11 +148,11 @@ impl Verification {
             skew: CLOCK_SKEW,
             resolver: &self.issuers.at(now),
             suites: &suites,
-            issuers: &judging,
+            issuers: &decider,
             types: &self.catalogue,
             status: StatusPolicy::Lists { lists: &lists, stale_by, statement_age },
         });
-        (ran, judging.into_grounds())
+        (ran, decider.into_decisions())
     }
 }
 
@@ -152,10 +160,6 @@ impl Verification {
 /// fetch: an issuer could track one person by a key that it gave to nobody else.
 fn require_known_keys(report: &Report) -> Result<(), Error> {
     if report.is_retryable() { Err(Error::IssuerKeyUnknown) } else { Ok(()) }
-}
-
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(error.to_string()))
 }
 
 #[cfg(not(feature = "jsonld"))]

@@ -1,67 +1,14 @@
-//! Verifier: its identity, its settings and its store.
+//! Verifier: its identity, its settings and its store, and what it does in the background.
 
 use std::{sync::Arc, time::Duration};
 
-use carnet_core::{
-    did::{Did, DidMethod},
-    keys::Signer as _,
-};
-use carnet_service::keys::Keyring;
+use carnet_core::time::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::{
-    error::Error,
-    store::Store,
-    verification::{Verification, blocking},
-    watch::Hub,
-};
+use crate::{error::Error, identity::Identity, store::Store, verification::Verification, watch::Hub};
 
 /// Interval between sweeps of expired data.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-
-/// Identity of the verifier.
-pub(crate) struct Identity {
-    pub(crate) did: Did,
-    /// DID URL of the key.
-    pub(crate) kid: String,
-    /// Name that holders are shown.
-    pub(crate) name: String,
-    /// Keys, of which the active one signs.
-    pub(crate) key: Keyring,
-}
-
-impl Identity {
-    /// Runs a signing operation on a thread that serves no calls: a key in a token is slow, and may not respond at all.
-    ///
-    /// # Errors
-    /// Internal: the operation was aborted.
-    pub(crate) async fn signing<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&Self) -> T + Send + 'static,
-    ) -> Result<T, Error> {
-        let identity = Arc::clone(self);
-        blocking(move || work(&identity)).await
-    }
-
-    /// Combines a DID and its keys. `None` if the DID is a did:jwk or did:key of another key, or of a method that
-    /// wallets cannot resolve.
-    pub(crate) fn new(did: Did, name: String, key: Keyring) -> Option<Self> {
-        let public = key.public_key();
-        let fragment = match did.method() {
-            DidMethod::Web => key.name().to_owned(),
-            DidMethod::Jwk if did == Did::jwk(&public) => "0".to_owned(),
-            DidMethod::Key if did == Did::key(&public) => public.to_multikey(),
-            _ => return None,
-        };
-        let kid = format!("{did}#{fragment}");
-        Some(Self { did, kid, name, key })
-    }
-
-    /// Returns the full client id, which is the audience of every answer (OpenID4VP 1.0 section 5.9.3).
-    pub(crate) fn client_id(&self) -> String {
-        format!("decentralized_identifier:{}", self.did)
-    }
-}
 
 /// Settings from the configuration.
 pub(crate) struct Settings {
@@ -88,7 +35,7 @@ pub(crate) struct Verifier<S> {
 
 impl<S: Store> Verifier<S> {
     /// Runs one sweep.
-    pub(crate) async fn sweep(&self, now: carnet_core::time::Timestamp) -> Result<(), Error> {
+    pub(crate) async fn sweep(&self, now: Timestamp) -> Result<(), Error> {
         for id in self.store.sweep(now).await? {
             self.hub.publish(&id, None);
         }
@@ -112,7 +59,7 @@ impl<S: Store> Verifier<S> {
         let issuers = &self.verification.issuers;
         issuers.refresh_trust(&self.store, max_age, carnet_service::time::now()).await;
         if issuers.refresh(max_age).await {
-            self.verification.heed_new_documents(carnet_service::time::now());
+            self.verification.statuses.heed_new_documents(issuers, carnet_service::time::now());
         }
     }
 
@@ -134,5 +81,18 @@ impl<S: Store> Verifier<S> {
             every.tick().await;
             self.refresh(crate::issuers::OLD_AFTER).await;
         }
+    }
+
+    /// Saves the floor if it rose: a few times a day, since issuers round their times.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub(crate) async fn keep_clock_floor(&self) -> Result<(), Error> {
+        let clock = &self.verification.clock;
+        if let Some(floor) = clock.unsaved() {
+            self.store.raise_clock_floor(floor).await?;
+            clock.saved(floor);
+        }
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::{broadcast, watch};
 
-use crate::{error::Error, ids::RequestId, verdicts::Disclosed};
+use crate::{disclosed::Disclosed, error::Error, ids::RequestId};
 
 /// Maximum number of watchers of one request.
 const PER_REQUEST: usize = 16;

@@ -5,7 +5,7 @@ use carnet_service::{config::StartError, store as ground, time};
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, Place};
+use super::{DataArgs, Failure};
 use crate::{
     config::VerifierConfig,
     store::{MIGRATIONS, Sqlite, Store as _},
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct ClockArgs {
     #[command(flatten)]
-    place: Place,
+    place: DataArgs,
     /// Lower the floor to this machine's clock. Check the clock first, and stop the service.
     #[arg(long)]
     lower: bool,

@@ -34,7 +34,7 @@ use tonic::{service::interceptor::InterceptedService, transport::Channel};
     version,
     after_help = "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 try again later."
 )]
-pub(crate) struct Arguments {
+pub struct Arguments {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -102,7 +102,7 @@ enum Verb {
 
 // No doc comment: clap would print it instead of the command's description.
 #[derive(Debug, Args)]
-pub(crate) struct Place {
+pub(crate) struct DataArgs {
     /// The data directory that `init` created; the service may be running.
     #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
     data: PathBuf,
@@ -115,7 +115,10 @@ pub(crate) struct Place {
 }
 
 /// Runs a command, and returns the exit code.
-pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
+///
+/// # Errors
+/// The command failed, or the service refused it.
+pub async fn run(arguments: Arguments) -> Result<u8, Failure> {
     match arguments.verb {
         Verb::Init(args) => init::run(args).await,
         Verb::Serve { data, config, listen } => {

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::Failure;
 use crate::{
     config::VerifierConfig,
+    identity::Identity,
     registration::{self, About},
-    verifier::Identity,
 };
 
 #[derive(Debug, Subcommand)]

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use clap::Args;
 
-use super::{Failure, Place};
+use super::{DataArgs, Failure};
 use crate::{
     config::VerifierConfig,
     store::{MIGRATIONS, Remembered, Sqlite, StoreError, TrustStore as _},
@@ -26,7 +26,7 @@ fn end_of(timestamp: &str) -> Option<Timestamp> {
 #[derive(Debug, Args)]
 pub(crate) struct TrustArgs {
     #[command(flatten)]
-    place: Place,
+    place: DataArgs,
     /// Accept the list with this digest once, although it is older than the newest accepted one or does not descend
     /// from it: the way back after a wrong list. Get the digest from the operators, and not from the list's site.
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]

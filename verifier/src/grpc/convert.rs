@@ -7,9 +7,12 @@ use carnet_proto::verifier::v1 as proto;
 use carnet_service::wire;
 
 use crate::{
-    grounds::{DecidedBy, Ground},
+    decisions::{DecidedBy, TrustDecision},
+    disclosed::{Disclosed, KeptClaim},
+    results::WatchedResult,
+    status_messages::StatusMessage,
     store::{State, StoredRequest},
-    verdicts::{AppliedRule, Check, KeptClaim, Message, Outcome, Summary, Verdict},
+    verdicts::{AppliedRule, CheckOutcome, CheckRecord, CredentialSummary, Verdict},
     verification::VpToken,
 };
 
@@ -17,12 +20,12 @@ pub(super) fn vp_token(wire: HashMap<String, proto::PresentationList>) -> VpToke
     wire.into_iter().map(|(id, list)| (id, list.presentations)).collect()
 }
 
-pub(super) fn check(check: &Check) -> proto::Check {
+pub(super) fn check(check: &CheckRecord) -> proto::Check {
     let outcome = match check.outcome {
-        Outcome::Passed => proto::CheckOutcome::Passed,
-        Outcome::Failed => proto::CheckOutcome::Failed,
-        Outcome::Tolerated => proto::CheckOutcome::Tolerated,
-        Outcome::NotApplicable => proto::CheckOutcome::NotApplicable,
+        CheckOutcome::Passed => proto::CheckOutcome::Passed,
+        CheckOutcome::Failed => proto::CheckOutcome::Failed,
+        CheckOutcome::Tolerated => proto::CheckOutcome::Tolerated,
+        CheckOutcome::NotApplicable => proto::CheckOutcome::NotApplicable,
     };
     proto::Check {
         name: check.name.clone(),
@@ -36,7 +39,7 @@ pub(super) fn check(check: &Check) -> proto::Check {
 
 /// Converts a check for the holder, who learns that a fetch failed but no details: these can contain addresses of the
 /// verifier's own network.
-pub(super) fn holders_check(shown: &Check) -> proto::Check {
+pub(super) fn holders_check(shown: &CheckRecord) -> proto::Check {
     let code = FETCHED.iter().find(|code| code.as_str() == shown.code);
     let detail = code.map_or_else(|| shown.detail.clone(), |code| code.meaning().to_owned());
     proto::Check { detail, ..check(shown) }
@@ -60,7 +63,7 @@ const FETCHED: [Code; 14] = [
     Code::StatusPurpose,
 ];
 
-fn summary(summary: &Summary) -> proto::CredentialSummary {
+fn summary(summary: &CredentialSummary) -> proto::CredentialSummary {
     proto::CredentialSummary {
         query_id: summary.query_id.clone(),
         credential_type: summary.credential_type.clone(),
@@ -98,7 +101,7 @@ pub(super) fn verdict(verdict: &Verdict) -> proto::Verdict {
         checks: verdict.checks().iter().map(check).collect(),
         verified_at: Some(wire::timestamp(verdict.verified_at())),
         credentials: verdict.credentials().iter().map(summary).collect(),
-        issuers: verdict.grounds().iter().map(ground).collect(),
+        issuers: verdict.decisions().iter().map(decision).collect(),
         redemption: verdict.redeemed().map(|used| {
             let (number, of) = used.counted().unwrap_or_default();
             proto::Redemption { number, of }
@@ -110,7 +113,7 @@ pub(super) fn verdict(verdict: &Verdict) -> proto::Verdict {
     }
 }
 
-fn message(message: &Message) -> proto::StatusMessage {
+fn message(message: &StatusMessage) -> proto::StatusMessage {
     proto::StatusMessage {
         query_id: message.query_id.clone(),
         number: message.number.into(),
@@ -118,23 +121,23 @@ fn message(message: &Message) -> proto::StatusMessage {
     }
 }
 
-fn ground(ground: &Ground) -> proto::IssuerDecision {
-    let decided_by = match ground.decided_by {
+fn decision(decision: &TrustDecision) -> proto::IssuerDecision {
+    let decided_by = match decision.decided_by {
         DecidedBy::Configuration => proto::IssuerAuthority::Configuration,
         DecidedBy::TrustList => proto::IssuerAuthority::TrustList,
         DecidedBy::Nobody => proto::IssuerAuthority::Nobody,
     };
     proto::IssuerDecision {
-        query_id: ground.query_id.clone(),
-        accepted: ground.accepted,
+        query_id: decision.query_id.clone(),
+        accepted: decision.accepted,
         decided_by: decided_by.into(),
-        credential_type: ground.credential_type.clone(),
-        issuer: ground.issuer.clone(),
-        rule: ground.rule.clone(),
-        meaning: ground.meaning.clone(),
-        sequence: ground.sequence,
-        entry: ground.entry.clone(),
-        accreditation: ground.accreditation.clone(),
+        credential_type: decision.credential_type.clone(),
+        issuer: decision.issuer.clone(),
+        rule: decision.rule.clone(),
+        meaning: decision.meaning.clone(),
+        sequence: decision.sequence,
+        entry: decision.entry.clone(),
+        accreditation: decision.accreditation.clone(),
     }
 }
 
@@ -155,5 +158,16 @@ pub(super) fn result(request: &StoredRequest, kept_claims: &[KeptClaim], now: Ti
         verdict: request.verdict.as_ref().map(verdict),
         kept: kept_claims.iter().map(kept).collect(),
         erased_at: request.erased_at.map(wire::timestamp),
+    }
+}
+
+pub(super) fn disclosed(disclosed: &Disclosed) -> prost_types::Struct {
+    wire::to_struct(disclosed.members())
+}
+
+pub(super) fn watched(watched: &WatchedResult) -> proto::WatchResultResponse {
+    proto::WatchResultResponse {
+        result: Some(result(&watched.request, &[], watched.at)),
+        disclosed: watched.disclosed.as_deref().map(disclosed),
     }
 }

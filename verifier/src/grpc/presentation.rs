@@ -10,7 +10,7 @@ use carnet_service::time::now;
 use tonic::{Request, Response, Status};
 
 use super::convert;
-use crate::{presentations::Answered, store::Store, verifier::Verifier};
+use crate::{presentations::SubmissionResponse, store::Store, verifier::Verifier};
 
 pub(super) struct Presentations<S>(pub(super) Arc<Verifier<S>>);
 
@@ -29,7 +29,7 @@ impl<S: Store> PresentationService for Presentations<S> {
         request: Request<SubmitPresentationRequest>,
     ) -> Result<Response<SubmitPresentationResponse>, Status> {
         let SubmitPresentationRequest { id, vp_token } = request.into_inner();
-        let Answered { verdict, receipt } = self.0.submit(&id, convert::vp_token(vp_token), now()).await?;
+        let SubmissionResponse { verdict, receipt } = self.0.submit(&id, convert::vp_token(vp_token), now()).await?;
         Ok(Response::new(SubmitPresentationResponse {
             receipt: receipt.unwrap_or_default(),
             accepted: verdict.accepted(),

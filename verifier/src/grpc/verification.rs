@@ -1,6 +1,6 @@
 //! `carnet.verifier.v1.VerificationService`, for staff and their systems.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use carnet_core::Code;
 use carnet_proto::verifier::v1::{
@@ -17,11 +17,9 @@ use tonic::{Request, Response, Status};
 use super::convert;
 use crate::{
     error::Error,
-    requests::{Create, What},
-    store::{State, Store},
-    verdicts::Disclosed,
+    requests::{CreateRequest, RequestSource},
+    store::Store,
     verifier::Verifier,
-    watch::Watcher,
 };
 
 pub(super) struct Verifications<S>(pub(super) Arc<Verifier<S>>);
@@ -36,8 +34,8 @@ impl<S: Store> VerificationService for Verifications<S> {
     ) -> Result<Response<CreateRequestResponse>, Status> {
         let CreateRequestRequest { request_id, what, ttl_seconds } = request.into_inner();
         let what = match what {
-            Some(create::What::Template(id)) => What::Template(id),
-            Some(create::What::Query(query)) => What::Query {
+            Some(create::What::Template(id)) => RequestSource::Template(id),
+            Some(create::What::Query(query)) => RequestSource::Query {
                 dcql: structure(query.dcql_query.as_ref(), "query.dcql_query")?,
                 purpose: query.purpose.into_iter().collect(),
                 legal_basis: query.legal_basis.into_iter().collect(),
@@ -48,7 +46,7 @@ impl<S: Store> VerificationService for Verifications<S> {
             },
             None => return Err(Error::invalid("QUERY_MISSING", "what", "must be a template or a query").into()),
         };
-        let created = self.0.create_request(Create { request_id, what, ttl_seconds }, now()).await?;
+        let created = self.0.create_request(CreateRequest { request_id, what, ttl_seconds }, now()).await?;
         Ok(Response::new(CreateRequestResponse {
             id: created.id.as_str().to_owned(),
             request_uri: created.uri,
@@ -57,8 +55,8 @@ impl<S: Store> VerificationService for Verifications<S> {
     }
 
     async fn read_result(&self, request: Request<ReadResultRequest>) -> Result<Response<ReadResultResponse>, Status> {
-        let (stored, now) = (self.0.stored(&request.into_inner().id).await?, now());
-        let kept = self.0.store.kept(stored.number, now).await.map_err(Error::from)?;
+        let now = now();
+        let (stored, kept) = self.0.result(&request.into_inner().id, now).await?;
         Ok(Response::new(ReadResultResponse { result: Some(convert::result(&stored, &kept, now)) }))
     }
 
@@ -66,19 +64,21 @@ impl<S: Store> VerificationService for Verifications<S> {
         &self,
         request: Request<WatchResultRequest>,
     ) -> Result<Response<Self::WatchResultStream>, Status> {
-        let id = request.into_inner().id;
-        let stored = self.0.stored(&id).await?;
-        // Watching starts before the state is read again, so that no change is missed.
-        let watcher = self.0.hub.watch(&stored.id)?;
+        let mut watch = self.0.watch_result(request.into_inner().id).await?;
         let (sender, receiver) = mpsc::channel(1);
-        let verifier = Arc::clone(&self.0);
         tokio::spawn(async move {
-            tokio::select! {
-                () = sender.closed() => {}
-                ended = watch(&verifier, &id, watcher, &sender) => {
-                    if let Err(error) = ended {
-                        sender.send(Err(error.into())).await.ok();
-                    }
+            loop {
+                let message = tokio::select! {
+                    () = sender.closed() => break,
+                    next = watch.next() => match next {
+                        Ok(Some(watched)) => Ok(convert::watched(&watched)),
+                        Ok(None) => break,
+                        Err(error) => Err(error.into()),
+                    },
+                };
+                let is_last = message.is_err();
+                if sender.send(message).await.is_err() || is_last {
+                    break;
                 }
             }
         });
@@ -92,7 +92,7 @@ impl<S: Store> VerificationService for Verifications<S> {
         let (verdict, disclosed) = self.0.verify_credential(request.into_inner().credential, now()).await?;
         Ok(Response::new(VerifyCredentialResponse {
             verdict: Some(convert::verdict(&verdict)),
-            disclosed: disclosed.as_ref().map(Disclosed::to_struct),
+            disclosed: disclosed.as_ref().map(convert::disclosed),
         }))
     }
 
@@ -106,7 +106,7 @@ impl<S: Store> VerificationService for Verifications<S> {
         let (verdict, disclosed) = self.0.verify_presentation(vp_token, dcql, nonce, audience, now()).await?;
         Ok(Response::new(VerifyPresentationResponse {
             verdict: Some(convert::verdict(&verdict)),
-            disclosed: disclosed.as_ref().map(Disclosed::to_struct),
+            disclosed: disclosed.as_ref().map(convert::disclosed),
         }))
     }
 
@@ -116,19 +116,14 @@ impl<S: Store> VerificationService for Verifications<S> {
     ) -> Result<Response<ListRequestsResponse>, Status> {
         let ListRequestsRequest { page_size, page_token } = request.into_inner();
         let page = wire::page(page_size, &page_token)?;
-        let stored = self.0.store.requests(page.before, page.size).await.map_err(Error::from)?;
-        let full = i64::try_from(stored.len()).is_ok_and(|rows| rows == page.size);
-        let last = stored.last().filter(|_| full).map(|last| wire::page_token(last.number));
+        let (stored, next) = self.0.results(page.before, page.size).await?;
         let now = now();
         Ok(Response::new(ListRequestsResponse {
             results: stored.iter().map(|stored| convert::result(stored, &[], now)).collect(),
-            next_page_token: last.unwrap_or_default(),
+            next_page_token: next.map(wire::page_token).unwrap_or_default(),
         }))
     }
 }
-
-/// Maximum delay of the disclosed claims after their verdict.
-const BEHIND: Duration = Duration::from_millis(500);
 
 fn structure(
     wire: Option<&prost_types::Struct>,
@@ -139,35 +134,4 @@ fn structure(
         let reason = if problem.code == Code::TooDeep { "TOO_DEEP" } else { "QUERY_MALFORMED" };
         Error::invalid(reason, field, problem.detail)
     })
-}
-
-/// Sends the current state and every change, until the state is final or the client disconnects.
-async fn watch<S: Store>(
-    verifier: &Verifier<S>,
-    id: &str,
-    mut watcher: Watcher,
-    sender: &mpsc::Sender<Result<WatchResultResponse, Status>>,
-) -> Result<(), Error> {
-    let mut disclosed = None;
-    loop {
-        let (stored, at) = (verifier.stored(id).await?, now());
-        if stored.state(at) == State::Accepted && disclosed.is_none() {
-            // The disclosed claims follow directly after the verdict, which a notification about a wrong answer may
-            // show first.
-            if let Ok(Ok(change)) = tokio::time::timeout(BEHIND, watcher.changed()).await {
-                disclosed = change.0;
-            }
-        }
-        let done = stored.is_final(at);
-        let shown = disclosed.take().map(|disclosed: Arc<Disclosed>| disclosed.to_struct());
-        let message = WatchResultResponse { result: Some(convert::result(&stored, &[], at)), disclosed: shown };
-        if sender.send(Ok(message)).await.is_err() || done {
-            return Ok(());
-        }
-        let left = stored.expires_at.unix().saturating_sub(at.unix()).max(0).unsigned_abs();
-        tokio::select! {
-            changed = watcher.changed() => disclosed = changed?.0,
-            () = tokio::time::sleep(Duration::from_secs(left)) => {}
-        }
-    }
 }

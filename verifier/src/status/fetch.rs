@@ -21,11 +21,11 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::{
-    ListSource, Lists, Sources,
-    lookups::{KeyLookups, ListDigest, digest, may_be_cured},
+use super::{ListSource, Lists, Sources};
+use crate::{
+    issuers::SignerDocuments,
+    key_lookups::{KeyLookups, ListDigest, digest, may_be_cured},
 };
-use crate::issuers::SignerDocuments;
 
 /// Maximum number of lists of one issuer.
 pub(super) const MAX_LISTS: usize = 384;
@@ -38,14 +38,14 @@ const MAX_DIRECTORY: usize = 128 * 1024;
 /// Retry delay after a list or a directory could not be fetched or was refused, in seconds.
 const RETRY: i64 = 15;
 
-/// Clock that starts at a given time.
+/// FetchClock that starts at a given time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
+pub(super) struct FetchClock {
     at: Timestamp,
     began: Instant,
 }
 
-impl Clock {
+impl FetchClock {
     pub(super) fn from(at: Timestamp) -> Self {
         Self { at, began: Instant::now() }
     }
@@ -63,7 +63,7 @@ pub(super) struct FetchJob {
     /// Lists in memory at the start of the job.
     pub(super) held: Arc<Lists>,
     pub(super) refresh: i64,
-    pub(super) clock: Clock,
+    pub(super) clock: FetchClock,
     pub(super) until: Instant,
 }
 

@@ -7,10 +7,7 @@ use std::future::Future;
 
 use carnet_core::time::Timestamp;
 
-use crate::{
-    ids::RequestId,
-    verdicts::{KeptClaim, Verdict},
-};
+use crate::{disclosed::KeptClaim, ids::RequestId, verdicts::Verdict};
 
 mod redemptions;
 mod sqlite;

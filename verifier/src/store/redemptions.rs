@@ -7,9 +7,10 @@ use sqlx::{Row as _, Sqlite as Database, Transaction, sqlite::SqliteRow};
 
 use super::{Sqlite, StoreError, sqlite::conclude_in};
 use crate::{
+    disclosed::KeptClaim,
     ids::RequestId,
-    redemption::{Claimed, Counted, Mark, Total, desks::unseen_uses, export::Export},
-    verdicts::{KeptClaim, Verdict},
+    redemption::{Claimed, Counted, Mark, Total, desks::unseen_uses, export::Export, redeemed, refused},
+    verdicts::Verdict,
 };
 
 /// Name of this desk in the store.
@@ -181,8 +182,8 @@ impl RedemptionStore for Sqlite {
         let counted = Counted { marks: unsigned(&counted, "marks")?, unsynced: unsigned(&counted, "unsynced")? };
         let next = counted.next(claimed, offline_uses);
         let (verdict, kept) = match next {
-            Ok(used) => (verdict.clone().using(used), kept),
-            Err(refusal) => (verdict.clone().refusing_use(refusal), &[][..]),
+            Ok(used) => (redeemed(verdict.clone(), used), kept),
+            Err(refusal) => (refused(verdict.clone(), refusal), &[][..]),
         };
         if !conclude_in(&mut transaction, id, &verdict, kept).await? {
             return Ok(None);

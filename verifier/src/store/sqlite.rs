@@ -7,10 +7,7 @@ use carnet_service::store::Database;
 use sqlx::{Row as _, Transaction, migrate::Migrator, sqlite::SqliteRow};
 
 use super::{Admission, MAX_ATTEMPTS, NewRequest, State, Store, StoreError, StoredRequest};
-use crate::{
-    ids::RequestId,
-    verdicts::{KeptClaim, Verdict},
-};
+use crate::{disclosed::KeptClaim, ids::RequestId, verdicts::Verdict};
 
 /// Migrations, oldest first.
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![

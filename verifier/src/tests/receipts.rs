@@ -140,9 +140,9 @@ async fn a_strangers_refused_answer_does_not_erase_the_accepted_one() {
 #[tokio::test]
 async fn the_same_call_after_midnight_gives_the_same_request() {
     let world = World::new().await;
-    let call = || crate::requests::Create {
+    let call = || crate::requests::CreateRequest {
         request_id: "r-1".to_owned(),
-        what: crate::requests::What::Template("work-permit-today".to_owned()),
+        what: crate::requests::RequestSource::Template("work-permit-today".to_owned()),
         ttl_seconds: 0,
     };
     let first = world.verifier.create_request(call(), now()).await.unwrap();

@@ -179,16 +179,16 @@ async fn a_stranger_on_the_web_is_not_looked_up_and_said_to_be_one() {
     };
     let bytes =
         Value::from(secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap()).to_string().into_bytes();
-    let ground = async || {
+    let decision = async || {
         let (verdict, _) = world.verifier.verify_credential(bytes.clone(), now()).await.unwrap();
-        let [ground] = verdict.grounds() else { panic!("{verdict:?}") };
-        assert_eq!((ground.accepted, ground.issuer.as_str(), ground.credential_type.as_str()), (false, "", ""));
-        (ground.rule.clone(), ground.sequence)
+        let [decision] = verdict.decisions() else { panic!("{verdict:?}") };
+        assert_eq!((decision.accepted, decision.issuer.as_str(), decision.credential_type.as_str()), (false, "", ""));
+        (decision.rule.clone(), decision.sequence)
     };
-    assert_eq!(ground().await, ("trust_list_invalid".to_owned(), 0));
+    assert_eq!(decision().await, ("trust_list_invalid".to_owned(), 0));
     desk.put(&desk.list(&contents(&world, vec![accreditation()]), 30));
     refresh(&world).await;
-    assert_eq!(ground().await, ("not_listed".to_owned(), 1));
+    assert_eq!(decision().await, ("not_listed".to_owned(), 1));
 }
 
 #[tokio::test]
@@ -259,7 +259,7 @@ async fn a_list_that_has_expired_decides_nothing_more_and_is_not_forgotten() {
     let bytes = world.embedded().to_string().into_bytes();
     let at = async |seconds: i64| {
         let (verdict, _) = world.verifier.verify_credential(bytes.clone(), until.plus(seconds)).await.unwrap();
-        (verdict.accepted(), verdict.grounds()[0].rule.clone())
+        (verdict.accepted(), verdict.decisions()[0].rule.clone())
     };
     assert_eq!(at(0).await, (true, "accredited".to_owned()));
     assert_eq!(at(60).await, (true, "accredited".to_owned()));

@@ -4,14 +4,14 @@ use carnet_core::text::shown_lines;
 use carnet_service::store as ground;
 use serde_json::{Value, json};
 
-use super::{Failure, Place, broken};
+use super::{DataArgs, Failure, broken};
 use crate::{
     config::VerifierConfig,
     redemption::Total,
     store::{MIGRATIONS, RedemptionStore as _, Sqlite, WrittenOff},
 };
 
-pub(super) async fn run(place: &Place) -> Result<u8, Failure> {
+pub(super) async fn run(place: &DataArgs) -> Result<u8, Failure> {
     let config = VerifierConfig::load(&place.data, place.config.as_deref())?;
     let store = ground::open(&place.data, &MIGRATIONS).await?;
     let sqlite = Sqlite::new(store.database.clone());

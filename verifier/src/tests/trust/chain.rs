@@ -73,7 +73,7 @@ async fn a_verifier_that_had_a_timestamp_needs_a_fresh_one() {
     let after = async |days: i64| {
         let at = now().plus(days * DAY);
         let (verdict, _) = world.verifier.verify_credential(bytes.clone(), at).await.unwrap();
-        verdict.grounds()[0].rule.clone()
+        verdict.decisions()[0].rule.clone()
     };
     // A verifier that never had a timestamp relies on the list's own end.
     desk.put(&first);

@@ -1,0 +1,189 @@
+//! Disclosed claims, which are not stored, and those that a template says must be kept.
+//!
+//! [`Disclosed`] cannot be stored: it is neither serialisable nor printable, and is wiped from memory when dropped.
+
+use std::fmt;
+
+use carnet_core::{
+    json,
+    query::{path_to_text, values_at},
+    secure::sd_jwt::{ClaimPath, Step},
+    time::Timestamp,
+    verify::Held,
+    wipe,
+};
+use carnet_spec::Keep;
+use serde_json::{Map, Value};
+
+use crate::thresholds::is_commitments;
+
+/// Returns the presented credential without members that are unique to the copy and carry no information: by the
+/// subject's id, or by a commitment, two answers of one person could be linked (EU ARF, OIA_16).
+fn document(held: &Held) -> Map<String, Value> {
+    let mut document = held.credential.document().clone();
+    document.remove("proof");
+    let subjects = match document.get_mut("credentialSubject") {
+        Some(Value::Array(subjects)) => subjects.iter_mut().filter_map(Value::as_object_mut).collect(),
+        Some(Value::Object(subject)) => vec![subject],
+        _ => Vec::new(),
+    };
+    for subject in subjects {
+        subject.retain(|name, value| name != "id" && !is_commitments(name, value));
+    }
+    document
+}
+
+/// Claim that a template says must be kept: the only form in which a value can be stored.
+#[derive(PartialEq, Eq)]
+pub(crate) struct KeptClaim {
+    query_id: String,
+    path: String,
+    value: Value,
+    erase_at: Timestamp,
+}
+
+impl KeptClaim {
+    pub(crate) fn query_id(&self) -> &str {
+        &self.query_id
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    pub(crate) fn erase_at(&self) -> Timestamp {
+        self.erase_at
+    }
+
+    /// Serialises the value for the store.
+    pub(crate) fn to_stored(&self) -> String {
+        self.value.to_string()
+    }
+
+    /// Deserialises a claim from the store.
+    pub(crate) fn from_stored(query_id: String, path: String, value: &str, erase_at: Timestamp) -> Option<Self> {
+        let value = json::parse(value.as_bytes(), json::Limits::DOCUMENT).ok()?;
+        Some(Self { query_id, path, value, erase_at })
+    }
+}
+
+impl Drop for KeptClaim {
+    fn drop(&mut self) {
+        wipe(&mut self.value);
+    }
+}
+
+impl fmt::Debug for KeptClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptClaim").field("path", &self.path).field("erase_at", &self.erase_at).finish_non_exhaustive()
+    }
+}
+
+/// Returns the values at a path of a query. Paths of an SD-JWT VC start at the top level; here its claims are in the
+/// subject.
+fn find<'a>(document: &'a Map<String, Value>, path: &ClaimPath) -> Vec<(ClaimPath, &'a Value)> {
+    let found = values_at(document, path);
+    if !found.is_empty() {
+        return found;
+    }
+    let below: ClaimPath =
+        std::iter::once(Step::Name("credentialSubject".to_owned())).chain(path.iter().cloned()).collect();
+    values_at(document, &below)
+}
+
+/// Disclosed claims, for clients that watch the request; dropped afterwards.
+#[derive(Default)]
+pub(crate) struct Disclosed(Map<String, Value>);
+
+impl Disclosed {
+    /// Returns the disclosed credentials by credential query id, for clients that watch.
+    pub(crate) fn members(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// Adds the disclosed claims of the answer to a credential query.
+    pub(crate) fn insert(&mut self, query_id: String, held: &[Held]) {
+        let documents = held.iter().map(|held| Value::Object(document(held))).collect();
+        self.0.insert(query_id, Value::Array(documents));
+    }
+
+    /// Returns the disclosed claims of a credential given directly.
+    pub(crate) fn of_credential(held: &Held) -> Self {
+        Self(document(held))
+    }
+
+    /// Returns the value at a path in the answer to a credential query, if there is exactly one.
+    pub(crate) fn one(&self, query_id: &str, path: &ClaimPath) -> Option<&Value> {
+        match find(self.only(query_id)?, path).as_slice() {
+            [(_, value)] => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Returns all values at a path in the answer to a credential query.
+    pub(crate) fn all(&self, query_id: &str, path: &ClaimPath) -> Vec<&Value> {
+        let found = self.only(query_id).map(|document| find(document, path)).unwrap_or_default();
+        found.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// Returns the end of the credential that answered a query.
+    pub(crate) fn valid_until(&self, query_id: &str) -> Option<&str> {
+        self.only(query_id)?.get("validUntil")?.as_str()
+    }
+
+    fn only(&self, query_id: &str) -> Option<&Map<String, Value>> {
+        match self.0.get(query_id)?.as_array()?.as_slice() {
+            [Value::Object(document)] => Some(document),
+            _ => None,
+        }
+    }
+
+    /// Returns the claims that a template says must be kept.
+    pub(crate) fn keep(&self, keep: &[Keep], now: Timestamp) -> Vec<KeptClaim> {
+        let mut kept = Vec::new();
+        for wanted in keep {
+            let shown = self.0.get(&wanted.credential).and_then(Value::as_array).into_iter().flatten();
+            for (path, value) in shown.filter_map(Value::as_object).flat_map(|document| find(document, &wanted.path)) {
+                kept.push(KeptClaim {
+                    query_id: wanted.credential.clone(),
+                    path: path_to_text(&path),
+                    value: value.clone(),
+                    erase_at: now.plus(i64::from(wanted.days).saturating_mul(carnet_core::day::SECONDS)),
+                });
+            }
+        }
+        kept
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(members: Map<String, Value>) -> Self {
+        Self(members)
+    }
+}
+
+impl fmt::Debug for Disclosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Disclosed(redacted)")
+    }
+}
+
+impl Drop for Disclosed {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(wipe);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_disclosed_does_not_print() {
+        let members = serde_json::json!({"a": [{"familyName": "Okonkwo"}]}).as_object().unwrap().clone();
+        assert_eq!(format!("{:?}", Disclosed::of(members)), "Disclosed(redacted)");
+    }
+}

@@ -1,0 +1,30 @@
+//! `carnet-verifier`: requests presentations from holders, verifies them, and keeps the verdict but not the claims.
+
+use std::{pin::Pin, process::ExitCode};
+
+use carnet_service::{client, config::StartError, failure::Failure};
+use carnet_verifier::commands;
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+fn main() -> ExitCode {
+    let commands = client::for_service(commands::Arguments::command(), &client::VERIFIER);
+    let parsed = commands.try_get_matches().and_then(|matches| commands::Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
+        Ok(arguments) => arguments,
+        Err(error) => return carnet_console::usage(&error),
+    };
+    carnet_service::telemetry::init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let (message, hint) = ("The program could not start", "Free some memory or threads and try again.");
+            return Failure::from(StartError::new(format!("{message}: {error}."), hint).passing()).report();
+        }
+    };
+    // Boxed: otherwise the runtime would instantiate the whole program once for each way to drive it.
+    let work: Pin<Box<dyn Future<Output = _>>> = Box::pin(commands::run(arguments));
+    match runtime.block_on(work) {
+        Ok(code) => carnet_console::exit(code),
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,102 @@
+//! Results of requests, for staff: read, listed and watched.
+
+use std::{sync::Arc, time::Duration};
+
+use carnet_core::time::Timestamp;
+use carnet_service::time::now;
+
+use crate::{
+    disclosed::{Disclosed, KeptClaim},
+    error::Error,
+    store::{State, Store, StoredRequest},
+    verifier::Verifier,
+    watch::Watcher,
+};
+
+/// Maximum delay of the disclosed claims after their verdict.
+const BEHIND: Duration = Duration::from_millis(500);
+
+/// State of a watched request, with the disclosed claims directly after it was accepted.
+pub(crate) struct WatchedResult {
+    pub(crate) request: StoredRequest,
+    pub(crate) disclosed: Option<Arc<Disclosed>>,
+    /// Time of the state.
+    pub(crate) at: Timestamp,
+}
+
+/// Watch on one request: its current state, and each change until the state is final.
+pub(crate) struct ResultWatch<S> {
+    verifier: Arc<Verifier<S>>,
+    id: String,
+    watcher: Watcher,
+    disclosed: Option<Arc<Disclosed>>,
+    /// End of the wait for the next change, if the request can still change.
+    expires_at: Option<Timestamp>,
+    is_done: bool,
+}
+
+impl<S: Store> Verifier<S> {
+    /// Returns a request, and those claims of its answer that are stored and not due for erasure.
+    ///
+    /// # Errors
+    /// Unknown request; store errors.
+    pub(crate) async fn result(&self, id: &str, now: Timestamp) -> Result<(StoredRequest, Vec<KeptClaim>), Error> {
+        let request = self.stored(id).await?;
+        let kept = self.store.kept(request.number, now).await?;
+        Ok((request, kept))
+    }
+
+    /// Returns a page of requests with a number below `before`, newest first, and the number before which the next page
+    /// begins, unless this is the last one.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub(crate) async fn results(&self, before: i64, size: i64) -> Result<(Vec<StoredRequest>, Option<i64>), Error> {
+        let requests = self.store.requests(before, size).await?;
+        let is_full = i64::try_from(requests.len()).is_ok_and(|rows| rows == size);
+        let next = requests.last().filter(|_| is_full).map(|last| last.number);
+        Ok((requests, next))
+    }
+
+    /// Watches a request.
+    ///
+    /// # Errors
+    /// Unknown request; too many watchers; store errors.
+    pub(crate) async fn watch_result(self: &Arc<Self>, id: String) -> Result<ResultWatch<S>, Error> {
+        let stored = self.stored(&id).await?;
+        // Watching starts before the state is read again, so that no change is missed.
+        let watcher = self.hub.watch(&stored.id)?;
+        let verifier = Arc::clone(self);
+        Ok(ResultWatch { verifier, id, watcher, disclosed: None, expires_at: None, is_done: false })
+    }
+}
+
+impl<S: Store> ResultWatch<S> {
+    /// Returns the current state at the first call, and then waits for each change. `None`: the last state was final.
+    ///
+    /// # Errors
+    /// The request was deleted; the service is stopping; store errors.
+    pub(crate) async fn next(&mut self) -> Result<Option<WatchedResult>, Error> {
+        if self.is_done {
+            return Ok(None);
+        }
+        if let Some(expires_at) = self.expires_at {
+            let left = expires_at.unix().saturating_sub(now().unix()).max(0).unsigned_abs();
+            tokio::select! {
+                changed = self.watcher.changed() => self.disclosed = changed?.0,
+                () = tokio::time::sleep(Duration::from_secs(left)) => {}
+            }
+        }
+        let (request, at) = (self.verifier.stored(&self.id).await?, now());
+        if request.state(at) == State::Accepted && self.disclosed.is_none() {
+            // The disclosed claims follow directly after the verdict, which a notification about a wrong answer may
+            // show first.
+            if let Ok(Ok(change)) = tokio::time::timeout(BEHIND, self.watcher.changed()).await {
+                self.disclosed = change.0;
+            }
+        }
+        self.is_done = request.is_final(at);
+        self.expires_at = Some(request.expires_at);
+        Ok(Some(WatchedResult { request, disclosed: self.disclosed.take(), at }))
+    }
+}
