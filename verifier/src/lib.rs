@@ -4,7 +4,7 @@
 //! `sqlite` implements the port `store` that they need.
 
 mod clock;
-pub mod commands;
+mod commands;
 mod config;
 mod decisions;
 mod disclosed;
@@ -37,3 +37,5 @@ mod verdicts;
 mod verification;
 mod verifier;
 mod watch;
+
+pub use commands::{Arguments, run};

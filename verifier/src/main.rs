@@ -3,12 +3,12 @@
 use std::{pin::Pin, process::ExitCode};
 
 use carnet_service::{client, config::StartError, failure::Failure};
-use carnet_verifier::commands;
+use carnet_verifier::Arguments;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
-    let commands = client::for_service(commands::Arguments::command(), &client::VERIFIER);
-    let parsed = commands.try_get_matches().and_then(|matches| commands::Arguments::from_arg_matches(&matches));
+    let commands = client::for_service(Arguments::command(), &client::VERIFIER);
+    let parsed = commands.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
     let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => return carnet_console::usage(&error),
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         }
     };
     // Boxed: otherwise the runtime would instantiate the whole program once for each way to drive it.
-    let work: Pin<Box<dyn Future<Output = _>>> = Box::pin(commands::run(arguments));
+    let work: Pin<Box<dyn Future<Output = _>>> = Box::pin(carnet_verifier::run(arguments));
     match runtime.block_on(work) {
         Ok(code) => carnet_console::exit(code),
         Err(failure) => failure.report(),
