@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use carnet_core::time::{CLOCK_SKEW, Timestamp};
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    store::{ReadRequests as _, Store, StoreError, WriteRequests as _, WriteRows as _},
+};
 
 /// Floor, in memory and in the store.
 #[derive(Debug, Default)]
@@ -49,4 +52,30 @@ impl ClockFloor {
     pub(crate) fn saved(&self, floor: Timestamp) {
         self.stored.fetch_max(floor.unix(), Ordering::Relaxed);
     }
+}
+
+/// Returns the floor in the store; the minimum if none is known.
+pub(crate) async fn stored_floor<S: Store>(store: &S) -> Result<Timestamp, StoreError> {
+    store.read().await?.clock_floor().await
+}
+
+/// Raises the floor in the store; never lowers it.
+pub(crate) async fn raise_stored_floor<S: Store>(store: &S, at: Timestamp) -> Result<(), StoreError> {
+    let mut transaction = store.begin("raise_clock_floor").await?;
+    if transaction.clock_floor().await? < at {
+        transaction.set_clock_floor(at, false).await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+/// Lowers the floor in the store, by decision of the operator; returns false if it is not higher.
+pub(crate) async fn lower_stored_floor<S: Store>(store: &S, to: Timestamp) -> Result<bool, StoreError> {
+    let mut transaction = store.begin("lower_clock_floor").await?;
+    let is_higher = transaction.clock_floor().await? > to;
+    if is_higher {
+        transaction.set_clock_floor(to, true).await?;
+        transaction.commit().await?;
+    }
+    Ok(is_higher)
 }

@@ -1,12 +1,11 @@
-//! Errors of the domain, and their only mapping to the wire.
+//! Errors of the use cases, with a neutral kind and a stable reason.
 
 use std::time::Duration;
 
 use carnet_core::{Problem, time::Timestamp};
-use carnet_service::wire;
-use tonic::{Code, Status};
+use carnet_service::error::{CallError, ErrorKind};
 
-use crate::store::{Closed, StoreError};
+use crate::{request::ClosedReason, store::StoreError};
 
 /// Retry delay for an unknown issuer key: by then a status list with the same key has usually been fetched, and the
 /// issuer's document with it.
@@ -20,7 +19,7 @@ pub(crate) enum Error {
     RequestUnknown,
     /// The request can no longer be answered.
     #[error("the request is closed")]
-    RequestClosed(Closed),
+    RequestClosed(ClosedReason),
     /// The `request_id` belongs to a request with other parameters.
     #[error("the request_id was used for another request")]
     RequestIdReused,
@@ -66,35 +65,39 @@ impl Error {
     }
 }
 
-impl From<Error> for Status {
+impl From<Error> for CallError {
     fn from(error: Error) -> Self {
-        let precondition = |reason, message| wire::status(Code::FailedPrecondition, reason, message);
+        let wrong_state = |reason, message| Self::new(ErrorKind::WrongState, reason, message);
+        fn unavailable(reason: &'static str, message: impl Into<String>, after: Duration) -> CallError {
+            CallError::new(ErrorKind::Unavailable, reason, message).with_retry(after)
+        }
         match error {
-            Error::RequestUnknown => wire::status(
-                Code::NotFound,
+            Error::RequestUnknown => Self::new(
+                ErrorKind::NotFound,
                 "REQUEST_UNKNOWN",
                 "There is no such request, or it is no longer kept. Nothing was stored. Ask for a new request.",
             ),
-            Error::RequestClosed(Closed::Answered) => precondition(
+            Error::RequestClosed(ClosedReason::Answered) => wrong_state(
                 "NONCE_REPLAYED",
                 "The request has been answered; it can be answered only once. Nothing was stored. Ask for a new request.",
             ),
-            Error::RequestClosed(Closed::Expired) => {
-                precondition("REQUEST_EXPIRED", "The request has expired. Nothing was stored. Ask for a new request.")
+            Error::RequestClosed(ClosedReason::Expired) => {
+                wrong_state("REQUEST_EXPIRED", "The request has expired. Nothing was stored. Ask for a new request.")
             }
-            Error::RequestClosed(Closed::Exhausted) => precondition(
+            Error::RequestClosed(ClosedReason::Exhausted) => wrong_state(
                 "REQUEST_ATTEMPTS_EXHAUSTED",
                 "The request had too many wrong answers. Nothing was stored. Ask for a new request.",
             ),
-            Error::RequestIdReused => wire::status(
-                Code::AlreadyExists,
+            Error::RequestIdReused => Self::new(
+                ErrorKind::Conflict,
                 "REQUEST_ID_REUSED",
                 "That request_id was used for a request with other parameters, which is unchanged. Choose a new request_id.",
             ),
-            Error::Invalid { reason, field, description } => wire::bad_request(reason, field, &description),
-            Error::Refused(problem) => wire::from_problem(&problem),
-            Error::IssuerKeyUnknown => wire::retry(
-                Code::Unavailable,
+            Error::Invalid { reason, field, description } => Self::invalid(reason, field, description),
+            Error::Refused(problem) => {
+                Self::new(ErrorKind::Invalid, problem.code.as_str().to_ascii_uppercase(), problem.detail)
+            }
+            Error::IssuerKeyUnknown => unavailable(
                 "ISSUER_KEY_UNKNOWN",
                 "This verifier's copy of the issuer's document lacks the signing key. Nothing was accepted or stored. \
                  The document is fetched again in the background, within ten minutes at the latest; try again then.",
@@ -102,10 +105,9 @@ impl From<Error> for Status {
             ),
             Error::ClockBehind { now, floor } => {
                 tracing::error!(%now, %floor, "this machine's clock is before a time that an issuer signed; set it");
-                wire::retry(
-                    Code::Unavailable,
+                unavailable(
                     "CLOCK_BEHIND",
-                    &format!(
+                    format!(
                         "This verifier's clock says {now}, and an issuer has signed a later time, {floor}: it is \
                          unknown what is still valid. Nothing was verified or stored. Its operator must set the \
                          clock; then try again."
@@ -113,29 +115,26 @@ impl From<Error> for Status {
                     Duration::from_secs(300),
                 )
             }
-            Error::ReconciliationDue => wire::retry(
-                Code::Unavailable,
+            Error::ReconciliationDue => unavailable(
                 "RECONCILIATION_DUE",
                 "This desk has counted as many uses as it may before it is reconciled with the other desks. No request was \
                  created. Exchange exports with the other desks (carnet-verifier redemptions), then try again.",
                 Duration::from_secs(60),
             ),
-            Error::TooManyWatchers => wire::retry(
-                Code::ResourceExhausted,
+            Error::TooManyWatchers => Self::new(
+                ErrorKind::LimitReached,
                 "WATCHERS_EXHAUSTED",
                 "Too many watch at the same time. Read the result instead, or try again.",
-                Duration::from_secs(5),
-            ),
-            Error::Stopping => wire::retry(
-                Code::Unavailable,
+            )
+            .with_retry(Duration::from_secs(5)),
+            Error::Stopping => unavailable(
                 "STOPPING",
                 "The service is stopping. Nothing is lost; watch again in a moment.",
                 Duration::from_secs(2),
             ),
             Error::Store(error) => {
                 tracing::error!(%error, "the store failed");
-                wire::retry(
-                    Code::Unavailable,
+                unavailable(
                     "STORE_UNAVAILABLE",
                     "The verifier could not read or write its store. Nothing was changed. Try again in a moment.",
                     Duration::from_secs(2),
@@ -143,7 +142,11 @@ impl From<Error> for Status {
             }
             Error::Internal(what) => {
                 tracing::error!(what, "internal fault");
-                wire::status(Code::Internal, "INTERNAL", "The verifier failed. Nothing was accepted. Please report it.")
+                Self::new(
+                    ErrorKind::Internal,
+                    "INTERNAL",
+                    "The verifier failed. Nothing was accepted. Please report it.",
+                )
             }
         }
     }

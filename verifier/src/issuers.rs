@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     decisions::{NOT_CONFIGURED, TrustDecision, TrustDecisions},
-    store::TrustStore,
+    store::Store,
     trust::Trust,
 };
 
@@ -67,7 +67,7 @@ impl Issuers {
     }
 
     /// Reads the source of the trust list if one is configured and due. Failures are logged as warnings.
-    pub(crate) async fn refresh_trust<S: TrustStore>(&self, store: &S, max_age: Duration, now: Timestamp) {
+    pub(crate) async fn refresh_trust<S: Store>(&self, store: &S, max_age: Duration, now: Timestamp) {
         if let Some(trust) = &self.trust {
             // It logs its own warnings.
             let _ = trust.refresh(store, (&self.fetcher, &self.cache), max_age, now).await;

@@ -9,10 +9,12 @@ use crate::{
     disclosed::Disclosed,
     error::Error,
     ids::RequestId,
+    recording::{admit_answer, conclude_answer},
     redemption::CountedAnswer,
+    request::ClosedReason,
     requests::own_query,
     statements::stated_statement_age,
-    store::{Admission, Closed, Store},
+    store::{ReadRequests as _, Store},
     verdicts::{Verdict, VerificationResult},
     verification::{Binding, VpToken},
     verifier::Verifier,
@@ -30,7 +32,7 @@ impl<S: Store> Verifier<S> {
     /// Verifies a presentation and records the verdict.
     ///
     /// An invalid presentation leaves the request open, so that somebody who saw the link cannot close it with one
-    /// call. Each attempt is counted, and the request closes after [`crate::store::MAX_ATTEMPTS`].
+    /// call. Each attempt is counted, and the request closes after [`crate::request::MAX_ATTEMPTS`].
     pub(crate) async fn submit(
         self: &Arc<Self>,
         id: &str,
@@ -47,11 +49,7 @@ impl<S: Store> Verifier<S> {
 
     async fn answer(&self, id: &RequestId, vp_token: VpToken, now: Timestamp) -> Result<SubmissionResponse, Error> {
         self.verification.clock.check(now)?;
-        let request = match self.store.begin_answer(id, now).await? {
-            Admission::Admitted(request) => request,
-            Admission::Closed(closed) => return Err(Error::RequestClosed(closed)),
-            Admission::Unknown => return Err(Error::RequestUnknown),
-        };
+        let request = admit_answer(&self.store, id, now).await?;
         let unreadable = |_| Error::Internal("a stored query cannot be read".to_owned());
         let query = json::parse(request.query.as_bytes(), json::Limits::SMALL).map_err(unreadable)?;
         let query = Query::parse(&query).map_err(unreadable)?;
@@ -75,16 +73,23 @@ impl<S: Store> Verifier<S> {
         let keep = template.map(|template| template.keep.as_slice()).unwrap_or_default();
         let kept = disclosed.as_ref().map(|disclosed| disclosed.keep(keep, now)).unwrap_or_default();
         let redeem = template.and_then(|template| Some((template.id.as_str(), template.redeem.as_ref()?)));
-        let counted = redeem.zip(disclosed.as_ref());
-        let counted = counted.map(|((template, redeem), disclosed)| CountedAnswer { template, redeem, disclosed });
-        let (verdict, counts) = self.conclude(id, verdict, &kept, counted, now).await?;
+        let (verdict, counts) = match redeem.zip(disclosed.as_ref()) {
+            Some(((template, redeem), disclosed)) => {
+                let counted = CountedAnswer { template, redeem, disclosed };
+                self.conclude_use(id, verdict, &kept, counted, now).await?
+            }
+            None => {
+                let counts = conclude_answer(&self.store, id, &verdict, &kept).await?;
+                (verdict, counts)
+            }
+        };
         // The presentation can be valid although its use is refused.
         let (disclosed, kept) = if verdict.accepted() { (disclosed, kept) } else { (None, Vec::new()) };
         if !counts && verdict.accepted() {
             // Another presentation was accepted first, or the request has expired: the disclosed claims are dropped
             // here.
-            let closed = self.store.request(id).await?.and_then(|request| request.closed(now));
-            return Err(Error::RequestClosed(closed.unwrap_or(Closed::Answered)));
+            let closed = self.store.read().await?.request(id).await?.and_then(|request| request.closed(now));
+            return Err(Error::RequestClosed(closed.unwrap_or(ClosedReason::Answered)));
         }
         tracing::info!(accepted = verdict.accepted(), reason = verdict.reason(), "a request was answered");
         let receipt = self.receipt(&request, presented, &verdict, &record, &kept, now).await;

@@ -15,8 +15,10 @@ use crate::{
     error::Error,
     identity::Identity,
     ids::RequestId,
+    request::StoredRequest,
     requests::Texts,
-    store::{Store, StoredRequest},
+    retention::erase_answer,
+    store::{ReadRequests as _, Store},
     verdicts::{CredentialSummary, DisclosureRecord, Verdict},
     verifier::Verifier,
 };
@@ -65,9 +67,9 @@ impl<S: Store> Verifier<S> {
         let id = RequestId::parse(&receipt.content().request).ok_or(Error::RequestUnknown)?;
         let content = receipt.content();
         // The verdict of the receipt may be erased already, because of a later one, or by its retention period.
-        let erased_at = match self.store.erase(&id, (content.accepted, content.verified_at), now).await? {
+        let erased_at = match erase_answer(&self.store, &id, (content.accepted, content.verified_at), now).await? {
             Some(erased_at) => erased_at,
-            None if self.store.request(&id).await?.is_some() => now,
+            None if self.store.read().await?.request(&id).await?.is_some() => now,
             None => now.min(content.erase_at),
         };
         self.store.settle().await;

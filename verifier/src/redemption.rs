@@ -10,13 +10,15 @@ use crate::{
     disclosed::{Disclosed, KeptClaim},
     error::Error,
     ids::RequestId,
-    store::Store,
+    recording::{conclude_answer, record_verdict},
+    store::{MonthlyTotal, OWN_DESK, ReadUses as _, Store, UseMark, WriteRows as _, WriteUses as _},
     verdicts::{CheckRecord, RecordedUse, Verdict},
     verifier::Verifier,
 };
 
 pub(crate) mod desks;
 pub(crate) mod export;
+pub(crate) mod reconciliation;
 
 /// Time for which a mark is kept after its voucher's end, in seconds; desks can reconcile until then.
 const RECONCILE_WITHIN: i64 = 30 * carnet_core::day::SECONDS;
@@ -28,21 +30,9 @@ const DOMAIN: &[u8] = b"carnet entitlement 1\0";
 /// Domain separator for the digests of serials.
 const SERIAL_DOMAIN: &[u8] = b"carnet entitlement serial 1\0";
 
-/// Stored use of a voucher. It contains the serial, or the voucher's number, as a digest only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// SHA-256 over issuer and serial, or issuer and number.
-    pub(crate) entitlement: [u8; 32],
-    /// Total number of uses: 1 for a serial, 1 to 1,000 for a number.
-    pub(crate) uses: u32,
-    pub(crate) marked_at: Timestamp,
-    /// Time of its erasure.
-    pub(crate) erase_at: Timestamp,
-}
-
 /// Reason why no use is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum UseRefusal {
     /// The voucher names another redeemer.
     RedeemerOther,
     /// All uses are marked.
@@ -53,7 +43,7 @@ pub(crate) enum Refusal {
     ReconciliationDue,
 }
 
-impl Refusal {
+impl UseRefusal {
     /// Returns the stable code.
     pub(crate) const fn code(self) -> &'static str {
         match self {
@@ -95,7 +85,7 @@ fn claimed(
     verdict: &Verdict,
     own: &str,
     now: Timestamp,
-) -> Result<Result<Claimed, Refusal>, Error> {
+) -> Result<Result<ClaimedUse, UseRefusal>, Error> {
     let missing = || Error::Internal("an accepted answer lacks what its use is counted by".to_owned());
     let text = |path| disclosed.one(&redeem.credential, path).and_then(Value::as_str);
     let redeemer = text(&redeem.redeemer).ok_or_else(missing)?;
@@ -103,7 +93,7 @@ fn claimed(
     let shown = verdict.credentials().iter().find(|shown| shown.query_id == redeem.credential);
     let (until, shown) = until.zip(shown).ok_or_else(missing)?;
     if redeemer != own {
-        return Ok(Err(Refusal::RedeemerOther));
+        return Ok(Err(UseRefusal::RedeemerOther));
     }
     let serials = redeem.serial.iter().flat_map(|path| disclosed.all(&redeem.credential, path)).collect::<Vec<_>>();
     let (entitlement, uses) = match (serials.as_slice(), &redeem.counted) {
@@ -115,89 +105,88 @@ fn claimed(
             (digest(DOMAIN, &shown.issuer, id), Some(uses.ok_or_else(missing)?))
         }
         ([], None) => return Err(missing()),
-        _ => return Ok(Err(Refusal::SerialsSeveral)),
+        _ => return Ok(Err(UseRefusal::SerialsSeveral)),
     };
     let (by_serial, erase_at) = (uses.is_none(), until.plus(RECONCILE_WITHIN));
-    let mark = Mark { entitlement, uses: uses.unwrap_or(1), marked_at: now, erase_at };
+    let mark = UseMark { entitlement, uses: uses.unwrap_or(1), marked_at: now, erase_at };
     let month = now.to_string().chars().take(7).collect();
     let service = redeem.service.as_ref().map(|path| text(path).ok_or_else(missing)).transpose()?.unwrap_or_default();
     let (template, issuer, service) = (template.to_owned(), shown.issuer.clone(), service.to_owned());
-    let total = Total { template, issuer, service, month, uses: 1 };
-    Ok(Ok(Claimed { mark, by_serial, total }))
-}
-
-/// Number of uses marked in one month, by template, issuer and service.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Total {
-    /// Template of the request.
-    pub(crate) template: String,
-    /// Issuer of the vouchers.
-    pub(crate) issuer: String,
-    /// Service that was given; empty where the template names none, and for marks made before totals had it.
-    pub(crate) service: String,
-    /// Month in UTC, as `2026-11`.
-    pub(crate) month: String,
-    pub(crate) uses: u64,
+    let total = MonthlyTotal { template, issuer, service, month, uses: 1 };
+    Ok(Ok(ClaimedUse { mark, by_serial, total }))
 }
 
 /// Use that an accepted answer claims.
-pub(crate) struct Claimed {
-    pub(crate) mark: Mark,
+pub(crate) struct ClaimedUse {
+    pub(crate) mark: UseMark,
     /// True for the use of a serial.
     pub(crate) by_serial: bool,
-    /// Total to increment.
-    pub(crate) total: Total,
+    /// MonthlyTotal to increment.
+    pub(crate) total: MonthlyTotal,
 }
 
 impl<S: Store> Verifier<S> {
-    /// Refuses a template whose answers cannot be counted now, so that no holder discloses anything in vain.
+    /// Refuses requests whose answers cannot be counted now, so that no holder discloses anything in vain.
     ///
     /// # Errors
     /// [`Error::ReconciliationDue`], store errors.
-    pub(crate) async fn require_uses_left(&self, template: &str) -> Result<(), Error> {
-        let marks = self.verification.catalogue.template(template).is_some_and(|template| template.redeem.is_some());
-        match self.settings.offline_uses.filter(|_| marks) {
-            Some(most) if self.store.unsynced().await? >= most => Err(Error::ReconciliationDue),
-            _ => Ok(()),
-        }
+    pub(crate) async fn require_uses_left(&self) -> Result<(), Error> {
+        let Some(most) = self.settings.offline_uses else { return Ok(()) };
+        let own = self.store.read().await?.desk(OWN_DESK).await?;
+        if own.unsynced() >= u64::from(most) { Err(Error::ReconciliationDue) } else { Ok(()) }
     }
 
-    /// Records the verdict on an answer, and marks the use of a voucher if it is one, atomically. Returns the recorded
-    /// verdict, and whether the answer counts: it does not if the request was accepted or has expired in the meantime.
-    pub(crate) async fn conclude(
+    /// Records the accepting verdict on an answer with the use that it marks, or a refusing one if no use is left, in
+    /// one transaction. Returns the recorded verdict, and whether the answer counts. Of two concurrent calls for the
+    /// last use exactly one is accepted.
+    ///
+    /// # Errors
+    /// A claim that the type's schema requires is missing; store errors.
+    pub(crate) async fn conclude_use(
         &self,
         id: &RequestId,
         verdict: Verdict,
         kept: &[KeptClaim],
-        counted: Option<CountedAnswer<'_>>,
+        counted: CountedAnswer<'_>,
         now: Timestamp,
     ) -> Result<(Verdict, bool), Error> {
-        let Some(counted) = counted.filter(|_| verdict.accepted()) else {
-            let counts = self.store.conclude(id, &verdict, kept).await?;
-            return Ok((verdict, counts));
-        };
-        match claimed(counted, &verdict, self.identity.did.as_str(), now)? {
-            Ok(claimed) => {
-                let most = self.settings.offline_uses;
-                let concluded = self.store.conclude_use(id, &verdict, kept, &claimed, most).await?;
-                Ok(concluded.map_or((verdict, false), |verdict| (verdict, true)))
-            }
+        let claimed = match claimed(counted, &verdict, self.identity.did.as_str(), now)? {
+            Ok(claimed) => claimed,
             Err(refusal) => {
                 let verdict = refused(verdict, refusal);
-                let counts = self.store.conclude(id, &verdict, &[]).await?;
-                Ok((verdict, counts))
+                let counts = conclude_answer(&self.store, id, &verdict, &[]).await?;
+                return Ok((verdict, counts));
             }
+        };
+        let mut transaction = self.store.begin("conclude_use").await?;
+        let mut own = transaction.desk(OWN_DESK).await?;
+        let marks = transaction.mark_count(&claimed.mark.entitlement).await?;
+        let next = UseCounts { marks, unsynced: own.unsynced() }.next(&claimed, self.settings.offline_uses);
+        let (concluded, kept) = match next {
+            Ok(used) => (redeemed(verdict.clone(), used), kept),
+            Err(refusal) => (refused(verdict.clone(), refusal), &[][..]),
+        };
+        if !record_verdict(&mut transaction, id, &concluded, kept).await? {
+            return Ok((verdict, false));
         }
+        if next.is_ok() {
+            own.last = own.last.saturating_add(1);
+            transaction.put_desk(&own).await?;
+            transaction.insert_mark(OWN_DESK, own.last, &claimed.mark).await?;
+            transaction.add_to_total(&claimed.total).await?;
+        }
+        transaction.commit().await?;
+        Ok((concluded, true))
     }
 }
 
 /// Refuses an answer because no use could be marked.
-pub(crate) fn refused(verdict: Verdict, refusal: Refusal) -> Verdict {
+fn refused(verdict: Verdict, refusal: UseRefusal) -> Verdict {
     verdict.refused_by(CheckRecord::failed(CHECK, refusal.code(), refusal.detail()))
 }
 
 /// Adds a marked use to a verdict.
-pub(crate) fn redeemed(verdict: Verdict, used: RecordedUse) -> Verdict {
+fn redeemed(verdict: Verdict, used: RecordedUse) -> Verdict {
     let detail = match used.counted() {
         Some((number, of)) => format!("use {number} of {of}"),
         None => "one use, by its serial".to_owned(),
@@ -212,22 +201,22 @@ fn digest(domain: &[u8], issuer: &str, id: &str) -> [u8; 32] {
 }
 
 /// Numbers of marks, read from the store in one transaction.
-pub(crate) struct Counted {
+pub(crate) struct UseCounts {
     /// Marks of this voucher by all known desks.
     pub(crate) marks: u32,
     /// Marks by this desk since its last reconciliation.
-    pub(crate) unsynced: u32,
+    pub(crate) unsynced: u64,
 }
 
-impl Counted {
+impl UseCounts {
     /// Returns the next use if one more may be marked.
-    pub(crate) fn next(&self, claimed: &Claimed, offline_uses: Option<u32>) -> Result<RecordedUse, Refusal> {
+    pub(crate) fn next(&self, claimed: &ClaimedUse, offline_uses: Option<u32>) -> Result<RecordedUse, UseRefusal> {
         let uses = claimed.mark.uses;
         if self.marks >= uses {
-            return Err(Refusal::EntitlementUsed);
+            return Err(UseRefusal::EntitlementUsed);
         }
-        if offline_uses.is_some_and(|most| self.unsynced >= most) {
-            return Err(Refusal::ReconciliationDue);
+        if offline_uses.is_some_and(|most| self.unsynced >= u64::from(most)) {
+            return Err(UseRefusal::ReconciliationDue);
         }
         Ok(if claimed.by_serial {
             RecordedUse::SERIAL
@@ -244,23 +233,23 @@ mod tests {
     #[test]
     fn uses_are_counted_up_to_the_last_one_and_bounded_between_reconciliations() {
         let at = Timestamp::from_unix(0);
-        let claimed = |uses| Claimed {
-            mark: Mark { entitlement: [0; 32], uses, marked_at: at, erase_at: at },
+        let claimed = |uses| ClaimedUse {
+            mark: UseMark { entitlement: [0; 32], uses, marked_at: at, erase_at: at },
             by_serial: false,
-            total: Total::default(),
+            total: MonthlyTotal::default(),
         };
-        let next = |marks, unsynced, uses, most| Counted { marks, unsynced }.next(&claimed(uses), most);
+        let next = |marks, unsynced, uses, most| UseCounts { marks, unsynced }.next(&claimed(uses), most);
         let counted = |number, of| Ok(RecordedUse::Counted { number, of });
         assert_eq!(next(0, 0, 1, None), counted(1, 1));
         assert_eq!(next(2, 9_999, 3, None), counted(3, 3));
-        let serial = Claimed { by_serial: true, ..claimed(1) };
-        assert_eq!(Counted { marks: 0, unsynced: 0 }.next(&serial, None), Ok(RecordedUse::SERIAL));
-        assert_eq!(Counted { marks: 1, unsynced: 0 }.next(&serial, None), Err(Refusal::EntitlementUsed));
-        assert_eq!(next(3, 0, 3, None), Err(Refusal::EntitlementUsed));
+        let serial = ClaimedUse { by_serial: true, ..claimed(1) };
+        assert_eq!(UseCounts { marks: 0, unsynced: 0 }.next(&serial, None), Ok(RecordedUse::SERIAL));
+        assert_eq!(UseCounts { marks: 1, unsynced: 0 }.next(&serial, None), Err(UseRefusal::EntitlementUsed));
+        assert_eq!(next(3, 0, 3, None), Err(UseRefusal::EntitlementUsed));
         assert_eq!(next(0, 1, 3, Some(2)), counted(1, 3));
-        assert_eq!(next(0, 2, 3, Some(2)), Err(Refusal::ReconciliationDue));
+        assert_eq!(next(0, 2, 3, Some(2)), Err(UseRefusal::ReconciliationDue));
         // A used-up voucher remains used up, whether or not the desk is reconciled.
-        assert_eq!(next(3, 2, 3, Some(2)), Err(Refusal::EntitlementUsed));
+        assert_eq!(next(3, 2, 3, Some(2)), Err(UseRefusal::EntitlementUsed));
     }
 
     #[test]

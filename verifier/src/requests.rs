@@ -20,8 +20,9 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     error::Error,
     ids::{self, RequestId},
+    request::{NewRequest, StoredRequest},
     statements::check_statement_age,
-    store::{NewRequest, Store, StoredRequest},
+    store::{ReadRequests as _, Store, WriteRequests as _, WriteRows as _},
     verification::Verification,
     verifier::Verifier,
 };
@@ -97,7 +98,10 @@ impl<S: Store> Verifier<S> {
         }
         let ttl = if call.ttl_seconds == 0 { self.settings.request_ttl } else { call.ttl_seconds };
         let content = self.content(call.what, now)?;
-        self.require_uses_left(&content.template).await?;
+        let template = self.verification.catalogue.template(&content.template);
+        if template.is_some_and(|template| template.redeem.is_some()) {
+            self.require_uses_left().await?;
+        }
         let parameters_digest = digest(&content, call.ttl_seconds)?;
         let (id, nonce) = (RequestId::draw(&mut OsRng), ids::nonce(&mut OsRng));
         let expires_at = now.plus(i64::from(ttl));
@@ -115,14 +119,8 @@ impl<S: Store> Verifier<S> {
             expires_at,
             keep_until: expires_at.plus(i64::from(content.keep_days).saturating_mul(carnet_core::day::SECONDS)),
         };
-        match self.store.create_request(&new).await? {
-            None => {
-                tracing::info!(template = new.template, "a request was created");
-                Ok(self.created(new.id, new.expires_at))
-            }
-            Some(known) if known.parameters_digest == parameters_digest => Ok(self.created(known.id, known.expires_at)),
-            Some(_) => Err(Error::RequestIdReused),
-        }
+        let (id, expires_at) = store_request(&self.store, new).await?;
+        Ok(self.created(id, expires_at))
     }
 
     /// Returns the signed request object for a wallet, while the request is open.
@@ -137,7 +135,7 @@ impl<S: Store> Verifier<S> {
     /// Returns the stored request.
     pub(crate) async fn stored(&self, id: &str) -> Result<StoredRequest, Error> {
         let id = RequestId::parse(id).ok_or(Error::RequestUnknown)?;
-        self.store.request(&id).await?.ok_or(Error::RequestUnknown)
+        self.store.read().await?.request(&id).await?.ok_or(Error::RequestUnknown)
     }
 
     fn created(&self, id: RequestId, expires_at: Timestamp) -> CreatedRequest {
@@ -250,6 +248,25 @@ impl<S: Store> Verifier<S> {
         let signed = self.identity.signing(move |identity| jose::sign(header, &payload, &identity.key)).await?;
         signed.map_err(|problem| Error::Internal(problem.to_string()))
     }
+}
+
+/// Stores a request, and returns its id and its end. If one with its `request_id` exists and has the same parameters,
+/// that one is returned and nothing is stored.
+///
+/// # Errors
+/// The `request_id` belongs to a request with other parameters; store errors.
+pub(crate) async fn store_request<S: Store>(store: &S, new: NewRequest) -> Result<(RequestId, Timestamp), Error> {
+    let mut transaction = store.begin("create_request").await?;
+    if let Some(request_id) = &new.request_id
+        && let Some(known) = transaction.request_of_call(request_id).await?
+    {
+        let is_same = known.parameters_digest == new.parameters_digest;
+        return if is_same { Ok((known.id, known.expires_at)) } else { Err(Error::RequestIdReused) };
+    }
+    transaction.insert_request(&new).await?;
+    transaction.commit().await?;
+    tracing::info!(template = new.template, "a request was created");
+    Ok((new.id, new.expires_at))
 }
 
 /// Parses a custom DCQL query, and returns its text and its content.

@@ -8,7 +8,8 @@ use carnet_service::time::now;
 use crate::{
     disclosed::{Disclosed, KeptClaim},
     error::Error,
-    store::{State, Store, StoredRequest},
+    request::{RequestState, StoredRequest},
+    store::{ReadRequests as _, Store},
     verifier::Verifier,
     watch::Watcher,
 };
@@ -42,17 +43,14 @@ impl<S: Store> Verifier<S> {
     /// Unknown request; store errors.
     pub(crate) async fn result(&self, id: &str, now: Timestamp) -> Result<(StoredRequest, Vec<KeptClaim>), Error> {
         let request = self.stored(id).await?;
-        let kept = self.store.kept(request.number, now).await?;
+        let kept = self.store.read().await?.kept_claims(request.number, now).await?;
         Ok((request, kept))
     }
 
     /// Returns a page of requests with a number below `before`, newest first, and the number before which the next page
     /// begins, unless this is the last one.
-    ///
-    /// # Errors
-    /// Store errors.
     pub(crate) async fn results(&self, before: i64, size: i64) -> Result<(Vec<StoredRequest>, Option<i64>), Error> {
-        let requests = self.store.requests(before, size).await?;
+        let requests = self.store.read().await?.requests(before, size).await?;
         let is_full = i64::try_from(requests.len()).is_ok_and(|rows| rows == size);
         let next = requests.last().filter(|_| is_full).map(|last| last.number);
         Ok((requests, next))
@@ -88,7 +86,7 @@ impl<S: Store> ResultWatch<S> {
             }
         }
         let (request, at) = (self.verifier.stored(&self.id).await?, now());
-        if request.state(at) == State::Accepted && self.disclosed.is_none() {
+        if request.state(at) == RequestState::Accepted && self.disclosed.is_none() {
             // The disclosed claims follow directly after the verdict, which a notification about a wrong answer may
             // show first.
             if let Ok(Ok(change)) = tokio::time::timeout(BEHIND, self.watcher.changed()).await {

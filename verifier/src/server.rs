@@ -15,13 +15,15 @@ use carnet_service::{
 use carnet_spec::Catalogue;
 
 use crate::{
+    clock,
     config::VerifierConfig,
     grpc,
     identity::Identity,
     issuers::Issuers,
     registration,
+    sqlite::{MIGRATIONS, SqliteStore},
     status::Statuses,
-    store::{MIGRATIONS, Sqlite, Store},
+    store::Store,
     trust::Trust,
     verification::Verification,
     verifier::{Settings, Verifier},
@@ -51,7 +53,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     let key = Keyring::open(data, &config.keys)?;
     let (store, _alone) = ground::open_to_serve(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve, PORT)?;
-    let mut verifier = assemble(&config, bound.public_url.clone(), key, Sqlite::new(store.database.clone()))?;
+    let mut verifier = assemble(&config, bound.public_url.clone(), key, SqliteStore::new(store.database.clone()))?;
     verifier.registration = registration::installed(data)?;
     if verifier.registration.as_ref().is_some_and(|known| !registration::names_key(known, &verifier.identity)) {
         tracing::warn!(
@@ -70,7 +72,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
             "Restore it from a backup, or delete it; after that an older log of an issuer's keys may be accepted once.",
         )
     })?;
-    let floor = verifier.store.clock_floor().await.map_err(|error| {
+    let floor = clock::stored_floor(&verifier.store).await.map_err(|error| {
         StartError::new(
             format!("The store cannot be read: {error}. Nothing was started."),
             "Check the disk, and start again.",

@@ -17,7 +17,7 @@ use carnet_spec::Catalogue;
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
-use crate::{config::VerifierConfig, redemption::desks, store::MIGRATIONS};
+use crate::{config::VerifierConfig, redemption::desks, sqlite::MIGRATIONS};
 
 /// Result of `init`.
 pub(crate) struct Made {

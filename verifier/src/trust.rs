@@ -25,16 +25,18 @@ use serde::Deserialize;
 
 use self::{
     documents::{Documents, unknown_signers, warn_of_operator},
+    remembered::{record_dropped, remember, remembered},
     source::Source,
     timestamp::read_timestamp,
 };
 use crate::{
     key_lookups::{KeyLookups, ListDigest, digest},
-    store::{Remembered, TrustStore},
+    store::{Store, StoreError, TrustListRow, TrustListState},
 };
 
 mod documents;
 mod handover;
+pub(crate) mod remembered;
 mod source;
 mod timestamp;
 
@@ -175,7 +177,7 @@ impl Trust {
     ///
     /// # Errors
     /// The reason why the source's list was refused.
-    pub(crate) async fn refresh<S: TrustStore>(
+    pub(crate) async fn refresh<S: Store>(
         &self,
         store: &S,
         (fetcher, documents): (&HttpsFetcher, &DidCache),
@@ -209,7 +211,7 @@ impl Trust {
         looked
     }
 
-    async fn look<S: TrustStore>(
+    async fn look<S: Store>(
         &self,
         store: &S,
         fetcher: &HttpsFetcher,
@@ -217,8 +219,8 @@ impl Trust {
         max_age: Duration,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        if let Some(remembered) = store.remembered(&self.name).await.map_err(unstored)? {
-            self.hold(store, remembered, documents, max_age, now).await?;
+        if let Some(known) = remembered(store, &self.name).await.map_err(unstored)? {
+            self.hold(store, known, documents, max_age, now).await?;
         }
         self.restamp(store, fetcher, max_age, now).await?;
         let Some(text) = self.text(fetcher, max_age, now).await? else { return Ok(()) };
@@ -227,15 +229,16 @@ impl Trust {
             return Ok(());
         }
         // Including the timestamp that may just have been accepted.
-        let remembered = store.remembered(&self.name).await.map_err(unstored)?;
-        let seen = remembered.as_ref().map(|remembered| (remembered.seen.clone(), remembered.accept.clone()));
-        let known = remembered.and_then(|remembered| remembered.timestamp);
+        let known = remembered(store, &self.name).await.map_err(unstored)?;
+        let state = known.map(|row| row.state);
+        let seen = state.as_ref().map(|state| (state.seen.clone(), state.accept.clone()));
+        let known = state.and_then(|state| state.timestamp);
         let mut by = self.documents(documents, None, now);
         let mut verified = self.verify(text.clone(), seen.clone(), &by, now).await;
         if verified.is_err() && self.look_up((fetcher, documents), (&text, digest), &by, now).await {
             // The current list may be invalid, too, under its operators' new documents.
-            if let Some(remembered) = store.remembered(&self.name).await.map_err(unstored)? {
-                self.hold(store, remembered, documents, max_age, now).await?;
+            if let Some(known) = remembered(store, &self.name).await.map_err(unstored)? {
+                self.hold(store, known, documents, max_age, now).await?;
             }
             by = self.documents(documents, None, now);
             verified = self.verify(text.clone(), seen.clone(), &by, now).await;
@@ -248,10 +251,7 @@ impl Trust {
         let mut list = verified?;
         let timestamp = self.stamp_new(&mut list, known, fetcher, now).await?;
         let document = String::from_utf8(text).map_err(|_| Problem::from(Code::InvalidUnicode))?;
-        let kept = store
-            .remember(&self.name, &Remembered { seen: list.seen(), document, timestamp, dropped: None, accept: None })
-            .await
-            .map_err(unstored)?;
+        let kept = remember(store, &self.name, list.seen(), document, timestamp).await.map_err(unstored)?;
         if kept != list.seen() {
             return Err(Problem::new(
                 Code::TrustListRollback,
@@ -304,10 +304,10 @@ impl Trust {
     ///
     /// # Errors
     /// The result could not be saved.
-    async fn hold<S: TrustStore>(
+    async fn hold<S: Store>(
         &self,
         store: &S,
-        remembered: Remembered,
+        known: TrustListRow,
         documents: &DidCache,
         max_age: Duration,
         now: Timestamp,
@@ -321,7 +321,7 @@ impl Trust {
         if decides && before.is_some_and(|(before, at)| before == documents && recent(at)) {
             return Ok(());
         }
-        let Remembered { seen, document, timestamp, dropped, .. } = remembered;
+        let TrustListRow { state: TrustListState { seen, timestamp, dropped, .. }, document } = known;
         let sequence = seen.sequence;
         match self.verify(document.into_bytes(), Some((seen.clone(), None)), &documents, now).await {
             Ok(mut list) => {
@@ -329,7 +329,7 @@ impl Trust {
                     list.stamp(&timestamp);
                 }
                 if dropped.is_some() {
-                    store.note_dropped(&self.name, &seen, None).await.map_err(unstored)?;
+                    record_dropped(store, &self.name, &seen, None).await.map_err(unstored)?;
                     tracing::info!(sequence, "the trust list is valid again");
                 }
                 let mut current = self.write();
@@ -355,7 +355,7 @@ impl Trust {
                         sequence, code = %problem.code, detail = problem.detail,
                         "the trust list is no longer valid under its operators' documents, and accepts nobody"
                     );
-                    store.note_dropped(&self.name, &seen, Some(&why)).await.map_err(unstored)?;
+                    record_dropped(store, &self.name, &seen, Some(why)).await.map_err(unstored)?;
                 }
             }
         }
@@ -413,7 +413,7 @@ fn problem(what: &str) -> Problem {
 
 /// By value, as `map_err` passes it.
 #[allow(clippy::needless_pass_by_value)]
-fn unstored(error: crate::store::StoreError) -> Problem {
+fn unstored(error: StoreError) -> Problem {
     problem(&format!("the stored trust list could not be read or updated ({error})"))
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use carnet_core::time::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::{error::Error, identity::Identity, store::Store, verification::Verification, watch::Hub};
+use crate::{clock, error::Error, identity::Identity, retention, store::Store, verification::Verification, watch::Hub};
 
 /// Interval between sweeps of expired data.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -36,7 +36,7 @@ pub(crate) struct Verifier<S> {
 impl<S: Store> Verifier<S> {
     /// Runs one sweep.
     pub(crate) async fn sweep(&self, now: Timestamp) -> Result<(), Error> {
-        for id in self.store.sweep(now).await? {
+        for id in retention::sweep(&self.store, now).await? {
             self.hub.publish(&id, None);
         }
         self.store.settle().await;
@@ -84,14 +84,11 @@ impl<S: Store> Verifier<S> {
     }
 
     /// Saves the floor if it rose: a few times a day, since issuers round their times.
-    ///
-    /// # Errors
-    /// Store errors.
     pub(crate) async fn keep_clock_floor(&self) -> Result<(), Error> {
-        let clock = &self.verification.clock;
-        if let Some(floor) = clock.unsaved() {
-            self.store.raise_clock_floor(floor).await?;
-            clock.saved(floor);
+        let memory = &self.verification.clock;
+        if let Some(floor) = memory.unsaved() {
+            clock::raise_stored_floor(&self.store, floor).await?;
+            memory.saved(floor);
         }
         Ok(())
     }

@@ -7,8 +7,10 @@ use serde_json::json;
 
 use super::{DataArgs, Failure};
 use crate::{
+    clock::{lower_stored_floor, stored_floor},
     config::VerifierConfig,
-    store::{MIGRATIONS, Sqlite, Store as _},
+    sqlite::{MIGRATIONS, SqliteStore},
+    store::StoreError,
 };
 
 #[derive(Debug, Args)]
@@ -30,12 +32,12 @@ pub(super) async fn run(args: &ClockArgs) -> Result<u8, Failure> {
     } else {
         (ground::open(&place.data, &MIGRATIONS).await?, None)
     };
-    let sqlite = Sqlite::new(store.database.clone());
+    let sqlite = SqliteStore::new(store.database.clone());
     let now = time::now();
     let read = async {
-        let before = sqlite.clock_floor().await?;
-        let is_lowered = args.lower && sqlite.lower_clock_floor(now).await?;
-        Ok::<_, crate::store::StoreError>((before, is_lowered))
+        let before = stored_floor(&sqlite).await?;
+        let is_lowered = args.lower && lower_stored_floor(&sqlite, now).await?;
+        Ok::<_, StoreError>((before, is_lowered))
     };
     let done = read.await;
     store.close().await;

@@ -18,11 +18,12 @@ use serde_json::Value;
 
 use super::Failure;
 use crate::{
+    clock::stored_floor,
     config::VerifierConfig,
     issuers::Issuers,
     registration,
+    sqlite::{MIGRATIONS, SqliteStore},
     status::Statuses,
-    store::{MIGRATIONS, Sqlite, Store as _},
     verification::Verification,
 };
 
@@ -54,7 +55,7 @@ async fn store(data: &Path) -> (Check, Option<Timestamp>) {
         Ok(store) => store,
         Err(error) => return (Check::of(STORE, error), None),
     };
-    let floor = Sqlite::new(store.database.clone()).clock_floor().await;
+    let floor = stored_floor(&SqliteStore::new(store.database.clone())).await;
     store.close().await;
     match floor {
         Ok(floor) => {

@@ -17,9 +17,10 @@ use crate::{
     config::VerifierConfig,
     redemption::{
         desks::{Desk, RedemptionConfig, let_through, own_key},
-        export::{Export, MAX_BYTES},
+        export::{DeskExport, MAX_BYTES},
+        reconciliation::{self, DoubleUse, ReconcileError, Reconciliation, WrittenOff},
     },
-    store::{DoubleUse, MIGRATIONS, Reconciled, RedemptionStore as _, Sqlite, TakeError, WrittenOff},
+    sqlite::{MIGRATIONS, SqliteStore},
 };
 
 mod totals;
@@ -91,6 +92,10 @@ fn open_desk(place: &DataArgs) -> Result<Opened, Failure> {
     Ok(Opened { config: redemption, desk })
 }
 
+fn sqlite(store: &ground::OpenStore) -> SqliteStore {
+    SqliteStore::new(store.database.clone())
+}
+
 fn key(place: &DataArgs) -> Result<u8, Failure> {
     // Works before the keys of the others are known, so that the first desk can have one too.
     let keys = VerifierConfig::keys_alone(&place.data, place.config.as_deref())?;
@@ -114,7 +119,7 @@ async fn write_off(place: &DataArgs, name: &str) -> Result<u8, Failure> {
         )));
     };
     let store = ground::open(&place.data, &MIGRATIONS).await?;
-    let done = Sqlite::new(store.database.clone()).write_off(name, other.offline_uses, time::now()).await;
+    let done = reconciliation::write_off(&sqlite(&store), name, other.offline_uses, time::now()).await;
     store.close().await;
     let WrittenOff { at, last, unseen, .. } = done.map_err(broken)?;
     if place.json {
@@ -138,7 +143,7 @@ fn broken(what: impl std::fmt::Display) -> StartError {
 async fn export(place: &DataArgs, file: &Path) -> Result<u8, Failure> {
     let Opened { config, desk } = open_desk(place)?;
     let store = ground::open(&place.data, &MIGRATIONS).await?;
-    let exported = Sqlite::new(store.database.clone()).export(&config.desk, time::now()).await;
+    let exported = reconciliation::export(&sqlite(&store), &config.desk, time::now()).await;
     store.close().await;
     let export = exported.map_err(broken)?;
     let text = export.sign(&desk).map_err(|problem| {
@@ -182,7 +187,7 @@ async fn reconcile(place: &DataArgs, files: &[PathBuf]) -> Result<u8, Failure> {
             ))
         })?;
         let export =
-            Export::verify(&text, &desk.organisation, key_of).map_err(|problem| refused(problem.to_string()))?;
+            DeskExport::verify(&text, &desk.organisation, key_of).map_err(|problem| refused(problem.to_string()))?;
         let bound = config.other(&export.desk).map(|other| other.offline_uses);
         if let Some(bound) = bound.filter(|bound| export.unsynced() > u64::from(*bound)) {
             return Err(refused(format!(
@@ -195,11 +200,11 @@ async fn reconcile(place: &DataArgs, files: &[PathBuf]) -> Result<u8, Failure> {
     }
     let store = ground::open(&place.data, &MIGRATIONS).await?;
     let others: Vec<String> = config.others.iter().map(|other| other.desk.clone()).collect();
-    let taken = Sqlite::new(store.database.clone()).take(&config.desk, &others, &exports, time::now()).await;
+    let taken = reconciliation::reconcile(&sqlite(&store), &config.desk, &others, &exports, time::now()).await;
     store.close().await;
     let taken = taken.map_err(|error| {
         let hint = match &error {
-            TakeError::WrittenOff { .. } => {
+            ReconcileError::WrittenOff { .. } => {
                 "Nothing was imported. Leave out that desk's file; a desk that was found again needs a new name and a \
                  new key."
             }
@@ -231,14 +236,14 @@ fn name<'a>(config: &'a RedemptionConfig, desk: &'a str) -> &'a str {
     if desk.is_empty() { &config.desk } else { desk }
 }
 
-fn report(config: &RedemptionConfig, exports: &[Export], taken: &Reconciled) -> Value {
+fn report(config: &RedemptionConfig, exports: &[DeskExport], taken: &Reconciliation) -> Value {
     let exports = exports.iter().map(|export| {
-        let Export { desk, number, marks, .. } = export;
+        let DeskExport { desk, number, marks, .. } = export;
         json!({"desk": desk, "number": number, "marks": marks.len(), "new": taken.fresh.contains(desk)})
     });
     let double = taken.double.iter().map(|double| {
         let marks = double.marks.iter().map(|(desk, at)| json!({"desk": name(config, desk), "at": at.to_string()}));
-        let entitlement = URL_SAFE_NO_PAD.encode(&double.entitlement);
+        let entitlement = URL_SAFE_NO_PAD.encode(double.entitlement);
         let most = let_through(double.uses, config.bounds());
         json!({"entitlement": entitlement, "uses": double.uses, "let_through": most, "marks": marks.collect::<Vec<_>>()})
     });
@@ -246,7 +251,7 @@ fn report(config: &RedemptionConfig, exports: &[Export], taken: &Reconciled) -> 
     json!({"desk": config.desk, "exports": exports, "reconciled": taken.synced, "double_uses": double})
 }
 
-fn report_text(config: &RedemptionConfig, exports: &[Export], taken: &Reconciled) -> String {
+fn report_text(config: &RedemptionConfig, exports: &[DeskExport], taken: &Reconciliation) -> String {
     let mut text = String::new();
     for export in exports {
         let known = if taken.fresh.contains(&export.desk) { "" } else { ", nothing newer than before" };

@@ -14,7 +14,9 @@ use clap::Args;
 use super::{DataArgs, Failure};
 use crate::{
     config::VerifierConfig,
-    store::{MIGRATIONS, Remembered, Sqlite, StoreError, TrustStore as _},
+    sqlite::{MIGRATIONS, SqliteStore},
+    store::{StoreError, TrustListRow},
+    trust::remembered::{accept_once, remembered},
 };
 
 /// Returns the end of a stored timestamp, which was verified before it was stored.
@@ -34,11 +36,11 @@ pub(crate) struct TrustArgs {
 }
 
 /// Records the list to accept once, if there is one, and reads the stored list.
-async fn look(lists: Sqlite, issuer: &str, accept: Option<&str>) -> Result<Option<Remembered>, StoreError> {
+async fn look(store: SqliteStore, issuer: &str, accept: Option<&str>) -> Result<Option<TrustListRow>, StoreError> {
     if let Some(digest) = accept {
-        lists.accept_once(issuer, digest).await?;
+        accept_once(&store, issuer, digest).await?;
     }
-    lists.remembered(issuer).await
+    remembered(&store, issuer).await
 }
 
 /// Returns 0 if the newest accepted list is valid now, as far as the service knows, and 1 if it is not, or if there is
@@ -50,27 +52,27 @@ pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<
         return Err(StartError::new(what, "Add [trust] to config.toml, to accept those of a trust list.").into());
     };
     let store = ground::open(&args.data, &MIGRATIONS).await?;
-    let remembered = look(Sqlite::new(store.database.clone()), &trust.issuer, accept.as_deref()).await;
+    let remembered = look(SqliteStore::new(store.database.clone()), &trust.issuer, accept.as_deref()).await;
     store.close().await;
     let damaged = |what: String| StartError::new(what, "Nothing was changed. Restore a backup of the store.");
     let remembered = remembered.map_err(|error| damaged(format!("The store cannot be read: {error}.")))?;
-    let Some(remembered) = remembered else {
+    let Some(TrustListRow { state, document }) = remembered else {
         let what = format!("No list of {} was accepted yet; its source is {}.", trust.issuer, trust.list);
         return Err(StartError::new(what, "Start the service, or see its log for the reason.").into());
     };
-    let preview = json::parse_object(remembered.document.as_bytes(), Limits::LIST)
+    let preview = json::parse_object(document.as_bytes(), Limits::LIST)
         .and_then(|document| TrustList::preview(&document))
         .map_err(|problem| damaged(format!("The list in the store is damaged: {problem}.")))?;
     let now = time::now();
     let (from, until) = (preview.valid_from, preview.valid_until);
-    let (dropped, accept) = (remembered.dropped, remembered.accept);
-    let timestamp = remembered.timestamp.as_deref().and_then(end_of);
-    let needed = remembered.seen.timestamped && !preview.contents.timestamp_signers.is_empty();
+    let (dropped, accept) = (state.dropped, state.accept);
+    let timestamp = state.timestamp.as_deref().and_then(end_of);
+    let needed = state.seen.timestamped && !preview.contents.timestamp_signers.is_empty();
     let stale = needed && timestamp.is_none_or(|end| end < now);
     let holds = from <= now && now <= until && dropped.is_none() && !stale;
     if args.json {
         carnet_console::line(json!({
-            "list": preview.list, "sequence": remembered.seen.sequence, "digest": remembered.seen.digest,
+            "list": preview.list, "sequence": state.seen.sequence, "digest": state.seen.digest,
             "valid_from": from.to_string(), "valid_until": until.to_string(), "holds": holds,
             "dropped": dropped, "accept": accept, "timestamp_until": timestamp.map(|end| end.to_string()), "stale": stale,
             "issuers": preview.contents.issuers.len(), "source": trust.list,
@@ -91,12 +93,12 @@ pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<
         });
         carnet_console::line(format_args!(
             "List {} of {} {word}: from {} until {}, {} issuers.\nDigest {}\nSource {}{stamped}{dropped}{accept}",
-            remembered.seen.sequence,
+            state.seen.sequence,
             preview.list,
             day::from(from),
             day::until(until),
             preview.contents.issuers.len(),
-            remembered.seen.digest,
+            state.seen.digest,
             trust.list
         ));
     }

@@ -9,9 +9,9 @@ use carnet_service::wire;
 use crate::{
     decisions::{DecidedBy, TrustDecision},
     disclosed::{Disclosed, KeptClaim},
+    request::{RequestState, StoredRequest},
     results::WatchedResult,
     status_messages::StatusMessage,
-    store::{State, StoredRequest},
     verdicts::{AppliedRule, CheckOutcome, CheckRecord, CredentialSummary, Verdict},
     verification::VpToken,
 };
@@ -143,11 +143,11 @@ fn decision(decision: &TrustDecision) -> proto::IssuerDecision {
 
 pub(super) fn result(request: &StoredRequest, kept_claims: &[KeptClaim], now: Timestamp) -> proto::RequestResult {
     let state = match request.state(now) {
-        State::Open => proto::RequestState::Open,
-        State::Accepted => proto::RequestState::Accepted,
-        State::Refused => proto::RequestState::Refused,
-        State::Expired => proto::RequestState::Expired,
-        State::Erased => proto::RequestState::Erased,
+        RequestState::Open => proto::RequestState::Open,
+        RequestState::Accepted => proto::RequestState::Accepted,
+        RequestState::Refused => proto::RequestState::Refused,
+        RequestState::Expired => proto::RequestState::Expired,
+        RequestState::Erased => proto::RequestState::Erased,
     };
     proto::RequestResult {
         id: request.id.as_str().to_owned(),

@@ -9,10 +9,19 @@ use std::sync::Arc;
 use carnet_proto::verifier::v1::{
     presentation_service_server::PresentationServiceServer, verification_service_server::VerificationServiceServer,
 };
-use carnet_service::staff::StaffOnly;
-use tonic::service::{Routes, interceptor::InterceptedService};
+use carnet_service::{error::CallError, staff::StaffOnly};
+use tonic::{
+    Status,
+    service::{Routes, interceptor::InterceptedService},
+};
 
-use crate::{store::Store, verifier::Verifier};
+use crate::{error::Error, store::Store, verifier::Verifier};
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        CallError::from(error).into()
+    }
+}
 
 /// Full names of the services, for health checks.
 pub(crate) const NAMES: [&str; 2] =

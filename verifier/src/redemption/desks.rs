@@ -181,7 +181,10 @@ mod tests {
     use rand_core::{OsRng, RngCore as _};
 
     use super::*;
-    use crate::redemption::{Claimed, Counted, Mark, Total};
+    use crate::{
+        redemption::{ClaimedUse, UseCounts},
+        store::{MonthlyTotal, UseMark},
+    };
 
     pub(crate) fn other(desk: &str) -> OtherDesk {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng).public_key().to_multikey();
@@ -255,15 +258,15 @@ mod tests {
             let uses = drawn(1, 40);
             let bounds: Vec<u32> = (0..drawn(1, 5)).map(|_| drawn(1, 40)).collect();
             let at = carnet_core::time::Timestamp::from_unix(0);
-            let mark = Mark { entitlement: [0; 32], uses, marked_at: at, erase_at: at };
-            let claimed = Claimed { mark, by_serial: false, total: Total::default() };
+            let mark = UseMark { entitlement: [0; 32], uses, marked_at: at, erase_at: at };
+            let claimed = ClaimedUse { mark, by_serial: false, total: MonthlyTotal::default() };
             let mut marked = vec![0_u32; bounds.len()];
             // Some requests in random order, and then each desk until it refuses.
             let some: Vec<usize> =
                 (0..drawn(0, 100)).map(|_| usize::try_from(drawn(0, 4)).unwrap() % bounds.len()).collect();
             let rest = (0..bounds.len()).flat_map(|desk| std::iter::repeat_n(desk, 50));
             for desk in some.into_iter().chain(rest) {
-                let counted = Counted { marks: marked[desk], unsynced: marked[desk] };
+                let counted = UseCounts { marks: marked[desk], unsynced: marked[desk].into() };
                 if counted.next(&claimed, Some(bounds[desk])).is_ok() {
                     marked[desk] += 1;
                 }

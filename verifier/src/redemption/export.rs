@@ -16,10 +16,8 @@ use carnet_core::{
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    Mark,
-    desks::{Desk, is_desk},
-};
+use super::desks::{Desk, is_desk};
+use crate::store::UseMark;
 
 const TYP: &str = "carnet-desk-redemptions+jwt";
 
@@ -28,7 +26,7 @@ pub(crate) const MAX_BYTES: u64 = 67_108_864;
 
 /// Marks of one desk that are not erased.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Export {
+pub(crate) struct DeskExport {
     pub(crate) desk: String,
     /// Number of the export, which rises with each export of that desk.
     pub(crate) number: u64,
@@ -40,10 +38,10 @@ pub(crate) struct Export {
     /// Number of the newest imported export of each other desk.
     pub(crate) taken: BTreeMap<String, u64>,
     /// Marks, each with its number at that desk.
-    pub(crate) marks: Vec<(u64, Mark)>,
+    pub(crate) marks: Vec<(u64, UseMark)>,
 }
 
-impl Export {
+impl DeskExport {
     /// Returns the number of uses marked since the last reconciliation.
     pub(crate) fn unsynced(&self) -> u64 {
         self.last.saturating_sub(self.synced)
@@ -53,7 +51,7 @@ impl Export {
     pub(crate) fn sign(&self, desk: &Desk) -> Result<String, Problem> {
         let mut lines = String::new();
         for (sequence, mark) in &self.marks {
-            let Mark { entitlement, uses, marked_at, erase_at } = mark;
+            let UseMark { entitlement, uses, marked_at, erase_at } = mark;
             let entitlement = URL_SAFE_NO_PAD.encode(entitlement);
             // Writing to a String does not fail.
             writeln!(lines, "{sequence} {entitlement} {uses} {} {}", marked_at.unix(), erase_at.unix()).ok();
@@ -118,12 +116,12 @@ impl Export {
     }
 }
 
-fn mark(line: &str) -> Option<(u64, Mark)> {
+fn mark(line: &str) -> Option<(u64, UseMark)> {
     let mut words = line.split(' ');
     let (sequence, entitlement, uses) = (words.next()?.parse().ok()?, words.next()?, words.next()?.parse().ok()?);
     let at = |word: &str| word.parse().ok().map(Timestamp::from_unix);
     let (marked_at, erase_at) = (at(words.next()?)?, at(words.next()?)?);
     let entitlement = URL_SAFE_NO_PAD.decode(entitlement).ok()?.try_into().ok()?;
     let holds = words.next().is_none() && sequence >= 1 && (1..=1_000).contains(&uses);
-    holds.then_some((sequence, Mark { entitlement, uses, marked_at, erase_at }))
+    holds.then_some((sequence, UseMark { entitlement, uses, marked_at, erase_at }))
 }

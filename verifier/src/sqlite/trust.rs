@@ -1,134 +1,75 @@
-//! Newest accepted trust list.
-
-use std::future::Future;
+//! Trust lists in SQLite.
 
 use carnet_core::trust::list::Seen;
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
-use super::{Sqlite, StoreError};
+use super::{CORRUPT, Connection, SqliteRows, signed, unsigned};
+use crate::store::{ReadTrustLists, StoreError, TrustListRow, TrustListState, WriteTrustLists};
 
-/// Record of the newest list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Remembered {
-    /// Number and digest of the list.
-    pub(crate) seen: Seen,
-    /// Text of the list.
-    pub(crate) document: String,
-    /// Newest timestamp of the list.
-    pub(crate) timestamp: Option<String>,
-    /// Reason why it is no longer used, if it was invalid when verified again.
-    pub(crate) dropped: Option<String>,
-    /// Digest of a list to accept once, whatever is stored.
-    pub(crate) accept: Option<String>,
+fn state(row: &SqliteRow) -> Result<TrustListState, StoreError> {
+    let seen = match row.try_get::<Option<String>, _>("seen")? {
+        Some(text) => serde_json::from_str(&text).map_err(|_| CORRUPT)?,
+        // Rows from before the history contain number and digest only.
+        None => Seen {
+            sequence: unsigned(row, "sequence")?,
+            digest: row.try_get("digest")?,
+            chained: false,
+            timestamped: false,
+            operators: None,
+        },
+    };
+    let (timestamp, dropped) = (row.try_get("timestamp")?, row.try_get("dropped")?);
+    Ok(TrustListState { seen, timestamp, dropped, accept: row.try_get("accept")? })
 }
 
-/// Interface of a database for trust lists.
-pub(crate) trait TrustStore: Send + Sync {
-    /// Returns the newest list with this name.
-    fn remembered(&self, list: &str) -> impl Future<Output = Result<Option<Remembered>, StoreError>> + Send;
-
-    /// Stores a list unless one with the same or a higher number is stored and this one is not to be accepted once.
-    /// Returns the list that is stored afterwards.
-    fn remember(&self, list: &str, new: &Remembered) -> impl Future<Output = Result<Seen, StoreError>> + Send;
-
-    /// Stores a timestamp of the stored list, and the updated state of that list.
-    fn stamp(&self, list: &str, kept: &Seen, timestamp: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Records the digest of a list to accept once, whatever is stored. Returns true if any list is stored.
-    fn accept_once(&self, list: &str, digest: &str) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Records the reason why the stored list is no longer used, or that it is used again.
-    fn note_dropped(
-        &self,
-        list: &str,
-        kept: &Seen,
-        why: Option<&str>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+fn seen(state: &TrustListState) -> Result<String, StoreError> {
+    serde_json::to_string(&state.seen).map_err(|_| CORRUPT)
 }
 
-/// Reads the state of the newest list from a row. Rows from before the history contain number and digest only.
-fn seen(row: &SqliteRow) -> Result<Seen, StoreError> {
-    if let Some(text) = row.try_get::<Option<String>, _>("seen")? {
-        return serde_json::from_str(&text).map_err(|_| StoreError::Unreadable);
-    }
-    let sequence = u64::try_from(row.try_get::<i64, _>("sequence")?).map_err(|_| StoreError::Unreadable)?;
-    Ok(Seen { sequence, digest: row.try_get("digest")?, chained: false, timestamped: false, operators: None })
-}
-
-impl TrustStore for Sqlite {
-    async fn remembered(&self, list: &str) -> Result<Option<Remembered>, StoreError> {
-        let row = sqlx::query(
-            "SELECT sequence, digest, seen, document, timestamp, dropped, accept FROM trust_lists WHERE list = ?",
-        )
-        .bind(list)
-        .fetch_optional(self.database().readers())
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        let (document, dropped, accept) = (row.try_get("document")?, row.try_get("dropped")?, row.try_get("accept")?);
-        Ok(Some(Remembered { seen: seen(&row)?, document, timestamp: row.try_get("timestamp")?, dropped, accept }))
+impl<C: Connection> ReadTrustLists for SqliteRows<C> {
+    async fn trust_list(&mut self, name: &str) -> Result<Option<TrustListRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM trust_lists WHERE list = ?").bind(name);
+        let row = row.fetch_optional(&mut *self.0).await?;
+        row.map(|row| Ok(TrustListRow { state: state(&row)?, document: row.try_get("document")? })).transpose()
     }
 
-    async fn remember(&self, list: &str, new: &Remembered) -> Result<Seen, StoreError> {
-        let sequence = i64::try_from(new.seen.sequence).map_err(|_| StoreError::Unreadable)?;
-        let mut transaction = self.database().begin("remember_trust_list").await?;
+    async fn trust_list_state(&mut self, name: &str) -> Result<Option<TrustListState>, StoreError> {
+        let row =
+            sqlx::query("SELECT sequence, digest, seen, timestamp, dropped, accept FROM trust_lists WHERE list = ?");
+        row.bind(name).fetch_optional(&mut *self.0).await?.as_ref().map(state).transpose()
+    }
+}
+
+impl WriteTrustLists for SqliteRows<Transaction<'static, Sqlite>> {
+    async fn put_trust_list(&mut self, name: &str, row: &TrustListRow) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO trust_lists (list, sequence, digest, seen, document, timestamp) VALUES (?, ?, ?, ?, ?, ?) \
-             ON CONFLICT (list) DO UPDATE SET sequence = excluded.sequence, digest = excluded.digest, \
-             seen = excluded.seen, document = excluded.document, timestamp = excluded.timestamp, dropped = NULL, \
-             accept = NULLIF(trust_lists.accept, excluded.digest) \
-             WHERE excluded.sequence > trust_lists.sequence OR (excluded.sequence = trust_lists.sequence \
-             AND excluded.digest = trust_lists.digest) OR excluded.digest = trust_lists.accept",
+            "INSERT INTO trust_lists (list, sequence, digest, seen, document, timestamp, dropped, accept) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (list) DO UPDATE SET sequence = excluded.sequence, \
+             digest = excluded.digest, seen = excluded.seen, document = excluded.document, \
+             timestamp = excluded.timestamp, dropped = excluded.dropped, accept = excluded.accept",
         )
-        .bind(list)
-        .bind(sequence)
-        .bind(&new.seen.digest)
-        .bind(serde_json::to_string(&new.seen).map_err(|_| StoreError::Unreadable)?)
-        .bind(&new.document)
-        .bind(&new.timestamp)
-        .execute(&mut *transaction)
+        .bind(name)
+        .bind(signed(row.state.seen.sequence)?)
+        .bind(&row.state.seen.digest)
+        .bind(seen(&row.state)?)
+        .bind(&row.document)
+        .bind(&row.state.timestamp)
+        .bind(&row.state.dropped)
+        .bind(&row.state.accept)
+        .execute(&mut *self.0)
         .await?;
-        let row = sqlx::query("SELECT sequence, digest, seen FROM trust_lists WHERE list = ?")
-            .bind(list)
-            .fetch_one(&mut *transaction)
-            .await?;
-        let seen = seen(&row)?;
-        transaction.commit().await?;
-        Ok(seen)
-    }
-
-    async fn stamp(&self, list: &str, kept: &Seen, timestamp: &str) -> Result<(), StoreError> {
-        let mut transaction = self.database().begin("stamp_trust_list").await?;
-        sqlx::query("UPDATE trust_lists SET timestamp = ?, seen = ? WHERE list = ? AND digest = ?")
-            .bind(timestamp)
-            .bind(serde_json::to_string(kept).map_err(|_| StoreError::Unreadable)?)
-            .bind(list)
-            .bind(&kept.digest)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
         Ok(())
     }
 
-    async fn accept_once(&self, list: &str, digest: &str) -> Result<bool, StoreError> {
-        let mut transaction = self.database().begin("accept_trust_list_once").await?;
-        let noted = sqlx::query("UPDATE trust_lists SET accept = ? WHERE list = ?")
-            .bind(digest)
-            .bind(list)
-            .execute(&mut *transaction)
+    async fn set_trust_list_state(&mut self, name: &str, state: &TrustListState) -> Result<(), StoreError> {
+        sqlx::query("UPDATE trust_lists SET seen = ?, timestamp = ?, dropped = ?, accept = ? WHERE list = ?")
+            .bind(seen(state)?)
+            .bind(&state.timestamp)
+            .bind(&state.dropped)
+            .bind(&state.accept)
+            .bind(name)
+            .execute(&mut *self.0)
             .await?;
-        transaction.commit().await?;
-        Ok(noted.rows_affected() > 0)
-    }
-
-    async fn note_dropped(&self, list: &str, kept: &Seen, why: Option<&str>) -> Result<(), StoreError> {
-        let mut transaction = self.database().begin("note_dropped_trust_list").await?;
-        sqlx::query("UPDATE trust_lists SET dropped = ? WHERE list = ? AND digest = ?")
-            .bind(why)
-            .bind(list)
-            .bind(&kept.digest)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use carnet_proto::verifier::v1::{CreateRequestRequest, create_request_request::W
 use carnet_service::time::now;
 
 use super::world::{Asked, World, custom, did, query, reason};
-use crate::store::Store as _;
+use crate::clock::{lower_stored_floor, raise_stored_floor, stored_floor};
 
 /// Builds an answer with the issuer's statement on the copy, from this many epochs ago.
 fn vouched(world: &World, asked: &Asked, epochs_ago: i64) -> String {
@@ -41,7 +41,7 @@ async fn a_clock_behind_what_an_issuer_has_signed_verifies_nothing_until_it_is_s
 #[tokio::test]
 async fn the_floor_is_what_an_accepted_issuer_signed_last_and_is_kept() {
     let world = World::new().await;
-    let floor = async || world.verifier.store.clock_floor().await.unwrap();
+    let floor = async || stored_floor(&world.verifier.store).await.unwrap();
     let asked = world.request().await;
     let other = Asked { nonce: "other".to_owned(), ..world.read(&asked.id).await.unwrap() };
     World::refused(world.submit(&asked, vouched(&world, &other, 0)).await, "challenge_mismatch");
@@ -54,7 +54,7 @@ async fn the_floor_is_what_an_accepted_issuer_signed_last_and_is_kept() {
     let second = freshness::epoch(now());
     assert!(floor().await == second && second > first);
     // No program lowers it; only the operator does.
-    world.verifier.store.raise_clock_floor(first).await.unwrap();
+    raise_stored_floor(&world.verifier.store, first).await.unwrap();
     assert_eq!(floor().await, second);
 }
 
@@ -65,17 +65,17 @@ async fn an_issuer_that_is_ahead_raises_no_floor_and_the_operator_can_lower_one(
     let store = &world.verifier.store;
     let asked = world.request().await;
     World::refused(world.submit(&asked, vouched(&world, &asked, -2)).await, "status_list_stale");
-    assert_eq!(store.clock_floor().await.unwrap().unix(), 0);
+    assert_eq!(stored_floor(store).await.unwrap().unix(), 0);
     // The desk's own clock was fast as well.
     let (high, right) = (now().plus(400 * 86_400), now());
-    store.raise_clock_floor(high).await.unwrap();
-    assert!(store.lower_clock_floor(right).await.unwrap());
-    assert_eq!(store.clock_floor().await.unwrap(), right);
+    raise_stored_floor(store, high).await.unwrap();
+    assert!(lower_stored_floor(store, right).await.unwrap());
+    assert_eq!(stored_floor(store).await.unwrap(), right);
     // There is nothing to lower, and it rises as before.
-    assert!(!store.lower_clock_floor(right).await.unwrap());
-    assert!(!store.lower_clock_floor(high).await.unwrap());
-    store.raise_clock_floor(right.plus(60)).await.unwrap();
-    assert_eq!(store.clock_floor().await.unwrap(), right.plus(60));
+    assert!(!lower_stored_floor(store, right).await.unwrap());
+    assert!(!lower_stored_floor(store, high).await.unwrap());
+    raise_stored_floor(store, right.plus(60)).await.unwrap();
+    assert_eq!(stored_floor(store).await.unwrap(), right.plus(60));
 }
 
 #[tokio::test]

@@ -200,7 +200,7 @@ async fn a_refused_answer_leaves_the_request_open_to_a_right_one_but_not_for_eve
     World::refused(world.submit(&asked, "rubbish".to_owned()).await, "token_malformed");
     let result = world.result(&asked.id).await;
     assert_eq!((result.state, result.verdict.unwrap().accepted), (RequestState::Refused.into(), false));
-    for _ in 1..crate::store::MAX_ATTEMPTS {
+    for _ in 1..crate::request::MAX_ATTEMPTS {
         World::refused(world.submit(&asked, "rubbish".to_owned()).await, "token_malformed");
     }
     assert_eq!(reason(world.submit(&asked, world.answer(&asked)).await), "REQUEST_ATTEMPTS_EXHAUSTED");

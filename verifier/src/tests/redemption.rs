@@ -26,16 +26,21 @@ use super::world::{Asked, World, did, hours_ago, key, path, reason};
 use crate::{
     config::IssuerEntry,
     redemption::{
-        Total,
         desks::{Desk, OtherDesk, RedemptionConfig},
-        export::Export,
+        export::DeskExport,
+        reconciliation::{export, reconcile, write_off, written_off},
     },
-    store::{RedemptionStore as _, Store as _},
+    retention::sweep,
+    store::{MonthlyTotal, ReadUses as _, Store as _},
 };
 
 pub(super) const TYPE: &str = "EntitlementCredential";
 const ID: &str = "q3Jm0dJ8Qn0Vb1xkT5yUO2sGf7LrWcZe9hPiNaXtMuE";
 const CLAIMS: [&str; 4] = ["entitlementId", "service", "redeemer", "uses"];
+
+async fn totals(world: &World) -> Vec<MonthlyTotal> {
+    world.verifier.store.read().await.unwrap().totals().await.unwrap()
+}
 
 pub(super) async fn world() -> World {
     world_of(None).await
@@ -138,7 +143,7 @@ pub(super) async fn visit(world: &World, uses: u32) -> (String, Option<(u32, u32
 }
 
 pub(super) async fn marks(world: &World) -> usize {
-    world.verifier.store.export("east", now()).await.unwrap().marks.len()
+    export(&world.verifier.store, "east", now()).await.unwrap().marks.len()
 }
 
 #[tokio::test]
@@ -238,19 +243,19 @@ async fn the_id_is_nowhere_and_a_mark_is_gone_at_its_end() {
         assert!(!bytes.windows(ID.len()).any(|window| window == ID.as_bytes()));
     }
     let end = now().start_of_day().plus(86_400 * 60);
-    world.verifier.store.sweep(end.plus(-1)).await.unwrap();
+    sweep(&world.verifier.store, end.plus(-1)).await.unwrap();
     assert_eq!(marks(&world).await, 1);
-    world.verifier.store.sweep(end).await.unwrap();
+    sweep(&world.verifier.store, end).await.unwrap();
     assert_eq!(marks(&world).await, 0);
     // Numbers of marks are not reused.
     assert_eq!(visit(&world, 2).await.1, Some((1, 2)));
-    assert_eq!(world.verifier.store.export("east", now()).await.unwrap().marks[0].0, 2);
+    assert_eq!(export(&world.verifier.store, "east", now()).await.unwrap().marks[0].0, 2);
 }
 
-/// Export of a desk without marks.
-fn empty(desk: &str) -> Export {
+/// DeskExport of a desk without marks.
+fn empty(desk: &str) -> DeskExport {
     let (desk, made_at) = (desk.to_owned(), now());
-    Export { desk, number: 1, made_at, last: 0, synced: 0, taken: BTreeMap::new(), marks: Vec::new() }
+    DeskExport { desk, number: 1, made_at, last: 0, synced: 0, taken: BTreeMap::new(), marks: Vec::new() }
 }
 
 #[tokio::test]
@@ -273,11 +278,11 @@ async fn a_desk_marks_a_bounded_number_between_reconciliations() {
     };
     assert_eq!(reason(create("museum-visit").await), "RECONCILIATION_DUE");
     assert!(create("job-right-to-work").await.is_ok());
-    let west_at = |number, made_at| Export { number, made_at, ..empty("west") };
+    let west_at = |number, made_at| DeskExport { number, made_at, ..empty("west") };
     let west = |number| west_at(number, now().plus(1));
-    let take = async |exports: &[Export]| {
+    let take = async |exports: &[DeskExport]| {
         let others = ["west".to_owned()];
-        world.verifier.store.take("east", &others, exports, now()).await.unwrap()
+        reconcile(&world.verifier.store, "east", &others, exports, now()).await.unwrap()
     };
     // Without an export, or with one that is no newer, there is no contact.
     assert!(!take(&[]).await.synced);
@@ -299,23 +304,24 @@ async fn desks_find_and_name_double_use_and_count_each_others_marks() {
     assert_eq!(visit(&east, 1).await.1, Some((1, 1)));
     assert_eq!(marks(&west).await, 0);
     // The same voucher at the other desk, which does not know of the uses yet. Only its mark matters here.
-    let mut export = east.verifier.store.export("west", now()).await.unwrap();
+    let mut export = export(&east.verifier.store, "west", now()).await.unwrap();
     assert_eq!(export.marks.len(), 1);
     let others = ["west".to_owned()];
-    let double = east.verifier.store.take("east", &others, std::slice::from_ref(&export), now()).await.unwrap().double;
+    let double =
+        reconcile(&east.verifier.store, "east", &others, std::slice::from_ref(&export), now()).await.unwrap().double;
     assert_eq!((double.len(), double[0].uses), (1, 1));
     let desks: Vec<&str> = double[0].marks.iter().map(|(desk, _)| desk.as_str()).collect();
     assert_eq!((desks, &double[0].entitlement[..]), (vec!["", "west"], &export.marks[0].1.entitlement[..]));
     // Imported again, it counts once.
-    let again = east.verifier.store.take("east", &others, std::slice::from_ref(&export), now()).await.unwrap();
+    let again = reconcile(&east.verifier.store, "east", &others, std::slice::from_ref(&export), now()).await.unwrap();
     assert_eq!((again.double[0].marks.len(), again.fresh.len()), (2, 0));
     // A different mark under the same number means two desks with one name.
     export.marks[0].1.uses = 2;
-    assert!(east.verifier.store.take("east", &others, std::slice::from_ref(&export), now()).await.is_err());
+    assert!(reconcile(&east.verifier.store, "east", &others, std::slice::from_ref(&export), now()).await.is_err());
     // A desk that imports a mark first refuses the used-up voucher.
     export.marks[0].1.uses = 1;
-    let from_east = Export { desk: "east".to_owned(), ..export };
-    let taken = west.verifier.store.take("west", &["east".to_owned()], &[from_east], now()).await.unwrap();
+    let from_east = DeskExport { desk: "east".to_owned(), ..export };
+    let taken = reconcile(&west.verifier.store, "west", &["east".to_owned()], &[from_east], now()).await.unwrap();
     assert!(taken.synced && taken.double.is_empty());
 }
 
@@ -338,24 +344,24 @@ async fn an_export_holds_as_its_desk_signed_it_and_no_other() {
         "west" => Some(other.clone()),
         _ => None,
     };
-    let export = world.verifier.store.export("east", now()).await.unwrap();
+    let export = export(&world.verifier.store, "east", now()).await.unwrap();
     assert_eq!((export.last, export.synced, export.unsynced()), (3, 0, 3));
     let east = signing(&world, east);
     let text = export.sign(&east).unwrap();
-    assert_eq!(Export::verify(&text, did, keys).unwrap(), export);
+    assert_eq!(DeskExport::verify(&text, did, keys).unwrap(), export);
     assert!(!text.contains(ID));
     let line = text.lines().last().unwrap();
     let swapped = text.replace(" 9 ", " 8 ");
     for wrong in
         [text.replace(line, ""), format!("{text}{line}\n"), swapped, text.replacen("ey", "eY", 1), String::new()]
     {
-        assert!(Export::verify(&wrong, did, keys).is_err(), "{wrong}");
+        assert!(DeskExport::verify(&wrong, did, keys).is_err(), "{wrong}");
     }
-    let code = |text: &str, did: &Did| Export::verify(text, did, keys).unwrap_err().code;
+    let code = |text: &str, did: &Did| DeskExport::verify(text, did, keys).unwrap_err().code;
     // The other desk signs as itself, not as this one; an unconfigured desk cannot sign at all.
     let west = signing(&world, west);
     assert_eq!(code(&export.sign(&west).unwrap(), did), Code::SignatureInvalid);
-    assert!(Export::verify(&empty("west").sign(&west).unwrap(), did, keys).is_ok());
+    assert!(DeskExport::verify(&empty("west").sign(&west).unwrap(), did, keys).is_ok());
     assert_eq!(code(&empty("west").sign(&east).unwrap(), did), Code::SignatureInvalid);
     assert_eq!(code(&empty("north").sign(&east).unwrap(), did), Code::MethodUnknown);
     // Nor can any other key, such as the one for holders, which every desk has.
@@ -369,25 +375,25 @@ async fn a_desk_that_is_written_off_stalls_nobody_and_what_it_may_have_done_is_c
     let world = world_of(Some(desk(2))).await;
     let store = &world.verifier.store;
     let others = ["west", "north"].map(str::to_owned);
-    let take = async |exports: &[Export]| store.take("east", &others, exports, now()).await;
+    let take = async |exports: &[DeskExport]| reconcile(store, "east", &others, exports, now()).await;
     for number in [1, 2] {
         assert_eq!(visit(&world, 9).await.1, Some((number, 9)));
     }
     assert_eq!(visit_due(&world).await, "RECONCILIATION_DUE");
     // West had marked one use since its reconciliation, and had imported this desk's first of two exports.
-    store.export("east", now()).await.unwrap();
-    store.export("east", now()).await.unwrap();
-    let west = Export { last: 4, synced: 3, taken: [("east".to_owned(), 1)].into(), ..empty("west") };
+    export(store, "east", now()).await.unwrap();
+    export(store, "east", now()).await.unwrap();
+    let west = DeskExport { last: 4, synced: 3, taken: [("east".to_owned(), 1)].into(), ..empty("west") };
     assert!(!take(&[west]).await.unwrap().synced);
-    let gone = store.write_off("west", 5, now()).await.unwrap();
+    let gone = write_off(store, "west", 5, now()).await.unwrap();
     // Four of its bound of five, and five more if it imported the second export and was reconciled by it.
     assert_eq!((gone.last, gone.unseen), (4, 9));
     // The first write-off counts, and a later bound changes nothing.
-    assert_eq!(store.write_off("west", 500, now().plus(60)).await.unwrap(), gone);
-    assert_eq!(store.written_off().await.unwrap(), [gone]);
+    assert_eq!(write_off(store, "west", 500, now().plus(60)).await.unwrap(), gone);
+    assert_eq!(written_off(store).await.unwrap(), [gone]);
     // North is enough to reconcile; exports in west's name are refused.
-    assert!(take(&[Export { number: 2, made_at: now().plus(1), ..empty("west") }]).await.is_err());
-    assert!(take(&[Export { made_at: now().plus(1), ..empty("north") }]).await.unwrap().synced);
+    assert!(take(&[DeskExport { number: 2, made_at: now().plus(1), ..empty("west") }]).await.is_err());
+    assert!(take(&[DeskExport { made_at: now().plus(1), ..empty("north") }]).await.unwrap().synced);
     assert_eq!(visit(&world, 9).await.1, Some((3, 9)));
 }
 
@@ -414,7 +420,7 @@ async fn totals_count_every_use_once_by_template_issuer_service_and_month() {
     let example = &world.verifier.verification.catalogue.credential_type(TYPE).unwrap().example;
     let of_visits = example["credentialSubject"]["service"].as_str().unwrap();
     let month: String = now().to_string().chars().take(7).collect();
-    let total = |service: &str, uses| Total {
+    let total = |service: &str, uses| MonthlyTotal {
         template: "museum-visit".to_owned(),
         issuer: did(&world.issuer),
         service: service.to_owned(),
@@ -423,8 +429,8 @@ async fn totals_count_every_use_once_by_template_issuer_service_and_month() {
     };
     let mut expected = [total(of_visits, 3), total("A swim", 1)];
     expected.sort_by(|one, other| one.service.cmp(&other.service));
-    assert_eq!(world.verifier.store.totals().await.unwrap(), expected);
+    assert_eq!(totals(&world).await, expected);
     // Totals outlive the marks.
-    world.verifier.store.sweep(now().plus(86_400 * 90)).await.unwrap();
-    assert_eq!((marks(&world).await, world.verifier.store.totals().await.unwrap().len()), (0, 2));
+    sweep(&world.verifier.store, now().plus(86_400 * 90)).await.unwrap();
+    assert_eq!((marks(&world).await, totals(&world).await.len()), (0, 2));
 }

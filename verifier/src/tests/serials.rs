@@ -15,7 +15,7 @@ use super::{
     redemption::{TYPE, ask, marks, world},
     world::{Asked, World, did, path},
 };
-use crate::store::{RedemptionStore as _, Store as _};
+use crate::{redemption::reconciliation::export, store::Store as _};
 
 const SERIALS: [&str; 3] = ["q3Jm0dJ8Qn0Vb1xkT5yUOw", "2sGf7LrWcZe9hPiNaXtMuA", "b7Yt0Kq1Zr5LwVx9cTgJpQ"];
 
@@ -95,7 +95,7 @@ async fn two_uses_of_one_voucher_are_kept_as_those_of_two_vouchers() {
     for serial in SERIALS {
         assert!(visit(&world, &[serial]).await.1.accepted);
     }
-    let export = world.verifier.store.export("east", now()).await.unwrap();
+    let export = export(&world.verifier.store, "east", now()).await.unwrap();
     let digests: BTreeSet<_> = export.marks.iter().map(|(_, mark)| mark.entitlement).collect();
     let kept: BTreeSet<_> = export.marks.iter().map(|(_, mark)| (mark.uses, mark.erase_at)).collect();
     assert_eq!((digests.len(), kept.len()), (3, 1));

@@ -18,8 +18,10 @@ use tempfile::TempDir;
 use super::world::{SECRETS, TYPE, World, did, key, query};
 use crate::{
     config::IssuerEntry,
-    store::TrustStore as _,
-    trust::{Trust, TrustConfig},
+    trust::{
+        Trust, TrustConfig,
+        remembered::{accept_once, remembered},
+    },
 };
 
 mod chain;
@@ -271,7 +273,7 @@ async fn a_list_that_has_expired_decides_nothing_more_and_is_not_forgotten() {
     let looked = restarted.refresh(store, (&fetcher, &documents), Duration::ZERO, until.plus(61)).await;
     assert_eq!(looked.unwrap_err().code.as_str(), "expired");
     assert_eq!(restarted.current().unwrap_err().code.as_str(), "expired");
-    assert_eq!(store.remembered(LIST).await.unwrap().unwrap().seen.sequence, 1);
+    assert_eq!(remembered(store, LIST).await.unwrap().unwrap().state.seen.sequence, 1);
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ use tonic::{
 use crate::{
     config::{IssuerEntry, VerifierConfig},
     grpc, server,
-    store::{MIGRATIONS, Sqlite},
+    sqlite::{MIGRATIONS, SqliteStore},
     verifier::Verifier,
 };
 
@@ -60,7 +60,7 @@ pub(super) type Staff = VerificationServiceClient<InterceptedService<Channel, To
 
 pub(super) struct World {
     pub(super) dir: TempDir,
-    pub(super) verifier: Arc<Verifier<Sqlite>>,
+    pub(super) verifier: Arc<Verifier<SqliteStore>>,
     pub(super) channel: Channel,
     pub(super) issuer: SecretKey,
     pub(super) holder: SecretKey,
@@ -107,7 +107,7 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let own = carnet_service::keys::Keyring::of(Box::new(own));
-        let verifier = Arc::new(server::assemble(&config, url.clone(), own, Sqlite::new(database)).unwrap());
+        let verifier = Arc::new(server::assemble(&config, url.clone(), own, SqliteStore::new(database)).unwrap());
         let token = staff::begin(dir.path(), "clerk", now(), &mut OsRng).unwrap().to_string();
         let staff = StaffOnly::of(dir.path()).unwrap();
         let routes = grpc::routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes);

@@ -10,8 +10,8 @@ use carnet_core::{
 };
 use carnet_fetch::HttpsFetcher;
 
-use super::{Trust, unstored};
-use crate::store::TrustStore;
+use super::{Trust, remembered::record_timestamp, unstored};
+use crate::store::Store;
 
 /// Parses and verifies a timestamp of a list.
 ///
@@ -74,7 +74,7 @@ impl Trust {
     ///
     /// # Errors
     /// The timestamp could not be saved.
-    pub(super) async fn restamp<S: TrustStore>(
+    pub(super) async fn restamp<S: Store>(
         &self,
         store: &S,
         fetcher: &HttpsFetcher,
@@ -94,7 +94,7 @@ impl Trust {
             let mut newer = TrustList::clone(&list);
             newer.stamp(&timestamp);
             // Saved before any decision relies on it.
-            store.stamp(&self.name, &newer.seen(), &text).await.map_err(unstored)?;
+            record_timestamp(store, &self.name, &newer.seen(), &text).await.map_err(unstored)?;
             self.write().list = Some(Arc::new(newer));
         }
         let mut current = self.write();

@@ -4,26 +4,28 @@ use carnet_core::text::shown_lines;
 use carnet_service::store as ground;
 use serde_json::{Value, json};
 
-use super::{DataArgs, Failure, broken};
+use super::{DataArgs, Failure, broken, sqlite};
 use crate::{
     config::VerifierConfig,
-    redemption::Total,
-    store::{MIGRATIONS, RedemptionStore as _, Sqlite, WrittenOff},
+    redemption::reconciliation::{WrittenOff, written_off},
+    sqlite::MIGRATIONS,
+    store::{MonthlyTotal, ReadUses as _, Store as _, StoreError},
 };
 
 pub(super) async fn run(place: &DataArgs) -> Result<u8, Failure> {
     let config = VerifierConfig::load(&place.data, place.config.as_deref())?;
     let store = ground::open(&place.data, &MIGRATIONS).await?;
-    let sqlite = Sqlite::new(store.database.clone());
-    let (totals, gone) = (sqlite.totals().await, sqlite.written_off().await);
+    let sqlite = sqlite(&store);
+    let read = async { Ok::<_, StoreError>((sqlite.read().await?.totals().await?, written_off(&sqlite).await?)) };
+    let read = read.await;
     store.close().await;
-    let (totals, gone) = (totals.map_err(broken)?, gone.map_err(broken)?);
+    let (totals, gone) = read.map_err(broken)?;
     let desk = config.redemption.as_ref().map(|redemption| redemption.desk.as_str());
     if place.json {
         carnet_console::line(report(desk, &totals, &gone));
         return Ok(0);
     }
-    for Total { template, issuer, service, month, uses } in &totals {
+    for MonthlyTotal { template, issuer, service, month, uses } in &totals {
         // Its issuer's words.
         carnet_console::line(shown_lines(&format!("{month}  {uses:>8}  {service}  {template}  {issuer}")));
     }
@@ -35,9 +37,9 @@ pub(super) async fn run(place: &DataArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn report(desk: Option<&str>, totals: &[Total], gone: &[WrittenOff]) -> Value {
+fn report(desk: Option<&str>, totals: &[MonthlyTotal], gone: &[WrittenOff]) -> Value {
     let totals = totals.iter().map(|total| {
-        let Total { template, issuer, service, month, uses } = total;
+        let MonthlyTotal { template, issuer, service, month, uses } = total;
         json!({"template": template, "issuer": issuer, "service": service, "month": month, "uses": uses})
     });
     let gone = gone.iter().map(|gone| {

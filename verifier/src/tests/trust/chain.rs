@@ -11,7 +11,7 @@ async fn the_way_back_is_one_list_by_its_digest_and_once() {
     let store = &world.verifier.store;
     let first = desk.list(&contents(&world, vec![accreditation()]), 30);
     let digest = TrustList::preview(&first).unwrap().digest;
-    assert!(!store.accept_once(LIST, &digest).await.unwrap(), "no list was accepted yet");
+    assert!(!accept_once(store, LIST, &digest).await.unwrap(), "no list was accepted yet");
     desk.put(&first);
     refresh(&world).await;
     let mut wrong = desk.after(&first, Vec::from([withdrawn(now().plus(-2 * DAY), EarlierCredentials::Fall)]));
@@ -22,14 +22,14 @@ async fn the_way_back_is_one_list_by_its_digest_and_once() {
     assert_eq!(decision(&world, &["rightToWork"]).await.sequence, 1_001);
     // A list other than the named one is refused as before.
     desk.put(&first);
-    store.accept_once(LIST, "another").await.unwrap();
+    accept_once(store, LIST, "another").await.unwrap();
     refresh(&world).await;
     assert_eq!(decision(&world, &["rightToWork"]).await.sequence, 1_001);
-    assert!(store.accept_once(LIST, &digest).await.unwrap());
+    assert!(accept_once(store, LIST, &digest).await.unwrap());
     refresh(&world).await;
     let back = decision(&world, &["rightToWork"]).await;
     assert_eq!((back.rule.as_str(), back.sequence), ("accredited", 1));
-    assert_eq!(store.remembered(LIST).await.unwrap().unwrap().accept, None);
+    assert_eq!(remembered(store, LIST).await.unwrap().unwrap().state.accept, None);
     // Only once: later the same list is an older one again.
     let second = desk.list(&desk.after(&first, vec![accreditation()]), 30);
     for (list, sequence) in [(&second, 2), (&first, 2), (&wrong, 2)] {
@@ -165,5 +165,5 @@ async fn operators_change_in_band_also_for_a_verifier_that_was_away() {
         desk.put(list);
         refresh(&online).await;
     }
-    assert_eq!(online.verifier.store.remembered(LIST).await.unwrap().unwrap().seen.sequence, 3);
+    assert_eq!(remembered(&online.verifier.store, LIST).await.unwrap().unwrap().state.seen.sequence, 3);
 }

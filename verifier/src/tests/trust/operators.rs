@@ -81,7 +81,7 @@ async fn look(world: &World) {
 }
 
 async fn dropped(world: &World) -> Option<String> {
-    world.verifier.store.remembered(LIST).await.unwrap().unwrap().dropped
+    remembered(&world.verifier.store, LIST).await.unwrap().unwrap().state.dropped
 }
 
 fn revoke(document: &mut Value) {
@@ -198,7 +198,7 @@ async fn row_103_a_list_by_an_operators_newer_key_is_looked_up_once_and_drops_no
         for _ in 0..3 {
             look(&world).await;
             assert_eq!((rule(&world).await, dropped(&world).await), ("accredited".to_owned(), None));
-            let seen = world.verifier.store.remembered(LIST).await.unwrap().unwrap().seen.sequence;
+            let seen = remembered(&world.verifier.store, LIST).await.unwrap().unwrap().state.seen.sequence;
             assert_eq!((seen, site.documents()), (if published { 2 } else { 1 }, 1));
         }
     }

@@ -1,0 +1,64 @@
+//! Admission of answers, and the recording of their verdicts: each within one transaction.
+
+use carnet_core::time::Timestamp;
+
+use crate::{
+    disclosed::KeptClaim,
+    error::Error,
+    ids::RequestId,
+    request::{MAX_ATTEMPTS, RequestState, StoredRequest},
+    store::{ReadRequests as _, Store, StoreError, WriteRequests as _, WriteRows},
+    verdicts::Verdict,
+};
+
+/// Counts an attempt to answer before anything is verified.
+///
+/// # Errors
+/// The request is unknown or closed; store errors.
+pub(crate) async fn admit_answer<S: Store>(store: &S, id: &RequestId, now: Timestamp) -> Result<StoredRequest, Error> {
+    let mut transaction = store.begin("begin_answer").await?;
+    let mut request = transaction.request(id).await?.ok_or(Error::RequestUnknown)?;
+    if let Some(closed) = request.closed(now) {
+        return Err(Error::RequestClosed(closed));
+    }
+    transaction.count_attempt(request.number).await?;
+    transaction.commit().await?;
+    request.attempts = request.attempts.saturating_add(1);
+    Ok(request)
+}
+
+/// Records a verdict, together with the claims that the template says must be kept. Returns false, and changes
+/// nothing, if the answer does not count: the request was accepted or has expired in the meantime. Of two concurrent
+/// accepting verdicts exactly one counts.
+pub(crate) async fn record_verdict(
+    transaction: &mut impl WriteRows,
+    id: &RequestId,
+    verdict: &Verdict,
+    kept: &[KeptClaim],
+) -> Result<bool, StoreError> {
+    let request = transaction.request(id).await?.filter(StoredRequest::takes_verdict);
+    let Some(StoredRequest { number, attempts, .. }) = request else { return Ok(false) };
+    let state = if verdict.accepted() { RequestState::Accepted } else { RequestState::Refused };
+    transaction.set_verdict(number, state, verdict).await?;
+    // An accepted answer closes the request, and so does the last wrong one: its content is no longer needed.
+    if verdict.accepted() || attempts >= MAX_ATTEMPTS {
+        transaction.erase_content(number).await?;
+    }
+    for claim in kept {
+        transaction.insert_kept_claim(number, claim).await?;
+    }
+    Ok(true)
+}
+
+/// Records a verdict in a transaction of its own.
+pub(crate) async fn conclude_answer<S: Store>(
+    store: &S,
+    id: &RequestId,
+    verdict: &Verdict,
+    kept: &[KeptClaim],
+) -> Result<bool, StoreError> {
+    let mut transaction = store.begin("conclude_answer").await?;
+    let counts = record_verdict(&mut transaction, id, verdict, kept).await?;
+    transaction.commit().await?;
+    Ok(counts)
+}

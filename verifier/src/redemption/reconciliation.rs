@@ -1,0 +1,187 @@
+//! Exchange of marks between the desks of one organisation (spec/entitlement.md section 5).
+
+use std::collections::BTreeSet;
+
+use carnet_core::time::Timestamp;
+
+use super::{desks::unseen_uses, export::DeskExport};
+use crate::store::{DeskRow, OWN_DESK, ReadUses as _, Store, StoreError, UseMark, WriteRows, WriteUses as _};
+
+/// Voucher that was used more often than it allows.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DoubleUse {
+    /// SHA-256 over issuer and id.
+    pub(crate) entitlement: [u8; 32],
+    /// Number of its uses.
+    pub(crate) uses: u32,
+    /// Marks, oldest first: the desk (empty: this one) and the time.
+    pub(crate) marks: Vec<(String, Timestamp)>,
+}
+
+/// Desk that was written off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WrittenOff {
+    pub(crate) desk: String,
+    pub(crate) at: Timestamp,
+    /// Number of its last known mark.
+    pub(crate) last: u64,
+    /// Maximum number of further uses that it may have allowed.
+    pub(crate) unseen: u64,
+}
+
+/// Result of importing the others' marks.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Reconciliation {
+    /// Desks whose export was newer than any imported before, and than this desk's last reconciliation.
+    pub(crate) fresh: BTreeSet<String>,
+    /// True if these were all others, so that the count towards this desk's bound restarts.
+    pub(crate) synced: bool,
+    pub(crate) double: Vec<DoubleUse>,
+}
+
+/// Reason why the others' marks are not imported.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReconcileError {
+    /// Two marks of one desk have the same number: two desks share a name, or one was restored from a backup.
+    #[error("desk \"{desk}\" has two different marks with the number {sequence}")]
+    Conflict {
+        /// Name of the desk.
+        desk: String,
+        /// Number of both marks.
+        sequence: u64,
+    },
+    /// The desk was written off, and a finder of its key may have signed the export.
+    #[error("desk \"{desk}\" was written off here")]
+    WrittenOff {
+        /// Name of the desk.
+        desk: String,
+    },
+    /// Error of the store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Returns this desk's marks under its name, with the next export number.
+pub(crate) async fn export<S: Store>(store: &S, desk: &str, now: Timestamp) -> Result<DeskExport, StoreError> {
+    let mut transaction = store.begin("export_redemptions").await?;
+    let mut own = transaction.desk(OWN_DESK).await?;
+    own.exported = own.exported.saturating_add(1);
+    transaction.put_desk(&own).await?;
+    let others = transaction.desks().await?.into_iter().filter(|other| other.name != OWN_DESK);
+    let taken = others.map(|other| (other.name, other.exported)).collect();
+    transaction.commit().await?;
+    // Marks are only appended with rising numbers, or erased at their end, so that this read needs no transaction.
+    let marks = store.read().await?.marks(OWN_DESK, own.last).await?;
+    let DeskRow { exported: number, last, synced, .. } = own;
+    Ok(DeskExport { desk: desk.to_owned(), number, made_at: now, last, synced, taken, marks })
+}
+
+/// Writes another desk off: its exports are refused from now on, and this desk is reconciled without it. The uses that
+/// it may have allowed are computed from its bound, once.
+pub(crate) async fn write_off<S: Store>(
+    store: &S,
+    desk: &str,
+    bound: u32,
+    now: Timestamp,
+) -> Result<WrittenOff, StoreError> {
+    let mut transaction = store.begin("write_off_desk").await?;
+    let own = transaction.desk(OWN_DESK).await?;
+    let mut other = transaction.desk(desk).await?;
+    // The first write-off remains: later events are no reason to count fewer uses.
+    let (at, unseen) = *other.written_off.get_or_insert_with(|| {
+        let exports_since = own.exported.saturating_sub(other.own_taken);
+        (now, unseen_uses(bound, other.last.saturating_sub(other.synced), exports_since))
+    });
+    transaction.put_desk(&other).await?;
+    transaction.commit().await?;
+    Ok(WrittenOff { desk: other.name, at, last: other.last, unseen })
+}
+
+/// Returns the other desks that were written off.
+pub(crate) async fn written_off<S: Store>(store: &S) -> Result<Vec<WrittenOff>, StoreError> {
+    let desks = store.read().await?.desks().await?.into_iter();
+    let gone = desks.filter_map(|DeskRow { name, last, written_off, .. }| {
+        let (at, unseen) = written_off?;
+        Some(WrittenOff { desk: name, at, last, unseen })
+    });
+    Ok(gone.collect())
+}
+
+/// Imports other desks' marks; repeated marks count once. An export of this desk itself is compared only.
+///
+/// # Errors
+/// An export of a desk that was written off; two different marks under one number; store errors. Nothing is imported.
+pub(crate) async fn reconcile<S: Store>(
+    store: &S,
+    desk: &str,
+    others: &[String],
+    exports: &[DeskExport],
+    now: Timestamp,
+) -> Result<Reconciliation, ReconcileError> {
+    let mut transaction = store.begin("take_redemptions").await?;
+    let mut own = transaction.desk(OWN_DESK).await?;
+    let desks = transaction.desks().await?.into_iter();
+    let gone: BTreeSet<String> = desks.filter(|desk| desk.written_off.is_some()).map(|desk| desk.name).collect();
+    let mut fresh = BTreeSet::new();
+    for export in exports {
+        if gone.contains(&export.desk) {
+            return Err(ReconcileError::WrittenOff { desk: export.desk.clone() });
+        }
+        let is_own = export.desk == desk;
+        import_marks(&mut transaction, export, is_own, now).await?;
+        if is_own {
+            continue;
+        }
+        let mut other = transaction.desk(&export.desk).await?;
+        if export.number > other.exported && export.last >= other.last {
+            (other.last, other.exported, other.synced) = (export.last, export.number, export.synced);
+            other.own_taken = export.taken.get(desk).copied().unwrap_or_default();
+            transaction.put_desk(&other).await?;
+            // Exports held back could otherwise each restart the bound, without information about uses since.
+            if export.made_at >= own.synced_at {
+                fresh.insert(export.desk.clone());
+            }
+        }
+    }
+    let synced = others.iter().filter(|other| !gone.contains(*other)).all(|other| fresh.contains(other));
+    if synced {
+        (own.synced, own.synced_at) = (own.last, now);
+        transaction.put_desk(&own).await?;
+    }
+    let double = double_uses(transaction.overused_marks().await?);
+    transaction.commit().await?;
+    Ok(Reconciliation { fresh, synced, double })
+}
+
+async fn import_marks(
+    transaction: &mut impl WriteRows,
+    export: &DeskExport,
+    is_own: bool,
+    now: Timestamp,
+) -> Result<(), ReconcileError> {
+    let name = if is_own { OWN_DESK } else { &export.desk };
+    for (sequence, mark) in export.marks.iter().filter(|(_, mark)| mark.erase_at > now) {
+        match transaction.mark(name, *sequence).await? {
+            Some(known) if known == *mark => {}
+            None if !is_own => transaction.insert_mark(name, *sequence, mark).await?,
+            _ => return Err(ReconcileError::Conflict { desk: export.desk.clone(), sequence: *sequence }),
+        }
+    }
+    Ok(())
+}
+
+/// Groups marks, which are ordered by voucher, and returns the vouchers that have more marks than uses.
+fn double_uses(marks: Vec<(String, UseMark)>) -> Vec<DoubleUse> {
+    let mut double: Vec<DoubleUse> = Vec::new();
+    for (desk, UseMark { entitlement, uses, marked_at, .. }) in marks {
+        match double.last_mut() {
+            Some(last) if last.entitlement == entitlement => {
+                last.uses = last.uses.max(uses);
+                last.marks.push((desk, marked_at));
+            }
+            _ => double.push(DoubleUse { entitlement, uses, marks: vec![(desk, marked_at)] }),
+        }
+    }
+    double.retain(|voucher| u32::try_from(voucher.marks.len()).is_ok_and(|marks| marks > voucher.uses));
+    double
+}

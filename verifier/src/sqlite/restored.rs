@@ -1,0 +1,34 @@
+//! Older store after a restore.
+
+use carnet_core::time::Timestamp;
+use sqlx::{Sqlite, Transaction};
+
+use crate::request::MAX_ATTEMPTS;
+
+/// Gap in the numbers of marks and exports, wider than the numbers used after any backup.
+const GAP: i64 = 1 << 30;
+
+/// Closes requests in an older store, and skips numbers. An open request may have been answered since, and the answer
+/// could be presented again. Numbers of marks and exports must not be reused, and no use is counted before the desks
+/// are reconciled.
+pub(crate) async fn go_on(tx: &mut Transaction<'static, Sqlite>, _now: Timestamp) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE requests SET state = 'expired', query = '', nonce = '', request_object = '' WHERE state = 'open'",
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "UPDATE requests SET attempts = max(attempts, ?), query = '', nonce = '', request_object = '' WHERE state = 'refused'",
+    )
+    .bind(MAX_ATTEMPTS)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "INSERT INTO redemption_desks (desk, last, exported) VALUES ('', ?1, ?1) \
+         ON CONFLICT (desk) DO UPDATE SET last = last + ?1, exported = exported + ?1, synced = 0",
+    )
+    .bind(GAP)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

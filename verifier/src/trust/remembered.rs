@@ -1,0 +1,83 @@
+//! Newest accepted list, as it is stored: what replaces it, and what is recorded about it (spec/trust.md 4.2 to 4.6).
+
+use carnet_core::trust::list::Seen;
+
+use crate::store::{
+    ReadTrustLists as _, Store, StoreError, TrustListRow, TrustListState, WriteRows as _, WriteTrustLists as _,
+};
+
+/// Returns the newest list with this name.
+pub(crate) async fn remembered<S: Store>(store: &S, name: &str) -> Result<Option<TrustListRow>, StoreError> {
+    store.read().await?.trust_list(name).await
+}
+
+/// Stores a list unless one with the same or a higher number is stored and this one is not to be accepted once. Returns
+/// the list that is stored afterwards.
+pub(crate) async fn remember<S: Store>(
+    store: &S,
+    name: &str,
+    seen: Seen,
+    document: String,
+    timestamp: Option<String>,
+) -> Result<Seen, StoreError> {
+    let mut transaction = store.begin("remember_trust_list").await?;
+    let known = transaction.trust_list_state(name).await?;
+    let mut accept = None;
+    if let Some(known) = known {
+        let is_accepted = known.accept.as_ref() == Some(&seen.digest);
+        let is_same = known.seen.sequence == seen.sequence && known.seen.digest == seen.digest;
+        if !(is_accepted || is_same || seen.sequence > known.seen.sequence) {
+            return Ok(known.seen);
+        }
+        accept = known.accept.filter(|_| !is_accepted);
+    }
+    let state = TrustListState { seen: seen.clone(), timestamp, dropped: None, accept };
+    transaction.put_trust_list(name, &TrustListRow { state, document }).await?;
+    transaction.commit().await?;
+    Ok(seen)
+}
+
+/// Stores a timestamp of the stored list, and what is remembered of that list with it.
+pub(super) async fn record_timestamp<S: Store>(
+    store: &S,
+    name: &str,
+    seen: &Seen,
+    timestamp: &str,
+) -> Result<(), StoreError> {
+    let same = |state: &TrustListState| state.seen.digest == seen.digest;
+    let (seen, timestamp) = (seen.clone(), Some(timestamp.to_owned()));
+    let stamped = |state: TrustListState| TrustListState { seen, timestamp, ..state };
+    change(store, "stamp_trust_list", name, same, stamped).await.map(drop)
+}
+
+/// Records the reason why the stored list is no longer used, or that it is used again.
+pub(super) async fn record_dropped<S: Store>(
+    store: &S,
+    name: &str,
+    seen: &Seen,
+    why: Option<String>,
+) -> Result<(), StoreError> {
+    let same = |state: &TrustListState| state.seen.digest == seen.digest;
+    let dropped = |state: TrustListState| TrustListState { dropped: why, ..state };
+    change(store, "note_dropped_trust_list", name, same, dropped).await.map(drop)
+}
+
+/// Records the digest of a list to accept once, whatever is stored. Returns true if any list is stored.
+pub(crate) async fn accept_once<S: Store>(store: &S, name: &str, digest: &str) -> Result<bool, StoreError> {
+    let accepting = |state: TrustListState| TrustListState { accept: Some(digest.to_owned()), ..state };
+    change(store, "accept_trust_list_once", name, |_| true, accepting).await
+}
+
+async fn change<S: Store>(
+    store: &S,
+    transaction: &'static str,
+    name: &str,
+    applies: impl FnOnce(&TrustListState) -> bool + Send,
+    to: impl FnOnce(TrustListState) -> TrustListState + Send,
+) -> Result<bool, StoreError> {
+    let mut transaction = store.begin(transaction).await?;
+    let Some(state) = transaction.trust_list_state(name).await?.filter(applies) else { return Ok(false) };
+    transaction.set_trust_list_state(name, &to(state)).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
