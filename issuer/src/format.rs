@@ -45,3 +45,44 @@ pub(crate) fn require_available(format: CredentialFormat, algorithm: Algorithm) 
 pub(crate) fn configuration_id(credential_type: &str, format: CredentialFormat) -> String {
     format!("{credential_type}_{format}")
 }
+
+/// Returns the format in which the same claims are as hideable, so that a holder may choose between the two.
+pub(crate) const fn alternative(format: CredentialFormat) -> Option<CredentialFormat> {
+    match format {
+        CredentialFormat::VcSdJwt => Some(CredentialFormat::DcSdJwt),
+        CredentialFormat::DcSdJwt => Some(CredentialFormat::VcSdJwt),
+        CredentialFormat::LdpVc | CredentialFormat::DiVcJcs => None,
+    }
+}
+
+/// Returns the format that a configuration of an offer asks for: the offer's, or its alternative.
+pub(crate) fn chosen_format(
+    credential_type: &str,
+    offered: CredentialFormat,
+    configuration: &str,
+) -> Result<CredentialFormat, Error> {
+    let mut formats = std::iter::once(offered).chain(alternative(offered));
+    formats.find(|format| configuration_id(credential_type, *format) == configuration).ok_or(Error::NotOffered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_of_an_sd_jwt_is_for_both_of_its_formats() {
+        let chosen = |offered, configuration: &str| chosen_format("A", offered, configuration).ok();
+        assert_eq!(chosen(CredentialFormat::VcSdJwt, "A_vc+sd-jwt"), Some(CredentialFormat::VcSdJwt));
+        assert_eq!(chosen(CredentialFormat::VcSdJwt, "A_dc+sd-jwt"), Some(CredentialFormat::DcSdJwt));
+        assert_eq!(chosen(CredentialFormat::DcSdJwt, "A_vc+sd-jwt"), Some(CredentialFormat::VcSdJwt));
+        assert_eq!(chosen(CredentialFormat::LdpVc, "A_ldp_vc"), Some(CredentialFormat::LdpVc));
+        for (offered, other) in [
+            (CredentialFormat::VcSdJwt, "A_ldp_vc"),
+            (CredentialFormat::VcSdJwt, "B_vc+sd-jwt"),
+            (CredentialFormat::LdpVc, "A_vc+sd-jwt"),
+            (CredentialFormat::DiVcJcs, "A_ldp_vc"),
+        ] {
+            assert_eq!(chosen(offered, other), None, "{other}");
+        }
+    }
+}

@@ -30,6 +30,17 @@ pub(crate) enum Collected {
     Deferred { transaction_id: Zeroizing<String>, interval: u32 },
 }
 
+/// Result in the wallet; the numbers are those of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotificationEvent {
+    /// All copies were stored.
+    Accepted = 1,
+    /// The copies could not be stored, or were refused.
+    Failure = 2,
+    /// The holder deleted them.
+    Deleted = 3,
+}
+
 impl<S: Store> Issuer<S> {
     /// Returns a fresh nonce for proofs, and its end. Nothing is stored, so that requests cannot fill the store.
     pub(crate) fn give_nonce(&self) -> (Zeroizing<String>, Timestamp) {
@@ -37,7 +48,8 @@ impl<S: Store> Issuer<S> {
         (self.nonces.give(until), until)
     }
 
-    /// Signs one copy per proof. A repeated call with the same token and proofs returns the same response.
+    /// Signs one copy per proof. A repeated call with the same token and proofs returns the same response. `audience`
+    /// is the name of the issuer on the wire of the call, which the proofs are for.
     ///
     /// # Errors
     /// The token, the configuration, a proof or the nonce is refused; store errors; signing errors.
@@ -46,6 +58,7 @@ impl<S: Store> Issuer<S> {
         access_token: &str,
         configuration_id: &str,
         proofs: Vec<String>,
+        audience: &str,
     ) -> Result<Collected, Error> {
         let now = self.now();
         let token_hash = secrets::digest(Use::AccessToken, &[access_token.as_bytes()]);
@@ -56,11 +69,11 @@ impl<S: Store> Issuer<S> {
             .configurations()
             .find(|known| known.id == configuration_id)
             .ok_or_else(|| Error::invalid("credential_configuration_id", "this issuer has no such configuration"))?;
-        let issuer = self.clone();
+        let most = self.settings.max_batch_size;
         // The times of repeated proofs were checked in the first call.
         let at = (!repeated).then_some(now);
-        let proven =
-            on_cpu(move || proofs::verify(&proofs, issuer.did.as_str(), issuer.settings.max_batch_size, at)).await??;
+        let audience = audience.to_owned();
+        let proven = on_cpu(move || proofs::verify(&proofs, &audience, most, at)).await??;
         let transaction_id = secrets::derive(Use::TransactionId, access_token, &request);
         let format = configuration.format;
         let intended = self
@@ -113,8 +126,8 @@ impl<S: Store> Issuer<S> {
     }
 
     /// Records the result in the wallet. Idempotent.
-    pub(crate) async fn notify(&self, notification_id: &str, event: i32) -> Result<(), Error> {
-        self.store.notify(notification_hash(notification_id), event).await
+    pub(crate) async fn notify(&self, notification_id: &str, event: NotificationEvent) -> Result<(), Error> {
+        self.store.notify(notification_hash(notification_id), event as i32).await
     }
 
     /// Signs the copies whose intent is stored, and then closes the offer. The sealed response is kept at least until

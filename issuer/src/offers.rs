@@ -1,13 +1,15 @@
 //! Creation and cancellation of offers by staff. [`crate::redemption`] is the holder's side.
 
 use carnet_core::{day, epoch::Epoch, format::CredentialFormat, json, text, time::Timestamp};
-use carnet_service::uri;
+use carnet_openid::vci::offer::{CredentialOffer, OfferLink, PreAuthorizedGrant, TxCode};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
     claims::{draw, require_visible, unique_claims},
     error::Error,
+    format::{alternative, configuration_id},
+    http,
     issuer::Issuer,
     secrets::{self, Use},
     store::{Claims, Creation, NewOffer, OfferRecord, Store},
@@ -52,10 +54,18 @@ impl std::fmt::Debug for ClaimsIn {
 /// New offer with its secrets, or the offer that an earlier call with the same request_id created, without them.
 pub(crate) struct MadeOffer {
     pub(crate) offer: OfferRecord,
-    pub(crate) uri: Option<Zeroizing<String>>,
+    pub(crate) links: Option<Links>,
     pub(crate) pin: Option<Zeroizing<String>>,
     /// Warnings about accepted input that may be a mistake.
     pub(crate) warnings: Vec<String>,
+}
+
+/// Links to a new offer, with its code.
+pub(crate) struct Links {
+    /// Link by value, for every wallet: Carnet's own as well.
+    pub(crate) uri: Zeroizing<String>,
+    /// Link by reference, for OpenID wallets: shorter, and the offer names both formats of an SD-JWT.
+    pub(crate) reference: Zeroizing<String>,
 }
 
 impl<S: Store> Issuer<S> {
@@ -134,8 +144,9 @@ impl<S: Store> Issuer<S> {
         match stored {
             Creation::Stored(offer) => {
                 tracing::info!(offer_id = offer.offer_id, credential_type = offer.credential_type, "offer created");
-                let uri = self.offer_uri(&offer, valid_until, &code, pin.is_some());
-                Ok(MadeOffer { offer, uri: Some(uri), pin, warnings })
+                let uri = OfferLink::Value(self.offer_message(&offer, &code, pin.is_some())).to_link();
+                let reference = OfferLink::Reference(http::openid::offer_url(&self.endpoint, &code).to_string());
+                Ok(MadeOffer { offer, links: Some(Links { uri, reference: reference.to_link() }), pin, warnings })
             }
             // After the claims are erased, nothing is left to compare them with. This is intended: claims could be
             // guessed from a digest.
@@ -143,7 +154,7 @@ impl<S: Store> Issuer<S> {
                 if known == terms(&request)
                     && claims.as_ref().is_none_or(|known| same_claims(&known.0, &canonical, &drawn)) =>
             {
-                Ok(MadeOffer { offer, uri: None, pin: None, warnings })
+                Ok(MadeOffer { offer, links: None, pin: None, warnings })
             }
             Creation::Known { .. } => Err(Error::RequestIdReused { what: "an offer" }),
             Creation::Taken { claim } => Err(Error::ClaimNotUnique { claim }),
@@ -156,21 +167,36 @@ impl<S: Store> Issuer<S> {
         self.store.cancel(offer_id).await
     }
 
-    /// Returns the credential offer URI, by value (OpenID4VCI 1.0 section 4.1).
-    fn offer_uri(&self, offer: &OfferRecord, valid_until: Timestamp, code: &str, with_pin: bool) -> Zeroizing<String> {
-        let mut grant = json!({ "pre-authorized_code": code });
-        if let (true, Some(grant)) = (with_pin, grant.as_object_mut()) {
-            grant.insert("tx_code".to_owned(), json!({ "length": secrets::PIN_DIGITS, "input_mode": "numeric" }));
+    /// Returns the open offer of a code, in any format that its holder may choose (OpenID4VCI 1.0 section 4.1.3).
+    ///
+    /// # Errors
+    /// [`Error::OfferUnknown`], also for an offer that is not open any more; store errors.
+    pub(crate) async fn offer_by_code(&self, code: &str) -> Result<CredentialOffer, Error> {
+        if code.is_empty() || code.len() > MOST_ID_BYTES {
+            return Err(Error::OfferUnknown);
         }
-        let offer = json!({
-            "credential_issuer": self.endpoint,
-            "credential_configuration_ids": [crate::format::configuration_id(&offer.credential_type, offer.format)],
+        let code_hash = secrets::digest(Use::Code, &[code.as_bytes()]);
+        let (offer, with_pin) = self.store.open_offer(&code_hash, self.now()).await?;
+        let mut message = self.offer_message(&offer, code, with_pin);
+        let other = alternative(offer.format).map(|format| configuration_id(&offer.credential_type, format));
+        message.configuration_ids.extend(other);
+        // Carnet's own wallet reads offers by value alone.
+        Ok(CredentialOffer { valid_until: None, ..message })
+    }
+
+    fn offer_message(&self, offer: &OfferRecord, code: &str, with_pin: bool) -> CredentialOffer {
+        let pin = TxCode { length: u64::try_from(secrets::PIN_DIGITS).ok(), ..TxCode::default() };
+        CredentialOffer {
+            credential_issuer: self.endpoint.clone(),
+            configuration_ids: vec![configuration_id(&offer.credential_type, offer.format)],
+            pre_authorized: Some(PreAuthorizedGrant {
+                code: code.into(),
+                tx_code: with_pin.then_some(pin),
+                authorization_server: None,
+            }),
             // With it, a wallet can check the end of the copies (spec/protocol.md 3.28).
-            "carnet_valid_until": valid_until.to_string(),
-            "grants": { "urn:ietf:params:oauth:grant-type:pre-authorized_code": grant },
-        });
-        let text = Zeroizing::new(offer.to_string());
-        Zeroizing::new(format!("openid-credential-offer://?credential_offer={}", uri::percent_encode(&text)))
+            valid_until: Some(offer.valid_until),
+        }
     }
 }
 

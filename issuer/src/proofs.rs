@@ -70,7 +70,12 @@ fn verify_one(proof: &str, audience: &str, now: Option<Timestamp>) -> Result<(Pu
     let payload = jws.payload();
     match payload.get("aud").map(|aud| aud.as_str()) {
         Some(Some(aud)) if aud == audience => {}
-        Some(_) => return Err(Problem::new(Code::DomainMismatch, "aud must be this issuer's DID")),
+        Some(_) => {
+            return Err(Problem::new(
+                Code::DomainMismatch,
+                "aud must be this issuer's name on this wire: its DID over gRPC, its URL over HTTP",
+            ));
+        }
         None => return Err(Problem::from(Code::DomainMissing)),
     }
     if let Some(now) = now {

@@ -126,7 +126,7 @@ pub(crate) async fn serve(
     served
 }
 
-/// Returns the services, and the status lists over HTTP; calls by staff are authenticated first.
+/// Returns the services, and OpenID4VCI and the status lists over HTTP; calls by staff are authenticated first.
 pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffOnly, most_bytes: usize) -> Routes {
     let offers = OfferServiceServer::new(Offers(issuer.clone())).max_decoding_message_size(most_bytes);
     let statuses = StatusServiceServer::new(Statuses(issuer.clone())).max_decoding_message_size(most_bytes);
@@ -138,7 +138,8 @@ pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffOnly, most_by
         .add_service(InterceptedService::new(offers, staff.clone()))
         .add_service(InterceptedService::new(renewals, staff.clone()))
         .add_service(InterceptedService::new(statuses, staff));
-    Routes::from(grpc.into_axum_router().merge(http::lists::router(issuer)))
+    let openid = http::openid::router(issuer.clone(), most_bytes);
+    Routes::from(grpc.into_axum_router().merge(http::lists::router(issuer)).merge(openid))
 }
 
 fn assemble(

@@ -190,7 +190,7 @@ async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .layer(CallLayer::new(CallLimits::of(config), grpc));
-    let tls = config.tls.as_ref().map(|files| tls(files, &[ALPN_H2])).transpose()?;
+    let tls = config.tls.as_ref().map(|files| tls(files, &[ALPN_H2, ALPN_HTTP1])).transpose()?;
     let (health, health_service) = tonic_health::server::health_reporter();
     for name in names {
         health.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
@@ -244,6 +244,8 @@ async fn serve(
 
 /// Protocol of gRPC in the TLS handshake (RFC 9113 section 3.2).
 const ALPN_H2: &[u8] = b"h2";
+/// Protocol of HTTP clients that have no other (RFC 7301 section 6).
+const ALPN_HTTP1: &[u8] = b"http/1.1";
 
 /// Makes the server's side of TLS, which speaks these protocols.
 pub(crate) fn tls(files: &TlsFiles, protocols: &[&[u8]]) -> Result<TlsAcceptor, StartError> {

@@ -221,7 +221,9 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
     let made = OfferServiceClient::with_interceptor(channel, token).create_offer(request).await?.into_inner();
     let mut value = offer_json(&made.offer.unwrap_or_default());
     if let Some(members) = value.as_object_mut() {
-        for (name, secret) in [("offer_uri", &made.offer_uri), ("pin", &made.pin)] {
+        let secrets =
+            [("offer_uri", &made.offer_uri), ("offer_reference_uri", &made.offer_reference_uri), ("pin", &made.pin)];
+        for (name, secret) in secrets {
             members.insert(name.to_owned(), if secret.is_empty() { Value::Null } else { json!(secret) });
         }
         members.insert("warnings".to_owned(), json!(made.warnings));
@@ -239,6 +241,7 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
             );
         } else {
             text.push_str(&format!("\n\nFor the holder, shown only once:\n{}", made.offer_uri));
+            text.push_str(&format!("\n\nThe same for an OpenID4VCI wallet:\n{}", made.offer_reference_uri));
         }
         if !made.pin.is_empty() {
             text.push_str(&format!("\n\nPIN, to send separately: {}", made.pin));

@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     format::configuration_id,
     freshness::{Answer, Standing},
-    issuance::Collected,
+    issuance::{Collected, NotificationEvent},
     issuer::Issuer,
     offers::check_id,
     redemption::RedemptionRequest,
@@ -95,7 +95,8 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         let token = zeroize::Zeroizing::new(bearer(&request)?.to_owned());
         let request = request.into_inner();
         check_id("credential_configuration_id", &request.credential_configuration_id)?;
-        let collected = self.0.collect(&token, &request.credential_configuration_id, request.proofs).await?;
+        let audience = self.0.did.as_str();
+        let collected = self.0.collect(&token, &request.credential_configuration_id, request.proofs, audience).await?;
         Ok(Response::new(match collected {
             Collected::Issued { .. } => {
                 let (credentials, notification_id) = copies(&collected);
@@ -183,13 +184,15 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
     async fn notify(&self, request: Request<proto::NotifyRequest>) -> Result<Response<proto::NotifyResponse>, Status> {
         let request = request.into_inner();
         check_id("notification_id", &request.notification_id)?;
-        match proto::NotificationEvent::try_from(request.event) {
+        let event = match proto::NotificationEvent::try_from(request.event) {
+            Ok(proto::NotificationEvent::CredentialAccepted) => NotificationEvent::Accepted,
+            Ok(proto::NotificationEvent::CredentialFailure) => NotificationEvent::Failure,
+            Ok(proto::NotificationEvent::CredentialDeleted) => NotificationEvent::Deleted,
             Ok(proto::NotificationEvent::Unspecified) | Err(_) => {
                 return Err(Error::invalid("event", "must be one of the events").into());
             }
-            Ok(_) => {}
-        }
-        self.0.notify(&request.notification_id, request.event).await?;
+        };
+        self.0.notify(&request.notification_id, event).await?;
         Ok(Response::new(proto::NotifyResponse {}))
     }
 }

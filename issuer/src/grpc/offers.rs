@@ -56,9 +56,12 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
                 created_by,
             })
             .await?;
+        let (offer_uri, offer_reference_uri) =
+            made.links.map(|links| (links.uri.to_string(), links.reference.to_string())).unwrap_or_default();
         Ok(Response::new(proto::CreateOfferResponse {
             offer: Some(offer(&made.offer)),
-            offer_uri: made.uri.map(|uri| uri.to_string()).unwrap_or_default(),
+            offer_uri,
+            offer_reference_uri,
             pin: made.pin.map(|pin| pin.to_string()).unwrap_or_default(),
             warnings: made.warnings,
         }))

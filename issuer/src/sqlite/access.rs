@@ -6,7 +6,7 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 use super::{SqliteStore, Tx, close, offer_of};
 use crate::{
     error::Error,
-    format::configuration_id,
+    format::chosen_format,
     secrets::{self, Hash},
     store::{AccessStore, OfferRecord, OfferState, PIN_TRIES, Redeeming, Redemption},
 };
@@ -83,11 +83,21 @@ impl AccessStore for SqliteStore {
         .await?
         .ok_or(Error::TokenInvalid)?;
         let format = CredentialFormat::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?;
-        if configuration_id(row.try_get("credential_type")?, format) == configuration {
-            Ok(row.try_get("known")?)
-        } else {
-            Err(Error::NotOffered)
+        chosen_format(row.try_get("credential_type")?, format, configuration)?;
+        Ok(row.try_get("known")?)
+    }
+
+    async fn open_offer(&self, code_hash: &Hash, now: Timestamp) -> Result<(OfferRecord, bool), Error> {
+        let row = sqlx::query("SELECT * FROM offers WHERE code_hash = ?")
+            .bind(code_hash.as_slice())
+            .fetch_optional(self.database.readers())
+            .await?
+            .ok_or(Error::OfferUnknown)?;
+        let offer = offer_of(&row)?;
+        if offer.state != OfferState::Open || offer.expires_at <= now {
+            return Err(Error::OfferUnknown);
         }
+        Ok((offer, row.try_get::<Option<Vec<u8>>, _>("pin_hash")?.is_some()))
     }
 }
 

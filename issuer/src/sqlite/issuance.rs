@@ -6,7 +6,7 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 use super::{OFFER, SqliteStore, Tx, claims_of, forget_unsigned, indices, offer_of, vouchers};
 use crate::{
     error::Error,
-    format::configuration_id,
+    format::chosen_format,
     nonces::Nonce,
     secrets::Hash,
     store::{CopyNames, Finished, Intended, Intent, IssuanceStore, OfferRecord, OfferState, SignedCopies, Work},
@@ -24,9 +24,7 @@ impl IssuanceStore for SqliteStore {
             .await?
             .ok_or(Error::TokenInvalid)?;
         let record = offer_of(&offer)?;
-        if configuration_id(&record.credential_type, record.format) != intent.configuration_id {
-            return Err(Error::NotOffered);
-        }
+        let format = chosen_format(&record.credential_type, record.format, &intent.configuration_id)?;
         let known = sqlx::query("SELECT * FROM collections WHERE offer_id = ? AND request_digest = ?")
             .bind(&record.offer_id)
             .bind(intent.request_digest.as_slice())
@@ -36,6 +34,9 @@ impl IssuanceStore for SqliteStore {
             return repeated(&mut tx, &offer, record.state, &row, &intent).await;
         }
         require_collectable(&mut tx, &record).await?;
+        if format != record.format {
+            choose_format(&mut tx, &record.offer_id, format).await?;
+        }
         use_up(&mut tx, intent.nonce.ok_or(Error::NonceInvalid)?).await?;
         let wait = record.deferred && !offer.try_get::<bool, _>("released")?;
         let collection: i64 = sqlx::query_scalar(
@@ -61,6 +62,7 @@ impl IssuanceStore for SqliteStore {
             .execute(&mut *tx)
             .await?;
         let work = work_of(&mut tx, &offer, collection, intent.request_digest, None).await?;
+        let work = Work { format, ..work };
         tx.commit().await?;
         Ok(if wait { Intended::Deferred } else { Intended::Sign(work) })
     }
@@ -223,6 +225,20 @@ async fn require_collectable(tx: &mut Tx, offer: &OfferRecord) -> Result<(), Err
             .fetch_optional(&mut **tx)
             .await?;
     if waiting.is_some() { Err(Error::AlreadyCollected) } else { Ok(()) }
+}
+
+/// Makes the format that the holder chose that of the offer. The first intent decides: copies of an earlier one may be
+/// about to be signed in the other format.
+async fn choose_format(tx: &mut Tx, offer_id: &str, format: CredentialFormat) -> Result<(), Error> {
+    let chosen = sqlx::query(
+        "UPDATE offers SET format = ? WHERE offer_id = ? AND NOT EXISTS \
+         (SELECT 1 FROM collections c WHERE c.offer_id = offers.offer_id)",
+    )
+    .bind(format.as_str())
+    .bind(offer_id)
+    .execute(&mut **tx)
+    .await?;
+    if chosen.rows_affected() == 1 { Ok(()) } else { Err(Error::NotOffered) }
 }
 
 /// Stores a nonce until its end, and refuses a stored one.

@@ -364,6 +364,15 @@ pub(crate) trait AccessStore {
     /// of the verifier if it was redeemed with a challenge. Without a challenge, it works again if an issuance was
     /// intended, nothing was signed, and the token has expired.
     fn redeem(&self, redeeming: Redeeming) -> impl Future<Output = Result<Redemption, Error>> + Send;
+    /// Returns the open offer of a code, and `true` if it needs a PIN. It only reads.
+    ///
+    /// # Errors
+    /// [`Error::OfferUnknown`], also for an offer that is not open any more.
+    fn open_offer(
+        &self,
+        code_hash: &Hash,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(OfferRecord, bool), Error>> + Send;
     /// Refuses a token that is unknown, expired or for another configuration; returns true if the same request was
     /// accepted before. It only reads: `intend` decides.
     fn check_access(

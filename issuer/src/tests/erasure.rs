@@ -129,7 +129,7 @@ async fn what_was_signed_too_late_is_refused() {
         } else {
             // The same request was answered, and the wallet acknowledged the response.
             let first = issuer.collect(&token, &offer.configuration, proofs).await.unwrap();
-            issuer.issuer.notify(&first.notification_id, 1).await.unwrap();
+            issuer.issuer.notify(&first.notification_id, crate::issuance::NotificationEvent::Accepted).await.unwrap();
         }
         let now = Timestamp::from_unix(issuer.now());
         let late = issuer

@@ -145,7 +145,8 @@ impl World {
         let grant = issuer.redeem_offer(&redemption).await.unwrap();
         let keys = holder_keys(BATCH);
         let proofs = self.issuer.proofs(&keys, &issuer.give_nonce().0);
-        let issued = issuer.collect(&grant.access_token, &offer.configuration, proofs).await.unwrap();
+        let issued =
+            issuer.collect(&grant.access_token, &offer.configuration, proofs, issuer.did.as_str()).await.unwrap();
         self.people[person].offer = offer.id;
         (self.people[person].day, self.people[person].end) = (today.unix(), end.unix());
         self.keep(person, &issued, keys, None).await;

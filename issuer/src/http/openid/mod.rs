@@ -1,0 +1,152 @@
+//! OpenID4VCI 1.0 over HTTP: a second door to the use cases of [`crate::grpc`], on the same listener, with the same
+//! limits (spec/openid.md).
+
+mod issuance;
+mod metadata;
+mod refusal;
+mod types;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{
+        HeaderMap, HeaderValue, StatusCode, Uri,
+        header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE},
+    },
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use carnet_openid::{form::Form, vci};
+use zeroize::Zeroizing;
+
+use crate::{issuer::Issuer, store::Store};
+
+/// Paths of the endpoints, below the credential issuer identifier.
+const TOKEN: &str = "/openid/token";
+const NONCE: &str = "/openid/nonce";
+const CREDENTIAL: &str = "/openid/credential";
+const DEFERRED: &str = "/openid/deferred";
+const NOTIFICATION: &str = "/openid/notification";
+const OFFERS: &str = "/openid/offers";
+const TYPES: &str = "/openid/types";
+
+const JSON: &str = "application/json";
+
+/// State of the handlers.
+struct Door<S> {
+    issuer: Arc<Issuer<S>>,
+    most_bytes: usize,
+}
+
+impl<S> Clone for Door<S> {
+    fn clone(&self) -> Self {
+        Self { issuer: self.issuer.clone(), most_bytes: self.most_bytes }
+    }
+}
+
+/// Returns the URL at which a wallet finds an offer by its code.
+pub(crate) fn offer_url(endpoint: &str, code: &str) -> Zeroizing<String> {
+    Zeroizing::new(format!("{endpoint}{OFFERS}/{code}"))
+}
+
+/// Returns the routes. Requests have at most so many bytes.
+pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Router {
+    let well_known = |name: &str| format!("/.well-known/{name}");
+    let types = types::router(&issuer);
+    Router::new()
+        .route(&well_known(vci::ISSUER_METADATA), get(metadata::issuer))
+        .route(&well_known(vci::SERVER_METADATA), get(metadata::server))
+        .route(&well_known(vci::JWT_VC_ISSUER), get(metadata::keys))
+        .route(&format!("{OFFERS}/{{code}}"), get(issuance::offer))
+        .route(TOKEN, post(issuance::token))
+        .route(NONCE, post(issuance::nonce))
+        .route(CREDENTIAL, post(issuance::credential))
+        .route(DEFERRED, post(issuance::deferred))
+        .route(NOTIFICATION, post(issuance::notification))
+        .layer(DefaultBodyLimit::max(most_bytes))
+        .with_state(Door { issuer, most_bytes })
+        .merge(types)
+}
+
+/// Returns a response that nobody may store: it is about one person.
+fn private(status: u16, body: String) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static(JSON)), (CACHE_CONTROL, NO_STORE)];
+    (status, headers, body).into_response()
+}
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Returns a public document, which is the same for everybody.
+fn public(body: String) -> Response {
+    let headers =
+        [(CONTENT_TYPE, HeaderValue::from_static(JSON)), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+    (headers, body).into_response()
+}
+
+/// Tests if the body has the media type of an endpoint.
+fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
+}
+
+/// Returns the bearer token (RFC 6750 section 2.1); `None` if there is none, more than one, or one in another form.
+fn bearer(headers: &HeaderMap) -> Option<Zeroizing<String>> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let is_token = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' ');
+    is_token.then(|| Zeroizing::new(token.to_owned()))
+}
+
+/// Tests for an access token in the query, where logs would keep it.
+fn has_token_in_query(uri: &Uri) -> bool {
+    let query = uri.query().unwrap_or_default();
+    Form::parse(query.as_bytes()).map_or(query.contains("access_token"), |form| form.contains("access_token"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bearer_token_is_read() {
+        let read = |values: &[&str]| {
+            let headers = values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_str(value).unwrap())).collect();
+            bearer(&headers).map(|token| token.to_string())
+        };
+        assert_eq!(read(&["Bearer abc"]).as_deref(), Some("abc"));
+        assert_eq!(read(&["bearer abc"]).as_deref(), Some("abc"));
+        for bad in [
+            &[][..],
+            &["Bearer"],
+            &["Bearer "],
+            &["Bearer a b"],
+            &["Basic abc"],
+            &["Bearer a", "Bearer a"],
+            &["DPoP abc"],
+        ] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn tokens_in_the_query_are_seen_in_any_spelling() {
+        for bad in ["?access_token=a", "?x=1&access_token=a", "?access%5Ftoken=a", "?access_token", "?access_token=%"] {
+            assert!(has_token_in_query(&format!("/c{bad}").parse().unwrap()), "{bad}");
+        }
+        for good in ["", "?", "?a=access_token", "?access_tokens=1"] {
+            assert!(!has_token_in_query(&format!("/c{good}").parse().unwrap()), "{good}");
+        }
+    }
+
+    #[test]
+    fn media_types_are_compared_without_parameters() {
+        let headers = |value: &'static str| [(CONTENT_TYPE, HeaderValue::from_static(value))].into_iter().collect();
+        assert!(has_media_type(&headers("Application/JSON; charset=utf-8"), JSON));
+        assert!(!has_media_type(&headers("text/plain"), JSON));
+        assert!(!has_media_type(&HeaderMap::new(), JSON));
+    }
+}

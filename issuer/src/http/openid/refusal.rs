@@ -1,0 +1,187 @@
+//! Errors of the use cases in the terms of the texts. The stable reason, which is that of gRPC, is in a header: bodies
+//! have no members but those of the texts.
+
+use axum::{
+    extract::rejection::BytesRejection,
+    http::{
+        HeaderName, HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+    response::{IntoResponse as _, Response},
+};
+use carnet_openid::error::{Endpoint, ErrorCode, ErrorResponse};
+use carnet_service::error::{CallError, ErrorKind};
+
+use super::{NO_STORE, private};
+use crate::error::Error;
+
+const REASON: HeaderName = HeaderName::from_static("carnet-reason");
+
+/// Refusal of a request.
+pub(super) enum Refusal {
+    /// The request itself is malformed.
+    Malformed { error: ErrorResponse, reason: &'static str, status: u16 },
+    /// The use case refused.
+    Refused { endpoint: Endpoint, error: Error },
+    /// The configuration is not offered, and no configuration of this issuer.
+    UnknownConfiguration(Error),
+}
+
+impl Refusal {
+    /// Refuses a request that could not be read.
+    pub(super) fn malformed(error: ErrorResponse) -> Self {
+        let status = error.code.http_status();
+        let reason = match error.code {
+            ErrorCode::InvalidProof => "INVALID_PROOF",
+            ErrorCode::InvalidToken => "TOKEN_MISSING",
+            _ => "INVALID_ARGUMENT",
+        };
+        Self::Malformed { error, reason, status }
+    }
+
+    /// Refuses a body that is too large or was cut off.
+    pub(super) fn body(rejection: &BytesRejection, code: ErrorCode) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::Malformed {
+                error: ErrorResponse::new(code, "the request is larger than the limit; nothing was done"),
+                reason: "MESSAGE_TOO_LARGE",
+                status: 413,
+            },
+            _ => Self::malformed(ErrorResponse::new(code, "the body could not be read")),
+        }
+    }
+
+    /// Refuses a request without exactly one access token in its header.
+    pub(super) fn without_token() -> Self {
+        Self::malformed(ErrorResponse::new(
+            ErrorCode::InvalidToken,
+            "one Authorization header with a Bearer token is needed",
+        ))
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let (code, call) = match self {
+            Self::Malformed { error, reason, status } => {
+                return finish(private(status, error.to_json()), error.code, reason);
+            }
+            Self::UnknownConfiguration(error) => {
+                (Some(ErrorCode::UnknownCredentialConfiguration), CallError::from(error))
+            }
+            Self::Refused { endpoint, error } => (code_of(endpoint, &error), CallError::from(error)),
+        };
+        let Some(code) = code else { return failure(&call) };
+        finish(private(code.http_status(), ErrorResponse::new(code, call.message).to_json()), code, &call.reason)
+    }
+}
+
+/// Adds the headers of an error.
+fn finish(mut response: Response, code: ErrorCode, reason: &str) -> Response {
+    let headers = response.headers_mut();
+    if code == ErrorCode::InvalidToken {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
+    }
+    if let Ok(reason) = HeaderValue::from_str(reason) {
+        headers.insert(REASON, reason);
+    }
+    response
+}
+
+/// Returns a failure that is no fault of the request: the texts have no code for it.
+fn failure(call: &CallError) -> Response {
+    let status = match call.kind {
+        ErrorKind::Unavailable | ErrorKind::LimitReached => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let mut response = (status, [(axum::http::header::CACHE_CONTROL, NO_STORE)]).into_response();
+    if let Some(after) = call.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    }
+    if let Ok(reason) = HeaderValue::from_str(&call.reason) {
+        response.headers_mut().insert(REASON, reason);
+    }
+    response
+}
+
+/// Returns the text's code for an error; `None` for a failure of the service.
+fn code_of(endpoint: Endpoint, error: &Error) -> Option<ErrorCode> {
+    match error {
+        Error::Busy | Error::Stopping | Error::Store(_) | Error::Signing(_) | Error::Corrupt(_) => None,
+        error => Some(match endpoint {
+            Endpoint::Token => token_code(error),
+            Endpoint::Credential | Endpoint::Deferred => credential_code(error),
+            Endpoint::Notification => match error {
+                Error::NotificationUnknown => ErrorCode::InvalidNotificationId,
+                _ => ErrorCode::InvalidNotificationRequest,
+            },
+        }),
+    }
+}
+
+fn token_code(error: &Error) -> ErrorCode {
+    match error {
+        Error::PinMissing | Error::PinUnexpected => ErrorCode::InvalidRequest,
+        // A code that cannot be a PIN of this issuer is a wrong one, and is not counted as a try.
+        Error::Invalid { field, .. } if field != "tx_code" => ErrorCode::InvalidRequest,
+        _ => ErrorCode::InvalidGrant,
+    }
+}
+
+fn credential_code(error: &Error) -> ErrorCode {
+    match error {
+        Error::TokenInvalid => ErrorCode::InvalidToken,
+        Error::NonceInvalid => ErrorCode::InvalidNonce,
+        Error::ProofInvalid { .. } | Error::KeyUsed => ErrorCode::InvalidProof,
+        Error::TransactionUnknown => ErrorCode::InvalidTransactionId,
+        Error::Invalid { field, .. } => match field.as_str() {
+            "proofs" => ErrorCode::InvalidProof,
+            "credential_configuration_id" => ErrorCode::UnknownCredentialConfiguration,
+            "transaction_id" => ErrorCode::InvalidTransactionId,
+            _ => ErrorCode::InvalidCredentialRequest,
+        },
+        _ => ErrorCode::CredentialRequestDenied,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::{Code, Problem};
+
+    use super::*;
+
+    #[test]
+    fn errors_have_codes_that_their_endpoint_allows() {
+        let invalid = |field: &str| Error::invalid(field.to_owned(), "x");
+        let proof = Error::ProofInvalid { index: 0, problem: Problem::from(Code::SignatureInvalid) };
+        for (endpoint, error, code) in [
+            (Endpoint::Token, Error::OfferUnknown, ErrorCode::InvalidGrant),
+            (Endpoint::Token, Error::OfferUsed, ErrorCode::InvalidGrant),
+            (Endpoint::Token, Error::OfferHeld { seconds: 3 }, ErrorCode::InvalidGrant),
+            (Endpoint::Token, Error::OfferExpired, ErrorCode::InvalidGrant),
+            (Endpoint::Token, Error::OfferCancelled, ErrorCode::InvalidGrant),
+            (Endpoint::Token, Error::OfferLocked, ErrorCode::InvalidGrant),
+            (Endpoint::Token, Error::PinWrong { left: 2 }, ErrorCode::InvalidGrant),
+            (Endpoint::Token, invalid("tx_code"), ErrorCode::InvalidGrant),
+            (Endpoint::Token, Error::PinMissing, ErrorCode::InvalidRequest),
+            (Endpoint::Token, Error::PinUnexpected, ErrorCode::InvalidRequest),
+            (Endpoint::Token, invalid("redemption_challenge"), ErrorCode::InvalidRequest),
+            (Endpoint::Credential, Error::TokenInvalid, ErrorCode::InvalidToken),
+            (Endpoint::Credential, Error::NonceInvalid, ErrorCode::InvalidNonce),
+            (Endpoint::Credential, proof, ErrorCode::InvalidProof),
+            (Endpoint::Credential, Error::KeyUsed, ErrorCode::InvalidProof),
+            (Endpoint::Credential, invalid("proofs"), ErrorCode::InvalidProof),
+            (Endpoint::Credential, invalid("credential_configuration_id"), ErrorCode::UnknownCredentialConfiguration),
+            (Endpoint::Credential, Error::NotOffered, ErrorCode::CredentialRequestDenied),
+            (Endpoint::Credential, Error::AlreadyCollected, ErrorCode::CredentialRequestDenied),
+            (Endpoint::Deferred, Error::TransactionUnknown, ErrorCode::InvalidTransactionId),
+            (Endpoint::Deferred, Error::Rejected { reason: String::new() }, ErrorCode::CredentialRequestDenied),
+            (Endpoint::Notification, Error::NotificationUnknown, ErrorCode::InvalidNotificationId),
+            (Endpoint::Notification, invalid("event"), ErrorCode::InvalidNotificationRequest),
+        ] {
+            assert_eq!(code_of(endpoint, &error), Some(code), "{error}");
+            assert!(code.is_of(endpoint), "{error}");
+        }
+        for failure in [Error::Busy, Error::Stopping, Error::Corrupt("x")] {
+            assert_eq!(code_of(Endpoint::Credential, &failure), None, "{failure}");
+        }
+    }
+}
