@@ -1,0 +1,267 @@
+//! Conditions of the OpenID Foundation's conformance modules for issuers that are not those of HAIP, each under its
+//! module's name. HappyFlow and BatchIssuance are in `wallet.rs`; the refusals through both doors in `doors.rs`.
+
+use std::collections::HashSet;
+
+use carnet_core::secure::sd_jwt::SdJwt;
+use carnet_tests::{
+    Result,
+    stage::{Office, Stage},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Endpoints, GRANT, Offer, Response, access_token, get, keys, post_form, post_json, proofs, send},
+    wallet::{copies, receive},
+};
+
+/// Every `locale` in a document occurs once beside its siblings, and is a language tag.
+fn check_locales(value: &Value) {
+    match value {
+        Value::Array(items) => {
+            let tags: Vec<&str> = items.iter().filter_map(|item| item["locale"].as_str()).collect();
+            assert_eq!(tags.iter().collect::<HashSet<_>>().len(), tags.len(), "{tags:?}");
+            for tag in tags {
+                let subtag =
+                    |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+                assert!(tag.split('-').all(subtag), "{tag}");
+            }
+            items.iter().for_each(check_locales);
+        }
+        Value::Object(members) => members.values().for_each(check_locales),
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_test() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let office = &stage.university;
+    let url = &office.service.url;
+    let Endpoints { metadata, token } = Endpoints::discover(office).await?;
+    assert!(token.starts_with(url.as_str()));
+    check_locales(&metadata);
+    let configurations = metadata["credential_configurations_supported"].as_object().unwrap();
+    assert!(!configurations.is_empty());
+    for (id, known) in configurations {
+        let format = known["format"].as_str().unwrap();
+        assert!(id.ends_with(format), "{id}");
+        assert_eq!(known.get("vct").is_some(), format == "dc+sd-jwt", "{id}");
+        assert_eq!(known.get("credential_definition").is_some(), format != "dc+sd-jwt", "{id}");
+        assert_eq!(known["cryptographic_binding_methods_supported"], json!(["jwk"]), "{id}");
+        let algorithms = &known["proof_types_supported"]["jwt"]["proof_signing_alg_values_supported"];
+        assert_eq!(*algorithms, json!(["EdDSA", "ES256"]), "{id}");
+        assert!(!known["credential_signing_alg_values_supported"].as_array().unwrap().is_empty(), "{id}");
+        assert!(!known["credential_metadata"]["display"].as_array().unwrap().is_empty(), "{id}");
+        assert!(!known["credential_metadata"]["claims"].as_array().unwrap().is_empty(), "{id}");
+    }
+    assert_eq!(metadata["batch_credential_issuance"]["batch_size"], json!(10));
+    let server = get(office, &format!("{url}/.well-known/oauth-authorization-server")).await?.json();
+    assert_eq!(server["grant_types_supported"], json!([GRANT]));
+    let published = get(office, &format!("{url}/.well-known/jwt-vc-issuer")).await?.json();
+    let keys = published["jwks"]["keys"].as_array().unwrap();
+    assert!(!keys.is_empty());
+    for key in keys {
+        for private in ["d", "p", "q", "k"] {
+            assert!(key.get(private).is_none(), "a private key is published");
+        }
+    }
+    // Unusual Accept headers, and paths that are none.
+    for (path, accept, status) in [
+        ("/.well-known/openid-credential-issuer", "text/html;q=0.1, */*", 200),
+        ("/.well-known/openid-credential-issuer", "nonsense", 200),
+        ("/.well-known/openid-credential-issuer/other", "*/*", 404),
+        ("/openid/offers/unknown", "*/*", 404),
+        ("/openid/types/Nothing", "*/*", 404),
+        ("/openid/token", "*/*", 405),
+        ("/openid/credential", "*/*", 405),
+    ] {
+        assert_eq!(send(office, ("GET", path), &[("Accept", accept)], &[]).await?.status, status, "{path}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn type_metadata_names_its_type_and_claims() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let office = &stage.university;
+    let (response, _) = receive(office, "QualificationCredential", "dc+sd-jwt", 1).await?;
+    let copy = SdJwt::parse(&copies(&response)[0])?;
+    let document = get(office, &format!("{}/openid/types/QualificationCredential", office.service.url)).await?.json();
+    assert_eq!(Some(&document["vct"]), copy.jws().payload().get("vct"));
+    let disclosed = copy.disclosed()?.payload;
+    let claims = document["claims"].as_array().unwrap();
+    for claim in claims.iter().filter(|claim| claim["path"].as_array().unwrap().len() == 1) {
+        assert_eq!(claim["sd"], json!("always"));
+        // What the issuer calls selectively disclosable does not stand in the clear.
+        let name = claim["path"][0].as_str().unwrap();
+        assert!(!copy.jws().payload().contains_key(name), "{name}");
+    }
+    assert!(claims.iter().any(|claim| claim["path"] == json!(["title"])) && disclosed.contains_key("title"));
+    Ok(())
+}
+
+/// A request that is refused, and its expected code.
+struct Bad<'a> {
+    module: &'a str,
+    body: Value,
+    status: u16,
+    error: &'a str,
+}
+
+fn require(response: &Response, bad: &Bad<'_>) {
+    assert_eq!((response.status, response.error().as_str()), (bad.status, bad.error), "{}", bad.module);
+    assert_eq!(response.header("cache-control"), Some("no-store"), "{}", bad.module);
+    assert_eq!(response.header("content-type"), Some("application/json"), "{}", bad.module);
+}
+
+/// An offer that is redeemed, with good proofs.
+async fn redeemed(office: &Office, endpoints: &Endpoints) -> Result<(Offer, String, Vec<String>)> {
+    let offer = Offer::make(office, "QualificationCredential", &[]).await?;
+    let token = access_token(&endpoints.redeem(office, &offer).await?);
+    let proofs = proofs(&keys(1), &offer.issuer, &endpoints.nonce(office).await?);
+    Ok((offer, token, proofs))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fail_modules_of_the_credential_endpoint() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let office = &stage.university;
+    let endpoints = Endpoints::discover(office).await?;
+    let credential = endpoints.of("credential_endpoint");
+    let (offer, token, good) = redeemed(office, &endpoints).await?;
+    let id = offer.configuration("dc+sd-jwt");
+    let bad_nonce = proofs(&keys(1), &offer.issuer, "unknown");
+    let forged = format!("{}{}", &good[0][..good[0].len() - 86], "A".repeat(86));
+    let bad = |module, body, error| Bad { module, body, status: 400, error };
+    for bad in [
+        bad(
+            "FailOnInvalidNonce",
+            json!({"credential_configuration_id": id, "proofs": {"jwt": bad_nonce}}),
+            "invalid_nonce",
+        ),
+        bad(
+            "FailOnInvalidJwtProofSignature",
+            json!({"credential_configuration_id": id, "proofs": {"jwt": [forged]}}),
+            "invalid_proof",
+        ),
+        bad("FailOnMissingProof", json!({"credential_configuration_id": id}), "invalid_proof"),
+        bad(
+            "FailOnMissingProof: none in the list",
+            json!({"credential_configuration_id": id, "proofs": {"jwt": []}}),
+            "invalid_proof",
+        ),
+        bad(
+            "FailOnUnknownCredentialConfigurationId",
+            json!({"credential_configuration_id": "unknown", "proofs": {"jwt": good}}),
+            "unknown_credential_configuration",
+        ),
+        bad(
+            "FailOnUnknownCredentialIdentifier",
+            json!({"credential_identifier": "unknown", "proofs": {"jwt": good}}),
+            "unknown_credential_identifier",
+        ),
+        bad(
+            "two names of a credential",
+            json!({"credential_configuration_id": id, "credential_identifier": id, "proofs": {"jwt": good}}),
+            "invalid_credential_request",
+        ),
+        bad("no name of a credential", json!({"proofs": {"jwt": good}}), "invalid_credential_request"),
+        bad(
+            "two types of proofs",
+            json!({"credential_configuration_id": id, "proofs": {"jwt": good, "attestation": ["x"]}}),
+            "invalid_proof",
+        ),
+    ] {
+        require(&post_json(office, credential, Some(&token), &bad.body).await?, &bad);
+    }
+    let request = json!({"credential_configuration_id": id, "proofs": {"jwt": good}});
+    let bearer = format!("Bearer {token}");
+    // Row 32: one name twice, of which a lenient reader would take either.
+    let twice = format!("{{\"credential_configuration_id\":\"x\",{}", &request.to_string()[1..]);
+    for (media_type, body) in [("application/json", twice), ("text/plain", request.to_string())] {
+        let headers = [("Content-Type", media_type), ("Authorization", bearer.as_str())];
+        let refused = send(office, ("POST", "/openid/credential"), &headers, body.as_bytes()).await?;
+        assert_eq!((refused.status, refused.error().as_str()), (400, "invalid_credential_request"));
+    }
+    // The twin of all of these: nothing was used up.
+    assert_eq!(copies(&post_json(office, credential, Some(&token), &request).await?).len(), 1);
+    Ok(())
+}
+
+/// FailOnRequestWithAccessTokenInQuery
+#[tokio::test(flavor = "multi_thread")]
+async fn row_109_an_access_token_in_the_query() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let office = &stage.university;
+    let endpoints = Endpoints::discover(office).await?;
+    let credential = endpoints.of("credential_endpoint");
+    let (offer, token, good) = redeemed(office, &endpoints).await?;
+    let request = json!({"credential_configuration_id": offer.configuration("dc+sd-jwt"), "proofs": {"jwt": good}});
+    let in_query = format!("{credential}?access_token={token}");
+    for beside in [None, Some(token.as_str())] {
+        let refused = post_json(office, &in_query, beside, &request).await?;
+        assert_eq!((refused.status, refused.error().as_str()), (400, "invalid_request"));
+    }
+    // The twin: in the header, with another parameter in the query.
+    let twin = post_json(office, &format!("{credential}?x=1"), Some(&token), &request).await?;
+    assert_eq!(copies(&twin).len(), 1);
+    Ok(())
+}
+
+/// FailOnUnsupportedEncryptionAlgorithm
+#[tokio::test(flavor = "multi_thread")]
+async fn row_112_an_encryption_that_the_issuer_does_not_have() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let office = &stage.university;
+    let endpoints = Endpoints::discover(office).await?;
+    let credential = endpoints.of("credential_endpoint");
+    let (offer, token, good) = redeemed(office, &endpoints).await?;
+    let mut request = json!({"credential_configuration_id": offer.configuration("dc+sd-jwt"), "proofs": {"jwt": good}});
+    let jwk = json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"});
+    for encryption in [json!({"jwk": jwk, "enc": "A1GCM"}), json!({"jwk": jwk, "enc": "A256GCM"}), json!("x")] {
+        request["credential_response_encryption"] = encryption;
+        let refused = post_json(office, credential, Some(&token), &request).await?;
+        assert_eq!((refused.status, refused.error().as_str()), (400, "invalid_encryption_parameters"));
+    }
+    request.as_object_mut().unwrap().remove("credential_response_encryption");
+    assert_eq!(copies(&post_json(office, credential, Some(&token), &request).await?).len(), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fail_modules_of_the_token_and_notification_endpoints() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let office = &stage.university;
+    let endpoints = Endpoints::discover(office).await?;
+    let offer = Offer::make(office, "QualificationCredential", &[]).await?;
+    let code = ("pre-authorized_code", offer.code.as_str());
+    for (parameters, error) in [
+        (vec![("grant_type", "authorization_code"), ("code", "x")], "unsupported_grant_type"),
+        (vec![code], "invalid_request"),
+        (vec![("grant_type", GRANT)], "invalid_request"),
+        (vec![("grant_type", GRANT), code, code], "invalid_request"),
+        (vec![("grant_type", GRANT), ("pre-authorized_code", "unknown")], "invalid_grant"),
+    ] {
+        let bad = Bad { module: "token", body: Value::Null, status: 400, error };
+        require(&post_form(office, &endpoints.token, &parameters).await?, &bad);
+    }
+    let body = format!("{{\"grant_type\":\"{GRANT}\",\"pre-authorized_code\":\"{}\"}}", offer.code);
+    let headers = [("Content-Type", "application/json")];
+    let refused = send(office, ("POST", "/openid/token"), &headers, body.as_bytes()).await?;
+    assert_eq!((refused.status, refused.error().as_str()), (400, "invalid_request"));
+    // MultipleClients: a client's name makes no difference, nor do parameters that nobody knows.
+    let known = vec![("grant_type", GRANT), code, ("client_id", "a-wallet"), ("unknown", "x")];
+    access_token(&post_form(office, &endpoints.token, &known).await?);
+
+    let notification = endpoints.of("notification_endpoint");
+    for (body, error) in [
+        (json!({"notification_id": "unknown", "event": "credential_accepted"}), "invalid_notification_id"),
+        (json!({"notification_id": "unknown", "event": "eaten"}), "invalid_notification_request"),
+        (json!({"event": "credential_accepted"}), "invalid_notification_request"),
+    ] {
+        let bad = Bad { module: "notification", body, status: 400, error };
+        require(&post_json(office, notification, None, &bad.body).await?, &bad);
+    }
+    Ok(())
+}
