@@ -293,3 +293,20 @@ async fn a_token_is_needed_and_is_for_its_own_offer() {
     let proofs = issuer.proofs(&holder_keys(1), &issuer.nonce().await);
     assert_eq!(reason(issuer.collect(&token, &late.configuration, proofs).await), "INVALID_TOKEN");
 }
+
+#[tokio::test]
+async fn the_first_request_decides_which_sd_jwt_is_issued() {
+    let issuer = start().await;
+    let offer = issuer.create(offer_request("a")).await;
+    let token = issuer.redeem(&offer).await.unwrap();
+    let proofs = issuer.proofs(&holder_keys(2), &issuer.nonce().await);
+    let other = "QualificationCredential_dc+sd-jwt";
+    assert_ne!(other, offer.configuration);
+    let issued = issuer.collect(&token, other, proofs.clone()).await.unwrap();
+    let payload = |copy: &str| carnet_core::secure::sd_jwt::SdJwt::parse(copy).unwrap().jws().payload().clone();
+    assert!(issued.credentials.iter().all(|copy| payload(&copy.credential).contains_key("vct")));
+    // A repeated call gets the same copies; the other format is no second batch.
+    assert_eq!(issuer.collect(&token, other, proofs.clone()).await.unwrap(), issued);
+    let again = issuer.collect(&token, &offer.configuration, proofs).await;
+    assert_eq!(reason(again), "OFFER_ALREADY_COLLECTED");
+}
