@@ -68,7 +68,10 @@ async fn verify(channel: &Channel, token: &str, copy: &Copy) -> Result<()> {
     let presentation = visitor::present(copy, &asked, visitor::now())?;
     let answer = visitor::submit_with(&mut verifier, &asked, presentation).await;
     assert_eq!(visitor::refusal(&answer), None);
-    let result = staff.read_result(with_bearer(ReadResultRequest { id: made.id }, token)?).await?.into_inner();
+    let result = staff
+        .read_result(with_bearer(ReadResultRequest { id: made.id, ..Default::default() }, token)?)
+        .await?
+        .into_inner();
     assert!(result.result.is_some());
     Ok(())
 }

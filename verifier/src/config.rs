@@ -13,7 +13,7 @@ use carnet_service::{
 use carnet_spec::Catalogue;
 use serde::Deserialize;
 
-use crate::{redemption::desks::RedemptionConfig, status::StatusConfig, trust::TrustConfig};
+use crate::{openid::OpenIdConfig, redemption::desks::RedemptionConfig, status::StatusConfig, trust::TrustConfig};
 
 /// Settings of the operator. An unknown field is refused.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,6 +39,9 @@ pub(crate) struct VerifierConfig {
     pub(crate) trust: Option<TrustConfig>,
     /// Desks, if several mark uses of vouchers under this DID; by default this is the only one.
     pub(crate) redemption: Option<RedemptionConfig>,
+    /// Requests and responses of other wallets, over HTTP (OpenID4VP 1.0).
+    #[serde(default)]
+    pub(crate) openid: OpenIdConfig,
     /// Fetching of status lists.
     #[serde(default)]
     pub(crate) status: StatusConfig,
@@ -114,6 +117,7 @@ impl VerifierConfig {
         if self.name.trim().is_empty() || self.name.chars().count() > 200 || self.name.chars().any(char::is_control) {
             return Err(refused_field("name", "name must be from 1 to 200 characters: holders read it"));
         }
+        self.openid.check().map_err(|what| refused_field("openid", what))?;
         self.redemption.as_ref().map_or(Ok(()), RedemptionConfig::check)
     }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use carnet_core::{json, query::Query, receipt::presentation_digest, status::freshness, time::Timestamp};
+use carnet_core::{receipt::presentation_digest, status::freshness, time::Timestamp};
 use serde_json::{Map, Value};
 
 use crate::{
     disclosed::Disclosed,
     error::Error,
     ids::RequestId,
+    openid::stored_query,
     recording::{admit_answer, conclude_answer},
     redemption::CountedAnswer,
     request::ClosedReason,
@@ -28,6 +29,15 @@ pub(crate) struct SubmissionResponse {
     pub(crate) receipt: Option<String>,
 }
 
+/// Query of the request object that was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OfferedQuery {
+    /// Query as it was made.
+    AsMade,
+    /// Query with its alternatives of format (spec/openid4vp.md 3.1).
+    WithAlternatives,
+}
+
 impl<S: Store> Verifier<S> {
     /// Verifies a presentation and records the verdict.
     ///
@@ -39,20 +49,41 @@ impl<S: Store> Verifier<S> {
         vp_token: VpToken,
         now: Timestamp,
     ) -> Result<SubmissionResponse, Error> {
+        self.submit_as(id, vp_token, OfferedQuery::AsMade, now).await
+    }
+
+    /// [`Self::submit`], for a request object with this query.
+    pub(crate) async fn submit_as(
+        self: &Arc<Self>,
+        id: &str,
+        vp_token: VpToken,
+        offered: OfferedQuery,
+        now: Timestamp,
+    ) -> Result<SubmissionResponse, Error> {
         let id = RequestId::parse(id).ok_or(Error::RequestUnknown)?;
         let this = Arc::clone(self);
         // In a task of its own: a client that disconnects leaves nothing half done.
-        tokio::spawn(async move { this.answer(&id, vp_token, now).await })
+        tokio::spawn(async move { this.answer(&id, vp_token, offered, now).await })
             .await
             .map_err(|error| Error::Internal(error.to_string()))?
     }
 
-    async fn answer(&self, id: &RequestId, vp_token: VpToken, now: Timestamp) -> Result<SubmissionResponse, Error> {
+    async fn answer(
+        &self,
+        id: &RequestId,
+        vp_token: VpToken,
+        offered: OfferedQuery,
+        now: Timestamp,
+    ) -> Result<SubmissionResponse, Error> {
         self.verification.clock.check(now)?;
         let request = admit_answer(&self.store, id, now).await?;
-        let unreadable = |_| Error::Internal("a stored query cannot be read".to_owned());
-        let query = json::parse(request.query.as_bytes(), json::Limits::SMALL).map_err(unreadable)?;
-        let query = Query::parse(&query).map_err(unreadable)?;
+        let query = stored_query(&request)?;
+        // Digest of the received text, valid or not.
+        let presented = presentation_digest(&vp_token).ok();
+        let (query, vp_token) = match offered {
+            OfferedQuery::AsMade => (query, vp_token),
+            OfferedQuery::WithAlternatives => self.chosen_formats(&request, query, vp_token),
+        };
         let template = self.verification.catalogue.template(&request.template);
         if template.is_none() && !request.template.is_empty() {
             // It is no longer known if the presentation would be a use of a voucher.
@@ -65,8 +96,6 @@ impl<S: Store> Verifier<S> {
             stale_by: template.map_or(0, |template| template.stale_status_seconds.into()),
             statement_age: stated_statement_age(&request.request_object).unwrap_or(freshness::DEFAULT_SECONDS),
         };
-        // Digest of the received text, valid or not.
-        let presented = presentation_digest(&vp_token).ok();
         let VerificationResult { verdict, disclosed, record } =
             self.verification.presentation(vp_token, binding, now).await?;
         self.keep_clock_floor().await?;

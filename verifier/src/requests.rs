@@ -11,6 +11,7 @@ use carnet_core::{
     time::Timestamp,
     verify::MAX_PRESENTATIONS,
 };
+use carnet_openid::vp::{ResponseMode, request::RequestParameters};
 use carnet_service::uri;
 use carnet_spec::Catalogue;
 use rand_core::OsRng;
@@ -71,8 +72,10 @@ pub(crate) struct CreateRequest {
 /// Created request, to be sent to a holder.
 pub(crate) struct CreatedRequest {
     pub(crate) id: RequestId,
-    /// `openid4vp://...`
+    /// `openid4vp://...`, which Carnet's wallet reads over gRPC.
     pub(crate) uri: String,
+    /// `openid4vp://...`, which other wallets read over HTTP.
+    pub(crate) openid_uri: String,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -120,7 +123,7 @@ impl<S: Store> Verifier<S> {
             keep_until: expires_at.plus(i64::from(content.keep_days).saturating_mul(carnet_core::day::SECONDS)),
         };
         let (id, expires_at) = store_request(&self.store, new).await?;
-        Ok(self.created(id, expires_at))
+        self.created(id, expires_at)
     }
 
     /// Returns the signed request object for a wallet, while the request is open.
@@ -138,11 +141,13 @@ impl<S: Store> Verifier<S> {
         self.store.read().await?.request(&id).await?.ok_or(Error::RequestUnknown)
     }
 
-    fn created(&self, id: RequestId, expires_at: Timestamp) -> CreatedRequest {
+    fn created(&self, id: RequestId, expires_at: Timestamp) -> Result<CreatedRequest, Error> {
+        let openid_uri = self.openid_link(&id)?;
         let request_uri = format!("{}/requests/{}", self.settings.public_url, id.as_str());
         let (client_id, request_uri) =
             (uri::percent_encode(&self.identity.client_id()), uri::percent_encode(&request_uri));
-        CreatedRequest { id, uri: format!("openid4vp://?client_id={client_id}&request_uri={request_uri}"), expires_at }
+        let uri = format!("openid4vp://?client_id={client_id}&request_uri={request_uri}");
+        Ok(CreatedRequest { id, uri, openid_uri, expires_at })
     }
 
     fn content(&self, what: RequestSource, now: Timestamp) -> Result<RequestContent, Error> {
@@ -218,30 +223,32 @@ impl<S: Store> Verifier<S> {
         expires_at: Timestamp,
     ) -> Result<String, Error> {
         let header = json!({"typ": "oauth-authz-req+jwt", "kid": self.identity.kid});
-        let mut payload = json!({
-            "client_id": self.identity.client_id(),
-            "aud": "https://self-issued.me/v2",
-            "response_type": "vp_token",
-            "response_mode": "direct_post",
-            "response_uri": format!("{}/requests/{}/answer", self.settings.public_url, id.as_str()),
-            "nonce": nonce,
-            "dcql_query": content.query,
-            "iat": now.unix(),
-            "exp": expires_at.unix(),
-            "carnet": {
-                "verifier_name": self.identity.name,
-                "template": content.template,
-                "intended_use": content.intended_use,
-                "purpose": content.purpose,
-                "legal_basis": content.legal_basis,
-                "retention": content.retention,
-            },
-        });
-        self.state_statement_age(&mut payload, content.freshness_seconds_max, now);
-        if let (Some(registration), Some(members)) = (&self.registration, payload.as_object_mut()) {
-            let info = json!([{"format": CredentialFormat::DiVcJcs, "data": registration}]);
-            members.insert("verifier_info".to_owned(), info);
+        let registration = self.registration.clone();
+        let registration = registration.map(|data| (CredentialFormat::DiVcJcs.as_str(), data.into()));
+        let mut payload = RequestParameters {
+            client_id: &self.identity.client_id(),
+            mode: ResponseMode::DirectPost,
+            response_uri: &format!("{}/requests/{}/answer", self.settings.public_url, id.as_str()),
+            nonce,
+            state: None,
+            query: &content.query,
+            metadata: None,
+            verifier_info: registration,
+            validity: (now, expires_at),
+            wallet_nonce: None,
         }
+        .to_payload();
+        let own = json!({
+            "verifier_name": self.identity.name,
+            "template": content.template,
+            "intended_use": content.intended_use,
+            "purpose": content.purpose,
+            "legal_basis": content.legal_basis,
+            "retention": content.retention,
+        });
+        payload.insert("carnet".to_owned(), own);
+        let mut payload = Value::Object(payload);
+        self.state_statement_age(&mut payload, content.freshness_seconds_max, now);
         let (Value::Object(header), Value::Object(payload)) = (header, payload) else {
             return Err(Error::Internal("a request object is no object".to_owned()));
         };

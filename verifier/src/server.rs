@@ -13,11 +13,12 @@ use carnet_service::{
     store as ground,
 };
 use carnet_spec::Catalogue;
+use tonic::service::Routes;
 
 use crate::{
     clock,
     config::VerifierConfig,
-    grpc,
+    grpc, http,
     identity::Identity,
     issuers::Issuers,
     registration,
@@ -107,7 +108,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     let services = Services {
         names: &grpc::NAMES,
         descriptors: carnet_proto::verifier::v1::DESCRIPTORS,
-        routes: grpc::routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes),
+        routes: routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes),
     };
     let served = tokio::select! {
         served = serve::run(listening, &config.serve, services) => served,
@@ -118,6 +119,12 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     }
     store.close().await;
     served
+}
+
+/// Returns the services of gRPC, and the resources of HTTP beside them.
+fn routes<S: Store>(verifier: Arc<Verifier<S>>, staff: StaffOnly, max_message_bytes: usize) -> Routes {
+    let grpc = grpc::routes(Arc::clone(&verifier), staff, max_message_bytes);
+    Routes::from(grpc.into_axum_router().merge(http::router(verifier, max_message_bytes)))
 }
 
 /// Creates the verifier from its parts.
@@ -159,6 +166,7 @@ pub(crate) fn assemble<S: Store>(
             public_url,
             request_ttl: config.request_ttl,
             verdict_days: config.verdict_days,
+            openid: config.openid.clone(),
             offline_uses: config.redemption.as_ref().map(|redemption| redemption.offline_uses),
         },
         verification: Arc::new(verification),

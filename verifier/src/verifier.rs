@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use carnet_core::time::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::{clock, error::Error, identity::Identity, retention, store::Store, verification::Verification, watch::Hub};
+use crate::{
+    clock, error::Error, identity::Identity, openid::OpenIdConfig, retention, store::Store, verification::Verification,
+    watch::Hub,
+};
 
 /// Interval between sweeps of expired data.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -18,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) request_ttl: u32,
     /// Number of days for which the verdict on a custom query is kept; templates set their own.
     pub(crate) verdict_days: u32,
+    /// OpenID4VP wire.
+    pub(crate) openid: OpenIdConfig,
     /// Maximum number of uses of vouchers between reconciliations; `None`: unlimited, since there is one desk only.
     pub(crate) offline_uses: Option<u32>,
 }

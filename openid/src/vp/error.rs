@@ -56,15 +56,13 @@ impl WalletErrorCode {
 }
 
 /// Refusal of a verifier at `response_uri` or `request_uri`. The text defines no errors there: the code is that of RFC
-/// 6749, and the members with `carnet` in their names are of Carnet's profile (spec/openid.md).
+/// 6749, and the receipt is a member of Carnet's profile (spec/openid4vp.md).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Refusal {
     /// `error`, such as `invalid_request`.
     pub error: &'static str,
     /// `error_description`: a sentence for developers.
     pub description: String,
-    /// `carnet_reason`: the stable reason, in upper case.
-    pub reason: String,
     /// `carnet_receipt`: a signed receipt, as JSON text.
     pub receipt: Option<String>,
 }
@@ -74,19 +72,14 @@ impl Refusal {
     #[must_use]
     pub fn to_json(&self) -> String {
         let receipt = self.receipt.as_deref().unwrap_or_default();
-        let members = [
-            ("error", self.error),
-            ("error_description", &self.description),
-            (REASON_MEMBER, &self.reason),
-            (RECEIPT_MEMBER, receipt),
-        ];
+        let members = [("error", self.error), ("error_description", &self.description), (RECEIPT_MEMBER, receipt)];
         let members = members.into_iter().filter(|(_, text)| !text.is_empty());
         Value::Object(members.map(|(name, text)| (name.to_owned(), text.into())).collect::<Map<_, _>>()).to_string()
     }
 }
 
-/// Member with the stable reason of a refusal.
-pub const REASON_MEMBER: &str = "carnet_reason";
+/// Header with the stable reason of a refusal, in upper case.
+pub const REASON_HEADER: &str = "carnet-reason";
 /// Member with a signed receipt, as JSON text.
 pub const RECEIPT_MEMBER: &str = "carnet_receipt";
 
@@ -109,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_refusal_has_no_empty_member() {
-        let refusal = Refusal { error: "invalid_request", reason: "EXPIRED".to_owned(), ..Refusal::default() };
-        assert_eq!(refusal.to_json(), r#"{"carnet_reason":"EXPIRED","error":"invalid_request"}"#);
+        let refusal = Refusal { error: "invalid_request", description: "EXPIRED".to_owned(), receipt: None };
+        assert_eq!(refusal.to_json(), r#"{"error":"invalid_request","error_description":"EXPIRED"}"#);
     }
 }

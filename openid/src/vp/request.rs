@@ -204,7 +204,7 @@ fn check_validity(parameters: &Map<String, Value>, now: Timestamp) -> Result<Tim
 }
 
 /// Reads `response_uri`. It has to be the client id of an unsigned request (section 5.9.3), and otherwise at the origin that
-/// the request was fetched from (spec/openid.md).
+/// the request was fetched from (spec/openid4vp.md).
 fn response_uri(
     parameters: &Map<String, Value>,
     client_id: &ClientId,

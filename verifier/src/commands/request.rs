@@ -66,6 +66,9 @@ pub(crate) struct CreateArgs {
     /// Print the link for the holder and nothing else, for scripts.
     #[arg(long, conflicts_with = "json")]
     link: bool,
+    /// Print the link for wallets other than Carnet's (OpenID4VP over HTTP).
+    #[arg(long, conflicts_with = "json")]
+    openid: bool,
     /// Your own id for this call: the same id returns the same request.
     #[arg(long)]
     request_id: Option<String>,
@@ -98,15 +101,19 @@ async fn create(args: CreateArgs) -> Result<u8, Failure> {
     let message = CreateRequestRequest { request_id: request_id.clone(), what: Some(what), ttl_seconds: args.ttl };
     let made = client(&args.staff).await?.create_request(message).await?.into_inner();
     let expires_at = show::time(made.expires_at.as_ref());
-    let value = json!({"id": made.id, "request_uri": made.request_uri, "expires_at": expires_at});
+    let value = json!({
+        "id": made.id, "request_uri": made.request_uri, "openid_request_uri": made.openid_request_uri,
+        "expires_at": expires_at,
+    });
+    let link = if args.openid { &made.openid_request_uri } else { &made.request_uri };
     let text = || {
         if args.link {
-            return made.request_uri.clone();
+            return link.clone();
         }
         format!(
-            "Request {} can be answered until {expires_at}. Hand this link to the holder:\n{}\n\n\
+            "Request {} can be answered until {expires_at}. Hand this link to the holder:\n{link}\n\n\
              Next: carnet-verifier result {} --watch",
-            made.id, made.request_uri, made.id
+            made.id, made.id
         )
     };
     let unseen =

@@ -16,6 +16,9 @@ pub(crate) struct ResultArgs {
     /// Wait for the answer and show the disclosed claims, which are not stored.
     #[arg(long)]
     watch: bool,
+    /// The response code with which the wallet came back to your site; one of another request is refused.
+    #[arg(long, conflicts_with = "watch", value_name = "CODE")]
+    response_code: Option<String>,
     #[command(flatten)]
     staff: StaffArgs,
 }
@@ -23,7 +26,9 @@ pub(crate) struct ResultArgs {
 pub(super) async fn run(args: ResultArgs) -> Result<u8, Failure> {
     let mut client = client(&args.staff).await?;
     if !args.watch {
-        let answer = client.read_result(ReadResultRequest { id: args.id }).await?.into_inner();
+        let response_code = args.response_code.unwrap_or_default();
+        let message = ReadResultRequest { id: args.id, response_code };
+        let answer = client.read_result(message).await?.into_inner();
         let result = answer.result.unwrap_or_default();
         print(&WatchResultResponse { result: Some(result.clone()), disclosed: None }, args.staff.json)?;
         return Ok(exit_code(&result));

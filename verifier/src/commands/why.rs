@@ -18,7 +18,7 @@ pub(crate) struct WhyArgs {
 /// Returns 0 if every issuer was accepted, 1 if one was refused or no verdict is stored, 3 without an answer yet.
 pub(super) async fn run(args: WhyArgs) -> Result<u8, Failure> {
     let mut client = client(&args.staff).await?;
-    let answer = client.read_result(ReadResultRequest { id: args.id }).await?.into_inner();
+    let answer = client.read_result(ReadResultRequest { id: args.id, ..Default::default() }).await?.into_inner();
     let result = answer.result.unwrap_or_default();
     let verdict = result.verdict.clone().unwrap_or_default();
     if args.staff.json {

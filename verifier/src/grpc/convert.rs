@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use carnet_core::{Code, at_least::Direction, receipt::ShownThreshold, time::Timestamp};
+use carnet_core::{at_least::Direction, receipt::ShownThreshold, time::Timestamp};
 use carnet_proto::verifier::v1 as proto;
 use carnet_service::wire;
 
 use crate::{
     decisions::{DecidedBy, TrustDecision},
     disclosed::{Disclosed, KeptClaim},
+    holders_view::holders_detail,
     request::{RequestState, StoredRequest},
     results::WatchedResult,
     status_messages::StatusMessage,
@@ -37,31 +38,10 @@ pub(super) fn check(check: &CheckRecord) -> proto::Check {
     }
 }
 
-/// Converts a check for the holder, who learns that a fetch failed but no details: these can contain addresses of the
-/// verifier's own network.
+/// Converts a check for the holder.
 pub(super) fn holders_check(shown: &CheckRecord) -> proto::Check {
-    let code = FETCHED.iter().find(|code| code.as_str() == shown.code);
-    let detail = code.map_or_else(|| shown.detail.clone(), |code| code.meaning().to_owned());
-    proto::Check { detail, ..check(shown) }
+    proto::Check { detail: holders_detail(shown), ..check(shown) }
 }
-
-/// Codes of checks that may involve a fetch.
-const FETCHED: [Code; 14] = [
-    Code::AddressForbidden,
-    Code::DidUnresolved,
-    Code::DidDocumentInvalid,
-    Code::DidLogInvalid,
-    Code::DidLogForked,
-    Code::DidLogWitness,
-    Code::TooLarge,
-    Code::StatusListInvalid,
-    Code::StatusListMismatch,
-    Code::StatusListLength,
-    Code::StatusListStale,
-    Code::StatusListUnavailable,
-    Code::StatusListIssuer,
-    Code::StatusPurpose,
-];
 
 fn summary(summary: &CredentialSummary) -> proto::CredentialSummary {
     proto::CredentialSummary {

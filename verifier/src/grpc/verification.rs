@@ -50,13 +50,18 @@ impl<S: Store> VerificationService for Verifications<S> {
         Ok(Response::new(CreateRequestResponse {
             id: created.id.as_str().to_owned(),
             request_uri: created.uri,
+            openid_request_uri: created.openid_uri,
             expires_at: Some(wire::timestamp(created.expires_at)),
         }))
     }
 
     async fn read_result(&self, request: Request<ReadResultRequest>) -> Result<Response<ReadResultResponse>, Status> {
         let now = now();
-        let (stored, kept) = self.0.result(&request.into_inner().id, now).await?;
+        let ReadResultRequest { id, response_code } = request.into_inner();
+        let (stored, kept) = self.0.result(&id, now).await?;
+        if !response_code.is_empty() {
+            self.0.check_response_code(&stored, &response_code).await?;
+        }
         Ok(Response::new(ReadResultResponse { result: Some(convert::result(&stored, &kept, now)) }))
     }
 

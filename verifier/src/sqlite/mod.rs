@@ -1,5 +1,6 @@
 //! Store in SQLite: one file per room of the port, and their common parts here.
 
+mod openid;
 mod redemptions;
 mod requests;
 pub(crate) mod restored;
@@ -31,6 +32,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     14: "0014_trust_list_chains",
     15: "0015_clock_floor_lowered",
     16: "0016_totals_by_service",
+    17: "0017_openid_exchanges",
 ];
 
 /// Store in `store.sqlite`.

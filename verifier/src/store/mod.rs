@@ -7,12 +7,14 @@ use std::future::Future;
 
 pub(crate) use carnet_service::error::StoreError;
 
+mod openid;
 mod redemptions;
 mod requests;
 #[cfg(test)]
 pub(crate) mod suite;
 mod trust;
 
+pub(crate) use openid::{OpenIdExchange, ReadOpenIdExchanges, WriteOpenIdExchanges};
 pub(crate) use redemptions::{DeskRow, MonthlyTotal, OWN_DESK, ReadUses, UseMark, WriteUses};
 pub(crate) use requests::{ExpiringRows, ReadRequests, WriteRequests};
 pub(crate) use trust::{ReadTrustLists, TrustListRow, TrustListState, WriteTrustLists};
@@ -37,11 +39,13 @@ pub(crate) trait Store: Send + Sync + 'static {
 }
 
 /// Reads of rows, in a transaction or outside of one.
-pub(crate) trait ReadRows: ReadRequests + ReadUses + ReadTrustLists + Send {}
-impl<T: ReadRequests + ReadUses + ReadTrustLists + Send> ReadRows for T {}
+pub(crate) trait ReadRows: ReadRequests + ReadUses + ReadTrustLists + ReadOpenIdExchanges + Send {}
+impl<T: ReadRequests + ReadUses + ReadTrustLists + ReadOpenIdExchanges + Send> ReadRows for T {}
 
 /// Operations on rows in a transaction.
-pub(crate) trait WriteRows: ReadRows + WriteRequests + WriteUses + WriteTrustLists + Sized {
+pub(crate) trait WriteRows:
+    ReadRows + WriteRequests + WriteUses + WriteTrustLists + WriteOpenIdExchanges + Sized
+{
     /// Commits the transaction.
     fn commit(self) -> impl StoreFuture<()>;
 }

@@ -16,18 +16,22 @@ async fn staff_calls_need_the_token() {
     let id = || asked.id.clone();
     let codes = [
         anybody.create_request(CreateRequestRequest::default()).await.err().map(|status| status.code()),
-        anybody.read_result(ReadResultRequest { id: id() }).await.err().map(|status| status.code()),
+        anybody
+            .read_result(ReadResultRequest { id: id(), ..Default::default() })
+            .await
+            .err()
+            .map(|status| status.code()),
         anybody.watch_result(WatchResultRequest { id: id() }).await.err().map(|status| status.code()),
         anybody.verify_credential(VerifyCredentialRequest::default()).await.err().map(|status| status.code()),
         anybody.list_requests(ListRequestsRequest::default()).await.err().map(|status| status.code()),
     ];
     assert_eq!(codes, [Some(Code::Unauthenticated); 5]);
     for wrong in ["Bearer carnet_staff_other", "Bearer ", "Basic abc", &world.token] {
-        let mut request = Request::new(ReadResultRequest { id: id() });
+        let mut request = Request::new(ReadResultRequest { id: id(), ..Default::default() });
         request.metadata_mut().insert("authorization", wrong.parse().unwrap());
         assert_eq!(anybody.read_result(request).await.unwrap_err().code(), Code::Unauthenticated, "{wrong}");
     }
-    assert!(world.staff().read_result(ReadResultRequest { id: id() }).await.is_ok());
+    assert!(world.staff().read_result(ReadResultRequest { id: id(), ..Default::default() }).await.is_ok());
 }
 
 #[tokio::test]

@@ -95,6 +95,7 @@ impl World {
             issuers: vec![IssuerEntry { did: did(&issuer), types: vec![TYPE.to_owned()] }],
             trust: None,
             redemption: None,
+            openid: crate::openid::OpenIdConfig::default(),
             files: carnet_service::config::ConfigFiles::default(),
             keys: carnet_service::keys::KeysConfig::default(),
             status: crate::status::StatusConfig::default(),
@@ -253,7 +254,7 @@ impl World {
     }
 
     pub(super) async fn result(&self, id: &str) -> RequestResult {
-        let message = ReadResultRequest { id: id.to_owned() };
+        let message = ReadResultRequest { id: id.to_owned(), ..Default::default() };
         self.staff().read_result(message).await.unwrap().into_inner().result.unwrap()
     }
 

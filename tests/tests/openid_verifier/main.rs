@@ -1,0 +1,199 @@
+//! The verifier on the OpenID4VP wire: a wallet of another house answers, and both wires come to the same verdict.
+
+// Where something does not hold, a test ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod modules;
+mod table;
+mod wallet;
+
+use std::collections::BTreeMap;
+
+use carnet_core::secure::jwe::ContentEncryption;
+use carnet_proto::verifier::v1::{
+    CreateRequestRequest, CreateRequestResponse, ReadResultRequest, RequestState, create_request_request::What,
+    verification_service_client::VerificationServiceClient,
+};
+use carnet_tests::{
+    Result,
+    stage::{Stage, residence_permit},
+    visitor::{self, Copy, now, with_bearer},
+};
+use serde_json::{Value, json};
+use tonic::transport::Channel;
+use wallet::{FORM, Request, form, parameter, send};
+
+const PERMIT: &str = "ResidencePermitCredential";
+const TEMPLATE: &str = "job-right-to-work";
+
+/// Presentations by credential query id.
+type VpToken = BTreeMap<String, Vec<String>>;
+
+/// Agency, and a holder's copies.
+struct Scene {
+    stage: Stage,
+    staff: VerificationServiceClient<Channel>,
+    token: String,
+    /// `vc+sd-jwt`
+    vc: Copy,
+    /// `dc+sd-jwt`
+    dc: Copy,
+}
+
+impl Scene {
+    async fn set() -> Result<Self> {
+        let stage = Stage::set(false).await?;
+        let (vc, dc) = (collect(&stage, "vc+sd-jwt").await?, collect(&stage, "dc+sd-jwt").await?);
+        let staff = VerificationServiceClient::connect(stage.agency.service.url.clone()).await?;
+        let token = stage.agency.token()?;
+        Ok(Self { stage, staff, token, vc, dc })
+    }
+
+    /// Changes the configuration of the agency.
+    async fn reconfigure(&mut self, lines: &str) -> Result<()> {
+        self.stage.agency.reconfigure(lines)?;
+        self.staff = VerificationServiceClient::connect(self.stage.agency.service.url.clone()).await?;
+        Ok(())
+    }
+
+    async fn create(&self, ttl_seconds: u32) -> Result<CreateRequestResponse> {
+        let what = Some(What::Template(TEMPLATE.to_owned()));
+        let create = CreateRequestRequest { request_id: String::new(), what, ttl_seconds };
+        Ok(self.staff.clone().create_request(with_bearer(create, &self.token)?).await?.into_inner())
+    }
+
+    /// A new request as the wallet reads it.
+    async fn request(&self) -> Result<Request> {
+        Request::fetch(&self.create(0).await?.openid_request_uri).await
+    }
+
+    /// State of a request; with a response code, the reason why it is not told.
+    async fn state(&self, id: &str, response_code: &str) -> std::result::Result<RequestState, String> {
+        let message = ReadResultRequest { id: id.to_owned(), response_code: response_code.to_owned() };
+        let message = with_bearer(message, &self.token).map_err(|error| error.to_string())?;
+        match self.staff.clone().read_result(message).await {
+            Ok(answer) => Ok(answer.into_inner().result.unwrap_or_default().state()),
+            Err(status) => Err(visitor::reason(&status)),
+        }
+    }
+}
+
+async fn collect(stage: &Stage, format: &str) -> Result<Copy> {
+    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &["--format", format])?;
+    visitor::collect(&offered.uri, offered.pin.as_deref(), now()).await
+}
+
+fn one(id: &str, presentation: String) -> VpToken {
+    VpToken::from([(id.to_owned(), vec![presentation])])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_of_another_house_answers_in_either_format_and_mode() -> Result<()> {
+    let mut scene = Scene::set().await?;
+    for mode in ["direct_post.jwt", "direct_post"] {
+        for (query_id, copy) in [("residence", &scene.vc), ("residence-dc", &scene.dc)] {
+            for encryption in ContentEncryption::ALL {
+                let made = scene.create(0).await?;
+                let request = Request::fetch(&made.openid_request_uri).await?;
+                assert_eq!(request.text("response_mode"), mode);
+                let honest = one(query_id, visitor::present(copy, &request.asked(query_id)?, now())?);
+                let answer = request.submit_body(&request.body(&honest, encryption)?).await?;
+                assert_eq!((answer.status, answer.refusal()), (200, None), "{answer:?}");
+                // The receipt is signed, and the answer has nothing of the claims.
+                let receipt = answer.json().get("carnet_receipt").and_then(Value::as_str).map(str::to_owned);
+                assert!(receipt.is_some_and(|receipt| receipt.contains("PresentationReceipt")));
+                assert!(answer.json().get("redirect_uri").is_none());
+                assert_eq!(scene.state(&made.id, "").await, Ok(RequestState::Accepted));
+                // A second answer finds the request closed.
+                assert_eq!(request.submit(&honest).await?.refusal().as_deref(), Some("nonce_replayed"));
+            }
+        }
+        if mode == "direct_post.jwt" {
+            scene.reconfigure("[openid]\nencrypt_responses = false\n").await?;
+        }
+    }
+    // Nothing of the claims is logged.
+    let log = scene.stage.agency.service.log();
+    assert!(!log.contains("Okonkwo") && !log.contains("rightToWork") && !log.contains("eyJ"), "{log}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_has_to_be_of_the_form_that_the_request_demands() -> Result<()> {
+    let scene = Scene::set().await?;
+    let made = scene.create(0).await?;
+    let request = Request::fetch(&made.openid_request_uri).await?;
+    let honest = one("residence", visitor::present(&scene.vc, &request.asked("residence")?, now())?);
+    let good = request.body(&honest, ContentEncryption::A256Gcm)?;
+    let url = request.text("response_uri").to_owned();
+    let refused = |answer: wallet::Answer| (answer.status, answer.refusal().unwrap_or_default());
+    let expected = |status: u16, reason: &str| (status, reason.to_owned());
+
+    let plain = form(&[("vp_token", &json!(honest).to_string()), ("state", request.text("state"))]);
+    assert_eq!(refused(request.submit_body(&plain).await?), expected(400, "response_encryption"));
+    assert_eq!(refused(send("POST", &url, "application/json", "{}").await?), expected(415, "media_type_unsupported"));
+    assert_eq!(refused(send("POST", &url, "", &good).await?), expected(415, "media_type_unsupported"));
+    assert_eq!(refused(request.submit_body("").await?), expected(400, "token_malformed"));
+    assert_eq!(refused(request.submit_body(&format!("{good}&{good}")).await?), expected(400, "duplicate_key"));
+    assert_eq!(refused(request.submit_body("response=a.b.c").await?), expected(400, "token_malformed"));
+    assert_eq!(refused(request.submit_body("error=server_error").await?), expected(400, "token_malformed"));
+    // Encrypted to the key of another request.
+    let other = scene.request().await?;
+    let elsewhere = other.body(&honest, ContentEncryption::A256Gcm)?;
+    assert_eq!(refused(request.submit_body(&elsewhere).await?), expected(400, "header_key_unanchored"));
+    // The state of another request.
+    let mut confused = request.clone();
+    confused.payload["state"] = other.text("state").into();
+    let confused = confused.body(&honest, ContentEncryption::A256Gcm)?;
+    assert_eq!(refused(request.submit_body(&confused).await?), expected(400, "nonce_replayed"));
+    // A body over the limit on messages.
+    let large = format!("{good}&more={}", "x".repeat(9_000_000));
+    assert_eq!(refused(send("POST", &url, FORM, &large).await?), expected(413, "message_too_large"));
+    // Nobody's request.
+    let nobodys = url.replace(&made.id, "AAAAAAAAAAAAAAAAAAAAAA");
+    assert_eq!(refused(send("POST", &nobodys, FORM, &good).await?), expected(404, "request_unknown"));
+    let nobodys = parameter(&made.openid_request_uri, "request_uri")?.replace(&made.id, "..");
+    assert_eq!(send("GET", &nobodys, "", "").await?.status, 404);
+    assert_eq!(send("GET", &url, "", "").await?.status, 405);
+
+    // None of these was an attempt, and a wallet that declines leaves the request open too.
+    let declined = request.submit_body("error=access_denied&error_description=no").await?;
+    assert_eq!((declined.status, declined.body.as_str()), (200, "{}"));
+    assert_eq!(scene.state(&made.id, "").await, Ok(RequestState::Open));
+    // Row 116: a repeated ephemeral key. The first answer is wrong in its content alone.
+    let wrong = one("residence", visitor::present(&scene.vc, &request.asked("residence")?, now().plus(-3_600))?);
+    let wrong = request.body(&wrong, ContentEncryption::A256Gcm)?;
+    assert_eq!(refused(request.submit_body(&wrong).await?), expected(400, "key_binding_stale"));
+    assert_eq!(refused(request.submit_body(&wrong).await?), expected(400, "response_encryption"));
+    assert_eq!(request.submit_body(&good).await?.refusal(), None);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_117_a_response_code_is_good_for_its_own_session() -> Result<()> {
+    let mut scene = Scene::set().await?;
+    scene.reconfigure("[openid]\nreturn_url = \"https://agency.example/done?lang=en\"\n").await?;
+    let mut codes = Vec::new();
+    for _ in 0..2 {
+        let made = scene.create(0).await?;
+        let request = Request::fetch(&made.openid_request_uri).await?;
+        let asked = request.asked("residence")?;
+        let wrong = request.submit(&one("residence", visitor::present(&scene.vc, &asked, now().plus(-3_600))?)).await?;
+        assert!(wrong.json().get("redirect_uri").is_none(), "{wrong:?}");
+        let answer = request.submit(&one("residence", visitor::present(&scene.vc, &asked, now())?)).await?;
+        let answer = answer.json();
+        let back = answer.get("redirect_uri").and_then(Value::as_str).ok_or("no redirect_uri")?;
+        let code = back.strip_prefix("https://agency.example/done?lang=en#response_code=").ok_or("another URL")?;
+        assert!(code.len() >= 22, "{code}");
+        codes.push((made.id, code.to_owned()));
+    }
+    let [(first, own), (_, other)] = codes.as_slice() else { return Err("two codes".into()) };
+    assert_ne!(own, other);
+    assert_eq!(scene.state(first, own).await, Ok(RequestState::Accepted));
+    for code in [other.as_str(), "x"] {
+        assert_eq!(scene.state(first, code).await, Err("response_code_mismatch".to_owned()));
+    }
+    let unanswered = scene.create(0).await?;
+    assert_eq!(scene.state(&unanswered.id, own).await, Err("response_code_mismatch".to_owned()));
+    Ok(())
+}

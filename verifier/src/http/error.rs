@@ -1,0 +1,63 @@
+//! Mapping of errors to HTTP.
+
+use axum::{
+    http::{
+        HeaderValue, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    },
+    response::{IntoResponse as _, Response},
+};
+use carnet_openid::vp::error::{REASON_HEADER, Refusal};
+use carnet_service::error::{CallError, ErrorKind};
+
+use crate::error::Error;
+
+/// Refusal of a call over HTTP.
+pub(super) struct HttpError {
+    status: StatusCode,
+    error: CallError,
+}
+
+impl HttpError {
+    /// Makes a refusal that the use cases do not know.
+    pub(super) fn new(status: StatusCode, reason: &'static str, message: String) -> Self {
+        Self { status, error: CallError::new(ErrorKind::Invalid, reason, message) }
+    }
+}
+
+impl<E: Into<Error>> From<E> for HttpError {
+    fn from(error: E) -> Self {
+        let error: Error = error.into();
+        let error = CallError::from(error);
+        let status = match error.kind {
+            ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::Unavailable | ErrorKind::LimitReached => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self { status, error }
+    }
+}
+
+impl HttpError {
+    /// Returns the answer: `error` and `error_description`, and the reason in a header.
+    pub(super) fn into_response(self) -> Response {
+        let Self { status, error: CallError { reason, message, retry_after, .. } } = self;
+        let error = if status.is_server_error() { "server_error" } else { "invalid_request" };
+        let body = Refusal { error, description: message, receipt: None }.to_json();
+        let mut response = refused(status, &reason, body);
+        let seconds = retry_after.and_then(|delay| HeaderValue::from_str(&delay.as_secs().to_string()).ok());
+        response.headers_mut().extend(seconds.map(|seconds| (RETRY_AFTER, seconds)));
+        response
+    }
+}
+
+/// Returns an answer with a reason in its header.
+pub(super) fn refused(status: StatusCode, reason: &str, body: String) -> Response {
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+    let mut response = (status, headers, body).into_response();
+    if let Ok(reason) = HeaderValue::from_str(reason) {
+        response.headers_mut().insert(REASON_HEADER, reason);
+    }
+    response
+}

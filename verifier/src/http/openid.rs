@@ -1,0 +1,122 @@
+//! `GET` and `POST /openid/request/{id}`, and `POST /openid/response/{id}` (OpenID4VP 1.0 sections 5.10 and 8.2).
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::{Path, State},
+    http::{
+        HeaderMap, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE},
+    },
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use carnet_core::json::Limits;
+use carnet_openid::{
+    form::Form,
+    vp::{
+        REQUEST_MEDIA_TYPE,
+        error::Refusal,
+        response::{Accepted, FORM, ResponseForm},
+    },
+};
+use carnet_service::time::now;
+
+use super::error::{HttpError, refused};
+use crate::{
+    holders_view::holders_detail, openid::OpenIdAnswer, presentations::SubmissionResponse, store::Store,
+    verifier::Verifier,
+};
+
+/// Maximum length of the form by which a wallet fetches a request: a nonce, and metadata that is not read.
+const MOST_REQUEST_BYTES: usize = 65_536;
+/// Nesting of a response: presentations, each of which may be a document, in lists by id.
+const DEPTH: usize = 36;
+
+struct Door<S> {
+    verifier: Arc<Verifier<S>>,
+    max_message_bytes: usize,
+}
+
+pub(super) fn router<S: Store>(verifier: Arc<Verifier<S>>, max_message_bytes: usize) -> Router {
+    Router::new()
+        .route("/openid/request/{id}", get(read_request::<S>).post(post_request::<S>))
+        .route("/openid/response/{id}", post(submit::<S>))
+        .with_state(Arc::new(Door { verifier, max_message_bytes }))
+}
+
+async fn read_request<S: Store>(State(door): State<Arc<Door<S>>>, Path(id): Path<String>) -> Response {
+    request_object(door.verifier.read_openid_request(&id, None, now()).await.map_err(HttpError::from))
+}
+
+async fn post_request<S: Store>(
+    State(door): State<Arc<Door<S>>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let read = async {
+        let body = form_body(&headers, body, MOST_REQUEST_BYTES).await?;
+        let form = Form::parse(&body)?;
+        let wallet_nonce = form.get("wallet_nonce").map(|nonce| nonce.expose());
+        Ok(door.verifier.read_openid_request(&id, wallet_nonce, now()).await?)
+    };
+    request_object(read.await)
+}
+
+fn request_object(object: Result<String, HttpError>) -> Response {
+    match object {
+        Ok(object) => ([(CONTENT_TYPE, REQUEST_MEDIA_TYPE), (CACHE_CONTROL, "no-store")], object).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn submit<S: Store>(
+    State(door): State<Arc<Door<S>>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let answered = async {
+        let body = form_body(&headers, body, door.max_message_bytes).await?;
+        let form = ResponseForm::parse(&body)?;
+        let limits = Limits { max_bytes: door.max_message_bytes, max_depth: DEPTH };
+        Ok::<_, HttpError>(door.verifier.submit_openid(&id, form, limits, now()).await?)
+    };
+    match answered.await {
+        Ok(OpenIdAnswer::Declined) => json(Accepted::default().to_json()),
+        Ok(OpenIdAnswer::Answered(SubmissionResponse { verdict, receipt }, redirect_uri)) => {
+            if verdict.accepted() {
+                return json(Accepted { redirect_uri, receipt }.to_json());
+            }
+            let failed = verdict.checks().iter().find(|check| check.code == verdict.reason());
+            let refusal = Refusal {
+                error: "invalid_request",
+                description: failed.map(holders_detail).unwrap_or_default(),
+                receipt,
+            };
+            refused(StatusCode::BAD_REQUEST, &verdict.reason().to_uppercase(), refusal.to_json())
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+fn json(body: String) -> Response {
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
+}
+
+/// Reads a form of at most so many bytes.
+async fn form_body(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, HttpError> {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case(FORM) {
+        let message = format!("The body must be {FORM}. Nothing was stored.");
+        return Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "MEDIA_TYPE_UNSUPPORTED", message));
+    }
+    to_bytes(body, most).await.map_err(|_| {
+        let message = format!("The body could not be read, or is over {most} bytes. Nothing was stored.");
+        HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "MESSAGE_TOO_LARGE", message)
+    })
+}

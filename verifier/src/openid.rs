@@ -1,0 +1,320 @@
+//! OpenID4VP 1.0: requests and responses of other wallets, with the same use cases as on the first wire.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use carnet_core::{
+    Code, Problem,
+    json::{self, Limits},
+    query::Query,
+    receipt::REQUEST_TYP,
+    secure::{
+        jose::{self, Jws},
+        jwe::DecryptionKey,
+    },
+    time::Timestamp,
+};
+use carnet_openid::vp::{
+    ResponseMode, check_nonce,
+    client_metadata::ClientMetadata,
+    link::{RequestLink, RequestSource, RequestUriMethod},
+    request::RequestParameters,
+    response::{AuthorizationResponse, ResponseForm, with_response_code},
+};
+use rand_core::OsRng;
+use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::{
+    error::Error,
+    ids,
+    presentations::{OfferedQuery, SubmissionResponse},
+    request::StoredRequest,
+    store::{
+        OpenIdExchange, ReadOpenIdExchanges as _, ReadRequests as _, Store, WriteOpenIdExchanges as _, WriteRows as _,
+    },
+    verification::{Verification, VpToken},
+    verifier::Verifier,
+};
+
+mod formats;
+
+/// Maximum number of encrypted responses to one request: each attempt and, for each, two that could not be read.
+const MOST_EPHEMERAL_KEYS: usize = 30;
+
+/// Settings of the OpenID4VP wire.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct OpenIdConfig {
+    /// True if responses are encrypted to a key of the request (`direct_post.jwt`); otherwise TLS alone protects them
+    /// (`direct_post`).
+    pub(crate) encrypt_responses: bool,
+    /// Page that a wallet on the same device opens after an accepted answer; by default it opens none.
+    pub(crate) return_url: Option<String>,
+}
+
+impl Default for OpenIdConfig {
+    fn default() -> Self {
+        Self { encrypt_responses: true, return_url: None }
+    }
+}
+
+impl OpenIdConfig {
+    /// Checks the URL to return to.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Some(url) = &self.return_url else { return Ok(()) };
+        let checked = with_response_code(url, "code").map_err(|problem| problem.detail);
+        checked.map(|_| ()).map_err(|why| format!("openid.return_url: {why}"))
+    }
+
+    fn mode(&self) -> ResponseMode {
+        if self.encrypt_responses { ResponseMode::DirectPostJwt } else { ResponseMode::DirectPost }
+    }
+}
+
+/// Outcome of a response.
+pub(crate) enum OpenIdAnswer {
+    /// The wallet has declined, and the request stays open.
+    Declined,
+    /// Presentations were verified; an accepted answer may lead back to the asker's site.
+    Answered(SubmissionResponse, Option<String>),
+}
+
+impl<S: Store> Verifier<S> {
+    /// Returns the link for wallets of others.
+    pub(crate) fn openid_link(&self, id: &ids::RequestId) -> Result<String, Error> {
+        let url = format!("{}/openid/request/{}", self.settings.public_url, id.as_str());
+        let uri = Url::parse(&url).map_err(|_| Error::Internal("the public URL is none".to_owned()))?;
+        let source = RequestSource::Reference(uri, RequestUriMethod::Post);
+        Ok(RequestLink { client_id: self.identity.client_id(), source }.to_link())
+    }
+
+    /// Signs the request object for a wallet that fetches it over HTTP, while the request is open.
+    ///
+    /// # Errors
+    /// The request is unknown or closed; the wallet's nonce is malformed.
+    pub(crate) async fn read_openid_request(
+        &self,
+        id: &str,
+        wallet_nonce: Option<&str>,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        wallet_nonce.map_or(Ok(()), |nonce| check_nonce("wallet_nonce", nonce))?;
+        let stored = self.stored(id).await?;
+        if let Some(closed) = stored.closed(now) {
+            return Err(Error::RequestClosed(closed));
+        }
+        let mode = self.settings.openid.mode();
+        let key = match mode {
+            ResponseMode::DirectPost => None,
+            ResponseMode::DirectPostJwt => Some(self.encryption_key(&stored, now).await?.public()),
+        };
+        let metadata = ClientMetadata::new(Verification::formats(), key);
+        let query = self.offered_query(&stored)?.to_json();
+        let first = Jws::parse(&stored.request_object)?;
+        let first = first.payload();
+        let registration = first.get("verifier_info").and_then(|info| info.get(0));
+        let registration =
+            registration.and_then(|info| Some((info.get("format")?.as_str()?, info.get("data")?.clone())));
+        let state = state(&stored.nonce);
+        let mut payload = RequestParameters {
+            client_id: &stored.audience,
+            mode,
+            response_uri: &format!("{}/openid/response/{}", self.settings.public_url, stored.id.as_str()),
+            nonce: &stored.nonce,
+            state: Some(&state),
+            query: &query,
+            metadata: Some(&metadata),
+            verifier_info: registration,
+            validity: (stored.created_at, stored.expires_at),
+            wallet_nonce,
+        }
+        .to_payload();
+        payload.extend(first.get("carnet").map(|own| ("carnet".to_owned(), own.clone())));
+        let header = json!({"typ": REQUEST_TYP, "kid": self.identity.kid}).as_object().cloned().unwrap_or_default();
+        let signed = self.identity.signing(move |identity| jose::sign(header, &payload, &identity.key)).await?;
+        signed.map_err(|problem| Error::Internal(problem.to_string()))
+    }
+
+    /// Verifies a response, and records the verdict as on the first wire.
+    ///
+    /// # Errors
+    /// The request is unknown or closed; the response is not of the form that the request demands; those of
+    /// [`Verifier::submit`].
+    pub(crate) async fn submit_openid(
+        self: &Arc<Self>,
+        id: &str,
+        form: ResponseForm,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Result<OpenIdAnswer, Error> {
+        let stored = self.stored(id).await?;
+        if let Some(closed) = stored.closed(now) {
+            return Err(Error::RequestClosed(closed));
+        }
+        let response = match (form, self.settings.openid.mode()) {
+            (ResponseForm::Declined(code), _) => {
+                tracing::info!(code = code.as_str(), "a wallet declined a request");
+                return Ok(OpenIdAnswer::Declined);
+            }
+            (ResponseForm::Plain(token, state), ResponseMode::DirectPost) => {
+                AuthorizationResponse::from_plain(token.expose(), state, limits)?
+            }
+            (ResponseForm::Encrypted(token), ResponseMode::DirectPostJwt) => {
+                self.decrypted(&stored, token.expose(), limits).await?
+            }
+            _ => return Err(Problem::from(Code::ResponseEncryption).into()),
+        };
+        response.require_state(Some(&state(&stored.nonce)))?;
+        let answered = self.submit_as(id, response.presentations, OfferedQuery::WithAlternatives, now).await?;
+        let redirect = if answered.verdict.accepted() { self.way_back(&stored).await } else { Ok(None) };
+        let redirect = redirect.unwrap_or_else(|error| {
+            // The answer counts all the same.
+            tracing::warn!(%error, "no response code could be stored, so the wallet does not lead back");
+            None
+        });
+        Ok(OpenIdAnswer::Answered(answered, redirect))
+    }
+
+    async fn decrypted(
+        &self,
+        stored: &StoredRequest,
+        token: &str,
+        limits: Limits,
+    ) -> Result<AuthorizationResponse, Error> {
+        let exchange = self.store.read().await?.openid_exchange(stored.number).await?;
+        // Nobody has fetched the object that names a key, or the request was closed meanwhile.
+        let key = exchange.map(|exchange| exchange.encryption_key).filter(|key| !key.is_empty());
+        let key = key.ok_or_else(|| Problem::from(Code::ResponseEncryption))?;
+        let response = AuthorizationResponse::from_encrypted(token, &DecryptionKey::from_bytes(&key)?, limits)?;
+        let is_fresh = match &response.ephemeral {
+            Some(thumbprint) => self.record_ephemeral_key(stored.number, thumbprint).await?,
+            None => false,
+        };
+        if is_fresh { Ok(response) } else { Err(Problem::from(Code::ResponseEncryption).into()) }
+    }
+
+    /// Returns the key of an open request that responses are encrypted to; the first call draws it.
+    async fn encryption_key(&self, stored: &StoredRequest, now: Timestamp) -> Result<DecryptionKey, Error> {
+        // A later fetch waits for no writer.
+        if let Some(known) = self.store.read().await?.openid_exchange(stored.number).await? {
+            return Ok(DecryptionKey::from_bytes(&known.encryption_key)?);
+        }
+        let mut transaction = self.store.begin("read_openid_request").await?;
+        if let Some(known) = transaction.openid_exchange(stored.number).await? {
+            return Ok(DecryptionKey::from_bytes(&known.encryption_key)?);
+        }
+        let request = transaction.request(&stored.id).await?.ok_or(Error::RequestUnknown)?;
+        if let Some(closed) = request.closed(now) {
+            return Err(Error::RequestClosed(closed));
+        }
+        let key = DecryptionKey::generate(&mut OsRng);
+        let exchange = OpenIdExchange { encryption_key: Zeroizing::new(key.to_bytes().to_vec()), ..Default::default() };
+        transaction.put_openid_exchange(stored.number, &exchange).await?;
+        transaction.commit().await?;
+        Ok(key)
+    }
+
+    /// Records the thumbprint of a sender's ephemeral key; returns false if an earlier response had it.
+    async fn record_ephemeral_key(&self, number: i64, thumbprint: &str) -> Result<bool, Error> {
+        let mut transaction = self.store.begin("record_ephemeral_key").await?;
+        let Some(mut exchange) = transaction.openid_exchange(number).await? else { return Ok(false) };
+        // More responses than attempts: those that nobody could read are not counted, and must not fill the store.
+        let is_known = exchange.ephemeral_keys.iter().any(|known| known == thumbprint);
+        if is_known || exchange.ephemeral_keys.len() >= MOST_EPHEMERAL_KEYS {
+            return Ok(false);
+        }
+        exchange.ephemeral_keys.push(thumbprint.to_owned());
+        transaction.put_openid_exchange(number, &exchange).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Draws a response code, and returns the URL that takes it to the asker's site (section 13.3).
+    async fn way_back(&self, stored: &StoredRequest) -> Result<Option<String>, Error> {
+        let Some(url) = &self.settings.openid.return_url else { return Ok(None) };
+        let code = ids::nonce(&mut OsRng);
+        let mut transaction = self.store.begin("record_response_code").await?;
+        let exchange = transaction.openid_exchange(stored.number).await?.unwrap_or_default();
+        let exchange = OpenIdExchange { response_code: Some(Sha256::digest(&code).to_vec()), ..exchange };
+        transaction.put_openid_exchange(stored.number, &exchange).await?;
+        transaction.commit().await?;
+        Ok(Some(with_response_code(url, &code)?))
+    }
+
+    /// Checks that a response code is that of this request: of the session that the asker's site has begun.
+    ///
+    /// # Errors
+    /// It is another one's, or none was given out.
+    pub(crate) async fn check_response_code(&self, stored: &StoredRequest, code: &str) -> Result<(), Error> {
+        let exchange = self.store.read().await?.openid_exchange(stored.number).await?;
+        let known = exchange.and_then(|exchange| exchange.response_code);
+        // Digests are compared, of which nothing can be learnt by timing.
+        if known.is_some_and(|known| known == Sha256::digest(code).as_slice()) {
+            return Ok(());
+        }
+        let description = "is that of another request; the page was opened in another session, so show it nothing";
+        Err(Error::invalid("RESPONSE_CODE_MISMATCH", "response_code", description))
+    }
+
+    /// Returns the query with its alternatives of format, for requests from templates.
+    fn offered_query(&self, stored: &StoredRequest) -> Result<Query, Error> {
+        let query = stored_query(stored)?;
+        let alternatives = self.alternatives(stored, &query);
+        Ok(formats::widened(&query, &alternatives))
+    }
+
+    fn alternatives(&self, stored: &StoredRequest, query: &Query) -> formats::Alternatives {
+        if stored.template.is_empty() {
+            return formats::Alternatives::new();
+        }
+        formats::alternatives(query, &self.verification.catalogue)
+    }
+
+    /// Returns query and answer with the formats that the wallet has chosen.
+    pub(crate) fn chosen_formats(&self, stored: &StoredRequest, query: Query, answer: VpToken) -> (Query, VpToken) {
+        let alternatives = self.alternatives(stored, &query);
+        formats::chosen(query, &alternatives, answer)
+    }
+}
+
+/// Reads the query of a stored request.
+pub(crate) fn stored_query(stored: &StoredRequest) -> Result<Query, Error> {
+    let unreadable = |_| Error::Internal("a stored query cannot be read".to_owned());
+    let query = json::parse(stored.query.as_bytes(), Limits::SMALL).map_err(unreadable)?;
+    Query::parse(&query).map_err(unreadable)
+}
+
+/// Returns the state of a request: it follows from the nonce, so that nothing more is stored.
+fn state(nonce: &str) -> String {
+    let digest = Sha256::digest(format!("carnet-openid-state/1\0{nonce}"));
+    URL_SAFE_NO_PAD.encode(digest.iter().take(16).copied().collect::<Vec<u8>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_follows_from_its_nonce_and_shows_nothing_of_it() {
+        assert_eq!(state("a"), state("a"));
+        assert_ne!(state("a"), state("b"));
+        assert_eq!(state("a").len(), 22);
+        check_nonce("state", &state("a")).unwrap();
+    }
+
+    #[test]
+    fn the_configuration_is_checked() {
+        let config = |text: &str| toml::from_str::<OpenIdConfig>(text);
+        assert_eq!(config("").unwrap().mode(), ResponseMode::DirectPostJwt);
+        assert_eq!(config("encrypt_responses = false").unwrap().mode(), ResponseMode::DirectPost);
+        assert!(config("encrypt_responses = \"no\"").is_err() && config("unknown = 1").is_err());
+        assert!(config("return_url = \"https://agency.example/done\"").unwrap().check().is_ok());
+        for refused in ["http://agency.example/", "https://agency.example/#a", "agency"] {
+            assert!(config(&format!("return_url = {refused:?}")).unwrap().check().is_err(), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Alternatives of format: a template that asks for `vc+sd-jwt` takes the same type as `dc+sd-jwt` on the OpenID4VP wire,
+//! since other wallets speak that one (spec/openid4vp.md).
+
+use std::collections::BTreeMap;
+
+use carnet_core::{
+    format::CredentialFormat,
+    query::{CredentialQuery, CredentialSet, MAX_ENTRIES, Query},
+    secure::sd_jwt::Step,
+};
+use carnet_spec::Catalogue;
+
+use crate::verification::VpToken;
+
+/// Suffix of an alternative's id.
+const SUFFIX: &str = "-dc";
+
+/// Credential queries in the other format, by the id of the query that they answer.
+pub(super) type Alternatives = BTreeMap<String, CredentialQuery>;
+
+/// Returns the alternatives of a query. One with credential sets of its own has none: its author has decided.
+pub(super) fn alternatives(query: &Query, catalogue: &Catalogue) -> Alternatives {
+    let none = !query.credential_sets.is_empty() || query.credentials.len().saturating_mul(2) > MAX_ENTRIES;
+    let asked = query.credentials.iter().filter(|_| !none);
+    let found = asked.filter_map(|asked| Some((asked.id.clone(), alternative(asked, query, catalogue)?)));
+    found.collect()
+}
+
+fn alternative(asked: &CredentialQuery, query: &Query, catalogue: &Catalogue) -> Option<CredentialQuery> {
+    let id = format!("{}{SUFFIX}", asked.id);
+    if asked.format != CredentialFormat::VcSdJwt || asked.multiple || query.credential(&id).is_some() {
+        return None;
+    }
+    let vct_values = asked.type_values.iter().map(|types| match types.as_slice() {
+        [name] => Some(
+            catalogue.credential_type(name).filter(|known| known.is_issued_as(CredentialFormat::DcSdJwt))?.vct.clone(),
+        ),
+        _ => None,
+    });
+    let mut other = asked.clone();
+    other.vct_values = vct_values.collect::<Option<_>>()?;
+    (other.id, other.format, other.type_values) = (id, CredentialFormat::DcSdJwt.into(), Vec::new());
+    for claim in &mut other.claims {
+        // The claims of an SD-JWT VC are at its top.
+        match claim.path.split_first()? {
+            (Step::Name(name), rest) if name == "credentialSubject" && !rest.is_empty() => claim.path = rest.to_vec(),
+            _ => return None,
+        }
+    }
+    Some(other)
+}
+
+/// Returns the query with its alternatives: for each credential a set of one format or the other.
+pub(super) fn widened(query: &Query, alternatives: &Alternatives) -> Query {
+    if alternatives.is_empty() {
+        return query.clone();
+    }
+    let mut widened = query.clone();
+    widened.credential_sets = query
+        .credentials
+        .iter()
+        .map(|asked| {
+            let other = alternatives.get(&asked.id).map(|other| vec![other.id.clone()]);
+            CredentialSet { options: std::iter::once(vec![asked.id.clone()]).chain(other).collect(), required: true }
+        })
+        .collect();
+    widened.credentials.extend(alternatives.values().cloned());
+    widened
+}
+
+/// Returns the query and the answer with the formats that were chosen, under the ids of the query as it was made: rules
+/// of templates and verdicts name these. A credential that comes in both formats stays one too many.
+pub(super) fn chosen(mut query: Query, alternatives: &Alternatives, mut answer: VpToken) -> (Query, VpToken) {
+    for (id, other) in alternatives {
+        if answer.contains_key(id) {
+            continue;
+        }
+        if let (Some(presented), Some(asked)) =
+            (answer.remove(&other.id), query.credentials.iter_mut().find(|asked| asked.id == *id))
+        {
+            answer.insert(id.clone(), presented);
+            *asked = CredentialQuery { id: id.clone(), ..other.clone() };
+        }
+    }
+    (query, answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::time::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    fn template(id: &str) -> (Query, Alternatives, Catalogue) {
+        let catalogue = Catalogue::embedded().unwrap();
+        let query = catalogue.template(id).unwrap().query_at(Timestamp::from_unix(1_800_000_000)).unwrap().0;
+        let alternatives = alternatives(&query, &catalogue);
+        (query, alternatives, catalogue)
+    }
+
+    #[test]
+    fn a_template_takes_either_format() {
+        let (query, alternatives, catalogue) = template("job-right-to-work");
+        let widened = widened(&query, &alternatives).to_json();
+        assert_eq!(
+            widened["credential_sets"],
+            json!([{"options": [["residence"], ["residence-dc"]], "required": true}])
+        );
+        let other = &widened["credentials"][1];
+        let vct = &catalogue.credential_type("ResidencePermitCredential").unwrap().vct;
+        assert_eq!((&other["format"], &other["meta"]), (&json!("dc+sd-jwt"), &json!({"vct_values": [vct]})));
+        assert_eq!(other["claims"][0]["path"], json!(["rightToWork"]));
+        let parsed = Query::parse(&widened).unwrap();
+        for (answer, holds) in
+            [(&["residence"][..], true), (&["residence-dc"], true), (&[], false), (&["residence-dcx"], false)]
+        {
+            assert_eq!(parsed.satisfied_by(answer).is_ok(), holds, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn every_template_stays_a_query() {
+        let catalogue = Catalogue::embedded().unwrap();
+        for template in catalogue.templates() {
+            let (query, _) = template.query_at(Timestamp::from_unix(1_800_000_000)).unwrap();
+            let alternatives = alternatives(&query, &catalogue);
+            let widened = widened(&query, &alternatives);
+            assert_eq!(Query::parse(&widened.to_json()).unwrap(), widened, "{}", template.id);
+        }
+    }
+
+    #[test]
+    fn the_chosen_format_is_verified_under_the_first_id() {
+        let (query, alternatives, _) = template("job-right-to-work");
+        let answer =
+            |ids: &[&str]| ids.iter().map(|id| ((*id).to_owned(), vec![(*id).to_owned()])).collect::<VpToken>();
+        let (same, vc) = chosen(query.clone(), &alternatives, answer(&["residence"]));
+        assert_eq!((same, vc), (query.clone(), answer(&["residence"])));
+        let (other, dc) = chosen(query.clone(), &alternatives, answer(&["residence-dc"]));
+        assert_eq!(other.credentials.len(), 1);
+        assert!(other.credentials[0].format == CredentialFormat::DcSdJwt);
+        assert_eq!((other.credentials[0].id.as_str(), dc["residence"][0].as_str()), ("residence", "residence-dc"));
+        let (_, both) = chosen(query.clone(), &alternatives, answer(&["residence", "residence-dc"]));
+        assert!(query.satisfied_by(&both.keys().map(String::as_str).collect::<Vec<_>>()).is_err());
+    }
+
+    #[test]
+    fn a_query_with_sets_or_of_an_unknown_type_has_no_alternatives() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let mut asked = json!({"credentials": [{"id": "a", "format": "vc+sd-jwt",
+            "meta": {"type_values": [["ResidencePermitCredential"]]},
+            "claims": [{"path": ["credentialSubject", "rightToWork"]}]}]});
+        let count = |asked: &serde_json::Value| alternatives(&Query::parse(asked).unwrap(), &catalogue).len();
+        assert_eq!(count(&asked), 1);
+        asked["credentials"][0]["meta"]["type_values"] = json!([["NobodysCredential"]]);
+        assert_eq!(count(&asked), 0);
+        asked["credentials"][0]["meta"]["type_values"] = json!([["ResidencePermitCredential"]]);
+        asked["credential_sets"] = json!([{"options": [["a"]]}]);
+        assert_eq!(count(&asked), 0);
+    }
+}
