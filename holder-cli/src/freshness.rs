@@ -14,10 +14,11 @@ use carnet_core::{
     time::{CLOCK_SKEW, Timestamp},
 };
 use carnet_proto::issuer::v1::{CopyFreshness, CopyState};
+use carnet_wallet::address::{is_of, service_address};
 use rand_core::{OsRng, RngCore};
 
 use crate::{
-    client::{is_of, issuance::Issuer, service_address},
+    client::issuance::Issuer,
     failure::{Failure, Safety, Sentence},
     session::Session,
     wallet::{

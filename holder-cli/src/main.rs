@@ -5,30 +5,27 @@ use std::{pin::Pin, process::ExitCode};
 use clap::Parser;
 use serde_json::Value;
 
-mod answer;
 mod arguments;
 mod client;
-mod collect;
 mod commands;
+mod directory;
 mod failure;
 mod freshness;
-mod introduction;
-mod link;
-mod offer;
+mod pasting;
 mod pending;
-mod promise;
-mod receipt;
 mod refill;
 mod renewal;
-mod request;
 mod sending;
 mod session;
-mod trust;
 mod ui;
-mod wallet;
+#[cfg(test)]
+mod verifier_desk;
+
+// The library's modules, as if they stood here.
+use carnet_wallet::{answer, collect, introduction, link, offer, promise, receipt, request, store as wallet, trust};
 
 use arguments::{Arguments, Command};
-use failure::{Failure, Sentence};
+use failure::{Failure, Reported as _, Sentence};
 use session::Session;
 
 fn main() -> ExitCode {
@@ -43,7 +40,7 @@ fn main() -> ExitCode {
         Ok(()) => carnet_console::exit(0),
         Err(failure) => {
             session.ui.failure(&failure);
-            carnet_console::exit(failure.exit)
+            carnet_console::exit(failure.exit())
         }
     }
 }
@@ -97,5 +94,5 @@ fn misused(error: &clap::Error) -> ExitCode {
         error.extend(said.clone());
     }
     carnet_console::line(object);
-    carnet_console::exit(failure::USAGE)
+    carnet_console::exit(carnet_console::USAGE)
 }

@@ -3,15 +3,14 @@
 
 use carnet_proto::issuer::v1::{IssuedCopy, NotificationEvent};
 use carnet_spec::Catalogue;
+use carnet_wallet::address::is_of;
 use serde_json::{Value, json};
 
 use crate::{
-    client::{
-        is_of,
-        issuance::{Collected, Issuer},
-    },
-    collect::{Days, Directory, Expected, proofs, unchecked, verified},
-    failure::{Failure, Safety, Sentence, TRY_AGAIN},
+    client::issuance::{Collected, Issuer},
+    collect::{Days, Expected, proofs, unchecked, verified},
+    directory::fetch_directory,
+    failure::{Failure, FailureKind, Safety, Sentence},
     freshness::confirm_new,
     promise::Promise,
     refill::draw_low_water,
@@ -113,8 +112,8 @@ impl Collecting<'_> {
             let message = Sentence::id("error-other-issuer-offer");
             return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-ask-issuer")));
         }
-        let messages = &self.session.ui.messages;
-        let promise = Promise::read(&metadata, &pending.configuration_id, self.catalogue, messages)?;
+        let languages = self.session.ui.messages.languages();
+        let promise = Promise::read(&metadata, &pending.configuration_id, self.catalogue, &languages)?;
         self.session.resolve_issuer(&promise.issuer).await?;
         let pending = match &pending.redemption {
             Some(redemption) if pending.needs_token(self.session.now()) => {
@@ -242,7 +241,7 @@ impl Collecting<'_> {
         let known = self.catalogue.credential_type(&promise.type_name);
         // Fetched after the copies: an issuer's first list is created with its first copy.
         let directory = match known {
-            Some(known) if known.bundled => Directory::fetch(session, &promise.issuer).await.map_err(still_pending)?,
+            Some(known) if known.bundled => fetch_directory(session, &promise.issuer).await.map_err(still_pending)?,
             _ => None,
         };
         let days = days(promise, pending, before.as_ref());
@@ -337,7 +336,7 @@ fn days(promise: &Promise, pending: &Pending, before: Option<&HeldCredential>) -
 
 /// Marks a failure as one after which the collection is still pending.
 fn still_pending(failure: Failure) -> Failure {
-    Failure { hint: Sentence::id("hint-resume"), exit: TRY_AGAIN, safety: Safety::Stored, ..failure }
+    Failure { hint: Sentence::id("hint-resume"), kind: FailureKind::Temporary, safety: Safety::Stored, ..failure }
 }
 
 /// Results of all collections of a run; one failure does not stop the others.

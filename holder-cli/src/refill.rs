@@ -14,20 +14,21 @@ use carnet_core::{
     secure::sd_jwt::{SdJwt, Stapled},
     time::Timestamp,
 };
-use carnet_proto::issuer::v1::{CredentialConfiguration, IssuedCopy, NotificationEvent};
+use carnet_proto::issuer::v1::{IssuedCopy, NotificationEvent};
 use carnet_spec::{Catalogue, CredentialType};
+use carnet_wallet::{
+    address::{is_of, service_address},
+    promise::CredentialConfiguration,
+};
 use rand_core::{OsRng, RngCore};
 
 use crate::{
-    client::{
-        is_of,
-        issuance::{Issuer, format_from_wire},
-        service_address,
-    },
-    collect::{Days, Directory, Expected, Said, draw_keys, proofs, verified},
-    failure::{Failure, Safety, Sentence, TRY_AGAIN},
+    client::issuance::Issuer,
+    collect::{Days, Expected, Said, draw_keys, proofs, verified},
+    directory::fetch_directory,
+    failure::{Failure, FailureKind, Safety, Sentence, Spoken as _},
     freshness::confirm_new,
-    promise::{Promise, epoch_of},
+    promise::Promise,
     session::Session,
     ui::{labels::Labels, sanitise::clean},
     wallet::{Copy, Entry, EntryKind, HeldCredential, HolderKey, ShownPart, WalletFile},
@@ -135,7 +136,7 @@ pub(crate) async fn refill(
     }
     let (mut issuer, showing) = Showing::begin(session, wallet, index).await?;
     // Fetched before the copies: without the directory they could not be checked.
-    let directory = if known.bundled { Directory::fetch(session, &held.issuer).await? } else { None };
+    let directory = if known.bundled { fetch_directory(session, &held.issuer).await? } else { None };
     let answered = showing.refill(&mut issuer).await;
     let (keys, copies, notification) = answered.map_err(explained)?;
     let (token, promise) = (&showing.token, showing.promise());
@@ -210,11 +211,10 @@ impl<'a> Showing<'a> {
             return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-new-offer")));
         }
         let same = |configuration: &&CredentialConfiguration| {
-            configuration.credential_type == held.type_name
-                && format_from_wire(configuration.format) == format_of(&held)
+            configuration.credential_type == held.type_name && configuration.format == format_of(&held)
         };
         let rules = metadata.configurations.iter().find(same);
-        let rules = rules.map_or((None, 0), |found| (epoch_of(found), found.renewal_window_days));
+        let rules = rules.map_or((None, 0), |found| (found.epoch, found.renewal_window_days));
         session.resolve_issuer(&held.issuer).await?;
         let copy = held.copies.get(shown).ok_or_else(gone)?;
         let token = SdJwt::parse(&copy.credential.text()).map_err(|problem| damaged(&problem))?;
@@ -364,7 +364,7 @@ pub(crate) fn explained(failure: Failure) -> Failure {
     let failure = failure.with_safety(Safety::Issuer);
     match failure.reason.as_str() {
         "copy_unknown" | "refill_unsupported" => Failure { hint: Sentence::id("hint-holds-offer"), ..failure },
-        NONCE_REFUSED => Failure { hint: Sentence::id("hint-again"), exit: TRY_AGAIN, ..failure },
+        NONCE_REFUSED => Failure { hint: Sentence::id("hint-again"), kind: FailureKind::Temporary, ..failure },
         _ => failure,
     }
 }

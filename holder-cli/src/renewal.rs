@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::{
     answer::claims_of,
     client::issuance::Collected,
-    collect::{Days, Directory, Expected, verified},
+    collect::{Days, Expected, verified},
+    directory::fetch_directory,
     failure::{Failure, Safety, Sentence},
     refill::{NONCE_REFUSED, Showing, damaged, draw_low_water, explained, format_of, unrefillable},
     session::Session,
@@ -61,7 +62,7 @@ pub(crate) async fn renew(
     let (mut issuer, showing) = Showing::begin(session, wallet, index).await?;
     let since = session.now();
     let directory = match catalogue.credential_type(&showing.held.type_name) {
-        Some(known) if known.bundled => Directory::fetch(session, &showing.held.issuer).await?,
+        Some(known) if known.bundled => fetch_directory(session, &showing.held.issuer).await?,
         _ => None,
     };
     let (mut keys, shown, proofs) = showing.prepare(&mut issuer).await?;

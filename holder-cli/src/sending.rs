@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     answer::{Part, asked_bounds, threshold_text},
     client::presentation::Verifier,
-    failure::{Failure, Safety, Sentence, TRY_AGAIN},
+    failure::{Failure, FailureKind, Safety, Sentence},
     introduction::Introduction,
     receipt,
     request::{Pointer, Request},
@@ -111,7 +111,7 @@ pub(crate) fn closed(log: &Log, before: u64, client_id: &str, failure: Failure) 
 
 /// Marks a failure after which the response may have arrived.
 fn unanswered(failure: Failure) -> Failure {
-    if failure.exit != TRY_AGAIN {
+    if failure.kind != FailureKind::Temporary {
         return failure;
     }
     Failure { hint: failure.hint.then(Sentence::id("hint-present-again")), ..failure }
@@ -357,9 +357,9 @@ mod tests {
     use super::closed;
     use crate::{
         answer::{Bounds, answer},
-        failure::{Failure, Safety, Sentence},
-        receipt::tests::{Fault, Scene},
+        failure::{Failure, Safety, Sentence, Spoken as _},
         request::tests::{Asker, NOW},
+        verifier_desk::{Fault, Scene},
         wallet::{
             Entry, EntryKind,
             log::Log,

@@ -114,7 +114,7 @@ impl Session {
     }
 
     fn open_with(&self, path: &Path, passphrase: SecretString) -> Result<WalletFile, Failure> {
-        let mut wallet = WalletFile::open(path, passphrase, &self.ui.busy_wait(), self.ui.wallet_wait())?;
+        let mut wallet = WalletFile::open(path, passphrase, &self.ui.busy_wait(), Box::new(self.ui.wallet_wait()))?;
         wallet.follow(&self.dids);
         self.know_local_sites(&wallet.contents);
         // Expired statements on copies are erased from the file with the next change.
@@ -466,7 +466,7 @@ mod tests {
             &path,
             scene.session.passphrase(false).unwrap(),
             &scene.session.ui.busy_wait(),
-            scene.session.ui.wallet_wait(),
+            Box::new(scene.session.ui.wallet_wait()),
         );
         let restored = |contents: &Contents| contents.log.last().unwrap().kind == EntryKind::Restored;
         let read = scene.session.read_without_texts().unwrap();

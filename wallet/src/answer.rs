@@ -18,7 +18,7 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 use serde_json::Value;
 
-use crate::wallet::{Contents, Copy, HeldCredential, standing::StapledStatement};
+use crate::store::{Contents, Copy, HeldCredential, standing::StapledStatement};
 
 mod asked;
 mod before;
@@ -28,37 +28,38 @@ mod missing;
 mod part;
 mod whose;
 
-pub(crate) use asked::{Asked, Claimed, asked, bound_text, named, threshold_text, without};
-pub(crate) use before::{Before, asked_before, asked_bounds};
-pub(crate) use digest::digest;
+pub use asked::{Asked, Claimed, asked, bound_text, named, threshold_text, without};
+pub use before::{Before, asked_before, asked_bounds};
+pub use digest::digest;
 use holdings::open_all;
-pub(crate) use missing::{Lack, Missing, missing, type_asked};
-pub(crate) use part::{are_commitments, claims_of, is_status};
+pub use missing::{Lack, Missing, missing, type_asked};
+pub use part::{are_commitments, claims_of, is_status};
 
 /// One claim as the screen shows it: a member of the credential subject.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Claim {
+pub struct Claim {
     /// Member name below the subject.
-    pub(crate) name: String,
+    pub name: String,
     /// Disclosed part of the value.
-    pub(crate) value: Value,
+    pub value: Value,
     /// True if part of the claim remains hidden.
-    pub(crate) in_part: bool,
+    pub in_part: bool,
 }
 
 /// Proof that a claim reaches a threshold; the claim's value stays hidden.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Proving {
+pub struct Proving {
     /// Member name below the subject.
-    pub(crate) name: String,
-    pub(crate) path: ClaimPath,
+    pub name: String,
+    /// Path of the claim.
+    pub path: ClaimPath,
     /// Proven threshold.
-    pub(crate) threshold: Threshold,
+    pub threshold: Threshold,
 }
 
 /// Verifiers that have already seen the copy to be used.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Exposure {
+pub enum Exposure {
     /// No verifier.
     Fresh,
     /// Only the verifier that asks now.
@@ -68,62 +69,62 @@ pub(crate) enum Exposure {
 }
 
 /// Constraints on an answer besides the query itself.
-pub(crate) struct Bounds<'a> {
+pub struct Bounds<'a> {
     /// Client id of the verifier.
-    pub(crate) asker: &'a str,
+    pub asker: &'a str,
     /// Current time.
-    pub(crate) now: Timestamp,
+    pub now: Timestamp,
     /// Indices of the credentials that may answer; empty: all.
-    pub(crate) only: &'a [usize],
+    pub only: &'a [usize],
     /// Claims that the owner withholds. The query is answered as if they were absent.
-    pub(crate) withheld: &'a [Asked],
+    pub withheld: &'a [Asked],
     /// Claims whose threshold may be proven but whose value must not be disclosed.
-    pub(crate) proofs_only: &'a [Claimed],
+    pub proofs_only: &'a [Claimed],
 }
 
 /// Answer that discloses the least.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub struct Answer {
     /// Presentations to send.
-    pub(crate) parts: Vec<Part>,
+    pub parts: Vec<Part>,
     /// Disclosure cost of the plan.
-    pub(crate) cost: u64,
+    pub cost: u64,
     /// Reasons for this choice.
-    pub(crate) lines: Vec<Line>,
+    pub lines: Vec<Line>,
     /// Conclusions that the verifier can draw about claims that stay hidden.
-    pub(crate) implied: Vec<Implied>,
+    pub implied: Vec<Implied>,
     /// Wallet index of each credential that the lines and conclusions mention.
-    pub(crate) holdings: Vec<usize>,
+    pub holdings: Vec<usize>,
 }
 
 /// One presentation of the answer, ready for key binding.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub struct Part {
     /// Id of the credential query that it answers.
-    pub(crate) query_id: String,
+    pub query_id: String,
     /// Index of the credential in the wallet.
-    pub(crate) credential: usize,
+    pub credential: usize,
     /// Index of the copy in the credential.
-    pub(crate) copy: usize,
+    pub copy: usize,
     /// Verifiers that have seen the copy.
-    pub(crate) exposure: Exposure,
+    pub exposure: Exposure,
     /// Claims that the verifier will see.
-    pub(crate) goes: Vec<Claim>,
+    pub goes: Vec<Claim>,
     /// Thresholds that are proven without disclosing the values.
-    pub(crate) proves: Vec<Proving>,
+    pub proves: Vec<Proving>,
     /// Names of the claims that stay hidden.
-    pub(crate) stays: Vec<String>,
+    pub stays: Vec<String>,
     /// Names of hidden dates that the disclosed end of the validity period gives away.
-    pub(crate) given_away: Vec<String>,
+    pub given_away: Vec<String>,
     /// True if the format has no selective disclosure.
-    pub(crate) everything: bool,
+    pub everything: bool,
     /// Disclosed claims that the query does not ask for: the issuer left them in the clear, so they cannot be withheld.
-    pub(crate) unasked: Vec<ClaimPath>,
+    pub unasked: Vec<ClaimPath>,
     /// Disclosed paths and proven thresholds, for the log: `credentialSubject.rightToWork`,
     /// `credentialSubject.validUntil >= 2026-11-22`.
-    pub(crate) paths: Vec<String>,
+    pub paths: Vec<String>,
     /// Digest of the disclosed voucher serial.
-    pub(crate) serial: Option<String>,
+    pub serial: Option<String>,
     shown: Shown,
 }
 
@@ -137,7 +138,7 @@ enum Shown {
 ///
 /// # Errors
 /// `query_unmet` if no credential answers it.
-pub(crate) fn answer(
+pub fn answer(
     contents: &Contents,
     catalogue: &Catalogue,
     query: &Query,
@@ -201,7 +202,7 @@ fn opens_no_claim_twice(parts: &[Part]) -> Result<(), Problem> {
 impl Part {
     /// Binds the presentation to the verifier and the nonce with the copy's key, and attaches the issuer's freshness
     /// statement.
-    pub(crate) fn bind(
+    pub fn bind(
         &self,
         copy: &Copy,
         statement: Option<&StapledStatement>,
@@ -225,7 +226,7 @@ impl Part {
 
     /// Records which verifier is about to see the copy, the thresholds it opens and the serial it shows. The caller
     /// stores this before sending: after a power cut the copy must not look unused.
-    pub(crate) fn spend(&self, held: &mut HeldCredential, asker: &str) {
+    pub fn spend(&self, held: &mut HeldCredential, asker: &str) {
         if let Some((serials, serial)) = held.serials.as_mut().zip(self.serial.as_deref()) {
             serials.record_shown(serial, asker);
         }
@@ -238,7 +239,7 @@ impl Part {
         }
         if let Shown::Selected(_, proofs) = &self.shown {
             for proof in proofs {
-                let opened = crate::wallet::thresholds::Opened {
+                let opened = crate::store::thresholds::Opened {
                     path: proof.path.clone(),
                     direction: proof.direction,
                     bound: proof.threshold.number(),
@@ -265,5 +266,8 @@ fn split(shows: &[Show]) -> (Vec<ClaimPath>, Vec<(&ClaimPath, &Threshold)>) {
     (values, thresholds)
 }
 
-#[cfg(test)]
-pub(crate) mod tests;
+/// Unit tests, and what programs test with.
+#[cfg(any(test, feature = "fixtures"))]
+#[allow(missing_docs, dead_code, unused_imports, clippy::unwrap_used, clippy::indexing_slicing)]
+#[allow(clippy::arithmetic_side_effects, clippy::new_without_default)]
+pub mod tests;

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     answer::is_status,
     promise::Promise,
-    wallet::{
+    store::{
         Copy, HeldCredential, HolderKey,
         contents::{default_low_water, fresh_id},
         thresholds::Commitments,
@@ -35,25 +35,26 @@ mod layout;
 mod rendering;
 mod unlinkable;
 
-pub(crate) use days::Days;
-pub(crate) use directory::Directory;
+pub use days::Days;
+pub use directory::Directory;
 use directory::{expected_status, signing_key};
 use rendering::Received;
 
 /// Number of copies to request, if the issuer allows as many.
-pub(crate) const COPIES: u32 = 10;
+pub const COPIES: u32 = 10;
 /// Members specific to one copy: its key and names, status index, signing time and signature.
 const OWN: [&str; 6] = ["cnf", "credentialStatus", "iat", "proof", "status", "sub"];
 /// Status purposes in the order in which the entries of a copy are listed (spec/status.md).
 const PURPOSES: [&str; 3] = ["revocation", "suspension", "message"];
 const PROOF_TYP: &str = "openid4vci-proof+jwt";
 
-pub(crate) fn draw_keys(max_batch_size: u32) -> Vec<HolderKey> {
+/// Draws the keys of one batch of copies.
+pub fn draw_keys(max_batch_size: u32) -> Vec<HolderKey> {
     (0..COPIES.min(max_batch_size.max(1))).map(|_| HolderKey::draw()).collect()
 }
 
 /// Signs one proof of possession for each key (OpenID4VCI 1.0 appendix F.1).
-pub(crate) fn proofs(keys: &[HolderKey], issuer: &str, nonce: &str, now: Timestamp) -> Result<Vec<String>, Problem> {
+pub fn proofs(keys: &[HolderKey], issuer: &str, nonce: &str, now: Timestamp) -> Result<Vec<String>, Problem> {
     keys.iter()
         .map(|key| {
             let key = key.open()?;
@@ -68,28 +69,28 @@ pub(crate) fn proofs(keys: &[HolderKey], issuer: &str, nonce: &str, now: Timesta
 }
 
 /// Rules for the copies of one collection.
-pub(crate) struct Expected<'a> {
+pub struct Expected<'a> {
     /// Promise of the issuer.
-    pub(crate) promise: &'a Promise,
+    pub promise: &'a Promise,
     /// Holder keys in the order of the proofs.
-    pub(crate) keys: &'a [HolderKey],
+    pub keys: &'a [HolderKey],
     /// All credentials in the wallet.
-    pub(crate) held: &'a [HeldCredential],
+    pub held: &'a [HeldCredential],
     /// Accepted validity dates.
-    pub(crate) days: Days,
+    pub days: Days,
     /// The issuer's directory of status lists, if its DID document names one.
-    pub(crate) directory: Option<&'a Directory>,
+    pub directory: Option<&'a Directory>,
     /// Resolver of issuers' DID documents.
-    pub(crate) resolver: &'a dyn Resolve,
+    pub resolver: &'a dyn Resolve,
     /// Types that this wallet knows.
-    pub(crate) catalogue: &'a Catalogue,
+    pub catalogue: &'a Catalogue,
     /// Current time.
-    pub(crate) now: Timestamp,
+    pub now: Timestamp,
 }
 
 /// Returns the stable names of the checks that copies of a type skip: the wallet does not know the rendering of foreign
 /// types.
-pub(crate) fn unchecked(known: &CredentialType, days: Days) -> Vec<&'static str> {
+pub fn unchecked(known: &CredentialType, days: Days) -> Vec<&'static str> {
     let days = match days {
         Days::Kept => [None, None],
         Days::Renewed { .. } => [Some("valid_from"), None],
@@ -106,7 +107,7 @@ pub(crate) fn marked(detail: &str) -> Problem {
 }
 
 /// Verifies all copies and builds one credential from them; one invalid copy refuses all.
-pub(crate) fn verified(copies: &[String], expected: &Expected<'_>) -> Result<HeldCredential, Problem> {
+pub fn verified(copies: &[String], expected: &Expected<'_>) -> Result<HeldCredential, Problem> {
     let &Expected { promise, keys, catalogue, resolver, now, .. } = expected;
     if copies.is_empty() || copies.len() != keys.len() {
         return Err(Problem::new(
@@ -243,16 +244,16 @@ impl Opened {
 /// Content of a copy without its copy-specific parts: key, status, signature and salts. It must be equal in all copies
 /// of a credential; otherwise the issuer could recognise one by it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Said {
+pub struct Said {
     /// Members without the arrays of commitments.
-    pub(crate) members: Map<String, Value>,
+    pub members: Map<String, Value>,
     /// Number of commitments in each array.
     commitments: BTreeMap<String, usize>,
 }
 
 impl Said {
     /// Extracts the content of a copy with all disclosures in place.
-    pub(crate) fn of(members: &Map<String, Value>, known: &CredentialType) -> Self {
+    pub fn of(members: &Map<String, Value>, known: &CredentialType) -> Self {
         let mut members = members.clone();
         for own in OWN {
             members.remove(own);
@@ -382,7 +383,7 @@ fn placed(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), 
 }
 
 #[cfg(feature = "jsonld")]
-pub(crate) fn rdfc(catalogue: &Catalogue) -> Result<carnet_jsonld::EddsaRdfc2022, Problem> {
+pub fn rdfc(catalogue: &Catalogue) -> Result<carnet_jsonld::EddsaRdfc2022, Problem> {
     let contexts = catalogue.types().flat_map(CredentialType::contexts);
     let contexts = contexts
         .map(|(url, bytes, sha256)| (url.to_owned(), String::from_utf8_lossy(bytes).into_owned(), sha256.to_owned()));

@@ -14,8 +14,8 @@ use serde_json::Value;
 use crate::{
     answer::Claimed,
     request::Request,
+    store::{Contents, Registrar},
     trust::{Lists, noted},
-    wallet::{Contents, Registrar},
 };
 
 /// Maximum length of an unaccepted registrar's DID on the screen, in characters.
@@ -23,7 +23,7 @@ const MAX_DID: usize = 512;
 
 /// Verified facts about a verifier besides its DID.
 #[derive(Debug, Clone)]
-pub(crate) struct Introduction {
+pub struct Introduction {
     /// Intended use that the request names; empty if it names none.
     intended_use: String,
     registration: Result<Box<Registration>, Unregistered>,
@@ -37,7 +37,7 @@ pub(crate) struct Introduction {
 
 /// Reason why a verifier counts as unregistered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unregistered {
+pub enum Unregistered {
     /// The request has no registration.
     None,
     /// The registration is invalid.
@@ -46,7 +46,7 @@ pub(crate) enum Unregistered {
 
 /// Returns the registrar of a request's registration if the wallet has pinned it or a trust list contains it. No other
 /// DID is resolved.
-pub(crate) fn registrar(request: &Request, contents: &Contents, lists: &Lists) -> Option<Registrar> {
+pub fn registrar(request: &Request, contents: &Contents, lists: &Lists) -> Option<Registrar> {
     let issuers = || request.registrations.iter().filter_map(issuer);
     let pinned = |issuer: &str| contents.pinned_registrar(issuer, request.did.as_str());
     let listed = |issuer: &str| {
@@ -78,7 +78,7 @@ fn listing(registration: &Registration, lists: &Lists) -> Option<Listing> {
 
 /// Trust list that accepted or refused a registrar.
 #[derive(Debug, Clone)]
-pub(crate) struct Listing {
+pub struct Listing {
     /// DID of the list.
     list: String,
     why: Why,
@@ -86,7 +86,7 @@ pub(crate) struct Listing {
 
 impl Listing {
     /// Returns the object for `--json`.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         noted(&self.list, &self.why)
     }
 }
@@ -94,7 +94,7 @@ impl Listing {
 impl Introduction {
     /// Verifies the registration of a request. If there are several, one by a pinned registrar has precedence over one
     /// by a listed registrar.
-    pub(crate) fn read(request: &Request, contents: &Contents, now: Timestamp, resolver: &dyn Resolve) -> Self {
+    pub fn read(request: &Request, contents: &Contents, now: Timestamp, resolver: &dyn Resolve) -> Self {
         let lists = Lists::of(&contents.trust, now);
         let registrar = registrar(request, contents, &lists);
         let known = |did: &str| registrar.as_ref().is_some_and(|registrar| registrar.did == did);
@@ -124,49 +124,49 @@ impl Introduction {
     }
 
     /// Returns the trust list that accepted or refused the registrar, if one was consulted.
-    pub(crate) fn listing(&self) -> Option<&Listing> {
+    pub fn listing(&self) -> Option<&Listing> {
         self.listing.as_ref()
     }
 
     /// Returns the registration if it is valid.
-    pub(crate) fn registration(&self) -> Option<&Registration> {
+    pub fn registration(&self) -> Option<&Registration> {
         self.registration.as_deref().ok()
     }
 
     /// Returns the reason why there is no valid registration.
-    pub(crate) fn unregistered(&self) -> Option<Unregistered> {
+    pub fn unregistered(&self) -> Option<Unregistered> {
         self.registration.as_ref().err().copied()
     }
 
     /// Returns the owner's name for the registrar (may be empty), or that of the trust list.
-    pub(crate) fn registrar_name(&self) -> &str {
+    pub fn registrar_name(&self) -> &str {
         &self.registrar_name
     }
 
     /// Returns the DID of the registrar that the registration names. Unless the registration is valid, only the
     /// verifier asserts it.
-    pub(crate) fn claimed_registrar(&self) -> Option<&str> {
+    pub fn claimed_registrar(&self) -> Option<&str> {
         self.claimed_registrar.as_deref()
     }
 
     /// Returns the registered relying party.
-    pub(crate) fn relying_party(&self) -> Option<&RelyingParty> {
+    pub fn relying_party(&self) -> Option<&RelyingParty> {
         self.registration().map(Registration::relying_party)
     }
 
     /// Returns the registered use that the request names.
-    pub(crate) fn intended_use(&self) -> Option<&IntendedUse> {
+    pub fn intended_use(&self) -> Option<&IntendedUse> {
         self.relying_party()?.intended_use(&self.intended_use)
     }
 
     /// Returns the requested claims in excess of the registration.
-    pub(crate) fn excess(&self, query: &Query) -> Vec<Excess> {
+    pub fn excess(&self, query: &Query) -> Vec<Excess> {
         self.registration().map_or_else(|| unregistered(query), |known| known.excess(&self.intended_use, query))
     }
 
     /// Returns the claims that are requested by a threshold and whose value is not registered. Approval of the
     /// threshold does not cover the value.
-    pub(crate) fn proofs_only(&self, query: &Query) -> Vec<Claimed> {
+    pub fn proofs_only(&self, query: &Query) -> Vec<Claimed> {
         let registers = |credential: &CredentialQuery, path: &[Step]| {
             self.registration().is_some_and(|known| known.registers_value(&self.intended_use, credential, path))
         };
@@ -180,5 +180,8 @@ impl Introduction {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod tests;
+/// Unit tests, and what programs test with.
+#[cfg(any(test, feature = "fixtures"))]
+#[allow(missing_docs, dead_code, unused_imports, clippy::unwrap_used, clippy::indexing_slicing)]
+#[allow(clippy::arithmetic_side_effects, clippy::new_without_default)]
+pub mod tests;

@@ -15,11 +15,11 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
-    client::{origin, service_address},
+    address::{origin, service_address},
     failure::{Failure, Sentence},
     link::{LinkKind, unwrapped, wrong_kind},
-    ui::sanitise::clean,
-    wallet::contents::Secret,
+    sanitise::clean,
+    store::contents::Secret,
 };
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
@@ -28,7 +28,7 @@ const MOST_CONFIGURATIONS: usize = 8;
 
 /// Format of a PIN (OpenID4VCI 1.0 section 4.1.1, `tx_code`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PinForm {
+pub struct PinForm {
     /// Digits only, which is the default.
     numeric: bool,
     /// Number of characters, if the offer states it.
@@ -46,7 +46,7 @@ impl PinForm {
     ///
     /// # Errors
     /// `pin_malformed`
-    pub(crate) fn parse(self, text: &str) -> Result<Zeroizing<String>, Failure> {
+    pub fn parse(self, text: &str) -> Result<Zeroizing<String>, Failure> {
         let plain = || Some(Zeroizing::new(text_without_mark(text).trim().to_owned())).filter(|pin| !pin.is_empty());
         let pin = if self.numeric { numeric_pin(text) } else { plain() };
         let fits = |pin: &Zeroizing<String>| self.length.is_none_or(|length| pin.chars().count() == length);
@@ -65,22 +65,22 @@ impl PinForm {
 
 /// Parsed offer; all of its content is untrusted.
 #[derive(Debug, Clone)]
-pub(crate) struct Offer {
+pub struct Offer {
     /// URL of the issuer's service.
-    pub(crate) endpoint: String,
+    pub endpoint: String,
     /// Ids of the offered credential configurations.
-    pub(crate) configuration_ids: Vec<String>,
+    pub configuration_ids: Vec<String>,
     /// Pre-authorized code; single use.
-    pub(crate) code: Secret,
+    pub code: Secret,
     /// Format of the PIN, if one is needed.
-    pub(crate) pin: Option<PinForm>,
+    pub pin: Option<PinForm>,
     /// End of the offered credential, if the offer states it (spec/protocol.md 3.28).
-    pub(crate) valid_until: Option<Timestamp>,
+    pub valid_until: Option<Timestamp>,
 }
 
 impl Offer {
     /// Parses an offer.
-    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
+    pub fn parse(text: &str) -> Result<Self, Failure> {
         let text = unwrapped(text);
         if text.len() > LONGEST {
             return Err(malformed("why-long"));
@@ -134,7 +134,7 @@ impl Offer {
     }
 
     /// Returns an identifier of the offer that does not reveal its code.
-    pub(crate) fn digest(&self) -> String {
+    pub fn digest(&self) -> String {
         URL_SAFE_NO_PAD.encode(Sha256::digest(self.code.expose()))
     }
 }

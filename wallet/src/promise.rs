@@ -1,51 +1,83 @@
 //! An issuer's promise: its metadata about an offered credential, against which the wallet checks the copies.
 
+use std::collections::BTreeMap;
+
 use carnet_core::{
     Code, Problem,
     epoch::Epoch,
     format::CredentialFormat,
     verify::{Held, IssuerPolicy},
 };
-use carnet_proto::issuer::v1::{CredentialConfiguration, ReadMetadataResponse, ValidityEpoch};
 use carnet_spec::Catalogue;
 
 use crate::{
-    client::issuance::format_from_wire,
     failure::{Failure, Sentence},
-    ui::{messages::Messages, sanitise::clean},
+    languages::Languages,
+    sanitise::clean,
 };
+
+/// Metadata of an issuer's service.
+#[derive(Debug, Clone, Default)]
+pub struct IssuerMetadata {
+    /// The issuer's DID.
+    pub issuer: String,
+    /// Name that the issuer gives itself, by language tag.
+    pub display_name: BTreeMap<String, String>,
+    /// Credentials that it issues.
+    pub configurations: Vec<CredentialConfiguration>,
+    /// Maximum number of copies in one call.
+    pub max_batch_size: u32,
+    /// Lifetime of its freshness statements, in seconds; 0: it makes none.
+    pub freshness_seconds: u32,
+}
+
+/// Kind of credential that an issuer issues.
+#[derive(Debug, Clone)]
+pub struct CredentialConfiguration {
+    /// Id that offers refer to.
+    pub id: String,
+    /// Format; `None`: unknown to this wallet.
+    pub format: Option<CredentialFormat>,
+    /// Name of the credential type.
+    pub credential_type: String,
+    /// Epoch to whose start the copies' dates are rounded down; `None` for an issuer without epochs.
+    pub epoch: Option<Epoch>,
+    /// Number of days before its end from which a credential is renewable; 0: it is not.
+    pub renewal_window_days: u32,
+}
 
 /// Credential that an issuer announces.
 #[derive(Debug, Clone)]
-pub(crate) struct Promise {
+pub struct Promise {
     /// The issuer's DID.
-    pub(crate) issuer: String,
+    pub issuer: String,
     /// Name that the issuer gives itself.
-    pub(crate) issuer_name: String,
+    pub issuer_name: String,
     /// Id of the credential configuration.
-    pub(crate) configuration_id: String,
+    pub configuration_id: String,
     /// Name of the credential type.
-    pub(crate) type_name: String,
-    pub(crate) format: CredentialFormat,
+    pub type_name: String,
+    /// Format of the copies.
+    pub format: CredentialFormat,
     /// Epoch to whose start the copies' dates are rounded down; `None` for an issuer without epochs.
-    pub(crate) epoch: Option<Epoch>,
+    pub epoch: Option<Epoch>,
     /// Number of days before its end from which it is renewable; 0: it is not.
-    pub(crate) renewal_window_days: u32,
+    pub renewal_window_days: u32,
 }
 
 impl Promise {
     /// Resolves a configuration id in an issuer's metadata, if this wallet supports the configuration.
-    pub(crate) fn read(
-        metadata: &ReadMetadataResponse,
+    pub fn read(
+        metadata: &IssuerMetadata,
         id: &str,
         catalogue: &Catalogue,
-        messages: &Messages,
+        languages: &Languages,
     ) -> Result<Self, Failure> {
         let unknown =
             |message| Failure::new("configuration_unknown", Sentence::id(message), Sentence::id("hint-another-offer"));
         let found = metadata.configurations.iter().find(|configuration| configuration.id == id);
         let found = found.ok_or_else(|| unknown("error-offered-unknown"))?;
-        let format = format_from_wire(found.format).ok_or_else(|| unknown("error-offered-format"))?;
+        let format = found.format.ok_or_else(|| unknown("error-offered-format"))?;
         if !can_verify(format) {
             let message = Sentence::id("error-format-unsupported").with("format", format.as_str());
             return Err(Failure::new("format_unsupported", message, Sentence::id("hint-format")));
@@ -54,7 +86,7 @@ impl Promise {
             let message = Sentence::id("error-type-unknown").with("type", clean(&found.credential_type));
             return Err(Failure::new("type_unknown", message, Sentence::id("hint-type-folder")));
         }
-        let issuer_name = messages
+        let issuer_name = languages
             .pick(|language| metadata.display_name.get(language).map(String::as_str))
             .unwrap_or_else(|| clean(&metadata.issuer));
         Ok(Self {
@@ -63,20 +95,9 @@ impl Promise {
             configuration_id: found.id.clone(),
             type_name: found.credential_type.clone(),
             format,
-            epoch: epoch_of(found),
+            epoch: found.epoch,
             renewal_window_days: found.renewal_window_days,
         })
-    }
-}
-
-/// Returns the epoch in a configuration.
-pub(crate) fn epoch_of(configuration: &CredentialConfiguration) -> Option<Epoch> {
-    match ValidityEpoch::try_from(configuration.validity_epoch) {
-        Ok(ValidityEpoch::Day) => Some(Epoch::Day),
-        Ok(ValidityEpoch::Week) => Some(Epoch::Week),
-        Ok(ValidityEpoch::Month) => Some(Epoch::Month),
-        Ok(ValidityEpoch::Quarter) => Some(Epoch::Quarter),
-        Ok(ValidityEpoch::Unspecified) | Err(_) => None,
     }
 }
 

@@ -15,7 +15,7 @@ use carnet_core::{
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
-use crate::wallet::{
+use crate::store::{
     Entry, EntryKind, ShownPart,
     log::{Broken, Kept, Log},
 };
@@ -25,7 +25,7 @@ use crate::wallet::{
 ///
 /// # Errors
 /// Those of [`Receipt::verify`]; `receipt_mismatch` if it differs from the presentation.
-pub(crate) fn receive(
+pub fn receive(
     text: &str,
     sent: &Entry,
     accepted: bool,
@@ -50,7 +50,7 @@ pub(crate) fn receive(
 ///
 /// # Errors
 /// Those of [`ErasureConfirmation::verify`].
-pub(crate) fn confirm(
+pub fn confirm(
     text: &str,
     receipt: &Receipt,
     now: Timestamp,
@@ -66,26 +66,27 @@ pub(crate) fn confirm(
 ///
 /// # Errors
 /// Those of [`Receipt::verify`]; `receipt_invalid` if the entry has none.
-pub(crate) fn kept(entry: &Entry) -> Result<Receipt, Problem> {
+pub fn kept(entry: &Entry) -> Result<Receipt, Problem> {
     let statement = entry.statement.as_ref().ok_or_else(|| none("the entry has no receipt"))?;
     verify(&statement.document, entry, entry.at, &pinned(statement)?)
 }
 
 /// Number of signed statements by others in a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Count {
-    pub(crate) receipts: usize,
+pub struct Count {
+    /// Valid receipts.
+    pub receipts: usize,
     /// Confirmations of erasure.
-    pub(crate) confirmations: usize,
+    pub confirmations: usize,
     /// Statements whose presentation entry was forgotten, so that they cannot be compared with it.
-    pub(crate) alone: usize,
+    pub alone: usize,
 }
 
 /// Recomputes a log's hash chain, and verifies every receipt and confirmation in it with the key recorded next to it.
 ///
 /// # Errors
 /// The first invalid entry.
-pub(crate) fn check(log: &Log) -> Result<Count, Broken> {
+pub fn check(log: &Log) -> Result<Count, Broken> {
     log.check_chain()?;
     let mut count = Count::default();
     for entry in log.entries() {
@@ -111,19 +112,19 @@ pub(crate) fn check(log: &Log) -> Result<Count, Broken> {
 
 /// Uses of a voucher as its redeemer counted them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Used {
+pub struct Used {
     /// Number of uses left.
-    pub(crate) left: u32,
+    pub left: u32,
     /// Total number of uses.
-    pub(crate) of: u32,
+    pub of: u32,
     /// Name of the redeemer that stated them.
-    pub(crate) by: String,
+    pub by: String,
     /// Time of the statement.
-    pub(crate) at: Timestamp,
+    pub at: Timestamp,
 }
 
 /// Returns the newest statement of uses by credential id. The receipts were verified on arrival.
-pub(crate) fn used(log: &Log) -> BTreeMap<String, Used> {
+pub fn used(log: &Log) -> BTreeMap<String, Used> {
     let mut used = BTreeMap::new();
     for entry in log.entries().iter().filter(|entry| entry.kind == EntryKind::Receipt) {
         let said = entry.statement.as_ref().and_then(|kept| kept.document.get("credentialSubject")?.get("redeemed"));
@@ -234,6 +235,3 @@ fn pinned(statement: &Kept) -> Result<PinnedKeys, Problem> {
     let key = PublicKey::from_multikey(&statement.key)?;
     PinnedKeys::new(method.did(), &[(method.fragment().to_owned(), key)])
 }
-
-#[cfg(test)]
-pub(crate) mod tests;

@@ -15,10 +15,10 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    client::{origin, service_address},
+    address::{origin, service_address},
     failure::{Failure, Sentence},
+    languages::Languages,
     link::{LinkKind, unwrapped, wrong_kind},
-    ui::messages::Messages,
 };
 
 const AUDIENCE: &str = "https://self-issued.me/v2";
@@ -27,19 +27,20 @@ const LONGEST_NONCE: usize = 512;
 
 /// Location and sender of a request according to the link; unverified.
 #[derive(Debug, Clone)]
-pub(crate) struct Pointer {
-    pub(crate) client_id: String,
+pub struct Pointer {
+    /// Client id of the verifier.
+    pub client_id: String,
     /// DID in the client id.
-    pub(crate) did: Did,
+    pub did: Did,
     /// URL of the verifier's service.
-    pub(crate) endpoint: String,
+    pub endpoint: String,
     /// Id of the request at the service.
-    pub(crate) id: String,
+    pub id: String,
 }
 
 impl Pointer {
     /// Parses a link.
-    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
+    pub fn parse(text: &str) -> Result<Self, Failure> {
         let refused = |why| {
             let message = Sentence::id("error-request").with_part("why", why);
             Failure::usage("request_malformed", message, Sentence::id("hint-whole-link"))
@@ -80,35 +81,30 @@ impl Pointer {
 
 /// Verified request.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub struct Request {
     /// Full client id, which is the audience of the response.
-    pub(crate) client_id: String,
+    pub client_id: String,
     /// DID of the verifier.
-    pub(crate) did: Did,
+    pub did: Did,
     /// Nonce to which the response is bound.
-    pub(crate) nonce: String,
+    pub nonce: String,
     /// Requested credentials and claims.
-    pub(crate) query: Query,
+    pub query: Query,
     /// Signed text of the request object.
-    pub(crate) object: String,
+    pub object: String,
     /// Registrations in the request, unverified.
-    pub(crate) registrations: Vec<Value>,
+    pub registrations: Vec<Value>,
     /// Intended use that the request names; empty if it names none.
-    pub(crate) intended_use: String,
+    pub intended_use: String,
     /// Maximum age of a freshness statement, in seconds; `None`: the verifier wants no statement.
-    pub(crate) freshness_seconds_max: Option<u32>,
+    pub freshness_seconds_max: Option<u32>,
     expires: Timestamp,
     carnet: Map<String, Value>,
 }
 
 impl Request {
     /// Verifies a request object against the link that led to it. `resolver` provides the verifier's DID document.
-    pub(crate) fn verify(
-        token: &str,
-        pointer: &Pointer,
-        resolver: &dyn Resolve,
-        now: Timestamp,
-    ) -> Result<Self, Problem> {
+    pub fn verify(token: &str, pointer: &Pointer, resolver: &dyn Resolve, now: Timestamp) -> Result<Self, Problem> {
         let jws = Jws::parse(token)?;
         jws.require_typ(REQUEST_TYP)?;
         let payload = jws.payload();
@@ -147,14 +143,14 @@ impl Request {
     ///
     /// # Errors
     /// `expired`
-    pub(crate) fn require_open(&self, now: Timestamp) -> Result<(), Problem> {
+    pub fn require_open(&self, now: Timestamp) -> Result<(), Problem> {
         open_until(self.expires, now)
     }
 
     /// Returns a text by the verifier for people: `verifier_name`, `purpose`, `legal_basis`, `retention`.
-    pub(crate) fn words(&self, name: &str, messages: &Messages) -> Option<String> {
+    pub fn words(&self, name: &str, languages: &Languages) -> Option<String> {
         let value = self.carnet.get(name)?;
-        messages.pick(|language| value.as_str().or_else(|| value.get(language)?.as_str()))
+        languages.pick(|language| value.as_str().or_else(|| value.get(language)?.as_str()))
     }
 }
 
@@ -190,8 +186,7 @@ fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Res
     if payload.contains_key("redirect_uri") {
         return Err(malformed("redirect_uri stands beside direct_post"));
     }
-    let response =
-        service_address(text(payload, "response_uri")?).map_err(|failure| malformed(&failure.message.english()))?;
+    let response = service_address(text(payload, "response_uri")?).map_err(|error| malformed(&error.to_string()))?;
     if origin(&response) != pointer.endpoint {
         return Err(malformed("the answer would go to another place than the request came from"));
     }
@@ -224,5 +219,8 @@ fn text<'a>(payload: &'a Map<String, Value>, name: &str) -> Result<&'a str, Prob
     }
 }
 
-#[cfg(test)]
-pub(crate) mod tests;
+/// Unit tests, and what programs test with.
+#[cfg(any(test, feature = "fixtures"))]
+#[allow(missing_docs, dead_code, unused_imports, clippy::unwrap_used, clippy::indexing_slicing)]
+#[allow(clippy::arithmetic_side_effects, clippy::new_without_default)]
+pub mod tests;

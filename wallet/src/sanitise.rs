@@ -7,7 +7,7 @@ const LONGEST: usize = 400;
 
 /// Collapses whitespace, shows invisible characters as code points, and limits the length: a stranger chooses names and
 /// purposes, which must neither imitate others nor push the question off the screen.
-pub(crate) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let spaced: String = text.chars().map(|c| if is_blank(c) { ' ' } else { c }).collect();
     let collapsed = shown(&spaced.split_whitespace().collect::<Vec<_>>().join(" "));
     let mut cleaned: String = collapsed.chars().take(LONGEST).collect();

@@ -14,14 +14,14 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 use serde_json::{Map, Value, json};
 
-use crate::wallet::{HeldCredential, PinnedList, Trust};
+use crate::store::{HeldCredential, PinnedList, Trust};
 
 impl PinnedList {
     /// Verifies a version of this list. A list with the digest `accept` is accepted regardless of what was seen before.
     ///
     /// # Errors
     /// Those of [`Operators::pin`] and [`TrustList::verify`].
-    pub(crate) fn verify(
+    pub fn verify(
         &self,
         document: &Map<String, Value>,
         seen: Option<&Seen>,
@@ -47,12 +47,7 @@ impl PinnedList {
     ///
     /// # Errors
     /// Those of [`Operators::pin`] and [`TrustList::pass`].
-    pub(crate) fn pass(
-        &self,
-        document: &Map<String, Value>,
-        seen: Option<&Seen>,
-        now: Timestamp,
-    ) -> Result<Seen, Problem> {
+    pub fn pass(&self, document: &Map<String, Value>, seen: Option<&Seen>, now: Timestamp) -> Result<Seen, Problem> {
         let operators = Operators::pin(&self.issuer, self.operators.iter().map(String::as_str), self.quorum)?;
         let pinned = Pinned { operators: &operators, seen, accept: None, now, skew: CLOCK_SKEW };
         TrustList::pass(document, &pinned, &Documents::of(&self.operator_documents))
@@ -81,27 +76,27 @@ impl Resolve for Documents {
 }
 
 /// The wallet's lists that are valid at an instant.
-pub(crate) struct Lists {
+pub struct Lists {
     lists: Vec<TrustList>,
     now: Timestamp,
 }
 
 impl Lists {
     /// Verifies the wallet's lists, and leaves out the invalid ones.
-    pub(crate) fn of(trust: &Trust, now: Timestamp) -> Self {
+    pub fn of(trust: &Trust, now: Timestamp) -> Self {
         let holds =
             |pinned: &PinnedList| pinned.verify(&pinned.document, trust.seen.get(&pinned.issuer), None, now).ok();
         Self { lists: trust.lists.iter().filter_map(holds).collect(), now }
     }
 
     /// Returns the entry of a registrar in one of the lists. An entry alone does not entitle it to register anybody.
-    pub(crate) fn registrar(&self, did: &str) -> Option<&Entry> {
+    pub fn registrar(&self, did: &str) -> Option<&Entry> {
         self.lists.iter().find_map(|list| list.contents().registrar(did))
     }
 
     /// Returns the decision of the lists: that of one that accepts, or else of the first with an entry, or else of the
     /// first list. `None` without a list.
-    pub(crate) fn why(&self, question: &Question) -> Option<(&str, Why)> {
+    pub fn why(&self, question: &Question) -> Option<(&str, Why)> {
         let said = || self.lists.iter().map(|list| (list.list(), list.why(question, self.now)));
         let accepting = said().find(|(_, why)| why.accepted());
         accepting.or_else(|| said().find(|(_, why)| why.name.is_some())).or_else(|| said().next())
@@ -110,7 +105,7 @@ impl Lists {
 
 /// Returns the decision about the issuer of a received credential, for the screen and `--json`; null if the wallet has
 /// no list.
-pub(crate) fn of_received(trust: &Trust, held: &HeldCredential, catalogue: &Catalogue, now: Timestamp) -> Value {
+pub fn of_received(trust: &Trust, held: &HeldCredential, catalogue: &Catalogue, now: Timestamp) -> Value {
     if trust.lists.is_empty() {
         return Value::Null;
     }
@@ -128,7 +123,7 @@ pub(crate) fn of_received(trust: &Trust, held: &HeldCredential, catalogue: &Cata
 }
 
 /// Returns a decision for programs: the list, entry, accreditation and rule.
-pub(crate) fn noted(list: &str, why: &Why) -> Value {
+pub fn noted(list: &str, why: &Why) -> Value {
     json!({
         "accepted": why.accepted(), "rule": why.rule.as_str(), "meaning": why.rule.meaning(), "list": list,
         "sequence": why.sequence, "entry": why.name,
@@ -147,4 +142,4 @@ fn said(copy: &str, format: CredentialFormat) -> Option<Map<String, Value>> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

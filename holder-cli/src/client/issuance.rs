@@ -1,19 +1,20 @@
 //! Client of the issuer's service.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use carnet_core::format::CredentialFormat;
+use carnet_core::{epoch::Epoch, format::CredentialFormat};
 use carnet_proto::issuer::v1::{
     self as proto, CollectCredentialsRequest, CollectDeferredRequest, CollectFreshnessRequest, CopyFreshness,
     IssueNonceRequest, IssuedCopy, NotificationEvent, NotifyRequest, ReadMetadataRequest, ReadMetadataResponse,
-    RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, RenewCredentialsRequest,
+    RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, RenewCredentialsRequest, ValidityEpoch,
     issuance_service_client::IssuanceServiceClient,
 };
+use carnet_wallet::promise::{CredentialConfiguration, IssuerMetadata};
 use sha2::{Digest as _, Sha256};
 use tonic::transport::Channel;
 
 use super::{authorised, connect};
 use crate::{
-    failure::{Failure, Sentence},
+    failure::{Failure, Sentence, from_status},
     session::Session,
     ui::waiting::WaitNotice,
     wallet::{Redemption, contents::Secret},
@@ -37,12 +38,12 @@ impl Issuer {
     }
 
     /// Returns the issuer metadata.
-    pub(crate) async fn metadata(&mut self) -> Result<ReadMetadataResponse, Failure> {
+    pub(crate) async fn metadata(&mut self) -> Result<IssuerMetadata, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.read_metadata(ReadMetadataRequest {}).await;
         answer
-            .map(tonic::Response::into_inner)
-            .map_err(|status| Failure::from_status(&status, Sentence::id("error-service-metadata")))
+            .map(|answer| metadata_of(answer.into_inner()))
+            .map_err(|status| from_status(&status, Sentence::id("error-service-metadata")))
     }
 
     /// Exchanges the code for a token; with the code verifier if an earlier call may have arrived.
@@ -64,7 +65,7 @@ impl Issuer {
         let answer = self.0.redeem_offer(request).await;
         answer
             .map(tonic::Response::into_inner)
-            .map_err(|status| Failure::from_status(&status, Sentence::id("error-service-redeem")))
+            .map_err(|status| from_status(&status, Sentence::id("error-service-redeem")))
     }
 
     /// Requests a nonce for the proofs.
@@ -73,7 +74,7 @@ impl Issuer {
         let answer = self.0.issue_nonce(IssueNonceRequest {}).await;
         answer
             .map(|answer| answer.into_inner().c_nonce)
-            .map_err(|status| Failure::from_status(&status, Sentence::id("error-service-nonce")))
+            .map_err(|status| from_status(&status, Sentence::id("error-service-nonce")))
     }
 
     /// Requests the copies.
@@ -81,8 +82,7 @@ impl Issuer {
         let _waiting = self.1.begin();
         let request = CollectCredentialsRequest { credential_configuration_id: id.to_owned(), proofs };
         let answer = self.0.collect_credentials(authorised(request, token)?).await;
-        let answer =
-            answer.map_err(|status| Failure::from_status(&status, Sentence::id("error-service-collect")))?.into_inner();
+        let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-collect")))?.into_inner();
         Ok(if answer.transaction_id.is_empty() {
             Collected::Ready(answer.credentials, answer.notification_id)
         } else {
@@ -95,8 +95,7 @@ impl Issuer {
         let _waiting = self.1.begin();
         let request = CollectDeferredRequest { transaction_id: transaction.to_owned() };
         let answer = self.0.collect_deferred(authorised(request, token)?).await;
-        let answer =
-            answer.map_err(|status| Failure::from_status(&status, Sentence::id("error-service-collect")))?.into_inner();
+        let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-collect")))?.into_inner();
         Ok(if answer.credentials.is_empty() {
             Collected::NotReady(None, answer.interval_seconds)
         } else {
@@ -112,8 +111,7 @@ impl Issuer {
     ) -> Result<(Vec<IssuedCopy>, String), Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.refill_credentials(RefillCredentialsRequest { presentation, proofs }).await;
-        let answer =
-            answer.map_err(|status| Failure::from_status(&status, Sentence::id("error-service-refill")))?.into_inner();
+        let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-refill")))?.into_inner();
         Ok((answer.credentials, answer.notification_id))
     }
 
@@ -121,8 +119,7 @@ impl Issuer {
     pub(crate) async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<Collected, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.renew_credentials(RenewCredentialsRequest { presentation, proofs }).await;
-        let answer =
-            answer.map_err(|status| Failure::from_status(&status, Sentence::id("error-service-renew")))?.into_inner();
+        let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-renew")))?.into_inner();
         Ok(if answer.transaction_id.is_empty() {
             Collected::Ready(answer.credentials, answer.notification_id)
         } else {
@@ -136,7 +133,7 @@ impl Issuer {
         let answer = self.0.collect_freshness(CollectFreshnessRequest { handles, ..Default::default() }).await;
         answer
             .map(|answer| answer.into_inner().copies)
-            .map_err(|status| Failure::from_status(&status, Sentence::id("error-service-freshness")))
+            .map_err(|status| from_status(&status, Sentence::id("error-service-freshness")))
     }
 
     /// Notifies the issuer of the result; after a refill there is no token.
@@ -153,12 +150,39 @@ impl Issuer {
             None => tonic::Request::new(request),
         };
         let answer = self.0.notify(request).await;
-        answer.map(|_| ()).map_err(|status| Failure::from_status(&status, Sentence::id("error-service-notify")))
+        answer.map(|_| ()).map_err(|status| from_status(&status, Sentence::id("error-service-notify")))
+    }
+}
+
+fn metadata_of(said: ReadMetadataResponse) -> IssuerMetadata {
+    let configurations = said.configurations.into_iter().map(|configuration| CredentialConfiguration {
+        format: format_from_wire(configuration.format),
+        epoch: epoch_of(configuration.validity_epoch),
+        id: configuration.id,
+        credential_type: configuration.credential_type,
+        renewal_window_days: configuration.renewal_window_days,
+    });
+    IssuerMetadata {
+        configurations: configurations.collect(),
+        issuer: said.issuer,
+        display_name: said.display_name.into_iter().collect(),
+        max_batch_size: said.max_batch_size,
+        freshness_seconds: said.freshness_seconds,
+    }
+}
+
+fn epoch_of(validity_epoch: i32) -> Option<Epoch> {
+    match ValidityEpoch::try_from(validity_epoch) {
+        Ok(ValidityEpoch::Day) => Some(Epoch::Day),
+        Ok(ValidityEpoch::Week) => Some(Epoch::Week),
+        Ok(ValidityEpoch::Month) => Some(Epoch::Month),
+        Ok(ValidityEpoch::Quarter) => Some(Epoch::Quarter),
+        Ok(ValidityEpoch::Unspecified) | Err(_) => None,
     }
 }
 
 /// Reads a format of a message; `None` for an unspecified or unknown one.
-pub(crate) fn format_from_wire(format: i32) -> Option<CredentialFormat> {
+fn format_from_wire(format: i32) -> Option<CredentialFormat> {
     match proto::CredentialFormat::try_from(format).ok()? {
         proto::CredentialFormat::Unspecified => None,
         proto::CredentialFormat::VcSdJwt => Some(CredentialFormat::VcSdJwt),

@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 
 use super::connect;
 use crate::{
-    failure::{Failure, Safety, Sentence},
+    failure::{Failure, Safety, Sentence, from_status},
     session::Session,
     ui::waiting::WaitNotice,
 };
@@ -30,7 +30,7 @@ impl Verifier {
         let answer = self.0.read_request(ReadRequestRequest { id: id.to_owned() }).await;
         answer
             .map(|answer| answer.into_inner().request_object)
-            .map_err(|status| Failure::from_status(&status, Sentence::id("error-service-request")))
+            .map_err(|status| from_status(&status, Sentence::id("error-service-request")))
     }
 
     /// Sends the presentations by credential query id.
@@ -43,9 +43,9 @@ impl Verifier {
         let list = |(query, presentations)| (query, PresentationList { presentations });
         let vp_token = vp_token.into_iter().map(list).collect();
         let answer = self.0.submit_presentation(SubmitPresentationRequest { id: id.to_owned(), vp_token }).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| {
-            Failure::from_status(&status, Sentence::id("error-service-submit")).with_safety(Safety::Sent)
-        })
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|status| from_status(&status, Sentence::id("error-service-submit")).with_safety(Safety::Sent))
     }
 
     /// Requests erasure with a receipt, and returns the signed confirmation.
@@ -54,6 +54,6 @@ impl Verifier {
         let answer = self.0.request_erasure(RequestErasureRequest { receipt, proof }).await;
         answer
             .map(|answer| answer.into_inner().confirmation)
-            .map_err(|status| Failure::from_status(&status, Sentence::id("error-service-erase")))
+            .map_err(|status| from_status(&status, Sentence::id("error-service-erase")))
     }
 }

@@ -8,14 +8,15 @@ use carnet_core::{
     keys::SecretKey,
     receipt::{ErasureRequest, Receipt},
 };
+use carnet_wallet::address::{origin, service_address};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
     arguments::Erase,
-    client::{origin, presentation::Verifier, service_address},
+    client::presentation::Verifier,
     commands::log::party,
-    failure::{Failure, PROBLEM, Safety, Sentence, TRY_AGAIN},
+    failure::{Failure, FailureKind, Safety, Sentence},
     receipt,
     session::{Party, Session},
     ui::{Ui, sanitise::clean},
@@ -171,7 +172,8 @@ async fn ask(session: &Session, wallet: &mut WalletFile, open: &Open) -> Result<
             wallet.contents.log.push(Entry { reason, ..about(EntryKind::ErasureFailed) });
             wallet.save()?;
             let hint = contact(Some(&open.sent));
-            let hint = if failure.exit == TRY_AGAIN { Sentence::id("hint-later").then(hint) } else { hint };
+            let hint =
+                if failure.kind == FailureKind::Temporary { Sentence::id("hint-later").then(hint) } else { hint };
             Err(Failure { hint, ..failure }.with_safety(Safety::Stored))
         }
     }
@@ -190,7 +192,7 @@ async fn answer(session: &Session, open: &Open) -> Result<(crate::wallet::log::K
     let said = verifier.erase(document, proof).await?;
     let (confirmation, kept) =
         receipt::confirm(&said, &open.receipt, session.now(), &session.dids).map_err(|problem| Failure {
-            exit: PROBLEM,
+            kind: FailureKind::Permanent,
             ..Failure::from_problem(&problem, Sentence::id("error-erase-unconfirmed"), hint())
         })?;
     Ok((kept, confirmation.erased_at().to_string()))

@@ -7,8 +7,8 @@ use crate::{
     client::presentation::Verifier,
     failure::{Failure, Sentence},
     introduction::{Introduction, registrar},
-    link::{self, LinkKind},
-    refill,
+    link::LinkKind,
+    pasting, refill,
     request::{Pointer, Request},
     sending::{Exchange, closed, describe, note, received, send},
     session::{Party, Session},
@@ -23,7 +23,7 @@ use decide::{Decided, Decision, Word};
 
 /// Answers a request.
 pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Failure> {
-    let pointer = Pointer::parse(&link::given(&session.ui, LinkKind::Request, &arguments.request)?)?;
+    let pointer = Pointer::parse(&pasting::given(&session.ui, LinkKind::Request, &arguments.request)?)?;
     let mut wallet = session.open()?;
     let only = arguments.only.iter().map(|id| wallet.contents.find(id)).collect::<Result<Vec<_>, _>>()?;
     let mut verifier = Verifier::connect(session, &pointer.endpoint).await?;
@@ -47,12 +47,14 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
         session.look_up(&did).await;
     }
     let introduction = Introduction::read(&request, &wallet.contents, session.now(), &session.dids);
-    let own = |name: &str| request.words(name, &session.ui.messages).unwrap_or_default();
+    let own = |name: &str| request.words(name, &session.ui.messages.languages()).unwrap_or_default();
     entry.party_name =
         introduction.relying_party().map_or_else(|| own("verifier_name"), |registered| clean(&registered.name));
     entry.purpose = introduction
         .intended_use()
-        .and_then(|known| session.ui.messages.pick(|language| known.purpose.get(language).map(String::as_str)))
+        .and_then(|known| {
+            session.ui.messages.languages().pick(|language| known.purpose.get(language).map(String::as_str))
+        })
         .unwrap_or_else(|| own("purpose"));
     let catalogue = session.catalogue()?;
     describe(&mut entry, &pointer, &request, &introduction, &catalogue);

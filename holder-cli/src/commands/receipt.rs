@@ -73,7 +73,7 @@ fn verify(session: &Session, arguments: &VerifyReceipt) -> Result<(), Failure> {
         Did::parse(did).map_err(|problem| {
             let message = Sentence::id("error-not-registrar").with("did", clean(did));
             let failure = Failure::from_problem(&problem, message, Sentence::id("hint-did-begins"));
-            Failure { exit: crate::failure::USAGE, ..failure }
+            Failure { kind: crate::failure::FailureKind::Usage, ..failure }
         })?;
     }
     let registrars = |did: &str| arguments.registrars.iter().any(|pinned| pinned == did);
@@ -93,7 +93,7 @@ fn refused(problem: &Problem) -> Failure {
         _ => "hint-receipt-nothing",
     };
     let failure = Failure::from_problem(problem, Sentence::id("error-receipt-refused"), Sentence::id(hint));
-    Failure { exit: crate::failure::PROBLEM, ..failure }
+    Failure { kind: crate::failure::FailureKind::Permanent, ..failure }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -143,7 +143,10 @@ fn text(messages: &Messages, evidence: &ReceiptEvidence) -> String {
     let verdict = if content.accepted { "receipt-accepted" } else { "receipt-refused" };
     let reason = content.reason.as_deref().map(|reason| format!(" [{}]", clean(reason))).unwrap_or_default();
     line("log-what", &format!("{}{reason}", messages.text(verdict)));
-    line("log-why", &messages.pick(|language| content.purpose.get(language).map(String::as_str)).unwrap_or_default());
+    line(
+        "log-why",
+        &messages.languages().pick(|language| content.purpose.get(language).map(String::as_str)).unwrap_or_default(),
+    );
     for shown in &content.shown {
         let name = clean(&shown.credential_type);
         let paths: Vec<String> = shown.paths.iter().map(|path| clean(path)).collect();

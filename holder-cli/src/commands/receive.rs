@@ -12,8 +12,9 @@ use crate::{
     collect::draw_keys,
     failure::{Failure, Sentence},
     freshness::confirm_new,
-    link::{self, LinkKind},
+    link::LinkKind,
     offer::Offer,
+    pasting,
     pending::{Collecting, fresh_proofs, resume},
     promise::Promise,
     session::{SecretKind, Session, first_line},
@@ -29,7 +30,7 @@ pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Fa
     if arguments.resume {
         return resume(session, session.open()?, None).await;
     }
-    let offer = Offer::parse(&link::given(&session.ui, LinkKind::Offer, &arguments.offer)?)?;
+    let offer = Offer::parse(&pasting::given(&session.ui, LinkKind::Offer, &arguments.offer)?)?;
     let digest = offer.digest();
     let mut wallet = session.open()?;
     // A finished record does not prevent another attempt with the offer: an issuer that signed nothing accepts it
@@ -48,7 +49,7 @@ async fn accept(session: &Session, arguments: &Receive, offer: &Offer, mut walle
     let metadata = issuer.metadata().await?;
     // Everything that can fail without the code happens before redeeming it.
     let promises = offer.configuration_ids.iter();
-    let promises = promises.map(|id| Promise::read(&metadata, id, &catalogue, &session.ui.messages));
+    let promises = promises.map(|id| Promise::read(&metadata, id, &catalogue, &session.ui.messages.languages()));
     let promises = promises.collect::<Result<Vec<_>, _>>()?;
     session.resolve_issuer(&metadata.issuer).await?;
     consent(session, arguments, &catalogue, &offer.endpoint, &promises)?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     arguments::Refill,
     collect::{Days, unchecked},
-    failure::{Failure, Safety},
+    failure::{Failure, Safety, Spoken as _},
     freshness::confirm_new,
     refill::{refill, unrefillable},
     session::Session,

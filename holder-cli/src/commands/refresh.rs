@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::trust::look;
 use crate::{
     arguments::Refresh,
-    failure::Failure,
+    failure::{Failure, Spoken as _},
     freshness::{
         Handle, Office, Place, Replaced, Said, copies, draw_next, is_due, note_withdrawn, refresh, replace_outdated,
     },

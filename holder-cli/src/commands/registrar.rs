@@ -61,7 +61,7 @@ fn noted(session: &Session, kind: EntryKind, registrar: &Registrar) -> Entry {
 /// Pins a registrar, or renames a pinned one.
 fn add(contents: &mut Contents, did: &str, name: &str) -> Result<Registrar, Failure> {
     let parsed = Did::parse(did).map_err(|problem| Failure {
-        exit: crate::failure::USAGE,
+        kind: crate::failure::FailureKind::Usage,
         ..Failure::from_problem(
             &problem,
             Sentence::id("error-registrar-malformed"),
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn what_is_no_did_is_not_pinned() {
         let mut contents = Contents::new(12);
-        assert_eq!(add(&mut contents, "registrar.example", "x").unwrap_err().exit, crate::failure::USAGE);
+        assert_eq!(add(&mut contents, "registrar.example", "x").unwrap_err().kind, crate::failure::FailureKind::Usage);
         assert!(contents.registrars.is_empty());
     }
 }

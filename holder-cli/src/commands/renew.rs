@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     arguments::Renew,
     collect::{Days, unchecked},
-    failure::{Failure, Safety},
+    failure::{Failure, Safety, Spoken as _},
     freshness::confirm_new,
     renewal::{Renewed, renew},
     session::Session,

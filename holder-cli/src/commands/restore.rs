@@ -45,7 +45,7 @@ mod tests {
     use crate::{
         arguments::Backup,
         commands::{backup, list},
-        receipt::tests::{Fault, Scene},
+        verifier_desk::{Fault, Scene},
         wallet::{Contents, EntryKind, forgetting::UNKNOWN_PARTY},
     };
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     arguments::{AddTrust, RemoveTrust, TrustCommand, UpdateTrust},
-    failure::{Failure, Sentence, USAGE},
+    failure::{Failure, FailureKind, Sentence},
     session::{Session, handed_over},
     ui::sanitise::clean,
     wallet::{Entry, EntryKind, PinnedList, Trust},
@@ -265,7 +265,7 @@ fn refused(problem: &Problem) -> Failure {
     };
     let failure = Failure::from_problem(problem, Sentence::id("error-trust-refused"), Sentence::id(hint));
     let usage = matches!(problem.code, Code::DidMalformed | Code::MalformedValue);
-    if usage { Failure { exit: USAGE, ..failure } } else { failure }
+    if usage { Failure { kind: FailureKind::Usage, ..failure } } else { failure }
 }
 
 async fn read(session: &Session, source: &str) -> Result<Vec<u8>, Failure> {

@@ -3,7 +3,7 @@ use crate::{
     answer::tests::NOW,
     arguments::{Refill, Refresh},
     commands,
-    failure::TRY_AGAIN,
+    failure::FailureKind,
     pending::tests::{Scene, Word},
     wallet::{Copy, HolderKey},
 };
@@ -85,7 +85,7 @@ async fn what_does_not_hold_is_not_stored() {
 async fn an_answer_that_is_lost_changes_nothing_and_can_be_asked_for_again() {
     let scene = received([Word::Lost]).await;
     let lost = refreshed(&scene, false).await.unwrap_err();
-    assert_eq!((lost.reason.as_str(), lost.exit), ("unavailable", TRY_AGAIN));
+    assert_eq!((lost.reason.as_str(), lost.kind), ("unavailable", FailureKind::Temporary));
     assert_eq!(confirmed(&scene, NOW), 0);
     refreshed(&scene, false).await.unwrap();
     assert_eq!(confirmed(&scene, NOW), 3);

@@ -5,7 +5,7 @@ use carnet_core::time::Timestamp;
 use super::{Collecting, still_pending};
 use crate::{
     client::issuance::Issuer,
-    failure::{Failure, Sentence, TRY_AGAIN},
+    failure::{Failure, FailureKind, Sentence},
     wallet::{Pending, Redemption, Stage, contents::Secret},
 };
 
@@ -71,5 +71,5 @@ impl Collecting<'_> {
 }
 
 fn is_final(failure: &Failure) -> bool {
-    failure.exit != TRY_AGAIN && REDEMPTION_REFUSED.contains(&failure.reason.as_str())
+    failure.kind != FailureKind::Temporary && REDEMPTION_REFUSED.contains(&failure.reason.as_str())
 }

@@ -1,7 +1,10 @@
 use carnet_core::secure::jose::{Jws, KeyRef};
 
 use super::*;
-use crate::{answer::tests::NOW, failure::PROBLEM};
+use crate::{
+    answer::tests::NOW,
+    failure::{FailureKind, Spoken as _},
+};
 
 mod desk;
 
@@ -15,7 +18,7 @@ async fn a_lost_answer_is_asked_for_again_by_the_same_call() {
         let again = if by_offer { Some(scene.offer.as_str()) } else { None };
         for attempt in 1..=2 {
             let lost = if attempt == 1 { scene.receive().await } else { scene.run(again).await }.unwrap_err();
-            assert_eq!((lost.exit, lost.safety), (TRY_AGAIN, Safety::Stored), "{lost:?}");
+            assert_eq!((lost.kind, lost.safety), (FailureKind::Temporary, Safety::Stored), "{lost:?}");
             assert!(lost.hint.english().contains("--resume"));
             assert_eq!(scene.contents().pending.len(), 1);
         }
@@ -72,7 +75,7 @@ async fn an_answer_that_could_not_be_stored_can_be_had_again() {
     let catalogue = scene.session.catalogue().unwrap();
     let mut collecting = Collecting { session: &scene.session, catalogue: &catalogue, wallet: &mut wallet };
     let unstored = collecting.resume_one(pending).await.err().unwrap();
-    assert_eq!((unstored.reason.as_str(), unstored.exit), ("wallet_unwritable", TRY_AGAIN));
+    assert_eq!((unstored.reason.as_str(), unstored.kind), ("wallet_unwritable", FailureKind::Temporary));
     assert!(wallet.contents.credentials.is_empty() && wallet.contents.pending.len() == 1);
     assert!(scene.record(|record| record.events.is_empty()), "the issuer keeps its answer until it is told");
     drop(wallet);
@@ -92,7 +95,7 @@ async fn what_is_refused_for_good_is_forgotten() {
     scene.has_given_up("offer_already_collected");
     // A possibly temporary failure keeps the collection.
     let scene = Scene::set([Fate::Refused("STORE_FAILED")]).await;
-    assert_eq!(scene.receive().await.unwrap_err().exit, TRY_AGAIN);
+    assert_eq!(scene.receive().await.unwrap_err().kind, FailureKind::Temporary);
     scene.receive().await.unwrap();
     scene.has_received();
 }
@@ -101,7 +104,7 @@ async fn what_is_refused_for_good_is_forgotten() {
 async fn copies_that_do_not_hold_are_refused_and_not_asked_for_again() {
     let scene = Scene::set([Fate::Spoiled]).await;
     let refused = scene.receive().await.unwrap_err();
-    assert_eq!((refused.reason.as_str(), refused.exit), ("holder_mismatch", PROBLEM));
+    assert_eq!((refused.reason.as_str(), refused.kind), ("holder_mismatch", FailureKind::Permanent));
     scene.has_given_up("holder_mismatch");
     assert_eq!(scene.record(|record| record.events.clone()), [NotificationEvent::CredentialFailure as i32]);
 }
@@ -175,7 +178,7 @@ async fn a_redemption_whose_answer_was_lost_is_repeated_with_the_verifier_that_w
         let scene = Scene::set([]).await;
         scene.desk.record.lock().unwrap().redeeming = [Fate::Lost, Fate::Lost].into();
         let lost = scene.receive().await.unwrap_err();
-        assert_eq!((lost.exit, lost.safety), (TRY_AGAIN, Safety::Stored), "{lost:?}");
+        assert_eq!((lost.kind, lost.safety), (FailureKind::Temporary, Safety::Stored), "{lost:?}");
         assert!(lost.hint.english().contains("--resume"));
         assert!(matches!(scene.contents().pending[0].stage, Stage::Redeeming { .. }));
         let again = by_offer.then_some(scene.offer.as_str());
@@ -248,7 +251,7 @@ async fn an_offer_that_is_refused_leaves_no_record() {
     let scene = Scene::set([]).await;
     scene.desk.record.lock().unwrap().redeeming = [Fate::Refused("STORE_BUSY"), Fate::Refused("STORE_FAILED")].into();
     for _ in 0..2 {
-        assert_eq!(scene.receive().await.unwrap_err().exit, TRY_AGAIN);
+        assert_eq!(scene.receive().await.unwrap_err().kind, FailureKind::Temporary);
     }
     scene.receive().await.unwrap();
     scene.has_received();

@@ -6,7 +6,7 @@ use crate::{
     answer::tests::{self as issuing, NOW},
     arguments::Refill,
     commands,
-    failure::PROBLEM,
+    failure::{FailureKind, Reported as _},
     pending::tests::{Fate, Scene},
     wallet::Contents,
 };
@@ -116,7 +116,7 @@ async fn a_copy_is_shown_with_the_time_of_when_it_is() {
 async fn a_lost_answer_is_asked_for_again_with_other_keys() {
     let scene = received(3, [Fate::Lost]).await;
     let lost = refilled(&scene, &[], false).await.unwrap_err();
-    assert_eq!((lost.reason.as_str(), lost.exit, lost.safety), ("unavailable", TRY_AGAIN, Safety::Issuer));
+    assert_eq!((lost.reason.as_str(), lost.kind, lost.safety), ("unavailable", FailureKind::Temporary, Safety::Issuer));
     assert_eq!(lost.json()["failed"][0]["reason"], "unavailable");
     assert_eq!(counts(&scene.contents()), (3, 0));
     // The issuer refuses a key that already has a copy.
@@ -131,21 +131,21 @@ async fn a_nonce_that_came_too_late_is_replaced_once() {
     assert_eq!(counts(&scene.contents()), (6, 4));
     let scene = received(2, [Fate::Refused("INVALID_NONCE"), Fate::Refused("INVALID_NONCE")]).await;
     let refused = refilled(&scene, &[], false).await.unwrap_err();
-    assert_eq!((refused.reason.as_str(), refused.exit), ("invalid_nonce", TRY_AGAIN));
+    assert_eq!((refused.reason.as_str(), refused.kind), ("invalid_nonce", FailureKind::Temporary));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_issuer_refuses_is_said_and_changes_nothing() {
     for (reason, exit) in [
-        ("COPY_UNKNOWN", PROBLEM),
-        ("REFILL_UNSUPPORTED", PROBLEM),
-        ("REFILL_LIMIT", TRY_AGAIN),
-        ("STORE_BUSY", TRY_AGAIN),
+        ("COPY_UNKNOWN", FailureKind::Permanent),
+        ("REFILL_UNSUPPORTED", FailureKind::Permanent),
+        ("REFILL_LIMIT", FailureKind::Temporary),
+        ("STORE_BUSY", FailureKind::Temporary),
     ] {
         let scene = received(2, [Fate::Refused(reason)]).await;
         let before = serde_json::to_string(&scene.contents()).unwrap();
         let refused = refilled(&scene, &[], false).await.unwrap_err();
-        assert_eq!((refused.reason.as_str(), refused.exit), (reason.to_lowercase().as_str(), exit));
+        assert_eq!((refused.reason.as_str(), refused.kind), (reason.to_lowercase().as_str(), exit));
         assert_eq!(refused.safety, Safety::Issuer);
         assert_eq!(serde_json::to_string(&scene.contents()).unwrap(), before);
         refilled(&scene, &[], false).await.unwrap();
@@ -161,7 +161,10 @@ async fn copies_that_do_not_hold_or_say_something_else_are_not_stored() {
         let scene = received(2, [fate]).await;
         let before = serde_json::to_string(&scene.contents()).unwrap();
         let refused = refilled(&scene, &[], false).await.unwrap_err();
-        assert_eq!((refused.reason.as_str(), refused.exit, refused.safety), (reason, PROBLEM, Safety::Issuer));
+        assert_eq!(
+            (refused.reason.as_str(), refused.kind, refused.safety),
+            (reason, FailureKind::Permanent, Safety::Issuer)
+        );
         assert_eq!(serde_json::to_string(&scene.contents()).unwrap(), before);
         assert_eq!(scene.record(|record| record.events.clone()), [NotificationEvent::CredentialFailure as i32]);
         refilled(&scene, &[], false).await.unwrap();
@@ -235,7 +238,10 @@ async fn what_cannot_be_refilled_is_not_asked_for() {
         ("dddd", "endpoint_unknown"),
     ] {
         let refused = refilled(&scene, &[id], false).await.unwrap_err();
-        assert_eq!((refused.reason.as_str(), refused.exit, refused.safety), (reason, PROBLEM, Safety::Untouched));
+        assert_eq!(
+            (refused.reason.as_str(), refused.kind, refused.safety),
+            (reason, FailureKind::Permanent, Safety::Untouched)
+        );
     }
     // Without an id they are skipped, and the automatic refill skips them silently.
     refilled(&scene, &[], false).await.unwrap();

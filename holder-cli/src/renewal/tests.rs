@@ -3,7 +3,7 @@ use crate::{
     answer::tests::NOW,
     arguments::Renew,
     commands,
-    failure::{PROBLEM, TRY_AGAIN},
+    failure::{FailureKind, Spoken as _},
     pending::tests::{Fate, Scene, Word},
 };
 
@@ -66,7 +66,7 @@ async fn what_needs_approval_is_waited_for_and_asked_for_once() {
     renewed(&scene, &[]).await.unwrap();
     assert_eq!(scene.contents().pending.len(), 1);
     let again = renewed(&scene, &[]).await.unwrap_err();
-    assert_eq!((again.reason.as_str(), again.exit), ("renewal_waiting", TRY_AGAIN));
+    assert_eq!((again.reason.as_str(), again.kind), ("renewal_waiting", FailureKind::Temporary));
     assert_eq!(scene.record(|record| record.shown.len()), 1);
     // While the renewal is pending, the existing copies remain valid.
     scene.desk.record.lock().unwrap().fates.push_back(Fate::Deferred);
@@ -83,7 +83,7 @@ async fn a_no_ends_the_waiting_and_leaves_what_there_is() {
         let before = serde_json::to_string(&scene.contents().credentials).unwrap();
         renewed(&scene, &[]).await.unwrap();
         let refused = scene.resume().await.unwrap_err();
-        assert_eq!((refused.reason.as_str(), refused.exit), (reason.to_lowercase().as_str(), PROBLEM));
+        assert_eq!((refused.reason.as_str(), refused.kind), (reason.to_lowercase().as_str(), FailureKind::Permanent));
         let contents = scene.contents();
         assert!(contents.pending.is_empty());
         assert_eq!(contents.log.last().unwrap().reason, reason.to_lowercase());

@@ -1,5 +1,6 @@
 //! Messages of the wallet in all of its languages.
 
+use carnet_wallet::languages::Languages;
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource};
 
 /// Language of the wallet's messages.
@@ -95,9 +96,9 @@ impl Messages {
         id.to_owned()
     }
 
-    /// Returns the best text of a map from language tags to texts, cleaned.
-    pub(crate) fn pick<'a>(&self, texts: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
-        [self.language.tag(), "en"].into_iter().find_map(texts).map(super::sanitise::clean).filter(|t| !t.is_empty())
+    /// Returns the languages in which texts of others are shown.
+    pub(crate) fn languages(&self) -> Languages {
+        Languages::preferring(self.language.tag())
     }
 }
 
@@ -184,6 +185,17 @@ mod tests {
         for rule in carnet_core::trust::list::Rule::ALL.iter().map(|rule| rule.as_str()).chain(["no_trust_list"]) {
             let id = format!("trust-rule-{rule}");
             assert_ne!(messages.text(&id), id);
+        }
+    }
+
+    #[test]
+    fn every_skipped_check_has_its_words() {
+        for language in Language::ALL {
+            let messages = Messages::new(language);
+            let names = ["form", "signing_key", "status_lists", "valid_from", "valid_until"];
+            let line = messages.unchecked(names.into_iter());
+            assert!(line.ends_with('\n') && !line.contains("unchecked"), "{line}");
+            assert!(messages.unchecked(std::iter::empty()).is_empty());
         }
     }
 

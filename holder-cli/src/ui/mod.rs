@@ -5,12 +5,12 @@ use std::io::{self, IsTerminal};
 use carnet_console::{Answer, Question, out};
 use serde_json::Value;
 
-use crate::failure::{Failure, Sentence};
+use crate::failure::{Failure, Reported as _, Sentence};
 
 pub(crate) mod consent;
 pub(crate) mod labels;
 pub(crate) mod messages;
-pub(crate) mod sanitise;
+pub(crate) use carnet_wallet::sanitise;
 pub(crate) mod waiting;
 pub(crate) mod wrap;
 

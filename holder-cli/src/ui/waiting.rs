@@ -55,6 +55,12 @@ impl WaitNotice {
     }
 }
 
+impl carnet_wallet::waiting::Waiting for WaitNotice {
+    fn begin(&self) -> Box<dyn std::any::Any> {
+        Box::new(Self::begin(self))
+    }
+}
+
 impl Drop for WaitGuard {
     fn drop(&mut self) {
         let Some((done, watch)) = self.0.take() else { return };

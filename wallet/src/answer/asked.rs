@@ -11,31 +11,31 @@ use serde_json::Value;
 
 use crate::{
     failure::{Failure, Sentence},
-    ui::sanitise::clean,
+    sanitise::clean,
 };
 
 /// One item of a request: a claim's value, a threshold of it, or the whole credential.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Asked {
+pub struct Asked {
     /// Id of the credential query.
-    pub(crate) query_id: String,
+    pub query_id: String,
     /// Path of the claim; `None`: the whole credential.
-    pub(crate) path: Option<ClaimPath>,
+    pub path: Option<ClaimPath>,
     /// Requested threshold, if the value itself is not requested.
-    pub(crate) threshold: Option<Threshold>,
+    pub threshold: Option<Threshold>,
     /// Excess over the registered request, if any.
-    pub(crate) beyond: Option<Beyond>,
+    pub beyond: Option<Beyond>,
     /// True if the owner approves it separately: it is in excess, and no claim below it is asked about instead.
-    pub(crate) needs_approval: bool,
+    pub needs_approval: bool,
 }
 
 /// One claim of a credential query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Claimed {
+pub struct Claimed {
     /// Id of the credential query.
-    pub(crate) query_id: String,
+    pub query_id: String,
     /// Path of the claim.
-    pub(crate) path: ClaimPath,
+    pub path: ClaimPath,
 }
 
 impl Claimed {
@@ -45,7 +45,7 @@ impl Claimed {
 }
 
 /// Lists the items of a query and marks those in excess.
-pub(crate) fn asked(query: &Query, excess: &[Excess]) -> Vec<Asked> {
+pub fn asked(query: &Query, excess: &[Excess]) -> Vec<Asked> {
     let beyond = |id: &str, path: Option<&ClaimPath>, direction: Option<Direction>| {
         let same =
             |excess: &&Excess| excess.query_id == id && excess.path.as_ref() == path && excess.threshold == direction;
@@ -84,7 +84,7 @@ pub(crate) fn asked(query: &Query, excess: &[Excess]) -> Vec<Asked> {
 impl Asked {
     /// Returns the name on the command line: `residence`, `residence:credentialSubject.rightToWork`,
     /// `residence:credentialSubject.validUntil >= 2026-11-22`.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         match (&self.path, &self.threshold) {
             (None, _) => self.query_id.clone(),
             (Some(path), None) => format!("{}:{}", self.query_id, path_to_text(path)),
@@ -111,7 +111,7 @@ impl Asked {
 ///
 /// # Errors
 /// `claim_unknown` if the query has no such item; `claim_ambiguous`.
-pub(crate) fn named(all: &[Asked], names: &[String], exact: bool) -> Result<Vec<Asked>, Failure> {
+pub fn named(all: &[Asked], names: &[String], exact: bool) -> Result<Vec<Asked>, Failure> {
     let mut found = Vec::new();
     for name in names {
         let full: Vec<&Asked> = all.iter().filter(|asked| asked.name() == *name).collect();
@@ -137,7 +137,7 @@ pub(crate) fn named(all: &[Asked], names: &[String], exact: bool) -> Result<Vec<
 
 /// Returns the query without the withheld items: claim sets that need them are unsatisfiable, and a credential query
 /// with no other claim set matches no credential.
-pub(crate) fn without(query: &Query, withheld: &[Asked]) -> Query {
+pub fn without(query: &Query, withheld: &[Asked]) -> Query {
     let mut query = query.clone();
     for credential in &mut query.credentials {
         let own: Vec<&Asked> = withheld.iter().filter(|asked| asked.query_id == credential.id).collect();
@@ -164,7 +164,7 @@ pub(crate) fn without(query: &Query, withheld: &[Asked]) -> Query {
 }
 
 /// Formats a threshold: `credentialSubject.validUntil >= 2026-11-22`.
-pub(crate) fn threshold_text(path: &[Step], threshold: &Threshold) -> String {
+pub fn threshold_text(path: &[Step], threshold: &Threshold) -> String {
     let sign = match threshold.direction() {
         Direction::AtLeast => ">=",
         Direction::AtMost => "<=",
@@ -173,7 +173,7 @@ pub(crate) fn threshold_text(path: &[Step], threshold: &Threshold) -> String {
 }
 
 /// Formats the bound of a threshold.
-pub(crate) fn bound_text(threshold: &Threshold) -> String {
+pub fn bound_text(threshold: &Threshold) -> String {
     match threshold.bound() {
         Value::String(text) => text.clone(),
         other => other.to_string(),

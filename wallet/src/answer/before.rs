@@ -9,27 +9,28 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 
 use super::missing::types_asked;
-use crate::wallet::{
+use crate::store::{
     EntryKind,
     log::{AskedBound, Log},
 };
 
 /// Bound of a claim that the same verifier asked for earlier and does not ask for now.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Before {
+pub struct Before {
     /// Name of the credential type.
-    pub(crate) type_name: String,
+    pub type_name: String,
     /// Path of the claim below the subject.
-    pub(crate) claim: String,
-    pub(crate) threshold: Threshold,
+    pub claim: String,
+    /// Requested threshold.
+    pub threshold: Threshold,
     /// Time of the last request for it.
-    pub(crate) at: Timestamp,
+    pub at: Timestamp,
     /// True if it was proven to the verifier.
-    pub(crate) proved: bool,
+    pub proved: bool,
 }
 
 /// Returns the bounds of a query, for the log.
-pub(crate) fn asked_bounds(query: &Query, catalogue: &Catalogue) -> Vec<AskedBound> {
+pub fn asked_bounds(query: &Query, catalogue: &Catalogue) -> Vec<AskedBound> {
     let mut bounds: Vec<AskedBound> = Vec::new();
     for credential in &query.credentials {
         for claim in &credential.claims {
@@ -49,7 +50,7 @@ pub(crate) fn asked_bounds(query: &Query, catalogue: &Catalogue) -> Vec<AskedBou
 }
 
 /// Returns the earlier bounds that the verifier asked for on the claims of this query, newest first.
-pub(crate) fn asked_before(log: &Log, did: &str, query: &Query, catalogue: &Catalogue) -> Vec<Before> {
+pub fn asked_before(log: &Log, did: &str, query: &Query, catalogue: &Catalogue) -> Vec<Before> {
     let now = asked_bounds(query, catalogue);
     let mut before: Vec<Before> = Vec::new();
     for entry in log.entries().iter().rev().filter(|entry| entry.did() == did) {
@@ -109,7 +110,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::wallet::Entry;
+    use crate::store::Entry;
 
     const ASKER: &str = "did:web:agency.example";
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Part;
-use crate::wallet::Contents;
+use crate::store::Contents;
 
 /// Computes the digest that `--yes` takes: base64url of SHA-256 over the text of the request object and the canonical
 /// JSON (RFC 8785) of the disclosures. For each presentation these are the query id, the wallet's credential id, the
@@ -15,7 +15,7 @@ use crate::wallet::Contents;
 ///
 /// # Errors
 /// If the answer cannot be serialised as JSON.
-pub(crate) fn digest(object: &str, parts: &[Part], contents: &Contents) -> Result<String, Problem> {
+pub fn digest(object: &str, parts: &[Part], contents: &Contents) -> Result<String, Problem> {
     let goes: Vec<Value> = parts
         .iter()
         .map(|part| {

@@ -19,7 +19,7 @@ use carnet_spec::{Catalogue, Serials};
 use serde_json::{Map, Value};
 
 use super::{Bounds, Exposure};
-use crate::wallet::{
+use crate::store::{
     Contents, Copy, HeldCredential,
     vouchers::{VoucherSerials, serial_digest},
 };

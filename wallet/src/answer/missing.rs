@@ -11,22 +11,22 @@ use super::{
     Bounds, answer,
     holdings::{Opened, open_all},
 };
-use crate::wallet::{Contents, HeldCredential};
+use crate::store::{Contents, HeldCredential};
 
 /// A credential query that the wallet cannot answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Missing {
+pub struct Missing {
     /// Id of the credential query.
-    pub(crate) query_id: String,
+    pub query_id: String,
     /// Name of the requested type, from the catalogue if it has one.
-    pub(crate) type_name: String,
+    pub type_name: String,
     /// Reason why no credential answers it.
-    pub(crate) lack: Lack,
+    pub lack: Lack,
 }
 
 /// Reason why no credential answers a query.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Lack {
+pub enum Lack {
     /// No credential of the type.
     Document,
     /// All credentials of the type are revoked or suspended by their issuers.
@@ -53,7 +53,7 @@ pub(crate) enum Lack {
 
 impl Lack {
     /// Returns the stable name, in `snake_case`.
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Document => "document",
             Self::Withdrawn => "withdrawn",
@@ -71,7 +71,7 @@ impl Lack {
 }
 
 /// Returns the requested type by its name in the catalogue, or as the query writes it.
-pub(crate) fn type_asked(catalogue: &Catalogue, query: &CredentialQuery) -> String {
+pub fn type_asked(catalogue: &Catalogue, query: &CredentialQuery) -> String {
     // For an unknown format, the place of the type is unknown.
     types_asked(catalogue, query).into_iter().next().unwrap_or_else(|| query.format.to_string())
 }
@@ -88,7 +88,7 @@ pub(super) fn types_asked(catalogue: &Catalogue, query: &CredentialQuery) -> Vec
 ///
 /// # Errors
 /// If a copy of the wallet cannot be read.
-pub(crate) fn missing(
+pub fn missing(
     contents: &Contents,
     catalogue: &Catalogue,
     query: &Query,

@@ -17,7 +17,7 @@ use carnet_core::{
 use serde_json::{Map, Value};
 
 use super::{Claim, Part, Proving, Shown, holdings::Opened, holdings::Source, split, threshold_text};
-use crate::wallet::vouchers::serial_digest;
+use crate::store::vouchers::serial_digest;
 
 /// Members that are always disclosed and not listed: issuer, type, validity, status reference, holder key and
 /// signature. The screen lists every other disclosed member, including those that the verifier did not request.
@@ -136,7 +136,7 @@ fn is_told(proves: &[Proving], name: &str) -> bool {
 }
 
 /// Returns the claims of a payload: the members of the subject, and all other top-level members.
-pub(crate) fn claims_of(payload: &Map<String, Value>, format: CredentialFormat) -> Vec<(String, &Value)> {
+pub fn claims_of(payload: &Map<String, Value>, format: CredentialFormat) -> Vec<(String, &Value)> {
     let frame: &[&str] = match format {
         CredentialFormat::DcSdJwt => &DC_FRAME,
         CredentialFormat::VcSdJwt => &VC_FRAME,
@@ -159,7 +159,7 @@ pub(crate) fn claims_of(payload: &Map<String, Value>, format: CredentialFormat) 
 }
 
 /// Tests if a member is a well-formed status reference with no further members.
-pub(crate) fn is_status(name: &str, value: &Value, format: CredentialFormat) -> bool {
+pub fn is_status(name: &str, value: &Value, format: CredentialFormat) -> bool {
     let only = |value: &Value, known: &[&str]| {
         value.as_object().is_some_and(|members| members.keys().all(|name| known.contains(&name.as_str())))
     };
@@ -192,7 +192,7 @@ fn explained(entry: &Value) -> bool {
 }
 
 /// Tests if a member has the name of an array of commitments, such as `validUntilAtLeast` (spec/at-least.md 3.1).
-pub(crate) fn are_commitments(name: &str) -> bool {
+pub fn are_commitments(name: &str) -> bool {
     Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")))
 }
 

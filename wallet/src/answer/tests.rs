@@ -16,7 +16,7 @@ use serde_json::{Map, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::wallet::{HeldCredential, HolderKey, thresholds::Commitments, vouchers::VoucherSerials};
+use crate::store::{HeldCredential, HolderKey, thresholds::Commitments, vouchers::VoucherSerials};
 
 mod clear;
 mod least;
@@ -24,41 +24,41 @@ mod refused;
 mod vouchers;
 mod whose;
 
-pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 const TYPE: &str = "QualificationCredential";
 
 /// Issuer with its own did:jwk.
-pub(crate) struct Issuer {
-    pub(crate) key: SecretKey,
-    pub(crate) did: Did,
-    pub(crate) catalogue: Catalogue,
+pub struct Issuer {
+    pub key: SecretKey,
+    pub did: Did,
+    pub catalogue: Catalogue,
     /// Type that it issues.
-    pub(crate) type_name: &'static str,
+    pub type_name: &'static str,
     /// Fragment of its key's DID URL.
-    pub(crate) fragment: &'static str,
+    pub fragment: &'static str,
     /// `created` time of its Data Integrity proofs.
-    pub(crate) created: Option<Timestamp>,
+    pub created: Option<Timestamp>,
 }
 
 impl Issuer {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let did = Did::jwk(&key.public_key());
         let (catalogue, created) = (Catalogue::embedded().unwrap(), Some(NOW.start_of_day()));
         Self { key, did, catalogue, type_name: TYPE, fragment: "0", created }
     }
 
-    pub(crate) fn method(&self) -> String {
+    pub fn method(&self) -> String {
         format!("{}#{}", self.did, self.fragment)
     }
 
     /// Issues one copy of the catalogue's example, valid for a year from [`NOW`].
-    pub(crate) fn copy(&self, format: CredentialFormat, holder: &PublicKey) -> String {
+    pub fn copy(&self, format: CredentialFormat, holder: &PublicKey) -> String {
         self.copy_with(format, holder, |_| {})
     }
 
     /// Issues a copy whose payload `change` edits before signing.
-    pub(crate) fn copy_with(
+    pub fn copy_with(
         &self,
         format: CredentialFormat,
         holder: &PublicKey,
@@ -68,7 +68,7 @@ impl Issuer {
     }
 
     /// Issues a changed copy with salts and decoys from `rng`.
-    pub(crate) fn copy_drawn(
+    pub fn copy_drawn(
         &self,
         format: CredentialFormat,
         holder: &PublicKey,
@@ -125,7 +125,7 @@ impl Issuer {
     }
 
     /// Signs a freshness statement for one day from `since`; `mark` edits its header and payload before signing.
-    pub(crate) fn vouch(
+    pub fn vouch(
         &self,
         digest: &[u8],
         since: i64,
@@ -152,7 +152,7 @@ impl Issuer {
     }
 
     /// Builds a wallet credential with this number of copies.
-    pub(crate) fn held(&self, id: &str, format: CredentialFormat, copies: usize) -> HeldCredential {
+    pub fn held(&self, id: &str, format: CredentialFormat, copies: usize) -> HeldCredential {
         let known = self.catalogue.credential_type(self.type_name).unwrap();
         let copy = |_| {
             let key = HolderKey::draw();
@@ -179,7 +179,7 @@ impl Issuer {
     }
 }
 
-pub(crate) fn query(format: CredentialFormat, claims: Value) -> Query {
+pub fn query(format: CredentialFormat, claims: Value) -> Query {
     let meta = if format == CredentialFormat::DcSdJwt {
         json!({"vct_values": ["urn:carnet:type:qualification:1"]})
     } else {

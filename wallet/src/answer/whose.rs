@@ -14,7 +14,7 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 
 use super::holdings::Opened;
-use crate::wallet::Contents;
+use crate::store::Contents;
 
 /// Returns the plan that discloses least among those whose credentials all satisfy the holder rule.
 ///

@@ -11,12 +11,24 @@ use super::marked;
 
 /// Rule for the validity dates of a collection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Days {
+pub enum Days {
     /// Issued since `since`, and valid until the end of the offer, if it names one.
-    Issued { since: Timestamp, until: Option<Timestamp> },
+    Issued {
+        /// Time of the first request for the copies.
+        since: Timestamp,
+        /// End that the offer states.
+        until: Option<Timestamp>,
+    },
     /// Issued since `since`, with a later end than before; the earlier copies ended at `ended` and could be renewed
     /// this many days before.
-    Renewed { since: Timestamp, ended: Option<Timestamp>, window_days: u32 },
+    Renewed {
+        /// Time of the request for the renewal.
+        since: Timestamp,
+        /// End of the copies before.
+        ended: Option<Timestamp>,
+        /// Number of days before the end from which the issuer renews.
+        window_days: u32,
+    },
     /// The same dates as the earlier copies, or these rounded down; [`crate::refill`] checks that.
     Kept,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, Resolve as _},
+    did::DidDocument,
     format::CredentialFormat,
     json::{Limits, parse_object},
     status::{
@@ -18,10 +18,6 @@ use carnet_core::{
 use serde_json::{Map, Value};
 
 use super::marked;
-use crate::{
-    failure::{Failure, Sentence},
-    session::Session,
-};
 
 /// The path of a directory below the lists' base.
 const PATH: &str = "/lists";
@@ -30,7 +26,7 @@ const FORMS: [&str; 4] = ["message", "revocation", "suspension", "token"];
 
 /// Fetched directory.
 #[derive(Debug, Clone)]
-pub(crate) struct Directory {
+pub struct Directory {
     /// Common URL prefix of all lists, without a trailing slash.
     base: String,
     lists: BTreeSet<String>,
@@ -41,26 +37,11 @@ pub(crate) struct Directory {
 pub(super) type StatusMember = (String, Value);
 
 impl Directory {
-    /// Fetches the directory that an issuer's document names; none where it names none. It is the issuer's own, so that who
-    /// collects copies tells it nothing by that; nothing is fetched when copies are shown.
-    pub(crate) async fn fetch(session: &Session, issuer: &str) -> Result<Option<Self>, Failure> {
-        session.resolve_issuer(issuer).await?;
-        let failed = |problem: &Problem| {
-            let message = Sentence::id("error-directory-refused");
-            Failure::from_problem(problem, message, Sentence::id("hint-directory"))
-        };
-        let document =
-            Did::parse(issuer).and_then(|did| session.dids.resolve(&did)).map_err(|problem| failed(&problem))?;
-        let Some(url) = document.status_lists() else { return Ok(None) };
-        let bytes = session.download(url, "application/json", Limits::DOCUMENT.max_bytes).await?;
-        Self::parse(url, &bytes).map(Some).map_err(|problem| failed(&problem))
-    }
-
     /// Reads a directory.
     ///
     /// # Errors
     /// `status_list_invalid`; those of [`parse_object`].
-    pub(crate) fn parse(url: &str, bytes: &[u8]) -> Result<Self, Problem> {
+    pub fn parse(url: &str, bytes: &[u8]) -> Result<Self, Problem> {
         let invalid =
             |what: &str| Problem::new(Code::StatusListInvalid, format!("the directory of status lists {what}"));
         let base = url.strip_suffix(PATH).ok_or_else(|| invalid("is not at B/lists"))?.to_owned();

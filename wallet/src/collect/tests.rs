@@ -11,7 +11,7 @@ use rand_core::OsRng;
 use super::*;
 use crate::{
     answer::tests::{Issuer, NOW},
-    wallet::texts::StoredTexts,
+    store::texts::StoredTexts,
 };
 
 mod marks;

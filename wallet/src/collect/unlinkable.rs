@@ -10,7 +10,7 @@ use carnet_core::{
 use serde_json::{Map, Value};
 
 use super::{directory::places, marked};
-use crate::wallet::{Copy, HeldCredential};
+use crate::store::{Copy, HeldCredential};
 
 /// Parsed copy.
 enum Text {

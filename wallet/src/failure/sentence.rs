@@ -4,11 +4,9 @@ use std::fmt::Display;
 
 use carnet_core::text::shown;
 
-use crate::ui::messages::{Language, Messages};
-
-/// A message of the Fluent files with its arguments. It becomes a sentence where it is printed.
+/// Message id with its arguments. A program that embeds the wallet has the words for it, in its languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sentence {
+pub struct Sentence {
     id: &'static str,
     /// Boxed: a failure is the error of most results.
     additions: Option<Box<Additions>>,
@@ -21,15 +19,18 @@ struct Additions {
     then: Option<Sentence>,
 }
 
+/// Argument of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Argument {
+pub enum Argument {
+    /// Text without control characters.
     Value(String),
+    /// Message of its own.
     Part(Sentence),
 }
 
 impl Sentence {
     /// Creates a sentence from the id of a message.
-    pub(crate) const fn id(id: &'static str) -> Self {
+    pub const fn id(id: &'static str) -> Self {
         Self { id, additions: None }
     }
 
@@ -39,54 +40,46 @@ impl Sentence {
     }
 
     /// Adds an argument. Control characters in it are shown, and do nothing.
-    pub(crate) fn with(self, name: &'static str, value: impl Display) -> Self {
+    pub fn with(self, name: &'static str, value: impl Display) -> Self {
         let value = Argument::Value(shown(&value.to_string()));
         self.added(|additions| additions.arguments.push((name, value)))
     }
 
     /// Adds an argument that is a message itself.
-    pub(crate) fn with_part(self, name: &'static str, part: Self) -> Self {
+    pub fn with_part(self, name: &'static str, part: Self) -> Self {
         self.added(|additions| additions.arguments.push((name, Argument::Part(part))))
     }
 
     /// Adds technical words from elsewhere, which have no translation: they follow the sentence in parentheses.
-    pub(crate) fn details(self, details: impl Display) -> Self {
+    pub fn details(self, details: impl Display) -> Self {
         self.added(|additions| additions.details = shown(details.to_string().trim()))
     }
 
     /// Adds a second sentence.
-    pub(crate) fn then(self, next: Self) -> Self {
+    pub fn then(self, next: Self) -> Self {
         self.added(|additions| additions.then = Some(next))
     }
 
-    /// Returns the sentence in a language.
-    pub(crate) fn said(&self, messages: &Messages) -> String {
-        let Some(additions) = &self.additions else { return messages.text(self.id) };
-        let said: Vec<(&str, String)> =
-            additions.arguments.iter().map(|(name, value)| (*name, value.said(messages))).collect();
-        let arguments: Vec<(&str, &str)> = said.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let mut sentence = messages.with(self.id, &arguments);
-        if !additions.details.is_empty() {
-            let arguments = [("text", sentence.as_str()), ("details", &additions.details)];
-            sentence = messages.with("failure-details", &arguments);
-        }
-        match &additions.then {
-            Some(then) => messages.with("failure-both", &[("first", &sentence), ("second", &then.said(messages))]),
-            None => sentence,
-        }
+    /// Returns the id of the message.
+    #[must_use]
+    pub const fn message_id(&self) -> &'static str {
+        self.id
     }
 
-    /// Returns the English sentence, for programs.
-    pub(crate) fn english(&self) -> String {
-        self.said(&Messages::new(Language::En))
+    /// Returns the arguments of the message by name.
+    pub fn arguments(&self) -> impl Iterator<Item = (&'static str, &Argument)> {
+        self.additions.iter().flat_map(|additions| &additions.arguments).map(|(name, value)| (*name, value))
     }
-}
 
-impl Argument {
-    fn said(&self, messages: &Messages) -> String {
-        match self {
-            Self::Value(value) => value.clone(),
-            Self::Part(text) => text.said(messages),
-        }
+    /// Returns the technical words that follow the sentence; may be empty.
+    #[must_use]
+    pub fn technical_details(&self) -> &str {
+        self.additions.as_ref().map(|additions| additions.details.as_str()).unwrap_or_default()
+    }
+
+    /// Returns the second sentence.
+    #[must_use]
+    pub fn next(&self) -> Option<&Self> {
+        self.additions.as_ref()?.then.as_ref()
     }
 }

@@ -12,25 +12,25 @@ use crate::request::tests::{Asker, NOW};
 const DAY: i64 = 86_400;
 
 /// Registrar with a did:jwk.
-pub(crate) struct Authority {
+pub struct Authority {
     key: SecretKey,
-    pub(crate) did: Did,
+    pub did: Did,
 }
 
 impl Authority {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let did = Did::jwk(&key.public_key());
         Self { key, did }
     }
 
     /// Pins the registrar.
-    pub(crate) fn pin(&self, contents: &mut Contents) {
+    pub fn pin(&self, contents: &mut Contents) {
         contents.registrars.push(Registrar { did: self.did.to_string(), name: "Registrar of Example".to_owned() });
     }
 
     /// Registers these claims of a qualification for the use `job`, from yesterday for this number of days from now.
-    pub(crate) fn register(&self, asker: &Asker, claims: Value, days: i64) -> Value {
+    pub fn register(&self, asker: &Asker, claims: Value, days: i64) -> Value {
         let relying_party = serde_json::from_value(json!({
             "id": asker.pointer.did.as_str(), "name": "City Job Centre", "sub": "VATDE-123456789", "country": "DE",
             "registry_uri": "https://register.example/wrp", "privacy_policy": "https://agency.example/privacy",
@@ -53,12 +53,12 @@ impl Authority {
 }
 
 /// Adds a registration to a request, for the use `job`.
-pub(crate) fn introduce(asker: &mut Asker, registration: &Value) {
+pub fn introduce(asker: &mut Asker, registration: &Value) {
     asker.payload["verifier_info"] = json!([{"format": "di_vc+jcs", "data": registration}]);
     asker.payload["carnet"]["intended_use"] = json!("job");
 }
 
-pub(crate) fn both() -> Value {
+pub fn both() -> Value {
     json!([{"path": ["credentialSubject", "title"]}, {"path": ["credentialSubject", "eqfLevel"]}])
 }
 

@@ -9,19 +9,18 @@ use rand_core::OsRng;
 use serde_json::json;
 
 use super::*;
-use crate::ui::messages::Language;
 
-pub(crate) const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
 /// Verifier with a did:jwk, the link to its request, and the request's payload.
-pub(crate) struct Asker {
-    pub(crate) key: SecretKey,
-    pub(crate) pointer: Pointer,
-    pub(crate) payload: Value,
+pub struct Asker {
+    pub key: SecretKey,
+    pub pointer: Pointer,
+    pub payload: Value,
 }
 
 impl Asker {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let did = Did::jwk(&key.public_key());
         let client_id = format!("{CLIENT_ID_PREFIX}{did}");
@@ -46,15 +45,15 @@ impl Asker {
         Self { key, pointer: Pointer::parse(url.as_str()).unwrap(), payload }
     }
 
-    pub(crate) fn sign(&self, header: Value) -> String {
+    pub fn sign(&self, header: Value) -> String {
         jose::sign(header.as_object().unwrap().clone(), self.payload.as_object().unwrap(), &self.key).unwrap()
     }
 
-    pub(crate) fn header(&self) -> Value {
+    pub fn header(&self) -> Value {
         json!({"typ": REQUEST_TYP, "kid": format!("{}#0", self.pointer.did)})
     }
 
-    pub(crate) fn request(&self) -> Result<Request, Problem> {
+    pub fn request(&self) -> Result<Request, Problem> {
         Request::verify(&self.sign(self.header()), &self.pointer, &SelfContained, NOW)
     }
 }
@@ -77,7 +76,7 @@ fn without(name: &'static str) -> impl FnOnce(&mut Asker) {
 #[test]
 fn a_request_is_read_and_its_words_are_cleaned() {
     let request = Asker::new().request().unwrap();
-    let german = Messages::new(Language::De);
+    let german = Languages::preferring("de");
     assert_eq!(request.words("verifier_name", &german).unwrap(), "Job Agency[U+202E][U+001B][2J");
     assert_eq!(request.words("purpose", &german).unwrap(), "Um Arbeit für Sie zu finden.");
     assert_eq!(request.words("retention", &german).unwrap(), "30 days.");

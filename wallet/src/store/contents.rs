@@ -29,72 +29,75 @@ use crate::failure::{Failure, Sentence};
 /// Version of the contents that this program writes. Since 2 the log is a hash chain; since 3 copies have a status;
 /// since 4 a collection is stored before its offer is redeemed; since 5 the common text of copies is stored once; since
 /// 6 a credential has the epoch of its dates, and requests are kept with their receipts.
-pub(crate) const VERSION: u32 = 6;
+pub const VERSION: u32 = 6;
 /// Oldest version that this program reads. Newer members have defaults, and are written with the next change.
-pub(crate) const OLDEST: u32 = 2;
+pub const OLDEST: u32 = 2;
 
 /// Remaining validity below which a credential is said to end soon, in seconds: 30 days.
 const SOON: i64 = 30 * carnet_core::day::SECONDS;
 
+/// Everything that the wallet stores.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Contents {
-    pub(crate) version: u32,
+pub struct Contents {
+    /// Version of the format.
+    pub version: u32,
     /// log2 of scrypt's work factor for this file.
-    pub(crate) work_factor: u8,
+    pub work_factor: u8,
     /// Credentials of the owner.
-    pub(crate) credentials: Vec<HeldCredential>,
+    pub credentials: Vec<HeldCredential>,
     /// Pending collections.
-    pub(crate) pending: Vec<Pending>,
+    pub pending: Vec<Pending>,
     /// Log of presentations and other events, oldest first.
-    pub(crate) log: Log,
+    pub log: Log,
     /// Keys of deleted copies that were presented; with them the owner can still request erasure.
-    pub(crate) retired: Vec<HolderKey>,
+    pub retired: Vec<HolderKey>,
     /// Registrars whose registrations of verifiers are accepted.
     #[serde(default)]
-    pub(crate) registrars: Vec<Registrar>,
+    pub registrars: Vec<Registrar>,
     /// Services on this machine that the owner tries out. A wallet without one can be read by programs that do not know them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) local_sites: Vec<LocalSite>,
+    pub local_sites: Vec<LocalSite>,
     /// Trust lists that the owner accepts.
     #[serde(default)]
-    pub(crate) trust: Trust,
+    pub trust: Trust,
     /// Time of the next automatic freshness request, drawn at each refresh.
     #[serde(default)]
-    pub(crate) refresh_after: Option<Timestamp>,
+    pub refresh_after: Option<Timestamp>,
     /// `versionId` of the last entry seen of each did:webvh log, by DID. An older log is refused.
     #[serde(default)]
-    pub(crate) logs: BTreeMap<String, String>,
+    pub logs: BTreeMap<String, String>,
     /// Requests for which the log has a receipt; their texts are in the second part of the file.
     #[serde(default)]
-    pub(crate) requests: KeptRequests,
+    pub requests: KeptRequests,
     /// Ed25519 key that signs checkpoints of the log; drawn with the first checkpoint in wallets that lack it.
     #[serde(default)]
-    pub(crate) log_key: Option<HolderKey>,
+    pub log_key: Option<HolderKey>,
     /// Retention period of the log in days, chosen by the owner; `None`: forever.
     #[serde(default)]
-    pub(crate) log_days: Option<u32>,
+    pub log_days: Option<u32>,
     /// Local identifier of this wallet for its [mark](super::mark), drawn with the first change; it never leaves the
     /// machine.
     #[serde(default)]
-    pub(crate) mark: Option<String>,
+    pub mark: Option<String>,
     /// Number of times that the file was saved since it has a mark.
     #[serde(default)]
-    pub(crate) revision: u64,
+    pub revision: u64,
 }
 
 /// A registrar whose registrations the owner accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Registrar {
-    pub(crate) did: String,
+pub struct Registrar {
+    /// DID of the registrar.
+    pub did: String,
     /// Name given by the owner; may be empty.
-    pub(crate) name: String,
+    pub name: String,
 }
 
 impl Contents {
     /// Creates an empty wallet.
-    pub(crate) fn new(work_factor: u8) -> Self {
+    pub fn new(work_factor: u8) -> Self {
         Self {
             version: VERSION,
             work_factor,
@@ -116,7 +119,7 @@ impl Contents {
     }
 
     /// Returns the registrar whose word on this asker the owner takes: one that is pinned, or that of a local site on itself.
-    pub(crate) fn pinned_registrar(&self, did: &str, asker: &str) -> Option<Registrar> {
+    pub fn pinned_registrar(&self, did: &str, asker: &str) -> Option<Registrar> {
         let pinned = self.registrars.iter().find(|registrar| registrar.did == did).cloned();
         pinned.or_else(|| {
             let own = self.local_sites.iter().find(|site| site.did == asker)?.registrar.as_ref()?;
@@ -125,7 +128,7 @@ impl Contents {
     }
 
     /// Packs the texts of all copies before saving.
-    pub(crate) fn pack(&mut self) {
+    pub fn pack(&mut self) {
         for held in &mut self.credentials {
             packing::pack(held.copies.iter_mut().map(|copy| &mut copy.credential).collect());
             packing::pack(held.copies.iter_mut().filter_map(Copy::statement_mut).collect());
@@ -134,7 +137,7 @@ impl Contents {
     }
 
     /// Returns the index of the credential with an id, or an unambiguous prefix of one.
-    pub(crate) fn find(&self, id: &str) -> Result<usize, Failure> {
+    pub fn find(&self, id: &str) -> Result<usize, Failure> {
         let matches: Vec<usize> = self
             .credentials
             .iter()
@@ -156,59 +159,63 @@ impl Contents {
 /// Credential with its one-time copies.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct HeldCredential {
+pub struct HeldCredential {
     /// Local identifier; it never leaves the wallet.
-    pub(crate) id: String,
+    pub id: String,
     /// Name of its type in the catalogue.
-    pub(crate) type_name: String,
+    pub type_name: String,
     /// `vc+sd-jwt`, `dc+sd-jwt`, `ldp_vc` or `di_vc+jcs`.
-    pub(crate) format: CredentialFormat,
-    pub(crate) issuer: String,
+    pub format: CredentialFormat,
+    /// DID of the issuer.
+    pub issuer: String,
     /// Name that the issuer gives itself.
-    pub(crate) issuer_name: String,
+    pub issuer_name: String,
     /// Time of receipt.
-    pub(crate) received_at: Timestamp,
-    pub(crate) valid_from: Option<Timestamp>,
-    pub(crate) valid_until: Option<Timestamp>,
+    pub received_at: Timestamp,
+    /// Start of the validity period.
+    pub valid_from: Option<Timestamp>,
+    /// End of the validity period.
+    pub valid_until: Option<Timestamp>,
     /// Epoch to whose start both dates are rounded down, if the issuer named one.
     #[serde(default)]
-    pub(crate) epoch: Option<Epoch>,
-    pub(crate) copies: Vec<Copy>,
+    pub epoch: Option<Epoch>,
+    /// Copies, oldest first.
+    pub copies: Vec<Copy>,
     /// URL of the issuer's service. Credentials of early versions have none and cannot be refilled.
     #[serde(default)]
-    pub(crate) endpoint: Option<String>,
+    pub endpoint: Option<String>,
     /// Number of fresh copies at which it is refilled. It is drawn for each credential, so that the time of a refill
     /// does not tell the issuer how many copies were shown.
     #[serde(default = "default_low_water")]
-    pub(crate) low_water: u8,
+    pub low_water: u8,
     /// Serials of a voucher. Other credentials have none, and neither have vouchers from before serials existed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) serials: Option<VoucherSerials>,
+    pub serials: Option<VoucherSerials>,
 }
 
 /// Default for credentials stored before it was drawn.
-pub(crate) const fn default_low_water() -> u8 {
+pub const fn default_low_water() -> u8 {
     3
 }
 
 impl HeldCredential {
     /// Returns the number of fresh copies.
-    pub(crate) fn fresh_copies(&self) -> usize {
+    pub fn fresh_copies(&self) -> usize {
         self.copies.iter().filter(|copy| copy.is_fresh()).count()
     }
 
     /// Tests if the fresh copies run low.
-    pub(crate) fn is_low(&self) -> bool {
+    pub fn is_low(&self) -> bool {
         self.fresh_copies() <= usize::from(self.low_water)
     }
 
     /// Tests if the end is near enough to renew it.
-    pub(crate) fn ends_soon(&self, now: Timestamp) -> bool {
+    pub fn ends_soon(&self, now: Timestamp) -> bool {
         self.valid_until.is_some_and(|until| now <= until && until <= now.plus(SOON))
     }
 
     /// Replaces the copies by those of a renewal. The keys of shown copies remain, because receipts need them.
-    pub(crate) fn replace(&mut self, renewed: Self, low_water: u8) {
+    pub fn replace(&mut self, renewed: Self, low_water: u8) {
         self.copies.retain(|copy| !copy.shown_to.is_empty());
         for copy in &mut self.copies {
             copy.forget_text();
@@ -219,7 +226,7 @@ impl HeldCredential {
     }
 
     /// Tests if its issuer can be asked for more copies: its address is known, and the format has selective disclosure.
-    pub(crate) fn is_refillable(&self) -> bool {
+    pub fn is_refillable(&self) -> bool {
         self.endpoint.is_some() && self.format.is_sd_jwt()
     }
 }
@@ -227,48 +234,48 @@ impl HeldCredential {
 /// One copy, with its holder key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Copy {
+pub struct Copy {
     /// Secured credential; empty if only the key is left (see [`Copy::is_kept`]).
-    pub(crate) credential: PackedText,
+    pub credential: PackedText,
     /// Secret holder key of this copy.
-    pub(crate) key: HolderKey,
+    pub key: HolderKey,
     /// Client ids of the verifiers that saw it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) shown_to: Vec<String>,
+    pub shown_to: Vec<String>,
     /// Positions of the commitments of its ordered claims; in the second part of the file.
     #[serde(default, skip_serializing)]
-    pub(crate) commitments: Vec<Commitments>,
+    pub commitments: Vec<Commitments>,
     /// Thresholds that it was opened for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) opened: Vec<Opened>,
+    pub opened: Vec<Opened>,
     /// Latest status from the issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) standing: Option<Standing>,
+    pub standing: Option<Standing>,
     /// Digest of the voucher serial that it showed last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) serial: Option<String>,
+    pub serial: Option<String>,
 }
 
 impl Copy {
     /// Creates a copy that no verifier has seen.
-    pub(crate) fn new(credential: String, key: HolderKey) -> Self {
+    pub fn new(credential: String, key: HolderKey) -> Self {
         let credential = credential.into();
         let (commitments, opened) = (Vec::new(), Vec::new());
         Self { credential, key, shown_to: Vec::new(), commitments, opened, standing: None, serial: None }
     }
 
     /// Returns the text of the freshness statement.
-    pub(crate) fn statement(&self) -> Option<&PackedText> {
+    pub fn statement(&self) -> Option<&PackedText> {
         Some(&self.standing.as_ref()?.statement.as_ref()?.text)
     }
 
     /// Returns the text of the freshness statement for changes.
-    pub(crate) fn statement_mut(&mut self) -> Option<&mut PackedText> {
+    pub fn statement_mut(&mut self) -> Option<&mut PackedText> {
         Some(&mut self.standing.as_mut()?.statement.as_mut()?.text)
     }
 
     /// Deletes all but the key and the verifiers.
-    pub(crate) fn forget_text(&mut self) {
+    pub fn forget_text(&mut self) {
         self.credential.clear();
         self.commitments.clear();
         self.opened.clear();
@@ -276,12 +283,12 @@ impl Copy {
     }
 
     /// Tests if it can still be shown. Copies shown long ago keep their key only, for receipts.
-    pub(crate) fn is_kept(&self) -> bool {
+    pub fn is_kept(&self) -> bool {
         !self.credential.is_empty()
     }
 
     /// Tests if no verifier has seen it.
-    pub(crate) fn is_fresh(&self) -> bool {
+    pub fn is_fresh(&self) -> bool {
         self.shown_to.is_empty() && self.is_kept()
     }
 }
@@ -289,47 +296,50 @@ impl Copy {
 /// Pending collection. It is saved before the offer is redeemed, so that any lost response can be requested again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Pending {
+pub struct Pending {
     /// SHA-256 of the offer's code, in base64url: identifies the offer if it is received again.
-    pub(crate) offer: String,
-    pub(crate) endpoint: String,
+    pub offer: String,
+    /// URL of the issuer's service.
+    pub endpoint: String,
     /// DID of the issuer when the offer was redeemed.
-    pub(crate) issuer: String,
+    pub issuer: String,
     /// Id of the requested configuration.
-    pub(crate) configuration_id: String,
+    pub configuration_id: String,
     /// Access token of the collection; empty until the offer is redeemed.
-    pub(crate) access_token: Secret,
+    pub access_token: Secret,
     /// Holder keys in the order of the proofs.
-    pub(crate) keys: Vec<HolderKey>,
+    pub keys: Vec<HolderKey>,
     /// Time of the request.
-    pub(crate) since: Timestamp,
-    pub(crate) stage: Stage,
+    pub since: Timestamp,
+    /// Progress of the collection.
+    pub stage: Stage,
     /// Id of the credential whose copies a renewal replaces.
     #[serde(default)]
-    pub(crate) renews: Option<String>,
+    pub renews: Option<String>,
     /// Data to redeem the offer with; `None` for a renewal, and in records from before it was stored.
     #[serde(default)]
-    pub(crate) redemption: Option<Redemption>,
+    pub redemption: Option<Redemption>,
     /// End of the credential according to its offer; `None` in older wallets, and for a renewal.
     #[serde(default)]
-    pub(crate) valid_until: Option<Timestamp>,
+    pub valid_until: Option<Timestamp>,
 }
 
 /// Data to redeem an offer with; kept to repeat the redemption after a lost response.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Redemption {
-    pub(crate) code: Secret,
+pub struct Redemption {
+    /// Pre-authorized code of the offer.
+    pub code: Secret,
     /// PIN, if the offer has one.
-    pub(crate) pin: Option<Secret>,
+    pub pin: Option<Secret>,
     /// 32 random bytes in base64url, drawn by this wallet: the issuer accepts a repetition from their owner only
     /// (protocol 3.6).
-    pub(crate) verifier: Secret,
+    pub verifier: Secret,
 }
 
 impl Redemption {
     /// Draws the verifier of an offer.
-    pub(crate) fn draw(code: Secret, pin: Option<Secret>) -> Self {
+    pub fn draw(code: Secret, pin: Option<Secret>) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         OsRng.fill_bytes(bytes.as_mut());
         Self { code, pin, verifier: Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())) }
@@ -339,7 +349,7 @@ impl Redemption {
 /// Stage of a collection.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum Stage {
+pub enum Stage {
     /// The offer is being redeemed without a response so far: the issuer may or may not have used the code.
     Redeeming {
         /// One proof per key, to be sent.
@@ -362,17 +372,17 @@ pub(crate) enum Stage {
 
 impl Pending {
     /// Tests if both are records of the same collection, at any stage.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    pub fn is(&self, other: &Self) -> bool {
         self.offer == other.offer && self.configuration_id == other.configuration_id
     }
 
     /// Tests if no response can arrive any more: the token has expired, and there is no data to get another.
-    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+    pub fn is_over(&self, now: Timestamp) -> bool {
         self.redemption.is_none() && self.needs_token(now)
     }
 
     /// Tests if the offer must be redeemed, for the first time or again, before the next credential request.
-    pub(crate) fn needs_token(&self, now: Timestamp) -> bool {
+    pub fn needs_token(&self, now: Timestamp) -> bool {
         match &self.stage {
             Stage::Redeeming { .. } => true,
             Stage::Asked { until, .. } => now > until.plus(CLOCK_SKEW),
@@ -383,14 +393,16 @@ impl Pending {
 
 /// Secret text: wiped from memory when dropped, and never printed.
 #[derive(Clone)]
-pub(crate) struct Secret(Zeroizing<String>);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    pub(crate) fn new(text: String) -> Self {
+    /// Wraps a secret text.
+    pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    pub(crate) fn expose(&self) -> &str {
+    /// Returns the secret text.
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -416,16 +428,17 @@ impl<'de> Deserialize<'de> for Secret {
 /// Secret key of one copy: Ed25519, 32 bytes in base64url.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct HolderKey(Secret);
+pub struct HolderKey(Secret);
 
 impl HolderKey {
-    pub(crate) fn draw() -> Self {
+    /// Draws a new key.
+    pub fn draw() -> Self {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         Self(Secret::new(URL_SAFE_NO_PAD.encode(key.to_bytes().as_slice())))
     }
 
     /// Returns the key, ready to sign.
-    pub(crate) fn open(&self) -> Result<SecretKey, Problem> {
+    pub fn open(&self) -> Result<SecretKey, Problem> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(64));
         URL_SAFE_NO_PAD
             .decode_vec(self.0.expose(), &mut bytes)
@@ -435,7 +448,7 @@ impl HolderKey {
 }
 
 /// Draws an id: 64 random bits in hexadecimal.
-pub(crate) fn fresh_id() -> String {
+pub fn fresh_id() -> String {
     format!("{:016x}", OsRng.next_u64())
 }
 

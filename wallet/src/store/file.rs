@@ -19,17 +19,17 @@ use super::{
 };
 use crate::{
     failure::{Failure, Safety, Sentence},
-    ui::waiting::WaitNotice,
+    waiting::{Silent, Waiting},
 };
 
 mod format;
 
 /// Default log2 of scrypt's work factor: about a second.
-pub(crate) const DEFAULT_WORK_FACTOR: u8 = 18;
+pub const DEFAULT_WORK_FACTOR: u8 = 18;
 /// Minimum log2 of the work factor.
-pub(crate) const LEAST_WORK_FACTOR: u8 = 12;
+pub const LEAST_WORK_FACTOR: u8 = 12;
 /// Maximum log2 of the work factor. It limits the cost of opening an untrusted file: 1 GiB of memory.
-pub(crate) const GREATEST_WORK_FACTOR: u8 = 20;
+pub const GREATEST_WORK_FACTOR: u8 = 20;
 /// Maximum file size, in bytes.
 const LARGEST: u64 = 128 * 1024 * 1024;
 /// Maximum wait for another command that holds the wallet.
@@ -38,29 +38,32 @@ const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 const LOGS: usize = 4_096;
 
 /// Wallet opened for changes. Nobody else can change it while this exists.
-pub(crate) struct WalletFile {
+pub struct WalletFile {
     path: PathBuf,
     passphrase: SecretString,
     /// Held, not used: closing it releases the lock.
     _lock: File,
-    pub(crate) contents: Contents,
+    /// Contents of the file; changes are stored by [`WalletFile::save`].
+    pub contents: Contents,
     /// Cache of the DIDs seen in this run.
     dids: DidCache,
     /// Printed when saving is slow.
-    wait: WaitNotice,
+    wait: Box<dyn Waiting>,
     /// Folders of the mark; `None`: no mark is kept.
     marks: Option<MarkFolders>,
 }
 
 impl WalletFile {
-    /// Creates a new wallet; refuses to replace one.
-    #[cfg(test)]
-    pub(crate) fn create(path: &Path, passphrase: SecretString, work_factor: u8) -> Result<(), Failure> {
+    /// Creates an empty wallet; refuses to replace one.
+    ///
+    /// # Errors
+    /// `wallet_exists`, `wallet_unwritable`, `wallet_busy`.
+    pub fn create(path: &Path, passphrase: SecretString, work_factor: u8) -> Result<(), Failure> {
         Self::create_with(path, passphrase, &mut Contents::new(work_factor))
     }
 
     /// Creates a wallet with the given contents; refuses to replace one.
-    pub(crate) fn create_with(path: &Path, passphrase: SecretString, contents: &mut Contents) -> Result<(), Failure> {
+    pub fn create_with(path: &Path, passphrase: SecretString, contents: &mut Contents) -> Result<(), Failure> {
         let exists = || {
             let message = Sentence::id("error-wallet-exists").with("path", path.display());
             Failure::new("wallet_exists", message, Sentence::id("hint-wallet-exists"))
@@ -83,11 +86,11 @@ impl WalletFile {
 
     /// Opens a wallet for changes. `busy` is printed while another command holds it; `wait` while opening or saving is
     /// slow.
-    pub(crate) fn open(
+    pub fn open(
         path: &Path,
         passphrase: SecretString,
-        busy: &WaitNotice,
-        wait: WaitNotice,
+        busy: &dyn Waiting,
+        wait: Box<dyn Waiting>,
     ) -> Result<Self, Failure> {
         require(path)?;
         let waiting = busy.begin();
@@ -96,7 +99,7 @@ impl WalletFile {
         Self::locked(path, passphrase, lock, wait)
     }
 
-    fn locked(path: &Path, passphrase: SecretString, lock: File, wait: WaitNotice) -> Result<Self, Failure> {
+    fn locked(path: &Path, passphrase: SecretString, lock: File, wait: Box<dyn Waiting>) -> Result<Self, Failure> {
         let opening = wait.begin();
         remove_unfinished(path);
         let (contents, older_form) = read_and_tell(path, &passphrase, Reading::Whole)?;
@@ -111,14 +114,14 @@ impl WalletFile {
 
     /// Checks did:webvh logs against the entries that this wallet has seen, and saves the new last entries with the
     /// next change.
-    pub(crate) fn follow(&mut self, dids: &DidCache) {
+    pub fn follow(&mut self, dids: &DidCache) {
         dids.remember(self.contents.logs.clone());
         self.dids = dids.clone();
     }
 
     /// Compares the file with its mark, and updates the mark from now on. A wallet without a mark gets one with the
     /// next change.
-    pub(crate) fn keep_mark(&mut self, folders: MarkFolders) -> Age {
+    pub fn keep_mark(&mut self, folders: MarkFolders) -> Age {
         let age = self.contents.age(&folders);
         if let Age::Behind { newest } = age {
             // With the next change this file is the newest.
@@ -129,7 +132,7 @@ impl WalletFile {
     }
 
     /// Saves the contents under a new passphrase, and uses that one from now on.
-    pub(crate) fn change_passphrase(mut self, passphrase: SecretString) -> Result<(), Failure> {
+    pub fn change_passphrase(mut self, passphrase: SecretString) -> Result<(), Failure> {
         self.passphrase = passphrase;
         // The file is replaced before the folder is synced: if the sync fails, the passphrase has been changed already.
         let either = || Sentence::id("hint-either-passphrase");
@@ -137,7 +140,7 @@ impl WalletFile {
     }
 
     /// Copies the file unchanged to a new one, which the same passphrase opens.
-    pub(crate) fn copy_to(&self, copy: &Path) -> Result<(), Failure> {
+    pub fn copy_to(&self, copy: &Path) -> Result<(), Failure> {
         let unwritable = |error: io::Error| {
             let message = Sentence::id("error-file-unwritable").with("path", copy.display()).details(error);
             Failure::new("file_unwritable", message, Sentence::id("hint-new-file"))
@@ -148,7 +151,7 @@ impl WalletFile {
     }
 
     /// Saves the contents atomically; on failure the file is unchanged.
-    pub(crate) fn save(&mut self) -> Result<(), Failure> {
+    pub fn save(&mut self) -> Result<(), Failure> {
         for (did, last) in self.dids.remembered() {
             if self.contents.logs.len() < LOGS || self.contents.logs.contains_key(&did) {
                 self.contents.logs.insert(did, last);
@@ -178,7 +181,7 @@ fn unmarked(path: &Path, error: &io::Error) -> Failure {
 
 /// Part of a wallet that a command reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub enum Reading {
     /// All of it.
     Whole,
     /// All but the texts of copies, which are most of the file. Wallets before version 5 include them in the contents.
@@ -189,11 +192,11 @@ pub(crate) enum Reading {
 ///
 /// If the wallet is sealed with an older form of its passphrase, it is sealed again if it can be locked at once:
 /// otherwise an owner who only reads would keep a form that another keyboard cannot type.
-pub(crate) fn read_only(path: &Path, passphrase: &SecretString, reading: Reading) -> Result<Contents, Failure> {
+pub fn read_only(path: &Path, passphrase: &SecretString, reading: Reading) -> Result<Contents, Failure> {
     let (contents, older_form) = read_and_tell(path, passphrase, reading)?;
     if older_form && let Ok(lock) = lock(path, Duration::ZERO) {
         // The contents are read already. If the file cannot be written, it opens as before next time.
-        let _ = WalletFile::locked(path, passphrase.clone(), lock, WaitNotice::silent());
+        let _ = WalletFile::locked(path, passphrase.clone(), lock, Box::new(Silent));
     }
     Ok(contents)
 }

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Entry in the list of a copy's verifiers for one that the wallet no longer knows, or cannot know.
-pub(crate) const UNKNOWN_PARTY: &str = "unknown";
+pub const UNKNOWN_PARTY: &str = "unknown";
 
 impl Copy {
     /// Records that an unknown verifier may have seen the copy.
@@ -24,7 +24,7 @@ impl Copy {
 
 impl Contents {
     /// Returns the start of the first day in the retention period; `None` if the log is kept forever.
-    pub(crate) fn kept_from(&self, now: Timestamp) -> Option<Timestamp> {
+    pub fn kept_from(&self, now: Timestamp) -> Option<Timestamp> {
         let days = i64::from(self.log_days?);
         Some(now.plus(days.saturating_mul(day::SECONDS).saturating_neg()).start_of_day())
     }
@@ -35,7 +35,7 @@ impl Contents {
     ///
     /// # Errors
     /// If the hash chain is invalid.
-    pub(crate) fn forget(&mut self, before: Timestamp, now: Timestamp) -> Result<usize, Broken> {
+    pub fn forget(&mut self, before: Timestamp, now: Timestamp) -> Result<usize, Broken> {
         if self.log.before(before) == 0 {
             return Ok(0);
         }
@@ -80,7 +80,7 @@ impl Contents {
 
     /// Deletes the keys that no request needs any more: of deleted copies, and of copies reduced to their key. Returns
     /// true if there were any.
-    pub(crate) fn drop_keys(&mut self) -> bool {
+    pub fn drop_keys(&mut self) -> bool {
         let needed = keys_for_erasure(&self.log);
         let is_needed = |key: &HolderKey| thumbprint(key).is_some_and(|thumbprint| needed.contains(&thumbprint));
         let count = |contents: &Self| {
@@ -96,7 +96,7 @@ impl Contents {
     }
 
     /// Logs that the wallet was restored from a copy, and marks its copies.
-    pub(crate) fn restored(&mut self, now: Timestamp) {
+    pub fn restored(&mut self, now: Timestamp) {
         self.suspect_copies();
         self.log.push(Entry::new(now, EntryKind::Restored, ""));
     }
@@ -112,6 +112,6 @@ impl Contents {
 }
 
 /// Returns the thumbprint of the log key for the screen; `None` if it is missing or damaged.
-pub(crate) fn log_key(contents: &Contents) -> Option<String> {
+pub fn log_key(contents: &Contents) -> Option<String> {
     Some(contents.log_key.as_ref()?.open().ok()?.public_key().to_multikey())
 }

@@ -19,7 +19,7 @@ use super::thresholds::direction;
 
 mod checkpoint;
 
-pub(crate) use checkpoint::Checkpoint;
+pub use checkpoint::Checkpoint;
 
 /// Number of random bytes in each entry.
 const SALT: usize = 16;
@@ -29,7 +29,8 @@ const BEGINNING: &[u8] = b"carnet-log-v1";
 /// Event of a log entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum EntryKind {
+pub enum EntryKind {
+    /// Copies were received.
     Received,
     /// A credential was offered and not stored.
     ReceiveFailed,
@@ -59,6 +60,7 @@ pub(crate) enum EntryKind {
     Erased,
     /// The verifier did not confirm the erasure, or not validly.
     ErasureFailed,
+    /// A credential was deleted.
     Deleted,
     /// A registrar was pinned.
     RegistrarAdded,
@@ -74,7 +76,7 @@ pub(crate) enum EntryKind {
 
 impl EntryKind {
     /// Returns the name in JSON and in message ids.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Received => "received",
             Self::ReceiveFailed => "receive_failed",
@@ -104,65 +106,65 @@ impl EntryKind {
 /// Entry of the log. No field can hold a claim's value.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// Number, from 1. [`Log::push`] sets it.
-    pub(crate) number: u64,
+    pub number: u64,
     /// base64url of SHA-256 over the RFC 8785 text of the preceding entry. [`Log::push`] sets it.
-    pub(crate) previous: String,
+    pub previous: String,
     /// Random text, so that the digest does not confirm a guess after the entry is forgotten; empty in early entries.
     /// [`Log::push`] draws it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) salt: String,
+    pub salt: String,
     /// Time of the event.
     #[serde(with = "instant")]
-    pub(crate) at: Timestamp,
+    pub at: Timestamp,
     /// Kind of the event.
-    pub(crate) kind: EntryKind,
+    pub kind: EntryKind,
     /// Number of the earlier entry that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) of: Option<u64>,
+    pub of: Option<u64>,
     /// Client id or DID of the other party.
-    pub(crate) party: String,
+    pub party: String,
     /// Registered name of the other party, or the name that it gives itself.
-    pub(crate) party_name: String,
+    pub party_name: String,
     /// Contacts of the verifier, for erasure and complaints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) asker: Option<Asker>,
+    pub asker: Option<Asker>,
     /// Digest of the request object (spec/receipts.md 1.2); empty without a request.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) request: String,
+    pub request: String,
     /// Digest of the presentation (spec/receipts.md 1.2); only in the entry about its sending.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) presentation: String,
+    pub presentation: String,
     /// Digest of the request and the answer, by which it was approved (protocol 5.2).
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) approval: String,
+    pub approval: String,
     /// Intended use that the verifier names.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) intended_use: String,
+    pub intended_use: String,
     /// Purpose that the verifier stated.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) purpose: String,
+    pub purpose: String,
     /// Stable reason of a failure.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) reason: String,
+    pub reason: String,
     /// Requested claims in excess of the registration for this intended use, as `query_id: path`; `*` is everything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) beyond: Vec<String>,
+    pub beyond: Vec<String>,
     /// Requested bounds, whatever the outcome.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) bounds: Vec<AskedBound>,
+    pub bounds: Vec<AskedBound>,
     /// Credentials and claims of the presentation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) parts: Vec<ShownPart>,
+    pub parts: Vec<ShownPart>,
     /// Receipt, or confirmation of an erasure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) statement: Option<Kept>,
+    pub statement: Option<Kept>,
 }
 
 impl Entry {
     /// Creates an entry with time, kind and party only.
-    pub(crate) fn new(at: Timestamp, kind: EntryKind, party: &str) -> Self {
+    pub fn new(at: Timestamp, kind: EntryKind, party: &str) -> Self {
         Self {
             number: 0,
             previous: String::new(),
@@ -187,17 +189,17 @@ impl Entry {
     }
 
     /// Creates an entry about an earlier one, with the same party.
-    pub(crate) fn about(earlier: &Self, at: Timestamp, kind: EntryKind) -> Self {
+    pub fn about(earlier: &Self, at: Timestamp, kind: EntryKind) -> Self {
         Self { of: Some(earlier.number), party_name: earlier.party_name.clone(), ..Self::new(at, kind, &earlier.party) }
     }
 
     /// Returns the verifier's DID, if the party is named by one.
-    pub(crate) fn did(&self) -> &str {
+    pub fn did(&self) -> &str {
         self.party.strip_prefix("decentralized_identifier:").unwrap_or(&self.party)
     }
 
     /// Returns base64url of SHA-256 over the entry's RFC 8785 text, by which the next entry refers to it.
-    pub(crate) fn digest(&self) -> String {
+    pub fn digest(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
         // Core canonicalises every text that a strict parser accepts; the fallback ensures that no entry lacks a
         // digest.
@@ -208,60 +210,60 @@ impl Entry {
 /// Contacts of a verifier, from its request and its registration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Asker {
+pub struct Asker {
     /// URL of its service.
-    pub(crate) endpoint: String,
+    pub endpoint: String,
     /// DID of the registrar that asserts the other members; `None`: the verifier counted as unregistered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) registrar: Option<String>,
+    pub registrar: Option<String>,
     /// Contact for erasure requests: an https or mailto URI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) support: Option<String>,
+    pub support: Option<String>,
     /// Supervisory authority of the verifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) authority: Option<SupervisoryAuthority>,
+    pub authority: Option<SupervisoryAuthority>,
 }
 
 /// Requested bound of a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AskedBound {
+pub struct AskedBound {
     /// Accepted types, by their names in the catalogue if it has them.
-    pub(crate) types: Vec<String>,
+    pub types: Vec<String>,
     /// Path of the claim below the subject.
-    pub(crate) claim: String,
+    pub claim: String,
     /// At least or at most.
     #[serde(with = "direction")]
-    pub(crate) direction: Direction,
+    pub direction: Direction,
     /// The bound as requested.
-    pub(crate) bound: Value,
+    pub bound: Value,
 }
 
 /// Disclosed parts of one credential.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ShownPart {
+pub struct ShownPart {
     /// Wallet id of the credential.
-    pub(crate) id: String,
+    pub id: String,
     /// Type of the credential.
-    pub(crate) type_name: String,
+    pub type_name: String,
     /// Id of the credential query that it answers.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) query_id: String,
+    pub query_id: String,
     /// Disclosed paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) paths: Vec<String>,
+    pub paths: Vec<String>,
     /// Proven thresholds, with the verifier's bounds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) thresholds: Vec<ShownThreshold>,
+    pub thresholds: Vec<ShownThreshold>,
     /// Thumbprint (RFC 7638) of the holder key of the presentation.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) key: String,
+    pub key: String,
 }
 
 impl ShownPart {
     /// Names a credential of which nothing was shown.
-    pub(crate) fn named(id: &str, type_name: &str) -> Self {
+    pub fn named(id: &str, type_name: &str) -> Self {
         Self { id: id.to_owned(), type_name: type_name.to_owned(), ..Self::default() }
     }
 }
@@ -269,21 +271,21 @@ impl ShownPart {
 /// Signed statement, with the key that verified it on arrival.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Kept {
+pub struct Kept {
     /// Document, including its proof.
-    pub(crate) document: Map<String, Value>,
+    pub document: Map<String, Value>,
     /// Public key, as a Multikey.
-    pub(crate) key: String,
+    pub key: String,
     /// Standing of the key in the verifier's registration when the receipt arrived; `None` for unregistered verifiers,
     /// and for early statements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) registered: Option<KeyStanding>,
+    pub registered: Option<KeyStanding>,
 }
 
 /// Append-only log, of which the oldest entries can be forgotten.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Log {
+pub struct Log {
     head: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checkpoint: Option<Checkpoint>,
@@ -292,11 +294,11 @@ pub(crate) struct Log {
 
 /// First changed entry of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Broken {
+pub struct Broken {
     /// Number by its position, whatever the entry itself states.
-    pub(crate) number: u64,
+    pub number: u64,
     /// Description of the fault.
-    pub(crate) what: String,
+    pub what: String,
 }
 
 impl fmt::Display for Broken {
@@ -313,7 +315,7 @@ impl Default for Log {
 
 impl Log {
     /// Appends an entry, and returns its number.
-    pub(crate) fn push(&mut self, entry: Entry) -> u64 {
+    pub fn push(&mut self, entry: Entry) -> u64 {
         let number = self.number(self.entries.len());
         let mut salt = [0; SALT];
         OsRng.fill_bytes(&mut salt);
@@ -324,17 +326,17 @@ impl Log {
     }
 
     /// Returns the entries, oldest first.
-    pub(crate) fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    #[cfg(test)]
-    pub(crate) fn last(&self) -> Option<&Entry> {
+    /// Returns the newest entry.
+    pub fn last(&self) -> Option<&Entry> {
         self.entries.last()
     }
 
     /// Returns the entry with a number.
-    pub(crate) fn entry(&self, number: u64) -> Option<&Entry> {
+    pub fn entry(&self, number: u64) -> Option<&Entry> {
         let index = number.checked_sub(self.forgotten())?.checked_sub(1)?;
         self.entries.get(usize::try_from(index).ok()?)
     }
@@ -345,13 +347,13 @@ impl Log {
     }
 
     /// Returns the entries of a kind about an entry.
-    pub(crate) fn about(&self, number: u64, kind: EntryKind) -> impl Iterator<Item = &Entry> {
+    pub fn about(&self, number: u64, kind: EntryKind) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(move |entry| entry.of == Some(number) && entry.kind == kind)
     }
 
     /// Returns the digest of the newest entry. An owner who notes it elsewhere can check later that no earlier entry
     /// was changed.
-    pub(crate) fn head(&self) -> &str {
+    pub fn head(&self) -> &str {
         &self.head
     }
 
@@ -359,7 +361,7 @@ impl Log {
     ///
     /// # Errors
     /// The first entry that was moved or changed.
-    pub(crate) fn check_chain(&self) -> Result<(), Broken> {
+    pub fn check_chain(&self) -> Result<(), Broken> {
         let mut previous = self.check_checkpoint()?.map_or_else(|| digest(BEGINNING), str::to_owned);
         for (index, entry) in self.entries.iter().enumerate() {
             let at = self.number(index);
@@ -407,7 +409,7 @@ mod instant {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use serde_json::json;
 
     use super::*;

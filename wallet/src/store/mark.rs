@@ -15,28 +15,31 @@ const LONGEST: usize = 32;
 
 /// Folders for the mark of a wallet. It is written to the first writable one; the highest mark counts.
 #[derive(Debug, Clone)]
-pub(crate) struct MarkFolders(Vec<PathBuf>);
+pub struct MarkFolders(Vec<PathBuf>);
 
 /// Relation between a wallet's file and its mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Age {
+pub enum Age {
     /// The file is the newest one saved on this machine.
     Newest,
     /// A newer file was saved on this machine, with this revision.
-    Behind { newest: u64 },
+    Behind {
+        /// Revision of the newest file.
+        newest: u64,
+    },
     /// No file of this wallet was saved on this machine.
     Unknown,
 }
 
 impl MarkFolders {
     /// Returns the state folder, if there is one, and the folder of the wallet.
-    pub(crate) fn of(state: Option<PathBuf>, wallet: &Path) -> Self {
+    pub fn of(state: Option<PathBuf>, wallet: &Path) -> Self {
         let own = wallet.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Self(state.into_iter().chain([own.to_owned()]).collect())
     }
 
     /// Compares a wallet's file with its mark.
-    pub(crate) fn age(&self, name: &str, revision: u64) -> Age {
+    pub fn age(&self, name: &str, revision: u64) -> Age {
         match self.0.iter().filter_map(|folder| read(folder, name)).max() {
             None => Age::Unknown,
             Some(newest) if newest > revision => Age::Behind { newest },
@@ -48,7 +51,7 @@ impl MarkFolders {
     ///
     /// # Errors
     /// If no folder is writable.
-    pub(crate) fn advance(&self, name: &str, revision: u64) -> io::Result<()> {
+    pub fn advance(&self, name: &str, revision: u64) -> io::Result<()> {
         let mut failed = Ok(());
         for folder in &self.0 {
             match write(folder, name, revision) {
@@ -62,7 +65,7 @@ impl MarkFolders {
 
 impl Contents {
     /// Compares the contents with the wallet's mark. A wallet without a mark counts as the newest.
-    pub(crate) fn age(&self, folders: &MarkFolders) -> Age {
+    pub fn age(&self, folders: &MarkFolders) -> Age {
         self.mark.as_ref().map_or(Age::Newest, |name| folders.age(name, self.revision))
     }
 }

@@ -18,7 +18,7 @@ use gap::{Gap, digest};
 
 /// Text of a copy or of a statement about one.
 #[derive(Clone)]
-pub(crate) enum PackedText {
+pub enum PackedText {
     /// The complete text.
     Full(String),
     /// Contents of the gaps in a layout that several texts share.
@@ -29,7 +29,7 @@ pub(crate) enum PackedText {
 
 impl PackedText {
     /// Returns the text.
-    pub(crate) fn text(&self) -> Cow<'_, str> {
+    pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Full(text) => Cow::Borrowed(text),
             // The gaps were checked against the layout when both were read.
@@ -39,12 +39,12 @@ impl PackedText {
     }
 
     /// Tests if there is no text.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         matches!(self, Self::Full(text) if text.is_empty())
     }
 
     /// Deletes the text.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         *self = Self::Full(String::new());
     }
 
@@ -112,7 +112,7 @@ impl<'de> Deserialize<'de> for PackedText {
 /// starting with the second, is base64url-encoded in the complete text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Layout {
+pub struct Layout {
     runs: Vec<Vec<String>>,
 }
 
@@ -207,7 +207,7 @@ impl Layout {
 }
 
 /// Packs the texts of one credential by layouts of its other texts, or by new layouts for similar texts.
-pub(crate) fn pack(mut texts: Vec<&mut PackedText>) {
+pub fn pack(mut texts: Vec<&mut PackedText>) {
     let mut layouts: Vec<Arc<Layout>> = Vec::new();
     for layout in texts.iter().filter_map(|text| text.layout()) {
         if !layouts.iter().any(|known| Arc::ptr_eq(known, layout)) {

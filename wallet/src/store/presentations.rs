@@ -8,40 +8,40 @@ use serde_json::{Value, json};
 use super::{Contents, Entry, EntryKind, HolderKey, log::Log};
 use crate::{
     failure::{Failure, Sentence},
-    ui::sanitise::clean,
+    sanitise::clean,
 };
 
 /// Presentation, with the log entries about it.
 #[derive(Debug, Clone)]
-pub(crate) struct Presentation<'a> {
+pub struct Presentation<'a> {
     /// Entry of its sending.
-    pub(crate) sent: &'a Entry,
+    pub sent: &'a Entry,
     /// Verdict, or the entry that none arrived.
-    pub(crate) outcome: Option<&'a Entry>,
+    pub outcome: Option<&'a Entry>,
     /// Receipt, or the entry that there is no valid one.
-    pub(crate) receipt: Option<&'a Entry>,
+    pub receipt: Option<&'a Entry>,
     /// Erasure requests.
-    pub(crate) asked: Vec<&'a Entry>,
+    pub asked: Vec<&'a Entry>,
     /// Failure of the last erasure request.
-    pub(crate) failed: Option<&'a Entry>,
+    pub failed: Option<&'a Entry>,
     /// Confirmation of erasure.
-    pub(crate) erased: Option<&'a Entry>,
+    pub erased: Option<&'a Entry>,
 }
 
 /// Returns all presentations of a log, oldest first.
-pub(crate) fn presentations(log: &Log) -> Vec<Presentation<'_>> {
+pub fn presentations(log: &Log) -> Vec<Presentation<'_>> {
     let sent = log.entries().iter().filter(|entry| entry.kind == EntryKind::Sending);
     sent.map(|sent| Presentation::of(log, sent)).collect()
 }
 
 /// Returns the thumbprints of keys with which erasure can still be requested.
-pub(crate) fn keys_for_erasure(log: &Log) -> BTreeSet<String> {
+pub fn keys_for_erasure(log: &Log) -> BTreeSet<String> {
     let open = presentations(log).into_iter().filter(Presentation::can_be_erased);
     open.flat_map(|presentation| presentation.sent.parts.iter().map(|part| part.key.clone())).collect()
 }
 
 /// Returns the thumbprint of a key of the wallet, unless the key is damaged.
-pub(crate) fn thumbprint(key: &HolderKey) -> Option<String> {
+pub fn thumbprint(key: &HolderKey) -> Option<String> {
     Some(key.open().ok()?.public_key().thumbprint())
 }
 
@@ -62,29 +62,29 @@ impl<'a> Presentation<'a> {
     }
 
     /// Returns the receipt, if it was valid on arrival.
-    pub(crate) fn receipt(&self) -> Option<&'a Entry> {
+    pub fn receipt(&self) -> Option<&'a Entry> {
         self.receipt.filter(|entry| entry.kind == EntryKind::Receipt)
     }
 
     /// Returns the content of the receipt.
-    pub(crate) fn content(&self) -> Option<ReceiptContent> {
+    pub fn content(&self) -> Option<ReceiptContent> {
         let statement = self.receipt()?.statement.as_ref()?;
         serde_json::from_value(statement.document.get("credentialSubject")?.clone()).ok()
     }
 
     /// Returns the time by which everything must be erased: the verdict, and the stored claims.
-    pub(crate) fn due(&self) -> Option<Timestamp> {
+    pub fn due(&self) -> Option<Timestamp> {
         let content = self.content()?;
         content.keeps.iter().map(|kept| kept.erase_at).chain([content.erase_at]).max()
     }
 
     /// Tests if erasure can be requested with a receipt that names a key, and is not confirmed yet.
-    pub(crate) fn can_be_erased(&self) -> bool {
+    pub fn can_be_erased(&self) -> bool {
         self.erased.is_none() && self.content().is_some_and(|content| !content.holder_keys.is_empty())
     }
 
     /// Returns its members for `--json`.
-    pub(crate) fn json(&self, now: Timestamp) -> Value {
+    pub fn json(&self, now: Timestamp) -> Value {
         let text = |entry: Option<&Entry>| entry.map(|entry| entry.at.to_string());
         let content = self.content();
         let keeps = content.as_ref().map(|content| json!(content.keeps));
@@ -105,7 +105,7 @@ impl<'a> Presentation<'a> {
 ///
 /// # Errors
 /// `not_found`, `ambiguous_name`.
-pub(crate) fn shown_to<'a>(log: &'a Log, who: &str) -> Result<Vec<Presentation<'a>>, Failure> {
+pub fn shown_to<'a>(log: &'a Log, who: &str) -> Result<Vec<Presentation<'a>>, Failure> {
     let missing = |message| Failure::new("not_found", message, Sentence::id("hint-who-saw"));
     let all = presentations(log);
     if let Ok(number) = who.parse::<u64>() {
@@ -140,7 +140,7 @@ pub(crate) fn shown_to<'a>(log: &'a Log, who: &str) -> Result<Vec<Presentation<'
 
 impl Contents {
     /// Returns the key with a thumbprint, of an existing copy or of a deleted one that was presented.
-    pub(crate) fn key(&self, wanted: &str) -> Option<&HolderKey> {
+    pub fn key(&self, wanted: &str) -> Option<&HolderKey> {
         let copies = self.credentials.iter().flat_map(|held| held.copies.iter().map(|copy| &copy.key));
         copies.chain(&self.retired).find(|key| thumbprint(key).is_some_and(|thumbprint| thumbprint == wanted))
     }

@@ -8,19 +8,19 @@ use super::{Contents, Entry, EntryKind, HeldCredential, standing::State};
 
 /// An asker's word that a document, or another one of the same answer, is suspended or revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refusal<'a> {
+pub struct Refusal<'a> {
     /// [`State::Suspended`] or [`State::Revoked`].
-    pub(crate) state: State,
+    pub state: State,
     /// Time of the verdict.
-    pub(crate) at: Timestamp,
+    pub at: Timestamp,
     /// The name of who said it; its identifier where it has none.
-    pub(crate) asker: &'a str,
+    pub asker: &'a str,
 }
 
 impl Contents {
     /// Returns the last such refusal of each document, by its id, that nobody has contradicted since: its issuer at a
     /// refresh, or an asker who accepted it.
-    pub(crate) fn refusals(&self) -> BTreeMap<&str, Refusal<'_>> {
+    pub fn refusals(&self) -> BTreeMap<&str, Refusal<'_>> {
         let mut refusals = BTreeMap::new();
         for verdict in self.log.entries() {
             let refusal = match verdict.kind {
@@ -70,12 +70,12 @@ mod tests {
     use super::*;
     use crate::{
         answer::tests::{Issuer, NOW},
-        wallet::{ShownPart, standing::Standing},
+        store::{ShownPart, standing::Standing},
     };
     use carnet_core::format::CredentialFormat;
 
     /// Adds what was sent of a document, and the verdict on it.
-    pub(crate) fn verdict(contents: &mut Contents, id: &str, at: Timestamp, kind: EntryKind, reason: &str) {
+    fn verdict(contents: &mut Contents, id: &str, at: Timestamp, kind: EntryKind, reason: &str) {
         let parts = vec![ShownPart::named(id, "QualificationCredential")];
         let party_name = "Admissions Office".to_owned();
         let number = contents.log.push(Entry { parts, party_name, ..Entry::new(at, EntryKind::Sending, "asker") });

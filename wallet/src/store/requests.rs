@@ -18,46 +18,46 @@ const LONGEST: usize = 65_536;
 /// Request objects by digest.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct KeptRequests(BTreeMap<String, PackedText>);
+pub struct KeptRequests(BTreeMap<String, PackedText>);
 
 impl KeptRequests {
     /// Stores a request unless it is too long.
-    pub(crate) fn keep(&mut self, object: &str) {
+    pub fn keep(&mut self, object: &str) {
         if object.len() <= LONGEST {
             self.0.entry(request_digest(object)).or_insert_with(|| object.to_owned().into());
         }
     }
 
     /// Returns the request with a digest, if it is stored and was read.
-    pub(crate) fn text(&self, digest: &str) -> Option<String> {
+    pub fn text(&self, digest: &str) -> Option<String> {
         let text = self.0.get(digest)?.text().into_owned();
         (request_digest(&text) == digest).then_some(text)
     }
 
     /// Returns all stored requests that were read, by digest.
-    pub(crate) fn texts(&self) -> BTreeMap<&str, String> {
+    pub fn texts(&self) -> BTreeMap<&str, String> {
         self.0.keys().filter_map(|digest| Some((digest.as_str(), self.text(digest)?))).collect()
     }
 
     /// Deletes requests for which the log has no receipt any more.
-    pub(crate) fn retain_of(&mut self, log: &Log) {
+    pub fn retain_of(&mut self, log: &Log) {
         let receipts = log.entries().iter().filter(|entry| entry.kind == EntryKind::Receipt);
         let needed: BTreeSet<&str> = receipts.map(|entry| entry.request.as_str()).collect();
         self.0.retain(|digest, _| needed.contains(digest.as_str()));
     }
 
     /// Packs the texts before saving.
-    pub(crate) fn pack(&mut self) {
+    pub fn pack(&mut self) {
         packing::pack(self.0.values_mut().collect());
     }
 
     /// Returns the texts in their stored form.
-    pub(crate) fn stored(&self) -> StoredRequests {
+    pub fn stored(&self) -> StoredRequests {
         StoredRequests::of(self.0.values())
     }
 
     /// Restores stored texts. Returns false if they do not belong to these requests.
-    pub(crate) fn restore(&mut self, stored: StoredRequests) -> bool {
+    pub fn restore(&mut self, stored: StoredRequests) -> bool {
         stored.restore(self.0.values_mut())
     }
 }

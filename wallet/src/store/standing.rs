@@ -12,19 +12,20 @@ const BETWEEN: char = '~';
 /// Latest status of a copy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Standing {
-    pub(crate) state: State,
+pub struct Standing {
+    /// State of the copy.
+    pub state: State,
     /// Time of the request.
-    pub(crate) asked_at: Timestamp,
+    pub asked_at: Timestamp,
     /// Statements that the copy is valid; erased when they expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) statement: Option<Statement>,
+    pub statement: Option<Statement>,
     /// True if public lists have marked the copy, so that it is to be replaced.
     #[serde(default, skip_serializing_if = "is_false")]
-    pub(crate) replace: bool,
+    pub replace: bool,
     /// Message of the issuer to the owner; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) message: String,
+    pub message: String,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes references
@@ -34,7 +35,7 @@ fn is_false(value: &bool) -> bool {
 
 impl Standing {
     /// Creates a status without a statement.
-    pub(crate) const fn of(state: State, asked_at: Timestamp) -> Self {
+    pub const fn of(state: State, asked_at: Timestamp) -> Self {
         Self { state, asked_at, statement: None, replace: false, message: String::new() }
     }
 }
@@ -42,7 +43,8 @@ impl Standing {
 /// State of a copy according to its issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum State {
+pub enum State {
+    /// Valid.
     Valid,
     /// Unknown to the issuer.
     Unknown,
@@ -56,7 +58,7 @@ pub(crate) enum State {
 
 impl State {
     /// Returns the name in JSON.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Valid => "valid",
             Self::Unknown => "unknown",
@@ -67,7 +69,7 @@ impl State {
     }
 
     /// Tests if the issuer has revoked or suspended it.
-    pub(crate) const fn is_withdrawn(self) -> bool {
+    pub const fn is_withdrawn(self) -> bool {
         matches!(self, Self::Suspended | Self::Revoked)
     }
 }
@@ -75,27 +77,27 @@ impl State {
 /// Verified freshness statements on one copy: of the epoch of the request, and of some earlier epochs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Statement {
+pub struct Statement {
     /// JWTs, newest first and one per epoch, separated by tildes. Early versions stored the newest only.
-    pub(crate) text: PackedText,
+    pub text: PackedText,
     /// Start of the newest.
-    pub(crate) since: Timestamp,
+    pub since: Timestamp,
     /// End of the newest.
-    pub(crate) until: Timestamp,
+    pub until: Timestamp,
 }
 
 /// Freshness statement to attach to a presentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StapledStatement {
+pub struct StapledStatement {
     /// JWT.
-    pub(crate) text: String,
+    pub text: String,
     /// Start of its validity.
-    pub(crate) since: Timestamp,
+    pub since: Timestamp,
 }
 
 impl Statement {
     /// Creates statements from their texts, newest first.
-    pub(crate) fn of(texts: &[String], since: Timestamp, until: Timestamp) -> Self {
+    pub fn of(texts: &[String], since: Timestamp, until: Timestamp) -> Self {
         Self { text: texts.join(&BETWEEN.to_string()).into(), since, until }
     }
 
@@ -129,21 +131,21 @@ impl Statement {
 
 impl Copy {
     /// Returns the statements, if the newest one is valid for some time yet.
-    pub(crate) fn fresh(&self, now: Timestamp) -> Option<&Statement> {
+    pub fn fresh(&self, now: Timestamp) -> Option<&Statement> {
         let statement = self.standing.as_ref()?.statement.as_ref()?;
         (statement.since <= now && now.plus(freshness::MARGIN_SECONDS) < statement.until).then_some(statement)
     }
 
     /// Returns the statement for a verifier that accepts at most this age in seconds. A verifier that asked for none
     /// gets one only if it has seen this copy before.
-    pub(crate) fn stapled(&self, max_age: Option<u32>, asker: &str, now: Timestamp) -> Option<StapledStatement> {
+    pub fn stapled(&self, max_age: Option<u32>, asker: &str, now: Timestamp) -> Option<StapledStatement> {
         let has_seen = || self.shown_to.iter().any(|seen| seen == asker);
         let unasked = u32::try_from(freshness::DEFAULT_SECONDS).ok().filter(|_| has_seen());
         self.fresh(now)?.chosen(max_age.or(unasked)?, now)
     }
 
     /// Erases expired statements.
-    pub(crate) fn forget_stale(&mut self, now: Timestamp) {
+    pub fn forget_stale(&mut self, now: Timestamp) {
         let is_over = self.fresh(now).is_none();
         let Some(standing) = &mut self.standing else { return };
         if is_over {
@@ -156,13 +158,13 @@ impl Copy {
 
 impl Copy {
     /// Tests if public lists have marked it together with other copies of its credential, according to its issuer.
-    pub(crate) fn is_marked(&self) -> bool {
+    pub fn is_marked(&self) -> bool {
         self.is_kept() && self.standing.as_ref().is_some_and(|standing| standing.replace)
     }
 
     /// Tests if it should be discarded once replaced: public lists have marked it, or it predates handles
     /// (spec/status.md 4.11, spec/freshness.md 1.7).
-    pub(crate) fn is_outdated(&self) -> bool {
+    pub fn is_outdated(&self) -> bool {
         let outdated = |standing: &Standing| standing.replace || standing.state == State::Unknown;
         self.is_kept() && self.standing.as_ref().is_some_and(outdated)
     }
@@ -170,31 +172,31 @@ impl Copy {
 
 impl HeldCredential {
     /// Tests if some of its copies should be replaced.
-    pub(crate) fn has_outdated_copies(&self) -> bool {
+    pub fn has_outdated_copies(&self) -> bool {
         self.copies.iter().any(Copy::is_outdated)
     }
 
     /// Discards the outdated copies. The keys of shown ones remain, because receipts need them.
-    pub(crate) fn discard_outdated(&mut self) {
+    pub fn discard_outdated(&mut self) {
         self.copies.retain(|copy| !(copy.is_outdated() && copy.shown_to.is_empty()));
         self.copies.iter_mut().filter(|copy| copy.is_outdated()).for_each(Copy::forget_text);
     }
 
     /// Returns the issuer's latest message to the owner, with its time.
-    pub(crate) fn message(&self) -> Option<&Standing> {
+    pub fn message(&self) -> Option<&Standing> {
         let said = self.copies.iter().filter_map(|copy| copy.standing.as_ref());
         said.max_by_key(|standing| standing.asked_at).filter(|standing| !standing.message.is_empty())
     }
 
     /// Returns the status if the issuer has revoked or suspended it. The latest statement counts.
-    pub(crate) fn withdrawn(&self) -> Option<&Standing> {
+    pub fn withdrawn(&self) -> Option<&Standing> {
         let said = self.copies.iter().filter_map(|copy| copy.standing.as_ref());
         let last = said.max_by_key(|standing| (standing.asked_at, standing.state))?;
         last.state.is_withdrawn().then_some(last)
     }
 
     /// Returns the number of fresh copies with a statement, and the earliest end of these statements.
-    pub(crate) fn vouched_for(&self, now: Timestamp) -> (usize, Option<Timestamp>) {
+    pub fn vouched_for(&self, now: Timestamp) -> (usize, Option<Timestamp>) {
         let unused = self.copies.iter().filter(|copy| copy.is_fresh());
         let ends: Vec<Timestamp> = unused.filter_map(|copy| copy.fresh(now).map(|statement| statement.until)).collect();
         (ends.len(), ends.into_iter().min())

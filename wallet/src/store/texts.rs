@@ -15,7 +15,7 @@ use super::{
 /// Texts of the copies of one credential.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct StoredTexts {
+pub struct StoredTexts {
     /// Layouts that several texts share.
     layouts: Vec<Layout>,
     /// Ordered claims that have commitments.
@@ -27,7 +27,7 @@ pub(crate) struct StoredTexts {
 /// Request objects in their stored form.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct StoredRequests {
+pub struct StoredRequests {
     /// Layouts that several texts share.
     layouts: Vec<Layout>,
     /// One per request, in their order.
@@ -36,14 +36,14 @@ pub(crate) struct StoredRequests {
 
 impl StoredRequests {
     /// Returns the texts in their stored form.
-    pub(crate) fn of<'a>(requests: impl Iterator<Item = &'a PackedText>) -> Self {
+    pub fn of<'a>(requests: impl Iterator<Item = &'a PackedText>) -> Self {
         let mut layouts: Vec<Arc<Layout>> = Vec::new();
         let texts = requests.filter_map(|text| StoredText::of(text, &mut layouts)).collect();
         Self { layouts: layouts.iter().map(|layout| Layout::clone(layout)).collect(), texts }
     }
 
     /// Restores the texts. Returns false if they do not belong to these requests.
-    pub(crate) fn restore<'a>(self, requests: impl ExactSizeIterator<Item = &'a mut PackedText>) -> bool {
+    pub fn restore<'a>(self, requests: impl ExactSizeIterator<Item = &'a mut PackedText>) -> bool {
         let layouts: Vec<Arc<Layout>> = self.layouts.into_iter().map(Arc::new).collect();
         requests.len() == self.texts.len()
             && requests.zip(self.texts).all(|(place, stored)| put(Some(place), Some(stored), &layouts))
@@ -72,7 +72,7 @@ enum StoredText {
 
 impl StoredTexts {
     /// Returns the texts in their stored form.
-    pub(crate) fn of(held: &HeldCredential) -> Self {
+    pub fn of(held: &HeldCredential) -> Self {
         let mut layouts: Vec<Arc<Layout>> = Vec::new();
         let mut ordered: Vec<OrderedPath> = Vec::new();
         let mut text = |text: &PackedText| StoredText::of(text, &mut layouts);
@@ -91,7 +91,7 @@ impl StoredTexts {
     }
 
     /// Restores the texts. Returns false if they do not belong to this credential.
-    pub(crate) fn restore(self, held: &mut HeldCredential) -> bool {
+    pub fn restore(self, held: &mut HeldCredential) -> bool {
         if self.copies.len() != held.copies.len() {
             return false;
         }

@@ -11,21 +11,21 @@ use serde::{Deserialize, Serialize};
 /// Positions of the commitments to one ordered claim of a copy, so that no search is needed to open one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Commitments {
+pub struct Commitments {
     /// Path of the value.
     #[serde(with = "path")]
-    pub(crate) path: ClaimPath,
+    pub path: ClaimPath,
     /// At least or at most.
     #[serde(with = "direction")]
-    pub(crate) direction: Direction,
+    pub direction: Direction,
     /// Index of each entry in the array, if the value has that entry.
-    pub(crate) at: [Option<usize>; ENTRIES],
+    pub at: [Option<usize>; ENTRIES],
 }
 
 /// Ordered claim, without the copy-specific positions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct OrderedPath {
+pub struct OrderedPath {
     #[serde(with = "path")]
     path: ClaimPath,
     #[serde(with = "direction")]
@@ -40,7 +40,7 @@ impl From<&Commitments> for OrderedPath {
 
 impl OrderedPath {
     /// Returns the commitments of a copy to the claim.
-    pub(crate) fn with(&self, at: [Option<usize>; ENTRIES]) -> Commitments {
+    pub fn with(&self, at: [Option<usize>; ENTRIES]) -> Commitments {
         Commitments { path: self.path.clone(), direction: self.direction, at }
     }
 }
@@ -62,18 +62,18 @@ impl From<&Commitments> for Positions {
 /// Threshold that a copy was opened for. The copy must not be used for another one of the same claim and direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Opened {
+pub struct Opened {
     /// Path of the value, which was not disclosed.
     #[serde(with = "path")]
-    pub(crate) path: ClaimPath,
+    pub path: ClaimPath,
     /// At least or at most.
     #[serde(with = "direction")]
-    pub(crate) direction: Direction,
+    pub direction: Direction,
     /// Threshold as a number (spec/at-least.md 1.1).
-    pub(crate) bound: u16,
+    pub bound: u16,
     /// True if the entry of the threshold's block was opened (4.6); earlier versions opened any suitable entry.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) in_block: bool,
+    pub in_block: bool,
 }
 
 impl From<&Proved> for Opened {
@@ -111,11 +111,11 @@ pub(super) mod direction {
     use carnet_core::at_least::Direction;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(in crate::wallet) fn serialize<S: Serializer>(direction: &Direction, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::store) fn serialize<S: Serializer>(direction: &Direction, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(direction.as_str())
     }
 
-    pub(in crate::wallet) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Direction, D::Error> {
+    pub(in crate::store) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Direction, D::Error> {
         let text = String::deserialize(deserializer)?;
         Direction::parse(&text).ok_or_else(|| D::Error::custom("no such direction"))
     }

@@ -9,33 +9,34 @@ use serde_json::{Map, Value};
 /// Trust lists of the wallet.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Trust {
-    pub(crate) lists: Vec<PinnedList>,
+pub struct Trust {
+    /// Pinned lists.
+    pub lists: Vec<PinnedList>,
     /// Newest accepted version of every list, by its DID. It remains after the list has expired or was removed: an
     /// older version is refused forever.
-    pub(crate) seen: BTreeMap<String, Seen>,
+    pub seen: BTreeMap<String, Seen>,
 }
 
 /// Pinned list, with its operators.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct PinnedList {
+pub struct PinnedList {
     /// DID of the list.
-    pub(crate) issuer: String,
+    pub issuer: String,
     /// DIDs of its operators.
-    pub(crate) operators: Vec<String>,
+    pub operators: Vec<String>,
     /// Number of operators that must have signed.
-    pub(crate) quorum: usize,
+    pub quorum: usize,
     /// Lowest accepted number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) least: Option<u64>,
+    pub least: Option<u64>,
     /// Location of the list: a file, or an https URL.
-    pub(crate) source: String,
+    pub source: String,
     /// Newest accepted version.
-    pub(crate) document: Map<String, Value>,
+    pub document: Map<String, Value>,
     /// Newest timestamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) timestamp: Option<Map<String, Value>>,
+    pub timestamp: Option<Map<String, Value>>,
     /// DID documents of operators with a did:web at that time: a presentation does not fetch them.
-    pub(crate) operator_documents: Vec<Value>,
+    pub operator_documents: Vec<Value>,
 }

@@ -9,66 +9,66 @@ use super::HeldCredential;
 /// Serials of a voucher: their number, and those that were shown in any copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct VoucherSerials {
+pub struct VoucherSerials {
     /// Number of uses of the voucher.
-    pub(crate) uses: usize,
+    pub uses: usize,
     /// Shown serials, oldest first.
     #[serde(default)]
-    pub(crate) shown: Vec<ShownSerial>,
+    pub shown: Vec<ShownSerial>,
 }
 
 /// Serial that was shown, or was about to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ShownSerial {
+pub struct ShownSerial {
     /// Result of [`serial_digest`].
-    pub(crate) digest: String,
+    pub digest: String,
     /// Client id of the verifier that saw it.
-    pub(crate) to: String,
+    pub to: String,
     /// True if the verifier reported it as used. Until then it may be shown again, to the same verifier only.
     #[serde(default)]
-    pub(crate) used: bool,
+    pub used: bool,
 }
 
 /// Computes SHA-256 of a serial, in base64url.
-pub(crate) fn serial_digest(serial: &str) -> String {
+pub fn serial_digest(serial: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(serial))
 }
 
 impl VoucherSerials {
     /// Creates the record of a voucher without shown serials.
-    pub(crate) fn new(uses: usize) -> Self {
+    pub fn new(uses: usize) -> Self {
         Self { uses, shown: Vec::new() }
     }
 
     /// Returns the number of uses that no verifier reported as used.
-    pub(crate) fn left(&self) -> usize {
+    pub fn left(&self) -> usize {
         self.uses.saturating_sub(self.shown.iter().filter(|shown| shown.used).count())
     }
 
     /// Returns the digest of the serial that a verifier saw without reporting it as used.
-    pub(crate) fn pending(&self, asker: &str) -> Option<&str> {
+    pub fn pending(&self, asker: &str) -> Option<&str> {
         let pending = self.shown.iter().find(|shown| shown.to == asker && !shown.used);
         pending.map(|shown| shown.digest.as_str())
     }
 
     /// Returns the index of the one serial of a copy that may be shown to a verifier: the one that it saw and did not
     /// count, or else an unseen one.
-    pub(crate) fn choose(&self, serials: &[String], asker: &str) -> Option<usize> {
+    pub fn choose(&self, serials: &[String], asker: &str) -> Option<usize> {
         let digests: Vec<String> = serials.iter().map(|serial| serial_digest(serial)).collect();
         let pending = self.pending(asker).and_then(|pending| digests.iter().position(|digest| digest == pending));
         pending.or_else(|| digests.iter().position(|digest| self.shown.iter().all(|shown| shown.digest != *digest)))
     }
 
     /// Records a serial before it is sent.
-    pub(crate) fn record_shown(&mut self, digest: &str, asker: &str) {
+    pub fn record_shown(&mut self, digest: &str, asker: &str) {
         if self.shown.iter().all(|shown| shown.digest != digest) {
             self.shown.push(ShownSerial { digest: digest.to_owned(), to: asker.to_owned(), used: false });
         }
     }
 
     /// Records that a serial is used.
-    pub(crate) fn record_used(&mut self, digest: &str) {
+    pub fn record_used(&mut self, digest: &str) {
         for shown in self.shown.iter_mut().filter(|shown| shown.digest == digest) {
             shown.used = true;
         }
@@ -77,7 +77,7 @@ impl VoucherSerials {
 
 impl HeldCredential {
     /// Returns the index of the copy with the serial that a verifier saw and did not count, if there is one.
-    pub(crate) fn pending_copy(&self, asker: &str) -> Option<usize> {
+    pub fn pending_copy(&self, asker: &str) -> Option<usize> {
         let pending = self.serials.as_ref()?.pending(asker)?;
         self.copies.iter().position(|copy| copy.is_kept() && copy.serial.as_deref() == Some(pending))
     }

@@ -14,7 +14,7 @@ use crate::{
         tests::{Authority, both, introduce},
     },
     request::tests::{Asker, NOW},
-    wallet::{Contents, Copy, HolderKey, contents::default_low_water},
+    store::{Contents, Copy, HolderKey, contents::default_low_water},
 };
 
 const LIST: &str = "did:web:trust.example";
@@ -22,7 +22,7 @@ const UNI: &str = "did:web:uni.example";
 const DAY: i64 = 86_400;
 
 /// Three operators, of which two must sign.
-pub(crate) struct Desk([SecretKey; 3]);
+pub struct Desk([SecretKey; 3]);
 
 fn accreditation(types: &[&str]) -> Accreditation {
     Accreditation {

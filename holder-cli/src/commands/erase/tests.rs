@@ -2,10 +2,9 @@ use super::*;
 use crate::{
     arguments::Delete,
     commands::delete,
-    receipt::{
-        check,
-        tests::{Fault, Scene},
-    },
+    failure::{Reported as _, Spoken as _},
+    receipt::check,
+    verifier_desk::{Fault, Scene},
 };
 
 /// Requests erasure, with the digest of the request.
@@ -53,7 +52,7 @@ async fn nobody_is_asked_without_a_yes() {
     {
         let arguments = Erase { who: scene.client_id.clone(), yes: yes.map(str::to_owned) };
         let asked = run(&scene.session, &arguments).await.unwrap_err();
-        assert_eq!((asked.reason.as_str(), asked.exit), (reason, PROBLEM));
+        assert_eq!((asked.reason.as_str(), asked.kind), (reason, FailureKind::Permanent));
         assert_eq!(asked.json()["would_ask"][0]["entry"], 2);
         assert!(scene.desk.erased.lock().unwrap().is_empty());
     }
@@ -73,7 +72,7 @@ async fn a_confirmation_that_does_not_hold_is_none() {
         let scene = Scene::shown(Fault::None).await;
         *scene.desk.fault.lock().unwrap() = fault;
         let failed = erase(&scene, &scene.client_id).await.unwrap_err();
-        assert_eq!((failed.reason.as_str(), failed.exit), (reason, PROBLEM), "{fault:?}");
+        assert_eq!((failed.reason.as_str(), failed.kind), (reason, FailureKind::Permanent), "{fault:?}");
         assert_eq!(scene.kinds()[4..], [EntryKind::ErasureRequested, EntryKind::ErasureFailed]);
         // The request can be repeated.
         *scene.desk.fault.lock().unwrap() = Fault::None;
@@ -99,7 +98,7 @@ async fn an_asker_that_is_not_there_can_be_asked_later_and_written_to() {
         contents.log = log;
     });
     let failed = erase(&scene, &scene.client_id).await.unwrap_err();
-    assert_eq!((failed.reason.as_str(), failed.exit), ("unavailable", TRY_AGAIN));
+    assert_eq!((failed.reason.as_str(), failed.kind), ("unavailable", FailureKind::Temporary));
     assert!(failed.hint.english().contains("mailto:privacy@agency.example"), "{:?}", failed.hint);
     assert_eq!(scene.kinds()[4..], [EntryKind::ErasureRequested, EntryKind::ErasureFailed]);
 }
@@ -123,7 +122,7 @@ async fn the_key_of_a_deleted_document_still_erases_what_it_showed_and_is_then_g
 async fn without_a_receipt_there_is_nothing_to_ask_with() {
     let scene = Scene::shown(Fault::Missing).await;
     let failed = erase(&scene, &scene.client_id).await.unwrap_err();
-    assert_eq!((failed.reason.as_str(), failed.exit), ("no_receipt", PROBLEM));
+    assert_eq!((failed.reason.as_str(), failed.kind), ("no_receipt", FailureKind::Permanent));
     assert_eq!(erase(&scene, "nobody").await.unwrap_err().reason, "not_found");
     assert_eq!(erase(&scene, "99").await.unwrap_err().reason, "not_found");
     assert_eq!(erase(&scene, "1").await.unwrap_err().reason, "not_found");

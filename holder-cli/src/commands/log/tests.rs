@@ -2,9 +2,10 @@ use carnet_core::at_least::Direction;
 
 use super::*;
 use crate::{
-    receipt::tests::{Fault, Scene},
+    failure::Spoken as _,
     session::Session,
     ui::{Ui, messages::Language, wrap::width},
+    verifier_desk::{Fault, Scene},
 };
 
 fn text(session: &Session, log: &Log) -> String {
@@ -65,7 +66,7 @@ async fn a_whole_log_is_verified_and_a_broken_one_names_its_first_bad_entry() {
     altered["entries"][1]["purpose"] = json!("Another.");
     scene.change(|contents| contents.log = serde_json::from_value(altered).unwrap());
     let broken = run(&scene.session, &arguments(true, None)).unwrap_err();
-    assert_eq!((broken.reason.as_str(), broken.exit), ("log_broken", crate::failure::PROBLEM));
+    assert_eq!((broken.reason.as_str(), broken.kind), ("log_broken", crate::failure::FailureKind::Permanent));
     assert_eq!(broken.beside.as_ref().unwrap()["first_bad"], 2);
     assert!(broken.message.english().contains("entry 2"), "{:?}", broken.message);
     scene.change(|contents| contents.log = serde_json::from_value(stored).unwrap());

@@ -2,8 +2,9 @@ use carnet_core::trust::registration::KeyStanding;
 
 use super::*;
 use crate::{
-    receipt::tests::{Fault, Scene},
+    failure::Spoken as _,
     ui::messages::Language,
+    verifier_desk::{Fault, Scene},
 };
 
 fn exported(scene: &Scene, name: &str) -> Result<std::path::PathBuf, Failure> {

@@ -1,8 +1,8 @@
 use super::*;
 use crate::{
     commands::erase::tests::erase,
-    receipt::tests::{Fault, Scene},
     ui::messages::Language,
+    verifier_desk::{Fault, Scene},
 };
 
 #[tokio::test(flavor = "multi_thread")]

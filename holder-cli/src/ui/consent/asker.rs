@@ -23,7 +23,7 @@ struct Words {
 impl Consent<'_> {
     fn words(&self, ui: &Ui) -> Words {
         let messages = &ui.messages;
-        let own = |name: &str| self.request.words(name, messages);
+        let own = |name: &str| self.request.words(name, &messages.languages());
         let name = match self.introduction.relying_party() {
             Some(registered) => Some(clean(&registered.name)),
             None => own("verifier_name"),
@@ -31,8 +31,10 @@ impl Consent<'_> {
         match self.introduction.intended_use() {
             Some(intended) => Words {
                 name,
-                purpose: messages.pick(|language| intended.purpose.get(language).map(String::as_str)),
-                legal_basis: messages.pick(|language| intended.legal_basis.get(language).map(String::as_str)),
+                purpose: messages.languages().pick(|language| intended.purpose.get(language).map(String::as_str)),
+                legal_basis: messages
+                    .languages()
+                    .pick(|language| intended.legal_basis.get(language).map(String::as_str)),
                 retention: Some(messages.with("consent-days", &[("days", &intended.retention_days.to_string())])),
             },
             None => {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::wallet::{
+use crate::store::{
     Entry, EntryKind, ShownPart,
     standing::{Standing, State},
 };

@@ -6,7 +6,7 @@ use carnet_core::{format::CredentialFormat, secure::sd_jwt::Step};
 use serde_json::json;
 
 use super::*;
-use crate::wallet::vouchers::serial_digest;
+use crate::store::vouchers::serial_digest;
 
 const MUSEUM: &str = "decentralized_identifier:did:web:museum.example";
 

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{Reading, corrupted};
 use crate::{
     failure::{Failure, Safety, Sentence},
-    wallet::{
+    store::{
         contents::{Contents, OLDEST, VERSION},
         texts::{StoredRequests, StoredTexts},
     },

@@ -3,8 +3,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::{
-    failure::TRY_AGAIN,
-    wallet::contents::{Copy, HeldCredential, HolderKey, VERSION},
+    failure::{FailureKind, Sentence},
+    store::contents::{Copy, HeldCredential, HolderKey, VERSION},
 };
 
 fn passphrase(text: &str) -> SecretString {
@@ -23,7 +23,7 @@ fn open(path: &Path) -> Result<WalletFile, Failure> {
 }
 
 fn open_with(path: &Path, typed: &str) -> Result<WalletFile, Failure> {
-    WalletFile::open(path, passphrase(typed), &WaitNotice::silent(), WaitNotice::silent())
+    WalletFile::open(path, passphrase(typed), &Silent, Box::new(Silent))
 }
 
 fn credential(id: &str) -> HeldCredential {
@@ -128,7 +128,7 @@ fn two_cannot_change_it_at_once_but_reading_goes_on() {
     let (_folder, path) = made();
     let first = open(&path).unwrap();
     let failure = open(&path).err().unwrap();
-    assert_eq!((failure.reason.as_str(), failure.exit), ("wallet_busy", TRY_AGAIN));
+    assert_eq!((failure.reason.as_str(), failure.kind), ("wallet_busy", FailureKind::Temporary));
     assert!(read_only(&path, &passphrase("correct horse"), Reading::Whole).is_ok());
     drop(first);
     assert!(open(&path).is_ok());
@@ -154,7 +154,7 @@ fn a_store_that_fails_leaves_the_old_file() {
 fn a_missing_wallet_says_how_to_make_one() {
     let failure = read_only(Path::new("/nonexistent/wallet.age"), &passphrase("x"), Reading::Whole).unwrap_err();
     assert_eq!(failure.reason, "wallet_missing");
-    assert!(failure.hint.english().contains("carnet init"));
+    assert_eq!(failure.hint, Sentence::id("hint-init"));
 }
 
 #[test]

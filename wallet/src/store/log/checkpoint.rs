@@ -19,19 +19,19 @@ const TAG: &[u8] = b"carnet-log-checkpoint/1\0";
 /// to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Checkpoint {
+pub struct Checkpoint {
     /// Number of the last entry that it replaces.
-    pub(crate) entries: u64,
+    pub entries: u64,
     /// Digest of that entry.
-    pub(crate) head: String,
+    pub head: String,
     /// Start of the first day that was kept.
     #[serde(with = "instant")]
-    pub(crate) before: Timestamp,
+    pub before: Timestamp,
     /// Time of the deletion.
     #[serde(with = "instant")]
-    pub(crate) at: Timestamp,
+    pub at: Timestamp,
     /// Log key of the wallet, as a Multikey.
-    pub(crate) key: String,
+    pub key: String,
     /// base64url of the key's signature over the tag and the RFC 8785 text of the other members.
     signature: String,
 }
@@ -59,17 +59,17 @@ impl Checkpoint {
 
 impl Log {
     /// Returns the checkpoint that replaces forgotten entries.
-    pub(crate) fn checkpoint(&self) -> Option<&Checkpoint> {
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
         self.checkpoint.as_ref()
     }
 
     /// Returns the number of forgotten entries; later entries are numbered from there.
-    pub(crate) fn forgotten(&self) -> u64 {
+    pub fn forgotten(&self) -> u64 {
         self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.entries)
     }
 
     /// Returns the number of entries at the start of the log that are older than an instant.
-    pub(crate) fn before(&self, instant: Timestamp) -> usize {
+    pub fn before(&self, instant: Timestamp) -> usize {
         self.entries.iter().take_while(|entry| entry.at < instant).count()
     }
 
@@ -78,7 +78,7 @@ impl Log {
     ///
     /// # Errors
     /// If the hash chain is invalid: forgetting must not hide a change.
-    pub(crate) fn forget(&mut self, before: Timestamp, now: Timestamp, signer: &dyn Signer) -> Result<usize, Broken> {
+    pub fn forget(&mut self, before: Timestamp, now: Timestamp, signer: &dyn Signer) -> Result<usize, Broken> {
         self.check_chain()?;
         let count = self.before(before);
         let Some(last) = count.checked_sub(1).and_then(|last| self.entries.get(last)) else { return Ok(0) };
@@ -112,7 +112,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::wallet::{Entry, EntryKind};
+    use crate::store::{Entry, EntryKind};
 
     const DAY: i64 = 86_400;
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);

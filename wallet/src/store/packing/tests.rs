@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     answer::tests::{Issuer, NOW},
-    wallet::{
+    store::{
         Contents, HeldCredential,
         contents::HolderKey,
         standing::{Standing, State, Statement},
@@ -204,6 +204,6 @@ fn contents_that_no_layout_takes_are_refused() {
 
 #[test]
 fn a_text_is_not_printed() {
-    let copy = crate::wallet::Copy::new("hunter2".to_owned(), HolderKey::draw());
+    let copy = crate::store::Copy::new("hunter2".to_owned(), HolderKey::draw());
     assert!(!format!("{copy:?}").contains("hunter2"));
 }

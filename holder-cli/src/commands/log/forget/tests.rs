@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    receipt::tests::{Fault, Scene},
     request::tests::NOW,
+    verifier_desk::{Fault, Scene},
     wallet::{EntryKind, forgetting::UNKNOWN_PARTY, vouchers::VoucherSerials},
 };
 
@@ -29,7 +29,7 @@ async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
     // It needs a yes, and the question names the verifiers from which erasure can no longer be requested.
     let asked = forget(&scene.session, &forgetting(&tomorrow(), false)).unwrap_err();
     assert_eq!(asked.reason, "approval_needed");
-    assert_eq!(asked.exit, carnet_console::PROBLEM);
+    assert_eq!(asked.kind, crate::failure::FailureKind::Permanent);
     let beside = asked.beside.unwrap();
     assert_eq!((&beside["would_forget"], beside["erasure_lost"].as_array().unwrap().len()), (&json!(4), 1));
     assert_eq!(scene.contents().log.entries().len(), 4);

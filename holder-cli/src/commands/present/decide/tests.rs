@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     answer::tests::{Issuer, NOW},
     arguments::{Arguments, Command},
+    failure::{Reported as _, Spoken as _},
     introduction::tests::{Authority, both, introduce},
     request::tests::Asker,
 };
@@ -94,7 +95,7 @@ fn what_is_beyond_is_approved_one_by_one() {
     for (registered, names) in [(Some(title()), vec![LEVEL]), (None, vec![TITLE, LEVEL])] {
         let scene = Scene::new(registered);
         let refused = scene.refused(&[]);
-        assert_eq!((refused.reason.as_str(), refused.exit), ("over_asked", crate::failure::PROBLEM));
+        assert_eq!((refused.reason.as_str(), refused.kind), ("over_asked", crate::failure::FailureKind::Permanent));
         let asked: Vec<Value> = refused.json()["excess"].as_array().unwrap().clone();
         assert_eq!(asked.iter().map(|excess| excess["name"].as_str().unwrap()).collect::<Vec<_>>(), names);
         let mut options = Vec::new();
@@ -116,7 +117,7 @@ fn whoever_has_no_such_document_is_not_asked() {
     let mut scene = Scene::new(None);
     scene.contents.credentials.clear();
     let refused = scene.refused(&[]);
-    assert_eq!((refused.reason.as_str(), refused.exit), ("query_unmet", crate::failure::PROBLEM));
+    assert_eq!((refused.reason.as_str(), refused.kind), ("query_unmet", crate::failure::FailureKind::Permanent));
 }
 
 #[test]
@@ -184,7 +185,7 @@ fn a_name_that_is_not_asked_for_is_a_mistake() {
     let scene = Scene::new(Some(both()));
     for option in ["--approve", "--withhold"] {
         let refused = scene.decide(&[option, "q:credentialSubject.grade"]).err().unwrap();
-        assert_eq!((refused.reason.as_str(), refused.exit), ("claim_unknown", crate::failure::USAGE));
+        assert_eq!((refused.reason.as_str(), refused.kind), ("claim_unknown", crate::failure::FailureKind::Usage));
     }
 }
 
@@ -232,7 +233,7 @@ fn a_request_that_needs_nothing_gets_nothing() {
     };
     assert_eq!(asked(true).would_go(&[]).0.len(), 2);
     let refused = asked(false).refused(&[]);
-    assert_eq!((refused.reason.as_str(), refused.exit), ("query_unmet", crate::failure::PROBLEM));
+    assert_eq!((refused.reason.as_str(), refused.kind), ("query_unmet", crate::failure::FailureKind::Permanent));
     assert!(refused.message.english().contains("Nothing is asked that must be answered"));
 }
 

@@ -1,10 +1,18 @@
-use std::sync::{Arc, Mutex};
+//! Verifier that makes faulty receipts on command, and what the wallet does about each.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use carnet_core::{
-    did::{Did, SelfContained},
+    did::{Did, DidUrl, SelfContained},
     format::CredentialFormat,
+    json::{Limits, parse_object},
     keys::{Algorithm, SecretKey, Signer},
-    receipt::{ErasureRequest, presentation_digest, request_digest},
+    receipt::{
+        ErasureConfirmation, ErasureRequest, Receipt, ReceiptContent, Shown, presentation_digest, request_digest,
+    },
     secure::sd_jwt::SdJwt,
 };
 use carnet_proto::verifier::v1::{
@@ -13,24 +21,24 @@ use carnet_proto::verifier::v1::{
     presentation_service_server::{PresentationService, PresentationServiceServer},
 };
 use rand_core::OsRng;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 
-use super::*;
 use crate::{
     answer::tests::Issuer,
     arguments::{Global, Present},
     commands::present,
     failure::Failure,
+    receipt::{Count, check},
     request::{
         Pointer,
         tests::{Asker, NOW},
     },
     session::Session,
     ui::messages::Language,
-    wallet::{Contents, WalletFile, file::LEAST_WORK_FACTOR},
+    wallet::{Contents, Entry, EntryKind, WalletFile, file::LEAST_WORK_FACTOR, log::Log},
 };
 
 /// Fault of a receipt, or of the response that contains it.

@@ -26,20 +26,23 @@ fn a_status_keeps_its_reason_and_loses_its_control_characters() {
     let mut details = ErrorDetails::new();
     details.set_error_info("INVALID_GRANT", "carnet", std::collections::HashMap::<String, String>::new());
     let status = tonic::Status::with_error_details(tonic::Code::PermissionDenied, "no\u{1b}[31m\u{202e}", details);
-    let failure = Failure::from_status(&status, doing());
-    assert_eq!((failure.reason.as_str(), failure.exit), ("invalid_grant", PROBLEM));
+    let failure = from_status(&status, doing());
+    assert_eq!((failure.reason.as_str(), failure.kind), ("invalid_grant", FailureKind::Permanent));
     let message = failure.message.english();
     assert_eq!(message, "Redeeming the offer failed (no[U+001B][31m[U+202E])");
-    assert_eq!(Failure::from_status(&tonic::Status::unavailable("x"), doing()).exit, TRY_AGAIN);
-    let late = Failure::from_status(&tonic::Status::cancelled("Timeout expired"), doing());
-    assert_eq!((late.reason.as_str(), late.exit), ("deadline_exceeded", TRY_AGAIN));
+    assert_eq!(from_status(&tonic::Status::unavailable("x"), doing()).kind, FailureKind::Temporary);
+    let late = from_status(&tonic::Status::cancelled("Timeout expired"), doing());
+    assert_eq!((late.reason.as_str(), late.kind), ("deadline_exceeded", FailureKind::Temporary));
     let exhausted = |reason: &str| {
         let details =
             ErrorDetails::with_error_info(reason, "carnet", std::collections::HashMap::<String, String>::new());
         let status = tonic::Status::with_error_details(tonic::Code::ResourceExhausted, "x", details);
-        Failure::from_status(&status, doing()).exit
+        from_status(&status, doing()).kind
     };
-    assert_eq!((exhausted("CALLS_EXHAUSTED"), exhausted("MESSAGE_TOO_LARGE")), (TRY_AGAIN, PROBLEM));
+    assert_eq!(
+        (exhausted("CALLS_EXHAUSTED"), exhausted("MESSAGE_TOO_LARGE")),
+        (FailureKind::Temporary, FailureKind::Permanent)
+    );
 }
 
 #[test]
@@ -61,7 +64,7 @@ fn a_failure_is_told_in_the_language_of_the_session_and_to_programs_in_english()
     assert!(english.contains(&failure.hint.english()));
 }
 
-/// Product files of this crate, without their test modules.
+/// Product files below a folder, without their test modules.
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -80,7 +83,8 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 }
 
 fn product() -> Vec<(PathBuf, String)> {
-    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    ["holder-cli/src", "wallet/src"].iter().flat_map(|folder| sources(&workspace.join(folder))).collect()
 }
 
 /// Ids that stand in string literals: lower-case words with hyphens, under one of the prefixes of failures.

@@ -1,0 +1,135 @@
+//! Failures of a command in three lines: the event, the safety of the data, and the next step.
+
+use carnet_console::{PROBLEM, TRY_AGAIN, USAGE};
+pub(crate) use carnet_wallet::failure::{Argument, Failure, FailureKind, Safety, Sentence};
+use serde_json::{Value, json};
+use tonic_types::StatusExt;
+
+use crate::ui::messages::{Language, Messages};
+use carnet_wallet::sanitise::clean;
+
+/// Sentence in a language.
+pub(crate) trait Spoken {
+    /// Returns the sentence in a language.
+    fn said(&self, messages: &Messages) -> String;
+
+    /// Returns the English sentence, for programs.
+    fn english(&self) -> String {
+        self.said(&Messages::new(Language::En))
+    }
+}
+
+impl Spoken for Sentence {
+    fn said(&self, messages: &Messages) -> String {
+        let said: Vec<(&str, String)> = self.arguments().map(|(name, value)| (name, value.said(messages))).collect();
+        let arguments: Vec<(&str, &str)> = said.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut sentence = messages.with(self.message_id(), &arguments);
+        if !self.technical_details().is_empty() {
+            let arguments = [("text", sentence.as_str()), ("details", self.technical_details())];
+            sentence = messages.with("failure-details", &arguments);
+        }
+        match self.next() {
+            Some(next) => messages.with("failure-both", &[("first", &sentence), ("second", &next.said(messages))]),
+            None => sentence,
+        }
+    }
+}
+
+impl Spoken for Argument {
+    fn said(&self, messages: &Messages) -> String {
+        match self {
+            Self::Value(value) => value.clone(),
+            Self::Part(text) => text.said(messages),
+        }
+    }
+}
+
+/// Failure as this program reports it.
+pub(crate) trait Reported {
+    /// Exit code of the process.
+    fn exit(&self) -> u8;
+    /// Returns the three lines in a language.
+    fn text(&self, messages: &Messages) -> String;
+    /// Returns the object for `--json`, in English whatever the language of the session.
+    fn json(&self) -> Value;
+}
+
+impl Reported for Failure {
+    fn exit(&self) -> u8 {
+        match self.kind {
+            FailureKind::Usage => USAGE,
+            FailureKind::Permanent => PROBLEM,
+            FailureKind::Temporary => TRY_AGAIN,
+        }
+    }
+
+    fn text(&self, messages: &Messages) -> String {
+        let message = self.message.said(messages);
+        let error = messages.with("failure-error", &[("message", &message), ("reason", &self.reason)]);
+        let hint = messages.with("failure-hint", &[("hint", &self.hint.said(messages))]);
+        format!("{error}\n{}\n{hint}\n", self.safety.text().said(messages))
+    }
+
+    fn json(&self) -> Value {
+        let mut whole = match self.beside.as_deref() {
+            Some(Value::Object(members)) => members.clone(),
+            _ => serde_json::Map::new(),
+        };
+        let error = json!({
+            "reason": self.reason, "message": self.message.english(), "data_safe": self.safety.is_safe(),
+            "data": self.safety.text().english(), "hint": self.hint.english(),
+        });
+        whole.insert("error".to_owned(), error);
+        Value::Object(whole)
+    }
+}
+
+/// Converts the error of a service: its stable reason if it has one, and whether a retry may help. `message` says
+/// what failed.
+pub(crate) fn from_status(status: &tonic::Status, message: Sentence) -> Failure {
+    let named = status.get_details_error_info().map(|info| info.reason.to_lowercase());
+    let reason = named.map_or_else(|| code_name(status.code()).to_owned(), |reason| clean(&reason));
+    let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    let passing = match status.code() {
+        tonic::Code::Unavailable | tonic::Code::DeadlineExceeded => true,
+        // tonic reports an expired deadline of this wallet as a cancellation.
+        tonic::Code::Cancelled => true,
+        // A retry sends the same message, which is still too large.
+        tonic::Code::ResourceExhausted => reason != "message_too_large",
+        _ => false,
+    };
+    let later = retry.is_some() || passing;
+    let message = message.details(clean(status.message()));
+    match retry {
+        Some(wait) => {
+            Failure::later(&reason, message, Sentence::id("hint-wait").with("seconds", wait.as_secs().max(1)))
+        }
+        None if later => Failure::later(&reason, message, Sentence::id("hint-connection")),
+        None => Failure::new(&reason, message, hint_for(&reason)),
+    }
+}
+
+fn code_name(code: tonic::Code) -> &'static str {
+    match code {
+        tonic::Code::Unavailable => "unavailable",
+        tonic::Code::DeadlineExceeded | tonic::Code::Cancelled => "deadline_exceeded",
+        tonic::Code::Unauthenticated => "unauthenticated",
+        tonic::Code::PermissionDenied => "permission_denied",
+        tonic::Code::NotFound => "not_found",
+        tonic::Code::InvalidArgument => "invalid_argument",
+        tonic::Code::FailedPrecondition => "failed_precondition",
+        tonic::Code::ResourceExhausted => "resource_exhausted",
+        _ => "service_error",
+    }
+}
+
+fn hint_for(reason: &str) -> Sentence {
+    Sentence::id(match reason {
+        "invalid_grant" => "hint-invalid-grant",
+        "not_found" | "expired" | "request_expired" => "hint-ask-new",
+        _ => "hint-name-in-brackets",
+    })
+}
+
+#[cfg(test)]
+mod tests;

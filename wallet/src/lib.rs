@@ -1,0 +1,18 @@
+//! Holder's wallet as a library: offers and requests, the least-disclosing answer, received copies, trust, the log, and
+//! the encrypted file. It has no terminal, no wire and no clock of its own.
+
+pub mod address;
+pub mod answer;
+pub mod collect;
+pub mod failure;
+pub mod introduction;
+pub mod languages;
+pub mod link;
+pub mod offer;
+pub mod promise;
+pub mod receipt;
+pub mod request;
+pub mod sanitise;
+pub mod store;
+pub mod trust;
+pub mod waiting;
