@@ -35,11 +35,6 @@ impl WaitNotice {
         Self { text, print: read.then_some(print), after: NOTICE_AFTER }
     }
 
-    /// Creates a notice that is never printed.
-    pub(crate) const fn silent() -> Self {
-        Self { text: String::new(), print: None, after: NOTICE_AFTER }
-    }
-
     /// Starts the work. A thread watches it, because the work may be a computation that blocks everything else.
     pub(crate) fn begin(&self) -> WaitGuard {
         let Some(print) = self.print.clone() else { return WaitGuard(None) };
@@ -106,7 +101,6 @@ mod tests {
 
     #[test]
     fn nobody_is_told_where_nobody_reads() {
-        assert!(WaitNotice::silent().begin().0.is_none());
         assert!(WaitNotice::new("waiting".to_owned(), true).begin().0.is_none());
     }
 }

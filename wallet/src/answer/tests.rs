@@ -18,10 +18,15 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::store::{HeldCredential, HolderKey, thresholds::Commitments, vouchers::VoucherSerials};
 
+#[cfg(test)]
 mod clear;
+#[cfg(test)]
 mod least;
+#[cfg(test)]
 mod refused;
+#[cfg(test)]
 mod vouchers;
+#[cfg(test)]
 mod whose;
 
 pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);

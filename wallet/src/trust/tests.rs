@@ -22,7 +22,7 @@ const UNI: &str = "did:web:uni.example";
 const DAY: i64 = 86_400;
 
 /// Three operators, of which two must sign.
-pub struct Desk([SecretKey; 3]);
+struct Desk([SecretKey; 3]);
 
 fn accreditation(types: &[&str]) -> Accreditation {
     Accreditation {
