@@ -487,8 +487,7 @@ fn the_digest_is_the_one_that_is_documented() {
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 1));
     let parts =
         parts_of(&contents, &query(CredentialFormat::VcSdJwt, subject(&["title", "eqfLevel"])), "me", &[]).unwrap();
-    let text =
-        r#"a.b.c[["q","aaaa","vc+sd-jwt",["credentialSubject.eqfLevel","credentialSubject.title"]]]"#;
+    let text = r#"a.b.c[["q","aaaa","vc+sd-jwt",["credentialSubject.eqfLevel","credentialSubject.title"]]]"#;
     assert_eq!(digest("a.b.c", &parts, &contents).unwrap(), URL_SAFE_NO_PAD.encode(Sha256::digest(text)));
     assert_eq!(digest("a.b.c", &[], &contents).unwrap(), URL_SAFE_NO_PAD.encode(Sha256::digest("a.b.c[]")));
 }
