@@ -61,7 +61,8 @@ fn each_test_of_a_row_has_its_row() {
     let numbers: Vec<u32> = rows().iter().map(|row| row[0].parse().unwrap()).collect();
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "the rows are not in order, or one stands twice");
     let mut named = BTreeSet::new();
-    for member in ["core", "openid", "spec", "jsonld", "service", "issuer", "verifier", "holder-cli", "wallet", "trust", "tests"]
+    for member in
+        ["core", "openid", "spec", "jsonld", "service", "issuer", "verifier", "holder-cli", "wallet", "trust", "tests"]
     {
         for folder in ["src", "tests"].map(|folder| root().join(member).join(folder)) {
             if folder.is_dir() {
