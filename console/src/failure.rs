@@ -54,7 +54,7 @@ pub fn usage_object(error: &clap::Error) -> Value {
         message
     };
     json!({"error": {
-        "reason": "usage", "message": message, "missing": missing, "hint": "see the same command with --help",
+        "reason": "usage", "message": message, "missing": missing, "hint": "run the same command with --help",
     }})
 }
 

@@ -77,7 +77,7 @@ pub fn exit(code: u8) -> ExitCode {
     let Some(lost) = FAILED.get() else { return ExitCode::from(code) };
     note(format_args!(
         "error: part of the answer is lost: {lost}. The command itself was carried out.\n\
-         hint: make room, or send the output elsewhere; a command that lists shows what there is now"
+         hint: make room, or redirect the output; the listing commands show the current state"
     ));
     ExitCode::from(code.max(OUTPUT_LOST))
 }

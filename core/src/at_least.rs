@@ -264,7 +264,7 @@ fn dominating(direction: Direction, value: Ordered) -> impl Iterator<Item = (u8,
 
 /// Reads base64url text of exactly `N` bytes.
 fn decode<const N: usize>(text: &str, what: &str) -> Result<[u8; N], Problem> {
-    let wrong_length = || Problem::new(Code::ThresholdUnproven, format!("the {what} has not {N} bytes"));
+    let wrong_length = || Problem::new(Code::ThresholdUnproven, format!("the {what} is not {N} bytes long"));
     // Checked before decoding: input can be long.
     if Some(text.len()) != base64::encoded_len(N, false) {
         return Err(wrong_length());

@@ -60,7 +60,7 @@ fn item<'a>(bytes: &'a [u8], depth: usize, room: &mut usize) -> Result<&'a [u8],
             })
         }
         7 if matches!(argument, 20..=22) || is_float(bytes) => Ok(rest),
-        _ => Err(malformed("a kind of item that nothing here has")),
+        _ => Err(malformed("an unsupported kind of item")),
     }
 }
 
@@ -79,7 +79,7 @@ fn head(bytes: &[u8]) -> Result<(u8, u64, &[u8]), Problem> {
         25 => 2,
         26 => 4,
         27 => 8,
-        _ => return Err(malformed("a length that is not definite")),
+        _ => return Err(malformed("an indefinite length")),
     };
     let (argument, rest) = rest.split_at_checked(width).ok_or_else(cut)?;
     let argument = argument.iter().fold(0_u64, |all, byte| (all << 8) | u64::from(*byte));
@@ -100,11 +100,11 @@ fn head(bytes: &[u8]) -> Result<(u8, u64, &[u8]), Problem> {
 }
 
 fn malformed(what: &str) -> Problem {
-    Problem::new(Code::TokenMalformed, format!("in the CBOR there is {what}"))
+    Problem::new(Code::TokenMalformed, format!("the CBOR contains {what}"))
 }
 
 fn cut() -> Problem {
-    malformed("less than it says")
+    malformed("fewer bytes than it declares")
 }
 
 #[cfg(test)]

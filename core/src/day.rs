@@ -70,7 +70,9 @@ fn parse(text: &str) -> Result<(Timestamp, bool), Problem> {
 fn fault(text: &str) -> String {
     match missing_day(text) {
         Some(day) => format!("{day} is a day that does not exist"),
-        None => "neither a day, as 2026-11-30, nor an instant in whole seconds, as 2026-11-30T18:00:00Z".to_owned(),
+        None => {
+            "not a day, such as 2026-11-30, nor an instant in whole seconds, such as 2026-11-30T18:00:00Z".to_owned()
+        }
     }
 }
 
@@ -155,7 +157,7 @@ mod tests {
             }
         }
         for text in ["30.02.2027", "2028-02-29T25:00:00Z", "2027-2-30", "2027-02-301", ""] {
-            assert!(parse_from(text).unwrap_err().detail.starts_with("neither a day"), "{text}");
+            assert!(parse_from(text).unwrap_err().detail.starts_with("not a day"), "{text}");
         }
         assert_eq!((missing_day("2028-02-29"), missing_day("2028-02-29T00:00:00Z")), (None, None), "the twin");
     }

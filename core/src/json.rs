@@ -310,7 +310,7 @@ impl<'a> Parser<'a> {
                     self.advance(1);
                     text.push(self.escape()?);
                 }
-                _ => return Err(self.invalid("a control character stands in a string")),
+                _ => return Err(self.invalid("a string contains a control character")),
             }
         }
     }
@@ -336,7 +336,7 @@ impl<'a> Parser<'a> {
     }
 
     fn unicode_escape(&mut self) -> Result<char, Problem> {
-        let lone = |parser: &Self| parser.problem(Code::InvalidUnicode, "a surrogate stands alone");
+        let lone = |parser: &Self| parser.problem(Code::InvalidUnicode, "a surrogate is unpaired");
         let first = self.hex4()?;
         if !(0xD800..=0xDBFF).contains(&first) {
             return char::from_u32(first).ok_or_else(|| lone(self));
@@ -358,9 +358,9 @@ impl<'a> Parser<'a> {
             .rest()
             .get(..4)
             .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .ok_or_else(|| self.invalid("an escape has no four hexadecimal digits"))?;
+            .ok_or_else(|| self.invalid("an escape lacks four hexadecimal digits"))?;
         self.advance(4);
-        u32::from_str_radix(digits, 16).map_err(|_| self.invalid("an escape has no four hexadecimal digits"))
+        u32::from_str_radix(digits, 16).map_err(|_| self.invalid("an escape lacks four hexadecimal digits"))
     }
 
     fn digits(&mut self) -> Result<(), Problem> {

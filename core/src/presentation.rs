@@ -75,7 +75,7 @@ fn check_contexts(document: &Map<String, Value>, credentials: &[Map<String, Valu
     if document.get("@context").and_then(Value::as_array).is_some_and(|own| own.iter().all(known)) {
         return Ok(());
     }
-    Err(Problem::new(Code::ContextUnknown, "the presentation has a context that none of its credentials has"))
+    Err(Problem::new(Code::ContextUnknown, "the presentation has a context that is in none of its credentials"))
 }
 
 fn credential(value: &Value) -> Result<Map<String, Value>, Problem> {

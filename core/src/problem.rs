@@ -58,13 +58,13 @@ codes! {
     DuplicateKey, "duplicate_key", PARSING, "A JSON object has the same name twice.";
     NumberRange, "number_range", PARSING, "A number is outside the I-JSON range (RFC 7493).";
     InvalidUnicode, "invalid_unicode", PARSING, "A string has a lone surrogate or is not UTF-8.";
-    InvalidEncoding, "invalid_encoding", PARSING, "Text is not in the base64url, base58 or multibase form it must have.";
-    UnknownFormat, "unknown_format", PARSING, "The input is in no format that is accepted here.";
+    InvalidEncoding, "invalid_encoding", PARSING, "The text is not valid base64url, base58 or multibase.";
+    UnknownFormat, "unknown_format", PARSING, "The input is in an unsupported format.";
     // The data model
-    ContextMissing, "context_missing", MALFORMED, "The first @context is not the one of VCDM 2.0.";
-    ContextUnknown, "context_unknown", MALFORMED, "A context is not one of the bundled ones.";
-    ContextNested, "context_nested", MALFORMED, "An @context stands below the top of the document.";
-    ContextTampered, "context_tampered", MALFORMED, "A bundled context does not have its pinned digest.";
+    ContextMissing, "context_missing", MALFORMED, "The first @context is not that of VCDM 2.0.";
+    ContextUnknown, "context_unknown", MALFORMED, "A context is not bundled.";
+    ContextNested, "context_nested", MALFORMED, "An @context is below the top level of the document.";
+    ContextTampered, "context_tampered", MALFORMED, "A bundled context does not match its pinned digest.";
     TermUndefined, "term_undefined", MALFORMED, "A term is not defined by any context.";
     TypeMissing, "type_missing", MALFORMED, "A mandatory type is missing.";
     MalformedValue, "malformed_value", MALFORMED, "A property has a value that the data model does not allow.";
@@ -72,115 +72,124 @@ codes! {
     DateMalformed, "date_malformed", MALFORMED, "A date is not a dateTimeStamp with an offset.";
     ValidityReversed, "validity_reversed", MALFORMED, "validFrom is after validUntil.";
     // Keys and DIDs
-    KeyInvalid, "key_invalid", CRYPTO, "A key is malformed, or of a kind that is not accepted.";
-    PrivateKeyExposed, "private_key_exposed", CRYPTO, "Private key material stands where a public key belongs.";
+    KeyInvalid, "key_invalid", CRYPTO, "A key is malformed, or of an unsupported kind.";
+    PrivateKeyExposed, "private_key_exposed", CRYPTO, "There is private key material in place of a public key.";
     DidMalformed, "did_malformed", MALFORMED, "A DID or DID URL is malformed.";
     DidUnsupported, "did_unsupported", METHOD, "The DID method is not supported.";
     DidUnresolved, "did_unresolved", METHOD, "The DID document could not be fetched.";
-    DidDocumentInvalid, "did_document_invalid", METHOD, "The DID's document is not valid for that DID.";
-    DidLogInvalid, "did_log_invalid", METHOD, "The DID's log does not prove its history.";
+    DidDocumentInvalid, "did_document_invalid", METHOD, "The DID document is not valid for that DID.";
+    DidLogInvalid, "did_log_invalid", METHOD, "The DID log does not prove its history.";
     DidLogForked, "did_log_forked", METHOD, "The DID log does not continue the one seen before.";
-    DidLogWitness, "did_log_witness", METHOD, "Too few of the log's witnesses vouch for it.";
-    DidDeactivated, "did_deactivated", METHOD, "The DID's controller has given it up.";
+    DidLogWitness, "did_log_witness", METHOD, "Too few witnesses have signed the DID log.";
+    DidDeactivated, "did_deactivated", METHOD, "The DID is deactivated.";
     MethodUnknown, "method_unknown", METHOD, "The verification method is not in the controller's document.";
-    IssuerKeyUnknown, "issuer_key_unknown", METHOD, "The issuer's document that is held here does not have the key; a newer one may have it.";
-    MethodController, "method_controller", METHOD, "The verification method has another controller.";
-    MethodRelationship, "method_relationship", RELATIONSHIP, "The key is not listed for this purpose.";
-    MethodOfOther, "method_of_other", METHOD, "The verification method belongs to another party than the one that is named.";
-    AddressForbidden, "address_forbidden", METHOD, "The address is one that may not be fetched from here.";
+    IssuerKeyUnknown, "issuer_key_unknown", METHOD, "The cached issuer document lacks the key; a newer one may have \
+                                                     it.";
+    MethodController, "method_controller", METHOD, "The verification method has a different controller.";
+    MethodRelationship, "method_relationship", RELATIONSHIP, "The key is not authorised for this purpose.";
+    MethodOfOther, "method_of_other", METHOD, "The verification method belongs to a different party.";
+    AddressForbidden, "address_forbidden", METHOD, "The address is not allowed to be fetched.";
     // Signatures and tokens
-    SignatureInvalid, "signature_invalid", CRYPTO, "The signature does not hold.";
+    SignatureInvalid, "signature_invalid", CRYPTO, "The signature is invalid.";
     AlgorithmForbidden, "algorithm_forbidden", CRYPTO, "The algorithm is not accepted.";
-    AlgorithmMismatch, "algorithm_mismatch", CRYPTO, "The algorithm does not fit the key.";
+    AlgorithmMismatch, "algorithm_mismatch", CRYPTO, "The algorithm does not match the key.";
     TokenMalformed, "token_malformed", PARSING, "The token is not a well-formed JWS, SD-JWT or CWT.";
-    TokenType, "token_type", CRYPTO, "The token's typ is missing or another one than is needed here.";
+    TokenType, "token_type", CRYPTO, "The token's typ is missing or wrong.";
     HeaderKeyUnanchored, "header_key_unanchored", CRYPTO, "A key in the header is not anchored to the issuer.";
-    HeaderKeyAmbiguous, "header_key_ambiguous", CRYPTO, "The header names its key in more than one way, or in none.";
+    HeaderKeyAmbiguous, "header_key_ambiguous", CRYPTO, "The header must name its key in exactly one way.";
     HeaderCritical, "header_critical", CRYPTO, "The header has a critical extension that is not understood.";
-    ClaimForbidden, "claim_forbidden", MALFORMED, "The token, credential or presentation has a member that may not be there.";
-    ClaimMissing, "claim_missing", MALFORMED, "The token lacks a claim that it must have.";
+    ClaimForbidden, "claim_forbidden", MALFORMED, "The token, credential or presentation has a forbidden member.";
+    ClaimMissing, "claim_missing", MALFORMED, "The token lacks a required claim.";
     IssuerMismatch, "issuer_mismatch", CRYPTO, "The token's iss differs from the credential's issuer.";
-    Expired, "expired", RANGE, "It is past its end.";
-    NotYetValid, "not_yet_valid", RANGE, "Its time has not come yet.";
+    Expired, "expired", RANGE, "It has expired.";
+    NotYetValid, "not_yet_valid", RANGE, "It is not valid yet.";
     // Data Integrity
     ProofMissing, "proof_missing", PROOF, "There is no proof.";
     ProofMalformed, "proof_malformed", PROOF, "The proof is malformed.";
     ProofPurpose, "proof_purpose", PROOF, "The proof was made for another purpose.";
-    ProofExpired, "proof_expired", PROOF, "The proof is past its own end.";
-    ProofChain, "proof_chain", PROOF, "previousProof points to no proof that holds.";
+    ProofExpired, "proof_expired", PROOF, "The proof has expired.";
+    ProofChain, "proof_chain", PROOF, "previousProof does not name a valid proof.";
     ProofContext, "proof_context", PROOF, "The document's contexts differ from those that were signed.";
     CryptosuiteUnknown, "cryptosuite_unknown", PROOF, "The cryptosuite is not supported.";
     Transformation, "transformation", TRANSFORM, "The document could not be canonicalised.";
     ProofGeneration, "proof_generation", GENERATION, "The proof could not be made.";
     ChallengeMissing, "challenge_missing", CHALLENGE, "The presentation has no challenge or nonce.";
-    ChallengeMismatch, "challenge_mismatch", CHALLENGE, "The challenge or nonce is another one than was asked for.";
+    ChallengeMismatch, "challenge_mismatch", CHALLENGE, "The challenge or nonce is not the requested one.";
     DomainMissing, "domain_missing", DOMAIN, "The presentation names no audience.";
-    DomainMismatch, "domain_mismatch", DOMAIN, "The presentation was made for another audience.";
+    DomainMismatch, "domain_mismatch", DOMAIN, "The presentation is for a different audience.";
     // SD-JWT
     DisclosureMalformed, "disclosure_malformed", PARSING, "A disclosure is malformed.";
     DisclosureDuplicate, "disclosure_duplicate", CRYPTO, "A digest or a disclosure occurs twice.";
-    DisclosureUnreferenced, "disclosure_unreferenced", CRYPTO, "A disclosure belongs to no digest in the credential.";
+    DisclosureUnreferenced, "disclosure_unreferenced", CRYPTO, "A disclosure matches no digest in the credential.";
     DisclosureName, "disclosure_name", CRYPTO, "A disclosure has a reserved name.";
-    DisclosureOverrides, "disclosure_overrides", CRYPTO, "A disclosure would replace a claim that is there.";
-    DisclosureForbidden, "disclosure_forbidden", CRYPTO, "A claim that security needs is selectively disclosable.";
+    DisclosureOverrides, "disclosure_overrides", CRYPTO, "A disclosure would overwrite an existing claim.";
+    DisclosureForbidden, "disclosure_forbidden", CRYPTO, "A claim that must not be hidden is selectively disclosable.";
     DigestAlgorithm, "digest_algorithm", CRYPTO, "The digest algorithm is not accepted.";
     KeyBindingMissing, "key_binding_missing", CRYPTO, "The holder did not prove possession of the key.";
-    KeyBindingUnexpected, "key_binding_unexpected", CRYPTO, "There is a key binding where there may be none.";
-    KeyBindingKey, "key_binding_key", CRYPTO, "The key binding is by another key than the credential names.";
-    KeyBindingHash, "key_binding_hash", CRYPTO, "The key binding is over other disclosures than these.";
+    KeyBindingUnexpected, "key_binding_unexpected", CRYPTO, "A key binding is not allowed here.";
+    KeyBindingKey, "key_binding_key", CRYPTO, "The key binding is signed with a key other than the credential's.";
+    KeyBindingHash, "key_binding_hash", CRYPTO, "The key binding covers other disclosures.";
     KeyBindingStale, "key_binding_stale", CRYPTO, "The key binding is too old, or from the future.";
-    HolderMismatch, "holder_mismatch", CRYPTO, "The holder is not the one the credential is about.";
-    CopyMarked, "copy_marked", OURS, "The copy is made in a way by which it could be known again.";
+    HolderMismatch, "holder_mismatch", CRYPTO, "The holder is not the subject of the credential.";
+    CopyMarked, "copy_marked", OURS, "The copy is made in a way that makes it recognisable.";
     // At-least proofs
-    ThresholdInvalid, "threshold_invalid", RANGE, "A value or a threshold is outside the range that can be compared.";
-    ThresholdUnmet, "threshold_unmet", OURS, "The value is on the other side of the threshold, so nothing can show otherwise.";
+    ThresholdInvalid, "threshold_invalid", RANGE, "A value or a threshold is outside the comparable range.";
+    ThresholdUnmet, "threshold_unmet", OURS, "The value does not satisfy the threshold.";
     ThresholdUnproven, "threshold_unproven", CRYPTO, "The presentation does not prove the threshold.";
     // Trust, status, query, exchange
     IssuerUntrusted, "issuer_untrusted", OURS, "The issuer is not accepted for this type.";
     TypeUnknown, "type_unknown", OURS, "The credential's type is not in the catalogue.";
-    SchemaViolation, "schema_violation", OURS, "The credential does not fit its type's schema.";
+    SchemaViolation, "schema_violation", OURS, "The credential does not match its type's schema.";
     SchemaIndeterminate, "schema_indeterminate", OURS, "The schema could not be applied; that counts as a failure.";
     StatusListInvalid, "status_list_invalid", LIST, "A status list is malformed.";
-    StatusListMismatch, "status_list_mismatch", LIST, "A status list is another one than the credential names.";
-    StatusListLength, "status_list_length", LENGTH, "A status list is too short to hide whose entry is looked at.";
-    StatusListStale, "status_list_stale", RETRIEVAL, "A status list is too old to be believed.";
+    StatusListMismatch, "status_list_mismatch", LIST, "A status list is not the one that the credential names.";
+    StatusListLength, "status_list_length", LENGTH, "A status list is too short to hide which entry is read.";
+    StatusListStale, "status_list_stale", RETRIEVAL, "A status list is too old.";
     StatusListUnavailable, "status_list_unavailable", RETRIEVAL, "A status list could not be fetched; that counts as a failure.";
-    StatusListIssuer, "status_list_issuer", LIST, "A status list is by somebody who may not speak for the credential's issuer.";
-    StatusPurpose, "status_purpose", LIST, "A status list has another purpose than the credential says.";
+    StatusListIssuer, "status_list_issuer", LIST, "The signer of a status list is not authorised by the credential's \
+                                                   issuer.";
+    StatusPurpose, "status_purpose", LIST, "A status list has a different purpose than the credential states.";
     StatusIndex, "status_index", RANGE, "A status index is outside its list.";
-    Revoked, "revoked", OURS, "The credential was withdrawn.";
-    Suspended, "suspended", OURS, "The credential does not hold for now.";
-    StatusUnsupported, "status_unsupported", OURS, "The credential has a status that cannot be checked here.";
+    Revoked, "revoked", OURS, "The credential is revoked.";
+    Suspended, "suspended", OURS, "The credential is suspended.";
+    StatusUnsupported, "status_unsupported", OURS, "The credential has an unsupported kind of status.";
     QueryMalformed, "query_malformed", OURS, "The query is malformed.";
     QueryUnmet, "query_unmet", OURS, "The presentation does not answer the query.";
-    ClaimUnrequested, "claim_unrequested", OURS, "Something was presented that nobody asked for.";
-    HolderMissing, "holder_missing", OURS, "The query can be answered with several credentials and does not say whose.";
-    HolderDiffers, "holder_differs", OURS, "The credentials are not of one holder, as the query says that they have to be.";
-    DistinctMissing, "distinct_missing", OURS, "The query asks for several credentials and does not say in what they differ.";
-    CredentialRepeated, "credential_repeated", OURS, "One credential would count more than once.";
+    ClaimUnrequested, "claim_unrequested", OURS, "The presentation contains unrequested data.";
+    HolderMissing, "holder_missing", OURS, "The query accepts several credentials without a holder rule.";
+    HolderDiffers, "holder_differs", OURS, "The credentials do not satisfy the query's holder rule.";
+    DistinctMissing, "distinct_missing", OURS, "The query asks for several credentials without a claim that \
+                                                distinguishes them.";
+    CredentialRepeated, "credential_repeated", OURS, "One credential is presented more than once.";
     RequestMalformed, "request_malformed", OURS, "The request is malformed.";
-    ClientIdMismatch, "client_id_mismatch", OURS, "The request inside is from another party than the one outside.";
-    TransactionDataUnsupported, "transaction_data_unsupported", OURS, "The request carries transaction data that is not supported.";
+    ClientIdMismatch, "client_id_mismatch", OURS, "The signed request is from a different party than its link.";
+    TransactionDataUnsupported, "transaction_data_unsupported", OURS, "The request contains unsupported transaction \
+                                                                       data.";
     ResponseEncryption, "response_encryption", OURS, "The response is not encrypted as the request demands, or repeats an ephemeral key.";
     DecryptionFailed, "decryption_failed", CRYPTO, "The token cannot be decrypted.";
-    NonceReplayed, "nonce_replayed", OURS, "The nonce was used before, or was never given out.";
+    NonceReplayed, "nonce_replayed", OURS, "The nonce is used or unknown.";
     // Trust lists
     TrustListInvalid, "trust_list_invalid", OURS, "The trust list is malformed, or differs from the pinned one.";
-    TrustListOperator, "trust_list_operator", OURS, "An operator, or its key, has signed the trust list already.";
+    TrustListOperator, "trust_list_operator", OURS, "An operator, or its key, has already signed the trust list.";
     TrustListQuorum, "trust_list_quorum", OURS, "Too few operators have signed the trust list.";
-    TrustListRollback, "trust_list_rollback", OURS, "The trust list is older than one that was seen before.";
-    TrustListJump, "trust_list_jump", OURS, "The trust list's number is too far above the one before it.";
-    TrustListTimestamp, "trust_list_timestamp", OURS, "The timestamp of the trust list is malformed, of another list, or by somebody whom the list does not name.";
+    TrustListRollback, "trust_list_rollback", OURS, "The trust list is older than one seen before.";
+    TrustListJump, "trust_list_jump", OURS, "The trust list's number is too far above the previous one.";
+    TrustListTimestamp, "trust_list_timestamp", OURS, "The trust list's timestamp is malformed, for another list, or \
+                                                       by a signer that the list does not name.";
     TrustListStale, "trust_list_stale", OURS, "The trust list has no fresh timestamp, so there may be a newer list.";
-    TrustListConflict, "trust_list_conflict", OURS, "The trust list contradicts or does not follow one that was seen before.";
+    TrustListConflict, "trust_list_conflict", OURS, "The trust list contradicts, or does not continue, one seen \
+                                                     before.";
     // Registrations, receipts and erasure
     RegistrationInvalid, "registration_invalid", OURS, "The registration is malformed.";
-    RegistrarUntrusted, "registrar_untrusted", OURS, "The registration is not by a registrar that is pinned here.";
-    RegistrationMismatch, "registration_mismatch", OURS, "The registration is that of another asker.";
+    RegistrarUntrusted, "registrar_untrusted", OURS, "The registration is not by a trusted registrar.";
+    RegistrationMismatch, "registration_mismatch", OURS, "The registration belongs to another verifier.";
     ReceiptInvalid, "receipt_invalid", OURS, "The receipt or confirmation is malformed.";
-    ReceiptMismatch, "receipt_mismatch", OURS, "The receipt or confirmation is of another verifier, or for another request, presentation or receipt.";
-    ReceiptKeyUnproven, "receipt_key_unproven", OURS, "No registrar that is pinned here vouches for the key that signed the receipt.";
-    ErasureUnproven, "erasure_unproven", OURS, "The erasure request is not proved by the receipt and a key that presented.";
+    ReceiptMismatch, "receipt_mismatch", OURS, "The receipt or confirmation is by another verifier, or for another \
+                                                request, presentation or receipt.";
+    ReceiptKeyUnproven, "receipt_key_unproven", OURS, "No trusted registrar vouches for the key that signed the \
+                                                       receipt.";
+    ErasureUnproven, "erasure_unproven", OURS, "The erasure request is not proved by the receipt and a key of the \
+                                                presentation.";
 }
 
 impl fmt::Display for Code {

@@ -76,7 +76,7 @@ pub(crate) struct Forbidden;
 
 impl fmt::Display for Forbidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the host is on an address that may not be fetched from")
+        f.write_str("the host has an address that must not be fetched")
     }
 }
 

@@ -189,7 +189,7 @@ pub(crate) fn answered(response: Response) -> Result<Response, Problem> {
     }
     Err(Problem::new(
         Code::DidUnresolved,
-        format!("{} answered {status}; only 200 counts, redirects are not followed", response.url()),
+        format!("{} answered {status}; only 200 is accepted, and redirects are not followed", response.url()),
     ))
 }
 

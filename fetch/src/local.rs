@@ -153,7 +153,7 @@ struct NotPinned;
 
 impl fmt::Display for NotPinned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the certificate is not one that is pinned for localhost")
+        f.write_str("the certificate is not pinned for localhost")
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Seen {
 impl Seen {
     pub(crate) fn read(file: PathBuf) -> io::Result<Self> {
         let last = match fs::read(&file) {
-            Ok(text) => parse(&text).ok_or_else(|| io::Error::other("it does not say which logs were seen"))?,
+            Ok(text) => parse(&text).ok_or_else(|| io::Error::other("it lacks the record of the logs seen before"))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(error),
         };
@@ -51,7 +51,7 @@ impl Seen {
         last.insert(did.to_owned(), id.to_owned());
         if let Some(file) = &self.file {
             write(file, &last).map_err(|error| {
-                Problem::new(Code::DidUnresolved, format!("that the log was seen could not be written down: {error}"))
+                Problem::new(Code::DidUnresolved, format!("the record of the log could not be written: {error}"))
             })?;
         }
         self.last = last;

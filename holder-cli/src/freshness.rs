@@ -146,7 +146,7 @@ pub(crate) async fn refresh(
         let handles = some.iter().map(|(handle, _)| (*handle).clone()).collect();
         let answered = issuer.freshness(handles).await?;
         if answered.len() != some.len() {
-            let problem = Problem::new(Code::MalformedValue, "it answered for another number of copies");
+            let problem = Problem::new(Code::MalformedValue, "it answered for a different number of copies");
             return Err(untrue(&problem));
         }
         for ((_, place), said) in some.iter().zip(answered) {
@@ -179,7 +179,7 @@ fn verified(
     let asked_at = session.now();
     let without = |state| Ok(Standing { message: said.message.clone(), ..Standing::of(state, asked_at) });
     if said.message.chars().count() > MOST_MESSAGE {
-        return Err(Problem::new(Code::MalformedValue, "it has more to say than a line"));
+        return Err(Problem::new(Code::MalformedValue, "its message is longer than one line"));
     }
     match CopyState::try_from(said.state) {
         Ok(CopyState::Valid) => {}
@@ -188,7 +188,7 @@ fn verified(
         Ok(CopyState::Ended) => return without(State::Ended),
         Ok(CopyState::Unknown) => return without(State::Unknown),
         Ok(CopyState::Unspecified) | Err(_) => {
-            return Err(Problem::new(Code::MalformedValue, "it says nothing that is known of a copy"));
+            return Err(Problem::new(Code::MalformedValue, "its answer about a copy is unknown"));
         }
     }
     let held = wallet.contents.credentials.get(credential);
@@ -215,7 +215,7 @@ fn require_times(times: &[(Timestamp, Timestamp)], since: Timestamp, until: Time
     if expected.map(|since| (since, since.plus(seconds))).eq(times.iter().copied()) {
         return Ok(());
     }
-    Err(Problem::new(Code::MalformedValue, "its statements are not those of one epoch and of each before it"))
+    Err(Problem::new(Code::MalformedValue, "its statements are not from one epoch and each before it"))
 }
 
 /// Refuses statements with differing times, or with a lifetime other than the published one: these could mark a copy or
@@ -228,7 +228,7 @@ fn alike(standings: &[(Place, Standing)], seconds: u32) -> Result<(), Problem> {
         return Err(Problem::new(Code::MalformedValue, "the times of its statements differ from copy to copy"));
     }
     if first.is_some_and(|(since, until)| until != since.plus(seconds.into())) {
-        let what = format!("its statements do not hold for {seconds} seconds, as it says to everybody");
+        let what = format!("its statements are not valid for {seconds} seconds, as it announces to everyone");
         return Err(Problem::new(Code::MalformedValue, what));
     }
     Ok(())

@@ -243,7 +243,7 @@ fn validity(
     if from > today && !epoch.is_start(from) {
         let (before, after) = (day::from(epoch.start(from)), day::from(epoch.next(from)));
         let description = format!(
-            "a later start must be the start of a {epoch}, so that the day identifies nobody. Nothing was stored; \
+            "a later start must be the start of a {epoch}, so that the date identifies nobody. Nothing was stored; \
              give {before} or {after}, or issue it on its first day"
         );
         return Err(Error::invalid("valid_from", description));
@@ -252,8 +252,9 @@ fn validity(
     epoch.validity(first, until, now).ok_or_else(|| {
         let least = day::until(epoch.next(first.max(now)));
         let description = format!(
-            "rounded down to the beginning of a {epoch}, so that nobody can be told apart by the day, it would end before it begins. \
-             Nothing was stored; give {least} or a later day, or configure a shorter epoch for this type (cohorts.epochs)"
+            "rounded down to the beginning of a {epoch}, so that the date identifies nobody, it would end before it \
+             begins. Nothing was stored; give {least} or a later day, or configure a shorter epoch for this type \
+             (cohorts.epochs)"
         );
         Error::invalid("valid_until", description)
     })

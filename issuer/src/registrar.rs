@@ -87,7 +87,7 @@ impl Refusal {
             }
             Self::Declined => "nothing more to do".to_owned(),
             Self::NotAnswered => "run it again; answer with yes or no, or with 1 for yes, 2 for no".to_owned(),
-            Self::Unwritable { .. } => "name a new file with --out: what is there is never overwritten".to_owned(),
+            Self::Unwritable { .. } => "name a new file with --out: existing files are never overwritten".to_owned(),
             Self::Signing(_) => "a registrar needs an Ed25519 key; restore it from a backup".to_owned(),
         }
     }
@@ -148,7 +148,7 @@ impl Registrar {
         let path = data.join(FILE);
         if !path.is_file() {
             return Err(StartError::new(
-                format!("{} is no registrar's directory: it has no {FILE}. Nothing was changed.", data.display()),
+                format!("{} is not a registrar's directory: {FILE} is missing. Nothing was changed.", data.display()),
                 "Run `carnet-issuer registrar init --data DIR --name NAME` first.",
             )
             .absent());

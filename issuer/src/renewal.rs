@@ -66,7 +66,7 @@ const fn default_most() -> u32 {
 impl RenewalPolicy {
     /// Returns the first fault of the rules, if there is one.
     fn fault(&self, known: Option<&CredentialType>, cohorts: &CohortPolicy) -> Option<String> {
-        let Some(known) = known else { return Some("is no type of the catalogue".to_owned()) };
+        let Some(known) = known else { return Some("is not a type of the catalogue".to_owned()) };
         if let Some(drawn) = known.drawn.first() {
             // A redeemer that counts uses by it forgets them after the first end (spec/entitlement.md 1.4).
             return Some(format!("renews a type whose {drawn} must not be issued again with a later end"));

@@ -43,8 +43,8 @@ pub(crate) fn of_offer(known: &CredentialType, claims: &Map<String, Value>, offe
 fn of_rounded_end(offer: &Circumstances<'_>) -> Option<String> {
     let asked = offer.asked_until.filter(|asked| *asked != offer.valid_until)?;
     Some(format!(
-        "The credential holds until {}, and not until {}: an end is rounded down to the beginning of a {}, so that nobody can be \
-         told apart by the day.",
+        "The credential is valid until {}, not until {}: an end is rounded down to the beginning of a {}, so that \
+         the date identifies nobody.",
         day::until(offer.valid_until),
         day::until(asked),
         offer.epoch
@@ -87,7 +87,7 @@ fn of_its_own_end(claims: &Map<String, Value>, end: Timestamp) -> Option<String>
     let own = day::parse_until(text).ok()?.plus(day::SECONDS.saturating_sub(1)).start_of_day();
     (own < end).then(|| {
         format!(
-            "The credential holds until {}, which is after its claim validUntil: --valid-until shortens it.",
+            "The credential is valid until {}, which is after its claim validUntil: --valid-until shortens it.",
             day::until(end)
         )
     })

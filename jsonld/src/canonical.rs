@@ -327,10 +327,7 @@ impl<'a> State<'a> {
 }
 
 fn too_complex() -> Problem {
-    Problem::new(
-        Code::Transformation,
-        "the graph's blank nodes are too alike to be told apart within the limit of work",
-    )
+    Problem::new(Code::Transformation, "the graph's blank nodes cannot be told apart within the work limit")
 }
 
 /// Section 4.6.

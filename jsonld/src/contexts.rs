@@ -29,7 +29,7 @@ struct NotBundled;
 
 impl std::fmt::Display for NotBundled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the context is not bundled, and none is fetched")
+        f.write_str("the context is not bundled, and contexts are never fetched")
     }
 }
 

@@ -52,7 +52,7 @@ fn top_context(document: &Map<String, Value>, contexts: &Contexts) -> Result<(),
         if !contexts.has(url) {
             return Err(Problem::new(
                 Code::ContextUnknown,
-                format!("the context {url} is not bundled, and none is fetched"),
+                format!("the context {url} is not bundled, and contexts are never fetched"),
             ));
         }
         if !seen.insert(url) {
@@ -180,13 +180,13 @@ fn language_string(object: &Map<String, Value>) -> Result<Map<String, Value>, Pr
     if object.contains_key("@context") {
         return Err(Code::ContextNested.into());
     }
-    Err(shape("@value", "stands with something else than @language"))
+    Err(shape("@value", "has a member besides @language"))
 }
 
 fn types(value: &Value) -> Result<(), Problem> {
     let one = |value: &Value| match value {
         Value::String(name) if !name.contains(':') && !name.starts_with('@') => Ok(()),
-        _ => Err(shape("type", "is not named by its term")),
+        _ => Err(shape("type", "is an IRI instead of its term")),
     };
     match value {
         Value::Array(names) => names.iter().try_for_each(one),

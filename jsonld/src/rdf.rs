@@ -78,7 +78,7 @@ const RDF_REST: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#rest";
 fn dropped() -> Problem {
     Problem::new(
         Code::TermUndefined,
-        "a reference or language tag is not absolute or not well formed, and would be left out of what is signed",
+        "a reference or language tag is relative or malformed, so the signature would not cover it",
     )
 }
 

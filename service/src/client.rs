@@ -118,7 +118,7 @@ pub async fn connect(args: &StaffArgs) -> Result<(Channel, WithToken), StartErro
     let mut header =
         Zeroizing::new(format!("Bearer {}", token.trim())).parse::<MetadataValue<Ascii>>().map_err(|_| {
             StartError::new(
-                "The staff token has characters that no token has.",
+                "The staff token has invalid characters.",
                 "Use the token that `init` or `staff add` showed.",
             )
         })?;
@@ -145,7 +145,7 @@ fn token(args: &StaffArgs) -> Result<Zeroizing<String>, StartError> {
     };
     if text.trim().is_empty() {
         return Err(StartError::new(
-            "This needs the staff token, and there is none. Nothing was sent.",
+            "This command needs the staff token. Nothing was sent.",
             format!("Give --token-file FILE, or set {}; `init` or `staff add` showed it once.", own.token),
         )
         .absent());
@@ -206,7 +206,7 @@ fn is_secure(server: &str) -> Result<bool, &'static str> {
     match url.scheme() {
         "https" => Ok(true),
         "http" if is_loopback(&url) => Ok(false),
-        "http" => Err("would send the staff token over the network in clear"),
+        "http" => Err("would send the staff token over the network unencrypted"),
         _ => Err("is neither https nor http"),
     }
 }

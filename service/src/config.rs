@@ -142,7 +142,7 @@ pub fn layered<T: DeserializeOwned>(
     if !base.is_file() {
         return Err(StartError::new(
             format!(
-                "{} is no data directory of {program}: it has no config.toml. Nothing was started.",
+                "{} is not a data directory of {program}: config.toml is missing. Nothing was started.",
                 data.display()
             ),
             format!("Run `{program} init --data DIR` first."),
@@ -167,7 +167,7 @@ pub fn layered<T: DeserializeOwned>(
 pub fn refused(what: impl std::fmt::Display) -> StartError {
     StartError::new(
         format!("{REFUSED}{what}. Nothing was started."),
-        "Correct the field and start again; docs/configuration.md has all fields.",
+        "Correct the field and start again; docs/configuration.md lists all fields.",
     )
 }
 

@@ -156,7 +156,7 @@ impl Examined<'_> {
     pub async fn site(&self) -> Vec<Check> {
         let listener = self.listener();
         let Some((url, file)) = self.published() else {
-            let why = "the DID is made of its key, and nothing is published for it";
+            let why = "the DID contains its key, and nothing is published for it";
             let tls = listener.unwrap_or_else(|| Check::skipped(TLS, why));
             return vec![tls, Check::skipped(DOCUMENT, why), Check::skipped(CLOCK, why)];
         };
@@ -211,13 +211,13 @@ impl Examined<'_> {
             Ok(own) if is_same(&own, bytes) => Check::passed(DOCUMENT, format!("{url} is {}.", path.display())),
             Ok(_) => Check::failed(
                 DOCUMENT,
-                format!("{url} has the keys and differs from {} elsewhere.", path.display()),
+                format!("{url} has the right keys, but differs from {} otherwise.", path.display()),
                 publish,
             ),
             Err(error) => Check::failed(
                 DOCUMENT,
                 format!("{} cannot be read: {error}.", path.display()),
-                "Run `keys check`: it writes the document that belongs to the keys.",
+                "Run `keys check`: it writes the document for the keys.",
             ),
         }
     }
@@ -240,11 +240,11 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
 
 fn tls(url: &str, error: Option<&VisitError>) -> Check {
     match error {
-        None => Check::passed(TLS, format!("The certificate of {url} is trusted and holds now.")),
+        None => Check::passed(TLS, format!("The certificate of {url} is trusted and valid now.")),
         Some(error) if error.is_tls => Check::failed(
             TLS,
             format!("The certificate is refused: {}.", error.problem.detail),
-            "Renew it, or let it be for this host; a certificate authority of your own goes into extra_ca under [serve].",
+            "Renew it, or get one for this host; name your own certificate authority in extra_ca under [serve].",
         ),
         Some(_) => Check::skipped(TLS, "its site was not read"),
     }
@@ -256,26 +256,33 @@ fn unread(url: &str, file: &str, error: &VisitError) -> Check {
         return Check::failed(
             DOCUMENT,
             format!("{url}: {detail}"),
-            "If that address is right, name the host in private_hosts under [serve].",
+            "If that address is correct, add the host to private_hosts under [serve].",
         );
     }
-    Check::failed(DOCUMENT, detail, format!("Let the web server answer there with {file}, and not with a redirect."))
-        .passing()
+    Check::failed(
+        DOCUMENT,
+        detail,
+        format!(
+            "Configure the web server to answer there with {file}, without a \
+                                             redirect."
+        ),
+    )
+    .passing()
 }
 
 /// Holds this machine's clock to that of a server.
 #[must_use]
 pub fn clock(now: Timestamp, server: Option<Timestamp>) -> Check {
-    let Some(server) = server else { return Check::skipped(CLOCK, "its site does not say what time it is") };
+    let Some(server) = server else { return Check::skipped(CLOCK, "its site does not send the time") };
     let apart = now.unix().abs_diff(server.unix());
-    let detail = format!("This machine says {now}, the site {server}.");
+    let detail = format!("This machine's clock says {now}, the site's says {server}.");
     if apart <= CLOCK_SKEW.unsigned_abs() {
         return Check::passed(CLOCK, detail);
     }
     Check::failed(
         CLOCK,
-        format!("{detail} They are {apart} seconds apart, and {CLOCK_SKEW} are allowed."),
-        "Set whichever is wrong, and let both follow a time server (NTP).",
+        format!("{detail} They are {apart} seconds apart; at most {CLOCK_SKEW} are allowed."),
+        "Set the wrong one, and synchronise both with a time server (NTP).",
     )
 }
 

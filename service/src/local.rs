@@ -66,7 +66,7 @@ impl LocalOptions {
 pub fn make_certificate(data: &Path, now: Timestamp) -> Result<Fingerprint, StartError> {
     let failed = |what: String| {
         StartError::new(
-            format!("The certificate of the local site cannot be made: {what}. Nothing was made."),
+            format!("The certificate of the local site cannot be created: {what}. Nothing was created."),
             "Try again.",
         )
     };
@@ -123,10 +123,10 @@ pub fn describe(data: &Path, site: &LocalSite, staff_token: &str) -> Result<(), 
 pub fn read_site(path: &Path) -> Result<LocalSite, StartError> {
     let hint = format!("Give the {SITE_FILE} that `carnet-issuer init --local` wrote in its directory.");
     let bytes = disk::read_given(path).map_err(|error| {
-        StartError::new(format!("{} cannot be read: {error}. Nothing was made.", path.display()), &hint).absent()
+        StartError::new(format!("{} cannot be read: {error}. Nothing was created.", path.display()), &hint).absent()
     })?;
     LocalSite::parse(&bytes).map_err(|problem| {
-        StartError::new(format!("{} is refused: {problem}. Nothing was made.", path.display()), &hint)
+        StartError::new(format!("{} is refused: {problem}. Nothing was created.", path.display()), &hint)
     })
 }
 
@@ -188,7 +188,7 @@ pub async fn serve(
     let Some((url, port)) = place else {
         return Err(StartError::new(
             format!("Local mode needs a did:web on {LOCALHOST}, and did is {did}. Nothing was started."),
-            "Take [serve.local] out of the configuration: the site of this DID is published elsewhere.",
+            "Remove [serve.local] from the configuration: the site of this DID is published elsewhere.",
         ));
     };
     let files = TlsFiles { cert: data.join(CERTIFICATE_FILE), key: data.join(KEY_FILE) };

@@ -14,8 +14,8 @@ use crate::config::StartError;
 pub fn reserve(json: bool) -> Result<(), StartError> {
     carnet_console::reserve(json).map_err(|error| {
         StartError::new(
-            format!("{}: it shows what is not shown again. Nothing was changed.", capital(&error)),
-            "Let it go to a terminal, to a file with room, or to a program that reads it.",
+            format!("{}: the output is shown only once. Nothing was changed.", capital(&error)),
+            "Send it to a terminal, to a file with room, or to a program that reads it.",
         )
     })
 }

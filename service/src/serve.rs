@@ -82,7 +82,7 @@ pub fn bind(config: &ServeConfig, default_port: u16) -> Result<Bound, StartError
     if !listen.ip().is_loopback() && config.tls.is_none() {
         return Err(StartError::new(
             format!("{listen} is not a loopback address, and there is no TLS certificate. Nothing was started."),
-            "Configure tls.cert and tls.key, or listen on 127.0.0.1 behind a proxy that does TLS.",
+            "Configure tls.cert and tls.key, or listen on 127.0.0.1 behind a proxy that terminates TLS.",
         ));
     }
     let given = config.public_url.as_deref().map(public_url).transpose()?;
@@ -101,7 +101,8 @@ pub fn bind(config: &ServeConfig, default_port: u16) -> Result<Bound, StartError
         None if address.ip().is_unspecified() => {
             return Err(StartError::new(
                 format!(
-                    "{address} stands for every address of this machine, so that wallets cannot be told a URL. Nothing was started."
+                    "{address} means every address of this machine, so there is no URL to give to wallets. Nothing \
+                     was started."
                 ),
                 "Set public_url in the configuration.",
             ));
@@ -115,7 +116,7 @@ fn public_url(text: &str) -> Result<String, StartError> {
     let odd = |why: &str| {
         StartError::new(
             format!("The public_url {text} {why}. Nothing was started."),
-            "Set it to https://HOST or https://HOST:PORT; http:// only with a loopback address.",
+            "Set it to https://HOST or https://HOST:PORT; http:// is allowed only with a loopback address.",
         )
     };
     let url = Url::parse(text).map_err(|_| odd("is not a URL"))?;
@@ -200,7 +201,7 @@ async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(|error| {
-            StartError::new(format!("Reflection cannot be set up: {error}."), "This is a bug: tell us.")
+            StartError::new(format!("Reflection cannot be set up: {error}."), "This is a bug; please report it.")
         })?;
     let routes = routes
         .add_service(health_service.max_decoding_message_size(config.max_message_bytes))
@@ -216,7 +217,7 @@ async fn serve(
         for name in names {
             health.set_service_status(name, tonic_health::ServingStatus::NotServing).await;
         }
-        tracing::info!("stopping: no new calls, waiting for those under way");
+        tracing::info!("stopping: no new calls, waiting for those in progress");
         let _ = stopping.send(true);
     });
     let incoming = connections::incoming(listener, tls, ConnectionLimits::of(config));
@@ -231,7 +232,10 @@ async fn serve(
     };
     let ended = tokio::select! {
         served = serving => served.map_err(|error| {
-            StartError::new(format!("The server failed: {error}. Everything acknowledged is stored."), "See the log, and start it again.")
+            StartError::new(format!("The server failed: {error}. Everything acknowledged is stored."), "See the log, \
+                                                                                                        and start the \
+                                                                                                        service \
+                                                                                                        again.")
         }),
         () = grace_over => {
             tracing::warn!("some calls did not end in time and were cut off");

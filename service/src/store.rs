@@ -114,20 +114,20 @@ fn unmigrated(path: &Path, error: &MigrateError) -> StartError {
     match error {
         MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => StartError::new(
             format!(
-                "The store {path} has schema version {version}, which this program does not know. The stored data is unchanged."
+                "The store {path} has schema version {version}, which this program does not support. The stored data \
+                 is unchanged."
             ),
-            "It was written by a newer version: start that one, or restore the backup that was made before the upgrade.",
+            "A newer version wrote it: start that version, or restore the backup from before the upgrade.",
         ),
         MigrateError::VersionMismatch(version) => StartError::new(
             format!(
-                "The store {path} has another schema version {version} than this program. The stored data is unchanged."
+                "The schema version {version} of the store {path} differs from this program's. The stored data is \
+                 unchanged."
             ),
-            "It was written by a development version: start that one, or begin with a new data directory.",
+            "A development version wrote it: start that version, or use a new data directory.",
         ),
         other => StartError::new(
-            format!(
-                "The store {path} could not be brought to this version's schema: {other}. The change was rolled back."
-            ),
+            format!("The schema of the store {path} could not be upgraded: {other}. The change was rolled back."),
             "Check that the disk has room and that no other process uses the store, then start again.",
         ),
     }

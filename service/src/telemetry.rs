@@ -24,6 +24,6 @@ pub fn init() {
     std::panic::set_hook(Box::new(|panic| {
         // The place and not the message: a message may quote the data at hand.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "a bug: the program panicked");
+        tracing::error!(place, "the program panicked: this is a bug");
     }));
 }

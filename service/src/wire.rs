@@ -111,7 +111,7 @@ pub fn from_timestamp(at: &prost_types::Timestamp) -> Result<Timestamp, Problem>
     if PROTO_TIME.contains(&at.seconds) && (0..1_000_000_000).contains(&at.nanos) {
         Ok(Timestamp::from_unix(at.seconds))
     } else {
-        Err(Problem::new(Code::DateMalformed, "a timestamp is outside the years 1 to 9999"))
+        Err(Problem::new(Code::DateMalformed, "a timestamp is outside the years 0001 to 9999"))
     }
 }
 
@@ -205,7 +205,7 @@ pub fn page(size: u32, token: &str) -> Result<Page, Status> {
         BASE64_URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes);
     match before {
         Some(before) if before > 0 => Ok(Page { size, before }),
-        _ => Err(bad_request("PAGE_TOKEN_INVALID", "page_token", "not a token that a page of this list gave out")),
+        _ => Err(bad_request("PAGE_TOKEN_INVALID", "page_token", "not a page token of this list")),
     }
 }
 

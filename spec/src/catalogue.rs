@@ -157,7 +157,7 @@ impl TypeRules for Catalogue {
                 Some(self.credential_type(name).ok_or_else(|| unknown("the type is not in the catalogue"))?)
             }
             (Some(_), Some(_)) => {
-                return Err(unknown("a credential of the catalogue has one type of its own, and this one has several"));
+                return Err(unknown("a credential must have exactly one catalogue type, and this one has several"));
             }
             (None, _) => None,
         };
@@ -166,7 +166,7 @@ impl TypeRules for Catalogue {
         match (named, typed) {
             (Some(named), Some(typed)) if named.name != typed.name => Err(unknown("type and vct name different types")),
             (Some(found), _) | (None, Some(found)) => Ok(found.name.clone()),
-            (None, None) => Err(unknown("the credential names no type of its own")),
+            (None, None) => Err(unknown("the credential names no type besides VerifiableCredential")),
         }
     }
 

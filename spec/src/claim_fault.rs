@@ -101,13 +101,13 @@ impl Described<'_> {
     /// The fault of a claim that is not there and has to be.
     pub(crate) fn missing(&self, steps: &[String]) -> ClaimFault {
         let needed = self.node(steps).description;
-        let wanted = needed.map_or("it is needed".to_owned(), |what| format!("it is needed: {what}"));
+        let wanted = needed.map_or("it is required".to_owned(), |what| format!("it is required: {what}"));
         ClaimFault { path: path(steps), given: Some("nothing".to_owned()), wanted, nearest: None }
     }
 
     /// The fault of a claim that only issuance makes.
     pub(crate) fn made(name: &str, how: &str) -> ClaimFault {
-        let wanted = format!("it is to be left out: {how}");
+        let wanted = format!("omit it: {how}");
         ClaimFault { path: name.to_owned(), given: None, wanted, nearest: None }
     }
 
@@ -137,7 +137,7 @@ impl Described<'_> {
         let whole = path(&[steps, &[name.to_owned()]].concat());
         // A mistyped name is a stranger's text.
         let path = if name.chars().all(|c| c.is_ascii_alphanumeric()) { whole } else { quoted(&whole) };
-        ClaimFault { path, given: None, wanted: format!("it is no claim of {}{all}", self.name), nearest }
+        ClaimFault { path, given: None, wanted: format!("it is not a claim of {}{all}", self.name), nearest }
     }
 
     /// Returns true if a claim is a day, such as `dateOfBirth`.
@@ -178,9 +178,9 @@ impl Described<'_> {
             | Kind::Maximum { .. }
             | Kind::ExclusiveMinimum { .. }
             | Kind::ExclusiveMaximum { .. } => node.number(),
-            Kind::Format { format } if format == "date" => "a date that exists, as YYYY-MM-DD".to_owned(),
+            Kind::Format { format } if format == "date" => "an existing date, as YYYY-MM-DD".to_owned(),
             Kind::Format { format } if format == "date-time" => {
-                "an instant that exists, as YYYY-MM-DDThh:mm:ssZ".to_owned()
+                "an existing instant, as YYYY-MM-DDThh:mm:ssZ".to_owned()
             }
             Kind::Pattern { pattern } if pattern.contains("\\p{Cc}") => {
                 "a text on one line, without control characters".to_owned()
@@ -189,11 +189,11 @@ impl Described<'_> {
             Kind::MinLength { .. } | Kind::MaxLength { .. } => node.text(),
             Kind::MaxItems { limit } => format!("a list of at most {limit}"),
             Kind::MinItems { limit } => format!("a list of at least {limit}"),
-            Kind::UniqueItems => "a list in which nothing stands twice".to_owned(),
+            Kind::UniqueItems => "a list without duplicates".to_owned(),
             Kind::Enum { options } => format!("one of {}", listed(options.as_array().map_or(&[], Vec::as_slice))),
             Kind::Constant { expected_value } => expected_value.to_string(),
             Kind::MultipleOf { multiple_of } => format!("a multiple of {multiple_of}"),
-            Kind::Contains => "a list that has one of the values that the type needs".to_owned(),
+            Kind::Contains => "a list that contains a value required by the type".to_owned(),
             Kind::MinProperties { limit } => format!("an object with at least {limit} members"),
             Kind::MaxProperties { limit } => format!("an object with at most {limit} members"),
             Kind::Not { schema } => match schema.get("enum").and_then(Value::as_array) {
@@ -204,7 +204,7 @@ impl Described<'_> {
                 },
             },
             Kind::OneOfMultipleValid { .. } => {
-                format!("a value of one of the type's forms, and of no other at the same time: {}", described())
+                format!("a value of exactly one of the type's forms: {}", described())
             }
             other => format!("{} (the rule {})", described(), other.keyword()),
         }
@@ -300,7 +300,7 @@ fn path(steps: &[String]) -> String {
 /// A value by its kind and form.
 pub(crate) fn given(value: &Value) -> String {
     match value {
-        Value::Null => "null, which is no value".to_owned(),
+        Value::Null => "null, which is not a value".to_owned(),
         Value::Bool(_) => "a yes or no (true or false without quotes)".to_owned(),
         Value::Number(number) => match number.as_f64().unwrap_or_default() {
             0.0 => "zero".to_owned(),

@@ -210,7 +210,7 @@ impl CredentialType {
         let computed = self.rules.iter().filter_map(|rule| rule.fault(claims));
         let mut faults: Vec<ClaimFault> = Vec::new();
         for name in self.former.iter().flat_map(|former| &former.claims).filter(|name| claims.contains_key(*name)) {
-            let wanted = "it belongs to credentials of an earlier version, which are issued no more".to_owned();
+            let wanted = "it belongs to an earlier version of the type, which is no longer issued".to_owned();
             faults.push(ClaimFault { path: name.clone(), given: None, wanted, nearest: None });
         }
         faults.extend(self.serials.iter().filter_map(|serials| serials.claim_fault(claims)));

@@ -96,7 +96,7 @@ impl Display {
             .map_err(|(_, errors)| wrong(format!("{} lines are not Fluent", errors.len())))?;
         let mut bundle = FluentBundle::default();
         bundle.set_use_isolating(false);
-        bundle.add_resource(resource).map_err(|_| wrong("a message stands there twice".to_owned()))?;
+        bundle.add_resource(resource).map_err(|_| wrong("a message occurs twice".to_owned()))?;
         let words = Words { bundle };
         let required = |message: &str, attribute: Option<&str>, fallback: Option<String>| {
             words.text(message, attribute).or(fallback).ok_or_else(|| {

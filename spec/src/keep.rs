@@ -47,19 +47,22 @@ impl Keep {
             let wrong = |what: &str| Err(format!("[[keep]] \"{path}\" of \"{credential}\" {what}"));
             let asked = query.credential(&credential).zip(claims::parse_path(&path, &[]));
             let Some((asked, steps)) = asked.filter(|(asked, steps)| asks_for_value(asked, steps)) else {
-                return wrong("is no claim whose value the query asks for");
+                return wrong("is not a claim whose value the query asks for");
             };
             if asked.multiple {
-                return wrong("is of a credential that may come more than once, of which none could be told apart");
+                return wrong(
+                    "is in a credential that may be presented more than once, so its values could not be \
+                              told apart",
+                );
             }
             if !(1..=MAX_DAYS).contains(&days) {
-                return wrong("is not kept for 1 to 3,650 days");
+                return wrong("has a retention that is not 1 to 3,650 days");
             }
             if why.get(FALLBACK).is_none_or(|text| text.trim().is_empty()) {
-                return wrong("does not say why in English");
+                return wrong("lacks a reason in English");
             }
             if kept.iter().any(|other| other.credential == asked.id && other.path == steps) {
-                return wrong("stands there twice");
+                return wrong("occurs twice");
             }
             kept.push(Self { path: steps, credential, why, days });
         }

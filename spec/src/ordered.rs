@@ -50,7 +50,7 @@ impl Order {
         for OrderedText { claim, at_least, at_most } in marks {
             let wrong = |what: &str| Err(format!("[[ordered]] \"{claim}\" {what}"));
             if orders.iter().any(|order| order.claim == *claim) {
-                return wrong("stands there twice");
+                return wrong("occurs twice");
             }
             if claim.contains(['.', '[']) {
                 return wrong("is not a plain member of credentialSubject");

@@ -62,9 +62,12 @@ impl Redeem {
                 let all = path.iter().filter(|step| **step == Step::All).count();
                 all == elements && asked.claims.iter().any(|claim| claim.path == *path && claim.threshold.is_none())
             };
-            claims::parse_path(text, &[])
-                .filter(fits)
-                .ok_or_else(|| format!("[redeem] {name} \"{text}\" is no claim whose value the query asks for, once"))
+            claims::parse_path(text, &[]).filter(fits).ok_or_else(|| {
+                format!(
+                    "[redeem] {name} \"{text}\" is not a claim whose value the query asks for, \
+                                        once"
+                )
+            })
         };
         let serial = serial.map(|text| path("serial", &text, 1)).transpose()?;
         let counted = match (id, uses) {

@@ -89,7 +89,13 @@ impl Serials {
             return Ok(());
         }
         let Self { claim, uses, .. } = self;
-        Err(Problem::new(Code::SchemaViolation, format!("the claim {claim} has not as many elements as {uses} says")))
+        Err(Problem::new(
+            Code::SchemaViolation,
+            format!(
+                "the claim {claim} does not have as many elements as {uses} \
+                                                         states"
+            ),
+        ))
     }
 
     /// Returns a sentence about its fault, if it has one.

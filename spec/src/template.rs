@@ -174,7 +174,7 @@ impl RequestTemplate {
             if texts.get(FALLBACK).is_none_or(|text| text.trim().is_empty()) {
                 return Err(wrong(
                     format!("[{name}] lacks \"{FALLBACK}\""),
-                    "Say it in English at least: a person decides by it",
+                    "Add the English text: a person decides by it",
                 ));
             }
         }
@@ -197,14 +197,15 @@ impl RequestTemplate {
         if text.stale_status_seconds > MAX_STALE_STATUS {
             return Err(wrong(
                 format!("stale_status_seconds is more than {MAX_STALE_STATUS}"),
-                "A month-old list says little of today: tolerate less",
+                "A month-old list says little about today: accept less",
             ));
         }
         if text.freshness_seconds_max.is_some_and(|seconds| !freshness::SECONDS.contains(&seconds)) {
             let (least, most) = (freshness::SECONDS.start(), freshness::SECONDS.end());
             return Err(wrong(
                 format!("freshness_seconds_max is not from {least} to {most}"),
-                "The issuer's word is as old as twelve hours before a wallet renews it, and holds for seven days at most",
+                "A freshness statement is up to twelve hours old before a wallet renews it, and valid for at most \
+                 seven days",
             ));
         }
         let Text {
@@ -303,7 +304,7 @@ impl RequestTemplate {
                             "\"{}\" makes a claim a condition that {} marks never_mandatory",
                             query.id, credential_type.name
                         ),
-                        "Leave it out, or add a claim set without it",
+                        "Remove it, or add a claim set without it",
                     );
                 }
             }

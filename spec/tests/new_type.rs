@@ -197,13 +197,9 @@ fn what_is_wrong_with_a_folder_is_said() {
         ("claim = \"cefrLevel\"", "claim = \"skills\"", "is neither a number, a date nor a CEFR level"),
         ("claim = \"cefrLevel\"", "claim = \"skills[]\"", "is not a plain member"),
         ("at_least = true", "", "has neither at_least nor at_most"),
-        (
-            "at_least = true",
-            "at_least = true\n[[ordered]]\nclaim = \"cefrLevel\"\nat_most = true",
-            "stands there twice",
-        ),
+        ("at_least = true", "at_least = true\n[[ordered]]\nclaim = \"cefrLevel\"\nat_most = true", "occurs twice"),
         ("coarse = [\"cefrLevel\"]", "coarse = [\"level\"]", "is not in the schema"),
-        ("coarse = [\"cefrLevel\"]", "coarse = [\"skills\"]", "stands in coarse and in fine"),
+        ("coarse = [\"cefrLevel\"]", "coarse = [\"skills\"]", "is in both coarse and fine"),
         ("never_mandatory = []", "never_mandatory = [\"cefrLevel\"]", "is never_mandatory and not fine"),
         ("fine = [\"skills\"]", "fine = [\"passed\"]", "is a computed yes or no"),
         ("fine = [\"skills\"]", "fine = [\"skills\"]\n[trust]\nlevel = [\"grade\"]", "[trust] names \"grade\""),
@@ -378,23 +374,23 @@ why = { en = "To show who was let in.", de = "Als Nachweis der Zulassung." }
     assert!(load(REQUEST, &type_toml()).unwrap().template("integration-course").unwrap().keep.is_empty());
 
     for (from, to, says) in [
-        ("credential = \"language\"", "credential = \"other\"", "is no claim whose value the query asks for"),
-        ("path = \"cefrLevel\"", "path = \"skills\"", "is no claim whose value the query asks for"),
-        ("path = \"cefrLevel\"", "path = \"cefrLevel[\"", "is no claim whose value the query asks for"),
+        ("credential = \"language\"", "credential = \"other\"", "is not a claim whose value the query asks for"),
+        ("path = \"cefrLevel\"", "path = \"skills\"", "is not a claim whose value the query asks for"),
+        ("path = \"cefrLevel\"", "path = \"cefrLevel[\"", "is not a claim whose value the query asks for"),
         (
             "{\"path\":[\"cefrLevel\"]}",
             "{\"path\":[\"cefrLevel\"],\"carnet_at_least\":\"B1\"}",
-            "is no claim whose value the query asks for",
+            "is not a claim whose value the query asks for",
         ),
-        ("days = 3650", "days = 3651", "is not kept for"),
-        ("days = 3650", "days = 0", "is not kept for"),
-        ("en = \"To show who was let in.\", ", "", "does not say why"),
+        ("days = 3650", "days = 3651", "retention that is not"),
+        ("days = 3650", "days = 0", "retention that is not"),
+        ("en = \"To show who was let in.\", ", "", "lacks a reason"),
     ] {
         assert!(whole.contains(from), "{from}");
         let message = load(&whole.replace(from, to), &type_toml()).unwrap_err();
         assert!(message.contains(says), "{message}");
     }
-    assert!(load(&format!("{whole}{KEEP}"), &type_toml()).unwrap_err().contains("stands there twice"));
+    assert!(load(&format!("{whole}{KEEP}"), &type_toml()).unwrap_err().contains("occurs twice"));
     // Not even where another claim set does without it.
     let optional = whole
         .replace(
@@ -500,7 +496,7 @@ fn claim_errors_have_words_for_every_rule_of_a_schema() {
         (
             text("oneOf", json!([{"pattern": "^[a-z]+$"}, {"pattern": "^x"}])),
             "xx",
-            "wanted is a value of one of the type's forms, and of no other at the same time: \"The language\"",
+            "wanted is a value of exactly one of the type's forms: \"The language\"",
         ),
     ] {
         let said = words(schema.clone(), given);

@@ -171,7 +171,7 @@ async fn row_81_an_issuance_nonce_replayed_and_proofs_that_are_none() -> Result<
             json!({"typ": "openid4vci-proof+jwt", "jwk": jwk}),
             json!({"aud": did, "iat": now().unix(), "nonce": "made-up"}),
         )?,
-        "not a token".to_owned(),
+        "not a page token".to_owned(),
     ];
     for proof in bad {
         assert!(try_proof(&stage, &mut issuer, &proof).await?.is_some(), "{proof}");

@@ -186,7 +186,7 @@ async fn without_its_token_an_issuer_does_not_start_and_says_why() -> Result<()>
     assert!(refused.contains("could not be signed"), "{refused}");
     let log = service.log();
     assert_eq!(log.matches("refuses the PIN (it is wrong)").count(), 1, "{log}");
-    assert!(log.contains("not tried again before the next start"), "{log}");
+    assert!(log.contains("not used again before the next start"), "{log}");
     assert!(!log.contains(PIN));
     service.stop()?;
     // The twin: after a start it is tried.

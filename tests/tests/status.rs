@@ -456,7 +456,7 @@ async fn a_published_document_or_list_that_is_wrong_is_said_in_the_log_and_to_st
     stage.site.publish("university", &document.to_string());
     let elsewhere = format!("https://localhost:{}/elsewhere", stage.site.port());
     stage.university = stage.university.configured(&format!("[status]\nurl = {elsewhere:?}\n{fetching}"))?;
-    let both = |said: &str| said.contains("does not fit this service's keys") && said.contains("The status lists at");
+    let both = |said: &str| said.contains("does not match this service's keys") && said.contains("The status lists at");
     let said = warnings(&stage, &stage.university, "QualificationCredential", both).await?;
     assert!(said.contains("key-1 is not listed") && said.contains(&elsewhere), "{said}");
     let log = stage.university.service.log();
@@ -466,7 +466,10 @@ async fn a_published_document_or_list_that_is_wrong_is_said_in_the_log_and_to_st
     stage.authority = stage.authority.configured(&fetching)?.restart_with(&[("CARNET_LOG", "debug")])?;
     loop {
         let log = stage.authority.service.log();
-        if ["the DID document", "the status lists"].iter().all(|what| log.contains(&format!("is right: {what}"))) {
+        if ["the DID document", "the status lists"]
+            .iter()
+            .all(|what| log.contains(&format!("published as expected: {what}")))
+        {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

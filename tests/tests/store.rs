@@ -127,7 +127,7 @@ async fn row_104_a_store_from_before_a_suspension_and_a_copy_without_its_log_are
             fs::copy(older.join(&name), data.join(name))?;
         }
         let said = refused("carnet-issuer", &data)?;
-        assert!(said.contains("is older than one that was here") && said.contains("restore --from"), "{said}");
+        assert!(said.contains("is older than the one used here") && said.contains("restore --from"), "{said}");
     }
     // The twin: the file with its log.
     copy(&whole, &data)?;
@@ -171,7 +171,7 @@ async fn a_backup_made_while_running_has_a_suspension_that_is_in_the_log_alone()
     assert_eq!(mode & 0o777, 0o600);
     let bytes = fs::read(&backup)?;
     let again = on("carnet-issuer", &["backup", "--out", &out], &data)?;
-    assert!(again.code == 1 && again.stderr.contains("is there already"), "{again:?}");
+    assert!(again.code == 1 && again.stderr.contains("already exists"), "{again:?}");
     assert_eq!(fs::read(&backup)?, bytes);
     // Not while the service has the store open.
     let running = on("carnet-issuer", &["restore", "--from", &out], &data)?;
@@ -183,7 +183,7 @@ async fn a_backup_made_while_running_has_a_suspension_that_is_in_the_log_alone()
     remove_store(&elsewhere)?;
     // The plain copy lacks the changes in the log.
     let older = on("carnet-issuer", &["restore", "--from", &from_plain], &elsewhere)?;
-    assert!(older.code == 1 && older.stderr.contains("is older than one that was here"), "{older:?}");
+    assert!(older.code == 1 && older.stderr.contains("is older than the one used here"), "{older:?}");
     assert_eq!(stored(&elsewhere)?, Vec::<String>::new());
     // The twin.
     let restored = on("carnet-issuer", &["restore", "--from", &out, "--json"], &elsewhere)?.ok()?.json()?;
@@ -237,7 +237,7 @@ async fn row_104_an_older_backup_takes_over_what_is_published_and_gives_nothing_
     // Only the backup.
     remove_store(&data)?;
     let older = on("carnet-issuer", &["restore", "--from", &backup], &data)?;
-    assert!(older.code == 1 && older.stderr.contains("What would be lost"), "{older:?}");
+    assert!(older.code == 1 && older.stderr.contains("You would lose"), "{older:?}");
     assert_eq!(stored(&data)?, Vec::<String>::new());
     let said = on("carnet-issuer", &["restore", "--from", &backup, "--accept-loss", "--json"], &data)?.ok()?.json()?;
     assert_eq!(number(&said, "/offers_closed"), Some(1), "{said}");
@@ -260,7 +260,7 @@ async fn row_104_an_older_backup_takes_over_what_is_published_and_gives_nothing_
     remove_store(&data)?;
     fs::copy(&backup, data.join("store.sqlite"))?;
     let said = refused("carnet-issuer", &data)?;
-    assert!(said.contains("is another one than belongs to these keys"), "{said}");
+    assert!(said.contains("does not belong to these keys"), "{said}");
     Ok(())
 }
 
@@ -356,7 +356,7 @@ async fn a_second_service_on_a_directory_is_refused() -> Result<()> {
     for program in ["carnet-issuer", "carnet-verifier"] {
         let office = if program == "carnet-issuer" { &stage.authority } else { &stage.agency };
         let said = on(program, &["serve", "--listen", "127.0.0.1:0"], &office.service.data)?;
-        assert!(said.code == 3 && said.stderr.contains("is running on"), "{said:?}");
+        assert!(said.code == 3 && said.stderr.contains("is already running on"), "{said:?}");
     }
     // The first continues, and when it has ended another one can take its place.
     stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;

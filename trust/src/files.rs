@@ -55,7 +55,7 @@ fn unwritable(path: &Path, error: &std::io::Error, hint: &str) -> Refusal {
 /// Writes a new file; an existing one is not changed.
 pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Refusal> {
     disk::write_new(path, text.as_bytes(), SHARED)
-        .map_err(|error| unwritable(path, &error, "name a new file: what is there is never overwritten"))
+        .map_err(|error| unwritable(path, &error, "name a new file: existing files are never overwritten"))
 }
 
 /// Replaces a file as a whole: a reader gets the old or the new one.

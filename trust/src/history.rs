@@ -30,7 +30,8 @@ pub(crate) fn publish(folder: &Path, document: &Map<String, Value>, list: &Trust
     for path in newest(&folder.join(HISTORY)).into_iter().chain(current.exists().then(|| current.clone())) {
         let (_, published) = read_list(&path).map_err(|refusal| {
             refusal.hint(
-                "what verifiers saw is not known from it: restore the folder from a backup, or move that file away",
+                "it does not show which lists verifiers have seen: restore the folder from a backup, or move that \
+                 file away",
             )
         })?;
         admit(&published, list, &path)?;
@@ -42,8 +43,8 @@ pub(crate) fn publish(folder: &Path, document: &Map<String, Value>, list: &Trust
         }
     }
     std::fs::create_dir_all(folder.join(HISTORY)).map_err(|error| {
-        let what = format!("{} cannot be made: {error}", folder.join(HISTORY).display());
-        Refusal::new("file_unwritable", what, "name a folder that you may write to")
+        let what = format!("{} cannot be created: {error}", folder.join(HISTORY).display());
+        Refusal::new("file_unwritable", what, "name a folder in which you may write")
     })?;
     let text = text(document);
     replace(&history, &text)?;
@@ -65,23 +66,19 @@ fn newest(history: &Path) -> Option<PathBuf> {
 fn admit(published: &Preview, list: &TrustList, current: &Path) -> Result<(), Refusal> {
     let (newest, number) = (published.contents.sequence, list.contents().sequence);
     if published.list != list.list() {
-        let what = format!("{} is a list of {}, and not of {}", current.display(), published.list, list.list());
+        let what = format!("{} is a list of {}, not of {}", current.display(), published.list, list.list());
         return Err(Refusal::new("trust_list_invalid", what, "publish each list in a folder of its own"));
     }
     if number < newest {
-        let what = format!("List {newest} is published already, and this is number {number}");
-        return Err(Refusal::new(
-            "trust_list_rollback",
-            what,
-            "to take a change back, make a list with the next number",
-        ));
+        let what = format!("List {newest} is already published, and this list has number {number}");
+        return Err(Refusal::new("trust_list_rollback", what, "to undo a change, make a list with the next number"));
     }
     if number == newest && published.digest != list.digest() {
         return Err(other(current, published));
     }
     published.seen().admit(list.contents(), list.digest()).map_err(|problem| {
-        let what = format!("List {number} does not follow the list {newest} that is published");
-        Refusal::of(&problem, &what, "make it again from the published one (create --after)")
+        let what = format!("List {number} does not continue the published list {newest}");
+        Refusal::of(&problem, &what, "make it from the published list (create --after)")
     })
 }
 
@@ -89,7 +86,8 @@ fn other(path: &Path, there: &Preview) -> Refusal {
     let number = there.contents.sequence;
     Refusal::new(
         "trust_list_conflict",
-        format!("{} is another list {number} (digest {})", path.display(), there.digest),
-        "two lists of one number make every verifier that saw the one refuse the other: give the new one the next number",
+        format!("{} is a different list {number} (digest {})", path.display(), there.digest),
+        "with two lists of one number, every verifier that saw one refuses the other: give the new list the next \
+         number",
     )
 }

@@ -68,7 +68,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn refused(what: impl Into<String>) -> Refusal {
-    Refusal::new("lote_unsupported", what, "take over by hand what this part says, or import a list without it")
+    Refusal::new("lote_unsupported", what, "enter this part by hand, or import a list without it")
 }
 
 /// Makes a source of a list, to be reviewed.
@@ -79,13 +79,13 @@ pub(crate) fn import(bytes: &[u8], signer: Signer, mapping: &Mapping, now: Times
         json::typed(Value::Object(payload)).map_err(|error| refused(format!("The list is refused: {error}")))?;
     let scheme = lote.list_and_scheme_information;
     if scheme.version != 1 {
-        return Err(refused(format!("LoTEVersionIdentifier is {}, and only 1 is known", scheme.version)));
+        return Err(refused(format!("LoTEVersionIdentifier is {}; only 1 is supported", scheme.version)));
     }
     let issued = instant(&scheme.list_issue_date_time, "ListIssueDateTime")?;
     if issued > now {
         return Err(Refusal::new(
             "not_yet_valid",
-            "The list's ListIssueDateTime has not come yet",
+            "The list's ListIssueDateTime is in the future",
             "check this machine's clock",
         ));
     }
@@ -109,7 +109,7 @@ pub(crate) fn import(bytes: &[u8], signer: Signer, mapping: &Mapping, now: Times
         issued
     ));
     if !scheme.pointers.is_empty() {
-        let note = format!("pointers to lists (PointersToOtherLoTE) that were not followed: {}", scheme.pointers.len());
+        let note = format!("pointers to other lists (PointersToOtherLoTE), not followed: {}", scheme.pointers.len());
         import.source.review.push(note);
     }
     for entity in &lote.trusted_entities_list {
@@ -141,7 +141,7 @@ fn check_names(entities: &[Entity], mapping: &Mapping) -> Result<(), Refusal> {
             match entities.iter().filter(|entity| entity.name() == name.as_str()).count() {
                 1 => continue,
                 0 => "no entity of the list has this name or certificate",
-                _ => "several entities of the list have this name; name each by the SHA-256 of its certificate",
+                _ => "several entities of the list have this name; identify each by the SHA-256 of its certificate",
             }
         };
         return Err(Refusal::new("lote_unmapped", format!("{name:?}: {why}"), "correct --did or --without"));
@@ -169,7 +169,7 @@ impl Import<'_> {
         let mapping = self.mapping;
         let is_meant = |given: &String| given == name || entity.has(given);
         if mapping.without.iter().any(is_meant) {
-            self.note(name, "it was left out, as was said");
+            self.note(name, "it was left out, as requested");
             return Ok(());
         }
         let did = mapping.dids.iter().find(|(given, _)| is_meant(given)).map(|(_, did)| did.as_str());
@@ -184,30 +184,28 @@ impl Import<'_> {
         let (mut what, mut hints) = (Vec::new(), Vec::new());
         let mut reason = "lote_identity";
         if !self.unidentified.is_empty() {
-            what.push("These parties have no one DID:".to_owned());
+            what.push("These parties do not have exactly one DID:".to_owned());
             what.extend(self.unidentified.iter().map(|party| format!("- {party}")));
             hints.push(
-                "look up the DID of each party, and name it with --did \"NAME=did:...\" or --did \"SHA256=did:...\", or leave the party \
-                 out with --without NAME",
+                "look up the DID of each party, and give it with --did \"NAME=did:...\" or --did \"SHA256=did:...\", \
+                 or leave the party out with --without NAME",
             );
         }
         if !self.unmapped.is_empty() {
             reason = "lote_unmapped";
-            what.push("These service types have no one meaning here:".to_owned());
+            what.push("These service types have no defined meaning:".to_owned());
             what.extend(self.unmapped.iter().map(|kind| format!("- {kind:?}")));
-            hints.push(
-                "say what each stands for, with exactly one of --type URI=TYPE, --registrar URI and --ignore URI",
-            );
+            hints.push("map each with exactly one of --type URI=TYPE, --registrar URI and --ignore URI");
         }
         if self.countries.is_empty() {
             reason = "lote_unmapped";
-            what.push("The list's SchemeTerritory is no country".to_owned());
-            hints.push("name the countries that the accreditations are limited to, with --country");
+            what.push("The list's SchemeTerritory is not a country".to_owned());
+            hints.push("give the countries to which the accreditations are limited, with --country");
         }
         if what.is_empty() {
             return Ok(self.source);
         }
-        what.push("No source is made as long as this is not known".to_owned());
+        what.push("No source was made: information is missing".to_owned());
         Err(Refusal::new(reason, what.join("\n"), hints.join("\nhint: ")))
     }
 
@@ -232,7 +230,7 @@ impl Import<'_> {
                 self.note(name, "a withdrawn service was left out");
                 return Ok(());
             }
-            Some(other) => return Err(refused(format!("the ServiceStatus {other:?} is not known"))),
+            Some(other) => return Err(refused(format!("the ServiceStatus {other:?} is unknown"))),
         }
         if !service.service_history.is_empty() {
             self.note(
@@ -259,7 +257,7 @@ impl Import<'_> {
         };
         entry.accreditations.push(accreditation);
         if entry.name != name {
-            let note = format!("it has the DID of {:?}, and is in one entry with it", entry.name);
+            let note = format!("it has the same DID as {:?}, and shares an entry with it", entry.name);
             self.note(name, &note);
         }
         Ok(())
@@ -275,11 +273,11 @@ impl Import<'_> {
         let others: Vec<Did> = identity.others.iter().filter_map(|id| Did::parse(id).ok()).collect();
         if let Some(given) = given {
             let did = Did::parse(given)
-                .map_err(|problem| Refusal::of(&problem, &format!("{given:?} is no DID"), "correct --did"))?;
+                .map_err(|problem| Refusal::of(&problem, &format!("{given:?} is not a DID"), "correct --did"))?;
             // No party's services are credited to another by a slip.
             if !others.is_empty() && !others.contains(&did) {
-                let message = format!("The list names another DID for {name:?} than {given:?}");
-                return Err(Refusal::new("lote_identity", message, "leave --did out for it, or correct it"));
+                let message = format!("The list's DID for {name:?} differs from {given:?}");
+                return Err(Refusal::new("lote_identity", message, "omit --did for it, or correct it"));
             }
             let note = format!("its DID, {did}, is from the command line");
             if others.is_empty() && !self.source.review.iter().any(|known| known.ends_with(&note)) {
@@ -291,7 +289,7 @@ impl Import<'_> {
             ([did], _) => return Ok(Some(did.to_string())),
             ([], [jwk]) => match PublicKey::from_jwk(jwk) {
                 Ok(key) => return Ok(Some(Did::jwk(&key).to_string())),
-                Err(_) => "a key of a kind that is not accepted",
+                Err(_) => "a key of an unsupported kind",
             },
             ([], []) => "certificates or names only",
             _ => "more than one key or DID",

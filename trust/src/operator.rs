@@ -78,7 +78,7 @@ impl Operator {
     pub(crate) fn open(data: &Path) -> Result<Self, Refusal> {
         let path = data.join(FILE);
         if !path.is_file() {
-            let what = format!("{} is no operator's directory: it has no {FILE}", data.display());
+            let what = format!("{} is not an operator's directory: {FILE} is missing", data.display());
             return Err(StartError::new(what, "run `carnet-trust init --data DIR --name NAME` first").absent().into());
         }
         let Config { name, keys } = config::read(&path)?;
@@ -102,9 +102,12 @@ impl Operator {
         signed.ok_or_else(|| {
             Refusal::new(
                 "operator_directory",
-                format!("{} is missing or damaged, so it is not known what was signed here before", path.display()),
-                "restore it from a backup; or write the number and the digest of the newest list that you signed into it, as \
-                 {\"sequence\": NUMBER, \"digest\": \"DIGEST\"}; null if you are sure that you signed none",
+                format!(
+                    "{} is missing or damaged, so it is unknown which lists were signed here before",
+                    path.display()
+                ),
+                "restore it from a backup; or write the number and digest of the newest list that you signed into \
+                 it, as {\"sequence\": NUMBER, \"digest\": \"DIGEST\"}, or null if you are sure that you signed none",
             )
         })
     }
@@ -118,20 +121,20 @@ impl Operator {
             return Err(Refusal::new(
                 "signed_before",
                 format!(
-                    "This operator signed list {last} before (digest {}), and this is another list {number}",
+                    "This operator already signed list {last} (digest {}), and this is a different list {number}",
                     signed.digest
                 ),
-                "two lists of one number make every verifier that saw the one refuse the other: give the new list the next \
-                 number (create --number)",
+                "with two lists of one number, every verifier that saw one refuses the other: give the new list the \
+                 next number (create --number)",
             ));
         }
         match signed.admit(&preview.contents, &preview.digest) {
             Err(problem) if left_out != Some(signed.digest.as_str()) => Err(Refusal::of(
                 &problem,
-                &format!("This operator signed list {last} before, and list {number} cannot be signed after it"),
+                &format!("This operator already signed list {last}, so it cannot sign list {number}"),
                 format!(
-                    "have it made again after that list; or, if list {last} was never published and nobody relies on it, or \
-                     you have read every list since: --leave-out {}",
+                    "ask for a list that continues that one; or, if list {last} was never published and nobody \
+                     relies on it, or you have read every list since: --leave-out {}",
                     signed.digest
                 ),
             )),
@@ -148,7 +151,12 @@ impl Operator {
         let stamped =
             TrustList::preview(document).and_then(|preview| ListTimestamp::sign(&preview, times, &self.kid, &self.key));
         stamped.map_err(|problem| {
-            Refusal::of(&problem, "No timestamp was made", "use the directory of a key that the list names for that")
+            Refusal::of(
+                &problem,
+                "No timestamp was made",
+                "use the directory of a key that the list names for \
+                                                            timestamps",
+            )
         })
     }
 

@@ -50,24 +50,24 @@ impl PinArgs {
         for path in &self.handovers {
             let pinned = Pinned { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: CLOCK_SKEW };
             let passed = TrustList::pass(&read_object(path)?, &pinned, &given).map_err(|problem| {
-                let what = format!("{} does not lead to other operators", path.display());
+                let what = format!("{} does not hand over to other operators", path.display());
                 Refusal::of(&problem, &what, hint(problem.code))
             })?;
             seen = Some(passed);
         }
         let pinned = Pinned { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: CLOCK_SKEW };
         TrustList::verify(document, &pinned, &given)
-            .map_err(|problem| Refusal::of(&problem, "The list does not hold", hint(problem.code)))
+            .map_err(|problem| Refusal::of(&problem, "The list is not valid", hint(problem.code)))
     }
 }
 
 /// Returns advice about a list that does not hold.
 fn hint(code: Code) -> &'static str {
     match code {
-        Code::ProofMissing | Code::TrustListQuorum => "have it signed by more of the operators that are pinned",
+        Code::ProofMissing | Code::TrustListQuorum => "have more of the pinned operators sign it",
         Code::Expired => "get the newest list; its operators renew it with: carnet-trust edit LIST --out DRAFT",
-        Code::NotYetValid => "wait until it holds, or check this machine's clock",
-        Code::DidUnresolved => "get the operator's document from its site, and name the file",
+        Code::NotYetValid => "wait until it is valid, or check this machine's clock",
+        Code::DidUnresolved => "get the operator's document from its site, and give the file",
         _ => "get the list again from its operators",
     }
 }
@@ -100,7 +100,7 @@ impl Resolve for Given {
             (_, Some(document)) => Ok(Arc::clone(document)),
             (_, None) => Err(Problem::new(
                 Code::DidUnresolved,
-                format!("this program does not fetch: hand over the document of {did} with --did-document"),
+                format!("this program fetches nothing: give the document of {did} with --did-document"),
             )),
         }
     }

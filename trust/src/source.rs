@@ -31,7 +31,7 @@ impl Source {
         let invalid = |why: String| {
             Refusal::new(
                 "source_invalid",
-                format!("{} is no source of a trust list: {why}", path.display()),
+                format!("{} is not a source of a trust list: {why}", path.display()),
                 "correct it; its members are those of spec/trust.md section 2, with days like 2024-03-01 or instants like 2024-03-01T00:00:00Z",
             )
         };
@@ -52,8 +52,8 @@ impl Source {
         if !self.review.is_empty() {
             return Err(Refusal::new(
                 "review_needed",
-                format!("The source was imported and nobody has reviewed it: {}", self.review.join("; ")),
-                "hold every entry against a register that you trust, then take the member `review` out of the source",
+                format!("The source was imported and has not been reviewed: {}", self.review.join("; ")),
+                "compare every entry with a register that you trust, then remove the member `review` from the source",
             ));
         }
         let Self { issuers, registrars, timestamp_signers, .. } = self;
@@ -141,12 +141,12 @@ pub(crate) fn strike(contents: &mut Contents, strike: &Strike<'_>) -> Result<usi
         return Ok(struck);
     }
     let (why, hint) = match (listed, of_type) {
-        (false, _) => ("is not in the list", "look at the list with: carnet-trust explain LIST"),
-        (true, false) => ("has no accreditation for this type", "look at the list with: carnet-trust explain LIST"),
+        (false, _) => ("is not in the list", "read the list with: carnet-trust explain LIST"),
+        (true, false) => ("has no accreditation for this type", "read the list with: carnet-trust explain LIST"),
         (true, true) => (
-            "was struck off before",
-            "to correct how, change the list's source (carnet-trust source), and make the next list of it; that rewrites history, and every \
-             operator is told so",
+            "was already struck off",
+            "to correct it, change the list's source (carnet-trust source), and make the next list from it; that \
+             rewrites history, and every operator is told so",
         ),
     };
     Err(Refusal::new("not_listed", format!("{} {why}", strike.id), hint))

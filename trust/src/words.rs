@@ -42,7 +42,7 @@ pub(crate) fn head(preview: &Preview, now: Timestamp) -> Vec<String> {
     };
     vec![
         format!("Trust list {} of {}", preview.contents.sequence, preview.list),
-        format!("  holds     from {} until {}{over}", day::from(preview.valid_from), day::until(preview.valid_until)),
+        format!("  valid     from {} until {}{over}", day::from(preview.valid_from), day::until(preview.valid_until)),
         format!("  follows   {}", preview.contents.previous.as_deref().unwrap_or("none: it is the first")),
         format!("  names     {} lists before it", preview.contents.history.len()),
         format!("  digest    {}", preview.digest),
@@ -72,9 +72,9 @@ pub(crate) fn changes(before: &Contents, after: &Contents) -> Vec<String> {
         lines.push(format!("changed: timestamps are signed by {} (before: {})", named(are), named(were)));
     }
     if before.operators != after.operators {
-        lines.push(format!("changed: from this list on it is signed by {}", operators(after.operators.as_ref())));
+        lines.push(format!("changed: from this list, it is signed by {}", operators(after.operators.as_ref())));
         lines.push(
-            "  ATTENTION: the operators before them sign no list after this one (spec/trust.md section 11)".to_owned(),
+            "  ATTENTION: the previous operators sign no list after this one (spec/trust.md section 11)".to_owned(),
         );
     }
     if differences.is_empty() {
@@ -102,7 +102,7 @@ fn difference(difference: &Difference<'_>) -> Vec<String> {
         }
     };
     if difference.rewrites_history() {
-        lines.push("  ATTENTION: its history is told otherwise than before (spec/trust.md section 6)".to_owned());
+        lines.push("  ATTENTION: this list rewrites its history (spec/trust.md section 6)".to_owned());
     }
     lines
 }

@@ -182,7 +182,7 @@ fn a_list_by_the_old_operators_names_the_new_ones() {
     assert_eq!(desk.run(&edit).ok().json()["operators"]["named_in"], serde_json::json!([2]));
     let (data, draft) = (desk.at("a"), desk.at("draft-2"));
     let shown = desk.run(&["sign", "--data", &data, &draft, "--previous", &first]);
-    assert!(shown.error.contains("from this list on it is signed by 3 of "), "{}", shown.error);
+    assert!(shown.error.contains("from this list, it is signed by 3 of "), "{}", shown.error);
     let mut last = "draft-2".to_owned();
     for signer in ["a", "b", "d", "e", "f"] {
         let next = format!("signed-2{signer}");
@@ -384,7 +384,7 @@ fn slips_are_named() {
         desk.run(&[args.as_slice(), more].concat())
     };
     for (id, more, why) in [
-        (UNI, [].as_slice(), "was struck off before"),
+        (UNI, [].as_slice(), "was already struck off"),
         (UNI, &["--type", "Other"], "has no accreditation for this type"),
         (LIST, &[], "is not in the list"),
     ] {

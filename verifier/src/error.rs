@@ -104,7 +104,7 @@ impl From<Error> for CallError {
                 ISSUER_KEY_RETRY,
             ),
             Error::ClockBehind { now, floor } => {
-                tracing::error!(%now, %floor, "this machine's clock is before a time that an issuer signed; set it");
+                tracing::error!(%now, %floor, "this machine's clock is before a time signed by an issuer; set it");
                 unavailable(
                     "CLOCK_BEHIND",
                     format!(

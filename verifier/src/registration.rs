@@ -167,7 +167,7 @@ pub(crate) fn install(data: &Path, did: &str, file: &Path) -> Result<Registratio
     });
     let registration = registration.map_err(|problem| {
         refused(
-            format!("{} is no registration of {did}: {problem}", file.display()),
+            format!("{} is not a registration of {did}: {problem}", file.display()),
             "Have a registrar sign this verifier's own request.",
         )
     })?;

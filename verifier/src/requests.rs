@@ -250,7 +250,7 @@ impl<S: Store> Verifier<S> {
         let mut payload = Value::Object(payload);
         self.state_statement_age(&mut payload, content.freshness_seconds_max, now);
         let (Value::Object(header), Value::Object(payload)) = (header, payload) else {
-            return Err(Error::Internal("a request object is no object".to_owned()));
+            return Err(Error::Internal("a request object is not an object".to_owned()));
         };
         let signed = self.identity.signing(move |identity| jose::sign(header, &payload, &identity.key)).await?;
         signed.map_err(|problem| Error::Internal(problem.to_string()))

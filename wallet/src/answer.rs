@@ -167,7 +167,7 @@ fn keeps_back(part: &Part, withheld: &[Asked]) -> Result<(), Problem> {
     let payload = token.disclosed()?.payload;
     let mut values = withheld.iter().filter(|asked| asked.query_id == part.query_id && asked.threshold.is_none());
     if values.any(|asked| asked.path.as_deref().is_some_and(|path| !values_at(&payload, path).is_empty())) {
-        return Err(Problem::new(Code::QueryUnmet, "what is withheld cannot be kept apart from what goes"));
+        return Err(Problem::new(Code::QueryUnmet, "the withheld claims cannot be separated from the shared ones"));
     }
     Ok(())
 }
@@ -177,7 +177,7 @@ fn sends_no_two_copies(parts: &[Part]) -> Result<(), Problem> {
     let differs =
         |part: &Part| parts.iter().any(|other| other.credential == part.credential && other.copy != part.copy);
     if parts.iter().any(differs) {
-        return Err(Problem::new(Code::QueryUnmet, "two copies of one credential would go"));
+        return Err(Problem::new(Code::QueryUnmet, "two copies of one credential would be shared"));
     }
     Ok(())
 }
@@ -194,7 +194,7 @@ fn opens_no_claim_twice(parts: &[Part]) -> Result<(), Problem> {
         })
     });
     if clash {
-        return Err(Problem::new(Code::QueryUnmet, "one claim is asked for by two thresholds of one direction"));
+        return Err(Problem::new(Code::QueryUnmet, "one claim has two thresholds in the same direction"));
     }
     Ok(())
 }

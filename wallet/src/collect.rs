@@ -112,7 +112,7 @@ pub fn verified(copies: &[String], expected: &Expected<'_>) -> Result<HeldCreden
     if copies.is_empty() || copies.len() != keys.len() {
         return Err(Problem::new(
             Code::MalformedValue,
-            "the issuer gave another number of copies than there are proofs",
+            "the issuer sent a different number of copies from the proofs",
         ));
     }
     let jcs = EddsaJcs2022;
@@ -154,7 +154,7 @@ pub fn verified(copies: &[String], expected: &Expected<'_>) -> Result<HeldCreden
         };
         let seen = verified.get();
         if seen.format != promise.format {
-            return Err(Problem::new(Code::UnknownFormat, "the copy has another format than the one that was offered"));
+            return Err(Problem::new(Code::UnknownFormat, "the copy's format is not the offered one"));
         }
         let opened = Opened::of(credential, seen)?;
         if let Some(token) = &opened.token {
@@ -167,14 +167,14 @@ pub fn verified(copies: &[String], expected: &Expected<'_>) -> Result<HeldCreden
         let commitments = opened.commitments(seen.format, known)?;
         let said = Said::of(&opened.members, known);
         if *first.get_or_insert_with(|| said.clone()) != said {
-            return Err(Problem::new(Code::MalformedValue, "the copies of one credential say different things"));
+            return Err(Problem::new(Code::MalformedValue, "the copies of one credential differ in content"));
         }
         if let Some(signing_key) = &signing_key {
             expected.check_form((credential, &opened, seen), (known, &own), signing_key, suites)?;
         } else {
             let layout = layout::layout(credential, &opened, known, &own)?;
             if *first_layout.get_or_insert_with(|| layout.clone()) != layout {
-                return Err(marked("the copies of one credential are written in different ways"));
+                return Err(marked("the copies of one credential are encoded differently"));
             }
         }
         let uses = known.serials.as_ref().and_then(|serials| serials.shown(seen.format, &opened.members));
@@ -203,7 +203,7 @@ impl Expected<'_> {
         suites: &[&dyn Cryptosuite],
     ) -> Result<(), Problem> {
         let (Some(from), Some(until)) = (seen.credential.valid_from(), seen.credential.valid_until()) else {
-            return Err(marked("the copy does not say from when until when it holds"));
+            return Err(marked("the copy lacks the start or the end of its validity"));
         };
         self.days.check(self.promise.epoch, (from, until), self.now)?;
         let status = expected_status(self.directory, &opened.members, seen.format)?;
@@ -296,7 +296,7 @@ fn sort_serials(members: &mut Map<String, Value>, known: &CredentialType) {
 /// Checks that the copy names exactly the key drawn for it, and has no identifier of its own, which would link the
 /// copies of one person.
 fn bound_to(opened: &Opened, seen: &verify::Held, key: &PublicKey) -> Result<(), Problem> {
-    let other = || Problem::new(Code::HolderMismatch, "the copy is bound to another key than yours");
+    let other = || Problem::new(Code::HolderMismatch, "the copy is bound to a key other than yours");
     let did = Did::jwk(key);
     if let Some(token) = &opened.token
         && token.holder_key()?.ok_or_else(other)? != *key
@@ -319,14 +319,14 @@ fn plain(token: &Jws) -> Result<(), Problem> {
     if token.header().keys().all(|name| KNOWN.contains(&name.as_str())) {
         return Ok(());
     }
-    Err(Problem::new(Code::MalformedValue, "the header says more than how it was signed"))
+    Err(Problem::new(Code::MalformedValue, "the header has more than the signature needs"))
 }
 
 /// Refuses top-level members that could mark a copy; Carnet's profile has none. The catalogue's schemas refuse them
 /// too, but schemas of a foreign folder may not.
 fn nameless(members: &Map<String, Value>, format: CredentialFormat, did: &Did) -> Result<(), Problem> {
     if members.get("sub").is_some_and(|sub| sub.as_str() != Some(did.as_str())) {
-        return Err(Problem::new(Code::HolderMismatch, "sub is another than the copy's own key"));
+        return Err(Problem::new(Code::HolderMismatch, "sub is not the copy's own key"));
     }
     // A Data Integrity credential has its signature in `proof`; an SD-JWT must not have that member.
     let forbidden = |name: &&&str| members.contains_key(**name) && (**name != "proof" || format.is_sd_jwt());
@@ -342,7 +342,7 @@ fn coarse(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), 
     let fine =
         |name: &str| Problem::new(Code::MalformedValue, format!("{name} of the copy is not the beginning of a day"));
     if members.contains_key("iat") {
-        return Err(Problem::new(Code::MalformedValue, "the copy says when it was signed"));
+        return Err(Problem::new(Code::MalformedValue, "the copy states when it was signed"));
     }
     for name in ["nbf", "exp"] {
         let whole = |at: i64| Timestamp::from_unix(at).start_of_day().unix() == at;
@@ -367,7 +367,7 @@ fn coarse(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), 
 
 /// Refuses a status with other members than its list and index, or in another order: both could mark a copy.
 fn placed(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), Problem> {
-    let more = || Problem::new(Code::MalformedValue, "the status of the copy says more than where it stands");
+    let more = || Problem::new(Code::MalformedValue, "the copy's status has more than its index and lists");
     for name in ["credentialStatus", "status"] {
         if members.get(name).is_some_and(|status| !is_status(name, status, format)) {
             return Err(more());

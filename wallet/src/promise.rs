@@ -105,12 +105,12 @@ impl Promise {
 impl IssuerPolicy for Promise {
     fn accepts(&self, held: &Held) -> Result<(), Problem> {
         if held.credential.issuer() != self.issuer {
-            return Err(Problem::new(Code::IssuerMismatch, "the credential is by another issuer than the offer"));
+            return Err(Problem::new(Code::IssuerMismatch, "the credential's issuer is not the offer's"));
         }
         if held.type_name != self.type_name {
             return Err(Problem::new(
                 Code::TypeUnknown,
-                "the credential is of another type than the one that was offered",
+                "the credential's type is not the offered one",
             ));
         }
         Ok(())

@@ -36,7 +36,7 @@ pub fn receive(
     let document = parse_object(text.as_bytes(), Limits::DOCUMENT)?;
     let receipt = verify(&document, sent, now, resolver)?;
     if receipt.content().accepted != accepted {
-        return Err(mismatch("it says another verdict than the answer"));
+        return Err(mismatch("its verdict differs from the answer's"));
     }
     compare(receipt.content(), &sent.parts)?;
     let (method, key) = key_of(&document, resolver)?;
@@ -141,7 +141,7 @@ pub fn used(log: &Log) -> BTreeMap<String, Used> {
 
 fn check_receipt(log: &Log, entry: &Entry) -> Result<(), Problem> {
     let sent = entry.of.and_then(|number| log.entry(number)).filter(|sent| sent.kind == EntryKind::Sending);
-    let sent = sent.ok_or_else(|| none("what it is for is not in the log"))?;
+    let sent = sent.ok_or_else(|| none("its subject is not in the log"))?;
     let receipt = kept(entry)?;
     if (sent.party.as_str(), sent.request.as_str()) != (entry.party.as_str(), entry.request.as_str()) {
         return Err(mismatch("it is for another request"));
@@ -155,7 +155,7 @@ fn check_receipt(log: &Log, entry: &Entry) -> Result<(), Problem> {
 
 fn check_confirmation(log: &Log, entry: &Entry) -> Result<(), Problem> {
     let of = entry.of.and_then(|number| log.entry(number)).filter(|of| of.kind == EntryKind::Receipt);
-    let receipt = kept(of.ok_or_else(|| none("what it is for is not in the log"))?)?;
+    let receipt = kept(of.ok_or_else(|| none("its subject is not in the log"))?)?;
     let statement = entry.statement.as_ref().ok_or_else(|| none("the entry has no confirmation"))?;
     let pinned = pinned(statement)?;
     ErasureConfirmation::verify(&statement.document, &receipt, entry.at, CLOCK_SKEW, &pinned).map(|_| ())
@@ -180,22 +180,22 @@ fn compare(content: &ReceiptContent, sent: &[ShownPart]) -> Result<(), Problem> 
     for said in &content.shown {
         let at =
             left.iter().position(|part| says_no_more(said, part) && (!content.accepted || says_no_less(said, part)));
-        left.swap_remove(at.ok_or_else(|| mismatch("it names something else than what was sent"))?);
+        left.swap_remove(at.ok_or_else(|| mismatch("it names other data than was sent"))?);
     }
     let known = |thumbprint: &String| sent.iter().any(|part| part.key == *thumbprint);
     if !content.holder_keys.iter().all(known) {
-        return Err(mismatch("it names a key that did not present"));
+        return Err(mismatch("it names a key that did not sign the presentation"));
     }
     if !content.accepted {
         return Ok(());
     }
     if !left.is_empty() {
-        return Err(mismatch("it does not name all that was sent"));
+        return Err(mismatch("it does not name all the data sent"));
     }
     if sent.iter().all(|part| content.holder_keys.contains(&part.key)) {
         return Ok(());
     }
-    Err(mismatch("it does not name every key that presented"))
+    Err(mismatch("it does not name every key that signed the presentation"))
 }
 
 fn says_no_more(said: &Shown, sent: &ShownPart) -> bool {

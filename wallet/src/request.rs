@@ -116,11 +116,11 @@ impl Request {
         };
         let method = DidUrl::parse(kid)?;
         if *method.did() != pointer.did {
-            return Err(Problem::new(Code::MethodOfOther, "the request is signed by another than it says"));
+            return Err(Problem::new(Code::MethodOfOther, "the request's signer is not the named one"));
         }
         let document = resolver.resolve(method.did())?;
         if document.expires(&method).is_some_and(|end| now > end) {
-            return Err(Problem::new(Code::KeyInvalid, "the asker's key is past its own end"));
+            return Err(Problem::new(Code::KeyInvalid, "the asker's key has expired"));
         }
         jws.verify(&document.key_for(&method, Purpose::Authentication)?)?;
         let (query, expires) = check(payload, pointer, now)?;
@@ -156,7 +156,7 @@ impl Request {
 
 fn open_until(expires: Timestamp, now: Timestamp) -> Result<(), Problem> {
     if now > expires.plus(CLOCK_SKEW) {
-        return Err(Problem::new(Code::Expired, "the request is past its end"));
+        return Err(Problem::new(Code::Expired, "the request has expired"));
     }
     Ok(())
 }
@@ -168,10 +168,10 @@ fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Res
         return Err(Problem::new(Code::DomainMismatch, "the request is meant for another kind of wallet"));
     }
     let exp = numeric_date(payload, "exp")?
-        .ok_or_else(|| Problem::new(Code::ClaimMissing, "the request does not say when it ends"))?;
+        .ok_or_else(|| Problem::new(Code::ClaimMissing, "the request has no end (exp)"))?;
     open_until(exp, now)?;
     if numeric_date(payload, "iat")?.is_some_and(|iat| iat > now.plus(CLOCK_SKEW)) {
-        return Err(Problem::new(Code::NotYetValid, "the request comes from the future"));
+        return Err(Problem::new(Code::NotYetValid, "the request is from the future"));
     }
     // The owner could not understand what such a request asks to approve.
     if payload.contains_key("transaction_data") {
@@ -184,18 +184,18 @@ fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Res
         return Err(malformed("response_mode is not direct_post"));
     }
     if payload.contains_key("redirect_uri") {
-        return Err(malformed("redirect_uri stands beside direct_post"));
+        return Err(malformed("redirect_uri is not allowed with direct_post"));
     }
     let response = service_address(text(payload, "response_uri")?).map_err(|error| malformed(&error.to_string()))?;
     if origin(&response) != pointer.endpoint {
-        return Err(malformed("the answer would go to another place than the request came from"));
+        return Err(malformed("the answer would go to an address other than the request's"));
     }
     let nonce = text(payload, "nonce")?;
     if nonce.is_empty() || nonce.len() > LONGEST_NONCE || !nonce.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(malformed("the nonce is empty, too long, or not printable ASCII"));
     }
     if payload.contains_key("scope") {
-        return Err(malformed("a scope stands where a query belongs"));
+        return Err(malformed("there is a scope in place of a query"));
     }
     let query = payload.get("dcql_query").ok_or_else(|| Problem::new(Code::ClaimMissing, "dcql_query is missing"))?;
     Ok((Query::parse(query)?, exp))

@@ -60,8 +60,8 @@ impl Proof {
     }
 
     fn parse(value: &Value) -> Result<Self, Problem> {
-        let members = value.as_object().ok_or_else(|| malformed("holds what is not an object"))?;
-        let shape = || malformed("has a proof that is not path, witness and one of at_least and at_most");
+        let members = value.as_object().ok_or_else(|| malformed("has an element that is not an object"))?;
+        let shape = || malformed("has a proof whose members are not path, witness and one of at_least and at_most");
         let threshold = |direction: Direction| members.get(direction.as_str()).map(|threshold| (direction, threshold));
         let (direction, threshold) = match (threshold(Direction::AtLeast), threshold(Direction::AtMost)) {
             (Some(only), None) | (None, Some(only)) => only,

@@ -58,7 +58,7 @@ impl RelativeDay {
     /// # Errors
     /// `threshold_invalid`: it is on no day of a four-digit year.
     pub fn date(self, direction: Direction, now: Timestamp) -> Result<String, Problem> {
-        let outside = || Problem::new(Code::ThresholdInvalid, "the bound is on no day of a four-digit year");
+        let outside = || Problem::new(Code::ThresholdInvalid, "the bound is outside the years 0000 to 9999");
         let day_of = |at: Timestamp| {
             let text = at.to_string();
             text.split_once('T').map(|(day, _)| day.to_owned()).filter(|day| day.len() == "YYYY-MM-DD".len())

@@ -30,7 +30,7 @@ impl TopLevel {
             None => Ok(()),
             Some(name) => Err(Problem::new(
                 Code::ClaimForbidden,
-                format!("{} may not stand at the top of {}", shown(name), self.title()),
+                format!("{} is not allowed at the top level of {}", shown(name), self.title()),
             )),
         }
     }
@@ -103,5 +103,5 @@ pub fn may_name_claim(name: &str) -> bool {
 /// A name that is safe to print: one of those that the formats have, or none.
 fn shown(name: &str) -> &str {
     let known = is_vcdm(name) || is_jwt(name) || is_foreign_to_sd_jwt_vc(name) || matches!(name, "vct" | "holder");
-    if known { name } else { "a member that is not known" }
+    if known { name } else { "an unknown member" }
 }

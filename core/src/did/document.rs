@@ -231,7 +231,7 @@ impl DidDocument {
     /// The last of some versions of one DID's document, with the keys of those before it (spec/dids.md section 3). Of
     /// versions from before the DID moved, whose methods have other names, only the revocations count.
     pub(super) fn of_versions(versions: &[(Timestamp, Self)]) -> Result<Self, Problem> {
-        let (_, last) = versions.last().ok_or_else(|| invalid("there is no version of the document"))?;
+        let (_, last) = versions.last().ok_or_else(|| invalid("the document has no version"))?;
         let mut document = last.clone();
         let mut past: BTreeMap<&str, Method> = BTreeMap::new();
         let named: Vec<&(Timestamp, Self)> = versions.iter().filter(|(_, version)| version.did == last.did).collect();
@@ -242,7 +242,7 @@ impl DidDocument {
                 method_then.purposes.retain(|purpose| *purpose == Purpose::AssertionMethod);
                 if past.get(method.id.as_str()).is_some_and(|before| before.key != method.key) {
                     method_then.key =
-                        Err(Problem::new(Code::KeyInvalid, "the verification method's id stood for two keys"));
+                        Err(Problem::new(Code::KeyInvalid, "the verification method's id names two keys"));
                 }
                 past.insert(&method.id, method_then);
             }
@@ -353,7 +353,7 @@ fn status_lists(members: &Map<String, Value>) -> Result<Option<StatusLists>, Pro
                 named
                     .as_str()
                     .and_then(|text| Did::parse(text).ok())
-                    .ok_or_else(|| invalid("who signs the status lists is not one DID"))?,
+                    .ok_or_else(|| invalid("the signer of the status lists is not a single DID"))?,
             ),
         };
         if found.replace(StatusLists { endpoint: endpoint.to_owned(), issuer }).is_some() {

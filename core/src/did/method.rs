@@ -96,7 +96,7 @@ fn key(kind: Option<&str>, members: &Map<String, Value>) -> Result<PublicKey, Pr
         (_, Some(_), Some(_)) => unusable("a verification method has two keys"),
         (Some(kind @ ("Multikey" | "Ed25519VerificationKey2020")), None, Some(key)) => match key {
             Ok(key) if kind != "Multikey" && key.algorithm() != crate::keys::Algorithm::EdDsa => {
-                unusable("an Ed25519VerificationKey2020 has another kind of key")
+                unusable("an Ed25519VerificationKey2020 has a key of another kind")
             }
             key => key,
         },

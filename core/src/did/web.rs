@@ -29,7 +29,7 @@ pub(super) fn location(place: &str, file: &str) -> Result<String, Problem> {
         format!("https://{host}{port}/{}/{file}", path.join("/"))
     };
     // The URL parser that the fetcher will use must see the same host: it reads some names as addresses.
-    let parsed = url::Url::parse(&text).map_err(|_| malformed("a DID's place is no URL"))?;
+    let parsed = url::Url::parse(&text).map_err(|_| malformed("a DID's location is not a URL"))?;
     match parsed.host() {
         Some(url::Host::Domain(seen)) if seen == host => Ok(text),
         _ => Err(malformed("a DID's host is not a plain name")),
@@ -69,7 +69,7 @@ fn segment(text: &str) -> Result<&str, Problem> {
     while let Some((_, encoded)) = rest.split_once('%') {
         let byte = encoded.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
         if byte.is_none_or(|byte| byte.is_ascii_control() || b"./\\%?#:".contains(&byte)) {
-            return Err(malformed("a DID's path has an encoding that may not be there"));
+            return Err(malformed("a DID's path has a forbidden percent-encoding"));
         }
         rest = encoded;
     }

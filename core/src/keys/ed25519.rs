@@ -7,7 +7,7 @@ use super::invalid;
 use crate::{Code, Problem};
 
 pub(super) fn public(bytes: &[u8]) -> Result<VerifyingKey, Problem> {
-    let bytes: &[u8; 32] = bytes.try_into().map_err(|_| invalid("an Ed25519 key has not 32 bytes"))?;
+    let bytes: &[u8; 32] = bytes.try_into().map_err(|_| invalid("an Ed25519 key is not 32 bytes long"))?;
     if !is_canonical(bytes) {
         return Err(invalid("an Ed25519 key is not canonically encoded"));
     }
@@ -23,7 +23,12 @@ fn is_canonical(bytes: &[u8; 32]) -> bool {
 }
 
 pub(super) fn secret(bytes: &[u8]) -> Result<SigningKey, Problem> {
-    let bytes = Zeroizing::new(<[u8; 32]>::try_from(bytes).map_err(|_| invalid("an Ed25519 secret has not 32 bytes"))?);
+    let bytes = Zeroizing::new(<[u8; 32]>::try_from(bytes).map_err(|_| {
+        invalid(
+            "an Ed25519 secret is not 32 bytes \
+                                                                                long",
+        )
+    })?);
     Ok(SigningKey::from_bytes(&bytes))
 }
 

@@ -21,7 +21,7 @@ pub(super) fn public(bytes: &[u8]) -> Result<VerifyingKey, Problem> {
 pub(super) fn secret(bytes: &[u8]) -> Result<SigningKey, Problem> {
     // The library would pad 24 to 31 bytes with zeros.
     if bytes.len() != 32 {
-        return Err(invalid("a P-256 secret has not 32 bytes"));
+        return Err(invalid("a P-256 secret is not 32 bytes long"));
     }
     SigningKey::from_slice(bytes).map_err(|_| invalid("a P-256 secret is out of range"))
 }

@@ -97,7 +97,7 @@ impl Query {
                 if let Some((other, _)) = narrowed {
                     let id = |index: &usize| self.credentials.get(*index).map_or("", |credential| &credential.id);
                     let detail = format!(
-                        "{} and {} ask {} of one type for two bounds, or for a bound and for values",
+                        "{} and {} ask for {} of one type with two bounds, or with a bound and values",
                         id(index),
                         id(other),
                         path_to_text(&claim.path)

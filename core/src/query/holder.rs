@@ -164,7 +164,7 @@ impl Query {
         if self.holder.is_none() && self.asks_for_several() {
             let forms = "\"any\", \"key\" or {\"claims\": [...]}";
             let detail =
-                format!("the query can be answered with several credentials: say whose with {HOLDER_MEMBER}, {forms}");
+                format!("the query accepts several credentials: add a holder rule with {HOLDER_MEMBER}, {forms}");
             return Err(Problem::new(Code::HolderMissing, detail));
         }
         match self.credentials.iter().find(|asked| asked.multiple && asked.distinct.is_empty()) {
@@ -183,7 +183,7 @@ impl Query {
             let path = path_to_text(path);
             Err(Problem::new(
                 Code::QueryMalformed,
-                format!("{id}: {what} compares {path}, which is not asked for by value"),
+                format!("{id}: {what} compares {path}, whose value is not requested"),
             ))
         };
         for asked in &self.credentials {
@@ -195,7 +195,7 @@ impl Query {
                 }
             }
             if !asked.distinct.is_empty() && !asked.multiple {
-                let detail = format!("{}: {DISTINCT_MEMBER} stands where multiple does not", asked.id);
+                let detail = format!("{}: {DISTINCT_MEMBER} requires multiple", asked.id);
                 return Err(Problem::new(Code::QueryMalformed, detail));
             }
             if let Some(path) = asked.distinct.iter().find(|path| !asked.always_asks_for(path)) {

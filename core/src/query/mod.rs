@@ -128,7 +128,7 @@ impl Query {
     /// `claim_unrequested` for an id that the query does not have; `query_unmet` if a required part is missing.
     pub fn satisfied_by(&self, presented: &[&str]) -> Result<(), Problem> {
         if presented.iter().any(|id| self.credential(id).is_none()) {
-            return Err(Problem::new(Code::ClaimUnrequested, "a credential was presented that nobody asked for"));
+            return Err(Problem::new(Code::ClaimUnrequested, "an unrequested credential was presented"));
         }
         self.needed(|id| presented.contains(&id)).map(|_| ())
     }
@@ -169,7 +169,7 @@ impl CredentialQuery {
             return Some(format!("the format {} is not supported", self.format));
         }
         let kinds: Vec<&str> = self.trusted_authorities.iter().map(|authority| authority.kind.as_str()).collect();
-        (!kinds.is_empty()).then(|| format!("trusted_authorities of the type {} cannot be checked", kinds.join(", ")))
+        (!kinds.is_empty()).then(|| format!("trusted_authorities of type {} are not supported", kinds.join(", ")))
     }
 
     /// Returns `true` if format and type fit, and nothing is asked that cannot be judged.

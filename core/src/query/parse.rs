@@ -126,13 +126,13 @@ fn credential(value: &Value) -> Result<CredentialQuery, Problem> {
         .get("format")
         .and_then(Value::as_str)
         .filter(|format| !format.is_empty())
-        .ok_or_else(|| malformed(format!("{id}: there is no format")))?
+        .ok_or_else(|| malformed(format!("{id}: format is missing")))?
         .to_owned()
         .into();
     let meta = members
         .get("meta")
         .and_then(Value::as_object)
-        .ok_or_else(|| malformed(format!("{id}: there is no meta object")))?;
+        .ok_or_else(|| malformed(format!("{id}: the meta object is missing")))?;
     let (vct_values, type_values, foreign_meta) = if let Some(format) = format.known() {
         let (vct_values, type_values) = types(&id, format, meta)?;
         (vct_values, type_values, Map::new())
@@ -210,13 +210,13 @@ fn check_claim_sets(id: &str, claims: &[ClaimQuery], sets: &[Vec<String>]) -> Re
                 return Err(malformed(format!("{id}: two claims have the same id")));
             }
             None if !sets.is_empty() => {
-                return Err(malformed(format!("{id}: there are claim_sets, and a claim without an id")));
+                return Err(malformed(format!("{id}: claim_sets requires an id for every claim")));
             }
             _ => {}
         }
     }
     if sets.iter().flatten().any(|name| !ids.contains(name.as_str())) {
-        return Err(malformed(format!("{id}: claim_sets names a claim that is not there")));
+        return Err(malformed(format!("{id}: claim_sets names an unknown claim")));
     }
     Ok(())
 }
@@ -230,14 +230,14 @@ fn claim(value: &Value) -> Result<ClaimQuery, Problem> {
     let path = parse_path(members.get("path").ok_or_else(|| malformed("a claim query has no path"))?)?;
     let values = list(members, "values")?.unwrap_or_default().to_vec();
     if values.iter().any(|value| !(value.is_string() || value.is_boolean() || json::whole(value).is_some())) {
-        return Err(malformed("values holds something else than strings, integers and booleans"));
+        return Err(malformed("values contains an element that is not a string, an integer or a boolean"));
     }
     let threshold = Threshold::of_query(members)?;
     if threshold.is_some() && !values.is_empty() {
-        return Err(malformed("a claim is asked for by values and by a threshold"));
+        return Err(malformed("a claim has both values and a threshold"));
     }
     if threshold.is_some() && !path.iter().all(|step| matches!(step, Step::Name(_))) {
-        return Err(malformed("a threshold is asked of a path that leads through an array"));
+        return Err(malformed("a threshold has a path through an array"));
     }
     Ok(ClaimQuery { id, path, values, threshold })
 }
@@ -250,7 +250,7 @@ fn credential_set(value: &Value, ids: &HashSet<&str>) -> Result<CredentialSet, P
         .map(|option| strings(option, "options"))
         .collect::<Result<Vec<_>, _>>()?;
     if options.iter().flatten().any(|id| !ids.contains(id.as_str())) {
-        return Err(malformed("a credential set names a credential that is not there"));
+        return Err(malformed("a credential set names an unknown credential"));
     }
     Ok(CredentialSet { options, required: boolean(members, "required", true)? })
 }

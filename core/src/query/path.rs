@@ -29,7 +29,7 @@ pub fn parse_path(value: &Value) -> Result<ClaimPath, Problem> {
             Value::Number(_) => json::whole_unsigned(step)
                 .and_then(|index| usize::try_from(index).ok())
                 .map(Step::Index)
-                .ok_or_else(|| malformed("has a number that is no index")),
+                .ok_or_else(|| malformed("has a number that is not an array index")),
             _ => Err(malformed("has a step that is neither a string, a number nor null")),
         })
         .collect()

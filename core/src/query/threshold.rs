@@ -41,7 +41,7 @@ impl Threshold {
             (None, None) => return Ok(None),
             (Some(only), None) | (None, Some(only)) => only,
             (Some(_), Some(_)) => {
-                return Err(Problem::new(Code::QueryMalformed, "a claim is asked for by two thresholds"));
+                return Err(Problem::new(Code::QueryMalformed, "a claim has two thresholds"));
             }
         };
         let malformed = |problem: Problem| {

@@ -66,13 +66,13 @@ impl ErasureRequest {
             return Err(unproven("the header does not have the key that signed it"));
         };
         if !receipt.content().holder_keys.contains(&key.thumbprint()) {
-            return Err(unproven("it is signed by a key that did not present"));
+            return Err(unproven("it is signed with a key that did not sign the presentation"));
         }
         jws.verify(key)?;
         jws.require_form(&FORM.0, &FORM.1)?;
         let claim = |name: &str| jws.payload().get(name);
         if claim("aud").ok_or(Code::DomainMissing)? != &json!(receipt.verifier()) {
-            return Err(Problem::new(Code::DomainMismatch, "the erasure request is to another verifier"));
+            return Err(Problem::new(Code::DomainMismatch, "the erasure request is for another verifier"));
         }
         if claim("receipt_digest") != Some(&json!(receipt.digest())) {
             return Err(unproven("it is for another receipt"));

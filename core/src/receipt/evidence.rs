@@ -52,7 +52,7 @@ impl ExportedReceipt {
         // Request and receipt are documents of their own.
         let limits = Limits { max_bytes: Limits::DOCUMENT.max_bytes.saturating_mul(4), ..Limits::DOCUMENT };
         let file: Self = json::typed(Value::Object(json::parse_object(bytes, limits)?))
-            .map_err(|_| RECEIPT.problem("the file is no exported receipt"))?;
+            .map_err(|_| RECEIPT.problem("the file is not an exported receipt"))?;
         RECEIPT.require(file.format == FORMAT, "type", "is not that of an exported receipt")?;
         Ok(file)
     }
@@ -211,7 +211,7 @@ impl Request {
 fn verified_at(receipt: &Map<String, Value>) -> Result<Timestamp, Problem> {
     let subject = receipt.get("credentialSubject");
     let at = subject.and_then(|subject| subject.get("verified_at")).and_then(Value::as_str);
-    Timestamp::parse(at.ok_or_else(|| RECEIPT.problem("it has no verified_at"))?)
+    Timestamp::parse(at.ok_or_else(|| RECEIPT.problem("verified_at is missing"))?)
 }
 
 /// The verifier's keys that count, and why.
@@ -227,7 +227,7 @@ fn resolver(
     let unproven = |what: &str| Err(Problem::new(Code::ReceiptKeyUnproven, what));
     let Some(registration) = registration else {
         return unproven(if has_request {
-            "the request carries no registration by a registrar that is pinned here"
+            "the request contains no registration by a trusted registrar"
         } else {
             "the file has no request, and so no registration"
         });
@@ -235,10 +235,8 @@ fn resolver(
     let known = registration.relying_party().receipt_resolver()?;
     match key_standing(receipt, registration, &known)? {
         KeyStanding::Registered => Ok((Box::new(known), SignerProof::Registration)),
-        KeyStanding::NotRegistered => {
-            unproven("the registration names other keys than the one that signed the receipt")
-        }
-        KeyStanding::NoneNamed => unproven("the registration names no key that signs receipts"),
+        KeyStanding::NotRegistered => unproven("the registration does not name the key that signed the receipt"),
+        KeyStanding::NoneNamed => unproven("the registration names no receipt key"),
     }
 }
 

@@ -289,9 +289,9 @@ impl ReceiptContent {
         }
         RECEIPT.texts(&self.purpose, "purpose")?;
         match &self.reason {
-            None => RECEIPT.require(self.accepted, "reason", "is missing for what was not accepted")?,
+            None => RECEIPT.require(self.accepted, "reason", "is required if the presentation was refused")?,
             Some(reason) => {
-                RECEIPT.require(!self.accepted, "reason", "stands there for what was accepted")?;
+                RECEIPT.require(!self.accepted, "reason", "is not allowed if the presentation was accepted")?;
                 RECEIPT.identifier(reason, "reason")?;
             }
         }
@@ -301,15 +301,15 @@ impl ReceiptContent {
         self.holder_keys.iter().try_for_each(|thumbprint| check_digest(thumbprint, "holder_keys"))?;
         if let Some(redeemed) = &self.redeemed {
             let Redeemed { query_id, number, of } = redeemed;
-            RECEIPT.require(self.accepted, "redeemed", "stands there for what was not accepted")?;
+            RECEIPT.require(self.accepted, "redeemed", "is not allowed if the presentation was refused")?;
             let shown = self.shown.iter().any(|shown| shown.query_id == *query_id);
-            RECEIPT.require(shown, "redeemed", "names a query that nothing was shown for")?;
+            RECEIPT.require(shown, "redeemed", "names a query without a presentation")?;
             let counted = match (number, of) {
                 (Some(number), Some(of)) => (1..=*of).contains(number) && *of <= MAX_USES,
                 (None, None) => true,
                 _ => false,
             };
-            RECEIPT.require(counted, "redeemed", "is no use of as many as there are")?;
+            RECEIPT.require(counted, "redeemed", "is greater than the number of uses")?;
         }
         let in_order = |end: Timestamp| end >= self.verified_at;
         RECEIPT.require(in_order(self.erase_at), "erase_at", "is before verified_at")?;
@@ -358,7 +358,7 @@ impl ShownThreshold {
         let (direction, bound) = match (&self.at_least, &self.at_most) {
             (Some(bound), None) => (Direction::AtLeast, bound),
             (None, Some(bound)) => (Direction::AtMost, bound),
-            _ => return Err(RECEIPT.problem("a threshold has not one of at_least and at_most")),
+            _ => return Err(RECEIPT.problem("a threshold must have one of at_least and at_most")),
         };
         Threshold::new(direction, bound.clone()).map_err(|problem| RECEIPT.problem(problem.detail))
     }

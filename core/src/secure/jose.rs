@@ -148,9 +148,7 @@ impl Jws {
     pub(crate) fn require_form(&self, header: &[&str], payload: &[&str]) -> Result<(), Problem> {
         let within =
             |members: &Map<String, Value>, known: &[&str]| members.keys().all(|name| known.contains(&name.as_str()));
-        let more = |part: &str| {
-            Err(Problem::new(Code::MalformedValue, format!("the {part} has a member that its form has not")))
-        };
+        let more = |part: &str| Err(Problem::new(Code::MalformedValue, format!("the {part} has an unknown member")));
         if !within(self.header(), header) {
             return more("token's header");
         }

@@ -77,10 +77,7 @@ impl Reference {
 /// `status_list_invalid`, `invalid_encoding`; `status_list_length`: fewer entries than the [`ListProfile`] demands.
 pub fn decode(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
     let text = encoded.strip_prefix('u').ok_or_else(|| {
-        Problem::new(
-            Code::StatusListInvalid,
-            "encodedList is not in multibase base64url (it begins with another letter than u)",
-        )
+        Problem::new(Code::StatusListInvalid, "encodedList is not multibase base64url (its first letter is not u)")
     })?;
     let packed = jose::decode(text, "encodedList")?;
     let list = StatusList::unpack(&packed, Packing::Gzip, bits, Order::MostSignificantFirst)?;
@@ -161,17 +158,17 @@ impl Published {
     pub fn read(credential: &Credential, reference: &Reference) -> Result<(Self, StatusList), Problem> {
         let invalid = |what: &str| Problem::new(Code::StatusListInvalid, what.to_owned());
         if !credential.types().any(|name| name == CREDENTIAL_TYPE) {
-            return Err(invalid("it is no BitstringStatusListCredential"));
+            return Err(invalid("it is not a BitstringStatusListCredential"));
         }
         let document = credential.document();
         if document.get("id").and_then(Value::as_str) != Some(reference.url.as_str()) {
-            return Err(Problem::new(Code::StatusListMismatch, "it is the list of another URL"));
+            return Err(Problem::new(Code::StatusListMismatch, "it is the list for another URL"));
         }
         let subject = document.get("credentialSubject").and_then(Value::as_object);
-        let subject = subject.ok_or_else(|| invalid("it has not one subject"))?;
+        let subject = subject.ok_or_else(|| invalid("it must have exactly one subject"))?;
         let text = |name: &str| subject.get(name).and_then(Value::as_str);
         if text("type") != Some(LIST_TYPE) {
-            return Err(invalid("its subject is no BitstringStatusList"));
+            return Err(invalid("its subject is not a BitstringStatusList"));
         }
         let named = |purpose: &Value| purpose.as_str() == Some(reference.purpose.as_str());
         let matches = match subject.get("statusPurpose") {
@@ -184,10 +181,10 @@ impl Published {
         }
         // It need not say how many bits an entry has, and must not say anything else than the reference.
         if subject.get("statusSize").is_some_and(|bits| json::whole(bits) != Some(reference.bits.into())) {
-            return Err(invalid("its entries have another size than the credential says"));
+            return Err(invalid("the size of its entries differs from the credential's"));
         }
         let ttl = subject.get("ttl").map_or(Some(DEFAULT_TTL), json::whole).filter(|ttl| *ttl >= 0);
-        let ttl = ttl.ok_or_else(|| invalid("its ttl is none"))?;
+        let ttl = ttl.ok_or_else(|| invalid("its ttl is invalid"))?;
         let issued = credential.valid_from();
         let issued =
             issued.ok_or_else(|| Problem::new(Code::ClaimMissing, "the list does not say when it was made"))?;

@@ -130,7 +130,7 @@ impl Token {
         let Some([Value::Bytes(protected), Value::Map(unprotected), Value::Bytes(payload), Value::Bytes(signature)]) =
             parts
         else {
-            return Err(malformed("a token is two headers, claims and a signature"));
+            return Err(malformed("a token must have two headers, claims and a signature"));
         };
         let header = map(&protected, Limits::SMALL)?;
         if at(&header, CRIT).is_some() || at(&unprotected, CRIT).is_some() {
@@ -207,10 +207,10 @@ fn kid(protected: &Map, unprotected: &Map) -> Result<String, Problem> {
         _ => return Err(Code::HeaderKeyAmbiguous.into()),
     };
     if unprotected.iter().any(|(label, _)| label.as_integer() != Some(KID.into())) {
-        return Err(malformed("a header that is not signed may have a kid alone"));
+        return Err(malformed("an unprotected header may have only a kid"));
     }
     let kid = kid.as_bytes().and_then(|kid| String::from_utf8(kid.clone()).ok());
-    kid.ok_or_else(|| malformed("the kid is not text in bytes"))
+    kid.ok_or_else(|| malformed("the kid is not UTF-8"))
 }
 
 fn algorithm(protected: &Map) -> Result<Algorithm, Problem> {
@@ -222,7 +222,7 @@ fn algorithm(protected: &Map) -> Result<Algorithm, Problem> {
 }
 
 fn map(bytes: &[u8], limits: Limits) -> Result<Map, Problem> {
-    cbor::parse(bytes, limits)?.into_map().map_err(|_| malformed("the header or the claims are not a map"))
+    cbor::parse(bytes, limits)?.into_map().map_err(|_| malformed("the header or the claims set is not a map"))
 }
 
 fn at(map: &[(Value, Value)], label: i64) -> Option<&Value> {

@@ -119,7 +119,7 @@ pub fn choose(statements: impl Iterator<Item = (Timestamp, Timestamp)>, max_age:
 /// `since` is the beginning of an epoch, and `seconds` are whole epochs within [`SECONDS`].
 pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &dyn Signer) -> Result<String, Problem> {
     if digest.len() != 43 || jose::decode(digest, "digest")?.len() != 32 {
-        return Err(Problem::new(Code::MalformedValue, "the copy's digest is not one of SHA-256 in base64url"));
+        return Err(Problem::new(Code::MalformedValue, "the copy's digest is not a base64url SHA-256"));
     }
     let until = since.plus(seconds);
     require_times(since, until)?;
@@ -154,17 +154,21 @@ pub fn verify(
     };
     let url = DidUrl::parse(kid)?;
     if url.did().as_str() != issuer {
-        return Err(Problem::new(Code::StatusListIssuer, "the freshness statement is not by the credential's issuer"));
+        return Err(Problem::new(
+            Code::StatusListIssuer,
+            "the freshness statement is not signed by the credential's \
+                                                         issuer",
+        ));
     }
     let document = resolver.resolve(&Did::parse(issuer)?)?;
     if document.expires(&url).is_some_and(|end| now > end) {
-        return Err(Problem::new(Code::KeyInvalid, "the issuer's key is past its own end"));
+        return Err(Problem::new(Code::KeyInvalid, "the issuer's key has expired"));
     }
     jws.verify(&document.key_for(&url, Purpose::AssertionMethod)?)?;
     jws.require_form(&FORM.0, &FORM.1)?;
     let payload = jws.payload();
     if payload.get("copy").and_then(Value::as_str) != Some(digest(copy).as_str()) {
-        return Err(Problem::new(Code::StatusListMismatch, "the freshness statement is on another copy"));
+        return Err(Problem::new(Code::StatusListMismatch, "the freshness statement is for another copy"));
     }
     let missing = |claim: &str| Problem::new(Code::ClaimMissing, format!("the freshness statement has no {claim}"));
     let issued = whole_seconds(payload, "iat")?.ok_or_else(|| missing("iat"))?;

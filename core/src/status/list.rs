@@ -196,6 +196,6 @@ fn require_size(bits: u8) -> Result<(), Problem> {
     if matches!(bits, 1 | 2 | 4 | 8) {
         Ok(())
     } else {
-        Err(Problem::new(Code::StatusListInvalid, "an entry has neither 1, 2, 4 nor 8 bits"))
+        Err(Problem::new(Code::StatusListInvalid, "the entry size is not 1, 2, 4 or 8 bits"))
     }
 }

@@ -150,7 +150,7 @@ impl Listed {
         let document = signer(&self.issuer, &self.on_behalf_of, resolver)?;
         for (kid, key) in &self.keys {
             if key_of_list(&document, kid, (now, skew))? != *key {
-                return Err(Problem::new(Code::KeyInvalid, "the list's key is another one now"));
+                return Err(Problem::new(Code::KeyInvalid, "the list's key has changed"));
             }
         }
         Ok(())
@@ -177,7 +177,7 @@ impl Listed {
         if sized && self.list.bits() != reference.bits {
             return Err(Problem::new(
                 Code::StatusListInvalid,
-                "the list's entries have another size than the credential says",
+                "the size of the list's entries differs from the credential's",
             ));
         }
         self.profile.require_length(self.list.entries_of(reference.bits))?;
@@ -227,7 +227,7 @@ fn credential(
     };
     let keys = proofs.iter().map(key).collect::<Result<_, _>>()?;
     let subject = verified.document().get("credentialSubject").and_then(Value::as_object);
-    let subject = subject.ok_or_else(|| invalid("it has not one subject"))?;
+    let subject = subject.ok_or_else(|| invalid("it must have exactly one subject"))?;
     let named = match subject.get("statusPurpose") {
         Some(Value::Array(several)) => several.as_slice(),
         Some(one) => std::slice::from_ref(one),
@@ -272,7 +272,7 @@ fn status_token(
 /// A key that signs lists.
 fn key_of_list(document: &DidDocument, kid: &DidUrl, (now, skew): (Timestamp, i64)) -> Result<PublicKey, Problem> {
     if document.expires(kid).is_some_and(|end| end.plus(skew) <= now) {
-        return Err(Problem::new(Code::KeyInvalid, "the list's key is past its own end"));
+        return Err(Problem::new(Code::KeyInvalid, "the list's key has expired"));
     }
     document.key_for(kid, KeyPurpose::AssertionMethod)
 }
@@ -289,6 +289,6 @@ fn signer(made_by: &Did, on_behalf_of: &Did, resolver: &dyn Resolve) -> Result<A
     }
     Err(Problem::new(
         Code::StatusListIssuer,
-        "the list is neither by the issuer whose lists are looked at nor by whom that one's document names",
+        "the list's signer is neither the issuer nor the DID that the issuer's document names for its lists",
     ))
 }

@@ -51,7 +51,7 @@ impl Messages {
         let text = |element: &Value| element.get("message").and_then(Value::as_str).map(str::to_owned);
         let texts: Option<Vec<String>> = value.as_array().and_then(|all| all.iter().skip(1).map(text).collect());
         let read = Self::new(&texts.ok_or_else(|| malformed("statusMessage has an element without a message"))?)?;
-        if read.to_json() == *value { Ok(read) } else { Err(malformed("statusMessage is written in another way")) }
+        if read.to_json() == *value { Ok(read) } else { Err(malformed("statusMessage is malformed")) }
     }
 
     /// The text of a number; `None`: it says nothing.
@@ -105,7 +105,7 @@ pub fn text_of(entry: &Value, reference: &Reference, value: u8) -> Result<String
         (Some(element), None) => element.get("message").and_then(Value::as_str),
         _ => None,
     };
-    text.map(str::to_owned).ok_or_else(|| malformed("statusMessage does not say once what the value means"))
+    text.map(str::to_owned).ok_or_else(|| malformed("statusMessage does not define the value exactly once"))
 }
 
 /// Returns whether the text prints as itself on a line: no control character, no space but U+0020, nothing invisible

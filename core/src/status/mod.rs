@@ -51,7 +51,7 @@ impl ListProfile {
 pub(crate) fn parse_index(text: &str) -> Result<u64, Problem> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     let index = if plain { text.parse().ok() } else { None };
-    index.ok_or_else(|| Problem::new(Code::StatusIndex, "the index is not written in plain base-10 digits"))
+    index.ok_or_else(|| Problem::new(Code::StatusIndex, "the index is not in base-10 digits"))
 }
 
 /// The most bytes of a list once it is unpacked: ten million entries of eight bits, and some room.
@@ -110,10 +110,10 @@ impl Freshness {
             return Err(Problem::new(Code::StatusListStale, "the list is from the future"));
         }
         if self.until.is_some_and(|until| now > until.plus(skew)) {
-            return Err(Problem::new(Code::StatusListStale, "the list is past its end"));
+            return Err(Problem::new(Code::StatusListStale, "the list has expired"));
         }
         if self.ttl.is_some_and(|ttl| now > fetched.plus(ttl)) {
-            return Err(Problem::new(Code::StatusListStale, "the list is past its time to live"));
+            return Err(Problem::new(Code::StatusListStale, "the list has outlived its ttl"));
         }
         Ok(())
     }

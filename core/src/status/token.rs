@@ -45,7 +45,7 @@ impl Reference {
         let reference = members.get("status_list").ok_or(Code::StatusUnsupported)?;
         if members.len() > 1 {
             // That mechanism could still revoke the credential.
-            let what = "status has a mechanism beside status_list that cannot be checked here";
+            let what = "status has an unsupported mechanism besides status_list";
             return Err(Problem::new(Code::StatusUnsupported, what));
         }
         let uri = reference.get("uri").and_then(Value::as_str).filter(|uri| !uri.is_empty());
@@ -202,15 +202,15 @@ impl Claims<'_> {
     /// Holds a token to the URI of its list, and to the time.
     pub(super) fn hold(&self, uri: &str, now: Timestamp, skew: i64) -> Result<Freshness, Problem> {
         if self.sub != Some(uri) {
-            return Err(Problem::new(Code::StatusListMismatch, "the token is the list of another URI"));
+            return Err(Problem::new(Code::StatusListMismatch, "the token is the list for another URI"));
         }
         if self.ttl.is_some_and(|ttl| ttl <= 0) {
-            return Err(missing("ttl that is one"));
+            return Err(missing("valid ttl"));
         }
         // Otherwise a list that states neither its end nor a time to live would count for ever.
         let ttl = self.ttl.or(self.exp.is_none().then_some(DEFAULT_TTL));
         if self.nbf.is_some_and(|begin| begin > now.plus(skew)) {
-            return Err(Problem::new(Code::StatusListStale, "the list's time has not come yet"));
+            return Err(Problem::new(Code::StatusListStale, "the list is not valid yet"));
         }
         let freshness = Freshness { issued: self.iat.ok_or_else(|| missing("iat"))?, until: self.exp, ttl };
         freshness.check(now, now, skew)?;

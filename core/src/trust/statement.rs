@@ -122,7 +122,7 @@ impl Kind {
         let Form { issuer, from, until } = self.form(document)?;
         accept(&issuer)?;
         if document.get("proof").is_some_and(|proof| !proof.is_object()) {
-            return Err(self.problem("it has not one proof"));
+            return Err(self.problem("it must have exactly one proof"));
         }
         let purpose = Purpose::AssertionMethod;
         let Clock { now, skew } = clock;
@@ -145,7 +145,7 @@ impl Kind {
         let credential = Credential::parse(document.clone())?;
         let member = |name: &str| document.get(name);
         if member("type") != Some(&json!(["VerifiableCredential", self.type_name])) {
-            return Err(self.problem(format!("it is no {}", self.type_name)));
+            return Err(self.problem(format!("it is not a {}", self.type_name)));
         }
         if member("@context") != Some(&context()) {
             return Err(self.problem("its @context is not that of Carnet's statements"));
@@ -153,8 +153,8 @@ impl Kind {
         if let Some(name) = document.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
             // A status, an evidence or terms that are not checked must not be ignored.
             let known = ["id", "credentialStatus", "termsOfUse", "evidence", "credentialSchema", "refreshService"];
-            let named = known.iter().find(|known| *known == name).copied().unwrap_or("a member that is not known");
-            return Err(self.problem(format!("{named} may not stand in it")));
+            let named = known.iter().find(|known| *known == name).copied().unwrap_or("an unknown member");
+            return Err(self.problem(format!("{named} is not allowed in it")));
         }
         if !member("issuer").is_some_and(Value::is_string) {
             return Err(self.problem("its issuer is not a DID"));
@@ -217,7 +217,7 @@ impl Kind {
         for (language, text) in texts {
             let tag = (2..=35).contains(&language.len())
                 && language.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-            self.require(tag, what, "has a language that is no language tag")?;
+            self.require(tag, what, "has an invalid language tag")?;
             self.text(text, what, MAX_TEXT)?;
         }
         Ok(())
@@ -237,7 +237,7 @@ impl Kind {
         range: std::ops::RangeInclusive<usize>,
         what: &str,
     ) -> Result<(), Problem> {
-        let must = format!("has not {} to {} entries", range.start(), range.end());
+        let must = format!("does not have {} to {} entries", range.start(), range.end());
         self.require(range.contains(&count), what, &must)
     }
 

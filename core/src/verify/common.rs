@@ -46,7 +46,7 @@ pub(super) fn finish(
 
 fn validity(times: Times, env: &Environment<'_>) -> Result<(), Problem> {
     if times.from.is_some_and(|from| env.now.plus(env.skew) < from) {
-        return Err(Problem::new(Code::NotYetValid, "the credential's time has not come yet"));
+        return Err(Problem::new(Code::NotYetValid, "the credential is not valid yet"));
     }
     // validUntil is the last instant at which it holds.
     if env.now.plus(env.skew.saturating_neg()) > times.until {

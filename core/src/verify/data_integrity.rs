@@ -151,7 +151,7 @@ fn verify(
             };
             report.note(CheckName::HolderSubject, about, same);
         }
-        None => report.skip(CheckName::HolderSubject, about, "it was handed over directly, without its holder"),
+        None => report.skip(CheckName::HolderSubject, about, "it was submitted without its holder"),
     }
     let times = common::Times { from: credential.valid_from(), until };
     let disclosed = shown::whole(format, &payload.0);

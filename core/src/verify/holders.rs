@@ -43,12 +43,12 @@ fn are_distinct(own: &[&Presented<'_>], asked: &CredentialQuery, query: &Query) 
     for (index, one) in own.iter().enumerate() {
         for other in own.iter().take(index) {
             if let Some(shared) = shared(one, other, by_key) {
-                return repeated(format!("two presentations have {shared}, so that one copy would count twice"));
+                return repeated(format!("two presentations have {shared}, so one copy would count twice"));
             }
         }
         let values = asked.distinct.iter().map(|path| {
             comparable_at(&one.shown.payload.0, path).ok_or_else(|| {
-                let detail = format!("{id}: no single value stands at {}, which has to differ", path_to_text(path));
+                let detail = format!("{id}: {}, which must differ, does not have a single value", path_to_text(path));
                 Problem::new(Code::CredentialRepeated, detail)
             })
         });

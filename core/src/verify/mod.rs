@@ -219,10 +219,10 @@ pub fn presentation(
 /// Checks an answer before any credential in it is examined.
 fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &Asked<'_>) -> Result<(), Problem> {
     if asked.nonce.is_empty() {
-        return Err(Problem::new(Code::ChallengeMissing, "no nonce was given out, so nothing can be bound to it"));
+        return Err(Problem::new(Code::ChallengeMissing, "no nonce is given to bind to"));
     }
     if asked.audience.is_empty() {
-        return Err(Problem::new(Code::DomainMissing, "there is no audience, so nothing can be bound to it"));
+        return Err(Problem::new(Code::DomainMissing, "no audience is given to bind to"));
     }
     if vp_token.is_empty() {
         // Even where nothing is required: an answer in which nothing was shown proves nothing.
@@ -233,7 +233,7 @@ fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &Asked<'_>) -> Re
         let query = asked
             .query
             .credential(id)
-            .ok_or_else(|| Problem::new(Code::ClaimUnrequested, "a credential was presented that nobody asked for"))?;
+            .ok_or_else(|| Problem::new(Code::ClaimUnrequested, "an unrequested credential was presented"))?;
         if presentations.is_empty() {
             return Err(Problem::new(Code::QueryUnmet, format!("{id} comes with no presentation")));
         }
@@ -256,7 +256,7 @@ fn answers(query: &CredentialQuery, shown: &sd_jwt::Shown, types: &dyn TypeRules
     // If elements are withheld, the disclosed ones move up: the requested index may have another element.
     let by_index = |path: &ClaimPath| path.iter().any(|step| matches!(step, Step::Index(_)));
     if selective && query.claims.iter().any(|claim| by_index(&claim.path)) {
-        return Err(Problem::new(Code::QueryMalformed, "an array's element is asked for by its index"));
+        return Err(Problem::new(Code::QueryMalformed, "an array element is requested by its index"));
     }
     let may_be_clear = |path: &ClaimPath| {
         // A `sub` is the holder's key: that was checked apart.
@@ -267,16 +267,16 @@ fn answers(query: &CredentialQuery, shown: &sd_jwt::Shown, types: &dyn TypeRules
     if selective && let Some(path) = shown.held.disclosed.iter().find(|path| !is_wanted(path)) {
         let clear = if shown.clear.contains(path) { ", which the issuer left in the clear" } else { "" };
         let path = crate::query::path_to_text(path);
-        return Err(Problem::new(Code::ClaimUnrequested, format!("nobody asked for {path}{clear}")));
+        return Err(Problem::new(Code::ClaimUnrequested, format!("{path}{clear} was not requested")));
     }
     let asked = |proved: &Proved| query.claims.iter().any(|claim| claim.is_proved_by(std::slice::from_ref(proved)));
     if let Some(proved) = shown.held.proved.iter().find(|proved| !asked(proved)) {
         let path = crate::query::path_to_text(&proved.path);
-        return Err(Problem::new(Code::ClaimUnrequested, format!("nobody asked for this threshold of {path}")));
+        return Err(Problem::new(Code::ClaimUnrequested, format!("this threshold of {path} was not requested")));
     }
     match query.paths_in(Candidate { format, payload: &shown.payload.0, proved: &shown.held.proved }) {
         Some(_) => Ok(()),
-        None => Err(Problem::new(Code::QueryUnmet, format!("what was shown does not answer {}", query.id))),
+        None => Err(Problem::new(Code::QueryUnmet, format!("the presentation does not answer {}", query.id))),
     }
 }
 

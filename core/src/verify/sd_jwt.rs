@@ -62,7 +62,7 @@ pub(super) fn verify(
             holder
         }
         None => {
-            report.skip(CheckName::HolderBinding, about, "it was handed over directly, without its holder");
+            report.skip(CheckName::HolderBinding, about, "it was submitted without its holder");
             None
         }
     };
@@ -122,7 +122,7 @@ fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, CredentialForm
     if !binding_expected && token.has_key_binding() {
         return Err(Problem::new(
             Code::KeyBindingUnexpected,
-            "a credential that is handed over directly has a key binding",
+            "a credential without a presentation must not have a key binding",
         ));
     }
     Ok((token, format))
@@ -133,7 +133,7 @@ fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, CredentialForm
 fn issuer_key(token: &SdJwt, format: CredentialFormat, env: &Environment<'_>) -> Result<PublicKey, Problem> {
     let payload = token.jws().payload();
     let KeyRef::Kid(kid) = token.jws().key_ref() else {
-        return Err(Problem::new(Code::HeaderKeyUnanchored, "the header has no kid that leads to the issuer"));
+        return Err(Problem::new(Code::HeaderKeyUnanchored, "the header has no kid of the issuer"));
     };
     let claimed = if format == CredentialFormat::VcSdJwt {
         crate::credential::id_of(payload.get("issuer"), "issuer")?
@@ -143,7 +143,7 @@ fn issuer_key(token: &SdJwt, format: CredentialFormat, env: &Environment<'_>) ->
     let issuer = claimed.as_str();
     let url = did::DidUrl::parse(kid)?;
     if url.did().as_str() != issuer {
-        return Err(Problem::new(Code::MethodOfOther, "kid names a key of another party than the issuer"));
+        return Err(Problem::new(Code::MethodOfOther, "kid names a key of a party other than the issuer"));
     }
     // Credentials outlive the key that signed them.
     let document = did::WithHistory(env.resolver).resolve(url.did())?;
@@ -152,7 +152,7 @@ fn issuer_key(token: &SdJwt, format: CredentialFormat, env: &Environment<'_>) ->
         return Err(Problem::new(Code::KeyInvalid, "the issuer's key was retired before the credential was made"));
     }
     if document.expires(&url).is_some_and(|end| env.now > end) {
-        return Err(Problem::new(Code::KeyInvalid, "the issuer's key is past its own end"));
+        return Err(Problem::new(Code::KeyInvalid, "the issuer's key has expired"));
     }
     if document.revoked(&url).is_none() {
         let key = document.key_for(&url, Purpose::AssertionMethod);
@@ -165,19 +165,18 @@ fn issuer_key(token: &SdJwt, format: CredentialFormat, env: &Environment<'_>) ->
 /// Checks for a statement by the issuer, signed with a key that it still trusts, that this very copy holds. Nothing
 /// else tells the issuer's own signatures by a leaked key from a thief's, who can put any date on them.
 fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &Environment<'_>) -> Result<(), Problem> {
-    let refused =
-        |what: String| Problem::new(Code::KeyInvalid, format!("the issuer's key was compromised, and {what}"));
+    let refused = |what: String| Problem::new(Code::KeyInvalid, format!("the issuer's key is compromised, and {what}"));
     let statement = token.stapled_freshness().map_err(|problem| refused(problem.to_string()))?;
     let statement = statement.ok_or_else(|| refused("no freshness statement vouches for this copy".to_owned()))?;
     let vouches = |said: Freshness| super::status::require_usable(&said, issuer, env);
     statement_of(statement, token, issuer, env).and_then(vouches).map_err(|problem| match problem.code {
         // A newer document may have the key, and the statement then vouches.
         Code::IssuerKeyUnknown => problem,
-        _ => refused(format!("the statement that would vouch for this copy does not hold ({problem})")),
+        _ => refused(format!("the freshness statement for this copy is invalid ({problem})")),
     })?;
     // The document may have it a second time, under a name that nobody revoked.
     match Jws::parse(statement).and_then(|jws| jws.verify(leaked)) {
-        Ok(()) => Err(refused("the statement that would vouch for this copy is by that key itself".to_owned())),
+        Ok(()) => Err(refused("the freshness statement for this copy is signed with that key itself".to_owned())),
         Err(_) => Ok(()),
     }
 }
@@ -293,6 +292,6 @@ fn holder_is_subject(key: &PublicKey, named: &[&str]) -> Result<(), Problem> {
     if !named.is_empty() && named.iter().all(|id| *id == jwk.as_str() || *id == multikey.as_str()) {
         Ok(())
     } else {
-        Err(Problem::new(Code::HolderMismatch, "the key that presented is not the subject's"))
+        Err(Problem::new(Code::HolderMismatch, "the key of the presentation is not the subject's"))
     }
 }

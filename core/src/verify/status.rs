@@ -15,7 +15,7 @@ use crate::{
 /// Type of a token's `status` claim in `credentialStatus` of a converted SD-JWT VC.
 pub(super) const TOKEN_ENTRY: &str = "TokenStatusList";
 /// Reason for a missing message where the holder presents the issuer's own statement.
-const NOT_LOOKED_AT: &str = "no list that counts was looked at: the issuer's statement on the copy has no messages";
+const NOT_LOOKED_AT: &str = "no status list was read: the freshness statement carries no messages";
 
 /// The lists that are in memory.
 pub trait StatusLists: Send + Sync {
@@ -129,7 +129,7 @@ pub(super) fn require_usable(stapled: &Freshness, issuer: &str, env: &Environmen
     let StatusPolicy::Lists { lists, statement_age, .. } = env.status else { return Ok(()) };
     if env.now > stapled.issued.plus(statement_age) {
         let what = format!(
-            "the freshness statement is of {}, and none older than {statement_age} seconds is taken",
+            "the freshness statement is from {}, older than the accepted {statement_age} seconds",
             stapled.issued
         );
         return Err(Problem::new(Code::StatusListStale, what));
@@ -137,7 +137,7 @@ pub(super) fn require_usable(stapled: &Freshness, issuer: &str, env: &Environmen
     let holds = stapled.until.map(|until| until.unix().saturating_sub(stapled.issued.unix()));
     let stated = lists.freshness_seconds(issuer);
     if stated.is_some_and(|stated| holds != Some(stated.into())) {
-        let what = "the freshness statement holds for another time than its issuer says of all";
+        let what = "the freshness statement's validity period differs from the one that its issuer publishes";
         return Err(Problem::new(Code::MalformedValue, what));
     }
     Ok(())
@@ -190,7 +190,7 @@ fn entries(credential: &Credential) -> Result<Vec<Entry>, Problem> {
     // There is a status, and it says nothing; or nothing but messages, so that no list would be held against it.
     let silent = listed.is_empty() && document.contains_key("credentialStatus");
     if silent || (found.is_empty() && !listed.is_empty()) {
-        return Err(Problem::new(Code::StatusUnsupported, "its status names no list that says whether it holds"));
+        return Err(Problem::new(Code::StatusUnsupported, "its status names no list for revocation or suspension"));
     }
     Ok(found)
 }

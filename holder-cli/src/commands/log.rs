@@ -74,7 +74,7 @@ fn verify(session: &Session, contents: &Contents, noted: Option<&str>) -> Result
     let count = receipt::check(log).map_err(|broken| broken_log(log, &broken))?;
     let key = log_key(contents);
     if log.checkpoint().is_some_and(|checkpoint| key.as_ref() != Some(&checkpoint.key)) {
-        let what = "its checkpoint is signed with another key than this wallet's".to_owned();
+        let what = "its checkpoint is signed with a key other than this wallet's".to_owned();
         return Err(broken_log(log, &Broken { number: log.forgotten(), what }));
     }
     let beginning = log.checkpoint().map_or_else(|| Log::default().head().to_owned(), |first| first.head.clone());

@@ -50,7 +50,7 @@ fn a_failure_is_told_in_the_language_of_the_session_and_to_programs_in_english()
     let failure = Failure::not_answered(Sentence::id("undone-sent"));
     let told = |language| failure.text(&Messages::new(language));
     let english = told(Language::En);
-    assert!(english.starts_with("error: The question was answered neither with yes nor with no; nothing was sent ["));
+    assert!(english.starts_with("error: The answer was neither yes nor no; nothing was sent ["));
     for (language, yes, error) in
         [(Language::De, "ja", "Fehler: "), (Language::Fr, "oui", "erreur : "), (Language::Ar, "نعم", "خطأ: ")]
     {

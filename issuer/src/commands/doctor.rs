@@ -37,7 +37,7 @@ pub(super) async fn run(args: &DoctorArgs) -> Result<u8, Failure> {
                     .await
                     .unwrap_or_else(|error| Check::of(LISTS, error)),
             );
-            checks.push(Check::passed(STORE, "It is the newest that was here, and its schema is of this version."));
+            checks.push(Check::passed(STORE, "It is the newest used here, and its schema is current."));
             store.close().await;
         }
         Err(error) => {
@@ -84,7 +84,7 @@ async fn lists(
     };
     Ok(match watch.site.require_fresh(&directory, time::now()).await {
         Ok(count) => {
-            Check::passed(LISTS, format!("{base}/lists names {count} of this store's lists, and each holds now."))
+            Check::passed(LISTS, format!("{base}/lists names {count} of this store's lists, and each is valid now."))
         }
         Err(fault) => Check::failed(LISTS, format!("{fault}."), advice),
     })

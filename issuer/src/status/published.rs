@@ -274,12 +274,13 @@ impl PublicationWatch {
             Look::NotNewer => {}
             Look::AsksThisService => tracing::info!(
                 base = self.site.base,
-                "the web site asks this service for what is published and keeps no copy, so that it cannot tell whether this store is the newest"
+                "the web site keeps no copy of the published lists and asks this service for them, so it cannot tell \
+                 whether this store is the newest"
             ),
             Look::Unread(problem) => tracing::warn!(
                 base = self.site.base,
                 %problem,
-                "what is published could not be looked at, so that nobody knows whether this store is the newest; it is tried again"
+                "the published lists could not be read, so it is unknown whether this store is the newest; retrying"
             ),
         }
         Ok(())

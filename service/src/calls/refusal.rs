@@ -17,8 +17,8 @@ const RECURSION: &str = "recursion limit reached";
 /// Too many calls at the same time on one connection.
 pub(super) fn busy(most: usize) -> Status {
     let message = format!(
-        "{most} calls are under way on this connection, which is the limit. Nothing was done. Try again, or on another \
-         connection."
+        "This connection already has {most} calls in progress, which is the limit. Nothing was done. Try again, or \
+         use another connection."
     );
     wire::retry(Code::ResourceExhausted, "CALLS_EXHAUSTED", &message, RETRY)
 }
@@ -26,8 +26,8 @@ pub(super) fn busy(most: usize) -> Status {
 /// A call without an answer at its deadline.
 pub(super) fn late(time: Duration) -> Status {
     let message = format!(
-        "The call had {time:?} and took longer, so it was stopped. It may have been carried out. Repeat the same call: what \
-         was carried out is not done twice."
+        "The call exceeded its limit of {time:?} and was stopped. It may have been carried out. Repeat the same \
+         call: it is never carried out twice."
     );
     wire::retry(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", &message, RETRY)
 }
@@ -37,7 +37,7 @@ pub(super) fn bug() -> Status {
     wire::status(
         Code::Internal,
         "INTERNAL",
-        "A bug in the service stopped this call. Nothing of it was stored. Tell the operator, with the time.",
+        "A bug in the service stopped this call. Nothing was stored. Report it to the operator, with the time.",
     )
 }
 
@@ -50,20 +50,20 @@ pub(super) fn explained(status: &Status, limit: usize) -> Option<Status> {
         Code::OutOfRange | Code::ResourceExhausted => (
             Code::ResourceExhausted,
             "MESSAGE_TOO_LARGE",
-            format!("The message is larger than {limit} bytes, which is the limit here. Nothing was done. Send less at once.")
+            format!("The message is larger than the limit of {limit} bytes. Nothing was done. Send less at a time.")
                 .into(),
         ),
         Code::Internal if status.message().ends_with(RECURSION) => (
             Code::InvalidArgument,
             "TOO_DEEP",
-            "The message is nested too deep. Nothing was done. Send it with fewer levels.".into(),
+            "The message is nested too deeply. Nothing was done. Send it with fewer levels.".into(),
         ),
         // The code is gRPC's for such a message, and the fault is the sender's.
         Code::Internal => (
             Code::Internal,
             "MESSAGE_UNDECODABLE",
-            "The bytes that came are not the message that this method takes. Nothing was done. Compare the .proto files of \
-             both sides."
+            "The bytes received are not a message of this method. Nothing was done. Compare the .proto files of both \
+             sides."
                 .into(),
         ),
         Code::Unimplemented if status.message().is_empty() => (
@@ -76,7 +76,7 @@ pub(super) fn explained(status: &Status, limit: usize) -> Option<Status> {
         Code::Unimplemented => (
             Code::Unimplemented,
             "ENCODING_UNSUPPORTED",
-            "Compressed messages are not read here. Nothing was done. Send them uncompressed.".into(),
+            "Compressed messages are not supported. Nothing was done. Send them uncompressed.".into(),
         ),
         code => (code, name(code), status.message().into()),
     };

@@ -96,7 +96,7 @@ impl ConfigFile {
         };
         StartError::new(
             format!("{}{said}. Nothing was started or changed.", super::REFUSED),
-            "Correct the line; docs/configuration.md has all fields.",
+            "Correct the line; docs/configuration.md lists all fields.",
         )
     }
 
@@ -186,13 +186,13 @@ pub(super) fn explained(message: &str) -> String {
         let given = names.next().unwrap_or_default();
         let known: Vec<&str> = names.collect();
         let meant = nearest(given, known.iter().copied()).map(|meant| format!("; the nearest is {meant}"));
-        return format!("it has to be one of {}{}", known.join(", "), meant.unwrap_or_default());
+        return format!("it must be one of {}{}", known.join(", "), meant.unwrap_or_default());
     }
     if let Some(field) = message.strip_prefix("missing field ") {
         return format!("the field {} is missing", field.trim_matches('`'));
     }
     match message.split_once(", expected ") {
-        Some((given, expected)) if given.starts_with("invalid ") => format!("it has to be {}", wanted(expected)),
+        Some((given, expected)) if given.starts_with("invalid ") => format!("it must be {}", wanted(expected)),
         _ => message.to_owned(),
     }
 }
@@ -226,5 +226,5 @@ fn unknown_field(rest: &str) -> String {
         Some(meant) => format!("the nearest is {meant}"),
         None => format!("there are {}", known.join(", ")),
     };
-    format!("there is no field {} here; {meant}", quoted(unknown))
+    format!("there is no field {} in this section; {meant}", quoted(unknown))
 }

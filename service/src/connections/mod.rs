@@ -126,7 +126,7 @@ async fn accept(
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 pause = pause.saturating_mul(2).clamp(Duration::from_millis(10), LONGEST_PAUSE);
-                tracing::warn!(%error, "no connection can be accepted at the moment");
+                tracing::warn!(%error, "no connection can be accepted now");
                 registry.make_room(None, Duration::ZERO);
                 tokio::time::sleep(pause).await;
             }

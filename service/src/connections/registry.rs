@@ -75,7 +75,7 @@ impl Registry {
             ranked.filter(|(rank, _)| may_go(rank)).min_by_key(|(rank, _)| *rank).map(|(_, open)| Arc::clone(open))
         });
         if let Some(connection) = first {
-            tracing::debug!("a connection was closed to make room for another");
+            tracing::debug!("a connection was closed to make room for a new one");
             connection.close();
         }
     }

@@ -55,8 +55,8 @@ impl NewKek {
     #[must_use]
     pub fn said(&self, data: &Path) -> String {
         format!(
-            "The signing key is sealed with the key in {}. Back that up apart from {}: without it\n\
-             the signing key is lost, and whoever has both can sign.",
+            "The signing key is sealed with the key in {}. Back that up separately from {}: without it\n the signing \
+             key is lost, and anyone with both can sign.",
             self.0.display(),
             data.display()
         )
@@ -73,9 +73,9 @@ impl KeyPlace {
         match (&self.kek, &self.pkcs11) {
             (Some(Kek::Source(_)), Some(_)) | (Some(Kek::Token(_)), None) => {
                 return Err(StartError::new(
-                    "Two places for the key were named, or half of one. Nothing was made.",
-                    "Give --pkcs11 (with --token-label and --pin) for a key in a token, --kek pkcs11:LABEL besides for one that \
-                     is sealed by a key there, or --kek alone.",
+                    "The command line names two places for the key, or half of one. Nothing was created.",
+                    "Give --pkcs11 (with --token-label and --pin) for a key in a token; add --kek pkcs11:LABEL for a \
+                     key that is sealed with one in the token; or give --kek alone.",
                 ));
             }
             _ => {}
@@ -98,8 +98,8 @@ impl KeyPlace {
         let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
         folder.and_then(|()| disk::write_new(&path, text.as_bytes(), 0o600)).map_err(|error| {
             StartError::new(
-                format!("The key-encryption key {} cannot be written: {error}. Nothing was made.", path.display()),
-                "Name another directory; or say where the key is to lie: --kek, --passphrase or --pkcs11.",
+                format!("The key-encryption key {} cannot be written: {error}. Nothing was created.", path.display()),
+                "Name another directory, or choose where to keep the key: --kek, --passphrase or --pkcs11.",
             )
         })?;
         Ok((Self { kek: Some(Kek::Source(Source::File(path.clone()))), ..self.clone() }, Some(NewKek(path))))

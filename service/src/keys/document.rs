@@ -38,8 +38,8 @@ pub(super) fn settle(
     }
     let refused = |why: String| {
         StartError::new(
-            format!("{} could not be brought in step with the keys: {why}.", path.display()),
-            "Correct that and run `keys check`; it writes the document that belongs to the keys.",
+            format!("{} could not be updated to match the keys: {why}.", path.display()),
+            "Correct that and run `keys check`: it writes the document for the keys.",
         )
     };
     let before = match std::fs::read(&path) {
@@ -109,7 +109,7 @@ fn names(entry: &Value, did: &Did, id: &str) -> bool {
 pub fn own_document(data: &Path, did: &Did) -> Result<DidDocument, StartError> {
     let register = Register::load(data)?;
     DidDocument::parse(did, &merged(did, None, &register)).map_err(|problem| {
-        StartError::new(format!("The keys do not fit the DID {did}: {problem}."), "Check `did` in the configuration.")
+        StartError::new(format!("The keys do not match the DID {did}: {problem}."), "Check `did` in the configuration.")
     })
 }
 
@@ -123,7 +123,7 @@ pub(super) fn differences(did: &Did, document: &DidDocument, register: &Register
             (State::Compromised, _) if document.revoked(&method).is_some() => continue,
             (State::Compromised, _) => "is not marked as revoked",
             (_, Ok(found)) if found == key.public => continue,
-            (_, Ok(_)) => "is another key there",
+            (_, Ok(_)) => "is a different key there",
             (_, Err(_)) => "is not listed",
         };
         differences.push(format!("{} {difference}", key.name));
@@ -146,7 +146,7 @@ fn ahead(did: &Did, document: &DidDocument, register: &Register) -> Vec<String> 
         if key.state != State::Compromised && revoked.is_some() {
             found.push(format!("{} is revoked there", key.name));
         } else if document.key_for(&method, Purpose::AssertionMethod).is_ok_and(|there| there != key.public) {
-            found.push(format!("{} is another key there", key.name));
+            found.push(format!("{} is a different key there", key.name));
         }
     }
     let later = register.names_to_come().filter(|name| listed(name).is_some());
@@ -176,8 +176,8 @@ pub(super) fn require_newest(
             data.display(),
             ahead.join("; ")
         ),
-        "Restore the newest keys.json, and publish nothing from this directory before: it would take back that a key is revoked. \
-         If there is no newer one, run `keys check --adopt`: it takes over what is published.",
+        "Restore the newest keys.json, and publish nothing from this directory before that: it would undo the \
+         revocation of a key. If there is no newer one, run `keys check --adopt`: it adopts the published document.",
     ))
 }
 
@@ -211,17 +211,17 @@ pub fn require_listed(data: &Path, did: &Did, keys: &super::Keyring) -> Result<(
             require_newest(data, &path.display().to_string(), did, &document, keys.register())?;
             differences(did, &document, keys.register())
         }
-        None => vec!["it is missing, damaged, or of another DID".to_owned()],
+        None => vec!["it is missing, damaged, or for another DID".to_owned()],
     };
     if differences.is_empty() {
         return Ok(());
     }
     Err(StartError::new(
         format!(
-            "{} does not fit this service's keys and its DID {did}: {}. Nothing was started.",
+            "{} does not match this service's keys and its DID {did}: {}. Nothing was started.",
             path.display(),
             differences.join("; ")
         ),
-        "Let `did` in the configuration be the DID that init was given, and run `keys check`: it writes the document.",
+        "Set `did` in the configuration to the DID given to init, and run `keys check`: it writes the document.",
     ))
 }

@@ -121,10 +121,7 @@ pub(super) fn settle(
     }
     let Some(updater) = register.log.as_mut().filter(|updater| log.may_go_on(&updater.public)) else {
         return Err(StartError::new(
-            format!(
-                "The keys in {} have none that may add to the DID's log. Nothing was changed in it.",
-                data.display()
-            ),
+            format!("None of the keys in {} may extend the DID log. The log is unchanged.", data.display()),
             "Restore keys.json and did.jsonl from a backup of the same time.",
         ));
     };
@@ -173,14 +170,14 @@ fn write(data: &Path, text: &str) -> Result<(), StartError> {
 
 fn unwritten(data: &Path, error: &std::io::Error) -> StartError {
     StartError::new(
-        format!("The DID's log {} cannot be read or written: {error}.", data.join(FILE).display()),
-        "Correct that and run `keys check`: it adds to the log what is missing in it.",
+        format!("The DID log {} cannot be read or written: {error}.", data.join(FILE).display()),
+        "Correct that and run `keys check`: it adds the missing entries to the log.",
     )
 }
 
 fn in_use() -> StartError {
     StartError::new(
-        "The DID's log lacks the last change of its document, and a program is using the keys. Nothing was changed in it.",
+        "The DID log lacks the last change of the document, and a program is using the keys. The log is unchanged.",
         "Stop the service, run `keys check`, and start the service.",
     )
     .passing()
@@ -188,7 +185,7 @@ fn in_use() -> StartError {
 
 fn refused(data: &Path, problem: &Problem) -> StartError {
     StartError::new(
-        format!("The DID's log {} is refused: {problem}. Nothing was changed in it.", data.join(FILE).display()),
-        "Check the DID's host and path; if the file was changed, restore it as it is published.",
+        format!("The DID log {} is invalid: {problem}. It is unchanged.", data.join(FILE).display()),
+        "Check the DID's host and path; if the file was changed, restore the published version.",
     )
 }

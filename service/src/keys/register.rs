@@ -150,7 +150,7 @@ impl Act {
 /// Reason that a register was not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
-    #[error("{0} is waiting to be the next key already")]
+    #[error("{0} is already waiting to be the next key")]
     NextThere(String),
     #[error("there is no next key")]
     NoNext,
@@ -158,9 +158,9 @@ pub(super) enum Refused {
     Unknown(String),
     #[error("{0} is the key that signs")]
     Active(String),
-    #[error("{0} is {1} already")]
+    #[error("{0} is already {1}")]
     Already(String, &'static str),
-    #[error("there are {MOST_KEYS} keys already")]
+    #[error("there are already {MOST_KEYS} keys")]
     Full,
 }
 
@@ -171,7 +171,7 @@ impl From<Refused> for StartError {
             Refused::NoNext => "Make one with `keys rotate`.",
             Refused::Unknown(_) | Refused::Already(..) => "See `keys list`.",
             Refused::Active(_) => "Make another with `keys rotate` first.",
-            Refused::Full => "The DID document has no room for more; begin with a new DID.",
+            Refused::Full => "The DID document has no room for more; start with a new DID.",
         };
         Self::new(format!("Nothing was changed: {refused}."), hint)
     }
@@ -424,7 +424,7 @@ impl Register {
         let register: Self = serde_json::from_slice(&text).ok().filter(Self::holds).ok_or_else(|| {
             StartError::new(
                 format!("The keys in {} are damaged. Nothing was changed.", path.display()),
-                "Restore the file from a backup. Credentials that were signed with these keys stay valid.",
+                "Restore the file from a backup. Credentials signed with these keys remain valid.",
             )
         })?;
         // The power went before it was removed: it would lie there in plain text beside a key that is sealed.
@@ -472,7 +472,7 @@ impl Register {
 fn remove_single(data: &Path) -> Result<(), StartError> {
     match std::fs::remove_file(data.join(single::FILE)).and_then(|()| disk::sync_directory(data)) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(StartError::new(
-            format!("The keys are in keys.json now, and the old key.json could not be removed: {error}."),
+            format!("The keys are now in keys.json, but the old key.json could not be removed: {error}."),
             "Remove key.json yourself.",
         )),
         _ => Ok(()),
@@ -494,7 +494,8 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, StartError> {
         return Err(StartError::new(
             format!("The keys {} can be read or written by other users, so they were not used.", path.display()),
             format!(
-                "Make sure that nobody else has had them, then run `chmod 600 {}`. If somebody may have, make a new key.",
+                "Make sure that nobody else has read them, then run `chmod 600 {}`. If someone may have, make a new \
+                 key.",
                 path.display()
             ),
         ));
@@ -507,13 +508,13 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, StartError> {
 /// Keeps the keys as they are while a service signs with them.
 pub(super) fn lock_shared(data: &Path) -> Result<File, StartError> {
     let (file, locked) = lock(data, File::try_lock_shared)?;
-    if locked { Ok(file) } else { Err(busy("Another program is changing these keys right now.")) }
+    if locked { Ok(file) } else { Err(busy("Another program is changing these keys.")) }
 }
 
 /// Locks the keys for a change, while nothing signs with them.
 pub(super) fn lock_exclusive(data: &Path) -> Result<File, StartError> {
     let (file, locked) = lock(data, File::try_lock)?;
-    if locked { Ok(file) } else { Err(busy("A program is using these keys, so that nothing was changed.")) }
+    if locked { Ok(file) } else { Err(busy("A program is using these keys. Nothing was changed.")) }
 }
 
 fn busy(what: &str) -> StartError {
@@ -525,7 +526,7 @@ fn lock(data: &Path, how: impl Fn(&File) -> Result<(), TryLockError>) -> Result<
     let failed = |error: std::io::Error| {
         StartError::new(
             format!("{} could not be used: {error}. Nothing was changed.", path.display()),
-            "Check that the directory is there and that this user may write in it.",
+            "Check that the directory exists and that this user may write in it.",
         )
     };
     disk::lock(&path, how).map_err(failed)

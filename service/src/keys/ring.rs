@@ -46,16 +46,13 @@ impl Keyring {
         let mut register = Register::load(data)?;
         let Some(Entry { name, public, secret: Some(secret), .. }) = register.in_state(State::Active) else {
             return Err(StartError::new(
-                "The key that signed was marked as compromised or is lost, and no other is active. Nothing was started.",
+                "The signing key is compromised or lost, and no other key is active. Nothing was started.",
                 "If `keys list` shows no next key, make one with `keys rotate`. Publish it, then run `keys activate --at-once`.",
             ));
         };
         let signer = signer(secret, public, config)?;
         if matches!(secret, Secret::Plain(_)) {
-            tracing::warn!(
-                key = name,
-                "the signing key lies on the disk in plain text; services encrypt it with `keys seal`"
-            );
+            tracing::warn!(key = name, "the signing key is on the disk unencrypted; encrypt it with `keys seal`");
         }
         let name = name.clone();
         // The signer has its secret, and nothing else needs one.
@@ -124,7 +121,7 @@ pub(super) fn require_none(data: &Path) -> Result<(), StartError> {
         return Ok(());
     }
     Err(StartError::new(
-        format!("There are keys already in {}. They were not touched.", data.display()),
+        format!("There are already keys in {}. They are unchanged.", data.display()),
         "Use another data directory, or use this one as it is, without `init`.",
     ))
 }
@@ -164,7 +161,7 @@ pub(super) fn signer(secret: &Secret, public: &PublicKey, config: &KeysConfig) -
 #[cfg(not(feature = "pkcs11"))]
 pub(super) fn no_tokens() -> StartError {
     StartError::new(
-        "Keys in a PKCS#11 token cannot be used by this build. Nothing was started or changed.",
+        "This build cannot use keys in a PKCS#11 token. Nothing was started or changed.",
         "Use a build with the feature `pkcs11`.",
     )
 }

@@ -132,7 +132,7 @@ impl Secret {
     /// The passphrase or key is missing or another one, or the register is damaged.
     pub(super) fn open(&self, public: &PublicKey, config: &KeysConfig) -> Result<SecretKey, StartError> {
         let bytes = match self {
-            Self::Token(_) => return Err(failed("it is in a token, and never comes out")),
+            Self::Token(_) => return Err(failed("it is in a token and cannot leave it")),
             Self::Plain(text) => {
                 let mut bytes = Zeroizing::new(Vec::with_capacity(64));
                 BASE64_URL_SAFE_NO_PAD.decode_vec(&*text.0, &mut bytes).map_err(|_| damaged())?;
@@ -247,7 +247,7 @@ mod in_token {
 /// key.
 fn missing(name: &str, kind: &str) -> StartError {
     StartError::new(
-        format!("The configuration does not say where the {name} for the keys is. Nothing was started or changed."),
+        format!("The configuration lacks the {name} for the keys. Nothing was started or changed."),
         format!("Put {name} = \"{kind}\" under [keys] in config.toml."),
     )
 }
@@ -262,16 +262,14 @@ fn failed(why: &str) -> StartError {
 fn not_opened(what: &str) -> StartError {
     StartError::new(
         format!("This {what} does not open the signing key. Nothing was started or changed."),
-        format!(
-            "Give the {what} that the key was sealed with; without it the key is lost, and a new one has to be made."
-        ),
+        format!("Give the {what} that sealed the key; without it the key is lost, and you need a new one."),
     )
 }
 
 fn damaged() -> StartError {
     StartError::new(
         "The signing key in keys.json is damaged. Nothing was started or changed.",
-        "Restore keys.json from a backup. Credentials that were signed with this key stay valid.",
+        "Restore keys.json from a backup. Credentials signed with this key remain valid.",
     )
 }
 

@@ -61,7 +61,8 @@ pub(super) fn load(data: &Path) -> Result<SecretKey, StartError> {
             return Err(StartError::new(
                 format!("The key {} can be read or written by other users, so it was not used.", path.display()),
                 format!(
-                    "Make sure that nobody else has had it, then run `chmod 600 {}`. If somebody may have, make a new key.",
+                    "Make sure that nobody else has read it, then run `chmod 600 {}`. If someone may have, make a \
+                     new key.",
                     path.display()
                 ),
             ));
@@ -72,7 +73,7 @@ pub(super) fn load(data: &Path) -> Result<SecretKey, StartError> {
     parse(&text).ok_or_else(|| {
         StartError::new(
             format!("The key {} is damaged, or of a kind that is not accepted. Nothing was changed.", path.display()),
-            "Restore the file from a backup. Credentials that were signed with this key stay valid.",
+            "Restore the file from a backup. Credentials signed with this key remain valid.",
         )
     })
 }

@@ -33,7 +33,7 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> Result<Self, String> {
         // The input is not repeated: it may be the secret itself.
-        let wrong = || "say where the secret is: file:PATH, env:NAME or fd:NUMBER".to_owned();
+        let wrong = || "name the secret as file:PATH, env:NAME or fd:NUMBER".to_owned();
         match text.split_once(':').filter(|(_, rest)| !rest.is_empty()).ok_or_else(wrong)? {
             ("file", path) => Ok(Self::File(PathBuf::from(path))),
             ("env", name) => Ok(Self::Env(name.to_owned())),
@@ -116,13 +116,14 @@ impl Source {
         let missing = |why: &str| {
             StartError::new(
                 format!("The {what} could not be read from {self}: {why}. Nothing was started or changed."),
-                "Check that it is there and that this user may read it.",
+                "Check that it exists and that this user may read it.",
             )
         };
         let mut bytes = match self {
             Self::File(path) => {
                 if exposed(path) {
-                    tracing::warn!(path = %path.display(), "every user of this machine may read the {what}; take that from them: chmod o-rwx");
+                    tracing::warn!(path = %path.display(), "every user of this machine can read the {what}; restrict \
+                                                            it: chmod o-rwx");
                 }
                 read(path)
             }

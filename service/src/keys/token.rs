@@ -49,7 +49,7 @@ const SPARE_SESSIONS: usize = 8;
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The configuration does not name module, token and PIN.
-    #[error("the configuration does not say which {0} to use")]
+    #[error("the configuration names no {0}")]
     NotConfigured(&'static str),
     /// The module is missing, or is not a module.
     #[error("the PKCS#11 module {} cannot be loaded", .0.display())]
@@ -64,7 +64,7 @@ pub enum TokenError {
     #[error("the token refuses the PIN ({0})")]
     Pin(&'static str),
     /// One try is left before the token locks itself.
-    #[error("the token would lock itself at the next wrong PIN, and is not tried")]
+    #[error("one more wrong PIN would lock the token, so no attempt was made")]
     LastTry,
     /// The token has no private key of this label, or several.
     #[error("the token has {1} private keys {0:?}, not one")]
@@ -73,10 +73,10 @@ pub enum TokenError {
     #[error("the token has {1} AES keys {0:?}, not one")]
     Kek(String, usize),
     /// The token has another key under this label.
-    #[error("the key {0:?} in the token is not the one of this service")]
+    #[error("the key {0:?} in the token is not this service's key")]
     OtherKey(String),
     /// The token made a key that can leave it.
-    #[error("the token makes keys that can be taken out of it")]
+    #[error("the token creates extractable keys")]
     Extractable,
     /// The token failed.
     #[error("the token failed: {0}")]
@@ -89,16 +89,19 @@ impl From<TokenError> for StartError {
             TokenError::NotConfigured(_) => "Set module, token and pin under [keys] in config.toml.",
             TokenError::Module(_) => "Check the path of the module and that this user may read it.",
             TokenError::Missing(_) | TokenError::Several(_) => {
-                "Plug in or start the token, and check its label: the key is in it and nowhere else. If the token is lost, \
-                 see docs/a-key-leaked.md."
+                "Connect or start the token, and check its label: it has the only copy of the key. If the token is \
+                 lost, see docs/a-key-leaked.md."
             }
             TokenError::Pin(_) => "Correct the PIN before the token locks itself.",
             TokenError::LastTry => "Log in once with the token's own tools and the right PIN, then run this again.",
             TokenError::Kek(..) => {
-                "Check that it is the token that the keys were sealed with, and the label: kek under [keys] in config.toml. If \
-                 it is lost, so are the keys that it sealed; see docs/a-key-leaked.md."
+                "Check the token, and the label (kek under [keys] in config.toml). If the token is lost, so are the \
+                 keys that it sealed; see docs/a-key-leaked.md."
             }
-            TokenError::Key(..) | TokenError::OtherKey(_) => "Check that it is the token that the keys were made in.",
+            TokenError::Key(..) | TokenError::OtherKey(_) => {
+                "Check that this is the token in which the keys were \
+                                                              created."
+            }
             TokenError::Extractable => "Use another token, or change its settings.",
             TokenError::Failed(_) => "Check the token with its own tools, then run this again.",
         };
@@ -111,7 +114,7 @@ impl From<Error> for TokenError {
         match error {
             Error::Pkcs11(RvError::PinIncorrect, _) => Self::Pin("it is wrong"),
             Error::Pkcs11(RvError::PinLocked, _) => Self::Pin("it is locked"),
-            Error::Pkcs11(RvError::PinLenRange | RvError::PinInvalid, _) => Self::Pin("it cannot be one"),
+            Error::Pkcs11(RvError::PinLenRange | RvError::PinInvalid, _) => Self::Pin("it is not a valid label"),
             other => Self::Failed(other.to_string()),
         }
     }
@@ -202,7 +205,7 @@ pub(super) fn generate(config: &KeysConfig, algorithm: Algorithm) -> Result<(Str
         Algorithm::Es256 => (Mechanism::EccKeyPairGen, &[&P256]),
         Algorithm::EdDsa => (Mechanism::EccEdwardsKeyPairGen, &[&ED25519, ED25519_BY_NAME]),
     };
-    let mut made = Err(TokenError::Failed("it makes no keys".to_owned()));
+    let mut made = Err(TokenError::Failed("it cannot create keys".to_owned()));
     for curve in curves {
         made = pair(&session, &mechanism, curve, &label).map_err(TokenError::from);
         if made.is_ok() {
@@ -292,7 +295,7 @@ fn sign(session: &Session, key: ObjectHandle, algorithm: Algorithm, message: &[u
             // Of the two signatures that are as good, the lower one, as with keys in memory.
             p256::ecdsa::Signature::from_slice(&signature)
                 .map(|signature| signature.normalize_s().unwrap_or(signature).to_vec())
-                .map_err(|_| TokenError::Failed("it gave no P-256 signature".to_owned()))?
+                .map_err(|_| TokenError::Failed("it did not return a P-256 signature".to_owned()))?
         }
         Algorithm::EdDsa => {
             session.sign(&Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure)), key, message)?
@@ -301,7 +304,7 @@ fn sign(session: &Session, key: ObjectHandle, algorithm: Algorithm, message: &[u
     if signature.len() == SIGNATURE_BYTES {
         Ok(signature)
     } else {
-        Err(TokenError::Failed("its signature has not 64 bytes".to_owned()))
+        Err(TokenError::Failed("its signature is not 64 bytes long".to_owned()))
     }
 }
 
@@ -381,7 +384,7 @@ impl TokenKey {
 impl Open {
     /// Refuses to log in with a PIN that was refused.
     fn require_untried(&self) -> Result<(), TokenError> {
-        if self.refused { Err(TokenError::Pin("it is not tried again before the next start")) } else { Ok(()) }
+        if self.refused { Err(TokenError::Pin("it is not used again before the next start")) } else { Ok(()) }
     }
 
     fn signed(&self, label: &str, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, TokenError> {
@@ -425,7 +428,7 @@ impl Signer for TokenKey {
         let signature = signature.map_err(|error| Problem::new(Code::ProofGeneration, error.to_string()))?;
         self.public
             .verify(message, &signature)
-            .map_err(|_| Problem::new(Code::ProofGeneration, "what the token signed does not verify"))?;
+            .map_err(|_| Problem::new(Code::ProofGeneration, "the token's signature does not verify"))?;
         Ok(signature)
     }
 }

@@ -190,8 +190,8 @@ pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
         carnet_console::beside(said.0);
     }
     if !is_published {
-        let hint = "Publish it as it is, then run this again.";
-        return Err(StartError::new("The published document is another one than belongs to the keys.", hint).passing());
+        let hint = "Publish it unchanged, then run this again.";
+        return Err(StartError::new("The published document does not match the keys.", hint).passing());
     }
     Ok(())
 }
@@ -262,11 +262,9 @@ impl Owner {
     fn change<'a>(&'a self, data: &'a Path) -> Result<Change<'a>, StartError> {
         if !self.did.is_published() {
             return Err(StartError::new(
-                format!(
-                    "{} is made of its key, so that another key would be somebody else. Nothing was changed.",
-                    self.did
-                ),
-                "Keys change only under a did:web or did:webvh; make a new data directory with one, and have it registered.",
+                format!("{} contains its key, so a new key would be a new DID. Nothing was changed.", self.did),
+                "Only a did:web or did:webvh can change its keys; create a new data directory with one, and register \
+                 it.",
             ));
         }
         let mut change = self.hold(data)?;
@@ -285,7 +283,7 @@ impl Owner {
         let form = if unsealing { Form::Plain } else { self.config.form() };
         if form == Form::Plain && !unsealing {
             return Err(StartError::new(
-                "The configuration does not say with what to seal the keys. Nothing was changed.",
+                "The configuration names no secret to seal the keys with. Nothing was changed.",
                 "Put passphrase = \"file:PATH\" or kek = \"file:PATH\" (or env:NAME, fd:NUMBER; kek also pkcs11:LABEL) under [keys] in config.toml.",
             ));
         }
@@ -316,7 +314,7 @@ impl Owner {
         let how = form.name();
         let value = json!({ "keys": names, "form": how });
         let text = match names.as_slice() {
-            [] => "There is nothing to do: no key lies in the data directory.".to_owned(),
+            [] => "There is nothing to do: the data directory contains no key.".to_owned(),
             names => format!(
                 "{} now {how}. Earlier copies may remain in backups and in freed blocks of the disk.",
                 names.join(", ")
@@ -339,14 +337,14 @@ impl Owner {
         });
         let mut text = match adopted.as_slice() {
             [] => String::new(),
-            names => format!("Taken over from what is published: {}.\n", names.join(", ")),
+            names => format!("Adopted from the published document: {}.\n", names.join(", ")),
         };
-        text.push_str(if written { "did.json was brought in step with the keys.\n" } else { "" });
+        text.push_str(if written { "did.json was updated to match the keys.\n" } else { "" });
         if register.in_state(State::Active).is_none() {
             text.push_str(&format!("{}\n", nothing_signs(&register)));
         }
         text.push_str(&if differences.is_empty() {
-            "The published document has every key as it is now.".to_owned()
+            "The published document matches the keys.".to_owned()
         } else {
             format!(
                 "Publish {}: in the published document {}.",
@@ -392,12 +390,13 @@ impl Owner {
     async fn fetch(&self) -> Result<Arc<DidDocument>, StartError> {
         watch::published(&self.did, &self.fetcher).await.map_err(|problem| {
             let hint = if problem.code == Code::AddressForbidden {
-                "If that address is right, name the host under [serve] private_hosts in config.toml, and try again."
+                "If that address is correct, add the host to private_hosts under [serve] in config.toml, and try again."
             } else {
-                "Publish did.json, check that it can be fetched from here (extra_ca under [serve] in config.toml names a \
-                 certificate authority of your own), and try again."
+                "Publish did.json, check that it can be fetched from this machine (extra_ca under [serve] in \
+                 config.toml names your own certificate authority), and try again."
             };
-            StartError::new(format!("The published document of {} could not be fetched: {problem}.", self.did), hint).passing()
+            StartError::new(format!("The published document of {} could not be fetched: {problem}.", self.did), hint)
+                .passing()
         })
     }
 
@@ -415,8 +414,9 @@ impl Owner {
         Ok((
             json!({ "key": name, "did_document": self.to_publish(data).display().to_string() }),
             format!(
-                "{name} was made, and does not sign yet. Publish {}, start the service, and after {} hours or more\n\
-                 stop it and run `keys activate`. If another key leaked or is lost, do not wait: docs/a-key-leaked.md.",
+                "{name} was created, and does not sign yet. Publish {}, start the service, and after at least {} \
+                 hours\n stop it and run `keys activate`. If another key leaked or is lost, do not wait: \
+                 docs/a-key-leaked.md.",
                 self.to_publish(data).display(),
                 self.config.overlap_hours
             ),
@@ -432,7 +432,7 @@ impl Owner {
         if !differences.is_empty() {
             return Err(StartError::new(
                 format!("Nothing was changed: in the published document {}.", differences.join("; ")),
-                format!("Publish {} as it is, then run this again.", self.to_publish(data).display()),
+                format!("Publish {} unchanged, then run this again.", self.to_publish(data).display()),
             )
             .passing());
         }
@@ -447,9 +447,10 @@ impl Owner {
             change.commit()?;
             return Err(StartError::new(
                 format!(
-                    "The published document has the new key since {since}, and some verifiers may not have read it yet. {meanwhile}"
+                    "The new key has been published since {since}, and some verifiers may not have fetched it yet. \
+                     {meanwhile}"
                 ),
-                format!("Run this again from {from} on, or with --at-once."),
+                format!("Run this again at or after {from}, or use --at-once."),
             )
             .passing());
         }
@@ -458,14 +459,14 @@ impl Owner {
         let erased = self.erased(label.as_deref());
         Ok((
             json!({ "key": name }),
-            format!("{name} signs from the next start on. The key before it is retired, and {erased}."),
+            format!("{name} signs from the next start. The previous key is retired, and {erased}."),
         ))
     }
 
     fn retire(&self, data: &Path, key: &str, compromised: bool, reason: Option<&str>) -> Result<Said, StartError> {
         if reason.is_some_and(|reason| reason.trim().is_empty() || reason.chars().any(char::is_control)) {
-            let hint = "Say in a line what happened, or leave --reason out: it stays in the history.";
-            return Err(StartError::new("The reason is empty, or more than a line. Nothing was changed.", hint));
+            let hint = "Describe in one line what happened, or omit --reason: it stays in the history.";
+            return Err(StartError::new("The reason is empty, or longer than one line. Nothing was changed.", hint));
         }
         let mut change = self.change(data)?;
         let now = time::now();
@@ -493,7 +494,7 @@ impl Owner {
             Ok(()) => "destroyed in its token".to_owned(),
             Err(error) => {
                 tracing::warn!(%error, label, "a key could not be destroyed in its token");
-                format!("still in its token as {label}, where you have to delete it")
+                format!("still in its token as {label}; delete it there")
             }
         }
     }
@@ -502,7 +503,7 @@ impl Owner {
 /// Returns the advice for a register without an active key.
 fn nothing_signs(register: &Register) -> String {
     let first = if register.in_state(State::Next).is_some() { "" } else { "make one with `keys rotate`, " };
-    format!("No key signs now: {first}publish it, then run `keys activate --at-once`.")
+    format!("No key is active now: {first}publish it, then run `keys activate --at-once`.")
 }
 
 impl Change<'_> {

@@ -33,8 +33,8 @@ impl PublicationFaults {
     pub fn note(&self, what: &'static str, found: Result<(), String>) {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match found {
-            Ok(()) if faults.remove(what).is_some() => tracing::info!("what is published is right: {what}"),
-            Ok(()) => tracing::debug!("what is published is right: {what}"),
+            Ok(()) if faults.remove(what).is_some() => tracing::info!("published as expected: {what}"),
+            Ok(()) => tracing::debug!("published as expected: {what}"),
             Err(fault) if faults.get(what) == Some(&fault) => {}
             Err(fault) => {
                 tracing::warn!("{fault}");
@@ -85,8 +85,8 @@ impl Watch {
                 Ok(document) => document,
                 Err(problem) => {
                     let what = format!(
-                        "The DID document of {did} could not be fetched from where it is to be published, and nobody can verify what is \
-                         signed without it: {problem}."
+                        "The DID document of {did} could not be fetched from its published address, and without it \
+                         nobody can verify this service's signatures: {problem}."
                     );
                     self.faults.note(DOCUMENT, Err(what));
                     tokio::time::sleep(AGAIN).await;
@@ -116,8 +116,8 @@ impl Watch {
         }
         let file = self.data.join(if did.method() == DidMethod::WebVh { "did.jsonl" } else { "did.json" });
         Err(format!(
-            "The DID document that is published for {did} does not fit this service's keys, so that what they sign may be refused: {}. \
-             Publish {}.",
+            "The published DID document of {did} does not match this service's keys, so verifiers may refuse its \
+             signatures: {}. Publish {}.",
             differences.join("; "),
             file.display()
         ))

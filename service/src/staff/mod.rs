@@ -115,19 +115,19 @@ impl tonic::service::Interceptor for StaffOnly {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let hash = hash(bearer(&request)?);
         let register = self.register().map_err(|error| {
-            tracing::error!(%error, "no staff call is let in");
+            tracing::error!(%error, "no staff call is accepted");
             wire::status(
                 Code::Unavailable,
                 "STAFF_UNREADABLE",
-                "This service cannot read who its staff are. Nothing was changed. Its log says why.",
+                "This service cannot read its register of staff. Nothing was changed. Its log gives the reason.",
             )
         })?;
         let Some(name) = register.whose(&hash) else {
             return Err(wire::status(
                 Code::Unauthenticated,
                 "STAFF_TOKEN_INVALID",
-                "The staff token is none of this service, or was ended. Nothing was changed. Use one that `init` or `staff add` \
-                 showed.",
+                "The staff token is unknown here, or was revoked. Nothing was changed. Use one that `init` or `staff \
+                 add` showed.",
             ));
         };
         let caller = Caller(name.to_owned());
@@ -145,7 +145,14 @@ struct Caller(String);
 /// INTERNAL: the call did not come through [`StaffOnly`].
 pub fn caller<T>(request: &Request<T>) -> Result<String, Status> {
     let caller = request.extensions().get::<Caller>().map(|caller| caller.0.clone());
-    caller.ok_or_else(|| wire::status(Code::Internal, "INTERNAL", "Nobody looked at who calls. Nothing was changed."))
+    caller.ok_or_else(|| {
+        wire::status(
+            Code::Internal,
+            "INTERNAL",
+            "The caller was not authenticated. Nothing was \
+                                                                   changed.",
+        )
+    })
 }
 
 /// The bearer token of a call (metadata `authorization: Bearer <token>`, RFC 6750).

@@ -96,7 +96,7 @@ impl Register {
         let failed = |path: &Path, what: &str| {
             StartError::new(
                 format!("{} {what}. Nothing was started or changed.", path.display()),
-                "Restore it from a backup: without it no staff call could be told from a stranger's.",
+                "Restore it from a backup: without it no staff call can be authenticated.",
             )
         };
         let unread = |path: &Path, error: std::io::Error| failed(path, &format!("cannot be read ({error})"));
@@ -104,11 +104,11 @@ impl Register {
             Ok(text) => serde_json::from_slice(&text)
                 .ok()
                 .filter(Self::holds)
-                .ok_or_else(|| failed(&path, "does not hold a register of staff")),
+                .ok_or_else(|| failed(&path, "is not a register of staff")),
             Err(error) if error.kind() == ErrorKind::NotFound && old.exists() => {
                 let text = read(&old).map_err(|error| unread(&old, error))?;
                 let token = std::str::from_utf8(&text).ok().and_then(|text| hex::parse(text.trim()));
-                let token = Some(token.ok_or_else(|| failed(&old, "does not hold a SHA-256 in hex"))?);
+                let token = Some(token.ok_or_else(|| failed(&old, "does not contain a SHA-256 in hex"))?);
                 let first = Entry { name: OLD_NAME.to_owned(), since: None, ended: None, token };
                 Ok(Self { staff: vec![first], ..Self::new() })
             }
@@ -124,7 +124,7 @@ impl Register {
         let path = data.join(FILE);
         let failed = |error: std::io::Error| {
             StartError::new(
-                format!("{} could not be written: {error}. Staff are as they were.", path.display()),
+                format!("{} could not be written: {error}. The register of staff is unchanged.", path.display()),
                 "Check that the disk has room and that this user may write there, then run it again.",
             )
         };
@@ -172,15 +172,15 @@ impl Register {
     pub(super) fn add(&mut self, name: &str, now: Timestamp, rng: Rng<'_>) -> Result<Zeroizing<String>, StartError> {
         if let Some(known) = self.staff.iter().find(|entry| entry.name == name) {
             let (what, hint) = match known.ended {
-                None => ("is staff already", "Choose another name; `staff end` takes a token back that was lost."),
-                Some(_) => ("was staff, and what was done under that name stays theirs", "Choose another name."),
+                None => ("is staff already", "Choose another name; `staff end` revokes a lost token."),
+                Some(_) => ("was a staff name before, and names are never reused", "Choose another name."),
             };
             return Err(StartError::new(format!("Nothing was changed: {name} {what}."), hint));
         }
         if self.staff.len() >= MOST {
             return Err(StartError::new(
-                format!("Nothing was changed: there are {MOST} names already."),
-                "Begin with a new data directory.",
+                format!("Nothing was changed: there are already {MOST} names."),
+                "Start with a new data directory.",
             ));
         }
         let token = generate(rng);
@@ -196,7 +196,7 @@ impl Register {
         let refused = |what: &str| StartError::new(format!("Nothing was changed: {name} {what}."), "See `staff list`.");
         let entry = self.staff.iter_mut().find(|entry| entry.name == name).ok_or_else(|| refused("is nobody here"))?;
         if entry.ended.is_some() {
-            return Err(refused("is not staff any more"));
+            return Err(refused("is no longer staff"));
         }
         (entry.ended, entry.token) = (Some(now), None);
         Ok(())
@@ -243,7 +243,7 @@ pub fn check_name(text: &str) -> Result<String, String> {
     if seen && spaced && (1..=MOST_NAME).contains(&text.chars().count()) {
         Ok(text.to_owned())
     } else {
-        Err(format!("a name has 1 to {MOST_NAME} characters that can be seen, and no quotation mark or backslash"))
+        Err(format!("a name must be 1 to {MOST_NAME} visible characters without quotation marks and backslashes"))
     }
 }
 
@@ -298,8 +298,8 @@ mod tests {
         refused(register.end("anna", at(1)), "is nobody here");
         register.end("Anna", at(2)).unwrap();
         assert_eq!((register.whose(&hash(&anna)), register.whose(&hash(&bela)).is_some()), (None, true));
-        refused(register.end("Anna", at(2)), "is not staff any more");
-        refused(register.add("Anna", at(3), &mut OsRng), "stays theirs");
+        refused(register.end("Anna", at(2)), "is no longer staff");
+        refused(register.add("Anna", at(3), &mut OsRng), "never reused");
         // Nothing that is left of the token could be compared with.
         assert!(Register::new().whose(&[0; 32]).is_none() && register.whose(&[0; 32]).is_none());
     }
@@ -361,7 +361,7 @@ mod tests {
         ] {
             assert_ne!(damaged, text);
             std::fs::write(&path, &damaged).unwrap();
-            refused(Register::load(data), "does not hold a register of staff");
+            refused(Register::load(data), "is not a register of staff");
         }
         std::fs::write(&path, &text).unwrap();
         assert!(Register::load(data).is_ok());
@@ -385,7 +385,7 @@ mod tests {
         assert_eq!(Register::load(data).unwrap().whose(&hash(&token)), None);
         std::fs::remove_file(data.join(FILE)).unwrap();
         std::fs::write(&old, "x").unwrap();
-        refused(Register::load(data), "does not hold a SHA-256");
+        refused(Register::load(data), "does not contain a SHA-256");
     }
 
     #[test]

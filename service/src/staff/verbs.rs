@@ -65,8 +65,8 @@ pub fn run(verb: StaffVerb) -> Result<(), StartError> {
                 place.json,
                 &value,
                 text,
-                format_args!("{name} is staff now, with a token that nobody has seen."),
-                format!("End it with `staff end {name}`, and take the person in under another name."),
+                format_args!("{name} is staff now, but the token could not be shown."),
+                format!("Revoke it with `staff end {name}`, and add the person under another name."),
             )?;
         }
         StaffVerb::List { place } => {

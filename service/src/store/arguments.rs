@@ -60,8 +60,8 @@ pub async fn run_backup(args: &BackupArgs) -> Result<(), StartError> {
         );
     } else {
         carnet_console::line(format_args!(
-            "Backup of store {} at change {}: {out}, {} bytes, checked.\n\
-             It has what the store has, people's data included: keep it like the data directory, and away from it.",
+            "Backup of store {} at change {}: {out}, {} bytes, checked.\nIt contains everything in the store, \
+             personal data included: protect it like the data directory, and keep it elsewhere.",
             identity.id, identity.number, backup.bytes
         ));
     }
@@ -75,11 +75,11 @@ pub fn refuse_older(staged: &StagedStore, known: &str, lost: &str) -> StartError
     let number = staged.identity().map_or(0, |identity| identity.number);
     StartError::new(
         format!(
-            "This store is older than one that was here: its last change is number {number}, and {known}. Nothing was changed.\n\
-             What would be lost: {lost}"
+            "This store is older than the one used here before: its last change is number {number}, and {known}. \
+             Nothing was changed.\n You would lose: {lost}"
         ),
-        "Look for a newer backup, and for store.sqlite with its log, store.sqlite-wal, on the old disk: `restore --from` takes a copy of both. \
-         If there is none, run this again with --accept-loss.",
+        "Look for a newer backup, and for store.sqlite with its log, store.sqlite-wal, on the old disk: `restore \
+         --from` accepts a copy of both. If there is none, run this again with --accept-loss.",
     )
 }
 
@@ -92,7 +92,7 @@ pub fn said(restored: &Restored, lost: bool, more: &str) -> (Value, String) {
         "store": identity.id, "number": identity.number, "publication": identity.publication, "accepted_loss": lost,
         "store_before": aside,
     });
-    let mut text = format!("Store {} is in its place, at change {}.\n", identity.id, identity.number);
+    let mut text = format!("Store {} is restored, at change {}.\n", identity.id, identity.number);
     if let Some(aside) = aside {
         text.push_str(&format!(
             "The previous store is {aside}: delete it when it is no longer needed; it contains personal data.\n"

@@ -38,13 +38,13 @@ pub async fn back_up(data: &Path, out: &Path) -> Result<Backup, StartError> {
     identity::require_newest(data, mark.as_ref(), &found)?;
     if !matches!(found, StoreFile::Named { .. }) {
         return Err(StartError::new(
-            "The store has no id yet, by which its backups are known. Nothing was written.",
-            "Start the service of this version once: it gives the store its id. Then make the backup.",
+            "The store has no id yet, and backups need one. Nothing was written.",
+            "Start this version of the service once: it assigns the id. Then make the backup.",
         ));
     }
     if out.exists() {
         return Err(StartError::new(
-            format!("{} is there already. Nothing was written: a backup is never overwritten.", out.display()),
+            format!("{} already exists. Nothing was written: a backup is never overwritten.", out.display()),
             "Name another file.",
         ));
     }
@@ -60,10 +60,10 @@ pub async fn back_up(data: &Path, out: &Path) -> Result<Backup, StartError> {
 fn unwritten(out: &Path, error: &dyn std::fmt::Display) -> StartError {
     StartError::new(
         format!(
-            "The backup {} could not be written: {error}. The store is as it was, and there is no backup.",
+            "The backup {} could not be written: {error}. The store is unchanged, and there is no backup.",
             out.display()
         ),
-        "Check that the folder is there, that this user may write in it, and that its disk has room.",
+        "Check that the folder exists, that this user may write in it, and that its disk has room.",
     )
 }
 

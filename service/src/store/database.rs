@@ -168,7 +168,8 @@ impl Database {
             match database.checkpoint().await {
                 Ok(()) | Err(CheckpointError::Database(sqlx::Error::PoolClosed)) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "what was erased may still be in the write-ahead log; the next sweep tries again");
+                    tracing::warn!(%error, "erased data may still be in the write-ahead log; the next sweep tries \
+                                            again");
                 }
             }
         });

@@ -80,8 +80,8 @@ impl StoreMark {
         let failed = |what: String| {
             StartError::new(
                 format!("{} {what}. Nothing was started or changed.", path.display()),
-                "It names the store that belongs to these keys. Restore it from a backup of the directory. If there is none, move it \
-                 away and run `restore --in-place`, which looks at the store that is here.",
+                "It names the store that belongs to these keys. Restore it from a backup of the directory. If there \
+                 is none, move it away and run `restore --in-place`, which checks the store in this directory.",
             )
         };
         match std::fs::read(&path) {
@@ -105,7 +105,7 @@ impl StoreMark {
     pub(super) fn require_saved(&self, data: &Path) -> Result<(), StartError> {
         self.save(data).map_err(|error| {
             StartError::new(
-                format!("{} could not be written: {error}. The store is as it was.", data.join(MARK_FILE).display()),
+                format!("{} could not be written: {error}. The store is unchanged.", data.join(MARK_FILE).display()),
                 "Check that the disk has room and that this user may write there, then run it again.",
             )
         })
@@ -217,10 +217,11 @@ pub(super) fn require_newest(data: &Path, mark: Option<&StoreMark>, found: &Stor
         (Some(mark), StoreFile::Unnamed) => Err(older(&path, 0, mark.number)),
         (None, StoreFile::Named { .. }) => Err(StartError::new(
             format!(
-                "{} is missing, so that nobody knows whether the store beside it is the newest. Nothing was started or changed.",
+                "{} is missing, so it is unknown whether the store next to it is the newest. Nothing was started or \
+                 changed.",
                 data.join(MARK_FILE).display()
             ),
-            "Restore store.json with the rest of the directory. If it is lost and the store is the newest that there is, run \
+            "Restore store.json with the rest of the directory. If it is lost and this store is the newest, run \
              `restore --in-place`.",
         )),
         // A power cut may have been between a restore and its mark.
@@ -229,7 +230,8 @@ pub(super) fn require_newest(data: &Path, mark: Option<&StoreMark>, found: &Stor
         {
             Err(StartError::new(
                 format!(
-                    "The store {} is another one than belongs to these keys: it is {}, and {} names {}. Nothing was started or changed.",
+                    "The store {} does not belong to these keys: its id is {}, and {} names {}. Nothing was started \
+                     or changed.",
                     path.display(),
                     found.id,
                     data.join(MARK_FILE).display(),
@@ -248,21 +250,25 @@ pub(super) fn require_newest(data: &Path, mark: Option<&StoreMark>, found: &Stor
 fn missing(path: &Path, what: &str) -> StartError {
     StartError::new(
         format!(
-            "The store {} {what}. A new one would forget all that was issued, revoked, suspended or used. Nothing was started or made.",
+            "The store {} {what}. A new one would lose every issued, revoked, suspended or used credential. Nothing \
+             was started or created.",
             path.display()
         ),
-        "If its disk is not mounted, mount it. Otherwise put the newest backup back: `restore --from FILE`. Only `init` makes a store, \
-         in a new directory. See docs/a-lost-store.md.",
+        "If its disk is not mounted, mount it. Otherwise restore the newest backup: `restore --from FILE`. Only \
+         `init` creates a store, in a new directory. See docs/a-lost-store.md.",
     )
 }
 
 fn older(path: &Path, found: i64, newest: i64) -> StartError {
     StartError::new(
         format!(
-            "The store {} is older than one that was here: its last change is number {found}, and number {newest} was written. Everything in between is missing from it: revocations, suspensions, uses. Nothing was started or changed.",
+            "The store {} is older than the one used here before: its last change is number {found}, and number \
+             {newest} was written. Everything in between is missing from it: revocations, suspensions, uses. Nothing \
+             was started or changed.",
             path.display()
         ),
-        "A plain copy of store.sqlite without its log, store.sqlite-wal, is such a one: copy with `backup`. Put the newest backup back: \
-         `restore --from FILE`. If there is none newer, `restore --in-place --accept-loss` says what is lost. See docs/a-lost-store.md.",
+        "A copy of store.sqlite without its log, store.sqlite-wal, is outdated in this way: copy with `backup`. \
+         Restore the newest backup: `restore --from FILE`. If there is no newer one, `restore --in-place \
+         --accept-loss` lists the loss. See docs/a-lost-store.md.",
     )
 }

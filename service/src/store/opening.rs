@@ -44,7 +44,7 @@ pub async fn open_to_serve(data: &Path, migrator: &Migrator) -> Result<(OpenStor
     if !locked {
         return Err(StartError::new(
             format!(
-                "A service is running on {} already. This one was not started, and nothing was changed.",
+                "A service is already running on {}. This one was not started, and nothing was changed.",
                 data.display()
             ),
             "Stop the other one first, or give this one a data directory of its own.",
@@ -62,7 +62,7 @@ pub async fn create(data: &Path, migrator: &Migrator) -> Result<(), StartError> 
     let _lock = lock_shared(data)?;
     if StoreMark::load(data)?.is_some() || identity::look(&data.join(FILE)).await? != StoreFile::Missing {
         return Err(StartError::new(
-            format!("There is a store already in {}, or the mark of one. It was not touched.", data.display()),
+            format!("There is already a store in {}, or its mark. It is unchanged.", data.display()),
             "Use another data directory, or use this one as it is, without `init`.",
         ));
     }
@@ -133,7 +133,8 @@ impl OpenStore {
                     failed = true;
                     tracing::error!(
                         %error,
-                        "the mark beside the keys could not be written: an older store would not be known as such; it is tried again"
+                        "the mark next to the keys could not be written, so an outdated store would go unnoticed; \
+                         retrying"
                     );
                 }
                 Err(_) => {}
@@ -144,7 +145,7 @@ impl OpenStore {
     /// Brings the mark up to date a last time, and closes the store.
     pub async fn close(&self) {
         if let Err(error) = self.settle_mark().await {
-            tracing::error!(%error, "the mark beside the keys could not be written; the next start does it");
+            tracing::error!(%error, "the mark next to the keys could not be written; the next start writes it");
         }
         self.database.close().await;
     }
@@ -164,7 +165,7 @@ pub enum SettleError {
 /// Keeps the store in its place while it is open.
 pub(super) fn lock_shared(data: &Path) -> Result<File, StartError> {
     let (file, locked) = lock(data, File::try_lock_shared)?;
-    if locked { Ok(file) } else { Err(busy("A backup is being restored into this directory right now.")) }
+    if locked { Ok(file) } else { Err(busy("A backup is being restored into this directory.")) }
 }
 
 /// Keeps the store closed while it is replaced.
@@ -190,7 +191,7 @@ fn lock_file(
     disk::lock(&path, how).map_err(|error| {
         StartError::new(
             format!("{} could not be used: {error}. Nothing was changed.", path.display()),
-            "Check that the directory is there and that this user may write in it.",
+            "Check that the directory exists and that this user may write in it.",
         )
     })
 }
@@ -298,7 +299,7 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         create(other.path(), &migrator).await.unwrap();
         std::fs::copy(other.path().join(FILE), dir.path().join(FILE)).unwrap();
-        assert!(open(dir.path(), &migrator).await.unwrap_err().message.contains("another one"));
+        assert!(open(dir.path(), &migrator).await.unwrap_err().message.contains("does not belong to these keys"));
         // The twin: the same file with its log.
         put(dir.path(), &whole);
         let store = open(dir.path(), &migrator).await.unwrap();

@@ -88,7 +88,7 @@ impl StagedStore {
             StoreFile::Unnamed => (None, Vec::new()),
             StoreFile::Missing | StoreFile::Empty => {
                 return Err(StartError::new(
-                    format!("{} has nothing in it that was stored. Nothing was changed.", source.display()),
+                    format!("{} is empty. Nothing was changed.", source.display()),
                     "Name a file that `backup` wrote.",
                 ));
             }
@@ -105,14 +105,14 @@ impl StagedStore {
             {
                 Err(StartError::new(
                     format!(
-                        "{} is a backup of another store: it is {}, and the store of {} is {}. \
-                         Nothing was changed.",
+                        "{} is a backup of another store: its id is {}, and the store of {} has the id {}. Nothing \
+                         was changed.",
                         source.display(),
                         identity.id,
                         self.data.display(),
                         mark.store
                     ),
-                    "Name a backup of this directory's store. `store.json` beside the keys says which it is.",
+                    "Name a backup of this directory's store. `store.json` next to the keys has its id.",
                 ))
             }
             _ => Ok(()),
@@ -257,7 +257,8 @@ impl StagedStore {
         let failed = |error: String| {
             StartError::new(
                 format!(
-                    "The backup could not be put in its place: {error}. The previous store is in its place, or next to it as {ASIDE}."
+                    "The backup could not be restored: {error}. The previous store is in its place, or next to it as \
+                     {ASIDE}."
                 ),
                 "Check that the disk has room and that this user may write in the data directory, then run it again.",
             )
@@ -292,7 +293,7 @@ impl StagedStore {
             number => format!("{ASIDE}-{number}"),
         });
         let free = names.map(|name| self.data.join(name)).find(|path| !path.exists());
-        let aside = free.ok_or_else(|| io::Error::other("there are too many stores from before"))?;
+        let aside = free.ok_or_else(|| io::Error::other("there are too many previous stores"))?;
         let mut log = aside.clone().into_os_string();
         log.push("-wal");
         match fs::rename(self.data.join(LOG), log) {

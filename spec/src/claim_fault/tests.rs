@@ -23,13 +23,15 @@ fn a_fault_names_the_claim_what_was_given_what_is_wanted_and_the_nearest() {
             QUALIFICATION,
             "dateOfBirth",
             json!("31/12/1998"),
-            "dateOfBirth: given is a text of the form \"99/99/9999\"; wanted is a date that exists, as YYYY-MM-DD, such as 1998-04-17",
+            "dateOfBirth: given is a text of the form \"99/99/9999\"; wanted is an existing date, as YYYY-MM-DD, \
+             such as 1998-04-17",
         ),
         (
             QUALIFICATION,
             "dateOfBirth",
             json!("1998-02-30"),
-            "dateOfBirth: given is a text of the form \"9999-99-99\"; wanted is a date that exists, as YYYY-MM-DD, such as 1998-04-17",
+            "dateOfBirth: given is a text of the form \"9999-99-99\"; wanted is an existing date, as YYYY-MM-DD, \
+             such as 1998-04-17",
         ),
         (
             QUALIFICATION,
@@ -78,13 +80,13 @@ fn a_fault_names_the_claim_what_was_given_what_is_wanted_and_the_nearest() {
             QUALIFICATION,
             "tittle",
             json!("Bachelor"),
-            "tittle: it is no claim of QualificationCredential; the nearest is title",
+            "tittle: it is not a claim of QualificationCredential; the nearest is title",
         ),
         (
             QUALIFICATION,
             "learningOutcomes",
             json!([{"titel": "a"}]),
-            "learningOutcomes[0].titel: it is no claim of QualificationCredential; the nearest is title",
+            "learningOutcomes[0].titel: it is not a claim of QualificationCredential; the nearest is title",
         ),
         (
             QUALIFICATION,
@@ -105,7 +107,7 @@ fn a_fault_names_the_claim_what_was_given_what_is_wanted_and_the_nearest() {
     }
     let said = faults(QUALIFICATION, &[("shoeSize", json!(42))]);
     assert!(
-        said[0].starts_with("shoeSize: it is no claim of QualificationCredential, which has ")
+        said[0].starts_with("shoeSize: it is not a claim of QualificationCredential, which has ")
             && said[0].contains("credits")
     );
     assert!(!said[0].contains("creditsAtLeast"), "{said:?}");
@@ -146,8 +148,8 @@ fn a_claim_that_issuance_needs_or_computes_or_makes_is_named_like_any_other() {
     assert_eq!(
         said,
         [
-            "id: it is to be left out: issuance sets it, from the holder's key",
-            "creditsAtLeast: it is to be left out: issuance makes the commitments"
+            "id: omit it: issuance sets it, from the holder's key",
+            "creditsAtLeast: omit it: issuance makes the commitments"
         ]
     );
     // The twins: without the computed claims, and with their computed values.

@@ -218,7 +218,7 @@ fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str
         let always = text.always.contains(&format!("credentialSubject.{}", claim.path));
         if always == text.disclosable.contains(&claim.path) {
             return Err((
-                format!("\"{}\" has to stand in disclosable, or in always, and not in both", claim.path),
+                format!("\"{}\" must be in exactly one of disclosable and always", claim.path),
                 "Put it into disclosable unless security needs it",
             ));
         }
@@ -235,8 +235,8 @@ fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str
         text.trust.country.iter().chain(&text.trust.level).find(|path| !known(path) || path.contains("[]"))
     {
         return Err((
-            format!("[trust] names \"{path}\", which is not in the schema, or is in an array"),
-            "Name a claim that a credential has once",
+            format!("[trust] names \"{path}\", which is not in the schema or is in an array"),
+            "Name a claim that occurs once in a credential",
         ));
     }
     if let Some(drawn) = text.drawn.iter().find(|drawn| !text.required_at_issuance.contains(&drawn.claim)) {
@@ -254,11 +254,11 @@ fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str
         return Err((format!("[[former]] names \"{former}\", which is not in the schema"), "Correct the name"));
     }
     if let Some(path) = text.coarse.iter().find(|path| text.fine.contains(path)) {
-        return Err((format!("\"{path}\" stands in coarse and in fine"), "Choose one"));
+        return Err((format!("\"{path}\" is in both coarse and fine"), "Choose one"));
     }
     let answers = answers(text, claims);
     if let Some(path) = classed().find(|path| answers.contains(path)) {
-        return Err((format!("\"{path}\" is a computed yes or no"), "Leave it out of coarse and fine"));
+        return Err((format!("\"{path}\" is a computed yes or no"), "Remove it from coarse and fine"));
     }
     if let Some(path) = text.never_mandatory.iter().find(|path| !claims::is_within(path, &text.fine)) {
         return Err((format!("\"{path}\" is never_mandatory and not fine"), "Put it into fine: it tells much"));

@@ -18,7 +18,8 @@ const PEOPLE: i64 = 12;
 /// Issues permits that end on different days, counts the holders with the same days, and compares two copies of one
 /// person.
 pub(crate) async fn compared(telling: &mut Telling, stage: &Stage) -> Result<()> {
-    telling.say("Twelve more people get a permit, each with another last day. Then two askers compare the copies that they saw:\n");
+    telling.say("Twelve more people get a permit, each with a different last day. Then two askers compare the copies \
+                 that they saw:\n");
     let people = collect(stage).await;
     let people = telling.step("twelve more permits", people)?;
     let office = &stage.authority;
@@ -32,7 +33,7 @@ pub(crate) async fn compared(telling: &mut Telling, stage: &Stage) -> Result<()>
     telling.say(format!("   the same in two copies of one person   {}", found.same.join(", ")));
     telling.say(format!("   all of that is the same for            {} of these {PEOPLE} people", found.shared_by));
     telling.say(format!("   another in each copy                   {}", found.different.join(", ")));
-    telling.say("   By the days that staff asked for, each of the twelve would have been alone.\n");
+    telling.say("   With the dates that staff entered, each of the twelve would have been unique.\n");
     let all = usize::try_from(PEOPLE)?;
     telling
         .step("nobody is told apart", if found.shared_by == all { Ok(()) } else { Err(format!("{found:?}").into()) })?;

@@ -77,7 +77,7 @@ pub(crate) fn rotated(telling: &mut Telling, stage: &mut Stage) -> Result<()> {
 /// A library uses a trust list that three of four operators have signed; then the university is struck off.
 pub(crate) fn struck_off(telling: &mut Telling, stage: &Stage) -> Result<()> {
     telling.say(
-        "A library names no issuers itself. It goes by a trust list that three of its four operators must sign:\n",
+        "A library names no issuers itself. It uses a trust list that three of its four operators must sign:\n",
     );
     let desk = telling.step("operators", Desk::open(stage, "operators"))?;
     let machine = telling.step("timestamp key", desk.key("stamps"))?;
@@ -88,7 +88,8 @@ pub(crate) fn struck_off(telling: &mut Telling, stage: &Stage) -> Result<()> {
     telling.step("listed", until(stage, &library, ADMISSION, None))?;
     telling.say("   accepted a qualification of a university that is listed");
     telling.say(format!(
-        "   a machine signs each day that this list is the newest; what it signed counts until {counts_until}"
+        "   a machine confirms each day that this list is the newest; the last confirmation is valid until \
+         {counts_until}"
     ));
     let strike = ["--strike", &stage.university.did, "--earlier", "fall", "--reason", "Diplomas were sold."];
     let today = carnet_tests::visitor::now().to_string();
@@ -133,7 +134,7 @@ fn operator_left(telling: &mut Telling, desk: &Desk<'_>, library: Office) -> Res
 /// The authority is switched off, and nothing can be fetched: its statement, collected before, is stapled to the
 /// permit.
 pub(crate) fn offline(telling: &mut Telling, stage: &mut Stage) -> Result<()> {
-    telling.say("The holder collects the issuers' word that all copies still hold, some time before it is needed:\n");
+    telling.say("The holder fetches the issuers' confirmations that all copies are still valid, ahead of time:\n");
     let screen = stage.carnet_on("wallet.age", &["refresh"], &["--no-input"], "").and_then(programs::Said::ok);
     let screen = telling.step("refresh", screen)?;
     telling.say(format!("$ carnet refresh\n{}", screen.stdout));

@@ -46,7 +46,7 @@ pub(crate) fn overstep(telling: &mut Telling, stage: &Stage) -> Result<()> {
     let open = result.get("state").and_then(Value::as_str) == Some("open");
     telling.step("nothing went", if open { Ok(()) } else { Err(result.to_string().into()) })?;
     telling.refused("an asker that oversteps", &reason);
-    telling.say("   Nothing went, and the agency cannot tell this from somebody who has no permit.\n");
+    telling.say("   Nothing was sent, and the agency cannot tell this from a person without a permit.\n");
     Ok(())
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn receipts(telling: &mut Telling, stage: &Stage) -> Result<()> {
     let requests = listed.get("requests").and_then(Value::as_array).into_iter().flatten();
     let states: Vec<&str> = requests.filter_map(|request| request.get("state")?.as_str()).collect();
     let erased = states.iter().filter(|state| **state == "erased").count();
-    telling.say(format!("{} now keeps of {erased} answers that they were erased, and when.\n", stage.agency.name));
+    telling.say(format!("{} now keeps only the fact and the time of erasure of {erased} answers.\n", stage.agency.name));
     let none_left = erased > 0 && !states.contains(&"accepted");
     telling.step("nothing is left", if none_left { Ok(()) } else { Err(listed.to_string().into()) })
 }

@@ -40,7 +40,7 @@ pub(crate) async fn tell(telling: &mut Telling, keep: bool) -> Result<()> {
     life::offline(telling, &mut stage)?;
     life::revoked(telling, &stage, &permit)?;
 
-    telling.say("Now five who should not get through. What the verifier says of each:");
+    telling.say("Now five attempts that must fail, with the verifier's reason for each:");
     let refused = refusals::all(telling, &stage).await;
     telling.step("refusals", refused)?;
     if keep {
@@ -49,7 +49,7 @@ pub(crate) async fn tell(telling: &mut Telling, keep: bool) -> Result<()> {
     }
     let stopped = stop(stage);
     telling.step("stop", stopped)?;
-    telling.say("\nAll of it happened, and everything has stopped.");
+    telling.say("\nEvery step succeeded, and everything has stopped.");
     Ok(())
 }
 
@@ -74,7 +74,7 @@ fn receive(telling: &mut Telling, stage: &Stage, what: &str) -> Result<String> {
     let copies = received.pointer("/received/0/copies").and_then(Value::as_u64).unwrap_or_default();
     telling.say(format!("{} offers a {what}{pin}.", office.name));
     telling.say(format!(
-        "   The wallet draws {copies} keys, collects {copies} copies, and checks each before it keeps it."
+        "   The wallet draws {copies} keys, collects {copies} copies, and checks each before storing it."
     ));
     let issued = office.staff(&["issued", "list"]).and_then(|said| said.ok()?.json());
     let issued = telling.step(&format!("records of {what}"), issued)?;
@@ -98,7 +98,7 @@ fn present(telling: &mut Telling, stage: &Stage, template: &str, visible: &[&str
     let (id, uri) = telling.step(&format!("request {template}"), asked)?;
     let shown = stage.carnet_on("wallet.age", &["present", &uri], &["--no-input"], "")?;
     telling.say(format!(
-        "{} asks: {template}. The holder sees this first, and nothing has gone yet:\n",
+        "{} asks: {template}. Before anything is sent, the holder sees this:\n",
         stage.agency.name
     ));
     telling.say(indent(&shown.stdout));
@@ -107,7 +107,7 @@ fn present(telling: &mut Telling, stage: &Stage, template: &str, visible: &[&str
     let result = stage.agency.staff(&["result", &id]).and_then(|said| said.ok()?.json());
     let result = telling.step(&format!("verdict {template}"), result)?;
     let verdict = result.get("verdict").cloned().unwrap_or_default();
-    telling.say(format!("The holder approves this very request, by its digest. {} keeps:", stage.agency.name));
+    telling.say(format!("The holder approves exactly this request, by its digest. {} keeps:", stage.agency.name));
     let accepted = verdict.get("accepted").and_then(Value::as_bool).unwrap_or_default();
     telling.say(format!("   accepted  {accepted}"));
     let mut seen = BTreeSet::new();
@@ -148,7 +148,7 @@ fn today() -> String {
 
 fn go_on_by_hand(telling: &Telling, stage: &Stage) {
     let folder = stage.folder.display();
-    telling.say(format!("\nEverybody is still there, in {folder}. In another terminal:\n"));
+    telling.say(format!("\nAll services are still running, in {folder}. In another terminal:\n"));
     let programs = carnet_tests::programs::directory().map(|path| path.display().to_string()).unwrap_or_default();
     telling.say(format!("   export PATH={programs}:$PATH CARNET_WALLET={folder}/wallet.age CARNET_CA={folder}/ca.pem CARNET_PRIVATE_HOSTS=localhost"));
     telling.say(format!("   carnet list --passphrase-file {folder}/passphrase"));

@@ -143,12 +143,8 @@ pub(super) fn create(args: &CreateArgs) -> Result<u8, Refusal> {
     let previous = args.after.as_deref().map(read_list).transpose()?.map(|(_, preview)| preview);
     let list = match (&args.list, &previous) {
         (Some(list), Some(previous)) if *list != previous.list => {
-            let what = format!("The list before it is one of {}, and not of {list}", previous.list);
-            return Err(Refusal::new(
-                "trust_list_invalid",
-                what,
-                "leave out --list, or name the right list with --after",
-            ));
+            let what = format!("The previous list is of {}, not of {list}", previous.list);
+            return Err(Refusal::new("trust_list_invalid", what, "omit --list, or name the right list with --after"));
         }
         (Some(list), _) => list.clone(),
         (None, previous) => previous.as_ref().map(|previous| previous.list.clone()).unwrap_or_default(),
@@ -174,8 +170,9 @@ fn require_known(contents: &Contents, previous: Option<&Preview>, folder: Option
     if unknown.is_empty() {
         return Ok(());
     }
-    let hint = "correct the source; or name the folder of your own types with --catalogue; or say that you mean it with --allow-unknown";
-    Err(Refusal::new("type_unknown", format!("The source names what is not known: {}", unknown.join("; ")), hint))
+    let hint = "correct the source; or name the folder of your own types with --catalogue; or confirm it with \
+                --allow-unknown";
+    Err(Refusal::new("type_unknown", format!("The source names unknown items: {}", unknown.join("; ")), hint))
 }
 
 /// The types that a list names.
@@ -202,13 +199,15 @@ pub(super) fn edit(args: &EditArgs) -> Result<u8, Refusal> {
 fn drafted(list: &str, mut contents: Contents, previous: Option<&Preview>, term: &Term) -> Result<u8, Refusal> {
     if let Some(number) = term.number {
         if previous.is_none() && number != 1 {
-            let what = format!("A list without one before it has number 1, and not {number}");
-            let hint = "name the newest list that was signed with --after, also if it was never published, or leave out --number";
+            let what = format!("The first list has number 1, not {number}");
+            let hint = "name the newest signed list with --after, even if it was never published, or omit --number";
             return Err(Refusal::new("trust_list_invalid", what, hint));
         }
         if number < contents.sequence {
-            let what =
-                format!("Number {number} is taken: the list before it is {}", contents.sequence.saturating_sub(1));
+            let what = format!(
+                "Number {number} is used: the previous list has number {}",
+                contents.sequence.saturating_sub(1)
+            );
             return Err(Refusal::new("trust_list_rollback", what, "leave out --number"));
         }
         contents.sequence = number;
@@ -270,7 +269,8 @@ pub(super) fn import(args: &ImportArgs) -> Result<u8, Refusal> {
     let (issuers, registrars) = (source.issuers.len(), source.registrars.len());
     print(args.json, &json!({"issuers": issuers, "registrars": registrars, "review": source.review}), || {
         format!(
-            "The source is in {} (issuers: {issuers}, registrars: {registrars}). Before a list can be made of it, review:\n- {}",
+            "The source is in {} (issuers: {issuers}, registrars: {registrars}). Before you make a list from it, \
+             review:\n- {}",
             args.out.display(),
             source.review.join("\n- ")
         )

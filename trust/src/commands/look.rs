@@ -85,7 +85,7 @@ pub(crate) struct WhyArgs {
 }
 
 fn did(text: &str) -> Result<String, String> {
-    Did::parse(text).map(|did| did.to_string()).map_err(|_| "it is no DID".to_owned())
+    Did::parse(text).map(|did| did.to_string()).map_err(|_| "it is not a DID".to_owned())
 }
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Refusal> {
@@ -103,7 +103,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Refusal> {
     print(args.json, &shown, || {
         let failed = |(operator, why): (&str, &Problem)| format!("\nNot counted: {operator} ({why})");
         format!(
-            "List {} of {} holds until {}.\nDigest {}\nSigned by {}{}",
+            "List {} of {} is valid until {}.\nDigest {}\nSigned by {}{}",
             list.contents().sequence,
             list.list(),
             day::until(list.valid_until()),

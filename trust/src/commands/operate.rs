@@ -134,7 +134,7 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
     if let Some(path) = args.out.as_deref().filter(|path| path.symlink_metadata().is_ok()) {
         return Err(Refusal::new(
             "file_unwritable",
-            format!("{} is there already. Nothing was signed", path.display()),
+            format!("{} already exists. Nothing was signed", path.display()),
             "name another file with --out",
         ));
     }
@@ -142,8 +142,8 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return Err(Refusal::new(
             "file_unwritable",
-            format!("{} is no folder. Nothing was signed", folder.display()),
-            "make it, or name another file with --out",
+            format!("{} is not a folder. Nothing was signed", folder.display()),
+            "create it, or name another file with --out",
         ));
     }
     let operator = Operator::open(&args.data)?;
@@ -183,7 +183,7 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
     let text = text(&signed);
     let shown = if args.json { object(signed).to_string() } else { text.trim_end().to_owned() };
     carnet_console::show_once(shown)
-        .map_err(|error| unshown(error).safe("The list was signed, and nobody has the signature."))?;
+        .map_err(|error| unshown(error).safe("The list was signed, but the signature could not be written."))?;
     Ok(0)
 }
 
@@ -219,15 +219,15 @@ fn follows(preview: &Preview, previous: Option<&Preview>) -> Result<(), Refusal>
         )),
         (_, Some(previous)) => Err(Refusal::new(
             "trust_list_conflict",
-            format!("It does not follow list {} (digest {})", previous.contents.sequence, previous.digest),
-            "have it made again from the list that you know to be the newest",
+            format!("It does not continue list {} (digest {})", previous.contents.sequence, previous.digest),
+            "ask for a list that continues the newest one you know",
         )),
     }
 }
 
 fn approve(args: &SignArgs, preview: &Preview) -> Result<(), Refusal> {
     let digest = &preview.digest;
-    let hint = format!("read what it says, and if you agree: --yes {digest}");
+    let hint = format!("read the list, and if you agree: --yes {digest}");
     match &args.yes {
         Some(approved) if approved == digest => return Ok(()),
         Some(_) => return Err(Refusal::new("approval_mismatch", "The approval is for another list", hint)),
@@ -237,12 +237,14 @@ fn approve(args: &SignArgs, preview: &Preview) -> Result<(), Refusal> {
     // approval.
     let question = Question::english("Sign this? (yes = 1, no = 2)");
     match if args.json { None } else { carnet_console::ask(&question) } {
-        None => Err(Refusal::new("approval_needed", "Signing this needs a yes, and nobody can be asked", hint)),
+        None => {
+            Err(Refusal::new("approval_needed", "Signing needs an approval, and there is no terminal to ask on", hint))
+        }
         Some(Answer::Yes) => Ok(()),
         Some(Answer::No) => Err(Refusal::new("declined", "You said no", "nothing more to do")),
         Some(Answer::Unclear) => Err(Refusal::new(
             "not_answered",
-            "The question was answered neither with yes nor with no",
+            "The answer was neither yes nor no",
             "run it again; answer with yes or no, or with 1 for yes, 2 for no",
         )),
     }
@@ -257,7 +259,7 @@ pub(super) fn publish(args: &PublishArgs) -> Result<u8, Refusal> {
     print(
         args.json,
         &json!({"sequence": number, "digest": list.digest(), "current": current, "history": kept}),
-        || format!("List {number} is published: {current}, and for later {kept}."),
+        || format!("List {number} is published as {current}, and kept as {kept}."),
     );
     Ok(0)
 }

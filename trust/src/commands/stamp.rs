@@ -51,7 +51,7 @@ pub(super) fn timestamp(args: &TimestampArgs) -> Result<u8, Refusal> {
     print(
         args.json,
         &json!({"sequence": sequence, "digest": list.digest(), "valid_until": until.to_string(), "timestamp": place}),
-        || format!("List {sequence} is said to be the newest until {until}: {place}."),
+        || format!("A timestamp declares list {sequence} the newest until {until}: {place}."),
     );
     Ok(0)
 }

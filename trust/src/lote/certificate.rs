@@ -105,7 +105,7 @@ impl Certificate {
     pub(super) fn check_valid(&self, at: Timestamp, what: &str) -> Result<(), Problem> {
         let Self { from, until, .. } = self;
         if at < *from {
-            return Err(Problem::new(Code::NotYetValid, format!("it is valid from {from}, and {what} is {at}")));
+            return Err(Problem::new(Code::NotYetValid, format!("it is valid only from {from}, and {what} is {at}")));
         }
         if at > *until {
             return Err(Problem::new(Code::Expired, format!("it was valid until {until}, and {what} is {at}")));
@@ -139,7 +139,7 @@ fn key(info: &SubjectPublicKeyInfoOwned) -> Result<Key, Problem> {
         (EC, Some(P256)) => PublicKey::from_bytes(Algorithm::Es256, bytes).map(Key::Own),
         (ED25519, None) => PublicKey::from_bytes(Algorithm::EdDsa, bytes).map(Key::Own),
         (EC, Some(P384)) => Ok(Key::P384(bytes.to_vec())),
-        _ => Err(malformed("its key is none of P-256, P-384 and Ed25519")),
+        _ => Err(malformed("its key is not P-256, P-384 or Ed25519")),
     }
 }
 

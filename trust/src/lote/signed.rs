@@ -68,9 +68,9 @@ impl SignerArgs {
             (None, true) => Ok(Signer::Nobody),
             (None, false) => Err(Refusal::new(
                 "signer_needed",
-                "It is not said who must have signed the list",
-                "name the certificate that its publisher makes known, with --signer FILE or --signer-sha256 HEX; if the list is not \
-                 signed and you verified it by other means, say --unsigned",
+                "The expected signer of the list is not given",
+                "give the certificate that its publisher announces, with --signer FILE or --signer-sha256 HEX; if \
+                 the list is not signed and you verified it by other means, use --unsigned",
             )),
         }
     }
@@ -95,20 +95,16 @@ pub(super) fn open(bytes: &[u8], signer: Signer, now: Timestamp) -> Result<Opene
             flattened(&document)?
         }
         _ if bytes.len() > Limits::LIST.max_bytes => {
-            return Err(Refusal::new("too_large", "The file is longer than 4 MiB", "take the list over by hand"));
+            return Err(Refusal::new("too_large", "The file is longer than 4 MiB", "enter the list by hand"));
         }
         _ => String::from_utf8_lossy(bytes).trim_ascii().to_owned(),
     };
     let jws = Compact::parse_within(&jws, Limits::LIST).map_err(|problem| {
-        Refusal::of(
-            &problem,
-            "The file is neither a list in JSON nor a signed one",
-            "get it again, as its publisher has it",
-        )
+        Refusal::of(&problem, "The file is neither a list in JSON nor a signed one", "get it again from its publisher")
     })?;
     let Signer::Pinned(pinned) = signer else {
-        let hint =
-            "name the certificate that its publisher makes known, with --signer or --signer-sha256, and not --unsigned";
+        let hint = "give the certificate that its publisher announces, with --signer or --signer-sha256, instead of \
+             --unsigned";
         return Err(Refusal::new("lote_signed", "This list is signed", hint));
     };
     let certificate = verify(&jws, pinned, now)?;
@@ -123,7 +119,8 @@ fn unsigned(payload: Map<String, Value>, signer: Signer) -> Result<Opened, Refus
         Signer::Pinned(_) => Err(Refusal::new(
             "lote_unsigned",
             "This list is not signed",
-            "get it as its publisher has signed it; if there is no such file and you verified it by other means, say --unsigned",
+            "get the file that its publisher signed; if there is none and you verified it by other means, use \
+             --unsigned",
         )),
     }
 }
@@ -141,16 +138,16 @@ fn flattened(document: &Map<String, Value>) -> Result<String, Refusal> {
         _ => Err(refused(format!("The signed list has no text {name:?}"))),
     };
     if document.contains_key("signatures") {
-        return Err(refused("The list has `signatures`, which may be several, and one is read"));
+        return Err(refused("The list has `signatures`; only a single signature is supported"));
     }
     if let Some(name) =
         document.keys().find(|name| !["payload", "protected", "signature", "header"].contains(&name.as_str()))
     {
-        return Err(refused(format!("The signed list has {:?}, which is not known", short(name))));
+        return Err(refused(format!("The signed list has {:?}, which is unknown", short(name))));
     }
     let archived = |header: &Value| header.as_object().is_some_and(|header| header.keys().all(|name| name == "etsiU"));
     if !document.get("header").is_none_or(archived) {
-        return Err(refused("The signature has a header that it does not protect"));
+        return Err(refused("The signature has an unprotected header"));
     }
     Ok([part("protected")?, part("payload")?, part("signature")?].join("."))
 }
@@ -164,12 +161,12 @@ fn short(text: &str) -> String {
 fn verify(jws: &Compact, pinned: Fingerprint, now: Timestamp) -> Result<Certificate, Refusal> {
     let header = jws.header();
     if let Some(name) = header.keys().find(|name| !HEADER.contains(&name.as_str())) {
-        return Err(refused(format!("The signature's header has {:?}, which is not understood", short(name))));
+        return Err(refused(format!("The signature's header has {:?}, which is not supported", short(name))));
     }
     critical(header)?;
     let alg = header.get("alg").and_then(Value::as_str).unwrap_or_default();
     if !ALGORITHMS.contains(&alg) {
-        let what = format!("The signature's alg is {:?}, and only {} are accepted", short(alg), ALGORITHMS.join(", "));
+        let what = format!("The signature's alg is {:?}; only {} are accepted", short(alg), ALGORITHMS.join(", "));
         return Err(Refusal::new("algorithm_forbidden", what, "ask the list's publisher for one of these"));
     }
     let der = certificate(header)?;
@@ -177,15 +174,13 @@ fn verify(jws: &Compact, pinned: Fingerprint, now: Timestamp) -> Result<Certific
     if fingerprint != pinned {
         return Err(Refusal::new(
             "signer_untrusted",
-            format!(
-                "The list is signed with the certificate {fingerprint}, and not with the one that was named ({pinned})"
-            ),
-            "ask its publisher, and not the list, which certificate signs it now",
+            format!("The list is signed with the certificate {fingerprint}, not with the given one ({pinned})"),
+            "ask its publisher which certificate signs the list now; do not trust the list for that",
         ));
     }
     let thumbprint = header.get("x5t#S256");
     if thumbprint.is_some_and(|text| *text != URL_SAFE_NO_PAD.encode(fingerprint.as_bytes())) {
-        return Err(refused("The signature's x5t#S256 is not that of its certificate"));
+        return Err(refused("The signature's x5t#S256 does not match its certificate"));
     }
     let of = |problem: Problem| {
         Refusal::of(
@@ -197,7 +192,7 @@ fn verify(jws: &Compact, pinned: Fingerprint, now: Timestamp) -> Result<Certific
     let certificate = Certificate::parse(&der).map_err(of)?;
     certificate.check_valid(now, "now").map_err(of)?;
     certificate.verify(alg, jws.signed(), jws.signature()).map_err(|problem| {
-        Refusal::of(&problem, "The list's signature does not hold", "get the list again, as its publisher has it")
+        Refusal::of(&problem, "The list's signature is invalid", "get the list again from its publisher")
     })?;
     for at in signed_at(header)? {
         if at > now.plus(CLOCK_SKEW) {
@@ -224,10 +219,10 @@ fn critical(header: &Map<String, Value>) -> Result<(), Refusal> {
     };
     for (at, name) in names.iter().enumerate() {
         if !CRITICAL.contains(name) {
-            return refused(format!("The signature's {:?} is critical, and is not understood", short(name)));
+            return refused(format!("The signature's {:?} is critical, and not supported", short(name)));
         }
         if !header.contains_key(*name) || names.iter().take(at).any(|other| other == name) {
-            return refused(format!("The signature's crit names {name:?} twice, or it is not there"));
+            return refused(format!("The signature's crit names {name:?} twice, or names it without having it"));
         }
     }
     Ok(())
@@ -243,7 +238,7 @@ fn certificate(header: &Map<String, Value>) -> Result<Vec<u8>, Refusal> {
 
 /// Signing times that the header states: `sigT` of JAdES, `iat` of its later version.
 fn signed_at(header: &Map<String, Value>) -> Result<impl Iterator<Item = Timestamp>, Refusal> {
-    let malformed = || refused("The time of the signature (sigT, iat) is not one");
+    let malformed = || refused("The time of the signature (sigT, iat) is malformed");
     let claimed = match header.get("sigT") {
         None => None,
         Some(text) => Some(text.as_str().and_then(|text| Timestamp::parse(text).ok()).ok_or_else(malformed)?),

@@ -220,7 +220,7 @@ fn pointers_are_not_followed_and_two_names_of_one_party_are_said() {
     value["LoTE"]["TrustedEntitiesList"].as_array_mut().unwrap().push(another);
     let source = imported(&value, &mapping()).unwrap();
     assert_eq!((source.issuers.len(), source.issuers[0].accreditations.len()), (1, 2));
-    for word in ["not followed: 1", "\"Faculty\": it has the DID of \"University\""] {
+    for word in ["not followed: 1", "\"Faculty\": it has the same DID as \"University\""] {
         assert!(source.review.iter().any(|note| note.contains(word)), "{:?}", source.review);
     }
 }

@@ -58,9 +58,7 @@ async fn store(data: &Path) -> (Check, Option<Timestamp>) {
     let floor = stored_floor(&SqliteStore::new(store.database.clone())).await;
     store.close().await;
     match floor {
-        Ok(floor) => {
-            (Check::passed(STORE, "It is the newest that was here, and its schema is of this version."), Some(floor))
-        }
+        Ok(floor) => (Check::passed(STORE, "It is the newest used here, and its schema is current."), Some(floor)),
         Err(error) => (Check::failed(STORE, format!("It cannot be read: {error}."), "Check the disk."), None),
     }
 }
@@ -85,21 +83,22 @@ async fn clock(config: &VerifierConfig, own: Option<Check>, floor: Option<Timest
             return doctor::clock(time::now(), Some(server));
         }
     }
-    Check::skipped(CLOCK, "no site of an accepted issuer says what time it is")
+    Check::skipped(CLOCK, "no site of an accepted issuer sends the time")
 }
 
 /// Looks at the registration that is installed.
 fn registered(data: &Path, now: Timestamp) -> Result<Check, StartError> {
     let advice =
-        "Make a request with `carnet-verifier registration request`, have a registrar sign it, and install that.";
+        "Create a request with `carnet-verifier registration request`, have a registrar sign it, and install the \
+         result.";
     let Some(registration) = registration::installed(data)? else {
-        return Ok(Check::skipped(REGISTRATION, "there is none, so that wallets warn their owners of each claim"));
+        return Ok(Check::skipped(REGISTRATION, "there is none, so wallets warn their owners about each claim"));
     };
     let until = registration.get("validUntil").and_then(Value::as_str).and_then(|until| Timestamp::parse(until).ok());
     Ok(match until {
-        Some(until) if until <= now => Check::failed(REGISTRATION, format!("It ended at {until}."), advice),
-        Some(until) => Check::passed(REGISTRATION, format!("It holds until {until}.")),
-        None => Check::failed(REGISTRATION, "It does not say until when it holds.", advice),
+        Some(until) if until <= now => Check::failed(REGISTRATION, format!("It expired at {until}."), advice),
+        Some(until) => Check::passed(REGISTRATION, format!("It is valid until {until}.")),
+        None => Check::failed(REGISTRATION, "It has no end date.", advice),
     })
 }
 
@@ -119,7 +118,7 @@ async fn issuers(config: &VerifierConfig, fetcher: HttpsFetcher, now: Timestamp)
             Check::failed(
                 ISSUERS,
                 "None is accepted.",
-                "Name one under [[issuers]] in config.toml, or a trust list under [trust].",
+                "Add one under [[issuers]] in config.toml, or a trust list under [trust].",
             )
         };
         return Ok(vec![check, Check::skipped(LISTS, "no issuer is named in the configuration")]);
@@ -129,7 +128,7 @@ async fn issuers(config: &VerifierConfig, fetcher: HttpsFetcher, now: Timestamp)
         if let Err(problem) = keys::published(did, &fetcher).await {
             let detail = format!("The document of {did} cannot be used: {}.", problem.detail);
             let advice = "Check the DID and the network; `extra_ca` and `private_hosts` under [serve] are for sites of your own. Ask the issuer.";
-            let lists = Check::skipped(LISTS, "not every document of an issuer can be used");
+            let lists = Check::skipped(LISTS, "not every issuer's document can be used");
             return Ok(vec![Check::failed(ISSUERS, detail, advice).passing(), lists]);
         }
     }
@@ -152,10 +151,11 @@ fn lists(verification: &Verification, dids: &[Did]) -> Check {
             Ok(lists) => count = count.saturating_add(lists),
             Err(problem) => {
                 let detail = format!("Those of {did}: {}.", problem.detail);
-                let advice = "Ask the issuer: without its lists its credentials are refused, or accepted only with its own recent word.";
+                let advice = "Ask the issuer: without its lists, its credentials are refused, or accepted only with \
+                              a recent freshness statement.";
                 return Check::failed(LISTS, detail, advice).passing();
             }
         }
     }
-    Check::passed(LISTS, format!("{count} of the accepted issuers' lists were read, and hold now."))
+    Check::passed(LISTS, format!("{count} of the accepted issuers' lists were read, and are valid now."))
 }

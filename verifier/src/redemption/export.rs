@@ -107,7 +107,7 @@ impl DeskExport {
         let taken = taken.collect::<Option<_>>().ok_or_else(|| malformed("taken has no numbers"))?;
         let made_at = numeric_date(payload, "iat")?.ok_or_else(|| malformed("iat is missing"))?;
         let marks: Option<Vec<_>> = lines.lines().map(mark).collect();
-        let marks = marks.ok_or_else(|| malformed("a line is no mark"))?;
+        let marks = marks.ok_or_else(|| malformed("a line is not a mark"))?;
         let rising = marks.iter().zip(marks.iter().skip(1)).all(|((one, _), (next, _))| one < next);
         if !rising || marks.last().is_some_and(|(sequence, _)| *sequence > last) || synced > last {
             return Err(malformed("the marks' numbers do not rise to the last"));

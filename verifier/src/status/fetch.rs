@@ -284,7 +284,7 @@ impl FetchJob {
         };
         let (listed, etag) = self.verify(outcome, url, fetched, began).await?;
         if held.is_some_and(|held| held.freshness().issued > listed.freshness().issued) {
-            let problem = Problem::new(Code::StatusListStale, "the list is older than the one that was fetched before");
+            let problem = Problem::new(Code::StatusListStale, "the list is older than the one fetched before");
             return Err(problem.into());
         }
         self.require_room_beside(outcome, url, &listed)?;
@@ -348,8 +348,8 @@ pub(super) fn own_lists(directory: &str, said: &Value) -> Result<BTreeSet<String
     lists
         .iter()
         .map(|url| {
-            let url = url.as_str().ok_or_else(|| invalid("names what is no URL"))?;
-            let parsed = Url::parse(url).map_err(|_| invalid("names what is no URL"))?;
+            let url = url.as_str().ok_or_else(|| invalid("has an entry that is not a URL"))?;
+            let parsed = Url::parse(url).map_err(|_| invalid("has an entry that is not a URL"))?;
             if parsed.scheme() == "https" && parsed.origin() == origin {
                 Ok(url.to_owned())
             } else {

@@ -55,7 +55,7 @@ impl Days {
                 if until == offered.map_or_else(|| rounding.start(until), ends) {
                     Ok(())
                 } else {
-                    Err(marked("the copy ends on another day than its offer said"))
+                    Err(marked("the copy's last day differs from its offer"))
                 }
             }
             Self::Renewed { since, ended, window_days } => match (epoch, ended) {
@@ -64,7 +64,7 @@ impl Days {
                     if from == epoch.renewed(ended, window, 0).0 && epoch.is_start(until) {
                         Ok(())
                     } else {
-                        Err(marked("the renewed copy has other days than all whose copies end with it"))
+                        Err(marked("the renewed copy's dates differ from those of its cohort"))
                     }
                 }
                 _ => check_issued(Epoch::Day, since, from, now),
@@ -80,7 +80,7 @@ fn check_issued(epoch: Epoch, since: Timestamp, from: Timestamp, now: Timestamp)
     if epoch.is_start(from) && (first..=last).contains(&from) {
         return Ok(());
     }
-    Err(marked("the copy holds from another day than that of its issue"))
+    Err(marked("the copy's first day is not the day of its issue"))
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl Directory {
         let signing_key = match said.get("signing_key") {
             None => None,
             Some(Value::String(key)) => Some(key.clone()),
-            Some(_) => return Err(invalid("names a key that is no text")),
+            Some(_) => return Err(invalid("names a key that is not text")),
         };
         Ok(Self { base, lists, signing_key })
     }
@@ -108,7 +108,7 @@ impl Directory {
 }
 
 fn foreign() -> Problem {
-    marked("the copy stands in a status list that is not in its issuer's directory")
+    marked("the copy's status list is not in its issuer's directory")
 }
 
 /// Returns the status member that a copy must have: the directory's spelling for the list and index that the copy
@@ -125,7 +125,7 @@ pub(super) fn expected_status(
     };
     match (members.get(name), directory.filter(|directory| published(directory))) {
         (None, None) => Ok(None),
-        (None, Some(_)) => Err(marked("the copy has no status, and others of its issuer have one")),
+        (None, Some(_)) => Err(marked("the copy has no status, although its issuer's others have one")),
         (Some(_), None) => Err(foreign()),
         (Some(said), Some(directory)) => {
             let status = if in_sd_jwt_vc { directory.in_sd_jwt_vc(said) } else { directory.in_document(said) };
@@ -170,5 +170,5 @@ pub(super) fn signing_key(
         (_, None) => None,
         (usable, Some(named)) => usable.iter().copied().find(|key| *key == named),
     };
-    key.map(str::to_owned).ok_or_else(|| marked("nothing public says which of its issuer's keys signs copies now"))
+    key.map(str::to_owned).ok_or_else(|| marked("no public document names the issuer's key that signs copies now"))
 }

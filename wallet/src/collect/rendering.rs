@@ -40,7 +40,7 @@ impl Received<'_> {
     /// # Errors
     /// `copy_marked`
     pub(super) fn check(&self, (valid_from, valid_until): (Timestamp, Timestamp)) -> Result<(), Problem> {
-        let claims = self.claims().ok_or_else(|| marked("the copy has not one subject"))?;
+        let claims = self.claims().ok_or_else(|| marked("the copy must have exactly one subject"))?;
         let content = CopyContent {
             type_name: &self.known.name,
             vct: &self.known.vct,
@@ -101,5 +101,5 @@ impl Received<'_> {
 fn check_salt_lengths(token: &SdJwt, bytes: usize) -> Result<(), Problem> {
     // Unused bits must be zero; otherwise they could mark a copy.
     let fits = |salt: &str| URL_SAFE_NO_PAD.decode(salt).is_ok_and(|salt| salt.len() == bytes);
-    if token.salts().all(fits) { Ok(()) } else { Err(marked("a salt of the copy has another length than 128 bits")) }
+    if token.salts().all(fits) { Ok(()) } else { Err(marked("a salt of the copy is not 128 bits long")) }
 }

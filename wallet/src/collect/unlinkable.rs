@@ -79,7 +79,7 @@ pub(super) fn check_unlinkable(held: &[HeldCredential], fresh: &[Copy], profile:
         }
     }
     if lists.len() > profile.lists_in_batch {
-        return Err(marked("the copies of one batch stand in too many status lists"));
+        return Err(marked("the copies of one batch are in too many status lists"));
     }
     for copy in held.iter().flat_map(|held| &held.copies).filter(|copy| copy.is_kept()) {
         let Some(text) = Text::read(copy) else { continue };

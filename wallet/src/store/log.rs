@@ -367,20 +367,20 @@ impl Log {
             let at = self.number(index);
             let broken = |number: u64, what: &str| Err(Broken { number, what: what.to_owned() });
             if entry.number != at {
-                return broken(at, "another entry stood here: one was removed, put in, or moved");
+                return broken(at, "the entry is not the original one: an entry was removed, inserted or moved");
             }
             if entry.previous != previous {
-                return broken(at.saturating_sub(1).max(1), "it is not what the entry after it follows");
+                return broken(at.saturating_sub(1).max(1), "the next entry does not continue it");
             }
             if entry.of.is_some_and(|of| of == 0 || of >= at) {
-                return broken(at, "it is about an entry that is not before it");
+                return broken(at, "it refers to an entry that is not before it");
             }
             previous = entry.digest();
         }
         if previous == self.head {
             return Ok(());
         }
-        let what = "it is not the newest entry that was written, or it was changed".to_owned();
+        let what = "it is not the newest entry, or it was changed".to_owned();
         Err(Broken { number: self.number(self.entries.len()).saturating_sub(1), what })
     }
 }

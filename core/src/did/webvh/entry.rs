@@ -50,7 +50,7 @@ impl Entry {
             });
         }
         if members.len() != MEMBERS.len() {
-            return Err(invalid("an entry has a member that is not known"));
+            return Err(invalid("an entry has an unknown member"));
         }
         let text = |name: &str| {
             let text = members.get(name).and_then(Value::as_str);

@@ -106,7 +106,7 @@ impl Chain {
             return Err(Problem::new(Code::NotYetValid, "the log's last entry is from the future"));
         }
         if last.did != *did {
-            return Err(invalid("the DID has moved to another name; it is known under that one alone"));
+            return Err(invalid("the DID has moved; it is valid under its new name only"));
         }
         Ok(Self { log })
     }
@@ -148,7 +148,7 @@ fn check_version(entry: &Entry, number: usize, before: &str) -> Result<(), Probl
     if entry.version_id == format!("{number}-{}", entry.hash_after(before)?) {
         return Ok(());
     }
-    Err(invalid("the versionId is not the number and the hash of the entry and of all before it"))
+    Err(invalid("the versionId does not match the entry's number and hash chain"))
 }
 
 fn version(
@@ -193,7 +193,7 @@ impl Log {
             let names_it =
                 known_as.is_some_and(|names| names.iter().any(|name| name.as_str() == Some(last.did.as_str())));
             if !self.parameters.portable || !names_it {
-                return Err(invalid("the DID moved though it is not portable, or does not say whence"));
+                return Err(invalid("the DID moved although it is not portable, or without naming its previous DID"));
             }
         }
         self.versions.push(version);

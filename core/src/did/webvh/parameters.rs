@@ -76,7 +76,7 @@ impl Parameters {
                 return Err(invalid("with pre-rotation every entry has updateKeys and nextKeyHashes"));
             };
             if !keys.iter().all(|key| self.next_key_hashes.contains(&entry::hash(key.as_bytes()))) {
-                return Err(invalid("an update key is none of those that the entry before had committed to"));
+                return Err(invalid("the previous entry does not commit to an update key"));
             }
             keys.clone()
         };
@@ -128,7 +128,7 @@ impl Said {
                 "portable" => said.portable = Some(value.as_bool().ok_or_else(wrong)?),
                 "deactivated" => said.deactivated = Some(value.as_bool().ok_or_else(wrong)?),
                 "ttl" => said.ttl = Some(json::whole_unsigned(value).ok_or_else(wrong)?),
-                _ => return Err(invalid("an entry has a parameter that is not known")),
+                _ => return Err(invalid("an entry has an unknown parameter")),
             }
         }
         Ok(said)

@@ -42,8 +42,7 @@ pub(super) fn verify(log: &Log, file: &[u8], now: Timestamp, skew: i64) -> Resul
         if vouching < witnesses.threshold {
             let number = place.saturating_add(1);
             let needed = witnesses.threshold;
-            let failed =
-                seen.failed.map(|failed| format!("; a proof that does not hold: {failed}")).unwrap_or_default();
+            let failed = seen.failed.map(|failed| format!("; an invalid proof: {failed}")).unwrap_or_default();
             return Err(refused(&format!("entry {number} has {vouching} of {needed} witnesses{failed}")));
         }
     }

@@ -273,7 +273,7 @@ impl Query {
         let first = lightest.iter().find(|(wanted, _)| !fewer(wanted));
         let answer = first
             .map(|(_, answer)| answer.clone())
-            .ok_or_else(|| Problem::new(Code::QueryUnmet, "two copies of one document would have to go"))?;
+            .ok_or_else(|| Problem::new(Code::QueryUnmet, "the query would need two copies of one document"))?;
         let fits = u64::try_from(holdings.len().saturating_mul(self.credentials.len())).unwrap_or(u64::MAX);
         let work = fits.saturating_add(offers.looks).saturating_add(search.steps);
         Ok(Solved { offered, costs, unmet: offers.unmet, answer, work })
@@ -309,11 +309,11 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.query_id)?;
         match &self.what {
-            What::Document { known: true, .. } => f.write_str("a document that this asker has seen before")?,
-            What::Document { known: false, .. } => f.write_str("a document that is new to this asker")?,
+            What::Document { known: true, .. } => f.write_str("a document that this verifier has seen before")?,
+            What::Document { known: false, .. } => f.write_str("a document that is new to this verifier")?,
             What::Copy(Exposure::Nobody) => f.write_str("a copy that nobody has seen")?,
-            What::Copy(Exposure::SameAsker) => f.write_str("the copy that this asker has seen")?,
-            What::Copy(Exposure::Others(others)) => write!(f, "a copy that {others} others have seen")?,
+            What::Copy(Exposure::SameAsker) => f.write_str("the copy that this verifier has seen")?,
+            What::Copy(Exposure::Others(others)) => write!(f, "a copy that {others} other verifiers have seen")?,
             What::Value(path, class) => {
                 let class = match class {
                     Class::Computed => "a computed yes or no",
@@ -324,7 +324,7 @@ impl fmt::Display for Line {
                 write!(f, "{}, {class}", path_to_text(path))?;
             }
             What::Threshold(path) => write!(f, "{} reaches a threshold, and stays hidden", path_to_text(path))?,
-            What::PassedOver { .. } => return write!(f, "the best other way would weigh {}", self.cost),
+            What::PassedOver { .. } => return write!(f, "the next best answer would cost {}", self.cost),
         }
         write!(f, " ({})", self.cost)
     }

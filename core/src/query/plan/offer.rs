@@ -250,7 +250,7 @@ impl<'a> Offers<'a> {
     fn look(&mut self, at: usize) -> Result<(), Problem> {
         self.looks = self.looks.saturating_add(u64::try_from(at).unwrap_or(u64::MAX)).saturating_add(1);
         if self.looks > MAX_LOOKS {
-            return Err(Problem::new(Code::TooLarge, "the query asks for more than can be compared"));
+            return Err(Problem::new(Code::TooLarge, "the query is too large to compare its answers"));
         }
         Ok(())
     }

@@ -255,7 +255,7 @@ impl<'s> Branch<'s> {
             open.push(((bound, way.refused, way.set, way.holding), cost, shared, way));
         }
         if self.steps > MAX_STEPS {
-            return Err(Problem::new(Code::TooLarge, "the query can be answered in too many ways to compare them all"));
+            return Err(Problem::new(Code::TooLarge, "the query has too many possible answers to compare"));
         }
         // The most promising ways first, so that there soon is something to compare the rest with.
         open.sort_unstable_by_key(|(order, ..)| *order);

@@ -288,10 +288,10 @@ fn a_plan_explains_itself() {
     assert_eq!(
         lines,
         [
-            "q: a document that is new to this asker (220)",
+            "q: a document that is new to this verifier (220)",
             "q: a copy that nobody has seen (2)",
             "q: credentialSubject.mayWork, a computed yes or no (1)",
-            "q: the best other way would weigh 322",
+            "q: the next best answer would cost 322",
         ]
     );
 }

@@ -38,7 +38,7 @@ impl Cryptosuite for EddsaJcs2022 {
         signer: &dyn Signer,
     ) -> Result<Map<String, Value>, Problem> {
         if options.contains_key("proofValue") {
-            return Err(Problem::new(Code::ProofGeneration, "the proof options have a proofValue already"));
+            return Err(Problem::new(Code::ProofGeneration, "the proof options already have a proofValue"));
         }
         check_kind(&options).map_err(|problem| Problem::new(Code::ProofGeneration, problem.detail))?;
         if signer.algorithm() != Algorithm::EdDsa {
@@ -81,7 +81,7 @@ fn check_kind(proof: &Map<String, Value>) -> Result<(), Problem> {
     if is("type", PROOF_TYPE) && is("cryptosuite", NAME) {
         Ok(())
     } else {
-        Err(malformed("the proof is not of this cryptosuite"))
+        Err(malformed("the proof is for another cryptosuite"))
     }
 }
 

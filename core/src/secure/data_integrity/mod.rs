@@ -206,7 +206,7 @@ pub fn check_rendering(
         Some((name, _)) => name.as_str(),
         None => "text",
     };
-    Err(Problem::new(Code::CopyMarked, format!("the copy's {part} is not what this type's copies have")))
+    Err(Problem::new(Code::CopyMarked, format!("the copy's {part} differs from that of this type's copies")))
 }
 
 /// The options of a proof, before the suite completes them.
@@ -255,7 +255,7 @@ pub fn verify(
         let controller = resolver.resolve(url.did())?;
         let key = controller.key_for(&url, expected.purpose)?;
         if controller.expires(&url).is_some_and(|end| end.plus(expected.skew) <= expected.now) {
-            return Err(Problem::new(Code::KeyInvalid, "the verification method is past its end"));
+            return Err(Problem::new(Code::KeyInvalid, "the verification method has expired"));
         }
         let retired = controller.retired(&url).map(|at| at.plus(expected.skew));
         if retired.zip(time(proof, "created")?).is_some_and(|(retired, created)| created > retired) {
@@ -330,7 +330,7 @@ fn check_proof<'s>(
         return Err(malformed("the proof's type is not DataIntegrityProof"));
     }
     if let Some(unknown) = proof.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
-        return Err(malformed(format!("a proof has no member {}", quoted(unknown))));
+        return Err(malformed(format!("a proof must not have the member {}", quoted(unknown))));
     }
     let name = required(proof, "cryptosuite")?;
     let suite = suites.iter().find(|suite| suite.name() == name).ok_or(Code::CryptosuiteUnknown)?;

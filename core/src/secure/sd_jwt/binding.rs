@@ -84,7 +84,7 @@ impl SdJwt {
     /// `malformed_value`: the member is no string.
     pub fn stapled_freshness(&self) -> Result<Option<&str>, Problem> {
         let member = self.key_binding.as_ref().and_then(|binding| binding.payload().get(freshness::MEMBER));
-        let malformed = || Problem::new(Code::MalformedValue, "the key binding's freshness statement is no string");
+        let malformed = || Problem::new(Code::MalformedValue, "the key binding's freshness statement is not a string");
         member.map(|member| member.as_str().ok_or_else(malformed)).transpose()
     }
 
@@ -95,7 +95,7 @@ impl SdJwt {
     /// `claim_missing`; `malformed_value`: the member is no array of strings.
     pub fn exchanged_for(&self) -> Result<Vec<&str>, Problem> {
         let missing = || Problem::new(Code::ClaimMissing, format!("the key binding has no {KEYS}"));
-        let malformed = || Problem::new(Code::MalformedValue, format!("{KEYS} is no array of thumbprints"));
+        let malformed = || Problem::new(Code::MalformedValue, format!("{KEYS} is not an array of thumbprints"));
         let member = self.key_binding.as_ref().and_then(|binding| binding.payload().get(KEYS)).ok_or_else(missing)?;
         let keys = member.as_array().ok_or_else(malformed)?;
         keys.iter().map(|key| key.as_str().ok_or_else(malformed)).collect()
@@ -173,7 +173,7 @@ impl SdJwt {
 }
 
 fn no_holder() -> Problem {
-    Problem::new(Code::KeyBindingKey, "the credential names no holder's key")
+    Problem::new(Code::KeyBindingKey, "the credential names no holder key")
 }
 
 /// A claim that must be there and equal; an empty expectation is met by nothing, since it would bind to nothing.
@@ -200,10 +200,10 @@ fn check_times(payload: &Map<String, Value>, expected: &KeyBinding<'_>) -> Resul
         return Err(Code::KeyBindingStale.into());
     }
     if numeric_date(payload, "exp")?.is_some_and(|end| end.plus(skew) <= now) {
-        return Err(Problem::new(Code::Expired, "the key binding is past its exp"));
+        return Err(Problem::new(Code::Expired, "the key binding has expired (exp)"));
     }
     if numeric_date(payload, "nbf")?.is_some_and(|start| start > now.plus(skew)) {
-        return Err(Problem::new(Code::NotYetValid, "the key binding's nbf has not come yet"));
+        return Err(Problem::new(Code::NotYetValid, "the key binding is not valid yet (nbf)"));
     }
     Ok(())
 }

@@ -295,9 +295,9 @@ impl<'a> Resolver<'a> {
             match name.as_str() {
                 DIGESTS => continue,
                 DIGEST_ALGORITHM if depth == 0 => continue,
-                DIGEST_ALGORITHM => return Err(Problem::new(Code::DigestAlgorithm, "_sd_alg stands below the top")),
+                DIGEST_ALGORITHM => return Err(Problem::new(Code::DigestAlgorithm, "_sd_alg is below the top level")),
                 ELEMENT => {
-                    return Err(Problem::new(Code::DisclosureMalformed, "... stands where no array's element is"));
+                    return Err(Problem::new(Code::DisclosureMalformed, "... is outside an array element"));
                 }
                 _ => {}
             }
@@ -309,7 +309,7 @@ impl<'a> Resolver<'a> {
         };
         let digests = digests.as_array().ok_or_else(|| malformed("_sd is not an array"))?;
         for digest in digests {
-            let digest = digest.as_str().ok_or_else(|| malformed("_sd holds something else than digests"))?;
+            let digest = digest.as_str().ok_or_else(|| malformed("_sd contains a value that is not a digest"))?;
             let Some((index, disclosure)) = self.lookup(digest)? else { continue };
             let name = disclosure.name.as_deref().ok_or_else(|| malformed("an object's claim has no name"))?;
             if shown.contains_key(name) {

@@ -132,10 +132,14 @@ pub(super) fn render(
     blinding: &mut dyn Blinding,
 ) -> Result<Rendered, Problem> {
     if options.disclosable.iter().any(|path| never_hidden(Some(options.typ), path)) {
-        return Err(Problem::new(Code::DisclosureForbidden, "a claim that security needs would be hidden"));
+        return Err(Problem::new(
+            Code::DisclosureForbidden,
+            "a claim that must not be hidden is selectively \
+                                                            disclosable",
+        ));
     }
     if options.decoys_to_multiple_of > MAX_DECOYS || options.padded.iter().any(|array| array.digests > MAX_DECOYS) {
-        return Err(Problem::new(Code::MalformedValue, "digests can be padded to a multiple of 256 at most"));
+        return Err(Problem::new(Code::MalformedValue, "digests can be padded to a multiple of at most 256"));
     }
     let seen = Seen {
         disclosable: options.disclosable.iter().map(Vec::as_slice).collect(),
@@ -149,7 +153,7 @@ pub(super) fn render(
     if let Some(key) = options.holder {
         let confirmation = Map::from_iter([("jwk".to_owned(), Value::Object(key.to_jwk()))]);
         if payload.insert("cnf".to_owned(), confirmation.into()).is_some() {
-            return Err(Problem::new(Code::ClaimForbidden, "the payload has a cnf already"));
+            return Err(Problem::new(Code::ClaimForbidden, "the payload already has a cnf"));
         }
     }
     payload.insert(DIGEST_ALGORITHM.to_owned(), SHA_256.into());
@@ -301,11 +305,11 @@ impl<'p> Sealer<'_, 'p> {
             let salt = salts.iter().find(|(hidden, _)| *hidden == name).map(|(_, salt)| salt.as_str());
             let hidden = members.get(name).zip(salt);
             if hidden.is_none() && members.contains_key(name) {
-                return Err(Problem::new(Code::DisclosureForbidden, format!("{name} has an order and is not hidden")));
+                return Err(Problem::new(Code::DisclosureForbidden, format!("{name} is ordered and not hidden")));
             }
             let array = self.commitments(direction, hidden, &beside)?;
             if members.contains_key(&beside) || sealed.insert(beside.clone(), array).is_some() {
-                return Err(Problem::new(Code::ClaimForbidden, format!("the payload has a {beside} already")));
+                return Err(Problem::new(Code::ClaimForbidden, format!("the payload already has a {beside}")));
             }
         }
         if self.decoys > 0 {

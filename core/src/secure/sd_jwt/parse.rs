@@ -106,7 +106,7 @@ impl SdJwt {
         sorted.sort_unstable();
         let mut following = sorted.iter().skip(1);
         if sorted.iter().any(|(digest, _)| following.next().is_some_and(|(next, _)| next == digest)) {
-            return Err(Problem::new(Code::DisclosureDuplicate, "a disclosure came twice"));
+            return Err(Problem::new(Code::DisclosureDuplicate, "a disclosure occurs twice"));
         }
         let by_digest = sorted.into_iter().map(|(_, at)| at).collect();
         Ok(Self { jws, text, disclosures, by_digest, key_binding, holder: OnceLock::new() })

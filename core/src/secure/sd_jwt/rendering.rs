@@ -30,10 +30,10 @@ impl SdJwt {
         if signed != signing_input {
             let header = |text: &str| text.split('.').next().map(str::to_owned);
             let part = if header(signed) == header(&signing_input) { "payload" } else { "header" };
-            return Err(marked(&format!("the copy's {part} is not what this type's copies have")));
+            return Err(marked(&format!("the copy's {part} differs from that of this type's copies")));
         }
         if self.key_binding.is_some() || self.text.strip_prefix(self.jws().as_str()) != Some(disclosures.as_str()) {
-            return Err(marked("the copy's disclosures are not written as this type's are"));
+            return Err(marked("the copy's disclosures are encoded differently from those of this type"));
         }
         Ok(())
     }
@@ -63,6 +63,6 @@ impl Blinding for OwnBlinding<'_> {
         };
         let found = self.decoys.iter().position(is_here).map(|at| self.decoys.swap_remove(at));
         let digest = found.and_then(|(_, digest)| digest.as_bytes().try_into().ok());
-        digest.ok_or_else(|| marked("the copy has another number of digests than this type's copies have"))
+        digest.ok_or_else(|| marked("the copy has a different number of digests from this type's copies"))
     }
 }

@@ -50,14 +50,11 @@ impl SdJwt {
             });
             let foreign = || {
                 let path = query::path_to_text(&claim.path);
-                Problem::new(
-                    Code::ThresholdUnproven,
-                    format!("the commitments beside {path} are not those of its value"),
-                )
+                Problem::new(Code::ThresholdUnproven, format!("the commitments of {path} do not match its value"))
             };
             if !self.hides_commitments(&payload, claim) {
                 let path = query::path_to_text(&claim.path);
-                let detail = format!("beside {path} there are not {ENTRIES} hidden commitments");
+                let detail = format!("{path} does not have {ENTRIES} hidden commitments");
                 return Err(Problem::new(Code::ThresholdUnproven, detail));
             }
             match (array, committed) {
@@ -165,7 +162,7 @@ pub(crate) fn proved(binding: &Map<String, Value>, payload: &Map<String, Value>)
             let elements = beside.as_deref().and_then(|path| one(payload, path)).and_then(Value::as_array);
             let [element] = elements.map(Vec::as_slice).unwrap_or_default() else {
                 let path = query::path_to_text(&proof.path);
-                let detail = format!("a witness for {path} comes without the one commitment that it opens");
+                let detail = format!("a witness for {path} lacks the commitment that it opens");
                 return Err(Problem::new(Code::ThresholdUnproven, detail));
             };
             let commitment: Commitment = element.as_str().unwrap_or_default().parse()?;

@@ -57,7 +57,7 @@ impl Seen {
     pub fn admit(&self, contents: &Contents, digest: &str) -> Result<(), Problem> {
         let (number, newest) = (contents.sequence, self.sequence);
         if number < newest {
-            let detail = format!("it is number {number}, and {newest} was seen before");
+            let detail = format!("its number is {number}, and number {newest} was seen before");
             return Err(Problem::new(Code::TrustListRollback, detail));
         }
         let conflict = |what: String| Err(Problem::new(Code::TrustListConflict, what));
@@ -72,7 +72,7 @@ impl Seen {
         if earlier.sequence == newest && earlier.digest == self.digest {
             return Ok(());
         }
-        conflict(format!("it does not descend from list {newest} ({}), which was seen before", self.digest))
+        conflict(format!("it does not continue list {newest} ({}), which was seen before", self.digest))
     }
 
     /// Lists made before there was a history: the next number must name the list that was seen, and after a gap nothing
@@ -88,7 +88,7 @@ impl Seen {
         }
         let next = Some(contents.sequence) == newest.checked_add(1);
         if next && contents.previous.as_ref() != Some(&self.digest) {
-            return conflict("it does not follow the list that was seen before".to_owned());
+            return conflict("it does not continue the list seen before".to_owned());
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ fn check_step(from: u64, to: u64) -> Result<(), Problem> {
     if to.saturating_sub(from) <= MAX_STEP {
         return Ok(());
     }
-    let detail = format!("it is number {to}, which is more than {MAX_STEP} above {from}");
+    let detail = format!("its number {to} is more than {MAX_STEP} above {from}");
     Err(Problem::new(Code::TrustListJump, detail))
 }
 
@@ -112,7 +112,7 @@ impl Operators {
     /// Refuses a list below the least number that is pinned.
     pub(super) fn admit_least(&self, contents: &Contents) -> Result<(), Problem> {
         let Some(least) = self.least.filter(|least| contents.sequence < *least) else { return Ok(()) };
-        let detail = format!("it is number {}, and the least that is pinned here is {least}", contents.sequence);
+        let detail = format!("its number is {}, below the pinned minimum {least}", contents.sequence);
         Err(Problem::new(Code::TrustListRollback, detail))
     }
 }
@@ -134,10 +134,10 @@ impl Contents {
         let Some(newest) = self.history.first() else { return Ok(()) };
         kind.count(self.history.len(), 1..=MAX_HISTORY, "history")?;
         let named = self.previous.as_ref() == Some(&newest.digest);
-        kind.require(named, "history", "does not begin with the list that is named as previous")?;
+        kind.require(named, "history", "does not begin with the previous list")?;
         let falling = self.history.is_sorted_by(|one, next| one.sequence > next.sequence);
         let below = newest.sequence < self.sequence && self.history.iter().all(|earlier| earlier.sequence >= 1);
-        kind.require(falling && below, "history", "does not go down from number to number")?;
+        kind.require(falling && below, "history", "is not in descending order")?;
         self.history.iter().try_for_each(|earlier| check_digest(kind, &earlier.digest, "history"))?;
         check_step(newest.sequence, self.sequence)
     }

@@ -162,7 +162,7 @@ impl Contents {
     pub(super) fn check(&self, kind: &Kind) -> Result<(), Problem> {
         kind.require((1..=MAX_SEQUENCE).contains(&self.sequence), "sequence", "is not 1 to 2^53 - 1")?;
         let first = self.sequence == 1;
-        kind.require(first == self.previous.is_none(), "previous", "stands in every list but the first")?;
+        kind.require(first == self.previous.is_none(), "previous", "is required in every list except the first")?;
         if let Some(previous) = &self.previous {
             check_digest(kind, previous, "previous")?;
         }
@@ -172,7 +172,7 @@ impl Contents {
         for (entries, what) in [(&self.issuers, "issuers"), (&self.registrars, "registrars")] {
             kind.count(entries.len(), 0..=MAX_ENTRIES, what)?;
             let ordered = entries.is_sorted_by(|one, next| one.id < next.id);
-            kind.require(ordered, what, "are not in ascending order of their DIDs, each once")?;
+            kind.require(ordered, what, "are not in ascending order of their DIDs without duplicates")?;
         }
         self.issuers.iter().try_for_each(|entry| entry.check(kind, true))?;
         self.registrars.iter().try_for_each(|entry| entry.check(kind, false))
@@ -216,12 +216,12 @@ impl Accreditation {
             kind.require(
                 countries.iter().all(country),
                 "jurisdictions",
-                "are not of two capital letters (ISO 3166-1)",
+                "are not two capital letters each (ISO 3166-1)",
             )?;
         }
         let level = self.max_level.is_none_or(|level| issuer && (1..=8).contains(&level));
-        kind.require(level, "max_level", "is not 1 to 8, or stands with a registrar")?;
-        kind.require(self.epoch.is_none() || issuer, "epoch", "stands with a registrar")?;
+        kind.require(level, "max_level", "is not 1 to 8, or is on a registrar")?;
+        kind.require(self.epoch.is_none() || issuer, "epoch", "is not allowed on a registrar")?;
         kind.require(self.until.is_none_or(|until| self.from <= until), "until", "is before from")?;
         let Some(withdrawal) = &self.withdrawal else { return Ok(()) };
         kind.require(self.from <= withdrawal.withdrawn_from, "withdrawn_from", "is before from")?;

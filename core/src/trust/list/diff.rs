@@ -66,7 +66,7 @@ impl fmt::Display for Difference<'_> {
         };
         let role = if self.registrar { "registrar" } else { "issuer" };
         write!(f, "{what}: {role} {} ({})", entry.id, entry.name)?;
-        if self.rewrites_history() { f.write_str("; its history is not what it was") } else { Ok(()) }
+        if self.rewrites_history() { f.write_str("; its history has changed") } else { Ok(()) }
     }
 }
 

@@ -191,7 +191,7 @@ impl TrustList {
     /// Those of [`Self::verify`]; `trust_list_invalid` if it names no operators.
     pub fn pass(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Seen, Problem> {
         let list = Self::admit(document, pinned, resolver)?;
-        LIST.require(list.contents.operators.is_some(), "operators", "are not named by the list that is to name them")?;
+        LIST.require(list.contents.operators.is_some(), "operators", "are not in the list that should name them")?;
         Ok(list.seen())
     }
 
@@ -199,7 +199,7 @@ impl TrustList {
     fn admit(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Self, Problem> {
         let Draft { contents, list, from, until, unsecured, proofs } = read(document)?;
         if list != pinned.operators.list {
-            return Err(LIST.problem("it is another list than the one that is pinned here"));
+            return Err(LIST.problem("it is not the pinned list"));
         }
         let clock = Clock { now: pinned.now, skew: pinned.skew };
         let digest = digest(&unsecured)?;
@@ -212,7 +212,7 @@ impl TrustList {
             // They take over by their own signatures, so that nobody is named who does not know, or who lost the key.
             let named = Operators::named(&list, named)?;
             proofs::verify(&unsecured, &proofs, &named, clock, resolver).map_err(|problem| {
-                Problem::new(problem.code, format!("of the operators whom it names: {}", problem.detail))
+                Problem::new(problem.code, format!("of the operators that it names: {}", problem.detail))
             })?;
         }
         clock.has_come(from, "the trust list's validFrom")?;

@@ -45,12 +45,17 @@ impl NamedOperators {
     pub(super) fn check(&self, kind: &Kind, sequence: u64) -> Result<(), Problem> {
         kind.count(self.ids.len(), 1..=MAX_OPERATORS, "operators")?;
         self.ids.iter().try_for_each(|id| kind.did(id, "operators"))?;
-        kind.require(self.ids.is_sorted_by(|one, next| one < next), "operators", "are not in order, each once")?;
+        kind.require(
+            self.ids.is_sorted_by(|one, next| one < next),
+            "operators",
+            "are not in ascending order without \
+                                                                                  duplicates",
+        )?;
         kind.require((1..=self.ids.len()).contains(&self.quorum), "quorum", "is not 1 to the number of operators")?;
         kind.count(self.named_in.len(), 1..=MAX_CHANGES, "named_in")?;
         let rising = self.named_in.is_sorted_by(|one, next| one < next);
         let there = self.named_in.iter().all(|number| (1..=sequence).contains(number));
-        kind.require(rising && there, "named_in", "are not numbers up to that of the list, in ascending order")
+        kind.require(rising && there, "named_in", "are not ascending numbers up to the list's own")
     }
 }
 

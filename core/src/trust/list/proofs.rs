@@ -61,7 +61,7 @@ pub(super) fn verify(
         match thumbprint(&document, &method, clock, resolver) {
             Ok(key) if keys.insert(key.clone()) => drop(found.by.insert(operator.to_owned())),
             Ok(_) => {
-                let problem = Problem::new(Code::TrustListOperator, "another operator has signed with this key");
+                let problem = Problem::new(Code::TrustListOperator, "another operator signed with this key");
                 found.failed.entry(operator.to_owned()).or_insert(problem);
             }
             Err(problem) => drop(found.failed.entry(operator.to_owned()).or_insert(problem)),
@@ -96,9 +96,9 @@ fn too_few(found: &Signatures, needed: usize) -> Problem {
     let signed = found.by.len();
     let failed: Vec<String> =
         found.failed.iter().map(|(operator, problem)| format!("{operator} ({problem})")).collect();
-    let mut detail = format!("{signed} of the {needed} operators that are needed have signed");
+    let mut detail = format!("{signed} of the {needed} required operators have signed");
     if !failed.is_empty() {
-        detail.push_str("; these proofs do not hold: ");
+        detail.push_str("; these proofs are invalid: ");
         detail.push_str(&failed.join(", "));
     }
     Problem::new(code, detail)
@@ -120,7 +120,7 @@ pub(super) fn sign(
         if !named_method(proof).is_ok_and(|named| named.to_string() == method) {
             kept.push(proof.clone());
         } else if proof.as_object().is_some_and(|proof| EddsaJcs2022.verify(unsecured, proof, &key).is_ok()) {
-            return Err(Problem::new(Code::TrustListOperator, "this operator has signed the list already"));
+            return Err(Problem::new(Code::TrustListOperator, "this operator has already signed the list"));
         }
     }
     let mut document = unsecured.clone();

@@ -69,7 +69,7 @@ impl ListTimestamp {
         check_validity(from, valid_until)?;
         let Subject { list: name, sequence, digest } = subject;
         if name != list.list || sequence != list.contents.sequence || digest != list.digest {
-            return Err(TIMESTAMP.problem(format!("it is of list {sequence} ({digest}), and not of this one")));
+            return Err(TIMESTAMP.problem(format!("it is for list {sequence} ({digest}), not for this one")));
         }
         Ok(Self { digest, signer: issuer, valid_until })
     }
@@ -97,7 +97,7 @@ impl ListTimestamp {
 }
 
 fn require_signer(named: &[String], did: &str) -> Result<(), Problem> {
-    TIMESTAMP.require(named.iter().any(|known| known == did), "its signer", "is not one whom the list names")
+    TIMESTAMP.require(named.iter().any(|known| known == did), "its signer", "is not named by the list")
 }
 
 fn check_validity(from: Timestamp, until: Timestamp) -> Result<(), Problem> {
@@ -115,7 +115,7 @@ pub(super) fn check_signers(kind: &Kind, signers: &[String]) -> Result<(), Probl
     kind.require(
         ordered && signers.iter().all(carries),
         "timestamp_signers",
-        "are not a did:key or did:jwk each, in ascending order and each once",
+        "are not did:key or did:jwk DIDs in ascending order without duplicates",
     )
 }
 
@@ -153,9 +153,9 @@ impl TrustList {
         match self.fresh_until {
             Some(until) if clock.has_not_passed(until, "").is_ok() => Ok(()),
             Some(until) => {
-                Err(Problem::new(Code::TrustListStale, format!("the timestamp of the trust list ended at {until}")))
+                Err(Problem::new(Code::TrustListStale, format!("the trust list's timestamp expired at {until}")))
             }
-            None => Err(Problem::new(Code::TrustListStale, "the trust list has no timestamp that holds")),
+            None => Err(Problem::new(Code::TrustListStale, "the trust list has no valid timestamp")),
         }
     }
 }

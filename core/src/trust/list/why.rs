@@ -81,22 +81,25 @@ macro_rules! rules {
 }
 
 rules! {
-    ListNotYetValid, "list_not_yet_valid", "The trust list's time has not come yet.";
-    ListExpired, "list_expired", "The trust list is past its end; a newer one is needed.";
-    ListStale, "list_stale", "The trust list has no fresh timestamp, so that a newer one may have been kept back.";
+    ListNotYetValid, "list_not_yet_valid", "The trust list is not valid yet.";
+    ListExpired, "list_expired", "The trust list has expired; a newer one is needed.";
+    ListStale, "list_stale", "The trust list has no fresh timestamp, so a newer one may have been withheld.";
     NotListed, "not_listed", "It is not in the trust list.";
     TypeNotListed, "type_not_listed", "It is listed, but not for this type.";
     NotYetAccredited, "not_yet_accredited", "Its accreditation had not begun.";
-    Ended, "ended", "Its accreditation had ended before.";
-    Withdrawn, "withdrawn", "Its accreditation had been withdrawn before.";
-    Fallen, "fallen", "Its accreditation was withdrawn since, and what it issued before fell with it.";
-    JurisdictionUnknown, "jurisdiction_unknown", "Its accreditation is for some countries only, and the country is not known.";
+    Ended, "ended", "Its accreditation had already ended.";
+    Withdrawn, "withdrawn", "Its accreditation had already been withdrawn.";
+    Fallen, "fallen", "Its accreditation was withdrawn later, and its earlier credentials became invalid with it.";
+    JurisdictionUnknown, "jurisdiction_unknown", "Its accreditation is limited to some countries, and the country is \
+                                                  unknown.";
     OutsideJurisdiction, "outside_jurisdiction", "Its accreditation is not for this country.";
-    LevelUnknown, "level_unknown", "Its accreditation is up to some level only, and the level is not known.";
+    LevelUnknown, "level_unknown", "Its accreditation is limited to a level, and the level is unknown.";
     AboveLevel, "above_level", "The level is higher than its accreditation allows.";
-    IssueDateUnknown, "issue_date_unknown", "Some of what it issued has fallen, and it is not known whether this was issued then.";
-    WithdrawnSince, "withdrawn_since", "It was accredited; that was withdrawn since, and what it issued before stands.";
-    EndedSince, "ended_since", "It was accredited; that has ended since.";
+    IssueDateUnknown, "issue_date_unknown", "Some of its credentials became invalid, and the date of issue of this \
+                                             one is unknown.";
+    WithdrawnSince, "withdrawn_since", "It was accredited; that was withdrawn later, and its earlier credentials \
+                                        remain valid.";
+    EndedSince, "ended_since", "It was accredited; that has ended, and its earlier credentials remain valid.";
     Accredited, "accredited", "It is accredited.";
 }
 

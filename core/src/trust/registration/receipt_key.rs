@@ -72,7 +72,7 @@ impl ReceiptKey {
         if resolver.resolve(id.did())?.key_for(&id, Purpose::AssertionMethod)? == key {
             return Ok(());
         }
-        Err(Problem::new(Code::RegistrationMismatch, "a receipt key is another one in the asker's document"))
+        Err(Problem::new(Code::RegistrationMismatch, "a receipt key differs from the one in the verifier's document"))
     }
 }
 
@@ -83,7 +83,7 @@ pub(super) fn check(keys: &[ReceiptKey], id: &str, kind: &Kind) -> Result<(), Pr
     keys.iter().try_for_each(|key| {
         let holds =
             key.open().is_ok_and(|(method, key)| method.did().as_str() == id && key.algorithm() == Algorithm::EdDsa);
-        kind.require(holds, "receipt_keys", "has an entry that is no Ed25519 key of the asker")?;
+        kind.require(holds, "receipt_keys", "has an entry that is not an Ed25519 key of the verifier")?;
         kind.require(ids.insert(key.id.as_str()), "receipt_keys", "has an id twice")
     })
 }

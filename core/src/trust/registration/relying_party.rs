@@ -230,14 +230,14 @@ impl RegisteredCredential {
         kind.require(
             type_values.is_empty() != vct_values.is_empty(),
             "meta",
-            "has not one of type_values and vct_values",
+            "must have exactly one of type_values and vct_values",
         )?;
         kind.count(type_values.len().max(vct_values.len()), 1..=MAX_ENTRIES, "meta")?;
         for types in type_values {
             kind.count(types.len(), 1..=MAX_ENTRIES, "type_values")?;
             // Every credential has this type, so by itself it would register all of them.
             let names_one = types.iter().any(|name| name != "VerifiableCredential");
-            kind.require(names_one, "type_values", "names no type but VerifiableCredential")?;
+            kind.require(names_one, "type_values", "names only the type VerifiableCredential")?;
         }
         type_values.iter().flatten().chain(vct_values).try_for_each(|name| kind.text(name, "meta", MAX_NAME))?;
         kind.count(self.claims.len(), 0..=MAX_ENTRIES, "claims")?;
@@ -274,7 +274,7 @@ impl RegisteredClaim {
                 Some(Ok(Some(_))) => true,
                 Some(Ok(None)) | None => Ordered::of_threshold(bound).is_ok(),
             };
-            kind.require(bounds.iter().all(is_bound), direction.as_str(), "has what is no bound")?;
+            kind.require(bounds.iter().all(is_bound), direction.as_str(), "has an invalid bound")?;
         }
         Ok(())
     }

@@ -446,7 +446,7 @@ fn a_statement_that_is_too_old_for_the_asker_is_passed_over() {
         assert_eq!(said(&world), refused, "{seconds}");
     }
     let (report, _) = present_stapled(&world, &copy, &mine);
-    assert!(report.failure().unwrap().detail.contains("none older than 86400 seconds"), "{report:?}");
+    assert!(report.failure().unwrap().detail.contains("older than the accepted 86400 seconds"), "{report:?}");
     for (state, refused) in
         [(State::Valid, None), (State::Suspended, Some(Code::Suspended)), (State::Revoked, Some(Code::Revoked))]
     {

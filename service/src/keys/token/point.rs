@@ -17,8 +17,9 @@ const BIT_STRING: u8 = 0x03;
 /// # Errors
 /// [`TokenError::Failed`]
 pub(super) fn public_key(algorithm: Algorithm, attribute: &[u8]) -> Result<PublicKey, TokenError> {
-    let failed = |why: &str| TokenError::Failed(format!("it shows no public key of this kind ({why})"));
-    let point = bare(algorithm, attribute).ok_or_else(|| failed("its CKA_EC_POINT has another length or head"))?;
+    let failed = |why: &str| TokenError::Failed(format!("it has no public key of this kind ({why})"));
+    let point =
+        bare(algorithm, attribute).ok_or_else(|| failed("its CKA_EC_POINT has an unexpected length or prefix"))?;
     PublicKey::from_bytes(algorithm, point).map_err(|problem| failed(&problem.to_string()))
 }
 

@@ -196,9 +196,9 @@ fn a_decision_tells_its_reason() {
     assert_eq!(why.accreditation.as_ref().map(|(at, _)| *at), Some(1));
     assert_eq!(
         why.to_string(),
-        "did:web:uni.example as issuer of QualificationCredential: refused. Its accreditation is for some countries only, \
-         and the country is not known. (rule jurisdiction_unknown, trust list 1, entry \"University of Example\", \
-         accreditation 2: from 2020-01-01, for DE, up to level 6)"
+        "did:web:uni.example as issuer of QualificationCredential: refused. Its accreditation is limited to some \
+         countries, and the country is unknown. (rule jurisdiction_unknown, trust list 1, entry \"University of \
+         Example\", accreditation 2: from 2020-01-01, for DE, up to level 6)"
     );
     let why = self::list(&with_issuer(vec![fallen.clone()])).why(&question(Some(at("2026-02-01T00:00:00Z"))), now());
     assert_eq!(why.accreditation, Some((0, fallen)));

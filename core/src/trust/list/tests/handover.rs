@@ -43,7 +43,7 @@ fn neither_quorum_alone_hands_over() {
         refused(take(&second, signers, Some(&first.seen())), Code::TrustListQuorum);
     }
     let problem = take(&second, &[1, 2, 4], Some(&first.seen())).unwrap_err();
-    assert!(problem.detail.contains("whom it names"), "{problem}");
+    assert!(problem.detail.contains("that it names"), "{problem}");
 }
 
 #[test]
