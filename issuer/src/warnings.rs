@@ -213,7 +213,7 @@ mod tests {
         };
         assert_eq!(said("2028-01-31"), None);
         assert!(
-            said("2028-02-15").unwrap().starts_with("The credential holds until 2028-01-31, and not until 2028-02-15")
+            said("2028-02-15").unwrap().starts_with("The credential is valid until 2028-01-31, not until 2028-02-15")
         );
     }
 

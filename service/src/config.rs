@@ -247,14 +247,14 @@ mod tests {
             (
                 "\n[serve]\nconcurency = 3\n",
                 "",
-                "config.toml, line 3: serve.concurency: there is no field \"concurency\" here; the nearest is concurrency",
+                "config.toml, line 3: serve.concurency: there is no field \"concurency\" in this section; the nearest is concurrency",
             ),
             (
                 "name = \"a\"",
                 "\n\n[serve]\nconcurrency = \"many\"",
-                "over.toml, line 4: serve.concurrency = \"many\": it has to be a whole number, 0 or more",
+                "over.toml, line 4: serve.concurrency = \"many\": it must be a whole number, 0 or more",
             ),
-            ("name = 3", "", "config.toml, line 1: name = 3: it has to be a text in quotes"),
+            ("name = 3", "", "config.toml, line 1: name = 3: it must be a text in quotes"),
             (
                 "[serve]\nconcurrency = 7",
                 "[serve]\ntimeout_seconds = 3",
@@ -271,17 +271,17 @@ mod tests {
             (
                 "[serve]\nprivate_hosts = \"localhost\"",
                 "",
-                "line 2: serve.private_hosts = \"localhost\": it has to be a list in brackets",
+                "line 2: serve.private_hosts = \"localhost\": it must be a list in brackets",
             ),
             (
                 "[keys]\noverlap_hours = -3",
                 "",
-                "line 2: keys.overlap_hours: it has to be a whole number from 0 to 4294967295",
+                "line 2: keys.overlap_hours: it must be a whole number from 0 to 4294967295",
             ),
             (
                 "epoch = \"weeks\"",
                 "",
-                "config.toml, line 1: epoch = \"weeks\": it has to be one of day, week, month, quarter; the nearest is week",
+                "config.toml, line 1: epoch = \"weeks\": it must be one of day, week, month, quarter; the nearest is week",
             ),
             ("[serve.tls]\ncert = \"a.pem\"", "", "The configuration is refused: the field key is missing"),
         ] {

@@ -185,7 +185,7 @@ fn a_new_type_is_a_folder_of_data() {
 fn what_is_wrong_with_a_folder_is_said() {
     let toml = type_toml();
     for (from, to, says) in [
-        ("\"skills[]\"", "\"skill[]\"", "has to stand in disclosable"),
+        ("\"skills[]\"", "\"skill[]\"", "must be in exactly one of disclosable"),
         ("\"skills\", \"skills[]\"", "\"skills\", \"skills[]\", \"score\"", "is not in the schema"),
         ("\"cnf\", ", "", "always lacks"),
         ("validity_days = 365", "validity_days = 0", "validity_days"),
@@ -275,7 +275,7 @@ fn row_94_a_claim_that_is_called_as_a_member_of_another_format() {
     }
     // Names that types do have: such a one lacks only its place in the lists.
     for name in ["name", "description", "validUntil", "holder", "town"] {
-        assert!(load(name).contains("has to stand in disclosable"), "{name}: {}", load(name));
+        assert!(load(name).contains("must be in exactly one of disclosable"), "{name}: {}", load(name));
     }
 }
 

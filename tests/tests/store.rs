@@ -281,7 +281,7 @@ async fn a_web_site_that_cannot_be_reached_does_not_stop_a_start() -> Result<()>
     let did = ["--did", "did:web:localhost%3A1:nowhere"];
     on("carnet-issuer", &[["init"].as_slice(), &did].concat(), &data)?.ok()?;
     let service = Service::start("carnet-issuer", &data)?;
-    assert!(service.log().contains("what is published could not be looked at"), "{}", service.log());
+    assert!(service.log().contains("the published lists could not be read"), "{}", service.log());
     service.stop()?;
     Ok(())
 }
@@ -294,8 +294,8 @@ async fn a_start_behind_a_web_site_that_asks_the_service_itself_waits_for_nobody
     stage.authority.service.kill()?;
     stage.authority.switch_on()?;
     let log = stage.authority.service.log();
-    assert!(!log.contains("could not be looked at"), "{log}");
-    assert!(log.contains("asks this service for what is published"), "{log}");
+    assert!(!log.contains("lists could not be read"), "{log}");
+    assert!(log.contains("asks this service for them"), "{log}");
     // The twin: the same site keeps copies for when the service is down, and the whole directory is put back from before an act.
     let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &[])?;
     visitor::collect(&offered.uri, None, visitor::now()).await?;
@@ -321,7 +321,7 @@ async fn a_start_behind_a_web_site_that_asks_the_service_itself_waits_for_nobody
     copy(&newest, &data)?;
     stage.authority.switch_on()?;
     let log = stage.authority.service.log();
-    assert!(!log.contains("could not be looked at") && !log.contains("asks this service"), "{log}");
+    assert!(!log.contains("lists could not be read") && !log.contains("asks this service"), "{log}");
     Ok(())
 }
 

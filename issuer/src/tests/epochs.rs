@@ -110,7 +110,7 @@ async fn those_of_one_month_have_one_pair_of_days_and_the_offer_says_it() {
     for (day, end) in [(1, "2028-02-01"), (2, "2028-02-15"), (5, "2028-02-28")] {
         let made = issuer.staff().create_offer(until(&format!("{day}"), end)).await.unwrap().into_inner();
         assert!(made.offer_uri.contains("2028-02-01T00%3A00%3A00Z"), "{}", made.offer_uri);
-        let said = made.warnings.iter().any(|said| said.contains("holds until 2028-01-31, and not until"));
+        let said = made.warnings.iter().any(|said| said.contains("valid until 2028-01-31, not until"));
         assert!(said, "{:?}", made.warnings);
         let (payload, ..) = issued(&issuer, until(&format!("{day}-issued"), end)).await;
         seen.push(days(&payload));

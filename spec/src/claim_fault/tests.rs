@@ -74,7 +74,7 @@ fn a_fault_names_the_claim_what_was_given_what_is_wanted_and_the_nearest() {
             QUALIFICATION,
             "familyName",
             json!(null),
-            "familyName: given is null, which is no value; wanted is a text of 1 to 300 characters, in quotes",
+            "familyName: given is null, which is not a value; wanted is a text of 1 to 300 characters, in quotes",
         ),
         (
             QUALIFICATION,
@@ -132,7 +132,7 @@ fn faults_without(type_name: &str, without: &[&str], changes: &[(&str, Value)]) 
 #[test]
 fn a_claim_that_issuance_needs_or_computes_or_makes_is_named_like_any_other() {
     let said = faults_without(QUALIFICATION, &["title", "awardingBody"], &[]);
-    assert!(said.len() == 2 && said[0].starts_with("title: given is nothing; it is needed"), "{said:?}");
+    assert!(said.len() == 2 && said[0].starts_with("title: given is nothing; it is required"), "{said:?}");
     let said = faults_without(PERMIT, &["rightToWork"], &[("rightToWork", json!(false))]);
     assert_eq!(
         said,
@@ -185,7 +185,7 @@ fn a_condition_of_a_schema_is_told_by_what_it_wants() {
             "grade: given is a yes or no (true or false without quotes); wanted is a whole number at most 6, without quotes, or one of pass, fail"
         ]
     );
-    assert_eq!(said(json!({"level": "B1"})), ["points: given is nothing; it is needed"]);
+    assert_eq!(said(json!({"level": "B1"})), ["points: given is nothing; it is required"]);
     assert_eq!(
         said(json!({"level": "B1", "points": 59})),
         ["points: given is a whole number; wanted is a number of at least 60"]

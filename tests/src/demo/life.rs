@@ -57,7 +57,7 @@ pub(crate) fn renewed(telling: &mut Telling, stage: &Stage) -> Result<()> {
 
 /// The university signs with another key from now on, and credentials signed by the old one still hold.
 pub(crate) fn rotated(telling: &mut Telling, stage: &mut Stage) -> Result<()> {
-    telling.say("The university changes its signing key. What the old one signed goes on verifying:\n");
+    telling.say("The university changes its signing key. Signatures of the old one stay valid:\n");
     let keys = Keys::of(&stage.folder, &stage.university.service.data)?;
     let change = |args: &[&str]| keys.run(args)?.ok();
     telling.step("stop for new keys", stage.university.service.kill())?;

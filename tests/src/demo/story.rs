@@ -123,7 +123,7 @@ fn present(telling: &mut Telling, stage: &Stage, template: &str, visible: &[&str
     let expected: BTreeSet<String> = visible.iter().map(|claim| (*claim).to_owned()).collect();
     let exact = if seen == expected { Ok(()) } else { Err(format!("{seen:?} was seen, and not {expected:?}").into()) };
     telling.step(&format!("only that {template}"), exact)?;
-    telling.say("   and no value of it.\n");
+    telling.say("   but not the value.\n");
     telling.step(&format!("accepted {template}"), if accepted { Ok(()) } else { Err(verdict.to_string().into()) })
 }
 
