@@ -110,10 +110,7 @@ pub(crate) fn marked(detail: &str) -> Problem {
 pub fn verified(copies: &[String], expected: &Expected<'_>) -> Result<HeldCredential, Problem> {
     let &Expected { promise, keys, catalogue, resolver, now, .. } = expected;
     if copies.is_empty() || copies.len() != keys.len() {
-        return Err(Problem::new(
-            Code::MalformedValue,
-            "the issuer sent a different number of copies from the proofs",
-        ));
+        return Err(Problem::new(Code::MalformedValue, "the issuer sent a different number of copies from the proofs"));
     }
     let jcs = EddsaJcs2022;
     #[cfg(feature = "jsonld")]

@@ -108,10 +108,7 @@ impl IssuerPolicy for Promise {
             return Err(Problem::new(Code::IssuerMismatch, "the credential's issuer is not the offer's"));
         }
         if held.type_name != self.type_name {
-            return Err(Problem::new(
-                Code::TypeUnknown,
-                "the credential's type is not the offered one",
-            ));
+            return Err(Problem::new(Code::TypeUnknown, "the credential's type is not the offered one"));
         }
         Ok(())
     }

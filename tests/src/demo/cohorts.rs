@@ -18,8 +18,10 @@ const PEOPLE: i64 = 12;
 /// Issues permits that end on different days, counts the holders with the same days, and compares two copies of one
 /// person.
 pub(crate) async fn compared(telling: &mut Telling, stage: &Stage) -> Result<()> {
-    telling.say("Twelve more people get a permit, each with a different last day. Then two askers compare the copies \
-                 that they saw:\n");
+    telling.say(
+        "Twelve more people get a permit, each with a different last day. Then two askers compare the copies \
+                 that they saw:\n",
+    );
     let people = collect(stage).await;
     let people = telling.step("twelve more permits", people)?;
     let office = &stage.authority;

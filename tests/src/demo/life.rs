@@ -76,9 +76,8 @@ pub(crate) fn rotated(telling: &mut Telling, stage: &mut Stage) -> Result<()> {
 
 /// A library uses a trust list that three of four operators have signed; then the university is struck off.
 pub(crate) fn struck_off(telling: &mut Telling, stage: &Stage) -> Result<()> {
-    telling.say(
-        "A library names no issuers itself. It uses a trust list that three of its four operators must sign:\n",
-    );
+    telling
+        .say("A library names no issuers itself. It uses a trust list that three of its four operators must sign:\n");
     let desk = telling.step("operators", Desk::open(stage, "operators"))?;
     let machine = telling.step("timestamp key", desk.key("stamps"))?;
     let first = desk.first("list-1", &["--timestamp-signer", &machine]);

@@ -67,7 +67,8 @@ pub(crate) fn receipts(telling: &mut Telling, stage: &Stage) -> Result<()> {
     let requests = listed.get("requests").and_then(Value::as_array).into_iter().flatten();
     let states: Vec<&str> = requests.filter_map(|request| request.get("state")?.as_str()).collect();
     let erased = states.iter().filter(|state| **state == "erased").count();
-    telling.say(format!("{} now keeps only the fact and the time of erasure of {erased} answers.\n", stage.agency.name));
+    telling
+        .say(format!("{} now keeps only the fact and the time of erasure of {erased} answers.\n", stage.agency.name));
     let none_left = erased > 0 && !states.contains(&"accepted");
     telling.step("nothing is left", if none_left { Ok(()) } else { Err(listed.to_string().into()) })
 }

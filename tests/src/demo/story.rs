@@ -97,10 +97,7 @@ fn present(telling: &mut Telling, stage: &Stage, template: &str, visible: &[&str
     let asked = stage.request(template);
     let (id, uri) = telling.step(&format!("request {template}"), asked)?;
     let shown = stage.carnet_on("wallet.age", &["present", &uri], &["--no-input"], "")?;
-    telling.say(format!(
-        "{} asks: {template}. Before anything is sent, the holder sees this:\n",
-        stage.agency.name
-    ));
+    telling.say(format!("{} asks: {template}. Before anything is sent, the holder sees this:\n", stage.agency.name));
     telling.say(indent(&shown.stdout));
     let approved = stage.approve(&uri).and_then(|(_, said)| said.ok()?.json());
     telling.step(&format!("present {template}"), approved)?;
