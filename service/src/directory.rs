@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{
-    Arg, Command,
+    Arg, Args, Command,
     builder::{PathBufValueParser, TypedValueParser},
     error::ErrorKind,
 };
@@ -22,6 +22,20 @@ const FILES: [&str; 8] = [
     "store.json",
     "store.sqlite",
 ];
+
+/// Arguments of commands that work on a service's data directory.
+#[derive(Debug, Clone, Args)]
+pub struct DirectoryArgs {
+    /// The data directory that `init` made.
+    #[arg(long, value_parser = MadeDirectory)]
+    pub data: PathBuf,
+    /// A TOML file whose fields override DIR/config.toml.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Parser of `--data` for verbs that work on a directory which `init` has made. A path without one is a fault of the
 /// command line, and ends with its exit code.

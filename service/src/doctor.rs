@@ -2,7 +2,7 @@
 //!
 //! The checks are those that a running service makes of itself at its start and every hour; here an operator has them at once.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use carnet_core::{
     Code,
@@ -12,27 +12,12 @@ use carnet_core::{
     time::{CLOCK_SKEW, Timestamp},
 };
 use carnet_fetch::{HttpsFetcher, visit::VisitError};
-use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
     config::{ServeConfig, StartError},
     keys, serve,
 };
-
-/// Arguments of `doctor`.
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    /// The data directory that `init` made; the service may be running, and should be.
-    #[arg(long, value_parser = crate::directory::MadeDirectory)]
-    pub data: PathBuf,
-    /// A TOML file whose fields are laid over DIR/config.toml.
-    #[arg(long)]
-    pub config: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
 
 /// Result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -54,7 +54,7 @@ fn items<'a>(consent: &'a Value, member: &str) -> &'a [Value] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_betrays_an_unmet_bound_says_so_and_tried_bounds_are_named() -> Result<()> {
-    const CONCLUDED: &str = "From this answer they can conclude";
+    const CONCLUDED: &str = "From this answer they can also conclude";
     const BEFORE: &str = "They asked you for other limits of this before";
     let stage = stage_with("QualificationCredential").await?;
     // The level is 6. With the title in its place the asker learns that it is less than 8.
@@ -106,7 +106,7 @@ async fn another_bound_than_those_registered_is_in_excess() -> Result<()> {
     let [excess] = items(&said, "excess") else { return Err(said.to_string().into()) };
     assert_eq!(excess.get("beyond"), Some(&json!("bound")), "{said}");
     let seen = screen(&stage, &uri)?;
-    assert!(seen.contains("another limit than those that are registered"), "{seen}");
+    assert!(seen.contains("a limit other than the registered ones"), "{seen}");
     let (_, answer) = stage.approve_with(&uri, &["--approve", "residence:credentialSubject.validUntil"])?;
     assert_eq!(answer.ok()?.json()?.get("accepted"), Some(&json!(true)), "its owner may allow it");
 

@@ -51,6 +51,12 @@ impl Machine {
         Service::start(program, Path::new(&self.path(service)))
     }
 
+    /// Starts the university's service at the address that it had.
+    fn restart_university(&self, address: &str) -> Result<Service> {
+        let address = address.trim_start_matches("http://");
+        Service::start_at("carnet-issuer", Path::new(&self.path("university")), &[], address)
+    }
+
     /// Makes a wallet that is told of these services.
     fn make_wallet(&self, wallet: &str, known: &[&str]) -> Result<()> {
         self.carnet(wallet, &["init", "--work-factor", "12"])?.ok()?;
@@ -237,12 +243,7 @@ fn another_certificate_at_the_port_is_refused() -> Result<()> {
     for name in ["site.pem", "site.key"] {
         std::fs::copy(machine.path(&format!("second/{name}")), machine.path(&format!("university/{name}")))?;
     }
-    let university = Service::start_at(
-        "carnet-issuer",
-        Path::new(&machine.path("university")),
-        &[],
-        address.trim_start_matches("http://"),
-    )?;
+    let university = machine.restart_university(&address)?;
     let refused = machine.carnet("wallet", &["receive", &link, "--yes"])?;
     assert_eq!((refused.code, reason(&refused)?.as_str()), (3, "did_unresolved"), "{}", refused.stdout);
     let mut site: Value = serde_json::from_slice(&std::fs::read(machine.site("university"))?)?;
@@ -298,12 +299,7 @@ fn keys_are_rotated_and_activated_while_the_service_is_stopped() -> Result<()> {
     machine.keys(&["activate", "--at-once"])?.ok()?;
     let checked = machine.keys(&["check"])?.ok()?.json()?;
     assert_eq!(checked.get("published"), Some(&json!(true)), "{checked}");
-    let university = Service::start_at(
-        "carnet-issuer",
-        Path::new(&machine.path("university")),
-        &[],
-        address.trim_start_matches("http://"),
-    )?;
+    let university = machine.restart_university(&address)?;
     // What the old key signed, and what the new one signs.
     machine.present("wallet", &agency)?.1.ok()?;
     machine.make_wallet("later", &["university", "agency"])?;

@@ -68,8 +68,8 @@ async fn a_person_is_asked_claim_by_claim_and_the_answer_is_no_unless_they_say_y
     }
     let whole = agreeing.wait_for(QUESTION)?;
     assert!(whole.contains("Stays hidden") && whole.contains("Nationality"), "what stays is said before: {whole}");
-    // The name is the verifier's own claim, and so the question has its identifier.
-    assert!(whole.contains("Show to did:"), "{whole}");
+    // The name is the verifier's own claim, and so the question has its address.
+    assert!(whole.contains("Show to 127.0.0.1:"), "{whole}");
     agreeing.type_line("yes")?;
     let (code, screen) = agreeing.end()?;
     assert_eq!(code, 0, "{screen}");
@@ -313,7 +313,7 @@ async fn an_unclear_answer_to_one_claim_is_a_no_to_that_claim_alone() -> Result<
     }
     let whole = typing.wait_for(QUESTION)?;
     let goes = whole.split("Stays hidden").next().unwrap_or_default();
-    assert!(whole.contains("Show to did:") && !goes.contains("+ Nationality"), "{whole}");
+    assert!(whole.contains("Show to 127.0.0.1:") && !goes.contains("+ Nationality"), "{whole}");
     typing.type_line("yes")?;
     let (code, screen) = typing.end()?;
     assert_eq!(code, 0, "{screen}");
@@ -425,7 +425,10 @@ async fn a_copy_that_lists_have_marked_goes_only_with_a_yes_of_its_own() -> Resu
     let mut refusing = present(&stage, &uri)?;
     let screen = refusing.wait_for(QUESTION)?;
     assert!(screen.contains("can tell that you are the same person"), "{screen}");
-    assert!(screen.contains("Show a copy that public lists have marked") && !screen.contains("Show to "), "{screen}");
+    assert!(
+        screen.contains("Share this copy once although public lists have marked it") && !screen.contains("Show to "),
+        "{screen}"
+    );
     refusing.type_line("no")?;
     let (code, screen) = refusing.end()?;
     assert!(code == 1 && screen.contains("copy_marked") && !screen.contains("Show to "), "{screen}");

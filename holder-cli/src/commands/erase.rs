@@ -114,7 +114,8 @@ fn agree(session: &Session, arguments: &Erase, open: &[Open]) -> Result<(), Fail
     let ui = &session.ui;
     let lines: String = open.iter().map(|one| line(ui, &one.sent)).collect();
     let heading = ui.heading(&ui.messages.text("erase-asked"));
-    ui.say(&format!("{heading}:\n{lines}{}: {digest}\n", ui.messages.text("consent-digest")));
+    let code = if ui.details { format!("{}: {digest}\n", ui.messages.text("consent-digest")) } else { String::new() };
+    ui.say(&format!("{heading}:\n{lines}{code}"));
     let goes: Vec<Value> = open
         .iter()
         .map(|one| {

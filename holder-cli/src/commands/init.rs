@@ -30,7 +30,7 @@ pub(crate) fn run(session: &Session, arguments: &Init) -> Result<(), Failure> {
         messages.with("init-done", &[("wallet", &path.display().to_string())]),
         messages.text("init-keep"),
         log_kept(session, arguments.keep_log),
-        local::added(&session.ui.messages, &sites),
+        local::added(&session.ui, &sites),
     );
     session.ui.result(&text, &json!({"wallet": path.display().to_string(), "log_days": arguments.keep_log}));
     Ok(())

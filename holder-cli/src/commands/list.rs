@@ -8,7 +8,7 @@ use crate::{
     failure::Failure,
     receipt::{Used, used},
     session::Session,
-    ui::{Ui, labels::Labels, sanitise::clean},
+    ui::{Ui, labels::Labels, parties, sanitise::clean},
     wallet::{Contents, HeldCredential, refusals::Refusal, standing::State},
 };
 
@@ -59,7 +59,7 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
         .map(|pending| {
             let what = clean(&pending.configuration_id);
             text.push_str(&ui.wrapped(0, &what));
-            text.push_str(&ui.wrapped(2, &clean(&pending.issuer)));
+            text.push_str(&ui.wrapped(2, &parties::issuer(ui, "", &pending.issuer)));
             let since = pending.since.to_string();
             text.push_str(&ui.wrapped(2, &ui.messages.with("list-pending", &[("time", &since)])));
             json!({"configuration": what, "issuer": pending.issuer, "since": pending.since.to_string()})
@@ -144,7 +144,11 @@ pub(crate) fn standing(ui: &Ui, held: &HeldCredential, vouched_until: Option<Tim
 /// An asker's word that the document does not hold.
 pub(crate) fn refused(ui: &Ui, refusal: &Refusal<'_>) -> String {
     let id = if refusal.state == State::Revoked { "refused-revoked" } else { "refused-suspended" };
-    let (asker, time) = (clean(refusal.asker), refusal.at.to_string());
+    let asker = match parties::did_of(refusal.asker) {
+        Some(_) => parties::unvouched(ui, refusal.asker, None, ""),
+        None => clean(refusal.asker),
+    };
+    let time = refusal.at.to_string();
     ui.messages.with(id, &[("asker", &asker), ("time", &time)])
 }
 

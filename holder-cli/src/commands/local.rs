@@ -9,7 +9,7 @@ use crate::{
     arguments::{AddLocal, LocalCommand, RemoveLocal},
     failure::{Failure, Sentence},
     session::{Session, handed_over},
-    ui::{messages::Messages, sanitise::clean},
+    ui::{Ui, parties, sanitise::clean},
     wallet::Contents,
 };
 
@@ -22,7 +22,7 @@ pub(crate) fn run(session: &Session, command: &LocalCommand) -> Result<(), Failu
             let mut wallet = session.open()?;
             sites.iter().for_each(|site| add(&mut wallet.contents, site));
             wallet.save()?;
-            let text = added(messages, &sites);
+            let text = added(&session.ui, &sites);
             session.ui.result(&text, &json!({"added": sites.iter().map(site_json).collect::<Vec<_>>()}));
         }
         LocalCommand::List => {
@@ -32,7 +32,7 @@ pub(crate) fn run(session: &Session, command: &LocalCommand) -> Result<(), Failu
             } else {
                 sites.iter().fold(String::new(), |mut text, site| {
                     // Writing to a string does not fail.
-                    let _ = writeln!(text, "{}", title(site));
+                    let _ = writeln!(text, "{}", title(&session.ui, site));
                     text
                 })
             };
@@ -46,7 +46,7 @@ pub(crate) fn run(session: &Session, command: &LocalCommand) -> Result<(), Failu
             };
             let removed = wallet.contents.local_sites.remove(at);
             wallet.save()?;
-            let text = lines(messages, "local-removed", std::slice::from_ref(&removed));
+            let text = lines(&session.ui, "local-removed", std::slice::from_ref(&removed));
             session.ui.result(&text, &json!({"removed": site_json(&removed)}));
         }
     }
@@ -72,8 +72,8 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Vec<LocalSite>, Failure> {
 }
 
 /// Tells the owner which sites are known from now on.
-pub(super) fn added(messages: &Messages, sites: &[LocalSite]) -> String {
-    lines(messages, "local-added", sites)
+pub(super) fn added(ui: &Ui, sites: &[LocalSite]) -> String {
+    lines(ui, "local-added", sites)
 }
 
 /// Stores a site in the place of what was known under its DID.
@@ -82,12 +82,12 @@ pub(super) fn add(contents: &mut Contents, site: &LocalSite) {
     contents.local_sites.push(site.clone());
 }
 
-fn lines(messages: &Messages, id: &str, sites: &[LocalSite]) -> String {
-    sites.iter().map(|site| format!("{}\n", messages.with(id, &[("site", &title(site))]))).collect()
+fn lines(ui: &Ui, id: &str, sites: &[LocalSite]) -> String {
+    sites.iter().map(|site| format!("{}\n", ui.messages.with(id, &[("site", &title(ui, site))]))).collect()
 }
 
-fn title(site: &LocalSite) -> String {
-    format!("{}  {}", clean(&site.name), clean(&site.did))
+fn title(ui: &Ui, site: &LocalSite) -> String {
+    parties::issuer(ui, &site.name, &site.did)
 }
 
 fn site_json(site: &LocalSite) -> Value {

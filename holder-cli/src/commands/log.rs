@@ -11,7 +11,7 @@ use crate::{
     failure::{Failure, Sentence},
     receipt,
     session::Session,
-    ui::{Ui, labels::Labels, messages::Messages, sanitise::clean},
+    ui::{Ui, labels::Labels, messages::Messages, parties, sanitise::clean},
     wallet::{
         Contents, Entry, EntryKind,
         forgetting::log_key,
@@ -126,19 +126,23 @@ fn broken_log(log: &Log, broken: &Broken) -> Failure {
 /// Entry as a person sees it. Later events of a presentation are shown with it.
 struct View<'a> {
     entry: &'a Entry,
+    /// Entry that describes the party: this one, or an earlier one that it is about.
+    described: &'a Entry,
     /// Outcome, if the entry is about a presentation.
     kind: EntryKind,
     presentation: Option<Presentation<'a>>,
 }
 
-/// Returns the party of an entry: its registered name, or else the name that it chose itself with its identifier.
+/// Returns the party of an entry: its registered name, or else the name that it chose itself with its address.
 pub(crate) fn party(ui: &Ui, entry: &Entry) -> String {
-    let name = clean(&entry.party_name);
-    let is_registered = entry.asker.as_ref().is_some_and(|asker| asker.registrar.is_some());
-    if is_registered && !name.is_empty() && !ui.details {
-        return name;
+    let (name, did) = (entry.party_name.as_str(), entry.did());
+    match &entry.asker {
+        Some(asker) if asker.registrar.is_some() => parties::named(ui, name, did),
+        Some(asker) => parties::unvouched(ui, &entry.party, Some(&asker.endpoint), name),
+        // The log has no more about a verifier whose request was refused.
+        None if entry.party != did => parties::unvouched(ui, &entry.party, None, name),
+        None => parties::issuer(ui, name, did),
     }
-    format!("{name} <{}>", clean(&entry.party)).trim_start().to_owned()
 }
 
 fn views(log: &Log) -> Vec<View<'_>> {
@@ -154,9 +158,16 @@ fn views(log: &Log) -> Vec<View<'_>> {
         .map(|entry| {
             let presentation = if entry.kind == EntryKind::Sending { known.next() } else { None };
             let outcome = presentation.as_ref().and_then(|known| known.outcome);
-            View { entry, kind: outcome.map_or(entry.kind, |outcome| outcome.kind), presentation }
+            let described = described(log, entry);
+            View { entry, described, kind: outcome.map_or(entry.kind, |outcome| outcome.kind), presentation }
         })
         .collect()
+}
+
+/// Returns the entry with the verifier's address: later entries about the same exchange do not repeat it.
+fn described<'a>(log: &'a Log, entry: &'a Entry) -> &'a Entry {
+    let earlier = |later: &Entry| later.of.filter(|of| *of < later.number).and_then(|of| log.entry(of));
+    std::iter::successors(Some(entry), |later| earlier(later)).find(|entry| entry.asker.is_some()).unwrap_or(entry)
 }
 
 impl View<'_> {
@@ -268,7 +279,7 @@ fn write(view: &View<'_>, session: &Session, catalogue: &Catalogue, text: &mut S
     let reason = if reason.is_empty() { reason } else { format!(" [{reason}]") };
     let (number, at) = (view.entry.number, view.entry.at);
     text.push_str(
-        &ui.wrapped(0, &format!("{number} {at} {} {}{reason}", view.what(&ui.messages), party(ui, view.entry))),
+        &ui.wrapped(0, &format!("{number} {at} {} {}{reason}", view.what(&ui.messages), party(ui, view.described))),
     );
     for (label, said) in view.details(session, catalogue) {
         text.push_str(&ui.wrapped(6, &format!("{label}: {said}")));

@@ -17,7 +17,7 @@ use crate::{
     arguments::{ExportReceipt, ReceiptCommand, VerifyReceipt},
     failure::{Failure, Sentence},
     session::Session,
-    ui::{messages::Messages, sanitise::clean},
+    ui::{Ui, parties, sanitise::clean},
     wallet::presentations::{Presentation, shown_to},
 };
 
@@ -81,7 +81,7 @@ fn verify(session: &Session, arguments: &VerifyReceipt) -> Result<(), Failure> {
     let pinned =
         Pinned { registrars: &registrars, resolver: &Documents(documents), now: session.now(), skew: CLOCK_SKEW };
     let evidence = ReceiptEvidence::verify(&file, &pinned).map_err(|problem| refused(&problem))?;
-    session.ui.result(&text(&session.ui.messages, &evidence), &object(&evidence));
+    session.ui.result(&text(&session.ui, &evidence), &object(&evidence));
     Ok(())
 }
 
@@ -128,7 +128,8 @@ impl Resolve for Documents {
     }
 }
 
-fn text(messages: &Messages, evidence: &ReceiptEvidence) -> String {
+fn text(ui: &Ui, evidence: &ReceiptEvidence) -> String {
+    let messages = &ui.messages;
     let receipt = evidence.receipt();
     let content = receipt.content();
     let mut lines = vec![messages.text("receipt-holds")];
@@ -138,7 +139,7 @@ fn text(messages: &Messages, evidence: &ReceiptEvidence) -> String {
         }
     };
     let name = evidence.registration().map_or("", |known| known.relying_party().name.as_str());
-    line("log-who", format!("{} <{}>", clean(name), clean(receipt.verifier())).trim_start());
+    line("log-who", &parties::named(ui, name, receipt.verifier()));
     line("log-when", &content.verified_at.to_string());
     let verdict = if content.accepted { "receipt-accepted" } else { "receipt-refused" };
     let reason = content.reason.as_deref().map(|reason| format!(" [{}]", clean(reason))).unwrap_or_default();
@@ -158,14 +159,16 @@ fn text(messages: &Messages, evidence: &ReceiptEvidence) -> String {
             line("log-proved", &format!("{name}: {}", proved.join(", ")));
         }
     }
-    line("receipt-presentation", content.presentation_digest.as_deref().unwrap_or_default());
-    line("receipt-request", &content.request_digest);
+    if ui.details {
+        line("receipt-presentation", content.presentation_digest.as_deref().unwrap_or_default());
+        line("receipt-request", &content.request_digest);
+    }
     match evidence.erasure() {
         Some(Erasure::Confirmed(at)) => line("log-gone", &at.to_string()),
         Some(Erasure::Unproven) => line("log-due", &messages.text("receipt-erasure-unproven")),
         None => line("log-due", &content.erase_at.to_string()),
     }
-    line("receipt-key", &key(messages, evidence));
+    line("receipt-key", &key(ui, evidence));
     if !evidence.request_signed() {
         line("receipt-request", &messages.text("receipt-request-unsigned"));
     }
@@ -173,12 +176,13 @@ fn text(messages: &Messages, evidence: &ReceiptEvidence) -> String {
 }
 
 /// Describes the evidence that the key belongs to the verifier.
-fn key(messages: &Messages, evidence: &ReceiptEvidence) -> String {
+fn key(ui: &Ui, evidence: &ReceiptEvidence) -> String {
+    let messages = &ui.messages;
     match (evidence.signer(), evidence.registration()) {
         (SignerProof::Registration, Some(known)) => messages.with(
             "receipt-key-registered",
             &[
-                ("registrar", &clean(known.registrar())),
+                ("registrar", &parties::named(ui, "", known.registrar())),
                 ("from", &day::from(known.valid_from())),
                 ("until", &day::until(known.valid_until())),
             ],

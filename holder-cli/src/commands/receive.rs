@@ -18,7 +18,7 @@ use crate::{
     pending::{Collecting, fresh_proofs, resume},
     promise::Promise,
     session::{SecretKind, Session, first_line},
-    ui::{Ui, labels::Labels, sanitise::clean},
+    ui::{Ui, labels::Labels, parties},
     wallet::{Pending, Redemption, Stage, WalletFile, contents::Secret},
 };
 
@@ -98,8 +98,7 @@ fn consent(
     for promise in promises {
         for (id, value) in [
             ("receive-document", label(promise)),
-            ("receive-issuer", clean(&promise.issuer_name)),
-            ("receive-issuer-id", clean(&promise.issuer) + &local_note(ui, &promise.issuer)),
+            ("receive-issuer", issuer(ui, promise)),
             ("receive-endpoint", endpoint.to_owned()),
         ] {
             screen.push_str(&format!("{}:\n  {value}\n", ui.heading(&ui.messages.text(id))));
@@ -123,9 +122,14 @@ fn consent(
     ui.require_yes(&ui.messages.text("receive-question"), Sentence::id("undone-offer"))
 }
 
-/// Line below the identifier of a service on this machine; empty for every other.
-fn local_note(ui: &Ui, did: &str) -> String {
-    if is_local(did) { format!("\n  {}", ui.messages.text("local-note")) } else { String::new() }
+/// Names the issuer, and says that the name is its own. A service on this machine is marked as such.
+fn issuer(ui: &Ui, promise: &Promise) -> String {
+    let mut lines = vec![parties::issuer(ui, &promise.issuer_name, &promise.issuer)];
+    lines.push(format!("({})", ui.messages.text("receive-name-note")));
+    if is_local(&promise.issuer) {
+        lines.push(ui.messages.text("local-note"));
+    }
+    lines.join("\n  ")
 }
 
 fn pin(session: &Session, arguments: &Receive, offer: &Offer) -> Result<Option<SecretString>, Failure> {

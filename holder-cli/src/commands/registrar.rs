@@ -9,7 +9,7 @@ use crate::{
     arguments::{AddRegistrar, RegistrarCommand, RemoveRegistrar},
     failure::{Failure, Sentence},
     session::Session,
-    ui::sanitise::clean,
+    ui::{Ui, parties, sanitise::clean},
     wallet::{Contents, Entry, EntryKind, Registrar},
 };
 
@@ -25,7 +25,7 @@ pub(crate) fn run(session: &Session, command: &RegistrarCommand) -> Result<(), F
             let registrar = add(&mut wallet.contents, did, name.as_deref().unwrap_or_default())?;
             wallet.contents.log.push(noted(session, EntryKind::RegistrarAdded, &registrar));
             wallet.save()?;
-            let text = messages.with("registrar-added", &[("registrar", &title(&registrar))]);
+            let text = messages.with("registrar-added", &[("registrar", &title(&session.ui, &registrar))]);
             session.ui.result(&format!("{text}\n"), &json!({"added": registrar_json(&registrar)}));
         }
         RegistrarCommand::List => {
@@ -33,7 +33,7 @@ pub(crate) fn run(session: &Session, command: &RegistrarCommand) -> Result<(), F
             let mut text = String::new();
             for registrar in &contents.registrars {
                 // Writing to a string does not fail.
-                let _ = writeln!(text, "{}", title(registrar));
+                let _ = writeln!(text, "{}", title(&session.ui, registrar));
             }
             if contents.registrars.is_empty() {
                 let _ = writeln!(text, "{}", messages.text("registrar-none"));
@@ -46,7 +46,7 @@ pub(crate) fn run(session: &Session, command: &RegistrarCommand) -> Result<(), F
             let registrar = remove(&mut wallet.contents, did)?;
             wallet.contents.log.push(noted(session, EntryKind::RegistrarRemoved, &registrar));
             wallet.save()?;
-            let text = messages.with("registrar-removed", &[("registrar", &title(&registrar))]);
+            let text = messages.with("registrar-removed", &[("registrar", &title(&session.ui, &registrar))]);
             session.ui.result(&format!("{text}\n"), &json!({"removed": registrar_json(&registrar)}));
         }
     }
@@ -86,11 +86,8 @@ fn remove(contents: &mut Contents, did: &str) -> Result<Registrar, Failure> {
     Ok(contents.registrars.remove(at))
 }
 
-fn title(registrar: &Registrar) -> String {
-    if registrar.name.is_empty() {
-        return clean(&registrar.did);
-    }
-    format!("{}  {}", clean(&registrar.name), clean(&registrar.did))
+fn title(ui: &Ui, registrar: &Registrar) -> String {
+    parties::named(ui, &registrar.name, &registrar.did)
 }
 
 fn registrar_json(registrar: &Registrar) -> Value {
@@ -100,6 +97,7 @@ fn registrar_json(registrar: &Registrar) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::messages::Language;
 
     #[test]
     fn registrars_are_pinned_renamed_and_removed() {
@@ -107,7 +105,10 @@ mod tests {
         add(&mut contents, "did:web:registrar.example", "").unwrap();
         add(&mut contents, "did:web:registrar.example", "The Registrar\u{1b}[2J").unwrap();
         assert_eq!(contents.registrars.len(), 1);
-        assert_eq!(title(&contents.registrars[0]), "The Registrar[U+001B][2J  did:web:registrar.example");
+        let mut ui = Ui::new(false, true, Language::En);
+        assert_eq!(title(&ui, &contents.registrars[0]), "The Registrar[U+001B][2J");
+        ui.details = true;
+        assert_eq!(title(&ui, &contents.registrars[0]), "The Registrar[U+001B][2J <did:web:registrar.example>");
         assert_eq!(remove(&mut contents, "did:web:other.example").unwrap_err().reason, "not_found");
         remove(&mut contents, "did:web:registrar.example").unwrap();
         assert!(contents.registrars.is_empty());

@@ -14,7 +14,7 @@ use crate::{
     arguments::{AddTrust, RemoveTrust, TrustCommand, UpdateTrust},
     failure::{Failure, FailureKind, Sentence},
     session::{Session, handed_over},
-    ui::sanitise::clean,
+    ui::{Ui, parties, sanitise::clean},
     wallet::{Entry, EntryKind, PinnedList, Trust},
 };
 
@@ -50,7 +50,7 @@ async fn add(session: &Session, arguments: &AddTrust) -> Result<(), Failure> {
     note(session, &mut wallet.contents.log, EntryKind::TrustListAdded, held.list());
     // Saved before any decision relies on it.
     wallet.save()?;
-    let text = session.ui.messages.with("trust-added", &[("list", &title(&held))]);
+    let text = session.ui.messages.with("trust-added", &[("list", &title(&session.ui, &held))]);
     let text = format!("{text}{}", failed_lines(session, &held));
     session.ui.result(&format!("{text}\n"), &json!({"added": described(&held)}));
     Ok(())
@@ -66,8 +66,11 @@ fn list(session: &Session) -> Result<(), Failure> {
         let held = held.and_then(|held| held.check_fresh(now).map(|()| held));
         // Writing to a string does not fail.
         let _ = match &held {
-            Ok(held) => writeln!(text, "{}{}", title(held), failed_lines(session, held)),
-            Err(problem) => writeln!(text, "{}  [{}] {}", clean(&pinned.issuer), problem.code, clean(&problem.detail)),
+            Ok(held) => writeln!(text, "{}{}", title(&session.ui, held), failed_lines(session, held)),
+            Err(problem) => {
+                let list = parties::named(&session.ui, "", &pinned.issuer);
+                writeln!(text, "{list}  [{}] {}", problem.code, clean(&problem.detail))
+            }
         };
         let mut one = json!({
             "issuer": pinned.issuer, "source": pinned.source, "operators": pinned.operators, "quorum": pinned.quorum,
@@ -111,7 +114,7 @@ pub(super) async fn look(session: &Session, trust: &mut Trust, accept: Option<&s
         match looked {
             Ok((newest, held)) => {
                 replace(trust, newest, &held);
-                let line = session.ui.messages.with("trust-updated", &[("list", &title(&held))]);
+                let line = session.ui.messages.with("trust-updated", &[("list", &title(&session.ui, &held))]);
                 done.text.push_str(&format!("{line}{}\n", failed_lines(session, &held)));
                 done.lists.push(described(&held));
             }
@@ -149,7 +152,8 @@ fn remove(session: &Session, arguments: &RemoveTrust) -> Result<(), Failure> {
     lists.remove(at);
     note(session, &mut wallet.contents.log, EntryKind::TrustListRemoved, &arguments.issuer);
     wallet.save()?;
-    let text = session.ui.messages.with("trust-removed", &[("list", &clean(&arguments.issuer))]);
+    let text =
+        session.ui.messages.with("trust-removed", &[("list", &parties::named(&session.ui, "", &arguments.issuer))]);
     session.ui.result(&format!("{text}\n"), &json!({"removed": {"issuer": arguments.issuer}}));
     Ok(())
 }
@@ -279,14 +283,14 @@ async fn read(session: &Session, source: &str) -> Result<Vec<u8>, Failure> {
     })
 }
 
-fn title(held: &TrustList) -> String {
-    format!("{}  {}, {}", clean(held.list()), held.contents().sequence, day::until(held.valid_until()))
+fn title(ui: &Ui, held: &TrustList) -> String {
+    format!("{}  {}, {}", parties::named(ui, "", held.list()), held.contents().sequence, day::until(held.valid_until()))
 }
 
 /// Returns one line for each operator with an invalid proof, when the other proofs reach the quorum.
 fn failed_lines(session: &Session, held: &TrustList) -> String {
     let line = |(operator, problem): (&str, &Problem)| {
-        let (operator, why) = (clean(operator), clean(&problem.to_string()));
+        let (operator, why) = (parties::named(&session.ui, "", operator), clean(&problem.to_string()));
         format!("\n{}", session.ui.messages.with("trust-failed-proof", &[("operator", &operator), ("why", &why)]))
     };
     held.failed_proofs().map(line).collect()

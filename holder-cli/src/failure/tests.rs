@@ -29,7 +29,7 @@ fn a_status_keeps_its_reason_and_loses_its_control_characters() {
     let failure = from_status(&status, doing());
     assert_eq!((failure.reason.as_str(), failure.kind), ("invalid_grant", FailureKind::Permanent));
     let message = failure.message.english();
-    assert_eq!(message, "Redeeming the offer failed (no[U+001B][31m[U+202E])");
+    assert_eq!(message, "The offer could not be redeemed (no[U+001B][31m[U+202E])");
     assert_eq!(from_status(&tonic::Status::unavailable("x"), doing()).kind, FailureKind::Temporary);
     let late = from_status(&tonic::Status::cancelled("Timeout expired"), doing());
     assert_eq!((late.reason.as_str(), late.kind), ("deadline_exceeded", FailureKind::Temporary));

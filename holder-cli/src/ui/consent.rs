@@ -5,10 +5,10 @@ use std::fmt::Write;
 use carnet_core::{day, query::path_to_text, secure::sd_jwt::Step, time::Timestamp};
 use carnet_spec::Catalogue;
 
-use super::{Ui, labels::Labels, sanitise::clean};
+use super::{Ui, labels::Labels, parties, sanitise::clean};
 use crate::{
     answer::{Answer, Asked, Exposure, Part},
-    commands::list::refused,
+    commands::{list::refused, log::party},
     introduction::Introduction,
     request::Request,
     wallet::{Contents, Copy, forgetting::UNKNOWN_PARTY, standing::StapledStatement},
@@ -77,15 +77,18 @@ impl Consent<'_> {
         if self.explain {
             self.plan_text(ui, &mut screen);
         }
-        let _ = writeln!(screen, "\n{}\n{}: {}", say("consent-always"), say("consent-digest"), self.digest);
+        let _ = writeln!(screen, "\n{}", say("consent-always"));
+        if ui.details {
+            let _ = writeln!(screen, "{}: {}", say("consent-digest"), self.digest);
+        }
         screen
     }
 
     /// Returns the question: the claims, the credentials and the recipient. An unregistered verifier is named by its
-    /// identifier, since it chose its name itself.
+    /// address, since it chose its name itself.
     pub(crate) fn question(&self, ui: &Ui) -> String {
         let asker = self.introduction.relying_party().map(|registered| clean(&registered.name));
-        let asker = asker.unwrap_or_else(|| clean(self.request.did.as_str()));
+        let asker = asker.unwrap_or_else(|| self.unvouched(ui));
         let documents = self.parts().iter().filter_map(|part| {
             let held = self.contents.credentials.get(part.credential)?;
             let labels = Labels::new(self.catalogue, &held.type_name, &ui.messages);
@@ -112,6 +115,18 @@ impl Consent<'_> {
         self.parts().iter().filter_map(copy).any(Copy::is_marked)
     }
 
+    /// Describes the unregistered verifier.
+    fn unvouched(&self, ui: &Ui) -> String {
+        parties::unvouched(ui, &self.request.client_id, Some(self.endpoint), "")
+    }
+
+    /// Returns the name under which the log has a verifier.
+    fn known_as(&self, ui: &Ui, client_id: &str) -> String {
+        let entries = self.contents.log.entries().iter().rev();
+        let known = entries.filter(|entry| entry.party == client_id).find(|entry| entry.asker.is_some());
+        known.map_or_else(|| parties::unvouched(ui, client_id, None, ""), |entry| party(ui, entry))
+    }
+
     fn parts(&self) -> &[Part] {
         self.answer.map_or(&[], |answer| &answer.parts)
     }
@@ -121,8 +136,7 @@ impl Consent<'_> {
         let say = |id: &str| ui.messages.text(id);
         let labels = Labels::new(self.catalogue, &held.type_name, &ui.messages);
         let _ = writeln!(screen, "\n{}: {}", ui.heading(&say("consent-document")), labels.document());
-        let _ = writeln!(screen, "  {}", clean(&held.issuer_name));
-        let _ = writeln!(screen, "  {}", clean(&held.issuer));
+        let _ = writeln!(screen, "  {}", parties::issuer(ui, &held.issuer_name, &held.issuer));
         let _ = writeln!(screen, "{}:", ui.heading(&say("consent-goes")));
         for claim in &part.goes {
             let some = if claim.in_part { format!(" ({})", say("consent-in-part")) } else { String::new() };
@@ -191,7 +205,8 @@ impl Consent<'_> {
             Exposure::Others(others) => {
                 let _ = writeln!(screen, "! {}", say("consent-reuse-other"));
                 for other in others {
-                    let known = if other == UNKNOWN_PARTY { say("copy-seen-unknown") } else { clean(other) };
+                    let known =
+                        if other == UNKNOWN_PARTY { say("copy-seen-unknown") } else { self.known_as(ui, other) };
                     let _ = writeln!(screen, "    {known}");
                 }
             }

@@ -10,6 +10,7 @@ use crate::failure::{Failure, Reported as _, Sentence};
 pub(crate) mod consent;
 pub(crate) mod labels;
 pub(crate) mod messages;
+pub(crate) mod parties;
 pub(crate) use carnet_wallet::sanitise;
 pub(crate) mod waiting;
 pub(crate) mod wrap;
@@ -24,7 +25,7 @@ pub(crate) struct Ui {
     ask: bool,
     prompt: bool,
     bold: bool,
-    /// True if identifiers are shown also where a registered name stands for them.
+    /// True if DIDs and digests are shown also where a name stands for them.
     pub(crate) details: bool,
     /// Columns of the terminal; `None`: output is redirected, and lines are not wrapped.
     pub(crate) columns: Option<usize>,

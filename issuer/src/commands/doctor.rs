@@ -6,7 +6,8 @@ use carnet_core::did::Did;
 use carnet_fetch::HttpsFetcher;
 use carnet_service::{
     config::{StartError, refused_field},
-    doctor::{Check, DoctorArgs, Examined, report},
+    directory::DirectoryArgs,
+    doctor::{Check, Examined, report},
     fetcher::fetcher,
     keys,
     store::{self as ground, OpenStore},
@@ -23,7 +24,7 @@ use crate::{
 const STORE: &str = "store";
 const LISTS: &str = "lists";
 
-pub(super) async fn run(args: &DoctorArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: &DirectoryArgs) -> Result<u8, Failure> {
     let config = IssuerConfig::load(&args.data, args.config.as_deref())?;
     let did = Did::parse(&config.did)
         .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
@@ -50,7 +51,7 @@ pub(super) async fn run(args: &DoctorArgs) -> Result<u8, Failure> {
 
 /// Reads the published lists as a verifier does, and holds them to the store.
 async fn lists(
-    args: &DoctorArgs,
+    args: &DirectoryArgs,
     config: &IssuerConfig,
     did: &Did,
     fetcher: HttpsFetcher,

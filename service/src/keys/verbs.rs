@@ -12,7 +12,7 @@ use carnet_core::{
     time::Timestamp,
 };
 use carnet_fetch::HttpsFetcher;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
@@ -22,21 +22,7 @@ use super::{
     seal::{self, Form, Secret},
     watch,
 };
-use crate::{config::StartError, time};
-
-/// Data directory of the keys.
-#[derive(Debug, Clone, Args)]
-pub struct Place {
-    /// The data directory.
-    #[arg(long, value_parser = crate::directory::MadeDirectory)]
-    pub data: PathBuf,
-    /// A TOML file whose fields override DIR/config.toml.
-    #[arg(long)]
-    pub config: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
+use crate::{config::StartError, directory::DirectoryArgs, time};
 
 /// A signature algorithm on the command line.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -63,7 +49,7 @@ pub enum KeysVerb {
     List {
         /// Data directory.
         #[command(flatten)]
-        place: Place,
+        place: DirectoryArgs,
         /// Also list the changes to them.
         #[arg(long)]
         history: bool,
@@ -72,7 +58,7 @@ pub enum KeysVerb {
     Check {
         /// Data directory.
         #[command(flatten)]
-        place: Place,
+        place: DirectoryArgs,
         /// Adopt what the published document has of the keys and keys.json lacks: after an older keys.json was
         /// restored.
         #[arg(long)]
@@ -82,7 +68,7 @@ pub enum KeysVerb {
     Rotate {
         /// Data directory.
         #[command(flatten)]
-        place: Place,
+        place: DirectoryArgs,
         /// The new key's algorithm; by default that of the key that signs now.
         #[arg(long, value_enum)]
         algorithm: Option<KeyAlgorithm>,
@@ -91,7 +77,7 @@ pub enum KeysVerb {
     Activate {
         /// Data directory.
         #[command(flatten)]
-        place: Place,
+        place: DirectoryArgs,
         /// Do not wait until verifiers have read the new document; those that have not refuse new credentials until
         /// then.
         #[arg(long)]
@@ -101,7 +87,7 @@ pub enum KeysVerb {
     Retire {
         /// Data directory.
         #[command(flatten)]
-        place: Place,
+        place: DirectoryArgs,
         /// The key, such as key-1.
         key: String,
         /// Somebody else may have it: its signatures no longer count by themselves. This cannot be undone.
@@ -115,7 +101,7 @@ pub enum KeysVerb {
     Seal {
         /// Data directory.
         #[command(flatten)]
-        place: Place,
+        place: DirectoryArgs,
         /// Source of the key-encryption key that opens them now, if the configuration has another one already.
         #[arg(long, value_name = "SOURCE")]
         old_kek: Option<Kek>,
@@ -127,7 +113,7 @@ pub enum KeysVerb {
     Unseal {
         /// Data directory.
         #[command(flatten)]
-        place: Place,
+        place: DirectoryArgs,
     },
 }
 
@@ -145,7 +131,7 @@ pub struct Owner {
 impl KeysVerb {
     /// Data directory of the keys.
     #[must_use]
-    pub const fn place(&self) -> &Place {
+    pub const fn place(&self) -> &DirectoryArgs {
         match self {
             Self::List { place, .. }
             | Self::Check { place, .. }

@@ -9,7 +9,8 @@ use carnet_core::{
 use carnet_fetch::HttpsFetcher;
 use carnet_service::{
     config::{StartError, refused_field},
-    doctor::{self, Check, DoctorArgs, Examined, report},
+    directory::DirectoryArgs,
+    doctor::{self, Check, Examined, report},
     fetcher::fetcher,
     keys, store as ground, time,
 };
@@ -33,7 +34,7 @@ const REGISTRATION: &str = "registration";
 const STORE: &str = "store";
 const CLOCK: &str = "clock";
 
-pub(super) async fn run(args: &DoctorArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: &DirectoryArgs) -> Result<u8, Failure> {
     let config = VerifierConfig::load(&args.data, args.config.as_deref())?;
     let did = Did::parse(&config.did)
         .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;

@@ -57,7 +57,7 @@ enum Verb {
     },
     /// Check what is published, the issuers and their lists, TLS, the clock and the store, and say what to do. Exit code 1: a check
     /// failed; 3: it may pass later.
-    Doctor(carnet_service::doctor::DoctorArgs),
+    Doctor(carnet_service::directory::DirectoryArgs),
     /// Write a verified backup of the store to one file. The service may be running.
     Backup(BackupArgs),
     /// Replace the store by a backup. The service must be stopped.

@@ -11,7 +11,7 @@ use crate::{
     introduction::Introduction,
     request::{Pointer, Request},
     session::Session,
-    ui::{Ui, consent::Consent},
+    ui::{Ui, consent::Consent, sanitise::clean},
     wallet::Contents,
 };
 
@@ -93,7 +93,7 @@ impl Decision<'_> {
                 }
                 let failure = match consent.excess().next() {
                     _ if unclear => Failure::not_answered(Sentence::id("undone-not-allowed")),
-                    Some(_) => over_asked(self.introduction.registration().is_some()),
+                    Some(_) => over_asked(self.introduction.registration().is_some(), &consent),
                     None => all_withheld(),
                 };
                 return self.nothing(failure.beside(consent.json(ui)));
@@ -234,9 +234,11 @@ fn marked() -> Failure {
     Failure::new("copy_marked", Sentence::id("error-copy-marked"), Sentence::id("hint-marked"))
 }
 
-fn over_asked(registered: bool) -> Failure {
+fn over_asked(registered: bool, consent: &Consent<'_>) -> Failure {
     let message = if registered { "error-over-asked" } else { "error-unregistered" };
-    Failure::new("over_asked", Sentence::id(message), Sentence::id("hint-approve"))
+    let options: Vec<String> = consent.excess().map(|asked| format!("--approve '{}'", clean(&asked.name()))).collect();
+    let hint = Sentence::id("hint-approve").with("options", options.join(" "));
+    Failure::new("over_asked", Sentence::id(message), hint)
 }
 
 fn all_withheld() -> Failure {

@@ -19,8 +19,8 @@ async fn it_names_law_facts_and_what_was_not_answered_and_no_value() {
         }
     }
     let english = text(&Messages::new(Language::En), &shown);
-    assert!(english.contains("Asked beyond what is registered: q: *, q: credentialSubject.title"), "{english}");
-    assert!(english.contains("Erasure was asked for and not confirmed"), "{english}");
+    assert!(english.contains("Requested beyond the registration: q: *, q: credentialSubject.title"), "{english}");
+    assert!(english.contains("Erasure was requested and not confirmed"), "{english}");
     let object = object(&scene.session, &shown);
     assert_eq!(object["articles"], json!([12, 17, 77]));
     assert_eq!((&object["complainant"], &object["authority"]), (&json!(""), &Value::Null));
@@ -38,7 +38,7 @@ async fn a_confirmed_erasure_is_no_complaint_of_its_own_and_a_file_is_not_replac
     erase(&scene, &scene.client_id).await.unwrap();
     let log = scene.contents().log;
     let english = text(&Messages::new(Language::En), &shown_to(&log, "2").unwrap());
-    assert!(!english.contains("not confirmed") && english.contains("Erased, as they confirmed"), "{english}");
+    assert!(!english.contains("not confirmed") && english.contains("Deleted, as they confirmed"), "{english}");
     let out = scene.folder.path().join("complaint.txt");
     let report = Report { who: "2".to_owned(), out: Some(out.clone()) };
     run(&scene.session, &report).unwrap();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Consent;
 use crate::{
     introduction::{Listing, Unregistered},
-    ui::{Ui, sanitise::clean},
+    ui::{Ui, parties, sanitise::clean},
 };
 
 /// Statements by the verifier, or by a registrar about it.
@@ -54,20 +54,31 @@ impl Consent<'_> {
         let Words { name, purpose, legal_basis, retention } = self.words(ui);
         let stated = |words: Option<String>| words.unwrap_or_else(|| say("consent-not-stated"));
         let registered = self.introduction.relying_party();
-        let mut names = vec![stated(name)];
-        if let Some(registered) = registered {
-            names.push(registered.legal_identifier.as_deref().map(clean).unwrap_or_default());
-            names.push(clean(&registered.country));
+        let mut names = match (registered, name) {
+            (Some(registered), name) => vec![
+                stated(name),
+                registered.legal_identifier.as_deref().map(clean).unwrap_or_default(),
+                clean(&registered.country),
+                format!("({})", say("consent-name-registered")),
+            ],
+            (None, Some(name)) => {
+                let own_name = ui.messages.with("consent-own-name", &[("name", &name)]);
+                vec![self.unvouched(ui), own_name]
+            }
+            (None, None) => vec![self.unvouched(ui)],
+        };
+        if is_local(self.request.did.as_str()) {
+            names.push(say("local-note"));
         }
         row("consent-asker", &names);
-        let note = if registered.is_some() { "consent-name-registered" } else { "consent-name-note" };
-        let local = if is_local(self.request.did.as_str()) { say("local-note") } else { String::new() };
-        row("consent-asker-id", &[clean(self.request.did.as_str()), format!("({})", say(note)), local]);
+        if ui.details {
+            row("consent-asker-id", &[clean(self.request.did.as_str())]);
+        }
         row("consent-endpoint", &[clean(self.endpoint)]);
         if let Some(registration) = self.introduction.registration() {
             let until = ui.messages.with("consent-registered-until", &[("date", &last_day(registration))]);
-            let registrar = [clean(self.introduction.registrar_name()), clean(registration.registrar()), until];
-            row("consent-registered-by", &registrar);
+            let registrar = parties::named(ui, self.introduction.registrar_name(), registration.registrar());
+            row("consent-registered-by", &[registrar, until]);
         }
         row("consent-purpose", &[stated(purpose)]);
         row("consent-legal-basis", &[stated(legal_basis)]);
@@ -117,14 +128,11 @@ impl Consent<'_> {
         Some(ui.messages.with(id, &[("registrar", &self.claimed_registrar(ui)), ("code", code.as_str())]))
     }
 
-    /// Returns the registrar of a refused registration: the owner's name for it, if there is one, and its DID.
+    /// Returns the registrar of a refused registration: the owner's name for it, if there is one, or else its site.
     fn claimed_registrar(&self, ui: &Ui) -> String {
-        let Some(did) = self.introduction.claimed_registrar().map(clean) else {
-            return ui.messages.text("consent-not-stated");
-        };
-        match clean(self.introduction.registrar_name()) {
-            name if name.is_empty() => did,
-            name => format!("{name} ({did})"),
+        match self.introduction.claimed_registrar() {
+            Some(did) => parties::named(ui, self.introduction.registrar_name(), did),
+            None => ui.messages.text("consent-not-stated"),
         }
     }
 

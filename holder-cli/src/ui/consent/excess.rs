@@ -28,7 +28,9 @@ impl Consent<'_> {
                 warned = true;
             }
             let _ = writeln!(screen, "  ! {}: {}, {}", self.words_of(ui, asked), why(ui, asked), self.state(ui, asked));
-            let _ = writeln!(screen, "      {}", clean(&asked.name()));
+            if ui.details {
+                let _ = writeln!(screen, "      {}", clean(&asked.name()));
+            }
         }
     }
 
@@ -40,7 +42,10 @@ impl Consent<'_> {
         }
         let _ = writeln!(screen, "\n{}:", ui.heading(&ui.messages.text("withheld-title")));
         for asked in withheld {
-            let _ = writeln!(screen, "  - {}\n      {}", self.words_of(ui, asked), clean(&asked.name()));
+            let _ = writeln!(screen, "  - {}", self.words_of(ui, asked));
+            if ui.details {
+                let _ = writeln!(screen, "      {}", clean(&asked.name()));
+            }
         }
     }
 

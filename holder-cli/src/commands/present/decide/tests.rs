@@ -135,7 +135,7 @@ fn whoever_cannot_answer_learns_who_asks_why_and_what_is_missing() {
     scene.ask(json!([{"path": ["credentialSubject", "title"]}, {"path": ["credentialSubject", "shoeSize"]}]));
     let (what, text, paths) = missing(&scene, &[]);
     assert_eq!((what.as_str(), paths), ("claims", json!(["credentialSubject.shoeSize"])));
-    assert_eq!(text, "Qualification: yours does not answer: shoeSize");
+    assert_eq!(text, "Qualification: yours does not match: shoeSize");
     let mut scene = Scene::new(Some(both()));
     scene.contents.credentials[0].valid_until = Some(NOW.plus(-1));
     assert_eq!(missing(&scene, &[]).0, "ended");
@@ -234,7 +234,7 @@ fn a_request_that_needs_nothing_gets_nothing() {
     assert_eq!(asked(true).would_go(&[]).0.len(), 2);
     let refused = asked(false).refused(&[]);
     assert_eq!((refused.reason.as_str(), refused.kind), ("query_unmet", crate::failure::FailureKind::Permanent));
-    assert!(refused.message.english().contains("Nothing is asked that must be answered"));
+    assert!(refused.message.english().contains("The request requires no data"));
 }
 
 /// An archive of the lists could link it with another copy, so consent to the request does not cover it.
