@@ -43,7 +43,7 @@ pub(crate) struct Global {
     /// The language of screens [default: from LANG]
     #[arg(long, global = true, value_enum)]
     pub(crate) lang: Option<Language>,
-    /// Show identifiers on screens also where a registered name stands for them
+    /// Show identifiers (DIDs) and digests on screens, not only names
     #[arg(long, global = true)]
     pub(crate) details: bool,
     /// Trust the certificates in this file (PEM) in addition to the system's
@@ -68,11 +68,11 @@ pub(crate) enum Command {
     Init(Init),
     /// Change the wallet's passphrase
     Passphrase(ChangePassphrase),
-    /// Receive a credential that somebody offers
+    /// Receive a credential that someone offers
     Receive(Receive),
     /// Get fresh copies from the issuers, so that no two askers see the same copy
     Refill(Refill),
-    /// Have the issuers confirm that your documents hold, and get newer trust lists: for where there is no network
+    /// Have issuers confirm that your documents are valid, to prove it offline; also get newer trust lists
     Refresh(Refresh),
     /// Renew documents that are near their end, where their issuers allow it
     Renew(Renew),
@@ -80,7 +80,7 @@ pub(crate) enum Command {
     List,
     /// Show one credential to yourself
     Show(Show),
-    /// Answer a request to show something
+    /// Answer a request for proof
     Present(Present),
     /// Show who saw what, when, why and until when; verify, export or forget the log
     Log(LogArguments),
@@ -91,7 +91,7 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Restore the wallet from a backup; every copy in it counts as shown
     Restore(Restore),
-    /// Ask somebody to erase what you showed, with the receipt
+    /// Ask a verifier to erase the data that you shared, with its receipt
     Erase(Erase),
     /// Write a complaint to the supervisory authority, for you to send
     Report(Report),
@@ -117,7 +117,7 @@ pub(crate) struct Init {
     /// Keep the log for this many days [default: forever, until you choose with `carnet log keep`]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_525))]
     pub(crate) keep_log: Option<u32>,
-    /// Know services on this machine from the start, for trials: as `carnet local add`
+    /// Add services on this machine, for trials; same as `carnet local add`
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) local: Vec<PathBuf>,
 }
@@ -174,7 +174,7 @@ pub(crate) struct Receive {
     /// The offer: openid-credential-offer://... [default: asks for it]
     #[arg(conflicts_with = "resume")]
     pub(crate) offer: Vec<String>,
-    /// Resume what was not ready, or whose answer was lost
+    /// Resume offers that were not ready, or whose answer was lost
     #[arg(long)]
     pub(crate) resume: bool,
     /// The PIN; others on this machine may see it, --pin-file is safer
@@ -200,20 +200,20 @@ pub(crate) struct Show {
 pub(crate) struct Present {
     /// The request: openid4vp://... [default: asks for it]
     pub(crate) request: Vec<String>,
-    /// Approve without asking: the digest of the request that you looked at before
+    /// Approve without asking: the digest that an earlier run printed
     // One digest in 64 begins with a hyphen, and is no option for that.
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     pub(crate) yes: Option<String>,
     /// Answer with this credential only; may be given more than once
     #[arg(long = "use", value_name = "ID")]
     pub(crate) only: Vec<String>,
-    /// Approve a claim that goes beyond what the asker is registered for; may be given more than once
+    /// Approve a claim beyond the registration of the asker; may be given more than once
     #[arg(long, value_name = "QUERY_ID:PATH")]
     pub(crate) approve: Vec<String>,
     /// Answer as if you did not have this claim; may be given more than once
     #[arg(long, value_name = "QUERY_ID:PATH")]
     pub(crate) withhold: Vec<String>,
-    /// Show a copy that public lists have marked, this one time
+    /// Share a copy once although public lists have marked it
     #[arg(long)]
     pub(crate) show_marked: bool,
     /// Explain why these documents and claims would be shown
@@ -252,11 +252,11 @@ pub(crate) struct RemoveRegistrar {
 /// `carnet local`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LocalCommand {
-    /// Know services on this machine by their certificates, and what registers them
+    /// Add services on this machine, with their certificates and their registrar
     Add(AddLocal),
-    /// List the services on this machine that you know
+    /// List the added services
     List,
-    /// Forget one
+    /// Remove one
     Remove(RemoveLocal),
 }
 
@@ -300,13 +300,13 @@ pub(crate) struct AddTrust {
     /// The identifier of an operator of the list; once for each
     #[arg(long = "operator", value_name = "DID", required = true)]
     pub(crate) operators: Vec<String>,
-    /// Number of operators that must have signed
+    /// Number of operators that must sign
     #[arg(long, value_name = "N")]
     pub(crate) quorum: usize,
-    /// Lowest accepted number of the list, as its operators publish it
+    /// Lowest accepted number of the list, as its operators announce it
     #[arg(long, value_name = "N")]
     pub(crate) least: Option<u64>,
-    /// Accept the list with this digest although a newer one was seen before; its operators publish the digest
+    /// Accept the list with this digest although a newer one was seen before; its operators announce the digest
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     pub(crate) accept: Option<String>,
 }
@@ -314,7 +314,7 @@ pub(crate) struct AddTrust {
 /// `carnet trust update`.
 #[derive(Debug, Args)]
 pub(crate) struct UpdateTrust {
-    /// Accept the list with this digest although a newer one was seen before; its operators publish the digest
+    /// Accept the list with this digest although a newer one was seen before; its operators announce the digest
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     pub(crate) accept: Option<String>,
 }
@@ -352,7 +352,7 @@ pub(crate) struct LogArguments {
 /// `carnet log VERB`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogVerb {
-    /// Forget the log before a day, for good: anybody who gets your passphrase out of you reads all that is in the log
+    /// Delete the log before a day permanently: anyone who extorts your passphrase can read the log
     ///
     /// Entries, requests and receipts from before that day are deleted, and with them the names of those who saw a
     /// copy. A signed checkpoint takes their place: it shows that you forgot something, when, and up to which day.
@@ -377,7 +377,7 @@ pub(crate) struct Forget {
 /// `carnet log keep`.
 #[derive(Debug, Args)]
 pub(crate) struct KeepLog {
-    /// Forget entries older than this many days, with the next change of the wallet
+    /// Delete entries older than this many days, with each change of the wallet
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_525))]
     pub(crate) days: Option<u32>,
     /// Keep all of it
@@ -390,7 +390,7 @@ pub(crate) struct KeepLog {
 pub(crate) enum ReceiptCommand {
     /// Write a receipt and its request to a new file: anybody who has it can prove what you showed, and when
     Export(ExportReceipt),
-    /// Verify a receipt from somebody else, without a wallet and without a network
+    /// Verify a receipt from someone else, without a wallet and without a network
     Verify(VerifyReceipt),
 }
 
@@ -436,7 +436,7 @@ pub(crate) struct Restore {
 pub(crate) struct Erase {
     /// The asker: a client id, a DID, an unambiguous name, or the number of a log entry
     pub(crate) who: String,
-    /// Send without asking: the digest of the request that you looked at before
+    /// Send without asking: the digest that an earlier run printed
     // Without a value it approves nothing and prints that a digest is needed. A digest has no hyphen, so the next
     // option cannot be taken for one.
     #[arg(long, value_name = "DIGEST", num_args = 0..=1, default_missing_value = "")]

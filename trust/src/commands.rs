@@ -32,7 +32,7 @@ enum Verb {
     Show(operate::ShowArgs),
     /// Make an unsigned list from a readable source.
     Create(draft::CreateArgs),
-    /// Make the next list from the one before it: renewed, or with a party struck off.
+    /// Make the next list from the previous one: renewed, or with a party struck off.
     Edit(draft::EditArgs),
     /// Write the readable source of a list, to change it and make the next one from it.
     Source(draft::SourceArgs),
@@ -40,18 +40,18 @@ enum Verb {
     Import(draft::ImportArgs),
     /// Show the changes of a list, and sign it.
     Sign(operate::SignArgs),
-    /// Verify a list as programs do that have pinned its operators.
+    /// Verify a list like a program that has pinned its operators.
     Verify(look::VerifyArgs),
     /// Write a verified list and its history into a folder, for a web server.
     Publish(operate::PublishArgs),
-    /// Sign, for seven days at most, that a list is the newest one: by a key that the list names for that. Asks
-    /// nothing, so that a timer can run it each day.
+    /// Sign a timestamp that declares a list the newest, for at most seven days, with a key that the list names. Never
+    /// asks, so a timer can run it each day.
     Timestamp(stamp::TimestampArgs),
     /// Show the differences between two lists.
     Diff(look::DiffArgs),
-    /// Say a list in words.
+    /// Describe a list in words.
     Explain(look::ExplainArgs),
-    /// Decide about one party as a verifier would, and say by which entry and rule. Exit code 1: refused.
+    /// Decide on one party as a verifier would, and name the entry and the rule. Exit code 1: refused.
     Why(look::WhyArgs),
 }
 

@@ -64,7 +64,7 @@ enum Verb {
         #[command(subcommand)]
         verb: registrar::RegistrarVerb,
     },
-    /// Check what is published, the lists, TLS, the clock and the store, and say what to do. Exit code 1: a check failed; 3: it may pass
+    /// Check the published document, the lists, TLS, the clock and the store, and give advice. Exit code 1: a check failed; 3: it may pass
     /// later.
     Doctor(carnet_service::directory::DirectoryArgs),
     /// Write a verified backup of the store to one file. The service may be running.

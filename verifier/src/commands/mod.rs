@@ -55,8 +55,8 @@ enum Verb {
         #[arg(long)]
         listen: Option<SocketAddr>,
     },
-    /// Check what is published, the issuers and their lists, TLS, the clock and the store, and say what to do. Exit code 1: a check
-    /// failed; 3: it may pass later.
+    /// Check the published document, the issuers and their lists, TLS, the clock and the store, and give advice. Exit
+    /// code 1: a check failed; 3: it may pass later.
     Doctor(carnet_service::directory::DirectoryArgs),
     /// Write a verified backup of the store to one file. The service may be running.
     Backup(BackupArgs),
