@@ -36,8 +36,11 @@ async fn a_receipt_is_handed_over_with_its_request_and_holds_without_the_wallet(
     assert!(evidence.request_signed());
     assert_eq!(evidence.receipt().content().presentation_digest.as_deref(), Some(sent.presentation.as_str()));
     for language in Language::ALL {
-        let said = text(&Messages::new(language), &evidence);
+        let mut ui = Ui::new(false, true, language);
         let digest = sent.presentation.as_str();
+        assert!(!text(&ui, &evidence).contains(digest));
+        ui.details = true;
+        let said = text(&ui, &evidence);
         for part in ["credentialSubject.title", "To find you work.", digest, sent.request.as_str(), sent.did()] {
             assert!(said.contains(part), "{part}\n{said}");
         }
@@ -70,7 +73,7 @@ async fn a_wallet_of_before_requests_were_kept_exports_the_receipt_alone() {
     scene.change(|contents| contents.requests = crate::wallet::requests::KeptRequests::default());
     let evidence = evidence(&exported(&scene, "receipt.json").unwrap());
     assert!(!evidence.request_signed());
-    assert!(text(&Messages::new(Language::En), &evidence).contains("its signature could not be verified"));
+    assert!(text(&Ui::new(false, true, Language::En), &evidence).contains("its signature could not be verified"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
