@@ -286,8 +286,8 @@ pub fn decrypt(
     };
     let shared = agree(&key.key, &epk, encryption, &party("apu")?, &party("apv")?);
     let nonce: [u8; NONCE] =
-        decode(nonce, "nonce")?.try_into().map_err(|_| malformed("the initialisation vector has not 12 bytes"))?;
-    let tag: [u8; TAG] = decode(tag, "tag")?.try_into().map_err(|_| malformed("the tag has not 16 bytes"))?;
+        decode(nonce, "nonce")?.try_into().map_err(|_| malformed("the initialisation vector is not 12 bytes long"))?;
+    let tag: [u8; TAG] = decode(tag, "tag")?.try_into().map_err(|_| malformed("the tag is not 16 bytes long"))?;
     let mut plaintext = Zeroizing::new(decode(content, "ciphertext")?);
     open(encryption, &shared, &nonce, encoded.as_bytes(), &mut plaintext, &tag)
         .ok_or_else(|| Problem::from(Code::DecryptionFailed))?;

@@ -138,7 +138,7 @@ impl AuthorizationRequest {
             .iter()
             .any(|name| parameters.contains_key(*name))
         {
-            return Err(malformed("another query stands beside dcql_query or in its place"));
+            return Err(malformed("there must be a dcql_query and no other query"));
         }
         let mode = ResponseMode::parse(text(parameters, "response_mode")?)?;
         let response_uri = response_uri(parameters, &client_id, policy)?;
@@ -183,7 +183,7 @@ fn client_id(parameters: &Map<String, Value>, policy: &RequestPolicy<'_>) -> Res
     match (client_id.is_signed(), policy.is_signed) {
         (true, false) => Err(malformed("the request is not signed, as its client id demands")),
         (false, true) => Err(malformed("the request is signed, and its client id has no key")),
-        (false, false) if !policy.allow_unsigned => Err(malformed("requests that nobody signed are not taken")),
+        (false, false) if !policy.allow_unsigned => Err(malformed("unsigned requests are not accepted")),
         _ => Ok(client_id),
     }
 }
@@ -211,7 +211,7 @@ fn response_uri(
     policy: &RequestPolicy<'_>,
 ) -> Result<Url, Problem> {
     if parameters.contains_key("redirect_uri") {
-        return Err(malformed("redirect_uri stands beside response_uri"));
+        return Err(malformed("redirect_uri is not allowed with response_uri"));
     }
     let stated = text(parameters, "response_uri")?;
     if stated.len() > MOST_URL_BYTES {
@@ -223,7 +223,7 @@ fn response_uri(
         (ClientId::DecentralizedIdentifier(_), Some(request_uri)) => request_uri.origin() == url.origin(),
         (ClientId::DecentralizedIdentifier(_), None) => true,
     };
-    if fits { Ok(url) } else { Err(malformed("the response would go to another place than the request allows")) }
+    if fits { Ok(url) } else { Err(malformed("the response would go to an address that the request does not allow")) }
 }
 
 fn verifier_info(parameters: &Map<String, Value>) -> Result<Vec<Value>, Problem> {

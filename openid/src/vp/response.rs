@@ -68,7 +68,7 @@ impl ResponseForm {
                 let code = WalletErrorCode::parse(error.expose());
                 code.map(Self::Declined).ok_or_else(|| malformed("the error is not one of the text's"))
             }
-            _ => Err(malformed("the response has not exactly one of vp_token, response and error")),
+            _ => Err(malformed("the response must have exactly one of vp_token, response and error")),
         }
     }
 }
