@@ -76,8 +76,8 @@ pub fn note(text: impl Display) {
 pub fn exit(code: u8) -> ExitCode {
     let Some(lost) = FAILED.get() else { return ExitCode::from(code) };
     note(format_args!(
-        "error: part of the answer is lost: {lost}. The command itself was carried out.\n\
-         hint: make room, or redirect the output; the listing commands show the current state"
+        "error: part of the answer is lost: {lost}. The command itself was carried out.\nhint: make room, or \
+         redirect the output; the listing commands show the current state"
     ));
     ExitCode::from(code.max(OUTPUT_LOST))
 }

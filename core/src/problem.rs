@@ -83,8 +83,7 @@ codes! {
     DidLogWitness, "did_log_witness", METHOD, "Too few witnesses have signed the DID log.";
     DidDeactivated, "did_deactivated", METHOD, "The DID is deactivated.";
     MethodUnknown, "method_unknown", METHOD, "The verification method is not in the controller's document.";
-    IssuerKeyUnknown, "issuer_key_unknown", METHOD, "The cached issuer document lacks the key; a newer one may have \
-                                                     it.";
+    IssuerKeyUnknown, "issuer_key_unknown", METHOD, "The cached issuer document lacks the key; fetch a newer one.";
     MethodController, "method_controller", METHOD, "The verification method has a different controller.";
     MethodRelationship, "method_relationship", RELATIONSHIP, "The key is not authorised for this purpose.";
     MethodOfOther, "method_of_other", METHOD, "The verification method belongs to a different party.";
@@ -146,8 +145,7 @@ codes! {
     StatusListLength, "status_list_length", LENGTH, "A status list is too short to hide which entry is read.";
     StatusListStale, "status_list_stale", RETRIEVAL, "A status list is too old.";
     StatusListUnavailable, "status_list_unavailable", RETRIEVAL, "A status list could not be fetched; that counts as a failure.";
-    StatusListIssuer, "status_list_issuer", LIST, "The signer of a status list is not authorised by the credential's \
-                                                   issuer.";
+    StatusListIssuer, "status_list_issuer", LIST, "The signer of a status list is not authorised by the issuer.";
     StatusPurpose, "status_purpose", LIST, "A status list has a different purpose than the credential states.";
     StatusIndex, "status_index", RANGE, "A status index is outside its list.";
     Revoked, "revoked", OURS, "The credential is revoked.";
@@ -158,13 +156,11 @@ codes! {
     ClaimUnrequested, "claim_unrequested", OURS, "The presentation contains unrequested data.";
     HolderMissing, "holder_missing", OURS, "The query accepts several credentials without a holder rule.";
     HolderDiffers, "holder_differs", OURS, "The credentials do not satisfy the query's holder rule.";
-    DistinctMissing, "distinct_missing", OURS, "The query asks for several credentials without a claim that \
-                                                distinguishes them.";
+    DistinctMissing, "distinct_missing", OURS, "The query asks for several credentials without a distinguishing claim.";
     CredentialRepeated, "credential_repeated", OURS, "One credential is presented more than once.";
     RequestMalformed, "request_malformed", OURS, "The request is malformed.";
     ClientIdMismatch, "client_id_mismatch", OURS, "The signed request is from a different party than its link.";
-    TransactionDataUnsupported, "transaction_data_unsupported", OURS, "The request contains unsupported transaction \
-                                                                       data.";
+    TransactionDataUnsupported, "transaction_data_unsupported", OURS, "Transaction data is not supported.";
     ResponseEncryption, "response_encryption", OURS, "The response is not encrypted as the request demands, or repeats an ephemeral key.";
     DecryptionFailed, "decryption_failed", CRYPTO, "The token cannot be decrypted.";
     NonceReplayed, "nonce_replayed", OURS, "The nonce is used or unknown.";

@@ -247,10 +247,7 @@ fn unread(url: &str, file: &str, error: &VisitError) -> Check {
     Check::failed(
         DOCUMENT,
         detail,
-        format!(
-            "Configure the web server to answer there with {file}, without a \
-                                             redirect."
-        ),
+        format!("Configure the web server to answer there with {file}, without a redirect."),
     )
     .passing()
 }

@@ -232,10 +232,10 @@ async fn serve(
     };
     let ended = tokio::select! {
         served = serving => served.map_err(|error| {
-            StartError::new(format!("The server failed: {error}. Everything acknowledged is stored."), "See the log, \
-                                                                                                        and start the \
-                                                                                                        service \
-                                                                                                        again.")
+            StartError::new(
+                format!("The server failed: {error}. Everything acknowledged is stored."),
+                "See the log, and start the service again.",
+            )
         }),
         () = grace_over => {
             tracing::warn!("some calls did not end in time and were cut off");

@@ -51,8 +51,7 @@ impl Keep {
             };
             if asked.multiple {
                 return wrong(
-                    "is in a credential that may be presented more than once, so its values could not be \
-                              told apart",
+                    "is in a credential that may be presented more than once, so its values could not be told apart",
                 );
             }
             if !(1..=MAX_DAYS).contains(&days) {

@@ -63,10 +63,7 @@ impl Redeem {
                 all == elements && asked.claims.iter().any(|claim| claim.path == *path && claim.threshold.is_none())
             };
             claims::parse_path(text, &[]).filter(fits).ok_or_else(|| {
-                format!(
-                    "[redeem] {name} \"{text}\" is not a claim whose value the query asks for, \
-                                        once"
-                )
+                format!("[redeem] {name} \"{text}\" is not a claim whose value the query asks for, once")
             })
         };
         let serial = serial.map(|text| path("serial", &text, 1)).transpose()?;

@@ -91,10 +91,7 @@ impl Serials {
         let Self { claim, uses, .. } = self;
         Err(Problem::new(
             Code::SchemaViolation,
-            format!(
-                "the claim {claim} does not have as many elements as {uses} \
-                                                         states"
-            ),
+            format!("the claim {claim} does not have as many elements as {uses} states"),
         ))
     }
 

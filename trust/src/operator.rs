@@ -154,8 +154,7 @@ impl Operator {
             Refusal::of(
                 &problem,
                 "No timestamp was made",
-                "use the directory of a key that the list names for \
-                                                            timestamps",
+                "use the directory of a key that the list names for timestamps",
             )
         })
     }

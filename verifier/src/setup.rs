@@ -144,11 +144,7 @@ fn config_text(did: &Did, name: &str) -> String {
 /// Configuration that accepts these issuers for every type of the catalogue.
 fn accepted(issuers: &[LocalSite]) -> Result<String, StartError> {
     let catalogue = Catalogue::embedded().map_err(|error| {
-        StartError::new(
-            format!("The catalogue is refused: {error}."),
-            "This is a bug; please \
-                                                                                         report it.",
-        )
+        StartError::new(format!("The catalogue is refused: {error}."), "This is a bug; please report it.")
     })?;
     let types: Vec<String> = catalogue.types().map(|known| quoted(&known.name)).collect();
     let entry =

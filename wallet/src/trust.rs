@@ -117,8 +117,9 @@ pub fn of_received(trust: &Trust, held: &HeldCredential, catalogue: &Catalogue, 
     document.values_mut().for_each(carnet_core::wipe);
     let lists = Lists::of(trust, now);
     match lists.why(&question) {
-        None => json!({"accepted": false, "rule": "no_trust_list", "meaning": "None of your trust lists is valid \
-                                                                               now."}),
+        None => {
+            json!({"accepted": false, "rule": "no_trust_list", "meaning": "None of your trust lists is valid now."})
+        }
         Some((list, why)) => noted(list, &why),
     }
 }

@@ -23,12 +23,8 @@ fn is_canonical(bytes: &[u8; 32]) -> bool {
 }
 
 pub(super) fn secret(bytes: &[u8]) -> Result<SigningKey, Problem> {
-    let bytes = Zeroizing::new(<[u8; 32]>::try_from(bytes).map_err(|_| {
-        invalid(
-            "an Ed25519 secret is not 32 bytes \
-                                                                                long",
-        )
-    })?);
+    let bytes =
+        Zeroizing::new(<[u8; 32]>::try_from(bytes).map_err(|_| invalid("an Ed25519 secret is not 32 bytes long"))?);
     Ok(SigningKey::from_bytes(&bytes))
 }
 

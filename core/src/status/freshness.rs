@@ -156,8 +156,7 @@ pub fn verify(
     if url.did().as_str() != issuer {
         return Err(Problem::new(
             Code::StatusListIssuer,
-            "the freshness statement is not signed by the credential's \
-                                                         issuer",
+            "the freshness statement is not signed by the credential's issuer",
         ));
     }
     let document = resolver.resolve(&Did::parse(issuer)?)?;

@@ -1,4 +1,4 @@
-//! Names of parties on screens. A DID is shown only with `--details`, or if neither a name nor a web site stands for it.
+//! Names of parties on screens. A DID is shown only with `--details`, or if there is neither a name nor a web site.
 
 use carnet_core::did::{Did, DidMethod, web, webvh};
 
@@ -22,8 +22,8 @@ pub(crate) fn site(did: &str) -> Option<String> {
     Some(folder.strip_suffix("/.well-known").unwrap_or(folder).to_owned())
 }
 
-/// Describes an asker without a valid registration by its verified address: the site of its DID, or else the host of its
-/// service. Its own name is added as such, if there is one.
+/// Describes an asker without a valid registration by its verified address: the site of its DID, or else the host of
+/// its service. Its own name is added as such, if there is one.
 pub(crate) fn unvouched(ui: &Ui, client_id: &str, endpoint: Option<&str>, own_name: &str) -> String {
     let did = did_of(client_id).unwrap_or(client_id);
     let host = |endpoint: &str| clean(endpoint.split_once("://").map_or(endpoint, |(_, host)| host));

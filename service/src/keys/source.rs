@@ -122,8 +122,10 @@ impl Source {
         let mut bytes = match self {
             Self::File(path) => {
                 if exposed(path) {
-                    tracing::warn!(path = %path.display(), "every user of this machine can read the {what}; restrict \
-                                                            it: chmod o-rwx");
+                    tracing::warn!(
+                        path = %path.display(),
+                        "every user of this machine can read the {what}; restrict it: chmod o-rwx"
+                    );
                 }
                 read(path)
             }

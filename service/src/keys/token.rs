@@ -99,8 +99,7 @@ impl From<TokenError> for StartError {
                  keys that it sealed; see docs/a-key-leaked.md."
             }
             TokenError::Key(..) | TokenError::OtherKey(_) => {
-                "Check that this is the token in which the keys were \
-                                                              created."
+                "Check that this is the token in which the keys were created."
             }
             TokenError::Extractable => "Use another token, or change its settings.",
             TokenError::Failed(_) => "Check the token with its own tools, then run this again.",

@@ -146,12 +146,7 @@ struct Caller(String);
 pub fn caller<T>(request: &Request<T>) -> Result<String, Status> {
     let caller = request.extensions().get::<Caller>().map(|caller| caller.0.clone());
     caller.ok_or_else(|| {
-        wire::status(
-            Code::Internal,
-            "INTERNAL",
-            "The caller was not authenticated. Nothing was \
-                                                                   changed.",
-        )
+        wire::status(Code::Internal, "INTERNAL", "The caller was not authenticated. Nothing was changed.")
     })
 }
 

@@ -19,8 +19,8 @@ const PEOPLE: i64 = 12;
 /// person.
 pub(crate) async fn compared(telling: &mut Telling, stage: &Stage) -> Result<()> {
     telling.say(
-        "Twelve more people get a permit, each with a different last day. Then two askers compare the copies \
-                 that they saw:\n",
+        "Twelve more people get a permit, each with a different last day. Then two askers compare the copies that \
+         they saw:\n",
     );
     let people = collect(stage).await;
     let people = telling.step("twelve more permits", people)?;

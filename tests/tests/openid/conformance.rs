@@ -93,7 +93,7 @@ async fn type_metadata_names_its_type_and_claims() -> Result<()> {
     let claims = document["claims"].as_array().unwrap();
     for claim in claims.iter().filter(|claim| claim["path"].as_array().unwrap().len() == 1) {
         assert_eq!(claim["sd"], json!("always"));
-        // What the issuer calls selectively disclosable does not stand in the clear.
+        // A claim that the issuer calls selectively disclosable is not in the clear.
         let name = claim["path"][0].as_str().unwrap();
         assert!(!copy.jws().payload().contains_key(name), "{name}");
     }

@@ -104,7 +104,7 @@ pub(super) fn open(bytes: &[u8], signer: Signer, now: Timestamp) -> Result<Opene
     })?;
     let Signer::Pinned(pinned) = signer else {
         let hint = "give the certificate that its publisher announces, with --signer or --signer-sha256, instead of \
-             --unsigned";
+                    --unsigned";
         return Err(Refusal::new("lote_signed", "This list is signed", hint));
     };
     let certificate = verify(&jws, pinned, now)?;

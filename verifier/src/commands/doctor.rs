@@ -89,8 +89,8 @@ async fn clock(config: &VerifierConfig, own: Option<Check>, floor: Option<Timest
 
 /// Looks at the registration that is installed.
 fn registered(data: &Path, now: Timestamp) -> Result<Check, StartError> {
-    let advice = "Create a request with `carnet-verifier registration request`, have a registrar sign it, and install the \
-         result.";
+    let advice = "Create a request with `carnet-verifier registration request`, have a registrar sign it, and \
+                  install the result.";
     let Some(registration) = registration::installed(data)? else {
         return Ok(Check::skipped(REGISTRATION, "there is none, so wallets warn their owners about each claim"));
     };

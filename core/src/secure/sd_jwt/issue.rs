@@ -134,8 +134,7 @@ pub(super) fn render(
     if options.disclosable.iter().any(|path| never_hidden(Some(options.typ), path)) {
         return Err(Problem::new(
             Code::DisclosureForbidden,
-            "a claim that must not be hidden is selectively \
-                                                            disclosable",
+            "a claim that must not be hidden is selectively disclosable",
         ));
     }
     if options.decoys_to_multiple_of > MAX_DECOYS || options.padded.iter().any(|array| array.digests > MAX_DECOYS) {

@@ -48,8 +48,7 @@ impl NamedOperators {
         kind.require(
             self.ids.is_sorted_by(|one, next| one < next),
             "operators",
-            "are not in ascending order without \
-                                                                                  duplicates",
+            "are not in ascending order without duplicates",
         )?;
         kind.require((1..=self.ids.len()).contains(&self.quorum), "quorum", "is not 1 to the number of operators")?;
         kind.count(self.named_in.len(), 1..=MAX_CHANGES, "named_in")?;
