@@ -6,17 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::Error,
-    issuer::Issuer,
-    secrets::{self, Hash, Use},
-    store::{Claims, Store},
+    secrets::{self, Use},
+    store::offers::UniqueClaim,
 };
-
-/// Claim that identifies a credential, by its name and the digest of its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UniqueClaim {
-    pub(crate) name: String,
-    pub(crate) digest: Hash,
-}
 
 /// Returns the named claims, which no two offers may have in common.
 pub(crate) fn unique_claims(claims: &Map<String, Value>, names: &[String]) -> Vec<UniqueClaim> {
@@ -85,26 +77,6 @@ fn refuse_unseen(field: String, what: &str, text: &str) -> Result<(), Error> {
             text::code_point(c).trim_matches(['[', ']'])
         ),
     })
-}
-
-impl<S: Store> Issuer<S> {
-    /// Records the unique claims of offers made before the store kept them.
-    ///
-    /// # Errors
-    /// Store errors.
-    pub(crate) async fn settle_unique_claims(&self) -> Result<(), Error> {
-        for credential_type in self.catalogue.types().filter(|known| !known.drawn.is_empty()) {
-            for (offer_id, Claims(text)) in self.store.offers_without_unique_claims(&credential_type.name).await? {
-                let claims = carnet_core::json::parse_object(text.as_bytes(), carnet_core::json::Limits::DOCUMENT);
-                let claims = claims.map_err(|_| Error::Corrupt("offers.claims"))?;
-                let unique = unique_claims(&claims, &credential_type.drawn);
-                if !self.store.keep_unique_claims(&offer_id, &unique).await? {
-                    tracing::warn!(offer_id, "another offer has the same number: cancel one of them");
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

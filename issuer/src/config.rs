@@ -9,7 +9,10 @@ use carnet_service::{
 };
 use serde::Deserialize;
 
-use crate::{cohorts::CohortPolicy, renewal::RenewalPolicy, status::SetTimes};
+use crate::{
+    policy::{cohorts::CohortPolicy, renewal::RenewalPolicy},
+    status::set_times::SetTimes,
+};
 
 const DAY: u32 = 86_400;
 /// Default number of days for which the record of an offer is kept.

@@ -23,7 +23,7 @@ use crate::{
     secrets::Hash,
     store::{
         Store,
-        status::{CopyStanding, State},
+        status::{CopyStanding, State, StatusRows as _},
     },
 };
 
@@ -92,7 +92,13 @@ impl<S: Store> Issuer<S> {
         // One call signs at a time, so that wallets do not keep lists and copies, which the same key signs, waiting.
         let mut statements = self.statements.clone().lock_owned().await;
         let now = self.now();
-        let standings = self.store.standings(&handles).await?;
+        // One transaction: the responses are of the same instant.
+        let mut tx = self.store.read().await?;
+        let mut standings = Vec::with_capacity(handles.len());
+        for handle in &handles {
+            standings.push(tx.standing(handle).await?);
+        }
+        drop(tx);
         let issuer = self.clone();
         on_cpu(move || standings.iter().map(|copy| issuer.answer(&mut statements, copy.as_ref(), now)).collect())
             .await?

@@ -1,4 +1,4 @@
-//! Issuance: nonces, and copies against proofs of possession. [`crate::store`] describes the state after a power cut at
+//! Issuance: nonces, and copies against proofs of possession. [`crate::intent`] describes the state after a power cut at
 //! each step.
 
 use std::sync::Arc;
@@ -17,11 +17,16 @@ use zeroize::Zeroizing;
 use crate::{
     credential::Content,
     error::Error,
+    intent::{Finished, Intended, Intent, SignedCopies, SignedResponse, Work},
     issuer::{ANSWER_SECONDS, Issuer, NONCE_SECONDS, TOKEN_SECONDS},
     proofs,
     secrets::{self, Hash, Use},
-    store::{CopyNames, Finished, Intended, Intent, SignedCopies, Store, Work, status::Place},
-    vouchers::VoucherTotal,
+    store::{
+        Store, StoreTx as _,
+        collections::{CollectionRows as _, CopyNames, SealedResponse},
+        status::Place,
+    },
+    vouchers,
 };
 
 /// Result of a credential request.
@@ -64,7 +69,7 @@ impl<S: Store> Issuer<S> {
         let token_hash = secrets::digest(Use::AccessToken, &[access_token.as_bytes()]);
         // Cheap checks come first: without a valid token no signature is verified.
         let request = request_digest(access_token, configuration_id, &proofs);
-        let repeated = self.store.check_access(token_hash, configuration_id, &request, now).await?;
+        let repeated = self.check_access(&token_hash, configuration_id, &request, now).await?;
         let configuration = self
             .configurations()
             .find(|known| known.id == configuration_id)
@@ -77,7 +82,6 @@ impl<S: Store> Issuer<S> {
         let transaction_id = secrets::derive(Use::TransactionId, access_token, &request);
         let format = configuration.format;
         let intended = self
-            .store
             .intend(Intent {
                 token_hash,
                 request_digest: request,
@@ -111,7 +115,7 @@ impl<S: Store> Issuer<S> {
             return Ok(renewed);
         }
         let hash = secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]);
-        let (request, format, intended) = self.store.intend_deferred(hash, now).await?;
+        let (request, format, intended) = self.intend_deferred(&hash, now).await?;
         match intended {
             Intended::Deferred => Ok(Collected::Deferred {
                 transaction_id: Zeroizing::new(transaction_id.to_owned()),
@@ -125,9 +129,19 @@ impl<S: Store> Issuer<S> {
         }
     }
 
-    /// Records the result in the wallet. Idempotent.
+    /// Records the result in the wallet, and erases the sealed response. Idempotent.
+    ///
+    /// # Errors
+    /// [`Error::NotificationUnknown`]; store errors.
     pub(crate) async fn notify(&self, notification_id: &str, event: NotificationEvent) -> Result<(), Error> {
-        self.store.notify(notification_hash(notification_id), event as i32).await
+        let hash = notification_hash(notification_id);
+        // Anonymous callers can get here, so only somebody who knows an issuance may delay other writers.
+        if !self.store.read().await?.has_notification(&hash).await? {
+            return Err(Error::NotificationUnknown);
+        }
+        let mut tx = self.store.begin("notify").await?;
+        tx.notify(&hash, event as i32).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Signs the copies whose intent is stored, and then closes the offer. The sealed response is kept at least until
@@ -144,7 +158,7 @@ impl<S: Store> Issuer<S> {
         let issuer = self.clone();
         let days = work.days(self.epoch(&work.credential_type), now);
         let voucher = match self.catalogue.credential_type(&work.credential_type) {
-            Some(known) if known.serials.is_some() => VoucherTotal::of(known, &parse_claims(&work.claims.0)?, now),
+            Some(known) if known.serials.is_some() => vouchers::total_of(known, &parse_claims(&work.claims.0)?, now),
             _ => None,
         };
         let (work, copies) = on_cpu(move || {
@@ -158,18 +172,10 @@ impl<S: Store> Issuer<S> {
         let until = now.plus(keep_seconds);
         // A wallet that lost its connection may repeat its call while the first is still signing: both get the response
         // stored first.
-        if let Finished::Answered(first) = self
-            .store
-            .finish(
-                work.collection,
-                self.signed(&copy_names(work.format, &copies)),
-                sealed,
-                until,
-                days,
-                (now, voucher),
-            )
-            .await?
-        {
+        let names = copy_names(work.format, &copies);
+        let response = SealedResponse { sealed, until };
+        let signed = SignedResponse { copies: self.signed(&names), response, validity: days, voucher, now };
+        if let Finished::Answered(first) = self.finish(work.collection, signed).await? {
             return open_answer(work.format, handle, &work.request_digest, &first);
         }
         tracing::info!(offer_id = work.offer_id, copies = copies.len(), "credentials issued");

@@ -11,12 +11,16 @@ use carnet_core::{
     text::quoted,
     time::Timestamp,
 };
-use carnet_service::{keys::PublicationFaults, store::OpenStore};
+use carnet_service::keys::PublicationFaults;
 use carnet_spec::{Catalogue, CredentialType};
 
 use crate::{
-    cohorts::CohortPolicy, error::Error, format::configuration_id, freshness::Statements, nonces::Nonces,
-    renewal::RenewalPolicy, status::StatusLists,
+    error::Error,
+    format::{configuration_id, require_available},
+    freshness::Statements,
+    nonces::Nonces,
+    policy::{cohorts::CohortPolicy, renewal::RenewalPolicy},
+    status::StatusLists,
 };
 
 /// Source of the current time: the system clock, or that of a test.
@@ -47,6 +51,12 @@ pub(crate) struct Settings {
     pub(crate) deferred_interval: u32,
     /// Maximum number of copies by refill per day, for one offer.
     pub(crate) refill_copies_per_day: u32,
+    /// Maximum number of copies by refill of one offer, until it is renewed.
+    pub(crate) refill_copies: u32,
+    /// Number of entries of a new status list.
+    pub(crate) list_entries: u64,
+    /// Retention period of an offer's record after the end of its last copy, in days.
+    pub(crate) record_days: u32,
     /// Lifetime of a freshness statement, in seconds.
     pub(crate) freshness_seconds: u32,
     /// Rounding of the copies' dates.
@@ -60,8 +70,6 @@ pub(crate) struct Settings {
 /// One issuer.
 pub(crate) struct Issuer<S> {
     pub(crate) store: S,
-    /// Opened store, whose revision mark is stored next to the keys.
-    pub(crate) ground: OpenStore,
     pub(crate) signer: Box<dyn Signer>,
     pub(crate) nonces: Nonces,
     pub(crate) status: StatusLists,
@@ -99,9 +107,7 @@ impl<S> Issuer<S> {
     pub(crate) fn configurations(&self) -> impl Iterator<Item = Configuration<'_>> {
         let algorithm = self.signer.algorithm();
         let formats = move || {
-            CredentialFormat::ALL
-                .into_iter()
-                .filter(move |format| crate::format::require_available(*format, algorithm).is_ok())
+            CredentialFormat::ALL.into_iter().filter(move |format| require_available(*format, algorithm).is_ok())
         };
         self.catalogue.types().filter(|known| self.issues(&known.name)).flat_map(move |credential_type| {
             formats().filter(|format| credential_type.is_issued_as(*format)).map(move |format| Configuration {

@@ -4,33 +4,43 @@
 //! [`store::Store`], and their errors have a neutral kind. `grpc/` and `http/` convert between wire and use cases;
 //! `sqlite/` stores.
 
+mod checks;
 mod claims;
 mod cohorts;
 mod commands;
 mod config;
 mod credential;
+mod decisions;
 mod error;
 mod format;
 mod freshness;
 mod grpc;
 mod http;
+mod indices;
+mod intent;
 mod issuance;
 mod issuer;
 #[cfg(feature = "jsonld")]
 mod jsonld;
 mod nonces;
 mod offers;
+mod policy;
 mod proofs;
+mod records;
 mod redemption;
 mod refill;
 mod registrar;
+mod reissue;
 mod renewal;
+mod renewal_intent;
 mod secrets;
 mod server;
 mod setup;
+mod shuffle;
 mod sqlite;
 mod status;
 mod store;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod vouchers;

@@ -6,18 +6,20 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
+    checks::{MOST_ID_BYTES, check_id, check_mutation},
     claims::{draw, require_visible, unique_claims},
     error::Error,
-    format::{alternative, configuration_id},
+    format::{alternative, configuration_id, require_available},
     http,
     issuer::Issuer,
     secrets::{self, Use},
-    store::{Claims, Creation, NewOffer, OfferRecord, Store},
+    store::{
+        Claims, Rows, Slice, Store, StoreTx as _,
+        offers::{NewOffer, OfferContent, OfferFilter, OfferRecord, OfferRows as _, OfferState},
+    },
     warnings::{self, Circumstances},
 };
 
-/// Maximum length of an identifier chosen by a caller, in bytes.
-pub(crate) const MOST_ID_BYTES: usize = 128;
 /// Maximum size of the claims, in bytes of JSON.
 const MOST_CLAIMS_BYTES: usize = 131_072;
 /// Maximum lifetime of an offer, in seconds: a year.
@@ -77,7 +79,7 @@ impl<S: Store> Issuer<S> {
         check_id("request_id", &request.request_id)?;
         check_reference(&request.reference)?;
         let credential_type = self.credential_type(&request.credential_type)?;
-        crate::format::require_available(request.format, self.signer.algorithm())?;
+        require_available(request.format, self.signer.algorithm())?;
         if !credential_type.is_issued_as(request.format) {
             let why = "the format shows all serials at once; choose vc+sd-jwt or dc+sd-jwt. Nothing was stored";
             return Err(Error::invalid("format", why));
@@ -120,51 +122,86 @@ impl<S: Store> Issuer<S> {
         let ttl = if request.ttl == 0 { self.settings.offer_ttl } else { request.ttl };
         let code = secrets::draw();
         let pin = request.with_pin.then(secrets::draw_pin);
-        let stored = self
-            .store
-            .create_offer(NewOffer {
-                offer_id: secrets::draw_id(),
-                request_id: request.request_id.clone(),
-                terms: terms(&request),
-                credential_type: credential_type.name.clone(),
-                format: request.format,
-                claims: Claims(canonical.clone()),
-                unique,
-                valid_from,
-                valid_until,
-                code_hash: secrets::digest(Use::Code, &[code.as_bytes()]),
-                pin_hash: pin.as_ref().map(|pin| pin_digest(&code, pin)),
-                deferred: request.deferred,
-                created_at: now,
-                expires_at: now.plus(i64::from(ttl)),
-                reference: request.reference.clone(),
-                created_by: request.created_by.clone(),
-            })
-            .await?;
-        match stored {
-            Creation::Stored(offer) => {
+        let terms = terms(&request);
+        let new = NewOffer {
+            offer_id: secrets::draw_id(),
+            request_id: request.request_id,
+            terms,
+            credential_type: credential_type.name.clone(),
+            format: request.format,
+            claims: Claims(canonical),
+            unique,
+            valid_from,
+            valid_until,
+            code_hash: secrets::digest(Use::Code, &[code.as_bytes()]),
+            pin_hash: pin.as_ref().map(|pin| pin_digest(&code, pin)),
+            deferred: request.deferred,
+            created_at: now,
+            expires_at: now.plus(i64::from(ttl)),
+            reference: request.reference,
+            created_by: request.created_by,
+        };
+        match store_offer(&self.store, &new, &drawn).await? {
+            (offer, true) => {
                 tracing::info!(offer_id = offer.offer_id, credential_type = offer.credential_type, "offer created");
                 let uri = OfferLink::Value(self.offer_message(&offer, &code, pin.is_some())).to_link();
                 let reference = OfferLink::Reference(http::openid::offer_url(&self.endpoint, &code).to_string());
                 Ok(MadeOffer { offer, links: Some(Links { uri, reference: reference.to_link() }), pin, warnings })
             }
-            // After the claims are erased, nothing is left to compare them with. This is intended: claims could be
-            // guessed from a digest.
-            Creation::Known { offer, terms: known, claims }
-                if known == terms(&request)
-                    && claims.as_ref().is_none_or(|known| same_claims(&known.0, &canonical, &drawn)) =>
-            {
-                Ok(MadeOffer { offer, links: None, pin: None, warnings })
-            }
-            Creation::Known { .. } => Err(Error::RequestIdReused { what: "an offer" }),
-            Creation::Taken { claim } => Err(Error::ClaimNotUnique { claim }),
+            (offer, false) => Ok(MadeOffer { offer, links: None, pin: None, warnings }),
         }
     }
 
     /// Cancels an offer that was not collected, and erases its claims. Idempotent.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::WrongState`]; store errors.
     pub(crate) async fn cancel_offer(&self, offer_id: &str, request_id: &str) -> Result<OfferRecord, Error> {
         check_mutation(offer_id, request_id)?;
-        self.store.cancel(offer_id).await
+        let mut tx = self.store.begin("cancel_offer").await?;
+        let offer = tx.offer(offer_id).await?.ok_or(Error::NotFound { what: "offer" })?.offer;
+        match offer.state {
+            OfferState::Cancelled => return Ok(offer),
+            OfferState::Open | OfferState::Redeemed => {}
+            state @ (OfferState::Collected | OfferState::Expired | OfferState::Locked) => {
+                return Err(Error::WrongState { state: state.as_str(), verb: "cancelled" });
+            }
+        }
+        tx.close_offer(offer_id, OfferState::Cancelled).await?;
+        tx.commit().await?;
+        self.store.wipe().await;
+        Ok(OfferRecord { state: OfferState::Cancelled, ..offer })
+    }
+
+    /// Returns offers, newest first. Expired ones are closed first, so that none is listed as open.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub(crate) async fn list_offers(&self, filter: &OfferFilter, slice: Slice) -> Result<Rows<OfferRecord>, Error> {
+        self.erase_expired(self.now()).await?;
+        Ok(self.store.read().await?.offers(filter, slice).await?)
+    }
+
+    /// Records the unique claims of offers made before the store kept them.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub(crate) async fn settle_unique_claims(&self) -> Result<(), Error> {
+        for credential_type in self.catalogue.types().filter(|known| !known.drawn.is_empty()) {
+            let offers = self.store.read().await?.offers_without_unique_claims(&credential_type.name).await?;
+            for (offer_id, Claims(text)) in offers {
+                let claims = json::parse_object(text.as_bytes(), json::Limits::DOCUMENT);
+                let claims = claims.map_err(|_| Error::Corrupt("offers.claims"))?;
+                let unique = unique_claims(&claims, &credential_type.drawn);
+                let mut tx = self.store.begin("keep_unique_claims").await?;
+                if tx.insert_unique_claims(&offer_id, &unique).await?.is_none() {
+                    tx.commit().await?;
+                } else {
+                    tracing::warn!(offer_id, "another offer has the same number: cancel one of them");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Returns the open offer of a code, in any format that its holder may choose (OpenID4VCI 1.0 section 4.1.3).
@@ -176,8 +213,12 @@ impl<S: Store> Issuer<S> {
             return Err(Error::OfferUnknown);
         }
         let code_hash = secrets::digest(Use::Code, &[code.as_bytes()]);
-        let (offer, with_pin) = self.store.open_offer(&code_hash, self.now()).await?;
-        let mut message = self.offer_message(&offer, code, with_pin);
+        let access = self.store.read().await?.offer_by_code(&code_hash).await?.ok_or(Error::OfferUnknown)?;
+        let offer = access.offer;
+        if offer.state != OfferState::Open || offer.expires_at <= self.now() {
+            return Err(Error::OfferUnknown);
+        }
+        let mut message = self.offer_message(&offer, code, access.pin_hash.is_some());
         let other = alternative(offer.format).map(|format| configuration_id(&offer.credential_type, format));
         message.configuration_ids.extend(other);
         // Carnet's own wallet reads offers by value alone.
@@ -198,6 +239,25 @@ impl<S: Store> Issuer<S> {
             valid_until: Some(offer.valid_until),
         }
     }
+}
+
+/// Stores an offer, once for each request_id. The result is true for a new offer, and false for one that an earlier
+/// call with the same content stored.
+async fn store_offer<S: Store>(store: &S, new: &NewOffer, drawn: &[String]) -> Result<(OfferRecord, bool), Error> {
+    let mut tx = store.begin("create_offer").await?;
+    if let Some(OfferContent { offer, terms, claims, .. }) = tx.offer_by_request(&new.request_id).await? {
+        // After the claims are erased, nothing is left to compare them with. This is intended: claims could be guessed
+        // from a digest.
+        let same = terms == new.terms && claims.is_none_or(|known| same_claims(&known.0, &new.claims.0, drawn));
+        return if same { Ok((offer, false)) } else { Err(Error::RequestIdReused { what: "an offer" }) };
+    }
+    tx.insert_offer(new).await?;
+    if let Some(claim) = tx.insert_unique_claims(&new.offer_id, &new.unique).await? {
+        return Err(Error::ClaimNotUnique { claim });
+    }
+    let stored = tx.offer(&new.offer_id).await?.ok_or(Error::Corrupt("offers"))?;
+    tx.commit().await?;
+    Ok((stored.offer, true))
 }
 
 pub(crate) fn pin_digest(code: &str, pin: &str) -> secrets::Hash {
@@ -276,12 +336,6 @@ fn terms(request: &OfferRequest) -> String {
     Value::Array(terms).to_string()
 }
 
-pub(crate) fn check_mutation(offer_id: &str, request_id: &str) -> Result<(), Error> {
-    check_id("offer_id", offer_id)?;
-    // These calls are idempotent in any case, so the request_id is optional.
-    if request_id.is_empty() { Ok(()) } else { check_id("request_id", request_id) }
-}
-
 /// Refuses a reference that is too long, or that could not be typed again to find the offer.
 fn check_reference(reference: &str) -> Result<(), Error> {
     let is_plain = !reference.chars().any(char::is_control) && text::unseen(reference).next().is_none();
@@ -292,12 +346,4 @@ fn check_reference(reference: &str) -> Result<(), Error> {
         "must be at most {MOST_ID_BYTES} bytes of visible text on one line, without spaces around it. Nothing was stored"
     );
     Err(Error::invalid("reference", description))
-}
-
-/// Refuses an identifier that is empty or too long, or contains control characters.
-pub(crate) fn check_id(field: &'static str, id: &str) -> Result<(), Error> {
-    if id.is_empty() || id.len() > MOST_ID_BYTES || id.chars().any(char::is_control) {
-        return Err(Error::invalid(field, format!("must be 1 to {MOST_ID_BYTES} bytes of text")));
-    }
-    Ok(())
 }

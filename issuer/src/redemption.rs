@@ -9,11 +9,16 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
+    checks::MOST_ID_BYTES,
     error::Error,
     issuer::{Issuer, TOKEN_SECONDS},
-    offers::{MOST_ID_BYTES, pin_digest},
-    secrets::{self, PIN_DIGITS, Use},
-    store::{OfferRecord, Redeeming, Redemption, Store},
+    offers::pin_digest,
+    secrets::{self, Hash, PIN_DIGITS, Use},
+    store::{
+        Store, StoreTx,
+        collections::CollectionState,
+        offers::{NewToken, OfferAccess, OfferRecord, OfferRows as _, OfferState, PIN_TRIES},
+    },
 };
 
 /// A wallet's request for an access token.
@@ -34,6 +39,33 @@ pub(crate) struct Grant {
     pub(crate) offer: OfferRecord,
     /// True if the redemption can be repeated with the verifier.
     pub(crate) repeatable: bool,
+}
+
+/// Exchange of a code for a token.
+#[derive(Debug)]
+struct Redeeming {
+    code_hash: Hash,
+    pin_hash: Option<Hash>,
+    /// Digest of the challenge; without one the redemption cannot be repeated.
+    challenge_hash: Option<Hash>,
+    /// True if the request contains the challenge's verifier.
+    is_verified: bool,
+    /// Token of a first redemption.
+    token_hash: Hash,
+    /// Salt from which the token is derived, if there is a challenge.
+    token_salt: Hash,
+    token_until: Timestamp,
+    now: Timestamp,
+}
+
+/// Result of a redemption that is not refused.
+enum Redemption {
+    Granted(OfferRecord),
+    /// Repeated by the wallet that redeemed it before: the earlier token, derived from this salt, remains valid.
+    Repeated {
+        offer: OfferRecord,
+        token_salt: Hash,
+    },
 }
 
 /// Parses a PIN in the digits of any script. A malformed PIN does not count as an attempt.
@@ -76,13 +108,12 @@ impl<S: Store> Issuer<S> {
             token_until: expires_at,
             now,
         };
-        let (offer, access_token) = match self.store.redeem(redeeming).await? {
+        let (offer, access_token) = match redeem(&self.store, &redeeming).await? {
             Redemption::Granted(offer) => (offer, first),
             Redemption::Repeated { offer, token_salt } => {
                 tracing::info!(offer_id = offer.offer_id, "offer redeemed again by its wallet");
                 (offer, token(&token_salt).ok_or(Error::Corrupt("offers.token_salt"))?)
             }
-            Redemption::Refused(error) => return Err(error),
         };
         Ok(Grant { access_token, expires_at, offer, repeatable: challenge.is_some() })
     }
@@ -106,4 +137,121 @@ fn challenge_of(request: &RedemptionRequest) -> Result<Option<Zeroizing<[u8; 32]
         }
     }
     Ok(challenge)
+}
+
+/// Redeems an offer's code, and counts wrong PINs and wrong verifiers. A code works once, and again for the owner of the
+/// verifier if it was redeemed with a challenge. Without a challenge, it works again if an issuance was intended,
+/// nothing was signed, and the token has expired.
+async fn redeem<S: Store>(store: &S, redeeming: &Redeeming) -> Result<Redemption, Error> {
+    // Anonymous callers can get here, so only somebody with a valid code may delay other writers.
+    if store.read().await?.offer_by_code(&redeeming.code_hash).await?.is_none() {
+        return Err(Error::OfferUnknown);
+    }
+    let mut tx = store.begin("redeem_offer").await?;
+    let access = tx.offer_by_code(&redeeming.code_hash).await?.ok_or(Error::OfferUnknown)?;
+    if let (OfferState::Redeemed | OfferState::Collected, Some(challenge)) = (access.offer.state, access.challenge_hash)
+    {
+        return repeat::<S>(tx, access, &challenge, redeeming).await;
+    }
+    let now = redeeming.now;
+    require_redeemable(&mut tx, &access, now).await?;
+    let offer_id = &access.offer.offer_id;
+    if access.offer.expires_at <= now {
+        tx.close_offer(offer_id, OfferState::Expired).await?;
+        tx.commit().await?;
+        store.wipe().await;
+        return Err(Error::OfferExpired);
+    }
+    if !is_right_pin(&access, redeeming)? {
+        let failures = access.pin_failures.saturating_add(1);
+        tx.set_pin_failures(offer_id, failures).await?;
+        let locked = failures >= PIN_TRIES;
+        if locked {
+            tx.close_offer(offer_id, OfferState::Locked).await?;
+        }
+        // The count is committed although the call is refused: this limits guessing.
+        tx.commit().await?;
+        if locked {
+            store.wipe().await;
+            return Err(Error::OfferLocked);
+        }
+        return Err(Error::PinWrong { left: PIN_TRIES.saturating_sub(failures) });
+    }
+    let repeatable = redeeming.challenge_hash.map(|challenge| (challenge, redeeming.token_salt));
+    // A wallet that can repeat the redemption has until the offer's end; any other until the token's end.
+    let end = if repeatable.is_some() { access.offer.expires_at } else { redeeming.token_until };
+    let token = NewToken {
+        token_hash: redeeming.token_hash,
+        token_until: redeeming.token_until,
+        repeatable,
+        collect_until: end.max(redeeming.token_until),
+    };
+    tx.redeem_offer(offer_id, &token).await?;
+    tx.commit().await?;
+    Ok(Redemption::Granted(OfferRecord { state: OfferState::Redeemed, ..access.offer }))
+}
+
+/// Repeats a redemption with a challenge. Without the right verifier, the error is that of a used offer, whatever else
+/// is right or wrong. Wrong verifiers are counted; after the last one the redemption cannot be repeated, and the
+/// earlier token remains valid.
+async fn repeat<S: Store>(
+    mut tx: S::Tx,
+    access: OfferAccess,
+    challenge: &Hash,
+    redeeming: &Redeeming,
+) -> Result<Redemption, Error> {
+    let shown = redeeming.challenge_hash.filter(|_| redeeming.is_verified).ok_or(Error::OfferUsed)?;
+    if access.repeat_failures >= PIN_TRIES {
+        return Err(Error::OfferUsed);
+    }
+    let failures = access.repeat_failures.saturating_add(1);
+    let offer_id = &access.offer.offer_id;
+    if !secrets::same(challenge, &shown) {
+        tx.set_repeat_failures(offer_id, failures).await?;
+        tx.commit().await?;
+        return Err(Error::OfferUsed);
+    }
+    if access.offer.expires_at <= redeeming.now {
+        return Err(Error::OfferExpired);
+    }
+    if !is_right_pin(&access, redeeming)? {
+        tx.set_repeat_failures(offer_id, failures).await?;
+        tx.commit().await?;
+        return Err(Error::PinWrong { left: PIN_TRIES.saturating_sub(failures) });
+    }
+    let token_salt = access.token_salt.ok_or(Error::Corrupt("offers.token_salt"))?;
+    tx.extend_token(offer_id, redeeming.token_until).await?;
+    tx.commit().await?;
+    Ok(Redemption::Repeated { offer: access.offer, token_salt })
+}
+
+/// Compares a PIN with an offer's. A missing or unexpected PIN is refused, and not counted as a guess.
+fn is_right_pin(access: &OfferAccess, redeeming: &Redeeming) -> Result<bool, Error> {
+    match (access.pin_hash, redeeming.pin_hash) {
+        (None, None) => Ok(true),
+        (Some(_), None) => Err(Error::PinMissing),
+        (None, Some(_)) => Err(Error::PinUnexpected),
+        (Some(expected), Some(given)) => Ok(secrets::same(&expected, &given)),
+    }
+}
+
+/// Refuses a code that does not work in the offer's current state.
+async fn require_redeemable<T: StoreTx>(tx: &mut T, access: &OfferAccess, now: Timestamp) -> Result<(), Error> {
+    let offer = &access.offer;
+    match offer.state {
+        OfferState::Open => Ok(()),
+        // An intent to sign was not completed: by a power cut, or a signing error.
+        OfferState::Redeemed if tx.has_collection(&offer.offer_id, CollectionState::Intended).await? => {
+            let left = access.token_until.map_or(0, |until| until.unix().saturating_sub(now.unix()));
+            // The token's owner has precedence; after its end, a wallet that lost it may start again.
+            match u32::try_from(left) {
+                Ok(0) | Err(_) => Ok(()),
+                Ok(seconds) => Err(Error::OfferHeld { seconds }),
+            }
+        }
+        OfferState::Redeemed | OfferState::Collected => Err(Error::OfferUsed),
+        OfferState::Cancelled => Err(Error::OfferCancelled),
+        OfferState::Locked => Err(Error::OfferLocked),
+        OfferState::Expired => Err(Error::OfferExpired),
+    }
 }

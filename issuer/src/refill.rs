@@ -9,6 +9,7 @@ use std::sync::Arc;
 use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, Resolve},
+    epoch::Epoch,
     format::CredentialFormat,
     keys::PublicKey,
     secure::sd_jwt::{KeyBinding, SdJwt},
@@ -21,12 +22,19 @@ use zeroize::Zeroizing;
 use crate::{
     credential::Content,
     error::Error,
+    indices::write_copies,
+    intent::{SignedCopies, issue_copies, use_up},
     issuance::{Collected, copy_digest, copy_names, notification_hash, on_cpu},
     issuer::Issuer,
     nonces::Nonce,
     proofs::{self, MOST_AGE},
+    reissue::{Reissue, require_copy, require_daily_room, require_room},
     secrets::{self, Hash, Use},
-    store::{RefillIntent, Store},
+    store::{
+        Store, StoreTx as _,
+        collections::{CollectionRows as _, CollectionState, NewCollection, NewSignature, ReissueTerms},
+        renewal::RenewalRows as _,
+    },
 };
 
 /// Valid copy, presented by the holder of its key.
@@ -40,6 +48,21 @@ pub(crate) struct Shown {
     keys: Vec<String>,
     /// Nonce of the presentation, and its text.
     pub(crate) nonce: (Nonce, String),
+}
+
+/// Request for new copies of a credential, with a verified presentation and verified proofs.
+#[derive(Debug)]
+pub(crate) struct RefillIntent {
+    /// Digest of the presented copy.
+    pub(crate) copy: Hash,
+    pub(crate) nonce: Nonce,
+    pub(crate) request_digest: Hash,
+    pub(crate) notification_hash: Hash,
+    /// Thumbprints of the new copies' keys.
+    pub(crate) thumbprints: Vec<String>,
+    /// Epoch of the type.
+    pub(crate) epoch: Epoch,
+    pub(crate) now: Timestamp,
 }
 
 impl<S: Store> Issuer<S> {
@@ -57,14 +80,12 @@ impl<S: Store> Issuer<S> {
         let (shown, keys, request_digest) = self.shown_for(presentation, proofs, now).await?;
         let notification_id = secrets::draw();
         let refill = self
-            .store
             .intend_refill(RefillIntent {
                 copy: shown.copy,
                 nonce: shown.nonce.0,
                 request_digest,
                 notification_hash: notification_hash(&notification_id),
                 thumbprints: keys.iter().map(PublicKey::thumbprint).collect(),
-                per_day: self.settings.refill_copies_per_day,
                 epoch: self.epoch(&shown.credential_type),
                 now,
             })
@@ -82,9 +103,60 @@ impl<S: Store> Issuer<S> {
             issuer.make_copies(format, &content, &keys, &refill.places, now)
         })
         .await??;
-        self.store.finish_refill(refill.collection, self.signed(&copy_names(format, &copies)), now).await?;
+        self.finish_refill(refill.collection, self.signed(&copy_names(format, &copies)), now).await?;
         tracing::info!(offer_id = refill.offer_id, copies = copies.len(), "credentials refilled");
         Ok(Collected::Issued { format, copies, notification_id })
+    }
+
+    /// Stores the intent to sign, under the offer of the presented copy, and the use of the nonce.
+    ///
+    /// # Errors
+    /// The copy or the nonce is refused; [`Error::RefillLimit`]; [`Error::RefillSpent`]; store errors.
+    pub(crate) async fn intend_refill(&self, intent: RefillIntent) -> Result<Reissue, Error> {
+        let RefillIntent { copy, nonce, request_digest, notification_hash, thumbprints, epoch, now } = intent;
+        let mut tx = self.store.begin("intend_refill").await?;
+        let known = require_copy(&mut tx, &copy).await?;
+        let offer_id = known.offer_id;
+        use_up(&mut tx, &nonce).await?;
+        let copies = thumbprints.len();
+        require_daily_room(&mut tx, &offer_id, copies, self.settings.refill_copies_per_day, now).await?;
+        require_room(&mut tx, &offer_id, known.generation, copies, self.settings.refill_copies).await?;
+        let (from, until) = (known.valid_from, known.valid_until);
+        // Copies from before epochs get the dates of their epoch, unless no validity would be left.
+        let (valid_from, valid_until) = epoch.validity(from, until, now).unwrap_or((from, until));
+        let collection = tx
+            .insert_collection(&NewCollection {
+                offer_id: &offer_id,
+                request_digest: &request_digest,
+                state: CollectionState::Intended,
+                transaction_hash: None,
+                notification_hash: &notification_hash,
+                holder_keys: None,
+                reissue: Some(ReissueTerms { valid_from, valid_until, generation: known.generation }),
+            })
+            .await?;
+        let entries = self.settings.list_entries;
+        let places = write_copies(&mut tx, entries, (collection, &offer_id), &thumbprints, now).await?;
+        tx.commit().await?;
+        Ok(Reissue { collection, offer_id, places, valid_from, valid_until })
+    }
+
+    /// Marks the copies as issued.
+    ///
+    /// # Errors
+    /// [`Error::KeyUsed`]; store errors.
+    pub(crate) async fn finish_refill(
+        &self,
+        collection: i64,
+        copies: SignedCopies<'_>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut tx = self.store.begin("finish_refill").await?;
+        let signature = NewSignature { kid: copies.kid, response: None, validity: None };
+        tx.sign_collection(collection, &signature).await?;
+        tx.issue_renewal_of(collection).await?;
+        issue_copies(&mut tx, collection, copies.names, now).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Verifies a presented copy and the proofs of the new keys, over one nonce. Returns the keys, and the digest of
@@ -105,7 +177,7 @@ impl<S: Store> Issuer<S> {
         let issuer = self.clone();
         let shown = on_cpu(move || issuer.shown(&presentation, now)).await??;
         // Proofs are verified only for the holder of a copy by this issuer.
-        self.store.require_copy(&shown.copy).await?;
+        require_copy(&mut self.store.read().await?, &shown.copy).await?;
         let issuer = self.clone();
         let per_day = usize::try_from(self.settings.refill_copies_per_day).unwrap_or(usize::MAX);
         let most = self.settings.max_batch_size.min(per_day);

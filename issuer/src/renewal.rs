@@ -5,138 +5,27 @@
 //! transaction id, which the wallet has and the issuer does not: until the wallet asks again, nobody can read them
 //! here.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use carnet_core::{
-    day,
-    epoch::Epoch,
     json::{self, Limits},
     time::Timestamp,
 };
-use carnet_service::config::{StartError, refused_field};
-use carnet_spec::{Catalogue, CredentialType};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::{
-    cohorts::CohortPolicy,
     credential::Content,
     error::Error,
+    intent::Finished,
     issuance::{
         Collected, copy_names, keys_from_text, keys_to_text, notification_hash, notification_id, on_cpu, open_answer,
     },
     issuer::{ANSWER_SECONDS, Issuer},
-    offers::check_id,
+    renewal_intent::{Approved, RenewalIntent, Waited},
     secrets::{self, Use},
-    status::check_reason,
-    store::{
-        Finished, OfferRecord, Store,
-        renewal::{Approved, Decision, NewWaiting, RenewalIntent, RenewalRecord, Terms, Waited},
-    },
+    store::{Store, collections::SealedResponse, renewal::NewWaiting},
 };
-
-/// Renewal rules of a type: `[renewal.TYPE]` in the configuration. A type without them is not renewable.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RenewalPolicy {
-    /// Number of days before its end from which a credential is renewable.
-    #[serde(default = "default_window")]
-    pub(crate) window_days: u32,
-    /// Number of days by which a renewed credential ends later.
-    pub(crate) days: u32,
-    /// Maximum number of renewals of a credential, until a new offer is needed.
-    #[serde(default = "default_most")]
-    pub(crate) most: u32,
-    /// True if staff must approve each renewal.
-    #[serde(default)]
-    pub(crate) approval: bool,
-    /// Date claims that move along with the end, such as the end of a permit.
-    #[serde(default)]
-    pub(crate) moves: Vec<String>,
-}
-
-const fn default_window() -> u32 {
-    30
-}
-const fn default_most() -> u32 {
-    1
-}
-
-impl RenewalPolicy {
-    /// Returns the first fault of the rules, if there is one.
-    fn fault(&self, known: Option<&CredentialType>, cohorts: &CohortPolicy) -> Option<String> {
-        let Some(known) = known else { return Some("is not a type of the catalogue".to_owned()) };
-        if let Some(drawn) = known.drawn.first() {
-            // A redeemer that counts uses by it forgets them after the first end (spec/entitlement.md 1.4).
-            return Some(format!("renews a type whose {drawn} must not be issued again with a later end"));
-        }
-        for (field, value, most) in
-            [("window_days", self.window_days, 366), ("days", self.days, 3_660), ("most", self.most, 100)]
-        {
-            if value == 0 || value > most {
-                return Some(format!("has {field} = {value}, and it must be from 1 to {most}"));
-            }
-        }
-        let epoch = cohorts.epoch_of(&known.name);
-        if i64::from(self.days) < epoch.longest_days() {
-            let (days, least) = (self.days, epoch.longest_days());
-            return Some(format!(
-                "has days = {days}, and ends are rounded down to the {epoch}: fewer than {least} days might not \
-                 extend a credential"
-            ));
-        }
-        let example = known.example_claims();
-        let is_date =
-            |name: &String| example.get(name).and_then(Value::as_str).is_some_and(|text| later(text, 1).is_some());
-        self.moves
-            .iter()
-            .find(|name| !is_date(name))
-            .map(|name| format!("moves {name}, which is not a date of this type"))
-    }
-
-    fn terms(&self, epoch: Epoch) -> Terms {
-        Terms {
-            window: i64::from(self.window_days).saturating_mul(day::SECONDS),
-            longer: i64::from(self.days).saturating_mul(day::SECONDS),
-            most: self.most,
-            epoch,
-        }
-    }
-
-    /// Returns the claims of the renewed credential.
-    fn moved(&self, mut claims: Map<String, Value>) -> Result<Map<String, Value>, Error> {
-        for name in &self.moves {
-            let Some(claim) = claims.get_mut(name) else { continue };
-            let moved = claim.as_str().and_then(|text| later(text, self.days));
-            *claim = moved.map(Value::String).ok_or(Error::Corrupt("claims"))?;
-        }
-        Ok(claims)
-    }
-}
-
-/// Returns the first fault of all rules, if there is one.
-pub(crate) fn fault(
-    policies: &BTreeMap<String, RenewalPolicy>,
-    cohorts: &CohortPolicy,
-    catalogue: &Catalogue,
-) -> Option<StartError> {
-    let fault = |(name, policy): (&String, &RenewalPolicy)| {
-        let fault = policy.fault(catalogue.credential_type(name), cohorts)?;
-        Some(refused_field(format!("renewal.{name}"), format!("renewal.{name} {fault}")))
-    };
-    policies.iter().find_map(fault)
-}
-
-/// Moves a date, or a time with its offset, by this number of days.
-fn later(text: &str, days: u32) -> Option<String> {
-    let (date, rest) = text.split_at_checked(10)?;
-    let at = Timestamp::parse(&format!("{date}T00:00:00Z")).ok()?;
-    let moved = at.plus(i64::from(days).saturating_mul(day::SECONDS)).to_string();
-    // A year of five digits would no longer have the same format.
-    let date = moved.strip_suffix("T00:00:00Z").filter(|date| date.len() == 10)?;
-    Some(format!("{date}{rest}"))
-}
 
 impl<S: Store> Issuer<S> {
     /// Signs a new copy for each proof, with the claims of the presented copy and a later end; or stores the request
@@ -166,7 +55,6 @@ impl<S: Store> Issuer<S> {
             None => None,
         };
         let intended = self
-            .store
             .intend_renewal(RenewalIntent {
                 copy: shown.copy,
                 nonce: shown.nonce.0,
@@ -174,7 +62,6 @@ impl<S: Store> Issuer<S> {
                 notification_hash: notification_hash(&notification_id),
                 thumbprints: keys.iter().map(carnet_core::keys::PublicKey::thumbprint).collect(),
                 terms: policy.terms(self.epoch(&shown.credential_type)),
-                per_day: self.settings.refill_copies_per_day,
                 waiting,
                 now,
             })
@@ -201,7 +88,7 @@ impl<S: Store> Issuer<S> {
             issuer.make_copies(format, &content, &keys, &refill.places, now)
         })
         .await??;
-        self.store.finish_refill(collection, self.signed(&copy_names(format, &copies)), now).await?;
+        self.finish_refill(collection, self.signed(&copy_names(format, &copies)), now).await?;
         tracing::info!(offer_id, copies = copies.len(), "credentials renewed");
         Ok(Collected::Issued { format, copies, notification_id })
     }
@@ -235,7 +122,7 @@ impl<S: Store> Issuer<S> {
         now: Timestamp,
     ) -> Result<Option<Collected>, Error> {
         let hash = secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]);
-        let approved = match self.store.intend_waited(hash, now).await? {
+        let approved = match self.intend_waited(&hash, now).await? {
             None => return Ok(None),
             Some(Waited::Pending) => {
                 return Ok(Some(Collected::Deferred {
@@ -267,100 +154,13 @@ impl<S: Store> Issuer<S> {
         let sealed = secrets::seal(transaction_id, &request_digest, &text).ok_or(Error::Corrupt("answer"))?;
         // The wallet may have lost its connection, and has nothing else to ask with.
         let until = now.plus(ANSWER_SECONDS);
-        let finished = self
-            .store
-            .finish_waited(&renewal_id, self.signed(&copy_names(format, &copies)), sealed, until, now)
-            .await?;
+        let (names, response) = (copy_names(format, &copies), SealedResponse { sealed, until });
+        let finished = self.finish_waited(&renewal_id, self.signed(&names), response, now).await?;
         if let Finished::Answered(first) = finished {
             return open_answer(format, transaction_id, &request_digest, &first).map(Some);
         }
         tracing::info!(offer_id, renewal_id, copies = copies.len(), "credentials renewed");
         let notification_id = notification_id(transaction_id, &request_digest);
         Ok(Some(Collected::Issued { format, copies, notification_id }))
-    }
-
-    /// Records the decision of staff on a pending renewal. Idempotent.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a refusal without a reason; [`Error::NotFound`]; [`Error::RenewalDecided`]; store errors.
-    pub(crate) async fn decide_renewal(
-        &self,
-        renewal_id: &str,
-        approve: bool,
-        reason: &str,
-        who: String,
-    ) -> Result<RenewalRecord, Error> {
-        check_id("renewal_id", renewal_id)?;
-        let record = self.store.decide(renewal_id, self.decision(approve, reason, who)?).await?;
-        tracing::info!(renewal_id, approve, "staff decided on a renewal");
-        Ok(record)
-    }
-
-    /// Records the decision of staff on a deferred offer. A refusal closes it and erases its claims; the wallet is told
-    /// the reason.
-    ///
-    /// # Errors
-    /// As [`Issuer::decide_renewal`]; the offer is not deferred, or its state does not allow it.
-    pub(crate) async fn decide_offer(
-        &self,
-        offer_id: &str,
-        approve: bool,
-        reason: &str,
-        who: String,
-    ) -> Result<OfferRecord, Error> {
-        check_id("offer_id", offer_id)?;
-        let record = self.store.decide_offer(offer_id, self.decision(approve, reason, who)?).await?;
-        tracing::info!(offer_id, approve, "staff decided on a deferred offer");
-        Ok(record)
-    }
-
-    fn decision(&self, approve: bool, reason: &str, who: String) -> Result<Decision, Error> {
-        // An approval needs no reason.
-        let reason = if approve && reason.is_empty() { String::new() } else { check_reason(reason)? };
-        Ok(Decision { approve, reason, who, now: self.now() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_date_moves_and_keeps_its_form() {
-        for (before, days, after) in [
-            ("2028-02-29", 365, "2029-02-28"),
-            ("2028-02-29T23:59:59+01:00", 366, "2029-03-01T23:59:59+01:00"),
-            ("2026-12-31T00:00:00Z", 1, "2027-01-01T00:00:00Z"),
-        ] {
-            assert_eq!(later(before, days).as_deref(), Some(after));
-        }
-        for none in ["", "soon", "2026-13-01", "2026-1-1", "unrestricted", "9999-12-31T"] {
-            assert_eq!(later(none, 1), None, "{none}");
-        }
-    }
-
-    #[test]
-    fn a_policy_that_cannot_be_kept_is_refused() {
-        let catalogue = Catalogue::embedded().unwrap();
-        let fault = |kind: &str, text: &str| {
-            let policy: RenewalPolicy = toml::from_str(text).unwrap();
-            fault(&[(kind.to_owned(), policy)].into(), &CohortPolicy::default(), &catalogue)
-        };
-        let permit = "ResidencePermitCredential";
-        assert_eq!(fault(permit, "days = 365\nmoves = [\"validUntil\"]"), None);
-        assert_eq!(fault(permit, "days = 31"), None);
-        for (kind, text) in [
-            ("NoSuchCredential", "days = 365"),
-            (permit, "days = 0"),
-            (permit, "days = 3661"),
-            (permit, "days = 30"),
-            (permit, "days = 31\nwindow_days = 0"),
-            (permit, "days = 31\nmost = 101"),
-            (permit, "days = 31\nmoves = [\"nationality\"]"),
-            (permit, "days = 31\nmoves = [\"surprise\"]"),
-        ] {
-            assert!(fault(kind, text).is_some_and(|fault| fault.message.contains(kind)), "{text}");
-        }
-        assert!(toml::from_str::<RenewalPolicy>("days = 1\nallowed = true").is_err());
     }
 }

@@ -33,10 +33,10 @@ use crate::{
     http,
     issuer::{Issuer, Settings},
     nonces::Nonces,
-    renewal,
+    policy::renewal,
     sqlite::{MIGRATIONS, SqliteStore},
     status::{self, PublicationWatch, StatusLists},
-    store::{Store, status::StatusStore as _},
+    store::Store,
 };
 
 /// Default port of the service, which the staff commands use as well.
@@ -76,7 +76,8 @@ pub(crate) async fn serve(
     let bound = serve::bind(&config.serve, PORT)?;
     let faults = PublicationFaults::default();
     let watch = Watch::new(data, fetcher(&config.serve)?, &key, faults.clone());
-    let published = PublicationWatch::of(&config, &key, &ground).map_err(|error| config.files.place(error))?;
+    let published =
+        PublicationWatch::of(&config, &key, &SqliteStore(ground.clone())).map_err(|error| config.files.place(error))?;
     let issuer = Arc::new(assemble(data, &config, &bound, key, ground.clone(), faults)?);
     // Before the first look at what is published, which it may be that serves it.
     let _site = local::serve(data, &config.serve, &issuer.did, Some(http::lists::router(issuer.clone()))).await?;
@@ -92,9 +93,9 @@ pub(crate) async fn serve(
             "look at the store and the key, and start again; nothing was changed",
         )
     };
-    issuer.store.open_lists(issuer.now()).await.map_err(unpublished)?;
+    issuer.open_lists().await.map_err(unpublished)?;
     issuer.settle_unique_claims().await.map_err(unpublished)?;
-    issuer.store.settle_messages(issuer.messages()).await.map_err(|error| match error {
+    status::settle(&issuer.store, issuer.messages()).await.map_err(|error| match error {
         Error::MessageChanged { .. } => StartError::new(
             error.to_string(),
             "restore it in status.messages, and give new messages numbers after the used ones",
@@ -173,9 +174,7 @@ fn assemble(
         return Err(config.files.place(fault));
     }
     Ok(Issuer {
-        store: SqliteStore::new(ground.database.clone(), config.status.entries, config.refill_copies_in_all)
-            .with_record_days(config.record_days),
-        ground,
+        store: SqliteStore(ground),
         kid: format!("{did}#{}", key.name()),
         own: Arc::new(own),
         signer: Box::new(key),
@@ -193,6 +192,9 @@ fn assemble(
             deferred_ttl: config.deferred_ttl(),
             deferred_interval: config.deferred_interval_seconds,
             refill_copies_per_day: config.refill_copies_per_day,
+            refill_copies: config.refill_copies_in_all,
+            list_entries: config.status.entries,
+            record_days: config.record_days,
             freshness_seconds: config.freshness_seconds,
             cohorts: config.cohorts.clone(),
             renewal: config.renewal.clone(),
@@ -218,7 +220,7 @@ async fn sweep<S: Store>(issuer: Arc<Issuer<S>>) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
         ticks.tick().await;
-        match issuer.store.erase_expired(issuer.now()).await {
+        match issuer.erase_expired(issuer.now()).await {
             Ok(0) => {}
             Ok(closed) => tracing::info!(closed, "offers past their end were closed and their claims erased"),
             Err(error) => tracing::warn!(%error, "the sweep failed; the next one tries again"),
@@ -231,7 +233,7 @@ async fn keep_published<S: Store>(issuer: Arc<Issuer<S>>) {
     let mut ticks = tokio::time::interval(PUBLISH);
     loop {
         ticks.tick().await;
-        if let Err(error) = status::raise_daily(&issuer.ground, issuer.now()).await {
+        if let Err(error) = status::raise_daily(&issuer.store, issuer.now()).await {
             tracing::warn!(%error, "the number of the publication could not be raised; retrying");
         }
         if let Err(error) = issuer.publish().await {

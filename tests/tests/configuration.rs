@@ -22,8 +22,8 @@ const SERVICES: [(&str, &str, &[&str]); 2] = [
         "IssuerConfig",
         &[
             "issuer/src/config.rs",
-            "issuer/src/cohorts.rs",
-            "issuer/src/renewal.rs",
+            "issuer/src/policy/cohorts.rs",
+            "issuer/src/policy/renewal.rs",
             "service/src/config.rs",
             "service/src/keys/mod.rs",
         ],

@@ -17,7 +17,7 @@ use carnet_service::{
 use super::Failure;
 use crate::{
     config::IssuerConfig,
-    sqlite::MIGRATIONS,
+    sqlite::{MIGRATIONS, SqliteStore},
     status::{Look, PublicationSite, PublicationWatch, StatusLists},
 };
 
@@ -63,7 +63,7 @@ async fn lists(
     };
     let own = Arc::new(keys::own_document(&args.data, did)?);
     let site = PublicationSite { base: base.to_owned(), did: did.clone(), own, fetcher };
-    let watch = PublicationWatch { site, ground: store.clone() };
+    let watch = PublicationWatch { site, store: SqliteStore(store.clone()) };
     let advice = format!(
         "Start the service, and have the web server pass every path below {base} on to it, unchanged (docs/going-live.md)."
     );

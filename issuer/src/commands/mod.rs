@@ -145,5 +145,5 @@ fn last_day(end: &str) -> String {
 
 /// Returns the identifier of a format on the wire.
 fn format_name(format: i32) -> &'static str {
-    crate::format::from_wire(format).map_or("unknown", CredentialFormat::as_str)
+    crate::grpc::values::format_from_wire(format).map_or("unknown", CredentialFormat::as_str)
 }

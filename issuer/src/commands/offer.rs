@@ -209,7 +209,7 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
     let request = proto::CreateOfferRequest {
         request_id: args.request_id.unwrap_or_else(secrets::draw_id),
         credential_type: args.credential_type,
-        format: crate::format::to_wire(args.format).into(),
+        format: crate::grpc::values::format_to_wire(args.format).into(),
         claims: Some(wire::to_struct(&claims)),
         with_pin: args.pin,
         offer_ttl_seconds: args.ttl.unwrap_or_default(),

@@ -19,9 +19,10 @@ use crate::{
     config::IssuerConfig,
     sqlite::{
         MIGRATIONS,
-        restored::{self, PublishedStates, TakenOver},
+        restored::{self, TakenOver},
     },
     status::{PublicationSite, PublishedDirectory, StatusLists},
+    store::status::PublishedStates,
 };
 
 const LOST: &str = "offers, and copies that were issued after it: they can be looked up and revoked no more. Revocations and suspensions \

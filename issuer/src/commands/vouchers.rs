@@ -11,7 +11,10 @@ use super::Failure;
 use crate::{
     config::IssuerConfig,
     sqlite::{MIGRATIONS, SqliteStore},
-    vouchers::VoucherTotal,
+    store::{
+        Store, Stored,
+        records::{RecordRows as _, VoucherTotal},
+    },
 };
 
 #[derive(Debug, Args)]
@@ -28,10 +31,10 @@ pub(crate) struct VouchersArgs {
 }
 
 pub(super) async fn run(args: &VouchersArgs) -> Result<(), Failure> {
-    let config = IssuerConfig::load(&args.data, args.config.as_deref())?;
+    // A configuration that is refused is refused here as well.
+    IssuerConfig::load(&args.data, args.config.as_deref())?;
     let opened = ground::open(&args.data, &MIGRATIONS).await?;
-    let store = SqliteStore::new(opened.database.clone(), config.status.entries, config.refill_copies_in_all);
-    let totals = store.voucher_totals().await;
+    let totals = totals(&SqliteStore(opened.clone())).await;
     opened.close().await;
     let totals = totals.map_err(|error| {
         StartError::new(
@@ -56,4 +59,8 @@ pub(super) async fn run(args: &VouchersArgs) -> Result<(), Failure> {
     let all = totals.iter().fold(0_u64, |sum, total| sum.saturating_add(total.uses));
     carnet_console::line(format_args!("{all} uses in all"));
     Ok(())
+}
+
+async fn totals<S: Store>(store: &S) -> Stored<Vec<VoucherTotal>> {
+    store.read().await?.voucher_totals().await
 }

@@ -1,20 +1,20 @@
 //! `carnet.issuer.v1.IssuanceService`, for wallets.
 
-use carnet_core::format::CredentialFormat;
 use std::sync::Arc;
 
+use carnet_core::format::CredentialFormat;
 use carnet_proto::issuer::v1 as proto;
 use carnet_service::{staff::bearer, wire};
 use tonic::{Request, Response, Status};
 
+use super::values::{epoch_to_wire, format_to_wire};
 use crate::{
-    cohorts::epoch_to_wire,
+    checks::check_id,
     error::Error,
     format::configuration_id,
     freshness::{Answer, Standing},
     issuance::{Collected, NotificationEvent},
     issuer::Issuer,
-    offers::check_id,
     redemption::RedemptionRequest,
     store::Store,
 };
@@ -32,7 +32,7 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         let configurations = issuer.configurations().map(|known| proto::CredentialConfiguration {
             id: known.id,
             credential_type: known.credential_type.name.clone(),
-            format: crate::format::to_wire(known.format).into(),
+            format: format_to_wire(known.format).into(),
             renewal_window_days: match known.format {
                 CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => {
                     let policy = issuer.settings.renewal.get(&known.credential_type.name);
@@ -202,7 +202,7 @@ fn copies(collected: &Collected) -> (Vec<proto::IssuedCopy>, String) {
     let Collected::Issued { format, copies, notification_id } = collected else {
         return Default::default();
     };
-    let format = crate::format::to_wire(*format).into();
+    let format = format_to_wire(*format).into();
     let copies = copies.iter().map(|credential| proto::IssuedCopy { format, credential: credential.clone() });
     (copies.collect(), notification_id.to_string())
 }

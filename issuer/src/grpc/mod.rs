@@ -4,6 +4,7 @@ pub(crate) mod issuance;
 pub(crate) mod offers;
 pub(crate) mod renewals;
 pub(crate) mod status;
+pub(crate) mod values;
 
 use carnet_service::error::CallError;
 use tonic::Status;

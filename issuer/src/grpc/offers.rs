@@ -10,14 +10,18 @@ use carnet_service::{
 };
 use tonic::{Request, Response, Status};
 
+use super::values::{epoch_to_wire, format_from_wire, format_to_wire};
 use crate::{
-    cohorts::{Cohort, TypeCohorts, epoch_to_wire},
+    checks::{check_id, check_mutation},
+    cohorts::{Cohort, TypeCohorts},
     error::Error,
     issuer::Issuer,
-    offers::{ClaimsIn, OfferRequest, check_id, check_mutation},
+    offers::{ClaimsIn, OfferRequest},
     store::{
-        IssuedRecord, OfferRecord, OfferState, Rows, Slice, Store,
-        filter::{Common, IssuedFilter, OfferFilter},
+        Rows, Slice, Store,
+        filter::Common,
+        offers::{OfferFilter, OfferRecord, OfferState},
+        records::{IssuedFilter, IssuedRecord},
     },
 };
 
@@ -32,7 +36,7 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
     ) -> Result<Response<proto::CreateOfferResponse>, Status> {
         let created_by = staff::caller(&request)?;
         let request = request.into_inner();
-        let format = crate::format::from_wire(request.format)
+        let format = format_from_wire(request.format)
             .ok_or_else(|| Error::invalid("format", "must be one of the credential formats"))?;
         let claims = request.claims.as_ref().ok_or_else(|| Error::invalid("claims", "missing"))?;
         let claims = wire::from_struct(claims).map_err(|problem| Error::Invalid {
@@ -86,9 +90,7 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         let (from, until) = (request.created_from.as_ref(), request.created_until.as_ref());
         let times = [("created_from", from), ("created_until", until)];
         let common = common(request.credential_type, request.reference, request.created_by, times)?;
-        // Expired offers are erased first, so that none is listed as open.
-        self.0.store.erase_expired(self.0.now()).await?;
-        let Rows { rows, next } = self.0.store.offers(&OfferFilter { state, common }, whole(page)).await?;
+        let Rows { rows, next } = self.0.list_offers(&OfferFilter { state, common }, whole(page)).await?;
         let next_page_token = next.map(wire::page_token).unwrap_or_default();
         Ok(Response::new(proto::ListOffersResponse { offers: rows.iter().map(offer).collect(), next_page_token }))
     }
@@ -136,7 +138,7 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         let times = [("issued_from", from), ("issued_until", until)];
         let common = common(request.credential_type, request.reference, request.created_by, times)?;
         let filter = IssuedFilter { offer_id: request.offer_id, common };
-        let Rows { rows, next } = self.0.store.issued(&filter, whole(page)).await?;
+        let Rows { rows, next } = self.0.list_issued(&filter, whole(page)).await?;
         let next_page_token = next.map(wire::page_token).unwrap_or_default();
         Ok(Response::new(proto::ListIssuedResponse { issued: rows.iter().map(issued).collect(), next_page_token }))
     }
@@ -147,7 +149,7 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
     ) -> Result<Response<proto::ReadIssuedResponse>, Status> {
         let request = request.into_inner();
         check_id("issued_id", &request.issued_id)?;
-        let record = self.0.store.issued_by_id(&request.issued_id).await?;
+        let record = self.0.read_issued(&request.issued_id).await?;
         Ok(Response::new(proto::ReadIssuedResponse { issued: Some(issued(&record)) }))
     }
 
@@ -223,7 +225,7 @@ fn offer(record: &OfferRecord) -> proto::Offer {
     proto::Offer {
         offer_id: record.offer_id.clone(),
         credential_type: record.credential_type.clone(),
-        format: crate::format::to_wire(record.format).into(),
+        format: format_to_wire(record.format).into(),
         state: state.into(),
         created_at: Some(wire::timestamp(record.created_at)),
         expires_at: Some(wire::timestamp(record.expires_at)),
@@ -243,7 +245,7 @@ fn offer(record: &OfferRecord) -> proto::Offer {
 
 fn type_cohorts(of: &TypeCohorts) -> proto::TypeCohorts {
     let cohort = |cohort: &Cohort| proto::Cohort {
-        format: crate::format::to_wire(cohort.visible.format).into(),
+        format: format_to_wire(cohort.visible.format).into(),
         valid_from: Some(wire::timestamp(cohort.visible.valid_from)),
         valid_until: Some(wire::timestamp(cohort.visible.valid_until)),
         holders: cohort.holders,
@@ -266,7 +268,7 @@ fn issued(record: &IssuedRecord) -> proto::IssuedRecord {
         issued_id: record.issued_id.clone(),
         offer_id: record.offer_id.clone(),
         credential_type: record.credential_type.clone(),
-        format: crate::format::to_wire(record.format).into(),
+        format: format_to_wire(record.format).into(),
         status_index: u64::try_from(record.status_index).unwrap_or_default(),
         issued_at: Some(wire::timestamp(record.issued_at)),
         valid_until: Some(wire::timestamp(record.valid_until)),

@@ -36,9 +36,7 @@ impl<S: Store> proto::renewal_service_server::RenewalService for Renewals<S> {
             Ok(proto::RenewalState::Lapsed) => Some(RenewalState::Lapsed),
             Err(_) => return Err(Error::invalid("state", "must be one of the renewal states").into()),
         };
-        // Expired renewals are erased first, so that nobody decides on them.
-        self.0.store.erase_expired(self.0.now()).await?;
-        let rows = self.0.store.renewals(state, slice(page)).await?;
+        let rows = self.0.list_renewals(state, slice(page)).await?;
         let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
         Ok(Response::new(proto::ListRenewalsResponse {
             renewals: rows.into_iter().map(renewal).collect(),

@@ -9,13 +9,13 @@ use tonic::{Request, Response, Status};
 
 use super::offers::{instant, one_page, slice};
 use crate::{
+    checks::check_id,
     error::Error,
     issuer::Issuer,
-    offers::check_id,
-    status,
+    status::{self, Whom},
     store::{
         Store,
-        status::{ActRecord, CopyStatus, State, Verb, Whom},
+        status::{ActRecord, CopyStatus, State, Verb},
     },
 };
 
@@ -122,7 +122,7 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
     ) -> Result<Response<proto::ReadStatusResponse>, Status> {
         let request = request.into_inner();
         check_id("id", &request.id)?;
-        let copies = self.0.store.status(&request.id).await?;
+        let copies = self.0.read_status(&request.id).await?;
         let copies = copies.iter().map(|copy| self.copy(copy)).collect();
         Ok(Response::new(proto::ReadStatusResponse { copies }))
     }
@@ -136,7 +136,7 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
         if !request.id.is_empty() {
             check_id("id", &request.id)?;
         }
-        let rows = self.0.store.acts(&request.id, slice(page)).await?;
+        let rows = self.0.list_acts(&request.id, slice(page)).await?;
         let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
         Ok(Response::new(proto::ListStatusActsResponse { acts: rows.iter().map(act).collect(), next_page_token }))
     }
@@ -148,7 +148,7 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
         let request = request.into_inner();
         let page = wire::page(request.page_size, &request.page_token)?;
         let act = i64::try_from(request.act).map_err(|_| Error::NotFound { what: "act" })?;
-        let rows = self.0.store.changed_by(act, slice(page)).await?;
+        let rows = self.0.list_changes(act, slice(page)).await?;
         let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
         let changes = rows.into_iter().map(|row| proto::StatusChange {
             issued_id: row.issued_id,

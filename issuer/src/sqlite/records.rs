@@ -1,17 +1,20 @@
 //! Records of issued copies, without claims.
 
-use carnet_core::{format::CredentialFormat, time::Timestamp};
+use carnet_core::time::Timestamp;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{CHUNK, Page, SqliteStore};
-use crate::{
-    cohorts::CohortCount,
-    error::Error,
-    store::{IssuedRecord, RecordStore, Rows, Slice, filter::IssuedFilter},
+use super::{
+    SqliteTx,
+    page::{CHUNK, Page},
+    rows::{format, integer, number, text, time, time_if_any},
+};
+use crate::store::{
+    Rows, Slice, Stored,
+    records::{CohortCount, IssuedFilter, IssuedRecord, RecordRows, VoucherTotal},
 };
 
-impl RecordStore for SqliteStore {
-    async fn issued(&self, filter: &IssuedFilter, slice: Slice) -> Result<Rows<IssuedRecord>, Error> {
+impl RecordRows for SqliteTx {
+    async fn issued(&mut self, filter: &IssuedFilter, slice: Slice) -> Stored<Rows<IssuedRecord>> {
         let mut page = Page::new(slice);
         while let Some(before) = page.before() {
             let (offer_id, reference) = (&filter.offer_id, &filter.common.reference);
@@ -40,14 +43,14 @@ impl RecordStore for SqliteStore {
                      WHERE i.issued_at IS NOT NULL AND i.seq < ? ORDER BY i.seq DESC LIMIT ?",
                 )
             };
-            let rows = query.bind(before).bind(CHUNK).fetch_all(self.database.readers()).await?;
+            let rows = query.bind(before).bind(CHUNK).fetch_all(&mut *self.0).await?;
             let chunk = rows.iter().map(issued_of).collect::<Result<_, _>>()?;
             page.take(chunk, |record| record.seq, |record| !record.forgotten && filter.matches(record));
         }
         Ok(page.found)
     }
 
-    async fn issued_by_id(&self, issued_id: &str) -> Result<IssuedRecord, Error> {
+    async fn issued_by_id(&mut self, issued_id: &str) -> Stored<Option<IssuedRecord>> {
         let row = sqlx::query(
             "SELECT i.seq, i.issued_id, i.offer_id, i.status_index, i.issued_at, o.credential_type, o.format, \
              coalesce(c.valid_until, o.valid_until) AS valid_until, c.notification, o.reference, o.created_by, o.record_from \
@@ -55,24 +58,23 @@ impl RecordStore for SqliteStore {
              WHERE i.issued_at IS NOT NULL AND i.issued_id = ?",
         )
         .bind(issued_id)
-        .fetch_optional(self.database.readers())
-        .await?
-        .ok_or(Error::NotFound { what: "issued credential" })?;
-        let record = issued_of(&row)?;
-        if record.forgotten { Err(Error::NotFound { what: "issued credential" }) } else { Ok(record) }
+        .fetch_optional(&mut *self.0)
+        .await?;
+        let record = row.as_ref().map(issued_of).transpose()?;
+        Ok(record.filter(|record| !record.forgotten))
     }
 
-    async fn cohorts(&self, now: Timestamp) -> Result<Vec<CohortCount>, Error> {
+    async fn cohorts(&mut self, now: Timestamp) -> Stored<Vec<CohortCount>> {
         let rows = sqlx::query("SELECT * FROM cohorts WHERE valid_until > ? AND holders > 0")
             .bind(now.unix())
-            .fetch_all(self.database.readers())
+            .fetch_all(&mut *self.0)
             .await?;
         let cohort = |row: &SqliteRow| {
             Ok(CohortCount {
                 credential_type: row.try_get("credential_type")?,
-                format: CredentialFormat::parse(row.try_get("format")?).ok_or(Error::Corrupt("cohorts.format"))?,
-                valid_from: Timestamp::from_unix(row.try_get("valid_from")?),
-                valid_until: Timestamp::from_unix(row.try_get("valid_until")?),
+                format: format(row)?,
+                valid_from: time(row, "valid_from")?,
+                valid_until: time(row, "valid_until")?,
                 kid: row.try_get("kid")?,
                 list: row.try_get("list")?,
                 holders: u64::try_from(row.try_get::<i64, _>("holders")?).unwrap_or_default(),
@@ -80,21 +82,50 @@ impl RecordStore for SqliteStore {
         };
         rows.iter().map(cohort).collect()
     }
+
+    async fn add_voucher(&mut self, total: &VoucherTotal) -> Stored<()> {
+        sqlx::query(
+            "INSERT INTO voucher_totals (service, redeemer, month, vouchers, uses) VALUES (?, ?, ?, ?, ?) \
+             ON CONFLICT (service, redeemer, month) DO UPDATE SET vouchers = vouchers + excluded.vouchers, uses = uses + excluded.uses",
+        )
+        .bind(&total.service)
+        .bind(&total.redeemer)
+        .bind(&total.month)
+        .bind(integer(total.vouchers))
+        .bind(integer(total.uses))
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn voucher_totals(&mut self) -> Stored<Vec<VoucherTotal>> {
+        let rows = sqlx::query("SELECT * FROM voucher_totals ORDER BY service, redeemer, month");
+        let total = |row: &SqliteRow| {
+            Ok(VoucherTotal {
+                service: row.try_get("service")?,
+                redeemer: row.try_get("redeemer")?,
+                month: row.try_get("month")?,
+                vouchers: number(row, "vouchers")?,
+                uses: number(row, "uses")?,
+            })
+        };
+        rows.fetch_all(&mut *self.0).await?.iter().map(total).collect()
+    }
 }
 
-fn issued_of(row: &SqliteRow) -> Result<IssuedRecord, Error> {
+fn issued_of(row: &SqliteRow) -> Stored<IssuedRecord> {
     Ok(IssuedRecord {
         seq: row.try_get("seq")?,
         issued_id: row.try_get("issued_id")?,
         offer_id: row.try_get("offer_id")?,
         credential_type: row.try_get("credential_type")?,
-        format: CredentialFormat::parse(row.try_get("format")?).ok_or(Error::Corrupt("offers.format"))?,
+        format: format(row)?,
         status_index: row.try_get("status_index")?,
-        issued_at: Timestamp::from_unix(row.try_get("issued_at")?),
-        valid_until: Timestamp::from_unix(row.try_get("valid_until")?),
+        issued_at: time(row, "issued_at")?,
+        valid_until: time(row, "valid_until")?,
         notification: row.try_get("notification")?,
-        reference: row.try_get::<Option<String>, _>("reference")?.unwrap_or_default(),
-        created_by: row.try_get::<Option<String>, _>("created_by")?.unwrap_or_default(),
-        forgotten: row.try_get::<Option<i64>, _>("record_from")?.is_none(),
+        reference: text(row, "reference")?,
+        created_by: text(row, "created_by")?,
+        forgotten: time_if_any(row, "record_from")?.is_none(),
     })
 }

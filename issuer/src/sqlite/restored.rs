@@ -5,10 +5,14 @@ use std::collections::BTreeSet;
 
 use carnet_core::time::Timestamp;
 use rand_core::{OsRng, RngCore as _};
-use sqlx::Row as _;
+use sqlx::{Row as _, Sqlite, Transaction};
 
-use super::Tx;
-use crate::{status::shuffle::Seed, store::status::State};
+use crate::{
+    shuffle::Seed,
+    store::status::{PublishedStates, State},
+};
+
+type Tx = Transaction<'static, Sqlite>;
 
 /// Number of list numbers to skip: more lists than an issuer opens after a backup.
 const GAP: i64 = 1_000;
@@ -20,16 +24,6 @@ const REASON: &str = "taken over from the published lists, after an older backup
 const INSERT_LIST: &str = "INSERT INTO status_lists (list, first_index, entries, seed, drawn, opened_at, inherited) \
     SELECT ?1, (SELECT coalesce(max(first_index + entries), 0) FROM status_lists), ?2, ?3, ?4, ?5, ?6 \
     WHERE NOT EXISTS (SELECT 1 FROM status_lists WHERE list = ?1)";
-
-/// Published states of one list.
-#[derive(Debug)]
-pub(crate) struct PublishedStates {
-    pub(crate) list: i64,
-    /// Number of its entries.
-    pub(crate) entries: u64,
-    /// Entries that are not valid, with their states.
-    pub(crate) states: Vec<(u64, State)>,
-}
 
 /// Numbers of closed offers and of applied states.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

@@ -1,38 +1,26 @@
-//! Statuses: acts of staff as whole transactions, and the queries about them.
-
-use std::collections::{HashMap, HashSet};
+//! Rows of statuses, acts, messages and lists.
 
 use carnet_core::{
-    status::message::Messages,
+    format::CredentialFormat,
     time::{CLOCK_SKEW, Timestamp},
 };
+use carnet_service::error::StoreError;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{SqliteStore, Tx, indices, issuance::hash_of, messages, waiting};
+use super::{
+    SqliteTx,
+    rows::{format, hash, integer, message, number, place, state, time, time_if_any},
+};
 use crate::{
-    error::Error,
-    secrets::{self, Hash},
+    secrets::Hash,
     store::{
-        Slice,
+        Slice, Stored,
         status::{
-            Act, ActRecord, Acted, Changed, Changes, CopyStanding, CopyStatus, ListRecord, Place, State, StatusStore,
-            Verb, Whom,
+            ActRecord, Changed, CopyStanding, CopyState, CopyStatus, IssuedIn, LastChange, ListRecord, NewAct, Place,
+            State, StatusRows, Verb,
         },
     },
 };
-
-/// Copy and its state.
-struct Target {
-    status_index: i64,
-    offer_id: String,
-    state: State,
-}
-
-/// Change of a copy: its status index, and the values before and after.
-enum Change {
-    State(i64, State, State),
-    Message(i64, u8, u8),
-}
 
 /// Last act of both kinds, which share one sequence.
 const VERSION: &str = "SELECT max((SELECT coalesce(max(seq), 0) FROM status_acts), \
@@ -104,22 +92,185 @@ const WRITE_MESSAGE_ACT: &str = "INSERT INTO message_acts \
      (SELECT coalesce(max(seq), 0) FROM message_acts)), \
      ?, ?, ?, ?, ?, ?, ?, ?, ? RETURNING seq";
 
-impl StatusStore for SqliteStore {
-    async fn open_lists(&self, now: Timestamp) -> Result<(), Error> {
-        let mut tx = self.database.begin("open_status_lists").await?;
-        indices::open_next(&mut tx, self.list_entries, now).await?;
-        tx.commit().await?;
+/// Entries due for publication, with their new states. An act on a copy that had ended by then changes
+/// nothing.
+const RELEASED: &str = "SELECT coalesce((SELECT c.before FROM status_changes c JOIN status_acts a ON a.seq = c.act \
+     WHERE c.status_index = w.status_index AND a.at > coalesce(k.valid_until, o.valid_until) + ?2 \
+     ORDER BY c.act LIMIT 1), s.state) AS state, l.list, w.status_index - l.first_index AS position \
+     FROM waiting_statuses w INDEXED BY waiting_statuses_by_time JOIN statuses s USING (status_index) \
+     LEFT JOIN issued i USING (status_index) LEFT JOIN offers o USING (offer_id) LEFT JOIN collections k ON k.seq = i.collection \
+     JOIN status_lists l ON w.status_index >= l.first_index AND w.status_index < l.first_index + l.entries \
+     WHERE w.since < ?1";
+
+impl StatusRows for SqliteTx {
+    async fn act_by_request(&mut self, request_id: &str) -> Stored<Option<(Hash, ActRecord)>> {
+        let row = sqlx::query("SELECT * FROM acts WHERE request_id = ?").bind(request_id);
+        let row = row.fetch_optional(&mut *self.0).await?;
+        row.as_ref().map(|row| Ok((hash(row, "request")?, act_of(row)?))).transpose()
+    }
+
+    async fn copies_of_offer(&mut self, offer_id: &str) -> Stored<Vec<CopyState>> {
+        sqlx::query(BY_OFFER).bind(offer_id).fetch_all(&mut *self.0).await?.iter().map(state_of).collect()
+    }
+
+    async fn issued_copy(&mut self, issued_id: &str) -> Stored<Option<CopyState>> {
+        let row = sqlx::query(BY_COPY).bind(issued_id).fetch_optional(&mut *self.0).await?;
+        row.as_ref().map(state_of).transpose()
+    }
+
+    async fn copies_issued_in(&mut self, issued: IssuedIn<'_>) -> Stored<Vec<CopyState>> {
+        let (from, until) = bounds(issued);
+        let query = if issued.credential_type.is_some() { sqlx::query(BY_TYPE) } else { sqlx::query(BY_TIME) };
+        let query = query.bind(from).bind(until).bind(from);
+        let query = if let Some(name) = issued.credential_type { query.bind(name) } else { query };
+        query.fetch_all(&mut *self.0).await?.iter().map(state_of).collect()
+    }
+
+    async fn open_offers_in(&mut self, created: IssuedIn<'_>) -> Stored<u64> {
+        let (from, until) = bounds(created);
+        let query = match created.credential_type {
+            None => sqlx::query_scalar(
+                "SELECT count(*) FROM offers INDEXED BY offers_uncollected \
+                 WHERE state IN ('open', 'redeemed') AND created_at >= ? AND created_at <= ?",
+            ),
+            Some(name) => sqlx::query_scalar(
+                "SELECT count(*) FROM offers INDEXED BY offers_uncollected \
+                 WHERE state IN ('open', 'redeemed') AND credential_type = ? AND created_at >= ? AND created_at <= ?",
+            )
+            .bind(name),
+        };
+        let open: i64 = query.bind(from).bind(until).fetch_one(&mut *self.0).await?;
+        u64::try_from(open).map_err(|_| StoreError::Corrupt("offers"))
+    }
+
+    async fn message_of(&mut self, status_index: i64) -> Stored<Option<(CredentialFormat, u8)>> {
+        let row = sqlx::query(
+            "SELECT o.format, coalesce(m.number, 0) AS number FROM issued i JOIN offers o USING (offer_id) \
+             LEFT JOIN messages m USING (status_index) WHERE i.status_index = ?",
+        )
+        .bind(status_index)
+        .fetch_optional(&mut *self.0)
+        .await?;
+        row.as_ref().map(|row| Ok((format(row)?, message(row, "number")?))).transpose()
+    }
+
+    async fn last_change(&mut self, status_index: i64) -> Stored<Option<LastChange>> {
+        let row = sqlx::query(LAST_CHANGE).bind(status_index).fetch_optional(&mut *self.0).await?;
+        let change =
+            |row: &SqliteRow| Ok(LastChange { at: time_if_any(row, "at")?, waits_since: time_if_any(row, "since")? });
+        row.as_ref().map(change).transpose()
+    }
+
+    async fn insert_act(&mut self, act: &NewAct<'_>) -> Stored<i64> {
+        let query = match act.verb {
+            Verb::Message(_) => sqlx::query_scalar(WRITE_MESSAGE_ACT),
+            Verb::Revoke | Verb::Suspend | Verb::Reinstate => sqlx::query_scalar(WRITE_STATUS_ACT),
+        };
+        let query = query.bind(act.request_id).bind(act.request.as_slice());
+        let query = match act.verb {
+            Verb::Message(number) => query.bind(i64::from(number)),
+            verb => query.bind(verb.as_str()),
+        };
+        let query = query
+            .bind(act.reason)
+            .bind(act.who)
+            .bind(act.now.unix())
+            .bind(integer(act.credentials))
+            .bind(integer(act.copies))
+            .bind(integer(act.changed));
+        let query = match act.verb {
+            // Messages are in no list.
+            Verb::Message(_) => query,
+            Verb::Revoke | Verb::Suspend | Verb::Reinstate => query.bind(act.urgent),
+        };
+        Ok(query.fetch_one(&mut *self.0).await?)
+    }
+
+    async fn set_state(&mut self, act: i64, (status_index, before, after): (i64, State, State)) -> Stored<()> {
+        sqlx::query("INSERT INTO status_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
+            .bind(act)
+            .bind(status_index)
+            .bind(before.as_str())
+            .bind(after.as_str())
+            .execute(&mut *self.0)
+            .await?;
+        sqlx::query(
+            "INSERT INTO statuses (status_index, state, act) VALUES (?, ?, ?) \
+             ON CONFLICT (status_index) DO UPDATE SET state = excluded.state, act = excluded.act",
+        )
+        .bind(status_index)
+        .bind(after.as_str())
+        .bind(act)
+        .execute(&mut *self.0)
+        .await?;
         Ok(())
     }
 
-    async fn settle_messages(&self, messages: Option<&Messages>) -> Result<(), Error> {
-        let mut tx = self.database.begin("settle_messages").await?;
-        messages::settle(&mut tx, messages).await?;
-        tx.commit().await?;
+    async fn set_message(&mut self, act: i64, (status_index, before, after): (i64, u8, u8)) -> Stored<()> {
+        sqlx::query("INSERT INTO message_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
+            .bind(act)
+            .bind(status_index)
+            .bind(i64::from(before))
+            .bind(i64::from(after))
+            .execute(&mut *self.0)
+            .await?;
+        sqlx::query(
+            "INSERT INTO messages (status_index, number, act) VALUES (?, ?, ?) \
+             ON CONFLICT (status_index) DO UPDATE SET number = excluded.number, act = excluded.act",
+        )
+        .bind(status_index)
+        .bind(i64::from(after))
+        .bind(act)
+        .execute(&mut *self.0)
+        .await?;
         Ok(())
     }
 
-    async fn list_ended(&self, list: i64, before: Timestamp) -> Result<bool, Error> {
+    async fn begin_wait(&mut self, status_index: i64, listed: State, since: Timestamp) -> Stored<()> {
+        sqlx::query(
+            "INSERT INTO waiting_statuses (status_index, listed, since) VALUES (?, ?, ?) \
+             ON CONFLICT (status_index) DO NOTHING",
+        )
+        .bind(status_index)
+        .bind(listed.as_str())
+        .bind(since.unix())
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn end_wait(&mut self, status_index: i64) -> Stored<()> {
+        let end = sqlx::query("DELETE FROM waiting_statuses WHERE status_index = ?").bind(status_index);
+        end.execute(&mut *self.0).await?;
+        Ok(())
+    }
+
+    async fn has_waits(&mut self, before: Timestamp) -> Stored<bool> {
+        let waits = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM waiting_statuses WHERE since < ?)");
+        Ok(waits.bind(before.unix()).fetch_one(&mut *self.0).await?)
+    }
+
+    async fn end_waits(&mut self, before: Timestamp) -> Stored<Vec<(Place, State)>> {
+        let rows = sqlx::query(RELEASED).bind(before.unix()).bind(CLOCK_SKEW).fetch_all(&mut *self.0).await?;
+        sqlx::query("DELETE FROM waiting_statuses WHERE since < ?").bind(before.unix()).execute(&mut *self.0).await?;
+        rows.iter().map(|row| Ok((place(row)?, state(row)?))).collect()
+    }
+
+    async fn version(&mut self) -> Stored<i64> {
+        Ok(sqlx::query_scalar(VERSION).fetch_one(&mut *self.0).await?)
+    }
+
+    async fn lists(&mut self) -> Stored<Vec<ListRecord>> {
+        let rows = sqlx::query("SELECT list, entries FROM status_lists ORDER BY list").fetch_all(&mut *self.0).await?;
+        rows.iter().map(|row| Ok(ListRecord { list: row.try_get("list")?, entries: number(row, "entries")? })).collect()
+    }
+
+    async fn listed_since(&mut self, version: i64) -> Stored<Vec<(Place, State)>> {
+        let rows = sqlx::query(LISTED).bind(version).bind(CLOCK_SKEW).fetch_all(&mut *self.0).await?;
+        rows.iter().map(|row| Ok((place(row)?, state(row)?))).collect()
+    }
+
+    async fn list_ended(&mut self, list: i64, before: Timestamp) -> Stored<bool> {
         // Positions are shuffled, so that a valid copy is found soon if there is one.
         let ended = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM status_lists l WHERE l.list = ? AND l.drawn = l.entries AND l.inherited = 0 AND NOT EXISTS (\
@@ -127,54 +278,42 @@ impl StatusStore for SqliteStore {
              WHERE i.status_index >= l.first_index AND i.status_index < l.first_index + l.entries \
              AND coalesce(c.valid_until, o.valid_until) >= ?))",
         );
-        Ok(ended.bind(list).bind(before.unix()).fetch_one(self.database.readers()).await?)
+        Ok(ended.bind(list).bind(before.unix()).fetch_one(&mut *self.0).await?)
     }
 
-    async fn act(&self, act: Act) -> Result<Acted, Error> {
-        let mut tx = self.database.begin("act_on_status").await?;
-        if let Some(done) = done_before(&mut tx, &act).await? {
-            return Ok(done);
-        }
-        let targets = match &act.whom {
-            Whom::Ids(ids) => named(&mut tx, ids, act.verb).await?,
-            Whom::Matching { credential_type, from, until } => {
-                matching(&mut tx, credential_type.as_deref(), *from, *until).await?
-            }
-        };
-        let changes = changes(&mut tx, act.verb, &targets).await?;
-        let offers: HashSet<&str> = targets.iter().map(|target| target.offer_id.as_str()).collect();
-        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        let mut acted = Acted {
-            act: None,
-            credentials: count(offers.len()),
-            copies: count(targets.len()),
-            changed: count(changes.len()),
-            open: open_offers(&mut tx, &act.whom).await?,
-            unchanged_since: None,
-            waits_since: None,
-        };
-        if matches!(act.whom, Whom::Matching { .. }) && targets.is_empty() {
-            return Err(Error::NothingMatches { open: acted.open });
-        }
-        if act.dry_run {
-            return Ok(acted);
-        }
-        if let Some(expected) = act.expected.filter(|expected| *expected != acted.credentials) {
-            return Err(Error::CountDiffers { expected, found: acted.credentials });
-        }
-        if changes.is_empty() {
-            if acted.credentials == 1 && !matches!(act.verb, Verb::Message(_)) {
-                (acted.unchanged_since, acted.waits_since) = last_change(&mut tx, &targets).await?;
-            }
-            return Ok(acted);
-        }
-        let seq = write(&mut tx, &act, &acted, &changes).await?;
-        tx.commit().await?;
-        acted.act = Some(seq);
-        Ok(acted)
+    async fn last_copy(&mut self) -> Stored<i64> {
+        Ok(sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM issued").fetch_one(&mut *self.0).await?)
     }
 
-    async fn status(&self, id: &str) -> Result<Vec<CopyStatus>, Error> {
+    async fn messages(&mut self) -> Stored<Vec<(u8, String)>> {
+        let rows =
+            sqlx::query("SELECT number, text FROM status_messages ORDER BY number").fetch_all(&mut *self.0).await?;
+        rows.iter().map(|row| Ok((message(row, "number")?, row.try_get("text")?))).collect()
+    }
+
+    async fn forget_messages(&mut self, after: i64) -> Stored<()> {
+        sqlx::query(
+            "DELETE FROM status_messages WHERE after >= ? AND number NOT IN (SELECT number FROM used_messages)",
+        )
+        .bind(after)
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn insert_message(&mut self, number: u8, text: &str, after: i64) -> Stored<()> {
+        sqlx::query(
+            "INSERT INTO status_messages (number, text, after) VALUES (?, ?, ?) ON CONFLICT (number) DO NOTHING",
+        )
+        .bind(i64::from(number))
+        .bind(text)
+        .bind(after)
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn status(&mut self, id: &str) -> Stored<Vec<CopyStatus>> {
         let rows = sqlx::query(
             "SELECT i.issued_id, i.offer_id, i.issued_at, o.credential_type, coalesce(s.state, 'valid') AS state, s.act, \
              coalesce(m.number, 0) AS number, l.list, i.status_index - l.first_index AS position, w.since \
@@ -185,45 +324,27 @@ impl StatusStore for SqliteStore {
         )
         .bind(id)
         .bind(id)
-        .fetch_all(self.database.readers())
+        .fetch_all(&mut *self.0)
         .await?;
-        if rows.is_empty() {
-            return Err(Error::NotFound { what: "issued credential" });
-        }
         rows.iter().map(copy_of).collect()
     }
 
-    async fn standings(&self, handles: &[Hash]) -> Result<Vec<Option<CopyStanding>>, Error> {
-        // One transaction: the responses are of the same instant.
-        let mut tx = self.database.readers().begin().await?;
-        let mut standings = Vec::with_capacity(handles.len());
-        for handle in handles {
-            let row = sqlx::query(STANDING).bind(handle.as_slice()).fetch_optional(&mut *tx).await?;
-            standings.push(row.as_ref().map(standing_of).transpose()?);
-        }
-        Ok(standings)
+    async fn standing(&mut self, handle: &Hash) -> Stored<Option<CopyStanding>> {
+        let row = sqlx::query(STANDING).bind(handle.as_slice()).fetch_optional(&mut *self.0).await?;
+        row.as_ref().map(standing_of).transpose()
     }
 
-    async fn acts(&self, id: &str, slice: Slice) -> Result<Vec<ActRecord>, Error> {
+    async fn acts(&mut self, id: &str, slice: Slice) -> Stored<Vec<ActRecord>> {
         let query = if id.is_empty() { sqlx::query(ACTS) } else { sqlx::query(ACTS_ON).bind(id) };
-        query
-            .bind(slice.before)
-            .bind(slice.limit)
-            .fetch_all(self.database.readers())
-            .await?
-            .iter()
-            .map(act_of)
-            .collect()
+        query.bind(slice.before).bind(slice.limit).fetch_all(&mut *self.0).await?.iter().map(act_of).collect()
     }
 
-    async fn changed_by(&self, act: i64, slice: Slice) -> Result<Vec<Changed>, Error> {
-        let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM acts WHERE seq = ?)")
-            .bind(act)
-            .fetch_one(self.database.readers())
-            .await?;
-        if !known {
-            return Err(Error::NotFound { what: "act" });
-        }
+    async fn has_act(&mut self, act: i64) -> Stored<bool> {
+        let known = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM acts WHERE seq = ?)").bind(act);
+        Ok(known.fetch_one(&mut *self.0).await?)
+    }
+
+    async fn changed_by(&mut self, act: i64, slice: Slice) -> Stored<Vec<Changed>> {
         let rows = sqlx::query(
             "SELECT i.seq, i.issued_id, i.offer_id, NOT EXISTS (SELECT 1 FROM issued o WHERE o.offer_id = i.offer_id \
              AND o.issued_at IS NOT NULL AND NOT EXISTS (\
@@ -231,7 +352,7 @@ impl StatusStore for SqliteStore {
              FROM changes c JOIN issued i USING (status_index) \
              WHERE c.act = ? AND i.seq < ? AND i.issued_at IS NOT NULL ORDER BY i.seq DESC LIMIT ?",
         );
-        let rows = rows.bind(act).bind(slice.before).bind(slice.limit).fetch_all(self.database.readers()).await?;
+        let rows = rows.bind(act).bind(slice.before).bind(slice.limit).fetch_all(&mut *self.0).await?;
         let changed = |row: &SqliteRow| {
             Ok(Changed {
                 seq: row.try_get("seq")?,
@@ -242,246 +363,56 @@ impl StatusStore for SqliteStore {
         };
         rows.iter().map(changed).collect()
     }
-
-    async fn changes_since(&self, version: i64, waiting_before: Timestamp) -> Result<Changes, Error> {
-        let released = self.release(waiting_before).await?;
-        let mut tx = self.database.readers().begin().await?;
-        let upto: i64 = sqlx::query_scalar(VERSION).fetch_one(&mut *tx).await?;
-        let lists = sqlx::query("SELECT list, entries FROM status_lists ORDER BY list").fetch_all(&mut *tx).await?;
-        let entries = sqlx::query(LISTED).bind(version).bind(CLOCK_SKEW).fetch_all(&mut *tx).await?;
-        let lists =
-            lists.iter().map(|row| Ok(ListRecord { list: row.try_get("list")?, entries: number(row, "entries")? }));
-        let entries = entries.iter().map(|row| Ok((place_of(row)?, State::parse(row.try_get("state")?)?)));
-        Ok(Changes {
-            version: upto,
-            lists: lists.collect::<Result<_, Error>>()?,
-            entries: released.into_iter().map(Ok).chain(entries).collect::<Result<_, Error>>()?,
-        })
-    }
 }
 
-/// Returns the result of an earlier act with this request_id, if there is one.
-async fn done_before(tx: &mut Tx, act: &Act) -> Result<Option<Acted>, Error> {
-    let row =
-        sqlx::query("SELECT * FROM acts WHERE request_id = ?").bind(&act.request_id).fetch_optional(&mut **tx).await?;
-    let Some(row) = row else { return Ok(None) };
-    if !secrets::same(row.try_get::<&[u8], _>("request")?, &act.request) {
-        return Err(Error::RequestIdReused { what: "a change of status" });
-    }
-    let ActRecord { seq, credentials, copies, changed, .. } = act_of(&row)?;
-    Ok(Some(Acted { act: Some(seq), credentials, copies, changed, open: 0, unchanged_since: None, waits_since: None }))
+/// Returns the bounds of a period, inclusive.
+fn bounds(issued: IssuedIn<'_>) -> (i64, i64) {
+    (issued.from.map_or(i64::MIN, Timestamp::unix), issued.until.map_or(i64::MAX, Timestamp::unix))
 }
 
-/// Returns the copies that the ids name. An offer's copies include those about to be signed, so that none escapes.
-async fn named(tx: &mut Tx, ids: &[String], verb: Verb) -> Result<Vec<Target>, Error> {
-    let mut targets: HashMap<i64, Target> = HashMap::new();
-    for id in ids {
-        let state: Option<String> = sqlx::query_scalar("SELECT state FROM offers WHERE offer_id = ?")
-            .bind(id)
-            .fetch_optional(&mut **tx)
-            .await?;
-        let query = match state.as_deref() {
-            Some("collected") => sqlx::query(BY_OFFER),
-            // An offer that was not collected is cancelled instead; it has no copies.
-            Some(_) => return Err(Error::NotIssued { id: id.clone() }),
-            None => sqlx::query(BY_COPY),
-        };
-        let rows = query.bind(id).fetch_all(&mut **tx).await?;
-        let found = rows.iter().map(target_of).collect::<Result<Vec<_>, Error>>()?;
-        if found.is_empty() {
-            return Err(Error::StatusUnknown { id: id.clone() });
-        }
-        match verb {
-            Verb::Suspend | Verb::Reinstate if found.iter().all(|target| target.state == State::Revoked) => {
-                return Err(Error::StatusRevoked { id: id.clone() });
-            }
-            Verb::Message(number) if messages_of(tx, &found).await?.is_empty() => {
-                return Err(Error::MessageNotCarried { id: id.clone(), number });
-            }
-            _ => {}
-        }
-        targets.extend(found.into_iter().map(|target| (target.status_index, target)));
-    }
-    Ok(targets.into_values().collect())
+fn message_if_any(row: &SqliteRow, column: &'static str) -> Stored<Option<u8>> {
+    let number: Option<i64> = row.try_get(column)?;
+    number.map(|number| u8::try_from(number).map_err(|_| StoreError::Corrupt(column))).transpose()
 }
 
-/// Returns all copies of the credentials that match a filter, whenever each copy was issued.
-async fn matching(
-    tx: &mut Tx,
-    credential_type: Option<&str>,
-    from: Option<Timestamp>,
-    until: Option<Timestamp>,
-) -> Result<Vec<Target>, Error> {
-    let (from, until) = (from.map_or(i64::MIN, Timestamp::unix), until.map_or(i64::MAX, Timestamp::unix));
-    let query = if credential_type.is_some() { sqlx::query(BY_TYPE) } else { sqlx::query(BY_TIME) };
-    let query = query.bind(from).bind(until).bind(from);
-    let query = if let Some(name) = credential_type { query.bind(name) } else { query };
-    query.fetch_all(&mut **tx).await?.iter().map(target_of).collect()
+fn state_of(row: &SqliteRow) -> Stored<CopyState> {
+    Ok(CopyState { status_index: row.try_get("status_index")?, offer_id: row.try_get("offer_id")?, state: state(row)? })
 }
 
-/// Returns the changes that an act makes to its targets.
-async fn changes(tx: &mut Tx, verb: Verb, targets: &[Target]) -> Result<Vec<Change>, Error> {
-    if let Verb::Message(number) = verb {
-        let have = messages_of(tx, targets).await?;
-        let changed = have.into_iter().filter(|(_, before)| *before != number);
-        return Ok(changed.map(|(status_index, before)| Change::Message(status_index, before, number)).collect());
-    }
-    let change = |target: &Target| Some(Change::State(target.status_index, target.state, verb.of(target.state)?));
-    Ok(targets.iter().filter_map(change).collect())
-}
-
-/// The last of the copies' changes, and since when the first of them waits for the lists.
-async fn last_change(tx: &mut Tx, targets: &[Target]) -> Result<(Option<Timestamp>, Option<Timestamp>), Error> {
-    let (mut changed, mut waits) = (None, None);
-    for target in targets {
-        let row = sqlx::query(LAST_CHANGE).bind(target.status_index).fetch_optional(&mut **tx).await?;
-        let Some(row) = row else { continue };
-        let at = |column: &str| Ok::<_, Error>(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_unix));
-        changed = changed.max(at("at")?);
-        waits = [waits, at("since")?].into_iter().flatten().min();
-    }
-    Ok((changed, waits))
-}
-
-/// Returns the targets that can have a message, with their current ones.
-async fn messages_of(tx: &mut Tx, targets: &[Target]) -> Result<Vec<(i64, u8)>, Error> {
-    let mut found = Vec::new();
-    for target in targets {
-        let before = messages::replaceable(tx, target.status_index).await?;
-        found.extend(before.map(|before| (target.status_index, before)));
-    }
-    Ok(found)
-}
-
-/// Counts the open offers that would match a filter if collected, by their time of creation.
-async fn open_offers(tx: &mut Tx, whom: &Whom) -> Result<u64, Error> {
-    let Whom::Matching { credential_type, from, until } = whom else { return Ok(0) };
-    let query = match credential_type {
-        None => sqlx::query_scalar(
-            "SELECT count(*) FROM offers INDEXED BY offers_uncollected \
-             WHERE state IN ('open', 'redeemed') AND created_at >= ? AND created_at <= ?",
-        ),
-        Some(name) => sqlx::query_scalar(
-            "SELECT count(*) FROM offers INDEXED BY offers_uncollected \
-             WHERE state IN ('open', 'redeemed') AND credential_type = ? AND created_at >= ? AND created_at <= ?",
-        )
-        .bind(name),
-    };
-    let open: i64 = query
-        .bind(from.map_or(i64::MIN, Timestamp::unix))
-        .bind(until.map_or(i64::MAX, Timestamp::unix))
-        .fetch_one(&mut **tx)
-        .await?;
-    u64::try_from(open).map_err(|_| Error::Corrupt("offers"))
-}
-
-async fn write(tx: &mut Tx, act: &Act, acted: &Acted, changes: &[Change]) -> Result<i64, Error> {
-    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let query = match act.verb {
-        Verb::Message(_) => sqlx::query_scalar(WRITE_MESSAGE_ACT),
-        Verb::Revoke | Verb::Suspend | Verb::Reinstate => sqlx::query_scalar(WRITE_STATUS_ACT),
-    };
-    let query = query.bind(&act.request_id).bind(act.request.as_slice());
-    let query = match act.verb {
-        Verb::Message(number) => query.bind(i64::from(number)),
-        verb => query.bind(verb.as_str()),
-    };
-    let query = query
-        .bind(&act.reason)
-        .bind(&act.who)
-        .bind(act.now.unix())
-        .bind(count(acted.credentials))
-        .bind(count(acted.copies))
-        .bind(count(acted.changed));
-    let query = match act.verb {
-        // Messages are in no list.
-        Verb::Message(_) => query,
-        Verb::Revoke | Verb::Suspend | Verb::Reinstate => query.bind(act.urgent),
-    };
-    let seq: i64 = query.fetch_one(&mut **tx).await?;
-    for change in changes {
-        let (status_index, before, after) = match change {
-            Change::State(status_index, before, after) => (status_index, before, after),
-            Change::Message(status_index, before, after) => {
-                messages::set(tx, seq, (*status_index, *before, *after)).await?;
-                continue;
-            }
-        };
-        waiting::note(tx, act, *status_index, *before).await?;
-        sqlx::query("INSERT INTO status_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
-            .bind(seq)
-            .bind(status_index)
-            .bind(before.as_str())
-            .bind(after.as_str())
-            .execute(&mut **tx)
-            .await?;
-        sqlx::query(
-            "INSERT INTO statuses (status_index, state, act) VALUES (?, ?, ?) \
-             ON CONFLICT (status_index) DO UPDATE SET state = excluded.state, act = excluded.act",
-        )
-        .bind(status_index)
-        .bind(after.as_str())
-        .bind(seq)
-        .execute(&mut **tx)
-        .await?;
-    }
-    Ok(seq)
-}
-
-fn target_of(row: &SqliteRow) -> Result<Target, Error> {
-    Ok(Target {
-        status_index: row.try_get("status_index")?,
-        offer_id: row.try_get("offer_id")?,
-        state: State::parse(row.try_get("state")?)?,
-    })
-}
-
-fn standing_of(row: &SqliteRow) -> Result<CopyStanding, Error> {
+fn standing_of(row: &SqliteRow) -> Stored<CopyStanding> {
     Ok(CopyStanding {
-        digest: hash_of(row, "copy_digest")?,
-        state: State::parse(row.try_get("state")?)?,
-        valid_until: Timestamp::from_unix(row.try_get("valid_until")?),
+        digest: hash(row, "copy_digest")?,
+        state: state(row)?,
+        valid_until: time(row, "valid_until")?,
         replace: row.try_get("marked")?,
-        message: row.try_get::<Option<i64>, _>("message")?.map_or(Ok(0), messages::number)?,
+        message: message_if_any(row, "message")?.unwrap_or_default(),
     })
 }
 
-fn copy_of(row: &SqliteRow) -> Result<CopyStatus, Error> {
+fn copy_of(row: &SqliteRow) -> Stored<CopyStatus> {
     Ok(CopyStatus {
         issued_id: row.try_get("issued_id")?,
         offer_id: row.try_get("offer_id")?,
         credential_type: row.try_get("credential_type")?,
-        issued_at: Timestamp::from_unix(row.try_get("issued_at")?),
-        state: State::parse(row.try_get("state")?)?,
-        place: place_of(row)?,
-        message: messages::number(row.try_get("number")?)?,
+        issued_at: time(row, "issued_at")?,
+        state: state(row)?,
+        place: place(row)?,
+        message: message(row, "number")?,
         act: row.try_get("act")?,
-        waits_since: row.try_get::<Option<i64>, _>("since")?.map(Timestamp::from_unix),
+        waits_since: time_if_any(row, "since")?,
     })
 }
 
-fn act_of(row: &SqliteRow) -> Result<ActRecord, Error> {
+fn act_of(row: &SqliteRow) -> Stored<ActRecord> {
     Ok(ActRecord {
         seq: row.try_get("seq")?,
         request_id: row.try_get("request_id")?,
-        verb: Verb::parse(
-            row.try_get("verb")?,
-            row.try_get::<Option<i64>, _>("number")?.map(messages::number).transpose()?,
-        )?,
+        verb: Verb::parse(row.try_get("verb")?, message_if_any(row, "number")?)?,
         reason: row.try_get("reason")?,
         who: row.try_get("who")?,
-        at: Timestamp::from_unix(row.try_get("at")?),
+        at: time(row, "at")?,
         credentials: number(row, "credentials")?,
         copies: number(row, "copies")?,
         changed: number(row, "changed")?,
     })
-}
-
-/// Reads the columns `list` and `position`.
-pub(super) fn place_of(row: &SqliteRow) -> Result<Place, Error> {
-    Ok(Place { list: row.try_get("list")?, position: number(row, "position")? })
-}
-
-fn number(row: &SqliteRow, column: &'static str) -> Result<u64, Error> {
-    u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| Error::Corrupt(column))
 }

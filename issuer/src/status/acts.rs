@@ -4,21 +4,17 @@ use std::sync::Arc;
 
 use carnet_core::time::Timestamp;
 
+use super::changes::{Act, Acted, Whom, apply};
 use crate::{
+    checks::{check_id, check_reason},
     error::Error,
     issuer::Issuer,
-    offers::check_id,
     secrets::{self, Use},
-    store::{
-        Store,
-        status::{Act, Acted, Verb, Whom},
-    },
+    store::{Store, status::Verb},
 };
 
 /// Maximum number of ids in one request.
 const MOST_IDS: usize = 10_000;
-/// Maximum length of a reason, in characters.
-const MOST_REASON: usize = 500;
 
 /// Request of staff for a change.
 pub(crate) struct Request {
@@ -80,7 +76,7 @@ impl<S: Store> Issuer<S> {
             now: self.now(),
         };
         let (verb, is_message) = (act.verb.as_str(), matches!(act.verb, Verb::Message(_)));
-        let acted = self.store.act(act).await?;
+        let acted = apply(&self.store, &act).await?;
         if dry_run {
             return Ok((acted, Published::Soon));
         }
@@ -107,16 +103,6 @@ impl<S: Store> Issuer<S> {
         let published = published && self.status.base().is_some() && !is_message;
         Ok((acted, if published { Published::Now } else { Published::Soon }))
     }
-}
-
-/// Refuses a reason that is empty, too long, or has several lines.
-pub(crate) fn check_reason(reason: &str) -> Result<String, Error> {
-    let reason = reason.trim();
-    let length = reason.chars().count();
-    if length == 0 || length > MOST_REASON || reason.chars().any(char::is_control) {
-        return Err(Error::invalid("reason", format!("must be 1 to {MOST_REASON} characters of one line")));
-    }
-    Ok(reason.to_owned())
 }
 
 /// Refuses a target that names nothing; returns true if it can match more than one credential.

@@ -4,16 +4,21 @@
 //! publication as a whole. After a power cut, the service serves the old or the new state.
 
 mod acts;
+mod changes;
+mod messages;
 mod published;
-mod set_times;
+pub(crate) mod set_times;
 mod shelf;
-pub(crate) mod shuffle;
 
-pub(crate) use acts::{Published, Request, check_reason};
+pub(crate) use acts::{Published, Request};
+pub(crate) use changes::Whom;
+#[cfg(test)]
+pub(crate) use changes::{Act, apply};
+pub(crate) use messages::settle;
 pub(crate) use published::{
     Look, PublicationSite, PublicationStatement, PublicationWatch, PublishedDirectory, raise_daily,
 };
-pub(crate) use set_times::SetTimes;
+use set_times::SetTimes;
 pub(crate) use shelf::{Content, Form, Shelf};
 
 use std::{
@@ -42,8 +47,8 @@ use crate::{
     issuance::on_cpu,
     issuer::Issuer,
     store::{
-        Store,
-        status::{Changes, Place, State},
+        Store, StoreTx as _,
+        status::{ListRecord, Place, State, StatusRows as _},
     },
 };
 
@@ -122,6 +127,36 @@ impl StatusLists {
     }
 }
 
+/// Changes since a version, read in one transaction.
+#[derive(Debug, Clone)]
+pub(crate) struct Changes {
+    /// Version after the changes.
+    pub(crate) version: i64,
+    /// All lists.
+    pub(crate) lists: Vec<ListRecord>,
+    /// Changed entries, with their published states.
+    pub(crate) entries: Vec<(Place, State)>,
+}
+
+/// Releases changes that have waited since before a time. Returns the entries changed by that, followed by all changes
+/// since a version; 0: all entries. If the service is killed after the release, it reads all lists again.
+pub(crate) async fn changes_since<S: Store>(
+    store: &S,
+    version: i64,
+    waiting_before: Timestamp,
+) -> Result<Changes, Error> {
+    let mut entries = Vec::new();
+    if store.read().await?.has_waits(waiting_before).await? {
+        let mut tx = store.begin("release_statuses").await?;
+        entries = tx.end_waits(waiting_before).await?;
+        tx.commit().await?;
+    }
+    let mut tx = store.read().await?;
+    let (upto, lists) = (tx.version().await?, tx.lists().await?);
+    entries.append(&mut tx.listed_since(version).await?);
+    Ok(Changes { version: upto, lists, entries })
+}
+
 impl Making {
     /// Updates the lists to the state of the store.
     fn take(&mut self, changes: Changes) -> Result<(), Error> {
@@ -165,10 +200,10 @@ impl<S: Store> Issuer<S> {
         let waiting_before = self.status.set_times.last(self.now());
         // Changes are read once, so after a failure before their publication all lists are read again.
         let version = std::mem::take(&mut making.version);
-        let changes = self.store.changes_since(version, waiting_before).await?;
+        let changes = changes_since(&self.store, version, waiting_before).await?;
         // The order is commit, mark, publication: the mark next to the keys covers everything that others have seen
         // published.
-        match self.ground.settle_mark().await {
+        match self.store.settle_mark().await {
             Ok(identity) => making.statement = Some(PublicationStatement::of(&identity)),
             Err(error) => tracing::error!(
                 %error,
@@ -192,7 +227,7 @@ impl<S: Store> Issuer<S> {
         let before = self.now().plus(-RETIRED_AFTER);
         let mut ended = BTreeSet::new();
         for list in self.status.shelf().lists() {
-            if self.store.list_ended(list, before).await? {
+            if self.store.read().await?.list_ended(list, before).await? {
                 ended.insert(list);
             }
         }

@@ -19,7 +19,7 @@ use carnet_service::{
     config::{StartError, refused_field},
     fetcher::fetcher,
     keys::Keyring,
-    store::{OpenStore, StoreIdentity, read_identity},
+    store::StoreIdentity,
 };
 use serde_json::{Map, Value, json};
 
@@ -27,8 +27,11 @@ use super::StatusLists;
 use crate::{
     config::IssuerConfig,
     issuer::Issuer,
-    sqlite::restored::PublishedStates,
-    store::{Store, status::State},
+    store::{
+        Store, StoreError, StoreTx as _,
+        expiry::ExpiryRows as _,
+        status::{PublishedStates, State},
+    },
 };
 
 const TYP: &str = "carnet-publication+jwt";
@@ -218,46 +221,40 @@ impl PublicationSite {
 /// raise it at once; the number must not reveal the time of an issuance.
 ///
 /// # Errors
-/// Database errors.
-pub(crate) async fn raise_daily(ground: &OpenStore, now: Timestamp) -> Result<(), sqlx::Error> {
-    let due: bool = sqlx::query_scalar("SELECT noted_at / 86400 < ? / 86400 FROM store_identity")
-        .bind(now.unix())
-        .fetch_one(ground.database.readers())
-        .await?;
-    if !due {
+/// Store errors.
+pub(crate) async fn raise_daily<S: Store>(store: &S, now: Timestamp) -> Result<(), StoreError> {
+    let noted_at = store.read().await?.publication().await?.noted_at;
+    if noted_at.start_of_day() >= now.start_of_day() {
         return Ok(());
     }
-    let mut tx = ground.database.begin("raise_publication").await?;
-    sqlx::query("UPDATE store_identity SET publication = publication + (number > noted), noted = number, noted_at = ?")
-        .bind(now.unix())
-        .execute(&mut *tx)
-        .await?;
+    let mut tx = store.begin("raise_publication").await?;
+    tx.raise_publication(now).await?;
     tx.commit().await
 }
 
 /// Periodic check of the publication by a running service.
-pub(crate) struct PublicationWatch {
+pub(crate) struct PublicationWatch<S> {
     pub(crate) site: PublicationSite,
-    pub(crate) ground: OpenStore,
+    pub(crate) store: S,
 }
 
-impl PublicationWatch {
+impl<S: Store> PublicationWatch<S> {
     /// Creates the check for a configuration; `None`: nothing is published.
     ///
     /// # Errors
     /// The configuration is refused.
-    pub(crate) fn of(config: &IssuerConfig, keys: &Keyring, ground: &OpenStore) -> Result<Option<Self>, StartError> {
+    pub(crate) fn of(config: &IssuerConfig, keys: &Keyring, store: &S) -> Result<Option<Self>, StartError> {
         let no_did = |problem: Problem| refused_field("did", format!("did is {}: {problem}", config.did));
         let did = Did::parse(&config.did).map_err(no_did)?;
         let lists = StatusLists::new(&config.status, &did)?;
         let Some(base) = lists.base() else { return Ok(None) };
         let own = Arc::new(keys.own_document(&did).map_err(no_did)?);
         let site = PublicationSite { base: base.to_owned(), did, own, fetcher: fetcher(&config.serve)? };
-        Ok(Some(Self { site, ground: ground.clone() }))
+        Ok(Some(Self { site, store: store.clone() }))
     }
 
     /// Runs [`Self::newer_published`]; never returns if nothing is published.
-    pub(crate) async fn newer<S: Store>(watch: Option<Self>, issuer: Arc<Issuer<S>>) -> StartError {
+    pub(crate) async fn newer(watch: Option<Self>, issuer: Arc<Issuer<S>>) -> StartError {
         match watch {
             Some(watch) => watch.newer_published(&issuer).await,
             None => std::future::pending().await,
@@ -287,7 +284,7 @@ impl PublicationWatch {
     }
 
     /// Checks repeatedly, and records faults; returns when the publication is newer than the store.
-    pub(crate) async fn newer_published<S: Store>(self, issuer: &Issuer<S>) -> StartError {
+    pub(crate) async fn newer_published(self, issuer: &Issuer<S>) -> StartError {
         let mut pause = FIRST;
         loop {
             tokio::time::sleep(pause).await;
@@ -315,7 +312,7 @@ impl PublicationWatch {
     }
 
     /// Reads the directory and the newest list as a verifier does.
-    async fn read_back<S: Store>(&self, issuer: &Issuer<S>) -> Result<(), String> {
+    async fn read_back(&self, issuer: &Issuer<S>) -> Result<(), String> {
         let before = issuer.status.shelf();
         let directory = self.site.directory().await.map_err(|problem| problem.to_string())?.ok_or(UNREACHED)?;
         let after = issuer.status.shelf();
@@ -343,25 +340,25 @@ impl PublicationWatch {
         };
         let Some(published) = directory.statement else { return Ok(Look::NotNewer) };
         // Read after the fetch, so that the store includes everything published in the meantime.
-        let unread = |error: sqlx::Error| {
+        let unread = |error: StoreError| {
             StartError::new(
                 format!("The store cannot be read: {error}. Nothing was started or changed."),
                 "Check the disk, and start again.",
             )
         };
-        let own = read_identity(self.ground.database.readers()).await.map_err(unread)?;
-        let former: Vec<String> = sqlx::query_scalar("SELECT id FROM former_stores")
-            .fetch_all(self.ground.database.readers())
-            .await
-            .map_err(unread)?;
-        let was = published.store == own.id || former.contains(&published.store);
-        if was && published.number <= own.publication {
+        let read = async {
+            let mut tx = self.store.read().await?;
+            Ok((tx.publication().await?, tx.former_stores().await?))
+        };
+        let (own, former) = read.await.map_err(unread)?;
+        let was = published.store == own.store || former.contains(&published.store);
+        if was && published.number <= own.number {
             return Ok(Look::NotNewer);
         }
         let what = if was {
-            format!("publication {} is there, and the store is at {}", published.number, own.publication)
+            format!("publication {} is there, and the store is at {}", published.number, own.number)
         } else {
-            format!("the lists there belong to the store {}, and this one is {}", published.store, own.id)
+            format!("the lists there belong to the store {}, and this one is {}", published.store, own.store)
         };
         Err(StartError::new(
             format!(

@@ -1,77 +1,13 @@
-//! Renewals: pending requests, the decisions of staff, and the results.
+//! Renewals: pending requests, and the decisions of staff on them and on deferred offers.
 
-use carnet_core::{epoch::Epoch, format::CredentialFormat, time::Timestamp};
+use carnet_core::{format::CredentialFormat, time::Timestamp};
 
-use super::{Finished, OfferRecord, Refill, SignedCopies, Slice};
-use crate::{error::Error, nonces::Nonce, secrets::Hash};
-
-/// Renewal rules of a type.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Terms {
-    /// Time before its end from which a credential is renewable, in seconds.
-    pub(crate) window: i64,
-    /// Time by which the renewed credential ends later, in seconds.
-    pub(crate) longer: i64,
-    /// Maximum number of renewals.
-    pub(crate) most: u32,
-    /// Epoch of the type.
-    pub(crate) epoch: Epoch,
-}
-
-/// Renewal request with a verified presentation and verified proofs.
-#[derive(Debug)]
-pub(crate) struct RenewalIntent {
-    /// Digest of the presented copy.
-    pub(crate) copy: Hash,
-    pub(crate) nonce: Nonce,
-    pub(crate) request_digest: Hash,
-    pub(crate) notification_hash: Hash,
-    /// Thumbprints of the new copies' keys.
-    pub(crate) thumbprints: Vec<String>,
-    pub(crate) terms: Terms,
-    /// Maximum number of copies by refill and renewal per day, for one offer.
-    pub(crate) per_day: u32,
-    /// Data to keep until staff decide; `None`: no approval is needed.
-    pub(crate) waiting: Option<NewWaiting>,
-    pub(crate) now: Timestamp,
-}
-
-/// Data of a renewal that waits for staff.
-pub(crate) struct NewWaiting {
-    pub(crate) transaction_hash: Hash,
-    /// Claims, sealed under the transaction id, which is not stored.
-    pub(crate) claims: Vec<u8>,
-    /// Public keys of the copies as a JSON array.
-    pub(crate) holder_keys: String,
-    pub(crate) until: Timestamp,
-}
-
-impl std::fmt::Debug for NewWaiting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("NewWaiting(redacted)")
-    }
-}
-
-/// Outcome of a renewal that waited for staff.
-#[derive(Debug)]
-pub(crate) enum Waited {
-    /// Undecided.
-    Pending,
-    /// Approved and to be signed; the intent is stored.
-    Sign(Box<Approved>),
-}
-
-/// Approved renewal.
-#[derive(Debug)]
-pub(crate) struct Approved {
-    pub(crate) renewal_id: String,
-    pub(crate) refill: Refill,
-    pub(crate) credential_type: String,
-    pub(crate) format: CredentialFormat,
-    pub(crate) request_digest: Hash,
-    pub(crate) claims: Vec<u8>,
-    pub(crate) holder_keys: String,
-}
+use super::{
+    Slice, StoreError, Stored,
+    collections::{CollectionRecord, ReissueTerms},
+    status::State,
+};
+use crate::secrets::Hash;
 
 /// State of a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +34,8 @@ impl RenewalState {
         }
     }
 
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(Error::Corrupt("renewals.state"))
+    pub(crate) fn parse(text: &str) -> Stored<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(StoreError::Corrupt("renewals.state"))
     }
 }
 
@@ -132,37 +68,96 @@ pub(crate) struct Decision {
     pub(crate) now: Timestamp,
 }
 
-pub(crate) trait RenewalStore {
-    /// Stores the intent to sign, or a request that waits for staff (`None`), and the use of the nonce.
-    fn intend_renewal(&self, intent: RenewalIntent) -> impl Future<Output = Result<Option<Refill>, Error>> + Send;
-    /// Stores the intent to sign a renewal that waited; `None` if there is none with this transaction id.
-    fn intend_waited(
-        &self,
-        transaction_hash: Hash,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Option<Waited>, Error>> + Send;
-    /// Erases the claims, marks the copies as issued with their names, and stores the sealed response.
-    fn finish_waited(
-        &self,
+/// Data of a renewal that waits for staff.
+pub(crate) struct NewWaiting {
+    pub(crate) transaction_hash: Hash,
+    /// Claims, sealed under the transaction id, which is not stored.
+    pub(crate) claims: Vec<u8>,
+    /// Public keys of the copies as a JSON array.
+    pub(crate) holder_keys: String,
+    pub(crate) until: Timestamp,
+}
+
+impl std::fmt::Debug for NewWaiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NewWaiting(redacted)")
+    }
+}
+
+/// Renewal to be stored.
+#[derive(Debug)]
+pub(crate) struct NewRenewal<'a> {
+    pub(crate) renewal_id: &'a str,
+    pub(crate) offer_id: &'a str,
+    pub(crate) terms: ReissueTerms,
+    pub(crate) request_digest: &'a Hash,
+    pub(crate) notification_hash: &'a Hash,
+    /// Thumbprints of the new copies' keys.
+    pub(crate) thumbprints: &'a [String],
+    /// Data to keep until staff decide; `None`: no approval is needed.
+    pub(crate) waiting: Option<&'a NewWaiting>,
+    pub(crate) now: Timestamp,
+}
+
+/// Renewal with a transaction id, by which its wallet asks.
+#[derive(Debug)]
+pub(crate) struct WaitingRenewal {
+    pub(crate) record: RenewalRecord,
+    pub(crate) format: CredentialFormat,
+    pub(crate) terms: ReissueTerms,
+    pub(crate) request_digest: Hash,
+    /// End of its waiting time.
+    pub(crate) wait_until: Option<Timestamp>,
+    /// `None`: erased.
+    pub(crate) claims: Option<Vec<u8>>,
+    pub(crate) holder_keys: String,
+    pub(crate) thumbprints: Vec<String>,
+    pub(crate) notification_hash: Hash,
+    /// Its collection, once the intent is stored.
+    pub(crate) collection: Option<i64>,
+}
+
+/// Times of a pending or approved renewal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PendingTimes {
+    pub(crate) asked_at: Timestamp,
+    /// Time of the approval, if it is approved.
+    pub(crate) decided_at: Option<Timestamp>,
+    pub(crate) wait_until: Timestamp,
+}
+
+/// Rows of renewals.
+pub(crate) trait RenewalRows {
+    /// Returns the most severe state of a credential's copies.
+    fn worst_state(&mut self, offer_id: &str) -> impl Future<Output = Stored<State>> + Send;
+    fn insert_renewal(&mut self, new: &NewRenewal<'_>) -> impl Future<Output = Stored<()>> + Send;
+    /// Returns the times of an offer's pending and approved renewals.
+    fn pending_renewals(&mut self, offer_id: &str) -> impl Future<Output = Stored<Vec<PendingTimes>>> + Send;
+    /// Returns the times of an offer's renewals that were put before staff, newest first.
+    fn renewals_asked(&mut self, offer_id: &str, limit: i64) -> impl Future<Output = Stored<Vec<Timestamp>>> + Send;
+    /// Ends an offer's pending and approved renewals.
+    fn lapse_renewals(&mut self, offer_id: &str) -> impl Future<Output = Stored<()>> + Send;
+    fn renewal(&mut self, renewal_id: &str) -> impl Future<Output = Stored<Option<RenewalRecord>>> + Send;
+    fn renewal_by_transaction(
+        &mut self,
+        transaction_hash: &Hash,
+    ) -> impl Future<Output = Stored<Option<WaitingRenewal>>> + Send;
+    /// Stores the collection of a renewal.
+    fn set_renewal_collection(&mut self, renewal_id: &str, collection: i64) -> impl Future<Output = Stored<()>> + Send;
+    /// Stores the decision of staff; a refusal erases claims and keys.
+    fn decide_renewal(&mut self, renewal_id: &str, decision: &Decision) -> impl Future<Output = Stored<()>> + Send;
+    /// Marks an approved renewal as issued, and erases claims and keys; false if it is not approved.
+    fn issue_renewal(&mut self, renewal_id: &str) -> impl Future<Output = Stored<bool>> + Send;
+    /// Marks the renewal of a collection as issued, if it is approved.
+    fn issue_renewal_of(&mut self, collection: i64) -> impl Future<Output = Stored<()>> + Send;
+    fn collection_of_renewal(
+        &mut self,
         renewal_id: &str,
-        copies: SignedCopies<'_>,
-        sealed: Vec<u8>,
-        sealed_until: Timestamp,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Finished, Error>> + Send;
-    /// Records the decision of staff. Idempotent.
-    fn decide(&self, renewal_id: &str, decision: Decision)
-    -> impl Future<Output = Result<RenewalRecord, Error>> + Send;
-    /// Records the decision of staff on a deferred offer; a refusal closes it and erases its claims.
-    fn decide_offer(
-        &self,
-        offer_id: &str,
-        decision: Decision,
-    ) -> impl Future<Output = Result<OfferRecord, Error>> + Send;
+    ) -> impl Future<Output = Stored<Option<CollectionRecord>>> + Send;
     /// Returns renewals, newest first.
     fn renewals(
-        &self,
+        &mut self,
         state: Option<RenewalState>,
         slice: Slice,
-    ) -> impl Future<Output = Result<Vec<RenewalRecord>, Error>> + Send;
+    ) -> impl Future<Output = Stored<Vec<RenewalRecord>>> + Send;
 }

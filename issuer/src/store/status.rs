@@ -1,9 +1,9 @@
 //! Status of issued copies: their entries in the lists, their states, and the acts that changed them.
 
-use carnet_core::{status::message::Messages, time::Timestamp};
+use carnet_core::{format::CredentialFormat, time::Timestamp};
 
-use super::Slice;
-use crate::{error::Error, secrets::Hash};
+use super::{Slice, StoreError, Stored};
+use crate::secrets::Hash;
 
 /// Status index of a copy: an entry of a list, the same in each published format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl State {
         }
     }
 
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(Error::Corrupt("statuses.state"))
+    pub(crate) fn parse(text: &str) -> Stored<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(StoreError::Corrupt("statuses.state"))
     }
 }
 
@@ -61,10 +61,10 @@ impl Verb {
     }
 
     /// Parses the name of the action, with the number of a message.
-    pub(crate) fn parse(text: &str, number: Option<u8>) -> Result<Self, Error> {
+    pub(crate) fn parse(text: &str, number: Option<u8>) -> Stored<Self> {
         let all = [Self::Revoke, Self::Suspend, Self::Reinstate];
         let known = all.into_iter().chain(number.map(Self::Message)).find(|verb| verb.as_str() == text);
-        known.ok_or(Error::Corrupt("status_acts.verb"))
+        known.ok_or(StoreError::Corrupt("status_acts.verb"))
     }
 
     /// Tests if an act is published at once by default: revocations and suspensions are, reinstatements are not.
@@ -81,55 +81,6 @@ impl Verb {
             _ => None,
         }
     }
-}
-
-/// Credentials that an act is about. A credential is all copies of one offer.
-#[derive(Debug, Clone)]
-pub(crate) enum Whom {
-    /// Ids of offers, each for all of its copies, or of single issued copies.
-    Ids(Vec<String>),
-    /// Credentials of a type (`None`: any) whose first copy was issued between these instants, inclusive.
-    Matching { credential_type: Option<String>, from: Option<Timestamp>, until: Option<Timestamp> },
-}
-
-/// Request of staff.
-#[derive(Debug, Clone)]
-pub(crate) struct Act {
-    pub(crate) request_id: String,
-    /// Digest that identifies a repeated request.
-    pub(crate) request: Hash,
-    pub(crate) verb: Verb,
-    pub(crate) reason: String,
-    /// Name of the staff member.
-    pub(crate) who: String,
-    pub(crate) whom: Whom,
-    /// Expected number of credentials; `None`: not given.
-    pub(crate) expected: Option<u64>,
-    /// True to count only.
-    pub(crate) dry_run: bool,
-    /// True to publish at once; otherwise at the next publication time, with all pending changes.
-    pub(crate) urgent: bool,
-    pub(crate) now: Timestamp,
-}
-
-/// Result of an act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Acted {
-    /// Number of the act, which is the version of the lists that include it; `None` for a dry run, and where nothing
-    /// changed.
-    pub(crate) act: Option<i64>,
-    /// Number of matching credentials.
-    pub(crate) credentials: u64,
-    /// Number of their copies.
-    pub(crate) copies: u64,
-    /// Number of copies whose state or message changed.
-    pub(crate) changed: u64,
-    /// Number of open offers that match the filter.
-    pub(crate) open: u64,
-    /// Time of the last change of one credential's status, where the act changed nothing.
-    pub(crate) unchanged_since: Option<Timestamp>,
-    /// Beginning of that status's wait for the lists.
-    pub(crate) waits_since: Option<Timestamp>,
 }
 
 /// Copy changed by an act.
@@ -193,41 +144,111 @@ pub(crate) struct ListRecord {
     pub(crate) entries: u64,
 }
 
-/// Changes since a version, read in one transaction.
-#[derive(Debug, Clone)]
-pub(crate) struct Changes {
-    /// Version after the changes.
-    pub(crate) version: i64,
-    /// All lists.
-    pub(crate) lists: Vec<ListRecord>,
-    /// Changed entries, with their published states.
-    pub(crate) entries: Vec<(Place, State)>,
+/// Published states of one list.
+#[derive(Debug)]
+pub(crate) struct PublishedStates {
+    pub(crate) list: i64,
+    /// Number of its entries.
+    pub(crate) entries: u64,
+    /// Entries that are not valid, with their states.
+    pub(crate) states: Vec<(u64, State)>,
 }
 
-/// States of issued copies.
-pub(crate) trait StatusStore {
-    /// Opens the next list when little of the last one is left, so that it is published before anything is issued on
-    /// it.
-    fn open_lists(&self, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Records the meanings of messages on copies issued from now on. The meanings in issued copies must not change.
-    fn settle_messages(&self, messages: Option<&Messages>) -> impl Future<Output = Result<(), Error>> + Send;
+/// Copy and its state.
+#[derive(Debug, Clone)]
+pub(crate) struct CopyState {
+    pub(crate) status_index: i64,
+    pub(crate) offer_id: String,
+    pub(crate) state: State,
+}
+
+/// Act to be recorded.
+#[derive(Debug)]
+pub(crate) struct NewAct<'a> {
+    pub(crate) request_id: &'a str,
+    /// Digest that identifies a repeated request.
+    pub(crate) request: &'a Hash,
+    pub(crate) verb: Verb,
+    pub(crate) reason: &'a str,
+    pub(crate) who: &'a str,
+    pub(crate) urgent: bool,
+    pub(crate) now: Timestamp,
+    pub(crate) credentials: u64,
+    pub(crate) copies: u64,
+    pub(crate) changed: u64,
+}
+
+/// Last change of a copy's status.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LastChange {
+    pub(crate) at: Option<Timestamp>,
+    /// Beginning of its wait for the lists.
+    pub(crate) waits_since: Option<Timestamp>,
+}
+
+/// Credentials by their type (`None`: any) and by the time of their first copy, inclusive.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IssuedIn<'a> {
+    pub(crate) credential_type: Option<&'a str>,
+    pub(crate) from: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// Rows of statuses, acts, messages and lists.
+pub(crate) trait StatusRows {
+    /// Returns an earlier act by its request, with the request's digest.
+    fn act_by_request(&mut self, request_id: &str) -> impl Future<Output = Stored<Option<(Hash, ActRecord)>>> + Send;
+    /// Returns an offer's copies, those about to be signed included.
+    fn copies_of_offer(&mut self, offer_id: &str) -> impl Future<Output = Stored<Vec<CopyState>>> + Send;
+    fn issued_copy(&mut self, issued_id: &str) -> impl Future<Output = Stored<Option<CopyState>>> + Send;
+    /// Returns all copies of matching credentials, whenever each copy was issued.
+    fn copies_issued_in(&mut self, issued: IssuedIn<'_>) -> impl Future<Output = Stored<Vec<CopyState>>> + Send;
+    /// Counts the open offers that would match if collected, by their time of creation.
+    fn open_offers_in(&mut self, created: IssuedIn<'_>) -> impl Future<Output = Stored<u64>> + Send;
+    /// Returns the format of a copy, and the number of its message; 0: none.
+    fn message_of(&mut self, status_index: i64) -> impl Future<Output = Stored<Option<(CredentialFormat, u8)>>> + Send;
+    fn last_change(&mut self, status_index: i64) -> impl Future<Output = Stored<Option<LastChange>>> + Send;
+    /// Records an act and returns its number.
+    fn insert_act(&mut self, act: &NewAct<'_>) -> impl Future<Output = Stored<i64>> + Send;
+    /// Changes the state of a copy: its status index, and the states before and after.
+    fn set_state(&mut self, act: i64, change: (i64, State, State)) -> impl Future<Output = Stored<()>> + Send;
+    /// Changes the message of a copy: its status index, and the messages before and after.
+    fn set_message(&mut self, act: i64, change: (i64, u8, u8)) -> impl Future<Output = Stored<()>> + Send;
+    /// Lets the lists show a copy's earlier state until its change is released; an earlier wait stays.
+    fn begin_wait(
+        &mut self,
+        status_index: i64,
+        listed: State,
+        since: Timestamp,
+    ) -> impl Future<Output = Stored<()>> + Send;
+    /// Releases the pending change of a copy.
+    fn end_wait(&mut self, status_index: i64) -> impl Future<Output = Stored<()>> + Send;
+    /// Tests if changes wait since before a time.
+    fn has_waits(&mut self, before: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
+    /// Releases the changes that wait since before a time, and returns their entries.
+    fn end_waits(&mut self, before: Timestamp) -> impl Future<Output = Stored<Vec<(Place, State)>>> + Send;
+    /// Returns the number of the last act.
+    fn version(&mut self) -> impl Future<Output = Stored<i64>> + Send;
+    fn lists(&mut self) -> impl Future<Output = Stored<Vec<ListRecord>>> + Send;
+    /// Returns the listed states of the entries that acts changed since a version; 0: all of them.
+    fn listed_since(&mut self, version: i64) -> impl Future<Output = Stored<Vec<(Place, State)>>> + Send;
     /// Tests if a list is full and all its copies ended before a time.
-    fn list_ended(&self, list: i64, before: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Applies an act of staff atomically, once for each request_id, and records it.
-    fn act(&self, act: Act) -> impl Future<Output = Result<Acted, Error>> + Send;
+    fn list_ended(&mut self, list: i64, before: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
+    /// Returns the number of the last copy.
+    fn last_copy(&mut self) -> impl Future<Output = Stored<i64>> + Send;
+    /// Returns the meanings of messages.
+    fn messages(&mut self) -> impl Future<Output = Stored<Vec<(u8, String)>>> + Send;
+    /// Forgets meanings recorded after a copy that no act has used.
+    fn forget_messages(&mut self, after: i64) -> impl Future<Output = Stored<()>> + Send;
+    /// Records the meaning of a message on copies after this one; a recorded meaning stays.
+    fn insert_message(&mut self, number: u8, text: &str, after: i64) -> impl Future<Output = Stored<()>> + Send;
     /// Returns the status of each issued copy of an offer, or of one copy, by its id.
-    fn status(&self, id: &str) -> impl Future<Output = Result<Vec<CopyStatus>, Error>> + Send;
-    /// Returns the standings of copies by the stored forms of their handles, in order; `None`: no copy of this issuer.
-    fn standings(&self, handles: &[Hash]) -> impl Future<Output = Result<Vec<Option<CopyStanding>>, Error>> + Send;
+    fn status(&mut self, id: &str) -> impl Future<Output = Stored<Vec<CopyStatus>>> + Send;
+    /// Returns the standing of a copy by the stored form of its handle.
+    fn standing(&mut self, handle: &Hash) -> impl Future<Output = Stored<Option<CopyStanding>>> + Send;
     /// Returns acts, newest first; if an id is given, only those on that offer or copy.
-    fn acts(&self, id: &str, slice: Slice) -> impl Future<Output = Result<Vec<ActRecord>, Error>> + Send;
+    fn acts(&mut self, id: &str, slice: Slice) -> impl Future<Output = Stored<Vec<ActRecord>>> + Send;
+    fn has_act(&mut self, act: i64) -> impl Future<Output = Stored<bool>> + Send;
     /// Returns the copies that an act changed, newest first.
-    fn changed_by(&self, act: i64, slice: Slice) -> impl Future<Output = Result<Vec<Changed>, Error>> + Send;
-    /// Releases changes that have waited since before a time. Returns the entries changed by that, followed by all
-    /// changes since a version; 0: all entries.
-    fn changes_since(
-        &self,
-        version: i64,
-        waiting_before: Timestamp,
-    ) -> impl Future<Output = Result<Changes, Error>> + Send;
+    fn changed_by(&mut self, act: i64, slice: Slice) -> impl Future<Output = Stored<Vec<Changed>>> + Send;
 }

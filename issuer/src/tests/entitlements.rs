@@ -11,7 +11,10 @@ use super::{
     harness::{Running, holder_keys, offer_request, reason, start},
     refilling::refill_once,
 };
-use crate::sqlite::MIGRATIONS;
+use crate::{
+    sqlite::MIGRATIONS,
+    store::{Store as _, records::RecordRows as _},
+};
 
 pub(super) fn voucher(request_id: &str, uses: usize, serials: &[&str]) -> proto::CreateOfferRequest {
     let mut claims = json!({"service": "A meal", "redeemer": "did:web:canteen.example", "uses": uses});
@@ -176,7 +179,11 @@ fn a_voucher_is_not_renewed() {
     let catalogue = carnet_spec::Catalogue::embedded().unwrap();
     let fault = |name: &str| {
         let policy = serde_json::from_value(json!({"window_days": 30, "days": 31, "most": 1})).unwrap();
-        crate::renewal::fault(&[(name.to_owned(), policy)].into(), &crate::cohorts::CohortPolicy::default(), &catalogue)
+        crate::policy::renewal::fault(
+            &[(name.to_owned(), policy)].into(),
+            &crate::policy::cohorts::CohortPolicy::default(),
+            &catalogue,
+        )
     };
     assert_eq!(fault("LanguageCertificateCredential"), None);
     assert!(fault("EntitlementCredential").is_some_and(|fault| fault.message.contains("serials")));
@@ -192,7 +199,7 @@ async fn totals_count_what_was_issued_once_and_no_refill() {
         let copies = issuer.receive(&offer, &keys).await.unwrap().credentials;
         refill_once(&issuer, &copies[0].credential, &keys[0]).await;
     }
-    let totals = issuer.issuer.store.voucher_totals().await.unwrap();
+    let totals = issuer.issuer.store.read().await.unwrap().voucher_totals().await.unwrap();
     let [total] = totals.as_slice() else { panic!("{totals:?}") };
     assert_eq!((total.service.as_str(), total.redeemer.as_str()), ("A meal", "did:web:canteen.example"));
     assert_eq!((total.vouchers, total.uses), (2, 7));

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::harness::{DID, NOW, Running, exchanged, holder_keys, offer_request, reason, start, start_rounding};
 use super::status::{REINSTATE, REVOKE, SUSPEND, change};
-use crate::cohorts::CohortPolicy;
+use crate::policy::cohorts::CohortPolicy;
 
 const DAY: i64 = 86_400;
 const PERMIT: &str = "ResidencePermitCredential";
@@ -88,7 +88,7 @@ async fn copies_of_every_format_have_the_days_of_the_epoch() {
     ] {
         let issuer = start_rounding(Box::new(SecretKey::generate(Algorithm::EdDsa, &mut OsRng)), rounding(epoch)).await;
         let metadata = issuer.issuance.clone().read_metadata(proto::ReadMetadataRequest {}).await.unwrap().into_inner();
-        let named = crate::cohorts::epoch_to_wire(epoch);
+        let named = crate::grpc::values::epoch_to_wire(epoch);
         assert!(metadata.configurations.iter().all(|configuration| configuration.validity_epoch() == named));
         for format in
             [proto::CredentialFormat::VcSdJwt, proto::CredentialFormat::DcSdJwt, proto::CredentialFormat::DiVcJcs]
@@ -234,8 +234,7 @@ async fn cohorts_are_counted_by_type_and_forgotten_at_their_end() {
     // Expired cohorts are not counted, and the sweep deletes their rows.
     issuer.pass(Epoch::Month.next(Timestamp::from_unix(NOW)).unix() + 61 - issuer.now());
     assert_eq!(read().await.types.len(), 1);
-    use crate::store::Store as _;
-    issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
+    issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     let store = format!("sqlite://{}/store.sqlite", issuer.data.path().display());
     let pool = sqlx::SqlitePool::connect(&store).await.unwrap();
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM cohorts").fetch_one(&pool).await.unwrap();

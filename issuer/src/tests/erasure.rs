@@ -5,8 +5,11 @@ use carnet_proto::issuer::v1 as proto;
 
 use super::harness::{HolderOffer, MARK, Running, holder_keys, offer_request, reason, start};
 use crate::{
+    config::RECORD_DAYS,
+    intent::{Intended, Intent, SignedResponse},
     secrets::{self, Use},
-    store::{Intended, Intent, IssuanceStore as _, OfferStore as _, Store as _},
+    store::collections::SealedResponse,
+    sweep::erase_expired,
 };
 
 #[tokio::test]
@@ -30,7 +33,7 @@ async fn the_sweep_empties_a_log_that_an_erasure_could_not_empty() {
     tx.commit().await.unwrap();
     assert!(issuer.on_disk(MARK));
     // Nothing has expired, but the log is emptied.
-    let closed = issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
+    let closed = issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     assert_eq!(closed, 0);
     assert!(issuer.forgotten(MARK).await);
 }
@@ -83,7 +86,7 @@ async fn intend(issuer: &Running, offer: &HolderOffer, token: &str, nonce: &str,
         now,
         deferred_until: now,
     };
-    issuer.issuer.store.intend(intent).await.unwrap()
+    issuer.issuer.intend(intent).await.unwrap()
 }
 
 /// The power fails between the intent and the signature, and between the signature and the response.
@@ -125,18 +128,17 @@ async fn what_was_signed_too_late_is_refused() {
             panic!("nothing to sign");
         };
         if cancelled {
-            issuer.issuer.store.cancel(&offer.id).await.unwrap();
+            issuer.issuer.cancel_offer(&offer.id, "").await.unwrap();
         } else {
             // The same request was answered, and the wallet acknowledged the response.
             let first = issuer.collect(&token, &offer.configuration, proofs).await.unwrap();
             issuer.issuer.notify(&first.notification_id, crate::issuance::NotificationEvent::Accepted).await.unwrap();
         }
         let now = Timestamp::from_unix(issuer.now());
-        let late = issuer
-            .issuer
-            .store
-            .finish(work.collection, issuer.issuer.signed(&[]), vec![1], now.plus(300), (now, now), (now, None))
-            .await;
+        let response = SealedResponse { sealed: vec![1], until: now.plus(300) };
+        let copies = issuer.issuer.signed(&[]);
+        let signed = SignedResponse { copies, response, validity: (now, now), voucher: None, now };
+        let late = issuer.issuer.finish(work.collection, signed).await;
         assert_eq!(reason(late.map_err(Into::into)), refusal);
     }
 }
@@ -229,7 +231,7 @@ async fn nonces_and_sealed_answers_are_swept() {
     };
     assert_eq!(left().await, (1, 1), "a nonce is stored when it is used, not when it is given out");
     issuer.pass(300);
-    issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
+    issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     assert_eq!(left().await, (0, 0));
 }
 
@@ -245,7 +247,7 @@ async fn a_copy_is_forgotten_a_minute_after_its_end_and_not_before() {
     issuer.receive(&long, &holder_keys(3)).await.unwrap();
     let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     for (second, left) in [(60, (5, 5)), (61, (3, 3))] {
-        issuer.issuer.store.erase_expired(day.plus(second)).await.unwrap();
+        issuer.issuer.erase_expired(day.plus(second)).await.unwrap();
         let counted: (i64, i64) = sqlx::query_as("SELECT count(holder_thumbprint), count(copy_digest) FROM issued")
             .fetch_one(database.readers())
             .await
@@ -265,7 +267,7 @@ async fn a_copy_is_forgotten_a_minute_after_its_end_and_not_before() {
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    issuer.issuer.store.erase_expired(day.plus(61)).await.unwrap();
+    issuer.issuer.erase_expired(day.plus(61)).await.unwrap();
     let digests: i64 =
         sqlx::query_scalar("SELECT count(copy_digest) FROM issued").fetch_one(database.readers()).await.unwrap();
     assert_eq!(digests, 3);
@@ -303,7 +305,8 @@ async fn write(mut tx: sqlx::Transaction<'static, sqlx::Sqlite>, statements: &[&
 async fn a_sweep_lets_others_write_between_its_steps() {
     let dir = tempfile::tempdir().unwrap();
     carnet_service::store::create(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap();
-    let database = carnet_service::store::open(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
+    let opened = carnet_service::store::open(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap();
+    let database = opened.database.clone();
     write(
         database.begin("a test").await.unwrap(),
         &["INSERT INTO offers (offer_id, request_id, terms, credential_type, format, claims, valid_from, valid_until, \
@@ -313,9 +316,9 @@ async fn a_sweep_lets_others_write_between_its_steps() {
            CASE WHEN i <= 240 THEN 1 ELSE 9 END FROM n"],
     )
     .await;
-    let store = crate::sqlite::SqliteStore::new(database.clone(), 131_072, 20);
+    let store = crate::sqlite::SqliteStore(opened);
     let first = database.begin("first").await.unwrap();
-    let sweep = tokio::spawn(async move { store.erase_expired(Timestamp::from_unix(5)).await.unwrap() });
+    let sweep = tokio::spawn(async move { erase_expired(&store, Timestamp::from_unix(5), RECORD_DAYS).await.unwrap() });
     // On one thread, it runs until it waits for its turn; each of its steps queues behind other writers.
     tokio::task::yield_now().await;
     let mut left = Vec::new();
@@ -373,15 +376,16 @@ async fn copies_of_before_are_forgotten_at_their_end() {
     )
     .await;
     before.close().await;
-    let database = carnet_service::store::open(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
+    let opened = carnet_service::store::open(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap();
+    let database = opened.database.clone();
     let known: Vec<Option<i64>> = sqlx::query_scalar("SELECT known_until FROM collections ORDER BY seq")
         .fetch_all(database.readers())
         .await
         .unwrap();
     assert_eq!(known, [Some(1000), Some(5000), Some(1000), None]);
-    let store = crate::sqlite::SqliteStore::new(database.clone(), 131_072, 20);
+    let store = crate::sqlite::SqliteStore(opened);
     for (now, left) in [(1060, 3), (1061, 1), (5060, 1), (5061, 0)] {
-        store.erase_expired(Timestamp::from_unix(now)).await.unwrap();
+        erase_expired(&store, Timestamp::from_unix(now), RECORD_DAYS).await.unwrap();
         let digests: i64 =
             sqlx::query_scalar("SELECT count(copy_digest) FROM issued").fetch_one(database.readers()).await.unwrap();
         assert_eq!(digests, left, "{now}");

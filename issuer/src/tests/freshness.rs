@@ -20,10 +20,8 @@ use tonic::Status;
 use super::harness::{DID, Running, holder_keys, offer_request, reason, start, start_signing};
 use crate::{
     secrets::{self, Use},
-    store::{
-        Store as _,
-        status::{Act, StatusStore as _, Verb, Whom},
-    },
+    status::{Act, Whom, apply},
+    store::status::Verb,
 };
 
 impl Running {
@@ -50,7 +48,7 @@ impl Running {
             urgent: true,
             now: Timestamp::from_unix(self.now()),
         };
-        self.issuer.store.act(act).await.unwrap();
+        apply(&self.issuer.store, &act).await.unwrap();
     }
 }
 
@@ -182,7 +180,7 @@ async fn a_copy_past_its_end_and_one_that_nobody_made_get_none() {
         assert!(said[1].statement.is_empty());
     }
     // The next sweep deletes it.
-    issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
+    issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     assert_eq!(states(&issuer.freshness(asked).await.unwrap()), [proto::CopyState::Unknown; 2]);
 }
 

@@ -33,15 +33,13 @@ use serde_json::{Map, Value, json};
 use tonic::{Request, Status, transport::Channel};
 
 use crate::{
-    cohorts::CohortPolicy,
-    config::StatusConfig,
+    config::{RECORD_DAYS, StatusConfig},
     issuer::{Issuer, Settings},
     nonces::Nonces,
-    renewal::RenewalPolicy,
+    policy::{cohorts::CohortPolicy, renewal::RenewalPolicy},
     server::routes,
     sqlite::{MIGRATIONS, SqliteStore},
-    status::StatusLists,
-    store::status::StatusStore as _,
+    status::{StatusLists, settle},
 };
 
 pub(crate) const DID: &str = "did:web:university.example";
@@ -109,8 +107,7 @@ async fn serve(
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     let status = StatusConfig { messages: texts.clone(), ..StatusConfig::default() };
     let issuer = Arc::new(Issuer {
-        store: SqliteStore::new(ground.database.clone(), 131_072, 20),
-        ground,
+        store: SqliteStore(ground),
         own: Arc::new(keys.own_document(&Did::parse(DID).unwrap()).unwrap()),
         signer: Box::new(keys),
         nonces: Nonces::new(),
@@ -128,6 +125,9 @@ async fn serve(
             deferred_ttl: 30 * 86_400,
             deferred_interval: 5,
             refill_copies_per_day: 12,
+            refill_copies: 20,
+            list_entries: 131_072,
+            record_days: RECORD_DAYS,
             freshness_seconds: 86_400,
             cohorts: cohorts.clone(),
             renewal: renewals(),
@@ -137,8 +137,8 @@ async fn serve(
         faults: carnet_service::keys::PublicationFaults::default(),
         clock: Arc::new(move || Timestamp::from_unix(time.load(Ordering::SeqCst))),
     });
-    issuer.store.open_lists(issuer.now()).await.unwrap();
-    issuer.store.settle_messages(issuer.messages()).await.unwrap();
+    issuer.open_lists().await.unwrap();
+    settle(&issuer.store, issuer.messages()).await.unwrap();
     issuer.publish().await.unwrap();
     let routes = routes(issuer.clone(), StaffOnly::of(data.path()).unwrap(), 1_048_576);
     let incoming = tonic::transport::server::TcpIncoming::from(listener);

@@ -15,7 +15,6 @@ use carnet_proto::issuer::v1 as proto;
 use serde_json::{Value, json};
 
 use super::harness::{DID, MARK, holder_keys, is_copy, offer_request, reason, start, start_signing, start_with};
-use crate::store::Store as _;
 
 fn with_format(id: &str, format: proto::CredentialFormat) -> proto::CreateOfferRequest {
     proto::CreateOfferRequest { format: format.into(), ..offer_request(id) }
@@ -241,7 +240,7 @@ async fn a_repeat_is_answered_though_its_nonce_was_used_ended_and_is_forgotten()
     // The nonce has expired and the sweep has run, while the token is still valid; and after a restart, the process has
     // never issued it.
     issuer.pass(299);
-    issuer.issuer.store.erase_expired(carnet_core::time::Timestamp::from_unix(issuer.now())).await.unwrap();
+    issuer.issuer.erase_expired(carnet_core::time::Timestamp::from_unix(issuer.now())).await.unwrap();
     assert_eq!(issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap(), first);
     let issuer = issuer.restarted().await;
     assert_eq!(issuer.collect(&token, &offer.configuration, proofs.clone()).await.unwrap(), first);

@@ -12,10 +12,7 @@ use super::{
     harness::{CLERK, Running, reason, start, start_saying},
     status::{REVOKE, SUSPEND, change},
 };
-use crate::{
-    error::Error,
-    store::status::{State, StatusStore as _},
-};
+use crate::{error::Error, status::settle, store::status::State};
 
 const LOST: &str = "the card was lost";
 const NEWER: &str = "a newer one exists";
@@ -128,21 +125,21 @@ async fn what_holders_were_told_goes_on_meaning_the_same() {
     let issuer = saying(&["the card was lots"]).await;
     let store = &issuer.issuer.store;
     // A typing error can be corrected while no copy was issued with it.
-    store.settle_messages(Some(&messages(&[LOST]))).await.unwrap();
+    settle(store, Some(&messages(&[LOST]))).await.unwrap();
     let (offer, _) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
     for other in [Some(messages(&[NEWER])), Some(messages(&["undefined", LOST])), Some(messages(&[NEWER, LOST])), None]
     {
-        let refused = store.settle_messages(other.as_ref()).await.unwrap_err();
+        let refused = settle(store, other.as_ref()).await.unwrap_err();
         assert!(matches!(refused, Error::MessageChanged { number: 1, .. }), "{refused}");
     }
     // Later texts can still change until an act uses them.
     for more in [&[LOST, NEWER][..], &[LOST], &[LOST, "undefined", NEWER], &[LOST, NEWER]] {
-        store.settle_messages(Some(&messages(more))).await.unwrap();
+        settle(store, Some(&messages(more))).await.unwrap();
     }
     let issuer = issuer.restarted_saying(&[LOST, NEWER]).await;
     issuer.change(say(2, &[&offer])).await.unwrap();
     for other in [&[LOST][..], &[LOST, LOST]] {
-        let refused = issuer.issuer.store.settle_messages(Some(&messages(other))).await.unwrap_err();
+        let refused = settle(&issuer.issuer.store, Some(&messages(other))).await.unwrap_err();
         assert!(matches!(refused, Error::MessageChanged { number: 2, .. }), "{refused}");
     }
 }

@@ -23,8 +23,13 @@ use super::{
     status::{BASE, REINSTATE, REVOKE, SUSPEND, change, place},
 };
 use crate::{
+    indices::open_next,
     sqlite::{MIGRATIONS, SqliteStore},
-    store::status::{State, StatusStore as _},
+    status::changes_since,
+    store::{
+        Store as _, StoreTx as _,
+        status::{State, StatusRows as _},
+    },
 };
 
 #[tokio::test]
@@ -223,12 +228,13 @@ async fn copies_of_before_there_were_lists_keep_their_indices() {
         sqlx::query(sql).execute(&pool).await.unwrap();
     }
     pool.close().await;
-    let database = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap().database;
-    let store = SqliteStore::new(database, 131_072, 20);
-    store.open_lists(Timestamp::from_unix(9)).await.unwrap();
-    let lists = store.changes_since(0, Timestamp::from_unix(0)).await.unwrap().lists;
+    let store = SqliteStore(carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap());
+    let mut tx = store.begin("a test").await.unwrap();
+    open_next(&mut tx, 131_072, Timestamp::from_unix(9)).await.unwrap();
+    tx.commit().await.unwrap();
+    let lists = changes_since(&store, 0, Timestamp::from_unix(0)).await.unwrap().lists;
     assert_eq!(lists.iter().map(|list| (list.list, list.entries)).collect::<Vec<_>>(), [0, 1, 2].map(|n| (n, 131_072)));
-    let copies = store.status("old").await.unwrap();
+    let copies = store.read().await.unwrap().status("old").await.unwrap();
     let places: Vec<_> = copies.iter().map(|copy| (copy.place.list, copy.place.position, copy.state)).collect();
     assert_eq!(places, [(0, 7, State::Valid), (1, 7, State::Valid)]);
 }

@@ -9,7 +9,7 @@ use super::{
     harness::{HolderOffer, Running, holder_keys, offer_request, reason, start},
     refilling::refill_once,
 };
-use crate::store::{Slice, Store as _, renewal::RenewalStore as _};
+use crate::store::{Slice, Store as _, records::RecordRows as _, renewal::RenewalRows as _};
 
 const REFERENCE: &str = "GZ-4711/2026-113";
 const DAY: i64 = 86_400;
@@ -26,7 +26,7 @@ impl Running {
     }
 
     async fn sweep(&self, at: Timestamp) {
-        self.issuer.store.erase_expired(at).await.unwrap();
+        self.issuer.erase_expired(at).await.unwrap();
     }
 
     async fn write(&self, sql: &'static str, offer: &HolderOffer, at: Timestamp) {
@@ -123,7 +123,7 @@ async fn a_record_stays_while_a_renewal_waits_and_who_decided_is_forgotten_with_
         .await;
     let listed = async || {
         let slice = Slice { before: i64::MAX, limit: 10 };
-        issuer.issuer.store.renewals(None, slice).await.unwrap().len()
+        issuer.issuer.store.read().await.unwrap().renewals(None, slice).await.unwrap().len()
     };
 
     // A pending renewal may still lead to valid copies.
@@ -171,14 +171,14 @@ async fn cohorts_totals_and_serials_stay_right_when_a_record_is_forgotten() {
         holders.sort_unstable();
         holders
     };
-    let totals = issuer.issuer.store.voucher_totals().await.unwrap();
+    let totals = issuer.issuer.store.read().await.unwrap().voucher_totals().await.unwrap();
     assert_eq!((holders().await, totals.len()), (vec![1, 1, 2], 1));
 
     issuer.sweep(end.plus(365 * DAY)).await;
     let left = issuer.on_record().await.0;
     assert!(left.len() == 2 && !left.contains(&gone.id) && !left.contains(&other.id), "{left:?}");
     assert_eq!(holders().await, [2]);
-    assert_eq!(issuer.issuer.store.voucher_totals().await.unwrap(), totals);
+    assert_eq!(issuer.issuer.store.read().await.unwrap().voucher_totals().await.unwrap(), totals);
     // Issued serials belong to nobody else, and new copies count instead of the old ones.
     let taken = issuer.staff().create_offer(voucher("again", 2, &SERIALS)).await;
     assert_eq!(reason(taken), "CLAIM_NOT_UNIQUE");

@@ -4,7 +4,6 @@ use carnet_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::harness::{HolderOffer, MARK, Running, holder_keys, offer_request, reason, start};
-use crate::store::Store as _;
 use carnet_proto::issuer::v1 as proto;
 
 const VERIFIER: [u8; 32] = [7; 32];
@@ -42,7 +41,7 @@ async fn a_wallet_repeats_its_redemption_at_any_stage_and_gets_the_same_copies()
     assert!(first.repeatable);
     // The response was lost; repeating works after the token's end, until the offer's end.
     issuer.pass(2 * DAY);
-    issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
+    issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     let again = redeem(&issuer, &offer, &VERIFIER, true).await.unwrap();
     assert_eq!(again.access_token, first.access_token);
     assert_eq!(again.expires_at.unwrap().seconds, issuer.now() + 300);
@@ -52,7 +51,7 @@ async fn a_wallet_repeats_its_redemption_at_any_stage_and_gets_the_same_copies()
     assert!(issuer.forgotten(MARK).await);
     // The copies were lost: the token has expired, the proofs are old, the process is another one.
     issuer.pass(DAY);
-    issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
+    issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     let issuer = issuer.restarted().await;
     let ended = issuer.collect(&again.access_token, &offer.configuration, proofs.clone()).await;
     assert_eq!(reason(ended), "INVALID_TOKEN");
@@ -144,7 +143,7 @@ async fn a_repeat_ends_with_the_offer() {
     assert_eq!(reason(redeem(&issuer, &offer, &VERIFIER, true).await), "INVALID_GRANT");
     // The last token is valid for its full lifetime, and then the claims are erased.
     issuer.pass(299);
-    issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
+    issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     assert!(!issuer.on_disk(MARK));
 }
 

@@ -19,8 +19,9 @@ use super::harness::{
 use crate::{
     credential::Content,
     issuance::copy_digest,
+    refill::RefillIntent,
     secrets::{self, Use},
-    store::{RefillIntent, RefillStore as _, Store as _, status::Place},
+    store::status::Place,
 };
 
 const DAY: i64 = 86_400;
@@ -247,7 +248,7 @@ async fn a_copy_past_its_end_is_refused_and_its_key_forgotten() {
     assert!(issuer.on_disk(&thumbprint));
     issuer.pass(until.unix() + 61 - issuer.now());
     assert_eq!(reason(issuer.refilled(&copy, &holder_keys(1)).await), "EXPIRED");
-    issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
+    issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     assert!(issuer.forgotten(&thumbprint).await);
 }
 
@@ -455,10 +456,9 @@ async fn a_power_cut_costs_indices_alone() {
         request_digest: secrets::digest(Use::Request, &[b"a"]),
         notification_hash: secrets::digest(Use::NotificationHash, &[b"a"]),
         thumbprints: keys.iter().map(|key| key.public_key().thumbprint()).collect(),
-        per_day: 12,
         now,
     };
-    issuer.issuer.store.intend_refill(intent).await.unwrap();
+    issuer.issuer.intend_refill(intent).await.unwrap();
     assert_eq!(issuer.issued().await.len(), 1, "what was not signed does not count as issued");
     assert!(issuer.refilled(&copy, &keys).await.is_ok(), "the same keys still do");
     let indices: HashSet<u64> = issuer.issued().await.iter().map(|record| record.status_index).collect();

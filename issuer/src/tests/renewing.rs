@@ -16,12 +16,9 @@ use tonic::{Request, Status};
 use super::harness::{CLERK, DID, MARK, Running, claims, exchanged, holder_keys, offer_request, reason, start};
 use crate::{
     credential::Content,
+    renewal_intent::Waited,
     secrets::{self, Use},
-    store::{
-        Store as _,
-        renewal::{RenewalStore as _, Waited},
-        status::{Place, Verb},
-    },
+    store::status::{Place, Verb},
 };
 
 const DAY: i64 = 86_400;
@@ -180,7 +177,7 @@ async fn a_renewed_copy_is_refilled_confirmed_and_renewed_as_often_as_allowed() 
         ends = Epoch::Month.renewed(ends, 30 * DAY, 365 * DAY).1;
         issuer.pass(copy.until() - 30 * DAY - issuer.now());
         // The sweep deletes the keys of expired copies, and of no others.
-        issuer.issuer.store.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
+        issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
     }
     assert_eq!(copy.until(), ends.unix());
     assert_eq!(reason(issuer.renew(&copy, &holder_keys(1)).await), "RENEWAL_LIMIT");
@@ -522,7 +519,7 @@ async fn a_power_cut_before_the_signature_costs_no_second_index() {
     let hash = secrets::digest(Use::TransactionHash, &[asked.transaction_id.as_bytes()]);
     let mut places = Vec::new();
     for _ in 0..2 {
-        let waited = issuer.issuer.store.intend_waited(hash, Timestamp::from_unix(issuer.now())).await.unwrap();
+        let waited = issuer.issuer.intend_waited(&hash, Timestamp::from_unix(issuer.now())).await.unwrap();
         let Some(Waited::Sign(approved)) = waited else { panic!("it is approved") };
         places.push(approved.refill.places);
     }

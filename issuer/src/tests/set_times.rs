@@ -9,7 +9,10 @@ use super::{
     renewing::two_renewed,
     status::{REINSTATE, REVOKE, SUSPEND, change},
 };
-use crate::store::status::{State, StatusStore};
+use crate::store::{
+    Slice, Store as _,
+    status::{State, StatusRows as _},
+};
 
 fn calmly(verb: proto::StatusVerb, ids: &[&str]) -> proto::ChangeStatusRequest {
     proto::ChangeStatusRequest { urgency: proto::StatusUrgency::NotUrgent.into(), ..change(verb, ids) }
@@ -89,13 +92,8 @@ async fn an_act_that_changes_nothing_is_not_written_down_and_says_since_when_it_
     assert_eq!(read().await, [None, None]);
     let again = issuer.change(change(REINSTATE, &[&offer])).await.unwrap();
     assert_eq!((again.act, again.published_at, again.published), (0, None, true));
-    assert_eq!(
-        StatusStore::acts(&issuer.issuer.store, "", crate::store::Slice { before: i64::MAX, limit: 9 })
-            .await
-            .unwrap()
-            .len(),
-        2
-    );
+    let mut tx = issuer.issuer.store.read().await.unwrap();
+    assert_eq!(tx.acts("", Slice { before: i64::MAX, limit: 9 }).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -15,10 +15,12 @@ use tonic::{Code, Request, Status, transport::Channel};
 use super::harness::{CLERK, Running, exchanged, holder_keys, offer_request, reason, start};
 use crate::{
     issuance::{copy_digest, handle_hash},
+    refill::RefillIntent,
     secrets,
     store::{
-        CopyNames, RefillIntent, RefillStore as _,
-        status::{State, StatusStore as _},
+        Store as _,
+        collections::CopyNames,
+        status::{State, StatusRows as _},
     },
 };
 
@@ -428,7 +430,11 @@ async fn a_copy_is_known_by_the_handle_of_what_was_signed() {
     let (_, others) = issuer.issue(proto::CredentialFormat::DcSdJwt, 1).await;
     let handle = |copy: &String| handle_hash(&freshness::handle(copy));
     let handles = [handle(&copies[1]), handle(&others[0]), [7; 32]];
-    let standings = issuer.issuer.store.standings(&handles).await.unwrap();
+    let mut tx = issuer.issuer.store.read().await.unwrap();
+    let mut standings = Vec::new();
+    for handle in &handles {
+        standings.push(tx.standing(handle).await.unwrap());
+    }
     let said: Vec<_> = standings.into_iter().map(|known| known.map(|copy| (copy.state, copy.digest))).collect();
     let expected = [(State::Suspended, copy_digest(&copies[1])), (State::Valid, copy_digest(&others[0]))];
     assert_eq!(said, [Some(expected[0]), Some(expected[1]), None]);
@@ -475,14 +481,13 @@ async fn a_copy_that_is_under_way_does_not_escape() {
         request_digest: [1; 32],
         notification_hash: [2; 32],
         thumbprints: vec!["new".to_owned()],
-        per_day: 10,
         now,
     };
-    let refill = issuer.issuer.store.intend_refill(intent).await.unwrap();
+    let refill = issuer.issuer.intend_refill(intent).await.unwrap();
     assert_eq!(issuer.change(change(REVOKE, &[&offer])).await.unwrap().changed, 2);
     let names = CopyNames { digest: [3; 32], handle_hash: [4; 32] };
-    issuer.issuer.store.finish_refill(refill.collection, issuer.issuer.signed(&[Some(names)]), now).await.unwrap();
-    let known = issuer.issuer.store.standings(&[names.handle_hash]).await.unwrap()[0].unwrap();
+    issuer.issuer.finish_refill(refill.collection, issuer.issuer.signed(&[Some(names)]), now).await.unwrap();
+    let known = issuer.issuer.store.read().await.unwrap().standing(&names.handle_hash).await.unwrap().unwrap();
     assert_eq!((known.state, known.digest), (State::Revoked, names.digest));
     assert_eq!(issuer.states(&offer).await, [proto::CredentialStatus::Revoked; 2]);
 }

@@ -25,10 +25,10 @@ use serde_json::Value;
 
 use super::{Door, JSON, NO_STORE, bearer, has_media_type, has_token_in_query, private, refusal::Refusal};
 use crate::{
+    checks::check_id,
     error::Error,
     issuance::{self, Collected},
     issuer::TOKEN_SECONDS,
-    offers::check_id,
     redemption::RedemptionRequest,
     store::Store,
 };

@@ -1,0 +1,33 @@
+//! Checks of the texts that callers choose: identifiers and reasons.
+
+use crate::error::Error;
+
+/// Maximum length of an identifier chosen by a caller, in bytes.
+pub(crate) const MOST_ID_BYTES: usize = 128;
+/// Maximum length of a reason, in characters.
+const MOST_REASON: usize = 500;
+
+/// Refuses an identifier that is empty or too long, or contains control characters.
+pub(crate) fn check_id(field: &'static str, id: &str) -> Result<(), Error> {
+    if id.is_empty() || id.len() > MOST_ID_BYTES || id.chars().any(char::is_control) {
+        return Err(Error::invalid(field, format!("must be 1 to {MOST_ID_BYTES} bytes of text")));
+    }
+    Ok(())
+}
+
+/// Refuses the identifiers of a change to an offer.
+pub(crate) fn check_mutation(offer_id: &str, request_id: &str) -> Result<(), Error> {
+    check_id("offer_id", offer_id)?;
+    // These calls are idempotent in any case, so the request_id is optional.
+    if request_id.is_empty() { Ok(()) } else { check_id("request_id", request_id) }
+}
+
+/// Refuses a reason that is empty, too long, or has several lines.
+pub(crate) fn check_reason(reason: &str) -> Result<String, Error> {
+    let reason = reason.trim();
+    let length = reason.chars().count();
+    if length == 0 || length > MOST_REASON || reason.chars().any(char::is_control) {
+        return Err(Error::invalid("reason", format!("must be 1 to {MOST_REASON} characters of one line")));
+    }
+    Ok(reason.to_owned())
+}

@@ -1,0 +1,113 @@
+//! Decisions of staff on pending renewals and on deferred offers.
+
+use crate::{
+    checks::{check_id, check_reason},
+    error::Error,
+    issuer::Issuer,
+    store::{
+        Slice, Store, StoreTx as _,
+        offers::{OfferRecord, OfferRows as _, OfferState},
+        renewal::{Decision, RenewalRecord, RenewalRows as _, RenewalState},
+    },
+};
+
+impl<S: Store> Issuer<S> {
+    /// Returns renewals, newest first. Expired ones are ended first, so that nobody decides on them.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub(crate) async fn list_renewals(
+        &self,
+        state: Option<RenewalState>,
+        slice: Slice,
+    ) -> Result<Vec<RenewalRecord>, Error> {
+        self.erase_expired(self.now()).await?;
+        Ok(self.store.read().await?.renewals(state, slice).await?)
+    }
+
+    /// Records the decision of staff on a pending renewal. Idempotent.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a refusal without a reason; [`Error::NotFound`]; [`Error::RenewalDecided`]; store errors.
+    pub(crate) async fn decide_renewal(
+        &self,
+        renewal_id: &str,
+        approve: bool,
+        reason: &str,
+        who: String,
+    ) -> Result<RenewalRecord, Error> {
+        check_id("renewal_id", renewal_id)?;
+        let decision = self.decision(approve, reason, who)?;
+        let mut tx = self.store.begin("decide_renewal").await?;
+        let not_found = || Error::NotFound { what: "renewal" };
+        let record = tx.renewal(renewal_id).await?.ok_or_else(not_found)?;
+        let wanted = if approve { RenewalState::Approved } else { RenewalState::Rejected };
+        if record.state == wanted {
+            return Ok(record);
+        }
+        if record.state != RenewalState::Pending {
+            let verb = if approve { "approved" } else { "rejected" };
+            return Err(Error::RenewalDecided { state: record.state.as_str(), verb });
+        }
+        tx.decide_renewal(renewal_id, &decision).await?;
+        let record = tx.renewal(renewal_id).await?.ok_or_else(not_found)?;
+        tx.commit().await?;
+        self.store.wipe().await;
+        tracing::info!(renewal_id, approve, "staff decided on a renewal");
+        Ok(record)
+    }
+
+    /// Records the decision of staff on a deferred offer. A refusal closes it and erases its claims; the wallet is told
+    /// the reason.
+    ///
+    /// # Errors
+    /// As [`Issuer::decide_renewal`]; the offer is not deferred, or its state does not allow it.
+    pub(crate) async fn decide_offer(
+        &self,
+        offer_id: &str,
+        approve: bool,
+        reason: &str,
+        who: String,
+    ) -> Result<OfferRecord, Error> {
+        check_id("offer_id", offer_id)?;
+        let record = self.settle_offer(offer_id, self.decision(approve, reason, who)?).await?;
+        tracing::info!(offer_id, approve, "staff decided on a deferred offer");
+        Ok(record)
+    }
+
+    async fn settle_offer(&self, offer_id: &str, decision: Decision) -> Result<OfferRecord, Error> {
+        let mut tx = self.store.begin("decide_offer").await?;
+        let content = tx.offer(offer_id).await?.ok_or(Error::NotFound { what: "offer" })?;
+        let offer = content.offer;
+        if !offer.deferred {
+            return Err(Error::NotDeferred);
+        }
+        let approve = decision.approve;
+        if (approve && content.released) || (!approve && content.rejected) {
+            return Ok(offer);
+        }
+        let verb = if approve { "released" } else { "rejected" };
+        if content.released {
+            return Err(Error::WrongState { state: "released", verb });
+        }
+        if !matches!(offer.state, OfferState::Open | OfferState::Redeemed) {
+            return Err(Error::WrongState { state: offer.state.as_str(), verb });
+        }
+        tx.decide_offer(offer_id, &decision).await?;
+        let offer = OfferRecord { decision: Some(decision), ..offer };
+        if approve {
+            tx.commit().await?;
+            return Ok(offer);
+        }
+        tx.close_offer(offer_id, OfferState::Cancelled).await?;
+        tx.commit().await?;
+        self.store.wipe().await;
+        Ok(OfferRecord { state: OfferState::Cancelled, ..offer })
+    }
+
+    fn decision(&self, approve: bool, reason: &str, who: String) -> Result<Decision, Error> {
+        // An approval needs no reason.
+        let reason = if approve && reason.is_empty() { String::new() } else { check_reason(reason)? };
+        Ok(Decision { approve, reason, who, now: self.now() })
+    }
+}

@@ -1,0 +1,357 @@
+//! Intents to sign: what is stored before a signature, and after it.
+//!
+//! One collection takes two transactions, with the signatures between them:
+//!
+//! 1. `intend` uses the nonce up, draws a status index for each copy and writes a row for it;
+//! 2. the copies are signed;
+//! 3. `finish` erases the claims, marks the copies as issued and stores the response, sealed for the wallet;
+//! 4. the response is sent.
+//!
+//! A power cut before 1 changes nothing. Between 1 and 3 the offer remains redeemed and its claims remain. While the
+//! token is valid, the wallet can repeat its request and get copies with the same indices, or send new proofs and get
+//! copies with new ones. After the token's end, the code can be redeemed again until the offer's own end. After 3, a
+//! repeated request gets the sealed response. It is kept until the wallet acknowledges it; otherwise until the offer's
+//! end if the wallet can redeem the offer again, and until the token's end if not. No index is used twice.
+
+use carnet_core::{epoch::Epoch, format::CredentialFormat, time::Timestamp};
+
+use crate::{
+    error::Error,
+    format::chosen_format,
+    indices::write_copies,
+    issuer::Issuer,
+    nonces::Nonce,
+    secrets::Hash,
+    store::{
+        Claims, Store, StoreTx,
+        collections::{
+            CollectionRecord, CollectionRows as _, CollectionState, CopyNames, NewCollection, NewSignature,
+            SealedResponse,
+        },
+        offers::{OfferContent, OfferRecord, OfferRows as _, OfferState},
+        records::{RecordRows as _, VoucherTotal},
+        status::Place,
+    },
+};
+
+/// Credential request with verified proofs.
+#[derive(Debug)]
+pub(crate) struct Intent {
+    pub(crate) token_hash: Hash,
+    pub(crate) request_digest: Hash,
+    /// Nonce of the proofs; `None` if it is invalid or expired, and then only a repeated request is answered.
+    pub(crate) nonce: Option<Nonce>,
+    pub(crate) transaction_hash: Hash,
+    pub(crate) notification_hash: Hash,
+    pub(crate) configuration_id: String,
+    /// Thumbprints of the copies' keys.
+    pub(crate) thumbprints: Vec<String>,
+    /// Public keys of the copies as a JSON array; stored only if the offer is deferred.
+    pub(crate) holder_keys: String,
+    pub(crate) now: Timestamp,
+    /// End of a deferred offer's waiting time.
+    pub(crate) deferred_until: Timestamp,
+}
+
+/// Decision about a credential request.
+#[derive(Debug)]
+pub(crate) enum Intended {
+    /// To be signed; the intent is stored.
+    Sign(Work),
+    /// Answered before, with this sealed response.
+    Answered(Vec<u8>),
+    /// Waits for its release by staff.
+    Deferred,
+}
+
+/// Result of storing a signed response.
+#[derive(Debug)]
+pub(crate) enum Finished {
+    /// Stored; the response may be sent.
+    Stored,
+    /// Another call answered the same request in the meantime, with this sealed response; the new signatures are
+    /// discarded.
+    Answered(Vec<u8>),
+}
+
+/// Copies to be signed.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) collection: i64,
+    pub(crate) offer_id: String,
+    pub(crate) credential_type: String,
+    pub(crate) format: CredentialFormat,
+    pub(crate) claims: Claims,
+    pub(crate) valid_from: Timestamp,
+    pub(crate) valid_until: Timestamp,
+    /// Digest of the first request.
+    pub(crate) request_digest: Hash,
+    /// Public keys of the copies, for a deferred collection only.
+    pub(crate) holder_keys: Option<String>,
+    /// Status indices of the copies, in their order.
+    pub(crate) places: Vec<Place>,
+}
+
+impl Work {
+    /// Returns the validity of copies signed now: from the epoch of issuance, so that the day of the offer identifies
+    /// nobody, unless the offer starts later. If such copies would have ended by then, they get the offer's dates.
+    pub(crate) fn days(&self, epoch: Epoch, now: Timestamp) -> (Timestamp, Timestamp) {
+        let today = now.start_of_day();
+        let first = if today < self.valid_until { self.valid_from.max(today) } else { self.valid_from };
+        // If rounding leaves no validity, the end is that of an offer from before epochs existed.
+        epoch.validity(first, self.valid_until, now).unwrap_or((epoch.start(first), self.valid_until))
+    }
+}
+
+/// Copies that were signed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignedCopies<'a> {
+    /// Verification method of the signing key.
+    pub(crate) kid: &'a str,
+    /// Names of each copy, in order.
+    pub(crate) names: &'a [Option<CopyNames>],
+}
+
+/// Signed response, to be stored for a wallet that lost it.
+#[derive(Debug)]
+pub(crate) struct SignedResponse<'a> {
+    pub(crate) copies: SignedCopies<'a>,
+    pub(crate) response: SealedResponse,
+    /// Validity of the copies.
+    pub(crate) validity: (Timestamp, Timestamp),
+    /// Voucher to count, if it is one.
+    pub(crate) voucher: Option<VoucherTotal>,
+    pub(crate) now: Timestamp,
+}
+
+impl<S: Store> Issuer<S> {
+    /// Refuses a token that is unknown, expired or for another configuration; returns true if the same request was
+    /// accepted before. It only reads: `intend` decides.
+    ///
+    /// # Errors
+    /// [`Error::TokenInvalid`]; [`Error::NotOffered`]; store errors.
+    pub(crate) async fn check_access(
+        &self,
+        token_hash: &Hash,
+        configuration: &str,
+        request_digest: &Hash,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let mut tx = self.store.read().await?;
+        let (content, _) = offered(&mut tx, token_hash, configuration, now).await?;
+        Ok(tx.collection_of_request(&content.offer.offer_id, request_digest).await?.is_some())
+    }
+
+    /// Stores the intent to sign, and the use of the nonce.
+    ///
+    /// # Errors
+    /// The token, the configuration or the nonce is refused; the offer is closed, or its copies were requested with
+    /// other proofs; store errors.
+    pub(crate) async fn intend(&self, intent: Intent) -> Result<Intended, Error> {
+        let mut tx = self.store.begin("intend_issuance").await?;
+        let now = intent.now;
+        let (content, format) = offered(&mut tx, &intent.token_hash, &intent.configuration_id, now).await?;
+        let offer_id = content.offer.offer_id.clone();
+        if let Some(known) = tx.collection_of_request(&offer_id, &intent.request_digest).await? {
+            return repeated(&mut tx, content, known, now).await;
+        }
+        require_collectable(&mut tx, &content.offer).await?;
+        // The first intent decides: copies of an earlier one may be about to be signed in the other format.
+        if format != content.offer.format && !tx.choose_format(&offer_id, format).await? {
+            return Err(Error::NotOffered);
+        }
+        use_up(&mut tx, &intent.nonce.ok_or(Error::NonceInvalid)?).await?;
+        let waits = content.offer.deferred && !content.released;
+        let collection = tx
+            .insert_collection(&NewCollection {
+                offer_id: &offer_id,
+                request_digest: &intent.request_digest,
+                state: if waits { CollectionState::Deferred } else { CollectionState::Intended },
+                transaction_hash: waits.then_some(&intent.transaction_hash),
+                notification_hash: &intent.notification_hash,
+                holder_keys: waits.then_some(&intent.holder_keys),
+                reissue: None,
+            })
+            .await?;
+        write_copies(&mut tx, self.settings.list_entries, (collection, &offer_id), &intent.thumbprints, now).await?;
+        // From here on the claims are kept as long as the offer would have waited: after a power cut before the
+        // signature, the code can be redeemed again.
+        let keep_until = if waits { intent.deferred_until } else { content.offer.expires_at };
+        tx.keep_claims_until(&offer_id, keep_until).await?;
+        let work = work_of(&mut tx, content, collection, intent.request_digest, None).await?;
+        let work = Work { format, ..work };
+        tx.commit().await?;
+        Ok(if waits { Intended::Deferred } else { Intended::Sign(work) })
+    }
+
+    /// Returns what is to be done about a deferred collection.
+    ///
+    /// # Errors
+    /// [`Error::TransactionUnknown`]; [`Error::Rejected`]; store errors.
+    pub(crate) async fn intend_deferred(
+        &self,
+        transaction_hash: &Hash,
+        now: Timestamp,
+    ) -> Result<(Hash, CredentialFormat, Intended), Error> {
+        // This writes nothing, and waits for no writer: the indices were drawn and stored when the collection was
+        // deferred.
+        let mut tx = self.store.read().await?;
+        let known = tx.collection_by_transaction(transaction_hash).await?.ok_or(Error::TransactionUnknown)?;
+        let content = tx.offer(&known.offer_id).await?.ok_or(Error::Corrupt("collections.offer_id"))?;
+        let (digest, format) = (known.request_digest, content.offer.format);
+        if content.rejected {
+            return Err(Error::Rejected { reason: content.reason.unwrap_or_default() });
+        }
+        let intended = match known.state {
+            CollectionState::Signed => Intended::Answered(known.response_at(now).ok_or(Error::TransactionUnknown)?),
+            CollectionState::Deferred => {
+                let waits = content.collect_until.is_some_and(|until| now < until);
+                if content.offer.state != OfferState::Redeemed || !waits {
+                    return Err(Error::TransactionUnknown);
+                }
+                if content.released {
+                    let (collection, keys) = (known.collection, known.holder_keys);
+                    Intended::Sign(work_of(&mut tx, content, collection, digest, keys).await?)
+                } else {
+                    Intended::Deferred
+                }
+            }
+            CollectionState::Intended => return Err(Error::TransactionUnknown),
+        };
+        Ok((digest, format, intended))
+    }
+
+    /// Erases the claims, marks the copies as issued with their names, stores the sealed response, and counts the uses
+    /// of a voucher. The response is kept at least until its time, and until the offer's end for a wallet that can
+    /// redeem it again. If the offer was closed after the intent, nothing is changed, and the result is that of the
+    /// same request now.
+    ///
+    /// # Errors
+    /// The offer was closed, and there is no response; [`Error::KeyUsed`]; store errors.
+    pub(crate) async fn finish(&self, collection: i64, signed: SignedResponse<'_>) -> Result<Finished, Error> {
+        let SignedResponse { copies, response, validity, voucher, now } = signed;
+        let mut tx = self.store.begin("finish_issuance").await?;
+        let known = tx.collection(collection).await?.ok_or(Error::Corrupt("collections"))?;
+        let offer_id = known.offer_id.clone();
+        if !tx.collect_offer(&offer_id).await? {
+            return answered_meanwhile(&mut tx, known, now).await.map(Finished::Answered);
+        }
+        let content = tx.offer(&offer_id).await?.ok_or(Error::Corrupt("collections.offer_id"))?;
+        let SealedResponse { sealed, mut until } = response;
+        if content.is_repeatable {
+            until = until.max(content.offer.expires_at);
+        }
+        let response = Some(SealedResponse { sealed, until });
+        tx.sign_collection(collection, &NewSignature { kid: copies.kid, response, validity: Some(validity) }).await?;
+        issue_copies(&mut tx, collection, copies.names, now).await?;
+        if let Some(voucher) = &voucher {
+            tx.add_voucher(voucher).await?;
+        }
+        tx.forget_unsigned(&offer_id).await?;
+        tx.commit().await?;
+        // Not awaited: the wallet and every collection behind this one would wait for it.
+        self.store.wipe_soon();
+        Ok(Finished::Stored)
+    }
+}
+
+/// Returns the offer of a token, and the format that the configuration asks for.
+async fn offered<T: StoreTx>(
+    tx: &mut T,
+    token_hash: &Hash,
+    configuration: &str,
+    now: Timestamp,
+) -> Result<(OfferContent, CredentialFormat), Error> {
+    let content = tx.offer_by_token(token_hash, now).await?.ok_or(Error::TokenInvalid)?;
+    let format = chosen_format(&content.offer.credential_type, content.offer.format, configuration)?;
+    Ok((content, format))
+}
+
+/// Answers a repeated request. Its nonce was used up the first time and is not checked.
+async fn repeated<T: StoreTx>(
+    tx: &mut T,
+    content: OfferContent,
+    known: CollectionRecord,
+    now: Timestamp,
+) -> Result<Intended, Error> {
+    match known.state {
+        CollectionState::Signed => known.response_at(now).map(Intended::Answered).ok_or(Error::AlreadyCollected),
+        CollectionState::Deferred => Ok(Intended::Deferred),
+        CollectionState::Intended if content.offer.state == OfferState::Redeemed => {
+            let (collection, digest) = (known.collection, known.request_digest);
+            work_of(tx, content, collection, digest, None).await.map(Intended::Sign)
+        }
+        CollectionState::Intended => Err(Error::TokenInvalid),
+    }
+}
+
+/// Returns the response of another call to the same request while this one was signing, or the reason why there is
+/// none.
+async fn answered_meanwhile<T: StoreTx>(tx: &mut T, known: CollectionRecord, now: Timestamp) -> Result<Vec<u8>, Error> {
+    let (offer_id, has_transaction) = (known.offer_id.clone(), known.has_transaction);
+    if let Some(sealed) = known.response_at(now) {
+        return Ok(sealed);
+    }
+    if has_transaction {
+        return Err(Error::TransactionUnknown);
+    }
+    let content = tx.offer(&offer_id).await?.ok_or(Error::Corrupt("collections.offer_id"))?;
+    require_collectable(tx, &content.offer).await?;
+    Err(Error::AlreadyCollected)
+}
+
+/// Refuses an offer whose copies were issued to, or wait for their release under, another request.
+async fn require_collectable<T: StoreTx>(tx: &mut T, offer: &OfferRecord) -> Result<(), Error> {
+    match offer.state {
+        OfferState::Redeemed => {}
+        OfferState::Collected => return Err(Error::AlreadyCollected),
+        OfferState::Cancelled => return Err(Error::OfferCancelled),
+        OfferState::Open | OfferState::Expired | OfferState::Locked => return Err(Error::TokenInvalid),
+    }
+    if tx.has_collection(&offer.offer_id, CollectionState::Deferred).await? {
+        return Err(Error::AlreadyCollected);
+    }
+    Ok(())
+}
+
+/// Stores a nonce until its end, and refuses a stored one.
+pub(crate) async fn use_up<T: StoreTx>(tx: &mut T, nonce: &Nonce) -> Result<(), Error> {
+    if tx.use_nonce(nonce).await? { Ok(()) } else { Err(Error::NonceInvalid) }
+}
+
+/// Marks a collection's copies as issued, with the names of the signed copies.
+pub(crate) async fn issue_copies<T: StoreTx>(
+    tx: &mut T,
+    collection: i64,
+    names: &[Option<CopyNames>],
+    now: Timestamp,
+) -> Result<(), Error> {
+    for (number, names) in names.iter().enumerate() {
+        if !tx.issue_copy(collection, number, names.as_ref(), now).await? {
+            return Err(Error::KeyUsed);
+        }
+    }
+    Ok(())
+}
+
+async fn work_of<T: StoreTx>(
+    tx: &mut T,
+    content: OfferContent,
+    collection: i64,
+    request_digest: Hash,
+    holder_keys: Option<String>,
+) -> Result<Work, Error> {
+    let OfferRecord { offer_id, credential_type, format, valid_from, valid_until, .. } = content.offer;
+    Ok(Work {
+        collection,
+        offer_id,
+        credential_type,
+        format,
+        claims: content.claims.ok_or(Error::Corrupt("offers.claims"))?,
+        valid_from,
+        valid_until,
+        request_digest,
+        holder_keys,
+        places: tx.places(collection).await?,
+    })
+}

@@ -1,0 +1,81 @@
+//! Rules that refills and renewals share: the presented copy, and the numbers of copies.
+
+use carnet_core::{Code, Problem, day, time::Timestamp};
+
+use crate::{
+    error::Error,
+    secrets::Hash,
+    store::{
+        StoreTx,
+        collections::KnownCopy,
+        status::{Place, State},
+    },
+};
+
+/// Reissue to sign, without the claims, which are not stored.
+#[derive(Debug)]
+pub(crate) struct Reissue {
+    pub(crate) collection: i64,
+    pub(crate) offer_id: String,
+    /// Status indices of the new copies, in their order.
+    pub(crate) places: Vec<Place>,
+    pub(crate) valid_from: Timestamp,
+    pub(crate) valid_until: Timestamp,
+}
+
+/// Returns the record of a presented copy.
+///
+/// # Errors
+/// [`Error::CopyUnknown`]: it was not issued here; it was revoked or suspended.
+pub(crate) async fn require_copy<T: StoreTx>(tx: &mut T, copy: &Hash) -> Result<KnownCopy, Error> {
+    // A valid signature is not enough: with a leaked key, anybody could sign claims for their own key.
+    let known = tx.known_copy(copy).await?.ok_or(Error::CopyUnknown)?;
+    require_valid(known.state)?;
+    Ok(known)
+}
+
+/// Refuses a revoked or suspended credential.
+pub(crate) fn require_valid(state: State) -> Result<(), Error> {
+    let problem = match state {
+        State::Valid => return Ok(()),
+        State::Revoked => Problem::new(Code::Revoked, "the issuer revoked this credential; ask it why"),
+        State::Suspended => Problem::new(Code::Suspended, "the credential is suspended; ask the issuer why"),
+    };
+    Err(Error::PresentationInvalid(problem))
+}
+
+/// Refuses more copies by refill than an offer may have per day; the error says when copies are available again.
+pub(crate) async fn require_daily_room<T: StoreTx>(
+    tx: &mut T,
+    offer_id: &str,
+    copies: usize,
+    per_day: u32,
+    now: Timestamp,
+) -> Result<(), Error> {
+    // Copies issued before the wallet had to discard its copies do not count: their holder did not ask for that.
+    let yesterday = now.plus(-day::SECONDS);
+    let since = tx.last_mark(offer_id).await?.map_or(yesterday, |mark| mark.max(yesterday));
+    // Intended copies count, too: their indices are used up.
+    let times = tx.refill_times(offer_id, since).await?;
+    let most = usize::try_from(per_day).unwrap_or(usize::MAX);
+    let excess = times.len().saturating_add(copies).saturating_sub(most);
+    let Some(last) = excess.checked_sub(1) else { return Ok(()) };
+    // Copies are available again when the excess ones are a day old.
+    let at = times.get(last).or(times.last()).copied().unwrap_or(now);
+    let seconds = u32::try_from(at.unix().saturating_sub(since.unix())).unwrap_or(u32::MAX);
+    Err(Error::RefillLimit { per_day, seconds })
+}
+
+/// Refuses more copies by refill than an offer may have until it is renewed.
+pub(crate) async fn require_room<T: StoreTx>(
+    tx: &mut T,
+    offer_id: &str,
+    generation: i64,
+    copies: usize,
+    most: u32,
+) -> Result<(), Error> {
+    let since = tx.last_mark(offer_id).await?;
+    let had = tx.refill_count(offer_id, generation, since).await?;
+    let all = had.saturating_add(i64::try_from(copies).unwrap_or(i64::MAX));
+    if all > i64::from(most) { Err(Error::RefillSpent { most }) } else { Ok(()) }
+}

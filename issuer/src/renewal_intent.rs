@@ -1,0 +1,280 @@
+//! Intents to renew: eligibility, pending requests, and what is stored before and after the signature.
+
+use carnet_core::{day, format::CredentialFormat, time::Timestamp};
+
+use crate::{
+    error::Error,
+    indices::write_copies,
+    intent::{Finished, SignedCopies, issue_copies, use_up},
+    issuer::Issuer,
+    nonces::Nonce,
+    policy::renewal::RenewalTerms,
+    reissue::{Reissue, require_copy, require_daily_room, require_room, require_valid},
+    secrets::{self, Hash},
+    store::{
+        Store, StoreTx,
+        collections::{
+            CollectionRows as _, CollectionState, IndexRows as _, KnownCopy, NewCollection, NewSignature, ReissueTerms,
+            SealedResponse,
+        },
+        renewal::{NewRenewal, NewWaiting, RenewalRows as _, RenewalState, WaitingRenewal},
+    },
+};
+
+const HOUR: i64 = 3_600;
+/// Maximum number of renewals of one offer that are put before staff per day.
+const MOST_ASKED: i64 = 5;
+
+/// Renewal request with a verified presentation and verified proofs.
+#[derive(Debug)]
+pub(crate) struct RenewalIntent {
+    /// Digest of the presented copy.
+    pub(crate) copy: Hash,
+    pub(crate) nonce: Nonce,
+    pub(crate) request_digest: Hash,
+    pub(crate) notification_hash: Hash,
+    /// Thumbprints of the new copies' keys.
+    pub(crate) thumbprints: Vec<String>,
+    pub(crate) terms: RenewalTerms,
+    /// Data to keep until staff decide; `None`: no approval is needed.
+    pub(crate) waiting: Option<NewWaiting>,
+    pub(crate) now: Timestamp,
+}
+
+/// Outcome of a renewal that waited for staff.
+#[derive(Debug)]
+pub(crate) enum Waited {
+    /// Undecided.
+    Pending,
+    /// Approved and to be signed; the intent is stored.
+    Sign(Box<Approved>),
+}
+
+/// Approved renewal.
+#[derive(Debug)]
+pub(crate) struct Approved {
+    pub(crate) renewal_id: String,
+    pub(crate) refill: Reissue,
+    pub(crate) credential_type: String,
+    pub(crate) format: CredentialFormat,
+    pub(crate) request_digest: Hash,
+    pub(crate) claims: Vec<u8>,
+    pub(crate) holder_keys: String,
+}
+
+impl<S: Store> Issuer<S> {
+    /// Stores the intent to sign, or a request that waits for staff (`None`), and the use of the nonce.
+    ///
+    /// # Errors
+    /// The copy or the nonce is refused, or a copy of the credential is revoked or suspended; the renewal is too early,
+    /// or one too many; store errors.
+    pub(crate) async fn intend_renewal(&self, intent: RenewalIntent) -> Result<Option<Reissue>, Error> {
+        let now = intent.now;
+        let mut tx = self.store.begin("intend_renewal").await?;
+        let copy = require_copy(&mut tx, &intent.copy).await?;
+        let offer_id = copy.offer_id.as_str();
+        require_standing(&mut tx, offer_id).await?;
+        let terms = renewed(&copy, &intent.terms, now)?;
+        use_up(&mut tx, &intent.nonce).await?;
+        let copies = intent.thumbprints.len();
+        require_daily_room(&mut tx, offer_id, copies, self.settings.refill_copies_per_day, now).await?;
+        require_room(&mut tx, offer_id, terms.generation, copies, self.settings.refill_copies).await?;
+        if intent.waiting.is_some() {
+            require_turn(&mut tx, offer_id, now).await?;
+        }
+        // A wallet that asks again has lost the pending renewal.
+        tx.lapse_renewals(offer_id).await?;
+        let renewal_id = secrets::draw_id();
+        tx.insert_renewal(&NewRenewal {
+            renewal_id: &renewal_id,
+            offer_id,
+            terms,
+            request_digest: &intent.request_digest,
+            notification_hash: &intent.notification_hash,
+            thumbprints: &intent.thumbprints,
+            waiting: intent.waiting.as_ref(),
+            now,
+        })
+        .await?;
+        let reissue = if intent.waiting.is_none() {
+            let new = RenewalCollection {
+                renewal_id: &renewal_id,
+                offer_id,
+                request_digest: &intent.request_digest,
+                transaction_hash: None,
+                notification_hash: &intent.notification_hash,
+                thumbprints: &intent.thumbprints,
+                terms,
+            };
+            Some(new.write(&mut tx, self.settings.list_entries, now).await?)
+        } else {
+            None
+        };
+        tx.commit().await?;
+        Ok(reissue)
+    }
+
+    /// Stores the intent to sign a renewal that waited; `None` if there is none with this transaction id.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`]; [`Error::TransactionUnknown`]; a copy of the credential is revoked or suspended; store
+    /// errors.
+    pub(crate) async fn intend_waited(&self, transaction_hash: &Hash, now: Timestamp) -> Result<Option<Waited>, Error> {
+        // Anonymous callers can get here, so only somebody with a pending renewal may delay other writers.
+        match waited(&mut self.store.read().await?, transaction_hash, now).await? {
+            None => return Ok(None),
+            Some(waiting) if waiting.record.state == RenewalState::Pending => return Ok(Some(Waited::Pending)),
+            Some(_) => {}
+        }
+        let mut tx = self.store.begin("intend_waited_renewal").await?;
+        // An approved renewal does not become pending again.
+        let Some(waiting) = waited(&mut tx, transaction_hash, now).await? else { return Ok(None) };
+        let record = waiting.record;
+        require_standing(&mut tx, &record.offer_id).await?;
+        let reissue = match waiting.collection {
+            // After a power cut before the signature: the same indices.
+            Some(collection) => Reissue {
+                collection,
+                offer_id: record.offer_id,
+                places: tx.places(collection).await?,
+                valid_from: waiting.terms.valid_from,
+                valid_until: waiting.terms.valid_until,
+            },
+            None => {
+                let new = RenewalCollection {
+                    renewal_id: &record.renewal_id,
+                    offer_id: &record.offer_id,
+                    request_digest: &waiting.request_digest,
+                    transaction_hash: Some(transaction_hash),
+                    notification_hash: &waiting.notification_hash,
+                    thumbprints: &waiting.thumbprints,
+                    terms: waiting.terms,
+                };
+                new.write(&mut tx, self.settings.list_entries, now).await?
+            }
+        };
+        tx.commit().await?;
+        Ok(Some(Waited::Sign(Box::new(Approved {
+            renewal_id: record.renewal_id,
+            refill: reissue,
+            credential_type: record.credential_type,
+            format: waiting.format,
+            request_digest: waiting.request_digest,
+            claims: waiting.claims.ok_or(Error::Corrupt("renewals.claims"))?,
+            holder_keys: waiting.holder_keys,
+        }))))
+    }
+
+    /// Erases the claims, marks the copies as issued with their names, and stores the sealed response.
+    ///
+    /// # Errors
+    /// [`Error::TransactionUnknown`]; [`Error::KeyUsed`]; store errors.
+    pub(crate) async fn finish_waited(
+        &self,
+        renewal_id: &str,
+        copies: SignedCopies<'_>,
+        response: SealedResponse,
+        now: Timestamp,
+    ) -> Result<Finished, Error> {
+        let mut tx = self.store.begin("finish_waited_renewal").await?;
+        let done = tx.issue_renewal(renewal_id).await?;
+        let known = tx.collection_of_renewal(renewal_id).await?.ok_or(Error::TransactionUnknown)?;
+        if !done {
+            // Another call answered in the meantime, or it lapsed.
+            return known.response_at(now).map(Finished::Answered).ok_or(Error::TransactionUnknown);
+        }
+        let signature = NewSignature { kid: copies.kid, response: Some(response), validity: None };
+        tx.sign_collection(known.collection, &signature).await?;
+        issue_copies(&mut tx, known.collection, copies.names, now).await?;
+        tx.commit().await?;
+        self.store.wipe().await;
+        Ok(Finished::Stored)
+    }
+}
+
+/// Returns the renewal with a transaction id that waits for staff or, once approved, for its wallet; `None` if there is
+/// none, or its response is stored with its collection.
+async fn waited<T: StoreTx>(
+    tx: &mut T,
+    transaction_hash: &Hash,
+    now: Timestamp,
+) -> Result<Option<WaitingRenewal>, Error> {
+    let Some(waiting) = tx.renewal_by_transaction(transaction_hash).await? else { return Ok(None) };
+    let over = waiting.wait_until.is_none_or(|until| until <= now);
+    match waiting.record.state {
+        RenewalState::Issued => Ok(None),
+        RenewalState::Rejected => Err(Error::Rejected { reason: waiting.record.reason.unwrap_or_default() }),
+        RenewalState::Lapsed => Err(Error::TransactionUnknown),
+        RenewalState::Pending | RenewalState::Approved if over => Err(Error::TransactionUnknown),
+        RenewalState::Pending | RenewalState::Approved => Ok(Some(waiting)),
+    }
+}
+
+/// Refuses a credential of which any copy is revoked or suspended: a renewal must not undo the decision of staff.
+async fn require_standing<T: StoreTx>(tx: &mut T, offer_id: &str) -> Result<(), Error> {
+    require_valid(tx.worst_state(offer_id).await?)
+}
+
+/// Refuses a renewal for approval while another one was requested or approved shortly before, so that an approved one
+/// is not lost; and above the daily maximum, to limit the work of staff.
+async fn require_turn<T: StoreTx>(tx: &mut T, offer_id: &str, now: Timestamp) -> Result<(), Error> {
+    let pending = tx.pending_renewals(offer_id).await?.into_iter().map(|times| {
+        let protected = times.decided_at.map_or(times.asked_at.plus(HOUR), |at| at.plus(day::SECONDS));
+        protected.min(times.wait_until)
+    });
+    let asked = tx.renewals_asked(offer_id, MOST_ASKED).await?;
+    let is_full = i64::try_from(asked.len()).is_ok_and(|asked| asked >= MOST_ASKED);
+    let free = asked.last().filter(|_| is_full).map(|oldest| oldest.plus(day::SECONDS));
+    let left = pending.chain(free).max().map_or(0, |until| until.unix().saturating_sub(now.unix()));
+    match u32::try_from(left) {
+        Ok(0) | Err(_) => Ok(()),
+        Ok(seconds) => Err(Error::RenewalAsked { seconds }),
+    }
+}
+
+/// Returns the result of a renewal of this copy, if it is renewable now.
+fn renewed(copy: &KnownCopy, terms: &RenewalTerms, now: Timestamp) -> Result<ReissueTerms, Error> {
+    let from = copy.valid_until.plus(terms.window.saturating_neg());
+    if now < from {
+        return Err(Error::RenewalEarly { from });
+    }
+    if copy.generation >= i64::from(terms.most) {
+        return Err(Error::RenewalLimit { most: terms.most });
+    }
+    // Derived from the presented copy: a repeated request gets the same validity, and so does everybody whose copies
+    // end together.
+    let (valid_from, valid_until) = terms.epoch.renewed(copy.valid_until, terms.window, terms.longer);
+    Ok(ReissueTerms { valid_from, valid_until, generation: copy.generation.saturating_add(1) })
+}
+
+/// Collection to be signed.
+struct RenewalCollection<'a> {
+    renewal_id: &'a str,
+    offer_id: &'a str,
+    request_digest: &'a Hash,
+    transaction_hash: Option<&'a Hash>,
+    notification_hash: &'a Hash,
+    thumbprints: &'a [String],
+    terms: ReissueTerms,
+}
+
+impl RenewalCollection<'_> {
+    async fn write<T: StoreTx>(&self, tx: &mut T, list_entries: u64, now: Timestamp) -> Result<Reissue, Error> {
+        let ReissueTerms { valid_from, valid_until, .. } = self.terms;
+        // It counts towards the daily limit like a refill.
+        let collection = tx
+            .insert_collection(&NewCollection {
+                offer_id: self.offer_id,
+                request_digest: self.request_digest,
+                state: CollectionState::Intended,
+                transaction_hash: self.transaction_hash,
+                notification_hash: self.notification_hash,
+                holder_keys: None,
+                reissue: Some(self.terms),
+            })
+            .await?;
+        let places = write_copies(tx, list_entries, (collection, self.offer_id), self.thumbprints, now).await?;
+        tx.set_renewal_collection(self.renewal_id, collection).await?;
+        Ok(Reissue { collection, offer_id: self.offer_id.to_owned(), places, valid_from, valid_until })
+    }
+}

@@ -1,0 +1,247 @@
+//! Rows of collections, nonces and copies.
+
+use carnet_core::time::Timestamp;
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::{
+    SqliteTx,
+    rows::{hash, hash_if_any, state, time, time_if_any},
+};
+use crate::{
+    nonces::Nonce,
+    secrets::Hash,
+    store::{
+        Stored,
+        collections::{
+            CollectionRecord, CollectionRows, CollectionState, CopyNames, KnownCopy, NewCollection, NewCopy,
+            NewSignature, SealedResponse,
+        },
+    },
+};
+
+/// Offer and validity of a signed copy, by its digest.
+const COPY: &str = "SELECT o.offer_id, coalesce(c.valid_from, o.valid_from) AS valid_from, \
+     coalesce(c.valid_until, o.valid_until) AS valid_until, c.generation, coalesce(s.state, 'valid') AS state \
+     FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
+     LEFT JOIN statuses s USING (status_index) \
+     WHERE i.copy_digest = ? AND i.issued_at IS NOT NULL";
+
+/// Last reinstatement of a credential, or message on it.
+const LAST_MARK: &str = "SELECT max(at) FROM (\
+     SELECT a.at FROM issued i JOIN status_changes c USING (status_index) JOIN status_acts a ON a.seq = c.act \
+     WHERE i.offer_id = ?1 AND c.after = 'valid' UNION ALL \
+     SELECT a.at FROM issued i JOIN message_changes c USING (status_index) JOIN message_acts a ON a.seq = c.act \
+     WHERE i.offer_id = ?1)";
+
+impl CollectionRows for SqliteTx {
+    async fn use_nonce(&mut self, nonce: &Nonce) -> Stored<bool> {
+        let new = sqlx::query("INSERT INTO used_nonces (hash, expires_at) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING")
+            .bind(nonce.hash.as_slice())
+            .bind(nonce.until.unix())
+            .execute(&mut *self.0)
+            .await?;
+        Ok(new.rows_affected() == 1)
+    }
+
+    async fn insert_collection(&mut self, new: &NewCollection<'_>) -> Stored<i64> {
+        Ok(sqlx::query_scalar(
+            "INSERT INTO collections (offer_id, request_digest, state, transaction_hash, notification_hash, holder_keys, \
+             refill, valid_from, valid_until, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
+        )
+        .bind(new.offer_id)
+        .bind(new.request_digest.as_slice())
+        .bind(new.state.as_str())
+        .bind(new.transaction_hash.map(<[u8; 32]>::as_slice))
+        .bind(new.notification_hash.as_slice())
+        .bind(new.holder_keys)
+        .bind(new.reissue.is_some())
+        .bind(new.reissue.map(|terms| terms.valid_from.unix()))
+        .bind(new.reissue.map(|terms| terms.valid_until.unix()))
+        .bind(new.reissue.map_or(0, |terms| terms.generation))
+        .fetch_one(&mut *self.0)
+        .await?)
+    }
+
+    async fn collection(&mut self, collection: i64) -> Stored<Option<CollectionRecord>> {
+        let row = sqlx::query("SELECT * FROM collections WHERE seq = ?").bind(collection);
+        row.fetch_optional(&mut *self.0).await?.as_ref().map(collection_of).transpose()
+    }
+
+    async fn collection_of_request(
+        &mut self,
+        offer_id: &str,
+        request_digest: &Hash,
+    ) -> Stored<Option<CollectionRecord>> {
+        let row = sqlx::query("SELECT * FROM collections WHERE offer_id = ? AND request_digest = ?")
+            .bind(offer_id)
+            .bind(request_digest.as_slice());
+        row.fetch_optional(&mut *self.0).await?.as_ref().map(collection_of).transpose()
+    }
+
+    async fn collection_by_transaction(&mut self, transaction_hash: &Hash) -> Stored<Option<CollectionRecord>> {
+        let row = sqlx::query("SELECT * FROM collections WHERE transaction_hash = ?").bind(transaction_hash.as_slice());
+        row.fetch_optional(&mut *self.0).await?.as_ref().map(collection_of).transpose()
+    }
+
+    async fn has_collection(&mut self, offer_id: &str, state: CollectionState) -> Stored<bool> {
+        Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM collections WHERE offer_id = ? AND state = ?)")
+            .bind(offer_id)
+            .bind(state.as_str())
+            .fetch_one(&mut *self.0)
+            .await?)
+    }
+
+    async fn sign_collection(&mut self, collection: i64, signature: &NewSignature<'_>) -> Stored<()> {
+        let NewSignature { kid, response, validity } = signature;
+        sqlx::query(
+            "UPDATE collections SET state = 'signed', holder_keys = NULL, sealed = ?, sealed_until = ?, kid = ?, \
+             valid_from = coalesce(?, valid_from), valid_until = coalesce(?, valid_until) WHERE seq = ?",
+        )
+        .bind(response.as_ref().map(|response| response.sealed.as_slice()))
+        .bind(response.as_ref().map(|response| response.until.unix()))
+        .bind(*kid)
+        .bind(validity.map(|(from, _)| from.unix()))
+        .bind(validity.map(|(_, until)| until.unix()))
+        .bind(collection)
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn has_notification(&mut self, notification_hash: &Hash) -> Stored<bool> {
+        Ok(sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM collections WHERE notification_hash = ? AND state = 'signed')",
+        )
+        .bind(notification_hash.as_slice())
+        .fetch_one(&mut *self.0)
+        .await?)
+    }
+
+    async fn notify(&mut self, notification_hash: &Hash, event: i32) -> Stored<()> {
+        sqlx::query(
+            "UPDATE collections SET notification = ?, sealed = NULL, sealed_until = NULL \
+             WHERE notification_hash = ? AND state = 'signed'",
+        )
+        .bind(event)
+        .bind(notification_hash.as_slice())
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn has_copy(&mut self, thumbprint: &str) -> Stored<bool> {
+        Ok(sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM issued WHERE holder_thumbprint = ? AND issued_at IS NOT NULL)",
+        )
+        .bind(thumbprint)
+        .fetch_one(&mut *self.0)
+        .await?)
+    }
+
+    async fn insert_copy(&mut self, copy: &NewCopy<'_>) -> Stored<()> {
+        sqlx::query(
+            "INSERT INTO issued (issued_id, offer_id, collection, position, status_index, intended_at, holder_thumbprint) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(copy.issued_id)
+        .bind(copy.offer_id)
+        .bind(copy.collection)
+        .bind(i64::try_from(copy.number).unwrap_or(i64::MAX))
+        .bind(copy.status_index)
+        .bind(copy.now.unix())
+        .bind(copy.thumbprint)
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn issue_copy(
+        &mut self,
+        collection: i64,
+        number: usize,
+        names: Option<&CopyNames>,
+        now: Timestamp,
+    ) -> Stored<bool> {
+        let issued = sqlx::query(
+            "UPDATE issued SET issued_at = ?, copy_digest = ?, handle_hash = ? WHERE collection = ? AND position = ?",
+        )
+        .bind(now.unix())
+        .bind(names.map(|names| names.digest.as_slice()))
+        .bind(names.map(|names| names.handle_hash.as_slice()))
+        .bind(collection)
+        .bind(i64::try_from(number).unwrap_or(i64::MAX))
+        .execute(&mut *self.0)
+        .await;
+        match issued {
+            Ok(_) => Ok(true),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn forget_unsigned(&mut self, offer_id: &str) -> Stored<()> {
+        sqlx::query("UPDATE issued SET holder_thumbprint = NULL WHERE offer_id = ? AND issued_at IS NULL")
+            .bind(offer_id)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn known_copy(&mut self, digest: &Hash) -> Stored<Option<KnownCopy>> {
+        let row = sqlx::query(COPY).bind(digest.as_slice()).fetch_optional(&mut *self.0).await?;
+        row.as_ref().map(copy_of).transpose()
+    }
+
+    async fn last_mark(&mut self, offer_id: &str) -> Stored<Option<Timestamp>> {
+        let at: Option<i64> = sqlx::query_scalar(LAST_MARK).bind(offer_id).fetch_one(&mut *self.0).await?;
+        Ok(at.map(Timestamp::from_unix))
+    }
+
+    async fn refill_times(&mut self, offer_id: &str, since: Timestamp) -> Stored<Vec<Timestamp>> {
+        let times: Vec<i64> = sqlx::query_scalar(
+            "SELECT i.intended_at FROM issued i JOIN collections c ON c.seq = i.collection \
+             WHERE i.offer_id = ? AND c.refill = 1 AND i.intended_at > ? ORDER BY i.intended_at",
+        )
+        .bind(offer_id)
+        .bind(since.unix())
+        .fetch_all(&mut *self.0)
+        .await?;
+        Ok(times.into_iter().map(Timestamp::from_unix).collect())
+    }
+
+    async fn refill_count(&mut self, offer_id: &str, generation: i64, since: Option<Timestamp>) -> Stored<i64> {
+        Ok(sqlx::query_scalar(
+            "SELECT count(*) FROM issued i JOIN collections c ON c.seq = i.collection \
+             WHERE i.offer_id = ? AND c.refill = 1 AND c.generation = ? AND i.intended_at > ?",
+        )
+        .bind(offer_id)
+        .bind(generation)
+        .bind(since.map_or(i64::MIN, Timestamp::unix))
+        .fetch_one(&mut *self.0)
+        .await?)
+    }
+}
+
+pub(super) fn collection_of(row: &SqliteRow) -> Stored<CollectionRecord> {
+    let sealed: Option<Vec<u8>> = row.try_get("sealed")?;
+    let response = sealed.zip(time_if_any(row, "sealed_until")?);
+    Ok(CollectionRecord {
+        collection: row.try_get("seq")?,
+        offer_id: row.try_get("offer_id")?,
+        state: CollectionState::parse(row.try_get("state")?)?,
+        request_digest: hash(row, "request_digest")?,
+        has_transaction: hash_if_any(row, "transaction_hash")?.is_some(),
+        holder_keys: row.try_get("holder_keys")?,
+        response: response.map(|(sealed, until)| SealedResponse { sealed, until }),
+    })
+}
+
+fn copy_of(row: &SqliteRow) -> Stored<KnownCopy> {
+    Ok(KnownCopy {
+        offer_id: row.try_get("offer_id")?,
+        valid_from: time(row, "valid_from")?,
+        valid_until: time(row, "valid_until")?,
+        generation: row.try_get("generation")?,
+        state: state(row)?,
+    })
+}

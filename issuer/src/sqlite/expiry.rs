@@ -1,0 +1,118 @@
+//! Rows that expire.
+//!
+//! Each statement uses an index of expiry times, and reads only rows that it erases.
+
+use carnet_core::time::Timestamp;
+use sqlx::Row as _;
+
+use super::{SqliteTx, rows::time};
+use crate::store::{
+    Stored,
+    expiry::{ExpiringRows, ExpiryRows, PublicationRecord},
+};
+
+// Indexes by name: without statistics, SQLite chooses those by state, and reads all open or waiting rows.
+const ENDED_OPEN: &str = "SELECT offer_id FROM offers INDEXED BY offers_to_expire \
+     WHERE state = 'open' AND expires_at <= ? ORDER BY expires_at LIMIT ?";
+const ENDED_REDEEMED: &str = "SELECT offer_id FROM offers INDEXED BY offers_to_erase \
+     WHERE state = 'redeemed' AND collect_until <= ? ORDER BY collect_until LIMIT ?";
+const RENEWALS: &str = "UPDATE renewals SET state = 'lapsed', claims = NULL, holder_keys = NULL, thumbprints = NULL \
+     WHERE seq IN (SELECT seq FROM renewals INDEXED BY renewals_to_lapse \
+     WHERE state IN ('pending', 'approved') AND wait_until <= ? ORDER BY wait_until LIMIT ?)";
+const USED_NONCES: &str = "DELETE FROM used_nonces WHERE hash IN \
+     (SELECT hash FROM used_nonces WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)";
+const ANSWERS: &str = "UPDATE collections SET sealed = NULL, sealed_until = NULL WHERE seq IN \
+     (SELECT seq FROM collections WHERE sealed_until <= ? ORDER BY sealed_until LIMIT ?)";
+const COPIES: &str = "UPDATE issued SET holder_thumbprint = NULL, copy_digest = NULL, handle_hash = NULL WHERE collection IN \
+     (SELECT seq FROM collections WHERE known_until < ? ORDER BY known_until, seq LIMIT ?)";
+const KNOWN: &str = "UPDATE collections SET known_until = NULL WHERE seq IN \
+     (SELECT seq FROM collections WHERE known_until < ? ORDER BY known_until, seq LIMIT ?)";
+// The table is small and needs no index. Its rows have a composite key.
+const COHORTS: &str = "DELETE FROM cohorts WHERE (credential_type, format, valid_from, valid_until, kid, list) IN \
+     (SELECT credential_type, format, valid_from, valid_until, kid, list FROM cohorts WHERE valid_until < ? LIMIT ?)";
+
+const ENDED_RECORDS: &str = "SELECT offer_id FROM offers INDEXED BY offers_to_forget \
+     WHERE record_from <= ? ORDER BY record_from LIMIT ?";
+// Open offers and pending renewals have no end yet; a drawn index may belong to an issued copy.
+const LAST_END: &str = "SELECT max(CASE o.state WHEN 'collected' THEN o.valid_until WHEN 'open' THEN ?2 WHEN 'redeemed' THEN ?2 \
+     ELSE max(o.expires_at, coalesce(o.collect_until, 0)) END, \
+     coalesce((SELECT max(coalesce(c.valid_until, o.valid_until)) FROM collections c WHERE c.offer_id = o.offer_id), 0), \
+     CASE WHEN EXISTS (SELECT 1 FROM renewals r WHERE r.offer_id = o.offer_id AND r.state IN ('pending', 'approved')) \
+     THEN ?2 ELSE 0 END) FROM offers o WHERE o.offer_id = ?1";
+// The remaining row records that an index was used, for which type, when, and the result. A valid request_id has no
+// control characters, so that none equals the replacement.
+const FORGET: &str = "UPDATE offers SET record_from = NULL, request_id = char(10) || offer_id, terms = '', reference = NULL, \
+     created_by = NULL, decided_by = NULL, reason = NULL, pin_hash = NULL, challenge_hash = NULL, token_salt = NULL \
+     WHERE offer_id = ?";
+
+impl ExpiryRows for SqliteTx {
+    async fn expired_offers(&mut self, now: Timestamp, limit: i64) -> Stored<Vec<String>> {
+        let open = sqlx::query_scalar(ENDED_OPEN).bind(now.unix()).bind(limit);
+        let mut ended: Vec<String> = open.fetch_all(&mut *self.0).await?;
+        let redeemed = sqlx::query_scalar(ENDED_REDEEMED).bind(now.unix()).bind(limit);
+        ended.extend(redeemed.fetch_all(&mut *self.0).await?);
+        Ok(ended)
+    }
+
+    async fn erase(&mut self, rows: ExpiringRows, until: Timestamp, limit: i64) -> Stored<u64> {
+        let query = match rows {
+            ExpiringRows::Nonces => sqlx::query(USED_NONCES),
+            ExpiringRows::Responses => sqlx::query(ANSWERS),
+            ExpiringRows::Renewals => sqlx::query(RENEWALS),
+            ExpiringRows::Cohorts => sqlx::query(COHORTS),
+            ExpiringRows::Copies => {
+                sqlx::query(COPIES).bind(until.unix()).bind(limit).execute(&mut *self.0).await?;
+                sqlx::query(KNOWN)
+            }
+        };
+        Ok(query.bind(until.unix()).bind(limit).execute(&mut *self.0).await?.rows_affected())
+    }
+
+    async fn ended_records(&mut self, before: Timestamp, limit: i64) -> Stored<Vec<String>> {
+        let ended = sqlx::query_scalar(ENDED_RECORDS).bind(before.unix()).bind(limit);
+        Ok(ended.fetch_all(&mut *self.0).await?)
+    }
+
+    async fn record_end(&mut self, offer_id: &str, now: Timestamp) -> Stored<Timestamp> {
+        let last = sqlx::query_scalar(LAST_END).bind(offer_id).bind(now.unix());
+        Ok(Timestamp::from_unix(last.fetch_one(&mut *self.0).await?))
+    }
+
+    async fn set_record_from(&mut self, offer_id: &str, from: Timestamp) -> Stored<()> {
+        let set = sqlx::query("UPDATE offers SET record_from = ? WHERE offer_id = ?").bind(from.unix()).bind(offer_id);
+        set.execute(&mut *self.0).await?;
+        Ok(())
+    }
+
+    async fn forget_record(&mut self, offer_id: &str) -> Stored<()> {
+        sqlx::query(FORGET).bind(offer_id).execute(&mut *self.0).await?;
+        sqlx::query("UPDATE renewals SET decided_by = '', reason = NULL WHERE offer_id = ? AND decided_at IS NOT NULL")
+            .bind(offer_id)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn publication(&mut self) -> Stored<PublicationRecord> {
+        let row = sqlx::query("SELECT id, publication, noted_at FROM store_identity").fetch_one(&mut *self.0).await?;
+        Ok(PublicationRecord {
+            store: row.try_get("id")?,
+            number: row.try_get("publication")?,
+            noted_at: time(&row, "noted_at")?,
+        })
+    }
+
+    async fn former_stores(&mut self) -> Stored<Vec<String>> {
+        Ok(sqlx::query_scalar("SELECT id FROM former_stores").fetch_all(&mut *self.0).await?)
+    }
+
+    async fn raise_publication(&mut self, now: Timestamp) -> Stored<()> {
+        sqlx::query(
+            "UPDATE store_identity SET publication = publication + (number > noted), noted = number, noted_at = ?",
+        )
+        .bind(now.unix())
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! Pages of the lists that staff read.
+
+use crate::store::{Rows, Slice};
+
+/// Number of rows to read at a time.
+pub(super) const CHUNK: i64 = 500;
+/// Number of rows to read for one page. If few of them match, the page is short, and the next one continues from there.
+const MOST_READ: i64 = 5_000;
+
+/// Collects rows, newest first, until a page is full.
+pub(super) struct Page<T> {
+    pub(super) found: Rows<T>,
+    most: usize,
+    read: i64,
+}
+
+impl<T> Page<T> {
+    pub(super) fn new(slice: Slice) -> Self {
+        let found = Rows { rows: Vec::new(), next: Some(slice.before) };
+        Self { found, most: usize::try_from(slice.limit).unwrap_or_default(), read: 0 }
+    }
+
+    /// Returns the start of the next chunk; `None`: the page is complete.
+    pub(super) fn before(&self) -> Option<i64> {
+        self.found.next.filter(|_| self.found.rows.len() < self.most && self.read < MOST_READ)
+    }
+
+    /// Adds the matching rows of a chunk.
+    pub(super) fn take(&mut self, chunk: Vec<T>, seq: impl Fn(&T) -> i64, matches: impl Fn(&T) -> bool) {
+        let is_last = i64::try_from(chunk.len()).unwrap_or(i64::MAX) < CHUNK;
+        let mut chunk = chunk.into_iter().peekable();
+        self.read = self.read.saturating_add(CHUNK);
+        while let Some(row) = chunk.next() {
+            self.found.next = Some(seq(&row));
+            if matches(&row) {
+                self.found.rows.push(row);
+            }
+            if self.found.rows.len() >= self.most && chunk.peek().is_some() {
+                return;
+            }
+        }
+        if is_last {
+            self.found.next = None;
+        }
+    }
+}

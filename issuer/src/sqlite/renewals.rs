@@ -1,0 +1,230 @@
+//! Rows of renewals.
+
+use carnet_core::time::Timestamp;
+use carnet_service::error::StoreError;
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::{
+    SqliteTx,
+    collections::collection_of,
+    rows::{format, hash, text, time, time_if_any},
+};
+use crate::{
+    secrets::Hash,
+    store::{
+        Slice, Stored,
+        collections::{CollectionRecord, ReissueTerms},
+        renewal::{Decision, NewRenewal, PendingTimes, RenewalRecord, RenewalRows, RenewalState, WaitingRenewal},
+        status::State,
+    },
+};
+
+const RENEWAL: &str = "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id) \
+     WHERE r.renewal_id = ?";
+
+impl RenewalRows for SqliteTx {
+    async fn worst_state(&mut self, offer_id: &str) -> Stored<State> {
+        // The names of the states sort by severity.
+        let worst: Option<String> = sqlx::query_scalar(
+            "SELECT s.state FROM issued i JOIN statuses s USING (status_index) WHERE i.offer_id = ? AND s.state <> 'valid' \
+             ORDER BY s.state LIMIT 1",
+        )
+        .bind(offer_id)
+        .fetch_optional(&mut *self.0)
+        .await?;
+        worst.as_deref().map_or(Ok(State::Valid), State::parse)
+    }
+
+    async fn insert_renewal(&mut self, new: &NewRenewal<'_>) -> Stored<()> {
+        let waiting = new.waiting;
+        sqlx::query(
+            "INSERT INTO renewals (renewal_id, offer_id, state, generation, valid_from, valid_until, asked_at, claims, \
+             holder_keys, thumbprints, wait_until, transaction_hash, notification_hash, request_digest) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(new.renewal_id)
+        .bind(new.offer_id)
+        .bind(if waiting.is_some() { RenewalState::Pending } else { RenewalState::Issued }.as_str())
+        .bind(new.terms.generation)
+        .bind(new.terms.valid_from.unix())
+        .bind(new.terms.valid_until.unix())
+        .bind(new.now.unix())
+        .bind(waiting.map(|waiting| waiting.claims.as_slice()))
+        .bind(waiting.map(|waiting| waiting.holder_keys.as_str()))
+        .bind(waiting.map(|_| new.thumbprints.join(" ")))
+        .bind(waiting.map(|waiting| waiting.until.unix()))
+        .bind(waiting.map(|waiting| waiting.transaction_hash.as_slice()))
+        .bind(waiting.map(|_| new.notification_hash.as_slice()))
+        .bind(new.request_digest.as_slice())
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn pending_renewals(&mut self, offer_id: &str) -> Stored<Vec<PendingTimes>> {
+        sqlx::query(
+            "SELECT asked_at, decided_at, wait_until FROM renewals WHERE offer_id = ? AND state IN ('pending', 'approved')",
+        )
+        .bind(offer_id)
+        .fetch_all(&mut *self.0)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(PendingTimes {
+                asked_at: time(row, "asked_at")?,
+                decided_at: time_if_any(row, "decided_at")?,
+                wait_until: time(row, "wait_until")?,
+            })
+        })
+        .collect()
+    }
+
+    async fn renewals_asked(&mut self, offer_id: &str, limit: i64) -> Stored<Vec<Timestamp>> {
+        let times: Vec<i64> = sqlx::query_scalar(
+            "SELECT asked_at FROM renewals WHERE offer_id = ? AND wait_until IS NOT NULL ORDER BY asked_at DESC LIMIT ?",
+        )
+        .bind(offer_id)
+        .bind(limit)
+        .fetch_all(&mut *self.0)
+        .await?;
+        Ok(times.into_iter().map(Timestamp::from_unix).collect())
+    }
+
+    async fn lapse_renewals(&mut self, offer_id: &str) -> Stored<()> {
+        sqlx::query(
+            "UPDATE renewals SET state = 'lapsed', claims = NULL, holder_keys = NULL, thumbprints = NULL \
+             WHERE offer_id = ? AND state IN ('pending', 'approved')",
+        )
+        .bind(offer_id)
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn renewal(&mut self, renewal_id: &str) -> Stored<Option<RenewalRecord>> {
+        let row = sqlx::query(RENEWAL).bind(renewal_id).fetch_optional(&mut *self.0).await?;
+        row.as_ref().map(record_of).transpose()
+    }
+
+    async fn renewal_by_transaction(&mut self, transaction_hash: &Hash) -> Stored<Option<WaitingRenewal>> {
+        let row = sqlx::query(
+            "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id) \
+             WHERE r.transaction_hash = ?",
+        )
+        .bind(transaction_hash.as_slice())
+        .fetch_optional(&mut *self.0)
+        .await?;
+        row.as_ref().map(waiting_of).transpose()
+    }
+
+    async fn set_renewal_collection(&mut self, renewal_id: &str, collection: i64) -> Stored<()> {
+        sqlx::query("UPDATE renewals SET collection = ? WHERE renewal_id = ?")
+            .bind(collection)
+            .bind(renewal_id)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn decide_renewal(&mut self, renewal_id: &str, decision: &Decision) -> Stored<()> {
+        let (query, state) = if decision.approve {
+            let query = sqlx::query(
+                "UPDATE renewals SET state = ?, decided_at = ?, decided_by = ?, reason = ? WHERE renewal_id = ?",
+            );
+            (query, RenewalState::Approved)
+        } else {
+            let query = sqlx::query(
+                "UPDATE renewals SET state = ?, decided_at = ?, decided_by = ?, reason = ?, claims = NULL, \
+                 holder_keys = NULL, thumbprints = NULL WHERE renewal_id = ?",
+            );
+            (query, RenewalState::Rejected)
+        };
+        query
+            .bind(state.as_str())
+            .bind(decision.now.unix())
+            .bind(&decision.who)
+            .bind(&decision.reason)
+            .bind(renewal_id)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn issue_renewal(&mut self, renewal_id: &str) -> Stored<bool> {
+        let done = sqlx::query(
+            "UPDATE renewals SET state = 'issued', claims = NULL, holder_keys = NULL, thumbprints = NULL \
+             WHERE renewal_id = ? AND state = 'approved'",
+        )
+        .bind(renewal_id)
+        .execute(&mut *self.0)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn issue_renewal_of(&mut self, collection: i64) -> Stored<()> {
+        let issue = sqlx::query("UPDATE renewals SET state = 'issued' WHERE collection = ? AND state = 'approved'");
+        issue.bind(collection).execute(&mut *self.0).await?;
+        Ok(())
+    }
+
+    async fn collection_of_renewal(&mut self, renewal_id: &str) -> Stored<Option<CollectionRecord>> {
+        let row =
+            sqlx::query("SELECT c.* FROM collections c JOIN renewals r ON r.collection = c.seq WHERE r.renewal_id = ?")
+                .bind(renewal_id)
+                .fetch_optional(&mut *self.0)
+                .await?;
+        row.as_ref().map(collection_of).transpose()
+    }
+
+    async fn renewals(&mut self, state: Option<RenewalState>, slice: Slice) -> Stored<Vec<RenewalRecord>> {
+        let query = match state {
+            None => sqlx::query(
+                "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id) \
+                 WHERE o.record_from IS NOT NULL AND r.seq < ? ORDER BY r.seq DESC LIMIT ?",
+            ),
+            Some(state) => sqlx::query(
+                "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id) \
+                 WHERE o.record_from IS NOT NULL AND r.state = ? AND r.seq < ? ORDER BY r.seq DESC LIMIT ?",
+            )
+            .bind(state.as_str()),
+        };
+        let rows = query.bind(slice.before).bind(slice.limit).fetch_all(&mut *self.0).await?;
+        rows.iter().map(record_of).collect()
+    }
+}
+
+fn record_of(row: &SqliteRow) -> Stored<RenewalRecord> {
+    Ok(RenewalRecord {
+        seq: row.try_get("seq")?,
+        renewal_id: row.try_get("renewal_id")?,
+        offer_id: row.try_get("offer_id")?,
+        credential_type: row.try_get("credential_type")?,
+        state: RenewalState::parse(row.try_get("state")?)?,
+        generation: u32::try_from(row.try_get::<i64, _>("generation")?)
+            .map_err(|_| StoreError::Corrupt("renewals.generation"))?,
+        valid_until: time(row, "valid_until")?,
+        asked_at: time(row, "asked_at")?,
+        decided_at: time_if_any(row, "decided_at")?,
+        decided_by: row.try_get("decided_by")?,
+        reason: row.try_get("reason")?,
+    })
+}
+
+fn waiting_of(row: &SqliteRow) -> Stored<WaitingRenewal> {
+    Ok(WaitingRenewal {
+        record: record_of(row)?,
+        format: format(row)?,
+        terms: ReissueTerms {
+            valid_from: time(row, "valid_from")?,
+            valid_until: time(row, "valid_until")?,
+            generation: row.try_get("generation")?,
+        },
+        request_digest: hash(row, "request_digest")?,
+        wait_until: time_if_any(row, "wait_until")?,
+        claims: row.try_get("claims")?,
+        holder_keys: text(row, "holder_keys")?,
+        thumbprints: text(row, "thumbprints")?.split_whitespace().map(str::to_owned).collect(),
+        notification_hash: hash(row, "notification_hash")?,
+        collection: row.try_get("collection")?,
+    })
+}

@@ -1,0 +1,211 @@
+//! Collections: the requests for copies, the copies of each, and their status indices.
+
+use carnet_core::time::Timestamp;
+
+use super::{
+    StoreError, Stored,
+    status::{Place, State},
+};
+use crate::{nonces::Nonce, secrets::Hash};
+
+/// Names of a signed copy in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CopyNames {
+    /// Public digest, which everybody who was shown the copy can compute.
+    pub(crate) digest: Hash,
+    /// Stored form of the handle, by which its holder asks.
+    pub(crate) handle_hash: Hash,
+}
+
+/// State of a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CollectionState {
+    /// To be signed.
+    Intended,
+    /// Waits for its release by staff.
+    Deferred,
+    Signed,
+}
+
+impl CollectionState {
+    const ALL: [Self; 3] = [Self::Intended, Self::Deferred, Self::Signed];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Intended => "intended",
+            Self::Deferred => "deferred",
+            Self::Signed => "signed",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Stored<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(StoreError::Corrupt("collections.state"))
+    }
+}
+
+/// Sealed response, kept until a time.
+#[derive(Debug)]
+pub(crate) struct SealedResponse {
+    pub(crate) sealed: Vec<u8>,
+    pub(crate) until: Timestamp,
+}
+
+/// Stored request for copies.
+#[derive(Debug)]
+pub(crate) struct CollectionRecord {
+    pub(crate) collection: i64,
+    pub(crate) offer_id: String,
+    pub(crate) state: CollectionState,
+    pub(crate) request_digest: Hash,
+    /// True if it has a transaction id, by which its wallet asks again.
+    pub(crate) has_transaction: bool,
+    /// Public keys of the copies, while it is deferred.
+    pub(crate) holder_keys: Option<String>,
+    pub(crate) response: Option<SealedResponse>,
+}
+
+impl CollectionRecord {
+    /// Returns the sealed response, unless it has expired.
+    pub(crate) fn response_at(self, now: Timestamp) -> Option<Vec<u8>> {
+        self.response.filter(|response| now < response.until).map(|response| response.sealed)
+    }
+}
+
+/// Request for copies, to be stored.
+#[derive(Debug)]
+pub(crate) struct NewCollection<'a> {
+    pub(crate) offer_id: &'a str,
+    pub(crate) request_digest: &'a Hash,
+    pub(crate) state: CollectionState,
+    pub(crate) transaction_hash: Option<&'a Hash>,
+    pub(crate) notification_hash: &'a Hash,
+    pub(crate) holder_keys: Option<&'a str>,
+    /// Validity and number of renewals of a refill or a renewal; `None`: those of the offer.
+    pub(crate) reissue: Option<ReissueTerms>,
+}
+
+/// Validity of a reissued credential, and the number of its renewals.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReissueTerms {
+    pub(crate) valid_from: Timestamp,
+    pub(crate) valid_until: Timestamp,
+    pub(crate) generation: i64,
+}
+
+/// Signature of a collection, to be stored.
+#[derive(Debug)]
+pub(crate) struct NewSignature<'a> {
+    /// Verification method of the signing key.
+    pub(crate) kid: &'a str,
+    /// Response to keep; `None`: none is kept.
+    pub(crate) response: Option<SealedResponse>,
+    /// Validity of the copies, where it differs from what is stored.
+    pub(crate) validity: Option<(Timestamp, Timestamp)>,
+}
+
+/// Copy to be signed.
+#[derive(Debug)]
+pub(crate) struct NewCopy<'a> {
+    pub(crate) issued_id: &'a str,
+    pub(crate) offer_id: &'a str,
+    pub(crate) collection: i64,
+    /// Number of the copy in its collection.
+    pub(crate) number: usize,
+    pub(crate) status_index: i64,
+    /// Thumbprint of the holder's key.
+    pub(crate) thumbprint: &'a str,
+    pub(crate) now: Timestamp,
+}
+
+/// Signed copy, by its digest.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownCopy {
+    pub(crate) offer_id: String,
+    pub(crate) valid_from: Timestamp,
+    pub(crate) valid_until: Timestamp,
+    /// Number of renewals of its credential.
+    pub(crate) generation: i64,
+    pub(crate) state: State,
+}
+
+/// Rows of collections, nonces and copies.
+pub(crate) trait CollectionRows {
+    /// Stores a nonce until its end; false if it is stored already.
+    fn use_nonce(&mut self, nonce: &Nonce) -> impl Future<Output = Stored<bool>> + Send;
+    /// Stores a collection and returns its number.
+    fn insert_collection(&mut self, new: &NewCollection<'_>) -> impl Future<Output = Stored<i64>> + Send;
+    fn collection(&mut self, collection: i64) -> impl Future<Output = Stored<Option<CollectionRecord>>> + Send;
+    /// Returns the collection of an offer for the same request.
+    fn collection_of_request(
+        &mut self,
+        offer_id: &str,
+        request_digest: &Hash,
+    ) -> impl Future<Output = Stored<Option<CollectionRecord>>> + Send;
+    fn collection_by_transaction(
+        &mut self,
+        transaction_hash: &Hash,
+    ) -> impl Future<Output = Stored<Option<CollectionRecord>>> + Send;
+    /// Tests if an offer has a collection in a state.
+    fn has_collection(&mut self, offer_id: &str, state: CollectionState) -> impl Future<Output = Stored<bool>> + Send;
+    /// Marks a collection as signed, and erases its keys.
+    fn sign_collection(
+        &mut self,
+        collection: i64,
+        signature: &NewSignature<'_>,
+    ) -> impl Future<Output = Stored<()>> + Send;
+    /// Tests if a signed collection has this notification id.
+    fn has_notification(&mut self, notification_hash: &Hash) -> impl Future<Output = Stored<bool>> + Send;
+    /// Stores the event of a notification, and erases the sealed response.
+    fn notify(&mut self, notification_hash: &Hash, event: i32) -> impl Future<Output = Stored<()>> + Send;
+    /// Tests if a key has a signed copy.
+    fn has_copy(&mut self, thumbprint: &str) -> impl Future<Output = Stored<bool>> + Send;
+    fn insert_copy(&mut self, copy: &NewCopy<'_>) -> impl Future<Output = Stored<()>> + Send;
+    /// Marks the copy with this number as issued; false if its key got another copy in the meantime.
+    fn issue_copy(
+        &mut self,
+        collection: i64,
+        number: usize,
+        names: Option<&CopyNames>,
+        now: Timestamp,
+    ) -> impl Future<Output = Stored<bool>> + Send;
+    /// Erases the keys of an offer's copies that will not be signed any more.
+    fn forget_unsigned(&mut self, offer_id: &str) -> impl Future<Output = Stored<()>> + Send;
+    fn known_copy(&mut self, digest: &Hash) -> impl Future<Output = Stored<Option<KnownCopy>>> + Send;
+    /// Returns the time of the last act on a credential after which wallets discard its copies: a reinstatement or a
+    /// message.
+    fn last_mark(&mut self, offer_id: &str) -> impl Future<Output = Stored<Option<Timestamp>>> + Send;
+    /// Returns the times of the intents of copies by refill since a time, in order.
+    fn refill_times(&mut self, offer_id: &str, since: Timestamp)
+    -> impl Future<Output = Stored<Vec<Timestamp>>> + Send;
+    /// Counts the copies by refill since a renewal, and since a time.
+    fn refill_count(
+        &mut self,
+        offer_id: &str,
+        generation: i64,
+        since: Option<Timestamp>,
+    ) -> impl Future<Output = Stored<i64>> + Send;
+}
+
+/// Draw from a status list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IndexDraw {
+    /// Status index of the list's first entry.
+    pub(crate) first_index: u64,
+    pub(crate) entries: u64,
+    /// Key of the order of its entries.
+    pub(crate) seed: [u8; 32],
+    /// Number of the draw, counted from 0.
+    pub(crate) draw: u64,
+}
+
+/// Rows of status lists, from which indices are drawn.
+pub(crate) trait IndexRows {
+    /// Returns the number of entries left in all lists.
+    fn entries_left(&mut self) -> impl Future<Output = Stored<i64>> + Send;
+    /// Opens the next list and returns its number.
+    fn open_list(&mut self, entries: i64, seed: &[u8; 32], now: Timestamp) -> impl Future<Output = Stored<i64>> + Send;
+    /// Draws from the oldest list that is not full.
+    fn draw_index(&mut self) -> impl Future<Output = Stored<Option<IndexDraw>>> + Send;
+    /// Returns the status indices of a collection's copies, in their order.
+    fn places(&mut self, collection: i64) -> impl Future<Output = Stored<Vec<Place>>> + Send;
+}

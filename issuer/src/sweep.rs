@@ -1,0 +1,128 @@
+//! Sweep: erases expired data in steps, each of which is a short transaction.
+//!
+//! Other writers run between the steps, and a sweep without expired data reads nothing.
+
+use carnet_core::{
+    day,
+    time::{CLOCK_SKEW, Timestamp},
+};
+
+use crate::{
+    error::Error,
+    issuer::Issuer,
+    store::{Store, StoreTx, expiry::ExpiringRows, offers::OfferState},
+};
+
+/// Maximum number of rows of one kind in one step.
+const STEP: i64 = 100;
+
+/// Parts of a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sweep {
+    /// Offers that nobody redeemed or collected, with their claims.
+    Offers,
+    Rows(ExpiringRows),
+    /// Records of offers past their retention period.
+    Records,
+}
+
+impl Sweep {
+    const ALL: [Self; 7] = [
+        Self::Offers,
+        Self::Rows(ExpiringRows::Nonces),
+        Self::Rows(ExpiringRows::Responses),
+        Self::Rows(ExpiringRows::Renewals),
+        Self::Rows(ExpiringRows::Copies),
+        Self::Rows(ExpiringRows::Cohorts),
+        Self::Records,
+    ];
+
+    /// Returns the name of the transaction.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Offers => "close_ended_offers",
+            Self::Rows(ExpiringRows::Nonces) => "erase_used_nonces",
+            Self::Rows(ExpiringRows::Responses) => "erase_sealed_answers",
+            Self::Rows(ExpiringRows::Renewals) => "lapse_renewals",
+            Self::Rows(ExpiringRows::Copies) => "forget_ended_copies",
+            Self::Rows(ExpiringRows::Cohorts) => "forget_ended_cohorts",
+            Self::Records => "forget_ended_records",
+        }
+    }
+
+    /// Runs one step, and returns the number of rows it erased data of. Fewer than [`STEP`]: nothing is left.
+    async fn step<T: StoreTx>(self, tx: &mut T, now: Timestamp, record_days: u32) -> Result<u64, Error> {
+        match self {
+            Self::Offers => close_expired(tx, now).await,
+            Self::Records => {
+                let kept = i64::from(record_days).saturating_mul(day::SECONDS);
+                forget_ended(tx, now, now.plus(kept.saturating_neg())).await
+            }
+            // A copy is known for as long as another clock may still consider it valid.
+            Self::Rows(rows @ (ExpiringRows::Copies | ExpiringRows::Cohorts)) => {
+                Ok(tx.erase(rows, now.plus(-CLOCK_SKEW), STEP).await?)
+            }
+            Self::Rows(rows) => Ok(tx.erase(rows, now, STEP).await?),
+        }
+    }
+}
+
+/// Closes expired offers, and returns their number.
+async fn close_expired<T: StoreTx>(tx: &mut T, now: Timestamp) -> Result<u64, Error> {
+    let expired = tx.expired_offers(now, STEP).await?;
+    for offer_id in &expired {
+        tx.close_offer(offer_id, OfferState::Expired).await?;
+    }
+    Ok(u64::try_from(expired.len()).unwrap_or(u64::MAX))
+}
+
+/// Deletes the records of offers that ended before `before`, and returns the number of records it checked.
+async fn forget_ended<T: StoreTx>(tx: &mut T, now: Timestamp, before: Timestamp) -> Result<u64, Error> {
+    let ended = tx.ended_records(before, STEP).await?;
+    for offer_id in &ended {
+        let last = tx.record_end(offer_id, now).await?;
+        if last > before {
+            // Its copies end later than was known, or it is not closed: it is checked again the same number of days
+            // later.
+            tx.set_record_from(offer_id, last).await?;
+        } else {
+            tx.forget_record(offer_id).await?;
+        }
+    }
+    Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
+}
+
+/// Erases expired data: claims, used nonces, sealed responses, names of copies, and records past their retention
+/// period. Returns the number of offers that it closed.
+///
+/// # Errors
+/// Store errors.
+pub(crate) async fn erase_expired<S: Store>(store: &S, now: Timestamp, record_days: u32) -> Result<u64, Error> {
+    let mut closed = 0_u64;
+    for part in Sweep::ALL {
+        loop {
+            // Each step queues again, behind writers that came in the meantime.
+            let mut tx = store.begin(part.name()).await?;
+            let rows = part.step(&mut tx, now, record_days).await?;
+            tx.commit().await?;
+            if part == Sweep::Offers {
+                closed = closed.saturating_add(rows);
+            }
+            if rows < STEP.unsigned_abs() {
+                break;
+            }
+        }
+    }
+    store.wipe().await;
+    Ok(closed)
+}
+
+impl<S: Store> Issuer<S> {
+    /// Runs [`erase_expired`] on this issuer's store.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub(crate) async fn erase_expired(&self, now: Timestamp) -> Result<u64, Error> {
+        erase_expired(&self.store, now, self.settings.record_days).await
+    }
+}
