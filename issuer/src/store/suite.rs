@@ -309,7 +309,7 @@ pub(crate) async fn refills_are_counted_by_time_and_renewal<S: Store>(store: S) 
     let mut tx = store.begin("a test").await.unwrap();
     let (first, _) = copy(&mut tx, 1).await;
     sign(&mut tx, first, 1).await;
-    assert_eq!(tx.refill_count("offer-1", 0, None).await.unwrap(), 0, "the first copies are no refill");
+    assert_eq!(tx.refill_count("offer-1", 0, None).await.unwrap(), 0, "first copies do not count");
     let terms = |generation| ReissueTerms { valid_from: at(0), valid_until: at(900), generation };
     for (digest, generation) in [(2, 0), (3, 1)] {
         let refill = collect(&mut tx, 1, CollectionState::Intended, Some((digest, terms(generation)))).await;
