@@ -34,7 +34,7 @@ fn perform(folder: &Path, script: &str) -> Result<String> {
     // A session of its own, whose terminal the programs find: the wallet reads passphrases from there.
     let page = ["--ctty", "--wait", "bash", file.to_str().ok_or("the folder's name is no text")?];
     let mut person = Terminal::start("/usr/bin/setsid", page)?;
-    let asked = [QUESTION, READY, "(at least 8 characters): ", "The same again: ", "Passphrase of your wallet: ", END];
+    let asked = [QUESTION, READY, "(at least 8 characters): ", "Repeat it: ", "Passphrase of your wallet: ", END];
     loop {
         match person.wait_for_one(&asked)? {
             0 => person.type_line("yes")?,

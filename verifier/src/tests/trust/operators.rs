@@ -150,7 +150,7 @@ async fn a_list_is_held_against_the_end_of_its_operators_keys_also_when_no_docum
     let _ = at(4).await;
     let refused = trust.current().unwrap_err();
     assert_eq!(refused.code.as_str(), "trust_list_quorum");
-    assert!(refused.detail.contains("past its end"), "{refused}");
+    assert!(refused.detail.contains("has expired"), "{refused}");
 }
 
 #[tokio::test]
