@@ -25,8 +25,8 @@ use carnet_core::{
     did::{Did, DidUrl},
     keys::{Algorithm, SecretKey, Signer},
     status::{
-        bitstring,
-        publication::{Form, Publication, State, Terms},
+        StatusState, bitstring,
+        publication::{Form, Publication, Terms},
     },
     time::Timestamp,
 };
@@ -54,7 +54,7 @@ fn main() {
     for one_in in [0_u64, 1_000, 100, 10] {
         let mut list = Publication::new(ENTRIES).unwrap();
         for _ in 0..ENTRIES.checked_div(one_in).unwrap_or_default() {
-            list.set(draw(), State::Revoked).unwrap();
+            list.set(draw(), StatusState::Revoked).unwrap();
         }
         let first = Form::ALL.map(|form| sign(&mut list, form));
         let document: serde_json::Value = serde_json::from_str(&first[0]).unwrap();
@@ -62,9 +62,9 @@ fn main() {
         let bytes = bitstring::decode(encoded, 1).unwrap().as_bytes().to_vec();
         let (mut ours, mut floor) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            let index = (0..).map(|_| draw()).find(|index| list.state(*index).unwrap() == State::Valid).unwrap();
+            let index = (0..).map(|_| draw()).find(|index| list.state(*index).unwrap() == StatusState::Valid).unwrap();
             ours.push(time(|| {
-                for form in list.set(index, State::Revoked).unwrap() {
+                for form in list.set(index, StatusState::Revoked).unwrap() {
                     black_box(sign(&mut list, form));
                 }
             }));

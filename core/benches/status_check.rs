@@ -22,9 +22,9 @@ use carnet_core::{
     keys::{Algorithm, SecretKey, Signer},
     secure::data_integrity::eddsa_jcs::EddsaJcs2022,
     status::{
-        Listed, Purpose,
+        Listed, Purpose, StatusState,
         bitstring::Reference,
-        publication::{Form, Publication, State, Terms},
+        publication::{Form, Publication, Terms},
     },
     time::Timestamp,
     verify::StatusLists,
@@ -41,7 +41,7 @@ fn main() {
     let read = |entries: u64, number: u64| {
         let mut list = Publication::new(entries).unwrap();
         for _ in 0..entries / 100 {
-            list.set(OsRng.next_u64() % entries, State::Revoked).unwrap();
+            list.set(OsRng.next_u64() % entries, StatusState::Revoked).unwrap();
         }
         let (kid, url) = (DidUrl::parse(&format!("{issuer}#0")).unwrap(), url(number));
         let terms = Terms { kid: &kid, url: &url, now: NOW, validity: 86_400, ttl: 300 };

@@ -9,7 +9,10 @@ use std::{
 use carnet_core::{
     did::{Did, DidDocument},
     keys::{Algorithm, SecretKey, Signer as _},
-    status::publication::{Form, Publication, State, Terms},
+    status::{
+        StatusState,
+        publication::{Form, Publication, Terms},
+    },
 };
 use carnet_tests::{
     Result,
@@ -42,7 +45,7 @@ impl Service {
     }
 
     /// Puts the authority's lists on the shelf, signed by this one, with one entry in this state.
-    fn publish(&self, stage: &Stage, shelf: &Shelf, index: u64, state: State) -> Result<()> {
+    fn publish(&self, stage: &Stage, shelf: &Shelf, index: u64, state: StatusState) -> Result<()> {
         let (base, path) = base(stage);
         let kid = self.did.with_fragment("key-1")?;
         let mut publication = Publication::new(ENTRIES)?;
@@ -111,24 +114,24 @@ async fn row_59_lists_by_whom_the_issuers_document_names_for_as_long_as_it_does(
 
     let (service, stranger) = (Service::open(&stage, "lists")?, Service::open(&stage, "stranger")?);
     let shelf = Shelf::default();
-    service.publish(&stage, &shelf, index, State::Valid)?;
+    service.publish(&stage, &shelf, index, StatusState::Valid)?;
     stage.site.gate().lead("authority", &serve(Arc::clone(&shelf)).await?);
     stage.agency = stage.agency.configured("[status]\nrefresh_seconds = 1\n")?;
     // No document names them as the authority's.
     stage.comes_to(&copy, Some("status_list_issuer")).await?;
     stage = name(stage, Some(&service))?;
     stage.comes_to(&copy, None).await?;
-    service.publish(&stage, &shelf, index, State::Suspended)?;
+    service.publish(&stage, &shelf, index, StatusState::Suspended)?;
     stage.comes_to(&copy, Some("suspended")).await?;
-    service.publish(&stage, &shelf, index, State::Valid)?;
+    service.publish(&stage, &shelf, index, StatusState::Valid)?;
     stage.comes_to(&copy, None).await?;
     // Another signer's at the same place do not count.
-    stranger.publish(&stage, &shelf, index, State::Valid)?;
+    stranger.publish(&stage, &shelf, index, StatusState::Valid)?;
     stage = name(stage, Some(&service))?;
     stage.comes_to(&copy, Some("status_list_issuer")).await?;
-    service.publish(&stage, &shelf, index, State::Valid)?;
+    service.publish(&stage, &shelf, index, StatusState::Valid)?;
     stage.comes_to(&copy, None).await?;
-    service.publish(&stage, &shelf, index, State::Revoked)?;
+    service.publish(&stage, &shelf, index, StatusState::Revoked)?;
     stage.comes_to(&copy, Some("revoked")).await?;
     // The document no longer names a signer.
     stage = name(stage, None)?;

@@ -13,10 +13,12 @@ pub mod listed;
 pub mod message;
 mod packed;
 pub mod publication;
+mod state;
 pub mod token;
 
 pub use list::{Order, StatusList};
 pub use listed::Listed;
+pub use state::{CopyState, StatusState};
 
 use crate::{Code, Problem, time::Timestamp};
 

@@ -4,7 +4,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use super::{
-    Freshness, MAX_BYTES, Order, Purpose, StatusList, bitstring, cwt, list::Packing, message, packed::Packed, token,
+    Freshness, MAX_BYTES, Order, Purpose, StatusList, StatusState, bitstring, cwt, list::Packing, message,
+    packed::Packed, token,
 };
 use crate::{
     Code, Problem,
@@ -16,17 +17,6 @@ use crate::{
 
 /// The media type of a list's credential (VCDM 2.0 section 6.1.1).
 pub const CREDENTIAL_MEDIA_TYPE: &str = "application/vc";
-
-/// The state of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
-    /// It holds.
-    Valid,
-    /// It does not hold for now.
-    Suspended,
-    /// Revoked permanently.
-    Revoked,
-}
 
 /// The forms in which a list is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -141,12 +131,12 @@ impl Publication {
     ///
     /// # Errors
     /// `status_index`: there is no such entry.
-    pub fn state(&self, index: u64) -> Result<State, Problem> {
+    pub fn state(&self, index: u64) -> Result<StatusState, Problem> {
         Ok(match self.token.list().value(index)? {
-            token::VALID => State::Valid,
-            token::SUSPENDED => State::Suspended,
+            token::VALID => StatusState::Valid,
+            token::SUSPENDED => StatusState::Suspended,
             // An unknown state does not hold.
-            _ => State::Revoked,
+            _ => StatusState::Revoked,
         })
     }
 
@@ -154,17 +144,17 @@ impl Publication {
     ///
     /// # Errors
     /// `status_index`: there is no such entry.
-    pub fn set(&mut self, index: u64, state: State) -> Result<Vec<Form>, Problem> {
+    pub fn set(&mut self, index: u64, state: StatusState) -> Result<Vec<Form>, Problem> {
         let value = match state {
-            State::Valid => token::VALID,
-            State::Suspended => token::SUSPENDED,
-            State::Revoked => token::INVALID,
+            StatusState::Valid => token::VALID,
+            StatusState::Suspended => token::SUSPENDED,
+            StatusState::Revoked => token::INVALID,
         };
         let changed = [
-            (Form::Revocation, self.revocation.set(index, u8::from(state == State::Revoked))?),
+            (Form::Revocation, self.revocation.set(index, u8::from(state == StatusState::Revoked))?),
             // Also for revoked entries: a verifier with this new form and the older other one must not take them for
             // valid.
-            (Form::Suspension, self.suspension.set(index, u8::from(state != State::Valid))?),
+            (Form::Suspension, self.suspension.set(index, u8::from(state != StatusState::Valid))?),
             (Form::Token, self.token.set(index, value)?),
         ];
         Ok(changed.into_iter().filter_map(|(form, changed)| changed.then_some(form)).collect())
@@ -260,23 +250,23 @@ mod tests {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let now = Timestamp::from_unix(1_795_348_800);
         let mut publication = Publication::new(MIN_ENTRIES).unwrap();
-        assert_eq!(publication.set(5, State::Suspended).unwrap(), [Form::Suspension, Form::Token]);
-        assert_eq!(publication.set(5, State::Suspended).unwrap(), []);
-        assert_eq!(publication.set(7, State::Suspended).unwrap(), [Form::Suspension, Form::Token]);
-        assert_eq!(publication.set(7, State::Revoked).unwrap(), [Form::Revocation, Form::Token]);
-        assert_eq!(publication.set(8, State::Revoked).unwrap(), Form::ALL);
-        assert_eq!(publication.set(9, State::Suspended).unwrap(), [Form::Suspension, Form::Token]);
-        assert_eq!(publication.set(9, State::Valid).unwrap(), [Form::Suspension, Form::Token]);
-        assert_eq!(publication.set(MIN_ENTRIES, State::Revoked).unwrap_err().code, Code::StatusIndex);
+        assert_eq!(publication.set(5, StatusState::Suspended).unwrap(), [Form::Suspension, Form::Token]);
+        assert_eq!(publication.set(5, StatusState::Suspended).unwrap(), []);
+        assert_eq!(publication.set(7, StatusState::Suspended).unwrap(), [Form::Suspension, Form::Token]);
+        assert_eq!(publication.set(7, StatusState::Revoked).unwrap(), [Form::Revocation, Form::Token]);
+        assert_eq!(publication.set(8, StatusState::Revoked).unwrap(), Form::ALL);
+        assert_eq!(publication.set(9, StatusState::Suspended).unwrap(), [Form::Suspension, Form::Token]);
+        assert_eq!(publication.set(9, StatusState::Valid).unwrap(), [Form::Suspension, Form::Token]);
+        assert_eq!(publication.set(MIN_ENTRIES, StatusState::Revoked).unwrap_err().code, Code::StatusIndex);
         let (revocation, suspension, token) = all(&mut publication, &key, now);
         for index in 0..MIN_ENTRIES {
             let state = publication.state(index).unwrap();
             let bits =
                 (revocation.value(index).unwrap(), suspension.value(index).unwrap(), token.value(index).unwrap());
             let expected = match index {
-                5 => (State::Suspended, (0, 1, token::SUSPENDED)),
-                7 | 8 => (State::Revoked, (1, 1, token::INVALID)),
-                _ => (State::Valid, (0, 0, token::VALID)),
+                5 => (StatusState::Suspended, (0, 1, token::SUSPENDED)),
+                7 | 8 => (StatusState::Revoked, (1, 1, token::INVALID)),
+                _ => (StatusState::Valid, (0, 0, token::VALID)),
             };
             assert_eq!((state, bits), expected, "{index}");
         }
@@ -288,9 +278,9 @@ mod tests {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let now = Timestamp::from_unix(1_795_348_800);
         let mut publication = Publication::new(MIN_ENTRIES).unwrap();
-        publication.set(5, State::Suspended).unwrap();
+        publication.set(5, StatusState::Suspended).unwrap();
         let before = all(&mut publication, &key, now);
-        publication.set(5, State::Revoked).unwrap();
+        publication.set(5, StatusState::Revoked).unwrap();
         let after = all(&mut publication, &key, now);
         for (revocation, suspension) in [(&before.0, &after.1), (&after.0, &before.1)] {
             assert_ne!(revocation.value(5).unwrap() | suspension.value(5).unwrap(), 0);
@@ -303,7 +293,7 @@ mod tests {
     fn a_list_of_ten_million_is_published() {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let mut publication = Publication::new(10_000_000).unwrap();
-        publication.set(9_999_999, State::Revoked).unwrap();
+        publication.set(9_999_999, StatusState::Revoked).unwrap();
         let (revocation, _, token) = all(&mut publication, &key, Timestamp::from_unix(1_795_348_800));
         assert_eq!((revocation.value(9_999_999).unwrap(), token.value(9_999_999).unwrap()), (1, token::INVALID));
         assert_eq!((revocation.value(9_999_998).unwrap(), token.value(9_999_998).unwrap()), (0, token::VALID));
@@ -324,7 +314,7 @@ mod tests {
         assert_eq!(publication.forms(), Form::WITH_MESSAGES);
         assert!(publication.set_message(5, 15).unwrap() && !publication.set_message(5, 15).unwrap());
         publication.set_message(6, 1).unwrap();
-        assert_eq!(publication.set(5, State::Revoked).unwrap(), Form::ALL);
+        assert_eq!(publication.set(5, StatusState::Revoked).unwrap(), Form::ALL);
         assert_eq!(publication.set_message(5, 16).unwrap_err().code, Code::StatusListInvalid);
         assert_eq!(publication.set_message(MIN_ENTRIES, 1).unwrap_err().code, Code::StatusIndex);
         let document: Value = serde_json::from_str(&publication.sign(Form::Message, &terms, &key).unwrap()).unwrap();

@@ -15,7 +15,7 @@ use crate::{
         Slice, Stored,
         collections::{CollectionRecord, ReissueTerms},
         renewal::{Decision, NewRenewal, PendingTimes, RenewalRecord, RenewalRows, RenewalState, WaitingRenewal},
-        status::State,
+        status::{State, parse_state},
     },
 };
 
@@ -32,7 +32,7 @@ impl RenewalRows for SqliteTx {
         .bind(offer_id)
         .fetch_optional(&mut *self.0)
         .await?;
-        worst.as_deref().map_or(Ok(State::Valid), State::parse)
+        worst.as_deref().map_or(Ok(State::Valid), parse_state)
     }
 
     async fn insert_renewal(&mut self, new: &NewRenewal<'_>) -> Stored<()> {

@@ -9,7 +9,7 @@ use crate::{
     secrets::Hash,
     store::{
         Claims, Stored,
-        status::{Place, State},
+        status::{Place, State, parse_state},
     },
 };
 
@@ -52,7 +52,7 @@ pub(super) fn format(row: &SqliteRow) -> Stored<CredentialFormat> {
 }
 
 pub(super) fn state(row: &SqliteRow) -> Stored<State> {
-    State::parse(row.try_get("state")?)
+    parse_state(row.try_get("state")?)
 }
 
 /// Reads the columns `list` and `position`.

@@ -174,11 +174,6 @@ impl Making {
                 continue;
             }
             let list = self.lists.get_mut(&place.list).ok_or(Error::Corrupt("status_lists"))?;
-            let state = match state {
-                State::Valid => publication::State::Valid,
-                State::Suspended => publication::State::Suspended,
-                State::Revoked => publication::State::Revoked,
-            };
             let changed = list.set(place.position, state).map_err(|_| Error::Corrupt("statuses.status_index"))?;
             self.dirty.extend(changed.into_iter().map(|form| (place.list, form)));
         }

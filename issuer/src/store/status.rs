@@ -1,5 +1,6 @@
 //! Status of issued copies: their entries in the lists, their states, and the acts that changed them.
 
+pub(crate) use carnet_core::status::StatusState as State;
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 
 use super::{Slice, StoreError, Stored};
@@ -14,30 +15,9 @@ pub(crate) struct Place {
     pub(crate) position: u64,
 }
 
-/// State of a copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum State {
-    Valid,
-    /// Suspended for now.
-    Suspended,
-    /// Revoked for good.
-    Revoked,
-}
-
-impl State {
-    pub(crate) const ALL: [Self; 3] = [Self::Valid, Self::Suspended, Self::Revoked];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Valid => "valid",
-            Self::Suspended => "suspended",
-            Self::Revoked => "revoked",
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Stored<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(StoreError::Corrupt("statuses.state"))
-    }
+/// Parses the state of a copy.
+pub(crate) fn parse_state(text: &str) -> Stored<State> {
+    State::parse(text).ok_or(StoreError::Corrupt("statuses.state"))
 }
 
 /// Action of staff on credentials.

@@ -10,10 +10,10 @@ use carnet_core::{
         sd_jwt::{IssueOptions, SdJwt, Stapled, issue},
     },
     status::{
-        MIN_ENTRIES, Purpose,
+        MIN_ENTRIES, Purpose, StatusState,
         bitstring::Reference,
         freshness,
-        publication::{Form, Publication, State, Terms},
+        publication::{Form, Publication, Terms},
     },
     time::Timestamp,
 };
@@ -53,7 +53,7 @@ impl Authority {
         })
         .await;
         this.document(&[0, 1], &[]);
-        this.list(1, at, (validity, ttl), State::Valid);
+        this.list(1, at, (validity, ttl), StatusState::Valid);
         world.verifier.verification.issuers.refresh(Duration::ZERO).await;
         pass(&world, at).await;
         (this, world)
@@ -82,7 +82,7 @@ impl Authority {
     }
 
     /// Publishes the list, signed with a key, with the entry in a state.
-    fn list(&self, key: usize, at: Timestamp, (validity, ttl): (i64, i64), state: State) {
+    fn list(&self, key: usize, at: Timestamp, (validity, ttl): (i64, i64), state: StatusState) {
         let (kid, url) = (self.kid(key), self.site.url(LIST));
         let mut list = Publication::new(MIN_ENTRIES).unwrap();
         list.set(ENTRY, state).unwrap();
@@ -92,7 +92,7 @@ impl Authority {
     }
 
     /// Publishes the list with an end in one hour and a time to live of five minutes.
-    fn relist(&self, key: usize, at: Timestamp, state: State) {
+    fn relist(&self, key: usize, at: Timestamp, state: StatusState) {
         self.list(key, at, (3_600, 300), state);
     }
 
@@ -157,7 +157,7 @@ async fn row_103_a_list_by_a_key_that_is_not_known_yet_changes_nothing() {
     for (validity, ttl, last) in [(3_600, 300, 300), (100, 300, 160)] {
         let (authority, world) = Authority::with_list(begin, validity, ttl).await;
         assert_eq!((authority.verdict(&world, begin).await, authority.site.documents()), (String::new(), 1));
-        authority.relist(2, begin, State::Revoked);
+        authority.relist(2, begin, StatusState::Revoked);
         pass(&world, begin.plus(61)).await;
         for at in [61, last] {
             assert_eq!(authority.verdict(&world, begin.plus(at)).await, "", "{at} of {last}");
@@ -172,7 +172,7 @@ async fn row_103_a_list_by_a_key_that_is_not_known_yet_changes_nothing() {
         assert_eq!((authority.site.asked(LIST).whole - before, authority.site.documents()), (3, 2));
         // Other lists cause other fetches, ever fewer.
         for (at, looks) in [(180, 3), (205, 3), (230, 3), (260, 4), (300, 4)] {
-            authority.relist(2, begin.plus(at), State::Revoked);
+            authority.relist(2, begin.plus(at), StatusState::Revoked);
             pass(&world, begin.plus(at)).await;
             assert_eq!(authority.site.documents(), looks, "{at}");
         }
@@ -184,7 +184,7 @@ async fn row_103_the_twin_a_key_that_is_published_by_then_is_looked_up() {
     let begin = now();
     let (authority, world) = Authority::open(begin).await;
     authority.document(&[0, 1, 2], &[]);
-    authority.relist(2, begin, State::Revoked);
+    authority.relist(2, begin, StatusState::Revoked);
     pass(&world, begin.plus(61)).await;
     // Without a gap, the new list counts at the next pass.
     assert_eq!((authority.verdict(&world, begin.plus(61)).await, authority.site.documents()), (String::new(), 2));
@@ -206,7 +206,7 @@ async fn a_list_that_is_held_is_dropped_at_once_when_the_document_no_longer_name
             let (authority, world) = Authority::open(begin).await;
             authority.document(keys, revoked);
             if by_list {
-                authority.relist(3, begin, State::Valid);
+                authority.relist(3, begin, StatusState::Valid);
                 pass(&world, begin.plus(61)).await;
             } else {
                 world.verifier.refresh(Duration::ZERO).await;

@@ -4,10 +4,10 @@ use carnet_core::{
     did::{Did, DidUrl, Resolve, SelfContained},
     secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
     status::{
-        Listed, MIN_ENTRIES, Purpose,
+        Listed, MIN_ENTRIES, Purpose, StatusState,
         bitstring::Reference,
         message::Messages,
-        publication::{Form, Publication, State, Terms},
+        publication::{Form, Publication, Terms},
     },
     time::Timestamp,
 };
@@ -39,7 +39,7 @@ async fn request(world: &World) -> Asked {
 }
 
 /// Caches a list that was signed and fetched then, and is valid for an hour.
-fn fetched(world: &World, at: Timestamp, state: State) {
+fn fetched(world: &World, at: Timestamp, state: StatusState) {
     let mut list = Publication::new(MIN_ENTRIES).unwrap();
     list.set(ENTRY, state).unwrap();
     put(world, &mut list, (Form::Revocation, URL), at);
@@ -85,24 +85,24 @@ async fn row_64_a_template_says_how_old_a_list_may_be_and_the_verdict_that_it_wa
     let (by_template, own) = both().await;
     assert_eq!(status(&by_template), (CheckOutcome::Failed, "status_list_unavailable"));
     assert_eq!(own.reason, "status_list_unavailable");
-    fetched(&world, now(), State::Valid);
+    fetched(&world, now(), StatusState::Valid);
     let (by_template, own) = both().await;
     assert_eq!((status(&by_template), status(&own)), ((CheckOutcome::Passed, ""), (CheckOutcome::Passed, "")));
-    fetched(&world, hours_ago(2), State::Valid);
+    fetched(&world, hours_ago(2), StatusState::Valid);
     let (by_template, own) = both().await;
     assert!(by_template.accepted && !own.accepted);
     assert_eq!(status(&by_template), (CheckOutcome::Tolerated, "status_list_stale"));
     assert_eq!(status(&own), (CheckOutcome::Failed, "status_list_stale"));
-    fetched(&world, hours_ago(4), State::Valid);
+    fetched(&world, hours_ago(4), StatusState::Valid);
     assert_eq!(both().await.0.reason, "status_list_stale");
-    fetched(&world, hours_ago(2), State::Revoked);
+    fetched(&world, hours_ago(2), StatusState::Revoked);
     assert_eq!(both().await.0.reason, "revoked");
 }
 
 #[tokio::test]
 async fn what_is_tolerated_is_in_the_verdict_that_is_kept() {
     let (_folder, world) = tolerant().await;
-    fetched(&world, hours_ago(2), State::Valid);
+    fetched(&world, hours_ago(2), StatusState::Valid);
     let asked = request(&world).await;
     World::accepted(world.submit(&asked, answer(&world, &asked)).await);
     let verdict = world.result(&asked.id).await.verdict.unwrap();
@@ -118,7 +118,7 @@ async fn what_is_tolerated_is_in_the_verdict_that_is_kept() {
 #[tokio::test]
 async fn an_issuers_message_is_for_staff_and_changes_nothing() {
     let (_folder, world) = tolerant().await;
-    fetched(&world, now(), State::Valid);
+    fetched(&world, now(), StatusState::Valid);
     let url = "https://authority.example/status/message/0";
     let texts = Messages::new(&["the card was lost".to_owned()]).unwrap();
     let shown = async || {

@@ -1,6 +1,7 @@
 //! Latest status of a copy from its issuer, and its freshness statements, to be attached to presentations
 //! (spec/freshness.md).
 
+pub use carnet_core::status::CopyState as State;
 use carnet_core::{status::freshness, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -37,40 +38,6 @@ impl Standing {
     /// Creates a status without a statement.
     pub const fn of(state: State, asked_at: Timestamp) -> Self {
         Self { state, asked_at, statement: None, replace: false, message: String::new() }
-    }
-}
-
-/// State of a copy according to its issuer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Valid.
-    Valid,
-    /// Unknown to the issuer.
-    Unknown,
-    /// Expired.
-    Ended,
-    /// Suspended for now.
-    Suspended,
-    /// Revoked for good.
-    Revoked,
-}
-
-impl State {
-    /// Returns the name in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Valid => "valid",
-            Self::Unknown => "unknown",
-            Self::Ended => "ended",
-            Self::Suspended => "suspended",
-            Self::Revoked => "revoked",
-        }
-    }
-
-    /// Tests if the issuer has revoked or suspended it.
-    pub const fn is_withdrawn(self) -> bool {
-        matches!(self, Self::Suspended | Self::Revoked)
     }
 }
 

@@ -4,8 +4,8 @@ use super::{status::*, *};
 use crate::{
     did::{DidDocument, DidUrl},
     status::{
-        MIN_ENTRIES,
-        publication::{Form, Publication, State, Terms},
+        MIN_ENTRIES, StatusState,
+        publication::{Form, Publication, Terms},
     },
 };
 
@@ -21,7 +21,7 @@ fn naming(world: &World, other: Option<&str>) -> Arc<DidDocument> {
 }
 
 /// Every form in which `by` signs a list that says this, a token in both of its own, with its URL.
-fn every_form(by: &World, state: State) -> Vec<(String, Vec<u8>)> {
+fn every_form(by: &World, state: StatusState) -> Vec<(String, Vec<u8>)> {
     let terms = (by.now, DAY, 300);
     let mut every: Vec<_> =
         Form::ALL.map(|form| (url(form), signed(by, form, MIN_ENTRIES, state, terms).into_bytes())).into();
@@ -47,19 +47,21 @@ fn row_59_a_list_by_whom_the_issuer_names_and_by_nobody_else() {
     let refused = Err(Code::StatusListIssuer);
     world.issuers_document = Some(naming(&world, Some(&service.did())));
     for by in [&world, &service] {
-        for list in every_form(by, State::Valid) {
+        for list in every_form(by, StatusState::Valid) {
             let listed = read_for(&world, &list).unwrap();
             assert_eq!((listed.issuer().as_str(), listed.on_behalf_of().as_str()), (&*by.did(), &*world.did()));
         }
     }
-    for list in every_form(&stranger, State::Valid) {
+    for list in every_form(&stranger, StatusState::Valid) {
         assert_eq!(code(read_for(&world, &list)), refused);
     }
     // A signer that it does not name, and one that is named by a named signer.
     for named in [None, Some(world.did())] {
         let mut other = World::new();
         other.issuers_document = Some(naming(&other, named.as_deref()));
-        for (own, by_service) in every_form(&other, State::Valid).iter().zip(every_form(&service, State::Valid)) {
+        for (own, by_service) in
+            every_form(&other, StatusState::Valid).iter().zip(every_form(&service, StatusState::Valid))
+        {
             assert_eq!(code(read_for(&other, own)), Ok(()));
             assert_eq!(code(read_for(&other, &by_service)), refused);
         }
@@ -80,7 +82,9 @@ fn row_59_a_list_by_whom_the_issuer_names_and_by_nobody_else() {
 fn row_59_a_list_speaks_for_the_credentials_that_it_was_fetched_for() {
     let (mut world, service, mut other) = (World::new(), World::new(), World::new());
     world.issuers_document = Some(naming(&world, Some(&service.did())));
-    for (state, expected) in [(State::Valid, None), (State::Revoked, Some(Code::Revoked)), (State::Valid, None)] {
+    for (state, expected) in
+        [(StatusState::Valid, None), (StatusState::Revoked, Some(Code::Revoked)), (StatusState::Valid, None)]
+    {
         for list in every_form(&service, state) {
             let listed = Arc::new(read_for(&world, &list).unwrap());
             world.lists.insert(list.0, listed);
@@ -91,7 +95,7 @@ fn row_59_a_list_speaks_for_the_credentials_that_it_was_fetched_for() {
     other.issuers_document = Some(naming(&other, Some(&service.did())));
     other.lists = world.lists.clone();
     assert_eq!(all(&mut other), [Some(Code::StatusListIssuer); 3]);
-    for list in every_form(&service, State::Valid) {
+    for list in every_form(&service, StatusState::Valid) {
         let listed = Arc::new(read_for(&other, &list).unwrap());
         other.lists.insert(list.0, listed);
     }
@@ -102,7 +106,7 @@ fn row_59_a_list_speaks_for_the_credentials_that_it_was_fetched_for() {
 fn an_authorisation_ends_with_the_document_that_gave_it_or_with_the_key() {
     let (mut world, service) = (World::new(), World::new());
     world.issuers_document = Some(naming(&world, Some(&service.did())));
-    let by_both = [every_form(&world, State::Valid), every_form(&service, State::Valid)];
+    let by_both = [every_form(&world, StatusState::Valid), every_form(&service, StatusState::Valid)];
     let by_both = by_both.map(|lists| lists.iter().map(|list| read_for(&world, list).unwrap()).collect::<Vec<_>>());
     let stands = |world: &World| {
         let stands = |listed: &Listed| listed.stands_by(world, (world.now, 60)).map_err(|problem| problem.code);

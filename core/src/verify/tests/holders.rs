@@ -4,7 +4,7 @@ use super::{
     status::{MINE, entry, publish},
     *,
 };
-use crate::status::publication::{Form, State};
+use crate::status::{StatusState, publication::Form};
 
 const CLAIMS: [&str; 3] = ["name", "born", "number"];
 
@@ -200,7 +200,7 @@ fn row_98_two_credentials_with_one_key_count_once_unless_one_key_was_asked_for()
 #[test]
 fn row_98_two_copies_at_one_place_of_a_list() {
     let mut world = several("any");
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     let at = |number: &str, index: u64| {
         let claims = json!({"name": ANNA.0, "born": ANNA.1, "number": number});
         copy(&world, "vc+sd-jwt", &key(), claims, |document| {

@@ -1,11 +1,7 @@
 //! Lists that are too short, indices in other spellings, and unknown mechanisms.
 
 use super::{sd_jwt::issued, status::*, *};
-use crate::status::{
-    Freshness, MIN_ENTRIES, Order, StatusList, cwt,
-    publication::{Form, State},
-    token,
-};
+use crate::status::{Freshness, MIN_ENTRIES, Order, StatusList, StatusState, cwt, publication::Form, token};
 
 /// A token of so many entries of two bits, as a JWT and as a CWT, as it is read.
 fn tokens(world: &World, entries: u64) -> [Result<Listed, Problem>; 2] {
@@ -35,7 +31,7 @@ fn row_89_a_token_with_too_few_entries() {
 #[test]
 fn row_91_an_index_that_is_written_in_another_way() {
     let mut world = World::new();
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     for index in ["0", "1", "94567"] {
         accepted(present(&world, &copy_with(&world, entry(Form::Revocation, index))));
     }
@@ -69,7 +65,7 @@ fn row_91_an_index_that_is_written_in_another_way() {
 #[test]
 fn row_90_a_mechanism_that_is_not_understood_beside_one_that_is() {
     let mut world = World::new();
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     let list = json!({"idx": MINE, "uri": url(Form::Token)});
     let unknown = json!({"id": "21", "uri": "https://x.example/i"});
     let alone = json!({"status_list": list});

@@ -1,12 +1,12 @@
 //! Status messages through the pipeline: every verifier gets them, and they decide nothing.
 
 use super::{status::*, *};
-use crate::did::DidUrl;
 use crate::status::{
     MIN_ENTRIES,
     message::Messages,
-    publication::{Form, Publication, State, Terms},
+    publication::{Form, Publication, Terms},
 };
+use crate::{did::DidUrl, status::StatusState};
 
 /// The texts of the messages, as an issuer writes them.
 fn message_entry(index: u64) -> Value {
@@ -42,7 +42,7 @@ fn heard(world: &World, message: Value) -> (Outcome, Vec<(u8, String)>) {
 #[test]
 fn a_message_is_heard_and_refuses_nothing() {
     let mut world = World::new();
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     publish_message(&mut world, 1);
     assert_eq!(heard(&world, message_entry(MINE)), (Outcome::Passed, vec![(1, "the card was lost".to_owned())]));
     assert_eq!(heard(&world, message_entry(MINE + 1)), (Outcome::Passed, vec![]));
@@ -52,7 +52,7 @@ fn a_message_is_heard_and_refuses_nothing() {
     publish_message(&mut world, 9);
     assert_eq!(heard(&world, message_entry(MINE)), (Outcome::Passed, vec![(9, "undefined".to_owned())]));
     // A revoked copy is refused, and its message is still read.
-    publish(&mut world, State::Revoked);
+    publish(&mut world, StatusState::Revoked);
     let mut status = entries();
     status.as_array_mut().unwrap().push(message_entry(MINE));
     let (report, verified) = present(&world, &copy_with(&world, status));
@@ -65,7 +65,7 @@ fn a_message_is_heard_and_refuses_nothing() {
 #[test]
 fn a_message_that_cannot_be_read_is_not_heard_and_refuses_nothing() {
     let mut world = World::new();
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     publish_message(&mut world, 1);
     let code = |world: &World, entry: Value| match heard(world, entry) {
         (Outcome::Tolerated(problem), messages) if messages.is_empty() => Some(problem.code),
@@ -104,7 +104,7 @@ fn a_message_that_cannot_be_read_is_not_heard_and_refuses_nothing() {
 #[test]
 fn a_status_of_messages_alone_is_none_that_could_hold() {
     let mut world = World::new();
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     publish_message(&mut world, 0);
     for alone in [message_entry(MINE), json!([message_entry(MINE)]), json!([])] {
         refused(present(&world, &copy_with(&world, alone)), Code::StatusUnsupported);

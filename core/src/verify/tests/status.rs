@@ -4,11 +4,13 @@
 use super::{sd_jwt::*, *};
 use crate::{
     did::{DidDocument, DidUrl, Purpose},
-    secure::data_integrity::{ProofOptions, secure},
-    secure::sd_jwt::Stapled,
+    secure::{
+        data_integrity::{ProofOptions, secure},
+        sd_jwt::Stapled,
+    },
     status::{
-        MIN_ENTRIES, freshness,
-        publication::{Form, Publication, State, Terms},
+        MIN_ENTRIES, StatusState, freshness,
+        publication::{Form, Publication, Terms},
     },
 };
 
@@ -24,7 +26,7 @@ pub(super) fn signed(
     world: &World,
     form: Form,
     entries: u64,
-    state: State,
+    state: StatusState,
     (at, validity, ttl): (Timestamp, i64, i64),
 ) -> String {
     let mut publication = Publication::new(entries).unwrap();
@@ -40,11 +42,11 @@ pub(super) fn read(text: &str, url: &str, issuer: &str, at: Timestamp) -> Result
 }
 
 /// Puts the three forms of a list in memory that says this of the credential.
-pub(super) fn publish(world: &mut World, state: State) {
+pub(super) fn publish(world: &mut World, state: StatusState) {
     publish_for(world, state, (world.now, 20 * DAY, 10 * DAY));
 }
 
-fn publish_for(world: &mut World, state: State, terms: (Timestamp, i64, i64)) {
+fn publish_for(world: &mut World, state: StatusState, terms: (Timestamp, i64, i64)) {
     for form in Form::ALL {
         let text = signed(world, form, MIN_ENTRIES, state, terms);
         let listed = read(&text, &url(form), &world.did(), terms.0).unwrap();
@@ -122,7 +124,7 @@ pub(super) fn all(world: &mut World) -> Vec<Option<Code>> {
 #[test]
 fn row_57_a_list_that_could_not_be_had() {
     let mut world = World::new();
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     assert_eq!(all(&mut world), [None; 3]);
     world.lists.clear();
     assert_eq!(all(&mut world), [Some(Code::StatusListUnavailable); 3]);
@@ -130,7 +132,7 @@ fn row_57_a_list_that_could_not_be_had() {
     world.stale_by = 30 * DAY;
     assert_eq!(all(&mut world), [Some(Code::StatusListUnavailable); 3]);
     // One of two is not enough.
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     world.lists.remove(&url(Form::Suspension));
     refused(present(&world, &copy_with(&world, entries())), Code::StatusListUnavailable);
 }
@@ -139,7 +141,7 @@ fn row_57_a_list_that_could_not_be_had() {
 fn row_58_a_list_with_a_bad_signature_is_none() {
     let world = World::new();
     for form in Form::ALL {
-        let text = signed(&world, form, MIN_ENTRIES, State::Revoked, (world.now, DAY, 300));
+        let text = signed(&world, form, MIN_ENTRIES, StatusState::Revoked, (world.now, DAY, 300));
         read(&text, &url(form), &world.did(), world.now).unwrap();
         let before = if form == Form::Token { "." } else { "\"proofValue\":\"z" };
         let at = text.rfind(before).unwrap() + before.len() + 10;
@@ -154,10 +156,10 @@ fn row_58_a_list_with_a_bad_signature_is_none() {
 #[test]
 fn row_59_a_list_by_somebody_else() {
     let (mut world, other) = (World::new(), World::new());
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     assert_eq!(all(&mut world), [None; 3]);
     for form in Form::ALL {
-        let text = signed(&other, form, MIN_ENTRIES, State::Valid, (world.now, DAY, 300));
+        let text = signed(&other, form, MIN_ENTRIES, StatusState::Valid, (world.now, DAY, 300));
         assert_eq!(read(&text, &url(form), &world.did(), world.now).unwrap_err().code, Code::StatusListIssuer);
         // A list of another issuer's own does not count for this one, at any URL.
         let listed = read(&text, &url(form), &other.did(), world.now).unwrap();
@@ -169,7 +171,7 @@ fn row_59_a_list_by_somebody_else() {
 #[test]
 fn row_60_a_list_of_another_purpose_or_kind() {
     let mut world = World::new();
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     assert_eq!(all(&mut world), [None; 3]);
     let mut crossed = entry(Form::Revocation, "0");
     crossed["statusListCredential"] = url(Form::Suspension).into();
@@ -185,7 +187,7 @@ fn row_60_a_list_of_another_purpose_or_kind() {
 #[test]
 fn row_61_an_index_that_is_in_no_list() {
     let mut world = World::new();
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     let last = MIN_ENTRIES - 1;
     accepted(present(&world, &copy_with(&world, entry(Form::Revocation, &last.to_string()))));
     for index in [MIN_ENTRIES.to_string().as_str(), "-1", "", "0x1", "1.0", "+1", "18446744073709551616"] {
@@ -204,7 +206,7 @@ fn row_62_a_list_that_is_too_short_to_hide_in() {
     let world = World::new();
     for form in [Form::Revocation, Form::Suspension] {
         let list = |entries| {
-            let text = signed(&world, form, entries, State::Valid, (world.now, DAY, 300));
+            let text = signed(&world, form, entries, StatusState::Valid, (world.now, DAY, 300));
             read(&text, &url(form), &world.did(), world.now)
         };
         assert!(list(MIN_ENTRIES).is_ok());
@@ -215,7 +217,7 @@ fn row_62_a_list_that_is_too_short_to_hide_in() {
 #[test]
 fn row_63_bits_are_counted_from_the_end_that_each_form_says() {
     let mut world = World::new();
-    publish(&mut world, State::Revoked);
+    publish(&mut world, StatusState::Revoked);
     // The entries that a reader who counts from the other end of the byte would read.
     let mirrored = (MINE - MINE % 8) + (7 - MINE % 8);
     let mirrored_token = (MINE - MINE % 4) + (3 - MINE % 4);
@@ -260,10 +262,10 @@ fn row_64_a_list_is_used_to_the_second() {
     let mut world = World::new();
     let made = world.now;
     // Its time to live counts from the fetch, by the fetcher's own clock: no skew.
-    publish_for(&mut world, State::Valid, (made, 20 * DAY, 3 * DAY));
+    publish_for(&mut world, StatusState::Valid, (made, 20 * DAY, 3 * DAY));
     ends(made.plus(3 * DAY), Code::StatusListStale, |at| outcome(&mut world, at));
     // Its end is by the issuer's clock.
-    publish_for(&mut world, State::Valid, (made, 3 * DAY, 20 * DAY));
+    publish_for(&mut world, StatusState::Valid, (made, 3 * DAY, 20 * DAY));
     ends(made.plus(3 * DAY + 60), Code::StatusListStale, |at| outcome(&mut world, at));
     // And so is its beginning.
     begins(made.plus(-60), Code::StatusListStale, |at| outcome(&mut world, at));
@@ -273,7 +275,7 @@ fn row_64_a_list_is_used_to_the_second() {
 fn a_list_that_was_confirmed_lives_on_to_its_end_and_no_further() {
     let mut world = World::new();
     let made = world.now;
-    publish_for(&mut world, State::Valid, (made, 5 * DAY, 2 * DAY));
+    publish_for(&mut world, StatusState::Valid, (made, 5 * DAY, 2 * DAY));
     for listed in world.lists.values_mut() {
         *listed = Arc::new(listed.confirmed(made.plus(DAY)));
     }
@@ -288,7 +290,7 @@ fn a_list_that_was_confirmed_lives_on_to_its_end_and_no_further() {
 fn an_old_list_is_tolerated_to_the_second_and_said_to_be() {
     let mut world = World::new();
     let made = world.now;
-    publish_for(&mut world, State::Valid, (made, 20 * DAY, 2 * DAY));
+    publish_for(&mut world, StatusState::Valid, (made, 20 * DAY, 2 * DAY));
     world.stale_by = DAY;
     ends(made.plus(3 * DAY), Code::StatusListStale, |at| outcome(&mut world, at));
     let tolerated = |world: &World| {
@@ -305,7 +307,7 @@ fn an_old_list_is_tolerated_to_the_second_and_said_to_be() {
     world.now = made.plus(-61);
     assert_eq!(outcome(&mut world, made.plus(-61)), Some(Code::StatusListStale));
     // The content of an old list still counts against it.
-    publish_for(&mut world, State::Revoked, (made, 20 * DAY, 2 * DAY));
+    publish_for(&mut world, StatusState::Revoked, (made, 20 * DAY, 2 * DAY));
     assert_eq!(outcome(&mut world, made.plus(2 * DAY + 1)), Some(Code::Revoked));
 }
 
@@ -314,7 +316,7 @@ fn a_credential_is_valid_to_the_second() {
     let mut world = World::new();
     let alone = |world: &mut World, at: Timestamp| {
         world.now = at;
-        publish_for(world, State::Valid, (at, DAY, DAY));
+        publish_for(world, StatusState::Valid, (at, DAY, DAY));
         world.verify_alone(&embedded(world)).0.failure().map(|problem| problem.code)
     };
     let (from, until) = ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
@@ -326,7 +328,7 @@ fn a_credential_is_valid_to_the_second() {
 fn row_66_a_list_of_another_url() {
     let world = World::new();
     for form in Form::ALL {
-        let text = signed(&world, form, MIN_ENTRIES, State::Valid, (world.now, DAY, 300));
+        let text = signed(&world, form, MIN_ENTRIES, StatusState::Valid, (world.now, DAY, 300));
         read(&text, &url(form), &world.did(), world.now).unwrap();
         let other = url(form).replace("/0", "/1");
         assert_eq!(read(&text, &other, &world.did(), world.now).unwrap_err().code, Code::StatusListMismatch);
@@ -337,10 +339,10 @@ fn row_66_a_list_of_another_url() {
 fn row_67_suspended_reinstated_and_revoked() {
     let mut world = World::new();
     for (state, expected) in [
-        (State::Valid, None),
-        (State::Suspended, Some(Code::Suspended)),
-        (State::Valid, None),
-        (State::Revoked, Some(Code::Revoked)),
+        (StatusState::Valid, None),
+        (StatusState::Suspended, Some(Code::Suspended)),
+        (StatusState::Valid, None),
+        (StatusState::Revoked, Some(Code::Revoked)),
     ] {
         publish(&mut world, state);
         assert_eq!(all(&mut world), [expected; 3]);
@@ -350,7 +352,7 @@ fn row_67_suspended_reinstated_and_revoked() {
 #[test]
 fn what_is_unknown_fails() {
     let mut world = World::new();
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     let with = entries();
     accepted(present(&world, &copy_with(&world, with.clone())));
     for unknown in [json!({"type": "Other"}), json!("https://issuer.example"), {
@@ -397,7 +399,7 @@ fn a_stapled_statement_takes_the_place_of_a_list() {
     begins(made.plus(-60), Code::StatusListStale, |now| at(&mut world, now));
     world.now = made;
     // An invalid statement is a failure, whatever the list says.
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     accepted(present(&world, &copy));
     refused(present_stapled(&world, &copy, &statement(&world, &other, made)), Code::StatusListMismatch);
     let stranger = statement(&World::new(), &copy, made);
@@ -414,13 +416,13 @@ fn a_list_that_is_there_must_agree_with_a_stapled_statement() {
     let stale = made.plus(DAY + 61);
     // Before the statement, at its time, and after it; the list counts, and a day later it no longer does.
     for (state, at, counts, outdated) in [
-        (State::Valid, -1, None, None),
-        (State::Valid, 1, None, None),
-        (State::Revoked, -1, Some(Code::Revoked), Some(Code::Revoked)),
-        (State::Revoked, 1, Some(Code::Revoked), Some(Code::Revoked)),
-        (State::Suspended, -1, Some(Code::Suspended), None),
-        (State::Suspended, 0, Some(Code::Suspended), Some(Code::Suspended)),
-        (State::Suspended, 1, Some(Code::Suspended), Some(Code::Suspended)),
+        (StatusState::Valid, -1, None, None),
+        (StatusState::Valid, 1, None, None),
+        (StatusState::Revoked, -1, Some(Code::Revoked), Some(Code::Revoked)),
+        (StatusState::Revoked, 1, Some(Code::Revoked), Some(Code::Revoked)),
+        (StatusState::Suspended, -1, Some(Code::Suspended), None),
+        (StatusState::Suspended, 0, Some(Code::Suspended), Some(Code::Suspended)),
+        (StatusState::Suspended, 1, Some(Code::Suspended), Some(Code::Suspended)),
     ] {
         publish_for(&mut world, state, (made.plus(at), DAY, DAY));
         for (now, expected) in [(made, counts), (stale, outdated)] {
@@ -447,14 +449,16 @@ fn a_statement_that_is_too_old_for_the_asker_is_passed_over() {
     }
     let (report, _) = present_stapled(&world, &copy, &mine);
     assert!(report.failure().unwrap().detail.contains("older than the accepted 86400 seconds"), "{report:?}");
-    for (state, refused) in
-        [(State::Valid, None), (State::Suspended, Some(Code::Suspended)), (State::Revoked, Some(Code::Revoked))]
-    {
+    for (state, refused) in [
+        (StatusState::Valid, None),
+        (StatusState::Suspended, Some(Code::Suspended)),
+        (StatusState::Revoked, Some(Code::Revoked)),
+    ] {
         publish(&mut world, state);
         assert_eq!(said(&world), refused, "{state:?}");
     }
     // A counting statement would have lifted a suspension from before it.
-    publish_for(&mut world, State::Suspended, (made.plus(-1), DAY, DAY));
+    publish_for(&mut world, StatusState::Suspended, (made.plus(-1), DAY, DAY));
     world.now = made.plus(DAY + 120);
     assert_eq!(said(&world), Some(Code::StatusListStale));
     world.statement_age = 2 * DAY;
@@ -476,7 +480,7 @@ fn a_statement_that_holds_for_another_time_than_all_others_is_passed_over() {
         let said = present_stapled(&world, &copy, &mine).0.failure().map(|problem| problem.code);
         assert_eq!(said, refused, "{stated:?}");
     }
-    publish(&mut world, State::Valid);
+    publish(&mut world, StatusState::Valid);
     accepted(present_stapled(&world, &copy, &mine));
 }
 
