@@ -14,6 +14,7 @@ use carnet_core::{
     presentation::Presentation,
     query::Query,
     secure::{
+        data_integrity::Suites,
         data_integrity::{self, Expected, eddsa_jcs::EddsaJcs2022},
         jose::Jws,
         sd_jwt::{SdJwt, Step},
@@ -161,7 +162,7 @@ pub(crate) fn data_integrity(bytes: &[u8]) {
     {
         let controller = document.get(party).and_then(Value::as_str).unwrap_or_default();
         let expected = Expected { purpose, controller, binding, now: NOW, skew: 60 };
-        if let Ok(verified) = data_integrity::verify(&document, &[&EddsaJcs2022], &SelfContained, &expected) {
+        if let Ok(verified) = data_integrity::verify(&document, &Suites::jcs(), &SelfContained, &expected) {
             assert!(!verified.contains_key("proof"));
         }
     }
@@ -193,7 +194,7 @@ pub(crate) fn credential(bytes: &[u8]) {
         now: NOW,
         skew: 60,
         resolver: &SelfContained,
-        suites: &[&EddsaJcs2022],
+        suites: &Suites::jcs(),
         issuers: &Anything,
         types: &Anything,
         status: StatusPolicy::Lists { lists: &std::collections::HashMap::new(), stale_by: 0, statement_age: 86_400 },
@@ -223,7 +224,7 @@ pub(crate) const LIST: &str = "https://issuer.example/status/token/0";
 pub(crate) fn status_list_cwt(bytes: &[u8]) {
     let Ok(token) = cwt::Token::parse(bytes) else { return };
     let Ok(kid) = DidUrl::parse(token.kid()) else { return };
-    if let Ok(listed) = Listed::verify(bytes, LIST, kid.did(), (NOW, 60), (&SelfContained, &[])) {
+    if let Ok(listed) = Listed::verify(bytes, LIST, kid.did(), (NOW, 60), (&SelfContained, &Suites::none())) {
         assert_eq!(listed.issuer(), kid.did());
     }
 }

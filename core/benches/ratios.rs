@@ -27,6 +27,7 @@ use carnet_core::{
     keys::{Algorithm, PublicKey, SecretKey, Signer},
     query::{Query, parse_path, path_to_json},
     secure::{
+        data_integrity::Suites,
         data_integrity::{self, Cryptosuite, Expected, ProofOptions, eddsa_jcs::EddsaJcs2022},
         sd_jwt::{ClaimPath, IssueOptions, SdJwt, issue},
     },
@@ -181,7 +182,7 @@ fn presentation() -> (&'static str, f64) {
         now: NOW,
         skew: 60,
         resolver: &services,
-        suites: &[],
+        suites: &Suites::none(),
         issuers: &services,
         types: &services,
         status: StatusPolicy::NotChecked(""),

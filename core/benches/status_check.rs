@@ -20,7 +20,7 @@ use std::{collections::HashMap, hint::black_box, sync::Arc, time::Instant};
 use carnet_core::{
     did::{Did, DidUrl, SelfContained},
     keys::{Algorithm, SecretKey, Signer},
-    secure::data_integrity::eddsa_jcs::EddsaJcs2022,
+    secure::{data_integrity::Suites, data_integrity::eddsa_jcs::EddsaJcs2022},
     status::{
         Listed, Purpose, StatusState,
         bitstring::Reference,
@@ -46,7 +46,7 @@ fn main() {
         let (kid, url) = (DidUrl::parse(&format!("{issuer}#0")).unwrap(), url(number));
         let terms = Terms { kid: &kid, url: &url, now: NOW, validity: 86_400, ttl: 300 };
         let text = list.sign(Form::Revocation, &terms, &key).unwrap();
-        Listed::verify(text.as_bytes(), &url, &issuer, (NOW, 60), (&SelfContained, &[&EddsaJcs2022])).unwrap()
+        Listed::verify(text.as_bytes(), &url, &issuer, (NOW, 60), (&SelfContained, &Suites::jcs())).unwrap()
     };
     for entries in [1_000_000, 10_000_000] {
         let bytes = read(entries, 0).list().as_bytes().len() + size_of::<Listed>();

@@ -17,6 +17,7 @@ use carnet_core::{
     keys::{Algorithm, SecretKey, Signer as _},
     presentation::present,
     secure::{
+        data_integrity::Suites,
         data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
         jose,
         sd_jwt::{self, IssueOptions, SdJwt, Step},
@@ -323,7 +324,7 @@ fn the_seeds_pass_their_doors() {
     assert!(SdJwt::parse(&text(&seeds[1])).unwrap().has_key_binding());
     assert_eq!(SdJwt::parse(&text(&seeds[3])).unwrap().disclosed().unwrap().paths.len(), 6);
     let by = Did::jwk(&issuer().public_key());
-    Listed::verify(&list(), doors::LIST, &by, (doors::NOW, 60), (&SelfContained, &[])).unwrap();
+    Listed::verify(&list(), doors::LIST, &by, (doors::NOW, 60), (&SelfContained, &Suites::none())).unwrap();
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use carnet_core::{
     keys::PublicKey,
     secure::{
         copy::CopyContent,
-        data_integrity::{self, Cryptosuite, ProofOptions, eddsa_jcs::EddsaJcs2022},
+        data_integrity::{self, Cryptosuite, ProofOptions},
         sd_jwt::{self, IssueOptions},
     },
     time::Timestamp,
@@ -53,18 +53,11 @@ impl<S> Issuer<S> {
             status: status.as_ref(),
         };
         let form = known.copy_form(format, &content);
-        match format {
-            CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => self.sd_jwt(format, &form, known, holder),
-            CredentialFormat::DiVcJcs => {
-                self.data_integrity(&EddsaJcs2022, &form.payload, self.epoch(&known.name).start(now))
-            }
-            CredentialFormat::LdpVc => {
-                #[cfg(feature = "jsonld")]
-                return self.data_integrity(&self.rdfc, &form.payload, self.epoch(&known.name).start(now));
-                #[cfg(not(feature = "jsonld"))]
-                Err(Problem::new(carnet_core::Code::CryptosuiteUnknown, "built without the feature `jsonld`"))
-            }
+        if format.is_sd_jwt() {
+            return self.sd_jwt(format, &form, known, holder);
         }
+        let suite = self.suites.signing(format, self.signer.algorithm()).ok_or(Code::CryptosuiteUnknown)?;
+        self.data_integrity(suite, &form.payload, self.epoch(&known.name).start(now))
     }
 
     fn sd_jwt(

@@ -1,20 +1,18 @@
 //! Formats that this program can issue.
 
-use carnet_core::{format::CredentialFormat, keys::Algorithm};
+use carnet_core::{format::CredentialFormat, keys::Algorithm, secure::data_integrity::Suites};
 
 use crate::error::Error;
 
 /// Refuses a format that this program cannot issue with a key of this algorithm.
-pub(crate) fn require_available(format: CredentialFormat, algorithm: Algorithm) -> Result<(), Error> {
-    use CredentialFormat::{DcSdJwt, DiVcJcs, LdpVc, VcSdJwt};
-    let why = match (format, algorithm) {
-        (VcSdJwt | DcSdJwt, _) => return Ok(()),
-        (LdpVc | DiVcJcs, Algorithm::Es256) => "its key is ES256, and this format needs Ed25519",
-        (DiVcJcs, Algorithm::EdDsa) => return Ok(()),
-        #[cfg(feature = "jsonld")]
-        (LdpVc, Algorithm::EdDsa) => return Ok(()),
-        #[cfg(not(feature = "jsonld"))]
-        (LdpVc, Algorithm::EdDsa) => "it was built without the feature `jsonld`",
+pub(crate) fn require_available(format: CredentialFormat, algorithm: Algorithm, suites: &Suites) -> Result<(), Error> {
+    if format.is_sd_jwt() || suites.signing(format, algorithm).is_some() {
+        return Ok(());
+    }
+    let why = if suites.supports(format) {
+        "no cryptosuite of this format signs with the issuer's key"
+    } else {
+        "it was built without the feature `jsonld`"
     };
     Err(Error::FormatUnavailable { format: format.as_str(), why })
 }

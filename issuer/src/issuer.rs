@@ -7,6 +7,7 @@ use carnet_core::{
     epoch::Epoch,
     format::CredentialFormat,
     keys::Signer,
+    secure::data_integrity::Suites,
     spelling::nearest,
     text::quoted,
     time::Timestamp,
@@ -86,8 +87,7 @@ pub(crate) struct Issuer<S> {
     /// Faults of the published DID document and lists.
     pub(crate) faults: PublicationFaults,
     pub(crate) clock: Clock,
-    #[cfg(feature = "jsonld")]
-    pub(crate) rdfc: carnet_jsonld::EddsaRdfc2022,
+    pub(crate) suites: Suites,
 }
 
 /// A credential type in one format.
@@ -106,8 +106,11 @@ impl<S> Issuer<S> {
     /// Returns every type to issue, in every format that this key and build support.
     pub(crate) fn configurations(&self) -> impl Iterator<Item = Configuration<'_>> {
         let algorithm = self.signer.algorithm();
+        let suites = &self.suites;
         let formats = move || {
-            CredentialFormat::ALL.into_iter().filter(move |format| require_available(*format, algorithm).is_ok())
+            CredentialFormat::ALL
+                .into_iter()
+                .filter(move |format| require_available(*format, algorithm, suites).is_ok())
         };
         self.catalogue.types().filter(|known| self.issues(&known.name)).flat_map(move |credential_type| {
             formats().filter(|format| credential_type.is_issued_as(*format)).map(move |format| Configuration {

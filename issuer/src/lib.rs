@@ -20,8 +20,6 @@ mod indices;
 mod intent;
 mod issuance;
 mod issuer;
-#[cfg(feature = "jsonld")]
-mod jsonld;
 mod nonces;
 mod offers;
 mod policy;
@@ -40,6 +38,7 @@ mod shuffle;
 mod sqlite;
 mod status;
 mod store;
+mod suites;
 mod sweep;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,10 @@ use carnet_core::{
     epoch::Epoch,
     format::CredentialFormat,
     keys::PublicKey,
-    secure::sd_jwt::{KeyBinding, SdJwt},
+    secure::{
+        data_integrity::Suites,
+        sd_jwt::{KeyBinding, SdJwt},
+    },
     time::{CLOCK_SKEW, Timestamp},
     verify::{self, Environment, Held, IssuerPolicy, StatusPolicy},
 };
@@ -238,7 +241,7 @@ impl<S: Store> Issuer<S> {
             now,
             skew: CLOCK_SKEW,
             resolver: &own,
-            suites: &[],
+            suites: &Suites::none(),
             issuers: &own,
             types: &self.catalogue,
             status: StatusPolicy::NotChecked("the issuer's own store says it"),

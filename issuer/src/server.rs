@@ -182,8 +182,7 @@ fn assemble(
         status: StatusLists::new(&config.status, &did).map_err(|error| config.files.place(error))?,
         statements: Arc::default(),
         did,
-        #[cfg(feature = "jsonld")]
-        rdfc: crate::jsonld::suite(&catalogue)?,
+        suites: crate::suites::registered(&catalogue)?,
         catalogue,
         settings: Settings {
             display_name: config.name.clone(),

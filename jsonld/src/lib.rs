@@ -11,11 +11,10 @@
 //! carnet-jsonld = { workspace = true, optional = true }
 //! ```
 //!
-//! and hands the suite to core beside core's own:
+//! and adds the suite to the registry of core's own:
 //!
 //! ```ignore
-//! let rdfc = carnet_jsonld::EddsaRdfc2022::new(catalogue_contexts)?;
-//! let suites: [&dyn Cryptosuite; 2] = [&EddsaJcs2022, &rdfc];
+//! let suites = carnet_jsonld::register(Suites::jcs(), catalogue.contexts()?)?;
 //! data_integrity::verify(document, &suites, resolver, &expected)?;
 //! ```
 //!
@@ -48,7 +47,7 @@ mod suite;
 #[cfg(feature = "ssi")]
 pub use contexts::{VCDM_V2, VCDM_V2_SHA256};
 #[cfg(feature = "ssi")]
-pub use suite::EddsaRdfc2022;
+pub use suite::{EddsaRdfc2022, register};
 
 /// `true` if this build has the JSON-LD suites (the feature `ssi`).
 pub const AVAILABLE: bool = cfg!(feature = "ssi");

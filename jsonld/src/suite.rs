@@ -2,8 +2,9 @@
 
 use carnet_core::{
     Code, Problem,
+    format::CredentialFormat,
     keys::{Algorithm, PublicKey, Signer},
-    secure::data_integrity::Cryptosuite,
+    secure::data_integrity::{Cryptosuite, Suites},
 };
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -15,6 +16,14 @@ const PROOF_TYPE: &str = "DataIntegrityProof";
 const SIGNATURE_BYTES: usize = 64;
 /// 64 bytes are at most 88 digits of base58; no need to decode anything longer.
 const LONGEST_PROOF_VALUE: usize = 89;
+
+/// Adds the cryptosuites over RDF to a registry, with these contexts, as [`EddsaRdfc2022::new`] takes them.
+///
+/// # Errors
+/// Those of [`EddsaRdfc2022::new`].
+pub fn register(suites: Suites, contexts: Vec<(String, String, String)>) -> Result<Suites, Problem> {
+    Ok(suites.with(EddsaRdfc2022::new(contexts)?))
+}
 
 /// The cryptosuite: Ed25519 over the SHA-256 of the canonical proof options and that of the canonical document.
 ///
@@ -75,6 +84,14 @@ impl EddsaRdfc2022 {
 impl Cryptosuite for EddsaRdfc2022 {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn format(&self) -> CredentialFormat {
+        CredentialFormat::LdpVc
+    }
+
+    fn takes(&self, algorithm: Algorithm) -> bool {
+        algorithm == Algorithm::EdDsa
     }
 
     fn create(

@@ -13,7 +13,10 @@ use carnet_core::{
     Code, Problem,
     did::{Did, Purpose, SelfContained},
     keys::{Algorithm, PublicKey, SecretKey, Signer},
-    secure::data_integrity::{self, Cryptosuite, Expected, ProofOptions},
+    secure::{
+        data_integrity::Suites,
+        data_integrity::{self, Cryptosuite, Expected, ProofOptions},
+    },
     time::Timestamp,
 };
 use carnet_jsonld::{
@@ -335,10 +338,10 @@ fn credential_in_a_presentation() {
     };
     let secured = data_integrity::secure(&document, &suite, &proof_options, &issuer_key).unwrap();
     let of_issuer = expected(Purpose::AssertionMethod, issuer.as_str(), None);
-    let verified = data_integrity::verify(&secured, &[&suite], &SelfContained, &of_issuer).unwrap();
+    let verified = data_integrity::verify(&secured, &Suites::only(suite.clone()), &SelfContained, &of_issuer).unwrap();
     assert_eq!(verified, document);
     let of_other = expected(Purpose::AssertionMethod, holder.as_str(), None);
-    assert!(data_integrity::verify(&secured, &[&suite], &SelfContained, &of_other).is_err());
+    assert!(data_integrity::verify(&secured, &Suites::only(suite.clone()), &SelfContained, &of_other).is_err());
 
     let presentation = json!({
         "@context": [carnet_jsonld::VCDM_V2],
@@ -353,7 +356,9 @@ fn credential_in_a_presentation() {
     let presentation = presentation.as_object().unwrap();
     let presented = data_integrity::secure(presentation, &suite, &proof_options, &holder_key).unwrap();
     let of_holder = expected(Purpose::Authentication, holder.as_str(), Some(("n-1", "verifier")));
-    let verify = |presented: &Object| data_integrity::verify(presented, &[&suite], &SelfContained, &of_holder);
+    let verify = |presented: &Object| {
+        data_integrity::verify(presented, &Suites::only(suite.clone()), &SelfContained, &of_holder)
+    };
     assert_eq!(&verify(&presented).unwrap(), presentation);
     let tampered = with(&presented, |p| p["verifiableCredential"][0]["credentialSubject"]["grade"] = json!("1.0"));
     assert_eq!(code(verify(&tampered)), Code::SignatureInvalid);

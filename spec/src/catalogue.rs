@@ -145,6 +145,20 @@ impl Catalogue {
     }
 }
 
+impl Catalogue {
+    /// Returns the JSON-LD contexts of all types: URL, text and SHA-256.
+    ///
+    /// # Errors
+    /// `invalid_unicode`
+    pub fn contexts(&self) -> Result<Vec<(String, String, String)>, Problem> {
+        let contexts = self.types().flat_map(CredentialType::contexts).map(|(url, bytes, sha256)| {
+            let text = std::str::from_utf8(bytes).map_err(|_| Problem::from(Code::InvalidUnicode))?;
+            Ok((url.to_owned(), text.to_owned(), sha256.to_owned()))
+        });
+        contexts.collect()
+    }
+}
+
 /// The type that every credential of VCDM 2.0 has.
 pub(crate) const GENERIC: &str = "VerifiableCredential";
 

@@ -6,7 +6,7 @@ use carnet_core::{
     Problem,
     format::CredentialFormat,
     query::Query,
-    secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::Suites,
     status::freshness,
     time::{CLOCK_SKEW, Timestamp},
     verify::{self, Asked, Environment, Report, StatusPolicy},
@@ -34,7 +34,7 @@ pub(crate) struct Verification {
     pub(crate) statuses: Statuses,
     /// Floor of the clock: the current time cannot be earlier.
     pub(crate) clock: ClockFloor,
-    suites: Vec<Box<dyn Cryptosuite>>,
+    suites: Suites,
     /// Maximum age of a key binding, in seconds.
     max_age: i64,
 }
@@ -139,7 +139,6 @@ impl Verification {
         (stale_by, statement_age): (i64, i64),
         run: impl FnOnce(&Environment<'_>) -> T,
     ) -> (T, TrustDecisions) {
-        let suites: Vec<&dyn Cryptosuite> = self.suites.iter().map(AsRef::as_ref).collect();
         let decider = self.issuers.decider(now);
         // One consistent state of all lists for the whole verdict.
         let lists = self.statuses.snapshot();
@@ -147,7 +146,7 @@ impl Verification {
             now,
             skew: CLOCK_SKEW,
             resolver: &self.issuers.at(now),
-            suites: &suites,
+            suites: &self.suites,
             issuers: &decider,
             types: &self.catalogue,
             status: StatusPolicy::Lists { lists: &lists, stale_by, statement_age },
@@ -162,27 +161,11 @@ fn require_known_keys(report: &Report) -> Result<(), Error> {
     if report.is_retryable() { Err(Error::IssuerKeyUnknown) } else { Ok(()) }
 }
 
-#[cfg(not(feature = "jsonld"))]
-fn suites(_catalogue: &Catalogue) -> Result<Vec<Box<dyn Cryptosuite>>, Problem> {
-    Ok(vec![Box::new(EddsaJcs2022)])
-}
-
-#[cfg(feature = "jsonld")]
-fn suites(catalogue: &Catalogue) -> Result<Vec<Box<dyn Cryptosuite>>, Problem> {
-    Ok(vec![Box::new(EddsaJcs2022), Box::new(rdfc(catalogue)?)])
-}
-
-/// eddsa-rdfc-2022 with the catalogue's contexts, which are bundled and pinned.
-#[cfg(feature = "jsonld")]
-pub(crate) fn rdfc(catalogue: &Catalogue) -> Result<carnet_jsonld::EddsaRdfc2022, Problem> {
-    let contexts = catalogue
-        .types()
-        .flat_map(carnet_spec::CredentialType::contexts)
-        .map(|(url, bytes, sha256)| {
-            let text =
-                String::from_utf8(bytes.to_vec()).map_err(|_| Problem::from(carnet_core::Code::InvalidUnicode))?;
-            Ok((url.to_owned(), text, sha256.to_owned()))
-        })
-        .collect::<Result<Vec<_>, Problem>>()?;
-    carnet_jsonld::EddsaRdfc2022::new(contexts)
+/// Returns the supported cryptosuites; those over RDF have the catalogue's contexts, which are pinned.
+#[cfg_attr(not(feature = "jsonld"), allow(clippy::unnecessary_wraps))]
+pub(crate) fn suites(_catalogue: &Catalogue) -> Result<Suites, Problem> {
+    let suites = Suites::jcs();
+    #[cfg(feature = "jsonld")]
+    let suites = carnet_jsonld::register(suites, _catalogue.contexts()?)?;
+    Ok(suites)
 }

@@ -8,7 +8,7 @@ use carnet_core::{
     format::CredentialFormat,
     keys::{PublicKey, Signer},
     secure::{
-        data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
+        data_integrity::Suites,
         jose::{self, Jws},
         sd_jwt::SdJwt,
     },
@@ -112,14 +112,7 @@ pub fn verified(copies: &[String], expected: &Expected<'_>) -> Result<HeldCreden
     if copies.is_empty() || copies.len() != keys.len() {
         return Err(Problem::new(Code::MalformedValue, "the issuer sent a different number of copies from the proofs"));
     }
-    let jcs = EddsaJcs2022;
-    #[cfg(feature = "jsonld")]
-    let rdfc = rdfc(catalogue)?;
-    let suites: &[&dyn Cryptosuite] = &[
-        &jcs,
-        #[cfg(feature = "jsonld")]
-        &rdfc,
-    ];
+    let suites = &suites(catalogue)?;
     let known = catalogue.credential_type(&promise.type_name).ok_or_else(|| Problem::from(Code::TypeUnknown))?;
     let status = StatusPolicy::NotChecked("it was issued just now");
     let env = Environment { now, skew: CLOCK_SKEW, resolver, suites, issuers: promise, types: catalogue, status };
@@ -197,7 +190,7 @@ impl Expected<'_> {
         (text, opened, seen): (&str, &Opened, &verify::Held),
         (known, key): (&CredentialType, &PublicKey),
         signing_key: &str,
-        suites: &[&dyn Cryptosuite],
+        suites: &Suites,
     ) -> Result<(), Problem> {
         let (Some(from), Some(until)) = (seen.credential.valid_from(), seen.credential.valid_until()) else {
             return Err(marked("the copy lacks the start or the end of its validity"));
@@ -379,12 +372,16 @@ fn placed(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), 
     if ranks.is_sorted_by(|one, next| one < next) { Ok(()) } else { Err(more()) }
 }
 
-#[cfg(feature = "jsonld")]
-pub fn rdfc(catalogue: &Catalogue) -> Result<carnet_jsonld::EddsaRdfc2022, Problem> {
-    let contexts = catalogue.types().flat_map(CredentialType::contexts);
-    let contexts = contexts
-        .map(|(url, bytes, sha256)| (url.to_owned(), String::from_utf8_lossy(bytes).into_owned(), sha256.to_owned()));
-    carnet_jsonld::EddsaRdfc2022::new(contexts.collect())
+/// Returns the supported cryptosuites; those over RDF have the catalogue's contexts, which are pinned.
+///
+/// # Errors
+/// `invalid_unicode`, and those of the cryptosuites over RDF.
+#[cfg_attr(not(feature = "jsonld"), allow(clippy::unnecessary_wraps))]
+pub fn suites(_catalogue: &Catalogue) -> Result<Suites, Problem> {
+    let suites = Suites::jcs();
+    #[cfg(feature = "jsonld")]
+    let suites = carnet_jsonld::register(suites, _catalogue.contexts()?)?;
+    Ok(suites)
 }
 
 #[cfg(test)]

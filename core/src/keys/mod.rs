@@ -32,6 +32,14 @@ impl Algorithm {
         }
     }
 
+    /// Number of bytes of a signature.
+    #[must_use]
+    pub const fn signature_bytes(self) -> usize {
+        match self {
+            Self::EdDsa | Self::Es256 => 64,
+        }
+    }
+
     /// From an `alg` value.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::{
     did::{Did, DidDocument, DidUrl, Purpose as KeyPurpose, Resolve},
     json::{self, Limits},
     keys::PublicKey,
-    secure::data_integrity::{self, Cryptosuite, Expected},
+    secure::data_integrity::{self, Expected, Suites},
     time::Timestamp,
 };
 
@@ -64,7 +64,7 @@ impl Listed {
         url: &str,
         on_behalf_of: &Did,
         (fetched, skew): (Timestamp, i64),
-        (resolver, suites): (&dyn Resolve, &[&dyn Cryptosuite]),
+        (resolver, suites): (&dyn Resolve, &Suites),
     ) -> Result<Self, Problem> {
         let listed = if cwt::Token::is_one(bytes) {
             let token = cwt::Token::parse(bytes)?;
@@ -201,7 +201,7 @@ fn credential(
     url: &str,
     on_behalf_of: &Did,
     (now, skew): (Timestamp, i64),
-    (resolver, suites): (&dyn Resolve, &[&dyn Cryptosuite]),
+    (resolver, suites): (&dyn Resolve, &Suites),
 ) -> Result<Listed, Problem> {
     let invalid = |what: &str| Problem::new(Code::StatusListInvalid, what.to_owned());
     let Value::Object(document) = json::parse(text.as_bytes(), Limits::LIST)? else {

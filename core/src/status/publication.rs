@@ -10,8 +10,9 @@ use super::{
 use crate::{
     Code, Problem,
     did::{DidUrl, Purpose as KeyPurpose},
+    format::CredentialFormat,
     keys::Signer,
-    secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::{self, ProofOptions, Suites},
     time::Timestamp,
 };
 
@@ -172,7 +173,7 @@ impl Publication {
     /// Makes and signs a form.
     ///
     /// # Errors
-    /// `proof_generation`; `status_purpose`: it has no such form; `algorithm_mismatch`: the credential's forms need an Ed25519 key.
+    /// `proof_generation`; `status_purpose`: it has no such form; `algorithm_mismatch`: no cryptosuite for the credentials signs with this key.
     pub fn sign(&mut self, form: Form, terms: &Terms<'_>, signer: &dyn Signer) -> Result<String, Problem> {
         let (packed, purpose) = match form {
             Form::Revocation => (&mut self.revocation, Purpose::Revocation),
@@ -197,8 +198,9 @@ impl Publication {
             challenge: None,
             domain: None,
         };
-        data_integrity::secure(&document, &EddsaJcs2022, &options, signer)
-            .map(|secured| Value::Object(secured).to_string())
+        let suites = Suites::jcs();
+        let suite = suites.signing(CredentialFormat::DiVcJcs, signer.algorithm()).ok_or(Code::AlgorithmMismatch)?;
+        data_integrity::secure(&document, suite, &options, signer).map(|secured| Value::Object(secured).to_string())
     }
 
     /// Makes and signs the token in CBOR.

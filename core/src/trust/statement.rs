@@ -13,7 +13,7 @@ use crate::{
     did::{Did, DidUrl, Purpose, Resolve},
     json,
     keys::Signer,
-    secure::data_integrity::{self, Expected, ProofOptions, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::{self, Expected, ProofOptions, Suites, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
 };
 
@@ -127,7 +127,7 @@ impl Kind {
         let purpose = Purpose::AssertionMethod;
         let Clock { now, skew } = clock;
         let expected = Expected { purpose, controller: &issuer, binding: None, now, skew };
-        let mut verified = data_integrity::verify(document, &[&EddsaJcs2022], resolver, &expected)?;
+        let mut verified = data_integrity::verify(document, &Suites::only(EddsaJcs2022), resolver, &expected)?;
         clock.has_come(from, "its validFrom")?;
         if let Some(until) = until {
             clock.has_not_passed(until, "its validUntil")?;

@@ -15,7 +15,7 @@ use crate::{
     json::{self, Limits},
     keys::PublicKey,
     presentation::Presentation,
-    secure::data_integrity::{Expected, verify as verify_proofs},
+    secure::data_integrity::{Expected, Suites, verify as verify_proofs},
     shown,
     time::Timestamp,
 };
@@ -99,14 +99,11 @@ fn proofs(document: &Map<String, Value>) -> impl Iterator<Item = &Value> {
 }
 
 /// The format that a credential's proofs make it.
-fn format_of(document: &Map<String, Value>) -> Result<CredentialFormat, Problem> {
+fn format_of(document: &Map<String, Value>, suites: &Suites) -> Result<CredentialFormat, Problem> {
     let mut found = None;
     for proof in proofs(document) {
-        let format = match proof.get("cryptosuite").and_then(Value::as_str) {
-            Some("eddsa-jcs-2022") => CredentialFormat::DiVcJcs,
-            Some("eddsa-rdfc-2022") => CredentialFormat::LdpVc,
-            _ => return Err(Code::CryptosuiteUnknown.into()),
-        };
+        let name = proof.get("cryptosuite").and_then(Value::as_str).unwrap_or_default();
+        let format = suites.named(name)?.format();
         if found.is_some_and(|other| other != format) {
             return Err(Problem::new(Code::UnknownFormat, "the credential mixes proofs of different formats"));
         }
@@ -122,7 +119,7 @@ fn verify(
     holder: Option<Holder<'_>>,
     env: &Environment<'_>,
 ) -> Option<Shown> {
-    let proved = format_of(document).and_then(|format| {
+    let proved = format_of(document, env.suites).and_then(|format| {
         let issuer = crate::credential::id_of(document.get("issuer"), "issuer")?;
         let expected = Expected {
             purpose: Purpose::AssertionMethod,

@@ -14,7 +14,7 @@ use crate::{
     format::CredentialFormat,
     query::{Candidate, CredentialQuery, Proved, Query},
     secure::{
-        data_integrity::Cryptosuite,
+        data_integrity::Suites,
         sd_jwt::{ClaimPath, Step},
     },
     time::Timestamp,
@@ -75,7 +75,7 @@ pub struct Environment<'a> {
     /// From DIDs to documents.
     pub resolver: &'a dyn Resolve,
     /// The Data Integrity cryptosuites that are accepted.
-    pub suites: &'a [&'a dyn Cryptosuite],
+    pub suites: &'a Suites,
     /// Policy for accepting issuers.
     pub issuers: &'a dyn IssuerPolicy,
     /// The catalogue of types.
@@ -122,7 +122,7 @@ pub struct Held {
 /// use carnet_core::{
 ///     Code, Problem,
 ///     did::SelfContained,
-///     secure::{data_integrity::eddsa_jcs::EddsaJcs2022, sd_jwt::Step},
+///     secure::{data_integrity::Suites, sd_jwt::Step},
 ///     time::Timestamp,
 ///     verify::{self, Environment, Held, IssuerPolicy, StatusPolicy, TypeRules},
 /// };
@@ -148,7 +148,7 @@ pub struct Held {
 ///     now: Timestamp::parse("2026-11-18T09:30:00Z")?,
 ///     skew: 60,
 ///     resolver: &SelfContained,
-///     suites: &[&EddsaJcs2022],
+///     suites: &Suites::jcs(),
 ///     issuers: &NoIssuer,
 ///     types: &NoType,
 ///     status: StatusPolicy::NotChecked("an example"),

@@ -295,9 +295,10 @@ impl<S: Store> Issuer<S> {
 }
 
 impl<S> Issuer<S> {
-    /// Tests if this issuer's key can sign a format: a list as a credential needs eddsa-jcs-2022.
+    /// Tests if this issuer's key can sign a format: a list as a credential needs a cryptosuite that takes the key.
     fn publishes(&self, form: publication::Form) -> bool {
-        form == publication::Form::Token || self.signer.algorithm() == Algorithm::EdDsa
+        let signing = |algorithm| self.suites.signing(CredentialFormat::DiVcJcs, algorithm);
+        form == publication::Form::Token || signing(self.signer.algorithm()).is_some()
     }
 
     /// Returns the messages to holders.

@@ -115,8 +115,7 @@ async fn serve(
         statements: Arc::default(),
         did: Did::parse(DID).unwrap(),
         kid: format!("{DID}#{FIRST}"),
-        #[cfg(feature = "jsonld")]
-        rdfc: crate::jsonld::suite(&catalogue).unwrap(),
+        suites: crate::suites::registered(&catalogue).unwrap(),
         catalogue,
         settings: Settings {
             display_name: [("en".to_owned(), "University".to_owned())].into(),

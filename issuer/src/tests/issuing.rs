@@ -9,7 +9,7 @@ use std::{
 use carnet_core::{
     did::Did,
     keys::{Algorithm, PublicKey, SecretKey, Signer},
-    secure::sd_jwt::SdJwt,
+    secure::{data_integrity::Suites, sd_jwt::SdJwt},
 };
 use carnet_proto::issuer::v1 as proto;
 use serde_json::{Value, json};
@@ -150,7 +150,7 @@ async fn a_data_integrity_credential_verifies() {
     let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
     let credential: Value = serde_json::from_str(&answer.credentials[0].credential).unwrap();
     let verified =
-        data_integrity::verify(credential.as_object().unwrap(), &[&EddsaJcs2022], &resolver, &expected).unwrap();
+        data_integrity::verify(credential.as_object().unwrap(), &Suites::jcs(), &resolver, &expected).unwrap();
     assert_eq!(verified["credentialSubject"]["familyName"], json!(MARK));
     assert_eq!(credential["proof"]["created"], json!("2026-11-01T00:00:00Z"));
 
@@ -165,7 +165,7 @@ async fn a_data_integrity_credential_verifies() {
         let offer = issuer.create(request).await;
         let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
         let credential: Value = serde_json::from_str(&answer.credentials[0].credential).unwrap();
-        data_integrity::verify(credential.as_object().unwrap(), &[&issuer.issuer.rdfc], &resolver, &expected).unwrap();
+        data_integrity::verify(credential.as_object().unwrap(), &issuer.issuer.suites, &resolver, &expected).unwrap();
     }
 }
 

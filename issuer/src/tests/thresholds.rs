@@ -6,7 +6,10 @@ use carnet_core::{
     at_least::Direction,
     keys::SecretKey,
     query::{Query, Threshold},
-    secure::sd_jwt::{ClaimPath, OrderedClaim, SdJwt, Step},
+    secure::{
+        data_integrity::Suites,
+        sd_jwt::{ClaimPath, OrderedClaim, SdJwt, Step},
+    },
     time::Timestamp,
     verify::{self, Asked, Environment},
 };
@@ -87,7 +90,7 @@ fn prove(
         now,
         skew: 60,
         resolver: &own,
-        suites: &[],
+        suites: &Suites::none(),
         issuers: &own,
         types: &issuer.issuer.catalogue,
         status: verify::StatusPolicy::NotChecked("it was issued just now"),

@@ -10,7 +10,7 @@ use carnet_core::{
     Code, Problem,
     did::Did,
     json::{self, Limits},
-    secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::Suites,
     status::{Listed, publication::CREDENTIAL_MEDIA_TYPE, token},
     time::{CLOCK_SKEW, Timestamp},
     verify::StatusLists as _,
@@ -302,7 +302,7 @@ impl FetchJob {
         let (documents, place) = (outcome.sources.documents.clone(), url.to_owned());
         let verified = tokio::task::spawn_blocking(move || {
             let issuer = documents.issuer.did();
-            let suites: [&dyn Cryptosuite; 1] = [&EddsaJcs2022];
+            let suites = Suites::jcs();
             let verified = Listed::verify(&fetched.bytes, &place, issuer, (began, CLOCK_SKEW), (&documents, &suites));
             verified.map(|listed| (listed, fetched.etag)).map_err(|problem| {
                 let signer = may_be_cured(problem.code).then(|| Listed::claimed_signer(&fetched.bytes).ok()).flatten();

@@ -390,13 +390,14 @@ async fn requests_of_ones_own_are_held_to_their_rules() {
 #[tokio::test]
 async fn a_credential_that_is_signed_as_rdf() {
     let world = World::new().await;
-    let suite = crate::verification::rdfc(&world.verifier.verification.catalogue).unwrap();
+    let suites = crate::verification::suites(&world.verifier.verification.catalogue).unwrap();
+    let suite = suites.signing(CredentialFormat::LdpVc, Algorithm::EdDsa).unwrap();
     let asked = world.request_for(&query("ldp_vc", &["rightToWork"])).await;
-    let mut tampered = world.embedded_by(&suite);
+    let mut tampered = world.embedded_by(suite);
     tampered["credentialSubject"]["permitType"] = json!("study");
     let tampered = world.present_document(tampered, &asked.nonce, &asked.audience);
     World::refused(world.submit(&asked, tampered).await, "signature_invalid");
-    let honest = world.present_document(world.embedded_by(&suite), &asked.nonce, &asked.audience);
+    let honest = world.present_document(world.embedded_by(suite), &asked.nonce, &asked.audience);
     World::accepted(world.submit(&asked, honest).await);
 }
 

@@ -2,7 +2,10 @@
 
 use carnet_core::{
     did::{Did, DidUrl, Resolve, SelfContained},
-    secure::data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
+    secure::{
+        data_integrity::Suites,
+        data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
+    },
     status::{
         Listed, MIN_ENTRIES, Purpose, StatusState,
         bitstring::Reference,
@@ -50,8 +53,8 @@ fn put(world: &World, list: &mut Publication, (form, url): (Form, &str), at: Tim
     let kid = DidUrl::parse(&format!("{issuer}#0")).unwrap();
     let terms = Terms { kid: &kid, url, now: at, validity: 86_400, ttl: 3_600 };
     let text = list.sign(form, &terms, &world.issuer).unwrap();
-    let suites: [&dyn Cryptosuite; 1] = [&EddsaJcs2022];
-    let suites = (&SelfContained as &dyn Resolve, suites.as_slice());
+    let suites = Suites::jcs();
+    let suites = (&SelfContained as &dyn Resolve, &suites);
     world
         .verifier
         .verification

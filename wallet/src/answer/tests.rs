@@ -107,13 +107,8 @@ impl Issuer {
                 challenge: None,
                 domain: None,
             };
-            #[cfg(feature = "jsonld")]
-            let rdfc = crate::collect::rdfc(&self.catalogue).unwrap();
-            let suite: &dyn Cryptosuite = match format {
-                #[cfg(feature = "jsonld")]
-                CredentialFormat::LdpVc => &rdfc,
-                _ => &EddsaJcs2022,
-            };
+            let suites = crate::collect::suites(&self.catalogue).unwrap();
+            let suite = suites.signing(format, self.key.algorithm()).unwrap();
             return to_text(&secure(&payload, suite, &options, &self.key).unwrap()).unwrap();
         }
         let padded: Vec<_> = known.serials.iter().map(|serials| serials.padded(format)).collect();

@@ -10,7 +10,7 @@ use carnet_core::{
     keys::PublicKey,
     secure::{
         copy::CopyContent,
-        data_integrity::{self, Cryptosuite, ProofOptions},
+        data_integrity::{self, ProofOptions, Suites},
         sd_jwt::{IssueOptions, SdJwt},
     },
     time::Timestamp,
@@ -31,7 +31,7 @@ pub(super) struct Received<'a> {
     /// The issuer's signing key, a DID URL.
     pub(super) signing_key: &'a str,
     pub(super) status: Option<&'a StatusMember>,
-    pub(super) suites: &'a [&'a dyn Cryptosuite],
+    pub(super) suites: &'a Suites,
 }
 
 impl Received<'_> {
@@ -62,10 +62,9 @@ impl Received<'_> {
                 challenge: None,
                 domain: None,
             };
-            let name = if self.format == CredentialFormat::LdpVc { "eddsa-rdfc-2022" } else { "eddsa-jcs-2022" };
-            let suite = self.suites.iter().find(|suite| suite.name() == name);
-            let suite = suite.ok_or_else(|| Problem::from(Code::CryptosuiteUnknown))?;
-            return data_integrity::check_rendering(self.text, &form.payload, *suite, &options);
+            let proof = self.opened.members.get("proof").and_then(|proof| proof.get("cryptosuite"));
+            let suite = self.suites.named(proof.and_then(Value::as_str).unwrap_or_default())?;
+            return data_integrity::check_rendering(self.text, &form.payload, suite, &options);
         };
         check_salt_lengths(token, self.known.copies.salt_bytes)?;
         let options = IssueOptions {

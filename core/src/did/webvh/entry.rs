@@ -8,7 +8,7 @@ use crate::{
     Code, Problem,
     did::{DidMethod, DidUrl, Purpose, SelfContained},
     json::{self, Limits},
-    secure::data_integrity::{self, Expected, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::{self, Expected, Suites, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
 };
 
@@ -154,7 +154,7 @@ pub(super) fn verify_proof(
     let expected =
         Expected { purpose: Purpose::AssertionMethod, controller: method.did().as_str(), binding: None, now, skew };
     unsecured.insert("proof".to_owned(), proof.clone());
-    let verified = data_integrity::verify(unsecured, &[&EddsaJcs2022], &SelfContained, &expected);
+    let verified = data_integrity::verify(unsecured, &Suites::only(EddsaJcs2022), &SelfContained, &expected);
     unsecured.remove("proof");
     verified.map(drop)
 }

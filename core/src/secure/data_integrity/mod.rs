@@ -5,13 +5,16 @@ use serde_json::{Map, Value};
 use crate::{
     Code, Problem,
     did::{DidUrl, Purpose, Resolve},
+    format::CredentialFormat,
     json::{self, Limits},
-    keys::{PublicKey, Signer},
+    keys::{Algorithm, PublicKey, Signer},
     text::quoted,
     time::Timestamp,
 };
 
 pub mod eddsa_jcs;
+mod jcs;
+mod suites;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -40,15 +43,23 @@ const MEMBERS: [&str; 13] = [
     "nonce",
 ];
 
+pub use suites::Suites;
+
 fn malformed(what: impl Into<String>) -> Problem {
     Problem::new(Code::ProofMalformed, what)
 }
 
-/// One cryptosuite: from a document and a proof's options to the bytes that are signed.
-/// core brings [`eddsa_jcs::EddsaJcs2022`]; the JSON-LD ones are handed in by the programs.
+/// One cryptosuite: from a document and a proof's options to the bytes that are signed. [`Suites::jcs`] registers those
+/// of this crate; the programs add the ones over RDF.
 pub trait Cryptosuite: Send + Sync {
     /// The `cryptosuite` value.
     fn name(&self) -> &'static str;
+
+    /// Format of the credentials that it secures.
+    fn format(&self) -> CredentialFormat;
+
+    /// Returns `true` for the algorithms of the keys that make and verify its proofs.
+    fn takes(&self, algorithm: Algorithm) -> bool;
 
     /// Completes a proof's options with this suite's members.
     fn complete_options(&self, _document: &Map<String, Value>, options: Map<String, Value>) -> Map<String, Value> {
@@ -125,7 +136,7 @@ pub struct Expected<'a> {
 /// use carnet_core::{
 ///     did::{Did, Purpose, SelfContained},
 ///     keys::{Algorithm, SecretKey, Signer},
-///     secure::data_integrity::{Expected, ProofOptions, eddsa_jcs::EddsaJcs2022, secure, verify},
+///     secure::data_integrity::{Expected, ProofOptions, Suites, eddsa_jcs::EddsaJcs2022, secure, verify},
 ///     time::Timestamp,
 /// };
 /// use serde_json::json;
@@ -147,7 +158,7 @@ pub struct Expected<'a> {
 ///
 /// let expected =
 ///     Expected { purpose: Purpose::AssertionMethod, controller: issuer.as_str(), binding: None, now, skew: 60 };
-/// assert_eq!(verify(&secured, &[&EddsaJcs2022], &SelfContained, &expected)?, *document.as_object().unwrap());
+/// assert_eq!(verify(&secured, &Suites::jcs(), &SelfContained, &expected)?, *document.as_object().unwrap());
 /// # Ok::<(), carnet_core::Problem>(())
 /// ```
 pub fn secure(
@@ -242,7 +253,7 @@ fn configuration(suite: &dyn Cryptosuite, options: &ProofOptions<'_>) -> Result<
 /// `challenge_*`, `domain_*`, `signature_invalid`, and those of the suite.
 pub fn verify(
     document: &Map<String, Value>,
-    suites: &[&dyn Cryptosuite],
+    suites: &Suites,
     resolver: &dyn Resolve,
     expected: &Expected<'_>,
 ) -> Result<Map<String, Value>, Problem> {
@@ -323,7 +334,7 @@ fn required<'a>(proof: &'a Map<String, Value>, name: &str) -> Result<&'a str, Pr
 /// All that a proof says about itself and that needs no key; returns its cryptosuite.
 fn check_proof<'s>(
     proof: &Map<String, Value>,
-    suites: &[&'s dyn Cryptosuite],
+    suites: &'s Suites,
     expected: &Expected<'_>,
 ) -> Result<&'s dyn Cryptosuite, Problem> {
     if required(proof, "type")? != PROOF_TYPE {
@@ -332,8 +343,7 @@ fn check_proof<'s>(
     if let Some(unknown) = proof.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
         return Err(malformed(format!("a proof must not have the member {}", quoted(unknown))));
     }
-    let name = required(proof, "cryptosuite")?;
-    let suite = suites.iter().find(|suite| suite.name() == name).ok_or(Code::CryptosuiteUnknown)?;
+    let suite = suites.named(required(proof, "cryptosuite")?)?;
     required(proof, "proofValue")?;
     if required(proof, "proofPurpose")? != expected.purpose.as_str() {
         return Err(Code::ProofPurpose.into());
@@ -350,7 +360,7 @@ fn check_proof<'s>(
         }
         check_domain(proof.get("domain"), domain)?;
     }
-    Ok(*suite)
+    Ok(suite)
 }
 
 fn time(proof: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Problem> {

@@ -68,7 +68,7 @@ fn expected() -> Expected<'static> {
 }
 
 fn check(document: &Map<String, Value>, expected: &Expected<'_>) -> Result<Map<String, Value>, Problem> {
-    verify(document, &[&EddsaJcs2022], &Issuer(issuer()), expected)
+    verify(document, &Suites::jcs(), &Issuer(issuer()), expected)
 }
 
 #[track_caller]
@@ -129,7 +129,7 @@ fn a_key_of_another_algorithm_does_neither_sign_nor_verify() {
     let mut document = issuer();
     document["verificationMethod"][0]["publicKeyMultibase"] = json!(p256.public_key().to_multikey());
     let resolver = Issuer(document);
-    let refusal = verify(&secured(&options()), &[&EddsaJcs2022], &resolver, &expected()).unwrap_err();
+    let refusal = verify(&secured(&options()), &Suites::jcs(), &resolver, &expected()).unwrap_err();
     assert_eq!(refusal.code, Code::AlgorithmMismatch);
 }
 
@@ -182,7 +182,7 @@ fn row_17_the_methods_controller_differs() {
     holds(&secured);
     let mut document = issuer();
     document["verificationMethod"][0]["controller"] = json!("did:web:other.example");
-    let refusal = verify(&secured, &[&EddsaJcs2022], &Issuer(document), &expected()).unwrap_err();
+    let refusal = verify(&secured, &Suites::jcs(), &Issuer(document), &expected()).unwrap_err();
     assert_eq!(refusal.code, Code::MethodController);
 }
 
@@ -192,12 +192,12 @@ fn row_18_a_key_listed_for_authentication_only() {
     holds(&secured);
     let mut document = issuer();
     document["assertionMethod"] = json!([format!("{ISSUER}#key-2")]);
-    let refusal = verify(&secured, &[&EddsaJcs2022], &Issuer(document), &expected()).unwrap_err();
+    let refusal = verify(&secured, &Suites::jcs(), &Issuer(document), &expected()).unwrap_err();
     assert_eq!(refusal.code, Code::MethodRelationship);
     // And one that its own document says is over.
     let mut document = issuer();
     document["verificationMethod"][0]["expires"] = json!("2026-11-22T11:00:00Z");
-    assert_eq!(verify(&secured, &[&EddsaJcs2022], &Issuer(document), &expected()).unwrap_err().code, Code::KeyInvalid);
+    assert_eq!(verify(&secured, &Suites::jcs(), &Issuer(document), &expected()).unwrap_err().code, Code::KeyInvalid);
 }
 
 #[test]

@@ -75,21 +75,29 @@ fn eddsa_jcs_2022_is_reproduced_step_by_step() {
 fn eddsa_jcs_2022_is_verified() {
     let signed = object("eddsa-jcs-2022/signedJCS.json");
     let expected = expected(&signed["proof"]);
-    assert_eq!(verify(&signed, &[&EddsaJcs2022], &SelfContained, &expected).unwrap(), object("unsigned.json"));
+    assert_eq!(verify(&signed, &Suites::jcs(), &SelfContained, &expected).unwrap(), object("unsigned.json"));
     let mut changed = signed.clone();
     changed["name"] = json!("Alumni credential");
-    let refusal = verify(&changed, &[&EddsaJcs2022], &SelfContained, &expected).unwrap_err();
+    let refusal = verify(&changed, &Suites::jcs(), &SelfContained, &expected).unwrap_err();
     assert_eq!(refusal.code, Code::SignatureInvalid);
 }
 
 /// Replaces eddsa-rdfc-2022 and records its input: the vectors of proof sets and chains are made with that suite, and
 /// core has to compute its input right.
-#[derive(Default)]
-struct Recorder(std::sync::Mutex<Vec<Map<String, Value>>>);
+#[derive(Clone, Default)]
+struct Recorder(std::sync::Arc<std::sync::Mutex<Vec<Map<String, Value>>>>);
 
 impl Cryptosuite for Recorder {
     fn name(&self) -> &'static str {
         "eddsa-rdfc-2022"
+    }
+
+    fn format(&self) -> CredentialFormat {
+        CredentialFormat::LdpVc
+    }
+
+    fn takes(&self, _: Algorithm) -> bool {
+        true
     }
 
     fn create(
@@ -148,8 +156,8 @@ fn proof_sets_and_chains_are_taken_apart_as_the_vectors_have_it() {
         let signed = as_one_party(object(&format!("proof-set-chain/{file}.json")));
         let recorder = Recorder::default();
         let expected = expected(&signed["proof"][0]);
-        assert_eq!(verify(&signed, &[&recorder], &AllKeys, &expected).unwrap(), unsigned);
-        let given = recorder.0.into_inner().unwrap();
+        assert_eq!(verify(&signed, &Suites::only(recorder.clone()), &AllKeys, &expected).unwrap(), unsigned);
+        let given = recorder.0.lock().unwrap().clone();
         let wanted: Vec<Map<String, Value>> = inputs
             .iter()
             .map(|name| match *name {

@@ -13,6 +13,7 @@ use super::*;
 use crate::{
     did::{Did, DidUrl, SelfContained},
     keys::SecretKey,
+    secure::data_integrity::Suites,
     status::{Listed, MAX_BYTES, MIN_ENTRIES, Order, token::Reference},
 };
 
@@ -117,12 +118,12 @@ fn a_list_of_each_size_is_written_and_read() {
             list.set(94_567, 1).unwrap();
             let bytes = issue(&list, &published(&key), &key).unwrap();
             let issuer = DidUrl::parse(&kid(&key)).unwrap().did().clone();
-            let listed = Listed::verify(&bytes, URI, &issuer, (now(), 60), (&SelfContained, &[])).unwrap();
+            let listed = Listed::verify(&bytes, URI, &issuer, (now(), 60), (&SelfContained, &Suites::none())).unwrap();
             assert_eq!((listed.list(), listed.freshness()), (&list, published(&key).freshness));
             let value = |index| listed.value(&Reference { uri: URI.to_owned(), index }).unwrap();
             assert_eq!((value(94_567), value(94_566)), (1, 0));
             let other = Did::jwk(&SecretKey::generate(algorithm, &mut OsRng).public_key());
-            let by_other = Listed::verify(&bytes, URI, &other, (now(), 60), (&SelfContained, &[]));
+            let by_other = Listed::verify(&bytes, URI, &other, (now(), 60), (&SelfContained, &Suites::none()));
             refused(by_other, Code::StatusListIssuer);
         }
     }

@@ -10,7 +10,7 @@ use crate::{
     Code, Problem,
     did::{self, DidUrl, Purpose, Resolve},
     keys::Signer,
-    secure::data_integrity::{self, Cryptosuite as _, Expected, ProofOptions, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::{self, Cryptosuite as _, Expected, ProofOptions, Suites, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
     trust::statement::Clock,
 };
@@ -81,7 +81,7 @@ fn thumbprint(
 ) -> Result<String, Problem> {
     let purpose = Purpose::AssertionMethod;
     let expected = Expected { purpose, controller: method.did().as_str(), binding: None, now, skew };
-    data_integrity::verify(document, &[&EddsaJcs2022], resolver, &expected)?;
+    data_integrity::verify(document, &Suites::only(EddsaJcs2022), resolver, &expected)?;
     let (_, key) = did::key_for(resolver, &method.to_string(), purpose)?;
     Ok(key.thumbprint())
 }

@@ -3,6 +3,7 @@
 use super::{status::*, *};
 use crate::{
     did::{DidDocument, DidUrl},
+    secure::data_integrity::Suites,
     status::{
         MIN_ENTRIES, StatusState,
         publication::{Form, Publication, Terms},
@@ -37,7 +38,7 @@ fn every_form(by: &World, state: StatusState) -> Vec<(String, Vec<u8>)> {
 /// Reads a list as one about the credentials of `world`, by the documents that `world` knows.
 fn read_for(world: &World, (url, bytes): &(String, Vec<u8>)) -> Result<Listed, Problem> {
     let did = Did::parse(&world.did()).unwrap();
-    Listed::verify(bytes, url, &did, (world.now, 60), (world, &[&EddsaJcs2022]))
+    Listed::verify(bytes, url, &did, (world.now, 60), (world, &Suites::jcs()))
 }
 
 #[test]

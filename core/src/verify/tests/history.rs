@@ -8,7 +8,10 @@ use crate::{
         DidDocument, Purpose, Resolve,
         webvh::{self, Chain, Change, Inception},
     },
-    secure::data_integrity::{ProofOptions, secure},
+    secure::{
+        data_integrity::Suites,
+        data_integrity::{ProofOptions, secure},
+    },
 };
 
 struct One(Arc<DidDocument>);
@@ -80,7 +83,7 @@ fn verified(revoked: bool, made: Timestamp) -> [(Report, Option<Verified<Held>>)
         now: world.now,
         skew: 60,
         resolver: &resolver,
-        suites: &[&EddsaJcs2022],
+        suites: &Suites::jcs(),
         issuers: &issuers,
         types: &OneType,
         status: StatusPolicy::NotChecked("not looked at here"),

@@ -1,7 +1,10 @@
 //! Lists that are too short, indices in other spellings, and unknown mechanisms.
 
 use super::{sd_jwt::issued, status::*, *};
-use crate::status::{Freshness, MIN_ENTRIES, Order, StatusList, StatusState, cwt, publication::Form, token};
+use crate::{
+    secure::data_integrity::Suites,
+    status::{Freshness, MIN_ENTRIES, Order, StatusList, StatusState, cwt, publication::Form, token},
+};
 
 /// A token of so many entries of two bits, as a JWT and as a CWT, as it is read.
 fn tokens(world: &World, entries: u64) -> [Result<Listed, Problem>; 2] {
@@ -12,7 +15,7 @@ fn tokens(world: &World, entries: u64) -> [Result<Listed, Problem>; 2] {
     let jwt = token::issue(&list, &published, &world.issuer).unwrap().into_bytes();
     let cwt = cwt::issue(&list, &published, &world.issuer).unwrap();
     let issuer = Did::parse(&world.did()).unwrap();
-    [jwt, cwt].map(|text| Listed::verify(&text, &uri, &issuer, (world.now, 60), (&SelfContained, &[&EddsaJcs2022])))
+    [jwt, cwt].map(|text| Listed::verify(&text, &uri, &issuer, (world.now, 60), (&SelfContained, &Suites::jcs())))
 }
 
 #[test]

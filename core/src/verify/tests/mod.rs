@@ -18,6 +18,7 @@ use crate::{
     format::CredentialFormat,
     keys::{Algorithm, SecretKey, Signer},
     secure::{
+        data_integrity::Suites,
         data_integrity::eddsa_jcs::EddsaJcs2022,
         sd_jwt::{IssueOptions, SdJwt, Step, issue},
     },
@@ -166,7 +167,7 @@ impl World {
             now: self.now,
             skew: 60,
             resolver: self,
-            suites: &[&EddsaJcs2022],
+            suites: &Suites::jcs(),
             issuers: &issuers,
             types: &OneType,
             status: StatusPolicy::Lists {

@@ -5,6 +5,7 @@ use super::{sd_jwt::*, *};
 use crate::{
     did::{DidDocument, DidUrl, Purpose},
     secure::{
+        data_integrity::Suites,
         data_integrity::{ProofOptions, secure},
         sd_jwt::Stapled,
     },
@@ -38,7 +39,7 @@ pub(super) fn signed(
 
 pub(super) fn read(text: &str, url: &str, issuer: &str, at: Timestamp) -> Result<Listed, Problem> {
     let issuer = Did::parse(issuer).unwrap();
-    Listed::verify(text.as_bytes(), url, &issuer, (at, 60), (&SelfContained, &[&EddsaJcs2022]))
+    Listed::verify(text.as_bytes(), url, &issuer, (at, 60), (&SelfContained, &Suites::jcs()))
 }
 
 /// Puts the three forms of a list in memory that says this of the credential.
@@ -516,7 +517,7 @@ fn a_list_stands_by_the_keys_that_sign_lists_now() {
         let text = Publication::new(MIN_ENTRIES).unwrap().sign(form, &terms, &world.issuer).unwrap();
         let published = One(Arc::new(same.clone()));
         let at = (world.now, 60);
-        let listed = Listed::verify(text.as_bytes(), &url(form), &did, at, (&published, &[&EddsaJcs2022])).unwrap();
+        let listed = Listed::verify(text.as_bytes(), &url(form), &did, at, (&published, &Suites::jcs())).unwrap();
         let stands = |document: DidDocument| listed.stands_by(&One(Arc::new(document)), at);
         assert!(stands(same.clone()).is_ok());
         let code = |document: DidDocument| stands(document).unwrap_err().code;

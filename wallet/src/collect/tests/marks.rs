@@ -262,13 +262,8 @@ fn row_92_each_mark_in_a_data_integrity_proof_is_refused() {
                     domain: None,
                 };
                 options(&mut chosen);
-                #[cfg(feature = "jsonld")]
-                let rdfc = rdfc(&issuer.catalogue).unwrap();
-                let suite: &dyn Cryptosuite = match format {
-                    #[cfg(feature = "jsonld")]
-                    CredentialFormat::LdpVc => &rdfc,
-                    _ => &EddsaJcs2022,
-                };
+                let suites = suites(&issuer.catalogue).unwrap();
+                let suite = suites.signing(format, issuer.key.algorithm()).unwrap();
                 to_text(&secure(&document, suite, &chosen, &issuer.key).unwrap()).unwrap()
             }
         };

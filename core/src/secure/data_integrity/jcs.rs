@@ -1,0 +1,106 @@
+//! Steps that the cryptosuites over JCS share: section 3.3 of Data Integrity EdDSA Cryptosuites 1.0 and of Data
+//! Integrity ECDSA Cryptosuites 1.0. A cryptosuite adds its name, its algorithms and their hash function.
+
+use serde_json::{Map, Value};
+
+use super::{Cryptosuite, PROOF_TYPE, malformed};
+use crate::{
+    Code, Problem, json,
+    keys::{PublicKey, Signer},
+};
+
+/// Hash function of a cryptosuite.
+pub(super) type Hash = fn(&[u8]) -> Vec<u8>;
+
+/// Adds the document's contexts to the proof options (section 3.3.1, step 2).
+pub(super) fn complete_options(document: &Map<String, Value>, mut options: Map<String, Value>) -> Map<String, Value> {
+    if let Some(context) = document.get("@context") {
+        options.insert("@context".to_owned(), context.clone());
+    }
+    options
+}
+
+/// Creates a proof (section 3.3.1).
+pub(super) fn create(
+    (suite, hash): (&dyn Cryptosuite, Hash),
+    document: &Map<String, Value>,
+    options: Map<String, Value>,
+    signer: &dyn Signer,
+) -> Result<Map<String, Value>, Problem> {
+    if options.contains_key("proofValue") {
+        return Err(Problem::new(Code::ProofGeneration, "the proof options already have a proofValue"));
+    }
+    check_kind(suite, &options).map_err(|problem| Problem::new(Code::ProofGeneration, problem.detail))?;
+    if !suite.takes(signer.algorithm()) {
+        return Err(Code::AlgorithmMismatch.into());
+    }
+    let mut options = complete_options(document, options);
+    let signature = signer.sign(&hash_data(hash, document, &options)?)?;
+    options.insert("proofValue".to_owned(), format!("z{}", bs58::encode(signature).into_string()).into());
+    Ok(options)
+}
+
+/// Verifies a proof (section 3.3.2). As the Recommendations have it, contexts that were appended after signing are cut
+/// off the document that is returned; [`super::verify`] refuses a document that differs from it.
+pub(super) fn verify(
+    (suite, hash): (&dyn Cryptosuite, Hash),
+    document: &Map<String, Value>,
+    proof: &Map<String, Value>,
+    key: &PublicKey,
+) -> Result<Map<String, Value>, Problem> {
+    check_kind(suite, proof)?;
+    if !suite.takes(key.algorithm()) {
+        return Err(Code::AlgorithmMismatch.into());
+    }
+    let mut options = proof.clone();
+    let signature = signature(options.remove("proofValue").as_ref(), key.algorithm().signature_bytes())?;
+    let mut document = document.clone();
+    if let Some(signed) = proof.get("@context") {
+        if !starts_with(document.get("@context"), signed) {
+            return Err(Code::ProofContext.into());
+        }
+        document.insert("@context".to_owned(), signed.clone());
+    }
+    key.verify(&hash_data(hash, &document, &options)?, &signature)?;
+    Ok(document)
+}
+
+fn check_kind(suite: &dyn Cryptosuite, proof: &Map<String, Value>) -> Result<(), Problem> {
+    let is = |name: &str, value: &str| proof.get(name).and_then(Value::as_str) == Some(value);
+    if is("type", PROOF_TYPE) && is("cryptosuite", suite.name()) {
+        Ok(())
+    } else {
+        Err(malformed("the proof is not of this cryptosuite"))
+    }
+}
+
+/// Returns the bytes to sign: the hash of the proof's configuration, then that of the document (section 3.3.4).
+fn hash_data(hash: Hash, document: &Map<String, Value>, options: &Map<String, Value>) -> Result<Vec<u8>, Problem> {
+    let canonical = |members| {
+        json::canonicalize_object(members).map_err(|problem| Problem::new(Code::Transformation, problem.detail))
+    };
+    let mut hashes = hash(&canonical(options)?);
+    hashes.extend(hash(&canonical(document)?));
+    Ok(hashes)
+}
+
+fn signature(value: Option<&Value>, bytes: usize) -> Result<Vec<u8>, Problem> {
+    // Base58 has 1.37 characters for a byte. Longer text is not decoded, since that takes quadratic time.
+    let most = bytes.saturating_mul(7).div_ceil(5).saturating_add(1);
+    value
+        .and_then(Value::as_str)
+        .filter(|text| text.len() <= most)
+        .and_then(|text| text.strip_prefix('z'))
+        .and_then(|base58| bs58::decode(base58).into_vec().ok())
+        .filter(|signature| signature.len() == bytes)
+        .ok_or_else(|| malformed(format!("proofValue is not {bytes} bytes in base58btc multibase")))
+}
+
+/// Returns whether the document's contexts begin with all signed contexts, in their order.
+fn starts_with(context: Option<&Value>, signed: &Value) -> bool {
+    let as_list = |value: &'_ Value| match value {
+        Value::Array(entries) => entries.clone(),
+        one => vec![one.clone()],
+    };
+    context.is_some_and(|context| as_list(context).starts_with(&as_list(signed)))
+}
