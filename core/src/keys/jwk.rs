@@ -27,6 +27,16 @@ pub(super) fn members(key: &PublicKey) -> Vec<(&'static str, String)> {
                 ("y", coordinate(point.y())),
             ]
         }
+        Inner::P384(key) => {
+            let point = key.to_encoded_point(false);
+            let coordinate = |bytes: Option<&p384::FieldBytes>| bytes.map(|bytes| encode(bytes)).unwrap_or_default();
+            vec![
+                ("crv", "P-384".to_owned()),
+                ("kty", "EC".to_owned()),
+                ("x", coordinate(point.x())),
+                ("y", coordinate(point.y())),
+            ]
+        }
     }
 }
 
@@ -51,14 +61,10 @@ pub(super) fn parse(jwk: &Value) -> Result<PublicKey, Problem> {
             if jwk.contains_key("y") {
                 return Err(invalid("an OKP key has a y"));
             }
-            PublicKey::from_bytes(Algorithm::EdDsa, &coordinate(jwk, "x")?)?
+            PublicKey::from_bytes(Algorithm::EdDsa, &coordinate::<32>(jwk, "x")?)?
         }
-        (Some("EC"), Some("P-256")) => {
-            let mut point = vec![4];
-            point.extend_from_slice(&coordinate(jwk, "x")?);
-            point.extend_from_slice(&coordinate(jwk, "y")?);
-            PublicKey::from_bytes(Algorithm::Es256, &point)?
-        }
+        (Some("EC"), Some("P-256")) => PublicKey::from_bytes(Algorithm::Es256, &point::<32>(jwk)?)?,
+        (Some("EC"), Some("P-384")) => PublicKey::from_bytes(Algorithm::Es384, &point::<48>(jwk)?)?,
         _ => return Err(invalid("a JWK is of a kind that is not accepted")),
     };
     check_use(jwk)?;
@@ -74,10 +80,19 @@ fn string<'a>(jwk: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>
     }
 }
 
-/// Exactly 32 bytes in base64url without padding, leading zeros kept (RFC 7518 section 6.2.1.2).
-fn coordinate(jwk: &Map<String, Value>, name: &str) -> Result<[u8; 32], Problem> {
-    let wrong = || invalid(&format!("a JWK's {name} is not 32 bytes in base64url"));
-    let text = string(jwk, name)?.filter(|text| text.len() == 43).ok_or_else(wrong)?;
+/// Reads an uncompressed point (SEC 1), of coordinates of this many bytes.
+fn point<const BYTES: usize>(jwk: &Map<String, Value>) -> Result<Vec<u8>, Problem> {
+    let mut point = vec![4];
+    point.extend_from_slice(&coordinate::<BYTES>(jwk, "x")?);
+    point.extend_from_slice(&coordinate::<BYTES>(jwk, "y")?);
+    Ok(point)
+}
+
+/// Exactly so many bytes in base64url without padding, leading zeros kept (RFC 7518 section 6.2.1.2).
+fn coordinate<const BYTES: usize>(jwk: &Map<String, Value>, name: &str) -> Result<[u8; BYTES], Problem> {
+    let wrong = || invalid(&format!("a JWK's {name} is not {BYTES} bytes in base64url"));
+    let length = BYTES.saturating_mul(4).div_ceil(3);
+    let text = string(jwk, name)?.filter(|text| text.len() == length).ok_or_else(wrong)?;
     URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(wrong)
 }
 

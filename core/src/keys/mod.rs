@@ -10,25 +10,29 @@ mod ed25519;
 mod jwk;
 mod multikey;
 mod p256;
+mod p384;
 #[cfg(test)]
 mod tests;
 
-/// A signature algorithm, by its JOSE name (RFC 8037, RFC 7518).
+/// Signature algorithm, by its JOSE name (RFC 8037, RFC 7518).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// Ed25519, strict verification.
     EdDsa,
     /// ECDSA on P-256 with SHA-256, 64-byte r||s.
     Es256,
+    /// ECDSA on P-384 with SHA-384, 96-byte r||s: for Data Integrity alone, and in no JWS or CWT.
+    Es384,
 }
 
 impl Algorithm {
-    /// The `alg` value: `EdDSA` or `ES256`.
+    /// The name: `EdDSA`, `ES256` or `ES384`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::EdDsa => "EdDSA",
             Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
         }
     }
 
@@ -37,6 +41,7 @@ impl Algorithm {
     pub const fn signature_bytes(self) -> usize {
         match self {
             Self::EdDsa | Self::Es256 => 64,
+            Self::Es384 => 96,
         }
     }
 
@@ -66,6 +71,7 @@ pub struct PublicKey(Inner);
 enum Inner {
     Ed25519(ed25519_dalek::VerifyingKey),
     P256(::p256::ecdsa::VerifyingKey),
+    P384(::p384::ecdsa::VerifyingKey),
 }
 
 impl PublicKey {
@@ -75,14 +81,15 @@ impl PublicKey {
         match &self.0 {
             Inner::Ed25519(_) => Algorithm::EdDsa,
             Inner::P256(_) => Algorithm::Es256,
+            Inner::P384(_) => Algorithm::Es384,
         }
     }
 
-    /// Verifies a signature of 64 bytes: for Ed25519 strictly (RFC 8032 with small-order points refused),
-    /// for P-256 `r||s` with SHA-256.
+    /// Verifies a signature of [`Algorithm::signature_bytes`]: for Ed25519 strictly (RFC 8032 with small-order points
+    /// refused), for P-256 and P-384 `r||s`.
     ///
-    /// Both `s` and `-s` are accepted for P-256, as RFC 7518 has it: peers make either, and nothing in Carnet takes
-    /// a signature's bytes for an identity. Carnet itself makes the lower one.
+    /// Both `s` and `-s` are accepted, as RFC 7518 has it: peers make either, and nothing in Carnet takes a signature's
+    /// bytes for an identity. Carnet itself makes the lower one.
     ///
     /// # Errors
     /// `signature_invalid`.
@@ -90,10 +97,11 @@ impl PublicKey {
         match &self.0 {
             Inner::Ed25519(key) => ed25519::verify(key, message, signature),
             Inner::P256(key) => p256::verify(key, message, signature),
+            Inner::P384(key) => p384::verify(key, message, signature),
         }
     }
 
-    /// From the raw key: 32 bytes of Ed25519, or 33 or 65 of P-256 (SEC 1).
+    /// From the raw key: 32 bytes of Ed25519, 33 or 65 of P-256, or 49 or 97 of P-384 (SEC 1).
     ///
     /// # Errors
     /// `key_invalid`.
@@ -101,20 +109,22 @@ impl PublicKey {
         match algorithm {
             Algorithm::EdDsa => ed25519::public(bytes).map(Inner::Ed25519),
             Algorithm::Es256 => p256::public(bytes).map(Inner::P256),
+            Algorithm::Es384 => p384::public(bytes).map(Inner::P384),
         }
         .map(Self)
     }
 
-    /// The raw key: 32 bytes of Ed25519, or 33 of P-256 (SEC 1, compressed).
+    /// The raw key: 32 bytes of Ed25519, 33 of P-256, or 49 of P-384 (SEC 1, compressed).
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match &self.0 {
             Inner::Ed25519(key) => key.as_bytes().to_vec(),
             Inner::P256(key) => key.to_encoded_point(true).as_bytes().to_vec(),
+            Inner::P384(key) => key.to_encoded_point(true).as_bytes().to_vec(),
         }
     }
 
-    /// As a public JWK (only `kty`, `crv`, `x` and, for P-256, `y`).
+    /// As a public JWK (only `kty`, `crv`, `x` and, for P-256 and P-384, `y`).
     ///
     /// # Examples
     /// ```
@@ -139,7 +149,7 @@ impl PublicKey {
         jwk::parse(jwk)
     }
 
-    /// As Multikey (`z6Mk...`, `zDn...`).
+    /// As Multikey (`z6Mk...`, `zDn...`, `z82...`).
     #[must_use]
     pub fn to_multikey(&self) -> String {
         multikey::encode(self)
@@ -170,7 +180,7 @@ pub trait Signer: Send + Sync {
     /// The public half.
     fn public_key(&self) -> PublicKey;
 
-    /// Signs the message (not its hash); the signature has 64 bytes.
+    /// Signs the message (not its hash); the signature has [`Algorithm::signature_bytes`].
     ///
     /// # Errors
     /// `proof_generation`.
@@ -188,6 +198,7 @@ pub struct SecretKey(Secret);
 enum Secret {
     Ed25519(ed25519_dalek::SigningKey),
     P256(::p256::ecdsa::SigningKey),
+    P384(::p384::ecdsa::SigningKey),
 }
 
 impl SecretKey {
@@ -196,28 +207,31 @@ impl SecretKey {
         Self(match algorithm {
             Algorithm::EdDsa => Secret::Ed25519(ed25519_dalek::SigningKey::generate(rng)),
             Algorithm::Es256 => Secret::P256(::p256::ecdsa::SigningKey::random(&mut rng)),
+            Algorithm::Es384 => Secret::P384(::p384::ecdsa::SigningKey::random(&mut rng)),
         })
     }
 
-    /// From the 32 secret bytes.
+    /// From the secret bytes: 48 for P-384, 32 otherwise.
     ///
     /// # Errors
-    /// `key_invalid`: not 32 bytes, or for P-256 zero or not below the group's order.
+    /// `key_invalid`: another number of bytes, or for P-256 and P-384 zero or not below the group's order.
     pub fn from_bytes(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, Problem> {
         match algorithm {
             Algorithm::EdDsa => ed25519::secret(bytes).map(Secret::Ed25519),
             Algorithm::Es256 => p256::secret(bytes).map(Secret::P256),
+            Algorithm::Es384 => p384::secret(bytes).map(Secret::P384),
         }
         .map(Self)
     }
 
-    /// The 32 secret bytes, to be stored encrypted.
+    /// The secret bytes, to be stored encrypted: 48 for P-384, 32 otherwise.
     #[must_use]
-    pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(match &self.0 {
-            Secret::Ed25519(key) => key.to_bytes(),
-            Secret::P256(key) => key.to_bytes().into(),
-        })
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        match &self.0 {
+            Secret::Ed25519(key) => Zeroizing::new(Zeroizing::new(key.to_bytes()).to_vec()),
+            Secret::P256(key) => Zeroizing::new(Zeroizing::new(<[u8; 32]>::from(key.to_bytes())).to_vec()),
+            Secret::P384(key) => Zeroizing::new(Zeroizing::new(<[u8; 48]>::from(key.to_bytes())).to_vec()),
+        }
     }
 }
 
@@ -232,6 +246,7 @@ impl Signer for SecretKey {
         PublicKey(match &self.0 {
             Secret::Ed25519(key) => Inner::Ed25519(key.verifying_key()),
             Secret::P256(key) => Inner::P256(*key.verifying_key()),
+            Secret::P384(key) => Inner::P384(*key.verifying_key()),
         })
     }
 
@@ -239,6 +254,7 @@ impl Signer for SecretKey {
         match &self.0 {
             Secret::Ed25519(key) => ed25519::sign(key, message),
             Secret::P256(key) => p256::sign(key, message),
+            Secret::P384(key) => p384::sign(key, message),
         }
     }
 
@@ -246,6 +262,7 @@ impl Signer for SecretKey {
         match &self.0 {
             Secret::Ed25519(_) => Algorithm::EdDsa,
             Secret::P256(_) => Algorithm::Es256,
+            Secret::P384(_) => Algorithm::Es384,
         }
     }
 }

@@ -5,16 +5,18 @@ use crate::{Code, Problem};
 
 const ED25519: [u8; 2] = [0xed, 0x01];
 const P256: [u8; 2] = [0x80, 0x24];
+const P384: [u8; 2] = [0x81, 0x24];
 /// The prefixes of secret keys: Ed25519, P-256, P-384, secp256k1.
 const SECRET: [[u8; 2]; 4] = [[0x80, 0x26], [0x86, 0x26], [0x87, 0x26], [0x81, 0x26]];
 /// Decoding base58 takes time that grows with the square of the length, so longer text is not looked at.
-/// An Ed25519 key has 48 characters, a P-256 key 49, a P-384 secret 68.
+/// An Ed25519 key has 48 characters, a P-256 key 49, a P-384 key 70.
 const MAX_TEXT: usize = 80;
 
 pub(super) fn encode(key: &PublicKey) -> String {
     let prefix = match key.algorithm() {
         Algorithm::EdDsa => ED25519,
         Algorithm::Es256 => P256,
+        Algorithm::Es384 => P384,
     };
     let mut bytes = prefix.to_vec();
     bytes.extend_from_slice(&key.to_bytes());
@@ -32,6 +34,7 @@ pub(super) fn decode(text: &str) -> Result<PublicKey, Problem> {
     match *prefix {
         ED25519 => PublicKey::from_bytes(Algorithm::EdDsa, key),
         P256 if key.len() == 33 => PublicKey::from_bytes(Algorithm::Es256, key),
+        P384 if key.len() == 49 => PublicKey::from_bytes(Algorithm::Es384, key),
         secret if SECRET.contains(&secret) => Err(Code::PrivateKeyExposed.into()),
         _ => Err(invalid("a Multikey is of a kind that is not accepted")),
     }

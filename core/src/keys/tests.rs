@@ -3,8 +3,9 @@ use serde_json::json;
 
 use super::*;
 
-fn keys() -> [SecretKey; 2] {
-    [Algorithm::EdDsa, Algorithm::Es256].map(|algorithm| SecretKey::from_bytes(algorithm, &[7; 32]).unwrap())
+fn keys() -> [SecretKey; 3] {
+    [(Algorithm::EdDsa, 32), (Algorithm::Es256, 32), (Algorithm::Es384, 48)]
+        .map(|(algorithm, length)| SecretKey::from_bytes(algorithm, &[7; 48][..length]).unwrap())
 }
 
 #[track_caller]
@@ -35,19 +36,19 @@ fn keys_go_through_each_form_and_come_back() {
 #[test]
 fn drawn_keys_sign_and_verify() {
     let mut rng = crate::seeded::Seeded(1);
-    for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
+    for algorithm in [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Es384] {
         let one = SecretKey::generate(algorithm, &mut rng);
         let other = SecretKey::generate(algorithm, &mut rng);
         assert_ne!(one.public_key(), other.public_key());
         let signature = one.sign(b"message").unwrap();
-        assert_eq!(signature.len(), 64);
+        assert_eq!(signature.len(), algorithm.signature_bytes());
         one.public_key().verify(b"message", &signature).unwrap();
         for (key, message, signature) in [
             (other.public_key(), &b"message"[..], signature.clone()),
             (one.public_key(), b"massage", signature.clone()),
-            (one.public_key(), b"message", signature[..63].to_vec()),
+            (one.public_key(), b"message", signature[..signature.len() - 1].to_vec()),
             (one.public_key(), b"message", [&signature[..], &[0]].concat()),
-            (one.public_key(), b"message", vec![0; 64]),
+            (one.public_key(), b"message", vec![0; signature.len()]),
             (one.public_key(), b"message", Vec::new()),
         ] {
             assert_eq!(key.verify(message, &signature).unwrap_err().code, Code::SignatureInvalid);
@@ -59,7 +60,7 @@ fn drawn_keys_sign_and_verify() {
 fn every_changed_bit_of_a_signature_is_refused() {
     for secret in keys() {
         let signature = secret.sign(b"message").unwrap();
-        for bit in 0..512 {
+        for bit in 0..signature.len() * 8 {
             let mut changed = signature.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             assert!(secret.public_key().verify(b"message", &changed).is_err(), "bit {bit}");
@@ -70,10 +71,13 @@ fn every_changed_bit_of_a_signature_is_refused() {
 #[test]
 fn secrets_are_not_printed() {
     let debug = format!("{:?}", keys());
-    assert_eq!(debug, "[SecretKey(redacted), SecretKey(redacted)]");
+    assert_eq!(debug, "[SecretKey(redacted), SecretKey(redacted), SecretKey(redacted)]");
     assert_eq!(SecretKey::from_bytes(Algorithm::EdDsa, &[7; 31]).unwrap_err().code, Code::KeyInvalid);
     for bytes in [&[0; 32][..], &[0xff; 32], &[7; 31], &[7; 33]] {
         assert_eq!(SecretKey::from_bytes(Algorithm::Es256, bytes).unwrap_err().code, Code::KeyInvalid);
+    }
+    for bytes in [&[0; 48][..], &[0xff; 48], &[7; 47], &[7; 49], &[7; 32]] {
+        assert_eq!(SecretKey::from_bytes(Algorithm::Es384, bytes).unwrap_err().code, Code::KeyInvalid);
     }
 }
 
@@ -98,7 +102,7 @@ fn weak_keys_are_refused() {
 
 #[test]
 fn both_forms_of_an_es256_signature_hold_and_the_lower_one_is_made() {
-    let [_, secret] = keys();
+    let [_, secret, _] = keys();
     let made = secret.sign(b"message").unwrap();
     let signature = ::p256::ecdsa::Signature::from_slice(&made).unwrap();
     assert!(signature.normalize_s().is_none());
@@ -117,7 +121,7 @@ fn row_02_hmac_with_the_public_key_as_secret() {
         assert_eq!(Algorithm::parse(algorithm.as_str()).unwrap(), algorithm);
     }
     // The public key as a symmetric secret is no key here at all.
-    let [ed25519, _] = keys();
+    let [ed25519, ..] = keys();
     let x = ed25519.public_key().to_jwk()["x"].clone();
     refused(&json!({"kty": "oct", "k": x}), Code::PrivateKeyExposed);
     refused(&json!({"kty": "oct"}), Code::KeyInvalid);
@@ -125,17 +129,20 @@ fn row_02_hmac_with_the_public_key_as_secret() {
 
 #[test]
 fn row_03_an_algorithm_that_does_not_fit_the_key() {
-    let [ed25519, p256] = keys();
+    let [ed25519, p256, p384] = keys();
     refused(&with(&ed25519, "alg", "ES256"), Code::AlgorithmMismatch);
     refused(&with(&p256, "alg", "EdDSA"), Code::AlgorithmMismatch);
     refused(&with(&p256, "alg", "HS256"), Code::AlgorithmMismatch);
+    refused(&with(&p384, "alg", "ES256"), Code::AlgorithmMismatch);
     refused(&with(&p256, "alg", 7), Code::KeyInvalid);
-    for (key, alg) in [(&ed25519, "EdDSA"), (&ed25519, "Ed25519"), (&p256, "ES256")] {
+    for (key, alg) in [(&ed25519, "EdDSA"), (&ed25519, "Ed25519"), (&p256, "ES256"), (&p384, "ES384")] {
         assert_eq!(PublicKey::from_jwk(&with(key, "alg", alg)).unwrap(), key.public_key());
     }
     // A signature by one key does not verify with the other.
     let signature = ed25519.sign(b"message").unwrap();
-    assert_eq!(p256.public_key().verify(b"message", &signature).unwrap_err().code, Code::SignatureInvalid);
+    for other in [&p256, &p384] {
+        assert_eq!(other.public_key().verify(b"message", &signature).unwrap_err().code, Code::SignatureInvalid);
+    }
     ed25519.public_key().verify(b"message", &signature).unwrap();
 }
 
@@ -156,7 +163,7 @@ fn row_08_a_private_key_where_a_public_one_belongs() {
 
 #[test]
 fn malformed_jwks_are_refused() {
-    let [ed25519, p256] = keys();
+    let [ed25519, p256, p384] = keys();
     let x = ed25519.public_key().to_jwk()["x"].as_str().unwrap().to_owned();
     for jwk in [
         json!(null),
@@ -183,6 +190,8 @@ fn malformed_jwks_are_refused() {
         with(&ed25519, "key_ops", "verify"),
         with(&p256, "crv", "P-384"),
         with(&p256, "crv", "secp256k1"),
+        with(&p384, "crv", "P-256"),
+        with(&p384, "y", p384.public_key().to_jwk()["x"].clone()),
         with(&p256, "y", x),
         with(&p256, "y", Value::Null),
     ] {
@@ -194,10 +203,11 @@ fn malformed_jwks_are_refused() {
 
 #[test]
 fn malformed_multikeys_are_refused() {
-    let [ed25519, p256] = keys().map(|key| key.public_key());
+    let [ed25519, p256, p384] = keys().map(|key| key.public_key());
     let encode = |prefix: &[u8], bytes: &[u8]| format!("z{}", bs58::encode([prefix, bytes].concat()).into_string());
     let good = ed25519.to_multikey();
     assert!(good.starts_with("z6Mk") && p256.to_multikey().starts_with("zDn"));
+    assert!(p384.to_multikey().starts_with("z82"));
     for (text, code) in [
         ("", Code::InvalidEncoding),
         (good.get(1..).unwrap(), Code::InvalidEncoding),
@@ -210,6 +220,9 @@ fn malformed_multikeys_are_refused() {
         (&encode(&[0xed, 0x01], &[3; 33]), Code::KeyInvalid),
         (&encode(&[0xec, 0x01], &ed25519.to_bytes()), Code::KeyInvalid),
         (&encode(&[0x80, 0x24], &p256.to_bytes()[..32]), Code::KeyInvalid),
+        (&encode(&[0x80, 0x24], &p384.to_bytes()), Code::KeyInvalid),
+        (&encode(&[0x81, 0x24], &p256.to_bytes()), Code::KeyInvalid),
+        (&encode(&[0x81, 0x24], &p384.to_bytes()[..48]), Code::KeyInvalid),
     ] {
         assert_eq!(PublicKey::from_multikey(text).unwrap_err().code, code, "{text}");
     }

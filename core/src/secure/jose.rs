@@ -225,6 +225,7 @@ pub(crate) fn signing_input(
     payload: &Map<String, Value>,
     algorithm: Algorithm,
 ) -> Result<String, Problem> {
+    Algorithm::parse(algorithm.as_str())?;
     header.insert("alg".to_owned(), algorithm.as_str().into());
     let text = |value: &Map<String, Value>| {
         json::canonicalize_object(value).map_err(|problem| {

@@ -80,6 +80,7 @@ pub(super) fn issue_packed(
     let algorithm = match signer.algorithm() {
         Algorithm::EdDsa => iana::Algorithm::EdDSA,
         Algorithm::Es256 => iana::Algorithm::ES256,
+        Algorithm::Es384 => return Err(Code::AlgorithmForbidden.into()),
     };
     let header = HeaderBuilder::new().algorithm(algorithm).key_id(kid.clone().into_bytes());
     CoseSign1Builder::new()

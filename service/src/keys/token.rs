@@ -203,6 +203,7 @@ pub(super) fn generate(config: &KeysConfig, algorithm: Algorithm) -> Result<(Str
     let (mechanism, curves): (_, &[&[u8]]) = match algorithm {
         Algorithm::Es256 => (Mechanism::EccKeyPairGen, &[&P256]),
         Algorithm::EdDsa => (Mechanism::EccEdwardsKeyPairGen, &[&ED25519, ED25519_BY_NAME]),
+        Algorithm::Es384 => return Err(TokenError::Failed("keys on P-384 are not for tokens".to_owned()).into()),
     };
     let mut made = Err(TokenError::Failed("it cannot create keys".to_owned()));
     for curve in curves {
@@ -299,6 +300,7 @@ fn sign(session: &Session, key: ObjectHandle, algorithm: Algorithm, message: &[u
         Algorithm::EdDsa => {
             session.sign(&Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure)), key, message)?
         }
+        Algorithm::Es384 => return Err(TokenError::Failed("keys on P-384 are not for tokens".to_owned())),
     };
     if signature.len() == SIGNATURE_BYTES {
         Ok(signature)

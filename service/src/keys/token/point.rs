@@ -29,6 +29,7 @@ fn bare(algorithm: Algorithm, attribute: &[u8]) -> Option<&[u8]> {
     let lengths: &'static [u8] = match algorithm {
         Algorithm::EdDsa => &[32],
         Algorithm::Es256 => &[65, 33],
+        Algorithm::Es384 => &[97, 49],
     };
     let wrapped = |tag: u8, unused: &'static [u8]| {
         lengths.iter().find_map(move |length| {
