@@ -127,7 +127,7 @@ async fn an_sd_jwt_vc_has_its_claims_at_the_top() {
 async fn a_data_integrity_credential_verifies() {
     use carnet_core::{
         did::{DidDocument, Purpose, Resolve},
-        secure::data_integrity::{self, Expected, eddsa_jcs::EddsaJcs2022},
+        secure::data_integrity::{self, Expected},
         time::Timestamp,
     };
     struct One(std::sync::Arc<DidDocument>);
@@ -136,36 +136,43 @@ async fn a_data_integrity_credential_verifies() {
             Ok(self.0.clone())
         }
     }
-    let issuer = start().await;
-    let document = DidDocument::render(&issuer.issuer.did, &[("key-1".to_owned(), issuer.issuer_key())]);
-    let resolver = One(std::sync::Arc::new(DidDocument::parse(&issuer.issuer.did, &document).unwrap()));
-    let expected = Expected {
-        purpose: Purpose::AssertionMethod,
-        controller: DID,
-        binding: None,
-        now: Timestamp::from_unix(issuer.now()),
-        skew: 60,
-    };
-    let offer = issuer.create(with_format("a", proto::CredentialFormat::DiVcJcs)).await;
-    let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
-    let credential: Value = serde_json::from_str(&answer.credentials[0].credential).unwrap();
-    let verified =
-        data_integrity::verify(credential.as_object().unwrap(), &Suites::jcs(), &resolver, &expected).unwrap();
-    assert_eq!(verified["credentialSubject"]["familyName"], json!(MARK));
-    assert_eq!(credential["proof"]["created"], json!("2026-11-01T00:00:00Z"));
-
-    #[cfg(feature = "jsonld")]
-    for (id, name) in [("r", "QualificationCredential"), ("s", "ResidencePermitCredential")] {
-        let claims = issuer.issuer.catalogue.credential_type(name).unwrap().example_claims();
-        let request = proto::CreateOfferRequest {
-            credential_type: name.to_owned(),
-            claims: Some(carnet_service::wire::to_struct(&claims)),
-            ..with_format(id, proto::CredentialFormat::LdpVc)
+    for (algorithm, name) in [(Algorithm::EdDsa, "eddsa-jcs-2022"), (Algorithm::Es256, "ecdsa-jcs-2019")] {
+        let issuer = start_with(algorithm).await;
+        let document = DidDocument::render(&issuer.issuer.did, &[("key-1".to_owned(), issuer.issuer_key())]);
+        let resolver = One(std::sync::Arc::new(DidDocument::parse(&issuer.issuer.did, &document).unwrap()));
+        let expected = Expected {
+            purpose: Purpose::AssertionMethod,
+            controller: DID,
+            binding: None,
+            now: Timestamp::from_unix(issuer.now()),
+            skew: 60,
         };
-        let offer = issuer.create(request).await;
+        let offer = issuer.create(with_format("a", proto::CredentialFormat::DiVcJcs)).await;
         let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
         let credential: Value = serde_json::from_str(&answer.credentials[0].credential).unwrap();
-        data_integrity::verify(credential.as_object().unwrap(), &issuer.issuer.suites, &resolver, &expected).unwrap();
+        let verified =
+            data_integrity::verify(credential.as_object().unwrap(), &Suites::jcs(), &resolver, &expected).unwrap();
+        assert_eq!(verified["credentialSubject"]["familyName"], json!(MARK));
+        assert_eq!(credential["proof"]["created"], json!("2026-11-01T00:00:00Z"));
+        assert_eq!(credential["proof"]["cryptosuite"], json!(name));
+
+        #[cfg(feature = "jsonld")]
+        for (id, name) in [("r", "QualificationCredential"), ("s", "ResidencePermitCredential")]
+            .into_iter()
+            .filter(|_| algorithm == Algorithm::EdDsa)
+        {
+            let claims = issuer.issuer.catalogue.credential_type(name).unwrap().example_claims();
+            let request = proto::CreateOfferRequest {
+                credential_type: name.to_owned(),
+                claims: Some(carnet_service::wire::to_struct(&claims)),
+                ..with_format(id, proto::CredentialFormat::LdpVc)
+            };
+            let offer = issuer.create(request).await;
+            let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
+            let credential: Value = serde_json::from_str(&answer.credentials[0].credential).unwrap();
+            data_integrity::verify(credential.as_object().unwrap(), &issuer.issuer.suites, &resolver, &expected)
+                .unwrap();
+        }
     }
 }
 
@@ -180,9 +187,14 @@ async fn what_a_key_or_a_build_cannot_make_is_not_listed_and_is_refused() {
     assert_eq!(metadata.max_batch_size, 10);
     assert_eq!(
         formats(metadata),
-        [proto::CredentialFormat::VcSdJwt.into(), proto::CredentialFormat::DcSdJwt.into()].into()
+        [
+            proto::CredentialFormat::VcSdJwt.into(),
+            proto::CredentialFormat::DcSdJwt.into(),
+            proto::CredentialFormat::DiVcJcs.into()
+        ]
+        .into()
     );
-    let refused = issuer.staff().create_offer(with_format("a", proto::CredentialFormat::DiVcJcs)).await;
+    let refused = issuer.staff().create_offer(with_format("a", proto::CredentialFormat::LdpVc)).await;
     assert_eq!(reason(refused), "FORMAT_UNAVAILABLE");
     let offer = issuer.create(offer_request("b")).await;
     let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();

@@ -175,17 +175,21 @@ async fn a_full_list_is_published_until_a_day_after_its_last_copy_ended() {
     assert_eq!(lists().await, [1]);
 }
 
-/// An issuer with a P-256 key signs tokens only, so only SD-JWT VCs refer to a status.
 #[tokio::test]
-async fn with_a_key_for_es256_the_token_is_the_only_form() {
+async fn with_a_key_for_es256_lists_are_signed_with_ecdsa_jcs_2019() {
     let issuer = start_with(Algorithm::Es256).await;
     let mut lists = StatusListServiceClient::new(issuer.channel.clone());
-    let urls = lists.list_status_lists(proto::ListStatusListsRequest {}).await.unwrap().into_inner().urls;
-    assert_eq!(urls, [format!("{BASE}/token/0")]);
+    let mut urls = lists.list_status_lists(proto::ListStatusListsRequest {}).await.unwrap().into_inner().urls;
+    urls.sort();
+    assert_eq!(urls, ["revocation", "suspension", "token"].map(|form| format!("{BASE}/{form}/0")));
+    let list: Value = serde_json::from_slice(&issuer.get("/status/revocation/0", "").await.body).unwrap();
+    assert_eq!(list["proof"]["cryptosuite"], json!("ecdsa-jcs-2019"));
     let (_, copies) = issuer.issue(proto::CredentialFormat::DcSdJwt, 1).await;
-    assert_eq!(place(&copies[0]).0, urls[0]);
-    let (_, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
-    assert!(!SdJwt::parse(&copies[0]).unwrap().jws().payload().contains_key("credentialStatus"));
+    assert_eq!(place(&copies[0]).0, urls[2]);
+    for format in [proto::CredentialFormat::VcSdJwt, proto::CredentialFormat::DiVcJcs] {
+        let (_, copies) = issuer.issue(format, 1).await;
+        assert_eq!(issuer.published(&copies[0]).await, StatusState::Valid);
+    }
 }
 
 /// A key that is not the issuer's does not sign a valid list.

@@ -70,7 +70,7 @@ fn check_kind(suite: &dyn Cryptosuite, proof: &Map<String, Value>) -> Result<(),
     if is("type", PROOF_TYPE) && is("cryptosuite", suite.name()) {
         Ok(())
     } else {
-        Err(malformed("the proof is not of this cryptosuite"))
+        Err(malformed("the proof is for another cryptosuite"))
     }
 }
 

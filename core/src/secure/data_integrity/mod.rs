@@ -12,6 +12,7 @@ use crate::{
     time::Timestamp,
 };
 
+pub mod ecdsa_jcs;
 pub mod eddsa_jcs;
 mod jcs;
 mod suites;

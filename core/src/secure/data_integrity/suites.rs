@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Cryptosuite, eddsa_jcs::EddsaJcs2022};
+use super::{Cryptosuite, ecdsa_jcs::EcdsaJcs2019, eddsa_jcs::EddsaJcs2022};
 use crate::{Code, Problem, format::CredentialFormat, keys::Algorithm};
 
 /// Cryptosuites that a program supports, by their names. A program builds the registry once and passes it to whatever
@@ -20,7 +20,7 @@ impl Suites {
     /// Returns the cryptosuites of this crate, all of them over JCS.
     #[must_use]
     pub fn jcs() -> Self {
-        Self::only(EddsaJcs2022)
+        Self::only(EddsaJcs2022).with(EcdsaJcs2019)
     }
 
     /// Returns a registry of one cryptosuite, for documents whose specification names it.

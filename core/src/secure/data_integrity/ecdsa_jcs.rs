@@ -1,0 +1,62 @@
+//! ecdsa-jcs-2019 (Data Integrity ECDSA Cryptosuites 1.0, section 3.3).
+
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256, Sha384};
+
+use super::{Cryptosuite, jcs};
+use crate::{
+    Problem,
+    format::CredentialFormat,
+    keys::{Algorithm, PublicKey, Signer},
+};
+
+/// The cryptosuite: P-256 with SHA-256, or P-384 with SHA-384.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EcdsaJcs2019;
+
+/// Returns the hash function that goes with the curve of the key.
+fn hash(algorithm: Algorithm) -> jcs::Hash {
+    match algorithm {
+        Algorithm::Es384 => |bytes| Sha384::digest(bytes).to_vec(),
+        Algorithm::Es256 | Algorithm::EdDsa => |bytes| Sha256::digest(bytes).to_vec(),
+    }
+}
+
+impl Cryptosuite for EcdsaJcs2019 {
+    fn name(&self) -> &'static str {
+        "ecdsa-jcs-2019"
+    }
+
+    fn format(&self) -> CredentialFormat {
+        CredentialFormat::DiVcJcs
+    }
+
+    fn takes(&self, algorithm: Algorithm) -> bool {
+        matches!(algorithm, Algorithm::Es256 | Algorithm::Es384)
+    }
+
+    fn complete_options(&self, document: &Map<String, Value>, options: Map<String, Value>) -> Map<String, Value> {
+        jcs::complete_options(document, options)
+    }
+
+    fn create(
+        &self,
+        document: &Map<String, Value>,
+        options: Map<String, Value>,
+        signer: &dyn Signer,
+    ) -> Result<Map<String, Value>, Problem> {
+        jcs::create((self, hash(signer.algorithm())), document, options, signer)
+    }
+
+    fn verify(
+        &self,
+        document: &Map<String, Value>,
+        proof: &Map<String, Value>,
+        key: &PublicKey,
+    ) -> Result<Map<String, Value>, Problem> {
+        jcs::verify((self, hash(key.algorithm())), document, proof, key)
+    }
+}
+
+#[cfg(test)]
+mod tests;
