@@ -4,6 +4,7 @@
 //! default profile of spec/credential-types.md 2.6: issuer, type, validity, status and the holder's key, each in its
 //! standard form. Any other member counts, also one inside metadata, such as a name beside the issuer's id.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
 
 const SUBJECT: &str = "credentialSubject";
 const PROOF: &str = "proof";
+const INTEGRITY: &str = "vct#integrity";
 
 /// Members of an entry of `credentialStatus` (Bitstring Status List 1.0 section 2.1).
 const STATUS_ENTRY: [&str; 8] = [
@@ -49,6 +51,7 @@ const LONGEST: usize = 5;
 pub(crate) fn is_metadata<'a>(
     format: Option<CredentialFormat>,
     path: impl ExactSizeIterator<Item = Member<'a>>,
+    value: &Value,
 ) -> bool {
     use Member::{Element, Name};
     let length = path.len();
@@ -60,7 +63,8 @@ pub(crate) fn is_metadata<'a>(
         [Name("iss" | "iat" | "nbf" | "exp" | "_sd_alg")] => is_jwt,
         [Name("cnf"), Name("jwk"), Name("kty" | "crv" | "x" | "y")] => is_jwt,
         [Name("status"), Name("status_list"), Name("idx" | "uri")] => true,
-        [Name("vct" | "vct#integrity")] => format == Some(CredentialFormat::DcSdJwt),
+        [Name("vct")] => format == Some(CredentialFormat::DcSdJwt),
+        [Name(INTEGRITY)] => format == Some(CredentialFormat::DcSdJwt) && is_integrity_metadata(value),
         _ if format == Some(CredentialFormat::DcSdJwt) => false,
         [Name("@context" | "type" | "issuer" | "validFrom" | "validUntil" | SUBJECT)] => true,
         [Name("@context" | "type" | SUBJECT), Element] | [Name("issuer"), Name("id")] => true,
@@ -69,6 +73,20 @@ pub(crate) fn is_metadata<'a>(
         [Name("credentialStatus"), entry @ ..] => is_status(entry),
         _ => false,
     }
+}
+
+/// Returns `true` for one digest in the form of Subresource Integrity (section 3.5): the name of a hash function, and the
+/// digest in base64. A list of digests, or options behind one, could hold anything.
+#[must_use]
+pub fn is_integrity_metadata(value: &Value) -> bool {
+    let Some((name, digest)) = value.as_str().and_then(|text| text.split_once('-')) else { return false };
+    let bytes = match name {
+        "sha256" => 32,
+        "sha384" => 48,
+        "sha512" => 64,
+        _ => return false,
+    };
+    STANDARD.decode(digest).is_ok_and(|digest| digest.len() == bytes)
 }
 
 fn is_status(entry: &[Member<'_>]) -> bool {
@@ -122,14 +140,14 @@ fn leaves(format: CredentialFormat, at: ClaimPath, value: &Value, claims: &mut V
                 leaves(format, below(&at, Step::Index(index)), value, claims);
             }
         }
-        _ if is_metadata_at(format, &at) => {}
+        _ if is_metadata_at(format, &at, value) => {}
         _ => claims.push(at),
     }
 }
 
 /// Returns true if a value without parts at this path is metadata in a format.
-pub(crate) fn is_metadata_at(format: CredentialFormat, path: &[Step]) -> bool {
-    is_metadata(Some(format), path.iter().map(Member::from))
+pub(crate) fn is_metadata_at(format: CredentialFormat, path: &[Step], value: &Value) -> bool {
+    is_metadata(Some(format), path.iter().map(Member::from), value)
 }
 
 fn below(path: &[Step], step: Step) -> ClaimPath {
@@ -167,6 +185,32 @@ mod tests {
         payload["cnf"] = json!({"jwk": {"x": "AA"}});
         let all = ["cnf.jwk.x", "credentialStatus[0].owner", subject[0], subject[1], "evidence[0].note", "issuer.name"];
         assert_eq!(listed(CredentialFormat::DiVcJcs, &payload), all);
+    }
+
+    #[test]
+    fn a_digest_of_the_type_counts_as_metadata_in_the_form_of_subresource_integrity_alone() {
+        let digest = |name: &str, bytes: usize| format!("{name}-{}", STANDARD.encode(vec![7; bytes]));
+        let shown = |text: Value| listed(CredentialFormat::DcSdJwt, &json!({"vct": "urn:a", INTEGRITY: text}));
+        for (name, bytes) in [("sha256", 32), ("sha384", 48), ("sha512", 64)] {
+            let good = digest(name, bytes);
+            assert!(shown(json!(good)).is_empty(), "{good}");
+            for text in [
+                digest(name, bytes - 1),
+                digest(name, bytes + 1),
+                digest("md5", bytes),
+                good.to_uppercase(),
+                good.trim_end_matches('=').to_owned() + "-",
+                format!("{good} {good}"),
+                format!("{good}?of=ada"),
+                format!(" {good}"),
+                STANDARD.encode(vec![7; bytes]),
+            ] {
+                assert_eq!(shown(json!(text)), [INTEGRITY], "{text}");
+            }
+        }
+        for text in [json!("sha256-x"), json!(""), json!(7), json!(null)] {
+            assert_eq!(shown(text.clone()), [INTEGRITY], "{text}");
+        }
     }
 
     #[test]

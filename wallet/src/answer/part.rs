@@ -26,7 +26,7 @@ const VC_FRAME: [&str; 10] =
 /// Frame of a Data Integrity credential, which is no JWT.
 const DI_FRAME: [&str; 5] = ["@context", "type", "issuer", "validFrom", "validUntil"];
 /// Frame of an SD-JWT VC, whose claims are at the top level too.
-const DC_FRAME: [&str; 7] = ["iss", "iat", "nbf", "exp", "cnf", "vct", "vct#integrity"];
+const DC_FRAME: [&str; 6] = ["iss", "iat", "nbf", "exp", "cnf", "vct"];
 /// Member with the signature of a Data Integrity credential.
 const PROOF: &str = "proof";
 const SUBJECT: &str = "credentialSubject";
@@ -151,6 +151,7 @@ pub fn claims_of(payload: &Map<String, Value>, format: CredentialFormat) -> Vec<
                     members.iter().filter(|(name, _)| *name != "id").map(|(name, value)| (name.clone(), value)),
                 );
             }
+            ("vct#integrity", value) if format == CredentialFormat::DcSdJwt && shown::is_integrity_metadata(value) => {}
             (known, value) if frame.contains(&known) || signature(known) || is_status(known, value, format) => {}
             _ => claims.push((name.clone(), value)),
         }

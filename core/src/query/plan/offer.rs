@@ -225,7 +225,7 @@ impl<'a> Offers<'a> {
         self.look(parts.len())?;
         let mut told = BTreeMap::new();
         let mut most = None;
-        for part in parts.into_iter().filter(|part| !shown::is_metadata_at(holding.candidate.format, part)) {
+        for part in parts.into_iter().filter(|part| !shown::is_metadata_at(holding.candidate.format, part, value)) {
             let class = self.classes.class(holding, &part);
             most = most.max(Some(class));
             told.insert(self.number(Told::Value(part)), self.weight(class));

@@ -269,7 +269,7 @@ impl<'a> Resolver<'a> {
             _ => false,
         };
         let is_digests = || value.as_array().is_some_and(|items| !items.is_empty());
-        if !(has_clear_parts || self.is_metadata() || is_digests() && self.is_at_commitments()) {
+        if !(has_clear_parts || self.is_metadata(value) || is_digests() && self.is_at_commitments()) {
             if self.clear.len() >= MAX_CLEAR {
                 let detail = format!("there are more than {MAX_CLEAR} claims in the clear");
                 return Err(Problem::new(Code::TooLarge, detail));
@@ -279,8 +279,12 @@ impl<'a> Resolver<'a> {
         self.value(value)
     }
 
-    fn is_metadata(&self) -> bool {
-        is_metadata(self.token.jws().typ().and_then(CredentialFormat::parse), self.path.iter().map(Place::member))
+    fn is_metadata(&self, value: &Value) -> bool {
+        is_metadata(
+            self.token.jws().typ().and_then(CredentialFormat::parse),
+            self.path.iter().map(Place::member),
+            value,
+        )
     }
 
     /// Returns true if the current member has the name of an array of commitments (spec/at-least.md 3.1).
@@ -365,7 +369,7 @@ impl<'a> Resolver<'a> {
 
     /// Puts a disclosure where the path has come to.
     fn reveal(&mut self, index: usize, disclosure: &'a Disclosure) -> Result<Value, Problem> {
-        if must_be_clear(self.token.jws().typ(), self.path.iter().map(Place::member)) {
+        if must_be_clear(self.token.jws().typ(), self.path.iter().map(Place::member), value) {
             let path: ClaimPath = self.path.iter().map(Place::original).collect();
             return Err(Problem::new(Code::DisclosureForbidden, format!("{} is hidden", query::path_to_text(&path))));
         }

@@ -97,7 +97,7 @@ fn row_94_a_proof_in_an_sd_jwt() {
     for (name, value) in [
         ("proof", proof),
         ("vct", json!("urn:permit")),
-        ("vct#integrity", json!("sha256-x")),
+        ("vct#integrity", json!("sha256-WRRQ9PLFvTGwEKhXIZ6RCVRQXyNrAtbxGyZBLhGfKHo=")),
         ("aud", json!("did:web:other.example")),
         ("jti", json!("1")),
         ("holder", json!(world.holder_did())),
@@ -121,11 +121,19 @@ fn row_94_a_member_of_vcdm_in_an_sd_jwt_vc() {
     world.query = json!({"credentials": [{"id": "permit", "format": "dc+sd-jwt", "meta": {"vct_values": ["urn:permit"]},
         "claims": [{"path": ["rightToWork"]}]}]});
     let honest = object(json!({
-        "iss": world.did(), "vct": "urn:permit", "vct#integrity": "sha256-x", "sub": world.holder_did(),
+        "iss": world.did(), "vct": "urn:permit", "sub": world.holder_did(),
+        "vct#integrity": "sha256-WRRQ9PLFvTGwEKhXIZ6RCVRQXyNrAtbxGyZBLhGfKHo=",
         "iat": 1_767_225_600, "nbf": 1_767_225_600, "exp": 1_798_761_600, "rightToWork": true, "permitType": "student",
     }));
     let alone = |payload: &Map<String, Value>| world.verify_alone(issued(&world, "dc+sd-jwt", payload).as_bytes());
     accepted(world.verify(&show(&world, &issued(&world, "dc+sd-jwt", &honest), &[&["rightToWork"]])));
+    // Any other text there could be a mark.
+    let mut marked = honest.clone();
+    marked.insert("vct#integrity".into(), "sha256-x".into());
+    refused(
+        world.verify(&show(&world, &issued(&world, "dc+sd-jwt", &marked), &[&["rightToWork"]])),
+        Code::ClaimUnrequested,
+    );
     // Claims of types are at the top, and may have these names: a residence permit has the last two.
     let mut claims = honest.clone();
     for name in ["type", "name", "description", "validFrom", "validUntil"] {
