@@ -3,6 +3,8 @@
 //!
 //! A person may write an instant as well, and that is kept to the second or refused, never rounded.
 
+use chrono::{DateTime, Datelike as _, Utc};
+
 use crate::{
     Code, Problem,
     time::{Timestamp, is_date},
@@ -114,6 +116,13 @@ pub fn from(start: Timestamp) -> String {
     if start == start.start_of_day() { date(start) } else { start.to_string() }
 }
 
+/// Returns year and month of an instant; `None` beyond the years that the calendar knows.
+#[must_use]
+pub fn year_and_month(at: Timestamp) -> Option<(i32, u8)> {
+    let day = DateTime::<Utc>::from_timestamp(at.unix(), 0)?;
+    Some((day.year(), u8::try_from(day.month()).ok()?))
+}
+
 fn date(at: Timestamp) -> String {
     let text = at.to_string();
     text.split_once('T').map_or(text.clone(), |(date, _)| date.to_owned())
@@ -125,6 +134,14 @@ mod tests {
 
     fn at(text: &str) -> Timestamp {
         Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_month_of_an_instant_is_that_in_utc() {
+        assert_eq!(year_and_month(at("2026-11-30T23:59:59Z")), Some((2026, 11)));
+        assert_eq!(year_and_month(at("2026-12-01T00:30:00+01:00")), Some((2026, 11)));
+        assert_eq!(year_and_month(at("1969-12-31T23:59:59Z")), Some((1969, 12)));
+        assert_eq!(year_and_month(Timestamp::from_unix(i64::MAX)), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use axum::{
     routing::get,
 };
 use carnet_core::{
+    day,
     did::{Did, web},
     time::Timestamp,
 };
@@ -88,10 +89,7 @@ fn certificate(now: Timestamp) -> Result<(rcgen::Certificate, KeyPair), rcgen::E
     params.distinguished_name = name;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     // Whole months: every date that is written so exists.
-    let text = now.to_string();
-    let part = |range: std::ops::Range<usize>| text.get(range).and_then(|digits| digits.parse::<i32>().ok());
-    let (year, month) =
-        (part(0..4).unwrap_or(2026), part(5..7).and_then(|month| u8::try_from(month).ok()).unwrap_or(1));
+    let (year, month) = day::year_and_month(now).ok_or(rcgen::Error::Time)?;
     params.not_before = date_time_ymd(year, month, 1);
     params.not_after = date_time_ymd(year.saturating_add(YEARS), month, 1);
     Ok((params.self_signed(&key)?, key))
