@@ -14,19 +14,11 @@ use crate::{
     },
 };
 
-struct One(Arc<DidDocument>);
-
-impl Resolve for One {
-    fn resolve(&self, _: &Did) -> Result<Arc<DidDocument>, Problem> {
-        Ok(Arc::clone(&self.0))
-    }
-}
-
 /// Time at which the first key left the document.
 const ROTATED: &str = "2026-06-01T00:00:00Z";
 
 /// An issuer of `world`'s key, under `key-1`, which gave way to another on the first of June: its DID and its document.
-fn issuer(world: &World, revoked: bool) -> (Did, One) {
+fn issuer(world: &World, revoked: bool) -> (Did, OneDocument) {
     let update = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
     let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
     let next = SecretKey::generate(Algorithm::EdDsa, &mut OsRng).public_key();
@@ -46,7 +38,7 @@ fn issuer(world: &World, revoked: bool) -> (Did, One) {
     let at = Timestamp::parse(ROTATED).unwrap();
     let change = Change { at, state: &state, update_keys: None, next: None, deactivate: false };
     let text = webvh::append(&read(&text), &text, &change, &update).unwrap();
-    let document = One(read(&text).document().unwrap());
+    let document = OneDocument(read(&text).document().unwrap());
     (did, document)
 }
 

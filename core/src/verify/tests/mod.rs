@@ -34,6 +34,7 @@ mod lists;
 mod members;
 mod messages;
 mod sd_jwt;
+mod statements;
 mod status;
 mod thresholds;
 
@@ -49,6 +50,15 @@ impl IssuerPolicy for Only {
         } else {
             Err(Code::IssuerUntrusted.into())
         }
+    }
+}
+
+/// Resolver that answers with one document.
+struct OneDocument(Arc<crate::did::DidDocument>);
+
+impl Resolve for OneDocument {
+    fn resolve(&self, _: &Did) -> Result<Arc<crate::did::DidDocument>, Problem> {
+        Ok(Arc::clone(&self.0))
     }
 }
 

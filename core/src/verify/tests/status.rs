@@ -1,13 +1,15 @@
-//! Statuses through the pipeline: lists in both forms, stapled statements, keys that leaked, and every boundary in
-//! time.
+//! Statuses through the pipeline: lists in both forms, and every boundary in time.
 
-use super::{sd_jwt::*, *};
+use super::{
+    sd_jwt::*,
+    statements::{present_stapled, statement},
+    *,
+};
 use crate::{
     did::{DidDocument, DidUrl, Purpose},
     secure::{
         data_integrity::Suites,
         data_integrity::{ProofOptions, secure},
-        sd_jwt::Stapled,
     },
     status::{
         MIN_ENTRIES, StatusState, freshness,
@@ -47,7 +49,7 @@ pub(super) fn publish(world: &mut World, state: StatusState) {
     publish_for(world, state, (world.now, 20 * DAY, 10 * DAY));
 }
 
-fn publish_for(world: &mut World, state: StatusState, terms: (Timestamp, i64, i64)) {
+pub(super) fn publish_for(world: &mut World, state: StatusState, terms: (Timestamp, i64, i64)) {
     for form in Form::ALL {
         let text = signed(world, form, MIN_ENTRIES, state, terms);
         let listed = read(&text, &url(form), &world.did(), terms.0).unwrap();
@@ -236,7 +238,7 @@ const AROUND: [i64; 7] = [-DAY, -300, -1, 0, 1, 300, DAY];
 
 /// Proves that a value that ends at `last` holds in that second, and is refused after it.
 #[track_caller]
-fn ends(last: Timestamp, code: Code, mut at: impl FnMut(Timestamp) -> Option<Code>) {
+pub(super) fn ends(last: Timestamp, code: Code, mut at: impl FnMut(Timestamp) -> Option<Code>) {
     for offset in AROUND {
         assert_eq!(at(last.plus(offset)), (offset > 0).then_some(code), "{offset}");
     }
@@ -244,7 +246,7 @@ fn ends(last: Timestamp, code: Code, mut at: impl FnMut(Timestamp) -> Option<Cod
 
 /// Proves that a value that begins at `first` holds from that second.
 #[track_caller]
-fn begins(first: Timestamp, code: Code, mut at: impl FnMut(Timestamp) -> Option<Code>) {
+pub(super) fn begins(first: Timestamp, code: Code, mut at: impl FnMut(Timestamp) -> Option<Code>) {
     for offset in AROUND {
         assert_eq!(at(first.plus(offset)), (offset < 0).then_some(code), "{offset}");
     }
@@ -373,118 +375,6 @@ fn what_is_unknown_fails() {
     refused(present_token(&mut world, &copy), Code::StatusUnsupported);
 }
 
-fn present_stapled(world: &World, copy: &str, statement: &str) -> Result_ {
-    let selected = SdJwt::parse(copy).unwrap().select(&[path(RIGHT_TO_WORK)]).unwrap();
-    let stapled = Stapled { freshness: Some(statement), ..Stapled::default() };
-    world.verify(&selected.bind_with(&stapled, NONCE, AUDIENCE, world.now, &world.holder).unwrap())
-}
-
-fn statement(world: &World, copy: &str, at: Timestamp) -> String {
-    let digest = freshness::digest(&SdJwt::parse(copy).unwrap());
-    freshness::issue(&digest, &format!("{}#0", world.did()), at, 2 * DAY, &world.issuer).unwrap()
-}
-
-#[test]
-fn a_stapled_statement_takes_the_place_of_a_list() {
-    let mut world = World::new();
-    let made = world.now;
-    let (copy, other) = (copy_with(&world, entries()), copy_with(&world, entries()));
-    refused(present(&world, &copy), Code::StatusListUnavailable);
-    let mine = statement(&world, &copy, made);
-    accepted(present_stapled(&world, &copy, &mine));
-    let at = |world: &mut World, at: Timestamp| {
-        world.now = at;
-        present_stapled(world, &copy, &mine).0.failure().map(|problem| problem.code)
-    };
-    ends(made.plus(2 * DAY + 60), Code::StatusListStale, |now| at(&mut world, now));
-    begins(made.plus(-60), Code::StatusListStale, |now| at(&mut world, now));
-    world.now = made;
-    // An invalid statement is a failure, whatever the list says.
-    publish(&mut world, StatusState::Valid);
-    accepted(present(&world, &copy));
-    refused(present_stapled(&world, &copy, &statement(&world, &other, made)), Code::StatusListMismatch);
-    let stranger = statement(&World::new(), &copy, made);
-    refused(present_stapled(&world, &copy, &stranger), Code::StatusListIssuer);
-    assert!(present_stapled(&world, &copy, "nonsense").1.is_none());
-}
-
-#[test]
-fn a_list_that_is_there_must_agree_with_a_stapled_statement() {
-    let mut world = World::new();
-    let made = world.now;
-    let copy = copy_with(&world, entries());
-    let mine = statement(&world, &copy, made);
-    let stale = made.plus(DAY + 61);
-    // Before the statement, at its time, and after it; the list counts, and a day later it no longer does.
-    for (state, at, counts, outdated) in [
-        (StatusState::Valid, -1, None, None),
-        (StatusState::Valid, 1, None, None),
-        (StatusState::Revoked, -1, Some(Code::Revoked), Some(Code::Revoked)),
-        (StatusState::Revoked, 1, Some(Code::Revoked), Some(Code::Revoked)),
-        (StatusState::Suspended, -1, Some(Code::Suspended), None),
-        (StatusState::Suspended, 0, Some(Code::Suspended), Some(Code::Suspended)),
-        (StatusState::Suspended, 1, Some(Code::Suspended), Some(Code::Suspended)),
-    ] {
-        publish_for(&mut world, state, (made.plus(at), DAY, DAY));
-        for (now, expected) in [(made, counts), (stale, outdated)] {
-            world.now = now;
-            let said = present_stapled(&world, &copy, &mine).0.failure().map(|problem| problem.code);
-            assert_eq!(said, expected, "{state:?} {at} {now}");
-        }
-        world.now = made;
-    }
-}
-
-/// A statement that the verifier does not accept counts as none: lists decide, and a missing list refuses.
-#[test]
-fn a_statement_that_is_too_old_for_the_asker_is_passed_over() {
-    let mut world = World::new();
-    world.statement_age = DAY;
-    let made = world.now;
-    let copy = copy_with(&world, entries());
-    let mine = statement(&world, &copy, made);
-    let said = |world: &World| present_stapled(world, &copy, &mine).0.failure().map(|problem| problem.code);
-    for (seconds, refused) in [(0, None), (DAY, None), (DAY + 1, Some(Code::StatusListUnavailable))] {
-        world.now = made.plus(seconds);
-        assert_eq!(said(&world), refused, "{seconds}");
-    }
-    let (report, _) = present_stapled(&world, &copy, &mine);
-    assert!(report.failure().unwrap().detail.contains("older than the accepted 86400 seconds"), "{report:?}");
-    for (state, refused) in [
-        (StatusState::Valid, None),
-        (StatusState::Suspended, Some(Code::Suspended)),
-        (StatusState::Revoked, Some(Code::Revoked)),
-    ] {
-        publish(&mut world, state);
-        assert_eq!(said(&world), refused, "{state:?}");
-    }
-    // A counting statement would have lifted a suspension from before it.
-    publish_for(&mut world, StatusState::Suspended, (made.plus(-1), DAY, DAY));
-    world.now = made.plus(DAY + 120);
-    assert_eq!(said(&world), Some(Code::StatusListStale));
-    world.statement_age = 2 * DAY;
-    assert_eq!(said(&world), None);
-}
-
-#[test]
-fn a_statement_that_holds_for_another_time_than_all_others_is_passed_over() {
-    let mut world = World::new();
-    let copy = copy_with(&world, entries());
-    let mine = statement(&world, &copy, world.now);
-    for (stated, refused) in [
-        (None, None),
-        (Some(172_800), None),
-        (Some(86_400), Some(Code::StatusListUnavailable)),
-        (Some(0), Some(Code::StatusListUnavailable)),
-    ] {
-        world.lists.1 = stated;
-        let said = present_stapled(&world, &copy, &mine).0.failure().map(|problem| problem.code);
-        assert_eq!(said, refused, "{stated:?}");
-    }
-    publish(&mut world, StatusState::Valid);
-    accepted(present_stapled(&world, &copy, &mine));
-}
-
 #[test]
 fn a_report_says_how_late_it_was_when_an_issuer_signed() {
     let mut world = World::new();
@@ -515,10 +405,10 @@ fn a_list_stands_by_the_keys_that_sign_lists_now() {
     for form in Form::ALL {
         let terms = Terms { kid: &kid, url: &url(form), now: world.now, validity: DAY, ttl: 300 };
         let text = Publication::new(MIN_ENTRIES).unwrap().sign(form, &terms, &world.issuer).unwrap();
-        let published = One(Arc::new(same.clone()));
+        let published = OneDocument(Arc::new(same.clone()));
         let at = (world.now, 60);
         let listed = Listed::verify(text.as_bytes(), &url(form), &did, at, (&published, &Suites::jcs())).unwrap();
-        let stands = |document: DidDocument| listed.stands_by(&One(Arc::new(document)), at);
+        let stands = |document: DidDocument| listed.stands_by(&OneDocument(Arc::new(document)), at);
         assert!(stands(same.clone()).is_ok());
         let code = |document: DidDocument| stands(document).unwrap_err().code;
         let (before, after) = ("2026-11-01T00:00:00Z", "2036-11-01T00:00:00Z");
@@ -528,71 +418,4 @@ fn a_list_stands_by_the_keys_that_sign_lists_now() {
         assert_eq!(code(document("1", &other, None)), Code::KeyInvalid);
         assert_eq!(code(document("2", &world.issuer, None)), Code::MethodUnknown);
     }
-}
-
-/// Publishes one document.
-struct One(Arc<DidDocument>);
-
-impl Resolve for One {
-    fn resolve(&self, _: &Did) -> Result<Arc<DidDocument>, Problem> {
-        Ok(Arc::clone(&self.0))
-    }
-}
-
-#[test]
-fn what_a_leaked_key_signed_counts_for_vouched_copies_alone() {
-    let mut world = World::new();
-    let did = Did::parse("did:web:university.example").unwrap();
-    let next = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-    let document = |revoked: bool, twice: bool| {
-        let mut keys = vec![("1".to_owned(), world.issuer.public_key()), ("2".to_owned(), next.public_key())];
-        if twice {
-            keys.push(("3".to_owned(), world.issuer.public_key()));
-        }
-        let mut rendered = DidDocument::render(&did, &keys);
-        if revoked {
-            rendered["verificationMethod"][0]["revoked"] = json!("2026-11-01T00:00:00Z");
-        }
-        Arc::new(DidDocument::parse(&did, &rendered).unwrap())
-    };
-    let (before, after, twice) = (document(false, false), document(true, false), document(true, true));
-    let mut payload = world.document();
-    payload.insert("issuer".into(), did.as_str().into());
-    let (kid, holder) = (format!("{did}#1"), world.holder.public_key());
-    let options = IssueOptions {
-        typ: "vc+sd-jwt",
-        kid: &kid,
-        disclosable: &[path(RIGHT_TO_WORK)],
-        ordered: &[],
-        holder: Some(&holder),
-        decoys_to_multiple_of: 0,
-        padded: &[],
-    };
-    payload["credentialSubject"].as_object_mut().unwrap().remove("permitType");
-    let copy = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap();
-    let other = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap();
-    let by = |copy: &str, fragment: &str, key: &SecretKey, at: Timestamp| {
-        let digest = freshness::digest(&SdJwt::parse(copy).unwrap());
-        freshness::issue(&digest, &format!("{did}#{fragment}"), at, DAY, key).unwrap()
-    };
-    let now = world.now;
-    let good = by(&copy, "2", &next, now);
-    let (by_itself, of_other) = (by(&copy, "1", &world.issuer, now), by(&other, "2", &next, now));
-    let (by_its_double, old) = (by(&copy, "3", &world.issuer, now), by(&copy, "2", &next, now.plus(-2 * DAY)));
-    world.trusted = did.to_string();
-    world.issuers_document = Some(before);
-    accepted(present(&world, &copy));
-    world.issuers_document = Some(after);
-    refused(present(&world, &copy), Code::KeyInvalid);
-    accepted(present_stapled(&world, &copy, &good));
-    for wrong in [&by_itself, &of_other, &old, "nonsense"] {
-        refused(present_stapled(&world, &copy, wrong), Code::KeyInvalid);
-    }
-    // A newer document may have that key.
-    let newer = by(&copy, "4", &next, now);
-    refused(present_stapled(&world, &copy, &newer), Code::IssuerKeyUnknown);
-    refused(world.verify_alone(copy.as_bytes()), Code::KeyInvalid);
-    world.issuers_document = Some(twice);
-    accepted(present_stapled(&world, &copy, &good));
-    refused(present_stapled(&world, &copy, &by_its_double), Code::KeyInvalid);
 }
