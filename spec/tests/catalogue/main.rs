@@ -19,6 +19,8 @@ use carnet_spec::{Catalogue, CredentialType, RequestTemplate};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+mod vouchers;
+
 const LANGUAGES: [&str; 4] = ["en", "de", "fr", "ar"];
 
 fn catalogue() -> Catalogue {
@@ -504,68 +506,4 @@ fn row_71_a_type_claimed_under_another_name_is_refused() {
     document["@context"] = json!([CONTEXT_V2, permit.context_url]);
     assert_eq!(catalogue.check(&permit.name, &document).unwrap_err().code, Code::SchemaViolation);
     assert_eq!(catalogue.check("EmployeeCredential", &document).unwrap_err().code, Code::TypeUnknown);
-}
-
-#[test]
-fn an_entitlement_names_nobody_and_is_counted_by_what_its_request_asks_for() {
-    let catalogue = catalogue();
-    let known = catalogue.credential_type("EntitlementCredential").unwrap();
-    let claims: BTreeSet<String> = known.example_claims().keys().cloned().collect();
-    assert_eq!(claims, ["serials", "redeemer", "service", "uses"].map(str::to_owned).into());
-    assert_eq!(known.drawn, ["serials"]);
-    let redeem = catalogue.template("museum-visit").unwrap().redeem.as_ref().unwrap();
-    let counted = redeem.counted.as_ref().unwrap();
-    let paths = [redeem.serial.as_ref().unwrap(), &redeem.redeemer, &counted.id, &counted.uses];
-    let wanted = ["serials[]", "redeemer", "entitlementId", "uses"].map(|name| format!("credentialSubject.{name}"));
-    assert_eq!(paths.map(|path| path_to_text(path)), wanted);
-    assert!(catalogue.templates().filter(|template| template.id != "museum-visit").all(|other| other.redeem.is_none()));
-}
-
-/// A voucher as it was issued before there were serials.
-fn former_voucher(known: &CredentialType) -> Map<String, Value> {
-    let mut document = example(known);
-    document["@context"] = json!([CONTEXT_V2, known.former[0].context_url]);
-    let subject = document["credentialSubject"].as_object_mut().unwrap();
-    subject.remove("serials");
-    subject.insert("entitlementId".to_owned(), json!("q3Jm0dJ8Qn0Vb1xkT5yUO2sGf7LrWcZe9hPiNaXtMuE"));
-    subject.insert("uses".to_owned(), json!(1_000));
-    document
-}
-
-#[test]
-fn vouchers_of_the_first_version_hold_and_are_issued_no_more() {
-    let catalogue = catalogue();
-    let known = catalogue.credential_type("EntitlementCredential").unwrap();
-    let former = former_voucher(known);
-    catalogue.check(&known.name, &former).unwrap();
-    let mut claims = former["credentialSubject"].as_object().unwrap().clone();
-    claims.remove("id");
-    let mut flat = claims.clone();
-    flat.insert("vct".to_owned(), json!("urn:carnet:type:entitlement:1"));
-    assert_eq!(catalogue.type_name(&[], Some("urn:carnet:type:entitlement:1")).unwrap(), known.name);
-    catalogue.check(&known.name, &flat).unwrap();
-    assert!(known.is_former(&claims) && !known.is_former(&known.example_claims()));
-    assert_eq!(known.validate_claims(&claims).unwrap_err().code, Code::SchemaViolation);
-    assert!(known.claim_faults(&claims).iter().any(|fault| fault.path == "entitlementId"));
-    let contexts: Vec<&str> = known.contexts().map(|(url, ..)| url).collect();
-    assert_eq!(contexts, ["v2", "v1"].map(|version| format!("https://carnet.example/ns/entitlement/{version}")));
-}
-
-#[test]
-fn a_voucher_has_as_many_serials_as_uses_and_no_more_than_there_is_room_for() {
-    let catalogue = catalogue();
-    let known = catalogue.credential_type("EntitlementCredential").unwrap();
-    let claims = |uses: u32, serials: usize| {
-        let mut claims = known.example_claims();
-        let serials: Vec<String> = (0..serials).map(|number| format!("{number:022}")).collect();
-        claims.insert("uses".to_owned(), uses.into());
-        claims.insert("serials".to_owned(), serials.into());
-        claims
-    };
-    for (uses, serials, fits) in [(1, 1, true), (32, 32, true), (3, 2, false), (3, 4, false), (33, 33, false)] {
-        assert_eq!(known.validate_claims(&claims(uses, serials)).is_ok(), fits, "{uses} {serials}");
-    }
-    let faults = known.claim_faults(&claims(33, 1));
-    assert!(faults.iter().any(|fault| fault.path == "uses" && fault.wanted.contains("several offers")), "{faults:?}");
-    assert!(known.is_issued_as(CredentialFormat::VcSdJwt) && !known.is_issued_as(CredentialFormat::LdpVc));
 }
