@@ -92,7 +92,7 @@ pub struct Witness([Hash; DIGITS]);
 
 /// One dominating value of a hidden value, and the commitment to it (spec/at-least.md 2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct DominatingValue {
     /// Its number, 0 to 3.
     pub entry: u8,
     /// The number that the chains are made for. For at most it is mirrored: 65,535 less the claim's.
@@ -115,7 +115,7 @@ pub struct Opening {
 /// `salt` is the text of the salt in the value's own disclosure. At most 264 SHA-256 blocks for a salt of
 /// 128 bits (22 characters).
 #[must_use]
-pub fn commitments(direction: Direction, salt: &str, value: Ordered) -> Vec<Entry> {
+pub fn commitments(direction: Direction, salt: &str, value: Ordered) -> Vec<DominatingValue> {
     dominating(direction, value)
         .map(|(entry, value)| {
             let ends = digits(value).map(|(place, digit)| {
@@ -123,7 +123,7 @@ pub fn commitments(direction: Direction, salt: &str, value: Ordered) -> Vec<Entr
                 chain::steps(direction, &seed, digit)
             });
             let ends = ends.each_ref().map(|end| **end);
-            Entry { entry, value, commitment: Commitment(chain::root(direction, &ends)) }
+            DominatingValue { entry, value, commitment: Commitment(chain::root(direction, &ends)) }
         })
         .collect()
 }

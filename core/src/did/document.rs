@@ -31,12 +31,12 @@ pub struct DidDocument {
     past: Vec<Method>,
     /// Marks of this version and all earlier ones, in every method.
     marks: RevocationMarks,
-    status_lists: Option<StatusLists>,
+    status_lists: Option<StatusListService>,
 }
 
 /// Service that names the status lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct StatusLists {
+struct StatusListService {
     endpoint: String,
     /// Second signer of the lists, besides the controller.
     issuer: Option<Did>,
@@ -329,7 +329,7 @@ impl DidDocument {
 
 /// The service that names status lists. One without an https URL is refused and not passed over: a verifier that looked
 /// nowhere would take it for an issuer without any.
-fn status_lists(members: &Map<String, Value>) -> Result<Option<StatusLists>, Problem> {
+fn status_lists(members: &Map<String, Value>) -> Result<Option<StatusListService>, Problem> {
     let mut found = None;
     for service in array(members, "service")? {
         let service = service.as_object().ok_or_else(|| invalid("a service is not an object"))?;
@@ -356,7 +356,7 @@ fn status_lists(members: &Map<String, Value>) -> Result<Option<StatusLists>, Pro
                     .ok_or_else(|| invalid("the signer of the status lists is not a single DID"))?,
             ),
         };
-        if found.replace(StatusLists { endpoint: endpoint.to_owned(), issuer }).is_some() {
+        if found.replace(StatusListService { endpoint: endpoint.to_owned(), issuer }).is_some() {
             return Err(invalid("two services name status lists"));
         }
     }

@@ -66,9 +66,9 @@ fn is_conditional(claim: &ClaimQuery) -> bool {
 }
 
 /// A claim, in any format that the query names: whether it is one of the subject's, and its path below that.
-type Asked<'a> = (bool, &'a [Step]);
+type RequestedClaim<'a> = (bool, &'a [Step]);
 
-fn claim_of<'a>(query: &CredentialQuery, claim: &'a ClaimQuery) -> Asked<'a> {
+fn claim_of<'a>(query: &CredentialQuery, claim: &'a ClaimQuery) -> RequestedClaim<'a> {
     match claim.path.split_first() {
         Some((Step::Name(name), rest)) if query.format != CredentialFormat::DcSdJwt && name == "credentialSubject" => {
             (true, rest)
@@ -80,7 +80,7 @@ fn claim_of<'a>(query: &CredentialQuery, claim: &'a ClaimQuery) -> Asked<'a> {
 impl Query {
     /// Refuses a query that asks one claim of one type for two bounds in one direction, or for a bound and for values.
     pub(super) fn check_bounds(&self) -> Result<(), Problem> {
-        let mut asked: BTreeMap<Asked<'_>, Vec<(usize, &ClaimQuery)>> = BTreeMap::new();
+        let mut asked: BTreeMap<RequestedClaim<'_>, Vec<(usize, &ClaimQuery)>> = BTreeMap::new();
         for (index, credential) in self.credentials.iter().enumerate() {
             for claim in credential.claims.iter().filter(|claim| is_conditional(claim)) {
                 asked.entry(claim_of(credential, claim)).or_default().push((index, claim));

@@ -71,7 +71,7 @@ impl Threshold {
     /// Returns `true` for a bound that is a day.
     #[must_use]
     pub fn is_date(&self) -> bool {
-        form(&self.bound) == Form::Day
+        form(&self.bound) == BoundForm::Day
     }
 
     /// Returns `true` for a value of the bound's form.
@@ -100,7 +100,7 @@ pub fn commitments_path(path: &[Step], direction: Direction) -> Option<ClaimPath
 }
 
 #[derive(PartialEq, Eq)]
-enum Form {
+enum BoundForm {
     Number,
     Level,
     Day,
@@ -108,12 +108,12 @@ enum Form {
 }
 
 /// Classifies a value by its form: an integer is no date, whatever its number.
-fn form(value: &Value) -> Form {
+fn form(value: &Value) -> BoundForm {
     match value {
-        Value::Number(_) => Form::Number,
-        Value::String(text) if text.contains('-') => Form::Day,
-        Value::String(_) => Form::Level,
-        _ => Form::None,
+        Value::Number(_) => BoundForm::Number,
+        Value::String(text) if text.contains('-') => BoundForm::Day,
+        Value::String(_) => BoundForm::Level,
+        _ => BoundForm::None,
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct Statement<T> {
 }
 
 /// Issuer of the statement, and its validity period.
-pub(crate) struct Form {
+pub(crate) struct StatementHeader {
     pub(crate) issuer: String,
     pub(crate) from: Timestamp,
     pub(crate) until: Option<Timestamp>,
@@ -119,7 +119,7 @@ impl Kind {
         clock: Clock,
         resolver: &dyn Resolve,
     ) -> Result<Statement<T>, Problem> {
-        let Form { issuer, from, until } = self.form(document)?;
+        let StatementHeader { issuer, from, until } = self.form(document)?;
         accept(&issuer)?;
         if document.get("proof").is_some_and(|proof| !proof.is_object()) {
             return Err(self.problem("it must have exactly one proof"));
@@ -141,7 +141,7 @@ impl Kind {
     ///
     /// # Errors
     /// The kind's own code; those of [`Credential::parse`].
-    pub(crate) fn form(&self, document: &Map<String, Value>) -> Result<Form, Problem> {
+    pub(crate) fn form(&self, document: &Map<String, Value>) -> Result<StatementHeader, Problem> {
         let credential = Credential::parse(document.clone())?;
         let member = |name: &str| document.get(name);
         if member("type") != Some(&json!(["VerifiableCredential", self.type_name])) {
@@ -160,7 +160,7 @@ impl Kind {
             return Err(self.problem("its issuer is not a DID"));
         }
         let from = credential.valid_from().ok_or_else(|| self.problem("it has no validFrom"))?;
-        Ok(Form { issuer: credential.issuer().to_owned(), from, until: credential.valid_until() })
+        Ok(StatementHeader { issuer: credential.issuer().to_owned(), from, until: credential.valid_until() })
     }
 
     /// The subject, which has the members of its kind and no other.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     Asked, CheckName, Environment, Held, Report, Seen,
     common::{self, Opened},
-    sd_jwt::Shown,
+    sd_jwt::CheckedCredential,
 };
 use crate::{
     Code, Problem,
@@ -29,7 +29,12 @@ fn object(text: &[u8]) -> Result<Map<String, Value>, Problem> {
 }
 
 /// Verifies a credential's JSON text.
-pub(super) fn verify_text(report: &mut Report, about: &str, text: &[u8], env: &Environment<'_>) -> Option<Shown> {
+pub(super) fn verify_text(
+    report: &mut Report,
+    about: &str,
+    text: &[u8],
+    env: &Environment<'_>,
+) -> Option<CheckedCredential> {
     let document = report.note(CheckName::Format, about, object(text))?;
     verify(report, about, &document, None, env)
 }
@@ -41,7 +46,7 @@ pub(super) fn verify_presented(
     text: &[u8],
     asked: &Asked<'_>,
     env: &Environment<'_>,
-) -> Option<Shown> {
+) -> Option<CheckedCredential> {
     let parsed = object(text).and_then(|document| Presentation::parse(&document).map(|form| (document, form)));
     let (document, form) = report.note(CheckName::Format, about, parsed)?;
     let expected = Expected {
@@ -118,7 +123,7 @@ fn verify(
     document: &Map<String, Value>,
     holder: Option<Holder<'_>>,
     env: &Environment<'_>,
-) -> Option<Shown> {
+) -> Option<CheckedCredential> {
     let proved = format_of(document, env.suites).and_then(|format| {
         let issuer = crate::credential::id_of(document.get("issuer"), "issuer")?;
         let expected = Expected {
@@ -166,7 +171,7 @@ fn verify(
     }
     let held = Held { credential, type_name, disclosed, proved: Vec::new(), format };
     common::finish(report, about, &held, &payload.0, (times, None), env)?;
-    Some(Shown { held, payload, clear: Vec::new(), holder: key })
+    Some(CheckedCredential { held, payload, clear: Vec::new(), holder: key })
 }
 
 fn model(payload: &Map<String, Value>, env: &Environment<'_>) -> Result<(Credential, String, Timestamp), Problem> {

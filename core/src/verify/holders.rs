@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{CheckName, Report, sd_jwt::Shown};
+use super::{CheckName, Report, sd_jwt::CheckedCredential};
 use crate::{
     Code, Problem,
     query::{
@@ -18,7 +18,7 @@ use crate::{
 pub(super) struct Presented<'a> {
     pub(super) query_id: &'a str,
     pub(super) text: &'a str,
-    pub(super) shown: Shown,
+    pub(super) shown: CheckedCredential,
 }
 
 /// Checks the credentials of an answer against each other, where the query can be answered with several.

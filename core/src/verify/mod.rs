@@ -250,7 +250,7 @@ fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &Asked<'_>) -> Re
 
 /// Checks that the credential answers the query and, if claims are disclosed one by one, that no unrequested claim
 /// can be read.
-fn answers(query: &CredentialQuery, shown: &sd_jwt::Shown, types: &dyn TypeRules) -> Result<(), Problem> {
+fn answers(query: &CredentialQuery, shown: &sd_jwt::CheckedCredential, types: &dyn TypeRules) -> Result<(), Problem> {
     let format = shown.held.format;
     let selective = format.is_sd_jwt();
     // If elements are withheld, the disclosed ones move up: the requested index may have another element.

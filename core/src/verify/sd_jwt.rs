@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A verified credential beside the payload that queries are matched against.
-pub(super) struct Shown {
+pub(super) struct CheckedCredential {
     pub(super) held: Held,
     pub(super) payload: Opened,
     /// Claims that its issuer left in the clear.
@@ -36,7 +36,7 @@ pub(super) fn verify(
     compact: &str,
     asked: Option<&Asked<'_>>,
     env: &Environment<'_>,
-) -> Option<Shown> {
+) -> Option<CheckedCredential> {
     let (token, format) = report.note(CheckName::Format, about, parse(compact, asked.is_some()))?;
     let key = report.note(CheckName::IssuerKey, about, issuer_key(&token, format, env))?;
     let disclosed =
@@ -109,7 +109,7 @@ pub(super) fn verify(
     for at in [stated, made].into_iter().flatten().filter(|at| *at <= env.now.plus(env.skew)) {
         report.note_issuer_time(at);
     }
-    Some(Shown { held, payload, clear, holder })
+    Some(CheckedCredential { held, payload, clear, holder })
 }
 
 fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, CredentialFormat), Problem> {

@@ -152,7 +152,7 @@ fn beside(problem: Problem, passed_over: Option<Problem>) -> Problem {
 }
 
 /// Status reference of a credential, in either format.
-enum Entry {
+enum StatusEntry {
     Bitstring(bitstring::Reference),
     Token(token::Reference),
 }
@@ -172,20 +172,20 @@ fn is_message(entry: &Value) -> bool {
 }
 
 /// Returns all entries that decide the status: messages only inform. An unknown entry is not ignored.
-fn entries(credential: &Credential) -> Result<Vec<Entry>, Problem> {
+fn entries(credential: &Credential) -> Result<Vec<StatusEntry>, Problem> {
     let document = credential.document();
     let listed = entries_of(credential);
     let mut found = Vec::new();
     for entry in listed.iter().filter(|entry| !is_message(entry)) {
         found.push(if entry.get("type").and_then(Value::as_str) == Some(TOKEN_ENTRY) {
             let status = entry.get("status").ok_or(Code::StatusUnsupported)?;
-            Entry::Token(token::Reference::parse(status)?)
+            StatusEntry::Token(token::Reference::parse(status)?)
         } else {
-            Entry::Bitstring(bitstring::Reference::parse(entry)?)
+            StatusEntry::Bitstring(bitstring::Reference::parse(entry)?)
         });
     }
     if let Some(status) = document.get("status") {
-        found.push(Entry::Token(token::Reference::parse(status)?));
+        found.push(StatusEntry::Token(token::Reference::parse(status)?));
     }
     // There is a status, and it says nothing; or nothing but messages, so that no list would be held against it.
     let silent = listed.is_empty() && document.contains_key("credentialStatus");
@@ -217,7 +217,7 @@ fn listed<'a>(url: &str, issuer: &str, lists: &'a dyn StatusLists) -> Result<&'a
     if listed.on_behalf_of().as_str() == issuer { Ok(listed) } else { Err(Code::StatusListIssuer.into()) }
 }
 
-impl Entry {
+impl StatusEntry {
     fn url(&self) -> &str {
         match self {
             Self::Bitstring(reference) => &reference.url,

@@ -30,7 +30,7 @@ fn the_element_is_found_where_the_issuer_shuffled_it() {
         elements.rotate_left(1);
         let positions = positions(direction, SALT, value, &elements).unwrap();
         assert_eq!(positions.iter().flatten().count(), entries.len());
-        for (Entry { entry, .. }, text) in entries.iter().zip(&texts) {
+        for (DominatingValue { entry, .. }, text) in entries.iter().zip(&texts) {
             assert_eq!(elements[positions[usize::from(*entry)].unwrap()], text);
         }
 

@@ -19,7 +19,7 @@ fn row_84_no_proof_of_a_threshold_above_the_value() {
         for threshold in unmet {
             assert_eq!(refused(prove(direction, SALT, value.into(), threshold.into())), Code::ThresholdUnmet);
             // The holder's best attempt: the seeds, from which nobody can step back.
-            for Entry { entry, value, commitment } in &entries {
+            for DominatingValue { entry, value, commitment } in &entries {
                 let seeds = digits(*value).map(|(place, _)| *chain::seed(direction, SALT, *entry, place));
                 let outcome = verify(direction, threshold.into(), commitment, &Witness(seeds));
                 assert_eq!(refused(outcome), Code::ThresholdUnproven);

@@ -30,13 +30,13 @@ pub(super) fn is_hash(text: &str) -> bool {
 }
 
 /// A log entry that has the form of one; nothing in it is believed yet.
-pub(super) struct Entry {
+pub(super) struct LogEntry {
     members: Map<String, Value>,
     pub(super) version_id: String,
     pub(super) at: Timestamp,
 }
 
-impl Entry {
+impl LogEntry {
     pub(super) fn parse(line: &[u8]) -> Result<Self, Problem> {
         if line.first().is_none_or(u8::is_ascii_whitespace) || line.last().is_none_or(u8::is_ascii_whitespace) {
             return Err(invalid("a line is empty, or begins or ends with a blank"));

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     MAX_BYTES, MAX_ENTRIES,
-    entry::{self, Entry},
+    entry::{self, LogEntry},
     invalid,
     parameters::{Parameters, Witnesses},
     parts, witness,
@@ -93,7 +93,7 @@ impl Chain {
                 return Err(Problem::new(Code::TooLarge, format!("a log has at most {MAX_ENTRIES} entries")));
             }
             let numbered = |problem: Problem| Problem::new(problem.code, format!("entry {number}: {}", problem.detail));
-            let entry = Entry::parse(line).map_err(numbered)?;
+            let entry = LogEntry::parse(line).map_err(numbered)?;
             let added = match read.take() {
                 None => first(did, scid, &entry, now, skew),
                 Some(log) => log.and(&entry, number, now, skew),
@@ -132,7 +132,7 @@ impl Chain {
     }
 }
 
-fn first(did: &Did, scid: &str, entry: &Entry, now: Timestamp, skew: i64) -> Result<Log, Problem> {
+fn first(did: &Did, scid: &str, entry: &LogEntry, now: Timestamp, skew: i64) -> Result<Log, Problem> {
     let said = entry.parameters().ok_or_else(|| invalid("an entry has no parameters"))?;
     let (parameters, own) = Parameters::first(said)?;
     if own != scid || entry.scid(&own)? != own {
@@ -144,7 +144,7 @@ fn first(did: &Did, scid: &str, entry: &Entry, now: Timestamp, skew: i64) -> Res
     Ok(Log { did: did.clone(), versions: vec![version], parameters })
 }
 
-fn check_version(entry: &Entry, number: usize, before: &str) -> Result<(), Problem> {
+fn check_version(entry: &LogEntry, number: usize, before: &str) -> Result<(), Problem> {
     if entry.version_id == format!("{number}-{}", entry.hash_after(before)?) {
         return Ok(());
     }
@@ -153,7 +153,7 @@ fn check_version(entry: &Entry, number: usize, before: &str) -> Result<(), Probl
 
 fn version(
     scid: &str,
-    entry: &Entry,
+    entry: &LogEntry,
     parameters: &Parameters,
     witnesses: Option<Witnesses>,
 ) -> Result<Version, Problem> {
@@ -176,7 +176,7 @@ fn version(
 
 impl Log {
     /// This log with one more entry.
-    fn and(mut self, entry: &Entry, number: usize, now: Timestamp, skew: i64) -> Result<Self, Problem> {
+    fn and(mut self, entry: &LogEntry, number: usize, now: Timestamp, skew: i64) -> Result<Self, Problem> {
         let last = self.last()?;
         let said = entry.parameters().ok_or_else(|| invalid("an entry has no parameters"))?;
         let (parameters, signers) = self.parameters.next(said)?;

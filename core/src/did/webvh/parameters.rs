@@ -40,7 +40,7 @@ pub(super) struct Witnesses {
 impl Parameters {
     /// Those of a log's first entry, and the SCID that it gives itself.
     pub(super) fn first(said: &Map<String, Value>) -> Result<(Self, String), Problem> {
-        let change = Said::parse(said)?;
+        let change = StatedParameters::parse(said)?;
         if !change.method {
             return Err(invalid("the first entry does not say the method's version"));
         }
@@ -62,7 +62,7 @@ impl Parameters {
         if self.deactivated {
             return Err(invalid("an entry follows the one that deactivated the DID"));
         }
-        let change = Said::parse(said)?;
+        let change = StatedParameters::parse(said)?;
         if change.scid.is_some() {
             return Err(invalid("a later entry has a scid"));
         }
@@ -94,7 +94,7 @@ impl Parameters {
 
 /// Parameters that one entry states.
 #[derive(Default)]
-struct Said {
+struct StatedParameters {
     method: bool,
     scid: Option<String>,
     update_keys: Option<Vec<String>>,
@@ -105,7 +105,7 @@ struct Said {
     ttl: Option<u64>,
 }
 
-impl Said {
+impl StatedParameters {
     fn parse(members: &Map<String, Value>) -> Result<Self, Problem> {
         let mut said = Self::default();
         for (name, value) in members {

@@ -26,7 +26,7 @@ pub(super) fn verify(log: &Log, file: &[u8], now: Timestamp, skew: i64) -> Resul
     let records = records.ok_or_else(|| refused("the witness file is not an array, or too long"))?;
     let named: BTreeSet<&Did> =
         log.versions.iter().filter_map(|v| v.witnesses.as_ref()).flat_map(|w| &w.dids).collect();
-    let mut seen = Seen { named, latest: BTreeMap::new(), failed: None };
+    let mut seen = WitnessedEntries { named, latest: BTreeMap::new(), failed: None };
     for record in records {
         let Some(id) = record.get("versionId").and_then(Value::as_str) else { continue };
         // Of an entry that is not published, nothing can be said: it is passed over, and vouches for nothing.
@@ -50,14 +50,14 @@ pub(super) fn verify(log: &Log, file: &[u8], now: Timestamp, skew: i64) -> Resul
 }
 
 /// The last entry that each witness vouches for.
-struct Seen<'a> {
+struct WitnessedEntries<'a> {
     named: BTreeSet<&'a Did>,
     latest: BTreeMap<Did, usize>,
     /// The first failure of a witness's proof, as the reason for an error.
     failed: Option<Problem>,
 }
 
-impl Seen<'_> {
+impl WitnessedEntries<'_> {
     /// Counts a proof that a witness saw the entry at `place`, if it holds.
     fn note(&mut self, document: &mut Map<String, Value>, proof: &Value, place: usize, now: Timestamp, skew: i64) {
         let Ok(method) = entry::prover(proof) else { return };

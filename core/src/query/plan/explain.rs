@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Holding, Line, Part, Plan, Show, What, offer::Offer, search::Answer};
+use super::{Holding, Line, Part, Plan, Show, What, offer::Offer, search::LeastAnswer};
 use crate::query::Query;
 
 /// Alternatives that the plan was chosen from.
@@ -17,7 +17,7 @@ pub(super) struct Choice<'a> {
 
 impl Choice<'_> {
     /// The plan. A disclosure that answers two queries is counted for the first of them, so that the lines add up.
-    pub(super) fn plan(&self, answer: Answer) -> Plan {
+    pub(super) fn plan(&self, answer: LeastAnswer) -> Plan {
         let mut parts = Vec::new();
         let mut lines = Vec::new();
         let (mut documents, mut copies, mut told) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());

@@ -48,10 +48,10 @@ pub(super) fn implied(
     solve: impl Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>,
 ) -> Vec<Implied> {
     // One entry for a condition of a document, however many credential queries state it.
-    let mut open: BTreeMap<Outcome<'_>, BTreeSet<Condition>> = BTreeMap::new();
+    let mut open: BTreeMap<DocumentCondition<'_>, BTreeSet<Condition>> = BTreeMap::new();
     for condition in open_conditions(query, holdings, solved) {
         if let Some((_, claim)) = claim_of(query, condition) {
-            open.entry(Outcome::of(condition.document, claim)).or_default().insert(condition);
+            open.entry(DocumentCondition::of(condition.document, claim)).or_default().insert(condition);
         }
     }
     let open: Vec<BTreeSet<Condition>> = open.into_values().collect();
@@ -75,7 +75,7 @@ pub(super) fn implied(
 
 /// A condition of a document, stated by any credential query.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Outcome<'a> {
+struct DocumentCondition<'a> {
     document: usize,
     path: &'a ClaimPath,
     threshold: Option<(Direction, Ordered)>,
@@ -83,7 +83,7 @@ struct Outcome<'a> {
     values: String,
 }
 
-impl<'a> Outcome<'a> {
+impl<'a> DocumentCondition<'a> {
     fn of(document: usize, claim: &'a ClaimQuery) -> Self {
         let threshold = claim.threshold.as_ref().map(|threshold| (threshold.direction(), threshold.number()));
         let values = claim.values.iter().map(Value::to_string).collect::<Vec<_>>().join(",");

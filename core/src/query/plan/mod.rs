@@ -21,7 +21,7 @@ use serde_json::Value;
 use self::{
     explain::Choice,
     offer::{Condition, Offer, Offers, holding_cost},
-    search::{Answer, Search},
+    search::{LeastAnswer, Search},
 };
 use super::{Candidate, ClaimQuery, Query, Threshold, path_to_text};
 use crate::{
@@ -148,7 +148,7 @@ struct Solved {
     /// Weights of each holding's document and copy.
     costs: Vec<(u64, u64)>,
     unmet: BTreeSet<Condition>,
-    answer: Answer,
+    answer: LeastAnswer,
     /// Work that finding it took: claims looked at, ways weighed, holdings compared with queries.
     work: u64,
 }
@@ -257,7 +257,7 @@ impl Query {
             (cost, holdings.get(index).is_some_and(|holding| holding.refused))
         });
         let mut search = Search::new(&offered, &kept, holdings, &costs);
-        let mut lightest: Vec<(BTreeSet<usize>, Answer)> = Vec::new();
+        let mut lightest: Vec<(BTreeSet<usize>, LeastAnswer)> = Vec::new();
         for wanted in self.combinations(&can_be_met)? {
             let Some(answer) = search.answer(&wanted)? else { continue };
             let least = lightest.first().map(|(_, least)| least.weight());

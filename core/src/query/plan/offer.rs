@@ -25,9 +25,9 @@ pub(super) struct Offer {
     /// Index of the claim set, in the verifier's order.
     pub(super) set: usize,
     /// Disclosures, in the order of paths.
-    pub(super) shows: Vec<Shown>,
+    pub(super) shows: Vec<OfferedDisclosure>,
     /// Further readable claims, which the issuer left in the clear.
-    pub(super) clear: Vec<Shown>,
+    pub(super) clear: Vec<OfferedDisclosure>,
     /// All that its showings tell, each once.
     pub(super) told: BTreeMap<usize, u64>,
 }
@@ -43,7 +43,7 @@ pub(super) struct Condition {
 
 /// One disclosure and the facts that it tells: the [`Told`] by their numbers, each with its weight.
 #[derive(Debug, Clone)]
-pub(super) struct Shown {
+pub(super) struct OfferedDisclosure {
     pub(super) show: Show,
     pub(super) class: Class,
     pub(super) told: BTreeMap<usize, u64>,
@@ -118,13 +118,13 @@ impl<'a> Offers<'a> {
                 let condition = Condition { document: holding.document, query: at, claim: number };
                 self.claim(holding, claim, condition)
             });
-            let claims: Vec<Option<Vec<Shown>>> = own_claims.collect::<Result<_, _>>()?;
+            let claims: Vec<Option<Vec<OfferedDisclosure>>> = own_claims.collect::<Result<_, _>>()?;
             // The whole credential is disclosed, whatever the query asks for.
             let whole = if holding.candidate.format.is_sd_jwt() { None } else { Some(self.whole(holding)?) };
             let mut own: Vec<Offer> = Vec::new();
             for (set, asked) in sets.iter().enumerate() {
                 let Some(asked) = asked else { continue };
-                let met: Option<Vec<&Vec<Shown>>> =
+                let met: Option<Vec<&Vec<OfferedDisclosure>>> =
                     asked.iter().map(|claim| claims.get(*claim).and_then(Option::as_ref)).collect();
                 let Some(met) = met else { continue };
                 let shows = match &whole {
@@ -157,7 +157,7 @@ impl<'a> Offers<'a> {
         holding: &Holding<'_>,
         claim: &ClaimQuery,
         condition: Condition,
-    ) -> Result<Option<Vec<Shown>>, Problem> {
+    ) -> Result<Option<Vec<OfferedDisclosure>>, Problem> {
         let found = values_at(holding.candidate.payload, &claim.path);
         let mut met: Vec<(ClaimPath, &Value)> =
             found.iter().filter(|(_, value)| claim.accepts(value)).cloned().collect();
@@ -183,13 +183,13 @@ impl<'a> Offers<'a> {
             let class = self.classes.class(holding, &path);
             let show = Show::Threshold { path, threshold: threshold.clone() };
             let told = BTreeMap::from([(told, u64::from(self.weights.threshold))]);
-            return Ok(Some(vec![Shown { show, class, told }]));
+            return Ok(Some(vec![OfferedDisclosure { show, class, told }]));
         }
         met.into_iter().map(|(path, value)| self.value(holding, path, value)).collect::<Result<_, _>>().map(Some)
     }
 
     /// Returns the claims in the clear that are disclosed with these disclosures, and are no part of them.
-    fn clear(&mut self, holding: &Holding<'_>, shows: &[Shown]) -> Vec<Shown> {
+    fn clear(&mut self, holding: &Holding<'_>, shows: &[OfferedDisclosure]) -> Vec<OfferedDisclosure> {
         let values = || {
             shows.iter().filter_map(|shown| match &shown.show {
                 Show::Value(path) => Some(path),
@@ -203,7 +203,7 @@ impl<'a> Offers<'a> {
                 let class = self.classes.class(holding, &claim.shown);
                 let told = self.number(Told::Value(claim.shown.clone()));
                 let told = BTreeMap::from([(told, self.weight(class))]);
-                Shown { show: Show::Value(claim.shown.clone()), class, told }
+                OfferedDisclosure { show: Show::Value(claim.shown.clone()), class, told }
             })
             .collect()
     }
@@ -219,7 +219,7 @@ impl<'a> Offers<'a> {
     }
 
     /// A value that is shown with all that is in it. Metadata tells nothing more.
-    fn value(&mut self, holding: &Holding<'_>, path: ClaimPath, value: &Value) -> Result<Shown, Problem> {
+    fn value(&mut self, holding: &Holding<'_>, path: ClaimPath, value: &Value) -> Result<OfferedDisclosure, Problem> {
         let mut parts = Vec::new();
         parts_of(path.clone(), value, &mut parts);
         self.look(parts.len())?;
@@ -231,11 +231,11 @@ impl<'a> Offers<'a> {
             told.insert(self.number(Told::Value(part)), self.weight(class));
         }
         let class = most.unwrap_or_else(|| self.classes.class(holding, &path));
-        Ok(Shown { show: Show::Value(path), class, told })
+        Ok(OfferedDisclosure { show: Show::Value(path), class, told })
     }
 
     /// Every claim of a credential that can hide none.
-    fn whole(&mut self, holding: &Holding<'_>) -> Result<Vec<Shown>, Problem> {
+    fn whole(&mut self, holding: &Holding<'_>) -> Result<Vec<OfferedDisclosure>, Problem> {
         let Candidate { format, payload, .. } = holding.candidate;
         let claims = shown::whole(format, payload);
         let values = claims.iter().flat_map(|path| values_at(payload, path));
@@ -268,12 +268,12 @@ fn sets(query: &CredentialQuery) -> Vec<Option<BTreeSet<usize>>> {
 
 /// Removes repeated disclosures, and those that another one contains: a value is disclosed with all its parts, and a
 /// threshold that it reaches need not be proved then.
-fn without_repetition<'s>(shows: impl Iterator<Item = &'s Shown>) -> Vec<Shown> {
-    let path_of = |shown: &'s Shown| match &shown.show {
+fn without_repetition<'s>(shows: impl Iterator<Item = &'s OfferedDisclosure>) -> Vec<OfferedDisclosure> {
+    let path_of = |shown: &'s OfferedDisclosure| match &shown.show {
         Show::Value(path) => (path.as_slice(), None),
         Show::Threshold { path, threshold } => (path.as_slice(), Some((threshold.direction(), threshold.number()))),
     };
-    let once: BTreeMap<_, &Shown> = shows.map(|shown| (path_of(shown), shown)).collect();
+    let once: BTreeMap<_, &OfferedDisclosure> = shows.map(|shown| (path_of(shown), shown)).collect();
     let is_within_another = |path: &[Step], or_same: bool| {
         let lengths = 1..path.len().saturating_add(usize::from(or_same));
         lengths.filter_map(|length| path.get(..length)).any(|around| once.contains_key(&(around, None)))

@@ -31,7 +31,7 @@ struct Way {
 
 /// The answer of some credential queries that shows least.
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
+pub(super) struct LeastAnswer {
     pub(super) cost: u64,
     /// The number of its parts whose document was refused.
     pub(super) refused: usize,
@@ -39,7 +39,7 @@ pub(super) struct Answer {
     pub(super) chosen: Vec<(usize, usize)>,
 }
 
-impl Answer {
+impl LeastAnswer {
     /// Returns the first two ranks of an answer, which come before all orders.
     pub(super) const fn weight(&self) -> (u64, usize) {
         (self.cost, self.refused)
@@ -55,7 +55,7 @@ pub(super) struct Search {
     /// For each query those that a document of the wallet could answer too.
     joined: Vec<BTreeSet<usize>>,
     /// Answers found so far, by the set of queries.
-    found: BTreeMap<Vec<usize>, Option<Answer>>,
+    found: BTreeMap<Vec<usize>, Option<LeastAnswer>>,
     pub(super) steps: u64,
 }
 
@@ -108,8 +108,8 @@ impl Search {
     ///
     /// # Errors
     /// `too_large` if it would take too long to find.
-    pub(super) fn answer(&mut self, wanted: &BTreeSet<usize>) -> Result<Option<Answer>, Problem> {
-        let mut whole = Answer { cost: 0, refused: 0, chosen: Vec::with_capacity(wanted.len()) };
+    pub(super) fn answer(&mut self, wanted: &BTreeSet<usize>) -> Result<Option<LeastAnswer>, Problem> {
+        let mut whole = LeastAnswer { cost: 0, refused: 0, chosen: Vec::with_capacity(wanted.len()) };
         for group in self.groups(wanted) {
             let part = match self.found.get(&group) {
                 Some(found) => found.clone(),
@@ -154,7 +154,7 @@ impl Search {
 
 /// The best answer of a group so far, with its ranking among answers of equal weight.
 struct Best {
-    answer: Answer,
+    answer: LeastAnswer,
     /// The number of things that its ways tell, each way by itself.
     told: usize,
     /// The claim sets, by query, in the verifier's order.
@@ -331,7 +331,7 @@ impl<'s> Branch<'s> {
         let key = ((cost, refused), told, &sets, &holdings);
         if self.best.as_ref().is_none_or(|best| key < (best.answer.weight(), best.told, &best.sets, &best.holdings)) {
             let chosen = self.group.iter().copied().zip(self.chosen.iter().map(|way| way.offer)).collect();
-            self.best = Some(Best { answer: Answer { cost, refused, chosen }, told, sets, holdings });
+            self.best = Some(Best { answer: LeastAnswer { cost, refused, chosen }, told, sets, holdings });
         }
     }
 }

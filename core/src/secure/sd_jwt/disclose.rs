@@ -69,10 +69,10 @@ impl SdJwt {
     pub fn disclosed(&self) -> Result<Disclosed, Problem> {
         let (payload, resolver) = self.resolver()?;
         let places = resolver.places.into_iter().collect::<Option<Vec<_>>>().ok_or(Code::DisclosureUnreferenced)?;
-        let paths = places.iter().map(|place| place.iter().map(Place::original).collect()).collect();
+        let paths = places.iter().map(|place| place.iter().map(PathStep::original).collect()).collect();
         let clear = resolver.clear.into_iter().map(|(place, within)| ClearClaim {
-            path: place.iter().map(Place::original).collect(),
-            shown: place.iter().map(Place::shown).collect(),
+            path: place.iter().map(PathStep::original).collect(),
+            shown: place.iter().map(PathStep::shown).collect(),
             within,
         });
         Ok(Disclosed { payload, paths, clear: clear.collect() })
@@ -112,14 +112,18 @@ impl SdJwt {
         self.keeping(&places, |place| {
             let leads_there = array.iter().zip(place).all(|(step, place)| place.is_at(step));
             match place.get(array.len()) {
-                Some(Place::Index { shown, .. }) if leads_there => element == Some(*shown),
+                Some(PathStep::Index { shown, .. }) if leads_there => element == Some(*shown),
                 _ => true,
             }
         })
     }
 
     /// The same token with those of its disclosures whose place is wanted.
-    fn keeping(&self, places: &[Vec<Place<'_>>], wanted: impl Fn(&[Place<'_>]) -> bool) -> Result<SdJwt, Problem> {
+    fn keeping(
+        &self,
+        places: &[Vec<PathStep<'_>>],
+        wanted: impl Fn(&[PathStep<'_>]) -> bool,
+    ) -> Result<SdJwt, Problem> {
         let mut text = self.jws().as_str().to_owned();
         text.push('~');
         let mut kept = Vec::new();
@@ -153,16 +157,16 @@ impl SdJwt {
     }
 
     /// Returns the payload with everything in its place, and the findings on the way.
-    fn resolver(&self) -> Result<(Map<String, Value>, Resolver<'_>), Problem> {
+    fn resolver(&self) -> Result<(Map<String, Value>, DisclosureResolver<'_>), Problem> {
         let mut resolver = self.new_resolver()?;
         let payload = resolver.object(self.jws().payload(), 0)?;
         resolver.check_duplicates()?;
         Ok((payload, resolver))
     }
 
-    fn new_resolver(&self) -> Result<Resolver<'_>, Problem> {
+    fn new_resolver(&self) -> Result<DisclosureResolver<'_>, Problem> {
         self.check_digest_algorithm()?;
-        Ok(Resolver {
+        Ok(DisclosureResolver {
             token: self,
             places: self.disclosures.iter().map(|_| None).collect(),
             seen: Vec::with_capacity(self.disclosures.len().saturating_mul(2)),
@@ -182,74 +186,74 @@ impl SdJwt {
 }
 
 /// A payload with everything in its place, and the place of each disclosure.
-pub(super) type Resolved<'a> = (Map<String, Value>, Vec<Vec<Place<'a>>>);
+pub(super) type Resolved<'a> = (Map<String, Value>, Vec<Vec<PathStep<'a>>>);
 
 /// A digest without a disclosure: the place of the object or the array that has it, and its text.
-pub(super) type Decoy<'a> = (Vec<Place<'a>>, &'a str);
+pub(super) type Decoy<'a> = (Vec<PathStep<'a>>, &'a str);
 
 /// A step on the way to a disclosure; an array's element has one index among all and one among those that are shown.
 #[derive(Clone, Copy)]
-pub(super) enum Place<'a> {
+pub(super) enum PathStep<'a> {
     Name(&'a str),
     Index { original: usize, shown: usize },
 }
 
-impl<'a> Place<'a> {
+impl<'a> PathStep<'a> {
     fn member(&self) -> Member<'a> {
         match *self {
-            Place::Name(name) => Member::Name(name),
-            Place::Index { .. } => Member::Element,
+            PathStep::Name(name) => Member::Name(name),
+            PathStep::Index { .. } => Member::Element,
         }
     }
 
     /// Returns whether both are the same step through the readable content.
-    pub(super) fn leads_where(&self, other: &Place<'_>) -> bool {
+    pub(super) fn leads_where(&self, other: &PathStep<'_>) -> bool {
         match (self, other) {
-            (Place::Name(name), Place::Name(wanted)) => name == wanted,
-            (Place::Index { shown, .. }, Place::Index { shown: wanted, .. }) => shown == wanted,
+            (PathStep::Name(name), PathStep::Name(wanted)) => name == wanted,
+            (PathStep::Index { shown, .. }, PathStep::Index { shown: wanted, .. }) => shown == wanted,
             _ => false,
         }
     }
 
     fn original(&self) -> Step {
         match *self {
-            Place::Name(name) => Step::Name(name.to_owned()),
-            Place::Index { original, .. } => Step::Index(original),
+            PathStep::Name(name) => Step::Name(name.to_owned()),
+            PathStep::Index { original, .. } => Step::Index(original),
         }
     }
 
     fn shown(&self) -> Step {
         match *self {
-            Place::Name(name) => Step::Name(name.to_owned()),
-            Place::Index { shown, .. } => Step::Index(shown),
+            PathStep::Name(name) => Step::Name(name.to_owned()),
+            PathStep::Index { shown, .. } => Step::Index(shown),
         }
     }
 
     pub(super) fn is_at(&self, step: &Step) -> bool {
         match (self, step) {
-            (Place::Name(name), Step::Name(wanted)) => name == wanted,
-            (Place::Index { shown, .. }, Step::Index(wanted)) => shown == wanted,
+            (PathStep::Name(name), Step::Name(wanted)) => name == wanted,
+            (PathStep::Index { shown, .. }, Step::Index(wanted)) => shown == wanted,
             _ => false,
         }
     }
 }
 
-struct Resolver<'a> {
+struct DisclosureResolver<'a> {
     token: &'a SdJwt,
     /// Places of each disclosure; `None` as long as no digest refers to it.
-    places: Vec<Option<Vec<Place<'a>>>>,
+    places: Vec<Option<Vec<PathStep<'a>>>>,
     /// Every digest that was met, also those without a disclosure.
     seen: Vec<&'a str>,
-    path: Vec<Place<'a>>,
+    path: Vec<PathStep<'a>>,
     /// Length of the path to the innermost disclosure.
     within: usize,
     /// The claims in the clear, each with the length of its path to the innermost disclosure.
-    clear: Vec<(Vec<Place<'a>>, usize)>,
+    clear: Vec<(Vec<PathStep<'a>>, usize)>,
     /// The digests without a disclosure, where somebody asks for them.
     decoys: Option<Vec<Decoy<'a>>>,
 }
 
-impl<'a> Resolver<'a> {
+impl<'a> DisclosureResolver<'a> {
     fn value(&mut self, value: &'a Value) -> Result<Value, Problem> {
         // The path is as long as the value is deep, disclosures within disclosures included.
         let depth = self.path.len();
@@ -282,14 +286,14 @@ impl<'a> Resolver<'a> {
     fn is_metadata(&self, value: &Value) -> bool {
         is_metadata(
             self.token.jws().typ().and_then(CredentialFormat::parse),
-            self.path.iter().map(Place::member),
+            self.path.iter().map(PathStep::member),
             value,
         )
     }
 
     /// Returns true if the current member has the name of an array of commitments (spec/at-least.md 3.1).
     fn is_at_commitments(&self) -> bool {
-        let Some(Place::Name(name)) = self.path.last() else { return false };
+        let Some(PathStep::Name(name)) = self.path.last() else { return false };
         Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")))
     }
 
@@ -305,7 +309,7 @@ impl<'a> Resolver<'a> {
                 }
                 _ => {}
             }
-            let value = self.at(Place::Name(name), |this| this.in_the_clear(value))?;
+            let value = self.at(PathStep::Name(name), |this| this.in_the_clear(value))?;
             shown.insert(name.clone(), value);
         }
         let Some(digests) = members.get(DIGESTS) else {
@@ -319,7 +323,7 @@ impl<'a> Resolver<'a> {
             if shown.contains_key(name) {
                 return Err(Code::DisclosureOverrides.into());
             }
-            let value = self.at(Place::Name(name), |this| this.reveal(index, disclosure))?;
+            let value = self.at(PathStep::Name(name), |this| this.reveal(index, disclosure))?;
             shown.insert(name.to_owned(), value);
         }
         Ok(shown)
@@ -328,7 +332,7 @@ impl<'a> Resolver<'a> {
     fn array(&mut self, items: &'a [Value]) -> Result<Vec<Value>, Problem> {
         let mut shown = Vec::with_capacity(items.len());
         for (original, item) in items.iter().enumerate() {
-            let place = Place::Index { original, shown: shown.len() };
+            let place = PathStep::Index { original, shown: shown.len() };
             let Some(digest) = item.get(ELEMENT) else {
                 shown.push(self.at(place, |this| this.in_the_clear(item))?);
                 continue;
@@ -369,8 +373,8 @@ impl<'a> Resolver<'a> {
 
     /// Puts a disclosure where the path has come to.
     fn reveal(&mut self, index: usize, disclosure: &'a Disclosure) -> Result<Value, Problem> {
-        if must_be_clear(self.token.jws().typ(), self.path.iter().map(Place::member), value) {
-            let path: ClaimPath = self.path.iter().map(Place::original).collect();
+        if must_be_clear(self.token.jws().typ(), self.path.iter().map(PathStep::member)) {
+            let path: ClaimPath = self.path.iter().map(PathStep::original).collect();
             return Err(Problem::new(Code::DisclosureForbidden, format!("{} is hidden", query::path_to_text(&path))));
         }
         if let Some(place) = self.places.get_mut(index) {
@@ -382,7 +386,7 @@ impl<'a> Resolver<'a> {
         value
     }
 
-    fn at<T>(&mut self, place: Place<'a>, then: impl FnOnce(&mut Self) -> T) -> T {
+    fn at<T>(&mut self, place: PathStep<'a>, then: impl FnOnce(&mut Self) -> T) -> T {
         self.path.push(place);
         let result = then(self);
         self.path.pop();

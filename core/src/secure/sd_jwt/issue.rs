@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ClaimPath, DIGEST_ALGORITHM, DIGESTS, ELEMENT, MAX_DEPTH, OrderedClaim, SHA_256, Step,
-    disclose::Place,
+    disclose::PathStep,
     never_hidden,
     parse::{DigestText, digest_of},
 };
@@ -140,7 +140,7 @@ pub(super) fn render(
     if options.decoys_to_multiple_of > MAX_DECOYS || options.padded.iter().any(|array| array.digests > MAX_DECOYS) {
         return Err(Problem::new(Code::MalformedValue, "digests can be padded to a multiple of at most 256"));
     }
-    let seen = Seen {
+    let seen = LeadingPaths {
         disclosable: options.disclosable.iter().map(Vec::as_slice).collect(),
         ordered: options.ordered.iter().map(|claim| (claim.direction, claim.path.as_slice())).collect(),
         padded: options.padded.iter().map(|array| (array.digests, array.path.as_slice())).collect(),
@@ -167,7 +167,7 @@ pub(super) trait Blinding {
     /// The salt of the next disclosure.
     fn salt(&mut self) -> Result<String, Problem>;
     /// A decoy for the digests at a place: those of an object, or of the array that is its member.
-    fn decoy(&mut self, object: &[Place<'_>], array: Option<&str>) -> Result<DigestText, Problem>;
+    fn decoy(&mut self, object: &[PathStep<'_>], array: Option<&str>) -> Result<DigestText, Problem>;
 }
 
 struct Fresh<'a>(Rng<'a>);
@@ -187,20 +187,20 @@ impl Blinding for Fresh<'_> {
         self.random::<16>()
     }
 
-    fn decoy(&mut self, _: &[Place<'_>], _: Option<&str>) -> Result<DigestText, Problem> {
+    fn decoy(&mut self, _: &[PathStep<'_>], _: Option<&str>) -> Result<DigestText, Problem> {
         // The digest of randomness (RFC 9901 section 4.2.5), which cannot be told from another.
         Ok(digest_of(&self.random::<32>()?))
     }
 }
 
 /// The paths that lead on from a value.
-struct Seen<'p> {
+struct LeadingPaths<'p> {
     disclosable: Vec<&'p [Step]>,
     ordered: Vec<(Direction, &'p [Step])>,
     padded: Vec<(usize, &'p [Step])>,
 }
 
-impl<'p> Seen<'p> {
+impl<'p> LeadingPaths<'p> {
     /// The rest of each path whose first step leads on.
     fn below(&self, leads: impl Fn(&Step) -> bool) -> Self {
         let rest = |path: &'p [Step]| path.split_first().filter(|(step, _)| leads(step)).map(|(_, rest)| rest);
@@ -248,7 +248,7 @@ struct Sealer<'a, 'p> {
     decoys: usize,
     disclosures: String,
     /// The way to the value that is sealed.
-    path: Vec<Place<'p>>,
+    path: Vec<PathStep<'p>>,
 }
 
 impl<'p> Sealer<'_, 'p> {
@@ -256,9 +256,9 @@ impl<'p> Sealer<'_, 'p> {
     fn value(
         &mut self,
         value: &'p Value,
-        seen: &Seen<'_>,
+        seen: &LeadingPaths<'_>,
         leads: impl Fn(&Step) -> bool,
-        place: Place<'p>,
+        place: PathStep<'p>,
     ) -> Result<Cow<'p, Value>, Problem> {
         let depth = self.path.len().saturating_add(1);
         self.path.push(place);
@@ -281,7 +281,11 @@ impl<'p> Sealer<'_, 'p> {
         sealed
     }
 
-    fn object(&mut self, members: &'p Map<String, Value>, seen: &Seen<'_>) -> Result<Map<String, Value>, Problem> {
+    fn object(
+        &mut self,
+        members: &'p Map<String, Value>,
+        seen: &LeadingPaths<'_>,
+    ) -> Result<Map<String, Value>, Problem> {
         let mut sealed = Map::new();
         let mut digests = Vec::new();
         let mut salts = Vec::new();
@@ -290,7 +294,7 @@ impl<'p> Sealer<'_, 'p> {
                 return Err(Problem::new(Code::DisclosureName, format!("a claim cannot be named {name}")));
             }
             let leads = |step: &Step| matches!(step, Step::Name(wanted) if wanted == name);
-            let value = self.value(value, seen, leads, Place::Name(name))?;
+            let value = self.value(value, seen, leads, PathStep::Name(name))?;
             if seen.hides(leads) {
                 let salt = self.blinding.salt()?;
                 digests.push(self.disclose(&salt, Some(name), &value)?);
@@ -326,7 +330,7 @@ impl<'p> Sealer<'_, 'p> {
         Ok(sealed)
     }
 
-    fn array(&mut self, items: &'p [Value], seen: &Seen<'_>) -> Result<Vec<Value>, Problem> {
+    fn array(&mut self, items: &'p [Value], seen: &LeadingPaths<'_>) -> Result<Vec<Value>, Problem> {
         let mut sealed = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let leads = |step: &Step| match step {
@@ -334,7 +338,7 @@ impl<'p> Sealer<'_, 'p> {
                 Step::All => true,
                 Step::Name(_) => false,
             };
-            let value = self.value(item, seen, leads, Place::Index { original: index, shown: index })?;
+            let value = self.value(item, seen, leads, PathStep::Index { original: index, shown: index })?;
             sealed.push(if seen.hides(leads) {
                 let salt = self.blinding.salt()?;
                 element(&self.disclose(&salt, None, &value)?)
@@ -347,7 +351,12 @@ impl<'p> Sealer<'_, 'p> {
 
     /// An array of so many digests, in the order of their text, and so are the disclosures: neither says which element
     /// was the first, nor how many there are.
-    fn padded_array(&mut self, items: &'p [Value], seen: &Seen<'_>, digests: usize) -> Result<Vec<Value>, Problem> {
+    fn padded_array(
+        &mut self,
+        items: &'p [Value],
+        seen: &LeadingPaths<'_>,
+        digests: usize,
+    ) -> Result<Vec<Value>, Problem> {
         let refused = |what: &str| Err(Problem::new(Code::MalformedValue, format!("an array that is padded {what}")));
         if items.len() > digests {
             return refused("has more elements than digests");

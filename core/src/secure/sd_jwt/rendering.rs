@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     SdJwt,
-    disclose::{Decoy, Place},
+    disclose::{Decoy, PathStep},
     issue::{Blinding, IssueOptions, Rendered, render},
     parse::{DigestText, Disclosure},
 };
@@ -55,9 +55,9 @@ impl Blinding for OwnBlinding<'_> {
         Ok(next.salt.clone())
     }
 
-    fn decoy(&mut self, object: &[Place<'_>], array: Option<&str>) -> Result<DigestText, Problem> {
+    fn decoy(&mut self, object: &[PathStep<'_>], array: Option<&str>) -> Result<DigestText, Problem> {
         let is_here = |(place, _): &Decoy<'_>| {
-            let wanted = object.iter().copied().chain(array.map(Place::Name));
+            let wanted = object.iter().copied().chain(array.map(PathStep::Name));
             place.len() == object.len().saturating_add(usize::from(array.is_some()))
                 && place.iter().zip(wanted).all(|(step, wanted)| step.leads_where(&wanted))
         };

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{ClaimPath, ELEMENT, SdJwt, Step, disclose::Place};
+use super::{ClaimPath, ELEMENT, SdJwt, Step, disclose::PathStep};
 use crate::{
     Code, Problem,
     at_least::{self, Commitment, Direction, ENTRIES, MEMBER, Ordered, Proof},
@@ -139,7 +139,7 @@ impl SdJwt {
     }
 
     /// Returns the salt of the disclosure at a path.
-    fn salt(&self, places: &[Vec<Place<'_>>], path: &[Step]) -> Option<&str> {
+    fn salt(&self, places: &[Vec<PathStep<'_>>], path: &[Step]) -> Option<&str> {
         let at = places.iter().position(|place| {
             place.len() == path.len() && place.iter().zip(path).all(|(place, step)| place.is_at(step))
         })?;

@@ -19,7 +19,7 @@ use crate::{
     json,
     keys::Signer,
     time::Timestamp,
-    trust::statement::{Clock, Form, Kind},
+    trust::statement::{Clock, Kind, StatementHeader},
 };
 
 use self::proofs::Signatures;
@@ -300,7 +300,7 @@ impl TrustList {
 
 /// Holds a document to the form of a list.
 fn read(document: &Map<String, Value>) -> Result<Draft, Problem> {
-    let Form { issuer: list, from, until } = LIST.form(document)?;
+    let StatementHeader { issuer: list, from, until } = LIST.form(document)?;
     LIST.did(&list, "its issuer")?;
     let until = until.ok_or_else(|| LIST.problem("it has no validUntil"))?;
     LIST.require(until <= from.plus(MAX_VALIDITY), "its validity", "is longer than 366 days")?;
