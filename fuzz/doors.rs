@@ -222,7 +222,7 @@ pub(crate) const LIST: &str = "https://issuer.example/status/token/0";
 
 /// A status list token in CBOR, by the issuer that its `kid` names.
 pub(crate) fn status_list_cwt(bytes: &[u8]) {
-    let Ok(token) = cwt::Token::parse(bytes) else { return };
+    let Ok(token) = cwt::CwtStatusList::parse(bytes) else { return };
     let Ok(kid) = DidUrl::parse(token.kid()) else { return };
     if let Ok(listed) = Listed::verify(bytes, LIST, kid.did(), (NOW, 60), (&SelfContained, &Suites::none())) {
         assert_eq!(listed.issuer(), kid.did());

@@ -201,7 +201,7 @@ fn seeds() -> Vec<Vec<u8>> {
 fn list() -> Vec<u8> {
     let freshness = Freshness { issued: doors::NOW, until: Some(doors::NOW.plus(86_400)), ttl: Some(300) };
     let kid = method(&Did::jwk(&issuer().public_key()));
-    let published = token::Published { kid, uri: doors::LIST.to_owned(), freshness };
+    let published = token::TokenListParameters { kid, uri: doors::LIST.to_owned(), freshness };
     cwt::issue(&StatusList::new(131_072, 2, Order::LeastSignificantFirst).unwrap(), &published, &issuer()).unwrap()
 }
 

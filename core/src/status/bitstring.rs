@@ -106,7 +106,7 @@ pub fn encode(list: &StatusList) -> Result<String, Problem> {
 
 /// A list's credential, before it is secured or after it was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
+pub struct BitstringListParameters {
     /// The issuer's DID.
     pub issuer: String,
     /// URL of the status list credential.
@@ -117,7 +117,7 @@ pub struct Published {
     pub freshness: Freshness,
 }
 
-impl Published {
+impl BitstringListParameters {
     /// The credential that publishes the list, to be secured with a Data Integrity proof.
     ///
     /// # Errors

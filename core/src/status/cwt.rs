@@ -14,7 +14,7 @@ use coset::{
 use super::{
     Freshness, StatusList,
     list::Packing,
-    token::{self, Claims, Published},
+    token::{self, Claims, TokenListParameters},
 };
 use crate::{
     Code, Problem, cbor,
@@ -54,7 +54,7 @@ const TTL: i64 = 65_534;
 ///
 /// # Errors
 /// `proof_generation`
-pub fn issue(list: &StatusList, published: &Published, signer: &dyn Signer) -> Result<Vec<u8>, Problem> {
+pub fn issue(list: &StatusList, published: &TokenListParameters, signer: &dyn Signer) -> Result<Vec<u8>, Problem> {
     issue_packed(list.bits(), &list.pack(Packing::Zlib)?, published, signer)
 }
 
@@ -62,11 +62,11 @@ pub fn issue(list: &StatusList, published: &Published, signer: &dyn Signer) -> R
 pub(super) fn issue_packed(
     bits: u8,
     lst: &[u8],
-    published: &Published,
+    published: &TokenListParameters,
     signer: &dyn Signer,
 ) -> Result<Vec<u8>, Problem> {
     let unwritten = |_| Problem::new(Code::ProofGeneration, "the token could not be written");
-    let Published { kid, uri, freshness } = published;
+    let TokenListParameters { kid, uri, freshness } = published;
     let list = vec![("bits".into(), bits.into()), ("lst".into(), Value::Bytes(lst.to_vec()))];
     // In the order of RFC 8949 section 4.2.1.
     let claims = [
@@ -94,7 +94,7 @@ pub(super) fn issue_packed(
 
 /// A status list token that was parsed and not verified.
 #[derive(Clone)]
-pub struct Token {
+pub struct CwtStatusList {
     kid: String,
     algorithm: Algorithm,
     /// Signing input (RFC 9052 section 4.4).
@@ -106,7 +106,7 @@ pub struct Token {
 /// Map in the order of its bytes; no key is there twice.
 type Map = Vec<(Value, Value)>;
 
-impl Token {
+impl CwtStatusList {
     /// Returns whether these bytes may be such a token: text does not begin like one.
     #[must_use]
     pub fn is_one(bytes: &[u8]) -> bool {
@@ -186,9 +186,12 @@ impl Token {
     }
 }
 
-impl std::fmt::Debug for Token {
+impl std::fmt::Debug for CwtStatusList {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Token").field("kid", &self.kid).field("algorithm", &self.algorithm).finish_non_exhaustive()
+        f.debug_struct("CwtStatusList")
+            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
     }
 }
 

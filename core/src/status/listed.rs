@@ -57,7 +57,7 @@ impl Listed {
     /// `status_list_issuer`; `status_list_stale`; `status_list_mismatch` (the list of another URL);
     /// `status_list_length` (fewer entries than the [`ListProfile`] demands, in either form);
     /// `header_key_unanchored`, `method_of_other`; `claim_forbidden`; those of [`data_integrity::verify`],
-    /// [`token::Token::verify`], [`bitstring::Published::read`] and of resolving the signer's key. A key of an
+    /// [`token::Token::verify`], [`bitstring::BitstringListParameters::read`] and of resolving the signer's key. A key of an
     /// earlier version of the signer's document signs no list.
     pub fn verify(
         bytes: &[u8],
@@ -66,8 +66,8 @@ impl Listed {
         (fetched, skew): (Timestamp, i64),
         (resolver, suites): (&dyn Resolve, &Suites),
     ) -> Result<Self, Problem> {
-        let listed = if cwt::Token::is_one(bytes) {
-            let token = cwt::Token::parse(bytes)?;
+        let listed = if cwt::CwtStatusList::is_one(bytes) {
+            let token = cwt::CwtStatusList::parse(bytes)?;
             let verify = |key: &PublicKey| token.verify(key, url, fetched, skew);
             status_token(token.kid(), on_behalf_of, (fetched, skew), resolver, verify)?
         } else {
@@ -91,8 +91,8 @@ impl Listed {
     /// # Errors
     /// Those of parsing the list; `did_malformed`; `malformed_value` for a credential without an issuer.
     pub fn claimed_signer(bytes: &[u8]) -> Result<Did, Problem> {
-        if cwt::Token::is_one(bytes) {
-            return Ok(DidUrl::parse(cwt::Token::parse(bytes)?.kid())?.did().clone());
+        if cwt::CwtStatusList::is_one(bytes) {
+            return Ok(DidUrl::parse(cwt::CwtStatusList::parse(bytes)?.kid())?.did().clone());
         }
         let text = std::str::from_utf8(bytes).map(str::trim);
         let text = text.map_err(|_| Problem::new(Code::InvalidUnicode, "the list is not UTF-8"))?;
@@ -239,7 +239,7 @@ fn credential(
     let bits = subject.get("statusSize").map_or(Some(1), json::whole).and_then(|bits| u8::try_from(bits).ok());
     let bits = bits.ok_or_else(|| invalid("its entries have no size"))?;
     let reference = bitstring::Reference { purpose, url: url.to_owned(), index: 0, bits };
-    let (published, list) = bitstring::Published::read(&verified, &reference)?;
+    let (published, list) = bitstring::BitstringListParameters::read(&verified, &reference)?;
     Ok(Listed {
         on_behalf_of: on_behalf_of.clone(),
         issuer,

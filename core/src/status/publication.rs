@@ -79,8 +79,8 @@ impl Terms<'_> {
         Freshness { issued: self.now, until: Some(self.now.plus(self.validity)), ttl: Some(self.ttl) }
     }
 
-    fn of_token(&self) -> token::Published {
-        token::Published { kid: self.kid.to_string(), uri: self.url.to_owned(), freshness: self.freshness() }
+    fn of_token(&self) -> token::TokenListParameters {
+        token::TokenListParameters { kid: self.kid.to_string(), uri: self.url.to_owned(), freshness: self.freshness() }
     }
 }
 
@@ -186,8 +186,12 @@ impl Publication {
         };
         let encoded = format!("u{}", URL_SAFE_NO_PAD.encode(packed.bytes()?));
         let issuer = terms.kid.did().to_string();
-        let published =
-            bitstring::Published { issuer, url: terms.url.to_owned(), purpose, freshness: terms.freshness() };
+        let published = bitstring::BitstringListParameters {
+            issuer,
+            url: terms.url.to_owned(),
+            purpose,
+            freshness: terms.freshness(),
+        };
         let document = published.document_of(encoded);
         let kid = terms.kid.to_string();
         let options = ProofOptions {

@@ -33,8 +33,8 @@ fn refused<T: std::fmt::Debug>(result: Result<T, Problem>, code: Code) {
     assert_eq!(result.unwrap_err().code, code);
 }
 
-fn published() -> bitstring::Published {
-    bitstring::Published {
+fn published() -> bitstring::BitstringListParameters {
+    bitstring::BitstringListParameters {
         issuer: "did:web:university.example".into(),
         url: URI.into(),
         purpose: Purpose::Revocation,
@@ -46,8 +46,8 @@ fn reference() -> bitstring::Reference {
     bitstring::Reference { purpose: Purpose::Revocation, url: URI.into(), index: 94_567, bits: 1 }
 }
 
-fn read(document: Map<String, Value>) -> Result<(bitstring::Published, StatusList), Problem> {
-    bitstring::Published::read(&Credential::parse(document).unwrap(), &reference())
+fn read(document: Map<String, Value>) -> Result<(bitstring::BitstringListParameters, StatusList), Problem> {
+    bitstring::BitstringListParameters::read(&Credential::parse(document).unwrap(), &reference())
 }
 
 /// The list's credential with a member of its subject changed; `None` removes it.
@@ -187,7 +187,8 @@ fn row_65_a_gzip_bomb() {
 }
 
 fn issued(key: &SecretKey, uri: &str, freshness: Freshness) -> String {
-    let published = token::Published { kid: "did:web:university.example#k1".into(), uri: uri.into(), freshness };
+    let published =
+        token::TokenListParameters { kid: "did:web:university.example#k1".into(), uri: uri.into(), freshness };
     token::issue(&list(2, Order::LeastSignificantFirst), &published, key).unwrap()
 }
 

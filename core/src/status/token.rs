@@ -88,7 +88,7 @@ pub fn list_to_json(list: &StatusList) -> Result<Value, Problem> {
 
 /// Claims of a status list token besides the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
+pub struct TokenListParameters {
     /// The issuer's DID URL of the key.
     pub kid: String,
     /// The list's URI.
@@ -104,13 +104,18 @@ const DEFAULT_TTL: i64 = 300;
 ///
 /// # Errors
 /// `proof_generation`
-pub fn issue(list: &StatusList, published: &Published, signer: &dyn Signer) -> Result<String, Problem> {
+pub fn issue(list: &StatusList, published: &TokenListParameters, signer: &dyn Signer) -> Result<String, Problem> {
     let lst = URL_SAFE_NO_PAD.encode(list.pack(Packing::Zlib)?);
     issue_packed(list.bits(), &lst, published, signer)
 }
 
 /// The same, of a list of so many bits an entry that was packed before.
-pub(super) fn issue_packed(bits: u8, lst: &str, published: &Published, signer: &dyn Signer) -> Result<String, Problem> {
+pub(super) fn issue_packed(
+    bits: u8,
+    lst: &str,
+    published: &TokenListParameters,
+    signer: &dyn Signer,
+) -> Result<String, Problem> {
     let header =
         Map::from_iter([("typ".to_owned(), Value::from(TYP)), ("kid".to_owned(), Value::from(published.kid.as_str()))]);
     let mut payload = Map::from_iter([

@@ -132,7 +132,8 @@ impl Running {
         let (both, freshness) = token.verify(&self.issuer_key(), &url, now, 0).unwrap();
         let in_cbor = self.get(&format!("/status/token/{number}"), "accept: application/statuslist+cwt\r\n").await;
         assert_eq!(in_cbor.header("content-type"), Some(cwt::MEDIA_TYPE));
-        let in_cbor = cwt::Token::parse(&in_cbor.body).unwrap().verify(&self.issuer_key(), &url, now, 0).unwrap();
+        let in_cbor =
+            cwt::CwtStatusList::parse(&in_cbor.body).unwrap().verify(&self.issuer_key(), &url, now, 0).unwrap();
         assert_eq!(in_cbor, (both.clone(), freshness));
         (bits(&texts[0]), bits(&texts[1]), both)
     }

@@ -31,9 +31,9 @@ fn kid(key: &SecretKey) -> String {
     format!("{}#0", Did::jwk(&key.public_key()))
 }
 
-fn published(key: &SecretKey) -> Published {
+fn published(key: &SecretKey) -> TokenListParameters {
     let freshness = Freshness { issued: now(), until: Some(now().plus(86_400)), ttl: Some(300) };
-    Published { kid: kid(key), uri: URI.to_owned(), freshness }
+    TokenListParameters { kid: kid(key), uri: URI.to_owned(), freshness }
 }
 
 #[track_caller]
@@ -106,7 +106,7 @@ impl Parts {
 }
 
 fn verify(bytes: &[u8]) -> Result<(StatusList, Freshness), Problem> {
-    Token::parse(bytes)?.verify(&key().public_key(), URI, now(), 60)
+    CwtStatusList::parse(bytes)?.verify(&key().public_key(), URI, now(), 60)
 }
 
 #[test]
@@ -145,9 +145,9 @@ fn row_58_bad_signature_on_a_list_in_cbor() {
     let good = parts().signed();
     assert!(verify(&good).is_ok());
     let other = SecretKey::generate(Algorithm::EdDsa, &mut OsRng).public_key();
-    refused(Token::parse(&good).unwrap().verify(&other, URI, now(), 60), Code::SignatureInvalid);
+    refused(CwtStatusList::parse(&good).unwrap().verify(&other, URI, now(), 60), Code::SignatureInvalid);
     let p256 = SecretKey::generate(Algorithm::Es256, &mut OsRng).public_key();
-    refused(Token::parse(&good).unwrap().verify(&p256, URI, now(), 60), Code::AlgorithmMismatch);
+    refused(CwtStatusList::parse(&good).unwrap().verify(&p256, URI, now(), 60), Code::AlgorithmMismatch);
     let mut changed = good.clone();
     *changed.last_mut().unwrap() ^= 1;
     refused(verify(&changed), Code::SignatureInvalid);
@@ -356,7 +356,7 @@ fn official_lists_in_cbor() {
 #[cfg_attr(not(carnet_vectors), ignore = "CARNET_VECTORS is not set")]
 fn official_token_in_cbor() {
     let bytes = example("status_list_cwt");
-    let token = Token::parse(&bytes).unwrap();
+    let token = CwtStatusList::parse(&bytes).unwrap();
     assert_eq!(token.kid(), "12");
     // The public key with which the draft's examples are signed.
     let key = PublicKey::from_jwk(&json!({
@@ -370,7 +370,7 @@ fn official_token_in_cbor() {
     let expected = Freshness { issued: at, until: Some(Timestamp::from_unix(2_291_720_170)), ttl: Some(43_200) };
     assert_eq!(freshness, expected);
     // Without its tag it is the same.
-    assert_eq!(Token::parse(&bytes[1..]).unwrap().verify(&key, uri, at, 0).unwrap(), (list, freshness));
-    refused(Token::parse(&bytes).unwrap().verify(&key, URI, at, 0), Code::StatusListMismatch);
-    refused(Token::parse(&example("referenced_token_cwt")), Code::TokenType);
+    assert_eq!(CwtStatusList::parse(&bytes[1..]).unwrap().verify(&key, uri, at, 0).unwrap(), (list, freshness));
+    refused(CwtStatusList::parse(&bytes).unwrap().verify(&key, URI, at, 0), Code::StatusListMismatch);
+    refused(CwtStatusList::parse(&example("referenced_token_cwt")), Code::TokenType);
 }

@@ -11,7 +11,7 @@ fn tokens(world: &World, entries: u64) -> [Result<Listed, Problem>; 2] {
     let list = StatusList::new(entries, 2, Order::LeastSignificantFirst).unwrap();
     let freshness = Freshness { issued: world.now, until: Some(world.now.plus(DAY)), ttl: Some(300) };
     let (kid, uri) = (format!("{}#0", world.did()), url(Form::Token));
-    let published = token::Published { kid, uri: uri.clone(), freshness };
+    let published = token::TokenListParameters { kid, uri: uri.clone(), freshness };
     let jwt = token::issue(&list, &published, &world.issuer).unwrap().into_bytes();
     let cwt = cwt::issue(&list, &published, &world.issuer).unwrap();
     let issuer = Did::parse(&world.did()).unwrap();
