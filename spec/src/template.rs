@@ -54,7 +54,7 @@ pub struct RequestTemplate {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
+struct TemplateFile {
     id: String,
     retention_days: u32,
     dcql: String,
@@ -159,7 +159,7 @@ impl RequestTemplate {
 
     /// Reads `requests/<id>.toml`.
     pub(crate) fn read(path: &str, toml: &str) -> Result<Self, SpecError> {
-        let text: Text = folder::parse_toml(path.to_owned(), toml)?;
+        let text: TemplateFile = folder::parse_toml(path.to_owned(), toml)?;
         let wrong = |what: String, hint: &str| SpecError::file(path, what, hint);
         let named = path.rsplit('/').next().and_then(|name| name.strip_suffix(".toml"));
         if named != Some(text.id.as_str()) {
@@ -208,7 +208,7 @@ impl RequestTemplate {
                  seven days",
             ));
         }
-        let Text {
+        let TemplateFile {
             id,
             retention_days,
             title,

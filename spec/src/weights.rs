@@ -16,7 +16,7 @@ pub(crate) const EMBEDDED: &str = include_str!("../weights.toml");
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
+struct WeightsFile {
     computed: u32,
     threshold: u32,
     coarse: u32,
@@ -30,7 +30,7 @@ struct Text {
 
 /// Reads `weights.toml`, whose weights must rise with what a disclosure tells.
 pub(crate) fn read(path: &str, toml: &str) -> Result<Weights, SpecError> {
-    let text: Text = folder::parse_toml(path.to_owned(), toml)?;
+    let text: WeightsFile = folder::parse_toml(path.to_owned(), toml)?;
     let rising = [text.computed, text.threshold, text.coarse, text.value, text.fine];
     if !rising.is_sorted_by(|less, more| less < more) {
         return Err(SpecError::file(
@@ -39,7 +39,8 @@ pub(crate) fn read(path: &str, toml: &str) -> Result<Weights, SpecError> {
             "Give what tells more the greater weight",
         ));
     }
-    let Text { computed, threshold, coarse, value, fine, document, new_document, fresh_copy, shared_copy } = text;
+    let WeightsFile { computed, threshold, coarse, value, fine, document, new_document, fresh_copy, shared_copy } =
+        text;
     Ok(Weights { computed, threshold, coarse, value, fine, document, new_document, fresh_copy, shared_copy })
 }
 

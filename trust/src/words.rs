@@ -4,7 +4,7 @@ use carnet_core::{
     day,
     text::quoted,
     time::Timestamp,
-    trust::list::{Accreditation, Change, Contents, Difference, Entry, NamedOperators, Preview},
+    trust::list::{Accreditation, Contents, Difference, Entry, EntryChange, NamedOperators, Preview},
 };
 use serde_json::{Value, json};
 
@@ -91,9 +91,9 @@ fn difference(difference: &Difference<'_>) -> Vec<String> {
         held.iter().map(|held| format!("  {mark} {}", accreditation(held))).collect::<Vec<_>>()
     };
     let mut lines = match difference.change {
-        Change::Added(entry) => [vec![title("added", entry)], marked("+", &entry.accreditations)].concat(),
-        Change::Removed(entry) => [vec![title("removed", entry)], marked("-", &entry.accreditations)].concat(),
-        Change::Changed { before, after } => {
+        EntryChange::Added(entry) => [vec![title("added", entry)], marked("+", &entry.accreditations)].concat(),
+        EntryChange::Removed(entry) => [vec![title("removed", entry)], marked("-", &entry.accreditations)].concat(),
+        EntryChange::Changed { before, after } => {
             let gone = without(&before.accreditations, &after.accreditations);
             let new = without(&after.accreditations, &before.accreditations);
             let renamed = (before.name != after.name).then(|| format!("  was called {}", quoted(&before.name)));
@@ -115,9 +115,9 @@ fn without(all: &[Accreditation], known: &[Accreditation]) -> Vec<Accreditation>
 pub(crate) fn changes_json(before: &Contents, after: &Contents) -> Value {
     let change = |difference: &Difference<'_>| {
         let (what, was, is) = match difference.change {
-            Change::Added(entry) => ("added", None, Some(entry)),
-            Change::Removed(entry) => ("removed", Some(entry), None),
-            Change::Changed { before, after } => ("changed", Some(before), Some(after)),
+            EntryChange::Added(entry) => ("added", None, Some(entry)),
+            EntryChange::Removed(entry) => ("removed", Some(entry), None),
+            EntryChange::Changed { before, after } => ("changed", Some(before), Some(after)),
         };
         json!({
             "change": what, "role": if difference.registrar { "registrar" } else { "issuer" }, "id": difference.id(),

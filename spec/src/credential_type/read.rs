@@ -28,7 +28,7 @@ const NEEDED: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUnti
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
+struct TypeFile {
     name: String,
     vct: String,
     context: String,
@@ -109,7 +109,7 @@ fn validator(folder: &Folder, schema: &Value) -> Result<jsonschema::Validator, S
 impl CredentialType {
     /// Reads a type's folder and checks its files against each other.
     pub(crate) fn read(folder: &Folder) -> Result<Self, SpecError> {
-        let mut text: Text = folder.toml("type.toml")?;
+        let mut text: TypeFile = folder.toml("type.toml")?;
         let mut schema = folder.json("schema.json")?;
         let claims = schema
             .pointer("/properties/credentialSubject")
@@ -199,7 +199,7 @@ impl CredentialType {
 
 /// Checks that every claim is either disclosable or always visible, and that the always visible ones are those that
 /// security needs.
-fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str)> {
+fn consistent(text: &TypeFile, claims: &[Claim]) -> Result<(), (String, &'static str)> {
     if text.name.is_empty() || !text.name.chars().all(|c| c.is_ascii_alphanumeric()) {
         return Err((
             "the name has other characters than letters and digits".to_owned(),
@@ -273,7 +273,7 @@ fn consistent(text: &Text, claims: &[Claim]) -> Result<(), (String, &'static str
 }
 
 /// The computed claims that are a yes or no.
-fn answers(text: &Text, claims: &[Claim]) -> Vec<String> {
+fn answers(text: &TypeFile, claims: &[Claim]) -> Vec<String> {
     let boolean = |path: &String| claims.iter().any(|claim| claim.boolean && claim.path == *path);
     text.computed.iter().map(|computed| computed.claim.clone()).filter(boolean).collect()
 }

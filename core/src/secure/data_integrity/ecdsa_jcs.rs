@@ -15,7 +15,7 @@ use crate::{
 pub struct EcdsaJcs2019;
 
 /// Returns the hash function that goes with the curve of the key.
-fn hash(algorithm: Algorithm) -> jcs::Hash {
+fn hash(algorithm: Algorithm) -> jcs::HashFunction {
     match algorithm {
         Algorithm::Es384 => |bytes| Sha384::digest(bytes).to_vec(),
         Algorithm::Es256 | Algorithm::EdDsa => |bytes| Sha256::digest(bytes).to_vec(),

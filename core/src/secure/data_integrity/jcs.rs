@@ -9,8 +9,8 @@ use crate::{
     keys::{PublicKey, Signer},
 };
 
-/// Hash function of a cryptosuite.
-pub(super) type Hash = fn(&[u8]) -> Vec<u8>;
+/// HashFunction function of a cryptosuite.
+pub(super) type HashFunction = fn(&[u8]) -> Vec<u8>;
 
 /// Adds the document's contexts to the proof options (section 3.3.1, step 2).
 pub(super) fn complete_options(document: &Map<String, Value>, mut options: Map<String, Value>) -> Map<String, Value> {
@@ -22,7 +22,7 @@ pub(super) fn complete_options(document: &Map<String, Value>, mut options: Map<S
 
 /// Creates a proof (section 3.3.1).
 pub(super) fn create(
-    (suite, hash): (&dyn Cryptosuite, Hash),
+    (suite, hash): (&dyn Cryptosuite, HashFunction),
     document: &Map<String, Value>,
     options: Map<String, Value>,
     signer: &dyn Signer,
@@ -43,7 +43,7 @@ pub(super) fn create(
 /// Verifies a proof (section 3.3.2). As the Recommendations have it, contexts that were appended after signing are cut
 /// off the document that is returned; [`super::verify`] refuses a document that differs from it.
 pub(super) fn verify(
-    (suite, hash): (&dyn Cryptosuite, Hash),
+    (suite, hash): (&dyn Cryptosuite, HashFunction),
     document: &Map<String, Value>,
     proof: &Map<String, Value>,
     key: &PublicKey,
@@ -75,7 +75,11 @@ fn check_kind(suite: &dyn Cryptosuite, proof: &Map<String, Value>) -> Result<(),
 }
 
 /// Returns the bytes to sign: the hash of the proof's configuration, then that of the document (section 3.3.4).
-fn hash_data(hash: Hash, document: &Map<String, Value>, options: &Map<String, Value>) -> Result<Vec<u8>, Problem> {
+fn hash_data(
+    hash: HashFunction,
+    document: &Map<String, Value>,
+    options: &Map<String, Value>,
+) -> Result<Vec<u8>, Problem> {
     let canonical = |members| {
         json::canonicalize_object(members).map_err(|problem| Problem::new(Code::Transformation, problem.detail))
     };

@@ -10,12 +10,12 @@ pub struct Difference<'a> {
     /// `true` for a registrar, `false` for an issuer. A DID that is both has two differences.
     pub registrar: bool,
     /// Change of its entry.
-    pub change: Change<'a>,
+    pub change: EntryChange<'a>,
 }
 
 /// Change of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change<'a> {
+pub enum EntryChange<'a> {
     /// It is new.
     Added(&'a Entry),
     /// It is missing.
@@ -34,7 +34,9 @@ impl Difference<'_> {
     #[must_use]
     pub fn id(&self) -> &str {
         match &self.change {
-            Change::Added(entry) | Change::Removed(entry) | Change::Changed { after: entry, .. } => &entry.id,
+            EntryChange::Added(entry) | EntryChange::Removed(entry) | EntryChange::Changed { after: entry, .. } => {
+                &entry.id
+            }
         }
     }
 
@@ -44,9 +46,9 @@ impl Difference<'_> {
     #[must_use]
     pub fn rewrites_history(&self) -> bool {
         match &self.change {
-            Change::Added(_) => false,
-            Change::Removed(_) => true,
-            Change::Changed { before, after } => !before.accreditations.iter().all(|old| {
+            EntryChange::Added(_) => false,
+            EntryChange::Removed(_) => true,
+            EntryChange::Changed { before, after } => !before.accreditations.iter().all(|old| {
                 after.accreditations.iter().any(|new| {
                     let same = (&old.types, &old.jurisdictions, old.max_level, old.from, old.epoch)
                         == (&new.types, &new.jurisdictions, new.max_level, new.from, new.epoch);
@@ -60,9 +62,9 @@ impl Difference<'_> {
 impl fmt::Display for Difference<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, entry) = match self.change {
-            Change::Added(entry) => ("added", entry),
-            Change::Removed(entry) => ("removed", entry),
-            Change::Changed { after, .. } => ("changed", after),
+            EntryChange::Added(entry) => ("added", entry),
+            EntryChange::Removed(entry) => ("removed", entry),
+            EntryChange::Changed { after, .. } => ("changed", after),
         };
         let role = if self.registrar { "registrar" } else { "issuer" };
         write!(f, "{what}: {role} {} ({})", entry.id, entry.name)?;
@@ -81,7 +83,7 @@ pub(super) fn diff<'a>(before: &'a Contents, after: &'a Contents) -> Vec<Differe
 }
 
 /// Merges two slices that are in ascending order of their ids.
-fn changes<'a>(before: &'a [Entry], after: &'a [Entry]) -> Vec<Change<'a>> {
+fn changes<'a>(before: &'a [Entry], after: &'a [Entry]) -> Vec<EntryChange<'a>> {
     let mut found = Vec::new();
     let (mut old, mut new) = (before.iter().peekable(), after.iter().peekable());
     loop {
@@ -94,9 +96,9 @@ fn changes<'a>(before: &'a [Entry], after: &'a [Entry]) -> Vec<Change<'a>> {
         let was = if order.is_le() { old.next() } else { None };
         let is = if order.is_ge() { new.next() } else { None };
         match (was, is) {
-            (Some(before), Some(after)) if before != after => found.push(Change::Changed { before, after }),
-            (Some(entry), None) => found.push(Change::Removed(entry)),
-            (None, Some(entry)) => found.push(Change::Added(entry)),
+            (Some(before), Some(after)) if before != after => found.push(EntryChange::Changed { before, after }),
+            (Some(entry), None) => found.push(EntryChange::Removed(entry)),
+            (None, Some(entry)) => found.push(EntryChange::Added(entry)),
             _ => {}
         }
     }

@@ -37,7 +37,7 @@ mod why;
 
 pub use chain::{EarlierList, Seen};
 pub use contents::{Accreditation, Contents, EarlierCredentials, Entry, Withdrawal};
-pub use diff::{Change, Difference};
+pub use diff::{Difference, EntryChange};
 pub use operators::{Handover, NamedOperators, Operators};
 pub use relied::LimitingClaims;
 pub use timestamp::ListTimestamp;

@@ -111,7 +111,7 @@ fn a_proof_by_a_key_of_another_curve_is_refused() {
 }
 
 /// Signs as the cryptosuite does, but with a hash function and over a name of the caller's choice.
-fn signed_with(key: &SecretKey, name: &str, hash: jcs::Hash) -> Map<String, Value> {
+fn signed_with(key: &SecretKey, name: &str, hash: jcs::HashFunction) -> Map<String, Value> {
     let mut secured = with_proof(secured(key), "cryptosuite", name);
     let mut config = secured["proof"].as_object().unwrap().clone();
     config.remove("proofValue");
