@@ -15,7 +15,7 @@ use carnet_core::{
     query::Query,
     secure::{
         data_integrity::Suites,
-        data_integrity::{self, Expected, eddsa_jcs::EddsaJcs2022},
+        data_integrity::{self, Expected},
         jose::Jws,
         sd_jwt::{SdJwt, Step},
     },

@@ -27,8 +27,7 @@ use carnet_core::{
     keys::{Algorithm, PublicKey, SecretKey, Signer},
     query::{Query, parse_path, path_to_json},
     secure::{
-        data_integrity::Suites,
-        data_integrity::{self, Cryptosuite, Expected, ProofOptions, eddsa_jcs::EddsaJcs2022},
+        data_integrity::{self, Expected, ProofOptions, Suites, eddsa_jcs::EddsaJcs2022},
         sd_jwt::{ClaimPath, IssueOptions, SdJwt, issue},
     },
     time::Timestamp,
@@ -223,7 +222,7 @@ fn eddsa_jcs() -> (&'static str, f64) {
         domain: None,
     };
     let secured = data_integrity::secure(&payload, &EddsaJcs2022, &proof, &issuer).unwrap();
-    let suites: [&dyn Cryptosuite; 1] = [&EddsaJcs2022];
+    let suites = Suites::only(EddsaJcs2022);
     let expected =
         Expected { purpose: Purpose::AssertionMethod, controller: did.as_str(), binding: None, now: NOW, skew: 60 };
     let ours = || {

@@ -20,7 +20,7 @@ use std::{collections::HashMap, hint::black_box, sync::Arc, time::Instant};
 use carnet_core::{
     did::{Did, DidUrl, SelfContained},
     keys::{Algorithm, SecretKey, Signer},
-    secure::{data_integrity::Suites, data_integrity::eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::Suites,
     status::{
         Listed, Purpose, StatusState,
         bitstring::Reference,

@@ -352,7 +352,10 @@ fn unmade(problem: &carnet_core::Problem) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use carnet_core::{secure::sd_jwt::SdJwt, status::freshness};
+    use carnet_core::{
+        secure::sd_jwt::SdJwt,
+        status::{CopyState, freshness},
+    };
 
     use super::closed;
     use crate::{

@@ -1,7 +1,7 @@
 //! One copy of a credential: its content and its signature, in each format.
 
 use carnet_core::{
-    Problem,
+    Code, Problem,
     did::Purpose,
     format::CredentialFormat,
     keys::PublicKey,

@@ -2,7 +2,7 @@
 //! (Controlled Identifiers 1.0 section 2.2.2).
 
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::{Code, Problem, Rng};
 
@@ -230,7 +230,12 @@ impl SecretKey {
         match &self.0 {
             Secret::Ed25519(key) => Zeroizing::new(Zeroizing::new(key.to_bytes()).to_vec()),
             Secret::P256(key) => Zeroizing::new(Zeroizing::new(<[u8; 32]>::from(key.to_bytes())).to_vec()),
-            Secret::P384(key) => Zeroizing::new(Zeroizing::new(<[u8; 48]>::from(key.to_bytes())).to_vec()),
+            Secret::P384(key) => {
+                let mut bytes = key.to_bytes();
+                let secret = Zeroizing::new(bytes.to_vec());
+                bytes.as_mut_slice().zeroize();
+                secret
+            }
         }
     }
 }

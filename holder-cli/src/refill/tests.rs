@@ -53,7 +53,7 @@ async fn what_runs_low_is_refilled_with_a_copy_that_was_seen() {
     // The new copies have commitments and keys of their own, and the issuer is notified.
     assert!(held.copies.iter().all(|copy| copy.commitments.len() == 3 && copy.opened.is_empty()));
     let keys: std::collections::BTreeSet<_> =
-        held.copies.iter().map(|copy| copy.key.open().map(|key| *key.to_bytes()).unwrap().to_vec()).collect();
+        held.copies.iter().map(|copy| copy.key.open().map(|key| key.to_bytes().to_vec()).unwrap()).collect();
     assert_eq!(keys.len(), 6);
     assert_eq!(scene.record(|record| record.events.clone()), [NotificationEvent::CredentialAccepted as i32]);
     // Nothing runs low now, so the issuer is not called.

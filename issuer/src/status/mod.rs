@@ -29,7 +29,6 @@ use std::{
 use carnet_core::{
     did::{Did, DidUrl, web, webvh},
     format::CredentialFormat,
-    keys::Algorithm,
     status::{
         Purpose, bitstring,
         message::Messages,

@@ -11,7 +11,7 @@ use std::{
 use carnet_core::{
     Problem,
     keys::{Algorithm, PublicKey, SecretKey, Signer},
-    secure::{jose::Jws, sd_jwt::SdJwt},
+    secure::jose::Jws,
     status::{StatusList, bitstring, token},
     time::Timestamp,
 };
@@ -188,7 +188,7 @@ async fn with_a_key_for_es256_lists_are_signed_with_ecdsa_jcs_2019() {
     assert_eq!(place(&copies[0]).0, urls[2]);
     for format in [proto::CredentialFormat::VcSdJwt, proto::CredentialFormat::DiVcJcs] {
         let (_, copies) = issuer.issue(format, 1).await;
-        assert_eq!(issuer.published(&copies[0]).await, StatusState::Valid);
+        assert_eq!(issuer.published(&copies[0]).await, State::Valid);
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{PRE_AUTHORIZED, https_url, identifier};
 
 /// Format of SD-JWT VC, the only one here that has a `vct`.
-pub const DC_SD_JWT: &str = "dc+sd-jwt";
+pub const DC_SD_JWT: &str = carnet_core::format::CredentialFormat::DcSdJwt.as_str();
 
 /// Credential issuer metadata.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@ use carnet_core::{
     Code,
     did::DidDocument,
     keys::{Algorithm, SecretKey, Signer as _},
+    secure::data_integrity::Suites,
     status::{
         MIN_ENTRIES,
         publication::{Form, Publication, Terms},
@@ -55,7 +56,10 @@ fn lists_by_a_key_that_signs_none_any_more_are_dropped_without_being_fetched_ane
         let text = Publication::new(MIN_ENTRIES).unwrap().sign(Form::Token, &terms, &key).unwrap();
         let did = document.did().clone();
         let by = ListDocuments { issuer: document, named: None, missing: None };
-        statuses.put(&url, Listed::verify(text.as_bytes(), &url, &did, (now(), CLOCK_SKEW), (&by, &[])).unwrap());
+        statuses.put(
+            &url,
+            Listed::verify(text.as_bytes(), &url, &did, (now(), CLOCK_SKEW), (&by, &Suites::none())).unwrap(),
+        );
     }
     let left = |revoked| {
         statuses.drop_unless_by(&ListDocuments { issuer: document("a", revoked), named: None, missing: None }, now());
@@ -89,7 +93,13 @@ fn lists_by_whom_an_issuer_names_are_its_own_and_end_when_it_names_nobody() {
     let terms = Terms { kid: &kid, url, now: now(), validity: 60, ttl: 30 };
     let text = Publication::new(MIN_ENTRIES).unwrap().sign(Form::Token, &terms, &key).unwrap();
     for name in ["a", "b"] {
-        let read = Listed::verify(text.as_bytes(), url, &did(name), (now(), CLOCK_SKEW), (&documents(name, true), &[]));
+        let read = Listed::verify(
+            text.as_bytes(),
+            url,
+            &did(name),
+            (now(), CLOCK_SKEW),
+            (&documents(name, true), &Suites::none()),
+        );
         statuses.put(url, read.unwrap());
     }
     let has = |name: &str| statuses.lists().list(did(name).as_str(), url).is_some();

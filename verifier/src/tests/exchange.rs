@@ -391,7 +391,8 @@ async fn requests_of_ones_own_are_held_to_their_rules() {
 async fn a_credential_that_is_signed_as_rdf() {
     let world = World::new().await;
     let suites = crate::verification::suites(&world.verifier.verification.catalogue).unwrap();
-    let suite = suites.signing(CredentialFormat::LdpVc, Algorithm::EdDsa).unwrap();
+    let suite =
+        suites.signing(carnet_core::format::CredentialFormat::LdpVc, carnet_core::keys::Algorithm::EdDsa).unwrap();
     let asked = world.request_for(&query("ldp_vc", &["rightToWork"])).await;
     let mut tampered = world.embedded_by(suite);
     tampered["credentialSubject"]["permitType"] = json!("study");

@@ -2,10 +2,7 @@
 
 use carnet_core::{
     did::{Did, DidUrl, Resolve, SelfContained},
-    secure::{
-        data_integrity::Suites,
-        data_integrity::{Cryptosuite, eddsa_jcs::EddsaJcs2022},
-    },
+    secure::data_integrity::Suites,
     status::{
         Listed, MIN_ENTRIES, Purpose, StatusState,
         bitstring::Reference,

@@ -2,9 +2,9 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Rng,
     format::CredentialFormat,
-    keys::{Algorithm, PublicKey, SecretKey},
+    keys::{Algorithm, PublicKey, SecretKey, Signer as _},
     secure::{
-        data_integrity::{Cryptosuite, ProofOptions, eddsa_jcs::EddsaJcs2022, secure, to_text},
+        data_integrity::{ProofOptions, secure, to_text},
         jose,
         sd_jwt::{self, IssueOptions},
     },

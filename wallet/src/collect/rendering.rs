@@ -3,7 +3,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
-    Code, Problem,
+    Problem,
     credential::may_name_claim,
     did::Purpose,
     format::CredentialFormat,

@@ -58,13 +58,81 @@ impl Suites {
         format.is_sd_jwt() || self.iter().any(|suite| suite.format() == format)
     }
 
-    fn iter(&self) -> impl Iterator<Item = &dyn Cryptosuite> {
+    fn iter(&self) -> impl Iterator<Item = &(dyn Cryptosuite + 'static)> {
         self.0.iter().map(AsRef::as_ref)
     }
 }
 
 impl fmt::Debug for Suites {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter().map(Cryptosuite::name)).finish()
+        f.debug_list().entries(self.iter().map(|suite| suite.name())).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value};
+
+    use super::*;
+    use crate::keys::{PublicKey, Signer};
+
+    /// Cryptosuite over RDF that neither makes nor verifies a proof.
+    struct Rdf(&'static str);
+
+    impl Cryptosuite for Rdf {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+
+        fn format(&self) -> CredentialFormat {
+            CredentialFormat::LdpVc
+        }
+
+        fn takes(&self, algorithm: Algorithm) -> bool {
+            algorithm == Algorithm::EdDsa
+        }
+
+        fn create(
+            &self,
+            _: &Map<String, Value>,
+            _: Map<String, Value>,
+            _: &dyn Signer,
+        ) -> Result<Map<String, Value>, Problem> {
+            Err(Code::ProofGeneration.into())
+        }
+
+        fn verify(
+            &self,
+            _: &Map<String, Value>,
+            _: &Map<String, Value>,
+            _: &PublicKey,
+        ) -> Result<Map<String, Value>, Problem> {
+            Err(Code::SignatureInvalid.into())
+        }
+    }
+
+    #[test]
+    fn a_cryptosuite_is_found_by_its_name_and_by_format_and_key() {
+        let name = |suites: &Suites, format, algorithm| suites.signing(format, algorithm).map(|suite| suite.name());
+        let (jcs, ldp) = (CredentialFormat::DiVcJcs, CredentialFormat::LdpVc);
+        let own = Suites::jcs();
+        assert_eq!(name(&own, jcs, Algorithm::EdDsa), Some("eddsa-jcs-2022"));
+        assert_eq!(name(&own, ldp, Algorithm::EdDsa), None);
+        assert!(own.supports(jcs) && own.supports(CredentialFormat::VcSdJwt) && !own.supports(ldp));
+        let more = own.with(Rdf("eddsa-rdfc-2022"));
+        assert_eq!(name(&more, ldp, Algorithm::EdDsa), Some("eddsa-rdfc-2022"));
+        assert_eq!(name(&more, ldp, Algorithm::Es256), None);
+        assert!(more.supports(ldp) && more.named("eddsa-rdfc-2022").is_ok());
+        for unknown in ["", "eddsa-rdfc-2023", "EDDSA-RDFC-2022"] {
+            assert_eq!(more.named(unknown).map(|_| ()).unwrap_err().code, Code::CryptosuiteUnknown, "{unknown}");
+        }
+        assert!(Suites::none().named("eddsa-jcs-2022").is_err());
+    }
+
+    #[test]
+    fn a_later_cryptosuite_of_one_name_replaces_the_earlier_one() {
+        let suites = Suites::only(EddsaJcs2022).with(Rdf("eddsa-jcs-2022"));
+        assert_eq!(format!("{suites:?}"), r#"["eddsa-jcs-2022"]"#);
+        assert_eq!(suites.named("eddsa-jcs-2022").unwrap().format(), CredentialFormat::LdpVc);
     }
 }

@@ -218,7 +218,10 @@ fn row_20_an_unknown_cryptosuite() {
         refused(&changed(|d| d["proof"]["cryptosuite"] = json!(suite)), Code::CryptosuiteUnknown);
     }
     let good = secured(&options());
-    assert_eq!(verify(&good, &[], &Issuer(issuer()), &expected()).unwrap_err().code, Code::CryptosuiteUnknown);
+    assert_eq!(
+        verify(&good, &Suites::none(), &Issuer(issuer()), &expected()).unwrap_err().code,
+        Code::CryptosuiteUnknown
+    );
 }
 
 #[test]

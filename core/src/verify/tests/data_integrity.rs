@@ -3,7 +3,7 @@ use crate::{
     did::Purpose,
     format::CredentialFormat,
     presentation::present,
-    secure::data_integrity::{ProofOptions, secure},
+    secure::data_integrity::{Cryptosuite as _, ProofOptions, secure},
 };
 
 fn method(did: &str) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     did::{
-        DidDocument, Purpose, Resolve,
+        DidDocument, Purpose,
         webvh::{self, Chain, Change, Inception},
     },
     secure::{

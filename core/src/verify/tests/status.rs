@@ -12,7 +12,7 @@ use crate::{
         data_integrity::{ProofOptions, secure},
     },
     status::{
-        MIN_ENTRIES, StatusState, freshness,
+        MIN_ENTRIES, StatusState,
         publication::{Form, Publication, Terms},
     },
 };
