@@ -46,7 +46,10 @@ pub(super) async fn keys<S: Store>(State(door): State<Door<S>>) -> Response {
 fn issuer_metadata<S>(issuer: &Issuer<S>) -> IssuerMetadata {
     let url = |path: &str| Some(format!("{}{path}", issuer.endpoint));
     let algorithm = issuer.signer.algorithm();
-    let configuration = |known: Configuration<'_>| (known.id.clone(), configuration(&known, algorithm));
+    let algorithm_of =
+        |format| issuer.suites.signing(format, algorithm).map_or(algorithm.as_str(), |suite| suite.name());
+    let configuration =
+        |known: Configuration<'_>| (known.id.clone(), configuration(&known, algorithm_of(known.format)));
     let display = issuer.settings.display_name.iter();
     let batch_size = u64::try_from(issuer.settings.max_batch_size).unwrap_or(u64::MAX);
     IssuerMetadata {
@@ -67,13 +70,9 @@ fn named(locale: &str, name: &str, description: Option<&str>) -> Name {
     Name { name: Some(name.to_owned()), locale: Some(locale.to_owned()), description: description.map(str::to_owned) }
 }
 
-fn configuration(known: &Configuration<'_>, algorithm: Algorithm) -> CredentialConfiguration {
+/// Describes a configuration whose signatures are by this algorithm, or this cryptosuite.
+fn configuration(known: &Configuration<'_>, algorithm: &str) -> CredentialConfiguration {
     let credential_type = known.credential_type;
-    let algorithms = match known.format {
-        CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => algorithm.as_str(),
-        CredentialFormat::LdpVc => "eddsa-rdfc-2022",
-        CredentialFormat::DiVcJcs => "eddsa-jcs-2022",
-    };
     let is_sd_jwt_vc = known.format == CredentialFormat::DcSdJwt;
     let definition = || CredentialDefinition {
         context: vec![CONTEXT_V2.to_owned(), credential_type.context_url.clone()],
@@ -86,7 +85,7 @@ fn configuration(known: &Configuration<'_>, algorithm: Algorithm) -> CredentialC
         scope: None,
         vct: is_sd_jwt_vc.then(|| credential_type.vct.clone()),
         credential_definition: (!is_sd_jwt_vc).then(definition),
-        credential_signing_alg_values_supported: vec![json!(algorithms)],
+        credential_signing_alg_values_supported: vec![json!(algorithm)],
         cryptographic_binding_methods_supported: vec!["jwk".to_owned()],
         proof_types_supported: BTreeMap::from([("jwt".to_owned(), proof)]),
         credential_metadata: Some(credential_metadata(credential_type, is_sd_jwt_vc)),
