@@ -1,6 +1,6 @@
 //! Acts that are not urgent: published together, at publication times; and their effect on marked copies.
 
-use carnet_core::status::{StatusState, freshness};
+use carnet_core::status::freshness;
 use carnet_proto::issuer::v1 as proto;
 
 use super::{
