@@ -352,10 +352,7 @@ fn unmade(problem: &carnet_core::Problem) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use carnet_core::{
-        secure::sd_jwt::SdJwt,
-        status::{CopyState, freshness},
-    };
+    use carnet_core::{secure::sd_jwt::SdJwt, status::freshness};
 
     use super::closed;
     use crate::{

@@ -27,7 +27,7 @@ fn keys_go_through_each_form_and_come_back() {
         assert_eq!(PublicKey::from_jwk(&Value::Object(key.to_jwk())).unwrap(), key);
         assert_eq!(PublicKey::from_multikey(&key.to_multikey()).unwrap(), key);
         assert_eq!(PublicKey::from_bytes(key.algorithm(), &key.to_bytes()).unwrap(), key);
-        let again = SecretKey::from_bytes(secret.algorithm(), &*secret.to_bytes()).unwrap();
+        let again = SecretKey::from_bytes(secret.algorithm(), &secret.to_bytes()).unwrap();
         assert_eq!(again.public_key(), key);
         assert_eq!(key.to_jwk_text().as_bytes(), crate::json::canonicalize_object(&key.to_jwk()).unwrap());
     }

@@ -158,7 +158,7 @@ async fn an_offer_of_which_rounding_leaves_nothing_is_refused_in_words_that_help
 #[tokio::test]
 async fn copies_of_before_are_rounded_by_a_refill_unless_nothing_would_be_left() {
     let signer = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-    let same = || Box::new(SecretKey::from_bytes(signer.algorithm(), &*signer.to_bytes()).unwrap());
+    let same = || Box::new(SecretKey::from_bytes(signer.algorithm(), &signer.to_bytes()).unwrap());
     let before = start_rounding(same(), rounding(Epoch::Day)).await;
     let (long, short) = (until("a", "2028-02-15"), until("b", "2026-11-28"));
     let ((_, long, long_key), (_, short, short_key)) = (issued(&before, long).await, issued(&before, short).await);

@@ -47,7 +47,7 @@ async fn copy(issuer: &Running) -> Copy {
 
 /// Clones a key.
 fn same(key: &SecretKey) -> SecretKey {
-    SecretKey::from_bytes(key.algorithm(), &*key.to_bytes()).unwrap()
+    SecretKey::from_bytes(key.algorithm(), &key.to_bytes()).unwrap()
 }
 
 impl Copy {
@@ -177,7 +177,7 @@ async fn another_issuers_copy_is_refused() {
     };
     let other = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
     let foreign = carnet_core::secure::sd_jwt::issue(&payload, &options, &other, &mut rand_core::OsRng).unwrap();
-    let foreign = Copy { text: foreign, key: SecretKey::from_bytes(Algorithm::EdDsa, &*own.key.to_bytes()).unwrap() };
+    let foreign = Copy { text: foreign, key: SecretKey::from_bytes(Algorithm::EdDsa, &own.key.to_bytes()).unwrap() };
     let refused = issuer.refilled(&foreign, &holder_keys(1)).await;
     assert_eq!(refused.as_ref().unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(reason(refused), "ISSUER_UNTRUSTED");

@@ -133,7 +133,7 @@ impl Running {
 }
 
 fn renewed(offer: &str, credential: &str, key: &SecretKey) -> Copy {
-    let key = SecretKey::from_bytes(carnet_core::keys::Algorithm::EdDsa, &*key.to_bytes()).unwrap();
+    let key = SecretKey::from_bytes(carnet_core::keys::Algorithm::EdDsa, &key.to_bytes()).unwrap();
     Copy { offer: offer.to_owned(), text: credential.to_owned(), key }
 }
 
@@ -257,7 +257,7 @@ async fn what_is_not_renewed_here_is_refused() {
     let in_part = Copy {
         offer: String::new(),
         text: format!("{}~{}", in_part[0], in_part[2]),
-        key: SecretKey::from_bytes(carnet_core::keys::Algorithm::EdDsa, &*copy.key.to_bytes()).unwrap(),
+        key: SecretKey::from_bytes(carnet_core::keys::Algorithm::EdDsa, &copy.key.to_bytes()).unwrap(),
     };
     assert_eq!(reason(issuer.renew_with(in_part.shown(DID, &nonce, now, &keys), proofs()).await), "SCHEMA_VIOLATION");
     // For keys other than those of the proofs.

@@ -148,10 +148,10 @@ fn a_proof_under_the_name_of_another_cryptosuite_is_refused() {
     assert_eq!(checked(&signed_with(&p256(), "ecdsa-jcs-2019", sha256), &suites), Ok(document()));
 }
 
-/// Returns `s` and `-s` modulo the order of P-256, of which peers make either.
+/// Returns the signature with `-s` in place of `s`, modulo the order of P-256: peers make either.
 fn mirrored(signature: &[u8]) -> Vec<u8> {
     let (r, s) = ::p256::ecdsa::Signature::from_slice(signature).unwrap().split_scalars();
-    ::p256::ecdsa::Signature::from_scalars(r.to_bytes(), (-*s).to_bytes()).unwrap().to_bytes().to_vec()
+    ::p256::ecdsa::Signature::from_scalars(r.to_bytes(), std::ops::Neg::neg(*s).to_bytes()).unwrap().to_bytes().to_vec()
 }
 
 #[test]
