@@ -62,9 +62,7 @@ impl Received<'_> {
                 challenge: None,
                 domain: None,
             };
-            let proof = self.opened.members.get("proof").and_then(|proof| proof.get("cryptosuite"));
-            let suite = self.suites.named(proof.and_then(Value::as_str).unwrap_or_default())?;
-            return data_integrity::check_rendering(self.text, &form.payload, suite, &options);
+            return data_integrity::check_rendering(self.text, &form.payload, self.suites, &options);
         };
         check_salt_lengths(token, self.known.copies.salt_bytes)?;
         let options = IssueOptions {

@@ -195,17 +195,19 @@ pub fn to_text(secured: &Map<String, Value>) -> Result<String, Problem> {
 }
 
 /// Checks that a secured document equals, but for its `proofValue`, the result of [`secure`] and [`to_text`] for this
-/// one.
+/// one, with the cryptosuite that its proof names.
 ///
 /// # Errors
-/// `copy_marked`; those of [`secure`].
+/// `copy_marked`, `cryptosuite_unknown`; those of [`secure`].
 pub fn check_rendering(
     text: &str,
     unsecured: &Map<String, Value>,
-    suite: &dyn Cryptosuite,
+    suites: &Suites,
     options: &ProofOptions<'_>,
 ) -> Result<(), Problem> {
     let secured = json::parse_object(text.as_bytes(), Limits::DOCUMENT)?;
+    let name = secured.get("proof").and_then(|proof| proof.get("cryptosuite")).and_then(Value::as_str);
+    let suite = suites.named(name.unwrap_or_default())?;
     let mut proof = suite.complete_options(unsecured, configuration(suite, options)?);
     let value = secured.get("proof").and_then(|proof| proof.get("proofValue")).cloned();
     proof.insert("proofValue".to_owned(), value.unwrap_or_default());
