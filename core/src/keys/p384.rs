@@ -21,7 +21,7 @@ pub(super) fn public(bytes: &[u8]) -> Result<VerifyingKey, Problem> {
 pub(super) fn secret(bytes: &[u8]) -> Result<SigningKey, Problem> {
     // The library would pad shorter secrets with zeros.
     if bytes.len() != 48 {
-        return Err(invalid("a P-384 secret has not 48 bytes"));
+        return Err(invalid("a P-384 secret is not 48 bytes long"));
     }
     SigningKey::from_slice(bytes).map_err(|_| invalid("a P-384 secret is out of range"))
 }
