@@ -206,11 +206,8 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
                 Some(format!("Ask to be registered: carnet-verifier registration request --data {data} --help"))
             }
         });
-        let next = if sites.is_empty() {
-            format!("name the issuers that you accept in {data}/config.toml, then\n  ")
-        } else {
-            String::new()
-        };
+        let config = || format!("name the issuers that you accept in {data}/config.toml, then\n  ");
+        let next = sites.is_empty().then(config).unwrap_or_default();
         lines.push(format!(
             "\nStaff token of {} ({shown}, keep it secret):\n{}\n\n{when}: {next}carnet-verifier serve --data {data}",
             args.staff,
