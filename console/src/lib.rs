@@ -58,7 +58,7 @@ pub fn line(text: impl Display) {
     out(format_args!("{text}\n"));
 }
 
-/// Writes a line to standard output and returns a failure; [`exit`] does not report it.
+/// Writes a line to standard output. The caller handles a failure; [`exit`] does not report it.
 ///
 /// # Errors
 /// The line could not be written, or its reader has closed.

@@ -29,7 +29,7 @@ pub struct Question<'a> {
     pub yes: &'a str,
     /// Word for no.
     pub no: &'a str,
-    /// Line before the question is put again.
+    /// Line printed before the question is repeated.
     pub again: &'a str,
 }
 

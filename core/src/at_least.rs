@@ -95,7 +95,7 @@ pub struct Witness([Hash; DIGITS]);
 pub struct DominatingValue {
     /// Its number, 0 to 3.
     pub entry: u8,
-    /// The number that the chains are made for. For at most it is mirrored: 65,535 less the claim's.
+    /// Number that the hash chains commit to. For `at_most` it is 65,535 minus the claim's value.
     pub value: Ordered,
     /// Element of the array claim.
     pub commitment: Commitment,

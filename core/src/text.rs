@@ -36,7 +36,7 @@ pub fn unseen(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
     })
 }
 
-/// Returns the text with invisible characters escaped, such as `\\u{202e}`.
+/// Returns the text with invisible characters escaped, such as `\u{202e}`.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     replaced(text, |_| None, |c| c.escape_unicode().to_string())

@@ -31,7 +31,7 @@ use crate::{
 /// Limits on fetches, and the roots of trust.
 #[derive(Debug, Clone)]
 pub struct FetchOptions {
-    /// Certificates (PEM) that are trusted beside the system's.
+    /// CA certificates (PEM) that are trusted in addition to the system's.
     pub extra_ca_pem: Option<Vec<u8>>,
     /// Host names that may resolve to loopback or private addresses. Link-local and reserved ones stay refused.
     pub private_hosts: BTreeSet<String>,

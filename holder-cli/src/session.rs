@@ -152,7 +152,7 @@ impl Session {
         Ok(())
     }
 
-    /// Returns the folder for the marks of wallets; `None`: next to the wallet.
+    /// Returns the folder of the rollback marks, which reveal an older wallet file; `None`: the folder of the wallet.
     pub(crate) fn state_folder(&self) -> Option<PathBuf> {
         if let Some(folder) = &self.global.state {
             return Some(folder.clone());

@@ -223,7 +223,7 @@ impl<S: Store> Issuer<S> {
 }
 
 impl<S: Store> Issuer<S> {
-    /// Names copies just signed, with the key that signed them.
+    /// Combines the names of newly signed copies with the id of the signing key.
     pub(crate) fn signed<'a>(&'a self, names: &'a [Option<CopyNames>]) -> SignedCopies<'a> {
         SignedCopies { kid: &self.kid, names }
     }

@@ -16,7 +16,7 @@ impl Form {
     /// Reads a body or a query.
     ///
     /// # Errors
-    /// invalid_encoding for an incomplete escape; invalid_unicode; duplicate_key for a parameter that stands there twice
+    /// invalid_encoding for an incomplete escape; invalid_unicode; duplicate_key for a repeated parameter
     /// (RFC 6749 section 3.2); too_large.
     pub fn parse(text: &[u8]) -> Result<Self, Problem> {
         let mut parameters: Vec<(String, Secret)> = Vec::new();

@@ -70,7 +70,7 @@ pub struct ServeConfig {
     pub max_connections: Option<usize>,
     /// The longest that a client may take for a TLS handshake, and for the head of a request, in seconds.
     pub header_seconds: u64,
-    /// The longest time that a connection may have no call, in seconds; a ping is no call.
+    /// Maximum idle time of a connection, in seconds; pings do not count as activity.
     pub idle_seconds: u64,
     /// More CA certificates for did:web (PEM file).
     pub extra_ca: Option<PathBuf>,

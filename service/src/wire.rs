@@ -185,7 +185,7 @@ pub fn to_value(v: &Value) -> prost_types::Value {
 /// A page of a list that is sorted by falling row number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// The most rows on it.
+    /// Maximum number of rows.
     pub size: i64,
     /// Rows with a rowid below this; `i64::MAX` on the first page.
     pub before: i64,

@@ -24,7 +24,7 @@ pub struct Keep {
     pub path: ClaimPath,
     /// Purpose of keeping it, by language tag; English is always there.
     pub why: BTreeMap<String, String>,
-    /// For how long, in days from the answer: 1 to 3,650. Then it is erased.
+    /// Retention period, in days from the answer: 1 to 3,650.
     pub days: u32,
 }
 

@@ -82,7 +82,7 @@ impl Order {
         self.direction.commitments_claim(&self.claim)
     }
 
-    /// Core's form, from the credential's root.
+    /// Returns the claim's path from the root of the credential, with the direction, as `carnet_core` expects it.
     pub(crate) fn path(&self) -> OrderedClaim {
         let steps = ["credentialSubject", &self.claim];
         OrderedClaim {

@@ -14,7 +14,7 @@ use crate::claims;
 pub struct Redeem {
     /// The id of the credential query that asks for the entitlement.
     pub credential: String,
-    /// The path of the serials, of which an answer shows exactly one; `None` if uses are counted only by a number.
+    /// Path of the serials; an answer discloses exactly one. `None`: uses are counted by a shared id ([`Counted`]).
     pub serial: Option<ClaimPath>,
     /// The claims of an entitlement without serials.
     pub counted: Option<Counted>,

@@ -200,7 +200,7 @@ fn digest(domain: &[u8], issuer: &str, id: &str) -> [u8; 32] {
     Sha256::new().chain_update(domain).chain_update(issuer).chain_update([0]).chain_update(id).finalize().into()
 }
 
-/// Numbers of marks, read from the store in one transaction.
+/// Use counts of a voucher and of this desk, read from the store in one transaction.
 pub(crate) struct UseCounts {
     /// Marks of this voucher by all known desks.
     pub(crate) marks: u32,

@@ -278,8 +278,8 @@ pub(crate) async fn store_request<S: Store>(store: &S, new: NewRequest) -> Resul
 
 /// Parses a custom DCQL query, and returns its text and its content.
 ///
-/// The text is stored and signed, and its readers apply these limits: a query beyond them is refused before a request
-/// is created that nobody could answer.
+/// The text must be within [`Limits::SMALL`], which wallets apply when they read the request: otherwise no wallet could
+/// answer it.
 pub(crate) fn own_query(dcql: Map<String, Value>, field: &'static str) -> Result<(Value, Query), Error> {
     let malformed = |problem: Problem| Error::invalid("QUERY_MALFORMED", field, problem.detail);
     let text = Value::Object(dcql).to_string();

@@ -196,7 +196,7 @@ impl DidUrl {
         &self.did
     }
 
-    /// After the `#`.
+    /// Returns the fragment, without the `#`.
     #[must_use]
     pub fn fragment(&self) -> &str {
         &self.fragment

@@ -172,7 +172,7 @@ impl CredentialQuery {
         (!kinds.is_empty()).then(|| format!("trusted_authorities of type {} are not supported", kinds.join(", ")))
     }
 
-    /// Returns `true` if format and type fit, and nothing is asked that cannot be judged.
+    /// Returns whether the candidate has the requested format and type, and this library supports every requirement.
     #[must_use]
     pub fn fits(&self, candidate: Candidate<'_>) -> bool {
         if self.format != candidate.format || self.unanswerable().is_some() {

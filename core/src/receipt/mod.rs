@@ -103,7 +103,7 @@ pub struct Shown {
     pub thresholds: Vec<ShownThreshold>,
 }
 
-/// The use of an entitlement that an accepted presentation was, as the redeemer counted (spec/entitlement.md).
+/// Use of an entitlement that the redeemer counted for an accepted presentation (spec/entitlement.md).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Redeemed {
@@ -154,7 +154,7 @@ pub struct Expected<'a> {
     pub skew: i64,
 }
 
-/// A receipt that holds.
+/// Verified receipt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Receipt {
     content: ReceiptContent,

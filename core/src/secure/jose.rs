@@ -164,13 +164,13 @@ impl Jws {
         self.algorithm
     }
 
-    /// The key that the header names. It is a claim of the token's, nothing more.
+    /// Returns the key reference in the header, unverified.
     #[must_use]
     pub fn key_ref(&self) -> &KeyRef {
         &self.key_ref
     }
 
-    /// The header.
+    /// Returns the header.
     #[must_use]
     pub fn header(&self) -> &Map<String, Value> {
         &self.parts.header

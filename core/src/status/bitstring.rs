@@ -150,7 +150,7 @@ impl BitstringListParameters {
         document
     }
 
-    /// Reads the list out of a credential whose proof was verified, as the one that a reference names.
+    /// Extracts the list from a status list credential with a verified proof. The credential must match the reference.
     ///
     /// # Errors
     /// `status_list_mismatch`: another URL; `status_purpose`: another purpose; `status_list_invalid`, `claim_missing`,

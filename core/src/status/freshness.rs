@@ -91,8 +91,7 @@ pub fn issue_times(now: Timestamp, seconds: u32) -> impl Iterator<Item = Timesta
 }
 
 /// Chooses the statement to staple for a verifier that accepts none older than `max_age` seconds: the oldest that is
-/// young enough and no older than a day. Returns its index in `statements`, which are given by their beginning and
-/// end.
+/// young enough and no older than a day. Returns its index in `statements`, pairs of start and end of validity.
 ///
 /// Every wallet whose refresh reaches that epoch has this statement, so that it does not reveal when the wallet
 /// refreshed. A wallet that refreshed longer ago lacks it: it staples the one that begins at 00:00 UTC, if the

@@ -64,7 +64,7 @@ pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 pub enum Purpose {
     /// Set: revoked permanently.
     Revocation,
-    /// Set: does not hold for now.
+    /// Set: suspended temporarily.
     Suspension,
     /// The value is a message, which the credential explains.
     Message,

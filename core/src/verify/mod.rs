@@ -97,7 +97,7 @@ pub struct Asked<'a> {
     pub max_age: i64,
 }
 
-/// A credential that holds, with its disclosed claims.
+/// Verified credential with its disclosed claims.
 #[derive(Debug, Clone)]
 pub struct Held {
     /// The credential as it was disclosed. A `dc+sd-jwt` is converted to a VCDM credential: its claims are in

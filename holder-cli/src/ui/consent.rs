@@ -109,7 +109,7 @@ impl Consent<'_> {
         copy.stapled(self.request.freshness_seconds_max, &self.request.client_id, self.now)
     }
 
-    /// Tests if the answer uses a copy that public lists have marked.
+    /// Returns whether the answer uses a copy that the public status lists link to other copies of its credential.
     pub(crate) fn shows_marked_copy(&self) -> bool {
         let copy = |part: &Part| self.contents.credentials.get(part.credential)?.copies.get(part.copy);
         self.parts().iter().filter_map(copy).any(Copy::is_marked)

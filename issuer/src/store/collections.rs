@@ -17,7 +17,7 @@ pub(crate) struct CopyNames {
     pub(crate) handle_hash: Hash,
 }
 
-/// State of a collection.
+/// Processing state of a wallet's request for the copies of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CollectionState {
     /// To be signed.

@@ -224,7 +224,7 @@ pub(crate) trait StatusRows {
     fn insert_message(&mut self, number: u8, text: &str, after: i64) -> impl Future<Output = Stored<()>> + Send;
     /// Returns the status of each issued copy of an offer, or of one copy, by its id.
     fn status(&mut self, id: &str) -> impl Future<Output = Stored<Vec<CopyStatus>>> + Send;
-    /// Returns the standing of a copy by the stored form of its handle.
+    /// Returns the status of a copy and whether its holder must replace it. `handle` is the hash of the copy's handle.
     fn standing(&mut self, handle: &Hash) -> impl Future<Output = Stored<Option<CopyStanding>>> + Send;
     /// Returns acts, newest first; if an id is given, only those on that offer or copy.
     fn acts(&mut self, id: &str, slice: Slice) -> impl Future<Output = Stored<Vec<ActRecord>>> + Send;

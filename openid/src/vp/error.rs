@@ -55,8 +55,8 @@ impl WalletErrorCode {
     }
 }
 
-/// Refusal of a verifier at `response_uri` or `request_uri`. The text defines no errors there: the code is that of RFC
-/// 6749, and the receipt is a member of Carnet's profile (spec/openid4vp.md).
+/// Error response of a verifier at `response_uri` or `request_uri`. OpenID4VP defines none for these endpoints: the
+/// code is from RFC 6749, and the receipt is a member of Carnet's profile (spec/openid4vp.md).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Refusal {
     /// `error`, such as `invalid_request`.

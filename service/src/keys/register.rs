@@ -58,7 +58,7 @@ impl State {
     }
 }
 
-/// One key.
+/// Entry of the key register: a public key, its state and the times of its changes.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -67,7 +67,7 @@ pub struct Entry {
     pub(super) state: State,
     #[serde(with = "jwk")]
     pub(super) public: PublicKey,
-    /// Time of creation; unknown for keys from before there was a register.
+    /// Time of creation; unknown for keys that predate the register.
     #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
     pub(super) created: Option<Timestamp>,
     /// Time at which it was first seen in the published document.

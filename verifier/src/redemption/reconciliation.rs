@@ -76,8 +76,8 @@ pub(crate) async fn export<S: Store>(store: &S, desk: &str, now: Timestamp) -> R
     Ok(DeskExport { desk: desk.to_owned(), number, made_at: now, last, synced, taken, marks })
 }
 
-/// Writes another desk off: its exports are refused from now on, and this desk is reconciled without it. The uses that
-/// it may have allowed are computed from its bound, once.
+/// Writes off another desk: later exports of it are refused, and this desk reconciles without it. The number of uses
+/// that it may have accepted unseen is computed once, from its bound.
 pub(crate) async fn write_off<S: Store>(
     store: &S,
     desk: &str,

@@ -32,7 +32,7 @@ pub(crate) trait ReadRequests: Send {
     /// Returns requests with a number below `before`, newest first, at most `size`.
     fn requests(&mut self, before: i64, size: i64) -> impl StoreFuture<Vec<StoredRequest>>;
 
-    /// Returns the stored claims of a request that are erased after a time, ordered by path.
+    /// Returns the stored claims of a request's answer that are due for erasure later than `after`, ordered by path.
     fn kept_claims(&mut self, number: i64, after: Timestamp) -> impl StoreFuture<Vec<KeptClaim>>;
 
     /// Returns the latest time signed by an issuer; the minimum if none is known.

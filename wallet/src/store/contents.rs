@@ -355,7 +355,7 @@ pub enum Stage {
         /// One proof per key, to be sent.
         proofs: Vec<String>,
     },
-    /// The copies are requested without a response so far. Repeating the same call returns the same response while the
+    /// The copies were requested; no response has arrived. Repeating the same call returns the same response while the
     /// access token is valid (protocol 3.17).
     Asked {
         /// One proof per key, as sent.

@@ -46,7 +46,7 @@ pub enum EntryKind {
     Accepted,
     /// The verifier refused the presentation.
     RefusedByAsker,
-    /// No response arrived; the presentation may have.
+    /// No response arrived; the verifier may have received the presentation.
     Unanswered,
     /// The verifier's receipt for the presentation.
     Receipt,

@@ -16,7 +16,7 @@ mod gap;
 
 use gap::{Gap, digest};
 
-/// Text of a copy or of a statement about one.
+/// Text of a credential copy or of its freshness statement, stored without the parts that it shares with others.
 #[derive(Clone)]
 pub enum PackedText {
     /// The complete text.

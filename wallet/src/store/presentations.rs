@@ -16,7 +16,7 @@ use crate::{
 pub struct Presentation<'a> {
     /// Entry of its sending.
     pub sent: &'a Entry,
-    /// Verdict, or the entry that none arrived.
+    /// Entry of the verdict, or the entry which records that none arrived.
     pub outcome: Option<&'a Entry>,
     /// Receipt, or the entry that there is no valid one.
     pub receipt: Option<&'a Entry>,

@@ -34,7 +34,7 @@ impl KeptRequests {
         (request_digest(&text) == digest).then_some(text)
     }
 
-    /// Returns all stored requests that were read, by digest.
+    /// Returns the stored requests whose text is loaded, by digest.
     pub fn texts(&self) -> BTreeMap<&str, String> {
         self.0.keys().filter_map(|digest| Some((digest.as_str(), self.text(digest)?))).collect()
     }

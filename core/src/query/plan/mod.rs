@@ -102,7 +102,7 @@ pub struct Weights {
     pub coarse: u32,
     /// A value.
     pub value: u32,
-    /// A fine value.
+    /// Weight of the value of an identifying claim: one listed under `fine` in the type, such as a name.
     pub fine: u32,
     /// A document: its issuer, type and dates are seen.
     pub document: u32,
@@ -206,8 +206,8 @@ pub enum What {
     Value(ClaimPath, Class),
     /// A threshold is proved, in place of a value.
     Threshold(ClaimPath),
-    /// The best other way to answer this query alone, with another document or other claims. In the whole answer it
-    /// would weigh more, or rank later.
+    /// Next-best answer to this credential query, with another credential or other claims. It would raise the weight of
+    /// the complete answer, or lose the tie-break.
     PassedOver {
         /// The index of the holding that it would have shown.
         holding: usize,

@@ -88,8 +88,8 @@ impl SdJwt {
         member.map(|member| member.as_str().ok_or_else(malformed)).transpose()
     }
 
-    /// The thumbprints of the keys that the key binding exchanges this copy for ([`Stapled::keys`]), in their order.
-    /// They say something only beside [`SdJwt::verify_key_binding`].
+    /// Returns the thumbprints of the new keys for which the holder exchanges this copy ([`Stapled::keys`]), in order.
+    /// Unverified: call [`SdJwt::verify_key_binding`] as well.
     ///
     /// # Errors
     /// `claim_missing`; `malformed_value`: the member is no array of strings.

@@ -192,13 +192,13 @@ impl Registration {
         &self.registrar
     }
 
-    /// From when it holds.
+    /// Returns the start of the validity period.
     #[must_use]
     pub fn valid_from(&self) -> Timestamp {
         self.valid_from
     }
 
-    /// The last instant at which it holds.
+    /// Returns the end of the validity period, inclusive.
     #[must_use]
     pub fn valid_until(&self) -> Timestamp {
         self.valid_until
