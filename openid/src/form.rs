@@ -1,6 +1,7 @@
 //! Bodies of `application/x-www-form-urlencoded` (RFC 6749 appendix B), read strictly.
 
 use carnet_core::{Code, Problem};
+use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use crate::Secret;
@@ -48,6 +49,13 @@ impl Form {
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }
+}
+
+/// Tests if a query names a parameter, in any spelling, also where [`Form::parse`] refuses the query.
+#[must_use]
+pub fn names_parameter(query: &str, name: &str) -> bool {
+    let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+    names.map(percent_decode_str).any(|known| known.decode_utf8().is_ok_and(|known| known == name))
 }
 
 fn decode(text: &[u8]) -> Result<Zeroizing<String>, Problem> {

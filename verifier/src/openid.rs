@@ -42,7 +42,7 @@ use crate::{
 
 mod formats;
 
-/// Maximum number of encrypted responses to one request: each attempt and, for each, two that could not be read.
+/// Maximum number of encrypted responses to one request: each attempt and, for each, two that a retry can help.
 const MOST_EPHEMERAL_KEYS: usize = 30;
 
 /// Settings of the OpenID4VP wire.
@@ -155,20 +155,24 @@ impl<S: Store> Verifier<S> {
         if let Some(closed) = stored.closed(now) {
             return Err(Error::RequestClosed(closed));
         }
-        let response = match (form, self.settings.openid.mode()) {
+        let (response, encrypted) = match (form, self.settings.openid.mode()) {
             (ResponseForm::Declined(code), _) => {
                 tracing::info!(code = code.as_str(), "a wallet declined a request");
                 return Ok(OpenIdAnswer::Declined);
             }
             (ResponseForm::Plain(token, state), ResponseMode::DirectPost) => {
-                AuthorizationResponse::from_plain(token.expose(), state, limits)?
+                (AuthorizationResponse::from_plain(token.expose(), state, limits)?, None)
             }
             (ResponseForm::Encrypted(token), ResponseMode::DirectPostJwt) => {
-                self.decrypted(&stored, token.expose(), limits).await?
+                (self.decrypted(&stored, token.expose(), limits).await?, Some(token))
             }
             _ => return Err(Problem::from(Code::ResponseEncryption).into()),
         };
         response.require_state(Some(&state(&stored.nonce)))?;
+        if let Some(token) = encrypted {
+            let thumbprint = response.ephemeral.as_deref().unwrap_or_default();
+            self.record_ephemeral_key(stored.number, thumbprint, token.expose()).await?;
+        }
         let answered = self.submit_as(id, response.presentations, OfferedQuery::WithAlternatives, now).await?;
         let redirect = if answered.verdict.accepted() { self.way_back(&stored).await } else { Ok(None) };
         let redirect = redirect.unwrap_or_else(|error| {
@@ -189,12 +193,7 @@ impl<S: Store> Verifier<S> {
         // Nobody has fetched the object that names a key, or the request was closed meanwhile.
         let key = exchange.map(|exchange| exchange.encryption_key).filter(|key| !key.is_empty());
         let key = key.ok_or_else(|| Problem::from(Code::ResponseEncryption))?;
-        let response = AuthorizationResponse::from_encrypted(token, &DecryptionKey::from_bytes(&key)?, limits)?;
-        let is_fresh = match &response.ephemeral {
-            Some(thumbprint) => self.record_ephemeral_key(stored.number, thumbprint).await?,
-            None => false,
-        };
-        if is_fresh { Ok(response) } else { Err(Problem::from(Code::ResponseEncryption).into()) }
+        Ok(AuthorizationResponse::from_encrypted(token, &DecryptionKey::from_bytes(&key)?, limits)?)
     }
 
     /// Returns the key of an open request that responses are encrypted to; the first call draws it.
@@ -218,19 +217,29 @@ impl<S: Store> Verifier<S> {
         Ok(key)
     }
 
-    /// Records the thumbprint of a sender's ephemeral key; returns false if an earlier response had it.
-    async fn record_ephemeral_key(&self, number: i64, thumbprint: &str) -> Result<bool, Error> {
+    /// Records the ephemeral key of a response. The same response may come again, where its answer was lost or was that
+    /// a retry can help.
+    ///
+    /// # Errors
+    /// `response_encryption` for a key that another response had, and beyond the maximum number of responses.
+    async fn record_ephemeral_key(&self, number: i64, thumbprint: &str, response: &str) -> Result<(), Error> {
         let mut transaction = self.store.begin("record_ephemeral_key").await?;
-        let Some(mut exchange) = transaction.openid_exchange(number).await? else { return Ok(false) };
-        // More responses than attempts: those that nobody could read are not counted, and must not fill the store.
-        let is_known = exchange.ephemeral_keys.iter().any(|known| known == thumbprint);
-        if is_known || exchange.ephemeral_keys.len() >= MOST_EPHEMERAL_KEYS {
-            return Ok(false);
+        let Some(mut exchange) = transaction.openid_exchange(number).await? else {
+            return Err(Problem::from(Code::ResponseEncryption).into());
+        };
+        let entry = format!("{thumbprint}.{}", URL_SAFE_NO_PAD.encode(Sha256::digest(response)));
+        if exchange.ephemeral_keys.contains(&entry) {
+            return Ok(());
         }
-        exchange.ephemeral_keys.push(thumbprint.to_owned());
+        let is_used = |known: &String| known.split('.').next() == Some(thumbprint);
+        // More responses than attempts: those that a retry can help are not counted, and must not fill the store.
+        if exchange.ephemeral_keys.iter().any(is_used) || exchange.ephemeral_keys.len() >= MOST_EPHEMERAL_KEYS {
+            return Err(Problem::from(Code::ResponseEncryption).into());
+        }
+        exchange.ephemeral_keys.push(entry);
         transaction.put_openid_exchange(number, &exchange).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(())
     }
 
     /// Draws a response code, and returns the URL that takes it to the asker's site (section 13.3).

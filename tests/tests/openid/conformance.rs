@@ -198,10 +198,12 @@ async fn row_109_an_access_token_in_the_query() -> Result<()> {
     let credential = endpoints.of("credential_endpoint");
     let (offer, token, good) = redeemed(office, &endpoints).await?;
     let request = json!({"credential_configuration_id": offer.configuration("dc+sd-jwt"), "proofs": {"jwt": good}});
-    let in_query = format!("{credential}?access_token={token}");
-    for beside in [None, Some(token.as_str())] {
-        let refused = post_json(office, &in_query, beside, &request).await?;
-        assert_eq!((refused.status, refused.error().as_str()), (400, "invalid_request"));
+    for query in ["access_token", "a=1&a=2&access%5Ftoken"] {
+        let in_query = format!("{credential}?{query}={token}");
+        for beside in [None, Some(token.as_str())] {
+            let refused = post_json(office, &in_query, beside, &request).await?;
+            assert_eq!((refused.status, refused.error().as_str()), (400, "invalid_request"));
+        }
     }
     // The twin: in the header, with another parameter in the query.
     let twin = post_json(office, &format!("{credential}?x=1"), Some(&token), &request).await?;

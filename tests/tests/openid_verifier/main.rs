@@ -19,6 +19,7 @@ use carnet_tests::{
     stage::{Stage, residence_permit},
     visitor::{self, Copy, now, with_bearer},
 };
+use rand_core::{CryptoRng, RngCore};
 use serde_json::{Value, json};
 use tonic::transport::Channel;
 use wallet::{FORM, Request, form, parameter, send};
@@ -118,6 +119,27 @@ async fn a_wallet_of_another_house_answers_in_either_format_and_mode() -> Result
     Ok(())
 }
 
+/// A generator without randomness: every ephemeral key is the same one.
+struct Repeated;
+
+impl RngCore for Repeated {
+    fn next_u32(&mut self) -> u32 {
+        rand_core::impls::next_u32_via_fill(self)
+    }
+    fn next_u64(&mut self) -> u64 {
+        rand_core::impls::next_u64_via_fill(self)
+    }
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> std::result::Result<(), rand_core::Error> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl CryptoRng for Repeated {}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_has_to_be_of_the_form_that_the_request_demands() -> Result<()> {
     let scene = Scene::set().await?;
@@ -154,17 +176,28 @@ async fn a_response_has_to_be_of_the_form_that_the_request_demands() -> Result<(
     assert_eq!(refused(send("POST", &nobodys, FORM, &good).await?), expected(404, "request_unknown"));
     let nobodys = parameter(&made.openid_request_uri, "request_uri")?.replace(&made.id, "..");
     assert_eq!(send("GET", &nobodys, "", "").await?.status, 404);
+    let unreadable = parameter(&made.openid_request_uri, "request_uri")?.replace(&made.id, "%FF");
+    let unreadable = send("GET", &unreadable, "", "").await?;
+    assert_eq!(refused(unreadable.clone()), expected(404, "request_unknown"));
+    assert!(unreadable.head.contains("cache-control: no-store"), "{}", unreadable.head);
     assert_eq!(send("GET", &url, "", "").await?.status, 405);
 
     // None of these was an attempt, and a wallet that declines leaves the request open too.
     let declined = request.submit_body("error=access_denied&error_description=no").await?;
     assert_eq!((declined.status, declined.body.as_str()), (200, "{}"));
     assert_eq!(scene.state(&made.id, "").await, Ok(RequestState::Open));
-    // Row 116: a repeated ephemeral key. The first answer is wrong in its content alone.
+    // Thirty responses that carry the state of another request fill nothing up.
+    for _ in 0..30 {
+        assert_eq!(refused(request.submit_body(&confused).await?), expected(400, "nonce_replayed"));
+    }
+    // The first answer is wrong in its content alone, and the same one again is refused for the same reason.
     let wrong = one("residence", visitor::present(&scene.vc, &request.asked("residence")?, now().plus(-3_600))?);
-    let wrong = request.body(&wrong, ContentEncryption::A256Gcm)?;
+    let wrong = request.body_by(&wrong, ContentEncryption::A256Gcm, &mut Repeated)?;
     assert_eq!(refused(request.submit_body(&wrong).await?), expected(400, "key_binding_stale"));
-    assert_eq!(refused(request.submit_body(&wrong).await?), expected(400, "response_encryption"));
+    assert_eq!(refused(request.submit_body(&wrong).await?), expected(400, "key_binding_stale"));
+    // Row 116: another response with the same ephemeral key.
+    let repeated = request.body_by(&honest, ContentEncryption::A256Gcm, &mut Repeated)?;
+    assert_eq!(refused(request.submit_body(&repeated).await?), expected(400, "response_encryption"));
     assert_eq!(request.submit_body(&good).await?.refusal(), None);
     Ok(())
 }

@@ -13,7 +13,7 @@ use carnet_core::{
 };
 use carnet_tests::{Result, visitor::Asked};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use rand_core::OsRng;
+use rand_core::{CryptoRngCore, OsRng};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -23,7 +23,7 @@ use tokio::{
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Answer of HTTP.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Header lines, in lower case.
@@ -135,13 +135,23 @@ impl Request {
         vp_token: &BTreeMap<String, Vec<String>>,
         encryption: ContentEncryption,
     ) -> Result<String> {
+        self.body_by(vp_token, encryption, &mut OsRng)
+    }
+
+    /// The same, with an ephemeral key by a generator.
+    pub(crate) fn body_by(
+        &self,
+        vp_token: &BTreeMap<String, Vec<String>>,
+        encryption: ContentEncryption,
+        random: &mut impl CryptoRngCore,
+    ) -> Result<String> {
         let state = self.text("state");
         if self.text("response_mode") == "direct_post" {
             return Ok(form(&[("vp_token", &json!(vp_token).to_string()), ("state", state)]));
         }
         let content = json!({"vp_token": vp_token, "state": state}).to_string();
         let apv = self.text("nonce").as_bytes();
-        Ok(form(&[("response", &encrypt(content.as_bytes(), &self.key()?, encryption, apv, &mut OsRng)?)]))
+        Ok(form(&[("response", &encrypt(content.as_bytes(), &self.key()?, encryption, apv, random)?)]))
     }
 
     /// Posts a body to where the request wants its response.

@@ -3,7 +3,7 @@
 use axum::{
     http::{
         HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+        header::{CONTENT_TYPE, RETRY_AFTER},
     },
     response::{IntoResponse as _, Response},
 };
@@ -54,8 +54,7 @@ impl HttpError {
 
 /// Returns an answer with a reason in its header.
 pub(super) fn refused(status: StatusCode, reason: &str, body: String) -> Response {
-    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
-    let mut response = (status, headers, body).into_response();
+    let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
     if let Ok(reason) = HeaderValue::from_str(reason) {
         response.headers_mut().insert(REASON_HEADER, reason);
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{
-        HeaderMap, StatusCode,
+        HeaderMap, HeaderValue, StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE},
     },
+    middleware::map_response,
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
@@ -26,7 +27,7 @@ use carnet_service::time::now;
 
 use super::error::{HttpError, refused};
 use crate::{
-    holders_view::holders_detail, openid::OpenIdAnswer, presentations::SubmissionResponse, store::Store,
+    error::Error, holders_view::holders_detail, openid::OpenIdAnswer, presentations::SubmissionResponse, store::Store,
     verifier::Verifier,
 };
 
@@ -44,16 +45,32 @@ pub(super) fn router<S: Store>(verifier: Arc<Verifier<S>>, max_message_bytes: us
     Router::new()
         .route("/openid/request/{id}", get(read_request::<S>).post(post_request::<S>))
         .route("/openid/response/{id}", post(submit::<S>))
+        .layer(map_response(unstored))
         .with_state(Arc::new(Door { verifier, max_message_bytes }))
 }
 
-async fn read_request<S: Store>(State(door): State<Arc<Door<S>>>, Path(id): Path<String>) -> Response {
-    request_object(door.verifier.read_openid_request(&id, None, now()).await.map_err(HttpError::from))
+/// Forbids to store any answer.
+async fn unstored(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Id of a request, as it stands in the path.
+type Id = Result<Path<String>, PathRejection>;
+
+/// Returns the id; one that is no text is that of no request.
+fn id(id: Id) -> Result<String, Error> {
+    id.map(|Path(id)| id).map_err(|_| Error::RequestUnknown)
+}
+
+async fn read_request<S: Store>(State(door): State<Arc<Door<S>>>, path: Id) -> Response {
+    let read = async { Ok(door.verifier.read_openid_request(&id(path)?, None, now()).await?) };
+    request_object(read.await)
 }
 
 async fn post_request<S: Store>(
     State(door): State<Arc<Door<S>>>,
-    Path(id): Path<String>,
+    path: Id,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -61,29 +78,24 @@ async fn post_request<S: Store>(
         let body = form_body(&headers, body, MOST_REQUEST_BYTES).await?;
         let form = Form::parse(&body)?;
         let wallet_nonce = form.get("wallet_nonce").map(|nonce| nonce.expose());
-        Ok(door.verifier.read_openid_request(&id, wallet_nonce, now()).await?)
+        Ok(door.verifier.read_openid_request(&id(path)?, wallet_nonce, now()).await?)
     };
     request_object(read.await)
 }
 
 fn request_object(object: Result<String, HttpError>) -> Response {
     match object {
-        Ok(object) => ([(CONTENT_TYPE, REQUEST_MEDIA_TYPE), (CACHE_CONTROL, "no-store")], object).into_response(),
+        Ok(object) => ([(CONTENT_TYPE, REQUEST_MEDIA_TYPE)], object).into_response(),
         Err(error) => error.into_response(),
     }
 }
 
-async fn submit<S: Store>(
-    State(door): State<Arc<Door<S>>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
+async fn submit<S: Store>(State(door): State<Arc<Door<S>>>, path: Id, headers: HeaderMap, body: Body) -> Response {
     let answered = async {
         let body = form_body(&headers, body, door.max_message_bytes).await?;
         let form = ResponseForm::parse(&body)?;
         let limits = Limits { max_bytes: door.max_message_bytes, max_depth: DEPTH };
-        Ok::<_, HttpError>(door.verifier.submit_openid(&id, form, limits, now()).await?)
+        Ok::<_, HttpError>(door.verifier.submit_openid(&id(path)?, form, limits, now()).await?)
     };
     match answered.await {
         Ok(OpenIdAnswer::Declined) => json(Accepted::default().to_json()),
@@ -104,7 +116,7 @@ async fn submit<S: Store>(
 }
 
 fn json(body: String) -> Response {
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// Reads a form of at most so many bytes.

@@ -10,7 +10,7 @@ pub(crate) struct OpenIdExchange {
     /// Secret key that responses are encrypted to. The database erases it, with `ephemeral_keys`, when the content of the
     /// request is erased.
     pub(crate) encryption_key: Zeroizing<Vec<u8>>,
-    /// Thumbprints of the ephemeral keys of earlier responses.
+    /// Earlier responses: the thumbprint of the ephemeral key, a dot, and the digest of the response.
     pub(crate) ephemeral_keys: Vec<String>,
     /// SHA-256 of the response code, if one was given out.
     pub(crate) response_code: Option<Vec<u8>>,

@@ -2,8 +2,11 @@
 
 use axum::{
     body::Bytes,
-    extract::{Path, State, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode, Uri, header::CACHE_CONTROL},
+    extract::{
+        Path, State,
+        rejection::{BytesRejection, PathRejection},
+    },
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use carnet_core::{
@@ -23,7 +26,7 @@ use carnet_openid::{
 };
 use serde_json::Value;
 
-use super::{Door, JSON, NO_STORE, bearer, has_media_type, has_token_in_query, private, refusal::Refusal};
+use super::{Door, JSON, bearer, has_media_type, private, refusal::Refusal};
 use crate::{
     checks::check_id,
     error::Error,
@@ -38,11 +41,15 @@ const FORM: &str = "application/x-www-form-urlencoded";
 type Body = Result<Bytes, BytesRejection>;
 
 /// Returns an open offer to whoever knows its code.
-pub(super) async fn offer<S: Store>(State(door): State<Door<S>>, Path(code): Path<String>) -> Response {
+pub(super) async fn offer<S: Store>(
+    State(door): State<Door<S>>,
+    code: Result<Path<String>, PathRejection>,
+) -> Response {
+    let Ok(Path(code)) = code else { return StatusCode::NOT_FOUND.into_response() };
     let code = zeroize::Zeroizing::new(code);
     match door.issuer.offer_by_code(&code).await {
         Ok(offer) => private(200, offer.to_json().to_string()),
-        Err(Error::OfferUnknown) => (StatusCode::NOT_FOUND, [(CACHE_CONTROL, NO_STORE)]).into_response(),
+        Err(Error::OfferUnknown) => StatusCode::NOT_FOUND.into_response(),
         Err(error) => Refusal::Refused { endpoint: Endpoint::Token, error }.into_response(),
     }
 }
@@ -79,26 +86,15 @@ pub(super) async fn nonce<S: Store>(State(door): State<Door<S>>) -> Response {
     private(200, nonce_response(&nonce))
 }
 
-pub(super) async fn credential<S: Store>(
-    State(door): State<Door<S>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    match request_credential(&door, &uri, &headers, body).await {
+pub(super) async fn credential<S: Store>(State(door): State<Door<S>>, headers: HeaderMap, body: Body) -> Response {
+    match request_credential(&door, &headers, body).await {
         Ok(collected) => answer(&collected),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn request_credential<S: Store>(
-    door: &Door<S>,
-    uri: &Uri,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Collected, Refusal> {
+async fn request_credential<S: Store>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Result<Collected, Refusal> {
     let malformed = ErrorCode::InvalidCredentialRequest;
-    require_no_token_in_query(uri)?;
     let token = bearer(headers).ok_or_else(Refusal::without_token)?;
     let body = read(headers, JSON, body, malformed)?;
     let request = CredentialRequest::parse(&body, door.most_bytes).map_err(Refusal::malformed)?;
@@ -125,25 +121,14 @@ async fn request_credential<S: Store>(
     })
 }
 
-pub(super) async fn deferred<S: Store>(
-    State(door): State<Door<S>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    match request_deferred(&door, &uri, &headers, body).await {
+pub(super) async fn deferred<S: Store>(State(door): State<Door<S>>, headers: HeaderMap, body: Body) -> Response {
+    match request_deferred(&door, &headers, body).await {
         Ok(collected) => answer(&collected),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn request_deferred<S: Store>(
-    door: &Door<S>,
-    uri: &Uri,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Collected, Refusal> {
-    require_no_token_in_query(uri)?;
+async fn request_deferred<S: Store>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Result<Collected, Refusal> {
     let body = read(headers, JSON, body, ErrorCode::InvalidCredentialRequest)?;
     // The transaction id is a secret of 256 bits that outlives the access token (spec/openid.md 4.3).
     let transaction_id = parse_deferred_request(&body, door.most_bytes).map_err(Refusal::malformed)?;
@@ -152,20 +137,14 @@ async fn request_deferred<S: Store>(
     door.issuer.collect_deferred(transaction_id.expose()).await.map_err(refused)
 }
 
-pub(super) async fn notification<S: Store>(
-    State(door): State<Door<S>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    match notify(&door, &uri, &headers, body).await {
-        Ok(()) => (StatusCode::NO_CONTENT, [(CACHE_CONTROL, NO_STORE)]).into_response(),
+pub(super) async fn notification<S: Store>(State(door): State<Door<S>>, headers: HeaderMap, body: Body) -> Response {
+    match notify(&door, &headers, body).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn notify<S: Store>(door: &Door<S>, uri: &Uri, headers: &HeaderMap, body: Body) -> Result<(), Refusal> {
-    require_no_token_in_query(uri)?;
+async fn notify<S: Store>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Result<(), Refusal> {
     let body = read(headers, JSON, body, ErrorCode::InvalidNotificationRequest)?;
     let request = NotificationRequest::parse(&body, door.most_bytes).map_err(Refusal::malformed)?;
     let event = match request.event {
@@ -186,15 +165,6 @@ fn read(headers: &HeaderMap, media_type: &str, body: Body, code: ErrorCode) -> R
         return Err(Refusal::malformed(ErrorResponse::new(code, why)));
     }
     Ok(body)
-}
-
-/// Refuses an access token in the query, also beside one in the header (RFC 6750 section 2).
-fn require_no_token_in_query(uri: &Uri) -> Result<(), Refusal> {
-    if !has_token_in_query(uri) {
-        return Ok(());
-    }
-    let why = "an access token belongs into the header Authorization, never into the URL";
-    Err(Refusal::malformed(ErrorResponse::new(ErrorCode::InvalidRequest, why)))
 }
 
 fn answer(collected: &Collected) -> Response {

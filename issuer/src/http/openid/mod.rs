@@ -10,17 +10,22 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::{
         HeaderMap, HeaderValue, StatusCode, Uri,
         header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE},
     },
+    middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use carnet_openid::{form::Form, vci};
+use carnet_openid::{
+    error::{ErrorCode, ErrorResponse},
+    form, vci,
+};
 use zeroize::Zeroizing;
 
+use self::refusal::Refusal;
 use crate::{issuer::Issuer, store::Store};
 
 /// Paths of the endpoints, below the credential issuer identifier.
@@ -66,8 +71,22 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Rou
         .route(DEFERRED, post(issuance::deferred))
         .route(NOTIFICATION, post(issuance::notification))
         .layer(DefaultBodyLimit::max(most_bytes))
+        .layer(from_fn(guarded))
         .with_state(Door { issuer, most_bytes })
         .merge(types)
+}
+
+/// Refuses an access token in the query, also beside one in the header (RFC 6750 section 2), and forbids to store each
+/// answer that does not say otherwise.
+async fn guarded(request: Request, next: Next) -> Response {
+    let mut response = if has_token_in_query(request.uri()) {
+        let why = "an access token belongs into the header Authorization, never into the URL";
+        Refusal::malformed(ErrorResponse::new(ErrorCode::InvalidRequest, why)).into_response()
+    } else {
+        next.run(request).await
+    };
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
+    response
 }
 
 /// Returns a response that nobody may store: it is about one person.
@@ -103,8 +122,7 @@ fn bearer(headers: &HeaderMap) -> Option<Zeroizing<String>> {
 
 /// Tests for an access token in the query, where logs would keep it.
 fn has_token_in_query(uri: &Uri) -> bool {
-    let query = uri.query().unwrap_or_default();
-    Form::parse(query.as_bytes()).map_or(query.contains("access_token"), |form| form.contains("access_token"))
+    form::names_parameter(uri.query().unwrap_or_default(), "access_token")
 }
 
 #[cfg(test)]
@@ -134,7 +152,17 @@ mod tests {
 
     #[test]
     fn tokens_in_the_query_are_seen_in_any_spelling() {
-        for bad in ["?access_token=a", "?x=1&access_token=a", "?access%5Ftoken=a", "?access_token", "?access_token=%"] {
+        let many = "?".to_owned() + &"a=1&".repeat(100) + "access%5ftoken=a";
+        for bad in [
+            "?access_token=a",
+            "?x=1&access_token=a",
+            "?access%5Ftoken=a",
+            "?access_token",
+            "?access_token=%",
+            "?a=1&a=2&access%5Ftoken=a",
+            "?%FF=1&access%5Ftoken=a",
+            &many,
+        ] {
             assert!(has_token_in_query(&format!("/c{bad}").parse().unwrap()), "{bad}");
         }
         for good in ["", "?", "?a=access_token", "?access_tokens=1"] {
