@@ -18,9 +18,12 @@ const SUFFIX: &str = "-dc";
 /// Credential queries in the other format, by the id of the query that they answer.
 pub(super) type Alternatives = BTreeMap<String, CredentialQuery>;
 
-/// Returns the alternatives of a query. One with credential sets of its own has none: its author has decided.
+/// Returns the alternatives of a query. One with credential sets of its own has none, since its author has decided, nor
+/// has one with `multiple`.
 pub(super) fn alternatives(query: &Query, catalogue: &Catalogue) -> Alternatives {
-    let none = !query.credential_sets.is_empty() || query.credentials.len().saturating_mul(2) > MAX_ENTRIES;
+    let none = !query.credential_sets.is_empty()
+        || query.credentials.iter().any(|asked| asked.multiple)
+        || query.credentials.len().saturating_mul(2) > MAX_ENTRIES;
     let asked = query.credentials.iter().filter(|_| !none);
     let found = asked.filter_map(|asked| Some((asked.id.clone(), alternative(asked, query, catalogue)?)));
     found.collect()
@@ -28,14 +31,15 @@ pub(super) fn alternatives(query: &Query, catalogue: &Catalogue) -> Alternatives
 
 fn alternative(asked: &CredentialQuery, query: &Query, catalogue: &Catalogue) -> Option<CredentialQuery> {
     let id = format!("{}{SUFFIX}", asked.id);
-    if asked.format != CredentialFormat::VcSdJwt || asked.multiple || query.credential(&id).is_some() {
+    if asked.format != CredentialFormat::VcSdJwt || query.credential(&id).is_some() {
         return None;
     }
-    let vct_values = asked.type_values.iter().map(|types| match types.as_slice() {
-        [name] => Some(
-            catalogue.credential_type(name).filter(|known| known.is_issued_as(CredentialFormat::DcSdJwt))?.vct.clone(),
-        ),
-        _ => None,
+    let vct_values = asked.type_values.iter().map(|types| {
+        let [name] = types.as_slice() else { return None };
+        let known = catalogue.credential_type(name)?;
+        // To a wallet that knows DCQL alone, a path through serials asks for all of them.
+        let is_offered = known.serials.is_none() && known.is_issued_as(CredentialFormat::DcSdJwt);
+        is_offered.then(|| known.vct.clone())
     });
     let mut other = asked.clone();
     other.vct_values = vct_values.collect::<Option<_>>()?;
@@ -158,5 +162,17 @@ mod tests {
         asked["credentials"][0]["meta"]["type_values"] = json!([["ResidencePermitCredential"]]);
         asked["credential_sets"] = json!([{"options": [["a"]]}]);
         assert_eq!(count(&asked), 0);
+    }
+
+    #[test]
+    fn nobody_is_asked_for_all_serials_of_a_voucher() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let redeeming: Vec<_> = catalogue.templates().filter(|template| template.redeem.is_some()).collect();
+        assert!(!redeeming.is_empty());
+        for redeeming in redeeming {
+            let (query, alternatives, _) = template(&redeeming.id);
+            assert!(alternatives.is_empty(), "{}", redeeming.id);
+            assert_eq!(widened(&query, &alternatives), query);
+        }
     }
 }
