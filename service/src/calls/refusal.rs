@@ -2,12 +2,18 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use http::{Response, StatusCode};
+use http::{
+    HeaderName, HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, RETRY_AFTER},
+};
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt as _;
 
 use super::plain;
 use crate::wire;
+
+/// Header with the stable reason of a refusal over HTTP (spec/openid.md 1.1).
+const REASON: HeaderName = HeaderName::from_static("carnet-reason");
 
 /// Retry delay where a call found no place or no time.
 const RETRY: Duration = Duration::from_secs(1);
@@ -106,13 +112,21 @@ fn name(code: Code) -> &'static str {
     }
 }
 
-/// Returns the error as the answer to a gRPC request, or in HTTP's own terms to any other.
+/// Returns the error as the answer to a gRPC request, or in HTTP's own terms to any other: with its reason, and with the
+/// time after which a retry can help.
 pub(super) fn answer(status: Status, grpc: bool) -> Response<Body> {
     if grpc {
         return status.into_http();
     }
-    plain(match status.code() {
+    let mut response = plain(match status.code() {
         Code::ResourceExhausted | Code::DeadlineExceeded => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
-    })
+    });
+    let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let reason = wire::reason(&status).and_then(|reason| HeaderValue::from_str(&reason).ok());
+    headers.extend(reason.map(|reason| (REASON, reason)));
+    headers.extend(delay.map(|delay| (RETRY_AFTER, HeaderValue::from(delay.as_secs().max(1)))));
+    response
 }

@@ -105,6 +105,14 @@ async fn what_is_not_grpc_is_answered_in_http() {
         let answer = ask(method.clone(), media_type, &path, if path == "/never" { "20m" } else { "" }).await;
         assert_eq!(answer.status(), status, "{method} {path} {media_type}");
         assert!(Status::from_header_map(answer.headers()).is_none(), "{method} {path}");
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let stored = (header("carnet-reason"), header("retry-after").is_some(), header("cache-control"));
+        let expected = match status {
+            StatusCode::INTERNAL_SERVER_ERROR => (Some("INTERNAL"), false, Some("no-store")),
+            StatusCode::SERVICE_UNAVAILABLE => (Some("DEADLINE_EXCEEDED"), true, Some("no-store")),
+            _ => (None, false, None),
+        };
+        assert_eq!(stored, expected, "{method} {path}");
     }
 }
 
