@@ -209,7 +209,7 @@ async fn without_its_token_an_issuer_does_not_start_and_says_why() -> Result<()>
     programs::run("carnet-issuer", ["keys", "rotate", "--data", &text], &token.env())?.ok()?;
     std::fs::rename(&tokens, &away)?;
     let said = retire("key-3")?.ok()?.stdout;
-    let label = said.split("in its token as ").nth(1).and_then(|rest| rest.split(',').next()).ok_or("no label")?;
+    let label = said.split("in its token as ").nth(1).and_then(|rest| rest.split(';').next()).ok_or("no label")?;
     let history = programs::run("carnet-issuer", ["keys", "list", "--data", &text, "--history"], &[])?.ok()?.stdout;
     assert!(label.starts_with("carnet-") && history.contains(label), "{said} {history}");
     Ok(())
