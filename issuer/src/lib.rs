@@ -1,7 +1,7 @@
 //! The issuer: issues credentials to the wallets of the people they are about.
 //!
-//! Use cases are methods of [`issuer::Issuer`] and know no wire and no database: they are generic over the port
-//! [`store::Store`], and their errors have a neutral kind. `grpc/` and `http/` convert between wire and use cases;
+//! Use cases are methods of `issuer::Issuer` and know no wire and no database: they are generic over the port
+//! `store::Store`, and their errors have a neutral kind. `grpc/` and `http/` convert between wire and use cases;
 //! `sqlite/` stores.
 
 mod checks;

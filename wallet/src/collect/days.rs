@@ -29,7 +29,7 @@ pub enum Days {
         /// Number of days before the end from which the issuer renews.
         window_days: u32,
     },
-    /// The same dates as the earlier copies, or these rounded down; [`crate::refill`] checks that.
+    /// The same dates as the earlier copies, or these rounded down; the refill checks that.
     Kept,
 }
 
