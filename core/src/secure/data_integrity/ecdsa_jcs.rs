@@ -1,7 +1,6 @@
 //! ecdsa-jcs-2019 (Data Integrity ECDSA Cryptosuites 1.0, section 3.3).
 
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256, Sha384};
 
 use super::{Cryptosuite, jcs};
 use crate::{
@@ -13,14 +12,6 @@ use crate::{
 /// The cryptosuite: P-256 with SHA-256, or P-384 with SHA-384.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EcdsaJcs2019;
-
-/// Returns the hash function that goes with the curve of the key.
-fn hash(algorithm: Algorithm) -> jcs::HashFunction {
-    match algorithm {
-        Algorithm::Es384 => |bytes| Sha384::digest(bytes).to_vec(),
-        Algorithm::Es256 | Algorithm::EdDsa => |bytes| Sha256::digest(bytes).to_vec(),
-    }
-}
 
 impl Cryptosuite for EcdsaJcs2019 {
     fn name(&self) -> &'static str {
@@ -45,7 +36,7 @@ impl Cryptosuite for EcdsaJcs2019 {
         options: Map<String, Value>,
         signer: &dyn Signer,
     ) -> Result<Map<String, Value>, Problem> {
-        jcs::create((self, hash(signer.algorithm())), document, options, signer)
+        jcs::create(self, document, options, signer)
     }
 
     fn verify(
@@ -54,7 +45,7 @@ impl Cryptosuite for EcdsaJcs2019 {
         proof: &Map<String, Value>,
         key: &PublicKey,
     ) -> Result<Map<String, Value>, Problem> {
-        jcs::verify((self, hash(key.algorithm())), document, proof, key)
+        jcs::verify(self, document, proof, key)
     }
 }
 

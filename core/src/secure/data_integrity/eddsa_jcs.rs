@@ -1,7 +1,6 @@
 //! eddsa-jcs-2022 (Data Integrity EdDSA Cryptosuites 1.0, section 3.3).
 
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use super::{Cryptosuite, jcs};
 use crate::{
@@ -13,10 +12,6 @@ use crate::{
 /// The cryptosuite: Ed25519 and SHA-256.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EddsaJcs2022;
-
-fn sha256(bytes: &[u8]) -> Vec<u8> {
-    Sha256::digest(bytes).to_vec()
-}
 
 impl Cryptosuite for EddsaJcs2022 {
     fn name(&self) -> &'static str {
@@ -41,7 +36,7 @@ impl Cryptosuite for EddsaJcs2022 {
         options: Map<String, Value>,
         signer: &dyn Signer,
     ) -> Result<Map<String, Value>, Problem> {
-        jcs::create((self, sha256), document, options, signer)
+        jcs::create(self, document, options, signer)
     }
 
     fn verify(
@@ -50,6 +45,6 @@ impl Cryptosuite for EddsaJcs2022 {
         proof: &Map<String, Value>,
         key: &PublicKey,
     ) -> Result<Map<String, Value>, Problem> {
-        jcs::verify((self, sha256), document, proof, key)
+        jcs::verify(self, document, proof, key)
     }
 }

@@ -1,16 +1,24 @@
 //! Steps that the cryptosuites over JCS share: section 3.3 of Data Integrity EdDSA Cryptosuites 1.0 and of Data
-//! Integrity ECDSA Cryptosuites 1.0. A cryptosuite adds its name, its algorithms and their hash function.
+//! Integrity ECDSA Cryptosuites 1.0. A cryptosuite adds its name and its algorithms.
 
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256, Sha384};
 
 use super::{Cryptosuite, PROOF_TYPE, malformed};
 use crate::{
     Code, Problem, json,
-    keys::{PublicKey, Signer},
+    keys::{Algorithm, PublicKey, Signer},
 };
 
-/// HashFunction function of a cryptosuite.
 pub(super) type HashFunction = fn(&[u8]) -> Vec<u8>;
+
+/// Returns the hash function that goes with the algorithm of the key.
+pub(super) fn hash_function(algorithm: Algorithm) -> HashFunction {
+    match algorithm {
+        Algorithm::Es384 => |bytes| Sha384::digest(bytes).to_vec(),
+        Algorithm::Es256 | Algorithm::EdDsa => |bytes| Sha256::digest(bytes).to_vec(),
+    }
+}
 
 /// Adds the document's contexts to the proof options (section 3.3.1, step 2).
 pub(super) fn complete_options(document: &Map<String, Value>, mut options: Map<String, Value>) -> Map<String, Value> {
@@ -22,7 +30,7 @@ pub(super) fn complete_options(document: &Map<String, Value>, mut options: Map<S
 
 /// Creates a proof (section 3.3.1).
 pub(super) fn create(
-    (suite, hash): (&dyn Cryptosuite, HashFunction),
+    suite: &dyn Cryptosuite,
     document: &Map<String, Value>,
     options: Map<String, Value>,
     signer: &dyn Signer,
@@ -35,7 +43,7 @@ pub(super) fn create(
         return Err(Code::AlgorithmMismatch.into());
     }
     let mut options = complete_options(document, options);
-    let signature = signer.sign(&hash_data(hash, document, &options)?)?;
+    let signature = signer.sign(&hash_data(signer.algorithm(), document, &options)?)?;
     options.insert("proofValue".to_owned(), format!("z{}", bs58::encode(signature).into_string()).into());
     Ok(options)
 }
@@ -43,7 +51,7 @@ pub(super) fn create(
 /// Verifies a proof (section 3.3.2). As the Recommendations have it, contexts that were appended after signing are cut
 /// off the document that is returned; [`super::verify`] refuses a document that differs from it.
 pub(super) fn verify(
-    (suite, hash): (&dyn Cryptosuite, HashFunction),
+    suite: &dyn Cryptosuite,
     document: &Map<String, Value>,
     proof: &Map<String, Value>,
     key: &PublicKey,
@@ -61,7 +69,7 @@ pub(super) fn verify(
         }
         document.insert("@context".to_owned(), signed.clone());
     }
-    key.verify(&hash_data(hash, &document, &options)?, &signature)?;
+    key.verify(&hash_data(key.algorithm(), &document, &options)?, &signature)?;
     Ok(document)
 }
 
@@ -76,13 +84,14 @@ fn check_kind(suite: &dyn Cryptosuite, proof: &Map<String, Value>) -> Result<(),
 
 /// Returns the bytes to sign: the hash of the proof's configuration, then that of the document (section 3.3.4).
 fn hash_data(
-    hash: HashFunction,
+    algorithm: Algorithm,
     document: &Map<String, Value>,
     options: &Map<String, Value>,
 ) -> Result<Vec<u8>, Problem> {
     let canonical = |members| {
         json::canonicalize_object(members).map_err(|problem| Problem::new(Code::Transformation, problem.detail))
     };
+    let hash = hash_function(algorithm);
     let mut hashes = hash(&canonical(options)?);
     hashes.extend(hash(&canonical(document)?));
     Ok(hashes)
