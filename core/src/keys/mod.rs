@@ -4,13 +4,13 @@
 use serde_json::{Map, Value};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use self::ecdsa::{p256, p384};
 use crate::{Code, Problem, Rng};
 
+mod ecdsa;
 mod ed25519;
 mod jwk;
 mod multikey;
-mod p256;
-mod p384;
 #[cfg(test)]
 mod tests;
 
