@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod form;
+pub mod link;
 mod secret;
 pub mod type_metadata;
 pub mod vci;

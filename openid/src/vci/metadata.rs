@@ -10,7 +10,8 @@ use carnet_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{PRE_AUTHORIZED, https_url, identifier};
+use super::{PRE_AUTHORIZED, identifier};
+use crate::link::https_url;
 
 /// Format of SD-JWT VC, the only one here that has a `vct`.
 pub const DC_SD_JWT: &str = carnet_core::format::CredentialFormat::DcSdJwt.as_str();

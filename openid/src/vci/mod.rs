@@ -6,7 +6,9 @@ pub mod offer;
 pub mod token;
 
 use carnet_core::{Code, Problem};
-use url::{Host, Url};
+use url::Url;
+
+use crate::link::https_url;
 
 /// Grant type of a pre-authorized code (section 4.1.1).
 pub const PRE_AUTHORIZED: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
@@ -36,30 +38,6 @@ pub fn identifier(text: &str) -> Result<Url, Problem> {
     let url = https_url("credential_issuer", text)?;
     if url.query().is_some() {
         return Err(Problem::new(Code::MalformedValue, "credential_issuer has a query"));
-    }
-    Ok(url)
-}
-
-/// Checks a URL that a message names: https, without user and fragment. `http` is for a loopback address, where trials run.
-///
-/// # Errors
-/// malformed_value
-pub fn https_url(member: &str, text: &str) -> Result<Url, Problem> {
-    let refuse = |why: &str| Problem::new(Code::MalformedValue, format!("{member} {why}"));
-    let url = Url::parse(text).map_err(|_| refuse("is not a URL"))?;
-    let is_loopback = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback => {}
-        _ => return Err(refuse("is not https")),
-    }
-    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err(refuse("has a user or a fragment"));
     }
     Ok(url)
 }

@@ -7,13 +7,15 @@ use carnet_core::{
     json::{self, Limits},
     time::Timestamp,
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value, json};
-use url::Url;
 use zeroize::Zeroizing;
 
-use super::{PRE_AUTHORIZED, https_url, identifier};
-use crate::{Secret, form::Form};
+use super::{PRE_AUTHORIZED, identifier};
+use crate::{
+    Secret,
+    link::{self, RESERVED, https_url},
+};
 
 /// Scheme of an offer's link.
 pub const SCHEME: &str = "openid-credential-offer";
@@ -23,8 +25,6 @@ const MOST_LINK_BYTES: usize = 8_192;
 const MOST_CONFIGURATIONS: usize = 64;
 /// Maximum length of the description of a transaction code (section 4.1.1), in characters.
 const MOST_DESCRIPTION: usize = 300;
-/// All but the unreserved characters of RFC 3986 section 2.3.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Link of an offer, which has the offer or the URL of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,17 +39,10 @@ impl OfferLink {
     /// Reads a link: `openid-credential-offer://`, or an https URL with the same parameters.
     ///
     /// # Errors
-    /// too_large; unknown_format for another scheme; the errors of [`Form::parse`] and [`CredentialOffer::parse`];
+    /// too_large; unknown_format for another scheme; the errors of [`crate::form::Form::parse`] and [`CredentialOffer::parse`];
     /// malformed_value unless there is exactly one of the two parameters.
     pub fn parse(link: &str) -> Result<Self, Problem> {
-        if link.len() > MOST_LINK_BYTES {
-            return Err(Problem::new(Code::TooLarge, format!("a link is at most {MOST_LINK_BYTES} bytes")));
-        }
-        let url = Url::parse(link).map_err(|_| Problem::new(Code::UnknownFormat, "not a link"))?;
-        if url.scheme() != SCHEME {
-            https_url("the link", link).map_err(|problem| Problem::new(Code::UnknownFormat, problem.detail))?;
-        }
-        let form = Form::parse(url.query().unwrap_or_default().as_bytes())?;
+        let (_, form) = link::open(link, SCHEME, MOST_LINK_BYTES)?;
         match (form.get("credential_offer"), form.get("credential_offer_uri")) {
             (Some(offer), None) if !form.contains("credential_offer_uri") => {
                 CredentialOffer::parse(offer.expose().as_bytes()).map(Self::Value)

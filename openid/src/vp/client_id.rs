@@ -5,7 +5,7 @@ use std::fmt;
 use carnet_core::{Code, Problem, did::Did};
 use url::Url;
 
-use crate::vci::https_url;
+use crate::link::https_url;
 
 /// Prefix of a DID.
 const DECENTRALIZED_IDENTIFIER: &str = "decentralized_identifier";

@@ -4,17 +4,15 @@ use carnet_core::{
     Code, Problem,
     json::{self, Limits},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::{SCHEME, request::MOST_URL_BYTES};
-use crate::{form::Form, vci::https_url};
+use crate::link::{self, RESERVED, https_url};
 
 /// Maximum length of a link, in bytes.
 const MOST_LINK_BYTES: usize = 65_536;
-/// All but the unreserved characters of RFC 3986 section 2.3.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Parameters whose value in a query is JSON (section 5.1).
 const OBJECTS: [&str; 4] = ["dcql_query", "client_metadata", "transaction_data", "verifier_info"];
 
@@ -51,17 +49,10 @@ impl RequestLink {
     /// Reads a link: `openid4vp://`, or an https URL with the same parameters.
     ///
     /// # Errors
-    /// `too_large`, `unknown_format` for another scheme, those of [`Form::parse`], and `request_malformed`.
+    /// `too_large`, `unknown_format` for another scheme, those of [`crate::form::Form::parse`], and `request_malformed`.
     pub fn parse(link: &str) -> Result<Self, Problem> {
         let malformed = |what: &str| Problem::new(Code::RequestMalformed, what);
-        if link.len() > MOST_LINK_BYTES {
-            return Err(Problem::new(Code::TooLarge, format!("a link is at most {MOST_LINK_BYTES} bytes")));
-        }
-        let url = Url::parse(link).map_err(|_| Problem::new(Code::UnknownFormat, "not a link"))?;
-        if url.scheme() != SCHEME {
-            https_url("the link", link).map_err(|problem| Problem::new(Code::UnknownFormat, problem.detail))?;
-        }
-        let form = Form::parse(url.query().unwrap_or_default().as_bytes())?;
+        let (url, form) = link::open(link, SCHEME, MOST_LINK_BYTES)?;
         let text = |name: &str| form.get(name).map(|value| value.expose().to_owned());
         let client_id = text("client_id").ok_or_else(|| malformed("the link has no client_id"))?;
         let source = match (text("request_uri"), text("request")) {

@@ -13,7 +13,7 @@ use super::{
     AUDIENCE, ResponseMode, check_nonce, client_id::ClientId, client_metadata::ClientMetadata,
     transaction_data::TransactionData,
 };
-use crate::vci::https_url;
+use crate::link::https_url;
 
 /// Maximum length of `request_uri` and `response_uri`, in bytes.
 pub(super) const MOST_URL_BYTES: usize = 2_048;

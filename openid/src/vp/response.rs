@@ -180,7 +180,7 @@ impl Accepted {
 /// `request_malformed`
 pub fn with_response_code(return_url: &str, code: &str) -> Result<String, Problem> {
     check_nonce("response_code", code)?;
-    let url = crate::vci::https_url("return_url", return_url)
+    let url = crate::link::https_url("return_url", return_url)
         .map_err(|problem| Problem::new(Code::RequestMalformed, problem.detail))?;
     Ok(format!("{url}#response_code={code}"))
 }

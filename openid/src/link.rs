@@ -1,0 +1,52 @@
+//! Links that people open, and URLs that messages name.
+
+use carnet_core::{Code, Problem};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use url::{Host, Url};
+
+use crate::form::Form;
+
+/// All but the unreserved characters of RFC 3986 section 2.3.
+pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Opens a link of at most so many bytes: one of the scheme, or an https URL with the same parameters. Returns its
+/// parameters beside the URL.
+///
+/// # Errors
+/// too_large; unknown_format for another scheme; those of [`Form::parse`].
+pub(crate) fn open(link: &str, scheme: &str, most_bytes: usize) -> Result<(Url, Form), Problem> {
+    if link.len() > most_bytes {
+        return Err(Problem::new(Code::TooLarge, format!("a link is at most {most_bytes} bytes")));
+    }
+    let url = Url::parse(link).map_err(|_| Problem::new(Code::UnknownFormat, "not a link"))?;
+    if url.scheme() != scheme {
+        https_url("the link", link).map_err(|problem| Problem::new(Code::UnknownFormat, problem.detail))?;
+    }
+    let form = Form::parse(url.query().unwrap_or_default().as_bytes())?;
+    Ok((url, form))
+}
+
+/// Checks a URL that a message names: https, without user and fragment. `http` is for a loopback address, where trials
+/// run.
+///
+/// # Errors
+/// malformed_value
+pub fn https_url(member: &str, text: &str) -> Result<Url, Problem> {
+    let refuse = |why: &str| Problem::new(Code::MalformedValue, format!("{member} {why}"));
+    let url = Url::parse(text).map_err(|_| refuse("is not a URL"))?;
+    let is_loopback = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback => {}
+        _ => return Err(refuse("is not https")),
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return Err(refuse("has a user or a fragment"));
+    }
+    Ok(url)
+}
