@@ -10,7 +10,6 @@ use crate::{
     claims::{draw, require_visible, unique_claims},
     error::Error,
     format::{alternative, configuration_id, require_available},
-    http,
     issuer::Issuer,
     secrets::{self, Use},
     store::{
@@ -20,6 +19,8 @@ use crate::{
     warnings::{self, Circumstances},
 };
 
+/// Path of an offer by reference, below the public URL and before its code.
+pub(crate) const OFFERS: &str = "/openid/offers";
 /// Maximum size of the claims, in bytes of JSON.
 const MOST_CLAIMS_BYTES: usize = 131_072;
 /// Maximum lifetime of an offer, in seconds: a year.
@@ -145,7 +146,7 @@ impl<S: Store> Issuer<S> {
             (offer, true) => {
                 tracing::info!(offer_id = offer.offer_id, credential_type = offer.credential_type, "offer created");
                 let uri = OfferLink::Value(self.offer_message(&offer, &code, pin.is_some())).to_link();
-                let reference = OfferLink::Reference(http::openid::offer_url(&self.endpoint, &code).to_string());
+                let reference = OfferLink::Reference(format!("{}{OFFERS}/{}", self.endpoint, code.as_str()));
                 Ok(MadeOffer { offer, links: Some(Links { uri, reference: reference.to_link() }), pin, warnings })
             }
             (offer, false) => Ok(MadeOffer { offer, links: None, pin: None, warnings }),

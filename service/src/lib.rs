@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod error;
 pub mod failure;
 pub mod fetcher;
+pub mod http_wire;
 pub mod keys;
 pub mod local;
 pub mod once;

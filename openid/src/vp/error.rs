@@ -78,8 +78,6 @@ impl Refusal {
     }
 }
 
-/// Header with the stable reason of a refusal, in upper case.
-pub const REASON_HEADER: &str = "carnet-reason";
 /// Member with a signed receipt, as JSON text.
 pub const RECEIPT_MEMBER: &str = "carnet_receipt";
 

@@ -2,18 +2,12 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use http::{
-    HeaderName, HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, RETRY_AFTER},
-};
+use http::{HeaderValue, Response, StatusCode, header::CACHE_CONTROL};
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt as _;
 
 use super::plain;
-use crate::wire;
-
-/// Header with the stable reason of a refusal over HTTP (spec/openid.md 1.1).
-const REASON: HeaderName = HeaderName::from_static("carnet-reason");
+use crate::{http_wire, wire};
 
 /// Retry delay where a call found no place or no time.
 const RETRY: Duration = Duration::from_secs(1);
@@ -125,8 +119,6 @@ pub(super) fn answer(status: Status, grpc: bool) -> Response<Body> {
     let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let reason = wire::reason(&status).and_then(|reason| HeaderValue::from_str(&reason).ok());
-    headers.extend(reason.map(|reason| (REASON, reason)));
-    headers.extend(delay.map(|delay| (RETRY_AFTER, HeaderValue::from(delay.as_secs().max(1)))));
+    http_wire::explain(headers, &wire::reason(&status).unwrap_or_default(), delay);
     response
 }

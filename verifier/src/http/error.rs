@@ -1,14 +1,14 @@
 //! Mapping of errors to HTTP.
 
 use axum::{
-    http::{
-        HeaderValue, StatusCode,
-        header::{CONTENT_TYPE, RETRY_AFTER},
-    },
+    http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
 };
-use carnet_openid::vp::error::{REASON_HEADER, Refusal};
-use carnet_service::error::{CallError, ErrorKind};
+use carnet_openid::vp::error::Refusal;
+use carnet_service::{
+    error::{CallError, ErrorKind},
+    http_wire,
+};
 
 use crate::error::Error;
 
@@ -46,8 +46,7 @@ impl HttpError {
         let error = if status.is_server_error() { "server_error" } else { "invalid_request" };
         let body = Refusal { error, description: message, receipt: None }.to_json();
         let mut response = refused(status, &reason, body);
-        let seconds = retry_after.and_then(|delay| HeaderValue::from_str(&delay.as_secs().to_string()).ok());
-        response.headers_mut().extend(seconds.map(|seconds| (RETRY_AFTER, seconds)));
+        http_wire::explain(response.headers_mut(), &reason, retry_after);
         response
     }
 }
@@ -55,8 +54,6 @@ impl HttpError {
 /// Returns an answer with a reason in its header.
 pub(super) fn refused(status: StatusCode, reason: &str, body: String) -> Response {
     let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
-    if let Ok(reason) = HeaderValue::from_str(reason) {
-        response.headers_mut().insert(REASON_HEADER, reason);
-    }
+    http_wire::explain(response.headers_mut(), reason, None);
     response
 }

@@ -23,7 +23,7 @@ use carnet_openid::{
         response::{Accepted, FORM, ResponseForm},
     },
 };
-use carnet_service::time::now;
+use carnet_service::{http_wire::has_media_type, time::now};
 
 use super::error::{HttpError, refused};
 use crate::{
@@ -121,9 +121,7 @@ fn json(body: String) -> Response {
 
 /// Reads a form of at most so many bytes.
 async fn form_body(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, HttpError> {
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case(FORM) {
+    if !has_media_type(headers, FORM) {
         let message = format!("The body must be {FORM}. Nothing was stored.");
         return Err(HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "MEDIA_TYPE_UNSUPPORTED", message));
     }

@@ -24,9 +24,10 @@ use carnet_openid::{
         token::{TokenRequest, TokenResponse},
     },
 };
+use carnet_service::http_wire::has_media_type;
 use serde_json::Value;
 
-use super::{Door, JSON, bearer, has_media_type, private, refusal::Refusal};
+use super::{Door, JSON, bearer, private, refusal::Refusal};
 use crate::{
     checks::check_id,
     error::Error,

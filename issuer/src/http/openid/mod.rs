@@ -26,7 +26,7 @@ use carnet_openid::{
 use zeroize::Zeroizing;
 
 use self::refusal::Refusal;
-use crate::{issuer::Issuer, store::Store};
+use crate::{issuer::Issuer, offers::OFFERS, store::Store};
 
 /// Paths of the endpoints, below the credential issuer identifier.
 const TOKEN: &str = "/openid/token";
@@ -34,7 +34,6 @@ const NONCE: &str = "/openid/nonce";
 const CREDENTIAL: &str = "/openid/credential";
 const DEFERRED: &str = "/openid/deferred";
 const NOTIFICATION: &str = "/openid/notification";
-const OFFERS: &str = "/openid/offers";
 const TYPES: &str = "/openid/types";
 
 const JSON: &str = "application/json";
@@ -49,11 +48,6 @@ impl<S> Clone for Door<S> {
     fn clone(&self) -> Self {
         Self { issuer: self.issuer.clone(), most_bytes: self.most_bytes }
     }
-}
-
-/// Returns the URL at which a wallet finds an offer by its code.
-pub(crate) fn offer_url(endpoint: &str, code: &str) -> Zeroizing<String> {
-    Zeroizing::new(format!("{endpoint}{OFFERS}/{code}"))
 }
 
 /// Returns the routes. Requests have at most so many bytes.
@@ -85,30 +79,21 @@ async fn guarded(request: Request, next: Next) -> Response {
     } else {
         next.run(request).await
     };
-    response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
-/// Returns a response that nobody may store: it is about one person.
+/// Returns a response about one person, which [`guarded`] forbids to store.
 fn private(status: u16, body: String) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = [(CONTENT_TYPE, HeaderValue::from_static(JSON)), (CACHE_CONTROL, NO_STORE)];
-    (status, headers, body).into_response()
+    (status, [(CONTENT_TYPE, JSON)], body).into_response()
 }
-
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Returns a public document, which is the same for everybody.
 fn public(body: String) -> Response {
     let headers =
         [(CONTENT_TYPE, HeaderValue::from_static(JSON)), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
     (headers, body).into_response()
-}
-
-/// Tests if the body has the media type of an endpoint.
-fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
-    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
 }
 
 /// Returns the bearer token (RFC 6750 section 2.1); `None` if there is none, more than one, or one in another form.
@@ -168,13 +153,5 @@ mod tests {
         for good in ["", "?", "?a=access_token", "?access_tokens=1"] {
             assert!(!has_token_in_query(&format!("/c{good}").parse().unwrap()), "{good}");
         }
-    }
-
-    #[test]
-    fn media_types_are_compared_without_parameters() {
-        let headers = |value: &'static str| [(CONTENT_TYPE, HeaderValue::from_static(value))].into_iter().collect();
-        assert!(has_media_type(&headers("Application/JSON; charset=utf-8"), JSON));
-        assert!(!has_media_type(&headers("text/plain"), JSON));
-        assert!(!has_media_type(&HeaderMap::new(), JSON));
     }
 }

@@ -3,19 +3,17 @@
 
 use axum::{
     extract::rejection::BytesRejection,
-    http::{
-        HeaderName, HeaderValue, StatusCode,
-        header::{RETRY_AFTER, WWW_AUTHENTICATE},
-    },
+    http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
     response::{IntoResponse as _, Response},
 };
 use carnet_openid::error::{Endpoint, ErrorCode, ErrorResponse};
-use carnet_service::error::{CallError, ErrorKind};
+use carnet_service::{
+    error::{CallError, ErrorKind},
+    http_wire,
+};
 
-use super::{NO_STORE, private};
+use super::private;
 use crate::error::Error;
-
-const REASON: HeaderName = HeaderName::from_static("carnet-reason");
 
 /// Refusal of a request.
 pub(super) enum Refusal {
@@ -80,9 +78,7 @@ fn finish(mut response: Response, code: ErrorCode, reason: &str) -> Response {
     if code == ErrorCode::InvalidToken {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
     }
-    if let Ok(reason) = HeaderValue::from_str(reason) {
-        headers.insert(REASON, reason);
-    }
+    http_wire::explain(headers, reason, None);
     response
 }
 
@@ -92,13 +88,8 @@ fn failure(call: &CallError) -> Response {
         ErrorKind::Unavailable | ErrorKind::LimitReached => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let mut response = (status, [(axum::http::header::CACHE_CONTROL, NO_STORE)]).into_response();
-    if let Some(after) = call.retry_after {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
-    }
-    if let Ok(reason) = HeaderValue::from_str(&call.reason) {
-        response.headers_mut().insert(REASON, reason);
-    }
+    let mut response = status.into_response();
+    http_wire::explain(response.headers_mut(), &call.reason, call.retry_after);
     response
 }
 
