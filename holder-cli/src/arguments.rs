@@ -61,6 +61,26 @@ pub(crate) struct Global {
     pub(crate) catalogue: Option<PathBuf>,
 }
 
+#[cfg(test)]
+impl Global {
+    /// Options of a test: nobody is asked, and screens are in English.
+    pub(crate) fn unattended(wallet: &std::path::Path, passphrase_file: PathBuf) -> Self {
+        Self {
+            wallet: Some(wallet.to_owned()),
+            passphrase_file: Some(passphrase_file),
+            passphrase_fd: None,
+            json: false,
+            no_input: true,
+            lang: Some(Language::En),
+            details: false,
+            ca: None,
+            private_host: Vec::new(),
+            state: None,
+            catalogue: None,
+        }
+    }
+}
+
 /// Subcommands of `carnet`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

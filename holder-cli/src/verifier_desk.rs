@@ -37,7 +37,6 @@ use crate::{
         tests::{Asker, NOW},
     },
     session::Session,
-    ui::messages::Language,
     wallet::{Contents, Entry, EntryKind, WalletFile, file::LEAST_WORK_FACTOR, log::Log},
 };
 
@@ -231,19 +230,7 @@ impl Scene {
         let serving = tonic::transport::Server::builder().add_service(service);
         let serving = serving.serve_with_incoming(TcpIncoming::from(listener));
         let server = tokio::spawn(async move { drop(serving.await) });
-        let mut session = Session::new(Global {
-            wallet: Some(wallet.clone()),
-            passphrase_file: Some(passphrase),
-            passphrase_fd: None,
-            json: false,
-            no_input: true,
-            lang: Some(Language::En),
-            details: false,
-            ca: None,
-            private_host: Vec::new(),
-            state: None,
-            catalogue: None,
-        });
+        let mut session = Session::new(Global::unattended(&wallet, passphrase));
         session.clock = Box::new(|| NOW);
         WalletFile::create(&wallet, session.passphrase(true).unwrap(), LEAST_WORK_FACTOR).unwrap();
         let mut opened = session.open().unwrap();

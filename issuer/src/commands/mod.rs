@@ -99,8 +99,9 @@ enum Verb {
     /// Show how many holders share type, format, start and end, which verifiers can compare. From counters, without
     /// claims.
     Cohorts(carnet_service::client::StaffArgs),
-    /// Show the numbers of issued vouchers and of their uses, by service, redeemer and month.
-    Vouchers(vouchers::VouchersArgs),
+    /// Show the numbers of issued vouchers and of their uses, by service, redeemer and month. The
+    /// service may be running.
+    Vouchers(carnet_service::directory::DirectoryArgs),
 }
 
 /// Runs a command; returns the exit code.

@@ -1,10 +1,7 @@
 //! `vouchers`: totals of what was issued, for an audit.
 
-use std::path::PathBuf;
-
 use carnet_core::text::shown;
-use carnet_service::{config::StartError, store as ground};
-use clap::Args;
+use carnet_service::{config::StartError, directory::DirectoryArgs, store as ground};
 use serde_json::json;
 
 use super::Failure;
@@ -17,20 +14,7 @@ use crate::{
     },
 };
 
-#[derive(Debug, Args)]
-pub(crate) struct VouchersArgs {
-    /// The data directory that `init` created; the service may be running.
-    #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
-    data: PathBuf,
-    /// A TOML file whose fields override DIR/config.toml.
-    #[arg(long)]
-    config: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-pub(super) async fn run(args: &VouchersArgs) -> Result<(), Failure> {
+pub(super) async fn run(args: &DirectoryArgs) -> Result<(), Failure> {
     // A configuration that is refused is refused here as well.
     IssuerConfig::load(&args.data, args.config.as_deref())?;
     let opened = ground::open(&args.data, &MIGRATIONS).await?;

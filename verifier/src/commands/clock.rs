@@ -1,11 +1,11 @@
 //! `clock`: shows the floor of the clock, and lowers one that is too high.
 
 use carnet_core::time::{CLOCK_SKEW, Timestamp};
-use carnet_service::{config::StartError, store as ground, time};
+use carnet_service::{config::StartError, directory::DirectoryArgs, store as ground, time};
 use clap::Args;
 use serde_json::json;
 
-use super::{DataArgs, Failure};
+use super::Failure;
 use crate::{
     clock::{lower_stored_floor, stored_floor},
     config::VerifierConfig,
@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct ClockArgs {
     #[command(flatten)]
-    place: DataArgs,
+    place: DirectoryArgs,
     /// Lower the floor to this machine's clock. Check the clock first, and stop the service.
     #[arg(long)]
     lower: bool,

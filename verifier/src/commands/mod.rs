@@ -24,7 +24,7 @@ use carnet_service::{
     store::arguments::{BackupArgs, RestoreArgs},
     wire,
 };
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
 
 /// Requests presentations from holders, verifies them, and keeps the verdict but not the claims.
@@ -67,7 +67,8 @@ enum Verb {
         #[command(subcommand)]
         verb: carnet_service::keys::verbs::KeysVerb,
     },
-    /// Manage uses of vouchers that several desks mark: export them, and import those of others.
+    /// Manage uses of vouchers that several desks mark: export them, and import those of others. The
+    /// service may be running.
     Redemptions {
         #[command(subcommand)]
         verb: redemptions::RedemptionsVerb,
@@ -93,25 +94,12 @@ enum Verb {
         verb: carnet_service::staff::verbs::StaffVerb,
     },
     /// Show the trust list in force: the newest one ever accepted. Exit code 1: it is invalid now, or there is none.
+    /// The service may be running.
     Trust(trust::TrustArgs),
     /// Show the entry of the trust list and the rule by which the issuers of an answer were accepted or refused.
     Why(why::WhyArgs),
     /// Verify a credential or a presentation from a file.
     Verify(verify::VerifyArgs),
-}
-
-// No doc comment: clap would print it instead of the command's description.
-#[derive(Debug, Args)]
-pub(crate) struct DataArgs {
-    /// The data directory that `init` created; the service may be running.
-    #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
-    data: PathBuf,
-    /// A TOML file whose fields override DIR/config.toml.
-    #[arg(long)]
-    config: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs a command, and returns the exit code.

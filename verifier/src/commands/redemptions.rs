@@ -8,11 +8,11 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{did::Did, input::text_of_file, keys::Signer as _};
-use carnet_service::{config::StartError, store as ground, time};
+use carnet_service::{config::StartError, directory::DirectoryArgs, store as ground, time};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{DataArgs, Failure};
+use super::Failure;
 use crate::{
     config::VerifierConfig,
     redemption::{
@@ -30,19 +30,19 @@ pub(crate) enum RedemptionsVerb {
     /// Print this desk's own public key, for the configurations of the others; the first call creates it.
     Key {
         #[command(flatten)]
-        place: DataArgs,
+        place: DirectoryArgs,
     },
     /// Write the uses that this desk has marked to a file, for the other desks.
     Export {
         #[command(flatten)]
-        place: DataArgs,
+        place: DirectoryArgs,
         /// The file to write.
         file: PathBuf,
     },
     /// Import the other desks' marks, and find vouchers that were used too often. Exit code 1: there are some.
     Reconcile {
         #[command(flatten)]
-        place: DataArgs,
+        place: DirectoryArgs,
         /// The exports of the other desks.
         #[arg(required = true)]
         files: Vec<PathBuf>,
@@ -51,14 +51,14 @@ pub(crate) enum RedemptionsVerb {
     /// counted.
     WriteOff {
         #[command(flatten)]
-        place: DataArgs,
+        place: DirectoryArgs,
         /// The name of the desk. No desk gets it again: one that is found later needs a new name and a new key.
         desk: String,
     },
     /// Print the number of uses that this desk has marked, by template, issuer and month, and the desks written off.
     Totals {
         #[command(flatten)]
-        place: DataArgs,
+        place: DirectoryArgs,
     },
 }
 
@@ -78,7 +78,7 @@ pub(super) async fn run(verb: RedemptionsVerb) -> Result<u8, Failure> {
     }
 }
 
-fn open_desk(place: &DataArgs) -> Result<Opened, Failure> {
+fn open_desk(place: &DirectoryArgs) -> Result<Opened, Failure> {
     let config = VerifierConfig::load(&place.data, place.config.as_deref())?;
     let refused = |what: String| StartError::new(what, "Correct config.toml. Nothing was changed.");
     let Some(redemption) = config.redemption else {
@@ -96,7 +96,7 @@ fn sqlite(store: &ground::OpenStore) -> SqliteStore {
     SqliteStore::new(store.database.clone())
 }
 
-fn key(place: &DataArgs) -> Result<u8, Failure> {
+fn key(place: &DirectoryArgs) -> Result<u8, Failure> {
     // Works before the keys of the others are known, so that the first desk can have one too.
     let keys = VerifierConfig::keys_alone(&place.data, place.config.as_deref())?;
     let key = own_key(&place.data, &keys)?.public_key().to_multikey();
@@ -111,7 +111,7 @@ fn key(place: &DataArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-async fn write_off(place: &DataArgs, name: &str) -> Result<u8, Failure> {
+async fn write_off(place: &DirectoryArgs, name: &str) -> Result<u8, Failure> {
     let Opened { config, .. } = open_desk(place)?;
     let Some(other) = config.other(name) else {
         return Err(Failure::Input(format!(
@@ -140,7 +140,7 @@ fn broken(what: impl std::fmt::Display) -> StartError {
     )
 }
 
-async fn export(place: &DataArgs, file: &Path) -> Result<u8, Failure> {
+async fn export(place: &DirectoryArgs, file: &Path) -> Result<u8, Failure> {
     let Opened { config, desk } = open_desk(place)?;
     let store = ground::open(&place.data, &MIGRATIONS).await?;
     let exported = reconciliation::export(&sqlite(&store), &config.desk, time::now()).await;
@@ -166,7 +166,7 @@ async fn export(place: &DataArgs, file: &Path) -> Result<u8, Failure> {
     Ok(0)
 }
 
-async fn reconcile(place: &DataArgs, files: &[PathBuf]) -> Result<u8, Failure> {
+async fn reconcile(place: &DirectoryArgs, files: &[PathBuf]) -> Result<u8, Failure> {
     let Opened { config, desk } = open_desk(place)?;
     let key_of = |name: &str| match config.other(name) {
         Some(other) => other.public_key(),

@@ -6,12 +6,12 @@ use carnet_core::{
     time::Timestamp,
     trust::list::TrustList,
 };
-use carnet_service::{config::StartError, store as ground, time};
+use carnet_service::{config::StartError, directory::DirectoryArgs, store as ground, time};
 use serde_json::json;
 
 use clap::Args;
 
-use super::{DataArgs, Failure};
+use super::Failure;
 use crate::{
     config::VerifierConfig,
     sqlite::{MIGRATIONS, SqliteStore},
@@ -28,7 +28,7 @@ fn end_of(timestamp: &str) -> Option<Timestamp> {
 #[derive(Debug, Args)]
 pub(crate) struct TrustArgs {
     #[command(flatten)]
-    place: DataArgs,
+    place: DirectoryArgs,
     /// Accept the list with this digest once, although it is older than the newest accepted one or does not descend
     /// from it: the way back after a wrong list. Get the digest from the operators, and not from the list's site.
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]

@@ -33,7 +33,6 @@ use crate::{
     answer::tests::{self as issuing, NOW},
     arguments::{Global, Receive},
     commands::receive,
-    ui::messages::Language,
     wallet::{Contents, file::LEAST_WORK_FACTOR},
 };
 
@@ -481,19 +480,7 @@ impl Scene {
         });
         let mut link = url::Url::parse("openid-credential-offer://").unwrap();
         link.query_pairs_mut().append_pair("credential_offer", &offer.to_string());
-        let mut session = Session::new(Global {
-            wallet: Some(wallet.clone()),
-            passphrase_file: Some(passphrase),
-            passphrase_fd: None,
-            json: false,
-            no_input: true,
-            lang: Some(Language::En),
-            details: false,
-            ca: None,
-            private_host: Vec::new(),
-            state: None,
-            catalogue: None,
-        });
+        let mut session = Session::new(Global::unattended(&wallet, passphrase));
         let clock = desk.clock.clone();
         session.clock = Box::new(move || Timestamp::from_unix(clock.load(Ordering::SeqCst)));
         WalletFile::create(&wallet, session.passphrase(true).unwrap(), LEAST_WORK_FACTOR).unwrap();

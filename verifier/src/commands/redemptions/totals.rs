@@ -1,10 +1,10 @@
 //! `redemptions totals`: numbers of marked uses, for an audit, without personal data.
 
 use carnet_core::text::shown_lines;
-use carnet_service::store as ground;
+use carnet_service::{directory::DirectoryArgs, store as ground};
 use serde_json::{Value, json};
 
-use super::{DataArgs, Failure, broken, sqlite};
+use super::{Failure, broken, sqlite};
 use crate::{
     config::VerifierConfig,
     redemption::reconciliation::{WrittenOff, written_off},
@@ -12,7 +12,7 @@ use crate::{
     store::{MonthlyTotal, ReadUses as _, Store as _, StoreError},
 };
 
-pub(super) async fn run(place: &DataArgs) -> Result<u8, Failure> {
+pub(super) async fn run(place: &DirectoryArgs) -> Result<u8, Failure> {
     let config = VerifierConfig::load(&place.data, place.config.as_deref())?;
     let store = ground::open(&place.data, &MIGRATIONS).await?;
     let sqlite = sqlite(&store);
