@@ -101,8 +101,13 @@ pub fn parse_object(bytes: &[u8], limits: Limits) -> Result<Map<String, Value>, 
 /// has a canonical form that says the same; `too_deep` for a value nested deeper than 127.
 pub fn canonicalize(value: &Value) -> Result<Vec<u8>, Problem> {
     let plain = check_canonicalizable(value, MAX_DEPTH)?;
-    write_canonical(value, plain)
+    let mut written = Vec::with_capacity(128);
+    write_canonical(value, plain, &mut written)?;
+    Ok(written)
 }
+
+/// Room for the canonical form of a usual credential, so that its buffer does not grow step by step.
+const CREDENTIAL_BYTES: usize = 2048;
 
 /// [`canonicalize`], for an object.
 ///
@@ -113,25 +118,36 @@ pub fn canonicalize_object(members: &Map<String, Value>) -> Result<Vec<u8>, Prob
     for value in members.values() {
         plain &= check_canonicalizable(value, MAX_DEPTH)?;
     }
-    write_canonical(members, plain)
+    let mut written = Vec::with_capacity(CREDENTIAL_BYTES);
+    write_canonical(members, plain, &mut written)?;
+    Ok(written)
 }
 
-/// The canonical form of a disclosure's array: salt, name (of an object's member) and value.
+/// Appends the canonical form of a disclosure's array to `written`: salt, name (of an object's member) and value.
 ///
 /// # Errors
 /// Those of [`canonicalize`].
-pub(crate) fn canonicalize_disclosure(salt: &str, name: Option<&str>, value: &Value) -> Result<Vec<u8>, Problem> {
+pub(crate) fn canonicalize_disclosure(
+    salt: &str,
+    name: Option<&str>,
+    value: &Value,
+    written: &mut Vec<u8>,
+) -> Result<(), Problem> {
     let plain = check_canonicalizable(value, MAX_DEPTH)?;
     match name {
-        Some(name) => write_canonical(&(salt, name, value), plain),
-        None => write_canonical(&(salt, value), plain),
+        Some(name) => write_canonical(&(salt, name, value), plain, written),
+        None => write_canonical(&(salt, value), plain, written),
     }
 }
 
-/// `plain`: `serde_json` writes the canonical form by itself, in a fraction of the time.
-fn write_canonical<T: Serialize + ?Sized>(value: &T, plain: bool) -> Result<Vec<u8>, Problem> {
-    let written = if plain { serde_json::to_vec(value) } else { serde_jcs::to_vec(value) };
-    written.map_err(|_| Problem::new(Code::NumberRange, "a number has no canonical form"))
+/// Appends the canonical form to `written`. `plain`: `serde_json` writes it by itself, in a fraction of the time.
+fn write_canonical<T: Serialize + ?Sized>(value: &T, plain: bool, written: &mut Vec<u8>) -> Result<(), Problem> {
+    let result = if plain {
+        serde_json::to_writer(&mut *written, value)
+    } else {
+        serde_jcs::to_vec(value).map(|text| written.extend_from_slice(&text))
+    };
+    result.map_err(|_| Problem::new(Code::NumberRange, "a number has no canonical form"))
 }
 
 /// Returns whether the names are ASCII and sorted: the map's order is then that of UTF-16 code units (RFC 8785 section

@@ -147,7 +147,8 @@ pub(super) fn render(
     };
     let mut disclosures = String::with_capacity(options.disclosable.len().saturating_mul(96));
     disclosures.push('~');
-    let mut sealer = Sealer { blinding, decoys: options.decoys_to_multiple_of, disclosures, path: Vec::new() };
+    let mut sealer =
+        Sealer { blinding, decoys: options.decoys_to_multiple_of, disclosures, path: Vec::new(), written: Vec::new() };
     let mut payload = sealer.object(payload, &seen)?;
     if let Some(key) = options.holder {
         let confirmation = Map::from_iter([("jwk".to_owned(), Value::Object(key.to_jwk()))]);
@@ -247,6 +248,8 @@ struct Sealer<'a, 'p> {
     blinding: &'a mut dyn Blinding,
     decoys: usize,
     disclosures: String,
+    /// Last disclosure before its encoding, in a buffer that all share.
+    written: Vec<u8>,
     /// The way to the value that is sealed.
     path: Vec<PathStep<'p>>,
 }
@@ -287,7 +290,7 @@ impl<'p> Sealer<'_, 'p> {
         seen: &LeadingPaths<'_>,
     ) -> Result<Map<String, Value>, Problem> {
         let mut sealed = Map::new();
-        let mut digests = Vec::new();
+        let mut digests = Vec::with_capacity(members.len());
         let mut salts = Vec::new();
         for (name, value) in members {
             if [DIGESTS, ELEMENT, DIGEST_ALGORITHM].contains(&name.as_str()) {
@@ -298,7 +301,9 @@ impl<'p> Sealer<'_, 'p> {
             if seen.hides(leads) {
                 let salt = self.blinding.salt()?;
                 digests.push(self.disclose(&salt, Some(name), &value)?);
-                salts.push((name.as_str(), salt));
+                if !seen.ordered.is_empty() {
+                    salts.push((name.as_str(), salt));
+                }
             } else {
                 sealed.insert(name.clone(), value.into_owned());
             }
@@ -411,11 +416,12 @@ impl<'p> Sealer<'_, 'p> {
     }
 
     fn disclose(&mut self, salt: &str, name: Option<&str>, value: &Value) -> Result<DigestText, Problem> {
-        let written = json::canonicalize_disclosure(salt, name, value).map_err(|problem| {
+        self.written.clear();
+        json::canonicalize_disclosure(salt, name, value, &mut self.written).map_err(|problem| {
             Problem::new(Code::ProofGeneration, format!("a disclosure could not be written: {}", problem.detail))
         })?;
         let at = self.disclosures.len();
-        URL_SAFE_NO_PAD.encode_string(written, &mut self.disclosures);
+        URL_SAFE_NO_PAD.encode_string(&self.written, &mut self.disclosures);
         let digest = digest_of(self.disclosures.get(at..).unwrap_or_default());
         self.disclosures.push('~');
         Ok(digest)
