@@ -13,8 +13,10 @@ use carnet_core::{
     status::freshness,
     time::{CLOCK_SKEW, Timestamp},
 };
-use carnet_proto::issuer::v1::{CopyFreshness, CopyState};
-use carnet_wallet::address::{is_of, service_address};
+use carnet_wallet::{
+    address::{is_of, service_address},
+    ports::{CopyFreshness, IssuerClient as _},
+};
 use rand_core::{OsRng, RngCore};
 
 use crate::{
@@ -181,15 +183,10 @@ fn verified(
     if said.message.chars().count() > MOST_MESSAGE {
         return Err(Problem::new(Code::MalformedValue, "its message is longer than one line"));
     }
-    match CopyState::try_from(said.state) {
-        Ok(CopyState::Valid) => {}
-        Ok(CopyState::Suspended) => return without(State::Suspended),
-        Ok(CopyState::Revoked) => return without(State::Revoked),
-        Ok(CopyState::Ended) => return without(State::Ended),
-        Ok(CopyState::Unknown) => return without(State::Unknown),
-        Ok(CopyState::Unspecified) | Err(_) => {
-            return Err(Problem::new(Code::MalformedValue, "its answer about a copy is unknown"));
-        }
+    match said.state {
+        Some(State::Valid) => {}
+        Some(state) => return without(state),
+        None => return Err(Problem::new(Code::MalformedValue, "its answer about a copy is unknown")),
     }
     let held = wallet.contents.credentials.get(credential);
     let copy = held.and_then(|held| held.copies.get(number)).ok_or(Code::MalformedValue)?;

@@ -1,13 +1,15 @@
 //! Pending collections: requested, repeated after a lost response, or deferred by the issuer. Each is stored in the
 //! wallet's file before its offer is redeemed, and remains there until it is received, refused, or expired.
 
-use carnet_proto::issuer::v1::{IssuedCopy, NotificationEvent};
 use carnet_spec::Catalogue;
-use carnet_wallet::address::is_of;
+use carnet_wallet::{
+    address::is_of,
+    ports::{Collected, IssuerClient as _, Notification},
+};
 use serde_json::{Value, json};
 
 use crate::{
-    client::issuance::{Collected, Issuer},
+    client::issuance::Issuer,
     collect::{Days, Expected, proofs, unchecked, verified},
     directory::fetch_directory,
     failure::{Failure, FailureKind, Safety, Sentence},
@@ -183,7 +185,7 @@ impl Collecting<'_> {
         let token = pending.access_token.clone();
         let (sent, until) = match &pending.stage {
             Stage::Deferred { transaction_id } => {
-                return issuer.collect_deferred(token.expose(), transaction_id.expose()).await;
+                return issuer.collect_deferred(&token, transaction_id).await;
             }
             Stage::Asked { proofs, until } => (proofs.clone(), *until),
             Stage::Redeeming { .. } => {
@@ -191,14 +193,14 @@ impl Collecting<'_> {
                 return Err(Failure::later("not_redeemed", message, Sentence::id("hint-again")));
             }
         };
-        match issuer.collect(token.expose(), &pending.configuration_id, sent).await {
+        match issuer.collect(&token, &pending.configuration_id, sent).await {
             Err(failure) if PROOFS_REFUSED.contains(&failure.reason.as_str()) => {}
             answered => return answered,
         }
         let proofs = fresh_proofs(issuer, &promise.issuer, &pending.keys, self.session).await?;
         pending.stage = Stage::Asked { proofs: proofs.clone(), until };
         self.keep(pending)?;
-        issuer.collect(token.expose(), &pending.configuration_id, proofs).await
+        issuer.collect(&token, &pending.configuration_id, proofs).await
     }
 
     /// Stores the stage of a collection.
@@ -230,11 +232,10 @@ impl Collecting<'_> {
         issuer: &mut Issuer,
         promise: &Promise,
         pending: &Pending,
-        copies: &[IssuedCopy],
+        copies: &[String],
         notification: &str,
     ) -> Result<Step, Failure> {
-        let (session, token) = (self.session, pending.access_token.expose());
-        let texts: Vec<String> = copies.iter().map(|copy| copy.credential.clone()).collect();
+        let (session, token) = (self.session, &pending.access_token);
         let renewed = pending.renews.as_deref().and_then(|id| self.wallet.contents.find(id).ok());
         let before = renewed.and_then(|index| self.wallet.contents.credentials.get(index)).cloned();
         let now = session.now();
@@ -255,7 +256,7 @@ impl Collecting<'_> {
             catalogue: self.catalogue,
             now,
         };
-        let checked = verified(&texts, &expected)
+        let checked = verified(copies, &expected)
             .map_err(|problem| {
                 let message = Sentence::id("error-copies-refused");
                 Failure::from_problem(&problem, message, Sentence::id("hint-tell-new-offer"))
@@ -271,7 +272,7 @@ impl Collecting<'_> {
                 ..held
             },
             Err(failure) => {
-                let _ = issuer.notify(Some(token), notification, NotificationEvent::CredentialFailure).await;
+                let _ = issuer.notify(Some(token), notification, Notification::Failure).await;
                 return Err(self.given_up(pending, &promise.issuer_name, failure));
             }
         };
@@ -305,7 +306,7 @@ impl Collecting<'_> {
             return Err(still_pending(failure));
         }
         // The copies are stored; a lost notification makes no difference for the owner.
-        if issuer.notify(Some(token), notification, NotificationEvent::CredentialAccepted).await.is_err() {
+        if issuer.notify(Some(token), notification, Notification::Accepted).await.is_err() {
             session.ui.note(&session.ui.messages.text("note-issuer-not-told"));
         }
         Ok(Step::Received(summary))

@@ -14,10 +14,10 @@ use carnet_core::{
     secure::sd_jwt::{SdJwt, Stapled},
     time::Timestamp,
 };
-use carnet_proto::issuer::v1::{IssuedCopy, NotificationEvent};
 use carnet_spec::{Catalogue, CredentialType};
 use carnet_wallet::{
     address::{is_of, service_address},
+    ports::{IssuerClient as _, Notification},
     promise::CredentialConfiguration,
 };
 use rand_core::{OsRng, RngCore};
@@ -140,7 +140,6 @@ pub(crate) async fn refill(
     let answered = showing.refill(&mut issuer).await;
     let (keys, copies, notification) = answered.map_err(explained)?;
     let (token, promise) = (&showing.token, showing.promise());
-    let texts: Vec<String> = copies.into_iter().map(|copy| copy.credential).collect();
     let expected = Expected {
         promise: &promise,
         keys: &keys,
@@ -151,7 +150,7 @@ pub(crate) async fn refill(
         catalogue,
         now: session.now(),
     };
-    let checked = verified(&texts, &expected)
+    let checked = verified(&copies, &expected)
         .map_err(|problem| {
             let message = Sentence::id("error-copies-refused");
             Failure::from_problem(&problem, message, Sentence::id("hint-holds-tell-name"))
@@ -160,19 +159,19 @@ pub(crate) async fn refill(
     let fresh = match checked {
         Ok(fresh) => fresh,
         Err(failure) => {
-            let _ = issuer.notify(None, &notification, NotificationEvent::CredentialFailure).await;
+            let _ = issuer.notify(None, &notification, Notification::Failure).await;
             return Err(failure.with_safety(Safety::Issuer));
         }
     };
     let added = fresh.copies.len();
     add(wallet, index, fresh, session.now()).map_err(|failure| failure.with_safety(Safety::Issuer))?;
     // The copies are stored; a lost notification makes no difference for the owner.
-    let _ = issuer.notify(None, &notification, NotificationEvent::CredentialAccepted).await;
+    let _ = issuer.notify(None, &notification, Notification::Accepted).await;
     Ok(added)
 }
 
 /// Result of an exchange: the drawn keys, their copies, and the notification id.
-type Exchanged = (Vec<HolderKey>, Vec<IssuedCopy>, String);
+type Exchanged = (Vec<HolderKey>, Vec<String>, String);
 
 /// Copy to present to its issuer.
 pub(crate) struct Showing<'a> {

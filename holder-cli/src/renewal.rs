@@ -2,13 +2,12 @@
 //! end (spec/freshness.md section 3). If the issuer's staff must approve it, it is pending like an offer.
 
 use carnet_core::{Problem, secure::sd_jwt::SdJwt, time::Timestamp};
-use carnet_proto::issuer::v1::NotificationEvent;
 use carnet_spec::Catalogue;
+use carnet_wallet::ports::{Collected, IssuerClient as _, Notification};
 use serde_json::Value;
 
 use crate::{
     answer::claims_of,
-    client::issuance::Collected,
     collect::{Days, Expected, verified},
     directory::fetch_directory,
     failure::{Failure, Safety, Sentence},
@@ -97,7 +96,6 @@ pub(crate) async fn renew(
             return Ok(Renewed::Waiting(interval.max(1)));
         }
     };
-    let texts: Vec<String> = copies.into_iter().map(|copy| copy.credential).collect();
     let expected = Expected {
         promise: &showing.promise(),
         keys: &keys,
@@ -112,12 +110,12 @@ pub(crate) async fn renew(
         catalogue,
         now: session.now(),
     };
-    let checked = verified(&texts, &expected).map_err(unheld);
+    let checked = verified(&copies, &expected).map_err(unheld);
     let checked = checked.and_then(|fresh| Ok((longer(&showing.held, &fresh)?, fresh)));
     let (changed, fresh) = match checked {
         Ok(checked) => checked,
         Err(failure) => {
-            let _ = issuer.notify(None, &notification, NotificationEvent::CredentialFailure).await;
+            let _ = issuer.notify(None, &notification, Notification::Failure).await;
             return Err(failure.with_safety(Safety::Issuer));
         }
     };
@@ -126,7 +124,7 @@ pub(crate) async fn renew(
     let saved = wallet.save().inspect_err(|_| wallet.contents = before);
     saved.map_err(|failure| failure.with_safety(Safety::Issuer))?;
     // The copies are stored; a lost notification makes no difference for the owner.
-    let _ = issuer.notify(None, &notification, NotificationEvent::CredentialAccepted).await;
+    let _ = issuer.notify(None, &notification, Notification::Accepted).await;
     Ok(Renewed::Stored(changed))
 }
 

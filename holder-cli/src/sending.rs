@@ -9,8 +9,8 @@ use carnet_core::{
     receipt::{ShownThreshold, presentation_digest, request_digest},
     trust::registration::{Excess, KeyStanding},
 };
-use carnet_proto::verifier::v1::{Check, CheckOutcome, SubmitPresentationResponse};
 use carnet_spec::Catalogue;
+use carnet_wallet::ports::{CheckOutcome, SubmittedPresentation, VerdictCheck, VerifierClient as _};
 use serde_json::{Value, json};
 
 use crate::{
@@ -154,7 +154,7 @@ pub(crate) async fn send(
     let sent =
         sent.ok_or_else(|| Failure::new("system", Sentence::id("error-log-unwritten"), Sentence::id("hint-again")))?;
     wallet.save()?;
-    let answer = match verifier.submit(&pointer.id, vp_token).await {
+    let answer = match verifier.submit(pointer, request, vp_token).await {
         Ok(answer) => answer,
         Err(failure) => {
             let reason = failure.reason.clone();
@@ -201,7 +201,7 @@ fn bind(
 
 /// Records used serials: those of an accepted response, and one that the redeemer had counted before, although its
 /// response was lost. A serial refused for another reason may be shown to the same verifier again.
-fn settle_serials(wallet: &mut WalletFile, parts: &[Part], answer: &SubmitPresentationResponse) {
+fn settle_serials(wallet: &mut WalletFile, parts: &[Part], answer: &SubmittedPresentation) {
     if !answer.accepted && !answer.reason.eq_ignore_ascii_case("entitlement_used") {
         return;
     }
@@ -219,7 +219,7 @@ fn conclude(
     wallet: &mut WalletFile,
     exchange: Exchange<'_>,
     sent: &Entry,
-    answer: &SubmitPresentationResponse,
+    answer: &SubmittedPresentation,
 ) -> Receipted {
     let (now, log) = (session.now(), &mut wallet.contents.log);
     let (kind, reason) = if answer.accepted {
@@ -254,7 +254,7 @@ fn conclude(
 fn report(
     session: &Session,
     sent: &Entry,
-    answer: &SubmitPresentationResponse,
+    answer: &SubmittedPresentation,
     receipted: &Receipted,
 ) -> Result<(), Failure> {
     let messages = &session.ui.messages;
@@ -300,7 +300,7 @@ fn report(
     let failed: Vec<String> = answer
         .checks
         .iter()
-        .filter(|check| check.outcome == i32::from(CheckOutcome::Failed))
+        .filter(|check| check.outcome == CheckOutcome::Failed)
         .map(|check| clean(&check.detail))
         .collect();
     let message = Sentence::id("error-refused").details(failed.join("; "));
@@ -315,13 +315,13 @@ fn report(
     Err(Failure::new(reason, message, Sentence::id(hint)).with_safety(Safety::Sent).beside(object))
 }
 
-fn check(check: &Check) -> Value {
-    let outcome = match CheckOutcome::try_from(check.outcome) {
-        Ok(CheckOutcome::Passed) => "passed",
-        Ok(CheckOutcome::Failed) => "failed",
-        Ok(CheckOutcome::Tolerated) => "tolerated",
-        Ok(CheckOutcome::NotApplicable) => "not_applicable",
-        _ => "unknown",
+fn check(check: &VerdictCheck) -> Value {
+    let outcome = match check.outcome {
+        CheckOutcome::Passed => "passed",
+        CheckOutcome::Failed => "failed",
+        CheckOutcome::Tolerated => "tolerated",
+        CheckOutcome::NotApplicable => "not_applicable",
+        CheckOutcome::Unknown => "unknown",
     };
     json!({
         "name": clean(&check.name), "about": clean(&check.about), "outcome": outcome,

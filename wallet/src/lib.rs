@@ -9,6 +9,7 @@ pub mod introduction;
 pub mod languages;
 pub mod link;
 pub mod offer;
+pub mod ports;
 pub mod promise;
 pub mod receipt;
 pub mod request;

@@ -1,14 +1,18 @@
 //! Client of the issuer's service.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use carnet_core::{epoch::Epoch, format::CredentialFormat};
+use carnet_core::{epoch::Epoch, format::CredentialFormat, time::Timestamp};
 use carnet_proto::issuer::v1::{
-    self as proto, CollectCredentialsRequest, CollectDeferredRequest, CollectFreshnessRequest, CopyFreshness,
+    self as proto, CollectCredentialsRequest, CollectDeferredRequest, CollectFreshnessRequest, CopyState,
     IssueNonceRequest, IssuedCopy, NotificationEvent, NotifyRequest, ReadMetadataRequest, ReadMetadataResponse,
-    RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, RenewCredentialsRequest, ValidityEpoch,
+    RedeemOfferRequest, RefillCredentialsRequest, RenewCredentialsRequest, ValidityEpoch,
     issuance_service_client::IssuanceServiceClient,
 };
-use carnet_wallet::promise::{CredentialConfiguration, IssuerMetadata};
+use carnet_wallet::{
+    ports::{Collected, CopyFreshness, IssuerClient, Notification, RedeemedOffer},
+    promise::{CredentialConfiguration, IssuerMetadata},
+    store::standing::State,
+};
 use sha2::{Digest as _, Sha256};
 use tonic::transport::Channel;
 
@@ -23,22 +27,15 @@ use crate::{
 /// A connection to an issuer.
 pub(crate) struct Issuer(IssuanceServiceClient<Channel>, WaitNotice);
 
-/// Response of an issuer to a credential request.
-pub(crate) enum Collected {
-    /// Copies in the order of the proofs, and the notification id.
-    Ready(Vec<IssuedCopy>, String),
-    /// Deferred: the transaction id (if it is new), and the interval in seconds.
-    NotReady(Option<Secret>, u32),
-}
-
 impl Issuer {
     pub(crate) async fn connect(session: &Session, origin: &str) -> Result<Self, Failure> {
         let (channel, wait) = connect(session, origin).await?;
         Ok(Self(IssuanceServiceClient::new(channel), wait))
     }
+}
 
-    /// Returns the issuer metadata.
-    pub(crate) async fn metadata(&mut self) -> Result<IssuerMetadata, Failure> {
+impl IssuerClient for Issuer {
+    async fn metadata(&mut self) -> Result<IssuerMetadata, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.read_metadata(ReadMetadataRequest {}).await;
         answer
@@ -46,12 +43,7 @@ impl Issuer {
             .map_err(|status| from_status(&status, Sentence::id("error-service-metadata")))
     }
 
-    /// Exchanges the code for a token; with the code verifier if an earlier call may have arrived.
-    pub(crate) async fn redeem(
-        &mut self,
-        redemption: &Redemption,
-        repeats: bool,
-    ) -> Result<RedeemOfferResponse, Failure> {
+    async fn redeem(&mut self, redemption: &Redemption, repeats: bool) -> Result<RedeemedOffer, Failure> {
         let _waiting = self.1.begin();
         let verifier = URL_SAFE_NO_PAD.decode(redemption.verifier.expose()).map_err(|_| {
             Failure::new("record_damaged", Sentence::id("error-record-damaged"), Sentence::id("hint-new-offer"))
@@ -63,13 +55,15 @@ impl Issuer {
             redemption_verifier: repeats.then_some(verifier),
         };
         let answer = self.0.redeem_offer(request).await;
-        answer
-            .map(tonic::Response::into_inner)
-            .map_err(|status| from_status(&status, Sentence::id("error-service-redeem")))
+        let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-redeem")))?.into_inner();
+        Ok(RedeemedOffer {
+            access_token: Secret::new(answer.access_token),
+            expires_at: answer.expires_at.map(|end| Timestamp::from_unix(end.seconds)),
+            repeatable: answer.repeatable,
+        })
     }
 
-    /// Requests a nonce for the proofs.
-    pub(crate) async fn nonce(&mut self) -> Result<String, Failure> {
+    async fn nonce(&mut self) -> Result<String, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.issue_nonce(IssueNonceRequest {}).await;
         answer
@@ -77,80 +71,91 @@ impl Issuer {
             .map_err(|status| from_status(&status, Sentence::id("error-service-nonce")))
     }
 
-    /// Requests the copies.
-    pub(crate) async fn collect(&mut self, token: &str, id: &str, proofs: Vec<String>) -> Result<Collected, Failure> {
+    async fn collect(&mut self, token: &Secret, id: &str, proofs: Vec<String>) -> Result<Collected, Failure> {
         let _waiting = self.1.begin();
         let request = CollectCredentialsRequest { credential_configuration_id: id.to_owned(), proofs };
-        let answer = self.0.collect_credentials(authorised(request, token)?).await;
+        let answer = self.0.collect_credentials(authorised(request, token.expose())?).await;
         let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-collect")))?.into_inner();
         Ok(if answer.transaction_id.is_empty() {
-            Collected::Ready(answer.credentials, answer.notification_id)
+            Collected::Ready(texts(answer.credentials), answer.notification_id)
         } else {
             Collected::NotReady(Some(Secret::new(answer.transaction_id)), answer.interval_seconds)
         })
     }
 
-    /// Requests the copies of a deferred transaction.
-    pub(crate) async fn collect_deferred(&mut self, token: &str, transaction: &str) -> Result<Collected, Failure> {
+    async fn collect_deferred(&mut self, token: &Secret, transaction: &Secret) -> Result<Collected, Failure> {
         let _waiting = self.1.begin();
-        let request = CollectDeferredRequest { transaction_id: transaction.to_owned() };
-        let answer = self.0.collect_deferred(authorised(request, token)?).await;
+        let request = CollectDeferredRequest { transaction_id: transaction.expose().to_owned() };
+        let answer = self.0.collect_deferred(authorised(request, token.expose())?).await;
         let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-collect")))?.into_inner();
         Ok(if answer.credentials.is_empty() {
             Collected::NotReady(None, answer.interval_seconds)
         } else {
-            Collected::Ready(answer.credentials, answer.notification_id)
+            Collected::Ready(texts(answer.credentials), answer.notification_id)
         })
     }
 
-    /// Exchanges a presented copy for one copy per proof, and the notification id.
-    pub(crate) async fn refill(
-        &mut self,
-        presentation: String,
-        proofs: Vec<String>,
-    ) -> Result<(Vec<IssuedCopy>, String), Failure> {
+    async fn refill(&mut self, presentation: String, proofs: Vec<String>) -> Result<(Vec<String>, String), Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.refill_credentials(RefillCredentialsRequest { presentation, proofs }).await;
         let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-refill")))?.into_inner();
-        Ok((answer.credentials, answer.notification_id))
+        Ok((texts(answer.credentials), answer.notification_id))
     }
 
-    /// Exchanges a presented copy for copies with a later end.
-    pub(crate) async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<Collected, Failure> {
+    async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<Collected, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.renew_credentials(RenewCredentialsRequest { presentation, proofs }).await;
         let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-renew")))?.into_inner();
         Ok(if answer.transaction_id.is_empty() {
-            Collected::Ready(answer.credentials, answer.notification_id)
+            Collected::Ready(texts(answer.credentials), answer.notification_id)
         } else {
             Collected::NotReady(Some(Secret::new(answer.transaction_id)), answer.interval_seconds)
         })
     }
 
-    /// Requests freshness statements by the copies' handles; returns them in the same order.
-    pub(crate) async fn freshness(&mut self, handles: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
+    async fn freshness(&mut self, handles: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.collect_freshness(CollectFreshnessRequest { handles, ..Default::default() }).await;
         answer
-            .map(|answer| answer.into_inner().copies)
+            .map(|answer| answer.into_inner().copies.into_iter().map(freshness_of).collect())
             .map_err(|status| from_status(&status, Sentence::id("error-service-freshness")))
     }
 
-    /// Notifies the issuer of the result; after a refill there is no token.
-    pub(crate) async fn notify(
-        &mut self,
-        token: Option<&str>,
-        id: &str,
-        event: NotificationEvent,
-    ) -> Result<(), Failure> {
+    async fn notify(&mut self, token: Option<&Secret>, id: &str, event: Notification) -> Result<(), Failure> {
         let _waiting = self.1.begin();
+        let event = match event {
+            Notification::Accepted => NotificationEvent::CredentialAccepted,
+            Notification::Failure => NotificationEvent::CredentialFailure,
+        };
         let request = NotifyRequest { notification_id: id.to_owned(), event: event.into() };
         let request = match token {
-            Some(token) => authorised(request, token)?,
+            Some(token) => authorised(request, token.expose())?,
             None => tonic::Request::new(request),
         };
         let answer = self.0.notify(request).await;
         answer.map(|_| ()).map_err(|status| from_status(&status, Sentence::id("error-service-notify")))
+    }
+}
+
+fn texts(copies: Vec<IssuedCopy>) -> Vec<String> {
+    copies.into_iter().map(|copy| copy.credential).collect()
+}
+
+fn freshness_of(said: proto::CopyFreshness) -> CopyFreshness {
+    let state = match CopyState::try_from(said.state) {
+        Ok(CopyState::Valid) => Some(State::Valid),
+        Ok(CopyState::Suspended) => Some(State::Suspended),
+        Ok(CopyState::Revoked) => Some(State::Revoked),
+        Ok(CopyState::Ended) => Some(State::Ended),
+        Ok(CopyState::Unknown) => Some(State::Unknown),
+        Ok(CopyState::Unspecified) | Err(_) => None,
+    };
+    CopyFreshness {
+        state,
+        statement: said.statement,
+        earlier_statements: said.earlier_statements,
+        replace: said.replace,
+        message: said.message,
     }
 }
 

@@ -8,7 +8,10 @@ use carnet_core::{
     keys::SecretKey,
     receipt::{ErasureRequest, Receipt},
 };
-use carnet_wallet::address::{origin, service_address};
+use carnet_wallet::{
+    address::{origin, service_address},
+    ports::VerifierClient as _,
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

@@ -1,6 +1,7 @@
 //! `carnet present`: shows a verifier what the owner approves, and nothing else.
 
 use carnet_core::did::Did;
+use carnet_wallet::ports::VerifierClient as _;
 
 use crate::{
     arguments::Present,
@@ -27,7 +28,7 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
     let mut wallet = session.open()?;
     let only = arguments.only.iter().map(|id| wallet.contents.find(id)).collect::<Result<Vec<_>, _>>()?;
     let mut verifier = Verifier::connect(session, &pointer.endpoint).await?;
-    let token = verifier.read(&pointer.id).await;
+    let token = verifier.read(&pointer).await;
     let token = token.map_err(|failure| closed(&wallet.contents.log, u64::MAX, &pointer.client_id, failure))?;
     session.resolve(&pointer.did, Party::Asker).await?;
     let mut entry = Entry::new(session.now(), EntryKind::RequestFailed, &pointer.client_id);

@@ -3,6 +3,7 @@
 use age::secrecy::{ExposeSecret, SecretString};
 use carnet_fetch::local::is_local;
 use carnet_spec::Catalogue;
+use carnet_wallet::ports::IssuerClient as _;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 

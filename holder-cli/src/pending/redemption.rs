@@ -1,12 +1,12 @@
 //! Redemption of an offer whose collections are stored, for the first time or repeated.
 
-use carnet_core::time::Timestamp;
+use carnet_wallet::ports::IssuerClient as _;
 
 use super::{Collecting, still_pending};
 use crate::{
     client::issuance::Issuer,
     failure::{Failure, FailureKind, Sentence},
-    wallet::{Pending, Redemption, Stage, contents::Secret},
+    wallet::{Pending, Redemption, Stage},
 };
 
 /// Lifetime of an access token if the issuer does not state it, in seconds: the maximum (protocol 3.8).
@@ -38,13 +38,11 @@ impl Collecting<'_> {
             Err(failure) if is_final(&failure) => return Err(self.withdrawn(pending, failure, repeats)),
             Err(failure) => return Err(still_pending(failure)),
         };
-        let until = redeemed.expires_at.map(|end| Timestamp::from_unix(end.seconds));
-        let until = until.unwrap_or_else(|| self.session.now().plus(TOKEN_SECONDS));
-        let token = Secret::new(redeemed.access_token);
+        let until = redeemed.expires_at.unwrap_or_else(|| self.session.now().plus(TOKEN_SECONDS));
         for stored in self.wallet.contents.pending.iter_mut().filter(|stored| stored.offer == pending.offer) {
             let (Stage::Redeeming { proofs } | Stage::Asked { proofs, .. }) = &stored.stage else { continue };
             stored.stage = Stage::Asked { proofs: proofs.clone(), until };
-            stored.access_token = token.clone();
+            stored.access_token = redeemed.access_token.clone();
         }
         // An issuer without repetition returns its token once, so it is stored at once. Other issuers return the same
         // token again, and the stored redemption record is enough.

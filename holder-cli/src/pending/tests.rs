@@ -1,4 +1,5 @@
 use carnet_core::secure::jose::{Jws, KeyRef};
+use carnet_proto::issuer::v1::NotificationEvent;
 
 use super::*;
 use crate::{

@@ -1,5 +1,6 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::format::CredentialFormat;
+use carnet_proto::issuer::v1::NotificationEvent;
 
 use super::*;
 use crate::{

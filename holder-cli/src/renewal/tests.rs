@@ -1,3 +1,5 @@
+use carnet_proto::issuer::v1::NotificationEvent;
+
 use super::*;
 use crate::{
     answer::tests::NOW,

@@ -14,6 +14,7 @@ use carnet_fetch::DidCache;
 use carnet_passphrase::{PassphraseIdentity, PassphraseRecipient};
 
 use super::{
+    Wallet, WalletStore,
     contents::{Contents, fresh_id},
     mark::{Age, MarkFolders},
 };
@@ -37,14 +38,12 @@ const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// Number of did:webvh logs whose last entry is kept.
 const LOGS: usize = 4_096;
 
-/// Wallet opened for changes. Nobody else can change it while this exists.
-pub struct WalletFile {
+/// Encrypted file under its lock. Nobody else can change it while this exists.
+pub struct FileStore {
     path: PathBuf,
     passphrase: SecretString,
     /// Held, not used: closing it releases the lock.
     _lock: File,
-    /// Contents of the file; changes are stored by [`WalletFile::save`].
-    pub contents: Contents,
     /// Cache of the DIDs seen in this run.
     dids: DidCache,
     /// Printed when saving is slow.
@@ -52,6 +51,9 @@ pub struct WalletFile {
     /// Folders of the mark; `None`: no mark is kept.
     marks: Option<MarkFolders>,
 }
+
+/// Wallet in an encrypted file.
+pub type WalletFile = Wallet<FileStore>;
 
 impl WalletFile {
     /// Creates an empty wallet; refuses to replace one.
@@ -105,7 +107,8 @@ impl WalletFile {
         let (contents, older_form) = read_and_tell(path, &passphrase, Reading::Whole)?;
         drop(opening);
         let (path, dids) = (path.to_owned(), DidCache::default());
-        let mut wallet = Self { path, passphrase, _lock: lock, contents, dids, wait, marks: None };
+        let store = FileStore { path, passphrase, _lock: lock, dids, wait, marks: None };
+        let mut wallet = Self { contents, store };
         if older_form {
             wallet.save()?;
         }
@@ -116,7 +119,7 @@ impl WalletFile {
     /// next change.
     pub fn follow(&mut self, dids: &DidCache) {
         dids.remember(self.contents.logs.clone());
-        self.dids = dids.clone();
+        self.store.dids = dids.clone();
     }
 
     /// Compares the file with its mark, and updates the mark from now on. A wallet without a mark gets one with the
@@ -127,13 +130,13 @@ impl WalletFile {
             // With the next change this file is the newest.
             self.contents.revision = newest;
         }
-        self.marks = Some(folders);
+        self.store.marks = Some(folders);
         age
     }
 
     /// Saves the contents under a new passphrase, and uses that one from now on.
     pub fn change_passphrase(mut self, passphrase: SecretString) -> Result<(), Failure> {
-        self.passphrase = passphrase;
+        self.store.passphrase = passphrase;
         // The file is replaced before the folder is synced: if the sync fails, the passphrase has been changed already.
         let either = || Sentence::id("hint-either-passphrase");
         self.save().map_err(|failure| Failure { hint: failure.hint.then(either()), ..failure })
@@ -145,29 +148,30 @@ impl WalletFile {
             let message = Sentence::id("error-file-unwritable").with("path", copy.display()).details(error);
             Failure::new("file_unwritable", message, Sentence::id("hint-new-file"))
         };
-        let mut file = File::open(&self.path).map_err(unwritable)?;
+        let mut file = File::open(&self.store.path).map_err(unwritable)?;
         let mut written = carnet_disk::create_new(copy, 0o600).map_err(unwritable)?;
         io::copy(&mut file, &mut written).and_then(|_| written.sync_all()).map_err(unwritable)
     }
+}
 
-    /// Saves the contents atomically; on failure the file is unchanged.
-    pub fn save(&mut self) -> Result<(), Failure> {
+impl WalletStore for FileStore {
+    fn save(&mut self, contents: &mut Contents) -> Result<(), Failure> {
         for (did, last) in self.dids.remembered() {
-            if self.contents.logs.len() < LOGS || self.contents.logs.contains_key(&did) {
-                self.contents.logs.insert(did, last);
+            if contents.logs.len() < LOGS || contents.logs.contains_key(&did) {
+                contents.logs.insert(did, last);
             }
         }
         let _waiting = self.wait.begin();
-        self.contents.pack();
+        contents.pack();
         if self.marks.is_some() {
-            self.contents.mark.get_or_insert_with(fresh_id);
-            self.contents.revision = self.contents.revision.saturating_add(1);
+            contents.mark.get_or_insert_with(fresh_id);
+            contents.revision = contents.revision.saturating_add(1);
         }
-        let temporary = write_encrypted(&self.path, &self.contents, &self.passphrase)?;
+        let temporary = write_encrypted(&self.path, contents, &self.passphrase)?;
         temporary.persist(&self.path).map_err(|error| unwritable(&self.path, &error.error))?;
         sync_folder(&self.path).map_err(|error| unwritable(&self.path, &error))?;
-        if let (Some(folders), Some(name)) = (&self.marks, &self.contents.mark) {
-            folders.advance(name, self.contents.revision).map_err(|error| unmarked(&self.path, &error))?;
+        if let (Some(folders), Some(name)) = (&self.marks, &contents.mark) {
+            folders.advance(name, contents.revision).map_err(|error| unmarked(&self.path, &error))?;
         }
         Ok(())
     }

@@ -17,9 +17,10 @@ use carnet_core::{epoch::Epoch, format::CredentialFormat, keys::PublicKey, statu
 use carnet_proto::issuer::v1::{
     self as proto, CollectCredentialsRequest, CollectCredentialsResponse, CollectDeferredRequest,
     CollectDeferredResponse, CollectFreshnessRequest, CollectFreshnessResponse, CopyFreshness, CopyState,
-    CredentialConfiguration, IssueNonceRequest, IssueNonceResponse, NotifyRequest, NotifyResponse, ReadMetadataRequest,
-    ReadMetadataResponse, RedeemOfferRequest, RedeemOfferResponse, RefillCredentialsRequest, RefillCredentialsResponse,
-    RenewCredentialsRequest, RenewCredentialsResponse, ValidityEpoch,
+    CredentialConfiguration, IssueNonceRequest, IssueNonceResponse, IssuedCopy, NotificationEvent, NotifyRequest,
+    NotifyResponse, ReadMetadataRequest, ReadMetadataResponse, RedeemOfferRequest, RedeemOfferResponse,
+    RefillCredentialsRequest, RefillCredentialsResponse, RenewCredentialsRequest, RenewCredentialsResponse,
+    ValidityEpoch,
     issuance_service_server::{IssuanceService, IssuanceServiceServer},
 };
 use serde_json::{Map, Value};
