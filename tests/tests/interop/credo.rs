@@ -1,0 +1,166 @@
+//! `@credo-ts/openid4vc` as a wallet: OpenID4VCI 1.0 with the issuer, OpenID4VP 1.0 with the verifier.
+
+use carnet_tests::{
+    Result,
+    stage::{Office, Stage},
+};
+use serde_json::{Value, json};
+
+use crate::{peer::Peer, report::Report};
+
+const QUALIFICATION: &str = "QualificationCredential";
+const RECEIVES: &str = "from our issuer";
+const PRESENTS: &str = "to our verifier";
+
+/// An offer as a wallet of another house gets it: by reference, with a PIN.
+struct Offer {
+    id: String,
+    link: String,
+    pin: String,
+}
+
+impl Offer {
+    fn make(office: &Office) -> Result<Self> {
+        let said = office.staff(&["offer", "create", "--type", QUALIFICATION, "--example", "--pin"])?.ok()?.json()?;
+        let text = |name: &str| said[name].as_str().map(str::to_owned).ok_or_else(|| format!("no {name}"));
+        Ok(Self { id: text("offer_id")?, link: text("offer_reference_uri")?, pin: text("pin")? })
+    }
+
+    fn receive(&self, format: &str, algorithm: &str, copies: u32) -> Value {
+        json!({"offer": self.link, "txCode": self.pin, "format": format, "algorithm": algorithm, "copies": copies})
+    }
+}
+
+/// A request as a wallet of another house gets it.
+struct Request {
+    id: String,
+    link: String,
+}
+
+impl Request {
+    fn make(agency: &Office) -> Result<Self> {
+        let said = agency.staff(&["request", "create", "--template", "university-admission"])?.ok()?.json()?;
+        let text = |name: &str| said[name].as_str().map(str::to_owned).ok_or_else(|| format!("no {name}"));
+        Ok(Self { id: text("id")?, link: text("openid_request_uri")? })
+    }
+
+    /// State of the request, and the codes of the failed checks.
+    fn result(&self, agency: &Office) -> Result<(String, Vec<String>)> {
+        let said = agency.staff(&["result", &self.id])?.json()?;
+        let checks = said["verdict"]["checks"].as_array().cloned().unwrap_or_default();
+        let failed = checks.iter().filter(|check| check["outcome"] == "failed");
+        let codes = failed.filter_map(|check| check["code"].as_str().map(str::to_owned)).collect();
+        Ok((said["state"].as_str().unwrap_or_default().to_owned(), codes))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(carnet_interop_node), ignore = "CARNET_INTEROP_NODE is not set")]
+async fn a_wallet_from_npm_receives_the_qualification_and_presents_it() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let mut wallet = Peer::node("credo/main.mjs", &stage.folder.join("ca.pem"))?;
+    let mut report = Report::of(&mut wallet)?;
+    let last = receive(&stage.university, &mut wallet, &mut report)?;
+    present(&stage.agency, &mut wallet, &mut report)?;
+    withdraw(&stage, &last, &mut wallet, &mut report)?;
+    report.finish()
+}
+
+/// A received copy, and the offer that it is of.
+struct Received {
+    offer: String,
+    credential: String,
+}
+
+fn receive(university: &Office, wallet: &mut Peer, report: &mut Report) -> Result<Received> {
+    let offer = Offer::make(university)?;
+    let wrong = if offer.pin == "000000" { "111111" } else { "000000" };
+    let mut args = offer.receive("dc+sd-jwt", "ES256", 1);
+    args["txCode"] = json!(wrong);
+    wallet.refuses("receive", args, "invalid_grant")?;
+    report.row("wrong `tx_code`", RECEIVES, "refused: `invalid_grant`");
+    // The same offer is good with its PIN.
+    let mut last = None;
+    for (offer, algorithm) in [(offer, "EdDSA"), (Offer::make(university)?, "ES256")] {
+        let received = wallet.ask("receive", offer.receive("dc+sd-jwt", algorithm, 3))?;
+        assert_eq!(received["draft"], "V1", "the wallet takes the issuer for one of a draft");
+        let copies = received["credentials"].as_array().ok_or("no credentials")?;
+        assert_eq!(copies.len(), 3);
+        let what = format!(
+            "`dc+sd-jwt`, offer by reference, pre-authorized code, `tx_code`, 3 copies in a batch, {algorithm} keys, \
+             notification"
+        );
+        report.row(&what, RECEIVES, "accepted");
+        let credential = copies[0].as_str().ok_or("no SD-JWT")?.to_owned();
+        last = Some(Received { offer: offer.id, credential });
+    }
+    let last = last.ok_or("nothing was received")?;
+    let verify =
+        |wallet: &mut Peer, fault: &str| wallet.ask("verify", json!({"credential": last.credential, "fault": fault}));
+    let good = verify(wallet, "none")?;
+    assert_eq!((&good["valid"], &good["claims"]["awardingBody"]), (&json!(true), &json!("University of Example")));
+    report.row("credential and its Token Status List", RECEIVES, "accepted");
+    let bad = verify(wallet, "signature")?;
+    assert_eq!(bad["valid"], false, "{bad}");
+    report.row("credential with a changed signature", RECEIVES, "refused");
+    // RFC 9901 section 7.1 refuses a disclosure that no digest refers to. This library leaves its claim out.
+    let bad = verify(wallet, "claim")?;
+    assert_eq!((&bad["valid"], &bad["claims"]["awardingBody"]), (&json!(true), &Value::Null));
+    report.row("credential with a changed claim", RECEIVES, "accepted without the claim, against RFC 9901 section 7.1");
+    // Its own rule: a DID for these keys alone, and the issuer binds to a JWK.
+    wallet.refuses(
+        "receive",
+        Offer::make(university)?.receive("vc+sd-jwt", "EdDSA", 1),
+        "Using a JWK for credential",
+    )?;
+    report.row("`vc+sd-jwt` of the same offer", RECEIVES, "not taken: the wallet binds this format to DIDs alone");
+    Ok(last)
+}
+
+fn present(agency: &Office, wallet: &mut Peer, report: &mut Report) -> Result<()> {
+    let request = Request::make(agency)?;
+    let read = wallet.ask("read", json!({"request": request.link}))?;
+    assert_eq!(read["prefix"], "decentralized_identifier");
+    report.row("request object by value, `decentralized_identifier`", "from our verifier", "accepted");
+    wallet.refuses("read", json!({"request": request.link, "altered": true}), "verification of jwt")?;
+    report.row("request object that was changed", "from our verifier", "refused");
+
+    let faults = [
+        ("claim", "changed claim", "disclosure_unreferenced"),
+        ("signature", "changed signature of the issuer", "signature_invalid"),
+        ("key_binding", "changed signature of the key binding", "key_binding_key"),
+        ("no_key_binding", "no key binding", "key_binding_missing"),
+        ("nonce", "key binding with another nonce", "challenge_mismatch"),
+        ("audience", "key binding for another audience", "domain_mismatch"),
+    ];
+    for (fault, what, code) in faults {
+        let request = Request::make(agency)?;
+        let answer = wallet.ask("present", json!({"request": request.link, "fault": fault}))?;
+        assert_eq!(
+            (&answer["status"], request.result(agency)?),
+            (&json!(400), ("refused".to_owned(), vec![code.to_owned()])),
+            "{fault}"
+        );
+        report.row(what, PRESENTS, &format!("refused: `{code}`"));
+    }
+    let answer = wallet.ask("present", json!({"request": request.link}))?;
+    assert_eq!((&answer["status"], &answer["mode"]), (&json!(200), &json!("direct_post.jwt")), "{answer}");
+    assert_eq!(answer["queries"], json!(["qualification-dc"]));
+    assert_eq!(request.result(agency)?, ("accepted".to_owned(), Vec::new()));
+    report.row(
+        "`dc+sd-jwt`, `request_uri` with POST, DCQL with `credential_sets`, `direct_post.jwt`",
+        PRESENTS,
+        "accepted",
+    );
+    Ok(())
+}
+
+fn withdraw(stage: &Stage, last: &Received, wallet: &mut Peer, report: &mut Report) -> Result<()> {
+    let revoke = ["status", "revoke", &last.offer, "--urgent", "--yes", "--reason", "issued to the wrong person"];
+    stage.university.staff(&revoke)?.ok()?;
+    let revoked = wallet.ask("verify", json!({"credential": last.credential}))?;
+    assert_eq!(revoked["valid"], false, "{revoked}");
+    assert!(revoked["error"].as_str().is_some_and(|error| error.to_lowercase().contains("status")), "{revoked}");
+    report.row("revoked credential, by its Token Status List", RECEIVES, "refused");
+    Ok(())
+}
