@@ -1,8 +1,8 @@
-//! At-least and at-most proofs: a proof that a hidden number is on one side of a threshold, and no more, with hashes
-//! alone (spec/at-least.md).
+//! At-least and at-most proofs: a proof that a hidden number is on one side of a threshold, which reveals nothing else
+//! and needs only a hash function (spec/at-least.md).
 //!
-//! The issuer makes [`commitments`] from the salt of the value's own disclosure. The wallet finds them again with
-//! [`positions`] and answers a threshold with [`prove`]. A verifier runs [`verify`] on the one commitment that was
+//! The issuer derives [`commitments`] from the salt of the value's own disclosure. The wallet locates them with
+//! [`positions`] and proves a threshold with [`prove`]. A verifier runs [`verify`] on the one commitment that was
 //! disclosed. For any value and threshold, proving takes at most 64 SHA-256 blocks, and verifying at most 63.
 
 mod chain;
@@ -40,10 +40,11 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Both of them.
+    /// Both directions.
     pub const ALL: [Self; 2] = [Self::AtLeast, Self::AtMost];
 
-    /// `at_least` or `at_most`: the member of a proof that holds the threshold (spec/at-least.md 6.2).
+    /// Returns `at_least` or `at_most`: the name of the proof's member that contains the threshold (spec/at-least.md
+    /// 6.2).
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,13 +53,14 @@ impl Direction {
         }
     }
 
-    /// The direction that [`as_str`](Self::as_str) writes so; `None` for any other text.
+    /// Parses the text that [`as_str`](Self::as_str) returns; `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|direction| direction.as_str() == text)
     }
 
-    /// The member of a claims query that asks for this (spec/at-least.md 5.1).
+    /// Returns the member of a DCQL claims query that requests this proof: `carnet_at_least` or `carnet_at_most`
+    /// (spec/at-least.md 5.1).
     #[must_use]
     pub const fn query_member(self) -> &'static str {
         match self {
@@ -67,7 +69,8 @@ impl Direction {
         }
     }
 
-    /// The name of the array of commitments beside a claim, such as `validUntilAtLeast` (spec/at-least.md 3.1).
+    /// Returns the name of the array of commitments that belongs to a claim, such as `validUntilAtLeast`
+    /// (spec/at-least.md 3.1).
     #[must_use]
     pub fn commitments_claim(self, claim: &str) -> String {
         match self {
@@ -79,41 +82,42 @@ impl Direction {
 
 /// Commitment that an issuer publishes for one dominating value: the hash over the ends of its four chains.
 ///
-/// Its text, an element of the array claim, is base64url without padding, 43 characters.
+/// Its text form, an element of the array of commitments, is base64url without padding, 43 characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Commitment(Hash);
 
-/// Holder's proof for one threshold: a point of each of the four chains.
+/// Holder's proof for one threshold: one intermediate value of each of the four hash chains.
 ///
-/// Its text is base64url without padding, 171 characters, most significant digit first. Only the verifier may see it,
-/// and `Debug` does not print it.
+/// Its text form is base64url without padding, 171 characters, most significant digit first. Only the verifier may see
+/// it, and `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Witness([Hash; DIGITS]);
 
 /// One dominating value of a hidden value, and the commitment to it (spec/at-least.md 2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DominatingValue {
-    /// Its number, 0 to 3.
+    /// Index of the dominating value, 0 to 3.
     pub entry: u8,
     /// Number that the hash chains commit to. For `at_most` it is 65,535 minus the claim's value.
     pub value: Ordered,
-    /// Element of the array claim.
+    /// Commitment, an element of the array of commitments.
     pub commitment: Commitment,
 }
 
 /// Proof of one threshold: the entry whose element is to be disclosed, and the witness for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
-    /// The number of the entry, 0 to 3; [`positions`] says which element it is.
+    /// Index of the dominating value, 0 to 3; [`positions`] maps it to an element of the array.
     pub entry: u8,
-    /// Witness for the key-binding JWT.
+    /// Witness for the `carnet_witnesses` member of the key-binding JWT.
     pub witness: Witness,
 }
 
-/// The commitments of a value, by entry: one to four. The issuer shuffles them and pads with decoys.
+/// Returns the one to four commitments to a value, ordered by entry. The issuer shuffles them and pads the array with
+/// decoys.
 ///
-/// `salt` is the text of the salt in the value's own disclosure. At most 264 SHA-256 blocks for a salt of
-/// 128 bits (22 characters).
+/// `salt` is the text of the salt in the value's own disclosure. At most 264 SHA-256 blocks for a salt of 128 bits (22
+/// characters).
 #[must_use]
 pub fn commitments(direction: Direction, salt: &str, value: Ordered) -> Vec<DominatingValue> {
     dominating(direction, value)
@@ -128,16 +132,16 @@ pub fn commitments(direction: Direction, salt: &str, value: Ordered) -> Vec<Domi
         .collect()
 }
 
-/// Returns the position of each entry's commitment among the disclosed `elements` of the array claim, by entry;
-/// `None` for an entry that the value does not have.
+/// Returns the position of each entry's commitment among the disclosed `elements` of the array claim, by entry; `None`
+/// for an entry that the value does not have.
 ///
-/// A wallet calls it when it receives a copy, to check that the issuer committed to the value that it wrote and to
-/// nothing else. It keeps the positions beside the copy, or finds them again when it loads the copy: finding the
-/// element costs more hashes than the proof.
+/// A wallet calls it when it receives a copy, to check that the issuer committed to the disclosed value and to nothing
+/// else. It stores the positions with the copy, or recomputes them when it loads the copy: they cost more hashes than
+/// the proof.
 ///
 /// # Errors
-/// `threshold_unproven` if the elements are not exactly the value's commitments: one is missing,
-/// is there twice, or belongs to nothing.
+/// `threshold_unproven` if the elements are not exactly the value's commitments: one is missing or repeated, or commits
+/// to another value.
 pub fn positions(
     direction: Direction,
     salt: &str,
@@ -158,14 +162,14 @@ pub fn positions(
     Ok(positions)
 }
 
-/// Shows that the value is on the right side of the threshold. At most 64 SHA-256 blocks for a salt of
-/// 128 bits.
+/// Proves that the value is at the threshold or beyond it, in the given direction. At most 64 SHA-256 blocks for a salt
+/// of 128 bits.
 ///
-/// Two openings of one copy can be combined into one for a threshold that was never agreed to: a
-/// wallet opens a copy's claim for one threshold only (spec/at-least.md 4.5).
+/// Two witnesses from one copy can be combined into a witness for a threshold that the holder never approved. A wallet
+/// proves only one threshold of a claim with one copy (spec/at-least.md 4.5).
 ///
 /// # Errors
-/// `threshold_unmet` if it is on the other side: there is no such proof.
+/// `threshold_unmet` if the value does not reach the threshold: no proof exists.
 ///
 /// # Examples
 /// ```
@@ -187,12 +191,12 @@ pub fn prove(direction: Direction, salt: &str, value: Ordered, threshold: Ordere
     open(direction, salt, value, threshold, value::chained(direction, threshold))
 }
 
-/// Proves the threshold from the entry that proves every threshold of its block of sixteen that the value reaches.
-/// The entry is the same for the whole block, so that opening it again for the same verifier tells no more than the
-/// threshold (spec/at-least.md 4.6).
+/// Proves the threshold from the one entry that can prove every threshold of the same block of sixteen which the value
+/// reaches. As the entry is the same for the whole block, proving another threshold of the block to the same verifier
+/// reveals nothing but that threshold (spec/at-least.md 4.6).
 ///
 /// # Errors
-/// `threshold_unmet` if the value is on the other side.
+/// `threshold_unmet` if the value does not reach the threshold.
 pub fn prove_in_block(
     direction: Direction,
     salt: &str,
@@ -207,8 +211,8 @@ pub fn prove_in_block(
     open(direction, salt, value, threshold, reached)
 }
 
-/// Returns whether two thresholds differ at most in the last of their four digits: then one entry proves both, and
-/// the disclosure for one of them serves both.
+/// Returns whether two thresholds are in the same block of sixteen: they differ at most in the last of their four
+/// digits. One entry then proves both, and one disclosure serves both.
 #[must_use]
 pub fn share_a_block(one: Ordered, other: Ordered) -> bool {
     one.number() | 0x000f == other.number() | 0x000f
@@ -235,11 +239,11 @@ fn open(
     Ok(Opening { entry, witness: Witness(points.each_ref().map(|point| **point)) })
 }
 
-/// Checks that the value behind a commitment is on the right side of the threshold. At most 63 SHA-256
-/// blocks.
+/// Verifies that the value behind a commitment reaches the threshold. At most 63 SHA-256 blocks.
 ///
-/// It is as good as the commitment: the caller has it from a disclosed element of the claim's own array,
-/// under the issuer's signature, and the witness and the threshold from the key-binding JWT.
+/// The result is only as trustworthy as the commitment. The caller must take the commitment from a disclosed element of
+/// the claim's own array, covered by the issuer's signature, and the witness and the threshold from the verified
+/// key-binding JWT.
 ///
 /// # Errors
 /// `threshold_unproven` if the witness does not lead to the commitment.

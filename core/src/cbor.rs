@@ -1,8 +1,8 @@
-//! Strict CBOR in (RFC 8949).
+//! Strict parser for CBOR (RFC 8949).
 //!
-//! Callers bound size and depth first. There is one form: definite lengths, numbers as short as they can be, no key
-//! twice in a map. Tags are refused: nothing that is read here has any. A float may have any of its three widths, as
-//! its writer chose, and cannot be a key of a map.
+//! Size and nesting are bounded before parsing. Only the deterministic form is accepted: definite lengths, shortest
+//! integers, no duplicate map keys. Tags are refused, as no supported format has any. A float may have any of the three
+//! widths, and cannot be a map key.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::{Code, Problem, json::Limits};
 /// Limit on the items of all levels together: many small items take many times their bytes in memory.
 const MAX_ITEMS: usize = 1_024;
 
-/// Reads one value, and nothing after it.
+/// Parses one value that takes up all of the input.
 ///
 /// # Errors
 /// `too_large`, `too_deep`, `duplicate_key`, `invalid_unicode`, `token_malformed`.

@@ -1,20 +1,21 @@
-//! Cohorts: sets of holders whose credentials look alike to verifiers that compare their visible parts.
+//! Cohorts: sets of holders whose credentials have the same visible parts, so that verifiers that compare them cannot
+//! tell the holders apart.
 
-/// Sizes of the cohorts of one kind of credential.
+/// Summary of the cohort sizes of one credential type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CohortSummary {
     /// Number of cohorts.
     pub cohorts: u64,
-    /// Number of holders in all of them.
+    /// Number of holders in all cohorts together.
     pub holders: u64,
     /// Size of the smallest cohort.
     pub smallest: u64,
-    /// Size of the median holder's cohort: at least half of the holders share theirs with no more holders than this.
+    /// Median cohort size, by holder: at least half of the holders are in a cohort of at most this size.
     pub median: u64,
 }
 
 impl CohortSummary {
-    /// Summarises cohorts of these sizes; `None` if none has a holder.
+    /// Summarises cohorts of these sizes; `None` if there is no holder.
     #[must_use]
     pub fn of(sizes: impl IntoIterator<Item = u64>) -> Option<Self> {
         let mut sizes: Vec<u64> = sizes.into_iter().filter(|size| *size > 0).collect();

@@ -1,4 +1,4 @@
-//! The Verifiable Credentials Data Model 2.0: credentials, and the rules that they obey.
+//! Verifiable Credentials Data Model 2.0: credentials and their conformance rules.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ const BASE_TYPE: &str = "VerifiableCredential";
 const TYPED_PROPERTIES: [&str; 5] =
     ["credentialStatus", "termsOfUse", "evidence", "refreshService", "credentialSchema"];
 
-/// A credential whose form obeys VCDM 2.0. Nothing is said about its signature or its truth.
+/// Credential that conforms to VCDM 2.0. Its proof and its claims are not verified.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Credential {
     document: Map<String, Value>,
@@ -40,11 +40,11 @@ impl Drop for Credential {
 }
 
 impl Credential {
-    /// Holds a document to the data model (VCDM 2.0 section 4).
+    /// Checks a document against the data model (VCDM 2.0 section 4).
     ///
     /// # Errors
-    /// `context_missing`, `context_nested`, `type_missing`, `malformed_value`, `subject_empty`,
-    /// `date_malformed`, `validity_reversed`: the first rule that the document breaks.
+    /// `context_missing`, `context_nested`, `type_missing`, `malformed_value`, `subject_empty`, `date_malformed`,
+    /// `validity_reversed`: the first rule that the document breaks.
     pub fn parse(document: Map<String, Value>) -> Result<Self, Problem> {
         check_context(&document)?;
         let types = types_of(&document, BASE_TYPE)?;
@@ -69,13 +69,13 @@ impl Credential {
         Ok(Self { document, issuer, types, subjects, valid_from, valid_until })
     }
 
-    /// The issuer's URL: a DID in every credential that Carnet accepts.
+    /// Returns the issuer's id, which is a DID in every credential that Carnet accepts.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// All types but `VerifiableCredential`, in their order.
+    /// Returns all types except `VerifiableCredential`, in document order.
     pub fn types(&self) -> impl Iterator<Item = &str> {
         self.types.iter().map(String::as_str).filter(|name| *name != BASE_TYPE)
     }
@@ -86,39 +86,39 @@ impl Credential {
         self.valid_from
     }
 
-    /// End of the validity period.
+    /// Returns the end of the validity period (`validUntil`).
     #[must_use]
     pub fn valid_until(&self) -> Option<Timestamp> {
         self.valid_until
     }
 
-    /// The subjects' ids, of those that have one.
+    /// Returns the ids of the credential subjects that have one.
     pub fn subject_ids(&self) -> impl Iterator<Item = &str> {
         self.subjects.iter().map(String::as_str)
     }
 
-    /// Returns whether the issuer names a place to look up the status.
+    /// Returns whether the credential has a `credentialStatus`.
     #[must_use]
     pub fn has_status(&self) -> bool {
         // `status` is where a token says it; core checks neither there, so either makes it unknown.
         self.document.contains_key("credentialStatus") || self.document.contains_key("status")
     }
 
-    /// The whole document.
+    /// Returns the whole document.
     #[must_use]
     pub fn document(&self) -> &Map<String, Value> {
         &self.document
     }
 }
 
-/// Checks that the first context is VCDM 2.0's, and that none is below the top: one there could give a claim another
-/// meaning than the one that its reader sees. A proof may repeat the document's (Data Integrity EdDSA section 3.3);
-/// verification of the proof checks that.
+/// Checks that the first entry of `@context` is that of VCDM 2.0, and that no nested object has an `@context`: a nested
+/// one could give a claim another meaning than its reader assumes. A proof may repeat the document's context (Data
+/// Integrity EdDSA section 3.3); verification of the proof checks that.
 pub(crate) fn check_context(document: &Map<String, Value>) -> Result<(), Problem> {
     check_context_but(document, "proof")
 }
 
-/// Checks the same of a document with one more member that may have contexts of its own.
+/// Checks `@context` as [`check_context`] does, except inside the member `own`, which may have contexts.
 pub(crate) fn check_context_but(document: &Map<String, Value>, own: &str) -> Result<(), Problem> {
     let first = match document.get("@context") {
         Some(Value::Array(contexts)) => contexts.first(),
@@ -144,7 +144,7 @@ fn has_context(value: &Value) -> bool {
     }
 }
 
-/// The types of a document, of which `needed` must be one.
+/// Returns the types of a document, which must include `needed`.
 pub(crate) fn types_of(document: &Map<String, Value>, needed: &str) -> Result<Vec<String>, Problem> {
     let missing = || Problem::new(Code::TypeMissing, format!("type does not include {needed}"));
     let types: Vec<String> = match document.get("type") {
@@ -232,7 +232,7 @@ fn date(document: &Map<String, Value>, property: &str) -> Result<Option<Timestam
     }
 }
 
-/// A URL, or an object with a URL `id`.
+/// Returns the id given as a URL or as an object with a URL `id`.
 pub(crate) fn id_of(value: Option<&Value>, property: &str) -> Result<String, Problem> {
     match value {
         Some(Value::Object(members)) => members.get("id"),

@@ -1,7 +1,7 @@
-//! Days as people write and read them. A day is one of UTC, from 00:00:00Z to the next day's: "until 2026-11-30"
-//! includes it.
+//! Days as people write and read them. A day is a day in UTC, from 00:00:00Z until the next 00:00:00Z: "until
+//! 2026-11-30" includes 30 November.
 //!
-//! A person may write an instant as well, and that is kept to the second or refused, never rounded.
+//! An instant is accepted in place of a day, to the second: a more precise one is refused, not rounded.
 
 use chrono::{DateTime, Datelike as _, Utc};
 
@@ -16,7 +16,7 @@ pub const SECONDS: i64 = 86_400;
 /// Length of `YYYY-MM-DD`.
 const DATE_LENGTH: usize = 10;
 
-/// Parses the beginning of a time: the first second of a day, or the instant that is given.
+/// Parses the start of a period, given as a day or an instant: the first second of the day, or the instant itself.
 ///
 /// # Errors
 /// [`Code::DateMalformed`] for any other text, and for a fraction of a second.
@@ -24,7 +24,8 @@ pub fn parse_from(text: &str) -> Result<Timestamp, Problem> {
     parse(text).map(|(at, _)| at)
 }
 
-/// Parses the end of a period of whole days: the first second after a day, or the given instant.
+/// Parses the exclusive end of a period, given as a day or an instant: the first second after the day, or the instant
+/// itself.
 ///
 /// # Errors
 /// As [`parse_from`].
@@ -42,7 +43,8 @@ pub fn parse_until(text: &str) -> Result<Timestamp, Problem> {
     parse(text).map(|(at, is_day)| if is_day { at.plus(SECONDS) } else { at })
 }
 
-/// Parses the end of a time in which something happened: the last second of a day, or the instant that is given.
+/// Parses the inclusive end of a period in the past, given as a day or an instant: the last second of the day, or the
+/// instant itself.
 ///
 /// # Errors
 /// As [`parse_from`].
@@ -50,7 +52,7 @@ pub fn parse_last(text: &str) -> Result<Timestamp, Problem> {
     parse(text).map(|(at, is_day)| if is_day { at.plus(SECONDS.saturating_sub(1)) } else { at })
 }
 
-/// Returns the instant of a claim that is a day or a `dateTimeStamp`, `None` for any other text. Of a day it is the
+/// Returns the instant of a claim that is a date or a `dateTimeStamp`; `None` for any other text. A date counts as its
 /// first second.
 #[must_use]
 pub fn of_claim(text: &str) -> Option<Timestamp> {
@@ -78,7 +80,7 @@ fn fault(text: &str) -> String {
     }
 }
 
-/// Returns the day that a text begins with, if it has the form of one and no calendar has it: `2027-02-30`.
+/// Returns the day at the start of a text if it is written as one but is not in the calendar, such as `2027-02-30`.
 #[must_use]
 pub fn missing_day(text: &str) -> Option<&str> {
     let (day, rest) = text.split_at_checked(DATE_LENGTH)?;
@@ -89,34 +91,34 @@ pub fn missing_day(text: &str) -> Option<&str> {
     (has_form && (rest.is_empty() || rest.starts_with(['T', 't', ' '])) && !is_date(day)).then_some(day)
 }
 
-/// Returns the last day of a period that ends at this instant, `2026-11-30` for `2026-12-01T00:00:00Z`; the instant
-/// itself if it is within a day.
+/// Formats an exclusive end of a period as its last day, such as `2026-11-30` for `2026-12-01T00:00:00Z`; as the
+/// instant itself if it is not at midnight.
 #[must_use]
 pub fn until(end: Timestamp) -> String {
     if end == end.start_of_day() { last(end) } else { end.to_string() }
 }
 
-/// Returns the last day on which something holds that ends at this instant, whole or in part.
+/// Formats an exclusive end of a period as the last day that is at least partly within the period.
 #[must_use]
 pub fn last(end: Timestamp) -> String {
     date(end.plus(-1))
 }
 
-/// Returns the last day of a period that includes this instant as its last, `2026-11-30` for `2026-11-30T23:59:59Z`;
-/// the instant itself if more of the day is left.
+/// Formats an inclusive end of a period as its last day, such as `2026-11-30` for `2026-11-30T23:59:59Z`; as the
+/// instant itself if it is not the last second of a day.
 #[must_use]
 pub fn through(last_instant: Timestamp) -> String {
     let end = last_instant.plus(1);
     if end == end.start_of_day() { last(end) } else { last_instant.to_string() }
 }
 
-/// Returns the first day of a period that begins at this instant; the instant itself if it is within a day.
+/// Formats the start of a period as its first day; as the instant itself if it is not at midnight.
 #[must_use]
 pub fn from(start: Timestamp) -> String {
     if start == start.start_of_day() { date(start) } else { start.to_string() }
 }
 
-/// Returns year and month of an instant; `None` beyond the years that the calendar knows.
+/// Returns the year and month of an instant; `None` outside the supported range of years.
 #[must_use]
 pub fn year_and_month(at: Timestamp) -> Option<(i32, u8)> {
     let day = DateTime::<Utc>::from_timestamp(at.unix(), 0)?;

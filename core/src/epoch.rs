@@ -1,7 +1,7 @@
-//! Epochs of validity: weeks, months or quarters, to whose beginning the days of a credential are rounded down.
+//! Epochs: weeks, months or quarters, to the start of which the validity dates of a credential are rounded down.
 //!
-//! The days are visible in each copy. Two verifiers that compare them can tell people apart, unless many people have
-//! the same days. Days are those of UTC, and an epoch begins at 00:00:00Z (spec/credential-types.md 3.6).
+//! Every copy shows its validity dates. Verifiers that compare them can tell holders apart, unless many holders have
+//! the same dates. Days are days in UTC, and an epoch begins at 00:00:00Z (spec/credential-types.md 3.6).
 
 use std::fmt;
 
@@ -10,26 +10,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::{day::SECONDS, time::Timestamp};
 
-/// The length of time within which all credentials of an issuer have the same days.
+/// Period to which an issuer rounds validity dates; credentials of one period have the same dates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Epoch {
-    /// One day: nothing beyond the day is rounded. The days of issuers that do not say an epoch are read so.
+    /// One day: dates are rounded to the day and no further. Assumed for issuers that state no epoch.
     Day,
-    /// From Monday on, seven days.
+    /// Seven days that begin on a Monday.
     Week,
     /// A calendar month.
     #[default]
     Month,
-    /// Three calendar months, from January, April, July or October on.
+    /// Three calendar months that begin with January, April, July or October.
     Quarter,
 }
 
 impl Epoch {
-    /// Every epoch there is, from the shortest to the longest.
+    /// All epochs, shortest first.
     pub const ALL: [Self; 4] = [Self::Day, Self::Week, Self::Month, Self::Quarter];
 
-    /// Its stable name.
+    /// Returns the stable name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl Epoch {
         }
     }
 
-    /// Returns the first instant of the epoch after that of `at`.
+    /// Returns the start of the epoch that follows the one of `at`.
     #[must_use]
     pub fn next(self, at: Timestamp) -> Timestamp {
         // One day more than the longest epoch reaches into the next one, in every case.
@@ -83,7 +83,7 @@ impl Epoch {
         self.start(at) == at
     }
 
-    /// The length of the longest such epoch, in days.
+    /// Returns the length of the longest epoch of this kind, in days.
     #[must_use]
     pub const fn longest_days(self) -> i64 {
         match self {
@@ -94,8 +94,8 @@ impl Epoch {
         }
     }
 
-    /// Returns the days of a copy, `from` and `until` rounded down. `None` where nothing would be left of it: it would
-    /// end no later than it begins, or would be over at `now` though `until` is not.
+    /// Returns the validity period of a copy: `from` and `until`, each rounded down. `None` if the result would be
+    /// empty, or would already have ended at `now` although `until` has not passed.
     #[must_use]
     pub fn validity(self, from: Timestamp, until: Timestamp, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let (start, end) = (self.start(from), self.start(until));
@@ -103,15 +103,15 @@ impl Epoch {
         (start < end && !over).then_some((start, end))
     }
 
-    /// Returns the days of a credential's renewal, from those before: it begins `window` seconds before the old end and
-    /// ends `longer` seconds after it, both rounded down. All whose credentials ended together are together again.
+    /// Returns the validity period of a renewed credential. It starts `window` seconds before the old end and ends
+    /// `longer` seconds after it, both rounded down. Credentials with the same old end get the same new period.
     #[must_use]
     pub fn renewed(self, until: Timestamp, window: i64, longer: i64) -> (Timestamp, Timestamp) {
         let end = self.start(until);
         (self.start(end.plus(window.saturating_neg())), self.start(end.plus(longer)))
     }
 
-    /// Returns whether a visible end gives a hidden date away: they are no further apart than
+    /// Returns whether a visible end reveals a hidden date: the two are no further apart than
     /// [`Self::of_a_hidden_date`].
     #[must_use]
     pub fn gives_away(self, end: Timestamp, hidden: Timestamp) -> bool {
@@ -119,8 +119,8 @@ impl Epoch {
         end.unix().abs_diff(hidden.unix()) <= days.saturating_mul(SECONDS).unsigned_abs()
     }
 
-    /// Returns how far a visible end has to be from a date for the date to count as hidden: one epoch, and a month
-    /// where the epoch is a day, since the ends of such credentials are often the very day.
+    /// Returns the minimum distance between a visible end and a date for the date to count as hidden: one epoch; a
+    /// month if the epoch is a day, since such credentials often end on the date itself.
     #[must_use]
     pub const fn of_a_hidden_date(self) -> Self {
         match self {

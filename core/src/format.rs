@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Format of a secured credential, with its identifier in OpenID4VCI and OpenID4VP.
+/// Format of a secured credential, identified as in OpenID4VCI and OpenID4VP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum CredentialFormat {
     /// VCDM 2.0 as SD-JWT (VC-JOSE-COSE section 3.2).
@@ -22,10 +22,10 @@ pub enum CredentialFormat {
 }
 
 impl CredentialFormat {
-    /// All formats, in the order of preference.
+    /// All formats, most preferred first.
     pub const ALL: [Self; 4] = [Self::VcSdJwt, Self::DcSdJwt, Self::LdpVc, Self::DiVcJcs];
 
-    /// Returns the identifier, which for an SD-JWT is also the `typ` of its header.
+    /// Returns the format identifier, which for an SD-JWT is also the `typ` header.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl CredentialFormat {
         }
     }
 
-    /// Parses an identifier; `None` for an unknown one.
+    /// Parses a format identifier; `None` for an unknown one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.as_str() == text)
@@ -52,14 +52,14 @@ impl CredentialFormat {
         }
     }
 
-    /// Returns `true` for the SD-JWT formats. Their claims are disclosed one by one; the others disclose a credential
+    /// Returns `true` for the SD-JWT formats, which disclose claims one by one. The other formats disclose a credential
     /// as a whole.
     #[must_use]
     pub const fn is_sd_jwt(self) -> bool {
         matches!(self, Self::VcSdJwt | Self::DcSdJwt)
     }
 
-    /// Returns the member that holds the claims of the subject; `None` if they are at the root.
+    /// Returns the member that contains the subject's claims; `None` if they are at the root.
     #[must_use]
     pub const fn subject_member(self) -> Option<&'static str> {
         match self {
@@ -75,13 +75,13 @@ impl fmt::Display for CredentialFormat {
     }
 }
 
-/// Format in a query or a registration, which may name one that is unknown here.
+/// Format in a query or a registration; it may be one that this library does not support.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum RequestedFormat {
     /// A supported format.
     Known(CredentialFormat),
-    /// Identifier of another format, which no credential has here.
+    /// Identifier of an unsupported format. No credential here has it.
     Unknown(String),
 }
 

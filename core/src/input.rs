@@ -1,6 +1,6 @@
-//! Text as people type it and hand it over: byte-order marks, digits of other scripts, letter case, passphrases.
+//! Text that people type or put in files: byte-order marks, digits of other scripts, letter case, passphrases.
 //!
-//! Messages on the wire are not read with this: there a byte-order mark stays an error (RFC 8259 section 8.1).
+//! Not for protocol messages, in which a byte-order mark is an error (RFC 8259 section 8.1).
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
@@ -15,21 +15,21 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// U+FEFF in UTF-16, little-endian and big-endian.
 const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// Encoding of a file that people hand over, where it is not UTF-8.
+/// Detected encoding of a file that should be UTF-8 and is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotUtf8 {
-    /// UTF-16, as its byte-order mark says.
+    /// UTF-16, detected by its byte-order mark.
     #[error("it is UTF-16, as its byte-order mark says; save it as UTF-8")]
     Utf16,
-    /// Any other.
+    /// Any other encoding.
     #[error("it is not UTF-8; save it as UTF-8")]
     Other,
 }
 
-/// Returns the content of a file that people hand over, without a leading byte-order mark.
+/// Returns the content of a file without a leading UTF-8 byte-order mark.
 ///
 /// # Errors
-/// [`NotUtf8::Utf16`]: the mark is that of UTF-16.
+/// [`NotUtf8::Utf16`]: the file begins with a UTF-16 byte-order mark.
 pub fn content_of_file(content: &[u8]) -> Result<&[u8], NotUtf8> {
     if UTF_16_MARKS.iter().any(|mark| content.starts_with(mark)) {
         return Err(NotUtf8::Utf16);
@@ -37,7 +37,7 @@ pub fn content_of_file(content: &[u8]) -> Result<&[u8], NotUtf8> {
     Ok(without_mark(content))
 }
 
-/// Returns the text of a file that people hand over, without a leading byte-order mark.
+/// Returns the text of a UTF-8 file without a leading byte-order mark.
 ///
 /// # Errors
 /// [`NotUtf8`]
@@ -45,25 +45,25 @@ pub fn text_of_file(content: &[u8]) -> Result<&str, NotUtf8> {
     std::str::from_utf8(content_of_file(content)?).map_err(|_| NotUtf8::Other)
 }
 
-/// Returns the content of a file without a leading byte-order mark.
+/// Returns the bytes without a leading UTF-8 byte-order mark.
 #[must_use]
 pub fn without_mark(content: &[u8]) -> &[u8] {
     content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content)
 }
 
-/// Returns the text of a file without a leading byte-order mark.
+/// Returns the text without a leading byte-order mark.
 #[must_use]
 pub fn text_without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Returns the text with the decimal digits of every script as ASCII digits.
+/// Replaces the decimal digits of every script by ASCII digits.
 #[must_use]
 pub fn with_ascii_digits(text: &str) -> String {
     text.chars().map(|c| decimal_digit(c).unwrap_or(c)).collect()
 }
 
-/// Returns a PIN of digits as ASCII digits, without white space and invisible characters; `None` if it has any other
+/// Returns a numeric PIN in ASCII digits, without white space and invisible characters; `None` if it contains any other
 /// character.
 #[must_use]
 pub fn numeric_pin(text: &str) -> Option<Zeroizing<String>> {
@@ -93,8 +93,8 @@ fn decimal_digit(c: char) -> Option<char> {
     char::from_digit(u32::try_from(before.count()).ok()?.checked_rem(10)?, 10)
 }
 
-/// Returns the text in NFC and with its case folded, for comparison with another text that was folded in the same
-/// language, a BCP 47 tag. Turkish and Azerbaijani have a dotless i of their own.
+/// Returns the text in NFC with its case folded, for comparison with text folded in the same language. `language` is a
+/// BCP 47 tag; it matters for the dotless i of Turkish and Azerbaijani.
 #[must_use]
 pub fn folded(text: &str, language: &str) -> String {
     let primary = language.split(['-', '_']).next().unwrap_or_default();
@@ -108,9 +108,9 @@ pub fn folded(text: &str, language: &str) -> String {
     caseless(normal, |c| c == 'ı')
 }
 
-/// Returns the characters of a text in NFC with their case folded, but for those that are kept, in NFC again.
+/// Folds the case of NFC characters, except those for which `is_kept` returns `true`, and returns the result in NFC.
 ///
-/// Upper case comes first, where ß is SS and both small sigmas are one letter.
+/// Characters are converted to upper case first, so that ß equals SS and both small sigmas are one letter.
 pub(crate) fn caseless(normal: impl Iterator<Item = char>, is_kept: impl Fn(char) -> bool) -> String {
     let raised = normal.flat_map(|c| {
         let kept = Some(c).filter(|c| is_kept(*c));

@@ -1,11 +1,10 @@
-//! Strict JSON in, canonical JSON (RFC 8785) out.
+//! Strict parser for JSON, and canonical serialisation (RFC 8785).
 //!
-//! The parser is our own, and single-pass, for three reasons. `serde_json` keeps the last of two
-//! members with the same name; without its `float_roundtrip` feature it may be one unit in the
-//! last place off, which would change what is signed; and with its `arbitrary_precision` feature
-//! (which a JSON-LD library may turn on for the whole build) it hands numbers to a visitor as
-//! objects with a private name, so that an object from outside could pose as a number. Here text
-//! becomes the same [`Value`] whichever features are on.
+//! Carnet has its own single-pass parser for three reasons. `serde_json` keeps the last of two members with the same
+//! name. Without its `float_roundtrip` feature, it may be off by one unit in the last place, which would change the
+//! signed content. With its `arbitrary_precision` feature, which any dependency may enable for the whole build, it
+//! passes numbers as objects with a private name, so that an object from outside could be taken for a number. This
+//! parser returns the same [`Value`] with any of these features.
 
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
@@ -28,27 +27,27 @@ const MAX_DEPTH: usize = 127;
 /// Limits on accepted JSON.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The most bytes of text.
+    /// Maximum length of the text, in bytes.
     pub max_bytes: usize,
-    /// The deepest nesting of arrays and objects; more than 127 counts as 127.
+    /// Maximum nesting of arrays and objects, at most 127.
     pub max_depth: usize,
 }
 
 impl Limits {
-    /// For a credential, a presentation or a DID document: 256 KiB, 32 deep.
+    /// Limits for a credential, a presentation or a DID document: 256 KiB, 32 levels.
     pub const DOCUMENT: Limits = Limits { max_bytes: 262_144, max_depth: 32 };
-    /// For a status list: 4 MiB, 16 deep.
+    /// Limits for a status list: 4 MiB, 16 levels.
     pub const LIST: Limits = Limits { max_bytes: 4_194_304, max_depth: 16 };
-    /// For a token's header, a disclosure, a query: 64 KiB, 16 deep.
+    /// Limits for a token header, a disclosure or a query: 64 KiB, 16 levels.
     pub const SMALL: Limits = Limits { max_bytes: 65_536, max_depth: 16 };
 }
 
-/// Parses JSON text (RFC 8259) strictly, in the sense of I-JSON (RFC 7493): no name twice in an
-/// object, no integer beyond 2^53 - 1 either way, no lone surrogate, nothing after the value.
+/// Parses JSON text (RFC 8259) strictly, as I-JSON (RFC 7493): no duplicate names in an object, no integer with a
+/// magnitude above 2^53 - 1, no lone surrogate, nothing after the value.
 ///
 /// # Errors
-/// `too_large`, `too_deep`, `invalid_json`, `duplicate_key`, `number_range`, `invalid_unicode`.
-/// The detail gives the place in bytes, never the text.
+/// `too_large`, `too_deep`, `invalid_json`, `duplicate_key`, `number_range`, `invalid_unicode`. The detail states the
+/// byte offset and never quotes the text.
 ///
 /// # Examples
 /// ```
@@ -83,7 +82,7 @@ pub fn parse(bytes: &[u8], limits: Limits) -> Result<Value, Problem> {
     Ok(value)
 }
 
-/// [`parse`], for text that must be an object.
+/// Parses text that must be a JSON object, as [`parse`].
 ///
 /// # Errors
 /// Those of [`parse`], and `invalid_json` if it is another kind of value.
@@ -94,11 +93,11 @@ pub fn parse_object(bytes: &[u8], limits: Limits) -> Result<Map<String, Value>, 
     }
 }
 
-/// The canonical form of RFC 8785 (JCS).
+/// Returns the canonical form of RFC 8785 (JCS).
 ///
 /// # Errors
-/// `number_range` for an integer beyond 2^53 - 1 either way or a number that is not finite, neither of which
-/// has a canonical form that says the same; `too_deep` for a value nested deeper than 127.
+/// `number_range` for an integer with a magnitude above 2^53 - 1 or a number that is not finite, which have no exact
+/// canonical form; `too_deep` for more than 127 levels.
 pub fn canonicalize(value: &Value) -> Result<Vec<u8>, Problem> {
     let plain = check_canonicalizable(value, MAX_DEPTH)?;
     let mut written = Vec::with_capacity(128);
@@ -109,7 +108,7 @@ pub fn canonicalize(value: &Value) -> Result<Vec<u8>, Problem> {
 /// Room for the canonical form of a usual credential, so that its buffer does not grow step by step.
 const CREDENTIAL_BYTES: usize = 2048;
 
-/// [`canonicalize`], for an object.
+/// Returns the canonical form of an object, as [`canonicalize`].
 ///
 /// # Errors
 /// Those of [`canonicalize`].

@@ -1,7 +1,7 @@
-//! Credentials, their proofs, and the rules by which they hold.
+//! Credentials, their proofs, and their verification.
 //!
-//! The issuer, the verifier and the wallet build on this crate. It does no I/O, reads no clock, draws no randomness
-//! of its own and keeps no global state: the caller passes in the time as a [`time::Timestamp`] and randomness as a
+//! The issuer, the verifier and the wallet build on this crate. It does no I/O, reads no clock, draws no randomness of
+//! its own and keeps no global state: the caller passes in the time as a [`time::Timestamp`] and randomness as a
 //! [`Rng`], and documents come through [`did::Resolve`].
 //!
 //! Bytes from outside are parsed once, strictly ([`json`]). [`verify`] returns a [`verify::Report`] of named checks.
@@ -37,5 +37,5 @@ mod wipe;
 pub use problem::{Code, Problem};
 pub use wipe::wipe;
 
-/// The randomness that a caller passes in: a cryptographically secure generator.
+/// Cryptographically secure random number generator that the caller passes in.
 pub type Rng<'a> = &'a mut dyn rand_core::CryptoRngCore;

@@ -1,4 +1,4 @@
-//! Verifiable presentations (VCDM 2.0 section 4.13): their form, and the making of one.
+//! Verifiable presentations (VCDM 2.0 section 4.13): data model and creation.
 
 use serde_json::{Map, Value, json};
 
@@ -17,7 +17,7 @@ const CREDENTIALS: &str = "verifiableCredential";
 /// The context of Data Integrity proofs, whose terms are those that VCDM 2.0 has as well.
 const CONTEXT_DATA_INTEGRITY: &str = "https://w3id.org/security/data-integrity/v2";
 
-/// A presentation whose form obeys VCDM 2.0. Its proof and its credentials are not verified.
+/// Presentation that conforms to VCDM 2.0. Its proof and its credentials are not verified.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Presentation {
     holder: String,
@@ -28,10 +28,9 @@ impl Presentation {
     /// Checks a document against the data model.
     ///
     /// # Errors
-    /// `claim_forbidden` (a member that presentations do not have), `context_missing`, `context_nested`,
-    /// `context_unknown` (a context that no credential in it has, or one that is no URL), `type_missing`,
-    /// `malformed_value` (no holder, or a credential that is not an object: a string there would be a credential that
-    /// nobody has verified).
+    /// `claim_forbidden` (a member that a presentation may not have), `context_missing`, `context_nested`,
+    /// `context_unknown` (a context that none of its credentials has, or that is not a URL), `type_missing`,
+    /// `malformed_value` (no holder, or a credential that is not an object).
     pub fn parse(document: &Map<String, Value>) -> Result<Self, Problem> {
         // Credentials carry contexts of their own.
         check_context_but(document, CREDENTIALS)?;
@@ -85,7 +84,8 @@ fn credential(value: &Value) -> Result<Map<String, Value>, Problem> {
         .ok_or_else(|| Problem::new(Code::MalformedValue, "an entry of verifiableCredential is not an object"))
 }
 
-/// Makes a presentation of credentials with Data Integrity proofs, signed for one verifier and one nonce.
+/// Creates a presentation of credentials that have Data Integrity proofs, with a holder's proof bound to one verifier
+/// and one nonce.
 ///
 /// `holder` is the DID of the credentials' subject and `method` the DID URL of its key.
 ///

@@ -1,25 +1,25 @@
-//! Problems: refusals under a stable code, with the specification's problem type.
+//! Problems: errors with a stable code and the problem type of the W3C specification.
 
 use std::fmt;
 
 macro_rules! codes {
     ($($variant:ident, $code:literal, $problem_type:expr, $doc:literal;)*) => {
-        /// A stable name for one kind of refusal. The string form never changes once released.
+        /// Stable error code. The string form never changes once released.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Code { $(#[doc = $doc] $variant,)* }
 
         impl Code {
-            /// Every code there is, for documentation and tests.
+            /// All codes, for documentation and tests.
             pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
 
-            /// The stable name, in `snake_case`; it is the `reason` on the wire (upper-cased there).
+            /// Returns the stable name in `snake_case`; in upper case, it is the `reason` in protocol errors.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Code::$variant => $code,)* }
             }
 
-            /// The problem type that VCDM 2.0 section 7.1 or Data Integrity 1.0 section 4.7 gives for it.
+            /// Returns the problem type by VCDM 2.0 section 7.1 or Data Integrity 1.0 section 4.7.
             #[must_use]
             pub const fn problem_type(self) -> &'static str {
                 match self { $(Code::$variant => $problem_type,)* }
@@ -194,20 +194,20 @@ impl fmt::Display for Code {
     }
 }
 
-/// A refusal: a stable [`Code`] and a sentence for a person.
+/// Error with a stable [`Code`] and an explanation for people.
 ///
-/// The detail never holds a claim's value or a secret: it names places, not contents.
+/// The explanation never contains a claim's value or a secret: it names a path or a property.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {detail}")]
 pub struct Problem {
-    /// Stable name of the problem.
+    /// Stable error code.
     pub code: Code,
     /// Explanation for a person; names a path or a property, never its value.
     pub detail: String,
 }
 
 impl Problem {
-    /// Makes a problem out of a code and a sentence.
+    /// Creates a problem.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }

@@ -3,7 +3,7 @@
 use rand_core::{CryptoRng, RngCore};
 use sha2::{Digest as _, Sha256};
 
-/// A generator of the same numbers in every run, and no secret.
+/// Deterministic generator for tests: the same numbers in every run.
 pub(crate) struct Seeded(pub(crate) u64);
 
 impl RngCore for Seeded {

@@ -1,8 +1,8 @@
-//! Readable claims: everything that a verifier can read in a credential, apart from its metadata.
+//! Readable claims: everything that a verifier can read in a credential, except its metadata.
 //!
-//! A claim counts as shown whether its holder disclosed it or its issuer signed it in the clear. Metadata is the
-//! default profile of spec/credential-types.md 2.6: issuer, type, validity, status and the holder's key, each in its
-//! standard form. Any other member counts, also one inside metadata, such as a name beside the issuer's id.
+//! A claim counts as readable whether the holder disclosed it or the issuer left it in the clear. Metadata are, by the
+//! default profile of spec/credential-types.md 2.6, issuer, type, validity, status and the holder's key, each in its
+//! standard form. Any other member counts as a claim, also inside metadata, such as a name beside the issuer's id.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
@@ -28,7 +28,7 @@ const STATUS_ENTRY: [&str; 8] = [
     "statusReference",
 ];
 
-/// One step of a path; all elements of an array are one step.
+/// Step of a path that does not distinguish the elements of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Member<'a> {
     Name(&'a str),
@@ -47,7 +47,7 @@ impl<'a> From<&'a Step> for Member<'a> {
 /// Longest path of metadata: `credentialStatus[0].statusMessage[0].status`.
 const LONGEST: usize = 5;
 
-/// Returns true if a value without parts at this path is metadata, in the form that a standard gives it.
+/// Returns whether a leaf value at this path is metadata in the form that its standard defines.
 pub(crate) fn is_metadata<'a>(
     format: Option<CredentialFormat>,
     path: impl ExactSizeIterator<Item = Member<'a>>,
@@ -75,8 +75,8 @@ pub(crate) fn is_metadata<'a>(
     }
 }
 
-/// Returns `true` for one digest in the form of Subresource Integrity (section 3.5): the name of a hash function, and the
-/// digest in base64. A list of digests, or options behind one, could hold anything.
+/// Returns whether the value is a single digest of Subresource Integrity (section 3.5): the name of a hash function and
+/// the digest in base64. Lists of digests, and digests with options, are not accepted: they could carry any data.
 #[must_use]
 pub fn is_integrity_metadata(value: &Value) -> bool {
     let Some((name, digest)) = value.as_str().and_then(|text| text.split_once('-')) else { return false };
@@ -98,8 +98,8 @@ fn is_status(entry: &[Member<'_>]) -> bool {
     }
 }
 
-/// Returns the claims of a credential that is disclosed as a whole: each member of its subject, and all else that is
-/// not metadata.
+/// Returns the claims of a credential that is disclosed as a whole: the members of its subject, and everything outside
+/// it that is not metadata.
 #[must_use]
 pub fn whole(format: CredentialFormat, payload: &Map<String, Value>) -> Vec<ClaimPath> {
     let mut claims = Vec::new();
@@ -145,7 +145,7 @@ fn leaves(format: CredentialFormat, at: ClaimPath, value: &Value, claims: &mut V
     }
 }
 
-/// Returns true if a value without parts at this path is metadata in a format.
+/// Returns whether a leaf value at this path is metadata in this format.
 pub(crate) fn is_metadata_at(format: CredentialFormat, path: &[Step], value: &Value) -> bool {
     is_metadata(Some(format), path.iter().map(Member::from), value)
 }

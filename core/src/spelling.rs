@@ -1,12 +1,12 @@
-//! The name that was most likely meant.
+//! Suggestion of a known name for a misspelt one.
 
 /// Longest name that is compared, in characters.
 const LONGEST: usize = 64;
 /// Shortest part of a name that points to it, in characters.
 const SHORTEST_PART: usize = 4;
 
-/// Returns the known name that is nearest to the given one, if it is near: at most a third of the characters differ,
-/// or one is a part of the other.
+/// Returns the known name that is most similar to the given one: at most a third of the characters differ, or one
+/// contains the other.
 #[must_use]
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = folded(given);

@@ -1,16 +1,17 @@
-//! Text from other parties: its invisible characters, and their display.
+//! Text from other parties: detection and display of invisible characters.
 //!
 //! A character is invisible if it is default-ignorable in Unicode (zero width, variation selectors, bidi controls,
 //! tags, fillers), a control character, a line or paragraph separator, for private use, an annotation mark or a
-//! noncharacter. Some of them are needed and have a visible effect; they count as visible only in these places:
-//! - U+200C and U+200D where RFC 5892 (appendix A.1 and A.2) allows them: Persian and Indic names are written with them;
+//! noncharacter. Some of them affect how other characters are displayed. They count as visible only in these positions:
+//! - U+200C and U+200D where RFC 5892 (appendix A.1 and A.2) allows them: Persian and Indic names are written with
+//!   them;
 //! - U+FE0E and U+FE0F after an emoji, and after a digit, `#` or `*` in a keycap;
 //! - U+FE00 after a Myanmar, Phags-pa or Manichaean letter, and U+FE00 to U+FE02 and U+E0100 to U+E01EF after a unified
 //!   ideograph;
 //! - U+180B to U+180D and U+180F after a Mongolian letter.
 //!
-//! Left out, and so shown as code points: variants of mathematical signs and of punctuation, joiners in emoji
-//! sequences, U+180E.
+//! No exception is made for the following, which are displayed as code points: variants of mathematical signs and of
+//! punctuation, joiners in emoji sequences, U+180E.
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
@@ -25,7 +26,7 @@ const ZWJ: char = '\u{200d}';
 /// Enclosing keycap.
 const KEYCAP: char = '\u{20e3}';
 
-/// Returns the invisible characters of a text, each with its place in bytes.
+/// Returns the invisible characters of a text, each with its byte offset.
 pub fn unseen(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
     text.char_indices().filter(move |(at, c)| {
         // Most text has none, and needs no look at its neighbours.
@@ -42,7 +43,7 @@ pub fn escaped(text: &str) -> String {
     replaced(text, |_| None, |c| c.escape_unicode().to_string())
 }
 
-/// Returns the text in quotation marks, with invisible characters escaped, and all letters and marks of every script
+/// Returns the text in quotation marks, with invisible characters escaped; letters and marks of every script are
 /// unchanged.
 #[must_use]
 pub fn quoted(text: &str) -> String {
@@ -57,20 +58,21 @@ pub fn quoted(text: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-/// Returns the text for a line of a screen: invisible characters are written as code points, such as `[U+202E]`.
+/// Returns the text for display on one line: invisible characters are replaced by their code points, such as
+/// `[U+202E]`.
 #[must_use]
 pub fn shown(text: &str) -> String {
     replaced(text, |_| None, code_point)
 }
 
-/// Returns the text for a screen, as [`shown`] does, with its lines as they are. For text of our own with others' words
-/// in it.
+/// Returns the text for display, as [`shown`] does, with its line breaks kept. For Carnet's own text that quotes
+/// others.
 #[must_use]
 pub fn shown_lines(text: &str) -> String {
     replaced(text, |c| (c == '\n').then(|| c.to_string()), code_point)
 }
 
-/// Returns JSON for a screen: the same JSON, with invisible characters escaped.
+/// Returns the JSON text for display: equivalent JSON, with invisible characters escaped.
 #[must_use]
 pub fn shown_json(value: &serde_json::Value) -> String {
     let escape = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
@@ -78,7 +80,7 @@ pub fn shown_json(value: &serde_json::Value) -> String {
     replaced(&format!("{value:#}"), |c| (c == '\n').then(|| c.to_string()), escape)
 }
 
-/// Returns the name of a code point in brackets.
+/// Returns a code point in brackets, such as `[U+202E]`.
 #[must_use]
 pub fn code_point(c: char) -> String {
     format!("[U+{:04X}]", u32::from(c))

@@ -1,4 +1,4 @@
-//! Instants: seconds since the Unix epoch, and the one text form that VCDM 2.0 allows.
+//! Instants: seconds since the Unix epoch, and the text form of VCDM 2.0.
 
 use std::fmt;
 
@@ -7,29 +7,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Code, Problem};
 
-/// Tolerated difference between the clocks of two parties, in seconds (spec/protocol.md 1.6).
+/// Tolerated clock difference between two parties, in seconds (spec/protocol.md 1.6).
 pub const CLOCK_SKEW: i64 = 60;
 
-/// An instant, in whole seconds since 1970-01-01T00:00:00Z. It always comes from outside: core has no clock.
+/// Instant in whole seconds since 1970-01-01T00:00:00Z. Callers supply it: this crate reads no clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The instant that is `seconds` after the Unix epoch.
+    /// Creates the instant that is `seconds` after the Unix epoch.
     #[must_use]
     pub const fn from_unix(seconds: i64) -> Self {
         Self(seconds)
     }
 
-    /// Seconds since the Unix epoch.
+    /// Returns the seconds since the Unix epoch.
     #[must_use]
     pub const fn unix(self) -> i64 {
         self.0
     }
 
-    /// Returns the instant of a NumericDate with a fraction (RFC 7519 and RFC 8392, section 2): the second that
-    /// contains it. `None` beyond 2^53 - 1 seconds either way, and for a number that is not finite.
+    /// Returns the instant of a NumericDate (RFC 7519 and RFC 8392, section 2), with any fraction of a second dropped.
+    /// `None` for a magnitude above 2^53 - 1 seconds, and for a number that is not finite.
     #[must_use]
     pub fn from_numeric_date(seconds: f64) -> Option<Self> {
         let seconds = seconds.floor();
@@ -37,11 +37,10 @@ impl Timestamp {
     }
 
     /// Parses an XSD 1.1 `dateTimeStamp`: a date, a time and an offset (VCDM 2.0 section 4.9). A fraction of a second
-    /// is dropped. A year has four to six digits, of which XSD asks for four.
+    /// is dropped. A year has four to six digits.
     ///
     /// # Errors
-    /// [`Code::DateMalformed`] if it is anything else; in particular if it has no offset, since a
-    /// date without one would have to be read as somebody's local time.
+    /// [`Code::DateMalformed`] for any other text, in particular for one without an offset, which would be ambiguous.
     ///
     /// # Examples
     /// ```
@@ -60,14 +59,14 @@ impl Timestamp {
         date_time_stamp(text).map(Self).ok_or_else(malformed)
     }
 
-    /// Returns this instant, moved by `seconds`, saturated at the ends of the range.
+    /// Returns this instant moved by `seconds`, saturating at the ends of the range.
     #[must_use]
     pub const fn plus(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds))
     }
 
-    /// Returns the first second of this instant's day in UTC: issuers round to it, so that a time is the same for all
-    /// credentials of that day.
+    /// Returns the first second of this instant's day in UTC. Issuers round to it, so that all credentials of a day
+    /// have the same time.
     #[must_use]
     pub const fn start_of_day(self) -> Self {
         Self(self.0.saturating_sub(self.0.rem_euclid(crate::day::SECONDS)))
@@ -101,7 +100,7 @@ fn date_time_stamp(text: &str) -> Option<i64> {
     days(date)?.checked_mul(crate::day::SECONDS)?.checked_add(seconds_of_day(time)?)?.checked_sub(offset)
 }
 
-/// Tells if a date `YYYY-MM-DD` stands in the calendar.
+/// Returns whether a date `YYYY-MM-DD` exists in the calendar.
 pub(crate) fn is_date(date: &str) -> bool {
     days(date).is_some()
 }

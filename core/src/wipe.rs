@@ -1,9 +1,10 @@
-//! Wiping claims from memory when they are no longer needed.
+//! Erasure of claims from memory after use.
 
 use serde_json::Value;
 use zeroize::Zeroize as _;
 
-/// Overwrites every text in a value, and drops its numbers and booleans. Names of members stay: they are the schema's.
+/// Overwrites every string in a value, and drops numbers and booleans. Member names are kept: they come from the
+/// schema.
 pub fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),

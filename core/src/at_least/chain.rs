@@ -1,4 +1,5 @@
-//! The three hashes: a chain's seed, its step, and the root over four ends (spec/at-least.md 2.2 to 2.4).
+//! The three hash functions of threshold proofs: seed of a chain, step of a chain, and root over four chain ends
+//! (spec/at-least.md 2.2 to 2.4).
 
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -72,7 +73,7 @@ pub(super) mod count {
         BLOCKS.set(BLOCKS.get().saturating_add(bytes.saturating_add(9).div_ceil(64)));
     }
 
-    /// The blocks of SHA-256 that `work` takes on this thread.
+    /// Runs `work` and counts the SHA-256 blocks that it hashes on this thread.
     pub(crate) fn blocks<T>(work: impl FnOnce() -> T) -> (T, usize) {
         let before = BLOCKS.get();
         let result = work();

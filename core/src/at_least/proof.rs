@@ -1,4 +1,4 @@
-//! A proof as the key-binding JWT carries it (spec/at-least.md 6).
+//! Threshold proofs in the key-binding JWT (spec/at-least.md 6).
 
 use serde_json::{Map, Value};
 
@@ -9,27 +9,27 @@ use crate::{
     secure::sd_jwt::{ClaimPath, Step},
 };
 
-/// The member of the key-binding JWT that holds the proofs.
+/// Member of the key-binding JWT that contains the threshold proofs.
 pub const MEMBER: &str = "carnet_witnesses";
 
-/// The most proofs that one key-binding JWT may hold: one for each claim that a credential query may ask for.
+/// Maximum number of threshold proofs in one key-binding JWT: one for each claim that a credential query may request.
 pub const MAX_PROOFS: usize = query::MAX_ENTRIES;
 
 /// Proof that the claim at a path is on one side of a threshold: an element of `carnet_witnesses`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
-    /// The path of the value, not of its commitments; names alone.
+    /// Path of the value, not of its commitments; it consists of member names only.
     pub path: ClaimPath,
-    /// Side of the threshold.
+    /// Direction of the threshold.
     pub direction: Direction,
-    /// Threshold that is proved.
+    /// Proved threshold.
     pub threshold: Ordered,
-    /// Witness that proves it.
+    /// Witness for the threshold.
     pub witness: Witness,
 }
 
 impl Proof {
-    /// Its JSON: `{"path": [...], "at_least": 46021, "witness": "..."}`.
+    /// Returns the JSON form, such as `{"path": [...], "at_least": 46021, "witness": "..."}`.
     #[must_use]
     pub fn to_json(&self) -> Value {
         Value::Object(Map::from_iter([
@@ -39,12 +39,12 @@ impl Proof {
         ]))
     }
 
-    /// Reads the value of `carnet_witnesses`: one to 64 proofs, no two for the same claim and direction.
+    /// Parses the value of `carnet_witnesses`: one to 64 proofs, no two for the same claim and direction.
     ///
     /// # Errors
-    /// `token_malformed` if it has another shape, has a claim and direction twice, or in one
-    /// proof neither or both of `at_least` and `at_most`; `threshold_invalid` if a threshold is no whole number from 0 to 65,535;
-    /// `threshold_unproven` or `invalid_encoding` for the witness's text.
+    /// `token_malformed` if the structure is wrong, a claim and direction are repeated, or a proof does not have
+    /// exactly one of `at_least` and `at_most`; `threshold_invalid` if a threshold is not an integer from 0 to 65,535;
+    /// `threshold_unproven` or `invalid_encoding` for a malformed witness.
     pub fn parse_all(value: &Value) -> Result<Vec<Self>, Problem> {
         let items = value.as_array().filter(|items| (1..=MAX_PROOFS).contains(&items.len()));
         let items = items.ok_or_else(|| malformed("is not an array of one to 64 proofs"))?;

@@ -1,4 +1,4 @@
-//! Days that move with the day on which something is asked: `today`, `today-18y`, `today+30d`.
+//! Bounds relative to the day of the request: `today`, `today-18y`, `today+30d`.
 
 use super::Direction;
 use crate::{Code, Problem, day, time::Timestamp};
@@ -9,7 +9,7 @@ const TODAY: &str = "today";
 /// The most digits of a count, so that no day is out of reach of the arithmetic.
 const MAX_DIGITS: usize = 5;
 
-/// A day relative to another one (spec/credential-types.md section 7).
+/// Day relative to the current one, such as `today-18y` (spec/credential-types.md section 7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelativeDay(Distance);
 
@@ -20,10 +20,10 @@ enum Distance {
 }
 
 impl RelativeDay {
-    /// Reads a text that begins with `today`; `None` for any other text, which is no relative day.
+    /// Parses a text that begins with `today`; `None` for any other text.
     ///
     /// # Errors
-    /// `query_malformed`: it begins with `today` and is not of the form.
+    /// `query_malformed`: it begins with `today` and is otherwise malformed.
     pub fn parse(text: &str) -> Result<Option<Self>, Problem> {
         if !text.starts_with(TODAY) {
             return Ok(None);
@@ -51,12 +51,12 @@ impl RelativeDay {
         Some(Self(unit(count.saturating_mul(sign))))
     }
 
-    /// Returns the date, `YYYY-MM-DD`, for the day in UTC that `now` falls on. Years keep month and day; 29 February in
-    /// a year without one becomes the day beside it that lets fewer people through: 28 February for at most, 1 March
-    /// for at least.
+    /// Returns the date, `YYYY-MM-DD`, for the day in UTC that `now` falls on. Years keep month and day; If the
+    /// resulting year has no 29 February, the stricter neighbour is used: 28 February for an upper bound, 1 March for a
+    /// lower bound.
     ///
     /// # Errors
-    /// `threshold_invalid`: it is on no day of a four-digit year.
+    /// `threshold_invalid`: the result is outside the four-digit years.
     pub fn date(self, direction: Direction, now: Timestamp) -> Result<String, Problem> {
         let outside = || Problem::new(Code::ThresholdInvalid, "the bound is outside the years 0000 to 9999");
         let day_of = |at: Timestamp| {

@@ -1,4 +1,4 @@
-//! Numbers that are compared: the conversion of claims and thresholds, and their digits.
+//! Ordered numbers of threshold proofs: conversion of claims and thresholds, and their base-16 digits.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Direction, chain::DIGITS};
 use crate::{Code, Problem, day, json, time::Timestamp};
 
-/// The highest number that can be compared; as a day it is 2079-06-06.
+/// Greatest number that can be compared; as a day, it is 2079-06-06.
 pub const MAX: u32 = 65_535;
 
 /// From 1900-01-01 to 1970-01-01, in days.
@@ -15,27 +15,27 @@ const EPOCH: i64 = 25_567;
 /// The levels of the Common European Framework of Reference for languages, from the first, which is 1.
 const CEFR: [&str; 6] = ["A1", "A2", "B1", "B2", "C1", "C2"];
 
-/// A value or a threshold as a number from 0 to 65,535: days since 1900-01-01, a level, credits
-/// (spec/at-least.md 1).
+/// A value or a threshold as a number from 0 to 65,535: days since 1900-01-01, a CEFR level, or a plain number such as
+/// credits (spec/at-least.md 1).
 ///
 /// It may be a claim's value, so `Debug` does not print it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ordered(u16);
 
 impl Ordered {
-    /// The number itself.
+    /// Returns the number.
     #[must_use]
     pub const fn number(self) -> u16 {
         self.0
     }
 
-    /// Converts a claim's value: a date, or the day in UTC that ends with or after an instant, a CEFR level, or a
-    /// number. A fraction, and a number outside the range, is rounded to the side that keeps every proof true: down
+    /// Converts a claim's value: a date, an instant (rounded up to the day in UTC at whose end it has passed), a CEFR
+    /// level, or a number. A fraction, and a number outside the range, is rounded so that every proof stays true: down
     /// for at least, up for at most (spec/at-least.md 1.1).
     ///
     /// # Errors
-    /// `threshold_invalid` if it is outside the range on the side where no proof would be true, or has no order here;
-    /// `date_malformed` for a text that is neither a date, an instant nor a level.
+    /// `threshold_invalid` if it is outside the range on the side where no proof could be true, or is of a kind without
+    /// an order; `date_malformed` for a text that is neither a date, an instant nor a level.
     pub fn of_claim(direction: Direction, value: &Value) -> Result<Self, Problem> {
         match value {
             Value::String(text) if text.len() > 10 => clamped(direction, days(last_day(text)?)),
@@ -59,14 +59,15 @@ impl Ordered {
         }
     }
 
-    /// Returns the number of an instant in older credentials, if it differs: the day that the instant falls on.
+    /// Returns the number that older credentials have for an instant, the day that contains it, if that differs from
+    /// [`Self::of_claim`].
     pub(crate) fn of_claim_before(direction: Direction, value: &Value) -> Option<Self> {
         let text = value.as_str().filter(|text| text.len() > 10)?;
         let number = of_day(Timestamp::parse(text).ok()?).ok()?;
         (Self::of_claim(direction, value).ok()? != number).then_some(number)
     }
 
-    /// Converts a query's threshold: a date, a CEFR level, or a whole number.
+    /// Converts the threshold of a query: a date, a CEFR level, or an integer.
     ///
     /// # Errors
     /// `threshold_invalid` if it is negative, above 65,535, a fraction, or neither a text nor a number;
@@ -120,11 +121,10 @@ fn out_of_range() -> Problem {
     Problem::new(Code::ThresholdInvalid, "not a whole number from 0 to 65,535")
 }
 
-/// Days since 1900-01-01, which is 0, for a date `YYYY-MM-DD`.
+/// Returns the number of days from 1900-01-01 to a date `YYYY-MM-DD`.
 ///
 /// # Errors
-/// `date_malformed` if there is no such date; `threshold_invalid` if it is before 1900-01-01 or after
-/// 2079-06-06.
+/// `date_malformed` if there is no such date; `threshold_invalid` if it is before 1900-01-01 or after 2079-06-06.
 pub fn days_since_1900(date: &str) -> Result<Ordered, Problem> {
     of_day(midnight(date)?)
 }
@@ -151,7 +151,7 @@ fn last_day(text: &str) -> Result<Timestamp, Problem> {
     Ok(if begun { at } else { at.plus(-1) })
 }
 
-/// The date `YYYY-MM-DD` that is so many days after 1900-01-01.
+/// Returns the date, `YYYY-MM-DD`, that is this number of days after 1900-01-01.
 #[must_use]
 pub fn date_of(days: Ordered) -> String {
     let days = i64::from(days.0).saturating_sub(EPOCH);

@@ -1,27 +1,27 @@
-//! Members that may be at the top of a signed payload, by format (spec/credential-types.md section 4).
+//! Permitted top-level members of a signed payload, by format (spec/credential-types.md section 4).
 //!
-//! A member that one format defines, and another does not read, is refused in the other: its signer would have stated
-//! something, such as the end of the credential, that nobody heeds.
+//! A member that one format defines and another ignores is refused in the latter: the signer would have stated
+//! something, such as the end of validity, that no reader would apply.
 
 use serde_json::{Map, Value};
 
 use crate::{Code, Problem};
 
-/// The table for one format.
+/// Table of permitted members for one format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TopLevel {
-    /// A credential with embedded proofs.
+    /// Credential with embedded proofs.
     DataIntegrity,
-    /// The payload of a `vc+sd-jwt`.
+    /// Payload of a `vc+sd-jwt`.
     VcSdJwt,
-    /// The payload of a `dc+sd-jwt`.
+    /// Payload of a `dc+sd-jwt`.
     DcSdJwt,
-    /// A presentation with embedded proofs.
+    /// Presentation with embedded proofs.
     Presentation,
 }
 
 impl TopLevel {
-    /// Refuses a document with a member that its format does not have.
+    /// Refuses a document with a top-level member that its format does not permit.
     ///
     /// # Errors
     /// `claim_forbidden`
@@ -94,7 +94,8 @@ fn is_foreign_to_sd_jwt_vc(name: &str) -> bool {
     (is_vcdm(name) && !may_be_claimed) || matches!(name, "proof" | "verifiableCredential" | "vc" | "vp" | "aud" | "jti")
 }
 
-/// Returns whether a type may have a claim of this name in `credentialSubject`, which is at the top of a `dc+sd-jwt`.
+/// Returns whether a credential type may define a claim of this name. A claim is in `credentialSubject`, and in a
+/// `dc+sd-jwt` at the top level, where it must not clash with a registered member.
 #[must_use]
 pub fn may_name_claim(name: &str) -> bool {
     !is_foreign_to_sd_jwt_vc(name) && !is_jwt(name) && !matches!(name, "vct" | "vct#integrity")

@@ -1,4 +1,4 @@
-//! DID documents, parsed by DID Core 1.0 and the retrieval rules of Controlled Identifiers 1.0 section 3.3.
+//! DID documents, parsed according to DID Core 1.0 and the retrieval rules of Controlled Identifiers 1.0 section 3.3.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ const STATUS_LISTS: &str = "StatusListAggregation";
 const STATUS_LIST_ISSUER: &str = "statusListIssuer";
 const MAX_ENDPOINT: usize = 2_048;
 
-/// A DID document that was checked against its DID.
+/// DID document that was checked against its DID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DidDocument {
     did: Did,
@@ -47,13 +47,13 @@ pub(super) fn invalid(what: impl Into<String>) -> Problem {
 }
 
 impl DidDocument {
-    /// Parses a resolved document: its `id` is the DID. A verification method that is bad or of an unsupported kind,
-    /// an id that two methods have, and a relationship that is no array are unusable, and do not affect the use of
-    /// others (spec/elements.md).
+    /// Parses a resolved document: its `id` is the DID. A malformed or unsupported verification method, a method id
+    /// that occurs twice, and a relationship that is not an array are unusable, and do not affect the others
+    /// (spec/elements.md).
     ///
     /// # Errors
-    /// `did_document_invalid`: another id, a `revoked` that cannot be read in any method, a bad service of status
-    /// lists, too many methods; `private_key_exposed`.
+    /// `did_document_invalid`: a wrong `id`, an unreadable `revoked` in any method, an invalid status list service, too
+    /// many methods; `private_key_exposed`.
     pub fn parse(did: &Did, document: &Value) -> Result<Self, Problem> {
         let members = document.as_object().ok_or_else(|| invalid("the DID document is not an object"))?;
         if members.get("id").and_then(Value::as_str) != Some(did.as_str()) {
@@ -115,7 +115,7 @@ impl DidDocument {
         Self { did: did.clone(), methods: vec![method], past: Vec::new(), marks, status_lists: None }
     }
 
-    /// The DID that the document is about.
+    /// Returns the DID of the document.
     #[must_use]
     pub fn did(&self) -> &Did {
         &self.did
@@ -125,11 +125,11 @@ impl DidDocument {
         self.find(&method.to_string())
     }
 
-    /// The key that `method` names, if it may be used for `purpose`.
+    /// Returns the key of the verification method `method`, if it may be used for `purpose`.
     ///
     /// # Errors
-    /// `method_unknown`, `method_controller`, `method_relationship`; `key_invalid` if the key is malformed, revoked, or of a kind
-    /// that is not accepted.
+    /// `method_unknown`, `method_controller`, `method_relationship`; `key_invalid` if the key is malformed, revoked, or
+    /// of a kind that is not accepted.
     pub fn key_for(&self, method: &DidUrl, purpose: Purpose) -> Result<PublicKey, Problem> {
         let found = self.listed(method, purpose)?;
         // At any time: a thief can date a signature back to before it.
@@ -139,14 +139,13 @@ impl DidDocument {
         found.key.clone()
     }
 
-    /// Returns the key that `method` names although it was revoked, if it may have been used for assertion.
+    /// Returns the revoked key of the verification method `method`, if it was permitted for assertion.
     ///
-    /// Use it only for a copy whose digest a statement vouches for that another key of this document signed, one that
-    /// [`Self::key_for`] returns: a thief of the revoked key can sign anything, under any date.
+    /// Use it only for a copy whose digest is in a freshness statement that a valid key of this document signed (one
+    /// that [`Self::key_for`] returns): a thief of the revoked key can sign anything, with any date.
     ///
     /// # Errors
-    /// As [`Self::key_for`] for assertion; and `key_invalid` if the key is not revoked, since the caller must then
-    /// use that function.
+    /// As [`Self::key_for`] for assertion; and `key_invalid` if the key is not revoked.
     pub fn revoked_key_of_vouched_copy(&self, method: &DidUrl) -> Result<PublicKey, Problem> {
         let found = self.listed(method, Purpose::AssertionMethod)?;
         if found.revoked.is_none() {
@@ -155,9 +154,8 @@ impl DidDocument {
         found.key.clone()
     }
 
-    /// Returns the time at which the key that `method` names was revoked, if the document states one (`revoked`,
-    /// Controlled Identifiers 1.0 section 2.2): for that id or for its key, in any method of the document, and in any
-    /// version of a DID that proves its history.
+    /// Returns the revocation time of the key of `method`, if stated (`revoked`, Controlled Identifiers 1.0 section
+    /// 2.2). Any method with that id or that key counts, also in any version of a DID with a verified history.
     #[must_use]
     pub fn revoked(&self, method: &DidUrl) -> Option<Timestamp> {
         let id = method.to_string();
@@ -167,21 +165,21 @@ impl DidDocument {
         }
     }
 
-    /// Returns the time at which a key was revoked, under any id, if the document says so; also of keys without a
-    /// usable method.
+    /// Returns the revocation time of a key, if the document states one under any id, also in an unusable verification
+    /// method.
     #[must_use]
     pub fn revoked_key(&self, key: &PublicKey) -> Option<Timestamp> {
         self.marks.of_key(key)
     }
 
-    /// Returns whether any method of this version is marked as revoked.
+    /// Returns whether any verification method of this version has `revoked`.
     #[must_use]
     pub fn has_revoked_key(&self) -> bool {
         self.methods.iter().any(|method| method.revoked.is_some())
     }
 
-    /// Returns the DID URLs of the keys that may sign credentials at an instant: those of this version alone that are
-    /// listed for assertion, usable, not revoked and not past their end.
+    /// Returns the DID URLs of the keys that may sign credentials at `now`: those of this version that are listed for
+    /// assertion, usable, not revoked and not expired.
     pub fn assertion_methods(&self, now: Timestamp) -> impl Iterator<Item = &str> {
         let usable = move |method: &&Method| {
             method.controller.as_deref() == Some(self.did.as_str())
@@ -193,28 +191,29 @@ impl DidDocument {
         self.methods.iter().filter(usable).map(|method| method.id.as_str())
     }
 
-    /// URL (https) at which the controller publishes its status lists (spec/status.md).
+    /// Returns the https URL at which the controller publishes its status lists (spec/status.md).
     #[must_use]
     pub fn status_lists(&self) -> Option<&str> {
         self.status_lists.as_ref().map(|lists| lists.endpoint.as_str())
     }
 
-    /// DID that signs status lists for the controller's credentials besides the controller (spec/dids.md 1.5). Its
-    /// own document names the keys.
+    /// Returns the DID that signs status lists for the controller's credentials in addition to the controller
+    /// (spec/dids.md 1.5). The keys are in that DID's own document.
     #[must_use]
     pub fn status_list_issuer(&self) -> Option<&Did> {
         self.status_lists.as_ref().and_then(|lists| lists.issuer.as_ref())
     }
 
-    /// Returns the time at which the key that `method` names left the document, by the history that a DID proves. Set
-    /// only in a document [`Self::with_history`]: the key's owner can have made nothing after that time.
+    /// Returns the time at which the key of `method` was removed from the document, by the verified history of the DID.
+    /// Only set in a document returned by [`Self::with_history`]. The owner of the key cannot have signed anything
+    /// after that time.
     #[must_use]
     pub fn retired(&self, method: &DidUrl) -> Option<Timestamp> {
         self.method(method).and_then(|method| method.retired)
     }
 
-    /// Returns this document with the keys that earlier versions had. Use it for credentials signed in their time;
-    /// not for presentations, nor for statements that are only good when new (status lists, freshness statements).
+    /// Returns this document with the keys of earlier versions added. Use it for credentials signed while those keys
+    /// were current; not for presentations, status lists or freshness statements, which a current key must sign.
     #[must_use]
     pub fn with_history(&self) -> Self {
         let mut all = self.clone();
@@ -222,7 +221,7 @@ impl DidDocument {
         all
     }
 
-    /// Returns whether earlier versions had keys that this version lacks.
+    /// Returns whether this document includes keys that only earlier versions had.
     #[must_use]
     pub fn has_history(&self) -> bool {
         !self.past.is_empty()
@@ -286,15 +285,15 @@ impl DidDocument {
         Ok(found)
     }
 
-    /// Returns the time at which the key that `method` names stops being usable, if the document states one
-    /// (`expires`, Controlled Identifiers 1.0 section 2.2).
+    /// Returns the time at which the key of `method` expires, if the document states one (`expires`, Controlled
+    /// Identifiers 1.0 section 2.2).
     #[must_use]
     pub fn expires(&self, method: &DidUrl) -> Option<Timestamp> {
         self.method(method).and_then(|method| method.expires)
     }
 
-    /// Makes the document that an issuer publishes: a Multikey for each key, named by its fragment and listed for
-    /// assertion and authentication. [`Self::with_status_lists`] adds where its status lists are.
+    /// Returns the DID document that an issuer publishes: a Multikey verification method for each key, with its
+    /// fragment, listed for assertion and authentication. [`Self::with_status_lists`] adds the status list service.
     #[must_use]
     pub fn render(did: &Did, keys: &[(String, PublicKey)]) -> Value {
         let ids: Vec<String> = keys.iter().map(|(fragment, _)| format!("{did}#{fragment}")).collect();
@@ -314,7 +313,7 @@ impl DidDocument {
         })
     }
 
-    /// A rendered document with the service that says which status lists there are: `#status`, at an https URL.
+    /// Adds the service `#status` to a document: the https URL of the index of status lists.
     #[must_use]
     pub fn with_status_lists(did: &Did, mut document: Value, lists: &str) -> Value {
         if let Some(members) = document.as_object_mut() {

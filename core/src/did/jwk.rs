@@ -1,4 +1,4 @@
-//! did:jwk: the public JWK in base64url is the identifier; its one method is `#0`.
+//! did:jwk: the DID contains the public JWK in base64url; its only verification method is `#0`.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 

@@ -1,4 +1,4 @@
-//! did:key: the Multikey is the identifier, and the fragment of the one method.
+//! did:key: the DID contains the key as a Multikey, which is also the fragment of its only verification method.
 
 use super::{Did, DidDocument, malformed};
 use crate::{Code, Problem, keys::PublicKey};

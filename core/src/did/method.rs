@@ -1,4 +1,4 @@
-//! Verification methods of a DID document, read so that a bad one does not affect the use of another
+//! Verification methods of a DID document, parsed so that a malformed one does not affect the others
 //! (spec/elements.md).
 
 use serde_json::{Map, Value};

@@ -1,5 +1,5 @@
-//! Decentralised identifiers (DID Core 1.0): did:key, did:jwk, did:web and did:webvh, from document to key for a
-//! purpose (spec/dids.md).
+//! Decentralised identifiers (DID Core 1.0): did:key, did:jwk, did:web and did:webvh, and lookup of a key by DID URL
+//! and purpose (spec/dids.md).
 
 use std::{fmt, sync::Arc};
 
@@ -26,27 +26,27 @@ fn malformed(what: &str) -> Problem {
     Problem::new(Code::DidMalformed, what)
 }
 
-/// DID methods that are resolved, and any other.
+/// DID method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DidMethod {
-    /// did:key: the DID is a key.
+    /// did:key: the DID contains the key.
     Key,
-    /// did:jwk: the DID is a JWK.
+    /// did:jwk: the DID contains the key as a JWK.
     Jwk,
-    /// did:web: a document on a web site.
+    /// did:web: the document is on a web site.
     Web,
-    /// did:webvh: a log on a web site that proves its own history.
+    /// did:webvh: a web site has a log that proves the history of the document.
     WebVh,
-    /// A method that nothing here resolves.
+    /// Unsupported method.
     Other,
 }
 
-/// A DID, without path, query or fragment. Two are the same if their text is (DID Core 1.0 section 3.1).
+/// DID without path, query or fragment. DIDs are equal if their texts are (DID Core 1.0 section 3.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Did(String);
 
 impl Did {
-    /// Parses `did:method:method-specific-id` (DID Core 1.0 section 3.1), of any method.
+    /// Parses `did:method:method-specific-id` (DID Core 1.0 section 3.1), with any method.
     ///
     /// # Errors
     /// `did_malformed`.
@@ -66,7 +66,7 @@ impl Did {
         Ok(Self(text.to_owned()))
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -76,13 +76,13 @@ impl Did {
         self.0.strip_prefix("did:").and_then(|rest| rest.split_once(':')).unwrap_or(("", ""))
     }
 
-    /// Name of the method in the text: `key`, `jwk`, `web`...
+    /// Returns the method name in the text: `key`, `jwk`, `web`...
     #[must_use]
     pub fn method_name(&self) -> &str {
         self.parts().0
     }
 
-    /// DID method, of those that are supported.
+    /// Returns the DID method.
     #[must_use]
     pub fn method(&self) -> DidMethod {
         match self.method_name() {
@@ -94,41 +94,41 @@ impl Did {
         }
     }
 
-    /// Returns whether its document is made of the DID itself (did:key, did:jwk), so that nothing is fetched.
+    /// Returns whether the document is derived from the DID itself (did:key, did:jwk), without a fetch.
     #[must_use]
     pub fn is_self_contained(&self) -> bool {
         matches!(self.method(), DidMethod::Key | DidMethod::Jwk)
     }
 
-    /// Returns whether its document is published and fetched (did:web, did:webvh), and not made of the DID itself. A
-    /// copy of such a document can be older than a key of its controller.
+    /// Returns whether the document is published and fetched (did:web, did:webvh). A cached copy of such a document may
+    /// lack a newer key of its controller.
     #[must_use]
     pub fn is_published(&self) -> bool {
         matches!(self.method(), DidMethod::Web | DidMethod::WebVh)
     }
 
-    /// Method-specific identifier: the part after the method.
+    /// Returns the method-specific identifier.
     #[must_use]
     pub fn id(&self) -> &str {
         self.parts().1
     }
 
-    /// The did:jwk of a key. The JWK inside is canonical (RFC 8785), so each key has exactly one such DID.
+    /// Returns the did:jwk of a key. The JWK in it is canonical (RFC 8785), so that a key has exactly one such DID.
     #[must_use]
     pub fn jwk(key: &PublicKey) -> Self {
         Self(format!("did:jwk:{}", URL_SAFE_NO_PAD.encode(key.to_jwk_text())))
     }
 
-    /// The did:key of a key.
+    /// Returns the did:key of a key.
     #[must_use]
     pub fn key(key: &PublicKey) -> Self {
         Self(format!("did:key:{}", key.to_multikey()))
     }
 
-    /// The DID URL of one of this DID's verification methods.
+    /// Returns the DID URL of a verification method of this DID.
     ///
     /// # Errors
-    /// `did_malformed` if the fragment is empty or has a character that may not be there.
+    /// `did_malformed` if the fragment is empty or contains a forbidden character.
     pub fn with_fragment(&self, fragment: &str) -> Result<DidUrl, Problem> {
         DidUrl::new(self.clone(), fragment)
     }
@@ -164,7 +164,7 @@ fn percent_encoded(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
     true
 }
 
-/// A DID URL with a fragment: the name of a verification method.
+/// DID URL with a fragment, which identifies a verification method.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DidUrl {
     did: Did,
@@ -190,7 +190,7 @@ impl DidUrl {
         Self::new(Did::parse(did)?, fragment)
     }
 
-    /// The DID.
+    /// Returns the DID.
     #[must_use]
     pub fn did(&self) -> &Did {
         &self.did
@@ -209,17 +209,17 @@ impl fmt::Display for DidUrl {
     }
 }
 
-/// Verification relationship that a key must be listed under to be used.
+/// Verification relationship required for the use of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// Issuing credentials.
+    /// Signing credentials.
     AssertionMethod,
-    /// Presenting them.
+    /// Signing presentations.
     Authentication,
 }
 
 impl Purpose {
-    /// `assertionMethod` or `authentication`.
+    /// Returns `assertionMethod` or `authentication`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -229,7 +229,7 @@ impl Purpose {
     }
 }
 
-/// Resolver of DIDs to their documents. Fetching is the caller's job: an implementation answers from memory.
+/// DID resolver. It does not fetch: an implementation answers from memory.
 ///
 /// # Examples
 /// ```
@@ -246,15 +246,15 @@ impl Purpose {
 /// # Ok::<(), carnet_core::Problem>(())
 /// ```
 pub trait Resolve: Send + Sync {
-    /// The document of `did`.
+    /// Returns the document of `did`.
     ///
     /// # Errors
-    /// `did_unsupported`, `did_unresolved`, `did_document_invalid`; for methods that carry their document in the DID
+    /// `did_unsupported`, `did_unresolved`, `did_document_invalid`; for methods whose document is derived from the DID
     /// also `did_malformed`, `key_invalid` and `private_key_exposed`.
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem>;
 }
 
-/// Resolves did:key and did:jwk, which carry their own document, and nothing else.
+/// Resolver for did:key and did:jwk, whose documents are derived from the DID.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SelfContained;
 
@@ -270,13 +270,12 @@ impl Resolve for SelfContained {
     }
 }
 
-/// Resolver of one DID to a document of vouched keys, independent of the DID's own current document. Nothing is
-/// fetched.
+/// Resolver for one DID, with keys from a trusted source in place of the DID's current document. Nothing is fetched.
 #[derive(Debug, Clone)]
 pub struct PinnedKeys(Arc<DidDocument>);
 
 impl PinnedKeys {
-    /// Pins keys of a DID, each with the fragment of its DID URL; they count for assertion and authentication.
+    /// Pins keys for a DID, each with its fragment; they are usable for assertion and authentication.
     ///
     /// # Errors
     /// `did_document_invalid`
@@ -291,8 +290,8 @@ impl Resolve for PinnedKeys {
     }
 }
 
-/// Resolves as another one does, to documents with the keys of earlier versions ([`DidDocument::with_history`]): for
-/// verifying credentials, which outlive the key that signed them.
+/// Resolver that adds the keys of earlier versions to the documents of another resolver
+/// ([`DidDocument::with_history`]). For verifying credentials, which may outlive the signing key.
 #[derive(Clone, Copy)]
 pub struct WithHistory<'a>(pub &'a dyn Resolve);
 
@@ -303,7 +302,7 @@ impl Resolve for WithHistory<'_> {
     }
 }
 
-/// The key that a verification method names, resolved and checked for a purpose.
+/// Resolves a verification method, and returns its DID URL and its key if the key may be used for the purpose.
 ///
 /// # Errors
 /// Those of [`DidUrl::parse`], [`Resolve::resolve`] and [`DidDocument::key_for`].

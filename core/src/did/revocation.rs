@@ -1,8 +1,8 @@
-//! Revocation marks of a DID document: every `revoked` of every verification method (Controlled Identifiers 1.0 section
-//! 2.2), also of methods that are never used here.
+//! Revocation times in a DID document: every `revoked` of every verification method (Controlled Identifiers 1.0 section
+//! 2.2), also of unused methods.
 //!
-//! A mark is read before its method is judged. Thus a stolen key stays revoked even if the entry that revokes it is
-//! of another type, is meant for encryption, or is under a relationship that nothing here asks for.
+//! Revocation is read before a method is validated, so that a stolen key stays revoked if the method that revokes it is
+//! of another type, is for encryption, or is in an unused relationship.
 
 use std::collections::BTreeMap;
 

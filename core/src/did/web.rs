@@ -1,12 +1,12 @@
-//! did:web: where the document is. Fetching it is the service's work.
+//! did:web: the URL of the document. The caller fetches it.
 
 use super::{Did, DidMethod, malformed};
 use crate::{Code, Problem};
 
-/// The HTTPS URL of a did:web DID's document (`/.well-known/did.json`, or `/path/did.json`).
+/// Returns the HTTPS URL of a did:web document (`/.well-known/did.json`, or `/path/did.json`).
 ///
-/// The host is a name in lower case, as it must be in the certificate (`localhost` is one), never an IP address in
-/// any spelling; a port follows as `%3A8443`. Whether the name may be reached from here is for the fetcher to say.
+/// The host is a DNS name in lower case (`localhost` is allowed), never an IP address in any notation; a port is
+/// appended as `%3A8443`. The fetcher decides whether the host may be contacted.
 ///
 /// # Errors
 /// `did_malformed` (IP address, bad port, path traversal...), `did_unsupported` (another method).

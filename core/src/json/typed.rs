@@ -1,4 +1,4 @@
-//! From JSON to a type, where a fault says where it is and a whole number may be written in any way.
+//! Deserialisation with the path of the error, and with integers in any notation.
 
 use std::{cell::RefCell, fmt};
 
@@ -10,12 +10,13 @@ use serde_json::{Map, Value};
 
 use super::whole;
 
-/// A value that is not of the type that was wanted.
+/// Error for a value that is not of the expected type.
 #[derive(Debug)]
 pub struct Mismatch {
-    /// Its place: names and indexes from the root, such as `LoTE.TrustedEntitiesList[0]`; empty for the root itself.
+    /// Path of the value: names and indexes from the root, such as `LoTE.TrustedEntitiesList[0]`; empty for the root
+    /// itself.
     pub path: String,
-    /// The fault there. It may quote a value.
+    /// Description of the error. It may quote a value.
     pub fault: String,
 }
 
@@ -26,7 +27,7 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// Reads a value as a type. Integers may have a point or an exponent, as in `1.0` ([`whole`]).
+/// Deserialises a value. Integers may have a decimal point or an exponent, as in `1.0` ([`whole`]).
 ///
 /// # Errors
 /// [`Mismatch`]

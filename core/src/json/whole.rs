@@ -1,17 +1,18 @@
-//! Whole numbers, however others write them.
+//! Integers in JSON, in any notation.
 
 use serde_json::Value;
 
 use super::MAX_INTEGER;
 
-/// Returns a whole number: `1`, `1.0` and `1e0` are one number (RFC 8259 section 6), and RFC 8785 writes them alike.
-/// `None` for a fraction, for a number with a point or an exponent beyond 2^53 - 1 either way, and for other values.
+/// Returns an integer: `1`, `1.0` and `1e0` are the same number (RFC 8259 section 6), and RFC 8785 writes them alike.
+/// `None` for a fraction, for a number with a decimal point or an exponent and a magnitude above 2^53 - 1, and for
+/// other values.
 #[must_use]
 pub fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| whole_float(value.as_f64()?))
 }
 
-/// [`whole`], for a number that is not negative.
+/// Returns a non-negative integer, as [`whole`].
 #[must_use]
 pub fn whole_unsigned(value: &Value) -> Option<u64> {
     whole(value).and_then(|number| u64::try_from(number).ok())

@@ -1,5 +1,5 @@
-//! Keys: signing behind a trait, public keys as JWK (RFC 7517, RFC 8037) and Multikey
-//! (Controlled Identifiers 1.0 section 2.2.2).
+//! Keys: signing through a trait, and public keys as JWK (RFC 7517, RFC 8037) and Multikey (Controlled Identifiers 1.0
+//! section 2.2.2).
 
 use serde_json::{Map, Value};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -21,12 +21,12 @@ pub enum Algorithm {
     EdDsa,
     /// ECDSA on P-256 with SHA-256, 64-byte r||s.
     Es256,
-    /// ECDSA on P-384 with SHA-384, 96-byte r||s: for Data Integrity alone, and in no JWS or CWT.
+    /// ECDSA on P-384 with SHA-384, 96-byte r||s: only for Data Integrity, never for a JWS or CWT.
     Es384,
 }
 
 impl Algorithm {
-    /// The name: `EdDSA`, `ES256` or `ES384`.
+    /// Returns the JOSE name: `EdDSA`, `ES256` or `ES384`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Algorithm {
         }
     }
 
-    /// Number of bytes of a signature.
+    /// Returns the length of a signature, in bytes.
     #[must_use]
     pub const fn signature_bytes(self) -> usize {
         match self {
@@ -45,10 +45,10 @@ impl Algorithm {
         }
     }
 
-    /// From an `alg` value.
+    /// Parses an `alg` value.
     ///
     /// # Errors
-    /// `algorithm_forbidden` for anything but `EdDSA` and `ES256`: `none` and the HMACs above all.
+    /// `algorithm_forbidden` for anything but `EdDSA` and `ES256`, in particular for `none` and HMACs.
     pub fn parse(alg: &str) -> Result<Self, Problem> {
         match alg {
             "EdDSA" => Ok(Self::EdDsa),
@@ -60,9 +60,8 @@ impl Algorithm {
 
 /// A public key that may verify signatures. Equality is equality of the key, in any encoding.
 ///
-/// There is no way to make one but through the checks of [`Self::from_jwk`], [`Self::from_multikey`] and
-/// [`Self::from_bytes`]: an Ed25519 key here is canonically encoded and not of small order, a P-256 key is on the
-/// curve.
+/// It can only be created through the checks of [`Self::from_jwk`], [`Self::from_multikey`] and [`Self::from_bytes`]:
+/// an Ed25519 key is canonically encoded and not of small order, a P-256 or P-384 key is on the curve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey(Inner);
 
@@ -75,7 +74,7 @@ enum Inner {
 }
 
 impl PublicKey {
-    /// The only algorithm it verifies.
+    /// Returns the algorithm of the key.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         match &self.0 {
@@ -88,8 +87,8 @@ impl PublicKey {
     /// Verifies a signature of [`Algorithm::signature_bytes`]: for Ed25519 strictly (RFC 8032 with small-order points
     /// refused), for P-256 and P-384 `r||s`.
     ///
-    /// Both `s` and `-s` are accepted, as RFC 7518 has it: peers make either, and nothing in Carnet takes a signature's
-    /// bytes for an identity. Carnet itself makes the lower one.
+    /// Both `s` and `-s` are accepted, as in RFC 7518: other implementations create either, and Carnet never identifies
+    /// anything by the bytes of a signature. Carnet itself creates the lower one.
     ///
     /// # Errors
     /// `signature_invalid`.
@@ -101,7 +100,7 @@ impl PublicKey {
         }
     }
 
-    /// From the raw key: 32 bytes of Ed25519, 33 or 65 of P-256, or 49 or 97 of P-384 (SEC 1).
+    /// Parses a raw key: 32 bytes of Ed25519, 33 or 65 of P-256, or 49 or 97 of P-384 (SEC 1).
     ///
     /// # Errors
     /// `key_invalid`.
@@ -114,7 +113,7 @@ impl PublicKey {
         .map(Self)
     }
 
-    /// The raw key: 32 bytes of Ed25519, 33 of P-256, or 49 of P-384 (SEC 1, compressed).
+    /// Returns the raw key: 32 bytes for Ed25519, 33 for P-256, or 49 for P-384 (SEC 1, compressed).
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match &self.0 {
@@ -124,7 +123,7 @@ impl PublicKey {
         }
     }
 
-    /// As a public JWK (only `kty`, `crv`, `x` and, for P-256 and P-384, `y`).
+    /// Returns the public JWK: `kty`, `crv`, `x` and, for P-256 and P-384, `y`.
     ///
     /// # Examples
     /// ```
@@ -141,21 +140,21 @@ impl PublicKey {
         jwk::members(self).into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect()
     }
 
-    /// From a public JWK. Members that say nothing about the key (`kid`, `x5t`, unknown ones) are passed over.
+    /// Parses a public JWK. Members that do not define the key (`kid`, `x5t`, unknown ones) are ignored.
     ///
     /// # Errors
-    /// `key_invalid`, `private_key_exposed`, `algorithm_mismatch` (its `alg` member does not fit).
+    /// `key_invalid`, `private_key_exposed`, `algorithm_mismatch` (its `alg` member is for another kind of key).
     pub fn from_jwk(jwk: &Value) -> Result<Self, Problem> {
         jwk::parse(jwk)
     }
 
-    /// As Multikey (`z6Mk...`, `zDn...`, `z82...`).
+    /// Returns the Multikey (`z6Mk...`, `zDn...`, `z82...`).
     #[must_use]
     pub fn to_multikey(&self) -> String {
         multikey::encode(self)
     }
 
-    /// From Multikey.
+    /// Parses a Multikey.
     ///
     /// # Errors
     /// `invalid_encoding` (not base58btc multibase), `key_invalid`, `private_key_exposed`.
@@ -163,36 +162,36 @@ impl PublicKey {
         multikey::decode(text)
     }
 
-    /// The JWK thumbprint with SHA-256 in base64url (RFC 7638).
+    /// Returns the JWK thumbprint with SHA-256 in base64url (RFC 7638).
     #[must_use]
     pub fn thumbprint(&self) -> String {
         jwk::thumbprint(self)
     }
 
-    /// The JWK as text in the order of RFC 7638, which is also its canonical form (RFC 8785).
+    /// Returns the JWK as text in the order of RFC 7638, which is also its canonical form (RFC 8785).
     pub(crate) fn to_jwk_text(&self) -> String {
         jwk::text(self)
     }
 }
 
-/// Something that signs: a key in memory, later a hardware module.
+/// Signing key: in memory, or in a hardware module.
 pub trait Signer: Send + Sync {
-    /// The public half.
+    /// Returns the public key.
     fn public_key(&self) -> PublicKey;
 
-    /// Signs the message (not its hash); the signature has [`Algorithm::signature_bytes`].
+    /// Signs the message (not its hash). The signature has [`Algorithm::signature_bytes`] bytes.
     ///
     /// # Errors
     /// `proof_generation`.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Problem>;
 
-    /// The algorithm.
+    /// Returns the signature algorithm.
     fn algorithm(&self) -> Algorithm {
         self.public_key().algorithm()
     }
 }
 
-/// A secret key in memory. It is zeroized when dropped (by the libraries that hold it), and its `Debug` shows nothing.
+/// Secret key in memory. It is zeroized on drop by the libraries that hold it; `Debug` does not print it.
 pub struct SecretKey(Secret);
 
 enum Secret {
@@ -202,7 +201,7 @@ enum Secret {
 }
 
 impl SecretKey {
-    /// Draws a new key.
+    /// Generates a new key.
     pub fn generate(algorithm: Algorithm, mut rng: Rng<'_>) -> Self {
         Self(match algorithm {
             Algorithm::EdDsa => Secret::Ed25519(ed25519_dalek::SigningKey::generate(rng)),
@@ -211,10 +210,10 @@ impl SecretKey {
         })
     }
 
-    /// From the secret bytes: 48 for P-384, 32 otherwise.
+    /// Creates a key from its secret bytes: 48 for P-384, 32 otherwise.
     ///
     /// # Errors
-    /// `key_invalid`: another number of bytes, or for P-256 and P-384 zero or not below the group's order.
+    /// `key_invalid`: wrong length, or for P-256 and P-384 a scalar that is zero or not below the group's order.
     pub fn from_bytes(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, Problem> {
         match algorithm {
             Algorithm::EdDsa => ed25519::secret(bytes).map(Secret::Ed25519),
@@ -224,7 +223,7 @@ impl SecretKey {
         .map(Self)
     }
 
-    /// The secret bytes, to be stored encrypted: 48 for P-384, 32 otherwise.
+    /// Returns the secret bytes, which must be stored encrypted: 48 for P-384, 32 otherwise.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         match &self.0 {

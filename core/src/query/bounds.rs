@@ -1,8 +1,8 @@
-//! Bounds that one query may ask of one claim (spec/at-least.md 5.2).
+//! Limit of one bound for each claim in a query (spec/at-least.md 5.2).
 //!
-//! A verifier that lists bounds as alternatives, the tightest first, learns from the proved one that those before it
-//! fail, and so can narrow a hidden value down at will. Hence one bound for each type, path and direction, and no
-//! `values` beside it, which tell values apart in the same way.
+//! A verifier that lists bounds as alternatives, the tightest first, would learn from the proved one that those before
+//! it fail, and could so determine a hidden value. So a query may have only one bound for each type, path and
+//! direction, and no `values` for the same claim, which would have the same effect.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

@@ -1,5 +1,5 @@
-//! Holder rules: whose the credentials of one answer have to be, and which claims tell one from another
-//! (spec/protocol.md 4.10 and 4.11).
+//! Holder rules: the relation between the holders of the credentials in one answer, and the claims by which credentials
+//! count as distinct (spec/protocol.md 4.10 and 4.11).
 
 use std::collections::HashSet;
 
@@ -16,27 +16,27 @@ use crate::{
     time::Timestamp,
 };
 
-/// Member of a query that holds its holder rule.
+/// Member of a query that contains the holder rule.
 pub const HOLDER_MEMBER: &str = "carnet_holder";
-/// Member of a credential query that names the claims which tell one credential from another.
+/// Member of a credential query that lists the claims by which credentials count as distinct.
 pub const DISTINCT_MEMBER: &str = "carnet_distinct";
 
 /// The most claims that a rule names.
 const MAX_CLAIMS: usize = 16;
 
-/// Rule for the holders of the credentials in one answer.
+/// Required relation between the holders of the credentials in one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HolderRule {
-    /// One person's: each credential shows these claims, by their paths below the subject, and they are equal.
+    /// Same person: each credential discloses these claims (paths below the subject) with equal values.
     Claims(Vec<ClaimPath>),
-    /// One key's: the issuers can join the credentials by it.
+    /// Same key: all credentials are bound to one key, so that their issuers can link them.
     Key,
-    /// Anybody's.
+    /// No requirement.
     Any,
 }
 
 impl HolderRule {
-    /// Reads a rule: `"key"`, `"any"` or `{"claims": [<path below the subject>, ...]}`.
+    /// Parses a rule: `"key"`, `"any"` or `{"claims": [<path below the subject>, ...]}`.
     ///
     /// # Errors
     /// `query_malformed`
@@ -58,7 +58,7 @@ impl HolderRule {
         }
     }
 
-    /// The rule as [`HolderRule::parse`] reads it.
+    /// Returns the JSON form, as [`HolderRule::parse`] reads it.
     #[must_use]
     pub fn to_json(&self) -> Value {
         match self {
@@ -67,7 +67,7 @@ impl HolderRule {
         }
     }
 
-    /// `claims`, `key` or `any`.
+    /// Returns `claims`, `key` or `any`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -77,7 +77,7 @@ impl HolderRule {
         }
     }
 
-    /// The claims that have to be equal, as text below the subject; none for the other rules.
+    /// Returns the claims whose values must be equal, as text paths below the subject; empty for the other rules.
     #[must_use]
     pub fn claims(&self) -> Vec<String> {
         match self {
@@ -87,21 +87,22 @@ impl HolderRule {
     }
 }
 
-/// A claim's value in the form in which it is compared (spec/protocol.md 4.12).
+/// Claim value in the normalised form used for comparison (spec/protocol.md 4.12).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Comparable {
-    /// A text in NFC, caseless, with single spaces.
+    /// Text in NFC, case-folded, with single spaces.
     Text(String),
-    /// A date or an instant.
+    /// Date or instant.
     At(Timestamp),
-    /// A whole number.
+    /// Integer.
     Number(i64),
-    /// A yes or no.
+    /// Boolean.
     Flag(bool),
 }
 
 impl Comparable {
-    /// Reads a value; `None` for one that is not compared: null, a fraction, an object, an array or an empty text.
+    /// Normalises a value; `None` for one that cannot be compared: null, a fraction, an object, an array or an empty
+    /// text.
     #[must_use]
     pub fn of(value: &Value) -> Option<Self> {
         match value {
@@ -124,14 +125,14 @@ fn date(text: &str) -> Option<Timestamp> {
     if day { Timestamp::parse(&format!("{text}T00:00:00Z")).ok() } else { Timestamp::parse(text).ok() }
 }
 
-/// The path of a claim in a format, from its path below the subject.
+/// Converts a path below the subject to a path from the root of a credential in the format.
 #[must_use]
 pub fn path_in(format: CredentialFormat, claim: &[Step]) -> ClaimPath {
     let subject = format.subject_member().map(|name| Step::Name(name.to_owned()));
     subject.into_iter().chain(claim.iter().cloned()).collect()
 }
 
-/// The one value at a path, in the form in which it is compared.
+/// Returns the only value at a path, normalised for comparison.
 #[must_use]
 pub fn comparable_at(payload: &Map<String, Value>, path: &[Step]) -> Option<Comparable> {
     match values_at(payload, path).as_slice() {
@@ -149,14 +150,14 @@ pub(super) fn paths(value: &Value) -> Option<Vec<ClaimPath>> {
 }
 
 impl Query {
-    /// Returns true if an answer can have more than one credential.
+    /// Returns whether an answer can contain more than one credential.
     #[must_use]
     pub fn asks_for_several(&self) -> bool {
         self.credentials.len() > 1 || self.credentials.iter().any(|credential| credential.multiple)
     }
 
-    /// Requires the verifier's own query to state the holder rule where there can be several credentials, and the
-    /// claims that tell the credentials of one query apart.
+    /// Requires `carnet_holder` in a query that several credentials can answer, and `carnet_distinct` in a credential
+    /// query with `multiple`.
     ///
     /// # Errors
     /// `holder_missing`, `distinct_missing`

@@ -1,4 +1,4 @@
-//! DCQL (OpenID4VP 1.0 section 6): parse a query, match it against credentials.
+//! DCQL queries (OpenID4VP 1.0 section 6): parsing, and matching against credentials.
 
 use serde_json::{Map, Value};
 
@@ -21,111 +21,111 @@ pub use holder::HolderRule;
 pub use path::{parse_path, path_to_json, path_to_text, values_at};
 pub use threshold::{Threshold, commitments_path};
 
-/// The most credentials, claims, sets or options that a query may have.
+/// Maximum number of credential queries, claims queries, sets or options in a query.
 pub const MAX_ENTRIES: usize = 64;
 
-/// A query that was parsed and found well-formed.
+/// Well-formed DCQL query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
-    /// The credentials asked for; ids are unique.
+    /// Credential queries; their ids are unique.
     pub credentials: Vec<CredentialQuery>,
-    /// The combinations that answer; empty: all credentials are needed.
+    /// Combinations of credentials that answer the query; empty: all credential queries must be answered.
     pub credential_sets: Vec<CredentialSet>,
-    /// Rule for the holders of the credentials; `None` if the verifier states none.
+    /// Required relation between the holders of the credentials; `None` if not stated.
     pub holder: Option<HolderRule>,
 }
 
-/// One credential that is asked for.
+/// Credential query: a request for one kind of credential.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CredentialQuery {
-    /// Its name in the query and in the answer.
+    /// Id in the query and in the response.
     pub id: String,
-    /// Its format.
+    /// Requested format.
     pub format: RequestedFormat,
-    /// `meta` of an unknown format, as it was written; empty for a known one.
+    /// `meta` of an unsupported format, unparsed; empty for a supported one.
     pub foreign_meta: Map<String, Value>,
-    /// For `dc+sd-jwt`: the `vct` values that are accepted.
+    /// Accepted `vct` values, for `dc+sd-jwt`.
     pub vct_values: Vec<String>,
-    /// For the W3C formats: sets of types, one of which the credential must have all of.
+    /// Accepted sets of types, for the W3C formats. A credential must have all types of one set.
     pub type_values: Vec<Vec<String>>,
-    /// `true` if more than one credential may be presented.
+    /// `true` if several credentials may be presented.
     pub multiple: bool,
-    /// The claims in which those that are presented for this query have to differ, taken together.
+    /// Claims by which the presented credentials must differ, taken together.
     pub distinct: Vec<ClaimPath>,
-    /// `require_cryptographic_holder_binding`; a verifier of Carnet always demands it.
+    /// `require_cryptographic_holder_binding`; Carnet's verifier always requires it.
     pub holder_binding: bool,
-    /// Constraints on the issuer, of which one has to be met (OpenID4VP 1.0 section 6.1.1); empty: none.
+    /// Constraints on the issuer, one of which must be met (OpenID4VP 1.0 section 6.1.1); empty: none.
     pub trusted_authorities: Vec<TrustedAuthority>,
-    /// The claims asked for; none: no disclosable claim.
+    /// Requested claims; empty: no selectively disclosable claim.
     pub claims: Vec<ClaimQuery>,
-    /// Combinations of claims (by id) that answer, best first. If empty, all claims are needed.
+    /// Combinations of claim ids that answer the query, most preferred first. If empty, all claims are required.
     pub claim_sets: Vec<Vec<String>>,
 }
 
-/// A constraint on the issuer of a credential. No type of constraint is understood here.
+/// Constraint on the issuer of a credential. This library supports none of the types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedAuthority {
-    /// Its type, such as `aki`.
+    /// Type of constraint, such as `aki`.
     pub kind: String,
-    /// The values of that type, of which one has to fit.
+    /// Accepted values.
     pub values: Vec<String>,
 }
 
-/// One claim that is asked for.
+/// Requested claim.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimQuery {
-    /// Its name, for claim sets.
+    /// Id in claim sets.
     pub id: Option<String>,
-    /// Path of the claim, from the credential's root.
+    /// Path of the claim from the root of the credential.
     pub path: ClaimPath,
-    /// The values that are accepted; empty: any.
+    /// Accepted values; empty: any.
     pub values: Vec<Value>,
-    /// Threshold that the claim must reach; its value need not be shown then.
+    /// Threshold that the claim must reach; a proof then suffices in place of the value.
     pub threshold: Option<Threshold>,
 }
 
-/// A set of alternatives.
+/// Set of alternative combinations of credential queries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CredentialSet {
-    /// Alternatives, best first; each a list of credential query ids.
+    /// Alternatives, most preferred first; each is a list of credential query ids.
     pub options: Vec<Vec<String>>,
-    /// `true` if one of the options is needed.
+    /// `true` if one of the options is required.
     pub required: bool,
 }
 
-/// One credential to be matched: in a wallet with all of its claims open, in a verifier as it was shown.
+/// Credential to be matched with a query: in a wallet with all claims disclosed, in a verifier as presented.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
-    /// Its format.
+    /// Format of the credential.
     pub format: CredentialFormat,
-    /// Its payload with the disclosed claims in their places.
+    /// Payload with the disclosed claims at their paths.
     pub payload: &'a Map<String, Value>,
-    /// The thresholds that a witness was verified for; in a wallet, where the values are open, none.
+    /// Thresholds with a verified witness; empty in a wallet, which has the values.
     pub proved: &'a [Proved],
 }
 
-/// A threshold that was proved of a claim whose value may stay hidden.
+/// Proved threshold of a claim whose value may be hidden.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proved {
-    /// The claim, not its array of commitments.
+    /// Path of the claim, not of its commitments.
     pub path: ClaimPath,
-    /// Side of the bound to prove.
+    /// Direction of the proved bound.
     pub direction: Direction,
-    /// The bound, as a number.
+    /// Proved bound.
     pub bound: Ordered,
 }
 
 impl Query {
-    /// The credential query with this id.
+    /// Returns the credential query with this id.
     #[must_use]
     pub fn credential(&self, id: &str) -> Option<&CredentialQuery> {
         self.credentials.iter().find(|credential| credential.id == id)
     }
 
-    /// Checks that the presented credentials, by query id, are the ones that the query needs and asks for.
+    /// Checks that the answered credential queries (their ids) include all that are required, and no other.
     ///
     /// # Errors
-    /// `claim_unrequested` for an id that the query does not have; `query_unmet` if a required part is missing.
+    /// `claim_unrequested` for an unknown id; `query_unmet` if a required credential is missing.
     pub fn satisfied_by(&self, presented: &[&str]) -> Result<(), Problem> {
         if presented.iter().any(|id| self.credential(id).is_none()) {
             return Err(Problem::new(Code::ClaimUnrequested, "an unrequested credential was presented"));
@@ -161,8 +161,8 @@ impl Query {
 }
 
 impl CredentialQuery {
-    /// Returns the reason that no credential can answer it here: its format or its constraint on the issuer is not
-    /// understood (spec/elements.md). Neither may be ignored: that would answer another question.
+    /// Returns the reason why this library cannot answer the credential query: an unsupported format or an unsupported
+    /// constraint on the issuer (spec/elements.md). Neither may be ignored, as the answer would not match the request.
     #[must_use]
     pub fn unanswerable(&self) -> Option<String> {
         if self.format.known().is_none() {
@@ -190,7 +190,8 @@ impl CredentialQuery {
         self.type_values.iter().any(|set| set.iter().all(|name| has(name)))
     }
 
-    /// The concrete paths that answer it, from the first claim set that the candidate meets; `None` if it meets none.
+    /// Returns the concrete paths of the requested claims, by the first claim set that the candidate satisfies; `None`
+    /// if it satisfies none.
     #[must_use]
     pub fn paths_in(&self, candidate: Candidate<'_>) -> Option<Vec<ClaimPath>> {
         if !self.fits(candidate) {
@@ -205,7 +206,7 @@ impl CredentialQuery {
         })
     }
 
-    /// Returns whether a disclosed path was asked for: it is one of the query's, leads to one, or lies below one.
+    /// Returns whether a disclosed path was requested: it equals a requested path, or is above or below one.
     #[must_use]
     pub fn asks_for(&self, path: &[Step]) -> bool {
         self.claims.iter().any(|claim| path::overlaps(&claim.path, path) || claim.asks_for_commitments(path))
@@ -227,14 +228,14 @@ impl ClaimQuery {
         (!paths.is_empty()).then_some(paths)
     }
 
-    /// Returns whether a disclosed value answers the claim.
+    /// Returns whether a disclosed value is accepted.
     #[must_use]
     pub fn accepts(&self, value: &Value) -> bool {
         (self.values.is_empty() || self.values.iter().any(|accepted| same(accepted, value)))
             && self.threshold.as_ref().is_none_or(|threshold| threshold.is_met_by(value))
     }
 
-    /// Returns `true` if it accepts some value of this form.
+    /// Returns whether the claims query could accept a value of the same JSON type and form.
     pub(crate) fn could_accept(&self, value: &Value) -> bool {
         match &self.threshold {
             Some(threshold) => threshold.is_comparable_with(value),
@@ -242,8 +243,8 @@ impl ClaimQuery {
         }
     }
 
-    /// Returns whether exactly its threshold was proved. A witness for another threshold is no answer, even for a
-    /// higher one.
+    /// Returns whether exactly the requested threshold was proved. A witness for another threshold does not count, even
+    /// for a stricter one.
     pub(crate) fn is_proved_by(&self, proved: &[Proved]) -> bool {
         self.threshold.as_ref().is_some_and(|threshold| {
             proved.iter().any(|proved| {

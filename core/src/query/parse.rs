@@ -1,4 +1,4 @@
-//! From DCQL's JSON to a [`Query`], and back.
+//! Conversion of DCQL queries from and to JSON.
 
 use std::collections::HashSet;
 
@@ -24,8 +24,8 @@ impl Query {
     /// Parses a `dcql_query` (OpenID4VP 1.0 section 6).
     ///
     /// # Errors
-    /// `query_malformed`, also for two bounds of one claim (spec/at-least.md 5.2). An unknown format or constraint is
-    /// no error: nothing answers such a credential query, and another one of its set may
+    /// `query_malformed`, also for two bounds of one claim (spec/at-least.md 5.2). An unsupported format or constraint
+    /// is not an error: no credential answers such a credential query, but another option of its set may be answered
     /// ([`CredentialQuery::unanswerable`]).
     ///
     /// # Examples
@@ -66,7 +66,7 @@ impl Query {
         Ok(query)
     }
 
-    /// Back to DCQL's JSON.
+    /// Returns the query as DCQL JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let credentials: Vec<Value> = self.credentials.iter().map(credential_to_json).collect();

@@ -1,4 +1,4 @@
-//! Claim paths (OpenID4VP 1.0 section 7): how a query points at a claim.
+//! Claims path pointers (OpenID4VP 1.0 section 7).
 
 use serde_json::{Map, Value};
 
@@ -10,8 +10,8 @@ use crate::{
 /// The longest path that is read.
 const MAX_STEPS: usize = 16;
 
-/// Reads a claim path as DCQL writes it: a non-empty array of strings (a member), nulls (every
-/// element) and non-negative integers (one element).
+/// Parses a claims path pointer: a non-empty array of strings (a member), nulls (every element) and non-negative
+/// integers (one element).
 ///
 /// # Errors
 /// `query_malformed` for anything else.
@@ -35,7 +35,7 @@ pub fn parse_path(value: &Value) -> Result<ClaimPath, Problem> {
         .collect()
 }
 
-/// The same path, back in DCQL's form.
+/// Returns the path as a claims path pointer.
 #[must_use]
 pub fn path_to_json(path: &[Step]) -> Value {
     path.iter()
@@ -47,7 +47,7 @@ pub fn path_to_json(path: &[Step]) -> Value {
         .collect()
 }
 
-/// A path for people and logs: `credentialSubject.rightToWork`, `a[0].b`, `a[].b`.
+/// Returns the path as text for people and logs: `credentialSubject.rightToWork`, `a[0].b`, `a[].b`.
 #[must_use]
 pub fn path_to_text(path: &[Step]) -> String {
     let mut text = String::new();
@@ -66,7 +66,7 @@ pub fn path_to_text(path: &[Step]) -> String {
     text
 }
 
-/// Every value that a path leads to in a document, each with its own concrete path.
+/// Returns every value that a path selects in a document, each with its concrete path.
 #[must_use]
 pub fn values_at<'a>(document: &'a Map<String, Value>, path: &[Step]) -> Vec<(ClaimPath, &'a Value)> {
     let Some((Step::Name(first), rest)) = path.split_first() else { return Vec::new() };

@@ -1,6 +1,6 @@
 //! Thresholds in a query: `carnet_at_least` and `carnet_at_most` beside a claim's path (spec/at-least.md section 5).
 //!
-//! They are extension members of DCQL's claims query: a wallet that does not know them shows or hides the value.
+//! They extend DCQL's claims query. A wallet that does not support them treats the claim as requested by value.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ use crate::{
     secure::sd_jwt::{ClaimPath, Step},
 };
 
-/// Bound that a claim must reach, asked for in place of its value.
+/// Bound that a claim must reach, requested in place of its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
     direction: Direction,
@@ -20,7 +20,7 @@ pub struct Threshold {
 }
 
 impl Threshold {
-    /// A threshold at `bound`, which has the form of the claim itself: a date, a whole number or a CEFR level.
+    /// Creates a threshold. `bound` has the same form as the claim: a date, an integer or a CEFR level.
     ///
     /// # Errors
     /// `threshold_invalid`, `date_malformed`
@@ -50,36 +50,36 @@ impl Threshold {
         Self::new(direction, bound.clone()).map(Some).map_err(malformed)
     }
 
-    /// At least or at most.
+    /// Returns the direction.
     #[must_use]
     pub fn direction(&self) -> Direction {
         self.direction
     }
 
-    /// The bound, in the form of the claim.
+    /// Returns the bound, in the same form as the claim.
     #[must_use]
     pub fn bound(&self) -> &Value {
         &self.bound
     }
 
-    /// The bound as a number.
+    /// Returns the bound as an ordered number.
     #[must_use]
     pub fn number(&self) -> Ordered {
         self.number
     }
 
-    /// Returns `true` for a bound that is a day.
+    /// Returns whether the bound is a date.
     #[must_use]
     pub fn is_date(&self) -> bool {
         form(&self.bound) == BoundForm::Day
     }
 
-    /// Returns `true` for a value of the bound's form.
+    /// Returns whether a value has the same form as the bound.
     pub(crate) fn is_comparable_with(&self, value: &Value) -> bool {
         form(value) == form(&self.bound)
     }
 
-    /// Returns whether a disclosed value reaches it; a value of another form does not.
+    /// Returns whether a disclosed value reaches the bound; a value of another form does not.
     #[must_use]
     pub fn is_met_by(&self, value: &Value) -> bool {
         self.is_comparable_with(value)
@@ -90,8 +90,8 @@ impl Threshold {
     }
 }
 
-/// Returns the path of the array of commitments beside an ordered claim: `validUntil` has `validUntilAtLeast`.
-/// `None` for a path that does not end in a member.
+/// Returns the path of the array of commitments of an ordered claim: `validUntilAtLeast` for `validUntil`. `None` for a
+/// path that does not end in a member.
 #[must_use]
 pub fn commitments_path(path: &[Step], direction: Direction) -> Option<ClaimPath> {
     let (Step::Name(name), around) = path.split_last()? else { return None };

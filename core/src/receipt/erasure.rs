@@ -1,4 +1,4 @@
-//! Asking for erasure with a receipt, and the signed answer (spec/receipts.md sections 4 and 5).
+//! Erasure requests by receipt, and signed confirmations of erasure (spec/receipts.md sections 4 and 5).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -24,8 +24,7 @@ fn unproven(what: &str) -> Problem {
     Problem::new(Code::ErasureUnproven, what)
 }
 
-/// A request for erasure that holds: it was signed by a key that presented. To honour it twice does no harm, so it has
-/// no nonce.
+/// Verified erasure request: it is signed with a key that presented. It has no nonce, since a replay has no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErasureRequest {
     receipt_digest: String,
@@ -33,7 +32,7 @@ pub struct ErasureRequest {
 }
 
 impl ErasureRequest {
-    /// Asks the verifier of a receipt to erase its data. `signer` is the key of a copy that was presented.
+    /// Creates a request to the verifier of a receipt to erase the data. `signer` is the key of a presented copy.
     ///
     /// # Errors
     /// `erasure_unproven` if the receipt does not name the key; `proof_generation`.
@@ -52,13 +51,13 @@ impl ErasureRequest {
         jose::sign(header, &payload, signer)
     }
 
-    /// Verifies a request against the receipt that came with it, which the verifier [recognised](Receipt::recognise) as
-    /// its own. `max_age` and `skew` in seconds.
+    /// Verifies a request together with its receipt, which the verifier has [recognised](Receipt::recognise) as its
+    /// own. `max_age` and `skew` are in seconds.
     ///
     /// # Errors
-    /// `token_type`, `erasure_unproven` (a key that the receipt does not name, or for another receipt),
-    /// `domain_mismatch` (to another verifier), `domain_missing`, `claim_missing` (no `iat`), `malformed_value` (more
-    /// members than a request has), `expired`, `not_yet_valid`, and those of [`Jws::parse`] and [`Jws::verify`].
+    /// `token_type`, `erasure_unproven` (the key is not in the receipt, or the request is for another receipt),
+    /// `domain_mismatch` (to another verifier), `domain_missing`, `claim_missing` (no `iat`), `malformed_value` (an
+    /// unknown member), `expired`, `not_yet_valid`, and those of [`Jws::parse`] and [`Jws::verify`].
     pub fn verify(token: &str, receipt: &Receipt, now: Timestamp, max_age: i64, skew: i64) -> Result<Self, Problem> {
         let jws = Jws::parse(token)?;
         jws.require_typ(ERASURE_TYP)?;
@@ -85,13 +84,13 @@ impl ErasureRequest {
         Ok(Self { receipt_digest: receipt.digest().to_owned(), made })
     }
 
-    /// The receipt's digest.
+    /// Returns the receipt's digest.
     #[must_use]
     pub fn receipt_digest(&self) -> &str {
         &self.receipt_digest
     }
 
-    /// Time of the request.
+    /// Returns the time of the request.
     #[must_use]
     pub fn made(&self) -> Timestamp {
         self.made
@@ -115,12 +114,12 @@ struct Content {
 }
 
 impl ErasureConfirmation {
-    /// Confirms the erasure of the data that `receipt` is about. `kid` is a verification method of the receipt's
+    /// Creates a confirmation that the data of `receipt` were erased. `kid` is a verification method of the receipt's
     /// verifier, of an Ed25519 key.
     ///
     /// # Errors
-    /// `receipt_mismatch` for a `kid` of another verifier; `receipt_invalid` for an erasure before the verification,
-    /// or after `now`; `algorithm_mismatch`, `proof_generation`.
+    /// `receipt_mismatch` if `kid` belongs to another verifier; `receipt_invalid` if `erased_at` is before the
+    /// verification or after `now`; `algorithm_mismatch`, `proof_generation`.
     pub fn issue(
         receipt: &Receipt,
         erased_at: Timestamp,
@@ -140,11 +139,11 @@ impl ErasureConfirmation {
         Ok(Self { content, document })
     }
 
-    /// Verifies a confirmation for the holder of a receipt; `skew` in seconds.
+    /// Verifies a confirmation for the holder of a receipt; `skew` is in seconds.
     ///
     /// # Errors
-    /// `receipt_mismatch` (of another verifier, or for another receipt or request), `receipt_invalid`,
-    /// `not_yet_valid`, and those of [`data_integrity::verify`](crate::secure::data_integrity::verify) and
+    /// `receipt_mismatch` (wrong verifier, receipt or request), `receipt_invalid`, `not_yet_valid`, and those of
+    /// [`data_integrity::verify`](crate::secure::data_integrity::verify) and
     /// [`Credential::parse`](crate::credential::Credential::parse).
     pub fn verify(
         document: &Map<String, Value>,
@@ -161,25 +160,25 @@ impl ErasureConfirmation {
         Ok(Self { content, document: document.clone() })
     }
 
-    /// The digest of the receipt.
+    /// Returns the digest of the receipt.
     #[must_use]
     pub fn receipt_digest(&self) -> &str {
         &self.content.receipt_digest
     }
 
-    /// The verifier's id of the request.
+    /// Returns the verifier's id of the presentation request.
     #[must_use]
     pub fn request(&self) -> &str {
         &self.content.request
     }
 
-    /// Time of the erasure.
+    /// Returns the time of the erasure.
     #[must_use]
     pub fn erased_at(&self) -> Timestamp {
         self.content.erased_at
     }
 
-    /// The signed document, to be kept.
+    /// Returns the signed document.
     #[must_use]
     pub fn document(&self) -> &Map<String, Value> {
         &self.document

@@ -1,5 +1,5 @@
-//! Receipts as evidence: a receipt with its request, which a third party verifies without a network and without
-//! trusting the wallet (spec/receipts.md section 6).
+//! Receipts as evidence: a receipt with its request, which a third party can verify offline and without trusting the
+//! wallet (spec/receipts.md section 6).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,29 +16,29 @@ use crate::{
 
 /// The `typ` of a request object.
 pub const REQUEST_TYP: &str = "oauth-authz-req+jwt";
-/// Beginning of the client id of a verifier that is named by its DID.
+/// Client id prefix of a verifier that is identified by its DID.
 pub const CLIENT_ID_PREFIX: &str = "decentralized_identifier:";
 /// The `type` of an exported receipt.
 const FORMAT: &str = "carnet-receipt/1";
 
-/// Receipt as a wallet exports it. Nothing in it is believed before [`ReceiptEvidence::verify`].
+/// Receipt as exported by a wallet; unverified until [`ReceiptEvidence::verify`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportedReceipt {
     #[serde(rename = "type")]
     pub(super) format: String,
-    /// The receipt, proof and all.
+    /// Signed receipt.
     pub receipt: Map<String, Value>,
-    /// Request object as it was signed; `None` in a wallet from before it was kept.
+    /// Signed request object; `None` if exported by an older wallet, which did not store it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
-    /// Confirmation of the erasure, proof and all.
+    /// Signed confirmation of the erasure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmation: Option<Map<String, Value>>,
 }
 
 impl ExportedReceipt {
-    /// Assembles an export.
+    /// Creates an export.
     #[must_use]
     pub fn new(receipt: Map<String, Value>, request: Option<String>, confirmation: Option<Map<String, Value>>) -> Self {
         Self { format: FORMAT.to_owned(), receipt, request, confirmation }
@@ -47,7 +47,7 @@ impl ExportedReceipt {
     /// Parses an export.
     ///
     /// # Errors
-    /// Those of [`json::parse_object`]; `receipt_invalid` for another form.
+    /// Those of [`json::parse_object`]; `receipt_invalid` for another structure.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         // Request and receipt are documents of their own.
         let limits = Limits { max_bytes: Limits::DOCUMENT.max_bytes.saturating_mul(4), ..Limits::DOCUMENT };
@@ -58,38 +58,39 @@ impl ExportedReceipt {
     }
 }
 
-/// Pinned inputs that a third party relies on.
+/// Trust anchors and time for the verification by a third party.
 #[derive(Clone, Copy)]
 pub struct Pinned<'a> {
-    /// Returns whether a DID is that of a registrar which the third party has pinned. No other registrar is resolved.
+    /// Returns whether a DID is that of a registrar pinned by the third party. DIDs of other registrars are never
+    /// resolved.
     pub registrars: &'a dyn Fn(&str) -> bool,
-    /// Resolver for the registrars.
+    /// Resolver for the DIDs of the registrars.
     pub resolver: &'a dyn Resolve,
-    /// The time.
+    /// Time of verification.
     pub now: Timestamp,
-    /// Permitted clock skew, in seconds.
+    /// Tolerated clock skew, in seconds.
     pub skew: i64,
 }
 
-/// Ground on which the key that signed counts as the verifier's.
+/// Evidence that the signing key belongs to the verifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignerProof {
-    /// The registration names the key, and a pinned registrar signed that.
+    /// The registration lists the key, and a pinned registrar signed the registration.
     Registration,
-    /// The verifier's DID is made of the key (did:key, did:jwk).
+    /// The verifier's DID is derived from the key (did:key, did:jwk).
     Did,
 }
 
-/// Erasure that an export speaks of.
+/// Erasure stated in an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Erasure {
-    /// The verifier confirmed it, with a key that counts as the receipt's does.
+    /// Confirmed by the verifier, with a key that is proved in the same way as the receipt's.
     Confirmed(Timestamp),
-    /// The confirmation is signed with a key that nothing vouches for here: one from after the registration.
+    /// Confirmed with a key without proof that it is the verifier's, such as one that is newer than the registration.
     Unproven,
 }
 
-/// An exported receipt that holds.
+/// Verified export of a receipt.
 #[derive(Debug, Clone)]
 pub struct ReceiptEvidence {
     receipt: Receipt,
@@ -100,14 +101,14 @@ pub struct ReceiptEvidence {
 }
 
 impl ReceiptEvidence {
-    /// Verifies an export: the receipt is for the request beside it, the request carries a registration which a
-    /// pinned registrar signed and which held when the presentation was verified, and receipt, request and
-    /// confirmation are signed with keys that the registration names, or of which the verifier's DID is made.
+    /// Verifies an export: the receipt is for the included request; the request contains a registration that a pinned
+    /// registrar signed and that was valid when the presentation was verified; receipt, request and confirmation are
+    /// signed with keys that the registration lists or from which the verifier's DID is derived.
     ///
     /// # Errors
-    /// `receipt_key_unproven` if no pinned registrar vouches for the key; `receipt_mismatch` for a request that is
-    /// not the receipt's, or of another verifier; `receipt_invalid`; those of [`Receipt::verify`],
-    /// [`Registration::verify`], [`ErasureConfirmation::verify`], [`Jws::parse`] and [`Jws::verify`].
+    /// `receipt_key_unproven` if nothing proves that the key is the verifier's; `receipt_mismatch` if the request is
+    /// another one or another verifier's; `receipt_invalid`; those of [`Receipt::verify`], [`Registration::verify`],
+    /// [`ErasureConfirmation::verify`], [`Jws::parse`] and [`Jws::verify`].
     pub fn verify(file: &ExportedReceipt, pinned: &Pinned<'_>) -> Result<Self, Problem> {
         let issuer = file.receipt.get("issuer").and_then(Value::as_str);
         let verifier = Did::parse(issuer.ok_or_else(|| RECEIPT.problem("its issuer is not a DID"))?)?;
@@ -133,31 +134,32 @@ impl ReceiptEvidence {
         Ok(Self { receipt, registration, signer, request_signed, erasure })
     }
 
-    /// The receipt.
+    /// Returns the receipt.
     #[must_use]
     pub fn receipt(&self) -> &Receipt {
         &self.receipt
     }
 
-    /// The registration by a pinned registrar, where the request carries one.
+    /// Returns the registration by a pinned registrar, if the request contains one.
     #[must_use]
     pub fn registration(&self) -> Option<&Registration> {
         self.registration.as_ref()
     }
 
-    /// Ground on which the key counts as the verifier's.
+    /// Returns the evidence that the signing key belongs to the verifier.
     #[must_use]
     pub fn signer(&self) -> SignerProof {
         self.signer
     }
 
-    /// Returns `true` if the request's own signature was verified. The receipt names the request's digest either way.
+    /// Returns whether the request's signature was verified. The receipt contains the digest of the request in either
+    /// case.
     #[must_use]
     pub fn request_signed(&self) -> bool {
         self.request_signed
     }
 
-    /// The erasure, where the export has a confirmation.
+    /// Returns the erasure, if the export has a confirmation.
     #[must_use]
     pub fn erasure(&self) -> Option<Erasure> {
         self.erasure

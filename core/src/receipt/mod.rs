@@ -1,9 +1,10 @@
-//! Receipts: statements that a verifier signs after a presentation, so that the holder can prove which claims it took
-//! and ask for their erasure (spec/receipts.md).
+//! Receipts: statements that a verifier signs after a presentation, so that the holder can prove which claims were
+//! disclosed and request their erasure (spec/receipts.md).
 //!
-//! The verifier [issues](Receipt::issue) a [`Receipt`], the wallet [verifies](Receipt::verify) it against the request
-//! that it answered. Later the wallet makes an [`ErasureRequest`] with it; the verifier
-//! [recognises](Receipt::recognise) its own receipt, verifies the request, and answers with an [`ErasureConfirmation`].
+//! The verifier [issues](Receipt::issue) a [`Receipt`], and the wallet [verifies](Receipt::verify) it against the
+//! answered request. The wallet can later use it to create an [`ErasureRequest`]; the verifier
+//! [recognises](Receipt::recognise) its own receipt, verifies the request, and responds with an
+//! [`ErasureConfirmation`].
 
 use std::collections::BTreeMap;
 
@@ -39,35 +40,35 @@ const RECEIPT: Kind = Kind { type_name: "PresentationReceipt", invalid: Code::Re
 const MAX_SHOWN: usize = crate::verify::MAX_PRESENTATIONS;
 /// The most paths, thresholds and kept claims.
 const MAX_PATHS: usize = 256;
-/// The most uses of an entitlement.
+/// Maximum number of uses of an entitlement.
 pub const MAX_USES: u32 = 1_000;
 /// The longest path, type or issuer, in characters.
 const MAX_NAME: usize = 1_000;
 
-/// Content of a receipt. No field holds a claim's value.
+/// Content of a receipt. It contains no claim values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptContent {
-    /// The verifier's id of the request.
+    /// Verifier's id of the presentation request.
     pub request: String,
-    /// The [digest](request_digest) of the request object that was answered.
+    /// [Digest](request_digest) of the answered request object.
     pub request_digest: String,
     /// [Digest](presentation_digest) of the presentation as received; `None` in older receipts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presentation_digest: Option<String>,
-    /// Intended use: the template of the request. Empty for a query of the verifier's own.
+    /// Intended use: the id of the request template. Empty for a query without a template.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub intended_use: String,
-    /// Purpose, by language tag; English is always there.
+    /// Purpose, by language tag; English is required.
     pub purpose: BTreeMap<String, String>,
-    /// The verdict.
+    /// `true` if the presentation was accepted.
     pub accepted: bool,
-    /// The stable code of the first check that failed; none if accepted.
+    /// Stable code of the first failed check; `None` if accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Disclosures, as the verifier saw them.
+    /// Disclosed credentials, as the verifier read them.
     pub shown: Vec<Shown>,
-    /// Thumbprints (RFC 7638, SHA-256) of the keys that presented: a holder of one of them may ask for erasure.
+    /// Thumbprints (RFC 7638, SHA-256) of the keys that presented: the holder of any of them may request erasure.
     pub holder_keys: Vec<String>,
     /// Use of an entitlement, if the presentation redeemed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,30 +76,30 @@ pub struct ReceiptContent {
     /// Time of verification.
     #[serde(with = "instant")]
     pub verified_at: Timestamp,
-    /// Time at which the verdict is erased.
+    /// Time at which the verification result will be erased.
     #[serde(with = "instant")]
     pub erase_at: Timestamp,
-    /// The claims whose values are kept; normally none.
+    /// Claims whose values the verifier retains; usually none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keeps: Vec<Kept>,
 }
 
-/// One credential that was shown.
+/// Disclosures of one presented credential.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shown {
-    /// The credential query that it answers.
+    /// Id of the credential query that it answers.
     pub query_id: String,
-    /// Its type, by its name in the catalogue.
+    /// Name of its type in the catalogue.
     #[serde(rename = "type")]
     pub credential_type: String,
-    /// Its issuer's DID, if that was made out.
+    /// DID of its issuer, if it could be determined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// The claims whose values were shown, as [`path_to_text`] writes paths.
+    /// Claims whose values were disclosed, as text by [`path_to_text`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
-    /// The thresholds that were proved.
+    /// Proved thresholds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<ShownThreshold>,
 }
@@ -107,17 +108,17 @@ pub struct Shown {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Redeemed {
-    /// The credential query that the entitlement answered.
+    /// Id of the credential query that the entitlement answered.
     pub query_id: String,
-    /// Number of the use, from 1; `None` for a use by its serial, of which the verifier knows no more.
+    /// Number of the use, from 1; `None` if the use is identified by a serial, which does not reveal the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u32>,
-    /// Number of uses in all, up to [`MAX_USES`]; none for a use by its serial.
+    /// Total number of uses, up to [`MAX_USES`]; `None` if uses are identified by serials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<u32>,
 }
 
-/// A threshold that was proved: the claim, and the bound as it was asked for.
+/// Proved threshold: the claim, and the bound as requested.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShownThreshold {
@@ -128,29 +129,29 @@ pub struct ShownThreshold {
     at_most: Option<Value>,
 }
 
-/// A claim whose value the verifier keeps, by its policy.
+/// Claim whose value the verifier retains, by its policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kept {
-    /// The claim, as [`path_to_text`] writes paths.
+    /// Claim, as text by [`path_to_text`].
     pub path: String,
-    /// Time at which the value is erased.
+    /// Time at which the value will be erased.
     #[serde(with = "instant")]
     pub erase_at: Timestamp,
 }
 
-/// Requirements on a receipt, for the holder.
+/// Expected values in a receipt, given by the holder.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    /// The DID of the verifier that was answered.
+    /// DID of the verifier.
     pub verifier: &'a str,
-    /// The [digest](request_digest) of the request object that was answered.
+    /// [Digest](request_digest) of the answered request object.
     pub request_digest: &'a str,
-    /// The [digest](presentation_digest) of the presentation, if the holder knows it.
+    /// [Digest](presentation_digest) of the presentation, if known.
     pub presentation_digest: Option<&'a str>,
-    /// The time.
+    /// Time of verification.
     pub now: Timestamp,
-    /// Permitted clock skew, in seconds.
+    /// Tolerated clock skew, in seconds.
     pub skew: i64,
 }
 
@@ -163,17 +164,17 @@ pub struct Receipt {
     digest: String,
 }
 
-/// Returns the base64url SHA-256 of a request object's text: the name of a request in a receipt, an approval and a
-/// log.
+/// Returns the base64url SHA-256 of a request object's text, which identifies the request in receipts, approvals and
+/// logs.
 #[must_use]
 pub fn request_digest(request_object: &str) -> String {
     digest(request_object.as_bytes())
 }
 
-/// Returns the base64url SHA-256 of the RFC 8785 text of a `vp_token` (OpenID4VP 1.0 section 8.1): an object that
-/// has, for each credential query, the array of its presentations in the order in which they were sent, each as the
-/// text that was sent. It identifies the presentation to a party that has it. It tells nothing to a party that has
-/// only the digest, since each presentation has a signature over the request's nonce.
+/// Returns the base64url SHA-256 of the RFC 8785 text of a `vp_token` (OpenID4VP 1.0 section 8.1): an object with an
+/// array of presentations, as sent and in the order sent, for each credential query. It identifies the presentation for
+/// a party that has it, and reveals nothing to a party that has only the digest, since each presentation contains a
+/// signature over the request's nonce.
 ///
 /// # Errors
 /// `proof_generation`
@@ -184,10 +185,10 @@ pub fn presentation_digest(vp_token: &BTreeMap<String, Vec<String>>) -> Result<S
 }
 
 impl Receipt {
-    /// Signs a receipt with a key of the verifier's: `kid` is a verification method of its DID, of an Ed25519 key.
+    /// Signs a receipt. `kid` is an Ed25519 verification method of the verifier's DID.
     ///
     /// # Errors
-    /// `receipt_invalid` for content that is out of bounds; `algorithm_mismatch`, `proof_generation`.
+    /// `receipt_invalid` for content that exceeds a limit; `algorithm_mismatch`, `proof_generation`.
     pub fn issue(content: ReceiptContent, kid: &DidUrl, signer: &dyn Signer, now: Timestamp) -> Result<Self, Problem> {
         content.check()?;
         let document = RECEIPT.sign(&content, (now, None), kid, signer)?;
@@ -197,8 +198,8 @@ impl Receipt {
     /// Verifies a receipt for the holder.
     ///
     /// # Errors
-    /// `receipt_mismatch` (of another verifier, or for another request or presentation), `receipt_invalid`,
-    /// `not_yet_valid`, and those of [`data_integrity::verify`](crate::secure::data_integrity::verify) and
+    /// `receipt_mismatch` (wrong verifier, request or presentation), `receipt_invalid`, `not_yet_valid`, and those of
+    /// [`data_integrity::verify`](crate::secure::data_integrity::verify) and
     /// [`Credential::parse`](crate::credential::Credential::parse).
     pub fn verify(
         document: &Map<String, Value>,
@@ -219,11 +220,11 @@ impl Receipt {
         }
     }
 
-    /// Verifies a receipt that the verifier is shown again: that it is its own. Which request it is for, it says
-    /// itself.
+    /// Verifies a receipt that a holder returns to the verifier: it must be the verifier's own. The request is read
+    /// from the receipt.
     ///
     /// # Errors
-    /// As [`Self::verify`], but for the request.
+    /// As [`Self::verify`], except for a wrong request.
     pub fn recognise(
         document: &Map<String, Value>,
         verifier: &str,
@@ -252,25 +253,25 @@ impl Receipt {
         Ok(Self { content, verifier, document, digest })
     }
 
-    /// Content of the receipt.
+    /// Returns the content of the receipt.
     #[must_use]
     pub fn content(&self) -> &ReceiptContent {
         &self.content
     }
 
-    /// The verifier's DID.
+    /// Returns the verifier's DID.
     #[must_use]
     pub fn verifier(&self) -> &str {
         &self.verifier
     }
 
-    /// The signed document, to be kept and shown again.
+    /// Returns the signed document.
     #[must_use]
     pub fn document(&self) -> &Map<String, Value> {
         &self.document
     }
 
-    /// base64url of the SHA-256 of the document's canonical text (RFC 8785), proof and all.
+    /// Returns the base64url SHA-256 of the document's canonical text (RFC 8785), including the proof.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
@@ -336,24 +337,23 @@ impl Shown {
 }
 
 impl ShownThreshold {
-    /// The threshold that was proved of the claim at `path`.
+    /// Creates the entry for a proved threshold of the claim at `path`.
     #[must_use]
     pub fn new(path: &[Step], threshold: &Threshold) -> Self {
         let bound = |direction| (threshold.direction() == direction).then(|| threshold.bound().clone());
         Self { path: path_to_text(path), at_least: bound(Direction::AtLeast), at_most: bound(Direction::AtMost) }
     }
 
-    /// The claim, as [`path_to_text`] writes paths.
+    /// Returns the claim, as text by [`path_to_text`].
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Threshold that was proved.
+    /// Returns the proved threshold.
     ///
     /// # Errors
-    /// `receipt_invalid`: there is not exactly one bound, or it is malformed. A receipt that holds has no such
-    /// threshold.
+    /// `receipt_invalid`: not exactly one bound, or a malformed one. Not for a verified receipt.
     pub fn threshold(&self) -> Result<Threshold, Problem> {
         let (direction, bound) = match (&self.at_least, &self.at_most) {
             (Some(bound), None) => (Direction::AtLeast, bound),

@@ -1,23 +1,25 @@
-//! Content of a credential's copy before it is secured, and the profile that its form obeys.
+//! Content of a credential copy before it is secured, and the profile for its form.
 //!
-//! An issuer makes its copies by these functions, and a wallet renders its copies again by the same ones. So a copy
-//! has nothing of its own but key, salts, digests, place in a status list and signature (spec/credential-types.md
+//! Issuers create copies with these functions, and wallets render received copies again with the same functions, to
+//! check that copies differ only in key, salts, digests, status list index and signature (spec/credential-types.md
 //! section 4).
 
 use serde_json::{Map, Value, json};
 
 use crate::{credential::CONTEXT_V2, did::Did, keys::PublicKey, time::Timestamp};
 
-/// The form of copies, as far as Carnet is stricter than the standards. A type's own data may say otherwise.
+/// Requirements on copies that are stricter than the standards. A credential type can override them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyProfile {
-    /// Each `_sd` array has as many digests as there are names to hide at its place, rounded up to a multiple of this.
+    /// Each `_sd` array is padded with decoys: the number of digests is the number of hideable names at its position,
+    /// rounded up to a multiple of this.
     pub decoys_to_multiple_of: usize,
-    /// The length of a salt, in bytes before base64url.
+    /// Length of a salt, in bytes before base64url.
     pub salt_bytes: usize,
-    /// So many characters at the same place in two salts of one wallet are a mark.
+    /// Number of characters at the same position in two salts of one wallet that, if equal, count as a mark that links
+    /// copies.
     pub shared_salt_characters: usize,
-    /// Limit on the status lists of one batch of copies.
+    /// Maximum number of status lists for the copies of one batch.
     pub lists_in_batch: usize,
 }
 
@@ -27,31 +29,31 @@ impl Default for CopyProfile {
     }
 }
 
-/// Content of one copy: the data that its issuer and its holder both know before it is signed.
+/// Content of one copy: the data that issuer and holder both know before it is signed.
 #[derive(Clone, Copy)]
 pub struct CopyContent<'a> {
-    /// The type's name in `type`.
+    /// Name of the type in `type`.
     pub type_name: &'a str,
-    /// The type's `vct`.
+    /// `vct` of the type.
     pub vct: &'a str,
-    /// The type's JSON-LD context.
+    /// JSON-LD context of the type.
     pub context_url: &'a str,
-    /// The issuer's DID.
+    /// DID of the issuer.
     pub issuer: &'a str,
-    /// The day from which it holds.
+    /// Start of the validity period.
     pub valid_from: Timestamp,
-    /// The last instant at which it holds.
+    /// End of the validity period, inclusive.
     pub valid_until: Timestamp,
-    /// The claims, without `id` and commitments.
+    /// Claims, without `id` and commitments.
     pub claims: &'a Map<String, Value>,
-    /// The copy's own key.
+    /// Public key of this copy.
     pub holder: &'a PublicKey,
-    /// The member with the copy's status reference, and its name; `None` if no list has its status.
+    /// Name and value of the member with the status reference; `None` without a status list.
     pub status: Option<&'a (String, Value)>,
 }
 
 impl CopyContent<'_> {
-    /// Returns the document of VCDM 2.0. It has no id, and no subject id but the copy's own key.
+    /// Returns the VCDM 2.0 document. It has no `id`, and the only subject `id` is the copy's own key.
     #[must_use]
     pub fn document(&self) -> Map<String, Value> {
         let mut subject = self.claims.clone();
@@ -70,7 +72,7 @@ impl CopyContent<'_> {
         .collect()
     }
 
-    /// Returns the payload of an SD-JWT VC, whose claims are at the top.
+    /// Returns the payload of an SD-JWT VC, with the claims at the top level.
     #[must_use]
     pub fn sd_jwt_vc(&self) -> Map<String, Value> {
         let mut payload = self.claims.clone();

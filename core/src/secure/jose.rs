@@ -1,7 +1,7 @@
 //! Compact JWS (RFC 7515) with the rules that Carnet's tokens need.
 //!
-//! Nothing is negotiated here: the algorithms are those of [`Algorithm`], no critical extension is understood, and
-//! this module never uses a key in a header. The caller decides on the signer, and passes the key to [`Jws::verify`].
+//! Only the algorithms of [`Algorithm`] are accepted, no critical extension is supported, and a key in a header is
+//! never used for verification. The caller decides which signer to trust, and passes the key to [`Jws::verify`].
 
 use std::fmt;
 
@@ -15,14 +15,14 @@ use crate::{
     time::Timestamp,
 };
 
-/// The most bytes of a compact JWS: a document at its own limit, in base64url, with header and signature.
+/// Maximum size of a compact JWS, in bytes: a document of maximum size in base64url, with header and signature.
 pub(crate) const MAX_TOKEN: usize = 393_216;
 
 /// Header members that point at a key by means that Carnet has no anchor for (RFC 7515 section 4.1).
 const UNANCHORED: [&str; 5] = ["x5c", "x5u", "x5t", "x5t#S256", "jku"];
 
-/// The parts of a compact JWS, strictly decoded; its header is not validated. For a JWS from elsewhere that names its
-/// key by means that [`Jws`] refuses: the caller must check every member of the header.
+/// Parts of a compact JWS, strictly decoded; the header is not validated. For a third-party JWS whose key reference
+/// [`Jws`] refuses: the caller must check every member of the header.
 #[derive(Clone)]
 pub struct Compact {
     /// Text as received; the signature is over the part up to the last dot.
@@ -55,33 +55,33 @@ impl Compact {
         Ok(Self { text: token.to_owned(), header, payload, signature })
     }
 
-    /// The header.
+    /// Returns the header.
     #[must_use]
     pub fn header(&self) -> &Map<String, Value> {
         &self.header
     }
 
-    /// The payload, unverified.
+    /// Returns the payload, unverified.
     #[must_use]
     pub fn payload(&self) -> &Map<String, Value> {
         &self.payload
     }
 
-    /// Signing input.
+    /// Returns the signing input.
     #[must_use]
     pub fn signed(&self) -> &[u8] {
         // parse_within found two dots, so there is always something before the last.
         self.text.rsplit_once('.').map_or("", |(signed, _)| signed).as_bytes()
     }
 
-    /// The signature.
+    /// Returns the signature.
     #[must_use]
     pub fn signature(&self) -> &[u8] {
         &self.signature
     }
 }
 
-/// A JWS that was parsed and not yet verified.
+/// JWS that was parsed and not yet verified.
 #[derive(Clone)]
 pub struct Jws {
     parts: Compact,
@@ -89,14 +89,14 @@ pub struct Jws {
     key_ref: KeyRef,
 }
 
-/// Reference to a key in a header.
+/// Key reference in a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyRef {
-    /// `kid`, a DID URL or another name.
+    /// `kid`: a DID URL or another name.
     Kid(String),
-    /// `jwk`, a public key by value.
+    /// `jwk`: a public key by value.
     Jwk(PublicKey),
-    /// Neither.
+    /// No key reference.
     None,
 }
 
@@ -104,15 +104,15 @@ impl Jws {
     /// Parses `header.payload.signature`; the payload must be a JSON object.
     ///
     /// # Errors
-    /// `too_large`, `token_malformed`, `invalid_encoding`, those of [`json::parse`],
-    /// `algorithm_forbidden`, `header_critical` (a `crit`, or the `b64` of RFC 7797),
-    /// `private_key_exposed`, `key_invalid`, `header_key_ambiguous` (`kid` with `jwk` or another key),
-    /// `header_key_unanchored` (a certificate or a URL for a key).
+    /// `too_large`, `token_malformed`, `invalid_encoding`, those of [`json::parse`], `algorithm_forbidden`,
+    /// `header_critical` (a `crit`, or the `b64` of RFC 7797), `private_key_exposed`, `key_invalid`,
+    /// `header_key_ambiguous` (`kid` together with `jwk` or another key), `header_key_unanchored` (a certificate or a
+    /// key URL).
     pub fn parse(token: &str) -> Result<Self, Problem> {
         Self::parse_within(token, Limits::DOCUMENT)
     }
 
-    /// [`Jws::parse`] for a payload of another size than a document's.
+    /// Parses as [`Jws::parse`], with other size limits.
     ///
     /// # Errors
     /// As [`Jws::parse`].
@@ -123,16 +123,16 @@ impl Jws {
         Ok(Self { parts, algorithm, key_ref })
     }
 
-    /// `typ`.
+    /// Returns `typ`.
     #[must_use]
     pub fn typ(&self) -> Option<&str> {
         self.parts.header.get("typ").and_then(Value::as_str)
     }
 
-    /// Requires a type, so that a token made for another purpose is refused (RFC 8725 section 3.11).
+    /// Requires a `typ`, so that a token for another purpose is refused (RFC 8725 section 3.11).
     ///
     /// # Errors
-    /// `token_type` if `typ` is missing or differs in any letter.
+    /// `token_type` if `typ` is missing or not equal.
     pub fn require_typ(&self, typ: &str) -> Result<(), Problem> {
         if self.typ() == Some(typ) {
             return Ok(());
@@ -140,11 +140,11 @@ impl Jws {
         Err(Problem::new(Code::TokenType, format!("the token's typ is not {typ}")))
     }
 
-    /// Requires the members of one of Carnet's own token formats. Any other member would be signed and ignored, and
-    /// would be room for a mark by which the token is recognised.
+    /// Refuses members that are not in these lists, for Carnet's own token formats. Any other member would be ignored,
+    /// and could carry a mark that identifies the token.
     ///
     /// # Errors
-    /// `malformed_value`: there is a member that is not among these. The reader refuses a missing one.
+    /// `malformed_value`: another member. Missing members are not checked here.
     pub(crate) fn require_form(&self, header: &[&str], payload: &[&str]) -> Result<(), Problem> {
         let within =
             |members: &Map<String, Value>, known: &[&str]| members.keys().all(|name| known.contains(&name.as_str()));
@@ -158,7 +158,7 @@ impl Jws {
         Ok(())
     }
 
-    /// `alg`.
+    /// Returns `alg`.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
@@ -176,22 +176,22 @@ impl Jws {
         &self.parts.header
     }
 
-    /// The payload, unverified.
+    /// Returns the payload, unverified.
     #[must_use]
     pub fn payload(&self) -> &Map<String, Value> {
         &self.parts.payload
     }
 
-    /// The compact form, exactly as received.
+    /// Returns the compact form, exactly as received.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.parts.text
     }
 
-    /// Verifies the signature by a key that the caller trusts for this token.
+    /// Verifies the signature with a key that the caller trusts for this token.
     ///
     /// # Errors
-    /// `algorithm_mismatch` if `alg` is not the key's own, `signature_invalid`.
+    /// `algorithm_mismatch` if `alg` is not the key's algorithm, `signature_invalid`.
     pub fn verify(&self, key: &PublicKey) -> Result<(), Problem> {
         if key.algorithm() != self.algorithm {
             return Err(Code::AlgorithmMismatch.into());
@@ -207,8 +207,8 @@ impl fmt::Debug for Jws {
     }
 }
 
-/// Signs a payload; `alg` is put into the header. Header and payload are written as RFC 8785 has it. Returns the
-/// compact form.
+/// Signs a payload, with `alg` added to the header, and returns the compact form. Header and payload are serialised
+/// canonically (RFC 8785).
 ///
 /// # Errors
 /// `proof_generation`
@@ -216,7 +216,7 @@ pub fn sign(header: Map<String, Value>, payload: &Map<String, Value>, signer: &d
     append_signature(signing_input(header, payload, signer.algorithm())?, signer)
 }
 
-/// Writes the signing input: two parties who agree on header and payload agree on its bytes.
+/// Returns the signing input, which is canonical: its bytes follow from header and payload.
 ///
 /// # Errors
 /// `proof_generation`
@@ -242,7 +242,7 @@ pub(crate) fn signing_input(
     Ok(token)
 }
 
-/// Signs the text that [`signing_input`] wrote, and returns the compact form.
+/// Signs the result of [`signing_input`], and returns the compact form.
 ///
 /// # Errors
 /// `proof_generation`
@@ -253,12 +253,11 @@ pub(crate) fn append_signature(mut token: String, signer: &dyn Signer) -> Result
     Ok(token)
 }
 
-/// Reads a NumericDate claim (RFC 7519 section 2): a number of seconds since the Unix epoch, of which a fraction is
-/// dropped.
-/// `None` if it is not there.
+/// Returns a NumericDate claim (RFC 7519 section 2), in seconds since the Unix epoch; fractions are dropped. `None` if
+/// it is absent.
 ///
 /// # Errors
-/// `malformed_value`: no number, or one that no clock shows.
+/// `malformed_value`: not a number, or out of range.
 pub fn numeric_date(payload: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Problem> {
     match payload.get(name) {
         None => Ok(None),
@@ -270,7 +269,7 @@ pub fn numeric_date(payload: &Map<String, Value>, name: &str) -> Result<Option<T
     }
 }
 
-/// Decodes base64url without padding; unused bits must be zero, so that a text has one meaning and a meaning one text.
+/// Decodes base64url without padding. Unused bits must be zero, so that each value has only one encoding.
 pub(crate) fn decode(text: &str, what: &str) -> Result<Vec<u8>, Problem> {
     URL_SAFE_NO_PAD
         .decode(text)

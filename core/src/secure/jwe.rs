@@ -1,7 +1,7 @@
 //! Compact JWE (RFC 7516) with direct key agreement: ECDH-ES on P-256 (RFC 7518 section 4.6) and AES-GCM (section 5.3).
 //!
-//! Nothing is negotiated: there is no `zip`, no encrypted key and no critical extension. The caller passes the key that
-//! the token must be for, and the encryption that it allows.
+//! `zip`, encrypted keys and critical extensions are not supported. The caller passes the recipient's key and the
+//! permitted content encryptions.
 
 use aes_gcm::{AeadInPlace as _, Aes128Gcm, Aes256Gcm, KeyInit as _, aead::generic_array::GenericArray};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -19,7 +19,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Name of the key agreement (RFC 7518 section 4.6).
+/// `alg` of the key agreement (RFC 7518 section 4.6).
 pub const ECDH_ES: &str = "ECDH-ES";
 
 /// Length of an initialisation vector, in bytes (RFC 7518 section 5.3).
@@ -39,7 +39,7 @@ pub enum ContentEncryption {
 }
 
 impl ContentEncryption {
-    /// All of them, the stronger first.
+    /// All content encryptions, the strongest first.
     pub const ALL: [Self; 2] = [Self::A256Gcm, Self::A128Gcm];
 
     /// Returns the `enc` value.
@@ -51,7 +51,7 @@ impl ContentEncryption {
         }
     }
 
-    /// Returns the encryption of this `enc` value.
+    /// Parses an `enc` value.
     ///
     /// # Errors
     /// `algorithm_forbidden`
@@ -67,7 +67,7 @@ impl ContentEncryption {
     }
 }
 
-/// Public key on P-256 to encrypt to.
+/// Recipient's public key on P-256.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncryptionKey {
     key: p256::PublicKey,
@@ -75,11 +75,11 @@ pub struct EncryptionKey {
 }
 
 impl EncryptionKey {
-    /// Reads a public JWK that is meant for ECDH-ES: its `use`, `key_ops` and `alg`, where present, have to allow that
-    /// (RFC 7517 section 4).
+    /// Parses a public JWK for ECDH-ES: its `use`, `key_ops` and `alg`, where present, must permit that (RFC 7517
+    /// section 4).
     ///
     /// # Errors
-    /// `key_invalid`: another kind of key or use. `private_key_exposed`. `algorithm_mismatch`: another `alg`.
+    /// `key_invalid`: wrong kind of key, or wrong use. `private_key_exposed`. `algorithm_mismatch`: another `alg`.
     pub fn from_jwk(jwk: &Value) -> Result<Self, Problem> {
         let invalid = |what: &str| Problem::new(Code::KeyInvalid, what);
         let mut bare = jwk.as_object().cloned().ok_or_else(|| invalid("a JWK is not an object"))?;
@@ -128,7 +128,7 @@ impl EncryptionKey {
     }
 }
 
-/// Private key on P-256 to decrypt with, and its name.
+/// Recipient's private key on P-256, with its `kid`.
 pub struct DecryptionKey {
     key: p256::SecretKey,
     kid: String,
@@ -141,15 +141,15 @@ impl std::fmt::Debug for DecryptionKey {
 }
 
 impl DecryptionKey {
-    /// Draws a new key. Its name is its thumbprint (RFC 7638).
+    /// Generates a key. Its `kid` is its thumbprint (RFC 7638).
     pub fn generate(mut rng: Rng<'_>) -> Self {
         Self::named(p256::SecretKey::random(&mut rng))
     }
 
-    /// From the 32 secret bytes.
+    /// Creates a key from its 32 secret bytes.
     ///
     /// # Errors
-    /// `key_invalid`: not 32 bytes, zero, or not below the group's order.
+    /// `key_invalid`: not 32 bytes, or a scalar that is zero or not below the group's order.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Problem> {
         let invalid = || Problem::new(Code::KeyInvalid, "a P-256 secret is out of range");
         if bytes.len() != 32 {
@@ -169,18 +169,18 @@ impl DecryptionKey {
         Zeroizing::new(self.key.to_bytes().into())
     }
 
-    /// Returns the public half.
+    /// Returns the public key.
     #[must_use]
     pub fn public(&self) -> EncryptionKey {
         EncryptionKey { key: self.key.public_key(), kid: Some(self.kid.clone()) }
     }
 }
 
-/// Decrypted token.
+/// Decrypted JWE.
 pub struct Decrypted {
-    /// Content.
+    /// Decrypted content.
     pub plaintext: Zeroizing<Vec<u8>>,
-    /// Thumbprint (RFC 7638) of the sender's ephemeral key, which must never come back.
+    /// Thumbprint (RFC 7638) of the sender's ephemeral key, by which the caller detects replays.
     pub ephemeral: String,
 }
 
@@ -190,8 +190,8 @@ impl std::fmt::Debug for Decrypted {
     }
 }
 
-/// Encrypts a text with a fresh ephemeral key. The header names `alg`, `enc`, `epk`, the recipient's `kid` where the key
-/// has one (OpenID4VP 1.0 section 8.3), and `apv`, where it is not empty.
+/// Encrypts a text with a fresh ephemeral key. The header contains `alg`, `enc`, `epk`, the recipient's `kid` if the
+/// key has one (OpenID4VP 1.0 section 8.3), and `apv` if it is not empty.
 ///
 /// # Errors
 /// `proof_generation`
@@ -234,12 +234,12 @@ fn encrypt_with(
     Ok(format!("{header}..{}.{}.{}", part(&nonce), part(&content), part(&tag)))
 }
 
-/// Decrypts a token that must be for this key and name it by `kid`, with one of the given encryptions.
+/// Decrypts a token that is encrypted to this key, has its `kid`, and uses one of the given encryptions.
 ///
 /// # Errors
-/// `too_large`: the token is longer than `most`. `token_malformed`, `invalid_encoding`, those of [`json::parse`].
-/// `algorithm_forbidden`: another `alg` or `enc`, or a compression. `header_critical`. `key_invalid`: `epk` is none, or
-/// the recipient's own. `private_key_exposed`. `header_key_unanchored`: another `kid`. `decryption_failed`.
+/// `too_large`: the token is longer than `most` bytes. `token_malformed`, `invalid_encoding`, those of [`json::parse`].
+/// `algorithm_forbidden`: another `alg` or `enc`, or `zip`. `header_critical`. `key_invalid`: `epk` is invalid or the
+/// recipient's own key. `private_key_exposed`. `header_key_unanchored`: another `kid`. `decryption_failed`.
 pub fn decrypt(
     token: &str,
     key: &DecryptionKey,

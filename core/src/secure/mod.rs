@@ -1,4 +1,4 @@
-//! Verification of signed bytes: JOSE, SD-JWT and Data Integrity.
+//! Signed and encrypted formats: JOSE, SD-JWT and Data Integrity.
 pub mod copy;
 pub mod data_integrity;
 pub mod jose;

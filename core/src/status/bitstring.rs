@@ -1,4 +1,4 @@
-//! Bitstring Status List 1.0: the list as a verifiable credential.
+//! Bitstring Status List 1.0: a status list as a verifiable credential.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
@@ -11,33 +11,33 @@ use crate::{
     secure::jose,
 };
 
-/// The type of the list's credential.
+/// Type of a status list credential.
 pub const CREDENTIAL_TYPE: &str = "BitstringStatusListCredential";
 const LIST_TYPE: &str = "BitstringStatusList";
-/// The type of an entry of `credentialStatus`.
+/// Type of an entry of `credentialStatus`.
 pub const ENTRY_TYPE: &str = "BitstringStatusListEntry";
 /// Default time to live of a list that states none (section 2.2), in milliseconds.
 const DEFAULT_TTL: i64 = 300_000;
 
-/// Reference to a credential's status: an entry of `credentialStatus` (section 2.1).
+/// Reference to the status of a credential: an entry of `credentialStatus` (Bitstring Status List 1.0 section 2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     /// Purpose of the entry.
     pub purpose: Purpose,
-    /// The URL of the list's credential.
+    /// URL of the status list credential.
     pub url: String,
-    /// The entry.
+    /// Index in the list.
     pub index: u64,
-    /// Number of bits of the entry.
+    /// Size of the entry, in bits (`statusSize`).
     pub bits: u8,
 }
 
 impl Reference {
-    /// Reads one entry of `credentialStatus`.
+    /// Parses an entry of `credentialStatus`.
     ///
     /// # Errors
-    /// `status_unsupported`: of another type or purpose; `status_index`: the index is not a string of a non-negative integer
-    /// in base 10 without leading zeros; `malformed_value`.
+    /// `status_unsupported`: another type or purpose; `status_index`: the index is not a string with a decimal
+    /// non-negative integer without leading zeros; `malformed_value`.
     pub fn parse(entry: &Value) -> Result<Self, Problem> {
         let text = |name: &str| entry.get(name).and_then(Value::as_str);
         if text("type") != Some(ENTRY_TYPE) {
@@ -57,7 +57,7 @@ impl Reference {
         Ok(Self { purpose, url, index, bits })
     }
 
-    /// The entry. It has no `id`, which would be one more thing to join on.
+    /// Returns the JSON form. It has no `id`, by which copies could be linked.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut entry = json!({
@@ -71,10 +71,10 @@ impl Reference {
     }
 }
 
-/// Reads `encodedList`: `u`, and base64url of GZIP (section 3.3).
+/// Decodes `encodedList`: `u` and the base64url of GZIP data (section 3.3).
 ///
 /// # Errors
-/// `status_list_invalid`, `invalid_encoding`; `status_list_length`: fewer entries than the [`ListProfile`] demands.
+/// `status_list_invalid`, `invalid_encoding`; `status_list_length`: fewer entries than the [`ListProfile`] requires.
 pub fn decode(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
     let text = encoded.strip_prefix('u').ok_or_else(|| {
         Problem::new(Code::StatusListInvalid, "encodedList is not multibase base64url (its first letter is not u)")
@@ -85,7 +85,7 @@ pub fn decode(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
     Ok(list)
 }
 
-/// Writes `encodedList`.
+/// Returns `encodedList`.
 ///
 /// # Errors
 /// `proof_generation`
@@ -104,21 +104,21 @@ pub fn encode(list: &StatusList) -> Result<String, Problem> {
     Ok(format!("u{}", URL_SAFE_NO_PAD.encode(list.pack(Packing::Gzip)?)))
 }
 
-/// A list's credential, before it is secured or after it was verified.
+/// Content of a status list credential besides the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BitstringListParameters {
-    /// The issuer's DID.
+    /// DID of the issuer.
     pub issuer: String,
     /// URL of the status list credential.
     pub url: String,
-    /// Purpose of its entries.
+    /// Purpose of the list.
     pub purpose: Purpose,
-    /// For how long it may be used.
+    /// Times between which the list may be used.
     pub freshness: Freshness,
 }
 
 impl BitstringListParameters {
-    /// The credential that publishes the list, to be secured with a Data Integrity proof.
+    /// Returns the unsecured status list credential.
     ///
     /// # Errors
     /// `proof_generation`

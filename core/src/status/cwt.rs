@@ -1,7 +1,7 @@
-//! Token Status List (draft-ietf-oauth-status-list-21) as a CWT (RFC 8392): the same list as [`token`], in CBOR.
+//! Token Status List (draft-ietf-oauth-status-list-21) as a CWT (RFC 8392): the CBOR counterpart of [`token`].
 //!
-//! The signature is a `COSE_Sign1` (RFC 9052), with tag 18 or without. [`crate::json::Limits::LIST`] bounds it, and
-//! `crate::cbor` reads it strictly.
+//! The token is a `COSE_Sign1` (RFC 9052), with or without tag 18. [`crate::json::Limits::LIST`] limits its size, and
+//! `crate::cbor` parses it strictly.
 
 use coset::{
     CborSerializable as _, CoseSign1Builder, HeaderBuilder, ProtectedHeader, SignatureContext,
@@ -23,7 +23,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// The media type, which is also the `typ` (section 5.2).
+/// Media type, which is also the `typ` (section 5.2).
 pub const MEDIA_TYPE: &str = "application/statuslist+cwt";
 
 /// Tag of `COSE_Sign1`.
@@ -50,7 +50,7 @@ const IAT: i64 = CwtClaimName::Iat as i64;
 const STATUS_LIST: i64 = 65_533;
 const TTL: i64 = 65_534;
 
-/// Makes a status list token.
+/// Creates a status list token.
 ///
 /// # Errors
 /// `proof_generation`
@@ -92,7 +92,7 @@ pub(super) fn issue_packed(
         .map_err(unwritten)
 }
 
-/// A status list token that was parsed and not verified.
+/// Status list token in CBOR that was parsed and not verified.
 #[derive(Clone)]
 pub struct CwtStatusList {
     kid: String,
@@ -107,7 +107,7 @@ pub struct CwtStatusList {
 type Map = Vec<(Value, Value)>;
 
 impl CwtStatusList {
-    /// Returns whether these bytes may be such a token: text does not begin like one.
+    /// Returns whether these bytes begin as a token in CBOR does, and no text does.
     #[must_use]
     pub fn is_one(bytes: &[u8]) -> bool {
         matches!(bytes, [TAG, 0x84, ..] | [0x84, ..])
@@ -115,13 +115,13 @@ impl CwtStatusList {
 
     /// Parses a token: structure, `alg`, `typ`, and a `kid`.
     ///
-    /// Nothing that decides is read from the unprotected header. It may have a `kid`, as in the draft's examples,
-    /// which only selects one of the issuer's keys.
+    /// Of the unprotected header, only `kid` is read, as in the draft's examples. It merely selects one of the issuer's
+    /// keys.
     ///
     /// # Errors
     /// `too_large`, `too_deep`, `duplicate_key`, `invalid_unicode`, `token_malformed`; `algorithm_forbidden`;
-    /// `header_critical`; `token_type`; `header_key_unanchored` without a `kid`; `header_key_ambiguous` with two, or with a
-    /// certificate.
+    /// `header_critical`; `token_type`; `header_key_unanchored` without a `kid`; `header_key_ambiguous` with two `kid`,
+    /// or with a certificate.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let bytes = bytes.strip_prefix(&[TAG]).unwrap_or(bytes);
         let parts = match cbor::parse(bytes, Limits::LIST)? {
@@ -148,13 +148,13 @@ impl CwtStatusList {
         Ok(Self { kid, algorithm, signed, signature, claims })
     }
 
-    /// The `kid`.
+    /// Returns the `kid`.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// Verifies the token as the list of that URI: as [`token::Token::verify`].
+    /// Verifies the token as the list at `uri`, as [`token::Token::verify`].
     ///
     /// # Errors
     /// Those of [`token::Token::verify`].

@@ -1,10 +1,10 @@
-//! Freshness statements: an issuer's statements on one copy, made shortly before its presentation, for the holder to
-//! staple to it.
+//! Freshness statements: recent statements by the issuer that one copy is valid, which the holder staples to a
+//! presentation.
 //!
-//! A statement names its copy by the digest of the issuer-signed JWT and does not name a person. A verifier that has
-//! one needs no status list, and no network. An issuer signs one for each of several epochs at once, and a wallet
-//! staples the oldest that the verifier accepts, so that two verifiers cannot compare when wallets refreshed. A
-//! holder asks for it by the copy's handle, which only a verifier that was shown everything can compute.
+//! A statement identifies its copy by the digest of the issuer-signed JWT, and no person. A verifier that receives one
+//! needs no status list and no network. An issuer signs statements for several epochs at once, and a wallet staples the
+//! oldest that the verifier accepts, so that verifiers cannot compare refresh times. The holder requests statements by
+//! the handle of the copy, which can be computed only with all of its disclosures.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
@@ -25,17 +25,17 @@ use crate::{
 /// The `typ` of a freshness statement.
 pub const TYP: &str = "carnet-freshness+jwt";
 
-/// The member of the key-binding JWT that a statement is stapled in.
+/// Member of the key-binding JWT that contains a stapled statement.
 pub const MEMBER: &str = "carnet_freshness";
 
-/// The member of a request's `carnet` that says how old a statement may be, in seconds ([`SECONDS`]), and so asks for
-/// one.
+/// Member of the request's `carnet` object with the maximum age of a statement, in seconds (within [`SECONDS`]). Its
+/// presence requests a statement.
 pub const MAX_AGE_MEMBER: &str = "freshness_seconds_max";
 
-/// Seconds to which the times of statements are rounded: finer ones would tell one copy's from another's.
+/// Granularity of the times in statements, in seconds: finer times would distinguish copies.
 pub const EPOCH_SECONDS: u32 = 21_600;
 
-/// The least and the most seconds for which a statement holds, and which its age may be limited to.
+/// Permitted range, in seconds, for the lifetime of a statement and for the maximum age in a request.
 pub const SECONDS: std::ops::RangeInclusive<u32> = 43_200..=604_800;
 
 /// Domain separation of handles.
@@ -44,23 +44,24 @@ const HANDLE_TAG: &[u8] = b"carnet-freshness-handle/1\0";
 /// The members of a statement's header, and of its payload.
 const FORM: ([&str; 3], [&str; 3]) = (["alg", "kid", "typ"], ["copy", "exp", "iat"]);
 
-/// Default lifetime of a freshness statement, in seconds: a day.
+/// Default lifetime of a freshness statement: one day, in seconds.
 pub const DEFAULT_SECONDS: i64 = crate::day::SECONDS;
 
-/// Least time that a statement must still hold for when it is stapled, in seconds: clocks differ, and it must arrive.
+/// Minimum remaining lifetime of a statement when it is stapled, in seconds, for clock differences and transmission.
 pub const MARGIN_SECONDS: i64 = 120;
 
 /// Most statements on one copy in an answer: the epoch in which the issuer is asked, and the three before it.
 const EPOCHS_GIVEN: u32 = 4;
 
-/// The name of a copy in a statement: base64url of SHA-256 over its issuer-signed JWT, without disclosures.
+/// Returns the digest that identifies a copy in a statement: base64url of SHA-256 over its issuer-signed JWT, without
+/// disclosures.
 #[must_use]
 pub fn digest(copy: &SdJwt) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(copy.jws().as_str().as_bytes()))
 }
 
-/// Returns the handle that a holder asks by: tagged SHA-256 over the issuer-signed JWT and all of its disclosures, in
-/// the order of their bytes, each after a tilde (spec/freshness.md 1.3). A key binding at the end is left out.
+/// Returns the handle by which the holder requests statements: tagged SHA-256 over the issuer-signed JWT and all
+/// disclosures, in byte order, each after a tilde (spec/freshness.md 1.3). A key binding is ignored.
 #[must_use]
 pub fn handle(copy: &str) -> [u8; 32] {
     let issued = copy.rsplit_once('~').map_or(copy, |(issued, _)| issued);
@@ -76,26 +77,26 @@ pub fn handle(copy: &str) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Returns the beginning of the epoch that contains a time.
+/// Returns the start of the epoch that contains `now`.
 #[must_use]
 pub fn epoch(now: Timestamp) -> Timestamp {
     Timestamp::from_unix(now.unix().saturating_sub(now.unix().rem_euclid(EPOCH_SECONDS.into())))
 }
 
-/// Returns the `iat` of each statement that an issuer gives on one copy when it is asked at `now`, newest first: of
-/// statements that hold for `seconds`, all that hold until the end of the epoch, four at most (spec/freshness.md 1.6).
+/// Returns the `iat` of each statement that an issuer signs for one copy at `now`, newest first: of statements that are
+/// valid for `seconds`, at most four that are valid until the end of the epoch (spec/freshness.md 1.6).
 pub fn issue_times(now: Timestamp, seconds: u32) -> impl Iterator<Item = Timestamp> {
     let newest = epoch(now);
     let count = EPOCHS_GIVEN.min(seconds / EPOCH_SECONDS);
     (0..count).map(move |before| newest.plus(i64::from(EPOCH_SECONDS.saturating_mul(before)).saturating_neg()))
 }
 
-/// Chooses the statement to staple for a verifier that accepts none older than `max_age` seconds: the oldest that is
-/// young enough and no older than a day. Returns its index in `statements`, pairs of start and end of validity.
+/// Selects the statement to staple for a verifier with a maximum age of `max_age` seconds: the oldest that is within
+/// this age and no older than a day. Returns its index in `statements`, pairs of start and end of validity.
 ///
-/// Every wallet whose refresh reaches that epoch has this statement, so that it does not reveal when the wallet
-/// refreshed. A wallet that refreshed longer ago lacks it: it staples the one that begins at 00:00 UTC, if the
-/// verifier accepts that, or else its newest.
+/// Every wallet that refreshed recently has this statement, so that it does not reveal the time of the refresh. A
+/// wallet that refreshed earlier lacks it, and staples the one that begins at 00:00 UTC if the verifier accepts it,
+/// otherwise its newest.
 pub fn choose(statements: impl Iterator<Item = (Timestamp, Timestamp)>, max_age: u32, now: Timestamp) -> Option<usize> {
     let latest = now.plus(MARGIN_SECONDS);
     let is_within = |since: Timestamp, age: i64| latest <= since.plus(age);
@@ -111,11 +112,12 @@ pub fn choose(statements: impl Iterator<Item = (Timestamp, Timestamp)>, max_age:
     usable.max_by_key(|(_, (since, _))| rank(*since)).map(|(index, _)| index)
 }
 
-/// States that a copy was valid at some instant of the four epochs from `since` on, and before the statement's end.
+/// Signs a statement that a copy was valid at some instant within four epochs from `since`, before the end of the
+/// statement.
 ///
 /// # Errors
-/// `proof_generation`; `malformed_value` for a malformed `digest`, and for times that a statement may not have:
-/// `since` is the beginning of an epoch, and `seconds` are whole epochs within [`SECONDS`].
+/// `proof_generation`; `malformed_value` if `digest` is malformed, `since` is not the start of an epoch, or `seconds`
+/// is not a multiple of the epoch within [`SECONDS`].
 pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &dyn Signer) -> Result<String, Problem> {
     if digest.len() != 43 || jose::decode(digest, "digest")?.len() != 32 {
         return Err(Problem::new(Code::MalformedValue, "the copy's digest is not a base64url SHA-256"));
@@ -131,13 +133,13 @@ pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &d
     jose::sign(header, &payload, signer)
 }
 
-/// Verifies a statement as one of `issuer` on this copy, which holds at `now`. The copy itself is not verified here.
+/// Verifies a statement by `issuer` about this copy at `now`. The copy itself is not verified.
 ///
 /// # Errors
-/// `token_type`, `header_key_unanchored`; `status_list_issuer` (another issuer than the copy's);
-/// `status_list_mismatch` (another copy); `status_list_stale` (past its end, or from the future); `claim_missing`;
-/// `malformed_value` (another form: more members in header or payload, times that are not those of epochs or too far apart);
-/// those of [`Jws::parse`], [`Jws::verify`] and of resolving the issuer's key.
+/// `token_type`, `header_key_unanchored`; `status_list_issuer` (another issuer than the copy's); `status_list_mismatch`
+/// (another copy); `status_list_stale` (expired, or issued in the future); `claim_missing`; `malformed_value` (unknown
+/// members in header or payload, times that are not starts of epochs or are too far apart); those of [`Jws::parse`],
+/// [`Jws::verify`] and of resolving the issuer's key.
 pub fn verify(
     statement: &str,
     copy: &SdJwt,

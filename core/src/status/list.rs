@@ -1,4 +1,4 @@
-//! The bits of a list.
+//! Bits of a status list.
 
 use std::io::{Read as _, Write as _};
 
@@ -11,12 +11,12 @@ use flate2::{
 use super::MAX_BYTES;
 use crate::{Code, Problem};
 
-/// From which end of a byte its entries are numbered.
+/// Bit order of the entries within a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The first entry is the left-most, most significant one (Bitstring Status List).
+    /// The first entry is in the most significant bits (Bitstring Status List).
     MostSignificantFirst,
-    /// The first entry is the right-most, least significant one (Token Status List).
+    /// The first entry is in the least significant bits (Token Status List).
     LeastSignificantFirst,
 }
 
@@ -32,8 +32,7 @@ pub(super) enum Packing {
 /// The level of compression for lists that are published, 0 to 9.
 pub(super) const LEVEL: u32 = 6;
 
-/// Entries of one, two, four or eight bits. It takes as much memory as its entries have bits, and one byte more or
-/// less.
+/// Status list with entries of one, two, four or eight bits, packed in memory.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StatusList {
     bytes: Vec<u8>,
@@ -53,10 +52,10 @@ impl std::fmt::Debug for StatusList {
 }
 
 impl StatusList {
-    /// A list of at least so many entries, all zero.
+    /// Creates a list of at least `entries` entries, all zero.
     ///
     /// # Errors
-    /// `status_list_invalid` if `bits` is not 1, 2, 4 or 8, or the list would be over [`MAX_BYTES`].
+    /// `status_list_invalid` if `bits` is not 1, 2, 4 or 8, or the list would exceed [`MAX_BYTES`].
     pub fn new(entries: u64, bits: u8, order: Order) -> Result<Self, Problem> {
         let bytes = entries.checked_mul(u64::from(bits)).map(|all| all.div_ceil(8));
         let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes <= MAX_BYTES);
@@ -64,10 +63,10 @@ impl StatusList {
         Self::from_bytes(vec![0; bytes], bits, order)
     }
 
-    /// A list of these bytes.
+    /// Creates a list from its packed bytes.
     ///
     /// # Errors
-    /// `status_list_invalid` if `bits` is not 1, 2, 4 or 8, or the list is over [`MAX_BYTES`].
+    /// `status_list_invalid` if `bits` is not 1, 2, 4 or 8, or the list exceeds [`MAX_BYTES`].
     pub fn from_bytes(bytes: Vec<u8>, bits: u8, order: Order) -> Result<Self, Problem> {
         require_size(bits)?;
         if bytes.len() > MAX_BYTES {
@@ -76,44 +75,44 @@ impl StatusList {
         Ok(Self { bytes, bits, order })
     }
 
-    /// Number of entries.
+    /// Returns the number of entries.
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.entries_of(self.bits)
     }
 
-    /// Number of entries if each has so many bits.
+    /// Returns the number of entries if each has `bits` bits.
     #[must_use]
     pub fn entries_of(&self, bits: u8) -> u64 {
         let bytes = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
         bytes.saturating_mul(8).checked_div(u64::from(bits)).unwrap_or_default()
     }
 
-    /// Number of bits of an entry.
+    /// Returns the size of an entry, in bits.
     #[must_use]
     pub fn bits(&self) -> u8 {
         self.bits
     }
 
-    /// The bytes as they are packed.
+    /// Returns the packed bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The value of an entry: constant time, no lock, no allocation.
+    /// Returns the value of an entry, in constant time.
     ///
     /// # Errors
-    /// `status_index`: there is no such entry.
+    /// `status_index`: the index is beyond the end of the list.
     pub fn value(&self, index: u64) -> Result<u8, Problem> {
         self.value_of(index, self.bits)
     }
 
-    /// The value of an entry if entries have so many bits: a bitstring list's size is known from the credential that
-    /// names it.
+    /// Returns the value of an entry if each has `bits` bits. For Bitstring Status List, the entry size is stated in
+    /// the credential, not in the list.
     ///
     /// # Errors
-    /// `status_index`: there is no such entry; `status_list_invalid`: `bits` is not 1, 2, 4 or 8.
+    /// `status_index`: the index is beyond the end of the list; `status_list_invalid`: `bits` is not 1, 2, 4 or 8.
     pub fn value_of(&self, index: u64, bits: u8) -> Result<u8, Problem> {
         require_size(bits)?;
         let (at, shift) = self.place(index, bits)?;
@@ -121,10 +120,11 @@ impl StatusList {
         Ok(byte.checked_shr(shift).unwrap_or_default() & mask(bits))
     }
 
-    /// Sets an entry.
+    /// Sets the value of an entry.
     ///
     /// # Errors
-    /// `status_index`: there is no such entry; `status_list_invalid`: the value has more bits than an entry.
+    /// `status_index`: the index is beyond the end of the list; `status_list_invalid`: the value has more bits than an
+    /// entry.
     pub fn set(&mut self, index: u64, value: u8) -> Result<(), Problem> {
         let mask = mask(self.bits);
         if value & !mask != 0 {

@@ -1,4 +1,4 @@
-//! A list that was fetched, verified and unpacked, to be asked many times.
+//! Fetched, verified and decoded status list, for many look-ups.
 
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ enum About {
     Values,
 }
 
-/// A verified list in memory: the issuer whose credentials it is about, its signer, its purposes, and its freshness.
-/// A list of n entries of one bit takes about n/8 bytes. A look-up reads an array: no lock, no allocation.
+/// Verified status list in memory, with the issuer of the listed credentials, its signer, purpose and freshness.
+/// Look-ups take constant time, without a lock or an allocation.
 #[derive(Debug, Clone)]
 pub struct Listed {
     /// For whose credentials.
@@ -45,20 +45,19 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Verifies bytes fetched from `url` as a list about the credentials of `on_behalf_of`, in either form: a JSON
-    /// object is a credential with a proof, anything else a token, which is a JWT or a CWT. It has to be usable at
+    /// Verifies bytes fetched from `url` as a status list for the credentials of `on_behalf_of`: a credential with a
+    /// Data Integrity proof if it is a JSON object, otherwise a token (JWT or CWT). The list must be usable at
     /// `fetched`.
     ///
-    /// The signer is that issuer itself, or the DID that the issuer's document names for it
-    /// ([`DidDocument::status_list_issuer`]), whose own document `resolver` then has to know too (spec/status.md
-    /// 5.2).
+    /// The signer is that issuer, or the status list issuer in its DID document ([`DidDocument::status_list_issuer`]),
+    /// which `resolver` then has to resolve as well (spec/status.md 5.2).
     ///
     /// # Errors
     /// `status_list_issuer`; `status_list_stale`; `status_list_mismatch` (the list of another URL);
-    /// `status_list_length` (fewer entries than the [`ListProfile`] demands, in either form);
-    /// `header_key_unanchored`, `method_of_other`; `claim_forbidden`; those of [`data_integrity::verify`],
-    /// [`token::Token::verify`], [`bitstring::BitstringListParameters::read`] and of resolving the signer's key. A key of an
-    /// earlier version of the signer's document signs no list.
+    /// `status_list_length` (fewer entries than the [`ListProfile`] requires); `header_key_unanchored`,
+    /// `method_of_other`; `claim_forbidden`; those of [`data_integrity::verify`], [`token::Token::verify`],
+    /// [`bitstring::BitstringListParameters::read`] and of resolving the signer's key. Keys of earlier versions of the
+    /// signer's document are not accepted.
     pub fn verify(
         bytes: &[u8],
         url: &str,
@@ -85,8 +84,8 @@ impl Listed {
         Ok(listed)
     }
 
-    /// Returns the DID that a published list in either form names as its signer. Nothing is verified: it tells which
-    /// document to fetch, and never whom to trust.
+    /// Returns the DID that a list states as its signer, unverified: it determines which DID document to fetch, not
+    /// which signer to trust.
     ///
     /// # Errors
     /// Those of parsing the list; `did_malformed`; `malformed_value` for a credential without an issuer.
@@ -103,49 +102,48 @@ impl Listed {
         Ok(DidUrl::parse(token::Token::parse(text)?.kid())?.did().clone())
     }
 
-    /// Issuer for whose credentials it was fetched: it says nothing about those of any other issuer.
+    /// Returns the issuer whose credentials the list is about. The list is not valid for those of any other issuer.
     #[must_use]
     pub fn on_behalf_of(&self) -> &Did {
         &self.on_behalf_of
     }
 
-    /// DID of the signer: that issuer, or the one that its document names.
+    /// Returns the DID of the signer: that issuer, or the status list issuer in its document.
     #[must_use]
     pub fn issuer(&self) -> &Did {
         &self.issuer
     }
 
-    /// Time until which it may be used, besides its time to live.
+    /// Returns the times of issue and expiry, and the time to live.
     #[must_use]
     pub fn freshness(&self) -> Freshness {
         self.freshness
     }
 
-    /// Time of the fetch, or of the last check that found the list unchanged.
+    /// Returns the time of the fetch, or of the last check that found the list unchanged.
     #[must_use]
     pub fn fetched(&self) -> Timestamp {
         self.fetched
     }
 
-    /// The bits.
+    /// Returns the entries.
     #[must_use]
     pub fn list(&self) -> &StatusList {
         &self.list
     }
 
-    /// Returns the same list, confirmed as the published one at a later instant: its time to live begins again, its
-    /// end stays.
+    /// Returns the list as confirmed unchanged at a later instant: its time to live restarts, its expiry stays.
     #[must_use]
     pub fn confirmed(&self, fetched: Timestamp) -> Self {
         Self { fetched, ..self.clone() }
     }
 
-    /// Checks that the signer of the list still signs lists for that issuer with these keys, by the current
-    /// documents.
+    /// Checks, by the current DID documents, that the signer is still authorised by the issuer and that its signing
+    /// keys are still valid.
     ///
     /// # Errors
-    /// `status_list_issuer`: the issuer's document no longer names the signer; `key_invalid`: a key is past its end,
-    /// or was replaced; those of [`DidDocument::key_for`] and of resolving the two documents.
+    /// `status_list_issuer`: the issuer's document no longer authorises the signer; `key_invalid`: a key has expired or
+    /// was replaced; those of [`DidDocument::key_for`] and of resolving the two documents.
     pub fn stands_by(&self, resolver: &dyn Resolve, (now, skew): (Timestamp, i64)) -> Result<(), Problem> {
         let document = signer(&self.issuer, &self.on_behalf_of, resolver)?;
         for (kid, key) in &self.keys {
@@ -156,7 +154,7 @@ impl Listed {
         Ok(())
     }
 
-    /// Returns whether an entry of a bitstring list is set.
+    /// Returns whether an entry of a bitstring list is set (non-zero).
     ///
     /// # Errors
     /// Those of [`Self::entry`].
@@ -164,11 +162,11 @@ impl Listed {
         Ok(self.entry(reference)? != 0)
     }
 
-    /// The value of an entry of a bitstring list, such as the number of a message.
+    /// Returns the value of an entry of a bitstring list, such as a message number.
     ///
     /// # Errors
-    /// `status_purpose`: the list is about something else; `status_index`; `status_list_invalid`: its entries have another
-    /// size; `status_list_length`: of that size it has too few.
+    /// `status_purpose`: the list has another purpose; `status_index`; `status_list_invalid`: another entry size;
+    /// `status_list_length`: too few entries of that size.
     pub fn entry(&self, reference: &bitstring::Reference) -> Result<u8, Problem> {
         let sized = match &self.about {
             About::Purposes { purposes, sized } if purposes.contains(&reference.purpose) => *sized,
@@ -184,10 +182,10 @@ impl Listed {
         self.list.value_of(reference.index, reference.bits)
     }
 
-    /// The value of an entry of a status list token.
+    /// Returns the value of an entry of a status list token.
     ///
     /// # Errors
-    /// `status_purpose`: it is a list of another kind; `status_index`.
+    /// `status_purpose`: the list is not a status list token; `status_index`.
     pub fn value(&self, reference: &token::Reference) -> Result<u8, Problem> {
         match self.about {
             About::Values => self.list.value(reference.index),

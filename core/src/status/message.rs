@@ -1,23 +1,23 @@
-//! Meanings of the values in a list of purpose `message`: texts in the credential's own entry (Bitstring Status List
-//! 1.0 section 2.1, `statusMessage`; spec/status.md 2.6).
+//! Meanings of the values in a status list with the purpose `message`: texts in the `credentialStatus` entry (Bitstring
+//! Status List 1.0 section 2.1, `statusMessage`; spec/status.md 2.6).
 
 use serde_json::{Value, json};
 
 use super::{Purpose, bitstring::Reference};
 use crate::{Code, Problem, text::unseen};
 
-/// The bits of an entry in the lists that are published here.
+/// Entry size of the message lists that Carnet publishes, in bits.
 pub const BITS: u8 = 4;
-/// The greatest number.
+/// Greatest message number.
 pub const GREATEST: u8 = 15;
-/// The most characters of a text.
+/// Maximum length of a message text, in characters.
 pub const MAX_CHARS: usize = 80;
 /// The text of 0.
 const NOTHING: &str = "nothing to say";
 /// The text of a number that says nothing.
 const UNDEFINED: &str = "undefined";
 
-/// The texts of one issuer, by number: 1 to [`GREATEST`]. 0 says nothing.
+/// Message texts of one issuer, for the numbers 1 to [`GREATEST`]. 0 means no message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Messages {
     /// Those of 0, 1, 2 and so on, all of them.
@@ -25,11 +25,11 @@ pub struct Messages {
 }
 
 impl Messages {
-    /// The texts of 1, 2, 3 and so on; the numbers after them say nothing.
+    /// Creates the table from the texts of the numbers 1, 2, 3 and so on; the remaining numbers mean no message.
     ///
     /// # Errors
-    /// `malformed_value`: more than [`GREATEST`]; one that is empty, longer than [`MAX_CHARS`], begins or ends with a space,
-    /// or has characters that do not print as themselves on a line.
+    /// `malformed_value`: more than [`GREATEST`] texts, or a text that is empty, longer than [`MAX_CHARS`], begins or
+    /// ends with a space, or has invisible or control characters.
     pub fn new(texts: &[String]) -> Result<Self, Problem> {
         if texts.len() > usize::from(GREATEST) {
             return Err(malformed(format!("there are more than {GREATEST} texts")));
@@ -42,8 +42,8 @@ impl Messages {
         Ok(Self { texts: all.map(str::to_owned).collect() })
     }
 
-    /// Reads `statusMessage` in exactly the form that is written here: every number in order, and nothing else. It
-    /// has room for the texts, and for nothing by which one credential could be told from another.
+    /// Parses `statusMessage` strictly in the form of [`Self::to_json`]: every number in order, and nothing else, so
+    /// that it cannot carry a mark that identifies a credential.
     ///
     /// # Errors
     /// `malformed_value`
@@ -54,21 +54,21 @@ impl Messages {
         if read.to_json() == *value { Ok(read) } else { Err(malformed("statusMessage is malformed")) }
     }
 
-    /// The text of a number; `None`: it says nothing.
+    /// Returns the text of a number; `None`: no message.
     #[must_use]
     pub fn text(&self, number: u8) -> Option<&str> {
         let text = self.texts.get(usize::from(number)).filter(|_| number > 0)?;
         (text != UNDEFINED).then_some(text)
     }
 
-    /// `statusMessage`
+    /// Returns `statusMessage`.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let element = |(number, text): (usize, &String)| json!({"status": format!("0x{number:x}"), "message": text});
         self.texts.iter().enumerate().map(element).collect()
     }
 
-    /// The entry of `credentialStatus` for an index of the list at `url`.
+    /// Returns the `credentialStatus` entry for an index of the list at `url`.
     #[must_use]
     pub fn entry(&self, url: String, index: u64) -> Value {
         let mut entry = Reference { purpose: Purpose::Message, url, index, bits: BITS }.to_json();
@@ -79,10 +79,10 @@ impl Messages {
     }
 }
 
-/// The text that an entry of any issuer's gives a value of its list.
+/// Returns the text for a value of the list, by any issuer's `credentialStatus` entry.
 ///
 /// # Errors
-/// `malformed_value`: it does not explain each value once (section 2.1).
+/// `malformed_value`: `statusMessage` does not contain each value exactly once (section 2.1).
 pub fn text_of(entry: &Value, reference: &Reference, value: u8) -> Result<String, Problem> {
     let Some(all) = entry.get("statusMessage") else {
         // Only of one bit it may be left out.

@@ -1,9 +1,9 @@
-//! Status lists: the status of an issuer's credentials after issuance, for all of them at once, so that nobody needs
-//! to ask about one.
+//! Status lists: the status of all credentials of an issuer in one document, so that verifiers need not ask the issuer
+//! about a single credential.
 //!
-//! One [`StatusList`] holds the bits; [`bitstring`] and [`token`] (with [`cwt`], the same in CBOR) are the two forms
-//! in which they are published (W3C Bitstring Status List 1.0; IETF Token Status List). The two number the bits of a
-//! byte from opposite ends, so a list knows its [`Order`], and an entry cannot be read in the wrong one.
+//! A [`StatusList`] contains the bits. They are published in the forms of [`bitstring`] (W3C Bitstring Status List 1.0)
+//! and [`token`] (IETF Token Status List; [`cwt`] is its CBOR counterpart). The two use opposite bit orders within a
+//! byte, so a list records its [`Order`].
 
 pub mod bitstring;
 pub mod cwt;
@@ -22,20 +22,20 @@ pub use state::{CopyState, StatusState};
 
 use crate::{Code, Problem, time::Timestamp};
 
-/// The fewest entries of a published list, by the default profile.
+/// Minimum number of entries of a published list, by the default profile.
 pub const MIN_ENTRIES: u64 = ListProfile::DEFAULT.min_entries;
 
-/// Carnet's own demands on lists where a standard has none or a weaker one. Data of an issuer or a type can name
-/// another profile; nothing else says these numbers.
+/// Requirements of Carnet on status lists where the standards have none or weaker ones. Issuers and types can override
+/// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListProfile {
-    /// The fewest entries, in any form and size: fewer would reveal too well whose entry is read. Bitstring Status
-    /// List 1.0 (section 3.2) has this number; Token Status List has none.
+    /// Minimum number of entries, in any form and entry size: a fetch of a shorter list would reveal too much about the
+    /// credential. Bitstring Status List 1.0 section 3.2 has the same minimum; Token Status List has none.
     pub min_entries: u64,
 }
 
 impl ListProfile {
-    /// The profile of issuers and types that name no other.
+    /// Default profile.
     pub const DEFAULT: Self = Self { min_entries: 131_072 };
 
     /// Refuses a list with too few entries.
@@ -47,34 +47,33 @@ impl ListProfile {
     }
 }
 
-/// An index as it is written: base-10 digits and nothing else, so without sign, leading zero, fraction, exponent or blank.
-/// `statusListIndex` is a string of them: one index has one text. (`idx` is a JSON number, which [`crate::json::whole`]
-/// reads.)
+/// Parses an index from decimal digits without sign, leading zeros, fraction, exponent or space, the only permitted
+/// form of `statusListIndex`. (`idx` is a JSON number, which [`crate::json::whole`] parses.)
 pub(crate) fn parse_index(text: &str) -> Result<u64, Problem> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     let index = if plain { text.parse().ok() } else { None };
     index.ok_or_else(|| Problem::new(Code::StatusIndex, "the index is not in base-10 digits"))
 }
 
-/// The most bytes of a list once it is unpacked: ten million entries of eight bits, and some room.
+/// Maximum size of a decompressed list, in bytes: more than ten million entries of eight bits.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// Purpose of an entry (Bitstring Status List 1.0 section 2.2).
+/// Status purpose of a list (Bitstring Status List 1.0 section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Purpose {
     /// Set: revoked permanently.
     Revocation,
     /// Set: suspended temporarily.
     Suspension,
-    /// The value is a message, which the credential explains.
+    /// The value is the number of a message, whose text is in the credential.
     Message,
 }
 
 impl Purpose {
-    /// Every purpose.
+    /// All purposes.
     pub const ALL: [Self; 3] = [Self::Revocation, Self::Suspension, Self::Message];
 
-    /// Its name in `statusPurpose`.
+    /// Returns the name in `statusPurpose`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -84,29 +83,29 @@ impl Purpose {
         }
     }
 
-    /// The purpose of that name.
+    /// Parses a `statusPurpose`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|purpose| purpose.as_str() == text)
     }
 }
 
-/// For how long a list that was fetched may be used.
+/// Times that determine how long a fetched list may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
-    /// Time of issue of the list.
+    /// Time of issue.
     pub issued: Timestamp,
-    /// After this instant it is stale.
+    /// Expiry: the list is stale after this instant.
     pub until: Option<Timestamp>,
-    /// It is to be fetched again so many seconds after it was fetched.
+    /// Time to live after the fetch, in seconds; then the list must be fetched again.
     pub ttl: Option<i64>,
 }
 
 impl Freshness {
-    /// Checks that a list fetched at `fetched` may be used at `now`; the whole second in which it ends still counts.
+    /// Checks that a list fetched at `fetched` may be used at `now`; the second of expiry is included.
     ///
     /// # Errors
-    /// `status_list_stale`: past its end or its time to live, or issued more than `skew` seconds in the future.
+    /// `status_list_stale`: past its expiry or its time to live, or issued more than `skew` seconds in the future.
     pub fn check(&self, fetched: Timestamp, now: Timestamp, skew: i64) -> Result<(), Problem> {
         if self.issued > now.plus(skew) {
             return Err(Problem::new(Code::StatusListStale, "the list is from the future"));
@@ -120,7 +119,7 @@ impl Freshness {
         Ok(())
     }
 
-    /// For how many seconds at `now` it has been past its end or its time to live; 0: it is not.
+    /// Returns the number of seconds since the list passed its expiry or its time to live; 0: still usable.
     #[must_use]
     pub fn late_by(&self, fetched: Timestamp, now: Timestamp, skew: i64) -> i64 {
         let ends = [self.until.map(|until| until.plus(skew)), self.ttl.map(|ttl| fetched.plus(ttl))];

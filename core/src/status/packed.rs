@@ -1,8 +1,8 @@
-//! A list that stays packed while its entries change.
+//! Status list that stays compressed while its entries change.
 //!
-//! DEFLATE blocks can be concatenated, and the checksums of GZIP and ZLIB can be computed from those of parts. So a
-//! list is packed in independent pieces, and after a change only the pieces that it touched are packed again: of a
-//! list of a million entries one in eight, of ten million one in seventy-seven.
+//! DEFLATE blocks can be concatenated, and the checksums of GZIP and ZLIB can be combined from those of parts. So a
+//! list is compressed in independent pieces, and a change recompresses only the affected pieces: one of eight for a
+//! million entries, one of seventy-seven for ten million.
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 

@@ -1,4 +1,4 @@
-//! Publication of one status list: the same statuses in three signed formats.
+//! Publication of a status list: the same statuses in several signed forms.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -16,29 +16,30 @@ use crate::{
     time::Timestamp,
 };
 
-/// The media type of a list's credential (VCDM 2.0 section 6.1.1).
+/// Media type of a status list credential (VCDM 2.0 section 6.1.1).
 pub const CREDENTIAL_MEDIA_TYPE: &str = "application/vc";
 
-/// The forms in which a list is published.
+/// Published form of a status list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Form {
-    /// A `BitstringStatusListCredential` of revocations.
+    /// `BitstringStatusListCredential` with the purpose `revocation`.
     Revocation,
-    /// A `BitstringStatusListCredential` of suspensions.
+    /// `BitstringStatusListCredential` with the purpose `suspension`.
     Suspension,
-    /// A status list token that says both, in two bits.
+    /// Status list token with both, in two bits per entry.
     Token,
-    /// A `BitstringStatusListCredential` of messages, in four bits; only of lists that have any.
+    /// `BitstringStatusListCredential` with the purpose `message`, in four bits per entry; only for lists with
+    /// messages.
     Message,
 }
 
 impl Form {
-    /// The forms of every list.
+    /// Forms of a list without messages.
     pub const ALL: [Self; 3] = [Self::Revocation, Self::Suspension, Self::Token];
-    /// The forms of a list that has messages.
+    /// Forms of a list with messages.
     pub const WITH_MESSAGES: [Self; 4] = [Self::Revocation, Self::Suspension, Self::Token, Self::Message];
 
-    /// Its name in URLs.
+    /// Returns the name in URLs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +50,7 @@ impl Form {
         }
     }
 
-    /// Its media type.
+    /// Returns the media type.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
@@ -59,18 +60,18 @@ impl Form {
     }
 }
 
-/// Parameters for signing one form of a list.
+/// Parameters for signing a published form.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
-    /// The DID URL of the signing key; its DID is the issuer.
+    /// DID URL of the signing key; its DID is the issuer.
     pub kid: &'a DidUrl,
-    /// The URL at which it is published.
+    /// URL of publication.
     pub url: &'a str,
     /// Time of issue.
     pub now: Timestamp,
-    /// For how many seconds it holds.
+    /// Lifetime, in seconds.
     pub validity: i64,
-    /// After how many seconds it is to be fetched again.
+    /// Time to live after a fetch, in seconds.
     pub ttl: i64,
 }
 
@@ -84,10 +85,10 @@ impl Terms<'_> {
     }
 }
 
-/// The most entries of a list with messages: more would be over [`MAX_BYTES`] at four bits an entry.
+/// Maximum number of entries of a list with messages: [`MAX_BYTES`] at four bits per entry.
 pub const MAX_ENTRIES_WITH_MESSAGES: u64 = MAX_BYTES as u64 * 2;
 
-/// One list with its forms, kept packed while entries change.
+/// Status list with all of its published forms, kept compressed while entries change.
 #[derive(Debug)]
 pub struct Publication {
     revocation: Packed,
@@ -97,7 +98,7 @@ pub struct Publication {
 }
 
 impl Publication {
-    /// A list in which every entry holds.
+    /// Creates a list in which every entry is valid.
     ///
     /// # Errors
     /// Those of [`StatusList::new`].
@@ -111,27 +112,26 @@ impl Publication {
         })
     }
 
-    /// The same, with a message for each entry, which is 0: as issuers publish it whose messages are for verifiers.
-    /// Carnet's own issuer does not, since such a list marks the copies of one credential in public (spec/status.md
-    /// 3.10).
+    /// Creates a list in which every entry is valid and has the message 0. Carnet's issuer does not publish messages,
+    /// since equal messages would link the copies of a credential in public (spec/status.md 3.10).
     ///
     /// # Errors
-    /// Those of [`StatusList::new`]: there may be [`MAX_ENTRIES_WITH_MESSAGES`].
+    /// Those of [`StatusList::new`]; the maximum is [`MAX_ENTRIES_WITH_MESSAGES`] entries.
     pub fn with_messages(entries: u64) -> Result<Self, Problem> {
         let list = StatusList::new(entries, message::BITS, Order::MostSignificantFirst)?;
         Ok(Self { message: Some(Packed::new(list, Packing::Gzip)), ..Self::new(entries)? })
     }
 
-    /// The forms that it has.
+    /// Returns the forms of this list.
     #[must_use]
     pub const fn forms(&self) -> &'static [Form] {
         if self.message.is_some() { &Form::WITH_MESSAGES } else { &Form::ALL }
     }
 
-    /// The state of an entry.
+    /// Returns the state of an entry.
     ///
     /// # Errors
-    /// `status_index`: there is no such entry.
+    /// `status_index`: the index is beyond the end of the list.
     pub fn state(&self, index: u64) -> Result<StatusState, Problem> {
         Ok(match self.token.list().value(index)? {
             token::VALID => StatusState::Valid,
@@ -141,10 +141,10 @@ impl Publication {
         })
     }
 
-    /// Sets an entry; the forms that say something else now.
+    /// Sets the state of an entry, and returns the forms that changed.
     ///
     /// # Errors
-    /// `status_index`: there is no such entry.
+    /// `status_index`: the index is beyond the end of the list.
     pub fn set(&mut self, index: u64, state: StatusState) -> Result<Vec<Form>, Problem> {
         let value = match state {
             StatusState::Valid => token::VALID,
@@ -164,16 +164,17 @@ impl Publication {
     /// Sets the message of an entry, in any state; returns whether it changed.
     ///
     /// # Errors
-    /// `status_index`: there is no such entry; `status_list_invalid`: there is no such number; `status_purpose`: the list has
-    /// no messages.
+    /// `status_index`: the index is beyond the end of the list; `status_list_invalid`: the number does not fit in four
+    /// bits; `status_purpose`: the list has no messages.
     pub fn set_message(&mut self, index: u64, number: u8) -> Result<bool, Problem> {
         self.message.as_mut().ok_or(Code::StatusPurpose)?.set(index, number)
     }
 
-    /// Makes and signs a form.
+    /// Creates and signs one form.
     ///
     /// # Errors
-    /// `proof_generation`; `status_purpose`: it has no such form; `algorithm_mismatch`: no cryptosuite for the credentials signs with this key.
+    /// `proof_generation`; `status_purpose`: the list does not have this form; `algorithm_mismatch`: no cryptosuite
+    /// supports the signing key.
     pub fn sign(&mut self, form: Form, terms: &Terms<'_>, signer: &dyn Signer) -> Result<String, Problem> {
         let (packed, purpose) = match form {
             Form::Revocation => (&mut self.revocation, Purpose::Revocation),
@@ -207,7 +208,7 @@ impl Publication {
         data_integrity::secure(&document, suite, &options, signer).map(|secured| Value::Object(secured).to_string())
     }
 
-    /// Makes and signs the token in CBOR.
+    /// Creates and signs the status list token in CBOR.
     ///
     /// # Errors
     /// `proof_generation`

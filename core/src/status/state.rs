@@ -1,14 +1,14 @@
-//! States of a credential's copy after issuance.
+//! States of a credential copy after issuance.
 
 use serde::{Deserialize, Serialize};
 
-/// State of an entry of a status list.
+/// State of an entry in a status list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StatusState {
     /// Neither suspended nor revoked.
     Valid,
-    /// Suspended for now.
+    /// Suspended temporarily.
     Suspended,
     /// Revoked permanently.
     Revoked,
@@ -18,7 +18,7 @@ impl StatusState {
     /// All states.
     pub const ALL: [Self; 3] = [Self::Valid, Self::Suspended, Self::Revoked];
 
-    /// Returns the name in stores and JSON.
+    /// Returns the name in databases and JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -35,25 +35,25 @@ impl StatusState {
     }
 }
 
-/// State of a copy in an issuer's answer to its wallet (spec/freshness.md). Of two answers at one time the greater
-/// one counts.
+/// State of a copy in the issuer's response to the wallet (spec/freshness.md). If two responses have the same time, the
+/// greater state takes precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CopyState {
-    /// The copy holds.
+    /// Neither suspended nor revoked.
     Valid,
-    /// Unknown to the issuer.
+    /// Not known to the issuer.
     Unknown,
     /// Expired.
     Ended,
-    /// Suspended for now.
+    /// Suspended temporarily.
     Suspended,
     /// Revoked permanently.
     Revoked,
 }
 
 impl CopyState {
-    /// Returns the name in stores and JSON.
+    /// Returns the name in databases and JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -65,7 +65,7 @@ impl CopyState {
         }
     }
 
-    /// Returns `true` if the issuer has suspended or revoked the copy.
+    /// Returns whether the issuer has suspended or revoked the copy.
     #[must_use]
     pub const fn is_withdrawn(self) -> bool {
         matches!(self, Self::Suspended | Self::Revoked)

@@ -12,33 +12,33 @@ use crate::{
     time::Timestamp,
 };
 
-/// The `typ` of a status list token (section 5.1).
+/// `typ` of a status list token (section 5.1).
 pub const TYP: &str = "statuslist+jwt";
-/// The `typ` as a media type, for HTTP (section 8.1).
+/// Media type of a status list token, for HTTP (section 8.1).
 pub const MEDIA_TYPE: &str = "application/statuslist+jwt";
 
-/// The statuses that the specification names (section 7.1); others belong to the application.
+/// Valid: a status value of the specification (section 7.1).
 pub const VALID: u8 = 0;
-/// Revoked permanently.
+/// Permanently revoked.
 pub const INVALID: u8 = 1;
-/// Does not hold for now.
+/// Temporarily suspended.
 pub const SUSPENDED: u8 = 2;
 
-/// Reference to a credential's status: `status.status_list` of the referenced token (section 6.2).
+/// Reference to the status of a credential: `status.status_list` of the referenced token (section 6.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// The list, by its URI.
+    /// URI of the list.
     pub uri: String,
-    /// The entry.
+    /// Index in the list.
     pub index: u64,
 }
 
 impl Reference {
-    /// Reads the `status` claim.
+    /// Parses the `status` claim.
     ///
     /// # Errors
-    /// `status_unsupported` if it holds no status list, or another mechanism beside it; `status_index` if the index is no
-    /// non-negative integer; `malformed_value` for another shape.
+    /// `status_unsupported` if it has no `status_list`, or another mechanism in addition; `status_index` if the index
+    /// is not a non-negative integer; `malformed_value` for another structure.
     pub fn parse(status: &Value) -> Result<Self, Problem> {
         let members =
             status.as_object().ok_or_else(|| Problem::new(Code::MalformedValue, "status is not an object"))?;
@@ -54,14 +54,14 @@ impl Reference {
         Ok(Self { uri: uri.to_owned(), index })
     }
 
-    /// The `status` claim.
+    /// Returns the `status` claim.
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({"status_list": {"idx": self.index, "uri": self.uri}})
     }
 }
 
-/// Reads the `status_list` member: `bits`, and `lst` in base64url of ZLIB (section 4.2).
+/// Decodes the `status_list` member: `bits`, and `lst`, the base64url of ZLIB data (section 4.2).
 ///
 /// # Errors
 /// `status_list_invalid`, `invalid_encoding`
@@ -78,7 +78,7 @@ pub(super) fn unpack(bits: Option<u64>, lst: Option<&[u8]>) -> Result<StatusList
     StatusList::unpack(packed, Packing::Zlib, bits, Order::LeastSignificantFirst)
 }
 
-/// Writes the `status_list` member.
+/// Returns the `status_list` member.
 ///
 /// # Errors
 /// `proof_generation`
@@ -86,21 +86,21 @@ pub fn list_to_json(list: &StatusList) -> Result<Value, Problem> {
     Ok(json!({"bits": list.bits(), "lst": URL_SAFE_NO_PAD.encode(list.pack(Packing::Zlib)?)}))
 }
 
-/// Claims of a status list token besides the list.
+/// Content of a status list token besides the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenListParameters {
-    /// The issuer's DID URL of the key.
+    /// DID URL of the issuer's key.
     pub kid: String,
-    /// The list's URI.
+    /// URI of the list.
     pub uri: String,
-    /// For how long it may be used.
+    /// Times between which the list may be used.
     pub freshness: Freshness,
 }
 
 /// The time to live, in seconds, of a token that says neither that nor its end.
 const DEFAULT_TTL: i64 = 300;
 
-/// Makes a status list token.
+/// Creates a status list token.
 ///
 /// # Errors
 /// `proof_generation`
@@ -132,7 +132,7 @@ pub(super) fn issue_packed(
     jose::sign(header, &payload, signer)
 }
 
-/// A status list token that was parsed and not verified.
+/// Status list token that was parsed and not verified.
 #[derive(Debug, Clone)]
 pub struct Token(Jws);
 
@@ -150,7 +150,7 @@ impl Token {
         Ok(Self(jws))
     }
 
-    /// The `kid`.
+    /// Returns the `kid`.
     #[must_use]
     pub fn kid(&self) -> &str {
         match self.0.key_ref() {
@@ -159,12 +159,12 @@ impl Token {
         }
     }
 
-    /// Verifies the token as the list of that URI: signature, `sub`, `iat`, `nbf`, `exp`. Freshness over time is the
-    /// caller's, with [`Freshness::check`].
+    /// Verifies the token as the list at `uri`: signature, `sub`, `iat`, `nbf`, `exp`. At each later use, the caller
+    /// must call [`Freshness::check`].
     ///
     /// # Errors
-    /// `signature_invalid`, `algorithm_mismatch`; `status_list_mismatch` (`sub` is another URI); `claim_missing`;
-    /// those of [`parse_list`] and [`Freshness::check`].
+    /// `signature_invalid`, `algorithm_mismatch`; `status_list_mismatch` (`sub` is another URI); `claim_missing`; those
+    /// of [`parse_list`] and [`Freshness::check`].
     pub fn verify(
         &self,
         key: &PublicKey,

@@ -1,6 +1,5 @@
-//! Signed statements: the public documents by which the parties of Carnet vouch for something to each other, such as
-//! registrations and receipts. Each is a credential of VCDM 2.0 with one type, one subject, and one proof of
-//! eddsa-jcs-2022. An unexpected member refuses it, since nothing here would heed it.
+//! Signed statements: documents such as registrations and receipts. Each is a VCDM 2.0 credential with one type, one
+//! subject, and one eddsa-jcs-2022 proof. A statement with an unknown member is refused.
 
 use std::collections::BTreeMap;
 
@@ -28,15 +27,15 @@ const MAX_TEXT: usize = 1_000;
 /// The longest URI.
 const MAX_URI: usize = 2_048;
 
-/// One kind of statement.
+/// Kind of signed statement.
 pub(crate) struct Kind {
-    /// Its type beside `VerifiableCredential`.
+    /// Type in addition to `VerifiableCredential`.
     pub(crate) type_name: &'static str,
     /// Error code for malformed statements.
     pub(crate) invalid: Code,
 }
 
-/// A statement whose form and proof hold, and whose time it is.
+/// Statement whose structure, proof and validity period were verified.
 pub(crate) struct Statement<T> {
     pub(crate) issuer: String,
     pub(crate) subject: T,
@@ -44,14 +43,14 @@ pub(crate) struct Statement<T> {
     pub(crate) until: Option<Timestamp>,
 }
 
-/// Issuer of the statement, and its validity period.
+/// Issuer and validity period of a statement.
 pub(crate) struct StatementHeader {
     pub(crate) issuer: String,
     pub(crate) from: Timestamp,
     pub(crate) until: Option<Timestamp>,
 }
 
-/// The time of verification, and how far clocks may differ, in seconds.
+/// Time of verification, and tolerated clock skew in seconds.
 #[derive(Clone, Copy)]
 pub(crate) struct Clock {
     pub(crate) now: Timestamp,
@@ -59,7 +58,7 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Refuses a time in the future.
+    /// Refuses a time in the future, by more than the clock skew.
     pub(crate) fn has_come(self, at: Timestamp, what: &str) -> Result<(), Problem> {
         if self.now.plus(self.skew) < at {
             return Err(Problem::new(Code::NotYetValid, format!("{what} has not come yet")));
@@ -67,7 +66,7 @@ impl Clock {
         Ok(())
     }
 
-    /// Refuses a last instant that has passed.
+    /// Refuses an end of validity in the past, by more than the clock skew.
     pub(crate) fn has_not_passed(self, at: Timestamp, what: &str) -> Result<(), Problem> {
         if self.now.plus(self.skew.saturating_neg()) > at {
             return Err(Problem::new(Code::Expired, format!("{what} has passed")));
@@ -82,10 +81,11 @@ fn context() -> Value {
 }
 
 impl Kind {
-    /// Signs a statement. The key determines its issuer.
+    /// Signs a statement. The DID of `kid` is its issuer.
     ///
     /// # Errors
-    /// `algorithm_mismatch` unless the key is one of Ed25519; `proof_generation`, `date_malformed`, `validity_reversed`.
+    /// `algorithm_mismatch` unless the key is an Ed25519 key; `proof_generation`, `date_malformed`,
+    /// `validity_reversed`.
     pub(crate) fn sign<T: Serialize>(
         &self,
         subject: &T,
@@ -106,11 +106,11 @@ impl Kind {
         data_integrity::secure(&document, &EddsaJcs2022, &options, signer)
     }
 
-    /// Verifies a statement by an issuer that `accept` accepts. `accept` is called first: no other DID is ever
+    /// Verifies a statement by an issuer that `accept` permits. `accept` is called first, so that no other DID is
     /// resolved.
     ///
     /// # Errors
-    /// Those of `accept`; the kind's own code for another form; `expired`, `not_yet_valid`; those of
+    /// Those of `accept`; the error code of the kind for a malformed statement; `expired`, `not_yet_valid`; those of
     /// [`Credential::parse`] and [`data_integrity::verify`].
     pub(crate) fn verify<T: DeserializeOwned>(
         &self,
@@ -136,11 +136,10 @@ impl Kind {
         Ok(Statement { issuer, subject, from, until })
     }
 
-    /// Checks the part of a document that all statements, and trust lists, have in common: all but their subject and
-    /// their proofs.
+    /// Checks the members that all statements and trust lists have in common: everything except subject and proofs.
     ///
     /// # Errors
-    /// The kind's own code; those of [`Credential::parse`].
+    /// The error code of the kind; those of [`Credential::parse`].
     pub(crate) fn form(&self, document: &Map<String, Value>) -> Result<StatementHeader, Problem> {
         let credential = Credential::parse(document.clone())?;
         let member = |name: &str| document.get(name);
@@ -163,16 +162,16 @@ impl Kind {
         Ok(StatementHeader { issuer: credential.issuer().to_owned(), from, until: credential.valid_until() })
     }
 
-    /// The subject, which has the members of its kind and no other.
+    /// Deserialises the subject, which must not have unknown members.
     ///
     /// # Errors
-    /// The kind's own code.
+    /// The error code of the kind.
     pub(crate) fn subject<T: DeserializeOwned>(&self, subject: Value) -> Result<T, Problem> {
         // serde's text on a fault may quote a value, so it is not passed on.
         json::typed(subject).map_err(|_| self.problem(format!("its subject lacks the members of a {}", self.type_name)))
     }
 
-    /// Returns an unsigned document of this kind.
+    /// Returns an unsigned statement of this kind.
     ///
     /// # Errors
     /// Those of [`Self::form`].
@@ -204,13 +203,13 @@ impl Kind {
         if holds { Ok(()) } else { Err(self.problem(format!("{what} {must}"))) }
     }
 
-    /// A text for people: something in it, nothing that moves a cursor, not too long.
+    /// Checks a text for people: not empty, without control or invisible characters, not longer than `max` characters.
     pub(crate) fn text(&self, text: &str, what: &str, max: usize) -> Result<(), Problem> {
         let holds = !text.trim().is_empty() && text.chars().count() <= max && !text.chars().any(char::is_control);
         self.require(holds, what, &format!("is not a text of 1 to {max} characters"))
     }
 
-    /// A text by language tag; English is always there.
+    /// Checks texts by language tag; English is required.
     pub(crate) fn texts(&self, texts: &BTreeMap<String, String>, what: &str) -> Result<(), Problem> {
         self.require(texts.contains_key("en"), what, "has no English text")?;
         self.require(texts.len() <= MAX_LANGUAGES, what, "has too many languages")?;
@@ -223,14 +222,14 @@ impl Kind {
         Ok(())
     }
 
-    /// A name for programs: letters, digits, `_` and `-`.
+    /// Checks an identifier: letters, digits, `_` and `-`.
     pub(crate) fn identifier(&self, id: &str, what: &str) -> Result<(), Problem> {
         let holds = (1..=128).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
         self.require(holds, what, "is not 1 to 128 letters, digits, _ and -")
     }
 
-    /// Checks the number of entries in a list.
+    /// Checks the number of entries of a list.
     pub(crate) fn count(
         &self,
         count: usize,
@@ -245,7 +244,7 @@ impl Kind {
         self.require(Did::parse(did).is_ok(), what, "is not a DID")
     }
 
-    /// An https URL of a host, with no user in it.
+    /// Checks an https URL: it has a host and no user name.
     pub(crate) fn https(&self, text: &str, what: &str) -> Result<(), Problem> {
         let plain = text.len() <= MAX_URI && text.bytes().all(|byte| byte.is_ascii_graphic());
         let holds = plain
@@ -255,7 +254,7 @@ impl Kind {
         self.require(holds, what, "is not an https URL")
     }
 
-    /// A plain address, with nothing in it that a mail program would take for more.
+    /// Checks an email address: one plain address, without header fields or other content.
     pub(crate) fn email(&self, text: &str, what: &str) -> Result<(), Problem> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".!#$'*+-/=^_`{|}~".contains(&byte);
         let holds = text.len() <= 254
@@ -266,7 +265,7 @@ impl Kind {
     }
 }
 
-/// [`Timestamp`]s as `dateTimeStamp` text, for serde.
+/// Serde format of [`Timestamp`]s: `dateTimeStamp`.
 pub(crate) mod instant {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
@@ -282,7 +281,7 @@ pub(crate) mod instant {
     }
 }
 
-/// Claim paths in the form of DCQL, for serde.
+/// Serde format of claim paths: claims path pointers (DCQL).
 pub(crate) mod path {
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
     use serde_json::Value;

@@ -1,4 +1,4 @@
-//! The checks that every format shares.
+//! Checks shared by all formats.
 
 use serde_json::{Map, Value};
 

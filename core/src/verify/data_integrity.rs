@@ -1,4 +1,4 @@
-//! The pipeline for credentials with embedded proofs, alone or in a presentation.
+//! Verification of credentials with embedded proofs, alone or in a presentation.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! The checks on several credentials of one answer: no copy counts twice, and they are whose they have to be.
+//! Checks of several credentials in one answer: no copy is used twice, and the holder rule is satisfied.
 
 use std::collections::BTreeSet;
 

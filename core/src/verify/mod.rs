@@ -1,7 +1,7 @@
-//! The one pipeline: bytes, a request, a time and a resolver in; a report of named checks out.
+//! Verification of credentials and presentations, with a report of named checks.
 //!
-//! Verification (the proof, the model, the binding) and validation (validity, status, schema, trust)
-//! are reported apart, as VCDM 2.0 section 7 asks, and a value is [`Verified`] only if all of it holds.
+//! Verification (proof, data model, binding) and validation (validity period, status, schema, trust) are reported
+//! separately (VCDM 2.0 section 7). A value is [`Verified`] only if all checks passed.
 
 use std::collections::BTreeMap;
 
@@ -31,91 +31,90 @@ use holders::Presented;
 pub use report::{Check, CheckName, Message, Outcome, Report, Seen, Verified};
 pub use status::{StatusLists, StatusPolicy};
 
-/// Limit on the presentations in one answer: a verifier does bounded work for a stranger.
+/// Maximum number of presentations in one answer, which limits the work for an unknown sender.
 pub const MAX_PRESENTATIONS: usize = 32;
 
-/// Policy that accepts issuers for credentials.
+/// Policy for the acceptance of issuers.
 pub trait IssuerPolicy: Send + Sync {
-    /// Checks that the issuer of a credential is accepted for it: for its type, its time of issue and its disclosed
-    /// claims. Called once for each credential, in the order of their `issuer_trust` checks.
+    /// Checks that the issuer is accepted for the credential: for its type, its time of issue and its disclosed claims.
+    /// Called once for each credential, in the order of the `issuer_trust` checks.
     ///
     /// # Errors
     /// `issuer_untrusted`
     fn accepts(&self, held: &Held) -> Result<(), Problem>;
 }
 
-/// Rules of the catalogue for credential types.
+/// Catalogue of credential types, as far as verification needs it.
 pub trait TypeRules: Send + Sync {
-    /// The catalogue's name of the type, from the credential's types or from its `vct`.
+    /// Returns the name of the type in the catalogue, by the credential's types or its `vct`.
     ///
     /// # Errors
     /// `type_unknown`
     fn type_name(&self, types: &[&str], vct: Option<&str>) -> Result<String, Problem>;
 
-    /// Holds a payload to the type's schema, as far as it was disclosed.
+    /// Checks the disclosed part of a payload against the schema of the type.
     ///
     /// # Errors
     /// `schema_violation`, `schema_indeterminate`, `context_unknown`
     fn check(&self, type_name: &str, disclosed: &Map<String, Value>) -> Result<(), Problem>;
 
-    /// Returns whether the type's data names the claim at this path of the secured payload as always disclosed, so
-    /// that it may be in the clear although nobody asked for it. By default none is.
+    /// Returns whether the type declares the claim at this path of the secured payload as always disclosed, so that it
+    /// may be in the clear although it was not requested. The default is `false`.
     fn is_always_disclosed(&self, _type_name: &str, _format: CredentialFormat, _path: &[Step]) -> bool {
         false
     }
 }
 
-/// External inputs of verification.
+/// Time, trust policies and registries for verification.
 #[derive(Clone, Copy)]
 pub struct Environment<'a> {
     /// The time of verification.
     pub now: Timestamp,
-    /// Permitted clock skew, in seconds.
+    /// Tolerated clock skew, in seconds.
     pub skew: i64,
-    /// From DIDs to documents.
+    /// DID resolver.
     pub resolver: &'a dyn Resolve,
-    /// The Data Integrity cryptosuites that are accepted.
+    /// Accepted Data Integrity cryptosuites.
     pub suites: &'a Suites,
-    /// Policy for accepting issuers.
+    /// Policy for the acceptance of issuers.
     pub issuers: &'a dyn IssuerPolicy,
-    /// The catalogue of types.
+    /// Catalogue of types.
     pub types: &'a dyn TypeRules,
-    /// Policy for checking statuses.
+    /// Source of credential statuses.
     pub status: StatusPolicy<'a>,
 }
 
-/// Request that the answer must be bound to.
+/// Request to which the presentation must be bound.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
-    /// The query.
+    /// Query of the request.
     pub query: &'a Query,
-    /// The nonce that was given out for it.
+    /// Nonce of the request.
     pub nonce: &'a str,
-    /// Full client id of the verifier, with its prefix.
+    /// Verifier's full client id, with its prefix.
     pub audience: &'a str,
-    /// The greatest age of a key binding, in seconds.
+    /// Maximum age of a key binding, in seconds.
     pub max_age: i64,
 }
 
 /// Verified credential with its disclosed claims.
 #[derive(Debug, Clone)]
 pub struct Held {
-    /// The credential as it was disclosed. A `dc+sd-jwt` is converted to a VCDM credential: its claims are in
-    /// `credentialSubject`.
+    /// Disclosed credential. A `dc+sd-jwt` is converted to a VCDM credential, with its claims in `credentialSubject`.
     pub credential: Credential,
-    /// The name of its type in the catalogue.
+    /// Name of its type in the catalogue.
     pub type_name: String,
-    /// Readable claims, by their paths in the secured payload: those that were disclosed, and those that the issuer
-    /// left in the clear.
+    /// Readable claims, by their paths in the secured payload: disclosed ones, and those that the issuer left in the
+    /// clear.
     pub disclosed: Vec<ClaimPath>,
-    /// The thresholds that were proved of claims whose values may be hidden.
+    /// Proved thresholds of claims whose values may be hidden.
     pub proved: Vec<Proved>,
-    /// Its format.
+    /// Format.
     pub format: CredentialFormat,
 }
 
-/// Verifies a credential that was handed over directly, without its holder: SD-JWT text, or a document with Data
-/// Integrity proofs. The bytes determine the format.
+/// Verifies a credential without a presentation: an SD-JWT, or a document with Data Integrity proofs. The format is
+/// detected.
 ///
 /// # Examples
 /// ```
@@ -170,13 +169,13 @@ pub fn credential(bytes: &[u8], env: &Environment<'_>) -> (Report, Option<Verifi
     (report, verified)
 }
 
-/// The credentials of an answer, by credential query id.
+/// Verified credentials of a response, by credential query id.
 pub type Answer = BTreeMap<String, Vec<Held>>;
 
-/// Verifies the answer to a request: from credential query id to presentations, each SD-JWT+KB text
-/// or a VerifiablePresentation's JSON text (OpenID4VP 1.0 section 8.1).
+/// Verifies the response to a request. `vp_token` maps credential query ids to presentations, each the text of an
+/// SD-JWT+KB or the JSON of a VerifiablePresentation (OpenID4VP 1.0 section 8.1).
 ///
-/// Nonce and audience are the caller's, never the presentation's: with an empty one nothing passes.
+/// Nonce and audience come from the caller, never from the presentation; if one is empty, verification fails.
 #[must_use]
 pub fn presentation(
     vp_token: &BTreeMap<String, Vec<String>>,

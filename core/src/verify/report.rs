@@ -1,46 +1,46 @@
-//! Checks of a verification, their outcomes, and the value that only a report without failures yields.
+//! Checks of a verification, their outcomes, and [`Verified`], the result of a report without failures.
 
 use crate::{
     Code, Problem, format::CredentialFormat, keys::PublicKey, query::Proved, secure::sd_jwt::ClaimPath, time::Timestamp,
 };
 
-/// A check, by its stable name.
+/// Check of a verification, with a stable name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CheckName {
-    /// The bytes are well-formed and in a format that is accepted.
+    /// The bytes are well-formed, in a supported format.
     Format,
-    /// The issuer's key was resolved, and may assert.
+    /// The issuer's key was resolved and is permitted for assertion.
     IssuerKey,
-    /// The issuer's signature or proof holds.
+    /// The issuer's signature or proof is valid.
     Proof,
-    /// The data model is obeyed.
+    /// The credential conforms to the data model.
     Model,
-    /// The holder's key binding: nonce, audience, freshness, and exactly these disclosures.
+    /// Holder's key binding: nonce, audience, age, and the disclosures that it covers.
     HolderBinding,
-    /// The witnesses for thresholds, where there are any.
+    /// Witnesses of proved thresholds, if any.
     Thresholds,
-    /// The holder is the one the credential is about.
+    /// The presenting holder is the subject of the credential.
     HolderSubject,
-    /// The validity period includes now.
+    /// The current time is within the validity period.
     Validity,
-    /// The status, where the credential has one.
+    /// Status, if the credential has one.
     Status,
-    /// The issuer's message on the credential, where the credential has any. It refuses nothing.
+    /// Issuer's message about the credential, if any. It never causes a refusal.
     StatusMessage,
-    /// The type is in the catalogue, and the disclosed claims fit its schema.
+    /// The type is in the catalogue, and the disclosed claims conform to its schema.
     Schema,
-    /// The issuer is accepted for the type.
+    /// The issuer is accepted for this credential.
     IssuerTrust,
-    /// It answers the query, and no more.
+    /// The response answers the query, and discloses nothing else.
     Query,
-    /// The credentials for a query that asks for several differ, and no copy counts twice.
+    /// Credentials for one credential query are distinct, and no copy is used twice.
     Distinct,
-    /// The credentials of an answer are whose the query says.
+    /// The holders of the credentials satisfy the holder rule.
     Holder,
 }
 
 impl CheckName {
-    /// The stable text, in `snake_case`.
+    /// Returns the stable name, in `snake_case`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,29 +66,28 @@ impl CheckName {
 /// Outcome of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It holds.
+    /// Passed.
     Passed,
-    /// It does not.
+    /// Failed.
     Failed(Problem),
-    /// It fails, and the verifier's policy tolerates that: to be shown as such.
+    /// Failed, but tolerated by the verifier's policy; to be displayed as such.
     Tolerated(Problem),
-    /// It does not apply, and why.
+    /// Not applicable, with the reason.
     NotApplicable(&'static str),
 }
 
 /// One check of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Name of the check.
+    /// Name.
     pub name: CheckName,
-    /// Id of the credential query that it is about; empty for the whole answer.
+    /// Id of the credential query concerned; empty for the whole response.
     pub about: String,
-    /// Outcome of the check.
+    /// Outcome.
     pub outcome: Outcome,
 }
 
-/// Checks and their outcomes, in order. A check that depends on a failed one is absent: nothing is said of what was
-/// not examined.
+/// Checks and their outcomes, in order. A check that depends on a failed one is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     checks: Vec<Check>,
@@ -97,57 +96,57 @@ pub struct Report {
     issuer_time: Option<Timestamp>,
 }
 
-/// Issuer's message on a credential besides its validity: for the verifier, and not for the holder. Its truth is not
-/// verified, and it decides nothing (spec/status.md 5.15).
+/// Issuer's message about a credential, for the verifier and not for the holder. Its content is not verified and does
+/// not affect the result (spec/status.md 5.15).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Id of the credential query that it is about.
+    /// Id of the credential query concerned.
     pub about: String,
-    /// The number in the list; never 0.
+    /// Message number in the list; never 0.
     pub number: u8,
-    /// Meaning stated in the credential, of any length and with any characters.
+    /// Text from the credential, of any length and with any characters.
     pub text: String,
 }
 
-/// Content of one credential whose proof and holder binding hold, even if other checks fail.
+/// Content of a credential whose proof and holder binding are valid, even if other checks failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// Id of the credential query that it answers.
     pub query_id: String,
-    /// The name of its type in the catalogue.
+    /// Name of its type in the catalogue.
     pub type_name: String,
-    /// Its issuer.
+    /// DID of its issuer.
     pub issuer: String,
-    /// Its format.
+    /// Format.
     pub format: CredentialFormat,
     /// Paths of the readable claims, disclosed or in the clear; never their values.
     pub disclosed: Vec<ClaimPath>,
-    /// The thresholds that were proved.
+    /// Proved thresholds.
     pub proved: Vec<Proved>,
-    /// The key that presented it.
+    /// Key with which it was presented.
     pub holder: PublicKey,
 }
 
 impl Report {
-    /// The checks in order.
+    /// Returns the checks, in order.
     #[must_use]
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 
-    /// Credentials that were read, accepted or not: a verifier that refuses them has still read them.
+    /// Returns the credentials that were read, also if the presentation was refused.
     #[must_use]
     pub fn seen(&self) -> &[Seen] {
         &self.seen
     }
 
-    /// The messages.
+    /// Returns the messages.
     #[must_use]
     pub fn messages(&self) -> &[Message] {
         &self.messages
     }
 
-    /// The latest time that an issuer signed as now: it was not before that when this report was made.
+    /// Returns the latest time of issue in the signed status lists and statements: a lower bound for the current time.
     #[must_use]
     pub fn issuer_time(&self) -> Option<Timestamp> {
         self.issuer_time
@@ -168,7 +167,7 @@ impl Report {
         self.seen.push(seen);
     }
 
-    /// The first failure.
+    /// Returns the first failure.
     #[must_use]
     pub fn failure(&self) -> Option<&Problem> {
         self.checks.iter().find_map(|check| match &check.outcome {
@@ -177,8 +176,8 @@ impl Report {
         })
     }
 
-    /// Returns whether every failure is that of an issuer's key which is not known yet: the same input may hold once
-    /// the issuer's document was fetched again.
+    /// Returns whether all failures are due to an unknown key of an issuer: verification may succeed once the issuer's
+    /// document was fetched again.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         let mut failures = self.checks.iter().filter_map(|check| match &check.outcome {
@@ -217,18 +216,18 @@ impl Report {
     }
 }
 
-/// A value that passed every check. Only [`super::credential`] and [`super::presentation`] make one.
+/// Value that passed every check. Only [`super::credential`] and [`super::presentation`] create it.
 #[derive(Debug, Clone)]
 pub struct Verified<T>(T);
 
 impl<T> Verified<T> {
-    /// The value.
+    /// Returns the value.
     #[must_use]
     pub fn get(&self) -> &T {
         &self.0
     }
 
-    /// The value, taken out.
+    /// Returns the value by move.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.0

@@ -1,4 +1,4 @@
-//! The pipeline's way through an SD-JWT: VCDM 2.0 (`vc+sd-jwt`) and SD-JWT VC (`dc+sd-jwt`).
+//! Verification of SD-JWTs: VCDM 2.0 (`vc+sd-jwt`) and SD-JWT VC (`dc+sd-jwt`).
 
 use std::cell::LazyCell;
 
@@ -25,7 +25,7 @@ pub(super) struct CheckedCredential {
     pub(super) payload: Opened,
     /// Claims that its issuer left in the clear.
     pub(super) clear: Vec<ClaimPath>,
-    /// The key that presented it.
+    /// Key with which it was presented.
     pub(super) holder: Option<PublicKey>,
 }
 

@@ -1,5 +1,5 @@
-//! Status of credentials: by status lists that were fetched before, or by the issuer's own statement on the copy,
-//! stapled to the presentation (spec/status.md, spec/freshness.md).
+//! Status of credentials: by prefetched status lists, or by the issuer's freshness statement stapled to the
+//! presentation (spec/status.md, spec/freshness.md).
 
 use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
 
@@ -17,20 +17,20 @@ pub(super) const TOKEN_ENTRY: &str = "TokenStatusList";
 /// Reason for a missing message where the holder presents the issuer's own statement.
 const NOT_LOOKED_AT: &str = "no status list was read: the freshness statement carries no messages";
 
-/// The lists that are in memory.
+/// Cache of verified status lists.
 pub trait StatusLists: Send + Sync {
-    /// The list of a URL about an issuer's credentials, in constant time and without waiting for anything. That it is
-    /// about another issuer's, or is too old, is for the caller to find.
+    /// Returns the list at a URL for an issuer's credentials, in constant time and without waiting. The caller checks
+    /// whether it is too old.
     fn list(&self, issuer: &str, url: &str) -> Option<&Listed>;
 
-    /// Reason that there is no list of that URL, or no newer one: [`Code::StatusListUnavailable`] if nothing was
-    /// fetched, and another code if the fetched list is bad. `None` if unknown.
+    /// Returns the reason why there is no list at that URL, or no newer one: [`Code::StatusListUnavailable`] if nothing
+    /// was fetched, another code if the fetched list is invalid. `None` if unknown.
     fn refusal(&self, _issuer: &str, _url: &str) -> Option<Problem> {
         None
     }
 
-    /// For how many seconds each freshness statement of an issuer holds, as it says to everybody; `None` where that is
-    /// not known.
+    /// Returns the lifetime of an issuer's freshness statements, in seconds, as published by the issuer; `None` if
+    /// unknown.
     fn freshness_seconds(&self, _issuer: &str) -> Option<u32> {
         None
     }
@@ -44,18 +44,17 @@ impl<S: BuildHasher + Send + Sync> StatusLists for HashMap<String, HashMap<Strin
     }
 }
 
-/// Source of statuses.
+/// Source of credential statuses.
 #[derive(Clone, Copy)]
 pub enum StatusPolicy<'a> {
-    /// By lists. A status that is unknown, unreachable or too old fails.
+    /// Status lists. An unknown, unavailable or stale status fails the check.
     Lists {
-        /// The lists.
+        /// Cache of status lists.
         lists: &'a dyn StatusLists,
-        /// Seconds past its end or time to live for which a list still counts, for verifiers that prefer an old list
-        /// to none: it is reported as tolerated. 0: none.
+        /// Grace period, in seconds, during which a stale list is used and reported as tolerated. 0: no grace period.
         stale_by: i64,
-        /// Maximum age of a freshness statement's epoch, in seconds. Older statements are ignored, and the lists
-        /// decide.
+        /// Maximum age of a freshness statement's epoch, in seconds. Older statements are ignored in favour of the
+        /// lists.
         statement_age: i64,
     },
     /// Not checked here, with the reason: for an issuer that knows the status itself, and a holder that has just

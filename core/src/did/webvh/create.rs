@@ -1,4 +1,4 @@
-//! The controller's side: a log's first entry, and the next ones.
+//! Creating a log, and appending to it: the controller's side.
 
 use serde_json::{Map, Value, json};
 
@@ -14,33 +14,37 @@ use crate::{
     time::Timestamp,
 };
 
-/// A DID to be made.
+/// Parameters of a new DID.
 #[derive(Clone, Copy)]
 pub struct Inception<'a> {
     /// Host and path as in a did:web DID: `university.example`, `localhost%3A8443:issuer`.
     pub place: &'a str,
-    /// From when it holds.
+    /// `versionTime` of the first version.
     pub at: Timestamp,
-    /// Signs the first entry, and may sign the next. Ed25519; better kept away from where credentials are signed.
+    /// Ed25519 key that signs the first entry and may sign the next one. It is best kept apart from the keys that sign
+    /// credentials.
     pub update: &'a dyn Signer,
-    /// Keys of which the next entry's update keys must be some (pre-rotation); empty: none is committed to.
+    /// Keys to which the first entry commits as permitted update keys of the next one (pre-rotation); empty: no
+    /// commitment.
     pub next: &'a [PublicKey],
-    /// Seconds that the document may be kept; none: an hour.
+    /// Time for which the document may be cached, in seconds; `None`: one hour.
     pub ttl: Option<u64>,
 }
 
-/// Changes that a new entry makes.
+/// Changes in a new log entry.
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
-    /// From when it holds; after the entry before.
+    /// `versionTime` of the new version, later than that of the previous one.
     pub at: Timestamp,
-    /// The new document.
+    /// New DID document.
     pub state: &'a Value,
-    /// The new update keys; none: they stay. With pre-rotation they must be given, and have been committed to.
+    /// New update keys; `None`: unchanged. With pre-rotation they are required, and the previous entry must have
+    /// committed to them.
     pub update_keys: Option<&'a [PublicKey]>,
-    /// The keys that the entry after this one must use. `None` keeps the earlier ones, or ends pre-rotation.
+    /// Keys to which this entry commits as update keys of the next one. `None` keeps the earlier commitment, or ends
+    /// pre-rotation.
     pub next: Option<&'a [PublicKey]>,
-    /// Gives the DID up for ever.
+    /// Deactivates the DID permanently.
     pub deactivate: bool,
 }
 
@@ -52,8 +56,8 @@ fn hashes(keys: &[PublicKey]) -> Value {
     keys.iter().map(|key| entry::hash(key.to_multikey().as_bytes())).collect()
 }
 
-/// Makes a DID and its log. `document` renders the first document for the DID it is given, which is a provisional one:
-/// the DID depends on the document.
+/// Creates a DID and its log. `document` renders the first DID document for a placeholder DID, since the final DID is a
+/// hash of the document.
 ///
 /// # Errors
 /// Those of [`Chain::verify`] for the new log; `algorithm_mismatch` (an update key other than Ed25519), and those of
@@ -89,11 +93,11 @@ pub fn create(inception: &Inception<'_>, document: &dyn Fn(&Did) -> Value) -> Re
     Ok((did, line))
 }
 
-/// The log with one more entry, signed by `update`: one of the current update keys, or with pre-rotation one of the
-/// new.
+/// Returns the log with another entry, signed with `update`: one of the current update keys, or with pre-rotation one
+/// of the new ones.
 ///
 /// # Errors
-/// As [`create`]: nothing is handed out that would not verify, its witnesses aside.
+/// As [`create`]. The result is verified before it is returned, except for its witness proofs.
 pub fn append(log: &Log, text: &str, change: &Change<'_>, update: &dyn Signer) -> Result<String, Problem> {
     let before = log.versions.last().ok_or_else(|| invalid("the log is empty"))?;
     let mut parameters = Map::new();

@@ -1,4 +1,4 @@
-//! One line of a log: its members, its hash, its proofs.
+//! Log entry: its members, its hash, its proofs.
 
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};

@@ -1,4 +1,4 @@
-//! A log, verified from its first entry to its last, and its versions and keys.
+//! Verified log: its versions and their keys.
 
 use std::sync::Arc;
 
@@ -33,38 +33,38 @@ pub struct Version {
 }
 
 impl Version {
-    /// `versionId`: the number, a dash and the entry's hash.
+    /// Returns `versionId`: the number, a dash and the entry's hash.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// `versionTime`: from when this version holds, as its controller says.
+    /// Returns `versionTime`: the time from which this version is valid, as stated by its controller.
     #[must_use]
     pub fn at(&self) -> Timestamp {
         self.at
     }
 
-    /// The document of this version, without the keys of earlier ones.
+    /// Returns the DID document of this version, without the keys of earlier versions.
     #[must_use]
     pub fn document(&self) -> &DidDocument {
         &self.document
     }
 
-    /// DID document as published in the entry.
+    /// Returns the DID document as published in the entry.
     #[must_use]
     pub fn state(&self) -> &Value {
         &self.state
     }
 }
 
-/// A log whose entries were all verified, but for its witnesses.
+/// Log whose entries were verified, but not yet its witness proofs.
 #[derive(Debug, Clone)]
 pub struct Chain {
     pub(super) log: Log,
 }
 
-/// A log that was verified as a whole.
+/// Completely verified log.
 #[derive(Debug, Clone)]
 pub struct Log {
     did: Did,
@@ -77,8 +77,8 @@ impl Chain {
     /// pre-rotation, and the document of each version. The last entry may be at most `skew` seconds ahead of `now`.
     ///
     /// # Errors
-    /// `did_log_invalid`; `proof_missing` (an entry is not signed), `method_of_other` (not by a key that may update
-    /// the DID) and those of [`data_integrity::verify`](crate::secure::data_integrity::verify); `too_large`;
+    /// `did_log_invalid`; `proof_missing` (an entry is not signed), `method_of_other` (signed with a key that is not an
+    /// update key) and those of [`data_integrity::verify`](crate::secure::data_integrity::verify); `too_large`;
     /// `not_yet_valid`; `did_document_invalid`, `private_key_exposed`; `did_malformed`, `did_unsupported`.
     pub fn verify(did: &Did, text: &[u8], now: Timestamp, skew: i64) -> Result<Self, Problem> {
         let (scid, _) = parts(did)?;
@@ -111,18 +111,18 @@ impl Chain {
         Ok(Self { log })
     }
 
-    /// Returns whether any entry must be witnessed; [`Self::witnessed`] then needs the witness file.
+    /// Returns whether any entry requires witness proofs; [`Self::witnessed`] then needs the witness file.
     #[must_use]
     pub fn wants_witnesses(&self) -> bool {
         self.log.versions.iter().any(|version| version.witnesses.is_some())
     }
 
-    /// Returns the log, if the witness file (`did-witness.json`) shows that enough witnesses vouch for each entry
-    /// that needs it.
+    /// Verifies the witness file (`did-witness.json`) and returns the log, if each entry that requires witnesses has
+    /// enough valid witness proofs.
     ///
     /// # Errors
-    /// `did_log_witness`: too few do, or there is no such file; `too_large`, and those of reading JSON. An invalid
-    /// proof does not count.
+    /// `did_log_witness`: too few proofs, or no file; `too_large`, and those of parsing JSON. Invalid proofs are
+    /// ignored.
     pub fn witnessed(self, file: Option<&[u8]>, now: Timestamp, skew: i64) -> Result<Log, Problem> {
         if self.wants_witnesses() {
             let file = file.ok_or_else(|| Problem::new(Code::DidLogWitness, "the log's witness file is missing"))?;
@@ -205,37 +205,37 @@ impl Log {
         self.versions.last().ok_or_else(|| invalid("the log is empty"))
     }
 
-    /// The DID.
+    /// Returns the DID.
     #[must_use]
     pub fn did(&self) -> &Did {
         &self.did
     }
 
-    /// All versions, the first one first.
+    /// Returns all versions, oldest first.
     #[must_use]
     pub fn versions(&self) -> &[Version] {
         &self.versions
     }
 
-    /// Seconds that the document may be kept without looking again, as its controller says.
+    /// Returns the time for which the document may be cached, in seconds, as stated by its controller.
     #[must_use]
     pub fn ttl(&self) -> u64 {
         self.parameters.ttl
     }
 
-    /// The version with this `versionId`.
+    /// Returns the version with this `versionId`.
     #[must_use]
     pub fn version(&self, id: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.id == id)
     }
 
-    /// The version that was in force at a time; none before the first one's.
+    /// Returns the version that was in force at a time; `None` before the first one.
     #[must_use]
     pub fn version_at(&self, at: Timestamp) -> Option<&Version> {
         self.versions.iter().rev().find(|version| version.at <= at)
     }
 
-    /// The current document, which knows the keys of the versions before it ([`DidDocument::with_history`]).
+    /// Returns the current document, which also has the keys of earlier versions ([`DidDocument::with_history`]).
     ///
     /// # Errors
     /// `did_deactivated`; `did_document_invalid` (a history with too many keys).
@@ -248,7 +248,8 @@ impl Log {
         DidDocument::of_versions(&versions).map(Arc::new)
     }
 
-    /// Returns whether this key may sign the next entry: under pre-rotation, only a key that was committed to.
+    /// Returns whether this key may sign the next entry: an update key, or with pre-rotation a key that the last entry
+    /// committed to.
     #[must_use]
     pub fn may_go_on(&self, key: &PublicKey) -> bool {
         let (key, committed) = (key.to_multikey(), &self.parameters.next_key_hashes);
@@ -262,7 +263,7 @@ impl Log {
     /// one.
     ///
     /// # Errors
-    /// `did_log_invalid`: never, for a verified log.
+    /// `did_log_invalid`: not for a verified log.
     pub fn last_id(&self) -> Result<&str, Problem> {
         self.last().map(Version::id)
     }

@@ -1,7 +1,7 @@
-//! did:webvh 1.0: a DID whose document comes with a log that proves every version of it (spec/dids.md section 2).
+//! did:webvh 1.0: a DID with a log that proves every version of its document (spec/dids.md section 2).
 //!
-//! The services fetch the log and the witness file; [`Chain::verify`] and [`Chain::witnessed`] make a [`Log`] of them
-//! that is verified from its first entry to its last, or nothing.
+//! The services fetch the log and the witness file; [`Chain::verify`] and [`Chain::witnessed`] verify all of it and
+//! return a [`Log`].
 
 use super::{Did, DidMethod, malformed, web};
 use crate::{Code, Problem};
@@ -21,11 +21,11 @@ pub use log::{Chain, Log, Version};
 const METHOD: &str = "did:webvh:1.0";
 /// Placeholder for the SCID while it is computed.
 const PLACEHOLDER: &str = "{SCID}";
-/// The most bytes of a log.
+/// Maximum size of a log, in bytes.
 pub const MAX_BYTES: usize = 1_048_576;
-/// The most entries of a log: rotating every week, five years.
+/// Maximum number of entries of a log: five years of weekly rotation.
 pub const MAX_ENTRIES: usize = 256;
-/// The most bytes of a witness file.
+/// Maximum size of a witness file, in bytes.
 pub const MAX_WITNESS_BYTES: usize = 262_144;
 
 fn invalid(what: impl Into<String>) -> Problem {
@@ -41,7 +41,7 @@ fn parts(did: &Did) -> Result<(&str, &str), Problem> {
     if entry::is_hash(scid) { Ok((scid, place)) } else { Err(malformed("a did:webvh's SCID is malformed")) }
 }
 
-/// The HTTPS URL of a did:webvh DID's log (`/.well-known/did.jsonl`, or `/path/did.jsonl`), under the rules of
+/// Returns the HTTPS URL of a did:webvh log (`/.well-known/did.jsonl`, or `/path/did.jsonl`), under the rules of
 /// [`web::url`].
 ///
 /// # Errors
@@ -50,7 +50,7 @@ pub fn url(did: &Did) -> Result<String, Problem> {
     web::location(parts(did)?.1, "did.jsonl")
 }
 
-/// The HTTPS URL of the witness file, beside the log.
+/// Returns the HTTPS URL of the witness file, which is next to the log.
 ///
 /// # Errors
 /// As [`url()`].

@@ -1,4 +1,4 @@
-//! Parameters of a log: those of an entry, and those in force after it.
+//! Parameters of a log: those stated in an entry, and those in force after it.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The witness file: proofs by witnesses that they saw an entry, and with it all before.
+//! Witness file: proofs by witnesses for a log entry and thereby for all entries before it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Pruning of offers that another offer dominates.
+//! Pruning of candidate answers that another one dominates.
 
 use std::collections::{BTreeMap, BTreeSet};
 

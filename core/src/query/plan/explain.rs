@@ -1,4 +1,4 @@
-//! Makes a plan of the chosen offers, with the reasons.
+//! Construction of a plan from the selected candidate answers, with the reasons.
 
 use std::collections::BTreeSet;
 

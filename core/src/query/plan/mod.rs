@@ -40,105 +40,107 @@ mod tests;
 /// The most combinations of a query's credential sets.
 const MAX_COMBINATIONS: usize = 4_096;
 
-/// One copy that could be shown.
+/// Copy of a credential that the wallet could present.
 #[derive(Debug, Clone, Copy)]
 pub struct Holding<'a> {
-    /// Index of the document in the wallet: two copies of one credential are one document.
+    /// Index of the document in the wallet; all copies of a credential have the same index.
     pub document: usize,
-    /// Its format and its payload, with all claims open.
+    /// Format and payload of the copy, with all claims disclosed.
     pub candidate: Candidate<'a>,
-    /// The claims whose thresholds this copy can prove. One that was opened for another threshold before is not among
-    /// them (spec/at-least.md 4.5).
+    /// Claims whose thresholds this copy can prove. A claim that was already proved for another threshold with this
+    /// copy is not included (spec/at-least.md 4.5).
     pub provable: &'a [OrderedClaim],
-    /// Claims that the issuer left in the clear: each is disclosed with any disclosure that contains it.
+    /// Claims that the issuer left in the clear. Each is readable whenever the disclosure that contains it is
+    /// disclosed.
     pub clear: &'a [ClearClaim],
-    /// Verifiers that have seen this copy.
+    /// Verifiers to which this copy was presented.
     pub exposure: Exposure,
-    /// `true` if this verifier has seen the document, in any copy: the same for all of its copies.
+    /// `true` if any copy of the document was presented to this verifier; the same for all copies of a document.
     pub known: bool,
-    /// True if a verifier refused the document as suspended or revoked, and nobody has contradicted it since; the same
-    /// for all of its copies. It weighs as if nobody had seen it, and ranks last among answers of equal weight.
+    /// `true` if a verifier refused the document as suspended or revoked, without later evidence of the contrary; the
+    /// same for all copies of a document. Such a document costs as much as a new one, and ranks last among answers of
+    /// equal weight.
     pub refused: bool,
 }
 
-/// Earlier recipients of a copy.
+/// Verifiers to which a copy was presented before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Exposure {
-    /// Nobody.
+    /// No verifier.
     Nobody,
-    /// This verifier, and nobody else.
+    /// Only this verifier.
     SameAsker,
-    /// So many other verifiers, who could collude.
+    /// This number of other verifiers, which could link the presentations.
     Others(usize),
 }
 
 /// Sensitivity of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
-    /// A yes or no that the issuer computed so that nothing more need be shown.
+    /// Boolean that the issuer computed so that the underlying value need not be disclosed.
     Computed,
-    /// Shared by many people: a country, a level.
+    /// Value that many people share, such as a country or a level.
     Coarse,
     /// Any other value.
     Value,
-    /// Singles a person out, or tells what few need to know.
+    /// Value that identifies a person or is sensitive.
     Fine,
 }
 
-/// Sensitivity of claims, from the catalogue.
+/// Sensitivity of claims, defined by the catalogue of types.
 pub trait Classes {
-    /// Returns the sensitivity of the claim at `path` of a holding.
+    /// Returns the sensitivity of the claim at `path` of a copy.
     fn class(&self, holding: &Holding<'_>, path: &[Step]) -> Class;
 }
 
-/// Weight of each kind of disclosure; the plan with the least sum is taken.
+/// Weights of disclosures; the plan with the least total is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weights {
-    /// A computed yes or no.
+    /// Weight of a computed boolean.
     pub computed: u32,
-    /// Proof that a hidden value reaches a threshold.
+    /// Weight of a threshold proof.
     pub threshold: u32,
-    /// A coarse value.
+    /// Weight of a value that many people share.
     pub coarse: u32,
-    /// A value.
+    /// Weight of any other value.
     pub value: u32,
     /// Weight of the value of an identifying claim: one listed under `fine` in the type, such as a name.
     pub fine: u32,
-    /// A document: its issuer, type and dates are seen.
+    /// Weight of a document, which reveals its issuer, type and validity dates.
     pub document: u32,
-    /// A document that this verifier has not seen before, in addition.
+    /// Additional weight of a document that this verifier has not seen.
     pub new_document: u32,
-    /// A copy that nobody has seen: their number is limited.
+    /// Weight of an unused copy, as their number is limited.
     pub fresh_copy: u32,
-    /// Each other verifier that saw the copy, and could collude.
+    /// Weight for each other verifier that has seen the copy and could link the presentations.
     pub shared_copy: u32,
 }
 
 /// Answer to the query that discloses least.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// One for each credential query that is answered, in the query's order.
+    /// Answered credential queries, in the order of the query.
     pub parts: Vec<Part>,
-    /// Weight of the plan.
+    /// Total weight.
     pub cost: u64,
-    /// Reasons for choosing this plan.
+    /// Explanation of the choice.
     pub lines: Vec<Line>,
-    /// Conditions that the verifier can conclude to be unmet from this answer.
+    /// Conditions that the verifier can infer to be unmet from this answer.
     pub implied: Vec<Implied>,
 }
 
-/// A condition of the query that a document does not meet, as its verifier can conclude from the answer.
+/// Condition of the query that a document does not meet, as the verifier can infer from the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Implied {
-    /// The credential query that has the condition.
+    /// Id of the credential query with the condition.
     pub query_id: String,
-    /// The index of a holding of the document.
+    /// Index of a copy of the document.
     pub holding: usize,
-    /// The claim, which is not shown.
+    /// Claim, which is not disclosed.
     pub path: ClaimPath,
-    /// The threshold that it does not reach.
+    /// Threshold that the claim does not reach.
     pub threshold: Option<Threshold>,
-    /// The values that it does not have; empty where it is a threshold.
+    /// Requested values, none of which the claim has; empty for a threshold.
     pub values: Vec<Value>,
 }
 
@@ -153,63 +155,63 @@ struct Solved {
     work: u64,
 }
 
-/// One credential query, and its answer.
+/// Answer to one credential query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// The credential query's id.
+    /// Id of the credential query.
     pub query_id: String,
-    /// The index of the holding.
+    /// Index of the copy.
     pub holding: usize,
-    /// Disclosures, in the order of paths; empty for a query that asks for no claim.
+    /// Disclosures, ordered by path; empty for a query without claims.
     pub shows: Vec<Show>,
 }
 
-/// One claim, and how it is shown.
+/// Disclosure of one claim.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Show {
-    /// Its value, at a concrete path.
+    /// Disclosure of the value at a concrete path.
     Value(ClaimPath),
-    /// Proof that the claim reaches a threshold; the value stays hidden.
+    /// Proof that the claim reaches a threshold, without the value.
     Threshold {
-        /// The claim.
+        /// Path of the claim.
         path: ClaimPath,
-        /// Threshold that is proved.
+        /// Proved threshold.
         threshold: Threshold,
     },
 }
 
-/// One line of a plan's explanation.
+/// Line of the explanation of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// The credential query that it is about.
+    /// Id of the credential query.
     pub query_id: String,
-    /// Item that is disclosed or used.
+    /// Item that the line is about.
     pub what: What,
-    /// Weight of the item; 0 if an earlier line counted it. Except for the lines about alternatives, the costs add up
-    /// to the plan's cost.
+    /// Weight of the item; 0 if an earlier line includes it. The weights of all lines, except those about alternatives,
+    /// add up to the weight of the plan.
     pub cost: u64,
 }
 
-/// Subject of a line.
+/// Item that a line of the explanation is about.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// A document is shown; `known` says if this verifier has seen it before.
+    /// Presentation of a document.
     Document {
-        /// The index of the holding.
+        /// Index of the copy.
         holding: usize,
-        /// `true` if this verifier has seen it.
+        /// `true` if this verifier has seen the document before.
         known: bool,
     },
-    /// A copy of it is used.
+    /// Use of a copy that these verifiers have seen.
     Copy(Exposure),
-    /// A claim's value is shown.
+    /// Disclosure of a claim's value.
     Value(ClaimPath, Class),
-    /// A threshold is proved, in place of a value.
+    /// Threshold proof in place of a value.
     Threshold(ClaimPath),
     /// Next-best answer to this credential query, with another credential or other claims. It would raise the weight of
     /// the complete answer, or lose the tie-break.
     PassedOver {
-        /// The index of the holding that it would have shown.
+        /// Index of the copy that the alternative would use.
         holding: usize,
     },
 }
@@ -218,8 +220,8 @@ impl Query {
     /// Returns the answer that discloses least. Sets that are not required are left unanswered.
     ///
     /// # Errors
-    /// `query_unmet` if a required part cannot be met: then nothing is disclosed at all. `too_large` for a query and
-    /// a wallet with too many combinations to examine, rather than an answer that is not the least.
+    /// `query_unmet` if a required credential query cannot be answered: then nothing is disclosed. `too_large` if there
+    /// are too many combinations to examine; no approximate answer is returned.
     pub fn plan(&self, holdings: &[Holding<'_>], classes: &dyn Classes, weights: &Weights) -> Result<Plan, Problem> {
         self.plan_without(&self.contested(holdings), holdings, classes, weights)
     }

@@ -1,4 +1,4 @@
-//! Offers of each holding for each credential query.
+//! Candidate answers of each copy to each credential query.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ const MAX_LOOKS: u64 = 2_000_000;
 /// One way to answer a credential query.
 #[derive(Debug, Clone)]
 pub(super) struct Offer {
-    /// The index of the holding.
+    /// Index of the copy.
     pub(super) holding: usize,
     /// Index of the claim set, in the verifier's order.
     pub(super) set: usize,

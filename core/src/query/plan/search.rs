@@ -1,4 +1,4 @@
-//! Branch and bound over documents and claim sets, for credential queries that documents of the wallet join.
+//! Branch and bound search over documents and claim sets, for credential queries that share documents of the wallet.
 
 use std::collections::{BTreeMap, BTreeSet};
 

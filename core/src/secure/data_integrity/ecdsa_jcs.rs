@@ -9,7 +9,7 @@ use crate::{
     keys::{Algorithm, PublicKey, Signer},
 };
 
-/// The cryptosuite: P-256 with SHA-256, or P-384 with SHA-384.
+/// Cryptosuite ecdsa-jcs-2019: P-256 with SHA-256, or P-384 with SHA-384.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EcdsaJcs2019;
 

@@ -9,7 +9,7 @@ use crate::{
     keys::{Algorithm, PublicKey, Signer},
 };
 
-/// The cryptosuite: Ed25519 and SHA-256.
+/// Cryptosuite eddsa-jcs-2022: Ed25519 with SHA-256.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EddsaJcs2022;
 

@@ -1,5 +1,5 @@
-//! Steps that the cryptosuites over JCS share: section 3.3 of Data Integrity EdDSA Cryptosuites 1.0 and of Data
-//! Integrity ECDSA Cryptosuites 1.0. A cryptosuite adds its name and its algorithms.
+//! Steps that the JCS cryptosuites share: section 3.3 of Data Integrity EdDSA Cryptosuites 1.0 and of Data Integrity
+//! ECDSA Cryptosuites 1.0. A cryptosuite adds its name and its algorithms.
 
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384};

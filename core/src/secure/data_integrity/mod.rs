@@ -1,4 +1,4 @@
-//! Data Integrity 1.0: embedded proofs, with eddsa-jcs-2022 as core's own cryptosuite.
+//! Data Integrity 1.0: embedded proofs, with the JCS cryptosuites.
 
 use serde_json::{Map, Value};
 
@@ -50,26 +50,25 @@ fn malformed(what: impl Into<String>) -> Problem {
     Problem::new(Code::ProofMalformed, what)
 }
 
-/// One cryptosuite: from a document and a proof's options to the bytes that are signed. [`Suites::jcs`] registers those
-/// of this crate; the programs add the ones over RDF.
+/// Cryptosuite, which creates and verifies one kind of proof. [`Suites::jcs`] registers those of this crate; programs
+/// add the RDF cryptosuites.
 pub trait Cryptosuite: Send + Sync {
-    /// The `cryptosuite` value.
+    /// Returns the `cryptosuite` value.
     fn name(&self) -> &'static str;
 
-    /// Format of the credentials that it secures.
+    /// Returns the format of the credentials that it secures.
     fn format(&self) -> CredentialFormat;
 
-    /// Returns `true` for the algorithms of the keys that make and verify its proofs.
+    /// Returns whether its proofs can be created and verified with keys of this algorithm.
     fn takes(&self, algorithm: Algorithm) -> bool;
 
-    /// Completes a proof's options with this suite's members.
+    /// Adds this suite's members to the proof options.
     fn complete_options(&self, _document: &Map<String, Value>, options: Map<String, Value>) -> Map<String, Value> {
         options
     }
 
-    /// Makes `proofValue` for the unsecured document and the proof options (no proofValue in it; the suite may add
-    /// `@context` to the options). Returns the finished proof. In a proof chain, the document has the earlier proofs
-    /// that this one points to as its `proof`.
+    /// Creates the proof of an unsecured document from the proof options, which have no `proofValue`; the suite may add
+    /// `@context`. In a proof chain, the `proof` of the document contains the earlier proofs that this one refers to.
     ///
     /// # Errors
     /// `proof_generation`, `algorithm_mismatch`, `transformation`, `term_undefined`, `context_unknown`.
@@ -80,8 +79,8 @@ pub trait Cryptosuite: Send + Sync {
         signer: &dyn Signer,
     ) -> Result<Map<String, Value>, Problem>;
 
-    /// Verifies one proof over the unsecured document (in a chain, as in [`Self::create`]); returns the document that
-    /// was verified.
+    /// Verifies one proof of the unsecured document (in a chain, as in [`Self::create`]), and returns the verified
+    /// document.
     ///
     /// # Errors
     /// `proof_malformed`, `proof_context`, `signature_invalid`, `transformation`, `term_undefined`, `context_unknown`,
@@ -94,40 +93,39 @@ pub trait Cryptosuite: Send + Sync {
     ) -> Result<Map<String, Value>, Problem>;
 }
 
-/// Options of a new proof.
+/// Options of a new proof (Data Integrity 1.0 section 2.1).
 #[derive(Debug, Clone)]
 pub struct ProofOptions<'a> {
-    /// The key's DID URL.
+    /// DID URL of the key.
     pub verification_method: &'a str,
-    /// assertionMethod or authentication.
+    /// `proofPurpose`: `assertionMethod` or `authentication`.
     pub purpose: Purpose,
-    /// `created`, if it is to be said.
+    /// `created`; `None`: omitted.
     pub created: Option<Timestamp>,
-    /// `expires`.
+    /// `expires`; `None`: omitted.
     pub expires: Option<Timestamp>,
-    /// `challenge`.
+    /// `challenge`; `None`: omitted.
     pub challenge: Option<&'a str>,
-    /// `domain`.
+    /// `domain`; `None`: omitted.
     pub domain: Option<&'a str>,
 }
 
-/// Requirements on proofs.
+/// Requirements on the proofs of a document.
 #[derive(Clone, Copy)]
 pub struct Expected<'a> {
-    /// The purpose that every proof must have.
+    /// Required `proofPurpose` of every proof.
     pub purpose: Purpose,
-    /// Required controller of the key: the DID of the issuer or the holder.
+    /// Required controller of the key: DID of the issuer or the holder.
     pub controller: &'a str,
-    /// For presentations: challenge and domain, which then are not optional.
+    /// Required `challenge` and `domain`, in this order, for presentations; `None` for credentials.
     pub binding: Option<(&'a str, &'a str)>,
-    /// The time.
+    /// Time of verification.
     pub now: Timestamp,
-    /// Permitted clock skew, in seconds.
+    /// Tolerated clock skew, in seconds.
     pub skew: i64,
 }
 
-/// Adds a proof to a document (beside those that it has, as a proof set). `document` is an object without or with
-/// `proof`.
+/// Adds a proof to a document, to form a proof set with any existing proofs.
 ///
 /// # Errors
 /// `proof_generation`, `malformed_value` (its `proof` is neither an object nor an array), and those of the suite.
@@ -184,7 +182,7 @@ pub fn secure(
     Ok(secured)
 }
 
-/// Writes a secured document as RFC 8785 has it, so that nothing but its content tells it from another.
+/// Serialises a secured document canonically (RFC 8785), so that its serialisation carries no mark.
 ///
 /// # Errors
 /// `proof_generation`
@@ -194,8 +192,8 @@ pub fn to_text(secured: &Map<String, Value>) -> Result<String, Problem> {
     String::from_utf8(written).map_err(|_| Problem::new(Code::ProofGeneration, "the document is not UTF-8"))
 }
 
-/// Checks that a secured document equals, but for its `proofValue`, the result of [`secure`] and [`to_text`] for this
-/// one, with the cryptosuite that its proof names.
+/// Checks that a secured document equals, except for its `proofValue`, the result of [`secure`] and [`to_text`] for
+/// `unsecured`, with the cryptosuite of its proof.
 ///
 /// # Errors
 /// `copy_marked`, `cryptosuite_unknown`; those of [`secure`].
@@ -244,15 +242,15 @@ fn configuration(suite: &dyn Cryptosuite, options: &ProofOptions<'_>) -> Result<
     Ok(config)
 }
 
-/// Verifies every proof of a document (a set or a chain, section 4.5): none = refused, one bad = refused.
-/// Returns the verified document without its proofs.
+/// Verifies every proof of a document (a set or a chain, Data Integrity 1.0 section 4.5), and returns the document
+/// without proofs. A document without proofs, or with an invalid one, is refused.
 ///
-/// This is stricter than the Recommendation in one thing: contexts that were appended after signing are refused, and
-/// not cut off, so that a reader sees exactly what was signed.
+/// Stricter than the Recommendation: contexts that were appended after signing are refused and not removed, so that the
+/// result is exactly what was signed.
 ///
 /// # Errors
 /// `proof_missing`, `proof_malformed`, `proof_purpose`, `proof_expired`, `proof_chain`, `proof_context`,
-/// `cryptosuite_unknown`, `date_malformed`, `not_yet_valid` (made in the future), `did_*`, `method_*`, `key_*`,
+/// `cryptosuite_unknown`, `date_malformed`, `not_yet_valid` (created in the future), `did_*`, `method_*`, `key_*`,
 /// `challenge_*`, `domain_*`, `signature_invalid`, and those of the suite.
 pub fn verify(
     document: &Map<String, Value>,

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use super::{Cryptosuite, ecdsa_jcs::EcdsaJcs2019, eddsa_jcs::EddsaJcs2022};
 use crate::{Code, Problem, format::CredentialFormat, keys::Algorithm};
 
-/// Cryptosuites that a program supports, by their names. A program builds the registry once and passes it to whatever
-/// makes or verifies proofs.
+/// Cryptosuites that a program supports, by name. A program builds the registry once and passes it to everything that
+/// creates or verifies proofs.
 #[derive(Clone, Default)]
 pub struct Suites(Vec<Arc<dyn Cryptosuite>>);
 
@@ -17,19 +17,19 @@ impl Suites {
         Self::default()
     }
 
-    /// Returns the cryptosuites of this crate, all of them over JCS.
+    /// Returns the cryptosuites of this crate, all of which use JCS.
     #[must_use]
     pub fn jcs() -> Self {
         Self::only(EddsaJcs2022).with(EcdsaJcs2019)
     }
 
-    /// Returns a registry of one cryptosuite, for documents whose specification names it.
+    /// Returns a registry of one cryptosuite, for documents whose specification requires it.
     #[must_use]
     pub fn only(suite: impl Cryptosuite + 'static) -> Self {
         Self::none().with(suite)
     }
 
-    /// Adds a cryptosuite. It replaces an earlier one of the same name.
+    /// Adds a cryptosuite, or replaces the one of the same name.
     #[must_use]
     pub fn with(mut self, suite: impl Cryptosuite + 'static) -> Self {
         self.0.retain(|other| other.name() != suite.name());
@@ -37,7 +37,7 @@ impl Suites {
         self
     }
 
-    /// Returns the cryptosuite of a proof.
+    /// Returns the cryptosuite of this name.
     ///
     /// # Errors
     /// `cryptosuite_unknown`
@@ -45,14 +45,14 @@ impl Suites {
         self.iter().find(|suite| suite.name() == name).ok_or_else(|| Code::CryptosuiteUnknown.into())
     }
 
-    /// Returns the cryptosuite that secures credentials in a format with a key of an algorithm; `None` if there is none.
+    /// Returns the cryptosuite that secures credentials of a format with keys of an algorithm; `None` if there is none.
     #[must_use]
     pub fn signing(&self, format: CredentialFormat, algorithm: Algorithm) -> Option<&dyn Cryptosuite> {
         self.iter().find(|suite| suite.format() == format && suite.takes(algorithm))
     }
 
-    /// Returns `true` if credentials in a format can be verified: the SD-JWT formats, which need no cryptosuite, and
-    /// those of the cryptosuites.
+    /// Returns whether credentials of a format can be verified: the SD-JWT formats always, the others with a registered
+    /// cryptosuite.
     #[must_use]
     pub fn supports(&self, format: CredentialFormat) -> bool {
         format.is_sd_jwt() || self.iter().any(|suite| suite.format() == format)

@@ -1,4 +1,5 @@
-//! Key binding (RFC 9901 sections 4.3 and 7.3): the holder proves possession, to one verifier, for one request.
+//! Key binding (RFC 9901 sections 4.3 and 7.3): proof of possession of the holder's key, for one verifier and one
+//! request.
 
 use serde_json::{Map, Value};
 
@@ -17,30 +18,29 @@ const TYP: &str = "kb+jwt";
 /// The member with the keys that a copy is exchanged for (spec/protocol.md section 3).
 const KEYS: &str = "carnet_keys";
 
-/// Requirements on a key binding; none of them is optional.
+/// Requirements on a key-binding JWT; all are mandatory.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyBinding<'a> {
-    /// The nonce that was given out.
+    /// Nonce of the request.
     pub nonce: &'a str,
-    /// Full client id of the verifier, with its prefix.
+    /// Verifier's full client id, with its prefix.
     pub audience: &'a str,
     /// The time of verification.
     pub now: Timestamp,
-    /// The greatest age of `iat`, in seconds.
+    /// Maximum age of `iat`, in seconds.
     pub max_age: i64,
-    /// Permitted clock skew, in seconds.
+    /// Tolerated clock skew, in seconds.
     pub skew: i64,
 }
 
-/// Optional members of a key binding.
+/// Optional members of a key-binding JWT.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Stapled<'a> {
-    /// Proofs of thresholds (spec/at-least.md section 6).
+    /// Threshold proofs (spec/at-least.md section 6).
     pub proofs: &'a [Proof],
-    /// The issuer's statement that this copy was valid a short time ago ([`freshness`]).
+    /// Issuer's freshness statement for this copy ([`freshness`]).
     pub freshness: Option<&'a str>,
-    /// The thumbprints (RFC 7638) of the keys for which the issuer is to make copies in exchange for this one, in their
-    /// order; empty where it is not exchanged.
+    /// Thumbprints (RFC 7638) of the new keys for which the holder exchanges this copy, in order; empty: no exchange.
     pub keys: &'a [String],
 }
 
@@ -49,15 +49,14 @@ impl SdJwt {
     /// audience, `iat` no older than `max_age` and no further ahead than `skew`, `sd_hash`, and `exp` and `nbf` if
     /// present. Returns its payload.
     ///
-    /// The key is the one in `cnf` and no other, even if the key binding's own header names one. The result means
-    /// something only beside [`SdJwt::verify_signature`].
+    /// Only the key in `cnf` is used, even if the header of the key-binding JWT contains another. The result is
+    /// meaningful only together with [`SdJwt::verify_signature`].
     ///
     /// # Errors
-    /// `key_binding_missing`; `token_type`; `key_binding_key` (no `cnf`, or another key's
-    /// signature); `challenge_missing`, `challenge_mismatch` (the nonce); `domain_missing`,
-    /// `domain_mismatch` (the audience, which is one string); `claim_missing` (`iat` or `sd_hash`);
-    /// `key_binding_stale`; `key_binding_hash`; `expired`, `not_yet_valid`, `malformed_value`;
-    /// `digest_algorithm`.
+    /// `key_binding_missing`; `token_type`; `key_binding_key` (no `cnf`, or signed with another key);
+    /// `challenge_missing`, `challenge_mismatch` (the nonce); `domain_missing`, `domain_mismatch` (the audience, which
+    /// must be a single string); `claim_missing` (`iat` or `sd_hash`); `key_binding_stale`; `key_binding_hash`;
+    /// `expired`, `not_yet_valid`, `malformed_value`; `digest_algorithm`.
     pub fn verify_key_binding(&self, expected: &KeyBinding<'_>) -> Result<Map<String, Value>, Problem> {
         let binding = self.key_binding.as_ref().ok_or(Code::KeyBindingMissing)?;
         binding.require_typ(TYP)?;
@@ -77,11 +76,11 @@ impl SdJwt {
         }
     }
 
-    /// The freshness statement that the key binding carries, if it carries one. Nothing of it is verified here, nor is
-    /// the key binding: a statement is by the issuer, and holds or does not by itself ([`freshness::verify`]).
+    /// Returns the freshness statement in the key-binding JWT, if any. Neither is verified: the statement is signed by
+    /// the issuer ([`freshness::verify`]).
     ///
     /// # Errors
-    /// `malformed_value`: the member is no string.
+    /// `malformed_value`: the member is not a string.
     pub fn stapled_freshness(&self) -> Result<Option<&str>, Problem> {
         let member = self.key_binding.as_ref().and_then(|binding| binding.payload().get(freshness::MEMBER));
         let malformed = || Problem::new(Code::MalformedValue, "the key binding's freshness statement is not a string");
@@ -92,7 +91,7 @@ impl SdJwt {
     /// Unverified: call [`SdJwt::verify_key_binding`] as well.
     ///
     /// # Errors
-    /// `claim_missing`; `malformed_value`: the member is no array of strings.
+    /// `claim_missing`; `malformed_value`: the member is not an array of strings.
     pub fn exchanged_for(&self) -> Result<Vec<&str>, Problem> {
         let missing = || Problem::new(Code::ClaimMissing, format!("the key binding has no {KEYS}"));
         let malformed = || Problem::new(Code::MalformedValue, format!("{KEYS} is not an array of thumbprints"));
@@ -101,16 +100,16 @@ impl SdJwt {
         keys.iter().map(|key| key.as_str().ok_or_else(malformed)).collect()
     }
 
-    /// Appends a key-binding JWT over this SD-JWT, and returns the compact SD-JWT+KB.
+    /// Appends a key-binding JWT, and returns the compact SD-JWT+KB.
     ///
     /// # Errors
-    /// `key_binding_unexpected` (there is one already), `key_binding_key` (the signer's key is not
-    /// `cnf`), `challenge_missing`, `domain_missing` (bound to nothing), `proof_generation`
+    /// `key_binding_unexpected` (there is one already), `key_binding_key` (the signer's key is not in `cnf`),
+    /// `challenge_missing` (empty nonce), `domain_missing` (empty audience), `proof_generation`
     pub fn bind(&self, nonce: &str, audience: &str, now: Timestamp, holder: &dyn Signer) -> Result<String, Problem> {
         self.bind_proving(&[], nonce, audience, now, holder)
     }
 
-    /// [`SdJwt::bind`] with proofs of thresholds in the key binding (spec/at-least.md section 6).
+    /// Appends a key-binding JWT with threshold proofs, as [`SdJwt::bind`] (spec/at-least.md section 6).
     ///
     /// # Errors
     /// As [`SdJwt::bind`].
@@ -125,7 +124,7 @@ impl SdJwt {
         self.bind_with(&Stapled { proofs, ..Stapled::default() }, nonce, audience, now, holder)
     }
 
-    /// [`SdJwt::bind`] with optional members.
+    /// Appends a key-binding JWT with optional members, as [`SdJwt::bind`].
     ///
     /// # Errors
     /// As [`SdJwt::bind`].

@@ -16,35 +16,34 @@ use crate::{
 /// Limit on claims in the clear: each costs a path, and the presenter decides their number.
 const MAX_CLEAR: usize = 256;
 
-/// Content of an SD-JWT once its digests are resolved.
+/// Content of an SD-JWT with its digests resolved.
 #[derive(Clone)]
 pub struct Disclosed {
-    /// The payload with every disclosed claim in its place, and no `_sd`, `_sd_alg` or `...` left.
+    /// Payload with every disclosed claim at its position, without `_sd`, `_sd_alg` and `...`.
     pub payload: Map<String, Value>,
-    /// Path of each disclosure in the SD-JWT, in the order of the disclosures, with concrete indices in the
-    /// *original* array, where undisclosed elements count too.
+    /// Path of each disclosure, in the order of the disclosures. Indexes refer to the *original* array, which includes
+    /// undisclosed elements.
     pub paths: Vec<ClaimPath>,
-    /// The claims that the issuer left in the clear, in the payload or within a disclosure. They are as readable as
-    /// those that were disclosed.
+    /// Claims that the issuer left in the clear, in the payload or within a disclosure. They are as readable as
+    /// disclosed ones.
     pub clear: Vec<ClearClaim>,
 }
 
-/// A claim without parts that is not selectively disclosable itself, and no metadata. An object or an array of which
-/// all is selectively disclosable is one too, since its name is readable; an array of commitments (spec/at-least.md
-/// 3.1) is not.
+/// Leaf claim that is neither selectively disclosable nor metadata. An object or array whose content is all selectively
+/// disclosable counts too, since its name is readable; an array of commitments (spec/at-least.md 3.1) does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClearClaim {
-    /// Path with indices in the original arrays, as [`Disclosed::paths`] has them.
+    /// Path with indexes in the original arrays, as in [`Disclosed::paths`].
     pub path: ClaimPath,
     /// Path in [`Disclosed::payload`].
     pub shown: ClaimPath,
-    /// Number of steps of these paths to the innermost disclosure that contains it; 0 if it is readable without any
-    /// disclosure.
+    /// Length of the prefix of these paths that identifies the innermost disclosure around the claim, in steps; 0 if it
+    /// is readable without any disclosure.
     pub within: usize,
 }
 
 impl ClearClaim {
-    /// Returns true if it is readable when these claims are disclosed, by their paths in the payload.
+    /// Returns whether the claim is readable when these claims are disclosed (paths in the payload).
     #[must_use]
     pub fn is_readable_with<'p>(&self, mut disclosed: impl Iterator<Item = &'p ClaimPath>) -> bool {
         let Some(around) = self.shown.get(..self.within).filter(|around| !around.is_empty()) else { return true };
@@ -63,9 +62,9 @@ impl SdJwt {
     /// Resolves every digest (RFC 9901 section 7.1, steps 3 to 5) WITHOUT checking the signature.
     ///
     /// # Errors
-    /// `digest_algorithm`, `disclosure_malformed` (digests where none belong, or of a wrong type),
-    /// `disclosure_duplicate`, `disclosure_unreferenced`, `disclosure_overrides`,
-    /// `disclosure_forbidden` (see [`never_hidden`](super::never_hidden)), `too_deep`
+    /// `digest_algorithm`, `disclosure_malformed` (digests in a wrong position, or of a wrong type),
+    /// `disclosure_duplicate`, `disclosure_unreferenced`, `disclosure_overrides`, `disclosure_forbidden` (see
+    /// [`never_hidden`](super::never_hidden)), `too_deep`
     pub fn disclosed(&self) -> Result<Disclosed, Problem> {
         let (payload, resolver) = self.resolver()?;
         let places = resolver.places.into_iter().collect::<Option<Vec<_>>>().ok_or(Code::DisclosureUnreferenced)?;
@@ -78,15 +77,15 @@ impl SdJwt {
         Ok(Disclosed { payload, paths, clear: clear.collect() })
     }
 
-    /// Keeps only the disclosures needed to show `paths`, in their original order, and drops any key binding.
+    /// Returns this SD-JWT with only the disclosures needed for `paths`, in their original order, and without key
+    /// binding.
     ///
-    /// Needed are the disclosure of the claim itself, those of the claims around it, and, for a claim that is an
-    /// object or an array, those of everything within it. Indices are those of the payload as [`SdJwt::disclosed`]
-    /// shows it here; `All` stands for each element. A path may name a claim in the clear, which needs no disclosure.
-    /// Without paths no disclosure is kept.
+    /// These are the disclosures of the claim itself, of the claims that contain it, and of all claims within it.
+    /// Indexes are those of the payload returned by [`SdJwt::disclosed`]; `All` selects each element. The path of a
+    /// claim in the clear needs no disclosure. Without paths, no disclosure is kept.
     ///
     /// # Errors
-    /// `query_unmet` when a path leads to nothing; those of [`SdJwt::disclosed`].
+    /// `query_unmet` if a path selects nothing; those of [`SdJwt::disclosed`].
     pub fn select(&self, paths: &[ClaimPath]) -> Result<SdJwt, Problem> {
         let (payload, places) = self.resolve()?;
         let mut wanted = Vec::new();
@@ -102,8 +101,8 @@ impl SdJwt {
         })
     }
 
-    /// Drops the disclosures of an array's elements but for one, or of all of them, and any key binding. The element is
-    /// named by its index in the payload as [`SdJwt::disclosed`] shows it here.
+    /// Returns this SD-JWT with at most one disclosed element of an array, and without key binding. `element` is an
+    /// index in the payload returned by [`SdJwt::disclosed`]; `None`: no element.
     ///
     /// # Errors
     /// Those of [`SdJwt::disclosed`].
@@ -138,8 +137,8 @@ impl SdJwt {
         Self::from_parts(self.jws().clone(), text, kept, None)
     }
 
-    /// Returns every digest of `_sd` and `...`, including those of decoys and within disclosures: a digest in two
-    /// copies joins them, for any disclosure.
+    /// Returns every digest in `_sd` and `...`, including decoys and digests within disclosures. A digest that occurs
+    /// in two copies links them.
     ///
     /// # Errors
     /// Those of [`SdJwt::disclosed`].

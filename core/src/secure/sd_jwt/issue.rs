@@ -1,4 +1,4 @@
-//! Making an SD-JWT (RFC 9901 section 4): digests in, a signature over the rest.
+//! Issuance of SD-JWTs (RFC 9901 section 4).
 
 use std::borrow::Cow;
 
@@ -24,50 +24,50 @@ const MAX_DECOYS: usize = 256;
 
 /// Options for issuing an SD-JWT.
 pub struct IssueOptions<'a> {
-    /// `vc+sd-jwt` or `dc+sd-jwt`.
+    /// `typ` header: `vc+sd-jwt` or `dc+sd-jwt`.
     pub typ: &'a str,
-    /// The `kid`: a DID URL.
+    /// `kid` header: a DID URL.
     pub kid: &'a str,
-    /// Paths that are selectively disclosable; deeper ones are made first, so an object and its
-    /// members can both be. `All` matches each element. A path that leads to nothing in this payload
-    /// is passed over: a type lists the claims that a credential may have.
+    /// Paths of the selectively disclosable claims. Both an object and its members can be included. `All` selects each
+    /// element. A path that selects nothing in this payload is ignored, since a type lists all claims that a credential
+    /// may have.
     pub disclosable: &'a [ClaimPath],
-    /// Claims with an order, whose thresholds can be proved; each is among the disclosable. A claim that is absent
-    /// or has no place in the order (spec/at-least.md section 1) gets decoys for commitments, so that the array
-    /// says nothing of it.
+    /// Ordered claims, whose thresholds can be proved; they must be selectively disclosable. For a claim that is absent
+    /// or out of range (spec/at-least.md section 1), the array of commitments consists of decoys, so that it does not
+    /// reveal this.
     pub ordered: &'a [OrderedClaim],
-    /// The holder's key, put in `cnf`.
+    /// Holder's key, for `cnf`.
     pub holder: Option<&'a PublicKey>,
-    /// Each `_sd` array has as many digests as there are names to hide at its place, in any payload, rounded up to a
-    /// multiple of this; the rest are decoys (RFC 9901 section 4.2.5). So their number says nothing of the payload.
-    /// 0: no decoys; at most 256.
+    /// Each `_sd` array is padded with decoys (RFC 9901 section 4.2.5): its length is the number of claim names that
+    /// could be hidden at that position in any payload, rounded up to a multiple of this. Its length thus reveals
+    /// nothing about the payload. 0: no decoys; at most 256.
     pub decoys_to_multiple_of: usize,
-    /// Arrays whose elements are hidden, have no order, and are padded with decoys so that their number is hidden.
+    /// Arrays whose elements are hidden and unordered, and which are padded with decoys so that the number of elements
+    /// is hidden.
     pub padded: &'a [PaddedArray],
 }
 
-/// An array of which each copy has the same number of digests, in an order that says nothing.
+/// Array with a fixed number of digests in every copy, in an order that reveals nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaddedArray {
-    /// The array. Each of its elements is disclosable and has nothing hidden in it.
+    /// Path of the array. Each element is selectively disclosable, and nothing within an element is.
     pub path: ClaimPath,
-    /// Number of its digests, decoys included; at most 256.
+    /// Number of digests, including decoys; at most 256.
     pub digests: usize,
 }
 
-/// Issues: digests in, signature over the rest. Returns `jwt~d1~...~dn~`.
+/// Issues an SD-JWT: replaces the disclosable claims by digests, signs, and returns `jwt~d1~...~dn~`.
 ///
-/// Each salt has 128 bits from `rng`; digests are sorted, so that their order says nothing. All else follows from
-/// `payload` and `options`: header, payload and disclosures are written as RFC 8785 has it, and the disclosures in the
-/// order of the payload's names, those within a claim before its own and those of commitments after those of the claims
-/// beside them. Elements of a padded array are disclosed in the order of their digests.
+/// Each salt has 128 bits from `rng`; digests are sorted, so that their order reveals nothing. Everything else is
+/// determined by `payload` and `options`. Header, payload and disclosures are serialised canonically (RFC 8785).
+/// Disclosures are in the order of claim names: those within a claim precede its own, and those of commitments follow
+/// those of their sibling claims. Elements of a padded array are in the order of their digests.
 ///
 /// # Errors
-/// `disclosure_forbidden` (a path that security needs, see [`never_hidden`]), `disclosure_name` (the
-/// payload has a member `_sd`, `_sd_alg` or `...`), `claim_forbidden` (the payload has a `cnf` and
-/// a holder's key is to be put there), `too_deep`, `malformed_value` (too many decoys, or more elements than a padded array has
-/// digests, or one that is not hidden),
-/// `proof_generation` (no randomness, no form to write the payload in, or no signature).
+/// `disclosure_forbidden` (a claim that must stay in the clear, see [`never_hidden`]), `disclosure_name` (the payload
+/// has a member `_sd`, `_sd_alg` or `...`), `claim_forbidden` (the payload has a `cnf` and `options` has a holder's
+/// key), `too_deep`, `malformed_value` (too many decoys, or a padded array with too many elements or an element that is
+/// not disclosable), `proof_generation` (randomness, serialisation or signing failed).
 ///
 /// # Examples
 /// ```

@@ -1,8 +1,8 @@
 //! SD-JWT (RFC 9901): selective disclosure by salted digests, with key binding.
 //!
-//! [`issue()`] makes an SD-JWT; [`SdJwt::select`] and [`SdJwt::bind`] present a part of it. A verifier calls
-//! [`SdJwt::verify_signature`], [`SdJwt::disclosed`] and [`SdJwt::verify_key_binding`], all three. Disclosures are
-//! hashed as the text that was received, and never serialised again.
+//! [`issue()`] creates an SD-JWT; [`SdJwt::select`] and [`SdJwt::bind`] create a presentation. A verifier must call all
+//! three of [`SdJwt::verify_signature`], [`SdJwt::disclosed`] and [`SdJwt::verify_key_binding`]. Disclosures are hashed
+//! as received, and never reserialised.
 
 use std::{fmt, sync::OnceLock};
 
@@ -28,18 +28,18 @@ pub(crate) use thresholds::proved;
 
 use parse::Disclosure;
 
-/// One step of a path: an object's member, an array's element, or every element.
+/// Step of a path: a member of an object, an element of an array, or all elements.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
-    /// A member of an object.
+    /// Member of an object.
     Name(String),
-    /// An element of an array, from zero.
+    /// Element of an array, by its index from 0.
     Index(usize),
-    /// Every element of an array.
+    /// All elements of an array.
     All,
 }
 
-/// A path to a claim in the credential (the form of DCQL's `path`, OpenID4VP 1.0 section 7).
+/// Path of a claim from the root of the credential (claims path pointer, OpenID4VP 1.0 section 7).
 pub type ClaimPath = Vec<Step>;
 
 /// Limit on the nesting of a payload with its disclosures in place: that of
@@ -64,10 +64,10 @@ const NEVER_HIDDEN: [&str; 9] = ["iss", "nbf", "exp", "iat", "cnf", "vct", "vct#
 const NEVER_HIDDEN_VCDM: [&str; 9] =
     ["@context", "id", "proof", "type", "issuer", "validFrom", "validUntil", "credentialStatus", "credentialSchema"];
 
-/// Returns whether a claim must be in the clear in a token of this `typ`: the security of the token rests on it or on
-/// a claim around it. Nothing below such a claim may be hidden either.
+/// Returns whether a claim must be in the clear in a token of this `typ`, since the security of the token depends on it
+/// or on a claim that contains it. Nothing below such a claim may be hidden either.
 ///
-/// `credentialSubject` must be there as such, and its `id` visible; its other claims may be hidden.
+/// `credentialSubject` itself must be in the clear, and its `id`; its other claims may be hidden.
 #[must_use]
 pub fn never_hidden(typ: Option<&str>, path: &[Step]) -> bool {
     must_be_clear(typ, path.iter().map(Member::from))
@@ -98,7 +98,7 @@ fn must_be_clear<'a>(typ: Option<&str>, mut path: impl Iterator<Item = Member<'a
     NEVER_HIDDEN_VCDM.contains(&first)
 }
 
-/// An SD-JWT or SD-JWT+KB that was parsed and not verified: structure only.
+/// SD-JWT or SD-JWT+KB that was parsed and not verified.
 #[derive(Clone)]
 pub struct SdJwt {
     jws: Jws,
@@ -120,7 +120,7 @@ impl Drop for SdJwt {
 }
 
 impl SdJwt {
-    /// The issuer-signed JWT.
+    /// Returns the issuer-signed JWT.
     #[must_use]
     pub fn jws(&self) -> &Jws {
         &self.jws
@@ -132,14 +132,13 @@ impl SdJwt {
         self.key_binding.is_some()
     }
 
-    /// The key-binding JWT, unverified.
+    /// Returns the key-binding JWT, unverified.
     #[must_use]
     pub fn key_binding(&self) -> Option<&Jws> {
         self.key_binding.as_ref()
     }
 
-    /// Refuses an SD-JWT+KB where an SD-JWT belongs: an issuer's copy is not yet bound to a verifier (RFC 9901
-    /// section 7.2).
+    /// Refuses an SD-JWT+KB: a copy from the issuer must not have a key binding (RFC 9901 section 7.2).
     ///
     /// # Errors
     /// `key_binding_unexpected`
@@ -147,7 +146,7 @@ impl SdJwt {
         if self.has_key_binding() { Err(Code::KeyBindingUnexpected.into()) } else { Ok(()) }
     }
 
-    /// Number of disclosures in the SD-JWT.
+    /// Returns the number of disclosures.
     #[must_use]
     pub fn disclosure_count(&self) -> usize {
         self.disclosures.len()
@@ -161,8 +160,8 @@ impl SdJwt {
         self.jws.verify(issuer)
     }
 
-    /// The holder's key from `cnf.jwk` of the payload (RFC 7800); `None` if there is no `cnf`. It is
-    /// worth as much as the issuer's signature.
+    /// Returns the holder's key from `cnf.jwk` (RFC 7800); `None` if there is no `cnf`. It is unverified until the
+    /// issuer's signature is.
     ///
     /// # Errors
     /// `claim_missing` (a `cnf` without a `jwk`), `key_invalid`, `private_key_exposed`

@@ -1,4 +1,4 @@
-//! From the compact form to its parts (RFC 9901 section 4).
+//! Parser for the compact form of SD-JWTs (RFC 9901 section 4).
 
 use std::sync::OnceLock;
 
@@ -73,13 +73,12 @@ impl Disclosure {
 }
 
 impl SdJwt {
-    /// Parses the compact form: `jwt~disclosure~...~`, with a key-binding JWT after the last tilde or
-    /// nothing.
+    /// Parses the compact form: `jwt~disclosure~...~`, optionally with a key-binding JWT after the last tilde.
     ///
     /// # Errors
-    /// `too_large`, `token_malformed`, those of [`Jws::parse`] for both tokens, and for the
-    /// disclosures `disclosure_malformed`, `disclosure_name`, `disclosure_duplicate`,
-    /// `invalid_encoding` and those of [`json::parse`].
+    /// `too_large`, `token_malformed`, those of [`Jws::parse`] for both tokens, and for the disclosures
+    /// `disclosure_malformed`, `disclosure_name`, `disclosure_duplicate`, `invalid_encoding` and those of
+    /// [`json::parse`].
     pub fn parse(compact: &str) -> Result<Self, Problem> {
         if compact.len() > MAX_COMPACT {
             return Err(Code::TooLarge.into());

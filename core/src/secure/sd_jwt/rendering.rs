@@ -1,5 +1,5 @@
-//! Renders a copy again from its content, to check that it has nothing of its own but key, salts, digests and
-//! signature.
+//! Rendering of a received copy from its content, to check that it differs from other copies only in key, salts,
+//! digests and signature.
 
 use serde_json::{Map, Value};
 
@@ -12,13 +12,13 @@ use super::{
 use crate::{Code, Problem};
 
 impl SdJwt {
-    /// The salt of each disclosure, in the order of the text.
+    /// Returns the salt of each disclosure, in the order of the compact form.
     pub fn salts(&self) -> impl Iterator<Item = &str> {
         self.disclosures.iter().map(|disclosure| disclosure.salt.as_str())
     }
 
-    /// Checks that the token equals, byte for byte but for its signature, the result of [`super::issue()`] for a
-    /// payload with the token's own salts and decoys. Every disclosure has to be there, and no key binding.
+    /// Checks that the token equals, byte for byte except for its signature, the result of [`super::issue()`] for a
+    /// payload with the token's own salts and decoys. The token must have all disclosures and no key binding.
     ///
     /// # Errors
     /// `copy_marked`; those of [`super::issue()`] and [`SdJwt::disclosed`].

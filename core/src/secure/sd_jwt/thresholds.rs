@@ -1,4 +1,4 @@
-//! At-least and at-most proofs over an SD-JWT's own disclosures (spec/at-least.md sections 3, 4 and 6).
+//! Threshold proofs with the disclosures of an SD-JWT (spec/at-least.md sections 3, 4 and 6).
 
 use serde_json::{Map, Value};
 
@@ -9,36 +9,35 @@ use crate::{
     query::{self, Proved, Threshold, commitments_path},
 };
 
-/// A claim with an order, and the side of thresholds that can be proved of it.
+/// Claim with an order, and the direction in which thresholds of it can be proved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderedClaim {
-    /// The path of the value; it is selectively disclosable.
+    /// Path of the value, which is selectively disclosable.
     pub path: ClaimPath,
-    /// At least or at most.
+    /// Direction.
     pub direction: Direction,
 }
 
 /// The shortest salt that can have the 128 bits of randomness that proofs grow from, in characters of base64url.
 const SHORTEST_SALT: usize = 22;
 
-/// Positions of the commitments to a claim of one copy in their array. A wallet keeps them, so that it need not
-/// search for the element to show.
+/// Positions of the commitments to a claim in their array, in one copy. Wallets store them to avoid the search for the
+/// element to disclose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Positions {
-    /// The claim that they commit to.
+    /// Claim that the commitments belong to.
     pub claim: OrderedClaim,
-    /// For each entry, its index in the array; `None` for an entry that the value does not have.
+    /// Index in the array for each entry; `None` for an entry that the value does not have.
     pub at: [Option<usize>; ENTRIES],
 }
 
 impl SdJwt {
-    /// Finds the commitments to each ordered claim that the credential has, and checks that they are those of
-    /// its value: an issuer that committed to something else, or to more, could mark a copy with it. So it could
-    /// with an array that is missing, longer or partly in the clear, or with a salt that can be guessed
-    /// (spec/at-least.md 2.2, 3.2 and 3.3).
+    /// Locates the commitments to each ordered claim of the credential, and checks that they match its value: an issuer
+    /// could mark a copy with other or additional commitments, with an array that is missing, too long or partly in the
+    /// clear, or with a salt that can be guessed (spec/at-least.md 2.2, 3.2 and 3.3).
     ///
     /// # Errors
-    /// `threshold_unproven` if they are other ones; those of [`SdJwt::disclosed`].
+    /// `threshold_unproven` if they do not match; those of [`SdJwt::disclosed`].
     pub fn commitments(&self, ordered: &[OrderedClaim]) -> Result<Vec<Positions>, Problem> {
         let (payload, places) = self.resolve()?;
         let mut found = Vec::new();
@@ -81,12 +80,12 @@ impl SdJwt {
         Ok(found)
     }
 
-    /// Proves a threshold of a claim that stays hidden: the path of the one commitment to disclose, and the proof
-    /// for the key binding.
+    /// Proves a threshold of a hidden claim. Returns the path of the commitment to disclose, and the proof for the
+    /// key-binding JWT.
     ///
     /// # Errors
-    /// `threshold_unmet` if the value is on the other side; `query_unmet` if there is no such claim or it is not
-    /// hidden; those of [`SdJwt::disclosed`].
+    /// `threshold_unmet` if the value does not reach it; `query_unmet` if the claim is absent or not hidden; those of
+    /// [`SdJwt::disclosed`].
     pub fn prove(&self, positions: &Positions, threshold: &Threshold) -> Result<(ClaimPath, Proof), Problem> {
         let OrderedClaim { path, direction } = &positions.claim;
         let (payload, places) = self.resolve()?;
@@ -147,11 +146,12 @@ impl SdJwt {
     }
 }
 
-/// Returns the thresholds that a verified key binding proves of claims disclosed under a verified signature.
+/// Returns the thresholds that are proved in the payload of a verified key-binding JWT, for commitments disclosed in a
+/// verified SD-JWT.
 ///
 /// # Errors
-/// `threshold_unproven`: a witness that does not lead to the one commitment that was disclosed for it, or no or
-/// several such commitments; those of [`Proof::parse_all`].
+/// `threshold_unproven`: a witness does not match the disclosed commitment, or there is not exactly one such
+/// commitment; those of [`Proof::parse_all`].
 pub(crate) fn proved(binding: &Map<String, Value>, payload: &Map<String, Value>) -> Result<Vec<Proved>, Problem> {
     let Some(proofs) = binding.get(MEMBER) else { return Ok(Vec::new()) };
     let proofs = Proof::parse_all(proofs)?;

@@ -1,5 +1,5 @@
-//! The chain of lists: each list names those before it, so that a program that accepted one can tell a successor from
-//! a fork (spec/trust.md sections 2 and 4).
+//! History of a trust list: each list contains the digests of earlier ones, so that a program that accepted one of them
+//! can tell a successor from a fork (spec/trust.md sections 2 and 4).
 
 use serde::{Deserialize, Serialize};
 
@@ -12,32 +12,32 @@ const MAX_HISTORY: usize = 64;
 /// that there is would leave none for its successor.
 const MAX_STEP: u64 = 1_000;
 
-/// A list before another one, as the later list names it.
+/// Reference to an earlier list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EarlierList {
-    /// Its number.
+    /// Sequence number.
     pub sequence: u64,
     /// Its [digest](super::TrustList::digest).
     pub digest: String,
 }
 
-/// Identity of the newest trust list that was ever accepted. An older list, another of the same number, and one that
-/// does not descend from it are refused.
+/// Identity of the newest accepted trust list. Lists that are older, have the same number and another digest, or do not
+/// descend from it are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seen {
-    /// Its number.
+    /// Sequence number.
     pub sequence: u64,
     /// Its [digest](super::TrustList::digest).
     pub digest: String,
-    /// True if it has a history. From then on each list must have one that goes back to this list.
+    /// `true` if it has a history. If so, each later list must have a history that includes this list.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub chained: bool,
-    /// True if a timestamp was ever taken. From then on each list that names signers of timestamps must have one.
+    /// `true` if a timestamp was ever accepted. If so, each later list with timestamp signers must have a timestamp.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timestamped: bool,
-    /// The operators whom lists have named in place of the pinned ones.
+    /// Operators that lists have named in place of the pinned ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operators: Option<Handover>,
 }
@@ -49,11 +49,11 @@ impl Seen {
         Self { sequence: contents.sequence, digest: digest.to_owned(), chained, timestamped: false, operators: None }
     }
 
-    /// Refuses a list, of this digest, that does not descend from the one that was seen.
+    /// Refuses a list (with this digest) that does not descend from the newest accepted one.
     ///
     /// # Errors
-    /// `trust_list_rollback` for an older list; `trust_list_conflict` for another one of its number or one that does
-    /// not descend from it; `trust_list_jump` for a number that is too far above.
+    /// `trust_list_rollback` for an older list; `trust_list_conflict` for another list with the same number or one that
+    /// does not descend from it; `trust_list_jump` for a number that is too much greater.
     pub fn admit(&self, contents: &Contents, digest: &str) -> Result<(), Problem> {
         let (number, newest) = (contents.sequence, self.sequence);
         if number < newest {

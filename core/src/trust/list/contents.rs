@@ -29,64 +29,64 @@ const MAX_REASON: usize = 1_000;
 /// A SHA-256 digest in base64url.
 const DIGEST_LENGTH: usize = 43;
 
-/// The content of a trust list.
+/// Content of a trust list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contents {
-    /// Its number, from 1; each list has a greater one than all before it.
+    /// Sequence number, from 1; greater than that of every earlier list.
     pub sequence: u64,
-    /// The [digest](super::TrustList::digest) of the list before it; the first, and only that, has none.
+    /// [Digest](super::TrustList::digest) of the previous list; `None` only in the first list.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
-    /// The lists before it, newest first, at most 64. Lists that were made before there was a history have none.
+    /// Earlier lists, newest first, at most 64; empty in lists of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<EarlierList>,
-    /// DIDs of the signers of this list's timestamps, in ascending order; if empty, there are no timestamps.
+    /// DIDs of the signers of this list's timestamps, in ascending order; empty: the list has no timestamps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timestamp_signers: Vec<String>,
-    /// The operators who sign from this list on, if they are not the pinned ones.
+    /// Operators who sign from this list on; `None`: the pinned ones.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub operators: Option<NamedOperators>,
-    /// Parties that may or once might issue; by DID, in ascending order of its bytes.
+    /// Current and former issuers, by DID in ascending byte order.
     pub issuers: Vec<Entry>,
-    /// Parties that may or once might register relying parties; by DID, in ascending order of its bytes.
+    /// Current and former registrars of relying parties, by DID in ascending byte order.
     pub registrars: Vec<Entry>,
 }
 
-/// One party, with all its accreditations, also those that are over.
+/// Party of a trust list, with all its current and former accreditations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// Its DID.
+    /// DID of the party.
     pub id: String,
-    /// The name that it is known by.
+    /// Name of the party.
     pub name: String,
-    /// Accreditations, each with its start.
+    /// Accreditations, in order of their start.
     pub accreditations: Vec<Accreditation>,
 }
 
-/// Permission of a party for some time. It is never taken out of the list: it ends, or it is withdrawn.
+/// Permission of a party for a period. It is never removed from the list: it ends or is withdrawn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Accreditation {
-    /// The types that an issuer may issue, by their names in the catalogue; none for a registrar.
+    /// Credential types that an issuer may issue, by name in the catalogue; empty for a registrar.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<String>,
-    /// The countries (ISO 3166-1 alpha-2) under whose law it may issue, or whose relying parties it may register;
-    /// `None`: wherever it may be.
+    /// Countries (ISO 3166-1 alpha-2) under whose law the party may issue, or whose relying parties it may register;
+    /// `None`: all.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub jurisdictions: Option<Vec<String>>,
-    /// The highest level of the European Qualifications Framework that an issuer may confirm, 1 to 8; `None`: no limit.
+    /// Highest level of the European Qualifications Framework that an issuer may certify, 1 to 8; `None`: no limit.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub max_level: Option<u8>,
-    /// The first instant at which it holds.
+    /// Start of the accreditation.
     #[serde(with = "instant")]
     pub from: Timestamp,
-    /// Epoch to whose beginning the issuer rounds the days of its copies down; `None`: a month. Copies of the epoch in
-    /// which `from` lies count as issued under the accreditation.
+    /// Epoch to whose start the issuer rounds down the validity dates of its copies; `None`: a month. Copies from the
+    /// epoch that contains `from` count as issued under the accreditation.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
-    /// The last instant at which it holds; credentials issued until then stay valid.
+    /// End of the accreditation, inclusive; credentials issued by then stay valid. `None`: no end.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_instant")]
     pub until: Option<Timestamp>,
     /// Withdrawal of the accreditation, if any.
@@ -98,17 +98,17 @@ pub struct Accreditation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Withdrawal {
-    /// The first instant at which the accreditation no longer holds.
+    /// First instant at which the accreditation is no longer in force.
     #[serde(with = "instant")]
     pub withdrawn_from: Timestamp,
-    /// Treatment of credentials issued before that instant.
+    /// Treatment of credentials issued before the withdrawal.
     pub earlier_credentials: EarlierCredentials,
     /// Reason, in English.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// Treatment of the credentials, or registrations, that were issued before a withdrawal.
+/// Treatment of credentials or registrations issued before a withdrawal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EarlierCredentials {
@@ -125,7 +125,7 @@ impl Contents {
         diff(self, later)
     }
 
-    /// The content of a first list.
+    /// Returns the content of a first list.
     #[must_use]
     pub fn first(issuers: Vec<Entry>, registrars: Vec<Entry>) -> Self {
         Self {
@@ -146,13 +146,13 @@ impl Contents {
         self.timestamp_signers.sort();
     }
 
-    /// The entry of an issuer, by its DID.
+    /// Returns the entry of an issuer, by its DID.
     #[must_use]
     pub fn issuer(&self, id: &str) -> Option<&Entry> {
         find(&self.issuers, id)
     }
 
-    /// The entry of a registrar, by its DID.
+    /// Returns the entry of a registrar, by its DID.
     #[must_use]
     pub fn registrar(&self, id: &str) -> Option<&Entry> {
         find(&self.registrars, id)

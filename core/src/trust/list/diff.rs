@@ -4,33 +4,33 @@ use std::{cmp::Ordering, fmt};
 
 use super::{Contents, Entry};
 
-/// One party that the two lists do not have in the same way.
+/// Party whose entries in two lists differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Difference<'a> {
-    /// `true` for a registrar, `false` for an issuer. A DID that is both has two differences.
+    /// `true` if the party is listed as a registrar, otherwise as an issuer. A DID that is both has two differences.
     pub registrar: bool,
-    /// Change of its entry.
+    /// Change of the entry.
     pub change: EntryChange<'a>,
 }
 
-/// Change of an entry.
+/// Change of an entry between two lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryChange<'a> {
-    /// It is new.
+    /// Only the later list has the entry.
     Added(&'a Entry),
-    /// It is missing.
+    /// Only the earlier list has the entry.
     Removed(&'a Entry),
-    /// It is another.
+    /// The entries differ.
     Changed {
-        /// As it was.
+        /// Entry in the earlier list.
         before: &'a Entry,
-        /// As it is.
+        /// Entry in the later list.
         after: &'a Entry,
     },
 }
 
 impl Difference<'_> {
-    /// The party's DID.
+    /// Returns the party's DID.
     #[must_use]
     pub fn id(&self) -> &str {
         match &self.change {
@@ -40,9 +40,9 @@ impl Difference<'_> {
         }
     }
 
-    /// Returns whether history was lost or rewritten. That is the case if an accreditation is gone or differs in more
-    /// than a new or changed end or a withdrawal, or if a withdrawal differs. Operators should sign such a list only
-    /// to correct an error.
+    /// Returns whether the later list rewrites history: an accreditation was removed, or changed in more than a new or
+    /// changed end or a withdrawal, or a withdrawal was changed. Operators should sign such a list only to correct an
+    /// error.
     #[must_use]
     pub fn rewrites_history(&self) -> bool {
         match &self.change {

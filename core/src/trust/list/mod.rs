@@ -1,10 +1,10 @@
-//! Trust lists: the parties that may issue, and those that may register relying parties, in one numbered and dated
-//! document that a quorum of operators has signed (spec/trust.md).
+//! Trust lists: accredited issuers and registrars, in a numbered and dated document that a quorum of operators has
+//! signed (spec/trust.md).
 //!
 //! Operators [draft](TrustList::draft) a list, [preview](TrustList::preview) it and [sign](TrustList::sign) it, one
-//! after the other. A program that relies on it pins the operators and [verifies](TrustList::verify) it, given the
-//! [`Seen`] of the last one, so that nobody can bring an older one back. [`TrustList::why`] then decides about one
-//! party, and names the entry and the rule; [`Question::about`] makes the question about a credential;
+//! after the other. A relying program pins the operators and [verifies](TrustList::verify) the list, given the [`Seen`]
+//! of the newest accepted list, to prevent rollback. [`TrustList::why`] then decides about one party, with the
+//! accreditation and the rule that decided; [`Question::about`] creates the question for a credential;
 //! [`Contents::diff`] compares two lists.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,21 +50,20 @@ const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 /// Requirements on a trust list.
 #[derive(Debug, Clone, Copy)]
 pub struct Pinned<'a> {
-    /// Operators that the list belongs to, and their keys.
+    /// Operators of the list.
     pub operators: &'a Operators,
-    /// The newest one that was accepted before; `None` only if there never was one.
+    /// Newest accepted list; `None` only if there was none.
     pub seen: Option<&'a Seen>,
-    /// Digest of a list that is accepted despite the remembered one: the way back after a wrong list, by a decision
-    /// of its user.
+    /// Digest of a list that is accepted although it does not descend from the newest accepted one: a decision of the
+    /// user, to recover from a wrong list.
     pub accept: Option<&'a str>,
-    /// The time.
+    /// Time of verification.
     pub now: Timestamp,
-    /// Permitted clock skew, in seconds.
+    /// Tolerated clock skew, in seconds.
     pub skew: i64,
 }
 
-/// A trust list that holds: a quorum has signed it, it was within its time, and it is no older than the remembered
-/// one.
+/// Verified trust list: signed by a quorum, within its validity period, and no older than the newest accepted one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrustList {
     contents: Contents,
@@ -75,39 +74,39 @@ pub struct TrustList {
     digest: String,
     signed_by: BTreeSet<String>,
     failed: BTreeMap<String, Problem>,
-    /// The operators whom lists have named in place of the pinned ones.
+    /// Operators that lists have named in place of the pinned ones.
     handover: Option<Handover>,
     /// True if a timestamp of any of its lists was ever taken.
     stamped: bool,
     fresh_until: Option<Timestamp>,
 }
 
-/// Contents of a well-formed list, for the operators who are to sign or to read it. Its signatures are not verified:
-/// never decide by it.
+/// Content of a well-formed trust list with unverified signatures, for operators who sign or inspect it. Never base a
+/// decision on it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
-    /// Contents of the list.
+    /// Content of the list.
     pub contents: Contents,
-    /// The DID that names the list.
+    /// DID that identifies the list (its `issuer`).
     pub list: String,
-    /// From when it holds.
+    /// Start of the validity period.
     pub valid_from: Timestamp,
-    /// The last instant at which it holds.
+    /// End of the validity period, inclusive.
     pub valid_until: Timestamp,
     /// Its [digest](TrustList::digest).
     pub digest: String,
-    /// The DIDs that its proofs name, which need not be whose they are.
+    /// DIDs stated in its proofs, unverified.
     pub proofs_by: Vec<String>,
 }
 
 impl Preview {
-    /// Returns the identity of the list to remember.
+    /// Returns the identity to remember after acceptance.
     #[must_use]
     pub fn seen(&self) -> Seen {
         Seen::of(&self.contents, &self.digest)
     }
 
-    /// The content that the next list starts from: this one's, with the next number and this one's digest.
+    /// Returns the content from which the next list starts: this content with the next number and this list's digest.
     #[must_use]
     pub fn successor(&self) -> Contents {
         self.contents.followed_by(&self.digest)
@@ -125,11 +124,11 @@ struct Draft {
 }
 
 impl TrustList {
-    /// Drafts an unsigned list: `list` is the DID that names it, from `from` to `until`, at most 366 days later. Its
-    /// entries are put in order.
+    /// Creates an unsigned list. `list` is the DID that identifies it; it is valid from `from` to `until`, at most 366
+    /// days. Entries are sorted.
     ///
     /// # Errors
-    /// `trust_list_invalid` for content that is out of bounds, `validity_reversed`, `date_malformed`.
+    /// `trust_list_invalid` for content that exceeds a limit, `validity_reversed`, `date_malformed`.
     pub fn draft(
         list: &Did,
         contents: &Contents,
@@ -144,12 +143,12 @@ impl TrustList {
         Ok(document)
     }
 
-    /// Adds one operator's signature to a list, over the contents that [`Self::preview`] shows. `kid` is a
-    /// verification method of the operator's DID, of an Ed25519 key.
+    /// Adds one operator's proof to a list, after the checks of [`Self::preview`]. `kid` is an Ed25519 verification
+    /// method of the operator's DID.
     ///
     /// # Errors
-    /// `trust_list_operator` if that key has signed it already; those of [`Self::preview`];
-    /// `algorithm_mismatch`, `proof_generation`.
+    /// `trust_list_operator` if that key has already signed it; those of [`Self::preview`]; `algorithm_mismatch`,
+    /// `proof_generation`.
     pub fn sign(
         document: &Map<String, Value>,
         kid: &DidUrl,
@@ -160,7 +159,7 @@ impl TrustList {
         proofs::sign(&draft.unsecured, &draft.proofs, kid, signer, now)
     }
 
-    /// Reads the contents of a list without verifying its signatures.
+    /// Parses a list without verifying its signatures.
     ///
     /// # Errors
     /// `trust_list_invalid`, and those of [`crate::credential::Credential::parse`].
@@ -172,23 +171,23 @@ impl TrustList {
         Ok(Preview { contents, list, valid_from, valid_until, digest: digest(&unsecured)?, proofs_by })
     }
 
-    /// Verifies a list. Read its text with [`Limits::LIST`](json::Limits::LIST).
+    /// Verifies a list. Its text should be parsed with [`Limits::LIST`](json::Limits::LIST).
     ///
     /// # Errors
-    /// `trust_list_invalid`; `proof_missing`; `trust_list_quorum` (too few operators have a proof that holds), or
-    /// `did_unresolved` or `not_yet_valid` where proofs could make up for it later; `proof_malformed` (too many proofs);
-    /// `expired`, `not_yet_valid`; those of [`Seen::admit`] and [`crate::credential::Credential::parse`].
+    /// `trust_list_invalid`; `proof_missing`; `trust_list_quorum` (valid proofs of too few operators), or
+    /// `did_unresolved` or `not_yet_valid` if further proofs could become valid later; `proof_malformed` (too many
+    /// proofs); `expired`, `not_yet_valid`; those of [`Seen::admit`] and [`crate::credential::Credential::parse`].
     pub fn verify(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Self, Problem> {
         let list = Self::admit(document, pinned, resolver)?;
         list.clock(pinned.now).has_not_passed(list.valid_until, "the trust list's validUntil")?;
         Ok(list)
     }
 
-    /// Verifies a list that named other operators, for a program that missed it, and returns the identity to remember
-    /// before a later list is verified. It may be past its end.
+    /// Verifies an earlier list that named other operators and that the program missed, and returns the identity to
+    /// remember before a later list is verified. The list may have expired.
     ///
     /// # Errors
-    /// Those of [`Self::verify`]; `trust_list_invalid` if it names no operators.
+    /// Those of [`Self::verify`]; `trust_list_invalid` if it does not name operators.
     pub fn pass(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Seen, Problem> {
         let list = Self::admit(document, pinned, resolver)?;
         LIST.require(list.contents.operators.is_some(), "operators", "are not in the list that should name them")?;
@@ -241,53 +240,54 @@ impl TrustList {
         })
     }
 
-    /// Contents of the list.
+    /// Returns the content of the list.
     #[must_use]
     pub fn contents(&self) -> &Contents {
         &self.contents
     }
 
-    /// The DID that names the list.
+    /// Returns the DID that identifies the list.
     #[must_use]
     pub fn list(&self) -> &str {
         &self.list
     }
 
-    /// From when it holds.
+    /// Returns the start of the validity period.
     #[must_use]
     pub fn valid_from(&self) -> Timestamp {
         self.valid_from
     }
 
-    /// The last instant at which it holds.
+    /// Returns the end of the validity period, inclusive.
     #[must_use]
     pub fn valid_until(&self) -> Timestamp {
         self.valid_until
     }
 
-    /// DIDs of the operators who signed it.
+    /// Returns the DIDs of the operators who signed it.
     pub fn signed_by(&self) -> impl Iterator<Item = &str> {
         self.signed_by.iter().map(String::as_str)
     }
 
-    /// The pinned operators with proofs that do not hold, and why. They count for nothing; the others were enough.
+    /// Returns the pinned operators with invalid proofs, and the errors. These proofs were not counted for the quorum.
     pub fn failed_proofs(&self) -> impl Iterator<Item = (&str, &Problem)> {
         self.failed.iter().map(|(operator, problem)| (operator.as_str(), problem))
     }
 
-    /// base64url of SHA-256 over its RFC 8785 text without proofs: one more signature does not make it another list.
+    /// Returns the base64url SHA-256 of its RFC 8785 text without proofs: adding a signature does not change the
+    /// digest.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// Returns the identity of the list to remember, durably and before any decision depends on the list.
+    /// Returns the identity to remember. It must be stored durably before any decision depends on the list.
     #[must_use]
     pub fn seen(&self) -> Seen {
         Seen { timestamped: self.stamped, operators: self.handover.clone(), ..Seen::of(&self.contents, &self.digest) }
     }
 
-    /// The content that the next list starts from: this one's, with the next number and this one's digest.
+    /// Returns the content from which the next list starts: this content with the next number and this list's digest.
     #[must_use]
     pub fn successor(&self) -> Contents {
         self.contents.followed_by(&self.digest)

@@ -1,4 +1,4 @@
-//! Operators of a trust list: the pinned ones, and those whom lists name in their place (spec/trust.md section 11).
+//! Operators of a trust list: the pinned ones, and those named by lists in their place (spec/trust.md section 11).
 
 use std::collections::BTreeSet;
 
@@ -14,29 +14,29 @@ const MAX_OPERATORS: usize = 16;
 /// The most lists that have named other operators than those before them.
 const MAX_CHANGES: usize = 64;
 
-/// The operators whom a list names: they sign from this list on, in place of the pinned ones.
+/// Operators named in a list, who sign from this list on in place of the pinned ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedOperators {
-    /// Their DIDs, in ascending order.
+    /// DIDs, in ascending order.
     pub ids: Vec<String>,
-    /// Number of them that must sign.
+    /// Number of operators who must sign.
     pub quorum: usize,
-    /// The numbers of the lists that have changed the operators, in ascending order; the last one named these. Those
-    /// lists lead from the operators that somebody has pinned to these.
+    /// Sequence numbers of all lists that changed the operators, in ascending order, the last of which named these.
+    /// They form a chain from the pinned operators to these.
     pub named_in: Vec<u64>,
 }
 
-/// The operators who sign now, for programs that have pinned the ones before them.
+/// Current operators, for programs that have pinned earlier ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Handover {
-    /// The [fingerprint](Operators::fingerprint) of the pins that it starts from. With other pins it no longer
-    /// counts.
+    /// [Fingerprint](Operators::fingerprint) of the pinned operators from which the chain starts. With other pins, the
+    /// handover is void.
     pub pinned: String,
-    /// Their DIDs.
+    /// DIDs.
     pub ids: Vec<String>,
-    /// Number of them that must sign.
+    /// Number of operators who must sign.
     pub quorum: usize,
 }
 
@@ -58,7 +58,7 @@ impl NamedOperators {
     }
 }
 
-/// The operators of one list, as pinned, and the number of them that must have signed.
+/// Pinned operators of a trust list, with the quorum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operators {
     pub(super) list: String,
@@ -68,12 +68,12 @@ pub struct Operators {
 }
 
 impl Operators {
-    /// Pins `quorum` of `operators` (DIDs, at most 16, each once) for the list that has the DID `list` as its issuer.
-    /// A quorum of more than half keeps two halves of the operators from signing two lists of one number.
+    /// Pins operators (distinct DIDs, at most 16) and a quorum for the list whose `issuer` is the DID `list`. A quorum
+    /// of more than half prevents two groups of operators from signing different lists with one number.
     ///
     /// # Errors
-    /// `did_malformed`; `malformed_value` for no, too many or repeated operators, or a quorum that is not 1 to their
-    /// number.
+    /// `did_malformed`; `malformed_value` for no, too many or repeated operators, or a quorum that is not between 1 and
+    /// their number.
     pub fn pin<'a>(list: &str, operators: impl IntoIterator<Item = &'a str>, quorum: usize) -> Result<Self, Problem> {
         let list = Did::parse(list)?.to_string();
         let mut pinned = BTreeSet::new();
@@ -91,8 +91,8 @@ impl Operators {
         Ok(Self { list, operators: pinned, quorum, least: None })
     }
 
-    /// Pins the least number that a list may have, for a program that has seen none yet: nobody can show it an older
-    /// one.
+    /// Sets the minimum sequence number, for a program that has not accepted a list yet, so that it does not accept an
+    /// older one.
     #[must_use]
     pub fn at_least(self, least: Option<u64>) -> Self {
         Self { least, ..self }
@@ -108,7 +108,7 @@ impl Operators {
         self.quorum == named.quorum && self.operators.iter().eq(&named.ids)
     }
 
-    /// base64url of SHA-256 over the pins, to know them again.
+    /// Returns the base64url SHA-256 of the pins, which identifies them.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let ids: Vec<&str> = self.operators.iter().map(String::as_str).collect();
@@ -136,7 +136,7 @@ impl Operators {
 }
 
 impl Contents {
-    /// Names other operators, from this list on.
+    /// Names new operators, who sign from this list on.
     pub fn hand_over(&mut self, ids: impl IntoIterator<Item = String>, quorum: usize) {
         let mut ids: Vec<String> = ids.into_iter().collect();
         ids.sort();
@@ -147,7 +147,7 @@ impl Contents {
         self.operators = Some(NamedOperators { ids, quorum, named_in });
     }
 
-    /// Returns the URL of a list of the history, from that of the newest list: `history/NNN.json` beside it.
+    /// Returns the URL of an earlier list: `history/NNN.json` relative to the URL of the newest list.
     #[must_use]
     pub fn beside(list: &str, number: u64) -> String {
         let query = list.find('?').filter(|_| list.contains("://")).unwrap_or(list.len());

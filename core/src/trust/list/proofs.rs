@@ -1,5 +1,4 @@
-//! Signatures of a trust list: the operators whose proofs hold, and the proofs that do not count (spec/trust.md section
-//! 3).
+//! Proofs of a trust list: the operators with valid proofs, and the invalid proofs (spec/trust.md section 3).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,20 +10,20 @@ use crate::{
     verify::Held,
 };
 
-/// Claims of a type that an accreditation can be limited to. Paths are from the credential's root, and none of them
-/// goes through an array.
+/// Claims of a credential type to which an accreditation can be limited. Paths are from the root of the credential, and
+/// do not pass through arrays.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LimitingClaims {
-    /// Each of them is the country (ISO 3166-1 alpha-2) under whose law the credential was issued.
+    /// Claims with the country (ISO 3166-1 alpha-2) under whose law the credential was issued.
     pub country: Vec<ClaimPath>,
-    /// Each of them is a level of the European Qualifications Framework.
+    /// Claims with a level of the European Qualifications Framework.
     pub level: Vec<ClaimPath>,
 }
 
 impl Question {
-    /// Asks whether the issuer of `held` may have issued it: its type, at its `validFrom`, with the disclosed country
-    /// and the level that is relied on. That level is the highest of those that are disclosed and of the thresholds
-    /// that are proved. A value that is disclosed more than once, or is no country or level, counts as unknown.
+    /// Creates the question whether the issuer of a credential was accredited for it: for its type, at its `validFrom`,
+    /// with the disclosed country and the level on which the verifier relies. That is the highest level that is
+    /// disclosed or proved as a threshold. An ambiguous or malformed value counts as unknown.
     #[must_use]
     pub fn about(held: &Held, claims: &LimitingClaims) -> Self {
         let issued = held.credential.valid_from();
@@ -31,7 +31,7 @@ impl Question {
         asked.within(held.credential.document(), &held.proved, claims)
     }
 
-    /// Adds the country and the level of a document, which has its claims in `credentialSubject`, and of its proved
+    /// Adds the country and the level from a document, whose claims are in `credentialSubject`, and from its proved
     /// thresholds.
     #[must_use]
     pub fn within(self, document: &Map<String, Value>, proved: &[Proved], claims: &LimitingClaims) -> Self {

@@ -1,4 +1,4 @@
-//! Timestamps: short-lived statements that a list is the newest one, by the signers that the list names
+//! Timestamps: short-lived statements that a list is the newest one, signed by the timestamp signers of the list
 //! (spec/trust.md section 10).
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ struct Subject {
     digest: String,
 }
 
-/// A timestamp that holds, of one list.
+/// Verified timestamp of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListTimestamp {
     digest: String,
@@ -37,10 +37,11 @@ pub struct ListTimestamp {
 }
 
 impl ListTimestamp {
-    /// Signs that a list is the newest one.
+    /// Signs a timestamp, which states that a list is the newest one.
     ///
     /// # Errors
-    /// `trust_list_timestamp` if the list does not name the key's DID, or for more than seven days; those of signing.
+    /// `trust_list_timestamp` if the list does not name the key's DID as a timestamp signer, or the period exceeds
+    /// seven days; those of signing.
     pub fn sign(
         list: &Preview,
         (from, until): (Timestamp, Timestamp),
@@ -54,11 +55,11 @@ impl ListTimestamp {
         TIMESTAMP.sign(&subject, (from, Some(until)), kid, signer)
     }
 
-    /// Verifies a timestamp as that of `list`, by one of the signers that the list names. No document is fetched: the
-    /// signers' DIDs carry theirs.
+    /// Verifies a timestamp of `list` by one of its timestamp signers. Nothing is fetched: the signers' DID documents
+    /// are derived from their DIDs.
     ///
     /// # Errors
-    /// `trust_list_timestamp` if it is of another list, by anybody else, or for more than seven days; `expired`,
+    /// `trust_list_timestamp` if it is for another list, by another signer, or for more than seven days; `expired`,
     /// `not_yet_valid`; those of verifying a statement.
     pub fn verify(document: &Map<String, Value>, list: &TrustList, now: Timestamp) -> Result<Self, Problem> {
         let named = |issuer: &str| require_signer(&list.contents.timestamp_signers, issuer);
@@ -74,8 +75,7 @@ impl ListTimestamp {
         Ok(Self { digest, signer: issuer, valid_until })
     }
 
-    /// Returns the URL of a list's timestamp, from that of the list: `trust-list.timestamp.json` beside
-    /// `trust-list.json`.
+    /// Returns the URL of a list's timestamp: `trust-list.timestamp.json` for `trust-list.json`.
     #[must_use]
     pub fn beside(list: &str) -> String {
         let query = list.find('?').filter(|_| list.contains("://")).unwrap_or(list.len());
@@ -83,13 +83,13 @@ impl ListTimestamp {
         format!("{}.timestamp.json{query}", place.strip_suffix(".json").unwrap_or(place))
     }
 
-    /// DID of the signer.
+    /// Returns the DID of the signer.
     #[must_use]
     pub fn signer(&self) -> &str {
         &self.signer
     }
 
-    /// The last instant at which it counts.
+    /// Returns the end of the validity period, inclusive.
     #[must_use]
     pub fn valid_until(&self) -> Timestamp {
         self.valid_until
@@ -120,14 +120,14 @@ pub(super) fn check_signers(kind: &Kind, signers: &[String]) -> Result<(), Probl
 }
 
 impl TrustList {
-    /// Returns whether the list names signers of its timestamps.
+    /// Returns whether the list names timestamp signers.
     #[must_use]
     pub fn has_timestamps(&self) -> bool {
         !self.contents.timestamp_signers.is_empty()
     }
 
-    /// Takes a timestamp of this list. From the first one on that was ever taken, a list that names signers decides
-    /// only as long as it has one.
+    /// Records a timestamp of this list. Once any timestamp was accepted, a list with timestamp signers is usable only
+    /// while it has a valid timestamp.
     pub fn stamp(&mut self, timestamp: &ListTimestamp) {
         if timestamp.digest == self.digest {
             self.stamped = true;
@@ -135,13 +135,13 @@ impl TrustList {
         }
     }
 
-    /// The last instant at which the newest timestamp counts; `None` if there is none.
+    /// Returns the end of validity of the newest timestamp, inclusive; `None` without a timestamp.
     #[must_use]
     pub fn fresh_until(&self) -> Option<Timestamp> {
         self.fresh_until
     }
 
-    /// Refuses the list if it needs a timestamp and has none that counts.
+    /// Refuses the list if it needs a timestamp and has no valid one.
     ///
     /// # Errors
     /// `trust_list_stale`

@@ -1,4 +1,4 @@
-//! Decisions of a trust list about one party, and their reasons (spec/trust.md section 5).
+//! Decisions by a trust list about one party, with reasons (spec/trust.md section 5).
 
 use std::fmt;
 
@@ -9,41 +9,41 @@ use crate::{
     time::Timestamp,
 };
 
-/// Act of a party.
+/// Act for which a party needs an accreditation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
-    /// It issued a credential of this type, by the catalogue's name.
+    /// Issuing a credential of this type (name in the catalogue).
     Issue(String),
-    /// It registered a relying party.
+    /// Registering a relying party.
     Register,
 }
 
-/// Question to a trust list.
+/// Question to a trust list: whether a party is accredited for an act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// The DID of the issuer or registrar.
+    /// DID of the issuer or registrar.
     pub party: String,
-    /// Act to judge.
+    /// Act.
     pub act: Act,
-    /// Time of the act: the `validFrom` of the credential. If unknown, the credential is judged as if it were issued
-    /// now.
+    /// Time of the act: `validFrom` of the credential. `None`: unknown; judged as if issued now.
     pub issued: Option<Timestamp>,
-    /// Under which country's law (ISO 3166-1 alpha-2). Where an accreditation is for some countries only, one must be
-    /// given.
+    /// Country (ISO 3166-1 alpha-2) under whose law the act takes place. Required if an accreditation is limited to
+    /// countries.
     pub jurisdiction: Option<String>,
-    /// The level of the European Qualifications Framework that is relied on. Where an accreditation has a limit, one
-    /// must be given.
+    /// Level of the European Qualifications Framework on which the verifier relies. Required if an accreditation has a
+    /// maximum level.
     pub level: Option<u8>,
 }
 
 impl Question {
-    /// Asks whether `issuer` may issue a type; nothing else is known of the credential.
+    /// Creates the question whether `issuer` may issue a type, with nothing else known about the credential.
     #[must_use]
     pub fn issue(issuer: &str, credential_type: &str) -> Self {
         Self::of(issuer, Act::Issue(credential_type.to_owned()))
     }
 
-    /// Asks whether `registrar` may register relying parties; nothing else is known of the registration.
+    /// Creates the question whether `registrar` may register relying parties, with nothing else known about the
+    /// registration.
     #[must_use]
     pub fn register(registrar: &str) -> Self {
         Self::of(registrar, Act::Register)
@@ -56,16 +56,16 @@ impl Question {
 
 macro_rules! rules {
     ($($variant:ident, $name:literal, $doc:literal;)*) => {
-        /// The rule that decided. Of several accreditations the one counts that is furthest in this order; the last
-        /// three accept, all others refuse.
+        /// Rule that decided. If several accreditations apply, the one with the last rule in this order decides. The
+        /// last three rules accept, all others refuse.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Rule { $(#[doc = $doc] $variant,)* }
 
         impl Rule {
-            /// Every rule there is.
+            /// All rules.
             pub const ALL: &'static [Rule] = &[$(Rule::$variant,)*];
 
-            /// Its stable name, in `snake_case`.
+            /// Returns the stable name, in `snake_case`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Rule::$variant => $name,)* }
@@ -104,27 +104,27 @@ rules! {
 }
 
 impl Rule {
-    /// Returns whether the decision accepts.
+    /// Returns whether the rule accepts.
     #[must_use]
     pub const fn accepts(self) -> bool {
         matches!(self, Self::Accredited | Self::EndedSince | Self::WithdrawnSince)
     }
 }
 
-/// A decision, and why it is so. As text it is a sentence or two in English.
+/// Decision by a trust list, with its reason. `Display` writes one or two English sentences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Why {
-    /// The number of the trust list.
+    /// Sequence number of the trust list.
     pub sequence: u64,
-    /// Question that was asked.
+    /// Question that was decided.
     pub question: Question,
-    /// The time for which it was decided.
+    /// Time for which it was decided.
     pub now: Timestamp,
-    /// The name in the party's entry, if it has one.
+    /// Name in the party's entry; `None` if the party is not listed.
     pub name: Option<String>,
-    /// The accreditation that decided, and its place in the entry, if one did.
+    /// Accreditation that decided, with its index in the entry; `None` if none did.
     pub accreditation: Option<(usize, Accreditation)>,
-    /// The rule that decided.
+    /// Rule that decided.
     pub rule: Rule,
 }
 
@@ -135,7 +135,7 @@ impl Why {
         self.rule.accepts()
     }
 
-    /// The decision as a result.
+    /// Converts the decision to a `Result`.
     ///
     /// # Errors
     /// `issuer_untrusted` or `registrar_untrusted`, unless the party is accepted.
@@ -194,7 +194,7 @@ impl fmt::Display for Accreditation {
 }
 
 impl TrustList {
-    /// Decides, for the time `now`. An open part of the question is never taken for granted.
+    /// Decides for the time `now`. Unknown properties in the question are never assumed in the party's favour.
     #[must_use]
     pub fn why(&self, question: &Question, now: Timestamp) -> Why {
         let entry = match question.act {

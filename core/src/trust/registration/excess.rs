@@ -1,4 +1,4 @@
-//! Over-asking: requests beyond the registration (spec/registration.md section 5).
+//! Over-asking: requests that exceed the registration (spec/registration.md section 5).
 
 use serde_json::Value;
 
@@ -12,38 +12,38 @@ use crate::{
     time::Timestamp,
 };
 
-/// A request beyond the registration.
+/// Part of a request that exceeds the registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excess {
-    /// The credential query that asks for it.
+    /// Id of the credential query.
     pub query_id: String,
-    /// The claim, as the query has its path; `None`: the credential itself.
+    /// Path of the claim in the query; `None`: the credential itself.
     pub path: Option<ClaimPath>,
-    /// Direction of the threshold that is asked for; `None` if the value is.
+    /// Direction of the requested threshold; `None`: the value is requested.
     pub threshold: Option<Direction>,
-    /// Limit that is exceeded.
+    /// Limit that the request exceeds.
     pub beyond: Beyond,
 }
 
-/// Limit that a request exceeds.
+/// Limit of a registration that a request exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Beyond {
-    /// Nothing is registered of this verifier.
+    /// The verifier has no registration.
     Registration,
-    /// The verifier is registered, but not for this use.
+    /// The registration does not include this intended use.
     IntendedUse,
-    /// Credentials of this type, or in this format, are not registered for this use.
+    /// The intended use does not include credentials of this type or format.
     Credential,
-    /// The claim is not registered.
+    /// The intended use does not include the claim.
     Claim,
-    /// Of the claim only a threshold proof is registered: not its value, nor a proof in the other direction.
+    /// The intended use includes only a threshold proof of the claim, not its value or a proof in the other direction.
     ThresholdOnly,
-    /// Of the claim only other bounds are registered.
+    /// The intended use includes only other bounds of the claim.
     Bound,
 }
 
 impl Beyond {
-    /// A stable name in `snake_case`, for JSON.
+    /// Returns the stable name in `snake_case`, for JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl Beyond {
     }
 }
 
-/// Returns the excess of a verifier without a registration: everything that it asks for.
+/// Returns the excess for a verifier without a registration: everything that it requests.
 #[must_use]
 pub fn unregistered(query: &Query) -> Vec<Excess> {
     everything(query, Beyond::Registration)

@@ -1,9 +1,9 @@
-//! Relying-party registrations: a relying party introduces itself by a credential from a registrar, which states who
-//! it is, why it asks, and for what it may ask (spec/registration.md).
+//! Relying-party registrations: a credential from a registrar that states the identity of a relying party, its
+//! purposes, and the claims that it may request (spec/registration.md).
 //!
-//! A relying party makes a [`RegistrationRequest`], signed with the key of its own DID. A registrar reviews it and
+//! A relying party creates a [`RegistrationRequest`], signed with the key of its own DID. A registrar reviews it and
 //! [issues](Registration::issue) a [`Registration`], which is included by value in every request. The wallet
-//! [verifies](Registration::verify) it and warns of every [`Excess`].
+//! [verifies](Registration::verify) it and warns about every [`Excess`].
 
 use serde_json::{Map, Value};
 
@@ -35,7 +35,7 @@ const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 const REQUEST: Kind = Kind { type_name: "RelyingPartyRegistrationRequest", invalid: Code::RegistrationInvalid };
 const REGISTRATION: Kind = Kind { type_name: "RelyingPartyRegistration", invalid: Code::RegistrationInvalid };
 
-/// A verified request for registration: it was signed with the key of the DID that it is about.
+/// Verified request for registration, signed with a key of the relying party's DID.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegistrationRequest {
     relying_party: RelyingParty,
@@ -47,8 +47,8 @@ impl RegistrationRequest {
     /// under `assertionMethod`, and an Ed25519 key.
     ///
     /// # Errors
-    /// `registration_invalid` for content that is out of bounds; `registration_mismatch` for a `kid` of another DID;
-    /// `algorithm_mismatch`, `proof_generation`.
+    /// `registration_invalid` for content that exceeds a limit; `registration_mismatch` if `kid` belongs to another
+    /// DID; `algorithm_mismatch`, `proof_generation`.
     pub fn make(
         relying_party: &RelyingParty,
         kid: &DidUrl,
@@ -60,11 +60,11 @@ impl RegistrationRequest {
         REQUEST.sign(relying_party, (now, None), kid, signer)
     }
 
-    /// Verifies a request; `skew` in seconds.
+    /// Verifies a request; `skew` is in seconds.
     ///
     /// # Errors
-    /// `registration_invalid`, `registration_mismatch` (signed by another than it is about, or with a receipt key
-    /// that the relying party's document does not list for assertion), `not_yet_valid`, and those of
+    /// `registration_invalid`, `registration_mismatch` (not signed by the relying party, or with a receipt key that the
+    /// relying party's document does not list for assertion), `not_yet_valid`, and those of
     /// [`data_integrity::verify`](crate::secure::data_integrity::verify).
     pub fn verify(
         document: &Map<String, Value>,
@@ -79,13 +79,13 @@ impl RegistrationRequest {
         Ok(Self { relying_party: statement.subject, made: statement.from })
     }
 
-    /// Relying party to register.
+    /// Returns the relying party to register.
     #[must_use]
     pub fn relying_party(&self) -> &RelyingParty {
         &self.relying_party
     }
 
-    /// Time of the request.
+    /// Returns the time of the request.
     #[must_use]
     pub fn made(&self) -> Timestamp {
         self.made
@@ -95,8 +95,8 @@ impl RegistrationRequest {
 /// The `format` of a registration in `verifier_info`.
 const FORMAT: CredentialFormat = CredentialFormat::DiVcJcs;
 
-/// Returns the unverified registrations in the `verifier_info` of a request object's payload. Entries in any other
-/// form are for others, and ignored.
+/// Returns the unverified registrations in `verifier_info` of a request object's payload. Entries in other formats are
+/// ignored.
 #[must_use]
 pub fn in_request(payload: &Map<String, Value>) -> Vec<Value> {
     let entries = payload.get("verifier_info").and_then(Value::as_array).into_iter().flatten();
@@ -109,20 +109,20 @@ pub fn in_request(payload: &Map<String, Value>) -> Vec<Value> {
     entries.filter_map(registration).collect()
 }
 
-/// Requirements on a registration.
+/// Expected values for the verification of a registration.
 #[derive(Clone, Copy)]
 pub struct Expected<'a> {
-    /// DID of the verifier whose request it came with.
+    /// DID of the verifier that sent the request.
     pub asker: &'a str,
-    /// Returns whether a DID is that of a registrar that the wallet has pinned. No other DID is resolved.
+    /// Returns whether a DID is that of a registrar pinned by the wallet. Other DIDs are never resolved.
     pub registrars: &'a dyn Fn(&str) -> bool,
-    /// The time.
+    /// Time of verification.
     pub now: Timestamp,
-    /// Permitted clock skew, in seconds.
+    /// Tolerated clock skew, in seconds.
     pub skew: i64,
 }
 
-/// A registration that holds.
+/// Verified registration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Registration {
     relying_party: RelyingParty,
@@ -134,11 +134,11 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Registers the content of a verified request, from `from` to `until`, at most 366 days later. `kid` is a
-    /// verification method of the registrar's DID, of an Ed25519 key.
+    /// Signs a registration with the content of a verified request, valid from `from` to `until`, at most 366 days.
+    /// `kid` is an Ed25519 verification method of the registrar's DID.
     ///
     /// # Errors
-    /// `registration_invalid` for a longer time; `validity_reversed`, `algorithm_mismatch`, `proof_generation`.
+    /// `registration_invalid` for a longer period; `validity_reversed`, `algorithm_mismatch`, `proof_generation`.
     pub fn issue(
         request: &RegistrationRequest,
         kid: &DidUrl,
@@ -153,7 +153,7 @@ impl Registration {
     /// Verifies a registration that came with a request.
     ///
     /// # Errors
-    /// `registrar_untrusted`, `registration_mismatch` (of another verifier), `registration_invalid`, `expired`,
+    /// `registrar_untrusted`, `registration_mismatch` (another verifier's), `registration_invalid`, `expired`,
     /// `not_yet_valid`, and those of [`data_integrity::verify`](crate::secure::data_integrity::verify) and
     /// [`Credential::parse`](crate::credential::Credential::parse).
     pub fn verify(
@@ -180,13 +180,13 @@ impl Registration {
         })
     }
 
-    /// Registered relying party.
+    /// Returns the registered relying party.
     #[must_use]
     pub fn relying_party(&self) -> &RelyingParty {
         &self.relying_party
     }
 
-    /// The DID of the registrar, which is a pinned one.
+    /// Returns the DID of the registrar, which the wallet has pinned.
     #[must_use]
     pub fn registrar(&self) -> &str {
         &self.registrar
@@ -204,8 +204,8 @@ impl Registration {
         self.valid_until
     }
 
-    /// Returns the excess of a query over the registration for an intended use, in the query's order; empty if it is
-    /// within. Relative bounds are those of the day on which the registration was verified, or of the day before.
+    /// Returns the excess of a query over the registration for an intended use, in the order of the query; empty if
+    /// there is none. Relative bounds are evaluated for the day of verification and the day before.
     #[must_use]
     pub fn excess(&self, intended_use: &str, query: &Query) -> Vec<Excess> {
         match self.relying_party.intended_use(intended_use) {
@@ -214,8 +214,8 @@ impl Registration {
         }
     }
 
-    /// Returns whether the value at `path` is registered for the credentials that `query` asks for. Only then may the
-    /// value answer a claim that is asked for by a threshold.
+    /// Returns whether the value at `path` is registered for the credentials of `query`. Only then may the wallet
+    /// answer a threshold with the value.
     #[must_use]
     pub fn registers_value(&self, intended_use: &str, query: &CredentialQuery, path: &[Step]) -> bool {
         self.relying_party.intended_use(intended_use).is_some_and(|intended| intended.registers_value(query, path))

@@ -1,5 +1,5 @@
-//! Keys that sign a verifier's receipts, as the registrar states them: a third party need not trust anybody for a
-//! document of years ago (spec/registration.md 2.8).
+//! Keys that sign a verifier's receipts, as stated in a registration: they let a third party verify old receipts
+//! without trusting the verifier's present document (spec/registration.md 2.8).
 
 use std::collections::BTreeSet;
 
@@ -22,25 +22,25 @@ const MAX_KEYS: usize = 16;
 pub struct ReceiptKey {
     /// DID URL of the key, by which proofs name it.
     pub id: String,
-    /// The key, as a Multikey.
+    /// Public key as Multikey.
     #[serde(rename = "publicKeyMultibase")]
     pub multikey: String,
 }
 
-/// Statement of a registration on a key that signed a receipt.
+/// Relation of a receipt's signing key to the registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyStanding {
-    /// The registration names the key.
+    /// The registration lists the key.
     Registered,
-    /// The registration names keys, and another one signed.
+    /// The registration lists other keys, and not this one.
     NotRegistered,
-    /// The registration names no key: it is from before keys were named.
+    /// The registration lists no receipt keys (older registrations).
     NoneNamed,
 }
 
 impl KeyStanding {
-    /// Stable name, in `snake_case`.
+    /// Returns the stable name, in `snake_case`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl KeyStanding {
 }
 
 impl ReceiptKey {
-    /// Names a key.
+    /// Creates an entry for a key.
     #[must_use]
     pub fn new(id: &DidUrl, key: &PublicKey) -> Self {
         Self { id: id.to_string(), multikey: key.to_multikey() }
@@ -89,8 +89,7 @@ pub(super) fn check(keys: &[ReceiptKey], id: &str, kind: &Kind) -> Result<(), Pr
 }
 
 impl RelyingParty {
-    /// Returns the registration's statement on the key that signed a receipt, with the DID URL by which the proof
-    /// names it.
+    /// Returns whether the registration lists the key that signed a receipt. `method` is its DID URL in the proof.
     #[must_use]
     pub fn receipt_key(&self, method: &DidUrl, key: &PublicKey) -> KeyStanding {
         if self.receipt_keys.is_empty() {
@@ -103,7 +102,7 @@ impl RelyingParty {
         }
     }
 
-    /// Returns a resolver that knows only the verifier's registered keys.
+    /// Returns a resolver for the verifier's DID with the registered receipt keys.
     ///
     /// # Errors
     /// Those of [`Did::parse`] and [`PinnedKeys::new`].

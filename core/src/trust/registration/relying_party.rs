@@ -26,116 +26,116 @@ const MAX_NAME: usize = 200;
 /// The longest time for which an outcome may be kept: a hundred years.
 const MAX_RETENTION_DAYS: u32 = 36_525;
 
-/// A relying party, as it is registered. The members are those of a registration certificate (ETSI TS 119 475 section
-/// 5.2.4), with the intended uses by value and in one document.
+/// Relying party as registered. The members are those of a registration certificate (ETSI TS 119 475 section 5.2.4),
+/// with the intended uses included in one document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelyingParty {
-    /// Its DID.
+    /// DID.
     pub id: String,
-    /// The name that it is known by.
+    /// Name.
     pub name: String,
-    /// Its legal identifier (ETSI EN 319 412-1), such as `VATDE-123456789`.
+    /// Legal identifier (ETSI EN 319 412-1), such as `VATDE-123456789`.
     #[serde(rename = "sub", default, skip_serializing_if = "Option::is_none")]
     pub legal_identifier: Option<String>,
-    /// Its country (ISO 3166-1 alpha-2).
+    /// Country (ISO 3166-1 alpha-2).
     pub country: String,
-    /// URL (https) of the register that lists it.
+    /// https URL of the register in which it is listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry_uri: Option<String>,
-    /// Its privacy policy, an https URL.
+    /// https URL of its privacy policy.
     pub privacy_policy: String,
     /// Contact for erasure requests and questions: an https URL or `mailto:` with an address.
     pub support_uri: String,
-    /// Authority that supervises its data processing.
+    /// Authority that supervises its processing of personal data.
     pub supervisory_authority: SupervisoryAuthority,
-    /// Intended uses, by purpose; ids are unique.
+    /// Intended uses, one for each purpose; their ids are unique.
     pub intended_uses: Vec<IntendedUse>,
     /// Keys that sign its receipts; empty in older registrations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipt_keys: Vec<ReceiptKey>,
 }
 
-/// A data protection authority. It has at least one address, so that people can reach it.
+/// Data protection authority, with at least one contact address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SupervisoryAuthority {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its email address.
+    /// Email address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Its page for complaints, an https URL.
+    /// https URL of its page for complaints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
 }
 
-/// One purpose, and the credentials that may be requested for it.
+/// Purpose, with the credentials that may be requested for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IntendedUse {
-    /// Its name in requests: the id of a request template, such as `job-right-to-work`.
+    /// Id in requests: that of a request template, such as `job-right-to-work`.
     pub id: String,
-    /// Purpose, by language tag; English is always there.
+    /// Purpose, by language tag; English is required.
     pub purpose: BTreeMap<String, String>,
-    /// Legal basis, by language tag; English is always there.
+    /// Legal basis, by language tag; English is required.
     pub legal_basis: BTreeMap<String, String>,
-    /// For how long the outcome may be kept, in days.
+    /// Retention period of the verification result, in days.
     pub retention_days: u32,
     /// Credentials that may be requested.
     pub credentials: Vec<RegisteredCredential>,
 }
 
-/// A credential that may be asked for.
+/// Credential that may be requested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisteredCredential {
-    /// In which format; `None`: in any that discloses claims one by one. Others show a credential as a whole, and
-    /// have to be named.
+    /// Format; `None`: any format with selective disclosure. Other formats disclose a credential as a whole, and must
+    /// be stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<RequestedFormat>,
-    /// Of which types.
+    /// Accepted types.
     pub meta: Meta,
-    /// Claims that may be requested; if empty, only possession of such a credential.
+    /// Claims that may be requested; empty: only possession of the credential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<RegisteredClaim>,
 }
 
-/// Types, as DCQL names them: exactly one of the two lists is there.
+/// Credential types as in DCQL `meta`: exactly one of the two lists is present.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Meta {
-    /// Sets of types; a credential is meant that has all types of one of them.
+    /// Sets of types; a credential must have all types of one set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub type_values: Vec<Vec<String>>,
-    /// The `vct` values that are meant.
+    /// `vct` values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vct_values: Vec<String>,
 }
 
-/// A claim that may be asked for: its value, unless only threshold proofs of it are registered.
+/// Claim that may be requested: its value, unless only threshold proofs are registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisteredClaim {
-    /// Path of the claim, from the credential's root; the claims below it are registered with it.
+    /// Path of the claim from the root of the credential; it includes all claims below.
     #[serde(with = "path")]
     pub path: ClaimPath,
-    /// `true` if a lower bound may be requested, but not the value.
+    /// `true` if a lower bound may be requested, and not the value.
     #[serde(rename = "carnet_at_least", default, skip_serializing_if = "std::ops::Not::not")]
     pub at_least: bool,
-    /// `true` if an upper bound may be requested, but not the value.
+    /// `true` if an upper bound may be requested, and not the value.
     #[serde(rename = "carnet_at_most", default, skip_serializing_if = "std::ops::Not::not")]
     pub at_most: bool,
-    /// The only bounds for which it may be asked that it is at least; none: any, if `carnet_at_least` is registered.
+    /// Permitted lower bounds; empty: any, if `carnet_at_least` is registered.
     #[serde(rename = "at_least", default, skip_serializing_if = "Vec::is_empty")]
     pub at_least_bounds: Vec<Value>,
-    /// The only bounds for which it may be asked that it is at most; none: any, if `carnet_at_most` is registered.
+    /// Permitted upper bounds; empty: any, if `carnet_at_most` is registered.
     #[serde(rename = "at_most", default, skip_serializing_if = "Vec::is_empty")]
     pub at_most_bounds: Vec<Value>,
 }
 
 impl RelyingParty {
-    /// The intended use of this id.
+    /// Returns the intended use with this id.
     #[must_use]
     pub fn intended_use(&self, id: &str) -> Option<&IntendedUse> {
         self.intended_uses.iter().find(|intended| intended.id == id)
@@ -194,7 +194,7 @@ impl IntendedUse {
 }
 
 impl RegisteredCredential {
-    /// Returns the credentials to register so that a query may be made: exactly what it asks for.
+    /// Returns the entries of a registration that permit exactly this query.
     #[must_use]
     pub fn of_query(query: &Query) -> Vec<Self> {
         query.credentials.iter().map(Self::of_credential).collect()
@@ -246,7 +246,7 @@ impl RegisteredCredential {
 }
 
 impl RegisteredClaim {
-    /// The bounds that are registered for a direction; empty: any, where the direction is registered.
+    /// Returns the registered bounds for a direction; empty: any, if the direction is registered.
     #[must_use]
     pub fn bounds(&self, direction: Direction) -> &[Value] {
         match direction {
@@ -255,7 +255,7 @@ impl RegisteredClaim {
         }
     }
 
-    /// Returns whether proofs in a direction are registered, for any bounds.
+    /// Returns whether threshold proofs in a direction are registered.
     #[must_use]
     pub fn registers(&self, direction: Direction) -> bool {
         let any = match direction {
