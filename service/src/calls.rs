@@ -1,7 +1,7 @@
-//! Calls: counted on their connection, bounded in number and time, and refused in one form.
+//! Calls: counted per connection, limited in number and time, with errors in one format.
 //!
-//! A failed call always has the form of spec/protocol.md section 7: errors of tonic and panics get an ErrorInfo, and
-//! the code of their cause. A request that is not gRPC gets an answer of HTTP.
+//! A failed call always has the form of spec/protocol.md section 7: errors from tonic and panics get an ErrorInfo and
+//! an appropriate code. A request that is not gRPC gets an HTTP response.
 
 mod deadline;
 mod refusal;
@@ -39,7 +39,7 @@ pub(crate) struct CallLimits {
 }
 
 impl CallLimits {
-    /// Reads the limits from the configuration.
+    /// Returns the limits set in the configuration.
     pub(crate) fn of(config: &ServeConfig) -> Self {
         Self {
             most: config.concurrency,
@@ -49,7 +49,7 @@ impl CallLimits {
     }
 }
 
-/// Layer around all services of a server, gRPC and HTTP.
+/// Tower layer with the call limits, around all gRPC and HTTP services of a server.
 #[derive(Debug, Clone)]
 pub(crate) struct CallLayer {
     limits: CallLimits,
@@ -83,7 +83,7 @@ impl<S> Layer<S> for CallLayer {
     }
 }
 
-/// Service made by [`CallLayer`].
+/// Tower service created by [`CallLayer`].
 #[derive(Debug, Clone)]
 pub(crate) struct Calls<S> {
     inner: S,

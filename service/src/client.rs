@@ -1,4 +1,4 @@
-//! The staff verbs' connection to a running service.
+//! Connection of the staff commands to a running service.
 
 use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
@@ -30,16 +30,17 @@ pub struct StaffArgs {
     pub json: bool,
 }
 
-/// Defaults that the staff verbs of one service find without being told: somebody may be staff of both.
+/// Environment variables and default URL for the staff commands of one service. They differ between the services, since
+/// one person may be staff of both.
 #[derive(Debug)]
 pub struct StaffDefaults {
-    /// URL of a service on this machine.
+    /// Default URL: a service on this machine.
     pub url: &'static str,
-    /// Variable with the URL of another one.
+    /// Name of the environment variable with the service's URL.
     pub server: &'static str,
-    /// Variable with the path of the staff token.
+    /// Name of the environment variable with the path of the staff token file.
     pub token_file: &'static str,
-    /// Variable with the token itself.
+    /// Name of the environment variable with the staff token itself.
     pub token: &'static str,
 }
 
@@ -70,7 +71,7 @@ const SHARED: StaffDefaults = StaffDefaults {
 /// The service whose program this is.
 static SERVICE: OnceLock<&'static StaffDefaults> = OnceLock::new();
 
-/// The same commands with the defaults of a service.
+/// Returns a clap command with the defaults of a service filled in.
 #[must_use]
 pub fn for_service(command: clap::Command, defaults: &'static StaffDefaults) -> clap::Command {
     let _ = SERVICE.set(defaults);
@@ -90,7 +91,7 @@ fn with_defaults(command: clap::Command, defaults: &'static StaffDefaults) -> cl
         .mut_arg("token_file", |arg| arg.env(either(defaults.token_file, SHARED.token_file)))
 }
 
-/// Adds the token to every call.
+/// Tonic interceptor that adds the staff token to every call.
 #[derive(Clone)]
 pub struct WithToken {
     header: MetadataValue<Ascii>,
@@ -109,7 +110,7 @@ impl tonic::service::Interceptor for WithToken {
     }
 }
 
-/// Connects. The token comes from `--token-file` or the environment variables of the service.
+/// Connects to the service. The token comes from `--token-file` or the environment variables of the service.
 ///
 /// # Errors
 /// No token; a URL that is not `https`, or `http` on loopback; a CA that cannot be read; no answer.
@@ -216,7 +217,7 @@ fn parse_server(text: &str) -> Result<String, String> {
     is_secure(text).map(|_| text.to_owned()).map_err(|why| format!("the URL {why}; give {SERVERS}. Nothing was sent."))
 }
 
-/// Returns whether a URL's host is this machine for certain, whatever a name server says.
+/// Returns whether a URL's host is certainly this machine, independently of DNS.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),

@@ -15,70 +15,70 @@ pub use files::ConfigFiles;
 /// Beginning of the message for a refused field.
 const REFUSED: &str = "The configuration is refused: ";
 
-/// Reason that a service could not start. Its text says what happened, whether data is safe, and what to do.
+/// Error that prevents a program from starting. `Display` writes the cause, and a hint on what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}\nhint: {hint}")]
 pub struct StartError {
-    /// Description of the error.
+    /// Cause, for people.
     pub message: String,
-    /// Advice on what to do.
+    /// Hint on what to do.
     pub hint: String,
-    /// `true` if a retry may succeed: nobody answered, or a lock was held.
+    /// `true` if a retry may succeed: a server did not respond, or a lock was held.
     pub try_again: bool,
-    /// `true` if a file or a secret that the command line names is missing or unreadable.
+    /// `true` if a file or secret named on the command line is missing or unreadable.
     pub absent: bool,
     /// The field of the configuration that is refused, if it is one: `status.entries`.
     field: Option<String>,
 }
 
 impl StartError {
-    /// Makes an error of the event and the advice.
+    /// Creates an error from a cause and a hint.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: hint.into(), try_again: false, absent: false, field: None }
     }
 
-    /// The same, where trying again later may help.
+    /// Marks the error as one for which a retry may succeed.
     #[must_use]
     pub fn passing(self) -> Self {
         Self { try_again: true, ..self }
     }
 
-    /// Marks that a file or secret on the command line is missing or unreadable.
+    /// Marks the error as due to a missing or unreadable file or secret named on the command line.
     #[must_use]
     pub fn absent(self) -> Self {
         Self { absent: true, ..self }
     }
 }
 
-/// The part of the configuration that both services have.
+/// Configuration `[serve]`, which both services share.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServeConfig {
-    /// Address to listen on; by default the service's own port on loopback. Port 0 lets the system pick.
+    /// Address to listen on; default: the service's own port on loopback. Port 0: chosen by the system.
     pub listen: Option<SocketAddr>,
-    /// The URL under which wallets reach it; by default made from the address.
+    /// Public URL for wallets; default: derived from the address.
     pub public_url: Option<String>,
-    /// Certificate and key (PEM files); needed off loopback.
+    /// TLS certificate and key (PEM files); required unless the address is loopback.
     pub tls: Option<TlsFiles>,
-    /// The largest message, in bytes.
+    /// Maximum message size, in bytes.
     pub max_message_bytes: usize,
-    /// Requests at the same time on one connection.
+    /// Maximum number of concurrent requests on one connection.
     pub concurrency: usize,
-    /// The longest a call may take, in seconds.
+    /// Maximum duration of a call, in seconds.
     pub timeout_seconds: u64,
-    /// Connections at the same time, as far as the limit on open files allows; by default as many as it allows.
+    /// Maximum number of connections; default and upper bound: derived from the limit on open files.
     pub max_connections: Option<usize>,
-    /// The longest that a client may take for a TLS handshake, and for the head of a request, in seconds.
+    /// Maximum time for a TLS handshake, and for the head of a request, in seconds.
     pub header_seconds: u64,
     /// Maximum idle time of a connection, in seconds; pings do not count as activity.
     pub idle_seconds: u64,
-    /// More CA certificates for did:web (PEM file).
+    /// PEM file with additional CA certificates for did:web.
     pub extra_ca: Option<PathBuf>,
-    /// Host names that may be on private addresses, for did:web.
+    /// Host names for did:web that may resolve to private addresses.
     pub private_hosts: Vec<String>,
-    /// A folder with more types/ and requests/.
+    /// Directory with additional `types/` and `requests/`.
     pub catalogue: Option<PathBuf>,
-    /// Local mode, which `init --local` sets: for trials on one machine, never for production.
+    /// Local mode, set by `init --local`: for trials on one machine, never for production.
     pub local: Option<LocalConfig>,
 }
 
@@ -86,7 +86,7 @@ pub struct ServeConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocalConfig {
-    /// SHA-256 fingerprints of the certificates that count on `localhost`, this service's own among them.
+    /// SHA-256 fingerprints of the certificates that are trusted for `localhost`, including this service's own.
     pub pins: Vec<String>,
 }
 
@@ -114,7 +114,7 @@ impl Default for ServeConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsFiles {
-    /// Certificate chain, the server's own first.
+    /// Certificate chain, leaf certificate first.
     pub cert: PathBuf,
     /// Private key.
     pub key: PathBuf,
@@ -128,8 +128,8 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StartError> {
     ConfigFile::read(path)?.parse()
 }
 
-/// Reads `DIR/config.toml`, which `init` wrote, and overlays the fields of the operator's file `over`: they win, and
-/// tables are merged. The files tell the place of a field that is refused later.
+/// Reads `DIR/config.toml`, created by `init`, and overrides it with the fields of the operator's file `over`, merging
+/// tables. The returned [`ConfigFiles`] locate a field that is refused later.
 ///
 /// # Errors
 /// A file is missing or is no TOML, or a field is unknown or of the wrong type.
@@ -171,7 +171,8 @@ pub fn refused(what: impl std::fmt::Display) -> StartError {
     )
 }
 
-/// [`refused`], for one field, which `what` names with its value: [`ConfigFiles::place`] adds its place.
+/// Returns the error for a forbidden value of one field; `what` contains the field and its value.
+/// [`ConfigFiles::place`] adds file and line.
 pub fn refused_field(field: impl Into<String>, what: impl std::fmt::Display) -> StartError {
     StartError { field: Some(field.into()), ..refused(what) }
 }

@@ -1,4 +1,4 @@
-//! Data directories that a command line names: one check for the verbs of all programs that work on one which is there.
+//! Data directories named on the command line, with one check for the commands of all programs.
 
 use std::{
     ffi::OsStr,
@@ -37,8 +37,8 @@ pub struct DirectoryArgs {
     pub json: bool,
 }
 
-/// Parser of `--data` for verbs that work on a directory which `init` has made. A path without one is a fault of the
-/// command line, and ends with its exit code.
+/// Clap parser of `--data` for commands on an existing data directory. A path that is not one is a usage error, with
+/// its exit code.
 #[derive(Debug, Clone, Copy)]
 pub struct MadeDirectory;
 

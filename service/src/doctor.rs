@@ -1,6 +1,6 @@
-//! `doctor`: a service as it is set up and as others find it, check by check, each with what to do.
+//! `doctor`: checks of a service's configuration and of its publications as others see them, each with advice.
 //!
-//! The checks are those that a running service makes of itself at its start and every hour; here an operator has them at once.
+//! A running service makes the same checks at its start and every hour.
 
 use std::path::Path;
 
@@ -41,29 +41,29 @@ enum CheckOutcome {
 }
 
 impl Check {
-    /// Makes a check that passed.
+    /// Creates a passed check.
     pub fn passed(name: &'static str, detail: impl Into<String>) -> Self {
         Self { name, outcome: CheckOutcome::Passed, detail: detail.into(), advice: String::new() }
     }
 
-    /// Makes a check that failed, with advice.
+    /// Creates a failed check, with advice.
     pub fn failed(name: &'static str, detail: impl Into<String>, advice: impl Into<String>) -> Self {
         let outcome = CheckOutcome::Failed { is_passing: false };
         Self { name, outcome, detail: detail.into(), advice: advice.into() }
     }
 
-    /// Makes a check that could not be made, or does not apply.
+    /// Creates a skipped check: it could not be made, or is not applicable.
     pub fn skipped(name: &'static str, why: impl Into<String>) -> Self {
         Self { name, outcome: CheckOutcome::Skipped, detail: why.into(), advice: String::new() }
     }
 
-    /// The same, where it may pass later.
+    /// Marks the check as one that may pass on a retry.
     #[must_use]
     pub fn passing(self) -> Self {
         Self { outcome: CheckOutcome::Failed { is_passing: true }, ..self }
     }
 
-    /// Makes a failed check of an error that has its own advice.
+    /// Creates a failed check from an error, with the error's own hint.
     #[must_use]
     pub fn of(name: &'static str, error: StartError) -> Self {
         // The errors speak of a start, which nobody has asked for.
@@ -91,7 +91,8 @@ impl Check {
     }
 }
 
-/// Prints the checks, a line for each, and returns the exit code: 0 where none failed, 3 where each that failed may pass later.
+/// Prints the checks, one per line, and returns the exit code: 0 if none failed, 3 if every failed check may pass on a
+/// retry, otherwise 1.
 #[must_use]
 pub fn report(checks: &[Check], json: bool) -> u8 {
     let code = exit_code(checks);
@@ -117,18 +118,18 @@ fn exit_code(checks: &[Check]) -> u8 {
     code
 }
 
-/// A service whose web site is examined.
+/// Service whose web site is checked.
 #[derive(Debug)]
 pub struct Examined<'a> {
-    /// Its data directory.
+    /// Data directory.
     pub data: &'a Path,
-    /// Its DID.
+    /// DID of the service.
     pub did: &'a Did,
-    /// Its configuration.
+    /// Configuration.
     pub config: &'a ServeConfig,
-    /// Fetches what is published.
+    /// Fetcher for the published files.
     pub fetcher: &'a HttpsFetcher,
-    /// The clock of this machine.
+    /// Current time of this machine.
     pub now: Timestamp,
 }
 
@@ -137,7 +138,7 @@ const DOCUMENT: &str = "document";
 const CLOCK: &str = "clock";
 
 impl Examined<'_> {
-    /// Examines TLS, the published document, and the clock.
+    /// Checks TLS, the published DID document, and the clock.
     pub async fn site(&self) -> Vec<Check> {
         let listener = self.listener();
         let Some((url, file)) = self.published() else {
@@ -214,7 +215,7 @@ impl Check {
     }
 }
 
-/// Tests if two documents say the same, as JSON, or as a log line by line.
+/// Returns whether two documents say the same, as JSON, or as a log line by line.
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     let read = |bytes: &[u8]| json::parse(bytes, Limits::DOCUMENT).ok();
     match (read(one), read(other)) {
@@ -252,7 +253,7 @@ fn unread(url: &str, file: &str, error: &VisitError) -> Check {
     .passing()
 }
 
-/// Holds this machine's clock to that of a server.
+/// Compares this machine's clock with a server's.
 #[must_use]
 pub fn clock(now: Timestamp, server: Option<Timestamp>) -> Check {
     let Some(server) = server else { return Check::skipped(CLOCK, "its site does not send the time") };
@@ -268,7 +269,7 @@ pub fn clock(now: Timestamp, server: Option<Timestamp>) -> Check {
     )
 }
 
-/// Time by the clock of the site at which a DID's document is.
+/// Returns the server time of the web site with a DID's document.
 pub async fn server_time(did: &Did, fetcher: &HttpsFetcher) -> Option<Timestamp> {
     let url = web::url(did).or_else(|_| webvh::url(did)).ok()?;
     let visit =

@@ -1,54 +1,54 @@
-//! Errors of use cases and stores, which know no wire and no database. Each adapter maps [`ErrorKind`] once: gRPC's is
-//! in [`crate::wire`].
+//! Errors of use cases and stores, independent of protocol and database. Each adapter maps [`ErrorKind`] once:
+//! [`crate::wire`] for gRPC.
 
 use std::{borrow::Cow, time::Duration};
 
-/// Kind of a refusal or failure.
+/// Kind of error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The request is malformed, or a check of its content failed.
     Invalid,
     /// The caller's credentials are missing, unknown or expired.
     Unauthenticated,
-    /// The caller is known, or needs not be, and may not do this.
+    /// The caller may not do this, authenticated or not.
     Forbidden,
-    /// The named thing does not exist, or is no longer kept.
+    /// The object does not exist, or was deleted.
     NotFound,
-    /// The thing exists already, with other content.
+    /// The object already exists with different content.
     Conflict,
-    /// The state of the named thing does not permit the action.
+    /// The state of the object does not permit the action.
     WrongState,
-    /// A limit on number or rate is reached.
+    /// A quantity or rate limit is reached.
     LimitReached,
-    /// Temporary failure: the same request may work later.
+    /// Temporary failure: a retry may succeed.
     Unavailable,
-    /// This service is not configured for the action.
+    /// The service is not configured for this action.
     Unsupported,
-    /// Fault of the service.
+    /// Internal error of the service.
     Internal,
 }
 
-/// Fault of one field of a request.
+/// Error in one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldFault {
-    /// Path of the field, as on the wire.
+    /// Path of the field in the request message.
     pub field: String,
-    /// Description of the fault, without the value.
+    /// Description of the error, without the value.
     pub description: String,
 }
 
-/// Refusal or failure of a use case, ready for any wire.
+/// Error of a use case, independent of the protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallError {
     /// Kind of the error.
     pub kind: ErrorKind,
-    /// Stable code, in upper case.
+    /// Stable error code, in upper case.
     pub reason: Cow<'static, str>,
-    /// Text for a person.
+    /// Message for people.
     pub message: String,
-    /// Faults of the request's fields.
+    /// Errors in individual fields.
     pub fields: Vec<FieldFault>,
-    /// Delay after which the same request may work.
+    /// Time after which a retry may succeed.
     pub retry_after: Option<Duration>,
 }
 
@@ -59,7 +59,8 @@ impl CallError {
         Self { kind, reason: reason.into(), message: message.into(), fields: Vec::new(), retry_after: None }
     }
 
-    /// Creates an error of kind [`ErrorKind::Invalid`] about one field; field and description are its message.
+    /// Creates an error of kind [`ErrorKind::Invalid`] for one field; its message contains the field and the
+    /// description.
     #[must_use]
     pub fn invalid(
         reason: impl Into<Cow<'static, str>>,
@@ -70,33 +71,33 @@ impl CallError {
         Self::new(ErrorKind::Invalid, reason, format!("{field}: {description}")).with_field(field, description)
     }
 
-    /// Adds a fault of a field.
+    /// Adds an error in a field.
     #[must_use]
     pub fn with_field(mut self, field: impl Into<String>, description: impl Into<String>) -> Self {
         self.fields.push(FieldFault { field: field.into(), description: description.into() });
         self
     }
 
-    /// Sets the delay after which the same request may work.
+    /// Sets the time after which a retry may succeed.
     #[must_use]
     pub fn with_retry(self, after: Duration) -> Self {
         Self { retry_after: Some(after), ..self }
     }
 }
 
-/// Cause of a store failure, for the log: no more is known of it outside of the store's adapter.
+/// Underlying cause of a store error, for logs; it hides the database's error type.
 pub type StoreCause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Failure of a store, whatever database it is. The transaction changed nothing.
+/// Error of a store, independent of the database. The transaction was rolled back.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The store is in use, by another process or too many writers.
+    /// The store is locked by another process, or too many writers are waiting.
     #[error("the store is busy")]
     Busy,
     /// The database failed.
     #[error("the store failed: {0}")]
     Failed(#[source] StoreCause),
-    /// A stored value cannot be read.
+    /// A stored value is invalid.
     #[error("the stored value {0} cannot be read")]
     Corrupt(&'static str),
 }

@@ -1,4 +1,4 @@
-//! Failures of staff verbs, in words for a person and as an exit code for a script.
+//! Errors of staff commands, as text for people and as exit codes for scripts.
 
 use carnet_core::text::shown_lines;
 use serde_json::{Value, json};
@@ -11,27 +11,27 @@ const METHOD_UNKNOWN: &str = "METHOD_UNKNOWN";
 /// Reason of a call whose message is over the limit: the same call stays so.
 const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
 
-/// Reason that a verb failed.
+/// Error of a staff command.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// It could not be begun.
+    /// The command could not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The service refused it.
+    /// The service refused the call.
     #[error("{}", describe(.0))]
     Refused(Box<tonic::Status>),
-    /// Its input cannot be used.
+    /// The input is invalid.
     #[error("{0}")]
     Input(String),
-    /// A file that the command line names is not there, or cannot be read.
+    /// A file named on the command line is missing or unreadable.
     #[error("{0}")]
     Unreadable(String),
-    /// It is refused here, for a reason that has a name.
+    /// Refused by the command itself, with a stable reason.
     #[error("{text}")]
     Named {
-        /// The stable reason, in `snake_case`.
+        /// Stable reason, in `snake_case`.
         reason: &'static str,
-        /// The event; and the advice, in a last line that begins with `hint: `.
+        /// Text for people; its last line is advice and begins with `hint: `.
         text: String,
     },
 }
@@ -43,14 +43,14 @@ impl From<tonic::Status> for Failure {
 }
 
 impl Failure {
-    /// Prints it, for a person or as an object; the exit code.
+    /// Prints the error as text or as a JSON object, and returns the exit code.
     #[must_use]
     pub fn report(&self) -> std::process::ExitCode {
         carnet_console::failure(self, &self.json());
         carnet_console::exit(self.exit_code())
     }
 
-    /// The members of the error object.
+    /// Returns the members of the JSON error object.
     fn json(&self) -> Value {
         let text = self.to_string();
         let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
@@ -68,8 +68,8 @@ impl Failure {
         json!({"reason": reason, "message": message, "hint": hint})
     }
 
-    /// Returns the exit code: 1 for a problem, 2 if a file or secret that the command names is missing, 3 if a retry
-    /// may succeed.
+    /// Returns the exit code: 1 for a problem, 2 if a file or secret named in the command is missing, 3 if a retry may
+    /// succeed.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let passing = match self {

@@ -1,4 +1,4 @@
-//! The fetcher of a service, by its configuration.
+//! HTTPS fetcher of a service, by its configuration.
 
 use carnet_fetch::{FetchOptions, HttpsFetcher};
 
@@ -7,10 +7,10 @@ use crate::{
     disk,
 };
 
-/// Makes the fetcher of did:web documents, with the operator's own certificates and private hosts.
+/// Creates the fetcher of DID documents, with the configured CA certificates, private hosts and pins.
 ///
 /// # Errors
-/// The file with certificates cannot be read or used; a pin is no fingerprint.
+/// The certificate file is unreadable or invalid; a pin is not a fingerprint.
 pub fn fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> {
     let refused = |what: String| {
         StartError::new(format!("{what}. Nothing was started."), "Set extra_ca to a PEM file with CA certificates.")

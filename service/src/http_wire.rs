@@ -1,4 +1,5 @@
-//! Parts of HTTP that the services share: headers of refusals, and media types of bodies. [`crate::wire`] is for gRPC.
+//! Shared parts of the services' HTTP interfaces: error headers, and media types. [`crate::wire`] is the counterpart
+//! for gRPC.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use http::{
 /// Header with the stable reason of a refusal, in upper case: that of gRPC (spec/openid.md 1.1).
 const REASON: HeaderName = HeaderName::from_static("carnet-reason");
 
-/// Adds the reason of a refusal to its headers, and the time after which a retry can help.
+/// Adds the stable reason of an error to the response headers, and `Retry-After` if a retry may succeed.
 pub fn explain(headers: &mut HeaderMap, reason: &str, retry_after: Option<Duration>) {
     if let Ok(reason) = HeaderValue::from_str(reason) {
         headers.insert(REASON, reason);
@@ -20,7 +21,7 @@ pub fn explain(headers: &mut HeaderMap, reason: &str, retry_after: Option<Durati
     }
 }
 
-/// Returns whether a body has a media type, whatever its parameters.
+/// Returns whether the `Content-Type` is this media type, with any parameters.
 #[must_use]
 pub fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Local mode: a did:web on `localhost` whose site the service itself serves over HTTPS, with a certificate of its own. For
-//! trials on one machine, never for production.
+//! Local mode: a did:web on `localhost`, whose web site the service itself serves over HTTPS with its own certificate.
+//! For trials on one machine, never for production.
 //!
-//! `init --local` makes the certificate, which no authority signs; whoever reads the site has pinned it by its fingerprint,
-//! from the file `local-site.json` ([`carnet_fetch::local`]).
+//! `init --local` creates the self-signed certificate. Clients pin its fingerprint, which is in the file
+//! `local-site.json` ([`carnet_fetch::local`]).
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -34,11 +34,11 @@ use crate::{
     disk, serve,
 };
 
-/// Sentence that names local mode wherever it is used.
+/// Notice that is printed wherever local mode is used.
 pub const NOTICE: &str = "LOCAL MODE: for trials on this machine, not for production";
-/// Description of the site, for wallets and verifiers on this machine.
+/// File that describes the site to wallets and verifiers on this machine.
 pub const SITE_FILE: &str = "local-site.json";
-/// First staff token, for the verbs of this machine.
+/// File with the first staff token, for staff commands on this machine.
 pub const TOKEN_FILE: &str = "staff-token";
 const CERTIFICATE_FILE: &str = "site.pem";
 const KEY_FILE: &str = "site.key";
@@ -53,14 +53,14 @@ pub struct LocalOptions {
 }
 
 impl LocalOptions {
-    /// The DID of a service whose site is at the port.
+    /// Returns the DID of a service with its site at this port.
     #[must_use]
     pub fn did(self) -> String {
         format!("did:web:{LOCALHOST}%3A{}", self.port)
     }
 }
 
-/// Makes the certificate of a local site and its key, in a data directory that is being set up.
+/// Creates the certificate of a local site and its key in a new data directory.
 ///
 /// # Errors
 /// A file cannot be written.
@@ -95,7 +95,7 @@ fn certificate(now: Timestamp) -> Result<(rcgen::Certificate, KeyPair), rcgen::E
     Ok((params.self_signed(&key)?, key))
 }
 
-/// Writes the description of a local site, and the first staff token for the verbs of this machine.
+/// Writes `local-site.json` and the first staff token into a data directory.
 ///
 /// # Errors
 /// A file cannot be written.
@@ -117,7 +117,7 @@ pub fn describe(data: &Path, site: &LocalSite, staff_token: &str) -> Result<(), 
 /// Reads the description of a local site.
 ///
 /// # Errors
-/// The file cannot be read or does not describe one.
+/// The file is unreadable or invalid.
 pub fn read_site(path: &Path) -> Result<LocalSite, StartError> {
     let hint = format!("Give the {SITE_FILE} that `carnet-issuer init --local` wrote in its directory.");
     let bytes = disk::read_given(path).map_err(|error| {
@@ -128,7 +128,7 @@ pub fn read_site(path: &Path) -> Result<LocalSite, StartError> {
     })
 }
 
-/// Tells an operator what local mode is, and what others on this machine need.
+/// Returns the text that explains local mode to the operator, and the steps for others on this machine.
 #[must_use]
 pub fn said(data: &Path, url: &str) -> String {
     format!(
@@ -137,7 +137,7 @@ pub fn said(data: &Path, url: &str) -> String {
     )
 }
 
-/// Tells where the first staff token is to be found.
+/// Returns the sentence that says where the first staff token is.
 #[must_use]
 pub fn token_place(local: Option<LocalOptions>, data: &Path) -> String {
     match local {
@@ -146,20 +146,21 @@ pub fn token_place(local: Option<LocalOptions>, data: &Path) -> String {
     }
 }
 
-/// Introduces the command that starts the service: now, or the next time where it is serving already.
+/// Returns the words before the command that starts the service: for now, or if it is already running for the next
+/// time.
 #[must_use]
 pub const fn next_time(is_serving: bool) -> &'static str {
     if is_serving { "Serving now; the next time" } else { "Next" }
 }
 
-/// Configuration of local mode: the section `[serve.local]` with these pins.
+/// Returns the configuration section `[serve.local]` with these pins.
 #[must_use]
 pub fn config_text(pins: &[&Fingerprint]) -> String {
     let pins: Vec<String> = pins.iter().map(|pin| format!("    \"{pin}\",\n")).collect();
     format!("\n# {NOTICE}.\n[serve.local]\npins = [\n{}]\n", pins.concat())
 }
 
-/// The HTTPS server of a local site; it stops when it is dropped.
+/// HTTPS server of a local site; it stops on drop.
 #[derive(Debug)]
 pub struct LocalServer(JoinHandle<()>);
 
@@ -169,7 +170,8 @@ impl Drop for LocalServer {
     }
 }
 
-/// Serves the DID document in `data`, and what else is `published`, where the DID says; `None`: the service is not in local mode.
+/// Serves the DID document in `data` and the `published` routes at the location given by the DID; `None` if the service
+/// is not in local mode.
 ///
 /// # Errors
 /// The DID is not a did:web on `localhost`, the port is in use, or the certificate cannot be used.
@@ -215,15 +217,15 @@ pub async fn serve(
     Ok(Some(LocalServer(serving)))
 }
 
-/// Logs that a service is in local mode.
+/// Logs a warning that a service is in local mode.
 pub fn warn(config: &ServeConfig) {
     if config.local.is_some() {
         tracing::warn!("{NOTICE}");
     }
 }
 
-/// Publishes the DID document for a verb that reads it where it is published, while the service is stopped; `None`: the service is
-/// not in local mode, or its port is in use, as by the running service.
+/// Serves the DID document for a command that fetches it, while the service is stopped; `None`: the service is not in
+/// local mode, or its port is in use, for example by the running service.
 pub async fn serve_document(data: &Path, config: &ServeConfig, did: &Did) -> Option<LocalServer> {
     // The pin refuses any other program on that port.
     serve(data, config, did, None).await.ok().flatten()

@@ -1,4 +1,4 @@
-//! Results that are shown once: a token, a link, a PIN.
+//! Results that are displayed only once: a token, a link, a PIN.
 
 use std::fmt::Display;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::config::StartError;
 
-/// Refuses to start if standard output takes nothing, before anything is changed.
+/// Checks, before anything is changed, that standard output can be written.
 ///
 /// # Errors
 /// Standard output is closed, full, a pipe without a reader, or `/dev/null`.
@@ -20,10 +20,10 @@ pub fn reserve(json: bool) -> Result<(), StartError> {
     })
 }
 
-/// Prints a result that is shown once: JSON for programs, lines for people.
+/// Prints a result that is displayed only once: as JSON for programs, or as text for people.
 ///
 /// # Errors
-/// It could not be written; the error states `made` (a sentence about the new state) and the advice.
+/// It could not be written; the error contains `made` (a sentence about what was created) and `hint`.
 pub fn show(
     json: bool,
     value: &Value,

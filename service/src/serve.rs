@@ -1,8 +1,8 @@
-//! Running a gRPC server: listen, TLS, limits, health, reflection, the ready line, drain on SIGTERM.
+//! gRPC server: listener, TLS, limits, health checks, reflection, the ready line, graceful shutdown on SIGTERM.
 //!
-//! Limits that are set here: connections and how long they may be idle (the module `connections`), calls at once on one
-//! connection (more are refused, not queued) and the time a call may take (the module `calls`), the size of headers. The size
-//! of messages is set on each generated service, not on a server: the programs call
+//! This module limits connections and their idle time (the module `connections`), concurrent calls per connection
+//! (further ones are refused, not queued), the duration of a call (the module `calls`), and the size of headers. The
+//! size of messages is limited by each generated service: the programs call
 //! `max_decoding_message_size(config.max_message_bytes)` on every service they add.
 
 use std::{net::SocketAddr, time::Duration};
@@ -35,26 +35,27 @@ const OWN: [&str; 2] = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerRefle
 /// Pending connections that the kernel keeps until they are accepted.
 const BACKLOG: u32 = 1_024;
 
-/// A bound address, so that it is known before the services are made. Connections are refused until [`Bound::listen`]:
-/// a proxy in front learns at once that nobody serves here yet, and does not wait.
+/// Bound address that does not listen yet, so that the address is known before the services are created. Connections
+/// are refused until [`Bound::listen`], so that a reverse proxy sees at once that the service is not running.
 #[derive(Debug)]
 pub struct Bound {
     socket: TcpSocket,
     address: SocketAddr,
-    /// The public URL, no trailing slash.
+    /// Public URL without trailing slash.
     pub public_url: String,
 }
 
-/// A listener whose service is about to run.
+/// Listener of a service that is about to run.
 #[derive(Debug)]
 pub struct Listening {
     listener: TcpListener,
-    /// The public URL, no trailing slash.
+    /// Public URL without trailing slash.
     pub public_url: String,
 }
 
 impl Bound {
-    /// Begins to take connections. Nothing may be written for a service whose port another one has, so call it before.
+    /// Starts to listen. Call it before writing anything to the data directory: it fails if another process has the
+    /// port.
     ///
     /// # Errors
     /// Another program has begun to listen on the address since it was bound.
@@ -72,11 +73,12 @@ fn in_use(address: SocketAddr, error: &std::io::Error) -> StartError {
     )
 }
 
-/// Binds, by default to a port on loopback, and does not listen yet; refuses an address off loopback without TLS.
+/// Binds the configured address, by default a port on loopback, without listening yet. An address that is not loopback
+/// requires TLS.
 ///
 /// # Errors
-/// The address is off loopback without TLS, or in use; the public URL is missing where it cannot
-/// be made from the address, or is not one.
+/// The address is not loopback and TLS is missing, or the address is in use; the public URL is invalid, or is missing
+/// and cannot be derived from the address.
 pub fn bind(config: &ServeConfig, default_port: u16) -> Result<Bound, StartError> {
     let listen = config.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], default_port)));
     if !listen.ip().is_loopback() && config.tls.is_none() {
@@ -145,23 +147,22 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
 /// The services of one program.
 #[derive(Debug)]
 pub struct Services<'a> {
-    /// Full names of the gRPC services, for health checks; health and reflection are not among them.
+    /// Full names of the gRPC services, for health checks, without the health and reflection services.
     pub names: &'a [&'a str],
-    /// Encoded `FileDescriptorSet` of only these services, for reflection.
+    /// Encoded `FileDescriptorSet` of these services, for reflection.
     pub descriptors: &'static [u8],
-    /// The gRPC services, and the resources for a plain GET beside them.
+    /// gRPC services and HTTP routes.
     pub routes: Routes,
 }
 
-/// Serves until SIGTERM or SIGINT, then drains for at most ten seconds.
+/// Serves until SIGTERM or SIGINT, then waits up to ten seconds for calls to finish.
 ///
-/// Prints `{"event":"ready","address":"127.0.0.1:1234","url":"http://..."}` on stdout once it accepts. Health (all of
-/// `services.names` are set to serving) and reflection are added here, and so are the limits that the module's text
-/// names. A panic in a handler fails its call with INTERNAL and no other. A path that leads nowhere is answered with
-/// 404, unless a gRPC call asks for it.
+/// Prints `{"event":"ready","address":"127.0.0.1:1234","url":"http://..."}` on stdout once it accepts. This adds health
+/// checks (`services.names` are set to serving), reflection, and the limits described in the module. A panic in a
+/// handler fails only its own call, with INTERNAL. An unknown path returns 404, except for gRPC calls.
 ///
 /// # Errors
-/// The certificate cannot be used, or the listener failed.
+/// The certificate is unusable, or the listener failed.
 pub async fn run(listening: Listening, config: &ServeConfig, services: Services<'_>) -> Result<(), StartError> {
     let stop = stop_signal()?;
     serve(listening, config, services, (stop, GRACE), |line| {
@@ -251,7 +252,7 @@ const ALPN_H2: &[u8] = b"h2";
 /// Protocol of HTTP clients that have no other (RFC 7301 section 6).
 const ALPN_HTTP1: &[u8] = b"http/1.1";
 
-/// Makes the server's side of TLS, which speaks these protocols.
+/// Creates the TLS acceptor of a server for these ALPN protocols.
 pub(crate) fn tls(files: &TlsFiles, protocols: &[&[u8]]) -> Result<TlsAcceptor, StartError> {
     // Another crate in the same program may bring a second provider; then rustls wants to be told.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,7 +1,7 @@
 //! SQLite store: WAL mode, migrations, named transactions.
 //!
 //! A committed transaction survives a power cut (`synchronous = FULL`), and erased data is overwritten in the file
-//! (`secure_delete`); [`Database::checkpoint`] removes it from the write-ahead log too.
+//! (`secure_delete`); [`Database::checkpoint`] also removes it from the write-ahead log.
 
 pub mod arguments;
 mod backup;

@@ -1,6 +1,6 @@
-//! Logs on stderr; never a claim, a token, a request's body or a secret.
+//! Logging to stderr, never of claims, tokens, request bodies or secrets.
 //!
-//! A log may have method names, codes, durations, counts, and random identifiers.
+//! Logs may contain method names, codes, durations, counts, and random identifiers.
 
 use tracing_subscriber::EnvFilter;
 

@@ -1,10 +1,10 @@
-//! The edge where the time enters: everything below takes it as a value.
+//! System clock. All other code receives the time as a parameter.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use carnet_core::time::Timestamp;
 
-/// Now, in whole seconds.
+/// Returns the current time, in whole seconds.
 #[must_use]
 pub fn now() -> Timestamp {
     let seconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
@@ -15,7 +15,7 @@ pub fn now() -> Timestamp {
     Timestamp::from_unix(seconds)
 }
 
-/// Times as RFC 3339 text in JSON, where there is one.
+/// Serde format of optional times: RFC 3339 text.
 pub(crate) mod at {
     use carnet_core::time::Timestamp;
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};

@@ -2,10 +2,10 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// All but the unreserved characters of RFC 3986 section 2.3.
+/// Characters to be percent-encoded: all except the unreserved ones of RFC 3986 section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Returns the text percent-encoded, for the value of a parameter of a URI (RFC 3986 section 2.1).
+/// Returns the text percent-encoded for a query parameter value (RFC 3986 section 2.1).
 #[must_use]
 pub fn percent_encode(text: &str) -> String {
     // Reserved at once: the offers among these texts are secret, and no copy is left behind by growth.

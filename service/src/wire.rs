@@ -1,7 +1,7 @@
-//! Errors and values on the wire.
+//! Errors and values in gRPC messages.
 //!
-//! An error is a google.rpc.Status with ErrorInfo {reason, domain: `carnet`}; its reason is a
-//! stable code in upper case, its message is for a person and may change.
+//! An error is a google.rpc.Status with ErrorInfo {reason, domain: `carnet`}; the reason is a stable code in upper
+//! case; the message is for people and may change.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -24,13 +24,13 @@ fn details(reason: &str) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
 }
 
-/// A Status with ErrorInfo {reason, domain: "carnet"}.
+/// Creates a Status with ErrorInfo {reason, domain: "carnet"}.
 #[must_use]
 pub fn status(code: tonic::Code, reason: &str, message: &str) -> Status {
     Status::with_error_details(code, message, details(reason))
 }
 
-/// INVALID_ARGUMENT with ErrorInfo and one BadRequest field violation.
+/// Creates an INVALID_ARGUMENT Status with ErrorInfo and one BadRequest field violation.
 #[must_use]
 pub fn bad_request(reason: &str, field: &str, description: &str) -> Status {
     let mut details = details(reason);
@@ -38,7 +38,7 @@ pub fn bad_request(reason: &str, field: &str, description: &str) -> Status {
     Status::with_error_details(tonic::Code::InvalidArgument, format!("{field}: {description}"), details)
 }
 
-/// INVALID_ARGUMENT with ErrorInfo and a BadRequest field violation for each of these fields and descriptions.
+/// Creates an INVALID_ARGUMENT Status with ErrorInfo and a BadRequest field violation for each (field, description).
 #[must_use]
 pub fn bad_fields(reason: &str, message: &str, violations: &[(String, String)]) -> Status {
     let mut details = details(reason);
@@ -48,7 +48,7 @@ pub fn bad_fields(reason: &str, message: &str, violations: &[(String, String)]) 
     Status::with_error_details(tonic::Code::InvalidArgument, message, details)
 }
 
-/// A Status with ErrorInfo and RetryInfo: the same call may work after that time.
+/// Creates a Status with ErrorInfo and RetryInfo: a retry may succeed after that time.
 #[must_use]
 pub fn retry(code: tonic::Code, reason: &str, message: &str, after: Duration) -> Status {
     let mut details = details(reason);
@@ -85,25 +85,25 @@ impl From<CallError> for Status {
     }
 }
 
-/// A core problem as a Status (INVALID_ARGUMENT; reason = its code in upper case).
+/// Converts a core problem to an INVALID_ARGUMENT Status; the reason is its code in upper case.
 #[must_use]
 pub fn from_problem(problem: &Problem) -> Status {
     status(tonic::Code::InvalidArgument, &problem.code.as_str().to_ascii_uppercase(), &problem.detail)
 }
 
-/// The ErrorInfo reason of a Status, for clients.
+/// Returns the ErrorInfo reason of a Status, for clients.
 #[must_use]
 pub fn reason(status: &Status) -> Option<String> {
     status.get_details_error_info().filter(|info| info.domain == DOMAIN).map(|info| info.reason)
 }
 
-/// To protobuf time.
+/// Converts to a protobuf Timestamp.
 #[must_use]
 pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.unix().clamp(*PROTO_TIME.start(), *PROTO_TIME.end()), nanos: 0 }
 }
 
-/// From protobuf time; fractions of a second are dropped.
+/// Converts from a protobuf Timestamp; fractions of a second are dropped.
 ///
 /// # Errors
 /// date_malformed: outside the years 1 to 9999, or nanoseconds outside their range.
@@ -115,9 +115,9 @@ pub fn from_timestamp(at: &prost_types::Timestamp) -> Result<Timestamp, Problem>
     }
 }
 
-/// From a Struct, with core's limits on depth and numbers ([`Limits::DOCUMENT`]).
+/// Converts from a protobuf Struct, with core's limits on depth and numbers ([`Limits::DOCUMENT`]).
 ///
-/// Integral numbers become integers. How large a Struct may be is the message limit's matter.
+/// Integral numbers become integers. The size is limited by the message size.
 ///
 /// # Errors
 /// too_deep; number_range (not finite, or an integer beyond 2^53 - 1); invalid_json (a value without a kind)
@@ -162,13 +162,13 @@ fn number(n: f64) -> Result<Value, Problem> {
     serde_json::Number::from_f64(n).map(Value::Number).ok_or_else(out_of_range)
 }
 
-/// To a Struct. Numbers become doubles, as protobuf has no others there.
+/// Converts to a protobuf Struct. Numbers become doubles, the only number type in protobuf's Struct.
 #[must_use]
 pub fn to_struct(m: &Map<String, Value>) -> Struct {
     Struct { fields: m.iter().map(|(name, v)| (name.clone(), to_value(v))).collect() }
 }
 
-/// JSON as a protobuf value; numbers become doubles.
+/// Converts JSON to a protobuf Value. Numbers become doubles.
 #[must_use]
 pub fn to_value(v: &Value) -> prost_types::Value {
     let kind = match v {
@@ -182,20 +182,20 @@ pub fn to_value(v: &Value) -> prost_types::Value {
     prost_types::Value { kind: Some(kind) }
 }
 
-/// A page of a list that is sorted by falling row number.
+/// Page of a list in descending order of row id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
     /// Maximum number of rows.
     pub size: i64,
-    /// Rows with a rowid below this; `i64::MAX` on the first page.
+    /// Exclusive upper bound of the row ids; `i64::MAX` on the first page.
     pub before: i64,
 }
 
-/// A page request: size 0 = 50, at most 500; the token is opaque (base64url of the last row's key), empty for the first
-/// page.
+/// Parses a page request. `size` 0 means 50; the maximum is 500. `token` is opaque (base64url of the last row's id),
+/// and empty for the first page.
 ///
 /// # Errors
-/// INVALID_ARGUMENT with reason PAGE_TOKEN_INVALID: unknown page token.
+/// INVALID_ARGUMENT with reason PAGE_TOKEN_INVALID: malformed page token.
 pub fn page(size: u32, token: &str) -> Result<Page, Status> {
     let size = if size == 0 { 50 } else { i64::from(size.min(500)) };
     if token.is_empty() {
@@ -209,7 +209,7 @@ pub fn page(size: u32, token: &str) -> Result<Page, Status> {
     }
 }
 
-/// The token for the rows after this one.
+/// Returns the token for the page after this row.
 #[must_use]
 pub fn page_token(last_rowid: i64) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(last_rowid.to_be_bytes())

@@ -1,4 +1,4 @@
-//! Errors of a call that no handler made: their codes, reasons and words.
+//! Errors of calls that no handler returned: their codes, reasons and messages.
 
 use std::{borrow::Cow, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The place of a field in the files of a configuration: an error names file, line, field and value.
+//! Location of a field in configuration files: errors state file, line, field and value.
 
 use std::{
     ops::Range,
@@ -24,7 +24,7 @@ pub(super) struct ConfigFile {
     text: String,
 }
 
-/// Files of a configuration, the one whose fields win first.
+/// Configuration files, in order of precedence.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigFiles(pub(super) Vec<ConfigFile>);
 
@@ -36,7 +36,7 @@ struct Found {
 }
 
 impl ConfigFiles {
-    /// Adds the file and line of a refused field.
+    /// Adds the file and line of a refused field to an error.
     #[must_use]
     pub fn place(&self, error: StartError) -> StartError {
         let Some(field) = &error.field else { return error };

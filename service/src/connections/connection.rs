@@ -1,4 +1,4 @@
-//! One connection: its state, its times, and its end.
+//! State of one connection, its timeouts, and its closing.
 
 use std::{
     io,
@@ -104,7 +104,7 @@ impl Connection {
         });
     }
 
-    /// Begins a call, which ends when the guard is dropped; returns how many are under way with it.
+    /// Starts a call, which ends when the guard is dropped. Returns the number of current calls, including this one.
     pub(crate) fn begin_call(self: &Arc<Self>) -> (CallGuard, usize) {
         let calls = self.with(|progress| {
             progress.calls = progress.calls.saturating_add(1);
@@ -139,7 +139,7 @@ impl Connection {
     }
 }
 
-/// A call under way.
+/// Guard of a current call.
 #[derive(Debug)]
 pub(crate) struct CallGuard(Arc<Connection>);
 
@@ -162,7 +162,7 @@ pub(super) enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// The stream of a connection, which records the bytes read and ends when the connection is to end.
+/// Stream of a connection, which records reads, and ends when the connection is to be closed.
 #[derive(Debug)]
 pub(crate) struct WatchedStream {
     transport: Transport,

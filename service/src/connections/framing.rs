@@ -1,4 +1,4 @@
-//! Position in a client's byte stream: between messages, or in the middle of one.
+//! Position in a client's byte stream: between HTTP/2 frames or requests, or within one.
 
 /// First bytes of every HTTP/2 connection (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

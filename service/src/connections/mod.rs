@@ -1,10 +1,10 @@
-//! Connections: accepted within the process's file limit, and closed when they take too long or block others.
+//! Connections: accepted up to the process's file limit, and closed on a timeout or to make room.
 //!
-//! A client has `header_seconds` for its TLS handshake, and as long again for the HTTP/2 preface or the head of its
-//! first request; later, for each head that it has begun. A connection without a call is closed after `idle_seconds`:
-//! pings are no calls. When the last place is taken, a connection is closed for the next one: the oldest on which no
-//! call was ever made; else the one that is idle for longest; else the one whose stream is the oldest. A connection
-//! with an ordinary call under way is never closed; if all have one, the next waits in the system's queue.
+//! A client has `header_seconds` for its TLS handshake, the same time for the HTTP/2 preface or the head of its first
+//! request, and the same for each later head. A connection without a call is closed after `idle_seconds`, regardless of
+//! pings. When the limit is reached, one connection is closed for the next: the oldest without any call so far;
+//! otherwise the one that has been idle longest; otherwise the one with the oldest streaming call. A connection with a
+//! unary call in progress is never closed; if all have one, the next connection waits in the system's queue.
 
 mod connection;
 mod framing;
@@ -37,18 +37,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Limits on connections.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionLimits {
-    /// Connections at the same time.
+    /// Maximum number of connections.
     pub(crate) most: usize,
-    /// Time for a TLS handshake, and for a preface or a head.
+    /// Timeout for a TLS handshake, and for an HTTP/2 preface or a request head.
     pub(crate) head: Duration,
-    /// Time without a call.
+    /// Maximum idle time.
     pub(crate) idle: Duration,
-    /// Time for a call that is no stream.
+    /// Timeout of a unary call.
     pub(crate) call: Duration,
 }
 
 impl ConnectionLimits {
-    /// Reads the limits from the configuration and the process's file limit.
+    /// Returns the limits set in the configuration, within the process's file limit.
     pub(crate) fn of(config: &ServeConfig) -> Self {
         let room = room(open_files());
         let wanted = config.max_connections.map_or(MOST, |most| u64::try_from(most).unwrap_or(u64::MAX));
@@ -87,7 +87,7 @@ fn room(files: Option<u64>) -> u64 {
     files.saturating_sub(reserved).min(MOST)
 }
 
-/// Accepts connections until the stream is dropped.
+/// Accepts connections until the returned stream is dropped.
 pub(crate) fn incoming(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,

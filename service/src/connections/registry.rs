@@ -1,4 +1,4 @@
-//! All connections of a server: how many there may be, and which is closed for the next.
+//! Registry of all connections of a server: their maximum number, and the choice of the one to close.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! Arguments of the command line for the place of a new service's keys.
+//! Command-line arguments for the storage of a new service's keys.
 
 use std::path::{Path, PathBuf};
 
@@ -30,28 +30,28 @@ pub struct KeyPlace {
     /// The token's label.
     #[arg(long, value_name = "LABEL", requires = "pkcs11")]
     token_label: Option<String>,
-    /// The source of the token's PIN.
+    /// Source of the token's PIN.
     #[arg(long, value_name = "SOURCE", requires = "pkcs11")]
     pin: Option<Source>,
 }
 
-/// A key-encryption key that was made for a new data directory.
+/// Key-encryption key created for a new data directory.
 #[derive(Debug)]
 pub struct NewKek(PathBuf);
 
 impl NewKek {
-    /// Path of the key-encryption key.
+    /// Returns the path of the key-encryption key.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Takes it away again: nothing was sealed with it.
+    /// Deletes the file, when nothing was encrypted with it.
     pub fn discard(self) {
         let _ = std::fs::remove_file(self.0);
     }
 
-    /// Returns the notice to the operator about it.
+    /// Returns the notice about it for the operator.
     #[must_use]
     pub fn said(&self, data: &Path) -> String {
         format!(
@@ -64,11 +64,11 @@ impl NewKek {
 }
 
 impl KeyPlace {
-    /// Determines the place for the keys of a new data directory: the arguments; or, without any, sealed with a
-    /// key-encryption key that is made beside it, `DATA.kek`, so that a copy of only the directory opens nothing.
+    /// Determines the key storage of a new data directory: as in the arguments; by default, encrypted with a new
+    /// key-encryption key `DATA.kek` next to the directory, so that a copy of only the directory is useless.
     ///
     /// # Errors
-    /// The file exists already, or cannot be written.
+    /// The file already exists, or cannot be written.
     pub fn settle(&self, data: &Path) -> Result<(Self, Option<NewKek>), StartError> {
         match (&self.kek, &self.pkcs11) {
             (Some(Kek::Source(_)), Some(_)) | (Some(Kek::Token(_)), None) => {
@@ -105,7 +105,7 @@ impl KeyPlace {
         Ok((Self { kek: Some(Kek::Source(Source::File(path.clone()))), ..self.clone() }, Some(NewKek(path))))
     }
 
-    /// The same as configuration.
+    /// Returns the storage as configuration.
     #[must_use]
     pub fn config(&self) -> KeysConfig {
         KeysConfig {
@@ -118,7 +118,7 @@ impl KeyPlace {
         }
     }
 
-    /// Returns the arguments as a table of config.toml; empty without any.
+    /// Returns the storage as a table of config.toml; empty for the default.
     #[must_use]
     pub fn toml(&self) -> String {
         let config = self.config();

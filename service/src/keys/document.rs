@@ -1,4 +1,5 @@
-//! The DID document beside the keys: the operator publishes it, and the verbs keep it in step with the register.
+//! DID document in the data directory: the operator publishes it, and the key commands keep it consistent with the key
+//! register.
 
 use std::path::Path;
 
@@ -101,11 +102,11 @@ fn names(entry: &Value, did: &Did, id: &str) -> bool {
     named == id || (named.starts_with('#') && format!("{did}{named}") == id)
 }
 
-/// Returns the service's own document with only its keys, from its register: it identifies the service's own
-/// signatures. A compromised key is in it as revoked.
+/// Returns a DID document with the keys of the service's register, to verify the service's own signatures. Compromised
+/// keys are marked as revoked.
 ///
 /// # Errors
-/// The register cannot be loaded; the DID cannot have such a document.
+/// The register cannot be loaded; the document would be invalid for the DID.
 pub fn own_document(data: &Path, did: &Did) -> Result<DidDocument, StartError> {
     let register = Register::load(data)?;
     DidDocument::parse(did, &merged(did, None, &register)).map_err(|problem| {
@@ -181,22 +182,21 @@ pub(super) fn require_newest(
     ))
 }
 
-/// Returns the differences between the published document and the keys in a data directory, for people; empty: it has every
-/// key as it is now.
+/// Returns the differences between the published document and the keys in a data directory, as text; empty if there are
+/// none.
 ///
 /// # Errors
-/// The register cannot be loaded; the document knows of a key what the register does not.
+/// The register cannot be loaded; the document has newer information about a key than the register.
 pub fn compare_published(data: &Path, did: &Did, document: &DidDocument) -> Result<Vec<String>, StartError> {
     let register = Register::load(data)?;
     require_newest(data, "the published document", did, document, &register)?;
     Ok(differences(did, document, &register))
 }
 
-/// Refuses to sign with a key that the DID document beside it does not list, or beside one that it still lists though
-/// it is marked as compromised.
+/// Refuses to start if the DID document in the data directory lacks the signing key, or still lists a compromised key.
 ///
 /// # Errors
-/// The document is missing, of another DID, or differs.
+/// The document is missing, has another DID, or differs from the keys.
 pub fn require_listed(data: &Path, did: &Did, keys: &super::Keyring) -> Result<(), StartError> {
     let path = data.join(FILE);
     if did.method() == DidMethod::WebVh {

@@ -1,4 +1,4 @@
-//! The log of a did:webvh DID beside the keys: `did.jsonl`, with one more entry for each change of the document.
+//! Log of a did:webvh DID in the data directory: `did.jsonl`, with an entry for each change of the document.
 
 use std::path::Path;
 
@@ -43,12 +43,11 @@ impl Updater {
     }
 }
 
-/// Begins a did:webvh DID: its keys, and its log with one entry. `place` is host and path as in a did:web DID;
-/// `document` renders the first document for a DID and its key. Returns the DID, and the document as it is in the
-/// log.
+/// Creates a did:webvh DID: its keys, and its log with one entry. `place` is host and path as in a did:web DID;
+/// `document` renders the first document for a DID and its key. Returns the DID and its document.
 ///
 /// # Errors
-/// There are keys already; the place is malformed; the keys cannot be made, sealed or written.
+/// Keys already exist; `place` is malformed; the keys cannot be created, encrypted or written.
 pub fn begin(
     data: &Path,
     place: &str,

@@ -1,5 +1,5 @@
-//! A service's signing keys (spec/keys.md): their register in its data directory, the key that signs, and the verbs
-//! that change them.
+//! Signing keys of a service (spec/keys.md): the register in the data directory, the active key, and the commands for
+//! keys.
 
 mod arguments;
 mod document;
@@ -30,21 +30,21 @@ pub use source::{Kek, Source};
 pub use token::TokenError;
 pub use watch::{PublicationFaults, Watch, published};
 
-/// The part of the configuration that is about keys: `[keys]`.
+/// Configuration of the keys: `[keys]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeysConfig {
-    /// The source of the passphrase, for keys that are sealed with one: `file:PATH`, `env:NAME` or `fd:NUMBER`.
+    /// Source of the passphrase that encrypts the keys, if any: `file:PATH`, `env:NAME` or `fd:NUMBER`.
     pub passphrase: Option<Source>,
-    /// The key-encryption key, for keys that are sealed with one: where its 32 bytes in hex are, or `pkcs11:LABEL`.
+    /// Key-encryption key that encrypts the keys, if any: the source of its 32 bytes in hex, or `pkcs11:LABEL`.
     pub kek: Option<Kek>,
-    /// The PKCS#11 module, for keys in a token, or for one there that seals them.
+    /// PKCS#11 module, if the keys or the key-encryption key are in a token.
     pub module: Option<PathBuf>,
-    /// The token's label.
+    /// Label of the token.
     pub token: Option<String>,
-    /// The source of the token's PIN.
+    /// Source of the token's PIN.
     pub pin: Option<Source>,
-    /// Hours that a new key is in the published document before it signs.
+    /// Time between the publication of a new key and its first use, in hours.
     pub overlap_hours: u32,
 }
 

@@ -1,5 +1,4 @@
-//! The register of keys: the keys, their states, and their history. It is one file that is replaced as a whole, so
-//! that a power cut leaves the old register or the new one.
+//! Key register: the keys, their states, and their history, in one file that is replaced atomically.
 
 use std::{
     fs::{File, TryLockError},
@@ -28,25 +27,25 @@ const VERSION: u32 = 1;
 const MAX_BYTES: u64 = 1 << 20;
 /// A DID document has room for 100 methods.
 const MOST_KEYS: usize = 64;
-/// The fragment of a service's first key.
+/// Fragment of a service's first key.
 pub const FIRST: &str = "key-1";
 
-/// Use of a key.
+/// State of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// In the document, and not signing yet.
+    /// Published, and not yet used for signing.
     Next,
-    /// Signs now.
+    /// Used for signing.
     Active,
-    /// No longer signs; its signatures still verify.
+    /// No longer used for signing; its signatures remain valid.
     Retired,
-    /// Somebody else may have it: its signatures count only if a statement by another key vouches for them.
+    /// Possibly known to others: its signatures are valid only with a freshness statement signed with another key.
     Compromised,
 }
 
 impl State {
-    /// As in the register.
+    /// Returns the name in the register.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -85,19 +84,19 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The fragment of its DID URL.
+    /// Returns the fragment of its DID URL.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Use of the key.
+    /// Returns the state.
     #[must_use]
     pub const fn state(&self) -> State {
         self.state
     }
 
-    /// Its public half.
+    /// Returns the public key.
     #[must_use]
     pub const fn public_key(&self) -> &PublicKey {
         &self.public
@@ -111,14 +110,14 @@ impl Entry {
         }
     }
 
-    /// From when on its signatures do not count by themselves.
+    /// Returns the time from which its signatures are not valid on their own.
     #[must_use]
     pub const fn compromised(&self) -> Option<Timestamp> {
         self.compromised
     }
 }
 
-/// Record of a change to a key.
+/// Change of a key: an entry of the history.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Act {
@@ -137,7 +136,7 @@ pub struct Act {
 }
 
 impl Act {
-    /// Returns the time, the verb and the key as one line for people.
+    /// Returns time, command and key on one line of text.
     #[must_use]
     pub fn line(&self) -> String {
         let at = self.at.map(|at| at.to_string()).unwrap_or_default();
@@ -177,7 +176,7 @@ impl From<Refused> for StartError {
     }
 }
 
-/// All keys of a service, the oldest first, and their history.
+/// Key register of a service: all keys, oldest first, and their history.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Register {
@@ -216,13 +215,13 @@ impl Register {
         Self { version: VERSION, keys: vec![first], history: Vec::new(), log: None }
     }
 
-    /// All keys, the oldest first.
+    /// Returns all keys, oldest first.
     #[must_use]
     pub fn keys(&self) -> &[Entry] {
         &self.keys
     }
 
-    /// Changes to the keys, the oldest first.
+    /// Returns the changes of keys, oldest first.
     #[must_use]
     pub fn history(&self) -> &[Act] {
         &self.history
@@ -413,7 +412,7 @@ impl Register {
     /// Loads `DIR/keys.json`, or converts the `DIR/key.json` of an older directory.
     ///
     /// # Errors
-    /// The file is missing, may be read by other users, or is damaged.
+    /// The file is missing, is readable by other users, or is damaged.
     pub fn load(data: &Path) -> Result<Self, StartError> {
         let path = data.join(FILE);
         if !path.exists() && data.join(single::FILE).exists() {

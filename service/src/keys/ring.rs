@@ -1,4 +1,4 @@
-//! The keyring: the key that signs, held by its service for as long as it runs, and the public halves of all others.
+//! Keyring: the active key of a running service, and the public keys of all others.
 
 use std::{fs::File, path::Path, sync::Arc};
 
@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{config::StartError, time};
 
-/// The keys of a running service. It signs with the active one. While it lives, no verb changes the keys.
+/// Keys of a running service, which signs with the active one. It holds a lock: while it exists, no command can change
+/// the keys.
 pub struct Keyring {
     register: Arc<Register>,
     name: String,
@@ -25,10 +26,11 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Makes the register of a new service, with one key; its public half. Keys that are there are never overwritten.
+    /// Creates the register of a new service with one key, and returns its public key. Existing keys are never
+    /// overwritten.
     ///
     /// # Errors
-    /// There are keys already, or they cannot be sealed or written.
+    /// Keys already exist, or cannot be encrypted or written.
     pub fn create(data: &Path, algorithm: Algorithm, config: &KeysConfig) -> Result<PublicKey, StartError> {
         let _lock = register::lock_exclusive(data)?;
         require_none(data)?;
@@ -40,7 +42,7 @@ impl Keyring {
     /// Opens the keys of a service.
     ///
     /// # Errors
-    /// They are missing, damaged or being changed; no key is active; the active one cannot be opened.
+    /// The keys are missing, damaged or locked by a command; no key is active; the active key cannot be decrypted.
     pub fn open(data: &Path, config: &KeysConfig) -> Result<Self, StartError> {
         let lock = register::lock_shared(data)?;
         let mut register = Register::load(data)?;
@@ -63,20 +65,20 @@ impl Keyring {
         Ok(Self { name, signer, register: Arc::new(register), _lock: Some(lock) })
     }
 
-    /// The ring of one key that is on no disk: of a signer that somebody else has, or a test's.
+    /// Creates a keyring with one key that is not stored, for tests and external signers.
     #[must_use]
     pub fn of(signer: Box<dyn Signer>) -> Self {
         let register = Register::without_secret(signer.public_key());
         Self { name: register::FIRST.to_owned(), signer, register: Arc::new(register), _lock: None }
     }
 
-    /// The fragment of the active key's DID URL.
+    /// Returns the fragment of the active key's DID URL.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// All keys, the oldest first.
+    /// Returns all keys, oldest first.
     #[must_use]
     pub fn keys(&self) -> &[Entry] {
         self.register.keys()
@@ -91,8 +93,8 @@ impl Keyring {
         Arc::clone(&self.register)
     }
 
-    /// Returns the service's own document with only its keys: it identifies the service's own signatures. A
-    /// compromised key is in it as revoked.
+    /// Returns a DID document with the service's keys, to verify the service's own signatures. Compromised keys are
+    /// marked as revoked.
     ///
     /// # Errors
     /// did_document_invalid

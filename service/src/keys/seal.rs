@@ -1,4 +1,5 @@
-//! Storage of a secret key in the register: in plain text, or sealed with a passphrase (age) or a key-encryption key.
+//! Storage of a secret key in the register: in plain text, or encrypted with a passphrase (age) or a key-encryption
+//! key.
 
 use std::{io::Read as _, io::Write as _, iter};
 

@@ -1,5 +1,4 @@
-//! One key in a file of its own, in plain text, from before there were registers. It is read, and only tests write
-//! it.
+//! Key file of older versions, with one key in plain text. It is only read; only tests write it.
 //!
 //! The file is a private JWK (RFC 7517; RFC 8037 for Ed25519, RFC 7518 section 6.2 for P-256).
 

@@ -1,4 +1,4 @@
-//! Sources of the operator's secrets: never the command line itself, which every process can read.
+//! Sources of the operator's secrets, never the command line, which every local process can read.
 
 use std::{
     fs::File,
@@ -20,11 +20,11 @@ const MAX_BYTES: u64 = 4096;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Source {
-    /// The first line of a file.
+    /// First line of a file.
     File(PathBuf),
-    /// An environment variable.
+    /// Environment variable.
     Env(String),
-    /// The first line of an open file descriptor.
+    /// First line of an open file descriptor.
     Fd(u32),
 }
 
@@ -61,13 +61,13 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// Key-encryption key: 32 bytes in hex, or a key that never leaves a PKCS#11 token (`pkcs11:LABEL`).
+/// Key-encryption key: 32 bytes in hex, or a key in a PKCS#11 token, which it never leaves (`pkcs11:LABEL`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Kek {
-    /// Source of its bytes.
+    /// Source of the 32 bytes.
     Source(Source),
-    /// Its label in the token that the configuration names.
+    /// Label of the key in the configured token.
     Token(String),
 }
 
@@ -100,10 +100,10 @@ impl std::fmt::Display for Kek {
 }
 
 impl Source {
-    /// Returns the secret, without a byte-order mark and the end of its line.
+    /// Reads the secret, without a byte-order mark and the line ending.
     ///
     /// # Errors
-    /// It is not there, is empty, or is longer than 4 KiB.
+    /// It is missing, empty, or longer than 4 KiB.
     pub fn read(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, StartError> {
         self.read_as_is(what).map(|bytes| Zeroizing::new(without_mark(&bytes).to_vec()))
     }

@@ -1,9 +1,8 @@
-//! Keys in a PKCS#11 token (PKCS #11 v3.0): made in it, never out of it.
+//! Keys in a PKCS#11 token (PKCS #11 v3.0), generated in the token, which they never leave.
 //!
-//! P-256 with CKM_ECDSA over the SHA-256 that is computed here, Ed25519 with CKM_EDDSA over the message. The private
-//! key is CKA_SENSITIVE and not CKA_EXTRACTABLE, and a token that makes it otherwise is refused. Every signature of a
-//! token is verified before it is used, so that a faulty or swapped token gives errors and not credentials that fail
-//! elsewhere.
+//! P-256 uses CKM_ECDSA over a SHA-256 computed by this module, Ed25519 uses CKM_EDDSA over the message. The private
+//! key must be CKA_SENSITIVE and not CKA_EXTRACTABLE; a token that does not comply is refused. Every signature is
+//! verified before use, so that a faulty or wrong token causes an error instead of invalid credentials.
 
 pub(super) mod kek;
 mod point;
@@ -45,40 +44,40 @@ const SIGNATURE_BYTES: usize = 64;
 /// Sessions that are kept open for the next signature.
 const SPARE_SESSIONS: usize = 8;
 
-/// Reason that a token cannot be used.
+/// Error in the use of a PKCS#11 token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The configuration does not name module, token and PIN.
+    /// The configuration lacks the module, token or PIN.
     #[error("the configuration names no {0}")]
     NotConfigured(&'static str),
     /// The module is missing, or is not a module.
     #[error("the PKCS#11 module {} cannot be loaded", .0.display())]
     Module(PathBuf),
-    /// No token of this label is plugged in.
+    /// No token with this label is present.
     #[error("there is no token {0:?}")]
     Missing(String),
-    /// More than one has this label.
+    /// Several tokens have this label.
     #[error("there are several tokens {0:?}")]
     Several(String),
-    /// The PIN is wrong, or locked after wrong ones.
+    /// The PIN is wrong, or locked after wrong attempts.
     #[error("the token refuses the PIN ({0})")]
     Pin(&'static str),
-    /// One try is left before the token locks itself.
+    /// One PIN attempt is left before the token locks; it is not used.
     #[error("one more wrong PIN would lock the token, so no attempt was made")]
     LastTry,
-    /// The token has no private key of this label, or several.
+    /// The token does not have exactly one private key with this label.
     #[error("the token has {1} private keys {0:?}, not one")]
     Key(String, usize),
-    /// The token has no key-encryption key of this label, or several.
+    /// The token does not have exactly one key-encryption key with this label.
     #[error("the token has {1} AES keys {0:?}, not one")]
     Kek(String, usize),
-    /// The token has another key under this label.
+    /// The key with this label is not the one in the register.
     #[error("the key {0:?} in the token is not this service's key")]
     OtherKey(String),
-    /// The token made a key that can leave it.
+    /// The token generated an extractable key.
     #[error("the token creates extractable keys")]
     Extractable,
-    /// The token failed.
+    /// Other error of the token.
     #[error("the token failed: {0}")]
     Failed(String),
 }

@@ -1,4 +1,4 @@
-//! `keys list`, `check`, `rotate`, `activate`, `retire`, `seal`, `unseal`: the same for both services.
+//! Commands `keys list`, `check`, `rotate`, `activate`, `retire`, `seal`, `unseal`, shared by both services.
 
 use std::{
     path::{Path, PathBuf},
@@ -117,19 +117,19 @@ pub enum KeysVerb {
     },
 }
 
-/// Service that the keys belong to.
+/// Service that owns the keys.
 #[derive(Debug)]
 pub struct Owner {
-    /// The service's DID.
+    /// DID of the service.
     pub did: Did,
-    /// `[keys]` of its configuration.
+    /// Configuration `[keys]`.
     pub config: KeysConfig,
-    /// Fetches the document that is published.
+    /// Fetcher for the published document.
     pub fetcher: HttpsFetcher,
 }
 
 impl KeysVerb {
-    /// Data directory of the keys.
+    /// Returns the data directory.
     #[must_use]
     pub const fn place(&self) -> &DirectoryArgs {
         match self {
@@ -144,10 +144,10 @@ impl KeysVerb {
     }
 }
 
-/// Runs a verb and prints its output.
+/// Runs a command and prints its output.
 ///
 /// # Errors
-/// It was refused, the keys are in use, or a file or document could not be read, written or fetched.
+/// The command was refused, the keys are in use, or a file or document could not be read, written or fetched.
 pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
     let place = verb.place().clone();
     let said = match verb {

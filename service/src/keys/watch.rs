@@ -1,4 +1,4 @@
-//! Faults that a running service finds in its own published document.
+//! Problems that a running service detects in its own published document.
 
 use std::{
     collections::BTreeMap,
@@ -24,12 +24,12 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// Name of a document among the faults.
 const DOCUMENT: &str = "the DID document";
 
-/// Faults of a service's publication at its last check, by their subject.
+/// Current problems with a service's publications, by subject.
 #[derive(Debug, Clone, Default)]
 pub struct PublicationFaults(Arc<Mutex<BTreeMap<&'static str, String>>>);
 
 impl PublicationFaults {
-    /// Records the result of a check, and logs a change.
+    /// Records the result of a check, and logs it if it changed.
     pub fn note(&self, what: &'static str, found: Result<(), String>) {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match found {
@@ -43,14 +43,14 @@ impl PublicationFaults {
         }
     }
 
-    /// Sentences about the faults; empty if none is known.
+    /// Returns the problems as sentences; empty if there are none.
     #[must_use]
     pub fn sentences(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
 
-/// The document of a DID as it is published.
+/// Fetches the published document of a DID.
 pub async fn published(did: &Did, fetcher: &HttpsFetcher) -> Result<Arc<DidDocument>, Problem> {
     match did.method() {
         DidMethod::WebVh => fetcher.did_webvh(did, time::now()).await.and_then(|log| log.document()),
@@ -58,8 +58,9 @@ pub async fn published(did: &Did, fetcher: &HttpsFetcher) -> Result<Arc<DidDocum
     }
 }
 
-/// After a restore of a whole data directory from a backup from before a key leaked, keys and document fit each
-/// other, and only the published document knows better. So a service checks it at its start and every hour.
+/// Comparison of the keys with the published DID document, at the start of a service and every hour. After the
+/// restoration of an old backup of the whole data directory, only the published document shows that a key was
+/// compromised since.
 pub struct Watch {
     data: PathBuf,
     fetcher: HttpsFetcher,
@@ -68,14 +69,14 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches the document of these keys, and records faults in `faults`.
+    /// Creates the comparison for these keys; problems are recorded in `faults`.
     #[must_use]
     pub fn new(data: &Path, fetcher: HttpsFetcher, keys: &Keyring, faults: PublicationFaults) -> Self {
         Self { data: data.to_owned(), fetcher, register: keys.shared(), faults }
     }
 
-    /// Ends when the published document of `did`, the service's own, knows more of the keys than this service;
-    /// returns the fault. A document that cannot be fetched, or lacks a key, is recorded and does not end it.
+    /// Runs until the published document of `did`, the service's own, has newer information about a key than this
+    /// service, and returns the error. A document that cannot be fetched or lacks a key is only recorded.
     pub async fn older_than_published(self, did: Did) -> StartError {
         if !did.is_published() {
             return std::future::pending().await;

@@ -1,4 +1,4 @@
-//! Staff identity: each has a name and a bearer token, which is shown once and stored hashed.
+//! Staff identities: names with bearer tokens, which are displayed once and stored hashed.
 
 mod register;
 pub mod verbs;
@@ -38,7 +38,7 @@ fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// Begins the register of staff of a new data directory with one name; their token.
+/// Creates the staff register of a new data directory with one name, and returns the token.
 ///
 /// # Errors
 /// It could not be written.
@@ -49,7 +49,7 @@ pub fn begin(data: &Path, name: &str, now: Timestamp, rng: Rng<'_>) -> Result<Ze
     Ok(token)
 }
 
-/// Tonic interceptor that lets a call pass only with the token of a current staff member, and records the name.
+/// Tonic interceptor that admits only calls with the token of a current staff member, and records the name.
 #[derive(Debug, Clone)]
 pub struct StaffOnly {
     data: PathBuf,
@@ -63,10 +63,10 @@ pub struct StaffOnly {
 type ReadRegister = (Stamp, Arc<Register>);
 
 impl StaffOnly {
-    /// Uses the register in a data directory.
+    /// Creates the interceptor for the staff register in a data directory.
     ///
     /// # Errors
-    /// There is none, or it is damaged.
+    /// The register is missing or damaged.
     pub fn of(data: &Path) -> Result<Self, StartError> {
         Register::load(data)?;
         Ok(Self { data: data.to_owned(), read: Arc::default(), reading: Arc::default() })
@@ -150,10 +150,10 @@ pub fn caller<T>(request: &Request<T>) -> Result<String, Status> {
     })
 }
 
-/// The bearer token of a call (metadata `authorization: Bearer <token>`, RFC 6750).
+/// Returns the bearer token of a call (metadata `authorization: Bearer <token>`, RFC 6750).
 ///
 /// # Errors
-/// UNAUTHENTICATED with reason TOKEN_MISSING if there is none, more than one, or one in another form.
+/// UNAUTHENTICATED with reason TOKEN_MISSING if there is not exactly one, or it is malformed.
 pub fn bearer<T>(request: &Request<T>) -> Result<&str, Status> {
     let missing = || {
         wire::status(

@@ -1,5 +1,5 @@
-//! The register of staff: the people who may make staff calls, by name. It is one file that is replaced as a whole,
-//! and each call checks it, so that an ended token is refused from the next call on.
+//! Staff register: the names that may make staff calls, in one file that is replaced atomically. Each call reads it, so
+//! that an ended token is refused from the next call on.
 
 use std::{
     io::{ErrorKind, Read as _},
@@ -232,10 +232,10 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// A name of 1 to 64 characters that can be seen, with single spaces between them; for clap.
+/// Checks a name of 1 to 64 visible characters with single spaces between words; for clap.
 ///
 /// # Errors
-/// The rule, as a sentence.
+/// The rule as a sentence.
 pub fn check_name(text: &str) -> Result<String, String> {
     // An invisible character, such as one that reverses the order of letters, is longer when quoted.
     let seen = format!("{text:?}").len() == text.len().saturating_add(2);

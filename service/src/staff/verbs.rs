@@ -1,4 +1,5 @@
-//! `staff add`, `staff list`, `staff end`: the same for both services, on the data directory; the service may be running.
+//! Commands `staff add`, `staff list`, `staff end`, shared by both services. They change the data directory; the
+//! service may be running.
 
 use std::path::PathBuf;
 
@@ -48,10 +49,10 @@ pub enum StaffVerb {
     },
 }
 
-/// Runs a verb and prints its answer.
+/// Runs a command and prints its result.
 ///
 /// # Errors
-/// The directory has no register, or the register refuses it; nothing was changed then.
+/// The directory has no register, or the change is refused; then nothing was changed.
 pub fn run(verb: StaffVerb) -> Result<(), StartError> {
     match verb {
         StaffVerb::Add { name, place } => {

@@ -1,4 +1,4 @@
-//! `backup` and `restore` on the command line: the parts that both services share.
+//! Commands `backup` and `restore`: the parts shared by both services.
 
 use std::path::PathBuf;
 
@@ -68,8 +68,8 @@ pub async fn run_backup(args: &BackupArgs) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Returns the refusal to put a staged store in its place without `--accept-loss`. `known` says how the store is
-/// known to be older, and `lost` what would be lost.
+/// Returns the error for a staged store that is older, without `--accept-loss`. `known` states the evidence, and `lost`
+/// what would be lost.
 #[must_use]
 pub fn refuse_older(staged: &StagedStore, known: &str, lost: &str) -> StartError {
     let number = staged.identity().map_or(0, |identity| identity.number);
@@ -83,7 +83,7 @@ pub fn refuse_older(staged: &StagedStore, known: &str, lost: &str) -> StartError
     )
 }
 
-/// Result of a restore, for programs and, with `more`, for people.
+/// Formats the result of a restore as JSON and as text, to which `more` is appended.
 #[must_use]
 pub fn said(restored: &Restored, lost: bool, more: &str) -> (Value, String) {
     let identity = &restored.identity;

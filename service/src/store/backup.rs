@@ -1,4 +1,4 @@
-//! A backup of a store, made while its service runs: one file, whole, checked after it was written.
+//! Backup of a store while its service runs, into one file that is verified after it was written.
 
 use std::{
     fs::{self, File},
@@ -15,21 +15,21 @@ use super::{
 };
 use crate::{config::StartError, disk};
 
-/// A backup that was written.
+/// Result of a backup.
 #[derive(Debug)]
 pub struct Backup {
-    /// Identity of the backup.
+    /// Identity of the store in the backup.
     pub identity: StoreIdentity,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
 }
 
-/// Writes everything that the store of a directory has committed, including its log, to a new file, mode 0600, and
-/// checks the file. The service may be running.
+/// Writes all committed data of a directory's store, including its write-ahead log, to a new file with mode 0600, and
+/// verifies the file. The service may be running.
 ///
 /// # Errors
-/// There is a file of that name; the store is refused; the backup cannot be written, or is incomplete. Then there is
-/// no such file.
+/// The file already exists; the store is refused; the backup cannot be written, or is incomplete. No file is left then,
+/// except an existing one.
 pub async fn back_up(data: &Path, out: &Path) -> Result<Backup, StartError> {
     let _lock = opening::lock_shared(data)?;
     let mark = StoreMark::load(data)?;

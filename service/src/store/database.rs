@@ -1,8 +1,8 @@
-//! Connections to a store: one that writes, with a fair queue, and several that read.
+//! Connections to a store: one for writes, with a fair queue, and several for reads.
 //!
-//! SQLite allows one writer at a time. Two connections that both want to write would wait in its busy handler, which
-//! sleeps for up to 100 ms at a time and has no order; here they wait in a queue, first in, first out. Readers never
-//! wait for the writer: each of their transactions reads the state committed before it began.
+//! SQLite allows one writer at a time. With two writing connections, one would wait in the busy handler, which sleeps
+//! for up to 100 ms at a time and is not fair; here writers wait in a FIFO queue. Readers never wait for the writer:
+//! each of their transactions reads the state committed before it began.
 
 use std::{
     sync::{
@@ -27,7 +27,7 @@ const READERS: u32 = 8;
 /// First and longest pause before a further attempt where another process writes.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
 
-/// A service's SQLite database: one connection that writes and several that read.
+/// SQLite database of a service: one connection for writes, several for reads.
 #[derive(Debug, Clone)]
 pub struct Database {
     /// A pool of one, whose queue is fair.
@@ -47,13 +47,13 @@ struct Checkpoints {
     scheduled: AtomicBool,
 }
 
-/// Reason that erased data may still be in the write-ahead log.
+/// Error of a checkpoint: erased data may still be in the write-ahead log.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// A reader, or a writer or checkpoint of another process, kept the log in use.
+    /// A reader, or a writer or checkpoint of another process, was using the log.
     #[error("the write-ahead log is in use")]
     Busy,
-    /// The database's.
+    /// Error of the database.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
@@ -85,18 +85,18 @@ impl Database {
         }
     }
 
-    /// Returns the connections for reads outside of a write transaction; a statement that writes fails on them.
+    /// Returns the pool of connections for reads; a statement that writes fails on them.
     pub fn readers(&self) -> &SqlitePool {
         &self.readers
     }
 
-    /// Begins a write transaction under a name, for logs; commit it with `.commit()`, drop it to roll back.
+    /// Begins a write transaction; `name` is for logs. Commit it with `.commit()`, drop it to roll back.
     ///
-    /// Transactions begin in the order of their requests. One that is dropped, or whose caller is cancelled, is
-    /// rolled back before the next one begins.
+    /// Transactions begin in the order of their requests. One that is dropped, or whose caller is cancelled, is rolled
+    /// back before the next one begins.
     ///
     /// # Errors
-    /// The database is closed, or the turn or another process's lock took longer than ten seconds.
+    /// The database is closed, or the wait in the queue or for another process's lock exceeded ten seconds.
     pub async fn begin(&self, name: &'static str) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         let start = Instant::now();
         let begun = self.begin_waiting(start).await;
@@ -120,13 +120,14 @@ impl Database {
         }
     }
 
-    /// Moves the write-ahead log into the file and empties it, so that data erased before is in neither. Call it
-    /// after erasures, and now and then.
+    /// Transfers the write-ahead log into the database file and truncates it, so that erased data is in neither. Call
+    /// it after erasures, and regularly.
     ///
-    /// It takes its turn among the writers; calls that wait for their turn share one checkpoint.
+    /// It waits in the queue of writers; waiting calls share one checkpoint.
     ///
     /// # Errors
-    /// [`CheckpointError::Busy`]: the log was not emptied, and erased data may still be in it; the database's.
+    /// [`CheckpointError::Busy`]: the log was not truncated, and erased data may still be in it; errors of the
+    /// database.
     pub async fn checkpoint(&self) -> Result<(), CheckpointError> {
         const LONGEST: Duration = Duration::from_secs(2);
         const PAUSE: Duration = Duration::from_millis(25);
@@ -154,8 +155,8 @@ impl Database {
         }
     }
 
-    /// Schedules a checkpoint within a second, in the background: one for all erasures until then. If the log is in
-    /// use then, the next checkpoint removes them from it, and a store that is closed has no log.
+    /// Schedules a background checkpoint within a second, shared by all erasures until then. If the log is in use, the
+    /// erased data is removed by the next checkpoint, at the latest when the store is closed.
     pub fn checkpoint_soon(&self) {
         if self.checkpoints.scheduled.swap(true, Ordering::SeqCst) {
             return;

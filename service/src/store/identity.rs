@@ -1,8 +1,8 @@
-//! The identity of a store: its id and its number, which are in the store and, as a mark, beside the keys
-//! (spec/store.md).
+//! Identity of a store: its id and its change number, in the store and, as a mark, next to the keys (spec/store.md).
+//! The mark detects a store that was replaced by an older one.
 //!
-//! The mark follows the store: it is written after a commit and never before it, so that a power cut leaves a mark that
-//! is equal to the store's number or lower. A store whose number is below the mark is older than one that was here.
+//! The mark is written after a commit, never before, so that after a power failure its number is at most that of the
+//! store. A store with a lower number than the mark is older than one that was in use here.
 
 use std::{collections::HashSet, io::ErrorKind, path::Path};
 
@@ -20,29 +20,29 @@ use crate::{config::StartError, disk};
 const MARK_FILE: &str = "store.json";
 const VERSION: u32 = 1;
 
-/// The identity of a store, as recorded in it.
+/// Identity of a store, as recorded in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreIdentity {
-    /// Drawn at random when the store was made.
+    /// Random id from the creation of the store.
     pub id: String,
-    /// Rises in each transaction whose loss matters.
+    /// Change number: incremented by each transaction whose loss would matter.
     pub number: i64,
-    /// Rises with each publication of an issuer; 0 in a verifier's store.
+    /// Publication number: incremented by each publication of an issuer; 0 in a verifier's store.
     pub publication: i64,
 }
 
-/// The mark beside the keys: the identity of the newest store that was here.
+/// Mark next to the keys: the identity of the newest store that was in use here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreMark {
     version: u32,
-    /// The store's id.
+    /// Id of the store.
     pub store: String,
-    /// Its number at the last look; 0 until the store has its id.
+    /// Change number of the store when the mark was written; 0 until the store has an id.
     pub number: i64,
-    /// Number of the publication.
+    /// Publication number.
     pub publication: i64,
-    /// Ids that the store had before it was restored from an older backup.
+    /// Former ids of the store, from before it was restored from older backups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<String>,
 }
@@ -71,10 +71,10 @@ impl StoreMark {
         Self { version: VERSION, store: draw_id(), number: 0, publication: 0, former: Vec::new() }
     }
 
-    /// Loads `DIR/store.json`; `None` where there is none.
+    /// Loads `DIR/store.json`; `None` if there is no such file.
     ///
     /// # Errors
-    /// The file cannot be read or is damaged.
+    /// The file is unreadable or damaged.
     pub fn load(data: &Path) -> Result<Option<Self>, StartError> {
         let path = data.join(MARK_FILE);
         let failed = |what: String| {
@@ -121,7 +121,7 @@ pub(super) fn draw_id() -> String {
 /// Reads the identity of an open store.
 ///
 /// # Errors
-/// The database's; the store has no id.
+/// Errors of the database; the store has no id.
 pub async fn read(store: impl SqliteExecutor<'_>) -> Result<StoreIdentity, sqlx::Error> {
     let row = sqlx::query("SELECT id, number, publication FROM store_identity").fetch_one(store).await?;
     Ok(StoreIdentity {

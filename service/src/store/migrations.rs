@@ -1,4 +1,4 @@
-//! A store's migrations, embedded in the program.
+//! Migrations of a store, embedded in the program.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ macro_rules! migrations {
     };
 }
 
-/// The migrations of [`migrations!`]: number, file name without `.sql`, statements.
+/// Creates the migrator for the output of [`migrations!`]: number, file name without `.sql`, statements.
 pub fn migrator(migrations: impl IntoIterator<Item = (i64, &'static str, &'static str)>) -> Migrator {
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
         // As sqlx names a file's migration, so that older stores have the same names.
@@ -32,11 +32,11 @@ pub fn migrator(migrations: impl IntoIterator<Item = (i64, &'static str, &'stati
     Migrator::with_migrations(migrations.into_iter().map(migration).collect())
 }
 
-/// Returns the numbers of migrations that a folder has and the program not, the other way round, or that differ in name
-/// or statements: none, if all of them are embedded as their files are.
+/// Compares the embedded migrations with the files in a directory, and returns the numbers of those that only one has
+/// or that differ in name or statements.
 ///
 /// # Errors
-/// The folder cannot be read.
+/// The directory is unreadable.
 pub async fn not_as_files(embedded: &Migrator, folder: &Path) -> Result<Vec<i64>, MigrateError> {
     let files = Migrator::new(folder).await?;
     let same = |one: &Migration, other: &Migration| {

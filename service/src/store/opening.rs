@@ -1,4 +1,4 @@
-//! Creates a store, once, and opens the one that belongs to its directory.
+//! Creation and opening of the store of a data directory.
 
 use std::{
     fs::File,
@@ -23,10 +23,10 @@ const SERVICE_LOCK: &str = "service.lock";
 /// Longest lag of the mark behind the store while a service runs.
 const LAG: Duration = Duration::from_secs(2);
 
-/// A store that belongs to its directory. While it is open, it is not replaced.
+/// Open store of a data directory, locked against replacement.
 #[derive(Debug, Clone)]
 pub struct OpenStore {
-    /// Its connections.
+    /// Connections.
     pub database: Database,
     mark: Arc<Mutex<StoreMark>>,
     data: PathBuf,
@@ -34,7 +34,8 @@ pub struct OpenStore {
     _lock: Arc<File>,
 }
 
-/// Opens the store of a directory for the service that runs on it. It is the only one until the lock is closed.
+/// Opens the store of a directory for its service, and locks the directory: no other service can run on it until the
+/// returned file is closed.
 ///
 /// # Errors
 /// Another service runs on the directory; those of [`open`].
@@ -54,10 +55,10 @@ pub async fn open_to_serve(data: &Path, migrator: &Migrator) -> Result<(OpenStor
     Ok((open(data, migrator).await?, lock))
 }
 
-/// Makes the store of a new directory, with an id of its own.
+/// Creates the store of a new directory, with a new id.
 ///
 /// # Errors
-/// There is a store, or the mark of one, already; a file cannot be written.
+/// A store or its mark already exists; a file cannot be written.
 pub async fn create(data: &Path, migrator: &Migrator) -> Result<(), StartError> {
     let _lock = lock_shared(data)?;
     if StoreMark::load(data)?.is_some() || identity::look(&data.join(FILE)).await? != StoreFile::Missing {
@@ -74,11 +75,11 @@ pub async fn create(data: &Path, migrator: &Migrator) -> Result<(), StartError> 
     named.map(drop)
 }
 
-/// Opens the store of a directory, and brings its schema up to date. A store from before stores had ids is given one.
+/// Opens the store of a directory, and runs its migrations. A store of an older version without an id gets one.
 ///
 /// # Errors
-/// The store is missing, empty, another one or older than one that was here; it cannot be opened or migrated. The
-/// stored data is unchanged.
+/// The store is missing, empty, has another id, or is older than its mark; it cannot be opened or migrated. The stored
+/// data is unchanged.
 pub async fn open(data: &Path, migrator: &Migrator) -> Result<OpenStore, StartError> {
     let lock = lock_shared(data)?;
     let mark = StoreMark::load(data)?;
@@ -105,10 +106,10 @@ pub async fn open(data: &Path, migrator: &Migrator) -> Result<OpenStore, StartEr
 }
 
 impl OpenStore {
-    /// Brings the mark beside the keys up to the store's committed state. Call it before that is published.
+    /// Writes the mark for the store's committed state. Call it before that state is published.
     ///
     /// # Errors
-    /// The database's; the mark could not be written, and then the earlier one stays.
+    /// Errors of the database; the mark could not be written, and the earlier one stays.
     pub async fn settle_mark(&self) -> Result<StoreIdentity, SettleError> {
         let mut mark = self.mark.lock().await;
         let identity = identity::read(self.database.readers()).await?;
@@ -121,8 +122,7 @@ impl OpenStore {
         Ok(identity)
     }
 
-    /// Keeps the mark at most two seconds behind the store, for as long as it is polled: beside the calls that write,
-    /// so that none of them waits for it.
+    /// Writes the mark within two seconds of each change, while it is polled; no call waits for it.
     pub async fn keep_mark(self) {
         let mut failed = false;
         loop {
@@ -142,7 +142,7 @@ impl OpenStore {
         }
     }
 
-    /// Brings the mark up to date a last time, and closes the store.
+    /// Writes the mark a last time, and closes the store.
     pub async fn close(&self) {
         if let Err(error) = self.settle_mark().await {
             tracing::error!(%error, "the mark next to the keys could not be written; the next start writes it");
@@ -151,7 +151,7 @@ impl OpenStore {
     }
 }
 
-/// Reason that the mark is not up to date.
+/// Error in updating the mark.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
     /// The store could not be read.

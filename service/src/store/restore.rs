@@ -1,7 +1,7 @@
-//! Restores a backup in place of a store, or repairs the existing one, while the service is stopped.
+//! Restoration of a store from a backup, or repair of the existing one, while the service is stopped.
 //!
-//! Everything is done in a folder beside the store, `restoring`, and the result is renamed into place. A power cut
-//! leaves the earlier store, none, which nothing starts with, or the restored one.
+//! The store is prepared in the subdirectory `restoring` and then renamed into place. After a power failure, there is
+//! the earlier store, the restored one, or none; with none, no service starts.
 
 use std::{
     fs::{self, File},
@@ -24,7 +24,7 @@ const LOG: &str = "store.sqlite-wal";
 const INDEX: &str = "store.sqlite-shm";
 const ASIDE: &str = "store.sqlite.before-restore";
 
-/// A store that is about to be put in place. No other process has the directory's store open meanwhile.
+/// Store that is prepared to be put in place. The store of the directory is locked meanwhile.
 #[derive(Debug)]
 pub struct StagedStore {
     data: PathBuf,
@@ -45,30 +45,30 @@ impl Drop for Folder {
     }
 }
 
-/// A store that was put in its place.
+/// Result of a restore.
 #[derive(Debug)]
 pub struct Restored {
-    /// Identity in the store.
+    /// Identity of the restored store.
     pub identity: StoreIdentity,
-    /// Path of the store that was there before.
+    /// Path of the earlier store, which was kept.
     pub aside: Option<PathBuf>,
 }
 
-/// Distance of a store behind the earlier one.
+/// Change numbers of a store and of the newest known one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Behind {
-    /// The number of its last change.
+    /// Change number of the store.
     pub found: i64,
-    /// The number that is known.
+    /// Newest known change number.
     pub newest: i64,
 }
 
 impl StagedStore {
-    /// Copies a backup, or the store that is in the directory, into the folder, with its log where it has one, and
-    /// checks it.
+    /// Copies a backup, or the existing store of the directory, with its write-ahead log if any, to the staging
+    /// directory, and verifies it.
     ///
     /// # Errors
-    /// The store is in use; the backup is missing, empty or damaged, or is of another store.
+    /// The store is in use; the backup is missing, empty or damaged, or belongs to another store.
     pub async fn stage(data: &Path, from: Option<&Path>) -> Result<Self, StartError> {
         let lock = opening::lock_exclusive(data)?;
         let mark = StoreMark::load(data)?;
@@ -119,33 +119,33 @@ impl StagedStore {
         }
     }
 
-    /// The identity of the staged store; `None` for one from before stores had ids.
+    /// Returns the identity of the staged store; `None` for a store of an older version without an id.
     #[must_use]
     pub const fn identity(&self) -> Option<&StoreIdentity> {
         self.identity.as_ref()
     }
 
-    /// Returns whether a store of this id is the staged one, or was before a restore.
+    /// Returns whether `id` is the staged store's id or a former one.
     #[must_use]
     pub fn was(&self, id: &str) -> bool {
         self.identity.as_ref().is_some_and(|identity| identity.id == id)
             || self.former.iter().any(|former| former == id)
     }
 
-    /// Returns whether a store of this id is the staged one or the one of the directory, or was before a restore.
+    /// Returns whether `id` is an id, current or former, of the staged store or of the directory's store.
     #[must_use]
     pub fn knows(&self, id: &str) -> bool {
         let marked = self.mark.as_ref().is_some_and(|mark| mark.store == id || mark.former.iter().any(|old| old == id));
         marked || self.was(id)
     }
 
-    /// Returns whether there is a mark beside the keys to compare with.
+    /// Returns whether there is a mark next to the keys.
     #[must_use]
     pub const fn has_mark(&self) -> bool {
         self.mark.is_some()
     }
 
-    /// Distance of the staged store behind the mark beside the keys; `None` if it is not behind.
+    /// Returns the change numbers of the staged store and of the mark, if the store is older than the mark.
     #[must_use]
     pub fn behind(&self) -> Option<Behind> {
         let found = self.identity.as_ref().map_or(0, |identity| identity.number);
@@ -153,18 +153,18 @@ impl StagedStore {
         (found < newest).then_some(Behind { found, newest })
     }
 
-    /// Puts a store that is not behind in its place.
+    /// Puts the staged store in place, if it is not older than the mark.
     ///
     /// # Errors
-    /// It cannot be brought up to date, or a file cannot be written; then the earlier store is in its place.
+    /// Migration failed, or a file cannot be written; then the earlier store is in place.
     pub async fn put(self, migrator: &Migrator) -> Result<Restored, StartError> {
         let database = self.open(migrator).await?;
         let named = self.name(&database).await;
         self.finish(database, named).await
     }
 
-    /// Puts a store in place that is behind: under a new id, with numbers above all that are known, and after `go_on`
-    /// has closed everything in it that must not continue. `publication` is the number of the known publication.
+    /// Puts an older store in place, with a new id and with numbers above all known ones, after `go_on` has ended
+    /// everything in it that must not continue. `publication` is the newest known publication number.
     ///
     /// # Errors
     /// Those of [`StagedStore::put`]; those of `go_on`.

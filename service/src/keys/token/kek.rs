@@ -1,4 +1,5 @@
-//! A key-encryption key in a token: AES-256, made in it, never out of it. The sealed keys are in the register.
+//! Key-encryption key in a PKCS#11 token: AES-256, generated in the token, which it never leaves. The encrypted keys
+//! are in the register.
 
 use cryptoki::{
     error::{Error, RvError},

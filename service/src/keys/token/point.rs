@@ -1,9 +1,9 @@
 //! Public points as tokens encode them (CKA_EC_POINT).
 //!
-//! PKCS #11 v3.0 requires a DER OCTET STRING. For Edwards curves v2.40 and the early v3.0 required the raw bytes,
-//! some modules return a BIT STRING, and some omit the wrapping on every curve. The bytes of a point can look like
-//! the head of a wrapping (a raw P-256 point may begin `04 3f`), so curve and length alone determine the encoding,
-//! and the head is checked after.
+//! PKCS #11 v3.0 requires a DER OCTET STRING. For Edwards curves v2.40 and the early v3.0 required the raw bytes, some
+//! modules return a BIT STRING, and some omit the wrapping on every curve. A raw point can look like a DER header (a
+//! raw P-256 point may begin with `04 3f`), so the encoding is determined by curve and length, and the header is
+//! checked afterwards.
 
 use carnet_core::keys::{Algorithm, PublicKey};
 
