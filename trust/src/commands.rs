@@ -1,4 +1,4 @@
-//! The command line: one file for verbs that belong together.
+//! Command line: one file for each group of commands.
 
 mod draft;
 mod look;
@@ -55,7 +55,7 @@ enum Verb {
     Why(look::WhyArgs),
 }
 
-/// Runs a verb; the exit code.
+/// Runs a command and returns the exit code.
 pub(crate) fn run(arguments: Arguments) -> Result<u8, Refusal> {
     match arguments.verb {
         Verb::Init(args) => operate::init(&args),
@@ -85,7 +85,7 @@ fn instant(text: &str) -> Result<carnet_core::time::Timestamp, String> {
     carnet_core::day::parse_from(text).map_err(|problem| problem.detail)
 }
 
-/// A country on the command line: ISO 3166-1 alpha-2.
+/// Parses a country on the command line: ISO 3166-1 alpha-2.
 pub(crate) fn country(text: &str) -> Result<String, String> {
     let holds = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
     if holds { Ok(text.to_owned()) } else { Err("it is not two capital letters (ISO 3166-1)".to_owned()) }

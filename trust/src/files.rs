@@ -1,4 +1,4 @@
-//! Reading lists, and writing files so that at any instant the old or the new one is there.
+//! Reading of trust lists, and atomic writing of files.
 
 use std::{fs::File, io::Read as _, path::Path};
 
@@ -34,7 +34,7 @@ pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, Refusal> {
     })
 }
 
-/// Reads a list, signed or not, and its contents.
+/// Reads a trust list, signed or not, and its content.
 pub(crate) fn read_list(path: &Path) -> Result<(Map<String, Value>, Preview), Refusal> {
     let document = read_object(path)?;
     let preview = TrustList::preview(&document).map_err(|problem| {
@@ -43,7 +43,7 @@ pub(crate) fn read_list(path: &Path) -> Result<(Map<String, Value>, Preview), Re
     Ok((document, preview))
 }
 
-/// The text of a JSON file.
+/// Returns the text of a JSON file.
 pub(crate) fn text(value: &impl serde::Serialize) -> String {
     serde_json::to_string_pretty(value).map_or_else(|_| String::new(), |text| format!("{text}\n"))
 }
@@ -52,13 +52,13 @@ fn unwritable(path: &Path, error: &std::io::Error, hint: &str) -> Refusal {
     Refusal::new("file_unwritable", format!("{} cannot be written: {error}", path.display()), hint)
 }
 
-/// Writes a new file; an existing one is not changed.
+/// Writes a new file; fails if it exists.
 pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Refusal> {
     disk::write_new(path, text.as_bytes(), SHARED)
         .map_err(|error| unwritable(path, &error, "name a new file: existing files are never overwritten"))
 }
 
-/// Replaces a file as a whole: a reader gets the old or the new one.
+/// Replaces a file atomically.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Refusal> {
     disk::replace(path, text.as_bytes(), SHARED)
         .map_err(|error| unwritable(path, &error, "check that the folder is yours and has room, and try again"))

@@ -1,4 +1,4 @@
-//! Publishing: a folder with the newest list and every one before it.
+//! Publication: a directory with the newest list and all earlier ones.
 
 use std::path::{Path, PathBuf};
 
@@ -20,8 +20,8 @@ pub(crate) struct Published {
     pub(crate) history: PathBuf,
 }
 
-/// Writes a verified list to `history/NNN.json` and then, in one step, in place of `trust-list.json`. If it is cut
-/// off between the two, the old one stays the newest, and the same call again completes it.
+/// Writes a verified list to `history/NNN.json`, and then replaces `trust-list.json` atomically. If interrupted in
+/// between, the old list stays the newest, and a repeated call completes the publication.
 pub(crate) fn publish(folder: &Path, document: &Map<String, Value>, list: &TrustList) -> Result<Published, Refusal> {
     let number = list.contents().sequence;
     let current = folder.join(CURRENT);

@@ -1,11 +1,9 @@
-//! Import of lists of trusted entities (LoTE, ETSI TS 119 602 v1.1.1, JSON binding), as far as Carnet has
-//! counterparts.
+//! Import of lists of trusted entities (LoTE, ETSI TS 119 602 v1.1.1, JSON binding), as far as Carnet has counterparts.
 //!
-//! A LoTE names parties by certificates and kinds of service by URIs; a trust list names DIDs and types of
-//! credentials. Only the operator knows the mapping, and states it on the command line. An entry that has no
-//! counterpart here, or is unknown, is refused by name; nothing is guessed. The certificate that signed the list
-//! ([`signed`]) proves its publisher. It does not prove that its entries mean what the operator takes them for, so a
-//! source stays in review until an operator has vouched for it.
+//! A LoTE identifies parties by certificates and services by URIs; a trust list uses DIDs and credential types. The
+//! operator states the mapping on the command line. An entry without a counterpart, or an unknown one, is refused by
+//! name. The certificate that signed the list ([`signed`]) authenticates its publisher, not the operator's
+//! interpretation of the entries; so the imported source stays in review until an operator approves it.
 
 mod certificate;
 mod form;
@@ -71,7 +69,7 @@ fn refused(what: impl Into<String>) -> Refusal {
     Refusal::new("lote_unsupported", what, "enter this part by hand, or import a list without it")
 }
 
-/// Makes a source of a list, to be reviewed.
+/// Converts a list to a source, to be reviewed.
 pub(crate) fn import(bytes: &[u8], signer: Signer, mapping: &Mapping, now: Timestamp) -> Result<Source, Refusal> {
     let Opened { payload, vouched } = signed::open(bytes, signer, now)?;
     // It names the member that is of another kind, is not known here or is missing.

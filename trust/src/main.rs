@@ -1,4 +1,4 @@
-//! `carnet-trust`: makes, signs, publishes and explains trust lists. It is no server, and needs no network.
+//! `carnet-trust`: creates, signs, publishes and explains trust lists, offline.
 
 mod commands;
 mod files;

@@ -1,5 +1,5 @@
-//! An operator: one of the parties whose signatures make a list count. Its directory has a key, a name, and the last
-//! list that it signed.
+//! Operator: a party whose signature counts towards the quorum of a list. Its directory contains a key, a name, and the
+//! last list that it signed.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ const LOCK: &str = "signed.lock";
 /// The longest name, in characters.
 const MOST_NAME: usize = 200;
 
-/// An operator with its key.
+/// Operator with its key.
 pub(crate) struct Operator {
     pub(crate) name: String,
     pub(crate) did: Did,
@@ -47,7 +47,7 @@ struct Config {
 }
 
 impl Operator {
-    /// Makes an operator's directory. Nothing that exists is overwritten.
+    /// Creates an operator's directory. Nothing is overwritten.
     pub(crate) fn init(data: &Path, name: &str, place: &KeyPlace) -> Result<Self, Refusal> {
         if name.trim().is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
             return Err(Refusal::new(
@@ -94,7 +94,7 @@ impl Operator {
         Ok(Self { name, did, kid, key, data: data.to_owned() })
     }
 
-    /// The newest list that was signed here, if one was.
+    /// Returns the identity of the newest list that was signed with this directory, if any.
     pub(crate) fn signed(&self) -> Result<Option<Seen>, Refusal> {
         let path = self.data.join(SIGNED);
         // A missing file does not prove that nothing was signed.
@@ -112,8 +112,8 @@ impl Operator {
         })
     }
 
-    /// Refuses a list that is older than one that was signed here, another of its number, or one that does not
-    /// descend from it, unless the operator states that the list of the digest `left_out` does not count.
+    /// Refuses a list that is older than one signed here, has the same number as another one, or does not descend from
+    /// it. `left_out` is the digest of a signed list that the operator declares void.
     pub(crate) fn may_sign(&self, preview: &Preview, left_out: Option<&str>) -> Result<(), Refusal> {
         let Some(signed) = self.signed()? else { return Ok(()) };
         let (number, last) = (preview.contents.sequence, signed.sequence);
@@ -142,7 +142,8 @@ impl Operator {
         }
     }
 
-    /// Signs that a list is the newest one. Signatures made here as an operator do not matter.
+    /// Signs a timestamp, which states that a list is the newest one. Lists signed here as an operator are not
+    /// considered.
     pub(crate) fn stamp(
         &self,
         document: &Map<String, Value>,
@@ -172,7 +173,7 @@ impl Operator {
         )
     }
 
-    /// Signs a list. That it was signed is on the disk before anybody gets the signature.
+    /// Signs a list. The fact is recorded on disk before the signature is returned.
     pub(crate) fn sign(
         &self,
         document: &Map<String, Value>,

@@ -1,4 +1,4 @@
-//! Pins of verifiers and wallets: the list's DID, and the operators who must have signed it.
+//! Pins of verifiers and wallets: the DID of a list, its operators and their quorum.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -38,7 +38,7 @@ pub(crate) struct PinArgs {
 }
 
 impl PinArgs {
-    /// Verifies a list as a verifier or a wallet would that has pinned this and never saw one.
+    /// Verifies a list as a verifier or wallet with these pins that has not accepted any list before.
     pub(crate) fn verify(&self, document: &Map<String, Value>, now: Timestamp) -> Result<TrustList, Refusal> {
         let operators = self.operators.iter().map(String::as_str);
         let operators = Operators::pin(&self.list, operators, self.quorum).map_err(|problem| {

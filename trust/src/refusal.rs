@@ -1,4 +1,4 @@
-//! Reason that a verb did nothing, by a stable name.
+//! Errors of commands, with stable codes.
 
 use std::path::Path;
 
@@ -7,16 +7,16 @@ use carnet_core::{Problem, text::shown_lines};
 use carnet_service::config::StartError;
 use serde_json::{Value, json};
 
-/// Reason that nothing was done. Its text says what happened, what is unchanged, and what to do.
+/// Error of a command: nothing was done. The text says what happened, what is unchanged, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}. {safe} ({reason})\nhint: {hint}", shown_lines(.what))]
 pub(crate) struct Refusal {
-    /// The stable reason, in `snake_case`: that of the check, where one failed.
+    /// Stable reason, in `snake_case`: the code of the failed check, if any.
     pub(crate) reason: &'static str,
     what: String,
     safe: &'static str,
     hint: String,
-    /// The exit code.
+    /// Exit code.
     pub(crate) exit: u8,
 }
 
@@ -25,34 +25,34 @@ impl Refusal {
         Self { reason, what: what.into(), safe: "Nothing was signed or written.", hint: hint.into(), exit: PROBLEM }
     }
 
-    /// A file that the command line names and that is not there, or cannot be read.
+    /// Creates the error for a file named on the command line that is missing or unreadable.
     pub(crate) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Self {
         let what = format!("{} cannot be read: {error}", path.display());
         Self { exit: USAGE, ..Self::new("file_unreadable", what, "check the path, and that the file is text in UTF-8") }
     }
 
-    /// The same, with where it happened.
+    /// Adds the location.
     pub(crate) fn at(self, place: &str) -> Self {
         Self { what: format!("{place}: {}", self.what), ..self }
     }
 
-    /// The same, with something else to do.
+    /// Replaces the hint.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: hint.into(), ..self }
     }
 
-    /// Replaces the statement on what was signed or written.
+    /// Replaces the statement about what was signed or written.
     pub(crate) fn safe(self, safe: &'static str) -> Self {
         Self { safe, ..self }
     }
 
-    /// The members of the error object.
+    /// Returns the members of the JSON error object.
     pub(crate) fn json(&self) -> Value {
         let message = format!("{}. {}", shown_lines(&self.what), self.safe);
         json!({"reason": self.reason, "message": message, "hint": self.hint})
     }
 
-    /// A refusal by core.
+    /// Creates an error from a core problem.
     pub(crate) fn of(problem: &Problem, what: &str, hint: impl Into<String>) -> Self {
         Self::new(problem.code.as_str(), format!("{what}: {}", problem.detail.trim_end_matches('.')), hint)
     }

@@ -1,4 +1,4 @@
-//! Source of a list: a readable file, TOML or JSON, with the members of spec/trust.md section 2.
+//! Source of a trust list: a TOML or JSON file with the members of spec/trust.md section 2.
 
 use std::path::Path;
 
@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 
 use crate::{files::read, refusal::Refusal};
 
-/// The entries of a list.
+/// Source of a trust list: its entries before drafting.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Source {
-    /// Set by an import: entries that nobody has reviewed yet. No list is made until it is empty.
+    /// Entries from an import that have not been reviewed. No list can be created until it is empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) review: Vec<String>,
-    /// DIDs of the signers of the list's timestamps; if empty, there are no timestamps.
+    /// DIDs of the timestamp signers; empty: no timestamps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) timestamp_signers: Vec<String>,
     #[serde(default)]
@@ -26,7 +26,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Reads a source: TOML if its name ends in `.toml`, else JSON.
+    /// Reads a source: TOML if its name ends in `.toml`, otherwise JSON.
     pub(crate) fn read(path: &Path) -> Result<Self, Refusal> {
         let invalid = |why: String| {
             Refusal::new(
@@ -47,7 +47,7 @@ impl Source {
         json::typed(value).map_err(|error| invalid(error.to_string()))
     }
 
-    /// Returns the contents of a list, the first one or the one `after` another, unless an entry is not reviewed yet.
+    /// Returns the content of a list that starts from `after`, or of a first list. Fails if an entry is not reviewed.
     pub(crate) fn contents(self, after: Option<Contents>) -> Result<Contents, Refusal> {
         if !self.review.is_empty() {
             return Err(Refusal::new(
@@ -103,18 +103,19 @@ fn days_to_instants(value: &mut Value) {
     }
 }
 
-/// A party that is struck off.
+/// Withdrawal of a party's accreditations.
 #[derive(Debug, Clone)]
 pub(crate) struct Strike<'a> {
     pub(crate) id: &'a str,
     pub(crate) from: Timestamp,
     pub(crate) earlier_credentials: EarlierCredentials,
     pub(crate) reason: Option<&'a str>,
-    /// Only accreditations for this type; `None`: all.
+    /// Credential type whose accreditations are withdrawn; `None`: all.
     pub(crate) type_name: Option<&'a str>,
 }
 
-/// Withdraws a party's accreditations, as an issuer and as a registrar; earlier withdrawals stay unchanged.
+/// Withdraws a party's accreditations as issuer and as registrar, and returns their number; earlier withdrawals are
+/// unchanged.
 pub(crate) fn strike(contents: &mut Contents, strike: &Strike<'_>) -> Result<usize, Refusal> {
     let entries = contents.issuers.iter_mut().chain(&mut contents.registrars);
     let accreditations = entries.filter(|entry| entry.id == strike.id).flat_map(|entry| &mut entry.accreditations);

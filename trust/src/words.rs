@@ -1,4 +1,4 @@
-//! Lists in words. Names in them are strangers' texts: they are quoted, with every invisible character escaped.
+//! Trust lists as text. Names in them come from third parties: they are quoted, with invisible characters escaped.
 
 use carnet_core::{
     day,
@@ -29,7 +29,7 @@ fn operators(named: Option<&NamedOperators>) -> String {
     }
 }
 
-/// Returns the lines that identify a list.
+/// Returns the lines that describe issuer, number, validity and digest of a list.
 pub(crate) fn head(preview: &Preview, now: Timestamp) -> Vec<String> {
     let over = match (now < preview.valid_from, now > preview.valid_until) {
         (true, _) => " (that has not begun)",
@@ -111,7 +111,7 @@ fn without(all: &[Accreditation], known: &[Accreditation]) -> Vec<Accreditation>
     all.iter().filter(|held| !known.contains(held)).cloned().collect()
 }
 
-/// The same for programs.
+/// Returns the changes from one list to the next, as JSON.
 pub(crate) fn changes_json(before: &Contents, after: &Contents) -> Value {
     let change = |difference: &Difference<'_>| {
         let (what, was, is) = match difference.change {
@@ -127,7 +127,7 @@ pub(crate) fn changes_json(before: &Contents, after: &Contents) -> Value {
     before.diff(after).iter().map(change).collect()
 }
 
-/// Returns the identity of a list, for programs.
+/// Returns issuer, number, validity and digest of a list, as JSON.
 pub(crate) fn head_json(preview: &Preview) -> Value {
     json!({
         "list": preview.list,

@@ -1,4 +1,4 @@
-//! `create`, `edit`, `source`, `import`: unsigned lists.
+//! Commands for unsigned lists: `create`, `edit`, `source`, `import`.
 
 use std::{
     collections::BTreeSet,

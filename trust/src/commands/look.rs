@@ -1,4 +1,4 @@
-//! `verify`, `diff`, `explain`, `why`: the contents of a list, and its decisions.
+//! Commands that inspect a list and its decisions: `verify`, `diff`, `explain`, `why`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `init`, `show`, `sign`, `publish`: the operators' verbs.
+//! Commands of operators: `init`, `show`, `sign`, `publish`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `timestamp`: short-lived statements that a list is the newest one.
+//! Command `timestamp`: short-lived statements that a list is the newest one.
 
 use std::path::PathBuf;
 

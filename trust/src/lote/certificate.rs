@@ -1,5 +1,5 @@
-//! X.509 certificates as far as a list's signature needs them: identity, validity, and key. Issuer and purpose are
-//! not checked: the very certificate is pinned.
+//! X.509 certificates, as far as a list's signature needs them: identity, validity and key. Issuer and purpose are not
+//! checked, since the certificate itself is pinned.
 
 use carnet_core::{
     Code, Problem,
@@ -18,7 +18,7 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// SHA-256 of a certificate's DER: two that have the same are the same certificate.
+/// SHA-256 fingerprint of a certificate (DER).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint([u8; 32]);
 
@@ -31,7 +31,7 @@ impl Fingerprint {
         &self.0
     }
 
-    /// From 64 hexadecimal digits, which may be in pairs with `:` between them, as other programs print them.
+    /// Parses 64 hexadecimal digits, optionally in pairs separated by `:`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let digits: Vec<u8> = if text.contains(':') {
             let pairs = text.split(':');

@@ -1,5 +1,5 @@
-//! JSON binding of TS 119 602 v1.1.1. Members with a leading underscore are known, for people, and not read. Any
-//! other member is refused by name.
+//! JSON binding of TS 119 602 v1.1.1. Members with a leading underscore are informative and ignored. Any other unknown
+//! member is refused by name.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;

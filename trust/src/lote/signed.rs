@@ -1,5 +1,5 @@
-//! Signature of a list of trusted entities: a JAdES (ETSI TS 119 182-1) that is a JWS with its payload in it and one
-//! signature, by the very certificate that the operator has pinned.
+//! Signature of a list of trusted entities: a JAdES signature (ETSI TS 119 182-1) in compact form with an attached
+//! payload, by the certificate that the operator has pinned.
 
 use std::path::PathBuf;
 
@@ -44,14 +44,14 @@ pub(crate) struct SignerArgs {
 /// Required signer of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signer {
-    /// This certificate.
+    /// Owner of this certificate.
     Pinned(Fingerprint),
-    /// None: the operator has verified the list by other means.
+    /// Not verified: the operator has verified the list by other means.
     Nobody,
 }
 
 impl SignerArgs {
-    /// Reads the certificate, if it is in a file.
+    /// Returns the required signer, reading the certificate from its file if given.
     pub(crate) fn read(&self) -> Result<Signer, Refusal> {
         if let Some(path) = &self.signer {
             let refused = |problem: Problem| {
