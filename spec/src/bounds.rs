@@ -1,4 +1,4 @@
-//! Bounds that move with the day of the request: `today`, `today-18y`, `today+30d` (credential-types.md section 7).
+//! Bounds relative to the day of the request: `today`, `today-18y`, `today+30d` (credential-types.md section 7).
 
 use carnet_core::{
     Problem,
@@ -7,15 +7,15 @@ use carnet_core::{
 };
 use serde_json::Value;
 
-/// The first and the last day for which a template's bounds have to be in range: 2025-01-01 and 2069-12-31. A
-/// bound in range on both is so on every day between them.
+/// First and last day on which a template's bounds must be in range: 2025-01-01 and 2069-12-31. A bound that is in
+/// range on both is in range on every day in between.
 pub(crate) const HORIZON: [Timestamp; 2] = [Timestamp::from_unix(1_735_689_600), Timestamp::from_unix(3_155_673_600)];
 
 /// Replaces a query's relative bounds by dates, for the day in UTC of `now`.
 ///
 /// # Errors
-/// `query_malformed`: a bound begins with `today` and is not of the form; `threshold_invalid`: its date has no
-/// four-digit year.
+/// `query_malformed`: a bound begins with `today` and is otherwise malformed; `threshold_invalid`: its date is outside
+/// the four-digit years.
 pub(crate) fn resolve(dcql: &Value, now: Timestamp) -> Result<Value, Problem> {
     let mut resolved = dcql.clone();
     let credentials = resolved.get_mut("credentials").and_then(Value::as_array_mut);

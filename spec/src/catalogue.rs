@@ -1,4 +1,4 @@
-//! The catalogue: every type and every request template, checked against each other.
+//! Catalogue of all credential types and request templates, checked for consistency.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::{
     weights,
 };
 
-/// Every credential type and request template that a program knows.
+/// All credential types and request templates that a program knows.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     types: Vec<CredentialType>,
@@ -26,10 +26,10 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Returns the catalogue that is built into Carnet.
+    /// Returns the built-in catalogue.
     ///
     /// # Errors
-    /// [`SpecError`] if the embedded data is inconsistent, which the tests of this crate rule out.
+    /// [`SpecError`] if the embedded data is inconsistent, which the tests of this crate exclude.
     ///
     /// # Examples
     /// ```
@@ -54,10 +54,10 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// Loads the built-in catalogue, and a folder's own `types/` and `requests/` (either may be absent).
+    /// Loads the built-in catalogue, extended by `types/` and `requests/` in a directory (either may be missing).
     ///
     /// # Errors
-    /// [`SpecError`] names the file that could not be read, or is inconsistent, or repeats a name.
+    /// [`SpecError`] names the file that is unreadable, inconsistent, or repeats a name.
     pub fn load(dir: &Path) -> Result<Catalogue, SpecError> {
         if !dir.is_dir() {
             return Err(SpecError::file(
@@ -78,29 +78,29 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// Every type.
+    /// Returns all credential types.
     pub fn types(&self) -> impl Iterator<Item = &CredentialType> {
         self.types.iter()
     }
 
-    /// The type of this name, such as `QualificationCredential`.
+    /// Returns the credential type with this name, such as `QualificationCredential`.
     #[must_use]
     pub fn credential_type(&self, name: &str) -> Option<&CredentialType> {
         self.types.iter().find(|known| known.name == name)
     }
 
-    /// The type of this `vct`.
+    /// Returns the credential type with this `vct`.
     #[must_use]
     pub fn by_vct(&self, vct: &str) -> Option<&CredentialType> {
         self.types.iter().find(|known| known.has_vct(vct))
     }
 
-    /// Every request template.
+    /// Returns all request templates.
     pub fn templates(&self) -> impl Iterator<Item = &RequestTemplate> {
         self.templates.iter()
     }
 
-    /// The request template of this id.
+    /// Returns the request template with this id.
     #[must_use]
     pub fn template(&self, id: &str) -> Option<&RequestTemplate> {
         self.templates.iter().find(|known| known.id == id)
@@ -159,7 +159,7 @@ impl Catalogue {
     }
 }
 
-/// The type that every credential of VCDM 2.0 has.
+/// Type that every credential of VCDM 2.0 has.
 pub(crate) const GENERIC: &str = "VerifiableCredential";
 
 impl TypeRules for Catalogue {

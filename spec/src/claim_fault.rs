@@ -1,6 +1,6 @@
-//! Faults of a claim that is to be issued, in a registrar's words: the claim, the given value, the wanted one.
+//! Errors in claims to be issued, as sentences for a registrar: the claim, the given value, the expected one.
 //!
-//! A value is described by its kind and its form, and never repeated: errors end up in logs and tickets.
+//! A value is described by its kind and form, and never quoted, since errors appear in logs and tickets.
 
 use std::fmt;
 
@@ -11,22 +11,22 @@ use serde_json::Value;
 /// Texts up to this length, in characters, are described by their form.
 const SHORT: usize = 24;
 
-/// A claim that the type does not allow, or that it lacks.
+/// Error in a claim to be issued: not permitted by the type, or missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClaimFault {
-    /// The claim, below credentialSubject: `learningOutcomes[0].title`.
+    /// Path of the claim below credentialSubject, such as `learningOutcomes[0].title`.
     pub path: String,
-    /// The value that was given: its kind and form; none for a claim that the type does not have.
+    /// Kind and form of the given value; `None` for a claim that the type does not have.
     pub given: Option<String>,
-    /// The value that the type wants.
+    /// Description of the expected value.
     pub wanted: String,
-    /// The name or the value that was probably meant.
+    /// Name or value that was probably meant.
     pub nearest: Option<String>,
 }
 
 impl ClaimFault {
-    /// The sentence without the claim's path.
+    /// Returns the sentence without the claim's path.
     #[must_use]
     pub fn description(&self) -> String {
         let given = self.given.as_deref().map_or(String::new(), |given| format!("given is {given}; "));
@@ -41,17 +41,17 @@ impl fmt::Display for ClaimFault {
     }
 }
 
-/// A type, as far as it describes its claims.
+/// Credential type as far as it describes its claims.
 pub(crate) struct Described<'a> {
     pub(crate) name: &'a str,
     pub(crate) schema: &'a Value,
     pub(crate) example: &'a Value,
-    /// Tells which members issuance makes itself.
+    /// Returns whether issuance itself creates a member.
     pub(crate) is_made: &'a dyn Fn(&str) -> bool,
 }
 
 impl Described<'_> {
-    /// Returns the faults that an error of the schema stands for; empty if it is about no claim.
+    /// Converts an error of the schema validator to claim errors; empty if it does not concern a claim.
     pub(crate) fn faults(&self, error: &ValidationError<'_>) -> Vec<ClaimFault> {
         let pointer = error.instance_path().to_string();
         let steps: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
@@ -98,14 +98,14 @@ impl Described<'_> {
         }
     }
 
-    /// The fault of a claim that is not there and has to be.
+    /// Returns the error for a missing required claim.
     pub(crate) fn missing(&self, steps: &[String]) -> ClaimFault {
         let needed = self.node(steps).description;
         let wanted = needed.map_or("it is required".to_owned(), |what| format!("it is required: {what}"));
         ClaimFault { path: path(steps), given: Some("nothing".to_owned()), wanted, nearest: None }
     }
 
-    /// The fault of a claim that only issuance makes.
+    /// Returns the error for a claim that only issuance may create.
     pub(crate) fn made(name: &str, how: &str) -> ClaimFault {
         let wanted = format!("omit it: {how}");
         ClaimFault { path: name.to_owned(), given: None, wanted, nearest: None }
@@ -140,7 +140,7 @@ impl Described<'_> {
         ClaimFault { path, given: None, wanted: format!("it is not a claim of {}{all}", self.name), nearest }
     }
 
-    /// Returns true if a claim is a day, such as `dateOfBirth`.
+    /// Returns whether a claim is a date, such as `dateOfBirth`.
     pub(crate) fn is_day(&self, name: &str) -> bool {
         self.node(&[name.to_owned()]).schema.get("format").and_then(Value::as_str) == Some("date")
     }
@@ -297,7 +297,7 @@ fn path(steps: &[String]) -> String {
     text
 }
 
-/// A value by its kind and form.
+/// Describes a value by its kind and form.
 pub(crate) fn given(value: &Value) -> String {
     match value {
         Value::Null => "null, which is not a value".to_owned(),

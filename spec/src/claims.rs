@@ -1,4 +1,4 @@
-//! Claims of a type: read from its schema, and written as paths (`learningOutcomes[].title`).
+//! Claims of a credential type, read from its schema, with text paths such as `learningOutcomes[].title`.
 
 use carnet_core::{
     credential::may_name_claim,
@@ -6,20 +6,20 @@ use carnet_core::{
 };
 use serde_json::{Map, Value};
 
-/// A claim of credentialSubject, as the schema has it.
+/// Claim of credentialSubject in a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claim {
-    /// `a`, `a[]`, `a[].b`.
+    /// Text path: `a`, `a[]`, `a[].b`.
     pub(crate) path: String,
-    /// The member's name in JSON; none for an array's element.
+    /// Name of the JSON member; `None` for an array element.
     pub(crate) name: Option<String>,
-    /// The texts that the schema allows, or allows an array's elements to be, if it lists them.
+    /// Permitted texts of the claim, or of its array elements, if the schema lists them.
     pub(crate) allowed: Vec<String>,
-    /// `true` for a claim whose value is a boolean.
+    /// `true` if the value is a boolean.
     pub(crate) boolean: bool,
 }
 
-/// Every claim below an object's schema. An error is a sentence about the schema.
+/// Returns all claims below the schema of an object. An error is a sentence about the schema.
 pub(crate) fn of_schema(subject: &Value) -> Result<Vec<Claim>, String> {
     let mut claims = Vec::new();
     of_object(subject, "", &mut claims)?;
@@ -67,7 +67,7 @@ fn of_value(schema: &Value, path: &str, claims: &mut Vec<Claim>) -> Result<(), S
     }
 }
 
-/// Returns whether a path is one of these, or below one.
+/// Returns whether a path is in the list, or below one that is.
 pub(crate) fn is_within(path: &str, listed: &[String]) -> bool {
     let below = |known: &String| {
         path.strip_prefix(known.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
@@ -75,7 +75,7 @@ pub(crate) fn is_within(path: &str, listed: &[String]) -> bool {
     listed.iter().any(below)
 }
 
-/// Reads `a[].b` into steps, after the steps of `prefix`. None if it is not such a path.
+/// Parses a text path such as `a[].b` and prepends the members of `prefix`; `None` for a malformed path.
 pub(crate) fn parse_path(text: &str, prefix: &[&str]) -> Option<ClaimPath> {
     let mut path: ClaimPath = prefix.iter().map(|name| Step::Name((*name).to_owned())).collect();
     for part in text.split('.') {
@@ -90,7 +90,7 @@ pub(crate) fn parse_path(text: &str, prefix: &[&str]) -> Option<ClaimPath> {
     Some(path)
 }
 
-/// Writes steps as `a[].b`; which element of an array is left out.
+/// Formats a path as `a[].b`, without array indexes.
 pub(crate) fn path_text(path: &[Step]) -> String {
     let mut text = String::new();
     for step in path {
@@ -110,12 +110,12 @@ pub(crate) fn path_text(path: &[Step]) -> String {
 /// The members of an SD-JWT VC payload that are not claims about the subject (SD-JWT VC section 2.2.2.2).
 const REGISTERED: [&str; 9] = ["iss", "sub", "exp", "nbf", "iat", "cnf", "vct", "vct#integrity", "status"];
 
-/// Returns `true` for the path of a member that JWT or SD-JWT VC registers, or of one below it.
+/// Returns whether a path is, or is below, a member registered by JWT or SD-JWT VC.
 pub(crate) fn is_registered(path: &str) -> bool {
     REGISTERED.contains(&path.split(['.', '[']).next().unwrap_or_default())
 }
 
-/// The claims of an SD-JWT VC payload: its members but those that JWT and SD-JWT VC register.
+/// Returns the claims in an SD-JWT VC payload: all members except those registered by JWT and SD-JWT VC.
 pub(crate) fn of_sd_jwt_vc(payload: &Map<String, Value>) -> Map<String, Value> {
     let claims = payload.iter().filter(|(name, _)| !REGISTERED.contains(&name.as_str()));
     claims.map(|(name, value)| (name.clone(), value.clone())).collect()

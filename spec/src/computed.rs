@@ -1,4 +1,4 @@
-//! Claims that follow from others, so that a verifier can ask for less.
+//! Computed claims: derived from others, so that a verifier can request less.
 
 use carnet_core::{Code, Problem};
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::claim_fault::{ClaimFault, given};
 
-/// A computed claim as `type.toml` writes it.
+/// Computed claim as written in `type.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ComputedText {
@@ -17,7 +17,7 @@ pub(crate) struct ComputedText {
     copy_of: Option<String>,
 }
 
-/// A computed claim and its rule.
+/// Computed claim with its rule.
 #[derive(Debug, Clone)]
 pub(crate) struct Computed {
     pub(crate) claim: String,
@@ -37,7 +37,7 @@ enum Rule {
 }
 
 impl Computed {
-    /// An error is a sentence about the rule.
+    /// Parses a computed claim. An error is a sentence about the rule.
     pub(crate) fn new(text: ComputedText) -> Result<Self, String> {
         let rule = match (text.always, text.from, text.any_of, text.copy_of) {
             (None, None, None, None) => Rule::Stated,
@@ -54,7 +54,7 @@ impl Computed {
         Ok(Self { claim: text.claim, rule })
     }
 
-    /// The claim that the rule reads.
+    /// Returns the claim from which the rule computes.
     pub(crate) fn source(&self) -> Option<&str> {
         match &self.rule {
             Rule::AnyOf { from, .. } | Rule::CopyOf(from) => Some(from),
@@ -62,7 +62,7 @@ impl Computed {
         }
     }
 
-    /// Computes the value from these claims; `None` if the rule has nothing to go by.
+    /// Computes the value from these claims; `None` if the source claim is absent.
     pub(crate) fn value(&self, claims: &Map<String, Value>) -> Option<Value> {
         match &self.rule {
             Rule::Stated => None,
@@ -75,7 +75,7 @@ impl Computed {
         }
     }
 
-    /// Refuses a claim that contradicts its rule, or whose rule has nothing to go by.
+    /// Refuses a claim that contradicts its rule, or whose source claim is absent.
     pub(crate) fn check(&self, claims: &Map<String, Value>) -> Result<(), Problem> {
         self.contradiction(claims).map_or(Ok(()), |_| {
             let detail = format!("the claim {} does not follow from the other claims", self.claim);
@@ -83,7 +83,7 @@ impl Computed {
         })
     }
 
-    /// Returns the refusal of [`Self::check`], in a registrar's words.
+    /// Returns the error of [`Self::check`] as a sentence for a registrar.
     pub(crate) fn fault(&self, claims: &Map<String, Value>) -> Option<ClaimFault> {
         let stated = self.contradiction(claims)?;
         let wanted = match &self.rule {

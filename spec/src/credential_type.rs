@@ -1,4 +1,4 @@
-//! A credential type: its names, its schema, its context, and its disclosable claims.
+//! Credential type: its names, schema, context, and disclosable claims.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -49,58 +49,58 @@ const TOP: [&str; 14] = [
 
 const SUBJECT: &str = "credentialSubject";
 
-/// A type of the catalogue.
+/// Credential type of the catalogue.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CredentialType {
-    /// Its name in `type`, such as `QualificationCredential`.
+    /// Name in `type`, such as `QualificationCredential`.
     pub name: String,
-    /// Its `vct` in SD-JWT VC.
+    /// `vct` in SD-JWT VC.
     pub vct: String,
-    /// The URL of its JSON-LD context, second in `@context`.
+    /// URL of the JSON-LD context, second in `@context`.
     pub context_url: String,
-    /// The context, parsed.
+    /// Parsed JSON-LD context.
     pub context: Value,
-    /// The context's bytes, over which the digest is.
+    /// Bytes of the context, from which the digest is computed.
     pub context_bytes: Vec<u8>,
-    /// The pinned SHA-256 of those bytes, in lower-case hex.
+    /// Pinned SHA-256 of those bytes, in lower-case hex.
     pub context_sha256: String,
-    /// Its JSON Schema (2020-12), which a credential obeys with any of its claims withheld. It is that of
-    /// `schema.json`, with the arrays of commitments of the ordered claims.
+    /// JSON Schema (2020-12), which also accepts credentials with any claims undisclosed: that of `schema.json`,
+    /// extended by the arrays of commitments of the ordered claims.
     pub schema: Value,
-    /// The paths that are selectively disclosable in `vc+sd-jwt`, from the credential's root.
+    /// Selectively disclosable claims in `vc+sd-jwt`, by their paths from the root of the credential.
     pub disclosable: Vec<ClaimPath>,
-    /// The claims whose thresholds can be proved (spec/at-least.md section 3), each with its direction, by their
-    /// paths in `vc+sd-jwt` from the credential's root.
+    /// Claims whose thresholds can be proved (spec/at-least.md section 3), with directions, by their paths in
+    /// `vc+sd-jwt` from the root of the credential.
     pub ordered: Vec<OrderedClaim>,
-    /// Claims that are always visible, because security needs them. Paths as text.
+    /// Claims that are always visible, as the security depends on them, as text paths.
     pub always: Vec<String>,
-    /// Default validity of a credential, in days, unless its offer states another.
+    /// Default validity period of a credential, in days.
     pub validity_days: u32,
-    /// A worked example: the credential before it is secured.
+    /// Example credential before it is secured.
     pub example: Value,
-    /// The claims that follow from others, below credentialSubject.
+    /// Computed claims, below credentialSubject.
     pub computed: Vec<String>,
-    /// The claims that no request may make a condition, below credentialSubject.
+    /// Claims that no request may require, below credentialSubject.
     pub never_mandatory: Vec<String>,
-    /// The claims that the issuer draws, unless an offer brings them: 256 random bits in base64url, or
+    /// Claims that the issuer generates, unless the offer contains them: 256 random bits in base64url, or
     /// [`Self::serials`].
     pub drawn: Vec<String>,
-    /// The serials by which uses are counted, for a type that has them.
+    /// Serials by which uses are counted, if the type has them.
     pub serials: Option<Serials>,
-    /// Earlier versions of the type. They are no longer issued, and their credentials hold until they end.
+    /// Earlier versions of the type. They are no longer issued; their credentials are valid until they expire.
     pub former: Vec<FormerVersion>,
-    /// The claims without which the issuer may not issue, below credentialSubject.
+    /// Claims required for issuance, below credentialSubject.
     pub required_at_issuance: Vec<String>,
-    /// The claims that many people share, below credentialSubject.
+    /// Claims whose values many people share, below credentialSubject.
     pub coarse: Vec<String>,
-    /// Claims that single a person out, or that few need to know, below credentialSubject.
+    /// Claims whose values identify a person or are sensitive, below credentialSubject.
     pub fine: Vec<String>,
-    /// Claims that an issuer's accreditation can be limited by: country and level.
+    /// Claims to which an issuer's accreditation can be limited: country and level.
     pub limiting: LimitingClaims,
-    /// The form that copies have, as far as Carnet is stricter than the standards.
+    /// Requirements on copies that are stricter than the standards.
     pub copies: CopyProfile,
-    /// `true` if the type is built in, so that a wallet can reproduce each byte of a copy.
+    /// `true` if the type is built in, so that a wallet can reproduce the bytes of a copy.
     pub bundled: bool,
     /// The claims among `always`, from the credential's root.
     always_claims: Vec<ClaimPath>,
@@ -113,38 +113,38 @@ pub struct CredentialType {
     validator: Arc<Validator>,
 }
 
-/// An earlier version of a type.
+/// Earlier version of a credential type.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct FormerVersion {
-    /// Its `vct`.
+    /// `vct`.
     pub vct: String,
-    /// The URL of its JSON-LD context.
+    /// URL of the JSON-LD context.
     pub context_url: String,
-    /// The context's bytes, over which the digest is.
+    /// Bytes of the context, from which the digest is computed.
     pub context_bytes: Vec<u8>,
-    /// The pinned SHA-256 of those bytes, in lower-case hex.
+    /// Pinned SHA-256 of those bytes, in lower-case hex.
     pub context_sha256: String,
-    /// The claims that only this version has, below credentialSubject.
+    /// Claims that only this version has, below credentialSubject.
     pub claims: Vec<String>,
 }
 
-/// The payload of a copy, and its claims that an SD-JWT hides.
+/// Payload of a copy, and the options for securing it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CopyForm {
-    /// The payload or document, before it is secured.
+    /// Payload or document, before it is secured.
     pub payload: Map<String, Value>,
-    /// The paths that are selectively disclosable.
+    /// Selectively disclosable claims.
     pub disclosable: Vec<ClaimPath>,
-    /// The claims whose thresholds can be proved.
+    /// Claims whose thresholds can be proved.
     pub ordered: Vec<OrderedClaim>,
-    /// The arrays that have a fixed number of digests.
+    /// Arrays with a fixed number of digests.
     pub padded: Vec<PaddedArray>,
 }
 
 impl CredentialType {
-    /// Forms the payload of a copy in one of the formats (spec/protocol.md 2.1).
+    /// Creates the payload of a copy in a format (spec/protocol.md 2.1).
     #[must_use]
     pub fn copy_form(&self, format: CredentialFormat, content: &CopyContent<'_>) -> CopyForm {
         let padded = self.serials.iter().map(|serials| serials.padded(format)).collect();
@@ -161,26 +161,26 @@ impl CredentialType {
         }
     }
 
-    /// Returns whether credentials of the type can be issued in a format: serials have to be hidden.
+    /// Returns whether credentials of the type can be issued in a format. A type with serials needs a format that can
+    /// hide them.
     #[must_use]
     pub fn is_issued_as(&self, format: CredentialFormat) -> bool {
         self.serials.is_none() || format.is_sd_jwt()
     }
 
-    /// Returns whether a `vct` is the type's own, or that of an earlier version.
+    /// Returns whether a `vct` belongs to the type or to one of its earlier versions.
     #[must_use]
     pub fn has_vct(&self, vct: &str) -> bool {
         self.vct == vct || self.former.iter().any(|former| former.vct == vct)
     }
 
-    /// Returns whether claims are those of an earlier version of the type.
+    /// Returns whether the claims are those of an earlier version of the type.
     #[must_use]
     pub fn is_former(&self, claims: &Map<String, Value>) -> bool {
         self.former.iter().flat_map(|former| &former.claims).any(|name| claims.contains_key(name))
     }
 
-    /// Every JSON-LD context of the type's credentials, earlier versions included: URL, bytes, and SHA-256 of the
-    /// bytes.
+    /// Returns all JSON-LD contexts of the type, including earlier versions: URL, bytes, and SHA-256 of the bytes.
     pub fn contexts(&self) -> impl Iterator<Item = (&str, &[u8], &str)> {
         let former = self.former.iter();
         let former =
@@ -189,8 +189,8 @@ impl CredentialType {
         std::iter::once(own).chain(former)
     }
 
-    /// Returns the fault of each claim that is to be issued, in a registrar's words; empty if all claims are allowed
-    /// as they are. [`Self::validate_claims`] decides.
+    /// Returns the errors in claims to be issued, as sentences for a registrar. The list may be empty for invalid
+    /// claims: [`Self::validate_claims`] decides.
     #[must_use]
     pub fn claim_faults(&self, claims: &Map<String, Value>) -> Vec<ClaimFault> {
         let is_made = |name: &str| self.is_commitments(name);
@@ -223,7 +223,7 @@ impl CredentialType {
         faults
     }
 
-    /// Returns whether a claim of credentialSubject is a day, such as `dateOfBirth`.
+    /// Returns whether a claim of credentialSubject is a date, such as `dateOfBirth`.
     #[must_use]
     pub fn is_day(&self, name: &str) -> bool {
         self.described(&|_| false).is_day(name)
@@ -233,12 +233,12 @@ impl CredentialType {
         Described { name: &self.name, schema: &self.schema, example: &self.example, is_made }
     }
 
-    /// Validates the claims of a credential that is to be issued: all of credentialSubject but its `id`.
+    /// Validates the claims of a credential to be issued: credentialSubject without `id`.
     ///
     /// # Errors
-    /// schema_violation: an unknown claim, a value of the wrong form, a required claim missing, a computed claim that
-    /// does not follow from the others, or commitments, which only the issuer computes.
-    /// schema_indeterminate: the schema could not be applied.
+    /// schema_violation: an unknown claim, a malformed value, a missing required claim, a computed claim that
+    /// contradicts its rule, or commitments, which only the issuer computes. schema_indeterminate: the schema could not
+    /// be applied.
     pub fn validate_claims(&self, claims: &Map<String, Value>) -> Result<(), Problem> {
         if claims.contains_key("id") {
             return Err(Problem::new(
@@ -267,10 +267,10 @@ impl CredentialType {
         self.rules.iter().try_for_each(|rule| rule.check(claims))
     }
 
-    /// The same claims with those added that follow from them, where they are absent.
+    /// Adds the computed claims that are absent.
     ///
     /// # Errors
-    /// schema_violation: a computed claim is there and does not follow from the others.
+    /// schema_violation: a computed claim contradicts its rule.
     pub fn complete(&self, claims: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
         let mut complete = claims.clone();
         for rule in &self.rules {
@@ -285,7 +285,7 @@ impl CredentialType {
     /// Validates the disclosed part of a credential in the W3C data model.
     ///
     /// # Errors
-    /// context_unknown: a context that is not one of this type's. schema_violation; schema_indeterminate.
+    /// context_unknown: a context that does not belong to this type. schema_violation; schema_indeterminate.
     pub fn check_disclosed(&self, document: &Map<String, Value>) -> Result<(), Problem> {
         let contexts = document.get("@context").and_then(Value::as_array);
         let own = |url: &str| self.contexts().any(|(known, ..)| known == url);
@@ -302,8 +302,8 @@ impl CredentialType {
         self.apply(&Value::Object(document.clone()))
     }
 
-    /// Validates the disclosed part of the payload of an SD-JWT VC: its members but the registered ones are the
-    /// claims of credentialSubject.
+    /// Validates the disclosed part of an SD-JWT VC payload, whose unregistered members are the claims of
+    /// credentialSubject.
     ///
     /// # Errors
     /// type_unknown: another `vct`. schema_violation; schema_indeterminate.
@@ -314,13 +314,13 @@ impl CredentialType {
         self.apply(&self.as_document(&claims::of_sd_jwt_vc(payload)))
     }
 
-    /// Returns the paths that are selectively disclosable in `dc+sd-jwt`, where the claims are at the top.
+    /// Returns the selectively disclosable claims by their paths in `dc+sd-jwt`, which has the claims at the top level.
     #[must_use]
     pub fn disclosable_in_sd_jwt_vc(&self) -> Vec<ClaimPath> {
         self.disclosable.iter().map(|path| path.iter().skip(1).cloned().collect()).collect()
     }
 
-    /// Returns the ordered claims by their paths in `dc+sd-jwt`, where the claims are at the top.
+    /// Returns the ordered claims by their paths in `dc+sd-jwt`, which has the claims at the top level.
     #[must_use]
     pub fn ordered_in_sd_jwt_vc(&self) -> Vec<OrderedClaim> {
         let at_top = |claim: &OrderedClaim| OrderedClaim {
@@ -330,31 +330,31 @@ impl CredentialType {
         self.ordered.iter().map(at_top).collect()
     }
 
-    /// Returns whether a member of credentialSubject is an array of commitments, which says nothing to people.
+    /// Returns whether a member of credentialSubject is an array of commitments, which is not displayed.
     #[must_use]
     pub fn is_commitments(&self, name: &str) -> bool {
         self.orders.iter().any(|order| order.commitments() == name)
     }
 
-    /// Returns whether a threshold can be proved of a claim: a path below credentialSubject as text.
+    /// Returns whether a threshold can be proved for a claim. `path` is a text path below credentialSubject.
     #[must_use]
     pub fn proves(&self, path: &str, threshold: &Threshold) -> bool {
         self.orders.iter().any(|order| order.proves(path, threshold))
     }
 
-    /// The type's words in a language: for that tag, for its primary language, or in English.
+    /// Returns the display texts in a language: for that tag, otherwise for its primary language, otherwise in English.
     #[must_use]
     pub fn display(&self, language: &str) -> &Display {
         let primary = language.split(['-', '_']).next().unwrap_or_default();
         [language, primary].iter().find_map(|tag| self.displays.get(*tag)).unwrap_or(&self.english)
     }
 
-    /// The languages that the type has words in.
+    /// Returns the languages in which the type has display texts.
     pub fn languages(&self) -> impl Iterator<Item = &str> {
         std::iter::once(FALLBACK).chain(self.displays.keys().map(String::as_str))
     }
 
-    /// The claims of the example: credentialSubject without `id`.
+    /// Returns the claims of the example: credentialSubject without `id`.
     #[must_use]
     pub fn example_claims(&self) -> Map<String, Value> {
         let mut claims = self.example.get("credentialSubject").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -362,26 +362,26 @@ impl CredentialType {
         claims
     }
 
-    /// Returns whether the type has this claim: a path below credentialSubject as text, such as
+    /// Returns whether the type has this claim. `path` is a text path below credentialSubject, such as
     /// `learningOutcomes[].title`.
     #[must_use]
     pub fn has_claim(&self, path: &str) -> bool {
         self.paths.iter().any(|known| known == path)
     }
 
-    /// The paths of all its claims, below credentialSubject.
+    /// Returns the text paths of all claims, below credentialSubject.
     pub(crate) fn claim_paths(&self) -> impl Iterator<Item = &str> {
         self.paths.iter().map(String::as_str)
     }
 
-    /// Returns whether no request may make this claim, or one below it, a condition.
+    /// Returns whether no request may require this claim, or one below it.
     #[must_use]
     pub fn is_never_mandatory(&self, path: &str) -> bool {
         claims::is_within(path, &self.never_mandatory)
     }
 
-    /// Returns true if the type names a claim, or one around it, as always disclosed. The path is that of the secured
-    /// payload in a format.
+    /// Returns whether the type declares a claim, or one that contains it, as always disclosed. The path is that in the
+    /// secured payload of the format.
     pub(crate) fn is_always_disclosed(&self, format: CredentialFormat, path: &[Step]) -> bool {
         let is_claim_of_jwt_vc =
             format == CredentialFormat::DcSdJwt && path.first() != Some(&Step::Name("cnf".to_owned()));
@@ -396,17 +396,18 @@ impl CredentialType {
         })
     }
 
-    /// Returns whether a claim is a computed boolean, which tells least: a path below credentialSubject as text.
+    /// Returns whether a claim is a computed boolean, which reveals least. `path` is a text path below
+    /// credentialSubject.
     pub(crate) fn is_answer(&self, path: &str) -> bool {
         self.answers.iter().any(|known| known == path)
     }
 
-    /// Returns whether many people share the value of this claim, or of the one that contains it.
+    /// Returns whether the type lists this claim, or one that contains it, as shared by many people.
     pub(crate) fn is_coarse(&self, path: &str) -> bool {
         claims::is_within(path, &self.coarse)
     }
 
-    /// Returns whether this claim, or the one that contains it, singles a person out, or tells what few need to know.
+    /// Returns whether the type lists this claim, or one that contains it, as identifying or sensitive.
     pub(crate) fn is_fine(&self, path: &str) -> bool {
         claims::is_within(path, &self.fine)
     }

@@ -1,4 +1,4 @@
-//! Display names of types and claims, from Fluent files.
+//! Display texts of types and claims, from Fluent files.
 
 use std::collections::BTreeMap;
 
@@ -6,28 +6,29 @@ use fluent_bundle::{FluentBundle, FluentResource};
 
 use crate::{SpecError, claims::Claim, folder::Folder, ordered::Order};
 
-/// The language that every type has, and that others fall back to.
+/// Language that every type has, used as the fallback.
 pub(crate) const FALLBACK: &str = "en";
 
-/// A claim's words.
+/// Display texts of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimDisplay {
-    /// Its name.
+    /// Label.
     pub label: String,
     /// One line for readers who do not know it.
     pub description: String,
 }
 
-/// A type's words in one language; English replaces missing ones.
+/// Display texts of a type in one language; missing texts are in English.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Display {
-    /// The language tag of the file, such as `de`.
+    /// Language tag of the file, such as `de`.
     pub language: String,
-    /// The type's name.
+    /// Name of the type.
     pub name: String,
     /// One line for readers who do not know it.
     pub description: String,
-    /// The claims' words, by dotted path below credentialSubject without array brackets: `learningOutcomes.title`.
+    /// Display texts of the claims, by dotted path below credentialSubject without array brackets, such as
+    /// `learningOutcomes.title`.
     pub claims: BTreeMap<String, ClaimDisplay>,
     values: BTreeMap<(String, String), String>,
     /// From the name of an array of commitments to the claim beside it.
@@ -35,15 +36,15 @@ pub struct Display {
 }
 
 impl Display {
-    /// The label of a claim by its path: `title`, `credentialSubject.title`, `learningOutcomes[0].title` and
-    /// `learningOutcomes[].title` are all understood. Commitments (`validUntilAtLeast`) have the label of their claim.
-    /// None if the type has no such claim.
+    /// Returns the label of a claim. The path may be `title`, `credentialSubject.title`, `learningOutcomes[0].title` or
+    /// `learningOutcomes[].title`. Commitments (`validUntilAtLeast`) have the label of their claim. `None` if the type
+    /// does not have the claim.
     #[must_use]
     pub fn label(&self, path: &str) -> Option<&str> {
         self.claim(path).map(|claim| claim.label.as_str())
     }
 
-    /// The one-line description of a claim, by its path as in [`Display::label`].
+    /// Returns the one-line description of a claim; the path is as for [`Display::label`].
     #[must_use]
     pub fn claim_description(&self, path: &str) -> Option<&str> {
         self.claim(path).map(|claim| claim.description.as_str())
@@ -54,18 +55,18 @@ impl Display {
         self.claims.get(self.commitments.get(&path).unwrap_or(&path))
     }
 
-    /// The words for one of the values that a claim can have, if the type has words for it (`study`: `Study`).
+    /// Returns the display text of a claim's value, if the type has one, such as `Study` for `study`.
     #[must_use]
     pub fn value(&self, path: &str, value: &str) -> Option<&str> {
         self.values.get(&(plain(path), value.to_owned())).map(String::as_str)
     }
 
-    /// Reads `display/en.ftl`, which has to be whole.
+    /// Reads `display/en.ftl`, which must be complete.
     pub(crate) fn read_english(folder: &Folder, claims: &[Claim], orders: &[Order]) -> Result<Display, SpecError> {
         Self::read(folder, FALLBACK, folder.text("display/en.ftl")?, (claims, orders), None)
     }
 
-    /// Reads every other `display/<lang>.ftl`.
+    /// Reads all other `display/<lang>.ftl`.
     pub(crate) fn read_others(
         folder: &Folder,
         claims: &[Claim],

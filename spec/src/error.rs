@@ -2,26 +2,26 @@
 
 use std::path::PathBuf;
 
-/// Reason that a catalogue could not be loaded: the file, the fault, and advice.
+/// Error in loading a catalogue: the file, the cause, and advice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpecError {
-    /// A file or folder could not be read.
+    /// A file or directory is unreadable.
     #[error("{path}: could not be read ({source}). Check that it exists, is UTF-8 text of at most 1 MiB, and may be read.", path = path.display())]
     Read {
-        /// The file or folder.
+        /// File or directory.
         path: PathBuf,
         /// Error of the system.
         source: std::io::Error,
     },
-    /// A file breaks a rule.
+    /// The content of a file is invalid.
     #[error("{file}: {what}. {hint}.")]
     File {
-        /// The file, as a path below the catalogue's folder.
+        /// Path of the file in the catalogue's directory.
         file: String,
-        /// Description of the fault.
+        /// Description of the error.
         what: String,
-        /// Advice on what to do about it.
+        /// Advice.
         hint: String,
     },
 }

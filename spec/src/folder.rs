@@ -1,4 +1,4 @@
-//! The files of a type, from the program itself or from disk.
+//! Files of a credential type, embedded or from disk.
 
 use std::{
     collections::BTreeMap,
@@ -18,10 +18,10 @@ use crate::SpecError;
 /// The most bytes that one file of a catalogue may have.
 const MAX_FILE: u64 = 1_048_576;
 
-/// A type's files by their names below its folder, such as `display/en.ftl`.
+/// Files of a credential type by their paths in its directory, such as `display/en.ftl`.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    /// `types/<name>`, for messages.
+    /// Path of the directory in messages: `types/<name>`.
     pub(crate) name: String,
     pub(crate) files: BTreeMap<String, String>,
 }
@@ -47,7 +47,7 @@ impl Folder {
         Ok(Self { name: path.display().to_string(), files })
     }
 
-    /// The path of a file, for messages.
+    /// Returns the path of a file, for messages.
     pub(crate) fn path(&self, file: &str) -> String {
         format!("{}/{file}", self.name)
     }
@@ -74,7 +74,7 @@ pub(crate) fn parse_toml<T: DeserializeOwned>(path: String, text: &str) -> Resul
     toml::from_str(text).map_err(|error| SpecError::file(path, error.message().to_owned(), "Correct the TOML"))
 }
 
-/// A folder's entries in the order of their names, hidden ones left out; none if there is no such folder.
+/// Returns the entries of a directory, sorted by name, without hidden ones; empty if the directory does not exist.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -89,8 +89,8 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
     Ok(paths)
 }
 
-/// Reads a file of a catalogue, without a leading byte-order mark. In words (Fluent) CRLF becomes a line feed; a
-/// context stays as it is, for its digest.
+/// Reads a file of a catalogue, without a leading byte-order mark. In Fluent files, CRLF is converted to LF; a context
+/// is unchanged, for its digest.
 pub(crate) fn read_text(path: &Path) -> Result<String, SpecError> {
     let failed = |source: io::Error| SpecError::Read { path: path.to_owned(), source };
     if fs::metadata(path).map_err(failed)?.len() > MAX_FILE {

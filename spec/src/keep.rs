@@ -1,5 +1,5 @@
-//! Claims that a verifier keeps beyond the verdict, their purposes and their retention (credential-types.md section
-//! 7).
+//! Claims that a verifier retains in addition to the result, with purposes and retention periods (credential-types.md
+//! section 7).
 
 use std::collections::BTreeMap;
 
@@ -14,21 +14,21 @@ use crate::{claims, display::FALLBACK};
 /// The longest time for which a claim may be kept: ten years.
 const MAX_DAYS: u32 = 3_650;
 
-/// A claim that the verifier keeps. By default it keeps none.
+/// Claim whose value the verifier retains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keep {
-    /// The id of the credential query that asks for it.
+    /// Id of the credential query that requests the claim.
     pub credential: String,
-    /// Its path, which is one of that query's.
+    /// Path of the claim, as in that query.
     pub path: ClaimPath,
-    /// Purpose of keeping it, by language tag; English is always there.
+    /// Purpose, by language tag; English is required.
     pub why: BTreeMap<String, String>,
     /// Retention period, in days from the answer: 1 to 3,650.
     pub days: u32,
 }
 
-/// `[[keep]]` as a template writes it.
+/// `[[keep]]` as written in a template.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeepText {
@@ -39,7 +39,7 @@ pub(crate) struct KeepText {
 }
 
 impl Keep {
-    /// Reads the claims that a template keeps of those that its query asks for. An error is a sentence about one of
+    /// Parses the retained claims of a template, which its query must request. An error is a sentence about one of
     /// them.
     pub(crate) fn read_all(texts: Vec<KeepText>, query: &Query) -> Result<Vec<Self>, String> {
         let mut kept: Vec<Self> = Vec::with_capacity(texts.len());

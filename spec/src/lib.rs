@@ -1,9 +1,10 @@
-//! The Carnet profile as data: credential types and request templates, embedded and read into core's types.
+//! The Carnet profile as data: credential types and request templates, embedded, and parsed into the types of
+//! `carnet_core`.
 //!
-//! A type is a folder (`type.toml`, `schema.json`, `context.jsonld`, `display/<lang>.ftl`, `example.json`) and a
-//! request template is a file. Neither needs code: [`Catalogue::embedded`] has the built-in ones, [`Catalogue::load`]
-//! adds those of a folder on disk. Inconsistent data is refused when it is loaded, so that the contents of a
-//! catalogue can be relied upon.
+//! A type is a directory (`type.toml`, `schema.json`, `context.jsonld`, `display/<lang>.ftl`, `example.json`) and a
+//! request template is a file. Neither needs code: [`Catalogue::embedded`] returns the built-in ones,
+//! [`Catalogue::load`] adds those of a directory on disk. Inconsistent data is refused on loading, so that a catalogue
+//! is always consistent.
 
 mod bounds;
 mod catalogue;

@@ -1,4 +1,4 @@
-//! Claims that have an order, so that thresholds can be proved of them (spec/at-least.md sections 1 and 3).
+//! Claims with an order, whose thresholds can be proved (spec/at-least.md sections 1 and 3).
 
 use carnet_core::{
     at_least::{Direction, ENTRIES, Ordered},
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::claims::Claim;
 
-/// An ordered claim as `type.toml` writes it.
+/// Ordered claim as written in `type.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OrderedText {
@@ -21,10 +21,10 @@ pub(crate) struct OrderedText {
     at_most: bool,
 }
 
-/// A claim of credentialSubject with an order, for one direction.
+/// Ordered claim of credentialSubject, for one direction.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
-    /// The claim's name, which is its path.
+    /// Name of the claim, which is also its path.
     pub(crate) claim: String,
     direction: Direction,
     form: Form,
@@ -39,7 +39,8 @@ enum Form {
 }
 
 impl Order {
-    /// Reads the marks of a type and checks them against its schema. An error is a sentence about a mark.
+    /// Parses the ordered claims of a type and checks them against its schema. An error is a sentence about one of
+    /// them.
     pub(crate) fn read_all(
         marks: &[OrderedText],
         disclosable: &[String],
@@ -77,7 +78,7 @@ impl Order {
         Ok(orders)
     }
 
-    /// Returns the name of the array of commitments beside the claim.
+    /// Returns the name of the claim's array of commitments.
     pub(crate) fn commitments(&self) -> String {
         self.direction.commitments_claim(&self.claim)
     }
@@ -91,7 +92,7 @@ impl Order {
         }
     }
 
-    /// Returns whether a threshold can be proved of the claim: its direction is marked, and it has the claim's form.
+    /// Returns whether a threshold can be proved for the claim: same direction, and a bound of the claim's form.
     pub(crate) fn proves(&self, claim: &str, threshold: &Threshold) -> bool {
         let form = match threshold.bound() {
             Value::Number(_) => Form::Number,
@@ -102,8 +103,8 @@ impl Order {
     }
 }
 
-/// Adds the arrays of commitments to the claims that a type's schema allows: at most four texts of 32 bytes each, and
-/// fewer where elements were not disclosed.
+/// Extends a type's schema by the arrays of commitments: up to four base64url texts of 32 bytes each, since undisclosed
+/// elements are absent.
 pub(crate) fn allow_commitments(schema: &mut Value, orders: &[Order]) {
     let properties = schema.pointer_mut("/properties/credentialSubject/properties").and_then(Value::as_object_mut);
     let array = json!({

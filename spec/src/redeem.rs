@@ -1,4 +1,4 @@
-//! Claims of an answer that are counted as a use of an entitlement (entitlement.md section 2).
+//! Claims of a presentation that count as a use of an entitlement (entitlement.md section 2).
 
 use carnet_core::{
     query::{CredentialQuery, Query},
@@ -8,19 +8,19 @@ use serde::Deserialize;
 
 use crate::claims;
 
-/// Claims by which an accepted answer marks a use of an entitlement.
+/// Claims by which an accepted presentation counts as a use of an entitlement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Redeem {
-    /// The id of the credential query that asks for the entitlement.
+    /// Id of the credential query that requests the entitlement.
     pub credential: String,
     /// Path of the serials; an answer discloses exactly one. `None`: uses are counted by a shared id ([`Counted`]).
     pub serial: Option<ClaimPath>,
-    /// The claims of an entitlement without serials.
+    /// Claims of an entitlement without serials; `None` with serials.
     pub counted: Option<Counted>,
-    /// The path of the DID that may count.
+    /// Path of the DID of the verifier that may redeem.
     pub redeemer: ClaimPath,
-    /// The path of the service that is given, by which totals are kept; `None`: they are kept for all services together.
+    /// Path of the service by which totals are kept; `None`: one total for all services.
     pub service: Option<ClaimPath>,
 }
 
@@ -28,13 +28,13 @@ pub struct Redeem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counted {
-    /// The path of the number that all uses have in common.
+    /// Path of the id that all uses share.
     pub id: ClaimPath,
-    /// The path of how many uses there are.
+    /// Path of the total number of uses.
     pub uses: ClaimPath,
 }
 
-/// `[redeem]` as a template writes it.
+/// `[redeem]` as written in a template.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RedeemText {
@@ -47,8 +47,8 @@ pub(crate) struct RedeemText {
 }
 
 impl Redeem {
-    /// Checks it against the query: each claim set of an accepted answer has the redeemer, and a serial, or a number
-    /// and the number of uses. An error is a sentence about it.
+    /// Parses `[redeem]` and checks it against the query: each claim set must contain the redeemer, and either a serial
+    /// or the shared id and the total number of uses. An error is a sentence about it.
     pub(crate) fn read(text: RedeemText, query: &Query) -> Result<Self, String> {
         let RedeemText { credential, redeemer, service, serial, id, uses } = text;
         let Some(asked) = query.credential(&credential) else {

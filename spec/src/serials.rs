@@ -1,4 +1,4 @@
-//! Serials of a credential that is used several times: one hidden array element a use (entitlement.md section 1).
+//! Serials of a credential with several uses: one hidden array element per use (entitlement.md section 1).
 
 use carnet_core::{
     Code, Problem,
@@ -12,21 +12,21 @@ use serde_json::{Map, Value};
 
 use crate::ClaimFault;
 
-/// Claims of a type whose credentials have one serial for each use.
+/// Names of the claims of a type whose credentials have one serial per use.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Serials {
-    /// The array of serials, which the issuer draws unless an offer brings them. A wallet shows one of its elements at
-    /// a time.
+    /// Array of serials, which the issuer generates unless the offer contains them. A wallet discloses one element at a
+    /// time.
     pub claim: String,
-    /// The claim with the number of serials.
+    /// Claim with the number of serials.
     pub uses: String,
-    /// The claim with the DID of the only verifier that a wallet shows a serial to.
+    /// Claim with the DID of the only verifier to which wallets disclose a serial.
     pub redeemer: String,
-    /// The claim with the service of a use; issuers count their issued uses by it.
+    /// Claim with the service; issuers count issued uses by it.
     pub service: String,
-    /// The digests that the array has in each copy, decoys included.
+    /// Number of digests that the array has in each copy, including decoys.
     pub digests: usize,
 }
 
@@ -37,19 +37,19 @@ fn path(format: CredentialFormat, claim: &str) -> ClaimPath {
 }
 
 impl Serials {
-    /// Path of the array in the payload of a copy.
+    /// Returns the path of the array in the payload of a copy.
     #[must_use]
     pub fn array(&self, format: CredentialFormat) -> ClaimPath {
         path(format, &self.claim)
     }
 
-    /// Path of the redeemer in the payload of a copy.
+    /// Returns the path of the redeemer in the payload of a copy.
     #[must_use]
     pub fn redeemer(&self, format: CredentialFormat) -> ClaimPath {
         path(format, &self.redeemer)
     }
 
-    /// The serials in the payload of a copy, in its order; `None` where it has none.
+    /// Returns the serials in the payload of a copy, in order; `None` if it has none.
     #[must_use]
     pub fn shown(&self, format: CredentialFormat, payload: &Map<String, Value>) -> Option<Vec<String>> {
         let found = values_at(payload, &self.array(format)).pop()?;
@@ -57,20 +57,20 @@ impl Serials {
         Some(items.filter_map(Value::as_str).map(str::to_owned).collect())
     }
 
-    /// Number of serials that claims ask for; `None` if they do not say it.
+    /// Returns the number of serials stated in claims; `None` if not stated.
     #[must_use]
     pub fn wanted(&self, claims: &Map<String, Value>) -> Option<usize> {
         let uses = claims.get(&self.uses).and_then(json::whole_unsigned)?;
         usize::try_from(uses).ok().filter(|uses| *uses <= self.digests)
     }
 
-    /// The form of the array in copies.
+    /// Returns the padding of the array in copies.
     #[must_use]
     pub fn padded(&self, format: CredentialFormat) -> PaddedArray {
         PaddedArray { path: self.array(format), digests: self.digests }
     }
 
-    /// The fault of claims that ask for more serials than a copy has room for.
+    /// Returns the error for claims with more serials than a copy can have.
     pub(crate) fn claim_fault(&self, claims: &Map<String, Value>) -> Option<ClaimFault> {
         let uses = claims.get(&self.uses).and_then(json::whole_unsigned)?;
         let most = u64::try_from(self.digests).unwrap_or(u64::MAX);
@@ -82,7 +82,7 @@ impl Serials {
         })
     }
 
-    /// Refuses claims that have another number of serials than they say.
+    /// Refuses claims whose number of serials differs from the stated one.
     pub(crate) fn check(&self, claims: &Map<String, Value>) -> Result<(), Problem> {
         let serials = claims.get(&self.claim).and_then(Value::as_array).map(Vec::len);
         if serials.is_some() && serials == self.wanted(claims) {
@@ -95,7 +95,7 @@ impl Serials {
         ))
     }
 
-    /// Returns a sentence about its fault, if it has one.
+    /// Returns a sentence about an error in the definition, if there is one.
     pub(crate) fn fault(&self, disclosable: &[String], required: &[String]) -> Option<String> {
         let Self { claim, uses, redeemer, service, digests } = self;
         let element = format!("{claim}[]");

@@ -1,4 +1,4 @@
-//! Request templates: a service's requests, with their purpose, legal basis and retention.
+//! Request templates: predefined requests of a verifier, with purpose, legal basis and retention.
 
 use std::collections::BTreeMap;
 
@@ -21,10 +21,10 @@ use crate::{
     redeem::RedeemText,
 };
 
-/// Request that a verifier makes. Texts are by language tag; English is always there.
+/// Request template of a verifier. Texts are by language tag; English is required.
 #[derive(Debug, Clone)]
 pub struct RequestTemplate {
-    /// Its name, such as `university-admission`.
+    /// Id, such as `university-admission`.
     pub id: String,
     /// Title for staff.
     pub title: BTreeMap<String, String>,
@@ -32,19 +32,19 @@ pub struct RequestTemplate {
     pub purpose: BTreeMap<String, String>,
     /// Legal basis of the request.
     pub legal_basis: BTreeMap<String, String>,
-    /// Statement, in words, of the data that is kept and of its retention.
+    /// Statement about the retained data and their retention period.
     pub retention: BTreeMap<String, String>,
-    /// For how long the outcome is kept, in days.
+    /// Retention period of the result, in days.
     pub retention_days: u32,
-    /// The claims that are kept beside the outcome; by default none.
+    /// Claims that are retained in addition to the result; by default none.
     pub keep: Vec<Keep>,
-    /// Claims by which an accepted answer marks a use of an entitlement; `None` if it marks none.
+    /// Claims by which an accepted presentation counts as a use of an entitlement; `None`: it does not.
     pub redeem: Option<Redeem>,
-    /// Seconds past its end for which a status list still counts if no newer one is available; by default 0, which
-    /// refuses (spec/status.md, For verifiers).
+    /// Grace period for an expired status list if no newer one is available, in seconds; default 0, which refuses
+    /// (spec/status.md, For verifiers).
     pub stale_status_seconds: u32,
-    /// Maximum age of a freshness statement, in seconds. With `None`, holders are asked for none, and one that a
-    /// holder still presents counts for a day (spec/freshness.md 2.6, 2.7).
+    /// Maximum age of a freshness statement, in seconds. `None`: statements are not requested, and an unrequested one
+    /// is accepted for one day (spec/freshness.md 2.6, 2.7).
     pub freshness_seconds_max: Option<u32>,
     /// The query on the first day that it was tried on, whose shape is that of every day.
     query: Query,
@@ -102,7 +102,8 @@ impl HolderText {
 const MAX_STALE_STATUS: u32 = 30 * 86_400;
 
 impl RequestTemplate {
-    /// Picks a text for a language tag: that tag's, its primary language's, or the English one.
+    /// Selects a text for a language tag: that of the tag, otherwise of its primary language, otherwise the English
+    /// one.
     ///
     /// # Examples
     /// ```
@@ -120,12 +121,12 @@ impl RequestTemplate {
         [language, primary, FALLBACK].iter().find_map(|tag| texts.get(*tag)).map_or("", String::as_str)
     }
 
-    /// The query to send at `now`, parsed and as DCQL: bounds that move with the day (`today-18y`) have become dates
-    /// (credential-types.md section 7).
+    /// Returns the query to send at `now`, parsed and as DCQL JSON, with relative bounds (`today-18y`) replaced by
+    /// dates (credential-types.md section 7).
     ///
     /// # Errors
-    /// `query_malformed` or `threshold_invalid`, if a bound of that day is out of range (spec/at-least.md 1.3). From
-    /// 2025 to 2069 no template that was loaded has such a bound.
+    /// `query_malformed` or `threshold_invalid`if a bound is out of range on that day (spec/at-least.md 1.3), which
+    /// loaded templates exclude for 2025 to 2069.
     ///
     /// # Examples
     /// ```
@@ -142,8 +143,8 @@ impl RequestTemplate {
         query_at(&self.dcql, now)
     }
 
-    /// Limits the registered credentials for the query of this template, as [`RegisteredCredential::of_query`] makes
-    /// them, to the template's own bounds; relative bounds stay relative.
+    /// Restricts registered credentials, created from the query of this template by [`RegisteredCredential::of_query`],
+    /// to the template's own bounds; relative bounds stay relative.
     #[must_use]
     pub fn limit(&self, mut registered: Vec<RegisteredCredential>) -> Vec<RegisteredCredential> {
         let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
@@ -246,7 +247,8 @@ impl RequestTemplate {
         })
     }
 
-    /// Checks the query against the catalogue: known types, known claims, and no claim that may not be a condition.
+    /// Checks the query against the catalogue: known types, known claims, and no required claim that must not be
+    /// required.
     pub(crate) fn check<'a>(
         &self,
         path: &str,

@@ -1,4 +1,4 @@
-//! Types and claims that somebody asks for, or accredits for, and the catalogue does not have.
+//! Types and claims in queries or accreditations that the catalogue does not have.
 
 use std::fmt;
 
@@ -12,23 +12,23 @@ use carnet_core::{
 
 use crate::{Catalogue, CredentialType, catalogue::GENERIC, claims};
 
-/// A type or a claim that the catalogue does not have.
+/// Type or claim that the catalogue does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
-    /// The name that is not known.
+    /// Kind of name.
     pub kind: UnknownKind,
-    /// The name or path as it was given.
+    /// Given name or path.
     pub given: String,
-    /// The name or path that was most likely meant.
+    /// Most similar known name or path.
     pub nearest: Option<String>,
 }
 
-/// Kind of a name that is not known.
+/// Kind of an unknown name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnknownKind {
-    /// A type, by its name or `vct`.
+    /// Type, by name or `vct`.
     Type,
-    /// A claim of these types.
+    /// Claim of these types.
     Claim(Vec<String>),
 }
 
@@ -47,8 +47,8 @@ impl fmt::Display for Unknown {
 }
 
 impl Catalogue {
-    /// Returns the types and claims of a query that the catalogue does not have, each with the id of its credential
-    /// query. Of alternative types a claim has to be one's.
+    /// Returns the types and claims of a query that the catalogue does not have, with the ids of their credential
+    /// queries. With alternative types, a claim must belong to one of them.
     #[must_use]
     pub fn unknown_in(&self, query: &Query) -> Vec<(String, Unknown)> {
         query
@@ -58,7 +58,7 @@ impl Catalogue {
             .collect()
     }
 
-    /// Returns the unknown part of a type's name; `None` for one that the catalogue has.
+    /// Returns the error for a type name; `None` if the catalogue has it.
     #[must_use]
     pub fn unknown_type(&self, name: &str) -> Option<Unknown> {
         if self.credential_type(name).is_some() {

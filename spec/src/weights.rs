@@ -1,4 +1,4 @@
-//! Weights of the least-disclosure plan, and the classes of claims (credential-types.md section 9).
+//! Weights of the least-disclosure plan, and sensitivity classes of claims (credential-types.md section 9).
 
 use carnet_core::{
     format::CredentialFormat,
@@ -28,7 +28,7 @@ struct WeightsFile {
     shared_copy: u32,
 }
 
-/// Reads `weights.toml`, whose weights must rise with what a disclosure tells.
+/// Parses `weights.toml`, whose weights must increase with the disclosed information.
 pub(crate) fn read(path: &str, toml: &str) -> Result<Weights, SpecError> {
     let text: WeightsFile = folder::parse_toml(path.to_owned(), toml)?;
     let rising = [text.computed, text.threshold, text.coarse, text.value, text.fine];
@@ -60,13 +60,14 @@ impl Classes for Catalogue {
 }
 
 impl Catalogue {
-    /// Weights of disclosures in the least-disclosure plan.
+    /// Returns the weights of the least-disclosure plan.
     #[must_use]
     pub fn weights(&self) -> &Weights {
         &self.weights
     }
 
-    /// Returns the class of a type's claim: a path below credentialSubject as text. An unknown claim counts as fine.
+    /// Returns the sensitivity class of a claim. `path` is a text path below credentialSubject. An unknown claim is
+    /// classified as fine.
     #[must_use]
     pub fn class_of(&self, type_name: &str, path: &str) -> Class {
         match self.credential_type(type_name) {

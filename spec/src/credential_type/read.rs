@@ -1,4 +1,4 @@
-//! Reads a type from its folder, and checks its files against each other.
+//! Reading of a credential type from its directory, with consistency checks of its files.
 
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ fn validator(folder: &Folder, schema: &Value) -> Result<jsonschema::Validator, S
 }
 
 impl CredentialType {
-    /// Reads a type's folder and checks its files against each other.
+    /// Reads the directory of a credential type and checks its files for consistency.
     pub(crate) fn read(folder: &Folder) -> Result<Self, SpecError> {
         let mut text: TypeFile = folder.toml("type.toml")?;
         let mut schema = folder.json("schema.json")?;
