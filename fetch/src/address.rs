@@ -1,4 +1,4 @@
-//! Addresses that may be reached: public ones, and private ones for hosts that the configuration names.
+//! Permitted addresses: public ones, and private ones for configured hosts.
 
 use std::{
     collections::BTreeSet,
@@ -15,15 +15,15 @@ use crate::local::{LOCALHOST, loopback};
 /// Reachability class of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Anybody's.
+    /// Public address.
     Public,
-    /// Loopback or private: only for hosts that the configuration names.
+    /// Loopback or private: only for configured hosts.
     Private,
-    /// Never a web server: link-local (with the cloud's metadata service), multicast, reserved.
+    /// Never permitted: link-local (including cloud metadata services), multicast, reserved.
     Never,
 }
 
-/// By the registries of special-purpose addresses (RFC 6890).
+/// Classifies an address by the registries of special-purpose addresses (RFC 6890).
 pub(crate) fn kind(ip: IpAddr) -> Kind {
     match ip {
         IpAddr::V4(ip) => kind_v4(ip),
@@ -70,7 +70,7 @@ fn kind_v6(ip: Ipv6Addr) -> Kind {
     }
 }
 
-/// The name resolved to an address that may not be fetched from.
+/// Error: the name resolved only to forbidden addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Forbidden;
 
@@ -82,13 +82,13 @@ impl fmt::Display for Forbidden {
 
 impl Error for Forbidden {}
 
-/// Resolves names with the system's resolver and returns only permitted addresses.
+/// DNS resolver that returns only permitted addresses of the system's resolver.
 ///
-/// The connector itself calls it, so that a name cannot point elsewhere between the check and the connection.
+/// The HTTP connector calls it, so that a name cannot change its address between the check and the connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Guarded {
     pub(crate) private_hosts: Arc<BTreeSet<String>>,
-    /// `localhost` is this machine for certain, and no name server is asked.
+    /// `true` if `localhost` is resolved to loopback without DNS.
     pub(crate) local: bool,
 }
 
@@ -116,7 +116,7 @@ fn permitted(found: Vec<SocketAddr>, private: bool) -> Result<Vec<SocketAddr>, F
     if found.iter().all(fine) { Ok(found) } else { Err(Forbidden) }
 }
 
-/// A host name as it is compared: lower case, without the root's dot.
+/// Normalises a host name for comparison: lower case, without the trailing dot.
 pub(crate) fn normalized(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }

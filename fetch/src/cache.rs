@@ -1,4 +1,4 @@
-//! Documents that were fetched before.
+//! Cache of DID documents.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,8 +20,8 @@ use crate::{HttpsFetcher, seen::Seen};
 /// 2.1).
 const CAPACITY: usize = 20_480;
 
-/// Maximum age of a document whose refresh fails: a day. An outage of one night stops nobody, and a key that may have
-/// been withdrawn does not verify for ever.
+/// Maximum age of a document whose refresh fails: one day. It tolerates an outage of a night, and limits the use of a
+/// key that may have been revoked.
 pub const MAX_STALE: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug, Clone)]
@@ -34,14 +34,13 @@ struct Entry {
     at: Timestamp,
 }
 
-/// Cache of fetched DID documents; resolves did:key and did:jwk by itself. Cheap to clone and share.
+/// Cache of fetched DID documents, which also resolves did:key and did:jwk. Clones share the cache.
 ///
-/// It keeps the last accepted entry of each did:webvh log, and refuses a log that does not continue it: for its own
-/// lifetime, or, with [`DidCache::remember_in`] or [`DidCache::remember`], permanently.
+/// It remembers the last accepted entry of each did:webvh log, and refuses a log that does not continue it: for its own
+/// lifetime, or permanently with [`DidCache::remember_in`] or [`DidCache::remember`].
 ///
-/// It holds at most 20,480 documents. [`Resolve::resolve`] answers from memory and never fetches.
-/// [`DidCache::refresh`] fetches, and keeps the document whose refresh fails. After [`MAX_STALE`] that document is
-/// refused.
+/// It holds at most 20,480 documents. [`Resolve::resolve`] answers from memory and never fetches. [`DidCache::refresh`]
+/// fetches, and keeps the old document if that fails, until it is older than [`MAX_STALE`].
 #[derive(Debug, Clone, Default)]
 pub struct DidCache {
     entries: Arc<RwLock<HashMap<Did, Entry>>>,
@@ -51,25 +50,23 @@ pub struct DidCache {
 }
 
 impl DidCache {
-    /// Inserts a document, as if it had been fetched at that time. Returns whether it differs from the one before it.
+    /// Inserts a document as fetched at `at`. Returns whether it differs from the previous one.
     pub fn insert(&self, did: &Did, document: Arc<DidDocument>, at: Timestamp) -> bool {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         put(&mut entries, did, Entry { document: Ok(document), ttl: None, at })
     }
 
-    /// Stores the last accepted entry of each log in a file from now on, so that an older log is refused after a
-    /// restart too. Entries in the file already count. The file is created when the first log is accepted. Call it
-    /// before any is.
+    /// Stores the last accepted entry of each log in a file, so that an older log is refused after a restart too.
+    /// Entries in an existing file are loaded. Call it before any log is accepted.
     ///
     /// # Errors
-    /// The file cannot be read, or has another form.
+    /// The file is unreadable or malformed.
     pub fn remember_in(&self, file: PathBuf) -> io::Result<()> {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::read(file)?;
         Ok(())
     }
 
-    /// Takes the last accepted entry of each log from a caller that stores them: by DID, its `versionId`. Call it
-    /// before any log is accepted.
+    /// Sets the last accepted entries, stored by the caller: `versionId` by DID. Call it before any log is accepted.
     pub fn remember(&self, seen: BTreeMap<String, String>) {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::of(seen);
     }
@@ -80,12 +77,11 @@ impl DidCache {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).last().clone()
     }
 
-    /// Inserts a log, as if it had been fetched at that time, in place of the one that it follows. Returns whether
-    /// its document differs from the one before it.
+    /// Inserts a log as fetched at `at`, in place of the previous one. Returns whether the document changed.
     ///
     /// # Errors
-    /// `did_log_forked`: it does not continue the stored one, which stays; `did_unresolved`: its last entry could not
-    /// be stored.
+    /// `did_log_forked`: the log does not continue the previous one, which stays; `did_unresolved`: its last entry
+    /// could not be stored.
     pub fn insert_log(&self, log: Log, at: Timestamp) -> Result<bool, Problem> {
         // Held until the log is in, so that of two at the same time the longer one stays.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,17 +91,17 @@ impl DidCache {
         Ok(put(&mut entries, &did, Entry { document: log.document(), ttl: Some(Duration::from_secs(log.ttl())), at }))
     }
 
-    /// Fetches one DID's document unless it is self-contained, or cached and younger than `max_age`. An equal
-    /// document changes nothing but its age: [`Resolve::resolve`] continues to return the same `Arc`.
+    /// Fetches the document of a DID, unless it is derived from the DID, or cached and younger than `max_age`. If it is
+    /// unchanged, [`Resolve::resolve`] continues to return the same `Arc`.
     ///
     /// # Errors
     /// Those of [`HttpsFetcher::did_web`] and [`HttpsFetcher::did_webvh`], and `did_log_forked` (a log that does not
-    /// continue the one that was fetched before); the stored document stays.
+    /// continue the previous one); the cached document stays.
     pub async fn refresh(&self, fetcher: &HttpsFetcher, did: &Did, max_age: Duration) -> Result<(), Problem> {
         self.update(fetcher, did, max_age).await.map(drop)
     }
 
-    /// Refreshes one DID's document as [`DidCache::refresh`] does. Returns whether it differs from the one before it.
+    /// Refreshes the document of a DID, as [`DidCache::refresh`]. Returns whether it changed.
     ///
     /// # Errors
     /// Those of [`DidCache::refresh`].
@@ -133,19 +129,18 @@ impl DidCache {
         Ok(self.insert(did, document, now()))
     }
 
-    /// Returns the problem of the last fetch of a DID's document; `None` if it succeeded, or never happened.
-    /// [`is_unreachable`] distinguishes a failed fetch from a bad document.
+    /// Returns the error of the last fetch of a DID's document; `None` if it succeeded, or there was none.
+    /// [`is_unreachable`] distinguishes a failed fetch from an invalid document.
     #[must_use]
     pub fn refusal(&self, did: &Did) -> Option<Problem> {
         self.refusals.read().unwrap_or_else(PoisonError::into_inner).get(did).cloned()
     }
 
-    /// Resolves a DID at an instant, from memory.
+    /// Resolves a DID from the cache at `now`.
     ///
     /// # Errors
-    /// `did_unresolved`: it was never fetched, or its last successful fetch is older than [`MAX_STALE`]; the problem
-    /// of a document that was fetched and is invalid, if there is no earlier one; `did_deactivated`;
-    /// `did_unsupported`.
+    /// `did_unresolved`: it was never fetched, or its last successful fetch is older than [`MAX_STALE`]; the error of
+    /// an invalid document, if there is no earlier valid one; `did_deactivated`; `did_unsupported`.
     pub fn resolve_at(&self, did: &Did, now: Timestamp) -> Result<Arc<DidDocument>, Problem> {
         match did.method() {
             DidMethod::Key | DidMethod::Jwk => return SelfContained.resolve(did),
@@ -186,7 +181,7 @@ fn code_of_bad(did: &Did, code: Code) -> Code {
     }
 }
 
-/// Returns `true` for a problem of a failed fetch, `false` for one of a fetched document.
+/// Returns whether a code is for a failed fetch, not for an invalid document.
 #[must_use]
 pub const fn is_unreachable(code: Code) -> bool {
     matches!(code, Code::DidUnresolved | Code::AddressForbidden)

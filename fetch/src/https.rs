@@ -1,4 +1,4 @@
-//! The fetcher: HTTPS alone, one host, one request, in bounded time and space.
+//! HTTPS fetcher: fixed scheme, no redirects, limited time and size.
 
 use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
 
@@ -28,18 +28,20 @@ use crate::{
     local::{Fingerprint, PinnedLocalhost},
 };
 
-/// Limits on fetches, and the roots of trust.
+/// Limits on fetches, and trusted certificates.
 #[derive(Debug, Clone)]
 pub struct FetchOptions {
     /// CA certificates (PEM) that are trusted in addition to the system's.
     pub extra_ca_pem: Option<Vec<u8>>,
-    /// Host names that may resolve to loopback or private addresses. Link-local and reserved ones stay refused.
+    /// Host names that may resolve to loopback or private addresses. Link-local and reserved addresses are always
+    /// refused.
     pub private_hosts: BTreeSet<String>,
-    /// Certificates of local sites; where there is one, nothing else counts for `localhost`, which is then 127.0.0.1.
+    /// Pinned certificates of local sites. If not empty, only these are trusted for `localhost`, which is then
+    /// 127.0.0.1.
     pub local_pins: BTreeSet<Fingerprint>,
-    /// For the whole fetch, from the name's resolution to the last byte.
+    /// Timeout of a whole fetch, from name resolution to the last byte.
     pub timeout: Duration,
-    /// The largest document, in bytes.
+    /// Maximum size of a document, in bytes.
     pub max_bytes: usize,
 }
 
@@ -56,7 +58,7 @@ impl Default for FetchOptions {
     }
 }
 
-/// Fetches did:web documents and did:webvh logs. Cheap to clone; clones share their connections.
+/// HTTPS fetcher for did:web documents and did:webvh logs. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct HttpsFetcher {
     pub(crate) client: Client,
@@ -64,10 +66,10 @@ pub struct HttpsFetcher {
 }
 
 impl HttpsFetcher {
-    /// Makes a fetcher that trusts the system's certificates and those of the options.
+    /// Creates a fetcher that trusts the system's CA certificates and those of the options.
     ///
     /// # Errors
-    /// key_invalid: an extra certificate cannot be read, or there is no certificate at all.
+    /// key_invalid: an additional certificate is invalid, or there are no certificates.
     pub fn new(options: FetchOptions) -> Result<Self, Problem> {
         let tls = client_config(roots(options.extra_ca_pem.as_deref())?, options.local_pins.clone())?;
         let private_hosts = options.private_hosts.iter().map(|host| normalized(host)).collect();
@@ -87,11 +89,11 @@ impl HttpsFetcher {
         Ok(Self { client, max_bytes: options.max_bytes })
     }
 
-    /// Fetches the document of a did:web DID and checks it against the rules.
+    /// Fetches and parses the document of a did:web DID.
     ///
     /// # Errors
-    /// did_unsupported, did_malformed; address_forbidden; did_unresolved (no answer in time, TLS,
-    /// a status other than 200, a redirect); too_large; did_document_invalid
+    /// did_unsupported, did_malformed; address_forbidden; did_unresolved (timeout, TLS error, a status other than 200,
+    /// a redirect); too_large; did_document_invalid
     pub async fn did_web(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let url = carnet_core::did::web::url(did)?;
         let bytes = self.bytes(&url, "application/did+json, application/json", self.max_bytes).await?;
@@ -102,7 +104,7 @@ impl HttpsFetcher {
         DidDocument::parse(did, &document).map(Arc::new)
     }
 
-    /// Fetches the log of a did:webvh DID, and its witness file if the log needs one, and verifies all of it.
+    /// Fetches the log of a did:webvh DID, and its witness file if the log needs one, and verifies both.
     ///
     /// # Errors
     /// Those of [`HttpsFetcher::bytes`], [`Chain::verify`] and [`Chain::witnessed`].
@@ -117,18 +119,18 @@ impl HttpsFetcher {
         chain.witnessed(witnesses.as_deref(), now, CLOCK_SKEW)
     }
 
-    /// Fetches an https URL, under the same rules as a DID's document, with at most `max_bytes`. `accept` are media
-    /// types. Only for URLs that a configuration names, never for one that a stranger sent.
+    /// Fetches an https URL, with the same restrictions as for DID documents and at most `max_bytes`. `accept` is the
+    /// `Accept` header. Only for configured URLs, never for one received from an unknown party.
     ///
     /// # Errors
-    /// did_malformed (no plain https URL); address_forbidden; did_unresolved (no answer in time, TLS, a status other than
-    /// 200, a redirect); too_large
+    /// did_malformed (not a plain https URL); address_forbidden; did_unresolved (timeout, TLS error, a status other
+    /// than 200, a redirect); too_large
     pub async fn bytes(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Problem> {
         read(answered(self.get(url, accept).await?)?, max_bytes).await
     }
 
-    /// [`HttpsFetcher::bytes`] of a URL that a proxy may serve for another server; `None` if the proxy answers that it
-    /// cannot reach that server (502, 503 or 504).
+    /// Fetches as [`HttpsFetcher::bytes`] from a server that may be a reverse proxy; `None` for a response that its
+    /// backend is unavailable (502, 503 or 504).
     ///
     /// # Errors
     /// Those of [`HttpsFetcher::bytes`].
@@ -150,7 +152,7 @@ impl HttpsFetcher {
         self.client.get(parse_url(url)?).header(ACCEPT, accept).send().await.map_err(unresolved)
     }
 
-    /// [`HttpsFetcher::bytes`], unless the resource still has this entity tag: then `None`.
+    /// Fetches as [`HttpsFetcher::bytes`], with `If-None-Match`; `None` if the resource still has this entity tag.
     ///
     /// # Errors
     /// Those of [`HttpsFetcher::bytes`].
@@ -173,12 +175,12 @@ impl HttpsFetcher {
     }
 }
 
-/// Fetched document.
+/// Fetched resource.
 #[derive(Debug, Clone)]
 pub struct Fetched {
-    /// The bytes.
+    /// Body.
     pub bytes: Vec<u8>,
-    /// Their entity tag, if the server named one.
+    /// Entity tag (`ETag`), if any.
     pub etag: Option<String>,
 }
 
@@ -193,7 +195,7 @@ pub(crate) fn answered(response: Response) -> Result<Response, Problem> {
     ))
 }
 
-/// The DID's rules say so already; this is the last door before the network, so that it looks again.
+/// Parses a URL and checks scheme and host again, as the last check before the request.
 pub(crate) fn parse_url(text: &str) -> Result<Url, Problem> {
     let url = Url::parse(text).map_err(|_| Problem::new(Code::DidMalformed, format!("{text} is not a URL")))?;
     if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
@@ -223,7 +225,7 @@ pub(crate) async fn read(mut response: Response, max_bytes: usize) -> Result<Vec
     Ok(bytes)
 }
 
-/// By value, as `map_err` requires.
+/// Converts an HTTP client error. It takes the error by value, for `map_err`.
 #[allow(clippy::needless_pass_by_value)]
 pub(crate) fn unresolved(error: reqwest::Error) -> Problem {
     let asked = error.url().map_or_else(|| "the server".to_owned(), ToString::to_string);

@@ -1,4 +1,4 @@
-//! Fetching DID documents and their logs over HTTPS, with a time limit, a size limit and no way into private networks.
+//! Fetching of DID documents and logs over HTTPS, limited in time and size, without access to private networks.
 
 mod address;
 mod cache;

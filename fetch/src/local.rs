@@ -1,7 +1,7 @@
-//! Local sites: services on this machine, each known by the fingerprint of its own certificate. For trials, never for production.
+//! Local sites: services on this machine with pinned self-signed certificates. For trials, never for production.
 //!
-//! A pin counts for the host `localhost` alone, which is then reached at 127.0.0.1 without asking any name server. Where there is a pin,
-//! no certificate authority counts for that host.
+//! A pin applies only to the host `localhost`, which is then contacted at 127.0.0.1 without DNS. With a pin, no
+//! certificate authority is trusted for that host.
 
 use std::{
     collections::BTreeSet,
@@ -31,7 +31,7 @@ use url::Url;
 
 use crate::address::normalized;
 
-/// The one host that pins count for.
+/// Only host name to which pins apply.
 pub const LOCALHOST: &str = "localhost";
 /// The longest name of a site or a registrar, in characters.
 const LONGEST_NAME: usize = 200;
@@ -44,7 +44,7 @@ const DIGITS: usize = 64;
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// Computes the fingerprint of a certificate.
+    /// Returns the fingerprint of a certificate.
     #[must_use]
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
         Self(base16ct::lower::encode_string(&Sha256::digest(certificate)))
@@ -82,17 +82,17 @@ impl From<Fingerprint> for String {
     }
 }
 
-/// Description of a local site: the file `local-site.json`, which `init --local` writes.
+/// Description of a local site: the file `local-site.json`, created by `init --local`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocalSite {
-    /// The DID whose document the site publishes: a did:web on `localhost`.
+    /// DID whose document the site publishes: a did:web on `localhost`.
     pub did: String,
     /// Display name.
     pub name: String,
-    /// Pin of the site's certificate.
+    /// Fingerprint of the site's certificate.
     pub certificate_sha256: Fingerprint,
-    /// Registrar that registered this site alone, with a key that was then thrown away.
+    /// Registrar that registered only this site, and whose key was then destroyed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registrar: Option<LocalRegistrar>,
 }
@@ -101,17 +101,17 @@ pub struct LocalSite {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocalRegistrar {
-    /// Its DID.
+    /// DID of the registrar.
     pub did: String,
     /// Display name.
     pub name: String,
 }
 
 impl LocalSite {
-    /// Reads the description of a local site.
+    /// Parses the description of a local site.
     ///
     /// # Errors
-    /// It is not JSON or has other members; its DID is not a did:web on `localhost`; a name is empty or too long.
+    /// It is not JSON or has unknown members; its DID is not a did:web on `localhost`; a name is empty or too long.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let object = json::parse_object(bytes, Limits::SMALL)?;
         let malformed = |what: &str| Problem::new(Code::MalformedValue, what);
@@ -128,13 +128,13 @@ impl LocalSite {
     }
 }
 
-/// Tells if a DID is a did:web on `localhost`: it names a service on this machine, whatever machine that is.
+/// Returns whether a DID is a did:web on `localhost`.
 #[must_use]
 pub fn is_local(did: &str) -> bool {
     port(did).is_some()
 }
 
-/// Port of a did:web on `localhost`; `None` for every other DID.
+/// Returns the port of a did:web on `localhost`; `None` for every other DID.
 #[must_use]
 pub fn port(did: &str) -> Option<u16> {
     let did = Did::parse(did).ok()?;
@@ -142,7 +142,7 @@ pub fn port(did: &str) -> Option<u16> {
     if url.host_str() == Some(LOCALHOST) { url.port_or_known_default() } else { None }
 }
 
-/// Address of `localhost` where there is a pin.
+/// Returns the address used for `localhost` with a pin.
 pub(crate) fn loopback() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
@@ -159,7 +159,7 @@ impl fmt::Display for NotPinned {
 
 impl std::error::Error for NotPinned {}
 
-/// Verifies certificates: on `localhost` by their pins, on every other host by the certificate authorities.
+/// TLS certificate verifier: by pins for `localhost`, by certificate authorities for every other host.
 #[derive(Debug)]
 pub(crate) struct PinnedLocalhost {
     pins: BTreeSet<Fingerprint>,
@@ -169,7 +169,7 @@ pub(crate) struct PinnedLocalhost {
 }
 
 impl PinnedLocalhost {
-    /// Makes a verifier of these pins, which must not be empty, and these authorities.
+    /// Creates a verifier from pins, which must not be empty, and CA certificates.
     pub(crate) fn new(
         pins: BTreeSet<Fingerprint>,
         roots: RootCertStore,

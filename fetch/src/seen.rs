@@ -13,7 +13,7 @@ use carnet_core::{
 };
 use serde_json::Value;
 
-/// By DID, the `versionId` of the last entry.
+/// Last accepted `versionId` of each did:webvh log, by DID.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     last: BTreeMap<String, String>,
@@ -30,7 +30,7 @@ impl Seen {
         Ok(Self { last, file: Some(file) })
     }
 
-    /// Takes the entries from a caller that stores them.
+    /// Creates the register from entries stored by the caller.
     pub(crate) fn of(last: BTreeMap<String, String>) -> Self {
         Self { last, file: None }
     }
@@ -39,7 +39,7 @@ impl Seen {
         &self.last
     }
 
-    /// Takes a log as the last one seen of its DID. It is written down before anybody relies on it.
+    /// Records the last entry of an accepted log. It is stored before the log is used.
     pub(crate) fn advance(&mut self, log: &Log) -> Result<(), Problem> {
         let (did, id) = (log.did().as_str(), log.last_id()?);
         match self.last.get(did) {

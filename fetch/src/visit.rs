@@ -1,4 +1,4 @@
-//! Visits of a site for whoever examines it: what is there, its server's clock, and a failure of TLS told from others.
+//! Fetches for `doctor`: the content, the server's clock, and TLS errors distinguished from others.
 
 use std::{error::Error, io};
 
@@ -9,26 +9,26 @@ use crate::https::{HttpsFetcher, answered, parse_url, read, unresolved};
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// Answer of a site.
+/// Response of a site.
 #[derive(Debug, Clone)]
 pub struct Visit {
     /// Body of the response.
     pub bytes: Vec<u8>,
-    /// Time by the server's clock, if it said one (`Date`, with the age of an answer from a cache).
+    /// Server time, if stated (`Date`, corrected by the age of a cached response).
     pub server_time: Option<Timestamp>,
 }
 
-/// Failure of a visit.
+/// Error of a fetch.
 #[derive(Debug, Clone)]
 pub struct VisitError {
     /// Cause of the failure.
     pub problem: Problem,
-    /// The connection was made and TLS failed: the certificate, its name, its end.
+    /// `true` if TLS failed on an established connection: untrusted certificate, wrong name, expired.
     pub is_tls: bool,
 }
 
 impl HttpsFetcher {
-    /// Fetches what is at an https URL as [`HttpsFetcher::bytes`] does.
+    /// Fetches an https URL, as [`HttpsFetcher::bytes`].
     ///
     /// # Errors
     /// Those of [`HttpsFetcher::bytes`].
