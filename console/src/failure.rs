@@ -1,11 +1,11 @@
-//! Failures as programs read them: one object, the same in all four programs.
+//! Errors in JSON: one object, the same in all four programs.
 
 use std::sync::OnceLock;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde_json::{Map, Value, json};
 
-/// Returns whether the command line asks for JSON, even if it cannot be parsed.
+/// Returns whether `--json` is on the command line, even if it cannot be parsed.
 #[must_use]
 pub fn json_is_asked() -> bool {
     std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json")
@@ -14,14 +14,14 @@ pub fn json_is_asked() -> bool {
 /// Members that a command wants in the output of its failure.
 static BESIDE: OnceLock<Map<String, Value>> = OnceLock::new();
 
-/// Stores the members of an object, to be written beside `error` in the object of the next failure.
+/// Stores members to be added next to `error` in the JSON object of the next error.
 pub fn beside(object: Value) {
     if let Value::Object(members) = object {
         let _ = BESIDE.set(members);
     }
 }
 
-/// Prints why a command failed: the text on standard error, and with `--json` the object on standard output too.
+/// Prints the error of a command: text on standard error, and with `--json` also an object on standard output.
 pub fn failure(text: impl std::fmt::Display, error: &Value) {
     if json_is_asked() {
         // An output that takes nothing changes nothing: the words are on standard error.
@@ -33,7 +33,7 @@ pub fn failure(text: impl std::fmt::Display, error: &Value) {
     crate::note(format_args!("error: {text}"));
 }
 
-/// Returns the object for a command line that the parser refused. It names the missing arguments.
+/// Returns the JSON object for a command-line usage error, with the missing arguments.
 #[must_use]
 pub fn usage_object(error: &clap::Error) -> Value {
     let text = error.to_string();

@@ -1,12 +1,12 @@
-//! Standard output and standard error of the four programs, and questions that they ask.
+//! Standard output and standard error of the four programs, and their prompts.
 //!
 //! Rules, the same in all four:
-//! - A reader that went away (`| head`) ends nothing: the rest is not written, and the exit code is that of the command.
+//! - A closed pipe (`| head`) is not an error: the rest is not written, and the exit code is that of the command.
 //! - Output that cannot be written for another reason (a full disk) makes the exit code at least 1, and standard error
-//!   says that the command itself was carried out.
-//! - A result that is shown once (a link, a PIN, a token) is different: [`reserve`] refuses before the act if standard
-//!   output takes nothing, and [`show_once`] returns every failure, a closed pipe included, for the command to report.
-//! - Standard error that cannot be written changes nothing.
+//!   says that the command itself was executed.
+//! - Results that are displayed only once (a link, a PIN, a token) are different: [`reserve`] checks standard output
+//!   before the action, and [`show_once`] returns every failure, including a closed pipe, for the command to report.
+//! - Failures to write to standard error are ignored.
 
 use std::{
     fmt::Display,
@@ -21,22 +21,23 @@ mod question;
 pub use failure::{beside, failure, json_is_asked, usage_object};
 pub use question::{Answer, Question};
 
-/// Exit code: a problem, or an answer that is no.
+/// Exit code for a problem, or a negative result.
 pub const PROBLEM: u8 = 1;
-/// Exit code: the command line is wrong, or a file or secret that it needs is missing.
+/// Exit code for a usage error, or a missing file or secret.
 pub const USAGE: u8 = 2;
-/// Exit code: the same may work later.
+/// Exit code for a temporary failure: a retry may succeed.
 pub const TRY_AGAIN: u8 = 3;
 /// Exit code of a command whose output was lost.
 const OUTPUT_LOST: u8 = PROBLEM;
 
-/// Reason for which standard output takes nothing.
+/// Reason why standard output cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unwritable {
-    /// The standard library opens `/dev/null` in place of a closed descriptor, so that the two cannot be told apart.
+    /// Standard output is `/dev/null`, or was closed: the standard library then opens `/dev/null`, so that the two
+    /// cannot be distinguished.
     #[error("standard output is closed or goes to /dev/null")]
     Nowhere,
-    /// The system refused the write.
+    /// The write failed.
     #[error("standard output cannot be written: {0}")]
     Failed(String),
 }
@@ -66,12 +67,12 @@ pub fn announce(text: impl Display) -> Result<(), Unwritable> {
     write(format_args!("{text}\n")).map_err(|error| failed(&error))
 }
 
-/// Writes a line to standard error, if that is possible.
+/// Writes a line to standard error; failures are ignored.
 pub fn note(text: impl Display) {
     let _ = writeln!(standard_error(), "{text}");
 }
 
-/// Returns the process's exit code: at least 1 if output was lost, which standard error then states.
+/// Returns the process's exit code: at least 1 if output was lost, which is then reported on standard error.
 #[must_use]
 pub fn exit(code: u8) -> ExitCode {
     let Some(lost) = FAILED.get() else { return ExitCode::from(code) };
@@ -82,9 +83,9 @@ pub fn exit(code: u8) -> ExitCode {
     ExitCode::from(code.max(OUTPUT_LOST))
 }
 
-/// Checks that standard output takes text, before an act whose result is shown once.
+/// Checks that standard output can be written, before an action whose result is displayed only once.
 ///
-/// Unless it is a terminal, this writes white space: a space before a JSON text, else an empty line.
+/// If it is not a terminal, white space is written: a space before JSON, otherwise an empty line.
 ///
 /// # Errors
 /// Standard output is closed, full, a pipe without a reader, or `/dev/null`.
@@ -98,7 +99,7 @@ pub fn reserve(json: bool) -> Result<(), Unwritable> {
     write(if json { " " } else { "\n" }).map_err(|error| failed(&error))
 }
 
-/// Writes a line that cannot be shown again.
+/// Writes a line that cannot be displayed again.
 ///
 /// # Errors
 /// The line could not be written, or its reader has closed.
@@ -109,7 +110,8 @@ pub fn show_once(text: impl Display) -> Result<(), Unwritable> {
     announce(text)
 }
 
-/// Prints the help or version, or the error, that the command line's parser returned: with `--json` also as an object.
+/// Prints help, version or a usage error from the command-line parser, with `--json` also as an object, and returns the
+/// exit code.
 #[must_use]
 pub fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render();
@@ -131,7 +133,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     exit(0)
 }
 
-/// Puts a question on standard error; `None` if the question or the answer is not a person's.
+/// Asks a question on standard error; `None` if the input or the output is not a terminal.
 #[must_use]
 pub fn ask(question: &Question<'_>) -> Option<Answer> {
     if !io::stdin().is_terminal() || !stderr_is_terminal() {
@@ -144,7 +146,7 @@ pub fn ask(question: &Question<'_>) -> Option<Answer> {
     Some(question.put(print, read_line))
 }
 
-/// Reads a whole line from standard input; `None` at its end, also in the middle of a line.
+/// Reads a whole line from standard input; `None` at the end of input, also within a line.
 #[must_use]
 pub fn read_line() -> Option<String> {
     let mut line = Vec::new();
@@ -152,26 +154,26 @@ pub fn read_line() -> Option<String> {
     line.strip_suffix(b"\n").map(|line| String::from_utf8_lossy(line).into_owned())
 }
 
-/// Columns of the terminal that standard output is; none if it is no terminal.
+/// Returns the width of the terminal on standard output, in columns; `None` if it is not a terminal.
 #[must_use]
 pub fn columns() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(standard_output())?;
     Some(usize::from(width.0)).filter(|columns| *columns > 0)
 }
 
-/// Returns `true` if standard output is a terminal.
+/// Returns whether standard output is a terminal.
 #[must_use]
 pub fn stdout_is_terminal() -> bool {
     standard_output().is_terminal()
 }
 
-/// Returns `true` if standard error is a terminal.
+/// Returns whether standard error is a terminal.
 #[must_use]
 pub fn stderr_is_terminal() -> bool {
     standard_error().is_terminal()
 }
 
-/// Standard error, for a log.
+/// Returns standard error, for logs.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place that opens it")]
 pub fn standard_error() -> io::Stderr {

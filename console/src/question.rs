@@ -1,4 +1,4 @@
-//! Questions that are answered with yes or no.
+//! Yes-or-no questions.
 
 use carnet_core::input::{folded, with_ascii_digits};
 
@@ -12,18 +12,18 @@ pub enum Answer {
     Yes,
     /// No.
     No,
-    /// Neither: every answer was unclear, or the input ended. It is no approval, and no refusal either.
+    /// Neither: every answer was unclear, or the input ended. It counts neither as approval nor as refusal.
     Unclear,
 }
 
-/// Question that is answered with a whole word of one language, or with 1 for yes and 2 for no.
+/// Question answered with a whole word in one language, or with 1 for yes and 2 for no.
 ///
-/// First letters are no answer: yes and no share theirs between languages, such as Turkish and Somali.
+/// Initials are not accepted, since they conflict between languages, such as Turkish and Somali.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
-    /// Question, with both answers in it.
+    /// Text of the question, including both answers.
     pub text: &'a str,
-    /// BCP 47 tag of the language, by which letter case is folded.
+    /// BCP 47 language tag, for case folding.
     pub language: &'a str,
     /// Word for yes.
     pub yes: &'a str,
@@ -41,9 +41,10 @@ impl<'a> Question<'a> {
         Self { text, language: "en", yes: "yes", no: "no", again }
     }
 
-    /// Puts the question up to three times. `read` returns the next line, or `None` at the end of the input.
+    /// Asks the question up to three times. `read` returns the next line, or `None` at the end of the input.
     ///
-    /// Lines that were typed or pasted at the terminal before the question are discarded: nobody who wrote them had read it.
+    /// Lines that were typed or pasted at the terminal before the question are discarded, as they were not meant as
+    /// answers.
     pub fn put(&self, mut print: impl FnMut(&str), mut read: impl FnMut() -> Option<String>) -> Answer {
         for tried in 0..TRIES {
             if tried > 0 {

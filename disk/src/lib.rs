@@ -1,5 +1,4 @@
-//! Files that are replaced as a whole: after a power cut there is the old one or the new one; files that people hand
-//! over; and locks between programs.
+//! Atomic replacement of files, files supplied by people, and locks between programs.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -10,15 +9,15 @@ use std::{
 use carnet_core::input::{content_of_file, text_of_file};
 use zeroize::Zeroizing;
 
-/// Reads a file that people hand over, without a leading byte-order mark.
+/// Reads a file supplied by a person, without a leading byte-order mark.
 ///
 /// # Errors
-/// Those of the file system; it is UTF-16.
+/// Those of the file system; the file is UTF-16.
 pub fn read_given(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     given(fs::read(path)?)
 }
 
-/// Reads a file that people hand over as [`read_given`] does, or standard input for `-`.
+/// Reads a file as [`read_given`], or standard input for `-`.
 ///
 /// # Errors
 /// Those of [`read_given`].
@@ -36,16 +35,16 @@ fn given(bytes: Vec<u8>) -> io::Result<Zeroizing<Vec<u8>>> {
     content_of_file(&bytes).map(|content| Zeroizing::new(content.to_vec())).map_err(io::Error::other)
 }
 
-/// Reads the text of a file that people hand over, without a leading byte-order mark.
+/// Reads a text file supplied by a person, without a leading byte-order mark.
 ///
 /// # Errors
-/// Those of [`read_given`]; it is not UTF-8.
+/// Those of [`read_given`]; the file is not UTF-8.
 pub fn read_given_text(path: &Path) -> io::Result<Zeroizing<String>> {
     let content = read_given(path)?;
     text_of_file(&content).map(|text| Zeroizing::new(text.to_owned())).map_err(io::Error::other)
 }
 
-/// Opens a new file for writing; an existing one is not changed. The umask narrows `mode`.
+/// Creates a new file for writing. The umask restricts `mode`.
 ///
 /// # Errors
 /// Those of the file system; `AlreadyExists`.
@@ -57,10 +56,10 @@ pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     options.open(path)
 }
 
-/// Writes a new file with these bytes and this mode, through to the disk; an existing one is not changed.
+/// Creates a file with these bytes and this mode, and syncs it to disk.
 ///
 /// # Errors
-/// Those of the file system, and then there is no such file; `AlreadyExists`.
+/// `AlreadyExists`; those of the file system, after which the file does not exist.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = create_new(path, mode)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_directory(folder_of(path)));
@@ -71,11 +70,11 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     written
 }
 
-/// Replaces `path` by a file with these bytes and this mode, through to the disk. The file that is written first has
-/// `.new` after its name, and is removed if it cannot take the place.
+/// Replaces `path` atomically by a file with these bytes and this mode, and syncs it to disk. The temporary file has
+/// the suffix `.new`, and is removed on failure.
 ///
 /// # Errors
-/// Those of the file system; `path` is as it was then, or replaced.
+/// Those of the file system; `path` is then either unchanged or replaced.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = folder_of(path);
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
@@ -106,8 +105,8 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A directory that is being set up. Unless it is kept, its new files are removed, so that the next try finds it
-/// unchanged.
+/// New directory in preparation. Unless [`keep`](Self::keep) is called, its new files are removed on drop, so that the
+/// attempt can be repeated.
 #[derive(Debug)]
 pub struct NewDirectory {
     path: PathBuf,
@@ -116,7 +115,7 @@ pub struct NewDirectory {
 }
 
 impl NewDirectory {
-    /// Takes a directory that is not there, or is empty, and closes it to other users.
+    /// Creates a directory, or takes an empty one, and restricts it to its owner.
     ///
     /// # Errors
     /// Those of the file system; `DirectoryNotEmpty`, and then nothing was changed.
@@ -138,7 +137,7 @@ impl NewDirectory {
         Ok(Self { path: path.to_owned(), made, kept: false })
     }
 
-    /// It is set up.
+    /// Completes the preparation: the files are kept.
     pub fn keep(mut self) {
         self.kept = true;
     }
@@ -159,7 +158,7 @@ impl Drop for NewDirectory {
     }
 }
 
-/// Writes a directory's names to the disk, so that nobody relies on a file that a power cut removes.
+/// Syncs a directory to disk, so that its new files survive a power failure.
 ///
 /// # Errors
 /// Those of the file system.
@@ -168,7 +167,8 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
-/// Locks a file in one of the ways of [`File`], and creates it if it is missing. Returns whether it has the lock.
+/// Locks a file with a lock method of [`File`], and creates it if it is missing. Returns the file and whether it is
+/// locked.
 ///
 /// # Errors
 /// Those of the file system.

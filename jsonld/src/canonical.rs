@@ -1,7 +1,7 @@
-//! RDF Dataset Canonicalization (RDFC-1.0, W3C Recommendation, 21 May 2024) with SHA-256 and a budget of work.
+//! RDF Dataset Canonicalization (RDFC-1.0, W3C Recommendation, 21 May 2024) with SHA-256 and a limit on the work.
 //!
-//! Our own, because ssi has the older URDNA2015: it has no bound, so that a small poison graph keeps it busy for
-//! ever, and it writes control characters differently from RDFC-1.0.
+//! Own implementation, because ssi has the older URDNA2015, which has no limit, so that a small poison graph would
+//! block it, and which escapes control characters differently.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -12,30 +12,30 @@ use base16ct::lower::encode_string as hex;
 use carnet_core::{Code, Problem};
 use sha2::{Digest, Sha256};
 
-/// Limit on the steps of the hash-N-degree algorithm for one document: one for each call and for each blank node of
-/// each permutation that is tried. A credential needs none or a few; the hardest graph of the official suite that is
-/// not poison stays well below it.
+/// Limit on the steps of the hash-N-degree algorithm for one document: one for each call, and for each blank node of
+/// each tried permutation. Credentials need few or none; all graphs of the official test suite except poison graphs
+/// stay well below.
 pub const WORK_LIMIT: u32 = 50_000;
-/// Limit on the recursion depth of that algorithm.
+/// Limit on the recursion depth of the hash-N-degree algorithm.
 pub const DEPTH_LIMIT: u32 = 64;
 
-/// A subject, an object or a graph name.
+/// Subject, object or graph name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Term {
-    /// A blank node's label, without `_:`.
+    /// Label of a blank node, without `_:`.
     Blank(String),
-    /// An IRI or a literal in its canonical N-Quads form.
+    /// IRI or literal, in its canonical N-Quads form.
     Ground(String),
 }
 
 impl Term {
-    /// An IRI.
+    /// Creates an IRI.
     #[must_use]
     pub fn iri(iri: &str) -> Self {
         Self::Ground(format!("<{iri}>"))
     }
 
-    /// A literal with a datatype.
+    /// Creates a literal with a datatype.
     #[must_use]
     pub fn typed(value: &str, datatype: &str) -> Self {
         const XSD_STRING: &str = "http://www.w3.org/2001/XMLSchema#string";
@@ -43,7 +43,7 @@ impl Term {
         Self::Ground(if datatype == XSD_STRING { literal } else { format!("{literal}^^<{datatype}>") })
     }
 
-    /// A string with its language.
+    /// Creates a language-tagged string.
     #[must_use]
     pub fn in_language(value: &str, tag: &str) -> Self {
         Self::Ground(format!("{}@{tag}", quoted(value)))
@@ -57,16 +57,16 @@ impl Term {
     }
 }
 
-/// A statement.
+/// Quad of an RDF dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Quad {
-    /// Subject of the statement.
+    /// Subject.
     pub subject: Term,
-    /// The property's IRI, without brackets.
+    /// IRI of the predicate, without brackets.
     pub predicate: String,
-    /// The value.
+    /// Object.
     pub object: Term,
-    /// The named graph; none for the default graph.
+    /// Graph name; `None` for the default graph.
     pub graph: Option<Term>,
 }
 
@@ -117,10 +117,10 @@ fn quoted(value: &str) -> String {
     text
 }
 
-/// The canonical N-Quads of a dataset: section 4.4.3 of RDFC-1.0.
+/// Returns the canonical N-Quads of a dataset (RDFC-1.0 section 4.4.3).
 ///
 /// # Errors
-/// transformation: the graph needs more than [`WORK_LIMIT`] or [`DEPTH_LIMIT`] allows
+/// transformation: the work exceeds [`WORK_LIMIT`] or [`DEPTH_LIMIT`]
 pub fn canonicalize(quads: &[Quad]) -> Result<String, Problem> {
     let issued = State::new(quads).run()?;
     let lines: BTreeSet<String> =
@@ -128,7 +128,7 @@ pub fn canonicalize(quads: &[Quad]) -> Result<String, Problem> {
     Ok(lines.into_iter().collect())
 }
 
-/// The canonical labels (`c14n0`...) of a dataset's blank nodes, by their labels in the input.
+/// Returns the canonical labels (`c14n0`...) of the blank nodes, by their labels in the input.
 ///
 /// # Errors
 /// As [`canonicalize`].

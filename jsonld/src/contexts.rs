@@ -1,4 +1,4 @@
-//! The contexts that there are: bundled, pinned by digest, never fetched.
+//! JSON-LD contexts: bundled, pinned by digest, never fetched.
 
 use std::collections::HashMap;
 
@@ -10,17 +10,16 @@ use ssi_json_ld::{
     syntax::{Parse, Value},
 };
 
-/// The URL of the VCDM 2.0 base context.
+/// URL of the VCDM 2.0 base context.
 pub const VCDM_V2: &str = "https://www.w3.org/ns/credentials/v2";
 
-/// The SHA-256 of the bundled base context's bytes.
+/// SHA-256 of the bundled base context.
 ///
-/// The W3C publishes the digest of its own file,
-/// `59955ced6697d61e03f2b2556febe5308ab16842846f5b586d7f1f7adec92734`. The bundled copy is the same JSON with
-/// other white space, so its bytes have a digest of their own; a test holds the two together.
+/// The W3C publishes the digest of its own file, `59955ced6697d61e03f2b2556febe5308ab16842846f5b586d7f1f7adec92734`.
+/// The bundled copy is the same JSON with different white space, and so has another digest; a test compares the two.
 pub const VCDM_V2_SHA256: &str = "8a9f494a89ecc51db093e90e84713e07e84d6d9204364a9b3c7868b21751236f";
 
-/// A map from URL to parsed context; the digest of each was checked.
+/// Parsed contexts by URL, with verified digests.
 #[derive(Clone)]
 pub(crate) struct Contexts(HashMap<IriBuf, Value>);
 
@@ -36,8 +35,8 @@ impl std::fmt::Display for NotBundled {
 impl std::error::Error for NotBundled {}
 
 impl Contexts {
-    /// The base context and others, as (URL, text, SHA-256 in hex).
-    /// Errors: context_tampered, context_unknown (not a URL)
+    /// Creates the map from the base context and others, given as (URL, text, SHA-256 in hex). Errors:
+    /// context_tampered, context_unknown (not a URL)
     pub(crate) fn new(others: &[(String, String, String)]) -> Result<Self, Problem> {
         let mut contexts = Self(HashMap::new());
         contexts.add(VCDM_V2, ssi_contexts::CREDENTIALS_V2, VCDM_V2_SHA256)?;

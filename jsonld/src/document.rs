@@ -1,16 +1,16 @@
-//! The one plain shape in which a document is signed and verified.
+//! Restricted JSON-LD syntax in which a document is signed and verified.
 //!
-//! Two JSON texts can have the same RDF and yet say different things to a program that reads the JSON. Each rule
-//! here takes away one way to do that after signing:
+//! Two JSON texts can have the same RDF and yet mean different things to a program that reads the JSON. Each rule
+//! prevents one way to exploit that after signing:
 //!
-//! - `@context` is at the top only, and names bundled contexts by URL. The credentials in a presentation are
-//!   documents of their own here: each brings its context, and has its own graph.
-//! - Properties go by their terms: a key is neither an IRI nor a keyword, so that no property can be moved where
-//!   the data model does not look for it. The exception is a string with its language, `@value` + `@language`.
-//!   `@direction` is not signed by this suite and so is refused.
-//! - Types go by their terms too.
-//! - No null, no empty list, no list in a list, no value twice in a list: JSON-LD drops or merges these.
-//! - No blank node labels, and a node with an id is described in one place: nodes with the same id are merged.
+//! - `@context` is only at the top level, and refers to bundled contexts by URL. The credentials in a presentation are
+//!   separate documents: each has its own context and its own graph.
+//! - Properties are written as terms: a key is neither an IRI nor a keyword, so that no property can be hidden from the
+//!   data model. The exception is a language-tagged string, `@value` + `@language`. `@direction` would not be signed,
+//!   and is refused.
+//! - Types are written as terms too.
+//! - No null, empty array, nested array or repeated value in an array: JSON-LD drops or merges these.
+//! - No blank node labels, and a node with an id is described only once: nodes with the same id would be merged.
 //! - Numbers are integers, or decimals of at most 15 digits: beyond that, implementations round differently.
 
 use std::collections::HashSet;
@@ -20,8 +20,8 @@ use serde_json::{Map, Value};
 
 use crate::contexts::Contexts;
 
-/// Checks the shape, and returns the JSON text from which RDF is made.
-/// Errors: context_unknown, context_nested, transformation, too_large, too_deep
+/// Checks the syntax, and returns the JSON text that is converted to RDF. Errors: context_unknown, context_nested,
+/// transformation, too_large, too_deep
 pub(crate) fn plain_text(document: &Map<String, Value>, contexts: &Contexts) -> Result<String, Problem> {
     if !document.contains_key("@context") {
         return Err(Code::ContextMissing.into());

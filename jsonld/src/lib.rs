@@ -1,7 +1,7 @@
-//! JSON-LD for Carnet: the cryptosuites that sign RDF, in one crate, since it is slow to build.
+//! Cryptosuites over RDF (JSON-LD), in a crate of their own, since it is slow to build.
 //!
-//! All of it is behind the feature `ssi`, which is off by default; without it the crate is empty but for
-//! [`AVAILABLE`]. A program that speaks JSON-LD has a feature of its own:
+//! All of it requires the feature `ssi`, which is off by default; without it, the crate contains only [`AVAILABLE`]. A
+//! program with JSON-LD support has a feature of its own:
 //!
 //! ```toml
 //! [features]
@@ -11,7 +11,7 @@
 //! carnet-jsonld = { workspace = true, optional = true }
 //! ```
 //!
-//! and adds the suite to the registry of core's own:
+//! and adds the suite to the registry of the JCS suites:
 //!
 //! ```ignore
 //! let suites = carnet_jsonld::register(Suites::jcs(), catalogue.contexts()?)?;
@@ -19,19 +19,18 @@
 //! ```
 //!
 //! # Division of checks
-//! Core checks the purpose, the owner of the key, challenge, domain and expiry, in the same way for every suite. The
-//! suite guarantees one thing: it returns exactly the document that was signed. RDF alone does not guarantee that,
-//! because many JSON texts have the same RDF: a property can hide under its full IRI or behind an empty list, and the
-//! signature still holds while a reader of the JSON sees another credential. Therefore a document is accepted only in
-//! the one plain shape that the crate's `document` module describes, and anything that JSON-LD would drop silently is
-//! refused.
+//! `carnet_core` checks the purpose, the controller of the key, challenge, domain and expiry, in the same way for every
+//! suite. The suite ensures that it returns exactly the document that was signed. RDF alone does not ensure that,
+//! because many JSON texts have the same RDF: a property can be hidden under its full IRI or in an empty array, so that
+//! the signature is valid while a reader of the JSON sees another credential. So a document is accepted only in the
+//! restricted syntax of the `document` module, and anything that JSON-LD would silently drop is refused.
 //!
 //! # Contexts
-//! They are bundled and pinned by SHA-256. None is ever fetched: this crate has no network code.
+//! They are bundled and pinned by SHA-256, and never fetched.
 //!
 //! # Bounds
-//! A document has at most the size and depth of [`carnet_core::json::Limits::DOCUMENT`]; canonicalisation has a
-//! budget of work, so that a poison graph is refused and not computed.
+//! [`carnet_core::json::Limits::DOCUMENT`] limits the size and depth of a document. The work of canonicalisation is
+//! limited, so that a poison graph is refused.
 
 #[cfg(feature = "ssi")]
 pub mod canonical;
@@ -49,5 +48,5 @@ pub use contexts::{VCDM_V2, VCDM_V2_SHA256};
 #[cfg(feature = "ssi")]
 pub use suite::{EddsaRdfc2022, register};
 
-/// `true` if this build has the JSON-LD suites (the feature `ssi`).
+/// `true` if this build has the JSON-LD suites (feature `ssi`).
 pub const AVAILABLE: bool = cfg!(feature = "ssi");

@@ -1,4 +1,4 @@
-//! From JSON-LD to RDF, with nothing dropped on the way.
+//! Conversion of JSON-LD to RDF, in which nothing is dropped.
 
 use std::{
     future::Future,
@@ -27,8 +27,7 @@ use crate::{
 /// of depth would overflow the 2 MiB of an ordinary thread. This is eight times the need of the deepest one.
 const STACK_BYTES: usize = 32 << 20;
 
-/// The RDF dataset of a JSON-LD document.
-/// Errors: those of [`plain_text`], term_undefined, transformation
+/// Returns the RDF dataset of a JSON-LD document. Errors: those of [`plain_text`], term_undefined, transformation
 pub(crate) fn quads(document: &Map<String, Value>, contexts: &Contexts) -> Result<Vec<Quad>, Problem> {
     let text = plain_text(document, contexts)?;
     std::thread::scope(|scope| {

@@ -1,8 +1,8 @@
-//! Forms of a passphrase: the form for sealing files, and the older forms.
+//! Normal forms of a passphrase: the current one for encryption, and older ones.
 //!
-//! One passphrase has several encodings: keyboards and systems compose letters differently, and editors begin files
-//! with a byte-order mark. Files are sealed with the form of the OpaqueString profile (RFC 8265 section 4.2): NFC, and
-//! each space of any kind as U+0020.
+//! One passphrase has several encodings: keyboards and systems compose letters differently, and editors add a
+//! byte-order mark. Files are encrypted with the form of the OpaqueString profile (RFC 8265 section 4.2): NFC, and each
+//! space of any kind as U+0020.
 
 use age_core::secrecy::{ExposeSecret as _, SecretString};
 use carnet_core::{input::text_without_mark, text::unseen};
@@ -18,14 +18,14 @@ const MOST_GROWTH: usize = 3;
 const ZWNJ: char = '\u{200c}';
 const ZWJ: char = '\u{200d}';
 
-/// Returns the form that files are sealed with.
+/// Returns the current form, used for encryption.
 #[must_use]
 pub fn normal(passphrase: &SecretString) -> SecretString {
     let given = text_without_mark(passphrase.expose_secret());
     collected(given.len(), given.chars().map(spaced).nfc())
 }
 
-/// Returns the forms that may open a file, each once: the one that files are sealed with comes first.
+/// Returns all forms that may decrypt a file, without duplicates; the current form is first.
 pub(crate) fn all(passphrase: &SecretString) -> Vec<SecretString> {
     let given = passphrase.expose_secret();
     let normal = normal(passphrase);
@@ -40,8 +40,9 @@ pub(crate) fn all(passphrase: &SecretString) -> Vec<SecretString> {
     forms
 }
 
-/// Returns the first character that a new passphrase must not hold: a control, an invisible character, one for private
-/// use, a conjoining Hangul letter, or one without a meaning yet, whose normal form is not fixed (RFC 8264 section 9).
+/// Returns the first character that is not permitted in a new passphrase: a control, invisible or private-use
+/// character, a conjoining Hangul letter, or an unassigned code point, whose normal form may change (RFC 8264 section
+/// 9).
 #[must_use]
 pub fn forbidden(passphrase: &SecretString) -> Option<char> {
     let normal = normal(passphrase);

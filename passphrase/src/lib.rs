@@ -1,10 +1,10 @@
 //! Passphrase recipient and identity of age files, with a work factor that the caller sets.
 //!
-//! The stanza is that of the age specification (c2sp.org/age, scrypt recipient), so that every age program with the
-//! passphrase opens the file. age's own recipient and identity run scrypt once more when they are made, to guess a work
-//! factor for the machine; these do not.
+//! The stanza is that of the age specification (c2sp.org/age, scrypt recipient), so that every age implementation can
+//! decrypt the file. The types of the `age` crate run scrypt when they are created, to choose a work factor for the
+//! machine; these do not.
 //!
-//! A file is sealed with the normal form of a passphrase, and opens with any form in which it was sealed before.
+//! A file is encrypted with the current form of a passphrase, and can be decrypted with any older form.
 
 use std::{
     collections::HashSet,
@@ -35,14 +35,14 @@ const BODY_BYTES: usize = FILE_KEY_BYTES + 16;
 /// scrypt's block size, as the age specification fixes it.
 const BLOCK_SIZE: u32 = 8;
 
-/// Recipient of a file that a passphrase opens. It is the only recipient of its file.
+/// Age recipient for a passphrase. It must be the only recipient of its file.
 pub struct PassphraseRecipient {
     passphrase: SecretString,
     work_factor: u8,
 }
 
 impl PassphraseRecipient {
-    /// Makes a recipient of the passphrase's normal form; the work factor is log2 of scrypt's N.
+    /// Creates a recipient from the current form of the passphrase; the work factor is log2 of scrypt's N.
     #[must_use]
     pub fn new(passphrase: &SecretString, work_factor: u8) -> Self {
         Self { passphrase: normal(passphrase), work_factor }
@@ -68,7 +68,7 @@ impl age::Recipient for PassphraseRecipient {
     }
 }
 
-/// Identity that opens a file with a passphrase, in any of its forms.
+/// Age identity that decrypts files with any form of a passphrase.
 pub struct PassphraseIdentity {
     /// The normal one first.
     forms: Vec<SecretString>,
@@ -77,13 +77,13 @@ pub struct PassphraseIdentity {
 }
 
 impl PassphraseIdentity {
-    /// Makes an identity that refuses files with a greater work factor.
+    /// Creates an identity that refuses files with a greater work factor.
     #[must_use]
     pub fn new(passphrase: &SecretString, greatest_work_factor: u8) -> Self {
         Self { forms: forms::all(passphrase), greatest_work_factor, opened_by_older_form: AtomicBool::new(false) }
     }
 
-    /// Returns `true` if a file was opened by another form than the current one for sealing.
+    /// Returns whether a file was decrypted with a form other than the current one.
     #[must_use]
     pub fn opened_by_older_form(&self) -> bool {
         self.opened_by_older_form.load(Ordering::Relaxed)
