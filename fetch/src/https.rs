@@ -97,8 +97,16 @@ impl HttpsFetcher {
     pub async fn did_web(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let url = carnet_core::did::web::url(did)?;
         let bytes = self.bytes(&url, "application/did+json, application/json", self.max_bytes).await?;
+        self.read_did_web(did, &bytes)
+    }
+
+    /// Checks the fetched document of a did:web DID against the rules.
+    ///
+    /// # Errors
+    /// did_document_invalid
+    pub fn read_did_web(&self, did: &Did, bytes: &[u8]) -> Result<Arc<DidDocument>, Problem> {
         let limits = Limits { max_bytes: self.max_bytes, ..Limits::DOCUMENT };
-        let document = json::parse(&bytes, limits).map_err(|problem| {
+        let document = json::parse(bytes, limits).map_err(|problem| {
             Problem::new(Code::DidDocumentInvalid, format!("the document is not acceptable JSON ({problem})"))
         })?;
         DidDocument::parse(did, &document).map(Arc::new)
@@ -110,7 +118,15 @@ impl HttpsFetcher {
     /// Those of [`HttpsFetcher::bytes`], [`Chain::verify`] and [`Chain::witnessed`].
     pub async fn did_webvh(&self, did: &Did, now: Timestamp) -> Result<Log, Problem> {
         let log = self.bytes(&webvh::url(did)?, "text/jsonl", webvh::MAX_BYTES).await?;
-        let chain = Chain::verify(did, &log, now, CLOCK_SKEW)?;
+        self.read_did_webvh(did, &log, now).await
+    }
+
+    /// Verifies the fetched log of a did:webvh DID, and fetches its witness file if the log needs one.
+    ///
+    /// # Errors
+    /// Those of [`HttpsFetcher::bytes`], [`Chain::verify`] and [`Chain::witnessed`].
+    pub async fn read_did_webvh(&self, did: &Did, log: &[u8], now: Timestamp) -> Result<Log, Problem> {
+        let chain = Chain::verify(did, log, now, CLOCK_SKEW)?;
         let witnesses = if chain.wants_witnesses() {
             Some(self.bytes(&webvh::witness_url(did)?, "application/json", webvh::MAX_WITNESS_BYTES).await?)
         } else {

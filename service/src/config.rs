@@ -17,10 +17,12 @@ const REFUSED: &str = "The configuration is refused: ";
 
 /// Error that prevents a program from starting. `Display` writes the cause, and a hint on what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}\nhint: {hint}")]
+#[error("{message}{}\nhint: {hint}", spaced(.consequence))]
 pub struct StartError {
     /// Cause, for people.
     pub message: String,
+    /// Consequence for the program that was to start, as a sentence; empty if the message states it or there is none.
+    pub consequence: &'static str,
     /// Hint on what to do.
     pub hint: String,
     /// `true` if a retry may succeed: a server did not respond, or a lock was held.
@@ -31,10 +33,40 @@ pub struct StartError {
     field: Option<String>,
 }
 
+/// Returns a sentence after a space; nothing for none.
+fn spaced(sentence: &str) -> String {
+    if sentence.is_empty() { String::new() } else { format!(" {sentence}") }
+}
+
 impl StartError {
     /// Creates an error from a cause and a hint.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: hint.into(), try_again: false, absent: false, field: None }
+        Self {
+            message: message.into(),
+            consequence: "",
+            hint: hint.into(),
+            try_again: false,
+            absent: false,
+            field: None,
+        }
+    }
+
+    /// Adds that nothing was started.
+    #[must_use]
+    pub fn unstarted(self) -> Self {
+        self.with_consequence("Nothing was started.")
+    }
+
+    /// Adds that nothing was started or changed.
+    #[must_use]
+    pub fn unchanged(self) -> Self {
+        self.with_consequence("Nothing was started or changed.")
+    }
+
+    /// Sets the consequence, as a sentence.
+    #[must_use]
+    pub fn with_consequence(self, consequence: &'static str) -> Self {
+        Self { consequence, ..self }
     }
 
     /// Marks the error as one for which a retry may succeed.
@@ -141,12 +173,10 @@ pub fn layered<T: DeserializeOwned>(
     let base = data.join("config.toml");
     if !base.is_file() {
         return Err(StartError::new(
-            format!(
-                "{} is not a data directory of {program}: config.toml is missing. Nothing was started.",
-                data.display()
-            ),
+            format!("{} is not a data directory of {program}: config.toml is missing.", data.display()),
             format!("Run `{program} init --data DIR` first."),
         )
+        .unstarted()
         .absent());
     }
     let base = ConfigFile::read(&base)?;
@@ -166,9 +196,10 @@ pub fn layered<T: DeserializeOwned>(
 /// Returns the error for a configuration with a forbidden value.
 pub fn refused(what: impl std::fmt::Display) -> StartError {
     StartError::new(
-        format!("{REFUSED}{what}. Nothing was started."),
+        format!("{REFUSED}{what}."),
         "Correct the field and start again; docs/configuration.md lists all fields.",
     )
+    .unstarted()
 }
 
 /// Returns the error for a forbidden value of one field; `what` contains the field and its value.

@@ -11,7 +11,10 @@ use carnet_core::{
     text::shown_lines,
     time::{CLOCK_SKEW, Timestamp},
 };
-use carnet_fetch::{HttpsFetcher, visit::VisitError};
+use carnet_fetch::{
+    HttpsFetcher,
+    visit::{Visit, VisitError},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -67,9 +70,7 @@ impl Check {
     #[must_use]
     pub fn of(name: &'static str, error: StartError) -> Self {
         // The errors speak of a start, which nobody has asked for.
-        let message =
-            error.message.replace(" Nothing was started.", "").replace(" Nothing was started or changed.", "");
-        let check = Self::failed(name, message, error.hint);
+        let check = Self::failed(name, error.message, error.hint);
         if error.try_again { check.passing() } else { check }
     }
 
@@ -141,13 +142,11 @@ impl Examined<'_> {
     /// Checks TLS, the published DID document, and the clock.
     pub async fn site(&self) -> Vec<Check> {
         let listener = self.listener();
-        let Some((url, file)) = self.published() else {
+        let Some((url, file, visit)) = visit(self.did, self.fetcher).await else {
             let why = "the DID contains its key, and nothing is published for it";
             let tls = listener.unwrap_or_else(|| Check::skipped(TLS, why));
             return vec![tls, Check::skipped(DOCUMENT, why), Check::skipped(CLOCK, why)];
         };
-        let visit =
-            self.fetcher.visit(&url, "application/did+json, application/json, text/jsonl", webvh::MAX_BYTES).await;
         let tls = listener.filter(Check::has_failed).unwrap_or_else(|| tls(&url, visit.as_ref().err()));
         match visit {
             Ok(visit) => vec![tls, self.document(&url, file, &visit.bytes).await, clock(self.now, visit.server_time)],
@@ -156,15 +155,6 @@ impl Examined<'_> {
                 vec![tls, Check::skipped(DOCUMENT, why), Check::skipped(CLOCK, why)]
             }
             Err(error) => vec![tls, unread(&url, file, &error), Check::skipped(CLOCK, "its site did not answer")],
-        }
-    }
-
-    /// URL of what is published, and the file that it is in here.
-    fn published(&self) -> Option<(String, &'static str)> {
-        match self.did.method() {
-            DidMethod::Web => web::url(self.did).ok().map(|url| (url, "did.json")),
-            DidMethod::WebVh => webvh::url(self.did).ok().map(|url| (url, "did.jsonl")),
-            _ => None,
         }
     }
 
@@ -178,8 +168,7 @@ impl Examined<'_> {
     }
 
     async fn document(&self, url: &str, file: &str, bytes: &[u8]) -> Check {
-        // A log may need its witnesses too, and is fetched again with them.
-        let parsed = keys::published(self.did, self.fetcher).await;
+        let parsed = keys::read_published(self.did, bytes, self.fetcher).await;
         let path = self.data.join(file);
         let publish = format!("Publish {} at {url}, unchanged.", path.display());
         let document = match parsed {
@@ -271,10 +260,19 @@ pub fn clock(now: Timestamp, server: Option<Timestamp>) -> Check {
 
 /// Returns the server time of the web site with a DID's document.
 pub async fn server_time(did: &Did, fetcher: &HttpsFetcher) -> Option<Timestamp> {
-    let url = web::url(did).or_else(|_| webvh::url(did)).ok()?;
-    let visit =
-        fetcher.visit(&url, "application/did+json, application/json, text/jsonl", webvh::MAX_BYTES).await.ok()?;
-    visit.server_time
+    visit(did, fetcher).await?.2.ok()?.server_time
+}
+
+/// Fetches what is published of a DID. Returns its URL, the name of its file in a data directory, and the answer;
+/// `None` if nothing is published.
+async fn visit(did: &Did, fetcher: &HttpsFetcher) -> Option<(String, &'static str, Result<Visit, VisitError>)> {
+    let (url, file, accept) = match did.method() {
+        DidMethod::Web => (web::url(did).ok()?, "did.json", "application/did+json, application/json"),
+        DidMethod::WebVh => (webvh::url(did).ok()?, "did.jsonl", "text/jsonl"),
+        _ => return None,
+    };
+    let visited = fetcher.visit(&url, accept, webvh::MAX_BYTES).await;
+    Some((url, file, visited))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{
 /// The certificate file is unreadable or invalid; a pin is not a fingerprint.
 pub fn fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> {
     let refused = |what: String| {
-        StartError::new(format!("{what}. Nothing was started."), "Set extra_ca to a PEM file with CA certificates.")
+        StartError::new(format!("{what}."), "Set extra_ca to a PEM file with CA certificates.").unstarted()
     };
     let extra_ca_pem = config
         .extra_ca

@@ -187,20 +187,20 @@ pub async fn serve(
     let place = web::url(did).ok().and_then(|url| Url::parse(&url).ok()).zip(local::port(did.as_str()));
     let Some((url, port)) = place else {
         return Err(StartError::new(
-            format!("Local mode needs a did:web on {LOCALHOST}, and did is {did}. Nothing was started."),
+            format!("Local mode needs a did:web on {LOCALHOST}, and did is {did}."),
             "Remove [serve.local] from the configuration: the site of this DID is published elsewhere.",
-        ));
+        )
+        .unstarted());
     };
     let files = TlsFiles { cert: data.join(CERTIFICATE_FILE), key: data.join(KEY_FILE) };
     let tls = serve::tls(&files, &[b"h2", b"http/1.1"])?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let listener = TcpListener::bind(address).await.map_err(|error| {
         StartError::new(
-            format!(
-                "The local site {url} cannot be served: {address} cannot be listened on: {error}. Nothing was started."
-            ),
+            format!("The local site {url} cannot be served: {address} cannot be listened on: {error}."),
             "Stop what uses that port; or set the service up again with another: init --local=PORT.",
         )
+        .unstarted()
     })?;
     let document = data.join("did.json");
     let router = published.unwrap_or_default().route(url.path(), get(move || send(document.clone())));

@@ -68,9 +68,10 @@ impl Bound {
 
 fn in_use(address: SocketAddr, error: &std::io::Error) -> StartError {
     StartError::new(
-        format!("{address} cannot be listened on: {error}. Nothing was started."),
+        format!("{address} cannot be listened on: {error}."),
         "Stop what uses that port, or choose another with --listen (port 0 picks a free one).",
     )
+    .unstarted()
 }
 
 /// Binds the configured address, by default a port on loopback, without listening yet. An address that is not loopback
@@ -83,9 +84,10 @@ pub fn bind(config: &ServeConfig, default_port: u16) -> Result<Bound, StartError
     let listen = config.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], default_port)));
     if !listen.ip().is_loopback() && config.tls.is_none() {
         return Err(StartError::new(
-            format!("{listen} is not a loopback address, and there is no TLS certificate. Nothing was started."),
+            format!("{listen} is not a loopback address, and there is no TLS certificate."),
             "Configure tls.cert and tls.key, or listen on 127.0.0.1 behind a proxy that terminates TLS.",
-        ));
+        )
+        .unstarted());
     }
     let given = config.public_url.as_deref().map(public_url).transpose()?;
     let bound = || {
@@ -117,9 +119,10 @@ pub fn bind(config: &ServeConfig, default_port: u16) -> Result<Bound, StartError
 fn public_url(text: &str) -> Result<String, StartError> {
     let odd = |why: &str| {
         StartError::new(
-            format!("The public_url {text} {why}. Nothing was started."),
+            format!("The public_url {text} {why}."),
             "Set it to https://HOST or https://HOST:PORT; http:// is allowed only with a loopback address.",
         )
+        .unstarted()
     };
     let url = Url::parse(text).map_err(|_| odd("is not a URL"))?;
     match url.scheme() {
@@ -139,9 +142,9 @@ fn public_url(text: &str) -> Result<String, StartError> {
 }
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
-    listener.local_addr().map_err(|error| {
-        StartError::new(format!("The listener has no address: {error}. Nothing was started."), "Try again.")
-    })
+    listener
+        .local_addr()
+        .map_err(|error| StartError::new(format!("The listener has no address: {error}."), "Try again.").unstarted())
 }
 
 /// The services of one program.
@@ -259,17 +262,19 @@ pub(crate) fn tls(files: &TlsFiles, protocols: &[&[u8]]) -> Result<TlsAcceptor, 
     let read = |path: &std::path::Path| {
         disk::read_given(path).map_err(|error| {
             StartError::new(
-                format!("The TLS file {} cannot be read: {error}. Nothing was started.", path.display()),
+                format!("The TLS file {} cannot be read: {error}.", path.display()),
                 "Check tls.cert and tls.key in the configuration, and that this user may read them.",
             )
+            .unstarted()
             .absent()
         })
     };
     let unusable = |error: &dyn std::fmt::Display| {
         StartError::new(
-            format!("The TLS certificate {} cannot be used: {error}. Nothing was started.", files.cert.display()),
+            format!("The TLS certificate {} cannot be used: {error}.", files.cert.display()),
             "Check that tls.cert and tls.key are PEM files that belong together.",
         )
+        .unstarted()
     };
     let certificates = CertificateDer::pem_slice_iter(&read(&files.cert)?).collect::<Result<Vec<_>, _>>();
     let certificates = certificates.map_err(|error| unusable(&error))?;
@@ -285,9 +290,8 @@ pub(crate) fn tls(files: &TlsFiles, protocols: &[&[u8]]) -> Result<TlsAcceptor, 
 fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, StartError> {
     use tokio::signal::unix::{SignalKind, signal};
     let on = |kind: SignalKind| {
-        signal(kind).map_err(|error| {
-            StartError::new(format!("Signals cannot be received: {error}."), "Try again. Nothing was started.")
-        })
+        signal(kind)
+            .map_err(|error| StartError::new(format!("Signals cannot be received: {error}."), "Try again.").unstarted())
     };
     let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
     Ok(async move {

@@ -69,15 +69,13 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     let seen = data.join(SEEN_LOGS);
     verifier.verification.issuers.remember_in(seen.clone()).map_err(|error| {
         StartError::new(
-            format!("{} cannot be used: {error}. Nothing was started.", seen.display()),
+            format!("{} cannot be used: {error}.", seen.display()),
             "Restore it from a backup, or delete it; after that an older log of an issuer's keys may be accepted once.",
         )
+        .unstarted()
     })?;
     let floor = clock::stored_floor(&verifier.store).await.map_err(|error| {
-        StartError::new(
-            format!("The store cannot be read: {error}. Nothing was started."),
-            "Check the disk, and start again.",
-        )
+        StartError::new(format!("The store cannot be read: {error}."), "Check the disk, and start again.").unstarted()
     })?;
     verifier.verification.clock.load(floor);
     if let Err(error) = verifier.verification.clock.check(carnet_service::time::now()) {
@@ -137,8 +135,7 @@ pub(crate) fn assemble<S: Store>(
     key: Keyring,
     store: S,
 ) -> Result<Verifier<S>, StartError> {
-    let refused =
-        |what: String| StartError::new(what, "Correct the configuration and start again. Nothing was started.");
+    let refused = |what: String| StartError::new(what, "Correct the configuration and start again.").unstarted();
     let did = Did::parse(&config.did)
         .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
     let identity = Identity::new(did, config.name.clone(), key)

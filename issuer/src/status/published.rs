@@ -293,10 +293,7 @@ impl<S: Store> PublicationWatch<S> {
                 Ok(Look::AsksThisService) => Err(UNREACHED.to_owned()),
                 Ok(Look::Unread(problem)) => Err(problem.to_string()),
                 Err(older) => {
-                    return StartError::new(
-                        older.message.replace("Nothing was started or changed.", "The service has stopped."),
-                        older.hint,
-                    );
+                    return older.with_consequence("The service has stopped.");
                 }
             };
             pause = if found.is_ok() { EVERY } else { AGAIN };
@@ -341,10 +338,8 @@ impl<S: Store> PublicationWatch<S> {
         let Some(published) = directory.statement else { return Ok(Look::NotNewer) };
         // Read after the fetch, so that the store includes everything published in the meantime.
         let unread = |error: StoreError| {
-            StartError::new(
-                format!("The store cannot be read: {error}. Nothing was started or changed."),
-                "Check the disk, and start again.",
-            )
+            StartError::new(format!("The store cannot be read: {error}."), "Check the disk, and start again.")
+                .unchanged()
         };
         let read = async {
             let mut tx = self.store.read().await?;
@@ -362,13 +357,12 @@ impl<S: Store> PublicationWatch<S> {
         };
         Err(StartError::new(
             format!(
-                "The store is older than what is published at {}/lists: {what}. The revocations and suspensions in between are missing from it. \
-                 Nothing was started or changed.",
+                "The store is older than what is published at {}/lists: {what}. The revocations and suspensions in between are missing from it.",
                 self.site.base
             ),
             "Restore the newest backup: `restore --from FILE`. If there is none newer, `restore --in-place \
              --accept-loss` takes over the published states. If another service publishes there, stop one of the two. \
              See docs/a-lost-store.md.",
-        ))
+        ).unchanged())
     }
 }

@@ -68,8 +68,9 @@ impl ConfigFile {
         let text = disk::read_given_text(path).map_err(|error| {
             StartError::new(
                 format!("The configuration {} cannot be read: {error}.", path.display()),
-                "Check the path and that this user may read the file. Nothing was started or changed.",
+                "Check the path and that this user may read the file.",
             )
+            .unchanged()
             .absent()
         })?;
         Ok(Self { path: path.to_owned(), text: text.as_str().to_owned() })
@@ -95,9 +96,10 @@ impl ConfigFile {
             }
         };
         StartError::new(
-            format!("{}{said}. Nothing was started or changed.", super::REFUSED),
+            format!("{}{said}.", super::REFUSED),
             "Correct the line; docs/configuration.md lists all fields.",
         )
+        .unchanged()
     }
 
     fn line(&self, at: usize) -> usize {

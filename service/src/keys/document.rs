@@ -172,14 +172,11 @@ pub(super) fn require_newest(
         return Ok(());
     }
     Err(StartError::new(
-        format!(
-            "The keys in {} are older than {place}: {}. Nothing was started or changed.",
-            data.display(),
-            ahead.join("; ")
-        ),
+        format!("The keys in {} are older than {place}: {}.", data.display(), ahead.join("; ")),
         "Restore the newest keys.json, and publish nothing from this directory before that: it would undo the \
          revocation of a key. If there is no newer one, run `keys check --adopt`: it adopts the published document.",
-    ))
+    )
+    .unchanged())
 }
 
 /// Returns the differences between the published document and the keys in a data directory, as text; empty if there are
@@ -217,11 +214,8 @@ pub fn require_listed(data: &Path, did: &Did, keys: &super::Keyring) -> Result<(
         return Ok(());
     }
     Err(StartError::new(
-        format!(
-            "{} does not match this service's keys and its DID {did}: {}. Nothing was started.",
-            path.display(),
-            differences.join("; ")
-        ),
+        format!("{} does not match this service's keys and its DID {did}: {}.", path.display(), differences.join("; ")),
         "Set `did` in the configuration to the DID given to init, and run `keys check`: it writes the document.",
-    ))
+    )
+    .unstarted())
 }

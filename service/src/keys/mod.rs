@@ -28,6 +28,7 @@ pub use ring::Keyring;
 pub use source::{Kek, Source};
 #[cfg(feature = "pkcs11")]
 pub use token::TokenError;
+pub(crate) use watch::read_published;
 pub use watch::{PublicationFaults, Watch, published};
 
 /// Configuration of the keys: `[keys]`.

@@ -48,9 +48,9 @@ impl Keyring {
         let mut register = Register::load(data)?;
         let Some(Entry { name, public, secret: Some(secret), .. }) = register.in_state(State::Active) else {
             return Err(StartError::new(
-                "The signing key is compromised or lost, and no other key is active. Nothing was started.",
+                "The signing key is compromised or lost, and no other key is active.",
                 "If `keys list` shows no next key, make one with `keys rotate`. Publish it, then run `keys activate --at-once`.",
-            ));
+            ).unstarted());
         };
         let signer = signer(secret, public, config)?;
         if matches!(secret, Secret::Plain(_)) {
@@ -162,10 +162,8 @@ pub(super) fn signer(secret: &Secret, public: &PublicKey, config: &KeysConfig) -
 
 #[cfg(not(feature = "pkcs11"))]
 pub(super) fn no_tokens() -> StartError {
-    StartError::new(
-        "This build cannot use keys in a PKCS#11 token. Nothing was started or changed.",
-        "Use a build with the feature `pkcs11`.",
-    )
+    StartError::new("This build cannot use keys in a PKCS#11 token.", "Use a build with the feature `pkcs11`.")
+        .unchanged()
 }
 
 impl KeysConfig {

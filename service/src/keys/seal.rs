@@ -248,9 +248,10 @@ mod in_token {
 /// key.
 fn missing(name: &str, kind: &str) -> StartError {
     StartError::new(
-        format!("The configuration lacks the {name} for the keys. Nothing was started or changed."),
+        format!("The configuration lacks the {name} for the keys."),
         format!("Put {name} = \"{kind}\" under [keys] in config.toml."),
     )
+    .unchanged()
 }
 
 fn failed(why: &str) -> StartError {
@@ -262,16 +263,18 @@ fn failed(why: &str) -> StartError {
 
 fn not_opened(what: &str) -> StartError {
     StartError::new(
-        format!("This {what} does not open the signing key. Nothing was started or changed."),
+        format!("This {what} does not open the signing key."),
         format!("Give the {what} that sealed the key; without it the key is lost, and you need a new one."),
     )
+    .unchanged()
 }
 
 fn damaged() -> StartError {
     StartError::new(
-        "The signing key in keys.json is damaged. Nothing was started or changed.",
+        "The signing key in keys.json is damaged.",
         "Restore keys.json from a backup. Credentials signed with this key remain valid.",
     )
+    .unchanged()
 }
 
 #[cfg(test)]

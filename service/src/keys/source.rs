@@ -115,9 +115,10 @@ impl Source {
     pub(super) fn read_as_is(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, StartError> {
         let missing = |why: &str| {
             StartError::new(
-                format!("The {what} could not be read from {self}: {why}. Nothing was started or changed."),
+                format!("The {what} could not be read from {self}: {why}."),
                 "Check that it exists and that this user may read it.",
             )
+            .unchanged()
         };
         let mut bytes = match self {
             Self::File(path) => {

@@ -103,7 +103,7 @@ impl From<TokenError> for StartError {
             TokenError::Extractable => "Use another token, or change its settings.",
             TokenError::Failed(_) => "Check the token with its own tools, then run this again.",
         };
-        Self::new(format!("The signing key cannot be used: {error}. Nothing was started or changed."), hint)
+        Self::new(format!("The signing key cannot be used: {error}."), hint).unchanged()
     }
 }
 

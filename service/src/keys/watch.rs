@@ -58,6 +58,21 @@ pub async fn published(did: &Did, fetcher: &HttpsFetcher) -> Result<Arc<DidDocum
     }
 }
 
+/// Reads the fetched DID document or log of a DID.
+///
+/// # Errors
+/// Those of [`HttpsFetcher::read_did_web`] and [`HttpsFetcher::read_did_webvh`].
+pub(crate) async fn read_published(
+    did: &Did,
+    bytes: &[u8],
+    fetcher: &HttpsFetcher,
+) -> Result<Arc<DidDocument>, Problem> {
+    match did.method() {
+        DidMethod::WebVh => fetcher.read_did_webvh(did, bytes, time::now()).await.and_then(|log| log.document()),
+        _ => fetcher.read_did_web(did, bytes),
+    }
+}
+
 /// Comparison of the keys with the published DID document, at the start of a service and every hour. After the
 /// restoration of an old backup of the whole data directory, only the published document shows that a key was
 /// compromised since.
@@ -97,10 +112,7 @@ impl Watch {
             let newest =
                 document::require_newest(&self.data, "the published document", &did, &document, &self.register);
             if let Err(older) = newest {
-                return StartError::new(
-                    older.message.replace("Nothing was started or changed.", "The service has stopped."),
-                    older.hint,
-                );
+                return older.with_consequence("The service has stopped.");
             }
             let right = self.fits(&did, &document);
             let pause = if right.is_ok() { EVERY } else { AGAIN };

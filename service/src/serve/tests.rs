@@ -104,7 +104,7 @@ async fn a_certificate_that_cannot_be_used_stops_the_start() {
         let config = ServeConfig { tls: Some(TlsFiles { cert, key: path.clone() }), ..ServeConfig::default() };
         let listening = bind(&config, 0).unwrap().listen().unwrap();
         let error = serve(listening, &config, nothing(&[]), (async {}, GRACE), |_| {}).await.unwrap_err();
-        assert!(error.message.contains("Nothing was started"), "{error}");
+        assert!(error.to_string().contains("Nothing was started"), "{error}");
     }
 }
 

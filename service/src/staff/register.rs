@@ -95,9 +95,10 @@ impl Register {
         let old = data.join(OLD_FILE);
         let failed = |path: &Path, what: &str| {
             StartError::new(
-                format!("{} {what}. Nothing was started or changed.", path.display()),
+                format!("{} {what}.", path.display()),
                 "Restore it from a backup: without it no staff call can be authenticated.",
             )
+            .unchanged()
         };
         let unread = |path: &Path, error: std::io::Error| failed(path, &format!("cannot be read ({error})"));
         match read(&path) {

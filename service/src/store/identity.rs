@@ -79,10 +79,11 @@ impl StoreMark {
         let path = data.join(MARK_FILE);
         let failed = |what: String| {
             StartError::new(
-                format!("{} {what}. Nothing was started or changed.", path.display()),
+                format!("{} {what}.", path.display()),
                 "It names the store that belongs to these keys. Restore it from a backup of the directory. If there \
                  is none, move it away and run `restore --in-place`, which checks the store in this directory.",
             )
+            .unchanged()
         };
         match std::fs::read(&path) {
             Ok(text) => {
@@ -217,28 +218,28 @@ pub(super) fn require_newest(data: &Path, mark: Option<&StoreMark>, found: &Stor
         (Some(mark), StoreFile::Unnamed) => Err(older(&path, 0, mark.number)),
         (None, StoreFile::Named { .. }) => Err(StartError::new(
             format!(
-                "{} is missing, so it is unknown whether the store next to it is the newest. Nothing was started or \
-                 changed.",
+                "{} is missing, so it is unknown whether the store next to it is the newest.",
                 data.join(MARK_FILE).display()
             ),
             "Restore store.json with the rest of the directory. If it is lost and this store is the newest, run \
              `restore --in-place`.",
-        )),
+        )
+        .unchanged()),
         // A power cut may have been between a restore and its mark.
         (Some(mark), StoreFile::Named { identity: found, former })
             if found.id != mark.store && !former.contains(&mark.store) =>
         {
             Err(StartError::new(
                 format!(
-                    "The store {} does not belong to these keys: its id is {}, and {} names {}. Nothing was started \
-                     or changed.",
+                    "The store {} does not belong to these keys: its id is {}, and {} names {}.",
                     path.display(),
                     found.id,
                     data.join(MARK_FILE).display(),
                     mark.store
                 ),
                 "Put the store of this directory back, or restore a backup of it with `restore --from FILE`.",
-            ))
+            )
+            .unchanged())
         }
         (Some(mark), StoreFile::Named { identity: found, .. }) if found.number < mark.number => {
             Err(older(&path, found.number, mark.number))
