@@ -99,6 +99,18 @@ pub async fn collect_copies(offer_uri: &str, pin: Option<&str>, count: usize, no
     collect_with(&mut issuer, &did, offer, pin, count, now).await
 }
 
+/// Collects one copy that is bound to a key of the caller's.
+///
+/// # Errors
+/// The issuer's refusals.
+pub async fn collect_bound(offer_uri: &str, pin: Option<&str>, key: SecretKey, now: Timestamp) -> Result<Copy> {
+    let offer = Offer::parse(offer_uri)?;
+    let mut issuer = IssuanceServiceClient::connect(offer.endpoint.clone()).await?;
+    let did = issuer.read_metadata(ReadMetadataRequest {}).await?.into_inner().issuer;
+    let copies = collect_bound_with(&mut issuer, &did, offer, pin, vec![key], now).await?;
+    copies.into_iter().next().ok_or_else(|| "the issuer gave no credential".into())
+}
+
 /// Collects so many copies over a connection to the issuer, which has this DID.
 ///
 /// # Errors
@@ -111,11 +123,22 @@ pub async fn collect_with(
     count: usize,
     now: Timestamp,
 ) -> Result<Vec<Copy>> {
+    let keys = (0..count).map(|_| SecretKey::generate(Algorithm::EdDsa, &mut OsRng)).collect();
+    collect_bound_with(issuer, did, offer, pin, keys, now).await
+}
+
+async fn collect_bound_with(
+    issuer: &mut IssuanceServiceClient<Channel>,
+    did: &str,
+    offer: Offer,
+    pin: Option<&str>,
+    keys: Vec<SecretKey>,
+    now: Timestamp,
+) -> Result<Vec<Copy>> {
     let redeem =
         RedeemOfferRequest { pre_authorized_code: offer.code, tx_code: pin.map(str::to_owned), ..Default::default() };
     let token = issuer.redeem_offer(redeem).await?.into_inner().access_token;
     let nonce = issuer.issue_nonce(IssueNonceRequest {}).await?.into_inner().c_nonce;
-    let keys: Vec<SecretKey> = (0..count).map(|_| SecretKey::generate(Algorithm::EdDsa, &mut OsRng)).collect();
     let collect = CollectCredentialsRequest {
         credential_configuration_id: offer.configuration,
         proofs: keys.iter().map(|key| proof(key, did, &nonce, now)).collect::<Result<_>>()?,

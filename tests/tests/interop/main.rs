@@ -2,8 +2,15 @@
 //! on the other. `docs/interop.md` has the results; `UPDATE_DOCS=1` writes it again.
 
 // Where something does not hold, a test ends.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 
 mod credo;
 mod peer;
 mod report;
+mod sd_jwt;
