@@ -1,7 +1,7 @@
 //! Failures of a command in three lines: the event, the safety of the data, and the next step.
 
 use carnet_console::{PROBLEM, TRY_AGAIN, USAGE};
-pub(crate) use carnet_wallet::failure::{Argument, Failure, FailureKind, Safety, Sentence};
+pub(crate) use carnet_wallet::failure::{Argument, Failure, FailureKind, Fault, Safety, Sentence};
 use serde_json::{Value, json};
 use tonic_types::StatusExt;
 
@@ -76,7 +76,8 @@ impl Reported for Failure {
             _ => serde_json::Map::new(),
         };
         let error = json!({
-            "reason": self.reason, "message": self.message.english(), "data_safe": self.safety.is_safe(),
+            "reason": self.reason, "message": self.message.english(), "fault": self.fault.as_str(),
+            "data_safe": self.safety.is_safe(),
             "data": self.safety.text().english(), "hint": self.hint.english(),
         });
         whole.insert("error".to_owned(), error);
@@ -84,10 +85,11 @@ impl Reported for Failure {
     }
 }
 
-/// Converts the error of a service: its stable reason if it has one, and whether a retry may help. `message` says
-/// what failed.
-pub(crate) fn from_status(status: &tonic::Status, message: Sentence) -> Failure {
+/// Converts the error of a service: its stable reason if it has one, the party at fault, and whether a retry may help.
+/// `service` is the party that runs the service; `message` says what failed.
+pub(crate) fn from_status(status: &tonic::Status, service: Fault, message: Sentence) -> Failure {
     let named = status.get_details_error_info().map(|info| info.reason.to_lowercase());
+    let answered = named.is_some();
     let reason = named.map_or_else(|| code_name(status.code()).to_owned(), |reason| clean(&reason));
     let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
     let passing = match status.code() {
@@ -100,13 +102,14 @@ pub(crate) fn from_status(status: &tonic::Status, message: Sentence) -> Failure 
     };
     let later = retry.is_some() || passing;
     let message = message.details(clean(status.message()));
-    match retry {
+    let failure = match retry {
         Some(wait) => {
             Failure::later(&reason, message, Sentence::id("hint-wait").with("seconds", wait.as_secs().max(1)))
         }
         None if later => Failure::later(&reason, message, Sentence::id("hint-connection")),
         None => Failure::new(&reason, message, hint_for(&reason)),
-    }
+    };
+    failure.by(if passing && !answered { Fault::Network } else { service })
 }
 
 fn code_name(code: tonic::Code) -> &'static str {

@@ -8,21 +8,17 @@ use serde_json::Value;
 mod arguments;
 mod client;
 mod commands;
-mod directory;
 mod failure;
-mod freshness;
 mod pasting;
-mod pending;
-mod refill;
-mod renewal;
-mod sending;
+#[cfg(test)]
+mod service_tests;
 mod session;
 mod ui;
 #[cfg(test)]
 mod verifier_desk;
 
 // The library's modules, as if they stood here.
-use carnet_wallet::{answer, collect, introduction, link, offer, promise, receipt, request, store as wallet, trust};
+use carnet_wallet::{answer, collect, introduction, link, offer, promise, receipt, request, store as wallet};
 
 use arguments::{Arguments, Command};
 use failure::{Failure, Reported as _, Sentence};

@@ -12,7 +12,7 @@ use std::{
 use age::secrecy::{ExposeSecret, SecretString};
 use carnet_core::{
     day,
-    did::Did,
+    did::{Did, Resolve},
     input::{NotUtf8, content_of_file, text_without_mark},
     time::Timestamp,
 };
@@ -22,14 +22,19 @@ use carnet_fetch::{
 };
 use carnet_passphrase::{forbidden, normal};
 use carnet_spec::Catalogue;
+use carnet_wallet::{
+    freshness::forget_stale,
+    languages::Languages,
+    ports::{Clock, Documents, Notice, Party, Ports},
+};
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
     arguments::{ChangePassphrase, Global},
-    failure::{Failure, Sentence},
-    freshness::forget_stale,
-    ui::{Ui, messages::Language, sanitise::clean},
+    client::{issuance::Issuer, presentation::Verifier},
+    failure::{Failure, Fault, Sentence},
+    ui::{Ui, messages::Language, notices, sanitise::clean},
     wallet::{
         Contents, Reading, WalletFile,
         mark::{Age, MarkFolders},
@@ -41,13 +46,6 @@ use crate::{
 const SHORTEST: usize = 8;
 /// Maximum age of a cached DID document within one run.
 const DID_AGE: Duration = Duration::from_secs(300);
-
-/// Party whose DID is resolved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Party {
-    Issuer,
-    Asker,
-}
 
 /// Secret in the first line of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +85,7 @@ impl Session {
         Self { global, ui, clock: Box::new(system_time), dids, local_pins }
     }
 
-    /// Returns the current time. Read it where it is needed: the owner may look at a screen for long, and proofs
-    /// expire.
+    /// Returns the current time.
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
     }
@@ -311,23 +308,43 @@ impl Session {
         })
     }
 
-    /// Ensures that [`Session::dids`] contains the DID document of an issuer.
-    pub(crate) async fn resolve_issuer(&self, issuer: &str) -> Result<(), Failure> {
-        let did = Did::parse(issuer).map_err(|problem| {
-            Failure::from_problem(&problem, Sentence::id("error-issuer-identifier"), Sentence::id("hint-tell-issuer"))
-        })?;
-        self.resolve(&did, Party::Issuer).await
+    fn fetcher(&self) -> Result<HttpsFetcher, Failure> {
+        let options = FetchOptions {
+            extra_ca_pem: self.ca()?,
+            private_hosts: self.global.private_host.iter().cloned().collect::<BTreeSet<_>>(),
+            local_pins: self.local_pins.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            ..FetchOptions::default()
+        };
+        HttpsFetcher::new(options).map_err(|problem| {
+            Failure::from_problem(&problem, Sentence::id("error-ca-unusable"), Sentence::id("hint-ca"))
+        })
+    }
+}
+
+impl Clock for Session {
+    fn now(&self) -> Timestamp {
+        Self::now(self)
     }
 
-    /// Fetches an https URL given by the owner.
-    pub(crate) async fn download(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Failure> {
+    async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout(limit, work).await.ok()
+    }
+}
+
+impl Documents for Session {
+    fn resolver(&self) -> &dyn Resolve {
+        &self.dids
+    }
+
+    /// Fetches an https URL given by the owner or an issuer.
+    async fn download(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Failure> {
         let failed = |problem: &carnet_core::Problem| {
-            let (message, hint) = if is_unreachable(problem.code) {
-                ("error-not-fetched", "hint-address-connection")
+            let (message, hint, fault) = if is_unreachable(problem.code) {
+                ("error-not-fetched", "hint-address-connection", Fault::Network)
             } else {
-                ("error-fetched-refused", "hint-address-owner")
+                ("error-fetched-refused", "hint-address-owner", Fault::Ours)
             };
-            Failure::from_problem(problem, Sentence::id(message).with("url", clean(url)), Sentence::id(hint))
+            Failure::from_problem(problem, Sentence::id(message).with("url", clean(url)), Sentence::id(hint)).by(fault)
         };
         let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let _waiting = self.ui.service_wait(host.as_deref().unwrap_or(url)).begin();
@@ -336,7 +353,7 @@ impl Session {
     }
 
     /// Ensures that [`Session::dids`] contains the document of a DID.
-    pub(crate) async fn resolve(&self, did: &Did, whose: Party) -> Result<(), Failure> {
+    async fn resolve(&self, did: &Did, whose: Party) -> Result<(), Failure> {
         let failed = |problem: &carnet_core::Problem| {
             let (message, hint) = match (whose, is_unreachable(problem.code)) {
                 (Party::Issuer, true) => ("error-issuer-not-found", "hint-connection-test"),
@@ -348,7 +365,12 @@ impl Session {
             let hint = if is_unknown_here { "hint-local-unresolved" } else { hint };
             // The party has no name yet.
             let detail = format!("{did}: {}", clean(&problem.detail));
-            let failure = Failure::from_problem(problem, Sentence::id(message), Sentence::id(hint));
+            let fault = match whose {
+                _ if is_unreachable(problem.code) => Fault::Network,
+                Party::Issuer => Fault::Issuer,
+                Party::Asker => Fault::Asker,
+            };
+            let failure = Failure::from_problem(problem, Sentence::id(message), Sentence::id(hint)).by(fault);
             Failure { message: failure.message.details(detail), ..failure }
         };
         let fetcher = self.fetcher()?;
@@ -358,22 +380,35 @@ impl Session {
 
     /// Fetches the document of a DID into [`Session::dids`] even if it is cached: data that just arrived may be signed
     /// with a newer key. On failure the cached document remains.
-    pub(crate) async fn look_up(&self, did: &Did) {
+    async fn look_up(&self, did: &Did) {
         if let Ok(fetcher) = self.fetcher() {
             let _ = self.dids.refresh(&fetcher, did, Duration::ZERO).await;
         }
     }
+}
 
-    fn fetcher(&self) -> Result<HttpsFetcher, Failure> {
-        let options = FetchOptions {
-            extra_ca_pem: self.ca()?,
-            private_hosts: self.global.private_host.iter().cloned().collect::<BTreeSet<_>>(),
-            local_pins: self.local_pins.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            ..FetchOptions::default()
-        };
-        HttpsFetcher::new(options).map_err(|problem| {
-            Failure::from_problem(&problem, Sentence::id("error-ca-unusable"), Sentence::id("hint-ca"))
-        })
+impl Ports for Session {
+    type Issuer = Issuer;
+    type Verifier = Verifier;
+
+    async fn issuer(&self, origin: &str) -> Result<Issuer, Failure> {
+        Issuer::connect(self, origin).await
+    }
+
+    async fn verifier(&self, origin: &str) -> Result<Verifier, Failure> {
+        Verifier::connect(self, origin).await
+    }
+
+    fn catalogue(&self) -> Result<Catalogue, Failure> {
+        Self::catalogue(self)
+    }
+
+    fn languages(&self) -> Languages {
+        self.ui.messages.languages()
+    }
+
+    fn tell(&self, notice: Notice<'_>) {
+        self.ui.note(&notices::text(&self.ui.messages, &notice));
     }
 }
 
@@ -451,7 +486,7 @@ mod tests {
     /// Copies count as shown whichever command opens the wallet first.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_file_that_was_put_back_is_marked_by_a_verb_that_only_reads_it() {
-        use crate::{pending::tests::Scene, wallet::EntryKind};
+        use crate::{service_tests::desk::Scene, wallet::EntryKind};
         let scene = Scene::set([]).await;
         scene.receive().await.unwrap();
         let path = scene.session.wallet_path().unwrap();
@@ -485,7 +520,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_verb_that_only_reads_the_wallet_forgets_what_the_owner_does_not_keep() {
-        use crate::{answer::tests::NOW, pending::tests::Scene};
+        use crate::{answer::tests::NOW, service_tests::desk::Scene};
         let scene = Scene::set([]).await;
         scene.receive().await.unwrap();
         let mut wallet = scene.session.open().unwrap();

@@ -36,7 +36,7 @@ mod rendering;
 mod unlinkable;
 
 pub use days::Days;
-pub use directory::Directory;
+pub use directory::{Directory, fetch_directory};
 use directory::{expected_status, signing_key};
 use rendering::Received;
 

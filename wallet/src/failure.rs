@@ -55,11 +55,39 @@ impl Safety {
     }
 }
 
+/// Party at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// This wallet or its owner.
+    Ours,
+    /// Verifier that asks.
+    Asker,
+    /// Issuer of a credential.
+    Issuer,
+    /// Network, or a service that does not answer.
+    Network,
+}
+
+impl Fault {
+    /// Returns the stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Asker => "asker",
+            Self::Issuer => "issuer",
+            Self::Network => "network",
+        }
+    }
+}
+
 /// Failure of a use case.
 #[derive(Debug, Clone)]
 pub struct Failure {
     /// Stable reason in `snake_case`.
     pub reason: String,
+    /// Party at fault.
+    pub fault: Fault,
     /// Description of the event.
     pub message: Sentence,
     /// State of the data.
@@ -77,6 +105,7 @@ impl Failure {
     pub fn new(reason: &str, message: Sentence, hint: Sentence) -> Self {
         Self {
             reason: reason.to_owned(),
+            fault: Fault::Ours,
             message,
             safety: Safety::Untouched,
             hint,
@@ -111,8 +140,14 @@ impl Failure {
     /// temporary.
     pub fn from_problem(problem: &Problem, message: Sentence, hint: Sentence) -> Self {
         let unresolved = problem.code == carnet_core::Code::DidUnresolved;
-        let kind = if unresolved { FailureKind::Temporary } else { FailureKind::Permanent };
-        Self { kind, ..Self::new(problem.code.as_str(), message.details(clean(&problem.detail)), hint) }
+        let (kind, fault) =
+            if unresolved { (FailureKind::Temporary, Fault::Network) } else { (FailureKind::Permanent, Fault::Ours) };
+        Self { kind, fault, ..Self::new(problem.code.as_str(), message.details(clean(&problem.detail)), hint) }
+    }
+
+    /// Names the party at fault, unless the network is.
+    pub fn by(self, fault: Fault) -> Self {
+        if self.fault == Fault::Network { self } else { Self { fault, ..self } }
     }
 
     /// Replaces the state of the data.

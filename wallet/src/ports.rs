@@ -1,7 +1,7 @@
 //! Ports: what the use cases need from the program that embeds them.
 //!
 //! They know no wire. An adapter maps the errors of its wire to a [`Failure`] with the stable reason that the service
-//! gave, in lower case, and marks as temporary those that a retry may fix. Futures need not be `Send`: a wallet serves
+//! gave, in lower case, names the party at fault, and marks as temporary what a retry may fix. Futures need not be `Send`: a wallet serves
 //! one person.
 
 use std::{collections::BTreeMap, future::Future, time::Duration};
@@ -13,7 +13,7 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 
 use crate::{
-    failure::{Failure, Sentence},
+    failure::{Failure, Fault, Sentence},
     languages::Languages,
     offer::PinForm,
     promise::{IssuerMetadata, Promise},
@@ -115,6 +115,7 @@ pub enum Notice<'a> {
 pub async fn resolve_issuer(ports: &impl Ports, issuer: &str) -> Result<(), Failure> {
     let did = Did::parse(issuer).map_err(|problem| {
         Failure::from_problem(&problem, Sentence::id("error-issuer-identifier"), Sentence::id("hint-tell-issuer"))
+            .by(Fault::Issuer)
     })?;
     ports.resolve(&did, Party::Issuer).await
 }

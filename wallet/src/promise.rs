@@ -11,7 +11,7 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 
 use crate::{
-    failure::{Failure, Sentence},
+    failure::{Failure, Fault, Sentence},
     languages::Languages,
     sanitise::clean,
 };
@@ -73,8 +73,10 @@ impl Promise {
         catalogue: &Catalogue,
         languages: &Languages,
     ) -> Result<Self, Failure> {
-        let unknown =
-            |message| Failure::new("configuration_unknown", Sentence::id(message), Sentence::id("hint-another-offer"));
+        let unknown = |message| {
+            Failure::new("configuration_unknown", Sentence::id(message), Sentence::id("hint-another-offer"))
+                .by(Fault::Issuer)
+        };
         let found = metadata.configurations.iter().find(|configuration| configuration.id == id);
         let found = found.ok_or_else(|| unknown("error-offered-unknown"))?;
         let format = found.format.ok_or_else(|| unknown("error-offered-format"))?;

@@ -18,7 +18,7 @@ use tonic::transport::Channel;
 
 use super::{authorised, connect};
 use crate::{
-    failure::{Failure, Sentence, from_status},
+    failure::{Failure, Fault, Sentence, from_status},
     session::Session,
     ui::waiting::WaitNotice,
     wallet::{Redemption, contents::Secret},
@@ -40,7 +40,7 @@ impl IssuerClient for Issuer {
         let answer = self.0.read_metadata(ReadMetadataRequest {}).await;
         answer
             .map(|answer| metadata_of(answer.into_inner()))
-            .map_err(|status| from_status(&status, Sentence::id("error-service-metadata")))
+            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-metadata")))
     }
 
     async fn redeem(&mut self, redemption: &Redemption, repeats: bool) -> Result<RedeemedOffer, Failure> {
@@ -55,7 +55,9 @@ impl IssuerClient for Issuer {
             redemption_verifier: repeats.then_some(verifier),
         };
         let answer = self.0.redeem_offer(request).await;
-        let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-redeem")))?.into_inner();
+        let answer = answer
+            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-redeem")))?
+            .into_inner();
         Ok(RedeemedOffer {
             access_token: Secret::new(answer.access_token),
             expires_at: answer.expires_at.map(|end| Timestamp::from_unix(end.seconds)),
@@ -68,14 +70,16 @@ impl IssuerClient for Issuer {
         let answer = self.0.issue_nonce(IssueNonceRequest {}).await;
         answer
             .map(|answer| answer.into_inner().c_nonce)
-            .map_err(|status| from_status(&status, Sentence::id("error-service-nonce")))
+            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-nonce")))
     }
 
     async fn collect(&mut self, token: &Secret, id: &str, proofs: Vec<String>) -> Result<Collected, Failure> {
         let _waiting = self.1.begin();
         let request = CollectCredentialsRequest { credential_configuration_id: id.to_owned(), proofs };
         let answer = self.0.collect_credentials(authorised(request, token.expose())?).await;
-        let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-collect")))?.into_inner();
+        let answer = answer
+            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-collect")))?
+            .into_inner();
         Ok(if answer.transaction_id.is_empty() {
             Collected::Ready(texts(answer.credentials), answer.notification_id)
         } else {
@@ -87,7 +91,9 @@ impl IssuerClient for Issuer {
         let _waiting = self.1.begin();
         let request = CollectDeferredRequest { transaction_id: transaction.expose().to_owned() };
         let answer = self.0.collect_deferred(authorised(request, token.expose())?).await;
-        let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-collect")))?.into_inner();
+        let answer = answer
+            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-collect")))?
+            .into_inner();
         Ok(if answer.credentials.is_empty() {
             Collected::NotReady(None, answer.interval_seconds)
         } else {
@@ -98,14 +104,18 @@ impl IssuerClient for Issuer {
     async fn refill(&mut self, presentation: String, proofs: Vec<String>) -> Result<(Vec<String>, String), Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.refill_credentials(RefillCredentialsRequest { presentation, proofs }).await;
-        let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-refill")))?.into_inner();
+        let answer = answer
+            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-refill")))?
+            .into_inner();
         Ok((texts(answer.credentials), answer.notification_id))
     }
 
     async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<Collected, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.renew_credentials(RenewCredentialsRequest { presentation, proofs }).await;
-        let answer = answer.map_err(|status| from_status(&status, Sentence::id("error-service-renew")))?.into_inner();
+        let answer = answer
+            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-renew")))?
+            .into_inner();
         Ok(if answer.transaction_id.is_empty() {
             Collected::Ready(texts(answer.credentials), answer.notification_id)
         } else {
@@ -118,7 +128,7 @@ impl IssuerClient for Issuer {
         let answer = self.0.collect_freshness(CollectFreshnessRequest { handles, ..Default::default() }).await;
         answer
             .map(|answer| answer.into_inner().copies.into_iter().map(freshness_of).collect())
-            .map_err(|status| from_status(&status, Sentence::id("error-service-freshness")))
+            .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-freshness")))
     }
 
     async fn notify(&mut self, token: Option<&Secret>, id: &str, event: Notification) -> Result<(), Failure> {
@@ -133,7 +143,7 @@ impl IssuerClient for Issuer {
             None => tonic::Request::new(request),
         };
         let answer = self.0.notify(request).await;
-        answer.map(|_| ()).map_err(|status| from_status(&status, Sentence::id("error-service-notify")))
+        answer.map(|_| ()).map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-notify")))
     }
 }
 

@@ -9,7 +9,7 @@ use tonic::{
 };
 
 use crate::{
-    failure::{Failure, Sentence},
+    failure::{Failure, Fault, Sentence},
     session::Session,
     ui::waiting::WaitNotice,
 };
@@ -36,7 +36,7 @@ pub(crate) async fn connect(session: &Session, origin: &str) -> Result<(Channel,
 async fn channel(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
     let later = |detail: String| {
         let message = Sentence::id("error-unreachable").with("origin", origin).details(detail);
-        Failure::later("unavailable", message, Sentence::id("hint-connection"))
+        Failure::later("unavailable", message, Sentence::id("hint-connection")).by(Fault::Network)
     };
     let mut endpoint = Endpoint::from_shared(origin.to_owned())
         .map_err(|_| later(String::new()))?
@@ -63,9 +63,9 @@ fn authorised<T>(message: T, token: &str) -> Result<tonic::Request<T>, Failure> 
     if token.is_empty() {
         return Ok(tonic::Request::new(message));
     }
-    let mut value: MetadataValue<Ascii> = format!("Bearer {token}")
-        .parse()
-        .map_err(|_| Failure::new("protocol", Sentence::id("error-token"), Sentence::id("hint-tell-issuer")))?;
+    let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse().map_err(|_| {
+        Failure::new("protocol", Sentence::id("error-token"), Sentence::id("hint-tell-issuer")).by(Fault::Issuer)
+    })?;
     value.set_sensitive(true);
     let mut request = tonic::Request::new(message);
     request.metadata_mut().insert("authorization", value);

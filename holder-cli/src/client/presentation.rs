@@ -11,7 +11,7 @@ use tonic::transport::Channel;
 
 use super::connect;
 use crate::{
-    failure::{Failure, Safety, Sentence, from_status},
+    failure::{Failure, Fault, Safety, Sentence, from_status},
     request::{Pointer, Request},
     session::Session,
     ui::waiting::WaitNotice,
@@ -33,7 +33,7 @@ impl VerifierClient for Verifier {
         let answer = self.0.read_request(ReadRequestRequest { id: pointer.id.clone() }).await;
         answer
             .map(|answer| answer.into_inner().request_object)
-            .map_err(|status| from_status(&status, Sentence::id("error-service-request")))
+            .map_err(|status| from_status(&status, Fault::Asker, Sentence::id("error-service-request")))
     }
 
     async fn submit(
@@ -46,9 +46,9 @@ impl VerifierClient for Verifier {
         let list = |(query, presentations)| (query, PresentationList { presentations });
         let vp_token = vp_token.into_iter().map(list).collect();
         let answer = self.0.submit_presentation(SubmitPresentationRequest { id: pointer.id.clone(), vp_token }).await;
-        answer
-            .map(|answer| verdict_of(answer.into_inner()))
-            .map_err(|status| from_status(&status, Sentence::id("error-service-submit")).with_safety(Safety::Sent))
+        answer.map(|answer| verdict_of(answer.into_inner())).map_err(|status| {
+            from_status(&status, Fault::Asker, Sentence::id("error-service-submit")).with_safety(Safety::Sent)
+        })
     }
 
     async fn erase(&mut self, receipt: String, proof: String) -> Result<String, Failure> {
@@ -56,7 +56,7 @@ impl VerifierClient for Verifier {
         let answer = self.0.request_erasure(RequestErasureRequest { receipt, proof }).await;
         answer
             .map(|answer| answer.into_inner().confirmation)
-            .map_err(|status| from_status(&status, Sentence::id("error-service-erase")))
+            .map_err(|status| from_status(&status, Fault::Asker, Sentence::id("error-service-erase")))
     }
 }
 

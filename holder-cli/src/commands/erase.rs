@@ -10,18 +10,17 @@ use carnet_core::{
 };
 use carnet_wallet::{
     address::{origin, service_address},
-    ports::VerifierClient as _,
+    ports::{Documents as _, Party, Ports as _, VerifierClient as _},
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
     arguments::Erase,
-    client::presentation::Verifier,
     commands::log::party,
-    failure::{Failure, FailureKind, Safety, Sentence},
+    failure::{Failure, FailureKind, Fault, Safety, Sentence},
     receipt,
-    session::{Party, Session},
+    session::Session,
     ui::{Ui, sanitise::clean},
     wallet::{
         Contents, Entry, EntryKind, WalletFile,
@@ -190,14 +189,14 @@ async fn answer(session: &Session, open: &Open) -> Result<(crate::wallet::log::K
     let did = Did::parse(open.receipt.verifier()).map_err(|problem| unsent(&problem))?;
     let endpoint = origin(&service_address(endpoint(open))?);
     session.resolve(&did, Party::Asker).await?;
-    let mut verifier = Verifier::connect(session, &endpoint).await?;
+    let mut verifier = session.verifier(&endpoint).await?;
     let proof = ErasureRequest::make(&open.receipt, &open.key, session.now()).map_err(|problem| unsent(&problem))?;
     let document = Value::Object(open.receipt.document().clone()).to_string();
     let said = verifier.erase(document, proof).await?;
     let (confirmation, kept) =
         receipt::confirm(&said, &open.receipt, session.now(), &session.dids).map_err(|problem| Failure {
             kind: FailureKind::Permanent,
-            ..Failure::from_problem(&problem, Sentence::id("error-erase-unconfirmed"), hint())
+            ..Failure::from_problem(&problem, Sentence::id("error-erase-unconfirmed"), hint()).by(Fault::Asker)
         })?;
     Ok((kept, confirmation.erased_at().to_string()))
 }

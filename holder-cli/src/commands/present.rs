@@ -1,100 +1,206 @@
 //! `carnet present`: shows a verifier what the owner approves, and nothing else.
 
-use carnet_core::did::Did;
-use carnet_wallet::ports::VerifierClient as _;
+use carnet_console::Answer;
+use carnet_core::trust::registration::KeyStanding;
+use carnet_wallet::{
+    answer::{Asked, Missing},
+    ports::{CheckOutcome, VerdictCheck},
+    present::{
+        Consent, ConsentDecision, ConsentRequest, OVER_ASKED, PresentOptions, Presented, ReceiptOutcome, present,
+    },
+};
+use serde_json::{Value, json};
 
 use crate::{
     arguments::Present,
-    client::presentation::Verifier,
-    failure::{Failure, Sentence},
-    introduction::{Introduction, registrar},
+    failure::{Failure, Fault, Safety, Sentence},
     link::LinkKind,
-    pasting, refill,
-    request::{Pointer, Request},
-    sending::{Exchange, closed, describe, note, received, send},
-    session::{Party, Session},
-    trust::Lists,
-    ui::sanitise::clean,
-    wallet::{Entry, EntryKind},
+    pasting,
+    request::Pointer,
+    session::Session,
+    ui::{Ui, consent::Screen, messages::Messages, sanitise::clean},
 };
-
-mod decide;
-
-use decide::{Decided, Decision, Word};
 
 /// Answers a request.
 pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Failure> {
     let pointer = Pointer::parse(&pasting::given(&session.ui, LinkKind::Request, &arguments.request)?)?;
     let mut wallet = session.open()?;
-    let only = arguments.only.iter().map(|id| wallet.contents.find(id)).collect::<Result<Vec<_>, _>>()?;
-    let mut verifier = Verifier::connect(session, &pointer.endpoint).await?;
-    let token = verifier.read(&pointer).await;
-    let token = token.map_err(|failure| closed(&wallet.contents.log, u64::MAX, &pointer.client_id, failure))?;
-    session.resolve(&pointer.did, Party::Asker).await?;
-    let mut entry = Entry::new(session.now(), EntryKind::RequestFailed, &pointer.client_id);
-    let request = match Request::verify(&token, &pointer, &session.dids, session.now()) {
-        Ok(request) => request,
-        Err(problem) => {
-            note(&mut wallet, Entry { reason: problem.code.to_string(), ..entry })?;
-            let message = Sentence::id("error-request-refused");
-            return Err(Failure::from_problem(&problem, message, Sentence::id("hint-distrust")));
-        }
-    };
-    if let Some(registrar) = registrar(&request, &wallet.contents, &Lists::of(&wallet.contents.trust, session.now()))
-        && let Ok(did) = Did::parse(&registrar.did)
-    {
-        // One lookup after the registration arrived (spec/registration.md 4.5). If it fails, the registrar does not
-        // count as trusted for now: the registration is refused, and the owner is told why.
-        session.look_up(&did).await;
+    let options = PresentOptions { only: &arguments.only, withhold: &arguments.withhold, approve: &arguments.approve };
+    let owner = Owner { ui: &session.ui, arguments };
+    let presented = present(session, &mut wallet, &pointer, options, &owner).await?;
+    if presented.verdict.accepted { Ok(()) } else { Err(refusal(&session.ui.messages, &presented)) }
+}
+
+/// Owner at the terminal, or the one who approved by digest.
+pub(crate) struct Owner<'a> {
+    pub(crate) ui: &'a Ui,
+    pub(crate) arguments: &'a Present,
+}
+
+impl Owner<'_> {
+    fn screen<'c>(&self, question: &ConsentRequest<'c>) -> Screen<'c> {
+        Screen { question: *question, explain: self.arguments.explain }
     }
-    let introduction = Introduction::read(&request, &wallet.contents, session.now(), &session.dids);
-    let own = |name: &str| request.words(name, &session.ui.messages.languages()).unwrap_or_default();
-    entry.party_name =
-        introduction.relying_party().map_or_else(|| own("verifier_name"), |registered| clean(&registered.name));
-    entry.purpose = introduction
-        .intended_use()
-        .and_then(|known| {
-            session.ui.messages.languages().pick(|language| known.purpose.get(language).map(String::as_str))
+}
+
+impl Consent for Owner<'_> {
+    fn can_ask(&self) -> bool {
+        self.arguments.yes.is_none() && self.ui.can_ask()
+    }
+
+    fn introduce(&self, question: &ConsentRequest<'_>) {
+        self.ui.say(&self.screen(question).introduced(self.ui));
+    }
+
+    fn allow(&self, question: &ConsentRequest<'_>, asked: &Asked) -> Option<bool> {
+        let claim = self.screen(question).words_of(self.ui, asked);
+        match self.ui.ask(&self.ui.messages.with("excess-question", &[("claim", &claim)])) {
+            Answer::Yes => Some(true),
+            Answer::No => Some(false),
+            Answer::Unclear => None,
+        }
+    }
+
+    /// Obtains the decision on the screen, or by the digest of a request that was looked at before.
+    fn decide(&self, question: &ConsentRequest<'_>, introduced: bool) -> ConsentDecision {
+        let (ui, consent) = (self.ui, &self.screen(question));
+        let needs_choice = consent.shows_marked_copy() && !self.arguments.show_marked;
+        if self.arguments.yes.as_deref() == Some(question.digest) {
+            return if needs_choice {
+                ConsentDecision::Missing(marked().beside(consent.json(ui)))
+            } else {
+                ConsentDecision::Yes
+            };
+        }
+        let missing = |reason: &str, message| {
+            let hint = Sentence::id("hint-present-yes").with("digest", question.digest);
+            ConsentDecision::Missing(Failure::new(reason, Sentence::id(message), hint).beside(consent.json(ui)))
+        };
+        if self.arguments.yes.is_some() {
+            return missing("approval_mismatch", "error-present-mismatch");
+        }
+        if !introduced {
+            ui.say(&consent.introduced(ui));
+        }
+        ui.say(&consent.answered(ui));
+        if !ui.can_ask() {
+            return missing("approval_needed", "error-present-nobody");
+        }
+        if needs_choice {
+            match ui.ask(&ui.messages.text("marked-question")) {
+                Answer::Yes => {}
+                Answer::No => return ConsentDecision::Missing(marked()),
+                Answer::Unclear => return ConsentDecision::Unclear,
+            }
+        }
+        match ui.ask(&consent.question(ui)) {
+            Answer::Yes => ConsentDecision::Yes,
+            Answer::No => ConsentDecision::No,
+            Answer::Unclear => ConsentDecision::Unclear,
+        }
+    }
+
+    fn explain(&self, question: &ConsentRequest<'_>, missing: &[Missing], failure: Failure) -> Failure {
+        let (ui, screen) = (self.ui, self.screen(question));
+        if missing.is_empty() {
+            let options = screen.excess().map(|asked| format!("--approve '{}'", clean(&asked.name())));
+            let options = options.collect::<Vec<_>>().join(" ");
+            let hint = if failure.reason == OVER_ASKED { failure.hint.with("options", options) } else { failure.hint };
+            return Failure { hint, ..failure }.beside(screen.json(ui));
+        }
+        ui.say(&screen.unanswered(ui, missing));
+        let documents = screen.missing_documents(ui, missing);
+        let message = Sentence::id("error-unanswerable-documents").with("documents", documents);
+        Failure { message, ..failure }.beside(screen.unanswered_json(ui, missing))
+    }
+
+    fn presented(&self, presented: &Presented) {
+        let messages = &self.ui.messages;
+        let (said, object) = told(messages, presented);
+        if presented.verdict.accepted {
+            self.ui.result(&format!("{}\n{said}\n", messages.text("result-accepted")), &object);
+        } else {
+            self.ui.note(&said);
+        }
+    }
+}
+
+fn marked() -> Failure {
+    Failure::new("copy_marked", Sentence::id("error-copy-marked"), Sentence::id("hint-marked"))
+}
+
+/// Returns the line about the receipt, and the object for `--json`.
+fn told(messages: &Messages, presented: &Presented) -> (String, Value) {
+    let (sent, answer) = (&presented.sent, &presented.verdict);
+    let shown: Vec<Value> = sent
+        .parts
+        .iter()
+        .map(|part| {
+            json!({
+                "query_id": part.query_id, "id": part.id, "type": part.type_name, "paths": part.paths,
+                "thresholds": part.thresholds,
+            })
         })
-        .unwrap_or_else(|| own("purpose"));
-    let catalogue = session.catalogue()?;
-    describe(&mut entry, &pointer, &request, &introduction, &catalogue);
-    let mut entry = received(&mut wallet, entry)?;
-    let decision = Decision {
-        session,
-        arguments,
-        contents: &wallet.contents,
-        catalogue: &catalogue,
-        pointer: &pointer,
-        request: &request,
-        introduction: &introduction,
-        only: &only,
-    };
-    let Decided { digest, outcome } = decision.decide()?;
-    entry.approval = digest;
-    let (parts, word) = match outcome {
-        Ok(decided) => decided,
-        Err(failure) => {
-            note(&mut wallet, Entry { reason: failure.reason.clone(), ..entry })?;
-            return Err(failure);
+        .collect();
+    let (said, receipt) = match &presented.receipt {
+        ReceiptOutcome::Kept { number, digest, erase_at, key } => {
+            let mut said = messages.with("receipt-kept", &[("time", erase_at)]);
+            if matches!(key, Some(KeyStanding::NotRegistered)) {
+                said.push('\n');
+                said.push_str(&messages.text("receipt-key-not-registered"));
+            }
+            let object = json!({
+                "state": "kept", "entry": number, "digest": digest, "erase_at": erase_at, "key": key,
+                "presentation_digest": sent.presentation,
+            });
+            (said, object)
+        }
+        ReceiptOutcome::Missing => (messages.text("receipt-missing"), json!({"state": "missing"})),
+        ReceiptOutcome::False(reason) => {
+            (messages.with("receipt-false", &[("reason", reason)]), json!({"state": "false", "reason": reason}))
         }
     };
-    match word {
-        Word::Yes => {}
-        Word::No => {
-            note(&mut wallet, Entry { kind: EntryKind::RefusedByOwner, ..entry })?;
-            return Err(Failure::declined(Sentence::id("undone-sent")));
-        }
-        Word::Unclear => {
-            let failure = Failure::not_answered(Sentence::id("undone-sent"));
-            note(&mut wallet, Entry { reason: failure.reason.clone(), ..entry })?;
-            return Err(failure);
-        }
-        Word::Missing(failure) => return Err(failure),
-    }
-    let exchange = Exchange { pointer: &pointer, request: &request, introduction: &introduction };
-    let sent = send(session, &mut wallet, &mut verifier, exchange, &parts, entry).await;
-    // Copies were used, whatever the verifier answers.
-    refill::when_low(session, &mut wallet).await;
-    sent
+    let checks: Vec<Value> = answer.checks.iter().map(check).collect();
+    let reason = clean(&answer.reason).to_lowercase();
+    let object = json!({
+        "accepted": answer.accepted, "reason": if answer.accepted { Value::Null } else { json!(reason) },
+        "digest": sent.approval, "shown": shown, "checks": checks, "receipt": receipt,
+    });
+    (said, object)
+}
+
+/// Returns the failure for a refused presentation. The verdict determines the exit code, not the receipt.
+fn refusal(messages: &Messages, presented: &Presented) -> Failure {
+    let (answer, (_, object)) = (&presented.verdict, told(messages, presented));
+    let reason = clean(&answer.reason).to_lowercase();
+    let failed: Vec<String> = answer
+        .checks
+        .iter()
+        .filter(|check| check.outcome == CheckOutcome::Failed)
+        .map(|check| clean(&check.detail))
+        .collect();
+    let message = Sentence::id("error-refused").details(failed.join("; "));
+    let reason = if reason.is_empty() { "refused" } else { reason.as_str() };
+    // The issuer can explain and fix a defect of the credential itself.
+    let hint = match reason {
+        "revoked" | "suspended" => "hint-taken-back",
+        "expired" => "hint-ended",
+        "status_list_unavailable" | "status_list_stale" => "hint-unconfirmed",
+        _ => "hint-refused",
+    };
+    Failure::new(reason, message, Sentence::id(hint)).by(Fault::Asker).with_safety(Safety::Sent).beside(object)
+}
+
+fn check(check: &VerdictCheck) -> Value {
+    let outcome = match check.outcome {
+        CheckOutcome::Passed => "passed",
+        CheckOutcome::Failed => "failed",
+        CheckOutcome::Tolerated => "tolerated",
+        CheckOutcome::NotApplicable => "not_applicable",
+        CheckOutcome::Unknown => "unknown",
+    };
+    json!({
+        "name": clean(&check.name), "about": clean(&check.about), "outcome": outcome,
+        "code": clean(&check.code), "detail": clean(&check.detail),
+    })
 }

@@ -1,26 +1,25 @@
 //! `carnet receive`: from an offer to verified copies in the wallet.
 
-use age::secrecy::{ExposeSecret, SecretString};
+use age::secrecy::ExposeSecret;
 use carnet_fetch::local::is_local;
 use carnet_spec::Catalogue;
-use carnet_wallet::ports::IssuerClient as _;
+use carnet_wallet::{
+    ports::OfferConsent,
+    receive::{CollectionResults, receive, resume},
+};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
     arguments::Receive,
-    client::issuance::Issuer,
-    collect::draw_keys,
-    failure::{Failure, Sentence},
-    freshness::confirm_new,
+    failure::{Failure, Safety, Sentence},
     link::LinkKind,
-    offer::Offer,
+    offer::{Offer, PinForm},
     pasting,
-    pending::{Collecting, fresh_proofs, resume},
     promise::Promise,
     session::{SecretKind, Session, first_line},
-    ui::{Ui, labels::Labels, parties},
-    wallet::{Pending, Redemption, Stage, WalletFile, contents::Secret},
+    ui::{Ui, labels::Labels, parties, sanitise::clean},
+    wallet::contents::Secret,
 };
 
 /// Number of prompts for a malformed PIN.
@@ -28,63 +27,36 @@ const PIN_PROMPTS: usize = 3;
 
 /// Receives an offer, or resumes a pending one.
 pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Failure> {
-    if arguments.resume {
-        return resume(session, session.open()?, None).await;
-    }
-    let offer = Offer::parse(&pasting::given(&session.ui, LinkKind::Offer, &arguments.offer)?)?;
-    let digest = offer.digest();
-    let mut wallet = session.open()?;
-    // A finished record does not prevent another attempt with the offer: an issuer that signed nothing accepts it
-    // again. Only records of wallet versions that could not repeat a redemption get here.
-    wallet.contents.pending.retain(|pending| pending.offer != digest || !pending.is_over(session.now()));
-    if wallet.contents.pending.iter().any(|pending| pending.offer == digest) {
-        return resume(session, wallet, Some(&digest)).await;
-    }
-    accept(session, arguments, &offer, wallet).await
+    let results = if arguments.resume {
+        let mut wallet = session.open()?;
+        resume(session, &session.catalogue()?, &mut wallet, None).await?
+    } else {
+        let offer = Offer::parse(&pasting::given(&session.ui, LinkKind::Offer, &arguments.offer)?)?;
+        let mut wallet = session.open()?;
+        receive(session, &session.catalogue()?, &mut wallet, &offer, &Owner { ui: &session.ui, arguments }).await?
+    };
+    report(session, results)
 }
 
-/// Asks the owner, stores the pending request, redeems the code, collects the copies.
-async fn accept(session: &Session, arguments: &Receive, offer: &Offer, mut wallet: WalletFile) -> Result<(), Failure> {
-    let catalogue = session.catalogue()?;
-    let mut issuer = Issuer::connect(session, &offer.endpoint).await?;
-    let metadata = issuer.metadata().await?;
-    // Everything that can fail without the code happens before redeeming it.
-    let promises = offer.configuration_ids.iter();
-    let promises = promises.map(|id| Promise::read(&metadata, id, &catalogue, &session.ui.messages.languages()));
-    let promises = promises.collect::<Result<Vec<_>, _>>()?;
-    session.resolve_issuer(&metadata.issuer).await?;
-    consent(session, arguments, &catalogue, &offer.endpoint, &promises)?;
-    let pin = pin(session, arguments, offer)?;
-    let pin = pin.map(|pin| Secret::new(pin.expose_secret().to_owned()));
-    let redemption = Redemption::draw(offer.code.clone(), pin);
-    let mut begun = Vec::with_capacity(promises.len());
-    for promise in promises {
-        let keys = draw_keys(metadata.max_batch_size);
-        let proofs = fresh_proofs(&mut issuer, &promise.issuer, &keys, session).await?;
-        let pending = Pending {
-            offer: offer.digest(),
-            endpoint: offer.endpoint.clone(),
-            issuer: promise.issuer.clone(),
-            configuration_id: promise.configuration_id.clone(),
-            access_token: Secret::new(String::new()),
-            keys,
-            since: session.now(),
-            stage: Stage::Redeeming { proofs },
-            renews: None,
-            redemption: Some(redemption.clone()),
-            valid_until: offer.valid_until,
-        };
-        begun.push((promise, pending));
+/// Owner at the terminal, or the one who decided on the command line.
+struct Owner<'a> {
+    ui: &'a Ui,
+    arguments: &'a Receive,
+}
+
+impl OfferConsent for Owner<'_> {
+    fn accept(&self, catalogue: &Catalogue, endpoint: &str, offered: &[Promise]) -> Result<(), Failure> {
+        consent(self.ui, self.arguments, catalogue, endpoint, offered)
     }
-    let mut collecting = Collecting { session, catalogue: &catalogue, wallet: &mut wallet };
-    let progress = collecting.begin(&mut issuer, begun).await?;
-    confirm_new(session, &mut wallet).await;
-    progress.finish(session)
+
+    fn pin(&self, form: PinForm, endpoint: &str) -> Result<Secret, Failure> {
+        pin(self.ui, self.arguments, form, endpoint)
+    }
 }
 
 /// Asks the owner for consent.
 fn consent(
-    session: &Session,
+    ui: &Ui,
     arguments: &Receive,
     catalogue: &Catalogue,
     endpoint: &str,
@@ -93,7 +65,6 @@ fn consent(
     if arguments.yes {
         return Ok(());
     }
-    let ui = &session.ui;
     let label = |promise: &Promise| Labels::new(catalogue, &promise.type_name, &ui.messages).document();
     let mut screen = format!("{}\n\n", ui.heading(&ui.messages.text("receive-title")));
     for promise in promises {
@@ -133,10 +104,8 @@ fn issuer(ui: &Ui, promise: &Promise) -> String {
     lines.join("\n  ")
 }
 
-fn pin(session: &Session, arguments: &Receive, offer: &Offer) -> Result<Option<SecretString>, Failure> {
-    // A PIN is sent only if the offer asks for one.
-    let Some(form) = offer.pin else { return Ok(None) };
-    let read = |text: &str| form.parse(text).map(|pin| Some(SecretString::from(pin.as_str())));
+fn pin(ui: &Ui, arguments: &Receive, form: PinForm, endpoint: &str) -> Result<Secret, Failure> {
+    let read = |text: &str| form.parse(text).map(|pin| Secret::new(pin.as_str().to_owned()));
     if let Some(pin) = &arguments.pin {
         return read(pin);
     }
@@ -144,17 +113,17 @@ fn pin(session: &Session, arguments: &Receive, offer: &Offer) -> Result<Option<S
         return read(first_line(path, SecretKind::Pin)?.expose_secret());
     }
     let needed = || Failure::usage("pin_needed", Sentence::id("error-pin-needed"), Sentence::id("hint-pin"));
-    if !session.ui.can_ask() {
+    if !ui.can_ask() {
         return Err(needed());
     }
-    session.ui.say(&pin_screen(&session.ui, &offer.endpoint));
-    let prompt = format!("{}: ", session.ui.messages.text("receive-pin"));
+    ui.say(&pin_screen(ui, endpoint));
+    let prompt = format!("{}: ", ui.messages.text("receive-pin"));
     for _ in 1..PIN_PROMPTS {
         let typed = Zeroizing::new(rpassword::prompt_password(&prompt).map_err(|_| needed())?);
         if let Ok(pin) = read(&typed) {
             return Ok(pin);
         }
-        session.ui.note(&session.ui.messages.text("receive-pin-malformed"));
+        ui.note(&ui.messages.text("receive-pin-malformed"));
     }
     read(&Zeroizing::new(rpassword::prompt_password(&prompt).map_err(|_| needed())?))
 }
@@ -165,6 +134,52 @@ fn pin_screen(ui: &Ui, endpoint: &str) -> String {
     let host = endpoint.split_once("://").map_or(endpoint, |(_, host)| host);
     let (goes, unproven) = (ui.messages.text("receive-pin-goes"), ui.messages.text("receive-pin-unproven"));
     format!("\n{}:\n  {host}\n  {unproven}\n", ui.heading(&goes))
+}
+
+/// Describes the issuer's status on the owner's trust lists; empty without a list.
+fn trust_text(session: &Session, trust: &Value) -> String {
+    let word = |name: &str| clean(trust.get(name).and_then(Value::as_str).unwrap_or_default());
+    let messages = &session.ui.messages;
+    let rule = messages.text(&format!("trust-rule-{}", word("rule")));
+    match trust.get("accepted").and_then(Value::as_bool) {
+        None => String::new(),
+        Some(true) => format!("  {} {}. {}\n", messages.text("receive-listed"), word("entry"), rule),
+        Some(false) => format!("  {} {}\n", messages.text("receive-unlisted"), rule),
+    }
+}
+
+/// Reports the results of all collections.
+fn report(session: &Session, results: CollectionResults) -> Result<(), Failure> {
+    let mut text = String::new();
+    let mut received = Vec::with_capacity(results.received.len());
+    for one in &results.received {
+        let label = Labels::new(&session.catalogue()?, &one.type_name, &session.ui.messages).document();
+        let done = session.ui.messages.text("receive-done");
+        text.push_str(&format!("{done} {} ({}), {}\n", clean(&label), clean(&one.id), clean(&one.issuer_name)));
+        text.push_str(&trust_text(session, &one.trust));
+        text.push_str(&session.ui.messages.unchecked(one.unchecked.iter().flatten().copied()));
+        received.push(json!({
+            "id": one.id, "type": one.type_name, "format": one.format, "issuer": one.issuer,
+            "issuer_name": one.issuer_name, "copies": one.copies, "renewed": one.renewed, "label": label,
+            "valid_until": one.valid_until.map(|until| until.to_string()), "unchecked": one.unchecked,
+            "trust": one.trust,
+        }));
+    }
+    let object = json!({"received": received, "retry_after_seconds": results.waiting});
+    let failure = match (results.failure, results.waiting) {
+        (Some(failure), _) if results.received.is_empty() => failure,
+        (Some(failure), _) => failure.with_safety(Safety::Stored),
+        (None, Some(interval)) => {
+            let hint = Sentence::id("hint-resume-later").with("seconds", interval);
+            Failure::later("not_ready", Sentence::id("error-not-ready"), hint).with_safety(Safety::Stored)
+        }
+        (None, None) => {
+            session.ui.result(&text, &object);
+            return Ok(());
+        }
+    };
+    session.ui.say(&text);
+    Err(failure.beside(object))
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! `carnet refill`: fresh copies from the issuers, so that no two verifiers see the same copy.
 
 use carnet_spec::Catalogue;
+use carnet_wallet::{
+    freshness::confirm_new,
+    reissue::{Reissue, reissue, unrefillable},
+};
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Refill,
     collect::{Days, unchecked},
     failure::{Failure, Safety, Spoken as _},
-    freshness::confirm_new,
-    refill::{refill, unrefillable},
     session::Session,
     ui::{labels::Labels, sanitise::clean},
     wallet::WalletFile,
@@ -32,8 +34,8 @@ pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Fai
         }
     }
     for index in chosen {
-        let answered = refill(session, &catalogue, &mut wallet, index).await;
-        outcome.add(session, &catalogue, &wallet, index, answered);
+        let answered = reissue(session, &catalogue, &mut wallet, index, Reissue::Refill).await;
+        outcome.add(session, &catalogue, &wallet, index, answered.map(|reissued| reissued.copies()));
     }
     confirm_new(session, &mut wallet).await;
     outcome.finish(session)

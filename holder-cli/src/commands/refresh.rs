@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use carnet_wallet::{
+    freshness::{CopyPosition, FreshnessSummary, Handle, IssuerService, copies, draw_next, is_due, refresh},
+    upkeep::{Replaced, note_withdrawn, replace_outdated},
+};
 use serde_json::{Value, json};
 
 use super::trust::look;
 use crate::{
     arguments::Refresh,
     failure::{Failure, Spoken as _},
-    freshness::{
-        Handle, Office, Place, Replaced, Said, copies, draw_next, is_due, note_withdrawn, refresh, replace_outdated,
-    },
     session::Session,
     ui::sanitise::clean,
     wallet::WalletFile,
@@ -91,9 +92,9 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
 async fn confirmed(
     session: &Session,
     wallet: &mut WalletFile,
-    office: &Office,
-    asked: &BTreeMap<Handle, Place>,
-) -> Result<(Said, Replaced), Failure> {
+    office: &IssuerService,
+    asked: &BTreeMap<Handle, CopyPosition>,
+) -> Result<(FreshnessSummary, Replaced), Failure> {
     let said = refresh(session, wallet, office, asked).await?;
     let replaced = replace_outdated(session, wallet, office).await?;
     if replaced.copies == 0 {
@@ -105,7 +106,7 @@ async fn confirmed(
     Ok((said, replaced))
 }
 
-fn words(session: &Session, issuer: &str, said: &Said, replaced: usize) -> String {
+fn words(session: &Session, issuer: &str, said: &FreshnessSummary, replaced: usize) -> String {
     let messages = &session.ui.messages;
     let mut text = match said.until {
         Some(until) => {

@@ -1,14 +1,16 @@
 //! `carnet renew`: extends credentials near their end, without another visit if the issuer allows it.
 
 use carnet_core::day;
+use carnet_wallet::{
+    freshness::confirm_new,
+    reissue::{Reissue, Reissued, reissue},
+};
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Renew,
     collect::{Days, unchecked},
     failure::{Failure, Safety, Spoken as _},
-    freshness::confirm_new,
-    renewal::{Renewed, renew},
     session::Session,
     ui::{labels::Labels, sanitise::clean},
 };
@@ -30,12 +32,12 @@ pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Fail
     let mut failure: Option<Failure> = None;
     for index in chosen {
         // One failure does not stop the others.
-        let answered = renew(session, &catalogue, &mut wallet, index).await;
+        let answered = reissue(session, &catalogue, &mut wallet, index, Reissue::Renewal).await;
         let Some(held) = wallet.contents.credentials.get(index) else { continue };
         let labels = Labels::new(&catalogue, &held.type_name, messages);
         let (label, id) = (labels.document(), held.id.as_str());
         match answered {
-            Ok(Renewed::Stored(changed)) => {
+            Ok(Reissued::Stored(_, changed)) => {
                 let until = held.valid_until.map(|until| until.to_string()).unwrap_or_default();
                 let last_day = held.valid_until.map(day::until).unwrap_or_default();
                 let arguments = [("document", label.as_str()), ("id", id), ("time", last_day.as_str())];
@@ -55,7 +57,7 @@ pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Fail
                     "changed": changed, "unchecked": unchecked,
                 }));
             }
-            Ok(Renewed::Waiting(seconds)) => {
+            Ok(Reissued::Waiting(seconds)) => {
                 text.push_str(&format!("{}\n", messages.with("renew-waiting", &[("document", &label), ("id", id)])));
                 waiting.push(json!({"id": id, "type": held.type_name, "label": label, "retry_after_seconds": seconds}));
             }

@@ -8,6 +8,7 @@ use carnet_core::{
     json::{self, Limits},
     trust::list::{Contents, ListTimestamp, Seen, TrustList},
 };
+use carnet_wallet::ports::Documents as _;
 use serde_json::{Map, Value, json};
 
 use crate::{

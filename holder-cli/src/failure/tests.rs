@@ -26,23 +26,45 @@ fn a_status_keeps_its_reason_and_loses_its_control_characters() {
     let mut details = ErrorDetails::new();
     details.set_error_info("INVALID_GRANT", "carnet", std::collections::HashMap::<String, String>::new());
     let status = tonic::Status::with_error_details(tonic::Code::PermissionDenied, "no\u{1b}[31m\u{202e}", details);
-    let failure = from_status(&status, doing());
+    let failure = from_status(&status, Fault::Issuer, doing());
     assert_eq!((failure.reason.as_str(), failure.kind), ("invalid_grant", FailureKind::Permanent));
     let message = failure.message.english();
     assert_eq!(message, "The offer could not be redeemed (no[U+001B][31m[U+202E])");
-    assert_eq!(from_status(&tonic::Status::unavailable("x"), doing()).kind, FailureKind::Temporary);
-    let late = from_status(&tonic::Status::cancelled("Timeout expired"), doing());
+    assert_eq!(from_status(&tonic::Status::unavailable("x"), Fault::Issuer, doing()).kind, FailureKind::Temporary);
+    let late = from_status(&tonic::Status::cancelled("Timeout expired"), Fault::Issuer, doing());
     assert_eq!((late.reason.as_str(), late.kind), ("deadline_exceeded", FailureKind::Temporary));
     let exhausted = |reason: &str| {
         let details =
             ErrorDetails::with_error_info(reason, "carnet", std::collections::HashMap::<String, String>::new());
         let status = tonic::Status::with_error_details(tonic::Code::ResourceExhausted, "x", details);
-        from_status(&status, doing()).kind
+        from_status(&status, Fault::Issuer, doing()).kind
     };
     assert_eq!(
         (exhausted("CALLS_EXHAUSTED"), exhausted("MESSAGE_TOO_LARGE")),
         (FailureKind::Temporary, FailureKind::Permanent)
     );
+}
+
+#[test]
+fn a_failure_names_the_party_at_fault() {
+    let reason = |code, reason: &str| {
+        let info = ErrorDetails::with_error_info(reason, "carnet", std::collections::HashMap::<String, String>::new());
+        tonic::Status::with_error_details(code, "x", info)
+    };
+    for (status, fault) in [
+        (tonic::Status::unavailable("x"), Fault::Network),
+        (tonic::Status::deadline_exceeded("x"), Fault::Network),
+        (tonic::Status::internal("x"), Fault::Asker),
+        (reason(tonic::Code::Unavailable, "STORE_BUSY"), Fault::Asker),
+        (reason(tonic::Code::FailedPrecondition, "REQUEST_EXPIRED"), Fault::Asker),
+    ] {
+        let failure = from_status(&status, Fault::Asker, Sentence::id("error-service-submit"));
+        assert_eq!(failure.fault, fault, "{status:?}");
+        assert_eq!(failure.json()["error"]["fault"], fault.as_str());
+        // An outer use case cannot blame a service for the network.
+        assert_eq!(failure.by(Fault::Issuer).fault == Fault::Network, fault == Fault::Network);
+    }
+    assert_eq!(Failure::declined(Sentence::id("undone-sent")).fault, Fault::Ours);
 }
 
 #[test]

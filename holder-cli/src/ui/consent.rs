@@ -1,17 +1,15 @@
 //! Consent screen: verifier, purpose, legal basis, retention, disclosed and hidden claims.
 
-use std::fmt::Write;
+use std::{fmt::Write, ops::Deref};
 
-use carnet_core::{day, query::path_to_text, secure::sd_jwt::Step, time::Timestamp};
-use carnet_spec::Catalogue;
+use carnet_core::{day, query::path_to_text, secure::sd_jwt::Step};
+use carnet_wallet::present::ConsentRequest;
 
 use super::{Ui, labels::Labels, parties, sanitise::clean};
 use crate::{
-    answer::{Answer, Asked, Exposure, Part},
+    answer::{Exposure, Part},
     commands::{list::refused, log::party},
-    introduction::Introduction,
-    request::Request,
-    wallet::{Contents, Copy, forgetting::UNKNOWN_PARTY, standing::StapledStatement},
+    wallet::{Copy, forgetting::UNKNOWN_PARTY, standing::StapledStatement},
 };
 
 mod asker;
@@ -23,30 +21,22 @@ mod missing;
 mod plan;
 
 /// Facts on which the owner decides.
-pub(crate) struct Consent<'a> {
-    pub(crate) request: &'a Request,
-    /// Verified facts about the verifier.
-    pub(crate) introduction: &'a Introduction,
-    /// All requested items.
-    pub(crate) asked: &'a [Asked],
-    /// Items that the owner withholds or has not approved.
-    pub(crate) withheld: &'a [Asked],
-    /// Digest of the request and the answer.
-    pub(crate) digest: &'a str,
-    /// Answer to send; `None` if there is none.
-    pub(crate) answer: Option<&'a Answer>,
-    /// Address that receives the answer.
-    pub(crate) endpoint: &'a str,
-    pub(crate) contents: &'a Contents,
-    /// Labels of types and claims.
-    pub(crate) catalogue: &'a Catalogue,
+pub(crate) struct Screen<'a> {
+    /// Question to the owner.
+    pub(crate) question: ConsentRequest<'a>,
     /// True to explain the choice of this answer.
     pub(crate) explain: bool,
-    /// Current time.
-    pub(crate) now: Timestamp,
 }
 
-impl Consent<'_> {
+impl<'a> Deref for Screen<'a> {
+    type Target = ConsentRequest<'a>;
+
+    fn deref(&self) -> &ConsentRequest<'a> {
+        &self.question
+    }
+}
+
+impl Screen<'_> {
     /// Returns the whole screen.
     #[cfg(test)]
     pub(crate) fn text(&self, ui: &Ui) -> String {

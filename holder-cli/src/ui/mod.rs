@@ -10,6 +10,7 @@ use crate::failure::{Failure, Reported as _, Sentence};
 pub(crate) mod consent;
 pub(crate) mod labels;
 pub(crate) mod messages;
+pub(crate) mod notices;
 pub(crate) mod parties;
 pub(crate) use carnet_wallet::sanitise;
 pub(crate) mod waiting;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use carnet_core::{
     Code, Problem,
-    did::DidDocument,
+    did::{Did, DidDocument},
     format::CredentialFormat,
     json::{Limits, parse_object},
     status::{
@@ -18,6 +18,10 @@ use carnet_core::{
 use serde_json::{Map, Value};
 
 use super::marked;
+use crate::{
+    failure::{Failure, Fault, Sentence},
+    ports::{Ports, resolve_issuer},
+};
 
 /// The path of a directory below the lists' base.
 const PATH: &str = "/lists";
@@ -105,6 +109,25 @@ impl Directory {
         }
         Ok(Value::Array(expected))
     }
+}
+
+/// Fetches the directory that an issuer's document names; none where it names none. It is the issuer's own, so that who
+/// collects copies tells it nothing by that; nothing is fetched when copies are shown.
+///
+/// # Errors
+/// If the directory or the document is unavailable or invalid.
+pub async fn fetch_directory(ports: &impl Ports, issuer: &str) -> Result<Option<Directory>, Failure> {
+    resolve_issuer(ports, issuer).await?;
+    let failed = |problem: &Problem| {
+        let message = Sentence::id("error-directory-refused");
+        Failure::from_problem(problem, message, Sentence::id("hint-directory")).by(Fault::Issuer)
+    };
+    let document =
+        Did::parse(issuer).and_then(|did| ports.resolver().resolve(&did)).map_err(|problem| failed(&problem))?;
+    let Some(url) = document.status_lists() else { return Ok(None) };
+    let bytes = ports.download(url, "application/json", Limits::DOCUMENT.max_bytes).await;
+    let bytes = bytes.map_err(|failure| failure.by(Fault::Issuer))?;
+    Directory::parse(url, &bytes).map(Some).map_err(|problem| failed(&problem))
 }
 
 fn foreign() -> Problem {

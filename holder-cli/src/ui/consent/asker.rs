@@ -6,7 +6,7 @@ use carnet_core::{Code, day, trust::registration::Registration};
 use carnet_fetch::local::is_local;
 use serde_json::{Value, json};
 
-use super::Consent;
+use super::Screen;
 use crate::{
     introduction::{Listing, Unregistered},
     ui::{Ui, parties, sanitise::clean},
@@ -20,7 +20,7 @@ struct Words {
     retention: Option<String>,
 }
 
-impl Consent<'_> {
+impl Screen<'_> {
     fn words(&self, ui: &Ui) -> Words {
         let messages = &ui.messages;
         let own = |name: &str| self.request.words(name, &messages.languages());

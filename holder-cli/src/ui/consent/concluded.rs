@@ -9,7 +9,7 @@ use carnet_core::{
 };
 use serde_json::{Value, json};
 
-use super::{Consent, name_of};
+use super::{Screen, name_of};
 use crate::{
     answer::{Before, asked_before},
     ui::{Ui, labels::Labels},
@@ -18,7 +18,7 @@ use crate::{
 /// Maximum number of earlier bounds on the screen; the newest ones.
 const MAX_BEFORE: usize = 5;
 
-impl Consent<'_> {
+impl Screen<'_> {
     /// Returns the conclusions about a claim of a credential.
     pub(super) fn concluded_of(&self, credential: usize, name: &str) -> impl Iterator<Item = &Implied> {
         self.concluded()

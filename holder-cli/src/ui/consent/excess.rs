@@ -5,13 +5,13 @@ use std::fmt::Write;
 use carnet_core::{query::path_to_text, secure::sd_jwt::Step, trust::registration::Beyond};
 use serde_json::{Value, json};
 
-use super::Consent;
+use super::Screen;
 use crate::{
     answer::{Asked, type_asked},
     ui::{Ui, labels::Labels, sanitise::clean},
 };
 
-impl Consent<'_> {
+impl Screen<'_> {
     /// Returns the items that need separate approval.
     pub(crate) fn excess(&self) -> impl Iterator<Item = &Asked> {
         self.asked.iter().filter(|asked| asked.needs_approval)

@@ -5,10 +5,10 @@ use std::fmt::Write;
 use carnet_core::query::HolderRule;
 use serde_json::{Value, json};
 
-use super::Consent;
+use super::Screen;
 use crate::ui::{Ui, labels::Labels};
 
-impl Consent<'_> {
+impl Screen<'_> {
     pub(super) fn holder_text(&self, ui: &Ui, screen: &mut String) {
         if let Some(text) = self.holder_words(ui) {
             // Writing to a string does not fail.

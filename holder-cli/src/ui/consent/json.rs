@@ -1,9 +1,9 @@
-//! Consent facts for `--json`.
+//! Screen facts for `--json`.
 
 use carnet_core::{at_least::Direction, query::path_to_text};
 use serde_json::{Value, json};
 
-use super::{Consent, name_of};
+use super::{Screen, name_of};
 use crate::{
     answer::{Exposure, Part, Proving},
     commands::list::refusal_json,
@@ -11,7 +11,7 @@ use crate::{
     wallet::Copy,
 };
 
-impl Consent<'_> {
+impl Screen<'_> {
     /// Returns the facts of the screen as an object.
     pub(crate) fn json(&self, ui: &Ui) -> Value {
         let parts: Vec<Value> = self.parts().iter().filter_map(|part| self.part_json(ui, part)).collect();

@@ -5,13 +5,13 @@ use std::fmt::Write;
 use carnet_core::query::{ClaimQuery, path_to_text};
 use serde_json::{Value, json};
 
-use super::{Consent, name_of};
+use super::{Screen, name_of};
 use crate::{
     answer::{Lack, Missing},
     ui::{Ui, labels::Labels},
 };
 
-impl Consent<'_> {
+impl Screen<'_> {
     /// Returns the screen.
     pub(crate) fn unanswered(&self, ui: &Ui, missing: &[Missing]) -> String {
         let mut screen = format!("{}\n\n", ui.heading(&ui.messages.text("consent-title")));

@@ -8,10 +8,10 @@ use carnet_core::{
 };
 use serde_json::{Value, json};
 
-use super::{Consent, name_of};
+use super::{Screen, name_of};
 use crate::ui::{Ui, labels::Labels};
 
-impl Consent<'_> {
+impl Screen<'_> {
     pub(super) fn plan_text(&self, ui: &Ui, screen: &mut String) {
         let Some(answer) = self.answer else { return };
         let _ = writeln!(screen, "\n{}:", ui.heading(&ui.messages.text("plan-title")));

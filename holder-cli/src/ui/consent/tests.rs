@@ -10,14 +10,17 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     answer::{
-        Bounds, answer, asked, asked_bounds,
+        Asked, Bounds, answer, asked, asked_bounds,
         tests::{Issuer, NOW},
     },
-    introduction::tests::{Authority, both, introduce},
+    introduction::{
+        Introduction,
+        tests::{Authority, both, introduce},
+    },
     request::tests::Asker,
     ui::messages::Language,
     wallet::{
-        Entry, EntryKind, ShownPart,
+        Contents, Entry, EntryKind, ShownPart,
         standing::{Standing, State, Statement},
     },
 };
@@ -148,7 +151,7 @@ fn screen(scene: &Scene, language: Language, details: bool) -> (String, Value) {
     let asker = &request.client_id;
     let bounds = Bounds { asker, now: NOW, only: &[], withheld: &withheld, proofs_only: &proofs_only };
     let answer = answer(&contents, &issuer.catalogue, &request.query, &bounds).ok();
-    let consent = Consent {
+    let question = ConsentRequest {
         request: &request,
         introduction: &introduction,
         asked: &asked,
@@ -158,9 +161,9 @@ fn screen(scene: &Scene, language: Language, details: bool) -> (String, Value) {
         endpoint: "https://a.example",
         contents: &contents,
         catalogue: &issuer.catalogue,
-        explain: true,
         now: NOW,
     };
+    let consent = Screen { question, explain: true };
     let mut ui = Ui::new(false, true, language);
     ui.details = details;
     // The question names the claims and the recipient.

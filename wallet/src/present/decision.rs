@@ -1,43 +1,102 @@
 //! The owner's decision: withheld claims, and consent to the rest.
 
-use carnet_console::Answer;
-use carnet_core::{Code, Problem};
+use carnet_core::{Code, Problem, time::Timestamp};
 use carnet_spec::Catalogue;
 
+use super::{PresentOptions, Presented};
 use crate::{
-    answer::{self, Asked, Bounds, Claimed, Part, answer, asked, digest, missing, named},
-    arguments::Present,
-    failure::{Failure, Sentence},
+    answer::{self, Asked, Bounds, Claimed, Missing, Part, answer, asked, digest, missing, named},
+    failure::{Failure, Fault, Sentence},
     introduction::Introduction,
     request::{Pointer, Request},
-    session::Session,
-    ui::{Ui, consent::Consent, sanitise::clean},
-    wallet::Contents,
+    store::Contents,
 };
 
 /// Valid request, and everything that the decision needs.
-pub(super) struct Decision<'a> {
-    pub(super) session: &'a Session,
-    pub(super) arguments: &'a Present,
-    pub(super) contents: &'a Contents,
-    pub(super) catalogue: &'a Catalogue,
-    pub(super) pointer: &'a Pointer,
-    pub(super) request: &'a Request,
-    pub(super) introduction: &'a Introduction,
+pub struct Decision<'a> {
+    /// Source of the current time.
+    pub now: &'a dyn Fn() -> Timestamp,
+    /// Choices made before the request was seen.
+    pub options: PresentOptions<'a>,
+    /// Contents of the wallet.
+    pub contents: &'a Contents,
+    /// Known types.
+    pub catalogue: &'a Catalogue,
+    /// Link that led to the request.
+    pub pointer: &'a Pointer,
+    /// Verified request.
+    pub request: &'a Request,
+    /// Verified facts about the verifier.
+    pub introduction: &'a Introduction,
     /// Indices of the credentials that may answer; empty: all.
-    pub(super) only: &'a [usize],
+    pub only: &'a [usize],
+}
+
+/// Question to the owner, as data.
+#[derive(Clone, Copy)]
+pub struct ConsentRequest<'a> {
+    /// Verified request.
+    pub request: &'a Request,
+    /// Verified facts about the verifier.
+    pub introduction: &'a Introduction,
+    /// All requested items.
+    pub asked: &'a [Asked],
+    /// Items that the owner withholds or has not approved.
+    pub withheld: &'a [Asked],
+    /// Digest of the request and the answer.
+    pub digest: &'a str,
+    /// Answer to send; `None` if there is none.
+    pub answer: Option<&'a answer::Answer>,
+    /// Address that receives the answer.
+    pub endpoint: &'a str,
+    /// Contents of the wallet.
+    pub contents: &'a Contents,
+    /// Known types.
+    pub catalogue: &'a Catalogue,
+    /// Current time.
+    pub now: Timestamp,
+}
+
+impl ConsentRequest<'_> {
+    /// Tests if an item is in excess of the registration.
+    #[must_use]
+    pub fn has_excess(&self) -> bool {
+        self.asked.iter().any(|asked| asked.needs_approval)
+    }
+}
+
+/// Owner who decides about a request.
+pub trait Consent {
+    /// Tests if the owner is asked about each item in excess of the registration.
+    fn can_ask(&self) -> bool;
+
+    /// Tells who asks for what and why.
+    fn introduce(&self, question: &ConsentRequest<'_>);
+
+    /// Asks for the approval of one item in excess; `None`: neither yes nor no.
+    fn allow(&self, question: &ConsentRequest<'_>, asked: &Asked) -> Option<bool>;
+
+    /// Asks for the approval of the answer. `introduced` is true after [`Consent::introduce`].
+    fn decide(&self, question: &ConsentRequest<'_>, introduced: bool) -> ConsentDecision;
+
+    /// Adds to a failure the facts of an unanswerable request, and tells the owner about missing credentials.
+    fn explain(&self, question: &ConsentRequest<'_>, missing: &[Missing], failure: Failure) -> Failure;
+
+    /// Tells the verdict before the wallet does its upkeep.
+    fn presented(&self, presented: &Presented);
 }
 
 /// Result of the decision.
-pub(super) struct Decided {
+pub struct Decided {
     /// Digest of the request and the answer.
-    pub(super) digest: String,
+    pub digest: String,
     /// The presentations, and the owner's consent.
-    pub(super) outcome: Result<(Vec<Part>, Word), Failure>,
+    pub outcome: Result<(Vec<Part>, ConsentDecision), Failure>,
 }
 
-/// Consent of the owner.
-pub(super) enum Word {
+/// Owner's decision about an answer.
+#[derive(Debug)]
+pub enum ConsentDecision {
     /// Approved.
     Yes,
     /// Refused.
@@ -53,29 +112,28 @@ impl Decision<'_> {
     ///
     /// # Errors
     /// For mistakes on the command line.
-    pub(super) fn decide(&self) -> Result<Decided, Failure> {
-        let ui = &self.session.ui;
+    pub fn decide(&self, owner: &impl Consent) -> Result<Decided, Failure> {
         let all = asked(&self.request.query, &self.introduction.excess(&self.request.query));
-        let mut withheld = named(&all, &self.arguments.withhold, false)?;
-        let approved = named(&all, &self.arguments.approve, true)?;
+        let mut withheld = named(&all, self.options.withhold, false)?;
+        let approved = named(&all, self.options.approve, true)?;
         // Without an answer, there is nothing to ask the owner.
         if let Err(problem) = self.answer(&[]) {
-            return self.unanswered(&all, &problem);
+            return self.unanswered(&all, &problem, owner);
         }
         let open: Vec<&Asked> = all
             .iter()
             .filter(|asked| asked.needs_approval && !approved.contains(asked) && !withheld.contains(asked))
             .collect();
         let (mut introduced, mut unclear) = (false, false);
-        if self.arguments.yes.is_none() && ui.can_ask() && !open.is_empty() {
+        if owner.can_ask() && !open.is_empty() {
             let none: Vec<Asked> = withheld.iter().chain(open.iter().copied()).cloned().collect();
             let consent = self.consent(&all, &none, "", None);
-            ui.say(&consent.introduced(ui));
+            owner.introduce(&consent);
             introduced = true;
             for asked in open {
-                let answer = allow(ui, &consent, asked);
-                unclear |= answer == Answer::Unclear;
-                if answer != Answer::Yes {
+                let allowed = owner.allow(&consent, asked);
+                unclear |= allowed.is_none();
+                if allowed != Some(true) {
                     withheld.push(asked.clone());
                 }
             }
@@ -89,73 +147,33 @@ impl Decision<'_> {
                 let digest = self.digest(&[])?;
                 let consent = self.consent(&all, &withheld, &digest, None);
                 if !introduced {
-                    ui.say(&consent.introduced(ui));
+                    owner.introduce(&consent);
                 }
-                let failure = match consent.excess().next() {
+                let failure = match consent.has_excess() {
                     _ if unclear => Failure::not_answered(Sentence::id("undone-not-allowed")),
-                    Some(_) => over_asked(self.introduction.registration().is_some(), &consent),
-                    None => all_withheld(),
+                    true => over_asked(self.introduction.registration().is_some()),
+                    false => all_withheld(),
                 };
-                return self.nothing(failure.beside(consent.json(ui)));
+                return self.nothing(owner.explain(&consent, &[], failure));
             }
         };
         if answer.parts.is_empty() {
             return self.nothing(nothing_is_asked());
         }
         let digest = self.digest(&answer.parts)?;
-        let word = self.word(&self.consent(&all, &withheld, &digest, Some(&answer)), introduced);
-        Ok(Decided { digest, outcome: Ok((answer.parts, word)) })
+        let decision = owner.decide(&self.consent(&all, &withheld, &digest, Some(&answer)), introduced);
+        Ok(Decided { digest, outcome: Ok((answer.parts, decision)) })
     }
 
-    /// Obtains the owner's consent: on the screen, or by the digest of a request that was looked at before.
-    fn word(&self, consent: &Consent<'_>, introduced: bool) -> Word {
-        let ui = &self.session.ui;
-        let needs_choice = consent.shows_marked_copy() && !self.arguments.show_marked;
-        if self.arguments.yes.as_deref() == Some(consent.digest) {
-            return if needs_choice { Word::Missing(marked().beside(consent.json(ui))) } else { Word::Yes };
-        }
-        let missing = |reason: &str, message| {
-            let hint = Sentence::id("hint-present-yes").with("digest", consent.digest);
-            Word::Missing(Failure::new(reason, Sentence::id(message), hint).beside(consent.json(ui)))
-        };
-        if self.arguments.yes.is_some() {
-            return missing("approval_mismatch", "error-present-mismatch");
-        }
-        if !introduced {
-            ui.say(&consent.introduced(ui));
-        }
-        ui.say(&consent.answered(ui));
-        if !ui.can_ask() {
-            return missing("approval_needed", "error-present-nobody");
-        }
-        if needs_choice {
-            match ui.ask(&ui.messages.text("marked-question")) {
-                Answer::Yes => {}
-                Answer::No => return Word::Missing(marked()),
-                Answer::Unclear => return Word::Unclear,
-            }
-        }
-        match ui.ask(&consent.question(ui)) {
-            Answer::Yes => Word::Yes,
-            Answer::No => Word::No,
-            Answer::Unclear => Word::Unclear,
-        }
-    }
-
-    /// Prints who asked for what and why, and the missing credentials.
-    fn unanswered(&self, all: &[Asked], problem: &Problem) -> Result<Decided, Failure> {
+    /// Tells who asked for what and why, and the missing credentials.
+    fn unanswered(&self, all: &[Asked], problem: &Problem, owner: &impl Consent) -> Result<Decided, Failure> {
         let failure = self.explained(unanswerable(problem));
         let lacks = self.with_bounds(&[], |bounds| missing(self.contents, self.catalogue, &self.request.query, bounds));
         let Some(lacks) = lacks.ok().filter(|lacks| problem.code == Code::QueryUnmet && !lacks.is_empty()) else {
             return self.nothing(failure);
         };
-        let ui = &self.session.ui;
         let digest = self.digest(&[])?;
-        let consent = self.consent(all, &[], &digest, None);
-        ui.say(&consent.unanswered(ui, &lacks));
-        let documents = consent.missing_documents(ui, &lacks);
-        let message = Sentence::id("error-unanswerable-documents").with("documents", documents);
-        self.nothing(Failure { message, ..failure }.beside(consent.unanswered_json(ui, &lacks)))
+        self.nothing(owner.explain(&self.consent(all, &[], &digest, None), &lacks, failure))
     }
 
     fn answer(&self, withheld: &[Asked]) -> Result<answer::Answer, Problem> {
@@ -172,7 +190,7 @@ impl Decision<'_> {
         proofs_only.extend(values);
         let bounds = Bounds {
             asker: &self.request.client_id,
-            now: self.session.now(),
+            now: (self.now)(),
             only: self.only,
             withheld,
             proofs_only: &proofs_only,
@@ -182,7 +200,7 @@ impl Decision<'_> {
 
     /// Adds the likely cause of a missing answer: revoked or expired credentials.
     fn explained(&self, failure: Failure) -> Failure {
-        let now = self.session.now();
+        let now = (self.now)();
         let held = || self.contents.credentials.iter();
         let hint = if held().any(|held| held.withdrawn().is_some()) {
             "hint-taken-back-list"
@@ -208,8 +226,8 @@ impl Decision<'_> {
         withheld: &'c [Asked],
         digest: &'c str,
         answer: Option<&'c answer::Answer>,
-    ) -> Consent<'c> {
-        Consent {
+    ) -> ConsentRequest<'c> {
+        ConsentRequest {
             request: self.request,
             introduction: self.introduction,
             asked,
@@ -219,26 +237,17 @@ impl Decision<'_> {
             endpoint: &self.pointer.endpoint,
             contents: self.contents,
             catalogue: self.catalogue,
-            explain: self.arguments.explain,
-            now: self.session.now(),
+            now: (self.now)(),
         }
     }
 }
 
-/// Asks for the approval of one claim.
-fn allow(ui: &Ui, consent: &Consent<'_>, asked: &Asked) -> Answer {
-    ui.ask(&ui.messages.with("excess-question", &[("claim", &consent.words_of(ui, asked))]))
-}
+/// Reason of a failure after which the owner may approve items in excess of the registration.
+pub const OVER_ASKED: &str = "over_asked";
 
-fn marked() -> Failure {
-    Failure::new("copy_marked", Sentence::id("error-copy-marked"), Sentence::id("hint-marked"))
-}
-
-fn over_asked(registered: bool, consent: &Consent<'_>) -> Failure {
+fn over_asked(registered: bool) -> Failure {
     let message = if registered { "error-over-asked" } else { "error-unregistered" };
-    let options: Vec<String> = consent.excess().map(|asked| format!("--approve '{}'", clean(&asked.name()))).collect();
-    let hint = Sentence::id("hint-approve").with("options", options.join(" "));
-    Failure::new("over_asked", Sentence::id(message), hint)
+    Failure::new(OVER_ASKED, Sentence::id(message), Sentence::id("hint-approve")).by(Fault::Asker)
 }
 
 fn all_withheld() -> Failure {
@@ -249,6 +258,7 @@ fn all_withheld() -> Failure {
 /// sent.
 fn nothing_is_asked() -> Failure {
     Failure::new(Code::QueryUnmet.as_str(), Sentence::id("error-nothing-asked"), Sentence::id("hint-say-need"))
+        .by(Fault::Asker)
 }
 
 fn unanswerable(problem: &Problem) -> Failure {
@@ -262,6 +272,3 @@ fn unanswerable(problem: &Problem) -> Failure {
         _ => Failure::from_problem(problem, Sentence::id("error-request-unanswered"), hint),
     }
 }
-
-#[cfg(test)]
-mod tests;

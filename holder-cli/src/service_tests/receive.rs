@@ -1,16 +1,16 @@
 use carnet_core::secure::jose::{Jws, KeyRef};
 use carnet_proto::issuer::v1::NotificationEvent;
 
-use super::*;
+use carnet_wallet::receive::resume;
+use serde_json::json;
+
+use super::desk::{CONFIGURATION, Fate, Scene};
 use crate::{
     answer::tests::NOW,
-    failure::{FailureKind, Spoken as _},
+    collect::proofs,
+    failure::{FailureKind, Safety, Spoken as _},
+    wallet::{Pending, Stage},
 };
-
-mod desk;
-
-use desk::CONFIGURATION;
-pub(crate) use desk::{Fate, Scene, Word};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_asked_for_again_by_the_same_call() {
@@ -67,15 +67,14 @@ async fn an_answer_that_could_not_be_stored_can_be_had_again() {
         redemption: None,
         valid_until: None,
     };
-    wallet.contents.pending.push(pending.clone());
+    wallet.contents.pending.push(pending);
     wallet.save().unwrap();
     let folder = scene.folder.path().to_owned();
     // The folder is renamed under the open wallet, so that it cannot be written.
     let elsewhere = folder.with_extension("elsewhere");
     std::fs::rename(&folder, &elsewhere).unwrap();
     let catalogue = scene.session.catalogue().unwrap();
-    let mut collecting = Collecting { session: &scene.session, catalogue: &catalogue, wallet: &mut wallet };
-    let unstored = collecting.resume_one(pending).await.err().unwrap();
+    let unstored = resume(&scene.session, &catalogue, &mut wallet, None).await.unwrap().failure.unwrap();
     assert_eq!((unstored.reason.as_str(), unstored.kind), ("wallet_unwritable", FailureKind::Temporary));
     assert!(wallet.contents.credentials.is_empty() && wallet.contents.pending.len() == 1);
     assert!(scene.record(|record| record.events.is_empty()), "the issuer keeps its answer until it is told");

@@ -1,26 +1,24 @@
 //! Pending collections: requested, repeated after a lost response, or deferred by the issuer. Each is stored in the
 //! wallet's file before its offer is redeemed, and remains there until it is received, refused, or expired.
 
+use carnet_core::{format::CredentialFormat, time::Timestamp};
 use carnet_spec::Catalogue;
-use carnet_wallet::{
-    address::is_of,
-    ports::{Collected, IssuerClient as _, Notification},
-};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
-    client::issuance::Issuer,
-    collect::{Days, Expected, proofs, unchecked, verified},
-    directory::fetch_directory,
-    failure::{Failure, FailureKind, Safety, Sentence},
+    address::is_of,
+    collect::{Days, Expected, draw_keys, fetch_directory, proofs, unchecked, verified},
+    failure::{Failure, FailureKind, Fault, Safety, Sentence},
     freshness::confirm_new,
+    offer::Offer,
+    ports::{Collected, IssuerClient, Notice, Notification, OfferConsent, Ports, resolve_issuer},
     promise::Promise,
-    refill::draw_low_water,
-    renewal,
-    session::Session,
+    reissue::{draw_low_water, renewal, replace},
+    store::{
+        Entry, EntryKind, HeldCredential, HolderKey, Pending, Redemption, ShownPart, Stage, Wallet, WalletStore,
+        contents::Secret,
+    },
     trust,
-    ui::{labels::Labels, sanitise::clean},
-    wallet::{Entry, EntryKind, HeldCredential, HolderKey, Pending, ShownPart, Stage, WalletFile},
 };
 
 /// Issuance errors that a retry cannot fix.
@@ -46,79 +44,167 @@ const TOKEN_REFUSED: &str = "invalid_token";
 
 /// Current result of a collection.
 enum Step {
-    /// Stored, with the object for `--json`.
-    Received(Value),
+    /// Stored.
+    Received(ReceivedCredential),
     /// Deferred, with the interval in seconds.
     Wait(u32),
 }
 
+/// Credential that was just stored.
+#[derive(Debug, Clone)]
+pub struct ReceivedCredential {
+    /// Local identifier.
+    pub id: String,
+    /// Name of the type.
+    pub type_name: String,
+    /// Format of the copies.
+    pub format: CredentialFormat,
+    /// DID of the issuer.
+    pub issuer: String,
+    /// Name that the issuer gives itself.
+    pub issuer_name: String,
+    /// Number of copies.
+    pub copies: usize,
+    /// True if it replaces an earlier credential.
+    pub renewed: bool,
+    /// End of the validity period.
+    pub valid_until: Option<Timestamp>,
+    /// Checks that were skipped; `None`: the type is unknown.
+    pub unchecked: Option<Vec<&'static str>>,
+    /// Decision of the owner's trust lists; null without a list.
+    pub trust: Value,
+}
+
 /// Context of a collection.
-pub(crate) struct Collecting<'a> {
-    pub(crate) session: &'a Session,
+struct Collecting<'a, P, S> {
+    ports: &'a P,
     /// Types that this wallet knows.
-    pub(crate) catalogue: &'a Catalogue,
+    catalogue: &'a Catalogue,
     /// Wallet that stores the collection.
-    pub(crate) wallet: &'a mut WalletFile,
+    wallet: &'a mut Wallet<S>,
 }
 
 /// Signs proofs of possession over a fresh nonce.
-pub(crate) async fn fresh_proofs(
-    issuer: &mut Issuer,
+async fn fresh_proofs(
+    issuer: &mut impl IssuerClient,
     audience: &str,
     keys: &[HolderKey],
-    session: &Session,
+    ports: &impl Ports,
 ) -> Result<Vec<String>, Failure> {
     let nonce = issuer.nonce().await?;
-    proofs(keys, audience, &nonce, session.now())
+    proofs(keys, audience, &nonce, ports.now())
         .map_err(|problem| Failure::from_problem(&problem, Sentence::id("error-keys"), Sentence::id("hint-again")))
 }
 
 /// Resumes all pending collections, or those of one offer.
-pub(crate) async fn resume(session: &Session, mut wallet: WalletFile, offer: Option<&str>) -> Result<(), Failure> {
-    let catalogue = session.catalogue()?;
+///
+/// # Errors
+/// `nothing_pending`
+pub async fn resume(
+    ports: &impl Ports,
+    catalogue: &Catalogue,
+    wallet: &mut Wallet<impl WalletStore>,
+    offer: Option<&str>,
+) -> Result<CollectionResults, Failure> {
     let of_offer = |pending: &&Pending| offer.is_none_or(|offer| pending.offer == offer);
     let wanted: Vec<Pending> = wallet.contents.pending.iter().filter(of_offer).cloned().collect();
     if wanted.is_empty() {
         let message = Sentence::id("error-nothing-pending");
         return Err(Failure::new("nothing_pending", message, Sentence::id("hint-receive")));
     }
-    let mut collecting = Collecting { session, catalogue: &catalogue, wallet: &mut wallet };
-    let mut progress = Progress::default();
+    let mut collecting = Collecting { ports, catalogue, wallet };
+    let mut results = CollectionResults::default();
     for begun in wanted {
         // It is gone if another collection of the same offer was refused.
         let Some(pending) = collecting.stored(&begun) else { continue };
         let step = collecting.resume_one(pending).await;
-        progress.add(step);
+        results.add(step);
     }
-    confirm_new(session, &mut wallet).await;
-    progress.finish(session)
+    confirm_new(ports, wallet).await;
+    Ok(results)
+}
+
+/// Receives an offer, or resumes its pending collections.
+///
+/// # Errors
+/// If the offer cannot be accepted or the owner does not want it; nothing was redeemed then.
+pub async fn receive(
+    ports: &impl Ports,
+    catalogue: &Catalogue,
+    wallet: &mut Wallet<impl WalletStore>,
+    offer: &Offer,
+    owner: &impl OfferConsent,
+) -> Result<CollectionResults, Failure> {
+    let digest = offer.digest();
+    // A finished record does not prevent another attempt with the offer: an issuer that signed nothing accepts it
+    // again. Only records of wallet versions that could not repeat a redemption get here.
+    wallet.contents.pending.retain(|pending| pending.offer != digest || !pending.is_over(ports.now()));
+    if wallet.contents.pending.iter().any(|pending| pending.offer == digest) {
+        return resume(ports, catalogue, wallet, Some(&digest)).await;
+    }
+    let mut issuer = ports.issuer(&offer.endpoint).await?;
+    let metadata = issuer.metadata().await?;
+    // Everything that can fail without the code happens before redeeming it.
+    let languages = ports.languages();
+    let promises = offer.configuration_ids.iter().map(|id| Promise::read(&metadata, id, catalogue, &languages));
+    let promises = promises.collect::<Result<Vec<_>, _>>()?;
+    resolve_issuer(ports, &metadata.issuer).await?;
+    owner.accept(catalogue, &offer.endpoint, &promises)?;
+    let pin = match offer.pin {
+        // A PIN is sent only if the offer asks for one.
+        None => None,
+        Some(form) => Some(owner.pin(form, &offer.endpoint)?),
+    };
+    let redemption = Redemption::draw(offer.code.clone(), pin);
+    let mut begun = Vec::with_capacity(promises.len());
+    for promise in promises {
+        let keys = draw_keys(metadata.max_batch_size);
+        let proofs = fresh_proofs(&mut issuer, &promise.issuer, &keys, ports).await?;
+        let pending = Pending {
+            offer: digest.clone(),
+            endpoint: offer.endpoint.clone(),
+            issuer: promise.issuer.clone(),
+            configuration_id: promise.configuration_id.clone(),
+            access_token: Secret::new(String::new()),
+            keys,
+            since: ports.now(),
+            stage: Stage::Redeeming { proofs },
+            renews: None,
+            redemption: Some(redemption.clone()),
+            valid_until: offer.valid_until,
+        };
+        begun.push((promise, pending));
+    }
+    let results = Collecting { ports, catalogue, wallet: &mut *wallet }.begin(&mut issuer, begun).await?;
+    confirm_new(ports, wallet).await;
+    Ok(results)
 }
 
 mod redemption;
 
-impl Collecting<'_> {
+impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
     /// Returns the current record of a collection.
     fn stored(&self, begun: &Pending) -> Option<Pending> {
         self.wallet.contents.pending.iter().find(|stored| stored.is(begun)).cloned()
     }
 
     async fn resume_one(&mut self, pending: Pending) -> Result<Step, Failure> {
-        if pending.is_over(self.session.now()) {
+        if pending.is_over(self.ports.now()) {
             let message = Sentence::id("error-collection-expired");
             let failure = Failure::new("collection_expired", message, Sentence::id("hint-new-offer"));
             return Err(self.given_up(&pending, "", failure));
         }
-        let mut issuer = Issuer::connect(self.session, &pending.endpoint).await?;
+        let mut issuer = self.ports.issuer(&pending.endpoint).await?;
         let metadata = issuer.metadata().await?;
         if metadata.issuer != pending.issuer {
             let message = Sentence::id("error-other-issuer-offer");
-            return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-ask-issuer")));
+            return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-ask-issuer")).by(Fault::Issuer));
         }
-        let languages = self.session.ui.messages.languages();
+        let languages = self.ports.languages();
         let promise = Promise::read(&metadata, &pending.configuration_id, self.catalogue, &languages)?;
-        self.session.resolve_issuer(&promise.issuer).await?;
+        resolve_issuer(self.ports, &promise.issuer).await?;
         let pending = match &pending.redemption {
-            Some(redemption) if pending.needs_token(self.session.now()) => {
+            Some(redemption) if pending.needs_token(self.ports.now()) => {
                 self.redeem(&mut issuer, &pending, redemption, true).await?
             }
             _ => pending,
@@ -127,11 +213,11 @@ impl Collecting<'_> {
     }
 
     /// Stores the collections of one offer with their proofs, and then redeems the offer.
-    pub(crate) async fn begin(
+    async fn begin(
         &mut self,
-        issuer: &mut Issuer,
+        issuer: &mut impl IssuerClient,
         begun: Vec<(Promise, Pending)>,
-    ) -> Result<Progress, Failure> {
+    ) -> Result<CollectionResults, Failure> {
         self.wallet.contents.pending.extend(begun.iter().map(|(_, pending)| pending.clone()));
         self.wallet.save().map_err(|failure| Failure { hint: Sentence::id("hint-room"), ..failure })?;
         if let Some((_, first)) = begun.first()
@@ -139,7 +225,7 @@ impl Collecting<'_> {
         {
             self.redeem(issuer, first, redemption, false).await?;
         }
-        let mut progress = Progress::default();
+        let mut progress = CollectionResults::default();
         for (promise, pending) in begun {
             let Some(pending) = self.stored(&pending) else { continue };
             let step = self.advance(issuer, &promise, pending).await;
@@ -149,7 +235,12 @@ impl Collecting<'_> {
     }
 
     /// Advances a stored collection as far as currently possible.
-    async fn advance(&mut self, issuer: &mut Issuer, promise: &Promise, mut pending: Pending) -> Result<Step, Failure> {
+    async fn advance(
+        &mut self,
+        issuer: &mut impl IssuerClient,
+        promise: &Promise,
+        mut pending: Pending,
+    ) -> Result<Step, Failure> {
         let mut answered = self.ask(issuer, promise, &mut pending).await;
         if let (Err(failure), Some(redemption)) = (&answered, pending.redemption.clone())
             && failure.reason == TOKEN_REFUSED
@@ -178,7 +269,7 @@ impl Collecting<'_> {
     /// Sends one credential request: the same call as before, if there was one.
     async fn ask(
         &mut self,
-        issuer: &mut Issuer,
+        issuer: &mut impl IssuerClient,
         promise: &Promise,
         pending: &mut Pending,
     ) -> Result<Collected, Failure> {
@@ -197,7 +288,7 @@ impl Collecting<'_> {
             Err(failure) if PROOFS_REFUSED.contains(&failure.reason.as_str()) => {}
             answered => return answered,
         }
-        let proofs = fresh_proofs(issuer, &promise.issuer, &pending.keys, self.session).await?;
+        let proofs = fresh_proofs(issuer, &promise.issuer, &pending.keys, self.ports).await?;
         pending.stage = Stage::Asked { proofs: proofs.clone(), until };
         self.keep(pending)?;
         issuer.collect(&token, &pending.configuration_id, proofs).await
@@ -218,7 +309,7 @@ impl Collecting<'_> {
         contents.log.push(Entry {
             party_name: issuer_name.to_owned(),
             reason: failure.reason.clone(),
-            ..Entry::new(self.session.now(), EntryKind::ReceiveFailed, &pending.issuer)
+            ..Entry::new(self.ports.now(), EntryKind::ReceiveFailed, &pending.issuer)
         });
         match self.wallet.save() {
             Ok(()) => failure.with_safety(Safety::Stored),
@@ -229,20 +320,20 @@ impl Collecting<'_> {
     /// Verifies the copies, stores all of them at once, and notifies the issuer.
     async fn store(
         &mut self,
-        issuer: &mut Issuer,
+        issuer: &mut impl IssuerClient,
         promise: &Promise,
         pending: &Pending,
         copies: &[String],
         notification: &str,
     ) -> Result<Step, Failure> {
-        let (session, token) = (self.session, &pending.access_token);
+        let (ports, token) = (self.ports, &pending.access_token);
         let renewed = pending.renews.as_deref().and_then(|id| self.wallet.contents.find(id).ok());
         let before = renewed.and_then(|index| self.wallet.contents.credentials.get(index)).cloned();
-        let now = session.now();
+        let now = ports.now();
         let known = self.catalogue.credential_type(&promise.type_name);
         // Fetched after the copies: an issuer's first list is created with its first copy.
         let directory = match known {
-            Some(known) if known.bundled => fetch_directory(session, &promise.issuer).await.map_err(still_pending)?,
+            Some(known) if known.bundled => fetch_directory(ports, &promise.issuer).await.map_err(still_pending)?,
             _ => None,
         };
         let days = days(promise, pending, before.as_ref());
@@ -252,14 +343,14 @@ impl Collecting<'_> {
             held: &self.wallet.contents.credentials,
             days,
             directory: directory.as_ref(),
-            resolver: &session.dids,
+            resolver: ports.resolver(),
             catalogue: self.catalogue,
             now,
         };
         let checked = verified(copies, &expected)
             .map_err(|problem| {
                 let message = Sentence::id("error-copies-refused");
-                Failure::from_problem(&problem, message, Sentence::id("hint-tell-new-offer"))
+                Failure::from_problem(&problem, message, Sentence::id("hint-tell-new-offer")).by(Fault::Issuer)
             })
             .and_then(|held| match &before {
                 Some(before) => renewal::longer(before, &held).map(|_| held),
@@ -279,18 +370,22 @@ impl Collecting<'_> {
         if let Some(before) = &before {
             held.id.clone_from(&before.id);
         }
-        let summary = json!({
-            "id": held.id, "type": held.type_name, "format": held.format, "issuer": held.issuer,
-            "issuer_name": held.issuer_name, "copies": held.copies.len(), "renewed": before.is_some(),
-            "label": Labels::new(self.catalogue, &held.type_name, &session.ui.messages).document(),
-            "valid_until": held.valid_until.map(|until| until.to_string()),
-            "unchecked": known.map(|known| unchecked(known, days)),
-            "trust": trust::of_received(&self.wallet.contents.trust, &held, self.catalogue, session.now()),
-        });
+        let summary = ReceivedCredential {
+            id: held.id.clone(),
+            type_name: held.type_name.clone(),
+            format: held.format,
+            issuer: held.issuer.clone(),
+            issuer_name: held.issuer_name.clone(),
+            copies: held.copies.len(),
+            renewed: before.is_some(),
+            valid_until: held.valid_until,
+            unchecked: known.map(|known| unchecked(known, days)),
+            trust: trust::of_received(&self.wallet.contents.trust, &held, self.catalogue, ports.now()),
+        };
         let before = self.wallet.contents.clone();
         self.wallet.contents.pending.retain(|stored| !stored.is(pending));
         if let Some(index) = renewed {
-            renewal::replace(self.wallet, index, held, now);
+            replace(&mut self.wallet.contents, index, held, now);
         } else {
             let contents = &mut self.wallet.contents;
             contents.log.push(Entry {
@@ -307,21 +402,9 @@ impl Collecting<'_> {
         }
         // The copies are stored; a lost notification makes no difference for the owner.
         if issuer.notify(Some(token), notification, Notification::Accepted).await.is_err() {
-            session.ui.note(&session.ui.messages.text("note-issuer-not-told"));
+            ports.tell(Notice::IssuerNotNotified);
         }
         Ok(Step::Received(summary))
-    }
-}
-
-/// Describes the issuer's status on the owner's trust lists; empty without a list.
-fn trust_text(session: &Session, trust: &Value) -> String {
-    let word = |name: &str| clean(trust.get(name).and_then(Value::as_str).unwrap_or_default());
-    let messages = &session.ui.messages;
-    let rule = messages.text(&format!("trust-rule-{}", word("rule")));
-    match trust.get("accepted").and_then(Value::as_bool) {
-        None => String::new(),
-        Some(true) => format!("  {} {}. {}\n", messages.text("receive-listed"), word("entry"), rule),
-        Some(false) => format!("  {} {}\n", messages.text("receive-unlisted"), rule),
     }
 }
 
@@ -341,14 +424,17 @@ fn still_pending(failure: Failure) -> Failure {
 }
 
 /// Results of all collections of a run; one failure does not stop the others.
-#[derive(Default)]
-pub(crate) struct Progress {
-    received: Vec<Value>,
-    waiting: Option<u32>,
-    failure: Option<Failure>,
+#[derive(Debug, Default)]
+pub struct CollectionResults {
+    /// Stored credentials.
+    pub received: Vec<ReceivedCredential>,
+    /// Interval in seconds, if the issuer deferred a collection.
+    pub waiting: Option<u32>,
+    /// First failure.
+    pub failure: Option<Failure>,
 }
 
-impl Progress {
+impl CollectionResults {
     fn add(&mut self, step: Result<Step, Failure>) {
         match step {
             Ok(Step::Received(summary)) => self.received.push(summary),
@@ -358,36 +444,4 @@ impl Progress {
             }
         }
     }
-
-    /// Reports the result.
-    pub(crate) fn finish(self, session: &Session) -> Result<(), Failure> {
-        let mut text = String::new();
-        for one in &self.received {
-            let word = |name: &str| clean(one.get(name).and_then(Value::as_str).unwrap_or_default());
-            let done = session.ui.messages.text("receive-done");
-            text.push_str(&format!("{done} {} ({}), {}\n", word("label"), word("id"), word("issuer_name")));
-            text.push_str(&trust_text(session, one.get("trust").unwrap_or(&Value::Null)));
-            let unchecked = one.get("unchecked").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            let names = unchecked.iter().filter_map(Value::as_str);
-            text.push_str(&session.ui.messages.unchecked(names));
-        }
-        let object = json!({"received": self.received, "retry_after_seconds": self.waiting});
-        let failure = match (self.failure, self.waiting) {
-            (Some(failure), _) if self.received.is_empty() => failure,
-            (Some(failure), _) => failure.with_safety(Safety::Stored),
-            (None, Some(interval)) => {
-                let hint = Sentence::id("hint-resume-later").with("seconds", interval);
-                Failure::later("not_ready", Sentence::id("error-not-ready"), hint).with_safety(Safety::Stored)
-            }
-            (None, None) => {
-                session.ui.result(&text, &object);
-                return Ok(());
-            }
-        };
-        session.ui.say(&text);
-        Err(failure.beside(object))
-    }
 }
-
-#[cfg(test)]
-pub(crate) mod tests;

@@ -23,18 +23,19 @@ use carnet_proto::issuer::v1::{
     ValidityEpoch,
     issuance_service_server::{IssuanceService, IssuanceServiceServer},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::super::*;
 use crate::{
     answer::tests::{self as issuing, NOW},
     arguments::{Global, Receive},
     commands::receive,
-    wallet::{Contents, file::LEAST_WORK_FACTOR},
+    failure::Failure,
+    session::Session,
+    wallet::{Contents, EntryKind, WalletFile, file::LEAST_WORK_FACTOR},
 };
 
 pub(super) const CONFIGURATION: &str = "QualificationCredential_vc+sd-jwt";

@@ -13,18 +13,14 @@ use carnet_core::{
     status::freshness,
     time::{CLOCK_SKEW, Timestamp},
 };
-use carnet_wallet::{
-    address::{is_of, service_address},
-    ports::{CopyFreshness, IssuerClient as _},
-};
 use rand_core::{OsRng, RngCore};
 
 use crate::{
-    client::issuance::Issuer,
-    failure::{Failure, Safety, Sentence},
-    session::Session,
-    wallet::{
-        Contents, WalletFile,
+    address::{is_of, service_address},
+    failure::{Failure, Fault, Sentence},
+    ports::{CopyFreshness, IssuerClient as _, Notice, Ports, resolve_issuer},
+    store::{
+        Contents, Wallet, WalletStore,
         standing::{Standing, State, Statement},
     },
 };
@@ -39,31 +35,31 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const UNCONFIRMED: i64 = carnet_core::day::SECONDS;
 
 /// Issuer and the address of its service.
-pub(crate) type Office = (String, String);
+pub type IssuerService = (String, String);
 
 /// Summary of an issuer's statements on its copies.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Said {
+pub struct FreshnessSummary {
     /// Number of confirmed copies.
-    pub(crate) valid: usize,
+    pub valid: usize,
     /// Number of revoked or suspended copies.
-    pub(crate) withdrawn: usize,
+    pub withdrawn: usize,
     /// Number of unknown or expired copies.
-    pub(crate) others: usize,
+    pub others: usize,
     /// End of the confirmations.
-    pub(crate) until: Option<Timestamp>,
+    pub until: Option<Timestamp>,
 }
 
 /// Identifier of a copy that only its issuer knows.
-pub(crate) type Handle = Vec<u8>;
+pub type Handle = Vec<u8>;
 
 /// Position of a copy in the wallet: the indices of its credential and of the copy.
-pub(crate) type Place = (usize, usize);
+pub type CopyPosition = (usize, usize);
 
 /// Returns the copies to ask for, by issuer and handle: all that can still be shown, so that an issuer cannot tell
 /// shown copies from others.
-pub(crate) fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<Office, BTreeMap<Handle, Place>> {
-    let mut offices: BTreeMap<Office, BTreeMap<Handle, Place>> = BTreeMap::new();
+pub fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<IssuerService, BTreeMap<Handle, CopyPosition>> {
+    let mut offices: BTreeMap<IssuerService, BTreeMap<Handle, CopyPosition>> = BTreeMap::new();
     for (credential, held) in contents.credentials.iter().enumerate() {
         let over = held.valid_until.is_some_and(|until| now > until);
         let Some(endpoint) = held.endpoint.as_ref().filter(|endpoint| is_of(endpoint, &held.issuer)) else { continue };
@@ -80,12 +76,12 @@ pub(crate) fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<Office, BT
 }
 
 /// Tests if the drawn time has come, or none was drawn.
-pub(crate) fn is_due(contents: &Contents, now: Timestamp) -> bool {
+pub fn is_due(contents: &Contents, now: Timestamp) -> bool {
     contents.refresh_after.is_none_or(|at| now >= at)
 }
 
 /// Draws the time of the next request: between one and two thirds of the shortest confirmation.
-pub(crate) fn draw_next(contents: &mut Contents, now: Timestamp) {
+pub fn draw_next(contents: &mut Contents, now: Timestamp) {
     let ends = contents.credentials.iter().flat_map(|held| &held.copies).filter_map(|copy| copy.fresh(now));
     let first = ends.map(|statement| statement.until).min().unwrap_or_else(|| now.plus(UNCONFIRMED));
     let third = (first.unix().saturating_sub(now.unix()) / 3).max(1);
@@ -94,56 +90,55 @@ pub(crate) fn draw_next(contents: &mut Contents, now: Timestamp) {
 }
 
 /// Erases every expired statement.
-pub(crate) fn forget_stale(contents: &mut Contents, now: Timestamp) {
+pub fn forget_stale(contents: &mut Contents, now: Timestamp) {
     contents.credentials.iter_mut().flat_map(|held| &mut held.copies).for_each(|copy| copy.forget_stale(now));
 }
 
 /// Asks for statements on copies that were stored since the last refresh, with all other copies of their issuers (spec/freshness.md 2.11).
 /// A wallet that never refreshed has a statement on no copy, and asks for nothing. Best effort: a copy holds without a statement too.
-pub(crate) async fn confirm_new(session: &Session, wallet: &mut WalletFile) {
+pub async fn confirm_new(ports: &impl Ports, wallet: &mut Wallet<impl WalletStore>) {
     if wallet.contents.refresh_after.is_none() {
         return;
     }
-    let is_new = |contents: &Contents, (credential, number): Place| {
+    let is_new = |contents: &Contents, (credential, number): CopyPosition| {
         let held = contents.credentials.get(credential);
         held.and_then(|held| held.copies.get(number)).is_some_and(|copy| copy.standing.is_none())
     };
-    for (office, asked) in copies(&wallet.contents, session.now()) {
+    for (office, asked) in copies(&wallet.contents, ports.now()) {
         if asked.values().any(|place| is_new(&wallet.contents, *place)) {
-            let confirmed = tokio::time::timeout(PATIENCE, refresh(session, wallet, &office, &asked)).await;
-            if let Ok(Err(failure)) = confirmed {
-                session.ui.note(&format!(
-                    "note: the new copies are not confirmed [{}]; try later: carnet refresh",
-                    failure.reason
-                ));
+            let confirmed = ports.within(PATIENCE, refresh(ports, wallet, &office, &asked)).await;
+            if let Some(Err(failure)) = confirmed {
+                ports.tell(Notice::Unconfirmed(&failure));
             }
         }
     }
 }
 
 /// Asks one issuer for all of its copies, and stores the statements after verifying all of them.
-pub(crate) async fn refresh(
-    session: &Session,
-    wallet: &mut WalletFile,
-    (did, endpoint): &Office,
-    copies: &BTreeMap<Handle, Place>,
-) -> Result<Said, Failure> {
+pub async fn refresh(
+    ports: &impl Ports,
+    wallet: &mut Wallet<impl WalletStore>,
+    (did, endpoint): &IssuerService,
+    copies: &BTreeMap<Handle, CopyPosition>,
+) -> Result<FreshnessSummary, Failure> {
     service_address(endpoint)?;
-    let mut issuer = Issuer::connect(session, endpoint).await?;
+    let mut issuer = ports.issuer(endpoint).await?;
     let metadata = issuer.metadata().await?;
     if metadata.issuer != *did {
         let message = Sentence::id("error-other-issuer-documents");
-        return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-ask-issuer")));
+        return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-ask-issuer")).by(Fault::Issuer));
     }
     // Issuers without statements would be asked for data that verifiers know as well.
     if metadata.freshness_seconds == 0 {
         let message = Sentence::id("error-freshness-unsupported");
-        return Err(Failure::new("freshness_unsupported", message, Sentence::id("hint-holds-tell-issuer")));
+        return Err(
+            Failure::new("freshness_unsupported", message, Sentence::id("hint-holds-tell-issuer")).by(Fault::Issuer)
+        );
     }
-    session.resolve_issuer(did).await?;
+    resolve_issuer(ports, did).await?;
     // Sorted by handle: the order reveals neither which copies belong together nor which were shown.
-    let asked: Vec<(&Handle, &Place)> = copies.iter().collect();
-    let mut standings: Vec<(Place, Standing)> = Vec::with_capacity(asked.len());
+    let asked: Vec<(&Handle, &CopyPosition)> = copies.iter().collect();
+    let mut standings: Vec<(CopyPosition, Standing)> = Vec::with_capacity(asked.len());
     for some in asked.chunks(MOST_COPIES) {
         let handles = some.iter().map(|(handle, _)| (*handle).clone()).collect();
         let answered = issuer.freshness(handles).await?;
@@ -152,7 +147,7 @@ pub(crate) async fn refresh(
             return Err(untrue(&problem));
         }
         for ((_, place), said) in some.iter().zip(answered) {
-            let standing = verified(session, wallet, did, **place, &said).map_err(|problem| untrue(&problem))?;
+            let standing = verified(ports, wallet, did, **place, &said).map_err(|problem| untrue(&problem))?;
             standings.push((**place, standing));
         }
     }
@@ -165,20 +160,20 @@ pub(crate) async fn refresh(
             copy.standing = Some(standing);
         }
     }
-    draw_next(&mut wallet.contents, session.now());
+    draw_next(&mut wallet.contents, ports.now());
     wallet.save().inspect_err(|_| wallet.contents = before)?;
     Ok(said)
 }
 
 /// Verifies the issuer's statement on one copy, and returns it as the wallet stores it.
 fn verified(
-    session: &Session,
-    wallet: &WalletFile,
+    ports: &impl Ports,
+    wallet: &Wallet<impl WalletStore>,
     issuer: &str,
-    (credential, number): Place,
+    (credential, number): CopyPosition,
     said: &CopyFreshness,
 ) -> Result<Standing, Problem> {
-    let asked_at = session.now();
+    let asked_at = ports.now();
     let without = |state| Ok(Standing { message: said.message.clone(), ..Standing::of(state, asked_at) });
     if said.message.chars().count() > MOST_MESSAGE {
         return Err(Problem::new(Code::MalformedValue, "its message is longer than one line"));
@@ -194,7 +189,7 @@ fn verified(
     let texts: Vec<String> = std::iter::once(&said.statement).chain(&said.earlier_statements).cloned().collect();
     let mut times = Vec::with_capacity(texts.len());
     for text in &texts {
-        let said_of = freshness::verify(text, &token, issuer, asked_at, CLOCK_SKEW, &session.dids)?;
+        let said_of = freshness::verify(text, &token, issuer, asked_at, CLOCK_SKEW, ports.resolver())?;
         times.push((said_of.issued, said_of.until.ok_or(Code::ClaimMissing)?));
     }
     let (since, until) = times.first().copied().ok_or(Code::ClaimMissing)?;
@@ -217,7 +212,7 @@ fn require_times(times: &[(Timestamp, Timestamp)], since: Timestamp, until: Time
 
 /// Refuses statements with differing times, or with a lifetime other than the published one: these could mark a copy or
 /// a wallet.
-fn alike(standings: &[(Place, Standing)], seconds: u32) -> Result<(), Problem> {
+fn alike(standings: &[(CopyPosition, Standing)], seconds: u32) -> Result<(), Problem> {
     let times = |standing: &Standing| standing.statement.as_ref().map(|statement| (statement.since, statement.until));
     let mut all = standings.iter().filter_map(|(_, standing)| times(standing));
     let first = all.next();
@@ -231,8 +226,8 @@ fn alike(standings: &[(Place, Standing)], seconds: u32) -> Result<(), Problem> {
     Ok(())
 }
 
-fn sum(standings: &[(Place, Standing)]) -> Said {
-    let mut said = Said::default();
+fn sum(standings: &[(CopyPosition, Standing)]) -> FreshnessSummary {
+    let mut said = FreshnessSummary::default();
     for (_, standing) in standings {
         let count = match standing.state {
             State::Valid => &mut said.valid,
@@ -247,12 +242,5 @@ fn sum(standings: &[(Place, Standing)]) -> Said {
 
 fn untrue(problem: &Problem) -> Failure {
     Failure::from_problem(problem, Sentence::id("error-freshness-refused"), Sentence::id("hint-holds-tell-name"))
-        .with_safety(Safety::Untouched)
+        .by(Fault::Issuer)
 }
-
-mod replacing;
-
-pub(crate) use replacing::{Replaced, note_withdrawn, replace_outdated};
-
-#[cfg(test)]
-mod tests;

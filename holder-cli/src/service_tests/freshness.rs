@@ -1,14 +1,15 @@
+use carnet_core::time::Timestamp;
 use carnet_proto::issuer::v1::CopyState;
 
-use super::*;
 use crate::{
     answer::tests::NOW,
     arguments::{Refill, Refresh},
     commands,
-    failure::FailureKind,
-    pending::tests::{Scene, Word},
-    wallet::{Copy, HolderKey},
+    failure::{Failure, FailureKind, Safety},
+    service_tests::desk::{Scene, Word},
+    wallet::{Copy, HolderKey, standing::State},
 };
+use carnet_wallet::freshness::draw_next;
 
 /// Start of the epoch that contains [`NOW`].
 const EPOCH: Timestamp = NOW.plus(-7_200);
@@ -211,7 +212,7 @@ async fn copies_that_were_marked_are_discarded_for_new_ones_and_the_owner_reads_
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_to_be_replaced_stays_until_there_are_new_copies_and_goes_last() {
     let scene = received([Word::Outdated]).await;
-    scene.desk.record.lock().unwrap().fates.push_back(crate::pending::tests::Fate::Refused("STORE_BUSY"));
+    scene.desk.record.lock().unwrap().fates.push_back(crate::service_tests::desk::Fate::Refused("STORE_BUSY"));
     assert_eq!(refreshed(&scene, false).await.unwrap_err().reason, "store_busy");
     let held = scene.contents().credentials[0].clone();
     assert!(held.copies.iter().all(|copy| copy.is_kept() && copy.is_marked()));
@@ -225,7 +226,7 @@ async fn what_is_to_be_replaced_stays_until_there_are_new_copies_and_goes_last()
 /// Copies issued before handles existed.
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_that_the_issuer_does_not_know_by_their_handles_are_replaced_or_known_as_taken_back() {
-    use crate::pending::tests::Fate;
+    use crate::service_tests::desk::Fate;
     for (fate, state, shown) in [
         (None, None, 3),
         (Some(Fate::Refused("SUSPENDED")), Some(State::Suspended), 0),

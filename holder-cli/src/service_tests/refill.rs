@@ -1,15 +1,16 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use carnet_core::format::CredentialFormat;
+use carnet_core::{epoch::Epoch, format::CredentialFormat, keys::Signer as _, secure::sd_jwt::SdJwt};
 use carnet_proto::issuer::v1::NotificationEvent;
 
-use super::*;
+use carnet_wallet::upkeep::refill_if_low;
+
 use crate::{
     answer::tests::{self as issuing, NOW},
     arguments::Refill,
     commands,
-    failure::{FailureKind, Reported as _},
-    pending::tests::{Fate, Scene},
-    wallet::Contents,
+    failure::{Failure, FailureKind, Reported as _, Safety},
+    service_tests::desk::{Fate, Scene},
+    wallet::{Contents, HeldCredential},
 };
 
 /// Creates a wallet that received three copies and showed some, and an issuer with these outcomes.
@@ -247,11 +248,11 @@ async fn what_cannot_be_refilled_is_not_asked_for() {
     // Without an id they are skipped, and the automatic refill skips them silently.
     refilled(&scene, &[], false).await.unwrap();
     let mut wallet = scene.session.open().unwrap();
-    when_low(&scene.session, &mut wallet).await;
+    refill_if_low(&scene.session, &mut wallet).await;
     assert!(scene.record(|record| record.shown.is_empty()));
     // The same credential in a refillable form.
     wallet.contents.credentials.push(template);
-    when_low(&scene.session, &mut wallet).await;
+    refill_if_low(&scene.session, &mut wallet).await;
     assert_eq!(scene.record(|record| record.shown.len()), 1);
 }
 
@@ -259,40 +260,14 @@ async fn what_cannot_be_refilled_is_not_asked_for() {
 async fn after_a_showing_only_what_runs_low_is_refilled_and_a_failure_is_no_failure() {
     let scene = received(1, []).await;
     let mut wallet = scene.session.open().unwrap();
-    when_low(&scene.session, &mut wallet).await;
+    refill_if_low(&scene.session, &mut wallet).await;
     assert_eq!(counts(&wallet.contents), (3, 2), "two are left, and it is low at one");
     wallet.contents.credentials[0].copies[1].shown_to.push("asker".to_owned());
     scene.desk.record.lock().unwrap().fates.push_back(Fate::Refused("COPY_UNKNOWN"));
-    when_low(&scene.session, &mut wallet).await;
+    refill_if_low(&scene.session, &mut wallet).await;
     assert_eq!(counts(&wallet.contents), (3, 1));
-    when_low(&scene.session, &mut wallet).await;
+    refill_if_low(&scene.session, &mut wallet).await;
     assert_eq!(counts(&wallet.contents), (6, 4));
     drop(wallet);
     assert_eq!(counts(&scene.contents()), (6, 4), "and it is in the file");
-}
-
-#[test]
-fn of_old_copies_that_were_shown_only_the_key_stays() {
-    let fresh = || Copy::new("x~".to_owned(), HolderKey::draw());
-    let mut copies: Vec<Copy> = (0..SHOWN_KEPT + 4).map(|_| fresh()).collect();
-    for copy in &mut copies[2..] {
-        copy.shown_to.push("asker".to_owned());
-    }
-    forget_shown(&mut copies);
-    let gone =
-        |copies: &[Copy]| copies.iter().enumerate().filter(|(_, copy)| !copy.is_kept()).map(|(at, _)| at).collect();
-    let first: Vec<usize> = gone(&copies);
-    assert_eq!(first, [2, 3], "the oldest that were shown, and no fresh one");
-    assert!(copies.iter().all(|copy| copy.key.open().is_ok()));
-    assert_eq!(copies[2].shown_to, ["asker"]);
-    assert_eq!(copies.iter().filter(|copy| copy.is_fresh()).count(), 2);
-    forget_shown(&mut copies);
-    assert_eq!(gone(&copies), first);
-}
-
-#[test]
-fn the_mark_is_drawn_and_never_most_of_a_batch() {
-    let drawn: std::collections::BTreeSet<u8> = (0..200).map(|_| draw_low_water(10)).collect();
-    assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [2, 3, 4]);
-    assert!((0..50).all(|_| draw_low_water(3) == 1 && draw_low_water(1) == 0));
 }

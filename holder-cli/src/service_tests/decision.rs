@@ -2,14 +2,21 @@ use carnet_core::{did::SelfContained, format::CredentialFormat};
 use clap::Parser;
 use serde_json::{Value, json};
 
-use super::*;
 use crate::{
     answer::tests::{Issuer, NOW},
     arguments::{Arguments, Command},
-    failure::{Reported as _, Spoken as _},
-    introduction::tests::{Authority, both, introduce},
+    commands::present::Owner,
+    failure::{Failure, Reported as _, Spoken as _},
+    introduction::{
+        Introduction,
+        tests::{Authority, both, introduce},
+    },
     request::tests::Asker,
+    session::Session,
+    wallet::Contents,
 };
+use carnet_spec::Catalogue;
+use carnet_wallet::present::{ConsentDecision, Decided, Decision, PresentOptions};
 
 /// Wallet with one qualification and a verifier with some registered claims; without a terminal.
 struct Scene {
@@ -40,13 +47,13 @@ impl Scene {
         let line = ["carnet", "--json", "present", "openid4vp://x"].iter().chain(options);
         let Arguments { global, command } = Arguments::try_parse_from(line).unwrap();
         let Command::Present(arguments) = command else { panic!("another command") };
-        let mut session = Session::new(global);
-        session.clock = Box::new(|| NOW);
+        let session = Session::new(global);
         let request = self.asker.request().unwrap();
         let introduction = Introduction::read(&request, &self.contents, NOW, &SelfContained);
+        let (withhold, approve) = (&arguments.withhold, &arguments.approve);
         let decision = Decision {
-            session: &session,
-            arguments: &arguments,
+            now: &|| NOW,
+            options: PresentOptions { only: &[], withhold, approve },
             contents: &self.contents,
             catalogue: &self.catalogue,
             pointer: &self.asker.pointer,
@@ -54,7 +61,7 @@ impl Scene {
             introduction: &introduction,
             only: &[],
         };
-        decision.decide()
+        decision.decide(&Owner { ui: &session.ui, arguments: &arguments })
     }
 
     /// Returns the reason for which nothing is sent.
@@ -66,7 +73,7 @@ impl Scene {
     fn would_go(&self, options: &[&str]) -> (Vec<String>, String) {
         let decided = self.decide(options).unwrap();
         let (parts, word) = decided.outcome.unwrap();
-        let Word::Missing(failure) = word else { panic!("nobody said yes") };
+        let ConsentDecision::Missing(failure) = word else { panic!("nobody said yes") };
         assert_eq!(failure.reason, "approval_needed");
         (parts.into_iter().flat_map(|part| part.paths).collect(), decided.digest)
     }
@@ -85,9 +92,9 @@ fn what_is_within_a_registration_goes_with_one_yes() {
     let (paths, digest) = scene.would_go(&[]);
     assert_eq!(paths, ["credentialSubject.eqfLevel", "credentialSubject.title"]);
     let yes = scene.decide(&["--yes", &digest]).unwrap().outcome.unwrap().1;
-    assert!(matches!(yes, Word::Yes));
+    assert!(matches!(yes, ConsentDecision::Yes));
     let other = scene.decide(&["--yes", "x"]).unwrap().outcome.unwrap().1;
-    assert!(matches!(other, Word::Missing(failure) if failure.reason == "approval_mismatch"));
+    assert!(matches!(other, ConsentDecision::Missing(failure) if failure.reason == "approval_mismatch"));
 }
 
 #[test]
@@ -108,7 +115,7 @@ fn what_is_beyond_is_approved_one_by_one() {
         // A digest alone does not approve claims that need approval by name.
         assert_eq!(scene.refused(&["--yes", &digest]).reason, "over_asked");
         options.extend(["--yes", &digest]);
-        assert!(matches!(scene.decide(&options).unwrap().outcome.unwrap().1, Word::Yes));
+        assert!(matches!(scene.decide(&options).unwrap().outcome.unwrap().1, ConsentDecision::Yes));
     }
 }
 
@@ -158,7 +165,10 @@ fn what_is_withheld_is_absent() {
     scene.asker.payload["dcql_query"]["credentials"][0]["claim_sets"] = json!([["t", "l"], ["t"]]);
     let (paths, digest) = scene.would_go(&["--withhold", LEVEL]);
     assert_eq!(paths, ["credentialSubject.title"]);
-    assert!(matches!(scene.decide(&["--withhold", LEVEL, "--yes", &digest]).unwrap().outcome.unwrap().1, Word::Yes));
+    assert!(matches!(
+        scene.decide(&["--withhold", LEVEL, "--yes", &digest]).unwrap().outcome.unwrap().1,
+        ConsentDecision::Yes
+    ));
     // Withholding takes precedence over approving.
     assert_eq!(
         Scene::new(None).refused(&["--approve", TITLE, "--approve", LEVEL, "--withhold", TITLE]).reason,
@@ -244,7 +254,7 @@ fn a_marked_copy_goes_only_where_the_owner_says_so_and_a_copy_without_a_mark_nee
     let mut scene = Scene::new(Some(both()));
     let (_, digest) = scene.would_go(&[]);
     let word = |scene: &Scene, options: &[&str]| scene.decide(options).unwrap().outcome.unwrap().1;
-    assert!(matches!(word(&scene, &["--yes", &digest]), Word::Yes));
+    assert!(matches!(word(&scene, &["--yes", &digest]), ConsentDecision::Yes));
     // As long as there is an unmarked copy, that one is used.
     let mark = |scene: &mut Scene, number: usize| {
         let standing = Standing { replace: true, ..Standing::of(State::Valid, NOW) };
@@ -252,17 +262,17 @@ fn a_marked_copy_goes_only_where_the_owner_says_so_and_a_copy_without_a_mark_nee
     };
     mark(&mut scene, 0);
     let (_, digest) = scene.would_go(&[]);
-    assert!(matches!(word(&scene, &["--yes", &digest]), Word::Yes));
+    assert!(matches!(word(&scene, &["--yes", &digest]), ConsentDecision::Yes));
     mark(&mut scene, 1);
     let (_, digest) = scene.would_go(&[]);
-    let Word::Missing(refused) = word(&scene, &["--yes", &digest]) else { panic!("it goes") };
+    let ConsentDecision::Missing(refused) = word(&scene, &["--yes", &digest]) else { panic!("it goes") };
     assert_eq!(refused.reason, "copy_marked");
     assert!(
         refused.hint.english().contains("carnet refresh") && refused.hint.english().contains("--show-marked"),
         "{refused:?}"
     );
-    assert!(matches!(word(&scene, &["--yes", &digest, "--show-marked"]), Word::Yes));
+    assert!(matches!(word(&scene, &["--yes", &digest, "--show-marked"]), ConsentDecision::Yes));
     // The option approves nothing else.
-    let Word::Missing(refused) = word(&scene, &["--show-marked"]) else { panic!("it goes") };
+    let ConsentDecision::Missing(refused) = word(&scene, &["--show-marked"]) else { panic!("it goes") };
     assert_eq!(refused.reason, "approval_needed");
 }

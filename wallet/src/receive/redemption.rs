@@ -1,12 +1,10 @@
 //! Redemption of an offer whose collections are stored, for the first time or repeated.
 
-use carnet_wallet::ports::IssuerClient as _;
-
 use super::{Collecting, still_pending};
 use crate::{
-    client::issuance::Issuer,
     failure::{Failure, FailureKind, Sentence},
-    wallet::{Pending, Redemption, Stage},
+    ports::{IssuerClient, Ports},
+    store::{Pending, Redemption, Stage, WalletStore},
 };
 
 /// Lifetime of an access token if the issuer does not state it, in seconds: the maximum (protocol 3.8).
@@ -23,12 +21,12 @@ const REDEMPTION_REFUSED: [&str; 7] = [
     "record_damaged",
 ];
 
-impl Collecting<'_> {
+impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
     /// Redeems the offer of a collection, and stores the token with all collections of that offer. `repeats` is true if
     /// an earlier call may have arrived. Returns the collection with its token.
     pub(super) async fn redeem(
         &mut self,
-        issuer: &mut Issuer,
+        issuer: &mut impl IssuerClient,
         pending: &Pending,
         redemption: &Redemption,
         repeats: bool,
@@ -38,11 +36,12 @@ impl Collecting<'_> {
             Err(failure) if is_final(&failure) => return Err(self.withdrawn(pending, failure, repeats)),
             Err(failure) => return Err(still_pending(failure)),
         };
-        let until = redeemed.expires_at.unwrap_or_else(|| self.session.now().plus(TOKEN_SECONDS));
+        let until = redeemed.expires_at.unwrap_or_else(|| self.ports.now().plus(TOKEN_SECONDS));
+        let token = redeemed.access_token;
         for stored in self.wallet.contents.pending.iter_mut().filter(|stored| stored.offer == pending.offer) {
             let (Stage::Redeeming { proofs } | Stage::Asked { proofs, .. }) = &stored.stage else { continue };
             stored.stage = Stage::Asked { proofs: proofs.clone(), until };
-            stored.access_token = redeemed.access_token.clone();
+            stored.access_token = token.clone();
         }
         // An issuer without repetition returns its token once, so it is stored at once. Other issuers return the same
         // token again, and the stored redemption record is enough.

@@ -1,12 +1,12 @@
 use carnet_proto::issuer::v1::NotificationEvent;
 
-use super::*;
 use crate::{
     answer::tests::NOW,
     arguments::Renew,
     commands,
-    failure::{FailureKind, Spoken as _},
-    pending::tests::{Fate, Scene, Word},
+    failure::{Failure, FailureKind, Safety, Spoken as _},
+    service_tests::desk::{Fate, Scene, Word},
+    wallet::EntryKind,
 };
 
 const DAY: i64 = 86_400;

@@ -1,0 +1,30 @@
+//! Notes about events besides the result of a command.
+
+use carnet_wallet::ports::Notice;
+
+use super::{labels::Labels, messages::Messages};
+use crate::failure::Spoken as _;
+
+/// Returns the note about an event.
+pub(crate) fn text(messages: &Messages, notice: &Notice<'_>) -> String {
+    match notice {
+        Notice::Refilled { catalogue, type_name, count } => {
+            let label = Labels::new(catalogue, type_name, messages).document();
+            messages.with("note-refilled", &[("count", &count.to_string()), ("document", &label)])
+        }
+        Notice::NotRefilled { catalogue, type_name, failure: Some(failure) } => {
+            let label = Labels::new(catalogue, type_name, messages).document();
+            let hint = failure.hint.said(messages);
+            let arguments = [("document", label.as_str()), ("reason", &failure.reason), ("hint", &hint)];
+            messages.with("note-not-refilled", &arguments)
+        }
+        Notice::NotRefilled { catalogue, type_name, failure: None } => {
+            let label = Labels::new(catalogue, type_name, messages).document();
+            messages.with("note-refill-late", &[("document", &label)])
+        }
+        Notice::Unconfirmed(failure) => {
+            format!("note: the new copies are not confirmed [{}]; try later: carnet refresh", failure.reason)
+        }
+        Notice::IssuerNotNotified => messages.text("note-issuer-not-told"),
+    }
+}

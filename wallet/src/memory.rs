@@ -1,0 +1,197 @@
+//! Issuer and verifier in memory, behind the ports: for examples and for tests of programs that embed the wallet.
+
+use std::{collections::BTreeMap, future::Future, rc::Rc, time::Duration};
+
+use carnet_core::{
+    did::{Did, Resolve, SelfContained},
+    format::CredentialFormat,
+    keys::PublicKey,
+    secure::jose::{Jws, KeyRef},
+    time::Timestamp,
+};
+use carnet_spec::Catalogue;
+use serde_json::json;
+
+use crate::{
+    answer::tests::Issuer,
+    failure::{Failure, Sentence},
+    languages::Languages,
+    ports::{
+        Clock, Collected, CopyFreshness, Documents, IssuerClient, Notice, Notification, Party, Ports, RedeemedOffer,
+        SubmittedPresentation, VerifierClient,
+    },
+    promise::{CredentialConfiguration, IssuerMetadata},
+    request::{
+        Pointer, Request,
+        tests::{Asker, NOW},
+    },
+    store::{Redemption, contents::Secret},
+};
+
+const CONFIGURATION: &str = "QualificationCredential_vc+sd-jwt";
+
+/// Issuer and verifier that need no network.
+pub struct World {
+    issuer: Rc<Issuer>,
+    /// Verifier whose request the wallet answers.
+    pub asker: Rc<Asker>,
+}
+
+impl World {
+    /// Creates both with new keys.
+    #[must_use]
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Self { issuer: Rc::new(Issuer::new()), asker: Rc::new(Asker::new()) }
+    }
+
+    /// Returns the link of an offer of a qualification.
+    #[must_use]
+    pub fn offer(&self) -> String {
+        let offer = json!({
+            "credential_issuer": "http://127.0.0.1:4000", "credential_configuration_ids": [CONFIGURATION],
+            "grants": {"urn:ietf:params:oauth:grant-type:pre-authorized_code": {"pre-authorized_code": "c0de"}}
+        });
+        let offer: String = url::form_urlencoded::byte_serialize(offer.to_string().as_bytes()).collect();
+        format!("openid-credential-offer://?credential_offer={offer}")
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+
+    async fn within<T>(&self, _: Duration, work: impl Future<Output = T>) -> Option<T> {
+        Some(work.await)
+    }
+}
+
+impl Documents for World {
+    fn resolver(&self) -> &dyn Resolve {
+        &SelfContained
+    }
+
+    async fn resolve(&self, _: &Did, _: Party) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn look_up(&self, _: &Did) {}
+
+    async fn download(&self, _: &str, _: &str, _: usize) -> Result<Vec<u8>, Failure> {
+        Err(absent())
+    }
+}
+
+impl Ports for World {
+    type Issuer = IssuerConnection;
+    type Verifier = VerifierConnection;
+
+    async fn issuer(&self, _: &str) -> Result<IssuerConnection, Failure> {
+        Ok(IssuerConnection(Rc::clone(&self.issuer)))
+    }
+
+    async fn verifier(&self, _: &str) -> Result<VerifierConnection, Failure> {
+        Ok(VerifierConnection(Rc::clone(&self.asker)))
+    }
+
+    fn catalogue(&self) -> Result<Catalogue, Failure> {
+        Catalogue::embedded().map_err(|_| absent())
+    }
+
+    fn languages(&self) -> Languages {
+        Languages::preferring("en")
+    }
+
+    fn tell(&self, _: Notice<'_>) {}
+}
+
+/// Connection to the issuer.
+pub struct IssuerConnection(Rc<Issuer>);
+
+impl IssuerClient for IssuerConnection {
+    async fn metadata(&mut self) -> Result<IssuerMetadata, Failure> {
+        let configuration = CredentialConfiguration {
+            id: CONFIGURATION.to_owned(),
+            format: Some(CredentialFormat::VcSdJwt),
+            credential_type: "QualificationCredential".to_owned(),
+            epoch: None,
+            renewal_window_days: 0,
+        };
+        Ok(IssuerMetadata {
+            issuer: self.0.did.to_string(),
+            display_name: BTreeMap::from([("en".to_owned(), "University".to_owned())]),
+            configurations: vec![configuration],
+            max_batch_size: 3,
+            freshness_seconds: 0,
+        })
+    }
+
+    async fn redeem(&mut self, _: &Redemption, _: bool) -> Result<RedeemedOffer, Failure> {
+        Ok(RedeemedOffer { access_token: Secret::new("token".to_owned()), expires_at: None, repeatable: false })
+    }
+
+    async fn nonce(&mut self) -> Result<String, Failure> {
+        Ok("nonce".to_owned())
+    }
+
+    async fn collect(&mut self, _: &Secret, _: &str, proofs: Vec<String>) -> Result<Collected, Failure> {
+        let keys = proofs.iter().map(|proof| holder_key(proof)).collect::<Option<Vec<_>>>().ok_or_else(absent)?;
+        let copies = keys.iter().map(|key| self.0.copy(CredentialFormat::VcSdJwt, key)).collect();
+        Ok(Collected::Ready(copies, "notification".to_owned()))
+    }
+
+    async fn collect_deferred(&mut self, _: &Secret, _: &Secret) -> Result<Collected, Failure> {
+        Err(absent())
+    }
+
+    async fn refill(&mut self, _: String, _: Vec<String>) -> Result<(Vec<String>, String), Failure> {
+        Err(absent())
+    }
+
+    async fn renew(&mut self, _: String, _: Vec<String>) -> Result<Collected, Failure> {
+        Err(absent())
+    }
+
+    async fn freshness(&mut self, _: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
+        Err(absent())
+    }
+
+    async fn notify(&mut self, _: Option<&Secret>, _: &str, _: Notification) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Connection to the verifier, which accepts everything and gives no receipt.
+pub struct VerifierConnection(Rc<Asker>);
+
+impl VerifierClient for VerifierConnection {
+    async fn read(&mut self, _: &Pointer) -> Result<String, Failure> {
+        Ok(self.0.sign(self.0.header()))
+    }
+
+    async fn submit(
+        &mut self,
+        _: &Pointer,
+        _: &Request,
+        _: BTreeMap<String, Vec<String>>,
+    ) -> Result<SubmittedPresentation, Failure> {
+        Ok(SubmittedPresentation { accepted: true, ..SubmittedPresentation::default() })
+    }
+
+    async fn erase(&mut self, _: String, _: String) -> Result<String, Failure> {
+        Err(absent())
+    }
+}
+
+fn holder_key(proof: &str) -> Option<PublicKey> {
+    match Jws::parse(proof).ok()?.key_ref() {
+        KeyRef::Jwk(key) => Some(key.clone()),
+        _ => None,
+    }
+}
+
+/// Failure of a service that this issuer or verifier does not have.
+fn absent() -> Failure {
+    Failure::new("not_found", Sentence::id("error-record-gone"), Sentence::id("hint-again"))
+}

@@ -1,0 +1,409 @@
+//! Presentation: a request is verified, the owner decides, the approved presentation is sent, and the verdict and the
+//! receipt are stored.
+
+use std::collections::BTreeMap;
+
+use carnet_core::{
+    Code,
+    did::Did,
+    keys::Signer as _,
+    query::path_to_text,
+    receipt::{ShownThreshold, presentation_digest, request_digest},
+    time::Timestamp,
+    trust::registration::{Excess, KeyStanding},
+};
+use carnet_spec::Catalogue;
+
+use crate::{
+    answer::{Part, asked_bounds, threshold_text},
+    failure::{Failure, FailureKind, Fault, Safety, Sentence},
+    introduction::{Introduction, registrar},
+    ports::{Party, Ports, SubmittedPresentation, VerifierClient},
+    receipt,
+    request::{Pointer, Request},
+    sanitise::clean,
+    store::{
+        Entry, EntryKind, ShownPart, Wallet, WalletStore,
+        log::{Asker, Log},
+    },
+    trust::Lists,
+    upkeep::refill_if_low,
+};
+
+mod decision;
+
+pub use decision::{Consent, ConsentDecision, ConsentRequest, Decided, Decision, OVER_ASKED};
+
+/// Validity of the verifier's receipt.
+#[derive(Debug, Clone)]
+pub enum ReceiptOutcome {
+    /// Valid.
+    Kept {
+        /// Number of its log entry.
+        number: u64,
+        /// Digest of the receipt.
+        digest: String,
+        /// Promised time of erasure.
+        erase_at: String,
+        /// Registration of the key that signed it.
+        key: Option<KeyStanding>,
+    },
+    /// No receipt.
+    Missing,
+    /// Invalid, for this reason.
+    False(String),
+}
+
+/// Answered request: its origin, its content, and its verifier.
+#[derive(Clone, Copy)]
+struct Exchange<'a> {
+    /// Location of the verifier's service.
+    pointer: &'a Pointer,
+    /// Verified request.
+    request: &'a Request,
+    /// Verified facts about the verifier.
+    introduction: &'a Introduction,
+}
+
+/// Sent presentation, and the verifier's answer.
+#[derive(Debug, Clone)]
+pub struct Presented {
+    /// Log entry of the presentation.
+    pub sent: Entry,
+    /// Verdict.
+    pub verdict: SubmittedPresentation,
+    /// Validity of the receipt.
+    pub receipt: ReceiptOutcome,
+}
+
+/// Choices that the owner makes before seeing the request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PresentOptions<'a> {
+    /// Ids of the credentials that may answer; empty: all.
+    pub only: &'a [String],
+    /// Names of items to withhold.
+    pub withhold: &'a [String],
+    /// Names of items approved in advance.
+    pub approve: &'a [String],
+}
+
+/// Answers the request behind a link, if the owner approves.
+///
+/// # Errors
+/// If the request is invalid or unanswerable, the owner does not approve, or the verifier gives no verdict.
+pub async fn present(
+    ports: &impl Ports,
+    wallet: &mut Wallet<impl WalletStore>,
+    pointer: &Pointer,
+    options: PresentOptions<'_>,
+    owner: &impl Consent,
+) -> Result<Presented, Failure> {
+    let only = options.only.iter().map(|id| wallet.contents.find(id)).collect::<Result<Vec<_>, _>>()?;
+    let mut verifier = ports.verifier(&pointer.endpoint).await?;
+    let token = verifier.read(pointer).await;
+    let token = token.map_err(|failure| closed(&wallet.contents.log, u64::MAX, &pointer.client_id, failure))?;
+    let (request, introduction, mut entry) = identify(ports, wallet, pointer, &token).await?;
+    let catalogue = ports.catalogue()?;
+    describe(&mut entry, pointer, &request, &introduction, &catalogue);
+    let mut entry = received(wallet, entry)?;
+    let decision = Decision {
+        now: &|| ports.now(),
+        options,
+        contents: &wallet.contents,
+        catalogue: &catalogue,
+        pointer,
+        request: &request,
+        introduction: &introduction,
+        only: &only,
+    };
+    let Decided { digest, outcome } = decision.decide(owner)?;
+    entry.approval = digest;
+    let (parts, consent) = match outcome {
+        Ok(decided) => decided,
+        Err(failure) => {
+            note(wallet, Entry { reason: failure.reason.clone(), ..entry })?;
+            return Err(failure);
+        }
+    };
+    match consent {
+        ConsentDecision::Yes => {}
+        ConsentDecision::No => {
+            note(wallet, Entry { kind: EntryKind::RefusedByOwner, ..entry })?;
+            return Err(Failure::declined(Sentence::id("undone-sent")));
+        }
+        ConsentDecision::Unclear => {
+            let failure = Failure::not_answered(Sentence::id("undone-sent"));
+            note(wallet, Entry { reason: failure.reason.clone(), ..entry })?;
+            return Err(failure);
+        }
+        ConsentDecision::Missing(failure) => return Err(failure),
+    }
+    let exchange = Exchange { pointer, request: &request, introduction: &introduction };
+    let sent = send(ports, wallet, &mut verifier, exchange, &parts, entry).await;
+    if let Ok(presented) = &sent {
+        owner.presented(presented);
+    }
+    // Copies were used, whatever the verifier answers.
+    refill_if_low(ports, wallet).await;
+    sent
+}
+
+/// Verifies a request and the registration of its sender, and begins the log entry about it.
+async fn identify(
+    ports: &impl Ports,
+    wallet: &mut Wallet<impl WalletStore>,
+    pointer: &Pointer,
+    token: &str,
+) -> Result<(Request, Introduction, Entry), Failure> {
+    ports.resolve(&pointer.did, Party::Asker).await?;
+    let mut entry = Entry::new(ports.now(), EntryKind::RequestFailed, &pointer.client_id);
+    let request = match Request::verify(token, pointer, ports.resolver(), ports.now()) {
+        Ok(request) => request,
+        Err(problem) => {
+            note(wallet, Entry { reason: problem.code.to_string(), ..entry })?;
+            let message = Sentence::id("error-request-refused");
+            return Err(Failure::from_problem(&problem, message, Sentence::id("hint-distrust")).by(Fault::Asker));
+        }
+    };
+    if let Some(registrar) = registrar(&request, &wallet.contents, &Lists::of(&wallet.contents.trust, ports.now()))
+        && let Ok(did) = Did::parse(&registrar.did)
+    {
+        // One lookup after the registration arrived (spec/registration.md 4.5). If it fails, the registrar does not
+        // count as trusted for now: the registration is refused, and the owner is told why.
+        ports.look_up(&did).await;
+    }
+    let introduction = Introduction::read(&request, &wallet.contents, ports.now(), ports.resolver());
+    let languages = ports.languages();
+    let own = |name: &str| request.words(name, &languages).unwrap_or_default();
+    entry.party_name =
+        introduction.relying_party().map_or_else(|| own("verifier_name"), |registered| clean(&registered.name));
+    entry.purpose = introduction
+        .intended_use()
+        .and_then(|known| languages.pick(|language| known.purpose.get(language).map(String::as_str)))
+        .unwrap_or_else(|| own("purpose"));
+    Ok((request, introduction, entry))
+}
+
+/// Adds the verifier's endpoint, the requested bounds and the excess over the registration to an entry.
+fn describe(
+    entry: &mut Entry,
+    pointer: &Pointer,
+    request: &Request,
+    introduction: &Introduction,
+    catalogue: &Catalogue,
+) {
+    let registered = introduction.relying_party();
+    entry.request = request_digest(&request.object);
+    entry.intended_use.clone_from(&request.intended_use);
+    entry.bounds = asked_bounds(&request.query, catalogue);
+    entry.asker = Some(Asker {
+        endpoint: pointer.endpoint.clone(),
+        registrar: introduction.registration().map(|registration| registration.registrar().to_owned()),
+        support: registered.map(|registered| registered.support_uri.clone()),
+        authority: registered.map(|registered| registered.supervisory_authority.clone()),
+    });
+    let excess = introduction.excess(&request.query);
+    let path = |excess: &Excess| excess.path.as_ref().map_or_else(|| "*".to_owned(), |path| path_to_text(path));
+    entry.beyond = excess.iter().map(|excess| format!("{}: {}", excess.query_id, path(excess))).collect();
+    entry.beyond.dedup();
+}
+
+/// Logs the arrival of a valid request, unless it is in the log already, and returns that entry. Later entries about
+/// the request refer to it.
+fn received(wallet: &mut Wallet<impl WalletStore>, entry: Entry) -> Result<Entry, Failure> {
+    let requested = Entry { kind: EntryKind::Requested, reason: String::new(), ..entry.clone() };
+    let earlier = wallet.contents.log.entries().iter().rev().find(|earlier| {
+        (earlier.kind, &earlier.party, &earlier.request) == (EntryKind::Requested, &entry.party, &entry.request)
+    });
+    let number = match earlier {
+        Some(earlier) => earlier.number,
+        None => {
+            let number = wallet.contents.log.push(requested);
+            wallet.save()?;
+            number
+        }
+    };
+    Ok(Entry { of: Some(number), ..entry })
+}
+
+/// Errors of a verifier for a request that accepts no more responses.
+const CLOSED: [&str; 4] = ["nonce_replayed", "request_attempts_exhausted", "request_expired", "request_unknown"];
+
+/// Explains the failure of a closed request to an owner whose last response to that verifier (among entries before a
+/// number) got no verdict: that response may be the cause.
+pub fn closed(log: &Log, before: u64, client_id: &str, failure: Failure) -> Failure {
+    if !CLOSED.contains(&failure.reason.as_str()) {
+        return failure;
+    }
+    let verdicts = [EntryKind::Accepted, EntryKind::RefusedByAsker];
+    let heard = |sent: &Entry| verdicts.iter().any(|kind| log.about(sent.number, *kind).next().is_some());
+    let earlier = log.entries().iter().rev().filter(|entry| entry.number < before);
+    let last = earlier.filter(|entry| entry.party == client_id).find(|entry| entry.kind == EntryKind::Sending);
+    let Some(sent) = last.filter(|sent| !heard(sent)) else { return failure };
+    let message = Sentence::id("error-closed").with("time", sent.at);
+    Failure { message, hint: Sentence::id("hint-closed"), ..failure }.with_safety(Safety::Sent)
+}
+
+/// Marks a failure after which the response may have arrived.
+fn unanswered(failure: Failure) -> Failure {
+    if failure.kind != FailureKind::Temporary {
+        return failure;
+    }
+    Failure { hint: failure.hint.then(Sentence::id("hint-present-again")), ..failure }
+}
+
+/// Appends an entry to the log and saves the wallet.
+fn note(wallet: &mut Wallet<impl WalletStore>, entry: Entry) -> Result<(), Failure> {
+    wallet.contents.log.push(entry);
+    wallet.save()
+}
+
+/// Binds and sends the presentation. The use of its copies is saved first: after a power cut they must not look unused.
+async fn send(
+    ports: &impl Ports,
+    wallet: &mut Wallet<impl WalletStore>,
+    verifier: &mut impl VerifierClient,
+    exchange: Exchange<'_>,
+    parts: &[Part],
+    entry: Entry,
+) -> Result<Presented, Failure> {
+    let Exchange { pointer, request, .. } = exchange;
+    let shown = parts.iter().map(|part| shown_part(wallet, part)).collect::<Result<Vec<_>, _>>()?;
+    // The current time: the owner may have looked at the screen for long.
+    let entry = Entry { at: ports.now(), ..entry };
+    let presentations = match bind(ports.now(), wallet, request, parts) {
+        Ok(presentations) => presentations,
+        Err(failure) => {
+            note(wallet, Entry { reason: failure.reason.clone(), ..entry })?;
+            return Err(failure);
+        }
+    };
+    let mut vp_token: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (query, presentation) in presentations {
+        vp_token.entry(query).or_default().push(presentation);
+    }
+    let presentation = presentation_digest(&vp_token).map_err(|problem| unmade(&problem))?;
+    let sending = Entry { kind: EntryKind::Sending, parts: shown, presentation, ..entry };
+    let number = wallet.contents.log.push(sending);
+    let sent = wallet.contents.log.entry(number).cloned();
+    let sent =
+        sent.ok_or_else(|| Failure::new("system", Sentence::id("error-log-unwritten"), Sentence::id("hint-again")))?;
+    wallet.save()?;
+    let answer = match verifier.submit(pointer, request, vp_token).await {
+        Ok(answer) => answer,
+        Err(failure) => {
+            let reason = failure.reason.clone();
+            let unheard = Entry { reason, ..Entry::about(&sent, ports.now(), EntryKind::Unanswered) };
+            // This failure says more than one about the log would.
+            let _ = note(wallet, unheard);
+            return Err(unanswered(closed(&wallet.contents.log, sent.number, &sent.party, failure)));
+        }
+    };
+    // The verifier may have rotated its key since its document was fetched, so the document is fetched once more.
+    let receipt = receipt::receive(&answer.receipt, &sent, answer.accepted, ports.now(), ports.resolver(), None);
+    if receipt.is_err_and(|problem| problem.code == Code::MethodUnknown) {
+        ports.look_up(&pointer.did).await;
+    }
+    settle_serials(wallet, parts, &answer);
+    let receipt = conclude(ports, wallet, exchange, &sent, &answer);
+    wallet.save().map_err(|failure| failure.with_safety(Safety::Sent))?;
+    Ok(Presented { sent, verdict: answer, receipt })
+}
+
+/// Binds each part to the request, and marks its copy as used. An expired request uses up no copy.
+fn bind(
+    now: Timestamp,
+    wallet: &mut Wallet<impl WalletStore>,
+    request: &Request,
+    parts: &[Part],
+) -> Result<Vec<(String, String)>, Failure> {
+    request.require_open(now).map_err(|problem| {
+        Failure::from_problem(&problem, Sentence::id("error-request-ended"), Sentence::id("hint-new-request"))
+    })?;
+    let mut presentations = Vec::with_capacity(parts.len());
+    for part in parts {
+        let Some(held) = wallet.contents.credentials.get_mut(part.credential) else { continue };
+        let Some(copy) = held.copies.get(part.copy) else { continue };
+        let statement = copy.stapled(request.freshness_seconds_max, &request.client_id, now);
+        let bound = part.bind(copy, statement.as_ref(), &request.nonce, &request.client_id, now);
+        let bound = bound.map_err(|problem| unmade(&problem))?;
+        presentations.push((part.query_id.clone(), bound));
+        part.spend(held, &request.client_id);
+    }
+    Ok(presentations)
+}
+
+/// Records used serials: those of an accepted response, and one that the redeemer had counted before, although its
+/// response was lost. A serial refused for another reason may be shown to the same verifier again.
+fn settle_serials(wallet: &mut Wallet<impl WalletStore>, parts: &[Part], answer: &SubmittedPresentation) {
+    if !answer.accepted && !answer.reason.eq_ignore_ascii_case("entitlement_used") {
+        return;
+    }
+    for part in parts {
+        let serials = wallet.contents.credentials.get_mut(part.credential).and_then(|held| held.serials.as_mut());
+        if let Some((serials, serial)) = serials.zip(part.serial.as_deref()) {
+            serials.record_used(serial);
+        }
+    }
+}
+
+/// Adds the verdict and the receipt to the log.
+fn conclude(
+    ports: &impl Ports,
+    wallet: &mut Wallet<impl WalletStore>,
+    exchange: Exchange<'_>,
+    sent: &Entry,
+    answer: &SubmittedPresentation,
+) -> ReceiptOutcome {
+    let (now, log) = (ports.now(), &mut wallet.contents.log);
+    let (kind, reason) = if answer.accepted {
+        (EntryKind::Accepted, String::new())
+    } else {
+        (EntryKind::RefusedByAsker, clean(&answer.reason).to_lowercase())
+    };
+    log.push(Entry { reason, ..Entry::about(sent, now, kind) });
+    let about = |kind| Entry { request: sent.request.clone(), ..Entry::about(sent, now, kind) };
+    if answer.receipt.is_empty() {
+        log.push(about(EntryKind::ReceiptMissing));
+        return ReceiptOutcome::Missing;
+    }
+    let registered = exchange.introduction.relying_party();
+    match receipt::receive(&answer.receipt, sent, answer.accepted, now, ports.resolver(), registered) {
+        Ok((receipt, kept)) => {
+            let key = kept.registered;
+            let number = log.push(Entry { statement: Some(kept), ..about(EntryKind::Receipt) });
+            let erase_at = receipt.content().erase_at.to_string();
+            wallet.contents.requests.keep(&exchange.request.object);
+            ReceiptOutcome::Kept { number, digest: receipt.digest().to_owned(), erase_at, key }
+        }
+        Err(problem) => {
+            let reason = problem.code.to_string();
+            log.push(Entry { reason: reason.clone(), ..about(EntryKind::ReceiptFalse) });
+            ReceiptOutcome::False(reason)
+        }
+    }
+}
+
+/// Returns the log record of a presentation.
+fn shown_part(wallet: &Wallet<impl WalletStore>, part: &Part) -> Result<ShownPart, Failure> {
+    let held = wallet.contents.credentials.get(part.credential);
+    let Some((held, copy)) = held.and_then(|held| Some((held, held.copies.get(part.copy)?))) else {
+        return Err(Failure::new("copy_missing", Sentence::id("error-copy-missing"), Sentence::id("hint-again")));
+    };
+    // Proven thresholds are listed separately, as in receipts.
+    let proved: Vec<String> = part.proves.iter().map(|proof| threshold_text(&proof.path, &proof.threshold)).collect();
+    Ok(ShownPart {
+        query_id: part.query_id.clone(),
+        paths: part.paths.iter().filter(|path| !proved.contains(path)).cloned().collect(),
+        thresholds: part.proves.iter().map(|proof| ShownThreshold::new(&proof.path, &proof.threshold)).collect(),
+        key: copy.key.open().map_err(|problem| unmade(&problem))?.public_key().thumbprint(),
+        ..ShownPart::named(&held.id, &held.type_name)
+    })
+}
+
+fn unmade(problem: &carnet_core::Problem) -> Failure {
+    Failure::from_problem(problem, Sentence::id("error-presentation"), Sentence::id("hint-again-or-receive"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,298 @@
+//! Reissue: exchanges one copy, presented in full to its issuer, for fresh ones of the same credential (refill,
+//! spec/protocol.md section 3) or for ones with a later end (renewal).
+//!
+//! Nothing is stored before the response arrives. After a lost response, the wallet asks again with a new nonce and new
+//! keys, since the issuer signs each key once.
+
+use carnet_core::{Problem, format::CredentialFormat, secure::sd_jwt::SdJwt, time::Timestamp};
+use carnet_spec::{Catalogue, CredentialType};
+use rand_core::{OsRng, RngCore};
+
+use crate::{
+    address::is_of,
+    collect::{Days, Expected, Said, fetch_directory, verified},
+    failure::{Failure, FailureKind, Fault, Safety, Sentence},
+    ports::{Collected, IssuerClient as _, Notification, Ports},
+    sanitise::clean,
+    store::{Contents, Copy, Entry, EntryKind, HeldCredential, Pending, ShownPart, Wallet, WalletStore},
+};
+
+mod exchange;
+pub mod renewal;
+
+use exchange::{NONCE_REFUSED, ReissueSession};
+
+/// Number of shown copies that keep their text, to be shown again to the same verifier. Older ones keep their key only.
+const SHOWN_KEPT: usize = 50;
+
+/// Draws the low-water mark of fresh copies at which a credential is refilled next: 2 to 4, or half of a small batch.
+/// It is drawn for each refill, so that the issuer cannot infer a count of presentations.
+pub(crate) fn draw_low_water(fresh: usize) -> u8 {
+    let drawn = u8::try_from(OsRng.next_u32() % 3).unwrap_or_default().saturating_add(2);
+    u8::try_from(fresh / 2).map_or(drawn, |half| half.min(drawn))
+}
+
+/// Returns the reason why a credential cannot be refilled, if there is one.
+pub fn unrefillable(held: &HeldCredential, now: Timestamp) -> Option<Failure> {
+    let failure = |reason: &str, message, hint| Some(Failure::new(reason, Sentence::id(message), Sentence::id(hint)));
+    if format_of(held).is_none() {
+        return failure("refill_unsupported", "error-refill-format", "hint-nothing-missing");
+    }
+    if held.valid_until.is_some_and(|until| now > until) {
+        return failure("expired", "error-document-ended", "hint-its-issuer");
+    }
+    // Credentials stored by earlier versions are held to the same rule.
+    if !held.endpoint.as_deref().is_some_and(|endpoint| is_of(endpoint, &held.issuer)) {
+        return failure("endpoint_unknown", "error-endpoint-unknown", "hint-holds-offer");
+    }
+    if to_show(held).is_none() {
+        return failure("copy_missing", "error-no-copy-left", "hint-holds-offer");
+    }
+    None
+}
+
+/// Error for a document that is not in the wallet.
+fn gone() -> Failure {
+    Failure::new("not_found", Sentence::id("error-no-document"), Sentence::id("hint-list"))
+}
+
+/// Tests if a voucher is from before serials existed.
+pub fn is_former_voucher(held: &HeldCredential, known: &CredentialType) -> bool {
+    known.serials.is_some() && held.serials.is_none()
+}
+
+/// Kind of reissue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reissue {
+    /// More copies of the same content.
+    Refill,
+    /// Copies with a later end.
+    Renewal,
+}
+
+/// Result of a reissue.
+#[derive(Debug)]
+pub enum Reissued {
+    /// Stored: the number of new copies, and the names of the changed claims.
+    Stored(usize, Vec<String>),
+    /// The issuer's staff must approve it; interval in seconds.
+    Waiting(u32),
+}
+
+impl Reissued {
+    /// Returns the number of new copies.
+    #[must_use]
+    pub const fn copies(&self) -> usize {
+        match self {
+            Self::Stored(copies, _) => *copies,
+            Self::Waiting(_) => 0,
+        }
+    }
+}
+
+/// Exchanges a copy of one credential for fresh ones, and stores those.
+///
+/// # Errors
+/// If there can be none, or the copies are invalid; nothing is stored then.
+pub async fn reissue(
+    ports: &impl Ports,
+    catalogue: &Catalogue,
+    wallet: &mut Wallet<impl WalletStore>,
+    index: usize,
+    kind: Reissue,
+) -> Result<Reissued, Failure> {
+    let held = wallet.contents.credentials.get(index).cloned().ok_or_else(gone)?;
+    let known = catalogue.credential_type(&held.type_name);
+    if let Some(failure) = unreissuable(kind, &held, known, &wallet.contents.pending, ports.now()) {
+        return Err(failure);
+    }
+    let (mut issuer, session) = ReissueSession::begin(ports, wallet, index).await?;
+    let since = ports.now();
+    // Fetched before the copies: without the directory they could not be checked.
+    let directory = match known {
+        Some(known) if known.bundled => fetch_directory(ports, &held.issuer).await?,
+        _ => None,
+    };
+    let (keys, answer) = session.exchange(&mut issuer, kind).await.map_err(explained)?;
+    let (copies, notification) = match answer {
+        Collected::Ready(copies, notification) => (copies, notification),
+        Collected::NotReady(transaction, interval) => {
+            renewal::defer(wallet, &held, keys, transaction, ports.now())?;
+            return Ok(Reissued::Waiting(interval.max(1)));
+        }
+    };
+    let promise = session.promise();
+    let days = match kind {
+        Reissue::Refill => Days::Kept,
+        Reissue::Renewal => Days::Renewed { since, ended: held.valid_until, window_days: promise.renewal_window_days },
+    };
+    let expected = Expected {
+        promise: &promise,
+        keys: &keys,
+        held: &wallet.contents.credentials,
+        days,
+        directory: directory.as_ref(),
+        resolver: ports.resolver(),
+        catalogue,
+        now: ports.now(),
+    };
+    let checked = verified(&copies, &expected).map_err(unheld).and_then(|fresh| match (kind, known) {
+        (Reissue::Refill, Some(known)) => {
+            Ok((Vec::new(), unchanged(&held, &session.token, fresh, (known, ports.now()))?))
+        }
+        _ => Ok((renewal::longer(&held, &fresh)?, fresh)),
+    });
+    let (changed, fresh) = match checked {
+        Ok(checked) => checked,
+        Err(failure) => {
+            let _ = issuer.notify(None, &notification, Notification::Failure).await;
+            return Err(failure.with_safety(Safety::Issuer));
+        }
+    };
+    let (added, before) = (fresh.copies.len(), wallet.contents.clone());
+    match kind {
+        Reissue::Refill => add(&mut wallet.contents, index, fresh, ports.now()),
+        Reissue::Renewal => replace(&mut wallet.contents, index, fresh, ports.now()),
+    }
+    let saved = wallet.save().inspect_err(|_| wallet.contents = before);
+    saved.map_err(|failure| failure.with_safety(Safety::Issuer))?;
+    // The copies are stored; a lost notification makes no difference for the owner.
+    let _ = issuer.notify(None, &notification, Notification::Accepted).await;
+    Ok(Reissued::Stored(added, changed))
+}
+
+/// Returns the reason why a credential of a known or unknown type cannot be reissued, if there is one.
+fn unreissuable(
+    kind: Reissue,
+    held: &HeldCredential,
+    known: Option<&CredentialType>,
+    pending: &[Pending],
+    now: Timestamp,
+) -> Option<Failure> {
+    if kind == Reissue::Renewal {
+        return renewal::unrenewable(held, pending, now);
+    }
+    let Some(known) = known else {
+        let message = Sentence::id("error-type-unknown").with("type", clean(&held.type_name));
+        return Some(Failure::new("type_unknown", message, Sentence::id("hint-type-came")));
+    };
+    is_former_voucher(held, known).then(|| {
+        let message = Sentence::id("error-former-voucher");
+        Failure::new("refill_unsupported", message, Sentence::id("hint-holds-end"))
+    })
+}
+
+fn unheld(problem: Problem) -> Failure {
+    Failure::from_problem(&problem, Sentence::id("error-copies-refused"), Sentence::id("hint-holds-tell-name"))
+        .by(Fault::Issuer)
+}
+
+/// Checks that fresh copies have the same claims and dates as before, or these dates rounded down to the issuer's
+/// epoch: a refill must not change the content of a credential.
+fn unchanged(
+    held: &HeldCredential,
+    before: &SdJwt,
+    fresh: HeldCredential,
+    (known, now): (&CredentialType, Timestamp),
+) -> Result<HeldCredential, Failure> {
+    // Dates are compared by day.
+    let days: &[&str] = if held.format == CredentialFormat::DcSdJwt {
+        &["nbf", "exp"]
+    } else {
+        &["validFrom", "validUntil", "nbf", "exp"]
+    };
+    let said = |token: &SdJwt| -> Result<_, Problem> {
+        let mut members = Said::of(&token.disclosed()?.payload, known).members;
+        members.retain(|name, _| !days.contains(&name.as_str()));
+        Ok(members)
+    };
+    let first = fresh.copies.first().map(|copy| copy.credential.text()).unwrap_or_default();
+    let rounded = fresh.epoch.zip(held.valid_from).zip(held.valid_until);
+    let rounded = rounded.and_then(|((epoch, from), until)| epoch.validity(from, until, now));
+    let same = || -> Result<bool, Problem> {
+        let same = days_of(held) == days_of(&fresh) || rounded.is_some_and(|rounded| days_of(&fresh) == Some(rounded));
+        Ok(same && said(before)? == said(&SdJwt::parse(&first)?)?)
+    };
+    if same().map_err(|problem| damaged(&problem))? {
+        return Ok(fresh);
+    }
+    let message = Sentence::id("error-claims-changed");
+    Err(Failure::new("claims_changed", message, Sentence::id("hint-claims-changed")).by(Fault::Issuer))
+}
+
+/// Returns the validity dates of a credential.
+fn days_of(held: &HeldCredential) -> Option<(Timestamp, Timestamp)> {
+    held.valid_from.zip(held.valid_until)
+}
+
+/// Stores fresh copies with their credential. If their dates differ, which many holders then share, the earlier fresh
+/// copies are discarded.
+fn add(contents: &mut Contents, index: usize, fresh: HeldCredential, now: Timestamp) {
+    match contents.credentials.get_mut(index) {
+        Some(held) if days_of(held) == days_of(&fresh) => {
+            held.epoch = fresh.epoch;
+            held.discard_outdated();
+            held.copies.extend(fresh.copies);
+            held.low_water = draw_low_water(held.fresh_copies());
+            forget_shown(&mut held.copies);
+            log_received(contents, index, now);
+        }
+        _ => replace(contents, index, fresh, now),
+    }
+}
+
+/// Replaces the copies and dates of a credential.
+pub(crate) fn replace(contents: &mut Contents, index: usize, fresh: HeldCredential, now: Timestamp) {
+    let Some(held) = contents.credentials.get_mut(index) else { return };
+    let low_water = draw_low_water(fresh.copies.len());
+    held.replace(fresh, low_water);
+    log_received(contents, index, now);
+}
+
+fn log_received(contents: &mut Contents, index: usize, now: Timestamp) {
+    let Some(held) = contents.credentials.get(index) else { return };
+    contents.log.push(Entry {
+        party_name: held.issuer_name.clone(),
+        parts: vec![ShownPart::named(&held.id, &held.type_name)],
+        ..Entry::new(now, EntryKind::Received, &held.issuer)
+    });
+}
+
+/// Deletes the text of shown copies, oldest first, to limit the size of the wallet. Their keys and verifiers remain,
+/// because receipts need them.
+fn forget_shown(copies: &mut [Copy]) {
+    let shown = copies.iter_mut().filter(|copy| copy.is_kept() && !copy.shown_to.is_empty());
+    let mut shown: Vec<&mut Copy> = shown.collect();
+    let excess = shown.len().saturating_sub(SHOWN_KEPT);
+    for copy in shown.iter_mut().take(excess) {
+        copy.forget_text();
+    }
+}
+
+/// Returns the copy to present: one that the issuer or a verifier has seen, so that no fresh copy is used up.
+fn to_show(held: &HeldCredential) -> Option<usize> {
+    let kept = held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept());
+    kept.min_by_key(|(_, copy)| (copy.is_fresh(), !copy.shown_to.contains(&held.issuer))).map(|(index, _)| index)
+}
+
+/// Returns the format if it can be refilled.
+fn format_of(held: &HeldCredential) -> Option<CredentialFormat> {
+    Some(held.format).filter(|format| format.is_sd_jwt())
+}
+
+/// Explains an issuer's refusal to the owner.
+fn explained(failure: Failure) -> Failure {
+    let failure = failure.with_safety(Safety::Issuer);
+    match failure.reason.as_str() {
+        "copy_unknown" | "refill_unsupported" => Failure { hint: Sentence::id("hint-holds-offer"), ..failure },
+        NONCE_REFUSED => Failure { hint: Sentence::id("hint-again"), kind: FailureKind::Temporary, ..failure },
+        _ => failure,
+    }
+}
+
+fn damaged(problem: &Problem) -> Failure {
+    Failure::from_problem(problem, Sentence::id("error-copy-unshowable"), Sentence::id("hint-new-offer"))
+}
+
+#[cfg(test)]
+mod tests;

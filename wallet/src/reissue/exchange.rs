@@ -1,0 +1,137 @@
+//! Exchange with the issuer: one copy presented in full, and proofs of the keys of the new copies.
+
+use carnet_core::{
+    Problem,
+    epoch::Epoch,
+    keys::Signer as _,
+    secure::sd_jwt::{SdJwt, Stapled},
+};
+
+use super::{Reissue, damaged, format_of, gone, to_show, unrefillable};
+use crate::{
+    address::service_address,
+    collect::{draw_keys, proofs},
+    failure::{Failure, Fault, Sentence},
+    ports::{Collected, IssuerClient, Ports, resolve_issuer},
+    promise::{CredentialConfiguration, Promise},
+    store::{HeldCredential, HolderKey, Wallet, WalletStore},
+};
+
+/// Error of an issuer for an expired nonce.
+pub(super) const NONCE_REFUSED: &str = "invalid_nonce";
+
+/// Copy to present to its issuer.
+pub(super) struct ReissueSession<'a, P> {
+    ports: &'a P,
+    /// Credential of the copy.
+    held: HeldCredential,
+    key: HolderKey,
+    pub(super) token: SdJwt,
+    /// Maximum batch size.
+    most: u32,
+    /// Epoch and renewal window that the issuer states for the configuration.
+    rules: (Option<Epoch>, u32),
+}
+
+/// Parts of a request: the keys of the new copies, the presented copy, and one proof per key.
+type Prepared = (Vec<HolderKey>, String, Vec<String>);
+
+impl<'a, P: Ports> ReissueSession<'a, P> {
+    /// Connects to the issuer of a credential, checks its identity, and chooses the copy to present. A fresh copy is
+    /// marked as shown before it is sent.
+    pub(super) async fn begin(
+        ports: &'a P,
+        wallet: &mut Wallet<impl WalletStore>,
+        index: usize,
+    ) -> Result<(P::Issuer, Self), Failure> {
+        let held = wallet.contents.credentials.get(index).cloned().ok_or_else(gone)?;
+        if let Some(failure) = unrefillable(&held, ports.now()) {
+            return Err(failure);
+        }
+        let (Some(endpoint), Some(shown)) = (&held.endpoint, to_show(&held)) else { return Err(gone()) };
+        service_address(endpoint)?;
+        let mut issuer = ports.issuer(endpoint).await?;
+        let metadata = issuer.metadata().await?;
+        // Checked before a whole copy is presented there.
+        if metadata.issuer != held.issuer {
+            let message = Sentence::id("error-other-issuer-document");
+            return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-new-offer")).by(Fault::Issuer));
+        }
+        let same = |configuration: &&CredentialConfiguration| {
+            configuration.credential_type == held.type_name && configuration.format == format_of(&held)
+        };
+        let rules = metadata.configurations.iter().find(same);
+        let rules = rules.map_or((None, 0), |found| (found.epoch, found.renewal_window_days));
+        resolve_issuer(ports, &held.issuer).await?;
+        let copy = held.copies.get(shown).ok_or_else(gone)?;
+        let token = SdJwt::parse(&copy.credential.text()).map_err(|problem| damaged(&problem))?;
+        let key = copy.key.clone();
+        if copy.is_fresh() {
+            // Stored before sending, so that retries use up only one fresh copy.
+            if let Some(copy) = wallet.contents.credentials.get_mut(index).and_then(|held| held.copies.get_mut(shown)) {
+                copy.shown_to.push(held.issuer.clone());
+            }
+            wallet.save()?;
+        }
+        Ok((issuer, Self { ports, key, token, most: metadata.max_batch_size, rules, held }))
+    }
+
+    /// Returns the promise against which the new copies are checked.
+    pub(super) fn promise(&self) -> Promise {
+        Promise {
+            issuer: self.held.issuer.clone(),
+            issuer_name: self.held.issuer_name.clone(),
+            configuration_id: String::new(),
+            type_name: self.held.type_name.clone(),
+            format: self.held.format,
+            epoch: self.rules.0,
+            renewal_window_days: self.rules.1,
+        }
+    }
+
+    /// Requests copies for new keys, and retries once if the nonce has expired.
+    pub(super) async fn exchange(
+        &self,
+        issuer: &mut impl IssuerClient,
+        kind: Reissue,
+    ) -> Result<(Vec<HolderKey>, Collected), Failure> {
+        match self.exchange_once(issuer, kind).await {
+            Err(failure) if failure.reason == NONCE_REFUSED => self.exchange_once(issuer, kind).await,
+            answered => answered,
+        }
+    }
+
+    async fn exchange_once(
+        &self,
+        issuer: &mut impl IssuerClient,
+        kind: Reissue,
+    ) -> Result<(Vec<HolderKey>, Collected), Failure> {
+        let (keys, shown, proofs) = self.prepare(issuer).await?;
+        let answer = match kind {
+            Reissue::Refill => {
+                let (copies, notification) = issuer.refill(shown, proofs).await?;
+                Collected::Ready(copies, notification)
+            }
+            Reissue::Renewal => issuer.renew(shown, proofs).await?,
+        };
+        Ok((keys, answer))
+    }
+
+    /// Presents the copy with a fresh nonce, and signs proofs of the new keys with the same nonce.
+    async fn prepare(&self, issuer: &mut impl IssuerClient) -> Result<Prepared, Failure> {
+        let did = self.held.issuer.as_str();
+        let nonce = issuer.nonce().await?;
+        let now = self.ports.now();
+        let keys = draw_keys(self.most);
+        let signed = || -> Result<(String, Vec<String>), Problem> {
+            let bound: Result<Vec<String>, Problem> =
+                keys.iter().map(|key| Ok(key.open()?.public_key().thumbprint())).collect();
+            let bound = bound?;
+            let stapled = Stapled { keys: &bound, ..Stapled::default() };
+            let shown = self.token.bind_with(&stapled, &nonce, did, now, &self.key.open()?)?;
+            Ok((shown, proofs(&keys, did, &nonce, now)?))
+        };
+        let (shown, proofs) = signed().map_err(|problem| damaged(&problem))?;
+        Ok((keys, shown, proofs))
+    }
+}
