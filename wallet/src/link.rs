@@ -35,7 +35,8 @@ pub fn unwrapped(text: &str) -> String {
     let hidden: Vec<usize> = unseen(text).map(|(at, _)| at).collect();
     let seen = text.char_indices().filter(|(at, _)| !hidden.contains(at)).map(|(_, c)| c);
     let link: String = seen.filter(|c| !c.is_whitespace() && !matches!(c, '<' | '>')).collect();
-    link.trim_matches(AROUND).trim_end_matches('.').trim_matches(AROUND).to_owned()
+    // A sentence may go on after a bracket, and end in or after one.
+    link.trim_start_matches(AROUND).trim_end_matches(|c| c == '.' || AROUND.contains(&c)).to_owned()
 }
 
 /// Returns the failure for a text that is no link of the wanted kind; it names the command for the other kind.
