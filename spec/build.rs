@@ -1,4 +1,5 @@
-//! Embeds every folder of `types/` and every file of `requests/`, so that a new type or request is only data.
+//! Embeds every folder of `types/` and every file of `requests/`, so that a new type or request is only data. What only
+//! people read in them (the layout of JSON, the comments of TOML) is left out, since all four programs carry the catalogue.
 
 use std::{
     env,
@@ -27,18 +28,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One line for each file of a folder: its name below the type's folder, and its text.
+/// Writes one line for each file of a folder: its name below the type's folder, and its text.
 fn embed(code: &mut String, folder: &Path, prefix: &str) -> Result<(), Box<dyn Error>> {
     for file in entries(folder)?.iter().filter(|path| path.is_file()) {
         println!("cargo::rerun-if-changed={}", file.display());
-        writeln!(
-            code,
-            "        ({:?}, include_str!({:?})),",
-            format!("{prefix}{}", name(file)?),
-            file.to_str().ok_or("a path is not UTF-8")?
-        )?;
+        let (name, text) = (name(file)?, fs::read_to_string(file)?);
+        writeln!(code, "        ({:?}, {:?}),", format!("{prefix}{name}"), compact(name, &text))?;
     }
     Ok(())
+}
+
+/// The text of a file without what only people read. A context stays as it is: its digest is over its bytes.
+fn compact(name: &str, text: &str) -> String {
+    match name.rsplit('.').next() {
+        // No string of JSON has a raw line feed, so that a line begins and ends between tokens.
+        Some("json") => text.lines().map(str::trim).collect(),
+        Some("toml") => text.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect(),
+        _ => text.to_owned(),
+    }
 }
 
 /// A folder's entries in the order of their names, hidden ones left out.

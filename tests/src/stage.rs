@@ -265,6 +265,20 @@ impl Stage {
         open_verifier(&self.folder, short, name, &trusted, registered)
     }
 
+    /// Has the registrar sign a new registration of an agency, whose catalogue has changed. It takes effect at the next
+    /// start.
+    ///
+    /// # Errors
+    /// If it cannot be made, signed or installed.
+    pub fn register_again(&self, agency: &Office) -> Result<()> {
+        let data = agency.service.data.display().to_string();
+        let request = self.folder.join("another-request.json").display().to_string();
+        let made = ["registration", "request", "--data", &data, "--out", &request].into_iter().chain(ABOUT);
+        programs::run("carnet-verifier", made, &[])?.ok()?;
+        std::fs::remove_file(agency.service.data.with_extension("signed.json"))?;
+        register(&self.folder, &data, &request)
+    }
+
     /// Runs `carnet` on the stage's wallet, without asking for input, with JSON as its answer.
     ///
     /// # Errors

@@ -105,6 +105,9 @@ pub(crate) struct CreateArgs {
     /// For trials: the claims of the example of the type, which is about nobody.
     #[arg(long, conflicts_with = "claims")]
     example: bool,
+    /// A folder with more credential types, for the example of one of your own; as `serve.catalogue`.
+    #[arg(long, value_name = "DIR", requires = "example")]
+    catalogue: Option<PathBuf>,
     /// Require a PIN, which you send to the holder separately.
     #[arg(long)]
     pin: bool,
@@ -203,7 +206,7 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
     once::reserve(args.staff.json)?;
     let claims = match &args.claims {
         Some(file) => read_claims(file)?,
-        None => example_claims(&args.credential_type)?,
+        None => example_claims(&args.credential_type, args.catalogue.as_deref())?,
     };
     let (channel, token) = client::connect(&args.staff).await?;
     let request = proto::CreateOfferRequest {
@@ -297,10 +300,14 @@ async fn list(args: ListArgs) -> Result<(), Failure> {
 }
 
 /// Returns the claims of a type's example.
-fn example_claims(name: &str) -> Result<Map<String, Value>, Failure> {
-    let catalogue = Catalogue::embedded().map_err(|error| Failure::Input(error.to_string()))?;
+fn example_claims(name: &str, folder: Option<&Path>) -> Result<Map<String, Value>, Failure> {
+    let catalogue = folder.map_or_else(Catalogue::embedded, Catalogue::load);
+    let catalogue = catalogue.map_err(|error| Failure::Input(error.to_string()))?;
     let Some(known) = catalogue.credential_type(name) else {
-        return Err(Failure::Input(format!("the catalogue has no example of {name}\nhint: give --claims FILE")));
+        return Err(Failure::Input(format!(
+            "the catalogue has no example of {name}\n\
+             hint: give --claims FILE; or name the folder of your own types with --catalogue"
+        )));
     };
     Ok(known.example_claims())
 }

@@ -23,6 +23,23 @@ mod vouchers;
 
 const LANGUAGES: [&str; 4] = ["en", "de", "fr", "ar"];
 
+const TEMPLATES: [&str; 14] = [
+    "credit-recognition",
+    "job-right-to-work",
+    "job-skills",
+    "language-course",
+    "language-tutor",
+    "museum-visit",
+    "permit-after-protection",
+    "qualifications-passport",
+    "reception-services",
+    "recognised-qualification",
+    "university-admission",
+    "volunteer-placement",
+    "voucher-payment",
+    "work-permit-today",
+];
+
 fn catalogue() -> Catalogue {
     Catalogue::embedded().unwrap()
 }
@@ -60,32 +77,32 @@ fn schema_claims(of: &CredentialType) -> Vec<(String, String, Option<String>)> {
 #[test]
 fn the_types_and_the_requests_are_there() {
     let catalogue = catalogue();
-    let names: BTreeSet<_> =
-        catalogue.types().map(|t| (t.name.as_str(), t.vct.as_str(), t.context_url.as_str())).collect();
-    assert_eq!(
-        names,
-        BTreeSet::from([
-            ("EntitlementCredential", "urn:carnet:type:entitlement:2", "https://carnet.example/ns/entitlement/v2"),
-            (
-                "LanguageCertificateCredential",
-                "urn:carnet:type:language-certificate:1",
-                "https://carnet.example/ns/language-certificate/v1"
-            ),
-            (
-                "QualificationCredential",
-                "urn:carnet:type:qualification:1",
-                "https://carnet.example/ns/qualification/v1"
-            ),
-            (
-                "ResidencePermitCredential",
-                "urn:carnet:type:residence-permit:1",
-                "https://carnet.example/ns/residence-permit/v1"
-            ),
-        ])
-    );
-    for id in ["university-admission", "job-right-to-work", "work-permit-today", "language-course", "museum-visit"] {
-        assert!(catalogue.template(id).is_some(), "{id}");
-    }
+    // Each of the first version has the names of its folder; a later version says so here.
+    let folders = [
+        ("EntitlementCredential", "entitlement", 2),
+        ("InternationalProtectionApplicantCredential", "international-protection-applicant", 1),
+        ("LanguageCertificateCredential", "language-certificate", 1),
+        ("LanguageProficiencyCredential", "language-proficiency", 1),
+        ("MicroCredential", "micro-credential", 1),
+        ("QualificationAssessmentCredential", "qualification-assessment", 1),
+        ("QualificationCredential", "qualification", 1),
+        ("QualificationRecognitionCredential", "qualification-recognition", 1),
+        ("ResidencePermitCredential", "residence-permit", 1),
+        ("TemporaryProtectionCredential", "temporary-protection", 1),
+        ("VolunteeringCredential", "volunteering", 1),
+        ("VoucherCredential", "voucher", 1),
+    ];
+    let expected = folders.map(|(name, folder, version)| {
+        (
+            name.to_owned(),
+            format!("urn:carnet:type:{folder}:{version}"),
+            format!("https://carnet.example/ns/{folder}/v{version}"),
+        )
+    });
+    let names = catalogue.types().map(|known| (known.name.clone(), known.vct.clone(), known.context_url.clone()));
+    assert_eq!(names.collect::<BTreeSet<_>>(), BTreeSet::from(expected));
+    let ids: BTreeSet<&str> = catalogue.templates().map(|template| template.id.as_str()).collect();
+    assert_eq!(ids, BTreeSet::from(TEMPLATES));
     assert_eq!(catalogue.by_vct("urn:carnet:type:qualification:1").unwrap().name, "QualificationCredential");
     assert!(catalogue.credential_type("Qualification").is_none());
 }
@@ -187,24 +204,21 @@ fn no_language_leans_on_english() {
 
 #[test]
 fn values_that_the_schema_lists_have_words() {
-    let catalogue = catalogue();
-    for (name, claim, values) in [
-        ("ResidencePermitCredential", "permitType", "/enum"),
-        ("ResidencePermitCredential", "workPermission", "/enum"),
-        ("LanguageCertificateCredential", "level", "/enum"),
-        ("LanguageCertificateCredential", "skills", "/items/enum"),
-    ] {
-        let known = catalogue.credential_type(name).unwrap();
-        let schema = &known.schema["properties"]["credentialSubject"]["properties"][claim];
-        for value in schema.pointer(values).unwrap().as_array().unwrap() {
-            for language in LANGUAGES {
-                assert!(
-                    known.display(language).value(claim, value.as_str().unwrap()).is_some(),
-                    "{language} {claim} {value}"
-                );
+    let mut listed = 0;
+    for known in catalogue().types() {
+        let claims = known.schema["properties"]["credentialSubject"]["properties"].as_object().unwrap();
+        for (claim, schema) in claims {
+            let values = schema.get("enum").or_else(|| schema.pointer("/items/enum"));
+            for value in values.and_then(Value::as_array).into_iter().flatten() {
+                for language in LANGUAGES {
+                    let words = known.display(language).value(claim, value.as_str().unwrap());
+                    assert!(words.is_some(), "{} {language} {claim} {value}", known.name);
+                    listed += 1;
+                }
             }
         }
     }
+    assert!(listed > 200, "{listed}");
 }
 
 #[test]
@@ -244,6 +258,20 @@ fn requests_ask_for_what_their_type_has_and_for_little() {
     assert_eq!(asked("language-course"), below(&["language", "level", "dateOfBirth"]));
     // Of a voucher from before there were serials the last two, in place of the first.
     assert_eq!(asked("museum-visit"), below(&["serials[]", "service", "redeemer", "entitlementId", "uses"]));
+    let course = ["title", "awardingBody", "learningOutcomes[].title", "credits", "eqfLevel", "assessment", "supervision"];
+    assert_eq!(asked("credit-recognition"), below(&course));
+    assert_eq!(asked("job-skills"), below(&["learningOutcomes[].title"]));
+    let spoken = ["language", "spokenInteraction", "spokenProduction", "writing"];
+    assert_eq!(asked("language-tutor"), below(&spoken));
+    let recognition = ["isRecognisedQualification", "recognitionCountry", "recognitionPurpose", "recognitionAuthority"];
+    assert_eq!(asked("recognised-qualification"), below(&[&recognition[..], &["comparableQualification"]].concat()));
+    let assessment = ["title", "eqfLevel", "iscedfCode", "assessmentBasis", "assessedBy", "isRecognisedQualification"];
+    assert_eq!(asked("qualifications-passport"), below(&assessment));
+    let applicant = ["givenName", "familyName", "dateOfBirth", "issuingCountry", "validUntil"];
+    assert_eq!(asked("permit-after-protection"), below(&applicant));
+    assert_eq!(asked("reception-services"), below(&["rightToRemain", "issuingCountry", "validUntil"]));
+    assert_eq!(asked("volunteer-placement"), below(&["role", "organisation", "hours"]));
+    assert_eq!(asked("voucher-payment"), below(&["serials[]", "purse", "redeemer", "unitValue", "currency"]));
     let sets = catalogue.template("museum-visit").unwrap().query_at(now).unwrap().0.credentials[0].claim_sets.clone();
     assert_eq!(sets, [vec!["serial", "service", "redeemer"], vec!["number", "service", "redeemer", "uses"]]);
     for template in catalogue.templates() {
@@ -299,7 +327,28 @@ fn wrong_values_are_refused_without_being_repeated() {
         ("EntitlementCredential", "uses", json!(1001)),
         ("EntitlementCredential", "uses", json!(1.5)),
         ("EntitlementCredential", "familyName", json!("secretvalue")),
+        ("MicroCredential", "workload", json!(0)),
+        ("MicroCredential", "workload", json!("secret hours")),
+        ("MicroCredential", "supervision", json!("secretvalue")),
+        ("MicroCredential", "learningOutcomes", json!(["secretvalue"])),
+        ("LanguageProficiencyCredential", "spokenInteraction", json!("secretvalue")),
+        ("LanguageProficiencyCredential", "speaking", json!("B2")),
+        ("QualificationRecognitionCredential", "recognitionDecision", json!("secretvalue")),
+        ("QualificationRecognitionCredential", "recognitionCountry", json!("Secretland")),
+        ("QualificationAssessmentCredential", "languages", json!([{"language": "ar", "level": "secretvalue"}])),
+        ("QualificationAssessmentCredential", "awardingYear", json!("2019")),
+        ("TemporaryProtectionCredential", "validUntil", json!("2027-03-04")),
+        ("TemporaryProtectionCredential", "permitType", json!("secretvalue")),
+        ("InternationalProtectionApplicantCredential", "legalResidence", json!(true)),
+        ("InternationalProtectionApplicantCredential", "applicationDate", json!("2026-13-01")),
+        ("VolunteeringCredential", "hours", json!(1.5)),
+        ("VolunteeringCredential", "activityStartDate", json!("secret day")),
+        ("VoucherCredential", "currency", json!("secret")),
+        ("VoucherCredential", "unitValue", json!(0)),
+        ("VoucherCredential", "familyName", json!("secretvalue")),
     ];
+    let tried: BTreeSet<&str> = cases.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(tried, catalogue.types().map(|known| known.name.as_str()).collect(), "each type has bad values");
     for (name, claim, wrong) in cases {
         let known = catalogue.credential_type(name).unwrap();
         let mut claims = known.example_claims();
@@ -385,6 +434,27 @@ fn computed_claims_follow_from_the_others() {
         claims.insert(claim.to_owned(), wrong);
         assert_eq!(permit.validate_claims(&claims).unwrap_err().code, Code::SchemaViolation, "{claim}");
         assert!(permit.complete(&claims).is_err());
+    }
+    let applicant = catalogue.credential_type("InternationalProtectionApplicantCredential").unwrap();
+    assert!(!applicant.has_claim("legalResidence"), "an applicant may stay; a permit states legal residence");
+    for (name, source, value, computed, expected) in [
+        ("QualificationRecognitionCredential", "recognitionDecision", "full", "isRecognisedQualification", true),
+        ("QualificationRecognitionCredential", "recognitionDecision", "partial", "isRecognisedQualification", false),
+        ("QualificationRecognitionCredential", "recognitionDecision", "conditional", "isRecognisedQualification", false),
+        // An assessment is no formal recognition, whatever it rests on.
+        ("QualificationAssessmentCredential", "assessmentBasis", "documents", "isRecognisedQualification", false),
+        ("TemporaryProtectionCredential", "workPermission", "unrestricted", "rightToWork", true),
+        ("TemporaryProtectionCredential", "workPermission", "restricted", "rightToWork", false),
+        ("InternationalProtectionApplicantCredential", "workPermission", "restricted", "rightToWork", false),
+        ("InternationalProtectionApplicantCredential", "workPermission", "none", "rightToRemain", true),
+    ] {
+        let known = catalogue.credential_type(name).unwrap();
+        let mut claims = known.example_claims();
+        claims.insert(source.to_owned(), json!(value));
+        claims.remove(computed);
+        assert_eq!(known.complete(&claims).unwrap()[computed], json!(expected), "{name} {value}");
+        claims.insert(computed.to_owned(), json!(!expected));
+        assert_eq!(known.validate_claims(&claims).unwrap_err().code, Code::SchemaViolation, "{name} {value}");
     }
     // Only the issuer vouches for the qualification's own computed claim.
     let qualification = catalogue.credential_type("QualificationCredential").unwrap();

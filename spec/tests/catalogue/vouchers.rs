@@ -14,7 +14,8 @@ fn an_entitlement_names_nobody_and_is_counted_by_what_its_request_asks_for() {
     let paths = [redeem.serial.as_ref().unwrap(), &redeem.redeemer, &counted.id, &counted.uses];
     let wanted = ["serials[]", "redeemer", "entitlementId", "uses"].map(|name| format!("credentialSubject.{name}"));
     assert_eq!(paths.map(|path| path_to_text(path)), wanted);
-    assert!(catalogue.templates().filter(|template| template.id != "museum-visit").all(|other| other.redeem.is_none()));
+    let redeems = catalogue.templates().filter(|template| template.redeem.is_some());
+    assert_eq!(redeems.map(|template| template.id.as_str()).collect::<Vec<_>>(), ["museum-visit", "voucher-payment"]);
 }
 
 /// A voucher as it was issued before there were serials.
@@ -63,5 +64,23 @@ fn a_voucher_has_as_many_serials_as_uses_and_no_more_than_there_is_room_for() {
     }
     let faults = known.claim_faults(&claims(33, 1));
     assert!(faults.iter().any(|fault| fault.path == "uses" && fault.wanted.contains("several offers")), "{faults:?}");
+    assert!(known.is_issued_as(CredentialFormat::VcSdJwt) && !known.is_issued_as(CredentialFormat::LdpVc));
+}
+
+#[test]
+fn a_purse_names_nobody_and_is_spent_by_the_unit() {
+    let catalogue = catalogue();
+    let known = catalogue.credential_type("VoucherCredential").unwrap();
+    let claims: BTreeSet<String> = known.example_claims().keys().cloned().collect();
+    let expected = ["serials", "programme", "purse", "redeemer", "uses", "unitValue", "currency"];
+    assert_eq!(claims, expected.map(str::to_owned).into());
+    assert_eq!(known.drawn, ["serials"]);
+    let serials = known.serials.as_ref().unwrap();
+    assert_eq!((serials.service.as_str(), serials.digests), ("purse", 32), "totals are kept by purse");
+    let redeem = catalogue.template("voucher-payment").unwrap().redeem.as_ref().unwrap();
+    assert!(redeem.counted.is_none());
+    let paths = [redeem.serial.as_ref(), Some(&redeem.redeemer), redeem.service.as_ref()];
+    let wanted = ["serials[]", "redeemer", "purse"].map(|name| format!("credentialSubject.{name}"));
+    assert_eq!(paths.map(|path| path_to_text(path.unwrap())), wanted);
     assert!(known.is_issued_as(CredentialFormat::VcSdJwt) && !known.is_issued_as(CredentialFormat::LdpVc));
 }

@@ -1,0 +1,11 @@
+name = Umweltzonen-Genehmigung
+description = Die Erlaubnis, mit einem Fahrzeug in der Umweltzone einer Stadt zu fahren.
+
+claim-zone = Zone
+    .description = Die Zone, in der Sie fahren dürfen.
+claim-registrationNumber = Kennzeichen
+    .description = Die Nummer auf dem Schild des Fahrzeugs.
+claim-emissionClass = Schadstoffklasse
+    .description = Wie sauber der Motor ist.
+
+value-emissionClass-electric = Elektrisch

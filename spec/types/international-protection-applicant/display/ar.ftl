@@ -1,0 +1,37 @@
+name = طالب حماية دولية
+description = تثبت أنك قدمت طلب لجوء ويحق لك البقاء أثناء دراسة الطلب.
+
+claim-givenName = الاسم الشخصي
+    .description = اسمك الأول وأسماؤك الأخرى.
+claim-familyName = اسم العائلة
+    .description = لقبك أو كنيتك.
+claim-dateOfBirth = تاريخ الميلاد
+    .description = اليوم الذي وُلدت فيه.
+claim-placeOfBirth = مكان الميلاد
+    .description = المدينة والبلد اللذان وُلدت فيهما.
+claim-nationality = الجنسية
+    .description = البلد الذي تحمل جنسيته. QS تعني عديم الجنسية، وQU تعني غير معروفة.
+claim-issuingCountry = بلد الطلب
+    .description = البلد الذي يدرس طلبك.
+claim-authority = السلطة
+    .description = السلطة التي منحتك الوثيقة.
+claim-documentNumber = رقم الوثيقة
+    .description = الرقم المطبوع على وثيقتك.
+claim-applicationDate = تاريخ الطلب
+    .description = اليوم الذي سُجّل فيه طلبك.
+claim-validUntil = الوثيقة صالحة حتى
+    .description = تاريخ انتهاء الوثيقة ووجوب تجديدها.
+claim-assignedArea = المنطقة المحددة
+    .description = المنطقة التي يحق لك التنقل فيها بحرية.
+claim-workPermission = إذن العمل
+    .description = هل يُسمح لك بالعمل، وهل توجد قيود.
+claim-remarks = ملاحظات
+    .description = ما هو مكتوب أيضًا على وثيقتك.
+claim-rightToRemain = الحق في البقاء
+    .description = نعم إذا كان يحق لك البقاء أثناء دراسة طلبك.
+claim-rightToWork = الحق في العمل
+    .description = نعم إذا كان يحق لك قبول أي عمل.
+
+value-workPermission-unrestricted = يُسمح بأي عمل
+value-workPermission-restricted = يُسمح بالعمل مع قيود: انظر الملاحظات
+value-workPermission-none = لا يُسمح بالعمل

@@ -1,0 +1,37 @@
+name = Antrag auf internationalen Schutz
+description = Bestätigt, dass Sie Asyl beantragt haben und bleiben dürfen, solange der Antrag geprüft wird.
+
+claim-givenName = Vornamen
+    .description = Ihr Vorname und Ihre weiteren Vornamen.
+claim-familyName = Familienname
+    .description = Ihr Nachname.
+claim-dateOfBirth = Geburtsdatum
+    .description = Der Tag, an dem Sie geboren sind.
+claim-placeOfBirth = Geburtsort
+    .description = Die Stadt und das Land, in denen Sie geboren sind.
+claim-nationality = Staatsangehörigkeit
+    .description = Das Land, dessen Staatsangehörigkeit Sie haben. QS heißt staatenlos, QU heißt unbekannt.
+claim-issuingCountry = Land des Antrags
+    .description = Das Land, das Ihren Antrag prüft.
+claim-authority = Behörde
+    .description = Die Behörde, die Ihnen das Dokument gegeben hat.
+claim-documentNumber = Dokumentennummer
+    .description = Die Nummer auf Ihrem Dokument.
+claim-applicationDate = Antrag vom
+    .description = Der Tag, an dem Ihr Antrag registriert wurde.
+claim-validUntil = Dokument gültig bis
+    .description = Wann das Dokument endet und verlängert werden muss.
+claim-assignedArea = Zugewiesenes Gebiet
+    .description = Das Gebiet, in dem Sie sich frei bewegen dürfen.
+claim-workPermission = Arbeitserlaubnis
+    .description = Ob Sie arbeiten dürfen und ob es Einschränkungen gibt.
+claim-remarks = Anmerkungen
+    .description = Was sonst auf Ihrem Dokument steht.
+claim-rightToRemain = Recht zu bleiben
+    .description = Ja, wenn Sie während der Prüfung Ihres Antrags bleiben dürfen.
+claim-rightToWork = Recht zu arbeiten
+    .description = Ja, wenn Sie jede Arbeit annehmen dürfen.
+
+value-workPermission-unrestricted = Jede Arbeit erlaubt
+value-workPermission-restricted = Arbeit mit Einschränkungen: siehe Anmerkungen
+value-workPermission-none = Keine Arbeit erlaubt

@@ -1,0 +1,37 @@
+name = Applicant for international protection
+description = Says that you have applied for asylum and may stay while the application is examined.
+
+claim-givenName = Given names
+    .description = Your first name, and other given names.
+claim-familyName = Family name
+    .description = Your surname.
+claim-dateOfBirth = Date of birth
+    .description = The day you were born.
+claim-placeOfBirth = Place of birth
+    .description = The town and country where you were born.
+claim-nationality = Nationality
+    .description = The country whose citizen you are. QS means stateless, QU means unknown.
+claim-issuingCountry = Country of the application
+    .description = The country that examines your application.
+claim-authority = Authority
+    .description = The authority that gave you the document.
+claim-documentNumber = Document number
+    .description = The number printed on your document.
+claim-applicationDate = Applied on
+    .description = The day your application was registered.
+claim-validUntil = Document valid until
+    .description = When the document ends and has to be renewed.
+claim-assignedArea = Assigned area
+    .description = The area in which you may move freely.
+claim-workPermission = Permission to work
+    .description = Whether you may work, and whether there are limits.
+claim-remarks = Remarks
+    .description = Other notes on your document.
+claim-rightToRemain = Right to remain
+    .description = Yes if you may stay while your application is examined.
+claim-rightToWork = Right to work
+    .description = Yes if you may take any job.
+
+value-workPermission-unrestricted = Any work
+value-workPermission-restricted = Work with limits: see the remarks
+value-workPermission-none = No work

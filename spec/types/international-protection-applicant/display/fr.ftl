@@ -1,0 +1,37 @@
+name = Demande de protection internationale
+description = Atteste que vous avez demandé l’asile et pouvez rester pendant l’examen de la demande.
+
+claim-givenName = Prénoms
+    .description = Votre prénom et vos autres prénoms.
+claim-familyName = Nom de famille
+    .description = Votre nom.
+claim-dateOfBirth = Date de naissance
+    .description = Le jour où vous êtes né(e).
+claim-placeOfBirth = Lieu de naissance
+    .description = La ville et le pays où vous êtes né(e).
+claim-nationality = Nationalité
+    .description = Le pays dont vous avez la nationalité. QS signifie apatride, QU signifie inconnue.
+claim-issuingCountry = Pays de la demande
+    .description = Le pays qui examine votre demande.
+claim-authority = Autorité
+    .description = L’autorité qui vous a donné le document.
+claim-documentNumber = Numéro du document
+    .description = Le numéro inscrit sur votre document.
+claim-applicationDate = Demande du
+    .description = Le jour où votre demande a été enregistrée.
+claim-validUntil = Document valable jusqu’au
+    .description = La fin du document, qui doit alors être renouvelé.
+claim-assignedArea = Zone assignée
+    .description = La zone où vous pouvez circuler librement.
+claim-workPermission = Autorisation de travail
+    .description = Si vous pouvez travailler, et avec quelles limites.
+claim-remarks = Remarques
+    .description = Ce qui est écrit d’autre sur votre document.
+claim-rightToRemain = Droit de rester
+    .description = Oui si vous pouvez rester pendant l’examen de votre demande.
+claim-rightToWork = Droit de travailler
+    .description = Oui si vous pouvez accepter tout emploi.
+
+value-workPermission-unrestricted = Tout travail autorisé
+value-workPermission-restricted = Travail autorisé avec des limites : voir les remarques
+value-workPermission-none = Travail non autorisé

@@ -1,0 +1,35 @@
+name = حماية مؤقتة
+description = حقك في الإقامة في بلد ما تحت الحماية المؤقتة، كما تثبته السلطة المختصة فيه.
+
+claim-givenName = الاسم الشخصي
+    .description = اسمك الأول وأسماؤك الأخرى.
+claim-familyName = اسم العائلة
+    .description = لقبك أو كنيتك.
+claim-dateOfBirth = تاريخ الميلاد
+    .description = اليوم الذي وُلدت فيه.
+claim-nationality = الجنسية
+    .description = البلد الذي تحمل جنسيته. QS تعني عديم الجنسية، وQU تعني غير معروفة.
+claim-legalBasis = الأساس القانوني
+    .description = القانون الذي تستند إليه حمايتك. قد يكشف المجموعة التي تنتمي إليها.
+claim-issuingCountry = بلد الحماية
+    .description = البلد الذي يمنحك الحماية.
+claim-documentNumber = رقم الوثيقة
+    .description = الرقم المطبوع على وثيقتك.
+claim-validFrom = الحماية صالحة من
+    .description = تاريخ بدء حمايتك.
+claim-validUntil = الحماية صالحة حتى
+    .description = تاريخ انتهاء حمايتك ما لم تُمدَّد.
+claim-workPermission = إذن العمل
+    .description = هل يُسمح لك بالعمل، وهل توجد قيود.
+claim-remarks = ملاحظات
+    .description = ما هو مكتوب أيضًا على وثيقتك.
+claim-legalResidence = إقامة قانونية
+    .description = نعم إذا كنت تعيش في البلد بشكل قانوني. ولا يُذكر السبب.
+claim-rightToWork = الحق في العمل
+    .description = نعم إذا كان يحق لك قبول أي عمل.
+claim-residentIn = بلد الإقامة
+    .description = البلد الذي تعيش فيه بشكل قانوني.
+
+value-workPermission-unrestricted = يُسمح بأي عمل
+value-workPermission-restricted = يُسمح بالعمل مع قيود: انظر الملاحظات
+value-workPermission-none = لا يُسمح بالعمل

@@ -1,0 +1,35 @@
+name = Vorübergehender Schutz
+description = Ihr Recht, unter vorübergehendem Schutz in einem Land zu leben, bestätigt von der zuständigen Behörde.
+
+claim-givenName = Vornamen
+    .description = Ihr Vorname und Ihre weiteren Vornamen.
+claim-familyName = Familienname
+    .description = Ihr Nachname.
+claim-dateOfBirth = Geburtsdatum
+    .description = Der Tag, an dem Sie geboren sind.
+claim-nationality = Staatsangehörigkeit
+    .description = Das Land, dessen Staatsangehörigkeit Sie haben. QS heißt staatenlos, QU heißt unbekannt.
+claim-legalBasis = Rechtsgrundlage
+    .description = Das Gesetz, auf dem Ihr Schutz beruht. Daran kann man erkennen, zu welcher Gruppe Sie gehören.
+claim-issuingCountry = Land des Schutzes
+    .description = Das Land, das Ihnen Schutz gewährt.
+claim-documentNumber = Dokumentennummer
+    .description = Die Nummer auf Ihrem Dokument.
+claim-validFrom = Schutz gültig ab
+    .description = Wann Ihr Schutz beginnt.
+claim-validUntil = Schutz gültig bis
+    .description = Wann Ihr Schutz endet, wenn er nicht verlängert wird.
+claim-workPermission = Arbeitserlaubnis
+    .description = Ob Sie arbeiten dürfen und ob es Einschränkungen gibt.
+claim-remarks = Anmerkungen
+    .description = Was sonst auf Ihrem Dokument steht.
+claim-legalResidence = Rechtmäßiger Aufenthalt
+    .description = Ja, wenn Sie rechtmäßig im Land leben. Der Grund bleibt verborgen.
+claim-rightToWork = Recht zu arbeiten
+    .description = Ja, wenn Sie jede Arbeit annehmen dürfen.
+claim-residentIn = Wohnhaft in
+    .description = Das Land, in dem Sie rechtmäßig leben.
+
+value-workPermission-unrestricted = Jede Arbeit erlaubt
+value-workPermission-restricted = Arbeit mit Einschränkungen: siehe Anmerkungen
+value-workPermission-none = Keine Arbeit erlaubt

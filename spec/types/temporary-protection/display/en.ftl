@@ -1,0 +1,35 @@
+name = Temporary protection
+description = Your right to stay in a country under temporary protection, as its authority states it.
+
+claim-givenName = Given names
+    .description = Your first name, and other given names.
+claim-familyName = Family name
+    .description = Your surname.
+claim-dateOfBirth = Date of birth
+    .description = The day you were born.
+claim-nationality = Nationality
+    .description = The country whose citizen you are. QS means stateless, QU means unknown.
+claim-legalBasis = Legal basis
+    .description = The law that your protection rests on. It can tell to which group of people you belong.
+claim-issuingCountry = Country of protection
+    .description = The country that protects you.
+claim-documentNumber = Document number
+    .description = The number printed on your document.
+claim-validFrom = Protection valid from
+    .description = When your protection begins.
+claim-validUntil = Protection valid until
+    .description = When your protection ends, unless it is extended.
+claim-workPermission = Permission to work
+    .description = Whether you may work, and whether there are limits.
+claim-remarks = Remarks
+    .description = Other notes on your document.
+claim-legalResidence = Legal residence
+    .description = Yes if you live in the country legally. It says nothing about why.
+claim-rightToWork = Right to work
+    .description = Yes if you may take any job.
+claim-residentIn = Resident in
+    .description = The country where you live legally.
+
+value-workPermission-unrestricted = Any work
+value-workPermission-restricted = Work with limits: see the remarks
+value-workPermission-none = No work

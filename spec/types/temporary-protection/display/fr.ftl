@@ -1,0 +1,35 @@
+name = Protection temporaire
+description = Votre droit de vivre dans un pays sous protection temporaire, attesté par l’autorité compétente.
+
+claim-givenName = Prénoms
+    .description = Votre prénom et vos autres prénoms.
+claim-familyName = Nom de famille
+    .description = Votre nom.
+claim-dateOfBirth = Date de naissance
+    .description = Le jour où vous êtes né(e).
+claim-nationality = Nationalité
+    .description = Le pays dont vous avez la nationalité. QS signifie apatride, QU signifie inconnue.
+claim-legalBasis = Base légale
+    .description = La loi sur laquelle repose votre protection. Elle peut révéler à quel groupe vous appartenez.
+claim-issuingCountry = Pays de protection
+    .description = Le pays qui vous protège.
+claim-documentNumber = Numéro du document
+    .description = Le numéro inscrit sur votre document.
+claim-validFrom = Protection valable à partir du
+    .description = Le début de votre protection.
+claim-validUntil = Protection valable jusqu’au
+    .description = La fin de votre protection, sauf prolongation.
+claim-workPermission = Autorisation de travail
+    .description = Si vous pouvez travailler, et avec quelles limites.
+claim-remarks = Remarques
+    .description = Ce qui est écrit d’autre sur votre document.
+claim-legalResidence = Séjour légal
+    .description = Oui si vous vivez légalement dans le pays. La raison n’est pas indiquée.
+claim-rightToWork = Droit de travailler
+    .description = Oui si vous pouvez accepter tout emploi.
+claim-residentIn = Pays de résidence
+    .description = Le pays où vous vivez légalement.
+
+value-workPermission-unrestricted = Tout travail autorisé
+value-workPermission-restricted = Travail autorisé avec des limites : voir les remarques
+value-workPermission-none = Travail non autorisé

@@ -1,0 +1,27 @@
+name = عمل تطوعي
+description = العمل التطوعي الذي قمت به وما تعلمته منه.
+
+claim-givenName = الاسم الشخصي
+    .description = اسمك الأول وأسماؤك الأخرى.
+claim-familyName = اسم العائلة
+    .description = لقبك أو كنيتك.
+claim-dateOfBirth = تاريخ الميلاد
+    .description = اليوم الذي وُلدت فيه.
+claim-organisation = المنظمة
+    .description = المنظمة التي عملت معها.
+claim-role = الدور
+    .description = دورك هناك، مثل مرشد أو سفير.
+claim-activity = النشاط
+    .description = ما قمت به.
+claim-activityStartDate = من
+    .description = اليوم الذي بدأت فيه.
+claim-activityEndDate = إلى
+    .description = يومك الأخير.
+claim-hours = الساعات
+    .description = مجموع الساعات التي عملتها.
+claim-learningOutcomes = ما تعلمته
+    .description = المعارف والمهارات التي أظهرتها أو اكتسبتها.
+claim-learningOutcomes-title = نتيجة تعلّم
+    .description = شيء واحد تعرفه أو تستطيع فعله.
+claim-learningOutcomes-relatedSkill = المهارة المقابلة
+    .description = المهارة نفسها في قائمة المهارات الأوروبية ESCO، كي يفهمها أصحاب العمل في الخارج.

@@ -1,0 +1,27 @@
+name = Ehrenamt
+description = Freiwillige Arbeit, die Sie geleistet haben, und was Sie dabei gelernt haben.
+
+claim-givenName = Vornamen
+    .description = Ihr Vorname und Ihre weiteren Vornamen.
+claim-familyName = Familienname
+    .description = Ihr Nachname.
+claim-dateOfBirth = Geburtsdatum
+    .description = Der Tag, an dem Sie geboren sind.
+claim-organisation = Organisation
+    .description = Die Organisation, für die Sie gearbeitet haben.
+claim-role = Rolle
+    .description = Was Sie dort waren, zum Beispiel Mentorin oder Botschafter.
+claim-activity = Tätigkeit
+    .description = Was Sie gemacht haben.
+claim-activityStartDate = Von
+    .description = Der Tag, an dem Sie angefangen haben.
+claim-activityEndDate = Bis
+    .description = Ihr letzter Tag.
+claim-hours = Stunden
+    .description = Wie viele Stunden Sie insgesamt gearbeitet haben.
+claim-learningOutcomes = Was Sie gelernt haben
+    .description = Was Sie gezeigt oder gelernt haben.
+claim-learningOutcomes-title = Lernergebnis
+    .description = Etwas, das Sie wissen oder können.
+claim-learningOutcomes-relatedSkill = Verwandte Fähigkeit
+    .description = Dieselbe Fähigkeit in ESCO, der europäischen Liste der Fähigkeiten, damit Arbeitgeber im Ausland sie verstehen.

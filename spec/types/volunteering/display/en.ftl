@@ -1,0 +1,27 @@
+name = Volunteering
+description = Voluntary work that you did, and what you learned by it.
+
+claim-givenName = Given names
+    .description = Your first name, and other given names.
+claim-familyName = Family name
+    .description = Your surname.
+claim-dateOfBirth = Date of birth
+    .description = The day you were born.
+claim-organisation = Organisation
+    .description = The organisation that you worked for.
+claim-role = Role
+    .description = What you were there, such as a mentor or an ambassador.
+claim-activity = Activity
+    .description = What you did.
+claim-activityStartDate = From
+    .description = The day you began.
+claim-activityEndDate = Until
+    .description = Your last day.
+claim-hours = Hours
+    .description = How many hours you worked in all.
+claim-learningOutcomes = What you learned
+    .description = Knowledge and skills that you showed or gained.
+claim-learningOutcomes-title = Learning outcome
+    .description = One thing that you know or can do.
+claim-learningOutcomes-relatedSkill = Related skill
+    .description = The same skill in ESCO, the European list of skills, so that employers abroad understand it.

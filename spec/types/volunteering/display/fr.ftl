@@ -1,0 +1,27 @@
+name = Bénévolat
+description = Le travail bénévole que vous avez fait et ce que vous y avez appris.
+
+claim-givenName = Prénoms
+    .description = Votre prénom et vos autres prénoms.
+claim-familyName = Nom de famille
+    .description = Votre nom.
+claim-dateOfBirth = Date de naissance
+    .description = Le jour où vous êtes né(e).
+claim-organisation = Organisation
+    .description = L’organisation pour laquelle vous avez travaillé.
+claim-role = Rôle
+    .description = Ce que vous y étiez, par exemple mentor ou ambassadeur.
+claim-activity = Activité
+    .description = Ce que vous avez fait.
+claim-activityStartDate = Du
+    .description = Le jour où vous avez commencé.
+claim-activityEndDate = Au
+    .description = Votre dernier jour.
+claim-hours = Heures
+    .description = Le nombre total d’heures.
+claim-learningOutcomes = Ce que vous avez appris
+    .description = Les connaissances et les compétences que vous avez montrées ou acquises.
+claim-learningOutcomes-title = Acquis d’apprentissage
+    .description = Une chose que vous savez ou savez faire.
+claim-learningOutcomes-relatedSkill = Compétence associée
+    .description = La même compétence dans ESCO, la liste européenne des compétences, pour que les employeurs à l’étranger la comprennent.
