@@ -258,7 +258,8 @@ fn requests_ask_for_what_their_type_has_and_for_little() {
     assert_eq!(asked("language-course"), below(&["language", "level", "dateOfBirth"]));
     // Of a voucher from before there were serials the last two, in place of the first.
     assert_eq!(asked("museum-visit"), below(&["serials[]", "service", "redeemer", "entitlementId", "uses"]));
-    let course = ["title", "awardingBody", "learningOutcomes[].title", "credits", "eqfLevel", "assessment", "supervision"];
+    let course =
+        ["title", "awardingBody", "learningOutcomes[].title", "credits", "eqfLevel", "assessment", "supervision"];
     assert_eq!(asked("credit-recognition"), below(&course));
     assert_eq!(asked("job-skills"), below(&["learningOutcomes[].title"]));
     let spoken = ["language", "spokenInteraction", "spokenProduction", "writing"];
@@ -440,7 +441,13 @@ fn computed_claims_follow_from_the_others() {
     for (name, source, value, computed, expected) in [
         ("QualificationRecognitionCredential", "recognitionDecision", "full", "isRecognisedQualification", true),
         ("QualificationRecognitionCredential", "recognitionDecision", "partial", "isRecognisedQualification", false),
-        ("QualificationRecognitionCredential", "recognitionDecision", "conditional", "isRecognisedQualification", false),
+        (
+            "QualificationRecognitionCredential",
+            "recognitionDecision",
+            "conditional",
+            "isRecognisedQualification",
+            false,
+        ),
         // An assessment is no formal recognition, whatever it rests on.
         ("QualificationAssessmentCredential", "assessmentBasis", "documents", "isRecognisedQualification", false),
         ("TemporaryProtectionCredential", "workPermission", "unrestricted", "rightToWork", true),
