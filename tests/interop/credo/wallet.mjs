@@ -30,15 +30,18 @@ export async function receive(agent, { offer, txCode, format, algorithm, copies,
   const { record, notificationId } = credentials[0] ?? {}
   if (!record) throw new Error(`deferred: ${JSON.stringify(deferredCredentials)}`)
   await agent.sdJwtVc.store({ record })
-  await holder.sendNotification({
-    metadata: resolved.metadata,
-    accessToken: token.accessToken,
-    notificationId,
-    notificationEvent: 'credential_accepted',
-  })
+  if (notificationId) {
+    await holder.sendNotification({
+      metadata: resolved.metadata,
+      accessToken: token.accessToken,
+      notificationId,
+      notificationEvent: 'credential_accepted',
+    })
+  }
   return {
     draft: resolved.metadata.originalDraftVersion,
     credentials: record.credentialInstances.map((instance) => instance.compactSdJwtVc),
+    notified: notificationId !== undefined,
     record: record.id,
   }
 }

@@ -11,6 +11,7 @@
 )]
 
 mod credo;
+mod data_integrity;
 mod peer;
 mod report;
 mod sd_jwt;

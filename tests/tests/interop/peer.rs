@@ -24,7 +24,11 @@ impl Peer {
 
     /// Starts a script of `tests/interop` in Python, which trusts this certificate authority.
     pub(crate) fn python(script: &str, ca: &Path) -> Result<Self> {
-        Self::start("CARNET_INTEROP_PYTHON", script, &[("SSL_CERT_FILE", ca)])
+        Self::start(
+            "CARNET_INTEROP_PYTHON",
+            script,
+            &[("SSL_CERT_FILE", ca), ("PYTHONDONTWRITEBYTECODE", Path::new("1"))],
+        )
     }
 
     fn start(variable: &str, script: &str, env: &[(&str, &Path)]) -> Result<Self> {

@@ -14,7 +14,7 @@ use carnet_tests::{
 use rand_core::OsRng;
 use serde_json::{Value, json};
 
-use crate::{peer::Peer, report::Report};
+use crate::{data_integrity, peer::Peer, report::Report};
 
 pub(crate) const QUALIFICATION: &str = "QualificationCredential";
 const TITLE: &str = "Bachelor of Science in Nursing";
@@ -63,7 +63,9 @@ async fn openvc_core_from_pypi() -> Result<()> {
     let peer = Peer::python("python/openvc_peer.py", &stage.folder.join("ca.pem"))?;
     let traits =
         Traits { refuses_unreferenced: true, compares_audience: true, reads_status_of: &["dc+sd-jwt", "vc+sd-jwt"] };
-    exchange(stage, peer, traits).await?.report.finish()
+    let mut trial = exchange(stage, peer, traits).await?;
+    data_integrity::verifies_ours(&mut trial, "di_vc+jcs").await?;
+    trial.report.finish()
 }
 
 /// One peer's trial.
