@@ -20,7 +20,7 @@ use carnet_wallet::{
     offer::Offer,
     promise::Promise,
     request::{Pointer, Request, tests::Asker},
-    store::{HeldCredential, HolderKey},
+    store::{HeldCredential, HolderKey, contents::HolderAlgorithm},
 };
 use serde_json::{Map, Value, json};
 
@@ -134,6 +134,8 @@ pub(crate) fn valid() -> Vec<(&'static str, Vec<u8>)> {
 fn received(format: CredentialFormat, copy: String) -> Option<HeldCredential> {
     let issuer = &*ISSUER;
     let promise = Promise {
+        audience: String::new(),
+        key_algorithm: HolderAlgorithm::EdDsa,
         issuer: issuer.did.to_string(),
         issuer_name: String::new(),
         configuration_id: String::new(),

@@ -71,22 +71,8 @@ impl HttpsFetcher {
     /// # Errors
     /// key_invalid: an additional certificate is invalid, or there are no certificates.
     pub fn new(options: FetchOptions) -> Result<Self, Problem> {
-        let tls = client_config(roots(options.extra_ca_pem.as_deref())?, options.local_pins.clone())?;
-        let private_hosts = options.private_hosts.iter().map(|host| normalized(host)).collect();
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .https_only(true)
-            .http1_only()
-            // A redirect could lead to another host; a DID's document is at the place that the DID names, or nowhere.
-            .redirect(Policy::none())
-            // A proxy would resolve the name by itself, past the guard.
-            .no_proxy()
-            .referer(false)
-            .dns_resolver(Guarded { private_hosts: Arc::new(private_hosts), local: !options.local_pins.is_empty() })
-            .timeout(options.timeout)
-            .build()
-            .map_err(|error| Problem::new(Code::KeyInvalid, format!("TLS cannot be set up: {error}")))?;
-        Ok(Self { client, max_bytes: options.max_bytes })
+        let max_bytes = options.max_bytes;
+        Ok(Self { client: client(options, true)?, max_bytes })
     }
 
     /// Fetches and parses the document of a did:web DID.
@@ -189,6 +175,28 @@ impl HttpsFetcher {
         let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
         Ok(Some(Fetched { bytes: read(response, max_bytes).await?, etag }))
     }
+}
+
+/// Makes a client by the rules of this crate, with TLS alone or, for loopback addresses, without it too.
+pub(crate) fn client(options: FetchOptions, https_only: bool) -> Result<Client, Problem> {
+    let tls = client_config(roots(options.extra_ca_pem.as_deref())?, options.local_pins.clone())?;
+    let private_hosts = options.private_hosts.iter().map(|host| normalized(host)).collect();
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .https_only(https_only)
+        .http1_only()
+        // A redirect could lead to another host; a document is at the place that its DID or URL names, or nowhere.
+        .redirect(Policy::none())
+        // A proxy would resolve the name by itself, past the guard.
+        .no_proxy()
+        .referer(false)
+        .dns_resolver(Guarded {
+            private_hosts: Arc::new(private_hosts),
+            local: !https_only || !options.local_pins.is_empty(),
+        })
+        .timeout(options.timeout)
+        .build()
+        .map_err(|error| Problem::new(Code::KeyInvalid, format!("TLS cannot be set up: {error}")))
 }
 
 /// Fetched resource.

@@ -5,6 +5,7 @@ mod cache;
 mod https;
 pub mod local;
 mod seen;
+pub mod service;
 pub mod visit;
 
 pub use cache::{DidCache, MAX_STALE, is_unreachable};

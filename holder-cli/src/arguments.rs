@@ -49,7 +49,7 @@ pub(crate) struct Global {
     /// Trust the certificates in this file (PEM) in addition to the system's
     #[arg(long, global = true, env = "CARNET_CA", value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
-    /// Let did:web identifiers on this host point to this machine or a private network
+    /// Let did:web identifiers and OpenID links on this host lead to this machine or a private network
     #[arg(long, global = true, env = "CARNET_PRIVATE_HOSTS", value_name = "HOST", value_delimiter = ',')]
     pub(crate) private_host: Vec<String>,
     /// Record the wallet's progress in this folder, to recognise an outdated copy of its file [default:

@@ -126,7 +126,7 @@ fn code_name(code: tonic::Code) -> &'static str {
     }
 }
 
-fn hint_for(reason: &str) -> Sentence {
+pub(crate) fn hint_for(reason: &str) -> Sentence {
     Sentence::id(match reason {
         "invalid_grant" => "hint-invalid-grant",
         "not_found" | "expired" | "request_expired" => "hint-ask-new",

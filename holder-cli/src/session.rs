@@ -26,13 +26,14 @@ use carnet_wallet::{
     freshness::forget_stale,
     languages::Languages,
     ports::{Clock, Documents, Notice, Party, Ports},
+    wire::Wire,
 };
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
     arguments::{ChangePassphrase, Global},
-    client::{issuance::Issuer, presentation::Verifier},
+    client::wires::{Issuer, Verifier},
     failure::{Failure, Fault, Sentence},
     ui::{Ui, messages::Language, notices, sanitise::clean},
     wallet::{
@@ -41,6 +42,10 @@ use crate::{
         read_only,
     },
 };
+
+pub(crate) mod contacts;
+
+use contacts::Contacts;
 
 /// Minimum length of a new passphrase, in characters.
 const SHORTEST: usize = 8;
@@ -73,6 +78,8 @@ pub(crate) struct Session {
     pub(crate) dids: DidCache,
     /// Certificates of the local sites that the opened wallet knows.
     local_pins: Mutex<BTreeSet<Fingerprint>>,
+    /// Hosts that the run talks to.
+    contacts: Contacts,
 }
 
 impl Session {
@@ -82,7 +89,8 @@ impl Session {
         let mut ui = Ui::new(global.json, global.no_input, language);
         ui.details = global.details;
         let (dids, local_pins) = (DidCache::default(), Mutex::default());
-        Self { global, ui, clock: Box::new(system_time), dids, local_pins }
+        let contacts = Contacts::new(language, ui.json);
+        Self { global, ui, clock: Box::new(system_time), dids, local_pins, contacts }
     }
 
     /// Returns the current time.
@@ -308,14 +316,17 @@ impl Session {
         })
     }
 
-    fn fetcher(&self) -> Result<HttpsFetcher, Failure> {
-        let options = FetchOptions {
+    fn fetch_options(&self) -> Result<FetchOptions, Failure> {
+        Ok(FetchOptions {
             extra_ca_pem: self.ca()?,
             private_hosts: self.global.private_host.iter().cloned().collect::<BTreeSet<_>>(),
             local_pins: self.local_pins.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             ..FetchOptions::default()
-        };
-        HttpsFetcher::new(options).map_err(|problem| {
+        })
+    }
+
+    fn fetcher(&self) -> Result<HttpsFetcher, Failure> {
+        HttpsFetcher::new(self.fetch_options()?).map_err(|problem| {
             Failure::from_problem(&problem, Sentence::id("error-ca-unusable"), Sentence::id("hint-ca"))
         })
     }
@@ -391,12 +402,12 @@ impl Ports for Session {
     type Issuer = Issuer;
     type Verifier = Verifier;
 
-    async fn issuer(&self, origin: &str) -> Result<Issuer, Failure> {
-        Issuer::connect(self, origin).await
+    async fn issuer(&self, endpoint: &str, wire: Wire) -> Result<Issuer, Failure> {
+        Issuer::connect(self, endpoint, wire).await
     }
 
-    async fn verifier(&self, origin: &str) -> Result<Verifier, Failure> {
-        Verifier::connect(self, origin).await
+    async fn verifier(&self, endpoint: &str, wire: Wire) -> Result<Verifier, Failure> {
+        Verifier::connect(self, endpoint, wire).await
     }
 
     fn catalogue(&self) -> Result<Catalogue, Failure> {
@@ -460,7 +471,7 @@ pub(crate) fn handed_over(content: &[u8]) -> std::io::Result<&[u8]> {
 }
 
 /// Returns the time of the system clock, which advances while the machine sleeps.
-fn system_time() -> Timestamp {
+pub(crate) fn system_time() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

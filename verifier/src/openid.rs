@@ -1,13 +1,13 @@
 //! OpenID4VP 1.0: requests and responses of other wallets, with the same use cases as on the first wire.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
     json::{self, Limits},
     query::Query,
-    receipt::REQUEST_TYP,
+    receipt::{REQUEST_TYP, request_digest},
     secure::{
         jose::{self, Jws},
         jwe::DecryptionKey,
@@ -36,6 +36,7 @@ use crate::{
     store::{
         OpenIdExchange, ReadOpenIdExchanges as _, ReadRequests as _, Store, WriteOpenIdExchanges as _, WriteRows as _,
     },
+    verdicts::{CredentialSummary, DisclosureRecord},
     verification::{Verification, VpToken},
     verifier::Verifier,
 };
@@ -107,13 +108,24 @@ impl<S: Store> Verifier<S> {
         if let Some(closed) = stored.closed(now) {
             return Err(Error::RequestClosed(closed));
         }
+        self.openid_object(&stored, wallet_nonce, now).await
+    }
+
+    /// Signs the request object of an open request. It is the same for the same nonce, whenever it is signed: signatures
+    /// have no randomness.
+    async fn openid_object(
+        &self,
+        stored: &StoredRequest,
+        wallet_nonce: Option<&str>,
+        now: Timestamp,
+    ) -> Result<String, Error> {
         let mode = self.settings.openid.mode();
         let key = match mode {
             ResponseMode::DirectPost => None,
-            ResponseMode::DirectPostJwt => Some(self.encryption_key(&stored, now).await?.public()),
+            ResponseMode::DirectPostJwt => Some(self.encryption_key(stored, now).await?.public()),
         };
         let metadata = ClientMetadata::new(Verification::formats(), key);
-        let query = self.offered_query(&stored)?.to_json();
+        let query = self.offered_query(stored)?.to_json();
         let first = Jws::parse(&stored.request_object)?;
         let first = first.payload();
         let registration = first.get("verifier_info").and_then(|info| info.get(0));
@@ -160,8 +172,9 @@ impl<S: Store> Verifier<S> {
                 tracing::info!(code = code.as_str(), "a wallet declined a request");
                 return Ok(OpenIdAnswer::Declined);
             }
-            (ResponseForm::Plain(token, state), ResponseMode::DirectPost) => {
-                (AuthorizationResponse::from_plain(token.expose(), state, limits)?, None)
+            (ResponseForm::Plain(token, state, wallet_nonce), ResponseMode::DirectPost) => {
+                let response = AuthorizationResponse::from_plain(token.expose(), state, limits)?;
+                (AuthorizationResponse { wallet_nonce, ..response }, None)
             }
             (ResponseForm::Encrypted(token), ResponseMode::DirectPostJwt) => {
                 (self.decrypted(&stored, token.expose(), limits).await?, Some(token))
@@ -173,7 +186,12 @@ impl<S: Store> Verifier<S> {
             let thumbprint = response.ephemeral.as_deref().unwrap_or_default();
             self.record_ephemeral_key(stored.number, thumbprint, token.expose()).await?;
         }
-        let answered = self.submit_as(id, response.presentations, OfferedQuery::WithAlternatives, now).await?;
+        // The object that this wallet answers, as it was signed for its nonce.
+        let wallet_nonce = response.wallet_nonce.as_deref();
+        wallet_nonce.map_or(Ok(()), |nonce| check_nonce("wallet_nonce", nonce))?;
+        let request_digest = request_digest(&self.openid_object(&stored, wallet_nonce, now).await?);
+        let offered = OfferedQuery::WithAlternatives { request_digest };
+        let answered = self.submit_as(id, response.presentations, offered, now).await?;
         let redirect = if answered.verdict.accepted() { self.way_back(&stored).await } else { Ok(None) };
         let redirect = redirect.unwrap_or_else(|error| {
             // The answer counts all the same.
@@ -267,6 +285,15 @@ impl<S: Store> Verifier<S> {
         }
         let description = "is that of another request; the page was opened in another session, so show it nothing";
         Err(Error::invalid("RESPONSE_CODE_MISMATCH", "response_code", description))
+    }
+
+    /// Names presentations as the wallet has sent them, which may be by the id of an alternative.
+    pub(crate) fn as_sent(record: DisclosureRecord, sent: &BTreeSet<String>) -> DisclosureRecord {
+        let name = |shown: CredentialSummary| {
+            let query_id = formats::sent_id(shown.query_id, sent);
+            CredentialSummary { query_id, ..shown }
+        };
+        DisclosureRecord { shown: record.shown.into_iter().map(name).collect(), ..record }
     }
 
     /// Returns the query with its alternatives of format, for requests from templates.

@@ -1,8 +1,12 @@
 //! Presentations: accepted only while the request is open, counted before they are verified, and accepted once.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use carnet_core::{receipt::presentation_digest, status::freshness, time::Timestamp};
+use carnet_core::{
+    receipt::{presentation_digest, request_digest},
+    status::freshness,
+    time::Timestamp,
+};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -10,6 +14,7 @@ use crate::{
     error::Error,
     ids::RequestId,
     openid::stored_query,
+    receipts::AnswerDigests,
     recording::{admit_answer, conclude_answer},
     redemption::CountedAnswer,
     request::ClosedReason,
@@ -30,12 +35,15 @@ pub(crate) struct SubmissionResponse {
 }
 
 /// Query of the request object that was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OfferedQuery {
     /// Query as it was made.
     AsMade,
     /// Query with its alternatives of format (spec/openid4vp.md 3.1).
-    WithAlternatives,
+    WithAlternatives {
+        /// Digest of that object, for the receipt.
+        request_digest: String,
+    },
 }
 
 impl<S: Store> Verifier<S> {
@@ -80,10 +88,15 @@ impl<S: Store> Verifier<S> {
         let query = stored_query(&request)?;
         // Digest of the received text, valid or not.
         let presented = presentation_digest(&vp_token).ok();
-        let (query, vp_token) = match offered {
-            OfferedQuery::AsMade => (query, vp_token),
-            OfferedQuery::WithAlternatives => self.chosen_formats(&request, query, vp_token),
+        let sent: BTreeSet<String> = vp_token.keys().cloned().collect();
+        let (query, vp_token, request_digest) = match offered {
+            OfferedQuery::AsMade => (query, vp_token, request_digest(&request.request_object)),
+            OfferedQuery::WithAlternatives { request_digest } => {
+                let (query, vp_token) = self.chosen_formats(&request, query, vp_token);
+                (query, vp_token, request_digest)
+            }
         };
+        let digests = AnswerDigests { request: request_digest, presentation: presented };
         let template = self.verification.catalogue.template(&request.template);
         if template.is_none() && !request.template.is_empty() {
             // It is no longer known if the presentation would be a use of a voucher.
@@ -121,7 +134,8 @@ impl<S: Store> Verifier<S> {
             return Err(Error::RequestClosed(closed.unwrap_or(ClosedReason::Answered)));
         }
         tracing::info!(accepted = verdict.accepted(), reason = verdict.reason(), "a request was answered");
-        let receipt = self.receipt(&request, presented, &verdict, &record, &kept, now).await;
+        let record = Self::as_sent(record, &sent);
+        let receipt = self.receipt(&request, digests, &verdict, &record, &kept, now).await;
         self.hub.publish(id, disclosed);
         Ok(SubmissionResponse { verdict, receipt })
     }

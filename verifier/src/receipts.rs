@@ -4,7 +4,7 @@ use carnet_core::{
     Code, Problem,
     did::DidUrl,
     json::{self, Limits},
-    receipt::{ErasureConfirmation, ErasureRequest, Kept, Receipt, ReceiptContent, Redeemed, Shown, request_digest},
+    receipt::{ErasureConfirmation, ErasureRequest, Kept, Receipt, ReceiptContent, Redeemed, Shown},
     secure::jose::Jws,
     time::{CLOCK_SKEW, Timestamp},
 };
@@ -26,13 +26,21 @@ use crate::{
 /// Maximum age of an erasure request, in seconds.
 const MAX_AGE: i64 = 300;
 
+/// Digests of what a receipt is for.
+pub(crate) struct AnswerDigests {
+    /// Request object that was answered.
+    pub(crate) request: String,
+    /// Presentation as it was received; `None` if it has no digest.
+    pub(crate) presentation: Option<String>,
+}
+
 impl<S: Store> Verifier<S> {
     /// Signs a receipt for the holder: the disclosed claims, the verdict, and the time of erasure. `None` if it cannot
-    /// be signed; the verdict remains. `presentation_digest` is that of the received presentation.
+    /// be signed; the verdict remains.
     pub(crate) async fn receipt(
         &self,
         request: &StoredRequest,
-        presentation_digest: Option<String>,
+        digests: AnswerDigests,
         verdict: &Verdict,
         record: &DisclosureRecord,
         kept: &[KeptClaim],
@@ -44,8 +52,10 @@ impl<S: Store> Verifier<S> {
             let (number, of) = used.counted().unzip();
             Redeemed { query_id: redeem.credential.clone(), number, of }
         });
+        let AnswerDigests { request: request_digest, presentation: presentation_digest } = digests;
         let content = content(request, verdict, record, kept, now);
-        let content = content.map(|content| ReceiptContent { redeemed, presentation_digest, ..content });
+        let content =
+            content.map(|content| ReceiptContent { redeemed, request_digest, presentation_digest, ..content });
         let signed = self.identity.signing(move |identity| {
             content.and_then(|content| Receipt::issue(content, &DidUrl::parse(&identity.kid)?, &identity.key, now))
         });
@@ -98,7 +108,7 @@ fn content(
     let intended_use = stated.and_then(|stated| stated.get("intended_use")).and_then(Value::as_str);
     Ok(ReceiptContent {
         request: request.id.as_str().to_owned(),
-        request_digest: request_digest(&request.request_object),
+        request_digest: String::new(),
         presentation_digest: None,
         intended_use: intended_use.unwrap_or_default().to_owned(),
         purpose,

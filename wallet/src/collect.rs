@@ -23,7 +23,7 @@ use crate::{
     promise::Promise,
     store::{
         Copy, HeldCredential, HolderKey,
-        contents::{default_low_water, fresh_id},
+        contents::{HolderAlgorithm, default_low_water, fresh_id},
         thresholds::Commitments,
         vouchers::VoucherSerials,
     },
@@ -50,16 +50,25 @@ const PROOF_TYP: &str = "openid4vci-proof+jwt";
 
 /// Draws the keys of one batch of copies.
 pub fn draw_keys(max_batch_size: u32) -> Vec<HolderKey> {
-    (0..COPIES.min(max_batch_size.max(1))).map(|_| HolderKey::draw()).collect()
+    draw_keys_for(max_batch_size, HolderAlgorithm::EdDsa)
 }
 
-/// Signs one proof of possession for each key (OpenID4VCI 1.0 appendix F.1).
-pub fn proofs(keys: &[HolderKey], issuer: &str, nonce: &str, now: Timestamp) -> Result<Vec<String>, Problem> {
+/// Draws the keys of one batch of copies for an algorithm.
+pub fn draw_keys_for(max_batch_size: u32, algorithm: HolderAlgorithm) -> Vec<HolderKey> {
+    (0..COPIES.min(max_batch_size.max(1))).map(|_| HolderKey::draw_for(algorithm)).collect()
+}
+
+/// Signs one proof of possession for each key (OpenID4VCI 1.0 appendix F.1). An empty nonce is that of an issuer without
+/// nonces.
+pub fn proofs(keys: &[HolderKey], audience: &str, nonce: &str, now: Timestamp) -> Result<Vec<String>, Problem> {
     keys.iter()
         .map(|key| {
             let key = key.open()?;
             let header = json!({"typ": PROOF_TYP, "jwk": key.public_key().to_jwk()});
-            let payload = json!({"aud": issuer, "iat": now.unix(), "nonce": nonce});
+            let mut payload = json!({"aud": audience, "iat": now.unix()});
+            if let (false, Some(members)) = (nonce.is_empty(), payload.as_object_mut()) {
+                members.insert("nonce".to_owned(), nonce.into());
+            }
             match (header, payload) {
                 (Value::Object(header), Value::Object(payload)) => jose::sign(header, &payload, &key),
                 _ => Err(Code::ProofGeneration.into()),

@@ -23,6 +23,7 @@ use crate::{
         Contents, Wallet, WalletStore,
         standing::{Standing, State, Statement},
     },
+    wire::Wire,
 };
 
 /// Maximum number of copies in one call to an issuer.
@@ -122,7 +123,7 @@ pub async fn refresh(
     copies: &BTreeMap<Handle, CopyPosition>,
 ) -> Result<FreshnessSummary, Failure> {
     service_address(endpoint)?;
-    let mut issuer = ports.issuer(endpoint).await?;
+    let mut issuer = ports.issuer(endpoint, Wire::Grpc).await?;
     let metadata = issuer.metadata().await?;
     if metadata.issuer != *did {
         let message = Sentence::id("error-other-issuer-documents");

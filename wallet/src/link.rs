@@ -1,6 +1,7 @@
 //! Links as people forward them: quoted, wrapped over lines, in brackets, with invisible characters.
 
 use carnet_core::text::unseen;
+use url::Url;
 
 use crate::failure::{Failure, Sentence};
 
@@ -18,12 +19,21 @@ pub enum LinkKind {
 }
 
 impl LinkKind {
-    /// Returns the kind of a link by its scheme.
+    /// Returns the kind of a link by its scheme, or that of an https link by its parameters.
     pub fn of(link: &str) -> Option<Self> {
         let scheme = link.split_once(':').map(|(scheme, _)| scheme)?;
         match scheme.to_ascii_lowercase().as_str() {
             "openid-credential-offer" => Some(Self::Offer),
             "openid4vp" => Some(Self::Request),
+            "https" => {
+                let url = Url::parse(link).ok()?;
+                let has = |names: &[&str]| url.query_pairs().any(|(name, _)| names.contains(&name.as_ref()));
+                match (has(&["credential_offer", "credential_offer_uri"]), has(&["client_id"])) {
+                    (true, false) => Some(Self::Offer),
+                    (false, true) => Some(Self::Request),
+                    _ => None,
+                }
+            }
             _ => None,
         }
     }
@@ -78,6 +88,20 @@ mod tests {
             format!("\u{feff}{first}\u{200b}{second}\u{200e}"),
         ] {
             assert_eq!(unwrapped(&pasted), LINK, "{pasted:?}");
+        }
+    }
+
+    #[test]
+    fn an_https_link_is_known_by_its_parameters() {
+        for (link, kind) in [
+            ("https://wallet.example/?credential_offer_uri=https%3A%2F%2Fa.example", Some(LinkKind::Offer)),
+            ("https://wallet.example/?credential_offer=%7B%7D", Some(LinkKind::Offer)),
+            ("https://wallet.example/?client_id=x&request_uri=https%3A%2F%2Fa.example", Some(LinkKind::Request)),
+            ("https://wallet.example/?client_id=x&credential_offer=%7B%7D", None),
+            ("https://wallet.example/", None),
+            ("http://wallet.example/?credential_offer=%7B%7D", None),
+        ] {
+            assert_eq!(LinkKind::of(link), kind, "{link}");
         }
     }
 

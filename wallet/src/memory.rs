@@ -26,6 +26,7 @@ use crate::{
         tests::{Asker, NOW},
     },
     store::{Redemption, contents::Secret},
+    wire::Wire,
 };
 
 const CONFIGURATION: &str = "QualificationCredential_vc+sd-jwt";
@@ -87,11 +88,11 @@ impl Ports for World {
     type Issuer = IssuerConnection;
     type Verifier = VerifierConnection;
 
-    async fn issuer(&self, _: &str) -> Result<IssuerConnection, Failure> {
+    async fn issuer(&self, _: &str, _: Wire) -> Result<IssuerConnection, Failure> {
         Ok(IssuerConnection(Rc::clone(&self.issuer)))
     }
 
-    async fn verifier(&self, _: &str) -> Result<VerifierConnection, Failure> {
+    async fn verifier(&self, _: &str, _: Wire) -> Result<VerifierConnection, Failure> {
         Ok(VerifierConnection(Rc::clone(&self.asker)))
     }
 
@@ -117,9 +118,11 @@ impl IssuerClient for IssuerConnection {
             credential_type: "QualificationCredential".to_owned(),
             epoch: None,
             renewal_window_days: 0,
+            proof_algorithms: Vec::new(),
         };
         Ok(IssuerMetadata {
             issuer: self.0.did.to_string(),
+            audience: self.0.did.to_string(),
             display_name: BTreeMap::from([("en".to_owned(), "University".to_owned())]),
             configurations: vec![configuration],
             max_batch_size: 3,

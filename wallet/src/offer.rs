@@ -1,4 +1,4 @@
-//! Credential offers (OpenID4VCI 1.0 section 4.1): untrusted input, by value.
+//! Credential offers (OpenID4VCI 1.0 section 4.1), by value or by reference: untrusted input.
 
 use std::collections::HashSet;
 
@@ -20,6 +20,7 @@ use crate::{
     link::{LinkKind, unwrapped, wrong_kind},
     sanitise::clean,
     store::contents::Secret,
+    wire::Wire,
 };
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
@@ -63,11 +64,49 @@ impl PinForm {
     }
 }
 
+/// Content of an offer's link.
+#[derive(Debug, Clone)]
+pub enum OfferLink {
+    /// The offer itself.
+    Offer(Offer),
+    /// URL of the offer, for [`Offer::fetched`].
+    Reference(Url),
+}
+
+impl OfferLink {
+    /// Parses a link.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        let text = unwrapped(text);
+        if text.len() > LONGEST {
+            return Err(malformed("why-long"));
+        }
+        if LinkKind::of(&text) != Some(LinkKind::Offer) {
+            return Err(wrong_kind(LinkKind::Offer, &text, "offer_malformed"));
+        }
+        let url = Url::parse(&text).map_err(|_| malformed("why-no-link"))?;
+        let all = |wanted: &str| -> Vec<String> {
+            url.query_pairs().filter(|(name, _)| name == wanted).map(|(_, value)| value.into_owned()).collect()
+        };
+        match (all("credential_offer").as_slice(), all("credential_offer_uri").as_slice()) {
+            ([offer], []) => {
+                let json = parse(offer.as_bytes(), Limits::SMALL).map_err(|problem| unread(&problem))?;
+                Offer::from_json(&json).map(Self::Offer)
+            }
+            ([], [reference]) => Ok(Self::Reference(service_address(reference)?)),
+            _ => Err(malformed("why-offer-missing")),
+        }
+    }
+}
+
 /// Parsed offer; all of its content is untrusted.
 #[derive(Debug, Clone)]
 pub struct Offer {
-    /// URL of the issuer's service.
+    /// URL of the issuer's service: on Carnet's wire its origin, over OpenID its credential issuer identifier.
     pub endpoint: String,
+    /// Wire of that service.
+    pub wire: Wire,
+    /// Credential issuer identifier, as the offer spells it.
+    pub credential_issuer: String,
     /// Ids of the offered credential configurations.
     pub configuration_ids: Vec<String>,
     /// Pre-authorized code; single use.
@@ -79,29 +118,36 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Parses an offer.
+    /// Parses an offer by value.
+    ///
+    /// # Errors
+    /// `offer_malformed`, also for one by reference.
     pub fn parse(text: &str) -> Result<Self, Failure> {
-        let text = unwrapped(text);
-        if text.len() > LONGEST {
-            return Err(malformed("why-long"));
+        match OfferLink::parse(text)? {
+            OfferLink::Offer(offer) => Ok(offer),
+            OfferLink::Reference(_) => Err(malformed("why-offer-missing")),
         }
-        if LinkKind::of(&text) != Some(LinkKind::Offer) {
-            return Err(wrong_kind(LinkKind::Offer, &text, "offer_malformed"));
-        }
-        let url = Url::parse(&text).map_err(|_| malformed("why-no-link"))?;
-        let values: Vec<_> = url.query_pairs().filter(|(name, _)| name == "credential_offer").collect();
-        if url.query_pairs().any(|(name, _)| name == "credential_offer_uri") {
-            let message = Sentence::id("error-offer-by-reference");
-            return Err(Failure::new("offer_by_reference", message, Sentence::id("hint-offer-by-value")));
-        }
-        let [(_, value)] = values.as_slice() else { return Err(malformed("why-offer-missing")) };
-        let json = parse(value.as_bytes(), Limits::SMALL).map_err(|problem| unread(&problem))?;
-        Self::from_json(&json)
+    }
+
+    /// Parses an offer that was fetched by its URL. Offers by reference are those of OpenID services.
+    ///
+    /// # Errors
+    /// `offer_malformed`, `grant_unsupported`, `address_forbidden`
+    pub fn fetched(body: &[u8]) -> Result<Self, Failure> {
+        let json = parse(body, Limits::SMALL).map_err(|problem| unread(&problem))?;
+        Ok(Self::from_json(&json)?.over_openid())
+    }
+
+    /// Returns the offer for a service that speaks OpenID and not Carnet's own wire.
+    #[must_use]
+    pub fn over_openid(self) -> Self {
+        Self { endpoint: self.credential_issuer.clone(), wire: Wire::OpenId, ..self }
     }
 
     fn from_json(json: &Value) -> Result<Self, Failure> {
         let issuer = json.get("credential_issuer").and_then(Value::as_str);
-        let endpoint = origin(&service_address(issuer.ok_or_else(|| malformed("why-no-issuer"))?)?);
+        let credential_issuer = issuer.ok_or_else(|| malformed("why-no-issuer"))?.to_owned();
+        let endpoint = origin(&service_address(&credential_issuer)?);
         let configuration_ids: Vec<String> = json
             .get("credential_configuration_ids")
             .and_then(Value::as_array)
@@ -130,7 +176,8 @@ impl Offer {
             }
             Some(_) => return Err(malformed("why-until-text")),
         };
-        Ok(Self { endpoint, configuration_ids, code, pin, valid_until })
+        let wire = Wire::Grpc;
+        Ok(Self { endpoint, wire, credential_issuer, configuration_ids, code, pin, valid_until })
     }
 
     /// Returns an identifier of the offer that does not reveal its code.
@@ -219,6 +266,29 @@ mod tests {
     }
 
     #[test]
+    fn an_offer_by_reference_is_one_of_openid() {
+        let reference = |link: &str| match OfferLink::parse(link) {
+            Ok(OfferLink::Reference(url)) => Ok(url.to_string()),
+            Ok(OfferLink::Offer(_)) => Ok("an offer".to_owned()),
+            Err(failure) => Err(failure.reason),
+        };
+        let by_reference = "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fa.example%2Fo";
+        assert_eq!(reference(by_reference), Ok("https://a.example/o".to_owned()));
+        let universal = "https://wallet.example/add?credential_offer_uri=https%3A%2F%2Fa.example%2Fo";
+        assert_eq!(reference(universal), Ok("https://a.example/o".to_owned()));
+        assert_eq!(reference(&link(&offer())), Ok("an offer".to_owned()));
+        let plain = by_reference.replace("https%", "http%");
+        assert_eq!(reference(&plain), Err("address_forbidden".to_owned()));
+        let both = format!("{}&credential_offer_uri=https%3A%2F%2Fa.example", link(&offer()));
+        assert_eq!(reference(&both), Err("offer_malformed".to_owned()));
+        let mut fetched = offer();
+        fetched["credential_issuer"] = json!("https://a.example/tenant");
+        let read = Offer::fetched(fetched.to_string().as_bytes()).unwrap();
+        assert_eq!((read.endpoint.as_str(), read.wire), ("https://a.example/tenant", Wire::OpenId));
+        assert_eq!(Offer::fetched(b"<html>").unwrap_err().reason, "offer_malformed");
+    }
+
+    #[test]
     fn what_is_not_an_offer_is_refused() {
         let change = |pointer: &str, value: Value| {
             let mut offer = offer();
@@ -231,8 +301,6 @@ mod tests {
         assert_eq!(change("/credential_configuration_ids", json!([1])), "offer_malformed");
         assert_eq!(change("/credential_configuration_ids", json!(["a", "a"])), "offer_malformed");
         assert_eq!(change("/grants", json!({"authorization_code": {}})), "grant_unsupported");
-        let by_reference = "openid-credential-offer://?credential_offer_uri=https%3A%2F%2Fa.example";
-        assert_eq!(Offer::parse(by_reference).unwrap_err().reason, "offer_by_reference");
         for bad in
             ["", "x", "openid4vp://?a=b", "openid-credential-offer://", "openid-credential-offer://?credential_offer={"]
         {

@@ -19,6 +19,7 @@ use crate::{
     promise::{IssuerMetadata, Promise},
     request::{Pointer, Request},
     store::{Redemption, contents::Secret, standing::State},
+    wire::Wire,
 };
 
 /// Source of the current time.
@@ -63,10 +64,10 @@ pub trait Ports: Clock + Documents {
     type Verifier: VerifierClient;
 
     /// Connects to the service of an issuer.
-    fn issuer(&self, origin: &str) -> impl Future<Output = Result<Self::Issuer, Failure>>;
+    fn issuer(&self, endpoint: &str, wire: Wire) -> impl Future<Output = Result<Self::Issuer, Failure>>;
 
     /// Connects to the service of a verifier.
-    fn verifier(&self, origin: &str) -> impl Future<Output = Result<Self::Verifier, Failure>>;
+    fn verifier(&self, endpoint: &str, wire: Wire) -> impl Future<Output = Result<Self::Verifier, Failure>>;
 
     /// Returns the credential types.
     ///
@@ -227,6 +228,8 @@ pub struct SubmittedPresentation {
     pub checks: Vec<VerdictCheck>,
     /// Signed receipt; may be empty.
     pub receipt: String,
+    /// URL with which the owner continues on the verifier's site, if it names one.
+    pub return_url: Option<String>,
 }
 
 /// Check in a verdict.

@@ -99,7 +99,7 @@ pub async fn present(
     owner: &impl Consent,
 ) -> Result<Presented, Failure> {
     let only = options.only.iter().map(|id| wallet.contents.find(id)).collect::<Result<Vec<_>, _>>()?;
-    let mut verifier = ports.verifier(&pointer.endpoint).await?;
+    let mut verifier = ports.verifier(&pointer.endpoint, pointer.wire()).await?;
     let token = verifier.read(pointer).await;
     let token = token.map_err(|failure| closed(&wallet.contents.log, u64::MAX, &pointer.client_id, failure))?;
     let (request, introduction, mut entry) = identify(ports, wallet, pointer, &token).await?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     address::is_of,
-    collect::{Days, Expected, draw_keys, fetch_directory, proofs, unchecked, verified},
+    collect::{Days, Expected, draw_keys_for, fetch_directory, proofs, unchecked, verified},
     failure::{Failure, FailureKind, Fault, Safety, Sentence},
     freshness::confirm_new,
     offer::Offer,
@@ -142,12 +142,10 @@ pub async fn receive(
     if wallet.contents.pending.iter().any(|pending| pending.offer == digest) {
         return resume(ports, catalogue, wallet, Some(&digest)).await;
     }
-    let mut issuer = ports.issuer(&offer.endpoint).await?;
+    let mut issuer = ports.issuer(&offer.endpoint, offer.wire).await?;
     let metadata = issuer.metadata().await?;
     // Everything that can fail without the code happens before redeeming it.
-    let languages = ports.languages();
-    let promises = offer.configuration_ids.iter().map(|id| Promise::read(&metadata, id, catalogue, &languages));
-    let promises = promises.collect::<Result<Vec<_>, _>>()?;
+    let promises = Promise::offered(&metadata, offer, catalogue, &ports.languages())?;
     resolve_issuer(ports, &metadata.issuer).await?;
     owner.accept(catalogue, &offer.endpoint, &promises)?;
     let pin = match offer.pin {
@@ -158,8 +156,8 @@ pub async fn receive(
     let redemption = Redemption::draw(offer.code.clone(), pin);
     let mut begun = Vec::with_capacity(promises.len());
     for promise in promises {
-        let keys = draw_keys(metadata.max_batch_size);
-        let proofs = fresh_proofs(&mut issuer, &promise.issuer, &keys, ports).await?;
+        let keys = draw_keys_for(metadata.max_batch_size, promise.key_algorithm);
+        let proofs = fresh_proofs(&mut issuer, &promise.audience, &keys, ports).await?;
         let pending = Pending {
             offer: digest.clone(),
             endpoint: offer.endpoint.clone(),
@@ -172,6 +170,7 @@ pub async fn receive(
             renews: None,
             redemption: Some(redemption.clone()),
             valid_until: offer.valid_until,
+            wire: offer.wire,
         };
         begun.push((promise, pending));
     }
@@ -194,7 +193,7 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
             let failure = Failure::new("collection_expired", message, Sentence::id("hint-new-offer"));
             return Err(self.given_up(&pending, "", failure));
         }
-        let mut issuer = self.ports.issuer(&pending.endpoint).await?;
+        let mut issuer = self.ports.issuer(&pending.endpoint, pending.wire).await?;
         let metadata = issuer.metadata().await?;
         if metadata.issuer != pending.issuer {
             let message = Sentence::id("error-other-issuer-offer");
@@ -288,7 +287,7 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
             Err(failure) if PROOFS_REFUSED.contains(&failure.reason.as_str()) => {}
             answered => return answered,
         }
-        let proofs = fresh_proofs(issuer, &promise.issuer, &pending.keys, self.ports).await?;
+        let proofs = fresh_proofs(issuer, &promise.audience, &pending.keys, self.ports).await?;
         pending.stage = Stage::Asked { proofs: proofs.clone(), until };
         self.keep(pending)?;
         issuer.collect(&token, &pending.configuration_id, proofs).await
@@ -358,7 +357,9 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
             });
         let mut held = match checked {
             Ok(held) => HeldCredential {
-                endpoint: Some(pending.endpoint.clone()).filter(|endpoint| is_of(endpoint, &pending.issuer)),
+                // Fresh copies and statements on them come over Carnet's own wire alone.
+                endpoint: Some(pending.endpoint.clone())
+                    .filter(|endpoint| pending.wire.is_grpc() && is_of(endpoint, &pending.issuer)),
                 low_water: draw_low_water(held.copies.len()),
                 ..held
             },

@@ -1,9 +1,10 @@
 //! Presentation requests (OpenID4VP 1.0 section 5): the link, and the signed request object behind it.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
     did::{Did, DidUrl, Purpose, Resolve},
-    json::whole_unsigned,
+    json::{canonicalize, whole_unsigned},
     query::Query,
     receipt::{CLIENT_ID_PREFIX, REQUEST_TYP},
     secure::jose::{Jws, KeyRef, numeric_date},
@@ -11,7 +12,14 @@ use carnet_core::{
     time::{CLOCK_SKEW, Timestamp},
     trust::registration::in_request,
 };
+use carnet_openid::vp::{
+    client_id::ClientId,
+    link::{RequestLink, RequestSource, RequestUriMethod},
+    request::{AuthorizationRequest, RequestPolicy},
+};
+use rand_core::{OsRng, RngCore as _};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use crate::{
@@ -19,6 +27,8 @@ use crate::{
     failure::{Failure, Sentence},
     languages::Languages,
     link::{LinkKind, unwrapped, wrong_kind},
+    sanitise::clean,
+    wire::Wire,
 };
 
 const AUDIENCE: &str = "https://self-issued.me/v2";
@@ -34,8 +44,39 @@ pub struct Pointer {
     pub did: Did,
     /// URL of the verifier's service.
     pub endpoint: String,
-    /// Id of the request at the service.
+    /// Id of the request at the service; empty over OpenID.
     pub id: String,
+    /// Source of the request over OpenID; `None`: Carnet's own wire.
+    pub openid: Option<OpenIdSource>,
+}
+
+/// Source of a request over OpenID.
+#[derive(Debug, Clone)]
+pub struct OpenIdSource {
+    /// Request object, or its URL.
+    pub source: RequestSource,
+    /// Nonce of this wallet, drawn for one request (OpenID4VP 1.0 section 5.10), if it is fetched by POST.
+    pub wallet_nonce: Option<String>,
+}
+
+impl OpenIdSource {
+    fn of(source: RequestSource) -> Self {
+        let is_posted = matches!(source, RequestSource::Reference(_, RequestUriMethod::Post));
+        let draw = || {
+            let mut bytes = [0; 32];
+            OsRng.fill_bytes(&mut bytes);
+            URL_SAFE_NO_PAD.encode(bytes)
+        };
+        Self { wallet_nonce: is_posted.then(draw), source }
+    }
+
+    /// Returns the URL that the request object is fetched from.
+    pub fn request_uri(&self) -> Option<&Url> {
+        match &self.source {
+            RequestSource::Reference(url, _) => Some(url),
+            RequestSource::Object(_) | RequestSource::Parameters(_) => None,
+        }
+    }
 }
 
 impl Pointer {
@@ -57,6 +98,9 @@ impl Pointer {
         if !text.contains('&') {
             return Err(Failure { hint: Sentence::id("hint-quote"), ..malformed("why-cut") });
         }
+        if is_openid(&url) {
+            return Self::over_openid(&text, &refused);
+        }
         let one = |wanted: &str| {
             let mut values = url.query_pairs().filter(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
             match (values.next(), values.next()) {
@@ -75,8 +119,53 @@ impl Pointer {
             .strip_prefix("/requests/")
             .filter(|id| !id.is_empty() && id.len() <= 256 && !id.contains('/'))
             .ok_or_else(|| malformed("why-request-uri"))?;
-        Ok(Self { client_id, did, endpoint: origin(&request_uri), id: id.to_owned() })
+        Ok(Self { client_id, did, endpoint: origin(&request_uri), id: id.to_owned(), openid: None })
     }
+
+    /// Returns the wire of the service.
+    pub fn wire(&self) -> Wire {
+        if self.openid.is_some() { Wire::OpenId } else { Wire::Grpc }
+    }
+
+    /// Parses a link to a service that speaks OpenID.
+    fn over_openid(text: &str, refused: &dyn Fn(Sentence) -> Failure) -> Result<Self, Failure> {
+        let link = RequestLink::parse(text).map_err(|problem| {
+            let failure = refused(Sentence::id("why-unread"));
+            Failure { message: failure.message.details(clean(&problem.detail)), ..failure }
+        })?;
+        let did = match ClientId::parse(&link.client_id) {
+            Ok(ClientId::DecentralizedIdentifier(did)) => did,
+            Ok(ClientId::RedirectUri(_)) | Err(_) => return Err(refused(Sentence::id("why-no-did"))),
+        };
+        let endpoint = match &link.source {
+            RequestSource::Reference(url, _) => origin(&service_address(url.as_str())?),
+            // Where the answer goes is checked with the signature.
+            RequestSource::Object(object) => origin(&service_address(&response_uri(object).unwrap_or_default())?),
+            RequestSource::Parameters(_) => return Err(refused(Sentence::id("why-unsigned"))),
+        };
+        let openid = Some(OpenIdSource::of(link.source));
+        Ok(Self { client_id: link.client_id, did, endpoint, id: String::new(), openid })
+    }
+}
+
+/// Tests if a link is one of OpenID: it says how the request object is fetched, has it by value, or leads elsewhere
+/// than Carnet's own wire does.
+fn is_openid(url: &Url) -> bool {
+    let value = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
+    if value("request_uri_method").is_some() || value("request").is_some() {
+        return true;
+    }
+    match value("request_uri") {
+        Some(uri) => Url::parse(&uri).is_ok_and(|uri| !uri.path().starts_with("/requests/")),
+        // Parameters that nobody signed.
+        None => value("response_uri").is_some(),
+    }
+}
+
+/// Returns the unverified `response_uri` of a request object.
+fn response_uri(object: &str) -> Option<String> {
+    let jws = Jws::parse(object).ok()?;
+    jws.payload().get("response_uri").and_then(Value::as_str).map(str::to_owned)
 }
 
 /// Verified request.
@@ -98,6 +187,8 @@ pub struct Request {
     pub intended_use: String,
     /// Maximum age of a freshness statement, in seconds; `None`: the verifier wants no statement.
     pub freshness_seconds_max: Option<u32>,
+    /// Parameters of the response over OpenID; `None`: Carnet's own wire.
+    pub openid: Option<Box<AuthorizationRequest>>,
     expires: Timestamp,
     carnet: Map<String, Value>,
 }
@@ -123,7 +214,14 @@ impl Request {
             return Err(Problem::new(Code::KeyInvalid, "the asker's key has expired"));
         }
         jws.verify(&document.key_for(&method, Purpose::Authentication)?)?;
-        let (query, expires) = check(payload, pointer, now)?;
+        let openid = pointer.openid.as_ref().map(|source| openid(payload, pointer, source, now)).transpose()?;
+        let (query, expires) = match &openid {
+            Some(request) => {
+                let expires = request.expires_at.ok_or_else(|| Problem::from(Code::ClaimMissing))?;
+                (request.query.clone(), expires)
+            }
+            None => check(payload, pointer, now)?,
+        };
         let carnet = payload.get("carnet").and_then(Value::as_object).cloned().unwrap_or_default();
         Ok(Self {
             client_id: pointer.client_id.clone(),
@@ -134,9 +232,29 @@ impl Request {
             registrations: in_request(payload),
             freshness_seconds_max: freshness_seconds_max(&carnet)?,
             intended_use: carnet.get("intended_use").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            openid: openid.map(Box::new),
             expires,
             carnet,
         })
+    }
+
+    /// Returns the text of the request that an approval is for: the object, or over OpenID, where each fetch of one
+    /// request has another `wallet_nonce` and may have other times, a digest of its other parameters.
+    ///
+    /// # Errors
+    /// If the parameters cannot be serialised as JSON.
+    pub fn approval_text(&self) -> Result<String, Problem> {
+        if self.openid.is_none() {
+            return Ok(self.object.clone());
+        }
+        let mut parameters = Jws::parse(&self.object)?.payload().clone();
+        parameters.retain(|name, _| !["wallet_nonce", "iat", "exp"].contains(&name.as_str()));
+        Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(canonicalize(&Value::Object(parameters))?)))
+    }
+
+    /// Returns the URL that the response goes to over OpenID, or else the URL of the verifier's service.
+    pub fn destination<'a>(&'a self, pointer: &'a Pointer) -> &'a str {
+        self.openid.as_ref().map_or(pointer.endpoint.as_str(), |request| request.response_uri.as_str())
     }
 
     /// Refuses an expired request, to which the verifier accepts no response.
@@ -152,6 +270,25 @@ impl Request {
         let value = self.carnet.get(name)?;
         languages.pick(|language| value.as_str().or_else(|| value.get(language)?.as_str()))
     }
+}
+
+/// Reads the parameters of a signed request over OpenID.
+fn openid(
+    payload: &Map<String, Value>,
+    pointer: &Pointer,
+    source: &OpenIdSource,
+    now: Timestamp,
+) -> Result<AuthorizationRequest, Problem> {
+    let policy = RequestPolicy {
+        client_id: &pointer.client_id,
+        request_uri: source.request_uri(),
+        wallet_nonce: source.wallet_nonce.as_deref(),
+        is_signed: true,
+        allow_unsigned: false,
+        // The owner could not understand what such a request asks to approve.
+        transaction_types: &[],
+    };
+    AuthorizationRequest::parse(payload, &policy, now)
 }
 
 fn open_until(expires: Timestamp, now: Timestamp) -> Result<(), Problem> {

@@ -94,6 +94,13 @@ impl Lists {
         self.lists.iter().find_map(|list| list.contents().registrar(did))
     }
 
+    /// Returns all parties in the lists with their names, whatever they are accredited for.
+    pub fn parties(&self) -> impl Iterator<Item = (&str, &str)> {
+        let entries = self.lists.iter().map(TrustList::contents);
+        let entries = entries.flat_map(|contents| contents.issuers.iter().chain(&contents.registrars));
+        entries.map(|entry| (entry.id.as_str(), entry.name.as_str()))
+    }
+
     /// Returns the decision of the lists: that of one that accepts, or else of the first with an entry, or else of the
     /// first list. `None` without a list.
     pub fn why(&self, question: &Question) -> Option<(&str, Why)> {

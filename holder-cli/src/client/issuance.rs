@@ -1,4 +1,4 @@
-//! Client of the issuer's service.
+//! Client of an issuer on Carnet's own wire.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{epoch::Epoch, format::CredentialFormat, time::Timestamp};
@@ -25,16 +25,16 @@ use crate::{
 };
 
 /// A connection to an issuer.
-pub(crate) struct Issuer(IssuanceServiceClient<Channel>, WaitNotice);
+pub(crate) struct GrpcIssuer(IssuanceServiceClient<Channel>, WaitNotice);
 
-impl Issuer {
+impl GrpcIssuer {
     pub(crate) async fn connect(session: &Session, origin: &str) -> Result<Self, Failure> {
         let (channel, wait) = connect(session, origin).await?;
         Ok(Self(IssuanceServiceClient::new(channel), wait))
     }
 }
 
-impl IssuerClient for Issuer {
+impl IssuerClient for GrpcIssuer {
     async fn metadata(&mut self) -> Result<IssuerMetadata, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.read_metadata(ReadMetadataRequest {}).await;
@@ -176,9 +176,11 @@ fn metadata_of(said: ReadMetadataResponse) -> IssuerMetadata {
         id: configuration.id,
         credential_type: configuration.credential_type,
         renewal_window_days: configuration.renewal_window_days,
+        proof_algorithms: Vec::new(),
     });
     IssuerMetadata {
         configurations: configurations.collect(),
+        audience: said.issuer.clone(),
         issuer: said.issuer,
         display_name: said.display_name.into_iter().collect(),
         max_batch_size: said.max_batch_size,

@@ -1,4 +1,4 @@
-//! The gRPC clients.
+//! Clients of services, one for each wire.
 
 use std::time::Duration;
 
@@ -15,7 +15,9 @@ use crate::{
 };
 
 pub(crate) mod issuance;
+pub(crate) mod openid;
 pub(crate) mod presentation;
+pub(crate) mod wires;
 
 /// Deadline of one call.
 const CALL: Duration = Duration::from_secs(30);

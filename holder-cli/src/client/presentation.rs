@@ -1,4 +1,4 @@
-//! Client of the verifier's service.
+//! Client of a verifier on Carnet's own wire.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +18,16 @@ use crate::{
 };
 
 /// A connection to a verifier.
-pub(crate) struct Verifier(PresentationServiceClient<Channel>, WaitNotice);
+pub(crate) struct GrpcVerifier(PresentationServiceClient<Channel>, WaitNotice);
 
-impl Verifier {
+impl GrpcVerifier {
     pub(crate) async fn connect(session: &Session, origin: &str) -> Result<Self, Failure> {
         let (channel, wait) = connect(session, origin).await?;
         Ok(Self(PresentationServiceClient::new(channel), wait))
     }
 }
 
-impl VerifierClient for Verifier {
+impl VerifierClient for GrpcVerifier {
     async fn read(&mut self, pointer: &Pointer) -> Result<String, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.read_request(ReadRequestRequest { id: pointer.id.clone() }).await;
@@ -80,5 +80,6 @@ fn verdict_of(answer: SubmitPresentationResponse) -> SubmittedPresentation {
         accepted: answer.accepted,
         reason: answer.reason,
         receipt: answer.receipt,
+        return_url: None,
     }
 }

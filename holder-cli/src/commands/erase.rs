@@ -11,6 +11,7 @@ use carnet_core::{
 use carnet_wallet::{
     address::{origin, service_address},
     ports::{Documents as _, Party, Ports as _, VerifierClient as _},
+    wire::Wire,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -189,7 +190,7 @@ async fn answer(session: &Session, open: &Open) -> Result<(crate::wallet::log::K
     let did = Did::parse(open.receipt.verifier()).map_err(|problem| unsent(&problem))?;
     let endpoint = origin(&service_address(endpoint(open))?);
     session.resolve(&did, Party::Asker).await?;
-    let mut verifier = session.verifier(&endpoint).await?;
+    let mut verifier = session.verifier(&endpoint, Wire::Grpc).await?;
     let proof = ErasureRequest::make(&open.receipt, &open.key, session.now()).map_err(|problem| unsent(&problem))?;
     let document = Value::Object(open.receipt.document().clone()).to_string();
     let said = verifier.erase(document, proof).await?;

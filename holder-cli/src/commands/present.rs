@@ -25,6 +25,9 @@ use crate::{
 pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Failure> {
     let pointer = Pointer::parse(&pasting::given(&session.ui, LinkKind::Request, &arguments.request)?)?;
     let mut wallet = session.open()?;
+    if pointer.openid.is_some() {
+        session.know_hosts(&wallet.contents);
+    }
     let options = PresentOptions { only: &arguments.only, withhold: &arguments.withhold, approve: &arguments.approve };
     let owner = Owner { ui: &session.ui, arguments };
     let presented = present(session, &mut wallet, &pointer, options, &owner).await?;
@@ -118,7 +121,14 @@ impl Consent for Owner<'_> {
         let messages = &self.ui.messages;
         let (said, object) = told(messages, presented);
         if presented.verdict.accepted {
-            self.ui.result(&format!("{}\n{said}\n", messages.text("result-accepted")), &object);
+            let back = presented
+                .verdict
+                .return_url
+                .as_deref()
+                .map(clean)
+                .map(|url| messages.with("return-link", &[("url", &url)]));
+            let back = back.map(|line| format!("{line}\n")).unwrap_or_default();
+            self.ui.result(&format!("{}\n{said}\n{back}", messages.text("result-accepted")), &object);
         } else {
             self.ui.note(&said);
         }
@@ -163,7 +173,7 @@ fn told(messages: &Messages, presented: &Presented) -> (String, Value) {
     let checks: Vec<Value> = answer.checks.iter().map(check).collect();
     let reason = clean(&answer.reason).to_lowercase();
     let object = json!({
-        "accepted": answer.accepted, "reason": if answer.accepted { Value::Null } else { json!(reason) },
+        "return_url": answer.return_url.as_deref().map(clean), "accepted": answer.accepted, "reason": if answer.accepted { Value::Null } else { json!(reason) },
         "digest": sent.approval, "shown": shown, "checks": checks, "receipt": receipt,
     });
     (said, object)

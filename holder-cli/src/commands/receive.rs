@@ -12,9 +12,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     arguments::Receive,
+    client::openid::fetch_offer,
     failure::{Failure, Safety, Sentence},
     link::LinkKind,
-    offer::{Offer, PinForm},
+    offer::{OfferLink, PinForm},
     pasting,
     promise::Promise,
     session::{SecretKind, Session, first_line},
@@ -31,8 +32,15 @@ pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Fa
         let mut wallet = session.open()?;
         resume(session, &session.catalogue()?, &mut wallet, None).await?
     } else {
-        let offer = Offer::parse(&pasting::given(&session.ui, LinkKind::Offer, &arguments.offer)?)?;
+        let link = OfferLink::parse(&pasting::given(&session.ui, LinkKind::Offer, &arguments.offer)?)?;
         let mut wallet = session.open()?;
+        let offer = match link {
+            OfferLink::Offer(offer) => offer,
+            OfferLink::Reference(url) => {
+                session.know_hosts(&wallet.contents);
+                fetch_offer(session, &url).await?
+            }
+        };
         receive(session, &session.catalogue()?, &mut wallet, &offer, &Owner { ui: &session.ui, arguments }).await?
     };
     report(session, results)

@@ -55,6 +55,7 @@ async fn an_answer_that_could_not_be_stored_can_be_had_again() {
     let proofs = proofs(&keys, scene.desk.issuer.did.as_str(), "nonce", NOW).unwrap();
     let endpoint = crate::offer::Offer::parse(&scene.offer).unwrap().endpoint;
     let pending = Pending {
+        wire: carnet_wallet::wire::Wire::Grpc,
         offer: "o".to_owned(),
         endpoint: endpoint.clone(),
         issuer: scene.desk.issuer.did.to_string(),

@@ -83,6 +83,21 @@ impl CredentialRequest {
         let proofs = proofs(members.get("proofs"))?;
         Ok(Self { requested, proofs, encryption: members.get("credential_response_encryption").cloned() })
     }
+
+    /// Writes the body.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let (name, value) = match &self.requested {
+            Requested::Configuration(id) => ("credential_configuration_id", id),
+            Requested::Identifier(id) => ("credential_identifier", id),
+        };
+        let mut members = Map::from_iter([(name.to_owned(), json!(value))]);
+        members.insert("proofs".to_owned(), json!({ "jwt": self.proofs }));
+        if let Some(encryption) = &self.encryption {
+            members.insert("credential_response_encryption".to_owned(), encryption.clone());
+        }
+        Value::Object(members).to_string()
+    }
 }
 
 fn proofs(proofs: Option<&Value>) -> Result<Vec<String>, ErrorResponse> {
@@ -185,6 +200,12 @@ pub fn parse_deferred_request(body: &[u8], max_bytes: usize) -> Result<Secret, E
     text(&members, "transaction_id", ErrorCode::InvalidTransactionId).map(Secret::from)
 }
 
+/// Writes a deferred credential request.
+#[must_use]
+pub fn deferred_request(transaction_id: &Secret) -> Zeroizing<String> {
+    Zeroizing::new(json!({ "transaction_id": transaction_id.expose() }).to_string())
+}
+
 /// Event of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotificationEvent {
@@ -235,6 +256,13 @@ impl NotificationRequest {
             event: event.ok_or_else(|| ErrorResponse::new(malformed, "event is unknown"))?,
         })
     }
+
+    /// Writes the body.
+    #[must_use]
+    pub fn to_json(&self) -> Zeroizing<String> {
+        let body = json!({ "notification_id": self.notification_id.expose(), "event": self.event.as_str() });
+        Zeroizing::new(body.to_string())
+    }
 }
 
 #[cfg(test)]
@@ -253,9 +281,12 @@ mod tests {
     fn a_credential_request_names_one_credential_and_one_type_of_proof() {
         let good = json!({"credential_configuration_id": "a", "proofs": {"jwt": ["x", "y"]}, "unknown": {"a": 1}});
         let read = request(&good).unwrap();
+        assert_eq!(CredentialRequest::parse(read.to_json().as_bytes(), MOST).unwrap(), read);
         assert_eq!((read.requested, read.proofs.len()), (Requested::Configuration("a".to_owned()), 2));
         let identified = json!({"credential_identifier": "a", "proofs": {"jwt": ["x"]}});
-        assert_eq!(request(&identified).unwrap().requested, Requested::Identifier("a".to_owned()));
+        let identified = request(&identified).unwrap();
+        assert_eq!(CredentialRequest::parse(identified.to_json().as_bytes(), MOST).unwrap(), identified);
+        assert_eq!(identified.requested, Requested::Identifier("a".to_owned()));
         let proofs = json!({"jwt": ["x"]});
         for (bad, code) in [
             (json!({"proofs": proofs}), ErrorCode::InvalidCredentialRequest),

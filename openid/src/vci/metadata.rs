@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use carnet_core::{
     Code, Problem,
+    did::{Did, DidUrl},
     json::{self, Limits},
     keys::PublicKey,
 };
@@ -92,6 +93,10 @@ pub struct CredentialConfiguration {
     /// Names and claims.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_metadata: Option<CredentialMetadata>,
+    /// Epoch to whose start the dates of copies are rounded down: a member of Carnet's (spec/openid.md 2.7), by which
+    /// its wallet tells dates that mark a holder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carnet_validity_epoch: Option<String>,
 }
 
 /// Contexts and types of a W3C credential (appendix A.1).
@@ -263,6 +268,31 @@ pub fn parse_token_endpoint(body: &[u8], issuer: &str) -> Result<String, Problem
     Ok(endpoint.to_owned())
 }
 
+/// Reads the DID of an issuer from its JWT VC issuer metadata: that of the DID URLs by which it names its keys.
+///
+/// # Errors
+/// The errors of [`json::parse_object`]; malformed_value for the metadata of another issuer, and unless all keys are of
+/// one DID.
+pub fn parse_issuer_did(body: &[u8], issuer: &str) -> Result<Did, Problem> {
+    let members = json::parse_object(body, Limits::DOCUMENT)?;
+    let malformed = |what: &str| Problem::new(Code::MalformedValue, what);
+    if members.get("issuer").and_then(Value::as_str) != Some(issuer) {
+        return Err(malformed("issuer is that of another issuer"));
+    }
+    let keys = members.get("jwks").and_then(|jwks| jwks.get("keys")).and_then(Value::as_array);
+    let mut dids = keys.into_iter().flatten().map(|key| {
+        let kid = key.get("kid").and_then(Value::as_str).unwrap_or_default();
+        DidUrl::parse(kid).map(|url| url.did().clone()).map_err(|_| malformed("a key is not named by a DID URL"))
+    });
+    let first = dids.next().ok_or_else(|| malformed("the issuer names no keys"))??;
+    for did in dids {
+        if did? != first {
+            return Err(malformed("the issuer names keys of several DIDs"));
+        }
+    }
+    Ok(first)
+}
+
 /// Writes the JWT VC issuer metadata (SD-JWT VC section 4): the public keys by their ids.
 #[must_use]
 pub fn jwt_vc_issuer(issuer: &str, keys: &[(String, PublicKey)]) -> Value {
@@ -375,5 +405,20 @@ mod tests {
         let jwk = &written["jwks"]["keys"][0];
         assert_eq!(PublicKey::from_jwk(jwk).unwrap(), public);
         assert_eq!((jwk.get("d"), &jwk["kid"]), (None, &json!("did:web:uni.example#a")));
+    }
+
+    #[test]
+    fn an_issuer_is_known_by_the_did_of_its_keys() {
+        let read = |kids: &[&str]| {
+            let keys: Vec<Value> = kids.iter().map(|kid| json!({"kty": "EC", "kid": kid})).collect();
+            let body = json!({"issuer": ISSUER, "jwks": {"keys": keys}}).to_string();
+            parse_issuer_did(body.as_bytes(), ISSUER).map(|did| did.to_string()).map_err(|problem| problem.code)
+        };
+        assert_eq!(read(&["did:web:uni.example#a", "did:web:uni.example#b"]), Ok("did:web:uni.example".to_owned()));
+        for bad in [&[][..], &["a"], &["#a"], &["did:web:uni.example#a", "did:web:other.example#a"]] {
+            assert_eq!(read(bad), Err(Code::MalformedValue), "{bad:?}");
+        }
+        let other = json!({"issuer": "https://uni.example", "jwks": {"keys": [{"kid": "did:web:uni.example#a"}]}});
+        assert!(parse_issuer_did(other.to_string().as_bytes(), ISSUER).is_err());
     }
 }

@@ -11,7 +11,7 @@ use super::PRE_AUTHORIZED;
 use crate::{
     Secret,
     error::{ErrorCode, ErrorResponse},
-    form::Form,
+    form::{self, Form},
 };
 
 /// Token request with a pre-authorized code.
@@ -39,6 +39,14 @@ impl TokenRequest {
         let code = form.get("pre-authorized_code").cloned();
         let code = code.ok_or_else(|| invalid("pre-authorized_code is missing".to_owned()))?;
         Ok(Self { code, tx_code: form.get("tx_code").cloned() })
+    }
+
+    /// Writes the body.
+    #[must_use]
+    pub fn to_form(&self) -> Zeroizing<String> {
+        let mut parameters = vec![("grant_type", PRE_AUTHORIZED), ("pre-authorized_code", self.code.expose())];
+        parameters.extend(self.tx_code.as_ref().map(|code| ("tx_code", code.expose())));
+        form::write(&parameters)
     }
 }
 
@@ -100,6 +108,10 @@ mod tests {
         let plain = read("&pre-authorized_code=a&client_id=b&unknown=c").unwrap();
         assert_eq!(plain, TokenRequest { code: "a".into(), tx_code: None });
         assert_eq!(read("&pre-authorized_code=a&tx_code=123456").unwrap().tx_code, Some("123456".into()));
+        for tx_code in [None, Some("1 2+3".into())] {
+            let request = TokenRequest { code: "a&b=c".into(), tx_code };
+            assert_eq!(TokenRequest::parse(request.to_form().as_bytes()).unwrap(), request);
+        }
         // A parameter without a value counts as absent.
         assert_eq!(read("&pre-authorized_code=a&tx_code=").unwrap().tx_code, None);
         for (rest, code) in [

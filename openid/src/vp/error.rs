@@ -1,6 +1,9 @@
 //! Error responses of a wallet (section 8.5), and of the verifier at its `response_uri` (section 8.2).
 
-use carnet_core::{Code, Problem};
+use carnet_core::{
+    Code, Problem,
+    json::{self, Limits},
+};
 use serde_json::{Map, Value};
 
 macro_rules! codes {
@@ -78,6 +81,31 @@ impl Refusal {
     }
 }
 
+/// Refusal as a wallet reads it, from any verifier.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReceivedRefusal {
+    /// `error`; empty if the verifier names none.
+    pub error: String,
+    /// `error_description`; may be empty.
+    pub description: String,
+    /// `carnet_receipt`: a signed receipt, as JSON text.
+    pub receipt: Option<String>,
+}
+
+impl ReceivedRefusal {
+    /// Reads the body. One that is not a JSON object says nothing: the status code is the refusal.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Self {
+        let members = json::parse_object(body, Limits::DOCUMENT).unwrap_or_default();
+        let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            error: text("error").unwrap_or_default(),
+            description: text("error_description").unwrap_or_default(),
+            receipt: text(RECEIPT_MEMBER),
+        }
+    }
+}
+
 /// Member with a signed receipt, as JSON text.
 pub const RECEIPT_MEMBER: &str = "carnet_receipt";
 
@@ -102,5 +130,11 @@ mod tests {
     fn a_refusal_has_no_empty_member() {
         let refusal = Refusal { error: "invalid_request", description: "EXPIRED".to_owned(), receipt: None };
         assert_eq!(refusal.to_json(), r#"{"error":"invalid_request","error_description":"EXPIRED"}"#);
+        let read = ReceivedRefusal::parse(refusal.to_json().as_bytes());
+        assert_eq!(
+            (read.error.as_str(), read.description.as_str(), read.receipt),
+            ("invalid_request", "EXPIRED", None)
+        );
+        assert_eq!(ReceivedRefusal::parse(b"<html>"), ReceivedRefusal::default());
     }
 }

@@ -3,18 +3,23 @@
 use std::collections::BTreeMap;
 
 use carnet_core::{
-    Code, Problem,
+    Code, Problem, Rng,
     json::{self, Limits},
-    secure::jwe::{ContentEncryption, DecryptionKey, decrypt},
+    secure::jwe::{ContentEncryption, DecryptionKey, decrypt, encrypt},
 };
 use serde_json::{Map, Value};
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    check_nonce,
+    ResponseMode, check_nonce,
     error::{RECEIPT_MEMBER, WalletErrorCode},
+    request::AuthorizationRequest,
 };
-use crate::{Secret, form::Form};
+use crate::{
+    Secret,
+    form::{self, Form},
+};
 
 /// Media type of the body.
 pub const FORM: &str = "application/x-www-form-urlencoded";
@@ -25,20 +30,27 @@ pub type Presentations = BTreeMap<String, Vec<String>>;
 /// Parsed body, whose content is not decrypted.
 #[derive(Debug)]
 pub enum ResponseForm {
-    /// `vp_token`, as JSON text, and `state`.
-    Plain(Secret, Option<String>),
+    /// `vp_token`, as JSON text, `state`, and the nonce of [`WALLET_NONCE_MEMBER`].
+    Plain(Secret, Option<String>, Option<String>),
     /// `response`: a JWE.
     Encrypted(Secret),
     /// `error`: the wallet declines.
     Declined(WalletErrorCode),
 }
 
+/// Parameter with the `wallet_nonce` of the request object that is answered, which other verifiers ignore. By it a
+/// verifier of Carnet's names that object in its receipt (spec/openid4vp.md 4.5).
+pub const WALLET_NONCE_MEMBER: &str = "carnet_wallet_nonce";
+
 /// Response with presentations.
+#[derive(Default)]
 pub struct AuthorizationResponse {
     /// `vp_token`
     pub presentations: Presentations,
     /// `state`
     pub state: Option<String>,
+    /// Nonce of [`WALLET_NONCE_MEMBER`].
+    pub wallet_nonce: Option<String>,
     /// Thumbprint of the sender's ephemeral key, if the response was encrypted.
     pub ephemeral: Option<String>,
 }
@@ -60,8 +72,8 @@ impl ResponseForm {
         let form = Form::parse(body)?;
         match (form.get("vp_token"), form.get("response"), form.get("error")) {
             (Some(token), None, None) => {
-                let state = form.get("state").map(|state| state.expose().to_owned());
-                Ok(Self::Plain(token.clone(), state))
+                let text = |name: &str| form.get(name).map(|text| text.expose().to_owned());
+                Ok(Self::Plain(token.clone(), text("state"), text(WALLET_NONCE_MEMBER)))
             }
             (None, Some(response), None) => Ok(Self::Encrypted(response.clone())),
             (None, None, Some(error)) => {
@@ -82,7 +94,7 @@ impl AuthorizationResponse {
         let mut value = json::parse(vp_token.as_bytes(), limits)?;
         let read = presentations(&value);
         carnet_core::wipe(&mut value);
-        Ok(Self { presentations: read?, state, ephemeral: None })
+        Ok(Self { presentations: read?, state, ..Self::default() })
     }
 
     /// Decrypts and reads the parameter `response` (section 8.3).
@@ -95,14 +107,16 @@ impl AuthorizationResponse {
         let decrypted = decrypt(response, key, &ContentEncryption::ALL, most)?;
         let mut value = Value::Object(json::parse_object(&decrypted.plaintext, limits)?);
         let malformed = |what: &str| Problem::new(Code::TokenMalformed, what);
-        let state = match value.get("state") {
+        let text = |name: &str| match value.get(name) {
             None => Ok(None),
-            Some(Value::String(state)) => Ok(Some(state.clone())),
-            Some(_) => Err(malformed("state is not a string")),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(malformed(&format!("{name} is not a string"))),
         };
+        let (state, wallet_nonce) = (text("state"), text(WALLET_NONCE_MEMBER));
         let read = value.get("vp_token").map_or_else(|| Err(malformed("there is no vp_token")), presentations);
         carnet_core::wipe(&mut value);
-        Ok(Self { presentations: read?, state: state?, ephemeral: Some(decrypted.ephemeral) })
+        let ephemeral = Some(decrypted.ephemeral);
+        Ok(Self { presentations: read?, state: state?, wallet_nonce: wallet_nonce?, ephemeral })
     }
 
     /// Checks that `state` is the request's, or is absent where the request has none.
@@ -120,10 +134,34 @@ impl AuthorizationResponse {
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let mut members = Map::from_iter([("vp_token".to_owned(), self.vp_token())]);
-        if let Some(state) = &self.state {
-            members.insert("state".to_owned(), state.as_str().into());
+        for (name, text) in self.texts() {
+            members.insert(name.to_owned(), text.into());
         }
         Zeroizing::new(Value::Object(members).to_string())
+    }
+
+    /// Writes the body, encrypted as the request demands.
+    ///
+    /// # Errors
+    /// `response_encryption` for a request without a key, and those of [`encrypt`].
+    pub fn to_form(&self, request: &AuthorizationRequest, rng: Rng<'_>) -> Result<Zeroizing<String>, Problem> {
+        if request.mode == ResponseMode::DirectPost {
+            let token = Zeroizing::new(self.vp_token().to_string());
+            let mut parameters = vec![("vp_token", token.as_str())];
+            parameters.extend(self.texts());
+            return Ok(form::write(&parameters));
+        }
+        let encryption = request.metadata.as_ref().and_then(|metadata| metadata.encryption.as_ref());
+        let encryption = encryption.ok_or_else(|| Problem::from(Code::ResponseEncryption))?;
+        let method = encryption.encryptions.first().ok_or_else(|| Problem::from(Code::ResponseEncryption))?;
+        let response = encrypt(self.to_json().as_bytes(), &encryption.key, *method, request.nonce.as_bytes(), rng)?;
+        Ok(form::write(&[("response", &response)]))
+    }
+
+    /// Returns the parameters beside `vp_token`.
+    fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let texts = [("state", &self.state), (WALLET_NONCE_MEMBER, &self.wallet_nonce)];
+        texts.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)))
     }
 
     /// Returns `vp_token`. Presentations that are JSON objects are written as such.
@@ -171,6 +209,25 @@ impl Accepted {
         let members = [("redirect_uri", &self.redirect_uri), (RECEIPT_MEMBER, &self.receipt)];
         let members = members.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text.as_deref()?.into())));
         Value::Object(members.collect::<Map<_, _>>()).to_string()
+    }
+
+    /// Reads the body. Unknown members are ignored.
+    ///
+    /// # Errors
+    /// The errors of [`json::parse_object`], and `token_malformed`, also for a `redirect_uri` that is no URL.
+    pub fn parse(body: &[u8]) -> Result<Self, Problem> {
+        let members = json::parse_object(body, Limits::DOCUMENT)?;
+        let malformed = |name: &str| Problem::new(Code::TokenMalformed, format!("{name} is malformed"));
+        let text = |name: &str| match members.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(malformed(name)),
+        };
+        let redirect_uri = text("redirect_uri")?;
+        if redirect_uri.as_deref().is_some_and(|url| Url::parse(url).is_err()) {
+            return Err(malformed("redirect_uri"));
+        }
+        Ok(Self { redirect_uri, receipt: text(RECEIPT_MEMBER)? })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Alternatives of format: a template that asks for `vc+sd-jwt` takes the same type as `dc+sd-jwt` on the OpenID4VP wire,
 //! since other wallets speak that one (spec/openid4vp.md).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use carnet_core::{
     format::CredentialFormat,
@@ -89,6 +89,12 @@ pub(super) fn chosen(mut query: Query, alternatives: &Alternatives, mut answer: 
     (query, answer)
 }
 
+/// Returns the id under which a wallet has sent the presentation for a query: its own, or that of the alternative.
+pub(super) fn sent_id(id: String, sent: &BTreeSet<String>) -> String {
+    let other = format!("{id}{SUFFIX}");
+    if sent.contains(&id) || !sent.contains(&other) { id } else { other }
+}
+
 #[cfg(test)]
 mod tests {
     use carnet_core::time::Timestamp;
@@ -147,6 +153,13 @@ mod tests {
         assert_eq!((other.credentials[0].id.as_str(), dc["residence"][0].as_str()), ("residence", "residence-dc"));
         let (_, both) = chosen(query.clone(), &alternatives, answer(&["residence", "residence-dc"]));
         assert!(query.satisfied_by(&both.keys().map(String::as_str).collect::<Vec<_>>()).is_err());
+    }
+
+    #[test]
+    fn a_presentation_is_named_as_it_was_sent() {
+        let named = |sent: &[&str]| sent_id("a".to_owned(), &sent.iter().map(|id| (*id).to_owned()).collect());
+        assert_eq!((named(&["a"]), named(&["a-dc"])), ("a".to_owned(), "a-dc".to_owned()));
+        assert_eq!((named(&["a", "a-dc"]), named(&[])), ("a".to_owned(), "a".to_owned()));
     }
 
     #[test]

@@ -84,6 +84,8 @@ impl Delivery {
 
     fn receive(&self) -> Result<HeldCredential, Problem> {
         let promise = Promise {
+            audience: String::new(),
+            key_algorithm: HolderAlgorithm::EdDsa,
             issuer: self.promised_issuer.clone(),
             issuer_name: "University".to_owned(),
             configuration_id: String::new(),

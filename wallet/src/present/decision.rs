@@ -213,7 +213,8 @@ impl Decision<'_> {
     }
 
     fn digest(&self, parts: &[Part]) -> Result<String, Failure> {
-        digest(&self.request.object, parts, self.contents).map_err(|problem| unanswerable(&problem))
+        let text = self.request.approval_text().map_err(|problem| unanswerable(&problem))?;
+        digest(&text, parts, self.contents).map_err(|problem| unanswerable(&problem))
     }
 
     fn nothing(&self, failure: Failure) -> Result<Decided, Failure> {

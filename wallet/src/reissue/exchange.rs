@@ -14,7 +14,8 @@ use crate::{
     failure::{Failure, Fault, Sentence},
     ports::{Collected, IssuerClient, Ports, resolve_issuer},
     promise::{CredentialConfiguration, Promise},
-    store::{HeldCredential, HolderKey, Wallet, WalletStore},
+    store::{HeldCredential, HolderKey, Wallet, WalletStore, contents::HolderAlgorithm},
+    wire::Wire,
 };
 
 /// Error of an issuer for an expired nonce.
@@ -50,7 +51,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         }
         let (Some(endpoint), Some(shown)) = (&held.endpoint, to_show(&held)) else { return Err(gone()) };
         service_address(endpoint)?;
-        let mut issuer = ports.issuer(endpoint).await?;
+        let mut issuer = ports.issuer(endpoint, Wire::Grpc).await?;
         let metadata = issuer.metadata().await?;
         // Checked before a whole copy is presented there.
         if metadata.issuer != held.issuer {
@@ -79,6 +80,8 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
     /// Returns the promise against which the new copies are checked.
     pub(super) fn promise(&self) -> Promise {
         Promise {
+            audience: self.held.issuer.clone(),
+            key_algorithm: HolderAlgorithm::EdDsa,
             issuer: self.held.issuer.clone(),
             issuer_name: self.held.issuer_name.clone(),
             configuration_id: String::new(),

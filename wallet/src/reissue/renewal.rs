@@ -9,6 +9,7 @@ use crate::{
     answer::claims_of,
     failure::{Failure, Fault, Safety, Sentence},
     store::{HeldCredential, HolderKey, Pending, Stage, Wallet, WalletStore, contents::Secret, standing::State},
+    wire::Wire,
 };
 
 /// Returns the reason why a credential cannot be renewed, if there is one.
@@ -46,6 +47,7 @@ pub(super) fn defer(
         Failure::new("protocol", message, Sentence::id("hint-tell-issuer")).by(Fault::Issuer)
     })?;
     wallet.contents.pending.push(Pending {
+        wire: Wire::Grpc,
         offer: format!("renewal:{}", held.id),
         endpoint: held.endpoint.clone().unwrap_or_default(),
         issuer: held.issuer.clone(),

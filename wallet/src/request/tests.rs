@@ -2,9 +2,11 @@ use std::sync::Arc;
 
 use carnet_core::{
     did::{DidDocument, SelfContained},
+    format::CredentialFormat,
     keys::{Algorithm, SecretKey, Signer},
-    secure::jose,
+    secure::{jose, jwe::DecryptionKey},
 };
+use carnet_openid::vp::{ResponseMode, client_metadata::ClientMetadata};
 use rand_core::OsRng;
 use serde_json::json;
 
@@ -205,16 +207,129 @@ fn links_that_are_no_requests() {
     let pointer = Pointer::parse(good).unwrap();
     assert_eq!((pointer.endpoint.as_str(), pointer.id.as_str()), ("https://a.example", "1"));
     for (from, to) in [
-        ("openid4vp:", "https:"),
+        ("openid4vp:", "http:"),
         ("decentralized_identifier%3A", ""),
         ("client_id", "client"),
-        ("%2Frequests%2F1", "%2Fother%2F1"),
         ("%2Frequests%2F1", "%2Frequests%2F"),
         ("&request_uri", "&client_id=x&request_uri"),
     ] {
         assert_eq!(Pointer::parse(&good.replace(from, to)).unwrap_err().reason, "request_malformed", "{from}");
     }
     assert_eq!(Pointer::parse(&good.replace("https%", "http%")).unwrap_err().reason, "address_forbidden");
+}
+
+/// Request over OpenID, fetched by POST.
+struct OpenIdAsker(Asker);
+
+impl OpenIdAsker {
+    fn new() -> Self {
+        let mut asker = Asker::new();
+        let mut url = Url::parse("openid4vp://").unwrap();
+        url.query_pairs_mut()
+            .append_pair("client_id", &asker.pointer.client_id)
+            .append_pair("request_uri", "https://agency.example/request/1")
+            .append_pair("request_uri_method", "post");
+        asker.pointer = Pointer::parse(url.as_str()).unwrap();
+        let key = DecryptionKey::generate(&mut OsRng).public();
+        let metadata = ClientMetadata::new(&[CredentialFormat::VcSdJwt], Some(key));
+        asker.payload["client_metadata"] = metadata.to_json();
+        asker.payload["response_mode"] = "direct_post.jwt".into();
+        asker.payload["response_uri"] = "https://agency.example/response/1".into();
+        asker.payload["wallet_nonce"] = asker.pointer.openid.as_ref().unwrap().wallet_nonce.clone().unwrap().into();
+        Self(asker)
+    }
+}
+
+/// Conditions of the OpenID Foundation's wallet modules; each change of a good request has its code.
+#[test]
+fn a_request_over_openid_is_verified_before_it_is_shown() {
+    let good = OpenIdAsker::new().0;
+    let read = good.request().unwrap();
+    assert_eq!(read.openid.as_ref().unwrap().mode, ResponseMode::DirectPostJwt);
+    assert_eq!(read.destination(&good.pointer), "https://agency.example/response/1");
+    assert_eq!((good.pointer.wire(), good.pointer.endpoint.as_str()), (Wire::OpenId, "https://agency.example"));
+    let refused = |code: Code, change: &dyn Fn(&mut Asker)| {
+        let mut asker = OpenIdAsker::new().0;
+        change(&mut asker);
+        assert_eq!(asker.request().unwrap_err().code, code);
+    };
+    let set = |code: Code, name: &'static str, value: Value| {
+        refused(code, &|asker| asker.payload[name] = value.clone());
+    };
+    // Outer client_id, audience, expiry, nonces.
+    set(Code::ClientIdMismatch, "client_id", "decentralized_identifier:did:web:other.example".into());
+    set(Code::DomainMismatch, "aud", "https://other.example".into());
+    set(Code::Expired, "exp", NOW.plus(-301).unix().into());
+    set(Code::NotYetValid, "iat", NOW.plus(3_600).unix().into());
+    set(Code::NonceReplayed, "wallet_nonce", "another".into());
+    set(Code::RequestMalformed, "nonce", "with space".into());
+    for missing in ["aud", "exp", "nonce", "response_uri", "dcql_query"] {
+        refused(Code::ClaimMissing, &|asker| _ = asker.payload.as_object_mut().unwrap().remove(missing));
+    }
+    refused(Code::NonceReplayed, &|asker| _ = asker.payload.as_object_mut().unwrap().remove("wallet_nonce"));
+    // Transaction data of an unknown type, another query, another place to answer.
+    set(Code::TransactionDataUnsupported, "transaction_data", json!(["e30"]));
+    set(Code::RequestMalformed, "scope", "openid".into());
+    set(Code::RequestMalformed, "presentation_definition", json!({}));
+    set(Code::RequestMalformed, "response_mode", "fragment".into());
+    set(Code::RequestMalformed, "response_uri", "https://other.example/response/1".into());
+    set(Code::RequestMalformed, "response_uri", "http://agency.example/response/1".into());
+    // A response that cannot be encrypted.
+    set(Code::RequestMalformed, "client_metadata", json!({"vp_formats_supported": {}}));
+    // typ, and a signature by another.
+    let object = |header: Value| Request::verify(&good.sign(header), &good.pointer, &SelfContained, NOW);
+    let mut header = good.header();
+    assert!(object(header.clone()).is_ok());
+    header["typ"] = "JWT".into();
+    assert_eq!(object(header).unwrap_err().code, Code::TokenType);
+    let mut other = OpenIdAsker::new().0;
+    other.key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
+    assert_eq!(other.request().unwrap_err().code, Code::SignatureInvalid);
+}
+
+#[test]
+fn an_approval_is_for_a_request_whatever_the_nonce_of_its_fetch() {
+    let mut asker = OpenIdAsker::new().0;
+    let first = asker.request().unwrap().approval_text().unwrap();
+    let source = asker.pointer.openid.as_mut().unwrap();
+    source.wallet_nonce = Some("another".to_owned());
+    asker.payload["wallet_nonce"] = "another".into();
+    asker.payload["exp"] = NOW.plus(301).unix().into();
+    assert_eq!(asker.request().unwrap().approval_text().unwrap(), first);
+    asker.payload["nonce"] = "n-9876543210".into();
+    assert_ne!(asker.request().unwrap().approval_text().unwrap(), first);
+    let own = Asker::new().request().unwrap();
+    assert_eq!(own.approval_text().unwrap(), own.object);
+}
+
+#[test]
+fn links_over_openid() {
+    let client_id = "client_id=decentralized_identifier%3Adid%3Aweb%3Aa.example";
+    let by_get = format!("openid4vp://?{client_id}&request_uri=https%3A%2F%2Fa.example%2Fr");
+    let pointer = Pointer::parse(&by_get).unwrap();
+    assert_eq!((pointer.wire(), pointer.openid.unwrap().wallet_nonce), (Wire::OpenId, None));
+    let by_post = format!("{by_get}&request_uri_method=post");
+    let nonce = |link: &str| Pointer::parse(link).unwrap().openid.unwrap().wallet_nonce.unwrap();
+    assert_ne!(nonce(&by_post), nonce(&by_post), "a nonce is for one request");
+    let universal = by_get.replace("openid4vp://", "https://wallet.example/");
+    assert_eq!(Pointer::parse(&universal).unwrap().wire(), Wire::OpenId);
+    let object = OpenIdAsker::new().0;
+    let by_value =
+        format!("openid4vp://?client_id={}&request={}", object.pointer.client_id, object.sign(object.header()));
+    assert_eq!(Pointer::parse(&by_value).unwrap().endpoint, "https://agency.example");
+    for (bad, reason) in [
+        (by_get.replace("decentralized_identifier", "x509_san_dns"), "request_malformed"),
+        (
+            by_get
+                .replace("decentralized_identifier%3Adid%3Aweb%3Aa.example", "redirect_uri%3Ahttps%3A%2F%2Fa.example"),
+            "request_malformed",
+        ),
+        (format!("{by_get}&request=a.b.c"), "request_malformed"),
+        (format!("openid4vp://?{client_id}&response_uri=https%3A%2F%2Fa.example&nonce=n"), "request_malformed"),
+        (format!("{by_get}&request_uri_method=put"), "request_malformed"),
+    ] {
+        assert_eq!(Pointer::parse(&bad).unwrap_err().reason, reason, "{bad}");
+    }
 }
 
 #[test]

@@ -24,7 +24,10 @@ use super::{
     trust::Trust,
     vouchers::VoucherSerials,
 };
-use crate::failure::{Failure, Sentence};
+use crate::{
+    failure::{Failure, Sentence},
+    wire::Wire,
+};
 
 /// Version of the contents that this program writes. Since 2 the log is a hash chain; since 3 copies have a status;
 /// since 4 a collection is stored before its offer is redeemed; since 5 the common text of copies is stored once; since
@@ -322,6 +325,9 @@ pub struct Pending {
     /// End of the credential according to its offer; `None` in older wallets, and for a renewal.
     #[serde(default)]
     pub valid_until: Option<Timestamp>,
+    /// Wire of the issuer's service. A record of Carnet's own wire can be read by programs that know no other.
+    #[serde(default, skip_serializing_if = "Wire::is_grpc")]
+    pub wire: Wire,
 }
 
 /// Data to redeem an offer with; kept to repeat the redemption after a lost response.
@@ -425,25 +431,53 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Secret key of one copy: Ed25519, 32 bytes in base64url.
+/// Signature algorithm of a holder key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HolderAlgorithm {
+    /// Ed25519.
+    #[default]
+    EdDsa,
+    /// ECDSA on P-256, for issuers that want it.
+    Es256,
+}
+
+/// Mark before the bytes of a P-256 key. Keys without it are Ed25519 keys.
+const P256: &str = "ES256:";
+
+/// Secret key of one copy, 32 bytes in base64url: Ed25519, or P-256 behind a mark.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct HolderKey(Secret);
 
 impl HolderKey {
-    /// Draws a new key.
+    /// Draws a new Ed25519 key.
     pub fn draw() -> Self {
-        let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-        Self(Secret::new(URL_SAFE_NO_PAD.encode(key.to_bytes().as_slice())))
+        Self::draw_for(HolderAlgorithm::EdDsa)
+    }
+
+    /// Draws a new key for a signature algorithm.
+    pub fn draw_for(algorithm: HolderAlgorithm) -> Self {
+        let (mark, algorithm) = match algorithm {
+            HolderAlgorithm::EdDsa => ("", Algorithm::EdDsa),
+            HolderAlgorithm::Es256 => (P256, Algorithm::Es256),
+        };
+        let key = SecretKey::generate(algorithm, &mut OsRng);
+        let mut text = Zeroizing::new(String::with_capacity(64));
+        text.push_str(mark);
+        URL_SAFE_NO_PAD.encode_string(key.to_bytes().as_slice(), &mut text);
+        Self(Secret(text))
     }
 
     /// Returns the key, ready to sign.
     pub fn open(&self) -> Result<SecretKey, Problem> {
+        let text = self.0.expose();
+        let (algorithm, text) =
+            text.strip_prefix(P256).map_or((Algorithm::EdDsa, text), |text| (Algorithm::Es256, text));
         let mut bytes = Zeroizing::new(Vec::with_capacity(64));
         URL_SAFE_NO_PAD
-            .decode_vec(self.0.expose(), &mut bytes)
+            .decode_vec(text, &mut bytes)
             .map_err(|_| Problem::new(carnet_core::Code::KeyInvalid, "a holder key in the wallet is damaged"))?;
-        SecretKey::from_bytes(Algorithm::EdDsa, &bytes)
+        SecretKey::from_bytes(algorithm, &bytes)
     }
 }
 
@@ -454,6 +488,8 @@ pub fn fresh_id() -> String {
 
 #[cfg(test)]
 mod tests {
+    use carnet_core::keys::Signer as _;
+
     use super::*;
 
     #[test]
@@ -461,6 +497,24 @@ mod tests {
         let secret = Secret::new("hunter2".to_owned());
         assert!(!format!("{secret:?}").contains("hunter2"));
         assert_eq!(serde_json::to_string(&secret).unwrap(), "\"hunter2\"");
+    }
+
+    #[test]
+    fn a_holder_key_comes_back_with_its_algorithm() {
+        for (wanted, algorithm) in
+            [(HolderAlgorithm::EdDsa, Algorithm::EdDsa), (HolderAlgorithm::Es256, Algorithm::Es256)]
+        {
+            let key = HolderKey::draw_for(wanted);
+            let stored = serde_json::to_string(&key).unwrap();
+            let read: HolderKey = serde_json::from_str(&stored).unwrap();
+            assert_eq!(read.open().unwrap().public_key(), key.open().unwrap().public_key());
+            assert_eq!(read.open().unwrap().algorithm(), algorithm);
+        }
+        // The form in wallets from before P-256: 43 characters and no mark.
+        let old: HolderKey = serde_json::from_str(&format!("\"{}\"", "A".repeat(43))).unwrap();
+        assert_eq!(old.open().unwrap().algorithm(), Algorithm::EdDsa);
+        let damaged: HolderKey = serde_json::from_str("\"ES256:AAAA\"").unwrap();
+        assert!(damaged.open().is_err());
     }
 
     #[test]

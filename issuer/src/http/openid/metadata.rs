@@ -6,6 +6,7 @@ use axum::{extract::State, response::Response};
 use carnet_core::{
     credential::CONTEXT_V2,
     did::{DidUrl, Purpose},
+    epoch::Epoch,
     format::CredentialFormat,
     keys::Algorithm,
     secure::sd_jwt::{ClaimPath, Step},
@@ -48,8 +49,10 @@ fn issuer_metadata<S>(issuer: &Issuer<S>) -> IssuerMetadata {
     let algorithm = issuer.signer.algorithm();
     let algorithm_of =
         |format| issuer.suites.signing(format, algorithm).map_or(algorithm.as_str(), |suite| suite.name());
-    let configuration =
-        |known: Configuration<'_>| (known.id.clone(), configuration(&known, algorithm_of(known.format)));
+    let configuration = |known: Configuration<'_>| {
+        let epoch = issuer.epoch(&known.credential_type.name);
+        (known.id.clone(), configuration(&known, algorithm_of(known.format), epoch))
+    };
     let display = issuer.settings.display_name.iter();
     let batch_size = u64::try_from(issuer.settings.max_batch_size).unwrap_or(u64::MAX);
     IssuerMetadata {
@@ -70,8 +73,9 @@ fn named(locale: &str, name: &str, description: Option<&str>) -> Name {
     Name { name: Some(name.to_owned()), locale: Some(locale.to_owned()), description: description.map(str::to_owned) }
 }
 
-/// Describes a configuration whose signatures are by this algorithm, or this cryptosuite.
-fn configuration(known: &Configuration<'_>, algorithm: &str) -> CredentialConfiguration {
+/// Describes a configuration whose signatures are by this algorithm, or this cryptosuite, and whose dates are rounded to
+/// an epoch.
+fn configuration(known: &Configuration<'_>, algorithm: &str, epoch: Epoch) -> CredentialConfiguration {
     let credential_type = known.credential_type;
     let is_sd_jwt_vc = known.format == CredentialFormat::DcSdJwt;
     let definition = || CredentialDefinition {
@@ -89,6 +93,7 @@ fn configuration(known: &Configuration<'_>, algorithm: &str) -> CredentialConfig
         cryptographic_binding_methods_supported: vec!["jwk".to_owned()],
         proof_types_supported: BTreeMap::from([("jwt".to_owned(), proof)]),
         credential_metadata: Some(credential_metadata(credential_type, is_sd_jwt_vc)),
+        carnet_validity_epoch: Some(epoch.as_str().to_owned()),
     }
 }
 

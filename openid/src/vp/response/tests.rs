@@ -1,9 +1,15 @@
-use carnet_core::secure::jwe::encrypt;
+use carnet_core::{format::CredentialFormat, secure::jwe::encrypt, time::Timestamp};
 use proptest::prelude::*;
 use rand_core::OsRng;
 use serde_json::json;
 
-use super::*;
+use super::{
+    super::{
+        client_metadata::ClientMetadata,
+        request::{RequestParameters, RequestPolicy},
+    },
+    *,
+};
 
 const LIMITS: Limits = Limits { max_bytes: 100_000, max_depth: 34 };
 
@@ -29,7 +35,7 @@ fn encrypted(content: &Value, key: &DecryptionKey) -> Result<AuthorizationRespon
 #[test]
 fn a_body_has_one_of_three_forms() {
     assert!(matches!(form(&[("vp_token", "{}"), ("state", "s"), ("unknown", "x")]),
-        Ok(ResponseForm::Plain(token, Some(state))) if token.expose() == "{}" && state == "s"));
+        Ok(ResponseForm::Plain(token, Some(state), None)) if token.expose() == "{}" && state == "s"));
     assert!(matches!(form(&[("response", "a.b.c.d.e")]), Ok(ResponseForm::Encrypted(_))));
     assert!(matches!(
         form(&[("error", "access_denied"), ("error_description", "no")]),
@@ -88,7 +94,7 @@ fn the_state_has_to_be_that_of_the_request() {
     let with = |state: Option<&str>| AuthorizationResponse {
         presentations: Presentations::new(),
         state: state.map(str::to_owned),
-        ephemeral: None,
+        ..AuthorizationResponse::default()
     };
     assert!(with(Some("s")).require_state(Some("s")).is_ok());
     assert!(with(None).require_state(None).is_ok());
@@ -98,12 +104,61 @@ fn the_state_has_to_be_that_of_the_request() {
 }
 
 #[test]
+fn a_response_is_written_as_its_request_demands() {
+    let key = DecryptionKey::generate(&mut OsRng);
+    let request = |mode: ResponseMode| {
+        let metadata = ClientMetadata::new(&[CredentialFormat::DcSdJwt], Some(key.public()));
+        let query = json!({"credentials": [{"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": ["v"]}}]});
+        let now = Timestamp::from_unix(1_800_000_000);
+        let parameters = RequestParameters {
+            client_id: "redirect_uri:https://a.example/r",
+            mode,
+            response_uri: "https://a.example/r",
+            nonce: "n-1",
+            state: Some("s"),
+            query: &query,
+            metadata: Some(&metadata),
+            verifier_info: None,
+            validity: (now, now.plus(60)),
+            wallet_nonce: None,
+        };
+        let policy = RequestPolicy {
+            client_id: parameters.client_id,
+            request_uri: None,
+            wallet_nonce: None,
+            is_signed: false,
+            allow_unsigned: true,
+            transaction_types: &[],
+        };
+        AuthorizationRequest::parse(&parameters.to_payload(), &policy, now).unwrap()
+    };
+    let presentations = Presentations::from([("a".to_owned(), vec!["x~y".to_owned()])]);
+    let (state, wallet_nonce) = (Some("s".to_owned()), Some("w".to_owned()));
+    let response = AuthorizationResponse { presentations, state, wallet_nonce, ephemeral: None };
+    let same =
+        |read: &AuthorizationResponse| read.presentations == response.presentations && read.state == response.state;
+    let form = response.to_form(&request(ResponseMode::DirectPost), &mut OsRng).unwrap();
+    let ResponseForm::Plain(token, state, nonce) = ResponseForm::parse(form.as_bytes()).unwrap() else { panic!() };
+    assert!(same(&AuthorizationResponse::from_plain(token.expose(), state, LIMITS).unwrap()));
+    assert_eq!(nonce, response.wallet_nonce);
+    let form = response.to_form(&request(ResponseMode::DirectPostJwt), &mut OsRng).unwrap();
+    let ResponseForm::Encrypted(token) = ResponseForm::parse(form.as_bytes()).unwrap() else { panic!() };
+    let read = AuthorizationResponse::from_encrypted(token.expose(), &key, LIMITS).unwrap();
+    assert!(same(&read) && read.wallet_nonce == response.wallet_nonce);
+}
+
+#[test]
 fn an_accepted_response_may_lead_back() {
     assert_eq!(Accepted::default().to_json(), "{}");
     let url = with_response_code("https://agency.example/done?a=1", "c-1").unwrap();
     assert_eq!(url, "https://agency.example/done?a=1#response_code=c-1");
     let accepted = Accepted { redirect_uri: Some(url.clone()), receipt: None };
     assert_eq!(accepted.to_json(), format!(r#"{{"redirect_uri":"{url}"}}"#));
+    assert_eq!(Accepted::parse(accepted.to_json().as_bytes()), Ok(accepted));
+    assert_eq!(Accepted::parse(br#"{"unknown":1}"#), Ok(Accepted::default()));
+    for bad in [r#"{"redirect_uri":1}"#, r#"{"redirect_uri":"done"}"#, r#"{"carnet_receipt":{}}"#] {
+        assert_eq!(Accepted::parse(bad.as_bytes()).unwrap_err().code, Code::TokenMalformed, "{bad}");
+    }
     for refused in ["http://agency.example/", "https://agency.example/#f", "javascript:alert(1)", ""] {
         assert_eq!(with_response_code(refused, "c").unwrap_err().code, Code::RequestMalformed);
     }
@@ -118,7 +173,7 @@ proptest! {
     #[test]
     fn any_presentation_comes_back(id in "[A-Za-z0-9_-]{1,20}", text in "[A-Za-z0-9_.~-]{0,80}") {
         let presentations = Presentations::from([(id, vec![text])]);
-        let response = AuthorizationResponse { presentations: presentations.clone(), state: None, ephemeral: None };
+        let response = AuthorizationResponse { presentations: presentations.clone(), ..AuthorizationResponse::default() };
         let read = AuthorizationResponse::from_plain(&response.vp_token().to_string(), None, LIMITS).unwrap();
         prop_assert_eq!(read.presentations, presentations);
     }

@@ -1,0 +1,266 @@
+//! Calls of HTTP services whose URLs come from outside, by the rules for DID documents.
+//!
+//! The connection goes to a public address of the host, or to one that the configuration names; no redirect is
+//! followed, no cookie is kept, and time and size are bounded. HTTP without TLS is for a loopback address that the
+//! configuration names.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use carnet_core::{Code, Problem};
+use reqwest::{
+    Client, RequestBuilder, Response,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+};
+use url::{Host, Url};
+
+use crate::{
+    address::normalized,
+    https::{FetchOptions, client, read, unresolved},
+    local::LOCALHOST,
+};
+
+/// Header with the stable reason of a refusal by a service of Carnet.
+const REASON: HeaderName = HeaderName::from_static("carnet-reason");
+/// Maximum length of the reason, in bytes.
+const MOST_REASON: usize = 64;
+
+/// Content of a call, which decides on its method.
+#[derive(Debug, Clone, Copy)]
+pub enum CallContent<'a> {
+    /// GET.
+    None,
+    /// POST without a body.
+    Empty,
+    /// POST of `application/x-www-form-urlencoded`.
+    Form(&'a str),
+    /// POST of `application/json`.
+    Json(&'a str),
+}
+
+/// Call of a service.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceCall<'a> {
+    /// URL of the endpoint.
+    pub url: &'a str,
+    /// Content and method.
+    pub content: CallContent<'a>,
+    /// Media types of the answer.
+    pub accept: &'a str,
+    /// Bearer token; empty: none.
+    pub token: &'a str,
+    /// Maximum length of the answer, in bytes.
+    pub max_bytes: usize,
+}
+
+/// Answer of a service, with any status.
+#[derive(Debug, Clone)]
+pub struct ServiceAnswer {
+    /// Status code.
+    pub status: u16,
+    /// Media type in lower case, without parameters; empty if the service names none.
+    pub media_type: String,
+    /// Stable reason of a refusal, in lower case, if the service is one of Carnet's.
+    pub reason: Option<String>,
+    /// Seconds after which a retry can help, if the service names them.
+    pub retry_after: Option<u64>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Client for services.
+#[derive(Debug, Clone)]
+pub struct ServiceClient {
+    https: Client,
+    /// For loopback addresses without TLS.
+    loopback: Client,
+    private_hosts: Arc<BTreeSet<String>>,
+}
+
+impl ServiceClient {
+    /// Makes a client with the limits, roots and private hosts of the options.
+    ///
+    /// # Errors
+    /// key_invalid: an extra certificate cannot be read, or there is no certificate at all.
+    pub fn new(options: FetchOptions) -> Result<Self, Problem> {
+        let hosts = options.private_hosts.iter().map(|host| plain(host)).collect();
+        let loopback = FetchOptions { private_hosts: BTreeSet::from([LOCALHOST.to_owned()]), ..options.clone() };
+        Ok(Self { https: client(options, true)?, loopback: client(loopback, false)?, private_hosts: Arc::new(hosts) })
+    }
+
+    /// Calls a service, and returns its answer whatever its status.
+    ///
+    /// # Errors
+    /// malformed_value (not an http or https URL, or one with a user); address_forbidden; did_unresolved (no answer in
+    /// time, TLS); too_large
+    pub async fn call(&self, call: ServiceCall<'_>) -> Result<ServiceAnswer, Problem> {
+        let url = Url::parse(call.url).map_err(|_| Problem::new(Code::MalformedValue, "not a URL"))?;
+        let client = self.client_for(&url)?;
+        let request = match call.content {
+            CallContent::None => client.get(url),
+            CallContent::Empty => client.post(url),
+            CallContent::Form(text) => with_body(client.post(url), "application/x-www-form-urlencoded", text),
+            CallContent::Json(text) => with_body(client.post(url), "application/json", text),
+        };
+        let request = request.header(ACCEPT, call.accept);
+        let request = if call.token.is_empty() { request } else { request.header(AUTHORIZATION, bearer(call.token)?) };
+        answer(request.send().await.map_err(unresolved)?, call.max_bytes).await
+    }
+
+    /// Returns the client for a URL that may be called.
+    fn client_for(&self, url: &Url) -> Result<&Client, Problem> {
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Problem::new(Code::MalformedValue, "the URL has a user or a password"));
+        }
+        let forbidden = |why: &str| Err(Problem::new(Code::AddressForbidden, why));
+        let is_loopback = match url.host() {
+            Some(Host::Domain(name)) => normalized(name) == LOCALHOST,
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            None => return Err(Problem::new(Code::MalformedValue, "the URL names no host")),
+        };
+        match (url.scheme(), url.host()) {
+            ("https", Some(Host::Domain(_))) => Ok(&self.https),
+            ("http", _) if is_loopback => {
+                let host = url.host_str().map(plain).unwrap_or_default();
+                if self.private_hosts.contains(&host) {
+                    return Ok(&self.loopback);
+                }
+                forbidden("the URL is on this machine, which the configuration does not allow")
+            }
+            ("http", _) => forbidden("the URL is not encrypted"),
+            ("https", _) => forbidden("the URL has to name a host, not an IP address"),
+            _ => Err(Problem::new(Code::MalformedValue, "the URL is neither https nor http")),
+        }
+    }
+}
+
+/// Returns a host as it is compared: lower case, without the root's dot and without brackets.
+fn plain(host: &str) -> String {
+    normalized(host.trim_start_matches('[').trim_end_matches(']'))
+}
+
+fn with_body(request: RequestBuilder, media_type: &'static str, text: &str) -> RequestBuilder {
+    request.header(CONTENT_TYPE, media_type).body(text.to_owned())
+}
+
+fn bearer(token: &str) -> Result<HeaderValue, Problem> {
+    let value = HeaderValue::from_str(&format!("Bearer {token}"));
+    let mut value = value.map_err(|_| Problem::new(Code::MalformedValue, "the token cannot be sent"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+async fn answer(response: Response, max_bytes: usize) -> Result<ServiceAnswer, Problem> {
+    let status = response.status().as_u16();
+    let headers = response.headers();
+    let media_type = text(headers, &CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let reason = Some(text(headers, &REASON)).filter(|reason| is_reason(reason)).map(str::to_ascii_lowercase);
+    let retry_after = text(headers, &RETRY_AFTER).trim().parse().ok();
+    Ok(ServiceAnswer { status, media_type, reason, retry_after, body: read(response, max_bytes).await? })
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Tests for a reason of Carnet's: a name in snake case.
+fn is_reason(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    (1..=MOST_REASON).contains(&text.len()) && text.bytes().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    fn client(hosts: &[&str]) -> ServiceClient {
+        let private_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        ServiceClient::new(FetchOptions { private_hosts, ..FetchOptions::default() }).unwrap()
+    }
+
+    fn get(url: &str) -> ServiceCall<'_> {
+        ServiceCall { url, content: CallContent::None, accept: "application/json", token: "", max_bytes: 1_000 }
+    }
+
+    #[test]
+    fn only_public_hosts_and_configured_loopback_addresses_are_called() {
+        let refusal = |hosts: &[&str], url: &str| {
+            client(hosts).client_for(&Url::parse(url).unwrap()).err().map(|problem| problem.code)
+        };
+        for (host, url) in
+            [("127.0.0.1", "http://127.0.0.1:1/a"), ("::1", "http://[::1]:1/a"), ("LocalHost", "http://localhost:1")]
+        {
+            assert_eq!(refusal(&[host], url), None, "{url}");
+            assert_eq!(refusal(&[], url), Some(Code::AddressForbidden), "{url}");
+            assert_eq!(refusal(&["agency.example"], url), Some(Code::AddressForbidden), "{url}");
+        }
+        assert_eq!(refusal(&[], "https://agency.example/a"), None);
+        for url in ["http://agency.example", "https://127.0.0.1", "https://[::1]", "http://10.0.0.1", "http://0.0.0.0"]
+        {
+            assert_eq!(
+                refusal(&["127.0.0.1", "10.0.0.1", "0.0.0.0", "agency.example"], url),
+                Some(Code::AddressForbidden)
+            );
+        }
+        for url in ["ftp://agency.example", "https://u:p@agency.example", "file:///etc/passwd", "data:text/plain,a"] {
+            assert_eq!(refusal(&[], url), Some(Code::MalformedValue), "{url}");
+        }
+    }
+
+    /// Answers one connection with a text, and returns the request.
+    async fn serve(answer: &'static str) -> (String, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/x", listener.local_addr().unwrap());
+        let served = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"\r\n\r\n") && !seen.ends_with(b"a=1") {
+                let mut buffer = [0; 1_024];
+                let count = stream.read(&mut buffer).await.unwrap();
+                seen.extend_from_slice(&buffer[..count]);
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(seen).unwrap()
+        });
+        (url, served)
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_any_status_comes_with_its_reason() {
+        let (url, served) = serve(
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: Application/JSON; charset=utf-8\r\ncarnet-reason: OFFER_USED\r\n\
+             retry-after: 3\r\ncontent-length: 2\r\n\r\n{}",
+        )
+        .await;
+        let call = ServiceCall { content: CallContent::Form("a=1"), token: "t0k", ..get(&url) };
+        let answer = client(&["127.0.0.1"]).call(call).await.unwrap();
+        assert_eq!((answer.status, answer.media_type.as_str(), answer.retry_after), (400, "application/json", Some(3)));
+        assert_eq!((answer.reason.as_deref(), answer.body.as_slice()), (Some("offer_used"), b"{}".as_slice()));
+        let seen = served.await.unwrap().to_lowercase();
+        assert!(seen.starts_with("post /x ") && seen.contains("authorization: bearer t0k"), "{seen}");
+        assert!(!seen.contains("user-agent") && !seen.contains("cookie") && !seen.contains("referer"), "{seen}");
+    }
+
+    #[tokio::test]
+    async fn redirects_are_not_followed_and_large_answers_are_cut_off() {
+        let (url, _served) =
+            serve("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n").await;
+        assert_eq!(client(&["127.0.0.1"]).call(get(&url)).await.unwrap().status, 302);
+        let (url, _served) = serve("HTTP/1.1 200 OK\r\ncontent-length: 1001\r\n\r\n").await;
+        let refused = client(&["127.0.0.1"]).call(get(&url)).await.unwrap_err();
+        assert_eq!(refused.code, Code::TooLarge);
+    }
+
+    #[test]
+    fn a_reason_is_a_name() {
+        assert!(is_reason("OFFER_USED") && is_reason("x509"));
+        for bad in ["", "a b", "a\u{1b}", "ä", &"a".repeat(65)] {
+            assert!(!is_reason(bad), "{bad}");
+        }
+    }
+}

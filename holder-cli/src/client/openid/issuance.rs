@@ -1,0 +1,238 @@
+//! Client of an issuer over OpenID4VCI 1.0, with the pre-authorized code grant.
+
+use carnet_core::{epoch::Epoch, format::CredentialFormat, json::Limits};
+use carnet_fetch::service::{CallContent, ServiceAnswer, ServiceCall};
+use carnet_openid::vci::{
+    self, ISSUER_METADATA, JWT_VC_ISSUER, SERVER_METADATA,
+    credential::{
+        CredentialRequest, CredentialResponse, NotificationEvent, NotificationRequest, Requested, deferred_request,
+        parse_nonce_response,
+    },
+    metadata::{self, parse_issuer_did, parse_token_endpoint},
+    token::{TokenRequest, TokenResponse},
+};
+use carnet_spec::Catalogue;
+use carnet_wallet::{
+    ports::{Collected, CopyFreshness, IssuerClient, Notification, RedeemedOffer},
+    promise::{CredentialConfiguration, IssuerMetadata},
+    store::{Redemption, contents::Secret},
+};
+use serde_json::Value;
+
+use super::{HttpServices, JSON, malformed, refused};
+use crate::{
+    failure::{Failure, Sentence},
+    session::{Session, system_time},
+};
+
+/// Maximum length of a response with copies, in bytes.
+const MOST_COPIES: usize = 8_388_608;
+/// Depth of the JSON of such a response: copies may be documents.
+const DEPTH: usize = 36;
+/// Interval that is assumed where an issuer states more than can be counted, in seconds.
+const LONGEST_INTERVAL: u32 = 86_400;
+
+/// Issuer on the OpenID wire.
+pub(crate) struct OpenIdIssuer {
+    services: HttpServices,
+    catalogue: Catalogue,
+    /// Credential issuer identifier.
+    issuer: String,
+    /// Metadata and token endpoint, once they were read.
+    endpoints: Option<(metadata::IssuerMetadata, String)>,
+}
+
+impl OpenIdIssuer {
+    /// Prepares the calls of an issuer; none is made yet.
+    pub(crate) fn new(session: &Session, issuer: &str) -> Result<Self, Failure> {
+        Ok(Self {
+            services: HttpServices::new(session, issuer)?,
+            catalogue: session.catalogue()?,
+            issuer: issuer.to_owned(),
+            endpoints: None,
+        })
+    }
+
+    async fn well_known(&self, of: &str, name: &str) -> Result<Vec<u8>, Failure> {
+        let message = "error-service-metadata";
+        let url = vci::well_known(of, name).map_err(|problem| malformed(&problem, message))?;
+        self.services.document(&url, message).await
+    }
+
+    fn endpoints(&self) -> Result<&(metadata::IssuerMetadata, String), Failure> {
+        let message = "error-service-metadata";
+        self.endpoints
+            .as_ref()
+            .ok_or_else(|| Failure::new("metadata_missing", Sentence::id(message), Sentence::id("hint-again")))
+    }
+
+    async fn post(
+        &self,
+        url: &str,
+        content: CallContent<'_>,
+        token: &str,
+        message: &'static str,
+    ) -> Result<ServiceAnswer, Failure> {
+        let call = ServiceCall { url, content, accept: JSON, token, max_bytes: MOST_COPIES };
+        let answer = self.services.call(call, message).await?;
+        if (200..300).contains(&answer.status) { Ok(answer) } else { Err(refused(&answer, message)) }
+    }
+
+    async fn credentials(&self, url: &str, body: &str, token: &Secret) -> Result<Collected, Failure> {
+        let message = "error-service-collect";
+        let answer = self.post(url, CallContent::Json(body), token.expose(), message).await?;
+        let limits = Limits { max_bytes: MOST_COPIES, max_depth: DEPTH };
+        let response =
+            CredentialResponse::parse(&answer.body, limits).map_err(|problem| malformed(&problem, message))?;
+        Ok(match response {
+            CredentialResponse::Issued { credentials, notification_id } => {
+                let notification = notification_id.map(|id| id.expose().to_owned()).unwrap_or_default();
+                Collected::Ready(credentials.into_iter().map(text_of).collect(), notification)
+            }
+            CredentialResponse::Deferred { transaction_id, interval } => {
+                let interval = u32::try_from(interval).unwrap_or(LONGEST_INTERVAL).min(LONGEST_INTERVAL);
+                Collected::NotReady(Some(Secret::new(transaction_id.expose().to_owned())), interval)
+            }
+        })
+    }
+}
+
+impl IssuerClient for OpenIdIssuer {
+    async fn metadata(&mut self) -> Result<IssuerMetadata, Failure> {
+        let unreadable = |problem| malformed(&problem, "error-service-metadata");
+        let body = self.well_known(&self.issuer, ISSUER_METADATA).await?;
+        let said = metadata::IssuerMetadata::parse(&body, &self.issuer).map_err(unreadable)?;
+        let server = said.authorization_servers.first().unwrap_or(&self.issuer).clone();
+        let body = self.well_known(&server, SERVER_METADATA).await?;
+        let token_endpoint = parse_token_endpoint(&body, &server).map_err(unreadable)?;
+        let body = self.well_known(&self.issuer, JWT_VC_ISSUER).await?;
+        let did = parse_issuer_did(&body, &self.issuer).map_err(unreadable)?;
+        let metadata = metadata_of(&said, did.as_str(), &self.catalogue);
+        self.endpoints = Some((said, token_endpoint));
+        Ok(metadata)
+    }
+
+    /// Redeems the code. Over OpenID a redemption cannot be repeated (spec/openid.md 3.2), so `repeats` makes no
+    /// difference: the issuer says if it can.
+    async fn redeem(&mut self, redemption: &Redemption, _repeats: bool) -> Result<RedeemedOffer, Failure> {
+        let message = "error-service-redeem";
+        let (_, token_endpoint) = self.endpoints()?;
+        let request = TokenRequest {
+            code: redemption.code.expose().into(),
+            tx_code: redemption.pin.as_ref().map(|pin| pin.expose().into()),
+        };
+        let answer = self.post(token_endpoint, CallContent::Form(&request.to_form()), "", message).await?;
+        let token = TokenResponse::parse(&answer.body).map_err(|problem| malformed(&problem, message))?;
+        let lifetime = token.expires_in.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
+        Ok(RedeemedOffer {
+            access_token: Secret::new(token.access_token.expose().to_owned()),
+            expires_at: lifetime.map(|seconds| system_time().plus(seconds)),
+            repeatable: false,
+        })
+    }
+
+    async fn nonce(&mut self) -> Result<String, Failure> {
+        let message = "error-service-nonce";
+        let (metadata, _) = self.endpoints()?;
+        // An issuer without this endpoint wants no nonce (section 7).
+        let Some(endpoint) = &metadata.nonce_endpoint else { return Ok(String::new()) };
+        let answer = self.post(endpoint, CallContent::Empty, "", message).await?;
+        parse_nonce_response(&answer.body).map_err(|problem| malformed(&problem, message))
+    }
+
+    async fn collect(&mut self, token: &Secret, id: &str, proofs: Vec<String>) -> Result<Collected, Failure> {
+        let (metadata, _) = self.endpoints()?;
+        let request =
+            CredentialRequest { requested: Requested::Configuration(id.to_owned()), proofs, encryption: None };
+        self.credentials(&metadata.credential_endpoint, &request.to_json(), token).await
+    }
+
+    async fn collect_deferred(&mut self, token: &Secret, transaction: &Secret) -> Result<Collected, Failure> {
+        let (metadata, _) = self.endpoints()?;
+        let endpoint = metadata.deferred_credential_endpoint.as_deref().ok_or_else(unsupported)?;
+        self.credentials(endpoint, &deferred_request(&transaction.expose().into()), token).await
+    }
+
+    async fn refill(&mut self, _: String, _: Vec<String>) -> Result<(Vec<String>, String), Failure> {
+        Err(unsupported())
+    }
+
+    async fn renew(&mut self, _: String, _: Vec<String>) -> Result<Collected, Failure> {
+        Err(unsupported())
+    }
+
+    async fn freshness(&mut self, _: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure> {
+        Err(unsupported())
+    }
+
+    async fn notify(&mut self, token: Option<&Secret>, id: &str, event: Notification) -> Result<(), Failure> {
+        let (metadata, _) = self.endpoints()?;
+        // A notification is a courtesy: an issuer without the endpoint, or without an id, wants none.
+        let Some(endpoint) = metadata.notification_endpoint.as_deref().filter(|_| !id.is_empty()) else {
+            return Ok(());
+        };
+        let event = match event {
+            Notification::Accepted => NotificationEvent::Accepted,
+            Notification::Failure => NotificationEvent::Failure,
+        };
+        let request = NotificationRequest { notification_id: id.into(), event };
+        let token = token.map(Secret::expose).unwrap_or_default();
+        let answer = self.post(endpoint, CallContent::Json(&request.to_json()), token, "error-service-notify").await;
+        answer.map(drop)
+    }
+}
+
+/// Error for what OpenID4VCI does not have.
+fn unsupported() -> Failure {
+    Failure::new("wire_unsupported", Sentence::id("error-wire-unsupported"), Sentence::id("hint-ask-issuer"))
+}
+
+/// Returns a credential as text: formats of JSON come as objects.
+fn text_of(credential: Value) -> String {
+    match credential {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// Converts the metadata of an issuer with this DID.
+fn metadata_of(said: &metadata::IssuerMetadata, did: &str, catalogue: &Catalogue) -> IssuerMetadata {
+    let names = said
+        .display
+        .iter()
+        .filter_map(|name| Some((name.locale.clone().unwrap_or_else(|| "en".to_owned()), name.name.clone()?)));
+    let configurations = said.credential_configurations_supported.iter().map(|(id, known)| CredentialConfiguration {
+        id: id.clone(),
+        format: CredentialFormat::parse(&known.format),
+        credential_type: type_name(known, catalogue),
+        epoch: epoch_of(known.carnet_validity_epoch.as_deref()),
+        renewal_window_days: 0,
+        proof_algorithms: known
+            .proof_types_supported
+            .get("jwt")
+            .map(|proof| proof.proof_signing_alg_values_supported.clone())
+            .unwrap_or_default(),
+    });
+    let batch = said.batch_credential_issuance.map_or(1, |batch| batch.batch_size);
+    IssuerMetadata {
+        issuer: did.to_owned(),
+        audience: said.credential_issuer.clone(),
+        display_name: names.collect(),
+        configurations: configurations.collect(),
+        max_batch_size: u32::try_from(batch).unwrap_or(u32::MAX),
+        freshness_seconds: 0,
+    }
+}
+
+/// Returns the name of a type in the catalogue, or what the issuer calls it.
+fn type_name(known: &metadata::CredentialConfiguration, catalogue: &Catalogue) -> String {
+    if let Some(vct) = &known.vct {
+        return catalogue.by_vct(vct).map_or_else(|| vct.clone(), |known| known.name.clone());
+    }
+    let types = known.credential_definition.iter().flat_map(|definition| &definition.types);
+    types.rev().find(|name| *name != "VerifiableCredential").cloned().unwrap_or_default()
+}
+
+fn epoch_of(name: Option<&str>) -> Option<Epoch> {
+    Epoch::ALL.into_iter().find(|epoch| Some(epoch.as_str()) == name)
+}

@@ -1,0 +1,152 @@
+//! Clients on the OpenID wires: each call by the rules for URLs from outside, and told to the owner beforehand.
+
+use std::time::Duration;
+
+use carnet_core::{Code, Problem};
+use carnet_fetch::service::{CallContent, ServiceAnswer, ServiceCall, ServiceClient};
+use carnet_openid::vp::error::ReceivedRefusal;
+use carnet_wallet::{offer::Offer, sanitise::clean};
+use url::Url;
+
+use crate::{
+    failure::{Failure, Sentence},
+    session::{Session, contacts::Contacts},
+    ui::waiting::WaitNotice,
+};
+
+pub(crate) mod issuance;
+pub(crate) mod presentation;
+
+/// Deadline of one call.
+const CALL: Duration = Duration::from_secs(30);
+/// Maximum length of metadata and offers, in bytes.
+const MOST_DOCUMENT: usize = 1_048_576;
+const JSON: &str = "application/json";
+
+/// HTTP services that one command talks to.
+#[derive(Clone)]
+pub(crate) struct HttpServices {
+    client: ServiceClient,
+    contacts: Contacts,
+    wait: WaitNotice,
+}
+
+impl HttpServices {
+    /// Makes the clients of a run; `url` is the service that is waited for.
+    pub(crate) fn new(session: &Session, url: &str) -> Result<Self, Failure> {
+        let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let wait = session.ui.service_wait(host.as_deref().unwrap_or(url));
+        Ok(Self { client: session.service_client(CALL)?, contacts: session.contacts(), wait })
+    }
+
+    /// Calls a service, and returns its answer whatever its status.
+    async fn call(&self, call: ServiceCall<'_>, message: &'static str) -> Result<ServiceAnswer, Failure> {
+        self.contacts.announce(call.url);
+        let _waiting = self.wait.begin();
+        self.client.call(call).await.map_err(|problem| unanswered(&problem, call.url, message))
+    }
+
+    /// Fetches a document.
+    async fn document(&self, url: &str, message: &'static str) -> Result<Vec<u8>, Failure> {
+        let call = ServiceCall { url, content: CallContent::None, accept: JSON, token: "", max_bytes: MOST_DOCUMENT };
+        let answer = self.call(call, message).await?;
+        if answer.status == 200 { Ok(answer.body) } else { Err(refused(&answer, message)) }
+    }
+}
+
+/// Fetches an offer by its URL.
+pub(crate) async fn fetch_offer(session: &Session, url: &Url) -> Result<Offer, Failure> {
+    let services = HttpServices::new(session, url.as_str())?;
+    Offer::fetched(&services.document(url.as_str(), "error-service-offer").await?)
+}
+
+/// Converts the problem of a call without an answer.
+fn unanswered(problem: &Problem, url: &str, message: &'static str) -> Failure {
+    let origin = Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    match problem.code {
+        Code::DidUnresolved => {
+            let message = Sentence::id("error-unreachable").with("origin", origin).details(clean(&problem.detail));
+            Failure::later("unavailable", message, Sentence::id("hint-connection"))
+        }
+        Code::AddressForbidden => {
+            let message = Sentence::id("error-private-address").with("origin", origin);
+            Failure::new("address_forbidden", message, Sentence::id("hint-private-host"))
+        }
+        _ => Failure::from_problem(problem, Sentence::id(message), Sentence::id("hint-name-in-brackets")),
+    }
+}
+
+/// Converts a refusal: the reason of Carnet's services, or the error code of the text.
+fn refused(answer: &ServiceAnswer, message: &'static str) -> Failure {
+    let said = ReceivedRefusal::parse(&answer.body);
+    let named = Some(said.error.as_str()).filter(|code| is_code(code));
+    let reason = answer.reason.as_deref().or(named).unwrap_or(match answer.status {
+        401 => "unauthenticated",
+        403 => "permission_denied",
+        404 | 410 => "not_found",
+        408 | 429 | 502..=504 => "unavailable",
+        _ => "service_error",
+    });
+    let message = Sentence::id(message).details(clean(&said.description));
+    let may_pass = matches!(answer.status, 408 | 429 | 502..=504) || answer.retry_after.is_some();
+    match (answer.retry_after, may_pass) {
+        (Some(seconds), _) => {
+            Failure::later(reason, message, Sentence::id("hint-wait").with("seconds", seconds.max(1)))
+        }
+        (None, true) => Failure::later(reason, message, Sentence::id("hint-connection")),
+        (None, false) => Failure::new(reason, message, crate::failure::hint_for(reason)),
+    }
+}
+
+/// Tests for an error code: a short name in snake case.
+fn is_code(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=64).contains(&text.len()) && text.bytes().all(fits)
+}
+
+/// Converts the problem of an answer that a service gave.
+fn malformed(problem: &Problem, message: &'static str) -> Failure {
+    Failure::from_problem(problem, Sentence::id(message), Sentence::id("hint-name-in-brackets"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::FailureKind;
+
+    fn answer(status: u16, reason: Option<&str>, retry_after: Option<u64>, body: &str) -> ServiceAnswer {
+        ServiceAnswer {
+            status,
+            media_type: JSON.to_owned(),
+            reason: reason.map(str::to_owned),
+            retry_after,
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_the_reason_of_the_service() {
+        let read = |answer: &ServiceAnswer| {
+            let failure = refused(answer, "error-service-redeem");
+            (failure.reason, failure.kind)
+        };
+        let permanent = |reason: &str| (reason.to_owned(), FailureKind::Permanent);
+        let later = |reason: &str| (reason.to_owned(), FailureKind::Temporary);
+        let grant = r#"{"error":"invalid_grant"}"#;
+        assert_eq!(read(&answer(400, Some("offer_used"), None, grant)), permanent("offer_used"));
+        assert_eq!(read(&answer(400, None, None, grant)), permanent("invalid_grant"));
+        assert_eq!(read(&answer(404, None, None, "<html>")), permanent("not_found"));
+        assert_eq!(read(&answer(302, None, None, "")), permanent("service_error"));
+        assert_eq!(read(&answer(503, None, None, "")), later("unavailable"));
+        assert_eq!(read(&answer(503, Some("store_busy"), Some(2), "")), later("store_busy"));
+        assert_eq!(read(&answer(400, None, None, r#"{"error":"In\u001bvalid"}"#)), permanent("service_error"));
+    }
+
+    #[test]
+    fn a_private_address_is_named_and_can_be_configured() {
+        let failure = unanswered(&Code::AddressForbidden.into(), "http://127.0.0.1:7401/x", "error-service-offer");
+        assert_eq!((failure.reason.as_str(), failure.kind), ("address_forbidden", FailureKind::Permanent));
+        let away = unanswered(&Code::DidUnresolved.into(), "https://a.example/x", "error-service-offer");
+        assert_eq!((away.reason.as_str(), away.kind), ("unavailable", FailureKind::Temporary));
+    }
+}

@@ -1,0 +1,131 @@
+//! Client of a verifier over OpenID4VP 1.0.
+
+use std::collections::BTreeMap;
+
+use carnet_fetch::service::{CallContent, ServiceCall};
+use carnet_openid::{
+    form,
+    vp::{
+        REQUEST_MEDIA_TYPE,
+        error::ReceivedRefusal,
+        link::{RequestSource, RequestUriMethod},
+        response::{Accepted, AuthorizationResponse},
+    },
+};
+use carnet_wallet::{
+    ports::{CheckOutcome, SubmittedPresentation, VerdictCheck, VerifierClient},
+    request::{Pointer, Request},
+};
+use rand_core::OsRng;
+
+use super::{HttpServices, JSON, malformed, refused};
+use crate::{
+    failure::{Failure, FailureKind, Safety, Sentence},
+    session::Session,
+};
+
+/// Maximum length of a request object, in bytes.
+const MOST_REQUEST: usize = 262_144;
+/// Maximum length of the answer to a response, in bytes.
+const MOST_ANSWER: usize = 262_144;
+/// Reasons of Carnet's verifiers for a request that accepts no more responses: they are no verdicts.
+const CLOSED: [&str; 4] = ["nonce_replayed", "request_attempts_exhausted", "request_expired", "request_unknown"];
+
+/// Verifier on the OpenID wire.
+pub(crate) struct OpenIdVerifier(HttpServices);
+
+impl OpenIdVerifier {
+    /// Prepares the calls of a verifier; none is made yet.
+    pub(crate) fn new(session: &Session, url: &str) -> Result<Self, Failure> {
+        HttpServices::new(session, url).map(Self)
+    }
+}
+
+impl VerifierClient for OpenIdVerifier {
+    async fn read(&mut self, pointer: &Pointer) -> Result<String, Failure> {
+        let message = "error-service-request";
+        let Some(openid) = &pointer.openid else { return Err(unsupported()) };
+        let (url, method) = match &openid.source {
+            RequestSource::Object(object) => return Ok(object.clone()),
+            RequestSource::Parameters(_) => return Err(unsupported()),
+            RequestSource::Reference(url, method) => (url, method),
+        };
+        let nonce = openid.wallet_nonce.as_deref().unwrap_or_default();
+        let posted = form::write(&[("wallet_nonce", nonce)]);
+        let content = match method {
+            RequestUriMethod::Get => CallContent::None,
+            RequestUriMethod::Post => CallContent::Form(&posted),
+        };
+        let accept = REQUEST_MEDIA_TYPE;
+        let call = ServiceCall { url: url.as_str(), content, accept, token: "", max_bytes: MOST_REQUEST };
+        let answer = self.0.call(call, message).await?;
+        if answer.status != 200 {
+            return Err(refused(&answer, message));
+        }
+        String::from_utf8(answer.body)
+            .map(|object| object.trim().to_owned())
+            .map_err(|_| Failure::new("token_malformed", Sentence::id(message), Sentence::id("hint-name-in-brackets")))
+    }
+
+    async fn submit(
+        &mut self,
+        pointer: &Pointer,
+        request: &Request,
+        vp_token: BTreeMap<String, Vec<String>>,
+    ) -> Result<SubmittedPresentation, Failure> {
+        let message = "error-service-submit";
+        let Some(parameters) = &request.openid else { return Err(unsupported()) };
+        let wallet_nonce = pointer.openid.as_ref().and_then(|openid| openid.wallet_nonce.clone());
+        let state = parameters.state.clone();
+        let response = AuthorizationResponse { presentations: vp_token, state, wallet_nonce, ephemeral: None };
+        let body = response.to_form(parameters, &mut OsRng).map_err(|problem| malformed(&problem, message))?;
+        let call = ServiceCall {
+            url: parameters.response_uri.as_str(),
+            content: CallContent::Form(&body),
+            accept: JSON,
+            token: "",
+            max_bytes: MOST_ANSWER,
+        };
+        let answer = self.0.call(call, message).await.map_err(|failure| failure.with_safety(Safety::Sent))?;
+        if (200..300).contains(&answer.status) {
+            // The answer counts whatever the verifier says beside it.
+            let Accepted { redirect_uri, receipt } = Accepted::parse(&answer.body).unwrap_or_default();
+            let receipt = receipt.unwrap_or_default();
+            return Ok(SubmittedPresentation {
+                accepted: true,
+                receipt,
+                return_url: redirect_uri,
+                ..Default::default()
+            });
+        }
+        let failure = refused(&answer, message).with_safety(Safety::Sent);
+        let is_verdict = (400..500).contains(&answer.status) && failure.kind == FailureKind::Permanent;
+        if !is_verdict || CLOSED.contains(&failure.reason.as_str()) {
+            return Err(failure);
+        }
+        let ReceivedRefusal { description: detail, receipt, .. } = ReceivedRefusal::parse(&answer.body);
+        let check = VerdictCheck {
+            name: "response".to_owned(),
+            about: String::new(),
+            outcome: CheckOutcome::Failed,
+            code: failure.reason.clone(),
+            detail,
+        };
+        Ok(SubmittedPresentation {
+            accepted: false,
+            reason: failure.reason,
+            checks: vec![check],
+            receipt: receipt.unwrap_or_default(),
+            return_url: None,
+        })
+    }
+
+    async fn erase(&mut self, _: String, _: String) -> Result<String, Failure> {
+        Err(unsupported())
+    }
+}
+
+/// Error for what OpenID4VP does not have.
+fn unsupported() -> Failure {
+    Failure::new("wire_unsupported", Sentence::id("error-wire-unsupported"), Sentence::id("hint-name-in-brackets"))
+}

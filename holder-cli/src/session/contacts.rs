@@ -1,0 +1,120 @@
+//! Hosts that a command talks to: told to the owner before the first call, with the document that vouches for them.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use carnet_fetch::{FetchOptions, service::ServiceClient};
+use carnet_wallet::{
+    hosts::{HostVoucher, KnownHosts},
+    sanitise::clean,
+    store::Contents,
+};
+use url::Url;
+
+use super::Session;
+use crate::{
+    failure::{Failure, Sentence},
+    ui::messages::{Language, Messages},
+};
+
+/// Hosts that were told in one run.
+#[derive(Debug, Clone)]
+pub(crate) struct Contacts {
+    known: Arc<Mutex<KnownHosts>>,
+    told: Arc<Mutex<BTreeSet<String>>>,
+    language: Language,
+    silent: bool,
+}
+
+impl Contacts {
+    /// Creates the contacts of a run that knows nobody yet. A silent one has a program as its reader.
+    pub(super) fn new(language: Language, silent: bool) -> Self {
+        Self { known: Arc::default(), told: Arc::default(), language, silent }
+    }
+
+    /// Takes the hosts that the wallet knows.
+    pub(super) fn know(&self, hosts: KnownHosts) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = hosts;
+    }
+
+    /// Tells the owner whom the wallet is about to contact, once for each host.
+    pub(crate) fn announce(&self, url: &str) {
+        if let Some(text) = self.announcement(url).filter(|_| !self.silent) {
+            carnet_console::note(text);
+        }
+    }
+
+    /// Returns the text about a host that was not told yet.
+    fn announcement(&self, url: &str) -> Option<String> {
+        let url = Url::parse(url).ok()?;
+        let host = url.host_str()?;
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        if !self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(host.clone()) {
+            return None;
+        }
+        let messages = Messages::new(self.language);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(match known.owner(&url) {
+            None => messages.with("contact-stranger", &[("host", &clean(&host))]),
+            Some(owner) => {
+                let id = match owner.voucher {
+                    HostVoucher::TrustList => "contact-listed",
+                    HostVoucher::Owner => "contact-owner",
+                    HostVoucher::Credential => "contact-credential",
+                };
+                messages.with(id, &[("host", &clean(&host)), ("name", &clean(&owner.name))])
+            }
+        })
+    }
+}
+
+impl Session {
+    /// Returns the contacts of the run.
+    pub(crate) fn contacts(&self) -> Contacts {
+        self.contacts.clone()
+    }
+
+    /// Takes the hosts that the wallet knows, before it talks to any over OpenID.
+    pub(crate) fn know_hosts(&self, contents: &Contents) {
+        self.contacts.know(KnownHosts::of(contents, self.now()));
+    }
+
+    /// Returns a client for services whose URLs come from outside.
+    pub(crate) fn service_client(&self, timeout: Duration) -> Result<ServiceClient, Failure> {
+        ServiceClient::new(FetchOptions { timeout, ..self.fetch_options()? }).map_err(|problem| {
+            Failure::from_problem(&problem, Sentence::id("error-ca-unusable"), Sentence::id("hint-ca"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::time::Timestamp;
+    use carnet_wallet::store::Registrar;
+
+    use super::*;
+
+    #[test]
+    fn a_host_is_told_once_with_the_document_that_vouches_for_it() {
+        let mut contents = Contents::new(12);
+        let (did, name) = ("did:web:register.example".to_owned(), "Registrar of Example".to_owned());
+        contents.registrars.push(Registrar { did, name });
+        let hosts = || KnownHosts::of(&contents, Timestamp::from_unix(1_800_000_000));
+        let mut strangers = BTreeSet::new();
+        for language in Language::ALL {
+            let contacts = Contacts::new(language, false);
+            contacts.know(hosts());
+            let known = contacts.announcement("https://register.example/x").unwrap();
+            assert!(known.contains("Registrar of Example") && known.contains("register.example"), "{known}");
+            assert_eq!(contacts.announcement("https://register.example/y"), None);
+            let stranger = contacts.announcement("https://stranger.example:8443/x").unwrap();
+            assert!(stranger.contains("stranger.example:8443") && !stranger.contains("Registrar"), "{stranger}");
+            assert!(!stranger.contains("contact-") && !known.contains("contact-"));
+            strangers.insert(stranger);
+        }
+        assert_eq!(strangers.len(), Language::ALL.len());
+    }
+}

@@ -1,0 +1,102 @@
+//! Hosts that a document in the wallet vouches for; every other one is a stranger's.
+
+use carnet_core::{
+    did::{self, Did},
+    time::Timestamp,
+};
+use url::Url;
+
+use crate::{store::Contents, trust::Lists};
+
+/// Document that vouches for a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostVoucher {
+    /// A trust list that the owner accepts.
+    TrustList,
+    /// The owner, who pinned the registrar or added the service on this machine.
+    Owner,
+    /// A credential in the wallet, whose issuer has the host.
+    Credential,
+}
+
+/// Host whose owner the wallet knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownHost {
+    host: String,
+    /// Name in the document.
+    pub name: String,
+    /// Document.
+    pub voucher: HostVoucher,
+}
+
+/// All hosts that the wallet knows.
+#[derive(Debug, Clone, Default)]
+pub struct KnownHosts(Vec<KnownHost>);
+
+impl KnownHosts {
+    /// Returns the hosts in the DIDs of trust lists, of the owner's registrars and local services, and of issuers of
+    /// credentials.
+    pub fn of(contents: &Contents, now: Timestamp) -> Self {
+        let lists = Lists::of(&contents.trust, now);
+        let listed = lists.parties().map(|(did, name)| (did, name, HostVoucher::TrustList));
+        let registrars = contents.registrars.iter().map(|one| (one.did.as_str(), one.name.as_str()));
+        let local = contents.local_sites.iter().map(|site| (site.did.as_str(), site.name.as_str()));
+        let own = registrars.chain(local).map(|(did, name)| (did, name, HostVoucher::Owner));
+        let issuers = contents.credentials.iter().map(|held| (held.issuer.as_str(), held.issuer_name.as_str()));
+        let issuers = issuers.map(|(did, name)| (did, name, HostVoucher::Credential));
+        let known = |(did, name, voucher): (&str, &str, HostVoucher)| {
+            Some(KnownHost { host: host_of(did)?, name: name.to_owned(), voucher })
+        };
+        Self(listed.chain(own).chain(issuers).filter_map(known).collect())
+    }
+
+    /// Returns the owner of the host of a URL; `None`: a stranger.
+    pub fn owner(&self, url: &Url) -> Option<&KnownHost> {
+        let host = authority(url)?;
+        self.0.iter().find(|known| known.host == host)
+    }
+}
+
+/// Returns the host of a did:web or did:webvh, with its port if it names one.
+fn host_of(did: &str) -> Option<String> {
+    let did = Did::parse(did).ok()?;
+    let url = did::web::url(&did).or_else(|_| did::webvh::url(&did)).ok()?;
+    authority(&Url::parse(&url).ok()?)
+}
+
+/// Returns host and port. A DID vouches for its own port alone: others may be another's service.
+fn authority(url: &Url) -> Option<String> {
+    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Registrar;
+
+    #[test]
+    fn a_host_is_known_by_a_document_and_by_its_port() {
+        let mut contents = Contents::new(12);
+        let registrar = |did: &str| Registrar { did: did.to_owned(), name: "Registrar of Example".to_owned() };
+        contents.registrars = vec![
+            registrar("did:web:register.example:path"),
+            registrar("did:web:office.example%3A8443"),
+            registrar("did:jwk:e30"),
+        ];
+        let known = KnownHosts::of(&contents, Timestamp::from_unix(1_800_000_000));
+        let owner =
+            |url: &str| known.owner(&Url::parse(url).unwrap()).map(|known| (known.name.as_str(), known.voucher));
+        let expected = Some(("Registrar of Example", HostVoucher::Owner));
+        assert_eq!(owner("https://register.example/other"), expected);
+        assert_eq!(owner("https://office.example:8443"), expected);
+        for stranger in [
+            "https://office.example",
+            "https://register.example:8443",
+            "https://register.example.evil.example",
+            "https://a.register.example",
+            "https://evil.example/register.example",
+        ] {
+            assert_eq!(owner(stranger), None, "{stranger}");
+        }
+    }
+}
