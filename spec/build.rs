@@ -1,5 +1,6 @@
-//! Embeds every folder of `types/` and every file of `requests/`, so that a new type or request is only data. What only
-//! people read in them (the layout of JSON, the comments of TOML) is left out, since all four programs carry the catalogue.
+//! Embeds every folder of `types/` and every file of `requests/` and `services/`, so that a new one is only data. What
+//! only people read in them (the layout of JSON, the comments of TOML) is left out, since all four programs carry the
+//! catalogue.
 
 use std::{
     env,
@@ -23,6 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     code.push_str("];\npub(crate) static REQUESTS: &[(&str, &str)] = &[\n");
     embed(&mut code, &root.join("requests"), "")?;
+    code.push_str("];\npub(crate) static SERVICES: &[(&str, &str)] = &[\n");
+    embed(&mut code, &root.join("services"), "")?;
     code.push_str("];\n");
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("embedded.rs"), code)?;
     Ok(())

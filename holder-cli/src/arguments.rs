@@ -98,6 +98,8 @@ pub(crate) enum Command {
     Renew(Renew),
     /// List what is in the wallet
     List,
+    /// List errands such as a bank account, the documents that each asks for, and those that you have
+    Need(NeedArguments),
     /// Show one credential to yourself
     Show(Show),
     /// Answer a request for proof
@@ -206,6 +208,13 @@ pub(crate) struct Receive {
     /// Receive without asking
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+/// `carnet need`.
+#[derive(Debug, Args)]
+pub(crate) struct NeedArguments {
+    /// The procedure, such as bank-account [default: lists all]
+    pub(crate) procedure: Option<String>,
 }
 
 /// `carnet show`.

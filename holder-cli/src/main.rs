@@ -46,6 +46,7 @@ fn run(session: &Session, command: &Command) -> Result<(), Failure> {
         Command::Init(arguments) => commands::init::run(session, arguments),
         Command::Passphrase(arguments) => commands::passphrase::run(session, arguments),
         Command::List => commands::list::run(session),
+        Command::Need(arguments) => commands::need::run(session, arguments),
         Command::Show(arguments) => commands::show::run(session, arguments),
         Command::Log(arguments) => commands::log::run(session, arguments),
         Command::Receipt(command) => commands::receipt::run(session, command),

@@ -1,6 +1,6 @@
 //! Catalogue of all credential types and request templates, checked for consistency.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use carnet_core::{
     Code, Problem,
@@ -12,16 +12,17 @@ use carnet_core::{
 use serde_json::{Map, Value};
 
 use crate::{
-    CredentialType, RequestTemplate, SpecError, embedded,
+    CredentialType, Need, Procedure, RequestTemplate, SpecError, embedded,
     folder::{self, Folder},
     weights,
 };
 
-/// All credential types and request templates that a program knows.
+/// All credential types, request templates and procedures that a program knows.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     types: Vec<CredentialType>,
     templates: Vec<RequestTemplate>,
+    procedures: Vec<Procedure>,
     pub(crate) weights: Weights,
 }
 
@@ -44,17 +45,23 @@ impl Catalogue {
     /// ```
     pub fn embedded() -> Result<Catalogue, SpecError> {
         let weights = weights::read("weights.toml", weights::EMBEDDED)?;
-        let mut catalogue = Catalogue { types: Vec::new(), templates: Vec::new(), weights };
+        let mut catalogue = Catalogue { types: Vec::new(), templates: Vec::new(), procedures: Vec::new(), weights };
         for (name, files) in embedded::TYPES {
             catalogue.add_type(&Folder::embedded(name, files), true)?;
         }
         for (name, text) in embedded::REQUESTS {
             catalogue.add_template(&format!("requests/{name}"), text)?;
         }
+        for (name, text) in embedded::SERVICES {
+            let path = format!("services/{name}");
+            let procedure = catalogue.read_procedure(&path, text)?;
+            catalogue.procedures.push(procedure);
+        }
         Ok(catalogue)
     }
 
-    /// Loads the built-in catalogue, extended by `types/` and `requests/` in a directory (either may be missing).
+    /// Loads the built-in catalogue, extended by `types/`, `requests/` and `services/` in a directory (each may be
+    /// missing). A procedure of the directory replaces the built-in one with its id.
     ///
     /// # Errors
     /// [`SpecError`] names the file that is unreadable, inconsistent, or repeats a name.
@@ -63,18 +70,28 @@ impl Catalogue {
             return Err(SpecError::file(
                 dir.display().to_string(),
                 "is not a folder",
-                "Name a folder with types/ or requests/ in it",
+                "Name a folder with types/, requests/ or services/ in it",
             ));
         }
         let mut catalogue = Self::embedded()?;
         for path in folder::entries(&dir.join("types"))?.iter().filter(|path| path.is_dir()) {
             catalogue.add_type(&Folder::read(path)?, false)?;
         }
-        for path in
-            folder::entries(&dir.join("requests"))?.iter().filter(|path| folder::file_name(path).ends_with(".toml"))
-        {
-            catalogue.add_template(&path.display().to_string(), &folder::read_text(path)?)?;
+        for path in toml_files(&dir.join("requests"))? {
+            catalogue.add_template(&path.display().to_string(), &folder::read_text(&path)?)?;
         }
+        let mut own = Vec::new();
+        for path in toml_files(&dir.join("services"))? {
+            let name = path.display().to_string();
+            let procedure = catalogue.read_procedure(&name, &folder::read_text(&path)?)?;
+            if own.iter().any(|known: &Procedure| known.id == procedure.id) {
+                return Err(SpecError::file(name, "another procedure has its id", "Give it an id of its own"));
+            }
+            own.push(procedure);
+        }
+        catalogue.procedures.retain(|known| !own.iter().any(|new| new.id == known.id));
+        catalogue.procedures.append(&mut own);
+        catalogue.procedures.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(catalogue)
     }
 
@@ -104,6 +121,49 @@ impl Catalogue {
     #[must_use]
     pub fn template(&self, id: &str) -> Option<&RequestTemplate> {
         self.templates.iter().find(|known| known.id == id)
+    }
+
+    /// Every procedure, by id.
+    pub fn procedures(&self) -> impl Iterator<Item = &Procedure> {
+        self.procedures.iter()
+    }
+
+    /// The procedure of this id.
+    #[must_use]
+    pub fn procedure(&self, id: &str) -> Option<&Procedure> {
+        self.procedures.iter().find(|known| known.id == id)
+    }
+
+    /// The first of a need's requests that ask for a type, as template and credential query.
+    #[must_use]
+    pub fn request_for(&self, need: &Need, type_name: &str) -> Option<(&RequestTemplate, &CredentialQuery)> {
+        need.requests.iter().find_map(|id| {
+            let template = self.template(id)?;
+            let mut queries = template.query.credentials.iter();
+            let asks = |query: &CredentialQuery| {
+                self.types_asked(query).into_iter().flatten().any(|known| known.name == type_name)
+            };
+            queries.find(|query| asks(query)).map(|query| (template, query))
+        })
+    }
+
+    /// Reads a procedure, whose types and requests have to be known.
+    fn read_procedure(&self, path: &str, text: &str) -> Result<Procedure, SpecError> {
+        let read = Procedure::read(path, text)?;
+        for need in &read.needs {
+            if let Some(unknown) = need.types.iter().find_map(|name| self.unknown_type(name)) {
+                return Err(SpecError::file(path, unknown.to_string(), "Correct the name of the type"));
+            }
+            let answers = |id: &String| {
+                let alone = Need { requests: vec![id.clone()], ..need.clone() };
+                need.types.iter().any(|name| self.request_for(&alone, name).is_some())
+            };
+            if let Some(id) = need.requests.iter().find(|id| !answers(id)) {
+                let what = format!("the request \"{id}\" is not in the catalogue, or asks for none of the types");
+                return Err(SpecError::file(path, what, "Name a request that one of the types answers"));
+            }
+        }
+        Ok(read)
     }
 
     fn add_type(&mut self, folder: &Folder, bundled: bool) -> Result<(), SpecError> {
@@ -157,6 +217,13 @@ impl Catalogue {
         });
         contexts.collect()
     }
+}
+
+/// The TOML files of a folder, by name; none if there is no such folder.
+fn toml_files(dir: &Path) -> Result<Vec<PathBuf>, SpecError> {
+    let mut paths = folder::entries(dir)?;
+    paths.retain(|path| folder::file_name(path).ends_with(".toml"));
+    Ok(paths)
 }
 
 /// Type that every credential of VCDM 2.0 has.

@@ -27,6 +27,8 @@ pub struct Display {
     pub name: String,
     /// One line for readers who do not know it.
     pub description: String,
+    /// Issuers of the type, and the way to get one; `None` if the type has no text for it.
+    pub source: Option<String>,
     /// Display texts of the claims, by dotted path below credentialSubject without array brackets, such as
     /// `learningOutcomes.title`.
     pub claims: BTreeMap<String, ClaimDisplay>,
@@ -111,6 +113,7 @@ impl Display {
             language: language.to_owned(),
             name: required("name", None, fallback.map(|d| d.name.clone()))?,
             description: required("description", None, fallback.map(|d| d.description.clone()))?,
+            source: words.text("source", None).or_else(|| fallback.and_then(|d| d.source.clone())),
             claims: BTreeMap::new(),
             values: BTreeMap::new(),
             commitments: orders.iter().map(|order| (order.commitments(), order.claim.clone())).collect(),

@@ -1,10 +1,10 @@
-//! The Carnet profile as data: credential types and request templates, embedded, and parsed into the types of
-//! `carnet_core`.
+//! The Carnet profile as data: credential types, request templates and procedures, embedded, and parsed into the types
+//! of `carnet_core`.
 //!
-//! A type is a directory (`type.toml`, `schema.json`, `context.jsonld`, `display/<lang>.ftl`, `example.json`) and a
-//! request template is a file. Neither needs code: [`Catalogue::embedded`] returns the built-in ones,
-//! [`Catalogue::load`] adds those of a directory on disk. Inconsistent data is refused on loading, so that a catalogue
-//! is always consistent.
+//! A type is a directory (`type.toml`, `schema.json`, `context.jsonld`, `display/<lang>.ftl`, `example.json`), and a
+//! request template or a procedure is a file. None of them needs code: [`Catalogue::embedded`] returns the built-in
+//! ones, [`Catalogue::load`] adds those of a directory on disk. Inconsistent data is refused on loading, so that a
+//! catalogue is always consistent.
 
 mod bounds;
 mod catalogue;
@@ -17,6 +17,7 @@ mod error;
 mod folder;
 mod keep;
 mod ordered;
+mod procedure;
 mod redeem;
 mod serials;
 mod template;
@@ -29,6 +30,7 @@ pub use credential_type::{CopyForm, CredentialType, FormerVersion};
 pub use display::{ClaimDisplay, Display};
 pub use error::SpecError;
 pub use keep::Keep;
+pub use procedure::{Need, Procedure};
 pub use redeem::{Counted, Redeem};
 pub use serials::Serials;
 pub use template::RequestTemplate;

@@ -47,7 +47,7 @@ pub struct RequestTemplate {
     /// is accepted for one day (spec/freshness.md 2.6, 2.7).
     pub freshness_seconds_max: Option<u32>,
     /// The query on the first day that it was tried on, whose shape is that of every day.
-    query: Query,
+    pub(crate) query: Query,
     /// DCQL (OpenID4VP 1.0 section 6), but for bounds that move with the day.
     dcql: Value,
 }

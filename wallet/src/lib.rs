@@ -12,6 +12,7 @@ pub mod languages;
 pub mod link;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod memory;
+pub mod need;
 pub mod offer;
 pub mod ports;
 pub mod present;

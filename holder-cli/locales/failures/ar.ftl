@@ -350,3 +350,6 @@ hint-local = أعطِ الملف local-site.json الذي كتبه `init --local
 error-local-unknown = { $did } ليست خدمة تعرفها على هذا الجهاز. لم يتغيّر شيء.
 hint-local-list = لعرضها: carnet local list --details
 hint-local-unresolved = على محفظتك أن تعرف الخدمة على هذا الجهاز: carnet local add FILE مع ملفها local-site.json؛ ومرة أخرى إذا أُعيد إعدادها
+error-procedure-unknown = لا يوجد إجراء باسم { $id }
+hint-procedure-nearest = هل تقصد هذا؟ carnet need { $id }
+hint-procedure-list = لعرضها كلها: carnet need

@@ -351,3 +351,6 @@ hint-local = geben Sie die Datei local-site.json an, die `init --local` im Ordne
 error-local-unknown = { $did } ist kein Dienst auf diesem Rechner, den Sie kennen. Nichts wurde geändert.
 hint-local-list = alle zeigt: carnet local list --details
 hint-local-unresolved = einen Dienst auf diesem Rechner muss Ihre Brieftasche kennen: carnet local add DATEI, mit seiner local-site.json; noch einmal, wenn er neu eingerichtet wurde
+error-procedure-unknown = Es gibt kein Anliegen namens { $id }
+hint-procedure-nearest = meinten Sie dieses? carnet need { $id }
+hint-procedure-list = alle auflisten: carnet need

@@ -351,3 +351,6 @@ hint-local = give the local-site.json that `init --local` wrote in the directory
 error-local-unknown = { $did } is not a service on this machine that you know. Nothing was changed.
 hint-local-list = see them with: carnet local list --details
 hint-local-unresolved = add a service on this machine to your wallet first: carnet local add FILE, with its local-site.json; repeat this after it is set up again
+error-procedure-unknown = There is no procedure called { $id }
+hint-procedure-nearest = did you mean this one? carnet need { $id }
+hint-procedure-list = list them with: carnet need

@@ -351,3 +351,6 @@ hint-local = indiquez le fichier local-site.json que `init --local` a écrit dan
 error-local-unknown = { $did } n’est pas un service de cette machine que vous connaissez. Rien n’a été changé.
 hint-local-list = pour les voir : carnet local list --details
 hint-local-unresolved = votre portefeuille doit connaître un service de cette machine : carnet local add FICHIER, avec son local-site.json ; à nouveau s’il a été réinstallé
+error-procedure-unknown = Il n’existe aucune démarche nommée { $id }
+hint-procedure-nearest = vouliez-vous dire celle-ci ? carnet need { $id }
+hint-procedure-list = les lister : carnet need

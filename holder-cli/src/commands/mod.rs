@@ -7,6 +7,7 @@ pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod local;
 pub(crate) mod log;
+pub(crate) mod need;
 pub(crate) mod passphrase;
 pub(crate) mod present;
 pub(crate) mod receipt;

@@ -19,6 +19,7 @@ use carnet_spec::{Catalogue, CredentialType, RequestTemplate};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+mod services;
 mod vouchers;
 
 const LANGUAGES: [&str; 4] = ["en", "de", "fr", "ar"];

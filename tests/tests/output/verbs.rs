@@ -298,6 +298,7 @@ impl<'a> Desktop<'a> {
             "refill" => (Prints(0), "--all".to_owned()),
             "refresh" | "renew" | "list" | "registrar list" | "local list" | "trust list" => (Prints(0), String::new()),
             "show" => (Prints(0), self.credential()?),
+            "need" => (Prints(0), "university-admission".to_owned()),
             "present" => {
                 let (uri, digest) = shown()?;
                 (Prints(0), format!("{uri} --yes {digest}"))

@@ -1,5 +1,6 @@
 name = Gutschein
 description = Eine Leistung, die Sie einmal oder mehrmals nutzen dürfen. Ihr Name steht nicht darin.
+source = Die Organisation oder Stelle, die Gutscheine für diese Leistung ausgibt.
 
 claim-serials = Kennung einer Nutzung
     .description = Ein zufälliger Text, der für eine Nutzung steht. Sie zeigen immer nur einen und nie denselben zweimal, sodass daran keine zwei Nutzungen als zusammengehörig zu erkennen sind.

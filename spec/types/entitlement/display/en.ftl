@@ -1,5 +1,6 @@
 name = Voucher
 description = A service that you may use, once or several times. It does not name you.
+source = The organisation or office that gives vouchers for this service.
 
 claim-serials = Serial of one use
     .description = A random text that stands for one use. You show one at a time, and never the same one twice, so that two uses cannot be linked by it.

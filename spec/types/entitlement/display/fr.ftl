@@ -1,5 +1,6 @@
 name = Bon
 description = Un service auquel vous avez droit, une ou plusieurs fois. Votre nom n’y figure pas.
+source = L’organisation ou le service qui donne des bons pour ce service.
 
 claim-serials = Identifiant d’une utilisation
     .description = Un texte aléatoire qui représente une utilisation. Vous n’en montrez qu’un à la fois, et jamais deux fois le même : il ne permet pas de relier deux utilisations.

@@ -1,5 +1,6 @@
 name = Antrag auf internationalen Schutz
 description = Bestätigt, dass Sie Asyl beantragt haben und bleiben dürfen, solange der Antrag geprüft wird.
+source = Die Behörde, die Ihren Asylantrag registriert hat.
 
 claim-givenName = Vornamen
     .description = Ihr Vorname und Ihre weiteren Vornamen.

@@ -1,5 +1,6 @@
 name = Applicant for international protection
 description = Says that you have applied for asylum and may stay while the application is examined.
+source = The authority that registered your application for asylum.
 
 claim-givenName = Given names
     .description = Your first name, and other given names.

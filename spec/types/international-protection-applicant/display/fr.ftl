@@ -1,5 +1,6 @@
 name = Demande de protection internationale
 description = Atteste que vous avez demandé l’asile et pouvez rester pendant l’examen de la demande.
+source = L’autorité qui a enregistré votre demande d’asile.
 
 claim-givenName = Prénoms
     .description = Votre prénom et vos autres prénoms.

@@ -1,5 +1,6 @@
 name = Sprachzertifikat
 description = Wie gut Sie eine Sprache können, bestätigt von der Schule oder Stelle, die Sie geprüft hat.
+source = Eine Sprachschule oder ein Prüfungszentrum: Melden Sie sich dort zu einer Prüfung an.
 
 claim-givenName = Vornamen
     .description = Ihr Vorname und Ihre weiteren Vornamen.

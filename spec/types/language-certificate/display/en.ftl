@@ -1,5 +1,6 @@
 name = Language certificate
 description = How well you know a language, as the school or body that tested you states it.
+source = A language school or test centre: register for a test there.
 
 claim-givenName = Given names
     .description = Your first name, and other given names.

@@ -1,5 +1,6 @@
 name = Certificat de langue
 description = Votre niveau dans une langue, attesté par l’école ou l’organisme qui vous a évalué(e).
+source = Une école de langues ou un centre d’examen : inscrivez-vous à un test.
 
 claim-givenName = Prénoms
     .description = Votre prénom et vos autres prénoms.

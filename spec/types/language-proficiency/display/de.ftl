@@ -1,5 +1,6 @@
 name = Sprachprofil
 description = Wie gut Sie in einer Sprache hören, lesen, sprechen und schreiben, jeweils mit eigenem Niveau.
+source = Eine Sprachschule oder eine Stelle, die Sprachkenntnisse bewertet: Bitten Sie um eine Bewertung aller fünf Fertigkeiten.
 
 claim-givenName = Vornamen
     .description = Ihr Vorname und Ihre weiteren Vornamen.

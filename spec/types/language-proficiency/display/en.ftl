@@ -1,5 +1,6 @@
 name = Language profile
 description = How well you listen, read, speak and write in a language, each with its own level.
+source = A language school or an organisation that assesses languages: ask for an assessment of all five skills.
 
 claim-givenName = Given names
     .description = Your first name, and other given names.

@@ -1,5 +1,6 @@
 name = Profil linguistique
 description = Votre niveau pour écouter, lire, parler et écrire dans une langue, chacun à part.
+source = Une école de langues ou un organisme d’évaluation : demandez une évaluation des cinq compétences.
 
 claim-givenName = Prénoms
     .description = Votre prénom et vos autres prénoms.

@@ -1,5 +1,6 @@
 name = Microcredential
 description = Was Sie in einem kurzen Kurs oder Modul gelernt haben und wie es geprüft wurde.
+source = Der Anbieter des Kurses: Fragen Sie, sobald Sie die Prüfung bestanden haben.
 
 claim-givenName = Vornamen
     .description = Ihr Vorname und Ihre weiteren Vornamen.

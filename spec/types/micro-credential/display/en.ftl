@@ -1,5 +1,6 @@
 name = Micro-credential
 description = What you learned in a short course or module, and how it was assessed.
+source = The provider of the course: ask after you have passed the assessment.
 
 claim-givenName = Given names
     .description = Your first name, and other given names.

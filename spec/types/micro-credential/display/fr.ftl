@@ -1,5 +1,6 @@
 name = Microcertification
 description = Ce que vous avez appris dans un cours ou un module court, et comment cela a été évalué.
+source = L’organisme qui a donné le cours : demandez après avoir réussi l’évaluation.
 
 claim-givenName = Prénoms
     .description = Votre prénom et vos autres prénoms.

@@ -1,5 +1,6 @@
 name = Qualifikationspass
 description = Eine Einschätzung Ihrer Ausbildung und Arbeit, auch wenn Unterlagen fehlen. Es ist keine formale Anerkennung.
+source = Die Fachleute des Europäischen Qualifikationspasses für Flüchtlinge, in den Ländern, die teilnehmen (coe.int/eqpr).
 
 claim-givenName = Vornamen
     .description = Ihr Vorname und Ihre weiteren Vornamen.

@@ -1,5 +1,6 @@
 name = Qualifications passport
 description = An assessment of your education and work, also where papers are missing. It is not a formal recognition.
+source = The assessors of the European Qualifications Passport for Refugees, in countries that take part (coe.int/eqpr).
 
 claim-givenName = Given names
     .description = Your first name, and other given names.

@@ -1,5 +1,6 @@
 name = Passeport des qualifications
 description = Une évaluation de vos études et de votre travail, même sans tous les documents. Ce n’est pas une reconnaissance officielle.
+source = Les évaluateurs du Passeport européen des qualifications des réfugiés, dans les pays participants (coe.int/eqpr).
 
 claim-givenName = Prénoms
     .description = Votre prénom et vos autres prénoms.

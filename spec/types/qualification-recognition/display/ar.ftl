@@ -1,5 +1,6 @@
 name = الاعتراف بمؤهل
 description = القرار الرسمي بأن مؤهلك الأجنبي معتمد في بلد آخر.
+source = سلطة الاعتراف المختصة في البلد: مركز ENIC-NARIC يخبرك أيّها (enic-naric.net).
 
 claim-givenName = الاسم الشخصي
     .description = اسمك الأول وأسماؤك الأخرى.

@@ -1,5 +1,6 @@
 name = Anerkennung eines Abschlusses
 description = Der amtliche Bescheid, dass Ihr ausländischer Abschluss in einem anderen Land gilt.
+source = Die zuständige Anerkennungsstelle des Landes: Welche das ist, sagt das ENIC-NARIC-Zentrum (enic-naric.net).
 
 claim-givenName = Vornamen
     .description = Ihr Vorname und Ihre weiteren Vornamen.

@@ -1,5 +1,6 @@
 name = Recognition of a qualification
 description = The official decision that your foreign qualification counts in another country.
+source = The competent recognition authority of the country: the ENIC-NARIC centre tells you which one (enic-naric.net).
 
 claim-givenName = Given names
     .description = Your first name, and other given names.

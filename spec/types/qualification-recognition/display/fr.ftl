@@ -1,5 +1,6 @@
 name = Reconnaissance d’un diplôme
 description = La décision officielle que votre diplôme étranger compte dans un autre pays.
+source = L’autorité de reconnaissance du pays : le centre ENIC-NARIC vous dit laquelle (enic-naric.net).
 
 claim-givenName = Prénoms
     .description = Votre prénom et vos autres prénoms.

@@ -1,5 +1,6 @@
 name = Bildungsabschluss
 description = Ein Abschluss, Diplom oder Zeugnis, das Sie von einer Schule oder Hochschule erhalten haben.
+source = Die Schule oder Hochschule, die ihn verliehen hat: Fragen Sie dort im Prüfungs- oder Studierendensekretariat.
 
 claim-givenName = Vornamen
     .description = Ihr Vorname und Ihre weiteren Vornamen.

@@ -1,5 +1,6 @@
 name = Qualification
 description = A degree, diploma or certificate that a school or university awarded to you.
+source = The school or university that awarded it: ask its registrar's office.
 
 claim-givenName = Given names
     .description = Your first name, and other given names.

@@ -1,5 +1,6 @@
 name = Diplôme
 description = Un diplôme, un titre ou un certificat qu’une école ou une université vous a délivré.
+source = L’école ou l’université qui l’a délivré : demandez à son service de la scolarité.
 
 claim-givenName = Prénoms
     .description = Votre prénom et vos autres prénoms.

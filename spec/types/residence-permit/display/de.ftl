@@ -1,5 +1,6 @@
 name = Aufenthaltstitel
 description = Ihr Recht, in einem Land zu leben, bestätigt von der zuständigen Behörde.
+source = Die Ausländerbehörde Ihres Wohnorts: Bitten Sie um einen Termin.
 
 claim-givenName = Vornamen
     .description = Ihr Vorname und Ihre weiteren Vornamen.

@@ -1,5 +1,6 @@
 name = Residence permit
 description = Your right to stay in a country, as its authority states it.
+source = The immigration authority of the place where you live: ask for an appointment.
 
 claim-givenName = Given names
     .description = Your first name, and other given names.

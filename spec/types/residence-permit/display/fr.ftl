@@ -1,5 +1,6 @@
 name = Titre de séjour
 description = Votre droit de vivre dans un pays, attesté par l’autorité compétente.
+source = L’autorité de l’immigration du lieu où vous habitez : demandez un rendez-vous.
 
 claim-givenName = Prénoms
     .description = Votre prénom et vos autres prénoms.

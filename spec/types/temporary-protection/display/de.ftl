@@ -1,5 +1,6 @@
 name = Vorübergehender Schutz
 description = Ihr Recht, unter vorübergehendem Schutz in einem Land zu leben, bestätigt von der zuständigen Behörde.
+source = Die Ausländerbehörde des Landes, das Ihnen Schutz gewährt: Melden Sie sich dort.
 
 claim-givenName = Vornamen
     .description = Ihr Vorname und Ihre weiteren Vornamen.

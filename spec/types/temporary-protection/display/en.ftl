@@ -1,5 +1,6 @@
 name = Temporary protection
 description = Your right to stay in a country under temporary protection, as its authority states it.
+source = The immigration authority of the country that protects you: register there.
 
 claim-givenName = Given names
     .description = Your first name, and other given names.

@@ -1,5 +1,6 @@
 name = Protection temporaire
 description = Votre droit de vivre dans un pays sous protection temporaire, attesté par l’autorité compétente.
+source = L’autorité de l’immigration du pays qui vous protège : inscrivez-vous auprès d’elle.
 
 claim-givenName = Prénoms
     .description = Votre prénom et vos autres prénoms.

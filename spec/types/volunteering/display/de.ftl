@@ -1,5 +1,6 @@
 name = Ehrenamt
 description = Freiwillige Arbeit, die Sie geleistet haben, und was Sie dabei gelernt haben.
+source = Die Organisation, für die Sie gearbeitet haben: Bitten Sie um einen Nachweis.
 
 claim-givenName = Vornamen
     .description = Ihr Vorname und Ihre weiteren Vornamen.

@@ -1,5 +1,6 @@
 name = Volunteering
 description = Voluntary work that you did, and what you learned by it.
+source = The organisation that you worked for: ask for a record of your work.
 
 claim-givenName = Given names
     .description = Your first name, and other given names.

@@ -1,5 +1,6 @@
 name = Bénévolat
 description = Le travail bénévole que vous avez fait et ce que vous y avez appris.
+source = L’organisation pour laquelle vous avez travaillé : demandez une attestation.
 
 claim-givenName = Prénoms
     .description = Votre prénom et vos autres prénoms.

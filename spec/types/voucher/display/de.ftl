@@ -1,5 +1,6 @@
 name = Budget-Gutschein
 description = Geld für einen Zweck, das Sie in Teilen ausgeben. Ihr Name steht nicht darin.
+source = Die Organisation oder Stelle, deren Programm Gutscheine ausgibt.
 
 claim-serials = Kennung einer Einheit
     .description = Ein zufälliger Text, der für eine Einheit steht. Sie zeigen immer nur einen und nie denselben zweimal, sodass daran keine zwei Zahlungen als zusammengehörig zu erkennen sind.

@@ -1,5 +1,6 @@
 name = Budget voucher
 description = Money for one purpose, which you spend in parts. It does not name you.
+source = The organisation or office whose programme gives vouchers.
 
 claim-serials = Serial of one unit
     .description = A random text that stands for one unit. You show one at a time, and never the same one twice, so that two payments cannot be linked by it.

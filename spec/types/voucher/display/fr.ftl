@@ -1,5 +1,6 @@
 name = Bon avec budget
 description = De l’argent pour un seul usage, que vous dépensez par parts. Votre nom n’y figure pas.
+source = L’organisation ou le service dont le programme donne des bons.
 
 claim-serials = Identifiant d’une unité
     .description = Un texte aléatoire qui représente une unité. Vous n’en montrez qu’un à la fois, et jamais deux fois le même : il ne permet pas de relier deux paiements.

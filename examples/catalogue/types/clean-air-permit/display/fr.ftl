@@ -1,5 +1,6 @@
 name = Permis de zone à faibles émissions
 description = L’autorisation de conduire un véhicule dans la zone à faibles émissions d’une ville.
+source = Le service de la circulation de la ville : apportez le certificat d’immatriculation.
 
 claim-zone = Zone
     .description = La zone où vous pouvez conduire.

@@ -1,0 +1,356 @@
+//! `carnet need`: procedures, and the documents for them that the wallet has and lacks. Nothing is fetched or shown to
+//! anyone.
+
+use carnet_core::{day, query::path_to_text, spelling::nearest, time::Timestamp};
+use carnet_spec::{Catalogue, Need, Procedure, RequestTemplate};
+use carnet_wallet::need::{NeedState, NeedStatus, match_needs};
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::NeedArguments,
+    failure::{Failure, Sentence},
+    session::Session,
+    ui::{Ui, labels::Labels, parties, sanitise::clean},
+    wallet::{Contents, HeldCredential},
+};
+
+pub(crate) fn run(session: &Session, arguments: &NeedArguments) -> Result<(), Failure> {
+    let catalogue = session.catalogue()?;
+    let chosen =
+        arguments.procedure.as_deref().map(|id| catalogue.procedure(id).ok_or_else(|| unknown(&catalogue, id)));
+    let chosen = chosen.transpose()?;
+    let contents = session.read_without_texts()?;
+    let guide = Guide { ui: &session.ui, catalogue: &catalogue, contents: &contents, now: session.now() };
+    let (text, object) = match chosen {
+        Some(procedure) => guide.procedure(procedure),
+        None => guide.list(),
+    };
+    session.ui.result(&text, &object);
+    Ok(())
+}
+
+fn unknown(catalogue: &Catalogue, id: &str) -> Failure {
+    let near = nearest(id, catalogue.procedures().map(|known| known.id.as_str()));
+    let hint = match near {
+        Some(near) => Sentence::id("hint-procedure-nearest").with("id", near),
+        None => Sentence::id("hint-procedure-list"),
+    };
+    Failure::usage("procedure_unknown", Sentence::id("error-procedure-unknown").with("id", clean(id)), hint)
+}
+
+/// Screens about procedures for one wallet.
+struct Guide<'a> {
+    ui: &'a Ui,
+    catalogue: &'a Catalogue,
+    contents: &'a Contents,
+    now: Timestamp,
+}
+
+impl Guide<'_> {
+    /// Returns a text in the owner's language; `None` if it is not stated. It may be a municipality's, and is cleaned.
+    fn said(&self, texts: &std::collections::BTreeMap<String, String>) -> Option<String> {
+        let text = RequestTemplate::text(texts, self.ui.messages.language().tag());
+        (!text.is_empty()).then(|| clean(text))
+    }
+
+    fn title(&self, procedure: &Procedure) -> String {
+        self.said(&procedure.title).unwrap_or_default()
+    }
+
+    fn label(&self, type_name: &str) -> String {
+        Labels::new(self.catalogue, type_name, &self.ui.messages).document()
+    }
+
+    /// Returns the list of procedures as text and as an object.
+    fn list(&self) -> (String, Value) {
+        let (ui, messages) = (self.ui, &self.ui.messages);
+        let (mut text, mut listed) = (String::new(), Vec::new());
+        for procedure in self.catalogue.procedures() {
+            let matched = match_needs(procedure, self.contents, self.now);
+            let demanded = matched.iter().filter(|status| !status.need.optional).count();
+            let lacking = matched.iter().filter(|status| status.is_lacking()).count();
+            let state = match (demanded, lacking) {
+                (0, _) => messages.text("need-none"),
+                (_, 0) => messages.text("need-ready"),
+                _ => {
+                    let (lacking, demanded) = (lacking.to_string(), demanded.to_string());
+                    messages.with("need-lacks", &[("missing", &lacking), ("all", &demanded)])
+                }
+            };
+            let title = self.title(procedure);
+            text.push_str(&heading(ui, &title));
+            text.push_str(&ui.wrapped(2, &state));
+            text.push_str(&ui.wrapped(2, &messages.with("need-more", &[("id", &procedure.id)])));
+            listed.push(json!({
+                "id": procedure.id, "title": title, "example": procedure.example,
+                "demanded": demanded, "lacking": lacking,
+            }));
+        }
+        (text, json!({"procedures": listed}))
+    }
+
+    /// Returns one procedure as text and as an object.
+    fn procedure(&self, procedure: &Procedure) -> (String, Value) {
+        let (ui, messages) = (self.ui, &self.ui.messages);
+        let matched = match_needs(procedure, self.contents, self.now);
+        let title = self.title(procedure);
+        let about = self.said(&procedure.about).unwrap_or_default();
+        let mut text = heading(ui, &title);
+        text.push_str(&ui.wrapped(2, &about));
+        if procedure.example {
+            text.push_str(&ui.wrapped(2, &messages.text("need-example")));
+        }
+        type Section = fn(&NeedStatus<'_>) -> bool;
+        let sections: [(&str, Section); 3] = [
+            ("need-have", |status| status.state == NeedState::Met),
+            ("need-missing", |status| status.is_lacking()),
+            ("need-optional", |status| status.need.optional && status.state != NeedState::Met),
+        ];
+        for (section, belongs) in sections {
+            let mut part = matched.iter().filter(|status| belongs(status)).peekable();
+            if part.peek().is_some() {
+                text.push('\n');
+                text.push_str(&heading(ui, &messages.text(section)));
+            }
+            part.for_each(|status| self.need(status, &mut text));
+        }
+        let papers: Vec<String> = procedure.papers.iter().filter_map(|paper| self.said(paper)).collect();
+        if !papers.is_empty() {
+            text.push('\n');
+            text.push_str(&heading(ui, &messages.text("need-papers")));
+            papers.iter().for_each(|paper| text.push_str(&ui.wrapped(2, paper)));
+        }
+        text.push('\n');
+        let place = self.said(&procedure.place);
+        let facts =
+            [("need-office", &procedure.office), ("need-cost", &procedure.cost), ("need-time", &procedure.duration)];
+        let facts = facts.map(|(id, texts)| (id, self.said(texts)));
+        let mut line = |id: &str, said: &str| text.push_str(&ui.wrapped(0, &messages.with(id, &[("text", said)])));
+        place.iter().for_each(|place| line("need-place", place));
+        for (id, said) in &facts {
+            line(id, said.as_deref().unwrap_or(&messages.text("need-not-stated")));
+        }
+        let [(_, office), (_, cost), (_, duration)] = facts;
+        let needs: Vec<Value> = matched.iter().map(|status| self.need_json(status)).collect();
+        let object = json!({
+            "id": procedure.id, "title": title, "about": about, "example": procedure.example, "needs": needs,
+            "papers": papers, "place": place, "office": office, "cost": cost, "duration": duration,
+        });
+        (text, object)
+    }
+
+    /// Writes a need and the document for it.
+    fn need(&self, status: &NeedStatus<'_>, text: &mut String) {
+        let (ui, messages) = (self.ui, &self.ui.messages);
+        let mut line = |indent: usize, said: &str| text.push_str(&ui.wrapped(indent, said));
+        match status.held {
+            Some(held) => {
+                line(2, &self.label(&held.type_name));
+                line(4, &parties::issuer(ui, &held.issuer_name, &held.issuer));
+                self.standing(status.state, held).iter().for_each(|said| line(4, said));
+            }
+            None => line(2, &self.labels(status.need).join(&messages.text("need-or"))),
+        }
+        line(4, &self.said(&status.need.why).unwrap_or_default());
+        let asked: Vec<String> = self.asked(status).into_iter().map(|(_, said)| said).collect();
+        if !asked.is_empty() {
+            line(4, &messages.with("need-asked", &[("claims", &asked.join("; "))]));
+        }
+        if status.state != NeedState::Met {
+            for (label, source) in self.sources(status) {
+                line(4, &messages.with("need-source", &[("document", &label), ("source", &source)]));
+            }
+        }
+    }
+
+    /// Returns sentences about the state and the end of a document.
+    fn standing(&self, state: NeedState, held: &HeldCredential) -> Vec<String> {
+        let messages = &self.ui.messages;
+        let state = match state {
+            NeedState::Withdrawn => Some("need-withdrawn"),
+            NeedState::Expired => Some("need-expired"),
+            NeedState::NotYetValid => Some("need-not-yet"),
+            NeedState::Met | NeedState::Missing => None,
+        };
+        let mut said: Vec<String> = state.map(|id| messages.text(id)).into_iter().collect();
+        if let Some(until) = held.valid_until {
+            said.push(messages.with("list-until", &[("day", &day::last(until))]));
+        }
+        if held.ends_soon(self.now) {
+            said.push(messages.text(if held.is_refillable() { "list-renew" } else { "need-ends-soon" }));
+        }
+        said
+    }
+
+    fn labels(&self, need: &Need) -> Vec<String> {
+        need.types.iter().map(|name| self.label(name)).collect()
+    }
+
+    /// Returns the claims that a verifier would ask for: of the held document, or of the first type.
+    fn asked(&self, status: &NeedStatus<'_>) -> Vec<(String, String)> {
+        let types = match status.held {
+            Some(held) => std::slice::from_ref(&held.type_name),
+            None => status.need.types.as_slice(),
+        };
+        let found = types.iter().find_map(|name| Some((name, self.catalogue.request_for(status.need, name)?)));
+        let Some((type_name, (template, stored))) = found else { return Vec::new() };
+        let Ok((query, _)) = template.query_at(self.now) else { return Vec::new() };
+        let Some(query) = query.credential(&stored.id) else { return Vec::new() };
+        let labels = Labels::new(self.catalogue, type_name, &self.ui.messages);
+        let first = query.claim_sets.first();
+        let is_asked = |id: &Option<String>| first.is_none_or(|set| id.as_ref().is_some_and(|id| set.contains(id)));
+        let asked = query.claims.iter().filter(|claim| is_asked(&claim.id)).map(|claim| {
+            let path = path_to_text(&claim.path);
+            let path = path.strip_prefix("credentialSubject.").unwrap_or(&path).to_owned();
+            let label = labels.claim(&path);
+            let said = match &claim.threshold {
+                Some(threshold) => format!("{label}: {}", labels.bound(threshold)),
+                None => label,
+            };
+            (path, said)
+        });
+        asked.collect()
+    }
+
+    /// Returns the issuers of each type that would do, as far as the types have words for it.
+    fn sources(&self, status: &NeedStatus<'_>) -> Vec<(String, String)> {
+        let language = self.ui.messages.language().tag();
+        let known = status.need.types.iter().filter_map(|name| self.catalogue.credential_type(name));
+        known
+            .filter_map(|known| {
+                let display = known.display(language);
+                Some((clean(&display.name), clean(display.source.as_deref()?)))
+            })
+            .collect()
+    }
+
+    fn need_json(&self, status: &NeedStatus<'_>) -> Value {
+        let document = status.held.map(|held| {
+            json!({
+                "id": held.id, "type": held.type_name, "label": self.label(&held.type_name), "issuer": held.issuer,
+                "issuer_name": held.issuer_name, "valid_until": held.valid_until.map(|until| until.to_string()),
+                "ends_soon": held.ends_soon(self.now),
+            })
+        });
+        let asked = self.asked(status).into_iter().map(|(claim, text)| json!({"claim": claim, "text": text}));
+        let sources = self.sources(status).into_iter();
+        let sources = sources.map(|(label, source)| json!({"label": label, "source": source}));
+        json!({
+            "types": status.need.types, "labels": self.labels(status.need), "optional": status.need.optional,
+            "why": self.said(&status.need.why), "state": status.state.as_str(), "document": document,
+            "asked": asked.collect::<Vec<_>>(), "sources": sources.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Formats a heading, wrapped to the terminal.
+fn heading(ui: &Ui, text: &str) -> String {
+    ui.wrapped(0, text).lines().map(|line| format!("{}\n", ui.heading(line))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::format::CredentialFormat;
+
+    use super::*;
+    use crate::{
+        answer::tests::{Issuer, NOW},
+        ui::{messages::Language, wrap::width},
+    };
+
+    /// A wallet with a degree that ends soon, an expired permit, and nothing else.
+    fn contents() -> Contents {
+        let mut contents = Contents::new(12);
+        let degree = Issuer::new().held("aaaa", CredentialFormat::VcSdJwt, 2);
+        let mut permit = degree.clone();
+        permit.id = "bbbb".to_owned();
+        permit.type_name = "ResidencePermitCredential".to_owned();
+        permit.issuer_name = "Residency Authority".to_owned();
+        permit.valid_until = Some(NOW.plus(-86_400));
+        contents.credentials = vec![degree, permit];
+        contents
+    }
+
+    fn screen(language: Language, columns: Option<usize>, id: Option<&str>) -> (String, Value) {
+        let (catalogue, contents) = (Catalogue::embedded().unwrap(), contents());
+        let mut ui = Ui::new(false, true, language);
+        ui.columns = columns;
+        let guide = Guide { ui: &ui, catalogue: &catalogue, contents: &contents, now: NOW };
+        id.map_or_else(|| guide.list(), |id| guide.procedure(catalogue.procedure(id).unwrap()))
+    }
+
+    /// The complete screens, word for word. To change them on purpose, run with UPDATE_SCREENS=1 and review the diff.
+    #[test]
+    fn the_screens_in_every_language() {
+        let shown = [("need", None), ("need-university", Some("university-admission")), ("need-job", Some("job"))];
+        for (name, id) in shown.into_iter().chain([("need-bank-account", Some("bank-account"))]) {
+            for language in Language::ALL {
+                let file = format!("{}/tests/screens/{name}.{}.txt", env!("CARGO_MANIFEST_DIR"), language.tag());
+                let (screen, _) = screen(language, None, id);
+                if std::env::var_os("UPDATE_SCREENS").is_some() {
+                    std::fs::write(&file, &screen).unwrap();
+                }
+                assert_eq!(screen, std::fs::read_to_string(&file).unwrap(), "{file}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_procedure_fits_the_terminal_and_says_what_it_knows() {
+        let catalogue = Catalogue::embedded().unwrap();
+        for language in Language::ALL {
+            for id in std::iter::once(None).chain(catalogue.procedures().map(|known| Some(known.id.as_str()))) {
+                let (text, object) = screen(language, Some(40), id);
+                assert!(text.lines().all(|line| width(line) <= 40), "{text}");
+                let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                assert!(!flat.contains("need-") && !flat.contains("list-"), "a message is missing: {text}");
+                let said = |member: &str| object.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
+                assert!(flat.contains(&said("title")) && flat.contains(&said("about")), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_expired_document_is_missing_and_a_valid_one_is_not() {
+        let needs = |id: &str| screen(Language::En, None, Some(id)).1["needs"].clone();
+        let university = needs("university-admission");
+        assert_eq!(university.pointer("/0/state"), Some(&json!("met")));
+        assert_eq!(university.pointer("/0/document/id"), Some(&json!("aaaa")));
+        assert_eq!(university.pointer("/0/document/ends_soon"), Some(&json!(true)));
+        assert_eq!(university.pointer("/1/state"), Some(&json!("missing")));
+        let bank = needs("bank-account");
+        assert_eq!(bank.pointer("/0/state"), Some(&json!("expired")));
+        assert!(bank.pointer("/0/sources/0/source").is_some_and(Value::is_string), "{bank}");
+        let listed = screen(Language::En, None, None).1;
+        let entry = |id: &str| {
+            let all = listed["procedures"].as_array().unwrap();
+            all.iter().find(|entry| entry["id"] == id).map(|entry| entry["lacking"].clone())
+        };
+        assert_eq!(entry("university-admission"), Some(json!(0)));
+        assert_eq!(entry("bank-account"), Some(json!(1)));
+    }
+
+    #[test]
+    fn words_of_others_cannot_move_the_cursor() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("services")).unwrap();
+        let file = "id = \"trap\"\n[title]\nen = \"Free \\u001b[2J money\"\n[about]\nen = \"Come \\u202e here\"\n";
+        std::fs::write(dir.path().join("services/trap.toml"), file).unwrap();
+        let catalogue = Catalogue::load(dir.path()).unwrap();
+        let contents = contents();
+        let ui = Ui::new(false, true, Language::En);
+        let guide = Guide { ui: &ui, catalogue: &catalogue, contents: &contents, now: NOW };
+        let (text, _) = guide.procedure(catalogue.procedure("trap").unwrap());
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
+        assert!(text.contains("money") && text.contains("here"), "{text:?}");
+    }
+
+    #[test]
+    fn a_mistyped_name_is_told_the_nearest() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let failure = unknown(&catalogue, "bank-acount");
+        assert_eq!(failure.reason, "procedure_unknown");
+        let ui = Ui::new(false, true, Language::En);
+        assert!(crate::failure::Reported::text(&failure, &ui.messages).contains("carnet need bank-account"));
+    }
+}

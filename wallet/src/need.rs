@@ -1,0 +1,143 @@
+//! Documents that a procedure asks for, and those of them that the wallet has.
+
+use std::cmp::Reverse;
+
+use carnet_core::time::Timestamp;
+use carnet_spec::{Need, Procedure};
+
+use crate::store::{Contents, HeldCredential};
+
+/// State of a need, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NeedState {
+    /// The wallet has a document for it.
+    Met,
+    /// The wallet's document is not valid yet.
+    NotYetValid,
+    /// The wallet's document has expired.
+    Expired,
+    /// The issuer has withdrawn the wallet's document.
+    Withdrawn,
+    /// The wallet has no document for it.
+    Missing,
+}
+
+impl NeedState {
+    /// Its name, for programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+            Self::Missing => "missing",
+        }
+    }
+
+    fn of(held: &HeldCredential, now: Timestamp) -> Self {
+        if held.withdrawn().is_some() {
+            Self::Withdrawn
+        } else if held.valid_until.is_some_and(|until| now > until) {
+            Self::Expired
+        } else if held.valid_from.is_some_and(|from| now < from) {
+            Self::NotYetValid
+        } else {
+            Self::Met
+        }
+    }
+}
+
+/// A need, and the document that answers it best.
+#[derive(Debug)]
+pub struct NeedStatus<'a> {
+    /// The need.
+    pub need: &'a Need,
+    /// Its state.
+    pub state: NeedState,
+    /// The document; `None` if the wallet has none.
+    pub held: Option<&'a HeldCredential>,
+}
+
+impl NeedStatus<'_> {
+    /// Returns whether the procedure demands a document that the wallet lacks.
+    #[must_use]
+    pub fn is_lacking(&self) -> bool {
+        !self.need.optional && self.state != NeedState::Met
+    }
+}
+
+/// Returns the state of each need. Of several documents the best state counts, then the order of the need's types, then
+/// the latest end.
+#[must_use]
+pub fn match_needs<'a>(procedure: &'a Procedure, contents: &'a Contents, now: Timestamp) -> Vec<NeedStatus<'a>> {
+    let matched = procedure.needs.iter().map(|need| {
+        let candidates = contents.credentials.iter().filter_map(|held| {
+            let rank = need.types.iter().position(|name| *name == held.type_name)?;
+            let end = (held.valid_until.is_some(), Reverse(held.valid_until));
+            Some(((NeedState::of(held, now), rank, end), held))
+        });
+        let best = candidates.min_by_key(|(key, _)| *key);
+        let state = best.as_ref().map_or(NeedState::Missing, |((state, ..), _)| *state);
+        NeedStatus { need, state, held: best.map(|(_, held)| held) }
+    });
+    matched.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use carnet_core::format::CredentialFormat;
+    use carnet_spec::Catalogue;
+
+    use super::*;
+    use crate::answer::tests::{Issuer, NOW};
+
+    fn held(id: &str, type_name: &str, days: Option<i64>) -> HeldCredential {
+        let mut held = Issuer::new().held(id, CredentialFormat::VcSdJwt, 1);
+        held.type_name = type_name.to_owned();
+        held.valid_until = days.map(|days| NOW.plus(days * 86_400));
+        held
+    }
+
+    #[test]
+    fn the_best_document_answers_a_need() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let procedure = catalogue.procedure("university-admission").unwrap();
+        let mut contents = Contents::new(12);
+        let states = |contents: &Contents| -> Vec<(NeedState, Option<String>)> {
+            let matched = match_needs(procedure, contents, NOW);
+            matched.iter().map(|status| (status.state, status.held.map(|held| held.id.clone()))).collect()
+        };
+        let missing = (NeedState::Missing, None);
+        assert_eq!(states(&contents), vec![missing.clone(); 3]);
+        let (degree, passport) = ("QualificationCredential", "QualificationAssessmentCredential");
+        let first = |contents: &Contents| states(contents).swap_remove(0);
+        contents.credentials = vec![held("ended", degree, Some(-1))];
+        assert_eq!(first(&contents), (NeedState::Expired, Some("ended".to_owned())));
+        // A valid document of another type counts more than an expired one of the first.
+        contents.credentials.push(held("passport", passport, Some(5)));
+        assert_eq!(first(&contents), (NeedState::Met, Some("passport".to_owned())));
+        for (id, days) in [("short", Some(3)), ("long", Some(40)), ("longer", Some(400)), ("endless", None)] {
+            contents.credentials.push(held(id, degree, days));
+            assert_eq!(first(&contents), (NeedState::Met, Some(id.to_owned())));
+        }
+        assert_eq!(states(&contents)[1..], [missing.clone(), missing], "another type answers no other need");
+        let mut later = held("later", degree, Some(9));
+        later.valid_from = Some(NOW.plus(86_400));
+        contents.credentials = vec![later];
+        assert_eq!(first(&contents), (NeedState::NotYetValid, Some("later".to_owned())));
+    }
+
+    #[test]
+    fn only_what_is_demanded_is_lacking() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let procedure = catalogue.procedure("university-admission").unwrap();
+        let empty = Contents::new(12);
+        let lacking =
+            |contents: &Contents| match_needs(procedure, contents, NOW).iter().filter(|one| one.is_lacking()).count();
+        assert_eq!(lacking(&empty), 1);
+        let mut contents = Contents::new(12);
+        contents.credentials = vec![held("degree", "QualificationCredential", Some(5))];
+        assert_eq!(lacking(&contents), 0);
+    }
+}
