@@ -310,7 +310,6 @@ need-or = { " " }أو{ " " }
 need-asked = يُطلب الاطلاع على: { $claims }
 need-source = { $document }: { $source }
 need-withdrawn = سحبت الجهة المُصدرة وثيقتك.
-need-expired = انتهت صلاحية وثيقتك.
 need-not-yet = وثيقتك ليست سارية بعد.
 need-ends-soon = ستنتهي قريبًا. اطلب وثيقة جديدة من الجهة المُصدرة.
 need-papers = أحضر أيضًا

@@ -310,7 +310,6 @@ need-or = { " " }oder{ " " }
 need-asked = Gefragt wird nach: { $claims }
 need-source = { $document }: { $source }
 need-withdrawn = Ihres wurde vom Aussteller zurückgezogen.
-need-expired = Ihres ist abgelaufen.
 need-not-yet = Ihres gilt noch nicht.
 need-ends-soon = Es endet bald. Bitten Sie den Aussteller um ein neues.
 need-papers = Bringen Sie auch mit

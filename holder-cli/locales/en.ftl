@@ -310,7 +310,6 @@ need-or = { " " }or{ " " }
 need-asked = They ask to see: { $claims }
 need-source = { $document }: { $source }
 need-withdrawn = Its issuer withdrew yours.
-need-expired = Yours has expired.
 need-not-yet = Yours is not valid yet.
 need-ends-soon = It ends soon. Ask its issuer for a new one.
 need-papers = Bring also

@@ -310,7 +310,6 @@ need-or = { " " }ou{ " " }
 need-asked = On demande à voir : { $claims }
 need-source = { $document } : { $source }
 need-withdrawn = L’émetteur a retiré le vôtre.
-need-expired = Le vôtre a expiré.
 need-not-yet = Le vôtre n’est pas encore valable.
 need-ends-soon = Il prend bientôt fin. Demandez-en un nouveau à l’émetteur.
 need-papers = Apportez aussi

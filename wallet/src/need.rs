@@ -95,7 +95,7 @@ mod tests {
     fn held(id: &str, type_name: &str, days: Option<i64>) -> HeldCredential {
         let mut held = Issuer::new().held(id, CredentialFormat::VcSdJwt, 1);
         held.type_name = type_name.to_owned();
-        held.valid_until = days.map(|days| NOW.plus(days * 86_400));
+        held.valid_until = days.map(|days| NOW.plus(days.saturating_mul(86_400)));
         held
     }
 
