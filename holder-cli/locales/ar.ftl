@@ -276,6 +276,7 @@ local-none = لا تعرف أي خدمة على هذا الجهاز.
 note-refilled = ملاحظة: نسخ جديدة عددها { $count }: { $document }
 note-not-refilled = ملاحظة: لا نسخ جديدة: { $document } [{ $reason }]؛ { $hint }
 note-refill-late = ملاحظة: لا نسخ جديدة: { $document }؛ حاول لاحقًا: carnet refill
+note-not-confirmed = ملاحظة: النسخ الجديدة غير مؤكدة [{ $reason }]؛ حاول لاحقًا: carnet refresh
 note-issuer-not-told = ملاحظة: تعذّر إبلاغ جهة الإصدار بالاستلام
 init-done = محفظتك في { $wallet }
 init-keep = احفظ نسخة من هذا الملف في مكان آمن، ولا تنسَ عبارة المرور: لا يستطيع أحد فتحها من دونها.

@@ -276,6 +276,7 @@ local-none = Sie kennen keine Dienste auf diesem Rechner.
 note-refilled = Hinweis: { $count } frische Ausfertigungen: { $document }
 note-not-refilled = Hinweis: keine frischen Ausfertigungen: { $document } [{ $reason }]; { $hint }
 note-refill-late = Hinweis: keine frischen Ausfertigungen: { $document }; versuchen Sie es später: carnet refill
+note-not-confirmed = Hinweis: Die neuen Ausfertigungen sind nicht bestätigt [{ $reason }]; versuchen Sie es später: carnet refresh
 note-issuer-not-told = Hinweis: Dem Aussteller war nicht zu sagen, dass es angekommen ist
 init-done = Ihre Brieftasche liegt in { $wallet }
 init-keep = Bewahren Sie eine Kopie dieser Datei an einem sicheren Ort auf, und vergessen Sie das Passwort nicht: Ohne es kann niemand sie öffnen.

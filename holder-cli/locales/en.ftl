@@ -276,6 +276,7 @@ local-none = You have added no services on this machine.
 note-refilled = note: { $count } fresh copies of { $document }
 note-not-refilled = note: no fresh copies of { $document } [{ $reason }]; { $hint }
 note-refill-late = note: no fresh copies of { $document }; try later: carnet refill
+note-not-confirmed = note: the new copies are not confirmed [{ $reason }]; try later: carnet refresh
 note-issuer-not-told = note: the issuer could not be told that the document arrived
 init-done = Your wallet is at { $wallet }
 init-keep = Keep a copy of that file in a safe place, and do not forget the passphrase: without it, nobody can open the file.

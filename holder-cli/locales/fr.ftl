@@ -276,6 +276,7 @@ local-none = Vous ne connaissez aucun service sur cette machine.
 note-refilled = note : { $count } exemplaires neufs de { $document }
 note-not-refilled = note : pas d’exemplaires neufs de { $document } [{ $reason }] ; { $hint }
 note-refill-late = note : pas d’exemplaires neufs de { $document } ; essayez plus tard : carnet refill
+note-not-confirmed = note : les nouveaux exemplaires ne sont pas confirmés [{ $reason }] ; essayez plus tard : carnet refresh
 note-issuer-not-told = note : l’émetteur n’a pas pu être informé de la réception
 init-done = Votre portefeuille est dans { $wallet }
 init-keep = Gardez une copie de ce fichier en lieu sûr, et n’oubliez pas la phrase secrète : sans elle, personne ne peut l’ouvrir.

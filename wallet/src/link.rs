@@ -80,6 +80,7 @@ mod tests {
             format!("« {LINK} »"),
             format!("<{LINK}>"),
             format!("(<{LINK}>)."),
+            format!("({LINK}.)."),
             format!("[{LINK}]"),
             format!("`{LINK}`"),
             format!("{first}\n{second}"),

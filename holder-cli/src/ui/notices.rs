@@ -22,9 +22,7 @@ pub(crate) fn text(messages: &Messages, notice: &Notice<'_>) -> String {
             let label = Labels::new(catalogue, type_name, messages).document();
             messages.with("note-refill-late", &[("document", &label)])
         }
-        Notice::Unconfirmed(failure) => {
-            format!("note: the new copies are not confirmed [{}]; try later: carnet refresh", failure.reason)
-        }
+        Notice::Unconfirmed(failure) => messages.with("note-not-confirmed", &[("reason", &failure.reason)]),
         Notice::IssuerNotNotified => messages.text("note-issuer-not-told"),
     }
 }
