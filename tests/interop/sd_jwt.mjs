@@ -16,7 +16,8 @@ const did = `did:jwk:${Buffer.from(JSON.stringify(bare(issuer.publicKey))).toStr
 function verifierOf(jwk) {
   const key = createPublicKey({ key: jwk, format: 'jwk' })
   const [hash, options] = jwk.kty === 'OKP' ? [null, { key }] : ['sha256', { key, dsaEncoding: 'ieee-p1363' }]
-  return async (data, signature) => verifySignature(hash, Buffer.from(data), options, Buffer.from(signature, 'base64url'))
+  return async (data, signature) =>
+    verifySignature(hash, Buffer.from(data), options, Buffer.from(signature, 'base64url'))
 }
 
 async function statusList(uri) {

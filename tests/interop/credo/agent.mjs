@@ -1,4 +1,4 @@
-// An agent of credo-ts with everything in memory: nothing of it outlives the process, and nothing is compiled or downloaded.
+// An agent of credo-ts with everything in memory: nothing outlives the process, is compiled or is downloaded.
 
 import 'reflect-metadata'
 
@@ -48,8 +48,10 @@ class MemoryStorage {
 }
 
 function matches(tags, { $and, $or, $not, ...simple }) {
-  const has = ([name, wanted]) =>
-    wanted === undefined || (Array.isArray(wanted) ? wanted.every((one) => tags[name]?.includes(one)) : tags[name] === wanted)
+  const has = ([name, wanted]) => {
+    if (wanted === undefined) return true
+    return Array.isArray(wanted) ? wanted.every((one) => tags[name]?.includes(one)) : tags[name] === wanted
+  }
   return (
     Object.entries(simple).every(has) &&
     ($and ?? []).every((query) => matches(tags, query)) &&

@@ -2,7 +2,8 @@
 
 import { createServer } from 'node:http'
 
-import { OpenId4VcModule } from '@credo-ts/openid4vc'
+import { JwsService } from '@credo-ts/core'
+import { OpenId4VcModule, OpenId4VcVerificationSessionRepository } from '@credo-ts/openid4vc'
 
 const CONFIGURATION = 'qualification'
 const VCT = 'urn:carnet:type:qualification:1'
@@ -35,6 +36,8 @@ function credentials({ holderBinding, issuanceSession }) {
   return { type: 'credentials', format: 'dc+sd-jwt', credentials: holderBinding.keys.map(sign) }
 }
 
+const decode = (text) => JSON.parse(Buffer.from(text, 'base64url'))
+
 let services
 
 /** The issuer, the verifier and the DID of both; made at the first call. */
@@ -58,7 +61,7 @@ async function ready(agent) {
     },
   })
   const verifier = await agent.openid4vc.verifier.createVerifier({ clientMetadata: { client_name: 'Another office' } })
-  services = { issuer, verifier, did: didState.did }
+  services = { issuer, verifier, did: didState.did, keyId }
   return services
 }
 
@@ -76,9 +79,12 @@ export async function offer(agent, { claims, withCode = false }) {
   return { link: credentialOffer, txCode: issuanceSession.userPin, session: issuanceSession.id, issuer: did }
 }
 
-/** Creates a signed request for these claims of a qualification. */
-export async function ask(agent, { claims, responseMode = 'direct_post.jwt' }) {
-  const { verifier, did } = await ready(agent)
+/**
+ * Creates a signed request for these claims of a qualification. The library sets the request's own URL as its `aud`;
+ * with `audience` the object is signed again with that, and `altered` adds something to its nonce afterwards.
+ */
+export async function ask(agent, { claims, audience, altered = false, responseMode = 'direct_post.jwt' }) {
+  const { verifier, did, keyId } = await ready(agent)
   const credential = {
     id: 'one',
     format: 'dc+sd-jwt',
@@ -92,6 +98,24 @@ export async function ask(agent, { claims, responseMode = 'direct_post.jwt' }) {
     responseMode,
     version: 'v1',
   })
+  if (audience) {
+    const [header, payload] = verificationSession.authorizationRequestJwt.split('.').slice(0, 2).map(decode)
+    verificationSession.authorizationRequestJwt = await agent.dependencyManager
+      .resolve(JwsService)
+      .createJwsCompact(agent.context, {
+        payload: Buffer.from(JSON.stringify({ ...payload, aud: audience })),
+        keyId,
+        protectedHeaderOptions: header,
+      })
+    if (altered) {
+      const [signedHeader, signed, signature] = verificationSession.authorizationRequestJwt.split('.')
+      const content = { ...decode(signed), nonce: `${payload.nonce}A` }
+      const bent = Buffer.from(JSON.stringify(content)).toString('base64url')
+      verificationSession.authorizationRequestJwt = [signedHeader, bent, signature].join('.')
+    }
+    const sessions = agent.dependencyManager.resolve(OpenId4VcVerificationSessionRepository)
+    await sessions.update(agent.context, verificationSession)
+  }
   return { link: authorizationRequest, session: verificationSession.id }
 }
 

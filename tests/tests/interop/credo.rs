@@ -6,7 +6,7 @@ use carnet_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::{peer::Peer, report::Report};
+use crate::{our_wallet, peer::Peer, report::Report};
 
 const QUALIFICATION: &str = "QualificationCredential";
 const RECEIVES: &str = "from our issuer";
@@ -67,6 +67,7 @@ async fn a_wallet_from_npm_receives_the_qualification_and_presents_it() -> Resul
     // A wallet of its own, which has nothing else to present.
     let strange = strange(&mut stage.agency, &mut Peer::node("credo/main.mjs", &ca)?)?;
     report.row("credential of its own issuer, `kid` `#0`, did:jwk in our configuration", PRESENTS, &strange);
+    our_wallet::trial(&stage, &mut wallet, &mut report)?;
     report.finish()
 }
 

@@ -12,6 +12,7 @@
 
 mod credo;
 mod data_integrity;
+mod our_wallet;
 mod peer;
 mod report;
 mod sd_jwt;
