@@ -44,6 +44,7 @@ impl<S> Issuer<S> {
         let content = CopyContent {
             type_name: &known.name,
             vct: &known.vct,
+            vct_integrity: known.vct_integrity.as_deref(),
             context_url: &known.context_url,
             issuer: self.did.as_str(),
             valid_from: content.valid_from,

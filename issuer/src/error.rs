@@ -37,6 +37,12 @@ pub(crate) enum Error {
     TokenInvalid,
     #[error("This offer's credentials have already been requested with other proofs.")]
     AlreadyCollected,
+    #[error(
+        "These credentials were issued in answer to this request, and the answer is erased: the wallet has confirmed \
+         it, or its time is over. Credentials that the wallet stored remain valid; if it has none, ask the issuer for \
+         a new offer."
+    )]
+    AnswerErased,
     #[error("The offer is not for this credential configuration.")]
     NotOffered,
     #[error("proof {index} is refused: {problem}")]
@@ -193,7 +199,7 @@ impl Error {
             Self::OfferLocked => (ErrorKind::WrongState, "OFFER_LOCKED"),
             Self::PinMissing | Self::PinUnexpected => (ErrorKind::Invalid, "INVALID_REQUEST"),
             Self::TokenInvalid => (ErrorKind::Unauthenticated, "INVALID_TOKEN"),
-            Self::AlreadyCollected => (ErrorKind::WrongState, "OFFER_ALREADY_COLLECTED"),
+            Self::AlreadyCollected | Self::AnswerErased => (ErrorKind::WrongState, "OFFER_ALREADY_COLLECTED"),
             Self::NotOffered => (ErrorKind::Forbidden, "CONFIGURATION_NOT_OFFERED"),
             Self::ProofInvalid { .. } => (ErrorKind::Invalid, "INVALID_PROOF"),
             Self::NonceInvalid => (ErrorKind::Invalid, "INVALID_NONCE"),

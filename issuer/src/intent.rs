@@ -275,7 +275,7 @@ async fn repeated<T: StoreTx>(
     now: Timestamp,
 ) -> Result<Intended, Error> {
     match known.state {
-        CollectionState::Signed => known.response_at(now).map(Intended::Answered).ok_or(Error::AlreadyCollected),
+        CollectionState::Signed => known.response_at(now).map(Intended::Answered).ok_or(Error::AnswerErased),
         CollectionState::Deferred => Ok(Intended::Deferred),
         CollectionState::Intended if content.offer.state == OfferState::Redeemed => {
             let (collection, digest) = (known.collection, known.request_digest);
@@ -288,12 +288,15 @@ async fn repeated<T: StoreTx>(
 /// Returns the response of another call to the same request while this one was signing, or the reason why there is
 /// none.
 async fn answered_meanwhile<T: StoreTx>(tx: &mut T, known: CollectionRecord, now: Timestamp) -> Result<Vec<u8>, Error> {
-    let (offer_id, has_transaction) = (known.offer_id.clone(), known.has_transaction);
+    let (offer_id, has_transaction, state) = (known.offer_id.clone(), known.has_transaction, known.state);
     if let Some(sealed) = known.response_at(now) {
         return Ok(sealed);
     }
     if has_transaction {
         return Err(Error::TransactionUnknown);
+    }
+    if state == CollectionState::Signed {
+        return Err(Error::AnswerErased);
     }
     let content = tx.offer(&offer_id).await?.ok_or(Error::Corrupt("collections.offer_id"))?;
     require_collectable(tx, &content.offer).await?;

@@ -136,12 +136,38 @@ impl<S: Store> Issuer<S> {
     pub(crate) async fn notify(&self, notification_id: &str, event: NotificationEvent) -> Result<(), Error> {
         let hash = notification_hash(notification_id);
         // Anonymous callers can get here, so only somebody who knows an issuance may delay other writers.
-        if !self.store.read().await?.has_notification(&hash).await? {
+        if self.store.read().await?.digest_of_notification(&hash).await?.is_none() {
             return Err(Error::NotificationUnknown);
         }
         let mut tx = self.store.begin("notify").await?;
         tx.notify(&hash, event as i32).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Checks that the copies of a transaction were requested with this access token. It suffices after its end too: the
+    /// wallet may wait for days.
+    ///
+    /// # Errors
+    /// [`Error::TransactionUnknown`]; [`Error::TokenInvalid`]; store errors.
+    pub(crate) async fn require_token_of_transaction(&self, transaction_id: &str, token: &str) -> Result<(), Error> {
+        let hash = secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]);
+        let known = self.store.read().await?.collection_by_transaction(&hash).await?;
+        let known = known.ok_or(Error::TransactionUnknown)?;
+        let derived = secrets::derive(Use::TransactionId, token, &known.request_digest);
+        if *derived == transaction_id { Ok(()) } else { Err(Error::TokenInvalid) }
+    }
+
+    /// Checks that the copies of a notification id were requested with this access token.
+    ///
+    /// # Errors
+    /// [`Error::NotificationUnknown`]; [`Error::TokenInvalid`]; store errors.
+    pub(crate) async fn require_token_of_notification(&self, notification_id: &str, token: &str) -> Result<(), Error> {
+        let hash = notification_hash(notification_id);
+        let digest = self.store.read().await?.digest_of_notification(&hash).await?;
+        let digest = digest.ok_or(Error::NotificationUnknown)?;
+        let transaction_id = secrets::derive(Use::TransactionId, token, &digest);
+        let derived = self::notification_id(&transaction_id, &digest);
+        if *derived == notification_id { Ok(()) } else { Err(Error::TokenInvalid) }
     }
 
     /// Signs the copies whose intent is stored, and then closes the offer. The sealed response is kept at least until

@@ -9,7 +9,6 @@ pub mod error;
 pub mod form;
 pub mod link;
 mod secret;
-pub mod type_metadata;
 pub mod vci;
 pub mod vp;
 

@@ -25,6 +25,7 @@ use tower::{Layer, Service};
 use crate::{
     config::ServeConfig,
     connections::{CallGuard, Connection},
+    http_wire,
 };
 
 /// Limits on calls.
@@ -109,15 +110,20 @@ where
         let (guard, calls) = connection.map(Connection::begin_call).unzip();
         let (limits, grpc) = (self.layer.limits, is_grpc(&request));
         let explained = grpc.then_some(limits.bytes);
-        let counted =
-            move |answer: Response<Body>| answer.map(|body| Body::new(CallBody { body, explained, _guard: guard }));
+        let counted = move |mut answer: Response<Body>| {
+            if !grpc {
+                http_wire::complete(answer.status(), answer.headers_mut());
+            }
+            answer.map(|body| Body::new(CallBody { body, explained, _guard: guard }))
+        };
         if let Some(status) = self.layer.misdirected(&request) {
             return Box::pin(async move { Ok(counted(plain(status))) });
         }
         if calls.is_some_and(|calls| calls > limits.most) {
             return Box::pin(async move { Ok(counted(refusal::answer(refusal::busy(limits.most), grpc))) });
         }
-        let time = deadline::asked(request.headers()).map_or(limits.time, |asked| asked.min(limits.time));
+        let asked = if grpc { deadline::asked(request.headers()) } else { None };
+        let time = asked.map_or(limits.time, |asked| asked.min(limits.time));
         // Handlers keep all state that outlives a call in the database, whose transactions roll back when they are
         // dropped: no partial state is visible after an unwind, or when a call is cut at its deadline.
         let call = deadline::within(time, AssertUnwindSafe(self.inner.call(request)).catch_unwind());

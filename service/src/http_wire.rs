@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 
 /// Header with the stable reason of a refusal, in upper case: that of gRPC (spec/openid.md 1.1).
@@ -19,6 +19,28 @@ pub fn explain(headers: &mut HeaderMap, reason: &str, retry_after: Option<Durati
     if let Some(after) = retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
     }
+}
+
+/// Completes a refusal that nobody has explained: one of the router, or without a body. It gets the reason of its status,
+/// and no cache keeps it.
+pub(crate) fn complete(status: StatusCode, headers: &mut HeaderMap) {
+    if !status.is_client_error() && !status.is_server_error() {
+        return;
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if headers.contains_key(REASON) {
+        return;
+    }
+    let reason = match status {
+        StatusCode::NOT_FOUND => "NOT_FOUND",
+        StatusCode::METHOD_NOT_ALLOWED => "METHOD_NOT_ALLOWED",
+        StatusCode::PAYLOAD_TOO_LARGE => "MESSAGE_TOO_LARGE",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "MEDIA_TYPE_UNSUPPORTED",
+        StatusCode::NOT_ACCEPTABLE => "NOT_ACCEPTABLE",
+        status if status.is_client_error() => "INVALID_ARGUMENT",
+        _ => "INTERNAL",
+    };
+    headers.insert(REASON, HeaderValue::from_static(reason));
 }
 
 /// Returns whether the `Content-Type` is this media type, with any parameters.
@@ -38,6 +60,25 @@ mod tests {
         assert!(has_media_type(&headers("Application/JSON; charset=utf-8"), "application/json"));
         assert!(!has_media_type(&headers("text/plain"), "application/json"));
         assert!(!has_media_type(&HeaderMap::new(), "application/json"));
+    }
+
+    #[test]
+    fn refusals_have_a_reason_and_are_not_stored() {
+        let completed = |status, given: &[(HeaderName, &'static str)]| {
+            let mut headers: HeaderMap =
+                given.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+            complete(status, &mut headers);
+            let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap().to_owned());
+            (text(REASON), text(CACHE_CONTROL))
+        };
+        let expected = |reason: &str, cache: &str| (Some(reason.to_owned()), Some(cache.to_owned()));
+        assert_eq!(completed(StatusCode::METHOD_NOT_ALLOWED, &[]), expected("METHOD_NOT_ALLOWED", "no-store"));
+        assert_eq!(completed(StatusCode::IM_A_TEAPOT, &[]), expected("INVALID_ARGUMENT", "no-store"));
+        assert_eq!(completed(StatusCode::BAD_GATEWAY, &[]), expected("INTERNAL", "no-store"));
+        let given = [(REASON, "OFFER_UNKNOWN"), (CACHE_CONTROL, "no-cache")];
+        assert_eq!(completed(StatusCode::NOT_FOUND, &given), expected("OFFER_UNKNOWN", "no-cache"));
+        assert_eq!(completed(StatusCode::OK, &[]), (None, None));
+        assert_eq!(completed(StatusCode::NOT_MODIFIED, &[]), (None, None));
     }
 
     #[test]

@@ -60,8 +60,8 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// Loads the built-in catalogue, extended by `types/`, `requests/` and `services/` in a directory (each may be
-    /// missing). A procedure of the directory replaces the built-in one with its id.
+    /// Loads the built-in catalogue, extended by `types/`, `requests/`, `services/` and `vct.toml` in a directory (each
+    /// may be missing). A procedure of the directory replaces the built-in one with its id.
     ///
     /// # Errors
     /// [`SpecError`] names the file that is unreadable, inconsistent, or repeats a name.
@@ -70,13 +70,14 @@ impl Catalogue {
             return Err(SpecError::file(
                 dir.display().to_string(),
                 "is not a folder",
-                "Name a folder with types/, requests/ or services/ in it",
+                "Name a folder with types/, requests/, services/ or vct.toml in it",
             ));
         }
         let mut catalogue = Self::embedded()?;
         for path in folder::entries(&dir.join("types"))?.iter().filter(|path| path.is_dir()) {
             catalogue.add_type(&Folder::read(path)?, false)?;
         }
+        catalogue.apply_type_urls(dir)?;
         for path in toml_files(&dir.join("requests"))? {
             catalogue.add_template(&path.display().to_string(), &folder::read_text(&path)?)?;
         }
@@ -98,6 +99,10 @@ impl Catalogue {
     /// Returns all credential types.
     pub fn types(&self) -> impl Iterator<Item = &CredentialType> {
         self.types.iter()
+    }
+
+    pub(crate) fn types_mut(&mut self) -> impl Iterator<Item = &mut CredentialType> {
+        self.types.iter_mut()
     }
 
     /// Returns the credential type with this name, such as `QualificationCredential`.

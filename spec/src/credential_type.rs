@@ -57,6 +57,10 @@ pub struct CredentialType {
     pub name: String,
     /// `vct` in SD-JWT VC.
     pub vct: String,
+    /// Value of `vct#integrity` in its credentials: the digest of its metadata; `None`: they have none.
+    pub vct_integrity: Option<String>,
+    /// `vct` that the URL of `vct.toml` replaces.
+    pub(crate) earlier_vct: Option<String>,
     /// URL of the JSON-LD context, second in `@context`.
     pub context_url: String,
     /// Parsed JSON-LD context.
@@ -171,7 +175,12 @@ impl CredentialType {
     /// Returns whether a `vct` belongs to the type or to one of its earlier versions.
     #[must_use]
     pub fn has_vct(&self, vct: &str) -> bool {
-        self.vct == vct || self.former.iter().any(|former| former.vct == vct)
+        self.vcts().any(|own| own == vct) || self.former.iter().any(|former| former.vct == vct)
+    }
+
+    /// Returns each `vct` of the current version: its own, and the one that a URL replaced.
+    pub fn vcts(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.vct.as_str()).chain(self.earlier_vct.as_deref())
     }
 
     /// Returns whether the claims are those of an earlier version of the type.
@@ -306,10 +315,20 @@ impl CredentialType {
     /// credentialSubject.
     ///
     /// # Errors
-    /// type_unknown: another `vct`. schema_violation; schema_indeterminate.
+    /// type_unknown: another `vct`. schema_violation, also for another `vct#integrity` than the catalogue's.
+    /// schema_indeterminate.
     pub fn check_disclosed_sd_jwt_vc(&self, payload: &Map<String, Value>) -> Result<(), Problem> {
         if !payload.get("vct").and_then(Value::as_str).is_some_and(|vct| self.has_vct(vct)) {
             return Err(Problem::new(Code::TypeUnknown, format!("the vct is not that of {}", self.name)));
+        }
+        let is_own = payload.get("vct").and_then(Value::as_str) == Some(self.vct.as_str());
+        if let (Some(own), Some(stated), true) = (&self.vct_integrity, payload.get("vct#integrity"), is_own)
+            && stated.as_str() != Some(own)
+        {
+            return Err(Problem::new(
+                Code::SchemaViolation,
+                format!("vct#integrity is not the digest of the metadata of {}", self.name),
+            ));
         }
         self.apply(&self.as_document(&claims::of_sd_jwt_vc(payload)))
     }

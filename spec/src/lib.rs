@@ -21,6 +21,8 @@ mod procedure;
 mod redeem;
 mod serials;
 mod template;
+pub mod type_metadata;
+mod type_urls;
 mod unknown;
 mod weights;
 

@@ -106,6 +106,20 @@ impl Office {
         self.switch_on()
     }
 
+    /// Starts the service again with a folder of its own types, templates or URLs.
+    ///
+    /// # Errors
+    /// As for [`Self::reconfigure`].
+    pub fn with_catalogue(&mut self, folder: &Path) -> Result<()> {
+        let path = self.service.data.join("config.toml");
+        let text = std::fs::read_to_string(&path)?;
+        // The section of the stage, and not the commented one of `init`.
+        let line = format!("\n[serve]\ncatalogue = {:?}\n", folder.display().to_string());
+        let text = if text.contains("\n[serve]\n") { text.replacen("\n[serve]\n", &line, 1) } else { text + &line };
+        std::fs::write(&path, text)?;
+        self.reconfigure("")
+    }
+
     /// Stops the service and starts it again on its data.
     ///
     /// # Errors

@@ -203,6 +203,7 @@ impl Sources {
             "bool" => plain("true or false"),
             "PathBuf" => plain("path"),
             "Epoch" => plain("`day`, `week`, `month` or `quarter`"),
+            "RequestForm" => plain("`reference`, `value` or `unsigned`"),
             "SocketAddr" => plain("address and port"),
             "Source" => plain("`file:PATH`, `env:NAME` or `fd:NUMBER`"),
             "Kek" => plain("`file:PATH`, `env:NAME`, `fd:NUMBER` or `pkcs11:LABEL`"),

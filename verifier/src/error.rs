@@ -20,6 +20,9 @@ pub(crate) enum Error {
     /// The request can no longer be answered.
     #[error("the request is closed")]
     RequestClosed(ClosedReason),
+    /// Wallets asked for too many objects of the request, each with a nonce.
+    #[error("too many objects of the request were signed")]
+    RequestObjectsExhausted,
     /// The `request_id` belongs to a request with other parameters.
     #[error("the request_id was used for another request")]
     RequestIdReused,
@@ -87,6 +90,11 @@ impl From<Error> for CallError {
             Error::RequestClosed(ClosedReason::Exhausted) => wrong_state(
                 "REQUEST_ATTEMPTS_EXHAUSTED",
                 "The request had too many wrong answers. Nothing was stored. Ask for a new request.",
+            ),
+            Error::RequestObjectsExhausted => wrong_state(
+                "REQUEST_OBJECTS_EXHAUSTED",
+                "The request was fetched too often with a wallet_nonce. Nothing was stored. Fetch it without one, or ask \
+                 for a new request.",
             ),
             Error::RequestIdReused => Self::new(
                 ErrorKind::Conflict,

@@ -7,44 +7,46 @@ use carnet_core::{
     Code, Problem,
     json::{self, Limits},
     query::Query,
-    receipt::{REQUEST_TYP, request_digest},
-    secure::{
-        jose::{self, Jws},
-        jwe::DecryptionKey,
-    },
+    receipt::request_digest,
+    secure::jwe::DecryptionKey,
     time::Timestamp,
 };
 use carnet_openid::vp::{
-    ResponseMode, check_nonce,
-    client_metadata::ClientMetadata,
-    link::{RequestLink, RequestSource, RequestUriMethod},
-    request::RequestParameters,
+    ResponseMode,
     response::{AuthorizationResponse, ResponseForm, with_response_code},
 };
 use rand_core::OsRng;
 use serde::Deserialize;
-use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use url::Url;
-use zeroize::Zeroizing;
 
 use crate::{
     error::Error,
     ids,
     presentations::{OfferedQuery, SubmissionResponse},
     request::StoredRequest,
-    store::{
-        OpenIdExchange, ReadOpenIdExchanges as _, ReadRequests as _, Store, WriteOpenIdExchanges as _, WriteRows as _,
-    },
+    store::{OpenIdExchange, ReadOpenIdExchanges as _, Store, WriteOpenIdExchanges as _, WriteRows as _},
     verdicts::{CredentialSummary, DisclosureRecord},
-    verification::{Verification, VpToken},
+    verification::VpToken,
     verifier::Verifier,
 };
 
 mod formats;
+mod objects;
 
 /// Maximum number of encrypted responses to one request: each attempt and, for each, two that a retry can help.
 const MOST_EPHEMERAL_KEYS: usize = 30;
+
+/// Form of a request on the OpenID4VP wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RequestForm {
+    /// `request_uri`
+    Reference,
+    /// `request`
+    Value,
+    /// Parameters that nobody signed, from the client id `redirect_uri`.
+    Unsigned,
+}
 
 /// Settings of the OpenID4VP wire.
 #[derive(Debug, Clone, Deserialize)]
@@ -53,13 +55,16 @@ pub(crate) struct OpenIdConfig {
     /// True if responses are encrypted to a key of the request (`direct_post.jwt`); otherwise TLS alone protects them
     /// (`direct_post`).
     pub(crate) encrypt_responses: bool,
+    /// Form of requests for wallets of others: "reference" (a link to the signed request), "value" (the signed request in
+    /// the link), or "unsigned" (the parameters in the link, for wallets that know no DIDs: nothing shows who asks).
+    pub(crate) requests: RequestForm,
     /// Page that a wallet on the same device opens after an accepted answer; by default it opens none.
     pub(crate) return_url: Option<String>,
 }
 
 impl Default for OpenIdConfig {
     fn default() -> Self {
-        Self { encrypt_responses: true, return_url: None }
+        Self { encrypt_responses: true, requests: RequestForm::Reference, return_url: None }
     }
 }
 
@@ -85,72 +90,6 @@ pub(crate) enum OpenIdAnswer {
 }
 
 impl<S: Store> Verifier<S> {
-    /// Returns the link for wallets of others.
-    pub(crate) fn openid_link(&self, id: &ids::RequestId) -> Result<String, Error> {
-        let url = format!("{}/openid/request/{}", self.settings.public_url, id.as_str());
-        let uri = Url::parse(&url).map_err(|_| Error::Internal("the public URL is none".to_owned()))?;
-        let source = RequestSource::Reference(uri, RequestUriMethod::Post);
-        Ok(RequestLink { client_id: self.identity.client_id(), source }.to_link())
-    }
-
-    /// Signs the request object for a wallet that fetches it over HTTP, while the request is open.
-    ///
-    /// # Errors
-    /// The request is unknown or closed; the wallet's nonce is malformed.
-    pub(crate) async fn read_openid_request(
-        &self,
-        id: &str,
-        wallet_nonce: Option<&str>,
-        now: Timestamp,
-    ) -> Result<String, Error> {
-        wallet_nonce.map_or(Ok(()), |nonce| check_nonce("wallet_nonce", nonce))?;
-        let stored = self.stored(id).await?;
-        if let Some(closed) = stored.closed(now) {
-            return Err(Error::RequestClosed(closed));
-        }
-        self.openid_object(&stored, wallet_nonce, now).await
-    }
-
-    /// Signs the request object of an open request. It is the same for the same nonce, whenever it is signed: signatures
-    /// have no randomness.
-    async fn openid_object(
-        &self,
-        stored: &StoredRequest,
-        wallet_nonce: Option<&str>,
-        now: Timestamp,
-    ) -> Result<String, Error> {
-        let mode = self.settings.openid.mode();
-        let key = match mode {
-            ResponseMode::DirectPost => None,
-            ResponseMode::DirectPostJwt => Some(self.encryption_key(stored, now).await?.public()),
-        };
-        let metadata = ClientMetadata::new(Verification::formats(), key);
-        let query = self.offered_query(stored)?.to_json();
-        let first = Jws::parse(&stored.request_object)?;
-        let first = first.payload();
-        let registration = first.get("verifier_info").and_then(|info| info.get(0));
-        let registration =
-            registration.and_then(|info| Some((info.get("format")?.as_str()?, info.get("data")?.clone())));
-        let state = state(&stored.nonce);
-        let mut payload = RequestParameters {
-            client_id: &stored.audience,
-            mode,
-            response_uri: &format!("{}/openid/response/{}", self.settings.public_url, stored.id.as_str()),
-            nonce: &stored.nonce,
-            state: Some(&state),
-            query: &query,
-            metadata: Some(&metadata),
-            verifier_info: registration,
-            validity: (stored.created_at, stored.expires_at),
-            wallet_nonce,
-        }
-        .to_payload();
-        payload.extend(first.get("carnet").map(|own| ("carnet".to_owned(), own.clone())));
-        let header = json!({"typ": REQUEST_TYP, "kid": self.identity.kid}).as_object().cloned().unwrap_or_default();
-        let signed = self.identity.signing(move |identity| jose::sign(header, &payload, &identity.key)).await?;
-        signed.map_err(|problem| Error::Internal(problem.to_string()))
-    }
-
     /// Verifies a response, and records the verdict as on the first wire.
     ///
     /// # Errors
@@ -167,7 +106,10 @@ impl<S: Store> Verifier<S> {
         if let Some(closed) = stored.closed(now) {
             return Err(Error::RequestClosed(closed));
         }
-        let (response, encrypted) = match (form, self.settings.openid.mode()) {
+        let exchange = self.store.read().await?.openid_exchange(stored.number).await?;
+        // The mode is that of the request object, which may be older than the configuration.
+        let mode = exchange.as_ref().map_or_else(|| self.settings.openid.mode(), OpenIdExchange::mode);
+        let (response, encrypted) = match (form, mode) {
             (ResponseForm::Declined(code), _) => {
                 tracing::info!(code = code.as_str(), "a wallet declined a request");
                 return Ok(OpenIdAnswer::Declined);
@@ -177,7 +119,7 @@ impl<S: Store> Verifier<S> {
                 (AuthorizationResponse { wallet_nonce, ..response }, None)
             }
             (ResponseForm::Encrypted(token), ResponseMode::DirectPostJwt) => {
-                (self.decrypted(&stored, token.expose(), limits).await?, Some(token))
+                (decrypted(exchange.as_ref(), token.expose(), limits)?, Some(token))
             }
             _ => return Err(Problem::from(Code::ResponseEncryption).into()),
         };
@@ -186,10 +128,9 @@ impl<S: Store> Verifier<S> {
             let thumbprint = response.ephemeral.as_deref().unwrap_or_default();
             self.record_ephemeral_key(stored.number, thumbprint, token.expose()).await?;
         }
-        // The object that this wallet answers, as it was signed for its nonce.
-        let wallet_nonce = response.wallet_nonce.as_deref();
-        wallet_nonce.map_or(Ok(()), |nonce| check_nonce("wallet_nonce", nonce))?;
-        let request_digest = request_digest(&self.openid_object(&stored, wallet_nonce, now).await?);
+        let exchange = exchange.unwrap_or_default();
+        let object = self.answered_object(&stored, &exchange, response.wallet_nonce.as_deref()).await?;
+        let request_digest = request_digest(&object);
         let offered = OfferedQuery::WithAlternatives { request_digest };
         let answered = self.submit_as(id, response.presentations, offered, now).await?;
         let redirect = if answered.verdict.accepted() { self.way_back(&stored).await } else { Ok(None) };
@@ -199,40 +140,6 @@ impl<S: Store> Verifier<S> {
             None
         });
         Ok(OpenIdAnswer::Answered(answered, redirect))
-    }
-
-    async fn decrypted(
-        &self,
-        stored: &StoredRequest,
-        token: &str,
-        limits: Limits,
-    ) -> Result<AuthorizationResponse, Error> {
-        let exchange = self.store.read().await?.openid_exchange(stored.number).await?;
-        // Nobody has fetched the object that names a key, or the request was closed meanwhile.
-        let key = exchange.map(|exchange| exchange.encryption_key).filter(|key| !key.is_empty());
-        let key = key.ok_or_else(|| Problem::from(Code::ResponseEncryption))?;
-        Ok(AuthorizationResponse::from_encrypted(token, &DecryptionKey::from_bytes(&key)?, limits)?)
-    }
-
-    /// Returns the key of an open request that responses are encrypted to; the first call draws it.
-    async fn encryption_key(&self, stored: &StoredRequest, now: Timestamp) -> Result<DecryptionKey, Error> {
-        // A later fetch waits for no writer.
-        if let Some(known) = self.store.read().await?.openid_exchange(stored.number).await? {
-            return Ok(DecryptionKey::from_bytes(&known.encryption_key)?);
-        }
-        let mut transaction = self.store.begin("read_openid_request").await?;
-        if let Some(known) = transaction.openid_exchange(stored.number).await? {
-            return Ok(DecryptionKey::from_bytes(&known.encryption_key)?);
-        }
-        let request = transaction.request(&stored.id).await?.ok_or(Error::RequestUnknown)?;
-        if let Some(closed) = request.closed(now) {
-            return Err(Error::RequestClosed(closed));
-        }
-        let key = DecryptionKey::generate(&mut OsRng);
-        let exchange = OpenIdExchange { encryption_key: Zeroizing::new(key.to_bytes().to_vec()), ..Default::default() };
-        transaction.put_openid_exchange(stored.number, &exchange).await?;
-        transaction.commit().await?;
-        Ok(key)
     }
 
     /// Records the ephemeral key of a response. The same response may come again, where its answer was lost or was that
@@ -317,6 +224,14 @@ impl<S: Store> Verifier<S> {
     }
 }
 
+/// Decrypts a response with the key of its exchange.
+fn decrypted(exchange: Option<&OpenIdExchange>, token: &str, limits: Limits) -> Result<AuthorizationResponse, Error> {
+    // Nobody has fetched the object that names a key, or the request was closed meanwhile.
+    let key = exchange.map(|exchange| &exchange.encryption_key).filter(|key| !key.is_empty());
+    let key = key.ok_or_else(|| Problem::from(Code::ResponseEncryption))?;
+    Ok(AuthorizationResponse::from_encrypted(token, &DecryptionKey::from_bytes(key)?, limits)?)
+}
+
 /// Reads the query of a stored request.
 pub(crate) fn stored_query(stored: &StoredRequest) -> Result<Query, Error> {
     let unreadable = |_| Error::Internal("a stored query cannot be read".to_owned());
@@ -339,7 +254,7 @@ mod tests {
         assert_eq!(state("a"), state("a"));
         assert_ne!(state("a"), state("b"));
         assert_eq!(state("a").len(), 22);
-        check_nonce("state", &state("a")).unwrap();
+        carnet_openid::vp::check_nonce("state", &state("a")).unwrap();
     }
 
     #[test]
@@ -348,6 +263,9 @@ mod tests {
         assert_eq!(config("").unwrap().mode(), ResponseMode::DirectPostJwt);
         assert_eq!(config("encrypt_responses = false").unwrap().mode(), ResponseMode::DirectPost);
         assert!(config("encrypt_responses = \"no\"").is_err() && config("unknown = 1").is_err());
+        assert_eq!(config("").unwrap().requests, RequestForm::Reference);
+        assert_eq!(config("requests = \"unsigned\"").unwrap().requests, RequestForm::Unsigned);
+        assert!(config("requests = \"Value\"").is_err() && config("requests = true").is_err());
         assert!(config("return_url = \"https://agency.example/done\"").unwrap().check().is_ok());
         for refused in ["http://agency.example/", "https://agency.example/#a", "agency"] {
             assert!(config(&format!("return_url = {refused:?}")).unwrap().check().is_err(), "{refused}");

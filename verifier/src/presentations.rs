@@ -89,11 +89,13 @@ impl<S: Store> Verifier<S> {
         // Digest of the received text, valid or not.
         let presented = presentation_digest(&vp_token).ok();
         let sent: BTreeSet<String> = vp_token.keys().cloned().collect();
-        let (query, vp_token, request_digest) = match offered {
-            OfferedQuery::AsMade => (query, vp_token, request_digest(&request.request_object)),
+        let (query, vp_token, audience, request_digest) = match offered {
+            OfferedQuery::AsMade => {
+                (query, vp_token, request.audience.clone(), request_digest(&request.request_object))
+            }
             OfferedQuery::WithAlternatives { request_digest } => {
                 let (query, vp_token) = self.chosen_formats(&request, query, vp_token);
-                (query, vp_token, request_digest)
+                (query, vp_token, self.openid_client_id(&request).await?, request_digest)
             }
         };
         let digests = AnswerDigests { request: request_digest, presentation: presented };
@@ -105,7 +107,7 @@ impl<S: Store> Verifier<S> {
         let binding = Binding {
             query,
             nonce: request.nonce.clone(),
-            audience: request.audience.clone(),
+            audience,
             stale_by: template.map_or(0, |template| template.stale_status_seconds.into()),
             statement_age: stated_statement_age(&request.request_object).unwrap_or(freshness::DEFAULT_SECONDS),
         };

@@ -123,7 +123,7 @@ impl<S: Store> Verifier<S> {
             keep_until: expires_at.plus(i64::from(content.keep_days).saturating_mul(carnet_core::day::SECONDS)),
         };
         let (id, expires_at) = store_request(&self.store, new).await?;
-        self.created(id, expires_at)
+        self.created(id, expires_at, now).await
     }
 
     /// Returns the signed request object for a wallet, while the request is open.
@@ -141,8 +141,8 @@ impl<S: Store> Verifier<S> {
         self.store.read().await?.request(&id).await?.ok_or(Error::RequestUnknown)
     }
 
-    fn created(&self, id: RequestId, expires_at: Timestamp) -> Result<CreatedRequest, Error> {
-        let openid_uri = self.openid_link(&id)?;
+    async fn created(&self, id: RequestId, expires_at: Timestamp, now: Timestamp) -> Result<CreatedRequest, Error> {
+        let openid_uri = self.openid_link(&id, now).await?;
         let request_uri = format!("{}/requests/{}", self.settings.public_url, id.as_str());
         let (client_id, request_uri) =
             (uri::percent_encode(&self.identity.client_id()), uri::percent_encode(&request_uri));

@@ -36,6 +36,8 @@ pub struct CopyContent<'a> {
     pub type_name: &'a str,
     /// `vct` of the type.
     pub vct: &'a str,
+    /// Value of `vct#integrity` in SD-JWT VC, which is the same for all holders; `None`: copies have none.
+    pub vct_integrity: Option<&'a str>,
     /// JSON-LD context of the type.
     pub context_url: &'a str,
     /// DID of the issuer.
@@ -84,6 +86,7 @@ impl CopyContent<'_> {
         ] {
             payload.insert(name.to_owned(), value);
         }
+        payload.extend(self.vct_integrity.map(|digest| ("vct#integrity".to_owned(), digest.into())));
         payload.extend(self.status.cloned());
         payload
     }

@@ -108,13 +108,11 @@ impl CollectionRows for SqliteTx {
         Ok(())
     }
 
-    async fn has_notification(&mut self, notification_hash: &Hash) -> Stored<bool> {
-        Ok(sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM collections WHERE notification_hash = ? AND state = 'signed')",
-        )
-        .bind(notification_hash.as_slice())
-        .fetch_one(&mut *self.0)
-        .await?)
+    async fn digest_of_notification(&mut self, notification_hash: &Hash) -> Stored<Option<Hash>> {
+        let row =
+            sqlx::query("SELECT request_digest FROM collections WHERE notification_hash = ? AND state = 'signed'")
+                .bind(notification_hash.as_slice());
+        row.fetch_optional(&mut *self.0).await?.map(|row| hash(&row, "request_digest")).transpose()
     }
 
     async fn notify(&mut self, notification_hash: &Hash, event: i32) -> Stored<()> {

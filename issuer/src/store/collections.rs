@@ -153,8 +153,9 @@ pub(crate) trait CollectionRows {
         collection: i64,
         signature: &NewSignature<'_>,
     ) -> impl Future<Output = Stored<()>> + Send;
-    /// Tests if a signed collection has this notification id.
-    fn has_notification(&mut self, notification_hash: &Hash) -> impl Future<Output = Stored<bool>> + Send;
+    /// Returns the digest of the request of the signed collection that has this notification id.
+    fn digest_of_notification(&mut self, notification_hash: &Hash)
+    -> impl Future<Output = Stored<Option<Hash>>> + Send;
     /// Stores the event of a notification, and erases the sealed response.
     fn notify(&mut self, notification_hash: &Hash, event: i32) -> impl Future<Output = Stored<()>> + Send;
     /// Tests if a key has a signed copy.

@@ -251,14 +251,15 @@ pub(crate) async fn a_collection_keeps_its_response_until_it_is_acknowledged<S: 
     let mut tx = store.begin("a test").await.unwrap();
     assert!(tx.has_collection("offer-1", CollectionState::Intended).await.unwrap());
     assert!(!tx.has_copy("key-1").await.unwrap(), "what was not signed does not count");
-    assert!(!tx.has_notification(&hash(1)).await.unwrap());
+    assert_eq!(tx.digest_of_notification(&hash(1)).await.unwrap(), None);
     sign(&mut tx, collection, 1).await;
     assert!(!tx.collect_offer("offer-1").await.unwrap());
     let signed = tx.collection_of_request("offer-1", &hash(1)).await.unwrap().unwrap();
     assert_eq!((signed.state, signed.has_transaction), (CollectionState::Signed, false));
     assert_eq!(signed.response_at(at(49)), Some(vec![1]));
     assert_eq!(tx.collection(collection).await.unwrap().unwrap().response_at(at(50)), None);
-    assert!(tx.has_copy("key-1").await.unwrap() && tx.has_notification(&hash(1)).await.unwrap());
+    assert!(tx.has_copy("key-1").await.unwrap());
+    assert_eq!(tx.digest_of_notification(&hash(1)).await.unwrap(), Some(hash(1)));
     let known = tx.known_copy(&hash(1)).await.unwrap().unwrap();
     assert_eq!((known.valid_from, known.valid_until, known.generation), (at(5), at(900), 0));
     assert_eq!((known.offer_id.as_str(), known.state), ("offer-1", State::Valid));

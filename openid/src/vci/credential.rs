@@ -191,13 +191,25 @@ impl CredentialResponse {
     }
 }
 
-/// Reads the transaction id of a deferred credential request (section 9.1). Unknown members are ignored.
-///
-/// # Errors
-/// `invalid_credential_request`; `invalid_transaction_id` if it is missing or not text.
-pub fn parse_deferred_request(body: &[u8], max_bytes: usize) -> Result<Secret, ErrorResponse> {
-    let members = object(body, max_bytes, ErrorCode::InvalidCredentialRequest)?;
-    text(&members, "transaction_id", ErrorCode::InvalidTransactionId).map(Secret::from)
+/// Deferred credential request (section 9.1).
+#[derive(Debug, PartialEq, Eq)]
+pub struct DeferredRequest {
+    /// Handle of the deferred credentials.
+    pub transaction_id: Secret,
+    /// `credential_response_encryption`, unread.
+    pub encryption: Option<Value>,
+}
+
+impl DeferredRequest {
+    /// Reads the body. Unknown members are ignored.
+    ///
+    /// # Errors
+    /// `invalid_credential_request`; `invalid_transaction_id` if it is missing or not text.
+    pub fn parse(body: &[u8], max_bytes: usize) -> Result<Self, ErrorResponse> {
+        let members = object(body, max_bytes, ErrorCode::InvalidCredentialRequest)?;
+        let transaction_id = text(&members, "transaction_id", ErrorCode::InvalidTransactionId).map(Secret::from)?;
+        Ok(Self { transaction_id, encryption: members.get("credential_response_encryption").cloned() })
+    }
 }
 
 /// Writes a deferred credential request.
@@ -361,7 +373,9 @@ mod tests {
         ] {
             assert_eq!(notify(bad.clone()), Err(ErrorCode::InvalidNotificationRequest), "{bad}");
         }
-        let deferred = |body: &[u8]| parse_deferred_request(body, MOST).map_err(|error| error.code);
+        let deferred = |body: &[u8]| {
+            DeferredRequest::parse(body, MOST).map(|request| request.transaction_id).map_err(|error| error.code)
+        };
         assert_eq!(deferred(br#"{"transaction_id":"t","x":1}"#).unwrap().expose(), "t");
         assert_eq!(deferred(b"{}"), Err(ErrorCode::InvalidTransactionId));
         assert_eq!(deferred(b"t"), Err(ErrorCode::InvalidCredentialRequest));

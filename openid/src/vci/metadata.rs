@@ -36,6 +36,12 @@ pub struct IssuerMetadata {
     /// URL of the notification endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification_endpoint: Option<String>,
+    /// Encryption of requests, unread ([`super::encryption`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_request_encryption: Option<Value>,
+    /// Encryption of responses, unread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_response_encryption: Option<Value>,
     /// Batches, if more than one copy can be issued at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_credential_issuance: Option<Batch>,

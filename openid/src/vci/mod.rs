@@ -1,6 +1,7 @@
 //! OpenID for Verifiable Credential Issuance 1.0.
 
 pub mod credential;
+pub mod encryption;
 pub mod metadata;
 pub mod offer;
 pub mod token;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use http::{HeaderValue, Response, StatusCode, header::CACHE_CONTROL};
+use http::{Response, StatusCode};
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt as _;
 
@@ -117,8 +117,6 @@ pub(super) fn answer(status: Status, grpc: bool) -> Response<Body> {
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     });
     let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    http_wire::explain(headers, &wire::reason(&status).unwrap_or_default(), delay);
+    http_wire::explain(response.headers_mut(), &wire::reason(&status).unwrap_or_default(), delay);
     response
 }

@@ -159,6 +159,8 @@ impl CredentialType {
             example: folder.json("example.json")?,
             name: text.name,
             vct: text.vct,
+            vct_integrity: None,
+            earlier_vct: None,
             context_url: text.context,
             context,
             context_bytes,

@@ -3,11 +3,15 @@
 
 use std::collections::HashSet;
 
-use carnet_core::secure::sd_jwt::SdJwt;
+use carnet_core::secure::{
+    jwe::{self, ContentEncryption, DecryptionKey, EncryptionKey},
+    sd_jwt::SdJwt,
+};
 use carnet_tests::{
     Result,
     stage::{Office, Stage},
 };
+use rand_core::OsRng;
 use serde_json::{Value, json};
 
 use crate::{
@@ -85,7 +89,7 @@ async fn metadata_test() -> Result<()> {
 async fn type_metadata_names_its_type_and_claims() -> Result<()> {
     let stage = Stage::set(false).await?;
     let office = &stage.university;
-    let (response, _) = receive(office, "QualificationCredential", "dc+sd-jwt", 1).await?;
+    let (response, _, _) = receive(office, "QualificationCredential", "dc+sd-jwt", 1).await?;
     let copy = SdJwt::parse(&copies(&response)[0])?;
     let document = get(office, &format!("{}/openid/types/QualificationCredential", office.service.url)).await?.json();
     assert_eq!(Some(&document["vct"]), copy.jws().payload().get("vct"));
@@ -218,16 +222,78 @@ async fn row_112_an_encryption_that_the_issuer_does_not_have() -> Result<()> {
     let office = &stage.university;
     let endpoints = Endpoints::discover(office).await?;
     let credential = endpoints.of("credential_endpoint");
-    let (offer, token, good) = redeemed(office, &endpoints).await?;
+    let (offer, access, good) = redeemed(office, &endpoints).await?;
+    let token = &access;
     let mut request = json!({"credential_configuration_id": offer.configuration("dc+sd-jwt"), "proofs": {"jwt": good}});
-    let jwk = json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"});
-    for encryption in [json!({"jwk": jwk, "enc": "A1GCM"}), json!({"jwk": jwk, "enc": "A256GCM"}), json!("x")] {
+    let wallet = DecryptionKey::generate(&mut OsRng);
+    let good = json!({"jwk": wallet.public().to_jwk(), "enc": "A256GCM"});
+    let bent = |pointer: &str, value: Value| {
+        let mut bent = good.clone();
+        *bent.pointer_mut(pointer).unwrap() = value;
+        bent
+    };
+    let encrypted = async |request: &Value, key: &EncryptionKey| -> Result<Response> {
+        let body = jwe::encrypt(request.to_string().as_bytes(), key, ContentEncryption::A128Gcm, &[], &mut OsRng)?;
+        let bearer = format!("Bearer {token}");
+        let headers = [("Content-Type", "application/jwt"), ("Authorization", bearer.as_str())];
+        send(office, ("POST", "/openid/credential"), &headers, body.as_bytes()).await
+    };
+    let published = &endpoints.metadata["credential_request_encryption"];
+    let key = EncryptionKey::from_jwk(&published["jwks"]["keys"][0])?;
+    assert!(published["jwks"]["keys"][0].get("d").is_none(), "a private key is published");
+    let refused = |response: &Response| {
+        assert_eq!((response.status, response.error().as_str()), (400, "invalid_encryption_parameters"));
+    };
+    for encryption in
+        [bent("/enc", json!("A1GCM")), bent("/jwk/alg", json!("RSA-OAEP-256")), bent("/jwk/x", json!("AA")), json!("x")]
+    {
         request["credential_response_encryption"] = encryption;
-        let refused = post_json(office, credential, Some(&token), &request).await?;
-        assert_eq!((refused.status, refused.error().as_str()), (400, "invalid_encryption_parameters"));
+        refused(&encrypted(&request, &key).await?);
     }
+    request["credential_response_encryption"] = good;
+    // Asked for in the clear, and in a request to the key of another issuer.
+    refused(&post_json(office, credential, Some(token), &request).await?);
+    refused(&encrypted(&request, &DecryptionKey::generate(&mut OsRng).public()).await?);
+    // The twin: only the wallet can read its credentials.
+    let response = encrypted(&request, &key).await?;
+    assert_eq!((response.status, response.header("content-type")), (200, Some("application/jwt")));
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    let token = String::from_utf8(response.body)?;
+    let opened = jwe::decrypt(&token, &wallet, &[ContentEncryption::A256Gcm], 1_000_000)?;
+    let body: Value = serde_json::from_slice(&opened.plaintext)?;
+    assert_eq!(body["credentials"].as_array().map(Vec::len), Some(1));
+    // The same without encryption has the same copies.
     request.as_object_mut().unwrap().remove("credential_response_encryption");
-    assert_eq!(copies(&post_json(office, credential, Some(&token), &request).await?).len(), 1);
+    let plain = post_json(office, credential, Some(&access), &request).await?;
+    assert_eq!(plain.json(), body);
+    Ok(())
+}
+
+/// Signed metadata has the content of the plain one, and the signature of a key that signs credentials. There is no x5c:
+/// that is HAIP's.
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_signed_test() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let office = &stage.university;
+    let path = "/.well-known/openid-credential-issuer";
+    let plain = send(office, ("GET", path), &[("Accept", "application/json")], &[]).await?;
+    assert_eq!((plain.header("content-type"), plain.header("vary")), (Some("application/json"), Some("accept")));
+    let signed = send(office, ("GET", path), &[("Accept", "application/jwt, application/json;q=0.5")], &[]).await?;
+    assert_eq!((signed.status, signed.header("content-type")), (200, Some("application/jwt")));
+    let again = send(office, ("GET", path), &[("Accept", "application/jwt")], &[]).await?;
+    assert_eq!(again.body, signed.body, "it is signed once a day");
+    let jws = carnet_core::secure::jose::Jws::parse(std::str::from_utf8(&signed.body)?)?;
+    assert_eq!(jws.typ(), Some("openidvci-issuer-metadata+jwt"));
+    let published = get(office, &format!("{}/.well-known/jwt-vc-issuer", office.service.url)).await?.json();
+    let named = published["jwks"]["keys"].as_array().unwrap().iter();
+    let jwk = named.clone().find(|key| Some(&key["kid"]) == jws.header().get("kid")).ok_or("another key")?;
+    jws.verify(&carnet_core::keys::PublicKey::from_jwk(jwk)?)?;
+    let mut content = Value::Object(jws.payload().clone());
+    assert_eq!((&content["sub"], &content["iss"]), (&json!(office.service.url), &json!(office.did)));
+    for name in ["iss", "sub", "iat", "exp"] {
+        assert!(content.as_object_mut().unwrap().remove(name).is_some(), "{name}");
+    }
+    assert_eq!(content, plain.json());
     Ok(())
 }
 
@@ -263,7 +329,54 @@ async fn fail_modules_of_the_token_and_notification_endpoints() -> Result<()> {
         (json!({"event": "credential_accepted"}), "invalid_notification_request"),
     ] {
         let bad = Bad { module: "notification", body, status: 400, error };
-        require(&post_json(office, notification, None, &bad.body).await?, &bad);
+        require(&post_json(office, notification, Some("x"), &bad.body).await?, &bad);
     }
+    // Only the token of a request confirms its answer; the same request after that is told what has happened.
+    let (offer, token, good) = redeemed(office, &endpoints).await?;
+    let request = json!({"credential_configuration_id": offer.configuration("dc+sd-jwt"), "proofs": {"jwt": good}});
+    let credential = endpoints.of("credential_endpoint");
+    let issued = post_json(office, credential, Some(&token), &request).await?;
+    let event = json!({"notification_id": issued.json()["notification_id"], "event": "credential_accepted"});
+    let (_, another, _) = redeemed(office, &endpoints).await?;
+    for (presented, reason) in
+        [(None, "TOKEN_MISSING"), (Some("x"), "INVALID_TOKEN"), (Some(&*another), "INVALID_TOKEN")]
+    {
+        let refused = post_json(office, notification, presented, &event).await?;
+        assert_eq!((refused.status, refused.error().as_str()), (401, "invalid_token"));
+        assert_eq!(refused.reason(), Some(reason));
+    }
+    // The answer is still there: none of these confirmed it.
+    assert_eq!(post_json(office, credential, Some(&token), &request).await?.body, issued.body);
+    assert_eq!(post_json(office, notification, Some(&token), &event).await?.status, 204);
+    let again = post_json(office, credential, Some(&token), &request).await?;
+    assert_eq!((again.status, again.reason()), (400, Some("OFFER_ALREADY_COLLECTED")));
+    let words = again.json()["error_description"].to_string();
+    assert!(words.contains("the wallet has confirmed") && !words.contains("other proofs"), "{words}");
+    Ok(())
+}
+
+/// Every refusal has a reason, and no cache keeps it: those of the router too.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_have_a_reason_and_are_not_stored() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let office = &stage.university;
+    let offer = Offer::make(office, "QualificationCredential", &[]).await?;
+    for (method, path, status, reason) in [
+        ("GET", "/openid/offers/unknown", 404, "INVALID_GRANT"),
+        ("GET", "/openid/offers/%FF", 404, "INVALID_GRANT"),
+        ("GET", "/openid/types/Nothing", 404, "NOT_FOUND"),
+        ("GET", "/nowhere", 404, "NOT_FOUND"),
+        ("GET", "/openid/token", 405, "METHOD_NOT_ALLOWED"),
+        ("POST", "/openid/offers/unknown", 405, "METHOD_NOT_ALLOWED"),
+        ("DELETE", "/.well-known/openid-credential-issuer", 405, "METHOD_NOT_ALLOWED"),
+        ("POST", "/openid/credential", 401, "TOKEN_MISSING"),
+    ] {
+        let refused = send(office, (method, path), &[], &[]).await?;
+        assert_eq!((refused.status, refused.reason()), (status, Some(reason)), "{method} {path}");
+        assert_eq!(refused.header("cache-control"), Some("no-store"), "{method} {path}");
+    }
+    // The twin.
+    let known = send(office, ("GET", &format!("/openid/offers/{}", offer.code)), &[], &[]).await?;
+    assert_eq!((known.status, known.reason()), (200, None));
     Ok(())
 }

@@ -182,6 +182,8 @@ async fn collect(door: &mut Door<'_>, stage: &Stage) -> Result<Vec<Step>> {
         ("proof without an audience", with(json!({}), json!({"nonce": nonce}))),
         ("proof by another key", with(other_jwk, claims())),
         ("proof without a key", with(json!({"jwk": null}), claims())),
+        ("row 73: proof with a key at a URL", with(json!({"jwk": null, "jku": "https://127.0.0.1/keys"}), claims())),
+        ("row 73: proof with a key inside", with(json!({"jwk": null, "kid": "did:web:127.0.0.1#a"}), claims())),
         ("proof with two names of a key", with(json!({"kid": "a"}), claims())),
         ("row 4: another typ", with(json!({"typ": "JWT"}), claims())),
         ("proof without a nonce", with(json!({}), json!({"aud": audience}))),

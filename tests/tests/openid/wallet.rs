@@ -17,13 +17,13 @@ use crate::client::{Endpoints, Offer, Response, access_token, get, keys, post_js
 
 const DAY: i64 = 86_400;
 
-/// Redeems an offer and collects copies in a format.
+/// Redeems an offer and collects copies in a format. The token goes with notifications.
 pub(crate) async fn receive(
     office: &Office,
     kind: &str,
     format: &str,
     count: usize,
-) -> Result<(Response, Vec<SecretKey>)> {
+) -> Result<(Response, Vec<SecretKey>, String)> {
     let endpoints = Endpoints::discover(office).await?;
     let offer = Offer::make(office, kind, &["--pin"]).await?;
     let token = access_token(&endpoints.redeem(office, &offer).await?);
@@ -36,7 +36,7 @@ pub(crate) async fn receive(
         "unknown": {"member": [1]},
     });
     let response = post_json(office, endpoints.of("credential_endpoint"), Some(&token), &request).await?;
-    Ok((response, keys))
+    Ok((response, keys, token))
 }
 
 /// Copies in a response, which has nothing but them and the id for notifications.
@@ -103,7 +103,7 @@ async fn a_wallet_receives_both_formats_over_http_alone() -> Result<()> {
     let stage = Stage::set(false).await?;
     let office = &stage.authority;
     for format in ["dc+sd-jwt", "vc+sd-jwt"] {
-        let (response, holder) = receive(office, "ResidencePermitCredential", format, 5).await?;
+        let (response, holder, token) = receive(office, "ResidencePermitCredential", format, 5).await?;
         let texts = copies(&response);
         assert_eq!(texts.len(), 5);
         for name in ["set-cookie", "etag", "last-modified", "server-timing"] {
@@ -125,7 +125,7 @@ async fn a_wallet_receives_both_formats_over_http_alone() -> Result<()> {
             "event_description": "stored",
         });
         for _ in 0..2 {
-            let noted = post_json(office, endpoints.of("notification_endpoint"), None, &event).await?;
+            let noted = post_json(office, endpoints.of("notification_endpoint"), Some(&token), &event).await?;
             assert_eq!((noted.status, noted.body.len()), (204, 0));
         }
         if format == "vc+sd-jwt" {
@@ -160,6 +160,13 @@ async fn deferred_credentials_come_after_their_release() -> Result<()> {
         let handle = accepted.json();
         assert_eq!(handle.as_object().unwrap().len(), 2, "{handle}");
         let ask = json!({"transaction_id": handle["transaction_id"]});
+        // Only the token of the request leads to its copies.
+        for (token, reason) in [(None, "TOKEN_MISSING"), (Some("another"), "INVALID_TOKEN")] {
+            let refused = post_json(office, deferred, token, &ask).await?;
+            assert_eq!((refused.status, refused.error().as_str()), (401, "invalid_token"));
+            assert_eq!(refused.reason(), Some(reason));
+            assert!(refused.header("www-authenticate").is_some(), "{refused:?}");
+        }
         let waiting = post_json(office, deferred, Some(&token), &ask).await?;
         assert_eq!((waiting.status, waiting.json()), (202, handle.clone()));
         office.staff(&["offer", kind, &offer.id, "--reason", "checked"])?.ok()?;
@@ -173,7 +180,7 @@ async fn deferred_credentials_come_after_their_release() -> Result<()> {
             assert_eq!((decided.status, decided.error().as_str()), (400, "credential_request_denied"));
         }
     }
-    let unknown = post_json(office, deferred, None, &json!({"transaction_id": "unknown"})).await?;
+    let unknown = post_json(office, deferred, Some("x"), &json!({"transaction_id": "unknown"})).await?;
     assert_eq!((unknown.status, unknown.error().as_str()), (400, "invalid_transaction_id"));
     Ok(())
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod modules;
+mod rows;
 mod table;
 mod wallet;
 
@@ -50,8 +51,13 @@ impl Scene {
         Ok(Self { stage, staff, token, vc, dc })
     }
 
-    /// Changes the configuration of the agency.
+    /// Changes the configuration of the agency: its section on OpenID has these lines.
     async fn reconfigure(&mut self, lines: &str) -> Result<()> {
+        const SECTION: &str = "\n[openid]\n";
+        let path = self.stage.agency.service.data.join("config.toml");
+        let text = std::fs::read_to_string(&path)?;
+        let before = text.split_once(SECTION).map_or(text.as_str(), |(before, _)| before);
+        std::fs::write(&path, format!("{before}{SECTION}"))?;
         self.stage.agency.reconfigure(lines)?;
         self.staff = VerificationServiceClient::connect(self.stage.agency.service.url.clone()).await?;
         Ok(())
@@ -110,12 +116,107 @@ async fn a_wallet_of_another_house_answers_in_either_format_and_mode() -> Result
             }
         }
         if mode == "direct_post.jwt" {
-            scene.reconfigure("[openid]\nencrypt_responses = false\n").await?;
+            scene.reconfigure("encrypt_responses = false\n").await?;
         }
     }
     // Nothing of the claims is logged.
     let log = scene.stage.agency.service.log();
     assert!(!log.contains("Okonkwo") && !log.contains("rightToWork") && !log.contains("eyJ"), "{log}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_is_in_the_mode_of_the_object_and_not_of_the_configuration() -> Result<()> {
+    let mut scene = Scene::set().await?;
+    for (mode, next) in [("direct_post.jwt", "false"), ("direct_post", "true")] {
+        let link = scene.create(0).await?.openid_request_uri;
+        let request = Request::fetch(&link).await?;
+        assert_eq!(request.text("response_mode"), mode);
+        scene.reconfigure(&format!("encrypt_responses = {next}\n")).await?;
+        assert_eq!(Request::fetch(&link).await?.payload, request.payload, "it is served as it was");
+        assert_eq!(Request::post(&link, "a-nonce").await?.text("response_mode"), mode);
+        let honest = one("residence", visitor::present(&scene.vc, &request.asked("residence")?, now())?);
+        let wrong = match mode {
+            "direct_post" => "response=a.b.c.d.e".to_owned(),
+            _ => form(&[("vp_token", &json!(honest).to_string()), ("state", request.text("state"))]),
+        };
+        let refused = request.submit_body(&wrong).await?;
+        assert_eq!(refused.refusal().as_deref(), Some("response_encryption"), "{mode}");
+        assert_eq!(request.submit(&honest).await?.refusal(), None, "{mode}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_in_its_link_where_that_is_configured() -> Result<()> {
+    let mut scene = Scene::set().await?;
+    let url = scene.stage.agency.service.url.clone();
+    for form in ["value", "unsigned"] {
+        scene.reconfigure(&format!("requests = \"{form}\"\n")).await?;
+        for (query_id, copy) in [("residence", &scene.vc), ("residence-dc", &scene.dc)] {
+            let made = scene.create(0).await?;
+            let link = &made.openid_request_uri;
+            let request = Request::by_value(link)?;
+            assert_eq!(request.text("response_mode"), "direct_post.jwt");
+            let object = send("GET", &format!("{url}/openid/request/{}", made.id), "", "").await?;
+            let asked = request.asked(query_id)?;
+            if form == "value" {
+                assert_eq!(object.body, parameter(link, "request")?, "signed once");
+                assert!(request.text("client_id").starts_with("decentralized_identifier:"));
+            } else {
+                assert_eq!((object.status, object.refusal().as_deref()), (404, Some("request_unknown")));
+                for absent in ["aud", "exp", "iat", "carnet", "verifier_info"] {
+                    assert!(request.payload.get(absent).is_none(), "{absent}");
+                }
+                // Row 44: the audience is the whole client id, and no other of the verifier's.
+                let audience = request.text("response_uri").to_owned();
+                let own = scene.stage.agency.did.clone();
+                for audience in [audience, format!("decentralized_identifier:{own}")] {
+                    let bent = visitor::Asked { audience, ..asked.clone() };
+                    let refused = request.submit(&one(query_id, visitor::present(copy, &bent, now())?)).await?;
+                    assert_eq!(refused.refusal().as_deref(), Some("domain_mismatch"));
+                }
+            }
+            let honest = one(query_id, visitor::present(copy, &asked, now())?);
+            assert_eq!(request.submit(&honest).await?.refusal(), None, "{form}");
+            assert_eq!(scene.state(&made.id, "").await, Ok(RequestState::Accepted));
+        }
+    }
+    Ok(())
+}
+
+/// A type that has an https URL: its metadata is there, `vct#integrity` is its digest, and who has the same catalogue
+/// accepts it.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_118_a_type_at_an_https_url_has_the_integrity_of_its_metadata() -> Result<()> {
+    let mut scene = Scene::set().await?;
+    let dir = tempfile::tempdir()?;
+    let url = "https://types.example/permits/residence-1";
+    std::fs::write(dir.path().join("vct.toml"), format!("[{PERMIT}]\nvct = \"{url}\"\nintegrity = true\n"))?;
+    scene.stage.authority.with_catalogue(dir.path())?;
+    let new = collect(&scene.stage, "dc+sd-jwt").await?;
+    let authority = &scene.stage.authority.service.url;
+    let document = send("GET", &format!("{authority}/permits/residence-1"), "", "").await?;
+    assert_eq!((document.status, &document.json()["vct"]), (200, &json!(url)));
+    let integrity = carnet_spec::type_metadata::integrity(document.body.as_bytes());
+    let parsed = carnet_core::secure::sd_jwt::SdJwt::parse(&new.credential)?;
+    let member = |name: &str| parsed.jws().payload().get(name).cloned();
+    assert_eq!((member("vct"), member("vct#integrity")), (Some(json!(url)), Some(json!(integrity))));
+    let metadata = send("GET", &format!("{authority}/.well-known/openid-credential-issuer"), "", "").await?.json();
+    let id = format!("{PERMIT}_dc+sd-jwt");
+    assert_eq!(metadata["credential_configurations_supported"][&id]["vct"], json!(url));
+    // An agency without the URL does not know the type. With it, it takes copies of before and of now.
+    let shown = async |scene: &Scene, copy: &Copy| -> Result<Option<String>> {
+        let request = scene.request().await?;
+        let honest = one("residence-dc", visitor::present(copy, &request.asked("residence-dc")?, now())?);
+        Ok(request.submit(&honest).await?.refusal())
+    };
+    assert_eq!(shown(&scene, &new).await?.as_deref(), Some("type_unknown"));
+    scene.stage.agency.with_catalogue(dir.path())?;
+    scene.reconfigure("").await?;
+    for copy in [&new, &scene.dc] {
+        assert_eq!(shown(&scene, copy).await?, None);
+    }
     Ok(())
 }
 
@@ -180,7 +281,14 @@ async fn a_response_has_to_be_of_the_form_that_the_request_demands() -> Result<(
     let unreadable = send("GET", &unreadable, "", "").await?;
     assert_eq!(refused(unreadable.clone()), expected(404, "request_unknown"));
     assert!(unreadable.head.contains("cache-control: no-store"), "{}", unreadable.head);
-    assert_eq!(send("GET", &url, "", "").await?.status, 405);
+    for (method, url, expected) in [
+        ("GET", url.clone(), (405, "method_not_allowed")),
+        ("GET", url.replace("/openid/", "/nowhere/"), (404, "not_found")),
+    ] {
+        let answer = send(method, &url, "", "").await?;
+        assert_eq!((answer.status, answer.refusal().as_deref()), (expected.0, Some(expected.1)));
+        assert!(answer.head.contains("cache-control: no-store"), "{}", answer.head);
+    }
 
     // None of these was an attempt, and a wallet that declines leaves the request open too.
     let declined = request.submit_body("error=access_denied&error_description=no").await?;
@@ -205,7 +313,7 @@ async fn a_response_has_to_be_of_the_form_that_the_request_demands() -> Result<(
 #[tokio::test(flavor = "multi_thread")]
 async fn row_117_a_response_code_is_good_for_its_own_session() -> Result<()> {
     let mut scene = Scene::set().await?;
-    scene.reconfigure("[openid]\nreturn_url = \"https://agency.example/done?lang=en\"\n").await?;
+    scene.reconfigure("return_url = \"https://agency.example/done?lang=en\"\n").await?;
     let mut codes = Vec::new();
     for _ in 0..2 {
         let made = scene.create(0).await?;

@@ -140,7 +140,20 @@ async fn request_uri_method_post(scene: &Scene) -> Result<()> {
 
 async fn request_uri_fetched_twice(scene: &Scene) -> Result<()> {
     let made = scene.create(0).await?;
+    let url = super::wallet::parameter(&made.openid_request_uri, "request_uri")?;
+    let first = super::wallet::send("GET", &url, "", "").await?;
+    assert_eq!(first.body, super::wallet::send("GET", &url, "", "").await?.body, "signed once");
     let first = Request::fetch(&made.openid_request_uri).await?;
+    // Objects for a wallet's nonce have an end.
+    let by_post = async |nonce: &str| {
+        let body = super::wallet::form(&[("wallet_nonce", nonce)]);
+        super::wallet::send("POST", &url, super::wallet::FORM, &body).await
+    };
+    for number in 0..32 {
+        assert_eq!(by_post(&format!("nonce-{number}")).await?.status, 200);
+    }
+    let refused = by_post("one-more").await?;
+    assert_eq!((refused.status, refused.refusal().as_deref()), (400, Some("request_objects_exhausted")));
     let second = Request::fetch(&made.openid_request_uri).await?;
     assert_eq!(first.payload, second.payload);
     let honest = visitor::present(&scene.vc, &first.asked("residence")?, now())?;
@@ -200,7 +213,7 @@ async fn at(scene: &Scene, away: i64) -> Result<()> {
 }
 
 /// A JSON object as gRPC carries it.
-fn structure(value: &Value) -> prost_types::Struct {
+pub(crate) fn structure(value: &Value) -> prost_types::Struct {
     let fields = value.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), wire(value)));
     prost_types::Struct { fields: fields.collect() }
 }

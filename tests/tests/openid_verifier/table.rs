@@ -88,7 +88,7 @@ const CASES: &[(&str, Make, Option<&str>)] = &[
         Some("disclosure_unreferenced"),
     ),
     (
-        "a claim is missing",
+        "row 77: a claim is missing",
         |copy, asked| {
             let fewer = asked.paths.get(..1).ok_or("no path")?.to_vec();
             Ok(one("residence", visitor::present(copy, &Asked { paths: fewer, ..asked.clone() }, now())?))
@@ -96,7 +96,7 @@ const CASES: &[(&str, Make, Option<&str>)] = &[
         Some("query_unmet"),
     ),
     (
-        "claims that nobody asked for",
+        "row 78: claims that nobody asked for",
         |copy, asked| {
             let all = SdJwt::parse(&copy.credential)?;
             Ok(one("residence", all.bind(&asked.nonce, &asked.audience, now(), &copy.key)?))
@@ -144,7 +144,7 @@ const CASES: &[(&str, Make, Option<&str>)] = &[
 ];
 
 /// Submits an answer on the first wire.
-async fn by_grpc(scene: &Scene, id: &str, vp_token: &VpToken) -> Result<Option<String>> {
+pub(crate) async fn by_grpc(scene: &Scene, id: &str, vp_token: &VpToken) -> Result<Option<String>> {
     let mut verifier: PresentationServiceClient<Channel> =
         PresentationServiceClient::connect(scene.stage.agency.service.url.clone()).await?;
     let vp_token: HashMap<String, PresentationList> = vp_token
@@ -178,7 +178,7 @@ async fn both_wires_come_to_the_same_verdict() -> Result<()> {
             }
         }
         if mode == "direct_post.jwt" {
-            scene.reconfigure("[openid]\nencrypt_responses = false\n").await?;
+            scene.reconfigure("encrypt_responses = false\n").await?;
         }
     }
     Ok(())

@@ -84,6 +84,24 @@ impl Request {
         Self::read(link, &answer)
     }
 
+    /// Reads a link that has the request itself: signed, or its parameters, whose response goes to the client id.
+    pub(crate) fn by_value(link: &str) -> Result<Self> {
+        if parameter(link, "request").is_ok() {
+            let head = "content-type: application/oauth-authz-req+jwt\ncache-control: no-store".to_owned();
+            return Self::read(link, &Answer { status: 200, head, body: parameter(link, "request")? });
+        }
+        let mut payload = json!({});
+        for pair in link.split_once('?').ok_or("the link has no query")?.1.split('&') {
+            let (name, value) = pair.split_once('=').ok_or("no value")?;
+            let value = percent_decode_str(value).decode_utf8()?.into_owned();
+            let is_object = ["dcql_query", "client_metadata"].contains(&name);
+            payload[name] = if is_object { serde_json::from_str(&value)? } else { Value::String(value) };
+        }
+        let request = Self { header: Value::Null, payload };
+        assert_eq!(request.text("client_id"), format!("redirect_uri:{}", request.text("response_uri")));
+        Ok(request)
+    }
+
     /// Fetches it by POST, with a nonce of the wallet.
     pub(crate) async fn post(link: &str, wallet_nonce: &str) -> Result<Self> {
         let body = form(&[("wallet_nonce", wallet_nonce), ("wallet_metadata", "{}")]);

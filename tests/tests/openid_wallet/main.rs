@@ -76,7 +76,7 @@ async fn a_wallet_receives_and_presents_over_http_alone() -> Result<()> {
     assert_eq!((&one["format"], &one["copies"]), (&"vc+sd-jwt".into(), &10.into()), "{received}");
     assert_eq!(one["issuer"], Value::from(stage.authority.did.as_str()));
     // A code is good once.
-    assert_eq!(reason(&receive(&stage, &link, pin.as_deref())?)?, "not_found");
+    assert_eq!(reason(&receive(&stage, &link, pin.as_deref())?)?, "invalid_grant");
 
     for mode in ["direct_post.jwt", "direct_post"] {
         let link = request(&stage, "job-right-to-work")?;

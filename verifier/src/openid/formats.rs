@@ -39,10 +39,10 @@ fn alternative(asked: &CredentialQuery, query: &Query, catalogue: &Catalogue) ->
         let known = catalogue.credential_type(name)?;
         // To a wallet that knows DCQL alone, a path through serials asks for all of them.
         let is_offered = known.serials.is_none() && known.is_issued_as(CredentialFormat::DcSdJwt);
-        is_offered.then(|| known.vct.clone())
+        is_offered.then(|| known.vcts().map(str::to_owned).collect::<Vec<_>>())
     });
     let mut other = asked.clone();
-    other.vct_values = vct_values.collect::<Option<_>>()?;
+    other.vct_values = vct_values.collect::<Option<Vec<_>>>()?.concat();
     (other.id, other.format, other.type_values) = (id, CredentialFormat::DcSdJwt.into(), Vec::new());
     for claim in &mut other.claims {
         // The claims of an SD-JWT VC are at its top.

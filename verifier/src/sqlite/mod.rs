@@ -33,6 +33,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     15: "0015_clock_floor_lowered",
     16: "0016_totals_by_service",
     17: "0017_openid_exchanges",
+    18: "0018_openid_request_objects",
 ];
 
 /// Store in `store.sqlite`.

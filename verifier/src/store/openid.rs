@@ -1,5 +1,6 @@
 //! Rows of exchanges on the OpenID4VP wire: what a request needs there besides.
 
+use carnet_openid::vp::ResponseMode;
 use zeroize::Zeroizing;
 
 use super::StoreFuture;
@@ -7,13 +8,26 @@ use super::StoreFuture;
 /// Exchange of a request. It has no `Debug`: its key is secret.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct OpenIdExchange {
-    /// Secret key that responses are encrypted to. The database erases it, with `ephemeral_keys`, when the content of the
-    /// request is erased.
+    /// Secret key that responses are encrypted to; empty if they are not encrypted. The database erases it, with
+    /// `ephemeral_keys` and `request_object`, when the content of the request is erased.
     pub(crate) encryption_key: Zeroizing<Vec<u8>>,
     /// Earlier responses: the thumbprint of the ephemeral key, a dot, and the digest of the response.
     pub(crate) ephemeral_keys: Vec<String>,
     /// SHA-256 of the response code, if one was given out.
     pub(crate) response_code: Option<Vec<u8>>,
+    /// Signed request object that has no nonce of a wallet, once a wallet has fetched it.
+    pub(crate) request_object: Option<String>,
+    /// Client id of requests that nobody signs; `None`: the verifier's own.
+    pub(crate) client_id: Option<String>,
+    /// Number of objects that were signed for nonces of wallets.
+    pub(crate) nonce_objects: u32,
+}
+
+impl OpenIdExchange {
+    /// Returns the response mode of the request objects.
+    pub(crate) fn mode(&self) -> ResponseMode {
+        if self.encryption_key.is_empty() { ResponseMode::DirectPost } else { ResponseMode::DirectPostJwt }
+    }
 }
 
 /// Reads of exchanges. Requests are named by their sequence number.

@@ -44,6 +44,8 @@ impl Received<'_> {
         let content = CopyContent {
             type_name: &self.known.name,
             vct: &self.known.vct,
+            // The digest of the catalogue's own document: any other value could mark one person's copies.
+            vct_integrity: self.known.vct_integrity.as_deref(),
             context_url: &self.known.context_url,
             issuer: self.issuer,
             valid_from,
@@ -82,7 +84,7 @@ impl Received<'_> {
         let members = &self.opened.members;
         let mut claims = if self.format == CredentialFormat::DcSdJwt {
             let mut claims = members.clone();
-            // Carnet's copies have no other member of the format: neither `sub` nor `vct#integrity`.
+            // Carnet's copies have no `sub`, and the `vct#integrity` of the catalogue or none.
             claims.retain(|name, _| may_name_claim(name));
             claims
         } else {

@@ -6,7 +6,7 @@ use axum::{
         Path, State,
         rejection::{BytesRejection, PathRejection},
     },
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
 };
 use carnet_core::{
@@ -18,14 +18,17 @@ use carnet_openid::{
     error::{Endpoint, ErrorCode, ErrorResponse},
     vci::{
         credential::{
-            CredentialRequest, CredentialResponse, NotificationEvent, NotificationRequest, Requested, nonce_response,
-            parse_deferred_request,
+            CredentialRequest, CredentialResponse, DeferredRequest, NotificationEvent, NotificationRequest, Requested,
+            nonce_response,
         },
+        encryption::{ENCRYPTED, ResponseEncryption, decrypt_request},
         token::{TokenRequest, TokenResponse},
     },
 };
 use carnet_service::http_wire::has_media_type;
+use rand_core::OsRng;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::{Door, JSON, bearer, private, refusal::Refusal};
 use crate::{
@@ -46,11 +49,11 @@ pub(super) async fn offer<S: Store>(
     State(door): State<Door<S>>,
     code: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let Ok(Path(code)) = code else { return StatusCode::NOT_FOUND.into_response() };
-    let code = zeroize::Zeroizing::new(code);
+    let Ok(Path(code)) = code else { return Refusal::not_found(Error::OfferUnknown).into_response() };
+    let code = Zeroizing::new(code);
     match door.issuer.offer_by_code(&code).await {
         Ok(offer) => private(200, offer.to_json().to_string()),
-        Err(Error::OfferUnknown) => StatusCode::NOT_FOUND.into_response(),
+        Err(error @ Error::OfferUnknown) => Refusal::not_found(error).into_response(),
         Err(error) => Refusal::Refused { endpoint: Endpoint::Token, error }.into_response(),
     }
 }
@@ -88,21 +91,17 @@ pub(super) async fn nonce<S: Store>(State(door): State<Door<S>>) -> Response {
 }
 
 pub(super) async fn credential<S: Store>(State(door): State<Door<S>>, headers: HeaderMap, body: Body) -> Response {
-    match request_credential(&door, &headers, body).await {
-        Ok(collected) => answer(&collected),
-        Err(refusal) => refusal.into_response(),
-    }
+    answered(request_credential(&door, &headers, body).await)
 }
 
-async fn request_credential<S: Store>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Result<Collected, Refusal> {
-    let malformed = ErrorCode::InvalidCredentialRequest;
+/// Copies or their handle, and how the response is encrypted, if it is.
+type Answered = Result<(Collected, Option<ResponseEncryption>), Refusal>;
+
+async fn request_credential<S: Store>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Answered {
     let token = bearer(headers).ok_or_else(Refusal::without_token)?;
-    let body = read(headers, JSON, body, malformed)?;
+    let (body, is_encrypted) = open(door, headers, body)?;
     let request = CredentialRequest::parse(&body, door.most_bytes).map_err(Refusal::malformed)?;
-    if request.encryption.is_some() {
-        let why = "responses are not encrypted here: the metadata has no credential_response_encryption";
-        return Err(Refusal::malformed(ErrorResponse::new(ErrorCode::InvalidEncryptionParameters, why)));
-    }
+    let encryption = response_encryption(request.encryption.as_ref(), is_encrypted)?;
     let issuer = &door.issuer;
     let refused = |error| Refusal::Refused { endpoint: Endpoint::Credential, error };
     let configuration = match request.requested {
@@ -114,28 +113,30 @@ async fn request_credential<S: Store>(door: &Door<S>, headers: &HeaderMap, body:
         }
     };
     check_id("credential_configuration_id", &configuration).map_err(refused)?;
-    issuer.collect(&token, &configuration, request.proofs, &issuer.endpoint).await.map_err(|error| {
+    let collected = issuer.collect(&token, &configuration, request.proofs, &issuer.endpoint).await;
+    let collected = collected.map_err(|error| {
         if matches!(error, Error::NotOffered) && !issuer.configurations().any(|known| known.id == configuration) {
             return Refusal::UnknownConfiguration(error);
         }
         refused(error)
-    })
+    })?;
+    Ok((collected, encryption))
 }
 
 pub(super) async fn deferred<S: Store>(State(door): State<Door<S>>, headers: HeaderMap, body: Body) -> Response {
-    match request_deferred(&door, &headers, body).await {
-        Ok(collected) => answer(&collected),
-        Err(refusal) => refusal.into_response(),
-    }
+    answered(request_deferred(&door, &headers, body).await)
 }
 
-async fn request_deferred<S: Store>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Result<Collected, Refusal> {
-    let body = read(headers, JSON, body, ErrorCode::InvalidCredentialRequest)?;
-    // The transaction id is a secret of 256 bits that outlives the access token (spec/openid.md 4.3).
-    let transaction_id = parse_deferred_request(&body, door.most_bytes).map_err(Refusal::malformed)?;
+async fn request_deferred<S: Store>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Answered {
+    let token = bearer(headers).ok_or_else(Refusal::without_token)?;
+    let (body, is_encrypted) = open(door, headers, body)?;
+    let DeferredRequest { transaction_id, encryption } =
+        DeferredRequest::parse(&body, door.most_bytes).map_err(Refusal::malformed)?;
+    let encryption = response_encryption(encryption.as_ref(), is_encrypted)?;
     let refused = |error| Refusal::Refused { endpoint: Endpoint::Deferred, error };
     check_id("transaction_id", transaction_id.expose()).map_err(refused)?;
-    door.issuer.collect_deferred(transaction_id.expose()).await.map_err(refused)
+    door.issuer.require_token_of_transaction(transaction_id.expose(), &token).await.map_err(refused)?;
+    Ok((door.issuer.collect_deferred(transaction_id.expose()).await.map_err(refused)?, encryption))
 }
 
 pub(super) async fn notification<S: Store>(State(door): State<Door<S>>, headers: HeaderMap, body: Body) -> Response {
@@ -146,6 +147,7 @@ pub(super) async fn notification<S: Store>(State(door): State<Door<S>>, headers:
 }
 
 async fn notify<S: Store>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Result<(), Refusal> {
+    let token = bearer(headers).ok_or_else(Refusal::without_token)?;
     let body = read(headers, JSON, body, ErrorCode::InvalidNotificationRequest)?;
     let request = NotificationRequest::parse(&body, door.most_bytes).map_err(Refusal::malformed)?;
     let event = match request.event {
@@ -155,6 +157,7 @@ async fn notify<S: Store>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Re
     };
     let refused = |error| Refusal::Refused { endpoint: Endpoint::Notification, error };
     check_id("notification_id", request.notification_id.expose()).map_err(refused)?;
+    door.issuer.require_token_of_notification(request.notification_id.expose(), &token).await.map_err(refused)?;
     door.issuer.notify(request.notification_id.expose(), event).await.map_err(refused)
 }
 
@@ -168,7 +171,41 @@ fn read(headers: &HeaderMap, media_type: &str, body: Body, code: ErrorCode) -> R
     Ok(body)
 }
 
-fn answer(collected: &Collected) -> Response {
+/// Returns the JSON of a request for credentials, and whether it came encrypted.
+fn open<S>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Result<(Zeroizing<Vec<u8>>, bool), Refusal> {
+    let malformed = ErrorCode::InvalidCredentialRequest;
+    if has_media_type(headers, ENCRYPTED) {
+        let body = read(headers, ENCRYPTED, body, malformed)?;
+        let opened = decrypt_request(&body, &door.key, door.most_bytes).map_err(Refusal::malformed)?;
+        return Ok((opened, true));
+    }
+    Ok((Zeroizing::new(read(headers, JSON, body, malformed)?.to_vec()), false))
+}
+
+fn response_encryption(member: Option<&Value>, is_encrypted: bool) -> Result<Option<ResponseEncryption>, Refusal> {
+    member.map(|member| ResponseEncryption::parse(member, is_encrypted)).transpose().map_err(Refusal::malformed)
+}
+
+fn answered(answered: Answered) -> Response {
+    let (collected, encryption) = match answered {
+        Ok(answered) => answered,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let (status, body) = answer(&collected);
+    let Some(encryption) = encryption else { return private(status, body.to_string()) };
+    match encryption.encrypt(&body, &mut OsRng) {
+        Ok(encrypted) => {
+            let mut response = private(status, encrypted);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(ENCRYPTED));
+            response
+        }
+        Err(problem) => {
+            Refusal::Refused { endpoint: Endpoint::Credential, error: Error::Signing(problem) }.into_response()
+        }
+    }
+}
+
+fn answer(collected: &Collected) -> (u16, Zeroizing<String>) {
     let response = match collected {
         Collected::Issued { format, copies, notification_id } => CredentialResponse::Issued {
             credentials: copies.iter().map(|copy| rendered(*format, copy)).collect(),
@@ -179,7 +216,7 @@ fn answer(collected: &Collected) -> Response {
             interval: (*interval).into(),
         },
     };
-    private(response.http_status(), response.to_json().to_string())
+    (response.http_status(), response.to_json())
 }
 
 /// Returns a credential as a member: formats of JSON are objects, and all others text.

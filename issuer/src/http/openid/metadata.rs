@@ -2,30 +2,110 @@
 
 use std::collections::BTreeMap;
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    http::{
+        HeaderMap, HeaderValue,
+        header::{ACCEPT, CONTENT_TYPE, VARY},
+    },
+    response::Response,
+};
 use carnet_core::{
     credential::CONTEXT_V2,
+    day,
     did::{DidUrl, Purpose},
     epoch::Epoch,
     format::CredentialFormat,
     keys::Algorithm,
-    secure::sd_jwt::{ClaimPath, Step},
+    secure::{jose, jwe::EncryptionKey, sd_jwt::ClaimPath},
 };
-use carnet_openid::vci::metadata::{
-    Batch, ClaimDescription, CredentialConfiguration, CredentialDefinition, CredentialMetadata, IssuerMetadata, Name,
-    ProofType, jwt_vc_issuer, server_metadata,
+use carnet_openid::{
+    error::Endpoint,
+    vci::{
+        encryption::{request_encryption, response_encryption},
+        metadata::{
+            Batch, ClaimDescription, CredentialConfiguration, CredentialDefinition, CredentialMetadata, IssuerMetadata,
+            Name, ProofType, jwt_vc_issuer, server_metadata,
+        },
+    },
 };
-use carnet_spec::CredentialType;
+use carnet_spec::{
+    CredentialType,
+    type_metadata::{claim_name, claims_path_pointer},
+};
 use serde_json::{Value, json};
 
-use super::{CREDENTIAL, DEFERRED, Door, NONCE, NOTIFICATION, TOKEN, public};
+use super::{CREDENTIAL, DEFERRED, Door, JSON, NONCE, NOTIFICATION, TOKEN, public, refusal::Refusal};
 use crate::{
+    error::Error,
+    issuance::on_cpu,
     issuer::{Configuration, Issuer},
     store::Store,
 };
 
-pub(super) async fn issuer<S: Store>(State(door): State<Door<S>>) -> Response {
-    public(issuer_metadata(&door.issuer).to_json().to_string())
+/// `typ` of signed metadata (section 12.2.3).
+const SIGNED_TYP: &str = "openidvci-issuer-metadata+jwt";
+const JWT: &str = "application/jwt";
+
+/// Returns the metadata, signed for whoever prefers that.
+pub(super) async fn issuer<S: Store>(State(door): State<Door<S>>, headers: HeaderMap) -> Response {
+    let metadata = issuer_metadata(&door.issuer, &door.key.public()).to_json();
+    let mut response = if prefers_signed(&headers) {
+        match signed(&door, metadata).await {
+            Ok(token) => {
+                let mut response = public(token);
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JWT));
+                response
+            }
+            Err(error) => return Refusal::Refused { endpoint: Endpoint::Credential, error }.into_response(),
+        }
+    } else {
+        public(metadata.to_string())
+    };
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+/// Returns the signed metadata of this day. It is signed once a day: everybody can ask for it, and a key in a token is
+/// slow.
+async fn signed<S: Store>(door: &Door<S>, metadata: Value) -> Result<String, Error> {
+    let today = door.issuer.now().start_of_day();
+    let mut known = door.signed.lock().await;
+    if let Some((day, token)) = known.as_ref()
+        && *day == today
+    {
+        return Ok(token.clone());
+    }
+    let issuer = door.issuer.clone();
+    let token = on_cpu(move || {
+        let header = json!({"typ": SIGNED_TYP, "kid": issuer.kid}).as_object().cloned().unwrap_or_default();
+        let mut payload = metadata.as_object().cloned().unwrap_or_default();
+        payload.insert("iss".to_owned(), issuer.did.as_str().into());
+        payload.insert("sub".to_owned(), issuer.endpoint.as_str().into());
+        payload.insert("iat".to_owned(), today.unix().into());
+        payload.insert("exp".to_owned(), today.plus(2 * day::SECONDS).unix().into());
+        jose::sign(header, &payload, issuer.signer.as_ref())
+    })
+    .await?
+    .map_err(Error::Signing)?;
+    *known = Some((today, token.clone()));
+    Ok(token)
+}
+
+/// Tests if a request accepts a JWT, and rather than JSON (RFC 9110 section 12.5.1). Who names neither gets JSON.
+fn prefers_signed(headers: &HeaderMap) -> bool {
+    let given: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let quality = |wanted: &str| {
+        let ranges = given.iter().flat_map(|value| value.split(','));
+        let weight = |range: &str| {
+            let mut parts = range.split(';').map(str::trim);
+            let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
+            let weight = parts.find_map(|part| part.strip_prefix("q=")).unwrap_or("1").parse().unwrap_or(0.0_f64);
+            is_named.then_some(weight)
+        };
+        ranges.filter_map(weight).fold(0.0, f64::max)
+    };
+    quality(JWT) > quality(JSON)
 }
 
 pub(super) async fn server<S: Store>(State(door): State<Door<S>>) -> Response {
@@ -44,7 +124,7 @@ pub(super) async fn keys<S: Store>(State(door): State<Door<S>>) -> Response {
     public(jwt_vc_issuer(&issuer.endpoint, &keys).to_string())
 }
 
-fn issuer_metadata<S>(issuer: &Issuer<S>) -> IssuerMetadata {
+fn issuer_metadata<S>(issuer: &Issuer<S>, key: &EncryptionKey) -> IssuerMetadata {
     let url = |path: &str| Some(format!("{}{path}", issuer.endpoint));
     let algorithm = issuer.signer.algorithm();
     let algorithm_of =
@@ -63,6 +143,8 @@ fn issuer_metadata<S>(issuer: &Issuer<S>) -> IssuerMetadata {
         nonce_endpoint: url(NONCE),
         deferred_credential_endpoint: url(DEFERRED),
         notification_endpoint: url(NOTIFICATION),
+        credential_request_encryption: Some(request_encryption(key)),
+        credential_response_encryption: Some(response_encryption()),
         batch_credential_issuance: (batch_size >= 2).then_some(Batch { batch_size }),
         display: display.map(|(language, name)| named(language, name, None)).collect(),
         credential_configurations_supported: issuer.configurations().map(configuration).collect(),
@@ -108,7 +190,7 @@ fn credential_metadata(known: &CredentialType, is_sd_jwt_vc: bool) -> Credential
         let labels =
             known.languages().filter_map(|language| Some(named(language, known.display(language).label(&name)?, None)));
         Some(ClaimDescription {
-            path: pointer(path),
+            path: claims_path_pointer(path),
             mandatory: known.required_at_issuance.contains(&name),
             display: labels.collect(),
         })
@@ -116,43 +198,34 @@ fn credential_metadata(known: &CredentialType, is_sd_jwt_vc: bool) -> Credential
     CredentialMetadata { display: display.collect(), claims: paths.iter().filter_map(claim).collect() }
 }
 
-/// Returns the dotted name of a claim below the subject; `None` for the elements of an array, which have none.
-pub(super) fn claim_name(path: &ClaimPath) -> Option<String> {
-    if !matches!(path.last(), Some(Step::Name(_))) {
-        return None;
-    }
-    let names: Vec<&str> = path
-        .iter()
-        .filter_map(|step| match step {
-            Step::Name(name) => Some(name.as_str()),
-            Step::Index(_) | Step::All => None,
-        })
-        .collect();
-    let text = names.join(".");
-    Some(text.strip_prefix("credentialSubject.").map(str::to_owned).unwrap_or(text))
-}
-
-/// Returns a claims path pointer (OpenID4VCI 1.0 appendix C).
-pub(super) fn pointer(path: &ClaimPath) -> Vec<Value> {
-    let step = |step: &Step| match step {
-        Step::Name(name) => json!(name),
-        Step::Index(index) => json!(index),
-        Step::All => Value::Null,
-    };
-    path.iter().map(step).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn paths_have_names_and_pointers() {
-        let name = |text: &str| Step::Name(text.to_owned());
-        let path = vec![name("credentialSubject"), name("outcomes"), Step::All, name("title")];
-        assert_eq!(claim_name(&path).as_deref(), Some("outcomes.title"));
-        assert_eq!(pointer(&path), [json!("credentialSubject"), json!("outcomes"), Value::Null, json!("title")]);
-        assert_eq!(claim_name(&vec![name("outcomes"), Step::All]), None);
-        assert_eq!(claim_name(&Vec::new()), None);
+    fn signed_metadata_is_for_those_who_prefer_it() {
+        let prefers = |values: &[&'static str]| {
+            let headers = values.iter().map(|value| (ACCEPT, HeaderValue::from_static(value))).collect();
+            prefers_signed(&headers)
+        };
+        for signed in [
+            &["application/jwt"][..],
+            &["Application/JWT;q=0.5"],
+            &["application/json;q=0.5, application/jwt"],
+            &["*/*", "application/jwt"],
+        ] {
+            assert!(prefers(signed), "{signed:?}");
+        }
+        for plain in [
+            &[][..],
+            &["*/*"],
+            &["application/json"],
+            &["application/json, application/jwt"],
+            &["application/jwt;q=0"],
+            &["application/jwt;q=x"],
+            &["application/jwt+x"],
+        ] {
+            assert!(!prefers(plain), "{plain:?}");
+        }
     }
 }

@@ -19,10 +19,13 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
+use carnet_core::{secure::jwe::DecryptionKey, time::Timestamp};
 use carnet_openid::{
     error::{ErrorCode, ErrorResponse},
     form, vci,
 };
+use rand_core::OsRng;
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use self::refusal::Refusal;
@@ -42,11 +45,16 @@ const JSON: &str = "application/json";
 struct Door<S> {
     issuer: Arc<Issuer<S>>,
     most_bytes: usize,
+    /// Key that requests may be encrypted to. It lives as long as the process: wallets read it from the metadata.
+    key: Arc<DecryptionKey>,
+    /// Signed metadata, and the day that it was signed on.
+    signed: Arc<Mutex<Option<(Timestamp, String)>>>,
 }
 
 impl<S> Clone for Door<S> {
     fn clone(&self) -> Self {
-        Self { issuer: self.issuer.clone(), most_bytes: self.most_bytes }
+        let (key, signed) = (self.key.clone(), self.signed.clone());
+        Self { issuer: self.issuer.clone(), most_bytes: self.most_bytes, key, signed }
     }
 }
 
@@ -54,6 +62,7 @@ impl<S> Clone for Door<S> {
 pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Router {
     let well_known = |name: &str| format!("/.well-known/{name}");
     let types = types::router(&issuer);
+    let key = Arc::new(DecryptionKey::generate(&mut OsRng));
     Router::new()
         .route(&well_known(vci::ISSUER_METADATA), get(metadata::issuer))
         .route(&well_known(vci::SERVER_METADATA), get(metadata::server))
@@ -66,7 +75,7 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Rou
         .route(NOTIFICATION, post(issuance::notification))
         .layer(DefaultBodyLimit::max(most_bytes))
         .layer(from_fn(guarded))
-        .with_state(Door { issuer, most_bytes })
+        .with_state(Door { issuer, most_bytes, key, signed: Arc::default() })
         .merge(types)
 }
 

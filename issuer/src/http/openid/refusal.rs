@@ -23,9 +23,16 @@ pub(super) enum Refusal {
     Refused { endpoint: Endpoint, error: Error },
     /// The configuration is not offered, and no configuration of this issuer.
     UnknownConfiguration(Error),
+    /// Nothing is at this URL; the texts have no error code for it.
+    NotFound(Error),
 }
 
 impl Refusal {
+    /// Refuses a URL at which there is nothing.
+    pub(super) const fn not_found(error: Error) -> Self {
+        Self::NotFound(error)
+    }
+
     /// Refuses a request that could not be read.
     pub(super) fn malformed(error: ErrorResponse) -> Self {
         let status = error.code.http_status();
@@ -61,6 +68,11 @@ impl Refusal {
         let (code, call) = match self {
             Self::Malformed { error, reason, status } => {
                 return finish(private(status, error.to_json()), error.code, reason);
+            }
+            Self::NotFound(error) => {
+                let mut response = StatusCode::NOT_FOUND.into_response();
+                http_wire::explain(response.headers_mut(), &CallError::from(error).reason, None);
+                return response;
             }
             Self::UnknownConfiguration(error) => {
                 (Some(ErrorCode::UnknownCredentialConfiguration), CallError::from(error))
@@ -101,6 +113,7 @@ fn code_of(endpoint: Endpoint, error: &Error) -> Option<ErrorCode> {
             Endpoint::Token => token_code(error),
             Endpoint::Credential | Endpoint::Deferred => credential_code(error),
             Endpoint::Notification => match error {
+                Error::TokenInvalid => ErrorCode::InvalidToken,
                 Error::NotificationUnknown => ErrorCode::InvalidNotificationId,
                 _ => ErrorCode::InvalidNotificationRequest,
             },
@@ -165,6 +178,9 @@ mod tests {
             (Endpoint::Credential, Error::AlreadyCollected, ErrorCode::CredentialRequestDenied),
             (Endpoint::Deferred, Error::TransactionUnknown, ErrorCode::InvalidTransactionId),
             (Endpoint::Deferred, Error::Rejected { reason: String::new() }, ErrorCode::CredentialRequestDenied),
+            (Endpoint::Credential, Error::AnswerErased, ErrorCode::CredentialRequestDenied),
+            (Endpoint::Deferred, Error::TokenInvalid, ErrorCode::InvalidToken),
+            (Endpoint::Notification, Error::TokenInvalid, ErrorCode::InvalidToken),
             (Endpoint::Notification, Error::NotificationUnknown, ErrorCode::InvalidNotificationId),
             (Endpoint::Notification, invalid("event"), ErrorCode::InvalidNotificationRequest),
         ] {

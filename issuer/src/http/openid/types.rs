@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use axum::{Router, http::Uri, routing::get};
-use carnet_core::{format::CredentialFormat, secure::sd_jwt::ClaimPath};
-use carnet_openid::type_metadata::{ClaimLabel, ClaimMetadata, SelectiveDisclosure, TypeMetadata, TypeName};
-use carnet_spec::CredentialType;
+use carnet_core::format::CredentialFormat;
 
-use super::{TYPES, metadata, public};
+use super::{TYPES, public};
 use crate::issuer::Issuer;
 
 /// Returns the routes. The documents are public, and nothing of Carnet fetches them to present or to verify.
@@ -15,7 +13,7 @@ pub(super) fn router<S>(issuer: &Arc<Issuer<S>>) -> Router {
     let issued = issuer.configurations().filter(|known| known.format == CredentialFormat::DcSdJwt);
     issued.fold(Router::new(), |router, known| {
         let credential_type = known.credential_type;
-        let document = type_metadata(credential_type).to_json();
+        let document = credential_type.type_metadata().to_json();
         let by_name = format!("{TYPES}/{}", credential_type.name);
         let own = vct_path(&credential_type.vct).filter(|path| *path != by_name);
         let paths = std::iter::once(by_name).chain(own);
@@ -36,42 +34,8 @@ fn vct_path(vct: &str) -> Option<String> {
     (is_plain && is_free).then(|| path.to_owned())
 }
 
-fn type_metadata(known: &CredentialType) -> TypeMetadata {
-    let english = known.display("en");
-    let display = known.languages().map(|language| {
-        let words = known.display(language);
-        TypeName { locale: language.to_owned(), name: words.name.clone(), description: Some(words.description.clone()) }
-    });
-    let claim = |path: &ClaimPath| {
-        let name = metadata::claim_name(path);
-        let label = |language: &str| {
-            let words = known.display(language);
-            let name = name.as_deref()?;
-            Some(ClaimLabel {
-                locale: language.to_owned(),
-                label: words.label(name)?.to_owned(),
-                description: words.claim_description(name).map(str::to_owned),
-            })
-        };
-        ClaimMetadata {
-            path: metadata::pointer(path),
-            display: known.languages().filter_map(label).collect(),
-            sd: SelectiveDisclosure::Always,
-        }
-    };
-    TypeMetadata {
-        vct: known.vct.clone(),
-        name: Some(english.name.clone()),
-        description: Some(english.description.clone()),
-        display: display.collect(),
-        claims: known.disclosable_in_sd_jwt_vc().iter().map(claim).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use carnet_spec::Catalogue;
-
     use super::*;
 
     #[test]
@@ -87,19 +51,6 @@ mod tests {
             "https://uni.example/.well-known/x",
         ] {
             assert_eq!(vct_path(none), None, "{none}");
-        }
-    }
-
-    #[test]
-    fn every_type_of_the_catalogue_has_metadata_in_all_its_languages() {
-        let catalogue = Catalogue::embedded().unwrap();
-        for known in catalogue.types() {
-            let metadata = type_metadata(known);
-            assert_eq!(metadata.display.len(), known.languages().count());
-            assert!(!metadata.claims.is_empty(), "{}", known.name);
-            let top = |claim: &ClaimMetadata| claim.path.len() == 1;
-            let unnamed = metadata.claims.iter().filter(|claim| top(claim) && claim.display.is_empty());
-            assert_eq!(unnamed.count(), 0, "{}", known.name);
         }
     }
 }

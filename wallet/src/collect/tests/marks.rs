@@ -177,6 +177,34 @@ fn row_92_members_of_the_format_that_carnets_copies_lack() {
     assert_eq!(received(|own| ("sub", json!(own.as_str()))), Err(Code::CopyMarked));
 }
 
+#[test]
+fn row_118_the_integrity_of_a_type_is_the_catalogues_or_a_mark() {
+    let dir = tempfile::tempdir().unwrap();
+    let type_name = Issuer::new().type_name;
+    let text = format!("[{type_name}]\nvct = \"https://uni.example/types/a\"\nintegrity = true\n");
+    std::fs::write(dir.path().join("vct.toml"), text).unwrap();
+    let catalogue = Catalogue::load(dir.path()).unwrap();
+    let known = catalogue.credential_type(type_name).unwrap().clone();
+    let integrity = known.vct_integrity.clone().unwrap();
+    let received = |vct: &str, integrity: Option<&str>| {
+        let mut delivery = Delivery::new(CredentialFormat::DcSdJwt);
+        delivery.reissue(|_, payload| {
+            payload.insert("vct".to_owned(), vct.into());
+            payload.extend(integrity.map(|digest| ("vct#integrity".to_owned(), digest.into())));
+        });
+        delivery.issuer.catalogue = catalogue.clone();
+        delivery.receive().map(|_| ()).map_err(|problem| problem.code)
+    };
+    assert_eq!(received(&known.vct, Some(&integrity)), Ok(()));
+    assert_eq!(received(&known.vct, None), Err(Code::CopyMarked));
+    let other = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    assert_eq!(received(&known.vct, Some(other)), Err(Code::SchemaViolation));
+    // One issuer that could use either name of a type could tell two people apart by it.
+    let earlier = known.vcts().last().unwrap();
+    assert_eq!(received(earlier, None), Err(Code::CopyMarked));
+    assert_eq!(received(earlier, Some(&integrity)), Err(Code::CopyMarked));
+}
+
 /// Random number generator whose output always starts with the same bytes.
 struct Prefixed(&'static [u8]);
 

@@ -1,9 +1,12 @@
 //! SD-JWT VC type metadata (SD-JWT VC section 6). Nothing of Carnet fetches it to present or to verify.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use carnet_core::secure::sd_jwt::{ClaimPath, Step};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+
+use crate::CredentialType;
 
 /// Type metadata.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,6 +89,71 @@ pub fn integrity(document: &[u8]) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(document)))
 }
 
+impl CredentialType {
+    /// Returns the type's metadata. Everybody who has the catalogue makes the same bytes of it.
+    #[must_use]
+    pub fn type_metadata(&self) -> TypeMetadata {
+        let english = self.display("en");
+        let display = self.languages().map(|language| {
+            let words = self.display(language);
+            let description = Some(words.description.clone());
+            TypeName { locale: language.to_owned(), name: words.name.clone(), description }
+        });
+        let claim = |path: &ClaimPath| {
+            let name = claim_name(path);
+            let label = |language: &str| {
+                let words = self.display(language);
+                let name = name.as_deref()?;
+                Some(ClaimLabel {
+                    locale: language.to_owned(),
+                    label: words.label(name)?.to_owned(),
+                    description: words.claim_description(name).map(str::to_owned),
+                })
+            };
+            ClaimMetadata {
+                path: claims_path_pointer(path),
+                display: self.languages().filter_map(label).collect(),
+                sd: SelectiveDisclosure::Always,
+            }
+        };
+        TypeMetadata {
+            vct: self.vct.clone(),
+            name: Some(english.name.clone()),
+            description: Some(english.description.clone()),
+            display: display.collect(),
+            claims: self.disclosable_in_sd_jwt_vc().iter().map(claim).collect(),
+        }
+    }
+}
+
+/// Returns the dotted name of a claim below the subject; `None` for the elements of an array, which have none.
+#[must_use]
+pub fn claim_name(path: &ClaimPath) -> Option<String> {
+    if !matches!(path.last(), Some(Step::Name(_))) {
+        return None;
+    }
+    let names: Vec<&str> = path
+        .iter()
+        .filter_map(|step| match step {
+            Step::Name(name) => Some(name.as_str()),
+            Step::Index(_) | Step::All => None,
+        })
+        .collect();
+    let text = names.join(".");
+    Some(text.strip_prefix("credentialSubject.").map(str::to_owned).unwrap_or(text))
+}
+
+/// Returns a claims path pointer (OpenID4VCI 1.0 appendix C).
+#[must_use]
+pub fn claims_path_pointer(path: &ClaimPath) -> Vec<Value> {
+    let step = |step: &Step| match step {
+        Step::Name(name) => json!(name),
+        Step::Index(index) => json!(index),
+        Step::All => Value::Null,
+    };
+    path.iter().map(step).collect()
+}
+
 /// Tests a document against a value of `vct#integrity`. Another algorithm than SHA-256 never matches.
 #[must_use]
 pub fn is_intact(document: &[u8], expected: &str) -> bool {
@@ -94,9 +162,33 @@ pub fn is_intact(document: &[u8], expected: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::Catalogue;
+
+    #[test]
+    fn paths_have_names_and_pointers() {
+        let name = |text: &str| Step::Name(text.to_owned());
+        let path = vec![name("credentialSubject"), name("outcomes"), Step::All, name("title")];
+        assert_eq!(claim_name(&path).as_deref(), Some("outcomes.title"));
+        assert_eq!(
+            claims_path_pointer(&path),
+            [json!("credentialSubject"), json!("outcomes"), Value::Null, json!("title")]
+        );
+        assert_eq!(claim_name(&vec![name("outcomes"), Step::All]), None);
+    }
+
+    #[test]
+    fn every_type_of_the_catalogue_has_metadata_in_all_its_languages() {
+        let catalogue = Catalogue::embedded().unwrap();
+        for known in catalogue.types() {
+            let metadata = known.type_metadata();
+            assert_eq!(metadata.display.len(), known.languages().count());
+            assert!(!metadata.claims.is_empty(), "{}", known.name);
+            let top = |claim: &ClaimMetadata| claim.path.len() == 1;
+            let unnamed = metadata.claims.iter().filter(|claim| top(claim) && claim.display.is_empty());
+            assert_eq!(unnamed.count(), 0, "{}", known.name);
+        }
+    }
 
     #[test]
     fn integrity_is_that_of_the_bytes() {

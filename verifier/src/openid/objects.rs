@@ -1,0 +1,256 @@
+//! Links and request objects of the OpenID4VP wire. An object is signed once and served again, and signed for each nonce
+//! of a wallet.
+
+use carnet_core::{
+    receipt::REQUEST_TYP,
+    secure::{
+        jose::{self, Jws},
+        jwe::DecryptionKey,
+    },
+    time::Timestamp,
+};
+use carnet_openid::vp::{
+    ResponseMode, check_nonce,
+    client_metadata::ClientMetadata,
+    link::{RequestLink, RequestSource, RequestUriMethod},
+    request::RequestParameters,
+};
+use rand_core::OsRng;
+use serde_json::{Map, Value, json};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{RequestForm, state};
+use crate::{
+    error::Error,
+    ids::RequestId,
+    request::StoredRequest,
+    store::{
+        OpenIdExchange, ReadOpenIdExchanges as _, ReadRequests as _, Store, WriteOpenIdExchanges as _, WriteRows as _,
+    },
+    verification::Verification,
+    verifier::Verifier,
+};
+
+/// Maximum number of objects of one request that are signed for nonces of wallets: everybody who has the link can ask for
+/// one, and a key in a token is slow.
+const MOST_NONCE_OBJECTS: u32 = 32;
+
+/// Prefix of the client id of unsigned requests.
+const UNSIGNED: &str = "redirect_uri";
+/// Parameters that only a signed request has: claims of its JWT, and what its signer says.
+const SIGNED_ONLY: [&str; 5] = ["aud", "carnet", "exp", "iat", "verifier_info"];
+
+impl<S: Store> Verifier<S> {
+    /// Returns the link for wallets of others, in the form of the configuration when the request was first made or
+    /// fetched.
+    pub(crate) async fn openid_link(&self, id: &RequestId, now: Timestamp) -> Result<String, Error> {
+        let stored = self.stored(id.as_str()).await?;
+        let form = self.settings.openid.requests;
+        let known = self.store.read().await?.openid_exchange(stored.number).await?;
+        let exchange = match known {
+            None if form != RequestForm::Reference && stored.closed(now).is_none() => {
+                Some(self.exchange(&stored, now).await?)
+            }
+            known => known,
+        };
+        let client_id = self.identity.client_id();
+        let link = match exchange {
+            Some(OpenIdExchange { client_id: Some(client_id), .. }) if stored.closed(now).is_none() => {
+                let payload = self.payload(&stored, now, &client_id).await?;
+                RequestLink { client_id, source: RequestSource::Parameters(payload) }
+            }
+            Some(_) if form == RequestForm::Value && stored.closed(now).is_none() => {
+                let object = self.read_openid_request(id.as_str(), None, now).await?;
+                RequestLink { client_id, source: RequestSource::Object(object) }
+            }
+            _ => {
+                let url = format!("{}/openid/request/{}", self.settings.public_url, id.as_str());
+                let uri = Url::parse(&url).map_err(|_| Error::Internal("the public URL is none".to_owned()))?;
+                RequestLink { client_id, source: RequestSource::Reference(uri, RequestUriMethod::Post) }
+            }
+        };
+        Ok(link.to_link())
+    }
+
+    /// Returns the parameters of a request that nobody signs: those of its object but what a signature vouches for.
+    async fn payload(
+        &self,
+        stored: &StoredRequest,
+        now: Timestamp,
+        client_id: &str,
+    ) -> Result<Map<String, Value>, Error> {
+        let exchange = self.exchange(stored, now).await?;
+        let mut payload = self.parameters(stored, &exchange, client_id, None)?;
+        payload.retain(|name, _| !SIGNED_ONLY.contains(&name.as_str()));
+        Ok(payload)
+    }
+
+    /// Returns the client id of a request on this wire, to which presentations are bound.
+    pub(crate) async fn openid_client_id(&self, stored: &StoredRequest) -> Result<String, Error> {
+        let exchange = self.store.read().await?.openid_exchange(stored.number).await?;
+        Ok(exchange.and_then(|exchange| exchange.client_id).unwrap_or_else(|| stored.audience.clone()))
+    }
+
+    fn response_uri(&self, stored: &StoredRequest) -> String {
+        format!("{}/openid/response/{}", self.settings.public_url, stored.id.as_str())
+    }
+
+    /// Returns the request object for a wallet that fetches it over HTTP, while the request is open.
+    ///
+    /// # Errors
+    /// The request is unknown or closed; the wallet's nonce is malformed, or is one too many.
+    pub(crate) async fn read_openid_request(
+        &self,
+        id: &str,
+        wallet_nonce: Option<&str>,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        wallet_nonce.map_or(Ok(()), |nonce| check_nonce("wallet_nonce", nonce))?;
+        let stored = self.stored(id).await?;
+        if let Some(closed) = stored.closed(now) {
+            return Err(Error::RequestClosed(closed));
+        }
+        let exchange = self.exchange(&stored, now).await?;
+        if exchange.client_id.is_some() {
+            // Its client id has no key to sign with, and its link has all of it.
+            return Err(Error::RequestUnknown);
+        }
+        if wallet_nonce.is_some() {
+            self.count_nonce_object(stored.number).await?;
+            return self.signed_object(&stored, &exchange, wallet_nonce).await;
+        }
+        match exchange.request_object {
+            Some(object) => Ok(object),
+            None => {
+                let object = self.signed_object(&stored, &exchange, None).await?;
+                self.keep_object(stored.number, object).await
+            }
+        }
+    }
+
+    /// Returns the object that a wallet has answered, as it was signed for its nonce: signatures have no randomness. A
+    /// request that nobody signed is named by the object of the first wire.
+    ///
+    /// # Errors
+    /// The wallet's nonce is malformed.
+    pub(super) async fn answered_object(
+        &self,
+        stored: &StoredRequest,
+        exchange: &OpenIdExchange,
+        wallet_nonce: Option<&str>,
+    ) -> Result<String, Error> {
+        wallet_nonce.map_or(Ok(()), |nonce| check_nonce("wallet_nonce", nonce))?;
+        match (&exchange.request_object, wallet_nonce) {
+            _ if exchange.client_id.is_some() => Ok(stored.request_object.clone()),
+            (Some(object), None) => Ok(object.clone()),
+            _ => self.signed_object(stored, exchange, wallet_nonce).await,
+        }
+    }
+
+    async fn signed_object(
+        &self,
+        stored: &StoredRequest,
+        exchange: &OpenIdExchange,
+        wallet_nonce: Option<&str>,
+    ) -> Result<String, Error> {
+        let payload = self.parameters(stored, exchange, &stored.audience, wallet_nonce)?;
+        let header = json!({"typ": REQUEST_TYP, "kid": self.identity.kid}).as_object().cloned().unwrap_or_default();
+        let signed = self.identity.signing(move |identity| jose::sign(header, &payload, &identity.key)).await?;
+        signed.map_err(|problem| Error::Internal(problem.to_string()))
+    }
+
+    fn parameters(
+        &self,
+        stored: &StoredRequest,
+        exchange: &OpenIdExchange,
+        client_id: &str,
+        wallet_nonce: Option<&str>,
+    ) -> Result<Map<String, Value>, Error> {
+        let mode = exchange.mode();
+        let key = match mode {
+            ResponseMode::DirectPost => None,
+            ResponseMode::DirectPostJwt => Some(DecryptionKey::from_bytes(&exchange.encryption_key)?.public()),
+        };
+        let metadata = ClientMetadata::new(Verification::formats(), key);
+        let query = self.offered_query(stored)?.to_json();
+        let first = Jws::parse(&stored.request_object)?;
+        let first = first.payload();
+        let registration = first.get("verifier_info").and_then(|info| info.get(0));
+        let registration =
+            registration.and_then(|info| Some((info.get("format")?.as_str()?, info.get("data")?.clone())));
+        let mut payload = RequestParameters {
+            client_id,
+            mode,
+            response_uri: &self.response_uri(stored),
+            nonce: &stored.nonce,
+            state: Some(&state(&stored.nonce)),
+            query: &query,
+            metadata: Some(&metadata),
+            verifier_info: registration,
+            validity: (stored.created_at, stored.expires_at),
+            wallet_nonce,
+        }
+        .to_payload();
+        payload.extend(first.get("carnet").map(|own| ("carnet".to_owned(), own.clone())));
+        Ok(payload)
+    }
+
+    /// Returns the exchange of an open request. The first call decides on the response mode, and draws the key that
+    /// responses are encrypted to.
+    async fn exchange(&self, stored: &StoredRequest, now: Timestamp) -> Result<OpenIdExchange, Error> {
+        // A later fetch waits for no writer.
+        if let Some(known) = self.store.read().await?.openid_exchange(stored.number).await? {
+            return Ok(known);
+        }
+        let mut transaction = self.store.begin("read_openid_request").await?;
+        if let Some(known) = transaction.openid_exchange(stored.number).await? {
+            return Ok(known);
+        }
+        let request = transaction.request(&stored.id).await?.ok_or(Error::RequestUnknown)?;
+        if let Some(closed) = request.closed(now) {
+            return Err(Error::RequestClosed(closed));
+        }
+        let encryption_key = match self.settings.openid.mode() {
+            ResponseMode::DirectPost => Vec::new(),
+            ResponseMode::DirectPostJwt => DecryptionKey::generate(&mut OsRng).to_bytes().to_vec(),
+        };
+        let is_unsigned = self.settings.openid.requests == RequestForm::Unsigned;
+        let exchange = OpenIdExchange {
+            encryption_key: Zeroizing::new(encryption_key),
+            client_id: is_unsigned.then(|| format!("{UNSIGNED}:{}", self.response_uri(stored))),
+            ..Default::default()
+        };
+        transaction.put_openid_exchange(stored.number, &exchange).await?;
+        transaction.commit().await?;
+        Ok(exchange)
+    }
+
+    /// Stores an object to be served again, and returns the one that was stored first.
+    async fn keep_object(&self, number: i64, object: String) -> Result<String, Error> {
+        let mut transaction = self.store.begin("keep_openid_object").await?;
+        let mut exchange = transaction.openid_exchange(number).await?.ok_or(Error::RequestUnknown)?;
+        if let Some(first) = exchange.request_object {
+            return Ok(first);
+        }
+        exchange.request_object = Some(object.clone());
+        transaction.put_openid_exchange(number, &exchange).await?;
+        transaction.commit().await?;
+        Ok(object)
+    }
+
+    /// Counts an object that is signed for the nonce of a wallet.
+    ///
+    /// # Errors
+    /// There were as many as a request may have.
+    async fn count_nonce_object(&self, number: i64) -> Result<(), Error> {
+        let mut transaction = self.store.begin("count_openid_object").await?;
+        let mut exchange = transaction.openid_exchange(number).await?.ok_or(Error::RequestUnknown)?;
+        if exchange.nonce_objects >= MOST_NONCE_OBJECTS {
+            return Err(Error::RequestObjectsExhausted);
+        }
+        exchange.nonce_objects = exchange.nonce_objects.saturating_add(1);
+        transaction.put_openid_exchange(number, &exchange).await?;
+        Ok(transaction.commit().await?)
+    }
+}
