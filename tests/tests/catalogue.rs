@@ -1,5 +1,5 @@
-//! A credential type that is only data: a folder named in the configuration is issued, received, shown in part and verified
-//! by programs that were built without it.
+//! A credential type and a procedure that are only data: the type of a folder named in the configuration is issued,
+//! received, shown in part and verified by programs that were built without it.
 
 use std::{fs, path::PathBuf};
 
@@ -8,7 +8,7 @@ use carnet_tests::{
     Result,
     stage::{Office, Stage},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const TYPE: &str = "CleanAirPermitCredential";
 const TEMPLATE: &str = "clean-air-zone";
@@ -70,6 +70,14 @@ async fn a_type_dropped_into_a_folder_is_issued_shown_in_part_and_verified() -> 
     stage.agency.reconfigure(&issuers)?;
 
     stage.make_wallet()?;
+    // The municipality's procedure stands in the place of the built-in one, which knows of no such permit.
+    let need = ["need", "clean-air-zone"];
+    let built_in = stage.carnet(&need)?.ok()?.json()?;
+    assert_eq!((built_in.pointer("/needs"), text(&built_in, "/cost")), (Some(&json!([])), ""));
+    let need: Vec<&str> = need.into_iter().chain(["--catalogue", &catalogue]).collect();
+    let before = stage.carnet(&need)?.ok()?.json()?;
+    assert_eq!((text(&before, "/needs/0/state"), text(&before, "/cost")), ("missing", "10 euros"));
+    assert_eq!(before.pointer("/example"), Some(&json!(true)));
     let offer = stage.authority.staff(&with_catalogue)?.ok()?.json()?;
     let receive = ["receive", text(&offer, "/offer_uri"), "--yes"];
     let refused = stage.carnet(&receive)?;
@@ -78,6 +86,11 @@ async fn a_type_dropped_into_a_folder_is_issued_shown_in_part_and_verified() -> 
     stage.carnet(&receive)?.ok()?;
     let listed = stage.carnet(&["list", "--lang", "de", "--catalogue", &catalogue])?.ok()?.json()?;
     assert_eq!(text(&listed, "/credentials/0/label"), "Umweltzonen-Genehmigung");
+
+    let after = stage.carnet(&need)?.ok()?.json()?;
+    assert_eq!(text(&after, "/needs/0/state"), "met");
+    let asked = after.pointer("/needs/0/asked").and_then(Value::as_array).map_or(0, Vec::len);
+    assert_eq!(asked, 2, "the wallet tells beforehand what {TEMPLATE} asks for: {after:#}");
 
     let (id, uri) = stage.request(TEMPLATE)?;
     let (consent, answer) = stage.approve_with(&uri, &["--catalogue", &catalogue])?;
