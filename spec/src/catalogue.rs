@@ -174,6 +174,9 @@ impl Catalogue {
     fn add_type(&mut self, folder: &Folder, bundled: bool) -> Result<(), SpecError> {
         let mut new = CredentialType::read(folder)?;
         new.bundled = bundled;
+        if !bundled {
+            new.check_schema(folder)?;
+        }
         let has_context = |known: &CredentialType, url: &str| known.contexts().any(|(known, ..)| known == url);
         if self
             .types

@@ -13,8 +13,10 @@ use carnet_core::{
     },
     trust::list::LimitingClaims,
 };
-use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
+use jsonschema::{ValidationError, error::ValidationErrorKind};
 use serde_json::{Map, Value, json};
+
+use schema::SchemaValidator;
 
 use crate::{
     Display,
@@ -27,6 +29,7 @@ use crate::{
 };
 
 mod read;
+mod schema;
 
 /// Members that a credential may have at its top, in any of the W3C formats: those of the data model that Carnet
 /// reads, and those that JOSE adds. Nobody would be asked about any other member that an issuer put there.
@@ -114,7 +117,7 @@ pub struct CredentialType {
     answers: Vec<String>,
     english: Display,
     displays: BTreeMap<String, Display>,
-    validator: Arc<Validator>,
+    validator: Arc<SchemaValidator>,
 }
 
 /// Earlier version of a credential type.
@@ -210,7 +213,8 @@ impl CredentialType {
         let id = claims.contains_key("id").then(|| Described::made("id", "issuance sets it, from the holder's key"));
         let made = claims.keys().filter(|name| is_made(name));
         let made = made.map(|name| Described::made(name, "issuance makes the commitments"));
-        let errors: Vec<_> = self.validator.iter_errors(&document).collect();
+        let validator = self.validator.compiled(&self.schema).ok();
+        let errors: Vec<_> = validator.iter().flat_map(|validator| validator.iter_errors(&document)).collect();
         let broken = errors.iter().flat_map(|error| described.faults(error));
         // Issuance draws these where they are missing.
         let drawn = |name: &&String| self.drawn.contains(name);
@@ -452,13 +456,13 @@ impl CredentialType {
     /// Applies the schema. Only a run without any error is a success; an error that is not the document's fault
     /// outweighs the others.
     fn apply(&self, document: &Value) -> Result<(), Problem> {
+        let indeterminate =
+            || Problem::new(Code::SchemaIndeterminate, format!("the schema of {} could not be applied", self.name));
+        let validator = self.validator.compiled(&self.schema).map_err(|_| indeterminate())?;
         let mut violation = None;
-        for error in self.validator.iter_errors(document) {
+        for error in validator.iter_errors(document) {
             if is_indeterminate(error.kind()) {
-                return Err(Problem::new(
-                    Code::SchemaIndeterminate,
-                    format!("the schema of {} could not be applied", self.name),
-                ));
+                return Err(indeterminate());
             }
             violation.get_or_insert_with(|| self.violation(&error));
         }
