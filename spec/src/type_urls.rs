@@ -1,6 +1,6 @@
 //! `vct.toml` of a catalogue's folder: https URLs as the `vct` of types, and `vct#integrity`.
 //!
-//! The `vct` of before stays a name of the type, so that credentials of before are still known.
+//! The earlier `vct` stays a name of the type, so that earlier credentials are still known.
 
 use std::{collections::BTreeMap, path::Path};
 

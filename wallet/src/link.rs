@@ -45,7 +45,7 @@ pub fn unwrapped(text: &str) -> String {
     let hidden: Vec<usize> = unseen(text).map(|(at, _)| at).collect();
     let seen = text.char_indices().filter(|(at, _)| !hidden.contains(at)).map(|(_, c)| c);
     let link: String = seen.filter(|c| !c.is_whitespace() && !matches!(c, '<' | '>')).collect();
-    // A sentence may go on after a bracket, and end in or after one.
+    // A sentence may continue after a bracket, and end in or after one.
     link.trim_start_matches(AROUND).trim_end_matches(|c| c == '.' || AROUND.contains(&c)).to_owned()
 }
 

@@ -38,7 +38,7 @@ async fn proofs_are_of_when_they_are_made_however_long_the_owner_thinks() {
         scene.desk.record.lock().unwrap().pause = pause;
         scene.receive().await.unwrap();
         let calls = scene.record(|record| record.calls.clone());
-        assert_eq!(calls.len(), 2, "made, and made anew");
+        assert_eq!(calls.len(), 2, "made twice");
         for proof in calls.iter().flatten() {
             assert_eq!(Jws::parse(proof).unwrap().payload()["iat"], json!(NOW.plus(pause).unix()));
         }

@@ -205,7 +205,7 @@ async fn row_118_a_type_at_an_https_url_has_the_integrity_of_its_metadata() -> R
     let metadata = send("GET", &format!("{authority}/.well-known/openid-credential-issuer"), "", "").await?.json();
     let id = format!("{PERMIT}_dc+sd-jwt");
     assert_eq!(metadata["credential_configurations_supported"][&id]["vct"], json!(url));
-    // An agency without the URL does not know the type. With it, it takes copies of before and of now.
+    // An agency without the URL does not know the type. With it, it takes earlier and new copies.
     let shown = async |scene: &Scene, copy: &Copy| -> Result<Option<String>> {
         let request = scene.request().await?;
         let honest = one("residence-dc", visitor::present(copy, &request.asked("residence-dc")?, now())?);
