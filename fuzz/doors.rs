@@ -8,20 +8,22 @@ use std::collections::BTreeMap;
 use carnet_core::{
     Code, Problem,
     credential::Credential,
-    did::{Did, DidDocument, DidUrl, Purpose, SelfContained, webvh},
+    did::{Did, DidDocument, DidUrl, SelfContained, VerificationRelationship, webvh},
     json::{self, Limits},
     keys::PublicKey,
     presentation::Presentation,
     query::Query,
     secure::{
         data_integrity::Suites,
-        data_integrity::{self, Expected},
+        data_integrity::{self, ProofRequirements},
         jose::Jws,
         sd_jwt::{SdJwt, Step},
     },
-    status::{Listed, cwt},
+    status::{VerifiedStatusList, cwt},
     time::Timestamp,
-    verify::{self, Asked, Environment, Held, IssuerPolicy, StatusPolicy, TypeRules},
+    verify::{
+        self, IssuerPolicy, PresentationContext, StatusPolicy, TypeRules, VerificationEnvironment, VerifiedCredential,
+    },
 };
 use serde_json::{Map, Value, json};
 
@@ -95,15 +97,15 @@ pub(crate) fn did_url(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(url) = DidUrl::parse(text) {
         assert_eq!(url.to_string(), text);
-        let _ = carnet_core::did::key_for(&SelfContained, text, Purpose::Authentication);
+        let _ = carnet_core::did::key_for(&SelfContained, text, VerificationRelationship::Authentication);
     }
     if let Ok(did) = Did::parse(text) {
         assert_eq!(did.as_str(), text);
-        if let Ok(url) = carnet_core::did::web::url(&did) {
+        if let Ok(url) = carnet_core::did::web::document_url(&did) {
             assert!(url.starts_with("https://") && url.ends_with("/did.json"), "{url}");
             assert!(!url.contains("/../") && !url.contains('@') && !url.contains('?') && !url.contains('#'), "{url}");
         }
-        if let Ok(url) = webvh::url(&did) {
+        if let Ok(url) = webvh::log_url(&did) {
             assert!(url.starts_with("https://") && url.ends_with("/did.jsonl"), "{url}");
             assert!(!url.contains("/../") && !url.contains('@') && !url.contains('?') && !url.contains('#'), "{url}");
         }
@@ -120,7 +122,7 @@ pub(crate) fn did_document(bytes: &[u8]) {
     let did = Did::parse("did:web:issuer.example").expect("a DID");
     if let Ok(document) = DidDocument::parse(&did, &value) {
         let method = DidUrl::parse("did:web:issuer.example#key-1").expect("a DID URL");
-        let _ = document.key_for(&method, Purpose::AssertionMethod);
+        let _ = document.key_for(&method, VerificationRelationship::AssertionMethod);
     }
     if let Ok(key) = PublicKey::from_jwk(&value) {
         assert_eq!(PublicKey::from_jwk(&Value::Object(key.to_jwk())).expect("its own form"), key);
@@ -135,7 +137,8 @@ pub(crate) fn did_log(bytes: &[u8]) {
         Did::parse(entry.get("state")?.get("id")?.as_str()?).ok()
     };
     let Some(did) = own() else { return };
-    let log = webvh::Chain::verify(&did, bytes, NOW, 60).and_then(|chain| chain.witnessed(Some(b"[]"), NOW, 60));
+    let log = webvh::UnwitnessedLog::verify(&did, bytes, NOW, 60)
+        .and_then(|chain| chain.verify_witnesses(Some(b"[]"), NOW, 60));
     let Ok(log) = log else { return };
     assert_eq!(log.did(), &did);
     log.require_follows(log.last_id().expect("an entry")).expect("it follows itself");
@@ -157,11 +160,12 @@ pub(crate) fn dcql(bytes: &[u8]) {
 /// A document with Data Integrity proofs, as a credential and as a presentation; and the data model's rules.
 pub(crate) fn data_integrity(bytes: &[u8]) {
     let Ok(document) = json::parse_object(bytes, Limits::DOCUMENT) else { return };
-    for (purpose, party, binding) in
-        [(Purpose::AssertionMethod, "issuer", None), (Purpose::Authentication, "holder", Some((NONCE, AUDIENCE)))]
-    {
+    for (purpose, party, binding) in [
+        (VerificationRelationship::AssertionMethod, "issuer", None),
+        (VerificationRelationship::Authentication, "holder", Some((NONCE, AUDIENCE))),
+    ] {
         let controller = document.get(party).and_then(Value::as_str).unwrap_or_default();
-        let expected = Expected { purpose, controller, binding, now: NOW, skew: 60 };
+        let expected = ProofRequirements { purpose, controller, binding, now: NOW, skew: 60 };
         if let Ok(verified) = data_integrity::verify(&document, &Suites::jcs(), &SelfContained, &expected) {
             assert!(!verified.contains_key("proof"));
         }
@@ -174,7 +178,7 @@ pub(crate) fn data_integrity(bytes: &[u8]) {
 struct Anything;
 
 impl IssuerPolicy for Anything {
-    fn accepts(&self, _: &Held) -> Result<(), Problem> {
+    fn accepts(&self, _: &VerifiedCredential) -> Result<(), Problem> {
         Ok(())
     }
 }
@@ -190,7 +194,7 @@ impl TypeRules for Anything {
 
 /// The whole pipeline: the bytes as a credential that was handed over, and as the answer to a request.
 pub(crate) fn credential(bytes: &[u8]) {
-    let env = Environment {
+    let env = VerificationEnvironment {
         now: NOW,
         skew: 60,
         resolver: &SelfContained,
@@ -199,7 +203,7 @@ pub(crate) fn credential(bytes: &[u8]) {
         types: &Anything,
         status: StatusPolicy::Lists { lists: &std::collections::HashMap::new(), stale_by: 0, statement_age: 86_400 },
     };
-    let (report, verified) = verify::credential(bytes, &env);
+    let (report, verified) = verify::verify_credential(bytes, &env);
     assert_eq!(report.failure().is_none(), verified.is_some(), "the report and the value agree");
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for format in ["vc+sd-jwt", "dc+sd-jwt", "di_vc+jcs"] {
@@ -210,9 +214,9 @@ pub(crate) fn credential(bytes: &[u8]) {
         };
         let query = json!({"credentials": [{"id": "one", "format": format, "meta": meta}]});
         let query = Query::parse(&query).expect("a query");
-        let asked = Asked { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 600 };
+        let asked = PresentationContext { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 600 };
         let answer = BTreeMap::from([("one".to_owned(), vec![text.to_owned()])]);
-        let (report, verified) = verify::presentation(&answer, &asked, &env);
+        let (report, verified) = verify::verify_presentation(&answer, &asked, &env);
         assert_eq!(report.failure().is_none(), verified.is_some(), "the report and the value agree");
     }
 }
@@ -224,7 +228,8 @@ pub(crate) const LIST: &str = "https://issuer.example/status/token/0";
 pub(crate) fn status_list_cwt(bytes: &[u8]) {
     let Ok(token) = cwt::CwtStatusList::parse(bytes) else { return };
     let Ok(kid) = DidUrl::parse(token.kid()) else { return };
-    if let Ok(listed) = Listed::verify(bytes, LIST, kid.did(), (NOW, 60), (&SelfContained, &Suites::none())) {
+    if let Ok(listed) = VerifiedStatusList::verify(bytes, LIST, kid.did(), (NOW, 60), (&SelfContained, &Suites::none()))
+    {
         assert_eq!(listed.issuer(), kid.did());
     }
 }

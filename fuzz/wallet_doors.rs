@@ -15,11 +15,11 @@ use carnet_core::{
 use carnet_wallet::{
     address::service_address,
     answer::tests::{Issuer, NOW},
-    collect::{Days, Expected, verified},
-    link::{LinkKind, unwrapped},
-    offer::Offer,
-    promise::Promise,
-    request::{Pointer, Request, tests::Asker},
+    collect::{CollectionRequirements, DateRequirement, verify_copies},
+    link::{LinkKind, extract_link},
+    offer::ReceivedOffer,
+    promise::ExpectedCredential,
+    request::{AuthorizationRequestLink, PresentationRequest, tests::Asker},
     store::{HeldCredential, HolderKey, contents::HolderAlgorithm},
 };
 use serde_json::{Map, Value, json};
@@ -43,13 +43,13 @@ static VALID: LazyLock<String> = LazyLock::new(|| {
 /// Pasted text; a link in it is found once and for all, and is an offer or a request, never both.
 pub(crate) fn link(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let found = unwrapped(text);
-    assert_eq!(unwrapped(&found), found);
-    if let Ok(offer) = Offer::parse(text) {
+    let found = extract_link(text);
+    assert_eq!(extract_link(&found), found);
+    if let Ok(offer) = ReceivedOffer::parse(text) {
         assert_eq!(LinkKind::of(&found), Some(LinkKind::Offer));
         is_consistent(&offer);
     }
-    if let Ok(pointer) = Pointer::parse(text) {
+    if let Ok(pointer) = AuthorizationRequestLink::parse(text) {
         assert_eq!(LinkKind::of(&found), Some(LinkKind::Request));
         assert!(service_address(&pointer.endpoint).is_ok() && !pointer.id.contains('/'));
     }
@@ -58,12 +58,12 @@ pub(crate) fn link(bytes: &[u8]) {
 /// Content of an offer, in a link.
 pub(crate) fn offer(bytes: &[u8]) {
     let content: String = url::form_urlencoded::byte_serialize(bytes).collect();
-    if let Ok(offer) = Offer::parse(&format!("openid-credential-offer://?credential_offer={content}")) {
+    if let Ok(offer) = ReceivedOffer::parse(&format!("openid-credential-offer://?credential_offer={content}")) {
         is_consistent(&offer);
     }
 }
 
-fn is_consistent(offer: &Offer) {
+fn is_consistent(offer: &ReceivedOffer) {
     assert!(service_address(&offer.endpoint).is_ok(), "{}", offer.endpoint);
     let ids: BTreeSet<&String> = offer.configuration_ids.iter().collect();
     assert!(!ids.is_empty() && ids.len() == offer.configuration_ids.len());
@@ -75,11 +75,12 @@ fn is_consistent(offer: &Offer) {
 pub(crate) fn request(bytes: &[u8]) {
     let (Some(payload), Value::Object(header)) = (object(bytes), ASKER.header()) else { return };
     let Ok(token) = jose::sign(header, &payload, &ASKER.key) else { return };
-    let Ok(request) = Request::verify(&token, &ASKER.pointer, &SelfContained, NOW) else { return };
+    let Ok(request) = PresentationRequest::verify(&token, &ASKER.pointer, &SelfContained, NOW) else { return };
     assert_eq!(request.client_id, ASKER.pointer.client_id);
     assert!(!request.nonce.is_empty() && request.nonce.is_ascii());
-    let other = Pointer { client_id: format!("{}x", ASKER.pointer.client_id), ..ASKER.pointer.clone() };
-    assert!(Request::verify(&token, &other, &SelfContained, NOW).is_err());
+    let other =
+        AuthorizationRequestLink { client_id: format!("{}x", ASKER.pointer.client_id), ..ASKER.pointer.clone() };
+    assert!(PresentationRequest::verify(&token, &other, &SelfContained, NOW).is_err());
 }
 
 /// Text of a copy, as an issuer may send it: no copy that this issuer did not sign for this key is accepted.
@@ -118,7 +119,7 @@ pub(crate) fn valid() -> Vec<(&'static str, Vec<u8>)> {
     });
     let mut link = url::Url::parse("openid-credential-offer://").expect("a URL");
     link.query_pairs_mut().append_pair("credential_offer", &offer.to_string());
-    assert!(Offer::parse(link.as_str()).is_ok());
+    assert!(ReceivedOffer::parse(link.as_str()).is_ok());
     assert!(ASKER.request().is_ok());
     assert!(received(CredentialFormat::VcSdJwt, VALID.clone()).is_some());
     assert!(changed(Map::new()).and_then(|copy| received(CredentialFormat::VcSdJwt, copy)).is_some());
@@ -133,7 +134,7 @@ pub(crate) fn valid() -> Vec<(&'static str, Vec<u8>)> {
 
 fn received(format: CredentialFormat, copy: String) -> Option<HeldCredential> {
     let issuer = &*ISSUER;
-    let promise = Promise {
+    let promise = ExpectedCredential {
         audience: String::new(),
         key_algorithm: HolderAlgorithm::EdDsa,
         issuer: issuer.did.to_string(),
@@ -144,17 +145,17 @@ fn received(format: CredentialFormat, copy: String) -> Option<HeldCredential> {
         epoch: None,
         renewal_window_days: 0,
     };
-    let expected = Expected {
+    let expected = CollectionRequirements {
         promise: &promise,
         keys: std::slice::from_ref(&*KEY),
         held: &[],
-        days: Days::Issued { since: NOW, until: None },
+        days: DateRequirement::Issued { since: NOW, until: None },
         directory: None,
         resolver: &SelfContained,
         catalogue: &issuer.catalogue,
         now: NOW,
     };
-    verified(&[copy], &expected).ok()
+    verify_copies(&[copy], &expected).ok()
 }
 
 fn object(bytes: &[u8]) -> Option<Map<String, Value>> {

@@ -17,7 +17,7 @@ use carnet_core::{
     format::CredentialFormat,
     query::{
         Candidate, Query,
-        plan::{Class, Classes, Exposure, Holding, Weights},
+        plan::{CopyExposure, DisclosureWeights, Holding, Sensitivity, SensitivityClasses},
     },
     secure::sd_jwt::Step,
 };
@@ -27,13 +27,13 @@ const CREDENTIALS: usize = 200;
 const ROUNDS: usize = 50;
 
 struct Flat;
-impl Classes for Flat {
-    fn class(&self, _: &Holding<'_>, path: &[Step]) -> Class {
+impl SensitivityClasses for Flat {
+    fn class(&self, _: &Holding<'_>, path: &[Step]) -> Sensitivity {
         match path.last() {
-            Some(Step::Name(name)) if name == "rightToWork" => Class::Computed,
-            Some(Step::Name(name)) if name == "residentIn" => Class::Coarse,
-            Some(Step::Name(name)) if name == "documentNumber" => Class::Fine,
-            _ => Class::Value,
+            Some(Step::Name(name)) if name == "rightToWork" => Sensitivity::Computed,
+            Some(Step::Name(name)) if name == "residentIn" => Sensitivity::Coarse,
+            Some(Step::Name(name)) if name == "documentNumber" => Sensitivity::Fine,
+            _ => Sensitivity::Value,
         }
     }
 }
@@ -89,7 +89,7 @@ fn main() {
         .enumerate()
         .flat_map(|(document, payload)| {
             let candidate = Candidate { format: CredentialFormat::VcSdJwt, payload, proved: &[] };
-            [Exposure::SameAsker, Exposure::Nobody].map(|exposure| Holding {
+            [CopyExposure::SameAsker, CopyExposure::Nobody].map(|exposure| Holding {
                 document,
                 candidate,
                 provable: &[],
@@ -100,7 +100,7 @@ fn main() {
             })
         })
         .collect();
-    let weights = Weights {
+    let weights = DisclosureWeights {
         computed: 1,
         threshold: 5,
         coarse: 10,

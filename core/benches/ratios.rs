@@ -22,16 +22,18 @@ use std::{
 
 use carnet_core::{
     Problem,
-    at_least::{self, Direction, Ordered},
-    did::{Did, DidDocument, Purpose, Resolve, SelfContained},
+    at_least::{self, Direction, OrderedValue},
+    did::{Did, DidDocument, Resolve, SelfContained, VerificationRelationship},
     keys::{Algorithm, PublicKey, SecretKey, Signer},
     query::{Query, parse_path, path_to_json},
     secure::{
-        data_integrity::{self, Expected, ProofOptions, Suites, eddsa_jcs::EddsaJcs2022},
+        data_integrity::{self, ProofOptions, ProofRequirements, Suites, eddsa_jcs::EddsaJcs2022},
         sd_jwt::{ClaimPath, IssueOptions, SdJwt, issue},
     },
     time::Timestamp,
-    verify::{self, Asked, Environment, Held, IssuerPolicy, StatusPolicy, TypeRules},
+    verify::{
+        self, IssuerPolicy, PresentationContext, StatusPolicy, TypeRules, VerificationEnvironment, VerifiedCredential,
+    },
 };
 use rand_core::{CryptoRng, RngCore};
 use serde_json::{Map, Value, json};
@@ -142,7 +144,7 @@ impl Resolve for AtHand {
     }
 }
 impl IssuerPolicy for AtHand {
-    fn accepts(&self, held: &Held) -> Result<(), Problem> {
+    fn accepts(&self, held: &VerifiedCredential) -> Result<(), Problem> {
         assert_eq!(held.credential.issuer(), self.issuer);
         Ok(())
     }
@@ -176,8 +178,8 @@ fn presentation() -> (&'static str, f64) {
     }]}))
     .unwrap();
     let answer = BTreeMap::from([("diploma".to_owned(), vec![shown.clone()])]);
-    let asked = Asked { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 300 };
-    let env = Environment {
+    let asked = PresentationContext { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 300 };
+    let env = VerificationEnvironment {
         now: NOW,
         skew: 60,
         resolver: &services,
@@ -187,7 +189,7 @@ fn presentation() -> (&'static str, f64) {
         status: StatusPolicy::NotChecked(""),
     };
     let ours = || {
-        let (report, verified) = verify::presentation(black_box(&answer), &asked, &env);
+        let (report, verified) = verify::verify_presentation(black_box(&answer), &asked, &env);
         assert!(verified.is_some(), "{:?}", report.failure());
         black_box(verified);
     };
@@ -215,16 +217,21 @@ fn eddsa_jcs() -> (&'static str, f64) {
     let (payload, _) = credential(did.as_str(), "did:jwk:subject");
     let proof = ProofOptions {
         verification_method: &method,
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: Some(NOW),
         expires: None,
         challenge: None,
         domain: None,
     };
-    let secured = data_integrity::secure(&payload, &EddsaJcs2022, &proof, &issuer).unwrap();
+    let secured = data_integrity::add_proof(&payload, &EddsaJcs2022, &proof, &issuer).unwrap();
     let suites = Suites::only(EddsaJcs2022);
-    let expected =
-        Expected { purpose: Purpose::AssertionMethod, controller: did.as_str(), binding: None, now: NOW, skew: 60 };
+    let expected = ProofRequirements {
+        purpose: VerificationRelationship::AssertionMethod,
+        controller: did.as_str(),
+        binding: None,
+        now: NOW,
+        skew: 60,
+    };
     let ours = || {
         black_box(data_integrity::verify(black_box(&secured), &suites, &SelfContained, &expected).unwrap());
     };
@@ -274,7 +281,7 @@ fn at_least() -> [(&'static str, f64); 2] {
     let (salt, direction) = ("2GLC42sKQveCfGfryNRN9w", Direction::AtLeast);
     // The holder steps from the seeds down to the threshold, the verifier from there up to the ends: 60 steps between
     // them.
-    let [low, high] = [0, u16::MAX].map(Ordered::from);
+    let [low, high] = [0, u16::MAX].map(OrderedValue::from);
     let commitment = at_least::commitments(direction, salt, high)[0].commitment;
     let opening = at_least::prove(direction, salt, high, high).unwrap();
     let prove = || {

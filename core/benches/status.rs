@@ -26,7 +26,7 @@ use carnet_core::{
     keys::{Algorithm, SecretKey, Signer},
     status::{
         StatusState, bitstring,
-        publication::{Form, Publication, Terms},
+        publication::{ListFormat, Publication, PublicationTerms},
     },
     time::Timestamp,
 };
@@ -39,11 +39,11 @@ const ROUNDS: usize = 60;
 fn main() {
     let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
     let kid = DidUrl::parse(&format!("{}#0", Did::jwk(&key.public_key()))).unwrap();
-    let sign = |list: &mut Publication, form: Form| {
+    let sign = |list: &mut Publication, form: ListFormat| {
         let url = format!("https://issuer.example/status/{}/0", form.as_str());
         let now = Timestamp::from_unix(1_800_000_000);
-        let terms = Terms { kid: &kid, url: &url, now, validity: 86_400, ttl: 300 };
-        if form == Form::Token {
+        let terms = PublicationTerms { kid: &kid, url: &url, now, validity: 86_400, ttl: 300 };
+        if form == ListFormat::Token {
             black_box(list.sign_cwt(&terms, &key).unwrap());
         }
         list.sign(form, &terms, &key).unwrap()
@@ -56,7 +56,7 @@ fn main() {
         for _ in 0..ENTRIES.checked_div(one_in).unwrap_or_default() {
             list.set(draw(), StatusState::Revoked).unwrap();
         }
-        let first = Form::ALL.map(|form| sign(&mut list, form));
+        let first = ListFormat::ALL.map(|form| sign(&mut list, form));
         let document: serde_json::Value = serde_json::from_str(&first[0]).unwrap();
         let encoded = document["credentialSubject"]["encodedList"].as_str().unwrap();
         let bytes = bitstring::decode(encoded, 1).unwrap().as_bytes().to_vec();

@@ -22,9 +22,9 @@ use carnet_core::{
     keys::{Algorithm, SecretKey, Signer},
     secure::data_integrity::Suites,
     status::{
-        Listed, Purpose, StatusState,
-        bitstring::Reference,
-        publication::{Form, Publication, Terms},
+        StatusPurpose, StatusState, VerifiedStatusList,
+        bitstring::BitstringStatusListEntry,
+        publication::{ListFormat, Publication, PublicationTerms},
     },
     time::Timestamp,
     verify::StatusLists,
@@ -44,24 +44,25 @@ fn main() {
             list.set(OsRng.next_u64() % entries, StatusState::Revoked).unwrap();
         }
         let (kid, url) = (DidUrl::parse(&format!("{issuer}#0")).unwrap(), url(number));
-        let terms = Terms { kid: &kid, url: &url, now: NOW, validity: 86_400, ttl: 300 };
-        let text = list.sign(Form::Revocation, &terms, &key).unwrap();
-        Listed::verify(text.as_bytes(), &url, &issuer, (NOW, 60), (&SelfContained, &Suites::jcs())).unwrap()
+        let terms = PublicationTerms { kid: &kid, url: &url, now: NOW, validity: 86_400, ttl: 300 };
+        let text = list.sign(ListFormat::Revocation, &terms, &key).unwrap();
+        VerifiedStatusList::verify(text.as_bytes(), &url, &issuer, (NOW, 60), (&SelfContained, &Suites::jcs())).unwrap()
     };
     for entries in [1_000_000, 10_000_000] {
-        let bytes = read(entries, 0).list().as_bytes().len() + size_of::<Listed>();
+        let bytes = read(entries, 0).list().as_bytes().len() + size_of::<VerifiedStatusList>();
         println!("{entries} entries: {bytes} bytes, {:.4} of n/8", bytes as f64 * 8.0 / entries as f64);
     }
     // A hundred lists do not fit into a processor's caches; those of a few issuers do.
     for number in [100, 16] {
         let of_one = (0..number).map(|n| (url(n), Arc::new(read(1_000_000, n)))).collect();
         // As a verifier has them that trusts a thousand issuers.
-        let mut lists: HashMap<String, HashMap<String, Arc<Listed>>> =
+        let mut lists: HashMap<String, HashMap<String, Arc<VerifiedStatusList>>> =
             (0..1_000).map(|n| (format!("did:web:issuer-{n}.example"), HashMap::new())).collect();
         lists.insert(issuer.to_string(), of_one);
         // The references that the pipeline has just read out of the credential.
-        let mut references: Vec<Reference> =
-            (0..number).map(|n| Reference { purpose: Purpose::Revocation, url: url(n), index: 0, bits: 1 }).collect();
+        let mut references: Vec<BitstringStatusListEntry> = (0..number)
+            .map(|n| BitstringStatusListEntry { purpose: StatusPurpose::Revocation, url: url(n), index: 0, bits: 1 })
+            .collect();
         let draws: Vec<(usize, u64)> = (0..LOOKS)
             .map(|_| (usize::try_from(OsRng.next_u64() % number).unwrap(), OsRng.next_u64() % 1_000_000))
             .collect();
@@ -76,7 +77,12 @@ fn main() {
 }
 
 /// Nanoseconds for each of these.
-fn round(lists: &dyn StatusLists, references: &mut [Reference], draws: &[(usize, u64)], issuer: &str) -> f64 {
+fn round(
+    lists: &dyn StatusLists,
+    references: &mut [BitstringStatusListEntry],
+    draws: &[(usize, u64)],
+    issuer: &str,
+) -> f64 {
     let start = Instant::now();
     let mut set = 0_usize;
     for (list, index) in draws {

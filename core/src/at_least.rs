@@ -21,9 +21,9 @@ use self::{
     value::{digits, dominates},
 };
 pub use self::{
-    proof::{MAX_PROOFS, MEMBER, Proof},
+    proof::{MAX_PROOFS, MEMBER, ThresholdProof},
     relative::RelativeDay,
-    value::{MAX, Ordered, date_of, days_since_1900},
+    value::{MAX, OrderedValue, date_of, days_since_1900},
 };
 use crate::{Code, Problem, secure::jose};
 
@@ -99,14 +99,14 @@ pub struct DominatingValue {
     /// Index of the dominating value, 0 to 3.
     pub entry: u8,
     /// Number that the hash chains commit to. For `at_most` it is 65,535 minus the claim's value.
-    pub value: Ordered,
+    pub value: OrderedValue,
     /// Commitment, an element of the array of commitments.
     pub commitment: Commitment,
 }
 
 /// Proof of one threshold: the entry whose element is to be disclosed, and the witness for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opening {
+pub struct ThresholdWitness {
     /// Index of the dominating value, 0 to 3; [`positions`] maps it to an element of the array.
     pub entry: u8,
     /// Witness for the `carnet_witnesses` member of the key-binding JWT.
@@ -119,7 +119,7 @@ pub struct Opening {
 /// `salt` is the text of the salt in the value's own disclosure. At most 264 SHA-256 blocks for a salt of 128 bits (22
 /// characters).
 #[must_use]
-pub fn commitments(direction: Direction, salt: &str, value: Ordered) -> Vec<DominatingValue> {
+pub fn commitments(direction: Direction, salt: &str, value: OrderedValue) -> Vec<DominatingValue> {
     dominating(direction, value)
         .map(|(entry, value)| {
             let ends = digits(value).map(|(place, digit)| {
@@ -145,7 +145,7 @@ pub fn commitments(direction: Direction, salt: &str, value: Ordered) -> Vec<Domi
 pub fn positions(
     direction: Direction,
     salt: &str,
-    value: Ordered,
+    value: OrderedValue,
     elements: &[&str],
 ) -> Result<[Option<usize>; ENTRIES], Problem> {
     let foreign = || Problem::new(Code::ThresholdUnproven, "the commitments are not those of the value beside them");
@@ -173,13 +173,13 @@ pub fn positions(
 ///
 /// # Examples
 /// ```
-/// use carnet_core::at_least::{Direction, Ordered, commitments, prove, verify};
+/// use carnet_core::at_least::{Direction, OrderedValue, commitments, prove, verify};
 /// use serde_json::json;
 ///
 /// // A date of birth, known to issuer and holder; born on that day or before: at least eighteen.
 /// let salt = "2GLC42sKQveCfGfryNRN9w";
-/// let born = Ordered::of_claim(Direction::AtMost, &json!("2001-05-04"))?;
-/// let threshold = Ordered::of_threshold(&json!("2008-11-18"))?;
+/// let born = OrderedValue::of_claim(Direction::AtMost, &json!("2001-05-04"))?;
+/// let threshold = OrderedValue::of_threshold(&json!("2008-11-18"))?;
 ///
 /// let entries = commitments(Direction::AtMost, salt, born);
 /// let opening = prove(Direction::AtMost, salt, born, threshold)?;
@@ -187,7 +187,12 @@ pub fn positions(
 /// verify(Direction::AtMost, threshold, &disclosed.commitment, &opening.witness)?;
 /// # Ok::<(), carnet_core::Problem>(())
 /// ```
-pub fn prove(direction: Direction, salt: &str, value: Ordered, threshold: Ordered) -> Result<Opening, Problem> {
+pub fn prove(
+    direction: Direction,
+    salt: &str,
+    value: OrderedValue,
+    threshold: OrderedValue,
+) -> Result<ThresholdWitness, Problem> {
     open(direction, salt, value, threshold, value::chained(direction, threshold))
 }
 
@@ -200,9 +205,9 @@ pub fn prove(direction: Direction, salt: &str, value: Ordered, threshold: Ordere
 pub fn prove_in_block(
     direction: Direction,
     salt: &str,
-    value: Ordered,
-    threshold: Ordered,
-) -> Result<Opening, Problem> {
+    value: OrderedValue,
+    threshold: OrderedValue,
+) -> Result<ThresholdWitness, Problem> {
     let chained = value::chained(direction, threshold);
     let reached = value::reached_in_block(value::chained(direction, value), chained);
     if reached < chained {
@@ -214,7 +219,7 @@ pub fn prove_in_block(
 /// Returns whether two thresholds are in the same block of sixteen: they differ at most in the last of their four
 /// digits. One entry then proves both, and one disclosure serves both.
 #[must_use]
-pub fn share_a_block(one: Ordered, other: Ordered) -> bool {
+pub fn are_in_same_block(one: OrderedValue, other: OrderedValue) -> bool {
     one.number() | 0x000f == other.number() | 0x000f
 }
 
@@ -223,10 +228,10 @@ pub fn share_a_block(one: Ordered, other: Ordered) -> bool {
 fn open(
     direction: Direction,
     salt: &str,
-    value: Ordered,
-    threshold: Ordered,
-    reached: Ordered,
-) -> Result<Opening, Problem> {
+    value: OrderedValue,
+    threshold: OrderedValue,
+    reached: OrderedValue,
+) -> Result<ThresholdWitness, Problem> {
     let (entry, value) = dominating(direction, value)
         .find(|(_, value)| dominates(*value, reached))
         .ok_or_else(|| Problem::from(Code::ThresholdUnmet))?;
@@ -236,7 +241,7 @@ fn open(
         let least = wanted.iter().find(|(other, _)| *other == place).map_or(0, |(_, digit)| *digit);
         chain::steps(direction, &seed, digit.saturating_sub(least))
     });
-    Ok(Opening { entry, witness: Witness(points.each_ref().map(|point| **point)) })
+    Ok(ThresholdWitness { entry, witness: Witness(points.each_ref().map(|point| **point)) })
 }
 
 /// Verifies that the value behind a commitment reaches the threshold. At most 63 SHA-256 blocks.
@@ -249,7 +254,7 @@ fn open(
 /// `threshold_unproven` if the witness does not lead to the commitment.
 pub fn verify(
     direction: Direction,
-    threshold: Ordered,
+    threshold: OrderedValue,
     commitment: &Commitment,
     witness: &Witness,
 ) -> Result<(), Problem> {
@@ -262,7 +267,7 @@ pub fn verify(
 }
 
 /// The dominating values of a value, by entry (spec/at-least.md 2.1).
-fn dominating(direction: Direction, value: Ordered) -> impl Iterator<Item = (u8, Ordered)> {
+fn dominating(direction: Direction, value: OrderedValue) -> impl Iterator<Item = (u8, OrderedValue)> {
     value::dominating(value::chained(direction, value))
 }
 

@@ -115,11 +115,11 @@ impl Credential {
 /// one could give a claim another meaning than its reader assumes. A proof may repeat the document's context (Data
 /// Integrity EdDSA section 3.3); verification of the proof checks that.
 pub(crate) fn check_context(document: &Map<String, Value>) -> Result<(), Problem> {
-    check_context_but(document, "proof")
+    check_context_except(document, "proof")
 }
 
 /// Checks `@context` as [`check_context`] does, except inside the member `own`, which may have contexts.
-pub(crate) fn check_context_but(document: &Map<String, Value>, own: &str) -> Result<(), Problem> {
+pub(crate) fn check_context_except(document: &Map<String, Value>, own: &str) -> Result<(), Problem> {
     let first = match document.get("@context") {
         Some(Value::Array(contexts)) => contexts.first(),
         _ => None,

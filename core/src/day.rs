@@ -36,7 +36,7 @@ pub fn parse_from(text: &str) -> Result<Timestamp, Problem> {
 ///
 /// let end = day::parse_until("2026-11-30")?;
 /// assert_eq!(end.to_string(), "2026-12-01T00:00:00Z");
-/// assert_eq!(day::until(end), "2026-11-30");
+/// assert_eq!(day::format_end(end), "2026-11-30");
 /// # Ok::<(), carnet_core::Problem>(())
 /// ```
 pub fn parse_until(text: &str) -> Result<Timestamp, Problem> {
@@ -55,7 +55,7 @@ pub fn parse_last(text: &str) -> Result<Timestamp, Problem> {
 /// Returns the instant of a claim that is a date or a `dateTimeStamp`; `None` for any other text. A date counts as its
 /// first second.
 #[must_use]
-pub fn of_claim(text: &str) -> Option<Timestamp> {
+pub fn instant_of_claim(text: &str) -> Option<Timestamp> {
     if text.len() == DATE_LENGTH { parse_from(text) } else { Timestamp::parse(text) }.ok()
 }
 
@@ -94,27 +94,27 @@ pub fn missing_day(text: &str) -> Option<&str> {
 /// Formats an exclusive end of a period as its last day, such as `2026-11-30` for `2026-12-01T00:00:00Z`; as the
 /// instant itself if it is not at midnight.
 #[must_use]
-pub fn until(end: Timestamp) -> String {
-    if end == end.start_of_day() { last(end) } else { end.to_string() }
+pub fn format_end(end: Timestamp) -> String {
+    if end == end.start_of_day() { format_last_day(end) } else { end.to_string() }
 }
 
 /// Formats an exclusive end of a period as the last day that is at least partly within the period.
 #[must_use]
-pub fn last(end: Timestamp) -> String {
+pub fn format_last_day(end: Timestamp) -> String {
     date(end.plus(-1))
 }
 
 /// Formats an inclusive end of a period as its last day, such as `2026-11-30` for `2026-11-30T23:59:59Z`; as the
 /// instant itself if it is not the last second of a day.
 #[must_use]
-pub fn through(last_instant: Timestamp) -> String {
+pub fn format_inclusive_end(last_instant: Timestamp) -> String {
     let end = last_instant.plus(1);
-    if end == end.start_of_day() { last(end) } else { last_instant.to_string() }
+    if end == end.start_of_day() { format_last_day(end) } else { last_instant.to_string() }
 }
 
 /// Formats the start of a period as its first day; as the instant itself if it is not at midnight.
 #[must_use]
-pub fn from(start: Timestamp) -> String {
+pub fn format_start(start: Timestamp) -> String {
     if start == start.start_of_day() { date(start) } else { start.to_string() }
 }
 
@@ -191,19 +191,19 @@ mod tests {
             ("unrestricted", None),
             ("", None),
         ] {
-            assert_eq!(of_claim(claim), seconds.map(at), "{claim}");
+            assert_eq!(instant_of_claim(claim), seconds.map(at), "{claim}");
         }
     }
 
     #[test]
     fn what_was_typed_is_what_is_shown() {
         for day in ["2026-11-30", "2026-12-31", "2028-02-29", "1970-01-01", "1969-12-31"] {
-            assert_eq!(until(parse_until(day).unwrap()), day);
-            assert_eq!(from(parse_from(day).unwrap()), day);
+            assert_eq!(format_end(parse_until(day).unwrap()), day);
+            assert_eq!(format_start(parse_from(day).unwrap()), day);
         }
-        assert_eq!(until(at("2026-11-30T18:00:00Z")), "2026-11-30T18:00:00Z");
-        assert_eq!(until(parse_last("2026-11-30").unwrap()), "2026-11-30T23:59:59Z");
-        assert_eq!(last(at("2026-11-30T18:00:00Z")), "2026-11-30");
-        assert_eq!(from(at("2026-11-30T00:00:01Z")), "2026-11-30T00:00:01Z");
+        assert_eq!(format_end(at("2026-11-30T18:00:00Z")), "2026-11-30T18:00:00Z");
+        assert_eq!(format_end(parse_last("2026-11-30").unwrap()), "2026-11-30T23:59:59Z");
+        assert_eq!(format_last_day(at("2026-11-30T18:00:00Z")), "2026-11-30");
+        assert_eq!(format_start(at("2026-11-30T00:00:01Z")), "2026-11-30T00:00:01Z");
     }
 }

@@ -71,8 +71,8 @@ impl Epoch {
     pub fn next(self, at: Timestamp) -> Timestamp {
         // One day more than the longest epoch reaches into the next one, in every case.
         let days = match self {
-            Self::Day | Self::Week => self.longest_days(),
-            Self::Month | Self::Quarter => self.longest_days().saturating_add(1),
+            Self::Day | Self::Week => self.max_days(),
+            Self::Month | Self::Quarter => self.max_days().saturating_add(1),
         };
         self.start(self.start(at).plus(days.saturating_mul(SECONDS)))
     }
@@ -85,7 +85,7 @@ impl Epoch {
 
     /// Returns the length of the longest epoch of this kind, in days.
     #[must_use]
-    pub const fn longest_days(self) -> i64 {
+    pub const fn max_days(self) -> i64 {
         match self {
             Self::Day => 1,
             Self::Week => 7,
@@ -112,17 +112,17 @@ impl Epoch {
     }
 
     /// Returns whether a visible end reveals a hidden date: the two are no further apart than
-    /// [`Self::of_a_hidden_date`].
+    /// [`Self::hiding_distance`].
     #[must_use]
-    pub fn gives_away(self, end: Timestamp, hidden: Timestamp) -> bool {
-        let days = self.of_a_hidden_date().longest_days();
+    pub fn reveals(self, end: Timestamp, hidden: Timestamp) -> bool {
+        let days = self.hiding_distance().max_days();
         end.unix().abs_diff(hidden.unix()) <= days.saturating_mul(SECONDS).unsigned_abs()
     }
 
     /// Returns the minimum distance between a visible end and a date for the date to count as hidden: one epoch; a
     /// month if the epoch is a day, since such credentials often end on the date itself.
     #[must_use]
-    pub const fn of_a_hidden_date(self) -> Self {
+    pub const fn hiding_distance(self) -> Self {
         match self {
             Self::Day => Self::Month,
             other => other,
@@ -210,7 +210,7 @@ mod tests {
             ("2027-12-20", false, false, true),
             ("2030-01-01", false, false, false),
         ] {
-            let given = |epoch: Epoch| epoch.gives_away(end, at(hidden));
+            let given = |epoch: Epoch| epoch.reveals(end, at(hidden));
             assert_eq!((given(Epoch::Week), given(Epoch::Month), given(Epoch::Quarter)), (week, month, quarter));
             assert_eq!(given(Epoch::Day), month, "{hidden}");
         }
@@ -226,7 +226,7 @@ mod tests {
                 let next = epoch.next(at);
                 prop_assert!(at < next && epoch.is_start(next));
                 prop_assert_eq!(epoch.start(next.plus(-1)), start);
-                let longest = epoch.longest_days().saturating_mul(SECONDS);
+                let longest = epoch.max_days().saturating_mul(SECONDS);
                 prop_assert!(next <= start.plus(longest));
                 // A renewal by the longest epoch ends later.
                 prop_assert!(epoch.renewed(at, 0, longest).1 > at);

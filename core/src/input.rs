@@ -105,13 +105,13 @@ pub fn folded(text: &str, language: &str) -> String {
         _ => c,
     });
     // In upper case the dotless i would become a common I.
-    caseless(normal, |c| c == 'ı')
+    fold_case(normal, |c| c == 'ı')
 }
 
 /// Folds the case of NFC characters, except those for which `is_kept` returns `true`, and returns the result in NFC.
 ///
 /// Characters are converted to upper case first, so that ß equals SS and both small sigmas are one letter.
-pub(crate) fn caseless(normal: impl Iterator<Item = char>, is_kept: impl Fn(char) -> bool) -> String {
+pub(crate) fn fold_case(normal: impl Iterator<Item = char>, is_kept: impl Fn(char) -> bool) -> String {
     let raised = normal.flat_map(|c| {
         let kept = Some(c).filter(|c| is_kept(*c));
         let upper = kept.is_none().then(|| c.to_uppercase());

@@ -14,8 +14,8 @@ use crate::{Code, Problem};
 mod typed;
 mod whole;
 
-pub use typed::{Mismatch, typed};
-pub use whole::{whole, whole_unsigned};
+pub use typed::{TypeMismatch, deserialize_typed};
+pub use whole::{integer, unsigned_integer};
 
 /// The greatest integer of I-JSON, 2^53 - 1 (RFC 7493 section 2.2).
 const MAX_INTEGER: u64 = 9_007_199_254_740_991;
@@ -122,7 +122,8 @@ pub fn canonicalize_object(members: &Map<String, Value>) -> Result<Vec<u8>, Prob
     Ok(written)
 }
 
-/// Appends the canonical form of a disclosure's array to `written`: salt, name (of an object's member) and value.
+/// Appends the canonical form of an SD-JWT disclosure to `written`: an array of salt, claim name (absent for an array
+/// element) and value.
 ///
 /// # Errors
 /// Those of [`canonicalize`].

@@ -4,8 +4,8 @@
 //! its own and keeps no global state: the caller passes in the time as a [`time::Timestamp`] and randomness as a
 //! [`Rng`], and documents come through [`did::Resolve`].
 //!
-//! Bytes from outside are parsed once, strictly ([`json`]). [`verify`] returns a [`verify::Report`] of named checks.
-//! Only a report without failures yields a [`verify::Verified`] value; nothing else can make one.
+//! Bytes from outside are parsed once, strictly ([`json`]). [`verify`] returns a [`verify::VerificationReport`] of
+//! named checks. Only a report without failures yields a [`verify::Verified`] value; nothing else can make one.
 
 pub mod at_least;
 mod cbor;

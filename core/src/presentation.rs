@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Code, Problem,
-    credential::{CONTEXT_V2, TopLevel, check_context_but, id_of, types_of},
-    did::Purpose,
+    credential::{CONTEXT_V2, TopLevel, check_context_except, id_of, types_of},
+    did::VerificationRelationship,
     keys::Signer,
-    secure::data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
+    secure::data_integrity::{ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
 };
 
@@ -33,7 +33,7 @@ impl Presentation {
     /// `malformed_value` (no holder, or a credential that is not an object).
     pub fn parse(document: &Map<String, Value>) -> Result<Self, Problem> {
         // Credentials carry contexts of their own.
-        check_context_but(document, CREDENTIALS)?;
+        check_context_except(document, CREDENTIALS)?;
         types_of(document, BASE_TYPE)?;
         TopLevel::Presentation.check(document)?;
         let holder = id_of(document.get("holder"), "holder")?;
@@ -91,7 +91,7 @@ fn credential(value: &Value) -> Result<Map<String, Value>, Problem> {
 ///
 /// # Errors
 /// `proof_generation`, or those of the cryptosuite.
-pub fn present(
+pub fn create_presentation(
     credentials: &[Value],
     holder: &str,
     method: &str,
@@ -110,12 +110,12 @@ pub fn present(
     };
     let options = ProofOptions {
         verification_method: method,
-        purpose: Purpose::Authentication,
+        purpose: VerificationRelationship::Authentication,
         created: Some(now),
         expires: None,
         challenge: Some(nonce),
         domain: Some(audience),
     };
-    let secured = secure(&document, &EddsaJcs2022, &options, signer)?;
+    let secured = add_proof(&document, &EddsaJcs2022, &options, signer)?;
     serde_json::to_string(&secured).map_err(|_| Code::ProofGeneration.into())
 }

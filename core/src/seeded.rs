@@ -4,9 +4,9 @@ use rand_core::{CryptoRng, RngCore};
 use sha2::{Digest as _, Sha256};
 
 /// Deterministic generator for tests: the same numbers in every run.
-pub(crate) struct Seeded(pub(crate) u64);
+pub(crate) struct SeededRng(pub(crate) u64);
 
-impl RngCore for Seeded {
+impl RngCore for SeededRng {
     fn next_u32(&mut self) -> u32 {
         self.next_u64() as u32
     }
@@ -25,4 +25,4 @@ impl RngCore for Seeded {
         Ok(())
     }
 }
-impl CryptoRng for Seeded {}
+impl CryptoRng for SeededRng {}

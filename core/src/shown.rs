@@ -101,7 +101,7 @@ fn is_status(entry: &[Member<'_>]) -> bool {
 /// Returns the claims of a credential that is disclosed as a whole: the members of its subject, and everything outside
 /// it that is not metadata.
 #[must_use]
-pub fn whole(format: CredentialFormat, payload: &Map<String, Value>) -> Vec<ClaimPath> {
+pub fn claims_disclosed_as_whole(format: CredentialFormat, payload: &Map<String, Value>) -> Vec<ClaimPath> {
     let mut claims = Vec::new();
     for (name, value) in payload.iter().filter(|(name, _)| *name != PROOF) {
         let at = vec![Step::Name(name.clone())];
@@ -162,8 +162,10 @@ mod tests {
     use crate::query::path_to_text;
 
     fn listed(format: CredentialFormat, payload: &Value) -> Vec<String> {
-        let mut listed: Vec<String> =
-            whole(format, payload.as_object().unwrap()).iter().map(|path| path_to_text(path)).collect();
+        let mut listed: Vec<String> = claims_disclosed_as_whole(format, payload.as_object().unwrap())
+            .iter()
+            .map(|path| path_to_text(path))
+            .collect();
         listed.sort_unstable();
         listed
     }

@@ -8,7 +8,7 @@ const SHORTEST_PART: usize = 4;
 /// Returns the known name that is most similar to the given one: at most a third of the characters differ, or one
 /// contains the other.
 #[must_use]
-pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest_name<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = folded(given);
     if given.is_empty() || given.len() > LONGEST {
         return None;
@@ -77,10 +77,10 @@ mod tests {
             ("birth", Some("dateOfBirth")),
             ("of", None),
         ] {
-            assert_eq!(nearest(given, known), meant, "{given}");
+            assert_eq!(nearest_name(given, known), meant, "{given}");
         }
-        assert_eq!(nearest(&"x".repeat(10_000), known), None);
-        assert_eq!(nearest("x", []), None);
+        assert_eq!(nearest_name(&"x".repeat(10_000), known), None);
+        assert_eq!(nearest_name("x", []), None);
     }
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
             ("???", None),
             (&"title".repeat(20), None),
         ] {
-            assert_eq!(nearest(given, known), expected, "{given}");
+            assert_eq!(nearest_name(given, known), expected, "{given}");
         }
     }
 }

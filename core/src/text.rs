@@ -27,7 +27,7 @@ const ZWJ: char = '\u{200d}';
 const KEYCAP: char = '\u{20e3}';
 
 /// Returns the invisible characters of a text, each with its byte offset.
-pub fn unseen(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
+pub fn invisible_characters(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
     text.char_indices().filter(move |(at, c)| {
         // Most text has none, and needs no look at its neighbours.
         may_be_unseen(*c) && {
@@ -61,20 +61,20 @@ pub fn quoted(text: &str) -> String {
 /// Returns the text for display on one line: invisible characters are replaced by their code points, such as
 /// `[U+202E]`.
 #[must_use]
-pub fn shown(text: &str) -> String {
+pub fn displayable(text: &str) -> String {
     replaced(text, |_| None, code_point)
 }
 
-/// Returns the text for display, as [`shown`] does, with its line breaks kept. For Carnet's own text that quotes
+/// Returns the text for display, as [`displayable`] does, with its line breaks kept. For Carnet's own text that quotes
 /// others.
 #[must_use]
-pub fn shown_lines(text: &str) -> String {
+pub fn displayable_lines(text: &str) -> String {
     replaced(text, |c| (c == '\n').then(|| c.to_string()), code_point)
 }
 
 /// Returns the JSON text for display: equivalent JSON, with invisible characters escaped.
 #[must_use]
-pub fn shown_json(value: &serde_json::Value) -> String {
+pub fn displayable_json(value: &serde_json::Value) -> String {
     let escape = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
     // White space between members is the serialiser's; a line end in a string is escaped by it.
     replaced(&format!("{value:#}"), |c| (c == '\n').then(|| c.to_string()), escape)
@@ -87,7 +87,7 @@ pub fn code_point(c: char) -> String {
 }
 
 fn replaced(text: &str, own: impl Fn(char) -> Option<String>, unseen_as: impl Fn(char) -> String) -> String {
-    let mut hidden = unseen(text).peekable();
+    let mut hidden = invisible_characters(text).peekable();
     let mut replaced = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
         let is_unseen = hidden.next_if(|(place, _)| *place == at).is_some();
@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn names_of_every_script_are_shown_as_they_are_written() {
         for name in WRITTEN {
-            assert_eq!(unseen(name).collect::<Vec<_>>(), [], "{name}");
-            assert_eq!((shown(name), quoted(name)), (name.to_owned(), format!("\"{name}\"")));
+            assert_eq!(invisible_characters(name).collect::<Vec<_>>(), [], "{name}");
+            assert_eq!((displayable(name), quoted(name)), (name.to_owned(), format!("\"{name}\"")));
         }
     }
 
@@ -222,8 +222,8 @@ mod tests {
             ("a\u{1b}[2J\nb\u{7f}\u{9b}\u{2028}", "a[U+001B][2J[U+000A]b[U+007F][U+009B][U+2028]"),
             ("\u{ffff}\u{fdd0}\u{fffa}", "[U+FFFF][U+FDD0][U+FFFA]"),
         ] {
-            assert_eq!(shown(text), visible);
-            assert_eq!(unseen(&shown(text).replace('\u{e0100}', "")).count(), 0, "{text:?}");
+            assert_eq!(displayable(text), visible);
+            assert_eq!(invisible_characters(&displayable(text).replace('\u{e0100}', "")).count(), 0, "{text:?}");
         }
     }
 
@@ -235,13 +235,13 @@ mod tests {
 
     #[test]
     fn lines_of_our_own_stay_lines() {
-        assert_eq!(shown_lines("a\nb\u{200b}\r"), "a\nb[U+200B][U+000D]");
+        assert_eq!(displayable_lines("a\nb\u{200b}\r"), "a\nb[U+200B][U+000D]");
     }
 
     #[test]
     fn json_stays_the_same_json() {
         let value = serde_json::json!({"na\u{200b}me": ["a\u{e0041}\n\"", "علی\u{200c}رضا"]});
-        let text = shown_json(&value);
+        let text = displayable_json(&value);
         assert!(text.contains(r"na\u200bme") && text.contains(r"a\udb40\udc41\n"), "{text}");
         assert!(text.contains("علی\u{200c}رضا"));
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);

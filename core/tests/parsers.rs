@@ -11,18 +11,18 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use carnet_core::{
     did::{
-        Did, DidDocument, Purpose, SelfContained,
-        webvh::{self, Chain, Change as Update, Inception},
+        Did, DidDocument, SelfContained, VerificationRelationship,
+        webvh::{self, Inception, LogUpdate as Update, UnwitnessedLog},
     },
     keys::{Algorithm, SecretKey, Signer as _},
-    presentation::present,
+    presentation::create_presentation,
     secure::{
         data_integrity::Suites,
-        data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
+        data_integrity::{ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
         jose,
         sd_jwt::{self, IssueOptions, SdJwt, Step},
     },
-    status::{Freshness, Listed, Order, StatusList, cwt, token},
+    status::{BitOrder, ListValidity, StatusList, VerifiedStatusList, cwt, token},
 };
 use proptest::{prelude::*, sample::Index};
 use rand_core::{CryptoRng, RngCore, impls};
@@ -134,7 +134,10 @@ fn logged() -> (Did, String) {
     let inception = Inception { place: "issuer.example:a", at, update: &update, next: &[], ttl: None };
     let render = |did: &Did, name: &str| DidDocument::render(did, &[(name.to_owned(), issuer().public_key())]);
     let (did, text) = webvh::create(&inception, &|did| render(did, "key-1")).unwrap();
-    let log = Chain::verify(&did, text.as_bytes(), doors::NOW, 0).unwrap().witnessed(None, doors::NOW, 0).unwrap();
+    let log = UnwitnessedLog::verify(&did, text.as_bytes(), doors::NOW, 0)
+        .unwrap()
+        .verify_witnesses(None, doors::NOW, 0)
+        .unwrap();
     let state = render(&did, "key-2");
     let update_of = Update { at: at.plus(1), state: &state, update_keys: None, next: None, deactivate: false };
     let text = webvh::append(&log, &text, &update_of, &update).unwrap();
@@ -146,16 +149,16 @@ fn seeds() -> Vec<Vec<u8>> {
     let method_of_issuer = method(&Did::jwk(&issuer().public_key()));
     let options = ProofOptions {
         verification_method: &method_of_issuer,
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: Some(doors::NOW),
         expires: None,
         challenge: None,
         domain: None,
     };
-    let signed = Value::Object(secure(&document(), &EddsaJcs2022, &options, &issuer()).unwrap());
+    let signed = Value::Object(add_proof(&document(), &EddsaJcs2022, &options, &issuer()).unwrap());
     let holder_did = Did::jwk(&holder().public_key());
     let holder_method = method(&holder_did);
-    let presented = present(
+    let presented = create_presentation(
         std::slice::from_ref(&signed),
         holder_did.as_str(),
         &holder_method,
@@ -199,10 +202,10 @@ fn seeds() -> Vec<Vec<u8>> {
 
 /// A status list token in CBOR.
 fn list() -> Vec<u8> {
-    let freshness = Freshness { issued: doors::NOW, until: Some(doors::NOW.plus(86_400)), ttl: Some(300) };
+    let freshness = ListValidity { issued: doors::NOW, until: Some(doors::NOW.plus(86_400)), ttl: Some(300) };
     let kid = method(&Did::jwk(&issuer().public_key()));
     let published = token::TokenListParameters { kid, uri: doors::LIST.to_owned(), freshness };
-    cwt::issue(&StatusList::new(131_072, 2, Order::LeastSignificantFirst).unwrap(), &published, &issuer()).unwrap()
+    cwt::issue(&StatusList::new(131_072, 2, BitOrder::LeastSignificantFirst).unwrap(), &published, &issuer()).unwrap()
 }
 
 #[derive(Debug, Clone)]
@@ -324,7 +327,7 @@ fn the_seeds_pass_their_doors() {
     assert!(SdJwt::parse(&text(&seeds[1])).unwrap().has_key_binding());
     assert_eq!(SdJwt::parse(&text(&seeds[3])).unwrap().disclosed().unwrap().paths.len(), 6);
     let by = Did::jwk(&issuer().public_key());
-    Listed::verify(&list(), doors::LIST, &by, (doors::NOW, 60), (&SelfContained, &Suites::none())).unwrap();
+    VerifiedStatusList::verify(&list(), doors::LIST, &by, (doors::NOW, 60), (&SelfContained, &Suites::none())).unwrap();
 }
 
 proptest! {

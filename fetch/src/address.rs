@@ -14,7 +14,7 @@ use crate::local::{LOCALHOST, loopback};
 
 /// Reachability class of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum AddressKind {
     /// Public address.
     Public,
     /// Loopback or private: only for configured hosts.
@@ -24,31 +24,31 @@ pub(crate) enum Kind {
 }
 
 /// Classifies an address by the registries of special-purpose addresses (RFC 6890).
-pub(crate) fn kind(ip: IpAddr) -> Kind {
+pub(crate) fn address_kind(ip: IpAddr) -> AddressKind {
     match ip {
         IpAddr::V4(ip) => kind_v4(ip),
         IpAddr::V6(ip) => kind_v6(ip),
     }
 }
 
-fn kind_v4(ip: Ipv4Addr) -> Kind {
+fn kind_v4(ip: Ipv4Addr) -> AddressKind {
     match ip.octets() {
-        [127 | 10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Kind::Private,
+        [127 | 10, ..] | [172, 16..=31, ..] | [192, 168, ..] => AddressKind::Private,
         // Shared address space (RFC 6598): carriers and private overlays.
-        [100, 64..=127, ..] => Kind::Private,
+        [100, 64..=127, ..] => AddressKind::Private,
         // "This network", link-local, protocol assignments, documentation, benchmarks.
         [0, ..] | [169, 254, ..] | [192, 0, 0 | 2, _] | [198, 18 | 19, ..] | [198, 51, 100, _] | [203, 0, 113, _] => {
-            Kind::Never
+            AddressKind::Never
         }
         // Anycast for 6to4 relays; multicast; reserved and broadcast.
-        [192, 88, 99, _] | [224..=255, ..] => Kind::Never,
-        _ => Kind::Public,
+        [192, 88, 99, _] | [224..=255, ..] => AddressKind::Never,
+        _ => AddressKind::Public,
     }
 }
 
-fn kind_v6(ip: Ipv6Addr) -> Kind {
+fn kind_v6(ip: Ipv6Addr) -> AddressKind {
     if ip.is_loopback() {
-        return Kind::Private;
+        return AddressKind::Private;
     }
     let [a, b, c, d, e, f, high, low] = ip.segments();
     let embedded = |high: u16, low: u16| {
@@ -61,38 +61,38 @@ fn kind_v6(ip: Ipv6Addr) -> Kind {
         // 6to4 (RFC 3056) has one inside, too.
         [0x2002, ..] => embedded(b, c),
         // Unique local addresses (RFC 4193).
-        [0xfc00..=0xfdff, ..] => Kind::Private,
+        [0xfc00..=0xfdff, ..] => AddressKind::Private,
         // Teredo and other protocol assignments, documentation (two blocks).
-        [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => Kind::Never,
+        [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => AddressKind::Never,
         // Global unicast is 2000::/3; everything else is unspecified, link-local, multicast, reserved.
-        [0x2000..=0x3fff, ..] => Kind::Public,
-        _ => Kind::Never,
+        [0x2000..=0x3fff, ..] => AddressKind::Public,
+        _ => AddressKind::Never,
     }
 }
 
 /// Error: the name resolved only to forbidden addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Forbidden;
+pub(crate) struct ForbiddenAddress;
 
-impl fmt::Display for Forbidden {
+impl fmt::Display for ForbiddenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the host has an address that must not be fetched")
     }
 }
 
-impl Error for Forbidden {}
+impl Error for ForbiddenAddress {}
 
 /// DNS resolver that returns only permitted addresses of the system's resolver.
 ///
 /// The HTTP connector calls it, so that a name cannot change its address between the check and the connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Guarded {
+pub(crate) struct GuardedResolver {
     pub(crate) private_hosts: Arc<BTreeSet<String>>,
     /// `true` if `localhost` is resolved to loopback without DNS.
     pub(crate) local: bool,
 }
 
-impl Resolve for Guarded {
+impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let host = normalized(name.as_str());
         if self.local && host == LOCALHOST {
@@ -107,13 +107,13 @@ impl Resolve for Guarded {
 }
 
 /// One forbidden address refuses the whole name: a mixture is suspicious.
-fn permitted(found: Vec<SocketAddr>, private: bool) -> Result<Vec<SocketAddr>, Forbidden> {
-    let fine = |address: &SocketAddr| match kind(address.ip()) {
-        Kind::Public => true,
-        Kind::Private => private,
-        Kind::Never => false,
+fn permitted(found: Vec<SocketAddr>, private: bool) -> Result<Vec<SocketAddr>, ForbiddenAddress> {
+    let fine = |address: &SocketAddr| match address_kind(address.ip()) {
+        AddressKind::Public => true,
+        AddressKind::Private => private,
+        AddressKind::Never => false,
     };
-    if found.iter().all(fine) { Ok(found) } else { Err(Forbidden) }
+    if found.iter().all(fine) { Ok(found) } else { Err(ForbiddenAddress) }
 }
 
 /// Normalises a host name for comparison: lower case, without the trailing dot.
@@ -125,32 +125,32 @@ pub(crate) fn normalized(host: &str) -> String {
 mod tests {
     use super::*;
 
-    fn all(kind_of: Kind, addresses: &[&str]) {
+    fn all(kind_of: AddressKind, addresses: &[&str]) {
         for address in addresses {
-            assert_eq!(kind(address.parse().unwrap()), kind_of, "{address}");
+            assert_eq!(address_kind(address.parse().unwrap()), kind_of, "{address}");
         }
     }
 
     #[test]
     fn addresses_are_told_apart() {
         all(
-            Kind::Public,
+            AddressKind::Public,
             &["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"],
         );
         all(
-            Kind::Private,
+            AddressKind::Private,
             &["127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1"],
         );
         all(
-            Kind::Private,
+            AddressKind::Private,
             &["::1", "fc00::1", "fd12::1", "::ffff:127.0.0.1", "::ffff:10.1.2.3", "64:ff9b::7f00:1", "2002:7f00:1::"],
         );
         all(
-            Kind::Never,
+            AddressKind::Never,
             &["169.254.169.254", "0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1", "198.18.0.1"],
         );
         all(
-            Kind::Never,
+            AddressKind::Never,
             &["::", "fe80::1", "fec0::1", "ff02::1", "2001:db8::1", "2001::1", "::ffff:169.254.169.254", "::7f00:1"],
         );
     }

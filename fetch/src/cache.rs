@@ -10,11 +10,11 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidMethod, Resolve, SelfContained, webvh::Log},
+    did::{Did, DidDocument, DidMethod, Resolve, SelfContained, webvh::WebVhLog},
     time::Timestamp,
 };
 
-use crate::{HttpsFetcher, seen::Seen};
+use crate::{HttpsFetcher, seen::AcceptedEntries};
 
 /// Limit on stored documents; beyond it the oldest is dropped. A few more than a trust list may name (spec/trust.md
 /// 2.1).
@@ -37,7 +37,7 @@ struct Entry {
 /// Cache of fetched DID documents, which also resolves did:key and did:jwk. Clones share the cache.
 ///
 /// It remembers the last accepted entry of each did:webvh log, and refuses a log that does not continue it: for its own
-/// lifetime, or permanently with [`DidCache::remember_in`] or [`DidCache::remember`].
+/// lifetime, or permanently with [`DidCache::persist_in`] or [`DidCache::remember`].
 ///
 /// It holds at most 20,480 documents. [`Resolve::resolve`] answers from memory and never fetches. [`DidCache::refresh`]
 /// fetches, and keeps the old document if that fails, until it is older than [`MAX_STALE`].
@@ -46,7 +46,7 @@ pub struct DidCache {
     entries: Arc<RwLock<HashMap<Did, Entry>>>,
     /// Problems of failed last fetches.
     refusals: Arc<RwLock<HashMap<Did, Problem>>>,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<AcceptedEntries>>,
 }
 
 impl DidCache {
@@ -61,14 +61,14 @@ impl DidCache {
     ///
     /// # Errors
     /// The file is unreadable or malformed.
-    pub fn remember_in(&self, file: PathBuf) -> io::Result<()> {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::read(file)?;
+    pub fn persist_in(&self, file: PathBuf) -> io::Result<()> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = AcceptedEntries::read(file)?;
         Ok(())
     }
 
     /// Sets the last accepted entries, stored by the caller: `versionId` by DID. Call it before any log is accepted.
     pub fn remember(&self, seen: BTreeMap<String, String>) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::of(seen);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = AcceptedEntries::of(seen);
     }
 
     /// Returns the last accepted entry of each log, for [`DidCache::remember`].
@@ -82,7 +82,7 @@ impl DidCache {
     /// # Errors
     /// `did_log_forked`: the log does not continue the previous one, which stays; `did_unresolved`: its last entry
     /// could not be stored.
-    pub fn insert_log(&self, log: Log, at: Timestamp) -> Result<bool, Problem> {
+    pub fn insert_log(&self, log: WebVhLog, at: Timestamp) -> Result<bool, Problem> {
         // Held until the log is in, so that of two at the same time the longer one stays.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.advance(&log)?;
@@ -130,7 +130,7 @@ impl DidCache {
     }
 
     /// Returns the error of the last fetch of a DID's document; `None` if it succeeded, or there was none.
-    /// [`is_unreachable`] distinguishes a failed fetch from an invalid document.
+    /// [`is_fetch_failure`] distinguishes a failed fetch from an invalid document.
     #[must_use]
     pub fn refusal(&self, did: &Did) -> Option<Problem> {
         self.refusals.read().unwrap_or_else(PoisonError::into_inner).get(did).cloned()
@@ -151,7 +151,7 @@ impl DidCache {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.get(did).ok_or_else(|| match self.refusal(did) {
             None => problem(Code::DidUnresolved, "has not been fetched".to_owned()),
-            Some(away) if is_unreachable(away.code) => {
+            Some(away) if is_fetch_failure(away.code) => {
                 problem(Code::DidUnresolved, format!("could not be fetched: {}", away.detail))
             }
             Some(bad) => problem(code_of_bad(did, bad.code), format!("was fetched and is refused: {bad}")),
@@ -183,7 +183,7 @@ fn code_of_bad(did: &Did, code: Code) -> Code {
 
 /// Returns whether a code is for a failed fetch, not for an invalid document.
 #[must_use]
-pub const fn is_unreachable(code: Code) -> bool {
+pub const fn is_fetch_failure(code: Code) -> bool {
     matches!(code, Code::DidUnresolved | Code::AddressForbidden)
 }
 

@@ -6,7 +6,7 @@ use carnet_core::{
     Code, Problem,
     did::{
         Did, DidDocument,
-        webvh::{self, Chain, Log},
+        webvh::{self, UnwitnessedLog, WebVhLog},
     },
     json::{self, Limits},
     time::{CLOCK_SKEW, Timestamp},
@@ -24,7 +24,7 @@ use rustls::{
 use url::{Host, Url};
 
 use crate::{
-    address::{Forbidden, Guarded, normalized},
+    address::{ForbiddenAddress, GuardedResolver, normalized},
     local::{Fingerprint, PinnedLocalhost},
 };
 
@@ -81,12 +81,12 @@ impl HttpsFetcher {
     /// did_unsupported, did_malformed; address_forbidden; did_unresolved (timeout, TLS error, a status other than 200,
     /// a redirect); too_large; did_document_invalid
     pub async fn did_web(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        let url = carnet_core::did::web::url(did)?;
+        let url = carnet_core::did::web::document_url(did)?;
         let bytes = self.bytes(&url, "application/did+json, application/json", self.max_bytes).await?;
         self.read_did_web(did, &bytes)
     }
 
-    /// Checks the fetched document of a did:web DID against the rules.
+    /// Parses the fetched document of a did:web DID.
     ///
     /// # Errors
     /// did_document_invalid
@@ -101,24 +101,25 @@ impl HttpsFetcher {
     /// Fetches the log of a did:webvh DID, and its witness file if the log needs one, and verifies both.
     ///
     /// # Errors
-    /// Those of [`HttpsFetcher::bytes`], [`Chain::verify`] and [`Chain::witnessed`].
-    pub async fn did_webvh(&self, did: &Did, now: Timestamp) -> Result<Log, Problem> {
-        let log = self.bytes(&webvh::url(did)?, "text/jsonl", webvh::MAX_BYTES).await?;
+    /// Those of [`HttpsFetcher::bytes`], [`UnwitnessedLog::verify`] and [`UnwitnessedLog::verify_witnesses`].
+    pub async fn did_webvh(&self, did: &Did, now: Timestamp) -> Result<WebVhLog, Problem> {
+        let log = self.bytes(&webvh::log_url(did)?, "text/jsonl", webvh::MAX_BYTES).await?;
         self.read_did_webvh(did, &log, now).await
     }
 
-    /// Verifies the fetched log of a did:webvh DID, and fetches its witness file if the log needs one.
+    /// Verifies the fetched log of a did:webvh DID, and fetches its witness file if the log needs one, to verify that
+    /// too.
     ///
     /// # Errors
-    /// Those of [`HttpsFetcher::bytes`], [`Chain::verify`] and [`Chain::witnessed`].
-    pub async fn read_did_webvh(&self, did: &Did, log: &[u8], now: Timestamp) -> Result<Log, Problem> {
-        let chain = Chain::verify(did, log, now, CLOCK_SKEW)?;
-        let witnesses = if chain.wants_witnesses() {
+    /// Those of [`HttpsFetcher::bytes`], [`UnwitnessedLog::verify`] and [`UnwitnessedLog::verify_witnesses`].
+    pub async fn read_did_webvh(&self, did: &Did, log: &[u8], now: Timestamp) -> Result<WebVhLog, Problem> {
+        let chain = UnwitnessedLog::verify(did, log, now, CLOCK_SKEW)?;
+        let witnesses = if chain.needs_witnesses() {
             Some(self.bytes(&webvh::witness_url(did)?, "application/json", webvh::MAX_WITNESS_BYTES).await?)
         } else {
             None
         };
-        chain.witnessed(witnesses.as_deref(), now, CLOCK_SKEW)
+        chain.verify_witnesses(witnesses.as_deref(), now, CLOCK_SKEW)
     }
 
     /// Fetches an https URL, with the same restrictions as for DID documents and at most `max_bytes`. `accept` is the
@@ -128,7 +129,7 @@ impl HttpsFetcher {
     /// did_malformed (not a plain https URL); address_forbidden; did_unresolved (timeout, TLS error, a status other
     /// than 200, a redirect); too_large
     pub async fn bytes(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Problem> {
-        read(answered(self.get(url, accept).await?)?, max_bytes).await
+        read(response_url(self.get(url, accept).await?)?, max_bytes).await
     }
 
     /// Fetches as [`HttpsFetcher::bytes`] from a server that may be a reverse proxy; `None` for a response that its
@@ -147,37 +148,37 @@ impl HttpsFetcher {
         if unreached.contains(&response.status()) {
             return Ok(None);
         }
-        read(answered(response)?, max_bytes).await.map(Some)
+        read(response_url(response)?, max_bytes).await.map(Some)
     }
 
     async fn get(&self, url: &str, accept: &str) -> Result<Response, Problem> {
-        self.client.get(parse_url(url)?).header(ACCEPT, accept).send().await.map_err(unresolved)
+        self.client.get(parse_url(url)?).header(ACCEPT, accept).send().await.map_err(unresolved_error)
     }
 
     /// Fetches as [`HttpsFetcher::bytes`], with `If-None-Match`; `None` if the resource still has this entity tag.
     ///
     /// # Errors
     /// Those of [`HttpsFetcher::bytes`].
-    pub async fn bytes_unless(
+    pub async fn bytes_if_changed(
         &self,
         url: &str,
         accept: &str,
         max_bytes: usize,
         etag: Option<&str>,
-    ) -> Result<Option<Fetched>, Problem> {
+    ) -> Result<Option<FetchedResource>, Problem> {
         let request = self.client.get(parse_url(url)?).header(ACCEPT, accept);
         let request = etag.iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, *etag));
-        let response = request.send().await.map_err(unresolved)?;
+        let response = request.send().await.map_err(unresolved_error)?;
         if etag.is_some() && response.status() == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
-        let response = answered(response)?;
+        let response = response_url(response)?;
         let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
-        Ok(Some(Fetched { bytes: read(response, max_bytes).await?, etag }))
+        Ok(Some(FetchedResource { bytes: read(response, max_bytes).await?, etag }))
     }
 }
 
-/// Makes a client by the rules of this crate, with TLS alone or, for loopback addresses, without it too.
+/// Creates an HTTP client with the restrictions of this crate: only TLS, or also without TLS for loopback addresses.
 pub(crate) fn client(options: FetchOptions, https_only: bool) -> Result<Client, Problem> {
     let tls = client_config(roots(options.extra_ca_pem.as_deref())?, options.local_pins.clone())?;
     let private_hosts = options.private_hosts.iter().map(|host| normalized(host)).collect();
@@ -190,7 +191,7 @@ pub(crate) fn client(options: FetchOptions, https_only: bool) -> Result<Client, 
         // A proxy would resolve the name by itself, past the guard.
         .no_proxy()
         .referer(false)
-        .dns_resolver(Guarded {
+        .dns_resolver(GuardedResolver {
             private_hosts: Arc::new(private_hosts),
             local: !https_only || !options.local_pins.is_empty(),
         })
@@ -201,14 +202,14 @@ pub(crate) fn client(options: FetchOptions, https_only: bool) -> Result<Client, 
 
 /// Fetched resource.
 #[derive(Debug, Clone)]
-pub struct Fetched {
+pub struct FetchedResource {
     /// Body.
     pub bytes: Vec<u8>,
     /// Entity tag (`ETag`), if any.
     pub etag: Option<String>,
 }
 
-pub(crate) fn answered(response: Response) -> Result<Response, Problem> {
+pub(crate) fn response_url(response: Response) -> Result<Response, Problem> {
     let status = response.status();
     if status == StatusCode::OK {
         return Ok(response);
@@ -239,7 +240,7 @@ pub(crate) async fn read(mut response: Response, max_bytes: usize) -> Result<Vec
         return Err(too_large());
     }
     let mut bytes = Vec::new();
-    let cut = |error: reqwest::Error| unresolved(error.with_url(url.clone()));
+    let cut = |error: reqwest::Error| unresolved_error(error.with_url(url.clone()));
     while let Some(chunk) = response.chunk().await.map_err(cut)? {
         if bytes.len().saturating_add(chunk.len()) > max_bytes {
             return Err(too_large());
@@ -251,15 +252,15 @@ pub(crate) async fn read(mut response: Response, max_bytes: usize) -> Result<Vec
 
 /// Converts an HTTP client error. It takes the error by value, for `map_err`.
 #[allow(clippy::needless_pass_by_value)]
-pub(crate) fn unresolved(error: reqwest::Error) -> Problem {
+pub(crate) fn unresolved_error(error: reqwest::Error) -> Problem {
     let asked = error.url().map_or_else(|| "the server".to_owned(), ToString::to_string);
     // The URL is named once, at the front.
     let error = error.without_url();
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     let mut last = error.to_string();
     while let Some(inner) = cause {
-        if inner.is::<Forbidden>() {
-            return Problem::new(Code::AddressForbidden, Forbidden.to_string());
+        if inner.is::<ForbiddenAddress>() {
+            return Problem::new(Code::AddressForbidden, ForbiddenAddress.to_string());
         }
         last = inner.to_string();
         cause = inner.source();

@@ -8,5 +8,5 @@ mod seen;
 pub mod service;
 pub mod visit;
 
-pub use cache::{DidCache, MAX_STALE, is_unreachable};
-pub use https::{FetchOptions, Fetched, HttpsFetcher};
+pub use cache::{DidCache, MAX_STALE, is_fetch_failure};
+pub use https::{FetchOptions, FetchedResource, HttpsFetcher};

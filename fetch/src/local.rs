@@ -138,7 +138,7 @@ pub fn is_local(did: &str) -> bool {
 #[must_use]
 pub fn port(did: &str) -> Option<u16> {
     let did = Did::parse(did).ok()?;
-    let url = Url::parse(&web::url(&did).ok()?).ok()?;
+    let url = Url::parse(&web::document_url(&did).ok()?).ok()?;
     if url.host_str() == Some(LOCALHOST) { url.port_or_known_default() } else { None }
 }
 
@@ -207,7 +207,8 @@ impl ServerCertVerifier for PinnedLocalhost {
         if !self.pins.contains(&Fingerprint::of(end_entity)) {
             return Err(CertificateError::Other(OtherError(Arc::new(NotPinned))).into());
         }
-        // The pin says whose it is. Name, validity and usage are held to the rules, with the certificate as its own authority.
+        // The pin says whose it is. Name, validity and usage are held to the rules, with the certificate as its own
+        // authority.
         let mut own = RootCertStore::empty();
         own.add(end_entity.clone().into_owned())?;
         verifier(own, &self.provider)?.verify_server_cert(end_entity, &[], server_name, ocsp_response, now)

@@ -8,19 +8,19 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::webvh::Log,
+    did::webvh::WebVhLog,
     json::{self, Limits},
 };
 use serde_json::Value;
 
 /// Last accepted `versionId` of each did:webvh log, by DID.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct AcceptedEntries {
     last: BTreeMap<String, String>,
     file: Option<PathBuf>,
 }
 
-impl Seen {
+impl AcceptedEntries {
     pub(crate) fn read(file: PathBuf) -> io::Result<Self> {
         let last = match fs::read(&file) {
             Ok(text) => parse(&text).ok_or_else(|| io::Error::other("it lacks the record of the logs seen before"))?,
@@ -40,7 +40,7 @@ impl Seen {
     }
 
     /// Records the last entry of an accepted log. It is stored before the log is used.
-    pub(crate) fn advance(&mut self, log: &Log) -> Result<(), Problem> {
+    pub(crate) fn advance(&mut self, log: &WebVhLog) -> Result<(), Problem> {
         let (did, id) = (log.did().as_str(), log.last_id()?);
         match self.last.get(did) {
             Some(before) if before == id => return Ok(()),

@@ -15,7 +15,7 @@ use url::{Host, Url};
 
 use crate::{
     address::normalized,
-    https::{FetchOptions, client, read, unresolved},
+    https::{FetchOptions, client, read, unresolved_error},
     local::LOCALHOST,
 };
 
@@ -24,7 +24,7 @@ const REASON: HeaderName = HeaderName::from_static("carnet-reason");
 /// Maximum length of the reason, in bytes.
 const MOST_REASON: usize = 64;
 
-/// Content of a call, which decides on its method.
+/// Content of a call, which determines its method.
 #[derive(Debug, Clone, Copy)]
 pub enum CallContent<'a> {
     /// GET.
@@ -44,30 +44,30 @@ pub struct ServiceCall<'a> {
     pub url: &'a str,
     /// Content and method.
     pub content: CallContent<'a>,
-    /// Media types of the answer.
+    /// Value of the `Accept` header.
     pub accept: &'a str,
     /// Bearer token; empty: none.
     pub token: &'a str,
-    /// Maximum length of the answer, in bytes.
+    /// Maximum size of the response, in bytes.
     pub max_bytes: usize,
 }
 
-/// Answer of a service, with any status.
+/// Response of a service, with any status.
 #[derive(Debug, Clone)]
 pub struct ServiceAnswer {
     /// Status code.
     pub status: u16,
-    /// Media type in lower case, without parameters; empty if the service names none.
+    /// Media type in lower case, without parameters; empty: not stated.
     pub media_type: String,
-    /// Stable reason of a refusal, in lower case, if the service is one of Carnet's.
+    /// Stable reason of an error, in lower case, if it is a service of Carnet.
     pub reason: Option<String>,
-    /// Seconds after which a retry can help, if the service names them.
+    /// Seconds after which a retry may succeed, if stated.
     pub retry_after: Option<u64>,
     /// The body.
     pub body: Vec<u8>,
 }
 
-/// Client for services.
+/// HTTP client for services.
 #[derive(Debug, Clone)]
 pub struct ServiceClient {
     https: Client,
@@ -77,17 +77,17 @@ pub struct ServiceClient {
 }
 
 impl ServiceClient {
-    /// Makes a client with the limits, roots and private hosts of the options.
+    /// Creates a client with the limits, CA certificates and private hosts of the options.
     ///
     /// # Errors
-    /// key_invalid: an extra certificate cannot be read, or there is no certificate at all.
+    /// key_invalid: an additional certificate is invalid, or there are no certificates.
     pub fn new(options: FetchOptions) -> Result<Self, Problem> {
         let hosts = options.private_hosts.iter().map(|host| plain(host)).collect();
         let loopback = FetchOptions { private_hosts: BTreeSet::from([LOCALHOST.to_owned()]), ..options.clone() };
         Ok(Self { https: client(options, true)?, loopback: client(loopback, false)?, private_hosts: Arc::new(hosts) })
     }
 
-    /// Calls a service, and returns its answer whatever its status.
+    /// Calls a service, and returns its response with any status.
     ///
     /// # Errors
     /// malformed_value (not an http or https URL, or one with a user); address_forbidden; did_unresolved (no answer in
@@ -103,7 +103,7 @@ impl ServiceClient {
         };
         let request = request.header(ACCEPT, call.accept);
         let request = if call.token.is_empty() { request } else { request.header(AUTHORIZATION, bearer(call.token)?) };
-        answer(request.send().await.map_err(unresolved)?, call.max_bytes).await
+        answer(request.send().await.map_err(unresolved_error)?, call.max_bytes).await
     }
 
     /// Returns the client for a URL that may be called.

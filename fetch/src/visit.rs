@@ -5,13 +5,13 @@ use std::{error::Error, io};
 use carnet_core::{Problem, time::Timestamp};
 use reqwest::header::{ACCEPT, AGE, DATE, HeaderMap, HeaderName};
 
-use crate::https::{HttpsFetcher, answered, parse_url, read, unresolved};
+use crate::https::{HttpsFetcher, parse_url, read, response_url, unresolved_error};
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Response of a site.
 #[derive(Debug, Clone)]
-pub struct Visit {
+pub struct SiteResponse {
     /// Body of the response.
     pub bytes: Vec<u8>,
     /// Server time, if stated (`Date`, corrected by the age of a cached response).
@@ -20,7 +20,7 @@ pub struct Visit {
 
 /// Error of a fetch.
 #[derive(Debug, Clone)]
-pub struct VisitError {
+pub struct SiteError {
     /// Cause of the failure.
     pub problem: Problem,
     /// `true` if TLS failed on an established connection: untrusted certificate, wrong name, expired.
@@ -32,18 +32,18 @@ impl HttpsFetcher {
     ///
     /// # Errors
     /// Those of [`HttpsFetcher::bytes`].
-    pub async fn visit(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Visit, VisitError> {
-        let other = |problem| VisitError { problem, is_tls: false };
+    pub async fn fetch_site(&self, url: &str, accept: &str, max_bytes: usize) -> Result<SiteResponse, SiteError> {
+        let other = |problem| SiteError { problem, is_tls: false };
         let request = self.client.get(parse_url(url).map_err(other)?).header(ACCEPT, accept);
         let response = match request.send().await {
-            Ok(response) => answered(response).map_err(other)?,
+            Ok(response) => response_url(response).map_err(other)?,
             Err(error) => {
                 let is_tls = is_tls(&error);
-                return Err(VisitError { problem: unresolved(error), is_tls });
+                return Err(SiteError { problem: unresolved_error(error), is_tls });
             }
         };
         let server_time = server_time(response.headers());
-        Ok(Visit { bytes: read(response, max_bytes).await.map_err(other)?, server_time })
+        Ok(SiteResponse { bytes: read(response, max_bytes).await.map_err(other)?, server_time })
     }
 }
 

@@ -15,8 +15,8 @@ use std::{
 use carnet_core::{
     Code, Problem,
     did::{
-        Did, DidDocument, Purpose, Resolve as _,
-        webvh::{self, Chain, Change, Inception, Log},
+        Did, DidDocument, Resolve as _, VerificationRelationship,
+        webvh::{self, Inception, LogUpdate, UnwitnessedLog, WebVhLog},
     },
     keys::{Algorithm, PublicKey, SecretKey, Signer as _},
     time::Timestamp,
@@ -208,7 +208,7 @@ async fn redirects_and_other_statuses_are_refused() {
 async fn a_refusal_names_the_url_that_was_asked() {
     let site = serve(|_| Answer::Send("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n".into())).await;
     let fetcher = HttpsFetcher::new(options(&site)).unwrap();
-    let url = carnet_core::did::web::url(&site.did).unwrap();
+    let url = carnet_core::did::web::document_url(&site.did).unwrap();
     let problem = fetcher.bytes(&url, "*/*", 100).await.unwrap_err();
     assert!(problem.detail.starts_with(&format!("{url} answered 404")), "{problem}");
     let asked = "https://localhost:1/status/lists";
@@ -222,7 +222,7 @@ async fn a_proxy_that_cannot_reach_its_server_is_told_from_other_answers() {
     for (head, unreached) in [("502 Bad Gateway", true), ("503 Away", true), ("504 Late", true), ("500 Oops", false)] {
         let site = serve(move |_| Answer::Send(format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n"))).await;
         let fetcher = HttpsFetcher::new(options(&site)).unwrap();
-        let url = carnet_core::did::web::url(&site.did).unwrap();
+        let url = carnet_core::did::web::document_url(&site.did).unwrap();
         let found = fetcher.bytes_through_proxy(&url, "*/*", 100).await;
         assert_eq!(found == Ok(None), unreached, "{head}");
         assert!(fetcher.bytes(&url, "*/*", 100).await.is_err(), "{head}");
@@ -371,18 +371,18 @@ async fn did_key_and_did_jwk_need_no_network_and_other_methods_are_refused() {
 async fn what_has_not_changed_is_not_sent_again() {
     let site = serve(|_| Answer::Tagged("list".to_owned())).await;
     let fetcher = HttpsFetcher::new(options(&site)).unwrap();
-    let url = carnet_core::did::web::url(&site.did).unwrap();
-    let fetched = fetcher.bytes_unless(&url, "*/*", 100, None).await.unwrap().unwrap();
+    let url = carnet_core::did::web::document_url(&site.did).unwrap();
+    let fetched = fetcher.bytes_if_changed(&url, "*/*", 100, None).await.unwrap().unwrap();
     assert_eq!((fetched.bytes.as_slice(), fetched.etag.as_deref()), (&b"list"[..], Some("\"v1\"")));
-    assert!(fetcher.bytes_unless(&url, "*/*", 100, Some("\"v1\"")).await.unwrap().is_none());
-    let other = fetcher.bytes_unless(&url, "*/*", 100, Some("\"v0\"")).await.unwrap().unwrap();
+    assert!(fetcher.bytes_if_changed(&url, "*/*", 100, Some("\"v1\"")).await.unwrap().is_none());
+    let other = fetcher.bytes_if_changed(&url, "*/*", 100, Some("\"v0\"")).await.unwrap().unwrap();
     assert_eq!(other.bytes, b"list");
-    assert_eq!(fetcher.bytes_unless(&url, "*/*", 3, None).await.unwrap_err().code, Code::TooLarge);
+    assert_eq!(fetcher.bytes_if_changed(&url, "*/*", 3, None).await.unwrap_err().code, Code::TooLarge);
     // A client that sent no tag has nothing that could be unchanged.
     let wrong = serve(|_| Answer::Send("HTTP/1.1 304 Not Modified\r\n\r\n".to_owned())).await;
     let fetcher = HttpsFetcher::new(options(&wrong)).unwrap();
-    let url = carnet_core::did::web::url(&wrong.did).unwrap();
-    assert_eq!(fetcher.bytes_unless(&url, "*/*", 100, None).await.unwrap_err().code, Code::DidUnresolved);
+    let url = carnet_core::did::web::document_url(&wrong.did).unwrap();
+    assert_eq!(fetcher.bytes_if_changed(&url, "*/*", 100, None).await.unwrap_err().code, Code::DidUnresolved);
 }
 
 const LOG: &str = "/.well-known/did.jsonl";
@@ -415,19 +415,22 @@ impl Historian {
         self.files.lock().unwrap().insert(LOG, text.to_owned());
     }
 
-    fn log(&self, text: &str) -> Log {
-        Chain::verify(&self.did, text.as_bytes(), START.plus(1_000), 0).unwrap().witnessed(None, START, 0).unwrap()
+    fn log(&self, text: &str) -> WebVhLog {
+        UnwitnessedLog::verify(&self.did, text.as_bytes(), START.plus(1_000), 0)
+            .unwrap()
+            .verify_witnesses(None, START, 0)
+            .unwrap()
     }
 
     /// The log with a document that has one new key of that name.
     fn with(&self, name: &str, seconds: i64, deactivate: bool) -> String {
         let state = rendered(&self.did, name);
-        let change = Change { at: START.plus(seconds), state: &state, update_keys: None, next: None, deactivate };
+        let change = LogUpdate { at: START.plus(seconds), state: &state, update_keys: None, next: None, deactivate };
         webvh::append(&self.log(&self.text), &self.text, &change, &self.update).unwrap()
     }
 
     fn key(&self, cache: &DidCache, name: &str) -> Result<PublicKey, Problem> {
-        cache.resolve(&self.did)?.key_for(&self.did.with_fragment(name)?, Purpose::AssertionMethod)
+        cache.resolve(&self.did)?.key_for(&self.did.with_fragment(name)?, VerificationRelationship::AssertionMethod)
     }
 }
 
@@ -452,7 +455,7 @@ async fn a_log_is_fetched_and_must_go_on_from_the_one_before() {
     issuer.key(&cache, "key-2").unwrap();
     assert_eq!(issuer.key(&cache, "key-1").unwrap_err().code, Code::MethodUnknown);
     let whole = cache.resolve(&issuer.did).unwrap().with_history();
-    whole.key_for(&issuer.did.with_fragment("key-1").unwrap(), Purpose::AssertionMethod).unwrap();
+    whole.key_for(&issuer.did.with_fragment("key-1").unwrap(), VerificationRelationship::AssertionMethod).unwrap();
 
     // Older, or continued differently by a holder of the update key: the stored one stays.
     for other in [&first, &fork] {
@@ -470,7 +473,7 @@ async fn a_log_is_fetched_and_must_go_on_from_the_one_before() {
     let file = folder.path().join("seen-logs.json");
     let started = || {
         let cache = DidCache::default();
-        cache.remember_in(file.clone()).map(|()| cache)
+        cache.persist_in(file.clone()).map(|()| cache)
     };
     for (log, follows) in [(&first, true), (&second, true), (&first, false), (&fork, false), (&second, true)] {
         let restarted = started().unwrap();
@@ -499,7 +502,7 @@ async fn a_log_is_fetched_and_must_go_on_from_the_one_before() {
     }
     // An entry that cannot be stored is not relied on.
     let nowhere = DidCache::default();
-    nowhere.remember_in(folder.path().join("missing").join("seen-logs.json")).unwrap();
+    nowhere.persist_in(folder.path().join("missing").join("seen-logs.json")).unwrap();
     let looked = nowhere.refresh(&fetcher, &issuer.did, Duration::ZERO).await;
     assert_eq!(looked.unwrap_err().code, Code::DidUnresolved);
     assert!(nowhere.resolve(&issuer.did).is_err());

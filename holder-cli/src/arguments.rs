@@ -63,7 +63,7 @@ pub(crate) struct Global {
 
 #[cfg(test)]
 impl Global {
-    /// Options of a test: nobody is asked, and screens are in English.
+    /// Returns options for tests: no questions, and English screens.
     pub(crate) fn unattended(wallet: &std::path::Path, passphrase_file: PathBuf) -> Self {
         Self {
             wallet: Some(wallet.to_owned()),

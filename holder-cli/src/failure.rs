@@ -1,26 +1,26 @@
-//! Failures of a command in three lines: the event, the safety of the data, and the next step.
+//! Output of failures in three lines: what happened, whether the data is safe, and what to do next.
 
 use carnet_console::{PROBLEM, TRY_AGAIN, USAGE};
-pub(crate) use carnet_wallet::failure::{Argument, Failure, FailureKind, Fault, Safety, Sentence};
+pub(crate) use carnet_wallet::failure::{DataSafety, Failure, FailureKind, Fault, Sentence, SentenceArgument};
 use serde_json::{Value, json};
 use tonic_types::StatusExt;
 
-use crate::ui::messages::{Language, Messages};
-use carnet_wallet::sanitise::clean;
+use crate::ui::messages::{Language, LocalizedMessages};
+use carnet_wallet::sanitise::sanitise;
 
-/// Sentence in a language.
-pub(crate) trait Spoken {
+/// Translation of a sentence.
+pub(crate) trait Translated {
     /// Returns the sentence in a language.
-    fn said(&self, messages: &Messages) -> String;
+    fn said(&self, messages: &LocalizedMessages) -> String;
 
     /// Returns the English sentence, for programs.
     fn english(&self) -> String {
-        self.said(&Messages::new(Language::En))
+        self.said(&LocalizedMessages::new(Language::En))
     }
 }
 
-impl Spoken for Sentence {
-    fn said(&self, messages: &Messages) -> String {
+impl Translated for Sentence {
+    fn said(&self, messages: &LocalizedMessages) -> String {
         let said: Vec<(&str, String)> = self.arguments().map(|(name, value)| (name, value.said(messages))).collect();
         let arguments: Vec<(&str, &str)> = said.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut sentence = messages.with(self.message_id(), &arguments);
@@ -35,8 +35,8 @@ impl Spoken for Sentence {
     }
 }
 
-impl Spoken for Argument {
-    fn said(&self, messages: &Messages) -> String {
+impl Translated for SentenceArgument {
+    fn said(&self, messages: &LocalizedMessages) -> String {
         match self {
             Self::Value(value) => value.clone(),
             Self::Part(text) => text.said(messages),
@@ -44,17 +44,17 @@ impl Spoken for Argument {
     }
 }
 
-/// Failure as this program reports it.
-pub(crate) trait Reported {
-    /// Exit code of the process.
+/// Output of a failure by this program.
+pub(crate) trait FailureOutput {
+    /// Returns the exit code.
     fn exit(&self) -> u8;
     /// Returns the three lines in a language.
-    fn text(&self, messages: &Messages) -> String;
-    /// Returns the object for `--json`, in English whatever the language of the session.
+    fn text(&self, messages: &LocalizedMessages) -> String;
+    /// Returns the object for `--json`, always in English.
     fn json(&self) -> Value;
 }
 
-impl Reported for Failure {
+impl FailureOutput for Failure {
     fn exit(&self) -> u8 {
         match self.kind {
             FailureKind::Usage => USAGE,
@@ -63,7 +63,7 @@ impl Reported for Failure {
         }
     }
 
-    fn text(&self, messages: &Messages) -> String {
+    fn text(&self, messages: &LocalizedMessages) -> String {
         let message = self.message.said(messages);
         let error = messages.with("failure-error", &[("message", &message), ("reason", &self.reason)]);
         let hint = messages.with("failure-hint", &[("hint", &self.hint.said(messages))]);
@@ -85,12 +85,12 @@ impl Reported for Failure {
     }
 }
 
-/// Converts the error of a service: its stable reason if it has one, the party at fault, and whether a retry may help.
-/// `service` is the party that runs the service; `message` says what failed.
+/// Converts the error of a service: its stable reason, if any, the party that caused it, and whether a retry may
+/// succeed. `service` is the party that runs the service; `message` says what failed.
 pub(crate) fn from_status(status: &tonic::Status, service: Fault, message: Sentence) -> Failure {
     let named = status.get_details_error_info().map(|info| info.reason.to_lowercase());
     let answered = named.is_some();
-    let reason = named.map_or_else(|| code_name(status.code()).to_owned(), |reason| clean(&reason));
+    let reason = named.map_or_else(|| code_name(status.code()).to_owned(), |reason| sanitise(&reason));
     let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
     let passing = match status.code() {
         tonic::Code::Unavailable | tonic::Code::DeadlineExceeded => true,
@@ -101,7 +101,7 @@ pub(crate) fn from_status(status: &tonic::Status, service: Fault, message: Sente
         _ => false,
     };
     let later = retry.is_some() || passing;
-    let message = message.details(clean(status.message()));
+    let message = message.details(sanitise(status.message()));
     let failure = match retry {
         Some(wait) => {
             Failure::later(&reason, message, Sentence::id("hint-wait").with("seconds", wait.as_secs().max(1)))

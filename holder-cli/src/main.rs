@@ -21,7 +21,7 @@ mod verifier_desk;
 use carnet_wallet::{answer, collect, introduction, link, offer, promise, receipt, request, store as wallet};
 
 use arguments::{Arguments, Command};
-use failure::{Failure, Reported as _, Sentence};
+use failure::{Failure, FailureOutput as _, Sentence};
 use session::Session;
 
 fn main() -> ExitCode {

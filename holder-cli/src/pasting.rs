@@ -1,6 +1,6 @@
-//! Links from the command line, or pasted by the owner.
+//! Links from the command line, or pasted by the holder.
 
-use carnet_wallet::link::{LinkKind, unwrapped};
+use carnet_wallet::link::{LinkKind, extract_link};
 
 use crate::{
     failure::{Failure, Sentence},
@@ -25,13 +25,13 @@ const fn question(kind: LinkKind) -> &'static str {
     }
 }
 
-/// Returns the link from the command line, or the one that the owner pastes.
+/// Returns the link from the command line, or asks the holder to paste one.
 ///
 /// # Errors
-/// If there is no terminal, or nothing was pasted.
-pub(crate) fn given(ui: &Ui, kind: LinkKind, arguments: &[String]) -> Result<String, Failure> {
+/// There is no terminal, or nothing was pasted.
+pub(crate) fn given_or_pasted_link(ui: &Ui, kind: LinkKind, arguments: &[String]) -> Result<String, Failure> {
     if !arguments.is_empty() {
-        return Ok(unwrapped(&arguments.join(" ")));
+        return Ok(extract_link(&arguments.join(" ")));
     }
     let needed = |message| {
         let hint = Sentence::id("hint-link-quoted").with("command", command(kind));
@@ -40,9 +40,9 @@ pub(crate) fn given(ui: &Ui, kind: LinkKind, arguments: &[String]) -> Result<Str
     if !ui.can_ask() {
         return Err(needed("error-link-nobody"));
     }
-    ui.say(&format!("{}\n", ui.messages.text(question(kind))));
+    ui.print_text(&format!("{}\n", ui.messages.text(question(kind))));
     let pasted = pasted(carnet_console::read_line).ok_or_else(|| needed("error-link-long"))?;
-    if pasted.is_empty() { Err(needed("error-link-none")) } else { Ok(unwrapped(&pasted)) }
+    if pasted.is_empty() { Err(needed("error-link-none")) } else { Ok(extract_link(&pasted)) }
 }
 
 /// Reads lines up to an empty one or the end of the input; `None` if the terminal may have cut one off.
@@ -63,7 +63,7 @@ mod tests {
     use carnet_wallet::link::wrong_kind;
 
     use super::*;
-    use crate::{failure::Spoken as _, ui::messages::Language};
+    use crate::{failure::Translated as _, ui::messages::Language};
 
     const LINK: &str = "openid4vp://?client_id=x&request_uri=https%3A%2F%2Fa.example";
 
@@ -94,8 +94,11 @@ mod tests {
     fn words_of_an_unquoted_link_are_joined_and_a_missing_one_is_asked_for() {
         let ui = Ui::new(false, true, Language::En);
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        assert_eq!(given(&ui, LinkKind::Request, &words(&["openid4vp://?a", "=b"])).unwrap(), "openid4vp://?a=b");
-        let missing = given(&ui, LinkKind::Offer, &[]).unwrap_err();
+        assert_eq!(
+            given_or_pasted_link(&ui, LinkKind::Request, &words(&["openid4vp://?a", "=b"])).unwrap(),
+            "openid4vp://?a=b"
+        );
+        let missing = given_or_pasted_link(&ui, LinkKind::Offer, &[]).unwrap_err();
         assert_eq!((missing.reason.as_str(), missing.kind), ("link_needed", crate::failure::FailureKind::Usage));
         assert!(missing.hint.english().contains("carnet receive 'LINK'"), "{:?}", missing.hint);
     }

@@ -1,4 +1,4 @@
-//! State of one command run: wallet location, passphrase, catalogue, and network access.
+//! Session: wallet location, passphrase, catalogue, and network access of one command.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,7 @@ use carnet_core::{
     time::Timestamp,
 };
 use carnet_fetch::{
-    DidCache, FetchOptions, HttpsFetcher, is_unreachable,
+    DidCache, FetchOptions, HttpsFetcher, is_fetch_failure,
     local::{Fingerprint, is_local},
 };
 use carnet_passphrase::{forbidden, normal};
@@ -25,7 +25,7 @@ use carnet_spec::Catalogue;
 use carnet_wallet::{
     freshness::forget_stale,
     languages::Languages,
-    ports::{Clock, Documents, Notice, Party, Ports},
+    ports::{Clock, DidParty, DocumentSource, Notice, Ports},
     wire::Wire,
 };
 use url::Url;
@@ -35,10 +35,10 @@ use crate::{
     arguments::{ChangePassphrase, Global},
     client::wires::{Issuer, Verifier},
     failure::{Failure, Fault, Sentence},
-    ui::{Ui, messages::Language, notices, sanitise::clean},
+    ui::{Ui, messages::Language, notices, sanitise::sanitise},
     wallet::{
-        Contents, Reading, WalletFile,
-        mark::{Age, MarkFolders},
+        WalletContents, WalletFile, WalletPart,
+        mark::{FileAge, MarkFolders},
         read_only,
     },
 };
@@ -52,7 +52,7 @@ const SHORTEST: usize = 8;
 /// Maximum age of a cached DID document within one run.
 const DID_AGE: Duration = Duration::from_secs(300);
 
-/// Secret in the first line of a file.
+/// Kind of secret in the first line of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SecretKind {
     Passphrase,
@@ -67,7 +67,7 @@ struct PassphraseSource<'a> {
     options: [&'static str; 2],
 }
 
-/// One run of the program.
+/// Session of one command.
 pub(crate) struct Session {
     global: Global,
     /// User interface.
@@ -98,7 +98,7 @@ impl Session {
         (self.clock)()
     }
 
-    /// Returns the path of the wallet's file.
+    /// Returns the path of the wallet file.
     pub(crate) fn wallet_path(&self) -> Result<PathBuf, Failure> {
         if let Some(path) = &self.global.wallet {
             return Ok(path.clone());
@@ -120,7 +120,7 @@ impl Session {
 
     fn open_with(&self, path: &Path, passphrase: SecretString) -> Result<WalletFile, Failure> {
         let mut wallet = WalletFile::open(path, passphrase, &self.ui.busy_wait(), Box::new(self.ui.wallet_wait()))?;
-        wallet.follow(&self.dids);
+        wallet.check_logs(&self.dids);
         self.know_local_sites(&wallet.contents);
         // Expired statements on copies are erased from the file with the next change.
         forget_stale(&mut wallet.contents, self.now());
@@ -132,10 +132,10 @@ impl Session {
     /// Treats a file that is behind its mark, or has no mark here, as restored from a copy: all its copies count as
     /// shown, and the log records it.
     fn hold_to_mark(&self, wallet: &mut WalletFile, path: &Path) -> Result<(), Failure> {
-        if wallet.keep_mark(MarkFolders::of(self.state_folder(), path)) == Age::Newest {
+        if wallet.keep_mark(MarkFolders::of(self.state_folder(), path)) == FileAge::Newest {
             return Ok(());
         }
-        wallet.contents.restored(self.now());
+        wallet.contents.record_restore(self.now());
         wallet.save()?;
         self.ui.note(&self.ui.messages.text("restored-noticed"));
         Ok(())
@@ -144,14 +144,14 @@ impl Session {
     /// Forgets log entries older than the owner's retention period. Saves at once, because they would reappear
     /// otherwise.
     fn forget_old(&self, wallet: &mut WalletFile) -> Result<(), Failure> {
-        let Some(from) = wallet.contents.kept_from(self.now()) else { return Ok(()) };
+        let Some(from) = wallet.contents.retention_start(self.now()) else { return Ok(()) };
         // An invalid log is left unchanged; `carnet log --verify` reports the fault.
         let count = wallet.contents.forget(from, self.now()).unwrap_or_default();
         if count == 0 {
             return Ok(());
         }
         wallet.save()?;
-        let arguments = [("count", count.to_string()), ("day", day::from(from))];
+        let arguments = [("count", count.to_string()), ("day", day::format_start(from))];
         let arguments = arguments.each_ref().map(|(name, value)| (*name, value.as_str()));
         self.ui.note(&self.ui.messages.with("log-forgot", &arguments));
         Ok(())
@@ -170,18 +170,18 @@ impl Session {
         state.map(|folder| folder.join("carnet"))
     }
 
-    /// Reads the wallet. A file restored from a copy is marked first, and entries past the retention period are
-    /// forgotten.
-    pub(crate) fn read(&self) -> Result<Contents, Failure> {
-        self.read_as(Reading::Whole)
+    /// Reads the wallet. A file that was restored from a copy is marked first, and log entries past the retention
+    /// period are deleted.
+    pub(crate) fn read(&self) -> Result<WalletContents, Failure> {
+        self.read_as(WalletPart::Whole)
     }
 
     /// Reads the wallet without the texts of copies.
-    pub(crate) fn read_without_texts(&self) -> Result<Contents, Failure> {
-        self.read_as(Reading::WithoutTexts)
+    pub(crate) fn read_without_texts(&self) -> Result<WalletContents, Failure> {
+        self.read_as(WalletPart::WithoutTexts)
     }
 
-    fn read_as(&self, reading: Reading) -> Result<Contents, Failure> {
+    fn read_as(&self, reading: WalletPart) -> Result<WalletContents, Failure> {
         let path = self.wallet_path()?;
         self.require(&path)?;
         let passphrase = self.passphrase(false)?;
@@ -200,31 +200,31 @@ impl Session {
         Ok(contents)
     }
 
-    /// Tests if opening the wallet would change it: it was restored from a copy, or entries are past the retention
-    /// period.
-    fn is_change_due(&self, contents: &Contents, path: &Path) -> bool {
+    /// Returns whether opening the wallet would change it: it was restored from a copy, or entries are past the
+    /// retention period.
+    fn is_change_due(&self, contents: &WalletContents, path: &Path) -> bool {
         let is_old = |from| contents.log.before(from) > 0;
-        self.is_put_back(contents, path) || contents.kept_from(self.now()).is_some_and(is_old)
+        self.is_put_back(contents, path) || contents.retention_start(self.now()).is_some_and(is_old)
     }
 
-    fn is_put_back(&self, contents: &Contents, path: &Path) -> bool {
-        contents.age(&MarkFolders::of(self.state_folder(), path)) != Age::Newest
+    fn is_put_back(&self, contents: &WalletContents, path: &Path) -> bool {
+        contents.age(&MarkFolders::of(self.state_folder(), path)) != FileAge::Newest
     }
 
     /// Returns the contents as they will be after the next change of the file.
-    fn changed(&self, mut contents: Contents, path: &Path) -> Contents {
+    fn changed(&self, mut contents: WalletContents, path: &Path) -> WalletContents {
         if self.is_put_back(&contents, path) {
-            contents.restored(self.now());
+            contents.record_restore(self.now());
             self.ui.note(&self.ui.messages.text("restored-noticed"));
         }
-        if let Some(from) = contents.kept_from(self.now()) {
+        if let Some(from) = contents.retention_start(self.now()) {
             // An invalid log is left unchanged.
             let _ = contents.forget(from, self.now());
         }
         contents
     }
 
-    fn know_local_sites(&self, contents: &Contents) {
+    fn know_local_sites(&self, contents: &WalletContents) {
         let pins = contents.local_sites.iter().map(|site| site.certificate_sha256.clone()).collect();
         *self.local_pins.lock().unwrap_or_else(PoisonError::into_inner) = pins;
     }
@@ -238,13 +238,13 @@ impl Session {
         Err(Failure::usage("wallet_missing", message, Sentence::id("hint-init")))
     }
 
-    /// Obtains the passphrase from the source on the command line, or from the person at the terminal.
+    /// Reads the passphrase from the source on the command line, or asks for it on the terminal.
     pub(crate) fn passphrase(&self, new: bool) -> Result<SecretString, Failure> {
         let (file, fd) = (self.global.passphrase_file.as_deref(), self.global.passphrase_fd);
         self.passphrase_from(&PassphraseSource { file, fd, options: ["--passphrase-file", "--passphrase-fd"] }, new)
     }
 
-    /// Obtains the wallet's new passphrase.
+    /// Reads the new passphrase of the wallet.
     pub(crate) fn next_passphrase(&self, arguments: &ChangePassphrase) -> Result<SecretString, Failure> {
         let (file, fd) = (arguments.new_passphrase_file.as_deref(), arguments.new_passphrase_fd);
         let options = ["--new-passphrase-file", "--new-passphrase-fd"];
@@ -309,7 +309,7 @@ impl Session {
     /// Reads the additional certificates, if there are any.
     pub(crate) fn ca(&self) -> Result<Option<Vec<u8>>, Failure> {
         let Some(path) = &self.global.ca else { return Ok(None) };
-        let read = std::fs::read(path).and_then(|pem| handed_over(&pem).map(<[u8]>::to_vec));
+        let read = std::fs::read(path).and_then(|pem| file_without_mark(&pem).map(<[u8]>::to_vec));
         read.map(Some).map_err(|error| {
             let message = Sentence::id("error-ca-unreadable").with("path", path.display()).details(error);
             Failure::usage("ca_unreadable", message, Sentence::id("hint-ca"))
@@ -342,7 +342,7 @@ impl Clock for Session {
     }
 }
 
-impl Documents for Session {
+impl DocumentSource for Session {
     fn resolver(&self) -> &dyn Resolve {
         &self.dids
     }
@@ -350,12 +350,13 @@ impl Documents for Session {
     /// Fetches an https URL given by the owner or an issuer.
     async fn download(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Failure> {
         let failed = |problem: &carnet_core::Problem| {
-            let (message, hint, fault) = if is_unreachable(problem.code) {
+            let (message, hint, fault) = if is_fetch_failure(problem.code) {
                 ("error-not-fetched", "hint-address-connection", Fault::Network)
             } else {
                 ("error-fetched-refused", "hint-address-owner", Fault::Ours)
             };
-            Failure::from_problem(problem, Sentence::id(message).with("url", clean(url)), Sentence::id(hint)).by(fault)
+            Failure::from_problem(problem, Sentence::id(message).with("url", sanitise(url)), Sentence::id(hint))
+                .by(fault)
         };
         let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let _waiting = self.ui.service_wait(host.as_deref().unwrap_or(url)).begin();
@@ -363,23 +364,23 @@ impl Documents for Session {
         bytes.map_err(|problem| failed(&problem))
     }
 
-    /// Ensures that [`Session::dids`] contains the document of a DID.
-    async fn resolve(&self, did: &Did, whose: Party) -> Result<(), Failure> {
+    /// Ensures that [`Session::issuer_dids`] has the document of a DID.
+    async fn resolve(&self, did: &Did, whose: DidParty) -> Result<(), Failure> {
         let failed = |problem: &carnet_core::Problem| {
-            let (message, hint) = match (whose, is_unreachable(problem.code)) {
-                (Party::Issuer, true) => ("error-issuer-not-found", "hint-connection-test"),
-                (Party::Asker, true) => ("error-asker-not-found", "hint-connection-test"),
-                (Party::Issuer, false) => ("error-issuer-document", "hint-tell-issuer-first"),
-                (Party::Asker, false) => ("error-asker-document", "hint-tell-asker-first"),
+            let (message, hint) = match (whose, is_fetch_failure(problem.code)) {
+                (DidParty::Issuer, true) => ("error-issuer-not-found", "hint-connection-test"),
+                (DidParty::Asker, true) => ("error-asker-not-found", "hint-connection-test"),
+                (DidParty::Issuer, false) => ("error-issuer-document", "hint-tell-issuer-first"),
+                (DidParty::Asker, false) => ("error-asker-document", "hint-tell-asker-first"),
             };
-            let is_unknown_here = is_unreachable(problem.code) && is_local(did.as_str());
+            let is_unknown_here = is_fetch_failure(problem.code) && is_local(did.as_str());
             let hint = if is_unknown_here { "hint-local-unresolved" } else { hint };
             // The party has no name yet.
-            let detail = format!("{did}: {}", clean(&problem.detail));
+            let detail = format!("{did}: {}", sanitise(&problem.detail));
             let fault = match whose {
-                _ if is_unreachable(problem.code) => Fault::Network,
-                Party::Issuer => Fault::Issuer,
-                Party::Asker => Fault::Asker,
+                _ if is_fetch_failure(problem.code) => Fault::Network,
+                DidParty::Issuer => Fault::Issuer,
+                DidParty::Asker => Fault::Asker,
             };
             let failure = Failure::from_problem(problem, Sentence::id(message), Sentence::id(hint)).by(fault);
             Failure { message: failure.message.details(detail), ..failure }
@@ -389,8 +390,8 @@ impl Documents for Session {
         self.dids.refresh(&fetcher, did, DID_AGE).await.map_err(|problem| failed(&problem))
     }
 
-    /// Fetches the document of a DID into [`Session::dids`] even if it is cached: data that just arrived may be signed
-    /// with a newer key. On failure the cached document remains.
+    /// Fetches the document of a DID into [`Session::issuer_dids`] even if it is cached: new data may be signed with a
+    /// newer key. On failure, the cached document is kept.
     async fn look_up(&self, did: &Did) {
         if let Ok(fetcher) = self.fetcher() {
             let _ = self.dids.refresh(&fetcher, did, Duration::ZERO).await;
@@ -436,13 +437,13 @@ fn check_new(passphrase: &SecretString) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the first line of a small file, without its line ending; for passphrases and PINs. A byte-order mark
-/// remains: a wallet may be sealed with it.
+/// Returns the first line of a small file, without its line ending, for passphrases and PINs. A byte-order mark is
+/// kept, since older wallets may be encrypted with it.
 pub(crate) fn first_line(path: &Path, kind: SecretKind) -> Result<SecretString, Failure> {
     let read = || -> std::io::Result<SecretString> {
         let mut line = Zeroizing::new(Vec::with_capacity(4_096));
         BufReader::new(File::open(path)?.take(4_096)).read_until(b'\n', &mut line)?;
-        handed_over(&line)?;
+        file_without_mark(&line)?;
         let line = std::str::from_utf8(&line).map_err(|_| std::io::Error::other(NotUtf8::Other))?;
         Ok(SecretString::from(line.trim_end_matches(['\r', '\n']).to_owned()))
     };
@@ -465,8 +466,8 @@ pub(crate) fn first_line(path: &Path, kind: SecretKind) -> Result<SecretString, 
     Ok(secret)
 }
 
-/// Returns the content of a file given by the owner, without a leading byte-order mark.
-pub(crate) fn handed_over(content: &[u8]) -> std::io::Result<&[u8]> {
+/// Returns the content of a file given by the holder, without a leading byte-order mark.
+pub(crate) fn file_without_mark(content: &[u8]) -> std::io::Result<&[u8]> {
     content_of_file(content).map_err(std::io::Error::other)
 }
 
@@ -503,7 +504,7 @@ mod tests {
         let path = scene.session.wallet_path().unwrap();
         let older = std::fs::read(&path).unwrap();
         // The newest file is read unchanged.
-        assert_eq!(scene.session.read_without_texts().unwrap().credentials[0].fresh_copies(), 3);
+        assert_eq!(scene.session.read_without_texts().unwrap().credentials[0].unused_copies(), 3);
         assert_eq!(std::fs::read(&path).unwrap(), older);
         scene.session.open().unwrap().save().unwrap();
         std::fs::write(&path, &older).unwrap();
@@ -514,13 +515,13 @@ mod tests {
             &scene.session.ui.busy_wait(),
             Box::new(scene.session.ui.wallet_wait()),
         );
-        let restored = |contents: &Contents| contents.log.last().unwrap().kind == EntryKind::Restored;
+        let restored = |contents: &WalletContents| contents.log.last().unwrap().kind == EntryKind::Restored;
         let read = scene.session.read_without_texts().unwrap();
-        assert!(read.credentials[0].fresh_copies() == 0 && restored(&read));
+        assert!(read.credentials[0].unused_copies() == 0 && restored(&read));
         assert_eq!(std::fs::read(&path).unwrap(), older);
         drop(opened);
         let read = scene.session.read_without_texts().unwrap();
-        assert!(read.credentials[0].fresh_copies() == 0 && restored(&read));
+        assert!(read.credentials[0].unused_copies() == 0 && restored(&read));
         let stored = std::fs::read(&path).unwrap();
         assert_ne!(stored, older);
         // Only once.

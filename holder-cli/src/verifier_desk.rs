@@ -11,7 +11,8 @@ use carnet_core::{
     json::{Limits, parse_object},
     keys::{Algorithm, SecretKey, Signer},
     receipt::{
-        ErasureConfirmation, ErasureRequest, Receipt, ReceiptContent, Shown, presentation_digest, request_digest,
+        DisclosedCredential, ErasureConfirmation, ErasureRequest, Receipt, ReceiptContent, presentation_digest,
+        request_digest,
     },
     secure::sd_jwt::SdJwt,
 };
@@ -31,13 +32,13 @@ use crate::{
     arguments::{Global, Present},
     commands::present,
     failure::Failure,
-    receipt::{Count, check},
+    receipt::{StatementCount, check},
     request::{
-        Pointer,
+        AuthorizationRequestLink,
         tests::{Asker, NOW},
     },
     session::Session,
-    wallet::{Contents, Entry, EntryKind, WalletFile, file::LEAST_WORK_FACTOR, log::Log},
+    wallet::{EntryKind, WalletContents, WalletFile, WalletLogEntry, file::LEAST_WORK_FACTOR, log::WalletLog},
 };
 
 /// Fault of a receipt, or of the response that contains it.
@@ -66,7 +67,7 @@ pub(crate) enum Fault {
 }
 
 /// Verifier on loopback.
-pub(crate) struct Desk {
+pub(crate) struct VerifierDesk {
     asker: Asker,
     object: String,
     pub(crate) fault: Mutex<Fault>,
@@ -87,7 +88,7 @@ fn stranger() -> SecretKey {
     SecretKey::generate(Algorithm::EdDsa, &mut OsRng)
 }
 
-impl Desk {
+impl VerifierDesk {
     fn receipt(&self, sent: &str, presented: &SdJwt, fault: Fault) -> String {
         let presented_digest = match fault {
             Fault::NoPresentation => None,
@@ -95,7 +96,7 @@ impl Desk {
             _ => Some(presentation_digest(&[("q".to_owned(), vec![sent.to_owned()])].into()).unwrap()),
         };
         let paths = presented.disclosed().unwrap().paths;
-        let mut shown = Shown {
+        let mut shown = DisclosedCredential {
             query_id: "q".to_owned(),
             credential_type: "QualificationCredential".to_owned(),
             issuer: None,
@@ -144,7 +145,7 @@ impl Desk {
 }
 
 #[tonic::async_trait]
-impl PresentationService for Desk {
+impl PresentationService for VerifierDesk {
     async fn read_request(&self, _: Request<ReadRequestRequest>) -> Result<Response<ReadRequestResponse>, Status> {
         Ok(Response::new(ReadRequestResponse { request_object: self.object.clone() }))
     }
@@ -173,7 +174,7 @@ impl PresentationService for Desk {
         let RequestErasureRequest { receipt, proof } = request.into_inner();
         let document = parse_object(receipt.as_bytes(), Limits::DOCUMENT).unwrap();
         let verifier = self.asker.pointer.did.as_str();
-        let receipt = Receipt::recognise(&document, verifier, NOW, 60, &SelfContained).unwrap();
+        let receipt = Receipt::verify_own(&document, verifier, NOW, 60, &SelfContained).unwrap();
         ErasureRequest::verify(&proof, &receipt, NOW, 300, 60).unwrap();
         self.erased.lock().unwrap().push(receipt.digest().to_owned());
         let fault = *self.fault.lock().unwrap();
@@ -198,16 +199,16 @@ impl PresentationService for Desk {
 }
 
 /// Wallet with a qualification, and an unregistered verifier.
-pub(crate) struct Scene {
+pub(crate) struct VerifierScene {
     pub(crate) folder: TempDir,
-    pub(crate) desk: Arc<Desk>,
+    pub(crate) desk: Arc<VerifierDesk>,
     pub(crate) session: Session,
     pub(crate) client_id: String,
     link: String,
     server: JoinHandle<()>,
 }
 
-impl Scene {
+impl VerifierScene {
     pub(crate) async fn set(fault: Fault) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
@@ -221,11 +222,11 @@ impl Scene {
         link.query_pairs_mut()
             .append_pair("client_id", &client_id)
             .append_pair("request_uri", &format!("{endpoint}/requests/r1"));
-        asker.pointer = Pointer::parse(link.as_str()).unwrap();
+        asker.pointer = AuthorizationRequestLink::parse(link.as_str()).unwrap();
         asker.payload["response_uri"] = json!(format!("{endpoint}/requests/r1/answer"));
         asker.payload["carnet"]["verifier_name"] = json!("Job <b>Agency</b>");
         let object = asker.sign(asker.header());
-        let desk = Arc::new(Desk { asker, object, fault: Mutex::new(fault), erased: Mutex::default() });
+        let desk = Arc::new(VerifierDesk { asker, object, fault: Mutex::new(fault), erased: Mutex::default() });
         let service = PresentationServiceServer::from_arc(desk.clone());
         let serving = tonic::transport::Server::builder().add_service(service);
         let serving = serving.serve_with_incoming(TcpIncoming::from(listener));
@@ -263,12 +264,12 @@ impl Scene {
         present::run(&self.session, &present).await
     }
 
-    pub(crate) fn contents(&self) -> Contents {
+    pub(crate) fn contents(&self) -> WalletContents {
         self.session.read().unwrap()
     }
 
     /// Changes the wallet's contents without a command.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Contents)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut WalletContents)) {
         let mut wallet = self.session.open().unwrap();
         change(&mut wallet.contents);
         wallet.save().unwrap();
@@ -287,7 +288,7 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_that_holds_is_kept_and_holds_ever_after() {
-    let scene = Scene::set(Fault::None).await;
+    let scene = VerifierScene::set(Fault::None).await;
     scene.present().await.unwrap();
     let kinds = [EntryKind::Requested, EntryKind::Sending, EntryKind::Accepted, EntryKind::Receipt];
     assert_eq!(scene.kinds(), kinds);
@@ -297,7 +298,7 @@ async fn a_receipt_that_holds_is_kept_and_holds_ever_after() {
     assert_eq!(sent.request, request_digest(&scene.desk.object));
     assert!(sent.asker.as_ref().unwrap().endpoint.starts_with("http://127.0.0.1:"));
     assert!(!sent.beyond.is_empty() && sent.approval.len() == 43);
-    assert_eq!(check(&log).unwrap(), Count { receipts: 1, ..Count::default() });
+    assert_eq!(check(&log).unwrap(), StatementCount { receipts: 1, ..StatementCount::default() });
     // The log contains no disclosed value.
     let text = serde_json::to_string(&log).unwrap();
     let example = Issuer::new().catalogue.credential_type("QualificationCredential").unwrap().example.clone();
@@ -322,20 +323,20 @@ async fn a_receipt_that_says_something_else_is_noted_and_the_verdict_stands() {
         (Fault::Altered, "signature_invalid"),
     ];
     for (fault, reason) in cases {
-        let scene = Scene::set(fault).await;
+        let scene = VerifierScene::set(fault).await;
         scene.present().await.unwrap();
         let log = scene.contents().log;
         let last = log.last().unwrap();
         let kind = if fault == Fault::Missing { EntryKind::ReceiptMissing } else { EntryKind::ReceiptFalse };
         assert_eq!((last.kind, last.reason.as_str(), last.of), (kind, reason, Some(2)), "{fault:?}");
         assert!(last.statement.is_none());
-        assert_eq!(check(&log).unwrap(), Count::default());
+        assert_eq!(check(&log).unwrap(), StatementCount::default());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_of_a_verifier_of_before_names_no_presentation_and_is_kept() {
-    let scene = Scene::shown(Fault::NoPresentation).await;
+    let scene = VerifierScene::shown(Fault::NoPresentation).await;
     assert_eq!(scene.kinds().last(), Some(&EntryKind::Receipt));
     assert_eq!(check(&scene.contents().log).unwrap().receipts, 1);
 }
@@ -347,7 +348,7 @@ async fn a_refusal_has_a_receipt_that_may_say_less() {
         (Fault::RefusedInPart, "kept", EntryKind::Receipt),
         (Fault::RefusedAndMore, "false", EntryKind::ReceiptFalse),
     ] {
-        let scene = Scene::set(fault).await;
+        let scene = VerifierScene::set(fault).await;
         let refused = scene.present().await.unwrap_err();
         assert_eq!(refused.reason, "expired");
         assert_eq!(refused.beside.unwrap()["receipt"]["state"], state, "{fault:?}");
@@ -358,11 +359,11 @@ async fn a_refusal_has_a_receipt_that_may_say_less() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_receipt_that_was_changed_is_named_also_where_the_chain_was_written_anew() {
-    let scene = Scene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     let log = scene.contents().log;
     check(&log).unwrap();
-    let rewritten = |change: &dyn Fn(&mut Entry)| {
-        let mut other = Log::default();
+    let rewritten = |change: &dyn Fn(&mut WalletLogEntry)| {
+        let mut other = WalletLog::default();
         for entry in log.entries() {
             let mut entry = entry.clone();
             change(&mut entry);
@@ -372,27 +373,27 @@ async fn a_kept_receipt_that_was_changed_is_named_also_where_the_chain_was_writt
         check(&other).map_err(|broken| broken.number)
     };
     rewritten(&|_| {}).unwrap();
-    let erase_at = |entry: &mut Entry| {
+    let erase_at = |entry: &mut WalletLogEntry| {
         if let Some(statement) = &mut entry.statement {
             statement.document["credentialSubject"]["erase_at"] = json!(NOW.plus(86_400).to_string());
         }
     };
     assert_eq!(rewritten(&erase_at), Err(4));
-    let key = |entry: &mut Entry| {
+    let key = |entry: &mut WalletLogEntry| {
         if let Some(statement) = &mut entry.statement {
             statement.key = stranger().public_key().to_multikey();
         }
     };
     assert_eq!(rewritten(&key), Err(4));
-    let less = |entry: &mut Entry| entry.parts.iter_mut().for_each(|part| part.paths.clear());
+    let less = |entry: &mut WalletLogEntry| entry.parts.iter_mut().for_each(|part| part.paths.clear());
     assert_eq!(rewritten(&less), Err(4));
-    let none = |entry: &mut Entry| entry.statement = None;
+    let none = |entry: &mut WalletLogEntry| entry.statement = None;
     assert_eq!(rewritten(&none), Err(4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_looked_at_twice_is_noted_once() {
-    let scene = Scene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     let requested = scene.kinds().into_iter().filter(|kind| *kind == EntryKind::Requested).count();
     assert_eq!(requested, 1);
 }

@@ -1,4 +1,4 @@
-//! Checks of the texts that callers choose: identifiers and reasons.
+//! Checks of texts chosen by callers: identifiers and reasons.
 
 use crate::error::Error;
 
@@ -15,8 +15,8 @@ pub(crate) fn check_id(field: &'static str, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses the identifiers of a change to an offer.
-pub(crate) fn check_mutation(offer_id: &str, request_id: &str) -> Result<(), Error> {
+/// Refuses invalid identifiers in a request that changes an offer.
+pub(crate) fn check_change_ids(offer_id: &str, request_id: &str) -> Result<(), Error> {
     check_id("offer_id", offer_id)?;
     // These calls are idempotent in any case, so the request_id is optional.
     if request_id.is_empty() { Ok(()) } else { check_id("request_id", request_id) }

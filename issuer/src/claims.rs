@@ -1,4 +1,4 @@
-//! Claims of an offer: those that are drawn at random, invisible characters, and values that no other offer may share.
+//! Claims of an offer: randomly generated ones, invisible characters, and values that must be unique to one offer.
 
 use carnet_core::text;
 use carnet_spec::CredentialType;
@@ -6,14 +6,15 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::Error,
-    secrets::{self, Use},
+    secrets::{self, HashPurpose},
     store::offers::UniqueClaim,
 };
 
-/// Returns the named claims, which no two offers may have in common.
+/// Returns the named claims, whose values no two offers may share.
 pub(crate) fn unique_claims(claims: &Map<String, Value>, names: &[String]) -> Vec<UniqueClaim> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let digest = |name: &str, text: &str| secrets::digest(Use::UniqueClaim, &[name.as_bytes(), text.as_bytes()]);
+    let digest =
+        |name: &str, text: &str| secrets::purpose_hash(HashPurpose::UniqueClaim, &[name.as_bytes(), text.as_bytes()]);
     // Each element of an array is a claim of its own.
     let each = |value: &Value| match value {
         Value::Array(items) => items.iter().map(text).collect(),
@@ -24,27 +25,27 @@ pub(crate) fn unique_claims(claims: &Map<String, Value>, names: &[String]) -> Ve
     present.map(|(name, text)| UniqueClaim { name: name.clone(), digest: digest(name, &text) }).collect()
 }
 
-/// Draws the claims that issuance makes at random, where the registrar gave none. Returns their names.
-pub(crate) fn draw(credential_type: &CredentialType, claims: &mut Map<String, Value>) -> Vec<String> {
+/// Generates the random claims of a type that are absent, and returns their names.
+pub(crate) fn fill_random_claims(credential_type: &CredentialType, claims: &mut Map<String, Value>) -> Vec<String> {
     let mut drawn = credential_type.drawn.clone();
     drawn.retain(|name| !claims.contains_key(name));
     for name in &drawn {
         let value = match credential_type.serials.as_ref().filter(|serials| serials.claim == *name) {
             Some(serials) => {
                 let wanted = serials.wanted(claims).unwrap_or_default();
-                (0..wanted).map(|_| secrets::draw_serial()).collect::<Vec<_>>().into()
+                (0..wanted).map(|_| secrets::random_serial()).collect::<Vec<_>>().into()
             }
-            None => Value::from(secrets::draw().as_str()),
+            None => Value::from(secrets::random_secret().as_str()),
         };
         claims.insert(name.clone(), value);
     }
     drawn
 }
 
-/// Refuses claims with invisible characters: once signed, they make one name pass for another.
+/// Refuses claims with invisible characters, which could make one name look like another.
 ///
 /// # Errors
-/// [`Error::Invalid`], which names the claim and the character, and not the value.
+/// [`Error::Invalid`], with the claim and the character, without the value.
 pub(crate) fn require_visible(claims: &Map<String, Value>) -> Result<(), Error> {
     claims.iter().try_for_each(|(name, value)| visible(name, name, value))
 }
@@ -66,7 +67,7 @@ fn visible(path: &str, name: &str, value: &Value) -> Result<(), Error> {
 
 fn refuse_unseen(field: String, what: &str, text: &str) -> Result<(), Error> {
     // A line of an address may end with a line feed only.
-    let Some((at, c)) = text::unseen(text).find(|(_, c)| *c != '\n') else { return Ok(()) };
+    let Some((at, c)) = text::invisible_characters(text).find(|(_, c)| *c != '\n') else { return Ok(()) };
     let place = text.get(..at).map_or(0, |before| before.chars().count()).saturating_add(1);
     Err(Error::Invalid {
         reason: "CLAIMS_INVALID",

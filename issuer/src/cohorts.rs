@@ -1,4 +1,4 @@
-//! Cohorts: rounding of the copies' dates, and the number of holders who share all that verifiers see of them
+//! Cohorts: rounding of the copies' dates, and the number of holders whose copies have the same visible members
 //! (spec/credential-types.md 3.6 to 3.9).
 
 use std::collections::BTreeMap;
@@ -16,21 +16,21 @@ use crate::{
     },
 };
 
-/// Visible members of a copy that many holders share: two verifiers who compare them cannot tell the holders of one
-/// cohort apart.
+/// Visible members of a copy that many holders should share: verifiers that compare them cannot distinguish the holders
+/// of one cohort.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct VisibleMembers {
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
     pub(crate) format: CredentialFormat,
     pub(crate) kid: String,
-    /// The URL of the status list, in the form that the format names; `None` where none is published.
+    /// URL of the status list, in the form that the format uses; `None` if lists are not published.
     pub(crate) status_list: Option<String>,
 }
 
-/// Number of holders whose usable copies look alike.
+/// Number of holders whose usable copies have the same visible members.
 #[derive(Debug, Clone)]
-pub(crate) struct Cohort {
+pub(crate) struct CohortSize {
     pub(crate) visible: VisibleMembers,
     pub(crate) holders: u64,
 }
@@ -44,7 +44,7 @@ pub(crate) struct TypeCohorts {
     /// Number of holders in cohorts below the configured minimum.
     pub(crate) below: u64,
     /// Cohorts, smallest first.
-    pub(crate) cohorts: Vec<Cohort>,
+    pub(crate) cohorts: Vec<CohortSize>,
 }
 
 impl<S: Store> Issuer<S> {
@@ -59,8 +59,8 @@ impl<S: Store> Issuer<S> {
         for count in counts {
             let CohortCount { credential_type, format, valid_from, valid_until, kid, list, holders } = count;
             let form = match format {
-                CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => publication::Form::Token,
-                CredentialFormat::LdpVc | CredentialFormat::DiVcJcs => publication::Form::Revocation,
+                CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => publication::ListFormat::Token,
+                CredentialFormat::LdpVc | CredentialFormat::DiVcJcs => publication::ListFormat::Revocation,
             };
             let status_list = self.status.url(form, list);
             let visible = VisibleMembers { valid_from, valid_until, format, kid, status_list };
@@ -69,8 +69,8 @@ impl<S: Store> Issuer<S> {
         }
         let least = self.settings.cohorts.least;
         let of_type = |(credential_type, counts): (String, BTreeMap<VisibleMembers, u64>)| {
-            let mut cohorts: Vec<Cohort> =
-                counts.into_iter().map(|(visible, holders)| Cohort { visible, holders }).collect();
+            let mut cohorts: Vec<CohortSize> =
+                counts.into_iter().map(|(visible, holders)| CohortSize { visible, holders }).collect();
             cohorts.sort_by_key(|cohort| cohort.holders);
             let sizes = || cohorts.iter().map(|cohort| cohort.holders);
             let summary = CohortSummary::of(sizes())?;

@@ -2,27 +2,27 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use carnet_core::status::{freshness, message::Messages};
+use carnet_core::status::{freshness, message::StatusMessages};
 use carnet_service::{
-    config::{self, ConfigFiles, ServeConfig, StartError, refused_field},
+    config::{self, ConfigFiles, ServeConfig, StartError, invalid_field},
     keys::KeysConfig,
 };
 use serde::Deserialize;
 
 use crate::{
     policy::{cohorts::CohortPolicy, renewal::RenewalPolicy},
-    status::set_times::SetTimes,
+    status::set_times::PublicationTimes,
 };
 
 const DAY: u32 = 86_400;
-/// Default number of days for which the record of an offer is kept.
+/// Default retention period of an offer's record, in days.
 pub(crate) const RECORD_DAYS: u32 = 365;
 
-/// Settings of the operator. An unknown field is refused.
+/// Configuration of the operator. Unknown fields are refused.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IssuerConfig {
-    /// The issuer's DID.
+    /// DID of the issuer.
     pub(crate) did: String,
     /// Display name by language tag.
     #[serde(default)]
@@ -30,41 +30,41 @@ pub(crate) struct IssuerConfig {
     /// Maximum number of copies in one batch.
     #[serde(default = "default_batch")]
     pub(crate) max_batch_size: usize,
-    /// Number of days for which an offer can be redeemed.
+    /// Time during which an offer can be redeemed, in days.
     #[serde(default = "default_offer_days")]
     pub(crate) offer_days: u32,
-    /// Number of days for which a deferred offer waits.
+    /// Time during which a deferred offer can be released and collected, in days.
     #[serde(default = "default_deferred_days")]
     pub(crate) deferred_days: u32,
-    /// Interval after which a wallet asks again for a deferred credential, in seconds.
+    /// Minimum time between a wallet's requests for a deferred credential, in seconds.
     #[serde(default = "default_interval")]
     pub(crate) deferred_interval_seconds: u32,
-    /// Number of days for which the record of an offer and its reference are kept after the end of its last copy (or,
-    /// if no copy was issued, of the offer).
+    /// Retention period of an offer's record and its reference, in days, from the end of its last copy (or of the
+    /// offer, if no copy was issued).
     #[serde(default = "default_record_days")]
     pub(crate) record_days: u32,
-    /// Maximum number of copies by refill per day, for one offer.
+    /// Maximum number of copies by refill of one offer per day.
     #[serde(default = "default_refill")]
     pub(crate) refill_copies_per_day: u32,
-    /// Maximum number of copies by refill for one offer, until it is renewed.
+    /// Maximum number of copies by refill of one offer, until its renewal.
     #[serde(default = "default_refill_in_all")]
     pub(crate) refill_copies_in_all: u32,
-    /// Lifetime of a freshness statement, in seconds, from the start of the six hours in which it was signed.
+    /// Lifetime of a freshness statement, in seconds, from the start of its six-hour epoch.
     #[serde(default = "default_freshness")]
     pub(crate) freshness_seconds: u32,
-    /// Types to issue; empty: all of the catalogue.
+    /// Credential types to issue; empty: all types of the catalogue.
     #[serde(default)]
     pub(crate) types: Vec<String>,
-    /// Renewal rules, by type; a type without them is not renewable.
+    /// Renewal rules, by credential type; a type without rules is not renewable.
     #[serde(default)]
     pub(crate) renewal: BTreeMap<String, RenewalPolicy>,
-    /// Rounding of the copies' dates, so that many holders share the same dates.
+    /// Rounding of the copies' dates, by which holders share the same dates.
     #[serde(default)]
     pub(crate) cohorts: CohortPolicy,
     /// Status lists.
     #[serde(default)]
     pub(crate) status: StatusConfig,
-    /// Location of the secret that opens the keys.
+    /// Source of the secret that decrypts the keys.
     #[serde(default)]
     pub(crate) keys: KeysConfig,
     /// Address, TLS and limits.
@@ -79,20 +79,19 @@ pub(crate) struct IssuerConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StatusConfig {
-    /// URL under which the lists are published, without a trailing slash; by default `/status` beside the DID's
-    /// document.
+    /// URL under which the lists are published, without a trailing slash; default: `/status` next to the DID document.
     pub(crate) url: Option<String>,
     /// Number of entries in a list.
     pub(crate) entries: u64,
-    /// Number of seconds after which a verifier fetches a list again.
+    /// Time to live of a fetched list, in seconds.
     pub(crate) ttl_seconds: u32,
-    /// Number of seconds for which a list is valid; it is signed again after half of them.
+    /// Validity period of a list, in seconds; it is signed again after half of that.
     pub(crate) validity_seconds: u32,
-    /// Messages to a holder that do not change the status: the texts of the numbers 1, 2, 3 and so on; `undefined` for
-    /// an unused number. Empty: there are no messages.
+    /// Message texts for the numbers 1, 2, 3 and so on, for holders; messages do not change the status. `undefined`
+    /// marks an unused number. Empty: no messages.
     pub(crate) messages: Vec<String>,
-    /// Times of day (UTC), as `HH:MM`, at which the lists publish all changes that are not urgent. Empty: everything is
-    /// published at once.
+    /// Times of day (UTC), as `HH:MM`, at which non-urgent changes are published. Empty: all changes are published
+    /// immediately.
     pub(crate) publish_at: Vec<String>,
 }
 
@@ -100,32 +99,32 @@ impl StatusConfig {
     /// Returns the messages; `None` if none are configured.
     ///
     /// # Errors
-    /// If a text is refused, or there are too many.
-    pub(crate) fn messages(&self) -> Result<Option<Messages>, StartError> {
+    /// A text is invalid, or there are too many.
+    pub(crate) fn messages(&self) -> Result<Option<StatusMessages>, StartError> {
         if self.messages.is_empty() {
             return Ok(None);
         }
-        let messages = Messages::new(&self.messages);
+        let messages = StatusMessages::new(&self.messages);
         messages.map(Some).map_err(|problem| {
-            refused_field("status.messages", format!("status.messages is refused: {}", problem.detail))
+            invalid_field("status.messages", format!("status.messages is refused: {}", problem.detail))
         })
     }
 }
 
 impl StatusConfig {
-    /// Returns the publication times of changes that are not urgent.
+    /// Returns the publication times of non-urgent changes.
     ///
     /// # Errors
-    /// If one is not a time of day.
-    pub(crate) fn set_times(&self) -> Result<SetTimes, StartError> {
+    /// A text is not a time of day.
+    pub(crate) fn set_times(&self) -> Result<PublicationTimes, StartError> {
         let time = |text: &String| {
-            SetTimes::second_of_day(text).ok_or_else(|| {
+            PublicationTimes::second_of_day(text).ok_or_else(|| {
                 let what =
                     format!("status.publish_at has \"{text}\", and each must be a time of day such as \"06:00\"");
-                refused_field("status.publish_at", what)
+                invalid_field("status.publish_at", what)
             })
         };
-        self.publish_at.iter().map(time).collect::<Result<_, _>>().map(SetTimes::new)
+        self.publish_at.iter().map(time).collect::<Result<_, _>>().map(PublicationTimes::new)
     }
 }
 
@@ -171,9 +170,9 @@ impl IssuerConfig {
     /// Reads `DIR/config.toml`, and overrides it with the fields of `over`.
     ///
     /// # Errors
-    /// If a file is missing, is not TOML, or has an unknown field, or if a value is out of its range.
+    /// A file is missing, is not TOML or has an unknown field, or a value is out of range.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
-        let (config, files): (Self, _) = config::layered("carnet-issuer", data, over)?;
+        let (config, files): (Self, _) = config::read_layered("carnet-issuer", data, over)?;
         config.check().map_err(|error| files.place(error))?;
         Ok(Self { files, ..config })
     }
@@ -200,32 +199,32 @@ impl IssuerConfig {
             if !range.contains(&value) {
                 let (least, most) = (range.start(), range.end());
                 let what = format!("{field} is {value}, and it must be from {least} to {most}");
-                return Err(refused_field(field, what));
+                return Err(invalid_field(field, what));
             }
         }
         // All statements start with an epoch, so that none can be recognised by its time.
         if !self.freshness_seconds.is_multiple_of(freshness::EPOCH_SECONDS) {
             let (seconds, epoch) = (self.freshness_seconds, freshness::EPOCH_SECONDS);
             let what = format!("freshness_seconds is {seconds}, which is not a multiple of {epoch} (six hours)");
-            return Err(refused_field("freshness_seconds", what));
+            return Err(invalid_field("freshness_seconds", what));
         }
         if self.status.ttl_seconds > self.status.validity_seconds / 2 {
             let (ttl, validity) = (self.status.ttl_seconds, self.status.validity_seconds);
             let what =
                 format!("status.ttl_seconds is {ttl}, which is more than half of status.validity_seconds, {validity}");
-            return Err(refused_field("status.ttl_seconds", what));
+            return Err(invalid_field("status.ttl_seconds", what));
         }
         self.status.messages()?;
         self.status.set_times()?;
         Ok(())
     }
 
-    /// Returns the number of seconds for which an offer can be redeemed.
+    /// Returns the time during which an offer can be redeemed, in seconds.
     pub(crate) fn offer_ttl(&self) -> u32 {
         self.offer_days.saturating_mul(DAY)
     }
 
-    /// Returns the number of seconds for which a deferred offer waits.
+    /// Returns the time during which a deferred offer can be released and collected, in seconds.
     pub(crate) fn deferred_ttl(&self) -> u32 {
         self.deferred_days.saturating_mul(DAY)
     }

@@ -1,8 +1,8 @@
-//! One copy of a credential: its content and its signature, in each format.
+//! Signing of one copy in each format.
 
 use carnet_core::{
     Code, Problem,
-    did::Purpose,
+    did::VerificationRelationship,
     format::CredentialFormat,
     keys::PublicKey,
     secure::{
@@ -16,10 +16,10 @@ use carnet_spec::{CopyForm, CredentialType};
 use rand_core::OsRng;
 use serde_json::{Map, Value};
 
-use crate::{issuer::Issuer, store::status::Place};
+use crate::{issuer::Issuer, store::status::StatusIndex};
 
-/// Content that all copies of a batch share.
-pub(crate) struct Content<'a> {
+/// Content shared by all copies of a batch.
+pub(crate) struct BatchContent<'a> {
     pub(crate) credential_type: &'a CredentialType,
     pub(crate) claims: &'a Map<String, Value>,
     pub(crate) valid_from: Timestamp,
@@ -27,16 +27,16 @@ pub(crate) struct Content<'a> {
 }
 
 impl<S> Issuer<S> {
-    /// Signs one copy for one key, with its status at `place`.
+    /// Signs one copy for a holder's key, with the status index `place`.
     ///
     /// # Errors
-    /// proof_generation, and the errors of the format's own rules.
+    /// proof_generation, and the errors of the format.
     pub(crate) fn secure(
         &self,
         format: CredentialFormat,
-        content: &Content<'_>,
+        content: &BatchContent<'_>,
         holder: &PublicKey,
-        place: Place,
+        place: StatusIndex,
         now: Timestamp,
     ) -> Result<String, Problem> {
         let known = content.credential_type;
@@ -88,13 +88,13 @@ impl<S> Issuer<S> {
     ) -> Result<String, Problem> {
         let options = ProofOptions {
             verification_method: &self.kid,
-            purpose: Purpose::AssertionMethod,
+            purpose: VerificationRelationship::AssertionMethod,
             // The start of the epoch, which is the same for all copies issued in it.
             created: Some(created),
             expires: None,
             challenge: None,
             domain: None,
         };
-        data_integrity::to_text(&data_integrity::secure(document, suite, &options, self.signer.as_ref())?)
+        data_integrity::to_text(&data_integrity::add_proof(document, suite, &options, self.signer.as_ref())?)
     }
 }

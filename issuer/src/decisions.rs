@@ -5,21 +5,21 @@ use crate::{
     error::Error,
     issuer::Issuer,
     store::{
-        Slice, Store, StoreTx as _,
+        PageSlice, Store, StoreTx as _,
         offers::{OfferRecord, OfferRows as _, OfferState},
-        renewal::{Decision, RenewalRecord, RenewalRows as _, RenewalState},
+        renewal::{RenewalRecord, RenewalRows as _, RenewalState, StaffDecision},
     },
 };
 
 impl<S: Store> Issuer<S> {
-    /// Returns renewals, newest first. Expired ones are ended first, so that nobody decides on them.
+    /// Returns renewals, newest first. Overdue ones are first marked as lapsed, so that staff do not decide on them.
     ///
     /// # Errors
     /// Store errors.
     pub(crate) async fn list_renewals(
         &self,
         state: Option<RenewalState>,
-        slice: Slice,
+        slice: PageSlice,
     ) -> Result<Vec<RenewalRecord>, Error> {
         self.erase_expired(self.now()).await?;
         Ok(self.store.read().await?.renewals(state, slice).await?)
@@ -52,13 +52,13 @@ impl<S: Store> Issuer<S> {
         tx.decide_renewal(renewal_id, &decision).await?;
         let record = tx.renewal(renewal_id).await?.ok_or_else(not_found)?;
         tx.commit().await?;
-        self.store.wipe().await;
+        self.store.purge_erased_data().await;
         tracing::info!(renewal_id, approve, "staff decided on a renewal");
         Ok(record)
     }
 
-    /// Records the decision of staff on a deferred offer. A refusal closes it and erases its claims; the wallet is told
-    /// the reason.
+    /// Records the decision of staff on a deferred offer. A refusal closes it and erases its claims; the wallet
+    /// receives the reason.
     ///
     /// # Errors
     /// As [`Issuer::decide_renewal`]; the offer is not deferred, or its state does not allow it.
@@ -75,7 +75,7 @@ impl<S: Store> Issuer<S> {
         Ok(record)
     }
 
-    async fn settle_offer(&self, offer_id: &str, decision: Decision) -> Result<OfferRecord, Error> {
+    async fn settle_offer(&self, offer_id: &str, decision: StaffDecision) -> Result<OfferRecord, Error> {
         let mut tx = self.store.begin("decide_offer").await?;
         let content = tx.offer(offer_id).await?.ok_or(Error::NotFound { what: "offer" })?;
         let offer = content.offer;
@@ -101,13 +101,13 @@ impl<S: Store> Issuer<S> {
         }
         tx.close_offer(offer_id, OfferState::Cancelled).await?;
         tx.commit().await?;
-        self.store.wipe().await;
+        self.store.purge_erased_data().await;
         Ok(OfferRecord { state: OfferState::Cancelled, ..offer })
     }
 
-    fn decision(&self, approve: bool, reason: &str, who: String) -> Result<Decision, Error> {
+    fn decision(&self, approve: bool, reason: &str, who: String) -> Result<StaffDecision, Error> {
         // An approval needs no reason.
         let reason = if approve && reason.is_empty() { String::new() } else { check_reason(reason)? };
-        Ok(Decision { approve, reason, who, now: self.now() })
+        Ok(StaffDecision { approve, reason, who, now: self.now() })
     }
 }

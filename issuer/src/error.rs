@@ -1,20 +1,20 @@
-//! Errors of the use cases, with a neutral kind.
+//! Errors of the use cases, with a protocol-independent kind.
 
 use std::{borrow::Cow, time::Duration};
 
 use carnet_core::Problem;
 use carnet_service::error::{CallError, ErrorKind, StoreCause, StoreError};
-use carnet_spec::ClaimFault;
+use carnet_spec::ClaimError;
 
-/// Refusal or failure of the issuer. No variant contains a claim's value or a secret.
+/// Error of a use case. No variant contains a claim's value or a secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The request is unacceptable.
+    /// The request is invalid.
     #[error("{field}: {description}")]
     Invalid { reason: &'static str, field: String, description: String },
     /// The claims violate the type's schema.
     #[error("{}", claim_faults(.0))]
-    ClaimsInvalid(Vec<ClaimFault>),
+    ClaimsInvalid(Vec<ClaimError>),
     #[error("This offer's code is unknown. Ask the issuer for a new offer.")]
     OfferUnknown,
     #[error("This offer has been used; an offer works only once. If it was not you, tell the issuer.")]
@@ -149,7 +149,7 @@ pub(crate) enum Error {
 /// Maximum number of faults in one error.
 const MOST_FAULTS: usize = 10;
 
-fn claim_faults(faults: &[ClaimFault]) -> String {
+fn claim_faults(faults: &[ClaimError]) -> String {
     let mut lines: Vec<String> = faults.iter().take(MOST_FAULTS).map(|fault| format!("claims.{fault}.")).collect();
     match faults.len().saturating_sub(MOST_FAULTS) {
         0 => {}

@@ -4,7 +4,7 @@ use carnet_core::{format::CredentialFormat, keys::Algorithm, secure::data_integr
 
 use crate::error::Error;
 
-/// Refuses a format that this program cannot issue with a key of this algorithm.
+/// Refuses a format that this build cannot issue with a key of this algorithm.
 pub(crate) fn require_available(format: CredentialFormat, algorithm: Algorithm, suites: &Suites) -> Result<(), Error> {
     if format.is_sd_jwt() || suites.signing(format, algorithm).is_some() {
         return Ok(());
@@ -17,13 +17,13 @@ pub(crate) fn require_available(format: CredentialFormat, algorithm: Algorithm, 
     Err(Error::FormatUnavailable { format: format.as_str(), why })
 }
 
-/// Returns `<type>_<format>`, the credential_configuration_id.
+/// Returns `<type>_<format>`, the `credential_configuration_id`.
 pub(crate) fn configuration_id(credential_type: &str, format: CredentialFormat) -> String {
     format!("{credential_type}_{format}")
 }
 
-/// Returns the format in which the same claims are as hideable, so that a holder may choose between the two.
-pub(crate) const fn alternative(format: CredentialFormat) -> Option<CredentialFormat> {
+/// Returns the other format with the same selective disclosure, if there is one, from which the holder may choose.
+pub(crate) const fn alternative_format(format: CredentialFormat) -> Option<CredentialFormat> {
     match format {
         CredentialFormat::VcSdJwt => Some(CredentialFormat::DcSdJwt),
         CredentialFormat::DcSdJwt => Some(CredentialFormat::VcSdJwt),
@@ -31,13 +31,13 @@ pub(crate) const fn alternative(format: CredentialFormat) -> Option<CredentialFo
     }
 }
 
-/// Returns the format that a configuration of an offer asks for: the offer's, or its alternative.
+/// Returns the format of a requested credential configuration: the offered format, or its alternative.
 pub(crate) fn chosen_format(
     credential_type: &str,
     offered: CredentialFormat,
     configuration: &str,
 ) -> Result<CredentialFormat, Error> {
-    let mut formats = std::iter::once(offered).chain(alternative(offered));
+    let mut formats = std::iter::once(offered).chain(alternative_format(offered));
     formats.find(|format| configuration_id(credential_type, *format) == configuration).ok_or(Error::NotOffered)
 }
 

@@ -1,9 +1,9 @@
-//! Freshness statements: short-lived statements that copies are valid, which holders attach to presentations
+//! Freshness statements: short-lived statements that copies are valid, which holders staple to presentations
 //! (spec/freshness.md).
 //!
-//! A statement names its copy by a public digest, and does not identify its holder. It is requested by the copy's
-//! handle, which nobody who was shown a part of the copy can compute. A call tells the issuer only that some wallet is
-//! still in use; a wallet asks for all of its copies at once, so that the time of a call does not tell copies apart.
+//! A statement identifies its copy by a public digest, and not its holder. It is requested by the copy's handle, which
+//! can be computed only with all disclosures. A request reveals to the issuer only that the wallet is in use; a wallet
+//! requests statements for all of its copies at once, so that the time of a request does not distinguish copies.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,61 +18,61 @@ use carnet_core::{
 
 use crate::{
     error::Error,
-    issuance::{handle_hash, on_cpu},
+    issuance::{handle_hash, spawn_cpu},
     issuer::Issuer,
-    secrets::Hash,
+    secrets::SecretHash,
     store::{
         Store,
-        status::{CopyStanding, State, StatusRows as _},
+        status::{CopyStanding, StatusRows as _, StatusState},
     },
 };
 
-/// Maximum number of copies in one call.
+/// Maximum number of copies in one request.
 const MOST_COPIES: usize = 500;
 /// Maximum number of cached statements, of about 400 bytes each.
 const MOST_KEPT: usize = 100_000;
 
-/// Cache of the statements of the current epochs, all signed with one key: a repeated call returns the same statements,
-/// and needs no signature.
+/// Cache of the statements of the current epochs, signed with one key: a repeated request returns the same statements
+/// without signing again.
 #[derive(Debug, Default)]
-pub(crate) struct Statements {
+pub(crate) struct StatementCache {
     newest: Option<Timestamp>,
-    made: HashMap<(Hash, Timestamp), String>,
+    made: HashMap<(SecretHash, Timestamp), String>,
 }
 
-/// Response of the issuer about one copy.
+/// Response about one copy: its state, and instructions for the wallet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) standing: Standing,
-    /// True if the holder should discard the copy for a new one.
+pub(crate) struct FreshnessResponse {
+    pub(crate) standing: CopyStatusReport,
+    /// `true` if the holder should replace the copy by a new one.
     pub(crate) replace: bool,
-    /// Message of the issuer about the credential; may be empty.
+    /// Message of the issuer about the credential; empty: none.
     pub(crate) message: String,
 }
 
-impl Answer {
+impl FreshnessResponse {
     /// Returns the response for an unknown copy.
     const fn unknown() -> Self {
-        Self { standing: Standing::Unknown, replace: false, message: String::new() }
+        Self { standing: CopyStatusReport::Unknown, replace: false, message: String::new() }
     }
 }
 
-/// Standing of a copy with its issuer.
+/// State of a copy in a freshness response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Valid, with the statements, newest first.
+pub(crate) enum CopyStatusReport {
+    /// Valid, with the freshness statements, newest first.
     Valid(Vec<String>),
     Suspended,
     Revoked,
     /// Expired.
     Ended,
-    /// Issued by somebody else, or its handle is unknown.
+    /// Issued by another issuer, or unknown handle.
     Unknown,
 }
 
 impl<S: Store> Issuer<S> {
-    /// Returns the standing of each copy, in order, all as of the same epoch. Copies named by their digests are
-    /// unknown: earlier wallets name them so, but every verifier that saw a copy could do so too.
+    /// Returns the state of each copy, in order, all for the same epoch. A copy identified by its digest is reported as
+    /// unknown: older wallets use digests, but so could every verifier that received the copy.
     ///
     /// # Errors
     /// [`Error::Invalid`] for malformed handles or digests, and for none, both, too many or duplicate ones; store
@@ -81,14 +81,14 @@ impl<S: Store> Issuer<S> {
         self: &Arc<Self>,
         handles: &[Vec<u8>],
         digests: &[Vec<u8>],
-    ) -> Result<Vec<Answer>, Error> {
+    ) -> Result<Vec<FreshnessResponse>, Error> {
         if !digests.is_empty() {
             if !handles.is_empty() {
                 return Err(Error::invalid("copies", "cannot be combined with handles"));
             }
-            return Ok(distinct("copies", digests)?.into_iter().map(|_| Answer::unknown()).collect());
+            return Ok(distinct("copies", digests)?.into_iter().map(|_| FreshnessResponse::unknown()).collect());
         }
-        let handles: Vec<Hash> = distinct("handles", handles)?.iter().map(|handle| handle_hash(handle)).collect();
+        let handles: Vec<SecretHash> = distinct("handles", handles)?.iter().map(|handle| handle_hash(handle)).collect();
         // One call signs at a time, so that wallets do not keep lists and copies, which the same key signs, waiting.
         let mut statements = self.statements.clone().lock_owned().await;
         let now = self.now();
@@ -100,35 +100,44 @@ impl<S: Store> Issuer<S> {
         }
         drop(tx);
         let issuer = self.clone();
-        on_cpu(move || standings.iter().map(|copy| issuer.answer(&mut statements, copy.as_ref(), now)).collect())
+        spawn_cpu(move || standings.iter().map(|copy| issuer.answer(&mut statements, copy.as_ref(), now)).collect())
             .await?
     }
 
     fn answer(
         &self,
-        statements: &mut Statements,
+        statements: &mut StatementCache,
         copy: Option<&CopyStanding>,
         now: Timestamp,
-    ) -> Result<Answer, Error> {
-        let Some(copy) = copy else { return Ok(Answer::unknown()) };
+    ) -> Result<FreshnessResponse, Error> {
+        let Some(copy) = copy else { return Ok(FreshnessResponse::unknown()) };
         let standing = self.standing(statements, copy, now)?;
         let text = self.messages().and_then(|messages| messages.text(copy.message)).unwrap_or_default();
         // Only valid copies are replaced.
-        let replace = copy.replace && matches!(standing, Standing::Valid(_));
-        Ok(Answer { standing, replace, message: if copy.message > 0 { text.to_owned() } else { String::new() } })
+        let replace = copy.replace && matches!(standing, CopyStatusReport::Valid(_));
+        Ok(FreshnessResponse {
+            standing,
+            replace,
+            message: if copy.message > 0 { text.to_owned() } else { String::new() },
+        })
     }
 
-    fn standing(&self, statements: &mut Statements, copy: &CopyStanding, now: Timestamp) -> Result<Standing, Error> {
+    fn standing(
+        &self,
+        statements: &mut StatementCache,
+        copy: &CopyStanding,
+        now: Timestamp,
+    ) -> Result<CopyStatusReport, Error> {
         match copy.state {
-            State::Revoked => Ok(Standing::Revoked),
-            _ if now > copy.valid_until.plus(CLOCK_SKEW) => Ok(Standing::Ended),
-            State::Suspended => Ok(Standing::Suspended),
-            State::Valid => self.statements(statements, &copy.digest, now).map(Standing::Valid),
+            StatusState::Revoked => Ok(CopyStatusReport::Revoked),
+            _ if now > copy.valid_until.plus(CLOCK_SKEW) => Ok(CopyStatusReport::Ended),
+            StatusState::Suspended => Ok(CopyStatusReport::Suspended),
+            StatusState::Valid => self.statements(statements, &copy.digest, now).map(CopyStatusReport::Valid),
         }
     }
 
     /// Returns the statements on a valid copy, of this epoch and of the unexpired ones before it.
-    fn statements(&self, kept: &mut Statements, digest: &Hash, now: Timestamp) -> Result<Vec<String>, Error> {
+    fn statements(&self, kept: &mut StatementCache, digest: &SecretHash, now: Timestamp) -> Result<Vec<String>, Error> {
         let times: Vec<Timestamp> = freshness::issue_times(now, self.settings.freshness_seconds).collect();
         if kept.newest != times.first().copied() {
             kept.made.retain(|(_, since), _| times.contains(since));
@@ -152,12 +161,12 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-fn distinct(field: &'static str, copies: &[Vec<u8>]) -> Result<Vec<Hash>, Error> {
+fn distinct(field: &'static str, copies: &[Vec<u8>]) -> Result<Vec<SecretHash>, Error> {
     if copies.is_empty() || copies.len() > MOST_COPIES {
         return Err(Error::invalid(field, format!("must be 1 to {MOST_COPIES}")));
     }
-    let hash = |copy: &Vec<u8>| Hash::try_from(copy.as_slice()).ok();
-    let hashes: Option<Vec<Hash>> = copies.iter().map(hash).collect();
+    let hash = |copy: &Vec<u8>| SecretHash::try_from(copy.as_slice()).ok();
+    let hashes: Option<Vec<SecretHash>> = copies.iter().map(hash).collect();
     let hashes = hashes.ok_or_else(|| Error::invalid(field, "each has 32 bytes"))?;
     // A duplicate would make the client compare its times with themselves, and cost a signature for nothing.
     if hashes.iter().collect::<HashSet<_>>().len() != hashes.len() {

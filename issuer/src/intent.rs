@@ -1,100 +1,101 @@
-//! Intents to sign: what is stored before a signature, and after it.
+//! Intents to sign: the state stored before and after signing.
 //!
-//! One collection takes two transactions, with the signatures between them:
+//! One collection consists of two transactions, with the signing in between:
 //!
-//! 1. `intend` uses the nonce up, draws a status index for each copy and writes a row for it;
+//! 1. `intend` marks the nonce as used, and draws a status index and stores a row for each copy;
 //! 2. the copies are signed;
-//! 3. `finish` erases the claims, marks the copies as issued and stores the response, sealed for the wallet;
+//! 3. `finish` erases the claims, marks the copies as issued and stores the response, encrypted for the wallet;
 //! 4. the response is sent.
 //!
-//! A power cut before 1 changes nothing. Between 1 and 3 the offer remains redeemed and its claims remain. While the
-//! token is valid, the wallet can repeat its request and get copies with the same indices, or send new proofs and get
-//! copies with new ones. After the token's end, the code can be redeemed again until the offer's own end. After 3, a
-//! repeated request gets the sealed response. It is kept until the wallet acknowledges it; otherwise until the offer's
-//! end if the wallet can redeem the offer again, and until the token's end if not. No index is used twice.
+//! A power failure before 1 changes nothing. Between 1 and 3 the offer remains redeemed and its claims remain. While
+//! the token is valid, the wallet can repeat its request and get copies with the same indices, or send new proofs and
+//! get copies with new ones. After the token's end, the code can be redeemed again until the offer's own end. After 3,
+//! a repeated request gets the stored response. It is kept until the wallet acknowledges it; otherwise until the
+//! offer's end if the wallet can redeem the offer again, and until the token's end if not. No index is used twice.
 
 use carnet_core::{epoch::Epoch, format::CredentialFormat, time::Timestamp};
 
 use crate::{
     error::Error,
     format::chosen_format,
-    indices::write_copies,
+    indices::insert_copies,
     issuer::Issuer,
     nonces::Nonce,
-    secrets::Hash,
+    secrets::SecretHash,
     store::{
-        Claims, Store, StoreTx,
+        Store, StoreTx, StoredClaims,
         collections::{
             CollectionRecord, CollectionRows as _, CollectionState, CopyNames, NewCollection, NewSignature,
             SealedResponse,
         },
         offers::{OfferContent, OfferRecord, OfferRows as _, OfferState},
         records::{RecordRows as _, VoucherTotal},
-        status::Place,
+        status::StatusIndex,
     },
 };
 
 /// Credential request with verified proofs.
 #[derive(Debug)]
-pub(crate) struct Intent {
-    pub(crate) token_hash: Hash,
-    pub(crate) request_digest: Hash,
-    /// Nonce of the proofs; `None` if it is invalid or expired, and then only a repeated request is answered.
+pub(crate) struct CollectionIntent {
+    pub(crate) token_hash: SecretHash,
+    pub(crate) request_digest: SecretHash,
+    /// Nonce of the proofs; `None` if it is invalid or expired: then only a repeated request is answered.
     pub(crate) nonce: Option<Nonce>,
-    pub(crate) transaction_hash: Hash,
-    pub(crate) notification_hash: Hash,
+    pub(crate) transaction_hash: SecretHash,
+    pub(crate) notification_hash: SecretHash,
     pub(crate) configuration_id: String,
     /// Thumbprints of the copies' keys.
     pub(crate) thumbprints: Vec<String>,
-    /// Public keys of the copies as a JSON array; stored only if the offer is deferred.
+    /// Public keys of the copies as a JSON array; stored only for a deferred offer.
     pub(crate) holder_keys: String,
     pub(crate) now: Timestamp,
-    /// End of a deferred offer's waiting time.
+    /// Deadline of a deferred offer.
     pub(crate) deferred_until: Timestamp,
 }
 
-/// Decision about a credential request.
+/// Decision on a credential request.
 #[derive(Debug)]
-pub(crate) enum Intended {
-    /// To be signed; the intent is stored.
-    Sign(Work),
-    /// Answered before, with this sealed response.
+pub(crate) enum CollectionDecision {
+    /// To be signed; the intent was stored.
+    Sign(SigningWork),
+    /// Answered before; the encrypted response.
     Answered(Vec<u8>),
-    /// Waits for its release by staff.
+    /// Deferred until staff release it.
     Deferred,
 }
 
 /// Result of storing a signed response.
 #[derive(Debug)]
-pub(crate) enum Finished {
+pub(crate) enum FinishOutcome {
     /// Stored; the response may be sent.
     Stored,
-    /// Another call answered the same request in the meantime, with this sealed response; the new signatures are
+    /// Another call answered the same request in the meantime; its encrypted response. The new signatures are
     /// discarded.
     Answered(Vec<u8>),
 }
 
 /// Copies to be signed.
 #[derive(Debug)]
-pub(crate) struct Work {
+pub(crate) struct SigningWork {
     pub(crate) collection: i64,
     pub(crate) offer_id: String,
     pub(crate) credential_type: String,
     pub(crate) format: CredentialFormat,
-    pub(crate) claims: Claims,
+    pub(crate) claims: StoredClaims,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
-    /// Digest of the first request.
-    pub(crate) request_digest: Hash,
-    /// Public keys of the copies, for a deferred collection only.
+    /// Digest of the original request.
+    pub(crate) request_digest: SecretHash,
+    /// Public keys of the copies; only for a deferred collection.
     pub(crate) holder_keys: Option<String>,
-    /// Status indices of the copies, in their order.
-    pub(crate) places: Vec<Place>,
+    /// Status indices of the copies, in order.
+    pub(crate) places: Vec<StatusIndex>,
 }
 
-impl Work {
-    /// Returns the validity of copies signed now: from the epoch of issuance, so that the day of the offer identifies
-    /// nobody, unless the offer starts later. If such copies would have ended by then, they get the offer's dates.
+impl SigningWork {
+    /// Returns the validity period of copies signed now. It starts with the epoch of issuance, so that the creation
+    /// date of the offer does not distinguish holders, unless the offer starts later. If such copies would already have
+    /// expired, the offer's own dates are used.
     pub(crate) fn days(&self, epoch: Epoch, now: Timestamp) -> (Timestamp, Timestamp) {
         let today = now.start_of_day();
         let first = if today < self.valid_until { self.valid_from.max(today) } else { self.valid_from };
@@ -103,38 +104,38 @@ impl Work {
     }
 }
 
-/// Copies that were signed.
+/// Signed copies of a collection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SignedCopies<'a> {
-    /// Verification method of the signing key.
+    /// DID URL of the signing key.
     pub(crate) kid: &'a str,
-    /// Names of each copy, in order.
+    /// Names of each copy, in order; `None` for formats without names.
     pub(crate) names: &'a [Option<CopyNames>],
 }
 
-/// Signed response, to be stored for a wallet that lost it.
+/// Signed response, stored in case the wallet does not receive it.
 #[derive(Debug)]
 pub(crate) struct SignedResponse<'a> {
     pub(crate) copies: SignedCopies<'a>,
     pub(crate) response: SealedResponse,
-    /// Validity of the copies.
+    /// Validity period of the copies.
     pub(crate) validity: (Timestamp, Timestamp),
-    /// Voucher to count, if it is one.
+    /// Voucher totals to increase, if the credential is a voucher.
     pub(crate) voucher: Option<VoucherTotal>,
     pub(crate) now: Timestamp,
 }
 
 impl<S: Store> Issuer<S> {
-    /// Refuses a token that is unknown, expired or for another configuration; returns true if the same request was
-    /// accepted before. It only reads: `intend` decides.
+    /// Refuses a token that is unknown, expired or for another configuration; returns whether the same request was
+    /// accepted before. It only reads; `intend` decides.
     ///
     /// # Errors
     /// [`Error::TokenInvalid`]; [`Error::NotOffered`]; store errors.
     pub(crate) async fn check_access(
         &self,
-        token_hash: &Hash,
+        token_hash: &SecretHash,
         configuration: &str,
-        request_digest: &Hash,
+        request_digest: &SecretHash,
         now: Timestamp,
     ) -> Result<bool, Error> {
         let mut tx = self.store.read().await?;
@@ -142,12 +143,12 @@ impl<S: Store> Issuer<S> {
         Ok(tx.collection_of_request(&content.offer.offer_id, request_digest).await?.is_some())
     }
 
-    /// Stores the intent to sign, and the use of the nonce.
+    /// Stores the intent to sign, and marks the nonce as used.
     ///
     /// # Errors
     /// The token, the configuration or the nonce is refused; the offer is closed, or its copies were requested with
     /// other proofs; store errors.
-    pub(crate) async fn intend(&self, intent: Intent) -> Result<Intended, Error> {
+    pub(crate) async fn store_intent(&self, intent: CollectionIntent) -> Result<CollectionDecision, Error> {
         let mut tx = self.store.begin("intend_issuance").await?;
         let now = intent.now;
         let (content, format) = offered(&mut tx, &intent.token_hash, &intent.configuration_id, now).await?;
@@ -160,7 +161,7 @@ impl<S: Store> Issuer<S> {
         if format != content.offer.format && !tx.choose_format(&offer_id, format).await? {
             return Err(Error::NotOffered);
         }
-        use_up(&mut tx, &intent.nonce.ok_or(Error::NonceInvalid)?).await?;
+        consume_nonce(&mut tx, &intent.nonce.ok_or(Error::NonceInvalid)?).await?;
         let waits = content.offer.deferred && !content.released;
         let collection = tx
             .insert_collection(&NewCollection {
@@ -173,26 +174,26 @@ impl<S: Store> Issuer<S> {
                 reissue: None,
             })
             .await?;
-        write_copies(&mut tx, self.settings.list_entries, (collection, &offer_id), &intent.thumbprints, now).await?;
+        insert_copies(&mut tx, self.settings.list_entries, (collection, &offer_id), &intent.thumbprints, now).await?;
         // From here on the claims are kept as long as the offer would have waited: after a power cut before the
         // signature, the code can be redeemed again.
         let keep_until = if waits { intent.deferred_until } else { content.offer.expires_at };
-        tx.keep_claims_until(&offer_id, keep_until).await?;
+        tx.retain_claims_until(&offer_id, keep_until).await?;
         let work = work_of(&mut tx, content, collection, intent.request_digest, None).await?;
-        let work = Work { format, ..work };
+        let work = SigningWork { format, ..work };
         tx.commit().await?;
-        Ok(if waits { Intended::Deferred } else { Intended::Sign(work) })
+        Ok(if waits { CollectionDecision::Deferred } else { CollectionDecision::Sign(work) })
     }
 
-    /// Returns what is to be done about a deferred collection.
+    /// Returns the decision on a deferred collection.
     ///
     /// # Errors
     /// [`Error::TransactionUnknown`]; [`Error::Rejected`]; store errors.
-    pub(crate) async fn intend_deferred(
+    pub(crate) async fn store_deferred_intent(
         &self,
-        transaction_hash: &Hash,
+        transaction_hash: &SecretHash,
         now: Timestamp,
-    ) -> Result<(Hash, CredentialFormat, Intended), Error> {
+    ) -> Result<(SecretHash, CredentialFormat, CollectionDecision), Error> {
         // This writes nothing, and waits for no writer: the indices were drawn and stored when the collection was
         // deferred.
         let mut tx = self.store.read().await?;
@@ -203,7 +204,9 @@ impl<S: Store> Issuer<S> {
             return Err(Error::Rejected { reason: content.reason.unwrap_or_default() });
         }
         let intended = match known.state {
-            CollectionState::Signed => Intended::Answered(known.response_at(now).ok_or(Error::TransactionUnknown)?),
+            CollectionState::Signed => {
+                CollectionDecision::Answered(known.response_at(now).ok_or(Error::TransactionUnknown)?)
+            }
             CollectionState::Deferred => {
                 let waits = content.collect_until.is_some_and(|until| now < until);
                 if content.offer.state != OfferState::Redeemed || !waits {
@@ -211,9 +214,9 @@ impl<S: Store> Issuer<S> {
                 }
                 if content.released {
                     let (collection, keys) = (known.collection, known.holder_keys);
-                    Intended::Sign(work_of(&mut tx, content, collection, digest, keys).await?)
+                    CollectionDecision::Sign(work_of(&mut tx, content, collection, digest, keys).await?)
                 } else {
-                    Intended::Deferred
+                    CollectionDecision::Deferred
                 }
             }
             CollectionState::Intended => return Err(Error::TransactionUnknown),
@@ -221,20 +224,20 @@ impl<S: Store> Issuer<S> {
         Ok((digest, format, intended))
     }
 
-    /// Erases the claims, marks the copies as issued with their names, stores the sealed response, and counts the uses
-    /// of a voucher. The response is kept at least until its time, and until the offer's end for a wallet that can
-    /// redeem it again. If the offer was closed after the intent, nothing is changed, and the result is that of the
-    /// same request now.
+    /// Erases the claims, marks the copies as issued with their names, stores the encrypted response, and adds a
+    /// voucher to the totals. The response is kept at least until its expiry, and until the offer's expiry if the
+    /// wallet can repeat the redemption. If the offer was closed after the intent, nothing is changed, and the result
+    /// is that of the same request made now.
     ///
     /// # Errors
     /// The offer was closed, and there is no response; [`Error::KeyUsed`]; store errors.
-    pub(crate) async fn finish(&self, collection: i64, signed: SignedResponse<'_>) -> Result<Finished, Error> {
+    pub(crate) async fn finish(&self, collection: i64, signed: SignedResponse<'_>) -> Result<FinishOutcome, Error> {
         let SignedResponse { copies, response, validity, voucher, now } = signed;
         let mut tx = self.store.begin("finish_issuance").await?;
         let known = tx.collection(collection).await?.ok_or(Error::Corrupt("collections"))?;
         let offer_id = known.offer_id.clone();
         if !tx.collect_offer(&offer_id).await? {
-            return answered_meanwhile(&mut tx, known, now).await.map(Finished::Answered);
+            return answered_meanwhile(&mut tx, known, now).await.map(FinishOutcome::Answered);
         }
         let content = tx.offer(&offer_id).await?.ok_or(Error::Corrupt("collections.offer_id"))?;
         let SealedResponse { sealed, mut until } = response;
@@ -247,18 +250,18 @@ impl<S: Store> Issuer<S> {
         if let Some(voucher) = &voucher {
             tx.add_voucher(voucher).await?;
         }
-        tx.forget_unsigned(&offer_id).await?;
+        tx.delete_unsigned(&offer_id).await?;
         tx.commit().await?;
         // Not awaited: the wallet and every collection behind this one would wait for it.
-        self.store.wipe_soon();
-        Ok(Finished::Stored)
+        self.store.purge_soon();
+        Ok(FinishOutcome::Stored)
     }
 }
 
 /// Returns the offer of a token, and the format that the configuration asks for.
 async fn offered<T: StoreTx>(
     tx: &mut T,
-    token_hash: &Hash,
+    token_hash: &SecretHash,
     configuration: &str,
     now: Timestamp,
 ) -> Result<(OfferContent, CredentialFormat), Error> {
@@ -273,13 +276,13 @@ async fn repeated<T: StoreTx>(
     content: OfferContent,
     known: CollectionRecord,
     now: Timestamp,
-) -> Result<Intended, Error> {
+) -> Result<CollectionDecision, Error> {
     match known.state {
-        CollectionState::Signed => known.response_at(now).map(Intended::Answered).ok_or(Error::AnswerErased),
-        CollectionState::Deferred => Ok(Intended::Deferred),
+        CollectionState::Signed => known.response_at(now).map(CollectionDecision::Answered).ok_or(Error::AnswerErased),
+        CollectionState::Deferred => Ok(CollectionDecision::Deferred),
         CollectionState::Intended if content.offer.state == OfferState::Redeemed => {
             let (collection, digest) = (known.collection, known.request_digest);
-            work_of(tx, content, collection, digest, None).await.map(Intended::Sign)
+            work_of(tx, content, collection, digest, None).await.map(CollectionDecision::Sign)
         }
         CollectionState::Intended => Err(Error::TokenInvalid),
     }
@@ -317,8 +320,8 @@ async fn require_collectable<T: StoreTx>(tx: &mut T, offer: &OfferRecord) -> Res
     Ok(())
 }
 
-/// Stores a nonce until its end, and refuses a stored one.
-pub(crate) async fn use_up<T: StoreTx>(tx: &mut T, nonce: &Nonce) -> Result<(), Error> {
+/// Stores a used nonce until its expiry; refuses one that is stored already.
+pub(crate) async fn consume_nonce<T: StoreTx>(tx: &mut T, nonce: &Nonce) -> Result<(), Error> {
     if tx.use_nonce(nonce).await? { Ok(()) } else { Err(Error::NonceInvalid) }
 }
 
@@ -341,11 +344,11 @@ async fn work_of<T: StoreTx>(
     tx: &mut T,
     content: OfferContent,
     collection: i64,
-    request_digest: Hash,
+    request_digest: SecretHash,
     holder_keys: Option<String>,
-) -> Result<Work, Error> {
+) -> Result<SigningWork, Error> {
     let OfferRecord { offer_id, credential_type, format, valid_from, valid_until, .. } = content.offer;
-    Ok(Work {
+    Ok(SigningWork {
         collection,
         offer_id,
         credential_type,

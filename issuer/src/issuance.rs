@@ -1,5 +1,5 @@
-//! Issuance: nonces, and copies against proofs of possession. [`crate::intent`] describes the state after a power cut at
-//! each step.
+//! Issuance: nonces, and copies for proofs of possession. [`crate::intent`] describes the state after a power failure
+//! at each step.
 
 use std::sync::Arc;
 
@@ -15,27 +15,27 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
-    credential::Content,
+    credential::BatchContent,
     error::Error,
-    intent::{Finished, Intended, Intent, SignedCopies, SignedResponse, Work},
+    intent::{CollectionDecision, CollectionIntent, FinishOutcome, SignedCopies, SignedResponse, SigningWork},
     issuer::{ANSWER_SECONDS, Issuer, NONCE_SECONDS, TOKEN_SECONDS},
     proofs,
-    secrets::{self, Hash, Use},
+    secrets::{self, HashPurpose, SecretHash},
     store::{
         Store, StoreTx as _,
         collections::{CollectionRows as _, CopyNames, SealedResponse},
-        status::Place,
+        status::StatusIndex,
     },
     vouchers,
 };
 
 /// Result of a credential request.
-pub(crate) enum Collected {
+pub(crate) enum CollectionOutcome {
     Issued { format: CredentialFormat, copies: Zeroizing<Vec<String>>, notification_id: Zeroizing<String> },
     Deferred { transaction_id: Zeroizing<String>, interval: u32 },
 }
 
-/// Result in the wallet; the numbers are those of the store.
+/// Event in the wallet after issuance; the numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotificationEvent {
     /// All copies were stored.
@@ -47,14 +47,14 @@ pub(crate) enum NotificationEvent {
 }
 
 impl<S: Store> Issuer<S> {
-    /// Returns a fresh nonce for proofs, and its end. Nothing is stored, so that requests cannot fill the store.
+    /// Returns a new nonce for proofs, and its expiry. Nothing is stored, so that requests cannot fill the store.
     pub(crate) fn give_nonce(&self) -> (Zeroizing<String>, Timestamp) {
         let until = self.now().plus(NONCE_SECONDS);
-        (self.nonces.give(until), until)
+        (self.nonces.issue_nonce(until), until)
     }
 
     /// Signs one copy per proof. A repeated call with the same token and proofs returns the same response. `audience`
-    /// is the name of the issuer on the wire of the call, which the proofs are for.
+    /// is the issuer's identifier in the protocol of the call, the expected `aud` of the proofs.
     ///
     /// # Errors
     /// The token, the configuration, a proof or the nonce is refused; store errors; signing errors.
@@ -64,9 +64,9 @@ impl<S: Store> Issuer<S> {
         configuration_id: &str,
         proofs: Vec<String>,
         audience: &str,
-    ) -> Result<Collected, Error> {
+    ) -> Result<CollectionOutcome, Error> {
         let now = self.now();
-        let token_hash = secrets::digest(Use::AccessToken, &[access_token.as_bytes()]);
+        let token_hash = secrets::purpose_hash(HashPurpose::AccessToken, &[access_token.as_bytes()]);
         // Cheap checks come first: without a valid token no signature is verified.
         let request = request_digest(access_token, configuration_id, &proofs);
         let repeated = self.check_access(&token_hash, configuration_id, &request, now).await?;
@@ -78,15 +78,15 @@ impl<S: Store> Issuer<S> {
         // The times of repeated proofs were checked in the first call.
         let at = (!repeated).then_some(now);
         let audience = audience.to_owned();
-        let proven = on_cpu(move || proofs::verify(&proofs, &audience, most, at)).await??;
-        let transaction_id = secrets::derive(Use::TransactionId, access_token, &request);
+        let proven = spawn_cpu(move || proofs::verify(&proofs, &audience, most, at)).await??;
+        let transaction_id = secrets::derive_secret(HashPurpose::TransactionId, access_token, &request);
         let format = configuration.format;
         let intended = self
-            .intend(Intent {
+            .store_intent(CollectionIntent {
                 token_hash,
                 request_digest: request,
-                nonce: self.nonces.recognize(&proven.nonce, now),
-                transaction_hash: secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]),
+                nonce: self.nonces.verify_nonce(&proven.nonce, now),
+                transaction_hash: secrets::purpose_hash(HashPurpose::TransactionHash, &[transaction_id.as_bytes()]),
                 // A deferred response is acknowledged by a handle derived from the transaction id, which the wallet has
                 // by then.
                 notification_hash: notification_hash(&notification_id(&transaction_id, &request)),
@@ -99,9 +99,9 @@ impl<S: Store> Issuer<S> {
             .await?;
         let interval = self.settings.deferred_interval;
         match intended {
-            Intended::Deferred => Ok(Collected::Deferred { transaction_id, interval }),
-            Intended::Answered(sealed) => open_answer(format, &transaction_id, &request, &sealed),
-            Intended::Sign(work) => self.sign(work, proven.keys, &transaction_id, TOKEN_SECONDS, now).await,
+            CollectionDecision::Deferred => Ok(CollectionOutcome::Deferred { transaction_id, interval }),
+            CollectionDecision::Answered(sealed) => open_answer(format, &transaction_id, &request, &sealed),
+            CollectionDecision::Sign(work) => self.sign(work, proven.keys, &transaction_id, TOKEN_SECONDS, now).await,
         }
     }
 
@@ -109,27 +109,27 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// [`Error::TransactionUnknown`], [`Error::Rejected`]; store errors; signing errors.
-    pub(crate) async fn collect_deferred(self: &Arc<Self>, transaction_id: &str) -> Result<Collected, Error> {
+    pub(crate) async fn collect_deferred(self: &Arc<Self>, transaction_id: &str) -> Result<CollectionOutcome, Error> {
         let now = self.now();
         if let Some(renewed) = self.collect_renewal(transaction_id, now).await? {
             return Ok(renewed);
         }
-        let hash = secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]);
-        let (request, format, intended) = self.intend_deferred(&hash, now).await?;
+        let hash = secrets::purpose_hash(HashPurpose::TransactionHash, &[transaction_id.as_bytes()]);
+        let (request, format, intended) = self.store_deferred_intent(&hash, now).await?;
         match intended {
-            Intended::Deferred => Ok(Collected::Deferred {
+            CollectionDecision::Deferred => Ok(CollectionOutcome::Deferred {
                 transaction_id: Zeroizing::new(transaction_id.to_owned()),
                 interval: self.settings.deferred_interval,
             }),
-            Intended::Answered(sealed) => open_answer(format, transaction_id, &request, &sealed),
-            Intended::Sign(work) => {
+            CollectionDecision::Answered(sealed) => open_answer(format, transaction_id, &request, &sealed),
+            CollectionDecision::Sign(work) => {
                 let keys = keys_from_text(work.holder_keys.as_deref().unwrap_or_default())?;
                 self.sign(work, keys, transaction_id, ANSWER_SECONDS, now).await
             }
         }
     }
 
-    /// Records the result in the wallet, and erases the sealed response. Idempotent.
+    /// Records the event in the wallet, and erases the stored response. Idempotent.
     ///
     /// # Errors
     /// [`Error::NotificationUnknown`]; store errors.
@@ -144,16 +144,16 @@ impl<S: Store> Issuer<S> {
         Ok(tx.commit().await?)
     }
 
-    /// Checks that the copies of a transaction were requested with this access token. It suffices after its end too: the
-    /// wallet may wait for days.
+    /// Checks that the copies of a transaction were requested with this access token. It suffices after its end too:
+    /// the wallet may wait for days.
     ///
     /// # Errors
     /// [`Error::TransactionUnknown`]; [`Error::TokenInvalid`]; store errors.
     pub(crate) async fn require_token_of_transaction(&self, transaction_id: &str, token: &str) -> Result<(), Error> {
-        let hash = secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]);
+        let hash = secrets::purpose_hash(HashPurpose::TransactionHash, &[transaction_id.as_bytes()]);
         let known = self.store.read().await?.collection_by_transaction(&hash).await?;
         let known = known.ok_or(Error::TransactionUnknown)?;
-        let derived = secrets::derive(Use::TransactionId, token, &known.request_digest);
+        let derived = secrets::derive_secret(HashPurpose::TransactionId, token, &known.request_digest);
         if *derived == transaction_id { Ok(()) } else { Err(Error::TokenInvalid) }
     }
 
@@ -165,7 +165,7 @@ impl<S: Store> Issuer<S> {
         let hash = notification_hash(notification_id);
         let digest = self.store.read().await?.digest_of_notification(&hash).await?;
         let digest = digest.ok_or(Error::NotificationUnknown)?;
-        let transaction_id = secrets::derive(Use::TransactionId, token, &digest);
+        let transaction_id = secrets::derive_secret(HashPurpose::TransactionId, token, &digest);
         let derived = self::notification_id(&transaction_id, &digest);
         if *derived == notification_id { Ok(()) } else { Err(Error::TokenInvalid) }
     }
@@ -174,51 +174,53 @@ impl<S: Store> Issuer<S> {
     /// then.
     async fn sign(
         self: &Arc<Self>,
-        work: Work,
+        work: SigningWork,
         keys: Vec<PublicKey>,
         handle: &str,
         keep_seconds: i64,
         now: Timestamp,
-    ) -> Result<Collected, Error> {
+    ) -> Result<CollectionOutcome, Error> {
         self.require_published(&work.places).await?;
         let issuer = self.clone();
         let days = work.days(self.epoch(&work.credential_type), now);
         let voucher = match self.catalogue.credential_type(&work.credential_type) {
-            Some(known) if known.serials.is_some() => vouchers::total_of(known, &parse_claims(&work.claims.0)?, now),
+            Some(known) if known.serials.is_some() => {
+                vouchers::voucher_total(known, &parse_claims(&work.claims.0)?, now)
+            }
             _ => None,
         };
-        let (work, copies) = on_cpu(move || {
+        let (work, copies) = spawn_cpu(move || {
             let copies = issuer.make_offered(&work, &keys, days, now);
             (work, copies)
         })
         .await?;
         let copies = copies?;
         let text = Zeroizing::new(serde_json::to_vec(&*copies).map_err(|_| Error::Corrupt("answer"))?);
-        let sealed = secrets::seal(handle, &work.request_digest, &text).ok_or(Error::Corrupt("answer"))?;
+        let sealed = secrets::encrypt_response(handle, &work.request_digest, &text).ok_or(Error::Corrupt("answer"))?;
         let until = now.plus(keep_seconds);
         // A wallet that lost its connection may repeat its call while the first is still signing: both get the response
         // stored first.
         let names = copy_names(work.format, &copies);
         let response = SealedResponse { sealed, until };
         let signed = SignedResponse { copies: self.signed(&names), response, validity: days, voucher, now };
-        if let Finished::Answered(first) = self.finish(work.collection, signed).await? {
+        if let FinishOutcome::Answered(first) = self.finish(work.collection, signed).await? {
             return open_answer(work.format, handle, &work.request_digest, &first);
         }
         tracing::info!(offer_id = work.offer_id, copies = copies.len(), "credentials issued");
         let notification_id = notification_id(handle, &work.request_digest);
-        Ok(Collected::Issued { format: work.format, copies, notification_id })
+        Ok(CollectionOutcome::Issued { format: work.format, copies, notification_id })
     }
 
     /// Signs the copies of an offer.
     fn make_offered(
         &self,
-        work: &Work,
+        work: &SigningWork,
         keys: &[PublicKey],
         (valid_from, valid_until): (Timestamp, Timestamp),
         now: Timestamp,
     ) -> Result<Zeroizing<Vec<String>>, Error> {
         let claims = parse_claims(&work.claims.0)?;
-        let content = Content {
+        let content = BatchContent {
             credential_type: self
                 .catalogue
                 .credential_type(&work.credential_type)
@@ -227,58 +229,58 @@ impl<S: Store> Issuer<S> {
             valid_from,
             valid_until,
         };
-        self.make_copies(work.format, &content, keys, &work.places, now)
+        self.sign_copies(work.format, &content, keys, &work.places, now)
     }
 
-    /// Signs one copy per key, with its status at the place of the same number.
-    pub(crate) fn make_copies(
+    /// Signs one copy per key, with the status index at the same position.
+    pub(crate) fn sign_copies(
         &self,
         format: CredentialFormat,
-        content: &Content<'_>,
+        content: &BatchContent<'_>,
         keys: &[PublicKey],
-        places: &[Place],
+        places: &[StatusIndex],
         now: Timestamp,
     ) -> Result<Zeroizing<Vec<String>>, Error> {
         if keys.len() != places.len() {
             return Err(Error::Corrupt("issued.status_index"));
         }
-        let copy = |(key, place): (&PublicKey, &Place)| self.secure(format, content, key, *place, now);
+        let copy = |(key, place): (&PublicKey, &StatusIndex)| self.secure(format, content, key, *place, now);
         let copies: Result<Vec<String>, _> = keys.iter().zip(places).map(copy).collect();
         Ok(Zeroizing::new(copies.map_err(Error::Signing)?))
     }
 }
 
 impl<S: Store> Issuer<S> {
-    /// Combines the names of newly signed copies with the id of the signing key.
+    /// Combines the names of newly signed copies with the DID URL of the signing key.
     pub(crate) fn signed<'a>(&'a self, names: &'a [Option<CopyNames>]) -> SignedCopies<'a> {
         SignedCopies { kid: &self.kid, names }
     }
 }
 
-/// Computes the identifier of an SD-JWT copy for freshness and refill: SHA-256 of the issuer-signed JWT
-/// (`carnet_core::status::freshness::digest`).
-pub(crate) fn copy_digest(copy: &str) -> Hash {
+/// Returns the digest that identifies an SD-JWT copy: SHA-256 of the issuer-signed JWT
+/// (`carnet_core::status::freshness::copy_digest`).
+pub(crate) fn copy_digest(copy: &str) -> SecretHash {
     Sha256::digest(copy.split('~').next().unwrap_or_default()).into()
 }
 
-/// Returns the names of each copy; only SD-JWT formats have any.
+/// Returns the names of each copy; `None` for formats other than SD-JWT.
 pub(crate) fn copy_names(format: CredentialFormat, copies: &[String]) -> Vec<Option<CopyNames>> {
     let names = |copy: &String| match format {
         CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => {
-            Some(CopyNames { digest: copy_digest(copy), handle_hash: handle_hash(&freshness::handle(copy)) })
+            Some(CopyNames { digest: copy_digest(copy), handle_hash: handle_hash(&freshness::copy_handle(copy)) })
         }
         CredentialFormat::LdpVc | CredentialFormat::DiVcJcs => None,
     };
     copies.iter().map(names).collect()
 }
 
-/// Returns the stored form of a copy's handle.
-pub(crate) fn handle_hash(handle: &[u8]) -> Hash {
-    secrets::digest(Use::FreshnessHandle, &[handle])
+/// Returns the hash under which a copy's handle is stored.
+pub(crate) fn handle_hash(handle: &[u8]) -> SecretHash {
+    secrets::purpose_hash(HashPurpose::FreshnessHandle, &[handle])
 }
 
-/// Runs CPU-bound work separately from the calls that wait for the network and the disk.
-pub(crate) async fn on_cpu<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+/// Runs CPU-bound work on a separate thread pool, apart from network and disk I/O.
+pub(crate) async fn spawn_cpu<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done),
         Err(error) => match error.try_into_panic() {
@@ -290,31 +292,31 @@ pub(crate) async fn on_cpu<T: Send + 'static>(work: impl FnOnce() -> T + Send + 
 }
 
 /// Computes the digest that identifies a repeated request.
-fn request_digest(access_token: &str, configuration_id: &str, proofs: &[String]) -> Hash {
+fn request_digest(access_token: &str, configuration_id: &str, proofs: &[String]) -> SecretHash {
     let mut parts = vec![access_token.as_bytes(), configuration_id.as_bytes()];
     parts.extend(proofs.iter().map(String::as_bytes));
-    secrets::digest(Use::Request, &parts)
+    secrets::purpose_hash(HashPurpose::Request, &parts)
 }
 
 /// Derives the notification id from data that the wallet has.
-pub(crate) fn notification_id(handle: &str, request: &Hash) -> Zeroizing<String> {
-    secrets::derive(Use::NotificationId, handle, request)
+pub(crate) fn notification_id(handle: &str, request: &SecretHash) -> Zeroizing<String> {
+    secrets::derive_secret(HashPurpose::NotificationId, handle, request)
 }
 
-pub(crate) fn notification_hash(notification_id: &str) -> Hash {
-    secrets::digest(Use::NotificationHash, &[notification_id.as_bytes()])
+pub(crate) fn notification_hash(notification_id: &str) -> SecretHash {
+    secrets::purpose_hash(HashPurpose::NotificationHash, &[notification_id.as_bytes()])
 }
 
 pub(crate) fn open_answer(
     format: CredentialFormat,
     handle: &str,
-    request: &Hash,
+    request: &SecretHash,
     sealed: &[u8],
-) -> Result<Collected, Error> {
-    let text = secrets::unseal(handle, request, sealed).ok_or(Error::Corrupt("collections.sealed"))?;
+) -> Result<CollectionOutcome, Error> {
+    let text = secrets::decrypt_response(handle, request, sealed).ok_or(Error::Corrupt("collections.sealed"))?;
     let copies = serde_json::from_slice(&text).map_err(|_| Error::Corrupt("collections.sealed"))?;
     let notification_id = notification_id(handle, request);
-    Ok(Collected::Issued { format, copies: Zeroizing::new(copies), notification_id })
+    Ok(CollectionOutcome::Issued { format, copies: Zeroizing::new(copies), notification_id })
 }
 
 fn parse_claims(text: &str) -> Result<Map<String, Value>, Error> {

@@ -1,4 +1,4 @@
-//! Issuer: its key, catalogue, rules and store.
+//! Issuer: its key, catalogue, configuration and store.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,7 +8,7 @@ use carnet_core::{
     format::CredentialFormat,
     keys::Signer,
     secure::data_integrity::Suites,
-    spelling::nearest,
+    spelling::nearest_name,
     text::quoted,
     time::Timestamp,
 };
@@ -18,19 +18,19 @@ use carnet_spec::{Catalogue, CredentialType};
 use crate::{
     error::Error,
     format::{configuration_id, require_available},
-    freshness::Statements,
+    freshness::StatementCache,
     nonces::Nonces,
     policy::{cohorts::CohortPolicy, renewal::RenewalPolicy},
-    status::StatusLists,
+    status::StatusPublisher,
 };
 
 /// Source of the current time: the system clock, or that of a test.
-pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub(crate) type IssuerClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Lifetime of an access token, in seconds (OpenID4VCI 1.0: at most 5 minutes for one that is not sender-constrained).
 pub(crate) const TOKEN_SECONDS: i64 = 300;
-/// Time for which the sealed response of a transaction approved by staff is kept, in seconds: a day. The wallet can ask
-/// with the transaction id only.
+/// Retention of the encrypted response to a transaction approved by staff: one day, in seconds. The wallet needs only
+/// the transaction id to fetch it.
 pub(crate) const ANSWER_SECONDS: i64 = carnet_core::day::SECONDS;
 /// Lifetime of a nonce, in seconds.
 pub(crate) const NONCE_SECONDS: i64 = 300;
@@ -39,22 +39,22 @@ const MOST_SHOWN: usize = 100;
 
 /// Settings of the operator.
 #[derive(Debug, Clone)]
-pub(crate) struct Settings {
+pub(crate) struct IssuerSettings {
     /// Display name by language tag.
     pub(crate) display_name: BTreeMap<String, String>,
     /// Maximum number of copies in one batch.
     pub(crate) max_batch_size: usize,
-    /// Number of seconds for which an offer can be redeemed.
+    /// Time during which an offer can be redeemed, in seconds.
     pub(crate) offer_ttl: u32,
-    /// Number of seconds for which a deferred offer waits for its release and its holder.
+    /// Time during which a deferred offer can be released and collected, in seconds.
     pub(crate) deferred_ttl: u32,
-    /// Interval after which a wallet asks again for a deferred credential, in seconds.
+    /// Minimum time between a wallet's requests for a deferred credential, in seconds.
     pub(crate) deferred_interval: u32,
-    /// Maximum number of copies by refill per day, for one offer.
+    /// Maximum number of copies by refill of one offer per day.
     pub(crate) refill_copies_per_day: u32,
-    /// Maximum number of copies by refill of one offer, until it is renewed.
+    /// Maximum number of copies by refill of one offer, until its renewal.
     pub(crate) refill_copies: u32,
-    /// Number of entries of a new status list.
+    /// Number of entries of new status lists.
     pub(crate) list_entries: u64,
     /// Retention period of an offer's record after the end of its last copy, in days.
     pub(crate) record_days: u32,
@@ -64,35 +64,35 @@ pub(crate) struct Settings {
     pub(crate) cohorts: CohortPolicy,
     /// Renewal rules, by type.
     pub(crate) renewal: BTreeMap<String, RenewalPolicy>,
-    /// Types to issue; empty: all of the catalogue.
+    /// Credential types to issue; empty: all types of the catalogue.
     pub(crate) types: Vec<String>,
 }
 
-/// One issuer.
+/// Issuer: its use cases are methods, generic over the store.
 pub(crate) struct Issuer<S> {
     pub(crate) store: S,
     pub(crate) signer: Box<dyn Signer>,
     pub(crate) nonces: Nonces,
-    pub(crate) status: StatusLists,
-    pub(crate) statements: Arc<tokio::sync::Mutex<Statements>>,
+    pub(crate) status: StatusPublisher,
+    pub(crate) statements: Arc<tokio::sync::Mutex<StatementCache>>,
     pub(crate) did: Did,
     /// The DID URL of the signing key.
     pub(crate) kid: String,
-    /// This issuer's own DID document, with its keys.
+    /// This issuer's own DID document.
     pub(crate) own: Arc<DidDocument>,
     pub(crate) catalogue: Catalogue,
-    pub(crate) settings: Settings,
-    /// URL in offers.
+    pub(crate) settings: IssuerSettings,
+    /// URL of this issuer in offers.
     pub(crate) endpoint: String,
-    /// Faults of the published DID document and lists.
+    /// Problems with the published DID document and lists.
     pub(crate) faults: PublicationFaults,
-    pub(crate) clock: Clock,
+    pub(crate) clock: IssuerClock,
     pub(crate) suites: Suites,
 }
 
-/// A credential type in one format.
+/// Credential configuration: a credential type in one format.
 #[derive(Debug)]
-pub(crate) struct Configuration<'a> {
+pub(crate) struct IssuerConfiguration<'a> {
     pub(crate) id: String,
     pub(crate) credential_type: &'a CredentialType,
     pub(crate) format: CredentialFormat,
@@ -103,8 +103,8 @@ impl<S> Issuer<S> {
         (self.clock)()
     }
 
-    /// Returns every type to issue, in every format that this key and build support.
-    pub(crate) fn configurations(&self) -> impl Iterator<Item = Configuration<'_>> {
+    /// Returns every credential type in every format that this key and build support.
+    pub(crate) fn configurations(&self) -> impl Iterator<Item = IssuerConfiguration<'_>> {
         let algorithm = self.signer.algorithm();
         let suites = &self.suites;
         let formats = move || {
@@ -113,7 +113,7 @@ impl<S> Issuer<S> {
                 .filter(move |format| require_available(*format, algorithm, suites).is_ok())
         };
         self.catalogue.types().filter(|known| self.issues(&known.name)).flat_map(move |credential_type| {
-            formats().filter(|format| credential_type.is_issued_as(*format)).map(move |format| Configuration {
+            formats().filter(|format| credential_type.is_issued_as(*format)).map(move |format| IssuerConfiguration {
                 id: configuration_id(&credential_type.name, format),
                 credential_type,
                 format,
@@ -121,7 +121,7 @@ impl<S> Issuer<S> {
         })
     }
 
-    /// Returns the type, if this issuer issues it.
+    /// Returns the credential type, if this issuer issues it.
     pub(crate) fn credential_type(&self, name: &str) -> Result<&CredentialType, Error> {
         let known = self.catalogue.credential_type(name).filter(|known| self.issues(&known.name));
         known.ok_or_else(|| self.type_unknown(name))
@@ -130,7 +130,7 @@ impl<S> Issuer<S> {
     /// Refuses a type by its name, with the one that was probably meant.
     fn type_unknown(&self, name: &str) -> Error {
         let issued = || self.catalogue.types().map(|known| known.name.as_str()).filter(|known| self.issues(known));
-        let meant = match nearest(name, issued()) {
+        let meant = match nearest_name(name, issued()) {
             Some(meant) => format!("the nearest is {meant}"),
             None => format!("it issues {}", issued().collect::<Vec<_>>().join(", ")),
         };
@@ -142,7 +142,7 @@ impl<S> Issuer<S> {
         }
     }
 
-    /// Returns the epoch to whose start the dates of a type's copies are rounded down.
+    /// Returns the epoch to whose start the dates of copies of a type are rounded down.
     pub(crate) fn epoch(&self, credential_type: &str) -> Epoch {
         self.settings.cohorts.epoch_of(credential_type)
     }

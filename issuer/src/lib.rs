@@ -1,8 +1,8 @@
-//! The issuer: issues credentials to the wallets of the people they are about.
+//! Issuer service: issues credentials to the wallets of their subjects.
 //!
-//! Use cases are methods of `issuer::Issuer` and know no wire and no database: they are generic over the port
-//! `store::Store`, and their errors have a neutral kind. `grpc/` and `http/` convert between wire and use cases;
-//! `sqlite/` stores.
+//! Use cases are methods of `issuer::Issuer` independent of protocols and databases: they are generic over the port
+//! `store::Store`, and their errors have a protocol-independent kind. `grpc/` and `http/` adapt the protocols;
+//! `sqlite/` implements the store.
 
 mod checks;
 mod claims;
@@ -45,4 +45,4 @@ mod tests;
 mod vouchers;
 mod warnings;
 
-pub use commands::{Arguments, run};
+pub use commands::{IssuerArguments, run};

@@ -1,6 +1,6 @@
 //! Nonces for proofs of possession (OpenID4VCI 1.0 section 7); an unused nonce takes no storage.
 //!
-//! Anyone may request a nonce, so issuing one must not consume a limited resource. A nonce is base64url of
+//! Anyone may request a nonce, so issuing one must not use a limited resource. A nonce is the base64url of
 //!
 //! | bytes | what |
 //! |---|---|
@@ -18,23 +18,23 @@ use rand_core::{OsRng, RngCore as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::secrets::{self, Hash, Use};
+use crate::secrets::{self, HashPurpose, SecretHash};
 
 const RANDOM_BYTES: usize = 16;
 const TAG_BYTES: usize = 16;
 /// 40 bytes in base64url.
 const TEXT_BYTES: usize = 54;
 
-/// Issues nonces, and recognises them.
+/// Issues nonces, and verifies them.
 pub(crate) struct Nonces {
     /// Length of a block of SHA-256, which HMAC uses unmodified.
     key: Zeroizing<[u8; 64]>,
 }
 
-/// Nonce issued by this process and not expired. The store knows if it was used.
+/// Nonce that this process issued and that has not expired. The store records whether it was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Nonce {
-    pub(crate) hash: Hash,
+    pub(crate) hash: SecretHash,
     pub(crate) until: Timestamp,
 }
 
@@ -45,8 +45,8 @@ impl Nonces {
         Self { key }
     }
 
-    /// Issues a nonce that is valid until then.
-    pub(crate) fn give(&self, until: Timestamp) -> Zeroizing<String> {
+    /// Issues a nonce that expires at `until`.
+    pub(crate) fn issue_nonce(&self, until: Timestamp) -> Zeroizing<String> {
         let until = until.unix().to_be_bytes();
         let mut random = [0; RANDOM_BYTES];
         OsRng.fill_bytes(&mut random);
@@ -55,8 +55,8 @@ impl Nonces {
         Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Recognises an unexpired nonce from [`Self::give`]. The comparison takes constant time.
-    pub(crate) fn recognize(&self, nonce: &str, now: Timestamp) -> Option<Nonce> {
+    /// Verifies a nonce from [`Self::issue_nonce`] in constant time; `None` if it is invalid or expired.
+    pub(crate) fn verify_nonce(&self, nonce: &str, now: Timestamp) -> Option<Nonce> {
         if nonce.len() != TEXT_BYTES {
             return None;
         }
@@ -67,7 +67,7 @@ impl Nonces {
         let tag: &[u8; TAG_BYTES] = tag.try_into().ok()?;
         self.mac(until, random).verify_truncated_left(tag).ok()?;
         let until = Timestamp::from_unix(i64::from_be_bytes(*until));
-        (now < until).then(|| Nonce { hash: secrets::digest(Use::Nonce, &[nonce.as_bytes()]), until })
+        (now < until).then(|| Nonce { hash: secrets::purpose_hash(HashPurpose::Nonce, &[nonce.as_bytes()]), until })
     }
 
     fn mac(&self, until: &[u8; 8], random: &[u8; RANDOM_BYTES]) -> Hmac<Sha256> {
@@ -86,46 +86,46 @@ mod tests {
     #[test]
     fn a_nonce_holds_until_its_end_in_its_own_process() {
         let nonces = Nonces::new();
-        let nonce = nonces.give(END);
+        let nonce = nonces.issue_nonce(END);
         assert_eq!(nonce.len(), TEXT_BYTES);
-        assert_eq!(nonces.recognize(&nonce, NOW).unwrap().until, END);
-        assert!(nonces.recognize(&nonce, END.plus(-1)).is_some());
-        assert!(nonces.recognize(&nonce, END).is_none());
-        assert!(Nonces::new().recognize(&nonce, NOW).is_none());
-        let other = nonces.give(END);
-        assert_ne!(nonces.recognize(&nonce, NOW), nonces.recognize(&other, NOW));
+        assert_eq!(nonces.verify_nonce(&nonce, NOW).unwrap().until, END);
+        assert!(nonces.verify_nonce(&nonce, END.plus(-1)).is_some());
+        assert!(nonces.verify_nonce(&nonce, END).is_none());
+        assert!(Nonces::new().verify_nonce(&nonce, NOW).is_none());
+        let other = nonces.issue_nonce(END);
+        assert_ne!(nonces.verify_nonce(&nonce, NOW), nonces.verify_nonce(&other, NOW));
     }
 
     #[test]
     fn a_nonce_with_any_bit_changed_is_not_known() {
         let nonces = Nonces::new();
-        let nonce = nonces.give(END);
+        let nonce = nonces.issue_nonce(END);
         let bytes = URL_SAFE_NO_PAD.decode(nonce.as_bytes()).unwrap();
         for bit in 0..bytes.len() * 8 {
             let mut bent = bytes.clone();
             bent[bit / 8] ^= 1 << (bit % 8);
-            assert!(nonces.recognize(&URL_SAFE_NO_PAD.encode(&bent), NOW).is_none(), "bit {bit}");
+            assert!(nonces.verify_nonce(&URL_SAFE_NO_PAD.encode(&bent), NOW).is_none(), "bit {bit}");
         }
-        assert!(nonces.recognize(&nonce, NOW).is_some());
+        assert!(nonces.verify_nonce(&nonce, NOW).is_some());
     }
 
     #[test]
     fn a_nonce_has_one_spelling() {
         let nonces = Nonces::new();
-        let nonce = nonces.give(END);
+        let nonce = nonces.issue_nonce(END);
         // With 40 bytes, two bits of the last character are unused.
         let (start, last) = nonce.split_at(TEXT_BYTES - 1);
         let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let known: Vec<String> = alphabet
             .chars()
             .map(|end| format!("{start}{end}"))
-            .filter(|text| nonces.recognize(text, NOW).is_some())
+            .filter(|text| nonces.verify_nonce(text, NOW).is_some())
             .collect();
         assert_eq!(known, [format!("{start}{last}")]);
         for other in [format!("{}=", *nonce), format!("{}==", *nonce), format!(" {start}"), start.to_owned()] {
-            assert!(nonces.recognize(&other, NOW).is_none(), "{other}");
+            assert!(nonces.verify_nonce(&other, NOW).is_none(), "{other}");
         }
-        assert!(nonces.recognize("", NOW).is_none());
-        assert!(nonces.recognize(&"ä".repeat(TEXT_BYTES / 2), NOW).is_none());
+        assert!(nonces.verify_nonce("", NOW).is_none());
+        assert!(nonces.verify_nonce(&"ä".repeat(TEXT_BYTES / 2), NOW).is_none());
     }
 }

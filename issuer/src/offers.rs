@@ -1,4 +1,4 @@
-//! Creation and cancellation of offers by staff. [`crate::redemption`] is the holder's side.
+//! Creation and cancellation of offers by staff. [`crate::redemption`] implements the wallet's side.
 
 use carnet_core::{day, epoch::Epoch, format::CredentialFormat, json, text, time::Timestamp};
 use carnet_openid::vci::offer::{CredentialOffer, OfferLink, PreAuthorizedGrant, TxCode};
@@ -6,68 +6,68 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
-    checks::{MOST_ID_BYTES, check_id, check_mutation},
-    claims::{draw, require_visible, unique_claims},
+    checks::{MOST_ID_BYTES, check_change_ids, check_id},
+    claims::{fill_random_claims, require_visible, unique_claims},
     error::Error,
-    format::{alternative, configuration_id, require_available},
+    format::{alternative_format, configuration_id, require_available},
     issuer::Issuer,
-    secrets::{self, Use},
+    secrets::{self, HashPurpose},
     store::{
-        Claims, Rows, Slice, Store, StoreTx as _,
+        PageSlice, RowPage, Store, StoreTx as _, StoredClaims,
         offers::{NewOffer, OfferContent, OfferFilter, OfferRecord, OfferRows as _, OfferState},
     },
-    warnings::{self, Circumstances},
+    warnings::{self, OfferTerms},
 };
 
-/// Path of an offer by reference, below the public URL and before its code.
+/// Path of an offer by reference: below the public URL, before the offer's code.
 pub(crate) const OFFERS: &str = "/openid/offers";
 /// Maximum size of the claims, in bytes of JSON.
 const MOST_CLAIMS_BYTES: usize = 131_072;
 /// Maximum lifetime of an offer, in seconds: a year.
 const MOST_TTL: u32 = 31_536_000;
 
-/// Request of staff for an offer.
+/// Staff's request for an offer.
 #[derive(Debug)]
 pub(crate) struct OfferRequest {
     pub(crate) request_id: String,
     pub(crate) credential_type: String,
     pub(crate) format: CredentialFormat,
-    pub(crate) claims: ClaimsIn,
+    pub(crate) claims: ReceivedClaims,
     pub(crate) with_pin: bool,
-    /// Lifetime in seconds; 0: the default.
+    /// Lifetime in seconds; 0: default.
     pub(crate) ttl: u32,
     pub(crate) valid_from: Option<Timestamp>,
     pub(crate) valid_until: Option<Timestamp>,
     pub(crate) deferred: bool,
-    /// Staff's own reference; empty: none.
+    /// Reference chosen by staff; empty: none.
     pub(crate) reference: String,
     /// Name of the staff member.
     pub(crate) created_by: String,
 }
 
-/// Received claims; never printed.
-pub(crate) struct ClaimsIn(pub(crate) Map<String, Value>);
+/// Claims received from staff; `Debug` does not print them.
+pub(crate) struct ReceivedClaims(pub(crate) Map<String, Value>);
 
-impl std::fmt::Debug for ClaimsIn {
+impl std::fmt::Debug for ReceivedClaims {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ClaimsIn(redacted)")
     }
 }
 
-/// New offer with its secrets, or the offer that an earlier call with the same request_id created, without them.
-pub(crate) struct MadeOffer {
+/// New offer with its secrets, or the offer that an earlier call with the same request_id created, without secrets.
+pub(crate) struct CreatedOffer {
     pub(crate) offer: OfferRecord,
-    pub(crate) links: Option<Links>,
+    pub(crate) links: Option<OfferLinks>,
     pub(crate) pin: Option<Zeroizing<String>>,
     /// Warnings about accepted input that may be a mistake.
     pub(crate) warnings: Vec<String>,
 }
 
 /// Links to a new offer, with its code.
-pub(crate) struct Links {
-    /// Link by value, for every wallet: Carnet's own as well.
+pub(crate) struct OfferLinks {
+    /// Link that contains the offer, for all wallets, including Carnet's.
     pub(crate) uri: Zeroizing<String>,
-    /// Link by reference, for OpenID wallets: shorter, and the offer names both formats of an SD-JWT.
+    /// Link with the offer's URL, for OpenID wallets: it is shorter, and the offer includes both formats of an SD-JWT.
     pub(crate) reference: Zeroizing<String>,
 }
 
@@ -76,7 +76,7 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a field, [`Error::FormatUnavailable`], [`Error::RequestIdReused`], store errors.
-    pub(crate) async fn create_offer(&self, request: OfferRequest) -> Result<MadeOffer, Error> {
+    pub(crate) async fn create_offer(&self, request: OfferRequest) -> Result<CreatedOffer, Error> {
         check_id("request_id", &request.request_id)?;
         check_reference(&request.reference)?;
         let credential_type = self.credential_type(&request.credential_type)?;
@@ -99,7 +99,7 @@ impl<S: Store> Issuer<S> {
             return Err(Error::ClaimsInvalid(faults));
         }
         let mut claims = credential_type.complete(&request.claims.0).map_err(refused)?;
-        let drawn = draw(credential_type, &mut claims);
+        let drawn = fill_random_claims(credential_type, &mut claims);
         credential_type.validate_claims(&claims).map_err(refused)?;
         let unique = unique_claims(&claims, &credential_type.drawn);
         let claims = Value::Object(claims);
@@ -114,27 +114,27 @@ impl<S: Store> Issuer<S> {
         let now = self.now();
         let epoch = self.epoch(&credential_type.name);
         let (valid_from, valid_until) = validity(&request, credential_type.validity_days, epoch, now)?;
-        let mut warnings = warnings::of_offer(
+        let mut warnings = warnings::offer_warnings(
             credential_type,
             &request.claims.0,
-            &Circumstances { reference: &request.reference, valid_until, asked_until: request.valid_until, epoch, now },
+            &OfferTerms { reference: &request.reference, valid_until, asked_until: request.valid_until, epoch, now },
         );
-        warnings.extend(self.faults.sentences());
+        warnings.extend(self.faults.problems());
         let ttl = if request.ttl == 0 { self.settings.offer_ttl } else { request.ttl };
-        let code = secrets::draw();
-        let pin = request.with_pin.then(secrets::draw_pin);
+        let code = secrets::random_secret();
+        let pin = request.with_pin.then(secrets::random_pin);
         let terms = terms(&request);
         let new = NewOffer {
-            offer_id: secrets::draw_id(),
+            offer_id: secrets::random_id(),
             request_id: request.request_id,
             terms,
             credential_type: credential_type.name.clone(),
             format: request.format,
-            claims: Claims(canonical),
+            claims: StoredClaims(canonical),
             unique,
             valid_from,
             valid_until,
-            code_hash: secrets::digest(Use::Code, &[code.as_bytes()]),
+            code_hash: secrets::purpose_hash(HashPurpose::Code, &[code.as_bytes()]),
             pin_hash: pin.as_ref().map(|pin| pin_digest(&code, pin)),
             deferred: request.deferred,
             created_at: now,
@@ -147,18 +147,23 @@ impl<S: Store> Issuer<S> {
                 tracing::info!(offer_id = offer.offer_id, credential_type = offer.credential_type, "offer created");
                 let uri = OfferLink::Value(self.offer_message(&offer, &code, pin.is_some())).to_link();
                 let reference = OfferLink::Reference(format!("{}{OFFERS}/{}", self.endpoint, code.as_str()));
-                Ok(MadeOffer { offer, links: Some(Links { uri, reference: reference.to_link() }), pin, warnings })
+                Ok(CreatedOffer {
+                    offer,
+                    links: Some(OfferLinks { uri, reference: reference.to_link() }),
+                    pin,
+                    warnings,
+                })
             }
-            (offer, false) => Ok(MadeOffer { offer, links: None, pin: None, warnings }),
+            (offer, false) => Ok(CreatedOffer { offer, links: None, pin: None, warnings }),
         }
     }
 
-    /// Cancels an offer that was not collected, and erases its claims. Idempotent.
+    /// Cancels an uncollected offer, and erases its claims. Idempotent.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::WrongState`]; store errors.
     pub(crate) async fn cancel_offer(&self, offer_id: &str, request_id: &str) -> Result<OfferRecord, Error> {
-        check_mutation(offer_id, request_id)?;
+        check_change_ids(offer_id, request_id)?;
         let mut tx = self.store.begin("cancel_offer").await?;
         let offer = tx.offer(offer_id).await?.ok_or(Error::NotFound { what: "offer" })?.offer;
         match offer.state {
@@ -170,7 +175,7 @@ impl<S: Store> Issuer<S> {
         }
         tx.close_offer(offer_id, OfferState::Cancelled).await?;
         tx.commit().await?;
-        self.store.wipe().await;
+        self.store.purge_erased_data().await;
         Ok(OfferRecord { state: OfferState::Cancelled, ..offer })
     }
 
@@ -178,19 +183,23 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// Store errors.
-    pub(crate) async fn list_offers(&self, filter: &OfferFilter, slice: Slice) -> Result<Rows<OfferRecord>, Error> {
+    pub(crate) async fn list_offers(
+        &self,
+        filter: &OfferFilter,
+        slice: PageSlice,
+    ) -> Result<RowPage<OfferRecord>, Error> {
         self.erase_expired(self.now()).await?;
         Ok(self.store.read().await?.offers(filter, slice).await?)
     }
 
-    /// Records the unique claims of offers made before the store kept them.
+    /// Records the unique claims of offers that an older version created.
     ///
     /// # Errors
     /// Store errors.
-    pub(crate) async fn settle_unique_claims(&self) -> Result<(), Error> {
+    pub(crate) async fn record_unique_claims(&self) -> Result<(), Error> {
         for credential_type in self.catalogue.types().filter(|known| !known.drawn.is_empty()) {
             let offers = self.store.read().await?.offers_without_unique_claims(&credential_type.name).await?;
-            for (offer_id, Claims(text)) in offers {
+            for (offer_id, StoredClaims(text)) in offers {
                 let claims = json::parse_object(text.as_bytes(), json::Limits::DOCUMENT);
                 let claims = claims.map_err(|_| Error::Corrupt("offers.claims"))?;
                 let unique = unique_claims(&claims, &credential_type.drawn);
@@ -205,22 +214,23 @@ impl<S: Store> Issuer<S> {
         Ok(())
     }
 
-    /// Returns the open offer of a code, in any format that its holder may choose (OpenID4VCI 1.0 section 4.1.3).
+    /// Returns the open offer of a code, in all formats from which the holder may choose (OpenID4VCI 1.0 section
+    /// 4.1.3).
     ///
     /// # Errors
-    /// [`Error::OfferUnknown`], also for an offer that is not open any more; store errors.
+    /// [`Error::OfferUnknown`], also for an offer that is no longer open; store errors.
     pub(crate) async fn offer_by_code(&self, code: &str) -> Result<CredentialOffer, Error> {
         if code.is_empty() || code.len() > MOST_ID_BYTES {
             return Err(Error::OfferUnknown);
         }
-        let code_hash = secrets::digest(Use::Code, &[code.as_bytes()]);
+        let code_hash = secrets::purpose_hash(HashPurpose::Code, &[code.as_bytes()]);
         let access = self.store.read().await?.offer_by_code(&code_hash).await?.ok_or(Error::OfferUnknown)?;
         let offer = access.offer;
         if offer.state != OfferState::Open || offer.expires_at <= self.now() {
             return Err(Error::OfferUnknown);
         }
         let mut message = self.offer_message(&offer, code, access.pin_hash.is_some());
-        let other = alternative(offer.format).map(|format| configuration_id(&offer.credential_type, format));
+        let other = alternative_format(offer.format).map(|format| configuration_id(&offer.credential_type, format));
         message.configuration_ids.extend(other);
         // Carnet's own wallet reads offers by value alone.
         Ok(CredentialOffer { valid_until: None, ..message })
@@ -261,14 +271,14 @@ async fn store_offer<S: Store>(store: &S, new: &NewOffer, drawn: &[String]) -> R
     Ok((stored.offer, true))
 }
 
-pub(crate) fn pin_digest(code: &str, pin: &str) -> secrets::Hash {
-    secrets::digest(Use::Pin, &[code.as_bytes(), pin.as_bytes()])
+pub(crate) fn pin_digest(code: &str, pin: &str) -> secrets::SecretHash {
+    secrets::purpose_hash(HashPurpose::Pin, &[code.as_bytes(), pin.as_bytes()])
 }
 
-/// Tests if the claims are equal, apart from values that are drawn for each request.
+/// Returns whether the claims are equal, apart from values that are drawn for each request.
 fn same_claims(known: &str, now: &str, drawn: &[String]) -> bool {
     if drawn.is_empty() {
-        return secrets::same(known.as_bytes(), now.as_bytes());
+        return secrets::equal_in_constant_time(known.as_bytes(), now.as_bytes());
     }
     let without = |text: &str| {
         let mut claims = json::parse_object(text.as_bytes(), json::Limits::DOCUMENT).ok()?;
@@ -296,13 +306,13 @@ fn validity(
         }
     }
     if until <= from {
-        let (first, last) = (day::from(from), day::until(until));
+        let (first, last) = (day::format_start(from), day::format_end(until));
         let description = format!("the last day, {last}, is before the first one, {first}. Nothing was stored");
         return Err(Error::invalid("valid_until", description));
     }
     // Rounding down would move the start before the requested day.
     if from > today && !epoch.is_start(from) {
-        let (before, after) = (day::from(epoch.start(from)), day::from(epoch.next(from)));
+        let (before, after) = (day::format_start(epoch.start(from)), day::format_start(epoch.next(from)));
         let description = format!(
             "a later start must be the start of a {epoch}, so that the date identifies nobody. Nothing was stored; \
              give {before} or {after}, or issue it on its first day"
@@ -311,7 +321,7 @@ fn validity(
     }
     let first = if until > now { from.max(today) } else { from };
     epoch.validity(first, until, now).ok_or_else(|| {
-        let least = day::until(epoch.next(first.max(now)));
+        let least = day::format_end(epoch.next(first.max(now)));
         let description = format!(
             "rounded down to the beginning of a {epoch}, so that the date identifies nobody, it would end before it \
              begins. Nothing was stored; give {least} or a later day, or configure a shorter epoch for this type \
@@ -339,7 +349,7 @@ fn terms(request: &OfferRequest) -> String {
 
 /// Refuses a reference that is too long, or that could not be typed again to find the offer.
 fn check_reference(reference: &str) -> Result<(), Error> {
-    let is_plain = !reference.chars().any(char::is_control) && text::unseen(reference).next().is_none();
+    let is_plain = !reference.chars().any(char::is_control) && text::invisible_characters(reference).next().is_none();
     if reference.len() <= MOST_ID_BYTES && is_plain && reference.trim() == reference {
         return Ok(());
     }

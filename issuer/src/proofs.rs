@@ -19,19 +19,24 @@ pub(crate) const MOST_AGE: i64 = 300;
 /// Maximum size of a proof, in bytes.
 const MOST_BYTES: usize = 8_192;
 
-/// Result of verified proofs: a key for each copy, and their common nonce.
+/// Result of proof verification: a key for each copy, and the common nonce.
 #[derive(Debug)]
-pub(crate) struct Proven {
+pub(crate) struct VerifiedProofs {
     pub(crate) keys: Vec<PublicKey>,
     pub(crate) nonce: String,
 }
 
-/// Verifies the proofs of one request. Without `now`, for a request that was accepted before, it does not check their
-/// times.
+/// Verifies the proofs of one request. `now` is `None` for a request that was accepted before: then their times are not
+/// checked.
 ///
 /// # Errors
 /// [`Error::ProofInvalid`] names the first invalid proof; [`Error::Invalid`] for none, or too many.
-pub(crate) fn verify(proofs: &[String], audience: &str, most: usize, now: Option<Timestamp>) -> Result<Proven, Error> {
+pub(crate) fn verify(
+    proofs: &[String],
+    audience: &str,
+    most: usize,
+    now: Option<Timestamp>,
+) -> Result<VerifiedProofs, Error> {
     if proofs.is_empty() || proofs.len() > most {
         return Err(Error::Invalid {
             reason: "BATCH_SIZE",
@@ -53,7 +58,7 @@ pub(crate) fn verify(proofs: &[String], audience: &str, most: usize, now: Option
         }
         keys.push(key);
     }
-    Ok(Proven { keys, nonce: shared.unwrap_or_default() })
+    Ok(VerifiedProofs { keys, nonce: shared.unwrap_or_default() })
 }
 
 fn verify_one(proof: &str, audience: &str, now: Option<Timestamp>) -> Result<(PublicKey, String), Problem> {

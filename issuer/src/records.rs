@@ -1,12 +1,12 @@
-//! Records for staff: issued copies, statuses and acts.
+//! Records for staff: issued copies, statuses and audit log.
 
 use crate::{
     error::Error,
     issuer::Issuer,
     store::{
-        Rows, Slice, Store,
+        PageSlice, RowPage, Store,
         records::{IssuedFilter, IssuedRecord, RecordRows as _},
-        status::{ActRecord, Changed, CopyStatus, StatusRows as _},
+        status::{ActRecord, ChangedCopy, CopyStatus, StatusRows as _},
     },
 };
 
@@ -15,7 +15,11 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// Store errors.
-    pub(crate) async fn list_issued(&self, filter: &IssuedFilter, slice: Slice) -> Result<Rows<IssuedRecord>, Error> {
+    pub(crate) async fn list_issued(
+        &self,
+        filter: &IssuedFilter,
+        slice: PageSlice,
+    ) -> Result<RowPage<IssuedRecord>, Error> {
         Ok(self.store.read().await?.issued(filter, slice).await?)
     }
 
@@ -37,11 +41,11 @@ impl<S: Store> Issuer<S> {
         if copies.is_empty() { Err(Error::NotFound { what: "issued credential" }) } else { Ok(copies) }
     }
 
-    /// Returns acts, newest first; if an id is given, only those on that offer or copy.
+    /// Returns the acts of staff, newest first; with an id, only those that concern that offer or copy.
     ///
     /// # Errors
     /// Store errors.
-    pub(crate) async fn list_acts(&self, id: &str, slice: Slice) -> Result<Vec<ActRecord>, Error> {
+    pub(crate) async fn list_acts(&self, id: &str, slice: PageSlice) -> Result<Vec<ActRecord>, Error> {
         Ok(self.store.read().await?.acts(id, slice).await?)
     }
 
@@ -49,7 +53,7 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// [`Error::NotFound`]; store errors.
-    pub(crate) async fn list_changes(&self, act: i64, slice: Slice) -> Result<Vec<Changed>, Error> {
+    pub(crate) async fn list_changes(&self, act: i64, slice: PageSlice) -> Result<Vec<ChangedCopy>, Error> {
         let mut tx = self.store.read().await?;
         if !tx.has_act(act).await? {
             return Err(Error::NotFound { what: "act" });

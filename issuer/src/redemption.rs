@@ -1,8 +1,9 @@
-//! Redemption: exchange of an offer's code for an access token, repeatable for a wallet that lost the response.
+//! Redemption: exchange of an offer's code for an access token. A wallet that did not receive the response can repeat
+//! it.
 //!
-//! A wallet draws a verifier, stores it, and sends its SHA-256, the challenge. Repeating a redemption requires the
-//! verifier, so that somebody who sees the link and the PIN later gets nothing. The access token is the same each time,
-//! because it is the only key to the sealed response of a credential request.
+//! A wallet generates a code verifier, stores it, and sends its SHA-256, the challenge. A repetition requires the
+//! verifier, so that a person who later sees the link and the PIN cannot redeem. The access token is the same each
+//! time, because it decrypts the stored response of a credential request.
 
 use carnet_core::{input::numeric_pin, time::Timestamp};
 use sha2::{Digest as _, Sha256};
@@ -13,7 +14,7 @@ use crate::{
     error::Error,
     issuer::{Issuer, TOKEN_SECONDS},
     offers::pin_digest,
-    secrets::{self, Hash, PIN_DIGITS, Use},
+    secrets::{self, HashPurpose, PIN_DIGITS, SecretHash},
     store::{
         Store, StoreTx,
         collections::CollectionState,
@@ -26,34 +27,34 @@ use crate::{
 pub(crate) struct RedemptionRequest {
     pub(crate) code: Zeroizing<String>,
     pub(crate) pin: Option<Zeroizing<String>>,
-    /// SHA-256 of the verifier, 32 bytes.
+    /// Challenge: SHA-256 of the verifier, 32 bytes.
     pub(crate) challenge: Option<Zeroizing<Vec<u8>>>,
-    /// 32 bytes.
+    /// Verifier of an earlier challenge, 32 bytes.
     pub(crate) verifier: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// Access to the copies of one offer.
-pub(crate) struct Grant {
+pub(crate) struct TokenGrant {
     pub(crate) access_token: Zeroizing<String>,
     pub(crate) expires_at: Timestamp,
     pub(crate) offer: OfferRecord,
-    /// True if the redemption can be repeated with the verifier.
+    /// `true` if the redemption can be repeated with the verifier.
     pub(crate) repeatable: bool,
 }
 
 /// Exchange of a code for a token.
 #[derive(Debug)]
 struct Redeeming {
-    code_hash: Hash,
-    pin_hash: Option<Hash>,
+    code_hash: SecretHash,
+    pin_hash: Option<SecretHash>,
     /// Digest of the challenge; without one the redemption cannot be repeated.
-    challenge_hash: Option<Hash>,
+    challenge_hash: Option<SecretHash>,
     /// True if the request contains the challenge's verifier.
     is_verified: bool,
     /// Token of a first redemption.
-    token_hash: Hash,
+    token_hash: SecretHash,
     /// Salt from which the token is derived, if there is a challenge.
-    token_salt: Hash,
+    token_salt: SecretHash,
     token_until: Timestamp,
     now: Timestamp,
 }
@@ -64,7 +65,7 @@ enum Redemption {
     /// Repeated by the wallet that redeemed it before: the earlier token, derived from this salt, remains valid.
     Repeated {
         offer: OfferRecord,
-        token_salt: Hash,
+        token_salt: SecretHash,
     },
 }
 
@@ -84,7 +85,7 @@ impl<S: Store> Issuer<S> {
     /// # Errors
     /// The offer is unknown, used, expired, cancelled or locked; the PIN is wrong, missing or unexpected; the challenge
     /// or the verifier is malformed; store errors.
-    pub(crate) async fn redeem_offer(&self, request: &RedemptionRequest) -> Result<Grant, Error> {
+    pub(crate) async fn redeem_offer(&self, request: &RedemptionRequest) -> Result<TokenGrant, Error> {
         let (code, pin) = (request.code.as_str(), request.pin.as_ref());
         let challenge = challenge_of(request)?;
         if code.is_empty() || code.len() > MOST_ID_BYTES {
@@ -92,18 +93,18 @@ impl<S: Store> Issuer<S> {
         }
         let pin = pin.map(|pin| pin_of(pin)).transpose()?;
         let now = self.now();
-        let token_salt = secrets::draw_salt();
+        let token_salt = secrets::random_salt();
         let token = |salt| challenge.as_ref().map(|challenge| secrets::repeatable_token(code, challenge, salt));
-        let first = token(&token_salt).unwrap_or_else(secrets::draw);
+        let first = token(&token_salt).unwrap_or_else(secrets::random_secret);
         let expires_at = now.plus(TOKEN_SECONDS);
         let redeeming = Redeeming {
-            code_hash: secrets::digest(Use::Code, &[code.as_bytes()]),
+            code_hash: secrets::purpose_hash(HashPurpose::Code, &[code.as_bytes()]),
             pin_hash: pin.map(|pin| pin_digest(code, &pin)),
             challenge_hash: challenge
                 .as_ref()
-                .map(|challenge| secrets::digest(Use::RedemptionChallenge, &[challenge.as_slice()])),
+                .map(|challenge| secrets::purpose_hash(HashPurpose::RedemptionChallenge, &[challenge.as_slice()])),
             is_verified: request.verifier.is_some(),
-            token_hash: secrets::digest(Use::AccessToken, &[first.as_bytes()]),
+            token_hash: secrets::purpose_hash(HashPurpose::AccessToken, &[first.as_bytes()]),
             token_salt,
             token_until: expires_at,
             now,
@@ -115,7 +116,7 @@ impl<S: Store> Issuer<S> {
                 (offer, token(&token_salt).ok_or(Error::Corrupt("offers.token_salt"))?)
             }
         };
-        Ok(Grant { access_token, expires_at, offer, repeatable: challenge.is_some() })
+        Ok(TokenGrant { access_token, expires_at, offer, repeatable: challenge.is_some() })
     }
 }
 
@@ -130,7 +131,7 @@ fn challenge_of(request: &RedemptionRequest) -> Result<Option<Zeroizing<[u8; 32]
     let Some(verifier) = &request.verifier else { return Ok(challenge) };
     let digest = <[u8; 32]>::from(Sha256::digest(verifier.as_slice()));
     match &challenge {
-        Some(challenge) if verifier.len() == 32 && secrets::same(challenge.as_slice(), &digest) => {}
+        Some(challenge) if verifier.len() == 32 && secrets::equal_in_constant_time(challenge.as_slice(), &digest) => {}
         _ => {
             let rule = "must be 32 bytes whose SHA-256 is the redemption_challenge";
             return Err(Error::invalid("redemption_verifier", rule));
@@ -139,8 +140,8 @@ fn challenge_of(request: &RedemptionRequest) -> Result<Option<Zeroizing<[u8; 32]
     Ok(challenge)
 }
 
-/// Redeems an offer's code, and counts wrong PINs and wrong verifiers. A code works once, and again for the owner of the
-/// verifier if it was redeemed with a challenge. Without a challenge, it works again if an issuance was intended,
+/// Redeems an offer's code, and counts wrong PINs and wrong verifiers. A code works once, and again for the owner of
+/// the verifier if it was redeemed with a challenge. Without a challenge, it works again if an issuance was intended,
 /// nothing was signed, and the token has expired.
 async fn redeem<S: Store>(store: &S, redeeming: &Redeeming) -> Result<Redemption, Error> {
     // Anonymous callers can get here, so only somebody with a valid code may delay other writers.
@@ -159,7 +160,7 @@ async fn redeem<S: Store>(store: &S, redeeming: &Redeeming) -> Result<Redemption
     if access.offer.expires_at <= now {
         tx.close_offer(offer_id, OfferState::Expired).await?;
         tx.commit().await?;
-        store.wipe().await;
+        store.purge_erased_data().await;
         return Err(Error::OfferExpired);
     }
     if !is_right_pin(&access, redeeming)? {
@@ -172,7 +173,7 @@ async fn redeem<S: Store>(store: &S, redeeming: &Redeeming) -> Result<Redemption
         // The count is committed although the call is refused: this limits guessing.
         tx.commit().await?;
         if locked {
-            store.wipe().await;
+            store.purge_erased_data().await;
             return Err(Error::OfferLocked);
         }
         return Err(Error::PinWrong { left: PIN_TRIES.saturating_sub(failures) });
@@ -197,7 +198,7 @@ async fn redeem<S: Store>(store: &S, redeeming: &Redeeming) -> Result<Redemption
 async fn repeat<S: Store>(
     mut tx: S::Tx,
     access: OfferAccess,
-    challenge: &Hash,
+    challenge: &SecretHash,
     redeeming: &Redeeming,
 ) -> Result<Redemption, Error> {
     let shown = redeeming.challenge_hash.filter(|_| redeeming.is_verified).ok_or(Error::OfferUsed)?;
@@ -206,7 +207,7 @@ async fn repeat<S: Store>(
     }
     let failures = access.repeat_failures.saturating_add(1);
     let offer_id = &access.offer.offer_id;
-    if !secrets::same(challenge, &shown) {
+    if !secrets::equal_in_constant_time(challenge, &shown) {
         tx.set_repeat_failures(offer_id, failures).await?;
         tx.commit().await?;
         return Err(Error::OfferUsed);
@@ -231,7 +232,7 @@ fn is_right_pin(access: &OfferAccess, redeeming: &Redeeming) -> Result<bool, Err
         (None, None) => Ok(true),
         (Some(_), None) => Err(Error::PinMissing),
         (None, Some(_)) => Err(Error::PinUnexpected),
-        (Some(expected), Some(given)) => Ok(secrets::same(&expected, &given)),
+        (Some(expected), Some(given)) => Ok(secrets::equal_in_constant_time(&expected, &given)),
     }
 }
 

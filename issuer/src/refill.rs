@@ -1,8 +1,8 @@
 //! Refill: exchange of one copy, presented in full, for new ones of the same credential (spec/protocol.md section 3).
 //!
-//! The issuer erased the claims when the first batch was collected, so the holder presents them, under the issuer's own
-//! signature. They are in memory while the copies are signed, and nowhere else. A refill tells the issuer that the
-//! holder wants more copies, and when, but never to whom copies were presented.
+//! The issuer erased the claims when the first batch was collected, so the holder presents them in a copy that the
+//! issuer signed. They are kept only in memory, while the new copies are signed. A refill reveals to the issuer that
+//! the holder wants more copies, and when, but not to whom copies were presented.
 
 use std::sync::Arc;
 
@@ -14,25 +14,25 @@ use carnet_core::{
     keys::PublicKey,
     secure::{
         data_integrity::Suites,
-        sd_jwt::{KeyBinding, SdJwt},
+        sd_jwt::{KeyBindingRequirements, SdJwt},
     },
     time::{CLOCK_SKEW, Timestamp},
-    verify::{self, Environment, Held, IssuerPolicy, StatusPolicy},
+    verify::{self, IssuerPolicy, StatusPolicy, VerificationEnvironment, VerifiedCredential},
 };
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::{
-    credential::Content,
+    credential::BatchContent,
     error::Error,
-    indices::write_copies,
-    intent::{SignedCopies, issue_copies, use_up},
-    issuance::{Collected, copy_digest, copy_names, notification_hash, on_cpu},
+    indices::insert_copies,
+    intent::{SignedCopies, consume_nonce, issue_copies},
+    issuance::{CollectionOutcome, copy_digest, copy_names, notification_hash, spawn_cpu},
     issuer::Issuer,
     nonces::Nonce,
     proofs::{self, MOST_AGE},
-    reissue::{Reissue, require_copy, require_daily_room, require_room},
-    secrets::{self, Hash, Use},
+    reissue::{Reissue, require_copy, require_daily_refill_capacity, require_refill_capacity},
+    secrets::{self, HashPurpose, SecretHash},
     store::{
         Store, StoreTx as _,
         collections::{CollectionRows as _, CollectionState, NewCollection, NewSignature, ReissueTerms},
@@ -40,16 +40,16 @@ use crate::{
     },
 };
 
-/// Valid copy, presented by the holder of its key.
-pub(crate) struct Shown {
+/// Valid copy, presented with a key binding by its holder.
+pub(crate) struct PresentedCopy {
     /// Digest of the copy.
-    pub(crate) copy: Hash,
+    pub(crate) copy: SecretHash,
     pub(crate) credential_type: String,
     pub(crate) format: CredentialFormat,
     pub(crate) claims: Map<String, Value>,
     /// Thumbprints of the new keys, as signed by the holder.
     keys: Vec<String>,
-    /// Nonce of the presentation, and its text.
+    /// Parsed nonce of the presentation, and its text.
     pub(crate) nonce: (Nonce, String),
 }
 
@@ -57,13 +57,13 @@ pub(crate) struct Shown {
 #[derive(Debug)]
 pub(crate) struct RefillIntent {
     /// Digest of the presented copy.
-    pub(crate) copy: Hash,
+    pub(crate) copy: SecretHash,
     pub(crate) nonce: Nonce,
-    pub(crate) request_digest: Hash,
-    pub(crate) notification_hash: Hash,
+    pub(crate) request_digest: SecretHash,
+    pub(crate) notification_hash: SecretHash,
     /// Thumbprints of the new copies' keys.
     pub(crate) thumbprints: Vec<String>,
-    /// Epoch of the type.
+    /// Epoch of the credential type.
     pub(crate) epoch: Epoch,
     pub(crate) now: Timestamp,
 }
@@ -78,12 +78,12 @@ impl<S: Store> Issuer<S> {
         self: &Arc<Self>,
         presentation: Zeroizing<String>,
         proofs: Vec<String>,
-    ) -> Result<Collected, Error> {
+    ) -> Result<CollectionOutcome, Error> {
         let now = self.now();
-        let (shown, keys, request_digest) = self.shown_for(presentation, proofs, now).await?;
-        let notification_id = secrets::draw();
+        let (shown, keys, request_digest) = self.verify_refill_request(presentation, proofs, now).await?;
+        let notification_id = secrets::random_secret();
         let refill = self
-            .intend_refill(RefillIntent {
+            .store_refill_intent(RefillIntent {
                 copy: shown.copy,
                 nonce: shown.nonce.0,
                 request_digest,
@@ -96,34 +96,34 @@ impl<S: Store> Issuer<S> {
         self.require_published(&refill.places).await?;
         let issuer = self.clone();
         let format = shown.format;
-        let copies = on_cpu(move || {
-            let content = Content {
+        let copies = spawn_cpu(move || {
+            let content = BatchContent {
                 credential_type: issuer.credential_type(&shown.credential_type)?,
                 claims: &shown.claims,
                 valid_from: refill.valid_from,
                 valid_until: refill.valid_until,
             };
-            issuer.make_copies(format, &content, &keys, &refill.places, now)
+            issuer.sign_copies(format, &content, &keys, &refill.places, now)
         })
         .await??;
-        self.finish_refill(refill.collection, self.signed(&copy_names(format, &copies)), now).await?;
+        self.complete_refill(refill.collection, self.signed(&copy_names(format, &copies)), now).await?;
         tracing::info!(offer_id = refill.offer_id, copies = copies.len(), "credentials refilled");
-        Ok(Collected::Issued { format, copies, notification_id })
+        Ok(CollectionOutcome::Issued { format, copies, notification_id })
     }
 
-    /// Stores the intent to sign, under the offer of the presented copy, and the use of the nonce.
+    /// Stores the intent to sign, for the offer of the presented copy, and marks the nonce as used.
     ///
     /// # Errors
     /// The copy or the nonce is refused; [`Error::RefillLimit`]; [`Error::RefillSpent`]; store errors.
-    pub(crate) async fn intend_refill(&self, intent: RefillIntent) -> Result<Reissue, Error> {
+    pub(crate) async fn store_refill_intent(&self, intent: RefillIntent) -> Result<Reissue, Error> {
         let RefillIntent { copy, nonce, request_digest, notification_hash, thumbprints, epoch, now } = intent;
         let mut tx = self.store.begin("intend_refill").await?;
         let known = require_copy(&mut tx, &copy).await?;
         let offer_id = known.offer_id;
-        use_up(&mut tx, &nonce).await?;
+        consume_nonce(&mut tx, &nonce).await?;
         let copies = thumbprints.len();
-        require_daily_room(&mut tx, &offer_id, copies, self.settings.refill_copies_per_day, now).await?;
-        require_room(&mut tx, &offer_id, known.generation, copies, self.settings.refill_copies).await?;
+        require_daily_refill_capacity(&mut tx, &offer_id, copies, self.settings.refill_copies_per_day, now).await?;
+        require_refill_capacity(&mut tx, &offer_id, known.generation, copies, self.settings.refill_copies).await?;
         let (from, until) = (known.valid_from, known.valid_until);
         // Copies from before epochs get the dates of their epoch, unless no validity would be left.
         let (valid_from, valid_until) = epoch.validity(from, until, now).unwrap_or((from, until));
@@ -139,7 +139,7 @@ impl<S: Store> Issuer<S> {
             })
             .await?;
         let entries = self.settings.list_entries;
-        let places = write_copies(&mut tx, entries, (collection, &offer_id), &thumbprints, now).await?;
+        let places = insert_copies(&mut tx, entries, (collection, &offer_id), &thumbprints, now).await?;
         tx.commit().await?;
         Ok(Reissue { collection, offer_id, places, valid_from, valid_until })
     }
@@ -148,7 +148,7 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// [`Error::KeyUsed`]; store errors.
-    pub(crate) async fn finish_refill(
+    pub(crate) async fn complete_refill(
         &self,
         collection: i64,
         copies: SignedCopies<'_>,
@@ -168,23 +168,23 @@ impl<S: Store> Issuer<S> {
     /// # Errors
     /// The copy, its key binding, a proof or the nonce is refused; [`Error::CopyUnknown`];
     /// [`Error::RefillUnsupported`]; store errors.
-    pub(crate) async fn shown_for(
+    pub(crate) async fn verify_refill_request(
         self: &Arc<Self>,
         presentation: Zeroizing<String>,
         proofs: Vec<String>,
         now: Timestamp,
-    ) -> Result<(Shown, Vec<PublicKey>, Hash), Error> {
+    ) -> Result<(PresentedCopy, Vec<PublicKey>, SecretHash), Error> {
         let mut parts = vec![presentation.as_bytes()];
         parts.extend(proofs.iter().map(String::as_bytes));
-        let request_digest = secrets::digest(Use::Request, &parts);
+        let request_digest = secrets::purpose_hash(HashPurpose::Request, &parts);
         let issuer = self.clone();
-        let shown = on_cpu(move || issuer.shown(&presentation, now)).await??;
+        let shown = spawn_cpu(move || issuer.shown(&presentation, now)).await??;
         // Proofs are verified only for the holder of a copy by this issuer.
         require_copy(&mut self.store.read().await?, &shown.copy).await?;
         let issuer = self.clone();
         let per_day = usize::try_from(self.settings.refill_copies_per_day).unwrap_or(usize::MAX);
         let most = self.settings.max_batch_size.min(per_day);
-        let (shown, keys) = on_cpu(move || {
+        let (shown, keys) = spawn_cpu(move || {
             let proven = proofs::verify(&proofs, issuer.did.as_str(), most, Some(now))?;
             if proven.nonce != shown.nonce.1 {
                 let what = "the key binding and the proofs must have the same nonce";
@@ -202,7 +202,7 @@ impl<S: Store> Issuer<S> {
     }
 
     /// Verifies a presented copy with the common pipeline, and its key binding to one of this issuer's nonces.
-    fn shown(&self, presentation: &str, now: Timestamp) -> Result<Shown, Error> {
+    fn shown(&self, presentation: &str, now: Timestamp) -> Result<PresentedCopy, Error> {
         let refuse = Error::PresentationInvalid;
         if presentation.trim_start().starts_with('{') {
             return Err(Error::RefillUnsupported);
@@ -213,31 +213,36 @@ impl<S: Store> Issuer<S> {
             Some(Some(nonce)) => nonce.to_owned(),
             _ => return Err(refuse(Code::ChallengeMissing.into())),
         };
-        let nonce = self.nonces.recognize(&nonce_text, now).ok_or(Error::NonceInvalid)?;
+        let nonce = self.nonces.verify_nonce(&nonce_text, now).ok_or(Error::NonceInvalid)?;
         let held = self.held(presentation, now).map_err(refuse)?;
-        let expected =
-            KeyBinding { nonce: &nonce_text, audience: self.did.as_str(), now, max_age: MOST_AGE, skew: CLOCK_SKEW };
+        let expected = KeyBindingRequirements {
+            nonce: &nonce_text,
+            audience: self.did.as_str(),
+            now,
+            max_age: MOST_AGE,
+            skew: CLOCK_SKEW,
+        };
         token.verify_key_binding(&expected).map_err(refuse)?;
         let claims = self.subject(&held).map_err(refuse)?;
-        if self.credential_type(&held.type_name)?.is_former(&claims) {
+        if self.credential_type(&held.type_name)?.is_former_version(&claims) {
             return Err(Error::RefillUnsupported);
         }
         let claims = self.checked(&held.type_name, claims).map_err(refuse)?;
-        Ok(Shown {
+        Ok(PresentedCopy {
             copy: copy_digest(presentation),
             format: held.format,
             credential_type: held.type_name,
             claims,
-            keys: token.exchanged_for().map_err(refuse)?.into_iter().map(str::to_owned).collect(),
+            keys: token.exchange_thumbprints().map_err(refuse)?.into_iter().map(str::to_owned).collect(),
             nonce: (nonce, nonce_text),
         })
     }
 
     /// Verifies the copy without its key binding.
-    fn held(&self, presentation: &str, now: Timestamp) -> Result<Held, Problem> {
+    fn held(&self, presentation: &str, now: Timestamp) -> Result<VerifiedCredential, Problem> {
         let copy = presentation.rfind('~').and_then(|end| presentation.get(..=end)).unwrap_or_default();
-        let own = Own(self);
-        let environment = Environment {
+        let own = OwnIssuerPolicy(self);
+        let environment = VerificationEnvironment {
             now,
             skew: CLOCK_SKEW,
             resolver: &own,
@@ -246,14 +251,14 @@ impl<S: Store> Issuer<S> {
             types: &self.catalogue,
             status: StatusPolicy::NotChecked("the issuer's own store says it"),
         };
-        let (report, verified) = verify::credential(copy.as_bytes(), &environment);
+        let (report, verified) = verify::verify_credential(copy.as_bytes(), &environment);
         verified.map(verify::Verified::into_inner).ok_or_else(|| {
             report.failure().cloned().unwrap_or_else(|| Problem::new(Code::ProofMissing, "nothing was checked"))
         })
     }
 
     /// Returns the claims of the subject, without its id.
-    fn subject(&self, held: &Held) -> Result<Map<String, Value>, Problem> {
+    fn subject(&self, held: &VerifiedCredential) -> Result<Map<String, Value>, Problem> {
         let subject = held.credential.document().get("credentialSubject").and_then(Value::as_object);
         let mut claims =
             subject.cloned().ok_or_else(|| Problem::new(Code::MalformedValue, "the copy needs exactly one subject"))?;
@@ -270,10 +275,10 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-/// Issuer policy that accepts this issuer only.
-pub(crate) struct Own<'a, S>(pub(crate) &'a Issuer<S>);
+/// Issuer policy that accepts only this issuer.
+pub(crate) struct OwnIssuerPolicy<'a, S>(pub(crate) &'a Issuer<S>);
 
-impl<S: Send + Sync> Resolve for Own<'_, S> {
+impl<S: Send + Sync> Resolve for OwnIssuerPolicy<'_, S> {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let issuer = self.0;
         if *did != issuer.did {
@@ -283,8 +288,8 @@ impl<S: Send + Sync> Resolve for Own<'_, S> {
     }
 }
 
-impl<S: Send + Sync> IssuerPolicy for Own<'_, S> {
-    fn accepts(&self, held: &Held) -> Result<(), Problem> {
+impl<S: Send + Sync> IssuerPolicy for OwnIssuerPolicy<'_, S> {
+    fn accepts(&self, held: &VerifiedCredential) -> Result<(), Problem> {
         if held.credential.issuer() != self.0.did.as_str() {
             return Err(not_ours());
         }

@@ -1,6 +1,6 @@
 //! Registrar: signs registrations of verifiers, for wallets that have pinned its DID (spec/registration.md).
 //!
-//! Its directory contains a key and a name only. It is no service, and its machine needs no network.
+//! Its directory contains only a key and a name. It is not a service, and works offline.
 
 use std::path::Path;
 
@@ -23,17 +23,17 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
-use crate::setup::{create_directory, quoted, write_new};
+use crate::setup::{create_directory, toml_string, write_new};
 
 const FILE: &str = "registrar.toml";
 /// Maximum length of a name, in characters.
 const MOST_NAME: usize = 200;
-/// Maximum validity of a registration, in days (spec/registration.md).
+/// Maximum validity period of a registration, in days (spec/registration.md).
 pub(crate) const MOST_DAYS: u32 = 366;
 
-/// Refusal of a registration, with a stable reason.
+/// Error of the registrar, with a stable reason.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum RegistrarError {
     #[error("{path} cannot be read: {error}")]
     Unreadable { path: String, error: std::io::Error },
     #[error("The request is refused: {0}")]
@@ -58,8 +58,8 @@ pub(crate) enum Refusal {
     Signing(Problem),
 }
 
-impl Refusal {
-    /// Returns the stable reason: that of the failed check, if there is one.
+impl RegistrarError {
+    /// Returns the stable reason: the code of the failed check, if any.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "file_unreadable",
@@ -101,10 +101,10 @@ pub(crate) struct Registrar {
     key: Keyring,
 }
 
-/// Verified request for registration, not signed yet.
-pub(crate) struct Application {
+/// Verified request for a registration, not yet signed by the registrar.
+pub(crate) struct RegistrationApplication {
     pub(crate) request: RegistrationRequest,
-    /// Base64url of SHA-256 over the bytes of the file, by which the request is approved.
+    /// base64url SHA-256 of the request file, by which the request is approved.
     pub(crate) digest: String,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
@@ -112,7 +112,7 @@ pub(crate) struct Application {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Config {
+struct RegistrarConfig {
     name: String,
     #[serde(default)]
     keys: KeysConfig,
@@ -122,7 +122,7 @@ impl Registrar {
     /// Creates a registrar's directory. Existing files are never overwritten.
     ///
     /// # Errors
-    /// The name is invalid, the directory is in use, the key cannot be sealed, or a file cannot be written.
+    /// The name is invalid, the directory is in use, the key cannot be encrypted, or a file cannot be written.
     pub(crate) fn init(data: &Path, name: &str, place: &KeyPlace) -> Result<Self, StartError> {
         if name.trim().is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
             return Err(StartError::new(
@@ -133,7 +133,7 @@ impl Registrar {
         let directory = create_directory(data)?;
         Keyring::create(data, Algorithm::EdDsa, &place.config())?;
         // The name is written last: a directory without it is not taken for a registrar's.
-        let text = format!("# Made by `carnet-issuer registrar init`.\nname = {}\n{}", quoted(name), place.toml());
+        let text = format!("# Made by `carnet-issuer registrar init`.\nname = {}\n{}", toml_string(name), place.toml());
         write_new(&data.join(FILE), text.as_bytes(), 0o600)?;
         let made = Self::of_key(name.to_owned(), Keyring::open(data, &place.config())?)?;
         directory.keep();
@@ -143,7 +143,7 @@ impl Registrar {
     /// Opens a directory created by [`Self::init`].
     ///
     /// # Errors
-    /// It is no registrar's directory, or its key cannot be used.
+    /// It is not a registrar's directory, or its key is unusable.
     pub(crate) fn open(data: &Path) -> Result<Self, StartError> {
         let path = data.join(FILE);
         if !path.is_file() {
@@ -153,7 +153,7 @@ impl Registrar {
             )
             .absent());
         }
-        let Config { name, keys } = config::read(&path)?;
+        let RegistrarConfig { name, keys } = config::read(&path)?;
         Self::of_key(name, Keyring::open(data, &keys)?)
     }
 
@@ -166,28 +166,29 @@ impl Registrar {
         Ok(Self { name, did, kid, key })
     }
 
-    /// Verifies a request for registration, and computes the validity of the registration. `document` is the DID
-    /// document of a verifier whose DID does not contain it.
+    /// Verifies a request for a registration, and computes its validity period. `document` is the verifier's DID
+    /// document, required unless it is derived from the DID.
     ///
     /// # Errors
-    /// [`Refusal::Days`], [`Refusal::Request`], [`Refusal::Document`], [`Refusal::DocumentMissing`].
-    pub(crate) fn consider(
+    /// [`RegistrarError::Days`], [`RegistrarError::Request`], [`RegistrarError::Document`],
+    /// [`RegistrarError::DocumentMissing`].
+    pub(crate) fn verify_request_file(
         bytes: &[u8],
         document: Option<&[u8]>,
         days: u32,
         now: Timestamp,
-    ) -> Result<Application, Refusal> {
+    ) -> Result<RegistrationApplication, RegistrarError> {
         if days == 0 || days > MOST_DAYS {
-            return Err(Refusal::Days(days));
+            return Err(RegistrarError::Days(days));
         }
-        let request = json::parse(bytes, Limits::DOCUMENT).map_err(Refusal::Request)?;
+        let request = json::parse(bytes, Limits::DOCUMENT).map_err(RegistrarError::Request)?;
         let request = request.as_object().ok_or_else(|| {
-            Refusal::Request(Problem::new(carnet_core::Code::RegistrationInvalid, "it is not a JSON object"))
+            RegistrarError::Request(Problem::new(carnet_core::Code::RegistrationInvalid, "it is not a JSON object"))
         })?;
-        let given = Given::of(request, document)?;
-        let request = RegistrationRequest::verify(request, now, CLOCK_SKEW, &given).map_err(Refusal::Request)?;
+        let given = SuppliedDocument::of(request, document)?;
+        let request = RegistrationRequest::verify(request, now, CLOCK_SKEW, &given).map_err(RegistrarError::Request)?;
         let valid_from = now.start_of_day();
-        Ok(Application {
+        Ok(RegistrationApplication {
             request,
             digest: URL_SAFE_NO_PAD.encode(Sha256::digest(bytes)),
             valid_from,
@@ -198,51 +199,52 @@ impl Registrar {
     /// Signs a registration.
     ///
     /// # Errors
-    /// [`Refusal::Signing`]
-    pub(crate) fn sign(&self, application: &Application) -> Result<Map<String, Value>, Refusal> {
-        let Application { request, valid_from, valid_until, .. } = application;
-        Registration::issue(request, &self.kid, &self.key, *valid_from, *valid_until).map_err(Refusal::Signing)
+    /// [`RegistrarError::Signing`]
+    pub(crate) fn sign(&self, application: &RegistrationApplication) -> Result<Map<String, Value>, RegistrarError> {
+        let RegistrationApplication { request, valid_from, valid_until, .. } = application;
+        Registration::issue(request, &self.kid, &self.key, *valid_from, *valid_until).map_err(RegistrarError::Signing)
     }
 }
 
-impl Application {
-    /// Tests if an approval given in advance is for this request. Returns false if somebody must be asked.
+impl RegistrationApplication {
+    /// Checks an approval given in advance, which is the digest of a request. Returns `false` if none was given, and a
+    /// person must be asked.
     ///
     /// # Errors
-    /// [`Refusal::ApprovalMismatch`]
-    pub(crate) fn approved_by(&self, yes: Option<&str>) -> Result<bool, Refusal> {
+    /// [`RegistrarError::ApprovalMismatch`]
+    pub(crate) fn approved_by(&self, yes: Option<&str>) -> Result<bool, RegistrarError> {
         match yes {
             Some(digest) if digest == self.digest => Ok(true),
-            Some(_) => Err(Refusal::ApprovalMismatch { digest: self.digest.clone() }),
+            Some(_) => Err(RegistrarError::ApprovalMismatch { digest: self.digest.clone() }),
             None => Ok(false),
         }
     }
 }
 
 /// Resolver for DIDs that contain their document, and for the one document given.
-struct Given(Option<Arc<DidDocument>>);
+struct SuppliedDocument(Option<Arc<DidDocument>>);
 
-impl Given {
-    fn of(request: &Map<String, Value>, document: Option<&[u8]>) -> Result<Self, Refusal> {
+impl SuppliedDocument {
+    fn of(request: &Map<String, Value>, document: Option<&[u8]>) -> Result<Self, RegistrarError> {
         let Some(did) = request.get("issuer").and_then(Value::as_str).and_then(|did| Did::parse(did).ok()) else {
             // The verification reports the fault.
             return Ok(Self(None));
         };
         match document {
             Some(bytes) => {
-                let document = json::parse(bytes, Limits::DOCUMENT).map_err(Refusal::Document)?;
-                let document = DidDocument::parse(&did, &document).map_err(Refusal::Document)?;
+                let document = json::parse(bytes, Limits::DOCUMENT).map_err(RegistrarError::Document)?;
+                let document = DidDocument::parse(&did, &document).map_err(RegistrarError::Document)?;
                 Ok(Self(Some(Arc::new(document))))
             }
-            None => match web::url(&did) {
-                Ok(url) => Err(Refusal::DocumentMissing { did: did.to_string(), url }),
+            None => match web::document_url(&did) {
+                Ok(url) => Err(RegistrarError::DocumentMissing { did: did.to_string(), url }),
                 Err(_) => Ok(Self(None)),
             },
         }
     }
 }
 
-impl Resolve for Given {
+impl Resolve for SuppliedDocument {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         match &self.0 {
             Some(document) if document.did() == did && did.method() == DidMethod::Web => Ok(document.clone()),
@@ -254,21 +256,21 @@ impl Resolve for Given {
 /// Reads a complete file, without a leading byte-order mark.
 ///
 /// # Errors
-/// [`Refusal::Unreadable`]
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
+/// [`RegistrarError::Unreadable`]
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, RegistrarError> {
     disk::read_given(path)
         .map(|content| content.to_vec())
-        .map_err(|error| Refusal::Unreadable { path: path.display().to_string(), error })
+        .map_err(|error| RegistrarError::Unreadable { path: path.display().to_string(), error })
 }
 
 /// Writes a registration to a new file.
 ///
 /// # Errors
-/// [`Refusal::Unwritable`], also if the file exists.
-pub(crate) fn write(path: &Path, registration: &str) -> Result<(), Refusal> {
+/// [`RegistrarError::Unwritable`], also if the file exists.
+pub(crate) fn write_registration(path: &Path, registration: &str) -> Result<(), RegistrarError> {
     // Readable by everybody, subject to the umask.
     disk::write_new(path, registration.as_bytes(), 0o666)
-        .map_err(|error| Refusal::Unwritable { path: path.display().to_string(), error })
+        .map_err(|error| RegistrarError::Unwritable { path: path.display().to_string(), error })
 }
 
 #[cfg(test)]

@@ -1,24 +1,24 @@
-//! Rules that refills and renewals share: the presented copy, and the numbers of copies.
+//! Checks shared by refills and renewals: the presented copy, and the numbers of copies.
 
 use carnet_core::{Code, Problem, day, time::Timestamp};
 
 use crate::{
     error::Error,
-    secrets::Hash,
+    secrets::SecretHash,
     store::{
         StoreTx,
         collections::KnownCopy,
-        status::{Place, State},
+        status::{StatusIndex, StatusState},
     },
 };
 
-/// Reissue to sign, without the claims, which are not stored.
+/// Reissue to be signed, without the claims, which are not stored.
 #[derive(Debug)]
 pub(crate) struct Reissue {
     pub(crate) collection: i64,
     pub(crate) offer_id: String,
-    /// Status indices of the new copies, in their order.
-    pub(crate) places: Vec<Place>,
+    /// Status indices of the new copies, in order.
+    pub(crate) places: Vec<StatusIndex>,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
 }
@@ -26,8 +26,8 @@ pub(crate) struct Reissue {
 /// Returns the record of a presented copy.
 ///
 /// # Errors
-/// [`Error::CopyUnknown`]: it was not issued here; it was revoked or suspended.
-pub(crate) async fn require_copy<T: StoreTx>(tx: &mut T, copy: &Hash) -> Result<KnownCopy, Error> {
+/// [`Error::CopyUnknown`]: it was not issued by this issuer; it was revoked or suspended.
+pub(crate) async fn require_copy<T: StoreTx>(tx: &mut T, copy: &SecretHash) -> Result<KnownCopy, Error> {
     // A valid signature is not enough: with a leaked key, anybody could sign claims for their own key.
     let known = tx.known_copy(copy).await?.ok_or(Error::CopyUnknown)?;
     require_valid(known.state)?;
@@ -35,17 +35,17 @@ pub(crate) async fn require_copy<T: StoreTx>(tx: &mut T, copy: &Hash) -> Result<
 }
 
 /// Refuses a revoked or suspended credential.
-pub(crate) fn require_valid(state: State) -> Result<(), Error> {
+pub(crate) fn require_valid(state: StatusState) -> Result<(), Error> {
     let problem = match state {
-        State::Valid => return Ok(()),
-        State::Revoked => Problem::new(Code::Revoked, "the issuer revoked this credential; ask it why"),
-        State::Suspended => Problem::new(Code::Suspended, "the credential is suspended; ask the issuer why"),
+        StatusState::Valid => return Ok(()),
+        StatusState::Revoked => Problem::new(Code::Revoked, "the issuer revoked this credential; ask it why"),
+        StatusState::Suspended => Problem::new(Code::Suspended, "the credential is suspended; ask the issuer why"),
     };
     Err(Error::PresentationInvalid(problem))
 }
 
-/// Refuses more copies by refill than an offer may have per day; the error says when copies are available again.
-pub(crate) async fn require_daily_room<T: StoreTx>(
+/// Refuses a refill beyond the offer's daily limit; the error contains the time at which copies are available again.
+pub(crate) async fn require_daily_refill_capacity<T: StoreTx>(
     tx: &mut T,
     offer_id: &str,
     copies: usize,
@@ -54,7 +54,7 @@ pub(crate) async fn require_daily_room<T: StoreTx>(
 ) -> Result<(), Error> {
     // Copies issued before the wallet had to discard its copies do not count: their holder did not ask for that.
     let yesterday = now.plus(-day::SECONDS);
-    let since = tx.last_mark(offer_id).await?.map_or(yesterday, |mark| mark.max(yesterday));
+    let since = tx.last_replacement_act(offer_id).await?.map_or(yesterday, |mark| mark.max(yesterday));
     // Intended copies count, too: their indices are used up.
     let times = tx.refill_times(offer_id, since).await?;
     let most = usize::try_from(per_day).unwrap_or(usize::MAX);
@@ -66,15 +66,15 @@ pub(crate) async fn require_daily_room<T: StoreTx>(
     Err(Error::RefillLimit { per_day, seconds })
 }
 
-/// Refuses more copies by refill than an offer may have until it is renewed.
-pub(crate) async fn require_room<T: StoreTx>(
+/// Refuses a refill beyond the offer's limit until its renewal.
+pub(crate) async fn require_refill_capacity<T: StoreTx>(
     tx: &mut T,
     offer_id: &str,
     generation: i64,
     copies: usize,
     most: u32,
 ) -> Result<(), Error> {
-    let since = tx.last_mark(offer_id).await?;
+    let since = tx.last_replacement_act(offer_id).await?;
     let had = tx.refill_count(offer_id, generation, since).await?;
     let all = had.saturating_add(i64::try_from(copies).unwrap_or(i64::MAX));
     if all > i64::from(most) { Err(Error::RefillSpent { most }) } else { Ok(()) }

@@ -1,9 +1,9 @@
-//! Renewal: exchange of one copy near its end, presented in full, for copies of the same credential with a later end
-//! (spec/freshness.md section 3).
+//! Renewal: exchange of one copy near its expiry, presented in full, for copies of the same credential with a later
+//! expiry (spec/freshness.md section 3).
 //!
-//! As in a refill, the claims come from the copy. If staff must approve the renewal, the claims wait sealed under the
-//! transaction id, which the wallet has and the issuer does not: until the wallet asks again, nobody can read them
-//! here.
+//! As in a refill, the claims come from the copy. If staff must approve the renewal, the claims are stored encrypted
+//! with the transaction id, which only the wallet keeps: the issuer cannot decrypt them until the wallet sends it
+//! again.
 
 use std::sync::Arc;
 
@@ -15,21 +15,22 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::{
-    credential::Content,
+    credential::BatchContent,
     error::Error,
-    intent::Finished,
+    intent::FinishOutcome,
     issuance::{
-        Collected, copy_names, keys_from_text, keys_to_text, notification_hash, notification_id, on_cpu, open_answer,
+        CollectionOutcome, copy_names, keys_from_text, keys_to_text, notification_hash, notification_id, open_answer,
+        spawn_cpu,
     },
     issuer::{ANSWER_SECONDS, Issuer},
-    renewal_intent::{Approved, RenewalIntent, Waited},
-    secrets::{self, Use},
-    store::{Store, collections::SealedResponse, renewal::NewWaiting},
+    renewal_intent::{ApprovedRenewal, PendingRenewalOutcome, RenewalIntent},
+    secrets::{self, HashPurpose},
+    store::{Store, collections::SealedResponse, renewal::NewPendingRenewal},
 };
 
 impl<S: Store> Issuer<S> {
-    /// Signs a new copy for each proof, with the claims of the presented copy and a later end; or stores the request
-    /// for staff.
+    /// Signs a new copy for each proof, with the claims of the presented copy and a later expiry, or stores the request
+    /// for a decision of staff.
     ///
     /// # Errors
     /// [`Error::RenewalUnavailable`], [`Error::RenewalEarly`], [`Error::RenewalLimit`]; the copy, its key binding, a
@@ -38,24 +39,24 @@ impl<S: Store> Issuer<S> {
         self: &Arc<Self>,
         presentation: Zeroizing<String>,
         proofs: Vec<String>,
-    ) -> Result<Collected, Error> {
+    ) -> Result<CollectionOutcome, Error> {
         let now = self.now();
-        let (shown, keys, request_digest) = self.shown_for(presentation, proofs, now).await?;
+        let (shown, keys, request_digest) = self.verify_refill_request(presentation, proofs, now).await?;
         let policy = self.settings.renewal.get(&shown.credential_type).ok_or(Error::RenewalUnavailable)?;
-        let claims = policy.moved(shown.claims)?;
+        let claims = policy.move_dates(shown.claims)?;
         self.credential_type(&shown.credential_type)?.validate_claims(&claims).map_err(Error::PresentationInvalid)?;
         // A pending renewal is acknowledged by a handle derived from the transaction id, which the wallet has by then.
-        let transaction_id = policy.approval.then(secrets::draw);
+        let transaction_id = policy.approval.then(secrets::random_secret);
         let notification_id = match &transaction_id {
             Some(id) => notification_id(id, &request_digest),
-            None => secrets::draw(),
+            None => secrets::random_secret(),
         };
         let waiting = match &transaction_id {
             Some(id) => Some(self.waiting(id, &request_digest, &claims, &keys, now)?),
             None => None,
         };
         let intended = self
-            .intend_renewal(RenewalIntent {
+            .store_renewal_intent(RenewalIntent {
                 copy: shown.copy,
                 nonce: shown.nonce.0,
                 request_digest,
@@ -70,7 +71,7 @@ impl<S: Store> Issuer<S> {
             (Some(refill), _) => (refill, shown.format),
             (None, Some(transaction_id)) => {
                 tracing::info!(credential_type = shown.credential_type, "a renewal waits for staff");
-                return Ok(Collected::Deferred { transaction_id, interval: self.settings.deferred_interval });
+                return Ok(CollectionOutcome::Deferred { transaction_id, interval: self.settings.deferred_interval });
             }
             (None, None) => return Err(Error::Corrupt("renewals")),
         };
@@ -78,40 +79,40 @@ impl<S: Store> Issuer<S> {
         let issuer = self.clone();
         let offer_id = refill.offer_id.clone();
         let collection = refill.collection;
-        let copies = on_cpu(move || {
-            let content = Content {
+        let copies = spawn_cpu(move || {
+            let content = BatchContent {
                 credential_type: issuer.credential_type(&shown.credential_type)?,
                 claims: &claims,
                 valid_from: refill.valid_from,
                 valid_until: refill.valid_until,
             };
-            issuer.make_copies(format, &content, &keys, &refill.places, now)
+            issuer.sign_copies(format, &content, &keys, &refill.places, now)
         })
         .await??;
-        self.finish_refill(collection, self.signed(&copy_names(format, &copies)), now).await?;
+        self.complete_refill(collection, self.signed(&copy_names(format, &copies)), now).await?;
         tracing::info!(offer_id, copies = copies.len(), "credentials renewed");
-        Ok(Collected::Issued { format, copies, notification_id })
+        Ok(CollectionOutcome::Issued { format, copies, notification_id })
     }
 
     /// Builds the record that is kept until staff decide.
     fn waiting(
         &self,
         transaction_id: &str,
-        request_digest: &secrets::Hash,
+        request_digest: &secrets::SecretHash,
         claims: &Map<String, Value>,
         keys: &[carnet_core::keys::PublicKey],
         now: Timestamp,
-    ) -> Result<NewWaiting, Error> {
+    ) -> Result<NewPendingRenewal, Error> {
         let text = Zeroizing::new(serde_json::to_vec(claims).map_err(|_| Error::Corrupt("claims"))?);
-        Ok(NewWaiting {
-            transaction_hash: secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]),
-            claims: secrets::seal(transaction_id, request_digest, &text).ok_or(Error::Corrupt("claims"))?,
+        Ok(NewPendingRenewal {
+            transaction_hash: secrets::purpose_hash(HashPurpose::TransactionHash, &[transaction_id.as_bytes()]),
+            claims: secrets::encrypt_response(transaction_id, request_digest, &text).ok_or(Error::Corrupt("claims"))?,
             holder_keys: keys_to_text(keys),
             until: now.plus(i64::from(self.settings.deferred_ttl)),
         })
     }
 
-    /// Returns the copies of a renewal that waited for staff; `None` if there is none with this transaction id.
+    /// Returns the copies of a renewal that required a decision of staff; `None` if no renewal has this transaction id.
     ///
     /// # Errors
     /// [`Error::Rejected`] with the reason; [`Error::TransactionUnknown`]; the credential was revoked or suspended in
@@ -120,47 +121,49 @@ impl<S: Store> Issuer<S> {
         self: &Arc<Self>,
         transaction_id: &str,
         now: Timestamp,
-    ) -> Result<Option<Collected>, Error> {
-        let hash = secrets::digest(Use::TransactionHash, &[transaction_id.as_bytes()]);
-        let approved = match self.intend_waited(&hash, now).await? {
+    ) -> Result<Option<CollectionOutcome>, Error> {
+        let hash = secrets::purpose_hash(HashPurpose::TransactionHash, &[transaction_id.as_bytes()]);
+        let approved = match self.store_approved_intent(&hash, now).await? {
             None => return Ok(None),
-            Some(Waited::Pending) => {
-                return Ok(Some(Collected::Deferred {
+            Some(PendingRenewalOutcome::Pending) => {
+                return Ok(Some(CollectionOutcome::Deferred {
                     transaction_id: Zeroizing::new(transaction_id.to_owned()),
                     interval: self.settings.deferred_interval,
                 }));
             }
-            Some(Waited::Sign(approved)) => *approved,
+            Some(PendingRenewalOutcome::Sign(approved)) => *approved,
         };
         self.require_published(&approved.refill.places).await?;
-        let Approved { renewal_id, refill, credential_type, format, request_digest, claims, holder_keys } = approved;
+        let ApprovedRenewal { renewal_id, refill, credential_type, format, request_digest, claims, holder_keys } =
+            approved;
         let issuer = self.clone();
         let handle = Zeroizing::new(transaction_id.to_owned());
         let offer_id = refill.offer_id.clone();
-        let copies = on_cpu(move || {
+        let copies = spawn_cpu(move || {
             let corrupt = || Error::Corrupt("renewals.claims");
-            let text = secrets::unseal(&handle, &request_digest, &claims).ok_or_else(corrupt)?;
+            let text = secrets::decrypt_response(&handle, &request_digest, &claims).ok_or_else(corrupt)?;
             let Ok(Value::Object(claims)) = json::parse(&text, Limits::DOCUMENT) else { return Err(corrupt()) };
-            let content = Content {
+            let content = BatchContent {
                 credential_type: issuer.credential_type(&credential_type)?,
                 claims: &claims,
                 valid_from: refill.valid_from,
                 valid_until: refill.valid_until,
             };
-            issuer.make_copies(format, &content, &keys_from_text(&holder_keys)?, &refill.places, now)
+            issuer.sign_copies(format, &content, &keys_from_text(&holder_keys)?, &refill.places, now)
         })
         .await??;
         let text = Zeroizing::new(serde_json::to_vec(&*copies).map_err(|_| Error::Corrupt("answer"))?);
-        let sealed = secrets::seal(transaction_id, &request_digest, &text).ok_or(Error::Corrupt("answer"))?;
+        let sealed =
+            secrets::encrypt_response(transaction_id, &request_digest, &text).ok_or(Error::Corrupt("answer"))?;
         // The wallet may have lost its connection, and has nothing else to ask with.
         let until = now.plus(ANSWER_SECONDS);
         let (names, response) = (copy_names(format, &copies), SealedResponse { sealed, until });
-        let finished = self.finish_waited(&renewal_id, self.signed(&names), response, now).await?;
-        if let Finished::Answered(first) = finished {
+        let finished = self.complete_renewal(&renewal_id, self.signed(&names), response, now).await?;
+        if let FinishOutcome::Answered(first) = finished {
             return open_answer(format, transaction_id, &request_digest, &first).map(Some);
         }
         tracing::info!(offer_id, renewal_id, copies = copies.len(), "credentials renewed");
         let notification_id = notification_id(transaction_id, &request_digest);
-        Ok(Some(Collected::Issued { format, copies, notification_id }))
+        Ok(Some(CollectionOutcome::Issued { format, copies, notification_id }))
     }
 }

@@ -1,23 +1,23 @@
-//! Intents to renew: eligibility, pending requests, and what is stored before and after the signature.
+//! Intents to renew: eligibility, pending requests, and the state stored before and after signing.
 
 use carnet_core::{day, format::CredentialFormat, time::Timestamp};
 
 use crate::{
     error::Error,
-    indices::write_copies,
-    intent::{Finished, SignedCopies, issue_copies, use_up},
+    indices::insert_copies,
+    intent::{FinishOutcome, SignedCopies, consume_nonce, issue_copies},
     issuer::Issuer,
     nonces::Nonce,
     policy::renewal::RenewalTerms,
-    reissue::{Reissue, require_copy, require_daily_room, require_room, require_valid},
-    secrets::{self, Hash},
+    reissue::{Reissue, require_copy, require_daily_refill_capacity, require_refill_capacity, require_valid},
+    secrets::{self, SecretHash},
     store::{
         Store, StoreTx,
         collections::{
             CollectionRows as _, CollectionState, IndexRows as _, KnownCopy, NewCollection, NewSignature, ReissueTerms,
             SealedResponse,
         },
-        renewal::{NewRenewal, NewWaiting, RenewalRows as _, RenewalState, WaitingRenewal},
+        renewal::{NewPendingRenewal, NewRenewal, PendingRenewal, RenewalRows as _, RenewalState},
     },
 };
 
@@ -29,62 +29,63 @@ const MOST_ASKED: i64 = 5;
 #[derive(Debug)]
 pub(crate) struct RenewalIntent {
     /// Digest of the presented copy.
-    pub(crate) copy: Hash,
+    pub(crate) copy: SecretHash,
     pub(crate) nonce: Nonce,
-    pub(crate) request_digest: Hash,
-    pub(crate) notification_hash: Hash,
+    pub(crate) request_digest: SecretHash,
+    pub(crate) notification_hash: SecretHash,
     /// Thumbprints of the new copies' keys.
     pub(crate) thumbprints: Vec<String>,
     pub(crate) terms: RenewalTerms,
-    /// Data to keep until staff decide; `None`: no approval is needed.
-    pub(crate) waiting: Option<NewWaiting>,
+    /// Data to store until staff decide; `None`: no approval is needed.
+    pub(crate) waiting: Option<NewPendingRenewal>,
     pub(crate) now: Timestamp,
 }
 
-/// Outcome of a renewal that waited for staff.
+/// Outcome of a renewal that required a decision of staff.
 #[derive(Debug)]
-pub(crate) enum Waited {
-    /// Undecided.
+pub(crate) enum PendingRenewalOutcome {
+    /// No decision yet.
     Pending,
-    /// Approved and to be signed; the intent is stored.
-    Sign(Box<Approved>),
+    /// Approved and to be signed; the intent was stored.
+    Sign(Box<ApprovedRenewal>),
 }
 
 /// Approved renewal.
 #[derive(Debug)]
-pub(crate) struct Approved {
+pub(crate) struct ApprovedRenewal {
     pub(crate) renewal_id: String,
     pub(crate) refill: Reissue,
     pub(crate) credential_type: String,
     pub(crate) format: CredentialFormat,
-    pub(crate) request_digest: Hash,
+    pub(crate) request_digest: SecretHash,
     pub(crate) claims: Vec<u8>,
     pub(crate) holder_keys: String,
 }
 
 impl<S: Store> Issuer<S> {
-    /// Stores the intent to sign, or a request that waits for staff (`None`), and the use of the nonce.
+    /// Stores the intent to sign, or a request for a decision of staff (then the result is `None`), and marks the nonce
+    /// as used.
     ///
     /// # Errors
     /// The copy or the nonce is refused, or a copy of the credential is revoked or suspended; the renewal is too early,
-    /// or one too many; store errors.
-    pub(crate) async fn intend_renewal(&self, intent: RenewalIntent) -> Result<Option<Reissue>, Error> {
+    /// or exceeds the maximum number; store errors.
+    pub(crate) async fn store_renewal_intent(&self, intent: RenewalIntent) -> Result<Option<Reissue>, Error> {
         let now = intent.now;
         let mut tx = self.store.begin("intend_renewal").await?;
         let copy = require_copy(&mut tx, &intent.copy).await?;
         let offer_id = copy.offer_id.as_str();
         require_standing(&mut tx, offer_id).await?;
         let terms = renewed(&copy, &intent.terms, now)?;
-        use_up(&mut tx, &intent.nonce).await?;
+        consume_nonce(&mut tx, &intent.nonce).await?;
         let copies = intent.thumbprints.len();
-        require_daily_room(&mut tx, offer_id, copies, self.settings.refill_copies_per_day, now).await?;
-        require_room(&mut tx, offer_id, terms.generation, copies, self.settings.refill_copies).await?;
+        require_daily_refill_capacity(&mut tx, offer_id, copies, self.settings.refill_copies_per_day, now).await?;
+        require_refill_capacity(&mut tx, offer_id, terms.generation, copies, self.settings.refill_copies).await?;
         if intent.waiting.is_some() {
             require_turn(&mut tx, offer_id, now).await?;
         }
         // A wallet that asks again has lost the pending renewal.
         tx.lapse_renewals(offer_id).await?;
-        let renewal_id = secrets::draw_id();
+        let renewal_id = secrets::random_id();
         tx.insert_renewal(&NewRenewal {
             renewal_id: &renewal_id,
             offer_id,
@@ -114,16 +115,22 @@ impl<S: Store> Issuer<S> {
         Ok(reissue)
     }
 
-    /// Stores the intent to sign a renewal that waited; `None` if there is none with this transaction id.
+    /// Stores the intent to sign an approved renewal; `None` if no renewal has this transaction id.
     ///
     /// # Errors
     /// [`Error::Rejected`]; [`Error::TransactionUnknown`]; a copy of the credential is revoked or suspended; store
     /// errors.
-    pub(crate) async fn intend_waited(&self, transaction_hash: &Hash, now: Timestamp) -> Result<Option<Waited>, Error> {
+    pub(crate) async fn store_approved_intent(
+        &self,
+        transaction_hash: &SecretHash,
+        now: Timestamp,
+    ) -> Result<Option<PendingRenewalOutcome>, Error> {
         // Anonymous callers can get here, so only somebody with a pending renewal may delay other writers.
         match waited(&mut self.store.read().await?, transaction_hash, now).await? {
             None => return Ok(None),
-            Some(waiting) if waiting.record.state == RenewalState::Pending => return Ok(Some(Waited::Pending)),
+            Some(waiting) if waiting.record.state == RenewalState::Pending => {
+                return Ok(Some(PendingRenewalOutcome::Pending));
+            }
             Some(_) => {}
         }
         let mut tx = self.store.begin("intend_waited_renewal").await?;
@@ -154,7 +161,7 @@ impl<S: Store> Issuer<S> {
             }
         };
         tx.commit().await?;
-        Ok(Some(Waited::Sign(Box::new(Approved {
+        Ok(Some(PendingRenewalOutcome::Sign(Box::new(ApprovedRenewal {
             renewal_id: record.renewal_id,
             refill: reissue,
             credential_type: record.credential_type,
@@ -165,30 +172,30 @@ impl<S: Store> Issuer<S> {
         }))))
     }
 
-    /// Erases the claims, marks the copies as issued with their names, and stores the sealed response.
+    /// Erases the claims, marks the copies as issued with their names, and stores the encrypted response.
     ///
     /// # Errors
     /// [`Error::TransactionUnknown`]; [`Error::KeyUsed`]; store errors.
-    pub(crate) async fn finish_waited(
+    pub(crate) async fn complete_renewal(
         &self,
         renewal_id: &str,
         copies: SignedCopies<'_>,
         response: SealedResponse,
         now: Timestamp,
-    ) -> Result<Finished, Error> {
+    ) -> Result<FinishOutcome, Error> {
         let mut tx = self.store.begin("finish_waited_renewal").await?;
         let done = tx.issue_renewal(renewal_id).await?;
         let known = tx.collection_of_renewal(renewal_id).await?.ok_or(Error::TransactionUnknown)?;
         if !done {
             // Another call answered in the meantime, or it lapsed.
-            return known.response_at(now).map(Finished::Answered).ok_or(Error::TransactionUnknown);
+            return known.response_at(now).map(FinishOutcome::Answered).ok_or(Error::TransactionUnknown);
         }
         let signature = NewSignature { kid: copies.kid, response: Some(response), validity: None };
         tx.sign_collection(known.collection, &signature).await?;
         issue_copies(&mut tx, known.collection, copies.names, now).await?;
         tx.commit().await?;
-        self.store.wipe().await;
-        Ok(Finished::Stored)
+        self.store.purge_erased_data().await;
+        Ok(FinishOutcome::Stored)
     }
 }
 
@@ -196,9 +203,9 @@ impl<S: Store> Issuer<S> {
 /// none, or its response is stored with its collection.
 async fn waited<T: StoreTx>(
     tx: &mut T,
-    transaction_hash: &Hash,
+    transaction_hash: &SecretHash,
     now: Timestamp,
-) -> Result<Option<WaitingRenewal>, Error> {
+) -> Result<Option<PendingRenewal>, Error> {
     let Some(waiting) = tx.renewal_by_transaction(transaction_hash).await? else { return Ok(None) };
     let over = waiting.wait_until.is_none_or(|until| until <= now);
     match waiting.record.state {
@@ -212,7 +219,7 @@ async fn waited<T: StoreTx>(
 
 /// Refuses a credential of which any copy is revoked or suspended: a renewal must not undo the decision of staff.
 async fn require_standing<T: StoreTx>(tx: &mut T, offer_id: &str) -> Result<(), Error> {
-    require_valid(tx.worst_state(offer_id).await?)
+    require_valid(tx.most_severe_state(offer_id).await?)
 }
 
 /// Refuses a renewal for approval while another one was requested or approved shortly before, so that an approved one
@@ -222,7 +229,7 @@ async fn require_turn<T: StoreTx>(tx: &mut T, offer_id: &str, now: Timestamp) ->
         let protected = times.decided_at.map_or(times.asked_at.plus(HOUR), |at| at.plus(day::SECONDS));
         protected.min(times.wait_until)
     });
-    let asked = tx.renewals_asked(offer_id, MOST_ASKED).await?;
+    let asked = tx.renewal_request_times(offer_id, MOST_ASKED).await?;
     let is_full = i64::try_from(asked.len()).is_ok_and(|asked| asked >= MOST_ASKED);
     let free = asked.last().filter(|_| is_full).map(|oldest| oldest.plus(day::SECONDS));
     let left = pending.chain(free).max().map_or(0, |until| until.unix().saturating_sub(now.unix()));
@@ -251,9 +258,9 @@ fn renewed(copy: &KnownCopy, terms: &RenewalTerms, now: Timestamp) -> Result<Rei
 struct RenewalCollection<'a> {
     renewal_id: &'a str,
     offer_id: &'a str,
-    request_digest: &'a Hash,
-    transaction_hash: Option<&'a Hash>,
-    notification_hash: &'a Hash,
+    request_digest: &'a SecretHash,
+    transaction_hash: Option<&'a SecretHash>,
+    notification_hash: &'a SecretHash,
     thumbprints: &'a [String],
     terms: ReissueTerms,
 }
@@ -273,7 +280,7 @@ impl RenewalCollection<'_> {
                 reissue: Some(self.terms),
             })
             .await?;
-        let places = write_copies(tx, list_entries, (collection, self.offer_id), self.thumbprints, now).await?;
+        let places = insert_copies(tx, list_entries, (collection, self.offer_id), self.thumbprints, now).await?;
         tx.set_renewal_collection(self.renewal_id, collection).await?;
         Ok(Reissue { collection, offer_id: self.offer_id.to_owned(), places, valid_from, valid_until })
     }

@@ -1,4 +1,4 @@
-//! Codes, PINs, tokens and nonces: their generation, and the only form in which they are stored.
+//! Codes, PINs, tokens and nonces: their generation and their stored hashes.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::{
@@ -10,14 +10,14 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// The stored form of a secret.
-pub(crate) type Hash = [u8; 32];
+/// Stored hash of a secret.
+pub(crate) type SecretHash = [u8; 32];
 
 const NONCE_BYTES: usize = 24;
 
-/// Purpose of a digest: the same secret has a different digest for each purpose.
+/// Purpose of a hash: the same secret has a different hash for each purpose.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Use {
+pub(crate) enum HashPurpose {
     Code,
     Pin,
     AccessToken,
@@ -35,7 +35,7 @@ pub(crate) enum Use {
     FreshnessHandle,
 }
 
-impl Use {
+impl HashPurpose {
     const fn tag(self) -> &'static str {
         match self {
             Self::Code => "carnet-issuer-code/1",
@@ -57,11 +57,11 @@ impl Use {
     }
 }
 
-/// Computes SHA-256 over the purpose and the parts, each preceded by its length.
+/// Returns SHA-256 over the purpose and the parts, each preceded by its length.
 ///
-/// The secrets hashed here have 256 bits of entropy, so that a fast hash is enough. A PIN has 20; it is hashed together
-/// with its offer's code, which the store does not hold.
-pub(crate) fn digest(what: Use, parts: &[&[u8]]) -> Hash {
+/// The hashed secrets have 256 bits of entropy, so that a fast hash suffices. A PIN has 20 bits; it is hashed together
+/// with its offer's code, which is not stored.
+pub(crate) fn purpose_hash(what: HashPurpose, parts: &[&[u8]]) -> SecretHash {
     let mut hasher = Sha256::new();
     hasher.update(what.tag());
     for part in parts {
@@ -71,29 +71,29 @@ pub(crate) fn digest(what: Use, parts: &[&[u8]]) -> Hash {
     hasher.finalize().into()
 }
 
-/// Draws a secret of 256 bits, in base64url.
-pub(crate) fn draw() -> Zeroizing<String> {
+/// Generates a secret of 256 bits, in base64url.
+pub(crate) fn random_secret() -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0u8; 32]);
     OsRng.fill_bytes(bytes.as_mut());
     Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
 }
 
-/// Draws 256 random bits that are not secret.
-pub(crate) fn draw_salt() -> Hash {
+/// Generates 256 random bits that are not secret.
+pub(crate) fn random_salt() -> SecretHash {
     let mut salt = [0u8; 32];
     OsRng.fill_bytes(&mut salt);
     salt
 }
 
-/// Derives the access token of a repeatable redemption from the wallet's challenge and the store's salt: neither alone
-/// is enough.
-pub(crate) fn repeatable_token(code: &str, challenge: &[u8; 32], salt: &Hash) -> Zeroizing<String> {
-    let token = Zeroizing::new(digest(Use::RepeatableToken, &[code.as_bytes(), challenge, salt]));
+/// Derives the access token of a repeatable redemption from the wallet's challenge and the stored salt; neither alone
+/// suffices.
+pub(crate) fn repeatable_token(code: &str, challenge: &[u8; 32], salt: &SecretHash) -> Zeroizing<String> {
+    let token = Zeroizing::new(purpose_hash(HashPurpose::RepeatableToken, &[code.as_bytes(), challenge, salt]));
     Zeroizing::new(URL_SAFE_NO_PAD.encode(token.as_slice()))
 }
 
-/// Draws a public identifier of 128 random bits, in base64url.
-pub(crate) fn draw_id() -> String {
+/// Generates a public identifier of 128 random bits, in base64url.
+pub(crate) fn random_id() -> String {
     loop {
         let mut bytes = [0u8; 16];
         OsRng.fill_bytes(&mut bytes);
@@ -105,15 +105,15 @@ pub(crate) fn draw_id() -> String {
     }
 }
 
-/// Draws a serial of 128 random bits, in base64url. It becomes a claim of a credential and is no secret of the issuer.
-pub(crate) fn draw_serial() -> String {
+/// Generates a serial of 128 random bits, in base64url. It becomes a claim of a credential.
+pub(crate) fn random_serial() -> String {
     let mut bytes = [0u8; 16];
     OsRng.fill_bytes(&mut bytes);
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Draws a uniformly distributed number below `bound`, which must not be zero.
-pub(crate) fn draw_below(bound: u32) -> u32 {
+/// Generates a uniformly distributed number below `bound`, which must not be zero.
+pub(crate) fn random_below(bound: u32) -> u32 {
     // The last, incomplete block of `bound` numbers would make small results more likely.
     let Some(excess) = u32::MAX.checked_rem(bound) else { return 0 };
     loop {
@@ -127,38 +127,38 @@ pub(crate) fn draw_below(bound: u32) -> u32 {
 /// Number of digits of a PIN.
 pub(crate) const PIN_DIGITS: usize = 6;
 
-/// Draws a PIN of six digits.
-pub(crate) fn draw_pin() -> Zeroizing<String> {
-    Zeroizing::new(format!("{:0PIN_DIGITS$}", draw_below(1_000_000)))
+/// Generates a PIN of six digits.
+pub(crate) fn random_pin() -> Zeroizing<String> {
+    Zeroizing::new(format!("{:0PIN_DIGITS$}", random_below(1_000_000)))
 }
 
 /// Compares two digests in constant time.
-pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
-/// Derives a secret from another one and a request, so that a repeated request gets the same secret.
-pub(crate) fn derive(what: Use, secret: &str, request: &Hash) -> Zeroizing<String> {
-    Zeroizing::new(URL_SAFE_NO_PAD.encode(digest(what, &[secret.as_bytes(), request])))
+/// Derives a secret from another one and a request, so that a repeated request yields the same secret.
+pub(crate) fn derive_secret(what: HashPurpose, secret: &str, request: &SecretHash) -> Zeroizing<String> {
+    Zeroizing::new(URL_SAFE_NO_PAD.encode(purpose_hash(what, &[secret.as_bytes(), request])))
 }
 
-/// Encrypts a response under a key derived from the wallet's secret: the store alone cannot decrypt it.
-pub(crate) fn seal(secret: &str, request: &Hash, answer: &[u8]) -> Option<Vec<u8>> {
+/// Encrypts a response with a key derived from the wallet's secret: the store alone cannot decrypt it.
+pub(crate) fn encrypt_response(secret: &str, request: &SecretHash, answer: &[u8]) -> Option<Vec<u8>> {
     let mut nonce = [0u8; NONCE_BYTES];
     OsRng.fill_bytes(&mut nonce);
     let sealed = answer_cipher(secret, request).encrypt(&XNonce::from(nonce), answer).ok()?;
     Some([nonce.as_slice(), &sealed].concat())
 }
 
-/// Decrypts the output of [`seal`].
-pub(crate) fn unseal(secret: &str, request: &Hash, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+/// Decrypts the output of [`encrypt_response`].
+pub(crate) fn decrypt_response(secret: &str, request: &SecretHash, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, body) = sealed.split_at_checked(NONCE_BYTES)?;
     let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
     answer_cipher(secret, request).decrypt(&XNonce::from(nonce), body).ok().map(Zeroizing::new)
 }
 
-fn answer_cipher(secret: &str, request: &Hash) -> XChaCha20Poly1305 {
-    let key = Zeroizing::new(digest(Use::Answer, &[secret.as_bytes(), request]));
+fn answer_cipher(secret: &str, request: &SecretHash) -> XChaCha20Poly1305 {
+    let key = Zeroizing::new(purpose_hash(HashPurpose::Answer, &[secret.as_bytes(), request]));
     XChaCha20Poly1305::new(key.as_slice().into())
 }
 
@@ -170,7 +170,7 @@ mod tests {
     fn pins_have_six_digits_and_spread() {
         let mut first_digits = [0u32; 10];
         for _ in 0..2000 {
-            let pin = draw_pin();
+            let pin = random_pin();
             assert_eq!(pin.len(), 6);
             first_digits[usize::from(pin.as_bytes()[0] - b'0')] += 1;
         }
@@ -179,22 +179,22 @@ mod tests {
 
     #[test]
     fn an_answer_opens_with_its_secret_and_request_alone() {
-        let sealed = seal("secret", &[1; 32], b"answer").unwrap();
-        assert_eq!(unseal("secret", &[1; 32], &sealed).unwrap().as_slice(), b"answer");
-        assert!(unseal("other", &[1; 32], &sealed).is_none());
-        assert!(unseal("secret", &[2; 32], &sealed).is_none());
-        assert!(unseal("secret", &[1; 32], &sealed[..10]).is_none());
+        let sealed = encrypt_response("secret", &[1; 32], b"answer").unwrap();
+        assert_eq!(decrypt_response("secret", &[1; 32], &sealed).unwrap().as_slice(), b"answer");
+        assert!(decrypt_response("other", &[1; 32], &sealed).is_none());
+        assert!(decrypt_response("secret", &[2; 32], &sealed).is_none());
+        assert!(decrypt_response("secret", &[1; 32], &sealed[..10]).is_none());
     }
 
     #[test]
     fn digests_keep_uses_and_parts_apart() {
-        assert_ne!(digest(Use::Code, &[b"a"]), digest(Use::Nonce, &[b"a"]));
-        assert_ne!(digest(Use::Pin, &[b"ab", b"c"]), digest(Use::Pin, &[b"a", b"bc"]));
+        assert_ne!(purpose_hash(HashPurpose::Code, &[b"a"]), purpose_hash(HashPurpose::Nonce, &[b"a"]));
+        assert_ne!(purpose_hash(HashPurpose::Pin, &[b"ab", b"c"]), purpose_hash(HashPurpose::Pin, &[b"a", b"bc"]));
     }
 
     #[test]
     fn no_id_looks_like_an_option() {
         // One in 64 would start with a hyphen, so 1,000 ids without one are no coincidence.
-        assert!((0..1000).all(|_| !draw_id().starts_with('-')));
+        assert!((0..1000).all(|_| !random_id().starts_with('-')));
     }
 }

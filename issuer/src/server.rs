@@ -2,18 +2,18 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use carnet_core::{did::Did, spelling::nearest};
+use carnet_core::{did::Did, spelling::nearest_name};
 use carnet_proto::issuer::v1::{
     issuance_service_server::IssuanceServiceServer, offer_service_server::OfferServiceServer,
     renewal_service_server::RenewalServiceServer, status_list_service_server::StatusListServiceServer,
     status_service_server::StatusServiceServer,
 };
 use carnet_service::{
-    config::{StartError, refused_field},
-    fetcher::fetcher,
-    keys::{self, Keyring, PublicationFaults, Watch},
+    config::{StartError, invalid_field},
+    fetcher::create_fetcher,
+    keys::{self, Keyring, PublicationFaults, PublishedKeysWatch},
     local,
-    serve::{self, Bound, Services},
+    serve::{self, BoundAddress, Services},
     staff::StaffOnly,
     store::{self as ground, OpenStore},
     time,
@@ -25,17 +25,17 @@ use crate::{
     config::IssuerConfig,
     error::Error,
     grpc::{
-        issuance::Issuance,
-        offers::Offers,
-        renewals::Renewals,
-        status::{Lists, Statuses},
+        issuance::IssuanceGrpc,
+        offers::OfferGrpc,
+        renewals::RenewalGrpc,
+        status::{StatusGrpc, StatusListGrpc},
     },
     http,
-    issuer::{Issuer, Settings},
+    issuer::{Issuer, IssuerSettings},
     nonces::Nonces,
     policy::renewal,
     sqlite::{MIGRATIONS, SqliteStore},
-    status::{self, PublicationWatch, StatusLists},
+    status::{self, PublicationWatch, StatusPublisher},
     store::Store,
 };
 
@@ -56,10 +56,10 @@ const NAMES: [&str; 5] = [
     "carnet.issuer.v1.StatusService",
 ];
 
-/// Serves until the process is told to stop.
+/// Runs the service until a termination signal.
 ///
 /// # Errors
-/// The directory, the configuration or the address is refused.
+/// The directory, the configuration or the address is invalid.
 pub(crate) async fn serve(
     data: &Path,
     config: Option<&Path>,
@@ -69,21 +69,21 @@ pub(crate) async fn serve(
     if let Some(listen) = listen {
         config.serve.listen = Some(listen);
     }
-    local::warn(&config.serve);
+    local::warn_local_mode(&config.serve);
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
-    let (ground, _alone) = ground::open_to_serve(data, &MIGRATIONS).await?;
+    let (ground, _alone) = ground::open_store_to_serve(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve, PORT)?;
     let faults = PublicationFaults::default();
-    let watch = Watch::new(data, fetcher(&config.serve)?, &key, faults.clone());
+    let watch = PublishedKeysWatch::new(data, create_fetcher(&config.serve)?, &key, faults.clone());
     let published =
         PublicationWatch::of(&config, &key, &SqliteStore(ground.clone())).map_err(|error| config.files.place(error))?;
     let issuer = Arc::new(assemble(data, &config, &bound, key, ground.clone(), faults)?);
     // Before the first look at what is published, which it may be that serves it.
-    let _site = local::serve(data, &config.serve, &issuer.did, Some(http::lists::router(issuer.clone()))).await?;
+    let _site = local::serve_site(data, &config.serve, &issuer.did, Some(http::lists::router(issuer.clone()))).await?;
     // Before the service listens: a web site that forwards to it would wait for an answer, and the check for the site.
     if let Some(published) = &published {
-        published.look_at_start().await?;
+        published.compare_at_start().await?;
     }
     let listening = bound.listen()?;
     // Before the first call: every copy refers to a published list.
@@ -93,9 +93,9 @@ pub(crate) async fn serve(
             "look at the store and the key, and start again; nothing was changed",
         )
     };
-    issuer.open_lists().await.map_err(unpublished)?;
-    issuer.settle_unique_claims().await.map_err(unpublished)?;
-    status::settle(&issuer.store, issuer.messages()).await.map_err(|error| match error {
+    issuer.open_list_if_needed().await.map_err(unpublished)?;
+    issuer.record_unique_claims().await.map_err(unpublished)?;
+    status::record_messages(&issuer.store, issuer.messages()).await.map_err(|error| match error {
         Error::MessageChanged { .. } => StartError::new(
             error.to_string(),
             "restore it in status.messages, and give new messages numbers after the used ones",
@@ -103,7 +103,7 @@ pub(crate) async fn serve(
         other => unpublished(other),
     })?;
     issuer.publish().await.map_err(unpublished)?;
-    let older = watch.older_than_published(issuer.did.clone());
+    let older = watch.until_outdated(issuer.did.clone());
     let marker = tokio::spawn(ground.clone().keep_mark());
     let sweeper = tokio::spawn(sweep(issuer.clone()));
     let publisher = tokio::spawn(keep_published(issuer.clone()));
@@ -115,7 +115,7 @@ pub(crate) async fn serve(
         routes: routes(issuer, staff, config.serve.max_message_bytes),
     };
     let served = tokio::select! {
-        served = serve::run(listening, &config.serve, services) => served,
+        served = serve::run_server(listening, &config.serve, services) => served,
         older = older => Err(older),
         older = newer => Err(older),
     };
@@ -127,13 +127,14 @@ pub(crate) async fn serve(
     served
 }
 
-/// Returns the services, and OpenID4VCI and the status lists over HTTP; calls by staff are authenticated first.
+/// Returns the gRPC services, and the HTTP routes for OpenID4VCI and the status lists; staff calls are authenticated
+/// first.
 pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffOnly, most_bytes: usize) -> Routes {
-    let offers = OfferServiceServer::new(Offers(issuer.clone())).max_decoding_message_size(most_bytes);
-    let statuses = StatusServiceServer::new(Statuses(issuer.clone())).max_decoding_message_size(most_bytes);
-    let renewals = RenewalServiceServer::new(Renewals(issuer.clone())).max_decoding_message_size(most_bytes);
-    let lists = StatusListServiceServer::new(Lists(issuer.clone())).max_decoding_message_size(most_bytes);
-    let issuance = IssuanceServiceServer::new(Issuance(issuer.clone())).max_decoding_message_size(most_bytes);
+    let offers = OfferServiceServer::new(OfferGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
+    let statuses = StatusServiceServer::new(StatusGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
+    let renewals = RenewalServiceServer::new(RenewalGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
+    let lists = StatusListServiceServer::new(StatusListGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
+    let issuance = IssuanceServiceServer::new(IssuanceGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
     let grpc = Routes::new(issuance)
         .add_service(lists)
         .add_service(InterceptedService::new(offers, staff.clone()))
@@ -146,25 +147,25 @@ pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffOnly, most_by
 fn assemble(
     data: &Path,
     config: &IssuerConfig,
-    bound: &Bound,
+    bound: &BoundAddress,
     key: Keyring,
     ground: OpenStore,
     faults: PublicationFaults,
 ) -> Result<Issuer<SqliteStore>, StartError> {
     let refused = |what: String| StartError::new(what, "correct the configuration and start again");
     let did = Did::parse(&config.did)
-        .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
+        .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
     keys::require_listed(data, &did, &key)?;
     let own = key
         .own_document(&did)
-        .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
+        .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
     let catalogue = match &config.serve.catalogue {
         Some(folder) => Catalogue::load(folder),
         None => Catalogue::embedded(),
     }
     .map_err(|error| refused(format!("the catalogue is refused: {error}")))?;
     if let Some(unknown) = config.types.iter().find(|name| catalogue.credential_type(name).is_none()) {
-        return Err(config.files.place(refused_field(
+        return Err(config.files.place(invalid_field(
             "types",
             format!("types names {unknown}, which the catalogue does not have{}", meant(unknown, &catalogue)),
         )));
@@ -179,12 +180,12 @@ fn assemble(
         own: Arc::new(own),
         signer: Box::new(key),
         nonces: Nonces::new(),
-        status: StatusLists::new(&config.status, &did).map_err(|error| config.files.place(error))?,
+        status: StatusPublisher::new(&config.status, &did).map_err(|error| config.files.place(error))?,
         statements: Arc::default(),
         did,
-        suites: crate::suites::registered(&catalogue)?,
+        suites: crate::suites::supported_suites(&catalogue)?,
         catalogue,
-        settings: Settings {
+        settings: IssuerSettings {
             display_name: config.name.clone(),
             max_batch_size: config.max_batch_size,
             offer_ttl: config.offer_ttl(),
@@ -208,7 +209,7 @@ fn assemble(
 /// Suggests the type that was probably meant.
 fn meant(unknown: &str, catalogue: &Catalogue) -> String {
     let known = || catalogue.types().map(|known| known.name.as_str());
-    match nearest(unknown, known()) {
+    match nearest_name(unknown, known()) {
         Some(name) => format!("; the nearest is {name}"),
         None => format!("; it has {}", known().collect::<Vec<_>>().join(", ")),
     }
@@ -232,7 +233,7 @@ async fn keep_published<S: Store>(issuer: Arc<Issuer<S>>) {
     let mut ticks = tokio::time::interval(PUBLISH);
     loop {
         ticks.tick().await;
-        if let Err(error) = status::raise_daily(&issuer.store, issuer.now()).await {
+        if let Err(error) = status::raise_publication_daily(&issuer.store, issuer.now()).await {
             tracing::warn!(%error, "the number of the publication could not be raised; retrying");
         }
         if let Err(error) = issuer.publish().await {

@@ -22,32 +22,32 @@ use crate::{sqlite::MIGRATIONS, status::default_base};
 const DOCUMENT_FILE: &str = "did.json";
 
 /// Result of `init`.
-pub(crate) struct Made {
+pub(crate) struct InitializedIssuer {
     pub(crate) did: Did,
-    /// File to publish: the DID document, or the log that contains it.
+    /// File to be published: the DID document, or the did:webvh log that contains it.
     pub(crate) document: PathBuf,
     /// URL at which it must be published.
     pub(crate) publish_at: String,
-    /// Shown once; only its hash is stored. In local mode it is also in a file.
+    /// Staff token, displayed once; only its hash is stored. In local mode, it is also in a file.
     pub(crate) staff_token: Zeroizing<String>,
 }
 
-/// Operator's choices for a new issuer.
+/// Parameters of a new issuer, chosen by the operator.
 pub(crate) struct NewIssuer<'a> {
     pub(crate) did: &'a str,
     pub(crate) name: Option<&'a str>,
     pub(crate) algorithm: Algorithm,
     pub(crate) place: &'a KeyPlace,
     pub(crate) staff_name: &'a str,
-    /// The site is served by the service itself.
+    /// `true` if the service itself serves its web site (local mode).
     pub(crate) is_local: bool,
 }
 
 /// Creates a data directory. Existing files are never overwritten.
 ///
 /// # Errors
-/// The DID is neither a did:web nor a host for a did:webvh, the directory is in use, or a file cannot be written.
-pub(crate) async fn init(data: &Path, new: &NewIssuer<'_>) -> Result<Made, StartError> {
+/// The DID is not a did:web or the host of a new did:webvh, the directory is in use, or a file cannot be written.
+pub(crate) async fn init(data: &Path, new: &NewIssuer<'_>) -> Result<InitializedIssuer, StartError> {
     let NewIssuer { did, name, algorithm, place, staff_name, is_local } = *new;
     let refused = |problem: Problem| {
         StartError::new(
@@ -68,13 +68,13 @@ pub(crate) async fn init(data: &Path, new: &NewIssuer<'_>) -> Result<Made, Start
     let (directory, did, rendered, document, publish_at) = match did.strip_prefix("did:webvh:") {
         Some(host) => {
             let directory = create_directory(data)?;
-            let (did, rendered) = keys::begin(data, host, algorithm, &config, &render)?;
-            let publish_at = webvh::url(&did).map_err(refused)?;
+            let (did, rendered) = keys::create_webvh(data, host, algorithm, &config, &render)?;
+            let publish_at = webvh::log_url(&did).map_err(refused)?;
             (directory, did, rendered, data.join("did.jsonl"), publish_at)
         }
         None => {
             let did = Did::parse(did).map_err(refused)?;
-            let publish_at = web::url(&did).map_err(refused)?;
+            let publish_at = web::document_url(&did).map_err(refused)?;
             let directory = create_directory(data)?;
             let key = Keyring::create(data, algorithm, &config)?;
             let rendered = render(&did, &key);
@@ -82,20 +82,20 @@ pub(crate) async fn init(data: &Path, new: &NewIssuer<'_>) -> Result<Made, Start
         }
     };
     write_new(&data.join(DOCUMENT_FILE), format!("{rendered:#}\n").as_bytes(), 0o644)?;
-    let staff_token = staff::begin(data, staff_name, time::now(), &mut OsRng)?;
-    store::create(data, &MIGRATIONS).await?;
+    let staff_token = staff::create_staff_register(data, staff_name, time::now(), &mut OsRng)?;
+    store::create_store(data, &MIGRATIONS).await?;
     let mut text = config_text(&did, name) + &place.toml();
     if is_local {
         let certificate_sha256 = local::make_certificate(data, time::now())?;
         text.push_str(&local::config_text(&[&certificate_sha256]));
         let name = name.unwrap_or(did.as_str()).to_owned();
         let site = LocalSite { did: did.to_string(), name, certificate_sha256, registrar: None };
-        local::describe(data, &site, &staff_token)?;
+        local::write_site(data, &site, &staff_token)?;
     }
     // The configuration is written last: a directory without it is not taken for an issuer's.
     write_new(&data.join("config.toml"), text.as_bytes(), 0o600)?;
     directory.keep();
-    Ok(Made { did, document, publish_at, staff_token })
+    Ok(InitializedIssuer { did, document, publish_at, staff_token })
 }
 
 pub(crate) fn create_directory(data: &Path) -> Result<NewDirectory, StartError> {
@@ -124,14 +124,14 @@ fn config_text(did: &Did, name: Option<&str>) -> String {
     let mut text = String::from(
         "# Made by `carnet-issuer init`. `carnet-issuer serve --config FILE` lays another file over it.\n",
     );
-    text.push_str(&format!("did = {}\n", quoted(did.as_str())));
+    text.push_str(&format!("did = {}\n", toml_string(did.as_str())));
     if let Some(name) = name {
-        text.push_str(&format!("\n[name]\nen = {}\n", quoted(name)));
+        text.push_str(&format!("\n[name]\nen = {}\n", toml_string(name)));
     }
     text
 }
 
 /// Formats a TOML basic string: JSON's escapes are a subset of TOML's.
-pub(crate) fn quoted(text: &str) -> String {
+pub(crate) fn toml_string(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }

@@ -1,20 +1,20 @@
-//! Order in which the entries of a list are used: a permutation drawn when the list is opened.
+//! Order in which the entries of a status list are issued: a pseudorandom permutation chosen when the list is opened.
 //!
-//! It is stored as the key of a pseudorandom permutation: a Feistel network over the smallest even number of bits that
-//! holds the list, iterated until the result is inside the list. The state for a list of ten million entries takes 32
-//! bytes, a draw takes the same time whether the list is empty or almost full, and every entry is used.
+//! Only its key is stored. The permutation is a Feistel network over the smallest even number of bits that covers the
+//! list, iterated until the result is within the list. The state for a list of ten million entries takes 32 bytes, a
+//! draw takes the same time for an empty and a nearly full list, and every entry is used.
 
 use sha2::{Digest as _, Sha256};
 
 /// Key of a permutation.
-pub(crate) type Seed = [u8; 32];
+pub(crate) type PermutationKey = [u8; 32];
 
 /// Four rounds make a pseudorandom permutation from a random function (Luby and Rackoff); small domains need more (NIST
 /// SP 800-38G uses eight or ten).
 const ROUNDS: u8 = 10;
 
-/// Returns the entry for a draw by its number, both counted from 0; `None` if the list is full.
-pub(crate) fn entry(seed: &Seed, entries: u64, draw: u64) -> Option<u64> {
+/// Returns the entry for a draw; both are counted from 0. `None` if the list is full.
+pub(crate) fn permuted_entry(seed: &PermutationKey, entries: u64, draw: u64) -> Option<u64> {
     if draw >= entries {
         return None;
     }
@@ -35,7 +35,7 @@ pub(crate) fn entry(seed: &Seed, entries: u64, draw: u64) -> Option<u64> {
     }
 }
 
-fn function(seed: &Seed, round: u8, half: u64) -> u64 {
+fn function(seed: &PermutationKey, round: u8, half: u64) -> u64 {
     let digest = Sha256::new().chain_update(seed).chain_update([round]).chain_update(half.to_be_bytes()).finalize();
     digest.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
@@ -49,17 +49,19 @@ mod tests {
     #[test]
     fn every_entry_comes_once_and_no_other() {
         for entries in [1, 2, 3, 255, 256, 257, 1_000, 65_537] {
-            let seen: HashSet<u64> = (0..entries).map(|draw| entry(&[7; 32], entries, draw).unwrap()).collect();
+            let seen: HashSet<u64> =
+                (0..entries).map(|draw| permuted_entry(&[7; 32], entries, draw).unwrap()).collect();
             assert_eq!(seen.len() as u64, entries, "{entries}");
             assert!(seen.iter().all(|entry| *entry < entries));
-            assert_eq!(entry(&[7; 32], entries, entries), None);
+            assert_eq!(permuted_entry(&[7; 32], entries, entries), None);
         }
     }
 
     #[test]
     fn neighbours_do_not_stay_neighbours_and_another_seed_is_another_order() {
-        let order =
-            |seed: u8| -> Vec<u64> { (0..1_000).map(|draw| entry(&[seed; 32], 131_072, draw).unwrap()).collect() };
+        let order = |seed: u8| -> Vec<u64> {
+            (0..1_000).map(|draw| permuted_entry(&[seed; 32], 131_072, draw).unwrap()).collect()
+        };
         let (one, other) = (order(1), order(2));
         assert_ne!(one, other);
         let near = one.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) < 131).count();
@@ -71,6 +73,6 @@ mod tests {
 
     #[test]
     fn a_list_of_ten_million_takes_no_longer() {
-        assert!(entry(&[3; 32], 10_000_000, 9_999_999).unwrap() < 10_000_000);
+        assert!(permuted_entry(&[3; 32], 10_000_000, 9_999_999).unwrap() < 10_000_000);
     }
 }

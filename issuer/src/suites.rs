@@ -4,12 +4,12 @@ use carnet_core::secure::data_integrity::Suites;
 use carnet_service::config::StartError;
 use carnet_spec::Catalogue;
 
-/// Returns the supported cryptosuites; those over RDF have the contexts of the catalogue's types, and no others.
+/// Returns the supported cryptosuites; those over RDF know only the JSON-LD contexts of the catalogue.
 ///
 /// # Errors
-/// If a context differs from its pinned digest.
+/// A context differs from its pinned digest.
 #[cfg_attr(not(feature = "jsonld"), allow(clippy::unnecessary_wraps))]
-pub(crate) fn registered(_catalogue: &Catalogue) -> Result<Suites, StartError> {
+pub(crate) fn supported_suites(_catalogue: &Catalogue) -> Result<Suites, StartError> {
     let suites = Suites::jcs();
     #[cfg(feature = "jsonld")]
     let suites =

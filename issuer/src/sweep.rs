@@ -1,6 +1,6 @@
-//! Sweep: erases expired data in steps, each of which is a short transaction.
+//! Erasure of expired data, in short transactions.
 //!
-//! Other writers run between the steps, and a sweep without expired data reads nothing.
+//! Other writers can run in between. Without expired data, nothing is read except indexes.
 
 use carnet_core::{
     day,
@@ -78,22 +78,22 @@ async fn close_expired<T: StoreTx>(tx: &mut T, now: Timestamp) -> Result<u64, Er
 
 /// Deletes the records of offers that ended before `before`, and returns the number of records it checked.
 async fn forget_ended<T: StoreTx>(tx: &mut T, now: Timestamp, before: Timestamp) -> Result<u64, Error> {
-    let ended = tx.ended_records(before, STEP).await?;
+    let ended = tx.records_due(before, STEP).await?;
     for offer_id in &ended {
-        let last = tx.record_end(offer_id, now).await?;
+        let last = tx.latest_end(offer_id, now).await?;
         if last > before {
             // Its copies end later than was known, or it is not closed: it is checked again the same number of days
             // later.
             tx.set_record_from(offer_id, last).await?;
         } else {
-            tx.forget_record(offer_id).await?;
+            tx.delete_record(offer_id).await?;
         }
     }
     Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
 }
 
-/// Erases expired data: claims, used nonces, sealed responses, names of copies, and records past their retention
-/// period. Returns the number of offers that it closed.
+/// Erases expired data: claims, used nonces, encrypted responses, names of copies, and records past their retention
+/// period. Returns the number of closed offers.
 ///
 /// # Errors
 /// Store errors.
@@ -113,7 +113,7 @@ pub(crate) async fn erase_expired<S: Store>(store: &S, now: Timestamp, record_da
             }
         }
     }
-    store.wipe().await;
+    store.purge_erased_data().await;
     Ok(closed)
 }
 

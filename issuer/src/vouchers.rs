@@ -1,4 +1,4 @@
-//! Totals of issued vouchers, for an audit: numbers without personal data (spec/entitlement.md 1.9).
+//! Totals of issued vouchers for audits, without personal data (spec/entitlement.md 1.9).
 
 use carnet_core::time::Timestamp;
 use carnet_spec::CredentialType;
@@ -6,8 +6,12 @@ use serde_json::{Map, Value};
 
 use crate::store::records::VoucherTotal;
 
-/// Returns the increment for one voucher with these claims; `None` for other types.
-pub(crate) fn total_of(known: &CredentialType, claims: &Map<String, Value>, now: Timestamp) -> Option<VoucherTotal> {
+/// Returns the increment of the totals for one voucher with these claims; `None` for other types.
+pub(crate) fn voucher_total(
+    known: &CredentialType,
+    claims: &Map<String, Value>,
+    now: Timestamp,
+) -> Option<VoucherTotal> {
     let serials = known.serials.as_ref()?;
     let text = |name: &String| claims.get(name).and_then(Value::as_str).map(str::to_owned);
     let uses = claims.get(&serials.claim).and_then(Value::as_array)?.len();

@@ -1,4 +1,4 @@
-//! Warnings about unusual but valid offers: these are created, and staff are told. No warning contains a claim's value.
+//! Warnings about unusual offers, which are valid and are created. No warning contains a claim's value.
 
 use carnet_core::{day, epoch::Epoch, secure::sd_jwt::Step, time::Timestamp};
 use carnet_spec::CredentialType;
@@ -8,22 +8,28 @@ use serde_json::{Map, Value};
 const SHORTEST: usize = 4;
 
 /// Terms of an offer besides its claims.
-pub(crate) struct Circumstances<'a> {
+pub(crate) struct OfferTerms<'a> {
     pub(crate) reference: &'a str,
-    /// Actual end of the credential.
+    /// Effective end of the credential's validity.
     pub(crate) valid_until: Timestamp,
-    /// End that staff requested, if they did.
+    /// End requested by staff; `None`: not requested.
     pub(crate) asked_until: Option<Timestamp>,
     pub(crate) epoch: Epoch,
     pub(crate) now: Timestamp,
 }
 
 /// Returns the warnings about an offer.
-pub(crate) fn of_offer(known: &CredentialType, claims: &Map<String, Value>, offer: &Circumstances<'_>) -> Vec<String> {
+pub(crate) fn offer_warnings(
+    known: &CredentialType,
+    claims: &Map<String, Value>,
+    offer: &OfferTerms<'_>,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     if offer.valid_until <= offer.now {
-        warnings
-            .push(format!("The credential has expired already: its last day is {}.", day::until(offer.valid_until)));
+        warnings.push(format!(
+            "The credential has expired already: its last day is {}.",
+            day::format_end(offer.valid_until)
+        ));
     }
     warnings.extend(of_rounded_end(offer));
     warnings.extend(of_its_own_end(claims, offer.valid_until));
@@ -40,43 +46,43 @@ pub(crate) fn of_offer(known: &CredentialType, claims: &Map<String, Value>, offe
 }
 
 /// Warns if the end differs from the requested one (spec/credential-types.md 3.6).
-fn of_rounded_end(offer: &Circumstances<'_>) -> Option<String> {
+fn of_rounded_end(offer: &OfferTerms<'_>) -> Option<String> {
     let asked = offer.asked_until.filter(|asked| *asked != offer.valid_until)?;
     Some(format!(
         "The credential is valid until {}, not until {}: an end is rounded down to the beginning of a {}, so that \
          the date identifies nobody.",
-        day::until(offer.valid_until),
-        day::until(asked),
+        day::format_end(offer.valid_until),
+        day::format_end(asked),
         offer.epoch
     ))
 }
 
 /// Warns if the end, which every verifier sees, is close to an ordered date that the holder may want to hide (3.8).
-fn of_given_away(known: &CredentialType, claims: &Map<String, Value>, offer: &Circumstances<'_>) -> Vec<String> {
+fn of_given_away(known: &CredentialType, claims: &Map<String, Value>, offer: &OfferTerms<'_>) -> Vec<String> {
     let ordered = known.ordered.iter().filter_map(|ordered| match ordered.path.last() {
         Some(Step::Name(name)) => Some(name.as_str()),
         _ => None,
     });
     let mut near: Vec<&str> =
-        ordered.filter(|name| claims.get(*name).is_some_and(|value| offer.gives_away(value))).collect();
+        ordered.filter(|name| claims.get(*name).is_some_and(|value| offer.reveals(value))).collect();
     near.dedup();
     let sentence = |name: &str| {
         format!(
             "Every verifier sees that the credential ends on {}, and can infer its claim {name}, which is close to \
              that. The wallet will not call {name} hidden. An end that is more than a {} earlier keeps it hidden, and \
              a renewal extends the credential.",
-            day::until(offer.valid_until),
-            offer.epoch.of_a_hidden_date()
+            day::format_end(offer.valid_until),
+            offer.epoch.hiding_distance()
         )
     };
     near.into_iter().map(sentence).collect()
 }
 
-impl Circumstances<'_> {
-    /// Tests if the visible end gives a date value away.
-    fn gives_away(&self, value: &Value) -> bool {
-        let date = value.as_str().and_then(day::of_claim);
-        date.is_some_and(|date| self.epoch.gives_away(self.valid_until, date))
+impl OfferTerms<'_> {
+    /// Returns whether the visible end gives a date value away.
+    fn reveals(&self, value: &Value) -> bool {
+        let date = value.as_str().and_then(day::instant_of_claim);
+        date.is_some_and(|date| self.epoch.reveals(self.valid_until, date))
     }
 }
 
@@ -88,7 +94,7 @@ fn of_its_own_end(claims: &Map<String, Value>, end: Timestamp) -> Option<String>
     (own < end).then(|| {
         format!(
             "The credential is valid until {}, which is after its claim validUntil: --valid-until shortens it.",
-            day::until(end)
+            day::format_end(end)
         )
     })
 }
@@ -144,8 +150,8 @@ mod tests {
         let valid_until = day::parse_until(until).unwrap();
         let now = at("2026-11-22T12:00:00Z");
         let circumstances =
-            Circumstances { reference, valid_until, asked_until: Some(valid_until), epoch: Epoch::Month, now };
-        of_offer(known, &claims, &circumstances)
+            OfferTerms { reference, valid_until, asked_until: Some(valid_until), epoch: Epoch::Month, now };
+        offer_warnings(known, &claims, &circumstances)
     }
 
     const QUALIFICATION: &str = "QualificationCredential";
@@ -203,7 +209,7 @@ mod tests {
         let said = |asked: &str| {
             let (valid_until, asked) = (day::parse_until("2028-01-31").unwrap(), day::parse_until(asked).unwrap());
             let now = at("2026-11-22T12:00:00Z");
-            of_rounded_end(&Circumstances {
+            of_rounded_end(&OfferTerms {
                 reference: "",
                 valid_until,
                 asked_until: Some(asked),

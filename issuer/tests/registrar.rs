@@ -10,7 +10,7 @@ use std::{
 use carnet_core::{
     did::{Did, SelfContained},
     keys::{Algorithm, SecretKey, Signer as _},
-    trust::registration::{Expected, Registration, RegistrationRequest},
+    trust::registration::{ExpectedRegistration, Registration, RegistrationRequest},
 };
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ fn a_script_signs_what_was_looked_at_and_nothing_else() {
     assert_eq!(signed.code, Some(0), "{}", signed.err);
     assert!(signed.err.contains("To see that you may work"));
     let now = carnet_service::time::now();
-    let expected = Expected { asker: asker.as_str(), registrars: &|pinned| pinned == did, now, skew: 60 };
+    let expected = ExpectedRegistration { asker: asker.as_str(), registrars: &|pinned| pinned == did, now, skew: 60 };
     let registration = Registration::verify(signed.json().as_object().unwrap(), &expected, &SelfContained).unwrap();
     assert_eq!(registration.valid_until(), registration.valid_from().plus(30 * 86_400));
     assert!(registration.valid_from() <= now && now < registration.valid_from().plus(2 * 86_400));

@@ -122,7 +122,7 @@ fn quoted(value: &str) -> String {
 /// # Errors
 /// transformation: the work exceeds [`WORK_LIMIT`] or [`DEPTH_LIMIT`]
 pub fn canonicalize(quads: &[Quad]) -> Result<String, Problem> {
-    let issued = State::new(quads).run()?;
+    let issued = CanonicalizationState::new(quads).run()?;
     let lines: BTreeSet<String> =
         quads.iter().map(|quad| quad.line(|label| issued.get(label).unwrap_or_default().to_owned())).collect();
     Ok(lines.into_iter().collect())
@@ -133,19 +133,19 @@ pub fn canonicalize(quads: &[Quad]) -> Result<String, Problem> {
 /// # Errors
 /// As [`canonicalize`].
 pub fn canonical_labels(quads: &[Quad]) -> Result<BTreeMap<String, String>, Problem> {
-    let issued = State::new(quads).run()?;
+    let issued = CanonicalizationState::new(quads).run()?;
     Ok(issued.labels.into_iter().map(|(old, new)| (old.to_owned(), new)).collect())
 }
 
 /// Gives out labels in order: section 4.5.
 #[derive(Clone)]
-struct Issuer<'a> {
+struct IdentifierIssuer<'a> {
     prefix: &'static str,
     labels: HashMap<&'a str, String>,
     order: Vec<&'a str>,
 }
 
-impl<'a> Issuer<'a> {
+impl<'a> IdentifierIssuer<'a> {
     fn new(prefix: &'static str) -> Self {
         Self { prefix, labels: HashMap::new(), order: Vec::new() }
     }
@@ -165,14 +165,14 @@ impl<'a> Issuer<'a> {
     }
 }
 
-struct State<'a> {
+struct CanonicalizationState<'a> {
     quads_of: BTreeMap<&'a str, Vec<&'a Quad>>,
     first_degree: HashMap<&'a str, String>,
-    canonical: Issuer<'a>,
+    canonical: IdentifierIssuer<'a>,
     work_left: u32,
 }
 
-impl<'a> State<'a> {
+impl<'a> CanonicalizationState<'a> {
     fn new(quads: &'a [Quad]) -> Self {
         let mut quads_of: BTreeMap<&str, Vec<&Quad>> = BTreeMap::new();
         let distinct: std::collections::HashSet<&Quad> = quads.iter().collect();
@@ -185,10 +185,10 @@ impl<'a> State<'a> {
             }
         }
         let first_degree = quads_of.iter().map(|(label, quads)| (*label, hash_first_degree(label, quads))).collect();
-        Self { quads_of, first_degree, canonical: Issuer::new("c14n"), work_left: WORK_LIMIT }
+        Self { quads_of, first_degree, canonical: IdentifierIssuer::new("c14n"), work_left: WORK_LIMIT }
     }
 
-    fn run(mut self) -> Result<Issuer<'a>, Problem> {
+    fn run(mut self) -> Result<IdentifierIssuer<'a>, Problem> {
         let mut by_hash: BTreeMap<String, Vec<&'a str>> = BTreeMap::new();
         for label in self.quads_of.keys() {
             let hash = self.first_degree.get(label).cloned().unwrap_or_default();
@@ -207,7 +207,7 @@ impl<'a> State<'a> {
                 if self.canonical.get(label).is_some() {
                     continue;
                 }
-                let mut issuer = Issuer::new("b");
+                let mut issuer = IdentifierIssuer::new("b");
                 issuer.issue(label);
                 paths.push(self.hash_n_degree(label, issuer, 1)?);
             }
@@ -228,7 +228,7 @@ impl<'a> State<'a> {
     }
 
     /// Section 4.7.
-    fn hash_related(&self, related: &str, quad: &Quad, issuer: &Issuer<'a>, position: char) -> String {
+    fn hash_related(&self, related: &str, quad: &Quad, issuer: &IdentifierIssuer<'a>, position: char) -> String {
         let mut input = String::from(position);
         if position != 'g' {
             let _ = write!(input, "<{}>", quad.predicate);
@@ -246,9 +246,9 @@ impl<'a> State<'a> {
     fn hash_n_degree(
         &mut self,
         label: &'a str,
-        mut issuer: Issuer<'a>,
+        mut issuer: IdentifierIssuer<'a>,
         depth: u32,
-    ) -> Result<(String, Issuer<'a>), Problem> {
+    ) -> Result<(String, IdentifierIssuer<'a>), Problem> {
         if depth > DEPTH_LIMIT {
             return Err(too_complex());
         }
@@ -266,7 +266,7 @@ impl<'a> State<'a> {
         let mut data = String::new();
         for (hash, related) in related_by_hash {
             data.push_str(&hash);
-            let mut chosen: Option<(String, Issuer<'a>)> = None;
+            let mut chosen: Option<(String, IdentifierIssuer<'a>)> = None;
             let mut order: Vec<usize> = (0..related.len()).collect();
             loop {
                 self.spend(order.len())?;
@@ -291,10 +291,10 @@ impl<'a> State<'a> {
     fn path(
         &mut self,
         permutation: impl Iterator<Item = &'a str>,
-        issuer: &Issuer<'a>,
+        issuer: &IdentifierIssuer<'a>,
         best: Option<&str>,
         depth: u32,
-    ) -> Result<Option<(String, Issuer<'a>)>, Problem> {
+    ) -> Result<Option<(String, IdentifierIssuer<'a>)>, Problem> {
         let worse = |path: &str| best.is_some_and(|best| path.len() >= best.len() && path > best);
         let mut issuer = issuer.clone();
         let mut path = String::new();

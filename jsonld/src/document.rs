@@ -22,7 +22,7 @@ use crate::contexts::Contexts;
 
 /// Checks the syntax, and returns the JSON text that is converted to RDF. Errors: context_unknown, context_nested,
 /// transformation, too_large, too_deep
-pub(crate) fn plain_text(document: &Map<String, Value>, contexts: &Contexts) -> Result<String, Problem> {
+pub(crate) fn checked_json(document: &Map<String, Value>, contexts: &Contexts) -> Result<String, Problem> {
     if !document.contains_key("@context") {
         return Err(Code::ContextMissing.into());
     }

@@ -20,16 +20,16 @@ use ssi_json_ld::{
 use crate::{
     canonical::{Quad, Term},
     contexts::Contexts,
-    document::plain_text,
+    document::checked_json,
 };
 
 /// JSON-LD expansion takes more than 100 KiB of stack for each level of nesting, so that a document within the limit
 /// of depth would overflow the 2 MiB of an ordinary thread. This is eight times the need of the deepest one.
 const STACK_BYTES: usize = 32 << 20;
 
-/// Returns the RDF dataset of a JSON-LD document. Errors: those of [`plain_text`], term_undefined, transformation
+/// Returns the RDF dataset of a JSON-LD document. Errors: those of [`checked_json`], term_undefined, transformation
 pub(crate) fn quads(document: &Map<String, Value>, contexts: &Contexts) -> Result<Vec<Quad>, Problem> {
-    let text = plain_text(document, contexts)?;
+    let text = checked_json(document, contexts)?;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("jsonld-expansion".to_owned())

@@ -90,7 +90,7 @@ impl Cryptosuite for EddsaRdfc2022 {
         CredentialFormat::LdpVc
     }
 
-    fn takes(&self, algorithm: Algorithm) -> bool {
+    fn supports_algorithm(&self, algorithm: Algorithm) -> bool {
         algorithm == Algorithm::EdDsa
     }
 

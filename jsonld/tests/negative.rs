@@ -11,11 +11,11 @@ mod common;
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, Purpose, SelfContained},
+    did::{Did, SelfContained, VerificationRelationship},
     keys::{Algorithm, PublicKey, SecretKey, Signer},
     secure::{
         data_integrity::Suites,
-        data_integrity::{self, Cryptosuite, Expected, ProofOptions},
+        data_integrity::{self, Cryptosuite, ProofOptions, ProofRequirements},
     },
     time::Timestamp,
 };
@@ -314,8 +314,12 @@ fn size_and_depth_are_bounded() {
     assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
-fn expected<'a>(purpose: Purpose, controller: &'a str, binding: Option<(&'a str, &'a str)>) -> Expected<'a> {
-    Expected { purpose, controller, binding, now: Timestamp::from_unix(1_795_000_000), skew: 60 }
+fn expected<'a>(
+    purpose: VerificationRelationship,
+    controller: &'a str,
+    binding: Option<(&'a str, &'a str)>,
+) -> ProofRequirements<'a> {
+    ProofRequirements { purpose, controller, binding, now: Timestamp::from_unix(1_795_000_000), skew: 60 }
 }
 
 /// Through core: a credential by an issuer, in a presentation by its holder.
@@ -330,17 +334,17 @@ fn credential_in_a_presentation() {
     let (issuer_method, holder_method) = (format!("{}#0", issuer.as_str()), format!("{}#0", holder.as_str()));
     let mut proof_options = ProofOptions {
         verification_method: &issuer_method,
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: Some(Timestamp::from_unix(1_794_999_000)),
         expires: None,
         challenge: None,
         domain: None,
     };
-    let secured = data_integrity::secure(&document, &suite, &proof_options, &issuer_key).unwrap();
-    let of_issuer = expected(Purpose::AssertionMethod, issuer.as_str(), None);
+    let secured = data_integrity::add_proof(&document, &suite, &proof_options, &issuer_key).unwrap();
+    let of_issuer = expected(VerificationRelationship::AssertionMethod, issuer.as_str(), None);
     let verified = data_integrity::verify(&secured, &Suites::only(suite.clone()), &SelfContained, &of_issuer).unwrap();
     assert_eq!(verified, document);
-    let of_other = expected(Purpose::AssertionMethod, holder.as_str(), None);
+    let of_other = expected(VerificationRelationship::AssertionMethod, holder.as_str(), None);
     assert!(data_integrity::verify(&secured, &Suites::only(suite.clone()), &SelfContained, &of_other).is_err());
 
     let presentation = json!({
@@ -350,12 +354,12 @@ fn credential_in_a_presentation() {
         "verifiableCredential": [secured],
     });
     proof_options.verification_method = &holder_method;
-    proof_options.purpose = Purpose::Authentication;
+    proof_options.purpose = VerificationRelationship::Authentication;
     proof_options.challenge = Some("n-1");
     proof_options.domain = Some("verifier");
     let presentation = presentation.as_object().unwrap();
-    let presented = data_integrity::secure(presentation, &suite, &proof_options, &holder_key).unwrap();
-    let of_holder = expected(Purpose::Authentication, holder.as_str(), Some(("n-1", "verifier")));
+    let presented = data_integrity::add_proof(presentation, &suite, &proof_options, &holder_key).unwrap();
+    let of_holder = expected(VerificationRelationship::Authentication, holder.as_str(), Some(("n-1", "verifier")));
     let verify = |presented: &Object| {
         data_integrity::verify(presented, &Suites::only(suite.clone()), &SelfContained, &of_holder)
     };

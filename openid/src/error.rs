@@ -1,5 +1,5 @@
-//! Error responses of the endpoints: RFC 6749 section 5.2, RFC 6750 section 3.1, OpenID4VCI 1.0 sections 6.3, 8.3.1, 9.3
-//! and 11.3.
+//! Error responses of the endpoints: RFC 6749 section 5.2, RFC 6750 section 3.1, OpenID4VCI 1.0 sections 6.3, 8.3.1,
+//! 9.3 and 11.3.
 
 use carnet_core::{
     Code, Problem,
@@ -9,20 +9,20 @@ use serde_json::{Map, Value};
 
 /// Endpoint whose errors have their own set of codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endpoint {
-    /// Exchanges a code for an access token.
+pub enum OpenIdEndpoint {
+    /// Token endpoint.
     Token,
-    /// Issues credentials.
+    /// Credential endpoint.
     Credential,
-    /// Returns credentials that were deferred.
+    /// Deferred credential endpoint.
     Deferred,
-    /// Takes notifications.
+    /// Notification endpoint.
     Notification,
 }
 
 macro_rules! codes {
     ($($variant:ident, $text:literal, $status:literal, [$($endpoint:ident),*];)*) => {
-        /// Error code of a response.
+        /// Error code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ErrorCode {
             $(#[doc = concat!("`", $text, "`")] $variant,)*
@@ -38,16 +38,16 @@ macro_rules! codes {
                 match self { $(Self::$variant => $text,)* }
             }
 
-            /// Returns the status code of the response.
+            /// Returns the HTTP status code of the response.
             #[must_use]
             pub const fn http_status(self) -> u16 {
                 match self { $(Self::$variant => $status,)* }
             }
 
-            /// Tests if the texts allow the code at an endpoint.
+            /// Returns whether the specifications define the code for an endpoint.
             #[must_use]
-            pub fn is_of(self, endpoint: Endpoint) -> bool {
-                match self { $(Self::$variant => [$(Endpoint::$endpoint),*].contains(&endpoint),)* }
+            pub fn applies_to(self, endpoint: OpenIdEndpoint) -> bool {
+                match self { $(Self::$variant => [$(OpenIdEndpoint::$endpoint),*].contains(&endpoint),)* }
             }
         }
     };
@@ -74,29 +74,29 @@ codes! {
 }
 
 impl ErrorCode {
-    /// Returns the code of this name.
+    /// Parses an error code.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == text)
     }
 }
 
-/// Error response: a code, and a sentence for developers.
+/// Error response: a code, and a description for developers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorResponse {
     /// Value of `error`.
     pub code: ErrorCode,
-    /// Value of `error_description`; empty: none.
+    /// Value of `error_description`; empty: omitted.
     pub description: String,
 }
 
 impl ErrorResponse {
-    /// Makes a response.
+    /// Creates an error response.
     pub fn new(code: ErrorCode, description: impl Into<String>) -> Self {
         Self { code, description: description.into() }
     }
 
-    /// Returns the body: `error` and `error_description`, and nothing else.
+    /// Returns the JSON body, with `error` and `error_description`.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut members = Map::new();
@@ -107,7 +107,7 @@ impl ErrorResponse {
         Value::Object(members).to_string()
     }
 
-    /// Reads the body of an error response. Unknown members are ignored.
+    /// Parses the body of an error response. Unknown members are ignored.
     ///
     /// # Errors
     /// The errors of [`json::parse`]; malformed_value if `error` is missing or unknown.
@@ -143,15 +143,16 @@ mod tests {
     fn codes_have_one_name_each_and_an_endpoint() {
         let names: HashSet<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(names.len(), ErrorCode::ALL.len());
-        let endpoints = [Endpoint::Token, Endpoint::Credential, Endpoint::Deferred, Endpoint::Notification];
+        let endpoints =
+            [OpenIdEndpoint::Token, OpenIdEndpoint::Credential, OpenIdEndpoint::Deferred, OpenIdEndpoint::Notification];
         for code in ErrorCode::ALL {
-            assert!(endpoints.iter().any(|endpoint| code.is_of(*endpoint)), "{}", code.as_str());
+            assert!(endpoints.iter().any(|endpoint| code.applies_to(*endpoint)), "{}", code.as_str());
             assert_eq!(ErrorCode::parse(code.as_str()), Some(*code));
             assert!(matches!(code.http_status(), 400 | 401));
         }
         assert_eq!(ErrorCode::parse("invalid"), None);
-        assert!(!ErrorCode::InvalidNonce.is_of(Endpoint::Token));
-        assert!(!ErrorCode::InvalidGrant.is_of(Endpoint::Credential));
+        assert!(!ErrorCode::InvalidNonce.applies_to(OpenIdEndpoint::Token));
+        assert!(!ErrorCode::InvalidGrant.applies_to(OpenIdEndpoint::Credential));
     }
 
     #[test]

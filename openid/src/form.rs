@@ -1,26 +1,26 @@
-//! Bodies of `application/x-www-form-urlencoded` (RFC 6749 appendix B), read strictly.
+//! Bodies of `application/x-www-form-urlencoded` (RFC 6749 appendix B), strictly parsed.
 
 use carnet_core::{Code, Problem};
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use zeroize::Zeroizing;
 
-use crate::{Secret, link::RESERVED};
+use crate::{SecretText, link::RESERVED};
 
 /// Maximum number of parameters.
 const MOST_PARAMETERS: usize = 64;
 
 /// Parameters of a request, each with one value.
 #[derive(Debug)]
-pub struct Form(Vec<(String, Secret)>);
+pub struct FormParameters(Vec<(String, SecretText)>);
 
-impl Form {
-    /// Reads a body or a query.
+impl FormParameters {
+    /// Parses a request body or a query string.
     ///
     /// # Errors
-    /// invalid_encoding for an incomplete escape; invalid_unicode; duplicate_key for a repeated parameter
-    /// (RFC 6749 section 3.2); too_large.
+    /// invalid_encoding for an incomplete escape; invalid_unicode; duplicate_key for a repeated parameter (RFC 6749
+    /// section 3.2); too_large.
     pub fn parse(text: &[u8]) -> Result<Self, Problem> {
-        let mut parameters: Vec<(String, Secret)> = Vec::new();
+        let mut parameters: Vec<(String, SecretText)> = Vec::new();
         for pair in text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
             let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
             let (name, value) = pair.split_at_checked(equals).unwrap_or((pair, &[]));
@@ -37,21 +37,21 @@ impl Form {
         Ok(Self(parameters))
     }
 
-    /// Returns the value of a parameter; one without a value counts as absent (RFC 6749 section 3.2).
+    /// Returns the value of a parameter; an empty value counts as absent (RFC 6749 section 3.2).
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Secret> {
+    pub fn get(&self, name: &str) -> Option<&SecretText> {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value).filter(|value| !value.expose().is_empty())
     }
 
-    /// Tests if a parameter is there, with or without a value.
+    /// Returns whether a parameter is present, even if it is empty.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }
 }
 
-/// Writes a body of these parameters.
+/// Serialises parameters as a form body.
 #[must_use]
 pub fn write(parameters: &[(&str, &str)]) -> Zeroizing<String> {
     let length = parameters.iter().map(|(name, value)| name.len().saturating_add(value.len()));
@@ -69,7 +69,8 @@ pub fn write(parameters: &[(&str, &str)]) -> Zeroizing<String> {
     body
 }
 
-/// Tests if a query names a parameter, in any spelling, also where [`Form::parse`] refuses the query.
+/// Returns whether a query string contains a parameter, in any percent-encoding, also if [`FormParameters::parse`]
+/// would refuse it.
 #[must_use]
 pub fn names_parameter(query: &str, name: &str) -> bool {
     let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
@@ -104,20 +105,20 @@ mod tests {
 
     #[test]
     fn parameters_are_decoded_once() {
-        let form = Form::parse(b"a=1+2%2B3&%62=%C3%A9&c=&d&e=x=y&&f=%2525").unwrap();
-        let value = |name: &str| form.get(name).map(Secret::expose);
+        let form = FormParameters::parse(b"a=1+2%2B3&%62=%C3%A9&c=&d&e=x=y&&f=%2525").unwrap();
+        let value = |name: &str| form.get(name).map(SecretText::expose);
         assert_eq!(
             (value("a"), value("b"), value("e"), value("f")),
             (Some("1 2+3"), Some("é"), Some("x=y"), Some("%25"))
         );
         assert_eq!((value("c"), value("d"), value("g")), (None, None, None));
         assert!(form.contains("c") && form.contains("d") && !form.contains("g"));
-        assert!(Form::parse(b"").unwrap().get("a").is_none());
+        assert!(FormParameters::parse(b"").unwrap().get("a").is_none());
     }
 
     #[test]
     fn faults_are_refused() {
-        let fault = |text: &[u8]| Form::parse(text).unwrap_err().code;
+        let fault = |text: &[u8]| FormParameters::parse(text).unwrap_err().code;
         for twice in ["a=1&a=2", "a=1&a=1", "a&a=1", "a=1&%61=2"] {
             assert_eq!(fault(twice.as_bytes()), Code::DuplicateKey, "{twice}");
         }
@@ -127,20 +128,20 @@ mod tests {
         assert_eq!(fault(b"a=%ff"), Code::InvalidUnicode);
         assert_eq!(fault(b"a=\xff"), Code::InvalidUnicode);
         let many = |count: usize| (0..count).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
-        assert!(Form::parse(many(MOST_PARAMETERS).as_bytes()).is_ok());
+        assert!(FormParameters::parse(many(MOST_PARAMETERS).as_bytes()).is_ok());
         assert_eq!(fault(many(MOST_PARAMETERS + 1).as_bytes()), Code::TooLarge);
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Form::parse(&bytes);
+            let _ = FormParameters::parse(&bytes);
         }
 
         #[test]
         fn any_text_comes_back(name in ".{1,20}", value in ".{1,40}") {
-            let form = Form::parse(write(&[(&name, &value), ("", "&=")]).as_bytes()).unwrap();
-            prop_assert_eq!(form.get(&name).map(Secret::expose), Some(value.as_str()));
+            let form = FormParameters::parse(write(&[(&name, &value), ("", "&=")]).as_bytes()).unwrap();
+            prop_assert_eq!(form.get(&name).map(SecretText::expose), Some(value.as_str()));
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Messages of the OpenID wires, and the rules that their texts state.
+//! Messages of OpenID4VCI 1.0 and OpenID4VP 1.0, with the rules of the specifications.
 //!
-//! The crate does for OpenID4VCI 1.0 what `carnet-proto` does for gRPC: it reads and writes messages, without I/O, clock
-//! or async. Its readers refuse what the texts forbid with the texts' own error codes, ignore unknown members where
-//! the texts demand it, and take JSON from [`carnet_core::json`] alone, which accepts no name twice. Its writers emit no
-//! member that the texts do not define, except where a comment says so.
+//! The crate parses and serialises messages, without I/O, clock or async. Parsers refuse invalid messages with the
+//! error codes of the specifications, ignore unknown members where the specifications require it, and use the strict
+//! JSON parser of [`carnet_core::json`]. Serialisers emit only members that the specifications define, unless a comment
+//! says otherwise.
 
 pub mod error;
 pub mod form;
@@ -12,4 +12,4 @@ mod secret;
 pub mod vci;
 pub mod vp;
 
-pub use secret::Secret;
+pub use secret::SecretText;

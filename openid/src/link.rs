@@ -1,20 +1,20 @@
-//! Links that people open, and URLs that messages name.
+//! Links that a person opens, and URLs in messages.
 
 use carnet_core::{Code, Problem};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use url::{Host, Url};
 
-use crate::form::Form;
+use crate::form::FormParameters;
 
-/// All but the unreserved characters of RFC 3986 section 2.3.
+/// Characters to be percent-encoded: all except the unreserved ones of RFC 3986 section 2.3.
 pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Opens a link of at most so many bytes: one of the scheme, or an https URL with the same parameters. Returns its
-/// parameters beside the URL.
+/// Parses a link of at most `most_bytes` bytes, with the given scheme or as an https URL with the same parameters.
+/// Returns the URL and its parameters.
 ///
 /// # Errors
-/// too_large; unknown_format for another scheme; those of [`Form::parse`].
-pub(crate) fn open(link: &str, scheme: &str, most_bytes: usize) -> Result<(Url, Form), Problem> {
+/// too_large; unknown_format for another scheme; those of [`FormParameters::parse`].
+pub(crate) fn open(link: &str, scheme: &str, most_bytes: usize) -> Result<(Url, FormParameters), Problem> {
     if link.len() > most_bytes {
         return Err(Problem::new(Code::TooLarge, format!("a link is at most {most_bytes} bytes")));
     }
@@ -22,12 +22,12 @@ pub(crate) fn open(link: &str, scheme: &str, most_bytes: usize) -> Result<(Url, 
     if url.scheme() != scheme {
         https_url("the link", link).map_err(|problem| Problem::new(Code::UnknownFormat, problem.detail))?;
     }
-    let form = Form::parse(url.query().unwrap_or_default().as_bytes())?;
+    let form = FormParameters::parse(url.query().unwrap_or_default().as_bytes())?;
     Ok((url, form))
 }
 
-/// Checks a URL that a message names: https, without user and fragment. `http` is for a loopback address, where trials
-/// run.
+/// Checks a URL in a message: https, without user name and fragment. `http` is permitted for loopback addresses, for
+/// trials.
 ///
 /// # Errors
 /// malformed_value

@@ -1,46 +1,46 @@
-//! Text that must not be printed.
+//! Secret text.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Code, PIN or token: wiped when dropped, and never printed.
+/// Code, PIN or token: zeroized on drop, and not printed by `Debug`.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(Zeroizing<String>);
+pub struct SecretText(Zeroizing<String>);
 
-impl Secret {
+impl SecretText {
     /// Returns the text.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Returns the text, to be kept by the caller.
+    /// Returns the text by move.
     #[must_use]
     pub fn into_inner(self) -> Zeroizing<String> {
         self.0
     }
 }
 
-impl From<&str> for Secret {
+impl From<&str> for SecretText {
     fn from(text: &str) -> Self {
         Self(Zeroizing::new(text.to_owned()))
     }
 }
 
-impl From<String> for Secret {
+impl From<String> for SecretText {
     fn from(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 }
 
-impl From<Zeroizing<String>> for Secret {
+impl From<Zeroizing<String>> for SecretText {
     fn from(text: Zeroizing<String>) -> Self {
         Self(text)
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(redacted)")
     }
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_printed() {
-        let secret = Secret::from("pin-4711");
+        let secret = SecretText::from("pin-4711");
         assert!(!format!("{secret:?}").contains("4711"));
         assert_eq!(secret.expose(), "pin-4711");
     }

@@ -5,7 +5,7 @@
 //! space of any kind as U+0020.
 
 use age_core::secrecy::{ExposeSecret as _, SecretString};
-use carnet_core::{input::text_without_mark, text::unseen};
+use carnet_core::{input::text_without_mark, text::invisible_characters};
 use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{DefaultIgnorableCodePoint, GeneralCategory, HangulSyllableType},
@@ -48,7 +48,7 @@ pub fn forbidden(passphrase: &SecretString) -> Option<char> {
     let normal = normal(passphrase);
     let text = normal.expose_secret();
     // Joiners are seen where a script needs them.
-    unseen(text).map(|(_, c)| c).chain(text.chars().filter(|c| is_forbidden(*c))).next()
+    invisible_characters(text).map(|(_, c)| c).chain(text.chars().filter(|c| is_forbidden(*c))).next()
 }
 
 fn is_forbidden(c: char) -> bool {

@@ -24,7 +24,7 @@ use tower::{Layer, Service};
 
 use crate::{
     config::ServeConfig,
-    connections::{CallGuard, Connection},
+    connections::{CallGuard, ClientConnection},
     http_wire,
 };
 
@@ -106,8 +106,8 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let connection = request.extensions().get::<Arc<Connection>>();
-        let (guard, calls) = connection.map(Connection::begin_call).unzip();
+        let connection = request.extensions().get::<Arc<ClientConnection>>();
+        let (guard, calls) = connection.map(ClientConnection::begin_call).unzip();
         let (limits, grpc) = (self.layer.limits, is_grpc(&request));
         let explained = grpc.then_some(limits.bytes);
         let counted = move |mut answer: Response<Body>| {

@@ -73,7 +73,7 @@ static SERVICE: OnceLock<&'static StaffDefaults> = OnceLock::new();
 
 /// Returns a clap command with the defaults of a service filled in.
 #[must_use]
-pub fn for_service(command: clap::Command, defaults: &'static StaffDefaults) -> clap::Command {
+pub fn with_service_defaults(command: clap::Command, defaults: &'static StaffDefaults) -> clap::Command {
     let _ = SERVICE.set(defaults);
     with_defaults(command, defaults)
 }
@@ -194,7 +194,7 @@ async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
             format!("No service answers at {server}: {cause}. Nothing was changed."),
             "Start it with `serve`, and give its URL with --server.",
         )
-        .passing()
+        .retryable()
     })
 }
 

@@ -21,7 +21,7 @@ const REFUSED: &str = "The configuration is refused: ";
 pub struct StartError {
     /// Cause, for people.
     pub message: String,
-    /// Consequence for the program that was to start, as a sentence; empty if the message states it or there is none.
+    /// Consequence of the error for the program, as a sentence; empty if the message states it or there is none.
     pub consequence: &'static str,
     /// Hint on what to do.
     pub hint: String,
@@ -51,13 +51,13 @@ impl StartError {
         }
     }
 
-    /// Adds that nothing was started.
+    /// Adds the consequence that nothing was started.
     #[must_use]
     pub fn unstarted(self) -> Self {
         self.with_consequence("Nothing was started.")
     }
 
-    /// Adds that nothing was started or changed.
+    /// Adds the consequence that nothing was started or changed.
     #[must_use]
     pub fn unchanged(self) -> Self {
         self.with_consequence("Nothing was started or changed.")
@@ -71,7 +71,7 @@ impl StartError {
 
     /// Marks the error as one for which a retry may succeed.
     #[must_use]
-    pub fn passing(self) -> Self {
+    pub fn retryable(self) -> Self {
         Self { try_again: true, ..self }
     }
 
@@ -165,7 +165,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StartError> {
 ///
 /// # Errors
 /// A file is missing or is no TOML, or a field is unknown or of the wrong type.
-pub fn layered<T: DeserializeOwned>(
+pub fn read_layered<T: DeserializeOwned>(
     program: &str,
     data: &Path,
     over: Option<&Path>,
@@ -189,12 +189,12 @@ pub fn layered<T: DeserializeOwned>(
     }
     match table.try_into() {
         Ok(config) => Ok((config, files)),
-        Err(error) => Err(files.explain::<T>().unwrap_or_else(|| refused(files::explained(error.message())))),
+        Err(error) => Err(files.explain::<T>().unwrap_or_else(|| invalid_config(files::explained(error.message())))),
     }
 }
 
 /// Returns the error for a configuration with a forbidden value.
-pub fn refused(what: impl std::fmt::Display) -> StartError {
+pub fn invalid_config(what: impl std::fmt::Display) -> StartError {
     StartError::new(
         format!("{REFUSED}{what}."),
         "Correct the field and start again; docs/configuration.md lists all fields.",
@@ -204,8 +204,8 @@ pub fn refused(what: impl std::fmt::Display) -> StartError {
 
 /// Returns the error for a forbidden value of one field; `what` contains the field and its value.
 /// [`ConfigFiles::place`] adds file and line.
-pub fn refused_field(field: impl Into<String>, what: impl std::fmt::Display) -> StartError {
-    StartError { field: Some(field.into()), ..refused(what) }
+pub fn invalid_field(field: impl Into<String>, what: impl std::fmt::Display) -> StartError {
+    StartError { field: Some(field.into()), ..invalid_config(what) }
 }
 
 fn lay_over(base: &mut toml::Table, over: toml::Table) {
@@ -257,12 +257,12 @@ mod tests {
         std::fs::write(dir.path().join("config.toml"), base).unwrap();
         let path = dir.path().join("over.toml");
         std::fs::write(&path, over).unwrap();
-        let message = match layered::<Whole>("carnet-issuer", dir.path(), Some(&path)) {
+        let message = match read_layered::<Whole>("carnet-issuer", dir.path(), Some(&path)) {
             Ok((read, files)) => {
                 assert!(read.name.len() < 9 && read.keys.overlap_hours == 24 && read.epoch.is_none());
                 let most = read.serve.concurrency;
                 files
-                    .place(refused_field(
+                    .place(invalid_field(
                         "serve.concurrency",
                         format!("serve.concurrency is {most}, which is too many"),
                     ))

@@ -27,7 +27,7 @@ const FILES: [&str; 8] = [
 #[derive(Debug, Clone, Args)]
 pub struct DirectoryArgs {
     /// The data directory that `init` made.
-    #[arg(long, value_parser = MadeDirectory)]
+    #[arg(long, value_parser = DataDirectoryParser)]
     pub data: PathBuf,
     /// A TOML file whose fields override DIR/config.toml.
     #[arg(long)]
@@ -40,9 +40,9 @@ pub struct DirectoryArgs {
 /// Clap parser of `--data` for commands on an existing data directory. A path that is not one is a usage error, with
 /// its exit code.
 #[derive(Debug, Clone, Copy)]
-pub struct MadeDirectory;
+pub struct DataDirectoryParser;
 
-impl TypedValueParser for MadeDirectory {
+impl TypedValueParser for DataDirectoryParser {
     type Value = PathBuf;
 
     fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<PathBuf, clap::Error> {
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     fn parse(data: &Path) -> Result<PathBuf, clap::Error> {
-        let list = Command::new("list").arg(Arg::new("data").long("data").value_parser(MadeDirectory));
+        let list = Command::new("list").arg(Arg::new("data").long("data").value_parser(DataDirectoryParser));
         let program = Command::new("carnet-issuer").subcommand(Command::new("keys").subcommand(list));
         let words = ["carnet-issuer", "keys", "list", "--data"].map(OsStr::new);
         let matches = program.try_get_matches_from(words.into_iter().chain([data.as_os_str()]))?;

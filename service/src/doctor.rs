@@ -8,12 +8,12 @@ use carnet_core::{
     Code,
     did::{Did, DidMethod, web, webvh},
     json::{self, Limits},
-    text::shown_lines,
+    text::displayable_lines,
     time::{CLOCK_SKEW, Timestamp},
 };
 use carnet_fetch::{
     HttpsFetcher,
-    visit::{Visit, VisitError},
+    visit::{SiteError, SiteResponse},
 };
 use serde_json::{Value, json};
 
@@ -24,9 +24,9 @@ use crate::{
 
 /// Result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
+pub struct DoctorCheck {
     name: &'static str,
-    outcome: CheckOutcome,
+    outcome: DoctorOutcome,
     detail: String,
     /// Advice; empty unless the check failed.
     advice: String,
@@ -34,7 +34,7 @@ pub struct Check {
 
 /// Outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CheckOutcome {
+enum DoctorOutcome {
     Passed,
     Failed {
         /// The same check may pass later: nobody answered.
@@ -43,27 +43,27 @@ enum CheckOutcome {
     Skipped,
 }
 
-impl Check {
+impl DoctorCheck {
     /// Creates a passed check.
     pub fn passed(name: &'static str, detail: impl Into<String>) -> Self {
-        Self { name, outcome: CheckOutcome::Passed, detail: detail.into(), advice: String::new() }
+        Self { name, outcome: DoctorOutcome::Passed, detail: detail.into(), advice: String::new() }
     }
 
     /// Creates a failed check, with advice.
     pub fn failed(name: &'static str, detail: impl Into<String>, advice: impl Into<String>) -> Self {
-        let outcome = CheckOutcome::Failed { is_passing: false };
+        let outcome = DoctorOutcome::Failed { is_passing: false };
         Self { name, outcome, detail: detail.into(), advice: advice.into() }
     }
 
     /// Creates a skipped check: it could not be made, or is not applicable.
     pub fn skipped(name: &'static str, why: impl Into<String>) -> Self {
-        Self { name, outcome: CheckOutcome::Skipped, detail: why.into(), advice: String::new() }
+        Self { name, outcome: DoctorOutcome::Skipped, detail: why.into(), advice: String::new() }
     }
 
     /// Marks the check as one that may pass on a retry.
     #[must_use]
-    pub fn passing(self) -> Self {
-        Self { outcome: CheckOutcome::Failed { is_passing: true }, ..self }
+    pub fn retryable(self) -> Self {
+        Self { outcome: DoctorOutcome::Failed { is_passing: true }, ..self }
     }
 
     /// Creates a failed check from an error, with the error's own hint.
@@ -71,14 +71,14 @@ impl Check {
     pub fn of(name: &'static str, error: StartError) -> Self {
         // The errors speak of a start, which nobody has asked for.
         let check = Self::failed(name, error.message, error.hint);
-        if error.try_again { check.passing() } else { check }
+        if error.try_again { check.retryable() } else { check }
     }
 
     const fn word(&self) -> &'static str {
         match self.outcome {
-            CheckOutcome::Passed => "passed",
-            CheckOutcome::Failed { .. } => "failed",
-            CheckOutcome::Skipped => "skipped",
+            DoctorOutcome::Passed => "passed",
+            DoctorOutcome::Failed { .. } => "failed",
+            DoctorOutcome::Skipped => "skipped",
         }
     }
 
@@ -95,25 +95,25 @@ impl Check {
 /// Prints the checks, one per line, and returns the exit code: 0 if none failed, 3 if every failed check may pass on a
 /// retry, otherwise 1.
 #[must_use]
-pub fn report(checks: &[Check], json: bool) -> u8 {
+pub fn print_report(checks: &[DoctorCheck], json: bool) -> u8 {
     let code = exit_code(checks);
     if json {
-        let checks: Vec<Value> = checks.iter().map(Check::json).collect();
+        let checks: Vec<Value> = checks.iter().map(DoctorCheck::json).collect();
         carnet_console::line(json!({"healthy": code == 0, "checks": checks}));
     } else {
-        let lines: Vec<String> = checks.iter().map(Check::line).collect();
-        carnet_console::line(shown_lines(&lines.join("\n")));
+        let lines: Vec<String> = checks.iter().map(DoctorCheck::line).collect();
+        carnet_console::line(displayable_lines(&lines.join("\n")));
     }
     code
 }
 
-fn exit_code(checks: &[Check]) -> u8 {
+fn exit_code(checks: &[DoctorCheck]) -> u8 {
     let mut code = 0;
     for check in checks {
         match check.outcome {
-            CheckOutcome::Failed { is_passing: false } => return carnet_console::PROBLEM,
-            CheckOutcome::Failed { is_passing: true } => code = carnet_console::TRY_AGAIN,
-            CheckOutcome::Passed | CheckOutcome::Skipped => {}
+            DoctorOutcome::Failed { is_passing: false } => return carnet_console::PROBLEM,
+            DoctorOutcome::Failed { is_passing: true } => code = carnet_console::TRY_AGAIN,
+            DoctorOutcome::Passed | DoctorOutcome::Skipped => {}
         }
     }
     code
@@ -121,7 +121,7 @@ fn exit_code(checks: &[Check]) -> u8 {
 
 /// Service whose web site is checked.
 #[derive(Debug)]
-pub struct Examined<'a> {
+pub struct ExaminedService<'a> {
     /// Data directory.
     pub data: &'a Path,
     /// DID of the service.
@@ -138,58 +138,60 @@ const TLS: &str = "tls";
 const DOCUMENT: &str = "document";
 const CLOCK: &str = "clock";
 
-impl Examined<'_> {
+impl ExaminedService<'_> {
     /// Checks TLS, the published DID document, and the clock.
-    pub async fn site(&self) -> Vec<Check> {
+    pub async fn site(&self) -> Vec<DoctorCheck> {
         let listener = self.listener();
         let Some((url, file, visit)) = visit(self.did, self.fetcher).await else {
             let why = "the DID contains its key, and nothing is published for it";
-            let tls = listener.unwrap_or_else(|| Check::skipped(TLS, why));
-            return vec![tls, Check::skipped(DOCUMENT, why), Check::skipped(CLOCK, why)];
+            let tls = listener.unwrap_or_else(|| DoctorCheck::skipped(TLS, why));
+            return vec![tls, DoctorCheck::skipped(DOCUMENT, why), DoctorCheck::skipped(CLOCK, why)];
         };
-        let tls = listener.filter(Check::has_failed).unwrap_or_else(|| tls(&url, visit.as_ref().err()));
+        let tls = listener.filter(DoctorCheck::has_failed).unwrap_or_else(|| tls(&url, visit.as_ref().err()));
         match visit {
-            Ok(visit) => vec![tls, self.document(&url, file, &visit.bytes).await, clock(self.now, visit.server_time)],
+            Ok(visit) => {
+                vec![tls, self.document(&url, file, &visit.bytes).await, check_clock(self.now, visit.server_time)]
+            }
             Err(error) if error.is_tls => {
                 let why = "its site was not read";
-                vec![tls, Check::skipped(DOCUMENT, why), Check::skipped(CLOCK, why)]
+                vec![tls, DoctorCheck::skipped(DOCUMENT, why), DoctorCheck::skipped(CLOCK, why)]
             }
-            Err(error) => vec![tls, unread(&url, file, &error), Check::skipped(CLOCK, "its site did not answer")],
+            Err(error) => vec![tls, unread(&url, file, &error), DoctorCheck::skipped(CLOCK, "its site did not answer")],
         }
     }
 
     /// Examines the certificate of the service's own listener; `None` where it has none.
-    fn listener(&self) -> Option<Check> {
+    fn listener(&self) -> Option<DoctorCheck> {
         let files = self.config.tls.as_ref()?;
         Some(match serve::tls(files, &[]) {
-            Ok(_) => Check::passed(TLS, format!("{} and its key can be used.", files.cert.display())),
-            Err(error) => Check::of(TLS, error),
+            Ok(_) => DoctorCheck::passed(TLS, format!("{} and its key can be used.", files.cert.display())),
+            Err(error) => DoctorCheck::of(TLS, error),
         })
     }
 
-    async fn document(&self, url: &str, file: &str, bytes: &[u8]) -> Check {
+    async fn document(&self, url: &str, file: &str, bytes: &[u8]) -> DoctorCheck {
         let parsed = keys::read_published(self.did, bytes, self.fetcher).await;
         let path = self.data.join(file);
         let publish = format!("Publish {} at {url}, unchanged.", path.display());
         let document = match parsed {
             Ok(document) => document,
-            Err(problem) => return Check::failed(DOCUMENT, format!("{url} is refused: {problem}."), publish),
+            Err(problem) => return DoctorCheck::failed(DOCUMENT, format!("{url} is refused: {problem}."), publish),
         };
         let differences = match keys::compare_published(self.data, self.did, &document) {
             Ok(differences) => differences,
-            Err(older) => return Check::of(DOCUMENT, older),
+            Err(older) => return DoctorCheck::of(DOCUMENT, older),
         };
         if !differences.is_empty() {
-            return Check::failed(DOCUMENT, format!("{url}: {}.", differences.join("; ")), publish);
+            return DoctorCheck::failed(DOCUMENT, format!("{url}: {}.", differences.join("; ")), publish);
         }
         match std::fs::read(&path) {
-            Ok(own) if is_same(&own, bytes) => Check::passed(DOCUMENT, format!("{url} is {}.", path.display())),
-            Ok(_) => Check::failed(
+            Ok(own) if is_same(&own, bytes) => DoctorCheck::passed(DOCUMENT, format!("{url} is {}.", path.display())),
+            Ok(_) => DoctorCheck::failed(
                 DOCUMENT,
                 format!("{url} has the right keys, but differs from {} otherwise.", path.display()),
                 publish,
             ),
-            Err(error) => Check::failed(
+            Err(error) => DoctorCheck::failed(
                 DOCUMENT,
                 format!("{} cannot be read: {error}.", path.display()),
                 "Run `keys check`: it writes the document for the keys.",
@@ -198,9 +200,9 @@ impl Examined<'_> {
     }
 }
 
-impl Check {
+impl DoctorCheck {
     const fn has_failed(&self) -> bool {
-        matches!(self.outcome, CheckOutcome::Failed { .. })
+        matches!(self.outcome, DoctorOutcome::Failed { .. })
     }
 }
 
@@ -213,45 +215,45 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-fn tls(url: &str, error: Option<&VisitError>) -> Check {
+fn tls(url: &str, error: Option<&SiteError>) -> DoctorCheck {
     match error {
-        None => Check::passed(TLS, format!("The certificate of {url} is trusted and valid now.")),
-        Some(error) if error.is_tls => Check::failed(
+        None => DoctorCheck::passed(TLS, format!("The certificate of {url} is trusted and valid now.")),
+        Some(error) if error.is_tls => DoctorCheck::failed(
             TLS,
             format!("The certificate is refused: {}.", error.problem.detail),
             "Renew it, or get one for this host; name your own certificate authority in extra_ca under [serve].",
         ),
-        Some(_) => Check::skipped(TLS, "its site was not read"),
+        Some(_) => DoctorCheck::skipped(TLS, "its site was not read"),
     }
 }
 
-fn unread(url: &str, file: &str, error: &VisitError) -> Check {
+fn unread(url: &str, file: &str, error: &SiteError) -> DoctorCheck {
     let detail = format!("{}.", error.problem.detail);
     if error.problem.code == Code::AddressForbidden {
-        return Check::failed(
+        return DoctorCheck::failed(
             DOCUMENT,
             format!("{url}: {detail}"),
             "If that address is correct, add the host to private_hosts under [serve].",
         );
     }
-    Check::failed(
+    DoctorCheck::failed(
         DOCUMENT,
         detail,
         format!("Configure the web server to answer there with {file}, without a redirect."),
     )
-    .passing()
+    .retryable()
 }
 
 /// Compares this machine's clock with a server's.
 #[must_use]
-pub fn clock(now: Timestamp, server: Option<Timestamp>) -> Check {
-    let Some(server) = server else { return Check::skipped(CLOCK, "its site does not send the time") };
+pub fn check_clock(now: Timestamp, server: Option<Timestamp>) -> DoctorCheck {
+    let Some(server) = server else { return DoctorCheck::skipped(CLOCK, "its site does not send the time") };
     let apart = now.unix().abs_diff(server.unix());
     let detail = format!("This machine's clock says {now}, the site's says {server}.");
     if apart <= CLOCK_SKEW.unsigned_abs() {
-        return Check::passed(CLOCK, detail);
+        return DoctorCheck::passed(CLOCK, detail);
     }
-    Check::failed(
+    DoctorCheck::failed(
         CLOCK,
         format!("{detail} They are {apart} seconds apart; at most {CLOCK_SKEW} are allowed."),
         "Set the wrong one, and synchronise both with a time server (NTP).",
@@ -265,13 +267,13 @@ pub async fn server_time(did: &Did, fetcher: &HttpsFetcher) -> Option<Timestamp>
 
 /// Fetches what is published of a DID. Returns its URL, the name of its file in a data directory, and the answer;
 /// `None` if nothing is published.
-async fn visit(did: &Did, fetcher: &HttpsFetcher) -> Option<(String, &'static str, Result<Visit, VisitError>)> {
+async fn visit(did: &Did, fetcher: &HttpsFetcher) -> Option<(String, &'static str, Result<SiteResponse, SiteError>)> {
     let (url, file, accept) = match did.method() {
-        DidMethod::Web => (web::url(did).ok()?, "did.json", "application/did+json, application/json"),
-        DidMethod::WebVh => (webvh::url(did).ok()?, "did.jsonl", "text/jsonl"),
+        DidMethod::Web => (web::document_url(did).ok()?, "did.json", "application/did+json, application/json"),
+        DidMethod::WebVh => (webvh::log_url(did).ok()?, "did.jsonl", "text/jsonl"),
         _ => return None,
     };
-    let visited = fetcher.visit(&url, accept, webvh::MAX_BYTES).await;
+    let visited = fetcher.fetch_site(&url, accept, webvh::MAX_BYTES).await;
     Some((url, file, visited))
 }
 
@@ -283,15 +285,15 @@ mod tests {
     fn clocks_may_be_a_minute_apart() {
         let at = |seconds: i64| Timestamp::from_unix(1_796_000_000 + seconds);
         for (apart, word) in [(0, "passed"), (60, "passed"), (-60, "passed"), (61, "failed"), (-61, "failed")] {
-            assert_eq!(clock(at(0), Some(at(apart))).word(), word, "{apart}");
+            assert_eq!(check_clock(at(0), Some(at(apart))).word(), word, "{apart}");
         }
-        assert_eq!(clock(at(0), None).word(), "skipped");
+        assert_eq!(check_clock(at(0), None).word(), "skipped");
     }
 
     #[test]
     fn the_exit_code_is_that_of_the_worst_check() {
-        let (passed, skipped) = (Check::passed("a", "x"), Check::skipped("b", "x"));
-        let (failed, passing) = (Check::failed("c", "x", "y"), Check::failed("d", "x", "y").passing());
+        let (passed, skipped) = (DoctorCheck::passed("a", "x"), DoctorCheck::skipped("b", "x"));
+        let (failed, passing) = (DoctorCheck::failed("c", "x", "y"), DoctorCheck::failed("d", "x", "y").retryable());
         assert_eq!(exit_code(&[passed.clone(), skipped]), 0);
         assert_eq!(exit_code(&[passed, passing.clone()]), 3);
         assert_eq!(exit_code(&[passing, failed.clone()]), 1);

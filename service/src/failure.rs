@@ -1,6 +1,6 @@
 //! Errors of staff commands, as text for people and as exit codes for scripts.
 
-use carnet_core::text::shown_lines;
+use carnet_core::text::displayable_lines;
 use serde_json::{Value, json};
 use tonic::Code;
 
@@ -13,7 +13,7 @@ const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
 
 /// Error of a staff command.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum StaffFailure {
     /// The command could not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -36,13 +36,13 @@ pub enum Failure {
     },
 }
 
-impl From<tonic::Status> for Failure {
+impl From<tonic::Status> for StaffFailure {
     fn from(status: tonic::Status) -> Self {
         Self::Refused(Box::new(status))
     }
 }
 
-impl Failure {
+impl StaffFailure {
     /// Prints the error as text or as a JSON object, and returns the exit code.
     #[must_use]
     pub fn report(&self) -> std::process::ExitCode {
@@ -59,7 +59,7 @@ impl Failure {
             Self::Start(_) => "not_begun".to_owned(),
             Self::Refused(status) => {
                 let code = || format!("{:?}", status.code());
-                snake_case(&wire::reason(status).unwrap_or_else(code))
+                snake_case(&wire::status_reason(status).unwrap_or_else(code))
             }
             Self::Input(_) => "input".to_owned(),
             Self::Unreadable(_) => "file_unreadable".to_owned(),
@@ -77,7 +77,7 @@ impl Failure {
                 matches!(
                     status.code(),
                     Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted
-                ) && wire::reason(status).as_deref() != Some(MESSAGE_TOO_LARGE)
+                ) && wire::status_reason(status).as_deref() != Some(MESSAGE_TOO_LARGE)
             }
             Self::Start(error) if error.absent => return carnet_console::USAGE,
             Self::Start(error) => error.try_again,
@@ -105,15 +105,15 @@ fn snake_case(name: &str) -> String {
 
 /// The service's words with its stable reason.
 fn describe(status: &tonic::Status) -> String {
-    match wire::reason(status).filter(|reason| reason != METHOD_UNKNOWN) {
-        Some(reason) => format!("{} ({reason})", shown_lines(status.message())),
+    match wire::status_reason(status).filter(|reason| reason != METHOD_UNKNOWN) {
+        Some(reason) => format!("{} ({reason})", displayable_lines(status.message())),
         // Another Carnet service has no reason for it, and no words.
         None if status.code() == Code::Unimplemented => {
             "The service at that address is another one, or an older version without this method. Nothing was changed.\n\
              hint: check --server"
                 .to_owned()
         }
-        None => format!("{} ({:?})", shown_lines(status.message()), status.code()),
+        None => format!("{} ({:?})", displayable_lines(status.message()), status.code()),
     }
 }
 
@@ -123,18 +123,18 @@ mod tests {
 
     #[test]
     fn another_service_is_said_to_be_one() {
-        let other = Failure::from(tonic::Status::new(Code::Unimplemented, ""));
+        let other = StaffFailure::from(tonic::Status::new(Code::Unimplemented, ""));
         assert!(other.to_string().contains("--server"), "{other}");
-        let named = Failure::from(wire::status(Code::Unimplemented, METHOD_UNKNOWN, "Not here."));
+        let named = StaffFailure::from(wire::error_status(Code::Unimplemented, METHOD_UNKNOWN, "Not here."));
         assert_eq!(named.to_string(), other.to_string());
-        let ours = Failure::from(wire::status(Code::Unimplemented, "NO_STATUS_LISTS", "None."));
+        let ours = StaffFailure::from(wire::error_status(Code::Unimplemented, "NO_STATUS_LISTS", "None."));
         assert_eq!(ours.to_string(), "None. (NO_STATUS_LISTS)");
     }
 
     #[test]
     fn programs_are_told_a_reason_a_message_and_a_hint() {
-        let of = |failure: Failure| failure.json();
-        let refused = of(wire::status(Code::PermissionDenied, "INVALID_GRANT", "No such code.").into());
+        let of = |failure: StaffFailure| failure.json();
+        let refused = of(wire::error_status(Code::PermissionDenied, "INVALID_GRANT", "No such code.").into());
         assert_eq!(refused["reason"], "invalid_grant");
         assert!(refused["message"].as_str().unwrap().contains("No such code."), "{refused}");
         assert_eq!(of(tonic::Status::new(Code::DeadlineExceeded, "x").into())["reason"], "deadline_exceeded");
@@ -143,28 +143,28 @@ mod tests {
             start,
             json!({"reason": "not_begun", "message": "There is no token.", "hint": "Give --token-file."})
         );
-        assert_eq!(of(StartError::new("a", "b").passing().into())["reason"], "not_now");
-        assert_eq!(of(Failure::Input("c".to_owned())), json!({"reason": "input", "message": "c", "hint": ""}));
+        assert_eq!(of(StartError::new("a", "b").retryable().into())["reason"], "not_now");
+        assert_eq!(of(StaffFailure::Input("c".to_owned())), json!({"reason": "input", "message": "c", "hint": ""}));
     }
 
     #[test]
     fn trying_again_is_said_only_where_it_may_help() {
-        let refused = |code| Failure::from(tonic::Status::new(code, "x")).exit_code();
+        let refused = |code| StaffFailure::from(tonic::Status::new(code, "x")).exit_code();
         assert_eq!(refused(Code::Unavailable), 3);
         assert_eq!(refused(Code::InvalidArgument), 1);
         assert_eq!(refused(Code::ResourceExhausted), 3);
-        let large = wire::status(Code::ResourceExhausted, MESSAGE_TOO_LARGE, "x");
-        assert_eq!(Failure::from(large).exit_code(), 1);
-        assert_eq!(Failure::from(StartError::new("a", "b")).exit_code(), 1);
-        assert_eq!(Failure::from(StartError::new("a", "b").passing()).exit_code(), 3);
+        let large = wire::error_status(Code::ResourceExhausted, MESSAGE_TOO_LARGE, "x");
+        assert_eq!(StaffFailure::from(large).exit_code(), 1);
+        assert_eq!(StaffFailure::from(StartError::new("a", "b")).exit_code(), 1);
+        assert_eq!(StaffFailure::from(StartError::new("a", "b").retryable()).exit_code(), 3);
     }
 
     #[test]
     fn what_is_not_there_is_told_from_what_is_refused() {
-        let named = |reason| Failure::Named { reason, text: "x".to_owned() }.exit_code();
+        let named = |reason| StaffFailure::Named { reason, text: "x".to_owned() }.exit_code();
         assert_eq!((named("file_unreadable"), named("context_missing")), (2, 1));
-        assert_eq!(Failure::Unreadable("x".to_owned()).exit_code(), 2);
-        assert_eq!(Failure::Input("x".to_owned()).exit_code(), 1);
-        assert_eq!(Failure::from(StartError::new("a", "b").absent()).exit_code(), 2);
+        assert_eq!(StaffFailure::Unreadable("x".to_owned()).exit_code(), 2);
+        assert_eq!(StaffFailure::Input("x".to_owned()).exit_code(), 1);
+        assert_eq!(StaffFailure::from(StartError::new("a", "b").absent()).exit_code(), 2);
     }
 }

@@ -3,7 +3,7 @@
 use carnet_fetch::{FetchOptions, HttpsFetcher};
 
 use crate::{
-    config::{ServeConfig, StartError, refused_field},
+    config::{ServeConfig, StartError, invalid_field},
     disk,
 };
 
@@ -11,7 +11,7 @@ use crate::{
 ///
 /// # Errors
 /// The certificate file is unreadable or invalid; a pin is not a fingerprint.
-pub fn fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> {
+pub fn create_fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> {
     let refused = |what: String| {
         StartError::new(format!("{what}."), "Set extra_ca to a PEM file with CA certificates.").unstarted()
     };
@@ -27,7 +27,7 @@ pub fn fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> {
     let pins = config.local.iter().flat_map(|local| &local.pins).map(|pin| pin.parse());
     let local_pins = pins
         .collect::<Result<_, _>>()
-        .map_err(|problem| refused_field("serve.local.pins", format!("serve.local.pins is refused: {problem}")))?;
+        .map_err(|problem| invalid_field("serve.local.pins", format!("serve.local.pins is refused: {problem}")))?;
     let options = FetchOptions {
         extra_ca_pem,
         local_pins,

@@ -12,7 +12,7 @@ use http::{
 const REASON: HeaderName = HeaderName::from_static("carnet-reason");
 
 /// Adds the stable reason of an error to the response headers, and `Retry-After` if a retry may succeed.
-pub fn explain(headers: &mut HeaderMap, reason: &str, retry_after: Option<Duration>) {
+pub fn add_error_headers(headers: &mut HeaderMap, reason: &str, retry_after: Option<Duration>) {
     if let Ok(reason) = HeaderValue::from_str(reason) {
         headers.insert(REASON, reason);
     }
@@ -21,8 +21,8 @@ pub fn explain(headers: &mut HeaderMap, reason: &str, retry_after: Option<Durati
     }
 }
 
-/// Completes a refusal that nobody has explained: one of the router, or without a body. It gets the reason of its status,
-/// and no cache keeps it.
+/// Completes a refusal that nobody has explained: one of the router, or without a body. It gets the reason of its
+/// status, and no cache keeps it.
 pub(crate) fn complete(status: StatusCode, headers: &mut HeaderMap) {
     if !status.is_client_error() && !status.is_server_error() {
         return;
@@ -85,7 +85,7 @@ mod tests {
     fn a_retry_is_at_least_a_second_away() {
         let explained = |after| {
             let mut headers = HeaderMap::new();
-            explain(&mut headers, "STORE_BUSY", after);
+            add_error_headers(&mut headers, "STORE_BUSY", after);
             let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
             (text("carnet-reason"), text("retry-after"))
         };

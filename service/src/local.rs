@@ -99,7 +99,7 @@ fn certificate(now: Timestamp) -> Result<(rcgen::Certificate, KeyPair), rcgen::E
 ///
 /// # Errors
 /// A file cannot be written.
-pub fn describe(data: &Path, site: &LocalSite, staff_token: &str) -> Result<(), StartError> {
+pub fn write_site(data: &Path, site: &LocalSite, staff_token: &str) -> Result<(), StartError> {
     let write = |name: &str, text: &str, mode| {
         let path = data.join(name);
         disk::write_new(&path, text.as_bytes(), mode).map_err(|error| {
@@ -130,7 +130,7 @@ pub fn read_site(path: &Path) -> Result<LocalSite, StartError> {
 
 /// Returns the text that explains local mode to the operator, and the steps for others on this machine.
 #[must_use]
-pub fn said(data: &Path, url: &str) -> String {
+pub fn explanation(data: &Path, url: &str) -> String {
     format!(
         "{NOTICE}.\n`serve` publishes the DID document itself, at {url}.\nWallets on this machine are told once: carnet local add {}",
         data.join(SITE_FILE).display()
@@ -139,7 +139,7 @@ pub fn said(data: &Path, url: &str) -> String {
 
 /// Returns the sentence that says where the first staff token is.
 #[must_use]
-pub fn token_place(local: Option<LocalOptions>, data: &Path) -> String {
+pub fn staff_token_location(local: Option<LocalOptions>, data: &Path) -> String {
     match local {
         Some(_) => format!("also in {}", data.join(TOKEN_FILE).display()),
         None => "shown this once".to_owned(),
@@ -149,7 +149,7 @@ pub fn token_place(local: Option<LocalOptions>, data: &Path) -> String {
 /// Returns the words before the command that starts the service: for now, or if it is already running for the next
 /// time.
 #[must_use]
-pub const fn next_time(is_serving: bool) -> &'static str {
+pub const fn start_introduction(is_serving: bool) -> &'static str {
     if is_serving { "Serving now; the next time" } else { "Next" }
 }
 
@@ -175,7 +175,7 @@ impl Drop for LocalServer {
 ///
 /// # Errors
 /// The DID is not a did:web on `localhost`, the port is in use, or the certificate cannot be used.
-pub async fn serve(
+pub async fn serve_site(
     data: &Path,
     config: &ServeConfig,
     did: &Did,
@@ -184,7 +184,7 @@ pub async fn serve(
     if config.local.is_none() {
         return Ok(None);
     }
-    let place = web::url(did).ok().and_then(|url| Url::parse(&url).ok()).zip(local::port(did.as_str()));
+    let place = web::document_url(did).ok().and_then(|url| Url::parse(&url).ok()).zip(local::port(did.as_str()));
     let Some((url, port)) = place else {
         return Err(StartError::new(
             format!("Local mode needs a did:web on {LOCALHOST}, and did is {did}."),
@@ -218,7 +218,7 @@ pub async fn serve(
 }
 
 /// Logs a warning that a service is in local mode.
-pub fn warn(config: &ServeConfig) {
+pub fn warn_local_mode(config: &ServeConfig) {
     if config.local.is_some() {
         tracing::warn!("{NOTICE}");
     }
@@ -228,7 +228,7 @@ pub fn warn(config: &ServeConfig) {
 /// local mode, or its port is in use, for example by the running service.
 pub async fn serve_document(data: &Path, config: &ServeConfig, did: &Did) -> Option<LocalServer> {
     // The pin refuses any other program on that port.
-    serve(data, config, did, None).await.ok().flatten()
+    serve_site(data, config, did, None).await.ok().flatten()
 }
 
 /// Reads the file at each request: a change of keys is published at once.
@@ -250,7 +250,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{config::LocalConfig, fetcher::fetcher, time};
+    use crate::{config::LocalConfig, fetcher::create_fetcher, time};
 
     /// A data directory whose site is at a port that was free a moment ago.
     fn site() -> (tempfile::TempDir, Did, Fingerprint) {
@@ -273,12 +273,12 @@ mod tests {
     async fn the_document_is_served_to_those_who_pinned_the_certificate() {
         let (dir, did, pin) = site();
         let (_other, _, other_pin) = site();
-        let _server = serve(dir.path(), &local(&[&pin]), &did, None).await.unwrap().unwrap();
-        fetcher(&local(&[&other_pin, &pin])).unwrap().did_web(&did).await.unwrap();
+        let _server = serve_site(dir.path(), &local(&[&pin]), &did, None).await.unwrap().unwrap();
+        create_fetcher(&local(&[&other_pin, &pin])).unwrap().did_web(&did).await.unwrap();
         for config in
             [local(&[&other_pin]), ServeConfig { private_hosts: vec![LOCALHOST.to_owned()], ..ServeConfig::default() }]
         {
-            assert_eq!(fetcher(&config).unwrap().did_web(&did).await.unwrap_err().code, Code::DidUnresolved);
+            assert_eq!(create_fetcher(&config).unwrap().did_web(&did).await.unwrap_err().code, Code::DidUnresolved);
         }
     }
 
@@ -286,10 +286,10 @@ mod tests {
     async fn a_service_in_local_mode_has_a_did_on_localhost_and_a_port_of_its_own() {
         let (dir, did, pin) = site();
         let elsewhere = Did::parse("did:web:university.example").unwrap();
-        assert!(serve(dir.path(), &local(&[&pin]), &elsewhere, None).await.is_err());
-        assert!(serve(dir.path(), &ServeConfig::default(), &elsewhere, None).await.unwrap().is_none());
-        let _server = serve(dir.path(), &local(&[&pin]), &did, None).await.unwrap().unwrap();
-        let taken = serve(dir.path(), &local(&[&pin]), &did, None).await.unwrap_err();
+        assert!(serve_site(dir.path(), &local(&[&pin]), &elsewhere, None).await.is_err());
+        assert!(serve_site(dir.path(), &ServeConfig::default(), &elsewhere, None).await.unwrap().is_none());
+        let _server = serve_site(dir.path(), &local(&[&pin]), &did, None).await.unwrap().unwrap();
+        let taken = serve_site(dir.path(), &local(&[&pin]), &did, None).await.unwrap_err();
         assert!(taken.message.contains("cannot be listened on"), "{taken}");
     }
 
@@ -298,7 +298,7 @@ mod tests {
         let (dir, did, pin) = site();
         let described =
             LocalSite { did: did.to_string(), name: "A".to_owned(), certificate_sha256: pin, registrar: None };
-        describe(dir.path(), &described, "carnet_staff_x").unwrap();
+        write_site(dir.path(), &described, "carnet_staff_x").unwrap();
         let mode = |name: &str| std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(KEY_FILE), mode(TOKEN_FILE)), (0o600, 0o600));
         assert_eq!(read_site(&dir.path().join(SITE_FILE)).unwrap(), described);

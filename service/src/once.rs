@@ -11,7 +11,7 @@ use crate::config::StartError;
 ///
 /// # Errors
 /// Standard output is closed, full, a pipe without a reader, or `/dev/null`.
-pub fn reserve(json: bool) -> Result<(), StartError> {
+pub fn require_output(json: bool) -> Result<(), StartError> {
     carnet_console::reserve(json).map_err(|error| {
         StartError::new(
             format!("{}: the output is shown only once. Nothing was changed.", capital(&error)),
@@ -24,7 +24,7 @@ pub fn reserve(json: bool) -> Result<(), StartError> {
 ///
 /// # Errors
 /// It could not be written; the error contains `made` (a sentence about what was created) and `hint`.
-pub fn show(
+pub fn show_once(
     json: bool,
     value: &Value,
     text: impl FnOnce() -> String,

@@ -36,9 +36,9 @@ const OWN: [&str; 2] = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerRefle
 const BACKLOG: u32 = 1_024;
 
 /// Bound address that does not listen yet, so that the address is known before the services are created. Connections
-/// are refused until [`Bound::listen`], so that a reverse proxy sees at once that the service is not running.
+/// are refused until [`BoundAddress::listen`], so that a reverse proxy sees at once that the service is not running.
 #[derive(Debug)]
-pub struct Bound {
+pub struct BoundAddress {
     socket: TcpSocket,
     address: SocketAddr,
     /// Public URL without trailing slash.
@@ -47,22 +47,22 @@ pub struct Bound {
 
 /// Listener of a service that is about to run.
 #[derive(Debug)]
-pub struct Listening {
+pub struct ListeningAddress {
     listener: TcpListener,
     /// Public URL without trailing slash.
     pub public_url: String,
 }
 
-impl Bound {
+impl BoundAddress {
     /// Starts to listen. Call it before writing anything to the data directory: it fails if another process has the
     /// port.
     ///
     /// # Errors
     /// Another program has begun to listen on the address since it was bound.
-    pub fn listen(self) -> Result<Listening, StartError> {
+    pub fn listen(self) -> Result<ListeningAddress, StartError> {
         let Self { socket, address, public_url } = self;
         let listener = socket.listen(BACKLOG).map_err(|error| in_use(address, &error))?;
-        Ok(Listening { listener, public_url })
+        Ok(ListeningAddress { listener, public_url })
     }
 }
 
@@ -80,7 +80,7 @@ fn in_use(address: SocketAddr, error: &std::io::Error) -> StartError {
 /// # Errors
 /// The address is not loopback and TLS is missing, or the address is in use; the public URL is invalid, or is missing
 /// and cannot be derived from the address.
-pub fn bind(config: &ServeConfig, default_port: u16) -> Result<Bound, StartError> {
+pub fn bind(config: &ServeConfig, default_port: u16) -> Result<BoundAddress, StartError> {
     let listen = config.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], default_port)));
     if !listen.ip().is_loopback() && config.tls.is_none() {
         return Err(StartError::new(
@@ -113,7 +113,7 @@ pub fn bind(config: &ServeConfig, default_port: u16) -> Result<Bound, StartError
         }
         None => format!("{}://{address}", if config.tls.is_some() { "https" } else { "http" }),
     };
-    Ok(Bound { socket, address, public_url })
+    Ok(BoundAddress { socket, address, public_url })
 }
 
 fn public_url(text: &str) -> Result<String, StartError> {
@@ -166,7 +166,11 @@ pub struct Services<'a> {
 ///
 /// # Errors
 /// The certificate is unusable, or the listener failed.
-pub async fn run(listening: Listening, config: &ServeConfig, services: Services<'_>) -> Result<(), StartError> {
+pub async fn run_server(
+    listening: ListeningAddress,
+    config: &ServeConfig,
+    services: Services<'_>,
+) -> Result<(), StartError> {
     let stop = stop_signal()?;
     serve(listening, config, services, (stop, GRACE), |line| {
         // The log has the line too, and a service that cannot print it still serves.
@@ -178,7 +182,7 @@ pub async fn run(listening: Listening, config: &ServeConfig, services: Services<
 }
 
 async fn serve(
-    Listening { listener, public_url }: Listening,
+    ListeningAddress { listener, public_url }: ListeningAddress,
     config: &ServeConfig,
     services: Services<'_>,
     (stop, grace): (impl Future<Output = ()> + Send + 'static, Duration),

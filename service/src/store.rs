@@ -25,12 +25,12 @@ use sqlx::{
 
 use crate::{config::StartError, error::StoreError};
 
-pub use backup::{Backup, back_up};
+pub use backup::{StoreBackup, back_up};
 pub use database::{CheckpointError, Database};
 pub use identity::{StoreIdentity, StoreMark, read as read_identity};
-pub use migrations::{migrator, not_as_files};
-pub use opening::{OpenStore, SettleError, create, open, open_to_serve};
-pub use restore::{Behind, Restored, StagedStore};
+pub use migrations::{differing_migrations, migrator};
+pub use opening::{OpenStore, SettleError, create_store, open_store, open_store_to_serve};
+pub use restore::{Restored, StagedStore, StoreLag};
 
 const FILE: &str = "store.sqlite";
 /// Longest wait for a turn, and for another process's lock.
@@ -67,8 +67,8 @@ fn create_directory(data: &Path) -> Result<(), StartError> {
     })
 }
 
-/// Opens `DIR/store.sqlite` (directory created 0700, file created 0600) and runs the migrations. [`create`] and
-/// [`open`] decide whether it may be made, and whether it is the directory's own.
+/// Opens `DIR/store.sqlite` (directory created 0700, file created 0600) and runs the migrations. [`create_store`] and
+/// [`open_store`] decide whether it may be made, and whether it is the directory's own.
 ///
 /// # Errors
 /// The file cannot be opened, is not a database, or has a schema that this version does not know. The stored data is

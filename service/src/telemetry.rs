@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 /// The environment variable `CARNET_LOG` filters (default `info`; the syntax of
 /// `tracing_subscriber::EnvFilter`), `CARNET_LOG_FORMAT=json` writes one JSON object a line.
 /// A second call does nothing.
-pub fn init() {
+pub fn init_logging() {
     let filter = EnvFilter::try_from_env("CARNET_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -26,7 +26,7 @@ fn details(reason: &str) -> ErrorDetails {
 
 /// Creates a Status with ErrorInfo {reason, domain: "carnet"}.
 #[must_use]
-pub fn status(code: tonic::Code, reason: &str, message: &str) -> Status {
+pub fn error_status(code: tonic::Code, reason: &str, message: &str) -> Status {
     Status::with_error_details(code, message, details(reason))
 }
 
@@ -50,7 +50,7 @@ pub fn bad_fields(reason: &str, message: &str, violations: &[(String, String)]) 
 
 /// Creates a Status with ErrorInfo and RetryInfo: a retry may succeed after that time.
 #[must_use]
-pub fn retry(code: tonic::Code, reason: &str, message: &str, after: Duration) -> Status {
+pub fn retryable_status(code: tonic::Code, reason: &str, message: &str, after: Duration) -> Status {
     let mut details = details(reason);
     details.set_retry_info(Some(after));
     Status::with_error_details(code, message, details)
@@ -88,12 +88,12 @@ impl From<CallError> for Status {
 /// Converts a core problem to an INVALID_ARGUMENT Status; the reason is its code in upper case.
 #[must_use]
 pub fn from_problem(problem: &Problem) -> Status {
-    status(tonic::Code::InvalidArgument, &problem.code.as_str().to_ascii_uppercase(), &problem.detail)
+    error_status(tonic::Code::InvalidArgument, &problem.code.as_str().to_ascii_uppercase(), &problem.detail)
 }
 
 /// Returns the ErrorInfo reason of a Status, for clients.
 #[must_use]
-pub fn reason(status: &Status) -> Option<String> {
+pub fn status_reason(status: &Status) -> Option<String> {
     status.get_details_error_info().filter(|info| info.domain == DOMAIN).map(|info| info.reason)
 }
 
@@ -184,7 +184,7 @@ pub fn to_value(v: &Value) -> prost_types::Value {
 
 /// Page of a list in descending order of row id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
+pub struct PageRequest {
     /// Maximum number of rows.
     pub size: i64,
     /// Exclusive upper bound of the row ids; `i64::MAX` on the first page.
@@ -196,15 +196,15 @@ pub struct Page {
 ///
 /// # Errors
 /// INVALID_ARGUMENT with reason PAGE_TOKEN_INVALID: malformed page token.
-pub fn page(size: u32, token: &str) -> Result<Page, Status> {
+pub fn parse_page(size: u32, token: &str) -> Result<PageRequest, Status> {
     let size = if size == 0 { 50 } else { i64::from(size.min(500)) };
     if token.is_empty() {
-        return Ok(Page { size, before: i64::MAX });
+        return Ok(PageRequest { size, before: i64::MAX });
     }
     let before =
         BASE64_URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes);
     match before {
-        Some(before) if before > 0 => Ok(Page { size, before }),
+        Some(before) if before > 0 => Ok(PageRequest { size, before }),
         _ => Err(bad_request("PAGE_TOKEN_INVALID", "page_token", "not a page token of this list")),
     }
 }
@@ -228,17 +228,17 @@ mod tests {
     #[test]
     fn a_status_carries_its_details() {
         let status = bad_request("OFFER_INVALID", "offer.pin", "must have six digits");
-        assert_eq!(reason(&status).as_deref(), Some("OFFER_INVALID"));
+        assert_eq!(status_reason(&status).as_deref(), Some("OFFER_INVALID"));
         assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "offer.pin");
-        let status = retry(tonic::Code::Unavailable, "NOT_READY", "Not yet.", Duration::from_secs(5));
+        let status = retryable_status(tonic::Code::Unavailable, "NOT_READY", "Not yet.", Duration::from_secs(5));
         assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(5)));
-        assert_eq!(reason(&status).as_deref(), Some("NOT_READY"));
+        assert_eq!(status_reason(&status).as_deref(), Some("NOT_READY"));
         let status = from_problem(&Code::KeyBindingMissing.into());
         assert_eq!(
-            (status.code(), reason(&status).as_deref()),
+            (status.code(), status_reason(&status).as_deref()),
             (tonic::Code::InvalidArgument, Some("KEY_BINDING_MISSING"))
         );
-        assert_eq!(reason(&Status::internal("x")), None);
+        assert_eq!(status_reason(&Status::internal("x")), None);
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
         assert!(status.get_details_retry_info().is_none());
         let busy = CallError::new(ErrorKind::Unavailable, "STORE_BUSY", "Busy.").with_retry(Duration::from_secs(1));
         let status = Status::from(busy);
-        assert_eq!((status.code(), reason(&status).as_deref()), (tonic::Code::Unavailable, Some("STORE_BUSY")));
+        assert_eq!((status.code(), status_reason(&status).as_deref()), (tonic::Code::Unavailable, Some("STORE_BUSY")));
         assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(1)));
         assert!(status.get_details_bad_request().is_none());
     }
@@ -306,10 +306,14 @@ mod tests {
 
     #[test]
     fn pages_follow_their_tokens() {
-        assert_eq!(page(0, "").unwrap(), Page { size: 50, before: i64::MAX });
-        assert_eq!(page(9999, &page_token(17)).unwrap(), Page { size: 500, before: 17 });
+        assert_eq!(parse_page(0, "").unwrap(), PageRequest { size: 50, before: i64::MAX });
+        assert_eq!(parse_page(9999, &page_token(17)).unwrap(), PageRequest { size: 500, before: 17 });
         for token in ["x", "AAAA", "!!!", &page_token(-1), &page_token(0)] {
-            assert_eq!(reason(&page(1, token).unwrap_err()).as_deref(), Some("PAGE_TOKEN_INVALID"), "{token}");
+            assert_eq!(
+                status_reason(&parse_page(1, token).unwrap_err()).as_deref(),
+                Some("PAGE_TOKEN_INVALID"),
+                "{token}"
+            );
         }
     }
 }

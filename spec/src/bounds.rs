@@ -16,7 +16,7 @@ pub(crate) const HORIZON: [Timestamp; 2] = [Timestamp::from_unix(1_735_689_600),
 /// # Errors
 /// `query_malformed`: a bound begins with `today` and is otherwise malformed; `threshold_invalid`: its date is outside
 /// the four-digit years.
-pub(crate) fn resolve(dcql: &Value, now: Timestamp) -> Result<Value, Problem> {
+pub(crate) fn resolve_bounds(dcql: &Value, now: Timestamp) -> Result<Value, Problem> {
     let mut resolved = dcql.clone();
     let credentials = resolved.get_mut("credentials").and_then(Value::as_array_mut);
     let claims = credentials
@@ -44,7 +44,7 @@ mod tests {
 
     fn resolved(direction: Direction, bound: &str, now: &str) -> Result<Value, Problem> {
         let query = json!({"credentials": [{"claims": [{"path": ["a"], direction.query_member(): bound}]}]});
-        let resolved = resolve(&query, Timestamp::parse(now).unwrap())?;
+        let resolved = resolve_bounds(&query, Timestamp::parse(now).unwrap())?;
         Ok(resolved["credentials"][0]["claims"][0][direction.query_member()].clone())
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use carnet_core::{
     Code, Problem,
     format::CredentialFormat,
-    query::{CredentialQuery, plan::Weights},
+    query::{CredentialQuery, plan::DisclosureWeights},
     secure::sd_jwt::Step,
     verify::TypeRules,
 };
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     CredentialType, Need, Procedure, RequestTemplate, SpecError, embedded,
-    folder::{self, Folder},
+    folder::{self, TypeFiles},
     weights,
 };
 
@@ -23,7 +23,7 @@ pub struct Catalogue {
     types: Vec<CredentialType>,
     templates: Vec<RequestTemplate>,
     procedures: Vec<Procedure>,
-    pub(crate) weights: Weights,
+    pub(crate) weights: DisclosureWeights,
 }
 
 impl Catalogue {
@@ -47,7 +47,7 @@ impl Catalogue {
         let weights = weights::read("weights.toml", weights::EMBEDDED)?;
         let mut catalogue = Catalogue { types: Vec::new(), templates: Vec::new(), procedures: Vec::new(), weights };
         for (name, files) in embedded::TYPES {
-            catalogue.add_type(&Folder::embedded(name, files), true)?;
+            catalogue.add_type(&TypeFiles::embedded(name, files), true)?;
         }
         for (name, text) in embedded::REQUESTS {
             catalogue.add_template(&format!("requests/{name}"), text)?;
@@ -74,8 +74,8 @@ impl Catalogue {
             ));
         }
         let mut catalogue = Self::embedded()?;
-        for path in folder::entries(&dir.join("types"))?.iter().filter(|path| path.is_dir()) {
-            catalogue.add_type(&Folder::read(path)?, false)?;
+        for path in folder::directory_entries(&dir.join("types"))?.iter().filter(|path| path.is_dir()) {
+            catalogue.add_type(&TypeFiles::read(path)?, false)?;
         }
         catalogue.apply_type_urls(dir)?;
         for path in toml_files(&dir.join("requests"))? {
@@ -113,7 +113,7 @@ impl Catalogue {
 
     /// Returns the credential type with this `vct`.
     #[must_use]
-    pub fn by_vct(&self, vct: &str) -> Option<&CredentialType> {
+    pub fn credential_type_by_vct(&self, vct: &str) -> Option<&CredentialType> {
         self.types.iter().find(|known| known.has_vct(vct))
     }
 
@@ -128,18 +128,18 @@ impl Catalogue {
         self.templates.iter().find(|known| known.id == id)
     }
 
-    /// Every procedure, by id.
+    /// Returns all procedures, by id.
     pub fn procedures(&self) -> impl Iterator<Item = &Procedure> {
         self.procedures.iter()
     }
 
-    /// The procedure of this id.
+    /// Returns the procedure with this id.
     #[must_use]
     pub fn procedure(&self, id: &str) -> Option<&Procedure> {
         self.procedures.iter().find(|known| known.id == id)
     }
 
-    /// The first of a need's requests that ask for a type, as template and credential query.
+    /// Returns the first request of a need that asks for a type: the template, and the credential query in it.
     #[must_use]
     pub fn request_for(&self, need: &Need, type_name: &str) -> Option<(&RequestTemplate, &CredentialQuery)> {
         need.requests.iter().find_map(|id| {
@@ -171,7 +171,7 @@ impl Catalogue {
         Ok(read)
     }
 
-    fn add_type(&mut self, folder: &Folder, bundled: bool) -> Result<(), SpecError> {
+    fn add_type(&mut self, folder: &TypeFiles, bundled: bool) -> Result<(), SpecError> {
         let mut new = CredentialType::read(folder)?;
         new.bundled = bundled;
         if !bundled {
@@ -209,7 +209,7 @@ impl Catalogue {
             let own: Vec<&str> = types.iter().map(String::as_str).filter(|name| *name != GENERIC).collect();
             self.credential_type(own.first().filter(|_| own.len() == 1)?)
         });
-        by_name.chain(query.vct_values.iter().map(|vct| self.by_vct(vct))).collect()
+        by_name.chain(query.vct_values.iter().map(|vct| self.credential_type_by_vct(vct))).collect()
     }
 }
 
@@ -229,7 +229,7 @@ impl Catalogue {
 
 /// The TOML files of a folder, by name; none if there is no such folder.
 fn toml_files(dir: &Path) -> Result<Vec<PathBuf>, SpecError> {
-    let mut paths = folder::entries(dir)?;
+    let mut paths = folder::directory_entries(dir)?;
     paths.retain(|path| folder::file_name(path).ends_with(".toml"));
     Ok(paths)
 }
@@ -250,8 +250,9 @@ impl TypeRules for Catalogue {
             }
             (None, _) => None,
         };
-        let typed =
-            vct.map(|vct| self.by_vct(vct).ok_or_else(|| unknown("the vct is not in the catalogue"))).transpose()?;
+        let typed = vct
+            .map(|vct| self.credential_type_by_vct(vct).ok_or_else(|| unknown("the vct is not in the catalogue")))
+            .transpose()?;
         match (named, typed) {
             (Some(named), Some(typed)) if named.name != typed.name => Err(unknown("type and vct name different types")),
             (Some(found), _) | (None, Some(found)) => Ok(found.name.clone()),

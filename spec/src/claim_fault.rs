@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use carnet_core::{spelling::nearest, text::quoted};
+use carnet_core::{spelling::nearest_name, text::quoted};
 use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ const SHORT: usize = 24;
 /// Error in a claim to be issued: not permitted by the type, or missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ClaimFault {
+pub struct ClaimError {
     /// Path of the claim below credentialSubject, such as `learningOutcomes[0].title`.
     pub path: String,
     /// Kind and form of the given value; `None` for a claim that the type does not have.
@@ -25,7 +25,7 @@ pub struct ClaimFault {
     pub nearest: Option<String>,
 }
 
-impl ClaimFault {
+impl ClaimError {
     /// Returns the sentence without the claim's path.
     #[must_use]
     pub fn description(&self) -> String {
@@ -35,14 +35,14 @@ impl ClaimFault {
     }
 }
 
-impl fmt::Display for ClaimFault {
+impl fmt::Display for ClaimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path, self.description())
     }
 }
 
 /// Credential type as far as it describes its claims.
-pub(crate) struct Described<'a> {
+pub(crate) struct DescribedType<'a> {
     pub(crate) name: &'a str,
     pub(crate) schema: &'a Value,
     pub(crate) example: &'a Value,
@@ -50,9 +50,9 @@ pub(crate) struct Described<'a> {
     pub(crate) is_made: &'a dyn Fn(&str) -> bool,
 }
 
-impl Described<'_> {
+impl DescribedType<'_> {
     /// Converts an error of the schema validator to claim errors; empty if it does not concern a claim.
-    pub(crate) fn faults(&self, error: &ValidationError<'_>) -> Vec<ClaimFault> {
+    pub(crate) fn faults(&self, error: &ValidationError<'_>) -> Vec<ClaimError> {
         let pointer = error.instance_path().to_string();
         let steps: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
         let Some((_, steps)) = steps.split_first().filter(|(first, _)| *first == "credentialSubject") else {
@@ -84,13 +84,13 @@ impl Described<'_> {
                 let wanted = format!("wanted is {wanted}{}", self.such_as(kind, steps));
                 let nearest = match (kind, value.as_str()) {
                     (Kind::Enum { options }, Some(given)) => {
-                        nearest(given, options.as_array().into_iter().flatten().filter_map(Value::as_str))
+                        nearest_name(given, options.as_array().into_iter().flatten().filter_map(Value::as_str))
                     }
                     _ => None,
                 };
-                vec![ClaimFault {
+                vec![ClaimError {
                     path: path(steps),
-                    given: Some(given(value)),
+                    given: Some(describe_value(value)),
                     wanted,
                     nearest: nearest.map(str::to_owned),
                 }]
@@ -99,16 +99,16 @@ impl Described<'_> {
     }
 
     /// Returns the error for a missing required claim.
-    pub(crate) fn missing(&self, steps: &[String]) -> ClaimFault {
+    pub(crate) fn missing(&self, steps: &[String]) -> ClaimError {
         let needed = self.node(steps).description;
         let wanted = needed.map_or("it is required".to_owned(), |what| format!("it is required: {what}"));
-        ClaimFault { path: path(steps), given: Some("nothing".to_owned()), wanted, nearest: None }
+        ClaimError { path: path(steps), given: Some("nothing".to_owned()), wanted, nearest: None }
     }
 
     /// Returns the error for a claim that only issuance may create.
-    pub(crate) fn made(name: &str, how: &str) -> ClaimFault {
+    pub(crate) fn made(name: &str, how: &str) -> ClaimError {
         let wanted = format!("omit it: {how}");
-        ClaimFault { path: name.to_owned(), given: None, wanted, nearest: None }
+        ClaimError { path: name.to_owned(), given: None, wanted, nearest: None }
     }
 
     /// Describes the branches of a schema, each by its first error.
@@ -123,12 +123,12 @@ impl Described<'_> {
         (!wanted.is_empty()).then(|| wanted.join(", or "))
     }
 
-    fn unknown(&self, steps: &[String], name: &str) -> ClaimFault {
+    fn unknown(&self, steps: &[String], name: &str) -> ClaimError {
         let node = self.node(steps);
         let known = node.schema.get("properties").and_then(Value::as_object);
         let theirs = |name: &&str| *name != "id" && !(self.is_made)(name);
         let known = || known.into_iter().flat_map(|known| known.keys()).map(String::as_str).filter(theirs);
-        let nearest = nearest(name, known()).map(str::to_owned);
+        let nearest = nearest_name(name, known()).map(str::to_owned);
         let all = if nearest.is_some() {
             String::new()
         } else {
@@ -137,7 +137,7 @@ impl Described<'_> {
         let whole = path(&[steps, &[name.to_owned()]].concat());
         // A mistyped name is a stranger's text.
         let path = if name.chars().all(|c| c.is_ascii_alphanumeric()) { whole } else { quoted(&whole) };
-        ClaimFault { path, given: None, wanted: format!("it is not a claim of {}{all}", self.name), nearest }
+        ClaimError { path, given: None, wanted: format!("it is not a claim of {}{all}", self.name), nearest }
     }
 
     /// Returns whether a claim is a date, such as `dateOfBirth`.
@@ -298,7 +298,7 @@ fn path(steps: &[String]) -> String {
 }
 
 /// Describes a value by its kind and form.
-pub(crate) fn given(value: &Value) -> String {
+pub(crate) fn describe_value(value: &Value) -> String {
     match value {
         Value::Null => "null, which is not a value".to_owned(),
         Value::Bool(_) => "a yes or no (true or false without quotes)".to_owned(),

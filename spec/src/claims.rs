@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 /// Claim of credentialSubject in a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub(crate) struct SchemaClaim {
     /// Text path: `a`, `a[]`, `a[].b`.
     pub(crate) path: String,
     /// Name of the JSON member; `None` for an array element.
@@ -20,13 +20,13 @@ pub(crate) struct Claim {
 }
 
 /// Returns all claims below the schema of an object. An error is a sentence about the schema.
-pub(crate) fn of_schema(subject: &Value) -> Result<Vec<Claim>, String> {
+pub(crate) fn claims_of_schema(subject: &Value) -> Result<Vec<SchemaClaim>, String> {
     let mut claims = Vec::new();
     of_object(subject, "", &mut claims)?;
     Ok(claims)
 }
 
-fn of_object(schema: &Value, parent: &str, claims: &mut Vec<Claim>) -> Result<(), String> {
+fn of_object(schema: &Value, parent: &str, claims: &mut Vec<SchemaClaim>) -> Result<(), String> {
     // A claim that the schema does not list could not be made disclosable.
     if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
         return Err(format!("the object at \"{parent}\" lacks \"additionalProperties\": false"));
@@ -49,18 +49,18 @@ fn of_object(schema: &Value, parent: &str, claims: &mut Vec<Claim>) -> Result<()
         let allowed = allowed.and_then(Value::as_array).into_iter().flatten();
         let allowed = allowed.filter_map(Value::as_str).map(str::to_owned).collect();
         let boolean = schema.get("type").and_then(Value::as_str) == Some("boolean");
-        claims.push(Claim { path: path.clone(), name: Some(name.clone()), allowed, boolean });
+        claims.push(SchemaClaim { path: path.clone(), name: Some(name.clone()), allowed, boolean });
         of_value(schema, &path, claims)?;
     }
     Ok(())
 }
 
-fn of_value(schema: &Value, path: &str, claims: &mut Vec<Claim>) -> Result<(), String> {
+fn of_value(schema: &Value, path: &str, claims: &mut Vec<SchemaClaim>) -> Result<(), String> {
     match schema.get("type").and_then(Value::as_str) {
         Some("object") => of_object(schema, path, claims),
         Some("array") => {
             let path = format!("{path}[]");
-            claims.push(Claim { path: path.clone(), name: None, allowed: Vec::new(), boolean: false });
+            claims.push(SchemaClaim { path: path.clone(), name: None, allowed: Vec::new(), boolean: false });
             schema.get("items").map_or(Ok(()), |items| of_value(items, &path, claims))
         }
         _ => Ok(()),
@@ -111,12 +111,12 @@ pub(crate) fn path_text(path: &[Step]) -> String {
 const REGISTERED: [&str; 9] = ["iss", "sub", "exp", "nbf", "iat", "cnf", "vct", "vct#integrity", "status"];
 
 /// Returns whether a path is, or is below, a member registered by JWT or SD-JWT VC.
-pub(crate) fn is_registered(path: &str) -> bool {
+pub(crate) fn is_registered_member(path: &str) -> bool {
     REGISTERED.contains(&path.split(['.', '[']).next().unwrap_or_default())
 }
 
 /// Returns the claims in an SD-JWT VC payload: all members except those registered by JWT and SD-JWT VC.
-pub(crate) fn of_sd_jwt_vc(payload: &Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn claims_of_sd_jwt_vc(payload: &Map<String, Value>) -> Map<String, Value> {
     let claims = payload.iter().filter(|(name, _)| !REGISTERED.contains(&name.as_str()));
     claims.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

@@ -4,7 +4,7 @@ use carnet_core::{Code, Problem};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::claim_fault::{ClaimFault, given};
+use crate::claim_fault::{ClaimError, describe_value};
 
 /// Computed claim as written in `type.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -19,7 +19,7 @@ pub(crate) struct ComputedText {
 
 /// Computed claim with its rule.
 #[derive(Debug, Clone)]
-pub(crate) struct Computed {
+pub(crate) struct ComputedClaim {
     pub(crate) claim: String,
     rule: Rule,
 }
@@ -36,7 +36,7 @@ enum Rule {
     CopyOf(String),
 }
 
-impl Computed {
+impl ComputedClaim {
     /// Parses a computed claim. An error is a sentence about the rule.
     pub(crate) fn new(text: ComputedText) -> Result<Self, String> {
         let rule = match (text.always, text.from, text.any_of, text.copy_of) {
@@ -84,7 +84,7 @@ impl Computed {
     }
 
     /// Returns the error of [`Self::check`] as a sentence for a registrar.
-    pub(crate) fn fault(&self, claims: &Map<String, Value>) -> Option<ClaimFault> {
+    pub(crate) fn fault(&self, claims: &Map<String, Value>) -> Option<ClaimError> {
         let stated = self.contradiction(claims)?;
         let wanted = match &self.rule {
             Rule::Stated => return None,
@@ -97,9 +97,9 @@ impl Computed {
             }
             Rule::CopyOf(from) => format!("the value of {from}"),
         };
-        Some(ClaimFault {
+        Some(ClaimError {
             path: self.claim.clone(),
-            given: Some(given(stated)),
+            given: Some(describe_value(stated)),
             wanted: format!("wanted is {wanted}; left out, it is filled in"),
             nearest: None,
         })

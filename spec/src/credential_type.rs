@@ -19,12 +19,12 @@ use serde_json::{Map, Value, json};
 use schema::SchemaValidator;
 
 use crate::{
-    Display,
-    claim_fault::{ClaimFault, Described},
+    DisplayTexts,
+    claim_fault::{ClaimError, DescribedType},
     claims,
-    computed::Computed,
+    computed::ComputedClaim,
     display::FALLBACK,
-    ordered::Order,
+    ordered::ThresholdClaim,
     serials::Serials,
 };
 
@@ -112,11 +112,11 @@ pub struct CredentialType {
     /// The claims among `always`, from the credential's root.
     always_claims: Vec<ClaimPath>,
     paths: Vec<String>,
-    rules: Vec<Computed>,
-    orders: Vec<Order>,
+    rules: Vec<ComputedClaim>,
+    orders: Vec<ThresholdClaim>,
     answers: Vec<String>,
-    english: Display,
-    displays: BTreeMap<String, Display>,
+    english: DisplayTexts,
+    displays: BTreeMap<String, DisplayTexts>,
     validator: Arc<SchemaValidator>,
 }
 
@@ -188,7 +188,7 @@ impl CredentialType {
 
     /// Returns whether the claims are those of an earlier version of the type.
     #[must_use]
-    pub fn is_former(&self, claims: &Map<String, Value>) -> bool {
+    pub fn is_former_version(&self, claims: &Map<String, Value>) -> bool {
         self.former.iter().flat_map(|former| &former.claims).any(|name| claims.contains_key(name))
     }
 
@@ -204,15 +204,16 @@ impl CredentialType {
     /// Returns the errors in claims to be issued, as sentences for a registrar. The list may be empty for invalid
     /// claims: [`Self::validate_claims`] decides.
     #[must_use]
-    pub fn claim_faults(&self, claims: &Map<String, Value>) -> Vec<ClaimFault> {
+    pub fn claim_faults(&self, claims: &Map<String, Value>) -> Vec<ClaimError> {
         let is_made = |name: &str| self.is_commitments(name);
         let described = self.described(&is_made);
         let theirs = claims.iter().filter(|(name, _)| *name != "id" && !is_made(name));
         let theirs: Map<String, Value> = theirs.map(|(name, value)| (name.clone(), value.clone())).collect();
         let document = self.as_document(&theirs);
-        let id = claims.contains_key("id").then(|| Described::made("id", "issuance sets it, from the holder's key"));
+        let id =
+            claims.contains_key("id").then(|| DescribedType::made("id", "issuance sets it, from the holder's key"));
         let made = claims.keys().filter(|name| is_made(name));
-        let made = made.map(|name| Described::made(name, "issuance makes the commitments"));
+        let made = made.map(|name| DescribedType::made(name, "issuance makes the commitments"));
         let validator = self.validator.compiled(&self.schema).ok();
         let errors: Vec<_> = validator.iter().flat_map(|validator| validator.iter_errors(&document)).collect();
         let broken = errors.iter().flat_map(|error| described.faults(error));
@@ -221,10 +222,10 @@ impl CredentialType {
         let missing = self.required_at_issuance.iter().filter(|name| !claims.contains_key(*name) && !drawn(name));
         let missing = missing.map(|name| described.missing(std::slice::from_ref(name)));
         let computed = self.rules.iter().filter_map(|rule| rule.fault(claims));
-        let mut faults: Vec<ClaimFault> = Vec::new();
+        let mut faults: Vec<ClaimError> = Vec::new();
         for name in self.former.iter().flat_map(|former| &former.claims).filter(|name| claims.contains_key(*name)) {
             let wanted = "it belongs to an earlier version of the type, which is no longer issued".to_owned();
-            faults.push(ClaimFault { path: name.clone(), given: None, wanted, nearest: None });
+            faults.push(ClaimError { path: name.clone(), given: None, wanted, nearest: None });
         }
         faults.extend(self.serials.iter().filter_map(|serials| serials.claim_fault(claims)));
         for fault in id.into_iter().chain(made).chain(broken).chain(missing).chain(computed) {
@@ -242,8 +243,8 @@ impl CredentialType {
         self.described(&|_| false).is_day(name)
     }
 
-    fn described<'a>(&'a self, is_made: &'a dyn Fn(&str) -> bool) -> Described<'a> {
-        Described { name: &self.name, schema: &self.schema, example: &self.example, is_made }
+    fn described<'a>(&'a self, is_made: &'a dyn Fn(&str) -> bool) -> DescribedType<'a> {
+        DescribedType { name: &self.name, schema: &self.schema, example: &self.example, is_made }
     }
 
     /// Validates the claims of a credential to be issued: credentialSubject without `id`.
@@ -265,7 +266,7 @@ impl CredentialType {
                 format!("the claim {name} is for commitments, which issuance makes"),
             ));
         }
-        if self.is_former(claims) {
+        if self.is_former_version(claims) {
             let detail = format!("the claims are those of an earlier version of {}", self.name);
             return Err(Problem::new(Code::SchemaViolation, detail));
         }
@@ -334,7 +335,7 @@ impl CredentialType {
                 format!("vct#integrity is not the digest of the metadata of {}", self.name),
             ));
         }
-        self.apply(&self.as_document(&claims::of_sd_jwt_vc(payload)))
+        self.apply(&self.as_document(&claims::claims_of_sd_jwt_vc(payload)))
     }
 
     /// Returns the selectively disclosable claims by their paths in `dc+sd-jwt`, which has the claims at the top level.
@@ -367,7 +368,7 @@ impl CredentialType {
 
     /// Returns the display texts in a language: for that tag, otherwise for its primary language, otherwise in English.
     #[must_use]
-    pub fn display(&self, language: &str) -> &Display {
+    pub fn display(&self, language: &str) -> &DisplayTexts {
         let primary = language.split(['-', '_']).next().unwrap_or_default();
         [language, primary].iter().find_map(|tag| self.displays.get(*tag)).unwrap_or(&self.english)
     }
@@ -421,17 +422,17 @@ impl CredentialType {
 
     /// Returns whether a claim is a computed boolean, which reveals least. `path` is a text path below
     /// credentialSubject.
-    pub(crate) fn is_answer(&self, path: &str) -> bool {
+    pub(crate) fn is_computed_boolean(&self, path: &str) -> bool {
         self.answers.iter().any(|known| known == path)
     }
 
     /// Returns whether the type lists this claim, or one that contains it, as shared by many people.
-    pub(crate) fn is_coarse(&self, path: &str) -> bool {
+    pub(crate) fn is_widely_shared(&self, path: &str) -> bool {
         claims::is_within(path, &self.coarse)
     }
 
     /// Returns whether the type lists this claim, or one that contains it, as identifying or sensitive.
-    pub(crate) fn is_fine(&self, path: &str) -> bool {
+    pub(crate) fn is_identifying(&self, path: &str) -> bool {
         claims::is_within(path, &self.fine)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fluent_bundle::{FluentBundle, FluentResource};
 
-use crate::{SpecError, claims::Claim, folder::Folder, ordered::Order};
+use crate::{SpecError, claims::SchemaClaim, folder::TypeFiles, ordered::ThresholdClaim};
 
 /// Language that every type has, used as the fallback.
 pub(crate) const FALLBACK: &str = "en";
@@ -20,14 +20,14 @@ pub struct ClaimDisplay {
 
 /// Display texts of a type in one language; missing texts are in English.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Display {
+pub struct DisplayTexts {
     /// Language tag of the file, such as `de`.
     pub language: String,
     /// Name of the type.
     pub name: String,
     /// One line for readers who do not know it.
     pub description: String,
-    /// Issuers of the type, and the way to get one; `None` if the type has no text for it.
+    /// Text about who issues the type and how to get it; `None` if the type has no such text.
     pub source: Option<String>,
     /// Display texts of the claims, by dotted path below credentialSubject without array brackets, such as
     /// `learningOutcomes.title`.
@@ -37,7 +37,7 @@ pub struct Display {
     commitments: BTreeMap<String, String>,
 }
 
-impl Display {
+impl DisplayTexts {
     /// Returns the label of a claim. The path may be `title`, `credentialSubject.title`, `learningOutcomes[0].title` or
     /// `learningOutcomes[].title`. Commitments (`validUntilAtLeast`) have the label of their claim. `None` if the type
     /// does not have the claim.
@@ -46,7 +46,7 @@ impl Display {
         self.claim(path).map(|claim| claim.label.as_str())
     }
 
-    /// Returns the one-line description of a claim; the path is as for [`Display::label`].
+    /// Returns the one-line description of a claim; the path is as for [`DisplayTexts::label`].
     #[must_use]
     pub fn claim_description(&self, path: &str) -> Option<&str> {
         self.claim(path).map(|claim| claim.description.as_str())
@@ -64,17 +64,21 @@ impl Display {
     }
 
     /// Reads `display/en.ftl`, which must be complete.
-    pub(crate) fn read_english(folder: &Folder, claims: &[Claim], orders: &[Order]) -> Result<Display, SpecError> {
+    pub(crate) fn read_english(
+        folder: &TypeFiles,
+        claims: &[SchemaClaim],
+        orders: &[ThresholdClaim],
+    ) -> Result<DisplayTexts, SpecError> {
         Self::read(folder, FALLBACK, folder.text("display/en.ftl")?, (claims, orders), None)
     }
 
     /// Reads all other `display/<lang>.ftl`.
     pub(crate) fn read_others(
-        folder: &Folder,
-        claims: &[Claim],
-        orders: &[Order],
-        english: &Display,
-    ) -> Result<BTreeMap<String, Display>, SpecError> {
+        folder: &TypeFiles,
+        claims: &[SchemaClaim],
+        orders: &[ThresholdClaim],
+        english: &DisplayTexts,
+    ) -> Result<BTreeMap<String, DisplayTexts>, SpecError> {
         let mut others = BTreeMap::new();
         for (file, text) in &folder.files {
             let language = file.strip_prefix("display/").and_then(|file| file.strip_suffix(".ftl"));
@@ -87,11 +91,11 @@ impl Display {
     }
 
     fn read(
-        folder: &Folder,
+        folder: &TypeFiles,
         language: &str,
         text: &str,
-        (claims, orders): (&[Claim], &[Order]),
-        fallback: Option<&Display>,
+        (claims, orders): (&[SchemaClaim], &[ThresholdClaim]),
+        fallback: Option<&DisplayTexts>,
     ) -> Result<Self, SpecError> {
         let path = folder.path(&format!("display/{language}.ftl"));
         let wrong = |what: String| SpecError::file(path.clone(), what, "Correct the Fluent file");
@@ -100,7 +104,7 @@ impl Display {
         let mut bundle = FluentBundle::default();
         bundle.set_use_isolating(false);
         bundle.add_resource(resource).map_err(|_| wrong("a message occurs twice".to_owned()))?;
-        let words = Words { bundle };
+        let words = DisplayWords { bundle };
         let required = |message: &str, attribute: Option<&str>, fallback: Option<String>| {
             words.text(message, attribute).or(fallback).ok_or_else(|| {
                 wrong(format!(
@@ -109,7 +113,7 @@ impl Display {
                 ))
             })
         };
-        let mut display = Display {
+        let mut display = DisplayTexts {
             language: language.to_owned(),
             name: required("name", None, fallback.map(|d| d.name.clone()))?,
             description: required("description", None, fallback.map(|d| d.description.clone()))?,
@@ -138,11 +142,11 @@ impl Display {
     }
 }
 
-struct Words {
+struct DisplayWords {
     bundle: FluentBundle<FluentResource>,
 }
 
-impl Words {
+impl DisplayWords {
     fn text(&self, message: &str, attribute: Option<&str>) -> Option<String> {
         let message = self.bundle.get_message(message)?;
         let pattern = match attribute {

@@ -20,13 +20,13 @@ const MAX_FILE: u64 = 1_048_576;
 
 /// Files of a credential type by their paths in its directory, such as `display/en.ftl`.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct TypeFiles {
     /// Path of the directory in messages: `types/<name>`.
     pub(crate) name: String,
     pub(crate) files: BTreeMap<String, String>,
 }
 
-impl Folder {
+impl TypeFiles {
     pub(crate) fn embedded(name: &str, files: &[(&str, &str)]) -> Self {
         Self {
             name: format!("types/{name}"),
@@ -40,7 +40,7 @@ impl Folder {
             if !folder.is_dir() {
                 continue;
             }
-            for file in entries(&folder)?.into_iter().filter(|path| path.is_file()) {
+            for file in directory_entries(&folder)?.into_iter().filter(|path| path.is_file()) {
                 files.insert(format!("{prefix}{}", file_name(&file)), read_text(&file)?);
             }
         }
@@ -75,7 +75,7 @@ pub(crate) fn parse_toml<T: DeserializeOwned>(path: String, text: &str) -> Resul
 }
 
 /// Returns the entries of a directory, sorted by name, without hidden ones; empty if the directory does not exist.
-pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
+pub(crate) fn directory_entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
     if !folder.exists() {
         return Ok(Vec::new());
     }

@@ -17,7 +17,7 @@ const MAX_DAYS: u32 = 3_650;
 /// Claim whose value the verifier retains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Keep {
+pub struct RetentionRule {
     /// Id of the credential query that requests the claim.
     pub credential: String,
     /// Path of the claim, as in that query.
@@ -38,7 +38,7 @@ pub(crate) struct KeepText {
     why: BTreeMap<String, String>,
 }
 
-impl Keep {
+impl RetentionRule {
     /// Parses the retained claims of a template, which its query must request. An error is a sentence about one of
     /// them.
     pub(crate) fn read_all(texts: Vec<KeepText>, query: &Query) -> Result<Vec<Self>, String> {

@@ -27,16 +27,16 @@ mod unknown;
 mod weights;
 
 pub use catalogue::Catalogue;
-pub use claim_fault::ClaimFault;
+pub use claim_fault::ClaimError;
 pub use credential_type::{CopyForm, CredentialType, FormerVersion};
-pub use display::{ClaimDisplay, Display};
+pub use display::{ClaimDisplay, DisplayTexts};
 pub use error::SpecError;
-pub use keep::Keep;
+pub use keep::RetentionRule;
 pub use procedure::{Need, Procedure};
-pub use redeem::{Counted, Redeem};
+pub use redeem::{CountedClaims, RedemptionClaims};
 pub use serials::Serials;
 pub use template::RequestTemplate;
-pub use unknown::{Unknown, UnknownKind};
+pub use unknown::{UnknownKind, UnknownName};
 
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));

@@ -1,14 +1,14 @@
 //! Claims with an order, whose thresholds can be proved (spec/at-least.md sections 1 and 3).
 
 use carnet_core::{
-    at_least::{Direction, ENTRIES, Ordered},
+    at_least::{Direction, ENTRIES, OrderedValue},
     query::Threshold,
     secure::sd_jwt::{OrderedClaim, Step},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::claims::Claim;
+use crate::claims::SchemaClaim;
 
 /// Ordered claim as written in `type.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,7 +23,7 @@ pub(crate) struct OrderedText {
 
 /// Ordered claim of credentialSubject, for one direction.
 #[derive(Debug, Clone)]
-pub(crate) struct Order {
+pub(crate) struct ThresholdClaim {
     /// Name of the claim, which is also its path.
     pub(crate) claim: String,
     direction: Direction,
@@ -38,13 +38,13 @@ enum Form {
     Day,
 }
 
-impl Order {
+impl ThresholdClaim {
     /// Parses the ordered claims of a type and checks them against its schema. An error is a sentence about one of
     /// them.
     pub(crate) fn read_all(
         marks: &[OrderedText],
         disclosable: &[String],
-        claims: &[Claim],
+        claims: &[SchemaClaim],
         schema: &Value,
     ) -> Result<Vec<Self>, String> {
         let mut orders: Vec<Self> = Vec::new();
@@ -105,7 +105,7 @@ impl Order {
 
 /// Extends a type's schema by the arrays of commitments: up to four base64url texts of 32 bytes each, since undisclosed
 /// elements are absent.
-pub(crate) fn allow_commitments(schema: &mut Value, orders: &[Order]) {
+pub(crate) fn allow_commitments(schema: &mut Value, orders: &[ThresholdClaim]) {
     let properties = schema.pointer_mut("/properties/credentialSubject/properties").and_then(Value::as_object_mut);
     let array = json!({
         "description": "Commitments, which the issuer makes; see at-least.md.",
@@ -139,5 +139,5 @@ fn form_of(schema: &Value, claim: &str) -> Option<Form> {
 
 /// Returns whether it is a CEFR level: any text that can be a threshold and is no date.
 fn is_level(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| !text.contains('-')) && Ordered::of_threshold(value).is_ok()
+    value.as_str().is_some_and(|text| !text.contains('-')) && OrderedValue::of_threshold(value).is_ok()
 }

@@ -1,4 +1,4 @@
-//! Procedures: errands with an office or a service, and the documents that each asks for.
+//! Procedures of public offices and other services, with the documents that each requires.
 
 use std::collections::BTreeMap;
 
@@ -9,51 +9,51 @@ use crate::{SpecError, display::FALLBACK, folder};
 /// Texts by language tag.
 type Texts = BTreeMap<String, String>;
 
-/// Errand with an office or a service. English is there in each text that is.
+/// Procedure of an office or a service. Every text is available in English.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Procedure {
-    /// Its name, such as `bank-account`.
+    /// Id, such as `bank-account`.
     pub id: String,
-    /// `true` if its facts are made up, for a municipality to replace.
+    /// `true` if the facts are fictitious, to be replaced by a municipality.
     #[serde(default)]
     pub example: bool,
     /// Title.
     pub title: Texts,
     /// Purpose, in one sentence.
     pub about: Texts,
-    /// Place that it is true for; empty: everywhere.
+    /// Place to which it applies; empty: everywhere.
     #[serde(default)]
     pub place: Texts,
-    /// Office or service, and the way there; empty: not stated.
+    /// Office or service, and how to reach it; empty: not stated.
     #[serde(default)]
     pub office: Texts,
-    /// Its cost; empty: not stated.
+    /// Cost; empty: not stated.
     #[serde(default)]
     pub cost: Texts,
-    /// Time that it takes; empty: not stated.
+    /// Duration; empty: not stated.
     #[serde(default)]
     pub duration: Texts,
-    /// Documents that it asks for, as credentials.
+    /// Required documents, as credentials.
     #[serde(default)]
     pub needs: Vec<Need>,
-    /// Things that it asks for and that no credential replaces.
+    /// Other required items, which no credential replaces.
     #[serde(default)]
     pub papers: Vec<Texts>,
 }
 
-/// One document that a procedure asks for.
+/// Document that a procedure requires.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Need {
-    /// Names of the credential types of which one is enough.
+    /// Names of the credential types, one of which suffices.
     pub types: Vec<String>,
-    /// Ids of the request templates that ask for it; a template for each type at most.
+    /// Ids of the request templates for it, at most one for each type.
     #[serde(default)]
     pub requests: Vec<String>,
-    /// `true` if it helps and is not demanded.
+    /// `true` if it is helpful but not required.
     #[serde(default)]
     pub optional: bool,
     /// Reason.

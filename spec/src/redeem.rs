@@ -11,13 +11,14 @@ use crate::claims;
 /// Claims by which an accepted presentation counts as a use of an entitlement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Redeem {
+pub struct RedemptionClaims {
     /// Id of the credential query that requests the entitlement.
     pub credential: String,
-    /// Path of the serials; an answer discloses exactly one. `None`: uses are counted by a shared id ([`Counted`]).
+    /// Path of the serials; an answer discloses exactly one. `None`: uses are counted by a shared id
+    /// ([`CountedClaims`]).
     pub serial: Option<ClaimPath>,
     /// Claims of an entitlement without serials; `None` with serials.
-    pub counted: Option<Counted>,
+    pub counted: Option<CountedClaims>,
     /// Path of the DID of the verifier that may redeem.
     pub redeemer: ClaimPath,
     /// Path of the service by which totals are kept; `None`: one total for all services.
@@ -27,7 +28,7 @@ pub struct Redeem {
 /// Claims by which the uses of an entitlement without serials are counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Counted {
+pub struct CountedClaims {
     /// Path of the id that all uses share.
     pub id: ClaimPath,
     /// Path of the total number of uses.
@@ -46,7 +47,7 @@ pub(crate) struct RedeemText {
     uses: Option<String>,
 }
 
-impl Redeem {
+impl RedemptionClaims {
     /// Parses `[redeem]` and checks it against the query: each claim set must contain the redeemer, and either a serial
     /// or the shared id and the total number of uses. An error is a sentence about it.
     pub(crate) fn read(text: RedeemText, query: &Query) -> Result<Self, String> {
@@ -68,7 +69,7 @@ impl Redeem {
         };
         let serial = serial.map(|text| path("serial", &text, 1)).transpose()?;
         let counted = match (id, uses) {
-            (Some(id), Some(uses)) => Some(Counted { id: path("id", &id, 0)?, uses: path("uses", &uses, 0)? }),
+            (Some(id), Some(uses)) => Some(CountedClaims { id: path("id", &id, 0)?, uses: path("uses", &uses, 0)? }),
             (None, None) => None,
             _ => return Err("[redeem] has one of id and uses, and needs both or neither".to_owned()),
         };

@@ -10,7 +10,7 @@ use carnet_core::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::ClaimFault;
+use crate::ClaimError;
 
 /// Names of the claims of a type whose credentials have one serial per use.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -60,7 +60,7 @@ impl Serials {
     /// Returns the number of serials stated in claims; `None` if not stated.
     #[must_use]
     pub fn wanted(&self, claims: &Map<String, Value>) -> Option<usize> {
-        let uses = claims.get(&self.uses).and_then(json::whole_unsigned)?;
+        let uses = claims.get(&self.uses).and_then(json::unsigned_integer)?;
         usize::try_from(uses).ok().filter(|uses| *uses <= self.digests)
     }
 
@@ -71,10 +71,10 @@ impl Serials {
     }
 
     /// Returns the error for claims with more serials than a copy can have.
-    pub(crate) fn claim_fault(&self, claims: &Map<String, Value>) -> Option<ClaimFault> {
-        let uses = claims.get(&self.uses).and_then(json::whole_unsigned)?;
+    pub(crate) fn claim_fault(&self, claims: &Map<String, Value>) -> Option<ClaimError> {
+        let uses = claims.get(&self.uses).and_then(json::unsigned_integer)?;
         let most = u64::try_from(self.digests).unwrap_or(u64::MAX);
-        (uses > most).then(|| ClaimFault {
+        (uses > most).then(|| ClaimError {
             path: self.uses.clone(),
             given: Some(format!("the number {uses}")),
             wanted: format!("wanted is a whole number from 1 to {most}; for more uses make several offers"),

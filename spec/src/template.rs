@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    CredentialType, Keep, Redeem, SpecError, bounds, claims, display::FALLBACK, folder, keep::KeepText,
-    redeem::RedeemText,
+    CredentialType, RedemptionClaims, RetentionRule, SpecError, bounds, claims, display::FALLBACK, folder,
+    keep::KeepText, redeem::RedeemText,
 };
 
 /// Request template of a verifier. Texts are by language tag; English is required.
@@ -37,9 +37,9 @@ pub struct RequestTemplate {
     /// Retention period of the result, in days.
     pub retention_days: u32,
     /// Claims that are retained in addition to the result; by default none.
-    pub keep: Vec<Keep>,
+    pub keep: Vec<RetentionRule>,
     /// Claims by which an accepted presentation counts as a use of an entitlement; `None`: it does not.
-    pub redeem: Option<Redeem>,
+    pub redeem: Option<RedemptionClaims>,
     /// Grace period for an expired status list if no newer one is available, in seconds; default 0, which refuses
     /// (spec/status.md, For verifiers).
     pub stale_status_seconds: u32,
@@ -222,12 +222,12 @@ impl RequestTemplate {
             freshness_seconds_max,
             ..
         } = text;
-        let keep = Keep::read_all(keep, &query)
+        let keep = RetentionRule::read_all(keep, &query)
             .map_err(|what| wrong(what, "Keep what is asked for, for a reason, and no longer than it is needed"))?;
-        let redeem = redeem.map(|redeem| Redeem::read(redeem, &query)).transpose().map_err(|what| {
+        let redeem = redeem.map(|redeem| RedemptionClaims::read(redeem, &query)).transpose().map_err(|what| {
             wrong(what, "Name the claims of one credential that say what is counted, by whom, and how often")
         })?;
-        query.require_decided().map_err(|p| {
+        query.require_holder_rule().map_err(|p| {
             let hint = "Write holder = { claims = [...] }, \"key\" or \"any\" beside dcql, and carnet_distinct in what has multiple";
             wrong(p.detail, hint)
         })?;
@@ -256,7 +256,7 @@ impl RequestTemplate {
     ) -> Result<(), SpecError> {
         let wrong = |what: String, hint: &str| Err(SpecError::file(path, what, hint));
         for query in &self.query.credentials {
-            if let Some(why) = query.unanswerable() {
+            if let Some(why) = query.unsupported_reason() {
                 return wrong(format!("\"{}\": {why}", query.id), "Ask in a format of spec/protocol.md 2.1");
             }
             let types = find(query);
@@ -316,7 +316,7 @@ impl RequestTemplate {
 }
 
 fn query_at(template: &Value, now: Timestamp) -> Result<(Query, Value), Problem> {
-    let json = bounds::resolve(template, now)?;
+    let json = bounds::resolve_bounds(template, now)?;
     Ok((Query::parse(&json)?, json))
 }
 

@@ -1,4 +1,4 @@
-//! SD-JWT VC type metadata (SD-JWT VC section 6). Nothing of Carnet fetches it to present or to verify.
+//! SD-JWT VC type metadata (SD-JWT VC section 6). Carnet publishes them; wallets and verifiers do not fetch them.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use carnet_core::secure::sd_jwt::{ClaimPath, Step};
@@ -11,7 +11,7 @@ use crate::CredentialType;
 /// Type metadata.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TypeMetadata {
-    /// The type.
+    /// `vct` of the type.
     pub vct: String,
     /// Name for developers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,7 @@ pub struct TypeMetadata {
     pub claims: Vec<ClaimMetadata>,
 }
 
-/// Name of a type in one language.
+/// Display name of a type in one language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypeName {
     /// Language tag (BCP 47).
@@ -39,15 +39,15 @@ pub struct TypeName {
     pub description: Option<String>,
 }
 
-/// Claim of a type.
+/// Claim of a type (`claims`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClaimMetadata {
-    /// Claims path pointer: names, `null` for each element, and indexes.
+    /// Claims path pointer: names, `null` for all elements, and indexes.
     pub path: Vec<Value>,
     /// Names for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub display: Vec<ClaimLabel>,
-    /// Selective disclosure.
+    /// Selective disclosure of the claim.
     pub sd: SelectiveDisclosure,
 }
 
@@ -69,21 +69,21 @@ pub struct ClaimLabel {
 pub enum SelectiveDisclosure {
     /// Always selectively disclosable.
     Always,
-    /// At the issuer's choice.
+    /// Selectively disclosable or not, at the issuer's choice.
     Allowed,
-    /// Never.
+    /// Never selectively disclosable.
     Never,
 }
 
 impl TypeMetadata {
-    /// Writes the document, over whose bytes the integrity is computed.
+    /// Serialises the document. Its digest is computed from exactly these bytes.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// Computes the value of `vct#integrity` over a document (W3C Subresource Integrity).
+/// Returns the value of `vct#integrity` for a document (W3C Subresource Integrity).
 #[must_use]
 pub fn integrity(document: &[u8]) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(document)))
@@ -154,7 +154,7 @@ pub fn claims_path_pointer(path: &ClaimPath) -> Vec<Value> {
     path.iter().map(step).collect()
 }
 
-/// Tests a document against a value of `vct#integrity`. Another algorithm than SHA-256 never matches.
+/// Returns whether a document matches a value of `vct#integrity`. Only SHA-256 is supported.
 #[must_use]
 pub fn is_intact(document: &[u8], expected: &str) -> bool {
     integrity(document) == expected

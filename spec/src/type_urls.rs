@@ -90,7 +90,7 @@ mod tests {
             assert_eq!(known.vcts().collect::<Vec<_>>(), [URL, before.vct.as_str()]);
             assert_eq!(known.vct_integrity.is_some(), is_there, "{integrity}");
             for vct in [URL, before.vct.as_str()] {
-                assert_eq!(catalogue.by_vct(vct).map(|known| known.name.as_str()), Some(NAME));
+                assert_eq!(catalogue.credential_type_by_vct(vct).map(|known| known.name.as_str()), Some(NAME));
             }
         }
     }

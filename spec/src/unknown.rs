@@ -6,7 +6,7 @@ use carnet_core::{
     format::CredentialFormat,
     query::{CredentialQuery, Query},
     secure::sd_jwt::{ClaimPath, Step},
-    spelling::nearest,
+    spelling::nearest_name,
     text::quoted,
 };
 
@@ -14,7 +14,7 @@ use crate::{Catalogue, CredentialType, catalogue::GENERIC, claims};
 
 /// Type or claim that the catalogue does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unknown {
+pub struct UnknownName {
     /// Kind of name.
     pub kind: UnknownKind,
     /// Given name or path.
@@ -32,7 +32,7 @@ pub enum UnknownKind {
     Claim(Vec<String>),
 }
 
-impl fmt::Display for Unknown {
+impl fmt::Display for UnknownName {
     /// Quotes the given name, which is text from outside.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -50,7 +50,7 @@ impl Catalogue {
     /// Returns the types and claims of a query that the catalogue does not have, with the ids of their credential
     /// queries. With alternative types, a claim must belong to one of them.
     #[must_use]
-    pub fn unknown_in(&self, query: &Query) -> Vec<(String, Unknown)> {
+    pub fn unknown_names(&self, query: &Query) -> Vec<(String, UnknownName)> {
         query
             .credentials
             .iter()
@@ -60,27 +60,27 @@ impl Catalogue {
 
     /// Returns the error for a type name; `None` if the catalogue has it.
     #[must_use]
-    pub fn unknown_type(&self, name: &str) -> Option<Unknown> {
+    pub fn unknown_type(&self, name: &str) -> Option<UnknownName> {
         if self.credential_type(name).is_some() {
             return None;
         }
-        let nearest = nearest(name, self.types().map(|known| known.name.as_str())).map(str::to_owned);
-        Some(Unknown { kind: UnknownKind::Type, given: name.to_owned(), nearest })
+        let nearest = nearest_name(name, self.types().map(|known| known.name.as_str())).map(str::to_owned);
+        Some(UnknownName { kind: UnknownKind::Type, given: name.to_owned(), nearest })
     }
 
-    fn unknown_of(&self, asked: &CredentialQuery) -> Vec<Unknown> {
+    fn unknown_of(&self, asked: &CredentialQuery) -> Vec<UnknownName> {
         let names = || asked.type_values.iter().flatten().filter(|name| *name != GENERIC);
-        let unknown_vct = |vct: &&String| self.by_vct(vct).is_none();
-        let near = |vct: &str| nearest(vct, self.types().map(|known| known.vct.as_str())).map(str::to_owned);
-        let mut unknown: Vec<Unknown> = names().filter_map(|name| self.unknown_type(name)).collect();
-        unknown.extend(asked.vct_values.iter().filter(unknown_vct).map(|vct| Unknown {
+        let unknown_vct = |vct: &&String| self.credential_type_by_vct(vct).is_none();
+        let near = |vct: &str| nearest_name(vct, self.types().map(|known| known.vct.as_str())).map(str::to_owned);
+        let mut unknown: Vec<UnknownName> = names().filter_map(|name| self.unknown_type(name)).collect();
+        unknown.extend(asked.vct_values.iter().filter(unknown_vct).map(|vct| UnknownName {
             kind: UnknownKind::Type,
             given: vct.clone(),
             nearest: near(vct),
         }));
         let by_name = names().filter_map(|name| self.credential_type(name));
         let types: Vec<&CredentialType> =
-            by_name.chain(asked.vct_values.iter().filter_map(|vct| self.by_vct(vct))).collect();
+            by_name.chain(asked.vct_values.iter().filter_map(|vct| self.credential_type_by_vct(vct))).collect();
         // The claims of an unknown type or format are unknown.
         let Some(format) = asked.format.known().filter(|_| !types.is_empty()) else { return unknown };
         for claim in &asked.claims {
@@ -96,7 +96,7 @@ impl Catalogue {
 fn has(known: &CredentialType, format: CredentialFormat, path: &ClaimPath) -> bool {
     let text = claims::path_text(path);
     if format == CredentialFormat::DcSdJwt {
-        return known.has_claim(&text) || claims::is_registered(&text);
+        return known.has_claim(&text) || claims::is_registered_member(&text);
     }
     match path.split_first() {
         Some((Step::Name(first), rest)) if first == SUBJECT => {
@@ -110,15 +110,15 @@ fn has(known: &CredentialType, format: CredentialFormat, path: &ClaimPath) -> bo
 /// Member of a credential that holds its claims.
 const SUBJECT: &str = "credentialSubject";
 
-fn unknown_claim(types: &[&CredentialType], format: CredentialFormat, path: &ClaimPath) -> Unknown {
+fn unknown_claim(types: &[&CredentialType], format: CredentialFormat, path: &ClaimPath) -> UnknownName {
     let given = claims::path_text(path);
     // One text for the whole path (`$.credentialSubject.title`) means its last part.
     let bare = given.trim_start_matches(['$', '.']);
     let bare = bare.strip_prefix(SUBJECT).map_or(bare, |rest| rest.trim_start_matches('.'));
     let paths: Vec<&str> = types.iter().flat_map(|known| known.claim_paths()).collect();
-    let nearest = nearest(bare, paths.iter().copied()).map(|claim| as_path(format, claim));
+    let nearest = nearest_name(bare, paths.iter().copied()).map(|claim| as_path(format, claim));
     let names = types.iter().map(|known| known.name.clone()).collect();
-    Unknown { kind: UnknownKind::Claim(names), given, nearest }
+    UnknownName { kind: UnknownKind::Claim(names), given, nearest }
 }
 
 /// A claim's path as DCQL writes it.
@@ -142,7 +142,7 @@ mod tests {
             }
         };
         let query = json!({"credentials": [{"id": "q", "format": format, "meta": meta, "claims": [{"path": path}]}]});
-        let found = Catalogue::embedded().unwrap().unknown_in(&Query::parse(&query).unwrap());
+        let found = Catalogue::embedded().unwrap().unknown_names(&Query::parse(&query).unwrap());
         assert!(found.iter().all(|(id, _)| id == "q"));
         found.into_iter().map(|(_, unknown)| unknown.to_string()).collect()
     }

@@ -2,7 +2,7 @@
 
 use carnet_core::{
     format::CredentialFormat,
-    query::plan::{Class, Classes, Holding, Weights},
+    query::plan::{DisclosureWeights, Holding, Sensitivity, SensitivityClasses},
     secure::sd_jwt::Step,
     verify::TypeRules,
 };
@@ -29,7 +29,7 @@ struct WeightsFile {
 }
 
 /// Parses `weights.toml`, whose weights must increase with the disclosed information.
-pub(crate) fn read(path: &str, toml: &str) -> Result<Weights, SpecError> {
+pub(crate) fn read(path: &str, toml: &str) -> Result<DisclosureWeights, SpecError> {
     let text: WeightsFile = folder::parse_toml(path.to_owned(), toml)?;
     let rising = [text.computed, text.threshold, text.coarse, text.value, text.fine];
     if !rising.is_sorted_by(|less, more| less < more) {
@@ -41,11 +41,11 @@ pub(crate) fn read(path: &str, toml: &str) -> Result<Weights, SpecError> {
     }
     let WeightsFile { computed, threshold, coarse, value, fine, document, new_document, fresh_copy, shared_copy } =
         text;
-    Ok(Weights { computed, threshold, coarse, value, fine, document, new_document, fresh_copy, shared_copy })
+    Ok(DisclosureWeights { computed, threshold, coarse, value, fine, document, new_document, fresh_copy, shared_copy })
 }
 
-impl Classes for Catalogue {
-    fn class(&self, holding: &Holding<'_>, path: &[Step]) -> Class {
+impl SensitivityClasses for Catalogue {
+    fn class(&self, holding: &Holding<'_>, path: &[Step]) -> Sensitivity {
         let payload = holding.candidate.payload;
         let types = payload.get("type").and_then(Value::as_array).into_iter().flatten();
         let types: Vec<&str> = types.filter_map(Value::as_str).collect();
@@ -55,27 +55,28 @@ impl Classes for Catalogue {
             Some((Step::Name(first), rest)) if !flat && first == "credentialSubject" => rest,
             _ => path,
         };
-        self.type_name(&types, vct).map_or(Class::Fine, |name| self.class_of(&name, &claims::path_text(below)))
+        self.type_name(&types, vct)
+            .map_or(Sensitivity::Fine, |name| self.sensitivity_of(&name, &claims::path_text(below)))
     }
 }
 
 impl Catalogue {
     /// Returns the weights of the least-disclosure plan.
     #[must_use]
-    pub fn weights(&self) -> &Weights {
+    pub fn weights(&self) -> &DisclosureWeights {
         &self.weights
     }
 
     /// Returns the sensitivity class of a claim. `path` is a text path below credentialSubject. An unknown claim is
     /// classified as fine.
     #[must_use]
-    pub fn class_of(&self, type_name: &str, path: &str) -> Class {
+    pub fn sensitivity_of(&self, type_name: &str, path: &str) -> Sensitivity {
         match self.credential_type(type_name) {
-            Some(known) if known.is_answer(path) => Class::Computed,
-            Some(known) if known.is_coarse(path) => Class::Coarse,
-            Some(known) if known.is_fine(path) => Class::Fine,
-            Some(known) if known.has_claim(path) => Class::Value,
-            _ => Class::Fine,
+            Some(known) if known.is_computed_boolean(path) => Sensitivity::Computed,
+            Some(known) if known.is_widely_shared(path) => Sensitivity::Coarse,
+            Some(known) if known.is_identifying(path) => Sensitivity::Fine,
+            Some(known) if known.has_claim(path) => Sensitivity::Value,
+            _ => Sensitivity::Fine,
         }
     }
 }

@@ -211,7 +211,7 @@ fn the_requests_are_met_by_the_examples_and_show_what_they_ask() {
             let mut payload = form.payload.clone();
             // A wallet has one serial to show.
             if let Some(serials) = &known.serials {
-                copy = copy.keep_element(&serials.array(form.format), Some(0)).unwrap();
+                copy = copy.select_element(&serials.array(form.format), Some(0)).unwrap();
                 payload = copy.disclosed().unwrap().payload;
             }
             let candidate = Candidate { format: form.format, payload: &payload, proved: &[] };

@@ -11,7 +11,7 @@ use carnet_core::{
     keys::{Algorithm, SecretKey, Signer as _},
     status::{
         StatusState,
-        publication::{Form, Publication, Terms},
+        publication::{ListFormat, Publication, PublicationTerms},
     },
 };
 use carnet_tests::{
@@ -50,11 +50,11 @@ impl Service {
         let kid = self.did.with_fragment("key-1")?;
         let mut publication = Publication::new(ENTRIES)?;
         publication.set(index, state)?;
-        let urls = Form::ALL.map(|form| format!("{base}/{}/0", form.as_str()));
+        let urls = ListFormat::ALL.map(|form| format!("{base}/{}/0", form.as_str()));
         let directory = (format!("{path}/lists"), json!({ "status_lists": urls }).to_string());
         let mut served = HashMap::from([directory]);
-        for (form, url) in Form::ALL.into_iter().zip(&urls) {
-            let terms = Terms { kid: &kid, url, now: visitor::now(), validity: 3_600, ttl: 1_800 };
+        for (form, url) in ListFormat::ALL.into_iter().zip(&urls) {
+            let terms = PublicationTerms { kid: &kid, url, now: visitor::now(), validity: 3_600, ttl: 1_800 };
             served.insert(format!("{path}/{}/0", form.as_str()), publication.sign(form, &terms, &self.key)?);
         }
         *shelf.lock().unwrap_or_else(PoisonError::into_inner) = served;

@@ -9,7 +9,7 @@ use carnet_core::{
     keys::{Algorithm, SecretKey, Signer as _},
     secure::jose::{self, Jws},
     trust::{
-        list::{Accreditation, Contents, Entry, TrustList},
+        list::{Accreditation, TrustList, TrustListContents, TrustListEntry},
         registration::{Registration, RegistrationRequest},
     },
 };
@@ -230,7 +230,7 @@ async fn row_103_a_wallets_trust_list_is_judged_by_its_operators_documents_as_th
         let lists = stage.carnet(&["trust", "list"])?.ok()?.json()?;
         lists.pointer("/trust_lists/0/holds").and_then(Value::as_bool).ok_or_else(|| lists.to_string().into())
     };
-    let put = |contents: &Contents, key: usize| -> Result<Map<String, Value>> {
+    let put = |contents: &TrustListContents, key: usize| -> Result<Map<String, Value>> {
         let from = visitor::now().plus(-3_600);
         let draft = TrustList::draft(&list, contents, from, from.plus(30 * 86_400))?;
         let signer = operator.keys.get(key).ok_or("there is no such key")?;
@@ -247,12 +247,12 @@ async fn row_103_a_wallets_trust_list_is_judged_by_its_operators_documents_as_th
         until: None,
         withdrawal: None,
     };
-    let entry = Entry {
+    let entry = TrustListEntry {
         id: stage.authority.did.clone(),
         name: "Residency Authority".to_owned(),
         accreditations: vec![accreditation],
     };
-    let first = Contents::first(vec![entry], Vec::new());
+    let first = TrustListContents::first(vec![entry], Vec::new());
     operator.publish(&stage, 1, false);
     let first = put(&first, 0)?;
     let did = operator.did.as_str();

@@ -16,7 +16,7 @@ use carnet_core::{
     receipt::{ErasureRequest, Receipt},
     secure::{
         jose::{self, Jws},
-        sd_jwt::{SdJwt, Stapled},
+        sd_jwt::{KeyBindingMembers, SdJwt},
     },
     status::freshness,
 };
@@ -73,7 +73,7 @@ fn forged(copy: &Copy, key: &SecretKey) -> Result<Copy> {
 
 /// Fetches the issuer's freshness statements on copies; `None` for copies that it does not vouch for.
 async fn vouched(issuer: &str, copies: &[&Copy]) -> Result<Vec<Option<String>>> {
-    let handles = copies.iter().map(|copy| freshness::handle(&copy.credential).to_vec()).collect();
+    let handles = copies.iter().map(|copy| freshness::copy_handle(&copy.credential).to_vec()).collect();
     let request = CollectFreshnessRequest { handles, ..Default::default() };
     let mut issuer = IssuanceServiceClient::connect(issuer.to_owned()).await?;
     let answer = issuer.collect_freshness(request).await?.into_inner();
@@ -84,7 +84,7 @@ async fn vouched(issuer: &str, copies: &[&Copy]) -> Result<Vec<Option<String>>> 
 async fn stapled(stage: &Stage, copy: &Copy, statement: &str) -> Result<Option<String>> {
     let asked = visitor::read_request(&stage.request("job-right-to-work")?.1).await?;
     let selected = SdJwt::parse(&copy.credential)?.select(&asked.paths)?;
-    let stapled = Stapled { freshness: Some(statement), ..Stapled::default() };
+    let stapled = KeyBindingMembers { freshness: Some(statement), ..KeyBindingMembers::default() };
     let presentation = selected.bind_with(&stapled, &asked.nonce, &asked.audience, visitor::now(), &copy.key)?;
     Ok(visitor::refusal(&visitor::submit(&asked, presentation).await))
 }
@@ -361,7 +361,7 @@ async fn a_verifiers_keys_rotate_and_its_receipts_go_on_being_its_own() -> Resul
     let resolver = One(Arc::new(own));
     let erase = async |service: &programs::Service, text: &str| -> Result<std::result::Result<(), String>> {
         let document = json::parse_object(text.as_bytes(), Limits::DOCUMENT)?;
-        let receipt = Receipt::recognise(&document, &did, visitor::now(), 60, &resolver)?;
+        let receipt = Receipt::verify_own(&document, &did, visitor::now(), 60, &resolver)?;
         let proof = ErasureRequest::make(&receipt, &copy.key, visitor::now())?;
         let mut verifier = PresentationServiceClient::connect(service.url.clone()).await?;
         let answer = verifier.request_erasure(RequestErasureRequest { receipt: text.to_owned(), proof }).await;

@@ -13,7 +13,7 @@ use carnet_core::{
     did::{Did, DidDocument, Resolve},
     keys::{Algorithm, SecretKey, Signer as _},
     secure::data_integrity::Suites,
-    status::{Listed, StatusList, bitstring, cwt, token},
+    status::{StatusList, VerifiedStatusList, bitstring, cwt, token},
 };
 use carnet_tests::{
     Result, programs,
@@ -217,10 +217,16 @@ async fn whoever_asks_for_cbor_gets_the_same_list_in_cbor() -> Result<()> {
     for (answer, media_type) in [(&in_cbor, cwt::MEDIA_TYPE), (&in_json, token::MEDIA_TYPE)] {
         assert_eq!((answer.code, answer.header("content-type")?), (200, media_type));
         assert_eq!((answer.header("vary")?, answer.header("cache-control")?), ("accept", "public, max-age=300"));
-        let listed = Listed::verify(&answer.body, &url, &did, (visitor::now(), 60), (&document, &Suites::none()))?;
-        assert_eq!(listed.value(&token::Reference { uri: url.clone(), index })?, token::SUSPENDED);
-        let other =
-            Listed::verify(&answer.body, &base(office), &did, (visitor::now(), 60), (&document, &Suites::none()));
+        let listed =
+            VerifiedStatusList::verify(&answer.body, &url, &did, (visitor::now(), 60), (&document, &Suites::none()))?;
+        assert_eq!(listed.value(&token::TokenStatusReference { uri: url.clone(), index })?, token::SUSPENDED);
+        let other = VerifiedStatusList::verify(
+            &answer.body,
+            &base(office),
+            &did,
+            (visitor::now(), 60),
+            (&document, &Suites::none()),
+        );
         assert_eq!(other.map(drop).map_err(|problem| problem.code), Err(carnet_core::Code::StatusListMismatch));
     }
     // Each has its own tag: a cache that has the one does not take it for the other.

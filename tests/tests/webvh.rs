@@ -9,7 +9,7 @@ use std::{
 use carnet_core::{
     did::{
         Did, DidDocument,
-        webvh::{self, Chain, Change, Inception, Log},
+        webvh::{self, Inception, LogUpdate, UnwitnessedLog, WebVhLog},
     },
     keys::{Algorithm, SecretKey, Signer as _},
     secure::jose::{self, Jws},
@@ -52,13 +52,13 @@ impl Archive {
         Ok(Self { did, text, start, update, first, second })
     }
 
-    fn log(&self) -> Result<Log> {
-        Ok(Chain::verify(&self.did, self.text.as_bytes(), now(), 0)?.witnessed(None, now(), 0)?)
+    fn log(&self) -> Result<WebVhLog> {
+        Ok(UnwitnessedLog::verify(&self.did, self.text.as_bytes(), now(), 0)?.verify_witnesses(None, now(), 0)?)
     }
 
     /// Adds a version, so many seconds after the first.
     fn add(&mut self, seconds: i64, state: &Value, deactivate: bool) -> Result<()> {
-        let change = Change { at: self.start.plus(seconds), state, update_keys: None, next: None, deactivate };
+        let change = LogUpdate { at: self.start.plus(seconds), state, update_keys: None, next: None, deactivate };
         self.text = webvh::append(&self.log()?, &self.text, &change, &self.update)?;
         Ok(())
     }
@@ -240,7 +240,7 @@ async fn a_change_of_a_log_that_is_killed_can_be_gone_on_with() -> Result<()> {
     let length = |keys: &Keys| -> Result<usize> {
         let text = std::fs::read(keys.data.join("did.jsonl"))?;
         // Entries are a second apart at least, so that they may be ahead of the clock.
-        let log = Chain::verify(&did, &text, now(), 60)?.witnessed(None, now(), 60)?;
+        let log = UnwitnessedLog::verify(&did, &text, now(), 60)?.verify_witnesses(None, now(), 60)?;
         let document: Value = serde_json::from_slice(&std::fs::read(keys.data.join("did.json"))?)?;
         let versions = log.versions();
         Ok(if versions.last().is_some_and(|last| *last.state() == document) { versions.len() } else { 0 })

@@ -5,11 +5,11 @@ mod look;
 mod operate;
 mod stamp;
 
-use carnet_core::text::shown_lines;
+use carnet_core::text::displayable_lines;
 use clap::{Parser, Subcommand};
 use serde_json::Value;
 
-use crate::refusal::Refusal;
+use crate::refusal::CommandError;
 
 /// Makes, signs, publishes and explains trust lists: the parties that may issue, and those that may register relying
 /// parties.
@@ -19,13 +19,13 @@ use crate::refusal::Refusal;
     version,
     after_help = "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 try again later."
 )]
-pub(crate) struct Arguments {
+pub(crate) struct TrustArguments {
     #[command(subcommand)]
-    verb: Verb,
+    verb: TrustVerb,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum TrustVerb {
     /// Make an operator's directory with a key; its DID is what verifiers and wallets pin.
     Init(operate::InitArgs),
     /// Show the operator's name, its DID, and which list it signed last.
@@ -56,28 +56,28 @@ enum Verb {
 }
 
 /// Runs a command and returns the exit code.
-pub(crate) fn run(arguments: Arguments) -> Result<u8, Refusal> {
+pub(crate) fn run(arguments: TrustArguments) -> Result<u8, CommandError> {
     match arguments.verb {
-        Verb::Init(args) => operate::init(&args),
-        Verb::Show(args) => operate::show(&args),
-        Verb::Create(args) => draft::create(&args),
-        Verb::Edit(args) => draft::edit(&args),
-        Verb::Source(args) => draft::source(&args),
-        Verb::Import(args) => draft::import(&args),
-        Verb::Sign(args) => operate::sign(&args),
-        Verb::Verify(args) => look::verify(&args),
-        Verb::Publish(args) => operate::publish(&args),
-        Verb::Timestamp(args) => stamp::timestamp(&args),
-        Verb::Diff(args) => look::diff(&args),
-        Verb::Explain(args) => look::explain(&args),
-        Verb::Why(args) => look::why(&args),
+        TrustVerb::Init(args) => operate::init(&args),
+        TrustVerb::Show(args) => operate::show(&args),
+        TrustVerb::Create(args) => draft::create(&args),
+        TrustVerb::Edit(args) => draft::edit(&args),
+        TrustVerb::Source(args) => draft::source(&args),
+        TrustVerb::Import(args) => draft::import(&args),
+        TrustVerb::Sign(args) => operate::sign(&args),
+        TrustVerb::Verify(args) => look::verify(&args),
+        TrustVerb::Publish(args) => operate::publish(&args),
+        TrustVerb::Timestamp(args) => stamp::timestamp(&args),
+        TrustVerb::Diff(args) => look::diff(&args),
+        TrustVerb::Explain(args) => look::explain(&args),
+        TrustVerb::Why(args) => look::why(&args),
     }
 }
 
 /// Prints one answer: JSON for programs, lines for people.
 fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
     // Names in it are others' words.
-    carnet_console::line(if json { value.to_string() } else { shown_lines(&text()) });
+    carnet_console::line(if json { value.to_string() } else { displayable_lines(&text()) });
 }
 
 /// An instant on the command line: a day is its first second in UTC.
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        super::Arguments::command().debug_assert();
+        super::TrustArguments::command().debug_assert();
     }
 
     #[test]

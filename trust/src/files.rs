@@ -10,35 +10,35 @@ use carnet_core::{
 use carnet_service::disk;
 use serde_json::{Map, Value};
 
-use crate::refusal::Refusal;
+use crate::refusal::CommandError;
 
 /// Mode of drafts and lists, which are for everybody: the umask decides.
 const SHARED: u32 = 0o666;
 
 /// Reads a file of at most 4 MiB, without a leading byte-order mark.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
     let most = Limits::LIST.max_bytes;
     let mut bytes = Vec::new();
     // One byte more than may be there: a longer file is refused where it is parsed, and not cut.
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     File::open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|error| Refusal::unreadable(path, &error))?;
-    content_of_file(&bytes).map(<[u8]>::to_vec).map_err(|error| Refusal::unreadable(path, &error))
+        .map_err(|error| CommandError::unreadable(path, &error))?;
+    content_of_file(&bytes).map(<[u8]>::to_vec).map_err(|error| CommandError::unreadable(path, &error))
 }
 
 /// Reads a JSON object.
-pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, Refusal> {
+pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, CommandError> {
     json::parse_object(&read(path)?, Limits::LIST).map_err(|problem| {
-        Refusal::of(&problem, &format!("{} is not acceptable JSON", path.display()), "get the file again")
+        CommandError::of(&problem, &format!("{} is not acceptable JSON", path.display()), "get the file again")
     })
 }
 
 /// Reads a trust list, signed or not, and its content.
-pub(crate) fn read_list(path: &Path) -> Result<(Map<String, Value>, Preview), Refusal> {
+pub(crate) fn read_list(path: &Path) -> Result<(Map<String, Value>, Preview), CommandError> {
     let document = read_object(path)?;
     let preview = TrustList::preview(&document).map_err(|problem| {
-        Refusal::of(&problem, &format!("{} is refused as a trust list", path.display()), "get the list again")
+        CommandError::of(&problem, &format!("{} is refused as a trust list", path.display()), "get the list again")
     })?;
     Ok((document, preview))
 }
@@ -48,18 +48,18 @@ pub(crate) fn text(value: &impl serde::Serialize) -> String {
     serde_json::to_string_pretty(value).map_or_else(|_| String::new(), |text| format!("{text}\n"))
 }
 
-fn unwritable(path: &Path, error: &std::io::Error, hint: &str) -> Refusal {
-    Refusal::new("file_unwritable", format!("{} cannot be written: {error}", path.display()), hint)
+fn unwritable(path: &Path, error: &std::io::Error, hint: &str) -> CommandError {
+    CommandError::new("file_unwritable", format!("{} cannot be written: {error}", path.display()), hint)
 }
 
 /// Writes a new file; fails if it exists.
-pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Refusal> {
+pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
     disk::write_new(path, text.as_bytes(), SHARED)
         .map_err(|error| unwritable(path, &error, "name a new file: existing files are never overwritten"))
 }
 
 /// Replaces a file atomically.
-pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Refusal> {
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), CommandError> {
     disk::replace(path, text.as_bytes(), SHARED)
         .map_err(|error| unwritable(path, &error, "check that the folder is yours and has room, and try again"))
 }

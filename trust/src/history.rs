@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     files::{read_list, replace, text},
-    refusal::Refusal,
+    refusal::CommandError,
 };
 
 /// The newest list.
@@ -15,14 +15,18 @@ const CURRENT: &str = "trust-list.json";
 const HISTORY: &str = "history";
 
 /// Paths of a published list.
-pub(crate) struct Published {
+pub(crate) struct PublishedPaths {
     pub(crate) current: PathBuf,
     pub(crate) history: PathBuf,
 }
 
 /// Writes a verified list to `history/NNN.json`, and then replaces `trust-list.json` atomically. If interrupted in
 /// between, the old list stays the newest, and a repeated call completes the publication.
-pub(crate) fn publish(folder: &Path, document: &Map<String, Value>, list: &TrustList) -> Result<Published, Refusal> {
+pub(crate) fn publish(
+    folder: &Path,
+    document: &Map<String, Value>,
+    list: &TrustList,
+) -> Result<PublishedPaths, CommandError> {
     let number = list.contents().sequence;
     let current = folder.join(CURRENT);
     let history = folder.join(HISTORY).join(format!("{number:03}.json"));
@@ -44,12 +48,12 @@ pub(crate) fn publish(folder: &Path, document: &Map<String, Value>, list: &Trust
     }
     std::fs::create_dir_all(folder.join(HISTORY)).map_err(|error| {
         let what = format!("{} cannot be created: {error}", folder.join(HISTORY).display());
-        Refusal::new("file_unwritable", what, "name a folder in which you may write")
+        CommandError::new("file_unwritable", what, "name a folder in which you may write")
     })?;
     let text = text(document);
     replace(&history, &text)?;
     replace(&current, &text)?;
-    Ok(Published { current, history })
+    Ok(PublishedPaths { current, history })
 }
 
 /// The list of the greatest number in the history.
@@ -63,28 +67,32 @@ fn newest(history: &Path) -> Option<PathBuf> {
 }
 
 /// Refuses a list that verifiers of the published list would refuse.
-fn admit(published: &Preview, list: &TrustList, current: &Path) -> Result<(), Refusal> {
+fn admit(published: &Preview, list: &TrustList, current: &Path) -> Result<(), CommandError> {
     let (newest, number) = (published.contents.sequence, list.contents().sequence);
     if published.list != list.list() {
         let what = format!("{} is a list of {}, not of {}", current.display(), published.list, list.list());
-        return Err(Refusal::new("trust_list_invalid", what, "publish each list in a folder of its own"));
+        return Err(CommandError::new("trust_list_invalid", what, "publish each list in a folder of its own"));
     }
     if number < newest {
         let what = format!("List {newest} is already published, and this list has number {number}");
-        return Err(Refusal::new("trust_list_rollback", what, "to undo a change, make a list with the next number"));
+        return Err(CommandError::new(
+            "trust_list_rollback",
+            what,
+            "to undo a change, make a list with the next number",
+        ));
     }
     if number == newest && published.digest != list.digest() {
         return Err(other(current, published));
     }
     published.seen().admit(list.contents(), list.digest()).map_err(|problem| {
         let what = format!("List {number} does not continue the published list {newest}");
-        Refusal::of(&problem, &what, "make it from the published list (create --after)")
+        CommandError::of(&problem, &what, "make it from the published list (create --after)")
     })
 }
 
-fn other(path: &Path, there: &Preview) -> Refusal {
+fn other(path: &Path, there: &Preview) -> CommandError {
     let number = there.contents.sequence;
-    Refusal::new(
+    CommandError::new(
         "trust_list_conflict",
         format!("{} is a different list {number} (digest {})", path.display(), there.digest),
         "with two lists of one number, every verifier that saw one refuses the other: give the new list the next \

@@ -16,18 +16,18 @@ use carnet_core::{
     json,
     keys::PublicKey,
     time::Timestamp,
-    trust::list::{Accreditation, Entry},
+    trust::list::{Accreditation, TrustListEntry},
 };
 use clap::Args;
 use serde_json::Value;
 
-pub(crate) use self::signed::{Signer, SignerArgs};
+pub(crate) use self::signed::{RequiredSigner, SignerArgs};
 use self::{
-    certificate::{Certificate, Fingerprint},
-    form::{Encoded, Entity, File, Identity, Scheme, Service, name},
-    signed::Opened,
+    certificate::{Certificate, CertificateFingerprint},
+    form::{Encoded, EntityIdentity, LoteFile, Scheme, TrustedEntity, TrustedService, name},
+    signed::VerifiedLote,
 };
-use crate::{refusal::Refusal, source::Source};
+use crate::{refusal::CommandError, source::TrustListDraft};
 
 /// The statuses of the one profile that has any (Annex H, public sector bodies that issue attestations).
 const NOTIFIED: &str = "http://uri.etsi.org/19602/PubEAAProvidersList/SvcStatus/notified";
@@ -35,7 +35,7 @@ const WITHDRAWN: &str = "http://uri.etsi.org/19602/PubEAAProvidersList/SvcStatus
 
 /// Facts that the operator supplies because the list does not state them.
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Mapping {
+pub(crate) struct EntityMapping {
     /// A service of this ServiceTypeIdentifier issues credentials of that type; may be given more than once.
     #[arg(long = "type", value_name = "URI=TYPE", value_parser = pair)]
     types: Vec<(String, String)>,
@@ -65,37 +65,42 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn refused(what: impl Into<String>) -> Refusal {
-    Refusal::new("lote_unsupported", what, "enter this part by hand, or import a list without it")
+fn refused(what: impl Into<String>) -> CommandError {
+    CommandError::new("lote_unsupported", what, "enter this part by hand, or import a list without it")
 }
 
 /// Converts a list to a source, to be reviewed.
-pub(crate) fn import(bytes: &[u8], signer: Signer, mapping: &Mapping, now: Timestamp) -> Result<Source, Refusal> {
-    let Opened { payload, vouched } = signed::open(bytes, signer, now)?;
+pub(crate) fn import(
+    bytes: &[u8],
+    signer: RequiredSigner,
+    mapping: &EntityMapping,
+    now: Timestamp,
+) -> Result<TrustListDraft, CommandError> {
+    let VerifiedLote { payload, vouched } = signed::open(bytes, signer, now)?;
     // It names the member that is of another kind, is not known here or is missing.
-    let File { lote, .. } =
-        json::typed(Value::Object(payload)).map_err(|error| refused(format!("The list is refused: {error}")))?;
+    let LoteFile { lote, .. } = json::deserialize_typed(Value::Object(payload))
+        .map_err(|error| refused(format!("The list is refused: {error}")))?;
     let scheme = lote.list_and_scheme_information;
     if scheme.version != 1 {
         return Err(refused(format!("LoTEVersionIdentifier is {}; only 1 is supported", scheme.version)));
     }
     let issued = instant(&scheme.list_issue_date_time, "ListIssueDateTime")?;
     if issued > now {
-        return Err(Refusal::new(
+        return Err(CommandError::new(
             "not_yet_valid",
             "The list's ListIssueDateTime is in the future",
             "check this machine's clock",
         ));
     }
     if now > instant(&scheme.next_update, "NextUpdate")? {
-        return Err(Refusal::new("expired", "The list's NextUpdate has passed", "get the newest list"));
+        return Err(CommandError::new("expired", "The list's NextUpdate has passed", "get the newest list"));
     }
     check_names(&lote.trusted_entities_list, mapping)?;
     let mut import = Import {
         mapping,
         countries: countries(&scheme, mapping),
         issued,
-        source: Source::default(),
+        source: TrustListDraft::default(),
         unmapped: BTreeSet::new(),
         unidentified: Vec::new(),
     };
@@ -116,19 +121,19 @@ pub(crate) fn import(bytes: &[u8], signer: Signer, mapping: &Mapping, now: Times
     import.complete()
 }
 
-fn instant(text: &str, what: &str) -> Result<Timestamp, Refusal> {
+fn instant(text: &str, what: &str) -> Result<Timestamp, CommandError> {
     Timestamp::parse(text).map_err(|_| refused(format!("{what} is not an instant")))
 }
 
 /// `EU` is no country: without a limit that the operator names, the list would be taken for one without limits.
-fn countries(scheme: &Scheme, mapping: &Mapping) -> Vec<String> {
+fn countries(scheme: &Scheme, mapping: &EntityMapping) -> Vec<String> {
     let own = scheme.scheme_territory.iter().filter(|territory| *territory != "EU");
     if mapping.countries.is_empty() { own.cloned().collect() } else { mapping.countries.clone() }
 }
 
 /// Checks that each name on the command line means exactly one entity: a slip would leave out or include the wrong
 /// party.
-fn check_names(entities: &[Entity], mapping: &Mapping) -> Result<(), Refusal> {
+fn check_names(entities: &[TrustedEntity], mapping: &EntityMapping) -> Result<(), CommandError> {
     let given: Vec<&String> = mapping.dids.iter().map(|(given, _)| given).chain(&mapping.without).collect();
     for (at, name) in given.iter().enumerate() {
         let why = if given.iter().take(at).any(|other| other == name) {
@@ -142,16 +147,16 @@ fn check_names(entities: &[Entity], mapping: &Mapping) -> Result<(), Refusal> {
                 _ => "several entities of the list have this name; identify each by the SHA-256 of its certificate",
             }
         };
-        return Err(Refusal::new("lote_unmapped", format!("{name:?}: {why}"), "correct --did or --without"));
+        return Err(CommandError::new("lote_unmapped", format!("{name:?}: {why}"), "correct --did or --without"));
     }
     Ok(())
 }
 
 struct Import<'a> {
-    mapping: &'a Mapping,
+    mapping: &'a EntityMapping,
     countries: Vec<String>,
     issued: Timestamp,
-    source: Source,
+    source: TrustListDraft,
     /// Kinds of service without a mapping.
     unmapped: BTreeSet<String>,
     /// Parties of which no DID is known, in words.
@@ -159,7 +164,7 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    fn entity(&mut self, entity: &Entity) -> Result<(), Refusal> {
+    fn entity(&mut self, entity: &TrustedEntity) -> Result<(), CommandError> {
         let name = entity.name();
         if name.is_empty() {
             return Err(refused("An entity has no TEName"));
@@ -178,7 +183,7 @@ impl Import<'_> {
     }
 
     /// Returns the source, unless facts are missing: then the error names all of them at once.
-    fn complete(self) -> Result<Source, Refusal> {
+    fn complete(self) -> Result<TrustListDraft, CommandError> {
         let (mut what, mut hints) = (Vec::new(), Vec::new());
         let mut reason = "lote_identity";
         if !self.unidentified.is_empty() {
@@ -204,10 +209,10 @@ impl Import<'_> {
             return Ok(self.source);
         }
         what.push("No source was made: information is missing".to_owned());
-        Err(Refusal::new(reason, what.join("\n"), hints.join("\nhint: ")))
+        Err(CommandError::new(reason, what.join("\n"), hints.join("\nhint: ")))
     }
 
-    fn service(&mut self, name: &str, given: Option<&str>, service: &Service) -> Result<(), Refusal> {
+    fn service(&mut self, name: &str, given: Option<&str>, service: &TrustedService) -> Result<(), CommandError> {
         let information = &service.service_information;
         let kind = information.service_type_identifier.as_deref();
         let kind = kind.ok_or_else(|| refused("a service has no ServiceTypeIdentifier"))?;
@@ -250,7 +255,7 @@ impl Import<'_> {
         };
         let entries = if registrar { &mut self.source.registrars } else { &mut self.source.issuers };
         let Some(entry) = entries.iter_mut().find(|entry| entry.id == did) else {
-            entries.push(Entry { id: did, name: name.to_owned(), accreditations: vec![accreditation] });
+            entries.push(TrustListEntry { id: did, name: name.to_owned(), accreditations: vec![accreditation] });
             return Ok(());
         };
         entry.accreditations.push(accreditation);
@@ -267,15 +272,20 @@ impl Import<'_> {
 
     /// Returns the one DID of a service: that of the command line, one among its OtherIds, or that of its one key.
     /// Records a missing one.
-    fn did(&mut self, name: &str, given: Option<&str>, identity: &Identity) -> Result<Option<String>, Refusal> {
+    fn did(
+        &mut self,
+        name: &str,
+        given: Option<&str>,
+        identity: &EntityIdentity,
+    ) -> Result<Option<String>, CommandError> {
         let others: Vec<Did> = identity.others.iter().filter_map(|id| Did::parse(id).ok()).collect();
         if let Some(given) = given {
             let did = Did::parse(given)
-                .map_err(|problem| Refusal::of(&problem, &format!("{given:?} is not a DID"), "correct --did"))?;
+                .map_err(|problem| CommandError::of(&problem, &format!("{given:?} is not a DID"), "correct --did"))?;
             // No party's services are credited to another by a slip.
             if !others.is_empty() && !others.contains(&did) {
                 let message = format!("The list's DID for {name:?} differs from {given:?}");
-                return Err(Refusal::new("lote_identity", message, "omit --did for it, or correct it"));
+                return Err(CommandError::new("lote_identity", message, "omit --did for it, or correct it"));
             }
             let note = format!("its DID, {did}, is from the command line");
             if others.is_empty() && !self.source.review.iter().any(|known| known.ends_with(&note)) {
@@ -295,7 +305,7 @@ impl Import<'_> {
         let certificate = |encoded: &Encoded| {
             let Some(der) = encoded.der() else { return "\n    a certificate that is not base64".to_owned() };
             let subject = Certificate::parse(&der).map(|certificate| format!(" of {:?}", certificate.subject));
-            format!("\n    certificate SHA-256 {}{}", Fingerprint::of(&der), subject.unwrap_or_default())
+            format!("\n    certificate SHA-256 {}{}", CertificateFingerprint::of(&der), subject.unwrap_or_default())
         };
         let certificates: String = identity.certificates.iter().map(certificate).collect();
         let party = format!("{name:?}, by {why}{certificates}");

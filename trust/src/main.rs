@@ -15,11 +15,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let arguments = match commands::Arguments::try_parse() {
+    let arguments = match commands::TrustArguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return carnet_console::usage(&error),
     };
-    carnet_service::telemetry::init();
+    carnet_service::telemetry::init_logging();
     match commands::run(arguments) {
         Ok(code) => carnet_console::exit(code),
         Err(refusal) => {

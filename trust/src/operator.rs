@@ -7,7 +7,7 @@ use carnet_core::{
     did::{Did, DidUrl},
     keys::{Algorithm, Signer as _},
     time::Timestamp,
-    trust::list::{ListTimestamp, Preview, Seen, TrustList},
+    trust::list::{AcceptedList, ListTimestamp, Preview, TrustList},
 };
 use carnet_service::{
     config::{self, StartError},
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     files::{read, replace, text, write_new},
-    refusal::Refusal,
+    refusal::CommandError,
 };
 
 const FILE: &str = "operator.toml";
@@ -40,7 +40,7 @@ pub(crate) struct Operator {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Config {
+struct OperatorConfig {
     name: String,
     #[serde(default)]
     keys: KeysConfig,
@@ -48,16 +48,16 @@ struct Config {
 
 impl Operator {
     /// Creates an operator's directory. Nothing is overwritten.
-    pub(crate) fn init(data: &Path, name: &str, place: &KeyPlace) -> Result<Self, Refusal> {
+    pub(crate) fn init(data: &Path, name: &str, place: &KeyPlace) -> Result<Self, CommandError> {
         if name.trim().is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
-            return Err(Refusal::new(
+            return Err(CommandError::new(
                 "name_refused",
                 format!("The name is not a text of 1 to {MOST_NAME} characters"),
                 "give the name by which people know the operator",
             ));
         }
         let directory = NewDirectory::take(data).map_err(|error| {
-            Refusal::new(
+            CommandError::new(
                 "operator_directory",
                 format!("{} cannot be an operator's directory: {error}. Nothing was changed", data.display()),
                 "name a new directory that you may write to: init never overwrites a key",
@@ -75,17 +75,17 @@ impl Operator {
     }
 
     /// Opens a directory that [`Self::init`] made.
-    pub(crate) fn open(data: &Path) -> Result<Self, Refusal> {
+    pub(crate) fn open(data: &Path) -> Result<Self, CommandError> {
         let path = data.join(FILE);
         if !path.is_file() {
             let what = format!("{} is not an operator's directory: {FILE} is missing", data.display());
             return Err(StartError::new(what, "run `carnet-trust init --data DIR --name NAME` first").absent().into());
         }
-        let Config { name, keys } = config::read(&path)?;
+        let OperatorConfig { name, keys } = config::read(&path)?;
         Self::of_key(data, name, Keyring::open(data, &keys)?)
     }
 
-    fn of_key(data: &Path, name: String, key: Keyring) -> Result<Self, Refusal> {
+    fn of_key(data: &Path, name: String, key: Keyring) -> Result<Self, CommandError> {
         let did = Did::key(&key.public_key());
         // The one method of a did:key is named by the key itself.
         let kid = did.with_fragment(did.id()).map_err(|problem| {
@@ -95,12 +95,12 @@ impl Operator {
     }
 
     /// Returns the identity of the newest list that was signed with this directory, if any.
-    pub(crate) fn signed(&self) -> Result<Option<Seen>, Refusal> {
+    pub(crate) fn signed(&self) -> Result<Option<AcceptedList>, CommandError> {
         let path = self.data.join(SIGNED);
         // A missing file does not prove that nothing was signed.
         let signed = if path.exists() { serde_json::from_slice(&read(&path)?).ok() } else { None };
         signed.ok_or_else(|| {
-            Refusal::new(
+            CommandError::new(
                 "operator_directory",
                 format!(
                     "{} is missing or damaged, so it is unknown which lists were signed here before",
@@ -114,11 +114,11 @@ impl Operator {
 
     /// Refuses a list that is older than one signed here, has the same number as another one, or does not descend from
     /// it. `left_out` is the digest of a signed list that the operator declares void.
-    pub(crate) fn may_sign(&self, preview: &Preview, left_out: Option<&str>) -> Result<(), Refusal> {
+    pub(crate) fn may_sign(&self, preview: &Preview, left_out: Option<&str>) -> Result<(), CommandError> {
         let Some(signed) = self.signed()? else { return Ok(()) };
         let (number, last) = (preview.contents.sequence, signed.sequence);
         if number < last || (number == last && preview.digest != signed.digest) {
-            return Err(Refusal::new(
+            return Err(CommandError::new(
                 "signed_before",
                 format!(
                     "This operator already signed list {last} (digest {}), and this is a different list {number}",
@@ -129,7 +129,7 @@ impl Operator {
             ));
         }
         match signed.admit(&preview.contents, &preview.digest) {
-            Err(problem) if left_out != Some(signed.digest.as_str()) => Err(Refusal::of(
+            Err(problem) if left_out != Some(signed.digest.as_str()) => Err(CommandError::of(
                 &problem,
                 &format!("This operator already signed list {last}, so it cannot sign list {number}"),
                 format!(
@@ -148,11 +148,11 @@ impl Operator {
         &self,
         document: &Map<String, Value>,
         times: (Timestamp, Timestamp),
-    ) -> Result<Map<String, Value>, Refusal> {
+    ) -> Result<Map<String, Value>, CommandError> {
         let stamped =
             TrustList::preview(document).and_then(|preview| ListTimestamp::sign(&preview, times, &self.kid, &self.key));
         stamped.map_err(|problem| {
-            Refusal::of(
+            CommandError::of(
                 &problem,
                 "No timestamp was made",
                 "use the directory of a key that the list names for timestamps",
@@ -160,11 +160,11 @@ impl Operator {
         })
     }
 
-    fn lock(&self) -> Result<std::fs::File, Refusal> {
+    fn lock(&self) -> Result<std::fs::File, CommandError> {
         let path = self.data.join(LOCK);
         disk::lock(&path, |file| file.lock().map_err(std::fs::TryLockError::Error)).map(|(file, _)| file).map_err(
             |error| {
-                Refusal::new(
+                CommandError::new(
                     "operator_directory",
                     format!("{} could not be locked: {error}. Nothing was signed", path.display()),
                     "check that this user may write there",
@@ -180,12 +180,12 @@ impl Operator {
         preview: &Preview,
         left_out: Option<&str>,
         now: Timestamp,
-    ) -> Result<Map<String, Value>, Refusal> {
+    ) -> Result<Map<String, Value>, CommandError> {
         // Held until it is on the disk: of two at the same time, the later one sees the signature of the first.
         let _lock = self.lock()?;
         self.may_sign(preview, left_out)?;
         let signed = TrustList::sign(document, &self.kid, &self.key, now)
-            .map_err(|problem| Refusal::of(&problem, "The list could not be signed", "look at the list again"))?;
+            .map_err(|problem| CommandError::of(&problem, "The list could not be signed", "look at the list again"))?;
         replace(&self.data.join(SIGNED), &text(&preview.seen()))?;
         Ok(signed)
     }

@@ -6,12 +6,12 @@ use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, DidMethod, Resolve, SelfContained},
     time::{CLOCK_SKEW, Timestamp},
-    trust::list::{Operators, Pinned, TrustList},
+    trust::list::{Operators, TrustList, TrustListAnchors},
 };
 use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::{files::read_object, refusal::Refusal};
+use crate::{files::read_object, refusal::CommandError};
 
 /// Pinned list and operators.
 #[derive(Debug, Clone, Args)]
@@ -39,25 +39,31 @@ pub(crate) struct PinArgs {
 
 impl PinArgs {
     /// Verifies a list as a verifier or wallet with these pins that has not accepted any list before.
-    pub(crate) fn verify(&self, document: &Map<String, Value>, now: Timestamp) -> Result<TrustList, Refusal> {
+    pub(crate) fn verify(&self, document: &Map<String, Value>, now: Timestamp) -> Result<TrustList, CommandError> {
         let operators = self.operators.iter().map(String::as_str);
         let operators = Operators::pin(&self.list, operators, self.quorum).map_err(|problem| {
-            Refusal::of(&problem, "These pins are refused", "name the list, each operator once, and a quorum of them")
+            CommandError::of(
+                &problem,
+                "These pins are refused",
+                "name the list, each operator once, and a quorum of them",
+            )
         })?;
         let operators = operators.at_least(self.least);
-        let given = Given::read(&self.documents)?;
+        let given = SuppliedDocuments::read(&self.documents)?;
         let mut seen = None;
         for path in &self.handovers {
-            let pinned = Pinned { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: CLOCK_SKEW };
+            let pinned =
+                TrustListAnchors { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: CLOCK_SKEW };
             let passed = TrustList::pass(&read_object(path)?, &pinned, &given).map_err(|problem| {
                 let what = format!("{} does not hand over to other operators", path.display());
-                Refusal::of(&problem, &what, hint(problem.code))
+                CommandError::of(&problem, &what, hint(problem.code))
             })?;
             seen = Some(passed);
         }
-        let pinned = Pinned { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: CLOCK_SKEW };
+        let pinned =
+            TrustListAnchors { operators: &operators, seen: seen.as_ref(), accept: None, now, skew: CLOCK_SKEW };
         TrustList::verify(document, &pinned, &given)
-            .map_err(|problem| Refusal::of(&problem, "The list is not valid", hint(problem.code)))
+            .map_err(|problem| CommandError::of(&problem, "The list is not valid", hint(problem.code)))
     }
 }
 
@@ -73,10 +79,10 @@ fn hint(code: Code) -> &'static str {
 }
 
 /// DIDs that carry their document, and those whose documents were handed over.
-struct Given(BTreeMap<Did, Arc<DidDocument>>);
+struct SuppliedDocuments(BTreeMap<Did, Arc<DidDocument>>);
 
-impl Given {
-    fn read(files: &[PathBuf]) -> Result<Self, Refusal> {
+impl SuppliedDocuments {
+    fn read(files: &[PathBuf]) -> Result<Self, CommandError> {
         let mut given = BTreeMap::new();
         for path in files {
             let document = read_object(path)?;
@@ -85,7 +91,7 @@ impl Given {
                 DidDocument::parse(&did, &Value::Object(document.clone())).map(|document| (did, document))
             });
             let (did, document) = parsed.map_err(|problem| {
-                Refusal::of(&problem, &format!("{} is refused as a DID document", path.display()), "get it again")
+                CommandError::of(&problem, &format!("{} is refused as a DID document", path.display()), "get it again")
             })?;
             given.insert(did, Arc::new(document));
         }
@@ -93,7 +99,7 @@ impl Given {
     }
 }
 
-impl Resolve for Given {
+impl Resolve for SuppliedDocuments {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         match (did.method(), self.0.get(did)) {
             (DidMethod::Key | DidMethod::Jwk, _) => SelfContained.resolve(did),

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use carnet_console::{PROBLEM, USAGE};
-use carnet_core::{Problem, text::shown_lines};
+use carnet_core::{Problem, text::displayable_lines};
 use carnet_service::config::StartError;
 use serde_json::{Value, json};
 
 /// Error of a command: nothing was done. The text says what happened, what is unchanged, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}. {safe} ({reason})\nhint: {hint}", shown_lines(.what))]
-pub(crate) struct Refusal {
+#[error("{}. {safe} ({reason})\nhint: {hint}", displayable_lines(.what))]
+pub(crate) struct CommandError {
     /// Stable reason, in `snake_case`: the code of the failed check, if any.
     pub(crate) reason: &'static str,
     what: String,
@@ -20,7 +20,7 @@ pub(crate) struct Refusal {
     pub(crate) exit: u8,
 }
 
-impl Refusal {
+impl CommandError {
     pub(crate) fn new(reason: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { reason, what: what.into(), safe: "Nothing was signed or written.", hint: hint.into(), exit: PROBLEM }
     }
@@ -48,7 +48,7 @@ impl Refusal {
 
     /// Returns the members of the JSON error object.
     pub(crate) fn json(&self) -> Value {
-        let message = format!("{}. {}", shown_lines(&self.what), self.safe);
+        let message = format!("{}. {}", displayable_lines(&self.what), self.safe);
         json!({"reason": self.reason, "message": message, "hint": self.hint})
     }
 
@@ -58,7 +58,7 @@ impl Refusal {
     }
 }
 
-impl From<StartError> for Refusal {
+impl From<StartError> for CommandError {
     fn from(error: StartError) -> Self {
         // The error of the key's own module says if the key is safe.
         Self {

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use carnet_core::trust::list::{Contents, EarlierCredentials, Entry, Withdrawal};
+use carnet_core::trust::list::{EarlierCredentials, TrustListContents, TrustListEntry, Withdrawal};
 use carnet_core::{day, json, time::Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{files::read, refusal::Refusal};
+use crate::{files::read, refusal::CommandError};
 
 /// Source of a trust list: its entries before drafting.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Source {
+pub(crate) struct TrustListDraft {
     /// Entries from an import that have not been reviewed. No list can be created until it is empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) review: Vec<String>,
@@ -20,16 +20,16 @@ pub(crate) struct Source {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) timestamp_signers: Vec<String>,
     #[serde(default)]
-    pub(crate) issuers: Vec<Entry>,
+    pub(crate) issuers: Vec<TrustListEntry>,
     #[serde(default)]
-    pub(crate) registrars: Vec<Entry>,
+    pub(crate) registrars: Vec<TrustListEntry>,
 }
 
-impl Source {
+impl TrustListDraft {
     /// Reads a source: TOML if its name ends in `.toml`, otherwise JSON.
-    pub(crate) fn read(path: &Path) -> Result<Self, Refusal> {
+    pub(crate) fn read(path: &Path) -> Result<Self, CommandError> {
         let invalid = |why: String| {
-            Refusal::new(
+            CommandError::new(
                 "source_invalid",
                 format!("{} is not a source of a trust list: {why}", path.display()),
                 "correct it; its members are those of spec/trust.md section 2, with days like 2024-03-01 or instants like 2024-03-01T00:00:00Z",
@@ -44,27 +44,27 @@ impl Source {
             json::parse(&bytes, json::Limits::LIST).map_err(|problem| invalid(problem.to_string()))?
         };
         days_to_instants(&mut value);
-        json::typed(value).map_err(|error| invalid(error.to_string()))
+        json::deserialize_typed(value).map_err(|error| invalid(error.to_string()))
     }
 
     /// Returns the content of a list that starts from `after`, or of a first list. Fails if an entry is not reviewed.
-    pub(crate) fn contents(self, after: Option<Contents>) -> Result<Contents, Refusal> {
+    pub(crate) fn contents(self, after: Option<TrustListContents>) -> Result<TrustListContents, CommandError> {
         if !self.review.is_empty() {
-            return Err(Refusal::new(
+            return Err(CommandError::new(
                 "review_needed",
                 format!("The source was imported and has not been reviewed: {}", self.review.join("; ")),
                 "compare every entry with a register that you trust, then remove the member `review` from the source",
             ));
         }
         let Self { issuers, registrars, timestamp_signers, .. } = self;
-        let after = after.unwrap_or_else(|| Contents::first(Vec::new(), Vec::new()));
-        Ok(Contents { issuers, registrars, timestamp_signers, ..after })
+        let after = after.unwrap_or_else(|| TrustListContents::first(Vec::new(), Vec::new()));
+        Ok(TrustListContents { issuers, registrars, timestamp_signers, ..after })
     }
 }
 
-impl From<&Contents> for Source {
-    fn from(contents: &Contents) -> Self {
-        let Contents { issuers, registrars, timestamp_signers, .. } = contents.clone();
+impl From<&TrustListContents> for TrustListDraft {
+    fn from(contents: &TrustListContents) -> Self {
+        let TrustListContents { issuers, registrars, timestamp_signers, .. } = contents.clone();
         Self { review: Vec::new(), timestamp_signers, issuers, registrars }
     }
 }
@@ -105,7 +105,7 @@ fn days_to_instants(value: &mut Value) {
 
 /// Withdrawal of a party's accreditations.
 #[derive(Debug, Clone)]
-pub(crate) struct Strike<'a> {
+pub(crate) struct AccreditationWithdrawal<'a> {
     pub(crate) id: &'a str,
     pub(crate) from: Timestamp,
     pub(crate) earlier_credentials: EarlierCredentials,
@@ -116,7 +116,10 @@ pub(crate) struct Strike<'a> {
 
 /// Withdraws a party's accreditations as issuer and as registrar, and returns their number; earlier withdrawals are
 /// unchanged.
-pub(crate) fn strike(contents: &mut Contents, strike: &Strike<'_>) -> Result<usize, Refusal> {
+pub(crate) fn withdraw(
+    contents: &mut TrustListContents,
+    strike: &AccreditationWithdrawal<'_>,
+) -> Result<usize, CommandError> {
     let entries = contents.issuers.iter_mut().chain(&mut contents.registrars);
     let accreditations = entries.filter(|entry| entry.id == strike.id).flat_map(|entry| &mut entry.accreditations);
     let meant = |types: &[String]| strike.type_name.is_none_or(|name| types.iter().any(|known| known == name));
@@ -150,5 +153,5 @@ pub(crate) fn strike(contents: &mut Contents, strike: &Strike<'_>) -> Result<usi
              rewrites history, and every operator is told so",
         ),
     };
-    Err(Refusal::new("not_listed", format!("{} {why}", strike.id), hint))
+    Err(CommandError::new("not_listed", format!("{} {why}", strike.id), hint))
 }

@@ -4,13 +4,15 @@ use carnet_core::{
     day,
     text::quoted,
     time::Timestamp,
-    trust::list::{Accreditation, Contents, Difference, Entry, EntryChange, NamedOperators, Preview},
+    trust::list::{
+        Accreditation, EntryChange, NamedOperators, Preview, TrustListContents, TrustListDifference, TrustListEntry,
+    },
 };
 use serde_json::{Value, json};
 
 /// Describes a list and its entries, line by line.
-pub(crate) fn list(preview: &Preview, now: Timestamp) -> Vec<String> {
-    let mut lines = head(preview, now);
+pub(crate) fn describe_list(preview: &Preview, now: Timestamp) -> Vec<String> {
+    let mut lines = describe_header(preview, now);
     for (what, entries) in [("issuers", &preview.contents.issuers), ("registrars", &preview.contents.registrars)] {
         lines.push(format!("{what}: {}", entries.len()));
         lines.extend(entries.iter().flat_map(entry));
@@ -30,7 +32,7 @@ fn operators(named: Option<&NamedOperators>) -> String {
 }
 
 /// Returns the lines that describe issuer, number, validity and digest of a list.
-pub(crate) fn head(preview: &Preview, now: Timestamp) -> Vec<String> {
+pub(crate) fn describe_header(preview: &Preview, now: Timestamp) -> Vec<String> {
     let over = match (now < preview.valid_from, now > preview.valid_until) {
         (true, _) => " (that has not begun)",
         (_, true) => " (that has passed)",
@@ -42,7 +44,11 @@ pub(crate) fn head(preview: &Preview, now: Timestamp) -> Vec<String> {
     };
     vec![
         format!("Trust list {} of {}", preview.contents.sequence, preview.list),
-        format!("  valid     from {} until {}{over}", day::from(preview.valid_from), day::until(preview.valid_until)),
+        format!(
+            "  valid     from {} until {}{over}",
+            day::format_start(preview.valid_from),
+            day::format_end(preview.valid_until)
+        ),
         format!("  follows   {}", preview.contents.previous.as_deref().unwrap_or("none: it is the first")),
         format!("  names     {} lists before it", preview.contents.history.len()),
         format!("  digest    {}", preview.digest),
@@ -52,7 +58,7 @@ pub(crate) fn head(preview: &Preview, now: Timestamp) -> Vec<String> {
     ]
 }
 
-fn entry(entry: &Entry) -> Vec<String> {
+fn entry(entry: &TrustListEntry) -> Vec<String> {
     let mut lines = vec![format!("- {}  {}", quoted(&entry.name), entry.id)];
     lines.extend(entry.accreditations.iter().map(|held| format!("    {}", accreditation(held))));
     lines
@@ -64,7 +70,7 @@ fn accreditation(accreditation: &Accreditation) -> String {
 }
 
 /// Returns the changes from one list to the next, one line each.
-pub(crate) fn changes(before: &Contents, after: &Contents) -> Vec<String> {
+pub(crate) fn describe_changes(before: &TrustListContents, after: &TrustListContents) -> Vec<String> {
     let differences = before.diff(after);
     let (were, are) = (&before.timestamp_signers, &after.timestamp_signers);
     let mut lines = Vec::new();
@@ -84,9 +90,9 @@ pub(crate) fn changes(before: &Contents, after: &Contents) -> Vec<String> {
     lines
 }
 
-fn difference(difference: &Difference<'_>) -> Vec<String> {
+fn difference(difference: &TrustListDifference<'_>) -> Vec<String> {
     let role = if difference.registrar { "registrar" } else { "issuer" };
-    let title = |what: &str, entry: &Entry| format!("{what}: {role} {}  {}", quoted(&entry.name), entry.id);
+    let title = |what: &str, entry: &TrustListEntry| format!("{what}: {role} {}  {}", quoted(&entry.name), entry.id);
     let marked = |mark: &str, held: &[Accreditation]| {
         held.iter().map(|held| format!("  {mark} {}", accreditation(held))).collect::<Vec<_>>()
     };
@@ -112,8 +118,8 @@ fn without(all: &[Accreditation], known: &[Accreditation]) -> Vec<Accreditation>
 }
 
 /// Returns the changes from one list to the next, as JSON.
-pub(crate) fn changes_json(before: &Contents, after: &Contents) -> Value {
-    let change = |difference: &Difference<'_>| {
+pub(crate) fn changes_json(before: &TrustListContents, after: &TrustListContents) -> Value {
+    let change = |difference: &TrustListDifference<'_>| {
         let (what, was, is) = match difference.change {
             EntryChange::Added(entry) => ("added", None, Some(entry)),
             EntryChange::Removed(entry) => ("removed", Some(entry), None),

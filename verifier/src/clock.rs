@@ -1,8 +1,8 @@
-//! Floor of the clock: the latest signing time of an accepted issuer that this verifier has verified.
+//! Clock floor: the latest time in a verified signature of an accepted issuer, a lower bound for the current time.
 //!
-//! A desk without a network cannot ask for the time. If its battery fails and its clock falls back, expired credentials
-//! would be valid again; so the floor is kept in the store, and the verifier refuses to verify while its clock is
-//! behind it (spec/freshness.md 2.9).
+//! An offline verifier has no time server. If its clock is reset to an earlier time, expired credentials would be valid
+//! again; so the floor is stored, and the verifier refuses to verify while its clock is behind it (spec/freshness.md
+//! 2.9).
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -13,7 +13,7 @@ use crate::{
     store::{ReadRequests as _, Store, StoreError, WriteRequests as _, WriteRows as _},
 };
 
-/// Floor, in memory and in the store.
+/// Clock floor, in memory and in the store.
 #[derive(Debug, Default)]
 pub(crate) struct ClockFloor {
     highest: AtomicI64,
@@ -22,18 +22,18 @@ pub(crate) struct ClockFloor {
 }
 
 impl ClockFloor {
-    /// Loads the value from the store.
+    /// Sets the floor to the stored value.
     pub(crate) fn load(&self, stored: Timestamp) {
         self.stored.fetch_max(stored.unix(), Ordering::Relaxed);
         self.raise(stored);
     }
 
-    /// Raises the floor; it never falls.
+    /// Raises the floor if `at` is later; never lowers it.
     pub(crate) fn raise(&self, at: Timestamp) {
         self.highest.fetch_max(at.unix(), Ordering::Relaxed);
     }
 
-    /// Refuses a clock that is behind the floor by more than the accepted skew.
+    /// Refuses a current time that is before the floor by more than the clock skew.
     ///
     /// # Errors
     /// [`Error::ClockBehind`]
@@ -42,24 +42,24 @@ impl ClockFloor {
         if now.plus(CLOCK_SKEW) < floor { Err(Error::ClockBehind { now, floor }) } else { Ok(()) }
     }
 
-    /// Returns the floor if the store has a lower one.
-    pub(crate) fn unsaved(&self) -> Option<Timestamp> {
+    /// Returns the floor if it is later than the stored one.
+    pub(crate) fn unsaved_floor(&self) -> Option<Timestamp> {
         let highest = self.highest.load(Ordering::Relaxed);
         (highest > self.stored.load(Ordering::Relaxed)).then(|| Timestamp::from_unix(highest))
     }
 
-    /// Records that the store has this floor.
-    pub(crate) fn saved(&self, floor: Timestamp) {
+    /// Records that this floor was stored.
+    pub(crate) fn mark_saved(&self, floor: Timestamp) {
         self.stored.fetch_max(floor.unix(), Ordering::Relaxed);
     }
 }
 
-/// Returns the floor in the store; the minimum if none is known.
+/// Returns the stored floor; the minimum if there is none.
 pub(crate) async fn stored_floor<S: Store>(store: &S) -> Result<Timestamp, StoreError> {
     store.read().await?.clock_floor().await
 }
 
-/// Raises the floor in the store; never lowers it.
+/// Raises the stored floor; never lowers it.
 pub(crate) async fn raise_stored_floor<S: Store>(store: &S, at: Timestamp) -> Result<(), StoreError> {
     let mut transaction = store.begin("raise_clock_floor").await?;
     if transaction.clock_floor().await? < at {
@@ -69,7 +69,7 @@ pub(crate) async fn raise_stored_floor<S: Store>(store: &S, at: Timestamp) -> Re
     Ok(())
 }
 
-/// Lowers the floor in the store, by decision of the operator; returns false if it is not higher.
+/// Lowers the stored floor, at the operator's request; returns `false` if it is not later than `to`.
 pub(crate) async fn lower_stored_floor<S: Store>(store: &S, to: Timestamp) -> Result<bool, StoreError> {
     let mut transaction = store.begin("lower_clock_floor").await?;
     let is_higher = transaction.clock_floor().await? > to;

@@ -7,7 +7,7 @@ use std::{
 
 use carnet_core::did::{Did, DidMethod};
 use carnet_service::{
-    config::{self, ConfigFiles, ServeConfig, StartError, refused_field},
+    config::{self, ConfigFiles, ServeConfig, StartError, invalid_field},
     keys::KeysConfig,
 };
 use carnet_spec::Catalogue;
@@ -15,37 +15,37 @@ use serde::Deserialize;
 
 use crate::{openid::OpenIdConfig, redemption::desks::RedemptionConfig, status::StatusConfig, trust::TrustConfig};
 
-/// Settings of the operator. An unknown field is refused.
+/// Configuration of the operator. Unknown fields are refused.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VerifierConfig {
-    /// The verifier's DID.
+    /// DID of the verifier.
     pub(crate) did: String,
-    /// Name of the verifier that holders are shown.
+    /// Name displayed to holders.
     pub(crate) name: String,
-    /// Number of seconds for which a request can be answered.
+    /// Time during which a request can be answered, in seconds.
     #[serde(default = "default_request_ttl")]
     pub(crate) request_ttl: u32,
     /// Maximum age of a holder's key binding, in seconds.
     #[serde(default = "default_key_binding_max_age")]
     pub(crate) key_binding_max_age: u32,
-    /// Number of days for which the verdict on a custom query is kept; a template sets its own.
+    /// Retention period of the verification result for a custom query, in days; templates define their own.
     #[serde(default = "default_verdict_days")]
     pub(crate) verdict_days: u32,
     /// Issuers that are accepted regardless of a trust list.
     #[serde(default)]
     pub(crate) issuers: Vec<IssuerEntry>,
-    /// Trust list for further issuers; by default there is none.
+    /// Trust list for further issuers; `None`: none.
     pub(crate) trust: Option<TrustConfig>,
-    /// Desks, if several mark uses of vouchers under this DID; by default this is the only one.
+    /// Desks (verifier installations) that redeem vouchers under this DID; `None`: only this one.
     pub(crate) redemption: Option<RedemptionConfig>,
-    /// Requests and responses of other wallets, over HTTP (OpenID4VP 1.0).
+    /// OpenID4VP 1.0 interface over HTTP, for other wallets.
     #[serde(default)]
     pub(crate) openid: OpenIdConfig,
     /// Fetching of status lists.
     #[serde(default)]
     pub(crate) status: StatusConfig,
-    /// Location of the secret that opens the keys.
+    /// Source of the secret that decrypts the keys.
     #[serde(default)]
     pub(crate) keys: KeysConfig,
     /// Address, TLS and limits.
@@ -56,11 +56,11 @@ pub(crate) struct VerifierConfig {
     pub(crate) files: ConfigFiles,
 }
 
-/// Accepted issuer and its types.
+/// Accepted issuer, with its credential types.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IssuerEntry {
-    /// Its DID.
+    /// DID of the issuer.
     pub(crate) did: String,
     /// Names of the accepted types in the catalogue.
     pub(crate) types: Vec<String>,
@@ -80,14 +80,14 @@ impl VerifierConfig {
     /// Reads `DIR/config.toml`, and overrides it with the fields of `over`.
     ///
     /// # Errors
-    /// If a file is missing, is not TOML, or has an unknown field, or if a value is out of its range.
+    /// A file is missing, is not TOML or has an unknown field, or a value is out of range.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
-        let (config, files): (Self, _) = config::layered("carnet-verifier", data, over)?;
+        let (config, files): (Self, _) = config::read_layered("carnet-verifier", data, over)?;
         config.check().map_err(|error| files.place(error))?;
         Ok(Self { files, ..config })
     }
 
-    /// Reads only `[keys]` of a configuration whose rest may be invalid.
+    /// Reads only `[keys]` of a configuration, whose other parts may be invalid.
     ///
     /// # Errors
     /// As for [`Self::load`].
@@ -97,7 +97,7 @@ impl VerifierConfig {
             #[serde(default)]
             keys: KeysConfig,
         }
-        let (KeysAlone { keys }, _) = config::layered("carnet-verifier", data, over)?;
+        let (KeysAlone { keys }, _) = config::read_layered("carnet-verifier", data, over)?;
         Ok(keys)
     }
 
@@ -111,13 +111,13 @@ impl VerifierConfig {
             if !range.contains(&value) {
                 let (least, most) = (range.start(), range.end());
                 let what = format!("{field} is {value}, and it must be from {least} to {most}");
-                return Err(refused_field(field, what));
+                return Err(invalid_field(field, what));
             }
         }
         if self.name.trim().is_empty() || self.name.chars().count() > 200 || self.name.chars().any(char::is_control) {
-            return Err(refused_field("name", "name must be from 1 to 200 characters: holders read it"));
+            return Err(invalid_field("name", "name must be from 1 to 200 characters: holders read it"));
         }
-        self.openid.check().map_err(|what| refused_field("openid", what))?;
+        self.openid.check().map_err(|what| invalid_field("openid", what))?;
         self.redemption.as_ref().map_or(Ok(()), RedemptionConfig::check)
     }
 
@@ -126,7 +126,7 @@ impl VerifierConfig {
     /// # Errors
     /// A DID is malformed or of an unsupported method; a type is not in the catalogue.
     pub(crate) fn accepted(&self, catalogue: &Catalogue) -> Result<BTreeMap<Did, BTreeSet<String>>, StartError> {
-        let refused = |what: String| self.files.place(refused_field("issuers", what));
+        let refused = |what: String| self.files.place(invalid_field("issuers", what));
         let mut accepted: BTreeMap<Did, BTreeSet<String>> = BTreeMap::new();
         for entry in &self.issuers {
             let did =

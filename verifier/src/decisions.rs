@@ -1,74 +1,73 @@
-//! Reasons why issuers were accepted or refused: by whom, by which entry and by which rule (spec/trust.md 5.9 and 7.4).
+//! Decisions to accept or refuse issuers, with their source, entry and rule (spec/trust.md 5.9 and 7.4).
 
 use carnet_core::{
     Code, Problem,
-    trust::list::{Accreditation, Rule, Why},
-    verify::{Check, CheckName, Outcome, Report},
+    trust::list::{Accreditation, AccreditationDecision, AccreditationRule},
+    verify::{CheckName, VerificationCheck, VerificationOutcome, VerificationReport},
 };
 use serde::{Deserialize, Serialize};
 
-/// Rule if there is no trust list.
+/// Name of the rule without a trust list.
 pub(crate) const NOT_CONFIGURED: &str = "not_configured";
 
-/// Source of the decision about an issuer.
+/// Source of a decision about an issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DecidedBy {
-    /// The verifier's own configuration, which names the issuer for the type.
+    /// Configuration of the verifier, which lists the issuer with the type.
     Configuration,
-    /// The trust list.
+    /// Trust list.
     TrustList,
-    /// Neither: nobody accepts it, or no list is valid.
+    /// None: no source accepts the issuer, or no list is valid.
     Nobody,
 }
 
-/// Reason why an issuer was accepted or refused: the entry and the rule. About the holder it reveals only the issuer of
-/// the credential, and not even that for an unlisted issuer.
+/// Decision to accept or refuse an issuer, with entry and rule. About the holder, it reveals only the issuer of the
+/// credential, and not even that for an unlisted issuer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrustDecision {
-    /// Id of the credential query; empty for a credential given directly.
+    /// Id of the credential query; empty for a credential without a presentation.
     pub(crate) query_id: String,
     pub(crate) accepted: bool,
     pub(crate) decided_by: DecidedBy,
-    /// Empty if nothing of the credential was read, because its issuer is a stranger.
+    /// Credential type; empty if the credential was not parsed, because its issuer is unlisted.
     pub(crate) credential_type: String,
-    /// DID of the issuer; empty if neither configuration nor list contains it.
+    /// DID of the issuer; empty for an unlisted issuer.
     pub(crate) issuer: String,
-    /// Name of the rule in spec/trust.md 5.9; `configured`; `not_configured` without a list; or the code of the list's
-    /// fault, if no list is valid.
+    /// Name of the rule in spec/trust.md 5.9; `configured`; `not_configured` without a list; or the error code of the
+    /// list, if no list is valid.
     pub(crate) rule: String,
     /// Description of the rule.
     pub(crate) meaning: String,
-    /// Number of the list; 0 without one.
+    /// Sequence number of the trust list; 0 without one.
     pub(crate) sequence: u64,
     /// Name in the issuer's entry.
     pub(crate) entry: String,
-    /// Description of the accreditation, with its number in the entry; may be empty.
+    /// Description of the accreditation, with its index in the entry; empty: none.
     pub(crate) accreditation: String,
 }
 
-/// Reasons about the issuers of one answer.
+/// Decisions about the issuers of one presentation.
 pub(crate) struct TrustDecisions {
     /// Decisions, in the order of their `issuer_trust` checks.
     pub(crate) asked: Vec<TrustDecision>,
-    /// Decision for issuers that were not resolved because neither configuration nor list contains them.
+    /// Decision for unlisted issuers, whose DIDs were not resolved.
     pub(crate) stranger: TrustDecision,
 }
 
 impl TrustDecisions {
-    /// Returns the decisions for all credentials of a report whose issuer was decided on or was a stranger, in the
-    /// report's order.
-    pub(crate) fn of(self, report: &Report) -> Vec<TrustDecision> {
+    /// Returns the decisions for all credentials of a report, in the report's order.
+    pub(crate) fn of(self, report: &VerificationReport) -> Vec<TrustDecision> {
         let Self { asked, stranger } = self;
         let mut asked = asked.into_iter();
-        let decision = |check: &Check| match (check.name, &check.outcome) {
-            (CheckName::IssuerTrust, _) => asked.next().map(|decision| decision.of_query(&check.about)),
+        let decision = |check: &VerificationCheck| match (check.name, &check.outcome) {
+            (CheckName::IssuerTrust, _) => asked.next().map(|decision| decision.with_query_id(&check.about)),
             // The check that resolves the key depends on the format.
-            (CheckName::IssuerKey | CheckName::Proof, Outcome::Failed(problem))
+            (CheckName::IssuerKey | CheckName::Proof, VerificationOutcome::Failed(problem))
                 if problem.code == Code::IssuerUntrusted =>
             {
-                Some(stranger.clone().of_query(&check.about))
+                Some(stranger.clone().with_query_id(&check.about))
             }
             _ => None,
         };
@@ -77,13 +76,17 @@ impl TrustDecisions {
 }
 
 impl TrustDecision {
-    /// Creates the decision that the list with this number has no entry.
-    pub(crate) fn stranger(sequence: u64) -> Self {
-        let rule = Rule::NotListed;
-        Self { decided_by: DecidedBy::TrustList, sequence, ..Self::nobody("", rule.as_str(), rule.meaning()) }
+    /// Creates the decision for an issuer without an entry in the list with this number.
+    pub(crate) fn for_unlisted_issuer(sequence: u64) -> Self {
+        let rule = AccreditationRule::NotListed;
+        Self {
+            decided_by: DecidedBy::TrustList,
+            sequence,
+            ..Self::for_unaccepted_issuer("", rule.as_str(), rule.meaning())
+        }
     }
 
-    /// Creates the decision that the configuration names the issuer for the type.
+    /// Creates the decision for an issuer that the configuration lists with the type.
     pub(crate) fn configured(issuer: &str, credential_type: &str) -> Self {
         let meaning = "The verifier's configuration names it for this type.";
         let decided_by = DecidedBy::Configuration;
@@ -91,12 +94,12 @@ impl TrustDecision {
             accepted: true,
             decided_by,
             issuer: issuer.to_owned(),
-            ..Self::nobody(credential_type, "configured", meaning)
+            ..Self::for_unaccepted_issuer(credential_type, "configured", meaning)
         }
     }
 
-    /// Creates the decision that nobody accepts the issuer.
-    pub(crate) fn nobody(credential_type: &str, rule: &str, meaning: &str) -> Self {
+    /// Creates the decision for an issuer that no source accepts.
+    pub(crate) fn for_unaccepted_issuer(credential_type: &str, rule: &str, meaning: &str) -> Self {
         Self {
             query_id: String::new(),
             accepted: false,
@@ -111,8 +114,8 @@ impl TrustDecision {
         }
     }
 
-    /// Creates the decision of the list.
-    pub(crate) fn listed(why: &Why, credential_type: &str) -> Self {
+    /// Creates the decision of a trust list.
+    pub(crate) fn listed(why: &AccreditationDecision, credential_type: &str) -> Self {
         let issuer = if why.name.is_some() { why.question.party.clone() } else { String::new() };
         let numbered = |(at, held): &(usize, Accreditation)| format!("{}: {held}", at.saturating_add(1));
         Self {
@@ -122,17 +125,17 @@ impl TrustDecision {
             sequence: why.sequence,
             entry: why.name.clone().unwrap_or_default(),
             accreditation: why.accreditation.as_ref().map(numbered).unwrap_or_default(),
-            ..Self::nobody(credential_type, why.rule.as_str(), why.rule.meaning())
+            ..Self::for_unaccepted_issuer(credential_type, why.rule.as_str(), why.rule.meaning())
         }
     }
 
-    /// Sets the credential query.
-    pub(crate) fn of_query(self, query_id: &str) -> Self {
+    /// Sets the credential query id.
+    pub(crate) fn with_query_id(self, query_id: &str) -> Self {
         Self { query_id: query_id.to_owned(), ..self }
     }
 
-    /// Converts the decision to a result for the pipeline, and so for the holder, who does not learn the list's
-    /// location or content.
+    /// Converts the decision to the result of a check. Holders see it, so it contains neither the location nor the
+    /// content of the list.
     ///
     /// # Errors
     /// `issuer_untrusted`

@@ -1,6 +1,6 @@
-//! Disclosed claims, which are not stored, and those that a template says must be kept.
+//! Disclosed claims, which are not stored, and those that a template requires to be retained.
 //!
-//! [`Disclosed`] cannot be stored: it is neither serialisable nor printable, and is wiped from memory when dropped.
+//! [`DisclosedClaims`] cannot be stored: it is neither serialisable nor printable, and is erased from memory on drop.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use carnet_core::{
     query::{path_to_text, values_at},
     secure::sd_jwt::{ClaimPath, Step},
     time::Timestamp,
-    verify::Held,
+    verify::VerifiedCredential,
     wipe,
 };
-use carnet_spec::Keep;
+use carnet_spec::RetentionRule;
 use serde_json::{Map, Value};
 
 use crate::thresholds::is_commitments;
 
 /// Returns the presented credential without members that are unique to the copy and carry no information: by the
 /// subject's id, or by a commitment, two answers of one person could be linked (EU ARF, OIA_16).
-fn document(held: &Held) -> Map<String, Value> {
+fn document(held: &VerifiedCredential) -> Map<String, Value> {
     let mut document = held.credential.document().clone();
     document.remove("proof");
     let subjects = match document.get_mut("credentialSubject") {
@@ -33,7 +33,7 @@ fn document(held: &Held) -> Map<String, Value> {
     document
 }
 
-/// Claim that a template says must be kept: the only form in which a value can be stored.
+/// Claim that a template requires to be retained: the only type with which a claim value can be stored.
 #[derive(PartialEq, Eq)]
 pub(crate) struct KeptClaim {
     query_id: String,
@@ -95,28 +95,28 @@ fn find<'a>(document: &'a Map<String, Value>, path: &ClaimPath) -> Vec<(ClaimPat
     values_at(document, &below)
 }
 
-/// Disclosed claims, for clients that watch the request; dropped afterwards.
+/// Disclosed claims, for clients that watch the request; erased on drop.
 #[derive(Default)]
-pub(crate) struct Disclosed(Map<String, Value>);
+pub(crate) struct DisclosedClaims(Map<String, Value>);
 
-impl Disclosed {
-    /// Returns the disclosed credentials by credential query id, for clients that watch.
+impl DisclosedClaims {
+    /// Returns the disclosed claims by credential query id, for clients that watch.
     pub(crate) fn members(&self) -> &Map<String, Value> {
         &self.0
     }
 
-    /// Adds the disclosed claims of the answer to a credential query.
-    pub(crate) fn insert(&mut self, query_id: String, held: &[Held]) {
+    /// Adds the disclosed claims of the credentials for a credential query.
+    pub(crate) fn insert(&mut self, query_id: String, held: &[VerifiedCredential]) {
         let documents = held.iter().map(|held| Value::Object(document(held))).collect();
         self.0.insert(query_id, Value::Array(documents));
     }
 
-    /// Returns the disclosed claims of a credential given directly.
-    pub(crate) fn of_credential(held: &Held) -> Self {
+    /// Returns the disclosed claims of a credential without a presentation.
+    pub(crate) fn of_credential(held: &VerifiedCredential) -> Self {
         Self(document(held))
     }
 
-    /// Returns the value at a path in the answer to a credential query, if there is exactly one.
+    /// Returns the value at a path in the credentials for a credential query, if there is exactly one.
     pub(crate) fn one(&self, query_id: &str, path: &ClaimPath) -> Option<&Value> {
         match find(self.only(query_id)?, path).as_slice() {
             [(_, value)] => Some(value),
@@ -124,13 +124,13 @@ impl Disclosed {
         }
     }
 
-    /// Returns all values at a path in the answer to a credential query.
+    /// Returns all values at a path in the credentials for a credential query.
     pub(crate) fn all(&self, query_id: &str, path: &ClaimPath) -> Vec<&Value> {
         let found = self.only(query_id).map(|document| find(document, path)).unwrap_or_default();
         found.into_iter().map(|(_, value)| value).collect()
     }
 
-    /// Returns the end of the credential that answered a query.
+    /// Returns the end of validity of the credential for a credential query.
     pub(crate) fn valid_until(&self, query_id: &str) -> Option<&str> {
         self.only(query_id)?.get("validUntil")?.as_str()
     }
@@ -142,8 +142,8 @@ impl Disclosed {
         }
     }
 
-    /// Returns the claims that a template says must be kept.
-    pub(crate) fn keep(&self, keep: &[Keep], now: Timestamp) -> Vec<KeptClaim> {
+    /// Returns the claims that a template requires to be retained.
+    pub(crate) fn keep(&self, keep: &[RetentionRule], now: Timestamp) -> Vec<KeptClaim> {
         let mut kept = Vec::new();
         for wanted in keep {
             let shown = self.0.get(&wanted.credential).and_then(Value::as_array).into_iter().flatten();
@@ -165,13 +165,13 @@ impl Disclosed {
     }
 }
 
-impl fmt::Debug for Disclosed {
+impl fmt::Debug for DisclosedClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Disclosed(redacted)")
     }
 }
 
-impl Drop for Disclosed {
+impl Drop for DisclosedClaims {
     fn drop(&mut self) {
         self.0.values_mut().for_each(wipe);
     }
@@ -184,6 +184,6 @@ mod tests {
     #[test]
     fn what_was_disclosed_does_not_print() {
         let members = serde_json::json!({"a": [{"familyName": "Okonkwo"}]}).as_object().unwrap().clone();
-        assert_eq!(format!("{:?}", Disclosed::of(members)), "Disclosed(redacted)");
+        assert_eq!(format!("{:?}", DisclosedClaims::of(members)), "Disclosed(redacted)");
     }
 }

@@ -1,4 +1,4 @@
-//! Errors of the use cases, with a neutral kind and a stable reason.
+//! Errors of the use cases, with a protocol-independent kind and a stable reason.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{request::ClosedReason, store::StoreError};
 /// issuer's document with it.
 const ISSUER_KEY_RETRY: Duration = Duration::from_secs(60);
 
-/// Error of a call.
+/// Error of a use case.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// No request has this id, or it was deleted.
@@ -23,7 +23,7 @@ pub(crate) enum Error {
     /// Wallets asked for too many objects of the request, each with a nonce.
     #[error("too many objects of the request were signed")]
     RequestObjectsExhausted,
-    /// The `request_id` belongs to a request with other parameters.
+    /// The `request_id` was used for a request with other parameters.
     #[error("the request_id was used for another request")]
     RequestIdReused,
     /// A field of the call is invalid.
@@ -31,33 +31,33 @@ pub(crate) enum Error {
     Invalid {
         /// Stable reason.
         reason: &'static str,
-        /// Name of the field on the wire.
+        /// Name of the field in the message.
         field: &'static str,
-        /// Description of the fault, without the value.
+        /// Description of the error, without the value.
         description: String,
     },
-    /// Core refused data from the caller.
+    /// Data from the caller was refused.
     #[error(transparent)]
     Refused(#[from] Problem),
-    /// The cached DID document of an issuer lacks the signing key.
+    /// The cached DID document of an issuer lacks the signing key; a retry may succeed.
     #[error("the issuer's key is not known yet")]
     IssuerKeyUnknown,
-    /// The clock is behind a time that an issuer signed.
+    /// The system clock is behind the clock floor.
     #[error("the clock is at {now}, which is before the latest time that an issuer signed, {floor}")]
     ClockBehind { now: Timestamp, floor: Timestamp },
-    /// This desk has marked the maximum number of uses between two reconciliations.
+    /// This desk has redeemed the maximum number of uses between two reconciliations.
     #[error("reconciliation is due")]
     ReconciliationDue,
     /// Too many concurrent watchers.
     #[error("too many watchers")]
     TooManyWatchers,
-    /// The service is stopping.
+    /// The service is shutting down.
     #[error("stopping")]
     Stopping,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Fault of this program; the text is for the log and not for the caller.
+    /// Internal error; the text is only for the log.
     #[error("internal: {0}")]
     Internal(String),
 }

@@ -1,5 +1,5 @@
-//! Explanations of checks for holders, who learn that a fetch failed but no details: these can contain addresses of the
-//! verifier's own network.
+//! Descriptions of failed checks for holders. They mention that a fetch failed without details, which can contain
+//! addresses of the verifier's internal network.
 
 use carnet_core::Code;
 
@@ -23,8 +23,8 @@ const FETCHED: [Code; 14] = [
     Code::StatusPurpose,
 ];
 
-/// Returns the detail of a check for the holder, whatever the wire.
-pub(crate) fn holders_detail(check: &CheckRecord) -> String {
+/// Returns the description of a check for the holder.
+pub(crate) fn detail_for_holder(check: &CheckRecord) -> String {
     let code = FETCHED.iter().find(|code| code.as_str() == check.code);
     code.map_or_else(|| check.detail.clone(), |code| code.meaning().to_owned())
 }

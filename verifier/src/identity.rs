@@ -1,4 +1,4 @@
-//! Identity of the verifier: its DID, its name and its keys.
+//! Identity of the verifier: DID, name and keys.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use carnet_service::keys::Keyring;
 
 use crate::{error::Error, tasks::spawn_cpu};
 
-/// Identity of the verifier.
-pub(crate) struct Identity {
+/// Identity of the verifier: DID, name and keys.
+pub(crate) struct OwnIdentity {
     pub(crate) did: Did,
-    /// DID URL of the key.
+    /// DID URL of the signing key.
     pub(crate) kid: String,
-    /// Name that holders are shown.
+    /// Name displayed to holders.
     pub(crate) name: String,
-    /// Keys, of which the active one signs.
+    /// Keyring, whose active key signs.
     pub(crate) key: Keyring,
 }
 
-impl Identity {
-    /// Runs a signing operation on a thread that serves no calls: a key in a token is slow, and may not respond at all.
+impl OwnIdentity {
+    /// Runs a signing operation on a separate thread, since a PKCS#11 token is slow and may not respond.
     ///
     /// # Errors
     /// Internal: the operation was aborted.
@@ -35,8 +35,8 @@ impl Identity {
         spawn_cpu(move || work(&identity)).await
     }
 
-    /// Combines a DID and its keys. `None` if the DID is a did:jwk or did:key of another key, or of a method that
-    /// wallets cannot resolve.
+    /// Creates the identity from a DID and its keys. `None` if the DID is the did:jwk or did:key of another key, or has
+    /// a method that wallets cannot resolve.
     pub(crate) fn new(did: Did, name: String, key: Keyring) -> Option<Self> {
         let public = key.public_key();
         let fragment = match did.method() {
@@ -49,12 +49,12 @@ impl Identity {
         Some(Self { did, kid, name, key })
     }
 
-    /// Returns the full client id, which is the audience of every answer (OpenID4VP 1.0 section 5.9.3).
+    /// Returns the full client id, the audience of every response (OpenID4VP 1.0 section 5.9.3).
     pub(crate) fn client_id(&self) -> String {
         format!("decentralized_identifier:{}", self.did)
     }
 
-    /// Returns a resolver for this verifier's own DID only.
+    /// Returns a resolver for only this verifier's DID.
     pub(crate) fn resolver(&self) -> Result<OwnDocument, Problem> {
         let document = if self.did.method() == DidMethod::Web {
             // Receipts with a retired key are still valid; those with a compromised one may be forged.
@@ -66,7 +66,7 @@ impl Identity {
     }
 }
 
-/// This verifier's own document, which needs no fetch.
+/// Resolver with this verifier's own DID document.
 pub(crate) struct OwnDocument {
     did: Did,
     document: Arc<DidDocument>,

@@ -3,12 +3,12 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::Rng;
 
-/// Id of a request: 128 random bits in base64url. Anybody who knows it may read and answer the request.
+/// Id of a request: 128 random bits in base64url. Anyone who knows it may fetch and answer the request.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct RequestId(String);
 
 impl RequestId {
-    /// Draws an id.
+    /// Generates an id.
     pub(crate) fn draw(rng: Rng<'_>) -> Self {
         loop {
             let mut bytes = [0; 16];
@@ -21,7 +21,7 @@ impl RequestId {
         }
     }
 
-    /// Parses an id; `None` if it is malformed, which callers treat like an unknown id.
+    /// Parses an id; `None` if it is malformed, to be handled like an unknown id.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         (bytes.len() == 16).then(|| Self(text.to_owned()))
@@ -32,8 +32,8 @@ impl RequestId {
     }
 }
 
-/// Draws a nonce: 256 random bits in base64url.
-pub(crate) fn nonce(rng: Rng<'_>) -> String {
+/// Generates a nonce: 256 random bits in base64url.
+pub(crate) fn random_nonce(rng: Rng<'_>) -> String {
     let mut bytes = [0; 32];
     rng.fill_bytes(&mut bytes);
     URL_SAFE_NO_PAD.encode(bytes)

@@ -1,8 +1,8 @@
-//! Accepted issuers: those in the configuration, for the types it names, and those that the trust list accredits, if
-//! there is one.
+//! Accepted issuers: those in the configuration, with their types, and those accredited by the trust list, if
+//! configured.
 //!
-//! Their DID documents are fetched at the start of the service and then in the background, so that the verification of
-//! a credential makes no request. Other DIDs are never resolved: no holder can make this service send a request.
+//! Their DID documents are fetched at the start of the service and then in the background, never during a verification.
+//! Other DIDs are never resolved, so that holders cannot cause requests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,33 +15,33 @@ use carnet_core::{
     Code, Problem,
     did::{Did, DidDocument, DidMethod, Resolve},
     time::Timestamp,
-    trust::list::{LimitingClaims, Question, TrustList},
-    verify::{Held, IssuerPolicy},
+    trust::list::{AccreditationQuestion, LimitingClaims, TrustList},
+    verify::{IssuerPolicy, VerifiedCredential},
 };
-use carnet_fetch::{DidCache, HttpsFetcher, is_unreachable};
+use carnet_fetch::{DidCache, HttpsFetcher, is_fetch_failure};
 use carnet_service::time::now;
 use tokio::task::JoinSet;
 
 use crate::{
     decisions::{NOT_CONFIGURED, TrustDecision, TrustDecisions},
     store::Store,
-    trust::Trust,
+    trust::ConfiguredTrustList,
 };
 
-/// Interval between checks for documents that are due, and retry delay for missing ones.
+/// Interval between checks for due documents, and retry delay after a failure.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// Number of documents to fetch at the same time: a trust list can have thousands of issuers, of which some are
 /// unreachable.
 const AT_ONCE: usize = 16;
 
-/// Age from which a document is fetched again.
+/// Age at which a document is fetched again.
 pub(crate) const OLD_AFTER: Duration = Duration::from_secs(600);
 
-/// Accepted issuers and their documents.
+/// Accepted issuers and their DID documents.
 pub(crate) struct Issuers {
     types: BTreeMap<Did, BTreeSet<String>>,
-    trust: Option<Trust>,
+    trust: Option<ConfiguredTrustList>,
     /// By the names of all types of the catalogue.
     limiting: BTreeMap<String, LimitingClaims>,
     cache: DidCache,
@@ -51,22 +51,23 @@ pub(crate) struct Issuers {
 impl Issuers {
     pub(crate) fn new(
         types: BTreeMap<Did, BTreeSet<String>>,
-        trust: Option<Trust>,
+        trust: Option<ConfiguredTrustList>,
         limiting: BTreeMap<String, LimitingClaims>,
         fetcher: HttpsFetcher,
     ) -> Self {
         Self { types, trust, limiting, cache: DidCache::default(), fetcher }
     }
 
-    /// Stores in a file the last entry seen of each did:webvh log ([`DidCache::remember_in`]).
+    /// Stores the last accepted entry of each did:webvh log in a file ([`DidCache::persist_in`]).
     ///
     /// # Errors
-    /// If the file cannot be read.
-    pub(crate) fn remember_in(&self, file: PathBuf) -> std::io::Result<()> {
-        self.cache.remember_in(file)
+    /// The file is unreadable or malformed.
+    pub(crate) fn persist_in(&self, file: PathBuf) -> std::io::Result<()> {
+        self.cache.persist_in(file)
     }
 
-    /// Reads the source of the trust list if one is configured and due. Failures are logged as warnings.
+    /// Reads the trust list from its source, if one is configured and the last read is older than `max_age`. Failures
+    /// are logged as warnings.
     pub(crate) async fn refresh_trust<S: Store>(&self, store: &S, max_age: Duration, now: Timestamp) {
         if let Some(trust) = &self.trust {
             // It logs its own warnings.
@@ -74,11 +75,10 @@ impl Issuers {
         }
     }
 
-    /// Returns the issuers whose documents and status lists are fetched in advance: those in the configuration, and
-    /// those of the trust list with an accreditation, even an expired one, for a type of the catalogue. The set can
-    /// change with each refresh of the trust list.
-    pub(crate) fn dids(&self) -> BTreeSet<Did> {
-        let list = self.trust.as_ref().and_then(Trust::list);
+    /// Returns the issuers whose documents and status lists are prefetched: those in the configuration, and those of
+    /// the trust list with an accreditation, current or expired, for a type of the catalogue.
+    pub(crate) fn issuer_dids(&self) -> BTreeSet<Did> {
+        let list = self.trust.as_ref().and_then(ConfiguredTrustList::list);
         let listed = list.iter().flat_map(|list| &list.contents().issuers);
         let known = |name: &String| self.limiting.contains_key(name);
         let listed = listed.filter(|entry| entry.accreditations.iter().any(|held| held.types.iter().any(known)));
@@ -88,10 +88,10 @@ impl Issuers {
     }
 
     /// Fetches every document that is missing or older than `max_age`: those of the issuers, and then those of their
-    /// status list signers. A failure is logged as a warning and retried later; an older copy remains in use for a day.
-    /// Returns true if any document has changed.
+    /// status list signers. Failures are logged as warnings and retried later; the old document remains in use for one
+    /// day. Returns whether any document changed.
     pub(crate) async fn refresh(&self, max_age: Duration) -> bool {
-        let issuers = self.dids();
+        let issuers = self.issuer_dids();
         let changed = self.fetch(&issuers, max_age).await;
         let now = now();
         let documents = issuers.iter().filter_map(|did| self.cache.resolve_at(did, now).ok());
@@ -124,16 +124,18 @@ impl Issuers {
         self.fetcher.clone()
     }
 
-    /// Returns the documents of status list signers, which are fetched when a list names a key that they lack.
+    /// Returns the documents of status list signers, which are also fetched when a list is signed with a key that they
+    /// lack.
     pub(crate) fn signers(&self) -> SignerDocuments {
         SignerDocuments { cache: self.cache.clone(), fetcher: self.fetcher.clone() }
     }
 
-    /// Returns the documents by which an issuer's status lists are verified: its own, and that of the signer it names.
+    /// Returns the documents with which an issuer's status lists are verified: its own, and that of its status list
+    /// signer.
     ///
     /// # Errors
     /// Those of resolving the issuer.
-    pub(crate) fn of_lists(&self, did: &Did, now: Timestamp) -> Result<ListDocuments, Problem> {
+    pub(crate) fn list_documents(&self, did: &Did, now: Timestamp) -> Result<ListDocuments, Problem> {
         let issuer = self.at(now).resolve(did)?;
         // Not by `at`: being named as a signer of lists does not make a DID an accepted issuer.
         let named = issuer.status_list_issuer().map(|named| self.cache.resolve_at(named, now)).transpose();
@@ -141,32 +143,32 @@ impl Issuers {
         Ok(ListDocuments { issuer, named, missing })
     }
 
-    /// Tests if a key of an accepted issuer was revoked: of the copies signed with it, only those with a freshness
-    /// statement are accepted (spec/status.md 5.13).
-    pub(crate) fn any_key_revoked(&self, now: Timestamp) -> bool {
+    /// Returns whether a key of an accepted issuer was revoked. Of the copies signed with such a key, only those with a
+    /// freshness statement are accepted (spec/status.md 5.13).
+    pub(crate) fn has_revoked_key_of_issuer(&self, now: Timestamp) -> bool {
         let at = self.at(now);
-        self.dids().iter().any(|did| at.resolve(did).is_ok_and(|document| document.has_revoked_key()))
+        self.issuer_dids().iter().any(|did| at.resolve(did).is_ok_and(|document| document.has_revoked_key()))
     }
 
-    /// Tests if a DID is in the configuration or in the current trust list.
+    /// Returns whether a DID is in the configuration or in the current trust list.
     fn knows(&self, did: &Did) -> bool {
         let listed = |list: Arc<TrustList>| list.contents().issuer(did.as_str()).is_some();
-        self.types.contains_key(did) || self.trust.as_ref().and_then(Trust::list).is_some_and(listed)
+        self.types.contains_key(did) || self.trust.as_ref().and_then(ConfiguredTrustList::list).is_some_and(listed)
     }
 
-    /// Tests if the configuration names an issuer for a type.
+    /// Returns whether the configuration names an issuer for a type.
     fn names(&self, issuer: &str, credential_type: &str) -> bool {
         let did = Did::parse(issuer).ok();
         did.and_then(|did| self.types.get(&did)).is_some_and(|types| types.contains(credential_type))
     }
 
-    /// Starts the decisions about issuers for one verdict at `now`, all by one trust list.
-    pub(crate) fn decider(&self, now: Timestamp) -> IssuerDecider<'_> {
-        let list = self.trust.as_ref().map(Trust::current);
+    /// Creates the decider about issuers for one verification at `now`, with the current trust list.
+    pub(crate) fn issuer_decider(&self, now: Timestamp) -> IssuerDecider<'_> {
+        let list = self.trust.as_ref().map(ConfiguredTrustList::current);
         IssuerDecider { issuers: self, list, now, decisions: Mutex::default() }
     }
 
-    /// Returns the cached documents at `now`: no verdict waits for a fetch or causes one.
+    /// Returns the cached documents at `now`, without waiting for a fetch.
     pub(crate) fn at(&self, now: Timestamp) -> IssuersAt<'_> {
         IssuersAt { issuers: self, now }
     }
@@ -177,30 +179,30 @@ impl Issuers {
     }
 }
 
-/// Accepted issuers at the time of one verdict.
+/// Cached documents of the accepted issuers at the time of one verification.
 pub(crate) struct IssuersAt<'a> {
     issuers: &'a Issuers,
     now: Timestamp,
 }
 
-/// Documents by which the status lists of an issuer are verified.
+/// Documents with which the status lists of an issuer are verified.
 #[derive(Debug, Clone)]
 pub(crate) struct ListDocuments {
     pub(crate) issuer: Arc<DidDocument>,
-    /// Document of the signer that the issuer's document names, if it names one and it is available.
+    /// Document of the status list signer in the issuer's document, if there is one and it is available.
     pub(crate) named: Option<Arc<DidDocument>>,
     /// Reason why that document is missing.
     pub(crate) missing: Option<Problem>,
 }
 
 impl ListDocuments {
-    /// Tests if both are the same documents, regardless of fetch times and reasons.
-    pub(crate) fn are(&self, others: &Self) -> bool {
+    /// Returns whether the documents are the same, regardless of fetch times and errors.
+    pub(crate) fn same_documents(&self, others: &Self) -> bool {
         self.issuer == others.issuer && self.named == others.named
     }
 }
 
-/// Documents of status list signers. Cheap to clone.
+/// Documents of status list signers. Clones share them.
 #[derive(Clone)]
 pub(crate) struct SignerDocuments {
     cache: DidCache,
@@ -208,9 +210,9 @@ pub(crate) struct SignerDocuments {
 }
 
 impl SignerDocuments {
-    /// Fetches the document that decides about a list signed by `signer`: that DID's own, if it is the issuer or the
-    /// signer named in the issuer's document; otherwise the issuer's, since it alone can name the signer. Returns true
-    /// if a document has changed.
+    /// Fetches the document needed for a list signed by `signer`: that of the signer, if it is the issuer or the status
+    /// list signer in the issuer's document; otherwise the issuer's document, which may have been changed to name it.
+    /// Returns whether a document changed.
     ///
     /// # Errors
     /// Those of [`DidCache::update`].
@@ -234,7 +236,7 @@ impl Resolve for ListDocuments {
         let known = [Some(&self.issuer), self.named.as_ref()].into_iter().flatten();
         known.into_iter().find(|document| document.did() == did).cloned().ok_or_else(|| match &self.missing {
             // The list may be valid: nothing says that somebody else signed it.
-            Some(problem) if is_unreachable(problem.code) => {
+            Some(problem) if is_fetch_failure(problem.code) => {
                 Problem::new(Code::StatusListUnavailable, problem.detail.clone())
             }
             Some(problem) => problem.clone(),
@@ -245,7 +247,7 @@ impl Resolve for ListDocuments {
 
 const STRANGER: &str = "This verifier does not accept this type from that issuer.";
 
-/// Decisions about issuers for one verdict.
+/// Decisions about issuers for one verification.
 pub(crate) struct IssuerDecider<'a> {
     issuers: &'a Issuers,
     /// `None` without a trust list; otherwise the current list, or the reason why there is none.
@@ -255,34 +257,34 @@ pub(crate) struct IssuerDecider<'a> {
 }
 
 impl IssuerDecider<'_> {
-    /// Returns the decision for each issuer.
+    /// Returns the decisions made so far.
     pub(crate) fn into_decisions(self) -> TrustDecisions {
         let stranger = match &self.list {
-            None => TrustDecision::nobody("", NOT_CONFIGURED, STRANGER),
-            Some(Err(problem)) => TrustDecision::nobody("", problem.code.as_str(), &problem.detail),
-            Some(Ok(list)) => TrustDecision::stranger(list.contents().sequence),
+            None => TrustDecision::for_unaccepted_issuer("", NOT_CONFIGURED, STRANGER),
+            Some(Err(problem)) => TrustDecision::for_unaccepted_issuer("", problem.code.as_str(), &problem.detail),
+            Some(Ok(list)) => TrustDecision::for_unlisted_issuer(list.contents().sequence),
         };
         TrustDecisions { asked: self.decisions.into_inner().unwrap_or_else(PoisonError::into_inner), stranger }
     }
 
-    fn decision(&self, held: &Held) -> TrustDecision {
+    fn decision(&self, held: &VerifiedCredential) -> TrustDecision {
         let (issuer, name) = (held.credential.issuer(), held.type_name.as_str());
         if self.issuers.names(issuer, name) {
             return TrustDecision::configured(issuer, name);
         }
         match &self.list {
-            None => TrustDecision::nobody(name, NOT_CONFIGURED, STRANGER),
-            Some(Err(problem)) => TrustDecision::nobody(name, problem.code.as_str(), &problem.detail),
+            None => TrustDecision::for_unaccepted_issuer(name, NOT_CONFIGURED, STRANGER),
+            Some(Err(problem)) => TrustDecision::for_unaccepted_issuer(name, problem.code.as_str(), &problem.detail),
             Some(Ok(list)) => {
                 let limiting = self.issuers.limiting.get(name).cloned().unwrap_or_default();
-                TrustDecision::listed(&list.why(&Question::about(held, &limiting), self.now), name)
+                TrustDecision::listed(&list.why(&AccreditationQuestion::about(held, &limiting), self.now), name)
             }
         }
     }
 }
 
 impl IssuerPolicy for IssuerDecider<'_> {
-    fn accepts(&self, held: &Held) -> Result<(), Problem> {
+    fn accepts(&self, held: &VerifiedCredential) -> Result<(), Problem> {
         let decision = self.decision(held);
         let result = decision.check();
         self.decisions.lock().unwrap_or_else(PoisonError::into_inner).push(decision);
@@ -306,7 +308,7 @@ impl Resolve for IssuersAt<'_> {
 /// Tells staff about a missing or invalid document.
 fn warn_of_document(did: &Did, problem: &Problem) {
     let Problem { code, detail } = problem;
-    if is_unreachable(*code) {
+    if is_fetch_failure(*code) {
         tracing::warn!(
             issuer = %did, %code, detail,
             "the document of an issuer, or of a status list signer, could not be fetched; retrying; a copy older than \
@@ -363,7 +365,7 @@ mod tests {
         let lists = Did::parse("did:web:lists.example").unwrap();
         let named = DidDocument::parse(&lists, &DidDocument::render(&lists, &keys)).unwrap();
         issuers.put(&lists, Arc::new(named), now);
-        let documents = issuers.of_lists(&known, now).unwrap();
+        let documents = issuers.list_documents(&known, now).unwrap();
         assert_eq!(
             (documents.named.is_none(), documents.resolve(&lists).unwrap_err().code),
             (true, Code::StatusListIssuer)
@@ -372,9 +374,9 @@ mod tests {
         let mut document = DidDocument::with_status_lists(&known, document, "https://uni.example/status/lists");
         document["service"][0]["statusListIssuer"] = lists.as_str().into();
         issuers.put(&known, Arc::new(DidDocument::parse(&known, &document).unwrap()), now);
-        let documents = issuers.of_lists(&known, now).unwrap();
+        let documents = issuers.list_documents(&known, now).unwrap();
         assert_eq!(documents.named.map(|document| document.did().clone()), Some(lists.clone()));
         assert_eq!(issuers.at(now).resolve(&lists).unwrap_err().code, Code::IssuerUntrusted);
-        assert_eq!(issuers.of_lists(&lists, now).unwrap_err().code, Code::IssuerUntrusted);
+        assert_eq!(issuers.list_documents(&lists, now).unwrap_err().code, Code::IssuerUntrusted);
     }
 }

@@ -1,7 +1,7 @@
-//! Fetches of a signer's DID document because of a signed list that names a key missing from it.
+//! Fetches of a signer's DID document after a signed list with an unknown key.
 //!
-//! A signer could cause any number of fetches, so they are limited: one per list, at most one in 30 seconds per party,
-//! and fewer while they have no result.
+//! They are limited, since a signer could cause any number: one per list, at most one in 30 seconds per party, and
+//! fewer while they change nothing.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -15,17 +15,17 @@ const LONGEST_PAUSE: i64 = 600;
 /// Number of lists remembered per party: as many as a verifier keeps (spec/status.md 5.11).
 const REMEMBERED: usize = 384;
 
-/// SHA-256 of a list as fetched.
+/// SHA-256 of a fetched list.
 pub(crate) type ListDigest = [u8; 32];
 
-/// Computes the digest of a list as fetched.
-pub(crate) fn digest(list: &[u8]) -> ListDigest {
+/// Returns the digest of a fetched list.
+pub(crate) fn list_digest(list: &[u8]) -> ListDigest {
     Sha256::digest(list).into()
 }
 
-/// Tests if a newer document of the signer may validate a refused list. A revoked key does not qualify: revocation is
-/// never undone.
-pub(crate) fn may_be_cured(code: Code) -> bool {
+/// Returns whether a newer document of the signer might make a refused list valid. This excludes a revoked key, as
+/// revocation is permanent.
+pub(crate) fn needs_newer_document(code: Code) -> bool {
     matches!(
         code,
         Code::MethodUnknown
@@ -39,7 +39,7 @@ pub(crate) fn may_be_cured(code: Code) -> bool {
     )
 }
 
-/// Limits by party: the DID of the issuer whose lists are fetched, or the name of a trust list.
+/// Rate limits by party: the DID of an issuer, or the name of a trust list.
 #[derive(Default)]
 pub(crate) struct KeyLookups(HashMap<String, Pace>);
 
@@ -52,7 +52,8 @@ struct Pace {
 }
 
 impl KeyLookups {
-    /// Admits a fetch because of a list, at most once per list. A list that is too early may be admitted later.
+    /// Returns whether a fetch for this list is permitted: once per list, and within the party's rate limit. A list
+    /// that was refused for the rate limit may be tried again.
     pub(crate) fn admit(&mut self, party: &str, list: ListDigest, now: Timestamp) -> bool {
         let fresh = || Pace { next: now, pause: SHORTEST_PAUSE, caused: VecDeque::new() };
         let pace = self.0.entry(party.to_owned()).or_insert_with(fresh);
@@ -70,21 +71,21 @@ impl KeyLookups {
         true
     }
 
-    /// Lets a list cause another fetch, because its first one failed. The pause remains.
+    /// Permits another fetch for a list after its first one failed, with the same delay.
     pub(crate) fn failed(&mut self, party: &str, list: &ListDigest) {
         if let Some(pace) = self.0.get_mut(party) {
             pace.caused.retain(|caused| caused != list);
         }
     }
 
-    /// Resets the pause to its minimum, because the party's document has changed.
+    /// Resets the delay to its minimum, because the party's document changed.
     pub(crate) fn changed(&mut self, party: &str) {
         if let Some(pace) = self.0.get_mut(party) {
             pace.pause = SHORTEST_PAUSE;
         }
     }
 
-    /// Forgets all parties but these.
+    /// Removes all parties for which `keep` returns `false`.
     pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
         self.0.retain(|party, _| keep(party));
     }
@@ -99,7 +100,7 @@ mod tests {
     #[test]
     fn row_103_a_list_causes_one_fetch_and_a_party_at_most_one_in_thirty_seconds() {
         let mut lookups = KeyLookups::default();
-        let (first, second) = (digest(b"first"), digest(b"second"));
+        let (first, second) = (list_digest(b"first"), list_digest(b"second"));
         assert!(lookups.admit("a", first, NOW));
         assert!(!lookups.admit("a", second, NOW.plus(29)));
         // A list that was too early is admitted later; one that caused a fetch is never admitted again.
@@ -119,7 +120,7 @@ mod tests {
         let mut at = NOW;
         let mut pauses = Vec::new();
         for number in 0..8_u8 {
-            let list = digest(&[number]);
+            let list = list_digest(&[number]);
             let before = at;
             while !lookups.admit("a", list, at) {
                 at = at.plus(1);
@@ -129,11 +130,15 @@ mod tests {
         assert_eq!(pauses, [0, 30, 60, 120, 240, 480, 600, 600]);
         // A fetch with a new document resets the pause, and never below its minimum.
         lookups.changed("a");
-        assert!(!lookups.admit("a", digest(b"x"), at.plus(599)) && lookups.admit("a", digest(b"x"), at.plus(600)));
+        assert!(
+            !lookups.admit("a", list_digest(b"x"), at.plus(599)) && lookups.admit("a", list_digest(b"x"), at.plus(600))
+        );
         let at = at.plus(600);
-        assert!(!lookups.admit("a", digest(b"y"), at.plus(29)) && lookups.admit("a", digest(b"y"), at.plus(30)));
+        assert!(
+            !lookups.admit("a", list_digest(b"y"), at.plus(29)) && lookups.admit("a", list_digest(b"y"), at.plus(30))
+        );
         // A clock that was set back blocks no fetch.
-        assert!(lookups.admit("a", digest(b"z"), NOW.plus(-86_400)));
+        assert!(lookups.admit("a", list_digest(b"z"), NOW.plus(-86_400)));
     }
 
     #[test]
@@ -141,7 +146,7 @@ mod tests {
         let mut lookups = KeyLookups::default();
         for number in 0..2_000_u32 {
             let at = NOW.plus(i64::from(number) * LONGEST_PAUSE);
-            assert!(lookups.admit("a", digest(&number.to_be_bytes()), at));
+            assert!(lookups.admit("a", list_digest(&number.to_be_bytes()), at));
         }
         assert_eq!(lookups.0["a"].caused.len(), REMEMBERED);
     }
@@ -149,10 +154,10 @@ mod tests {
     #[test]
     fn what_a_revoked_key_signed_is_no_reason_to_look() {
         for code in [Code::MethodUnknown, Code::StatusListIssuer, Code::StatusListUnavailable] {
-            assert!(may_be_cured(code), "{code}");
+            assert!(needs_newer_document(code), "{code}");
         }
         for code in [Code::KeyInvalid, Code::StatusListStale, Code::StatusListMismatch, Code::TooLarge] {
-            assert!(!may_be_cured(code), "{code}");
+            assert!(!needs_newer_document(code), "{code}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Verifier of Carnet: requests presentations from holders, verifies them, and keeps the verdict but not the claims.
+//! Verifier service: requests presentations from holders, verifies them, and stores the result but not the claims.
 //!
-//! The use cases are methods of `verifier::Verifier`, which know neither a wire nor a database: `grpc` calls them, and
-//! `sqlite` implements the port `store` that they need.
+//! The use cases are methods of `verifier::Verifier`, independent of protocols and databases: `grpc` and `http` call
+//! them, and `sqlite` implements the port `store`.
 
 mod clock;
 mod commands;
@@ -45,4 +45,4 @@ mod verification;
 mod verifier;
 mod watch;
 
-pub use commands::{Arguments, run};
+pub use commands::{VerifierArguments, run};

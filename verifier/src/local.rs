@@ -1,4 +1,5 @@
-//! Local mode of a verifier: it is registered at once, by a registrar whose key signs this one registration and is thrown away.
+//! Local mode of a verifier: it is registered automatically, by a registrar whose key signs this one registration and
+//! is then destroyed.
 
 use std::{path::Path, sync::Arc};
 
@@ -14,17 +15,18 @@ use carnet_service::{config::StartError, disk, keys, local::LocalOptions, time};
 use rand_core::OsRng;
 use serde_json::{Map, Value};
 
-use crate::registration::{About, FILE};
+use crate::registration::{FILE, RegistrationArgs};
 
 /// The name that wallets show.
 const REGISTRAR: &str = "Trial register of this machine";
 /// Days for which the registration holds.
 const DAYS: i64 = 365;
 
-/// Returns the self-description of a verifier in local mode: nothing in it could be mistaken for a real body.
-pub(crate) fn about(local: LocalOptions, uses: Vec<String>, any_bounds: bool) -> About {
+/// Returns the registration data of a verifier in local mode, in which nothing could be mistaken for a real
+/// organisation.
+pub(crate) fn local_registration_args(local: LocalOptions, uses: Vec<String>, any_bounds: bool) -> RegistrationArgs {
     let site = format!("https://localhost:{}", local.port);
-    About {
+    RegistrationArgs {
         // Of no country (user-assigned in ISO 3166-1).
         country: "XX".to_owned(),
         privacy_policy: format!("{site}/privacy"),
@@ -39,11 +41,15 @@ pub(crate) fn about(local: LocalOptions, uses: Vec<String>, any_bounds: bool) ->
     }
 }
 
-/// Signs the verifier's request with a key that nobody has after this, and installs the registration.
+/// Registers the verifier with a key that is destroyed afterwards, and installs the registration.
 ///
 /// # Errors
 /// The request is not the verifier's own; the registration cannot be written.
-pub(crate) fn register(data: &Path, did: &Did, request: &Map<String, Value>) -> Result<LocalRegistrar, StartError> {
+pub(crate) fn register_locally(
+    data: &Path,
+    did: &Did,
+    request: &Map<String, Value>,
+) -> Result<LocalRegistrar, StartError> {
     let refused = |what: String| {
         StartError::new(
             format!("The verifier is set up in {}, and could not be registered: {what}.", data.display()),

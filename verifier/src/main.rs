@@ -1,24 +1,24 @@
-//! `carnet-verifier`: requests presentations from holders, verifies them, and keeps the verdict but not the claims.
+//! `carnet-verifier`: requests presentations from holders, verifies them, and stores the result but not the claims.
 
 use std::{pin::Pin, process::ExitCode};
 
-use carnet_service::{client, config::StartError, failure::Failure};
-use carnet_verifier::Arguments;
+use carnet_service::{client, config::StartError, failure::StaffFailure};
+use carnet_verifier::VerifierArguments;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
-    let commands = client::for_service(Arguments::command(), &client::VERIFIER);
-    let parsed = commands.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let commands = client::with_service_defaults(VerifierArguments::command(), &client::VERIFIER);
+    let parsed = commands.try_get_matches().and_then(|matches| VerifierArguments::from_arg_matches(&matches));
     let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => return carnet_console::usage(&error),
     };
-    carnet_service::telemetry::init();
+    carnet_service::telemetry::init_logging();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             let (message, hint) = ("The program could not start", "Free some memory or threads and try again.");
-            return Failure::from(StartError::new(format!("{message}: {error}."), hint).passing()).report();
+            return StaffFailure::from(StartError::new(format!("{message}: {error}."), hint).retryable()).report();
         }
     };
     // Boxed: otherwise the runtime would instantiate the whole program once for each way to drive it.

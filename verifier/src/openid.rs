@@ -1,4 +1,4 @@
-//! OpenID4VP 1.0: requests and responses of other wallets, with the same use cases as on the first wire.
+//! OpenID4VP 1.0 interface for other wallets, with the same use cases as over gRPC.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -48,17 +48,17 @@ pub(crate) enum RequestForm {
     Unsigned,
 }
 
-/// Settings of the OpenID4VP wire.
+/// Configuration of the OpenID4VP interface.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct OpenIdConfig {
-    /// True if responses are encrypted to a key of the request (`direct_post.jwt`); otherwise TLS alone protects them
+    /// `true` if responses are encrypted to a key in the request (`direct_post.jwt`); otherwise only TLS protects them
     /// (`direct_post`).
     pub(crate) encrypt_responses: bool,
-    /// Form of requests for wallets of others: "reference" (a link to the signed request), "value" (the signed request in
-    /// the link), or "unsigned" (the parameters in the link, for wallets that know no DIDs: nothing shows who asks).
+    /// Form of requests for wallets of others: "reference" (a link to the signed request), "value" (the signed request
+    /// in the link), or "unsigned" (the parameters in the link, for wallets that know no DIDs: nothing shows who asks).
     pub(crate) requests: RequestForm,
-    /// Page that a wallet on the same device opens after an accepted answer; by default it opens none.
+    /// URL that a wallet on the same device opens after an accepted response; `None`: none.
     pub(crate) return_url: Option<String>,
 }
 
@@ -69,7 +69,7 @@ impl Default for OpenIdConfig {
 }
 
 impl OpenIdConfig {
-    /// Checks the URL to return to.
+    /// Checks the return URL. An error is a sentence.
     pub(crate) fn check(&self) -> Result<(), String> {
         let Some(url) = &self.return_url else { return Ok(()) };
         let checked = with_response_code(url, "code").map_err(|problem| problem.detail);
@@ -81,19 +81,19 @@ impl OpenIdConfig {
     }
 }
 
-/// Outcome of a response.
+/// Outcome of an authorization response.
 pub(crate) enum OpenIdAnswer {
-    /// The wallet has declined, and the request stays open.
+    /// The wallet declined; the request stays open.
     Declined,
-    /// Presentations were verified; an accepted answer may lead back to the asker's site.
+    /// The presentations were verified. The second value is the URL to which an accepted response may redirect.
     Answered(SubmissionResponse, Option<String>),
 }
 
 impl<S: Store> Verifier<S> {
-    /// Verifies a response, and records the verdict as on the first wire.
+    /// Verifies an authorization response, and records the result as over gRPC.
     ///
     /// # Errors
-    /// The request is unknown or closed; the response is not of the form that the request demands; those of
+    /// The request is unknown or closed; the response does not have the requested response mode; those of
     /// [`Verifier::submit`].
     pub(crate) async fn submit_openid(
         self: &Arc<Self>,
@@ -170,7 +170,7 @@ impl<S: Store> Verifier<S> {
     /// Draws a response code, and returns the URL that takes it to the asker's site (section 13.3).
     async fn way_back(&self, stored: &StoredRequest) -> Result<Option<String>, Error> {
         let Some(url) = &self.settings.openid.return_url else { return Ok(None) };
-        let code = ids::nonce(&mut OsRng);
+        let code = ids::random_nonce(&mut OsRng);
         let mut transaction = self.store.begin("record_response_code").await?;
         let exchange = transaction.openid_exchange(stored.number).await?.unwrap_or_default();
         let exchange = OpenIdExchange { response_code: Some(Sha256::digest(&code).to_vec()), ..exchange };
@@ -179,10 +179,10 @@ impl<S: Store> Verifier<S> {
         Ok(Some(with_response_code(url, &code)?))
     }
 
-    /// Checks that a response code is that of this request: of the session that the asker's site has begun.
+    /// Checks that a response code belongs to this request, and so to the session of the verifier's web site.
     ///
     /// # Errors
-    /// It is another one's, or none was given out.
+    /// The code belongs to another request, or none was issued.
     pub(crate) async fn check_response_code(&self, stored: &StoredRequest, code: &str) -> Result<(), Error> {
         let exchange = self.store.read().await?.openid_exchange(stored.number).await?;
         let known = exchange.and_then(|exchange| exchange.response_code);
@@ -194,7 +194,7 @@ impl<S: Store> Verifier<S> {
         Err(Error::invalid("RESPONSE_CODE_MISMATCH", "response_code", description))
     }
 
-    /// Names presentations as the wallet has sent them, which may be by the id of an alternative.
+    /// Replaces query ids in the record by those that the wallet used, which may be ids of alternatives.
     pub(crate) fn as_sent(record: DisclosureRecord, sent: &BTreeSet<String>) -> DisclosureRecord {
         let name = |shown: CredentialSummary| {
             let query_id = formats::sent_id(shown.query_id, sent);
@@ -205,7 +205,7 @@ impl<S: Store> Verifier<S> {
 
     /// Returns the query with its alternatives of format, for requests from templates.
     fn offered_query(&self, stored: &StoredRequest) -> Result<Query, Error> {
-        let query = stored_query(stored)?;
+        let query = parse_stored_query(stored)?;
         let alternatives = self.alternatives(stored, &query);
         Ok(formats::widened(&query, &alternatives))
     }
@@ -217,8 +217,13 @@ impl<S: Store> Verifier<S> {
         formats::alternatives(query, &self.verification.catalogue)
     }
 
-    /// Returns query and answer with the formats that the wallet has chosen.
-    pub(crate) fn chosen_formats(&self, stored: &StoredRequest, query: Query, answer: VpToken) -> (Query, VpToken) {
+    /// Returns the query and the presentations with the formats that the wallet has chosen.
+    pub(crate) fn with_chosen_formats(
+        &self,
+        stored: &StoredRequest,
+        query: Query,
+        answer: VpToken,
+    ) -> (Query, VpToken) {
         let alternatives = self.alternatives(stored, &query);
         formats::chosen(query, &alternatives, answer)
     }
@@ -232,8 +237,8 @@ fn decrypted(exchange: Option<&OpenIdExchange>, token: &str, limits: Limits) -> 
     Ok(AuthorizationResponse::from_encrypted(token, &DecryptionKey::from_bytes(key)?, limits)?)
 }
 
-/// Reads the query of a stored request.
-pub(crate) fn stored_query(stored: &StoredRequest) -> Result<Query, Error> {
+/// Parses the query of a stored request.
+pub(crate) fn parse_stored_query(stored: &StoredRequest) -> Result<Query, Error> {
     let unreadable = |_| Error::Internal("a stored query cannot be read".to_owned());
     let query = json::parse(stored.query.as_bytes(), Limits::SMALL).map_err(unreadable)?;
     Query::parse(&query).map_err(unreadable)

@@ -1,4 +1,4 @@
-//! Presentations: accepted only while the request is open, counted before they are verified, and accepted once.
+//! Submission of presentations: only while the request is open, counted before verification, and accepted once.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -10,46 +10,46 @@ use carnet_core::{
 use serde_json::{Map, Value};
 
 use crate::{
-    disclosed::Disclosed,
+    disclosed::DisclosedClaims,
     error::Error,
     ids::RequestId,
-    openid::stored_query,
+    openid::parse_stored_query,
     receipts::AnswerDigests,
-    recording::{admit_answer, conclude_answer},
-    redemption::CountedAnswer,
+    recording::{admit_attempt, record_verdict_alone},
+    redemption::RedeemingPresentation,
     request::ClosedReason,
-    requests::own_query,
-    statements::stated_statement_age,
+    requests::parse_custom_query,
+    statements::statement_age_in_request,
     store::{ReadRequests as _, Store},
     verdicts::{Verdict, VerificationResult},
-    verification::{Binding, VpToken},
+    verification::{PresentationBinding, VpToken},
     verifier::Verifier,
 };
 
-/// Response to the holder.
+/// Result of a submission, for the holder.
 #[derive(Debug)]
 pub(crate) struct SubmissionResponse {
     pub(crate) verdict: Verdict,
-    /// Signed receipt, as JSON text; `None` if this verifier's key cannot sign one.
+    /// Signed receipt, as JSON text; `None` if this verifier's key cannot sign receipts.
     pub(crate) receipt: Option<String>,
 }
 
-/// Query of the request object that was answered.
+/// Variant of the query in the request object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OfferedQuery {
-    /// Query as it was made.
+    /// Original query.
     AsMade,
-    /// Query with its alternatives of format (spec/openid4vp.md 3.1).
+    /// Query with alternative formats (spec/openid4vp.md 3.1).
     WithAlternatives {
-        /// Digest of that object, for the receipt.
+        /// Digest of the answered request object, for the receipt.
         request_digest: String,
     },
 }
 
 impl<S: Store> Verifier<S> {
-    /// Verifies a presentation and records the verdict.
+    /// Verifies a presentation and records the result.
     ///
-    /// An invalid presentation leaves the request open, so that somebody who saw the link cannot close it with one
+    /// An invalid presentation leaves the request open, so that a third party who saw the link cannot close it with one
     /// call. Each attempt is counted, and the request closes after [`crate::request::MAX_ATTEMPTS`].
     pub(crate) async fn submit(
         self: &Arc<Self>,
@@ -60,7 +60,7 @@ impl<S: Store> Verifier<S> {
         self.submit_as(id, vp_token, OfferedQuery::AsMade, now).await
     }
 
-    /// [`Self::submit`], for a request object with this query.
+    /// Verifies a presentation as [`Self::submit`], for a request object with this variant of the query.
     pub(crate) async fn submit_as(
         self: &Arc<Self>,
         id: &str,
@@ -84,8 +84,8 @@ impl<S: Store> Verifier<S> {
         now: Timestamp,
     ) -> Result<SubmissionResponse, Error> {
         self.verification.clock.check(now)?;
-        let request = admit_answer(&self.store, id, now).await?;
-        let query = stored_query(&request)?;
+        let request = admit_attempt(&self.store, id, now).await?;
+        let query = parse_stored_query(&request)?;
         // Digest of the received text, valid or not.
         let presented = presentation_digest(&vp_token).ok();
         let sent: BTreeSet<String> = vp_token.keys().cloned().collect();
@@ -94,7 +94,7 @@ impl<S: Store> Verifier<S> {
                 (query, vp_token, request.audience.clone(), request_digest(&request.request_object))
             }
             OfferedQuery::WithAlternatives { request_digest } => {
-                let (query, vp_token) = self.chosen_formats(&request, query, vp_token);
+                let (query, vp_token) = self.with_chosen_formats(&request, query, vp_token);
                 (query, vp_token, self.openid_client_id(&request).await?, request_digest)
             }
         };
@@ -104,12 +104,12 @@ impl<S: Store> Verifier<S> {
             // It is no longer known if the presentation would be a use of a voucher.
             return Err(Error::Internal("the template of a stored request is no longer in the catalogue".to_owned()));
         }
-        let binding = Binding {
+        let binding = PresentationBinding {
             query,
             nonce: request.nonce.clone(),
             audience,
             stale_by: template.map_or(0, |template| template.stale_status_seconds.into()),
-            statement_age: stated_statement_age(&request.request_object).unwrap_or(freshness::DEFAULT_SECONDS),
+            statement_age: statement_age_in_request(&request.request_object).unwrap_or(freshness::DEFAULT_SECONDS),
         };
         let VerificationResult { verdict, disclosed, record } =
             self.verification.presentation(vp_token, binding, now).await?;
@@ -119,11 +119,11 @@ impl<S: Store> Verifier<S> {
         let redeem = template.and_then(|template| Some((template.id.as_str(), template.redeem.as_ref()?)));
         let (verdict, counts) = match redeem.zip(disclosed.as_ref()) {
             Some(((template, redeem), disclosed)) => {
-                let counted = CountedAnswer { template, redeem, disclosed };
-                self.conclude_use(id, verdict, &kept, counted, now).await?
+                let counted = RedeemingPresentation { template, redeem, disclosed };
+                self.record_use(id, verdict, &kept, counted, now).await?
             }
             None => {
-                let counts = conclude_answer(&self.store, id, &verdict, &kept).await?;
+                let counts = record_verdict_alone(&self.store, id, &verdict, &kept).await?;
                 (verdict, counts)
             }
         };
@@ -142,7 +142,7 @@ impl<S: Store> Verifier<S> {
         Ok(SubmissionResponse { verdict, receipt })
     }
 
-    /// Verifies a presentation given directly, against the caller's query, nonce and audience.
+    /// Verifies a presentation without a request, against the caller's query, nonce and audience.
     pub(crate) async fn verify_presentation(
         &self,
         vp_token: VpToken,
@@ -150,7 +150,7 @@ impl<S: Store> Verifier<S> {
         nonce: String,
         audience: String,
         now: Timestamp,
-    ) -> Result<(Verdict, Option<Disclosed>), Error> {
+    ) -> Result<(Verdict, Option<DisclosedClaims>), Error> {
         if nonce.is_empty() {
             return Err(Error::invalid(
                 "CHALLENGE_MISSING",
@@ -165,20 +165,21 @@ impl<S: Store> Verifier<S> {
                 "must be your full client id: without one a presentation could be meant for another",
             ));
         }
-        let (_, query) = own_query(dcql, "dcql_query")?;
-        let binding = Binding { query, nonce, audience, stale_by: 0, statement_age: freshness::DEFAULT_SECONDS };
+        let (_, query) = parse_custom_query(dcql, "dcql_query")?;
+        let binding =
+            PresentationBinding { query, nonce, audience, stale_by: 0, statement_age: freshness::DEFAULT_SECONDS };
         self.verification.clock.check(now)?;
         let result = self.verification.presentation(vp_token, binding, now).await?;
         self.keep_clock_floor().await?;
         Ok((result.verdict, result.disclosed))
     }
 
-    /// Verifies a credential given directly, without its holder.
+    /// Verifies a credential without a presentation.
     pub(crate) async fn verify_credential(
         &self,
         bytes: Vec<u8>,
         now: Timestamp,
-    ) -> Result<(Verdict, Option<Disclosed>), Error> {
+    ) -> Result<(Verdict, Option<DisclosedClaims>), Error> {
         if bytes.is_empty() {
             return Err(Error::invalid("CREDENTIAL_MISSING", "credential", "must be the credential"));
         }

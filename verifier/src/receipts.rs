@@ -4,7 +4,9 @@ use carnet_core::{
     Code, Problem,
     did::DidUrl,
     json::{self, Limits},
-    receipt::{ErasureConfirmation, ErasureRequest, Kept, Receipt, ReceiptContent, Redeemed, Shown},
+    receipt::{
+        DisclosedCredential, ErasureConfirmation, ErasureRequest, Receipt, ReceiptContent, RedeemedUse, RetainedClaim,
+    },
     secure::jose::Jws,
     time::{CLOCK_SKEW, Timestamp},
 };
@@ -13,10 +15,10 @@ use serde_json::Value;
 use crate::{
     disclosed::KeptClaim,
     error::Error,
-    identity::Identity,
+    identity::OwnIdentity,
     ids::RequestId,
     request::StoredRequest,
-    requests::Texts,
+    requests::LocalizedTexts,
     retention::erase_answer,
     store::{ReadRequests as _, Store},
     verdicts::{CredentialSummary, DisclosureRecord, Verdict},
@@ -26,17 +28,17 @@ use crate::{
 /// Maximum age of an erasure request, in seconds.
 const MAX_AGE: i64 = 300;
 
-/// Digests of what a receipt is for.
+/// Digests of the request and the presentation, for a receipt.
 pub(crate) struct AnswerDigests {
-    /// Request object that was answered.
+    /// Digest of the answered request object.
     pub(crate) request: String,
-    /// Presentation as it was received; `None` if it has no digest.
+    /// Digest of the presentation as received; `None` if it could not be computed.
     pub(crate) presentation: Option<String>,
 }
 
 impl<S: Store> Verifier<S> {
-    /// Signs a receipt for the holder: the disclosed claims, the verdict, and the time of erasure. `None` if it cannot
-    /// be signed; the verdict remains.
+    /// Signs a receipt for the holder, with the disclosed claims, the result, and the time of erasure. `None` if it
+    /// cannot be signed; the result stays recorded.
     pub(crate) async fn receipt(
         &self,
         request: &StoredRequest,
@@ -49,8 +51,8 @@ impl<S: Store> Verifier<S> {
         let template = self.verification.catalogue.template(&request.template);
         let redeem = template.and_then(|template| template.redeem.as_ref());
         let redeemed = redeem.zip(verdict.redeemed()).map(|(redeem, used)| {
-            let (number, of) = used.counted().unzip();
-            Redeemed { query_id: redeem.credential.clone(), number, of }
+            let (number, of) = used.number_and_total().unzip();
+            RedeemedUse { query_id: redeem.credential.clone(), number, of }
         });
         let AnswerDigests { request: request_digest, presentation: presentation_digest } = digests;
         let content = content(request, verdict, record, kept, now);
@@ -68,11 +70,12 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Erases the stored data of a presentation, for the holder of its receipt and of a key that presented it.
+    /// Erases the stored data of a presentation, at the request of the holder of its receipt and of a key that
+    /// presented it.
     pub(crate) async fn erase(&self, receipt: &str, proof: &str, now: Timestamp) -> Result<String, Error> {
         let own = self.identity.resolver()?;
         let document = json::parse_object(receipt.as_bytes(), Limits::DOCUMENT)?;
-        let receipt = Receipt::recognise(&document, self.identity.did.as_str(), now, CLOCK_SKEW, &own)?;
+        let receipt = Receipt::verify_own(&document, self.identity.did.as_str(), now, CLOCK_SKEW, &own)?;
         ErasureRequest::verify(proof, &receipt, now, MAX_AGE, CLOCK_SKEW)?;
         let id = RequestId::parse(&receipt.content().request).ok_or(Error::RequestUnknown)?;
         let content = receipt.content();
@@ -82,10 +85,10 @@ impl<S: Store> Verifier<S> {
             None if self.store.read().await?.request(&id).await?.is_some() => now,
             None => now.min(content.erase_at),
         };
-        self.store.settle().await;
+        self.store.purge_log().await;
         tracing::info!("a presentation was erased at its holder's request");
         self.hub.publish(&id, None);
-        let confirm = move |identity: &Identity| {
+        let confirm = move |identity: &OwnIdentity| {
             let kid = DidUrl::parse(&identity.kid)?;
             ErasureConfirmation::issue(&receipt, erased_at, &kid, &identity.key, now)
         };
@@ -104,7 +107,8 @@ fn content(
     let object = Jws::parse(&request.request_object)?;
     let stated = object.payload().get("carnet");
     let purpose = stated.and_then(|stated| stated.get("purpose")).and_then(Value::as_object).into_iter().flatten();
-    let purpose: Texts = purpose.filter_map(|(tag, text)| Some((tag.clone(), text.as_str()?.to_owned()))).collect();
+    let purpose: LocalizedTexts =
+        purpose.filter_map(|(tag, text)| Some((tag.clone(), text.as_str()?.to_owned()))).collect();
     let intended_use = stated.and_then(|stated| stated.get("intended_use")).and_then(Value::as_str);
     Ok(ReceiptContent {
         request: request.id.as_str().to_owned(),
@@ -119,12 +123,15 @@ fn content(
         redeemed: None,
         verified_at: now,
         erase_at: request.keep_until.max(now),
-        keeps: kept.iter().map(|claim| Kept { path: claim.path().to_owned(), erase_at: claim.erase_at() }).collect(),
+        keeps: kept
+            .iter()
+            .map(|claim| RetainedClaim { path: claim.path().to_owned(), erase_at: claim.erase_at() })
+            .collect(),
     })
 }
 
-fn shown(summary: &CredentialSummary) -> Shown {
-    Shown {
+fn shown(summary: &CredentialSummary) -> DisclosedCredential {
+    DisclosedCredential {
         query_id: summary.query_id.clone(),
         credential_type: summary.credential_type.clone(),
         issuer: Some(summary.issuer.clone()),

@@ -1,4 +1,4 @@
-//! Admission of answers, and the recording of their verdicts: each within one transaction.
+//! Admission of presentations, and recording of their results, each within one transaction.
 
 use carnet_core::time::Timestamp;
 
@@ -11,11 +11,11 @@ use crate::{
     verdicts::Verdict,
 };
 
-/// Counts an attempt to answer before anything is verified.
+/// Counts an attempt before the presentation is verified, and returns the request.
 ///
 /// # Errors
 /// The request is unknown or closed; store errors.
-pub(crate) async fn admit_answer<S: Store>(store: &S, id: &RequestId, now: Timestamp) -> Result<StoredRequest, Error> {
+pub(crate) async fn admit_attempt<S: Store>(store: &S, id: &RequestId, now: Timestamp) -> Result<StoredRequest, Error> {
     let mut transaction = store.begin("begin_answer").await?;
     let mut request = transaction.request(id).await?.ok_or(Error::RequestUnknown)?;
     if let Some(closed) = request.closed(now) {
@@ -27,16 +27,15 @@ pub(crate) async fn admit_answer<S: Store>(store: &S, id: &RequestId, now: Times
     Ok(request)
 }
 
-/// Records a verdict, together with the claims that the template says must be kept. Returns false, and changes
-/// nothing, if the answer does not count: the request was accepted or has expired in the meantime. Of two concurrent
-/// accepting verdicts exactly one counts.
+/// Records a result, with the claims to be retained. Returns `false`, and changes nothing, if the request was accepted
+/// or expired in the meantime. Of two concurrent accepting results, only one is recorded.
 pub(crate) async fn record_verdict(
     transaction: &mut impl WriteRows,
     id: &RequestId,
     verdict: &Verdict,
     kept: &[KeptClaim],
 ) -> Result<bool, StoreError> {
-    let request = transaction.request(id).await?.filter(StoredRequest::takes_verdict);
+    let request = transaction.request(id).await?.filter(StoredRequest::can_record_verdict);
     let Some(StoredRequest { number, attempts, .. }) = request else { return Ok(false) };
     let state = if verdict.accepted() { RequestState::Accepted } else { RequestState::Refused };
     transaction.set_verdict(number, state, verdict).await?;
@@ -50,8 +49,8 @@ pub(crate) async fn record_verdict(
     Ok(true)
 }
 
-/// Records a verdict in a transaction of its own.
-pub(crate) async fn conclude_answer<S: Store>(
+/// Records a result in a separate transaction.
+pub(crate) async fn record_verdict_alone<S: Store>(
     store: &S,
     id: &RequestId,
     verdict: &Verdict,

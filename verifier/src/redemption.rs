@@ -1,16 +1,16 @@
-//! Uses of vouchers: the answers that are one, the desks that may mark them, and their maximum number
+//! Uses of vouchers: the presentations that count as uses, the desks that may redeem, and their limits
 //! (spec/entitlement.md).
 
 use carnet_core::{json, time::Timestamp};
-use carnet_spec::Redeem;
+use carnet_spec::RedemptionClaims;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    disclosed::{Disclosed, KeptClaim},
+    disclosed::{DisclosedClaims, KeptClaim},
     error::Error,
     ids::RequestId,
-    recording::{conclude_answer, record_verdict},
+    recording::{record_verdict, record_verdict_alone},
     store::{MonthlyTotal, OWN_DESK, ReadUses as _, Store, UseMark, WriteRows as _, WriteUses as _},
     verdicts::{CheckRecord, RecordedUse, Verdict},
     verifier::Verifier,
@@ -30,16 +30,16 @@ const DOMAIN: &[u8] = b"carnet entitlement 1\0";
 /// Domain separator for the digests of serials.
 const SERIAL_DOMAIN: &[u8] = b"carnet entitlement serial 1\0";
 
-/// Reason why no use is marked.
+/// Reason why a use is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UseRefusal {
-    /// The voucher names another redeemer.
+    /// The voucher is for another redeemer.
     RedeemerOther,
-    /// All uses are marked.
+    /// All uses were redeemed.
     EntitlementUsed,
-    /// More than one serial was disclosed, so the one to use is ambiguous.
+    /// More than one serial was disclosed, so that the use is ambiguous.
     SerialsSeveral,
-    /// This desk must be reconciled with the others first.
+    /// This desk must first be reconciled with the others.
     ReconciliationDue,
 }
 
@@ -54,7 +54,7 @@ impl UseRefusal {
         }
     }
 
-    /// Returns a description for a person.
+    /// Returns a description for people.
     pub(crate) const fn detail(self) -> &'static str {
         match self {
             Self::RedeemerOther => "The voucher names another redeemer. No use was counted.",
@@ -67,13 +67,13 @@ impl UseRefusal {
     }
 }
 
-/// Answer to a template whose accepted answers are uses.
+/// Presentation for a template whose accepted presentations count as uses.
 #[derive(Clone, Copy)]
-pub(crate) struct CountedAnswer<'a> {
+pub(crate) struct RedeemingPresentation<'a> {
     /// Id of the template.
     pub(crate) template: &'a str,
-    pub(crate) redeem: &'a Redeem,
-    pub(crate) disclosed: &'a Disclosed,
+    pub(crate) redeem: &'a RedemptionClaims,
+    pub(crate) disclosed: &'a DisclosedClaims,
 }
 
 /// Returns the use that an accepted answer claims, after checking that this verifier is the redeemer.
@@ -81,7 +81,7 @@ pub(crate) struct CountedAnswer<'a> {
 /// # Errors
 /// [`Error::Internal`] if a claim that the type's schema requires is missing.
 fn claimed(
-    CountedAnswer { template, redeem, disclosed }: CountedAnswer<'_>,
+    RedeemingPresentation { template, redeem, disclosed }: RedeemingPresentation<'_>,
     verdict: &Verdict,
     own: &str,
     now: Timestamp,
@@ -99,7 +99,7 @@ fn claimed(
     let (entitlement, uses) = match (serials.as_slice(), &redeem.counted) {
         ([serial], _) => (digest(SERIAL_DOMAIN, &shown.issuer, serial.as_str().ok_or_else(missing)?), None),
         ([], Some(counted)) => {
-            let uses = disclosed.one(&redeem.credential, &counted.uses).and_then(json::whole_unsigned);
+            let uses = disclosed.one(&redeem.credential, &counted.uses).and_then(json::unsigned_integer);
             let uses = uses.and_then(|uses| u32::try_from(uses).ok()).filter(|uses| (1..=1_000).contains(uses));
             let id = text(&counted.id).ok_or_else(missing)?;
             (digest(DOMAIN, &shown.issuer, id), Some(uses.ok_or_else(missing)?))
@@ -116,52 +116,53 @@ fn claimed(
     Ok(Ok(ClaimedUse { mark, by_serial, total }))
 }
 
-/// Use that an accepted answer claims.
+/// Use that an accepted presentation would redeem.
 pub(crate) struct ClaimedUse {
     pub(crate) mark: UseMark,
-    /// True for the use of a serial.
+    /// `true` if the use is identified by a serial.
     pub(crate) by_serial: bool,
-    /// MonthlyTotal to increment.
+    /// Total to increment.
     pub(crate) total: MonthlyTotal,
 }
 
 impl<S: Store> Verifier<S> {
-    /// Refuses requests whose answers cannot be counted now, so that no holder discloses anything in vain.
+    /// Refuses to create requests whose uses this desk could not redeem now, so that holders do not disclose claims in
+    /// vain.
     ///
     /// # Errors
     /// [`Error::ReconciliationDue`], store errors.
     pub(crate) async fn require_uses_left(&self) -> Result<(), Error> {
         let Some(most) = self.settings.offline_uses else { return Ok(()) };
         let own = self.store.read().await?.desk(OWN_DESK).await?;
-        if own.unsynced() >= u64::from(most) { Err(Error::ReconciliationDue) } else { Ok(()) }
+        if own.unsynced_uses() >= u64::from(most) { Err(Error::ReconciliationDue) } else { Ok(()) }
     }
 
-    /// Records the accepting verdict on an answer with the use that it marks, or a refusing one if no use is left, in
-    /// one transaction. Returns the recorded verdict, and whether the answer counts. Of two concurrent calls for the
-    /// last use exactly one is accepted.
+    /// Records an accepting result together with the use that it redeems, or a refusal if no use is left, in one
+    /// transaction. Returns the recorded result, and whether the request was still open. Of two concurrent calls for
+    /// the last use, only one is accepted.
     ///
     /// # Errors
     /// A claim that the type's schema requires is missing; store errors.
-    pub(crate) async fn conclude_use(
+    pub(crate) async fn record_use(
         &self,
         id: &RequestId,
         verdict: Verdict,
         kept: &[KeptClaim],
-        counted: CountedAnswer<'_>,
+        counted: RedeemingPresentation<'_>,
         now: Timestamp,
     ) -> Result<(Verdict, bool), Error> {
         let claimed = match claimed(counted, &verdict, self.identity.did.as_str(), now)? {
             Ok(claimed) => claimed,
             Err(refusal) => {
                 let verdict = refused(verdict, refusal);
-                let counts = conclude_answer(&self.store, id, &verdict, &[]).await?;
+                let counts = record_verdict_alone(&self.store, id, &verdict, &[]).await?;
                 return Ok((verdict, counts));
             }
         };
         let mut transaction = self.store.begin("conclude_use").await?;
         let mut own = transaction.desk(OWN_DESK).await?;
         let marks = transaction.mark_count(&claimed.mark.entitlement).await?;
-        let next = UseCounts { marks, unsynced: own.unsynced() }.next(&claimed, self.settings.offline_uses);
+        let next = UseCounts { marks, unsynced: own.unsynced_uses() }.next(&claimed, self.settings.offline_uses);
         let (concluded, kept) = match next {
             Ok(used) => (redeemed(verdict.clone(), used), kept),
             Err(refusal) => (refused(verdict.clone(), refusal), &[][..]),
@@ -182,12 +183,12 @@ impl<S: Store> Verifier<S> {
 
 /// Refuses an answer because no use could be marked.
 fn refused(verdict: Verdict, refusal: UseRefusal) -> Verdict {
-    verdict.refused_by(CheckRecord::failed(CHECK, refusal.code(), refusal.detail()))
+    verdict.refuse_with(CheckRecord::failed(CHECK, refusal.code(), refusal.detail()))
 }
 
 /// Adds a marked use to a verdict.
 fn redeemed(verdict: Verdict, used: RecordedUse) -> Verdict {
-    let detail = match used.counted() {
+    let detail = match used.number_and_total() {
         Some((number, of)) => format!("use {number} of {of}"),
         None => "one use, by its serial".to_owned(),
     };
@@ -202,14 +203,14 @@ fn digest(domain: &[u8], issuer: &str, id: &str) -> [u8; 32] {
 
 /// Use counts of a voucher and of this desk, read from the store in one transaction.
 pub(crate) struct UseCounts {
-    /// Marks of this voucher by all known desks.
+    /// Uses of this voucher recorded by all known desks.
     pub(crate) marks: u32,
-    /// Marks by this desk since its last reconciliation.
+    /// Uses redeemed by this desk since its last reconciliation.
     pub(crate) unsynced: u64,
 }
 
 impl UseCounts {
-    /// Returns the next use if one more may be marked.
+    /// Returns the next use if it may be redeemed.
     pub(crate) fn next(&self, claimed: &ClaimedUse, offline_uses: Option<u32>) -> Result<RecordedUse, UseRefusal> {
         let uses = claimed.mark.uses;
         if self.marks >= uses {

@@ -8,28 +8,28 @@ use carnet_core::{
     input::without_mark,
     json::{self, Limits},
     keys::{Algorithm, Signer as _},
-    spelling::nearest,
+    spelling::nearest_name,
     text::quoted,
     time::CLOCK_SKEW,
     trust::registration::{
-        Expected, IntendedUse, ReceiptKey, RegisteredCredential, Registration, RegistrationRequest, RelyingParty,
-        SupervisoryAuthority,
+        ExpectedRegistration, IntendedUse, ReceiptKey, RegisteredCredential, Registration, RegistrationRequest,
+        RelyingParty, SupervisoryAuthority,
     },
 };
-use carnet_service::{config::StartError, disk, keys::State, time::now};
+use carnet_service::{config::StartError, disk, keys::KeyState, time::now};
 use carnet_spec::Catalogue;
 use serde_json::{Map, Value};
 
-use crate::identity::Identity;
+use crate::identity::OwnIdentity;
 
-/// File name of the registration in a data directory.
+/// File name of the registration in the data directory.
 pub(crate) const FILE: &str = "registration.json";
 
 /// Details that the operator states about itself.
 #[derive(Debug, Clone, clap::Args)]
 #[command(group = clap::ArgGroup::new("contact").required(true).multiple(true).args(["authority_uri", "authority_email"]))]
 #[command(group = clap::ArgGroup::new("asked").required(true).multiple(true).args(["uses", "all_uses"]))]
-pub(crate) struct About {
+pub(crate) struct RegistrationArgs {
     /// Your country, two letters.
     #[arg(long)]
     pub(crate) country: String,
@@ -42,7 +42,7 @@ pub(crate) struct About {
     /// Your data protection authority.
     #[arg(long)]
     pub(crate) authority: String,
-    /// Its page for complaints, an https URL.
+    /// https URL of its page for complaints.
     #[arg(long)]
     pub(crate) authority_uri: Option<String>,
     /// Its email address.
@@ -54,8 +54,8 @@ pub(crate) struct About {
     /// A request template that you use; may be repeated. You are registered for these only.
     #[arg(long = "use", value_name = "TEMPLATE")]
     pub(crate) uses: Vec<String>,
-    /// Register for any bounds, not only for those of the templates, such as today-18y. Many bounds narrow a hidden value
-    /// down; the registrar is shown that any are allowed. Older wallets may refuse a registration without this.
+    /// Register for any bounds, not only for those of the templates, such as today-18y. Many bounds narrow a hidden
+    /// value down; the registrar is shown that any are allowed. Older wallets may refuse a registration without this.
     #[arg(long)]
     pub(crate) any_bounds: bool,
     /// Register for every template of the catalogue.
@@ -67,13 +67,13 @@ fn refused(what: String, hint: &str) -> StartError {
     StartError::new(format!("{what}. Nothing was changed."), hint)
 }
 
-/// Creates a request for registration, signed with this verifier's key: exactly the claims of the templates.
+/// Creates a registration request for exactly the claims of the templates, signed with this verifier's key.
 ///
 /// # Errors
-/// A template is not in the catalogue, a text is refused, or the key is not an Ed25519 key.
-pub(crate) fn request(
-    identity: &Identity,
-    about: &About,
+/// A template is not in the catalogue, a text is invalid, or the key is not an Ed25519 key.
+pub(crate) fn create_registration_request(
+    identity: &OwnIdentity,
+    about: &RegistrationArgs,
     catalogue: &Catalogue,
 ) -> Result<Map<String, Value>, StartError> {
     require_templates(&about.uses, catalogue)?;
@@ -120,17 +120,17 @@ pub(crate) fn request(
 }
 
 /// Returns the keys that sign receipts, now and after the next key rotation: the unexpired ones of the DID document.
-fn receipt_keys(identity: &Identity) -> Vec<ReceiptKey> {
+fn receipt_keys(identity: &OwnIdentity) -> Vec<ReceiptKey> {
     let active = DidUrl::parse(&identity.kid).ok().map(|kid| ReceiptKey::new(&kid, &identity.key.public_key()));
-    let next = identity.key.keys().iter().filter(|key| key.state() == State::Next && identity.did.is_published());
+    let next = identity.key.keys().iter().filter(|key| key.state() == KeyState::Next && identity.did.is_published());
     let next = next.filter(|key| key.public_key().algorithm() == Algorithm::EdDsa);
     let next =
         next.filter_map(|key| Some(ReceiptKey::new(&identity.did.with_fragment(key.name()).ok()?, key.public_key())));
     active.into_iter().chain(next).collect()
 }
 
-/// Returns `false` if a registration lists receipt keys without the current one.
-pub(crate) fn names_key(registration: &Map<String, Value>, identity: &Identity) -> bool {
+/// Returns whether the registration permits the current key for receipts: it lists the key, or lists no receipt keys.
+pub(crate) fn permits_receipt_key(registration: &Map<String, Value>, identity: &OwnIdentity) -> bool {
     let keys = registration.get("credentialSubject").and_then(|subject| subject.get("receipt_keys"));
     let Some(keys) = keys.and_then(Value::as_array) else { return true };
     let active = identity.key.public_key().to_multikey();
@@ -147,12 +147,12 @@ pub(crate) fn names_key(registration: &Map<String, Value>, identity: &Identity) 
 pub(crate) fn require_templates(uses: &[String], catalogue: &Catalogue) -> Result<(), StartError> {
     let Some(id) = uses.iter().find(|id| catalogue.template(id).is_none()) else { return Ok(()) };
     let names = || catalogue.templates().map(|known| known.id.as_str());
-    let meant = nearest(id, names()).map(|known| format!("Do you mean {known}? ")).unwrap_or_default();
+    let meant = nearest_name(id, names()).map(|known| format!("Do you mean {known}? ")).unwrap_or_default();
     let all = names().collect::<Vec<_>>().join(", ");
     Err(refused(format!("There is no request template {}", quoted(id)), &format!("{meant}The catalogue has: {all}.")))
 }
 
-/// Installs a registration signed by a registrar: after the next start it is part of every request.
+/// Installs a registration signed by a registrar. It is included in every request after the next start.
 ///
 /// # Errors
 /// It is unreadable, another verifier's, not valid now, or cannot be written.
@@ -161,8 +161,12 @@ pub(crate) fn install(data: &Path, did: &str, file: &Path) -> Result<Registratio
         .map_err(|error| refused(format!("{} cannot be read: {error}", file.display()), "Check the path.").absent())?;
     let registration = json::parse_object(&bytes, Limits::DOCUMENT).and_then(|document| {
         // Wallets decide which registrars they accept; here the signature must be that of its issuer.
-        let expected =
-            Expected { asker: did, registrars: &|issuer| is_self_contained(issuer), now: now(), skew: CLOCK_SKEW };
+        let expected = ExpectedRegistration {
+            asker: did,
+            registrars: &|issuer| is_self_contained(issuer),
+            now: now(),
+            skew: CLOCK_SKEW,
+        };
         Registration::verify(&document, &expected, &SelfContained)
     });
     let registration = registration.map_err(|problem| {
@@ -184,8 +188,8 @@ fn is_self_contained(issuer: &str) -> bool {
 /// Returns the installed registration, if there is one.
 ///
 /// # Errors
-/// The file exists, and is not JSON.
-pub(crate) fn installed(data: &Path) -> Result<Option<Map<String, Value>>, StartError> {
+/// The file is not JSON.
+pub(crate) fn installed_registration(data: &Path) -> Result<Option<Map<String, Value>>, StartError> {
     let path: PathBuf = data.join(FILE);
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
@@ -209,7 +213,7 @@ mod tests {
     #[derive(clap::Parser)]
     struct Line {
         #[command(flatten)]
-        about: About,
+        about: RegistrationArgs,
     }
 
     #[test]

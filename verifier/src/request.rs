@@ -1,10 +1,10 @@
-//! Requests as they are stored, and the rules about their states.
+//! Stored requests, and the rules for their states.
 
 use carnet_core::time::Timestamp;
 
 use crate::{ids::RequestId, verdicts::Verdict};
 
-/// Number of wrong answers after which a request is closed: enough for a wallet's mistakes, and too few to overload a
+/// Maximum number of refused presentations for a request: enough for a wallet's mistakes, and too few to overload a
 /// verifier.
 pub(crate) const MAX_ATTEMPTS: i64 = 10;
 
@@ -13,13 +13,13 @@ pub(crate) const MAX_ATTEMPTS: i64 = 10;
 pub(crate) enum RequestState {
     /// Waiting for the holder.
     Open,
-    /// Answered and accepted. Final.
+    /// A presentation was accepted. Final.
     Accepted,
-    /// Answered and refused. It can be answered again until it expires or its attempts are used up.
+    /// A presentation was refused. Others are possible until the request expires or its attempts are used up.
     Refused,
-    /// Not answered in time. Final.
+    /// Expired without an accepted presentation. Final.
     Expired,
-    /// Its stored data was erased at the holder's request. Final.
+    /// Its stored data were erased at the holder's request. Final.
     Erased,
 }
 
@@ -41,12 +41,12 @@ impl RequestState {
     }
 }
 
-/// Request to be stored. It has no `Debug`: its nonce is for the holder only.
+/// Request to be stored. It has no `Debug`, since its nonce is only for the holder.
 pub(crate) struct NewRequest {
     pub(crate) id: RequestId,
-    /// Id that the caller gave to the call.
+    /// `request_id` of the call that created it; `None`: none.
     pub(crate) request_id: Option<String>,
-    /// SHA-256 over the parameters of the call.
+    /// SHA-256 over the parameters of the call that created it.
     pub(crate) parameters_digest: [u8; 32],
     pub(crate) template: String,
     /// DCQL query, as JSON text.
@@ -57,13 +57,13 @@ pub(crate) struct NewRequest {
     pub(crate) request_object: String,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
-    /// Time at which it is deleted, with its verdict.
+    /// Time at which it is deleted, with its result.
     pub(crate) keep_until: Timestamp,
 }
 
 /// Stored request.
 pub(crate) struct StoredRequest {
-    /// Sequence number, used for paging.
+    /// Sequence number, used for pagination.
     pub(crate) number: i64,
     pub(crate) id: RequestId,
     pub(crate) parameters_digest: Vec<u8>,
@@ -74,18 +74,18 @@ pub(crate) struct StoredRequest {
     pub(crate) request_object: String,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
-    /// Time at which it is deleted, with its verdict.
+    /// Time at which it is deleted, with its result.
     pub(crate) keep_until: Timestamp,
     pub(crate) attempts: i64,
     pub(crate) verdict: Option<Verdict>,
-    /// Time of its erasure at the holder's request.
+    /// Time of its erasure at the holder's request; `None`: not erased.
     pub(crate) erased_at: Option<Timestamp>,
-    /// State when it was last written; see [`Self::state`].
+    /// State at the last write; [`Self::state`] returns the current one.
     pub(crate) stored_state: RequestState,
 }
 
 impl StoredRequest {
-    /// Returns the state at `now`, whether or not a sweep has run since it expired.
+    /// Returns the state at `now`, which accounts for expiry even before the next sweep.
     pub(crate) fn state(&self, now: Timestamp) -> RequestState {
         match self.stored_state {
             RequestState::Open if now >= self.expires_at => RequestState::Expired,
@@ -93,7 +93,7 @@ impl StoredRequest {
         }
     }
 
-    /// Tests if the state is final.
+    /// Returns whether the state is final.
     pub(crate) fn is_final(&self, now: Timestamp) -> bool {
         match self.state(now) {
             RequestState::Open => false,
@@ -102,7 +102,7 @@ impl StoredRequest {
         }
     }
 
-    /// Returns the reason why it cannot be answered at `now`, if there is one.
+    /// Returns the reason why it cannot be answered at `now`, if any.
     pub(crate) fn closed(&self, now: Timestamp) -> Option<ClosedReason> {
         match self.state(now) {
             RequestState::Accepted | RequestState::Erased => Some(ClosedReason::Answered),
@@ -115,8 +115,8 @@ impl StoredRequest {
         }
     }
 
-    /// Tests if a verdict can be recorded: no answer was accepted, and no sweep has found it expired.
-    pub(crate) fn takes_verdict(&self) -> bool {
+    /// Returns whether a result can be recorded: no presentation was accepted, and no sweep has marked it as expired.
+    pub(crate) fn can_record_verdict(&self) -> bool {
         matches!(self.stored_state, RequestState::Open | RequestState::Refused)
     }
 }
@@ -124,10 +124,10 @@ impl StoredRequest {
 /// Reason why a request cannot be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClosedReason {
-    /// It has an accepted answer.
+    /// A presentation was accepted.
     Answered,
     /// It has expired.
     Expired,
-    /// It had too many wrong answers.
+    /// Too many presentations were refused.
     Exhausted,
 }

@@ -1,4 +1,4 @@
-//! Requests: the query, purpose, legal basis and retention, and the signed object that contains them.
+//! Creation of requests: query, purpose, legal basis and retention, and the signed request object.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ use crate::{
     request::{NewRequest, StoredRequest},
     statements::check_statement_age,
     store::{ReadRequests as _, Store, WriteRequests as _, WriteRows as _},
-    verification::Verification,
+    verification::VerificationService,
     verifier::Verifier,
 };
 
@@ -39,42 +39,42 @@ const MAX_LANGUAGES: usize = 32;
 const MAX_REQUEST_ID: usize = 128;
 
 /// Texts by language tag; English is required.
-pub(crate) type Texts = BTreeMap<String, String>;
+pub(crate) type LocalizedTexts = BTreeMap<String, String>;
 
-/// Source of the query.
-pub(crate) enum RequestSource {
+/// Source of a request's query.
+pub(crate) enum QuerySource {
     /// Template of the catalogue.
     Template(String),
     /// Custom query.
     Query {
         dcql: Map<String, Value>,
-        purpose: Texts,
-        legal_basis: Texts,
-        retention: Texts,
-        /// Intended use of the registration that covers it; empty: none.
+        purpose: LocalizedTexts,
+        legal_basis: LocalizedTexts,
+        retention: LocalizedTexts,
+        /// Intended use of the registration that covers the query; empty: none.
         intended_use: String,
-        /// True if the caller wants types and claims that the catalogue does not contain.
+        /// `true` if types and claims that the catalogue does not have are permitted.
         allow_unknown: bool,
-        /// Maximum age of a freshness statement, in seconds; `None`: the holder is asked for none.
+        /// Maximum age of a freshness statement, in seconds; `None`: statements are not requested.
         freshness_seconds_max: Option<u32>,
     },
 }
 
-/// Call for a request.
+/// Parameters for the creation of a request.
 pub(crate) struct CreateRequest {
-    /// The same id returns the same request; empty: each call creates a new one.
+    /// Idempotency key: the same id returns the same request; empty: each call creates a new request.
     pub(crate) request_id: String,
-    pub(crate) what: RequestSource,
-    /// 0: that of the configuration.
+    pub(crate) what: QuerySource,
+    /// Time during which the request can be answered, in seconds; 0: as configured.
     pub(crate) ttl_seconds: u32,
 }
 
 /// Created request, to be sent to a holder.
 pub(crate) struct CreatedRequest {
     pub(crate) id: RequestId,
-    /// `openid4vp://...`, which Carnet's wallet reads over gRPC.
+    /// `openid4vp://...` link for Carnet's wallet, which fetches the request over gRPC.
     pub(crate) uri: String,
-    /// `openid4vp://...`, which other wallets read over HTTP.
+    /// `openid4vp://...` link for other wallets, which fetch the request over HTTP.
     pub(crate) openid_uri: String,
     pub(crate) expires_at: Timestamp,
 }
@@ -84,15 +84,15 @@ struct RequestContent {
     template: String,
     intended_use: String,
     query: Value,
-    purpose: Texts,
-    legal_basis: Texts,
-    retention: Texts,
+    purpose: LocalizedTexts,
+    legal_basis: LocalizedTexts,
+    retention: LocalizedTexts,
     keep_days: u32,
     freshness_seconds_max: Option<u32>,
 }
 
 impl<S: Store> Verifier<S> {
-    /// Creates a request, or returns the one that the same call created before.
+    /// Creates a request, or returns the one that an earlier call with the same `request_id` created.
     pub(crate) async fn create_request(&self, call: CreateRequest, now: Timestamp) -> Result<CreatedRequest, Error> {
         check_request_id(&call.request_id)?;
         if call.ttl_seconds != 0 && !TTL.contains(&call.ttl_seconds) {
@@ -106,7 +106,7 @@ impl<S: Store> Verifier<S> {
             self.require_uses_left().await?;
         }
         let parameters_digest = digest(&content, call.ttl_seconds)?;
-        let (id, nonce) = (RequestId::draw(&mut OsRng), ids::nonce(&mut OsRng));
+        let (id, nonce) = (RequestId::draw(&mut OsRng), ids::random_nonce(&mut OsRng));
         let expires_at = now.plus(i64::from(ttl));
         let request_object = self.request_object(&id, &nonce, &content, now, expires_at).await?;
         let new = NewRequest {
@@ -150,9 +150,9 @@ impl<S: Store> Verifier<S> {
         Ok(CreatedRequest { id, uri, openid_uri, expires_at })
     }
 
-    fn content(&self, what: RequestSource, now: Timestamp) -> Result<RequestContent, Error> {
+    fn content(&self, what: QuerySource, now: Timestamp) -> Result<RequestContent, Error> {
         match what {
-            RequestSource::Template(id) => {
+            QuerySource::Template(id) => {
                 let template = self.verification.catalogue.template(&id).ok_or_else(|| {
                     let known: Vec<&str> =
                         self.verification.catalogue.templates().map(|known| known.id.as_str()).collect();
@@ -178,7 +178,7 @@ impl<S: Store> Verifier<S> {
                     freshness_seconds_max: template.freshness_seconds_max,
                 })
             }
-            RequestSource::Query {
+            QuerySource::Query {
                 dcql,
                 purpose,
                 legal_basis,
@@ -191,7 +191,7 @@ impl<S: Store> Verifier<S> {
                 if !intended_use.is_empty() {
                     check_identifier(&intended_use)?;
                 }
-                let (query, asked) = own_query(dcql, "query.dcql_query")?;
+                let (query, asked) = parse_custom_query(dcql, "query.dcql_query")?;
                 if !allow_unknown {
                     require_known(&self.verification.catalogue, &asked, "query.dcql_query")?;
                 }
@@ -248,7 +248,7 @@ impl<S: Store> Verifier<S> {
         });
         payload.insert("carnet".to_owned(), own);
         let mut payload = Value::Object(payload);
-        self.state_statement_age(&mut payload, content.freshness_seconds_max, now);
+        self.add_statement_age(&mut payload, content.freshness_seconds_max, now);
         let (Value::Object(header), Value::Object(payload)) = (header, payload) else {
             return Err(Error::Internal("a request object is not an object".to_owned()));
         };
@@ -257,15 +257,15 @@ impl<S: Store> Verifier<S> {
     }
 }
 
-/// Stores a request, and returns its id and its end. If one with its `request_id` exists and has the same parameters,
+/// Stores a request, and returns its id and its expiry. If a request with the same `request_id` and parameters exists,
 /// that one is returned and nothing is stored.
 ///
 /// # Errors
-/// The `request_id` belongs to a request with other parameters; store errors.
+/// The `request_id` was used for a request with other parameters; store errors.
 pub(crate) async fn store_request<S: Store>(store: &S, new: NewRequest) -> Result<(RequestId, Timestamp), Error> {
     let mut transaction = store.begin("create_request").await?;
     if let Some(request_id) = &new.request_id
-        && let Some(known) = transaction.request_of_call(request_id).await?
+        && let Some(known) = transaction.request_by_call_id(request_id).await?
     {
         let is_same = known.parameters_digest == new.parameters_digest;
         return if is_same { Ok((known.id, known.expires_at)) } else { Err(Error::RequestIdReused) };
@@ -276,11 +276,11 @@ pub(crate) async fn store_request<S: Store>(store: &S, new: NewRequest) -> Resul
     Ok((new.id, new.expires_at))
 }
 
-/// Parses a custom DCQL query, and returns its text and its content.
+/// Parses a custom DCQL query, and returns it as JSON and parsed.
 ///
 /// The text must be within [`Limits::SMALL`], which wallets apply when they read the request: otherwise no wallet could
 /// answer it.
-pub(crate) fn own_query(dcql: Map<String, Value>, field: &'static str) -> Result<(Value, Query), Error> {
+pub(crate) fn parse_custom_query(dcql: Map<String, Value>, field: &'static str) -> Result<(Value, Query), Error> {
     let malformed = |problem: Problem| Error::invalid("QUERY_MALFORMED", field, problem.detail);
     let text = Value::Object(dcql).to_string();
     let value = json::parse(text.as_bytes(), Limits::SMALL).map_err(malformed)?;
@@ -293,7 +293,7 @@ pub(crate) fn own_query(dcql: Map<String, Value>, field: &'static str) -> Result
 /// nobody could answer.
 fn require_known(catalogue: &Catalogue, query: &Query, field: &'static str) -> Result<(), Error> {
     let unknown: Vec<String> =
-        catalogue.unknown_in(query).into_iter().map(|(id, unknown)| format!("{id}: {unknown}")).collect();
+        catalogue.unknown_names(query).into_iter().map(|(id, unknown)| format!("{id}: {unknown}")).collect();
     if unknown.is_empty() {
         return Ok(());
     }
@@ -307,8 +307,9 @@ fn require_known(catalogue: &Catalogue, query: &Query, field: &'static str) -> R
 /// Refuses a query whose answers this verifier could not verify or evaluate.
 fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
     let unsupported = |description| Err(Error::invalid("QUERY_UNSUPPORTED", field, description));
-    let is_supported =
-        |asked: &CredentialQuery| asked.format.known().is_some_and(|format| Verification::formats().contains(&format));
+    let is_supported = |asked: &CredentialQuery| {
+        asked.format.known().is_some_and(|format| VerificationService::formats().contains(&format))
+    };
     if let Some(asked) = query.credentials.iter().find(|asked| !is_supported(asked)) {
         return Err(Error::invalid(
             "FORMAT_UNSUPPORTED",
@@ -316,12 +317,12 @@ fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
             format!(
                 "{}: this verifier verifies {}",
                 asked.id,
-                Verification::formats().iter().map(|format| format.as_str()).collect::<Vec<_>>().join(", ")
+                VerificationService::formats().iter().map(|format| format.as_str()).collect::<Vec<_>>().join(", ")
             ),
         ));
     }
     // No presentation could answer it.
-    if let Some((asked, why)) = query.credentials.iter().find_map(|asked| Some((asked, asked.unanswerable()?))) {
+    if let Some((asked, why)) = query.credentials.iter().find_map(|asked| Some((asked, asked.unsupported_reason()?))) {
         return unsupported(format!("{}: {why}", asked.id));
     }
     // Each credential query has a presentation of its own.
@@ -340,7 +341,7 @@ fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
         ));
     }
     // Without a holder rule, credentials of two people, or one copy twice, could pass as a valid answer.
-    query.require_decided().map_err(|problem| {
+    query.require_holder_rule().map_err(|problem| {
         let reason = if problem.code == Code::DistinctMissing { "DISTINCT_MISSING" } else { "HOLDER_MISSING" };
         Error::invalid(reason, field, problem.detail)
     })?;
@@ -368,7 +369,7 @@ fn check_request_id(request_id: &str) -> Result<(), Error> {
     }
 }
 
-fn check_texts(texts: &Texts, field: &'static str) -> Result<(), Error> {
+fn check_texts(texts: &LocalizedTexts, field: &'static str) -> Result<(), Error> {
     let invalid = |what: &str| Err(Error::invalid("TEXT_MALFORMED", field, what));
     if texts.get("en").is_none_or(|text| text.trim().is_empty()) {
         return Err(Error::invalid("TEXT_MISSING", field, "must include English (\"en\"): the holder decides by it"));
@@ -386,7 +387,7 @@ fn check_texts(texts: &Texts, field: &'static str) -> Result<(), Error> {
             return invalid("has a text that is empty or over 1000 characters");
         }
         // The text on which a person decides must not be able to redraw the screen or reverse the line.
-        if carnet_core::text::unseen(text).next().is_some() {
+        if carnet_core::text::invisible_characters(text).next().is_some() {
             return invalid("has a text with invisible characters");
         }
     }

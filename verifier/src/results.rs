@@ -1,4 +1,4 @@
-//! Results of requests, for staff: read, listed and watched.
+//! Results of requests, for staff: single, listed and watched.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,38 +6,38 @@ use carnet_core::time::Timestamp;
 use carnet_service::time::now;
 
 use crate::{
-    disclosed::{Disclosed, KeptClaim},
+    disclosed::{DisclosedClaims, KeptClaim},
     error::Error,
     request::{RequestState, StoredRequest},
     store::{ReadRequests as _, Store},
     verifier::Verifier,
-    watch::Watcher,
+    watch::RequestWatcher,
 };
 
 /// Maximum delay of the disclosed claims after their verdict.
 const BEHIND: Duration = Duration::from_millis(500);
 
-/// State of a watched request, with the disclosed claims directly after it was accepted.
+/// State of a watched request, with the disclosed claims immediately after acceptance.
 pub(crate) struct WatchedResult {
     pub(crate) request: StoredRequest,
-    pub(crate) disclosed: Option<Arc<Disclosed>>,
+    pub(crate) disclosed: Option<Arc<DisclosedClaims>>,
     /// Time of the state.
     pub(crate) at: Timestamp,
 }
 
-/// Watch on one request: its current state, and each change until the state is final.
+/// Watch of one request: its current state, and each change until a final state.
 pub(crate) struct ResultWatch<S> {
     verifier: Arc<Verifier<S>>,
     id: String,
-    watcher: Watcher,
-    disclosed: Option<Arc<Disclosed>>,
+    watcher: RequestWatcher,
+    disclosed: Option<Arc<DisclosedClaims>>,
     /// End of the wait for the next change, if the request can still change.
     expires_at: Option<Timestamp>,
     is_done: bool,
 }
 
 impl<S: Store> Verifier<S> {
-    /// Returns a request, and those claims of its answer that are stored and not due for erasure.
+    /// Returns a request with its retained claims that are not yet due for erasure.
     ///
     /// # Errors
     /// Unknown request; store errors.
@@ -47,8 +47,8 @@ impl<S: Store> Verifier<S> {
         Ok((request, kept))
     }
 
-    /// Returns a page of requests with a number below `before`, newest first, and the number before which the next page
-    /// begins, unless this is the last one.
+    /// Returns a page of requests with a sequence number below `before`, newest first, and the `before` of the next
+    /// page; `None`: last page.
     pub(crate) async fn results(&self, before: i64, size: i64) -> Result<(Vec<StoredRequest>, Option<i64>), Error> {
         let requests = self.store.read().await?.requests(before, size).await?;
         let is_full = i64::try_from(requests.len()).is_ok_and(|rows| rows == size);
@@ -70,7 +70,7 @@ impl<S: Store> Verifier<S> {
 }
 
 impl<S: Store> ResultWatch<S> {
-    /// Returns the current state at the first call, and then waits for each change. `None`: the last state was final.
+    /// Returns the current state on the first call, and then waits for each change. `None`: the last state was final.
     ///
     /// # Errors
     /// The request was deleted; the service is stopping; store errors.

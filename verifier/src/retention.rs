@@ -1,18 +1,18 @@
-//! Erasure: of what has reached its end, and of an answer at its holder's request.
+//! Erasure of expired data, and of a presentation's data at the holder's request.
 
 use carnet_core::time::Timestamp;
 
 use crate::{
     ids::RequestId,
-    store::{ExpiringRows, ReadRequests as _, Store, StoreError, WriteRequests as _, WriteRows as _},
+    store::{ErasableRows, ReadRequests as _, Store, StoreError, WriteRequests as _, WriteRows as _},
     verdicts::Verdict,
 };
 
 /// Maximum number of rows of one kind that a sweep erases in one transaction.
 const STEP: u32 = 100;
 
-/// Erases query, nonce and object of expired requests and stored claims that are due, and deletes requests past their
-/// retention period. Returns the ids of expired requests.
+/// Erases query, nonce and request object of expired requests, and claims that are due for erasure; deletes requests
+/// past their retention period. Returns the ids of requests that expired.
 pub(crate) async fn sweep<S: Store>(store: &S, now: Timestamp) -> Result<Vec<RequestId>, StoreError> {
     let mut expired = Vec::new();
     loop {
@@ -27,9 +27,9 @@ pub(crate) async fn sweep<S: Store>(store: &S, now: Timestamp) -> Result<Vec<Req
         }
     }
     for (name, rows) in [
-        ("erase_kept_claims", ExpiringRows::Claims),
-        ("erase_redemptions", ExpiringRows::Marks),
-        ("forget_requests", ExpiringRows::Requests),
+        ("erase_kept_claims", ErasableRows::Claims),
+        ("erase_redemptions", ErasableRows::Marks),
+        ("forget_requests", ErasableRows::Requests),
     ] {
         loop {
             let mut transaction = store.begin(name).await?;
@@ -43,9 +43,10 @@ pub(crate) async fn sweep<S: Store>(store: &S, now: Timestamp) -> Result<Vec<Req
     Ok(expired)
 }
 
-/// Erases all data of a request but its id, and records the time, if the verdict was made at the given time with the
-/// given result. A receipt is good for its own verdict only: a stranger's refused answer must not erase an accepted one
-/// that followed. Returns the time of the first erasure; `None` if there is no such request, or it has another verdict.
+/// Erases all data of a request except its id, and records the time, if its result has the given
+/// `(accepted, verified_at)`: a receipt applies only to its own result, so that a third party's refused presentation
+/// cannot erase a later accepted one. Returns the time of the first erasure; `None` if there is no such request, or its
+/// result differs.
 pub(crate) async fn erase_answer<S: Store>(
     store: &S,
     id: &RequestId,

@@ -4,9 +4,9 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use carnet_core::did::{Did, DidMethod};
 use carnet_service::{
-    config::{StartError, refused_field},
-    fetcher::fetcher,
-    keys::{self, Keyring, PublicationFaults, Watch},
+    config::{StartError, invalid_field},
+    fetcher::create_fetcher,
+    keys::{self, Keyring, PublicationFaults, PublishedKeysWatch},
     local,
     serve::{self, Services},
     staff::StaffOnly,
@@ -19,16 +19,16 @@ use crate::{
     clock,
     config::VerifierConfig,
     grpc, http,
-    identity::Identity,
+    identity::OwnIdentity,
     issuers::Issuers,
     registration,
     sqlite::{MIGRATIONS, SqliteStore},
-    status::Statuses,
+    status::StatusListCache,
     store::Store,
-    trust::Trust,
-    verification::Verification,
-    verifier::{Settings, Verifier},
-    watch::Hub,
+    trust::ConfiguredTrustList,
+    verification::VerificationService,
+    verifier::{Verifier, VerifierSettings},
+    watch::WatchHub,
 };
 
 /// Maximum time for which the start waits for issuers' documents and status lists; the rest is fetched in the
@@ -40,23 +40,25 @@ const PORT: u16 = 7402;
 /// File with the last entries seen of did:webvh logs.
 const SEEN_LOGS: &str = "seen-logs.json";
 
-/// Serves until the process is told to stop.
+/// Runs the service until a termination signal.
 ///
 /// # Errors
-/// The directory, the configuration or the address is refused.
+/// The directory, the configuration or the address is invalid.
 pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<SocketAddr>) -> Result<(), StartError> {
     let mut config = VerifierConfig::load(data, config)?;
     if let Some(listen) = listen {
         config.serve.listen = Some(listen);
     }
-    local::warn(&config.serve);
+    local::warn_local_mode(&config.serve);
     let staff = StaffOnly::of(data)?;
     let key = Keyring::open(data, &config.keys)?;
-    let (store, _alone) = ground::open_to_serve(data, &MIGRATIONS).await?;
+    let (store, _alone) = ground::open_store_to_serve(data, &MIGRATIONS).await?;
     let bound = serve::bind(&config.serve, PORT)?;
-    let mut verifier = assemble(&config, bound.public_url.clone(), key, SqliteStore::new(store.database.clone()))?;
-    verifier.registration = registration::installed(data)?;
-    if verifier.registration.as_ref().is_some_and(|known| !registration::names_key(known, &verifier.identity)) {
+    let mut verifier =
+        create_verifier(&config, bound.public_url.clone(), key, SqliteStore::new(store.database.clone()))?;
+    verifier.registration = registration::installed_registration(data)?;
+    if verifier.registration.as_ref().is_some_and(|known| !registration::permits_receipt_key(known, &verifier.identity))
+    {
         tracing::warn!(
             kid = verifier.identity.kid,
             "the registration does not name the key that signs receipts: wallets will say so; create a new \
@@ -67,7 +69,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
         keys::require_listed(data, &verifier.identity.did, &verifier.identity.key)?;
     }
     let seen = data.join(SEEN_LOGS);
-    verifier.verification.issuers.remember_in(seen.clone()).map_err(|error| {
+    verifier.verification.issuers.persist_in(seen.clone()).map_err(|error| {
         StartError::new(
             format!("{} cannot be used: {error}.", seen.display()),
             "Restore it from a backup, or delete it; after that an older log of an issuer's keys may be accepted once.",
@@ -82,9 +84,14 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
         tracing::error!(%error, "nothing is verified until the clock of this machine is set");
     }
     // Before the first look at what is published, which it may be that serves it.
-    let _site = local::serve(data, &config.serve, &verifier.identity.did, None).await?;
-    let older = Watch::new(data, fetcher(&config.serve)?, &verifier.identity.key, PublicationFaults::default())
-        .older_than_published(verifier.identity.did.clone());
+    let _site = local::serve_site(data, &config.serve, &verifier.identity.did, None).await?;
+    let older = PublishedKeysWatch::new(
+        data,
+        create_fetcher(&config.serve)?,
+        &verifier.identity.key,
+        PublicationFaults::default(),
+    )
+    .until_outdated(verifier.identity.did.clone());
     let verifier = Arc::new(verifier);
     let prefetch = async {
         verifier.refresh(Duration::ZERO).await;
@@ -98,9 +105,9 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     let listening = bound.listen()?;
     let background = [
         tokio::spawn(store.clone().keep_mark()),
-        tokio::spawn(Arc::clone(&verifier).keep_sweeping()),
-        tokio::spawn(Arc::clone(&verifier).keep_refreshing()),
-        tokio::spawn(Arc::clone(&verifier).keep_statuses()),
+        tokio::spawn(Arc::clone(&verifier).run_sweeps()),
+        tokio::spawn(Arc::clone(&verifier).run_trust_refresh()),
+        tokio::spawn(Arc::clone(&verifier).run_status_refresh()),
         tokio::spawn(end_watches_at_stop(Arc::clone(&verifier))),
     ];
     let services = Services {
@@ -109,7 +116,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
         routes: routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes),
     };
     let served = tokio::select! {
-        served = serve::run(listening, &config.serve, services) => served,
+        served = serve::run_server(listening, &config.serve, services) => served,
         older = older => Err(older),
     };
     for task in background {
@@ -128,8 +135,8 @@ fn routes<S: Store>(verifier: Arc<Verifier<S>>, staff: StaffOnly, max_message_by
 /// Creates the verifier from its parts.
 ///
 /// # Errors
-/// The DID does not belong to this key; the catalogue, or an issuer in the configuration, is refused.
-pub(crate) fn assemble<S: Store>(
+/// The DID does not belong to this key; the catalogue, or an issuer in the configuration, is invalid.
+pub(crate) fn create_verifier<S: Store>(
     config: &VerifierConfig,
     public_url: String,
     key: Keyring,
@@ -137,15 +144,16 @@ pub(crate) fn assemble<S: Store>(
 ) -> Result<Verifier<S>, StartError> {
     let refused = |what: String| StartError::new(what, "Correct the configuration and start again.").unstarted();
     let did = Did::parse(&config.did)
-        .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
-    let identity = Identity::new(did, config.name.clone(), key)
+        .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
+    let identity = OwnIdentity::new(did, config.name.clone(), key)
         .ok_or_else(|| refused(format!("{} is not a DID of the key in the data directory.", config.did)))?;
     let catalogue = match &config.serve.catalogue {
         Some(folder) => Catalogue::load(folder),
         None => Catalogue::embedded(),
     }
     .map_err(|error| refused(format!("The catalogue is refused: {error}")))?;
-    let trust = config.trust.as_ref().map(Trust::new).transpose().map_err(|error| config.files.place(error))?;
+    let trust =
+        config.trust.as_ref().map(ConfiguredTrustList::new).transpose().map_err(|error| config.files.place(error))?;
     if config.issuers.is_empty() && trust.is_none() {
         tracing::warn!(
             "no issuer and no trust list is configured, so every credential is refused; add [[issuers]] or [trust] to \
@@ -153,13 +161,13 @@ pub(crate) fn assemble<S: Store>(
         );
     }
     let limiting = catalogue.types().map(|known| (known.name.clone(), known.limiting.clone())).collect();
-    let issuers = Issuers::new(config.accepted(&catalogue)?, trust, limiting, fetcher(&config.serve)?);
-    let statuses = Statuses::new(&config.status);
-    let verification = Verification::new(issuers, catalogue, statuses, i64::from(config.key_binding_max_age))
+    let issuers = Issuers::new(config.accepted(&catalogue)?, trust, limiting, create_fetcher(&config.serve)?);
+    let statuses = StatusListCache::new(&config.status);
+    let verification = VerificationService::new(issuers, catalogue, statuses, i64::from(config.key_binding_max_age))
         .map_err(|problem| refused(format!("The cryptosuites are refused: {problem}.")))?;
     Ok(Verifier {
         identity: Arc::new(identity),
-        settings: Settings {
+        settings: VerifierSettings {
             public_url,
             request_ttl: config.request_ttl,
             verdict_days: config.verdict_days,
@@ -169,7 +177,7 @@ pub(crate) fn assemble<S: Store>(
         verification: Arc::new(verification),
         registration: None,
         store,
-        hub: Hub::new(),
+        hub: WatchHub::new(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! `init`: creates a data directory with a key, a configuration, a store, and a staff token that is shown once.
+//! `init`: creates a data directory with a key, a configuration, a store, and a staff token, which is displayed once.
 
 use std::path::Path;
 
@@ -20,24 +20,24 @@ use zeroize::Zeroizing;
 use crate::{config::VerifierConfig, redemption::desks, sqlite::MIGRATIONS};
 
 /// Result of `init`.
-pub(crate) struct Made {
+pub(crate) struct InitializedVerifier {
     pub(crate) did: Did,
-    /// URL at which `did.json` must be published, for a did:web.
+    /// URL at which `did.json` must be published; `None`: not a did:web.
     pub(crate) publish_at: Option<String>,
-    /// Shown once; only its hash is stored. In local mode it is also in a file.
+    /// Staff token, displayed once; only its hash is stored. In local mode, it is also in a file.
     pub(crate) staff_token: Zeroizing<String>,
-    /// In local mode: the pin of its site.
+    /// Fingerprint of the certificate of the local site; `None`: not in local mode.
     pub(crate) certificate: Option<Fingerprint>,
 }
 
-/// Decisions of the operator about a new verifier.
+/// Parameters of a new verifier, chosen by the operator.
 pub(crate) struct NewVerifier<'a> {
     pub(crate) did: Option<&'a str>,
     pub(crate) name: &'a str,
     pub(crate) algorithm: Algorithm,
     pub(crate) place: &'a KeyPlace,
     pub(crate) staff_name: &'a str,
-    /// In local mode: the sites of the issuers that are accepted, each for every type of the catalogue.
+    /// Sites of the issuers accepted for every type of the catalogue; `None`: not in local mode.
     pub(crate) local_issuers: Option<&'a [LocalSite]>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct NewVerifier<'a> {
 ///
 /// # Errors
 /// The DID is not a did:web, the directory is in use, or a file cannot be written.
-pub(crate) async fn init(data: &Path, new: &NewVerifier<'_>) -> Result<Made, StartError> {
+pub(crate) async fn init(data: &Path, new: &NewVerifier<'_>) -> Result<InitializedVerifier, StartError> {
     let NewVerifier { did, name, algorithm, place, staff_name, local_issuers } = *new;
     let chosen = did.map(published).transpose()?;
     let directory = NewDirectory::take(data).map_err(|error| match error.kind() {
@@ -67,8 +67,8 @@ pub(crate) async fn init(data: &Path, new: &NewVerifier<'_>) -> Result<Made, Sta
         }
         None => (Did::jwk(&key), None),
     };
-    let staff_token = staff::begin(data, staff_name, time::now(), &mut OsRng)?;
-    store::create(data, &MIGRATIONS).await?;
+    let staff_token = staff::create_staff_register(data, staff_name, time::now(), &mut OsRng)?;
+    store::create_store(data, &MIGRATIONS).await?;
     let mut text = config_text(&did, name) + &place.toml();
     let mut certificate = None;
     if let Some(issuers) = local_issuers {
@@ -81,26 +81,26 @@ pub(crate) async fn init(data: &Path, new: &NewVerifier<'_>) -> Result<Made, Sta
     // The configuration is written last: a directory without it is not taken for a verifier's.
     write_new(&data.join("config.toml"), &text, 0o600)?;
     directory.keep();
-    Ok(Made { did, publish_at, staff_token, certificate })
+    Ok(InitializedVerifier { did, publish_at, staff_token, certificate })
 }
 
-/// Creates the store of another desk in a directory with the keys of the first one, and without a store.
+/// Creates the store of a further desk, in a copy of the first desk's data directory without its store.
 ///
 /// # Errors
-/// The directory is no verifier's, or it contains a store or the mark of one.
-pub(crate) async fn another_desk(data: &Path) -> Result<(), StartError> {
-    if desks::has_key(data) {
+/// The directory is not a verifier's, or it contains a store or its mark.
+pub(crate) async fn create_further_desk(data: &Path) -> Result<(), StartError> {
+    if desks::has_desk_key(data) {
         return Err(StartError::new(
             format!("{} has the key of the desk that it was copied from. Nothing was created.", data.display()),
             "Delete the folder `desk` in the copy: each desk makes a key of its own.",
         ));
     }
     VerifierConfig::load(data, None)?;
-    store::create(data, &MIGRATIONS).await
+    store::create_store(data, &MIGRATIONS).await
 }
 
 fn published(did: &str) -> Result<(Did, String), StartError> {
-    Did::parse(did).and_then(|did| web::url(&did).map(|url| (did, url))).map_err(|problem| {
+    Did::parse(did).and_then(|did| web::document_url(&did).map(|url| (did, url))).map_err(|problem| {
         StartError::new(
             format!("The DID is refused: {problem}. Nothing was created."),
             "Give a did:web whose host you control, such as did:web:jobs.example; or none, and the verifier is named by its key.",

@@ -5,13 +5,14 @@ use serde_json::Value;
 
 use crate::{error::Error, verifier::Verifier};
 
-/// Returns the maximum age that a signed request object states to its holder; `None`: it asks for no statement.
-pub(crate) fn stated_statement_age(request_object: &str) -> Option<i64> {
+/// Returns the maximum age of statements in a signed request object, in seconds; `None`: it does not request
+/// statements.
+pub(crate) fn statement_age_in_request(request_object: &str) -> Option<i64> {
     let request = Jws::parse(request_object).ok()?;
     request.payload().get("carnet")?.get(freshness::MAX_AGE_MEMBER)?.as_i64()
 }
 
-/// Refuses an age that no request may state.
+/// Refuses a maximum age that is out of range.
 ///
 /// # Errors
 /// It is out of range.
@@ -25,10 +26,10 @@ pub(crate) fn check_statement_age(seconds: Option<u32>) -> Result<(), Error> {
 }
 
 impl<S> Verifier<S> {
-    /// Adds the maximum age of statements to a request, if it asks for any.
-    pub(crate) fn state_statement_age(&self, payload: &mut Value, own: Option<u32>, now: Timestamp) {
+    /// Adds the maximum age of statements to a request, if it requests any.
+    pub(crate) fn add_statement_age(&self, payload: &mut Value, own: Option<u32>, now: Timestamp) {
         // If an issuer's key has leaked, nothing else shows that honest holders' copies are genuine.
-        let leaked = self.verification.issuers.any_key_revoked(now).then_some(freshness::DEFAULT_SECONDS);
+        let leaked = self.verification.issuers.has_revoked_key_of_issuer(now).then_some(freshness::DEFAULT_SECONDS);
         let carnet = payload.get_mut("carnet").and_then(Value::as_object_mut);
         if let (Some(seconds), Some(carnet)) = (own.map(i64::from).or(leaked), carnet) {
             carnet.insert(freshness::MAX_AGE_MEMBER.to_owned(), seconds.into());

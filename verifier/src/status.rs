@@ -1,10 +1,9 @@
 //! Status lists (spec/status.md, For verifiers): fetched in the background for the accepted issuers, verified and
-//! unpacked once, and shared by all verdicts.
+//! decompressed once, and shared by all verifications.
 //!
-//! The set of lists follows from the issuers' own DID documents. The list that a credential names is looked up in
-//! memory and never fetched, so that nobody learns from this service who presents what, and nobody can make it send a
-//! request. All lists together are one value, replaced as a whole: a verdict sees one consistent state, and takes no
-//! lock.
+//! The issuers' DID documents determine the set of lists. A verification looks lists up in memory and never fetches
+//! them, so that fetches reveal nothing about presentations, and holders cannot cause requests. All lists are one
+//! immutable value that is replaced atomically: a verification sees a consistent state without a lock.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -19,7 +18,7 @@ use arc_swap::ArcSwap;
 use carnet_core::{
     Problem,
     did::Did,
-    status::Listed,
+    status::VerifiedStatusList,
     time::{CLOCK_SKEW, Timestamp},
 };
 use carnet_service::time::now;
@@ -42,7 +41,7 @@ mod refusals;
 mod tests;
 
 use fetch::{FetchClock, FetchJob, FetchOutcome, after};
-use refusals::{Refusals, StatusSnapshot};
+use refusals::{Refusals, StatusListSnapshot};
 
 /// Number of issuers whose lists are fetched at the same time.
 const AT_ONCE: usize = 32;
@@ -53,11 +52,11 @@ const LEAD: Duration = Duration::from_secs(2);
 /// Maximum time between two checks for due lists, in seconds.
 const LONGEST_PAUSE: i64 = 30;
 
-/// Settings of the operator.
+/// Configuration of the status lists.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StatusConfig {
-    /// Interval between fetches of a list, in seconds; a list may demand a shorter one.
+    /// Interval between fetches of a list, in seconds; the list's time to live may require a shorter one.
     pub(crate) refresh_seconds: u32,
 }
 
@@ -68,18 +67,18 @@ impl Default for StatusConfig {
 }
 
 /// Lists about one issuer's credentials, by URL.
-type OfOne = HashMap<String, Arc<Listed>>;
+type OfOne = HashMap<String, Arc<VerifiedStatusList>>;
 
-/// All lists, by the DID of the credentials' issuer.
-pub(crate) type Lists = HashMap<String, OfOne>;
+/// All status lists, by the DID of the credentials' issuer.
+pub(crate) type StatusListMap = HashMap<String, OfOne>;
 
-fn of<'a>(lists: &'a Lists, issuer: &Did) -> impl Iterator<Item = (&'a String, &'a Arc<Listed>)> {
+fn of<'a>(lists: &'a StatusListMap, issuer: &Did) -> impl Iterator<Item = (&'a String, &'a Arc<VerifiedStatusList>)> {
     lists.get(issuer.as_str()).into_iter().flatten()
 }
 
-/// Lists of all accepted issuers, and the schedule of their fetches.
-pub(crate) struct Statuses {
-    lists: ArcSwap<Lists>,
+/// Status lists of all accepted issuers, and the schedule of their fetches.
+pub(crate) struct StatusListCache {
+    lists: ArcSwap<StatusListMap>,
     /// Reasons for missing lists, by issuer.
     refusals: ArcSwap<HashMap<String, Refusals>>,
     refresh: i64,
@@ -125,7 +124,7 @@ struct ListSource {
     problem: Option<Problem>,
 }
 
-impl Statuses {
+impl StatusListCache {
     pub(crate) fn new(config: &StatusConfig) -> Self {
         Self {
             lists: ArcSwap::default(),
@@ -139,13 +138,13 @@ impl Statuses {
     }
 
     /// Returns the current lists.
-    pub(crate) fn lists(&self) -> Arc<Lists> {
+    pub(crate) fn lists(&self) -> Arc<StatusListMap> {
         self.lists.load_full()
     }
 
-    /// Returns the current lists, and the reasons for missing ones.
-    pub(crate) fn snapshot(&self) -> StatusSnapshot {
-        StatusSnapshot { lists: self.lists(), refusals: self.refusals.load_full() }
+    /// Returns the current lists, with the errors of missing ones.
+    pub(crate) fn snapshot(&self) -> StatusListSnapshot {
+        StatusListSnapshot { lists: self.lists(), refusals: self.refusals.load_full() }
     }
 
     /// Records why an issuer's lists are missing; `None` clears the record.
@@ -164,9 +163,9 @@ impl Statuses {
     }
 
     #[cfg(test)]
-    pub(crate) fn put(&self, url: &str, listed: Listed) {
+    pub(crate) fn put(&self, url: &str, listed: VerifiedStatusList) {
         self.lists.rcu(|old| {
-            let mut lists = Lists::clone(old);
+            let mut lists = StatusListMap::clone(old);
             let own = lists.entry(listed.on_behalf_of().to_string()).or_default();
             own.insert(url.to_owned(), Arc::new(listed.clone()));
             lists
@@ -178,7 +177,7 @@ impl Statuses {
         self.work.lock().await.busy.is_empty()
     }
 
-    /// Waits until a list is due, or a DID document has changed.
+    /// Waits until a list is due, or a DID document changed.
     pub(crate) async fn pause(&self) {
         let seconds = self.next.load(Ordering::Relaxed).saturating_sub(now().unix()).clamp(1, LONGEST_PAUSE);
         let _ = tokio::time::timeout(Duration::from_secs(seconds.unsigned_abs()), self.woken.notified()).await;
@@ -187,7 +186,7 @@ impl Statuses {
     /// Drops an issuer's lists whose keys or signers its documents no longer contain, or mark as revoked.
     fn drop_unless_by(&self, documents: &ListDocuments, at: Timestamp) {
         let did = documents.issuer.did();
-        let stands = |listed: &Listed| listed.stands_by(documents, (at, CLOCK_SKEW)).is_ok();
+        let stands = |listed: &VerifiedStatusList| listed.check_signer(documents, (at, CLOCK_SKEW)).is_ok();
         if of(&self.lists(), did).any(|(_, listed)| !stands(listed)) {
             tracing::warn!(
                 issuer = %did,
@@ -201,12 +200,17 @@ impl Statuses {
     }
 
     /// Replaces lists of an issuer.
-    fn replace(&self, issuer: &Did, keep: impl Fn(&str, &Listed) -> bool, fresh: &[(String, Arc<Listed>)]) {
+    fn replace(
+        &self,
+        issuer: &Did,
+        keep: impl Fn(&str, &VerifiedStatusList) -> bool,
+        fresh: &[(String, Arc<VerifiedStatusList>)],
+    ) {
         self.lists.rcu(|old| {
             let stays = of(old, issuer).filter(|(url, listed)| keep(url, listed));
             let stays = stays.map(|(url, listed)| (url.clone(), Arc::clone(listed)));
             let own: OfOne = stays.chain(fresh.iter().cloned()).collect();
-            let mut lists = Lists::clone(old);
+            let mut lists = StatusListMap::clone(old);
             if own.is_empty() {
                 lists.remove(issuer.as_str());
             } else {
@@ -217,13 +221,13 @@ impl Statuses {
     }
 }
 
-impl Statuses {
-    /// Fetches every due list of every accepted issuer, verified by the cached documents. Failures are logged as
-    /// warnings; lists in memory remain until their own end.
+impl StatusListCache {
+    /// Fetches every due list of every accepted issuer, and verifies it with the cached documents. Failures are logged
+    /// as warnings; lists in memory remain in use until they expire.
     pub(crate) async fn refresh(&self, issuers: &Issuers, floor: &ClockFloor, at: Timestamp) {
         let (clock, until) = (FetchClock::from(at), after(LEAD));
         let mut work = self.work.lock().await;
-        let dids = issuers.dids();
+        let dids = issuers.issuer_dids();
         let mut waiting = self.due_sources(issuers, &mut work, &dids, at).into_iter();
         let mut again = false;
         loop {
@@ -274,7 +278,7 @@ impl Statuses {
     ) -> Vec<(Did, Sources)> {
         let mut waiting = Vec::new();
         for did in dids {
-            let Ok(documents) = issuers.of_lists(did, at) else { continue };
+            let Ok(documents) = issuers.list_documents(did, at) else { continue };
             if work.busy.values().any(|busy| busy == did) {
                 // The running job may have started with other documents.
                 self.drop_unless_by(&documents, at);
@@ -292,7 +296,7 @@ impl Statuses {
                 // The previous directory's lists remain valid until the new one was read.
                 (sources.directory, sources.due) = (directory, at);
             }
-            let changed = !sources.documents.are(&documents);
+            let changed = !sources.documents.same_documents(&documents);
             if changed || sources.next() <= at {
                 // Before any fetch: the owner of a leaked key may also keep the host from answering.
                 self.drop_unless_by(&documents, at);
@@ -317,17 +321,17 @@ impl Statuses {
         outcome.fresh.iter().for_each(|(_, listed)| floor.raise(listed.freshness().issued));
         self.note_refusals(did, Some(Refusals::of(&outcome.sources)));
         // The documents may have changed since the lists were verified.
-        if let Ok(documents) = issuers.of_lists(did, at) {
+        if let Ok(documents) = issuers.list_documents(did, at) {
             self.drop_unless_by(&documents, at);
         }
         outcome.sources
     }
 
-    /// Drops the lists whose keys the cached documents no longer contain, or mark as revoked, and schedules a
-    /// verification of the others.
-    pub(crate) fn heed_new_documents(&self, issuers: &Issuers, at: Timestamp) {
-        for did in issuers.dids() {
-            if let Ok(documents) = issuers.of_lists(&did, at) {
+    /// Removes the lists whose signing keys were removed from the documents or revoked, and schedules the verification
+    /// of the others.
+    pub(crate) fn apply_new_documents(&self, issuers: &Issuers, at: Timestamp) {
+        for did in issuers.issuer_dids() {
+            if let Ok(documents) = issuers.list_documents(&did, at) {
                 self.drop_unless_by(&documents, at);
             }
         }

@@ -1,11 +1,11 @@
-//! Issuers' messages on credentials (spec/status.md), for staff.
+//! Issuers' messages about credentials (spec/status.md), for staff.
 
 use carnet_core::verify;
 use serde::{Deserialize, Serialize};
 
-use crate::printable::printable;
+use crate::printable::sanitise_detail;
 
-/// Message of an issuer on a credential, for staff.
+/// Message of an issuer about a credential, for staff.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StatusMessage {
@@ -14,8 +14,8 @@ pub(crate) struct StatusMessage {
     pub(crate) text: String,
 }
 
-impl From<&verify::Message> for StatusMessage {
-    fn from(message: &verify::Message) -> Self {
-        Self { query_id: message.about.clone(), number: message.number, text: printable(&message.text) }
+impl From<&verify::IssuerMessage> for StatusMessage {
+    fn from(message: &verify::IssuerMessage) -> Self {
+        Self { query_id: message.about.clone(), number: message.number, text: sanitise_detail(&message.text) }
     }
 }

@@ -1,8 +1,8 @@
-//! Work on threads that serve no calls.
+//! CPU-bound and blocking work on separate threads.
 
 use crate::error::Error;
 
-/// Runs CPU-bound work, or work that may block, on such a thread.
+/// Runs CPU-bound or blocking work on a separate thread.
 ///
 /// # Errors
 /// Internal: the work was aborted.

@@ -1,16 +1,16 @@
-//! Thresholds of hidden values (spec/at-least.md): what a verdict records of them, and their commitments.
+//! Thresholds of hidden values (spec/at-least.md): their entries in results, and their commitments.
 
 use carnet_core::{
     at_least::{Commitment, Direction},
     query::{Query, commitments_path, path_to_text},
     receipt::ShownThreshold,
     secure::sd_jwt::ClaimPath,
-    verify::Seen,
+    verify::PresentedCredential,
 };
 use serde_json::Value;
 
 /// Returns the thresholds of the query that a credential proved.
-pub(crate) fn proven(seen: &Seen, query: &Query) -> Vec<ShownThreshold> {
+pub(crate) fn proved_thresholds(seen: &PresentedCredential, query: &Query) -> Vec<ShownThreshold> {
     let claims = query.credential(&seen.query_id).map(|asked| asked.claims.as_slice()).unwrap_or_default();
     let proven = seen.proved.iter().filter_map(|proved| {
         let mut asked = claims.iter().filter(|claim| claim.path == proved.path);
@@ -23,15 +23,15 @@ pub(crate) fn proven(seen: &Seen, query: &Query) -> Vec<ShownThreshold> {
     proven.collect()
 }
 
-/// Returns the disclosed paths of a credential without those of commitments.
-pub(crate) fn disclosed_besides(seen: &Seen) -> Vec<String> {
+/// Returns the disclosed paths of a credential, without its commitments.
+pub(crate) fn disclosed_without_commitments(seen: &PresentedCredential) -> Vec<String> {
     let commitments: Vec<ClaimPath> =
         seen.proved.iter().filter_map(|proved| commitments_path(&proved.path, proved.direction)).collect();
     let is_claim = |path: &&ClaimPath| !commitments.iter().any(|beside| path.starts_with(beside));
     seen.disclosed.iter().filter(is_claim).map(|path| path_to_text(path)).collect()
 }
 
-/// Recognises an array of commitments by its name and its form (spec/at-least.md 3.1).
+/// Returns whether a member is an array of commitments, by its name and form (spec/at-least.md 3.1).
 pub(crate) fn is_commitments(name: &str, value: &Value) -> bool {
     let named = Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")));
     let commitment = |item: &Value| item.as_str().is_some_and(|text| text.parse::<Commitment>().is_ok());

@@ -1,10 +1,9 @@
-//! Trust list: the accepted issuers and their types, signed by the operators that the configuration pins
-//! (spec/trust.md).
+//! Trust list: the accredited issuers and their types, signed by the pinned operators (spec/trust.md).
 //!
 //! It is read at the start of the service and then in the background, from a file or over HTTPS. The newest accepted
-//! list is saved before any decision relies on it, and remains in force after a restart: an unreachable source stops
-//! nobody, and a source that returns to an older list is refused. Every decision checks the list's end. When the DID
-//! document of an operator changes, the list is verified again, and is not used while it is invalid.
+//! list is stored before any decision uses it, and remains in force after a restart, even if the source is unreachable;
+//! an older list is refused. Every decision checks the validity period. When the DID document of an operator changes,
+//! the list is verified again, and is not used while it is invalid.
 
 use std::{
     collections::BTreeMap,
@@ -17,20 +16,20 @@ use carnet_core::{
     did::Did,
     json::{self, Limits},
     time::{CLOCK_SKEW, Timestamp},
-    trust::list::{Operators, Pinned, Seen, TrustList},
+    trust::list::{AcceptedList, Operators, TrustList, TrustListAnchors},
 };
 use carnet_fetch::{DidCache, HttpsFetcher};
-use carnet_service::config::{StartError, refused_field};
+use carnet_service::config::{StartError, invalid_field};
 use serde::Deserialize;
 
 use self::{
-    documents::{Documents, unknown_signers, warn_of_operator},
-    remembered::{record_dropped, remember, remembered},
-    source::Source,
+    documents::{OperatorDocuments, unknown_signers, warn_of_operator},
+    remembered::{newest_list, record_dropped, store_list},
+    source::TrustListSource,
     timestamp::read_timestamp,
 };
 use crate::{
-    key_lookups::{KeyLookups, ListDigest, digest},
+    key_lookups::{KeyLookups, ListDigest, list_digest},
     store::{Store, StoreError, TrustListRow, TrustListState},
 };
 
@@ -43,28 +42,28 @@ mod timestamp;
 /// Remaining validity of a list below which the operator is warned, in seconds: three days.
 const WARN_BEFORE: i64 = 3 * carnet_core::day::SECONDS;
 
-/// Trust list and its operators.
+/// Configuration of the trust list and its operators.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrustConfig {
-    /// Location of the list: a file, or an https URL.
+    /// Source of the list: a file, or an https URL.
     pub(crate) list: String,
-    /// DID of the list.
+    /// DID that identifies the list.
     pub(crate) issuer: String,
-    /// DIDs of its operators.
+    /// DIDs of the operators.
     pub(crate) operators: Vec<String>,
-    /// Number of operators that must have signed.
+    /// Number of operators who must have signed.
     pub(crate) quorum: usize,
-    /// Lowest accepted number of the list, so that a new installation is not shown an older one.
+    /// Minimum sequence number of the list, so that a new installation does not accept an old one.
     #[serde(default)]
     pub(crate) least: Option<u64>,
 }
 
-/// Current trust list, if there is one.
-pub(crate) struct Trust {
+/// Trust list: the current one, its source, and its operators.
+pub(crate) struct ConfiguredTrustList {
     place: String,
-    source: Source,
-    timestamp: Source,
+    source: TrustListSource,
+    timestamp: TrustListSource,
     name: String,
     operators: Arc<Operators>,
     dids: Vec<Did>,
@@ -76,7 +75,7 @@ pub(crate) struct Trust {
 struct Current {
     list: Option<Arc<TrustList>>,
     /// DID documents by which the newest list was verified last, and the time.
-    verified: Option<(Documents, Timestamp)>,
+    verified: Option<(OperatorDocuments, Timestamp)>,
     /// Reason why the newest accepted list is no longer used.
     dropped: Option<Problem>,
     /// Operators whose proofs of the current list are invalid.
@@ -112,23 +111,25 @@ impl Current {
     }
 }
 
-/// Tests if the daily warning is due that a list ends soon or has ended.
+/// Returns whether the daily warning is due that a list ends soon or has ended.
 fn is_to_warn(until: Timestamp, warned_at: Option<Timestamp>, now: Timestamp) -> bool {
     until < now.plus(WARN_BEFORE)
         && warned_at.is_none_or(|at| now.unix().saturating_sub(at.unix()).saturating_abs() >= carnet_core::day::SECONDS)
 }
 
-impl Trust {
+impl ConfiguredTrustList {
+    /// Creates the trust list from its configuration; no list is loaded yet.
+    ///
     /// # Errors
     /// A DID, the quorum or the URL is invalid.
     pub(crate) fn new(config: &TrustConfig) -> Result<Self, StartError> {
-        let wrong = |problem: Problem| refused_field("trust", format!("trust: {problem}"));
+        let wrong = |problem: Problem| invalid_field("trust", format!("trust: {problem}"));
         let operators = config.operators.iter().map(String::as_str);
         let operators = Operators::pin(&config.issuer, operators, config.quorum).map_err(wrong)?;
         let operators = operators.at_least(config.least);
         let dids: Vec<Did> =
             config.operators.iter().map(|did| Did::parse(did)).collect::<Result<_, _>>().map_err(wrong)?;
-        let (source, timestamp) = Source::parse(&config.list)?;
+        let (source, timestamp) = TrustListSource::parse(&config.list)?;
         if config.quorum.saturating_mul(2) <= dids.len().saturating_add(1) {
             tracing::warn!(
                 operators = dids.len(),
@@ -164,7 +165,7 @@ impl Trust {
     /// Returns the current list.
     ///
     /// # Errors
-    /// The reason why the newest accepted list is no longer used, or else why the source's list was refused.
+    /// The reason why the newest accepted list is not in use, or why the list of the source was refused.
     pub(crate) fn current(&self) -> Result<Arc<TrustList>, Problem> {
         let current = self.read();
         let why = || current.dropped.clone().or_else(|| current.trouble.clone());
@@ -172,11 +173,11 @@ impl Trust {
         current.list.clone().ok_or_else(none)
     }
 
-    /// Reads the source; a URL only if it was not read within `max_age`. A refused list changes nothing: the current
-    /// list remains in force until its end, as long as it is valid under the operators' DID documents.
+    /// Reads the list from its source; a URL only if the last read is older than `max_age`. If the list is refused, the
+    /// current one remains in force while it is valid.
     ///
     /// # Errors
-    /// The reason why the source's list was refused.
+    /// The reason why the list of the source was refused.
     pub(crate) async fn refresh<S: Store>(
         &self,
         store: &S,
@@ -219,17 +220,17 @@ impl Trust {
         max_age: Duration,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        if let Some(known) = remembered(store, &self.name).await.map_err(unstored)? {
+        if let Some(known) = newest_list(store, &self.name).await.map_err(unstored)? {
             self.hold(store, known, documents, max_age, now).await?;
         }
         self.restamp(store, fetcher, max_age, now).await?;
         let Some(text) = self.text(fetcher, max_age, now).await? else { return Ok(()) };
-        let digest = digest(&text);
+        let digest = list_digest(&text);
         if self.read().text == Some(digest) && self.list().is_some() {
             return Ok(());
         }
         // Including the timestamp that may just have been accepted.
-        let known = remembered(store, &self.name).await.map_err(unstored)?;
+        let known = newest_list(store, &self.name).await.map_err(unstored)?;
         let state = known.map(|row| row.state);
         let seen = state.as_ref().map(|state| (state.seen.clone(), state.accept.clone()));
         let known = state.and_then(|state| state.timestamp);
@@ -237,7 +238,7 @@ impl Trust {
         let mut verified = self.verify(text.clone(), seen.clone(), &by, now).await;
         if verified.is_err() && self.look_up((fetcher, documents), (&text, digest), &by, now).await {
             // The current list may be invalid, too, under its operators' new documents.
-            if let Some(known) = remembered(store, &self.name).await.map_err(unstored)? {
+            if let Some(known) = newest_list(store, &self.name).await.map_err(unstored)? {
                 self.hold(store, known, documents, max_age, now).await?;
             }
             by = self.documents(documents, None, now);
@@ -251,7 +252,7 @@ impl Trust {
         let mut list = verified?;
         let timestamp = self.stamp_new(&mut list, known, fetcher, now).await?;
         let document = String::from_utf8(text).map_err(|_| Problem::from(Code::InvalidUnicode))?;
-        let kept = remember(store, &self.name, list.seen(), document, timestamp).await.map_err(unstored)?;
+        let kept = store_list(store, &self.name, list.seen(), document, timestamp).await.map_err(unstored)?;
         if kept != list.seen() {
             return Err(Problem::new(
                 Code::TrustListRollback,
@@ -275,7 +276,7 @@ impl Trust {
         &self,
         (fetcher, cache): (&HttpsFetcher, &DidCache),
         (text, list): (&[u8], ListDigest),
-        documents: &Documents,
+        documents: &OperatorDocuments,
         now: Timestamp,
     ) -> bool {
         let lookups = || self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
@@ -363,12 +364,12 @@ impl Trust {
     }
 
     /// Returns the operators' documents at an instant. A document that is no longer available is taken from `before`.
-    fn documents(&self, cache: &DidCache, before: Option<&Documents>, now: Timestamp) -> Documents {
+    fn documents(&self, cache: &DidCache, before: Option<&OperatorDocuments>, now: Timestamp) -> OperatorDocuments {
         let document = |did: &Did| match (cache.resolve_at(did, now), before.and_then(|before| before.0.get(did))) {
             (Err(problem), Some(before)) if problem.code == Code::DidUnresolved => before.clone(),
             (document, _) => document,
         };
-        Documents(self.dids.iter().map(|did| (did.clone(), document(did))).collect())
+        OperatorDocuments(self.dids.iter().map(|did| (did.clone(), document(did))).collect())
     }
 
     /// Returns the text of the source; `None` if it was read recently.
@@ -391,8 +392,8 @@ impl Trust {
     async fn verify(
         &self,
         text: Vec<u8>,
-        seen: Option<(Seen, Option<String>)>,
-        documents: &Documents,
+        seen: Option<(AcceptedList, Option<String>)>,
+        documents: &OperatorDocuments,
         now: Timestamp,
     ) -> Result<TrustList, Problem> {
         let (operators, documents) = (Arc::clone(&self.operators), documents.clone());
@@ -400,7 +401,7 @@ impl Trust {
             let document = json::parse_object(&text, Limits::LIST)?;
             let (seen, accept) = seen.map_or((None, None), |(seen, accept)| (Some(seen), accept));
             let (seen, accept) = (seen.as_ref(), accept.as_deref());
-            let pinned = Pinned { operators: &operators, seen, accept, now, skew: CLOCK_SKEW };
+            let pinned = TrustListAnchors { operators: &operators, seen, accept, now, skew: CLOCK_SKEW };
             TrustList::verify(&document, &pinned, &documents)
         };
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(problem(&error.to_string())))

@@ -1,23 +1,27 @@
-//! Verdicts, which are stored. A [`Verdict`] has no field for a value; [`Disclosed`] has the values and is not stored.
+//! Verification results, as stored. A [`Verdict`] cannot contain claim values; [`DisclosedClaims`] contains them and is
+//! not stored.
 
 use carnet_core::{
     format::CredentialFormat,
     query::{Query, path_to_text},
     receipt::ShownThreshold,
     time::Timestamp,
-    verify::{Answer, Held, Outcome as CoreOutcome, Report, Seen, Verified},
+    verify::{
+        PresentedCredential, VerificationOutcome as CoreOutcome, VerificationReport, Verified, VerifiedCredential,
+        VerifiedCredentials,
+    },
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     decisions::{TrustDecision, TrustDecisions},
-    disclosed::Disclosed,
-    printable::printable,
+    disclosed::DisclosedClaims,
+    printable::sanitise_detail,
     status_messages::StatusMessage,
     thresholds,
 };
 
-/// Result of a verification: named checks, codes, and the disclosed paths. Never a claim's value.
+/// Result of a verification: named checks, codes, and the disclosed paths, without claim values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verdict {
@@ -40,50 +44,50 @@ pub(crate) struct Verdict {
     holder: Option<AppliedRule>,
 }
 
-/// Holder rule by which credentials were compared (spec/protocol.md 4.10).
+/// Holder rule that was applied (spec/protocol.md 4.10).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AppliedRule {
     /// `claims`, `key` or `any`.
     pub(crate) rule: String,
-    /// Claims that must be equal, by their paths below the subject.
+    /// Claims whose values must be equal, by their paths below the subject.
     pub(crate) claims: Vec<String>,
 }
 
-/// One named check.
+/// Outcome of one named check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CheckRecord {
     pub(crate) name: String,
     pub(crate) about: String,
     pub(crate) outcome: CheckOutcome,
-    /// Stable code of a failure, also of a tolerated one; else empty.
+    /// Stable code of a failure, including a tolerated one; otherwise empty.
     pub(crate) code: String,
-    /// Explanation for a person: the failure, or why the check does not apply.
+    /// Description for people: of the failure, or why the check is not applicable.
     pub(crate) detail: String,
-    /// Problem type URL of a failure; else empty.
+    /// Problem type URL of a failure; otherwise empty.
     pub(crate) problem_type: String,
 }
 
-/// CheckOutcome of a check.
+/// Outcome of a check, as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CheckOutcome {
     Passed,
     Failed,
-    /// Failed, but tolerated by the template's policy.
+    /// Failed, but tolerated by the policy of the template.
     Tolerated,
     NotApplicable,
 }
 
 impl CheckRecord {
-    /// Creates a check that the verifier makes besides the pipeline, and that passed.
+    /// Creates a passed check that the verifier adds to those of core.
     pub(crate) fn passed(name: &str, detail: String) -> Self {
         let (about, code, problem_type) = (String::new(), String::new(), String::new());
         Self { name: name.to_owned(), about, outcome: CheckOutcome::Passed, code, detail, problem_type }
     }
 
-    /// Creates a check that the verifier makes besides the pipeline, and that failed.
+    /// Creates a failed check that the verifier adds to those of core.
     pub(crate) fn failed(name: &str, code: &str, detail: &str) -> Self {
         Self {
             outcome: CheckOutcome::Failed,
@@ -94,22 +98,22 @@ impl CheckRecord {
     }
 }
 
-/// Use of a voucher by an accepted answer.
+/// Use of a voucher that an accepted presentation redeemed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub(crate) enum RecordedUse {
-    /// Use of a voucher with a number: the use and the total.
+    /// Use identified by its number, with the total.
     Counted { number: u32, of: u32 },
-    /// Use of a serial. This verifier does not know the total.
+    /// Use identified by a serial. The verifier does not know the number or the total.
     Serial { serial: bool },
 }
 
 impl RecordedUse {
-    /// Use by serial.
+    /// Use identified by a serial.
     pub(crate) const SERIAL: Self = Self::Serial { serial: true };
 
-    /// Returns the use and the total, if known.
-    pub(crate) const fn counted(self) -> Option<(u32, u32)> {
+    /// Returns the number of the use and the total, if known.
+    pub(crate) const fn number_and_total(self) -> Option<(u32, u32)> {
         match self {
             Self::Counted { number, of } => Some((number, of)),
             Self::Serial { .. } => None,
@@ -117,7 +121,7 @@ impl RecordedUse {
     }
 }
 
-/// Credential in an answer.
+/// Credential in a presentation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CredentialSummary {
@@ -126,16 +130,16 @@ pub(crate) struct CredentialSummary {
     pub(crate) issuer: String,
     pub(crate) format: CredentialFormat,
     pub(crate) disclosed_paths: Vec<String>,
-    /// Thresholds that were proven without disclosing the values.
+    /// Proved thresholds.
     #[serde(default)]
     pub(crate) thresholds: Vec<ShownThreshold>,
 }
 
 impl Verdict {
-    /// Returns the verdict on an answer to a request, its disclosed claims, and the data for the receipt.
+    /// Returns the result for a presentation, its disclosed claims, and the data for the receipt.
     pub(crate) fn on_presentation(
-        report: &Report,
-        verified: Option<Verified<Answer>>,
+        report: &VerificationReport,
+        verified: Option<Verified<VerifiedCredentials>>,
         query: &Query,
         now: Timestamp,
     ) -> VerificationResult {
@@ -149,7 +153,7 @@ impl Verdict {
             let verdict = Self { holder, ..Self::refusing(report, now) };
             return VerificationResult { verdict, disclosed: None, record };
         };
-        let mut disclosed = Disclosed::default();
+        let mut disclosed = DisclosedClaims::default();
         for (query_id, held) in verified.into_inner() {
             disclosed.insert(query_id, &held);
         }
@@ -157,12 +161,12 @@ impl Verdict {
         VerificationResult { verdict, disclosed: Some(disclosed), record }
     }
 
-    /// Returns the verdict on a credential given directly, and its disclosed claims.
+    /// Returns the result for a credential without a presentation, and its disclosed claims.
     pub(crate) fn on_credential(
-        report: &Report,
-        verified: Option<Verified<Held>>,
+        report: &VerificationReport,
+        verified: Option<Verified<VerifiedCredential>>,
         now: Timestamp,
-    ) -> (Self, Option<Disclosed>) {
+    ) -> (Self, Option<DisclosedClaims>) {
         let Some(verified) = verified else { return (Self::refusing(report, now), None) };
         let held = verified.get();
         let summary = CredentialSummary {
@@ -173,10 +177,10 @@ impl Verdict {
             disclosed_paths: held.disclosed.iter().map(|path| path_to_text(path)).collect(),
             thresholds: Vec::new(),
         };
-        (Self::accepting(report, vec![summary], now), Some(Disclosed::of_credential(held)))
+        (Self::accepting(report, vec![summary], now), Some(DisclosedClaims::of_credential(held)))
     }
 
-    fn accepting(report: &Report, credentials: Vec<CredentialSummary>, now: Timestamp) -> Self {
+    fn accepting(report: &VerificationReport, credentials: Vec<CredentialSummary>, now: Timestamp) -> Self {
         Self {
             accepted: true,
             reason: String::new(),
@@ -190,7 +194,7 @@ impl Verdict {
         }
     }
 
-    fn refusing(report: &Report, now: Timestamp) -> Self {
+    fn refusing(report: &VerificationReport, now: Timestamp) -> Self {
         // A report without a failure and without a verified value would be a fault of core: an unknown result is never
         // valid.
         let reason = report.failure().map_or("unknown_format", |problem| problem.code.as_str()).to_owned();
@@ -208,20 +212,20 @@ impl Verdict {
     }
 
     /// Adds the decisions about the issuers.
-    pub(crate) fn with_decisions(mut self, report: &Report, decisions: TrustDecisions) -> Self {
+    pub(crate) fn with_decisions(mut self, report: &VerificationReport, decisions: TrustDecisions) -> Self {
         self.decisions = decisions.of(report);
         self
     }
 
-    /// Adds the use of a voucher that is marked with the verdict.
+    /// Adds the redeemed use of a voucher, and its check.
     pub(crate) fn with_use(mut self, used: RecordedUse, check: CheckRecord) -> Self {
         self.checks.push(check);
         self.redeemed = Some(used);
         self
     }
 
-    /// Refuses a valid answer for a reason outside of the presentation.
-    pub(crate) fn refused_by(mut self, check: CheckRecord) -> Self {
+    /// Turns an accepted result into a refusal, for a reason outside of the presentation.
+    pub(crate) fn refuse_with(mut self, check: CheckRecord) -> Self {
         self.accepted = false;
         self.reason.clone_from(&check.code);
         self.credentials = Vec::new();
@@ -229,17 +233,17 @@ impl Verdict {
         self
     }
 
-    /// Returns the use of a voucher that it marked.
+    /// Returns the redeemed use of a voucher.
     pub(crate) fn redeemed(&self) -> Option<RecordedUse> {
         self.redeemed
     }
 
-    /// Returns the holder rule, if several credentials were possible.
+    /// Returns the applied holder rule, if several credentials were possible.
     pub(crate) fn holder(&self) -> Option<&AppliedRule> {
         self.holder.as_ref()
     }
 
-    /// Returns the issuers' messages on the credentials.
+    /// Returns the issuers' messages about the credentials.
     pub(crate) fn messages(&self) -> &[StatusMessage] {
         &self.messages
     }
@@ -249,12 +253,12 @@ impl Verdict {
         &self.decisions
     }
 
-    /// Returns true if every check passed or was tolerated.
+    /// Returns whether every check passed, was tolerated or was not applicable.
     pub(crate) fn accepted(&self) -> bool {
         self.accepted
     }
 
-    /// Returns the code of the first failure; empty if there is none.
+    /// Returns the code of the first failure; empty if accepted.
     pub(crate) fn reason(&self) -> &str {
         &self.reason
     }
@@ -269,24 +273,24 @@ impl Verdict {
         self.verified_at
     }
 
-    /// Returns the credentials of the answer; empty if it was refused.
+    /// Returns the credentials of the presentation; empty if it was refused.
     pub(crate) fn credentials(&self) -> &[CredentialSummary] {
         &self.credentials
     }
 
-    /// Serialises it for the store.
+    /// Serialises the result for the store.
     pub(crate) fn to_stored(&self) -> Option<String> {
         serde_json::to_string(self).ok()
     }
 
-    /// Deserialises it from the store.
+    /// Deserialises a stored result.
     pub(crate) fn from_stored(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 }
 
-fn checks(report: &Report) -> Vec<CheckRecord> {
-    let check = |check: &carnet_core::verify::Check| {
+fn checks(report: &VerificationReport) -> Vec<CheckRecord> {
+    let check = |check: &carnet_core::verify::VerificationCheck| {
         let (outcome, code, detail, problem_type) = match &check.outcome {
             CoreOutcome::Passed => (CheckOutcome::Passed, "", "", ""),
             CoreOutcome::Failed(problem) => {
@@ -302,14 +306,14 @@ fn checks(report: &Report) -> Vec<CheckRecord> {
             about: check.about.clone(),
             outcome,
             code: code.to_owned(),
-            detail: printable(detail),
+            detail: sanitise_detail(detail),
             problem_type: problem_type.to_owned(),
         }
     };
     report.checks().iter().map(check).collect()
 }
 
-fn summary(seen: &Seen, query: &Query) -> CredentialSummary {
+fn summary(seen: &PresentedCredential, query: &Query) -> CredentialSummary {
     let mut summary = CredentialSummary {
         query_id: seen.query_id.clone(),
         credential_type: seen.type_name.clone(),
@@ -319,25 +323,25 @@ fn summary(seen: &Seen, query: &Query) -> CredentialSummary {
         thresholds: Vec::new(),
     };
     if !seen.proved.is_empty() {
-        summary.disclosed_paths = thresholds::disclosed_besides(seen);
-        summary.thresholds = thresholds::proven(seen, query);
+        summary.disclosed_paths = thresholds::disclosed_without_commitments(seen);
+        summary.thresholds = thresholds::proved_thresholds(seen, query);
     }
     summary
 }
 
-/// Result of an answer.
+/// Result of a verification, with the data that is not stored.
 pub(crate) struct VerificationResult {
     pub(crate) verdict: Verdict,
-    /// `None` if it was refused.
-    pub(crate) disclosed: Option<Disclosed>,
+    /// Disclosed claims; `None` if refused.
+    pub(crate) disclosed: Option<DisclosedClaims>,
     pub(crate) record: DisclosureRecord,
 }
 
-/// Data of an answer, accepted or not, for the holder's receipt. It is not stored.
+/// Disclosures of a presentation, accepted or not, for the receipt. Not stored.
 #[derive(Debug, Default)]
 pub(crate) struct DisclosureRecord {
     pub(crate) shown: Vec<CredentialSummary>,
-    /// Thumbprints (RFC 7638) of the holder keys.
+    /// Thumbprints (RFC 7638) of the keys that presented.
     pub(crate) holder_keys: Vec<String>,
 }
 
@@ -353,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_verdict_comes_back_from_the_store_as_it_was() {
-        let judged = Verdict::on_presentation(&Report::default(), None, &query(), Timestamp::from_unix(7));
+        let judged = Verdict::on_presentation(&VerificationReport::default(), None, &query(), Timestamp::from_unix(7));
         let verdict = judged.verdict;
         assert!(judged.disclosed.is_none() && !verdict.accepted());
         assert_eq!(Verdict::from_stored(&verdict.to_stored().unwrap()), Some(verdict));

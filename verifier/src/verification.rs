@@ -1,4 +1,4 @@
-//! Core's pipeline with this verifier's issuers, types and cryptosuites.
+//! Verification with this verifier's issuers, types and cryptosuites.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,52 +9,52 @@ use carnet_core::{
     secure::data_integrity::Suites,
     status::freshness,
     time::{CLOCK_SKEW, Timestamp},
-    verify::{self, Asked, Environment, Report, StatusPolicy},
+    verify::{self, PresentationContext, StatusPolicy, VerificationEnvironment, VerificationReport},
 };
 use carnet_spec::Catalogue;
 
 use crate::{
     clock::ClockFloor,
     decisions::TrustDecisions,
-    disclosed::Disclosed,
+    disclosed::DisclosedClaims,
     error::Error,
     issuers::Issuers,
-    status::Statuses,
+    status::StatusListCache,
     tasks::spawn_cpu,
     verdicts::{Verdict, VerificationResult},
 };
 
-/// Presentations by credential query id: text of an SD-JWT+KB, or JSON text.
+/// Presentations by credential query id, each as SD-JWT+KB text or JSON text.
 pub(crate) type VpToken = BTreeMap<String, Vec<String>>;
 
-/// Inputs of a verdict other than the presentation and the time.
-pub(crate) struct Verification {
+/// Trust anchors, lists and registries for verification.
+pub(crate) struct VerificationService {
     pub(crate) issuers: Issuers,
     pub(crate) catalogue: Catalogue,
-    pub(crate) statuses: Statuses,
-    /// Floor of the clock: the current time cannot be earlier.
+    pub(crate) statuses: StatusListCache,
+    /// Clock floor: a lower bound for the current time.
     pub(crate) clock: ClockFloor,
     suites: Suites,
     /// Maximum age of a key binding, in seconds.
     max_age: i64,
 }
 
-/// Values to which an answer must be bound.
-pub(crate) struct Binding {
+/// Values to which a presentation must be bound, and its tolerances.
+pub(crate) struct PresentationBinding {
     pub(crate) query: Query,
     pub(crate) nonce: String,
     pub(crate) audience: String,
-    /// Number of seconds for which an expired status list is tolerated.
+    /// Grace period for expired status lists, in seconds.
     pub(crate) stale_by: i64,
     /// Maximum age of a freshness statement's epoch, in seconds.
     pub(crate) statement_age: i64,
 }
 
-impl Verification {
+impl VerificationService {
     pub(crate) fn new(
         issuers: Issuers,
         catalogue: Catalogue,
-        statuses: Statuses,
+        statuses: StatusListCache,
         max_age: i64,
     ) -> Result<Self, Problem> {
         let suites = suites(&catalogue)?;
@@ -72,19 +72,19 @@ impl Verification {
         if cfg!(feature = "jsonld") { &[VcSdJwt, DcSdJwt, DiVcJcs, LdpVc] } else { &[VcSdJwt, DcSdJwt, DiVcJcs] }
     }
 
-    /// Verifies an answer, on a thread that serves no calls.
+    /// Verifies a presentation, on a separate thread.
     ///
     /// # Errors
     /// [`Error::IssuerKeyUnknown`]
     pub(crate) async fn presentation(
         self: &Arc<Self>,
         mut vp_token: VpToken,
-        binding: Binding,
+        binding: PresentationBinding,
         now: Timestamp,
     ) -> Result<VerificationResult, Error> {
         let this = Arc::clone(self);
         spawn_cpu(move || {
-            let asked = Asked {
+            let asked = PresentationContext {
                 query: &binding.query,
                 nonce: &binding.nonce,
                 audience: &binding.audience,
@@ -92,7 +92,7 @@ impl Verification {
             };
             let policy = (binding.stale_by, binding.statement_age);
             let ((report, verified), decisions) =
-                this.with_environment(now, policy, |env| verify::presentation(&vp_token, &asked, env));
+                this.with_environment(now, policy, |env| verify::verify_presentation(&vp_token, &asked, env));
             this.note_time(&report, verified.is_some());
             vp_token.values_mut().flatten().for_each(zeroize::Zeroize::zeroize);
             require_known_keys(&report)?;
@@ -102,7 +102,7 @@ impl Verification {
         .await?
     }
 
-    /// Verifies a credential given directly, on a thread that serves no calls.
+    /// Verifies a credential without a presentation, on a separate thread.
     ///
     /// # Errors
     /// [`Error::IssuerKeyUnknown`]
@@ -110,12 +110,12 @@ impl Verification {
         self: &Arc<Self>,
         mut bytes: Vec<u8>,
         now: Timestamp,
-    ) -> Result<(Verdict, Option<Disclosed>), Error> {
+    ) -> Result<(Verdict, Option<DisclosedClaims>), Error> {
         let this = Arc::clone(self);
         spawn_cpu(move || {
             let policy = (0, freshness::DEFAULT_SECONDS);
             let ((report, verified), decisions) =
-                this.with_environment(now, policy, |env| verify::credential(&bytes, env));
+                this.with_environment(now, policy, |env| verify::verify_credential(&bytes, env));
             this.note_time(&report, verified.is_some());
             zeroize::Zeroize::zeroize(&mut bytes);
             require_known_keys(&report)?;
@@ -126,7 +126,7 @@ impl Verification {
     }
 
     /// Raises the floor of the clock to the signing times in accepted input.
-    fn note_time(&self, report: &Report, accepted: bool) {
+    fn note_time(&self, report: &VerificationReport, accepted: bool) {
         if let Some(at) = report.issuer_time().filter(|_| accepted) {
             self.clock.raise(at);
         }
@@ -137,12 +137,12 @@ impl Verification {
         &self,
         now: Timestamp,
         (stale_by, statement_age): (i64, i64),
-        run: impl FnOnce(&Environment<'_>) -> T,
+        run: impl FnOnce(&VerificationEnvironment<'_>) -> T,
     ) -> (T, TrustDecisions) {
-        let decider = self.issuers.decider(now);
+        let decider = self.issuers.issuer_decider(now);
         // One consistent state of all lists for the whole verdict.
         let lists = self.statuses.snapshot();
-        let ran = run(&Environment {
+        let ran = run(&VerificationEnvironment {
             now,
             skew: CLOCK_SKEW,
             resolver: &self.issuers.at(now),
@@ -157,11 +157,11 @@ impl Verification {
 
 /// Refuses input that may be valid once an issuer's document is fetched again. The input itself must not cause the
 /// fetch: an issuer could track one person by a key that it gave to nobody else.
-fn require_known_keys(report: &Report) -> Result<(), Error> {
+fn require_known_keys(report: &VerificationReport) -> Result<(), Error> {
     if report.is_retryable() { Err(Error::IssuerKeyUnknown) } else { Ok(()) }
 }
 
-/// Returns the supported cryptosuites; those over RDF have the catalogue's contexts, which are pinned.
+/// Returns the supported cryptosuites; those over RDF have the pinned JSON-LD contexts of the catalogue.
 #[cfg_attr(not(feature = "jsonld"), allow(clippy::unnecessary_wraps))]
 pub(crate) fn suites(_catalogue: &Catalogue) -> Result<Suites, Problem> {
     let suites = Suites::jcs();

@@ -1,4 +1,4 @@
-//! Verifier: its identity, its settings and its store, and what it does in the background.
+//! Verifier: its identity, configuration and store, and its background tasks.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,50 +6,50 @@ use carnet_core::time::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::{
-    clock, error::Error, identity::Identity, openid::OpenIdConfig, retention, store::Store, verification::Verification,
-    watch::Hub,
+    clock, error::Error, identity::OwnIdentity, openid::OpenIdConfig, retention, store::Store,
+    verification::VerificationService, watch::WatchHub,
 };
 
 /// Interval between sweeps of expired data.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// Settings from the configuration.
-pub(crate) struct Settings {
-    /// URL under which wallets reach the service, without a trailing slash.
+/// Configuration, as used by the use cases.
+pub(crate) struct VerifierSettings {
+    /// Public URL for wallets, without a trailing slash.
     pub(crate) public_url: String,
-    /// Number of seconds for which a request can be answered.
+    /// Time during which a request can be answered, in seconds.
     pub(crate) request_ttl: u32,
-    /// Number of days for which the verdict on a custom query is kept; templates set their own.
+    /// Retention period of the result for a custom query, in days; templates define their own.
     pub(crate) verdict_days: u32,
-    /// OpenID4VP wire.
+    /// Configuration of the OpenID4VP interface.
     pub(crate) openid: OpenIdConfig,
-    /// Maximum number of uses of vouchers between reconciliations; `None`: unlimited, since there is one desk only.
+    /// Maximum number of redeemed uses between reconciliations; `None`: unlimited, since there is only one desk.
     pub(crate) offline_uses: Option<u32>,
 }
 
-/// The verifier, shared by all calls.
+/// Verifier: its use cases are methods, shared by all calls.
 pub(crate) struct Verifier<S> {
-    pub(crate) identity: Arc<Identity>,
-    pub(crate) settings: Settings,
-    /// Registration to include in every request (spec/registration.md), if there is one.
+    pub(crate) identity: Arc<OwnIdentity>,
+    pub(crate) settings: VerifierSettings,
+    /// Registration for every request (spec/registration.md), if installed.
     pub(crate) registration: Option<Map<String, Value>>,
-    pub(crate) verification: Arc<Verification>,
+    pub(crate) verification: Arc<VerificationService>,
     pub(crate) store: S,
-    pub(crate) hub: Hub,
+    pub(crate) hub: WatchHub,
 }
 
 impl<S: Store> Verifier<S> {
-    /// Runs one sweep.
+    /// Erases expired data once.
     pub(crate) async fn sweep(&self, now: Timestamp) -> Result<(), Error> {
         for id in retention::sweep(&self.store, now).await? {
             self.hub.publish(&id, None);
         }
-        self.store.settle().await;
+        self.store.purge_log().await;
         Ok(())
     }
 
-    /// Sweeps expired data while the service runs.
-    pub(crate) async fn keep_sweeping(self: Arc<Self>) {
+    /// Erases expired data periodically, while the service runs.
+    pub(crate) async fn run_sweeps(self: Arc<Self>) {
         let mut every = tokio::time::interval(SWEEP_EVERY);
         loop {
             every.tick().await;
@@ -59,17 +59,17 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Reads the trust list's source, and then fetches the issuers' documents that are missing or older than `max_age`.
+    /// Refreshes the trust list, and then the issuers' documents that are missing or older than `max_age`.
     pub(crate) async fn refresh(&self, max_age: Duration) {
         let issuers = &self.verification.issuers;
         issuers.refresh_trust(&self.store, max_age, carnet_service::time::now()).await;
         if issuers.refresh(max_age).await {
-            self.verification.statuses.heed_new_documents(issuers, carnet_service::time::now());
+            self.verification.statuses.apply_new_documents(issuers, carnet_service::time::now());
         }
     }
 
-    /// Keeps the status lists fresh while the service runs.
-    pub(crate) async fn keep_statuses(self: Arc<Self>) {
+    /// Refreshes the status lists periodically, while the service runs.
+    pub(crate) async fn run_status_refresh(self: Arc<Self>) {
         loop {
             self.verification.statuses.pause().await;
             self.verification.refresh_statuses(carnet_service::time::now()).await;
@@ -79,8 +79,8 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Keeps the trust list and the issuers' documents fresh while the service runs.
-    pub(crate) async fn keep_refreshing(self: Arc<Self>) {
+    /// Refreshes the trust list and the issuers' documents periodically, while the service runs.
+    pub(crate) async fn run_trust_refresh(self: Arc<Self>) {
         let mut every = tokio::time::interval(crate::issuers::LOOK_EVERY);
         loop {
             every.tick().await;
@@ -88,12 +88,12 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Saves the floor if it rose: a few times a day, since issuers round their times.
+    /// Stores the clock floor if it rose, which happens a few times a day, since issuers round their times.
     pub(crate) async fn keep_clock_floor(&self) -> Result<(), Error> {
         let memory = &self.verification.clock;
-        if let Some(floor) = memory.unsaved() {
+        if let Some(floor) = memory.unsaved_floor() {
             clock::raise_stored_floor(&self.store, floor).await?;
-            memory.saved(floor);
+            memory.mark_saved(floor);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Watchers of a request, and their notifications.
 //!
-//! Disclosed claims pass through here, from the answer to the clients that watch at that moment, and are not stored.
+//! Disclosed claims are passed from the presentation to the clients that watch at that moment, and are not stored.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::{broadcast, watch};
 
-use crate::{disclosed::Disclosed, error::Error, ids::RequestId};
+use crate::{disclosed::DisclosedClaims, error::Error, ids::RequestId};
 
 /// Maximum number of watchers of one request.
 const PER_REQUEST: usize = 16;
@@ -22,25 +22,25 @@ const BACKLOG: usize = 16;
 
 /// Change of a request, with the disclosed claims if it was accepted.
 #[derive(Debug, Clone)]
-pub(crate) struct Changed(pub(crate) Option<Arc<Disclosed>>);
+pub(crate) struct RequestChange(pub(crate) Option<Arc<DisclosedClaims>>);
 
 /// Hub that sends changes to watchers.
-pub(crate) struct Hub {
-    requests: Mutex<HashMap<RequestId, broadcast::Sender<Changed>>>,
+pub(crate) struct WatchHub {
+    requests: Mutex<HashMap<RequestId, broadcast::Sender<RequestChange>>>,
     stopping: watch::Sender<bool>,
 }
 
-impl Hub {
+impl WatchHub {
     pub(crate) fn new() -> Self {
         Self { requests: Mutex::new(HashMap::new()), stopping: watch::Sender::new(false) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, broadcast::Sender<Changed>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, broadcast::Sender<RequestChange>>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watches a request from now on.
-    pub(crate) fn watch(&self, id: &RequestId) -> Result<Watcher, Error> {
+    /// Starts to watch a request.
+    pub(crate) fn watch(&self, id: &RequestId) -> Result<RequestWatcher, Error> {
         let mut requests = self.lock();
         requests.retain(|_, sender| sender.receiver_count() > 0);
         let all = requests.values().map(broadcast::Sender::receiver_count).fold(0, usize::saturating_add);
@@ -49,36 +49,36 @@ impl Hub {
             return Err(Error::TooManyWatchers);
         }
         let sender = requests.entry(id.clone()).or_insert_with(|| broadcast::Sender::new(BACKLOG));
-        Ok(Watcher { changes: sender.subscribe(), stopping: self.stopping.subscribe() })
+        Ok(RequestWatcher { changes: sender.subscribe(), stopping: self.stopping.subscribe() })
     }
 
-    /// Notifies the watchers; without any, the disclosed claims are dropped here.
-    pub(crate) fn publish(&self, id: &RequestId, disclosed: Option<Disclosed>) {
+    /// Notifies the watchers. Without watchers, the disclosed claims are erased.
+    pub(crate) fn publish(&self, id: &RequestId, disclosed: Option<DisclosedClaims>) {
         let sender = self.lock().get(id).cloned();
         if let Some(sender) = sender {
-            sender.send(Changed(disclosed.map(Arc::new))).ok();
+            sender.send(RequestChange(disclosed.map(Arc::new))).ok();
         }
     }
 
-    /// Ends every watch, so that the service can shut down.
+    /// Ends all watches, for shutdown.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
     }
 }
 
 /// Watcher of one request.
-pub(crate) struct Watcher {
-    changes: broadcast::Receiver<Changed>,
+pub(crate) struct RequestWatcher {
+    changes: broadcast::Receiver<RequestChange>,
     stopping: watch::Receiver<bool>,
 }
 
-impl Watcher {
+impl RequestWatcher {
     /// Waits for the next change.
-    pub(crate) async fn changed(&mut self) -> Result<Changed, Error> {
+    pub(crate) async fn changed(&mut self) -> Result<RequestChange, Error> {
         tokio::select! {
             change = self.changes.recv() => match change {
                 Ok(change) => Ok(change),
-                Err(broadcast::error::RecvError::Lagged(_)) => Ok(Changed(None)),
+                Err(broadcast::error::RecvError::Lagged(_)) => Ok(RequestChange(None)),
                 Err(broadcast::error::RecvError::Closed) => Err(Error::Stopping),
             },
             _ = self.stopping.wait_for(|stopping| *stopping) => Err(Error::Stopping),
@@ -92,9 +92,9 @@ mod tests {
 
     #[tokio::test]
     async fn watchers_are_bounded_and_forgotten_when_they_leave() {
-        let hub = Hub::new();
+        let hub = WatchHub::new();
         let id = RequestId::draw(&mut rand_core::OsRng);
-        let watchers: Vec<Watcher> = (0..PER_REQUEST).map(|_| hub.watch(&id).unwrap()).collect();
+        let watchers: Vec<RequestWatcher> = (0..PER_REQUEST).map(|_| hub.watch(&id).unwrap()).collect();
         assert!(matches!(hub.watch(&id), Err(Error::TooManyWatchers)));
         drop(watchers);
         assert!(hub.watch(&id).is_ok());
@@ -103,10 +103,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_disclosed_reaches_those_who_watch_and_nobody_later() {
-        let hub = Hub::new();
+        let hub = WatchHub::new();
         let id = RequestId::draw(&mut rand_core::OsRng);
         let mut early = hub.watch(&id).unwrap();
-        hub.publish(&id, Some(Disclosed::of(serde_json::Map::new())));
+        hub.publish(&id, Some(DisclosedClaims::of(serde_json::Map::new())));
         let mut late = hub.watch(&id).unwrap();
         assert!(early.changed().await.unwrap().0.is_some());
         hub.stop();

@@ -2,27 +2,27 @@
 
 use carnet_spec::Catalogue;
 use carnet_wallet::{
-    answer::{Asked, Missing},
+    answer::{RequestedItem, UnansweredQuery},
     failure::Failure,
     memory::World,
-    offer::{Offer, PinForm},
+    offer::{PinForm, ReceivedOffer},
     ports::{OfferConsent, Ports},
     present::{Consent, ConsentDecision, ConsentRequest, PresentOptions, Presented, present},
-    promise::Promise,
+    promise::ExpectedCredential,
     receive::receive,
-    store::{Contents, MemoryStore, Wallet, contents::Secret},
+    store::{MemoryStore, Wallet, WalletContents, contents::WalletSecret},
 };
 
 /// Owner who accepts every offer and approves every request. A real one is asked.
 struct Agreeable;
 
 impl OfferConsent for Agreeable {
-    fn accept(&self, _: &Catalogue, _: &str, _: &[Promise]) -> Result<(), Failure> {
+    fn accept(&self, _: &Catalogue, _: &str, _: &[ExpectedCredential]) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn pin(&self, form: PinForm, _: &str) -> Result<Secret, Failure> {
-        form.parse("123456").map(|pin| Secret::new(pin.as_str().to_owned()))
+    fn pin(&self, form: PinForm, _: &str) -> Result<WalletSecret, Failure> {
+        form.parse("123456").map(|pin| WalletSecret::new(pin.as_str().to_owned()))
     }
 }
 
@@ -33,7 +33,7 @@ impl Consent for Agreeable {
 
     fn introduce(&self, _: &ConsentRequest<'_>) {}
 
-    fn allow(&self, _: &ConsentRequest<'_>, _: &Asked) -> Option<bool> {
+    fn allow(&self, _: &ConsentRequest<'_>, _: &RequestedItem) -> Option<bool> {
         Some(true)
     }
 
@@ -41,7 +41,7 @@ impl Consent for Agreeable {
         ConsentDecision::Yes
     }
 
-    fn explain(&self, _: &ConsentRequest<'_>, _: &[Missing], failure: Failure) -> Failure {
+    fn explain(&self, _: &ConsentRequest<'_>, _: &[UnansweredQuery], failure: Failure) -> Failure {
         failure
     }
 
@@ -50,8 +50,8 @@ impl Consent for Agreeable {
 
 /// Receives and presents, and returns the disclosed paths.
 async fn run() -> Result<Vec<String>, Failure> {
-    let (world, mut wallet) = (World::new(), Wallet::new(Contents::new(12), MemoryStore));
-    let offer = Offer::parse(&world.offer())?;
+    let (world, mut wallet) = (World::new(), Wallet::new(WalletContents::new(12), MemoryStore));
+    let offer = ReceivedOffer::parse(&world.offer())?;
     let received = receive(&world, &world.catalogue()?, &mut wallet, &offer, &Agreeable).await?;
     if let Some(failure) = received.failure {
         return Err(failure);

@@ -1,4 +1,4 @@
-//! Addresses of services, from untrusted text.
+//! Validation of service addresses from untrusted text.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use crate::failure::{Failure, Sentence};
 
-/// Reason why an address is refused.
+/// Reason why a service address is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressError {
     /// Not a URL.
@@ -16,9 +16,9 @@ pub enum AddressError {
     NoHost,
     /// A user name or a password in the URL.
     Password,
-    /// Unencrypted, and not on this machine.
+    /// Unencrypted (http), and not on this machine.
     Unencrypted,
-    /// Neither https nor http.
+    /// Scheme other than https and http.
     Scheme,
 }
 
@@ -51,7 +51,7 @@ impl From<AddressError> for Failure {
 /// Parses the address of a service from untrusted text: https, or http on this machine only.
 ///
 /// # Errors
-/// The reason why the wallet does not connect to it.
+/// The reason why the address is refused.
 pub fn service_address(text: &str) -> Result<Url, AddressError> {
     let url = Url::parse(text).map_err(|_| AddressError::NoUrl)?;
     if url.host().is_none() {
@@ -77,19 +77,19 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Tests if the service address is proven to belong to the issuer: it is on the host of its did:web or did:webvh, on
-/// any port, or on this machine. An offer's link can name any address, and valid copies do not prove it: a relay can
-/// forward the issuer's own.
-pub fn is_of(endpoint: &str, issuer: &str) -> bool {
+/// Returns whether the service address certainly belongs to the issuer: it is on the host of its did:web or did:webvh,
+/// on any port, or on this machine. The link of an offer can contain any address, and valid copies prove nothing about
+/// it, since a relay can forward them from the issuer.
+pub fn is_of_issuer(endpoint: &str, issuer: &str) -> bool {
     let Ok(endpoint) = service_address(endpoint) else { return false };
     let host = |text: String| Url::parse(&text).ok()?.host_str().map(str::to_owned);
-    let published = |did: Did| did::web::url(&did).or_else(|_| did::webvh::url(&did));
+    let published = |did: Did| did::web::document_url(&did).or_else(|_| did::webvh::log_url(&did));
     let named = Did::parse(issuer).and_then(published).ok().and_then(host);
     is_loopback(&endpoint) || (named.is_some() && named.as_deref() == endpoint.host_str())
 }
 
-/// Returns scheme, host and port, to which a channel connects.
-pub fn origin(url: &Url) -> String {
+/// Returns scheme, host and port.
+pub fn scheme_host_port(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
@@ -102,7 +102,7 @@ mod tests {
         let issuer = "did:web:issuer.example%3A8443:schools:one";
         for own in ["https://issuer.example", "https://issuer.example:9443", "http://127.0.0.1:4000", "http://[::1]:5"]
         {
-            assert!(is_of(own, issuer), "{own}");
+            assert!(is_of_issuer(own, issuer), "{own}");
         }
         for other in [
             "https://relay.example",
@@ -112,12 +112,14 @@ mod tests {
             "http://issuer.example",
             "x",
         ] {
-            assert!(!is_of(other, issuer), "{other}");
+            assert!(!is_of_issuer(other, issuer), "{other}");
         }
-        assert!(is_of("http://127.0.0.1:4000", "did:web:localhost%3A4001"));
+        assert!(is_of_issuer("http://127.0.0.1:4000", "did:web:localhost%3A4001"));
         let logged = "did:webvh:QmaQmViZ6varjf5HtkXpK8P5oMzhE61XH2siBdbyvN3ubX:issuer.example:permits";
-        assert!(is_of("https://issuer.example:8443", logged) && !is_of("https://other.example", logged));
-        assert!(!is_of("https://issuer.example", "did:jwk:e30") && is_of("http://localhost:1", "did:jwk:e30"));
+        assert!(is_of_issuer("https://issuer.example:8443", logged) && !is_of_issuer("https://other.example", logged));
+        assert!(
+            !is_of_issuer("https://issuer.example", "did:jwk:e30") && is_of_issuer("http://localhost:1", "did:jwk:e30")
+        );
     }
 
     #[test]
@@ -130,6 +132,9 @@ mod tests {
         {
             assert_eq!(Failure::from(service_address(bad).unwrap_err()).reason, "address_forbidden", "{bad}");
         }
-        assert_eq!(origin(&service_address("https://a.example:8443/x/y?z").unwrap()), "https://a.example:8443");
+        assert_eq!(
+            scheme_host_port(&service_address("https://a.example:8443/x/y?z").unwrap()),
+            "https://a.example:8443"
+        );
     }
 }

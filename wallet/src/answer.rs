@@ -1,24 +1,24 @@
-//! Minimal answer to a query: the credentials and copies it uses, the claims it discloses and hides, and who could link
-//! it.
+//! Minimal answer to a query: the credentials and copies that it uses, the claims that it discloses and hides, and the
+//! verifiers that could link it.
 
 use carnet_core::{
     Code, Problem,
-    at_least::Proof,
+    at_least::ThresholdProof,
     did::Did,
     keys::Signer,
     presentation,
     query::{
         Query, Threshold,
-        plan::{Implied, Line, Plan, Show},
+        plan::{ClaimDisclosure, DisclosurePlan, ImpliedCondition, PlanLine},
         values_at,
     },
-    secure::sd_jwt::{ClaimPath, SdJwt, Stapled},
+    secure::sd_jwt::{ClaimPath, KeyBindingMembers, SdJwt},
     time::Timestamp,
 };
 use carnet_spec::Catalogue;
 use serde_json::Value;
 
-use crate::store::{Contents, Copy, HeldCredential, standing::StapledStatement};
+use crate::store::{CredentialCopy, HeldCredential, WalletContents, standing::StapledStatement};
 
 mod asked;
 mod before;
@@ -28,99 +28,101 @@ mod missing;
 mod part;
 mod whose;
 
-pub use asked::{Asked, Claimed, asked, bound_text, named, threshold_text, without};
-pub use before::{Before, asked_before, asked_bounds};
+pub use asked::{
+    RequestedClaimPath, RequestedItem, bound_text, items_by_name, query_without, requested_items, threshold_text,
+};
+pub use before::{EarlierBound, asked_bounds, earlier_bounds};
 pub use digest::digest;
 use holdings::open_all;
-pub use missing::{Lack, Missing, missing, type_asked};
+pub use missing::{LackReason, UnansweredQuery, type_asked, unanswered_queries};
 pub use part::{are_commitments, claims_of, is_status};
 
-/// One claim as the screen shows it: a member of the credential subject.
+/// Disclosed claim as displayed: a member of the credential subject.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Claim {
+pub struct DisplayedClaim {
     /// Member name below the subject.
     pub name: String,
     /// Disclosed part of the value.
     pub value: Value,
-    /// True if part of the claim remains hidden.
+    /// `true` if part of the claim stays hidden.
     pub in_part: bool,
 }
 
-/// Proof that a claim reaches a threshold; the claim's value stays hidden.
+/// Threshold proof of a claim whose value stays hidden.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Proving {
+pub struct ProvedClaim {
     /// Member name below the subject.
     pub name: String,
     /// Path of the claim.
     pub path: ClaimPath,
-    /// Proven threshold.
+    /// Proved threshold.
     pub threshold: Threshold,
 }
 
-/// Verifiers that have already seen the copy to be used.
+/// Verifiers to which the copy was presented before.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Exposure {
+pub enum KnownVerifiers {
     /// No verifier.
     Fresh,
-    /// Only the verifier that asks now.
+    /// Only the requesting verifier.
     SameAsker,
     /// Other verifiers, by client id.
     Others(Vec<String>),
 }
 
-/// Constraints on an answer besides the query itself.
-pub struct Bounds<'a> {
+/// Constraints on an answer in addition to the query.
+pub struct AnswerConstraints<'a> {
     /// Client id of the verifier.
     pub asker: &'a str,
     /// Current time.
     pub now: Timestamp,
-    /// Indices of the credentials that may answer; empty: all.
+    /// Indexes of the credentials that may be used; empty: all.
     pub only: &'a [usize],
-    /// Claims that the owner withholds. The query is answered as if they were absent.
-    pub withheld: &'a [Asked],
-    /// Claims whose threshold may be proven but whose value must not be disclosed.
-    pub proofs_only: &'a [Claimed],
+    /// Claims that the holder withholds. The query is answered as if they were absent.
+    pub withheld: &'a [RequestedItem],
+    /// Claims whose threshold may be proved but whose value must not be disclosed.
+    pub proofs_only: &'a [RequestedClaimPath],
 }
 
-/// Answer that discloses the least.
+/// Answer to a query with the least disclosure.
 #[derive(Debug)]
-pub struct Answer {
+pub struct QueryAnswer {
     /// Presentations to send.
-    pub parts: Vec<Part>,
-    /// Disclosure cost of the plan.
+    pub parts: Vec<PlannedPresentation>,
+    /// Total weight of the plan.
     pub cost: u64,
-    /// Reasons for this choice.
-    pub lines: Vec<Line>,
-    /// Conclusions that the verifier can draw about claims that stay hidden.
-    pub implied: Vec<Implied>,
-    /// Wallet index of each credential that the lines and conclusions mention.
+    /// Explanation of the choice.
+    pub lines: Vec<PlanLine>,
+    /// Conclusions that the verifier can draw about hidden claims.
+    pub implied: Vec<ImpliedCondition>,
+    /// Wallet index of each credential to which the explanation and the conclusions refer.
     pub holdings: Vec<usize>,
 }
 
-/// One presentation of the answer, ready for key binding.
+/// Presentation in an answer, ready for key binding.
 #[derive(Debug)]
-pub struct Part {
+pub struct PlannedPresentation {
     /// Id of the credential query that it answers.
     pub query_id: String,
     /// Index of the credential in the wallet.
     pub credential: usize,
     /// Index of the copy in the credential.
     pub copy: usize,
-    /// Verifiers that have seen the copy.
-    pub exposure: Exposure,
-    /// Claims that the verifier will see.
-    pub goes: Vec<Claim>,
-    /// Thresholds that are proven without disclosing the values.
-    pub proves: Vec<Proving>,
-    /// Names of the claims that stay hidden.
+    /// Verifiers to which the copy was presented before.
+    pub exposure: KnownVerifiers,
+    /// Disclosed claims.
+    pub goes: Vec<DisplayedClaim>,
+    /// Thresholds proved without disclosing the values.
+    pub proves: Vec<ProvedClaim>,
+    /// Names of the hidden claims.
     pub stays: Vec<String>,
-    /// Names of hidden dates that the disclosed end of the validity period gives away.
+    /// Names of hidden dates that the disclosed end of the validity period reveals.
     pub given_away: Vec<String>,
-    /// True if the format has no selective disclosure.
+    /// `true` if the format has no selective disclosure, so that everything is disclosed.
     pub everything: bool,
-    /// Disclosed claims that the query does not ask for: the issuer left them in the clear, so they cannot be withheld.
+    /// Disclosed claims that were not requested: the issuer left them in the clear, so that they cannot be withheld.
     pub unasked: Vec<ClaimPath>,
-    /// Disclosed paths and proven thresholds, for the log: `credentialSubject.rightToWork`,
+    /// Disclosed paths and proved thresholds, for the log: `credentialSubject.rightToWork`,
     /// `credentialSubject.validUntil >= 2026-11-22`.
     pub paths: Vec<String>,
     /// Digest of the disclosed voucher serial.
@@ -130,7 +132,7 @@ pub struct Part {
 
 #[derive(Debug)]
 enum Shown {
-    Selected(SdJwt, Vec<Proof>),
+    Selected(SdJwt, Vec<ThresholdProof>),
     Whole(Value),
 }
 
@@ -139,14 +141,14 @@ enum Shown {
 /// # Errors
 /// `query_unmet` if no credential answers it.
 pub fn answer(
-    contents: &Contents,
+    contents: &WalletContents,
     catalogue: &Catalogue,
     query: &Query,
-    bounds: &Bounds<'_>,
-) -> Result<Answer, Problem> {
-    let query = without(query, bounds.withheld);
+    bounds: &AnswerConstraints<'_>,
+) -> Result<QueryAnswer, Problem> {
+    let query = query_without(query, bounds.withheld);
     let opened = open_all(contents, catalogue, &query, bounds)?;
-    let Plan { parts: planned, cost, lines, implied } = whose::plan(contents, catalogue, &query, &opened)?;
+    let DisclosurePlan { parts: planned, cost, lines, implied } = whose::plan(contents, catalogue, &query, &opened)?;
     let mut parts = Vec::with_capacity(planned.len());
     for planned in planned {
         let opened = opened.get(planned.holding).ok_or(Code::QueryUnmet)?;
@@ -157,12 +159,12 @@ pub fn answer(
     }
     sends_no_two_copies(&parts)?;
     opens_no_claim_twice(&parts)?;
-    Ok(Answer { parts, cost, lines, implied, holdings: opened.iter().map(|opened| opened.credential).collect() })
+    Ok(QueryAnswer { parts, cost, lines, implied, holdings: opened.iter().map(|opened| opened.credential).collect() })
 }
 
 /// Checks that no withheld claim is disclosed, neither inside another claim nor because the issuer left it in the
 /// clear.
-fn keeps_back(part: &Part, withheld: &[Asked]) -> Result<(), Problem> {
+fn keeps_back(part: &PlannedPresentation, withheld: &[RequestedItem]) -> Result<(), Problem> {
     let Shown::Selected(token, _) = &part.shown else { return Ok(()) };
     let payload = token.disclosed()?.payload;
     let mut values = withheld.iter().filter(|asked| asked.query_id == part.query_id && asked.threshold.is_none());
@@ -173,9 +175,10 @@ fn keeps_back(part: &Part, withheld: &[Asked]) -> Result<(), Problem> {
 }
 
 /// Refuses two copies of one credential in one answer: a verifier could link them, or count them as two.
-fn sends_no_two_copies(parts: &[Part]) -> Result<(), Problem> {
-    let differs =
-        |part: &Part| parts.iter().any(|other| other.credential == part.credential && other.copy != part.copy);
+fn sends_no_two_copies(parts: &[PlannedPresentation]) -> Result<(), Problem> {
+    let differs = |part: &PlannedPresentation| {
+        parts.iter().any(|other| other.credential == part.credential && other.copy != part.copy)
+    };
     if parts.iter().any(differs) {
         return Err(Problem::new(Code::QueryUnmet, "two copies of one credential would be shared"));
     }
@@ -183,7 +186,7 @@ fn sends_no_two_copies(parts: &[Part]) -> Result<(), Problem> {
 }
 
 /// Checks that a copy opens no claim for two thresholds in the same direction (spec/at-least.md 4.5).
-fn opens_no_claim_twice(parts: &[Part]) -> Result<(), Problem> {
+fn opens_no_claim_twice(parts: &[PlannedPresentation]) -> Result<(), Problem> {
     let proved = || parts.iter().flat_map(|part| part.proves.iter().map(move |proving| (part, proving)));
     let clash = proved().any(|(part, one)| {
         proved().any(|(other_part, other)| {
@@ -199,12 +202,11 @@ fn opens_no_claim_twice(parts: &[Part]) -> Result<(), Problem> {
     Ok(())
 }
 
-impl Part {
-    /// Binds the presentation to the verifier and the nonce with the copy's key, and attaches the issuer's freshness
-    /// statement.
+impl PlannedPresentation {
+    /// Binds the presentation to the verifier and the nonce with the copy's key, and staples the freshness statement.
     pub fn bind(
         &self,
-        copy: &Copy,
+        copy: &CredentialCopy,
         statement: Option<&StapledStatement>,
         nonce: &str,
         audience: &str,
@@ -214,19 +216,27 @@ impl Part {
         match &self.shown {
             Shown::Selected(token, proofs) => {
                 let freshness = statement.map(|statement| statement.text.as_str());
-                token.bind_with(&Stapled { proofs, freshness, keys: &[] }, nonce, audience, now, &key)
+                token.bind_with(&KeyBindingMembers { proofs, freshness, keys: &[] }, nonce, audience, now, &key)
             }
             Shown::Whole(document) => {
                 let did = Did::jwk(&key.public_key());
                 let method = format!("{did}#0");
-                presentation::present(std::slice::from_ref(document), did.as_str(), &method, nonce, audience, now, &key)
+                presentation::create_presentation(
+                    std::slice::from_ref(document),
+                    did.as_str(),
+                    &method,
+                    nonce,
+                    audience,
+                    now,
+                    &key,
+                )
             }
         }
     }
 
-    /// Records which verifier is about to see the copy, the thresholds it opens and the serial it shows. The caller
-    /// stores this before sending: after a power cut the copy must not look unused.
-    pub fn spend(&self, held: &mut HeldCredential, asker: &str) {
+    /// Records, before sending, that the verifier will see the copy, and which thresholds and serial it will see. The
+    /// caller must save the wallet before sending, so that after a power failure the copy does not count as unused.
+    pub fn record_disclosure(&self, held: &mut HeldCredential, asker: &str) {
         if let Some((serials, serial)) = held.serials.as_mut().zip(self.serial.as_deref()) {
             serials.record_shown(serial, asker);
         }
@@ -239,7 +249,7 @@ impl Part {
         }
         if let Shown::Selected(_, proofs) = &self.shown {
             for proof in proofs {
-                let opened = crate::store::thresholds::Opened {
+                let opened = crate::store::thresholds::ProvedThreshold {
                     path: proof.path.clone(),
                     direction: proof.direction,
                     bound: proof.threshold.number(),
@@ -254,19 +264,19 @@ impl Part {
 }
 
 /// Splits the disclosures of a plan into claims shown by value and claims with a proven threshold.
-fn split(shows: &[Show]) -> (Vec<ClaimPath>, Vec<(&ClaimPath, &Threshold)>) {
+fn split(shows: &[ClaimDisclosure]) -> (Vec<ClaimPath>, Vec<(&ClaimPath, &Threshold)>) {
     let mut values = Vec::new();
     let mut thresholds = Vec::new();
     for show in shows {
         match show {
-            Show::Value(path) => values.push(path.clone()),
-            Show::Threshold { path, threshold } => thresholds.push((path, threshold)),
+            ClaimDisclosure::Value(path) => values.push(path.clone()),
+            ClaimDisclosure::Threshold { path, threshold } => thresholds.push((path, threshold)),
         }
     }
     (values, thresholds)
 }
 
-/// Unit tests, and what programs test with.
+/// Unit tests, and test support for programs.
 #[cfg(any(test, feature = "fixtures"))]
 #[allow(missing_docs, dead_code, unused_imports, clippy::unwrap_used, clippy::indexing_slicing)]
 #[allow(clippy::arithmetic_side_effects, clippy::new_without_default)]

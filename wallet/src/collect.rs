@@ -1,4 +1,5 @@
-//! Collection of copies: sends keys and proofs, verifies the copies. The wallet stores verified copies only.
+//! Collection of copies: holder keys, proofs of possession, and verification of the copies. The wallet stores only
+//! verified copies.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +14,18 @@ use carnet_core::{
         sd_jwt::SdJwt,
     },
     time::{CLOCK_SKEW, Timestamp},
-    verify::{self, Environment, StatusPolicy},
+    verify::{self, StatusPolicy, VerificationEnvironment},
 };
 use carnet_spec::{Catalogue, CredentialType};
 use serde_json::{Map, Value, json};
 
 use crate::{
     answer::is_status,
-    promise::Promise,
+    promise::ExpectedCredential,
     store::{
-        Copy, HeldCredential, HolderKey,
-        contents::{HolderAlgorithm, default_low_water, fresh_id},
-        thresholds::Commitments,
+        CredentialCopy, HeldCredential, HolderKey,
+        contents::{HolderAlgorithm, default_low_water, random_id},
+        thresholds::CommitmentPositions,
         vouchers::VoucherSerials,
     },
 };
@@ -35,12 +36,12 @@ mod layout;
 mod rendering;
 mod unlinkable;
 
-pub use days::Days;
-pub use directory::{Directory, fetch_directory};
+pub use days::DateRequirement;
+pub use directory::{StatusListDirectory, fetch_directory};
 use directory::{expected_status, signing_key};
 use rendering::Received;
 
-/// Number of copies to request, if the issuer allows as many.
+/// Number of copies to request, if the issuer permits as many.
 pub const COPIES: u32 = 10;
 /// Members specific to one copy: its key and names, status index, signing time and signature.
 const OWN: [&str; 6] = ["cnf", "credentialStatus", "iat", "proof", "status", "sub"];
@@ -48,19 +49,19 @@ const OWN: [&str; 6] = ["cnf", "credentialStatus", "iat", "proof", "status", "su
 const PURPOSES: [&str; 3] = ["revocation", "suspension", "message"];
 const PROOF_TYP: &str = "openid4vci-proof+jwt";
 
-/// Draws the keys of one batch of copies.
-pub fn draw_keys(max_batch_size: u32) -> Vec<HolderKey> {
+/// Generates the holder keys of a batch of copies.
+pub fn generate_keys(max_batch_size: u32) -> Vec<HolderKey> {
     draw_keys_for(max_batch_size, HolderAlgorithm::EdDsa)
 }
 
-/// Draws the keys of one batch of copies for an algorithm.
+/// Generates the holder keys of a batch of copies, for a signature algorithm.
 pub fn draw_keys_for(max_batch_size: u32, algorithm: HolderAlgorithm) -> Vec<HolderKey> {
     (0..COPIES.min(max_batch_size.max(1))).map(|_| HolderKey::draw_for(algorithm)).collect()
 }
 
-/// Signs one proof of possession for each key (OpenID4VCI 1.0 appendix F.1). An empty nonce is that of an issuer without
-/// nonces.
-pub fn proofs(keys: &[HolderKey], audience: &str, nonce: &str, now: Timestamp) -> Result<Vec<String>, Problem> {
+/// Signs one proof of possession for each key (OpenID4VCI 1.0 appendix F.1). An empty nonce means that the issuer does
+/// not use nonces.
+pub fn sign_proofs(keys: &[HolderKey], audience: &str, nonce: &str, now: Timestamp) -> Result<Vec<String>, Problem> {
     keys.iter()
         .map(|key| {
             let key = key.open()?;
@@ -77,33 +78,33 @@ pub fn proofs(keys: &[HolderKey], audience: &str, nonce: &str, now: Timestamp) -
         .collect()
 }
 
-/// Rules for the copies of one collection.
-pub struct Expected<'a> {
-    /// Promise of the issuer.
-    pub promise: &'a Promise,
-    /// Holder keys in the order of the proofs.
+/// Requirements on the copies of one collection.
+pub struct CollectionRequirements<'a> {
+    /// Issuer's metadata about the credential.
+    pub promise: &'a ExpectedCredential,
+    /// Holder keys, in the order of the proofs.
     pub keys: &'a [HolderKey],
     /// All credentials in the wallet.
     pub held: &'a [HeldCredential],
-    /// Accepted validity dates.
-    pub days: Days,
-    /// The issuer's directory of status lists, if its DID document names one.
-    pub directory: Option<&'a Directory>,
-    /// Resolver of issuers' DID documents.
+    /// Requirement on the validity dates.
+    pub days: DateRequirement,
+    /// Issuer's directory of status lists; `None` if its DID document does not name one.
+    pub directory: Option<&'a StatusListDirectory>,
+    /// Resolver of the issuer's DID document.
     pub resolver: &'a dyn Resolve,
-    /// Types that this wallet knows.
+    /// Credential types that this wallet knows.
     pub catalogue: &'a Catalogue,
     /// Current time.
     pub now: Timestamp,
 }
 
-/// Returns the stable names of the checks that copies of a type skip: the wallet does not know the rendering of foreign
-/// types.
-pub fn unchecked(known: &CredentialType, days: Days) -> Vec<&'static str> {
+/// Returns the stable names of the checks that are skipped for copies of a type: the wallet cannot render copies of
+/// types that are not built in.
+pub fn skipped_checks(known: &CredentialType, days: DateRequirement) -> Vec<&'static str> {
     let days = match days {
-        Days::Kept => [None, None],
-        Days::Renewed { .. } => [Some("valid_from"), None],
-        Days::Issued { until, .. } => {
+        DateRequirement::Kept => [None, None],
+        DateRequirement::Renewed { .. } => [Some("valid_from"), None],
+        DateRequirement::Issued { until, .. } => {
             [Some("valid_from"), Some("valid_until").filter(|_| !known.bundled || until.is_none())]
         }
     };
@@ -111,22 +112,23 @@ pub fn unchecked(known: &CredentialType, days: Days) -> Vec<&'static str> {
     form.flatten().filter(|name| !known.bundled || *name == "valid_until").collect()
 }
 
-pub(crate) fn marked(detail: &str) -> Problem {
+pub(crate) fn recognisable_copy_problem(detail: &str) -> Problem {
     Problem::new(Code::CopyMarked, detail)
 }
 
-/// Verifies all copies and builds one credential from them; one invalid copy refuses all.
-pub fn verified(copies: &[String], expected: &Expected<'_>) -> Result<HeldCredential, Problem> {
-    let &Expected { promise, keys, catalogue, resolver, now, .. } = expected;
+/// Verifies all copies and combines them into one credential; one invalid copy causes refusal of all.
+pub fn verify_copies(copies: &[String], expected: &CollectionRequirements<'_>) -> Result<HeldCredential, Problem> {
+    let &CollectionRequirements { promise, keys, catalogue, resolver, now, .. } = expected;
     if copies.is_empty() || copies.len() != keys.len() {
         return Err(Problem::new(Code::MalformedValue, "the issuer sent a different number of copies from the proofs"));
     }
     let suites = &suites(catalogue)?;
     let known = catalogue.credential_type(&promise.type_name).ok_or_else(|| Problem::from(Code::TypeUnknown))?;
     let status = StatusPolicy::NotChecked("it was issued just now");
-    let env = Environment { now, skew: CLOCK_SKEW, resolver, suites, issuers: promise, types: catalogue, status };
+    let env =
+        VerificationEnvironment { now, skew: CLOCK_SKEW, resolver, suites, issuers: promise, types: catalogue, status };
     let mut held = HeldCredential {
-        id: fresh_id(),
+        id: random_id(),
         type_name: promise.type_name.clone(),
         format: promise.format,
         issuer: promise.issuer.clone(),
@@ -141,11 +143,11 @@ pub fn verified(copies: &[String], expected: &Expected<'_>) -> Result<HeldCreden
         serials: None,
     };
     let signing_key = if known.bundled { Some(expected.signing_key()?) } else { None };
-    let mut first: Option<Said> = None;
+    let mut first: Option<CredentialContent> = None;
     let mut first_layout: Option<String> = None;
     for (credential, key) in copies.iter().zip(keys) {
         let credential = credential.trim();
-        let (report, verified) = verify::credential(credential.as_bytes(), &env);
+        let (report, verified) = verify::verify_credential(credential.as_bytes(), &env);
         let verified = match (verified, report.failure()) {
             (Some(verified), None) => verified,
             (_, Some(problem)) => return Err(problem.clone()),
@@ -155,16 +157,16 @@ pub fn verified(copies: &[String], expected: &Expected<'_>) -> Result<HeldCreden
         if seen.format != promise.format {
             return Err(Problem::new(Code::UnknownFormat, "the copy's format is not the offered one"));
         }
-        let opened = Opened::of(credential, seen)?;
+        let opened = OpenedCopy::of(credential, seen)?;
         if let Some(token) = &opened.token {
-            plain(token.jws())?;
+            check_header(token.jws())?;
         }
         let own = key.open()?.public_key();
         bound_to(&opened, seen, &own)?;
-        coarse(&opened.members, seen.format)?;
-        placed(&opened.members, seen.format)?;
+        check_timestamps(&opened.members, seen.format)?;
+        check_status(&opened.members, seen.format)?;
         let commitments = opened.commitments(seen.format, known)?;
-        let said = Said::of(&opened.members, known);
+        let said = CredentialContent::of(&opened.members, known);
         if *first.get_or_insert_with(|| said.clone()) != said {
             return Err(Problem::new(Code::MalformedValue, "the copies of one credential differ in content"));
         }
@@ -173,20 +175,20 @@ pub fn verified(copies: &[String], expected: &Expected<'_>) -> Result<HeldCreden
         } else {
             let layout = layout::layout(credential, &opened, known, &own)?;
             if *first_layout.get_or_insert_with(|| layout.clone()) != layout {
-                return Err(marked("the copies of one credential are encoded differently"));
+                return Err(recognisable_copy_problem("the copies of one credential are encoded differently"));
             }
         }
         let uses = known.serials.as_ref().and_then(|serials| serials.shown(seen.format, &opened.members));
         held.serials = uses.map(|serials| VoucherSerials::new(serials.len()));
         held.valid_from = seen.credential.valid_from();
         held.valid_until = seen.credential.valid_until();
-        held.copies.push(Copy { commitments, ..Copy::new(credential.to_owned(), key.clone()) });
+        held.copies.push(CredentialCopy { commitments, ..CredentialCopy::new(credential.to_owned(), key.clone()) });
     }
     unlinkable::check_unlinkable(expected.held, &held.copies, &known.copies)?;
     Ok(held)
 }
 
-impl Expected<'_> {
+impl CollectionRequirements<'_> {
     /// Returns the issuer's current signing key.
     fn signing_key(&self) -> Result<String, Problem> {
         let document = self.resolver.resolve(&Did::parse(&self.promise.issuer)?)?;
@@ -196,13 +198,13 @@ impl Expected<'_> {
     /// Checks the rendering, validity dates and status index of a copy of one of Carnet's own types.
     fn check_form(
         &self,
-        (text, opened, seen): (&str, &Opened, &verify::Held),
+        (text, opened, seen): (&str, &OpenedCopy, &verify::VerifiedCredential),
         (known, key): (&CredentialType, &PublicKey),
         signing_key: &str,
         suites: &Suites,
     ) -> Result<(), Problem> {
         let (Some(from), Some(until)) = (seen.credential.valid_from(), seen.credential.valid_until()) else {
-            return Err(marked("the copy lacks the start or the end of its validity"));
+            return Err(recognisable_copy_problem("the copy lacks the start or the end of its validity"));
         };
         self.days.check(self.promise.epoch, (from, until), self.now)?;
         let status = expected_status(self.directory, &opened.members, seen.format)?;
@@ -212,13 +214,13 @@ impl Expected<'_> {
 }
 
 /// Copy with all disclosures in place.
-struct Opened {
+struct OpenedCopy {
     token: Option<SdJwt>,
     members: Map<String, Value>,
 }
 
-impl Opened {
-    fn of(credential: &str, seen: &verify::Held) -> Result<Self, Problem> {
+impl OpenedCopy {
+    fn of(credential: &str, seen: &verify::VerifiedCredential) -> Result<Self, Problem> {
         if !seen.format.is_sd_jwt() {
             return Ok(Self { token: None, members: seen.credential.document().clone() });
         }
@@ -229,28 +231,32 @@ impl Opened {
 
     /// Returns the positions of the commitments of the ordered claims, after checking that they match the claims'
     /// values (spec/at-least.md 3.5).
-    fn commitments(&self, format: CredentialFormat, known: &CredentialType) -> Result<Vec<Commitments>, Problem> {
+    fn commitments(
+        &self,
+        format: CredentialFormat,
+        known: &CredentialType,
+    ) -> Result<Vec<CommitmentPositions>, Problem> {
         let Some(token) = &self.token else { return Ok(Vec::new()) };
         let positions = if format == CredentialFormat::DcSdJwt {
             token.commitments(&known.ordered_in_sd_jwt_vc())?
         } else {
             token.commitments(&known.ordered)?
         };
-        Ok(positions.into_iter().map(Commitments::from).collect())
+        Ok(positions.into_iter().map(CommitmentPositions::from).collect())
     }
 }
 
 /// Content of a copy without its copy-specific parts: key, status, signature and salts. It must be equal in all copies
-/// of a credential; otherwise the issuer could recognise one by it.
+/// of a credential; otherwise the issuer could recognise a copy by it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Said {
-    /// Members without the arrays of commitments.
+pub struct CredentialContent {
+    /// Members except the arrays of commitments.
     pub members: Map<String, Value>,
     /// Number of commitments in each array.
     commitments: BTreeMap<String, usize>,
 }
 
-impl Said {
+impl CredentialContent {
     /// Extracts the content of a copy with all disclosures in place.
     pub fn of(members: &Map<String, Value>, known: &CredentialType) -> Self {
         let mut members = members.clone();
@@ -294,7 +300,7 @@ fn sort_serials(members: &mut Map<String, Value>, known: &CredentialType) {
 
 /// Checks that the copy names exactly the key drawn for it, and has no identifier of its own, which would link the
 /// copies of one person.
-fn bound_to(opened: &Opened, seen: &verify::Held, key: &PublicKey) -> Result<(), Problem> {
+fn bound_to(opened: &OpenedCopy, seen: &verify::VerifiedCredential, key: &PublicKey) -> Result<(), Problem> {
     let other = || Problem::new(Code::HolderMismatch, "the copy is bound to a key other than yours");
     let did = Did::jwk(key);
     if let Some(token) = &opened.token
@@ -313,7 +319,7 @@ fn bound_to(opened: &Opened, seen: &verify::Held, key: &PublicKey) -> Result<(),
 }
 
 /// Refuses headers with parameters besides those of the signature: others could mark a copy.
-fn plain(token: &Jws) -> Result<(), Problem> {
+fn check_header(token: &Jws) -> Result<(), Problem> {
     const KNOWN: [&str; 3] = ["alg", "kid", "typ"];
     if token.header().keys().all(|name| KNOWN.contains(&name.as_str())) {
         return Ok(());
@@ -337,7 +343,7 @@ fn nameless(members: &Map<String, Value>, format: CredentialFormat, did: &Did) -
 
 /// Refuses times other than whole days, and a signing time: to the second, they would let the issuer and everybody else
 /// recognise one person's copies (spec/credential-types.md 3.1).
-fn coarse(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), Problem> {
+fn check_timestamps(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), Problem> {
     let fine =
         |name: &str| Problem::new(Code::MalformedValue, format!("{name} of the copy is not the beginning of a day"));
     if members.contains_key("iat") {
@@ -365,7 +371,7 @@ fn coarse(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), 
 }
 
 /// Refuses a status with other members than its list and index, or in another order: both could mark a copy.
-fn placed(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), Problem> {
+fn check_status(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), Problem> {
     let more = || Problem::new(Code::MalformedValue, "the copy's status has more than its index and lists");
     for name in ["credentialStatus", "status"] {
         if members.get(name).is_some_and(|status| !is_status(name, status, format)) {
@@ -381,7 +387,7 @@ fn placed(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), 
     if ranks.is_sorted_by(|one, next| one < next) { Ok(()) } else { Err(more()) }
 }
 
-/// Returns the supported cryptosuites; those over RDF have the catalogue's contexts, which are pinned.
+/// Returns the supported cryptosuites; those over RDF have the pinned JSON-LD contexts of the catalogue.
 ///
 /// # Errors
 /// `invalid_unicode`, and those of the cryptosuites over RDF.

@@ -1,42 +1,42 @@
-//! Failures: the event, the safety of the data, and the next step, in no language yet.
+//! Failures: what happened, whether the data is safe, and what to do next, as message ids.
 
 use carnet_core::Problem;
 use serde_json::Value;
 
 mod sentence;
 
-pub use sentence::{Argument, Sentence};
+pub use sentence::{Sentence, SentenceArgument};
 
-use crate::sanitise::clean;
+use crate::sanitise::sanitise;
 
-/// Class of a failure, which determines what may help.
+/// Kind of failure, which determines whether a retry may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// Wrong input by the owner.
+    /// Invalid input by the holder.
     Usage,
-    /// A retry gives the same result.
+    /// A retry would fail again.
     Permanent,
     /// A retry may succeed.
     Temporary,
 }
 
-/// State of the owner's data after a failure.
+/// State of the holder's data after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Safety {
-    /// The wallet is unchanged, and nothing was shown.
+pub enum DataSafety {
+    /// The wallet is unchanged, and nothing was presented.
     Untouched,
-    /// Nothing was shown; everything stored before remains stored.
+    /// Nothing was presented; everything stored before is still stored.
     Stored,
     /// The approved presentation was sent, or may have been.
     Sent,
-    /// A copy may have been shown to its own issuer only.
+    /// A copy may have been presented, but only to its own issuer.
     Issuer,
     /// The wallet is unreadable.
     Unreadable,
 }
 
-impl Safety {
-    /// Returns the sentence that tells it.
+impl DataSafety {
+    /// Returns the sentence that describes the state.
     #[must_use]
     pub const fn text(self) -> Sentence {
         Sentence::id(match self {
@@ -48,23 +48,23 @@ impl Safety {
         })
     }
 
-    /// Tests if nothing was shown to a verifier and the wallet is readable.
+    /// Returns whether nothing was presented to a verifier and the wallet is readable.
     #[must_use]
     pub fn is_safe(self) -> bool {
         matches!(self, Self::Untouched | Self::Stored | Self::Issuer)
     }
 }
 
-/// Party at fault.
+/// Party that caused a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// This wallet or its owner.
+    /// This wallet or its holder.
     Ours,
-    /// Verifier that asks.
+    /// Verifier that sent a request.
     Asker,
     /// Issuer of a credential.
     Issuer,
-    /// Network, or a service that does not answer.
+    /// Network, or a service that does not respond.
     Network,
 }
 
@@ -86,76 +86,76 @@ impl Fault {
 pub struct Failure {
     /// Stable reason in `snake_case`.
     pub reason: String,
-    /// Party at fault.
+    /// Party that caused the failure.
     pub fault: Fault,
-    /// Description of the event.
+    /// Event.
     pub message: Sentence,
     /// State of the data.
-    pub safety: Safety,
+    pub safety: DataSafety,
     /// Advice on the next step.
     pub hint: Sentence,
-    /// Class of the failure.
+    /// Kind of failure.
     pub kind: FailureKind,
-    /// Facts about the event for programs: members next to the error.
+    /// Additional members for programs, next to `error` in the JSON output.
     pub beside: Option<Box<Value>>,
 }
 
 impl Failure {
-    /// Creates a failure that left everything unchanged.
+    /// Creates a failure after which everything is unchanged.
     pub fn new(reason: &str, message: Sentence, hint: Sentence) -> Self {
         Self {
             reason: reason.to_owned(),
             fault: Fault::Ours,
             message,
-            safety: Safety::Untouched,
+            safety: DataSafety::Untouched,
             hint,
             kind: FailureKind::Permanent,
             beside: None,
         }
     }
 
-    /// Creates a failure for wrong usage.
+    /// Creates a failure for invalid input.
     pub fn usage(reason: &str, message: Sentence, hint: Sentence) -> Self {
         Self { kind: FailureKind::Usage, ..Self::new(reason, message, hint) }
     }
 
-    /// Creates a failure that a retry may fix.
+    /// Creates a failure for which a retry may succeed.
     pub fn later(reason: &str, message: Sentence, hint: Sentence) -> Self {
         Self { kind: FailureKind::Temporary, ..Self::new(reason, message, hint) }
     }
 
-    /// Creates a failure for the owner's refusal. `undone` names the action that was not taken.
+    /// Creates a failure for the holder's refusal. `undone` describes the action that was not taken.
     pub fn declined(undone: Sentence) -> Self {
         let message = Sentence::id("error-declined").with_part("undone", undone);
         Self::new("declined", message, Sentence::id("hint-nothing-to-do"))
     }
 
-    /// Creates a failure for a question without a yes or no. `undone` names the action that was not taken.
+    /// Creates a failure for a question that was not answered with yes or no. `undone` describes the action that was
+    /// not taken.
     pub fn not_answered(undone: Sentence) -> Self {
         let message = Sentence::id("error-not-answered").with_part("undone", undone);
         Self::new("not_answered", message, Sentence::id("hint-answer"))
     }
 
-    /// Converts a problem of core, with advice. An unresolvable DID may be caused by the network and counts as
-    /// temporary.
+    /// Converts a problem of core, with a hint. An unresolved DID may be caused by the network and counts as temporary.
     pub fn from_problem(problem: &Problem, message: Sentence, hint: Sentence) -> Self {
         let unresolved = problem.code == carnet_core::Code::DidUnresolved;
         let (kind, fault) =
             if unresolved { (FailureKind::Temporary, Fault::Network) } else { (FailureKind::Permanent, Fault::Ours) };
-        Self { kind, fault, ..Self::new(problem.code.as_str(), message.details(clean(&problem.detail)), hint) }
+        Self { kind, fault, ..Self::new(problem.code.as_str(), message.details(sanitise(&problem.detail)), hint) }
     }
 
-    /// Names the party at fault, unless the network is.
+    /// Sets the party that caused the failure, unless the cause is the network.
     pub fn by(self, fault: Fault) -> Self {
         if self.fault == Fault::Network { self } else { Self { fault, ..self } }
     }
 
     /// Replaces the state of the data.
-    pub fn with_safety(self, safety: Safety) -> Self {
+    pub fn with_safety(self, safety: DataSafety) -> Self {
         Self { safety, ..self }
     }
 
-    /// Adds members next to `error`.
+    /// Adds members next to `error` in the JSON output.
     pub fn beside(self, members: Value) -> Self {
         Self { beside: Some(Box::new(members)), ..self }
     }

@@ -1,9 +1,9 @@
-//! Freshness statements: issuers confirm ahead that copies are valid, and the wallet attaches the statements to
+//! Freshness statements: issuers confirm in advance that copies are valid, and the wallet staples the statements to
 //! presentations (spec/freshness.md).
 //!
-//! The wallet asks an issuer for all of that issuer's copies in one call, and never because of a presentation. The
-//! issuer learns that the wallet is in use, and nothing about presentations. Without a request by the owner, the time
-//! is drawn at random.
+//! The wallet requests statements for all copies of an issuer in one call, and never because of a presentation. The
+//! issuer learns that the wallet is in use, and nothing about presentations. The time of automatic requests is chosen
+//! at random.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,12 +16,12 @@ use carnet_core::{
 use rand_core::{OsRng, RngCore};
 
 use crate::{
-    address::{is_of, service_address},
+    address::{is_of_issuer, service_address},
     failure::{Failure, Fault, Sentence},
     ports::{CopyFreshness, IssuerClient as _, Notice, Ports, resolve_issuer},
     store::{
-        Contents, Wallet, WalletStore,
-        standing::{Standing, State, Statement},
+        Wallet, WalletContents, WalletStore,
+        standing::{CachedStatus, CopyState, FreshnessStatements},
     },
     wire::Wire,
 };
@@ -35,10 +35,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Maximum delay of the next attempt if nothing was confirmed, in seconds.
 const UNCONFIRMED: i64 = carnet_core::day::SECONDS;
 
-/// Issuer and the address of its service.
+/// Issuer: its DID and the URL of its service.
 pub type IssuerService = (String, String);
 
-/// Summary of an issuer's statements on its copies.
+/// Summary of an issuer's response about its copies.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct FreshnessSummary {
     /// Number of confirmed copies.
@@ -47,42 +47,47 @@ pub struct FreshnessSummary {
     pub withdrawn: usize,
     /// Number of unknown or expired copies.
     pub others: usize,
-    /// End of the confirmations.
+    /// Earliest end of the confirmations.
     pub until: Option<Timestamp>,
 }
 
-/// Identifier of a copy that only its issuer knows.
-pub type Handle = Vec<u8>;
+/// Handle of a copy, which only its holder and its issuer can compute.
+pub type CopyHandle = Vec<u8>;
 
-/// Position of a copy in the wallet: the indices of its credential and of the copy.
+/// Position of a copy in the wallet: index of its credential, and index of the copy.
 pub type CopyPosition = (usize, usize);
 
-/// Returns the copies to ask for, by issuer and handle: all that can still be shown, so that an issuer cannot tell
-/// shown copies from others.
-pub fn copies(contents: &Contents, now: Timestamp) -> BTreeMap<IssuerService, BTreeMap<Handle, CopyPosition>> {
-    let mut offices: BTreeMap<IssuerService, BTreeMap<Handle, CopyPosition>> = BTreeMap::new();
+/// Returns the copies for which to request statements, by issuer and handle: all that can still be presented, so that
+/// the issuer cannot distinguish presented copies.
+pub fn copies_to_refresh(
+    contents: &WalletContents,
+    now: Timestamp,
+) -> BTreeMap<IssuerService, BTreeMap<CopyHandle, CopyPosition>> {
+    let mut offices: BTreeMap<IssuerService, BTreeMap<CopyHandle, CopyPosition>> = BTreeMap::new();
     for (credential, held) in contents.credentials.iter().enumerate() {
         let over = held.valid_until.is_some_and(|until| now > until);
-        let Some(endpoint) = held.endpoint.as_ref().filter(|endpoint| is_of(endpoint, &held.issuer)) else { continue };
+        let Some(endpoint) = held.endpoint.as_ref().filter(|endpoint| is_of_issuer(endpoint, &held.issuer)) else {
+            continue;
+        };
         if over || !held.format.is_sd_jwt() {
             continue;
         }
         let office = offices.entry((held.issuer.clone(), endpoint.clone())).or_default();
-        for (number, copy) in held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept()) {
-            office.insert(freshness::handle(&copy.credential.text()).to_vec(), (credential, number));
+        for (number, copy) in held.copies.iter().enumerate().filter(|(_, copy)| copy.is_presentable()) {
+            office.insert(freshness::copy_handle(&copy.credential.text()).to_vec(), (credential, number));
         }
     }
     offices.retain(|_, copies| !copies.is_empty());
     offices
 }
 
-/// Tests if the drawn time has come, or none was drawn.
-pub fn is_due(contents: &Contents, now: Timestamp) -> bool {
+/// Returns whether the time of the next refresh has come, or none is set.
+pub fn is_due(contents: &WalletContents, now: Timestamp) -> bool {
     contents.refresh_after.is_none_or(|at| now >= at)
 }
 
-/// Draws the time of the next request: between one and two thirds of the shortest confirmation.
-pub fn draw_next(contents: &mut Contents, now: Timestamp) {
+/// Chooses the time of the next refresh at random: after one to two thirds of the shortest confirmation.
+pub fn schedule_next(contents: &mut WalletContents, now: Timestamp) {
     let ends = contents.credentials.iter().flat_map(|held| &held.copies).filter_map(|copy| copy.fresh(now));
     let first = ends.map(|statement| statement.until).min().unwrap_or_else(|| now.plus(UNCONFIRMED));
     let third = (first.unix().saturating_sub(now.unix()) / 3).max(1);
@@ -91,21 +96,22 @@ pub fn draw_next(contents: &mut Contents, now: Timestamp) {
 }
 
 /// Erases every expired statement.
-pub fn forget_stale(contents: &mut Contents, now: Timestamp) {
+pub fn forget_stale(contents: &mut WalletContents, now: Timestamp) {
     contents.credentials.iter_mut().flat_map(|held| &mut held.copies).for_each(|copy| copy.forget_stale(now));
 }
 
-/// Asks for statements on copies that were stored since the last refresh, with all other copies of their issuers (spec/freshness.md 2.11).
-/// A wallet that never refreshed has a statement on no copy, and asks for nothing. Best effort: a copy holds without a statement too.
-pub async fn confirm_new(ports: &impl Ports, wallet: &mut Wallet<impl WalletStore>) {
+/// Requests statements for copies stored since the last refresh, together with all other copies of their issuers
+/// (spec/freshness.md 2.11). A wallet that has never been refreshed does nothing. Best effort: copies are valid without
+/// statements too.
+pub async fn refresh_new_copies(ports: &impl Ports, wallet: &mut Wallet<impl WalletStore>) {
     if wallet.contents.refresh_after.is_none() {
         return;
     }
-    let is_new = |contents: &Contents, (credential, number): CopyPosition| {
+    let is_new = |contents: &WalletContents, (credential, number): CopyPosition| {
         let held = contents.credentials.get(credential);
         held.and_then(|held| held.copies.get(number)).is_some_and(|copy| copy.standing.is_none())
     };
-    for (office, asked) in copies(&wallet.contents, ports.now()) {
+    for (office, asked) in copies_to_refresh(&wallet.contents, ports.now()) {
         if asked.values().any(|place| is_new(&wallet.contents, *place)) {
             let confirmed = ports.within(PATIENCE, refresh(ports, wallet, &office, &asked)).await;
             if let Some(Err(failure)) = confirmed {
@@ -115,12 +121,12 @@ pub async fn confirm_new(ports: &impl Ports, wallet: &mut Wallet<impl WalletStor
     }
 }
 
-/// Asks one issuer for all of its copies, and stores the statements after verifying all of them.
+/// Requests statements from one issuer for all of its copies, and stores them after verifying all of them.
 pub async fn refresh(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
     (did, endpoint): &IssuerService,
-    copies: &BTreeMap<Handle, CopyPosition>,
+    copies: &BTreeMap<CopyHandle, CopyPosition>,
 ) -> Result<FreshnessSummary, Failure> {
     service_address(endpoint)?;
     let mut issuer = ports.issuer(endpoint, Wire::Grpc).await?;
@@ -138,8 +144,8 @@ pub async fn refresh(
     }
     resolve_issuer(ports, did).await?;
     // Sorted by handle: the order reveals neither which copies belong together nor which were shown.
-    let asked: Vec<(&Handle, &CopyPosition)> = copies.iter().collect();
-    let mut standings: Vec<(CopyPosition, Standing)> = Vec::with_capacity(asked.len());
+    let asked: Vec<(&CopyHandle, &CopyPosition)> = copies.iter().collect();
+    let mut standings: Vec<(CopyPosition, CachedStatus)> = Vec::with_capacity(asked.len());
     for some in asked.chunks(MOST_COPIES) {
         let handles = some.iter().map(|(handle, _)| (*handle).clone()).collect();
         let answered = issuer.freshness(handles).await?;
@@ -161,7 +167,7 @@ pub async fn refresh(
             copy.standing = Some(standing);
         }
     }
-    draw_next(&mut wallet.contents, ports.now());
+    schedule_next(&mut wallet.contents, ports.now());
     wallet.save().inspect_err(|_| wallet.contents = before)?;
     Ok(said)
 }
@@ -173,14 +179,14 @@ fn verified(
     issuer: &str,
     (credential, number): CopyPosition,
     said: &CopyFreshness,
-) -> Result<Standing, Problem> {
+) -> Result<CachedStatus, Problem> {
     let asked_at = ports.now();
-    let without = |state| Ok(Standing { message: said.message.clone(), ..Standing::of(state, asked_at) });
+    let without = |state| Ok(CachedStatus { message: said.message.clone(), ..CachedStatus::of(state, asked_at) });
     if said.message.chars().count() > MOST_MESSAGE {
         return Err(Problem::new(Code::MalformedValue, "its message is longer than one line"));
     }
     match said.state {
-        Some(State::Valid) => {}
+        Some(CopyState::Valid) => {}
         Some(state) => return without(state),
         None => return Err(Problem::new(Code::MalformedValue, "its answer about a copy is unknown")),
     }
@@ -195,9 +201,9 @@ fn verified(
     }
     let (since, until) = times.first().copied().ok_or(Code::ClaimMissing)?;
     require_times(&times, since, until)?;
-    let statement = Some(Statement::of(&texts, since, until));
+    let statement = Some(FreshnessStatements::of(&texts, since, until));
     let (replace, message) = (said.replace, said.message.clone());
-    Ok(Standing { statement, replace, message, ..Standing::of(State::Valid, asked_at) })
+    Ok(CachedStatus { statement, replace, message, ..CachedStatus::of(CopyState::Valid, asked_at) })
 }
 
 /// Refuses statements on one copy other than those of the newest one's epoch and of each earlier epoch that an issuer
@@ -213,8 +219,9 @@ fn require_times(times: &[(Timestamp, Timestamp)], since: Timestamp, until: Time
 
 /// Refuses statements with differing times, or with a lifetime other than the published one: these could mark a copy or
 /// a wallet.
-fn alike(standings: &[(CopyPosition, Standing)], seconds: u32) -> Result<(), Problem> {
-    let times = |standing: &Standing| standing.statement.as_ref().map(|statement| (statement.since, statement.until));
+fn alike(standings: &[(CopyPosition, CachedStatus)], seconds: u32) -> Result<(), Problem> {
+    let times =
+        |standing: &CachedStatus| standing.statement.as_ref().map(|statement| (statement.since, statement.until));
     let mut all = standings.iter().filter_map(|(_, standing)| times(standing));
     let first = all.next();
     if !all.all(|times| Some(times) == first) {
@@ -227,13 +234,13 @@ fn alike(standings: &[(CopyPosition, Standing)], seconds: u32) -> Result<(), Pro
     Ok(())
 }
 
-fn sum(standings: &[(CopyPosition, Standing)]) -> FreshnessSummary {
+fn sum(standings: &[(CopyPosition, CachedStatus)]) -> FreshnessSummary {
     let mut said = FreshnessSummary::default();
     for (_, standing) in standings {
         let count = match standing.state {
-            State::Valid => &mut said.valid,
-            State::Suspended | State::Revoked => &mut said.withdrawn,
-            State::Ended | State::Unknown => &mut said.others,
+            CopyState::Valid => &mut said.valid,
+            CopyState::Suspended | CopyState::Revoked => &mut said.withdrawn,
+            CopyState::Ended | CopyState::Unknown => &mut said.others,
         };
         *count = count.saturating_add(1);
         said.until = said.until.or(standing.statement.as_ref().map(|statement| statement.until));

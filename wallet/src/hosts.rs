@@ -1,4 +1,4 @@
-//! Hosts that a document in the wallet vouches for; every other one is a stranger's.
+//! Hosts that are known from documents in the wallet; all others are unknown.
 
 use carnet_core::{
     did::{self, Did},
@@ -6,26 +6,26 @@ use carnet_core::{
 };
 use url::Url;
 
-use crate::{store::Contents, trust::Lists};
+use crate::{store::WalletContents, trust::ValidTrustLists};
 
-/// Document that vouches for a host.
+/// Document from which a host is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostVoucher {
-    /// A trust list that the owner accepts.
+    /// Trust list that the holder accepts.
     TrustList,
-    /// The owner, who pinned the registrar or added the service on this machine.
+    /// Registrar that the holder pinned, or service on this machine that the holder added.
     Owner,
-    /// A credential in the wallet, whose issuer has the host.
+    /// Credential in the wallet, whose issuer has the host.
     Credential,
 }
 
-/// Host whose owner the wallet knows.
+/// Host with a known owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownHost {
     host: String,
     /// Name in the document.
     pub name: String,
-    /// Document.
+    /// Document from which it is known.
     pub voucher: HostVoucher,
 }
 
@@ -36,8 +36,8 @@ pub struct KnownHosts(Vec<KnownHost>);
 impl KnownHosts {
     /// Returns the hosts in the DIDs of trust lists, of the owner's registrars and local services, and of issuers of
     /// credentials.
-    pub fn of(contents: &Contents, now: Timestamp) -> Self {
-        let lists = Lists::of(&contents.trust, now);
+    pub fn of(contents: &WalletContents, now: Timestamp) -> Self {
+        let lists = ValidTrustLists::of(&contents.trust, now);
         let listed = lists.parties().map(|(did, name)| (did, name, HostVoucher::TrustList));
         let registrars = contents.registrars.iter().map(|one| (one.did.as_str(), one.name.as_str()));
         let local = contents.local_sites.iter().map(|site| (site.did.as_str(), site.name.as_str()));
@@ -50,7 +50,7 @@ impl KnownHosts {
         Self(listed.chain(own).chain(issuers).filter_map(known).collect())
     }
 
-    /// Returns the owner of the host of a URL; `None`: a stranger.
+    /// Returns the owner of the host of a URL; `None`: unknown.
     pub fn owner(&self, url: &Url) -> Option<&KnownHost> {
         let host = authority(url)?;
         self.0.iter().find(|known| known.host == host)
@@ -60,7 +60,7 @@ impl KnownHosts {
 /// Returns the host of a did:web or did:webvh, with its port if it names one.
 fn host_of(did: &str) -> Option<String> {
     let did = Did::parse(did).ok()?;
-    let url = did::web::url(&did).or_else(|_| did::webvh::url(&did)).ok()?;
+    let url = did::web::document_url(&did).or_else(|_| did::webvh::log_url(&did)).ok()?;
     authority(&Url::parse(&url).ok()?)
 }
 
@@ -72,12 +72,12 @@ fn authority(url: &Url) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Registrar;
+    use crate::store::PinnedRegistrar;
 
     #[test]
     fn a_host_is_known_by_a_document_and_by_its_port() {
-        let mut contents = Contents::new(12);
-        let registrar = |did: &str| Registrar { did: did.to_owned(), name: "Registrar of Example".to_owned() };
+        let mut contents = WalletContents::new(12);
+        let registrar = |did: &str| PinnedRegistrar { did: did.to_owned(), name: "Registrar of Example".to_owned() };
         contents.registrars = vec![
             registrar("did:web:register.example:path"),
             registrar("did:web:office.example%3A8443"),

@@ -1,4 +1,5 @@
-//! A verifier's registration, as far as it is valid for this wallet (spec/registration.md sections 4 and 5).
+//! A verifier's registration, verified with the registrars and trust lists of this wallet (spec/registration.md
+//! sections 4 and 5).
 
 use carnet_core::{
     Code, Problem,
@@ -6,25 +7,27 @@ use carnet_core::{
     query::{CredentialQuery, Query},
     secure::sd_jwt::Step,
     time::{CLOCK_SKEW, Timestamp},
-    trust::list::{Question, Why},
-    trust::registration::{Excess, Expected, IntendedUse, Registration, RelyingParty, unregistered},
+    trust::list::{AccreditationDecision, AccreditationQuestion},
+    trust::registration::{
+        ExpectedRegistration, IntendedUse, Registration, RegistrationExcess, RelyingParty, excess_of_unregistered,
+    },
 };
 use serde_json::Value;
 
 use crate::{
-    answer::Claimed,
-    request::Request,
-    store::{Contents, Registrar},
-    trust::{Lists, noted},
+    answer::RequestedClaimPath,
+    request::PresentationRequest,
+    store::{PinnedRegistrar, WalletContents},
+    trust::{ValidTrustLists, decision_json},
 };
 
 /// Maximum length of an unaccepted registrar's DID on the screen, in characters.
 const MAX_DID: usize = 512;
 
-/// Verified facts about a verifier besides its DID.
+/// Verified identity of a verifier besides its DID.
 #[derive(Debug, Clone)]
-pub struct Introduction {
-    /// Intended use that the request names; empty if it names none.
+pub struct VerifierIdentity {
+    /// Intended use named in the request; empty: none.
     intended_use: String,
     registration: Result<Box<Registration>, Unregistered>,
     /// Name of the registrar, given by the owner or by the trust list.
@@ -32,7 +35,7 @@ pub struct Introduction {
     /// DID of the registrar that the registration names, valid or not.
     claimed_registrar: Option<String>,
     /// Trust list that accepted or refused the registrar, if one was consulted.
-    listing: Option<Listing>,
+    listing: Option<RegistrarDecision>,
 }
 
 /// Reason why a verifier counts as unregistered.
@@ -44,14 +47,18 @@ pub enum Unregistered {
     Refused(Code),
 }
 
-/// Returns the registrar of a request's registration if the wallet has pinned it or a trust list contains it. No other
-/// DID is resolved.
-pub fn registrar(request: &Request, contents: &Contents, lists: &Lists) -> Option<Registrar> {
+/// Returns the registrar of a request's registration, if the wallet has pinned it or a trust list accredits it. No
+/// other DID is resolved.
+pub fn registrar(
+    request: &PresentationRequest,
+    contents: &WalletContents,
+    lists: &ValidTrustLists,
+) -> Option<PinnedRegistrar> {
     let issuers = || request.registrations.iter().filter_map(issuer);
     let pinned = |issuer: &str| contents.pinned_registrar(issuer, request.did.as_str());
     let listed = |issuer: &str| {
         let entry = lists.registrar(issuer)?;
-        Some(Registrar { did: entry.id.clone(), name: entry.name.clone() })
+        Some(PinnedRegistrar { did: entry.id.clone(), name: entry.name.clone() })
     };
     issuers().find_map(pinned).or_else(|| issuers().find_map(listed))
 }
@@ -60,47 +67,52 @@ fn issuer(registration: &Value) -> Option<&str> {
     registration.get("issuer").and_then(Value::as_str)
 }
 
-/// Tests if a DID fits on a screen: a stranger's DID can be any text.
+/// Returns whether a DID fits on a screen: a stranger's DID can be any text.
 fn is_short_did(text: &str) -> bool {
     text.len() <= MAX_DID && Did::parse(text).is_ok()
 }
 
 /// Looks up a registrar in the trust lists: its status when it registered a verifier of that country.
-fn listing(registration: &Registration, lists: &Lists) -> Option<Listing> {
-    let question = Question {
+fn listing(registration: &Registration, lists: &ValidTrustLists) -> Option<RegistrarDecision> {
+    let question = AccreditationQuestion {
         issued: Some(registration.valid_from()),
         jurisdiction: Some(registration.relying_party().country.clone()),
-        ..Question::register(registration.registrar())
+        ..AccreditationQuestion::register(registration.registrar())
     };
     let (list, why) = lists.why(&question)?;
-    Some(Listing { list: list.to_owned(), why })
+    Some(RegistrarDecision { list: list.to_owned(), why })
 }
 
-/// Trust list that accepted or refused a registrar.
+/// Decision of a trust list about a registrar.
 #[derive(Debug, Clone)]
-pub struct Listing {
+pub struct RegistrarDecision {
     /// DID of the list.
     list: String,
-    why: Why,
+    why: AccreditationDecision,
 }
 
-impl Listing {
+impl RegistrarDecision {
     /// Returns the object for `--json`.
     pub fn json(&self) -> Value {
-        noted(&self.list, &self.why)
+        decision_json(&self.list, &self.why)
     }
 }
 
-impl Introduction {
-    /// Verifies the registration of a request. If there are several, one by a pinned registrar has precedence over one
-    /// by a listed registrar.
-    pub fn read(request: &Request, contents: &Contents, now: Timestamp, resolver: &dyn Resolve) -> Self {
-        let lists = Lists::of(&contents.trust, now);
+impl VerifierIdentity {
+    /// Verifies the registration in a request. If there are several, one by a pinned registrar takes precedence over
+    /// one by a listed registrar.
+    pub fn read(
+        request: &PresentationRequest,
+        contents: &WalletContents,
+        now: Timestamp,
+        resolver: &dyn Resolve,
+    ) -> Self {
+        let lists = ValidTrustLists::of(&contents.trust, now);
         let registrar = registrar(request, contents, &lists);
         let known = |did: &str| registrar.as_ref().is_some_and(|registrar| registrar.did == did);
         let by_known = |document: &&Value| issuer(document).is_some_and(known);
         let document = request.registrations.iter().find(by_known).or(request.registrations.first());
-        let expected = Expected { asker: request.did.as_str(), registrars: &known, now, skew: CLOCK_SKEW };
+        let expected = ExpectedRegistration { asker: request.did.as_str(), registrars: &known, now, skew: CLOCK_SKEW };
         let mut listed = None;
         let registration = match document {
             None => Err(Unregistered::None),
@@ -123,8 +135,8 @@ impl Introduction {
         Self { intended_use, registration, registrar_name, claimed_registrar, listing: listed }
     }
 
-    /// Returns the trust list that accepted or refused the registrar, if one was consulted.
-    pub fn listing(&self) -> Option<&Listing> {
+    /// Returns the decision of a trust list about the registrar, if one was consulted.
+    pub fn registrar_decision(&self) -> Option<&RegistrarDecision> {
         self.listing.as_ref()
     }
 
@@ -133,19 +145,18 @@ impl Introduction {
         self.registration.as_deref().ok()
     }
 
-    /// Returns the reason why there is no valid registration.
+    /// Returns the reason why there is no valid registration; `None` if there is one.
     pub fn unregistered(&self) -> Option<Unregistered> {
         self.registration.as_ref().err().copied()
     }
 
-    /// Returns the owner's name for the registrar (may be empty), or that of the trust list.
+    /// Returns the name of the registrar: the holder's own name for it (may be empty), or that in the trust list.
     pub fn registrar_name(&self) -> &str {
         &self.registrar_name
     }
 
-    /// Returns the DID of the registrar that the registration names. Unless the registration is valid, only the
-    /// verifier asserts it.
-    pub fn claimed_registrar(&self) -> Option<&str> {
+    /// Returns the DID of the registrar stated in the registration. It is unverified unless the registration is valid.
+    pub fn stated_registrar(&self) -> Option<&str> {
         self.claimed_registrar.as_deref()
     }
 
@@ -154,33 +165,34 @@ impl Introduction {
         self.registration().map(Registration::relying_party)
     }
 
-    /// Returns the registered use that the request names.
+    /// Returns the registered intended use that the request names.
     pub fn intended_use(&self) -> Option<&IntendedUse> {
         self.relying_party()?.intended_use(&self.intended_use)
     }
 
-    /// Returns the requested claims in excess of the registration.
-    pub fn excess(&self, query: &Query) -> Vec<Excess> {
-        self.registration().map_or_else(|| unregistered(query), |known| known.excess(&self.intended_use, query))
+    /// Returns the requested claims that exceed the registration.
+    pub fn excess(&self, query: &Query) -> Vec<RegistrationExcess> {
+        self.registration()
+            .map_or_else(|| excess_of_unregistered(query), |known| known.excess(&self.intended_use, query))
     }
 
-    /// Returns the claims that are requested by a threshold and whose value is not registered. Approval of the
-    /// threshold does not cover the value.
-    pub fn proofs_only(&self, query: &Query) -> Vec<Claimed> {
+    /// Returns the claims that are requested by a threshold and whose value is not registered: approval of the
+    /// threshold does not include the value.
+    pub fn threshold_only_claims(&self, query: &Query) -> Vec<RequestedClaimPath> {
         let registers = |credential: &CredentialQuery, path: &[Step]| {
-            self.registration().is_some_and(|known| known.registers_value(&self.intended_use, credential, path))
+            self.registration().is_some_and(|known| known.permits_value(&self.intended_use, credential, path))
         };
         let thresholds = query.credentials.iter().flat_map(|credential| {
             credential.claims.iter().filter(|claim| claim.threshold.is_some()).map(move |claim| (credential, claim))
         });
         thresholds
             .filter(|(credential, claim)| !registers(credential, &claim.path))
-            .map(|(credential, claim)| Claimed { query_id: credential.id.clone(), path: claim.path.clone() })
+            .map(|(credential, claim)| RequestedClaimPath { query_id: credential.id.clone(), path: claim.path.clone() })
             .collect()
     }
 }
 
-/// Unit tests, and what programs test with.
+/// Unit tests, and test support for programs.
 #[cfg(any(test, feature = "fixtures"))]
 #[allow(missing_docs, dead_code, unused_imports, clippy::unwrap_used, clippy::indexing_slicing)]
 #[allow(clippy::arithmetic_side_effects, clippy::new_without_default)]

@@ -1,5 +1,5 @@
-//! Holder's wallet as a library: offers and requests, the least-disclosing answer, received copies, trust, the log, and
-//! the encrypted file. It has no terminal, no wire and no clock of its own.
+//! Holder's wallet as a library: offers and requests, least-disclosure answers, received copies, trust, the log, and
+//! the encrypted file. It has no user interface, no network protocol and no clock of its own.
 
 pub mod address;
 pub mod answer;

@@ -1,6 +1,6 @@
-//! Links as people forward them: quoted, wrapped over lines, in brackets, with invisible characters.
+//! Links as people forward them: in quotation marks or brackets, wrapped over lines, with invisible characters.
 
-use carnet_core::text::unseen;
+use carnet_core::text::invisible_characters;
 use url::Url;
 
 use crate::failure::{Failure, Sentence};
@@ -9,7 +9,7 @@ use crate::failure::{Failure, Sentence};
 const AROUND: [char; 20] =
     ['"', '\'', '`', '´', '“', '”', '„', '‘', '’', '‚', '«', '»', '‹', '›', '(', ')', '[', ']', ',', ';'];
 
-/// Kind of link that a wallet answers.
+/// Kind of link that a wallet handles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkKind {
     /// Credential offer.
@@ -19,7 +19,7 @@ pub enum LinkKind {
 }
 
 impl LinkKind {
-    /// Returns the kind of a link by its scheme, or that of an https link by its parameters.
+    /// Returns the kind of a link, by its scheme or, for an https link, by its parameters.
     pub fn of(link: &str) -> Option<Self> {
         let scheme = link.split_once(':').map(|(scheme, _)| scheme)?;
         match scheme.to_ascii_lowercase().as_str() {
@@ -39,17 +39,17 @@ impl LinkKind {
     }
 }
 
-/// Extracts the link from a text. Whitespace and angle brackets are not part of a URI; they occur where one was wrapped
-/// or delimited (RFC 3986 appendix C).
-pub fn unwrapped(text: &str) -> String {
-    let hidden: Vec<usize> = unseen(text).map(|(at, _)| at).collect();
+/// Extracts the link from a text. White space and angle brackets are removed: they are not part of a URI, but occur
+/// where one was wrapped or delimited (RFC 3986 appendix C).
+pub fn extract_link(text: &str) -> String {
+    let hidden: Vec<usize> = invisible_characters(text).map(|(at, _)| at).collect();
     let seen = text.char_indices().filter(|(at, _)| !hidden.contains(at)).map(|(_, c)| c);
     let link: String = seen.filter(|c| !c.is_whitespace() && !matches!(c, '<' | '>')).collect();
     // A sentence may continue after a bracket, and end in or after one.
     link.trim_start_matches(AROUND).trim_end_matches(|c| c == '.' || AROUND.contains(&c)).to_owned()
 }
 
-/// Returns the failure for a text that is no link of the wanted kind; it names the command for the other kind.
+/// Returns the failure for a text that is not a link of the expected kind, with the command for the other kind.
 pub fn wrong_kind(wanted: LinkKind, link: &str, reason: &str) -> Failure {
     let (message, hint) = match (wanted, LinkKind::of(link)) {
         (LinkKind::Offer, Some(LinkKind::Request)) => ("error-offer-is-request", "hint-present-link"),
@@ -88,7 +88,7 @@ mod tests {
             format!("> {first}\n> {second}\n"),
             format!("\u{feff}{first}\u{200b}{second}\u{200e}"),
         ] {
-            assert_eq!(unwrapped(&pasted), LINK, "{pasted:?}");
+            assert_eq!(extract_link(&pasted), LINK, "{pasted:?}");
         }
     }
 
@@ -109,6 +109,6 @@ mod tests {
     #[test]
     fn an_offer_in_plain_json_keeps_its_braces() {
         let offer = "openid-credential-offer://?credential_offer={\"grants\":{}}";
-        assert_eq!(unwrapped(&format!("'{offer}'")), offer);
+        assert_eq!(extract_link(&format!("'{offer}'")), offer);
     }
 }

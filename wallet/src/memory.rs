@@ -1,4 +1,4 @@
-//! Issuer and verifier in memory, behind the ports: for examples and for tests of programs that embed the wallet.
+//! In-memory issuer and verifier behind the ports, for examples and for tests of programs that embed the wallet.
 
 use std::{collections::BTreeMap, future::Future, rc::Rc, time::Duration};
 
@@ -17,36 +17,36 @@ use crate::{
     failure::{Failure, Sentence},
     languages::Languages,
     ports::{
-        Clock, Collected, CopyFreshness, Documents, IssuerClient, Notice, Notification, Party, Ports, RedeemedOffer,
-        SubmittedPresentation, VerifierClient,
+        Clock, CollectionResponse, CopyFreshness, DidParty, DocumentSource, IssuerClient, Notice, Notification, Ports,
+        RedeemedOffer, SubmittedPresentation, VerifierClient,
     },
-    promise::{CredentialConfiguration, IssuerMetadata},
+    promise::{OfferedConfiguration, WalletIssuerMetadata},
     request::{
-        Pointer, Request,
+        AuthorizationRequestLink, PresentationRequest,
         tests::{Asker, NOW},
     },
-    store::{Redemption, contents::Secret},
+    store::{OfferRedemption, contents::WalletSecret},
     wire::Wire,
 };
 
 const CONFIGURATION: &str = "QualificationCredential_vc+sd-jwt";
 
-/// Issuer and verifier that need no network.
+/// In-memory issuer and verifier.
 pub struct World {
     issuer: Rc<Issuer>,
-    /// Verifier whose request the wallet answers.
+    /// Verifier that sent the request.
     pub asker: Rc<Asker>,
 }
 
 impl World {
-    /// Creates both with new keys.
+    /// Creates an issuer and a verifier with new keys.
     #[must_use]
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         Self { issuer: Rc::new(Issuer::new()), asker: Rc::new(Asker::new()) }
     }
 
-    /// Returns the link of an offer of a qualification.
+    /// Creates an offer of a qualification, and returns its link.
     #[must_use]
     pub fn offer(&self) -> String {
         let offer = json!({
@@ -68,12 +68,12 @@ impl Clock for World {
     }
 }
 
-impl Documents for World {
+impl DocumentSource for World {
     fn resolver(&self) -> &dyn Resolve {
         &SelfContained
     }
 
-    async fn resolve(&self, _: &Did, _: Party) -> Result<(), Failure> {
+    async fn resolve(&self, _: &Did, _: DidParty) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -107,12 +107,12 @@ impl Ports for World {
     fn tell(&self, _: Notice<'_>) {}
 }
 
-/// Connection to the issuer.
+/// Connection to the in-memory issuer.
 pub struct IssuerConnection(Rc<Issuer>);
 
 impl IssuerClient for IssuerConnection {
-    async fn metadata(&mut self) -> Result<IssuerMetadata, Failure> {
-        let configuration = CredentialConfiguration {
+    async fn metadata(&mut self) -> Result<WalletIssuerMetadata, Failure> {
+        let configuration = OfferedConfiguration {
             id: CONFIGURATION.to_owned(),
             format: Some(CredentialFormat::VcSdJwt),
             credential_type: "QualificationCredential".to_owned(),
@@ -120,7 +120,7 @@ impl IssuerClient for IssuerConnection {
             renewal_window_days: 0,
             proof_algorithms: Vec::new(),
         };
-        Ok(IssuerMetadata {
+        Ok(WalletIssuerMetadata {
             issuer: self.0.did.to_string(),
             audience: self.0.did.to_string(),
             display_name: BTreeMap::from([("en".to_owned(), "University".to_owned())]),
@@ -130,21 +130,21 @@ impl IssuerClient for IssuerConnection {
         })
     }
 
-    async fn redeem(&mut self, _: &Redemption, _: bool) -> Result<RedeemedOffer, Failure> {
-        Ok(RedeemedOffer { access_token: Secret::new("token".to_owned()), expires_at: None, repeatable: false })
+    async fn redeem(&mut self, _: &OfferRedemption, _: bool) -> Result<RedeemedOffer, Failure> {
+        Ok(RedeemedOffer { access_token: WalletSecret::new("token".to_owned()), expires_at: None, repeatable: false })
     }
 
     async fn nonce(&mut self) -> Result<String, Failure> {
         Ok("nonce".to_owned())
     }
 
-    async fn collect(&mut self, _: &Secret, _: &str, proofs: Vec<String>) -> Result<Collected, Failure> {
+    async fn collect(&mut self, _: &WalletSecret, _: &str, proofs: Vec<String>) -> Result<CollectionResponse, Failure> {
         let keys = proofs.iter().map(|proof| holder_key(proof)).collect::<Option<Vec<_>>>().ok_or_else(absent)?;
         let copies = keys.iter().map(|key| self.0.copy(CredentialFormat::VcSdJwt, key)).collect();
-        Ok(Collected::Ready(copies, "notification".to_owned()))
+        Ok(CollectionResponse::Ready(copies, "notification".to_owned()))
     }
 
-    async fn collect_deferred(&mut self, _: &Secret, _: &Secret) -> Result<Collected, Failure> {
+    async fn collect_deferred(&mut self, _: &WalletSecret, _: &WalletSecret) -> Result<CollectionResponse, Failure> {
         Err(absent())
     }
 
@@ -152,7 +152,7 @@ impl IssuerClient for IssuerConnection {
         Err(absent())
     }
 
-    async fn renew(&mut self, _: String, _: Vec<String>) -> Result<Collected, Failure> {
+    async fn renew(&mut self, _: String, _: Vec<String>) -> Result<CollectionResponse, Failure> {
         Err(absent())
     }
 
@@ -160,23 +160,23 @@ impl IssuerClient for IssuerConnection {
         Err(absent())
     }
 
-    async fn notify(&mut self, _: Option<&Secret>, _: &str, _: Notification) -> Result<(), Failure> {
+    async fn notify(&mut self, _: Option<&WalletSecret>, _: &str, _: Notification) -> Result<(), Failure> {
         Ok(())
     }
 }
 
-/// Connection to the verifier, which accepts everything and gives no receipt.
+/// Connection to the in-memory verifier, which accepts everything and issues no receipts.
 pub struct VerifierConnection(Rc<Asker>);
 
 impl VerifierClient for VerifierConnection {
-    async fn read(&mut self, _: &Pointer) -> Result<String, Failure> {
+    async fn read(&mut self, _: &AuthorizationRequestLink) -> Result<String, Failure> {
         Ok(self.0.sign(self.0.header()))
     }
 
     async fn submit(
         &mut self,
-        _: &Pointer,
-        _: &Request,
+        _: &AuthorizationRequestLink,
+        _: &PresentationRequest,
         _: BTreeMap<String, Vec<String>>,
     ) -> Result<SubmittedPresentation, Failure> {
         Ok(SubmittedPresentation { accepted: true, ..SubmittedPresentation::default() })

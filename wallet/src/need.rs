@@ -1,11 +1,11 @@
-//! Documents that a procedure asks for, and those of them that the wallet has.
+//! Match of a procedure's required documents with those in the wallet.
 
 use std::cmp::Reverse;
 
 use carnet_core::time::Timestamp;
 use carnet_spec::{Need, Procedure};
 
-use crate::store::{Contents, HeldCredential};
+use crate::store::{HeldCredential, WalletContents};
 
 /// State of a need, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +36,7 @@ impl NeedState {
     }
 
     fn of(held: &HeldCredential, now: Timestamp) -> Self {
-        if held.withdrawn().is_some() {
+        if held.withdrawn_status().is_some() {
             Self::Withdrawn
         } else if held.valid_until.is_some_and(|until| now > until) {
             Self::Expired
@@ -48,7 +48,7 @@ impl NeedState {
     }
 }
 
-/// A need, and the document that answers it best.
+/// Required document, with the best match in the wallet.
 #[derive(Debug)]
 pub struct NeedStatus<'a> {
     /// The need.
@@ -60,17 +60,17 @@ pub struct NeedStatus<'a> {
 }
 
 impl NeedStatus<'_> {
-    /// Returns whether the procedure demands a document that the wallet lacks.
+    /// Returns whether the wallet lacks the document and the procedure requires it.
     #[must_use]
     pub fn is_lacking(&self) -> bool {
         !self.need.optional && self.state != NeedState::Met
     }
 }
 
-/// Returns the state of each need. Of several documents the best state counts, then the order of the need's types, then
-/// the latest end.
+/// Returns the state of each required document. Of several matches the one with the best state is chosen, then by the
+/// order of types, then by the latest end.
 #[must_use]
-pub fn match_needs<'a>(procedure: &'a Procedure, contents: &'a Contents, now: Timestamp) -> Vec<NeedStatus<'a>> {
+pub fn match_needs<'a>(procedure: &'a Procedure, contents: &'a WalletContents, now: Timestamp) -> Vec<NeedStatus<'a>> {
     let matched = procedure.needs.iter().map(|need| {
         let candidates = contents.credentials.iter().filter_map(|held| {
             let rank = need.types.iter().position(|name| *name == held.type_name)?;
@@ -103,15 +103,15 @@ mod tests {
     fn the_best_document_answers_a_need() {
         let catalogue = Catalogue::embedded().unwrap();
         let procedure = catalogue.procedure("university-admission").unwrap();
-        let mut contents = Contents::new(12);
-        let states = |contents: &Contents| -> Vec<(NeedState, Option<String>)> {
+        let mut contents = WalletContents::new(12);
+        let states = |contents: &WalletContents| -> Vec<(NeedState, Option<String>)> {
             let matched = match_needs(procedure, contents, NOW);
             matched.iter().map(|status| (status.state, status.held.map(|held| held.id.clone()))).collect()
         };
         let missing = (NeedState::Missing, None);
         assert_eq!(states(&contents), vec![missing.clone(); 3]);
         let (degree, passport) = ("QualificationCredential", "QualificationAssessmentCredential");
-        let first = |contents: &Contents| states(contents).swap_remove(0);
+        let first = |contents: &WalletContents| states(contents).swap_remove(0);
         contents.credentials = vec![held("ended", degree, Some(-1))];
         assert_eq!(first(&contents), (NeedState::Expired, Some("ended".to_owned())));
         // A valid document of another type counts more than an expired one of the first.
@@ -132,11 +132,12 @@ mod tests {
     fn only_what_is_demanded_is_lacking() {
         let catalogue = Catalogue::embedded().unwrap();
         let procedure = catalogue.procedure("university-admission").unwrap();
-        let empty = Contents::new(12);
-        let lacking =
-            |contents: &Contents| match_needs(procedure, contents, NOW).iter().filter(|one| one.is_lacking()).count();
+        let empty = WalletContents::new(12);
+        let lacking = |contents: &WalletContents| {
+            match_needs(procedure, contents, NOW).iter().filter(|one| one.is_lacking()).count()
+        };
         assert_eq!(lacking(&empty), 1);
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         contents.credentials = vec![held("degree", "QualificationCredential", Some(5))];
         assert_eq!(lacking(&contents), 0);
     }

@@ -15,11 +15,11 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
-    address::{origin, service_address},
+    address::{scheme_host_port, service_address},
     failure::{Failure, Sentence},
-    link::{LinkKind, unwrapped, wrong_kind},
-    sanitise::clean,
-    store::contents::Secret,
+    link::{LinkKind, extract_link, wrong_kind},
+    sanitise::sanitise,
+    store::contents::WalletSecret,
     wire::Wire,
 };
 
@@ -27,7 +27,7 @@ const GRANT: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
 const LONGEST: usize = 16_384;
 const MOST_CONFIGURATIONS: usize = 8;
 
-/// Format of a PIN (OpenID4VCI 1.0 section 4.1.1, `tx_code`).
+/// Form of a PIN (OpenID4VCI 1.0 section 4.1.1, `tx_code`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PinForm {
     /// Digits only, which is the default.
@@ -43,7 +43,7 @@ impl PinForm {
         Self { numeric, length }
     }
 
-    /// Parses a PIN as its owner types it. A malformed PIN is not sent and uses up no attempt.
+    /// Parses a PIN as typed by the holder. A malformed PIN is not sent, so that it does not use up an attempt.
     ///
     /// # Errors
     /// `pin_malformed`
@@ -64,19 +64,19 @@ impl PinForm {
     }
 }
 
-/// Content of an offer's link.
+/// Content of an offer link.
 #[derive(Debug, Clone)]
 pub enum OfferLink {
     /// The offer itself.
-    Offer(Offer),
-    /// URL of the offer, for [`Offer::fetched`].
+    Offer(ReceivedOffer),
+    /// URL of the offer, for [`ReceivedOffer::fetched`].
     Reference(Url),
 }
 
 impl OfferLink {
     /// Parses a link.
     pub fn parse(text: &str) -> Result<Self, Failure> {
-        let text = unwrapped(text);
+        let text = extract_link(text);
         if text.len() > LONGEST {
             return Err(malformed("why-long"));
         }
@@ -90,7 +90,7 @@ impl OfferLink {
         match (all("credential_offer").as_slice(), all("credential_offer_uri").as_slice()) {
             ([offer], []) => {
                 let json = parse(offer.as_bytes(), Limits::SMALL).map_err(|problem| unread(&problem))?;
-                Offer::from_json(&json).map(Self::Offer)
+                ReceivedOffer::from_json(&json).map(Self::Offer)
             }
             ([], [reference]) => Ok(Self::Reference(service_address(reference)?)),
             _ => Err(malformed("why-offer-missing")),
@@ -98,30 +98,31 @@ impl OfferLink {
     }
 }
 
-/// Parsed offer; all of its content is untrusted.
+/// Parsed credential offer; all of its content is untrusted.
 #[derive(Debug, Clone)]
-pub struct Offer {
-    /// URL of the issuer's service: on Carnet's wire its origin, over OpenID its credential issuer identifier.
+pub struct ReceivedOffer {
+    /// URL of the issuer's service: its origin for Carnet's gRPC protocol, its credential issuer identifier for
+    /// OpenID4VCI.
     pub endpoint: String,
-    /// Wire of that service.
+    /// Protocol of that service.
     pub wire: Wire,
-    /// Credential issuer identifier, as the offer spells it.
+    /// Credential issuer identifier, as written in the offer.
     pub credential_issuer: String,
     /// Ids of the offered credential configurations.
     pub configuration_ids: Vec<String>,
-    /// Pre-authorized code; single use.
-    pub code: Secret,
-    /// Format of the PIN, if one is needed.
+    /// Pre-authorized code, for single use.
+    pub code: WalletSecret,
+    /// Form of the PIN; `None`: no PIN is required.
     pub pin: Option<PinForm>,
-    /// End of the offered credential, if the offer states it (spec/protocol.md 3.28).
+    /// End of the credential's validity, if the offer states it (spec/protocol.md 3.28).
     pub valid_until: Option<Timestamp>,
 }
 
-impl Offer {
+impl ReceivedOffer {
     /// Parses an offer by value.
     ///
     /// # Errors
-    /// `offer_malformed`, also for one by reference.
+    /// `offer_malformed`, also for an offer by reference.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         match OfferLink::parse(text)? {
             OfferLink::Offer(offer) => Ok(offer),
@@ -129,7 +130,7 @@ impl Offer {
         }
     }
 
-    /// Parses an offer that was fetched by its URL. Offers by reference are those of OpenID services.
+    /// Parses an offer that was fetched from its URL, always of an OpenID4VCI service.
     ///
     /// # Errors
     /// `offer_malformed`, `grant_unsupported`, `address_forbidden`
@@ -138,7 +139,7 @@ impl Offer {
         Ok(Self::from_json(&json)?.over_openid())
     }
 
-    /// Returns the offer for a service that speaks OpenID and not Carnet's own wire.
+    /// Returns the offer as one of a service that supports only OpenID4VCI.
     #[must_use]
     pub fn over_openid(self) -> Self {
         Self { endpoint: self.credential_issuer.clone(), wire: Wire::OpenId, ..self }
@@ -147,7 +148,7 @@ impl Offer {
     fn from_json(json: &Value) -> Result<Self, Failure> {
         let issuer = json.get("credential_issuer").and_then(Value::as_str);
         let credential_issuer = issuer.ok_or_else(|| malformed("why-no-issuer"))?.to_owned();
-        let endpoint = origin(&service_address(&credential_issuer)?);
+        let endpoint = scheme_host_port(&service_address(&credential_issuer)?);
         let configuration_ids: Vec<String> = json
             .get("credential_configuration_ids")
             .and_then(Value::as_array)
@@ -161,7 +162,7 @@ impl Offer {
             Failure::new("grant_unsupported", message, Sentence::id("hint-pre-authorised"))
         })?;
         let code = grant.get("pre-authorized_code").and_then(Value::as_str).filter(|code| !code.is_empty());
-        let code = Secret::new(code.ok_or_else(|| malformed("why-no-code"))?.to_owned());
+        let code = WalletSecret::new(code.ok_or_else(|| malformed("why-no-code"))?.to_owned());
         let pin = match grant.get("tx_code") {
             None => None,
             // Even an empty `tx_code` means that a PIN is needed.
@@ -195,7 +196,7 @@ fn malformed(why: &'static str) -> Failure {
 /// Error for an offer whose JSON is refused.
 fn unread(problem: &Problem) -> Failure {
     let failure = malformed("why-unread");
-    Failure { message: failure.message.details(clean(&problem.detail)), ..failure }
+    Failure { message: failure.message.details(sanitise(&problem.detail)), ..failure }
 }
 
 #[cfg(test)]
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn an_offer_is_read() {
-        let read = Offer::parse(&link(&offer())).unwrap();
+        let read = ReceivedOffer::parse(&link(&offer())).unwrap();
         assert_eq!(read.endpoint, "http://127.0.0.1:4000");
         assert_eq!(read.pin, Some(PinForm { numeric: true, length: None }));
         assert_eq!(read.code.expose(), "abc");
@@ -232,7 +233,7 @@ mod tests {
         let form = |tx_code: Value| {
             let mut offer = offer();
             offer["grants"][GRANT]["tx_code"] = tx_code;
-            Offer::parse(&link(&offer)).unwrap().pin.unwrap()
+            ReceivedOffer::parse(&link(&offer)).unwrap().pin.unwrap()
         };
         let read = |form: PinForm, text: &str| form.parse(text).map(|pin| pin.to_string()).map_err(|no| no.reason);
         let malformed = || Err("pin_malformed".to_owned());
@@ -254,9 +255,9 @@ mod tests {
         let with = |end: Value| {
             let mut offer = offer();
             offer["carnet_valid_until"] = end;
-            Offer::parse(&link(&offer)).map(|offer| offer.valid_until).map_err(|failure| failure.reason)
+            ReceivedOffer::parse(&link(&offer)).map(|offer| offer.valid_until).map_err(|failure| failure.reason)
         };
-        assert_eq!(Offer::parse(&link(&offer())).unwrap().valid_until, None);
+        assert_eq!(ReceivedOffer::parse(&link(&offer())).unwrap().valid_until, None);
         let end = Timestamp::parse("2027-11-29T00:00:00Z").unwrap();
         assert_eq!(with(json!("2027-11-29T00:00:00Z")), Ok(Some(end)));
         for wrong in [json!("2027-11-29T00:00:01Z"), json!("2027-11-29"), json!("2027-11-29T00:00:00+00:00"), json!(1)]
@@ -283,9 +284,9 @@ mod tests {
         assert_eq!(reference(&both), Err("offer_malformed".to_owned()));
         let mut fetched = offer();
         fetched["credential_issuer"] = json!("https://a.example/tenant");
-        let read = Offer::fetched(fetched.to_string().as_bytes()).unwrap();
+        let read = ReceivedOffer::fetched(fetched.to_string().as_bytes()).unwrap();
         assert_eq!((read.endpoint.as_str(), read.wire), ("https://a.example/tenant", Wire::OpenId));
-        assert_eq!(Offer::fetched(b"<html>").unwrap_err().reason, "offer_malformed");
+        assert_eq!(ReceivedOffer::fetched(b"<html>").unwrap_err().reason, "offer_malformed");
     }
 
     #[test]
@@ -293,7 +294,7 @@ mod tests {
         let change = |pointer: &str, value: Value| {
             let mut offer = offer();
             *offer.pointer_mut(pointer).unwrap() = value;
-            Offer::parse(&link(&offer)).unwrap_err().reason
+            ReceivedOffer::parse(&link(&offer)).unwrap_err().reason
         };
         assert_eq!(change("/credential_issuer", json!("http://issuer.example")), "address_forbidden");
         assert_eq!(change("/credential_issuer", json!(7)), "offer_malformed");
@@ -304,7 +305,7 @@ mod tests {
         for bad in
             ["", "x", "openid4vp://?a=b", "openid-credential-offer://", "openid-credential-offer://?credential_offer={"]
         {
-            assert_eq!(Offer::parse(bad).unwrap_err().reason, "offer_malformed", "{bad}");
+            assert_eq!(ReceivedOffer::parse(bad).unwrap_err().reason, "offer_malformed", "{bad}");
         }
     }
 }

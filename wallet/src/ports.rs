@@ -1,8 +1,8 @@
-//! Ports: what the use cases need from the program that embeds them.
+//! Ports: interfaces that the embedding program implements for the use cases.
 //!
-//! They know no wire. An adapter maps the errors of its wire to a [`Failure`] with the stable reason that the service
-//! gave, in lower case, names the party at fault, and marks as temporary what a retry may fix. Futures need not be `Send`: a wallet serves
-//! one person.
+//! They are independent of protocols. An adapter maps the errors of its protocol to a [`Failure`] with the service's
+//! stable reason in lower case and the party that caused it, marked as temporary if a retry may succeed. Futures need
+//! not be `Send`: a wallet serves one person.
 
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
@@ -16,48 +16,48 @@ use crate::{
     failure::{Failure, Fault, Sentence},
     languages::Languages,
     offer::PinForm,
-    promise::{IssuerMetadata, Promise},
-    request::{Pointer, Request},
-    store::{Redemption, contents::Secret, standing::State},
+    promise::{ExpectedCredential, WalletIssuerMetadata},
+    request::{AuthorizationRequestLink, PresentationRequest},
+    store::{OfferRedemption, contents::WalletSecret, standing::CopyState},
     wire::Wire,
 };
 
 /// Source of the current time.
 pub trait Clock {
-    /// Returns the current time. Use cases read it where they need it: the owner may look at a screen for long.
+    /// Returns the current time. Call it when the time is needed: the holder may look at a screen for long.
     fn now(&self) -> Timestamp;
 
-    /// Runs work until a time limit; `None` if the limit ended it.
+    /// Runs work with a time limit; `None` if the limit was reached.
     fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> impl Future<Output = Option<T>>;
 }
 
 /// Party whose DID is resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Party {
+pub enum DidParty {
     /// Issuer of a credential.
     Issuer,
-    /// Verifier that asks.
+    /// Verifier that sent a request.
     Asker,
 }
 
-/// Source of public documents.
-pub trait Documents {
-    /// Returns the documents fetched so far.
+/// Source of public documents: DID documents and status list directories.
+pub trait DocumentSource {
+    /// Returns a resolver for the DID documents fetched so far.
     fn resolver(&self) -> &dyn Resolve;
 
     /// Ensures that the resolver has the document of a DID.
-    fn resolve(&self, did: &Did, whose: Party) -> impl Future<Output = Result<(), Failure>>;
+    fn resolve(&self, did: &Did, whose: DidParty) -> impl Future<Output = Result<(), Failure>>;
 
-    /// Fetches the document of a DID even if it is cached: data that just arrived may be signed with a newer key. On
-    /// failure the cached document remains.
+    /// Fetches the document of a DID even if it is cached: new data may be signed with a newer key. On failure, the
+    /// cached document is kept.
     fn look_up(&self, did: &Did) -> impl Future<Output = ()>;
 
     /// Fetches a public document over HTTPS.
     fn download(&self, url: &str, accept: &str, max_bytes: usize) -> impl Future<Output = Result<Vec<u8>, Failure>>;
 }
 
-/// Everything that use cases need from outside, apart from the wallet's store and the owner.
-pub trait Ports: Clock + Documents {
+/// All ports of the use cases, except the wallet's store and the holder's consent.
+pub trait Ports: Clock + DocumentSource {
     /// Connection to an issuer.
     type Issuer: IssuerClient;
     /// Connection to a verifier.
@@ -69,23 +69,23 @@ pub trait Ports: Clock + Documents {
     /// Connects to the service of a verifier.
     fn verifier(&self, endpoint: &str, wire: Wire) -> impl Future<Output = Result<Self::Verifier, Failure>>;
 
-    /// Returns the credential types.
+    /// Returns the catalogue of credential types.
     ///
     /// # Errors
-    /// If the program's catalogue is unreadable.
+    /// The program's catalogue is unreadable.
     fn catalogue(&self) -> Result<Catalogue, Failure>;
 
-    /// Returns the languages that the owner reads.
+    /// Returns the languages that the holder reads.
     fn languages(&self) -> Languages;
 
-    /// Tells the owner of an event besides the result of the use case.
+    /// Notifies the holder of an event besides the result of the use case.
     fn tell(&self, notice: Notice<'_>);
 }
 
 /// Event besides the result of a use case.
 #[derive(Debug)]
 pub enum Notice<'a> {
-    /// A credential got fresh copies.
+    /// A credential was refilled with new copies.
     Refilled {
         /// Catalogue of the credential's type.
         catalogue: &'a Catalogue,
@@ -94,106 +94,106 @@ pub enum Notice<'a> {
         /// Number of new copies.
         count: usize,
     },
-    /// A credential that runs low got no copies.
+    /// A credential with few unused copies could not be refilled.
     NotRefilled {
         /// Catalogue of the credential's type.
         catalogue: &'a Catalogue,
         /// Name of the type.
         type_name: &'a str,
-        /// Reason; `None`: the time limit.
+        /// Cause; `None`: the time limit was reached.
         failure: Option<&'a Failure>,
     },
-    /// New copies have no freshness statement.
+    /// New copies have no freshness statement yet.
     Unconfirmed(&'a Failure),
-    /// The issuer was not notified that copies are stored.
+    /// The issuer could not be notified that the copies were stored.
     IssuerNotNotified,
 }
 
 /// Resolves the DID document of an issuer.
 ///
 /// # Errors
-/// If it is malformed or unresolvable.
+/// The DID is malformed or cannot be resolved.
 pub async fn resolve_issuer(ports: &impl Ports, issuer: &str) -> Result<(), Failure> {
     let did = Did::parse(issuer).map_err(|problem| {
         Failure::from_problem(&problem, Sentence::id("error-issuer-identifier"), Sentence::id("hint-tell-issuer"))
             .by(Fault::Issuer)
     })?;
-    ports.resolve(&did, Party::Issuer).await
+    ports.resolve(&did, DidParty::Issuer).await
 }
 
 /// Response of an issuer to a credential request.
 #[derive(Debug)]
-pub enum Collected {
-    /// Copies in the order of the proofs, and the notification id.
+pub enum CollectionResponse {
+    /// Copies, in the order of the proofs, and the notification id.
     Ready(Vec<String>, String),
-    /// Deferred: the transaction id (if it is new), and the interval in seconds.
-    NotReady(Option<Secret>, u32),
+    /// Deferred: the transaction id (if it is new), and the interval for further requests, in seconds.
+    NotReady(Option<WalletSecret>, u32),
 }
 
-/// Redeemed offer.
+/// Result of redeeming an offer.
 #[derive(Debug)]
 pub struct RedeemedOffer {
     /// Access token.
-    pub access_token: Secret,
-    /// End of the token, if the issuer states it.
+    pub access_token: WalletSecret,
+    /// Expiry of the token, if the issuer states it.
     pub expires_at: Option<Timestamp>,
-    /// True if the issuer returns the same token again.
+    /// `true` if the redemption can be repeated, with the same token.
     pub repeatable: bool,
 }
 
-/// Freshness of one copy according to its issuer.
+/// Issuer's response about one copy: its state and freshness statements.
 #[derive(Debug, Clone)]
 pub struct CopyFreshness {
-    /// State of the copy; `None`: one that this wallet does not know.
-    pub state: Option<State>,
-    /// Newest statement.
+    /// State of the copy; `None`: a state unknown to this wallet.
+    pub state: Option<CopyState>,
+    /// Newest freshness statement; empty: none.
     pub statement: String,
-    /// Statements of earlier epochs.
+    /// Freshness statements of earlier epochs.
     pub earlier_statements: Vec<String>,
-    /// True if the copy should be replaced.
+    /// `true` if the copy should be replaced by a new one.
     pub replace: bool,
     /// Message of the issuer to the holder; may be empty.
     pub message: String,
 }
 
-/// Wallet's report on received copies.
+/// Notification to the issuer about received copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notification {
-    /// The copies are stored.
+    /// The copies were stored.
     Accepted,
-    /// The copies are refused.
+    /// The copies were refused, or could not be stored.
     Failure,
 }
 
 /// Connection to an issuer's service.
 pub trait IssuerClient {
     /// Returns the issuer's metadata.
-    fn metadata(&mut self) -> impl Future<Output = Result<IssuerMetadata, Failure>>;
+    fn metadata(&mut self) -> impl Future<Output = Result<WalletIssuerMetadata, Failure>>;
 
-    /// Exchanges the code for a token; with the code verifier if an earlier call may have arrived.
+    /// Exchanges the code for an access token; with the code verifier if an earlier request may have been received.
     fn redeem(
         &mut self,
-        redemption: &Redemption,
+        redemption: &OfferRedemption,
         repeats: bool,
     ) -> impl Future<Output = Result<RedeemedOffer, Failure>>;
 
-    /// Requests a nonce for proofs.
+    /// Requests a nonce for proofs of possession.
     fn nonce(&mut self) -> impl Future<Output = Result<String, Failure>>;
 
-    /// Requests the copies of a configuration.
+    /// Requests the copies of a credential configuration.
     fn collect(
         &mut self,
-        token: &Secret,
+        token: &WalletSecret,
         configuration_id: &str,
         proofs: Vec<String>,
-    ) -> impl Future<Output = Result<Collected, Failure>>;
+    ) -> impl Future<Output = Result<CollectionResponse, Failure>>;
 
     /// Requests the copies of a deferred transaction.
     fn collect_deferred(
         &mut self,
-        token: &Secret,
-        transaction: &Secret,
-    ) -> impl Future<Output = Result<Collected, Failure>>;
+        token: &WalletSecret,
+        transaction: &WalletSecret,
+    ) -> impl Future<Output = Result<CollectionResponse, Failure>>;
 
     /// Exchanges a presented copy for one copy per proof, and the notification id.
     fn refill(
@@ -202,76 +202,80 @@ pub trait IssuerClient {
         proofs: Vec<String>,
     ) -> impl Future<Output = Result<(Vec<String>, String), Failure>>;
 
-    /// Exchanges a presented copy for copies with a later end.
-    fn renew(&mut self, presentation: String, proofs: Vec<String>) -> impl Future<Output = Result<Collected, Failure>>;
+    /// Exchanges a presented copy for copies with a later expiry.
+    fn renew(
+        &mut self,
+        presentation: String,
+        proofs: Vec<String>,
+    ) -> impl Future<Output = Result<CollectionResponse, Failure>>;
 
-    /// Requests freshness statements on copies by handle, in the order of the handles.
+    /// Requests freshness statements by the handles of copies; returns them in the same order.
     fn freshness(&mut self, handles: Vec<Vec<u8>>) -> impl Future<Output = Result<Vec<CopyFreshness>, Failure>>;
 
-    /// Reports the outcome of a collection; with the token that authorised it, if there was one.
+    /// Notifies the issuer of the result of a collection, with its access token, if there was one.
     fn notify(
         &mut self,
-        token: Option<&Secret>,
+        token: Option<&WalletSecret>,
         notification: &str,
         event: Notification,
     ) -> impl Future<Output = Result<(), Failure>>;
 }
 
-/// Verdict of a verifier.
+/// Verifier's response to a presentation.
 #[derive(Debug, Clone, Default)]
 pub struct SubmittedPresentation {
-    /// True if the presentation was accepted.
+    /// `true` if the presentation was accepted.
     pub accepted: bool,
-    /// Reason of a refusal.
+    /// Stable reason of a refusal; empty if accepted.
     pub reason: String,
-    /// Checks that the verifier made.
+    /// Checks made by the verifier.
     pub checks: Vec<VerdictCheck>,
-    /// Signed receipt; may be empty.
+    /// Signed receipt, as JSON text; empty: none.
     pub receipt: String,
-    /// URL with which the owner continues on the verifier's site, if it names one.
+    /// URL at which the holder continues on the verifier's web site, if any.
     pub return_url: Option<String>,
 }
 
-/// Check in a verdict.
+/// Check in a verifier's response.
 #[derive(Debug, Clone)]
 pub struct VerdictCheck {
-    /// Name of the check.
+    /// Name.
     pub name: String,
-    /// Subject of the check.
+    /// Id of the credential query concerned; empty for the whole response.
     pub about: String,
     /// Outcome.
-    pub outcome: CheckOutcome,
-    /// Code of the problem, if there is one.
+    pub outcome: ReportedOutcome,
+    /// Stable code of the failure; empty: none.
     pub code: String,
-    /// Description of the problem, if there is one.
+    /// Description of the failure; empty: none.
     pub detail: String,
 }
 
 /// Outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckOutcome {
+pub enum ReportedOutcome {
     /// Passed.
     Passed,
     /// Failed.
     Failed,
-    /// Failed, and tolerated by policy.
+    /// Failed, but tolerated by the verifier's policy.
     Tolerated,
     /// Not applicable.
     NotApplicable,
-    /// Unknown to this wallet.
+    /// Outcome unknown to this wallet.
     Unknown,
 }
 
 /// Connection to a verifier's service.
 pub trait VerifierClient {
-    /// Fetches the signed request object behind a link.
-    fn read(&mut self, pointer: &Pointer) -> impl Future<Output = Result<String, Failure>>;
+    /// Fetches the signed request object of a link.
+    fn read(&mut self, pointer: &AuthorizationRequestLink) -> impl Future<Output = Result<String, Failure>>;
 
-    /// Sends the presentations by credential query id, to the address that the verified request names.
+    /// Sends the presentations, by credential query id, to the response address of the verified request.
     fn submit(
         &mut self,
-        pointer: &Pointer,
-        request: &Request,
+        pointer: &AuthorizationRequestLink,
+        request: &PresentationRequest,
         vp_token: BTreeMap<String, Vec<String>>,
     ) -> impl Future<Output = Result<SubmittedPresentation, Failure>>;
 
@@ -279,17 +283,17 @@ pub trait VerifierClient {
     fn erase(&mut self, receipt: String, proof: String) -> impl Future<Output = Result<String, Failure>>;
 }
 
-/// Owner's decision about an offer.
+/// Holder's consent to an offer.
 pub trait OfferConsent {
-    /// Asks for the owner's consent to receive the credentials.
+    /// Asks for the holder's consent to receive the credentials.
     ///
     /// # Errors
-    /// Unless the owner consents.
-    fn accept(&self, catalogue: &Catalogue, endpoint: &str, offered: &[Promise]) -> Result<(), Failure>;
+    /// The holder does not consent.
+    fn accept(&self, catalogue: &Catalogue, endpoint: &str, offered: &[ExpectedCredential]) -> Result<(), Failure>;
 
-    /// Obtains the PIN of an offer, which goes to the service at `endpoint`.
+    /// Asks for the PIN of an offer, which is sent to the service at `endpoint`.
     ///
     /// # Errors
-    /// If the owner gives none that fits.
-    fn pin(&self, form: PinForm, endpoint: &str) -> Result<Secret, Failure>;
+    /// The holder enters no well-formed PIN.
+    fn pin(&self, form: PinForm, endpoint: &str) -> Result<WalletSecret, Failure>;
 }

@@ -1,5 +1,5 @@
-//! Presentation: a request is verified, the owner decides, the approved presentation is sent, and the verdict and the
-//! receipt are stored.
+//! Presentation: verifies the request, asks the holder, sends the approved presentation, and stores the verifier's
+//! decision and receipt.
 
 use std::collections::BTreeMap;
 
@@ -10,42 +10,42 @@ use carnet_core::{
     query::path_to_text,
     receipt::{ShownThreshold, presentation_digest, request_digest},
     time::Timestamp,
-    trust::registration::{Excess, KeyStanding},
+    trust::registration::{KeyStanding, RegistrationExcess},
 };
 use carnet_spec::Catalogue;
 
 use crate::{
-    answer::{Part, asked_bounds, threshold_text},
-    failure::{Failure, FailureKind, Fault, Safety, Sentence},
-    introduction::{Introduction, registrar},
-    ports::{Party, Ports, SubmittedPresentation, VerifierClient},
+    answer::{PlannedPresentation, asked_bounds, threshold_text},
+    failure::{DataSafety, Failure, FailureKind, Fault, Sentence},
+    introduction::{VerifierIdentity, registrar},
+    ports::{DidParty, Ports, SubmittedPresentation, VerifierClient},
     receipt,
-    request::{Pointer, Request},
-    sanitise::clean,
+    request::{AuthorizationRequestLink, PresentationRequest},
+    sanitise::sanitise,
     store::{
-        Entry, EntryKind, ShownPart, Wallet, WalletStore,
-        log::{Asker, Log},
+        EntryKind, ShownPart, Wallet, WalletLogEntry, WalletStore,
+        log::{VerifierContacts, WalletLog},
     },
-    trust::Lists,
+    trust::ValidTrustLists,
     upkeep::refill_if_low,
 };
 
 mod decision;
 
-pub use decision::{Consent, ConsentDecision, ConsentRequest, Decided, Decision, OVER_ASKED};
+pub use decision::{Consent, ConsentDecision, ConsentRequest, DecidedAnswer, DecisionContext, OVER_ASKED};
 
 /// Validity of the verifier's receipt.
 #[derive(Debug, Clone)]
 pub enum ReceiptOutcome {
-    /// Valid.
+    /// Valid receipt.
     Kept {
         /// Number of its log entry.
         number: u64,
         /// Digest of the receipt.
         digest: String,
-        /// Promised time of erasure.
+        /// Time by which the verifier promises erasure.
         erase_at: String,
-        /// Registration of the key that signed it.
+        /// Relation of the signing key to the verifier's registration.
         key: Option<KeyStanding>,
     },
     /// No receipt.
@@ -54,59 +54,60 @@ pub enum ReceiptOutcome {
     False(String),
 }
 
-/// Answered request: its origin, its content, and its verifier.
+/// Request to be answered: its link, its content, and its verifier.
 #[derive(Clone, Copy)]
-struct Exchange<'a> {
-    /// Location of the verifier's service.
-    pointer: &'a Pointer,
+struct AnsweredRequest<'a> {
+    /// Link of the request.
+    pointer: &'a AuthorizationRequestLink,
     /// Verified request.
-    request: &'a Request,
-    /// Verified facts about the verifier.
-    introduction: &'a Introduction,
+    request: &'a PresentationRequest,
+    /// Verified identity of the verifier.
+    introduction: &'a VerifierIdentity,
 }
 
-/// Sent presentation, and the verifier's answer.
+/// Sent presentation, with the verifier's response.
 #[derive(Debug, Clone)]
 pub struct Presented {
     /// Log entry of the presentation.
-    pub sent: Entry,
-    /// Verdict.
+    pub sent: WalletLogEntry,
+    /// Verifier's response.
     pub verdict: SubmittedPresentation,
-    /// Validity of the receipt.
+    /// Outcome for the receipt.
     pub receipt: ReceiptOutcome,
 }
 
-/// Choices that the owner makes before seeing the request.
+/// Choices of the holder made before the request is fetched.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PresentOptions<'a> {
-    /// Ids of the credentials that may answer; empty: all.
+    /// Ids of the credentials that may be used; empty: all.
     pub only: &'a [String],
-    /// Names of items to withhold.
+    /// Names of the items to withhold.
     pub withhold: &'a [String],
-    /// Names of items approved in advance.
+    /// Names of the items approved in advance.
     pub approve: &'a [String],
 }
 
-/// Answers the request behind a link, if the owner approves.
+/// Answers the request of a link, if the holder approves.
 ///
 /// # Errors
-/// If the request is invalid or unanswerable, the owner does not approve, or the verifier gives no verdict.
+/// The request is invalid or cannot be answered, the holder does not approve, or the verifier does not respond.
 pub async fn present(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
-    pointer: &Pointer,
+    pointer: &AuthorizationRequestLink,
     options: PresentOptions<'_>,
     owner: &impl Consent,
 ) -> Result<Presented, Failure> {
     let only = options.only.iter().map(|id| wallet.contents.find(id)).collect::<Result<Vec<_>, _>>()?;
     let mut verifier = ports.verifier(&pointer.endpoint, pointer.wire()).await?;
     let token = verifier.read(pointer).await;
-    let token = token.map_err(|failure| closed(&wallet.contents.log, u64::MAX, &pointer.client_id, failure))?;
+    let token =
+        token.map_err(|failure| closed_request_failure(&wallet.contents.log, u64::MAX, &pointer.client_id, failure))?;
     let (request, introduction, mut entry) = identify(ports, wallet, pointer, &token).await?;
     let catalogue = ports.catalogue()?;
-    describe(&mut entry, pointer, &request, &introduction, &catalogue);
-    let mut entry = received(wallet, entry)?;
-    let decision = Decision {
+    describe_verifier(&mut entry, pointer, &request, &introduction, &catalogue);
+    let mut entry = log_request(wallet, entry)?;
+    let decision = DecisionContext {
         now: &|| ports.now(),
         options,
         contents: &wallet.contents,
@@ -116,29 +117,29 @@ pub async fn present(
         introduction: &introduction,
         only: &only,
     };
-    let Decided { digest, outcome } = decision.decide(owner)?;
+    let DecidedAnswer { digest, outcome } = decision.decide(owner)?;
     entry.approval = digest;
     let (parts, consent) = match outcome {
         Ok(decided) => decided,
         Err(failure) => {
-            note(wallet, Entry { reason: failure.reason.clone(), ..entry })?;
+            note(wallet, WalletLogEntry { reason: failure.reason.clone(), ..entry })?;
             return Err(failure);
         }
     };
     match consent {
         ConsentDecision::Yes => {}
         ConsentDecision::No => {
-            note(wallet, Entry { kind: EntryKind::RefusedByOwner, ..entry })?;
+            note(wallet, WalletLogEntry { kind: EntryKind::RefusedByOwner, ..entry })?;
             return Err(Failure::declined(Sentence::id("undone-sent")));
         }
         ConsentDecision::Unclear => {
             let failure = Failure::not_answered(Sentence::id("undone-sent"));
-            note(wallet, Entry { reason: failure.reason.clone(), ..entry })?;
+            note(wallet, WalletLogEntry { reason: failure.reason.clone(), ..entry })?;
             return Err(failure);
         }
         ConsentDecision::Missing(failure) => return Err(failure),
     }
-    let exchange = Exchange { pointer, request: &request, introduction: &introduction };
+    let exchange = AnsweredRequest { pointer, request: &request, introduction: &introduction };
     let sent = send(ports, wallet, &mut verifier, exchange, &parts, entry).await;
     if let Ok(presented) = &sent {
         owner.presented(presented);
@@ -152,66 +153,67 @@ pub async fn present(
 async fn identify(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
-    pointer: &Pointer,
+    pointer: &AuthorizationRequestLink,
     token: &str,
-) -> Result<(Request, Introduction, Entry), Failure> {
-    ports.resolve(&pointer.did, Party::Asker).await?;
-    let mut entry = Entry::new(ports.now(), EntryKind::RequestFailed, &pointer.client_id);
-    let request = match Request::verify(token, pointer, ports.resolver(), ports.now()) {
+) -> Result<(PresentationRequest, VerifierIdentity, WalletLogEntry), Failure> {
+    ports.resolve(&pointer.did, DidParty::Asker).await?;
+    let mut entry = WalletLogEntry::new(ports.now(), EntryKind::RequestFailed, &pointer.client_id);
+    let request = match PresentationRequest::verify(token, pointer, ports.resolver(), ports.now()) {
         Ok(request) => request,
         Err(problem) => {
-            note(wallet, Entry { reason: problem.code.to_string(), ..entry })?;
+            note(wallet, WalletLogEntry { reason: problem.code.to_string(), ..entry })?;
             let message = Sentence::id("error-request-refused");
             return Err(Failure::from_problem(&problem, message, Sentence::id("hint-distrust")).by(Fault::Asker));
         }
     };
-    if let Some(registrar) = registrar(&request, &wallet.contents, &Lists::of(&wallet.contents.trust, ports.now()))
+    if let Some(registrar) =
+        registrar(&request, &wallet.contents, &ValidTrustLists::of(&wallet.contents.trust, ports.now()))
         && let Ok(did) = Did::parse(&registrar.did)
     {
         // One lookup after the registration arrived (spec/registration.md 4.5). If it fails, the registrar does not
         // count as trusted for now: the registration is refused, and the owner is told why.
         ports.look_up(&did).await;
     }
-    let introduction = Introduction::read(&request, &wallet.contents, ports.now(), ports.resolver());
+    let introduction = VerifierIdentity::read(&request, &wallet.contents, ports.now(), ports.resolver());
     let languages = ports.languages();
     let own = |name: &str| request.words(name, &languages).unwrap_or_default();
     entry.party_name =
-        introduction.relying_party().map_or_else(|| own("verifier_name"), |registered| clean(&registered.name));
+        introduction.relying_party().map_or_else(|| own("verifier_name"), |registered| sanitise(&registered.name));
     entry.purpose = introduction
         .intended_use()
-        .and_then(|known| languages.pick(|language| known.purpose.get(language).map(String::as_str)))
+        .and_then(|known| languages.best_text(|language| known.purpose.get(language).map(String::as_str)))
         .unwrap_or_else(|| own("purpose"));
     Ok((request, introduction, entry))
 }
 
-/// Adds the verifier's endpoint, the requested bounds and the excess over the registration to an entry.
-fn describe(
-    entry: &mut Entry,
-    pointer: &Pointer,
-    request: &Request,
-    introduction: &Introduction,
+/// Adds the verifier's endpoint, the requested bounds and the excess over the registration to a log entry.
+fn describe_verifier(
+    entry: &mut WalletLogEntry,
+    pointer: &AuthorizationRequestLink,
+    request: &PresentationRequest,
+    introduction: &VerifierIdentity,
     catalogue: &Catalogue,
 ) {
     let registered = introduction.relying_party();
     entry.request = request_digest(&request.object);
     entry.intended_use.clone_from(&request.intended_use);
     entry.bounds = asked_bounds(&request.query, catalogue);
-    entry.asker = Some(Asker {
+    entry.asker = Some(VerifierContacts {
         endpoint: pointer.endpoint.clone(),
         registrar: introduction.registration().map(|registration| registration.registrar().to_owned()),
         support: registered.map(|registered| registered.support_uri.clone()),
         authority: registered.map(|registered| registered.supervisory_authority.clone()),
     });
     let excess = introduction.excess(&request.query);
-    let path = |excess: &Excess| excess.path.as_ref().map_or_else(|| "*".to_owned(), |path| path_to_text(path));
+    let path =
+        |excess: &RegistrationExcess| excess.path.as_ref().map_or_else(|| "*".to_owned(), |path| path_to_text(path));
     entry.beyond = excess.iter().map(|excess| format!("{}: {}", excess.query_id, path(excess))).collect();
     entry.beyond.dedup();
 }
 
-/// Logs the arrival of a valid request, unless it is in the log already, and returns that entry. Later entries about
-/// the request refer to it.
-fn received(wallet: &mut Wallet<impl WalletStore>, entry: Entry) -> Result<Entry, Failure> {
-    let requested = Entry { kind: EntryKind::Requested, reason: String::new(), ..entry.clone() };
+/// Logs a valid request, unless it is already logged, and returns its entry, to which later entries refer.
+fn log_request(wallet: &mut Wallet<impl WalletStore>, entry: WalletLogEntry) -> Result<WalletLogEntry, Failure> {
+    let requested = WalletLogEntry { kind: EntryKind::Requested, reason: String::new(), ..entry.clone() };
     let earlier = wallet.contents.log.entries().iter().rev().find(|earlier| {
         (earlier.kind, &earlier.party, &earlier.request) == (EntryKind::Requested, &entry.party, &entry.request)
     });
@@ -223,25 +225,25 @@ fn received(wallet: &mut Wallet<impl WalletStore>, entry: Entry) -> Result<Entry
             number
         }
     };
-    Ok(Entry { of: Some(number), ..entry })
+    Ok(WalletLogEntry { of: Some(number), ..entry })
 }
 
 /// Errors of a verifier for a request that accepts no more responses.
 const CLOSED: [&str; 4] = ["nonce_replayed", "request_attempts_exhausted", "request_expired", "request_unknown"];
 
-/// Explains the failure of a closed request to an owner whose last response to that verifier (among entries before a
-/// number) got no verdict: that response may be the cause.
-pub fn closed(log: &Log, before: u64, client_id: &str, failure: Failure) -> Failure {
+/// Adds an explanation to the failure of a closed request, if the last presentation to that verifier (before entry
+/// number `before`) got no response: that presentation may have closed it.
+pub fn closed_request_failure(log: &WalletLog, before: u64, client_id: &str, failure: Failure) -> Failure {
     if !CLOSED.contains(&failure.reason.as_str()) {
         return failure;
     }
     let verdicts = [EntryKind::Accepted, EntryKind::RefusedByAsker];
-    let heard = |sent: &Entry| verdicts.iter().any(|kind| log.about(sent.number, *kind).next().is_some());
+    let heard = |sent: &WalletLogEntry| verdicts.iter().any(|kind| log.about(sent.number, *kind).next().is_some());
     let earlier = log.entries().iter().rev().filter(|entry| entry.number < before);
     let last = earlier.filter(|entry| entry.party == client_id).find(|entry| entry.kind == EntryKind::Sending);
     let Some(sent) = last.filter(|sent| !heard(sent)) else { return failure };
     let message = Sentence::id("error-closed").with("time", sent.at);
-    Failure { message, hint: Sentence::id("hint-closed"), ..failure }.with_safety(Safety::Sent)
+    Failure { message, hint: Sentence::id("hint-closed"), ..failure }.with_safety(DataSafety::Sent)
 }
 
 /// Marks a failure after which the response may have arrived.
@@ -252,29 +254,30 @@ fn unanswered(failure: Failure) -> Failure {
     Failure { hint: failure.hint.then(Sentence::id("hint-present-again")), ..failure }
 }
 
-/// Appends an entry to the log and saves the wallet.
-fn note(wallet: &mut Wallet<impl WalletStore>, entry: Entry) -> Result<(), Failure> {
+/// Appends an entry to the log, and saves the wallet.
+fn note(wallet: &mut Wallet<impl WalletStore>, entry: WalletLogEntry) -> Result<(), Failure> {
     wallet.contents.log.push(entry);
     wallet.save()
 }
 
-/// Binds and sends the presentation. The use of its copies is saved first: after a power cut they must not look unused.
+/// Binds and sends the presentations. The use of the copies is saved before sending, so that after a power failure they
+/// do not count as unused.
 async fn send(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
     verifier: &mut impl VerifierClient,
-    exchange: Exchange<'_>,
-    parts: &[Part],
-    entry: Entry,
+    exchange: AnsweredRequest<'_>,
+    parts: &[PlannedPresentation],
+    entry: WalletLogEntry,
 ) -> Result<Presented, Failure> {
-    let Exchange { pointer, request, .. } = exchange;
+    let AnsweredRequest { pointer, request, .. } = exchange;
     let shown = parts.iter().map(|part| shown_part(wallet, part)).collect::<Result<Vec<_>, _>>()?;
     // The current time: the owner may have looked at the screen for long.
-    let entry = Entry { at: ports.now(), ..entry };
+    let entry = WalletLogEntry { at: ports.now(), ..entry };
     let presentations = match bind(ports.now(), wallet, request, parts) {
         Ok(presentations) => presentations,
         Err(failure) => {
-            note(wallet, Entry { reason: failure.reason.clone(), ..entry })?;
+            note(wallet, WalletLogEntry { reason: failure.reason.clone(), ..entry })?;
             return Err(failure);
         }
     };
@@ -283,7 +286,7 @@ async fn send(
         vp_token.entry(query).or_default().push(presentation);
     }
     let presentation = presentation_digest(&vp_token).map_err(|problem| unmade(&problem))?;
-    let sending = Entry { kind: EntryKind::Sending, parts: shown, presentation, ..entry };
+    let sending = WalletLogEntry { kind: EntryKind::Sending, parts: shown, presentation, ..entry };
     let number = wallet.contents.log.push(sending);
     let sent = wallet.contents.log.entry(number).cloned();
     let sent =
@@ -293,20 +296,20 @@ async fn send(
         Ok(answer) => answer,
         Err(failure) => {
             let reason = failure.reason.clone();
-            let unheard = Entry { reason, ..Entry::about(&sent, ports.now(), EntryKind::Unanswered) };
+            let unheard = WalletLogEntry { reason, ..WalletLogEntry::about(&sent, ports.now(), EntryKind::Unanswered) };
             // This failure says more than one about the log would.
             let _ = note(wallet, unheard);
-            return Err(unanswered(closed(&wallet.contents.log, sent.number, &sent.party, failure)));
+            return Err(unanswered(closed_request_failure(&wallet.contents.log, sent.number, &sent.party, failure)));
         }
     };
     // The verifier may have rotated its key since its document was fetched, so the document is fetched once more.
-    let receipt = receipt::receive(&answer.receipt, &sent, answer.accepted, ports.now(), ports.resolver(), None);
+    let receipt = receipt::verify_receipt(&answer.receipt, &sent, answer.accepted, ports.now(), ports.resolver(), None);
     if receipt.is_err_and(|problem| problem.code == Code::MethodUnknown) {
         ports.look_up(&pointer.did).await;
     }
     settle_serials(wallet, parts, &answer);
     let receipt = conclude(ports, wallet, exchange, &sent, &answer);
-    wallet.save().map_err(|failure| failure.with_safety(Safety::Sent))?;
+    wallet.save().map_err(|failure| failure.with_safety(DataSafety::Sent))?;
     Ok(Presented { sent, verdict: answer, receipt })
 }
 
@@ -314,8 +317,8 @@ async fn send(
 fn bind(
     now: Timestamp,
     wallet: &mut Wallet<impl WalletStore>,
-    request: &Request,
-    parts: &[Part],
+    request: &PresentationRequest,
+    parts: &[PlannedPresentation],
 ) -> Result<Vec<(String, String)>, Failure> {
     request.require_open(now).map_err(|problem| {
         Failure::from_problem(&problem, Sentence::id("error-request-ended"), Sentence::id("hint-new-request"))
@@ -324,18 +327,22 @@ fn bind(
     for part in parts {
         let Some(held) = wallet.contents.credentials.get_mut(part.credential) else { continue };
         let Some(copy) = held.copies.get(part.copy) else { continue };
-        let statement = copy.stapled(request.freshness_seconds_max, &request.client_id, now);
+        let statement = copy.statement_to_staple(request.freshness_seconds_max, &request.client_id, now);
         let bound = part.bind(copy, statement.as_ref(), &request.nonce, &request.client_id, now);
         let bound = bound.map_err(|problem| unmade(&problem))?;
         presentations.push((part.query_id.clone(), bound));
-        part.spend(held, &request.client_id);
+        part.record_disclosure(held, &request.client_id);
     }
     Ok(presentations)
 }
 
 /// Records used serials: those of an accepted response, and one that the redeemer had counted before, although its
 /// response was lost. A serial refused for another reason may be shown to the same verifier again.
-fn settle_serials(wallet: &mut Wallet<impl WalletStore>, parts: &[Part], answer: &SubmittedPresentation) {
+fn settle_serials(
+    wallet: &mut Wallet<impl WalletStore>,
+    parts: &[PlannedPresentation],
+    answer: &SubmittedPresentation,
+) {
     if !answer.accepted && !answer.reason.eq_ignore_ascii_case("entitlement_used") {
         return;
     }
@@ -351,41 +358,41 @@ fn settle_serials(wallet: &mut Wallet<impl WalletStore>, parts: &[Part], answer:
 fn conclude(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
-    exchange: Exchange<'_>,
-    sent: &Entry,
+    exchange: AnsweredRequest<'_>,
+    sent: &WalletLogEntry,
     answer: &SubmittedPresentation,
 ) -> ReceiptOutcome {
     let (now, log) = (ports.now(), &mut wallet.contents.log);
     let (kind, reason) = if answer.accepted {
         (EntryKind::Accepted, String::new())
     } else {
-        (EntryKind::RefusedByAsker, clean(&answer.reason).to_lowercase())
+        (EntryKind::RefusedByAsker, sanitise(&answer.reason).to_lowercase())
     };
-    log.push(Entry { reason, ..Entry::about(sent, now, kind) });
-    let about = |kind| Entry { request: sent.request.clone(), ..Entry::about(sent, now, kind) };
+    log.push(WalletLogEntry { reason, ..WalletLogEntry::about(sent, now, kind) });
+    let about = |kind| WalletLogEntry { request: sent.request.clone(), ..WalletLogEntry::about(sent, now, kind) };
     if answer.receipt.is_empty() {
         log.push(about(EntryKind::ReceiptMissing));
         return ReceiptOutcome::Missing;
     }
     let registered = exchange.introduction.relying_party();
-    match receipt::receive(&answer.receipt, sent, answer.accepted, now, ports.resolver(), registered) {
+    match receipt::verify_receipt(&answer.receipt, sent, answer.accepted, now, ports.resolver(), registered) {
         Ok((receipt, kept)) => {
             let key = kept.registered;
-            let number = log.push(Entry { statement: Some(kept), ..about(EntryKind::Receipt) });
+            let number = log.push(WalletLogEntry { statement: Some(kept), ..about(EntryKind::Receipt) });
             let erase_at = receipt.content().erase_at.to_string();
             wallet.contents.requests.keep(&exchange.request.object);
             ReceiptOutcome::Kept { number, digest: receipt.digest().to_owned(), erase_at, key }
         }
         Err(problem) => {
             let reason = problem.code.to_string();
-            log.push(Entry { reason: reason.clone(), ..about(EntryKind::ReceiptFalse) });
+            log.push(WalletLogEntry { reason: reason.clone(), ..about(EntryKind::ReceiptFalse) });
             ReceiptOutcome::False(reason)
         }
     }
 }
 
 /// Returns the log record of a presentation.
-fn shown_part(wallet: &Wallet<impl WalletStore>, part: &Part) -> Result<ShownPart, Failure> {
+fn shown_part(wallet: &Wallet<impl WalletStore>, part: &PlannedPresentation) -> Result<ShownPart, Failure> {
     let held = wallet.contents.credentials.get(part.credential);
     let Some((held, copy)) = held.and_then(|held| Some((held, held.copies.get(part.copy)?))) else {
         return Err(Failure::new("copy_missing", Sentence::id("error-copy-missing"), Sentence::id("hint-again")));

@@ -1,4 +1,4 @@
-//! An issuer's promise: its metadata about an offered credential, against which the wallet checks the copies.
+//! Issuer's metadata about an offered credential, against which the wallet checks the copies.
 
 use std::collections::BTreeMap;
 
@@ -7,61 +7,61 @@ use carnet_core::{
     epoch::Epoch,
     format::CredentialFormat,
     keys::Algorithm,
-    verify::{Held, IssuerPolicy},
+    verify::{IssuerPolicy, VerifiedCredential},
 };
 use carnet_spec::Catalogue;
 
 use crate::{
     failure::{Failure, Fault, Sentence},
     languages::Languages,
-    offer::Offer,
-    sanitise::clean,
+    offer::ReceivedOffer,
+    sanitise::sanitise,
     store::contents::HolderAlgorithm,
     wire::Wire,
 };
 
 /// Metadata of an issuer's service.
 #[derive(Debug, Clone, Default)]
-pub struct IssuerMetadata {
-    /// The issuer's DID.
+pub struct WalletIssuerMetadata {
+    /// DID of the issuer.
     pub issuer: String,
-    /// Audience of proofs of possession: the issuer's DID, or over OpenID its credential issuer identifier.
+    /// Audience of proofs of possession: the issuer's DID, or for OpenID4VCI its credential issuer identifier.
     pub audience: String,
-    /// Name that the issuer gives itself, by language tag.
+    /// Issuer's own display name, by language tag.
     pub display_name: BTreeMap<String, String>,
-    /// Credentials that it issues.
-    pub configurations: Vec<CredentialConfiguration>,
-    /// Maximum number of copies in one call.
+    /// Credential configurations that it issues.
+    pub configurations: Vec<OfferedConfiguration>,
+    /// Maximum number of copies in one request.
     pub max_batch_size: u32,
-    /// Lifetime of its freshness statements, in seconds; 0: it makes none.
+    /// Lifetime of its freshness statements, in seconds; 0: it does not issue them.
     pub freshness_seconds: u32,
 }
 
-/// Kind of credential that an issuer issues.
+/// Credential configuration of an issuer.
 #[derive(Debug, Clone)]
-pub struct CredentialConfiguration {
+pub struct OfferedConfiguration {
     /// Id that offers refer to.
     pub id: String,
     /// Format; `None`: unknown to this wallet.
     pub format: Option<CredentialFormat>,
     /// Name of the credential type.
     pub credential_type: String,
-    /// Epoch to whose start the copies' dates are rounded down; `None` for an issuer without epochs.
+    /// Epoch to whose start the dates of copies are rounded down; `None`: the issuer does not state one.
     pub epoch: Option<Epoch>,
-    /// Number of days before its end from which a credential is renewable; 0: it is not.
+    /// Time before its end from which a credential is renewable, in days; 0: not renewable.
     pub renewal_window_days: u32,
-    /// JOSE names of the algorithms of holder keys; empty: the issuer names none.
+    /// JOSE names of the accepted algorithms of holder keys; empty: not stated.
     pub proof_algorithms: Vec<String>,
 }
 
-/// Credential that an issuer announces.
+/// Credential that an issuer has announced, against which its copies are checked.
 #[derive(Debug, Clone)]
-pub struct Promise {
-    /// The issuer's DID.
+pub struct ExpectedCredential {
+    /// DID of the issuer.
     pub issuer: String,
     /// Audience of proofs of possession.
     pub audience: String,
-    /// Name that the issuer gives itself.
+    /// Issuer's own display name.
     pub issuer_name: String,
     /// Id of the credential configuration.
     pub configuration_id: String,
@@ -69,18 +69,18 @@ pub struct Promise {
     pub type_name: String,
     /// Format of the copies.
     pub format: CredentialFormat,
-    /// Epoch to whose start the copies' dates are rounded down; `None` for an issuer without epochs.
+    /// Epoch to whose start the dates of copies are rounded down; `None`: the issuer does not state one.
     pub epoch: Option<Epoch>,
-    /// Number of days before its end from which it is renewable; 0: it is not.
+    /// Time before its end from which the credential is renewable, in days; 0: not renewable.
     pub renewal_window_days: u32,
     /// Algorithm of holder keys.
     pub key_algorithm: HolderAlgorithm,
 }
 
-impl Promise {
-    /// Resolves a configuration id in an issuer's metadata, if this wallet supports the configuration.
+impl ExpectedCredential {
+    /// Looks up a credential configuration in an issuer's metadata, and checks that this wallet supports it.
     pub fn read(
-        metadata: &IssuerMetadata,
+        metadata: &WalletIssuerMetadata,
         id: &str,
         catalogue: &Catalogue,
         languages: &Languages,
@@ -97,12 +97,12 @@ impl Promise {
             return Err(Failure::new("format_unsupported", message, Sentence::id("hint-format")));
         }
         if catalogue.credential_type(&found.credential_type).is_none() {
-            let message = Sentence::id("error-type-unknown").with("type", clean(&found.credential_type));
+            let message = Sentence::id("error-type-unknown").with("type", sanitise(&found.credential_type));
             return Err(Failure::new("type_unknown", message, Sentence::id("hint-type-folder")));
         }
         let issuer_name = languages
-            .pick(|language| metadata.display_name.get(language).map(String::as_str))
-            .unwrap_or_else(|| clean(&metadata.issuer));
+            .best_text(|language| metadata.display_name.get(language).map(String::as_str))
+            .unwrap_or_else(|| sanitise(&metadata.issuer));
         Ok(Self {
             issuer: metadata.issuer.clone(),
             audience: metadata.audience.clone(),
@@ -116,13 +116,13 @@ impl Promise {
         })
     }
 
-    /// Resolves the configurations of an offer: all of them on Carnet's own wire.
+    /// Looks up the credential configurations of an offer; for Carnet's gRPC protocol, all of them.
     ///
     /// # Errors
-    /// Those of [`Promise::read`].
+    /// Those of [`ExpectedCredential::read`].
     pub fn offered(
-        metadata: &IssuerMetadata,
-        offer: &Offer,
+        metadata: &WalletIssuerMetadata,
+        offer: &ReceivedOffer,
         catalogue: &Catalogue,
         languages: &Languages,
     ) -> Result<Vec<Self>, Failure> {
@@ -135,13 +135,14 @@ impl Promise {
         }
     }
 
-    /// Resolves the configurations of an offer over OpenID, where several may be formats of one credential: of each type
-    /// the format that discloses best is taken, and configurations that this wallet does not support are left out.
+    /// Looks up the credential configurations of an OpenID4VCI offer, several of which may be formats of one
+    /// credential: for each type, the format with the best selective disclosure is chosen, and unsupported
+    /// configurations are ignored.
     ///
     /// # Errors
-    /// The first refusal, if the wallet supports none.
+    /// The first error, if no configuration is supported.
     pub fn choose(
-        metadata: &IssuerMetadata,
+        metadata: &WalletIssuerMetadata,
         ids: &[String],
         catalogue: &Catalogue,
         languages: &Languages,
@@ -186,13 +187,13 @@ fn key_algorithm(names: &[String]) -> Result<HolderAlgorithm, Failure> {
     if takes(Algorithm::Es256) {
         return Ok(HolderAlgorithm::Es256);
     }
-    let message = Sentence::id("error-proof-algorithm").with("names", clean(&names.join(", ")));
+    let message = Sentence::id("error-proof-algorithm").with("names", sanitise(&names.join(", ")));
     Err(Failure::new("proof_algorithm_unsupported", message, Sentence::id("hint-another-offer")))
 }
 
 /// Accepts only the issuer that made the offer, and only the offered type.
-impl IssuerPolicy for Promise {
-    fn accepts(&self, held: &Held) -> Result<(), Problem> {
+impl IssuerPolicy for ExpectedCredential {
+    fn accepts(&self, held: &VerifiedCredential) -> Result<(), Problem> {
         if held.credential.issuer() != self.issuer {
             return Err(Problem::new(Code::IssuerMismatch, "the credential's issuer is not the offer's"));
         }
@@ -203,7 +204,7 @@ impl IssuerPolicy for Promise {
     }
 }
 
-/// Tests if this program can verify a format.
+/// Returns whether this program can verify a format.
 fn can_verify(format: CredentialFormat) -> bool {
     format != CredentialFormat::LdpVc || cfg!(feature = "jsonld")
 }
@@ -212,9 +213,9 @@ fn can_verify(format: CredentialFormat) -> bool {
 mod tests {
     use super::*;
 
-    fn metadata(configurations: &[(&str, &str, CredentialFormat, &[&str])]) -> IssuerMetadata {
+    fn metadata(configurations: &[(&str, &str, CredentialFormat, &[&str])]) -> WalletIssuerMetadata {
         let configurations =
-            configurations.iter().map(|(id, credential_type, format, algorithms)| CredentialConfiguration {
+            configurations.iter().map(|(id, credential_type, format, algorithms)| OfferedConfiguration {
                 id: (*id).to_owned(),
                 format: Some(*format),
                 credential_type: (*credential_type).to_owned(),
@@ -222,18 +223,18 @@ mod tests {
                 renewal_window_days: 0,
                 proof_algorithms: algorithms.iter().map(|name| (*name).to_owned()).collect(),
             });
-        IssuerMetadata {
+        WalletIssuerMetadata {
             issuer: "did:web:a.example".to_owned(),
             configurations: configurations.collect(),
             ..Default::default()
         }
     }
 
-    fn chosen(metadata: &IssuerMetadata) -> Result<Vec<(String, HolderAlgorithm)>, String> {
+    fn chosen(metadata: &WalletIssuerMetadata) -> Result<Vec<(String, HolderAlgorithm)>, String> {
         let ids: Vec<String> = metadata.configurations.iter().map(|known| known.id.clone()).collect();
         let catalogue = Catalogue::embedded().unwrap();
-        let promises = Promise::choose(metadata, &ids, &catalogue, &Languages::preferring("en"));
-        let names = |promises: Vec<Promise>| {
+        let promises = ExpectedCredential::choose(metadata, &ids, &catalogue, &Languages::preferring("en"));
+        let names = |promises: Vec<ExpectedCredential>| {
             promises.into_iter().map(|promise| (promise.configuration_id, promise.key_algorithm)).collect()
         };
         promises.map(names).map_err(|failure| failure.reason)

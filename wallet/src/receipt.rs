@@ -1,14 +1,14 @@
-//! Receipts from verifiers: validity, and agreement with the presentation, on receipt and at any later time
-//! (spec/log.md section 3).
+//! Receipts from verifiers: verification, and comparison with the presentation, on arrival and later (spec/log.md
+//! section 3).
 
 use std::collections::BTreeMap;
 
 use carnet_core::{
     Code, Problem,
-    did::{DidUrl, PinnedKeys, Purpose, Resolve},
+    did::{DidUrl, PinnedKeys, Resolve, VerificationRelationship},
     json::{Limits, parse_object},
     keys::PublicKey,
-    receipt::{ErasureConfirmation, Expected, Receipt, ReceiptContent, Redeemed, Shown},
+    receipt::{DisclosedCredential, ErasureConfirmation, ExpectedReceipt, Receipt, ReceiptContent, RedeemedUse},
     time::{CLOCK_SKEW, Timestamp},
     trust::registration::RelyingParty,
 };
@@ -16,23 +16,23 @@ use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::store::{
-    Entry, EntryKind, ShownPart,
-    log::{Broken, Kept, Log},
+    EntryKind, ShownPart, WalletLogEntry,
+    log::{LogError, StoredStatement, WalletLog},
 };
 
-/// Reads the receipt of a presentation in the log. `registered` is the verifier's identity by its registration, if it
-/// has a valid one.
+/// Verifies the receipt for a presentation in the log. `registered` is the registered relying party; `None` for an
+/// unregistered verifier.
 ///
 /// # Errors
-/// Those of [`Receipt::verify`]; `receipt_mismatch` if it differs from the presentation.
-pub fn receive(
+/// Those of [`Receipt::verify`]; `receipt_mismatch` if it differs from the presentation that was sent.
+pub fn verify_receipt(
     text: &str,
-    sent: &Entry,
+    sent: &WalletLogEntry,
     accepted: bool,
     now: Timestamp,
     resolver: &dyn Resolve,
     registered: Option<&RelyingParty>,
-) -> Result<(Receipt, Kept), Problem> {
+) -> Result<(Receipt, StoredStatement), Problem> {
     let document = parse_object(text.as_bytes(), Limits::DOCUMENT)?;
     let receipt = verify(&document, sent, now, resolver)?;
     if receipt.content().accepted != accepted {
@@ -43,54 +43,54 @@ pub fn receive(
     // A key absent from the registration is recorded but does not refuse the receipt: it may be newer than the
     // registration.
     let registered = registered.map(|party| party.receipt_key(&method, &key));
-    Ok((receipt, Kept { document, key: key.to_multikey(), registered }))
+    Ok((receipt, StoredStatement { document, key: key.to_multikey(), registered }))
 }
 
-/// Reads the confirmation of erasure for a receipt.
+/// Verifies the confirmation of erasure for a receipt.
 ///
 /// # Errors
 /// Those of [`ErasureConfirmation::verify`].
-pub fn confirm(
+pub fn verify_confirmation(
     text: &str,
     receipt: &Receipt,
     now: Timestamp,
     resolver: &dyn Resolve,
-) -> Result<(ErasureConfirmation, Kept), Problem> {
+) -> Result<(ErasureConfirmation, StoredStatement), Problem> {
     let document = parse_object(text.as_bytes(), Limits::DOCUMENT)?;
     let confirmation = ErasureConfirmation::verify(&document, receipt, now, CLOCK_SKEW, resolver)?;
     let (_, key) = key_of(&document, resolver)?;
-    Ok((confirmation, Kept { document, key: key.to_multikey(), registered: None }))
+    Ok((confirmation, StoredStatement { document, key: key.to_multikey(), registered: None }))
 }
 
-/// Returns the stored receipt of an entry, verified with the key recorded next to it.
+/// Returns the stored receipt of a log entry, verified with the key stored next to it.
 ///
 /// # Errors
 /// Those of [`Receipt::verify`]; `receipt_invalid` if the entry has none.
-pub fn kept(entry: &Entry) -> Result<Receipt, Problem> {
+pub fn stored_receipt(entry: &WalletLogEntry) -> Result<Receipt, Problem> {
     let statement = entry.statement.as_ref().ok_or_else(|| none("the entry has no receipt"))?;
     verify(&statement.document, entry, entry.at, &pinned(statement)?)
 }
 
-/// Number of signed statements by others in a log.
+/// Numbers of signed statements by verifiers in a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Count {
+pub struct StatementCount {
     /// Valid receipts.
     pub receipts: usize,
     /// Confirmations of erasure.
     pub confirmations: usize,
-    /// Statements whose presentation entry was forgotten, so that they cannot be compared with it.
+    /// Statements whose presentation entry was deleted, so that they cannot be compared with it.
     pub alone: usize,
 }
 
-/// Recomputes a log's hash chain, and verifies every receipt and confirmation in it with the key recorded next to it.
+/// Recomputes a log's hash chain, and verifies every receipt and confirmation with the key stored next to it.
 ///
 /// # Errors
 /// The first invalid entry.
-pub fn check(log: &Log) -> Result<Count, Broken> {
+pub fn check(log: &WalletLog) -> Result<StatementCount, LogError> {
     log.check_chain()?;
-    let mut count = Count::default();
+    let mut count = StatementCount::default();
     for entry in log.entries() {
-        let broken = |problem: Problem| Broken { number: entry.number, what: problem.to_string() };
+        let broken = |problem: Problem| LogError { number: entry.number, what: problem.to_string() };
         if entry.statement.is_some() && entry.of.is_some_and(|of| of <= log.forgotten()) {
             count.alone = count.alone.saturating_add(1);
             continue;
@@ -110,39 +110,39 @@ pub fn check(log: &Log) -> Result<Count, Broken> {
     Ok(count)
 }
 
-/// Uses of a voucher as its redeemer counted them.
+/// Uses of a voucher, as stated by its redeemer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Used {
-    /// Number of uses left.
+pub struct VoucherUses {
+    /// Number of remaining uses.
     pub left: u32,
     /// Total number of uses.
     pub of: u32,
-    /// Name of the redeemer that stated them.
+    /// Name of the redeemer.
     pub by: String,
     /// Time of the statement.
     pub at: Timestamp,
 }
 
-/// Returns the newest statement of uses by credential id. The receipts were verified on arrival.
-pub fn used(log: &Log) -> BTreeMap<String, Used> {
+/// Returns the newest statement about uses, by credential id. The receipts were verified on arrival.
+pub fn voucher_uses(log: &WalletLog) -> BTreeMap<String, VoucherUses> {
     let mut used = BTreeMap::new();
     for entry in log.entries().iter().filter(|entry| entry.kind == EntryKind::Receipt) {
         let said = entry.statement.as_ref().and_then(|kept| kept.document.get("credentialSubject")?.get("redeemed"));
-        let Some(said) = said.and_then(|said| Redeemed::deserialize(said).ok()) else { continue };
+        let Some(said) = said.and_then(|said| RedeemedUse::deserialize(said).ok()) else { continue };
         let sent = entry.of.and_then(|number| log.entry(number));
         let part = sent.and_then(|sent| sent.parts.iter().find(|part| part.query_id == said.query_id));
         let Some(part) = part else { continue };
         let Some((number, of)) = said.number.zip(said.of) else { continue };
         let left = of.saturating_sub(number);
-        used.insert(part.id.clone(), Used { left, of, by: entry.party_name.clone(), at: entry.at });
+        used.insert(part.id.clone(), VoucherUses { left, of, by: entry.party_name.clone(), at: entry.at });
     }
     used
 }
 
-fn check_receipt(log: &Log, entry: &Entry) -> Result<(), Problem> {
+fn check_receipt(log: &WalletLog, entry: &WalletLogEntry) -> Result<(), Problem> {
     let sent = entry.of.and_then(|number| log.entry(number)).filter(|sent| sent.kind == EntryKind::Sending);
     let sent = sent.ok_or_else(|| none("its subject is not in the log"))?;
-    let receipt = kept(entry)?;
+    let receipt = stored_receipt(entry)?;
     if (sent.party.as_str(), sent.request.as_str()) != (entry.party.as_str(), entry.request.as_str()) {
         return Err(mismatch("it is for another request"));
     }
@@ -153,9 +153,9 @@ fn check_receipt(log: &Log, entry: &Entry) -> Result<(), Problem> {
     compare(receipt.content(), &sent.parts)
 }
 
-fn check_confirmation(log: &Log, entry: &Entry) -> Result<(), Problem> {
+fn check_confirmation(log: &WalletLog, entry: &WalletLogEntry) -> Result<(), Problem> {
     let of = entry.of.and_then(|number| log.entry(number)).filter(|of| of.kind == EntryKind::Receipt);
-    let receipt = kept(of.ok_or_else(|| none("its subject is not in the log"))?)?;
+    let receipt = stored_receipt(of.ok_or_else(|| none("its subject is not in the log"))?)?;
     let statement = entry.statement.as_ref().ok_or_else(|| none("the entry has no confirmation"))?;
     let pinned = pinned(statement)?;
     ErasureConfirmation::verify(&statement.document, &receipt, entry.at, CLOCK_SKEW, &pinned).map(|_| ())
@@ -163,13 +163,18 @@ fn check_confirmation(log: &Log, entry: &Entry) -> Result<(), Problem> {
 
 fn verify(
     document: &Map<String, Value>,
-    sent: &Entry,
+    sent: &WalletLogEntry,
     now: Timestamp,
     resolver: &dyn Resolve,
 ) -> Result<Receipt, Problem> {
     let presentation_digest = Some(sent.presentation.as_str()).filter(|digest| !digest.is_empty());
-    let expected =
-        Expected { verifier: sent.did(), request_digest: &sent.request, presentation_digest, now, skew: CLOCK_SKEW };
+    let expected = ExpectedReceipt {
+        verifier: sent.did(),
+        request_digest: &sent.request,
+        presentation_digest,
+        now,
+        skew: CLOCK_SKEW,
+    };
     Receipt::verify(document, &expected, resolver)
 }
 
@@ -198,13 +203,13 @@ fn compare(content: &ReceiptContent, sent: &[ShownPart]) -> Result<(), Problem> 
     Err(mismatch("it does not name every key that signed the presentation"))
 }
 
-fn says_no_more(said: &Shown, sent: &ShownPart) -> bool {
+fn says_no_more(said: &DisclosedCredential, sent: &ShownPart) -> bool {
     said.query_id == sent.query_id
         && said.paths.iter().all(|path| sent.paths.contains(path))
         && said.thresholds.iter().all(|threshold| sent.thresholds.contains(threshold))
 }
 
-fn says_no_less(said: &Shown, sent: &ShownPart) -> bool {
+fn says_no_less(said: &DisclosedCredential, sent: &ShownPart) -> bool {
     sent.paths.iter().all(|path| said.paths.contains(path))
         && sent.thresholds.iter().all(|threshold| said.thresholds.contains(threshold))
 }
@@ -212,7 +217,7 @@ fn says_no_less(said: &Shown, sent: &ShownPart) -> bool {
 /// Returns the resolver's current key for the signer of a statement.
 fn key_of(document: &Map<String, Value>, resolver: &dyn Resolve) -> Result<(DidUrl, PublicKey), Problem> {
     let method = method_of(document)?;
-    let key = resolver.resolve(method.did())?.key_for(&method, Purpose::AssertionMethod)?;
+    let key = resolver.resolve(method.did())?.key_for(&method, VerificationRelationship::AssertionMethod)?;
     Ok((method, key))
 }
 
@@ -230,7 +235,7 @@ fn none(what: &str) -> Problem {
 }
 
 /// Returns the signer's key at the time of the statement; whatever its DID document says now, nothing is fetched.
-fn pinned(statement: &Kept) -> Result<PinnedKeys, Problem> {
+fn pinned(statement: &StoredStatement) -> Result<PinnedKeys, Problem> {
     let method = method_of(&statement.document)?;
     let key = PublicKey::from_multikey(&statement.key)?;
     PinnedKeys::new(method.did(), &[(method.fragment().to_owned(), key)])

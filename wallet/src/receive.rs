@@ -1,22 +1,25 @@
 //! Pending collections: requested, repeated after a lost response, or deferred by the issuer. Each is stored in the
-//! wallet's file before its offer is redeemed, and remains there until it is received, refused, or expired.
+//! wallet file before its offer is redeemed, until it is received, refused, or expired.
 
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 use carnet_spec::Catalogue;
 use serde_json::Value;
 
 use crate::{
-    address::is_of,
-    collect::{Days, Expected, draw_keys_for, fetch_directory, proofs, unchecked, verified},
-    failure::{Failure, FailureKind, Fault, Safety, Sentence},
-    freshness::confirm_new,
-    offer::Offer,
-    ports::{Collected, IssuerClient, Notice, Notification, OfferConsent, Ports, resolve_issuer},
-    promise::Promise,
-    reissue::{draw_low_water, renewal, replace},
+    address::is_of_issuer,
+    collect::{
+        CollectionRequirements, DateRequirement, draw_keys_for, fetch_directory, sign_proofs, skipped_checks,
+        verify_copies,
+    },
+    failure::{DataSafety, Failure, FailureKind, Fault, Sentence},
+    freshness::refresh_new_copies,
+    offer::ReceivedOffer,
+    ports::{CollectionResponse, IssuerClient, Notice, Notification, OfferConsent, Ports, resolve_issuer},
+    promise::ExpectedCredential,
+    reissue::{choose_low_water, renewal, replace},
     store::{
-        Entry, EntryKind, HeldCredential, HolderKey, Pending, Redemption, ShownPart, Stage, Wallet, WalletStore,
-        contents::Secret,
+        CollectionStage, EntryKind, HeldCredential, HolderKey, OfferRedemption, PendingCollection, ShownPart, Wallet,
+        WalletLogEntry, WalletStore, contents::WalletSecret,
     },
     trust,
 };
@@ -50,7 +53,7 @@ enum Step {
     Wait(u32),
 }
 
-/// Credential that was just stored.
+/// Credential that was stored by this command.
 #[derive(Debug, Clone)]
 pub struct ReceivedCredential {
     /// Local identifier.
@@ -61,30 +64,30 @@ pub struct ReceivedCredential {
     pub format: CredentialFormat,
     /// DID of the issuer.
     pub issuer: String,
-    /// Name that the issuer gives itself.
+    /// Issuer's own display name.
     pub issuer_name: String,
     /// Number of copies.
     pub copies: usize,
-    /// True if it replaces an earlier credential.
+    /// `true` if it replaces an earlier credential (renewal).
     pub renewed: bool,
-    /// End of the validity period.
+    /// End of the validity period, inclusive.
     pub valid_until: Option<Timestamp>,
     /// Checks that were skipped; `None`: the type is unknown.
     pub unchecked: Option<Vec<&'static str>>,
-    /// Decision of the owner's trust lists; null without a list.
+    /// Decision of the wallet's trust lists about the issuer, as JSON; null without lists.
     pub trust: Value,
 }
 
-/// Context of a collection.
-struct Collecting<'a, P, S> {
+/// Context of a collection: session, catalogue and wallet.
+struct CollectionRun<'a, P, S> {
     ports: &'a P,
-    /// Types that this wallet knows.
+    /// Credential types that this wallet knows.
     catalogue: &'a Catalogue,
-    /// Wallet that stores the collection.
+    /// Wallet in which the collection is stored.
     wallet: &'a mut Wallet<S>,
 }
 
-/// Signs proofs of possession over a fresh nonce.
+/// Signs proofs of possession with a new nonce.
 async fn fresh_proofs(
     issuer: &mut impl IssuerClient,
     audience: &str,
@@ -92,11 +95,11 @@ async fn fresh_proofs(
     ports: &impl Ports,
 ) -> Result<Vec<String>, Failure> {
     let nonce = issuer.nonce().await?;
-    proofs(keys, audience, &nonce, ports.now())
+    sign_proofs(keys, audience, &nonce, ports.now())
         .map_err(|problem| Failure::from_problem(&problem, Sentence::id("error-keys"), Sentence::id("hint-again")))
 }
 
-/// Resumes all pending collections, or those of one offer.
+/// Resumes all pending collections, or those of one offer (its digest).
 ///
 /// # Errors
 /// `nothing_pending`
@@ -106,13 +109,13 @@ pub async fn resume(
     wallet: &mut Wallet<impl WalletStore>,
     offer: Option<&str>,
 ) -> Result<CollectionResults, Failure> {
-    let of_offer = |pending: &&Pending| offer.is_none_or(|offer| pending.offer == offer);
-    let wanted: Vec<Pending> = wallet.contents.pending.iter().filter(of_offer).cloned().collect();
+    let of_offer = |pending: &&PendingCollection| offer.is_none_or(|offer| pending.offer == offer);
+    let wanted: Vec<PendingCollection> = wallet.contents.pending.iter().filter(of_offer).cloned().collect();
     if wanted.is_empty() {
         let message = Sentence::id("error-nothing-pending");
         return Err(Failure::new("nothing_pending", message, Sentence::id("hint-receive")));
     }
-    let mut collecting = Collecting { ports, catalogue, wallet };
+    let mut collecting = CollectionRun { ports, catalogue, wallet };
     let mut results = CollectionResults::default();
     for begun in wanted {
         // It is gone if another collection of the same offer was refused.
@@ -120,32 +123,32 @@ pub async fn resume(
         let step = collecting.resume_one(pending).await;
         results.add(step);
     }
-    confirm_new(ports, wallet).await;
+    refresh_new_copies(ports, wallet).await;
     Ok(results)
 }
 
 /// Receives an offer, or resumes its pending collections.
 ///
 /// # Errors
-/// If the offer cannot be accepted or the owner does not want it; nothing was redeemed then.
+/// The offer cannot be accepted, or the holder declines it; then nothing was redeemed.
 pub async fn receive(
     ports: &impl Ports,
     catalogue: &Catalogue,
     wallet: &mut Wallet<impl WalletStore>,
-    offer: &Offer,
+    offer: &ReceivedOffer,
     owner: &impl OfferConsent,
 ) -> Result<CollectionResults, Failure> {
     let digest = offer.digest();
     // A finished record does not prevent another attempt with the offer: an issuer that signed nothing accepts it
     // again. Only records of wallet versions that could not repeat a redemption get here.
-    wallet.contents.pending.retain(|pending| pending.offer != digest || !pending.is_over(ports.now()));
+    wallet.contents.pending.retain(|pending| pending.offer != digest || !pending.is_expired_for_good(ports.now()));
     if wallet.contents.pending.iter().any(|pending| pending.offer == digest) {
         return resume(ports, catalogue, wallet, Some(&digest)).await;
     }
     let mut issuer = ports.issuer(&offer.endpoint, offer.wire).await?;
     let metadata = issuer.metadata().await?;
     // Everything that can fail without the code happens before redeeming it.
-    let promises = Promise::offered(&metadata, offer, catalogue, &ports.languages())?;
+    let promises = ExpectedCredential::offered(&metadata, offer, catalogue, &ports.languages())?;
     resolve_issuer(ports, &metadata.issuer).await?;
     owner.accept(catalogue, &offer.endpoint, &promises)?;
     let pin = match offer.pin {
@@ -153,20 +156,20 @@ pub async fn receive(
         None => None,
         Some(form) => Some(owner.pin(form, &offer.endpoint)?),
     };
-    let redemption = Redemption::draw(offer.code.clone(), pin);
+    let redemption = OfferRedemption::draw(offer.code.clone(), pin);
     let mut begun = Vec::with_capacity(promises.len());
     for promise in promises {
         let keys = draw_keys_for(metadata.max_batch_size, promise.key_algorithm);
         let proofs = fresh_proofs(&mut issuer, &promise.audience, &keys, ports).await?;
-        let pending = Pending {
+        let pending = PendingCollection {
             offer: digest.clone(),
             endpoint: offer.endpoint.clone(),
             issuer: promise.issuer.clone(),
             configuration_id: promise.configuration_id.clone(),
-            access_token: Secret::new(String::new()),
+            access_token: WalletSecret::new(String::new()),
             keys,
             since: ports.now(),
-            stage: Stage::Redeeming { proofs },
+            stage: CollectionStage::Redeeming { proofs },
             renews: None,
             redemption: Some(redemption.clone()),
             valid_until: offer.valid_until,
@@ -174,21 +177,21 @@ pub async fn receive(
         };
         begun.push((promise, pending));
     }
-    let results = Collecting { ports, catalogue, wallet: &mut *wallet }.begin(&mut issuer, begun).await?;
-    confirm_new(ports, wallet).await;
+    let results = CollectionRun { ports, catalogue, wallet: &mut *wallet }.begin(&mut issuer, begun).await?;
+    refresh_new_copies(ports, wallet).await;
     Ok(results)
 }
 
 mod redemption;
 
-impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
+impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
     /// Returns the current record of a collection.
-    fn stored(&self, begun: &Pending) -> Option<Pending> {
+    fn stored(&self, begun: &PendingCollection) -> Option<PendingCollection> {
         self.wallet.contents.pending.iter().find(|stored| stored.is(begun)).cloned()
     }
 
-    async fn resume_one(&mut self, pending: Pending) -> Result<Step, Failure> {
-        if pending.is_over(self.ports.now()) {
+    async fn resume_one(&mut self, pending: PendingCollection) -> Result<Step, Failure> {
+        if pending.is_expired_for_good(self.ports.now()) {
             let message = Sentence::id("error-collection-expired");
             let failure = Failure::new("collection_expired", message, Sentence::id("hint-new-offer"));
             return Err(self.given_up(&pending, "", failure));
@@ -200,7 +203,7 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
             return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-ask-issuer")).by(Fault::Issuer));
         }
         let languages = self.ports.languages();
-        let promise = Promise::read(&metadata, &pending.configuration_id, self.catalogue, &languages)?;
+        let promise = ExpectedCredential::read(&metadata, &pending.configuration_id, self.catalogue, &languages)?;
         resolve_issuer(self.ports, &promise.issuer).await?;
         let pending = match &pending.redemption {
             Some(redemption) if pending.needs_token(self.ports.now()) => {
@@ -215,7 +218,7 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
     async fn begin(
         &mut self,
         issuer: &mut impl IssuerClient,
-        begun: Vec<(Promise, Pending)>,
+        begun: Vec<(ExpectedCredential, PendingCollection)>,
     ) -> Result<CollectionResults, Failure> {
         self.wallet.contents.pending.extend(begun.iter().map(|(_, pending)| pending.clone()));
         self.wallet.save().map_err(|failure| Failure { hint: Sentence::id("hint-room"), ..failure })?;
@@ -237,8 +240,8 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
     async fn advance(
         &mut self,
         issuer: &mut impl IssuerClient,
-        promise: &Promise,
-        mut pending: Pending,
+        promise: &ExpectedCredential,
+        mut pending: PendingCollection,
     ) -> Result<Step, Failure> {
         let mut answered = self.ask(issuer, promise, &mut pending).await;
         if let (Err(failure), Some(redemption)) = (&answered, pending.redemption.clone())
@@ -248,12 +251,12 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
             answered = self.ask(issuer, promise, &mut pending).await;
         }
         match answered {
-            Ok(Collected::Ready(copies, notification)) => {
+            Ok(CollectionResponse::Ready(copies, notification)) => {
                 self.store(issuer, promise, &pending, &copies, &notification).await
             }
-            Ok(Collected::NotReady(transaction_id, interval)) => {
-                if let (Stage::Asked { .. }, Some(transaction_id)) = (&pending.stage, transaction_id) {
-                    pending.stage = Stage::Deferred { transaction_id };
+            Ok(CollectionResponse::NotReady(transaction_id, interval)) => {
+                if let (CollectionStage::Asked { .. }, Some(transaction_id)) = (&pending.stage, transaction_id) {
+                    pending.stage = CollectionStage::Deferred { transaction_id };
                     self.keep(&pending).map_err(still_pending)?;
                 }
                 Ok(Step::Wait(interval))
@@ -269,16 +272,16 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
     async fn ask(
         &mut self,
         issuer: &mut impl IssuerClient,
-        promise: &Promise,
-        pending: &mut Pending,
-    ) -> Result<Collected, Failure> {
+        promise: &ExpectedCredential,
+        pending: &mut PendingCollection,
+    ) -> Result<CollectionResponse, Failure> {
         let token = pending.access_token.clone();
         let (sent, until) = match &pending.stage {
-            Stage::Deferred { transaction_id } => {
+            CollectionStage::Deferred { transaction_id } => {
                 return issuer.collect_deferred(&token, transaction_id).await;
             }
-            Stage::Asked { proofs, until } => (proofs.clone(), *until),
-            Stage::Redeeming { .. } => {
+            CollectionStage::Asked { proofs, until } => (proofs.clone(), *until),
+            CollectionStage::Redeeming { .. } => {
                 let message = Sentence::id("error-not-redeemed");
                 return Err(Failure::later("not_redeemed", message, Sentence::id("hint-again")));
             }
@@ -288,13 +291,13 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
             answered => return answered,
         }
         let proofs = fresh_proofs(issuer, &promise.audience, &pending.keys, self.ports).await?;
-        pending.stage = Stage::Asked { proofs: proofs.clone(), until };
+        pending.stage = CollectionStage::Asked { proofs: proofs.clone(), until };
         self.keep(pending)?;
         issuer.collect(&token, &pending.configuration_id, proofs).await
     }
 
     /// Stores the stage of a collection.
-    fn keep(&mut self, pending: &Pending) -> Result<(), Failure> {
+    fn keep(&mut self, pending: &PendingCollection) -> Result<(), Failure> {
         if let Some(stored) = self.wallet.contents.pending.iter_mut().find(|stored| stored.is(pending)) {
             stored.clone_from(pending);
         }
@@ -302,16 +305,16 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
     }
 
     /// Deletes a collection that failed for good, and logs the reason.
-    fn given_up(&mut self, pending: &Pending, issuer_name: &str, failure: Failure) -> Failure {
+    fn given_up(&mut self, pending: &PendingCollection, issuer_name: &str, failure: Failure) -> Failure {
         let contents = &mut self.wallet.contents;
         contents.pending.retain(|stored| !stored.is(pending));
-        contents.log.push(Entry {
+        contents.log.push(WalletLogEntry {
             party_name: issuer_name.to_owned(),
             reason: failure.reason.clone(),
-            ..Entry::new(self.ports.now(), EntryKind::ReceiveFailed, &pending.issuer)
+            ..WalletLogEntry::new(self.ports.now(), EntryKind::ReceiveFailed, &pending.issuer)
         });
         match self.wallet.save() {
-            Ok(()) => failure.with_safety(Safety::Stored),
+            Ok(()) => failure.with_safety(DataSafety::Stored),
             Err(unsaved) => unsaved,
         }
     }
@@ -320,8 +323,8 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
     async fn store(
         &mut self,
         issuer: &mut impl IssuerClient,
-        promise: &Promise,
-        pending: &Pending,
+        promise: &ExpectedCredential,
+        pending: &PendingCollection,
         copies: &[String],
         notification: &str,
     ) -> Result<Step, Failure> {
@@ -336,7 +339,7 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
             _ => None,
         };
         let days = days(promise, pending, before.as_ref());
-        let expected = Expected {
+        let expected = CollectionRequirements {
             promise,
             keys: &pending.keys,
             held: &self.wallet.contents.credentials,
@@ -346,21 +349,21 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
             catalogue: self.catalogue,
             now,
         };
-        let checked = verified(copies, &expected)
+        let checked = verify_copies(copies, &expected)
             .map_err(|problem| {
                 let message = Sentence::id("error-copies-refused");
                 Failure::from_problem(&problem, message, Sentence::id("hint-tell-new-offer")).by(Fault::Issuer)
             })
             .and_then(|held| match &before {
-                Some(before) => renewal::longer(before, &held).map(|_| held),
+                Some(before) => renewal::check_extension(before, &held).map(|_| held),
                 None => Ok(held),
             });
         let mut held = match checked {
             Ok(held) => HeldCredential {
                 // Fresh copies and statements on them come over Carnet's own wire alone.
                 endpoint: Some(pending.endpoint.clone())
-                    .filter(|endpoint| pending.wire.is_grpc() && is_of(endpoint, &pending.issuer)),
-                low_water: draw_low_water(held.copies.len()),
+                    .filter(|endpoint| pending.wire.is_grpc() && is_of_issuer(endpoint, &pending.issuer)),
+                low_water: choose_low_water(held.copies.len()),
                 ..held
             },
             Err(failure) => {
@@ -380,7 +383,7 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
             copies: held.copies.len(),
             renewed: before.is_some(),
             valid_until: held.valid_until,
-            unchecked: known.map(|known| unchecked(known, days)),
+            unchecked: known.map(|known| skipped_checks(known, days)),
             trust: trust::of_received(&self.wallet.contents.trust, &held, self.catalogue, ports.now()),
         };
         let before = self.wallet.contents.clone();
@@ -389,10 +392,10 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
             replace(&mut self.wallet.contents, index, held, now);
         } else {
             let contents = &mut self.wallet.contents;
-            contents.log.push(Entry {
+            contents.log.push(WalletLogEntry {
                 party_name: promise.issuer_name.clone(),
                 parts: vec![ShownPart::named(&held.id, &held.type_name)],
-                ..Entry::new(now, EntryKind::Received, &promise.issuer)
+                ..WalletLogEntry::new(now, EntryKind::Received, &promise.issuer)
             });
             contents.credentials.push(held);
         }
@@ -410,26 +413,28 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
 }
 
 /// Returns the validity dates that copies may have: a renewal's, or the offer's.
-fn days(promise: &Promise, pending: &Pending, before: Option<&HeldCredential>) -> Days {
+fn days(promise: &ExpectedCredential, pending: &PendingCollection, before: Option<&HeldCredential>) -> DateRequirement {
     match before {
-        Some(before) => {
-            Days::Renewed { since: pending.since, ended: before.valid_until, window_days: promise.renewal_window_days }
-        }
-        None => Days::Issued { since: pending.since, until: pending.valid_until },
+        Some(before) => DateRequirement::Renewed {
+            since: pending.since,
+            ended: before.valid_until,
+            window_days: promise.renewal_window_days,
+        },
+        None => DateRequirement::Issued { since: pending.since, until: pending.valid_until },
     }
 }
 
 /// Marks a failure as one after which the collection is still pending.
 fn still_pending(failure: Failure) -> Failure {
-    Failure { hint: Sentence::id("hint-resume"), kind: FailureKind::Temporary, safety: Safety::Stored, ..failure }
+    Failure { hint: Sentence::id("hint-resume"), kind: FailureKind::Temporary, safety: DataSafety::Stored, ..failure }
 }
 
-/// Results of all collections of a run; one failure does not stop the others.
+/// Results of all collections of a command; one failure does not stop the others.
 #[derive(Debug, Default)]
 pub struct CollectionResults {
     /// Stored credentials.
     pub received: Vec<ReceivedCredential>,
-    /// Interval in seconds, if the issuer deferred a collection.
+    /// Interval before the next request for deferred copies, in seconds; `None`: none are deferred.
     pub waiting: Option<u32>,
     /// First failure.
     pub failure: Option<Failure>,

@@ -1,20 +1,23 @@
-//! Reissue: exchanges one copy, presented in full to its issuer, for fresh ones of the same credential (refill,
-//! spec/protocol.md section 3) or for ones with a later end (renewal).
+//! Reissue: exchanges one copy, presented in full to its issuer, for new copies of the same credential (refill,
+//! spec/protocol.md section 3) or for copies with a later expiry (renewal).
 //!
 //! Nothing is stored before the response arrives. After a lost response, the wallet asks again with a new nonce and new
-//! keys, since the issuer signs each key once.
+//! keys, since the issuer signs only one copy for each key.
 
 use carnet_core::{Problem, format::CredentialFormat, secure::sd_jwt::SdJwt, time::Timestamp};
 use carnet_spec::{Catalogue, CredentialType};
 use rand_core::{OsRng, RngCore};
 
 use crate::{
-    address::is_of,
-    collect::{Days, Expected, Said, fetch_directory, verified},
-    failure::{Failure, FailureKind, Fault, Safety, Sentence},
-    ports::{Collected, IssuerClient as _, Notification, Ports},
-    sanitise::clean,
-    store::{Contents, Copy, Entry, EntryKind, HeldCredential, Pending, ShownPart, Wallet, WalletStore},
+    address::is_of_issuer,
+    collect::{CollectionRequirements, CredentialContent, DateRequirement, fetch_directory, verify_copies},
+    failure::{DataSafety, Failure, FailureKind, Fault, Sentence},
+    ports::{CollectionResponse, IssuerClient as _, Notification, Ports},
+    sanitise::sanitise,
+    store::{
+        CredentialCopy, EntryKind, HeldCredential, PendingCollection, ShownPart, Wallet, WalletContents,
+        WalletLogEntry, WalletStore,
+    },
 };
 
 mod exchange;
@@ -25,14 +28,14 @@ use exchange::{NONCE_REFUSED, ReissueSession};
 /// Number of shown copies that keep their text, to be shown again to the same verifier. Older ones keep their key only.
 const SHOWN_KEPT: usize = 50;
 
-/// Draws the low-water mark of fresh copies at which a credential is refilled next: 2 to 4, or half of a small batch.
-/// It is drawn for each refill, so that the issuer cannot infer a count of presentations.
-pub(crate) fn draw_low_water(fresh: usize) -> u8 {
+/// Chooses the number of unused copies at which a credential is refilled next, at random: 2 to 4, or half of a small
+/// batch. The issuer can thus not infer the number of presentations.
+pub(crate) fn choose_low_water(fresh: usize) -> u8 {
     let drawn = u8::try_from(OsRng.next_u32() % 3).unwrap_or_default().saturating_add(2);
     u8::try_from(fresh / 2).map_or(drawn, |half| half.min(drawn))
 }
 
-/// Returns the reason why a credential cannot be refilled, if there is one.
+/// Returns the reason why a credential cannot be refilled, if any.
 pub fn unrefillable(held: &HeldCredential, now: Timestamp) -> Option<Failure> {
     let failure = |reason: &str, message, hint| Some(Failure::new(reason, Sentence::id(message), Sentence::id(hint)));
     if format_of(held).is_none() {
@@ -42,7 +45,7 @@ pub fn unrefillable(held: &HeldCredential, now: Timestamp) -> Option<Failure> {
         return failure("expired", "error-document-ended", "hint-its-issuer");
     }
     // Credentials stored by earlier versions are held to the same rule.
-    if !held.endpoint.as_deref().is_some_and(|endpoint| is_of(endpoint, &held.issuer)) {
+    if !held.endpoint.as_deref().is_some_and(|endpoint| is_of_issuer(endpoint, &held.issuer)) {
         return failure("endpoint_unknown", "error-endpoint-unknown", "hint-holds-offer");
     }
     if to_show(held).is_none() {
@@ -56,7 +59,7 @@ fn gone() -> Failure {
     Failure::new("not_found", Sentence::id("error-no-document"), Sentence::id("hint-list"))
 }
 
-/// Tests if a voucher is from before serials existed.
+/// Returns whether a voucher is from an older version without serials.
 pub fn is_former_voucher(held: &HeldCredential, known: &CredentialType) -> bool {
     known.serials.is_some() && held.serials.is_none()
 }
@@ -64,9 +67,9 @@ pub fn is_former_voucher(held: &HeldCredential, known: &CredentialType) -> bool 
 /// Kind of reissue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reissue {
-    /// More copies of the same content.
+    /// More copies with the same claims and validity.
     Refill,
-    /// Copies with a later end.
+    /// Copies with a later expiry.
     Renewal,
 }
 
@@ -75,7 +78,7 @@ pub enum Reissue {
 pub enum Reissued {
     /// Stored: the number of new copies, and the names of the changed claims.
     Stored(usize, Vec<String>),
-    /// The issuer's staff must approve it; interval in seconds.
+    /// The issuer's staff must approve it; the interval for further requests, in seconds.
     Waiting(u32),
 }
 
@@ -90,10 +93,10 @@ impl Reissued {
     }
 }
 
-/// Exchanges a copy of one credential for fresh ones, and stores those.
+/// Exchanges a copy of one credential for new copies, and stores them.
 ///
 /// # Errors
-/// If there can be none, or the copies are invalid; nothing is stored then.
+/// The credential cannot be reissued, or the copies are invalid; then nothing is stored.
 pub async fn reissue(
     ports: &impl Ports,
     catalogue: &Catalogue,
@@ -113,20 +116,22 @@ pub async fn reissue(
         Some(known) if known.bundled => fetch_directory(ports, &held.issuer).await?,
         _ => None,
     };
-    let (keys, answer) = session.exchange(&mut issuer, kind).await.map_err(explained)?;
+    let (keys, answer) = session.exchange(&mut issuer, kind).await.map_err(explain_refusal)?;
     let (copies, notification) = match answer {
-        Collected::Ready(copies, notification) => (copies, notification),
-        Collected::NotReady(transaction, interval) => {
+        CollectionResponse::Ready(copies, notification) => (copies, notification),
+        CollectionResponse::NotReady(transaction, interval) => {
             renewal::defer(wallet, &held, keys, transaction, ports.now())?;
             return Ok(Reissued::Waiting(interval.max(1)));
         }
     };
     let promise = session.promise();
     let days = match kind {
-        Reissue::Refill => Days::Kept,
-        Reissue::Renewal => Days::Renewed { since, ended: held.valid_until, window_days: promise.renewal_window_days },
+        Reissue::Refill => DateRequirement::Kept,
+        Reissue::Renewal => {
+            DateRequirement::Renewed { since, ended: held.valid_until, window_days: promise.renewal_window_days }
+        }
     };
-    let expected = Expected {
+    let expected = CollectionRequirements {
         promise: &promise,
         keys: &keys,
         held: &wallet.contents.credentials,
@@ -136,17 +141,17 @@ pub async fn reissue(
         catalogue,
         now: ports.now(),
     };
-    let checked = verified(&copies, &expected).map_err(unheld).and_then(|fresh| match (kind, known) {
+    let checked = verify_copies(&copies, &expected).map_err(unheld).and_then(|fresh| match (kind, known) {
         (Reissue::Refill, Some(known)) => {
             Ok((Vec::new(), unchanged(&held, &session.token, fresh, (known, ports.now()))?))
         }
-        _ => Ok((renewal::longer(&held, &fresh)?, fresh)),
+        _ => Ok((renewal::check_extension(&held, &fresh)?, fresh)),
     });
     let (changed, fresh) = match checked {
         Ok(checked) => checked,
         Err(failure) => {
             let _ = issuer.notify(None, &notification, Notification::Failure).await;
-            return Err(failure.with_safety(Safety::Issuer));
+            return Err(failure.with_safety(DataSafety::Issuer));
         }
     };
     let (added, before) = (fresh.copies.len(), wallet.contents.clone());
@@ -155,7 +160,7 @@ pub async fn reissue(
         Reissue::Renewal => replace(&mut wallet.contents, index, fresh, ports.now()),
     }
     let saved = wallet.save().inspect_err(|_| wallet.contents = before);
-    saved.map_err(|failure| failure.with_safety(Safety::Issuer))?;
+    saved.map_err(|failure| failure.with_safety(DataSafety::Issuer))?;
     // The copies are stored; a lost notification makes no difference for the owner.
     let _ = issuer.notify(None, &notification, Notification::Accepted).await;
     Ok(Reissued::Stored(added, changed))
@@ -166,14 +171,14 @@ fn unreissuable(
     kind: Reissue,
     held: &HeldCredential,
     known: Option<&CredentialType>,
-    pending: &[Pending],
+    pending: &[PendingCollection],
     now: Timestamp,
 ) -> Option<Failure> {
     if kind == Reissue::Renewal {
         return renewal::unrenewable(held, pending, now);
     }
     let Some(known) = known else {
-        let message = Sentence::id("error-type-unknown").with("type", clean(&held.type_name));
+        let message = Sentence::id("error-type-unknown").with("type", sanitise(&held.type_name));
         return Some(Failure::new("type_unknown", message, Sentence::id("hint-type-came")));
     };
     is_former_voucher(held, known).then(|| {
@@ -202,7 +207,7 @@ fn unchanged(
         &["validFrom", "validUntil", "nbf", "exp"]
     };
     let said = |token: &SdJwt| -> Result<_, Problem> {
-        let mut members = Said::of(&token.disclosed()?.payload, known).members;
+        let mut members = CredentialContent::of(&token.disclosed()?.payload, known).members;
         members.retain(|name, _| !days.contains(&name.as_str()));
         Ok(members)
     };
@@ -227,13 +232,13 @@ fn days_of(held: &HeldCredential) -> Option<(Timestamp, Timestamp)> {
 
 /// Stores fresh copies with their credential. If their dates differ, which many holders then share, the earlier fresh
 /// copies are discarded.
-fn add(contents: &mut Contents, index: usize, fresh: HeldCredential, now: Timestamp) {
+fn add(contents: &mut WalletContents, index: usize, fresh: HeldCredential, now: Timestamp) {
     match contents.credentials.get_mut(index) {
         Some(held) if days_of(held) == days_of(&fresh) => {
             held.epoch = fresh.epoch;
             held.discard_outdated();
             held.copies.extend(fresh.copies);
-            held.low_water = draw_low_water(held.fresh_copies());
+            held.low_water = choose_low_water(held.unused_copies());
             forget_shown(&mut held.copies);
             log_received(contents, index, now);
         }
@@ -241,48 +246,48 @@ fn add(contents: &mut Contents, index: usize, fresh: HeldCredential, now: Timest
     }
 }
 
-/// Replaces the copies and dates of a credential.
-pub(crate) fn replace(contents: &mut Contents, index: usize, fresh: HeldCredential, now: Timestamp) {
+/// Replaces the copies and validity dates of a credential.
+pub(crate) fn replace(contents: &mut WalletContents, index: usize, fresh: HeldCredential, now: Timestamp) {
     let Some(held) = contents.credentials.get_mut(index) else { return };
-    let low_water = draw_low_water(fresh.copies.len());
+    let low_water = choose_low_water(fresh.copies.len());
     held.replace(fresh, low_water);
     log_received(contents, index, now);
 }
 
-fn log_received(contents: &mut Contents, index: usize, now: Timestamp) {
+fn log_received(contents: &mut WalletContents, index: usize, now: Timestamp) {
     let Some(held) = contents.credentials.get(index) else { return };
-    contents.log.push(Entry {
+    contents.log.push(WalletLogEntry {
         party_name: held.issuer_name.clone(),
         parts: vec![ShownPart::named(&held.id, &held.type_name)],
-        ..Entry::new(now, EntryKind::Received, &held.issuer)
+        ..WalletLogEntry::new(now, EntryKind::Received, &held.issuer)
     });
 }
 
 /// Deletes the text of shown copies, oldest first, to limit the size of the wallet. Their keys and verifiers remain,
 /// because receipts need them.
-fn forget_shown(copies: &mut [Copy]) {
-    let shown = copies.iter_mut().filter(|copy| copy.is_kept() && !copy.shown_to.is_empty());
-    let mut shown: Vec<&mut Copy> = shown.collect();
+fn forget_shown(copies: &mut [CredentialCopy]) {
+    let shown = copies.iter_mut().filter(|copy| copy.is_presentable() && !copy.shown_to.is_empty());
+    let mut shown: Vec<&mut CredentialCopy> = shown.collect();
     let excess = shown.len().saturating_sub(SHOWN_KEPT);
     for copy in shown.iter_mut().take(excess) {
-        copy.forget_text();
+        copy.delete_text();
     }
 }
 
 /// Returns the copy to present: one that the issuer or a verifier has seen, so that no fresh copy is used up.
 fn to_show(held: &HeldCredential) -> Option<usize> {
-    let kept = held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept());
-    kept.min_by_key(|(_, copy)| (copy.is_fresh(), !copy.shown_to.contains(&held.issuer))).map(|(index, _)| index)
+    let kept = held.copies.iter().enumerate().filter(|(_, copy)| copy.is_presentable());
+    kept.min_by_key(|(_, copy)| (copy.is_unused(), !copy.shown_to.contains(&held.issuer))).map(|(index, _)| index)
 }
 
-/// Returns the format if it can be refilled.
+/// Returns the credential's format, if it can be refilled.
 fn format_of(held: &HeldCredential) -> Option<CredentialFormat> {
     Some(held.format).filter(|format| format.is_sd_jwt())
 }
 
-/// Explains an issuer's refusal to the owner.
-fn explained(failure: Failure) -> Failure {
-    let failure = failure.with_safety(Safety::Issuer);
+/// Adds an explanation for the holder to an issuer's refusal.
+fn explain_refusal(failure: Failure) -> Failure {
+    let failure = failure.with_safety(DataSafety::Issuer);
     match failure.reason.as_str() {
         "copy_unknown" | "refill_unsupported" => Failure { hint: Sentence::id("hint-holds-offer"), ..failure },
         NONCE_REFUSED => Failure { hint: Sentence::id("hint-again"), kind: FailureKind::Temporary, ..failure },

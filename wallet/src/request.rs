@@ -1,16 +1,16 @@
-//! Presentation requests (OpenID4VP 1.0 section 5): the link, and the signed request object behind it.
+//! Presentation requests (OpenID4VP 1.0 section 5): the link, and the signed request object.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidUrl, Purpose, Resolve},
-    json::{canonicalize, whole_unsigned},
+    did::{Did, DidUrl, Resolve, VerificationRelationship},
+    json::{canonicalize, unsigned_integer},
     query::Query,
     receipt::{CLIENT_ID_PREFIX, REQUEST_TYP},
     secure::jose::{Jws, KeyRef, numeric_date},
     status::freshness,
     time::{CLOCK_SKEW, Timestamp},
-    trust::registration::in_request,
+    trust::registration::registrations_in_request,
 };
 use carnet_openid::vp::{
     client_id::ClientId,
@@ -23,11 +23,11 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use crate::{
-    address::{origin, service_address},
+    address::{scheme_host_port, service_address},
     failure::{Failure, Sentence},
     languages::Languages,
-    link::{LinkKind, unwrapped, wrong_kind},
-    sanitise::clean,
+    link::{LinkKind, extract_link, wrong_kind},
+    sanitise::sanitise,
     wire::Wire,
 };
 
@@ -35,27 +35,27 @@ const AUDIENCE: &str = "https://self-issued.me/v2";
 const LONGEST: usize = 16_384;
 const LONGEST_NONCE: usize = 512;
 
-/// Location and sender of a request according to the link; unverified.
+/// Client id and request address in an authorization request link; unverified.
 #[derive(Debug, Clone)]
-pub struct Pointer {
+pub struct AuthorizationRequestLink {
     /// Client id of the verifier.
     pub client_id: String,
     /// DID in the client id.
     pub did: Did,
     /// URL of the verifier's service.
     pub endpoint: String,
-    /// Id of the request at the service; empty over OpenID.
+    /// Id of the request at the service; empty for OpenID4VP.
     pub id: String,
-    /// Source of the request over OpenID; `None`: Carnet's own wire.
+    /// Source of the request for OpenID4VP; `None`: Carnet's gRPC protocol.
     pub openid: Option<OpenIdSource>,
 }
 
-/// Source of a request over OpenID.
+/// Source of an OpenID4VP request.
 #[derive(Debug, Clone)]
 pub struct OpenIdSource {
     /// Request object, or its URL.
     pub source: RequestSource,
-    /// Nonce of this wallet, drawn for one request (OpenID4VP 1.0 section 5.10), if it is fetched by POST.
+    /// `wallet_nonce`, generated for one request (OpenID4VP 1.0 section 5.10); `None` if it is not fetched by POST.
     pub wallet_nonce: Option<String>,
 }
 
@@ -70,7 +70,7 @@ impl OpenIdSource {
         Self { wallet_nonce: is_posted.then(draw), source }
     }
 
-    /// Returns the URL that the request object is fetched from.
+    /// Returns the URL from which the request object is fetched.
     pub fn request_uri(&self) -> Option<&Url> {
         match &self.source {
             RequestSource::Reference(url, _) => Some(url),
@@ -79,7 +79,7 @@ impl OpenIdSource {
     }
 }
 
-impl Pointer {
+impl AuthorizationRequestLink {
     /// Parses a link.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let refused = |why| {
@@ -87,7 +87,7 @@ impl Pointer {
             Failure::usage("request_malformed", message, Sentence::id("hint-whole-link"))
         };
         let malformed = |why| refused(Sentence::id(why));
-        let text = unwrapped(text);
+        let text = extract_link(text);
         if text.len() > LONGEST {
             return Err(malformed("why-long"));
         }
@@ -119,10 +119,10 @@ impl Pointer {
             .strip_prefix("/requests/")
             .filter(|id| !id.is_empty() && id.len() <= 256 && !id.contains('/'))
             .ok_or_else(|| malformed("why-request-uri"))?;
-        Ok(Self { client_id, did, endpoint: origin(&request_uri), id: id.to_owned(), openid: None })
+        Ok(Self { client_id, did, endpoint: scheme_host_port(&request_uri), id: id.to_owned(), openid: None })
     }
 
-    /// Returns the wire of the service.
+    /// Returns the protocol of the service.
     pub fn wire(&self) -> Wire {
         if self.openid.is_some() { Wire::OpenId } else { Wire::Grpc }
     }
@@ -131,16 +131,18 @@ impl Pointer {
     fn over_openid(text: &str, refused: &dyn Fn(Sentence) -> Failure) -> Result<Self, Failure> {
         let link = RequestLink::parse(text).map_err(|problem| {
             let failure = refused(Sentence::id("why-unread"));
-            Failure { message: failure.message.details(clean(&problem.detail)), ..failure }
+            Failure { message: failure.message.details(sanitise(&problem.detail)), ..failure }
         })?;
         let did = match ClientId::parse(&link.client_id) {
             Ok(ClientId::DecentralizedIdentifier(did)) => did,
             Ok(ClientId::RedirectUri(_)) | Err(_) => return Err(refused(Sentence::id("why-no-did"))),
         };
         let endpoint = match &link.source {
-            RequestSource::Reference(url, _) => origin(&service_address(url.as_str())?),
+            RequestSource::Reference(url, _) => scheme_host_port(&service_address(url.as_str())?),
             // Where the answer goes is checked with the signature.
-            RequestSource::Object(object) => origin(&service_address(&response_uri(object).unwrap_or_default())?),
+            RequestSource::Object(object) => {
+                scheme_host_port(&service_address(&response_uri(object).unwrap_or_default())?)
+            }
             RequestSource::Parameters(_) => return Err(refused(Sentence::id("why-unsigned"))),
         };
         let openid = Some(OpenIdSource::of(link.source));
@@ -148,8 +150,8 @@ impl Pointer {
     }
 }
 
-/// Tests if a link is one of OpenID: it says how the request object is fetched, has it by value, or leads elsewhere
-/// than Carnet's own wire does.
+/// Returns whether a link is one of OpenID: it says how the request object is fetched, has it by value, or leads
+/// elsewhere than Carnet's own wire does.
 fn is_openid(url: &Url) -> bool {
     let value = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
     if value("request_uri_method").is_some() || value("request").is_some() {
@@ -170,7 +172,7 @@ fn response_uri(object: &str) -> Option<String> {
 
 /// Verified request.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct PresentationRequest {
     /// Full client id, which is the audience of the response.
     pub client_id: String,
     /// DID of the verifier.
@@ -183,19 +185,24 @@ pub struct Request {
     pub object: String,
     /// Registrations in the request, unverified.
     pub registrations: Vec<Value>,
-    /// Intended use that the request names; empty if it names none.
+    /// Intended use named in the request; empty: none.
     pub intended_use: String,
-    /// Maximum age of a freshness statement, in seconds; `None`: the verifier wants no statement.
+    /// Maximum age of a freshness statement, in seconds; `None`: the verifier does not request a statement.
     pub freshness_seconds_max: Option<u32>,
-    /// Parameters of the response over OpenID; `None`: Carnet's own wire.
+    /// Parameters of the OpenID4VP response; `None`: Carnet's gRPC protocol.
     pub openid: Option<Box<AuthorizationRequest>>,
     expires: Timestamp,
     carnet: Map<String, Value>,
 }
 
-impl Request {
-    /// Verifies a request object against the link that led to it. `resolver` provides the verifier's DID document.
-    pub fn verify(token: &str, pointer: &Pointer, resolver: &dyn Resolve, now: Timestamp) -> Result<Self, Problem> {
+impl PresentationRequest {
+    /// Verifies a request object against its link. `resolver` provides the verifier's DID document.
+    pub fn verify(
+        token: &str,
+        pointer: &AuthorizationRequestLink,
+        resolver: &dyn Resolve,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
         let jws = Jws::parse(token)?;
         jws.require_typ(REQUEST_TYP)?;
         let payload = jws.payload();
@@ -213,7 +220,7 @@ impl Request {
         if document.expires(&method).is_some_and(|end| now > end) {
             return Err(Problem::new(Code::KeyInvalid, "the asker's key has expired"));
         }
-        jws.verify(&document.key_for(&method, Purpose::Authentication)?)?;
+        jws.verify(&document.key_for(&method, VerificationRelationship::Authentication)?)?;
         let openid = pointer.openid.as_ref().map(|source| openid(payload, pointer, source, now)).transpose()?;
         let (query, expires) = match &openid {
             Some(request) => {
@@ -229,7 +236,7 @@ impl Request {
             nonce: text(payload, "nonce")?.to_owned(),
             query,
             object: token.to_owned(),
-            registrations: in_request(payload),
+            registrations: registrations_in_request(payload),
             freshness_seconds_max: freshness_seconds_max(&carnet)?,
             intended_use: carnet.get("intended_use").and_then(Value::as_str).unwrap_or_default().to_owned(),
             openid: openid.map(Box::new),
@@ -252,12 +259,12 @@ impl Request {
         Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(canonicalize(&Value::Object(parameters))?)))
     }
 
-    /// Returns the URL that the response goes to over OpenID, or else the URL of the verifier's service.
-    pub fn destination<'a>(&'a self, pointer: &'a Pointer) -> &'a str {
+    /// Returns the URL to which an OpenID4VP response is sent, otherwise the URL of the verifier's service.
+    pub fn destination<'a>(&'a self, pointer: &'a AuthorizationRequestLink) -> &'a str {
         self.openid.as_ref().map_or(pointer.endpoint.as_str(), |request| request.response_uri.as_str())
     }
 
-    /// Refuses an expired request, to which the verifier accepts no response.
+    /// Refuses an expired request.
     ///
     /// # Errors
     /// `expired`
@@ -265,17 +272,17 @@ impl Request {
         open_until(self.expires, now)
     }
 
-    /// Returns a text by the verifier for people: `verifier_name`, `purpose`, `legal_basis`, `retention`.
+    /// Returns a text for people from the request: `verifier_name`, `purpose`, `legal_basis` or `retention`.
     pub fn words(&self, name: &str, languages: &Languages) -> Option<String> {
         let value = self.carnet.get(name)?;
-        languages.pick(|language| value.as_str().or_else(|| value.get(language)?.as_str()))
+        languages.best_text(|language| value.as_str().or_else(|| value.get(language)?.as_str()))
     }
 }
 
 /// Reads the parameters of a signed request over OpenID.
 fn openid(
     payload: &Map<String, Value>,
-    pointer: &Pointer,
+    pointer: &AuthorizationRequestLink,
     source: &OpenIdSource,
     now: Timestamp,
 ) -> Result<AuthorizationRequest, Problem> {
@@ -299,7 +306,11 @@ fn open_until(expires: Timestamp, now: Timestamp) -> Result<(), Problem> {
 }
 
 /// Checks the content of a request object, and returns its query and its end.
-fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Result<(Query, Timestamp), Problem> {
+fn check(
+    payload: &Map<String, Value>,
+    pointer: &AuthorizationRequestLink,
+    now: Timestamp,
+) -> Result<(Query, Timestamp), Problem> {
     let malformed = |what: &str| Problem::new(Code::RequestMalformed, what);
     if text(payload, "aud")? != AUDIENCE {
         return Err(Problem::new(Code::DomainMismatch, "the request is meant for another kind of wallet"));
@@ -324,7 +335,7 @@ fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Res
         return Err(malformed("redirect_uri is not allowed with direct_post"));
     }
     let response = service_address(text(payload, "response_uri")?).map_err(|error| malformed(&error.to_string()))?;
-    if origin(&response) != pointer.endpoint {
+    if scheme_host_port(&response) != pointer.endpoint {
         return Err(malformed("the answer would go to an address other than the request's"));
     }
     let nonce = text(payload, "nonce")?;
@@ -342,7 +353,7 @@ fn check(payload: &Map<String, Value>, pointer: &Pointer, now: Timestamp) -> Res
 /// others could mark the request.
 fn freshness_seconds_max(carnet: &Map<String, Value>) -> Result<Option<u32>, Problem> {
     let Some(stated) = carnet.get(freshness::MAX_AGE_MEMBER) else { return Ok(None) };
-    let seconds = whole_unsigned(stated).and_then(|seconds| u32::try_from(seconds).ok());
+    let seconds = unsigned_integer(stated).and_then(|seconds| u32::try_from(seconds).ok());
     let what = format!("{} is not a whole number of seconds in its range", freshness::MAX_AGE_MEMBER);
     let malformed = || Problem::new(Code::RequestMalformed, what);
     seconds.filter(|seconds| freshness::SECONDS.contains(seconds)).map(Some).ok_or_else(malformed)
@@ -356,7 +367,7 @@ fn text<'a>(payload: &'a Map<String, Value>, name: &str) -> Result<&'a str, Prob
     }
 }
 
-/// Unit tests, and what programs test with.
+/// Unit tests, and test support for programs.
 #[cfg(any(test, feature = "fixtures"))]
 #[allow(missing_docs, dead_code, unused_imports, clippy::unwrap_used, clippy::indexing_slicing)]
 #[allow(clippy::arithmetic_side_effects, clippy::new_without_default)]

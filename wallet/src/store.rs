@@ -1,4 +1,4 @@
-//! Wallet storage: one encrypted file, its lock, and its contents.
+//! Wallet storage: the encrypted file, its lock, and its contents.
 
 pub mod contents;
 pub mod file;
@@ -15,51 +15,54 @@ pub mod thresholds;
 pub mod trust;
 pub mod vouchers;
 
-pub use contents::{Contents, Copy, HeldCredential, HolderKey, Pending, Redemption, Registrar, Stage};
-pub use file::{Reading, WalletFile, read_only};
-pub use log::{Entry, EntryKind, ShownPart};
-pub use trust::{PinnedList, Trust};
+pub use contents::{
+    CollectionStage, CredentialCopy, HeldCredential, HolderKey, OfferRedemption, PendingCollection, PinnedRegistrar,
+    WalletContents,
+};
+pub use file::{WalletFile, WalletPart, read_only};
+pub use log::{EntryKind, ShownPart, WalletLogEntry};
+pub use trust::{PinnedList, WalletTrust};
 
 use crate::failure::Failure;
 
-/// Place that stores a wallet.
+/// Storage of a wallet.
 pub trait WalletStore {
-    /// Stores the contents atomically; on failure those stored before remain.
+    /// Stores the contents atomically; on failure, the previously stored contents are unchanged.
     ///
     /// # Errors
-    /// If they cannot be written.
-    fn save(&mut self, contents: &mut Contents) -> Result<(), Failure>;
+    /// The contents cannot be written.
+    fn save(&mut self, contents: &mut WalletContents) -> Result<(), Failure>;
 }
 
 /// Wallet opened for changes, which [`Wallet::save`] stores.
 pub struct Wallet<S> {
     /// Contents of the wallet.
-    pub contents: Contents,
-    /// Place that stores them.
+    pub contents: WalletContents,
+    /// Storage of the contents.
     pub(crate) store: S,
 }
 
 impl<S: WalletStore> Wallet<S> {
-    /// Opens contents that are stored in a place of the caller's.
-    pub const fn new(contents: Contents, store: S) -> Self {
+    /// Creates a wallet from contents and their storage.
+    pub const fn new(contents: WalletContents, store: S) -> Self {
         Self { contents, store }
     }
 
-    /// Stores the contents atomically; on failure those stored before remain.
+    /// Stores the contents atomically; on failure, the previously stored contents are unchanged.
     ///
     /// # Errors
-    /// If they cannot be written.
+    /// The contents cannot be written.
     pub fn save(&mut self) -> Result<(), Failure> {
         self.store.save(&mut self.contents)
     }
 }
 
-/// Store of a wallet that lives no longer than the program.
+/// In-memory storage, for tests and examples.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MemoryStore;
 
 impl WalletStore for MemoryStore {
-    fn save(&mut self, _: &mut Contents) -> Result<(), Failure> {
+    fn save(&mut self, _: &mut WalletContents) -> Result<(), Failure> {
         Ok(())
     }
 }

@@ -9,29 +9,33 @@ use carnet_core::{
     json::{self, Limits},
     secure::sd_jwt::SdJwt,
     time::{CLOCK_SKEW, Timestamp},
-    trust::list::{Entry, ListTimestamp, Operators, Pinned, Question, Seen, TrustList, Why},
+    trust::list::{
+        AcceptedList, AccreditationDecision, AccreditationQuestion, ListTimestamp, Operators, TrustList,
+        TrustListAnchors, TrustListEntry,
+    },
 };
 use carnet_spec::Catalogue;
 use serde_json::{Map, Value, json};
 
-use crate::store::{HeldCredential, PinnedList, Trust};
+use crate::store::{HeldCredential, PinnedList, WalletTrust};
 
 impl PinnedList {
-    /// Verifies a version of this list. A list with the digest `accept` is accepted regardless of what was seen before.
+    /// Verifies a version of this list. A list with the digest `accept` is accepted even if it does not descend from
+    /// `seen`.
     ///
     /// # Errors
     /// Those of [`Operators::pin`] and [`TrustList::verify`].
     pub fn verify(
         &self,
         document: &Map<String, Value>,
-        seen: Option<&Seen>,
+        seen: Option<&AcceptedList>,
         accept: Option<&str>,
         now: Timestamp,
     ) -> Result<TrustList, Problem> {
         let operators = Operators::pin(&self.issuer, self.operators.iter().map(String::as_str), self.quorum)?;
         let operators = operators.at_least(self.least);
-        let documents = Documents::of(&self.operator_documents);
-        let pinned = Pinned { operators: &operators, seen, accept, now, skew: CLOCK_SKEW };
+        let documents = PinnedDocuments::of(&self.operator_documents);
+        let pinned = TrustListAnchors { operators: &operators, seen, accept, now, skew: CLOCK_SKEW };
         let mut list = TrustList::verify(document, &pinned, &documents)?;
         // A timestamp of another list or past its end counts as missing.
         let timestamp = self.timestamp.as_ref().map(|timestamp| ListTimestamp::verify(timestamp, &list, now));
@@ -43,21 +47,26 @@ impl PinnedList {
 }
 
 impl PinnedList {
-    /// Verifies a list that changed the operators, and returns the state to remember.
+    /// Verifies an intermediate list that changed the operators, and returns the identity to remember.
     ///
     /// # Errors
     /// Those of [`Operators::pin`] and [`TrustList::pass`].
-    pub fn pass(&self, document: &Map<String, Value>, seen: Option<&Seen>, now: Timestamp) -> Result<Seen, Problem> {
+    pub fn pass(
+        &self,
+        document: &Map<String, Value>,
+        seen: Option<&AcceptedList>,
+        now: Timestamp,
+    ) -> Result<AcceptedList, Problem> {
         let operators = Operators::pin(&self.issuer, self.operators.iter().map(String::as_str), self.quorum)?;
-        let pinned = Pinned { operators: &operators, seen, accept: None, now, skew: CLOCK_SKEW };
-        TrustList::pass(document, &pinned, &Documents::of(&self.operator_documents))
+        let pinned = TrustListAnchors { operators: &operators, seen, accept: None, now, skew: CLOCK_SKEW };
+        TrustList::pass(document, &pinned, &PinnedDocuments::of(&self.operator_documents))
     }
 }
 
 /// DIDs that contain their document, and those whose documents the wallet has stored.
-struct Documents(BTreeMap<Did, Arc<DidDocument>>);
+struct PinnedDocuments(BTreeMap<Did, Arc<DidDocument>>);
 
-impl Documents {
+impl PinnedDocuments {
     /// Skips malformed documents: then only the proof of that operator fails.
     fn of(documents: &[Value]) -> Self {
         let parse = |document: &Value| {
@@ -69,70 +78,73 @@ impl Documents {
     }
 }
 
-impl Resolve for Documents {
+impl Resolve for PinnedDocuments {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         self.0.get(did).map_or_else(|| SelfContained.resolve(did), |document| Ok(Arc::clone(document)))
     }
 }
 
-/// The wallet's lists that are valid at an instant.
-pub struct Lists {
+/// Trust lists of the wallet that are valid at an instant.
+pub struct ValidTrustLists {
     lists: Vec<TrustList>,
     now: Timestamp,
 }
 
-impl Lists {
-    /// Verifies the wallet's lists, and leaves out the invalid ones.
-    pub fn of(trust: &Trust, now: Timestamp) -> Self {
+impl ValidTrustLists {
+    /// Verifies the wallet's trust lists, and omits the invalid ones.
+    pub fn of(trust: &WalletTrust, now: Timestamp) -> Self {
         let holds =
             |pinned: &PinnedList| pinned.verify(&pinned.document, trust.seen.get(&pinned.issuer), None, now).ok();
         Self { lists: trust.lists.iter().filter_map(holds).collect(), now }
     }
 
-    /// Returns the entry of a registrar in one of the lists. An entry alone does not entitle it to register anybody.
-    pub fn registrar(&self, did: &str) -> Option<&Entry> {
+    /// Returns the entry of a registrar in one of the lists. An entry alone does not mean that its accreditation is in
+    /// force.
+    pub fn registrar(&self, did: &str) -> Option<&TrustListEntry> {
         self.lists.iter().find_map(|list| list.contents().registrar(did))
     }
 
-    /// Returns all parties in the lists with their names, whatever they are accredited for.
+    /// Returns all parties of the lists, DID and name, with any accreditation.
     pub fn parties(&self) -> impl Iterator<Item = (&str, &str)> {
         let entries = self.lists.iter().map(TrustList::contents);
         let entries = entries.flat_map(|contents| contents.issuers.iter().chain(&contents.registrars));
         entries.map(|entry| (entry.id.as_str(), entry.name.as_str()))
     }
 
-    /// Returns the decision of the lists: that of one that accepts, or else of the first with an entry, or else of the
-    /// first list. `None` without a list.
-    pub fn why(&self, question: &Question) -> Option<(&str, Why)> {
+    /// Returns the decision of the trust lists, with the DID of the list: of one that accepts, otherwise of the first
+    /// with an entry, otherwise of the first. `None` without lists.
+    pub fn why(&self, question: &AccreditationQuestion) -> Option<(&str, AccreditationDecision)> {
         let said = || self.lists.iter().map(|list| (list.list(), list.why(question, self.now)));
         let accepting = said().find(|(_, why)| why.accepted());
         accepting.or_else(|| said().find(|(_, why)| why.name.is_some())).or_else(|| said().next())
     }
 }
 
-/// Returns the decision about the issuer of a received credential, for the screen and `--json`; null if the wallet has
-/// no list.
-pub fn of_received(trust: &Trust, held: &HeldCredential, catalogue: &Catalogue, now: Timestamp) -> Value {
+/// Returns the decision about the issuer of a received credential, as JSON; null if the wallet has no trust list.
+pub fn of_received(trust: &WalletTrust, held: &HeldCredential, catalogue: &Catalogue, now: Timestamp) -> Value {
     if trust.lists.is_empty() {
         return Value::Null;
     }
-    let question = Question { issued: held.valid_from, ..Question::issue(&held.issuer, &held.type_name) };
+    let question = AccreditationQuestion {
+        issued: held.valid_from,
+        ..AccreditationQuestion::issue(&held.issuer, &held.type_name)
+    };
     let claims = catalogue.credential_type(&held.type_name).map(|known| known.limiting.clone()).unwrap_or_default();
     let mut document =
         held.copies.first().and_then(|copy| said(&copy.credential.text(), held.format)).unwrap_or_default();
     let question = question.within(&document, &[], &claims);
     document.values_mut().for_each(carnet_core::wipe);
-    let lists = Lists::of(trust, now);
+    let lists = ValidTrustLists::of(trust, now);
     match lists.why(&question) {
         None => {
             json!({"accepted": false, "rule": "no_trust_list", "meaning": "None of your trust lists is valid now."})
         }
-        Some((list, why)) => noted(list, &why),
+        Some((list, why)) => decision_json(list, &why),
     }
 }
 
-/// Returns a decision for programs: the list, entry, accreditation and rule.
-pub fn noted(list: &str, why: &Why) -> Value {
+/// Returns a decision as JSON: list, entry, accreditation and rule.
+pub fn decision_json(list: &str, why: &AccreditationDecision) -> Value {
     json!({
         "accepted": why.accepted(), "rule": why.rule.as_str(), "meaning": why.rule.meaning(), "list": list,
         "sequence": why.sequence, "entry": why.name,

@@ -1,7 +1,8 @@
-//! Replacement of copies that public status lists have marked, and of those whose handles the issuer does not know.
+//! Replacement of copies that the public status lists make linkable, and of those whose handles the issuer does not
+//! know.
 //!
-//! After a suspension, an archive of the lists shows which indices belong to one credential. The wallet requests copies
-//! with other indices together with freshness statements, and so never because of a presentation.
+//! After a suspension, archived lists show which indices belong to one credential. So the wallet requests copies with
+//! new indices, together with freshness statements and never because of a presentation.
 
 use std::time::Duration;
 
@@ -9,19 +10,19 @@ use carnet_core::time::Timestamp;
 
 use crate::{
     failure::Failure,
-    freshness::{IssuerService, confirm_new},
+    freshness::{IssuerService, refresh_new_copies},
     ports::{Notice, Ports},
     reissue::{Reissue, is_former_voucher, reissue, unrefillable},
     store::{
         HeldCredential, Wallet, WalletStore,
-        standing::{Standing, State},
+        standing::{CachedStatus, CopyState},
     },
 };
 
 /// Maximum delay of another command by an automatic refill.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Refills every credential that runs low. It never fails: a failure becomes a note.
+/// Refills every credential with few unused copies. A failure is printed as a note, and not returned.
 pub async fn refill_if_low(ports: &impl Ports, wallet: &mut Wallet<impl WalletStore>) {
     let low = low(wallet, ports.now());
     if low.is_empty() {
@@ -43,34 +44,34 @@ pub async fn refill_if_low(ports: &impl Ports, wallet: &mut Wallet<impl WalletSt
             None => Notice::NotRefilled { catalogue, type_name, failure: None },
         });
     }
-    confirm_new(ports, wallet).await;
+    refresh_new_copies(ports, wallet).await;
 }
 
 /// Returns the refillable credentials that run low.
 fn low(wallet: &Wallet<impl WalletStore>, now: Timestamp) -> Vec<usize> {
     let all = wallet.contents.credentials.iter().enumerate();
-    let low = |held: &HeldCredential| held.is_low() || held.has_outdated_copies();
+    let low = |held: &HeldCredential| held.needs_refill() || held.has_outdated_copies();
     all.filter(|(_, held)| low(held) && unrefillable(held, now).is_none()).map(|(index, _)| index).collect()
 }
 
-/// Result for the credentials of one issuer.
+/// Result of replacing the copies of one issuer.
 #[derive(Debug, Default)]
-pub struct Replaced {
+pub struct ReplacementResult {
     /// Number of new copies.
     pub copies: usize,
     /// First failure.
     pub failure: Option<Failure>,
     /// Revoked or suspended credentials by index: the issuer said so when it refused new copies.
-    withdrawn: Vec<(usize, State)>,
+    withdrawn: Vec<(usize, CopyState)>,
 }
 
-/// Requests new copies of each credential with outdated ones, and discards those. If none arrive, the old copies remain
-/// for the next attempt.
+/// Requests new copies of each credential with outdated copies, and discards those. If the request fails, the old
+/// copies are kept.
 pub async fn replace_outdated(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
     (did, endpoint): &IssuerService,
-) -> Result<Replaced, Failure> {
+) -> Result<ReplacementResult, Failure> {
     let now = ports.now();
     let due = |held: &HeldCredential| {
         held.issuer == *did
@@ -80,7 +81,7 @@ pub async fn replace_outdated(
     };
     let all = wallet.contents.credentials.iter().enumerate();
     let due: Vec<usize> = all.filter(|(_, held)| due(held)).map(|(index, _)| index).collect();
-    let mut replaced = Replaced::default();
+    let mut replaced = ReplacementResult::default();
     if due.is_empty() {
         return Ok(replaced);
     }
@@ -98,8 +99,8 @@ pub async fn replace_outdated(
             Ok(reissued) => replaced.copies = replaced.copies.saturating_add(reissued.copies()),
             Err(failure) => {
                 match failure.reason.as_str() {
-                    "revoked" => replaced.withdrawn.push((index, State::Revoked)),
-                    "suspended" => replaced.withdrawn.push((index, State::Suspended)),
+                    "revoked" => replaced.withdrawn.push((index, CopyState::Revoked)),
+                    "suspended" => replaced.withdrawn.push((index, CopyState::Suspended)),
                     // The issuer has none to give; the owner is told the number of unknown copies.
                     "copy_unknown" => {}
                     _ => {
@@ -113,12 +114,12 @@ pub async fn replace_outdated(
     Ok(replaced)
 }
 
-/// Records credentials that the issuer revoked while it does not know their handles. A request by handle alone does not
-/// say so.
+/// Records credentials that the issuer has revoked although it does not know the handles of their copies, so that a
+/// freshness request does not show it.
 pub fn note_withdrawn(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
-    replaced: &Replaced,
+    replaced: &ReplacementResult,
 ) -> Result<(), Failure> {
     if replaced.withdrawn.is_empty() {
         return Ok(());
@@ -127,7 +128,7 @@ pub fn note_withdrawn(
         let held = wallet.contents.credentials.get_mut(*index);
         let copies = held.into_iter().flat_map(|held| &mut held.copies);
         for copy in copies.filter(|copy| copy.is_outdated()) {
-            copy.standing = Some(Standing::of(*state, ports.now()));
+            copy.standing = Some(CachedStatus::of(*state, ports.now()));
         }
     }
     wallet.save()

@@ -1,18 +1,18 @@
-//! Port for notices about slow work, such as a line on a terminal.
+//! Port for progress notices about slow work.
 
 use std::any::Any;
 
 /// Observer of one kind of slow work.
-pub trait Waiting: Send + Sync {
-    /// Starts the work; it ends when the returned value is dropped.
+pub trait WorkObserver: Send + Sync {
+    /// Starts the notice; it ends when the returned value is dropped.
     fn begin(&self) -> Box<dyn Any>;
 }
 
-/// Observer that does nothing.
+/// Observer without notices.
 #[derive(Debug, Clone, Copy)]
-pub struct Silent;
+pub struct SilentObserver;
 
-impl Waiting for Silent {
+impl WorkObserver for SilentObserver {
     fn begin(&self) -> Box<dyn Any> {
         Box::new(())
     }

@@ -1,12 +1,12 @@
-//! Wires on which services are reached.
+//! Protocols of issuers' and verifiers' services.
 
 use serde::{Deserialize, Serialize};
 
-/// Wire of an issuer's or a verifier's service.
+/// Protocol of an issuer's or a verifier's service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wire {
-    /// Carnet's own (spec/protocol.md).
+    /// Carnet's gRPC protocol (spec/protocol.md).
     #[default]
     Grpc,
     /// OpenID4VCI 1.0 or OpenID4VP 1.0 over HTTP.
@@ -15,7 +15,7 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// Tests for Carnet's own wire.
+    /// Returns whether it is Carnet's gRPC protocol.
     pub fn is_grpc(&self) -> bool {
         *self == Self::Grpc
     }

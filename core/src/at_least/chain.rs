@@ -74,7 +74,7 @@ pub(super) mod count {
     }
 
     /// Runs `work` and counts the SHA-256 blocks that it hashes on this thread.
-    pub(crate) fn blocks<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    pub(crate) fn count_blocks<T>(work: impl FnOnce() -> T) -> (T, usize) {
         let before = BLOCKS.get();
         let result = work();
         (result, BLOCKS.get().saturating_sub(before))

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Direction, Ordered, Witness};
+use super::{Direction, OrderedValue, Witness};
 use crate::{
     Code, Problem, json,
     query::{self, parse_path, path_to_json},
@@ -17,18 +17,18 @@ pub const MAX_PROOFS: usize = query::MAX_ENTRIES;
 
 /// Proof that the claim at a path is on one side of a threshold: an element of `carnet_witnesses`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proof {
+pub struct ThresholdProof {
     /// Path of the value, not of its commitments; it consists of member names only.
     pub path: ClaimPath,
     /// Direction of the threshold.
     pub direction: Direction,
     /// Proved threshold.
-    pub threshold: Ordered,
+    pub threshold: OrderedValue,
     /// Witness for the threshold.
     pub witness: Witness,
 }
 
-impl Proof {
+impl ThresholdProof {
     /// Returns the JSON form, such as `{"path": [...], "at_least": 46021, "witness": "..."}`.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -80,7 +80,7 @@ impl Proof {
         Ok(Self {
             path,
             direction,
-            threshold: Ordered::try_from(json::whole(threshold).unwrap_or(-1))?,
+            threshold: OrderedValue::try_from(json::integer(threshold).unwrap_or(-1))?,
             witness: witness.parse()?,
         })
     }

@@ -20,9 +20,9 @@ const CEFR: [&str; 6] = ["A1", "A2", "B1", "B2", "C1", "C2"];
 ///
 /// It may be a claim's value, so `Debug` does not print it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ordered(u16);
+pub struct OrderedValue(u16);
 
-impl Ordered {
+impl OrderedValue {
     /// Returns the number.
     #[must_use]
     pub const fn number(self) -> u16 {
@@ -44,7 +44,7 @@ impl Ordered {
                 None => clamped(direction, days(midnight(text)?)),
             },
             Value::Number(number) => {
-                let number = json::whole(value).or_else(|| {
+                let number = json::integer(value).or_else(|| {
                     let number = number.as_f64()?;
                     let rounded = match direction {
                         Direction::AtLeast => number.floor(),
@@ -61,7 +61,7 @@ impl Ordered {
 
     /// Returns the number that older credentials have for an instant, the day that contains it, if that differs from
     /// [`Self::of_claim`].
-    pub(crate) fn of_claim_before(direction: Direction, value: &Value) -> Option<Self> {
+    pub(crate) fn of_claim_in_older_credentials(direction: Direction, value: &Value) -> Option<Self> {
         let text = value.as_str().filter(|text| text.len() > 10)?;
         let number = of_day(Timestamp::parse(text).ok()?).ok()?;
         (Self::of_claim(direction, value).ok()? != number).then_some(number)
@@ -75,19 +75,19 @@ impl Ordered {
     pub fn of_threshold(value: &Value) -> Result<Self, Problem> {
         match value {
             Value::String(text) => level(text).map_or_else(|| days_since_1900(text), Ok),
-            Value::Number(_) => json::whole(value).ok_or_else(out_of_range)?.try_into(),
+            Value::Number(_) => json::integer(value).ok_or_else(out_of_range)?.try_into(),
             _ => Err(Problem::new(Code::ThresholdInvalid, "neither a date, a level nor a number")),
         }
     }
 }
 
-impl From<u16> for Ordered {
+impl From<u16> for OrderedValue {
     fn from(number: u16) -> Self {
         Self(number)
     }
 }
 
-impl TryFrom<i64> for Ordered {
+impl TryFrom<i64> for OrderedValue {
     type Error = Problem;
 
     /// `threshold_invalid` if it is negative or above 65,535.
@@ -96,23 +96,23 @@ impl TryFrom<i64> for Ordered {
     }
 }
 
-impl fmt::Debug for Ordered {
+impl fmt::Debug for OrderedValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Ordered(..)")
     }
 }
 
-fn level(text: &str) -> Option<Ordered> {
-    (1..).zip(CEFR).find(|(_, level)| *level == text).map(|(level, _)| Ordered(level))
+fn level(text: &str) -> Option<OrderedValue> {
+    (1..).zip(CEFR).find(|(_, level)| *level == text).map(|(level, _)| OrderedValue(level))
 }
 
 /// Clamps a number outside the range to the end at which every true threshold in range stays true; beyond the other
 /// end there is no such number.
-fn clamped(direction: Direction, number: i64) -> Result<Ordered, Problem> {
+fn clamped(direction: Direction, number: i64) -> Result<OrderedValue, Problem> {
     match (u16::try_from(number), direction) {
-        (Ok(number), _) => Ok(Ordered(number)),
-        (Err(_), Direction::AtLeast) if number > 0 => Ok(Ordered(u16::MAX)),
-        (Err(_), Direction::AtMost) if number < 0 => Ok(Ordered(0)),
+        (Ok(number), _) => Ok(OrderedValue(number)),
+        (Err(_), Direction::AtLeast) if number > 0 => Ok(OrderedValue(u16::MAX)),
+        (Err(_), Direction::AtMost) if number < 0 => Ok(OrderedValue(0)),
         (Err(_), _) => Err(out_of_range()),
     }
 }
@@ -125,7 +125,7 @@ fn out_of_range() -> Problem {
 ///
 /// # Errors
 /// `date_malformed` if there is no such date; `threshold_invalid` if it is before 1900-01-01 or after 2079-06-06.
-pub fn days_since_1900(date: &str) -> Result<Ordered, Problem> {
+pub fn days_since_1900(date: &str) -> Result<OrderedValue, Problem> {
     of_day(midnight(date)?)
 }
 
@@ -153,7 +153,7 @@ fn last_day(text: &str) -> Result<Timestamp, Problem> {
 
 /// Returns the date, `YYYY-MM-DD`, that is this number of days after 1900-01-01.
 #[must_use]
-pub fn date_of(days: Ordered) -> String {
+pub fn date_of(days: OrderedValue) -> String {
     let days = i64::from(days.0).saturating_sub(EPOCH);
     let mut text = Timestamp::from_unix(days.saturating_mul(day::SECONDS)).to_string();
     text.truncate("YYYY-MM-DD".len());
@@ -164,44 +164,44 @@ fn days(at: Timestamp) -> i64 {
     at.unix().div_euclid(day::SECONDS).saturating_add(EPOCH)
 }
 
-fn of_day(at: Timestamp) -> Result<Ordered, Problem> {
-    Ordered::try_from(days(at))
+fn of_day(at: Timestamp) -> Result<OrderedValue, Problem> {
+    OrderedValue::try_from(days(at))
         .map_err(|_| Problem::new(Code::ThresholdInvalid, "the date is before 1900-01-01 or after 2079-06-06"))
 }
 
 /// The number that the chains are made for: mirrored for at most, which turns it into at least.
-pub(super) const fn chained(direction: Direction, value: Ordered) -> Ordered {
+pub(super) const fn chained(direction: Direction, value: OrderedValue) -> OrderedValue {
     match direction {
         Direction::AtLeast => value,
-        Direction::AtMost => Ordered(!value.0),
+        Direction::AtMost => OrderedValue(!value.0),
     }
 }
 
 /// The digits in base 16 with their places, most significant first.
-pub(super) fn digits(value: Ordered) -> [(u8, u8); DIGITS] {
+pub(super) fn digits(value: OrderedValue) -> [(u8, u8); DIGITS] {
     let [high, low] = value.0.to_be_bytes();
     [(3, high >> 4), (2, high & 15), (1, low >> 4), (0, low & 15)]
 }
 
 /// Returns whether every digit is at least the other's.
-pub(super) fn dominates(value: Ordered, threshold: Ordered) -> bool {
+pub(super) fn dominates(value: OrderedValue, threshold: OrderedValue) -> bool {
     digits(value).iter().zip(digits(threshold)).all(|((_, digit), (_, least))| *digit >= least)
 }
 
 /// Returns the greatest number that the value dominates or is, among those that differ from a threshold in the last
 /// digit alone.
-pub(super) fn reached_in_block(value: Ordered, threshold: Ordered) -> Ordered {
-    value.min(Ordered(threshold.0 | 0x000f))
+pub(super) fn reached_in_block(value: OrderedValue, threshold: OrderedValue) -> OrderedValue {
+    value.min(OrderedValue(threshold.0 | 0x000f))
 }
 
 /// Returns the value itself, and for each digit that can be lowered by one the highest number below that. One of
 /// these dominates every number that does not exceed the value, and no other.
-pub(super) fn dominating(value: Ordered) -> impl Iterator<Item = (u8, Ordered)> {
+pub(super) fn dominating(value: OrderedValue) -> impl Iterator<Item = (u8, OrderedValue)> {
     let lowered = (1..).zip([0x000f, 0x00ff, 0x0fff]).filter_map(move |(entry, lower)| {
         let [kept, rest] = [value.0 & !lower, value.0 & lower];
         let digit = digits(value).iter().any(|(place, digit)| *place == entry && *digit > 0);
         // With all lower digits at fifteen the value itself dominates that much.
-        (digit && rest != lower).then(|| (entry, Ordered(kept.wrapping_sub(1))))
+        (digit && rest != lower).then(|| (entry, OrderedValue(kept.wrapping_sub(1))))
     });
     std::iter::once((0, value)).chain(lowered)
 }

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Did, DidUrl, Purpose,
+    Did, DidUrl, VerificationRelationship,
     method::{Method, absolute},
     revocation::RevocationMarks,
 };
 use crate::{Code, Problem, keys::PublicKey, time::Timestamp};
 
-const PURPOSES: [Purpose; 2] = [Purpose::AssertionMethod, Purpose::Authentication];
+const PURPOSES: [VerificationRelationship; 2] =
+    [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication];
 /// More methods than any party has keys for; it bounds the work that a document can cause.
 const MAX_METHODS: usize = 100;
 /// Of the methods that a history has beside the current ones.
@@ -89,7 +90,12 @@ impl DidDocument {
         Ok(parsed)
     }
 
-    fn add(&mut self, entry: &Value, purpose: Option<Purpose>, room: &mut usize) -> Result<(), Problem> {
+    fn add(
+        &mut self,
+        entry: &Value,
+        purpose: Option<VerificationRelationship>,
+        room: &mut usize,
+    ) -> Result<(), Problem> {
         // Those that are skipped count too: reading them is work.
         *room = room.checked_sub(1).ok_or_else(|| invalid("the DID document has too many verification methods"))?;
         let Some(method) = Method::read(&self.did, entry, purpose)? else { return Ok(()) };
@@ -130,7 +136,7 @@ impl DidDocument {
     /// # Errors
     /// `method_unknown`, `method_controller`, `method_relationship`; `key_invalid` if the key is malformed, revoked, or
     /// of a kind that is not accepted.
-    pub fn key_for(&self, method: &DidUrl, purpose: Purpose) -> Result<PublicKey, Problem> {
+    pub fn key_for(&self, method: &DidUrl, purpose: VerificationRelationship) -> Result<PublicKey, Problem> {
         let found = self.listed(method, purpose)?;
         // At any time: a thief can date a signature back to before it.
         if found.revoked.is_some() {
@@ -147,7 +153,7 @@ impl DidDocument {
     /// # Errors
     /// As [`Self::key_for`] for assertion; and `key_invalid` if the key is not revoked.
     pub fn revoked_key_of_vouched_copy(&self, method: &DidUrl) -> Result<PublicKey, Problem> {
-        let found = self.listed(method, Purpose::AssertionMethod)?;
+        let found = self.listed(method, VerificationRelationship::AssertionMethod)?;
         if found.revoked.is_none() {
             return Err(Problem::new(Code::KeyInvalid, "the verification method is not revoked"));
         }
@@ -183,7 +189,7 @@ impl DidDocument {
     pub fn assertion_methods(&self, now: Timestamp) -> impl Iterator<Item = &str> {
         let usable = move |method: &&Method| {
             method.controller.as_deref() == Some(self.did.as_str())
-                && method.purposes.contains(&Purpose::AssertionMethod)
+                && method.purposes.contains(&VerificationRelationship::AssertionMethod)
                 && method.key.is_ok()
                 && method.revoked.is_none()
                 && method.expires.is_none_or(|end| now <= end)
@@ -238,7 +244,7 @@ impl DidDocument {
             let left = named.get(at.saturating_add(1)).map(|(left, _)| *left);
             for method in version.methods.iter().filter(|method| last.find(&method.id).is_none()) {
                 let mut method_then = Method { retired: left, ..method.clone() };
-                method_then.purposes.retain(|purpose| *purpose == Purpose::AssertionMethod);
+                method_then.purposes.retain(|purpose| *purpose == VerificationRelationship::AssertionMethod);
                 if past.get(method.id.as_str()).is_some_and(|before| before.key != method.key) {
                     method_then.key =
                         Err(Problem::new(Code::KeyInvalid, "the verification method's id names two keys"));
@@ -269,7 +275,7 @@ impl DidDocument {
         self.methods.iter().find(|method| method.id == id)
     }
 
-    fn listed(&self, method: &DidUrl, purpose: Purpose) -> Result<&Method, Problem> {
+    fn listed(&self, method: &DidUrl, purpose: VerificationRelationship) -> Result<&Method, Problem> {
         let found = self.method(method).filter(|_| *method.did() == self.did).ok_or(Code::MethodUnknown)?;
         match found.controller.as_deref() {
             Some(controller) if controller == self.did.as_str() => {}

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Did, Purpose};
+use super::{Did, VerificationRelationship};
 use crate::{Code, Problem, keys::PublicKey, time::Timestamp};
 
 /// A verification method that has an id. An unusable one is kept with the reason, so that its id means no other.
@@ -13,7 +13,7 @@ pub(super) struct Method {
     pub(super) id: String,
     pub(super) controller: Option<String>,
     pub(super) key: Result<PublicKey, Problem>,
-    pub(super) purposes: Vec<Purpose>,
+    pub(super) purposes: Vec<VerificationRelationship>,
     pub(super) expires: Option<Timestamp>,
     pub(super) revoked: Option<Timestamp>,
     pub(super) retired: Option<Timestamp>,
@@ -28,7 +28,11 @@ impl Method {
     ///
     /// # Errors
     /// `private_key_exposed`, even if the rest of the entry is bad.
-    pub(super) fn read(did: &Did, entry: &Value, purpose: Option<Purpose>) -> Result<Option<Self>, Problem> {
+    pub(super) fn read(
+        did: &Did,
+        entry: &Value,
+        purpose: Option<VerificationRelationship>,
+    ) -> Result<Option<Self>, Problem> {
         let Some(members) = entry.as_object() else { return Ok(None) };
         let text = |name: &str| members.get(name).and_then(Value::as_str);
         let mut key = key(text("type"), members);

@@ -211,14 +211,14 @@ impl fmt::Display for DidUrl {
 
 /// Verification relationship required for the use of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Purpose {
+pub enum VerificationRelationship {
     /// Signing credentials.
     AssertionMethod,
     /// Signing presentations.
     Authentication,
 }
 
-impl Purpose {
+impl VerificationRelationship {
     /// Returns `assertionMethod` or `authentication`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -234,14 +234,14 @@ impl Purpose {
 /// # Examples
 /// ```
 /// use carnet_core::{
-///     did::{Did, DidUrl, Purpose, Resolve, SelfContained},
+///     did::{Did, DidUrl, VerificationRelationship, Resolve, SelfContained},
 ///     keys::{Algorithm, SecretKey, Signer},
 /// };
 ///
 /// let secret = SecretKey::from_bytes(Algorithm::EdDsa, &[7; 32])?;
 /// let did = Did::key(&secret.public_key());
 /// let method = DidUrl::parse(&format!("{did}#{}", did.id()))?;
-/// let key = SelfContained.resolve(&did)?.key_for(&method, Purpose::Authentication)?;
+/// let key = SelfContained.resolve(&did)?.key_for(&method, VerificationRelationship::Authentication)?;
 /// key.verify(b"nonce", &secret.sign(b"nonce")?)?;
 /// # Ok::<(), carnet_core::Problem>(())
 /// ```
@@ -306,7 +306,11 @@ impl Resolve for WithHistory<'_> {
 ///
 /// # Errors
 /// Those of [`DidUrl::parse`], [`Resolve::resolve`] and [`DidDocument::key_for`].
-pub fn key_for(resolver: &dyn Resolve, method: &str, purpose: Purpose) -> Result<(DidUrl, PublicKey), Problem> {
+pub fn key_for(
+    resolver: &dyn Resolve,
+    method: &str,
+    purpose: VerificationRelationship,
+) -> Result<(DidUrl, PublicKey), Problem> {
     let url = DidUrl::parse(method)?;
     let key = resolver.resolve(url.did())?.key_for(&url, purpose)?;
     Ok((url, key))

@@ -23,7 +23,7 @@ fn rendered() -> Value {
     DidDocument::render(&web(), &[("key-1".to_owned(), key(1)), ("key-2".to_owned(), key(2))])
 }
 
-fn ask(document: &Value, method: &str, purpose: Purpose) -> Result<PublicKey, Problem> {
+fn ask(document: &Value, method: &str, purpose: VerificationRelationship) -> Result<PublicKey, Problem> {
     DidDocument::parse(&web(), document)?.key_for(&DidUrl::parse(method).unwrap(), purpose)
 }
 
@@ -89,7 +89,7 @@ fn did_key_and_did_jwk_carry_their_document() {
         let methods = [did_key.with_fragment(&key.to_multikey()).unwrap(), did_jwk.with_fragment("0").unwrap()];
         for (did, method) in [did_key, did_jwk].iter().zip(methods) {
             assert_eq!(&Did::parse(did.as_str()).unwrap(), did);
-            for purpose in [Purpose::AssertionMethod, Purpose::Authentication] {
+            for purpose in [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication] {
                 let (url, found) = key_for(&SelfContained, &method.to_string(), purpose).unwrap();
                 assert_eq!((url, found), (method.clone(), key.clone()));
                 let other = did.with_fragment("1").unwrap().to_string();
@@ -100,7 +100,9 @@ fn did_key_and_did_jwk_carry_their_document() {
     // did:jwk specification, example of P-256.
     let example = "did:jwk:eyJjcnYiOiJQLTI1NiIsImt0eSI6IkVDIiwieCI6ImFjYklRaXVNczNpOF91c3pFakoydHBUdFJNNEVVM3l6OTFQSDZDZEgyVjAiLCJ5IjoiX0tjeUxqOXZXTXB0bm1LdG00NkdxRHo4d2Y3NEk1TEtncmwyR3pIM25TRSJ9";
     let document = SelfContained.resolve(&Did::parse(example).unwrap()).unwrap();
-    let key = document.key_for(&DidUrl::parse(&format!("{example}#0")).unwrap(), Purpose::AssertionMethod).unwrap();
+    let key = document
+        .key_for(&DidUrl::parse(&format!("{example}#0")).unwrap(), VerificationRelationship::AssertionMethod)
+        .unwrap();
     assert_eq!(Did::jwk(&key).as_str(), example);
 }
 
@@ -130,7 +132,7 @@ fn did_key_and_did_jwk_are_refused_if_malformed() {
 #[test]
 fn a_rendered_document_gives_its_keys() {
     let document = rendered();
-    for purpose in [Purpose::AssertionMethod, Purpose::Authentication] {
+    for purpose in [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication] {
         assert_eq!(ask(&document, KEY_1, purpose).unwrap(), key(1));
         assert_eq!(ask(&document, "did:web:university.example#key-2", purpose).unwrap(), key(2));
         assert_eq!(code(ask(&document, "did:web:university.example#key-3", purpose)), Code::MethodUnknown);
@@ -153,8 +155,11 @@ fn method_types_and_relative_ids() {
                 json!({"id": web().as_str(), "verificationMethod": [method], "assertionMethod": ["#key-1"]});
             let embedded = json!({"id": web().as_str(), "assertionMethod": [method]});
             for document in [referenced, embedded] {
-                assert_eq!(ask(&document, KEY_1, Purpose::AssertionMethod).unwrap(), key(1));
-                assert_eq!(code(ask(&document, KEY_1, Purpose::Authentication)), Code::MethodRelationship);
+                assert_eq!(ask(&document, KEY_1, VerificationRelationship::AssertionMethod).unwrap(), key(1));
+                assert_eq!(
+                    code(ask(&document, KEY_1, VerificationRelationship::Authentication)),
+                    Code::MethodRelationship
+                );
             }
         }
     }
@@ -162,30 +167,33 @@ fn method_types_and_relative_ids() {
 
 #[test]
 fn row_16_a_method_in_a_document_of_another_did() {
-    assert!(ask(&rendered(), KEY_1, Purpose::AssertionMethod).is_ok());
+    assert!(ask(&rendered(), KEY_1, VerificationRelationship::AssertionMethod).is_ok());
     let mut document = rendered();
     document["verificationMethod"][0]["id"] = json!("did:web:other.example#key-1");
     document["assertionMethod"][0] = json!("did:web:other.example#key-1");
-    assert_eq!(code(ask(&document, "did:web:other.example#key-1", Purpose::AssertionMethod)), Code::MethodUnknown);
+    assert_eq!(
+        code(ask(&document, "did:web:other.example#key-1", VerificationRelationship::AssertionMethod)),
+        Code::MethodUnknown
+    );
 }
 
 #[test]
 fn row_17_a_method_with_another_controller() {
     let mut document = rendered();
-    assert!(ask(&document, KEY_1, Purpose::AssertionMethod).is_ok());
+    assert!(ask(&document, KEY_1, VerificationRelationship::AssertionMethod).is_ok());
     document["verificationMethod"][0]["controller"] = json!("did:web:other.example");
-    assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), Code::MethodController);
+    assert_eq!(code(ask(&document, KEY_1, VerificationRelationship::AssertionMethod)), Code::MethodController);
 }
 
 #[test]
 fn row_18_a_key_listed_for_authentication_only() {
     let mut document = rendered();
-    assert!(ask(&document, KEY_1, Purpose::AssertionMethod).is_ok());
+    assert!(ask(&document, KEY_1, VerificationRelationship::AssertionMethod).is_ok());
     document["assertionMethod"] = json!(["did:web:university.example#key-2"]);
-    assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), Code::MethodRelationship);
-    assert!(ask(&document, KEY_1, Purpose::Authentication).is_ok());
+    assert_eq!(code(ask(&document, KEY_1, VerificationRelationship::AssertionMethod)), Code::MethodRelationship);
+    assert!(ask(&document, KEY_1, VerificationRelationship::Authentication).is_ok());
     document.as_object_mut().unwrap().remove("assertionMethod");
-    assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), Code::MethodRelationship);
+    assert_eq!(code(ask(&document, KEY_1, VerificationRelationship::AssertionMethod)), Code::MethodRelationship);
 }
 
 #[test]
@@ -247,8 +255,8 @@ fn bad_methods_hinder_only_themselves() {
     for (at, (change, refused)) in cases.into_iter().enumerate() {
         let mut document = rendered();
         change(&mut document);
-        assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), refused, "change {at}");
-        assert_eq!(ask(&document, KEY_2, Purpose::AssertionMethod).unwrap(), key(2), "change {at}");
+        assert_eq!(code(ask(&document, KEY_1, VerificationRelationship::AssertionMethod)), refused, "change {at}");
+        assert_eq!(ask(&document, KEY_2, VerificationRelationship::AssertionMethod).unwrap(), key(2), "change {at}");
         let parsed = DidDocument::parse(&web(), &document).unwrap();
         assert_eq!(parsed.assertion_methods(Timestamp::from_unix(0)).collect::<Vec<_>>(), [KEY_2], "change {at}");
     }
@@ -268,19 +276,19 @@ fn an_id_that_two_methods_have_names_neither() {
     twice["authentication"] = json!([method, KEY_2]);
     twice["assertionMethod"] = json!([method, KEY_2]);
     for document in [&twins, &embedded, &twice] {
-        for purpose in [Purpose::AssertionMethod, Purpose::Authentication] {
+        for purpose in [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication] {
             assert_eq!(code(ask(document, KEY_1, purpose)), Code::KeyInvalid, "{document}");
             assert_eq!(ask(document, KEY_2, purpose).unwrap(), key(2), "{document}");
         }
     }
     // Embedded once, it is one.
     twice["authentication"] = json!([KEY_2]);
-    assert_eq!(ask(&twice, KEY_1, Purpose::AssertionMethod).unwrap(), key(1));
+    assert_eq!(ask(&twice, KEY_1, VerificationRelationship::AssertionMethod).unwrap(), key(1));
     // A mark in one of the twins is one of the key, also under another id.
     twins["verificationMethod"][1]["publicKeyMultibase"] = json!(key(3).to_multikey());
-    assert_eq!(ask(&twins, KEY_2, Purpose::AssertionMethod).unwrap(), key(3));
+    assert_eq!(ask(&twins, KEY_2, VerificationRelationship::AssertionMethod).unwrap(), key(3));
     twins["verificationMethod"][2]["revoked"] = json!("2026-11-20T00:00:00Z");
-    assert_eq!(code(ask(&twins, KEY_2, Purpose::AssertionMethod)), Code::KeyInvalid);
+    assert_eq!(code(ask(&twins, KEY_2, VerificationRelationship::AssertionMethod)), Code::KeyInvalid);
 }
 
 #[test]
@@ -288,10 +296,18 @@ fn a_relationship_that_is_no_array_lists_nothing() {
     for other in [json!(KEY_1), json!({}), json!(null), json!(1), rendered()["verificationMethod"][0].clone()] {
         let mut document = rendered();
         document["assertionMethod"] = other;
-        assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), Code::MethodRelationship, "{document}");
-        assert_eq!(ask(&document, KEY_1, Purpose::Authentication).unwrap(), key(1), "{document}");
+        assert_eq!(
+            code(ask(&document, KEY_1, VerificationRelationship::AssertionMethod)),
+            Code::MethodRelationship,
+            "{document}"
+        );
+        assert_eq!(ask(&document, KEY_1, VerificationRelationship::Authentication).unwrap(), key(1), "{document}");
         document["verificationMethod"] = document["assertionMethod"].clone();
-        assert_eq!(code(ask(&document, KEY_1, Purpose::Authentication)), Code::MethodUnknown, "{document}");
+        assert_eq!(
+            code(ask(&document, KEY_1, VerificationRelationship::Authentication)),
+            Code::MethodUnknown,
+            "{document}"
+        );
     }
 }
 
@@ -330,15 +346,15 @@ fn unusable_methods_hinder_only_themselves() {
     for change in changes {
         let mut document = rendered();
         change(&mut document["verificationMethod"][0]);
-        assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), Code::KeyInvalid);
-        assert!(ask(&document, "did:web:university.example#key-2", Purpose::AssertionMethod).is_ok());
+        assert_eq!(code(ask(&document, KEY_1, VerificationRelationship::AssertionMethod)), Code::KeyInvalid);
+        assert!(ask(&document, "did:web:university.example#key-2", VerificationRelationship::AssertionMethod).is_ok());
     }
     let p256 = SecretKey::from_bytes(Algorithm::Es256, &[5; 32]).unwrap().public_key();
     let mut document = rendered();
     document["verificationMethod"][0]["publicKeyMultibase"] = json!(p256.to_multikey());
-    assert_eq!(ask(&document, KEY_1, Purpose::AssertionMethod).unwrap(), p256);
+    assert_eq!(ask(&document, KEY_1, VerificationRelationship::AssertionMethod).unwrap(), p256);
     document["verificationMethod"][0]["type"] = json!("Ed25519VerificationKey2020");
-    assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), Code::KeyInvalid);
+    assert_eq!(code(ask(&document, KEY_1, VerificationRelationship::AssertionMethod)), Code::KeyInvalid);
 }
 
 #[test]
@@ -357,7 +373,7 @@ fn a_revoked_key_is_only_for_vouched_copies() {
     let parsed = DidDocument::parse(&web(), &document).unwrap();
     let (first, second) = (DidUrl::parse(KEY_1).unwrap(), web().with_fragment("key-2").unwrap());
     assert_eq!(parsed.revoked(&first).unwrap().to_string(), "2030-01-01T00:00:00Z");
-    for purpose in [Purpose::AssertionMethod, Purpose::Authentication] {
+    for purpose in [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication] {
         assert_eq!(code(parsed.key_for(&first, purpose)), Code::KeyInvalid);
         assert_eq!(parsed.key_for(&second, purpose).unwrap(), key(2));
     }
@@ -368,9 +384,9 @@ fn a_revoked_key_is_only_for_vouched_copies() {
     let mut twice = DidDocument::render(&web(), &[("key-1".to_owned(), key(1)), ("again".to_owned(), key(1))]);
     twice["verificationMethod"][0]["revoked"] = json!("2030-01-01T00:00:00Z");
     let again = "did:web:university.example#again";
-    assert_eq!(code(ask(&twice, again, Purpose::AssertionMethod)), Code::KeyInvalid);
+    assert_eq!(code(ask(&twice, again, VerificationRelationship::AssertionMethod)), Code::KeyInvalid);
     twice["verificationMethod"][0].as_object_mut().unwrap().remove("revoked");
-    assert_eq!(ask(&twice, again, Purpose::AssertionMethod).unwrap(), key(1));
+    assert_eq!(ask(&twice, again, VerificationRelationship::AssertionMethod).unwrap(), key(1));
     // Not listed for assertion, it never made a copy.
     document["assertionMethod"] = json!([]);
     let parsed = DidDocument::parse(&web(), &document).unwrap();
@@ -398,7 +414,10 @@ fn a_document_names_its_status_lists() {
     let lists = "https://university.example/status/lists";
     let parsed = DidDocument::parse(&web(), &DidDocument::with_status_lists(&web(), rendered(), lists)).unwrap();
     assert_eq!(parsed.status_lists(), Some(lists));
-    assert_eq!(parsed.key_for(&DidUrl::parse(KEY_1).unwrap(), Purpose::AssertionMethod).unwrap(), key(1));
+    assert_eq!(
+        parsed.key_for(&DidUrl::parse(KEY_1).unwrap(), VerificationRelationship::AssertionMethod).unwrap(),
+        key(1)
+    );
     assert!(DidDocument::parse(&web(), &rendered()).unwrap().status_lists().is_none());
     let mut other = rendered();
     other["service"] = json!([{"id": "#x", "type": "LinkedDomains", "serviceEndpoint": {"origins": []}}]);
@@ -414,14 +433,14 @@ fn did_web_has_an_https_address() {
         ("did:web:xn--bcher-kva.example:a-b_c.d:%C3%A9", "https://xn--bcher-kva.example/a-b_c.d/%C3%A9/did.json"),
         ("did:web:3com.example", "https://3com.example/.well-known/did.json"),
     ] {
-        assert_eq!(web::url(&Did::parse(did).unwrap()).unwrap(), expected);
+        assert_eq!(web::document_url(&Did::parse(did).unwrap()).unwrap(), expected);
     }
-    assert_eq!(code(web::url(&Did::key(&key(1)))), Code::DidUnsupported);
+    assert_eq!(code(web::document_url(&Did::key(&key(1)))), Code::DidUnsupported);
 }
 
 #[test]
 fn row_73_a_did_web_that_is_an_address_or_climbs() {
-    assert!(web::url(&Did::parse("did:web:a.example:b").unwrap()).is_ok());
+    assert!(web::document_url(&Did::parse("did:web:a.example:b").unwrap()).is_ok());
     for id in [
         "127.0.0.1",
         "127.0.0.1%3A8443",
@@ -461,10 +480,10 @@ fn row_73_a_did_web_that_is_an_address_or_climbs() {
         "a.example:%252e",
     ] {
         let did = Did::parse(&format!("did:web:{id}"));
-        assert_eq!(code(did.and_then(|did| web::url(&did))), Code::DidMalformed, "{id}");
+        assert_eq!(code(did.and_then(|did| web::document_url(&did))), Code::DidMalformed, "{id}");
     }
     let long = format!("did:web:{}.example", "a".repeat(64));
-    assert_eq!(code(web::url(&Did::parse(&long).unwrap())), Code::DidMalformed);
+    assert_eq!(code(web::document_url(&Did::parse(&long).unwrap())), Code::DidMalformed);
 }
 
 /// Peer output: the documents that another implementation makes of a did:key.
@@ -480,7 +499,7 @@ fn did_key_documents_of_a_peer() {
         let theirs = DidDocument::parse(&did, document).unwrap();
         let method = DidUrl::parse(document["verificationMethod"][0]["id"].as_str().unwrap()).unwrap();
         let ours = SelfContained.resolve(&did).unwrap();
-        for purpose in [Purpose::AssertionMethod, Purpose::Authentication] {
+        for purpose in [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication] {
             let key = ours.key_for(&method, purpose).unwrap();
             assert_eq!(key, theirs.key_for(&method, purpose).unwrap());
             assert_eq!(Did::key(&key), did);

@@ -10,7 +10,7 @@ use crate::{Code, Problem};
 ///
 /// # Errors
 /// `did_malformed` (IP address, bad port, path traversal...), `did_unsupported` (another method).
-pub fn url(did: &Did) -> Result<String, Problem> {
+pub fn document_url(did: &Did) -> Result<String, Problem> {
     if did.method() != DidMethod::Web {
         return Err(Code::DidUnsupported.into());
     }

@@ -8,11 +8,11 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::whole;
+use super::integer;
 
 /// Error for a value that is not of the expected type.
 #[derive(Debug)]
-pub struct Mismatch {
+pub struct TypeMismatch {
     /// Path of the value: names and indexes from the root, such as `LoTE.TrustedEntitiesList[0]`; empty for the root
     /// itself.
     pub path: String,
@@ -20,21 +20,21 @@ pub struct Mismatch {
     pub fault: String,
 }
 
-impl fmt::Display for Mismatch {
+impl fmt::Display for TypeMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, fault } = self;
         if path.is_empty() { f.write_str(fault) } else { write!(f, "{path}: {fault}") }
     }
 }
 
-/// Deserialises a value. Integers may have a decimal point or an exponent, as in `1.0` ([`whole`]).
+/// Deserialises a value. Integers may have a decimal point or an exponent, as in `1.0` ([`integer`]).
 ///
 /// # Errors
-/// [`Mismatch`]
-pub fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Mismatch> {
+/// [`TypeMismatch`]
+pub fn deserialize_typed<T: DeserializeOwned>(value: Value) -> Result<T, TypeMismatch> {
     let path = RefCell::new(Vec::new());
     T::deserialize(Tracked { value, path: &path })
-        .map_err(|fault: serde_json::Error| Mismatch { path: path.into_inner().concat(), fault: fault.to_string() })
+        .map_err(|fault: serde_json::Error| TypeMismatch { path: path.into_inner().concat(), fault: fault.to_string() })
 }
 
 /// A value, and the way to the one that is being read.
@@ -49,7 +49,7 @@ type Fault = serde_json::Error;
 macro_rules! integers {
     ($($name:ident)*) => {$(
         fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-            match whole(&self.value) {
+            match integer(&self.value) {
                 Some(number) => visitor.visit_i64(number),
                 None => self.deserialize_any(visitor),
             }
@@ -188,7 +188,7 @@ mod tests {
     }
 
     fn fault(value: Value) -> String {
-        typed::<Outer>(value).unwrap_err().to_string()
+        deserialize_typed::<Outer>(value).unwrap_err().to_string()
     }
 
     #[test]
@@ -205,8 +205,8 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_read_in_any_form() {
-        let plain: Outer = typed(json!({"version": 6, "inner": [{"at": -2}]})).unwrap();
-        assert_eq!(typed::<Outer>(json!({"version": 6.0, "inner": [{"at": -2.0}]})).unwrap(), plain);
+        let plain: Outer = deserialize_typed(json!({"version": 6, "inner": [{"at": -2}]})).unwrap();
+        assert_eq!(deserialize_typed::<Outer>(json!({"version": 6.0, "inner": [{"at": -2.0}]})).unwrap(), plain);
         for bad in [json!(6.5), json!(256.0), json!(-1.0), json!("6"), json!(1e300)] {
             let said = fault(json!({"version": bad, "inner": []}));
             assert!(said.starts_with("version: invalid"), "{said}");
@@ -217,7 +217,7 @@ mod tests {
     fn what_is_read_is_what_serde_json_reads() {
         let value = json!({"version": 1, "note": null, "inner": [{"at": 5}], "texts": {"en": "a"},
             "raw": {"b": [1, 1.0, 1.5, null, true, "x"]}});
-        let own: Outer = typed(value.clone()).unwrap();
+        let own: Outer = deserialize_typed(value.clone()).unwrap();
         assert_eq!(own, serde_json::from_value(value.clone()).unwrap());
         assert_eq!(own.raw, value.get("raw").cloned());
     }

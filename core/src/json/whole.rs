@@ -8,14 +8,14 @@ use super::MAX_INTEGER;
 /// `None` for a fraction, for a number with a decimal point or an exponent and a magnitude above 2^53 - 1, and for
 /// other values.
 #[must_use]
-pub fn whole(value: &Value) -> Option<i64> {
+pub fn integer(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| whole_float(value.as_f64()?))
 }
 
-/// Returns a non-negative integer, as [`whole`].
+/// Returns a non-negative integer, as [`integer`].
 #[must_use]
-pub fn whole_unsigned(value: &Value) -> Option<u64> {
-    whole(value).and_then(|number| u64::try_from(number).ok())
+pub fn unsigned_integer(value: &Value) -> Option<u64> {
+    integer(value).and_then(|number| u64::try_from(number).ok())
 }
 
 /// The whole number that a double is, where it is exact.
@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn a_whole_number_is_one_however_it_is_written() {
-        let read = |text: &str| whole(&parse(text.as_bytes(), Limits::SMALL).unwrap());
+        let read = |text: &str| integer(&parse(text.as_bytes(), Limits::SMALL).unwrap());
         for text in ["6", "6.0", "6.00", "6e0", "0.6e1", "60E-1"] {
             assert_eq!(read(text), Some(6), "{text}");
         }
@@ -45,7 +45,7 @@ mod tests {
         for text in ["6.5", "9007199254740992.0", "1e300", "\"6\"", "true", "null", "[6]"] {
             assert_eq!(read(text), None, "{text}");
         }
-        assert_eq!(whole_unsigned(&json!(6.0)), Some(6));
-        assert_eq!(whole_unsigned(&json!(-6.0)), None);
+        assert_eq!(unsigned_integer(&json!(6.0)), Some(6));
+        assert_eq!(unsigned_integer(&json!(-6.0)), None);
     }
 }

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{Algorithm, Inner, PublicKey, invalid};
+use super::{Algorithm, PublicKey, VerifyingKeyKind, invalid};
 use crate::{Code, Problem};
 
 /// The members that hold secrets, of every key type there is (RFC 7518 section 6, RFC 8037, and `priv` of AKP keys).
@@ -14,10 +14,10 @@ const SECRET: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 pub(super) fn members(key: &PublicKey) -> Vec<(&'static str, String)> {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     match &key.0 {
-        Inner::Ed25519(key) => {
+        VerifyingKeyKind::Ed25519(key) => {
             vec![("crv", "Ed25519".to_owned()), ("kty", "OKP".to_owned()), ("x", encode(key.as_bytes()))]
         }
-        Inner::P256(key) => {
+        VerifyingKeyKind::P256(key) => {
             let point = key.to_encoded_point(false);
             let coordinate = |bytes: Option<&p256::FieldBytes>| bytes.map(|bytes| encode(bytes)).unwrap_or_default();
             vec![
@@ -27,7 +27,7 @@ pub(super) fn members(key: &PublicKey) -> Vec<(&'static str, String)> {
                 ("y", coordinate(point.y())),
             ]
         }
-        Inner::P384(key) => {
+        VerifyingKeyKind::P384(key) => {
             let point = key.to_encoded_point(false);
             let coordinate = |bytes: Option<&p384::FieldBytes>| bytes.map(|bytes| encode(bytes)).unwrap_or_default();
             vec![

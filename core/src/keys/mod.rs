@@ -63,11 +63,11 @@ impl Algorithm {
 /// It can only be created through the checks of [`Self::from_jwk`], [`Self::from_multikey`] and [`Self::from_bytes`]:
 /// an Ed25519 key is canonically encoded and not of small order, a P-256 or P-384 key is on the curve.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicKey(Inner);
+pub struct PublicKey(VerifyingKeyKind);
 
 /// The point is decompressed once, when the key is made, and not at each verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Inner {
+enum VerifyingKeyKind {
     Ed25519(ed25519_dalek::VerifyingKey),
     P256(::p256::ecdsa::VerifyingKey),
     P384(::p384::ecdsa::VerifyingKey),
@@ -78,9 +78,9 @@ impl PublicKey {
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         match &self.0 {
-            Inner::Ed25519(_) => Algorithm::EdDsa,
-            Inner::P256(_) => Algorithm::Es256,
-            Inner::P384(_) => Algorithm::Es384,
+            VerifyingKeyKind::Ed25519(_) => Algorithm::EdDsa,
+            VerifyingKeyKind::P256(_) => Algorithm::Es256,
+            VerifyingKeyKind::P384(_) => Algorithm::Es384,
         }
     }
 
@@ -94,9 +94,9 @@ impl PublicKey {
     /// `signature_invalid`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Problem> {
         match &self.0 {
-            Inner::Ed25519(key) => ed25519::verify(key, message, signature),
-            Inner::P256(key) => p256::verify(key, message, signature),
-            Inner::P384(key) => p384::verify(key, message, signature),
+            VerifyingKeyKind::Ed25519(key) => ed25519::verify(key, message, signature),
+            VerifyingKeyKind::P256(key) => p256::verify(key, message, signature),
+            VerifyingKeyKind::P384(key) => p384::verify(key, message, signature),
         }
     }
 
@@ -106,9 +106,9 @@ impl PublicKey {
     /// `key_invalid`.
     pub fn from_bytes(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, Problem> {
         match algorithm {
-            Algorithm::EdDsa => ed25519::public(bytes).map(Inner::Ed25519),
-            Algorithm::Es256 => p256::public(bytes).map(Inner::P256),
-            Algorithm::Es384 => p384::public(bytes).map(Inner::P384),
+            Algorithm::EdDsa => ed25519::public(bytes).map(VerifyingKeyKind::Ed25519),
+            Algorithm::Es256 => p256::public(bytes).map(VerifyingKeyKind::P256),
+            Algorithm::Es384 => p384::public(bytes).map(VerifyingKeyKind::P384),
         }
         .map(Self)
     }
@@ -117,9 +117,9 @@ impl PublicKey {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match &self.0 {
-            Inner::Ed25519(key) => key.as_bytes().to_vec(),
-            Inner::P256(key) => key.to_encoded_point(true).as_bytes().to_vec(),
-            Inner::P384(key) => key.to_encoded_point(true).as_bytes().to_vec(),
+            VerifyingKeyKind::Ed25519(key) => key.as_bytes().to_vec(),
+            VerifyingKeyKind::P256(key) => key.to_encoded_point(true).as_bytes().to_vec(),
+            VerifyingKeyKind::P384(key) => key.to_encoded_point(true).as_bytes().to_vec(),
         }
     }
 
@@ -192,9 +192,9 @@ pub trait Signer: Send + Sync {
 }
 
 /// Secret key in memory. It is zeroized on drop by the libraries that hold it; `Debug` does not print it.
-pub struct SecretKey(Secret);
+pub struct SecretKey(SigningKeyKind);
 
-enum Secret {
+enum SigningKeyKind {
     Ed25519(ed25519_dalek::SigningKey),
     P256(::p256::ecdsa::SigningKey),
     P384(::p384::ecdsa::SigningKey),
@@ -204,9 +204,9 @@ impl SecretKey {
     /// Generates a new key.
     pub fn generate(algorithm: Algorithm, mut rng: Rng<'_>) -> Self {
         Self(match algorithm {
-            Algorithm::EdDsa => Secret::Ed25519(ed25519_dalek::SigningKey::generate(rng)),
-            Algorithm::Es256 => Secret::P256(::p256::ecdsa::SigningKey::random(&mut rng)),
-            Algorithm::Es384 => Secret::P384(::p384::ecdsa::SigningKey::random(&mut rng)),
+            Algorithm::EdDsa => SigningKeyKind::Ed25519(ed25519_dalek::SigningKey::generate(rng)),
+            Algorithm::Es256 => SigningKeyKind::P256(::p256::ecdsa::SigningKey::random(&mut rng)),
+            Algorithm::Es384 => SigningKeyKind::P384(::p384::ecdsa::SigningKey::random(&mut rng)),
         })
     }
 
@@ -216,9 +216,9 @@ impl SecretKey {
     /// `key_invalid`: wrong length, or for P-256 and P-384 a scalar that is zero or not below the group's order.
     pub fn from_bytes(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, Problem> {
         match algorithm {
-            Algorithm::EdDsa => ed25519::secret(bytes).map(Secret::Ed25519),
-            Algorithm::Es256 => p256::secret(bytes).map(Secret::P256),
-            Algorithm::Es384 => p384::secret(bytes).map(Secret::P384),
+            Algorithm::EdDsa => ed25519::secret(bytes).map(SigningKeyKind::Ed25519),
+            Algorithm::Es256 => p256::secret(bytes).map(SigningKeyKind::P256),
+            Algorithm::Es384 => p384::secret(bytes).map(SigningKeyKind::P384),
         }
         .map(Self)
     }
@@ -227,9 +227,9 @@ impl SecretKey {
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         match &self.0 {
-            Secret::Ed25519(key) => Zeroizing::new(Zeroizing::new(key.to_bytes()).to_vec()),
-            Secret::P256(key) => Zeroizing::new(Zeroizing::new(<[u8; 32]>::from(key.to_bytes())).to_vec()),
-            Secret::P384(key) => {
+            SigningKeyKind::Ed25519(key) => Zeroizing::new(Zeroizing::new(key.to_bytes()).to_vec()),
+            SigningKeyKind::P256(key) => Zeroizing::new(Zeroizing::new(<[u8; 32]>::from(key.to_bytes())).to_vec()),
+            SigningKeyKind::P384(key) => {
                 let mut bytes = key.to_bytes();
                 let secret = Zeroizing::new(bytes.to_vec());
                 bytes.as_mut_slice().zeroize();
@@ -248,25 +248,25 @@ impl std::fmt::Debug for SecretKey {
 impl Signer for SecretKey {
     fn public_key(&self) -> PublicKey {
         PublicKey(match &self.0 {
-            Secret::Ed25519(key) => Inner::Ed25519(key.verifying_key()),
-            Secret::P256(key) => Inner::P256(*key.verifying_key()),
-            Secret::P384(key) => Inner::P384(*key.verifying_key()),
+            SigningKeyKind::Ed25519(key) => VerifyingKeyKind::Ed25519(key.verifying_key()),
+            SigningKeyKind::P256(key) => VerifyingKeyKind::P256(*key.verifying_key()),
+            SigningKeyKind::P384(key) => VerifyingKeyKind::P384(*key.verifying_key()),
         })
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Problem> {
         match &self.0 {
-            Secret::Ed25519(key) => ed25519::sign(key, message),
-            Secret::P256(key) => p256::sign(key, message),
-            Secret::P384(key) => p384::sign(key, message),
+            SigningKeyKind::Ed25519(key) => ed25519::sign(key, message),
+            SigningKeyKind::P256(key) => p256::sign(key, message),
+            SigningKeyKind::P384(key) => p384::sign(key, message),
         }
     }
 
     fn algorithm(&self) -> Algorithm {
         match &self.0 {
-            Secret::Ed25519(_) => Algorithm::EdDsa,
-            Secret::P256(_) => Algorithm::Es256,
-            Secret::P384(_) => Algorithm::Es384,
+            SigningKeyKind::Ed25519(_) => Algorithm::EdDsa,
+            SigningKeyKind::P256(_) => Algorithm::Es256,
+            SigningKeyKind::P384(_) => Algorithm::Es384,
         }
     }
 }

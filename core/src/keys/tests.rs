@@ -35,7 +35,7 @@ fn keys_go_through_each_form_and_come_back() {
 
 #[test]
 fn drawn_keys_sign_and_verify() {
-    let mut rng = crate::seeded::Seeded(1);
+    let mut rng = crate::seeded::SeededRng(1);
     for algorithm in [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Es384] {
         let one = SecretKey::generate(algorithm, &mut rng);
         let other = SecretKey::generate(algorithm, &mut rng);

@@ -26,7 +26,7 @@ enum Types<'a> {
 impl<'a> Types<'a> {
     /// `None` for a query that no credential answers here.
     fn of(query: &'a CredentialQuery) -> Option<Self> {
-        if query.unanswerable().is_some() {
+        if query.unsupported_reason().is_some() {
             return None;
         }
         if query.format == CredentialFormat::DcSdJwt {
@@ -114,7 +114,8 @@ impl Query {
     pub(super) fn contested(&self, holdings: &[Holding<'_>]) -> BTreeSet<(usize, ClaimPath)> {
         let mut contested = BTreeSet::new();
         for (index, holding) in holdings.iter().enumerate() {
-            let fitting = self.credentials.iter().filter(|credential| credential.fits(holding.candidate));
+            let fitting =
+                self.credentials.iter().filter(|credential| credential.matches_format_and_type(holding.candidate));
             let claims = fitting.flat_map(|credential| &credential.claims);
             let mut first: BTreeMap<&ClaimPath, Vec<&ClaimQuery>> = BTreeMap::new();
             for claim in claims.filter(|claim| is_conditional(claim)) {

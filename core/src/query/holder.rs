@@ -10,7 +10,7 @@ use super::{CredentialQuery, Query, parse_path, path_to_json, path_to_text, valu
 use crate::{
     Code, Problem,
     format::CredentialFormat,
-    input::caseless,
+    input::fold_case,
     json,
     secure::sd_jwt::{ClaimPath, Step},
     time::Timestamp,
@@ -107,11 +107,11 @@ impl Comparable {
     pub fn of(value: &Value) -> Option<Self> {
         match value {
             Value::String(text) => date(text).map(Self::At).or_else(|| {
-                let text = caseless(text.nfc(), |_| false);
+                let text = fold_case(text.nfc(), |_| false);
                 let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
                 (!text.is_empty()).then_some(Self::Text(text))
             }),
-            Value::Number(_) => json::whole(value).map(Self::Number),
+            Value::Number(_) => json::integer(value).map(Self::Number),
             Value::Bool(flag) => Some(Self::Flag(*flag)),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         }
@@ -127,14 +127,14 @@ fn date(text: &str) -> Option<Timestamp> {
 
 /// Converts a path below the subject to a path from the root of a credential in the format.
 #[must_use]
-pub fn path_in(format: CredentialFormat, claim: &[Step]) -> ClaimPath {
+pub fn path_in_format(format: CredentialFormat, claim: &[Step]) -> ClaimPath {
     let subject = format.subject_member().map(|name| Step::Name(name.to_owned()));
     subject.into_iter().chain(claim.iter().cloned()).collect()
 }
 
 /// Returns the only value at a path, normalised for comparison.
 #[must_use]
-pub fn comparable_at(payload: &Map<String, Value>, path: &[Step]) -> Option<Comparable> {
+pub fn comparable_value_at(payload: &Map<String, Value>, path: &[Step]) -> Option<Comparable> {
     match values_at(payload, path).as_slice() {
         [(_, value)] => Comparable::of(value),
         _ => None,
@@ -161,7 +161,7 @@ impl Query {
     ///
     /// # Errors
     /// `holder_missing`, `distinct_missing`
-    pub fn require_decided(&self) -> Result<(), Problem> {
+    pub fn require_holder_rule(&self) -> Result<(), Problem> {
         if self.holder.is_none() && self.asks_for_several() {
             let forms = "\"any\", \"key\" or {\"claims\": [...]}";
             let detail =
@@ -190,7 +190,7 @@ impl Query {
         for asked in &self.credentials {
             // The path of the subject in an unknown format is unknown, and nothing of it is ever compared.
             if let (Some(HolderRule::Claims(claims)), Some(format)) = (&self.holder, asked.format.known()) {
-                let mut paths = claims.iter().map(|claim| path_in(format, claim));
+                let mut paths = claims.iter().map(|claim| path_in_format(format, claim));
                 if let Some(path) = paths.find(|path| !asked.always_asks_for(path)) {
                     return malformed(&asked.id, HOLDER_MEMBER, &path);
                 }
@@ -286,7 +286,7 @@ mod tests {
     fn an_asker_decides_where_there_can_be_several() {
         let two = json!([asked("a", "vc+sd-jwt", &["name"]), asked("b", "vc+sd-jwt", &["name"])]);
         let decided = |holder: Value, credentials: &Value| {
-            query(&holder, credentials).unwrap().require_decided().map_err(|problem| problem.code)
+            query(&holder, credentials).unwrap().require_holder_rule().map_err(|problem| problem.code)
         };
         assert_eq!(decided(Value::Null, &json!([two[0]])), Ok(()));
         assert_eq!(decided(Value::Null, &two), Err(Code::HolderMissing));

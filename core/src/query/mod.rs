@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Code, Problem,
-    at_least::{Direction, Ordered},
+    at_least::{Direction, OrderedValue},
     format::{CredentialFormat, RequestedFormat},
     json,
     secure::sd_jwt::{ClaimPath, Step},
@@ -112,7 +112,7 @@ pub struct Proved {
     /// Direction of the proved bound.
     pub direction: Direction,
     /// Proved bound.
-    pub bound: Ordered,
+    pub bound: OrderedValue,
 }
 
 impl Query {
@@ -137,7 +137,7 @@ impl Query {
     fn needed(&self, met: impl Fn(&str) -> bool) -> Result<Vec<&str>, Problem> {
         let unmet = |ids: &[&str]| {
             let asked = ids.iter().filter_map(|id| self.credential(id));
-            let reasons = asked.filter_map(|asked| Some(format!("; {}: {}", asked.id, asked.unanswerable()?)));
+            let reasons = asked.filter_map(|asked| Some(format!("; {}: {}", asked.id, asked.unsupported_reason()?)));
             Problem::new(Code::QueryUnmet, format!("nothing answers {}{}", ids.join(", "), reasons.collect::<String>()))
         };
         if self.credential_sets.is_empty() {
@@ -164,7 +164,7 @@ impl CredentialQuery {
     /// Returns the reason why this library cannot answer the credential query: an unsupported format or an unsupported
     /// constraint on the issuer (spec/elements.md). Neither may be ignored, as the answer would not match the request.
     #[must_use]
-    pub fn unanswerable(&self) -> Option<String> {
+    pub fn unsupported_reason(&self) -> Option<String> {
         if self.format.known().is_none() {
             return Some(format!("the format {} is not supported", self.format));
         }
@@ -174,8 +174,8 @@ impl CredentialQuery {
 
     /// Returns whether the candidate has the requested format and type, and this library supports every requirement.
     #[must_use]
-    pub fn fits(&self, candidate: Candidate<'_>) -> bool {
-        if self.format != candidate.format || self.unanswerable().is_some() {
+    pub fn matches_format_and_type(&self, candidate: Candidate<'_>) -> bool {
+        if self.format != candidate.format || self.unsupported_reason().is_some() {
             return false;
         }
         if candidate.format == CredentialFormat::DcSdJwt {
@@ -194,7 +194,7 @@ impl CredentialQuery {
     /// if it satisfies none.
     #[must_use]
     pub fn paths_in(&self, candidate: Candidate<'_>) -> Option<Vec<ClaimPath>> {
-        if !self.fits(candidate) {
+        if !self.matches_format_and_type(candidate) {
             return None;
         }
         if self.claim_sets.is_empty() {
@@ -273,7 +273,7 @@ fn flat(paths: Vec<Vec<ClaimPath>>) -> Vec<ClaimPath> {
 
 /// Equality of strings, booleans and whole numbers; numbers by value, in any spelling.
 fn same(a: &Value, b: &Value) -> bool {
-    match (json::whole(a), json::whole(b)) {
+    match (json::integer(a), json::integer(b)) {
         (Some(a), Some(b)) => a == b,
         _ => a == b,
     }

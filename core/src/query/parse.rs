@@ -26,7 +26,7 @@ impl Query {
     /// # Errors
     /// `query_malformed`, also for two bounds of one claim (spec/at-least.md 5.2). An unsupported format or constraint
     /// is not an error: no credential answers such a credential query, but another option of its set may be answered
-    /// ([`CredentialQuery::unanswerable`]).
+    /// ([`CredentialQuery::unsupported_reason`]).
     ///
     /// # Examples
     /// ```
@@ -229,7 +229,7 @@ fn claim(value: &Value) -> Result<ClaimQuery, Problem> {
     };
     let path = parse_path(members.get("path").ok_or_else(|| malformed("a claim query has no path"))?)?;
     let values = list(members, "values")?.unwrap_or_default().to_vec();
-    if values.iter().any(|value| !(value.is_string() || value.is_boolean() || json::whole(value).is_some())) {
+    if values.iter().any(|value| !(value.is_string() || value.is_boolean() || json::integer(value).is_some())) {
         return Err(malformed("values contains an element that is not a string, an integer or a boolean"));
     }
     let threshold = Threshold::of_query(members)?;

@@ -26,7 +26,7 @@ pub fn parse_path(value: &Value) -> Result<ClaimPath, Problem> {
         .map(|step| match step {
             Value::String(name) => Ok(Step::Name(name.clone())),
             Value::Null => Ok(Step::All),
-            Value::Number(_) => json::whole_unsigned(step)
+            Value::Number(_) => json::unsigned_integer(step)
                 .and_then(|index| usize::try_from(index).ok())
                 .map(Step::Index)
                 .ok_or_else(|| malformed("has a number that is not an array index")),

@@ -129,16 +129,16 @@ fn what_is_not_understood_is_not_met_and_another_option_answers() {
     let q = object(json!({"type": ["VerifiableCredential", "Q"], "s": {"a": 1}, "org.example.permit.1": {"right": 1}}));
     let r = object(json!({"vct": "urn:r", "c": 1}));
     let held = |format: CredentialFormat| Candidate { format, payload: &q, proved: &[] };
-    assert!(either(&plain).credential("q").unwrap().fits(held(CredentialFormat::VcSdJwt)));
+    assert!(either(&plain).credential("q").unwrap().matches_format_and_type(held(CredentialFormat::VcSdJwt)));
     for (other, said) in [(&constrained, "aki, etsi_tl"), (&foreign, "mso_mdoc")] {
         let query = either(other);
         assert_eq!(Query::parse(&query.to_json()).unwrap(), query);
         let asked = query.credential("q").unwrap();
         // Neither a holder nor a verifier accepts a credential that would fit but for that.
         for format in CredentialFormat::ALL {
-            assert!(!asked.fits(held(format)) && asked.paths_in(held(format)).is_none(), "{other}");
+            assert!(!asked.matches_format_and_type(held(format)) && asked.paths_in(held(format)).is_none(), "{other}");
         }
-        assert!(query.credential("r").unwrap().fits(Candidate {
+        assert!(query.credential("r").unwrap().matches_format_and_type(Candidate {
             format: CredentialFormat::DcSdJwt,
             payload: &r,
             proved: &[]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Code, Problem,
-    at_least::{Direction, Ordered},
+    at_least::{Direction, OrderedValue},
     json,
     secure::sd_jwt::{ClaimPath, Step},
 };
@@ -16,7 +16,7 @@ use crate::{
 pub struct Threshold {
     direction: Direction,
     bound: Value,
-    number: Ordered,
+    number: OrderedValue,
 }
 
 impl Threshold {
@@ -25,9 +25,9 @@ impl Threshold {
     /// # Errors
     /// `threshold_invalid`, `date_malformed`
     pub fn new(direction: Direction, bound: Value) -> Result<Self, Problem> {
-        let number = Ordered::of_threshold(&bound)?;
+        let number = OrderedValue::of_threshold(&bound)?;
         // As it is shown and written: 6.0 is 6.
-        let bound = json::whole(&bound).map_or(bound, Value::from);
+        let bound = json::integer(&bound).map_or(bound, Value::from);
         Ok(Self { direction, bound, number })
     }
 
@@ -64,7 +64,7 @@ impl Threshold {
 
     /// Returns the bound as an ordered number.
     #[must_use]
-    pub fn number(&self) -> Ordered {
+    pub fn number(&self) -> OrderedValue {
         self.number
     }
 
@@ -83,7 +83,7 @@ impl Threshold {
     #[must_use]
     pub fn is_met_by(&self, value: &Value) -> bool {
         self.is_comparable_with(value)
-            && Ordered::of_claim(self.direction, value).is_ok_and(|number| match self.direction {
+            && OrderedValue::of_claim(self.direction, value).is_ok_and(|number| match self.direction {
                 Direction::AtLeast => number >= self.number,
                 Direction::AtMost => number <= self.number,
             })

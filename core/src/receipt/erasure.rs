@@ -10,7 +10,7 @@ use crate::{
     keys::Signer,
     secure::jose::{self, Jws, KeyRef, numeric_date},
     time::Timestamp,
-    trust::statement::{Clock, Kind, instant},
+    trust::statement::{StatementKind, VerificationTime, instant},
 };
 
 /// The `typ` of an erasure request.
@@ -18,7 +18,8 @@ pub const ERASURE_TYP: &str = "carnet-erasure+jwt";
 /// The members of a request's header, and of its payload.
 const FORM: ([&str; 3], [&str; 3]) = (["alg", "jwk", "typ"], ["aud", "iat", "receipt_digest"]);
 
-pub(super) const CONFIRMATION: Kind = Kind { type_name: "ErasureConfirmation", invalid: Code::ReceiptInvalid };
+pub(super) const CONFIRMATION: StatementKind =
+    StatementKind { type_name: "ErasureConfirmation", invalid: Code::ReceiptInvalid };
 
 fn unproven(what: &str) -> Problem {
     Problem::new(Code::ErasureUnproven, what)
@@ -51,7 +52,7 @@ impl ErasureRequest {
         jose::sign(header, &payload, signer)
     }
 
-    /// Verifies a request together with its receipt, which the verifier has [recognised](Receipt::recognise) as its
+    /// Verifies a request together with its receipt, which the verifier has [recognised](Receipt::verify_own) as its
     /// own. `max_age` and `skew` are in seconds.
     ///
     /// # Errors
@@ -78,9 +79,9 @@ impl ErasureRequest {
         }
         let made = numeric_date(jws.payload(), "iat")?
             .ok_or_else(|| Problem::new(Code::ClaimMissing, "the erasure request has no iat"))?;
-        let clock = Clock { now, skew };
-        clock.has_come(made, "its iat")?;
-        clock.has_not_passed(made.plus(max_age), "the time to bring it")?;
+        let clock = VerificationTime { now, skew };
+        clock.require_past(made, "its iat")?;
+        clock.require_not_expired(made.plus(max_age), "the time to bring it")?;
         Ok(Self { receipt_digest: receipt.digest().to_owned(), made })
     }
 
@@ -152,11 +153,11 @@ impl ErasureConfirmation {
         skew: i64,
         resolver: &dyn Resolve,
     ) -> Result<Self, Problem> {
-        let clock = Clock { now, skew };
+        let clock = VerificationTime { now, skew };
         let accept = |issuer: &str| by(issuer, receipt.verifier());
         let content = CONFIRMATION.verify::<Content>(document, accept, clock, resolver)?.subject;
         content.check(receipt)?;
-        clock.has_come(content.erased_at, "its erased_at")?;
+        clock.require_past(content.erased_at, "its erased_at")?;
         Ok(Self { content, document: document.clone() })
     }
 

@@ -4,14 +4,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ErasureConfirmation, Expected, RECEIPT, Receipt, by, request_digest};
+use super::{ErasureConfirmation, ExpectedReceipt, RECEIPT, Receipt, by, request_digest};
 use crate::{
     Code, Problem,
-    did::{Did, DidUrl, Purpose, Resolve, SelfContained},
+    did::{Did, DidUrl, Resolve, SelfContained, VerificationRelationship},
     json::{self, Limits},
     secure::jose::{Jws, KeyRef},
     time::Timestamp,
-    trust::registration::{Expected as ExpectedRegistration, KeyStanding, Registration, in_request},
+    trust::registration::{ExpectedRegistration, KeyStanding, Registration, registrations_in_request},
 };
 
 /// The `typ` of a request object.
@@ -51,7 +51,7 @@ impl ExportedReceipt {
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         // Request and receipt are documents of their own.
         let limits = Limits { max_bytes: Limits::DOCUMENT.max_bytes.saturating_mul(4), ..Limits::DOCUMENT };
-        let file: Self = json::typed(Value::Object(json::parse_object(bytes, limits)?))
+        let file: Self = json::deserialize_typed(Value::Object(json::parse_object(bytes, limits)?))
             .map_err(|_| RECEIPT.problem("the file is not an exported receipt"))?;
         RECEIPT.require(file.format == FORMAT, "type", "is not that of an exported receipt")?;
         Ok(file)
@@ -60,7 +60,7 @@ impl ExportedReceipt {
 
 /// Trust anchors and time for the verification by a third party.
 #[derive(Clone, Copy)]
-pub struct Pinned<'a> {
+pub struct EvidenceAnchors<'a> {
     /// Returns whether a DID is that of a registrar pinned by the third party. DIDs of other registrars are never
     /// resolved.
     pub registrars: &'a dyn Fn(&str) -> bool,
@@ -109,7 +109,7 @@ impl ReceiptEvidence {
     /// `receipt_key_unproven` if nothing proves that the key is the verifier's; `receipt_mismatch` if the request is
     /// another one or another verifier's; `receipt_invalid`; those of [`Receipt::verify`], [`Registration::verify`],
     /// [`ErasureConfirmation::verify`], [`Jws::parse`] and [`Jws::verify`].
-    pub fn verify(file: &ExportedReceipt, pinned: &Pinned<'_>) -> Result<Self, Problem> {
+    pub fn verify(file: &ExportedReceipt, pinned: &EvidenceAnchors<'_>) -> Result<Self, Problem> {
         let issuer = file.receipt.get("issuer").and_then(Value::as_str);
         let verifier = Did::parse(issuer.ok_or_else(|| RECEIPT.problem("its issuer is not a DID"))?)?;
         let request = file.request.as_deref().map(|text| Request::read(text, &verifier)).transpose()?;
@@ -120,7 +120,7 @@ impl ReceiptEvidence {
         let (resolver, signer) = resolver(&verifier, &file.receipt, registration.as_ref(), request.is_some())?;
         let digest = request.as_ref().map(|request| request_digest(request.jws.as_str()));
         let named = file.receipt.get("credentialSubject").and_then(|subject| subject.get("request_digest"));
-        let expected = Expected {
+        let expected = ExpectedReceipt {
             verifier: verifier.as_str(),
             request_digest: digest.as_deref().or(named.and_then(Value::as_str)).unwrap_or_default(),
             presentation_digest: None,
@@ -191,12 +191,12 @@ impl Request {
         &self,
         verifier: &Did,
         at: Timestamp,
-        pinned: &Pinned<'_>,
+        pinned: &EvidenceAnchors<'_>,
     ) -> Result<Option<Registration>, Problem> {
-        let documents = in_request(self.jws.payload());
+        let documents = registrations_in_request(self.jws.payload());
         let issuer = |document: &&Value| document.get("issuer").and_then(Value::as_str).is_some_and(pinned.registrars);
         let Some(document) = documents.iter().find(issuer).and_then(Value::as_object) else { return Ok(None) };
-        let Pinned { registrars, skew, .. } = *pinned;
+        let EvidenceAnchors { registrars, skew, .. } = *pinned;
         let expected = ExpectedRegistration { asker: verifier.as_str(), registrars, now: at, skew };
         Registration::verify(document, &expected, pinned.resolver).map(Some)
     }
@@ -204,7 +204,9 @@ impl Request {
     /// Verifies the signature, where its key is known: false if it is not.
     fn is_signed(&self, resolver: &dyn Resolve) -> Result<bool, Problem> {
         let document = resolver.resolve(self.method.did())?;
-        let Ok(key) = document.key_for(&self.method, Purpose::Authentication) else { return Ok(false) };
+        let Ok(key) = document.key_for(&self.method, VerificationRelationship::Authentication) else {
+            return Ok(false);
+        };
         self.jws.verify(&key).map(|()| true)
     }
 }
@@ -254,14 +256,16 @@ fn key_standing(
     if party.receipt_keys.is_empty() {
         return Ok(KeyStanding::NoneNamed);
     }
-    let key = known.resolve(method.did()).and_then(|document| document.key_for(&method, Purpose::AssertionMethod));
+    let key = known
+        .resolve(method.did())
+        .and_then(|document| document.key_for(&method, VerificationRelationship::AssertionMethod));
     Ok(key.map_or(KeyStanding::NotRegistered, |key| party.receipt_key(&method, &key)))
 }
 
 fn erasure(
     document: &Map<String, Value>,
     receipt: &Receipt,
-    pinned: &Pinned<'_>,
+    pinned: &EvidenceAnchors<'_>,
     resolver: &dyn Resolve,
 ) -> Result<Erasure, Problem> {
     match ErasureConfirmation::verify(document, receipt, pinned.now, pinned.skew, resolver) {

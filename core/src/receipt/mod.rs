@@ -3,7 +3,7 @@
 //!
 //! The verifier [issues](Receipt::issue) a [`Receipt`], and the wallet [verifies](Receipt::verify) it against the
 //! answered request. The wallet can later use it to create an [`ErasureRequest`]; the verifier
-//! [recognises](Receipt::recognise) its own receipt, verifies the request, and responds with an
+//! [recognises](Receipt::verify_own) its own receipt, verifies the request, and responds with an
 //! [`ErasureConfirmation`].
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ use crate::{
     query::{Threshold, path_to_text},
     secure::{jose, sd_jwt::Step},
     time::Timestamp,
-    trust::statement::{Clock, Kind, Statement, instant},
+    trust::statement::{StatementKind, VerificationTime, VerifiedStatement, instant},
 };
 
 mod erasure;
@@ -32,9 +32,11 @@ mod evidence;
 mod tests;
 
 pub use erasure::{ERASURE_TYP, ErasureConfirmation, ErasureRequest};
-pub use evidence::{CLIENT_ID_PREFIX, Erasure, ExportedReceipt, Pinned, REQUEST_TYP, ReceiptEvidence, SignerProof};
+pub use evidence::{
+    CLIENT_ID_PREFIX, Erasure, EvidenceAnchors, ExportedReceipt, REQUEST_TYP, ReceiptEvidence, SignerProof,
+};
 
-const RECEIPT: Kind = Kind { type_name: "PresentationReceipt", invalid: Code::ReceiptInvalid };
+const RECEIPT: StatementKind = StatementKind { type_name: "PresentationReceipt", invalid: Code::ReceiptInvalid };
 
 /// The most credentials shown, and keys that showed them.
 const MAX_SHOWN: usize = crate::verify::MAX_PRESENTATIONS;
@@ -67,12 +69,12 @@ pub struct ReceiptContent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Disclosed credentials, as the verifier read them.
-    pub shown: Vec<Shown>,
+    pub shown: Vec<DisclosedCredential>,
     /// Thumbprints (RFC 7638, SHA-256) of the keys that presented: the holder of any of them may request erasure.
     pub holder_keys: Vec<String>,
     /// Use of an entitlement, if the presentation redeemed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub redeemed: Option<Redeemed>,
+    pub redeemed: Option<RedeemedUse>,
     /// Time of verification.
     #[serde(with = "instant")]
     pub verified_at: Timestamp,
@@ -81,13 +83,13 @@ pub struct ReceiptContent {
     pub erase_at: Timestamp,
     /// Claims whose values the verifier retains; usually none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub keeps: Vec<Kept>,
+    pub keeps: Vec<RetainedClaim>,
 }
 
 /// Disclosures of one presented credential.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Shown {
+pub struct DisclosedCredential {
     /// Id of the credential query that it answers.
     pub query_id: String,
     /// Name of its type in the catalogue.
@@ -107,7 +109,7 @@ pub struct Shown {
 /// Use of an entitlement that the redeemer counted for an accepted presentation (spec/entitlement.md).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Redeemed {
+pub struct RedeemedUse {
     /// Id of the credential query that the entitlement answered.
     pub query_id: String,
     /// Number of the use, from 1; `None` if the use is identified by a serial, which does not reveal the number.
@@ -132,7 +134,7 @@ pub struct ShownThreshold {
 /// Claim whose value the verifier retains, by its policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Kept {
+pub struct RetainedClaim {
     /// Claim, as text by [`path_to_text`].
     pub path: String,
     /// Time at which the value will be erased.
@@ -142,7 +144,7 @@ pub struct Kept {
 
 /// Expected values in a receipt, given by the holder.
 #[derive(Debug, Clone, Copy)]
-pub struct Expected<'a> {
+pub struct ExpectedReceipt<'a> {
     /// DID of the verifier.
     pub verifier: &'a str,
     /// [Digest](request_digest) of the answered request object.
@@ -203,10 +205,10 @@ impl Receipt {
     /// [`Credential::parse`](crate::credential::Credential::parse).
     pub fn verify(
         document: &Map<String, Value>,
-        expected: &Expected<'_>,
+        expected: &ExpectedReceipt<'_>,
         resolver: &dyn Resolve,
     ) -> Result<Self, Problem> {
-        let clock = Clock { now: expected.now, skew: expected.skew };
+        let clock = VerificationTime { now: expected.now, skew: expected.skew };
         let receipt = Self::read(document, expected.verifier, clock, resolver)?;
         if receipt.content.request_digest != expected.request_digest {
             return Err(Problem::new(Code::ReceiptMismatch, "the receipt is for another request"));
@@ -225,26 +227,26 @@ impl Receipt {
     ///
     /// # Errors
     /// As [`Self::verify`], except for a wrong request.
-    pub fn recognise(
+    pub fn verify_own(
         document: &Map<String, Value>,
         verifier: &str,
         now: Timestamp,
         skew: i64,
         resolver: &dyn Resolve,
     ) -> Result<Self, Problem> {
-        Self::read(document, verifier, Clock { now, skew }, resolver)
+        Self::read(document, verifier, VerificationTime { now, skew }, resolver)
     }
 
     fn read(
         document: &Map<String, Value>,
         verifier: &str,
-        clock: Clock,
+        clock: VerificationTime,
         resolver: &dyn Resolve,
     ) -> Result<Self, Problem> {
         let statement = RECEIPT.verify::<ReceiptContent>(document, |issuer| by(issuer, verifier), clock, resolver)?;
-        let Statement { issuer, subject: content, .. } = statement;
+        let VerifiedStatement { issuer, subject: content, .. } = statement;
         content.check()?;
-        clock.has_come(content.verified_at, "its verified_at")?;
+        clock.require_past(content.verified_at, "its verified_at")?;
         Self::of(content, issuer, document.clone())
     }
 
@@ -297,11 +299,11 @@ impl ReceiptContent {
             }
         }
         RECEIPT.count(self.shown.len(), 0..=MAX_SHOWN, "shown")?;
-        self.shown.iter().try_for_each(Shown::check)?;
+        self.shown.iter().try_for_each(DisclosedCredential::check)?;
         RECEIPT.count(self.holder_keys.len(), 0..=MAX_SHOWN, "holder_keys")?;
         self.holder_keys.iter().try_for_each(|thumbprint| check_digest(thumbprint, "holder_keys"))?;
         if let Some(redeemed) = &self.redeemed {
-            let Redeemed { query_id, number, of } = redeemed;
+            let RedeemedUse { query_id, number, of } = redeemed;
             RECEIPT.require(self.accepted, "redeemed", "is not allowed if the presentation was refused")?;
             let shown = self.shown.iter().any(|shown| shown.query_id == *query_id);
             RECEIPT.require(shown, "redeemed", "names a query without a presentation")?;
@@ -322,7 +324,7 @@ impl ReceiptContent {
     }
 }
 
-impl Shown {
+impl DisclosedCredential {
     fn check(&self) -> Result<(), Problem> {
         RECEIPT.identifier(&self.query_id, "query_id")?;
         RECEIPT.text(&self.credential_type, "type", MAX_NAME)?;

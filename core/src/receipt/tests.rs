@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    did::{Did, Purpose, SelfContained},
+    did::{Did, SelfContained, VerificationRelationship},
     keys::{Algorithm, SecretKey},
     query::parse_path,
     secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
@@ -73,7 +73,8 @@ fn verify_as(
     now: Timestamp,
 ) -> Result<Receipt, Problem> {
     let request_digest = request_digest(request_object);
-    let expected = Expected { verifier, request_digest: &request_digest, presentation_digest: None, now, skew: SKEW };
+    let expected =
+        ExpectedReceipt { verifier, request_digest: &request_digest, presentation_digest: None, now, skew: SKEW };
     Receipt::verify(document, &expected, &SelfContained)
 }
 
@@ -94,7 +95,12 @@ fn changed(document: &Map<String, Value>, change: impl FnOnce(&mut Map<String, V
 }
 
 /// A document with a new proof, by another key or for another purpose.
-fn signed_by(document: &Map<String, Value>, kid: &DidUrl, signer: &SecretKey, purpose: Purpose) -> Map<String, Value> {
+fn signed_by(
+    document: &Map<String, Value>,
+    kid: &DidUrl,
+    signer: &SecretKey,
+    purpose: VerificationRelationship,
+) -> Map<String, Value> {
     let document = changed(document, |d| drop(d.remove("proof")));
     let options = ProofOptions {
         verification_method: &kid.to_string(),
@@ -104,7 +110,7 @@ fn signed_by(document: &Map<String, Value>, kid: &DidUrl, signer: &SecretKey, pu
         challenge: None,
         domain: None,
     };
-    data_integrity::secure(&document, &EddsaJcs2022, &options, signer).unwrap()
+    data_integrity::add_proof(&document, &EddsaJcs2022, &options, signer).unwrap()
 }
 
 #[test]
@@ -116,7 +122,7 @@ fn a_receipt_is_given_and_kept() {
     let text = serde_json::to_vec(issued.document()).unwrap();
     let read = crate::json::parse_object(&text, crate::json::Limits::DOCUMENT).unwrap();
     assert_eq!(verify(&read).unwrap(), issued);
-    let recognised = Receipt::recognise(&read, issued.verifier(), now(), SKEW, &SelfContained).unwrap();
+    let recognised = Receipt::verify_own(&read, issued.verifier(), now(), SKEW, &SelfContained).unwrap();
     assert_eq!(recognised.digest(), issued.digest());
     // Years later it still proves which claims were taken.
     verify_as(&read, issued.verifier(), REQUEST_OBJECT, now().plus(10 * 366 * 86_400)).unwrap();
@@ -130,7 +136,7 @@ fn a_receipt_for_another_request_or_by_another_verifier_is_refused() {
     refused(verify_as(receipt.document(), did.as_str(), "another.request.object", now()), Code::ReceiptMismatch);
     refused(verify_as(receipt.document(), "did:web:o.example", REQUEST_OBJECT, now()), Code::ReceiptMismatch);
     refused(
-        Receipt::recognise(receipt.document(), "did:web:o.example", now(), SKEW, &SelfContained),
+        Receipt::verify_own(receipt.document(), "did:web:o.example", now(), SKEW, &SelfContained),
         Code::ReceiptMismatch,
     );
 }
@@ -151,7 +157,7 @@ fn a_receipt_names_the_presentation_and_no_other() {
     let verify = |named: Option<&str>, expected: Option<&str>| {
         let content = ReceiptContent { presentation_digest: named.map(str::to_owned), ..content() };
         let receipt = Receipt::issue(content, &kid(&verifier()), &verifier(), now()).unwrap();
-        let expected = Expected {
+        let expected = ExpectedReceipt {
             verifier: did.as_str(),
             request_digest: &digest,
             presentation_digest: expected,
@@ -182,7 +188,7 @@ fn row_12_a_receipt_from_the_future() {
 
 #[test]
 fn row_16_a_receipt_by_the_key_of_another_did() {
-    let (document, purpose) = (receipt().document().clone(), Purpose::AssertionMethod);
+    let (document, purpose) = (receipt().document().clone(), VerificationRelationship::AssertionMethod);
     verify(&signed_by(&document, &kid(&verifier()), &verifier(), purpose)).unwrap();
     refused(verify(&signed_by(&document, &kid(&secret(9)), &secret(9), purpose)), Code::MethodOfOther);
     refused(verify(&signed_by(&document, &kid(&verifier()), &secret(9), purpose)), Code::SignatureInvalid);
@@ -191,8 +197,8 @@ fn row_16_a_receipt_by_the_key_of_another_did() {
 #[test]
 fn row_19_a_receipt_with_another_proof_purpose() {
     let document = receipt().document().clone();
-    verify(&signed_by(&document, &kid(&verifier()), &verifier(), Purpose::AssertionMethod)).unwrap();
-    let other = signed_by(&document, &kid(&verifier()), &verifier(), Purpose::Authentication);
+    verify(&signed_by(&document, &kid(&verifier()), &verifier(), VerificationRelationship::AssertionMethod)).unwrap();
+    let other = signed_by(&document, &kid(&verifier()), &verifier(), VerificationRelationship::Authentication);
     refused(verify(&other), Code::ProofPurpose);
 }
 
@@ -275,7 +281,7 @@ fn a_refusal_gets_a_receipt_too() {
 
 #[test]
 fn what_is_kept_is_said() {
-    let kept = Kept { path: "credentialSubject.title".to_owned(), erase_at: now().plus(86_400) };
+    let kept = RetainedClaim { path: "credentialSubject.title".to_owned(), erase_at: now().plus(86_400) };
     let content = ReceiptContent { keeps: vec![kept.clone()], ..content() };
     let receipt = Receipt::issue(content, &kid(&verifier()), &verifier(), now()).unwrap();
     assert_eq!(verify(receipt.document()).unwrap().content().keeps, [kept]);
@@ -295,7 +301,7 @@ fn a_threshold_is_written_as_it_was_asked_for() {
 fn a_use_is_one_of_as_many_as_there_are_and_of_what_was_shown() {
     let query_id = content().shown[0].query_id.clone();
     let with = |query_id: &str, number, of| {
-        let redeemed = Some(Redeemed { query_id: query_id.to_owned(), number: Some(number), of: Some(of) });
+        let redeemed = Some(RedeemedUse { query_id: query_id.to_owned(), number: Some(number), of: Some(of) });
         Receipt::issue(ReceiptContent { redeemed, ..content() }, &kid(&verifier()), &verifier(), now())
     };
     for (number, of) in [(1, 1), (3, 3), (1, MAX_USES)] {
@@ -309,11 +315,11 @@ fn a_use_is_one_of_as_many_as_there_are_and_of_what_was_shown() {
     refused(with("another", 1, 1), Code::ReceiptInvalid);
     // Of a use by its serial neither is known; one without the other says nothing.
     for (number, of, holds) in [(None, None, true), (Some(1), None, false), (None, Some(1), false)] {
-        let redeemed = Some(Redeemed { query_id: query_id.clone(), number, of });
+        let redeemed = Some(RedeemedUse { query_id: query_id.clone(), number, of });
         let issued = Receipt::issue(ReceiptContent { redeemed, ..content() }, &kid(&verifier()), &verifier(), now());
         assert_eq!(issued.map(|receipt| verify(receipt.document()).unwrap()).is_ok(), holds);
     }
-    let redeemed = Some(Redeemed { query_id, number: Some(1), of: Some(1) });
+    let redeemed = Some(RedeemedUse { query_id, number: Some(1), of: Some(1) });
     let refusal = ReceiptContent { accepted: false, reason: Some("expired".to_owned()), redeemed, ..content() };
     refused(Receipt::issue(refusal, &kid(&verifier()), &verifier(), now()), Code::ReceiptInvalid);
 }

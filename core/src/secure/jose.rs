@@ -24,7 +24,7 @@ const UNANCHORED: [&str; 5] = ["x5c", "x5u", "x5t", "x5t#S256", "jku"];
 /// Parts of a compact JWS, strictly decoded; the header is not validated. For a third-party JWS whose key reference
 /// [`Jws`] refuses: the caller must check every member of the header.
 #[derive(Clone)]
-pub struct Compact {
+pub struct CompactJws {
     /// Text as received; the signature is over the part up to the last dot.
     text: String,
     header: Map<String, Value>,
@@ -32,7 +32,7 @@ pub struct Compact {
     signature: Vec<u8>,
 }
 
-impl Compact {
+impl CompactJws {
     /// Parses `header.payload.signature`; header and payload must be JSON objects.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl Compact {
 /// JWS that was parsed and not yet verified.
 #[derive(Clone)]
 pub struct Jws {
-    parts: Compact,
+    parts: CompactJws,
     algorithm: Algorithm,
     key_ref: KeyRef,
 }
@@ -117,7 +117,7 @@ impl Jws {
     /// # Errors
     /// As [`Jws::parse`].
     pub fn parse_within(token: &str, limits: Limits) -> Result<Self, Problem> {
-        let parts = Compact::parse_within(token, limits)?;
+        let parts = CompactJws::parse_within(token, limits)?;
         let algorithm = algorithm(&parts.header)?;
         let key_ref = key_ref(&parts.header)?;
         Ok(Self { parts, algorithm, key_ref })

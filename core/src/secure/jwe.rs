@@ -177,14 +177,14 @@ impl DecryptionKey {
 }
 
 /// Decrypted JWE.
-pub struct Decrypted {
+pub struct DecryptedJwe {
     /// Decrypted content.
     pub plaintext: Zeroizing<Vec<u8>>,
     /// Thumbprint (RFC 7638) of the sender's ephemeral key, by which the caller detects replays.
     pub ephemeral: String,
 }
 
-impl std::fmt::Debug for Decrypted {
+impl std::fmt::Debug for DecryptedJwe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Decrypted(redacted)")
     }
@@ -245,7 +245,7 @@ pub fn decrypt(
     key: &DecryptionKey,
     encryptions: &[ContentEncryption],
     most: usize,
-) -> Result<Decrypted, Problem> {
+) -> Result<DecryptedJwe, Problem> {
     if token.len() > most {
         return Err(Code::TooLarge.into());
     }
@@ -291,7 +291,7 @@ pub fn decrypt(
     let mut plaintext = Zeroizing::new(decode(content, "ciphertext")?);
     open(encryption, &shared, &nonce, encoded.as_bytes(), &mut plaintext, &tag)
         .ok_or_else(|| Problem::from(Code::DecryptionFailed))?;
-    Ok(Decrypted { plaintext, ephemeral: thumbprint(&epk) })
+    Ok(DecryptedJwe { plaintext, ephemeral: thumbprint(&epk) })
 }
 
 /// Derives the content encryption key: Concat KDF with SHA-256, of which one round is enough for at most 256 bits (RFC

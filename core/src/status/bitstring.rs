@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
-use super::{Freshness, ListProfile, Order, Purpose, StatusList, list::Packing, parse_index};
+use super::{BitOrder, ListProfile, ListValidity, StatusList, StatusPurpose, list::Packing, parse_index};
 use crate::{
     Code, Problem,
     credential::{CONTEXT_V2, Credential},
@@ -21,9 +21,9 @@ const DEFAULT_TTL: i64 = 300_000;
 
 /// Reference to the status of a credential: an entry of `credentialStatus` (Bitstring Status List 1.0 section 2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
+pub struct BitstringStatusListEntry {
     /// Purpose of the entry.
-    pub purpose: Purpose,
+    pub purpose: StatusPurpose,
     /// URL of the status list credential.
     pub url: String,
     /// Index in the list.
@@ -32,7 +32,7 @@ pub struct Reference {
     pub bits: u8,
 }
 
-impl Reference {
+impl BitstringStatusListEntry {
     /// Parses an entry of `credentialStatus`.
     ///
     /// # Errors
@@ -45,13 +45,13 @@ impl Reference {
         }
         let malformed = |what: &str| Problem::new(Code::MalformedValue, format!("credentialStatus has no {what}"));
         let purpose = text("statusPurpose").ok_or_else(|| malformed("statusPurpose"))?;
-        let purpose = Purpose::parse(purpose).ok_or(Code::StatusUnsupported)?;
+        let purpose = StatusPurpose::parse(purpose).ok_or(Code::StatusUnsupported)?;
         let url = text("statusListCredential").ok_or_else(|| malformed("statusListCredential"))?.to_owned();
         let index = parse_index(text("statusListIndex").ok_or(Code::StatusIndex)?)?;
         let bits = match entry.get("statusSize") {
             None => 1,
             Some(size) => {
-                json::whole(size).and_then(|size| u8::try_from(size).ok()).ok_or_else(|| malformed("statusSize"))?
+                json::integer(size).and_then(|size| u8::try_from(size).ok()).ok_or_else(|| malformed("statusSize"))?
             }
         };
         Ok(Self { purpose, url, index, bits })
@@ -80,7 +80,7 @@ pub fn decode(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
         Problem::new(Code::StatusListInvalid, "encodedList is not multibase base64url (its first letter is not u)")
     })?;
     let packed = jose::decode(text, "encodedList")?;
-    let list = StatusList::unpack(&packed, Packing::Gzip, bits, Order::MostSignificantFirst)?;
+    let list = StatusList::unpack(&packed, Packing::Gzip, bits, BitOrder::MostSignificantFirst)?;
     ListProfile::DEFAULT.require_length(list.entries())?;
     Ok(list)
 }
@@ -92,9 +92,9 @@ pub fn decode(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
 ///
 /// # Examples
 /// ```
-/// use carnet_core::status::{Order, StatusList, bitstring};
+/// use carnet_core::status::{BitOrder, StatusList, bitstring};
 ///
-/// let mut list = StatusList::new(131_072, 1, Order::MostSignificantFirst)?;
+/// let mut list = StatusList::new(131_072, 1, BitOrder::MostSignificantFirst)?;
 /// list.set(94_567, 1)?;
 /// let published = bitstring::decode(&bitstring::encode(&list)?, 1)?;
 /// assert_eq!((published.value(94_567)?, published.value(94_568)?), (1, 0));
@@ -112,9 +112,9 @@ pub struct BitstringListParameters {
     /// URL of the status list credential.
     pub url: String,
     /// Purpose of the list.
-    pub purpose: Purpose,
+    pub purpose: StatusPurpose,
     /// Times between which the list may be used.
-    pub freshness: Freshness,
+    pub freshness: ListValidity,
 }
 
 impl BitstringListParameters {
@@ -155,7 +155,7 @@ impl BitstringListParameters {
     /// # Errors
     /// `status_list_mismatch`: another URL; `status_purpose`: another purpose; `status_list_invalid`, `claim_missing`,
     /// those of [`decode`].
-    pub fn read(credential: &Credential, reference: &Reference) -> Result<(Self, StatusList), Problem> {
+    pub fn read(credential: &Credential, reference: &BitstringStatusListEntry) -> Result<(Self, StatusList), Problem> {
         let invalid = |what: &str| Problem::new(Code::StatusListInvalid, what.to_owned());
         if !credential.types().any(|name| name == CREDENTIAL_TYPE) {
             return Err(invalid("it is not a BitstringStatusListCredential"));
@@ -180,10 +180,10 @@ impl BitstringListParameters {
             return Err(Code::StatusPurpose.into());
         }
         // It need not say how many bits an entry has, and must not say anything else than the reference.
-        if subject.get("statusSize").is_some_and(|bits| json::whole(bits) != Some(reference.bits.into())) {
+        if subject.get("statusSize").is_some_and(|bits| json::integer(bits) != Some(reference.bits.into())) {
             return Err(invalid("the size of its entries differs from the credential's"));
         }
-        let ttl = subject.get("ttl").map_or(Some(DEFAULT_TTL), json::whole).filter(|ttl| *ttl >= 0);
+        let ttl = subject.get("ttl").map_or(Some(DEFAULT_TTL), json::integer).filter(|ttl| *ttl >= 0);
         let ttl = ttl.ok_or_else(|| invalid("its ttl is invalid"))?;
         let issued = credential.valid_from();
         let issued =
@@ -191,7 +191,7 @@ impl BitstringListParameters {
         let list = decode(text("encodedList").ok_or_else(|| invalid("it has no encodedList"))?, reference.bits)?;
         // Rounded up to whole seconds: a list without a second of life could never be used.
         let ttl = Some(ttl.saturating_add(999) / 1_000);
-        let freshness = Freshness { issued, until: credential.valid_until(), ttl };
+        let freshness = ListValidity { issued, until: credential.valid_until(), ttl };
         let published = Self {
             issuer: credential.issuer().to_owned(),
             url: reference.url.clone(),

@@ -12,7 +12,7 @@ use coset::{
 };
 
 use super::{
-    Freshness, StatusList,
+    ListValidity, StatusList,
     list::Packing,
     token::{self, Claims, TokenListParameters},
 };
@@ -154,17 +154,17 @@ impl CwtStatusList {
         &self.kid
     }
 
-    /// Verifies the token as the list at `uri`, as [`token::Token::verify`].
+    /// Verifies the token as the list at `uri`, as [`token::StatusListToken::verify`].
     ///
     /// # Errors
-    /// Those of [`token::Token::verify`].
+    /// Those of [`token::StatusListToken::verify`].
     pub fn verify(
         &self,
         key: &PublicKey,
         uri: &str,
         now: Timestamp,
         skew: i64,
-    ) -> Result<(StatusList, Freshness), Problem> {
+    ) -> Result<(StatusList, ListValidity), Problem> {
         if key.algorithm() != self.algorithm {
             return Err(Code::AlgorithmMismatch.into());
         }

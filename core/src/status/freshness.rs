@@ -10,10 +10,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::Freshness;
+use super::ListValidity;
 use crate::{
     Code, Problem,
-    did::{Did, DidUrl, Purpose, Resolve},
+    did::{Did, DidUrl, Resolve, VerificationRelationship},
     keys::Signer,
     secure::{
         jose::{self, Jws, KeyRef, numeric_date},
@@ -56,14 +56,14 @@ const EPOCHS_GIVEN: u32 = 4;
 /// Returns the digest that identifies a copy in a statement: base64url of SHA-256 over its issuer-signed JWT, without
 /// disclosures.
 #[must_use]
-pub fn digest(copy: &SdJwt) -> String {
+pub fn copy_digest(copy: &SdJwt) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(copy.jws().as_str().as_bytes()))
 }
 
 /// Returns the handle by which the holder requests statements: tagged SHA-256 over the issuer-signed JWT and all
 /// disclosures, in byte order, each after a tilde (spec/freshness.md 1.3). A key binding is ignored.
 #[must_use]
-pub fn handle(copy: &str) -> [u8; 32] {
+pub fn copy_handle(copy: &str) -> [u8; 32] {
     let issued = copy.rsplit_once('~').map_or(copy, |(issued, _)| issued);
     let mut parts = issued.split('~');
     let mut hash = Sha256::new_with_prefix(HANDLE_TAG);
@@ -79,14 +79,14 @@ pub fn handle(copy: &str) -> [u8; 32] {
 
 /// Returns the start of the epoch that contains `now`.
 #[must_use]
-pub fn epoch(now: Timestamp) -> Timestamp {
+pub fn epoch_start(now: Timestamp) -> Timestamp {
     Timestamp::from_unix(now.unix().saturating_sub(now.unix().rem_euclid(EPOCH_SECONDS.into())))
 }
 
 /// Returns the `iat` of each statement that an issuer signs for one copy at `now`, newest first: of statements that are
 /// valid for `seconds`, at most four that are valid until the end of the epoch (spec/freshness.md 1.6).
 pub fn issue_times(now: Timestamp, seconds: u32) -> impl Iterator<Item = Timestamp> {
-    let newest = epoch(now);
+    let newest = epoch_start(now);
     let count = EPOCHS_GIVEN.min(seconds / EPOCH_SECONDS);
     (0..count).map(move |before| newest.plus(i64::from(EPOCH_SECONDS.saturating_mul(before)).saturating_neg()))
 }
@@ -97,7 +97,11 @@ pub fn issue_times(now: Timestamp, seconds: u32) -> impl Iterator<Item = Timesta
 /// Every wallet that refreshed recently has this statement, so that it does not reveal the time of the refresh. A
 /// wallet that refreshed earlier lacks it, and staples the one that begins at 00:00 UTC if the verifier accepts it,
 /// otherwise its newest.
-pub fn choose(statements: impl Iterator<Item = (Timestamp, Timestamp)>, max_age: u32, now: Timestamp) -> Option<usize> {
+pub fn choose_statement(
+    statements: impl Iterator<Item = (Timestamp, Timestamp)>,
+    max_age: u32,
+    now: Timestamp,
+) -> Option<usize> {
     let latest = now.plus(MARGIN_SECONDS);
     let is_within = |since: Timestamp, age: i64| latest <= since.plus(age);
     let rank = |since: Timestamp| match since.unix() {
@@ -107,7 +111,7 @@ pub fn choose(statements: impl Iterator<Item = (Timestamp, Timestamp)>, max_age:
     };
     let usable = statements.enumerate().filter(|(_, (since, until))| {
         // A statement from before there were epochs would be refused.
-        epoch(*since) == *since && *since <= now && latest < *until && is_within(*since, max_age.into())
+        epoch_start(*since) == *since && *since <= now && latest < *until && is_within(*since, max_age.into())
     });
     usable.max_by_key(|(_, (since, _))| rank(*since)).map(|(index, _)| index)
 }
@@ -116,8 +120,8 @@ pub fn choose(statements: impl Iterator<Item = (Timestamp, Timestamp)>, max_age:
 /// statement.
 ///
 /// # Errors
-/// `proof_generation`; `malformed_value` if `digest` is malformed, `since` is not the start of an epoch, or `seconds`
-/// is not a multiple of the epoch within [`SECONDS`].
+/// `proof_generation`; `malformed_value` if `copy_digest` is malformed, `since` is not the start of an epoch, or
+/// `seconds` is not a multiple of the epoch within [`SECONDS`].
 pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &dyn Signer) -> Result<String, Problem> {
     if digest.len() != 43 || jose::decode(digest, "digest")?.len() != 32 {
         return Err(Problem::new(Code::MalformedValue, "the copy's digest is not a base64url SHA-256"));
@@ -147,7 +151,7 @@ pub fn verify(
     now: Timestamp,
     skew: i64,
     resolver: &dyn Resolve,
-) -> Result<Freshness, Problem> {
+) -> Result<ListValidity, Problem> {
     let jws = Jws::parse(statement)?;
     jws.require_typ(TYP)?;
     let KeyRef::Kid(kid) = jws.key_ref() else {
@@ -164,17 +168,17 @@ pub fn verify(
     if document.expires(&url).is_some_and(|end| now > end) {
         return Err(Problem::new(Code::KeyInvalid, "the issuer's key has expired"));
     }
-    jws.verify(&document.key_for(&url, Purpose::AssertionMethod)?)?;
+    jws.verify(&document.key_for(&url, VerificationRelationship::AssertionMethod)?)?;
     jws.require_form(&FORM.0, &FORM.1)?;
     let payload = jws.payload();
-    if payload.get("copy").and_then(Value::as_str) != Some(digest(copy).as_str()) {
+    if payload.get("copy").and_then(Value::as_str) != Some(copy_digest(copy).as_str()) {
         return Err(Problem::new(Code::StatusListMismatch, "the freshness statement is for another copy"));
     }
     let missing = |claim: &str| Problem::new(Code::ClaimMissing, format!("the freshness statement has no {claim}"));
     let issued = whole_seconds(payload, "iat")?.ok_or_else(|| missing("iat"))?;
     let until = whole_seconds(payload, "exp")?.ok_or_else(|| missing("exp"))?;
     require_times(issued, until)?;
-    let freshness = Freshness { issued, until: Some(until), ttl: None };
+    let freshness = ListValidity { issued, until: Some(until), ttl: None };
     freshness.check(now, now, skew)?;
     Ok(freshness)
 }
@@ -189,7 +193,7 @@ fn whole_seconds(payload: &Map<String, Value>, name: &str) -> Result<Option<Time
 }
 
 fn require_times(issued: Timestamp, until: Timestamp) -> Result<(), Problem> {
-    let whole = [issued, until].iter().all(|time| epoch(*time) == *time);
+    let whole = [issued, until].iter().all(|time| epoch_start(*time) == *time);
     let seconds = u32::try_from(until.unix().saturating_sub(issued.unix()));
     if whole && seconds.is_ok_and(|seconds| SECONDS.contains(&seconds)) {
         return Ok(());
@@ -238,7 +242,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(result: Result<Freshness, Problem>, code: Code) {
+    fn refused(result: Result<ListValidity, Problem>, code: Code) {
         assert_eq!(result.unwrap_err().code, code);
     }
 
@@ -247,7 +251,7 @@ mod tests {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let (mine, other) = (copy(&key), copy(&key));
         let issuer = Did::jwk(&key.public_key()).to_string();
-        let statement = issue(&digest(&mine), &kid(&key), now(), DEFAULT_SECONDS, &key).unwrap();
+        let statement = issue(&copy_digest(&mine), &kid(&key), now(), DEFAULT_SECONDS, &key).unwrap();
         let at = |copy: &SdJwt, issuer: &str, seconds: i64| {
             verify(&statement, copy, issuer, now().plus(seconds), 60, &SelfContained)
         };
@@ -266,7 +270,7 @@ mod tests {
         let mine = copy(&key);
         let issuer = Did::jwk(&key.public_key()).to_string();
         let check = |statement: &str| verify(statement, &mine, &issuer, now(), 60, &SelfContained);
-        let by = |signer: &SecretKey| issue(&digest(&mine), &kid(&key), now(), DEFAULT_SECONDS, signer).unwrap();
+        let by = |signer: &SecretKey| issue(&copy_digest(&mine), &kid(&key), now(), DEFAULT_SECONDS, signer).unwrap();
         assert!(check(&by(&key)).is_ok());
         refused(check(&by(&thief)), Code::SignatureInvalid);
         refused(check(mine.jws().as_str()), Code::TokenType);
@@ -274,12 +278,13 @@ mod tests {
     }
 
     /// Freshness statement of a copy for a day, with header and payload changed before they are signed.
-    fn changed(change: impl FnOnce(&mut Map<String, Value>, &mut Map<String, Value>)) -> Result<Freshness, Problem> {
+    fn changed(change: impl FnOnce(&mut Map<String, Value>, &mut Map<String, Value>)) -> Result<ListValidity, Problem> {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let (mine, at) = (copy(&key), now().unix());
         let object = |value: Value| value.as_object().unwrap().clone();
         let mut header = object(json!({"typ": TYP, "kid": kid(&key)}));
-        let mut payload = object(json!({"copy": digest(&mine), "iat": at, "exp": at.saturating_add(DEFAULT_SECONDS)}));
+        let mut payload =
+            object(json!({"copy": copy_digest(&mine), "iat": at, "exp": at.saturating_add(DEFAULT_SECONDS)}));
         change(&mut header, &mut payload);
         let statement = jose::sign(header, &payload, &key).unwrap();
         verify(&statement, &mine, Did::jwk(&key.public_key()).as_str(), now(), 60, &SelfContained)
@@ -324,7 +329,7 @@ mod tests {
         ] {
             refused(times(from, until), Code::MalformedValue);
             let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-            let made = issue(&digest(&copy(&key)), &kid(&key), now().plus(from), until - from, &key);
+            let made = issue(&copy_digest(&copy(&key)), &kid(&key), now().plus(from), until - from, &key);
             assert_eq!(made.unwrap_err().code, Code::MalformedValue);
         }
         // A fraction, which other NumericDates may have, could tell statements apart.
@@ -349,7 +354,7 @@ mod tests {
     fn a_handle_is_of_the_whole_copy_in_any_order_and_is_not_its_digest() {
         // Expected by another implementation: printf 'carnet-freshness-handle/1\0a.b.c~ZA~ZQ' | sha256sum
         let expected = "645b63f8e9d61845d951bd4f25e378b44a025dff2a82ac29500db88c7ba3ff25";
-        let hex = |copy: &str| base16ct::lower::encode_string(&handle(copy));
+        let hex = |copy: &str| base16ct::lower::encode_string(&copy_handle(copy));
         for whole in ["a.b.c~ZA~ZQ~", "a.b.c~ZQ~ZA~", "a.b.c~ZQ~ZA~kb.kb.kb"] {
             assert_eq!(hex(whole), expected, "{whole}");
         }
@@ -357,7 +362,7 @@ mod tests {
             assert_ne!(hex(part), expected, "{part}");
         }
         // Of a copy without disclosures it is another digest than the one that statements have in public.
-        assert_ne!(handle("a.b.c~").as_slice(), Sha256::digest("a.b.c").as_slice());
+        assert_ne!(copy_handle("a.b.c~").as_slice(), Sha256::digest("a.b.c").as_slice());
     }
 
     #[test]
@@ -373,7 +378,8 @@ mod tests {
     /// Beginning of the statement that a wallet staples at `at`, by the time of its refresh.
     fn stapled(refreshed: Timestamp, seconds: u32, max_age: u32, at: Timestamp) -> Option<Timestamp> {
         let held: Vec<Timestamp> = issue_times(refreshed, seconds).collect();
-        choose(held.iter().map(|since| (*since, since.plus(seconds.into()))), max_age, at).map(|index| held[index])
+        choose_statement(held.iter().map(|since| (*since, since.plus(seconds.into()))), max_age, at)
+            .map(|index| held[index])
     }
 
     /// Otherwise two verifiers could compare when the wallets refreshed that they saw.
@@ -417,7 +423,9 @@ mod tests {
             assert_eq!(held, expected.map(at), "{refreshed} {max_age}");
         }
         // None from the future, none that is about to end, none from before there were epochs.
-        let only = |since: i64, until: i64| choose([(at(0).plus(since), at(0).plus(until))].into_iter(), 86_400, at(0));
+        let only = |since: i64, until: i64| {
+            choose_statement([(at(0).plus(since), at(0).plus(until))].into_iter(), 86_400, at(0))
+        };
         assert_eq!(
             (only(0, 121), only(0, 120), only(21_600, 64_800), only(-3_600, 40_000)),
             (Some(0), None, None, None)
@@ -427,7 +435,7 @@ mod tests {
     #[test]
     fn a_statement_names_nobody() {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-        let statement = issue(&digest(&copy(&key)), &kid(&key), now(), DEFAULT_SECONDS, &key).unwrap();
+        let statement = issue(&copy_digest(&copy(&key)), &kid(&key), now(), DEFAULT_SECONDS, &key).unwrap();
         let payload = Jws::parse(&statement).unwrap();
         let mut members: Vec<&str> = payload.payload().keys().map(String::as_str).collect();
         members.sort_unstable();

@@ -13,7 +13,7 @@ use crate::{Code, Problem};
 
 /// Bit order of the entries within a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum BitOrder {
     /// The first entry is in the most significant bits (Bitstring Status List).
     MostSignificantFirst,
     /// The first entry is in the least significant bits (Token Status List).
@@ -38,7 +38,7 @@ pub struct StatusList {
     bytes: Vec<u8>,
     /// Bits of an entry: 1, 2, 4 or 8.
     bits: u8,
-    order: Order,
+    order: BitOrder,
 }
 
 impl std::fmt::Debug for StatusList {
@@ -56,7 +56,7 @@ impl StatusList {
     ///
     /// # Errors
     /// `status_list_invalid` if `bits` is not 1, 2, 4 or 8, or the list would exceed [`MAX_BYTES`].
-    pub fn new(entries: u64, bits: u8, order: Order) -> Result<Self, Problem> {
+    pub fn new(entries: u64, bits: u8, order: BitOrder) -> Result<Self, Problem> {
         let bytes = entries.checked_mul(u64::from(bits)).map(|all| all.div_ceil(8));
         let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes <= MAX_BYTES);
         let bytes = bytes.ok_or_else(|| Problem::new(Code::StatusListInvalid, "the list would be too long"))?;
@@ -67,7 +67,7 @@ impl StatusList {
     ///
     /// # Errors
     /// `status_list_invalid` if `bits` is not 1, 2, 4 or 8, or the list exceeds [`MAX_BYTES`].
-    pub fn from_bytes(bytes: Vec<u8>, bits: u8, order: Order) -> Result<Self, Problem> {
+    pub fn from_bytes(bytes: Vec<u8>, bits: u8, order: BitOrder) -> Result<Self, Problem> {
         require_size(bits)?;
         if bytes.len() > MAX_BYTES {
             return Err(Problem::new(Code::StatusListInvalid, "the list is too long"));
@@ -78,12 +78,12 @@ impl StatusList {
     /// Returns the number of entries.
     #[must_use]
     pub fn entries(&self) -> u64 {
-        self.entries_of(self.bits)
+        self.entries_with_bits(self.bits)
     }
 
     /// Returns the number of entries if each has `bits` bits.
     #[must_use]
-    pub fn entries_of(&self, bits: u8) -> u64 {
+    pub fn entries_with_bits(&self, bits: u8) -> u64 {
         let bytes = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
         bytes.saturating_mul(8).checked_div(u64::from(bits)).unwrap_or_default()
     }
@@ -105,7 +105,7 @@ impl StatusList {
     /// # Errors
     /// `status_index`: the index is beyond the end of the list.
     pub fn value(&self, index: u64) -> Result<u8, Problem> {
-        self.value_of(index, self.bits)
+        self.value_with_bits(index, self.bits)
     }
 
     /// Returns the value of an entry if each has `bits` bits. For Bitstring Status List, the entry size is stated in
@@ -113,7 +113,7 @@ impl StatusList {
     ///
     /// # Errors
     /// `status_index`: the index is beyond the end of the list; `status_list_invalid`: `bits` is not 1, 2, 4 or 8.
-    pub fn value_of(&self, index: u64, bits: u8) -> Result<u8, Problem> {
+    pub fn value_with_bits(&self, index: u64, bits: u8) -> Result<u8, Problem> {
         require_size(bits)?;
         let (at, shift) = self.place(index, bits)?;
         let byte = self.bytes.get(at).copied().ok_or(Code::StatusIndex)?;
@@ -160,7 +160,7 @@ impl StatusList {
     ///
     /// # Errors
     /// `status_list_invalid`
-    pub(super) fn unpack(packed: &[u8], packing: Packing, bits: u8, order: Order) -> Result<Self, Problem> {
+    pub(super) fn unpack(packed: &[u8], packing: Packing, bits: u8, order: BitOrder) -> Result<Self, Problem> {
         let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
         let mut bytes = Vec::new();
         let read = match packing {
@@ -173,15 +173,15 @@ impl StatusList {
 
     /// Returns the byte of an entry, and the shift of the entry in it.
     fn place(&self, index: u64, bits: u8) -> Result<(usize, u32), Problem> {
-        if index >= self.entries_of(bits) {
+        if index >= self.entries_with_bits(bits) {
             return Err(Code::StatusIndex.into());
         }
         let bits = u64::from(bits);
         let first = index.checked_mul(bits).ok_or(Code::StatusIndex)?;
         let (at, within) = (first / 8, first % 8);
         let shift = match self.order {
-            Order::LeastSignificantFirst => within,
-            Order::MostSignificantFirst => 8_u64.saturating_sub(bits).saturating_sub(within),
+            BitOrder::LeastSignificantFirst => within,
+            BitOrder::MostSignificantFirst => 8_u64.saturating_sub(bits).saturating_sub(within),
         };
         let at = usize::try_from(at).map_err(|_| Code::StatusIndex)?;
         Ok((at, u32::try_from(shift).map_err(|_| Code::StatusIndex)?))

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Freshness, ListProfile, Purpose, StatusList, bitstring, cwt, token};
+use super::{ListProfile, ListValidity, StatusList, StatusPurpose, bitstring, cwt, token};
 use crate::{
     Code, Problem,
     credential::{Credential, TopLevel},
-    did::{Did, DidDocument, DidUrl, Purpose as KeyPurpose, Resolve},
+    did::{Did, DidDocument, DidUrl, Resolve, VerificationRelationship as KeyPurpose},
     json::{self, Limits},
     keys::PublicKey,
-    secure::data_integrity::{self, Expected, Suites},
+    secure::data_integrity::{self, ProofRequirements, Suites},
     time::Timestamp,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 enum About {
     /// A `BitstringStatusListCredential` with these purposes. `sized`: it states the bits of an entry itself, besides
     /// the credentials that name it.
-    Purposes { purposes: Vec<Purpose>, sized: bool },
+    Purposes { purposes: Vec<StatusPurpose>, sized: bool },
     /// A status list token, whose values say it.
     Values,
 }
@@ -28,7 +28,7 @@ enum About {
 /// Verified status list in memory, with the issuer of the listed credentials, its signer, purpose and freshness.
 /// Look-ups take constant time, without a lock or an allocation.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct VerifiedStatusList {
     /// For whose credentials.
     on_behalf_of: Did,
     /// Signer of the list.
@@ -36,7 +36,7 @@ pub struct Listed {
     about: About,
     /// Rules that the list met.
     profile: ListProfile,
-    freshness: Freshness,
+    freshness: ListValidity,
     fetched: Timestamp,
     /// Keys that signed it.
     keys: Vec<(DidUrl, PublicKey)>,
@@ -44,7 +44,7 @@ pub struct Listed {
     list: Arc<StatusList>,
 }
 
-impl Listed {
+impl VerifiedStatusList {
     /// Verifies bytes fetched from `url` as a status list for the credentials of `on_behalf_of`: a credential with a
     /// Data Integrity proof if it is a JSON object, otherwise a token (JWT or CWT). The list must be usable at
     /// `fetched`.
@@ -55,7 +55,7 @@ impl Listed {
     /// # Errors
     /// `status_list_issuer`; `status_list_stale`; `status_list_mismatch` (the list of another URL);
     /// `status_list_length` (fewer entries than the [`ListProfile`] requires); `header_key_unanchored`,
-    /// `method_of_other`; `claim_forbidden`; those of [`data_integrity::verify`], [`token::Token::verify`],
+    /// `method_of_other`; `claim_forbidden`; those of [`data_integrity::verify`], [`token::StatusListToken::verify`],
     /// [`bitstring::BitstringListParameters::read`] and of resolving the signer's key. Keys of earlier versions of the
     /// signer's document are not accepted.
     pub fn verify(
@@ -75,7 +75,7 @@ impl Listed {
             if text.starts_with('{') {
                 credential(text, url, on_behalf_of, (fetched, skew), (resolver, suites))?
             } else {
-                let token = token::Token::parse(text)?;
+                let token = token::StatusListToken::parse(text)?;
                 let verify = |key: &PublicKey| token.verify(key, url, fetched, skew);
                 status_token(token.kid(), on_behalf_of, (fetched, skew), resolver, verify)?
             }
@@ -99,7 +99,7 @@ impl Listed {
             let document = json::parse_object(text.as_bytes(), Limits::LIST)?;
             return Did::parse(&crate::credential::id_of(document.get("issuer"), "issuer")?);
         }
-        Ok(DidUrl::parse(token::Token::parse(text)?.kid())?.did().clone())
+        Ok(DidUrl::parse(token::StatusListToken::parse(text)?.kid())?.did().clone())
     }
 
     /// Returns the issuer whose credentials the list is about. The list is not valid for those of any other issuer.
@@ -116,7 +116,7 @@ impl Listed {
 
     /// Returns the times of issue and expiry, and the time to live.
     #[must_use]
-    pub fn freshness(&self) -> Freshness {
+    pub fn freshness(&self) -> ListValidity {
         self.freshness
     }
 
@@ -144,7 +144,7 @@ impl Listed {
     /// # Errors
     /// `status_list_issuer`: the issuer's document no longer authorises the signer; `key_invalid`: a key has expired or
     /// was replaced; those of [`DidDocument::key_for`] and of resolving the two documents.
-    pub fn stands_by(&self, resolver: &dyn Resolve, (now, skew): (Timestamp, i64)) -> Result<(), Problem> {
+    pub fn check_signer(&self, resolver: &dyn Resolve, (now, skew): (Timestamp, i64)) -> Result<(), Problem> {
         let document = signer(&self.issuer, &self.on_behalf_of, resolver)?;
         for (kid, key) in &self.keys {
             if key_of_list(&document, kid, (now, skew))? != *key {
@@ -158,7 +158,7 @@ impl Listed {
     ///
     /// # Errors
     /// Those of [`Self::entry`].
-    pub fn is_set(&self, reference: &bitstring::Reference) -> Result<bool, Problem> {
+    pub fn is_set(&self, reference: &bitstring::BitstringStatusListEntry) -> Result<bool, Problem> {
         Ok(self.entry(reference)? != 0)
     }
 
@@ -167,7 +167,7 @@ impl Listed {
     /// # Errors
     /// `status_purpose`: the list has another purpose; `status_index`; `status_list_invalid`: another entry size;
     /// `status_list_length`: too few entries of that size.
-    pub fn entry(&self, reference: &bitstring::Reference) -> Result<u8, Problem> {
+    pub fn entry(&self, reference: &bitstring::BitstringStatusListEntry) -> Result<u8, Problem> {
         let sized = match &self.about {
             About::Purposes { purposes, sized } if purposes.contains(&reference.purpose) => *sized,
             _ => return Err(Code::StatusPurpose.into()),
@@ -178,15 +178,15 @@ impl Listed {
                 "the size of the list's entries differs from the credential's",
             ));
         }
-        self.profile.require_length(self.list.entries_of(reference.bits))?;
-        self.list.value_of(reference.index, reference.bits)
+        self.profile.require_length(self.list.entries_with_bits(reference.bits))?;
+        self.list.value_with_bits(reference.index, reference.bits)
     }
 
     /// Returns the value of an entry of a status list token.
     ///
     /// # Errors
     /// `status_purpose`: the list is not a status list token; `status_index`.
-    pub fn value(&self, reference: &token::Reference) -> Result<u8, Problem> {
+    pub fn value(&self, reference: &token::TokenStatusReference) -> Result<u8, Problem> {
         match self.about {
             About::Values => self.list.value(reference.index),
             About::Purposes { .. } => Err(Code::StatusPurpose.into()),
@@ -200,7 +200,7 @@ fn credential(
     on_behalf_of: &Did,
     (now, skew): (Timestamp, i64),
     (resolver, suites): (&dyn Resolve, &Suites),
-) -> Result<Listed, Problem> {
+) -> Result<VerifiedStatusList, Problem> {
     let invalid = |what: &str| Problem::new(Code::StatusListInvalid, what.to_owned());
     let Value::Object(document) = json::parse(text.as_bytes(), Limits::LIST)? else {
         return Err(invalid("the list is not an object"));
@@ -208,8 +208,13 @@ fn credential(
     let issuer = Did::parse(&crate::credential::id_of(document.get("issuer"), "issuer")?);
     let issuer = issuer.map_err(|_| Problem::from(Code::StatusListIssuer))?;
     let current = signer(&issuer, on_behalf_of, resolver)?;
-    let expected =
-        Expected { purpose: KeyPurpose::AssertionMethod, controller: issuer.as_str(), binding: None, now, skew };
+    let expected = ProofRequirements {
+        purpose: KeyPurpose::AssertionMethod,
+        controller: issuer.as_str(),
+        binding: None,
+        now,
+        skew,
+    };
     let verified = data_integrity::verify(&document, suites, resolver, &expected)?;
     TopLevel::DataIntegrity.check(&verified)?;
     let verified = Credential::parse(verified)?;
@@ -232,13 +237,14 @@ fn credential(
         None => &[],
     };
     // Unknown purposes are ignored: nobody here can ask for them.
-    let purposes: Vec<Purpose> = named.iter().filter_map(Value::as_str).filter_map(Purpose::parse).collect();
+    let purposes: Vec<StatusPurpose> =
+        named.iter().filter_map(Value::as_str).filter_map(StatusPurpose::parse).collect();
     let purpose = *purposes.first().ok_or(Code::StatusPurpose)?;
-    let bits = subject.get("statusSize").map_or(Some(1), json::whole).and_then(|bits| u8::try_from(bits).ok());
+    let bits = subject.get("statusSize").map_or(Some(1), json::integer).and_then(|bits| u8::try_from(bits).ok());
     let bits = bits.ok_or_else(|| invalid("its entries have no size"))?;
-    let reference = bitstring::Reference { purpose, url: url.to_owned(), index: 0, bits };
+    let reference = bitstring::BitstringStatusListEntry { purpose, url: url.to_owned(), index: 0, bits };
     let (published, list) = bitstring::BitstringListParameters::read(&verified, &reference)?;
-    Ok(Listed {
+    Ok(VerifiedStatusList {
         on_behalf_of: on_behalf_of.clone(),
         issuer,
         about: About::Purposes { purposes, sized: subject.contains_key("statusSize") },
@@ -255,8 +261,8 @@ fn status_token(
     on_behalf_of: &Did,
     (now, skew): (Timestamp, i64),
     resolver: &dyn Resolve,
-    verify: impl FnOnce(&PublicKey) -> Result<(StatusList, Freshness), Problem>,
-) -> Result<Listed, Problem> {
+    verify: impl FnOnce(&PublicKey) -> Result<(StatusList, ListValidity), Problem>,
+) -> Result<VerifiedStatusList, Problem> {
     let kid = DidUrl::parse(kid)?;
     let issuer = kid.did().clone();
     let key = key_of_list(&*signer(&issuer, on_behalf_of, resolver)?, &kid, (now, skew))?;
@@ -264,7 +270,7 @@ fn status_token(
     let profile = ListProfile::DEFAULT;
     profile.require_length(list.entries())?;
     let (on_behalf_of, list, keys) = (on_behalf_of.clone(), Arc::new(list), vec![(kid, key)]);
-    Ok(Listed { on_behalf_of, issuer, about: About::Values, profile, freshness, fetched: now, keys, list })
+    Ok(VerifiedStatusList { on_behalf_of, issuer, about: About::Values, profile, freshness, fetched: now, keys, list })
 }
 
 /// A key that signs lists.

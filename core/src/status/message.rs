@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Purpose, bitstring::Reference};
-use crate::{Code, Problem, text::unseen};
+use super::{StatusPurpose, bitstring::BitstringStatusListEntry};
+use crate::{Code, Problem, text::invisible_characters};
 
 /// Entry size of the message lists that Carnet publishes, in bits.
 pub const BITS: u8 = 4;
@@ -19,12 +19,12 @@ const UNDEFINED: &str = "undefined";
 
 /// Message texts of one issuer, for the numbers 1 to [`GREATEST`]. 0 means no message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Messages {
+pub struct StatusMessages {
     /// Those of 0, 1, 2 and so on, all of them.
     texts: Vec<String>,
 }
 
-impl Messages {
+impl StatusMessages {
     /// Creates the table from the texts of the numbers 1, 2, 3 and so on; the remaining numbers mean no message.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Messages {
     /// Returns the `credentialStatus` entry for an index of the list at `url`.
     #[must_use]
     pub fn entry(&self, url: String, index: u64) -> Value {
-        let mut entry = Reference { purpose: Purpose::Message, url, index, bits: BITS }.to_json();
+        let mut entry = BitstringStatusListEntry { purpose: StatusPurpose::Message, url, index, bits: BITS }.to_json();
         if let Some(members) = entry.as_object_mut() {
             members.insert("statusMessage".to_owned(), self.to_json());
         }
@@ -83,7 +83,7 @@ impl Messages {
 ///
 /// # Errors
 /// `malformed_value`: `statusMessage` does not contain each value exactly once (section 2.1).
-pub fn text_of(entry: &Value, reference: &Reference, value: u8) -> Result<String, Problem> {
+pub fn text_of(entry: &Value, reference: &BitstringStatusListEntry, value: u8) -> Result<String, Problem> {
     let Some(all) = entry.get("statusMessage") else {
         // Only of one bit it may be left out.
         return match (reference.bits, value) {
@@ -113,7 +113,7 @@ pub fn text_of(entry: &Value, reference: &Reference, value: u8) -> Result<String
 fn is_plain(text: &str) -> bool {
     let is_other_space = |c: char| c.is_whitespace() && c != ' ';
     let is_short = !text.is_empty() && text.chars().count() <= MAX_CHARS;
-    is_short && text.trim() == text && !text.contains(is_other_space) && unseen(text).next().is_none()
+    is_short && text.trim() == text && !text.contains(is_other_space) && invisible_characters(text).next().is_none()
 }
 
 fn malformed(what: impl Into<String>) -> Problem {
@@ -130,14 +130,14 @@ mod tests {
 
     #[test]
     fn every_number_is_explained_and_what_says_nothing_is_undefined() {
-        let messages = Messages::new(&texts(&["the card was lost", "undefined", "a newer one exists"])).unwrap();
+        let messages = StatusMessages::new(&texts(&["the card was lost", "undefined", "a newer one exists"])).unwrap();
         let entry = messages.entry("https://university.example/status/message/0".to_owned(), 7);
-        let reference = Reference::parse(&entry).unwrap();
-        assert_eq!((reference.purpose, reference.index, reference.bits), (Purpose::Message, 7, 4));
+        let reference = BitstringStatusListEntry::parse(&entry).unwrap();
+        assert_eq!((reference.purpose, reference.index, reference.bits), (StatusPurpose::Message, 7, 4));
         let all = entry["statusMessage"].as_array().unwrap();
         assert_eq!((all.len(), &all[1]), (16, &json!({"status": "0x1", "message": "the card was lost"})));
         assert_eq!(all[15], json!({"status": "0xf", "message": "undefined"}));
-        assert_eq!(Messages::parse(&entry["statusMessage"]).unwrap(), messages);
+        assert_eq!(StatusMessages::parse(&entry["statusMessage"]).unwrap(), messages);
         let said: Vec<u8> = (0..=u8::MAX).filter(|number| messages.text(*number).is_some()).collect();
         assert_eq!(said, [1, 3]);
         for (number, text) in [(0, NOTHING), (1, "the card was lost"), (2, UNDEFINED), (15, UNDEFINED)] {
@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn texts_are_plain_short_and_at_most_fifteen() {
         let longest = "ü".repeat(MAX_CHARS);
-        assert!(Messages::new(&vec![longest.clone(); 15]).is_ok());
-        assert!(Messages::new(&vec![longest.clone(); 16]).is_err());
+        assert!(StatusMessages::new(&vec![longest.clone(); 15]).is_ok());
+        assert!(StatusMessages::new(&vec![longest.clone(); 16]).is_err());
         for wrong in [
             "",
             " a",
@@ -163,18 +163,18 @@ mod tests {
             "a\u{fe0f}b",
             &format!("{longest}ü"),
         ] {
-            assert_eq!(Messages::new(&texts(&[wrong])).unwrap_err().code, Code::MalformedValue, "{wrong:?}");
+            assert_eq!(StatusMessages::new(&texts(&[wrong])).unwrap_err().code, Code::MalformedValue, "{wrong:?}");
         }
     }
 
     #[test]
     fn there_is_one_way_to_write_it() {
-        let right = Messages::new(&texts(&["the card was lost"])).unwrap().to_json();
-        assert!(Messages::parse(&right).is_ok());
+        let right = StatusMessages::new(&texts(&["the card was lost"])).unwrap().to_json();
+        assert!(StatusMessages::parse(&right).is_ok());
         let with = |change: &dyn Fn(&mut Vec<Value>)| {
             let mut value = right.clone();
             change(value.as_array_mut().unwrap());
-            Messages::parse(&value).is_ok()
+            StatusMessages::parse(&value).is_ok()
         };
         assert!(with(&|all| all[2]["message"] = "a newer one exists".into()));
         assert!(!with(&|all| all[2]["message"] = "x".repeat(MAX_CHARS + 1).into()));
@@ -187,7 +187,7 @@ mod tests {
         assert!(!with(&|all| drop(all.pop())));
         assert!(!with(&|all| all.push(json!({"status": "0x10", "message": "undefined"}))));
         for wrong in [json!([]), json!({}), json!("0x1"), Value::Null] {
-            assert!(Messages::parse(&wrong).is_err(), "{wrong}");
+            assert!(StatusMessages::parse(&wrong).is_err(), "{wrong}");
         }
     }
 
@@ -204,7 +204,7 @@ mod tests {
             ],
             "statusReference": "https://example.org/status-dictionary/",
         });
-        let reference = Reference::parse(&entry).unwrap();
+        let reference = BitstringStatusListEntry::parse(&entry).unwrap();
         assert_eq!((reference.index, reference.bits), (492_847, 2));
         assert_eq!(text_of(&entry, &reference, 0).unwrap(), "pending_review");
         assert_eq!(text_of(&entry, &reference, 2).unwrap(), "rejected");
@@ -223,7 +223,7 @@ mod tests {
         // Of one bit, texts may be left out.
         let one = json!({"type": "BitstringStatusListEntry", "statusPurpose": "message", "statusListIndex": "1",
             "statusListCredential": "https://example.com/credentials/status/8"});
-        let reference = Reference::parse(&one).unwrap();
+        let reference = BitstringStatusListEntry::parse(&one).unwrap();
         assert_eq!([0, 1].map(|value| text_of(&one, &reference, value).unwrap()), ["unset", "set"]);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A [`StatusList`] contains the bits. They are published in the forms of [`bitstring`] (W3C Bitstring Status List 1.0)
 //! and [`token`] (IETF Token Status List; [`cwt`] is its CBOR counterpart). The two use opposite bit orders within a
-//! byte, so a list records its [`Order`].
+//! byte, so a list records its [`BitOrder`].
 
 pub mod bitstring;
 pub mod cwt;
@@ -16,8 +16,8 @@ pub mod publication;
 mod state;
 pub mod token;
 
-pub use list::{Order, StatusList};
-pub use listed::Listed;
+pub use list::{BitOrder, StatusList};
+pub use listed::VerifiedStatusList;
 pub use state::{CopyState, StatusState};
 
 use crate::{Code, Problem, time::Timestamp};
@@ -48,7 +48,7 @@ impl ListProfile {
 }
 
 /// Parses an index from decimal digits without sign, leading zeros, fraction, exponent or space, the only permitted
-/// form of `statusListIndex`. (`idx` is a JSON number, which [`crate::json::whole`] parses.)
+/// form of `statusListIndex`. (`idx` is a JSON number, which [`crate::json::integer`] parses.)
 pub(crate) fn parse_index(text: &str) -> Result<u64, Problem> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     let index = if plain { text.parse().ok() } else { None };
@@ -60,7 +60,7 @@ pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Status purpose of a list (Bitstring Status List 1.0 section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Purpose {
+pub enum StatusPurpose {
     /// Set: revoked permanently.
     Revocation,
     /// Set: suspended temporarily.
@@ -69,7 +69,7 @@ pub enum Purpose {
     Message,
 }
 
-impl Purpose {
+impl StatusPurpose {
     /// All purposes.
     pub const ALL: [Self; 3] = [Self::Revocation, Self::Suspension, Self::Message];
 
@@ -92,7 +92,7 @@ impl Purpose {
 
 /// Times that determine how long a fetched list may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Freshness {
+pub struct ListValidity {
     /// Time of issue.
     pub issued: Timestamp,
     /// Expiry: the list is stale after this instant.
@@ -101,7 +101,7 @@ pub struct Freshness {
     pub ttl: Option<i64>,
 }
 
-impl Freshness {
+impl ListValidity {
     /// Checks that a list fetched at `fetched` may be used at `now`; the second of expiry is included.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl Freshness {
 
     /// Returns the number of seconds since the list passed its expiry or its time to live; 0: still usable.
     #[must_use]
-    pub fn late_by(&self, fetched: Timestamp, now: Timestamp, skew: i64) -> i64 {
+    pub fn seconds_stale(&self, fetched: Timestamp, now: Timestamp, skew: i64) -> i64 {
         let ends = [self.until.map(|until| until.plus(skew)), self.ttl.map(|ttl| fetched.plus(ttl))];
         let late = ends.into_iter().flatten().map(|end| now.unix().saturating_sub(end.unix()));
         late.max().unwrap_or_default().max(0)

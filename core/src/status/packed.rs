@@ -146,18 +146,18 @@ fn put_together(first: u32, second: u32, length: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::Order;
+    use crate::status::BitOrder;
 
-    fn unpacked(packed: &mut Packed, bits: u8, order: Order) -> StatusList {
+    fn unpacked(packed: &mut Packed, bits: u8, order: BitOrder) -> StatusList {
         StatusList::unpack(&packed.bytes().unwrap(), packed.packing, bits, order).unwrap()
     }
 
     #[test]
     fn what_is_packed_in_pieces_unpacks_as_one_list_after_every_change() {
         for (entries, bits, order, packing) in [
-            (131_072, 1, Order::MostSignificantFirst, Packing::Gzip),
-            (1_000_003, 1, Order::MostSignificantFirst, Packing::Gzip),
-            (1_000_003, 2, Order::LeastSignificantFirst, Packing::Zlib),
+            (131_072, 1, BitOrder::MostSignificantFirst, Packing::Gzip),
+            (1_000_003, 1, BitOrder::MostSignificantFirst, Packing::Gzip),
+            (1_000_003, 2, BitOrder::LeastSignificantFirst, Packing::Zlib),
         ] {
             let mut list = StatusList::new(entries, bits, order).unwrap();
             let mut packed = Packed::new(list.clone(), packing);
@@ -192,16 +192,16 @@ mod tests {
             u8::try_from(state % 256).unwrap()
         };
         let bytes: Vec<u8> = (0..50_000).map(|_| noise()).collect();
-        let list = StatusList::from_bytes(bytes, 1, Order::MostSignificantFirst).unwrap();
+        let list = StatusList::from_bytes(bytes, 1, BitOrder::MostSignificantFirst).unwrap();
         for packing in [Packing::Gzip, Packing::Zlib] {
-            assert_eq!(unpacked(&mut Packed::new(list.clone(), packing), 1, Order::MostSignificantFirst), list);
+            assert_eq!(unpacked(&mut Packed::new(list.clone(), packing), 1, BitOrder::MostSignificantFirst), list);
         }
     }
 
     #[test]
     fn only_what_was_touched_is_packed_again() {
         let mut packed =
-            Packed::new(StatusList::new(1_000_000, 1, Order::MostSignificantFirst).unwrap(), Packing::Gzip);
+            Packed::new(StatusList::new(1_000_000, 1, BitOrder::MostSignificantFirst).unwrap(), Packing::Gzip);
         packed.bytes().unwrap();
         packed.set(500_000, 1).unwrap();
         assert_eq!(packed.pieces.iter().filter(|piece| piece.is_none()).count(), 1);

@@ -4,12 +4,12 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use super::{
-    Freshness, MAX_BYTES, Order, Purpose, StatusList, StatusState, bitstring, cwt, list::Packing, message,
+    BitOrder, ListValidity, MAX_BYTES, StatusList, StatusPurpose, StatusState, bitstring, cwt, list::Packing, message,
     packed::Packed, token,
 };
 use crate::{
     Code, Problem,
-    did::{DidUrl, Purpose as KeyPurpose},
+    did::{DidUrl, VerificationRelationship as KeyPurpose},
     format::CredentialFormat,
     keys::Signer,
     secure::data_integrity::{self, ProofOptions, Suites},
@@ -21,7 +21,7 @@ pub const CREDENTIAL_MEDIA_TYPE: &str = "application/vc";
 
 /// Published form of a status list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Form {
+pub enum ListFormat {
     /// `BitstringStatusListCredential` with the purpose `revocation`.
     Revocation,
     /// `BitstringStatusListCredential` with the purpose `suspension`.
@@ -33,7 +33,7 @@ pub enum Form {
     Message,
 }
 
-impl Form {
+impl ListFormat {
     /// Forms of a list without messages.
     pub const ALL: [Self; 3] = [Self::Revocation, Self::Suspension, Self::Token];
     /// Forms of a list with messages.
@@ -62,7 +62,7 @@ impl Form {
 
 /// Parameters for signing a published form.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms<'a> {
+pub struct PublicationTerms<'a> {
     /// DID URL of the signing key; its DID is the issuer.
     pub kid: &'a DidUrl,
     /// URL of publication.
@@ -75,9 +75,9 @@ pub struct Terms<'a> {
     pub ttl: i64,
 }
 
-impl Terms<'_> {
-    fn freshness(&self) -> Freshness {
-        Freshness { issued: self.now, until: Some(self.now.plus(self.validity)), ttl: Some(self.ttl) }
+impl PublicationTerms<'_> {
+    fn freshness(&self) -> ListValidity {
+        ListValidity { issued: self.now, until: Some(self.now.plus(self.validity)), ttl: Some(self.ttl) }
     }
 
     fn of_token(&self) -> token::TokenListParameters {
@@ -103,11 +103,11 @@ impl Publication {
     /// # Errors
     /// Those of [`StatusList::new`].
     pub fn new(entries: u64) -> Result<Self, Problem> {
-        let bits = || StatusList::new(entries, 1, Order::MostSignificantFirst);
+        let bits = || StatusList::new(entries, 1, BitOrder::MostSignificantFirst);
         Ok(Self {
             revocation: Packed::new(bits()?, Packing::Gzip),
             suspension: Packed::new(bits()?, Packing::Gzip),
-            token: Packed::new(StatusList::new(entries, 2, Order::LeastSignificantFirst)?, Packing::Zlib),
+            token: Packed::new(StatusList::new(entries, 2, BitOrder::LeastSignificantFirst)?, Packing::Zlib),
             message: None,
         })
     }
@@ -118,14 +118,14 @@ impl Publication {
     /// # Errors
     /// Those of [`StatusList::new`]; the maximum is [`MAX_ENTRIES_WITH_MESSAGES`] entries.
     pub fn with_messages(entries: u64) -> Result<Self, Problem> {
-        let list = StatusList::new(entries, message::BITS, Order::MostSignificantFirst)?;
+        let list = StatusList::new(entries, message::BITS, BitOrder::MostSignificantFirst)?;
         Ok(Self { message: Some(Packed::new(list, Packing::Gzip)), ..Self::new(entries)? })
     }
 
     /// Returns the forms of this list.
     #[must_use]
-    pub const fn forms(&self) -> &'static [Form] {
-        if self.message.is_some() { &Form::WITH_MESSAGES } else { &Form::ALL }
+    pub const fn forms(&self) -> &'static [ListFormat] {
+        if self.message.is_some() { &ListFormat::WITH_MESSAGES } else { &ListFormat::ALL }
     }
 
     /// Returns the state of an entry.
@@ -145,18 +145,18 @@ impl Publication {
     ///
     /// # Errors
     /// `status_index`: the index is beyond the end of the list.
-    pub fn set(&mut self, index: u64, state: StatusState) -> Result<Vec<Form>, Problem> {
+    pub fn set(&mut self, index: u64, state: StatusState) -> Result<Vec<ListFormat>, Problem> {
         let value = match state {
             StatusState::Valid => token::VALID,
             StatusState::Suspended => token::SUSPENDED,
             StatusState::Revoked => token::INVALID,
         };
         let changed = [
-            (Form::Revocation, self.revocation.set(index, u8::from(state == StatusState::Revoked))?),
+            (ListFormat::Revocation, self.revocation.set(index, u8::from(state == StatusState::Revoked))?),
             // Also for revoked entries: a verifier with this new form and the older other one must not take them for
             // valid.
-            (Form::Suspension, self.suspension.set(index, u8::from(state != StatusState::Valid))?),
-            (Form::Token, self.token.set(index, value)?),
+            (ListFormat::Suspension, self.suspension.set(index, u8::from(state != StatusState::Valid))?),
+            (ListFormat::Token, self.token.set(index, value)?),
         ];
         Ok(changed.into_iter().filter_map(|(form, changed)| changed.then_some(form)).collect())
     }
@@ -175,12 +175,17 @@ impl Publication {
     /// # Errors
     /// `proof_generation`; `status_purpose`: the list does not have this form; `algorithm_mismatch`: no cryptosuite
     /// supports the signing key.
-    pub fn sign(&mut self, form: Form, terms: &Terms<'_>, signer: &dyn Signer) -> Result<String, Problem> {
+    pub fn sign(
+        &mut self,
+        form: ListFormat,
+        terms: &PublicationTerms<'_>,
+        signer: &dyn Signer,
+    ) -> Result<String, Problem> {
         let (packed, purpose) = match form {
-            Form::Revocation => (&mut self.revocation, Purpose::Revocation),
-            Form::Suspension => (&mut self.suspension, Purpose::Suspension),
-            Form::Message => (self.message.as_mut().ok_or(Code::StatusPurpose)?, Purpose::Message),
-            Form::Token => {
+            ListFormat::Revocation => (&mut self.revocation, StatusPurpose::Revocation),
+            ListFormat::Suspension => (&mut self.suspension, StatusPurpose::Suspension),
+            ListFormat::Message => (self.message.as_mut().ok_or(Code::StatusPurpose)?, StatusPurpose::Message),
+            ListFormat::Token => {
                 let (bits, lst) = (self.token.list().bits(), URL_SAFE_NO_PAD.encode(self.token.bytes()?));
                 return token::issue_packed(bits, &lst, &terms.of_token(), signer);
             }
@@ -205,14 +210,14 @@ impl Publication {
         };
         let suites = Suites::jcs();
         let suite = suites.signing(CredentialFormat::DiVcJcs, signer.algorithm()).ok_or(Code::AlgorithmMismatch)?;
-        data_integrity::secure(&document, suite, &options, signer).map(|secured| Value::Object(secured).to_string())
+        data_integrity::add_proof(&document, suite, &options, signer).map(|secured| Value::Object(secured).to_string())
     }
 
     /// Creates and signs the status list token in CBOR.
     ///
     /// # Errors
     /// `proof_generation`
-    pub fn sign_cwt(&mut self, terms: &Terms<'_>, signer: &dyn Signer) -> Result<Vec<u8>, Problem> {
+    pub fn sign_cwt(&mut self, terms: &PublicationTerms<'_>, signer: &dyn Signer) -> Result<Vec<u8>, Problem> {
         let bits = self.token.list().bits();
         cwt::issue_packed(bits, &self.token.bytes()?, &terms.of_token(), signer)
     }
@@ -239,17 +244,17 @@ mod tests {
 
     fn all(publication: &mut Publication, key: &SecretKey, now: Timestamp) -> (StatusList, StatusList, StatusList) {
         let kid = DidUrl::parse(&format!("{}#0", Did::jwk(&key.public_key()))).unwrap();
-        let mut sign = |form: Form| {
+        let mut sign = |form: ListFormat| {
             let url = format!("https://issuer.example/status/{}/0", form.as_str());
-            let terms = Terms { kid: &kid, url: &url, now, validity: 86_400, ttl: 300 };
+            let terms = PublicationTerms { kid: &kid, url: &url, now, validity: 86_400, ttl: 300 };
             publication.sign(form, &terms, key).unwrap()
         };
-        let token = token::Token::parse(&sign(Form::Token)).unwrap();
+        let token = token::StatusListToken::parse(&sign(ListFormat::Token)).unwrap();
         assert_eq!(token.kid(), kid.to_string());
         let (token, freshness) =
             token.verify(&key.public_key(), "https://issuer.example/status/token/0", now, 0).unwrap();
         assert_eq!((freshness.issued, freshness.until, freshness.ttl), (now, Some(now.plus(86_400)), Some(300)));
-        (decoded(&sign(Form::Revocation)), decoded(&sign(Form::Suspension)), token)
+        (decoded(&sign(ListFormat::Revocation)), decoded(&sign(ListFormat::Suspension)), token)
     }
 
     #[test]
@@ -257,13 +262,13 @@ mod tests {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let now = Timestamp::from_unix(1_795_348_800);
         let mut publication = Publication::new(MIN_ENTRIES).unwrap();
-        assert_eq!(publication.set(5, StatusState::Suspended).unwrap(), [Form::Suspension, Form::Token]);
+        assert_eq!(publication.set(5, StatusState::Suspended).unwrap(), [ListFormat::Suspension, ListFormat::Token]);
         assert_eq!(publication.set(5, StatusState::Suspended).unwrap(), []);
-        assert_eq!(publication.set(7, StatusState::Suspended).unwrap(), [Form::Suspension, Form::Token]);
-        assert_eq!(publication.set(7, StatusState::Revoked).unwrap(), [Form::Revocation, Form::Token]);
-        assert_eq!(publication.set(8, StatusState::Revoked).unwrap(), Form::ALL);
-        assert_eq!(publication.set(9, StatusState::Suspended).unwrap(), [Form::Suspension, Form::Token]);
-        assert_eq!(publication.set(9, StatusState::Valid).unwrap(), [Form::Suspension, Form::Token]);
+        assert_eq!(publication.set(7, StatusState::Suspended).unwrap(), [ListFormat::Suspension, ListFormat::Token]);
+        assert_eq!(publication.set(7, StatusState::Revoked).unwrap(), [ListFormat::Revocation, ListFormat::Token]);
+        assert_eq!(publication.set(8, StatusState::Revoked).unwrap(), ListFormat::ALL);
+        assert_eq!(publication.set(9, StatusState::Suspended).unwrap(), [ListFormat::Suspension, ListFormat::Token]);
+        assert_eq!(publication.set(9, StatusState::Valid).unwrap(), [ListFormat::Suspension, ListFormat::Token]);
         assert_eq!(publication.set(MIN_ENTRIES, StatusState::Revoked).unwrap_err().code, Code::StatusIndex);
         let (revocation, suspension, token) = all(&mut publication, &key, now);
         for index in 0..MIN_ENTRIES {
@@ -310,7 +315,7 @@ mod tests {
     fn messages_are_a_form_of_their_own_that_no_state_touches() {
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         let kid = DidUrl::parse(&format!("{}#0", Did::jwk(&key.public_key()))).unwrap();
-        let terms = Terms {
+        let terms = PublicationTerms {
             kid: &kid,
             url: "https://issuer.example/status/message/0",
             now: Timestamp::from_unix(1_795_348_800),
@@ -318,13 +323,14 @@ mod tests {
             ttl: 300,
         };
         let mut publication = Publication::with_messages(MIN_ENTRIES).unwrap();
-        assert_eq!(publication.forms(), Form::WITH_MESSAGES);
+        assert_eq!(publication.forms(), ListFormat::WITH_MESSAGES);
         assert!(publication.set_message(5, 15).unwrap() && !publication.set_message(5, 15).unwrap());
         publication.set_message(6, 1).unwrap();
-        assert_eq!(publication.set(5, StatusState::Revoked).unwrap(), Form::ALL);
+        assert_eq!(publication.set(5, StatusState::Revoked).unwrap(), ListFormat::ALL);
         assert_eq!(publication.set_message(5, 16).unwrap_err().code, Code::StatusListInvalid);
         assert_eq!(publication.set_message(MIN_ENTRIES, 1).unwrap_err().code, Code::StatusIndex);
-        let document: Value = serde_json::from_str(&publication.sign(Form::Message, &terms, &key).unwrap()).unwrap();
+        let document: Value =
+            serde_json::from_str(&publication.sign(ListFormat::Message, &terms, &key).unwrap()).unwrap();
         let subject = document["credentialSubject"].as_object().unwrap();
         assert_eq!(subject["statusPurpose"], "message");
         // Only the credentials state the number of bits (section 2.1).
@@ -335,9 +341,9 @@ mod tests {
         assert_eq!(set, [(5, 15), (6, 1)]);
         // A list without them has no such form.
         let mut without = Publication::new(MIN_ENTRIES).unwrap();
-        assert_eq!(without.forms(), Form::ALL);
+        assert_eq!(without.forms(), ListFormat::ALL);
         assert_eq!(without.set_message(5, 1).unwrap_err().code, Code::StatusPurpose);
-        assert_eq!(without.sign(Form::Message, &terms, &key).unwrap_err().code, Code::StatusPurpose);
+        assert_eq!(without.sign(ListFormat::Message, &terms, &key).unwrap_err().code, Code::StatusPurpose);
         assert!(Publication::with_messages(MAX_ENTRIES_WITH_MESSAGES).is_ok());
         assert!(Publication::with_messages(MAX_ENTRIES_WITH_MESSAGES + 1).is_err());
     }

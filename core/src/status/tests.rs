@@ -20,11 +20,11 @@ fn now() -> Timestamp {
     Timestamp::parse("2026-11-22T12:00:00Z").unwrap()
 }
 
-fn fresh() -> Freshness {
-    Freshness { issued: now(), until: Some(now().plus(86_400)), ttl: Some(3_600) }
+fn fresh() -> ListValidity {
+    ListValidity { issued: now(), until: Some(now().plus(86_400)), ttl: Some(3_600) }
 }
 
-fn list(bits: u8, order: Order) -> StatusList {
+fn list(bits: u8, order: BitOrder) -> StatusList {
     StatusList::new(MIN_ENTRIES, bits, order).unwrap()
 }
 
@@ -37,13 +37,13 @@ fn published() -> bitstring::BitstringListParameters {
     bitstring::BitstringListParameters {
         issuer: "did:web:university.example".into(),
         url: URI.into(),
-        purpose: Purpose::Revocation,
+        purpose: StatusPurpose::Revocation,
         freshness: fresh(),
     }
 }
 
-fn reference() -> bitstring::Reference {
-    bitstring::Reference { purpose: Purpose::Revocation, url: URI.into(), index: 94_567, bits: 1 }
+fn reference() -> bitstring::BitstringStatusListEntry {
+    bitstring::BitstringStatusListEntry { purpose: StatusPurpose::Revocation, url: URI.into(), index: 94_567, bits: 1 }
 }
 
 fn read(document: Map<String, Value>) -> Result<(bitstring::BitstringListParameters, StatusList), Problem> {
@@ -52,7 +52,7 @@ fn read(document: Map<String, Value>) -> Result<(bitstring::BitstringListParamet
 
 /// The list's credential with a member of its subject changed; `None` removes it.
 fn changed(member: &str, value: Option<Value>) -> Map<String, Value> {
-    let mut document = published().document(&list(1, Order::MostSignificantFirst)).unwrap();
+    let mut document = published().document(&list(1, BitOrder::MostSignificantFirst)).unwrap();
     let subject = document["credentialSubject"].as_object_mut().unwrap();
     match value {
         Some(value) => subject.insert(member.into(), value),
@@ -63,13 +63,13 @@ fn changed(member: &str, value: Option<Value>) -> Map<String, Value> {
 
 #[test]
 fn a_bitstring_list_is_written_and_read() {
-    let mut list = list(1, Order::MostSignificantFirst);
+    let mut list = list(1, BitOrder::MostSignificantFirst);
     list.set(94_567, 1).unwrap();
     let (seen, read) = read(published().document(&list).unwrap()).unwrap();
     assert_eq!((seen, &read), (published(), &list));
     assert_eq!((read.value(94_567).unwrap(), read.value(94_566).unwrap()), (1, 0));
     let entry = reference().to_json();
-    assert_eq!(bitstring::Reference::parse(&entry).unwrap(), reference());
+    assert_eq!(bitstring::BitstringStatusListEntry::parse(&entry).unwrap(), reference());
     assert!(entry.get("id").is_none());
 }
 
@@ -84,14 +84,14 @@ fn row_60_purpose_mismatch() {
 
 #[test]
 fn row_61_index_out_of_range_or_negative() {
-    let bits = list(1, Order::MostSignificantFirst);
+    let bits = list(1, BitOrder::MostSignificantFirst);
     assert!(bits.value(MIN_ENTRIES - 1).is_ok());
     refused(bits.value(MIN_ENTRIES), Code::StatusIndex);
     refused(bits.value(u64::MAX), Code::StatusIndex);
     let entry = |index: Value| {
         let mut entry = reference().to_json();
         entry["statusListIndex"] = index;
-        bitstring::Reference::parse(&entry)
+        bitstring::BitstringStatusListEntry::parse(&entry)
     };
     assert!(entry("7".into()).is_ok());
     for bad in [
@@ -106,10 +106,10 @@ fn row_61_index_out_of_range_or_negative() {
     ] {
         refused(entry(bad), Code::StatusIndex);
     }
-    let messages = list(4, Order::MostSignificantFirst);
+    let messages = list(4, BitOrder::MostSignificantFirst);
     assert!(messages.value(MIN_ENTRIES - 1).is_ok());
     refused(messages.value(MIN_ENTRIES), Code::StatusIndex);
-    let token = |index: Value| token::Reference::parse(&json!({"status_list": {"idx": index, "uri": URI}}));
+    let token = |index: Value| token::TokenStatusReference::parse(&json!({"status_list": {"idx": index, "uri": URI}}));
     assert!(token(json!(7)).is_ok());
     assert_eq!(token(json!(7.0)).unwrap(), token(json!(7)).unwrap());
     for bad in [json!(-1), json!(-1.0), json!(1.5), json!(1e300), json!("7"), Value::Null] {
@@ -119,21 +119,21 @@ fn row_61_index_out_of_range_or_negative() {
 
 #[test]
 fn row_62_a_list_that_is_too_short() {
-    let short = StatusList::new(MIN_ENTRIES - 8, 1, Order::MostSignificantFirst).unwrap();
+    let short = StatusList::new(MIN_ENTRIES - 8, 1, BitOrder::MostSignificantFirst).unwrap();
     refused(bitstring::decode(&bitstring::encode(&short).unwrap(), 1), Code::StatusListLength);
-    let long_enough = list(1, Order::MostSignificantFirst);
+    let long_enough = list(1, BitOrder::MostSignificantFirst);
     assert_eq!(bitstring::decode(&bitstring::encode(&long_enough).unwrap(), 1).unwrap(), long_enough);
     // Of messages it is so many entries as well, each of four bits.
-    assert!(bitstring::decode(&bitstring::encode(&list(4, Order::MostSignificantFirst)).unwrap(), 4).is_ok());
+    assert!(bitstring::decode(&bitstring::encode(&list(4, BitOrder::MostSignificantFirst)).unwrap(), 4).is_ok());
     refused(bitstring::decode(&bitstring::encode(&long_enough).unwrap(), 4), Code::StatusListLength);
 }
 
 #[test]
 fn row_63_bit_order_swapped() {
-    let mut left = list(1, Order::MostSignificantFirst);
+    let mut left = list(1, BitOrder::MostSignificantFirst);
     left.set(0, 1).unwrap();
     assert_eq!(left.as_bytes().first(), Some(&0b1000_0000));
-    let mut right = list(1, Order::LeastSignificantFirst);
+    let mut right = list(1, BitOrder::LeastSignificantFirst);
     right.set(0, 1).unwrap();
     assert_eq!(right.as_bytes().first(), Some(&0b0000_0001));
     // Each form is read in its own order, so that the other one's bit is another entry's.
@@ -186,14 +186,14 @@ fn row_65_a_gzip_bomb() {
     refused(bitstring::decode(&format!("u{}", URL_SAFE_NO_PAD.encode(both)), 1), Code::StatusListInvalid);
 }
 
-fn issued(key: &SecretKey, uri: &str, freshness: Freshness) -> String {
+fn issued(key: &SecretKey, uri: &str, freshness: ListValidity) -> String {
     let published =
         token::TokenListParameters { kid: "did:web:university.example#k1".into(), uri: uri.into(), freshness };
-    token::issue(&list(2, Order::LeastSignificantFirst), &published, key).unwrap()
+    token::issue(&list(2, BitOrder::LeastSignificantFirst), &published, key).unwrap()
 }
 
-fn verify(compact: &str, key: &SecretKey) -> Result<(StatusList, Freshness), Problem> {
-    token::Token::parse(compact)?.verify(&key.public_key(), URI, now(), 60)
+fn verify(compact: &str, key: &SecretKey) -> Result<(StatusList, ListValidity), Problem> {
+    token::StatusListToken::parse(compact)?.verify(&key.public_key(), URI, now(), 60)
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn row_58_bad_signature_on_the_list() {
         (SecretKey::generate(Algorithm::EdDsa, &mut OsRng), SecretKey::generate(Algorithm::EdDsa, &mut OsRng));
     let token = issued(&key, URI, fresh());
     let (read, freshness) = verify(&token, &key).unwrap();
-    assert_eq!((read, freshness), (list(2, Order::LeastSignificantFirst), fresh()));
+    assert_eq!((read, freshness), (list(2, BitOrder::LeastSignificantFirst), fresh()));
     refused(verify(&token, &other), Code::SignatureInvalid);
 }
 
@@ -216,7 +216,7 @@ fn row_66_the_tokens_sub_is_not_the_uri() {
 #[test]
 fn a_token_of_another_type_or_past_its_end_is_no_list() {
     let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-    let stale = Freshness { until: Some(now().plus(-61)), ..fresh() };
+    let stale = ListValidity { until: Some(now().plus(-61)), ..fresh() };
     refused(verify(&issued(&key, URI, stale), &key), Code::StatusListStale);
     let header = json!({"typ": "JWT", "kid": "did:web:university.example#k1"});
     let other_typ = crate::secure::jose::sign(header.as_object().unwrap().clone(), &Map::new(), &key).unwrap();
@@ -242,10 +242,10 @@ fn a_token_whose_time_has_not_come_is_no_list() {
 #[test]
 fn a_token_that_says_no_end_of_any_kind_does_not_count_for_ever() {
     let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
-    let ttl = |freshness: Freshness| verify(&issued(&key, URI, freshness), &key).unwrap().1.ttl;
-    assert_eq!(ttl(Freshness { until: None, ttl: None, ..fresh() }), Some(300));
-    assert_eq!(ttl(Freshness { ttl: None, ..fresh() }), None);
-    assert_eq!(ttl(Freshness { until: None, ttl: Some(7_200), ..fresh() }), Some(7_200));
+    let ttl = |freshness: ListValidity| verify(&issued(&key, URI, freshness), &key).unwrap().1.ttl;
+    assert_eq!(ttl(ListValidity { until: None, ttl: None, ..fresh() }), Some(300));
+    assert_eq!(ttl(ListValidity { ttl: None, ..fresh() }), None);
+    assert_eq!(ttl(ListValidity { until: None, ttl: Some(7_200), ..fresh() }), Some(7_200));
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn another_url_or_size_is_another_list() {
 
 #[test]
 fn ten_million_entries_are_published_and_read() {
-    let mut list = StatusList::new(10_000_000, 1, Order::MostSignificantFirst).unwrap();
+    let mut list = StatusList::new(10_000_000, 1, BitOrder::MostSignificantFirst).unwrap();
     for index in (0..10_000_000).step_by(1_009) {
         list.set(index, 1).unwrap();
     }
@@ -285,7 +285,7 @@ proptest! {
         bits in prop::sample::select(vec![1_u8, 2, 4, 8]), left in any::<bool>(),
         entries in prop::collection::btree_map(0_u64..4_096, any::<u8>(), 0..64)
     ) {
-        let order = if left { Order::MostSignificantFirst } else { Order::LeastSignificantFirst };
+        let order = if left { BitOrder::MostSignificantFirst } else { BitOrder::LeastSignificantFirst };
         let mut list = StatusList::new(4_096, bits, order).unwrap();
         let most = (0..bits).fold(0_u8, |most, _| (most << 1) | 1);
         for (index, value) in &entries {

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
-use super::{Freshness, Order, StatusList, list::Packing};
+use super::{BitOrder, ListValidity, StatusList, list::Packing};
 use crate::{
     Code, Problem,
     json::{self, Limits},
@@ -26,14 +26,14 @@ pub const SUSPENDED: u8 = 2;
 
 /// Reference to the status of a credential: `status.status_list` of the referenced token (section 6.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
+pub struct TokenStatusReference {
     /// URI of the list.
     pub uri: String,
     /// Index in the list.
     pub index: u64,
 }
 
-impl Reference {
+impl TokenStatusReference {
     /// Parses the `status` claim.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Reference {
         }
         let uri = reference.get("uri").and_then(Value::as_str).filter(|uri| !uri.is_empty());
         let uri = uri.ok_or_else(|| Problem::new(Code::MalformedValue, "status_list has no uri"))?;
-        let index = reference.get("idx").and_then(json::whole_unsigned).ok_or(Code::StatusIndex)?;
+        let index = reference.get("idx").and_then(json::unsigned_integer).ok_or(Code::StatusIndex)?;
         Ok(Self { uri: uri.to_owned(), index })
     }
 
@@ -67,7 +67,7 @@ impl Reference {
 /// `status_list_invalid`, `invalid_encoding`
 pub fn parse_list(value: &Value) -> Result<StatusList, Problem> {
     let packed = value.get("lst").and_then(Value::as_str).map(|packed| jose::decode(packed, "lst")).transpose()?;
-    unpack(value.get("bits").and_then(json::whole_unsigned), packed.as_deref())
+    unpack(value.get("bits").and_then(json::unsigned_integer), packed.as_deref())
 }
 
 /// A list out of the members of its token.
@@ -75,7 +75,7 @@ pub(super) fn unpack(bits: Option<u64>, lst: Option<&[u8]>) -> Result<StatusList
     let malformed = |what: &str| Problem::new(Code::StatusListInvalid, format!("status_list has no {what}"));
     let bits = bits.and_then(|bits| u8::try_from(bits).ok()).ok_or_else(|| malformed("bits"))?;
     let packed = lst.ok_or_else(|| malformed("lst"))?;
-    StatusList::unpack(packed, Packing::Zlib, bits, Order::LeastSignificantFirst)
+    StatusList::unpack(packed, Packing::Zlib, bits, BitOrder::LeastSignificantFirst)
 }
 
 /// Returns the `status_list` member.
@@ -94,7 +94,7 @@ pub struct TokenListParameters {
     /// URI of the list.
     pub uri: String,
     /// Times between which the list may be used.
-    pub freshness: Freshness,
+    pub freshness: ListValidity,
 }
 
 /// The time to live, in seconds, of a token that says neither that nor its end.
@@ -134,9 +134,9 @@ pub(super) fn issue_packed(
 
 /// Status list token that was parsed and not verified.
 #[derive(Debug, Clone)]
-pub struct Token(Jws);
+pub struct StatusListToken(Jws);
 
-impl Token {
+impl StatusListToken {
     /// Parses a token: structure, `typ`, and a `kid`.
     ///
     /// # Errors
@@ -160,18 +160,18 @@ impl Token {
     }
 
     /// Verifies the token as the list at `uri`: signature, `sub`, `iat`, `nbf`, `exp`. At each later use, the caller
-    /// must call [`Freshness::check`].
+    /// must call [`ListValidity::check`].
     ///
     /// # Errors
     /// `signature_invalid`, `algorithm_mismatch`; `status_list_mismatch` (`sub` is another URI); `claim_missing`; those
-    /// of [`parse_list`] and [`Freshness::check`].
+    /// of [`parse_list`] and [`ListValidity::check`].
     pub fn verify(
         &self,
         key: &PublicKey,
         uri: &str,
         now: Timestamp,
         skew: i64,
-    ) -> Result<(StatusList, Freshness), Problem> {
+    ) -> Result<(StatusList, ListValidity), Problem> {
         self.0.verify(key)?;
         let payload = self.0.payload();
         let claims = Claims {
@@ -190,7 +190,7 @@ impl Token {
 /// A time to live, which is any positive number (section 4.3 of the draft). Rounded up: a list without a second of life
 /// could never be used.
 fn seconds(ttl: &Value) -> Option<i64> {
-    json::whole(ttl).or_else(|| ttl.as_f64().and_then(|ttl| json::whole(&ttl.ceil().into())))
+    json::integer(ttl).or_else(|| ttl.as_f64().and_then(|ttl| json::integer(&ttl.ceil().into())))
 }
 
 /// Claims of a token besides its list, in JSON or in CBOR.
@@ -205,7 +205,7 @@ pub(super) struct Claims<'a> {
 
 impl Claims<'_> {
     /// Holds a token to the URI of its list, and to the time.
-    pub(super) fn hold(&self, uri: &str, now: Timestamp, skew: i64) -> Result<Freshness, Problem> {
+    pub(super) fn hold(&self, uri: &str, now: Timestamp, skew: i64) -> Result<ListValidity, Problem> {
         if self.sub != Some(uri) {
             return Err(Problem::new(Code::StatusListMismatch, "the token is the list for another URI"));
         }
@@ -217,7 +217,7 @@ impl Claims<'_> {
         if self.nbf.is_some_and(|begin| begin > now.plus(skew)) {
             return Err(Problem::new(Code::StatusListStale, "the list is not valid yet"));
         }
-        let freshness = Freshness { issued: self.iat.ok_or_else(|| missing("iat"))?, until: self.exp, ttl };
+        let freshness = ListValidity { issued: self.iat.ok_or_else(|| missing("iat"))?, until: self.exp, ttl };
         freshness.check(now, now, skew)?;
         Ok(freshness)
     }

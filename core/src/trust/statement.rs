@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 use crate::{
     Code, Problem,
     credential::{CONTEXT_V2, Credential},
-    did::{Did, DidUrl, Purpose, Resolve},
+    did::{Did, DidUrl, Resolve, VerificationRelationship},
     json,
     keys::Signer,
-    secure::data_integrity::{self, Expected, ProofOptions, Suites, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::{self, ProofOptions, ProofRequirements, Suites, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
 };
 
@@ -28,7 +28,7 @@ const MAX_TEXT: usize = 1_000;
 const MAX_URI: usize = 2_048;
 
 /// Kind of signed statement.
-pub(crate) struct Kind {
+pub(crate) struct StatementKind {
     /// Type in addition to `VerifiableCredential`.
     pub(crate) type_name: &'static str,
     /// Error code for malformed statements.
@@ -36,7 +36,7 @@ pub(crate) struct Kind {
 }
 
 /// Statement whose structure, proof and validity period were verified.
-pub(crate) struct Statement<T> {
+pub(crate) struct VerifiedStatement<T> {
     pub(crate) issuer: String,
     pub(crate) subject: T,
     pub(crate) from: Timestamp,
@@ -44,7 +44,7 @@ pub(crate) struct Statement<T> {
 }
 
 /// Issuer and validity period of a statement.
-pub(crate) struct StatementHeader {
+pub(crate) struct IssuerAndValidity {
     pub(crate) issuer: String,
     pub(crate) from: Timestamp,
     pub(crate) until: Option<Timestamp>,
@@ -52,14 +52,14 @@ pub(crate) struct StatementHeader {
 
 /// Time of verification, and tolerated clock skew in seconds.
 #[derive(Clone, Copy)]
-pub(crate) struct Clock {
+pub(crate) struct VerificationTime {
     pub(crate) now: Timestamp,
     pub(crate) skew: i64,
 }
 
-impl Clock {
+impl VerificationTime {
     /// Refuses a time in the future, by more than the clock skew.
-    pub(crate) fn has_come(self, at: Timestamp, what: &str) -> Result<(), Problem> {
+    pub(crate) fn require_past(self, at: Timestamp, what: &str) -> Result<(), Problem> {
         if self.now.plus(self.skew) < at {
             return Err(Problem::new(Code::NotYetValid, format!("{what} has not come yet")));
         }
@@ -67,7 +67,7 @@ impl Clock {
     }
 
     /// Refuses an end of validity in the past, by more than the clock skew.
-    pub(crate) fn has_not_passed(self, at: Timestamp, what: &str) -> Result<(), Problem> {
+    pub(crate) fn require_not_expired(self, at: Timestamp, what: &str) -> Result<(), Problem> {
         if self.now.plus(self.skew.saturating_neg()) > at {
             return Err(Problem::new(Code::Expired, format!("{what} has passed")));
         }
@@ -80,7 +80,7 @@ fn context() -> Value {
     json!([CONTEXT_V2, {"@vocab": VOCABULARY}])
 }
 
-impl Kind {
+impl StatementKind {
     /// Signs a statement. The DID of `kid` is its issuer.
     ///
     /// # Errors
@@ -97,13 +97,13 @@ impl Kind {
         let document = self.unsigned(kid.did(), (from, until), subject)?;
         let options = ProofOptions {
             verification_method: &kid.to_string(),
-            purpose: Purpose::AssertionMethod,
+            purpose: VerificationRelationship::AssertionMethod,
             created: Some(from),
             expires: None,
             challenge: None,
             domain: None,
         };
-        data_integrity::secure(&document, &EddsaJcs2022, &options, signer)
+        data_integrity::add_proof(&document, &EddsaJcs2022, &options, signer)
     }
 
     /// Verifies a statement by an issuer that `accept` permits. `accept` is called first, so that no other DID is
@@ -116,31 +116,31 @@ impl Kind {
         &self,
         document: &Map<String, Value>,
         accept: impl FnOnce(&str) -> Result<(), Problem>,
-        clock: Clock,
+        clock: VerificationTime,
         resolver: &dyn Resolve,
-    ) -> Result<Statement<T>, Problem> {
-        let StatementHeader { issuer, from, until } = self.form(document)?;
+    ) -> Result<VerifiedStatement<T>, Problem> {
+        let IssuerAndValidity { issuer, from, until } = self.form(document)?;
         accept(&issuer)?;
         if document.get("proof").is_some_and(|proof| !proof.is_object()) {
             return Err(self.problem("it must have exactly one proof"));
         }
-        let purpose = Purpose::AssertionMethod;
-        let Clock { now, skew } = clock;
-        let expected = Expected { purpose, controller: &issuer, binding: None, now, skew };
+        let purpose = VerificationRelationship::AssertionMethod;
+        let VerificationTime { now, skew } = clock;
+        let expected = ProofRequirements { purpose, controller: &issuer, binding: None, now, skew };
         let mut verified = data_integrity::verify(document, &Suites::only(EddsaJcs2022), resolver, &expected)?;
-        clock.has_come(from, "its validFrom")?;
+        clock.require_past(from, "its validFrom")?;
         if let Some(until) = until {
-            clock.has_not_passed(until, "its validUntil")?;
+            clock.require_not_expired(until, "its validUntil")?;
         }
         let subject = self.subject(verified.remove("credentialSubject").unwrap_or_default())?;
-        Ok(Statement { issuer, subject, from, until })
+        Ok(VerifiedStatement { issuer, subject, from, until })
     }
 
     /// Checks the members that all statements and trust lists have in common: everything except subject and proofs.
     ///
     /// # Errors
     /// The error code of the kind; those of [`Credential::parse`].
-    pub(crate) fn form(&self, document: &Map<String, Value>) -> Result<StatementHeader, Problem> {
+    pub(crate) fn form(&self, document: &Map<String, Value>) -> Result<IssuerAndValidity, Problem> {
         let credential = Credential::parse(document.clone())?;
         let member = |name: &str| document.get(name);
         if member("type") != Some(&json!(["VerifiableCredential", self.type_name])) {
@@ -159,7 +159,7 @@ impl Kind {
             return Err(self.problem("its issuer is not a DID"));
         }
         let from = credential.valid_from().ok_or_else(|| self.problem("it has no validFrom"))?;
-        Ok(StatementHeader { issuer: credential.issuer().to_owned(), from, until: credential.valid_until() })
+        Ok(IssuerAndValidity { issuer: credential.issuer().to_owned(), from, until: credential.valid_until() })
     }
 
     /// Deserialises the subject, which must not have unknown members.
@@ -168,7 +168,8 @@ impl Kind {
     /// The error code of the kind.
     pub(crate) fn subject<T: DeserializeOwned>(&self, subject: Value) -> Result<T, Problem> {
         // serde's text on a fault may quote a value, so it is not passed on.
-        json::typed(subject).map_err(|_| self.problem(format!("its subject lacks the members of a {}", self.type_name)))
+        json::deserialize_typed(subject)
+            .map_err(|_| self.problem(format!("its subject lacks the members of a {}", self.type_name)))
     }
 
     /// Returns an unsigned statement of this kind.

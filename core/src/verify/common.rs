@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{CheckName, Environment, Held, Report, status};
-use crate::{Code, Problem, did::Did, status::Freshness, time::Timestamp};
+use super::{CheckName, VerificationEnvironment, VerificationReport, VerifiedCredential, status};
+use crate::{Code, Problem, did::Did, status::ListValidity, time::Timestamp};
 
 /// Renames the refusal of a key that the issuer's document lacks, if that document is a copy of a published one: the
 /// copy may be older than the key (spec/status.md 5.17).
@@ -13,9 +13,9 @@ pub(super) fn not_yet_known(problem: Problem, issuer: &str) -> Problem {
 }
 
 /// A payload with its disclosed claims in their places, which is wiped when it is no longer needed.
-pub(super) struct Opened(pub(super) Map<String, Value>);
+pub(super) struct VerifiedDocument(pub(super) Map<String, Value>);
 
-impl Drop for Opened {
+impl Drop for VerifiedDocument {
     fn drop(&mut self) {
         self.0.values_mut().for_each(crate::wipe);
     }
@@ -30,12 +30,12 @@ pub(super) struct Times {
 
 /// Validity, status, schema and trust: independent of each other, so all of them are reported.
 pub(super) fn finish(
-    report: &mut Report,
+    report: &mut VerificationReport,
     about: &str,
-    held: &Held,
+    held: &VerifiedCredential,
     payload: &Map<String, Value>,
-    (times, stapled): (Times, Option<Result<Freshness, Problem>>),
-    env: &Environment<'_>,
+    (times, stapled): (Times, Option<Result<ListValidity, Problem>>),
+    env: &VerificationEnvironment<'_>,
 ) -> Option<()> {
     let valid = report.note(CheckName::Validity, about, validity(times, env));
     let status = status::check(report, about, &held.credential, stapled, env);
@@ -44,7 +44,7 @@ pub(super) fn finish(
     valid.and(status).and(schema).and(trust)
 }
 
-fn validity(times: Times, env: &Environment<'_>) -> Result<(), Problem> {
+fn validity(times: Times, env: &VerificationEnvironment<'_>) -> Result<(), Problem> {
     if times.from.is_some_and(|from| env.now.plus(env.skew) < from) {
         return Err(Problem::new(Code::NotYetValid, "the credential is not valid yet"));
     }

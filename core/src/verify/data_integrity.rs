@@ -3,19 +3,20 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Asked, CheckName, Environment, Held, Report, Seen,
-    common::{self, Opened},
+    CheckName, PresentationContext, PresentedCredential, VerificationEnvironment, VerificationReport,
+    VerifiedCredential,
+    common::{self, VerifiedDocument},
     sd_jwt::CheckedCredential,
 };
 use crate::{
     Code, Problem,
     credential::{Credential, TopLevel},
-    did::{DidUrl, Purpose, WithHistory},
+    did::{DidUrl, VerificationRelationship, WithHistory},
     format::CredentialFormat,
     json::{self, Limits},
     keys::PublicKey,
     presentation::Presentation,
-    secure::data_integrity::{Expected, Suites, verify as verify_proofs},
+    secure::data_integrity::{ProofRequirements, Suites, verify as verify_proofs},
     shown,
     time::Timestamp,
 };
@@ -30,10 +31,10 @@ fn object(text: &[u8]) -> Result<Map<String, Value>, Problem> {
 
 /// Verifies a credential's JSON text.
 pub(super) fn verify_text(
-    report: &mut Report,
+    report: &mut VerificationReport,
     about: &str,
     text: &[u8],
-    env: &Environment<'_>,
+    env: &VerificationEnvironment<'_>,
 ) -> Option<CheckedCredential> {
     let document = report.note(CheckName::Format, about, object(text))?;
     verify(report, about, &document, None, env)
@@ -41,16 +42,16 @@ pub(super) fn verify_text(
 
 /// Verifies a VerifiablePresentation's JSON text that must be bound to a request and hold one credential.
 pub(super) fn verify_presented(
-    report: &mut Report,
+    report: &mut VerificationReport,
     about: &str,
     text: &[u8],
-    asked: &Asked<'_>,
-    env: &Environment<'_>,
+    asked: &PresentationContext<'_>,
+    env: &VerificationEnvironment<'_>,
 ) -> Option<CheckedCredential> {
     let parsed = object(text).and_then(|document| Presentation::parse(&document).map(|form| (document, form)));
     let (document, form) = report.note(CheckName::Format, about, parsed)?;
-    let expected = Expected {
-        purpose: Purpose::Authentication,
+    let expected = ProofRequirements {
+        purpose: VerificationRelationship::Authentication,
         controller: form.holder(),
         binding: Some((asked.nonce, asked.audience)),
         now: env.now,
@@ -74,13 +75,17 @@ struct Holder<'a> {
 }
 
 /// The key of a presentation's proof that was verified.
-fn key_of(proof: &Value, env: &Environment<'_>) -> Option<PublicKey> {
+fn key_of(proof: &Value, env: &VerificationEnvironment<'_>) -> Option<PublicKey> {
     let url = DidUrl::parse(proof.get("verificationMethod")?.as_str()?).ok()?;
-    env.resolver.resolve(url.did()).ok()?.key_for(&url, Purpose::Authentication).ok()
+    env.resolver.resolve(url.did()).ok()?.key_for(&url, VerificationRelationship::Authentication).ok()
 }
 
 /// Every proof of a presentation says when it was made, and that is not long ago.
-fn fresh(document: &Map<String, Value>, asked: &Asked<'_>, env: &Environment<'_>) -> Result<(), Problem> {
+fn fresh(
+    document: &Map<String, Value>,
+    asked: &PresentationContext<'_>,
+    env: &VerificationEnvironment<'_>,
+) -> Result<(), Problem> {
     let oldest = env.now.plus(asked.max_age.saturating_neg()).plus(env.skew.saturating_neg());
     for proof in proofs(document) {
         let created = proof.get("created").and_then(Value::as_str).ok_or_else(|| {
@@ -118,16 +123,16 @@ fn format_of(document: &Map<String, Value>, suites: &Suites) -> Result<Credentia
 }
 
 fn verify(
-    report: &mut Report,
+    report: &mut VerificationReport,
     about: &str,
     document: &Map<String, Value>,
     holder: Option<Holder<'_>>,
-    env: &Environment<'_>,
+    env: &VerificationEnvironment<'_>,
 ) -> Option<CheckedCredential> {
     let proved = format_of(document, env.suites).and_then(|format| {
         let issuer = crate::credential::id_of(document.get("issuer"), "issuer")?;
-        let expected = Expected {
-            purpose: Purpose::AssertionMethod,
+        let expected = ProofRequirements {
+            purpose: VerificationRelationship::AssertionMethod,
             controller: &issuer,
             binding: None,
             now: env.now,
@@ -140,7 +145,7 @@ fn verify(
             .map_err(|problem| common::not_yet_known(problem, &issuer))
     });
     let (format, payload) = report.note(CheckName::Proof, about, proved)?;
-    let payload = Opened(payload);
+    let payload = VerifiedDocument(payload);
     let model = report.note(CheckName::Model, about, model(&payload.0, env))?;
     let (credential, type_name, until) = model;
     match &holder {
@@ -156,10 +161,10 @@ fn verify(
         None => report.skip(CheckName::HolderSubject, about, "it was submitted without its holder"),
     }
     let times = common::Times { from: credential.valid_from(), until };
-    let disclosed = shown::whole(format, &payload.0);
+    let disclosed = shown::claims_disclosed_as_whole(format, &payload.0);
     let key = holder.and_then(|holder| holder.key);
     if let Some(holder) = key.clone() {
-        report.see(Seen {
+        report.see(PresentedCredential {
             query_id: about.to_owned(),
             type_name: type_name.clone(),
             issuer: credential.issuer().to_owned(),
@@ -169,12 +174,15 @@ fn verify(
             holder,
         });
     }
-    let held = Held { credential, type_name, disclosed, proved: Vec::new(), format };
+    let held = VerifiedCredential { credential, type_name, disclosed, proved: Vec::new(), format };
     common::finish(report, about, &held, &payload.0, (times, None), env)?;
     Some(CheckedCredential { held, payload, clear: Vec::new(), holder: key })
 }
 
-fn model(payload: &Map<String, Value>, env: &Environment<'_>) -> Result<(Credential, String, Timestamp), Problem> {
+fn model(
+    payload: &Map<String, Value>,
+    env: &VerificationEnvironment<'_>,
+) -> Result<(Credential, String, Timestamp), Problem> {
     TopLevel::DataIntegrity.check(payload)?;
     let credential = Credential::parse(payload.clone())?;
     let until =

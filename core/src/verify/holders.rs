@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{CheckName, Report, sd_jwt::CheckedCredential};
+use super::{CheckName, VerificationReport, sd_jwt::CheckedCredential};
 use crate::{
     Code, Problem,
     query::{
         CredentialQuery, HolderRule, Query,
-        holder::{Comparable, comparable_at, path_in},
+        holder::{Comparable, comparable_value_at, path_in_format},
         path_to_text,
     },
 };
@@ -22,7 +22,7 @@ pub(super) struct Presented<'a> {
 }
 
 /// Checks the credentials of an answer against each other, where the query can be answered with several.
-pub(super) fn check(report: &mut Report, query: &Query, presented: &[Presented<'_>]) {
+pub(super) fn check(report: &mut VerificationReport, query: &Query, presented: &[Presented<'_>]) {
     for asked in query.credentials.iter().filter(|asked| asked.multiple) {
         let own: Vec<&Presented<'_>> = presented.iter().filter(|one| one.query_id == asked.id).collect();
         if !own.is_empty() {
@@ -47,7 +47,7 @@ fn are_distinct(own: &[&Presented<'_>], asked: &CredentialQuery, query: &Query) 
             }
         }
         let values = asked.distinct.iter().map(|path| {
-            comparable_at(&one.shown.payload.0, path).ok_or_else(|| {
+            comparable_value_at(&one.shown.payload.0, path).ok_or_else(|| {
                 let detail = format!("{id}: {}, which must differ, does not have a single value", path_to_text(path));
                 Problem::new(Code::CredentialRepeated, detail)
             })
@@ -125,9 +125,9 @@ fn are_of_one_holder(presented: &[Presented<'_>], query: &Query) -> Result<(), P
             for claim in claims {
                 let mut first: Option<Comparable> = None;
                 for one in presented {
-                    let path = path_in(one.shown.held.format, claim);
+                    let path = path_in_format(one.shown.held.format, claim);
                     let name = path_to_text(claim);
-                    let Some(value) = comparable_at(&one.shown.payload.0, &path) else {
+                    let Some(value) = comparable_value_at(&one.shown.payload.0, &path) else {
                         return differs(format!("{} does not show {name}, which all have to agree in", one.query_id));
                     };
                     if first.get_or_insert_with(|| value.clone()) != &value {

@@ -28,7 +28,9 @@ mod sd_jwt;
 mod status;
 
 use holders::Presented;
-pub use report::{Check, CheckName, Message, Outcome, Report, Seen, Verified};
+pub use report::{
+    CheckName, IssuerMessage, PresentedCredential, VerificationCheck, VerificationOutcome, VerificationReport, Verified,
+};
 pub use status::{StatusLists, StatusPolicy};
 
 /// Maximum number of presentations in one answer, which limits the work for an unknown sender.
@@ -41,7 +43,7 @@ pub trait IssuerPolicy: Send + Sync {
     ///
     /// # Errors
     /// `issuer_untrusted`
-    fn accepts(&self, held: &Held) -> Result<(), Problem>;
+    fn accepts(&self, held: &VerifiedCredential) -> Result<(), Problem>;
 }
 
 /// Catalogue of credential types, as far as verification needs it.
@@ -67,7 +69,7 @@ pub trait TypeRules: Send + Sync {
 
 /// Time, trust policies and registries for verification.
 #[derive(Clone, Copy)]
-pub struct Environment<'a> {
+pub struct VerificationEnvironment<'a> {
     /// The time of verification.
     pub now: Timestamp,
     /// Tolerated clock skew, in seconds.
@@ -86,7 +88,7 @@ pub struct Environment<'a> {
 
 /// Request to which the presentation must be bound.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct PresentationContext<'a> {
     /// Query of the request.
     pub query: &'a Query,
     /// Nonce of the request.
@@ -99,7 +101,7 @@ pub struct Asked<'a> {
 
 /// Verified credential with its disclosed claims.
 #[derive(Debug, Clone)]
-pub struct Held {
+pub struct VerifiedCredential {
     /// Disclosed credential. A `dc+sd-jwt` is converted to a VCDM credential, with its claims in `credentialSubject`.
     pub credential: Credential,
     /// Name of its type in the catalogue.
@@ -123,13 +125,13 @@ pub struct Held {
 ///     did::SelfContained,
 ///     secure::{data_integrity::Suites, sd_jwt::Step},
 ///     time::Timestamp,
-///     verify::{self, Environment, Held, IssuerPolicy, StatusPolicy, TypeRules},
+///     verify::{self, VerificationEnvironment, VerifiedCredential, IssuerPolicy, StatusPolicy, TypeRules},
 /// };
 /// use serde_json::{Map, Value};
 ///
 /// struct NoIssuer;
 /// impl IssuerPolicy for NoIssuer {
-///     fn accepts(&self, _held: &Held) -> Result<(), Problem> {
+///     fn accepts(&self, _held: &VerifiedCredential) -> Result<(), Problem> {
 ///         Err(Code::IssuerUntrusted.into())
 ///     }
 /// }
@@ -143,7 +145,7 @@ pub struct Held {
 ///     }
 /// }
 ///
-/// let environment = Environment {
+/// let environment = VerificationEnvironment {
 ///     now: Timestamp::parse("2026-11-18T09:30:00Z")?,
 ///     skew: 60,
 ///     resolver: &SelfContained,
@@ -152,14 +154,17 @@ pub struct Held {
 ///     types: &NoType,
 ///     status: StatusPolicy::NotChecked("an example"),
 /// };
-/// let (report, verified) = verify::credential(br#"{"issuer": "did:web:university.example"}"#, &environment);
+/// let (report, verified) = verify::verify_credential(br#"{"issuer": "did:web:university.example"}"#, &environment);
 /// assert!(verified.is_none());
 /// assert!(report.failure().is_some());
 /// # Ok::<(), Problem>(())
 /// ```
 #[must_use]
-pub fn credential(bytes: &[u8], env: &Environment<'_>) -> (Report, Option<Verified<Held>>) {
-    let mut report = Report::default();
+pub fn verify_credential(
+    bytes: &[u8],
+    env: &VerificationEnvironment<'_>,
+) -> (VerificationReport, Option<Verified<VerifiedCredential>>) {
+    let mut report = VerificationReport::default();
     let held = match text(bytes) {
         Ok(text) if text.starts_with('{') => data_integrity::verify_text(&mut report, "", text.as_bytes(), env),
         Ok(text) => sd_jwt::verify(&mut report, "", text, None, env),
@@ -170,19 +175,19 @@ pub fn credential(bytes: &[u8], env: &Environment<'_>) -> (Report, Option<Verifi
 }
 
 /// Verified credentials of a response, by credential query id.
-pub type Answer = BTreeMap<String, Vec<Held>>;
+pub type VerifiedCredentials = BTreeMap<String, Vec<VerifiedCredential>>;
 
 /// Verifies the response to a request. `vp_token` maps credential query ids to presentations, each the text of an
 /// SD-JWT+KB or the JSON of a VerifiablePresentation (OpenID4VP 1.0 section 8.1).
 ///
 /// Nonce and audience come from the caller, never from the presentation; if one is empty, verification fails.
 #[must_use]
-pub fn presentation(
+pub fn verify_presentation(
     vp_token: &BTreeMap<String, Vec<String>>,
-    asked: &Asked<'_>,
-    env: &Environment<'_>,
-) -> (Report, Option<Verified<Answer>>) {
-    let mut report = Report::default();
+    asked: &PresentationContext<'_>,
+    env: &VerificationEnvironment<'_>,
+) -> (VerificationReport, Option<Verified<VerifiedCredentials>>) {
+    let mut report = VerificationReport::default();
     if let Err(problem) = admissible(vp_token, asked) {
         report.note::<()>(CheckName::Query, "", Err(problem));
         return (report, None);
@@ -207,7 +212,7 @@ pub fn presentation(
     }
     let ids: Vec<&str> = vp_token.keys().map(String::as_str).collect();
     report.note(CheckName::Query, "", asked.query.satisfied_by(&ids));
-    let mut answer: Answer = BTreeMap::new();
+    let mut answer: VerifiedCredentials = BTreeMap::new();
     for one in presented_here {
         answer.entry(one.query_id.to_owned()).or_default().push(one.shown.held);
     }
@@ -216,7 +221,7 @@ pub fn presentation(
 }
 
 /// Checks an answer before any credential in it is examined.
-fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &Asked<'_>) -> Result<(), Problem> {
+fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &PresentationContext<'_>) -> Result<(), Problem> {
     if asked.nonce.is_empty() {
         return Err(Problem::new(Code::ChallengeMissing, "no nonce is given to bind to"));
     }

@@ -65,7 +65,7 @@ impl CheckName {
 
 /// Outcome of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum VerificationOutcome {
     /// Passed.
     Passed,
     /// Failed.
@@ -78,28 +78,28 @@ pub enum Outcome {
 
 /// One check of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
+pub struct VerificationCheck {
     /// Name.
     pub name: CheckName,
     /// Id of the credential query concerned; empty for the whole response.
     pub about: String,
     /// Outcome.
-    pub outcome: Outcome,
+    pub outcome: VerificationOutcome,
 }
 
 /// Checks and their outcomes, in order. A check that depends on a failed one is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Report {
-    checks: Vec<Check>,
-    seen: Vec<Seen>,
-    messages: Vec<Message>,
+pub struct VerificationReport {
+    checks: Vec<VerificationCheck>,
+    seen: Vec<PresentedCredential>,
+    messages: Vec<IssuerMessage>,
     issuer_time: Option<Timestamp>,
 }
 
 /// Issuer's message about a credential, for the verifier and not for the holder. Its content is not verified and does
 /// not affect the result (spec/status.md 5.15).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct IssuerMessage {
     /// Id of the credential query concerned.
     pub about: String,
     /// Message number in the list; never 0.
@@ -110,7 +110,7 @@ pub struct Message {
 
 /// Content of a credential whose proof and holder binding are valid, even if other checks failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct PresentedCredential {
     /// Id of the credential query that it answers.
     pub query_id: String,
     /// Name of its type in the catalogue.
@@ -127,22 +127,22 @@ pub struct Seen {
     pub holder: PublicKey,
 }
 
-impl Report {
+impl VerificationReport {
     /// Returns the checks, in order.
     #[must_use]
-    pub fn checks(&self) -> &[Check] {
+    pub fn checks(&self) -> &[VerificationCheck] {
         &self.checks
     }
 
     /// Returns the credentials that were read, also if the presentation was refused.
     #[must_use]
-    pub fn seen(&self) -> &[Seen] {
+    pub fn seen(&self) -> &[PresentedCredential] {
         &self.seen
     }
 
     /// Returns the messages.
     #[must_use]
-    pub fn messages(&self) -> &[Message] {
+    pub fn messages(&self) -> &[IssuerMessage] {
         &self.messages
     }
 
@@ -158,12 +158,12 @@ impl Report {
     }
 
     /// Notes a message.
-    pub(super) fn hear(&mut self, message: Message) {
+    pub(super) fn hear(&mut self, message: IssuerMessage) {
         self.messages.push(message);
     }
 
     /// Records a credential that was read.
-    pub(super) fn see(&mut self, seen: Seen) {
+    pub(super) fn see(&mut self, seen: PresentedCredential) {
         self.seen.push(seen);
     }
 
@@ -171,7 +171,7 @@ impl Report {
     #[must_use]
     pub fn failure(&self) -> Option<&Problem> {
         self.checks.iter().find_map(|check| match &check.outcome {
-            Outcome::Failed(problem) => Some(problem),
+            VerificationOutcome::Failed(problem) => Some(problem),
             _ => None,
         })
     }
@@ -181,7 +181,7 @@ impl Report {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         let mut failures = self.checks.iter().filter_map(|check| match &check.outcome {
-            Outcome::Failed(problem) => Some(problem.code),
+            VerificationOutcome::Failed(problem) => Some(problem.code),
             _ => None,
         });
         failures.next() == Some(Code::IssuerKeyUnknown) && failures.all(|code| code == Code::IssuerKeyUnknown)
@@ -190,21 +190,29 @@ impl Report {
     /// Notes how a check ended, and hands on its value if it passed.
     pub(super) fn note<T>(&mut self, name: CheckName, about: &str, result: Result<T, Problem>) -> Option<T> {
         let (outcome, value) = match result {
-            Ok(value) => (Outcome::Passed, Some(value)),
-            Err(problem) => (Outcome::Failed(problem), None),
+            Ok(value) => (VerificationOutcome::Passed, Some(value)),
+            Err(problem) => (VerificationOutcome::Failed(problem), None),
         };
-        self.checks.push(Check { name, about: about.to_owned(), outcome });
+        self.checks.push(VerificationCheck { name, about: about.to_owned(), outcome });
         value
     }
 
     /// Notes that a check failed, and that this is let pass.
     pub(super) fn tolerate(&mut self, name: CheckName, about: &str, problem: Problem) {
-        self.checks.push(Check { name, about: about.to_owned(), outcome: Outcome::Tolerated(problem) });
+        self.checks.push(VerificationCheck {
+            name,
+            about: about.to_owned(),
+            outcome: VerificationOutcome::Tolerated(problem),
+        });
     }
 
     /// Notes that a check does not apply.
     pub(super) fn skip(&mut self, name: CheckName, about: &str, why: &'static str) {
-        self.checks.push(Check { name, about: about.to_owned(), outcome: Outcome::NotApplicable(why) });
+        self.checks.push(VerificationCheck {
+            name,
+            about: about.to_owned(),
+            outcome: VerificationOutcome::NotApplicable(why),
+        });
     }
 
     /// The value as a verified one, if something was checked and nothing failed.
@@ -216,7 +224,7 @@ impl Report {
     }
 }
 
-/// Value that passed every check. Only [`super::credential`] and [`super::presentation`] create it.
+/// Value that passed every check. Only [`super::verify_credential`] and [`super::verify_presentation`] create it.
 #[derive(Debug, Clone)]
 pub struct Verified<T>(T);
 

@@ -4,25 +4,28 @@ use std::cell::LazyCell;
 
 use serde_json::{Map, Value, json};
 
-use super::{Asked, CheckName, Environment, Held, Report, Seen, common::Opened, status::TOKEN_ENTRY};
+use super::{
+    CheckName, PresentationContext, PresentedCredential, VerificationEnvironment, VerificationReport,
+    VerifiedCredential, common::VerifiedDocument, status::TOKEN_ENTRY,
+};
 use crate::{
     Code, Problem, at_least,
     credential::{CONTEXT_V2, Credential, TopLevel},
-    did::{self, Did, Purpose, Resolve as _},
+    did::{self, Did, Resolve as _, VerificationRelationship},
     format::CredentialFormat,
     keys::PublicKey,
     secure::{
         jose::{Jws, KeyRef, numeric_date},
-        sd_jwt::{self, ClaimPath, Disclosed, KeyBinding, SdJwt},
+        sd_jwt::{self, ClaimPath, KeyBindingRequirements, ResolvedSdJwt, SdJwt},
     },
-    status::{Freshness, freshness},
+    status::{ListValidity, freshness},
     time::Timestamp,
 };
 
 /// A verified credential beside the payload that queries are matched against.
 pub(super) struct CheckedCredential {
-    pub(super) held: Held,
-    pub(super) payload: Opened,
+    pub(super) held: VerifiedCredential,
+    pub(super) payload: VerifiedDocument,
     /// Claims that its issuer left in the clear.
     pub(super) clear: Vec<ClaimPath>,
     /// Key with which it was presented.
@@ -31,11 +34,11 @@ pub(super) struct CheckedCredential {
 
 /// Verifies one SD-JWT. With `asked` it must be bound to that request; without, it may not be bound at all.
 pub(super) fn verify(
-    report: &mut Report,
+    report: &mut VerificationReport,
     about: &str,
     compact: &str,
-    asked: Option<&Asked<'_>>,
-    env: &Environment<'_>,
+    asked: Option<&PresentationContext<'_>>,
+    env: &VerificationEnvironment<'_>,
 ) -> Option<CheckedCredential> {
     let (token, format) = report.note(CheckName::Format, about, parse(compact, asked.is_some()))?;
     let key = report.note(CheckName::IssuerKey, about, issuer_key(&token, format, env))?;
@@ -44,7 +47,7 @@ pub(super) fn verify(
     let mut proved = Vec::new();
     let holder = match asked {
         Some(asked) => {
-            let binding = KeyBinding {
+            let binding = KeyBindingRequirements {
                 nonce: asked.nonce,
                 audience: asked.audience,
                 now: env.now,
@@ -66,10 +69,10 @@ pub(super) fn verify(
             None
         }
     };
-    let Disclosed { payload, mut paths, clear } = disclosed;
+    let ResolvedSdJwt { payload, mut paths, clear } = disclosed;
     let clear: Vec<ClaimPath> = clear.into_iter().map(|claim| claim.path).collect();
     paths.extend(clear.iter().cloned());
-    let payload = Opened(payload);
+    let payload = VerifiedDocument(payload);
     let model = report.note(CheckName::Model, about, model(&token, format, &payload.0, env))?;
     // A `sub` that is no text names somebody who cannot be the holder.
     let sub = payload.0.get("sub").map(|sub| sub.as_str().unwrap_or_default());
@@ -91,7 +94,7 @@ pub(super) fn verify(
         }
     }
     if let Some(holder) = holder.clone() {
-        report.see(Seen {
+        report.see(PresentedCredential {
             query_id: about.to_owned(),
             type_name: model.type_name.clone(),
             issuer: model.credential.issuer().to_owned(),
@@ -101,7 +104,13 @@ pub(super) fn verify(
             holder,
         });
     }
-    let held = Held { credential: model.credential, type_name: model.type_name, disclosed: paths, proved, format };
+    let held = VerifiedCredential {
+        credential: model.credential,
+        type_name: model.type_name,
+        disclosed: paths,
+        proved,
+        format,
+    };
     let stapled = asked.and_then(|_| stapled(&token, held.credential.issuer(), env));
     let stated = stapled.as_ref().and_then(|stapled| stapled.as_ref().ok()).map(|stapled| stapled.issued);
     super::common::finish(report, about, &held, &payload.0, (model.times, stapled), env)?;
@@ -130,7 +139,11 @@ fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, CredentialForm
 
 /// The issuer's key: `kid` is a DID URL of the issuer, listed for assertion. A key by value in the
 /// header says nothing about whose it is (VC-JOSE-COSE section 4.1).
-fn issuer_key(token: &SdJwt, format: CredentialFormat, env: &Environment<'_>) -> Result<PublicKey, Problem> {
+fn issuer_key(
+    token: &SdJwt,
+    format: CredentialFormat,
+    env: &VerificationEnvironment<'_>,
+) -> Result<PublicKey, Problem> {
     let payload = token.jws().payload();
     let KeyRef::Kid(kid) = token.jws().key_ref() else {
         return Err(Problem::new(Code::HeaderKeyUnanchored, "the header has no kid of the issuer"));
@@ -155,7 +168,7 @@ fn issuer_key(token: &SdJwt, format: CredentialFormat, env: &Environment<'_>) ->
         return Err(Problem::new(Code::KeyInvalid, "the issuer's key has expired"));
     }
     if document.revoked(&url).is_none() {
-        let key = document.key_for(&url, Purpose::AssertionMethod);
+        let key = document.key_for(&url, VerificationRelationship::AssertionMethod);
         return key.map_err(|problem| super::common::not_yet_known(problem, issuer));
     }
     let key = document.revoked_key_of_vouched_copy(&url)?;
@@ -164,11 +177,11 @@ fn issuer_key(token: &SdJwt, format: CredentialFormat, env: &Environment<'_>) ->
 
 /// Checks for a statement by the issuer, signed with a key that it still trusts, that this very copy holds. Nothing
 /// else tells the issuer's own signatures by a leaked key from a thief's, who can put any date on them.
-fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &Environment<'_>) -> Result<(), Problem> {
+fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &VerificationEnvironment<'_>) -> Result<(), Problem> {
     let refused = |what: String| Problem::new(Code::KeyInvalid, format!("the issuer's key is compromised, and {what}"));
-    let statement = token.stapled_freshness().map_err(|problem| refused(problem.to_string()))?;
+    let statement = token.freshness_statement().map_err(|problem| refused(problem.to_string()))?;
     let statement = statement.ok_or_else(|| refused("no freshness statement vouches for this copy".to_owned()))?;
-    let vouches = |said: Freshness| super::status::require_usable(&said, issuer, env);
+    let vouches = |said: ListValidity| super::status::require_usable(&said, issuer, env);
     statement_of(statement, token, issuer, env).and_then(vouches).map_err(|problem| match problem.code {
         // A newer document may have the key, and the statement then vouches.
         Code::IssuerKeyUnknown => problem,
@@ -182,13 +195,18 @@ fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &Environment<'_
 }
 
 /// The statement that is stapled to a presentation, verified.
-fn stapled(token: &SdJwt, issuer: &str, env: &Environment<'_>) -> Option<Result<Freshness, Problem>> {
-    let statement = token.stapled_freshness().transpose()?;
+fn stapled(token: &SdJwt, issuer: &str, env: &VerificationEnvironment<'_>) -> Option<Result<ListValidity, Problem>> {
+    let statement = token.freshness_statement().transpose()?;
     Some(statement.and_then(|text| statement_of(text, token, issuer, env)))
 }
 
 /// Verifies a freshness statement of the issuer on a copy.
-fn statement_of(text: &str, token: &SdJwt, issuer: &str, env: &Environment<'_>) -> Result<Freshness, Problem> {
+fn statement_of(
+    text: &str,
+    token: &SdJwt,
+    issuer: &str,
+    env: &VerificationEnvironment<'_>,
+) -> Result<ListValidity, Problem> {
     freshness::verify(text, token, issuer, env.now, env.skew, env.resolver)
         .map_err(|problem| super::common::not_yet_known(problem, issuer))
 }
@@ -203,7 +221,7 @@ fn model(
     token: &SdJwt,
     format: CredentialFormat,
     payload: &Map<String, Value>,
-    env: &Environment<'_>,
+    env: &VerificationEnvironment<'_>,
 ) -> Result<Model, Problem> {
     let table = if format == CredentialFormat::VcSdJwt { TopLevel::VcSdJwt } else { TopLevel::DcSdJwt };
     table.check(payload)?;

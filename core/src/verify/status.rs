@@ -5,11 +5,11 @@ use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
 
 use serde_json::Value;
 
-use super::{CheckName, Environment, Message, Report};
+use super::{CheckName, IssuerMessage, VerificationEnvironment, VerificationReport};
 use crate::{
     Code, Problem,
     credential::Credential,
-    status::{Freshness, Listed, Purpose, bitstring, message, token},
+    status::{ListValidity, StatusPurpose, VerifiedStatusList, bitstring, message, token},
 };
 
 /// Type of a token's `status` claim in `credentialStatus` of a converted SD-JWT VC.
@@ -21,7 +21,7 @@ const NOT_LOOKED_AT: &str = "no status list was read: the freshness statement ca
 pub trait StatusLists: Send + Sync {
     /// Returns the list at a URL for an issuer's credentials, in constant time and without waiting. The caller checks
     /// whether it is too old.
-    fn list(&self, issuer: &str, url: &str) -> Option<&Listed>;
+    fn list(&self, issuer: &str, url: &str) -> Option<&VerifiedStatusList>;
 
     /// Returns the reason why there is no list at that URL, or no newer one: [`Code::StatusListUnavailable`] if nothing
     /// was fetched, another code if the fetched list is invalid. `None` if unknown.
@@ -38,8 +38,8 @@ pub trait StatusLists: Send + Sync {
 
 /// By the DID of whose credentials they are about, then by URL: two issuers may have theirs at the same one, signed by
 /// the same service.
-impl<S: BuildHasher + Send + Sync> StatusLists for HashMap<String, HashMap<String, Arc<Listed>, S>, S> {
-    fn list(&self, issuer: &str, url: &str) -> Option<&Listed> {
+impl<S: BuildHasher + Send + Sync> StatusLists for HashMap<String, HashMap<String, Arc<VerifiedStatusList>, S>, S> {
+    fn list(&self, issuer: &str, url: &str) -> Option<&VerifiedStatusList> {
         self.get(issuer)?.get(url).map(AsRef::as_ref)
     }
 }
@@ -64,11 +64,11 @@ pub enum StatusPolicy<'a> {
 
 /// Checks every entry of `credentialStatus` and of a token's `status`, and the stapled statement, where there is one.
 pub(super) fn check(
-    report: &mut Report,
+    report: &mut VerificationReport,
     about: &str,
     credential: &Credential,
-    stapled: Option<Result<Freshness, Problem>>,
-    env: &Environment<'_>,
+    stapled: Option<Result<ListValidity, Problem>>,
+    env: &VerificationEnvironment<'_>,
 ) -> Option<()> {
     let StatusPolicy::Lists { lists, stale_by, .. } = env.status else {
         if let StatusPolicy::NotChecked(why) = env.status {
@@ -112,7 +112,7 @@ pub(super) fn check(
             Ok((number, text)) => {
                 report.note(CheckName::StatusMessage, about, Ok(()));
                 if number > 0 {
-                    report.hear(Message { about: about.to_owned(), number, text });
+                    report.hear(IssuerMessage { about: about.to_owned(), number, text });
                 }
             }
             Err(_) if vouched => report.skip(CheckName::StatusMessage, about, NOT_LOOKED_AT),
@@ -124,7 +124,11 @@ pub(super) fn check(
 
 /// Refuses a statement that holds and may not replace lists here: it is older than the verifier accepts, or its
 /// lifetime is not the one that its issuer gives everybody, by which one copy could be told from another.
-pub(super) fn require_usable(stapled: &Freshness, issuer: &str, env: &Environment<'_>) -> Result<(), Problem> {
+pub(super) fn require_usable(
+    stapled: &ListValidity,
+    issuer: &str,
+    env: &VerificationEnvironment<'_>,
+) -> Result<(), Problem> {
     let StatusPolicy::Lists { lists, statement_age, .. } = env.status else { return Ok(()) };
     if env.now > stapled.issued.plus(statement_age) {
         let what = format!(
@@ -152,8 +156,8 @@ fn beside(problem: Problem, passed_over: Option<Problem>) -> Problem {
 
 /// Status reference of a credential, in either format.
 enum StatusEntry {
-    Bitstring(bitstring::Reference),
-    Token(token::Reference),
+    Bitstring(bitstring::BitstringStatusListEntry),
+    Token(token::TokenStatusReference),
 }
 
 /// The entries of `credentialStatus`.
@@ -167,7 +171,7 @@ fn entries_of(credential: &Credential) -> &[Value] {
 
 fn is_message(entry: &Value) -> bool {
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
-    text("type") == Some(bitstring::ENTRY_TYPE) && text("statusPurpose") == Some(Purpose::Message.as_str())
+    text("type") == Some(bitstring::ENTRY_TYPE) && text("statusPurpose") == Some(StatusPurpose::Message.as_str())
 }
 
 /// Returns all entries that decide the status: messages only inform. An unknown entry is not ignored.
@@ -178,13 +182,13 @@ fn entries(credential: &Credential) -> Result<Vec<StatusEntry>, Problem> {
     for entry in listed.iter().filter(|entry| !is_message(entry)) {
         found.push(if entry.get("type").and_then(Value::as_str) == Some(TOKEN_ENTRY) {
             let status = entry.get("status").ok_or(Code::StatusUnsupported)?;
-            StatusEntry::Token(token::Reference::parse(status)?)
+            StatusEntry::Token(token::TokenStatusReference::parse(status)?)
         } else {
-            StatusEntry::Bitstring(bitstring::Reference::parse(entry)?)
+            StatusEntry::Bitstring(bitstring::BitstringStatusListEntry::parse(entry)?)
         });
     }
     if let Some(status) = document.get("status") {
-        found.push(StatusEntry::Token(token::Reference::parse(status)?));
+        found.push(StatusEntry::Token(token::TokenStatusReference::parse(status)?));
     }
     // There is a status, and it says nothing; or nothing but messages, so that no list would be held against it.
     let silent = listed.is_empty() && document.contains_key("credentialStatus");
@@ -200,9 +204,9 @@ fn message(
     entry: &Value,
     issuer: &str,
     lists: &dyn StatusLists,
-    env: &Environment<'_>,
+    env: &VerificationEnvironment<'_>,
 ) -> Result<(u8, String), Problem> {
-    let reference = bitstring::Reference::parse(entry)?;
+    let reference = bitstring::BitstringStatusListEntry::parse(entry)?;
     let listed = listed(&reference.url, issuer, lists)?;
     listed.freshness().check(listed.fetched(), env.now, env.skew)?;
     let number = listed.entry(&reference)?;
@@ -210,7 +214,7 @@ fn message(
 }
 
 /// The list in memory, if it is about the issuer's credentials.
-fn listed<'a>(url: &str, issuer: &str, lists: &'a dyn StatusLists) -> Result<&'a Listed, Problem> {
+fn listed<'a>(url: &str, issuer: &str, lists: &'a dyn StatusLists) -> Result<&'a VerifiedStatusList, Problem> {
     let missing = || lists.refusal(issuer, url).unwrap_or_else(|| Code::StatusListUnavailable.into());
     let listed = lists.list(issuer, url).ok_or_else(missing)?;
     if listed.on_behalf_of().as_str() == issuer { Ok(listed) } else { Err(Code::StatusListIssuer.into()) }
@@ -230,13 +234,13 @@ impl StatusEntry {
         issuer: &str,
         lists: &dyn StatusLists,
         stale_by: i64,
-        env: &Environment<'_>,
+        env: &VerificationEnvironment<'_>,
     ) -> Result<Option<Problem>, Problem> {
         let listed = listed(self.url(), issuer, lists)?;
         let stale = match listed.freshness().check(listed.fetched(), env.now, env.skew) {
             Ok(()) => None,
             Err(problem) => {
-                let late = listed.freshness().late_by(listed.fetched(), env.now, env.skew);
+                let late = listed.freshness().seconds_stale(listed.fetched(), env.now, env.skew);
                 // One from the future is late by nothing.
                 let future = listed.freshness().issued > env.now.plus(env.skew);
                 let problem = match lists.refusal(issuer, self.url()) {
@@ -259,8 +263,8 @@ impl StatusEntry {
         &self,
         issuer: &str,
         lists: &dyn StatusLists,
-        stapled: &Freshness,
-        env: &Environment<'_>,
+        stapled: &ListValidity,
+        env: &VerificationEnvironment<'_>,
     ) -> Result<(), Problem> {
         if lists.list(issuer, self.url()).is_none() {
             return Ok(());
@@ -279,11 +283,11 @@ impl StatusEntry {
     }
 
     /// Checks the credential against a list, however old the list is.
-    fn held_to(&self, listed: &Listed) -> Result<(), Problem> {
+    fn held_to(&self, listed: &VerifiedStatusList) -> Result<(), Problem> {
         match self {
             Self::Bitstring(reference) => match (listed.is_set(reference)?, reference.purpose) {
                 (false, _) => Ok(()),
-                (true, Purpose::Suspension) => Err(Code::Suspended.into()),
+                (true, StatusPurpose::Suspension) => Err(Code::Suspended.into()),
                 (true, _) => Err(Code::Revoked.into()),
             },
             Self::Token(reference) => match listed.value(reference)? {

@@ -1,4 +1,4 @@
-//! Client of an issuer on Carnet's own wire.
+//! gRPC client of an issuer's service.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{epoch::Epoch, format::CredentialFormat, time::Timestamp};
@@ -9,9 +9,9 @@ use carnet_proto::issuer::v1::{
     issuance_service_client::IssuanceServiceClient,
 };
 use carnet_wallet::{
-    ports::{Collected, CopyFreshness, IssuerClient, Notification, RedeemedOffer},
-    promise::{CredentialConfiguration, IssuerMetadata},
-    store::standing::State,
+    ports::{CollectionResponse, CopyFreshness, IssuerClient, Notification, RedeemedOffer},
+    promise::{OfferedConfiguration, WalletIssuerMetadata},
+    store::standing::CopyState as State,
 };
 use sha2::{Digest as _, Sha256};
 use tonic::transport::Channel;
@@ -21,10 +21,10 @@ use crate::{
     failure::{Failure, Fault, Sentence, from_status},
     session::Session,
     ui::waiting::WaitNotice,
-    wallet::{Redemption, contents::Secret},
+    wallet::{OfferRedemption, contents::WalletSecret},
 };
 
-/// A connection to an issuer.
+/// Connection to an issuer.
 pub(crate) struct GrpcIssuer(IssuanceServiceClient<Channel>, WaitNotice);
 
 impl GrpcIssuer {
@@ -35,7 +35,7 @@ impl GrpcIssuer {
 }
 
 impl IssuerClient for GrpcIssuer {
-    async fn metadata(&mut self) -> Result<IssuerMetadata, Failure> {
+    async fn metadata(&mut self) -> Result<WalletIssuerMetadata, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.read_metadata(ReadMetadataRequest {}).await;
         answer
@@ -43,7 +43,7 @@ impl IssuerClient for GrpcIssuer {
             .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-metadata")))
     }
 
-    async fn redeem(&mut self, redemption: &Redemption, repeats: bool) -> Result<RedeemedOffer, Failure> {
+    async fn redeem(&mut self, redemption: &OfferRedemption, repeats: bool) -> Result<RedeemedOffer, Failure> {
         let _waiting = self.1.begin();
         let verifier = URL_SAFE_NO_PAD.decode(redemption.verifier.expose()).map_err(|_| {
             Failure::new("record_damaged", Sentence::id("error-record-damaged"), Sentence::id("hint-new-offer"))
@@ -59,7 +59,7 @@ impl IssuerClient for GrpcIssuer {
             .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-redeem")))?
             .into_inner();
         Ok(RedeemedOffer {
-            access_token: Secret::new(answer.access_token),
+            access_token: WalletSecret::new(answer.access_token),
             expires_at: answer.expires_at.map(|end| Timestamp::from_unix(end.seconds)),
             repeatable: answer.repeatable,
         })
@@ -73,7 +73,12 @@ impl IssuerClient for GrpcIssuer {
             .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-nonce")))
     }
 
-    async fn collect(&mut self, token: &Secret, id: &str, proofs: Vec<String>) -> Result<Collected, Failure> {
+    async fn collect(
+        &mut self,
+        token: &WalletSecret,
+        id: &str,
+        proofs: Vec<String>,
+    ) -> Result<CollectionResponse, Failure> {
         let _waiting = self.1.begin();
         let request = CollectCredentialsRequest { credential_configuration_id: id.to_owned(), proofs };
         let answer = self.0.collect_credentials(authorised(request, token.expose())?).await;
@@ -81,13 +86,17 @@ impl IssuerClient for GrpcIssuer {
             .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-collect")))?
             .into_inner();
         Ok(if answer.transaction_id.is_empty() {
-            Collected::Ready(texts(answer.credentials), answer.notification_id)
+            CollectionResponse::Ready(texts(answer.credentials), answer.notification_id)
         } else {
-            Collected::NotReady(Some(Secret::new(answer.transaction_id)), answer.interval_seconds)
+            CollectionResponse::NotReady(Some(WalletSecret::new(answer.transaction_id)), answer.interval_seconds)
         })
     }
 
-    async fn collect_deferred(&mut self, token: &Secret, transaction: &Secret) -> Result<Collected, Failure> {
+    async fn collect_deferred(
+        &mut self,
+        token: &WalletSecret,
+        transaction: &WalletSecret,
+    ) -> Result<CollectionResponse, Failure> {
         let _waiting = self.1.begin();
         let request = CollectDeferredRequest { transaction_id: transaction.expose().to_owned() };
         let answer = self.0.collect_deferred(authorised(request, token.expose())?).await;
@@ -95,9 +104,9 @@ impl IssuerClient for GrpcIssuer {
             .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-collect")))?
             .into_inner();
         Ok(if answer.credentials.is_empty() {
-            Collected::NotReady(None, answer.interval_seconds)
+            CollectionResponse::NotReady(None, answer.interval_seconds)
         } else {
-            Collected::Ready(texts(answer.credentials), answer.notification_id)
+            CollectionResponse::Ready(texts(answer.credentials), answer.notification_id)
         })
     }
 
@@ -110,16 +119,16 @@ impl IssuerClient for GrpcIssuer {
         Ok((texts(answer.credentials), answer.notification_id))
     }
 
-    async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<Collected, Failure> {
+    async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<CollectionResponse, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.renew_credentials(RenewCredentialsRequest { presentation, proofs }).await;
         let answer = answer
             .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-renew")))?
             .into_inner();
         Ok(if answer.transaction_id.is_empty() {
-            Collected::Ready(texts(answer.credentials), answer.notification_id)
+            CollectionResponse::Ready(texts(answer.credentials), answer.notification_id)
         } else {
-            Collected::NotReady(Some(Secret::new(answer.transaction_id)), answer.interval_seconds)
+            CollectionResponse::NotReady(Some(WalletSecret::new(answer.transaction_id)), answer.interval_seconds)
         })
     }
 
@@ -131,7 +140,7 @@ impl IssuerClient for GrpcIssuer {
             .map_err(|status| from_status(&status, Fault::Issuer, Sentence::id("error-service-freshness")))
     }
 
-    async fn notify(&mut self, token: Option<&Secret>, id: &str, event: Notification) -> Result<(), Failure> {
+    async fn notify(&mut self, token: Option<&WalletSecret>, id: &str, event: Notification) -> Result<(), Failure> {
         let _waiting = self.1.begin();
         let event = match event {
             Notification::Accepted => NotificationEvent::CredentialAccepted,
@@ -169,8 +178,8 @@ fn freshness_of(said: proto::CopyFreshness) -> CopyFreshness {
     }
 }
 
-fn metadata_of(said: ReadMetadataResponse) -> IssuerMetadata {
-    let configurations = said.configurations.into_iter().map(|configuration| CredentialConfiguration {
+fn metadata_of(said: ReadMetadataResponse) -> WalletIssuerMetadata {
+    let configurations = said.configurations.into_iter().map(|configuration| OfferedConfiguration {
         format: format_from_wire(configuration.format),
         epoch: epoch_of(configuration.validity_epoch),
         id: configuration.id,
@@ -178,7 +187,7 @@ fn metadata_of(said: ReadMetadataResponse) -> IssuerMetadata {
         renewal_window_days: configuration.renewal_window_days,
         proof_algorithms: Vec::new(),
     });
-    IssuerMetadata {
+    WalletIssuerMetadata {
         configurations: configurations.collect(),
         audience: said.issuer.clone(),
         issuer: said.issuer,

@@ -1,8 +1,8 @@
-//! Clients of services, one for each wire.
+//! Clients of services, one for each protocol.
 
 use std::time::Duration;
 
-use carnet_wallet::sanitise::clean;
+use carnet_wallet::sanitise::sanitise;
 use tonic::{
     metadata::{Ascii, MetadataValue},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
@@ -24,7 +24,7 @@ const CALL: Duration = Duration::from_secs(30);
 /// Deadline of a connection attempt.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Connects, and returns the notice to show while waiting.
+/// Connects to a service, and returns the channel with the notice to display while waiting.
 pub(crate) async fn connect(session: &Session, origin: &str) -> Result<(Channel, WaitNotice), Failure> {
     let ca = session.ca()?;
     let host = origin.split_once("://").map_or(origin, |(_, host)| host);
@@ -55,7 +55,7 @@ async fn channel(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
     }
     endpoint.connect().await.map_err(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        later(clean(&cause))
+        later(sanitise(&cause))
     })
 }
 

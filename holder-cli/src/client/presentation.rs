@@ -1,4 +1,4 @@
-//! Client of a verifier on Carnet's own wire.
+//! gRPC client of a verifier's service.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,18 @@ use carnet_proto::verifier::v1::{
     self as proto, PresentationList, ReadRequestRequest, RequestErasureRequest, SubmitPresentationRequest,
     SubmitPresentationResponse, presentation_service_client::PresentationServiceClient,
 };
-use carnet_wallet::ports::{CheckOutcome, SubmittedPresentation, VerdictCheck, VerifierClient};
+use carnet_wallet::ports::{ReportedOutcome, SubmittedPresentation, VerdictCheck, VerifierClient};
 use tonic::transport::Channel;
 
 use super::connect;
 use crate::{
-    failure::{Failure, Fault, Safety, Sentence, from_status},
-    request::{Pointer, Request},
+    failure::{DataSafety, Failure, Fault, Sentence, from_status},
+    request::{AuthorizationRequestLink, PresentationRequest},
     session::Session,
     ui::waiting::WaitNotice,
 };
 
-/// A connection to a verifier.
+/// Connection to a verifier.
 pub(crate) struct GrpcVerifier(PresentationServiceClient<Channel>, WaitNotice);
 
 impl GrpcVerifier {
@@ -28,7 +28,7 @@ impl GrpcVerifier {
 }
 
 impl VerifierClient for GrpcVerifier {
-    async fn read(&mut self, pointer: &Pointer) -> Result<String, Failure> {
+    async fn read(&mut self, pointer: &AuthorizationRequestLink) -> Result<String, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.read_request(ReadRequestRequest { id: pointer.id.clone() }).await;
         answer
@@ -38,8 +38,8 @@ impl VerifierClient for GrpcVerifier {
 
     async fn submit(
         &mut self,
-        pointer: &Pointer,
-        _: &Request,
+        pointer: &AuthorizationRequestLink,
+        _: &PresentationRequest,
         vp_token: BTreeMap<String, Vec<String>>,
     ) -> Result<SubmittedPresentation, Failure> {
         let _waiting = self.1.begin();
@@ -47,7 +47,7 @@ impl VerifierClient for GrpcVerifier {
         let vp_token = vp_token.into_iter().map(list).collect();
         let answer = self.0.submit_presentation(SubmitPresentationRequest { id: pointer.id.clone(), vp_token }).await;
         answer.map(|answer| verdict_of(answer.into_inner())).map_err(|status| {
-            from_status(&status, Fault::Asker, Sentence::id("error-service-submit")).with_safety(Safety::Sent)
+            from_status(&status, Fault::Asker, Sentence::id("error-service-submit")).with_safety(DataSafety::Sent)
         })
     }
 
@@ -62,11 +62,11 @@ impl VerifierClient for GrpcVerifier {
 
 fn verdict_of(answer: SubmitPresentationResponse) -> SubmittedPresentation {
     let outcome = |outcome| match proto::CheckOutcome::try_from(outcome) {
-        Ok(proto::CheckOutcome::Passed) => CheckOutcome::Passed,
-        Ok(proto::CheckOutcome::Failed) => CheckOutcome::Failed,
-        Ok(proto::CheckOutcome::Tolerated) => CheckOutcome::Tolerated,
-        Ok(proto::CheckOutcome::NotApplicable) => CheckOutcome::NotApplicable,
-        _ => CheckOutcome::Unknown,
+        Ok(proto::CheckOutcome::Passed) => ReportedOutcome::Passed,
+        Ok(proto::CheckOutcome::Failed) => ReportedOutcome::Failed,
+        Ok(proto::CheckOutcome::Tolerated) => ReportedOutcome::Tolerated,
+        Ok(proto::CheckOutcome::NotApplicable) => ReportedOutcome::NotApplicable,
+        _ => ReportedOutcome::Unknown,
     };
     let checks = answer.checks.into_iter().map(|check| VerdictCheck {
         outcome: outcome(check.outcome),

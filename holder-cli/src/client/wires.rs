@@ -1,14 +1,15 @@
-//! Issuers and verifiers on any wire.
+//! Clients of issuers and verifiers with any protocol.
 
 use std::collections::BTreeMap;
 
 use carnet_wallet::{
     ports::{
-        Collected, CopyFreshness, IssuerClient, Notification, RedeemedOffer, SubmittedPresentation, VerifierClient,
+        CollectionResponse, CopyFreshness, IssuerClient, Notification, RedeemedOffer, SubmittedPresentation,
+        VerifierClient,
     },
-    promise::IssuerMetadata,
-    request::{Pointer, Request},
-    store::{Redemption, contents::Secret},
+    promise::WalletIssuerMetadata,
+    request::{AuthorizationRequestLink, PresentationRequest},
+    store::{OfferRedemption, contents::WalletSecret},
     wire::Wire,
 };
 
@@ -21,9 +22,9 @@ use crate::{failure::Failure, session::Session};
 
 /// Connection to an issuer.
 pub(crate) enum Issuer {
-    /// On Carnet's own wire.
+    /// Carnet's gRPC protocol.
     Grpc(GrpcIssuer),
-    /// Over OpenID4VCI.
+    /// OpenID4VCI.
     OpenId(Box<OpenIdIssuer>),
 }
 
@@ -38,14 +39,14 @@ impl Issuer {
 }
 
 impl IssuerClient for Issuer {
-    async fn metadata(&mut self) -> Result<IssuerMetadata, Failure> {
+    async fn metadata(&mut self) -> Result<WalletIssuerMetadata, Failure> {
         match self {
             Self::Grpc(issuer) => issuer.metadata().await,
             Self::OpenId(issuer) => issuer.metadata().await,
         }
     }
 
-    async fn redeem(&mut self, redemption: &Redemption, repeats: bool) -> Result<RedeemedOffer, Failure> {
+    async fn redeem(&mut self, redemption: &OfferRedemption, repeats: bool) -> Result<RedeemedOffer, Failure> {
         match self {
             Self::Grpc(issuer) => issuer.redeem(redemption, repeats).await,
             Self::OpenId(issuer) => issuer.redeem(redemption, repeats).await,
@@ -59,14 +60,23 @@ impl IssuerClient for Issuer {
         }
     }
 
-    async fn collect(&mut self, token: &Secret, id: &str, proofs: Vec<String>) -> Result<Collected, Failure> {
+    async fn collect(
+        &mut self,
+        token: &WalletSecret,
+        id: &str,
+        proofs: Vec<String>,
+    ) -> Result<CollectionResponse, Failure> {
         match self {
             Self::Grpc(issuer) => issuer.collect(token, id, proofs).await,
             Self::OpenId(issuer) => issuer.collect(token, id, proofs).await,
         }
     }
 
-    async fn collect_deferred(&mut self, token: &Secret, transaction: &Secret) -> Result<Collected, Failure> {
+    async fn collect_deferred(
+        &mut self,
+        token: &WalletSecret,
+        transaction: &WalletSecret,
+    ) -> Result<CollectionResponse, Failure> {
         match self {
             Self::Grpc(issuer) => issuer.collect_deferred(token, transaction).await,
             Self::OpenId(issuer) => issuer.collect_deferred(token, transaction).await,
@@ -80,7 +90,7 @@ impl IssuerClient for Issuer {
         }
     }
 
-    async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<Collected, Failure> {
+    async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<CollectionResponse, Failure> {
         match self {
             Self::Grpc(issuer) => issuer.renew(presentation, proofs).await,
             Self::OpenId(issuer) => issuer.renew(presentation, proofs).await,
@@ -94,7 +104,7 @@ impl IssuerClient for Issuer {
         }
     }
 
-    async fn notify(&mut self, token: Option<&Secret>, id: &str, event: Notification) -> Result<(), Failure> {
+    async fn notify(&mut self, token: Option<&WalletSecret>, id: &str, event: Notification) -> Result<(), Failure> {
         match self {
             Self::Grpc(issuer) => issuer.notify(token, id, event).await,
             Self::OpenId(issuer) => issuer.notify(token, id, event).await,
@@ -104,9 +114,9 @@ impl IssuerClient for Issuer {
 
 /// Connection to a verifier.
 pub(crate) enum Verifier {
-    /// On Carnet's own wire.
+    /// Carnet's gRPC protocol.
     Grpc(GrpcVerifier),
-    /// Over OpenID4VP.
+    /// OpenID4VP.
     OpenId(OpenIdVerifier),
 }
 
@@ -121,7 +131,7 @@ impl Verifier {
 }
 
 impl VerifierClient for Verifier {
-    async fn read(&mut self, pointer: &Pointer) -> Result<String, Failure> {
+    async fn read(&mut self, pointer: &AuthorizationRequestLink) -> Result<String, Failure> {
         match self {
             Self::Grpc(verifier) => verifier.read(pointer).await,
             Self::OpenId(verifier) => verifier.read(pointer).await,
@@ -130,8 +140,8 @@ impl VerifierClient for Verifier {
 
     async fn submit(
         &mut self,
-        pointer: &Pointer,
-        request: &Request,
+        pointer: &AuthorizationRequestLink,
+        request: &PresentationRequest,
         vp_token: BTreeMap<String, Vec<String>>,
     ) -> Result<SubmittedPresentation, Failure> {
         match self {

@@ -1,10 +1,10 @@
-//! `carnet backup`: a copy of the wallet's file.
+//! Command `carnet backup`: copies the wallet file.
 
 use serde_json::json;
 
 use crate::{arguments::Backup, failure::Failure, session::Session};
 
-/// Copies the file after the passphrase has opened it.
+/// Copies the file after checking the passphrase.
 pub(crate) fn run(session: &Session, arguments: &Backup) -> Result<(), Failure> {
     let wallet = session.open()?;
     wallet.copy_to(&arguments.file)?;

@@ -1,5 +1,5 @@
-//! `carnet delete`: deletes a credential and its keys for good. The log remains, and so do the keys that are needed to
-//! request erasure.
+//! Command `carnet delete`: deletes a credential and its keys permanently. The log is kept, and so are the keys needed
+//! for erasure requests.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::{
     session::Session,
     ui::labels::Labels,
     wallet::{
-        Contents, Entry, EntryKind, HeldCredential, ShownPart,
+        EntryKind, HeldCredential, ShownPart, WalletContents, WalletLogEntry,
         presentations::{keys_for_erasure, thumbprint},
     },
 };
@@ -29,10 +29,10 @@ pub(crate) fn run(session: &Session, arguments: &Delete) -> Result<(), Failure> 
     }
     let held = wallet.contents.credentials.remove(index);
     retire_keys(&mut wallet.contents, &held);
-    wallet.contents.log.push(Entry {
+    wallet.contents.log.push(WalletLogEntry {
         party_name: held.issuer_name,
         parts: vec![ShownPart::named(&held.id, &held.type_name)],
-        ..Entry::new(session.now(), EntryKind::Deleted, &held.issuer)
+        ..WalletLogEntry::new(session.now(), EntryKind::Deleted, &held.issuer)
     });
     wallet.save()?;
     session.ui.result("Deleted.\n", &json!({"deleted": held.id}));
@@ -40,7 +40,7 @@ pub(crate) fn run(session: &Session, arguments: &Delete) -> Result<(), Failure> 
 }
 
 /// Keeps the keys of presentations that have a receipt but no confirmation of erasure.
-fn retire_keys(contents: &mut Contents, deleted: &HeldCredential) {
+fn retire_keys(contents: &mut WalletContents, deleted: &HeldCredential) {
     let open = keys_for_erasure(&contents.log);
     let keys = deleted.copies.iter().map(|copy| &copy.key);
     contents.retired.extend(keys.filter(|key| thumbprint(key).is_some_and(|key| open.contains(&key))).cloned());

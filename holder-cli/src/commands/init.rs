@@ -1,13 +1,13 @@
-//! `carnet init`: creates a new wallet.
+//! Command `carnet init`: creates a wallet.
 
 use serde_json::json;
 
-use super::{local, log::forget::log_kept};
+use super::{local, log::forget::retention_text};
 use crate::{
     arguments::Init,
     failure::{Failure, Sentence},
     session::Session,
-    wallet::{Contents, WalletFile},
+    wallet::{WalletContents, WalletFile},
 };
 
 pub(crate) fn run(session: &Session, arguments: &Init) -> Result<(), Failure> {
@@ -19,7 +19,7 @@ pub(crate) fn run(session: &Session, arguments: &Init) -> Result<(), Failure> {
     let sites = local::read(&arguments.local)?;
     let passphrase = session.passphrase(true)?;
     let making = session.ui.wallet_wait().begin();
-    let mut contents = Contents::new(arguments.work_factor);
+    let mut contents = WalletContents::new(arguments.work_factor);
     contents.log_days = arguments.keep_log;
     sites.iter().for_each(|site| local::add(&mut contents, site));
     WalletFile::create_with(&path, passphrase, &mut contents)?;
@@ -29,7 +29,7 @@ pub(crate) fn run(session: &Session, arguments: &Init) -> Result<(), Failure> {
         "{}\n{}\n{}\n{}",
         messages.with("init-done", &[("wallet", &path.display().to_string())]),
         messages.text("init-keep"),
-        log_kept(session, arguments.keep_log),
+        retention_text(session, arguments.keep_log),
         local::added(&session.ui, &sites),
     );
     session.ui.result(&text, &json!({"wallet": path.display().to_string(), "log_days": arguments.keep_log}));

@@ -1,4 +1,5 @@
-//! `carnet list`: the contents of the wallet. Nothing is verified here: the wallet stores verified credentials only.
+//! Command `carnet list`: lists the contents of the wallet. Nothing is verified again, since only verified credentials
+//! are stored.
 
 use carnet_core::{day, time::Timestamp};
 use carnet_spec::Catalogue;
@@ -6,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{
     failure::Failure,
-    receipt::{Used, used},
+    receipt::{VoucherUses, voucher_uses},
     session::Session,
-    ui::{Ui, labels::Labels, parties, sanitise::clean},
-    wallet::{Contents, HeldCredential, refusals::Refusal, standing::State},
+    ui::{Ui, labels::Labels, parties, sanitise::sanitise},
+    wallet::{HeldCredential, WalletContents, refusals::WithdrawalRefusal, standing::CopyState},
 };
 
 pub(crate) fn run(session: &Session) -> Result<(), Failure> {
@@ -20,21 +21,21 @@ pub(crate) fn run(session: &Session) -> Result<(), Failure> {
 }
 
 /// Returns the list as text and as an object.
-fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) -> (String, Value) {
+fn listing(contents: &WalletContents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) -> (String, Value) {
     let mut text = String::new();
     let mut listed: Vec<Value> = Vec::with_capacity(contents.credentials.len());
-    let used = used(&contents.log);
+    let used = voucher_uses(&contents.log);
     let refusals = contents.refusals();
     for held in &contents.credentials {
         let label = Labels::new(catalogue, &held.type_name, &ui.messages).document();
         let expired = held.valid_until.is_some_and(|until| now > until);
         let until = held.valid_until.map(|until| until.to_string());
-        let (fresh, low) = (held.fresh_copies(), held.is_low());
-        let soon = held.ends_soon(now);
-        let (vouched, vouched_until) = held.vouched_for(now);
+        let (fresh, low) = (held.unused_copies(), held.needs_refill());
+        let soon = held.is_due_for_renewal(now);
+        let (vouched, vouched_until) = held.confirmed_copies(now);
         let used = used.get(&held.id);
         // The wallet counts the uses of a voucher with serials itself; for others it shows what the redeemer said last.
-        let said = |used: &Used| (u64::from(used.left), u64::from(used.of));
+        let said = |used: &VoucherUses| (u64::from(used.left), u64::from(used.of));
         let uses = own_uses(held).or(used.map(said));
         let refusal = refusals.get(held.id.as_str()).copied();
         entry(ui, catalogue, held, (used, refusal), now, &mut text);
@@ -47,19 +48,19 @@ fn listing(contents: &Contents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) 
             "low": low, "refillable": held.is_refillable(), "copies_confirmed": vouched, "ends_soon": soon,
             "confirmed_until": vouched_until.map(|until| until.to_string()),
             "refused": refusal.map(|refusal| refusal_json(&refusal)),
-            "withdrawn": held.withdrawn().map(|standing| standing.state.as_str()),
+            "withdrawn": held.withdrawn_status().map(|standing| standing.state.as_str()),
             "uses_left": uses.map(|(left, _)| left), "uses": uses.map(|(_, of)| of),
-            "message": held.message().map(|standing| clean(&standing.message)),
-            "withdrawn_seen": held.withdrawn().map(|standing| standing.asked_at.to_string()),
+            "message": held.message().map(|standing| sanitise(&standing.message)),
+            "withdrawn_seen": held.withdrawn_status().map(|standing| standing.asked_at.to_string()),
         }));
     }
     let pending: Vec<Value> = contents
         .pending
         .iter()
         .map(|pending| {
-            let what = clean(&pending.configuration_id);
+            let what = sanitise(&pending.configuration_id);
             text.push_str(&ui.wrapped(0, &what));
-            text.push_str(&ui.wrapped(2, &parties::issuer(ui, "", &pending.issuer)));
+            text.push_str(&ui.wrapped(2, &parties::issuer_name(ui, "", &pending.issuer)));
             let since = pending.since.to_string();
             text.push_str(&ui.wrapped(2, &ui.messages.with("list-pending", &[("time", &since)])));
             json!({"configuration": what, "issuer": pending.issuer, "since": pending.since.to_string()})
@@ -76,7 +77,7 @@ fn entry(
     ui: &Ui,
     catalogue: &Catalogue,
     held: &HeldCredential,
-    (used, refusal): (Option<&Used>, Option<Refusal<'_>>),
+    (used, refusal): (Option<&VoucherUses>, Option<WithdrawalRefusal<'_>>),
     now: Timestamp,
     text: &mut String,
 ) {
@@ -87,34 +88,36 @@ fn entry(
         text.push('\n');
     }
     let mut line = |said: &str| text.push_str(&ui.wrapped(2, said));
-    line(&clean(&held.issuer_name));
+    line(&sanitise(&held.issuer_name));
     let expired = held.valid_until.is_some_and(|until| now > until);
     line(&match held.valid_until {
         None => messages.text("list-no-end"),
-        Some(until) => messages.with(if expired { "list-ended" } else { "list-until" }, &[("day", &day::last(until))]),
+        Some(until) => {
+            messages.with(if expired { "list-ended" } else { "list-until" }, &[("day", &day::format_last_day(until))])
+        }
     });
-    let (unused, all) = (held.fresh_copies().to_string(), held.copies.len().to_string());
+    let (unused, all) = (held.unused_copies().to_string(), held.copies.len().to_string());
     line(&messages.with("list-copies", &[("unused", &unused), ("all", &all)]));
     if let Some((left, of)) = own_uses(held) {
         line(&messages.with("list-uses-own", &[("left", &left.to_string()), ("of", &of.to_string())]));
     } else if let Some(used) = used {
-        let (left, of, by) = (used.left.to_string(), used.of.to_string(), clean(&used.by));
+        let (left, of, by) = (used.left.to_string(), used.of.to_string(), sanitise(&used.by));
         let said = [("left", left.as_str()), ("of", &of), ("by", &by), ("day", &day_of(used.at))];
         line(&messages.with("list-uses", &said));
     }
-    if held.is_low() && !expired && held.is_refillable() {
+    if held.needs_refill() && !expired && held.is_refillable() {
         line(&messages.text("list-refill"));
     }
-    if held.ends_soon(now) && held.is_refillable() {
+    if held.is_due_for_renewal(now) && held.is_refillable() {
         line(&messages.text("list-renew"));
     }
-    if let Some(standing) = standing(ui, held, held.vouched_for(now).1) {
+    if let Some(standing) = status_text(ui, held, held.confirmed_copies(now).1) {
         line(&standing);
     }
     if let Some(refusal) = refusal {
-        line(&refused(ui, &refusal));
+        line(&refusal_text(ui, &refusal));
     }
-    if let Some(said) = message(ui, held) {
+    if let Some(said) = issuer_message_text(ui, held) {
         line(&said);
     }
     line(&messages.with("list-id", &[("id", &held.id)]));
@@ -130,37 +133,37 @@ fn day_of(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }
 
-/// Returns the last status; `None` if it was never checked, or too long ago.
-pub(crate) fn standing(ui: &Ui, held: &HeldCredential, vouched_until: Option<Timestamp>) -> Option<String> {
+/// Describes the last status from the issuer; `None` if it was never requested, or is too old.
+pub(crate) fn status_text(ui: &Ui, held: &HeldCredential, vouched_until: Option<Timestamp>) -> Option<String> {
     let say = |id: &str, time: Timestamp| Some(ui.messages.with(id, &[("time", &time.to_string())]));
-    match (held.withdrawn(), vouched_until) {
-        (Some(standing), _) if standing.state == State::Revoked => say("standing-revoked", standing.asked_at),
+    match (held.withdrawn_status(), vouched_until) {
+        (Some(standing), _) if standing.state == CopyState::Revoked => say("standing-revoked", standing.asked_at),
         (Some(standing), _) => say("standing-suspended", standing.asked_at),
         (None, Some(until)) => say("standing-confirmed", until),
         (None, None) => None,
     }
 }
 
-/// An asker's word that the document does not hold.
-pub(crate) fn refused(ui: &Ui, refusal: &Refusal<'_>) -> String {
-    let id = if refusal.state == State::Revoked { "refused-revoked" } else { "refused-suspended" };
+/// Describes a verifier's refusal of the credential as suspended or revoked.
+pub(crate) fn refusal_text(ui: &Ui, refusal: &WithdrawalRefusal<'_>) -> String {
+    let id = if refusal.state == CopyState::Revoked { "refused-revoked" } else { "refused-suspended" };
     let asker = match parties::did_of(refusal.asker) {
-        Some(_) => parties::unvouched(ui, refusal.asker, None, ""),
-        None => clean(refusal.asker),
+        Some(_) => parties::unregistered_name(ui, refusal.asker, None, ""),
+        None => sanitise(refusal.asker),
     };
     let time = refusal.at.to_string();
     ui.messages.with(id, &[("asker", &asker), ("time", &time)])
 }
 
-/// The same for a program.
-pub(crate) fn refusal_json(refusal: &Refusal<'_>) -> Value {
-    json!({"reason": refusal.state.as_str(), "at": refusal.at.to_string(), "asker": clean(refusal.asker)})
+/// Returns the refusal as JSON.
+pub(crate) fn refusal_json(refusal: &WithdrawalRefusal<'_>) -> Value {
+    json!({"reason": refusal.state.as_str(), "at": refusal.at.to_string(), "asker": sanitise(refusal.asker)})
 }
 
-/// Returns the message of the issuer to the owner, in the issuer's own words.
-pub(crate) fn message(ui: &Ui, held: &HeldCredential) -> Option<String> {
+/// Returns the issuer's message to the holder, in the issuer's own words.
+pub(crate) fn issuer_message_text(ui: &Ui, held: &HeldCredential) -> Option<String> {
     let standing = held.message()?;
-    let said = [("message", clean(&standing.message)), ("time", standing.asked_at.to_string())];
+    let said = [("message", sanitise(&standing.message)), ("time", standing.asked_at.to_string())];
     let said: Vec<(&str, &str)> = said.iter().map(|(name, text)| (*name, text.as_str())).collect();
     Some(ui.messages.with("standing-message", &said))
 }
@@ -171,14 +174,14 @@ mod tests {
     use crate::{
         answer::tests::{Issuer, NOW},
         ui::{messages::Language, wrap::width},
-        wallet::{Entry, EntryKind, ShownPart},
+        wallet::{EntryKind, ShownPart, WalletLogEntry},
     };
     use carnet_core::format::CredentialFormat;
 
     /// The list counts copies without opening them; a benchmark measures it (`cargo bench -p carnet-tests`).
     #[test]
     fn copies_are_listed_without_being_read() {
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         let mut held = Issuer::new().held("aaaa", CredentialFormat::VcSdJwt, 10);
         for copy in &mut held.copies {
             copy.credential = "unreadable".to_owned().into();
@@ -191,17 +194,21 @@ mod tests {
 
     #[test]
     fn it_speaks_every_language_and_fits_the_terminal() {
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         let mut held = Issuer::new().held("aaaa", CredentialFormat::VcSdJwt, 2);
         held.issuer_name = "東京都出入国在留管理局と外国人在留支援センターの合同窓口 Tokyo".to_owned();
         held.endpoint = Some("https://university.example".to_owned());
         contents.credentials = vec![held];
         let parts = vec![ShownPart::named("aaaa", "QualificationCredential")];
         let party_name = "Housing Office of the City".to_owned();
-        let number = contents.log.push(Entry { parts, party_name, ..Entry::new(NOW, EntryKind::Sending, "housing") });
+        let number = contents.log.push(WalletLogEntry {
+            parts,
+            party_name,
+            ..WalletLogEntry::new(NOW, EntryKind::Sending, "housing")
+        });
         let sent = contents.log.entry(number).unwrap().clone();
         let reason = "suspended".to_owned();
-        contents.log.push(Entry { reason, ..Entry::about(&sent, NOW, EntryKind::RefusedByAsker) });
+        contents.log.push(WalletLogEntry { reason, ..WalletLogEntry::about(&sent, NOW, EntryKind::RefusedByAsker) });
         let catalogue = Catalogue::embedded().unwrap();
         for language in Language::ALL {
             for columns in [40, 80] {
@@ -216,7 +223,7 @@ mod tests {
                 assert!(flat.contains("Housing Office of the City") && flat.contains("carnet refresh"), "{text}");
             }
         }
-        let empty = listing(&Contents::new(12), &catalogue, &Ui::new(false, true, Language::En), NOW).0;
+        let empty = listing(&WalletContents::new(12), &catalogue, &Ui::new(false, true, Language::En), NOW).0;
         assert!(empty.contains("carnet receive"), "{empty}");
     }
 }

@@ -1,4 +1,4 @@
-//! `carnet local`: services on this machine that the wallet knows by their certificates. For trials, never for production.
+//! Command `carnet local`: services on this machine with pinned certificates. For trials, never for production.
 
 use std::{fmt::Write, path::PathBuf};
 
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use crate::{
     arguments::{AddLocal, LocalCommand, RemoveLocal},
     failure::{Failure, Sentence},
-    session::{Session, handed_over},
-    ui::{Ui, parties, sanitise::clean},
-    wallet::Contents,
+    session::{Session, file_without_mark},
+    ui::{Ui, parties, sanitise::sanitise},
+    wallet::WalletContents,
 };
 
-/// Runs one of its verbs.
+/// Runs a subcommand of `carnet local`.
 pub(crate) fn run(session: &Session, command: &LocalCommand) -> Result<(), Failure> {
     let messages = &session.ui.messages;
     match command {
@@ -41,7 +41,7 @@ pub(crate) fn run(session: &Session, command: &LocalCommand) -> Result<(), Failu
         LocalCommand::Remove(RemoveLocal { did }) => {
             let mut wallet = session.open()?;
             let Some(at) = wallet.contents.local_sites.iter().position(|site| site.did == *did) else {
-                let message = Sentence::id("error-local-unknown").with("did", clean(did));
+                let message = Sentence::id("error-local-unknown").with("did", sanitise(did));
                 return Err(Failure::new("not_found", message, Sentence::id("hint-local-list")));
             };
             let removed = wallet.contents.local_sites.remove(at);
@@ -57,13 +57,13 @@ pub(crate) fn run(session: &Session, command: &LocalCommand) -> Result<(), Failu
 pub(super) fn read(files: &[PathBuf]) -> Result<Vec<LocalSite>, Failure> {
     let one = |path: &PathBuf| {
         let said = path.display().to_string();
-        let text = |id, why: &str| Sentence::id(id).with("file", clean(&said)).with("why", clean(why));
+        let text = |id, why: &str| Sentence::id(id).with("file", sanitise(&said)).with("why", sanitise(why));
         let unreadable = |error: std::io::Error| {
             let text = text("error-local-unreadable", &error.to_string());
             Failure::usage("file_unreadable", text, Sentence::id("hint-local"))
         };
         let bytes = std::fs::read(path).map_err(unreadable)?;
-        LocalSite::parse(handed_over(&bytes).map_err(unreadable)?).map_err(|problem| {
+        LocalSite::parse(file_without_mark(&bytes).map_err(unreadable)?).map_err(|problem| {
             let text = text("error-local-refused", &problem.detail);
             Failure::new("local_site_refused", text, Sentence::id("hint-local"))
         })
@@ -77,7 +77,7 @@ pub(super) fn added(ui: &Ui, sites: &[LocalSite]) -> String {
 }
 
 /// Stores a site in the place of what was known under its DID.
-pub(super) fn add(contents: &mut Contents, site: &LocalSite) {
+pub(super) fn add(contents: &mut WalletContents, site: &LocalSite) {
     contents.local_sites.retain(|known| known.did != site.did);
     contents.local_sites.push(site.clone());
 }
@@ -87,7 +87,7 @@ fn lines(ui: &Ui, id: &str, sites: &[LocalSite]) -> String {
 }
 
 fn title(ui: &Ui, site: &LocalSite) -> String {
-    parties::issuer(ui, &site.name, &site.did)
+    parties::issuer_name(ui, &site.name, &site.did)
 }
 
 fn site_json(site: &LocalSite) -> Value {
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_site_that_was_set_up_again_takes_the_place_of_the_one_before() {
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         let (one, again, other) =
             (site(7443, &"ab".repeat(32)), site(7443, &"cd".repeat(32)), site(7444, &"ef".repeat(32)));
         [&one, &other, &again].into_iter().for_each(|site| add(&mut contents, site));
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_registrar_of_a_local_site_counts_for_that_site_alone() {
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         let known = site(7443, &"ab".repeat(32));
         add(&mut contents, &known);
         let pinned = |asker: &str| contents.pinned_registrar("did:key:z6Mk7443", asker).map(|registrar| registrar.name);

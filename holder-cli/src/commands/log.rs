@@ -1,4 +1,4 @@
-//! `carnet log`: who saw what, when, why and until when; refusals and failures too.
+//! Command `carnet log`: displays who saw what, when, why and until when, including refusals and failures.
 
 use std::fmt::Write as _;
 
@@ -11,19 +11,19 @@ use crate::{
     failure::{Failure, Sentence},
     receipt,
     session::Session,
-    ui::{Ui, labels::Labels, messages::Messages, parties, sanitise::clean},
+    ui::{Ui, labels::Labels, messages::LocalizedMessages, parties, sanitise::sanitise},
     wallet::{
-        Contents, Entry, EntryKind,
+        EntryKind, WalletContents, WalletLogEntry,
         forgetting::log_key,
-        log::{AskedBound, Broken, Checkpoint, Log},
-        presentations::{Presentation, presentations},
+        log::{AskedBound, Checkpoint, LogError, WalletLog},
+        presentations::{PresentationRecord, presentations},
     },
 };
 
 pub(crate) mod export;
 pub(crate) mod forget;
 
-/// Shows the log oldest first, verifies it, or exports it.
+/// Displays the log, oldest first, verifies it, or exports it.
 pub(crate) fn run(session: &Session, arguments: &LogArguments) -> Result<(), Failure> {
     match &arguments.verb {
         Some(LogVerb::Forget(arguments)) => return forget::forget(session, arguments),
@@ -54,7 +54,7 @@ pub(crate) fn run(session: &Session, arguments: &LogArguments) -> Result<(), Fai
 }
 
 /// Returns the whole log for programs. The entry types contain no claim values.
-fn whole(session: &Session, log: &Log) -> Value {
+fn whole(session: &Session, log: &WalletLog) -> Value {
     let shown: Vec<Value> = presentations(log).iter().map(|known| known.json(session.now())).collect();
     json!({
         "entries": log.entries(), "presentations": shown, "head": log.head(), "count": log.entries().len(),
@@ -63,21 +63,22 @@ fn whole(session: &Session, log: &Log) -> Value {
 }
 
 /// Returns a line about forgotten entries, if there are any.
-fn forgotten(log: &Log, messages: &Messages) -> Option<String> {
+fn forgotten(log: &WalletLog, messages: &LocalizedMessages) -> Option<String> {
     let checkpoint = log.checkpoint()?;
-    let (count, day, at) = (checkpoint.entries.to_string(), day::from(checkpoint.before), checkpoint.at.to_string());
+    let (count, day, at) =
+        (checkpoint.entries.to_string(), day::format_start(checkpoint.before), checkpoint.at.to_string());
     Some(messages.with("log-checkpoint", &[("count", &count), ("day", &day), ("time", &at)]))
 }
 
-fn verify(session: &Session, contents: &Contents, noted: Option<&str>) -> Result<(), Failure> {
+fn verify(session: &Session, contents: &WalletContents, noted: Option<&str>) -> Result<(), Failure> {
     let log = &contents.log;
     let count = receipt::check(log).map_err(|broken| broken_log(log, &broken))?;
     let key = log_key(contents);
     if log.checkpoint().is_some_and(|checkpoint| key.as_ref() != Some(&checkpoint.key)) {
         let what = "its checkpoint is signed with a key other than this wallet's".to_owned();
-        return Err(broken_log(log, &Broken { number: log.forgotten(), what }));
+        return Err(broken_log(log, &LogError { number: log.forgotten(), what }));
     }
-    let beginning = log.checkpoint().map_or_else(|| Log::default().head().to_owned(), |first| first.head.clone());
+    let beginning = log.checkpoint().map_or_else(|| WalletLog::default().head().to_owned(), |first| first.head.clone());
     let is_noted = |noted: &str| noted == beginning || log.entries().iter().any(|it| it.digest() == noted);
     if noted.is_some_and(|noted| !is_noted(noted)) {
         if let Some(checkpoint) = log.checkpoint() {
@@ -85,7 +86,7 @@ fn verify(session: &Session, contents: &Contents, noted: Option<&str>) -> Result
         }
         let what = "the head that you noted is not in it: its end was cut off, or the whole log was rewritten";
         let number = u64::try_from(log.entries().len()).unwrap_or(u64::MAX).saturating_add(1);
-        return Err(broken_log(log, &Broken { number, what: what.to_owned() }));
+        return Err(broken_log(log, &LogError { number, what: what.to_owned() }));
     }
     let messages = &session.ui.messages;
     let head = log.head();
@@ -108,16 +109,17 @@ fn verify(session: &Session, contents: &Contents, noted: Option<&str>) -> Result
 }
 
 /// Error for a head that is not in a log whose beginning was forgotten.
-fn unknown_head(log: &Log, checkpoint: &Checkpoint) -> Failure {
-    let message =
-        Sentence::id("error-head-unknown").with("day", day::from(checkpoint.before)).with("time", checkpoint.at);
+fn unknown_head(log: &WalletLog, checkpoint: &Checkpoint) -> Failure {
+    let message = Sentence::id("error-head-unknown")
+        .with("day", day::format_start(checkpoint.before))
+        .with("time", checkpoint.at);
     let count = log.entries().len();
     let object = json!({"whole": false, "head": log.head(), "count": count, "checkpoint": checkpoint});
     Failure::new("head_unknown", message, Sentence::id("hint-head")).beside(object)
 }
 
-fn broken_log(log: &Log, broken: &Broken) -> Failure {
-    let message = Sentence::id("error-log-broken").details(clean(&broken.to_string()));
+fn broken_log(log: &WalletLog, broken: &LogError) -> Failure {
+    let message = Sentence::id("error-log-broken").details(sanitise(&broken.to_string()));
     Failure::new("log_broken", message, Sentence::id("hint-log-changed")).beside(json!({
         "whole": false, "first_bad": broken.number, "head": log.head(), "count": log.entries().len(),
     }))
@@ -125,29 +127,29 @@ fn broken_log(log: &Log, broken: &Broken) -> Failure {
 
 /// Entry as a person sees it. Later events of a presentation are shown with it.
 struct View<'a> {
-    entry: &'a Entry,
+    entry: &'a WalletLogEntry,
     /// Entry that describes the party: this one, or an earlier one that it is about.
-    described: &'a Entry,
+    described: &'a WalletLogEntry,
     /// Outcome, if the entry is about a presentation.
     kind: EntryKind,
-    presentation: Option<Presentation<'a>>,
+    presentation: Option<PresentationRecord<'a>>,
 }
 
-/// Returns the party of an entry: its registered name, or else the name that it chose itself with its address.
-pub(crate) fn party(ui: &Ui, entry: &Entry) -> String {
+/// Returns the name of the other party: the registered name, otherwise its own display name with its address.
+pub(crate) fn party_name(ui: &Ui, entry: &WalletLogEntry) -> String {
     let (name, did) = (entry.party_name.as_str(), entry.did());
     match &entry.asker {
-        Some(asker) if asker.registrar.is_some() => parties::named(ui, name, did),
-        Some(asker) => parties::unvouched(ui, &entry.party, Some(&asker.endpoint), name),
+        Some(asker) if asker.registrar.is_some() => parties::known_name(ui, name, did),
+        Some(asker) => parties::unregistered_name(ui, &entry.party, Some(&asker.endpoint), name),
         // The log has no more about a verifier whose request was refused.
-        None if entry.party != did => parties::unvouched(ui, &entry.party, None, name),
-        None => parties::issuer(ui, name, did),
+        None if entry.party != did => parties::unregistered_name(ui, &entry.party, None, name),
+        None => parties::issuer_name(ui, name, did),
     }
 }
 
-fn views(log: &Log) -> Vec<View<'_>> {
-    let answered = |entry: &Entry| log.entries().iter().any(|later| later.of == Some(entry.number));
-    let told_elsewhere = |entry: &Entry| match entry.kind {
+fn views(log: &WalletLog) -> Vec<View<'_>> {
+    let answered = |entry: &WalletLogEntry| log.entries().iter().any(|later| later.of == Some(entry.number));
+    let told_elsewhere = |entry: &WalletLogEntry| match entry.kind {
         EntryKind::Accepted | EntryKind::RefusedByAsker | EntryKind::Unanswered | EntryKind::Receipt => true,
         EntryKind::Requested => answered(entry),
         _ => false,
@@ -165,35 +167,35 @@ fn views(log: &Log) -> Vec<View<'_>> {
 }
 
 /// Returns the entry with the verifier's address: later entries about the same exchange do not repeat it.
-fn described<'a>(log: &'a Log, entry: &'a Entry) -> &'a Entry {
-    let earlier = |later: &Entry| later.of.filter(|of| *of < later.number).and_then(|of| log.entry(of));
+fn described<'a>(log: &'a WalletLog, entry: &'a WalletLogEntry) -> &'a WalletLogEntry {
+    let earlier = |later: &WalletLogEntry| later.of.filter(|of| *of < later.number).and_then(|of| log.entry(of));
     std::iter::successors(Some(entry), |later| earlier(later)).find(|entry| entry.asker.is_some()).unwrap_or(entry)
 }
 
 impl View<'_> {
-    fn what(&self, messages: &Messages) -> String {
+    fn what(&self, messages: &LocalizedMessages) -> String {
         messages.text(&format!("log-kind-{}", self.kind.name().replace('_', "-")))
     }
 
     /// Returns the stable reason of a failure.
     fn reason(&self) -> String {
         let outcome = self.presentation.as_ref().and_then(|known| known.outcome);
-        clean(&outcome.unwrap_or(self.entry).reason)
+        sanitise(&outcome.unwrap_or(self.entry).reason)
     }
 
     /// Returns the claims requested in excess of a registration, in the words of the credential that answered, or else
     /// as requested.
-    fn asked(&self, beyond: &str, catalogue: &Catalogue, messages: &Messages) -> String {
+    fn asked(&self, beyond: &str, catalogue: &Catalogue, messages: &LocalizedMessages) -> String {
         let part = self.entry.parts.iter().find_map(|part| {
             let path = beyond.strip_prefix(part.query_id.as_str())?.strip_prefix(':')?.trim_start();
             (!path.is_empty() && path != "*").then_some((part, path))
         });
-        let Some((part, path)) = part else { return clean(beyond) };
+        let Some((part, path)) = part else { return sanitise(beyond) };
         Labels::new(catalogue, &part.type_name, messages).claim(below_subject(path))
     }
 
     /// Returns the requested bounds that were not proved, in the words of the consent screen.
-    fn bounds(&self, catalogue: &Catalogue, messages: &Messages) -> Vec<String> {
+    fn bounds(&self, catalogue: &Catalogue, messages: &LocalizedMessages) -> Vec<String> {
         let is_proved = |asked: &AskedBound, threshold: &Threshold| {
             self.entry.parts.iter().filter(|part| asked.types.contains(&part.type_name)).any(|part| {
                 let of_claim = part.thresholds.iter().filter(|shown| below_subject(shown.path()) == asked.claim);
@@ -217,11 +219,11 @@ impl View<'_> {
         let mut details = Vec::new();
         let mut add = |label: &str, text: String| details.push((messages.text(label), text));
         if !self.entry.purpose.is_empty() {
-            add("log-why", clean(&self.entry.purpose));
+            add("log-why", sanitise(&self.entry.purpose));
         }
         for part in &self.entry.parts {
             let labels = Labels::new(catalogue, &part.type_name, messages);
-            let document = format!("{} ({})", labels.document(), clean(&part.id));
+            let document = format!("{} ({})", labels.document(), sanitise(&part.id));
             let paths: Vec<String> = part.paths.iter().map(|path| labels.claim(below_subject(path))).collect();
             if !paths.is_empty() || part.thresholds.is_empty() {
                 add("log-claims", format!("{document}: {}", paths.join(", ")).trim_end_matches([':', ' ']).to_owned());
@@ -261,7 +263,7 @@ fn below_subject(path: &str) -> &str {
 }
 
 /// Formats a threshold in the words of the consent screen.
-fn threshold(threshold: &ShownThreshold, labels: &Labels<'_>, messages: &Messages) -> String {
+fn threshold(threshold: &ShownThreshold, labels: &Labels<'_>, messages: &LocalizedMessages) -> String {
     let shown = serde_json::to_value(threshold).unwrap_or_default();
     let (direction, bound) = match (shown.get("at_least"), shown.get("at_most")) {
         (Some(bound), _) => ("at-least", bound.clone()),
@@ -269,7 +271,7 @@ fn threshold(threshold: &ShownThreshold, labels: &Labels<'_>, messages: &Message
     };
     let kind = if bound.as_str().is_some_and(|bound| bound.contains('-')) { "date" } else { "value" };
     let bound = bound.as_str().map_or_else(|| bound.to_string(), str::to_owned);
-    let words = messages.with(&format!("threshold-{kind}-{direction}"), &[("bound", &clean(&bound))]);
+    let words = messages.with(&format!("threshold-{kind}-{direction}"), &[("bound", &sanitise(&bound))]);
     format!("{}: {words}", labels.claim(below_subject(threshold.path())))
 }
 
@@ -279,7 +281,10 @@ fn write(view: &View<'_>, session: &Session, catalogue: &Catalogue, text: &mut S
     let reason = if reason.is_empty() { reason } else { format!(" [{reason}]") };
     let (number, at) = (view.entry.number, view.entry.at);
     text.push_str(
-        &ui.wrapped(0, &format!("{number} {at} {} {}{reason}", view.what(&ui.messages), party(ui, view.described))),
+        &ui.wrapped(
+            0,
+            &format!("{number} {at} {} {}{reason}", view.what(&ui.messages), party_name(ui, view.described)),
+        ),
     );
     for (label, said) in view.details(session, catalogue) {
         text.push_str(&ui.wrapped(6, &format!("{label}: {said}")));

@@ -1,7 +1,7 @@
-//! `carnet need`: procedures, and the documents for them that the wallet has and lacks. Nothing is fetched or shown to
-//! anyone.
+//! Command `carnet need`: lists procedures, and the required documents that the wallet has or lacks. Nothing is fetched
+//! or presented.
 
-use carnet_core::{day, query::path_to_text, spelling::nearest, time::Timestamp};
+use carnet_core::{day, query::path_to_text, spelling::nearest_name, time::Timestamp};
 use carnet_spec::{Catalogue, Need, Procedure, RequestTemplate};
 use carnet_wallet::need::{NeedState, NeedStatus, match_needs};
 use serde_json::{Value, json};
@@ -10,8 +10,8 @@ use crate::{
     arguments::NeedArguments,
     failure::{Failure, Sentence},
     session::Session,
-    ui::{Ui, labels::Labels, parties, sanitise::clean},
-    wallet::{Contents, HeldCredential},
+    ui::{Ui, labels::Labels, parties, sanitise::sanitise},
+    wallet::{HeldCredential, WalletContents},
 };
 
 pub(crate) fn run(session: &Session, arguments: &NeedArguments) -> Result<(), Failure> {
@@ -30,19 +30,19 @@ pub(crate) fn run(session: &Session, arguments: &NeedArguments) -> Result<(), Fa
 }
 
 fn unknown(catalogue: &Catalogue, id: &str) -> Failure {
-    let near = nearest(id, catalogue.procedures().map(|known| known.id.as_str()));
+    let near = nearest_name(id, catalogue.procedures().map(|known| known.id.as_str()));
     let hint = match near {
         Some(near) => Sentence::id("hint-procedure-nearest").with("id", near),
         None => Sentence::id("hint-procedure-list"),
     };
-    Failure::usage("procedure_unknown", Sentence::id("error-procedure-unknown").with("id", clean(id)), hint)
+    Failure::usage("procedure_unknown", Sentence::id("error-procedure-unknown").with("id", sanitise(id)), hint)
 }
 
 /// Screens about procedures for one wallet.
 struct Guide<'a> {
     ui: &'a Ui,
     catalogue: &'a Catalogue,
-    contents: &'a Contents,
+    contents: &'a WalletContents,
     now: Timestamp,
 }
 
@@ -50,7 +50,7 @@ impl Guide<'_> {
     /// Returns a text in the owner's language; `None` if it is not stated. It may be a municipality's, and is cleaned.
     fn said(&self, texts: &std::collections::BTreeMap<String, String>) -> Option<String> {
         let text = RequestTemplate::text(texts, self.ui.messages.language().tag());
-        (!text.is_empty()).then(|| clean(text))
+        (!text.is_empty()).then(|| sanitise(text))
     }
 
     fn title(&self, procedure: &Procedure) -> String {
@@ -146,7 +146,7 @@ impl Guide<'_> {
         match status.held {
             Some(held) => {
                 line(2, &self.label(&held.type_name));
-                line(4, &parties::issuer(ui, &held.issuer_name, &held.issuer));
+                line(4, &parties::issuer_name(ui, &held.issuer_name, &held.issuer));
                 self.standing(status.state, held).iter().for_each(|said| line(4, said));
             }
             None => line(2, &self.labels(status.need).join(&messages.text("need-or"))),
@@ -174,9 +174,9 @@ impl Guide<'_> {
         let mut said: Vec<String> = state.map(|id| messages.text(id)).into_iter().collect();
         if let Some(until) = held.valid_until {
             let id = if self.now > until { "list-ended" } else { "list-until" };
-            said.push(messages.with(id, &[("day", &day::last(until))]));
+            said.push(messages.with(id, &[("day", &day::format_last_day(until))]));
         }
-        if held.ends_soon(self.now) {
+        if held.is_due_for_renewal(self.now) {
             said.push(messages.text(if held.is_refillable() { "list-renew" } else { "need-ends-soon" }));
         }
         said
@@ -219,7 +219,7 @@ impl Guide<'_> {
         known
             .filter_map(|known| {
                 let display = known.display(language);
-                Some((clean(&display.name), clean(display.source.as_deref()?)))
+                Some((sanitise(&display.name), sanitise(display.source.as_deref()?)))
             })
             .collect()
     }
@@ -229,7 +229,7 @@ impl Guide<'_> {
             json!({
                 "id": held.id, "type": held.type_name, "label": self.label(&held.type_name), "issuer": held.issuer,
                 "issuer_name": held.issuer_name, "valid_until": held.valid_until.map(|until| until.to_string()),
-                "ends_soon": held.ends_soon(self.now),
+                "ends_soon": held.is_due_for_renewal(self.now),
             })
         });
         let asked = self.asked(status).into_iter().map(|(claim, text)| json!({"claim": claim, "text": text}));
@@ -259,8 +259,8 @@ mod tests {
     };
 
     /// A wallet with a degree that ends soon, an expired permit, and nothing else.
-    fn contents() -> Contents {
-        let mut contents = Contents::new(12);
+    fn contents() -> WalletContents {
+        let mut contents = WalletContents::new(12);
         let degree = Issuer::new().held("aaaa", CredentialFormat::VcSdJwt, 2);
         let mut permit = degree.clone();
         permit.id = "bbbb".to_owned();
@@ -271,7 +271,7 @@ mod tests {
         contents
     }
 
-    type Stage = (Catalogue, Contents);
+    type Stage = (Catalogue, WalletContents);
 
     fn stage() -> Stage {
         (Catalogue::embedded().unwrap(), contents())
@@ -365,6 +365,6 @@ mod tests {
         let failure = unknown(&catalogue, "bank-acount");
         assert_eq!(failure.reason, "procedure_unknown");
         let ui = Ui::new(false, true, Language::En);
-        assert!(crate::failure::Reported::text(&failure, &ui.messages).contains("carnet need bank-account"));
+        assert!(crate::failure::FailureOutput::text(&failure, &ui.messages).contains("carnet need bank-account"));
     }
 }

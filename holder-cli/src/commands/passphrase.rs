@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{arguments::ChangePassphrase, failure::Failure, session::Session};
 
-/// Changes the passphrase, and the work factor if one is given.
+/// Changes the passphrase, and the work factor if given.
 pub(crate) fn run(session: &Session, arguments: &ChangePassphrase) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let passphrase = session.next_passphrase(arguments)?;

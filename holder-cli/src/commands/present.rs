@@ -1,10 +1,10 @@
-//! `carnet present`: shows a verifier what the owner approves, and nothing else.
+//! Command `carnet present`: presents to a verifier what the holder approves, and nothing else.
 
 use carnet_console::Answer;
 use carnet_core::trust::registration::KeyStanding;
 use carnet_wallet::{
-    answer::{Asked, Missing},
-    ports::{CheckOutcome, VerdictCheck},
+    answer::{RequestedItem, UnansweredQuery},
+    ports::{ReportedOutcome, VerdictCheck},
     present::{
         Consent, ConsentDecision, ConsentRequest, OVER_ASKED, PresentOptions, Presented, ReceiptOutcome, present,
     },
@@ -13,50 +13,54 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Present,
-    failure::{Failure, Fault, Safety, Sentence},
+    failure::{DataSafety, Failure, Fault, Sentence},
     link::LinkKind,
     pasting,
-    request::Pointer,
+    request::AuthorizationRequestLink,
     session::Session,
-    ui::{Ui, consent::Screen, messages::Messages, sanitise::clean},
+    ui::{Ui, consent::Screen, messages::LocalizedMessages, sanitise::sanitise},
 };
 
 /// Answers a request.
 pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Failure> {
-    let pointer = Pointer::parse(&pasting::given(&session.ui, LinkKind::Request, &arguments.request)?)?;
+    let pointer = AuthorizationRequestLink::parse(&pasting::given_or_pasted_link(
+        &session.ui,
+        LinkKind::Request,
+        &arguments.request,
+    )?)?;
     let mut wallet = session.open()?;
     if pointer.openid.is_some() {
         session.know_hosts(&wallet.contents);
     }
     let options = PresentOptions { only: &arguments.only, withhold: &arguments.withhold, approve: &arguments.approve };
-    let owner = Owner { ui: &session.ui, arguments };
+    let owner = TerminalHolder { ui: &session.ui, arguments };
     let presented = present(session, &mut wallet, &pointer, options, &owner).await?;
     if presented.verdict.accepted { Ok(()) } else { Err(refusal(&session.ui.messages, &presented)) }
 }
 
-/// Owner at the terminal, or the one who approved by digest.
-pub(crate) struct Owner<'a> {
+/// Holder at the terminal, or one who approved by digest.
+pub(crate) struct TerminalHolder<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) arguments: &'a Present,
 }
 
-impl Owner<'_> {
+impl TerminalHolder<'_> {
     fn screen<'c>(&self, question: &ConsentRequest<'c>) -> Screen<'c> {
         Screen { question: *question, explain: self.arguments.explain }
     }
 }
 
-impl Consent for Owner<'_> {
+impl Consent for TerminalHolder<'_> {
     fn can_ask(&self) -> bool {
         self.arguments.yes.is_none() && self.ui.can_ask()
     }
 
     fn introduce(&self, question: &ConsentRequest<'_>) {
-        self.ui.say(&self.screen(question).introduced(self.ui));
+        self.ui.print_text(&self.screen(question).verifier_text(self.ui));
     }
 
-    fn allow(&self, question: &ConsentRequest<'_>, asked: &Asked) -> Option<bool> {
-        let claim = self.screen(question).words_of(self.ui, asked);
+    fn allow(&self, question: &ConsentRequest<'_>, asked: &RequestedItem) -> Option<bool> {
+        let claim = self.screen(question).item_text(self.ui, asked);
         match self.ui.ask(&self.ui.messages.with("excess-question", &[("claim", &claim)])) {
             Answer::Yes => Some(true),
             Answer::No => Some(false),
@@ -83,9 +87,9 @@ impl Consent for Owner<'_> {
             return missing("approval_mismatch", "error-present-mismatch");
         }
         if !introduced {
-            ui.say(&consent.introduced(ui));
+            ui.print_text(&consent.verifier_text(ui));
         }
-        ui.say(&consent.answered(ui));
+        ui.print_text(&consent.disclosure_text(ui));
         if !ui.can_ask() {
             return missing("approval_needed", "error-present-nobody");
         }
@@ -103,15 +107,15 @@ impl Consent for Owner<'_> {
         }
     }
 
-    fn explain(&self, question: &ConsentRequest<'_>, missing: &[Missing], failure: Failure) -> Failure {
+    fn explain(&self, question: &ConsentRequest<'_>, missing: &[UnansweredQuery], failure: Failure) -> Failure {
         let (ui, screen) = (self.ui, self.screen(question));
         if missing.is_empty() {
-            let options = screen.excess().map(|asked| format!("--approve '{}'", clean(&asked.name())));
+            let options = screen.excess().map(|asked| format!("--approve '{}'", sanitise(&asked.name())));
             let options = options.collect::<Vec<_>>().join(" ");
             let hint = if failure.reason == OVER_ASKED { failure.hint.with("options", options) } else { failure.hint };
             return Failure { hint, ..failure }.beside(screen.json(ui));
         }
-        ui.say(&screen.unanswered(ui, missing));
+        ui.print_text(&screen.unanswered(ui, missing));
         let documents = screen.missing_documents(ui, missing);
         let message = Sentence::id("error-unanswerable-documents").with("documents", documents);
         Failure { message, ..failure }.beside(screen.unanswered_json(ui, missing))
@@ -125,7 +129,7 @@ impl Consent for Owner<'_> {
                 .verdict
                 .return_url
                 .as_deref()
-                .map(clean)
+                .map(sanitise)
                 .map(|url| messages.with("return-link", &[("url", &url)]));
             let back = back.map(|line| format!("{line}\n")).unwrap_or_default();
             self.ui.result(&format!("{}\n{said}\n{back}", messages.text("result-accepted")), &object);
@@ -140,7 +144,7 @@ fn marked() -> Failure {
 }
 
 /// Returns the line about the receipt, and the object for `--json`.
-fn told(messages: &Messages, presented: &Presented) -> (String, Value) {
+fn told(messages: &LocalizedMessages, presented: &Presented) -> (String, Value) {
     let (sent, answer) = (&presented.sent, &presented.verdict);
     let shown: Vec<Value> = sent
         .parts
@@ -171,23 +175,23 @@ fn told(messages: &Messages, presented: &Presented) -> (String, Value) {
         }
     };
     let checks: Vec<Value> = answer.checks.iter().map(check).collect();
-    let reason = clean(&answer.reason).to_lowercase();
+    let reason = sanitise(&answer.reason).to_lowercase();
     let object = json!({
-        "return_url": answer.return_url.as_deref().map(clean), "accepted": answer.accepted, "reason": if answer.accepted { Value::Null } else { json!(reason) },
+        "return_url": answer.return_url.as_deref().map(sanitise), "accepted": answer.accepted, "reason": if answer.accepted { Value::Null } else { json!(reason) },
         "digest": sent.approval, "shown": shown, "checks": checks, "receipt": receipt,
     });
     (said, object)
 }
 
 /// Returns the failure for a refused presentation. The verdict determines the exit code, not the receipt.
-fn refusal(messages: &Messages, presented: &Presented) -> Failure {
+fn refusal(messages: &LocalizedMessages, presented: &Presented) -> Failure {
     let (answer, (_, object)) = (&presented.verdict, told(messages, presented));
-    let reason = clean(&answer.reason).to_lowercase();
+    let reason = sanitise(&answer.reason).to_lowercase();
     let failed: Vec<String> = answer
         .checks
         .iter()
-        .filter(|check| check.outcome == CheckOutcome::Failed)
-        .map(|check| clean(&check.detail))
+        .filter(|check| check.outcome == ReportedOutcome::Failed)
+        .map(|check| sanitise(&check.detail))
         .collect();
     let message = Sentence::id("error-refused").details(failed.join("; "));
     let reason = if reason.is_empty() { "refused" } else { reason.as_str() };
@@ -198,19 +202,19 @@ fn refusal(messages: &Messages, presented: &Presented) -> Failure {
         "status_list_unavailable" | "status_list_stale" => "hint-unconfirmed",
         _ => "hint-refused",
     };
-    Failure::new(reason, message, Sentence::id(hint)).by(Fault::Asker).with_safety(Safety::Sent).beside(object)
+    Failure::new(reason, message, Sentence::id(hint)).by(Fault::Asker).with_safety(DataSafety::Sent).beside(object)
 }
 
 fn check(check: &VerdictCheck) -> Value {
     let outcome = match check.outcome {
-        CheckOutcome::Passed => "passed",
-        CheckOutcome::Failed => "failed",
-        CheckOutcome::Tolerated => "tolerated",
-        CheckOutcome::NotApplicable => "not_applicable",
-        CheckOutcome::Unknown => "unknown",
+        ReportedOutcome::Passed => "passed",
+        ReportedOutcome::Failed => "failed",
+        ReportedOutcome::Tolerated => "tolerated",
+        ReportedOutcome::NotApplicable => "not_applicable",
+        ReportedOutcome::Unknown => "unknown",
     };
     json!({
-        "name": clean(&check.name), "about": clean(&check.about), "outcome": outcome,
-        "code": clean(&check.code), "detail": clean(&check.detail),
+        "name": sanitise(&check.name), "about": sanitise(&check.about), "outcome": outcome,
+        "code": sanitise(&check.code), "detail": sanitise(&check.detail),
     })
 }

@@ -1,4 +1,5 @@
-//! `carnet receipt`: exports a receipt for others, and verifies a received one without a wallet or a network.
+//! Command `carnet receipt`: exports a receipt for third parties, and verifies one from someone else, without a wallet
+//! or a network.
 
 use std::{fs::File, io::Read as _, path::Path, sync::Arc};
 
@@ -7,18 +8,18 @@ use carnet_core::{
     did::{Did, DidDocument, Resolve, SelfContained},
     input::without_mark,
     json::{Limits, parse},
-    receipt::{Erasure, ExportedReceipt, Pinned, ReceiptEvidence, SignerProof},
+    receipt::{Erasure, EvidenceAnchors, ExportedReceipt, ReceiptEvidence, SignerProof},
     time::CLOCK_SKEW,
 };
 use serde_json::{Value, json};
 
-use super::{log::export::write_private, report::threshold};
+use super::{log::export::write_private, report::threshold_text};
 use crate::{
     arguments::{ExportReceipt, ReceiptCommand, VerifyReceipt},
     failure::{Failure, Sentence},
     session::Session,
-    ui::{Ui, parties, sanitise::clean},
-    wallet::presentations::{Presentation, shown_to},
+    ui::{Ui, parties, sanitise::sanitise},
+    wallet::presentations::{PresentationRecord, shown_to},
 };
 
 /// Maximum file size, in bytes.
@@ -35,7 +36,7 @@ pub(crate) fn run(session: &Session, command: &ReceiptCommand) -> Result<(), Fai
 fn export(session: &Session, arguments: &ExportReceipt) -> Result<(), Failure> {
     let contents = session.read()?;
     let known = shown_to(&contents.log, &arguments.who)?;
-    let with: Vec<&Presentation<'_>> = known.iter().filter(|known| known.receipt().is_some()).collect();
+    let with: Vec<&PresentationRecord<'_>> = known.iter().filter(|known| known.receipt().is_some()).collect();
     let entry = match with.as_slice() {
         [one] => *one,
         [] => return Err(Failure::new("no_receipt", Sentence::id("error-no-receipt"), Sentence::id("hint-who-saw"))),
@@ -45,7 +46,7 @@ fn export(session: &Session, arguments: &ExportReceipt) -> Result<(), Failure> {
             return Err(Failure::usage("ambiguous_receipt", Sentence::id("error-receipts"), hint));
         }
     };
-    let document = |entry: Option<&crate::wallet::Entry>| Some(entry?.statement.as_ref()?.document.clone());
+    let document = |entry: Option<&crate::wallet::WalletLogEntry>| Some(entry?.statement.as_ref()?.document.clone());
     let gone = || Failure::new("no_receipt", Sentence::id("error-receipt-gone"), Sentence::id("hint-who-saw"));
     let receipt = document(entry.receipt()).ok_or_else(gone)?;
     let request = contents.requests.text(&entry.sent.request);
@@ -71,15 +72,19 @@ fn verify(session: &Session, arguments: &VerifyReceipt) -> Result<(), Failure> {
     let file = ExportedReceipt::parse(&read(&arguments.file)?).map_err(|problem| unread(&problem))?;
     for did in &arguments.registrars {
         Did::parse(did).map_err(|problem| {
-            let message = Sentence::id("error-not-registrar").with("did", clean(did));
+            let message = Sentence::id("error-not-registrar").with("did", sanitise(did));
             let failure = Failure::from_problem(&problem, message, Sentence::id("hint-did-begins"));
             Failure { kind: crate::failure::FailureKind::Usage, ..failure }
         })?;
     }
     let registrars = |did: &str| arguments.registrars.iter().any(|pinned| pinned == did);
     let documents = arguments.documents.iter().map(|path| document(path)).collect::<Result<Vec<_>, _>>()?;
-    let pinned =
-        Pinned { registrars: &registrars, resolver: &Documents(documents), now: session.now(), skew: CLOCK_SKEW };
+    let pinned = EvidenceAnchors {
+        registrars: &registrars,
+        resolver: &Documents(documents),
+        now: session.now(),
+        skew: CLOCK_SKEW,
+    };
     let evidence = ReceiptEvidence::verify(&file, &pinned).map_err(|problem| refused(&problem))?;
     session.ui.result(&text(&session.ui, &evidence), &object(&evidence));
     Ok(())
@@ -139,22 +144,25 @@ fn text(ui: &Ui, evidence: &ReceiptEvidence) -> String {
         }
     };
     let name = evidence.registration().map_or("", |known| known.relying_party().name.as_str());
-    line("log-who", &parties::named(ui, name, receipt.verifier()));
+    line("log-who", &parties::known_name(ui, name, receipt.verifier()));
     line("log-when", &content.verified_at.to_string());
     let verdict = if content.accepted { "receipt-accepted" } else { "receipt-refused" };
-    let reason = content.reason.as_deref().map(|reason| format!(" [{}]", clean(reason))).unwrap_or_default();
+    let reason = content.reason.as_deref().map(|reason| format!(" [{}]", sanitise(reason))).unwrap_or_default();
     line("log-what", &format!("{}{reason}", messages.text(verdict)));
     line(
         "log-why",
-        &messages.languages().pick(|language| content.purpose.get(language).map(String::as_str)).unwrap_or_default(),
+        &messages
+            .languages()
+            .best_text(|language| content.purpose.get(language).map(String::as_str))
+            .unwrap_or_default(),
     );
     for shown in &content.shown {
-        let name = clean(&shown.credential_type);
-        let paths: Vec<String> = shown.paths.iter().map(|path| clean(path)).collect();
+        let name = sanitise(&shown.credential_type);
+        let paths: Vec<String> = shown.paths.iter().map(|path| sanitise(path)).collect();
         if !paths.is_empty() || shown.thresholds.is_empty() {
             line("log-claims", format!("{name}: {}", paths.join(", ")).trim_end_matches([':', ' ']));
         }
-        let proved: Vec<String> = shown.thresholds.iter().map(threshold).collect();
+        let proved: Vec<String> = shown.thresholds.iter().map(threshold_text).collect();
         if !proved.is_empty() {
             line("log-proved", &format!("{name}: {}", proved.join(", ")));
         }
@@ -182,9 +190,9 @@ fn key(ui: &Ui, evidence: &ReceiptEvidence) -> String {
         (SignerProof::Registration, Some(known)) => messages.with(
             "receipt-key-registered",
             &[
-                ("registrar", &parties::named(ui, "", known.registrar())),
-                ("from", &day::from(known.valid_from())),
-                ("until", &day::until(known.valid_until())),
+                ("registrar", &parties::known_name(ui, "", known.registrar())),
+                ("from", &day::format_start(known.valid_from())),
+                ("until", &day::format_end(known.valid_until())),
             ],
         ),
         _ => messages.text("receipt-key-did"),

@@ -1,4 +1,4 @@
-//! `carnet receive`: from an offer to verified copies in the wallet.
+//! Command `carnet receive`: from an offer to verified copies in the wallet.
 
 use age::secrecy::ExposeSecret;
 use carnet_fetch::local::is_local;
@@ -13,14 +13,14 @@ use zeroize::Zeroizing;
 use crate::{
     arguments::Receive,
     client::openid::fetch_offer,
-    failure::{Failure, Safety, Sentence},
+    failure::{DataSafety, Failure, Sentence},
     link::LinkKind,
     offer::{OfferLink, PinForm},
     pasting,
-    promise::Promise,
+    promise::ExpectedCredential,
     session::{SecretKind, Session, first_line},
-    ui::{Ui, labels::Labels, parties, sanitise::clean},
-    wallet::contents::Secret,
+    ui::{Ui, labels::Labels, parties, sanitise::sanitise},
+    wallet::contents::WalletSecret,
 };
 
 /// Number of prompts for a malformed PIN.
@@ -32,7 +32,7 @@ pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Fa
         let mut wallet = session.open()?;
         resume(session, &session.catalogue()?, &mut wallet, None).await?
     } else {
-        let link = OfferLink::parse(&pasting::given(&session.ui, LinkKind::Offer, &arguments.offer)?)?;
+        let link = OfferLink::parse(&pasting::given_or_pasted_link(&session.ui, LinkKind::Offer, &arguments.offer)?)?;
         let mut wallet = session.open()?;
         let offer = match link {
             OfferLink::Offer(offer) => offer,
@@ -41,23 +41,23 @@ pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Fa
                 fetch_offer(session, &url).await?
             }
         };
-        receive(session, &session.catalogue()?, &mut wallet, &offer, &Owner { ui: &session.ui, arguments }).await?
+        receive(session, &session.catalogue()?, &mut wallet, &offer, &OfferOwner { ui: &session.ui, arguments }).await?
     };
     report(session, results)
 }
 
 /// Owner at the terminal, or the one who decided on the command line.
-struct Owner<'a> {
+struct OfferOwner<'a> {
     ui: &'a Ui,
     arguments: &'a Receive,
 }
 
-impl OfferConsent for Owner<'_> {
-    fn accept(&self, catalogue: &Catalogue, endpoint: &str, offered: &[Promise]) -> Result<(), Failure> {
+impl OfferConsent for OfferOwner<'_> {
+    fn accept(&self, catalogue: &Catalogue, endpoint: &str, offered: &[ExpectedCredential]) -> Result<(), Failure> {
         consent(self.ui, self.arguments, catalogue, endpoint, offered)
     }
 
-    fn pin(&self, form: PinForm, endpoint: &str) -> Result<Secret, Failure> {
+    fn pin(&self, form: PinForm, endpoint: &str) -> Result<WalletSecret, Failure> {
         pin(self.ui, self.arguments, form, endpoint)
     }
 }
@@ -68,12 +68,12 @@ fn consent(
     arguments: &Receive,
     catalogue: &Catalogue,
     endpoint: &str,
-    promises: &[Promise],
+    promises: &[ExpectedCredential],
 ) -> Result<(), Failure> {
     if arguments.yes {
         return Ok(());
     }
-    let label = |promise: &Promise| Labels::new(catalogue, &promise.type_name, &ui.messages).document();
+    let label = |promise: &ExpectedCredential| Labels::new(catalogue, &promise.type_name, &ui.messages).document();
     let mut screen = format!("{}\n\n", ui.heading(&ui.messages.text("receive-title")));
     for promise in promises {
         for (id, value) in [
@@ -84,7 +84,7 @@ fn consent(
             screen.push_str(&format!("{}:\n  {value}\n", ui.heading(&ui.messages.text(id))));
         }
     }
-    ui.say(&screen);
+    ui.print_text(&screen);
     if !ui.can_ask() {
         let offered: Vec<Value> = promises
             .iter()
@@ -103,8 +103,8 @@ fn consent(
 }
 
 /// Names the issuer, and says that the name is its own. A service on this machine is marked as such.
-fn issuer(ui: &Ui, promise: &Promise) -> String {
-    let mut lines = vec![parties::issuer(ui, &promise.issuer_name, &promise.issuer)];
+fn issuer(ui: &Ui, promise: &ExpectedCredential) -> String {
+    let mut lines = vec![parties::issuer_name(ui, &promise.issuer_name, &promise.issuer)];
     lines.push(format!("({})", ui.messages.text("receive-name-note")));
     if is_local(&promise.issuer) {
         lines.push(ui.messages.text("local-note"));
@@ -112,8 +112,8 @@ fn issuer(ui: &Ui, promise: &Promise) -> String {
     lines.join("\n  ")
 }
 
-fn pin(ui: &Ui, arguments: &Receive, form: PinForm, endpoint: &str) -> Result<Secret, Failure> {
-    let read = |text: &str| form.parse(text).map(|pin| Secret::new(pin.as_str().to_owned()));
+fn pin(ui: &Ui, arguments: &Receive, form: PinForm, endpoint: &str) -> Result<WalletSecret, Failure> {
+    let read = |text: &str| form.parse(text).map(|pin| WalletSecret::new(pin.as_str().to_owned()));
     if let Some(pin) = &arguments.pin {
         return read(pin);
     }
@@ -124,7 +124,7 @@ fn pin(ui: &Ui, arguments: &Receive, form: PinForm, endpoint: &str) -> Result<Se
     if !ui.can_ask() {
         return Err(needed());
     }
-    ui.say(&pin_screen(ui, endpoint));
+    ui.print_text(&pin_screen(ui, endpoint));
     let prompt = format!("{}: ", ui.messages.text("receive-pin"));
     for _ in 1..PIN_PROMPTS {
         let typed = Zeroizing::new(rpassword::prompt_password(&prompt).map_err(|_| needed())?);
@@ -146,7 +146,7 @@ fn pin_screen(ui: &Ui, endpoint: &str) -> String {
 
 /// Describes the issuer's status on the owner's trust lists; empty without a list.
 fn trust_text(session: &Session, trust: &Value) -> String {
-    let word = |name: &str| clean(trust.get(name).and_then(Value::as_str).unwrap_or_default());
+    let word = |name: &str| sanitise(trust.get(name).and_then(Value::as_str).unwrap_or_default());
     let messages = &session.ui.messages;
     let rule = messages.text(&format!("trust-rule-{}", word("rule")));
     match trust.get("accepted").and_then(Value::as_bool) {
@@ -163,7 +163,12 @@ fn report(session: &Session, results: CollectionResults) -> Result<(), Failure> 
     for one in &results.received {
         let label = Labels::new(&session.catalogue()?, &one.type_name, &session.ui.messages).document();
         let done = session.ui.messages.text("receive-done");
-        text.push_str(&format!("{done} {} ({}), {}\n", clean(&label), clean(&one.id), clean(&one.issuer_name)));
+        text.push_str(&format!(
+            "{done} {} ({}), {}\n",
+            sanitise(&label),
+            sanitise(&one.id),
+            sanitise(&one.issuer_name)
+        ));
         text.push_str(&trust_text(session, &one.trust));
         text.push_str(&session.ui.messages.unchecked(one.unchecked.iter().flatten().copied()));
         received.push(json!({
@@ -176,17 +181,17 @@ fn report(session: &Session, results: CollectionResults) -> Result<(), Failure> 
     let object = json!({"received": received, "retry_after_seconds": results.waiting});
     let failure = match (results.failure, results.waiting) {
         (Some(failure), _) if results.received.is_empty() => failure,
-        (Some(failure), _) => failure.with_safety(Safety::Stored),
+        (Some(failure), _) => failure.with_safety(DataSafety::Stored),
         (None, Some(interval)) => {
             let hint = Sentence::id("hint-resume-later").with("seconds", interval);
-            Failure::later("not_ready", Sentence::id("error-not-ready"), hint).with_safety(Safety::Stored)
+            Failure::later("not_ready", Sentence::id("error-not-ready"), hint).with_safety(DataSafety::Stored)
         }
         (None, None) => {
             session.ui.result(&text, &object);
             return Ok(());
         }
     };
-    session.ui.say(&text);
+    session.ui.print_text(&text);
     Err(failure.beside(object))
 }
 

@@ -1,22 +1,22 @@
-//! `carnet refill`: fresh copies from the issuers, so that no two verifiers see the same copy.
+//! Command `carnet refill`: requests new copies from the issuers, so that no two verifiers see the same copy.
 
 use carnet_spec::Catalogue;
 use carnet_wallet::{
-    freshness::confirm_new,
+    freshness::refresh_new_copies,
     reissue::{Reissue, reissue, unrefillable},
 };
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Refill,
-    collect::{Days, unchecked},
-    failure::{Failure, Safety, Spoken as _},
+    collect::{DateRequirement, skipped_checks},
+    failure::{DataSafety, Failure, Translated as _},
     session::Session,
-    ui::{labels::Labels, sanitise::clean},
+    ui::{labels::Labels, sanitise::sanitise},
     wallet::WalletFile,
 };
 
-/// Refills the named credentials, or all that run low.
+/// Refills the given credentials, or all with few unused copies.
 pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let catalogue = session.catalogue()?;
@@ -27,7 +27,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Fai
     if chosen.is_empty() {
         for (index, held) in wallet.contents.credentials.iter().enumerate() {
             match unrefillable(held, session.now()) {
-                _ if !arguments.all && !held.is_low() && !held.has_outdated_copies() => {}
+                _ if !arguments.all && !held.needs_refill() && !held.has_outdated_copies() => {}
                 Some(why) => outcome.skip(session, &held.id, &why),
                 None => chosen.push(index),
             }
@@ -37,7 +37,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Fai
         let answered = reissue(session, &catalogue, &mut wallet, index, Reissue::Refill).await;
         outcome.add(session, &catalogue, &wallet, index, answered.map(|reissued| reissued.copies()));
     }
-    confirm_new(session, &mut wallet).await;
+    refresh_new_copies(session, &mut wallet).await;
     outcome.finish(session)
 }
 
@@ -70,10 +70,12 @@ impl Outcome {
         match answered {
             Ok(added) => {
                 let label = Labels::new(catalogue, &held.type_name, &session.ui.messages).document();
-                let (id, fresh, name) = (&held.id, held.fresh_copies(), clean(&held.issuer_name));
+                let (id, fresh, name) = (&held.id, held.unused_copies(), sanitise(&held.issuer_name));
                 let done = session.ui.messages.text("refill-done");
                 self.text.push_str(&format!("{done} {label} ({id}), {name}: +{added}, {fresh}\n"));
-                let unchecked = catalogue.credential_type(&held.type_name).map(|known| unchecked(known, Days::Kept));
+                let unchecked = catalogue
+                    .credential_type(&held.type_name)
+                    .map(|known| skipped_checks(known, DateRequirement::Kept));
                 let unchecked = unchecked.unwrap_or_default();
                 self.text.push_str(&session.ui.messages.unchecked(unchecked.iter().copied()));
                 self.refilled.push(json!({
@@ -94,9 +96,9 @@ impl Outcome {
     fn finish(mut self, session: &Session) -> Result<(), Failure> {
         let object = json!({"refilled": self.refilled, "skipped": self.skipped, "failed": self.failed});
         if let Some(failure) = self.failure {
-            session.ui.say(&self.text);
-            let stored = !self.refilled.is_empty() && failure.safety == Safety::Untouched;
-            let failure = if stored { failure.with_safety(Safety::Issuer) } else { failure };
+            session.ui.print_text(&self.text);
+            let stored = !self.refilled.is_empty() && failure.safety == DataSafety::Untouched;
+            let failure = if stored { failure.with_safety(DataSafety::Issuer) } else { failure };
             return Err(failure.beside(object));
         }
         if self.text.is_empty() {

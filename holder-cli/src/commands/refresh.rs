@@ -1,19 +1,21 @@
-//! `carnet refresh`: fetches freshness statements and newer trust lists, for use without a network.
+//! Command `carnet refresh`: fetches freshness statements and newer trust lists, for use without a network.
 
 use std::collections::BTreeMap;
 
 use carnet_wallet::{
-    freshness::{CopyPosition, FreshnessSummary, Handle, IssuerService, copies, draw_next, is_due, refresh},
-    upkeep::{Replaced, note_withdrawn, replace_outdated},
+    freshness::{
+        CopyHandle, CopyPosition, FreshnessSummary, IssuerService, copies_to_refresh, is_due, refresh, schedule_next,
+    },
+    upkeep::{ReplacementResult, note_withdrawn, replace_outdated},
 };
 use serde_json::{Value, json};
 
 use super::trust::look;
 use crate::{
     arguments::Refresh,
-    failure::{Failure, Spoken as _},
+    failure::{Failure, Translated as _},
     session::Session,
-    ui::sanitise::clean,
+    ui::sanitise::sanitise,
     wallet::WalletFile,
 };
 
@@ -24,10 +26,10 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
     let (mut text, mut refreshed, mut failed) = (String::new(), Vec::new(), Vec::new());
     let mut failure: Option<Failure> = None;
     let due = !arguments.when_due || is_due(&wallet.contents, now);
-    let offices = if due { copies(&wallet.contents, now) } else { Default::default() };
+    let offices = if due { copies_to_refresh(&wallet.contents, now) } else { Default::default() };
     for (office, asked) in &offices {
         let held = wallet.contents.credentials.iter().find(|held| held.issuer == office.0);
-        let name = held.map(|held| clean(&held.issuer_name)).unwrap_or_default();
+        let name = held.map(|held| sanitise(&held.issuer_name)).unwrap_or_default();
         // One failure does not stop the others.
         match confirmed(session, &mut wallet, office, asked).await {
             Ok((said, replaced)) => {
@@ -57,7 +59,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
         text.push_str(&looked.text);
         trust_lists = looked.lists;
         if offices.is_empty() {
-            draw_next(&mut wallet.contents, now);
+            schedule_next(&mut wallet.contents, now);
         }
         failure = failure.or(looked.failure);
     }
@@ -66,19 +68,19 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
     let mut withdrawn: Vec<Value> = Vec::new();
     let mut messages: Vec<Value> = Vec::new();
     for held in &wallet.contents.credentials {
-        if let Some(said) = super::list::message(&session.ui, held) {
-            text.push_str(&format!("{} {}\n    {said}\n", held.id, clean(&held.type_name)));
-            let said = held.message().map(|standing| clean(&standing.message));
+        if let Some(said) = super::list::issuer_message_text(&session.ui, held) {
+            text.push_str(&format!("{} {}\n    {said}\n", held.id, sanitise(&held.type_name)));
+            let said = held.message().map(|standing| sanitise(&standing.message));
             messages.push(json!({"id": held.id, "type": held.type_name, "message": said}));
         }
-        let Some(standing) = held.withdrawn() else { continue };
-        let said = super::list::standing(&session.ui, held, None).unwrap_or_default();
-        text.push_str(&format!("{} {}\n    {said}\n", held.id, clean(&held.type_name)));
+        let Some(standing) = held.withdrawn_status() else { continue };
+        let said = super::list::status_text(&session.ui, held, None).unwrap_or_default();
+        text.push_str(&format!("{} {}\n    {said}\n", held.id, sanitise(&held.type_name)));
         withdrawn.push(json!({"id": held.id, "type": held.type_name, "state": standing.state.as_str()}));
     }
     let object = json!({"refreshed": refreshed, "failed": failed, "withdrawn": withdrawn, "messages": messages, "trust_lists": trust_lists});
     if let Some(failure) = failure {
-        session.ui.say(&text);
+        session.ui.print_text(&text);
         return Err(failure.beside(object));
     }
     if text.is_empty() {
@@ -93,14 +95,14 @@ async fn confirmed(
     session: &Session,
     wallet: &mut WalletFile,
     office: &IssuerService,
-    asked: &BTreeMap<Handle, CopyPosition>,
-) -> Result<(FreshnessSummary, Replaced), Failure> {
+    asked: &BTreeMap<CopyHandle, CopyPosition>,
+) -> Result<(FreshnessSummary, ReplacementResult), Failure> {
     let said = refresh(session, wallet, office, asked).await?;
     let replaced = replace_outdated(session, wallet, office).await?;
     if replaced.copies == 0 {
         return Ok((said, replaced));
     }
-    let now = copies(&wallet.contents, session.now()).remove(office).unwrap_or_default();
+    let now = copies_to_refresh(&wallet.contents, session.now()).remove(office).unwrap_or_default();
     let said = refresh(session, wallet, office, &now).await?;
     note_withdrawn(session, wallet, &replaced)?;
     Ok((said, replaced))

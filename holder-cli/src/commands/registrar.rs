@@ -1,4 +1,4 @@
-//! `carnet registrar`: the registrars whose registrations of verifiers the wallet accepts.
+//! Command `carnet registrar`: manages the registrars whose registrations of verifiers the wallet accepts.
 
 use std::fmt::Write;
 
@@ -9,14 +9,14 @@ use crate::{
     arguments::{AddRegistrar, RegistrarCommand, RemoveRegistrar},
     failure::{Failure, Sentence},
     session::Session,
-    ui::{Ui, parties, sanitise::clean},
-    wallet::{Contents, Entry, EntryKind, Registrar},
+    ui::{Ui, parties, sanitise::sanitise},
+    wallet::{EntryKind, PinnedRegistrar, WalletContents, WalletLogEntry},
 };
 
 /// Maximum length of a name, in characters.
 const LONGEST_NAME: usize = 200;
 
-/// Runs a subcommand.
+/// Runs a subcommand of `carnet registrar`.
 pub(crate) fn run(session: &Session, command: &RegistrarCommand) -> Result<(), Failure> {
     let messages = &session.ui.messages;
     match command {
@@ -54,12 +54,12 @@ pub(crate) fn run(session: &Session, command: &RegistrarCommand) -> Result<(), F
 }
 
 /// Builds the log entry about a registrar.
-fn noted(session: &Session, kind: EntryKind, registrar: &Registrar) -> Entry {
-    Entry { party_name: registrar.name.clone(), ..Entry::new(session.now(), kind, &registrar.did) }
+fn noted(session: &Session, kind: EntryKind, registrar: &PinnedRegistrar) -> WalletLogEntry {
+    WalletLogEntry { party_name: registrar.name.clone(), ..WalletLogEntry::new(session.now(), kind, &registrar.did) }
 }
 
 /// Pins a registrar, or renames a pinned one.
-fn add(contents: &mut Contents, did: &str, name: &str) -> Result<Registrar, Failure> {
+fn add(contents: &mut WalletContents, did: &str, name: &str) -> Result<PinnedRegistrar, Failure> {
     let parsed = Did::parse(did).map_err(|problem| Failure {
         kind: crate::failure::FailureKind::Usage,
         ..Failure::from_problem(
@@ -68,8 +68,8 @@ fn add(contents: &mut Contents, did: &str, name: &str) -> Result<Registrar, Fail
             Sentence::id("hint-registrar-identifier"),
         )
     })?;
-    let name: String = clean(name).chars().take(LONGEST_NAME).collect();
-    let registrar = Registrar { did: parsed.to_string(), name };
+    let name: String = sanitise(name).chars().take(LONGEST_NAME).collect();
+    let registrar = PinnedRegistrar { did: parsed.to_string(), name };
     match contents.registrars.iter_mut().find(|known| known.did == registrar.did) {
         Some(known) => known.clone_from(&registrar),
         None => contents.registrars.push(registrar.clone()),
@@ -77,20 +77,20 @@ fn add(contents: &mut Contents, did: &str, name: &str) -> Result<Registrar, Fail
     Ok(registrar)
 }
 
-fn remove(contents: &mut Contents, did: &str) -> Result<Registrar, Failure> {
+fn remove(contents: &mut WalletContents, did: &str) -> Result<PinnedRegistrar, Failure> {
     let missing = || {
-        let message = Sentence::id("error-registrar-unknown").with("did", clean(did));
+        let message = Sentence::id("error-registrar-unknown").with("did", sanitise(did));
         Failure::new("not_found", message, Sentence::id("hint-registrar-list"))
     };
     let at = contents.registrars.iter().position(|known| known.did == did).ok_or_else(missing)?;
     Ok(contents.registrars.remove(at))
 }
 
-fn title(ui: &Ui, registrar: &Registrar) -> String {
-    parties::named(ui, &registrar.name, &registrar.did)
+fn title(ui: &Ui, registrar: &PinnedRegistrar) -> String {
+    parties::known_name(ui, &registrar.name, &registrar.did)
 }
 
-fn registrar_json(registrar: &Registrar) -> Value {
+fn registrar_json(registrar: &PinnedRegistrar) -> Value {
     json!({"did": registrar.did, "name": registrar.name})
 }
 
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn registrars_are_pinned_renamed_and_removed() {
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         add(&mut contents, "did:web:registrar.example", "").unwrap();
         add(&mut contents, "did:web:registrar.example", "The Registrar\u{1b}[2J").unwrap();
         assert_eq!(contents.registrars.len(), 1);
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn what_is_no_did_is_not_pinned() {
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         assert_eq!(add(&mut contents, "registrar.example", "x").unwrap_err().kind, crate::failure::FailureKind::Usage);
         assert!(contents.registrars.is_empty());
     }

@@ -1,21 +1,21 @@
-//! `carnet renew`: extends credentials near their end, without another visit if the issuer allows it.
+//! Command `carnet renew`: extends credentials near their expiry, if the issuer permits it.
 
 use carnet_core::day;
 use carnet_wallet::{
-    freshness::confirm_new,
+    freshness::refresh_new_copies,
     reissue::{Reissue, Reissued, reissue},
 };
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Renew,
-    collect::{Days, unchecked},
-    failure::{Failure, Safety, Spoken as _},
+    collect::{DateRequirement, skipped_checks},
+    failure::{DataSafety, Failure, Translated as _},
     session::Session,
-    ui::{labels::Labels, sanitise::clean},
+    ui::{labels::Labels, sanitise::sanitise},
 };
 
-/// Renews the named credentials, or all that end soon.
+/// Renews the given credentials, or all that expire soon.
 pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let catalogue = session.catalogue()?;
@@ -24,7 +24,7 @@ pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Fail
     chosen.dedup();
     if arguments.ids.is_empty() {
         let now = session.now();
-        let soon = wallet.contents.credentials.iter().enumerate().filter(|(_, held)| held.ends_soon(now));
+        let soon = wallet.contents.credentials.iter().enumerate().filter(|(_, held)| held.is_due_for_renewal(now));
         chosen = soon.map(|(index, _)| index).collect();
     }
     let messages = &session.ui.messages;
@@ -39,21 +39,21 @@ pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Fail
         match answered {
             Ok(Reissued::Stored(_, changed)) => {
                 let until = held.valid_until.map(|until| until.to_string()).unwrap_or_default();
-                let last_day = held.valid_until.map(day::until).unwrap_or_default();
+                let last_day = held.valid_until.map(day::format_end).unwrap_or_default();
                 let arguments = [("document", label.as_str()), ("id", id), ("time", last_day.as_str())];
                 text.push_str(&format!("{}\n", messages.with("renew-done", &arguments)));
                 if !changed.is_empty() {
-                    let names: Vec<String> = changed.iter().map(|name| clean(&labels.claim(name))).collect();
+                    let names: Vec<String> = changed.iter().map(|name| sanitise(&labels.claim(name))).collect();
                     text.push_str(&format!("{}\n", messages.with("renew-changed", &[("claims", &names.join(", "))])));
                 }
                 let known = catalogue.credential_type(&held.type_name);
-                let days = Days::Renewed { since: held.received_at, ended: None, window_days: 0 };
-                let unchecked = known.map(|known| unchecked(known, days));
+                let days = DateRequirement::Renewed { since: held.received_at, ended: None, window_days: 0 };
+                let unchecked = known.map(|known| skipped_checks(known, days));
                 let unchecked = unchecked.unwrap_or_default();
                 text.push_str(&messages.unchecked(unchecked.iter().copied()));
                 renewed.push(json!({
                     "id": id, "type": held.type_name, "label": label, "issuer": held.issuer,
-                    "issuer_name": held.issuer_name, "valid_until": until, "copies_unused": held.fresh_copies(),
+                    "issuer_name": held.issuer_name, "valid_until": until, "copies_unused": held.unused_copies(),
                     "changed": changed, "unchecked": unchecked,
                 }));
             }
@@ -67,13 +67,16 @@ pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Fail
             }
         }
     }
-    confirm_new(session, &mut wallet).await;
+    refresh_new_copies(session, &mut wallet).await;
     let stored = !renewed.is_empty() || !waiting.is_empty();
     let object = json!({"renewed": renewed, "waiting": waiting, "failed": failed});
     if let Some(failure) = failure {
-        session.ui.say(&text);
-        let failure =
-            if stored && failure.safety == Safety::Untouched { failure.with_safety(Safety::Issuer) } else { failure };
+        session.ui.print_text(&text);
+        let failure = if stored && failure.safety == DataSafety::Untouched {
+            failure.with_safety(DataSafety::Issuer)
+        } else {
+            failure
+        };
         return Err(failure.beside(object));
     }
     if text.is_empty() {

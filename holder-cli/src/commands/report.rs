@@ -1,5 +1,5 @@
-//! `carnet report`: writes a complaint to the supervisory authority from the log. It sends nothing and contains no
-//! claim value.
+//! Command `carnet report`: writes a complaint to the supervisory authority from the log. It sends nothing and contains
+//! no claim values.
 
 use std::fmt::Write;
 
@@ -12,8 +12,8 @@ use crate::{
     failure::Failure,
     receipt,
     session::Session,
-    ui::{messages::Messages, sanitise::clean},
-    wallet::presentations::{Presentation, shown_to},
+    ui::{messages::LocalizedMessages, sanitise::sanitise},
+    wallet::presentations::{PresentationRecord, shown_to},
 };
 
 /// Articles of Regulation (EU) 2016/679 that support the complaint.
@@ -38,7 +38,7 @@ pub(crate) fn run(session: &Session, arguments: &Report) -> Result<(), Failure> 
     Ok(())
 }
 
-fn object(session: &Session, shown: &[Presentation<'_>]) -> Value {
+fn object(session: &Session, shown: &[PresentationRecord<'_>]) -> Value {
     let last = shown.last().map(|known| known.sent);
     let asker = last.and_then(|sent| sent.asker.as_ref());
     let presentations: Vec<Value> = shown
@@ -64,25 +64,25 @@ fn object(session: &Session, shown: &[Presentation<'_>]) -> Value {
     })
 }
 
-fn digest(known: &Presentation<'_>) -> Option<String> {
-    receipt::kept(known.receipt()?).ok().map(|receipt| receipt.digest().to_owned())
+fn digest(known: &PresentationRecord<'_>) -> Option<String> {
+    receipt::stored_receipt(known.receipt()?).ok().map(|receipt| receipt.digest().to_owned())
 }
 
 /// Returns the time of an erasure request that was not confirmed.
-fn unanswered(known: &Presentation<'_>) -> Option<String> {
+fn unanswered(known: &PresentationRecord<'_>) -> Option<String> {
     let last = known.asked.last().filter(|_| known.erased.is_none())?;
     Some(last.at.to_string())
 }
 
 /// Writing to a string does not fail.
-fn text(messages: &Messages, shown: &[Presentation<'_>]) -> String {
+fn text(messages: &LocalizedMessages, shown: &[PresentationRecord<'_>]) -> String {
     let word = |id: &str| messages.text(id);
     let mut text = format!("{}\n\n", word("report-title"));
     let last = shown.last().map(|known| known.sent);
     let asker = last.and_then(|sent| sent.asker.as_ref());
     let authority = asker.and_then(|asker| asker.authority.as_ref()).map(|authority| {
         let parts = [Some(&authority.name), authority.email.as_ref(), authority.uri.as_ref()];
-        parts.into_iter().flatten().map(|part| clean(part)).collect::<Vec<_>>().join(", ")
+        parts.into_iter().flatten().map(|part| sanitise(part)).collect::<Vec<_>>().join(", ")
     });
     let _ =
         writeln!(text, "{}: {}", word("report-to"), authority.unwrap_or_else(|| "______________________".to_owned()));
@@ -90,9 +90,14 @@ fn text(messages: &Messages, shown: &[Presentation<'_>]) -> String {
     if let Some(sent) = last {
         let contacts = asker.map(|asker| [Some(&asker.endpoint), asker.support.as_ref()]);
         let contacts: String =
-            contacts.into_iter().flatten().flatten().map(|contact| format!(", {}", clean(contact))).collect();
-        let _ =
-            writeln!(text, "{}: {} <{}>{contacts}", word("report-about"), clean(&sent.party_name), clean(&sent.party));
+            contacts.into_iter().flatten().flatten().map(|contact| format!(", {}", sanitise(contact))).collect();
+        let _ = writeln!(
+            text,
+            "{}: {} <{}>{contacts}",
+            word("report-about"),
+            sanitise(&sent.party_name),
+            sanitise(&sent.party)
+        );
     }
     let _ = writeln!(text, "\n{}", word("report-facts"));
     for known in shown {
@@ -102,18 +107,18 @@ fn text(messages: &Messages, shown: &[Presentation<'_>]) -> String {
     text
 }
 
-/// Formats a threshold with the path of the claim, so that an authority can look it up.
-pub(crate) fn threshold(threshold: &ShownThreshold) -> String {
+/// Formats a threshold with the path of the claim, for reference by the authority.
+pub(crate) fn threshold_text(threshold: &ShownThreshold) -> String {
     let bound = serde_json::to_value(threshold).unwrap_or_default();
     let (sign, bound) = match (bound.get("at_least"), bound.get("at_most")) {
         (Some(bound), _) => (">=", bound.clone()),
         (None, bound) => ("<=", bound.cloned().unwrap_or_default()),
     };
     let bound = bound.as_str().map_or_else(|| bound.to_string(), str::to_owned);
-    clean(&format!("{} {sign} {bound}", threshold.path()))
+    sanitise(&format!("{} {sign} {bound}", threshold.path()))
 }
 
-fn one(messages: &Messages, known: &Presentation<'_>, text: &mut String) {
+fn one(messages: &LocalizedMessages, known: &PresentationRecord<'_>, text: &mut String) {
     let sent = known.sent;
     let _ = writeln!(text, "\n{}", sent.at);
     let mut line = |id: &str, said: &str| {
@@ -121,18 +126,18 @@ fn one(messages: &Messages, known: &Presentation<'_>, text: &mut String) {
             let _ = writeln!(text, "  {}: {said}", messages.text(id));
         }
     };
-    line("log-why", &clean(&sent.purpose));
+    line("log-why", &sanitise(&sent.purpose));
     for part in &sent.parts {
-        let paths: Vec<String> = part.paths.iter().map(|path| clean(path)).collect();
+        let paths: Vec<String> = part.paths.iter().map(|path| sanitise(path)).collect();
         if !paths.is_empty() {
-            line("log-claims", &format!("{}: {}", clean(&part.type_name), paths.join(", ")));
+            line("log-claims", &format!("{}: {}", sanitise(&part.type_name), paths.join(", ")));
         }
-        let proved: Vec<String> = part.thresholds.iter().map(threshold).collect();
+        let proved: Vec<String> = part.thresholds.iter().map(threshold_text).collect();
         if !proved.is_empty() {
-            line("log-proved", &format!("{}: {}", clean(&part.type_name), proved.join(", ")));
+            line("log-proved", &format!("{}: {}", sanitise(&part.type_name), proved.join(", ")));
         }
     }
-    line("log-beyond", &sent.beyond.iter().map(|beyond| clean(beyond)).collect::<Vec<_>>().join(", "));
+    line("log-beyond", &sent.beyond.iter().map(|beyond| sanitise(beyond)).collect::<Vec<_>>().join(", "));
     line("report-receipt", &digest(known).unwrap_or_default());
     match (known.erased, known.due()) {
         (Some(erased), _) => line("log-gone", &erased.at.to_string()),

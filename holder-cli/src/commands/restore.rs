@@ -1,4 +1,4 @@
-//! `carnet restore`: restores the wallet from a copy of its file.
+//! Command `carnet restore`: restores the wallet from a copy of its file.
 
 use serde_json::json;
 
@@ -6,11 +6,11 @@ use crate::{
     arguments::Restore,
     failure::{Failure, Sentence},
     session::Session,
-    wallet::{Reading, WalletFile, read_only},
+    wallet::{WalletFile, WalletPart, read_only},
 };
 
-/// Creates the wallet from a copy. The copy knows nothing of later presentations, so every credential copy in it counts
-/// as shown, and the restored wallet gets its own mark.
+/// Creates a wallet from a copy. Later presentations are not in the copy, so all credential copies in it count as
+/// presented, and the restored wallet gets its own rollback mark.
 pub(crate) fn run(session: &Session, arguments: &Restore) -> Result<(), Failure> {
     let path = session.wallet_path()?;
     if path.symlink_metadata().is_ok() {
@@ -19,9 +19,9 @@ pub(crate) fn run(session: &Session, arguments: &Restore) -> Result<(), Failure>
     }
     let passphrase = session.passphrase(false)?;
     let waiting = session.ui.wallet_wait().begin();
-    let mut contents = read_only(&arguments.file, &passphrase, Reading::Whole)?;
+    let mut contents = read_only(&arguments.file, &passphrase, WalletPart::Whole)?;
     let last = contents.log.entries().last().map(|entry| entry.at.to_string());
-    contents.restored(session.now());
+    contents.record_restore(session.now());
     contents.mark = None;
     WalletFile::create_with(&path, passphrase, &mut contents)?;
     drop(waiting);
@@ -45,32 +45,32 @@ mod tests {
     use crate::{
         arguments::Backup,
         commands::{backup, list},
-        verifier_desk::{Fault, Scene},
-        wallet::{Contents, EntryKind, forgetting::UNKNOWN_PARTY},
+        verifier_desk::{Fault, VerifierScene},
+        wallet::{EntryKind, WalletContents, forgetting::UNKNOWN_PARTY},
     };
 
-    fn all_are_suspect(contents: &Contents) -> bool {
+    fn all_are_suspect(contents: &WalletContents) -> bool {
         let mut copies = contents.credentials.iter().flat_map(|held| &held.copies);
         copies.all(|copy| copy.shown_to.iter().any(|seen| seen == UNKNOWN_PARTY) && copy.commitments.is_empty())
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_restored_counts_as_shown() {
-        let scene = Scene::set(Fault::None).await;
+        let scene = VerifierScene::set(Fault::None).await;
         let (wallet, copy) = (scene.folder.path().join("wallet.age"), scene.folder.path().join("copy.age"));
         backup::run(&scene.session, &Backup { file: copy.clone() }).unwrap();
         assert_eq!(fs::read(&wallet).unwrap(), fs::read(&copy).unwrap());
         let again = backup::run(&scene.session, &Backup { file: copy.clone() }).unwrap_err();
         assert_eq!(again.reason, "file_unwritable");
         scene.present().await.unwrap();
-        assert_eq!(scene.contents().credentials[0].fresh_copies(), 2);
+        assert_eq!(scene.contents().credentials[0].unused_copies(), 2);
         // An existing wallet is not replaced.
         let restore = Restore { file: copy };
         assert_eq!(run(&scene.session, &restore).unwrap_err().reason, "wallet_exists");
         fs::remove_file(&wallet).unwrap();
         run(&scene.session, &restore).unwrap();
         let contents = scene.contents();
-        assert!(all_are_suspect(&contents) && contents.credentials[0].fresh_copies() == 0);
+        assert!(all_are_suspect(&contents) && contents.credentials[0].unused_copies() == 0);
         assert_eq!(contents.log.last().unwrap().kind, EntryKind::Restored);
         // From now on it is the newest file of its lineage.
         scene.change(|_| ());
@@ -80,7 +80,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_file_that_was_set_back_by_other_means_is_known() {
-        let scene = Scene::set(Fault::None).await;
+        let scene = VerifierScene::set(Fault::None).await;
         let wallet = scene.folder.path().join("wallet.age");
         let earlier = fs::read(&wallet).unwrap();
         scene.present().await.unwrap();
@@ -88,7 +88,7 @@ mod tests {
         // Puts the newest file back unchanged.
         fs::write(&wallet, &newer).unwrap();
         scene.change(|_| ());
-        assert_eq!(scene.contents().credentials[0].fresh_copies(), 2);
+        assert_eq!(scene.contents().credentials[0].unused_copies(), 2);
         fs::write(&wallet, &earlier).unwrap();
         scene.change(|_| ());
         assert!(all_are_suspect(&scene.contents()));
@@ -99,9 +99,9 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_file_on_another_machine_is_known_once() {
-        let scene = Scene::set(Fault::None).await;
+        let scene = VerifierScene::set(Fault::None).await;
         scene.change(|_| ());
-        assert_eq!(scene.contents().credentials[0].fresh_copies(), 3);
+        assert_eq!(scene.contents().credentials[0].unused_copies(), 3);
         for entry in fs::read_dir(scene.folder.path()).unwrap().flatten() {
             if entry.file_name().to_string_lossy().ends_with(".mark") {
                 fs::remove_file(entry.path()).unwrap();

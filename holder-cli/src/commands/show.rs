@@ -1,4 +1,4 @@
-//! `carnet show`: shows one credential to its owner.
+//! Command `carnet show`: displays one credential to its holder.
 
 use std::fmt::Write;
 
@@ -14,13 +14,13 @@ use crate::{
     answer::{are_commitments, claims_of},
     arguments::Show,
     commands::list,
-    failure::{Failure, Safety, Sentence},
+    failure::{DataSafety, Failure, Sentence},
     session::Session,
-    ui::{Ui, labels::Labels, sanitise::clean},
-    wallet::{Copy, HeldCredential},
+    ui::{Ui, labels::Labels, sanitise::sanitise},
+    wallet::{CredentialCopy, HeldCredential},
 };
 
-/// Shows a credential with its values, which is safe because the owner reads it.
+/// Displays a credential with its values.
 pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
     let contents = session.read()?;
     let index = contents.find(&arguments.id)?;
@@ -29,11 +29,11 @@ pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
     let labels = Labels::new(&catalogue, &held.type_name, &session.ui.messages);
     let payload = payload(held).map_err(|problem| {
         Failure::from_problem(&problem, Sentence::id("error-document-unreadable"), Sentence::id("hint-receive-again"))
-            .with_safety(Safety::Unreadable)
+            .with_safety(DataSafety::Unreadable)
     })?;
     let mut text = format!("{}\n", session.ui.heading(&labels.document()));
     let until = held.valid_until.map(|until| until.to_string());
-    let vouched = held.vouched_for(session.now()).0;
+    let vouched = held.confirmed_copies(session.now()).0;
     text.push_str(&about(&session.ui, held, session.now()));
     let mut claims = Vec::new();
     for (name, value) in claims_of(&payload, held.format).into_iter().filter(|(name, _)| !are_commitments(name)) {
@@ -57,22 +57,22 @@ fn about(ui: &Ui, held: &HeldCredential, now: Timestamp) -> String {
     let messages = &ui.messages;
     let until = match held.valid_until {
         None => messages.text("list-no-end"),
-        Some(until) => messages.with("list-until", &[("day", &day::last(until))]),
+        Some(until) => messages.with("list-until", &[("day", &day::format_last_day(until))]),
     };
-    let (unused, all) = (held.fresh_copies().to_string(), held.copies.len().to_string());
-    let issuer = messages.with("show-issuer", &[("issuer", &clean(&held.issuer_name))]);
+    let (unused, all) = (held.unused_copies().to_string(), held.copies.len().to_string());
+    let issuer = messages.with("show-issuer", &[("issuer", &sanitise(&held.issuer_name))]);
     // The wallet's owner chose this issuer, and its name is the one that was shown then.
-    let identifier = (ui.details || held.issuer_name.is_empty()).then(|| clean(&held.issuer));
+    let identifier = (ui.details || held.issuer_name.is_empty()).then(|| sanitise(&held.issuer));
     let identifier = identifier.map(|did| messages.with("list-id", &[("id", &did)]));
     let format = messages.with("show-format", &[("format", held.format.as_str())]);
     let copies = messages.with("list-copies", &[("unused", &unused), ("all", &all)]);
-    let standing = list::standing(ui, held, held.vouched_for(now).1);
+    let standing = list::status_text(ui, held, held.confirmed_copies(now).1);
     let lines = [Some(issuer), identifier, Some(until), Some(format), Some(copies), standing];
     let lines: String = lines.into_iter().flatten().map(|line| ui.wrapped(2, &line)).collect();
     format!("{lines}\n")
 }
 
-fn copy_json(copy: &Copy, now: Timestamp) -> Value {
+fn copy_json(copy: &CredentialCopy, now: Timestamp) -> Value {
     let standing = copy.standing.as_ref();
     json!({
         "shown_to": copy.shown_to,
@@ -85,7 +85,7 @@ fn copy_json(copy: &Copy, now: Timestamp) -> Value {
 /// Returns the claims, from the first copy that still has its text: all copies have the same.
 fn payload(held: &HeldCredential) -> Result<Map<String, Value>, carnet_core::Problem> {
     let missing = || carnet_core::Problem::from(carnet_core::Code::InvalidJson);
-    let copy = held.copies.iter().find(|copy| copy.is_kept()).ok_or_else(missing)?;
+    let copy = held.copies.iter().find(|copy| copy.is_presentable()).ok_or_else(missing)?;
     if held.format.is_sd_jwt() {
         return Ok(SdJwt::parse(&copy.credential.text())?.disclosed()?.payload);
     }

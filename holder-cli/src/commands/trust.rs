@@ -1,4 +1,4 @@
-//! `carnet trust`: the trust lists by which the wallet accepts registrars and issuers.
+//! Command `carnet trust`: manages the trust lists by which the wallet accepts registrars and issuers.
 
 use std::fmt::Write;
 
@@ -6,23 +6,23 @@ use carnet_core::{
     Code, Problem, day,
     did::{Did, DidDocument, DidMethod, web},
     json::{self, Limits},
-    trust::list::{Contents, ListTimestamp, Seen, TrustList},
+    trust::list::{AcceptedList, ListTimestamp, TrustList, TrustListContents},
 };
-use carnet_wallet::ports::Documents as _;
+use carnet_wallet::ports::DocumentSource as _;
 use serde_json::{Map, Value, json};
 
 use crate::{
     arguments::{AddTrust, RemoveTrust, TrustCommand, UpdateTrust},
     failure::{Failure, FailureKind, Sentence},
-    session::{Session, handed_over},
-    ui::{Ui, parties, sanitise::clean},
-    wallet::{Entry, EntryKind, PinnedList, Trust},
+    session::{Session, file_without_mark},
+    ui::{Ui, parties, sanitise::sanitise},
+    wallet::{EntryKind, PinnedList, WalletLogEntry, WalletTrust},
 };
 
 /// Maximum number of lists to read between the operators known before and the current signers.
 const MAX_PASSED: usize = 16;
 
-/// Runs a subcommand.
+/// Runs a subcommand of `carnet trust`.
 pub(crate) async fn run(session: &Session, command: &TrustCommand) -> Result<(), Failure> {
     match command {
         TrustCommand::Add(arguments) => add(session, arguments).await,
@@ -69,8 +69,8 @@ fn list(session: &Session) -> Result<(), Failure> {
         let _ = match &held {
             Ok(held) => writeln!(text, "{}{}", title(&session.ui, held), failed_lines(session, held)),
             Err(problem) => {
-                let list = parties::named(&session.ui, "", &pinned.issuer);
-                writeln!(text, "{list}  [{}] {}", problem.code, clean(&problem.detail))
+                let list = parties::known_name(&session.ui, "", &pinned.issuer);
+                writeln!(text, "{list}  [{}] {}", problem.code, sanitise(&problem.detail))
             }
         };
         let mut one = json!({
@@ -104,7 +104,7 @@ pub(super) struct Updated {
 
 /// Fetches newer lists. A refused list does not replace the pinned one and does not stop the others. A list with the
 /// digest `accept` is accepted regardless of what was seen before. The caller saves the wallet.
-pub(super) async fn look(session: &Session, trust: &mut Trust, accept: Option<&str>) -> Updated {
+pub(super) async fn look(session: &Session, trust: &mut WalletTrust, accept: Option<&str>) -> Updated {
     let mut done = Updated { text: String::new(), lists: Vec::new(), failure: None };
     for mut pinned in trust.lists.clone() {
         let issuer = pinned.issuer.clone();
@@ -135,7 +135,7 @@ async fn update(session: &Session, arguments: &UpdateTrust) -> Result<(), Failur
     match failure {
         None => session.ui.result(&text, &object),
         Some(failure) => {
-            session.ui.say(&text);
+            session.ui.print_text(&text);
             return Err(failure.beside(object));
         }
     }
@@ -146,25 +146,27 @@ fn remove(session: &Session, arguments: &RemoveTrust) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let lists = &mut wallet.contents.trust.lists;
     let missing = || {
-        let message = Sentence::id("error-trust-unknown").with("list", clean(&arguments.issuer));
+        let message = Sentence::id("error-trust-unknown").with("list", sanitise(&arguments.issuer));
         Failure::new("not_found", message, Sentence::id("hint-trust-list"))
     };
     let at = lists.iter().position(|known| known.issuer == arguments.issuer).ok_or_else(missing)?;
     lists.remove(at);
     note(session, &mut wallet.contents.log, EntryKind::TrustListRemoved, &arguments.issuer);
     wallet.save()?;
-    let text =
-        session.ui.messages.with("trust-removed", &[("list", &parties::named(&session.ui, "", &arguments.issuer))]);
+    let text = session
+        .ui
+        .messages
+        .with("trust-removed", &[("list", &parties::known_name(&session.ui, "", &arguments.issuer))]);
     session.ui.result(&format!("{text}\n"), &json!({"removed": {"issuer": arguments.issuer}}));
     Ok(())
 }
 
-fn note(session: &Session, log: &mut crate::wallet::log::Log, kind: EntryKind, list: &str) {
-    log.push(Entry::new(session.now(), kind, list));
+fn note(session: &Session, log: &mut crate::wallet::log::WalletLog, kind: EntryKind, list: &str) {
+    log.push(WalletLogEntry::new(session.now(), kind, list));
 }
 
 /// Replaces the pinned list with a verified one.
-fn replace(trust: &mut Trust, pinned: PinnedList, held: &TrustList) {
+fn replace(trust: &mut WalletTrust, pinned: PinnedList, held: &TrustList) {
     trust.seen.insert(pinned.issuer.clone(), held.seen());
     match trust.lists.iter_mut().find(|known| known.issuer == pinned.issuer) {
         Some(known) => *known = pinned,
@@ -178,7 +180,7 @@ fn source(list: &str) -> Result<String, Failure> {
         return Ok(list.to_owned());
     }
     let path = std::path::absolute(list).map_err(|error| {
-        let message = Sentence::id("error-trust-path").with("list", clean(list)).details(error);
+        let message = Sentence::id("error-trust-path").with("list", sanitise(list)).details(error);
         Failure::usage("trust_list_unreadable", message, Sentence::id("hint-path"))
     })?;
     Ok(path.display().to_string())
@@ -190,7 +192,7 @@ fn source(list: &str) -> Result<String, Failure> {
 async fn fetched(
     session: &Session,
     pinned: &mut PinnedList,
-    seen: Option<&Seen>,
+    seen: Option<&AcceptedList>,
     accept: Option<&str>,
 ) -> Result<(PinnedList, TrustList), Failure> {
     let text = read(session, &pinned.source).await?;
@@ -218,13 +220,13 @@ async fn fetched(
 
 /// Reads the lists that changed the operators since the newest list seen, and verifies each by the operators before it.
 /// Returns the state to remember before the newest list is verified; `None` if no chain leads to it.
-async fn passed(session: &Session, newest: &PinnedList, seen: Option<&Seen>) -> Option<Seen> {
+async fn passed(session: &Session, newest: &PinnedList, seen: Option<&AcceptedList>) -> Option<AcceptedList> {
     let preview = TrustList::preview(&newest.document).ok()?;
     let known = seen.map_or(0, |seen| seen.sequence);
     let missed = preview.contents.operators?.named_in;
     let mut passed = None;
     for number in missed.into_iter().filter(|number| *number > known).take(MAX_PASSED) {
-        let text = read(session, &Contents::beside(&newest.source, number)).await.ok()?;
+        let text = read(session, &TrustListContents::beside(&newest.source, number)).await.ok()?;
         let document = json::parse_object(&text, Limits::LIST).ok()?;
         passed = Some(newest.pass(&document, passed.as_ref().or(seen), session.now()).ok()?);
     }
@@ -255,7 +257,7 @@ async fn operator_documents(session: &Session, pinned: &PinnedList) -> Vec<Value
 }
 
 async fn operator_document(session: &Session, did: &Did) -> Result<Value, Failure> {
-    let url = web::url(did).map_err(|problem| refused(&problem))?;
+    let url = web::document_url(did).map_err(|problem| refused(&problem))?;
     let text = session.download(&url, "application/did+json, application/json", Limits::DOCUMENT.max_bytes).await?;
     let document = json::parse(&text, Limits::DOCUMENT).map_err(|problem| refused(&problem))?;
     // A response that is no DID document of that DID says nothing about the pinned list.
@@ -277,21 +279,26 @@ async fn read(session: &Session, source: &str) -> Result<Vec<u8>, Failure> {
     if source.contains("://") {
         return session.download(source, "application/vc, application/json", Limits::LIST.max_bytes).await;
     }
-    let read = tokio::fs::read(source).await.and_then(|text| handed_over(&text).map(<[u8]>::to_vec));
+    let read = tokio::fs::read(source).await.and_then(|text| file_without_mark(&text).map(<[u8]>::to_vec));
     read.map_err(|error| {
-        let message = Sentence::id("error-trust-unreadable").with("source", clean(source)).details(error);
+        let message = Sentence::id("error-trust-unreadable").with("source", sanitise(source)).details(error);
         Failure::usage("trust_list_unreadable", message, Sentence::id("hint-path"))
     })
 }
 
 fn title(ui: &Ui, held: &TrustList) -> String {
-    format!("{}  {}, {}", parties::named(ui, "", held.list()), held.contents().sequence, day::until(held.valid_until()))
+    format!(
+        "{}  {}, {}",
+        parties::known_name(ui, "", held.list()),
+        held.contents().sequence,
+        day::format_end(held.valid_until())
+    )
 }
 
 /// Returns one line for each operator with an invalid proof, when the other proofs reach the quorum.
 fn failed_lines(session: &Session, held: &TrustList) -> String {
     let line = |(operator, problem): (&str, &Problem)| {
-        let (operator, why) = (parties::named(&session.ui, "", operator), clean(&problem.to_string()));
+        let (operator, why) = (parties::known_name(&session.ui, "", operator), sanitise(&problem.to_string()));
         format!("\n{}", session.ui.messages.with("trust-failed-proof", &[("operator", &operator), ("why", &why)]))
     };
     held.failed_proofs().map(line).collect()

@@ -12,7 +12,7 @@ use crate::ui::messages::Language;
 #[test]
 fn three_lines_and_one_object() {
     let failure = Failure::new("a_reason", Sentence::id("error-wrong-passphrase"), Sentence::id("hint-again"));
-    let text = failure.text(&Messages::new(Language::En));
+    let text = failure.text(&LocalizedMessages::new(Language::En));
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0], "error: This passphrase does not open the wallet [a_reason]");
@@ -70,7 +70,7 @@ fn a_failure_names_the_party_at_fault() {
 #[test]
 fn a_failure_is_told_in_the_language_of_the_session_and_to_programs_in_english() {
     let failure = Failure::not_answered(Sentence::id("undone-sent"));
-    let told = |language| failure.text(&Messages::new(language));
+    let told = |language| failure.text(&LocalizedMessages::new(language));
     let english = told(Language::En);
     assert!(english.starts_with("error: The answer was neither yes nor no; nothing was sent ["));
     for (language, yes, error) in

@@ -5,30 +5,30 @@ use serde_json::{Value, json};
 use crate::{
     answer::tests::{Issuer, NOW},
     arguments::{Arguments, Command},
-    commands::present::Owner,
-    failure::{Failure, Reported as _, Spoken as _},
+    commands::present::TerminalHolder,
+    failure::{Failure, FailureOutput as _, Translated as _},
     introduction::{
-        Introduction,
+        VerifierIdentity,
         tests::{Authority, both, introduce},
     },
     request::tests::Asker,
     session::Session,
-    wallet::Contents,
+    wallet::WalletContents,
 };
 use carnet_spec::Catalogue;
-use carnet_wallet::present::{ConsentDecision, Decided, Decision, PresentOptions};
+use carnet_wallet::present::{ConsentDecision, DecidedAnswer, DecisionContext, PresentOptions};
 
 /// Wallet with one qualification and a verifier with some registered claims; without a terminal.
-struct Scene {
+struct DecisionScene {
     asker: Asker,
-    contents: Contents,
+    contents: WalletContents,
     catalogue: Catalogue,
 }
 
-impl Scene {
+impl DecisionScene {
     fn new(registered: Option<Value>) -> Self {
         let (mut asker, issuer, authority) = (Asker::new(), Issuer::new(), Authority::new());
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 2));
         authority.pin(&mut contents);
         if let Some(claims) = registered {
@@ -43,15 +43,15 @@ impl Scene {
         self
     }
 
-    fn decide(&self, options: &[&str]) -> Result<Decided, Failure> {
+    fn decide(&self, options: &[&str]) -> Result<DecidedAnswer, Failure> {
         let line = ["carnet", "--json", "present", "openid4vp://x"].iter().chain(options);
         let Arguments { global, command } = Arguments::try_parse_from(line).unwrap();
         let Command::Present(arguments) = command else { panic!("another command") };
         let session = Session::new(global);
         let request = self.asker.request().unwrap();
-        let introduction = Introduction::read(&request, &self.contents, NOW, &SelfContained);
+        let introduction = VerifierIdentity::read(&request, &self.contents, NOW, &SelfContained);
         let (withhold, approve) = (&arguments.withhold, &arguments.approve);
-        let decision = Decision {
+        let decision = DecisionContext {
             now: &|| NOW,
             options: PresentOptions { only: &[], withhold, approve },
             contents: &self.contents,
@@ -61,7 +61,7 @@ impl Scene {
             introduction: &introduction,
             only: &[],
         };
-        decision.decide(&Owner { ui: &session.ui, arguments: &arguments })
+        decision.decide(&TerminalHolder { ui: &session.ui, arguments: &arguments })
     }
 
     /// Returns the reason for which nothing is sent.
@@ -88,7 +88,7 @@ const TITLE: &str = "q:credentialSubject.title";
 
 #[test]
 fn what_is_within_a_registration_goes_with_one_yes() {
-    let scene = Scene::new(Some(both()));
+    let scene = DecisionScene::new(Some(both()));
     let (paths, digest) = scene.would_go(&[]);
     assert_eq!(paths, ["credentialSubject.eqfLevel", "credentialSubject.title"]);
     let yes = scene.decide(&["--yes", &digest]).unwrap().outcome.unwrap().1;
@@ -100,7 +100,7 @@ fn what_is_within_a_registration_goes_with_one_yes() {
 #[test]
 fn what_is_beyond_is_approved_one_by_one() {
     for (registered, names) in [(Some(title()), vec![LEVEL]), (None, vec![TITLE, LEVEL])] {
-        let scene = Scene::new(registered);
+        let scene = DecisionScene::new(registered);
         let refused = scene.refused(&[]);
         assert_eq!((refused.reason.as_str(), refused.kind), ("over_asked", crate::failure::FailureKind::Permanent));
         let asked: Vec<Value> = refused.json()["excess"].as_array().unwrap().clone();
@@ -121,7 +121,7 @@ fn what_is_beyond_is_approved_one_by_one() {
 
 #[test]
 fn whoever_has_no_such_document_is_not_asked() {
-    let mut scene = Scene::new(None);
+    let mut scene = DecisionScene::new(None);
     scene.contents.credentials.clear();
     let refused = scene.refused(&[]);
     assert_eq!((refused.reason.as_str(), refused.kind), ("query_unmet", crate::failure::FailureKind::Permanent));
@@ -129,7 +129,7 @@ fn whoever_has_no_such_document_is_not_asked() {
 
 #[test]
 fn whoever_cannot_answer_learns_who_asks_why_and_what_is_missing() {
-    let missing = |scene: &Scene, options: &[&str]| {
+    let missing = |scene: &DecisionScene, options: &[&str]| {
         let refused = scene.refused(options);
         assert!(refused.message.english().contains("(Qualification)"), "{:?}", refused.message);
         let json = refused.json();
@@ -138,12 +138,12 @@ fn whoever_cannot_answer_learns_who_asks_why_and_what_is_missing() {
         let text = entry["text"].as_str().unwrap().to_owned();
         (entry["what"].as_str().unwrap().to_owned(), text, entry["paths"].clone())
     };
-    let mut scene = Scene::new(Some(both()));
+    let mut scene = DecisionScene::new(Some(both()));
     scene.ask(json!([{"path": ["credentialSubject", "title"]}, {"path": ["credentialSubject", "shoeSize"]}]));
     let (what, text, paths) = missing(&scene, &[]);
     assert_eq!((what.as_str(), paths), ("claims", json!(["credentialSubject.shoeSize"])));
     assert_eq!(text, "Qualification: yours does not match: shoeSize");
-    let mut scene = Scene::new(Some(both()));
+    let mut scene = DecisionScene::new(Some(both()));
     scene.contents.credentials[0].valid_until = Some(NOW.plus(-1));
     assert_eq!(missing(&scene, &[]).0, "ended");
     scene.contents.credentials[0].valid_until = None;
@@ -155,7 +155,7 @@ fn whoever_cannot_answer_learns_who_asks_why_and_what_is_missing() {
 
 #[test]
 fn what_is_withheld_is_absent() {
-    let mut scene = Scene::new(Some(both()));
+    let mut scene = DecisionScene::new(Some(both()));
     assert_eq!(scene.refused(&["--withhold", LEVEL]).reason, "query_unmet");
     assert_eq!(scene.refused(&["--withhold", "q"]).reason, "query_unmet");
     // If another claim set answers the query, that one is used.
@@ -171,14 +171,14 @@ fn what_is_withheld_is_absent() {
     ));
     // Withholding takes precedence over approving.
     assert_eq!(
-        Scene::new(None).refused(&["--approve", TITLE, "--approve", LEVEL, "--withhold", TITLE]).reason,
+        DecisionScene::new(None).refused(&["--approve", TITLE, "--approve", LEVEL, "--withhold", TITLE]).reason,
         "over_asked"
     );
 }
 
 #[test]
 fn what_is_withheld_does_not_go_within_something_else() {
-    let mut scene = Scene::new(Some(json!([{"path": ["credentialSubject", "learningOutcomes"]}])));
+    let mut scene = DecisionScene::new(Some(json!([{"path": ["credentialSubject", "learningOutcomes"]}])));
     scene.ask(json!([
         {"id": "all", "path": ["credentialSubject", "learningOutcomes"]},
         {"id": "part", "path": ["credentialSubject", "learningOutcomes", null, "description"]},
@@ -192,7 +192,7 @@ fn what_is_withheld_does_not_go_within_something_else() {
 
 #[test]
 fn a_name_that_is_not_asked_for_is_a_mistake() {
-    let scene = Scene::new(Some(both()));
+    let scene = DecisionScene::new(Some(both()));
     for option in ["--approve", "--withhold"] {
         let refused = scene.decide(&[option, "q:credentialSubject.grade"]).err().unwrap();
         assert_eq!((refused.reason.as_str(), refused.kind), ("claim_unknown", crate::failure::FailureKind::Usage));
@@ -201,7 +201,7 @@ fn a_name_that_is_not_asked_for_is_a_mistake() {
 
 #[test]
 fn a_threshold_is_approved_apart_from_the_value() {
-    let mut scene = Scene::new(None);
+    let mut scene = DecisionScene::new(None);
     let at_least = json!({"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": 5});
     scene.ask(json!([at_least]));
     // By the name without the bound, which moves daily in some requests, and by the full name.
@@ -221,14 +221,14 @@ fn a_proof_that_cannot_be_given_is_not_replaced_by_a_value_that_is_not_registere
     let ask = json!([{"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": 5}]);
     let threshold_only = json!([{"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": true}]);
     for (registered, options) in [(Some(threshold_only), vec![]), (None, vec!["--approve", LEVEL])] {
-        let mut scene = Scene::new(registered);
+        let mut scene = DecisionScene::new(registered);
         scene.ask(ask.clone());
         assert_eq!(scene.would_go(&options).0, ["credentialSubject.eqfLevel >= 5"]);
         scene.contents.credentials[0].copies.iter_mut().for_each(|copy| copy.commitments.clear());
         assert_eq!(scene.refused(&options).reason, "query_unmet");
     }
     // If the value is registered, it is disclosed: that is DCQL's own answer.
-    let mut scene = Scene::new(Some(both()));
+    let mut scene = DecisionScene::new(Some(both()));
     scene.ask(ask);
     scene.contents.credentials[0].copies.iter_mut().for_each(|copy| copy.commitments.clear());
     assert_eq!(scene.would_go(&[]).0, ["credentialSubject.eqfLevel"]);
@@ -237,7 +237,7 @@ fn a_proof_that_cannot_be_given_is_not_replaced_by_a_value_that_is_not_registere
 #[test]
 fn a_request_that_needs_nothing_gets_nothing() {
     let asked = |required: bool| {
-        let mut scene = Scene::new(Some(both()));
+        let mut scene = DecisionScene::new(Some(both()));
         scene.asker.payload["dcql_query"]["credential_sets"] = json!([{"options": [["q"]], "required": required}]);
         scene
     };
@@ -250,14 +250,14 @@ fn a_request_that_needs_nothing_gets_nothing() {
 /// An archive of the lists could link it with another copy, so consent to the request does not cover it.
 #[test]
 fn a_marked_copy_goes_only_where_the_owner_says_so_and_a_copy_without_a_mark_needs_no_word() {
-    use crate::wallet::standing::{Standing, State};
-    let mut scene = Scene::new(Some(both()));
+    use crate::wallet::standing::{CachedStatus, CopyState};
+    let mut scene = DecisionScene::new(Some(both()));
     let (_, digest) = scene.would_go(&[]);
-    let word = |scene: &Scene, options: &[&str]| scene.decide(options).unwrap().outcome.unwrap().1;
+    let word = |scene: &DecisionScene, options: &[&str]| scene.decide(options).unwrap().outcome.unwrap().1;
     assert!(matches!(word(&scene, &["--yes", &digest]), ConsentDecision::Yes));
     // As long as there is an unmarked copy, that one is used.
-    let mark = |scene: &mut Scene, number: usize| {
-        let standing = Standing { replace: true, ..Standing::of(State::Valid, NOW) };
+    let mark = |scene: &mut DecisionScene, number: usize| {
+        let standing = CachedStatus { replace: true, ..CachedStatus::of(CopyState::Valid, NOW) };
         scene.contents.credentials[0].copies[number].standing = Some(standing);
     };
     mark(&mut scene, 0);

@@ -11,7 +11,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::secure::{
     jose::{Jws, KeyRef},
-    sd_jwt::{KeyBinding, SdJwt},
+    sd_jwt::{KeyBindingRequirements, SdJwt},
 };
 use carnet_core::{epoch::Epoch, format::CredentialFormat, keys::PublicKey, status::freshness, time::Timestamp};
 use carnet_proto::issuer::v1::{
@@ -35,7 +35,7 @@ use crate::{
     commands::receive,
     failure::Failure,
     session::Session,
-    wallet::{Contents, EntryKind, WalletFile, file::LEAST_WORK_FACTOR},
+    wallet::{EntryKind, WalletContents, WalletFile, file::LEAST_WORK_FACTOR},
 };
 
 pub(super) const CONFIGURATION: &str = "QualificationCredential_vc+sd-jwt";
@@ -130,7 +130,7 @@ pub(crate) struct Record {
 }
 
 /// Issuer that follows protocol 3.17: a repeated call gets the same response, a different one is refused.
-pub(crate) struct Desk {
+pub(crate) struct IssuerDesk {
     pub(crate) issuer: issuing::Issuer,
     pub(crate) record: Mutex<Record>,
     /// Clock of the issuer and the wallet.
@@ -139,7 +139,7 @@ pub(crate) struct Desk {
     made: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
 }
 
-impl Desk {
+impl IssuerDesk {
     fn now(&self) -> Timestamp {
         Timestamp::from_unix(self.clock.load(Ordering::SeqCst))
     }
@@ -151,13 +151,13 @@ impl Desk {
         let token = SdJwt::parse(&presentation).unwrap();
         let nonce = format!("nonce-{}", record.nonces);
         let audience = self.issuer.did.as_str();
-        let expected = KeyBinding { nonce: &nonce, audience, now: self.now(), max_age: 60, skew: 60 };
+        let expected = KeyBindingRequirements { nonce: &nonce, audience, now: self.now(), max_age: 60, skew: 60 };
         token.verify_key_binding(&expected).unwrap();
         let whole =
             SdJwt::parse(&self.issuer.copy(CredentialFormat::VcSdJwt, &token.holder_key().unwrap().unwrap())).unwrap();
         assert_eq!(token.disclosure_count(), whole.disclosure_count());
         let keys: Vec<String> = proofs.iter().map(|proof| proven_key(proof).thumbprint()).collect();
-        assert_eq!(token.exchanged_for().unwrap(), keys);
+        assert_eq!(token.exchange_thumbprints().unwrap(), keys);
         assert!(proofs.iter().all(|proof| Jws::parse(proof).unwrap().payload()["nonce"] == json!(nonce)));
         record.shown.push(presentation);
         let fate = record.fates.pop_front();
@@ -195,8 +195,8 @@ impl Desk {
 
     /// Records the handle of a copy.
     fn made(&self, copy: String) -> String {
-        let digest = URL_SAFE_NO_PAD.decode(freshness::digest(&SdJwt::parse(&copy).unwrap())).unwrap();
-        self.made.lock().unwrap().insert(freshness::handle(&copy).to_vec(), digest);
+        let digest = URL_SAFE_NO_PAD.decode(freshness::copy_digest(&SdJwt::parse(&copy).unwrap())).unwrap();
+        self.made.lock().unwrap().insert(freshness::copy_handle(&copy).to_vec(), digest);
         copy
     }
 }
@@ -223,7 +223,7 @@ fn refused(reason: &str) -> Status {
 }
 
 #[tonic::async_trait]
-impl IssuanceService for Desk {
+impl IssuanceService for IssuerDesk {
     async fn read_metadata(&self, _: Request<ReadMetadataRequest>) -> Result<Response<ReadMetadataResponse>, Status> {
         self.clock.fetch_add(self.record.lock().unwrap().pause, Ordering::SeqCst);
         let freshness_seconds = self.record.lock().unwrap().freshness_seconds.unwrap_or(86_400);
@@ -452,7 +452,7 @@ impl IssuanceService for Desk {
 /// Wallet, and an issuer on loopback with an offer for it.
 pub(crate) struct Scene {
     pub(super) folder: TempDir,
-    pub(crate) desk: Arc<Desk>,
+    pub(crate) desk: Arc<IssuerDesk>,
     pub(crate) session: Session,
     pub(super) offer: String,
 }
@@ -465,7 +465,7 @@ impl Scene {
         std::fs::write(&passphrase, "correct horse\n").unwrap();
         let record = Record { fates: fates.into_iter().collect(), ..Record::default() };
         let clock = Arc::new(AtomicI64::new(NOW.unix()));
-        let desk = Arc::new(Desk {
+        let desk = Arc::new(IssuerDesk {
             issuer: issuing::Issuer::new(),
             record: Mutex::new(record),
             clock,
@@ -507,7 +507,7 @@ impl Scene {
         self.desk.clock.store(now.unix(), Ordering::SeqCst);
     }
 
-    pub(crate) fn contents(&self) -> Contents {
+    pub(crate) fn contents(&self) -> WalletContents {
         self.session.read().unwrap()
     }
 

@@ -5,11 +5,11 @@ use crate::{
     answer::tests::NOW,
     arguments::{Refill, Refresh},
     commands,
-    failure::{Failure, FailureKind, Safety},
+    failure::{DataSafety, Failure, FailureKind},
     service_tests::desk::{Scene, Word},
-    wallet::{Copy, HolderKey, standing::State},
+    wallet::{CredentialCopy, HolderKey, standing::CopyState as State},
 };
-use carnet_wallet::freshness::draw_next;
+use carnet_wallet::freshness::schedule_next;
 
 /// Start of the epoch that contains [`NOW`].
 const EPOCH: Timestamp = NOW.plus(-7_200);
@@ -26,7 +26,7 @@ async fn refreshed(scene: &Scene, when_due: bool) -> Result<(), Failure> {
 }
 
 fn confirmed(scene: &Scene, now: Timestamp) -> usize {
-    scene.contents().credentials[0].vouched_for(now).0
+    scene.contents().credentials[0].confirmed_copies(now).0
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +35,7 @@ async fn all_copies_are_asked_for_in_one_call_and_confirmed_alike() {
     let mut wallet = scene.session.open().unwrap();
     // A shown copy is asked for like the others; one of which only the key is left cannot be.
     wallet.contents.credentials[0].copies[0].shown_to.push("asker".to_owned());
-    wallet.contents.credentials[0].copies.push(Copy::new(String::new(), HolderKey::draw()));
+    wallet.contents.credentials[0].copies.push(CredentialCopy::new(String::new(), HolderKey::draw()));
     wallet.save().unwrap();
     drop(wallet);
     scene.set_clock(NOW.plus(2_000));
@@ -52,7 +52,7 @@ async fn all_copies_are_asked_for_in_one_call_and_confirmed_alike() {
         .collect();
     assert_eq!(times.into_iter().collect::<Vec<_>>(), [(EPOCH, EPOCH.plus(86_400))]);
     assert!(copies[3].standing.is_none());
-    assert_eq!(contents.credentials[0].vouched_for(NOW.plus(2_000)), (2, Some(EPOCH.plus(86_400))));
+    assert_eq!(contents.credentials[0].confirmed_copies(NOW.plus(2_000)), (2, Some(EPOCH.plus(86_400))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,7 +76,7 @@ async fn what_does_not_hold_is_not_stored() {
         let scene = received([word]).await;
         scene.desk.record.lock().unwrap().freshness_seconds = matches!(word, Word::Unlike).then_some(172_800);
         let refused = refreshed(&scene, false).await.unwrap_err();
-        assert_eq!((refused.reason.as_str(), refused.safety), (reason, Safety::Untouched));
+        assert_eq!((refused.reason.as_str(), refused.safety), (reason, DataSafety::Untouched));
         scene.desk.record.lock().unwrap().freshness_seconds = None;
         assert!(scene.contents().credentials[0].copies.iter().all(|copy| copy.standing.is_none()));
         refreshed(&scene, false).await.unwrap();
@@ -115,11 +115,11 @@ async fn what_the_issuer_took_back_is_said_and_not_shown_until_it_says_otherwise
         let scene = received([word]).await;
         refreshed(&scene, false).await.unwrap();
         let contents = scene.contents();
-        assert_eq!(contents.credentials[0].withdrawn().map(|standing| standing.state), state);
+        assert_eq!(contents.credentials[0].withdrawn_status().map(|standing| standing.state), state);
         // The latest statement counts.
         scene.set_clock(NOW.plus(60));
         refreshed(&scene, false).await.unwrap();
-        assert!(scene.contents().credentials[0].withdrawn().is_none());
+        assert!(scene.contents().credentials[0].withdrawn_status().is_none());
         assert_eq!(confirmed(&scene, NOW.plus(60)), 3);
     }
 }
@@ -136,7 +136,7 @@ async fn a_statement_is_used_until_shortly_before_its_end_and_then_erased() {
     scene.desk.record.lock().unwrap().words.push_back(Word::Lost);
     refreshed(&scene, false).await.unwrap_err();
     let contents = scene.contents();
-    let kept = |copy: &Copy| copy.standing.as_ref().is_some_and(|standing| standing.statement.is_some());
+    let kept = |copy: &CredentialCopy| copy.standing.as_ref().is_some_and(|standing| standing.statement.is_some());
     assert!(!contents.credentials[0].copies.iter().any(kept), "erased though no new one came");
 }
 
@@ -155,7 +155,7 @@ async fn when_nobody_says_when_the_time_is_drawn() {
     let mut contents = scene.contents();
     let times: std::collections::BTreeSet<_> = (0..40)
         .map(|_| {
-            draw_next(&mut contents, drawn);
+            schedule_next(&mut contents, drawn);
             contents.refresh_after
         })
         .collect();
@@ -195,10 +195,10 @@ async fn copies_that_were_marked_are_discarded_for_new_ones_and_the_owner_reads_
     let before = scene.contents().credentials[0].copies.clone();
     refreshed(&scene, false).await.unwrap();
     let held = scene.contents().credentials[0].clone();
-    let kept: Vec<_> = held.copies.iter().map(|copy| (copy.is_kept(), copy.is_marked())).collect();
+    let kept: Vec<_> = held.copies.iter().map(|copy| (copy.is_presentable(), copy.is_linkable())).collect();
     // The key of the shown copy remains, for receipts; a second call confirmed three new copies.
     assert_eq!(kept, [(false, false), (true, false), (true, false), (true, false)]);
-    assert_eq!((held.fresh_copies(), confirmed(&scene, NOW)), (3, 3));
+    assert_eq!((held.unused_copies(), confirmed(&scene, NOW)), (3, 3));
     for old in before {
         assert!(held.copies.iter().all(|copy| copy.credential.text() != old.credential.text()));
     }
@@ -215,12 +215,12 @@ async fn what_is_to_be_replaced_stays_until_there_are_new_copies_and_goes_last()
     scene.desk.record.lock().unwrap().fates.push_back(crate::service_tests::desk::Fate::Refused("STORE_BUSY"));
     assert_eq!(refreshed(&scene, false).await.unwrap_err().reason, "store_busy");
     let held = scene.contents().credentials[0].clone();
-    assert!(held.copies.iter().all(|copy| copy.is_kept() && copy.is_marked()));
+    assert!(held.copies.iter().all(|copy| copy.is_presentable() && copy.is_linkable()));
     assert_eq!(held.message().unwrap().message, "the card was lost");
     // `carnet refill` does the same as the next refresh, although there are enough copies.
     commands::refill::run(&scene.session, &crate::arguments::Refill { ids: Vec::new(), all: false }).await.unwrap();
     let held = scene.contents().credentials[0].clone();
-    assert!(held.fresh_copies() == 3 && !held.has_outdated_copies());
+    assert!(held.unused_copies() == 3 && !held.has_outdated_copies());
 }
 
 /// Copies issued before handles existed.
@@ -239,8 +239,8 @@ async fn copies_that_the_issuer_does_not_know_by_their_handles_are_replaced_or_k
         scene.desk.record.lock().unwrap().fates.extend(fate);
         refreshed(&scene, false).await.unwrap();
         let held = scene.contents().credentials[0].clone();
-        assert_eq!(held.withdrawn().map(|standing| standing.state), state);
-        let kept = held.copies.iter().filter(|copy| copy.is_kept());
+        assert_eq!(held.withdrawn_status().map(|standing| standing.state), state);
+        let kept = held.copies.iter().filter(|copy| copy.is_presentable());
         let new = kept.filter(|copy| !before.contains(&copy.credential.text())).count();
         assert_eq!((new, confirmed(&scene, NOW)), (shown, shown));
     }
@@ -279,5 +279,5 @@ async fn copies_that_cannot_be_confirmed_are_there_all_the_same() {
     assert_eq!(asked(&scene), [3, 6]);
     // They are asked for again with the next refresh.
     refreshed(&scene, false).await.unwrap();
-    assert_eq!(confirmed(&scene, NOW), scene.contents().credentials[0].fresh_copies());
+    assert_eq!(confirmed(&scene, NOW), scene.contents().credentials[0].unused_copies());
 }

@@ -7,9 +7,9 @@ use serde_json::json;
 use super::desk::{CONFIGURATION, Fate, Scene};
 use crate::{
     answer::tests::NOW,
-    collect::proofs,
-    failure::{FailureKind, Safety, Spoken as _},
-    wallet::{Pending, Stage},
+    collect::sign_proofs,
+    failure::{DataSafety, FailureKind, Translated as _},
+    wallet::{CollectionStage, PendingCollection},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,7 +19,7 @@ async fn a_lost_answer_is_asked_for_again_by_the_same_call() {
         let again = if by_offer { Some(scene.offer.as_str()) } else { None };
         for attempt in 1..=2 {
             let lost = if attempt == 1 { scene.receive().await } else { scene.run(again).await }.unwrap_err();
-            assert_eq!((lost.kind, lost.safety), (FailureKind::Temporary, Safety::Stored), "{lost:?}");
+            assert_eq!((lost.kind, lost.safety), (FailureKind::Temporary, DataSafety::Stored), "{lost:?}");
             assert!(lost.hint.english().contains("--resume"));
             assert_eq!(scene.contents().pending.len(), 1);
         }
@@ -51,19 +51,19 @@ async fn proofs_are_of_when_they_are_made_however_long_the_owner_thinks() {
 async fn an_answer_that_could_not_be_stored_can_be_had_again() {
     let scene = Scene::set([]).await;
     let mut wallet = scene.session.open().unwrap();
-    let keys = crate::collect::draw_keys(3);
-    let proofs = proofs(&keys, scene.desk.issuer.did.as_str(), "nonce", NOW).unwrap();
-    let endpoint = crate::offer::Offer::parse(&scene.offer).unwrap().endpoint;
-    let pending = Pending {
+    let keys = crate::collect::generate_keys(3);
+    let proofs = sign_proofs(&keys, scene.desk.issuer.did.as_str(), "nonce", NOW).unwrap();
+    let endpoint = crate::offer::ReceivedOffer::parse(&scene.offer).unwrap().endpoint;
+    let pending = PendingCollection {
         wire: carnet_wallet::wire::Wire::Grpc,
         offer: "o".to_owned(),
         endpoint: endpoint.clone(),
         issuer: scene.desk.issuer.did.to_string(),
         configuration_id: CONFIGURATION.to_owned(),
-        access_token: crate::wallet::contents::Secret::new("token".to_owned()),
+        access_token: crate::wallet::contents::WalletSecret::new("token".to_owned()),
         keys,
         since: NOW,
-        stage: Stage::Asked { proofs, until: NOW.plus(300) },
+        stage: CollectionStage::Asked { proofs, until: NOW.plus(300) },
         renews: None,
         redemption: None,
         valid_until: None,
@@ -133,7 +133,7 @@ async fn what_is_deferred_outlives_its_token() {
     let scene = Scene::set([Fate::Lost, Fate::Deferred]).await;
     scene.receive().await.unwrap_err();
     assert_eq!(scene.receive().await.unwrap_err().reason, "not_ready");
-    assert!(matches!(scene.contents().pending[0].stage, Stage::Deferred { .. }));
+    assert!(matches!(scene.contents().pending[0].stage, CollectionStage::Deferred { .. }));
     scene.set_clock(NOW.plus(29 * 86_400));
     scene.receive().await.unwrap();
     scene.has_received();
@@ -179,9 +179,9 @@ async fn a_redemption_whose_answer_was_lost_is_repeated_with_the_verifier_that_w
         let scene = Scene::set([]).await;
         scene.desk.record.lock().unwrap().redeeming = [Fate::Lost, Fate::Lost].into();
         let lost = scene.receive().await.unwrap_err();
-        assert_eq!((lost.kind, lost.safety), (FailureKind::Temporary, Safety::Stored), "{lost:?}");
+        assert_eq!((lost.kind, lost.safety), (FailureKind::Temporary, DataSafety::Stored), "{lost:?}");
         assert!(lost.hint.english().contains("--resume"));
-        assert!(matches!(scene.contents().pending[0].stage, Stage::Redeeming { .. }));
+        assert!(matches!(scene.contents().pending[0].stage, CollectionStage::Redeeming { .. }));
         let again = by_offer.then_some(scene.offer.as_str());
         scene.run(again).await.unwrap_err();
         // However long it takes: the issuer decides when the offer ends.
@@ -205,7 +205,7 @@ async fn copies_that_were_lost_are_asked_for_with_the_same_proofs_under_the_toke
     scene.desk.record.lock().unwrap().repeatable = true;
     scene.receive().await.unwrap_err();
     // Nothing was written between redemption and receipt: the record from before is enough.
-    assert!(matches!(scene.contents().pending[0].stage, Stage::Redeeming { .. }));
+    assert!(matches!(scene.contents().pending[0].stage, CollectionStage::Redeeming { .. }));
     scene.set_clock(NOW.plus(3 * 86_400));
     scene.resume().await.unwrap();
     scene.has_received();
@@ -237,7 +237,7 @@ async fn an_offer_that_is_refused_leaves_no_record() {
     let scene = Scene::set([]).await;
     scene.desk.record.lock().unwrap().redeeming = [Fate::Refused("INVALID_GRANT")].into();
     let refused = scene.receive().await.unwrap_err();
-    assert_eq!((refused.reason.as_str(), refused.safety), ("invalid_grant", Safety::Untouched));
+    assert_eq!((refused.reason.as_str(), refused.safety), ("invalid_grant", DataSafety::Untouched));
     assert!(scene.contents().pending.is_empty() && scene.contents().log.last().is_none());
     // The PIN may have been wrong: the same offer can be tried again at once.
     scene.receive().await.unwrap();

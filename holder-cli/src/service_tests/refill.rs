@@ -8,9 +8,9 @@ use crate::{
     answer::tests::{self as issuing, NOW},
     arguments::Refill,
     commands,
-    failure::{Failure, FailureKind, Reported as _, Safety},
+    failure::{DataSafety, Failure, FailureKind, FailureOutput as _},
     service_tests::desk::{Fate, Scene},
-    wallet::{Contents, HeldCredential},
+    wallet::{HeldCredential, WalletContents},
 };
 
 /// Creates a wallet that received three copies and showed some, and an issuer with these outcomes.
@@ -32,22 +32,22 @@ async fn refilled(scene: &Scene, ids: &[&str], all: bool) -> Result<(), Failure>
     commands::refill::run(&scene.session, &Refill { ids, all }).await
 }
 
-fn counts(contents: &Contents) -> (usize, usize) {
+fn counts(contents: &WalletContents) -> (usize, usize) {
     let held = &contents.credentials[0];
-    (held.copies.len(), held.fresh_copies())
+    (held.copies.len(), held.unused_copies())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_runs_low_is_refilled_with_a_copy_that_was_seen() {
     let scene = received(2, []).await;
     let before = scene.contents().credentials[0].clone();
-    assert!(before.is_low() && before.is_refillable());
+    assert!(before.needs_refill() && before.is_refillable());
     assert!(before.copies.iter().all(|copy| copy.commitments.len() == 3));
     refilled(&scene, &[], false).await.unwrap();
     let contents = scene.contents();
     assert_eq!(counts(&contents), (6, 4));
     let held = &contents.credentials[0];
-    assert!(!held.is_low() && held.low_water <= 2);
+    assert!(!held.needs_refill() && held.low_water <= 2);
     assert_eq!((held.id.as_str(), held.valid_until), (before.id.as_str(), before.valid_until));
     // A copy that a verifier has seen is presented; no fresh one is used up.
     let shown = scene.record(|record| record.shown[0].clone());
@@ -96,7 +96,7 @@ async fn a_fresh_copy_is_spent_once_if_there_is_no_other() {
         assert_eq!(counts(&scene.contents()), expected);
     }
     let contents = scene.contents();
-    let spent: Vec<_> = contents.credentials[0].copies.iter().filter(|copy| !copy.is_fresh()).collect();
+    let spent: Vec<_> = contents.credentials[0].copies.iter().filter(|copy| !copy.is_unused()).collect();
     assert_eq!(spent.len(), 1);
     assert_eq!(spent[0].shown_to, [scene.desk.issuer.did.to_string()]);
 }
@@ -118,7 +118,10 @@ async fn a_copy_is_shown_with_the_time_of_when_it_is() {
 async fn a_lost_answer_is_asked_for_again_with_other_keys() {
     let scene = received(3, [Fate::Lost]).await;
     let lost = refilled(&scene, &[], false).await.unwrap_err();
-    assert_eq!((lost.reason.as_str(), lost.kind, lost.safety), ("unavailable", FailureKind::Temporary, Safety::Issuer));
+    assert_eq!(
+        (lost.reason.as_str(), lost.kind, lost.safety),
+        ("unavailable", FailureKind::Temporary, DataSafety::Issuer)
+    );
     assert_eq!(lost.json()["failed"][0]["reason"], "unavailable");
     assert_eq!(counts(&scene.contents()), (3, 0));
     // The issuer refuses a key that already has a copy.
@@ -148,7 +151,7 @@ async fn what_the_issuer_refuses_is_said_and_changes_nothing() {
         let before = serde_json::to_string(&scene.contents()).unwrap();
         let refused = refilled(&scene, &[], false).await.unwrap_err();
         assert_eq!((refused.reason.as_str(), refused.kind), (reason.to_lowercase().as_str(), exit));
-        assert_eq!(refused.safety, Safety::Issuer);
+        assert_eq!(refused.safety, DataSafety::Issuer);
         assert_eq!(serde_json::to_string(&scene.contents()).unwrap(), before);
         refilled(&scene, &[], false).await.unwrap();
         assert_eq!(counts(&scene.contents()), (6, 4));
@@ -165,7 +168,7 @@ async fn copies_that_do_not_hold_or_say_something_else_are_not_stored() {
         let refused = refilled(&scene, &[], false).await.unwrap_err();
         assert_eq!(
             (refused.reason.as_str(), refused.kind, refused.safety),
-            (reason, FailureKind::Permanent, Safety::Issuer)
+            (reason, FailureKind::Permanent, DataSafety::Issuer)
         );
         assert_eq!(serde_json::to_string(&scene.contents()).unwrap(), before);
         assert_eq!(scene.record(|record| record.events.clone()), [NotificationEvent::CredentialFailure as i32]);
@@ -188,14 +191,14 @@ async fn copies_of_before_are_given_up_for_those_of_a_cohort() {
     assert_eq!(held.valid_until, before.valid_until.map(|at| Epoch::Month.start(at)));
     assert!(held.valid_until < before.valid_until && held.epoch == Some(Epoch::Month));
     // The fresh copy is deleted; the shown ones keep their keys.
-    assert_eq!((held.copies.len(), held.fresh_copies()), (5, 3));
-    assert_eq!(held.copies.iter().filter(|copy| !copy.is_kept()).count(), 2);
+    assert_eq!((held.copies.len(), held.unused_copies()), (5, 3));
+    assert_eq!(held.copies.iter().filter(|copy| !copy.is_presentable()).count(), 2);
     // From now on these are the dates: others are refused, equal ones accepted.
     let id = held.id.as_str();
     assert_eq!(refilled(&scene, &[id], false).await.unwrap_err().reason, "claims_changed");
     scene.desk.record.lock().unwrap().fates.push_back(Fate::Rounded);
     refilled(&scene, &[id], false).await.unwrap();
-    assert_eq!(scene.contents().credentials[0].fresh_copies(), 5);
+    assert_eq!(scene.contents().credentials[0].unused_copies(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,7 +207,7 @@ async fn another_issuer_at_the_address_is_shown_nothing() {
     let other = issuing::Issuer::new().did.to_string();
     scene.desk.record.lock().unwrap().claimed_issuer = other;
     let refused = refilled(&scene, &[], false).await.unwrap_err();
-    assert_eq!((refused.reason.as_str(), refused.safety), ("issuer_mismatch", Safety::Untouched));
+    assert_eq!((refused.reason.as_str(), refused.safety), ("issuer_mismatch", DataSafety::Untouched));
     assert!(scene.record(|record| record.shown.is_empty() && record.nonces == 1));
     scene.desk.record.lock().unwrap().claimed_issuer.clear();
     refilled(&scene, &[], false).await.unwrap();
@@ -242,7 +245,7 @@ async fn what_cannot_be_refilled_is_not_asked_for() {
         let refused = refilled(&scene, &[id], false).await.unwrap_err();
         assert_eq!(
             (refused.reason.as_str(), refused.kind, refused.safety),
-            (reason, FailureKind::Permanent, Safety::Untouched)
+            (reason, FailureKind::Permanent, DataSafety::Untouched)
         );
     }
     // Without an id they are skipped, and the automatic refill skips them silently.

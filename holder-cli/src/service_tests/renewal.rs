@@ -4,7 +4,7 @@ use crate::{
     answer::tests::NOW,
     arguments::Renew,
     commands,
-    failure::{Failure, FailureKind, Safety, Spoken as _},
+    failure::{DataSafety, Failure, FailureKind, Translated as _},
     service_tests::desk::{Fate, Scene, Word},
     wallet::EntryKind,
 };
@@ -39,8 +39,10 @@ fn is_renewed(scene: &Scene) {
     let held = &contents.credentials[0];
     assert_eq!(held.valid_until, Some(NOW.plus(400 * DAY).start_of_day()));
     // The shown copy keeps its key for its receipt; the fresh ones are deleted.
-    assert_eq!((held.copies.len(), held.fresh_copies()), (4, 3));
-    assert!(!held.copies[0].is_kept() && held.copies[0].shown_to == ["asker"] && held.copies[0].key.open().is_ok());
+    assert_eq!((held.copies.len(), held.unused_copies()), (4, 3));
+    assert!(
+        !held.copies[0].is_presentable() && held.copies[0].shown_to == ["asker"] && held.copies[0].key.open().is_ok()
+    );
     assert!(contents.pending.is_empty());
     let last = contents.log.last().unwrap();
     assert_eq!((last.kind, last.parts[0].id.as_str()), (EntryKind::Received, held.id.as_str()));
@@ -50,7 +52,7 @@ fn is_renewed(scene: &Scene) {
 async fn what_ends_soon_is_renewed_in_its_own_place_with_a_copy_that_was_seen() {
     let scene = near_the_end([]).await;
     let before = scene.contents().credentials[0].clone();
-    assert!(before.ends_soon(NOW.plus(356 * DAY)) && !before.ends_soon(NOW));
+    assert!(before.is_due_for_renewal(NOW.plus(356 * DAY)) && !before.is_due_for_renewal(NOW));
     renewed(&scene, &[]).await.unwrap();
     is_renewed(&scene);
     assert_eq!(scene.contents().credentials[0].id, before.id);
@@ -101,7 +103,7 @@ async fn what_does_not_hold_or_ends_no_later_is_not_stored() {
         let scene = near_the_end([fate]).await;
         let before = serde_json::to_string(&scene.contents()).unwrap();
         let refused = renewed(&scene, &[]).await.unwrap_err();
-        assert_eq!((refused.reason.as_str(), refused.safety), (reason, Safety::Issuer));
+        assert_eq!((refused.reason.as_str(), refused.safety), (reason, DataSafety::Issuer));
         assert_eq!(serde_json::to_string(&scene.contents()).unwrap(), before);
         assert_eq!(scene.record(|record| record.events.clone()), [NotificationEvent::CredentialFailure as i32]);
         renewed(&scene, &[]).await.unwrap();
@@ -114,7 +116,7 @@ async fn a_refusal_and_a_lost_answer_change_nothing() {
     for fate in [Fate::Refused("RENEWAL_EARLY"), Fate::Refused("RENEWAL_UNAVAILABLE"), Fate::Lost] {
         let scene = near_the_end([fate]).await;
         let before = serde_json::to_string(&scene.contents()).unwrap();
-        assert_eq!(renewed(&scene, &[]).await.unwrap_err().safety, Safety::Issuer);
+        assert_eq!(renewed(&scene, &[]).await.unwrap_err().safety, DataSafety::Issuer);
         assert_eq!(serde_json::to_string(&scene.contents()).unwrap(), before);
         renewed(&scene, &[]).await.unwrap();
         is_renewed(&scene);
@@ -133,7 +135,7 @@ async fn what_was_taken_back_is_not_asked_for() {
         let refresh = crate::arguments::Refresh { when_due: false };
         commands::refresh::run(&scene.session, &refresh).await.unwrap();
         let refused = renewed(&scene, &[]).await.unwrap_err();
-        assert_eq!((refused.reason.as_str(), refused.safety), (reason, Safety::Untouched));
+        assert_eq!((refused.reason.as_str(), refused.safety), (reason, DataSafety::Untouched));
         assert!(refused.hint.english().contains("ask the issuer"));
         assert!(scene.record(|record| record.shown.is_empty()));
         // The issuer has changed its claims.

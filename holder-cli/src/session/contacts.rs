@@ -1,4 +1,5 @@
-//! Hosts that a command talks to: told to the owner before the first call, with the document that vouches for them.
+//! Hosts that a command contacts: announced to the holder before the first call, with the document from which they are
+//! known.
 
 use std::{
     collections::BTreeSet,
@@ -9,18 +10,18 @@ use std::{
 use carnet_fetch::{FetchOptions, service::ServiceClient};
 use carnet_wallet::{
     hosts::{HostVoucher, KnownHosts},
-    sanitise::clean,
-    store::Contents,
+    sanitise::sanitise,
+    store::WalletContents,
 };
 use url::Url;
 
 use super::Session;
 use crate::{
     failure::{Failure, Sentence},
-    ui::messages::{Language, Messages},
+    ui::messages::{Language, LocalizedMessages},
 };
 
-/// Hosts that were told in one run.
+/// Hosts that were announced in one command.
 #[derive(Debug, Clone)]
 pub(crate) struct Contacts {
     known: Arc<Mutex<KnownHosts>>,
@@ -40,7 +41,7 @@ impl Contacts {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = hosts;
     }
 
-    /// Tells the owner whom the wallet is about to contact, once for each host.
+    /// Announces to the holder whom the wallet is about to contact, once for each host.
     pub(crate) fn announce(&self, url: &str) {
         if let Some(text) = self.announcement(url).filter(|_| !self.silent) {
             carnet_console::note(text);
@@ -55,34 +56,34 @@ impl Contacts {
         if !self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(host.clone()) {
             return None;
         }
-        let messages = Messages::new(self.language);
+        let messages = LocalizedMessages::new(self.language);
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Some(match known.owner(&url) {
-            None => messages.with("contact-stranger", &[("host", &clean(&host))]),
+            None => messages.with("contact-stranger", &[("host", &sanitise(&host))]),
             Some(owner) => {
                 let id = match owner.voucher {
                     HostVoucher::TrustList => "contact-listed",
                     HostVoucher::Owner => "contact-owner",
                     HostVoucher::Credential => "contact-credential",
                 };
-                messages.with(id, &[("host", &clean(&host)), ("name", &clean(&owner.name))])
+                messages.with(id, &[("host", &sanitise(&host)), ("name", &sanitise(&owner.name))])
             }
         })
     }
 }
 
 impl Session {
-    /// Returns the contacts of the run.
+    /// Returns the announced hosts.
     pub(crate) fn contacts(&self) -> Contacts {
         self.contacts.clone()
     }
 
-    /// Takes the hosts that the wallet knows, before it talks to any over OpenID.
-    pub(crate) fn know_hosts(&self, contents: &Contents) {
+    /// Records the hosts that the wallet knows, before any OpenID service is contacted.
+    pub(crate) fn know_hosts(&self, contents: &WalletContents) {
         self.contacts.know(KnownHosts::of(contents, self.now()));
     }
 
-    /// Returns a client for services whose URLs come from outside.
+    /// Returns an HTTP client for services whose URLs come from outside.
     pub(crate) fn service_client(&self, timeout: Duration) -> Result<ServiceClient, Failure> {
         ServiceClient::new(FetchOptions { timeout, ..self.fetch_options()? }).map_err(|problem| {
             Failure::from_problem(&problem, Sentence::id("error-ca-unusable"), Sentence::id("hint-ca"))
@@ -93,15 +94,15 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use carnet_core::time::Timestamp;
-    use carnet_wallet::store::Registrar;
+    use carnet_wallet::store::PinnedRegistrar;
 
     use super::*;
 
     #[test]
     fn a_host_is_told_once_with_the_document_that_vouches_for_it() {
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         let (did, name) = ("did:web:register.example".to_owned(), "Registrar of Example".to_owned());
-        contents.registrars.push(Registrar { did, name });
+        contents.registrars.push(PinnedRegistrar { did, name });
         let hosts = || KnownHosts::of(&contents, Timestamp::from_unix(1_800_000_000));
         let mut strangers = BTreeSet::new();
         for language in Language::ALL {

@@ -5,11 +5,11 @@ use std::{fmt::Write, ops::Deref};
 use carnet_core::{day, query::path_to_text, secure::sd_jwt::Step};
 use carnet_wallet::present::ConsentRequest;
 
-use super::{Ui, labels::Labels, parties, sanitise::clean};
+use super::{Ui, labels::Labels, parties, sanitise::sanitise};
 use crate::{
-    answer::{Exposure, Part},
-    commands::{list::refused, log::party},
-    wallet::{Copy, forgetting::UNKNOWN_PARTY, standing::StapledStatement},
+    answer::{KnownVerifiers, PlannedPresentation},
+    commands::{list::refusal_text, log::party_name},
+    wallet::{CredentialCopy, forgetting::UNKNOWN_PARTY, standing::StapledStatement},
 };
 
 mod asker;
@@ -20,11 +20,11 @@ mod json;
 mod missing;
 mod plan;
 
-/// Facts on which the owner decides.
+/// Facts on which the holder decides.
 pub(crate) struct Screen<'a> {
-    /// Question to the owner.
+    /// Facts of the question to the holder.
     pub(crate) question: ConsentRequest<'a>,
-    /// True to explain the choice of this answer.
+    /// `true` if to explain the choice of this answer.
     pub(crate) explain: bool,
 }
 
@@ -40,11 +40,11 @@ impl Screen<'_> {
     /// Returns the whole screen.
     #[cfg(test)]
     pub(crate) fn text(&self, ui: &Ui) -> String {
-        self.introduced(ui) + &self.answered(ui)
+        self.verifier_text(ui) + &self.disclosure_text(ui)
     }
 
     /// Returns the first half of the screen: the verifier, and the excess over its registration.
-    pub(crate) fn introduced(&self, ui: &Ui) -> String {
+    pub(crate) fn verifier_text(&self, ui: &Ui) -> String {
         let mut screen = String::new();
         // Writing to a string does not fail.
         let _ = writeln!(screen, "{}\n", ui.heading(&ui.messages.text("consent-title")));
@@ -53,8 +53,8 @@ impl Screen<'_> {
         screen
     }
 
-    /// Returns the second half: the disclosed and the hidden claims.
-    pub(crate) fn answered(&self, ui: &Ui) -> String {
+    /// Returns the second half of the screen: the disclosed and the hidden claims.
+    pub(crate) fn disclosure_text(&self, ui: &Ui) -> String {
         let say = |id: &str| ui.messages.text(id);
         let mut screen = String::new();
         self.withheld_text(ui, &mut screen);
@@ -74,10 +74,10 @@ impl Screen<'_> {
         screen
     }
 
-    /// Returns the question: the claims, the credentials and the recipient. An unregistered verifier is named by its
-    /// address, since it chose its name itself.
+    /// Returns the question: the claims, the credentials and the recipient. An unregistered verifier is identified by
+    /// its address, since its name is self-chosen.
     pub(crate) fn question(&self, ui: &Ui) -> String {
-        let asker = self.introduction.relying_party().map(|registered| clean(&registered.name));
+        let asker = self.introduction.relying_party().map(|registered| sanitise(&registered.name));
         let asker = asker.unwrap_or_else(|| self.unvouched(ui));
         let documents = self.parts().iter().filter_map(|part| {
             let held = self.contents.credentials.get(part.credential)?;
@@ -95,38 +95,38 @@ impl Screen<'_> {
     }
 
     /// Returns the freshness statement to send with a copy.
-    fn statement(&self, copy: &Copy) -> Option<StapledStatement> {
-        copy.stapled(self.request.freshness_seconds_max, &self.request.client_id, self.now)
+    fn statement(&self, copy: &CredentialCopy) -> Option<StapledStatement> {
+        copy.statement_to_staple(self.request.freshness_seconds_max, &self.request.client_id, self.now)
     }
 
     /// Returns whether the answer uses a copy that the public status lists link to other copies of its credential.
     pub(crate) fn shows_marked_copy(&self) -> bool {
-        let copy = |part: &Part| self.contents.credentials.get(part.credential)?.copies.get(part.copy);
-        self.parts().iter().filter_map(copy).any(Copy::is_marked)
+        let copy = |part: &PlannedPresentation| self.contents.credentials.get(part.credential)?.copies.get(part.copy);
+        self.parts().iter().filter_map(copy).any(CredentialCopy::is_linkable)
     }
 
     /// Describes the unregistered verifier.
     fn unvouched(&self, ui: &Ui) -> String {
-        parties::unvouched(ui, &self.request.client_id, Some(self.endpoint), "")
+        parties::unregistered_name(ui, &self.request.client_id, Some(self.endpoint), "")
     }
 
     /// Returns the name under which the log has a verifier.
     fn known_as(&self, ui: &Ui, client_id: &str) -> String {
         let entries = self.contents.log.entries().iter().rev();
         let known = entries.filter(|entry| entry.party == client_id).find(|entry| entry.asker.is_some());
-        known.map_or_else(|| parties::unvouched(ui, client_id, None, ""), |entry| party(ui, entry))
+        known.map_or_else(|| parties::unregistered_name(ui, client_id, None, ""), |entry| party_name(ui, entry))
     }
 
-    fn parts(&self) -> &[Part] {
+    fn parts(&self) -> &[PlannedPresentation] {
         self.answer.map_or(&[], |answer| &answer.parts)
     }
 
-    fn part(&self, ui: &Ui, part: &Part, screen: &mut String) {
+    fn part(&self, ui: &Ui, part: &PlannedPresentation, screen: &mut String) {
         let Some(held) = self.contents.credentials.get(part.credential) else { return };
         let say = |id: &str| ui.messages.text(id);
         let labels = Labels::new(self.catalogue, &held.type_name, &ui.messages);
         let _ = writeln!(screen, "\n{}: {}", ui.heading(&say("consent-document")), labels.document());
-        let _ = writeln!(screen, "  {}", parties::issuer(ui, &held.issuer_name, &held.issuer));
+        let _ = writeln!(screen, "  {}", parties::issuer_name(ui, &held.issuer_name, &held.issuer));
         let _ = writeln!(screen, "{}:", ui.heading(&say("consent-goes")));
         for claim in &part.goes {
             let some = if claim.in_part { format!(" ({})", say("consent-in-part")) } else { String::new() };
@@ -154,7 +154,8 @@ impl Screen<'_> {
         }
         let _ = writeln!(screen, "{}:", ui.heading(&say("consent-stays")));
         for name in &part.stays {
-            let concluded = self.concluded_of(part.credential, name).map(|implied| labels.concluded(name, implied));
+            let concluded =
+                self.concluded_of(part.credential, name).map(|implied| labels.conclusion_text(name, implied));
             let concluded: String = concluded.map(|what| format!(" ({what})")).collect();
             let _ = writeln!(screen, "  - {}{concluded}", labels.claim(name));
         }
@@ -165,7 +166,7 @@ impl Screen<'_> {
             let _ = writeln!(screen, "  {}", say("consent-nothing"));
         }
         if let Some(end) = held.valid_until.filter(|_| !part.given_away.is_empty()) {
-            let _ = writeln!(screen, "! {}", ui.messages.with("consent-given-away", &[("day", &day::until(end))]));
+            let _ = writeln!(screen, "! {}", ui.messages.with("consent-given-away", &[("day", &day::format_end(end))]));
             for name in &part.given_away {
                 let _ = writeln!(screen, "    {}", labels.claim(name));
             }
@@ -174,7 +175,7 @@ impl Screen<'_> {
             let _ = writeln!(screen, "! {}", say("consent-everything"));
         }
         if let Some(refusal) = self.contents.refusals().get(held.id.as_str()) {
-            let _ = writeln!(screen, "! {}", refused(ui, refusal));
+            let _ = writeln!(screen, "! {}", refusal_text(ui, refusal));
         }
         if let Some(copy) = held.copies.get(part.copy).filter(|_| !part.everything) {
             let text = match self.statement(copy) {
@@ -183,16 +184,16 @@ impl Screen<'_> {
                 None => say("consent-confirmation-unasked"),
             };
             let _ = writeln!(screen, "{text}");
-            if copy.is_marked() {
+            if copy.is_linkable() {
                 let _ = writeln!(screen, "! {}", say("consent-marked"));
             }
         }
         match &part.exposure {
-            Exposure::Fresh => {}
-            Exposure::SameAsker => {
+            KnownVerifiers::Fresh => {}
+            KnownVerifiers::SameAsker => {
                 let _ = writeln!(screen, "! {}", say("consent-reuse-same"));
             }
-            Exposure::Others(others) => {
+            KnownVerifiers::Others(others) => {
                 let _ = writeln!(screen, "! {}", say("consent-reuse-other"));
                 for other in others {
                     let known =

@@ -2,54 +2,54 @@
 
 use carnet_core::{
     at_least::Direction,
-    query::{Threshold, plan::Implied},
+    query::{Threshold, plan::ImpliedCondition},
 };
-use carnet_spec::{Catalogue, Display};
+use carnet_spec::{Catalogue, DisplayTexts};
 use serde_json::Value;
 
-use super::{messages::Messages, sanitise::clean};
+use super::{messages::LocalizedMessages, sanitise::sanitise};
 use crate::answer::bound_text;
 
-/// Labels of one type in the owner's language; the bare names for a type outside the catalogue.
+/// Labels of one type in the holder's language; plain names for a type outside the catalogue.
 pub(crate) struct Labels<'a> {
-    display: Option<&'a Display>,
+    display: Option<&'a DisplayTexts>,
     type_name: &'a str,
-    messages: &'a Messages,
+    messages: &'a LocalizedMessages,
 }
 
 impl<'a> Labels<'a> {
-    pub(crate) fn new(catalogue: &'a Catalogue, type_name: &'a str, messages: &'a Messages) -> Self {
+    pub(crate) fn new(catalogue: &'a Catalogue, type_name: &'a str, messages: &'a LocalizedMessages) -> Self {
         let display = catalogue.credential_type(type_name).map(|known| known.display(messages.language().tag()));
         Self { display, type_name, messages }
     }
 
     /// Returns the name of the type.
     pub(crate) fn document(&self) -> String {
-        self.display.map_or_else(|| clean(self.type_name), |display| display.name.clone())
+        self.display.map_or_else(|| sanitise(self.type_name), |display| display.name.clone())
     }
 
     /// Returns the name of a claim, by its path below the subject.
     pub(crate) fn claim(&self, path: &str) -> String {
-        self.display.and_then(|display| display.label(path)).map_or_else(|| clean(path), str::to_owned)
+        self.display.and_then(|display| display.label(path)).map_or_else(|| sanitise(path), str::to_owned)
     }
 
-    /// Describes a proven threshold.
+    /// Describes a proved threshold.
     pub(crate) fn threshold(&self, threshold: &Threshold) -> String {
         self.threshold_of(threshold, false)
     }
 
-    /// Describes a proven threshold, or one whose value is given away by another claim.
+    /// Describes a proved threshold, or one whose hidden value another disclosed claim reveals.
     pub(crate) fn threshold_of(&self, threshold: &Threshold, given_away: bool) -> String {
         self.side("threshold", threshold, if given_away && threshold.is_date() { "-alone" } else { "" })
     }
 
-    /// Describes a bound, without a note about the hidden value.
+    /// Describes a bound, without a remark about the hidden value.
     pub(crate) fn bound(&self, threshold: &Threshold) -> String {
         self.side("bound", threshold, "")
     }
 
     /// Describes a conclusion about a hidden claim: the other side of a bound, or excluded values.
-    pub(crate) fn concluded(&self, path: &str, implied: &Implied) -> String {
+    pub(crate) fn conclusion_text(&self, path: &str, implied: &ImpliedCondition) -> String {
         match &implied.threshold {
             Some(threshold) => self.side("concluded", threshold, ""),
             None => {
@@ -65,7 +65,8 @@ impl<'a> Labels<'a> {
             Direction::AtLeast => "at-least",
             Direction::AtMost => "at-most",
         };
-        self.messages.with(&format!("{what}-{form}-{direction}{suffix}"), &[("bound", &clean(&bound_text(threshold)))])
+        self.messages
+            .with(&format!("{what}-{form}-{direction}{suffix}"), &[("bound", &sanitise(&bound_text(threshold)))])
     }
 
     /// Formats a claim value.
@@ -75,7 +76,7 @@ impl<'a> Labels<'a> {
             Value::Bool(false) => self.messages.text("answer-no"),
             Value::String(text) => {
                 let known = self.display.and_then(|display| display.value(path, text));
-                known.map_or_else(|| clean(text), str::to_owned)
+                known.map_or_else(|| sanitise(text), str::to_owned)
             }
             Value::Array(items) => items.iter().map(|item| self.value(path, item)).collect::<Vec<_>>().join("; "),
             Value::Object(members) => members
@@ -86,7 +87,7 @@ impl<'a> Labels<'a> {
                 })
                 .collect::<Vec<_>>()
                 .join(", "),
-            other => clean(&other.to_string()),
+            other => sanitise(&other.to_string()),
         }
     }
 }

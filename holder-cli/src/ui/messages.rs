@@ -36,7 +36,7 @@ impl Language {
         }
     }
 
-    /// Reads the environment: the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set.
+    /// Returns the language from the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set.
     pub(crate) fn from_environment() -> Self {
         ["LC_ALL", "LC_MESSAGES", "LANG"]
             .iter()
@@ -56,12 +56,12 @@ impl Language {
 }
 
 /// Messages of one language, with English as the fallback.
-pub(crate) struct Messages {
+pub(crate) struct LocalizedMessages {
     language: Language,
     bundles: Vec<FluentBundle<FluentResource>>,
 }
 
-impl Messages {
+impl LocalizedMessages {
     /// Loads a language.
     pub(crate) fn new(language: Language) -> Self {
         let bundles = [language, Language::En].into_iter().map(bundle).collect();
@@ -77,13 +77,13 @@ impl Messages {
         self.with(id, &[])
     }
 
-    /// Returns a line with the skipped checks of new copies; empty if all were made.
+    /// Returns a line with the checks that were skipped for new copies; empty if there are none.
     pub(crate) fn unchecked<'a>(&self, names: impl Iterator<Item = &'a str>) -> String {
         let words: Vec<String> = names.map(|name| self.text(&format!("unchecked-{name}"))).collect();
         if words.is_empty() { String::new() } else { format!("  {} {}\n", self.text("unchecked"), words.join("; ")) }
     }
 
-    /// Returns a message with arguments. Untrusted arguments must be cleaned before.
+    /// Returns a message with arguments. Untrusted arguments must be sanitised before.
     pub(crate) fn with(&self, id: &str, arguments: &[(&str, &str)]) -> String {
         let mut args = FluentArgs::new();
         for (name, value) in arguments {
@@ -96,7 +96,7 @@ impl Messages {
         id.to_owned()
     }
 
-    /// Returns the languages in which texts of others are shown.
+    /// Returns the holder's languages, for texts by third parties.
     pub(crate) fn languages(&self) -> Languages {
         Languages::preferring(self.language.tag())
     }
@@ -115,11 +115,11 @@ fn bundle(language: Language) -> FluentBundle<FluentResource> {
     bundle
 }
 
-/// Prefixes of the ids in the files of failures.
+/// Prefixes of the message ids in the Fluent file for failures.
 #[cfg(test)]
 pub(crate) const FAILURE_PREFIXES: [&str; 7] = ["failure-", "safety-", "error-", "hint-", "undone-", "why-", "pin-"];
 
-/// Returns the ids in the file of failures.
+/// Returns the message ids in the Fluent file for failures.
 #[cfg(test)]
 pub(crate) fn failure_ids() -> std::collections::BTreeSet<String> {
     tests::ids_of(Language::En.sources()[1])
@@ -169,9 +169,9 @@ mod tests {
 
     #[test]
     fn no_failure_is_left_in_english() {
-        let english = Messages::new(Language::En);
+        let english = LocalizedMessages::new(Language::En);
         for language in Language::ALL.into_iter().filter(|language| *language != Language::En) {
-            let messages = Messages::new(language);
+            let messages = LocalizedMessages::new(language);
             let same = failure_ids().into_iter().filter(|id| messages.text(id) == english.text(id));
             let same: Vec<String> =
                 same.filter(|id| !["failure-details", "failure-both"].contains(&id.as_str())).collect();
@@ -181,8 +181,10 @@ mod tests {
 
     #[test]
     fn every_rule_of_a_trust_list_has_its_words() {
-        let messages = Messages::new(Language::En);
-        for rule in carnet_core::trust::list::Rule::ALL.iter().map(|rule| rule.as_str()).chain(["no_trust_list"]) {
+        let messages = LocalizedMessages::new(Language::En);
+        for rule in
+            carnet_core::trust::list::AccreditationRule::ALL.iter().map(|rule| rule.as_str()).chain(["no_trust_list"])
+        {
             let id = format!("trust-rule-{rule}");
             assert_ne!(messages.text(&id), id);
         }
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn every_skipped_check_has_its_words() {
         for language in Language::ALL {
-            let messages = Messages::new(language);
+            let messages = LocalizedMessages::new(language);
             let names = ["form", "signing_key", "status_lists", "valid_from", "valid_until"];
             let line = messages.unchecked(names.into_iter());
             assert!(line.ends_with('\n') && !line.contains("unchecked"), "{line}");

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use carnet_console::{Answer, Question, out};
 use serde_json::Value;
 
-use crate::failure::{Failure, Reported as _, Sentence};
+use crate::failure::{Failure, FailureOutput as _, Sentence};
 
 pub(crate) mod consent;
 pub(crate) mod labels;
@@ -16,26 +16,26 @@ pub(crate) use carnet_wallet::sanitise;
 pub(crate) mod waiting;
 pub(crate) mod wrap;
 
-use messages::{Language, Messages};
+use messages::{Language, LocalizedMessages};
 use waiting::WaitNotice;
 
-/// Output and input of the program: one JSON object, or text for a person.
+/// Output and input of the program: one JSON object for programs, or text for people.
 pub(crate) struct Ui {
-    /// True for one JSON object on standard output, without questions.
+    /// `true` if to print one JSON object on standard output, without questions.
     pub(crate) json: bool,
     ask: bool,
     prompt: bool,
     bold: bool,
-    /// True if DIDs and digests are shown also where a name stands for them.
+    /// `true` if DIDs and digests are displayed even where a name is available.
     pub(crate) details: bool,
-    /// Columns of the terminal; `None`: output is redirected, and lines are not wrapped.
+    /// Width of the terminal in columns; `None`: output is redirected, and lines are not wrapped.
     pub(crate) columns: Option<usize>,
     /// Messages in the chosen language.
-    pub(crate) messages: Messages,
+    pub(crate) messages: LocalizedMessages,
 }
 
 impl Ui {
-    /// Creates the interface of a run. Only a person at a terminal is asked questions.
+    /// Creates the user interface of a command. Questions are asked only at a terminal.
     pub(crate) fn new(json: bool, no_input: bool, language: Language) -> Self {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let (input, screen) = (io::stdin().is_terminal(), carnet_console::stdout_is_terminal());
@@ -47,17 +47,17 @@ impl Ui {
             bold: !json && colour && screen,
             details: false,
             columns: carnet_console::columns(),
-            messages: Messages::new(language),
+            messages: LocalizedMessages::new(language),
         }
     }
 
-    /// Tests if a person can be asked: one who sees the screen of the question and can answer it.
+    /// Returns whether a person can be asked: the screen and the answers use a terminal.
     pub(crate) fn can_ask(&self) -> bool {
         self.ask
     }
 
-    /// Tests if a person can be asked for the passphrase. No screen precedes it: question and answer use the terminal
-    /// itself, even if standard output is redirected.
+    /// Returns whether a person can be asked for the passphrase, which uses the terminal directly, even if standard
+    /// output is redirected.
     pub(crate) fn can_prompt(&self) -> bool {
         self.prompt
     }
@@ -74,13 +74,13 @@ impl Ui {
 
     /// Prints a result: text for a person, the object for a program.
     pub(crate) fn result(&self, text: &str, object: &Value) {
-        if self.json { out(format_args!("{object}\n")) } else { out(wrap::fitted(text, self.columns)) }
+        if self.json { out(format_args!("{object}\n")) } else { out(wrap::wrap_lines(text, self.columns)) }
     }
 
     /// Prints text for a person only.
-    pub(crate) fn say(&self, text: &str) {
+    pub(crate) fn print_text(&self, text: &str) {
         if !self.json {
-            out(wrap::fitted(text, self.columns));
+            out(wrap::wrap_lines(text, self.columns));
         }
     }
 
@@ -91,23 +91,23 @@ impl Ui {
         }
     }
 
-    /// Returns the notice for calls to a host.
+    /// Returns the notice for slow calls to a host.
     pub(crate) fn service_wait(&self, host: &str) -> WaitNotice {
-        self.notice(&self.messages.with("wait-service", &[("host", &sanitise::clean(host))]))
+        self.notice(&self.messages.with("wait-service", &[("host", &sanitise::sanitise(host))]))
     }
 
-    /// Returns the notice for a wait for another command that holds the wallet.
+    /// Returns the notice for waiting for another command that has locked the wallet.
     pub(crate) fn busy_wait(&self) -> WaitNotice {
         self.notice(&self.messages.text("wait-busy"))
     }
 
-    /// Returns the notice for passphrase hashing, which happens whenever the wallet is opened or saved.
+    /// Returns the notice for passphrase hashing, which takes place whenever the wallet is opened or saved.
     pub(crate) fn wallet_wait(&self) -> WaitNotice {
         self.notice(&self.messages.text("wait-wallet"))
     }
 
     fn notice(&self, text: &str) -> WaitNotice {
-        WaitNotice::new(wrap::fitted(text, self.columns), self.json)
+        WaitNotice::new(wrap::wrap_lines(text, self.columns), self.json)
     }
 
     /// Prints a failure.
@@ -115,7 +115,7 @@ impl Ui {
         if self.json {
             carnet_console::line(failure.json());
         } else {
-            carnet_console::note(wrap::fitted(failure.text(&self.messages).trim_end(), self.columns));
+            carnet_console::note(wrap::wrap_lines(failure.text(&self.messages).trim_end(), self.columns));
         }
     }
 
@@ -129,16 +129,16 @@ impl Ui {
         // A space follows.
         let columns = self.columns.map(|columns| columns.saturating_sub(1));
         let question = Question {
-            text: &wrap::fitted(&choices, columns),
+            text: &wrap::wrap_lines(&choices, columns),
             language: self.messages.language().tag(),
             yes: &word("answer-yes"),
             no: &word("answer-no"),
-            again: &wrap::fitted(&word("answer-again"), self.columns),
+            again: &wrap::wrap_lines(&word("answer-again"), self.columns),
         };
         question.put(|text| out(text), carnet_console::read_line)
     }
 
-    /// Returns an error unless the owner answers yes. `undone` names the action that was not taken.
+    /// Returns an error unless the holder answers yes. `undone` describes the action that was not taken.
     pub(crate) fn require_yes(&self, question: &str, undone: Sentence) -> Result<(), Failure> {
         match self.ask(question) {
             Answer::Yes => Ok(()),
@@ -148,7 +148,8 @@ impl Ui {
     }
 }
 
-/// Tests if the person who answers sees the question. If either end is a file or another program, nobody has consented.
+/// Returns whether the person who answers sees the question. If either end is a file or another program, nobody has
+/// consented.
 const fn somebody_reads(input_is_terminal: bool, screen_is_terminal: bool) -> bool {
     input_is_terminal && screen_is_terminal
 }
@@ -160,7 +161,7 @@ mod tests {
     #[test]
     fn every_question_shows_both_answers_in_its_language() {
         for language in Language::ALL {
-            let messages = Messages::new(language);
+            let messages = LocalizedMessages::new(language);
             let (yes, no) = (messages.text("answer-yes"), messages.text("answer-no"));
             for shown in [messages.with("answer-choices", &[("question", "Q")]), messages.text("answer-again")] {
                 assert!(shown.contains(&yes) && shown.contains(&no), "{language:?}: {shown}");

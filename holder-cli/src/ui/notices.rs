@@ -1,12 +1,12 @@
-//! Notes about events besides the result of a command.
+//! Notes about events other than the result of a command.
 
 use carnet_wallet::ports::Notice;
 
-use super::{labels::Labels, messages::Messages};
-use crate::failure::Spoken as _;
+use super::{labels::Labels, messages::LocalizedMessages};
+use crate::failure::Translated as _;
 
 /// Returns the note about an event.
-pub(crate) fn text(messages: &Messages, notice: &Notice<'_>) -> String {
+pub(crate) fn text(messages: &LocalizedMessages, notice: &Notice<'_>) -> String {
     match notice {
         Notice::Refilled { catalogue, type_name, count } => {
             let label = Labels::new(catalogue, type_name, messages).document();

@@ -1,4 +1,4 @@
-//! Progress line on standard error for slow work, so that a slow network does not look like a hanging program.
+//! Progress line on standard error for slow work.
 
 use std::{
     sync::{
@@ -14,7 +14,7 @@ const NOTICE_AFTER: Duration = Duration::from_millis(400);
 
 type Printer = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Notice about one kind of work, printed whenever the work is slow.
+/// Notice about one kind of work, printed if the work is slow.
 #[derive(Clone)]
 pub(crate) struct WaitNotice {
     text: String,
@@ -28,14 +28,14 @@ pub(crate) struct WaitNotice {
 pub(crate) struct WaitGuard(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl WaitNotice {
-    /// Creates a notice for a person at a terminal; with `--json` it is silent.
+    /// Creates a notice; with `json`, it is silent.
     pub(crate) fn new(text: String, json: bool) -> Self {
         let read = !json && carnet_console::stderr_is_terminal();
         let print: Printer = Arc::new(|text| carnet_console::note(text));
         Self { text, print: read.then_some(print), after: NOTICE_AFTER }
     }
 
-    /// Starts the work. A thread watches it, because the work may be a computation that blocks everything else.
+    /// Starts the work. A separate thread prints the notice, since the work may block this one.
     pub(crate) fn begin(&self) -> WaitGuard {
         let Some(print) = self.print.clone() else { return WaitGuard(None) };
         let (text, after) = (self.text.clone(), self.after);
@@ -50,7 +50,7 @@ impl WaitNotice {
     }
 }
 
-impl carnet_wallet::waiting::Waiting for WaitNotice {
+impl carnet_wallet::waiting::WorkObserver for WaitNotice {
     fn begin(&self) -> Box<dyn std::any::Any> {
         Box::new(Self::begin(self))
     }

@@ -8,8 +8,8 @@ const NARROWEST: usize = 20;
 /// ([`super::sanitise`]).
 const ESCAPE: char = '\u{1b}';
 
-/// Wraps each line to the given columns as [`wrapped`] does, from its own indentation. Lines that fit remain unchanged.
-pub(crate) fn fitted(text: &str, columns: Option<usize>) -> String {
+/// Wraps each line to the given columns, as [`wrapped`], with its own indentation. Lines that fit are unchanged.
+pub(crate) fn wrap_lines(text: &str, columns: Option<usize>) -> String {
     let Some(columns) = columns else { return text.to_owned() };
     let mut lines = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -71,7 +71,7 @@ pub(crate) fn wrapped(text: &str, indent: usize, columns: Option<usize>) -> Stri
     lines
 }
 
-/// Returns the number of columns of a text; the control sequences of a heading take none.
+/// Returns the number of columns of a text, without terminal control sequences.
 pub(crate) fn width(text: &str) -> usize {
     if text.contains(ESCAPE) { columns_of(text).map(|(_, wide)| wide).sum() } else { text.width() }
 }
@@ -115,16 +115,16 @@ mod tests {
         let screen = format!(
             "{heading}\n\n  issuer    University of Applied Sciences\n  + Place of birth of the holder: Dar es Salaam\n? "
         );
-        assert_eq!(fitted(&screen, None), screen);
-        assert_eq!(fitted(&screen, Some(80)), screen);
-        let narrow = fitted(&screen, Some(36));
+        assert_eq!(wrap_lines(&screen, None), screen);
+        assert_eq!(wrap_lines(&screen, Some(80)), screen);
+        let narrow = wrap_lines(&screen, Some(36));
         let bold = "\u{1b}[1mWhat would be shown to the authority\u{1b}[0m\n";
         assert!(narrow.starts_with(bold), "{narrow}");
         assert!(narrow.lines().all(|line| width(line) <= 36), "{narrow}");
         assert!(narrow.contains("  + Place of birth of the holder:\n    Dar es Salaam\n"), "{narrow}");
         assert!(narrow.contains("  issuer    University of Applied\n    Sciences\n"), "{narrow}");
         assert!(narrow.ends_with("\n? "), "{narrow:?}");
-        assert!(!fitted("Show this to somebody? (yes = 1, no = 2)", Some(24)).ends_with('\n'));
+        assert!(!wrap_lines("Show this to somebody? (yes = 1, no = 2)", Some(24)).ends_with('\n'));
     }
 
     #[test]

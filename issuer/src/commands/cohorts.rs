@@ -1,16 +1,16 @@
-//! `cohorts`: sizes of the groups of credentials that look alike.
+//! Command `cohorts`: sizes of the groups of credentials with the same visible members.
 
 use carnet_core::{day, time::Timestamp};
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
 use carnet_service::client::{self, StaffArgs};
 use serde_json::{Value, json};
 
-use super::{Failure, format_name, last_day, print, time};
+use super::{StaffFailure, format_name, last_day, print, time};
 
 /// Maximum number of small cohorts per type on the screen.
 const MOST_SHOWN: usize = 10;
 
-pub(super) async fn run(staff: &StaffArgs) -> Result<(), Failure> {
+pub(super) async fn run(staff: &StaffArgs) -> Result<(), StaffFailure> {
     let (channel, token) = client::connect(staff).await?;
     let mut client = OfferServiceClient::with_interceptor(channel, token);
     let answer = client.read_cohorts(proto::ReadCohortsRequest {}).await?.into_inner();
@@ -85,7 +85,7 @@ fn of_small(of: &proto::TypeCohorts, least: u64) -> Vec<String> {
     let small: Vec<&proto::Cohort> = of.cohorts.iter().filter(|cohort| cohort.holders < least).collect();
     lines.extend(small.iter().take(MOST_SHOWN).map(|cohort| {
         let from = time(cohort.valid_from.as_ref());
-        let from = Timestamp::parse(&from).map_or(from, day::from);
+        let from = Timestamp::parse(&from).map_or(from, day::format_start);
         let (until, format) = (last_day(&time(cohort.valid_until.as_ref())), format_name(cohort.format));
         let holders = counted(cohort.holders, "holder");
         format!("    {holders} ({format}) from {from} until {until}{}{}", key_name(cohort), list_name(cohort))

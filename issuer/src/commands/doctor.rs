@@ -1,52 +1,53 @@
-//! `doctor`: the issuer as it is set up and as others find it.
+//! Command `doctor`: checks of the issuer's configuration and publications.
 
 use std::sync::Arc;
 
 use carnet_core::did::Did;
 use carnet_fetch::HttpsFetcher;
 use carnet_service::{
-    config::{StartError, refused_field},
+    config::{StartError, invalid_field},
     directory::DirectoryArgs,
-    doctor::{Check, Examined, report},
-    fetcher::fetcher,
+    doctor::{DoctorCheck, ExaminedService, print_report},
+    fetcher::create_fetcher,
     keys,
     store::{self as ground, OpenStore},
     time,
 };
 
-use super::Failure;
+use super::StaffFailure;
 use crate::{
     config::IssuerConfig,
     sqlite::{MIGRATIONS, SqliteStore},
-    status::{Look, PublicationSite, PublicationWatch, StatusLists},
+    status::{PublicationComparison, PublicationSite, PublicationWatch, StatusPublisher},
 };
 
 const STORE: &str = "store";
 const LISTS: &str = "lists";
 
-pub(super) async fn run(args: &DirectoryArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: &DirectoryArgs) -> Result<u8, StaffFailure> {
     let config = IssuerConfig::load(&args.data, args.config.as_deref())?;
     let did = Did::parse(&config.did)
-        .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
-    let fetcher = fetcher(&config.serve)?;
-    let examined = Examined { data: &args.data, did: &did, config: &config.serve, fetcher: &fetcher, now: time::now() };
+        .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
+    let fetcher = create_fetcher(&config.serve)?;
+    let examined =
+        ExaminedService { data: &args.data, did: &did, config: &config.serve, fetcher: &fetcher, now: time::now() };
     let mut checks = examined.site().await;
-    match ground::open(&args.data, &MIGRATIONS).await {
+    match ground::open_store(&args.data, &MIGRATIONS).await {
         Ok(store) => {
             checks.push(
                 lists(args, &config, &did, fetcher.clone(), &store)
                     .await
-                    .unwrap_or_else(|error| Check::of(LISTS, error)),
+                    .unwrap_or_else(|error| DoctorCheck::of(LISTS, error)),
             );
-            checks.push(Check::passed(STORE, "It is the newest used here, and its schema is current."));
+            checks.push(DoctorCheck::passed(STORE, "It is the newest used here, and its schema is current."));
             store.close().await;
         }
         Err(error) => {
-            checks.push(Check::skipped(LISTS, "the store cannot be used"));
-            checks.push(Check::of(STORE, error));
+            checks.push(DoctorCheck::skipped(LISTS, "the store cannot be used"));
+            checks.push(DoctorCheck::of(STORE, error));
         }
     }
-    Ok(report(&checks, args.json))
+    Ok(print_report(&checks, args.json))
 }
 
 /// Reads the published lists as a verifier does, and holds them to the store.
@@ -56,10 +57,10 @@ async fn lists(
     did: &Did,
     fetcher: HttpsFetcher,
     store: &OpenStore,
-) -> Result<Check, StartError> {
-    let lists = StatusLists::new(&config.status, did).map_err(|error| config.files.place(error))?;
+) -> Result<DoctorCheck, StartError> {
+    let lists = StatusPublisher::new(&config.status, did).map_err(|error| config.files.place(error))?;
     let Some(base) = lists.base() else {
-        return Ok(Check::skipped(LISTS, "no list is published"));
+        return Ok(DoctorCheck::skipped(LISTS, "no list is published"));
     };
     let own = Arc::new(keys::own_document(&args.data, did)?);
     let site = PublicationSite { base: base.to_owned(), did: did.clone(), own, fetcher };
@@ -68,15 +69,17 @@ async fn lists(
         "Start the service, and have the web server pass every path below {base} on to it, unchanged (docs/going-live.md)."
     );
     let away = |problem: carnet_core::Problem| {
-        Check::failed(LISTS, format!("The published lists cannot be read: {}.", problem.detail), &advice).passing()
+        DoctorCheck::failed(LISTS, format!("The published lists cannot be read: {}.", problem.detail), &advice)
+            .retryable()
     };
     let unreached = || {
-        Check::failed(LISTS, format!("The web site does not reach the service for {base}/lists."), &advice).passing()
+        DoctorCheck::failed(LISTS, format!("The web site does not reach the service for {base}/lists."), &advice)
+            .retryable()
     };
     match watch.look().await? {
-        Look::NotNewer => {}
-        Look::AsksThisService => return Ok(unreached()),
-        Look::Unread(problem) => return Ok(away(problem)),
+        PublicationComparison::NotNewer => {}
+        PublicationComparison::AsksThisService => return Ok(unreached()),
+        PublicationComparison::Unread(problem) => return Ok(away(problem)),
     }
     let directory = match watch.site.directory().await {
         Ok(Some(directory)) => directory,
@@ -84,9 +87,10 @@ async fn lists(
         Err(problem) => return Ok(away(problem)),
     };
     Ok(match watch.site.require_fresh(&directory, time::now()).await {
-        Ok(count) => {
-            Check::passed(LISTS, format!("{base}/lists names {count} of this store's lists, and each is valid now."))
-        }
-        Err(fault) => Check::failed(LISTS, format!("{fault}."), advice),
+        Ok(count) => DoctorCheck::passed(
+            LISTS,
+            format!("{base}/lists names {count} of this store's lists, and each is valid now."),
+        ),
+        Err(fault) => DoctorCheck::failed(LISTS, format!("{fault}."), advice),
     })
 }

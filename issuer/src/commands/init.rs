@@ -1,4 +1,4 @@
-//! `init`: creates a data directory.
+//! Command `init`: creates a data directory.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -10,7 +10,7 @@ use carnet_service::{
 use clap::Args;
 use serde_json::json;
 
-use super::Failure;
+use super::StaffFailure;
 use crate::{
     server,
     setup::{self, NewIssuer},
@@ -27,7 +27,8 @@ pub(crate) struct InitArgs {
     /// The issuer's DID, such as did:web:university.example; for did:webvh:university.example its identifier is added.
     #[arg(long, required_unless_present = "local")]
     did: Option<String>,
-    /// For trials on this machine, never for production: a did:web on localhost, whose site `serve` serves itself at PORT.
+    /// For trials on this machine, never for production: a did:web on localhost, whose site `serve` serves itself at
+    /// PORT.
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = LOCAL_PORT, conflicts_with = "did")]
     local: Option<u16>,
     /// With --local: serve at once, as `serve` does from the next time on.
@@ -45,15 +46,15 @@ pub(crate) struct InitArgs {
     #[command(flatten)]
     place: KeyPlace,
     /// The name of the first staff member; the audit log records their actions under it.
-    #[arg(long, value_name = "NAME", default_value = "admin", value_parser = staff::check_name)]
+    #[arg(long, value_name = "NAME", default_value = "admin", value_parser = staff::check_staff_name)]
     staff: String,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
-    once::reserve(args.json)?;
+pub(super) async fn run(args: InitArgs) -> Result<(), StaffFailure> {
+    once::require_output(args.json)?;
     let local = args.local.map(|port| LocalOptions { port });
     let did = local.map(LocalOptions::did).or(args.did).unwrap_or_default();
     let (place, kek) = args.place.settle(&args.data)?;
@@ -69,7 +70,7 @@ pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
         Ok(made) => made,
         Err(error) => {
             if let Some(kek) = kek {
-                kek.discard();
+                kek.delete();
             }
             return Err(error.into());
         }
@@ -88,7 +89,7 @@ pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
     let text = || {
         let data = args.data.display();
         let published = match local {
-            Some(_) => local::said(&args.data, &made.publish_at),
+            Some(_) => local::explanation(&args.data, &made.publish_at),
             None => format!("Publish {document} at {url}, unchanged.", url = made.publish_at),
         };
         format!(
@@ -97,18 +98,18 @@ pub(super) async fn run(args: InitArgs) -> Result<(), Failure> {
              {kek}\n\
              Staff token of {staff} ({shown}, keep it secret):\n{token}\n\n\
              {next}: carnet-issuer serve --data {data}",
-            next = local::next_time(args.serve),
+            next = local::start_introduction(args.serve),
             did = made.did,
             kek = kek.as_ref().map(|kek| format!("{}\n", kek.said(&args.data))).unwrap_or_default(),
             staff = args.staff,
-            shown = local::token_place(local, &args.data),
+            shown = local::staff_token_location(local, &args.data),
             token = made.staff_token.as_str(),
         )
     };
     let (staff, data) = (&args.staff, args.data.display());
     let made = format!("The issuer is set up in {data}, but the staff token of {staff} could not be printed.");
     let hint = format!("Run `carnet-issuer staff end --data {data} {staff}`, and `staff add` with another name.");
-    once::show(args.json, &value, text, made, hint)?;
+    once::show_once(args.json, &value, text, made, hint)?;
     if args.serve {
         server::serve(&args.data, None, args.listen).await?;
     }

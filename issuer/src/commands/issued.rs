@@ -8,7 +8,7 @@ use carnet_service::{
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Failure, format_name, last_day, offer::WhichArgs, print, time};
+use super::{StaffFailure, format_name, last_day, offer::OfferFilterArgs, print, time};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IssuedVerb {
@@ -18,7 +18,7 @@ pub(crate) enum IssuedVerb {
         #[arg(long, default_value = "", hide_default_value = true)]
         offer: String,
         #[command(flatten)]
-        which: WhichArgs,
+        which: OfferFilterArgs,
         #[command(flatten)]
         staff: StaffArgs,
     },
@@ -31,7 +31,7 @@ pub(crate) enum IssuedVerb {
     },
 }
 
-pub(super) async fn run(verb: IssuedVerb) -> Result<(), Failure> {
+pub(super) async fn run(verb: IssuedVerb) -> Result<(), StaffFailure> {
     match verb {
         IssuedVerb::List { offer, which, staff } => {
             let filter = proto::ListIssuedRequest {
@@ -57,7 +57,7 @@ pub(super) async fn run(verb: IssuedVerb) -> Result<(), Failure> {
     }
 }
 
-async fn list(filter: proto::ListIssuedRequest, staff: &StaffArgs) -> Result<(), Failure> {
+async fn list(filter: proto::ListIssuedRequest, staff: &StaffArgs) -> Result<(), StaffFailure> {
     let (channel, token) = client::connect(staff).await?;
     let mut client = OfferServiceClient::with_interceptor(channel, token);
     let mut records = Vec::new();

@@ -14,8 +14,8 @@ mod vouchers;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use carnet_core::{day, format::CredentialFormat, text::shown_lines, time::Timestamp};
-pub(crate) use carnet_service::failure::Failure;
+use carnet_core::{day, format::CredentialFormat, text::displayable_lines, time::Timestamp};
+pub(crate) use carnet_service::failure::StaffFailure;
 use carnet_service::{
     store::arguments::{BackupArgs, RestoreArgs},
     wire,
@@ -32,19 +32,19 @@ use crate::server;
     version,
     after_help = "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 try again later."
 )]
-pub struct Arguments {
+pub struct IssuerArguments {
     #[command(subcommand)]
-    verb: Verb,
+    verb: IssuerVerb,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum IssuerVerb {
     /// Create a data directory with a key, a DID document and a staff token.
     Init(init::InitArgs),
     /// Serve wallets and staff.
     Serve {
         /// The data directory that `init` created.
-        #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
+        #[arg(long, value_parser = carnet_service::directory::DataDirectoryParser)]
         data: PathBuf,
         /// A TOML file whose fields override DIR/config.toml.
         #[arg(long)]
@@ -64,8 +64,8 @@ enum Verb {
         #[command(subcommand)]
         verb: registrar::RegistrarVerb,
     },
-    /// Check the published document, the lists, TLS, the clock and the store, and give advice. Exit code 1: a check failed; 3: it may pass
-    /// later.
+    /// Check the published document, the lists, TLS, the clock and the store, and give advice. Exit code 1: a check
+    /// failed; 3: it may pass later.
     Doctor(carnet_service::directory::DirectoryArgs),
     /// Write a verified backup of the store to one file. The service may be running.
     Backup(BackupArgs),
@@ -104,26 +104,26 @@ enum Verb {
     Vouchers(carnet_service::directory::DirectoryArgs),
 }
 
-/// Runs a command; returns the exit code.
+/// Runs a command, and returns the exit code.
 ///
 /// # Errors
 /// The command failed.
-pub async fn run(arguments: Arguments) -> Result<u8, Failure> {
+pub async fn run(arguments: IssuerArguments) -> Result<u8, StaffFailure> {
     let done = match arguments.verb {
-        Verb::Doctor(args) => return doctor::run(&args).await,
-        Verb::Init(args) => init::run(args).await,
-        Verb::Serve { data, config, listen } => Ok(server::serve(&data, config.as_deref(), listen).await?),
-        Verb::Offer { verb } => offer::run(verb).await,
-        Verb::Registrar { verb } => registrar::run(verb),
-        Verb::Backup(args) => store::back_up(&args).await,
-        Verb::Restore(args) => store::restore(&args).await,
-        Verb::Keys { verb } => keys::run(verb).await,
-        Verb::Renewals { verb } => renewals::run(verb).await,
-        Verb::Issued { verb } => issued::run(verb).await,
-        Verb::Cohorts(staff) => cohorts::run(&staff).await,
-        Verb::Vouchers(args) => vouchers::run(&args).await,
-        Verb::Staff { verb } => Ok(carnet_service::staff::verbs::run(verb)?),
-        Verb::Status { verb } => status::run(verb).await,
+        IssuerVerb::Doctor(args) => return doctor::run(&args).await,
+        IssuerVerb::Init(args) => init::run(args).await,
+        IssuerVerb::Serve { data, config, listen } => Ok(server::serve(&data, config.as_deref(), listen).await?),
+        IssuerVerb::Offer { verb } => offer::run(verb).await,
+        IssuerVerb::Registrar { verb } => registrar::run(verb),
+        IssuerVerb::Backup(args) => store::back_up(&args).await,
+        IssuerVerb::Restore(args) => store::restore(&args).await,
+        IssuerVerb::Keys { verb } => keys::run(verb).await,
+        IssuerVerb::Renewals { verb } => renewals::run(verb).await,
+        IssuerVerb::Issued { verb } => issued::run(verb).await,
+        IssuerVerb::Cohorts(staff) => cohorts::run(&staff).await,
+        IssuerVerb::Vouchers(args) => vouchers::run(&args).await,
+        IssuerVerb::Staff { verb } => Ok(carnet_service::staff::verbs::run(verb)?),
+        IssuerVerb::Status { verb } => status::run(verb).await,
     };
     done.map(|()| 0)
 }
@@ -131,7 +131,7 @@ pub async fn run(arguments: Arguments) -> Result<u8, Failure> {
 /// Prints a response: JSON for programs, text for people.
 fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
     // Reasons and names in it come from others.
-    carnet_console::line(if json { value.to_string() } else { shown_lines(&text()) });
+    carnet_console::line(if json { value.to_string() } else { displayable_lines(&text()) });
 }
 
 /// Formats a protobuf timestamp.
@@ -141,7 +141,7 @@ fn time(at: Option<&prost_types::Timestamp>) -> String {
 
 /// Returns the last day before an end, for a person.
 fn last_day(end: &str) -> String {
-    Timestamp::parse(end).map_or_else(|_| end.to_owned(), day::until)
+    Timestamp::parse(end).map_or_else(|_| end.to_owned(), day::format_end)
 }
 
 /// Returns the identifier of a format on the wire.

@@ -6,7 +6,7 @@ use carnet_core::{
     Problem, day,
     format::CredentialFormat,
     json::{self, Limits},
-    text::shown_lines,
+    text::displayable_lines,
     time::Timestamp,
 };
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
@@ -19,7 +19,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Failure, format_name, last_day, print,
+    StaffFailure, format_name, last_day, print,
     status::{parse_from, parse_until},
     time,
 };
@@ -28,9 +28,9 @@ use crate::secrets;
 #[derive(Debug, Subcommand)]
 pub(crate) enum OfferVerb {
     /// Create an offer for one person.
-    Create(CreateArgs),
+    Create(OfferCreateArgs),
     /// List offers, newest first; several conditions must all match.
-    List(ListArgs),
+    List(OfferListArgs),
     /// Cancel an offer that was not collected, and erase its claims.
     Cancel {
         /// The offer's id.
@@ -61,19 +61,19 @@ pub(crate) enum OfferVerb {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ListArgs {
+pub(crate) struct OfferListArgs {
     /// Only those in this state: open, redeemed, collected, cancelled, expired or locked.
     #[arg(long, value_parser = parse_state)]
     state: Option<proto::OfferState>,
     #[command(flatten)]
-    which: WhichArgs,
+    which: OfferFilterArgs,
     #[command(flatten)]
     staff: StaffArgs,
 }
 
 /// Conditions on offers, also for the list of copies issued from them.
 #[derive(Debug, Args)]
-pub(crate) struct WhichArgs {
+pub(crate) struct OfferFilterArgs {
     /// Only of this credential type.
     #[arg(long = "type", default_value = "", hide_default_value = true)]
     pub(super) credential_type: String,
@@ -92,7 +92,7 @@ pub(crate) struct WhichArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct CreateArgs {
+pub(crate) struct OfferCreateArgs {
     /// The credential type, such as QualificationCredential.
     #[arg(long = "type")]
     credential_type: String,
@@ -169,13 +169,13 @@ fn whole_days(at: Result<Timestamp, Problem>) -> Result<Timestamp, String> {
     Err(format!("credentials are valid for whole days (UTC), and {at} is within a day; give a day, such as 2026-11-30"))
 }
 
-pub(super) async fn run(verb: OfferVerb) -> Result<(), Failure> {
+pub(super) async fn run(verb: OfferVerb) -> Result<(), StaffFailure> {
     match verb {
         OfferVerb::Create(args) => create(args).await,
         OfferVerb::List(args) => list(args).await,
         OfferVerb::Cancel { id, staff } => {
             let (channel, token) = client::connect(&staff).await?;
-            let request = proto::CancelOfferRequest { offer_id: id, request_id: secrets::draw_id() };
+            let request = proto::CancelOfferRequest { offer_id: id, request_id: secrets::random_id() };
             let answer = OfferServiceClient::with_interceptor(channel, token).cancel_offer(request).await?;
             let offer = offer_json(&answer.into_inner().offer.unwrap_or_default());
             print(staff.json, &offer, || format!("Cancelled; its claims are erased.\n{}", line(&offer)));
@@ -193,7 +193,7 @@ pub(super) async fn run(verb: OfferVerb) -> Result<(), Failure> {
         }
         OfferVerb::Release { id, reason, staff } => {
             let (channel, token) = client::connect(&staff).await?;
-            let request = proto::ReleaseOfferRequest { offer_id: id, request_id: secrets::draw_id(), reason };
+            let request = proto::ReleaseOfferRequest { offer_id: id, request_id: secrets::random_id(), reason };
             let answer = OfferServiceClient::with_interceptor(channel, token).release_offer(request).await?;
             let offer = offer_json(&answer.into_inner().offer.unwrap_or_default());
             print(staff.json, &offer, || format!("Released: its holder can collect it now.\n{}", line(&offer)));
@@ -202,15 +202,15 @@ pub(super) async fn run(verb: OfferVerb) -> Result<(), Failure> {
     }
 }
 
-async fn create(args: CreateArgs) -> Result<(), Failure> {
-    once::reserve(args.staff.json)?;
+async fn create(args: OfferCreateArgs) -> Result<(), StaffFailure> {
+    once::require_output(args.staff.json)?;
     let claims = match &args.claims {
         Some(file) => read_claims(file)?,
         None => example_claims(&args.credential_type, args.catalogue.as_deref())?,
     };
     let (channel, token) = client::connect(&args.staff).await?;
     let request = proto::CreateOfferRequest {
-        request_id: args.request_id.unwrap_or_else(secrets::draw_id),
+        request_id: args.request_id.unwrap_or_else(secrets::random_id),
         credential_type: args.credential_type,
         format: crate::grpc::values::format_to_wire(args.format).into(),
         claims: Some(wire::to_struct(&claims)),
@@ -254,21 +254,21 @@ async fn create(args: CreateArgs) -> Result<(), Failure> {
     let id = value.get("offer_id").and_then(Value::as_str).unwrap_or_default();
     if args.link {
         if made.offer_uri.is_empty() {
-            return Err(Failure::Input(format!(
+            return Err(StaffFailure::Input(format!(
                 "the link of the offer {id} was shown when it was made, and is not known any more"
             )));
         }
         made.warnings
             .iter()
-            .for_each(|warning| carnet_console::note(format_args!("Warning: {}", shown_lines(warning))));
+            .for_each(|warning| carnet_console::note(format_args!("Warning: {}", displayable_lines(warning))));
     }
     let unseen = format!("The offer {id} was created, but its link and PIN could not be printed.");
     let hint =
         format!("Cancel it with `carnet-issuer offer cancel {id}`, and create it again with another request id.");
-    Ok(once::show(args.staff.json, &value, text, unseen, hint)?)
+    Ok(once::show_once(args.staff.json, &value, text, unseen, hint)?)
 }
 
-async fn list(args: ListArgs) -> Result<(), Failure> {
+async fn list(args: OfferListArgs) -> Result<(), StaffFailure> {
     let staff = &args.staff;
     let (channel, token) = client::connect(staff).await?;
     let mut client = OfferServiceClient::with_interceptor(channel, token);
@@ -300,11 +300,11 @@ async fn list(args: ListArgs) -> Result<(), Failure> {
 }
 
 /// Returns the claims of a type's example.
-fn example_claims(name: &str, folder: Option<&Path>) -> Result<Map<String, Value>, Failure> {
+fn example_claims(name: &str, folder: Option<&Path>) -> Result<Map<String, Value>, StaffFailure> {
     let catalogue = folder.map_or_else(Catalogue::embedded, Catalogue::load);
-    let catalogue = catalogue.map_err(|error| Failure::Input(error.to_string()))?;
+    let catalogue = catalogue.map_err(|error| StaffFailure::Input(error.to_string()))?;
     let Some(known) = catalogue.credential_type(name) else {
-        return Err(Failure::Input(format!(
+        return Err(StaffFailure::Input(format!(
             "the catalogue has no example of {name}\n\
              hint: give --claims FILE; or name the folder of your own types with --catalogue"
         )));
@@ -312,15 +312,15 @@ fn example_claims(name: &str, folder: Option<&Path>) -> Result<Map<String, Value
     Ok(known.example_claims())
 }
 
-fn read_claims(path: &Path) -> Result<Map<String, Value>, Failure> {
+fn read_claims(path: &Path) -> Result<Map<String, Value>, StaffFailure> {
     let failed = |what: String| {
-        Failure::Input(format!(
+        StaffFailure::Input(format!(
             "the claims in {} are refused: {what}\nhint: give a JSON object of the type's claims",
             path.display()
         ))
     };
     let text = disk::read_given_or_input(path).map_err(|error| {
-        Failure::Unreadable(format!(
+        StaffFailure::Unreadable(format!(
             "the claims in {} cannot be read: {error}\nhint: check the path, and that the file is text in UTF-8",
             path.display()
         ))

@@ -7,15 +7,15 @@ use carnet_core::{
     at_least::Direction,
     day,
     query::path_to_text,
-    text::{quoted, shown_lines},
+    text::{displayable_lines, quoted},
     trust::registration::{IntendedUse, RegisteredClaim, RegisteredCredential, RelyingParty},
 };
 use carnet_service::{keys::KeyPlace, once, time};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Failure, print};
-use crate::registrar::{self, Application, Refusal, Registrar};
+use super::{StaffFailure, print};
+use crate::registrar::{self, Registrar, RegistrarError, RegistrationApplication};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RegistrarVerb {
@@ -36,20 +36,20 @@ pub(crate) enum RegistrarVerb {
     /// Show the registrar's name and DID.
     Show {
         /// The directory that `registrar init` created.
-        #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
+        #[arg(long, value_parser = carnet_service::directory::DataDirectoryParser)]
         data: PathBuf,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
     /// Show what a verifier's registration request would allow, and sign it.
-    Sign(SignArgs),
+    Sign(RegistrarSignArgs),
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct SignArgs {
+pub(crate) struct RegistrarSignArgs {
     /// The directory that `registrar init` created.
-    #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
+    #[arg(long, value_parser = carnet_service::directory::DataDirectoryParser)]
     data: PathBuf,
     /// The verifier's request, which the verifier has signed.
     file: PathBuf,
@@ -70,8 +70,8 @@ pub(crate) struct SignArgs {
     json: bool,
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
+impl From<RegistrarError> for StaffFailure {
+    fn from(refusal: RegistrarError) -> Self {
         let reason = refusal.reason();
         Self::Named {
             reason,
@@ -80,7 +80,7 @@ impl From<Refusal> for Failure {
     }
 }
 
-pub(super) fn run(verb: RegistrarVerb) -> Result<(), Failure> {
+pub(super) fn run(verb: RegistrarVerb) -> Result<(), StaffFailure> {
     match verb {
         RegistrarVerb::Init { data, name, place, json } => {
             let (place, kek) = place.settle(&data)?;
@@ -88,7 +88,7 @@ pub(super) fn run(verb: RegistrarVerb) -> Result<(), Failure> {
                 Ok(registrar) => registrar,
                 Err(error) => {
                     if let Some(kek) = kek {
-                        kek.discard();
+                        kek.delete();
                     }
                     return Err(error.into());
                 }
@@ -118,15 +118,15 @@ fn described(registrar: &Registrar) -> Value {
     json!({ "name": registrar.name, "did": registrar.did.as_str() })
 }
 
-fn sign(args: &SignArgs) -> Result<(), Failure> {
+fn sign(args: &RegistrarSignArgs) -> Result<(), StaffFailure> {
     let registrar = Registrar::open(&args.data)?;
     let request = registrar::read(&args.file)?;
     let document = args.did_document.as_deref().map(registrar::read).transpose()?;
-    let application = Registrar::consider(&request, document.as_deref(), args.days, time::now())?;
-    let shown = summary(&registrar, &application);
+    let application = Registrar::verify_request_file(&request, document.as_deref(), args.days, time::now())?;
+    let shown = registration_summary(&registrar, &application);
     if !args.json {
         // Printed separately from the registration, which may be redirected to a file.
-        carnet_console::note(shown_lines(&shown));
+        carnet_console::note(displayable_lines(&shown));
     }
     if let Err(refusal) = approve(args, &application) {
         if args.json {
@@ -135,12 +135,12 @@ fn sign(args: &SignArgs) -> Result<(), Failure> {
         return Err(refusal.into());
     }
     if args.json || args.out.is_none() {
-        once::reserve(args.json)?;
+        once::require_output(args.json)?;
     }
     let registration = Value::Object(registrar.sign(&application)?);
     let text = format!("{registration:#}\n");
     if let Some(path) = &args.out {
-        registrar::write(path, &text)?;
+        registrar::write_registration(path, &text)?;
     }
     if let (false, Some(path)) = (args.json, &args.out) {
         carnet_console::line(format_args!("Signed; the registration is in {}.", path.display()));
@@ -148,25 +148,31 @@ fn sign(args: &SignArgs) -> Result<(), Failure> {
     }
     let value = object(&registrar, &application, &registration);
     let made = "The registration was signed, but could not be written.";
-    Ok(once::show(args.json, &value, || text.trim_end().to_owned(), made, "Sign the request again, with --out FILE.")?)
+    Ok(once::show_once(
+        args.json,
+        &value,
+        || text.trim_end().to_owned(),
+        made,
+        "Sign the request again, with --out FILE.",
+    )?)
 }
 
-fn approve(args: &SignArgs, application: &Application) -> Result<(), Refusal> {
+fn approve(args: &RegistrarSignArgs, application: &RegistrationApplication) -> Result<(), RegistrarError> {
     if application.approved_by(args.yes.as_deref())? {
         return Ok(());
     }
     // The question refers to text on standard error. If that or the answer is not a terminal, nobody has consented.
     let question = Question::english("Sign this? (yes = 1, no = 2)");
     match if args.json { None } else { carnet_console::ask(&question) } {
-        None => Err(Refusal::ApprovalNeeded { digest: application.digest.clone() }),
+        None => Err(RegistrarError::ApprovalNeeded { digest: application.digest.clone() }),
         Some(Answer::Yes) => Ok(()),
-        Some(Answer::No) => Err(Refusal::Declined),
-        Some(Answer::Unclear) => Err(Refusal::NotAnswered),
+        Some(Answer::No) => Err(RegistrarError::Declined),
+        Some(Answer::Unclear) => Err(RegistrarError::NotAnswered),
     }
 }
 
 /// Builds the JSON output: the request, and the registration if it was signed.
-fn object(registrar: &Registrar, application: &Application, registration: &Value) -> Value {
+fn object(registrar: &Registrar, application: &RegistrationApplication, registration: &Value) -> Value {
     json!({
         "registrar": described(registrar),
         "digest": application.digest,
@@ -179,9 +185,9 @@ fn object(registrar: &Registrar, application: &Application, registration: &Value
     })
 }
 
-/// Describes for a person what a registration would allow. The verifier's texts are quoted, with invisible characters
-/// escaped, so that none can imitate a line of this program.
-pub(crate) fn summary(registrar: &Registrar, application: &Application) -> String {
+/// Returns the text that describes what a registration would permit. The verifier's texts are quoted, with invisible
+/// characters escaped, so that they cannot imitate other output.
+pub(crate) fn registration_summary(registrar: &Registrar, application: &RegistrationApplication) -> String {
     let asker: &RelyingParty = application.request.relying_party();
     let authority = &asker.supervisory_authority;
     let reached = [&authority.email, &authority.uri].into_iter().flatten().map(String::as_str).collect::<Vec<_>>();
@@ -202,7 +208,11 @@ pub(crate) fn summary(registrar: &Registrar, application: &Application) -> Strin
     if asker.receipt_keys.is_empty() {
         lines.push("- no registered key: nobody could prove later that a receipt is its own".to_owned());
     }
-    lines.push(format!("From {} until {},", day::from(application.valid_from), day::until(application.valid_until)));
+    lines.push(format!(
+        "From {} until {},",
+        day::format_start(application.valid_from),
+        day::format_end(application.valid_until)
+    ));
     lines.push(format!("on the word of {}, {}.", quoted(&registrar.name), registrar.did));
     lines.push(format!("Digest of the request: {}", application.digest));
     lines.join("\n")

@@ -5,7 +5,7 @@ use carnet_service::client::{self, StaffArgs};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Failure, last_day, print, time};
+use super::{StaffFailure, last_day, print, time};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RenewalsVerb {
@@ -39,7 +39,7 @@ pub(crate) enum RenewalsVerb {
     },
 }
 
-pub(super) async fn run(verb: RenewalsVerb) -> Result<(), Failure> {
+pub(super) async fn run(verb: RenewalsVerb) -> Result<(), StaffFailure> {
     match verb {
         RenewalsVerb::List { pending, staff } => list(pending, &staff).await,
         RenewalsVerb::Approve { id, reason, staff } => decide(id, true, reason, &staff).await,
@@ -47,7 +47,7 @@ pub(super) async fn run(verb: RenewalsVerb) -> Result<(), Failure> {
     }
 }
 
-async fn decide(renewal_id: String, approve: bool, reason: String, staff: &StaffArgs) -> Result<(), Failure> {
+async fn decide(renewal_id: String, approve: bool, reason: String, staff: &StaffArgs) -> Result<(), StaffFailure> {
     let (channel, token) = client::connect(staff).await?;
     let request = proto::DecideRenewalRequest { renewal_id, approve, reason };
     let answer = RenewalServiceClient::with_interceptor(channel, token).decide_renewal(request).await?;
@@ -57,7 +57,7 @@ async fn decide(renewal_id: String, approve: bool, reason: String, staff: &Staff
     Ok(())
 }
 
-async fn list(pending: bool, staff: &StaffArgs) -> Result<(), Failure> {
+async fn list(pending: bool, staff: &StaffArgs) -> Result<(), StaffFailure> {
     let (channel, token) = client::connect(staff).await?;
     let mut client = RenewalServiceClient::with_interceptor(channel, token);
     let state = if pending { proto::RenewalState::Pending } else { proto::RenewalState::Unspecified };

@@ -12,7 +12,7 @@ use carnet_service::{
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Failure, print, time};
+use super::{StaffFailure, print, time};
 use crate::secrets;
 
 #[derive(Debug, Subcommand)]
@@ -144,7 +144,7 @@ pub(super) fn parse_until(text: &str) -> Result<Timestamp, String> {
     day::parse_last(text).map_err(|problem| problem.detail)
 }
 
-pub(super) async fn run(verb: StatusVerb) -> Result<(), Failure> {
+pub(super) async fn run(verb: StatusVerb) -> Result<(), StaffFailure> {
     match verb {
         StatusVerb::Revoke(args) => timed(proto::StatusVerb::Revoke, args).await,
         StatusVerb::Suspend(args) => timed(proto::StatusVerb::Suspend, args).await,
@@ -158,7 +158,7 @@ pub(super) async fn run(verb: StatusVerb) -> Result<(), Failure> {
     }
 }
 
-async fn timed(verb: proto::StatusVerb, args: TimedArgs) -> Result<(), Failure> {
+async fn timed(verb: proto::StatusVerb, args: TimedArgs) -> Result<(), StaffFailure> {
     let urgency = args.urgency();
     change(verb, 0, urgency, args.change).await
 }
@@ -168,7 +168,7 @@ async fn change(
     message: u8,
     urgency: proto::StatusUrgency,
     args: ChangeArgs,
-) -> Result<(), Failure> {
+) -> Result<(), StaffFailure> {
     let ids = match &args.file {
         Some(path) => read_ids(path)?,
         None => args.ids,
@@ -181,18 +181,18 @@ async fn change(
     });
     if let Some(count) = args.yes_count {
         let what = format!("--yes-count is no longer an option; nothing was changed\nhint: give --yes --count {count}");
-        return Err(Failure::Named { reason: "approval_needed", text: what });
+        return Err(StaffFailure::Named { reason: "approval_needed", text: what });
     }
     if (filter.is_some() || ids.len() > 1) && !(args.yes && args.count.is_some()) && !args.dry_run {
         let what = "more than one credential can be meant; nothing was changed\nhint: run it with --dry-run, which says how many it \
                     would be, and then with --yes, and --count and that number";
-        return Err(Failure::Named { reason: "approval_needed", text: what.to_owned() });
+        return Err(StaffFailure::Named { reason: "approval_needed", text: what.to_owned() });
     }
     if verb == proto::StatusVerb::Revoke && !args.yes && !args.dry_run {
         approve_revocation(ids.first().map_or("", String::as_str), args.staff.json)?;
     }
     let request = proto::ChangeStatusRequest {
-        request_id: args.request_id.unwrap_or_else(secrets::draw_id),
+        request_id: args.request_id.unwrap_or_else(secrets::random_id),
         verb: verb.into(),
         reason: args.reason,
         ids,
@@ -250,11 +250,11 @@ async fn change(
 }
 
 /// Asks before one credential is revoked, since no other verb takes that back.
-fn approve_revocation(id: &str, json: bool) -> Result<(), Failure> {
+fn approve_revocation(id: &str, json: bool) -> Result<(), StaffFailure> {
     let refused = |reason, what: &str| {
         let text =
             format!("{what}; nothing was changed\nhint: look with `status show {id}`, and add --yes to revoke it");
-        Err(Failure::Named { reason, text })
+        Err(StaffFailure::Named { reason, text })
     };
     let question = format!("Revoke {id} for good? It cannot be undone. (yes = 1, no = 2)");
     match if json { None } else { carnet_console::ask(&Question::english(&question)) } {
@@ -287,9 +287,9 @@ fn counted(number: u64, one: &str, several: &str) -> String {
 }
 
 /// Reads ids from a file, one per line; empty lines and text after `#` are skipped.
-fn read_ids(path: &std::path::Path) -> Result<Vec<String>, Failure> {
+fn read_ids(path: &std::path::Path) -> Result<Vec<String>, StaffFailure> {
     let unread = |error: &dyn std::fmt::Display| {
-        Failure::Unreadable(format!(
+        StaffFailure::Unreadable(format!(
             "the ids in {} cannot be read: {error}\nhint: check the path, and that the file is text in UTF-8",
             path.display()
         ))
@@ -302,12 +302,12 @@ fn read_ids(path: &std::path::Path) -> Result<Vec<String>, Failure> {
     let ids: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
     if ids.is_empty() {
         let what = format!("{} has no ids\nhint: give one id a line", path.display());
-        return Err(Failure::Input(what));
+        return Err(StaffFailure::Input(what));
     }
     Ok(ids)
 }
 
-async fn show(id: String, staff: &StaffArgs) -> Result<(), Failure> {
+async fn show(id: String, staff: &StaffArgs) -> Result<(), StaffFailure> {
     let (channel, token) = client::connect(staff).await?;
     let request = proto::ReadStatusRequest { id };
     let copies = StatusServiceClient::with_interceptor(channel, token).read_status(request).await?.into_inner().copies;
@@ -339,7 +339,7 @@ async fn show(id: String, staff: &StaffArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn changed(act: u64, staff: &StaffArgs) -> Result<(), Failure> {
+async fn changed(act: u64, staff: &StaffArgs) -> Result<(), StaffFailure> {
     let (channel, token) = client::connect(staff).await?;
     let mut client = StatusServiceClient::with_interceptor(channel, token);
     let mut ids = Vec::new();
@@ -362,7 +362,7 @@ async fn changed(act: u64, staff: &StaffArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn audit(id: String, staff: &StaffArgs) -> Result<(), Failure> {
+async fn audit(id: String, staff: &StaffArgs) -> Result<(), StaffFailure> {
     let (channel, token) = client::connect(staff).await?;
     let mut client = StatusServiceClient::with_interceptor(channel, token);
     let mut acts = Vec::new();

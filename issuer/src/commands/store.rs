@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use carnet_core::{Code, Problem, did::Did};
 use carnet_service::{
-    config::{StartError, refused_field},
-    fetcher::fetcher,
+    config::{StartError, invalid_field},
+    fetcher::create_fetcher,
     keys,
     store::{
         StagedStore,
@@ -14,14 +14,14 @@ use carnet_service::{
 };
 use serde_json::json;
 
-use super::{Failure, print};
+use super::{StaffFailure, print};
 use crate::{
     config::IssuerConfig,
     sqlite::{
         MIGRATIONS,
-        restored::{self, TakenOver},
+        restored::{self, RestoreSummary},
     },
-    status::{PublicationSite, PublishedDirectory, StatusLists},
+    status::{PublicationSite, PublishedDirectory, StatusPublisher},
     store::status::PublishedStates,
 };
 
@@ -29,11 +29,11 @@ const LOST: &str = "offers, and copies that were issued after it: they can be lo
     after it, but for those that can be read where they are published. Messages, approvals and renewals after it. Offers that are open in it \
     are closed, since their links may have been used.";
 
-pub(super) async fn back_up(args: &BackupArgs) -> Result<(), Failure> {
+pub(super) async fn back_up(args: &BackupArgs) -> Result<(), StaffFailure> {
     Ok(arguments::run_backup(args).await?)
 }
 
-pub(super) async fn restore(args: &RestoreArgs) -> Result<(), Failure> {
+pub(super) async fn restore(args: &RestoreArgs) -> Result<(), StaffFailure> {
     let config = IssuerConfig::load(&args.data, args.config.as_deref())?;
     let staged = StagedStore::stage(&args.data, args.from.as_deref()).await?;
     let site = site(&args.data, &config)?;
@@ -45,27 +45,27 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<(), Failure> {
     let known = known(&staged, found.as_ref())?.or_else(|| args.accept_loss.then(String::new));
     let Some(known) = known else {
         let restored = staged_warnings(&staged, found.as_ref());
-        let (value, text) = arguments::said(&staged.put(&MIGRATIONS).await?, false, &restored);
+        let (value, text) = arguments::restore_output(&staged.put(&MIGRATIONS).await?, false, &restored);
         print(args.json, &value, || text);
         return Ok(());
     };
     if !args.accept_loss {
-        return Err(arguments::refuse_older(&staged, &known, LOST).into());
+        return Err(arguments::older_store_error(&staged, &known, LOST).into());
     }
     let (states, unread) = match (&site, &found) {
         (Some(site), Some(Ok(directory))) => site.states(directory).await,
         _ => (Vec::new(), Vec::new()),
     };
     let publication = published(found.as_ref()).map_or(0, |statement| statement.number);
-    let mut taken = TakenOver::default();
+    let mut taken = RestoreSummary::default();
     let restored = staged
         .put_older(&MIGRATIONS, publication, async |tx, now| {
-            taken = restored::go_on(tx, now, config.status.entries, &states).await?;
+            taken = restored::continue_restored(tx, now, config.status.entries, &states).await?;
             Ok(())
         })
         .await?;
     let more = taken_over(&taken, &states, &unread, found.as_ref());
-    let (mut value, text) = arguments::said(&restored, true, &more);
+    let (mut value, text) = arguments::restore_output(&restored, true, &more);
     if let Some(members) = value.as_object_mut() {
         members.insert("offers_closed".to_owned(), json!(taken.offers));
         members.insert("taken_over".to_owned(), json!({ "copies": taken.copies, "unknown": taken.unknown }));
@@ -87,11 +87,16 @@ fn no_copy() -> Problem {
 /// Returns the base URL of this issuer's lists; `None` if they are not published.
 fn site(data: &Path, config: &IssuerConfig) -> Result<Option<PublicationSite>, StartError> {
     let did = Did::parse(&config.did)
-        .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
-    let lists = StatusLists::new(&config.status, &did)?;
+        .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
+    let lists = StatusPublisher::new(&config.status, &did)?;
     let Some(base) = lists.base() else { return Ok(None) };
     let own = keys::own_document(data, &did)?;
-    Ok(Some(PublicationSite { base: base.to_owned(), did, own: Arc::new(own), fetcher: fetcher(&config.serve)? }))
+    Ok(Some(PublicationSite {
+        base: base.to_owned(),
+        did,
+        own: Arc::new(own),
+        fetcher: create_fetcher(&config.serve)?,
+    }))
 }
 
 type Found<'a> = Option<&'a Result<PublishedDirectory, Problem>>;
@@ -103,7 +108,7 @@ fn published(found: Found<'_>) -> Option<&crate::status::PublicationStatement> {
 /// Returns evidence that the staged store is older than the current one; `None` if there is none.
 fn known(staged: &StagedStore, found: Found<'_>) -> Result<Option<String>, StartError> {
     if let Some(statement) = published(found) {
-        if staged.has_mark() && !staged.knows(&statement.store) {
+        if staged.has_mark() && !staged.is_known_here(&statement.store) {
             return Err(StartError::new(
                 format!(
                     "The published lists belong to the store {}, which is neither that of this backup nor that of \
@@ -114,7 +119,7 @@ fn known(staged: &StagedStore, found: Found<'_>) -> Result<Option<String>, Start
             ));
         }
         let publication = staged.identity().map_or(0, |identity| identity.publication);
-        if !staged.was(&statement.store) || publication < statement.number {
+        if !staged.is_known_as(&statement.store) || publication < statement.number {
             return Ok(Some(format!(
                 "publication {} is on the web site, and this store is at {publication}",
                 statement.number
@@ -138,7 +143,7 @@ fn staged_warnings(staged: &StagedStore, found: Found<'_>) -> String {
     text
 }
 
-fn taken_over(taken: &TakenOver, states: &[PublishedStates], unread: &[i64], found: Found<'_>) -> String {
+fn taken_over(taken: &RestoreSummary, states: &[PublishedStates], unread: &[i64], found: Found<'_>) -> String {
     let mut text = format!("Lost: {LOST}\n{} open offers were closed: create new ones.\n", taken.offers);
     match found {
         Some(Ok(_)) => text.push_str(&format!(

@@ -1,10 +1,10 @@
 //! `vouchers`: totals of what was issued, for an audit.
 
-use carnet_core::text::shown;
+use carnet_core::text::displayable;
 use carnet_service::{config::StartError, directory::DirectoryArgs, store as ground};
 use serde_json::json;
 
-use super::Failure;
+use super::StaffFailure;
 use crate::{
     config::IssuerConfig,
     sqlite::{MIGRATIONS, SqliteStore},
@@ -14,10 +14,10 @@ use crate::{
     },
 };
 
-pub(super) async fn run(args: &DirectoryArgs) -> Result<(), Failure> {
+pub(super) async fn run(args: &DirectoryArgs) -> Result<(), StaffFailure> {
     // A configuration that is refused is refused here as well.
     IssuerConfig::load(&args.data, args.config.as_deref())?;
-    let opened = ground::open(&args.data, &MIGRATIONS).await?;
+    let opened = ground::open_store(&args.data, &MIGRATIONS).await?;
     let totals = totals(&SqliteStore(opened.clone())).await;
     opened.close().await;
     let totals = totals.map_err(|error| {
@@ -37,7 +37,7 @@ pub(super) async fn run(args: &DirectoryArgs) -> Result<(), Failure> {
     for VoucherTotal { service, redeemer, month, vouchers, uses } in &totals {
         carnet_console::line(format_args!(
             "{month}  {uses:>8} uses in {vouchers} vouchers  {}  {redeemer}",
-            shown(service)
+            displayable(service)
         ));
     }
     let all = totals.iter().fold(0_u64, |sum, total| sum.saturating_add(total.uses));

@@ -1,10 +1,10 @@
-//! `carnet.issuer.v1.IssuanceService`, for wallets.
+//! gRPC service `carnet.issuer.v1.IssuanceService`, for wallets.
 
 use std::sync::Arc;
 
 use carnet_core::format::CredentialFormat;
 use carnet_proto::issuer::v1 as proto;
-use carnet_service::{staff::bearer, wire};
+use carnet_service::{staff::bearer_token, wire};
 use tonic::{Request, Response, Status};
 
 use super::values::{epoch_to_wire, format_to_wire};
@@ -12,18 +12,18 @@ use crate::{
     checks::check_id,
     error::Error,
     format::configuration_id,
-    freshness::{Answer, Standing},
-    issuance::{Collected, NotificationEvent},
+    freshness::{CopyStatusReport, FreshnessResponse},
+    issuance::{CollectionOutcome, NotificationEvent},
     issuer::Issuer,
     redemption::RedemptionRequest,
     store::Store,
 };
 
-/// Service of one issuer.
-pub(crate) struct Issuance<S>(pub(crate) Arc<Issuer<S>>);
+/// gRPC issuance service of one issuer.
+pub(crate) struct IssuanceGrpc<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]
-impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
+impl<S: Store> proto::issuance_service_server::IssuanceService for IssuanceGrpc<S> {
     async fn read_metadata(
         &self,
         _: Request<proto::ReadMetadataRequest>,
@@ -92,17 +92,17 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         &self,
         request: Request<proto::CollectCredentialsRequest>,
     ) -> Result<Response<proto::CollectCredentialsResponse>, Status> {
-        let token = zeroize::Zeroizing::new(bearer(&request)?.to_owned());
+        let token = zeroize::Zeroizing::new(bearer_token(&request)?.to_owned());
         let request = request.into_inner();
         check_id("credential_configuration_id", &request.credential_configuration_id)?;
         let audience = self.0.did.as_str();
         let collected = self.0.collect(&token, &request.credential_configuration_id, request.proofs, audience).await?;
         Ok(Response::new(match collected {
-            Collected::Issued { .. } => {
+            CollectionOutcome::Issued { .. } => {
                 let (credentials, notification_id) = copies(&collected);
                 proto::CollectCredentialsResponse { credentials, notification_id, ..Default::default() }
             }
-            Collected::Deferred { transaction_id, interval } => proto::CollectCredentialsResponse {
+            CollectionOutcome::Deferred { transaction_id, interval } => proto::CollectCredentialsResponse {
                 transaction_id: transaction_id.to_string(),
                 interval_seconds: interval,
                 ..Default::default()
@@ -118,11 +118,11 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         check_id("transaction_id", &request.transaction_id)?;
         let collected = self.0.collect_deferred(&request.transaction_id).await?;
         Ok(Response::new(match collected {
-            Collected::Issued { .. } => {
+            CollectionOutcome::Issued { .. } => {
                 let (credentials, notification_id) = copies(&collected);
                 proto::CollectDeferredResponse { credentials, notification_id, ..Default::default() }
             }
-            Collected::Deferred { interval, .. } => {
+            CollectionOutcome::Deferred { interval, .. } => {
                 proto::CollectDeferredResponse { interval_seconds: interval, ..Default::default() }
             }
         }))
@@ -147,11 +147,11 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
         let presentation = zeroize::Zeroizing::new(request.presentation);
         let renewed = self.0.renew(presentation, request.proofs).await?;
         Ok(Response::new(match renewed {
-            Collected::Issued { .. } => {
+            CollectionOutcome::Issued { .. } => {
                 let (credentials, notification_id) = copies(&renewed);
                 proto::RenewCredentialsResponse { credentials, notification_id, ..Default::default() }
             }
-            Collected::Deferred { transaction_id, interval } => proto::RenewCredentialsResponse {
+            CollectionOutcome::Deferred { transaction_id, interval } => proto::RenewCredentialsResponse {
                 transaction_id: transaction_id.to_string(),
                 interval_seconds: interval,
                 ..Default::default()
@@ -165,13 +165,13 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
     ) -> Result<Response<proto::CollectFreshnessResponse>, Status> {
         let request = request.into_inner();
         let answers = self.0.freshness(&request.handles, &request.copies).await?;
-        let copies = answers.into_iter().map(|Answer { standing, replace, message }| {
+        let copies = answers.into_iter().map(|FreshnessResponse { standing, replace, message }| {
             let (state, statements) = match standing {
-                Standing::Valid(statements) => (proto::CopyState::Valid, statements),
-                Standing::Suspended => (proto::CopyState::Suspended, Vec::new()),
-                Standing::Revoked => (proto::CopyState::Revoked, Vec::new()),
-                Standing::Ended => (proto::CopyState::Ended, Vec::new()),
-                Standing::Unknown => (proto::CopyState::Unknown, Vec::new()),
+                CopyStatusReport::Valid(statements) => (proto::CopyState::Valid, statements),
+                CopyStatusReport::Suspended => (proto::CopyState::Suspended, Vec::new()),
+                CopyStatusReport::Revoked => (proto::CopyState::Revoked, Vec::new()),
+                CopyStatusReport::Ended => (proto::CopyState::Ended, Vec::new()),
+                CopyStatusReport::Unknown => (proto::CopyState::Unknown, Vec::new()),
             };
             let mut statements = statements.into_iter();
             let statement = statements.next().unwrap_or_default();
@@ -198,8 +198,8 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for Issuance<S> {
 }
 
 /// Returns the copies and the notification id of a response.
-fn copies(collected: &Collected) -> (Vec<proto::IssuedCopy>, String) {
-    let Collected::Issued { format, copies, notification_id } = collected else {
+fn copies(collected: &CollectionOutcome) -> (Vec<proto::IssuedCopy>, String) {
+    let CollectionOutcome::Issued { format, copies, notification_id } = collected else {
         return Default::default();
     };
     let format = format_to_wire(*format).into();

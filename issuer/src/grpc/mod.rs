@@ -1,4 +1,4 @@
-//! gRPC layer: converts between wire and domain types.
+//! gRPC adapter: converts between messages and domain types.
 
 pub(crate) mod issuance;
 pub(crate) mod offers;

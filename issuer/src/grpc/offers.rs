@@ -1,4 +1,4 @@
-//! `carnet.issuer.v1.OfferService`, for staff and their systems.
+//! gRPC service `carnet.issuer.v1.OfferService`, for staff and their systems.
 
 use std::sync::Arc;
 
@@ -6,35 +6,35 @@ use carnet_core::{Code, time::Timestamp};
 use carnet_proto::issuer::v1 as proto;
 use carnet_service::{
     staff,
-    wire::{self, Page},
+    wire::{self, PageRequest},
 };
 use tonic::{Request, Response, Status};
 
 use super::values::{epoch_to_wire, format_from_wire, format_to_wire};
 use crate::{
-    checks::{check_id, check_mutation},
-    cohorts::{Cohort, TypeCohorts},
+    checks::{check_change_ids, check_id},
+    cohorts::{CohortSize, TypeCohorts},
     error::Error,
     issuer::Issuer,
-    offers::{ClaimsIn, OfferRequest},
+    offers::{OfferRequest, ReceivedClaims},
     store::{
-        Rows, Slice, Store,
-        filter::Common,
+        PageSlice, RowPage, Store,
+        filter::CommonFilter,
         offers::{OfferFilter, OfferRecord, OfferState},
         records::{IssuedFilter, IssuedRecord},
     },
 };
 
-/// Service of one issuer. Authorisation happens before it.
-pub(crate) struct Offers<S>(pub(crate) Arc<Issuer<S>>);
+/// gRPC offer service of one issuer. Calls are authenticated before they reach it.
+pub(crate) struct OfferGrpc<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]
-impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
+impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
     async fn create_offer(
         &self,
         request: Request<proto::CreateOfferRequest>,
     ) -> Result<Response<proto::CreateOfferResponse>, Status> {
-        let created_by = staff::caller(&request)?;
+        let created_by = staff::caller_name(&request)?;
         let request = request.into_inner();
         let format = format_from_wire(request.format)
             .ok_or_else(|| Error::invalid("format", "must be one of the credential formats"))?;
@@ -50,7 +50,7 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
                 request_id: request.request_id,
                 credential_type: request.credential_type,
                 format,
-                claims: ClaimsIn(claims),
+                claims: ReceivedClaims(claims),
                 with_pin: request.with_pin,
                 ttl: request.offer_ttl_seconds,
                 valid_from: day("valid_from", request.valid_from.as_ref())?,
@@ -76,7 +76,7 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         request: Request<proto::ListOffersRequest>,
     ) -> Result<Response<proto::ListOffersResponse>, Status> {
         let request = request.into_inner();
-        let page = wire::page(request.page_size, &request.page_token)?;
+        let page = wire::parse_page(request.page_size, &request.page_token)?;
         let state = match proto::OfferState::try_from(request.state) {
             Ok(proto::OfferState::Unspecified) => None,
             Ok(proto::OfferState::Open) => Some(OfferState::Open),
@@ -90,7 +90,7 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         let (from, until) = (request.created_from.as_ref(), request.created_until.as_ref());
         let times = [("created_from", from), ("created_until", until)];
         let common = common(request.credential_type, request.reference, request.created_by, times)?;
-        let Rows { rows, next } = self.0.list_offers(&OfferFilter { state, common }, whole(page)).await?;
+        let RowPage { rows, next } = self.0.list_offers(&OfferFilter { state, common }, whole(page)).await?;
         let next_page_token = next.map(wire::page_token).unwrap_or_default();
         Ok(Response::new(proto::ListOffersResponse { offers: rows.iter().map(offer).collect(), next_page_token }))
     }
@@ -108,9 +108,9 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         &self,
         request: Request<proto::ReleaseOfferRequest>,
     ) -> Result<Response<proto::ReleaseOfferResponse>, Status> {
-        let who = staff::caller(&request)?;
+        let who = staff::caller_name(&request)?;
         let request = request.into_inner();
-        check_mutation(&request.offer_id, &request.request_id)?;
+        check_change_ids(&request.offer_id, &request.request_id)?;
         let released = self.0.decide_offer(&request.offer_id, true, &request.reason, who).await?;
         Ok(Response::new(proto::ReleaseOfferResponse { offer: Some(offer(&released)) }))
     }
@@ -119,7 +119,7 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         &self,
         request: Request<proto::RejectOfferRequest>,
     ) -> Result<Response<proto::RejectOfferResponse>, Status> {
-        let who = staff::caller(&request)?;
+        let who = staff::caller_name(&request)?;
         let request = request.into_inner();
         let rejected = self.0.decide_offer(&request.offer_id, false, &request.reason, who).await?;
         Ok(Response::new(proto::RejectOfferResponse { offer: Some(offer(&rejected)) }))
@@ -130,7 +130,7 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         request: Request<proto::ListIssuedRequest>,
     ) -> Result<Response<proto::ListIssuedResponse>, Status> {
         let request = request.into_inner();
-        let page = wire::page(request.page_size, &request.page_token)?;
+        let page = wire::parse_page(request.page_size, &request.page_token)?;
         if !request.offer_id.is_empty() {
             check_id("offer_id", &request.offer_id)?;
         }
@@ -138,7 +138,7 @@ impl<S: Store> proto::offer_service_server::OfferService for Offers<S> {
         let times = [("issued_from", from), ("issued_until", until)];
         let common = common(request.credential_type, request.reference, request.created_by, times)?;
         let filter = IssuedFilter { offer_id: request.offer_id, common };
-        let Rows { rows, next } = self.0.list_issued(&filter, whole(page)).await?;
+        let RowPage { rows, next } = self.0.list_issued(&filter, whole(page)).await?;
         let next_page_token = next.map(wire::page_token).unwrap_or_default();
         Ok(Response::new(proto::ListIssuedResponse { issued: rows.iter().map(issued).collect(), next_page_token }))
     }
@@ -173,9 +173,9 @@ fn common(
     reference: String,
     created_by: String,
     [(from, first), (until, last)]: [(&'static str, Option<&prost_types::Timestamp>); 2],
-) -> Result<Common, Error> {
+) -> Result<CommonFilter, Error> {
     let (from, until) = (instant(from, first)?, instant(until, last)?);
-    Ok(Common { credential_type, reference, created_by, from, until })
+    Ok(CommonFilter { credential_type, reference, created_by, from, until })
 }
 
 /// Returns the start of a day.
@@ -194,16 +194,16 @@ fn day(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Optio
 }
 
 /// Returns the slice of a page that the store fills completely.
-fn whole(page: Page) -> Slice {
-    Slice { before: page.before, limit: page.size }
+fn whole(page: PageRequest) -> PageSlice {
+    PageSlice { before: page.before, limit: page.size }
 }
 
 /// Returns a slice with one extra row, which tells whether another page follows.
-pub(super) fn slice(page: Page) -> Slice {
-    Slice { before: page.before, limit: page.size.saturating_add(1) }
+pub(super) fn slice(page: PageRequest) -> PageSlice {
+    PageSlice { before: page.before, limit: page.size.saturating_add(1) }
 }
 
-pub(super) fn one_page<T>(mut rows: Vec<T>, page: Page, seq: impl Fn(&T) -> i64) -> (Vec<T>, String) {
+pub(super) fn one_page<T>(mut rows: Vec<T>, page: PageRequest, seq: impl Fn(&T) -> i64) -> (Vec<T>, String) {
     let size = usize::try_from(page.size).unwrap_or_default();
     if rows.len() <= size {
         return (rows, String::new());
@@ -244,7 +244,7 @@ fn offer(record: &OfferRecord) -> proto::Offer {
 }
 
 fn type_cohorts(of: &TypeCohorts) -> proto::TypeCohorts {
-    let cohort = |cohort: &Cohort| proto::Cohort {
+    let cohort = |cohort: &CohortSize| proto::Cohort {
         format: format_to_wire(cohort.visible.format).into(),
         valid_from: Some(wire::timestamp(cohort.visible.valid_from)),
         valid_until: Some(wire::timestamp(cohort.visible.valid_until)),

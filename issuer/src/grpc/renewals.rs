@@ -1,4 +1,4 @@
-//! `carnet.issuer.v1.RenewalService`, for staff who decide on pending renewals.
+//! gRPC service `carnet.issuer.v1.RenewalService`, for staff who decide on pending renewals.
 
 use std::sync::Arc;
 
@@ -16,17 +16,17 @@ use crate::{
     },
 };
 
-/// Service of one issuer. Authorisation happens before it.
-pub(crate) struct Renewals<S>(pub(crate) Arc<Issuer<S>>);
+/// gRPC renewal service of one issuer. Calls are authenticated before they reach it.
+pub(crate) struct RenewalGrpc<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]
-impl<S: Store> proto::renewal_service_server::RenewalService for Renewals<S> {
+impl<S: Store> proto::renewal_service_server::RenewalService for RenewalGrpc<S> {
     async fn list_renewals(
         &self,
         request: Request<proto::ListRenewalsRequest>,
     ) -> Result<Response<proto::ListRenewalsResponse>, Status> {
         let request = request.into_inner();
-        let page = wire::page(request.page_size, &request.page_token)?;
+        let page = wire::parse_page(request.page_size, &request.page_token)?;
         let state = match proto::RenewalState::try_from(request.state) {
             Ok(proto::RenewalState::Unspecified) => None,
             Ok(proto::RenewalState::Pending) => Some(RenewalState::Pending),
@@ -48,7 +48,7 @@ impl<S: Store> proto::renewal_service_server::RenewalService for Renewals<S> {
         &self,
         request: Request<proto::DecideRenewalRequest>,
     ) -> Result<Response<proto::DecideRenewalResponse>, Status> {
-        let who = staff::caller(&request)?;
+        let who = staff::caller_name(&request)?;
         let request = request.into_inner();
         let decided = self.0.decide_renewal(&request.renewal_id, request.approve, &request.reason, who).await?;
         Ok(Response::new(proto::DecideRenewalResponse { renewal: Some(renewal(decided)) }))

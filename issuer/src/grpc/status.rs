@@ -1,8 +1,8 @@
-//! `carnet.issuer.v1.StatusListService` for verifiers, and `StatusService` for staff.
+//! gRPC services `carnet.issuer.v1.StatusListService`, for verifiers, and `StatusService`, for staff.
 
 use std::sync::Arc;
 
-use carnet_core::status::publication::Form;
+use carnet_core::status::publication::ListFormat;
 use carnet_proto::issuer::v1 as proto;
 use carnet_service::{staff, wire};
 use tonic::{Request, Response, Status};
@@ -12,21 +12,21 @@ use crate::{
     checks::check_id,
     error::Error,
     issuer::Issuer,
-    status::{self, Whom},
+    status::{self, StatusTarget},
     store::{
         Store,
-        status::{ActRecord, CopyStatus, State, Verb},
+        status::{ActRecord, CopyStatus, StatusAction, StatusState},
     },
 };
 
-/// Public service: everybody may call it.
-pub(crate) struct Lists<S>(pub(crate) Arc<Issuer<S>>);
+/// gRPC status list service of one issuer, open to everybody.
+pub(crate) struct StatusListGrpc<S>(pub(crate) Arc<Issuer<S>>);
 
-/// Service for staff. Authorisation happens before it.
-pub(crate) struct Statuses<S>(pub(crate) Arc<Issuer<S>>);
+/// gRPC status service of one issuer, for staff. Calls are authenticated before they reach it.
+pub(crate) struct StatusGrpc<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]
-impl<S: Store> proto::status_list_service_server::StatusListService for Lists<S> {
+impl<S: Store> proto::status_list_service_server::StatusListService for StatusListGrpc<S> {
     async fn list_status_lists(
         &self,
         _: Request<proto::ListStatusListsRequest>,
@@ -34,7 +34,7 @@ impl<S: Store> proto::status_list_service_server::StatusListService for Lists<S>
         if self.0.status.base().is_none() {
             return Err(Error::NoStatusLists.into());
         }
-        let urls = self.0.status.shelf().urls().map(str::to_owned).collect();
+        let urls = self.0.status.published_lists().urls().map(str::to_owned).collect();
         Ok(Response::new(proto::ListStatusListsResponse { urls }))
     }
 
@@ -43,7 +43,7 @@ impl<S: Store> proto::status_list_service_server::StatusListService for Lists<S>
         request: Request<proto::ReadStatusListRequest>,
     ) -> Result<Response<proto::ReadStatusListResponse>, Status> {
         let request = request.into_inner();
-        let shelf = self.0.status.shelf();
+        let shelf = self.0.status.published_lists();
         let content = &shelf.at(&request.url).ok_or(Error::ListUnknown)?.content;
         let list = if request.if_none_match == content.etag { Vec::new() } else { content.bytes.to_vec() };
         Ok(Response::new(proto::ReadStatusListResponse {
@@ -56,33 +56,33 @@ impl<S: Store> proto::status_list_service_server::StatusListService for Lists<S>
 }
 
 #[tonic::async_trait]
-impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
+impl<S: Store> proto::status_service_server::StatusService for StatusGrpc<S> {
     async fn change_status(
         &self,
         request: Request<proto::ChangeStatusRequest>,
     ) -> Result<Response<proto::ChangeStatusResponse>, Status> {
-        let who = staff::caller(&request)?;
+        let who = staff::caller_name(&request)?;
         let request = request.into_inner();
         let verb = match proto::StatusVerb::try_from(request.verb) {
-            Ok(proto::StatusVerb::Revoke) => Verb::Revoke,
-            Ok(proto::StatusVerb::Suspend) => Verb::Suspend,
-            Ok(proto::StatusVerb::Reinstate) => Verb::Reinstate,
-            Ok(proto::StatusVerb::Message) => Verb::Message(
+            Ok(proto::StatusVerb::Revoke) => StatusAction::Revoke,
+            Ok(proto::StatusVerb::Suspend) => StatusAction::Suspend,
+            Ok(proto::StatusVerb::Reinstate) => StatusAction::Reinstate,
+            Ok(proto::StatusVerb::Message) => StatusAction::Message(
                 u8::try_from(request.message).map_err(|_| Error::invalid("message", "must be from 0 to 15"))?,
             ),
             Ok(proto::StatusVerb::Unspecified) | Err(_) => {
                 return Err(Error::invalid("verb", "must be one of the verbs").into());
             }
         };
-        if request.message > 0 && !matches!(verb, Verb::Message(_)) {
+        if request.message > 0 && !matches!(verb, StatusAction::Message(_)) {
             return Err(Error::invalid("message", "is allowed only with the verb for messages").into());
         }
         let whom = match request.filter {
-            None => Whom::Ids(request.ids),
+            None => StatusTarget::Ids(request.ids),
             Some(_) if !request.ids.is_empty() => {
                 return Err(Error::invalid("filter", "cannot be combined with ids").into());
             }
-            Some(filter) => Whom::Matching {
+            Some(filter) => StatusTarget::Matching {
                 from: instant("filter.from", filter.from.as_ref())?,
                 until: instant("filter.until", filter.until.as_ref())?,
                 credential_type: Some(filter.credential_type).filter(|name| !name.is_empty()),
@@ -90,7 +90,7 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
         };
         let (acted, publication) = self
             .0
-            .change_status(status::Request {
+            .change_status(status::StatusChangeRequest {
                 request_id: request.request_id,
                 who,
                 verb,
@@ -106,11 +106,11 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
             credentials: acted.credentials,
             copies: acted.copies,
             changed: acted.changed,
-            published: publication == status::Published::Now,
+            published: publication == status::PublicationTime::Now,
             open_offers: acted.open,
             published_at: match publication {
-                status::Published::At(at) => Some(wire::timestamp(at)),
-                status::Published::Now | status::Published::Soon => None,
+                status::PublicationTime::At(at) => Some(wire::timestamp(at)),
+                status::PublicationTime::Now | status::PublicationTime::Soon => None,
             },
             unchanged_since: acted.unchanged_since.map(wire::timestamp),
         }))
@@ -132,7 +132,7 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
         request: Request<proto::ListStatusActsRequest>,
     ) -> Result<Response<proto::ListStatusActsResponse>, Status> {
         let request = request.into_inner();
-        let page = wire::page(request.page_size, &request.page_token)?;
+        let page = wire::parse_page(request.page_size, &request.page_token)?;
         if !request.id.is_empty() {
             check_id("id", &request.id)?;
         }
@@ -146,7 +146,7 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
         request: Request<proto::ListStatusChangesRequest>,
     ) -> Result<Response<proto::ListStatusChangesResponse>, Status> {
         let request = request.into_inner();
-        let page = wire::page(request.page_size, &request.page_token)?;
+        let page = wire::parse_page(request.page_size, &request.page_token)?;
         let act = i64::try_from(request.act).map_err(|_| Error::NotFound { what: "act" })?;
         let rows = self.0.list_changes(act, slice(page)).await?;
         let (rows, next_page_token) = one_page(rows, page, |row| row.seq);
@@ -159,15 +159,15 @@ impl<S: Store> proto::status_service_server::StatusService for Statuses<S> {
     }
 }
 
-impl<S: Store> Statuses<S> {
+impl<S: Store> StatusGrpc<S> {
     fn copy(&self, copy: &CopyStatus) -> proto::CopyStatus {
         let state = match copy.state {
-            State::Valid => proto::CredentialStatus::Valid,
-            State::Suspended => proto::CredentialStatus::Suspended,
-            State::Revoked => proto::CredentialStatus::Revoked,
+            StatusState::Valid => proto::CredentialStatus::Valid,
+            StatusState::Suspended => proto::CredentialStatus::Suspended,
+            StatusState::Revoked => proto::CredentialStatus::Revoked,
         };
-        let shelf = self.0.status.shelf();
-        let urls = Form::ALL.into_iter().filter_map(|form| self.0.status.url(form, copy.place.list));
+        let shelf = self.0.status.published_lists();
+        let urls = ListFormat::ALL.into_iter().filter_map(|form| self.0.status.url(form, copy.place.list));
         proto::CopyStatus {
             issued_id: copy.issued_id.clone(),
             offer_id: copy.offer_id.clone(),
@@ -178,7 +178,7 @@ impl<S: Store> Statuses<S> {
             index: copy.place.position,
             act: number(copy.act.unwrap_or_default()),
             message: copy.message.into(),
-            listed_from: copy.waits_since.and_then(|since| self.0.listed_from(since)).map(wire::timestamp),
+            listed_from: copy.waits_since.and_then(|since| self.0.publication_after(since)).map(wire::timestamp),
         }
     }
 }
@@ -195,10 +195,10 @@ fn urgency(wire: i32) -> Result<Option<bool>, Error> {
 
 fn act(record: &ActRecord) -> proto::StatusAct {
     let (verb, message) = match record.verb {
-        Verb::Revoke => (proto::StatusVerb::Revoke, 0),
-        Verb::Suspend => (proto::StatusVerb::Suspend, 0),
-        Verb::Reinstate => (proto::StatusVerb::Reinstate, 0),
-        Verb::Message(number) => (proto::StatusVerb::Message, number),
+        StatusAction::Revoke => (proto::StatusVerb::Revoke, 0),
+        StatusAction::Suspend => (proto::StatusVerb::Suspend, 0),
+        StatusAction::Reinstate => (proto::StatusVerb::Reinstate, 0),
+        StatusAction::Message(number) => (proto::StatusVerb::Message, number),
     };
     proto::StatusAct {
         act: number(record.seq),

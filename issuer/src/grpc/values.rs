@@ -1,9 +1,9 @@
-//! Values of enums on the wire.
+//! Conversion of enums from and to protobuf.
 
 use carnet_core::{epoch::Epoch, format::CredentialFormat};
 use carnet_proto::issuer::v1 as proto;
 
-/// Converts a format from its number on the wire; `None` if it is none.
+/// Converts a format from its protobuf number; `None` for an unknown one.
 pub(crate) fn format_from_wire(format: i32) -> Option<CredentialFormat> {
     match proto::CredentialFormat::try_from(format).ok()? {
         proto::CredentialFormat::Unspecified => None,
@@ -14,7 +14,7 @@ pub(crate) fn format_from_wire(format: i32) -> Option<CredentialFormat> {
     }
 }
 
-/// Converts a format to its enum value on the wire.
+/// Converts a format to its protobuf value.
 pub(crate) const fn format_to_wire(format: CredentialFormat) -> proto::CredentialFormat {
     match format {
         CredentialFormat::VcSdJwt => proto::CredentialFormat::VcSdJwt,
@@ -24,7 +24,7 @@ pub(crate) const fn format_to_wire(format: CredentialFormat) -> proto::Credentia
     }
 }
 
-/// Converts an epoch to its enum value on the wire.
+/// Converts an epoch to its protobuf value.
 pub(crate) const fn epoch_to_wire(epoch: Epoch) -> proto::ValidityEpoch {
     match epoch {
         Epoch::Day => proto::ValidityEpoch::Day,

@@ -1,5 +1,5 @@
-//! Status lists over HTTP, on the same listener as gRPC: at the paths of their own URLs, so that a reverse proxy can
-//! pass requests on unmodified.
+//! Status lists over HTTP, on the same listener as gRPC, at the paths of their URLs, so that a reverse proxy can
+//! forward requests unchanged.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{issuer::Issuer, status::Content, store::Store};
+use crate::{issuer::Issuer, status::HttpContent, store::Store};
 
-/// Returns the routes of the lists and of their directory; empty if nothing is published.
+/// Returns the routes of the lists and of their directory; empty if lists are not published.
 pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>) -> Router {
     let Some(path) = issuer.status.base().and_then(|base| base.parse::<Uri>().ok()).map(|base| base.path().to_owned())
     else {
@@ -36,7 +36,7 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>) -> Router {
 ///
 /// A wallet checks new copies against the lists and the key, so an outdated response would make it refuse valid ones.
 async fn directory<S: Store>(State(issuer): State<Arc<Issuer<S>>>, headers: HeaderMap) -> Response {
-    let shelf = issuer.status.shelf();
+    let shelf = issuer.status.published_lists();
     let urls: Vec<&str> = shelf.urls().collect();
     let mut members = json!({
         "signing_key": issuer.kid, "status_lists": urls, "freshness_seconds": issuer.settings.freshness_seconds,
@@ -44,11 +44,11 @@ async fn directory<S: Store>(State(issuer): State<Arc<Issuer<S>>>, headers: Head
     if let (Some(statement), Some(members)) = (shelf.statement(), members.as_object_mut()) {
         members.insert("publication".to_owned(), statement.into());
     }
-    answer(&headers, &Content::new("application/json", members.to_string().into()), "public, no-cache")
+    answer(&headers, &HttpContent::new("application/json", members.to_string().into()), "public, no-cache")
 }
 
 async fn list<S: Store>(State(issuer): State<Arc<Issuer<S>>>, uri: Uri, headers: HeaderMap) -> Response {
-    let shelf = issuer.status.shelf();
+    let shelf = issuer.status.published_lists();
     let path = uri.path();
     let origin = issuer.status.base().and_then(|base| base.parse::<Uri>().ok());
     let origin = origin.as_ref().and_then(Uri::authority).map(|authority| format!("https://{authority}"));
@@ -82,7 +82,7 @@ fn quality(headers: &HeaderMap, media_type: &str) -> f32 {
     wanted.max_by_key(|(exact, _)| *exact).map_or(0.0, |(_, weight)| weight)
 }
 
-fn answer(headers: &HeaderMap, content: &Content, caching: &str) -> Response {
+fn answer(headers: &HeaderMap, content: &HttpContent, caching: &str) -> Response {
     let shared = [
         (ETAG, content.etag.clone()),
         (CACHE_CONTROL, caching.to_owned()),
@@ -95,7 +95,7 @@ fn answer(headers: &HeaderMap, content: &Content, caching: &str) -> Response {
     (shared, [(CONTENT_TYPE, content.media_type)], content.bytes.clone()).into_response()
 }
 
-/// Tests if the caller has these bytes (RFC 9110 section 13.1.2: weak comparison).
+/// Returns whether the caller has these bytes (RFC 9110 section 13.1.2: weak comparison).
 fn has(headers: &HeaderMap, etag: &str) -> bool {
     let tags = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     tags.flat_map(|value| value.split(','))

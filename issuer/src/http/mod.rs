@@ -1,4 +1,4 @@
-//! HTTP layer: converts between wire and domain types.
+//! HTTP adapter: converts between messages and domain types.
 
 pub(crate) mod lists;
 pub(crate) mod openid;

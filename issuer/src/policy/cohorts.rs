@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use carnet_core::epoch::Epoch;
-use carnet_service::config::{StartError, refused_field};
+use carnet_service::config::{StartError, invalid_field};
 use carnet_spec::Catalogue;
 use serde::Deserialize;
 
@@ -11,11 +11,12 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CohortPolicy {
-    /// Epoch to whose start the dates of copies are rounded down. In a longer epoch, more holders share the same dates.
+    /// Epoch to whose start the dates of copies are rounded down. The longer the epoch, the more holders share the same
+    /// dates.
     pub(crate) epoch: Epoch,
-    /// Epochs of individual types, by type.
+    /// Epochs of individual credential types.
     pub(crate) epochs: BTreeMap<String, Epoch>,
-    /// Minimum number of holders of a cohort below which `carnet-issuer cohorts` warns; 0: never.
+    /// Cohort size below which `carnet-issuer cohorts` warns, in holders; 0: never.
     pub(crate) least: u64,
 }
 
@@ -26,17 +27,17 @@ impl Default for CohortPolicy {
 }
 
 impl CohortPolicy {
-    /// Returns the epoch of a type.
+    /// Returns the epoch of a credential type.
     pub(crate) fn epoch_of(&self, credential_type: &str) -> Epoch {
         self.epochs.get(credential_type).copied().unwrap_or(self.epoch)
     }
 
-    /// Returns the first fault of the configuration, if there is one.
+    /// Returns the first error in the configuration, if any.
     pub(crate) fn fault(&self, catalogue: &Catalogue) -> Option<StartError> {
         let unknown = self.epochs.keys().find(|name| catalogue.credential_type(name).is_none())?;
         let field = format!("cohorts.epochs.{unknown}");
         let what = format!("{field} is for a type that the catalogue does not have");
-        Some(refused_field(field, what))
+        Some(invalid_field(field, what))
     }
 }
 

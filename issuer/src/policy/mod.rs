@@ -1,4 +1,4 @@
-//! Rules of the operator, as configured.
+//! Configured policies of the operator.
 
 pub(crate) mod cohorts;
 pub(crate) mod renewal;

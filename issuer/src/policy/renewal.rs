@@ -1,9 +1,9 @@
-//! Renewal rules of a type.
+//! Renewal rules of a credential type.
 
 use std::collections::BTreeMap;
 
 use carnet_core::{day, epoch::Epoch, time::Timestamp};
-use carnet_service::config::{StartError, refused_field};
+use carnet_service::config::{StartError, invalid_field};
 use carnet_spec::{Catalogue, CredentialType};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -11,35 +11,35 @@ use serde_json::{Map, Value};
 use super::cohorts::CohortPolicy;
 use crate::error::Error;
 
-/// Renewal rules of a type.
+/// Renewal rules of a credential type, with times in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RenewalTerms {
-    /// Time before its end from which a credential is renewable, in seconds.
+    /// Time before its expiry from which a credential is renewable, in seconds.
     pub(crate) window: i64,
-    /// Time by which the renewed credential ends later, in seconds.
+    /// Time by which a renewal extends the validity, in seconds.
     pub(crate) longer: i64,
     /// Maximum number of renewals.
     pub(crate) most: u32,
-    /// Epoch of the type.
+    /// Epoch of the credential type.
     pub(crate) epoch: Epoch,
 }
 
-/// Renewal rules of a type: `[renewal.TYPE]` in the configuration. A type without them is not renewable.
+/// Renewal rules of a credential type as configured in `[renewal.TYPE]`. A type without rules is not renewable.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RenewalPolicy {
-    /// Number of days before its end from which a credential is renewable.
+    /// Time before its expiry from which a credential is renewable, in days.
     #[serde(default = "default_window")]
     pub(crate) window_days: u32,
-    /// Number of days by which a renewed credential ends later.
+    /// Time by which a renewal extends the validity, in days.
     pub(crate) days: u32,
-    /// Maximum number of renewals of a credential, until a new offer is needed.
+    /// Maximum number of renewals of a credential; then a new offer is needed.
     #[serde(default = "default_most")]
     pub(crate) most: u32,
-    /// True if staff must approve each renewal.
+    /// `true` if staff must approve each renewal.
     #[serde(default)]
     pub(crate) approval: bool,
-    /// Date claims that move along with the end, such as the end of a permit.
+    /// Claims with dates that a renewal extends by the same time, such as the end of a permit.
     #[serde(default)]
     pub(crate) moves: Vec<String>,
 }
@@ -67,8 +67,8 @@ impl RenewalPolicy {
             }
         }
         let epoch = cohorts.epoch_of(&known.name);
-        if i64::from(self.days) < epoch.longest_days() {
-            let (days, least) = (self.days, epoch.longest_days());
+        if i64::from(self.days) < epoch.max_days() {
+            let (days, least) = (self.days, epoch.max_days());
             return Some(format!(
                 "has days = {days}, and ends are rounded down to the {epoch}: fewer than {least} days might not \
                  extend a credential"
@@ -93,7 +93,7 @@ impl RenewalPolicy {
     }
 
     /// Returns the claims of the renewed credential.
-    pub(crate) fn moved(&self, mut claims: Map<String, Value>) -> Result<Map<String, Value>, Error> {
+    pub(crate) fn move_dates(&self, mut claims: Map<String, Value>) -> Result<Map<String, Value>, Error> {
         for name in &self.moves {
             let Some(claim) = claims.get_mut(name) else { continue };
             let moved = claim.as_str().and_then(|text| later(text, self.days));
@@ -103,7 +103,7 @@ impl RenewalPolicy {
     }
 }
 
-/// Returns the first fault of all rules, if there is one.
+/// Returns the first error in the rules, if any.
 pub(crate) fn fault(
     policies: &BTreeMap<String, RenewalPolicy>,
     cohorts: &CohortPolicy,
@@ -111,7 +111,7 @@ pub(crate) fn fault(
 ) -> Option<StartError> {
     let fault = |(name, policy): (&String, &RenewalPolicy)| {
         let fault = policy.fault(catalogue.credential_type(name), cohorts)?;
-        Some(refused_field(format!("renewal.{name}"), format!("renewal.{name} {fault}")))
+        Some(invalid_field(format!("renewal.{name}"), format!("renewal.{name} {fault}")))
     };
     policies.iter().find_map(fault)
 }

@@ -2,14 +2,14 @@ use carnet_core::{
     keys::SecretKey,
     query::Query,
     trust::registration::{
-        Expected, IntendedUse, ReceiptKey, RegisteredCredential, RelyingParty, SupervisoryAuthority,
+        ExpectedRegistration, IntendedUse, ReceiptKey, RegisteredCredential, RelyingParty, SupervisoryAuthority,
     },
 };
 use rand_core::OsRng;
 use serde_json::json;
 
 use super::*;
-use crate::commands::registrar::summary;
+use crate::commands::registrar::registration_summary;
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_348_800);
 
@@ -89,8 +89,8 @@ fn registrar() -> (tempfile::TempDir, Registrar) {
     (dir, registrar)
 }
 
-fn refused(bytes: &[u8], document: Option<&str>, days: u32) -> Refusal {
-    Registrar::consider(bytes, document.map(str::as_bytes), days, NOW).map(|_| ()).unwrap_err()
+fn refused(bytes: &[u8], document: Option<&str>, days: u32) -> RegistrarError {
+    Registrar::verify_request_file(bytes, document.map(str::as_bytes), days, NOW).map(|_| ()).unwrap_err()
 }
 
 #[test]
@@ -126,16 +126,17 @@ fn a_directory_is_made_once_and_keeps_its_did() {
 fn a_wallet_that_pinned_the_registrar_accepts_what_it_signs() {
     let (_dir, registrar) = registrar();
     let asker = Asker::new();
-    let application = Registrar::consider(asker.text().as_bytes(), None, 365, NOW).unwrap();
+    let application = Registrar::verify_request_file(asker.text().as_bytes(), None, 365, NOW).unwrap();
     let signed = registrar.sign(&application).unwrap();
     let pinned = registrar.did.to_string();
-    let expected = Expected { asker: asker.did.as_str(), registrars: &|did| did == pinned, now: NOW, skew: 60 };
+    let expected =
+        ExpectedRegistration { asker: asker.did.as_str(), registrars: &|did| did == pinned, now: NOW, skew: 60 };
     let registration = Registration::verify(&signed, &expected, &SelfContained).unwrap();
     assert_eq!(registration.relying_party(), &asker.wants());
     assert_eq!(registration.registrar(), pinned);
     assert_eq!(registration.valid_from().to_string(), "2026-11-22T00:00:00Z");
     assert_eq!(registration.valid_until().to_string(), "2027-11-22T00:00:00Z");
-    let unpinned = Expected { registrars: &|_| false, ..expected };
+    let unpinned = ExpectedRegistration { registrars: &|_| false, ..expected };
     assert!(Registration::verify(&signed, &unpinned, &SelfContained).is_err());
 }
 
@@ -163,11 +164,11 @@ fn a_request_that_is_not_in_order_is_refused_by_its_reason() {
     assert_eq!(refused(stolen.as_bytes(), None, 365).reason(), "method_of_other");
     // A registration is no request, so that none can be derived from another.
     let (_dir, registrar) = registrar();
-    let application = Registrar::consider(asker.text().as_bytes(), None, 365, NOW).unwrap();
+    let application = Registrar::verify_request_file(asker.text().as_bytes(), None, 365, NOW).unwrap();
     let signed = Value::Object(registrar.sign(&application).unwrap()).to_string();
     assert_eq!(refused(signed.as_bytes(), None, 365).reason(), "registration_invalid");
     // A request from the future.
-    let early = Registrar::consider(asker.text().as_bytes(), None, 365, NOW.plus(-3600));
+    let early = Registrar::verify_request_file(asker.text().as_bytes(), None, 365, NOW.plus(-3600));
     assert_eq!(early.map(|_| ()).unwrap_err().reason(), "not_yet_valid");
 }
 
@@ -179,7 +180,7 @@ fn an_asker_that_publishes_its_document_needs_it_handed_over() {
     assert_eq!(missing.reason(), "did_document_needed");
     assert!(missing.hint().contains("https://jobs.example/.well-known/did.json"));
     let document = asker.document();
-    assert!(Registrar::consider(text.as_bytes(), Some(document.as_bytes()), 365, NOW).is_ok());
+    assert!(Registrar::verify_request_file(text.as_bytes(), Some(document.as_bytes()), 365, NOW).is_ok());
     assert_eq!(refused(text.as_bytes(), Some("{"), 365).reason(), "invalid_json");
     assert_eq!(refused(text.as_bytes(), Some(&Asker::new().document()), 365).reason(), "did_document_invalid");
     // A document of the same DID with another key, as a thief of the request would provide it.
@@ -187,7 +188,8 @@ fn an_asker_that_publishes_its_document_needs_it_handed_over() {
     // Nobody else can define the document of a DID that contains it.
     let asker = Asker::new();
     let document = DidDocument::render(&asker.did, &[(asker.fragment.clone(), Asker::new().key.public_key())]);
-    let given = Registrar::consider(asker.text().as_bytes(), Some(document.to_string().as_bytes()), 365, NOW);
+    let given =
+        Registrar::verify_request_file(asker.text().as_bytes(), Some(document.to_string().as_bytes()), 365, NOW);
     assert!(given.is_ok(), "the DID's own key counts, whatever was handed over");
 }
 
@@ -199,17 +201,17 @@ fn a_registration_holds_for_a_year_at_most() {
     }
     let (_dir, registrar) = registrar();
     for days in [1, 366] {
-        let application = Registrar::consider(text.as_bytes(), None, days, NOW).unwrap();
+        let application = Registrar::verify_request_file(text.as_bytes(), None, days, NOW).unwrap();
         assert!(registrar.sign(&application).is_ok());
     }
 }
 
 #[test]
 fn a_yes_in_advance_is_about_one_request() {
-    let application = Registrar::consider(Asker::new().text().as_bytes(), None, 365, NOW).unwrap();
+    let application = Registrar::verify_request_file(Asker::new().text().as_bytes(), None, 365, NOW).unwrap();
     assert!(application.approved_by(Some(&application.digest)).unwrap());
     assert!(!application.approved_by(None).unwrap(), "somebody has to be asked");
-    let other = Registrar::consider(Asker::new().text().as_bytes(), None, 365, NOW).unwrap();
+    let other = Registrar::verify_request_file(Asker::new().text().as_bytes(), None, 365, NOW).unwrap();
     for wrong in [other.digest.as_str(), "", "yes"] {
         assert_eq!(application.approved_by(Some(wrong)).unwrap_err().reason(), "approval_mismatch");
     }
@@ -222,7 +224,7 @@ fn everything_that_would_be_allowed_is_shown_and_no_word_of_the_askers_makes_a_l
     let mut wants = asker.wants();
     wants.name = "Job Centre\u{202e}ertneC boJ".to_owned();
     let request = Value::Object(asker.request(&wants)).to_string();
-    let application = Registrar::consider(request.as_bytes(), None, 365, NOW).unwrap();
+    let application = Registrar::verify_request_file(request.as_bytes(), None, 365, NOW).unwrap();
     let expected = format!(
         r#"{asker} asks to be registered (request of 2026-11-22T12:00:00Z):
   name            "Job Centre\u{{202e}}ertneC boJ"
@@ -249,7 +251,7 @@ Digest of the request: {digest}"#,
         registrar = registrar.did,
         digest = application.digest,
     );
-    assert_eq!(summary(&registrar, &application), expected);
+    assert_eq!(registration_summary(&registrar, &application), expected);
 }
 
 #[test]
@@ -257,7 +259,7 @@ fn files_are_read_or_refused_and_never_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("registration.json");
     assert_eq!(read(&path).unwrap_err().reason(), "file_unreadable");
-    write(&path, "a").unwrap();
-    assert_eq!(write(&path, "b").unwrap_err().reason(), "file_unwritable");
+    write_registration(&path, "a").unwrap();
+    assert_eq!(write_registration(&path, "b").unwrap_err().reason(), "file_unwritable");
     assert_eq!(read(&path).unwrap(), b"a");
 }

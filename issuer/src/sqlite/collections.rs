@@ -1,4 +1,4 @@
-//! Rows of collections, nonces and copies.
+//! SQLite rows of collections, nonces and copies.
 
 use carnet_core::time::Timestamp;
 use sqlx::{Row as _, sqlite::SqliteRow};
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     nonces::Nonce,
-    secrets::Hash,
+    secrets::SecretHash,
     store::{
         Stored,
         collections::{
@@ -70,7 +70,7 @@ impl CollectionRows for SqliteTx {
     async fn collection_of_request(
         &mut self,
         offer_id: &str,
-        request_digest: &Hash,
+        request_digest: &SecretHash,
     ) -> Stored<Option<CollectionRecord>> {
         let row = sqlx::query("SELECT * FROM collections WHERE offer_id = ? AND request_digest = ?")
             .bind(offer_id)
@@ -78,7 +78,7 @@ impl CollectionRows for SqliteTx {
         row.fetch_optional(&mut *self.0).await?.as_ref().map(collection_of).transpose()
     }
 
-    async fn collection_by_transaction(&mut self, transaction_hash: &Hash) -> Stored<Option<CollectionRecord>> {
+    async fn collection_by_transaction(&mut self, transaction_hash: &SecretHash) -> Stored<Option<CollectionRecord>> {
         let row = sqlx::query("SELECT * FROM collections WHERE transaction_hash = ?").bind(transaction_hash.as_slice());
         row.fetch_optional(&mut *self.0).await?.as_ref().map(collection_of).transpose()
     }
@@ -108,14 +108,14 @@ impl CollectionRows for SqliteTx {
         Ok(())
     }
 
-    async fn digest_of_notification(&mut self, notification_hash: &Hash) -> Stored<Option<Hash>> {
+    async fn digest_of_notification(&mut self, notification_hash: &SecretHash) -> Stored<Option<SecretHash>> {
         let row =
             sqlx::query("SELECT request_digest FROM collections WHERE notification_hash = ? AND state = 'signed'")
                 .bind(notification_hash.as_slice());
         row.fetch_optional(&mut *self.0).await?.map(|row| hash(&row, "request_digest")).transpose()
     }
 
-    async fn notify(&mut self, notification_hash: &Hash, event: i32) -> Stored<()> {
+    async fn notify(&mut self, notification_hash: &SecretHash, event: i32) -> Stored<()> {
         sqlx::query(
             "UPDATE collections SET notification = ?, sealed = NULL, sealed_until = NULL \
              WHERE notification_hash = ? AND state = 'signed'",
@@ -177,7 +177,7 @@ impl CollectionRows for SqliteTx {
         }
     }
 
-    async fn forget_unsigned(&mut self, offer_id: &str) -> Stored<()> {
+    async fn delete_unsigned(&mut self, offer_id: &str) -> Stored<()> {
         sqlx::query("UPDATE issued SET holder_thumbprint = NULL WHERE offer_id = ? AND issued_at IS NULL")
             .bind(offer_id)
             .execute(&mut *self.0)
@@ -185,12 +185,12 @@ impl CollectionRows for SqliteTx {
         Ok(())
     }
 
-    async fn known_copy(&mut self, digest: &Hash) -> Stored<Option<KnownCopy>> {
+    async fn known_copy(&mut self, digest: &SecretHash) -> Stored<Option<KnownCopy>> {
         let row = sqlx::query(COPY).bind(digest.as_slice()).fetch_optional(&mut *self.0).await?;
         row.as_ref().map(copy_of).transpose()
     }
 
-    async fn last_mark(&mut self, offer_id: &str) -> Stored<Option<Timestamp>> {
+    async fn last_replacement_act(&mut self, offer_id: &str) -> Stored<Option<Timestamp>> {
         let at: Option<i64> = sqlx::query_scalar(LAST_MARK).bind(offer_id).fetch_one(&mut *self.0).await?;
         Ok(at.map(Timestamp::from_unix))
     }

@@ -1,6 +1,6 @@
-//! Rows that expire.
+//! SQLite rows that expire.
 //!
-//! Each statement uses an index of expiry times, and reads only rows that it erases.
+//! Each statement uses an index of expiry times, and reads only the rows that it erases.
 
 use carnet_core::time::Timestamp;
 use sqlx::Row as _;
@@ -68,12 +68,12 @@ impl ExpiryRows for SqliteTx {
         Ok(query.bind(until.unix()).bind(limit).execute(&mut *self.0).await?.rows_affected())
     }
 
-    async fn ended_records(&mut self, before: Timestamp, limit: i64) -> Stored<Vec<String>> {
+    async fn records_due(&mut self, before: Timestamp, limit: i64) -> Stored<Vec<String>> {
         let ended = sqlx::query_scalar(ENDED_RECORDS).bind(before.unix()).bind(limit);
         Ok(ended.fetch_all(&mut *self.0).await?)
     }
 
-    async fn record_end(&mut self, offer_id: &str, now: Timestamp) -> Stored<Timestamp> {
+    async fn latest_end(&mut self, offer_id: &str, now: Timestamp) -> Stored<Timestamp> {
         let last = sqlx::query_scalar(LAST_END).bind(offer_id).bind(now.unix());
         Ok(Timestamp::from_unix(last.fetch_one(&mut *self.0).await?))
     }
@@ -84,7 +84,7 @@ impl ExpiryRows for SqliteTx {
         Ok(())
     }
 
-    async fn forget_record(&mut self, offer_id: &str) -> Stored<()> {
+    async fn delete_record(&mut self, offer_id: &str) -> Stored<()> {
         sqlx::query(FORGET).bind(offer_id).execute(&mut *self.0).await?;
         sqlx::query("UPDATE renewals SET decided_by = '', reason = NULL WHERE offer_id = ? AND decided_at IS NOT NULL")
             .bind(offer_id)

@@ -1,4 +1,4 @@
-//! Rows of status lists, from which indices are drawn.
+//! SQLite rows of status lists, from which indices are drawn.
 
 use carnet_core::time::Timestamp;
 use carnet_service::error::StoreError;
@@ -11,7 +11,7 @@ use super::{
 use crate::store::{
     Stored,
     collections::{IndexDraw, IndexRows},
-    status::Place,
+    status::StatusIndex,
 };
 
 impl IndexRows for SqliteTx {
@@ -49,7 +49,7 @@ impl IndexRows for SqliteTx {
         }))
     }
 
-    async fn places(&mut self, collection: i64) -> Stored<Vec<Place>> {
+    async fn places(&mut self, collection: i64) -> Stored<Vec<StatusIndex>> {
         sqlx::query(
             "SELECT l.list, i.status_index - l.first_index AS position FROM issued i JOIN status_lists l \
              ON i.status_index >= l.first_index AND i.status_index < l.first_index + l.entries \

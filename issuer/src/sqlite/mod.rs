@@ -1,4 +1,4 @@
-//! Store in SQLite: the rows of each subject in a file of its own, and their common parts here.
+//! SQLite store: one file for each kind of rows, and their shared parts in this module.
 
 mod collections;
 mod expiry;
@@ -42,11 +42,11 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     18: "0018_cohorts_as_seen",
 ];
 
-/// Store in SQLite, in WAL mode.
+/// SQLite store, in WAL mode.
 #[derive(Debug, Clone)]
 pub(crate) struct SqliteStore(pub(crate) OpenStore);
 
-/// Transaction in SQLite.
+/// SQLite transaction.
 pub(crate) struct SqliteTx(Transaction<'static, Sqlite>);
 
 impl Store for SqliteStore {
@@ -60,18 +60,18 @@ impl Store for SqliteStore {
         Ok(SqliteTx(self.0.database.readers().begin().await?))
     }
 
-    async fn wipe(&self) {
+    async fn purge_erased_data(&self) {
         if let Err(error) = self.0.database.checkpoint().await {
             tracing::warn!(%error, "erased data may still be in the write-ahead log; the next sweep tries again");
         }
     }
 
-    fn wipe_soon(&self) {
+    fn purge_soon(&self) {
         self.0.database.checkpoint_soon();
     }
 
-    async fn settle_mark(&self) -> Stored<StoreIdentity> {
-        self.0.settle_mark().await.map_err(|error| StoreError::Failed(Box::new(error)))
+    async fn update_mark(&self) -> Stored<StoreIdentity> {
+        self.0.update_mark().await.map_err(|error| StoreError::Failed(Box::new(error)))
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
     #[tokio::test]
     async fn every_migration_is_embedded_as_its_file_is() {
         let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
-        assert_eq!(carnet_service::store::not_as_files(&MIGRATIONS, folder).await.unwrap(), [0; 0]);
+        assert_eq!(carnet_service::store::differing_migrations(&MIGRATIONS, folder).await.unwrap(), [0; 0]);
     }
 
     /// Runs tests of the suite, each on a new store.
@@ -100,8 +100,8 @@ mod tests {
                 #[tokio::test]
                 async fn $name() {
                     let folder = tempfile::tempdir().unwrap();
-                    carnet_service::store::create(folder.path(), &MIGRATIONS).await.unwrap();
-                    let opened = carnet_service::store::open(folder.path(), &MIGRATIONS).await.unwrap();
+                    carnet_service::store::create_store(folder.path(), &MIGRATIONS).await.unwrap();
+                    let opened = carnet_service::store::open_store(folder.path(), &MIGRATIONS).await.unwrap();
                     crate::store::suite::$name(SqliteStore(opened)).await;
                 }
             )+

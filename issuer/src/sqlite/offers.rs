@@ -1,22 +1,22 @@
-//! Rows of offers.
+//! SQLite rows of offers.
 
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
     SqliteTx,
-    page::{CHUNK, Page},
+    page::{CHUNK, SqlitePage},
     rows::{claims, format, hash_if_any, text, time, time_if_any},
 };
 use crate::{
-    secrets::Hash,
+    secrets::SecretHash,
     store::{
-        Claims, Rows, Slice, StoreError, Stored,
-        filter::Common,
+        PageSlice, RowPage, StoreError, Stored, StoredClaims,
+        filter::CommonFilter,
         offers::{
             NewOffer, NewToken, OfferAccess, OfferContent, OfferFilter, OfferRecord, OfferRows, OfferState, UniqueClaim,
         },
-        renewal::Decision,
+        renewal::StaffDecision,
     },
 };
 
@@ -31,14 +31,14 @@ impl OfferRows for SqliteTx {
         offer.fetch_optional(&mut *self.0).await?.as_ref().map(content_of).transpose()
     }
 
-    async fn offer_by_token(&mut self, token_hash: &Hash, now: Timestamp) -> Stored<Option<OfferContent>> {
+    async fn offer_by_token(&mut self, token_hash: &SecretHash, now: Timestamp) -> Stored<Option<OfferContent>> {
         let offer = sqlx::query("SELECT * FROM offers WHERE token_hash = ? AND token_until > ?")
             .bind(token_hash.as_slice())
             .bind(now.unix());
         offer.fetch_optional(&mut *self.0).await?.as_ref().map(content_of).transpose()
     }
 
-    async fn offer_by_code(&mut self, code_hash: &Hash) -> Stored<Option<OfferAccess>> {
+    async fn offer_by_code(&mut self, code_hash: &SecretHash) -> Stored<Option<OfferAccess>> {
         let offer = sqlx::query("SELECT * FROM offers WHERE code_hash = ?").bind(code_hash.as_slice());
         offer.fetch_optional(&mut *self.0).await?.as_ref().map(access_of).transpose()
     }
@@ -83,7 +83,7 @@ impl OfferRows for SqliteTx {
         Ok(None)
     }
 
-    async fn offers_without_unique_claims(&mut self, credential_type: &str) -> Stored<Vec<(String, Claims)>> {
+    async fn offers_without_unique_claims(&mut self, credential_type: &str) -> Stored<Vec<(String, StoredClaims)>> {
         sqlx::query(
             "SELECT offer_id, claims FROM offers INDEXED BY offers_uncollected \
              WHERE state IN ('open', 'redeemed') AND created_at >= 0 AND credential_type = ? \
@@ -137,7 +137,7 @@ impl OfferRows for SqliteTx {
         Ok(())
     }
 
-    async fn keep_claims_until(&mut self, offer_id: &str, until: Timestamp) -> Stored<()> {
+    async fn retain_claims_until(&mut self, offer_id: &str, until: Timestamp) -> Stored<()> {
         sqlx::query("UPDATE offers SET collect_until = max(coalesce(collect_until, 0), ?) WHERE offer_id = ?")
             .bind(until.unix())
             .bind(offer_id)
@@ -177,7 +177,7 @@ impl OfferRows for SqliteTx {
         .bind(offer_id)
         .execute(&mut *self.0)
         .await?;
-        crate::store::collections::CollectionRows::forget_unsigned(self, offer_id).await
+        crate::store::collections::CollectionRows::delete_unsigned(self, offer_id).await
     }
 
     async fn collect_offer(&mut self, offer_id: &str) -> Stored<bool> {
@@ -190,7 +190,7 @@ impl OfferRows for SqliteTx {
         Ok(closed.rows_affected() == 1)
     }
 
-    async fn decide_offer(&mut self, offer_id: &str, decision: &Decision) -> Stored<()> {
+    async fn decide_offer(&mut self, offer_id: &str, decision: &StaffDecision) -> Stored<()> {
         sqlx::query(
             "UPDATE offers SET released = ?, rejected = ?, decided_at = ?, decided_by = ?, reason = ? WHERE offer_id = ?",
         )
@@ -205,11 +205,11 @@ impl OfferRows for SqliteTx {
         Ok(())
     }
 
-    async fn offers(&mut self, filter: &OfferFilter, slice: Slice) -> Stored<Rows<OfferRecord>> {
-        let mut page = Page::new(slice);
+    async fn offers(&mut self, filter: &OfferFilter, slice: PageSlice) -> Stored<RowPage<OfferRecord>> {
+        let mut page = SqlitePage::new(slice);
         while let Some(before) = page.before() {
             // Selects by the narrowest condition; the others are checked for each row.
-            let Common { reference, created_by, credential_type, .. } = &filter.common;
+            let CommonFilter { reference, created_by, credential_type, .. } = &filter.common;
             let query = match filter.state {
                 _ if !reference.is_empty() => {
                     sqlx::query("SELECT * FROM offers WHERE reference = ? AND seq < ? ORDER BY seq DESC LIMIT ?")
@@ -261,9 +261,9 @@ fn offer_of(row: &SqliteRow) -> Stored<OfferRecord> {
     })
 }
 
-fn decision_of(row: &SqliteRow) -> Stored<Option<Decision>> {
+fn decision_of(row: &SqliteRow) -> Stored<Option<StaffDecision>> {
     let Some(now) = time_if_any(row, "decided_at")? else { return Ok(None) };
-    Ok(Some(Decision {
+    Ok(Some(StaffDecision {
         approve: row.try_get("released")?,
         reason: text(row, "reason")?,
         who: text(row, "decided_by")?,

@@ -1,6 +1,6 @@
-//! Pages of the lists that staff read.
+//! Pages of the lists that staff request.
 
-use crate::store::{Rows, Slice};
+use crate::store::{PageSlice, RowPage};
 
 /// Number of rows to read at a time.
 pub(super) const CHUNK: i64 = 500;
@@ -8,15 +8,15 @@ pub(super) const CHUNK: i64 = 500;
 const MOST_READ: i64 = 5_000;
 
 /// Collects rows, newest first, until a page is full.
-pub(super) struct Page<T> {
-    pub(super) found: Rows<T>,
+pub(super) struct SqlitePage<T> {
+    pub(super) found: RowPage<T>,
     most: usize,
     read: i64,
 }
 
-impl<T> Page<T> {
-    pub(super) fn new(slice: Slice) -> Self {
-        let found = Rows { rows: Vec::new(), next: Some(slice.before) };
+impl<T> SqlitePage<T> {
+    pub(super) fn new(slice: PageSlice) -> Self {
+        let found = RowPage { rows: Vec::new(), next: Some(slice.before) };
         Self { found, most: usize::try_from(slice.limit).unwrap_or_default(), read: 0 }
     }
 

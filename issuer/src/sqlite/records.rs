@@ -1,21 +1,21 @@
-//! Records of issued copies, without claims.
+//! SQLite records of issued copies, without claims.
 
 use carnet_core::time::Timestamp;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{
     SqliteTx,
-    page::{CHUNK, Page},
+    page::{CHUNK, SqlitePage},
     rows::{format, integer, number, text, time, time_if_any},
 };
 use crate::store::{
-    Rows, Slice, Stored,
+    PageSlice, RowPage, Stored,
     records::{CohortCount, IssuedFilter, IssuedRecord, RecordRows, VoucherTotal},
 };
 
 impl RecordRows for SqliteTx {
-    async fn issued(&mut self, filter: &IssuedFilter, slice: Slice) -> Stored<Rows<IssuedRecord>> {
-        let mut page = Page::new(slice);
+    async fn issued(&mut self, filter: &IssuedFilter, slice: PageSlice) -> Stored<RowPage<IssuedRecord>> {
+        let mut page = SqlitePage::new(slice);
         while let Some(before) = page.before() {
             let (offer_id, reference) = (&filter.offer_id, &filter.common.reference);
             let query = if !offer_id.is_empty() {

@@ -1,4 +1,4 @@
-//! Rows of renewals.
+//! SQLite rows of renewals.
 
 use carnet_core::time::Timestamp;
 use carnet_service::error::StoreError;
@@ -10,12 +10,12 @@ use super::{
     rows::{format, hash, text, time, time_if_any},
 };
 use crate::{
-    secrets::Hash,
+    secrets::SecretHash,
     store::{
-        Slice, Stored,
+        PageSlice, Stored,
         collections::{CollectionRecord, ReissueTerms},
-        renewal::{Decision, NewRenewal, PendingTimes, RenewalRecord, RenewalRows, RenewalState, WaitingRenewal},
-        status::{State, parse_state},
+        renewal::{NewRenewal, PendingRenewal, PendingTimes, RenewalRecord, RenewalRows, RenewalState, StaffDecision},
+        status::{StatusState, parse_state},
     },
 };
 
@@ -23,7 +23,7 @@ const RENEWAL: &str = "SELECT r.*, o.credential_type, o.format FROM renewals r J
      WHERE r.renewal_id = ?";
 
 impl RenewalRows for SqliteTx {
-    async fn worst_state(&mut self, offer_id: &str) -> Stored<State> {
+    async fn most_severe_state(&mut self, offer_id: &str) -> Stored<StatusState> {
         // The names of the states sort by severity.
         let worst: Option<String> = sqlx::query_scalar(
             "SELECT s.state FROM issued i JOIN statuses s USING (status_index) WHERE i.offer_id = ? AND s.state <> 'valid' \
@@ -32,7 +32,7 @@ impl RenewalRows for SqliteTx {
         .bind(offer_id)
         .fetch_optional(&mut *self.0)
         .await?;
-        worst.as_deref().map_or(Ok(State::Valid), parse_state)
+        worst.as_deref().map_or(Ok(StatusState::Valid), parse_state)
     }
 
     async fn insert_renewal(&mut self, new: &NewRenewal<'_>) -> Stored<()> {
@@ -79,7 +79,7 @@ impl RenewalRows for SqliteTx {
         .collect()
     }
 
-    async fn renewals_asked(&mut self, offer_id: &str, limit: i64) -> Stored<Vec<Timestamp>> {
+    async fn renewal_request_times(&mut self, offer_id: &str, limit: i64) -> Stored<Vec<Timestamp>> {
         let times: Vec<i64> = sqlx::query_scalar(
             "SELECT asked_at FROM renewals WHERE offer_id = ? AND wait_until IS NOT NULL ORDER BY asked_at DESC LIMIT ?",
         )
@@ -106,7 +106,7 @@ impl RenewalRows for SqliteTx {
         row.as_ref().map(record_of).transpose()
     }
 
-    async fn renewal_by_transaction(&mut self, transaction_hash: &Hash) -> Stored<Option<WaitingRenewal>> {
+    async fn renewal_by_transaction(&mut self, transaction_hash: &SecretHash) -> Stored<Option<PendingRenewal>> {
         let row = sqlx::query(
             "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id) \
              WHERE r.transaction_hash = ?",
@@ -126,7 +126,7 @@ impl RenewalRows for SqliteTx {
         Ok(())
     }
 
-    async fn decide_renewal(&mut self, renewal_id: &str, decision: &Decision) -> Stored<()> {
+    async fn decide_renewal(&mut self, renewal_id: &str, decision: &StaffDecision) -> Stored<()> {
         let (query, state) = if decision.approve {
             let query = sqlx::query(
                 "UPDATE renewals SET state = ?, decided_at = ?, decided_by = ?, reason = ? WHERE renewal_id = ?",
@@ -176,7 +176,7 @@ impl RenewalRows for SqliteTx {
         row.as_ref().map(collection_of).transpose()
     }
 
-    async fn renewals(&mut self, state: Option<RenewalState>, slice: Slice) -> Stored<Vec<RenewalRecord>> {
+    async fn renewals(&mut self, state: Option<RenewalState>, slice: PageSlice) -> Stored<Vec<RenewalRecord>> {
         let query = match state {
             None => sqlx::query(
                 "SELECT r.*, o.credential_type, o.format FROM renewals r JOIN offers o USING (offer_id) \
@@ -210,8 +210,8 @@ fn record_of(row: &SqliteRow) -> Stored<RenewalRecord> {
     })
 }
 
-fn waiting_of(row: &SqliteRow) -> Stored<WaitingRenewal> {
-    Ok(WaitingRenewal {
+fn waiting_of(row: &SqliteRow) -> Stored<PendingRenewal> {
+    Ok(PendingRenewal {
         record: record_of(row)?,
         format: format(row)?,
         terms: ReissueTerms {

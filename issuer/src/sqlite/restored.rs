@@ -1,5 +1,5 @@
-//! Continuation of a store restored from a backup that is older than the publication: nothing that may have been issued
-//! or used since is issued or used again, and published revocations and suspensions are applied.
+//! Continuation with a store that was restored from an old backup: indices, codes and nonces that may have been used
+//! since are not used again, and published revocations and suspensions are applied.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use rand_core::{OsRng, RngCore as _};
 use sqlx::{Row as _, Sqlite, Transaction};
 
 use crate::{
-    shuffle::Seed,
-    store::status::{PublishedStates, State},
+    shuffle::PermutationKey,
+    store::status::{PublishedStates, StatusState},
 };
 
 type Tx = Transaction<'static, Sqlite>;
@@ -25,28 +25,28 @@ const INSERT_LIST: &str = "INSERT INTO status_lists (list, first_index, entries,
     SELECT ?1, (SELECT coalesce(max(first_index + entries), 0) FROM status_lists), ?2, ?3, ?4, ?5, ?6 \
     WHERE NOT EXISTS (SELECT 1 FROM status_lists WHERE list = ?1)";
 
-/// Numbers of closed offers and of applied states.
+/// Numbers of offers that were closed, and of published states that were applied.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TakenOver {
+pub(crate) struct RestoreSummary {
     /// Closed offers.
     pub(crate) offers: u64,
-    /// Copies that are now revoked or suspended as published.
+    /// Copies that were revoked or suspended according to the publication.
     pub(crate) copies: u64,
-    /// Those among them that the store does not know.
+    /// Number of those copies that the store does not have.
     pub(crate) unknown: u64,
 }
 
 /// Closes old lists and offers, opens a new list, and applies the published states.
-pub(crate) async fn go_on(
+pub(crate) async fn continue_restored(
     tx: &mut Tx,
     now: Timestamp,
     list_entries: u64,
     published: &[PublishedStates],
-) -> Result<TakenOver, sqlx::Error> {
+) -> Result<RestoreSummary, sqlx::Error> {
     let offers = close_offers(tx).await?;
     close_lists(tx, now, list_entries, published).await?;
-    let mut taken = TakenOver { offers, ..TakenOver::default() };
-    for to in [State::Revoked, State::Suspended] {
+    let mut taken = RestoreSummary { offers, ..RestoreSummary::default() };
+    for to in [StatusState::Revoked, StatusState::Suspended] {
         take_over(tx, now, published, to, &mut taken).await?;
     }
     Ok(taken)
@@ -102,7 +102,7 @@ async fn close_lists(
     }
     let newest: i64 =
         sqlx::query_scalar("SELECT coalesce(max(list), 0) FROM status_lists").fetch_one(&mut **tx).await?;
-    let mut seed = Seed::default();
+    let mut seed = PermutationKey::default();
     OsRng.fill_bytes(&mut seed);
     sqlx::query(INSERT_LIST)
         .bind(newest.saturating_add(GAP))
@@ -132,8 +132,8 @@ async fn take_over(
     tx: &mut Tx,
     now: Timestamp,
     published: &[PublishedStates],
-    to: State,
-    taken: &mut TakenOver,
+    to: StatusState,
+    taken: &mut RestoreSummary,
 ) -> Result<(), sqlx::Error> {
     let mut differences = Vec::new();
     for list in published {
@@ -157,7 +157,7 @@ async fn take_over(
 }
 
 /// Returns the entries of a list that were published in a state, and have a less severe one here.
-async fn differing(tx: &mut Tx, list: &PublishedStates, to: State) -> Result<Vec<Difference>, sqlx::Error> {
+async fn differing(tx: &mut Tx, list: &PublishedStates, to: StatusState) -> Result<Vec<Difference>, sqlx::Error> {
     let row = sqlx::query("SELECT first_index, entries FROM status_lists WHERE list = ?")
         .bind(list.list)
         .fetch_one(&mut **tx)
@@ -180,7 +180,7 @@ async fn differing(tx: &mut Tx, list: &PublishedStates, to: State) -> Result<Vec
         };
         let holds_more = match known.as_ref().map(|(_, state)| state.as_str()) {
             Some("revoked") => false,
-            Some("suspended") => to == State::Revoked,
+            Some("suspended") => to == StatusState::Revoked,
             _ => true,
         };
         if holds_more {
@@ -190,7 +190,7 @@ async fn differing(tx: &mut Tx, list: &PublishedStates, to: State) -> Result<Vec
     Ok(differences)
 }
 
-async fn set(tx: &mut Tx, act: i64, index: i64, before: &str, to: State) -> Result<(), sqlx::Error> {
+async fn set(tx: &mut Tx, act: i64, index: i64, before: &str, to: StatusState) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO status_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
         .bind(act)
         .bind(index)
@@ -210,7 +210,7 @@ async fn set(tx: &mut Tx, act: i64, index: i64, before: &str, to: State) -> Resu
     Ok(())
 }
 
-async fn inherit(tx: &mut Tx, act: i64, index: i64, to: State) -> Result<(), sqlx::Error> {
+async fn inherit(tx: &mut Tx, act: i64, index: i64, to: StatusState) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO inherited_statuses (status_index, state, act) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
         .bind(index)
         .bind(to.as_str())
@@ -220,8 +220,13 @@ async fn inherit(tx: &mut Tx, act: i64, index: i64, to: State) -> Result<(), sql
     Ok(())
 }
 
-async fn write_act(tx: &mut Tx, now: Timestamp, to: State, differences: &[Difference]) -> Result<i64, sqlx::Error> {
-    let verb = if to == State::Revoked { "revoke" } else { "suspend" };
+async fn write_act(
+    tx: &mut Tx,
+    now: Timestamp,
+    to: StatusState,
+    differences: &[Difference],
+) -> Result<i64, sqlx::Error> {
+    let verb = if to == StatusState::Revoked { "revoke" } else { "suspend" };
     let id: String = sqlx::query_scalar("SELECT id FROM store_identity").fetch_one(&mut **tx).await?;
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let offers = differences.iter().filter_map(|difference| difference.known.as_ref()).map(|(offer, _)| offer.as_str());

@@ -1,4 +1,4 @@
-//! Columns that several subjects read.
+//! Columns that several row types share.
 
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 use carnet_service::error::StoreError;
@@ -6,10 +6,10 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 use zeroize::Zeroizing;
 
 use crate::{
-    secrets::Hash,
+    secrets::SecretHash,
     store::{
-        Claims, Stored,
-        status::{Place, State, parse_state},
+        Stored, StoredClaims,
+        status::{StatusIndex, StatusState, parse_state},
     },
 };
 
@@ -28,11 +28,11 @@ pub(super) fn text(row: &SqliteRow, column: &str) -> Stored<String> {
     Ok(row.try_get::<Option<String>, _>(column)?.unwrap_or_default())
 }
 
-pub(super) fn hash(row: &SqliteRow, column: &'static str) -> Stored<Hash> {
+pub(super) fn hash(row: &SqliteRow, column: &'static str) -> Stored<SecretHash> {
     row.try_get::<Vec<u8>, _>(column)?.try_into().map_err(|_| StoreError::Corrupt(column))
 }
 
-pub(super) fn hash_if_any(row: &SqliteRow, column: &'static str) -> Stored<Option<Hash>> {
+pub(super) fn hash_if_any(row: &SqliteRow, column: &'static str) -> Stored<Option<SecretHash>> {
     let bytes = row.try_get::<Option<Vec<u8>>, _>(column)?;
     bytes.map(|bytes| bytes.try_into().map_err(|_| StoreError::Corrupt(column))).transpose()
 }
@@ -51,17 +51,17 @@ pub(super) fn format(row: &SqliteRow) -> Stored<CredentialFormat> {
     CredentialFormat::parse(row.try_get("format")?).ok_or(StoreError::Corrupt("format"))
 }
 
-pub(super) fn state(row: &SqliteRow) -> Stored<State> {
+pub(super) fn state(row: &SqliteRow) -> Stored<StatusState> {
     parse_state(row.try_get("state")?)
 }
 
 /// Reads the columns `list` and `position`.
-pub(super) fn place(row: &SqliteRow) -> Stored<Place> {
-    Ok(Place { list: row.try_get("list")?, position: number(row, "position")? })
+pub(super) fn place(row: &SqliteRow) -> Stored<StatusIndex> {
+    Ok(StatusIndex { list: row.try_get("list")?, position: number(row, "position")? })
 }
 
-pub(super) fn claims(row: &SqliteRow) -> Stored<Option<Claims>> {
-    Ok(row.try_get::<Option<String>, _>("claims")?.map(|text| Claims(Zeroizing::new(text))))
+pub(super) fn claims(row: &SqliteRow) -> Stored<Option<StoredClaims>> {
+    Ok(row.try_get::<Option<String>, _>("claims")?.map(|text| StoredClaims(Zeroizing::new(text))))
 }
 
 /// Converts a count for SQLite.

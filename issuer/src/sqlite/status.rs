@@ -1,4 +1,4 @@
-//! Rows of statuses, acts, messages and lists.
+//! SQLite rows of statuses, acts, messages and lists.
 
 use carnet_core::{
     format::CredentialFormat,
@@ -12,12 +12,12 @@ use super::{
     rows::{format, hash, integer, message, number, place, state, time, time_if_any},
 };
 use crate::{
-    secrets::Hash,
+    secrets::SecretHash,
     store::{
-        Slice, Stored,
+        PageSlice, Stored,
         status::{
-            ActRecord, Changed, CopyStanding, CopyState, CopyStatus, IssuedIn, LastChange, ListRecord, NewAct, Place,
-            State, StatusRows, Verb,
+            ActRecord, ChangedCopy, CopyStanding, CopyStatus, CopyWithState, IssuedIn, LastChange, ListRecord, NewAct,
+            StatusAction, StatusIndex, StatusRows, StatusState,
         },
     },
 };
@@ -67,8 +67,9 @@ const STANDING: &str = "SELECT i.copy_digest, coalesce(s.state, 'valid') AS stat
 /// Time of the last change of a copy's status, and of the beginning of its wait for the lists.
 const LAST_CHANGE: &str = "SELECT a.at, w.since FROM statuses s LEFT JOIN status_acts a ON a.seq = s.act \
      LEFT JOIN waiting_statuses w ON w.status_index = s.status_index AND w.listed <> s.state WHERE s.status_index = ?";
-/// Listed state of entries that acts changed since a version, and of those that stand for copies of a lost store. An act on a copy
-/// that had ended by then changes nothing in them, and nothing waits for it: they say what they said before the first such act.
+/// Listed state of entries that acts changed since a version, and of those that stand for copies of a lost store. An
+/// act on a copy that had ended by then changes nothing in them, and nothing waits for it: they say what they said
+/// before the first such act.
 const LISTED: &str = "SELECT coalesce(\
      CASE WHEN w.since <= coalesce(k.valid_until, o.valid_until) + ?2 THEN w.listed END, \
      (SELECT c.before FROM status_changes c JOIN status_acts a ON a.seq = c.act WHERE c.status_index = s.status_index \
@@ -103,22 +104,22 @@ const RELEASED: &str = "SELECT coalesce((SELECT c.before FROM status_changes c J
      WHERE w.since < ?1";
 
 impl StatusRows for SqliteTx {
-    async fn act_by_request(&mut self, request_id: &str) -> Stored<Option<(Hash, ActRecord)>> {
+    async fn act_by_request(&mut self, request_id: &str) -> Stored<Option<(SecretHash, ActRecord)>> {
         let row = sqlx::query("SELECT * FROM acts WHERE request_id = ?").bind(request_id);
         let row = row.fetch_optional(&mut *self.0).await?;
         row.as_ref().map(|row| Ok((hash(row, "request")?, act_of(row)?))).transpose()
     }
 
-    async fn copies_of_offer(&mut self, offer_id: &str) -> Stored<Vec<CopyState>> {
+    async fn copies_of_offer(&mut self, offer_id: &str) -> Stored<Vec<CopyWithState>> {
         sqlx::query(BY_OFFER).bind(offer_id).fetch_all(&mut *self.0).await?.iter().map(state_of).collect()
     }
 
-    async fn issued_copy(&mut self, issued_id: &str) -> Stored<Option<CopyState>> {
+    async fn issued_copy(&mut self, issued_id: &str) -> Stored<Option<CopyWithState>> {
         let row = sqlx::query(BY_COPY).bind(issued_id).fetch_optional(&mut *self.0).await?;
         row.as_ref().map(state_of).transpose()
     }
 
-    async fn copies_issued_in(&mut self, issued: IssuedIn<'_>) -> Stored<Vec<CopyState>> {
+    async fn copies_issued_in(&mut self, issued: IssuedIn<'_>) -> Stored<Vec<CopyWithState>> {
         let (from, until) = bounds(issued);
         let query = if issued.credential_type.is_some() { sqlx::query(BY_TYPE) } else { sqlx::query(BY_TIME) };
         let query = query.bind(from).bind(until).bind(from);
@@ -163,12 +164,14 @@ impl StatusRows for SqliteTx {
 
     async fn insert_act(&mut self, act: &NewAct<'_>) -> Stored<i64> {
         let query = match act.verb {
-            Verb::Message(_) => sqlx::query_scalar(WRITE_MESSAGE_ACT),
-            Verb::Revoke | Verb::Suspend | Verb::Reinstate => sqlx::query_scalar(WRITE_STATUS_ACT),
+            StatusAction::Message(_) => sqlx::query_scalar(WRITE_MESSAGE_ACT),
+            StatusAction::Revoke | StatusAction::Suspend | StatusAction::Reinstate => {
+                sqlx::query_scalar(WRITE_STATUS_ACT)
+            }
         };
         let query = query.bind(act.request_id).bind(act.request.as_slice());
         let query = match act.verb {
-            Verb::Message(number) => query.bind(i64::from(number)),
+            StatusAction::Message(number) => query.bind(i64::from(number)),
             verb => query.bind(verb.as_str()),
         };
         let query = query
@@ -180,13 +183,17 @@ impl StatusRows for SqliteTx {
             .bind(integer(act.changed));
         let query = match act.verb {
             // Messages are in no list.
-            Verb::Message(_) => query,
-            Verb::Revoke | Verb::Suspend | Verb::Reinstate => query.bind(act.urgent),
+            StatusAction::Message(_) => query,
+            StatusAction::Revoke | StatusAction::Suspend | StatusAction::Reinstate => query.bind(act.urgent),
         };
         Ok(query.fetch_one(&mut *self.0).await?)
     }
 
-    async fn set_state(&mut self, act: i64, (status_index, before, after): (i64, State, State)) -> Stored<()> {
+    async fn set_state(
+        &mut self,
+        act: i64,
+        (status_index, before, after): (i64, StatusState, StatusState),
+    ) -> Stored<()> {
         sqlx::query("INSERT INTO status_changes (act, status_index, before, after) VALUES (?, ?, ?, ?)")
             .bind(act)
             .bind(status_index)
@@ -226,7 +233,7 @@ impl StatusRows for SqliteTx {
         Ok(())
     }
 
-    async fn begin_wait(&mut self, status_index: i64, listed: State, since: Timestamp) -> Stored<()> {
+    async fn defer_publication(&mut self, status_index: i64, listed: StatusState, since: Timestamp) -> Stored<()> {
         sqlx::query(
             "INSERT INTO waiting_statuses (status_index, listed, since) VALUES (?, ?, ?) \
              ON CONFLICT (status_index) DO NOTHING",
@@ -239,18 +246,18 @@ impl StatusRows for SqliteTx {
         Ok(())
     }
 
-    async fn end_wait(&mut self, status_index: i64) -> Stored<()> {
+    async fn publish_deferred(&mut self, status_index: i64) -> Stored<()> {
         let end = sqlx::query("DELETE FROM waiting_statuses WHERE status_index = ?").bind(status_index);
         end.execute(&mut *self.0).await?;
         Ok(())
     }
 
-    async fn has_waits(&mut self, before: Timestamp) -> Stored<bool> {
+    async fn has_deferred(&mut self, before: Timestamp) -> Stored<bool> {
         let waits = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM waiting_statuses WHERE since < ?)");
         Ok(waits.bind(before.unix()).fetch_one(&mut *self.0).await?)
     }
 
-    async fn end_waits(&mut self, before: Timestamp) -> Stored<Vec<(Place, State)>> {
+    async fn publish_all_deferred(&mut self, before: Timestamp) -> Stored<Vec<(StatusIndex, StatusState)>> {
         let rows = sqlx::query(RELEASED).bind(before.unix()).bind(CLOCK_SKEW).fetch_all(&mut *self.0).await?;
         sqlx::query("DELETE FROM waiting_statuses WHERE since < ?").bind(before.unix()).execute(&mut *self.0).await?;
         rows.iter().map(|row| Ok((place(row)?, state(row)?))).collect()
@@ -265,7 +272,7 @@ impl StatusRows for SqliteTx {
         rows.iter().map(|row| Ok(ListRecord { list: row.try_get("list")?, entries: number(row, "entries")? })).collect()
     }
 
-    async fn listed_since(&mut self, version: i64) -> Stored<Vec<(Place, State)>> {
+    async fn published_states_since(&mut self, version: i64) -> Stored<Vec<(StatusIndex, StatusState)>> {
         let rows = sqlx::query(LISTED).bind(version).bind(CLOCK_SKEW).fetch_all(&mut *self.0).await?;
         rows.iter().map(|row| Ok((place(row)?, state(row)?))).collect()
     }
@@ -291,7 +298,7 @@ impl StatusRows for SqliteTx {
         rows.iter().map(|row| Ok((message(row, "number")?, row.try_get("text")?))).collect()
     }
 
-    async fn forget_messages(&mut self, after: i64) -> Stored<()> {
+    async fn delete_messages(&mut self, after: i64) -> Stored<()> {
         sqlx::query(
             "DELETE FROM status_messages WHERE after >= ? AND number NOT IN (SELECT number FROM used_messages)",
         )
@@ -329,12 +336,12 @@ impl StatusRows for SqliteTx {
         rows.iter().map(copy_of).collect()
     }
 
-    async fn standing(&mut self, handle: &Hash) -> Stored<Option<CopyStanding>> {
+    async fn standing(&mut self, handle: &SecretHash) -> Stored<Option<CopyStanding>> {
         let row = sqlx::query(STANDING).bind(handle.as_slice()).fetch_optional(&mut *self.0).await?;
         row.as_ref().map(standing_of).transpose()
     }
 
-    async fn acts(&mut self, id: &str, slice: Slice) -> Stored<Vec<ActRecord>> {
+    async fn acts(&mut self, id: &str, slice: PageSlice) -> Stored<Vec<ActRecord>> {
         let query = if id.is_empty() { sqlx::query(ACTS) } else { sqlx::query(ACTS_ON).bind(id) };
         query.bind(slice.before).bind(slice.limit).fetch_all(&mut *self.0).await?.iter().map(act_of).collect()
     }
@@ -344,7 +351,7 @@ impl StatusRows for SqliteTx {
         Ok(known.fetch_one(&mut *self.0).await?)
     }
 
-    async fn changed_by(&mut self, act: i64, slice: Slice) -> Stored<Vec<Changed>> {
+    async fn changed_by(&mut self, act: i64, slice: PageSlice) -> Stored<Vec<ChangedCopy>> {
         let rows = sqlx::query(
             "SELECT i.seq, i.issued_id, i.offer_id, NOT EXISTS (SELECT 1 FROM issued o WHERE o.offer_id = i.offer_id \
              AND o.issued_at IS NOT NULL AND NOT EXISTS (\
@@ -354,7 +361,7 @@ impl StatusRows for SqliteTx {
         );
         let rows = rows.bind(act).bind(slice.before).bind(slice.limit).fetch_all(&mut *self.0).await?;
         let changed = |row: &SqliteRow| {
-            Ok(Changed {
+            Ok(ChangedCopy {
                 seq: row.try_get("seq")?,
                 issued_id: row.try_get("issued_id")?,
                 offer_id: row.try_get("offer_id")?,
@@ -375,8 +382,12 @@ fn message_if_any(row: &SqliteRow, column: &'static str) -> Stored<Option<u8>> {
     number.map(|number| u8::try_from(number).map_err(|_| StoreError::Corrupt(column))).transpose()
 }
 
-fn state_of(row: &SqliteRow) -> Stored<CopyState> {
-    Ok(CopyState { status_index: row.try_get("status_index")?, offer_id: row.try_get("offer_id")?, state: state(row)? })
+fn state_of(row: &SqliteRow) -> Stored<CopyWithState> {
+    Ok(CopyWithState {
+        status_index: row.try_get("status_index")?,
+        offer_id: row.try_get("offer_id")?,
+        state: state(row)?,
+    })
 }
 
 fn standing_of(row: &SqliteRow) -> Stored<CopyStanding> {
@@ -407,7 +418,7 @@ fn act_of(row: &SqliteRow) -> Stored<ActRecord> {
     Ok(ActRecord {
         seq: row.try_get("seq")?,
         request_id: row.try_get("request_id")?,
-        verb: Verb::parse(row.try_get("verb")?, message_if_any(row, "number")?)?,
+        verb: StatusAction::parse(row.try_get("verb")?, message_if_any(row, "number")?)?,
         reason: row.try_get("reason")?,
         who: row.try_get("who")?,
         at: time(row, "at")?,

@@ -4,52 +4,55 @@ use std::sync::Arc;
 
 use carnet_core::time::Timestamp;
 
-use super::changes::{Act, Acted, Whom, apply};
+use super::changes::{StatusChange, StatusChangeResult, StatusTarget, apply_change};
 use crate::{
     checks::{check_id, check_reason},
     error::Error,
     issuer::Issuer,
-    secrets::{self, Use},
-    store::{Store, status::Verb},
+    secrets::{self, HashPurpose},
+    store::{Store, status::StatusAction},
 };
 
 /// Maximum number of ids in one request.
 const MOST_IDS: usize = 10_000;
 
-/// Request of staff for a change.
-pub(crate) struct Request {
+/// Staff's request for a status change.
+pub(crate) struct StatusChangeRequest {
     pub(crate) request_id: String,
-    /// Name of the staff member; not part of the request's identity.
+    /// Name of the staff member; it may differ in a repeated request.
     pub(crate) who: String,
-    pub(crate) verb: Verb,
+    pub(crate) verb: StatusAction,
     pub(crate) reason: String,
-    pub(crate) whom: Whom,
+    pub(crate) whom: StatusTarget,
     pub(crate) expected: Option<u64>,
     pub(crate) dry_run: bool,
-    /// Urgency that staff request; `None`: that of the action ([`Verb::is_urgent`]).
+    /// `true` if to publish the change at once; `None`: the default of the action ([`StatusAction::is_urgent`]).
     pub(crate) urgency: Option<bool>,
 }
 
-/// Time at which the lists publish a change.
+/// Time at which the lists will show a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Published {
+pub(crate) enum PublicationTime {
     Now,
-    /// As soon as possible; never, if nothing is published.
+    /// Immediately; never, if lists are not published.
     Soon,
-    /// At a publication time, together with all pending changes.
+    /// At the next publication time, together with all pending changes.
     At(Timestamp),
 }
 
 impl<S: Store> Issuer<S> {
-    /// Applies a change, and publishes it at once if it is urgent. The second result is the publication time.
+    /// Applies a change, and publishes it immediately if it is urgent. Returns the result and the time of publication.
     ///
     /// # Errors
     /// The request is refused, and nothing is changed; store errors.
-    pub(crate) async fn change_status(self: &Arc<Self>, request: Request) -> Result<(Acted, Published), Error> {
+    pub(crate) async fn change_status(
+        self: &Arc<Self>,
+        request: StatusChangeRequest,
+    ) -> Result<(StatusChangeResult, PublicationTime), Error> {
         check_id("request_id", &request.request_id)?;
         let reason = check_reason(&request.reason)?;
         let several = check_whom(&request.whom)?;
-        if let Verb::Message(number) = request.verb {
+        if let StatusAction::Message(number) = request.verb {
             let messages = self.messages().ok_or(Error::NoMessages)?;
             if number > 0 && messages.text(number).is_none() {
                 return Err(Error::MessageUnknown { number });
@@ -63,7 +66,7 @@ impl<S: Store> Issuer<S> {
         }
         let dry_run = request.dry_run;
         let waits = self.published_at().filter(|_| !request.urgency.unwrap_or(request.verb.is_urgent()));
-        let act = Act {
+        let act = StatusChange {
             request: digest(&request, &reason),
             request_id: request.request_id,
             verb: request.verb,
@@ -75,24 +78,24 @@ impl<S: Store> Issuer<S> {
             urgent: waits.is_none(),
             now: self.now(),
         };
-        let (verb, is_message) = (act.verb.as_str(), matches!(act.verb, Verb::Message(_)));
-        let acted = apply(&self.store, &act).await?;
+        let (verb, is_message) = (act.verb.as_str(), matches!(act.verb, StatusAction::Message(_)));
+        let acted = apply_change(&self.store, &act).await?;
         if dry_run {
-            return Ok((acted, Published::Soon));
+            return Ok((acted, PublicationTime::Soon));
         }
         let waits = if let Some(act) = acted.act {
             tracing::info!(act, verb, credentials = acted.credentials, changed = acted.changed, "status changed");
             waits
         } else {
-            acted.waits_since.and_then(|since| self.listed_from(since))
+            acted.waits_since.and_then(|since| self.publication_after(since))
         };
         if let (Some(at), false) = (waits, is_message) {
-            return Ok((acted, Published::At(at)));
+            return Ok((acted, PublicationTime::At(at)));
         }
         // In a task of its own: a caller who disconnects does not prevent the publication.
         let issuer = self.clone();
         let published = match tokio::spawn(async move { issuer.publish().await }).await {
-            Ok(Ok(())) => self.status.shelf().version >= acted.act.unwrap_or_default(),
+            Ok(Ok(())) => self.status.published_lists().version >= acted.act.unwrap_or_default(),
             Ok(Err(error)) => {
                 tracing::error!(%error, "a changed status could not be published yet; retrying soon");
                 false
@@ -101,21 +104,21 @@ impl<S: Store> Issuer<S> {
         };
         // Messages are in no list: holders get them when they ask.
         let published = published && self.status.base().is_some() && !is_message;
-        Ok((acted, if published { Published::Now } else { Published::Soon }))
+        Ok((acted, if published { PublicationTime::Now } else { PublicationTime::Soon }))
     }
 }
 
 /// Refuses a target that names nothing; returns true if it can match more than one credential.
-fn check_whom(whom: &Whom) -> Result<bool, Error> {
+fn check_whom(whom: &StatusTarget) -> Result<bool, Error> {
     match whom {
-        Whom::Ids(ids) => {
+        StatusTarget::Ids(ids) => {
             if ids.is_empty() || ids.len() > MOST_IDS {
                 return Err(Error::invalid("ids", format!("must be 1 to {MOST_IDS} ids, or there must be a filter")));
             }
             ids.iter().try_for_each(|id| check_id("ids", id))?;
             Ok(ids.len() > 1)
         }
-        Whom::Matching { credential_type, from, until } => {
+        StatusTarget::Matching { credential_type, from, until } => {
             if credential_type.is_none() && from.is_none() && until.is_none() {
                 return Err(Error::invalid("filter", "is empty and would match every credential"));
             }
@@ -125,21 +128,21 @@ fn check_whom(whom: &Whom) -> Result<bool, Error> {
 }
 
 /// Computes the digest that identifies a repeated request: everything that determines the change.
-fn digest(request: &Request, reason: &str) -> secrets::Hash {
+fn digest(request: &StatusChangeRequest, reason: &str) -> secrets::SecretHash {
     let time = |at: &Option<Timestamp>| at.map(|at| at.unix().to_string()).unwrap_or_default();
     let verb = match request.verb {
-        Verb::Message(number) => format!("message {number}"),
+        StatusAction::Message(number) => format!("message {number}"),
         verb => verb.as_str().to_owned(),
     };
     let mut parts = vec![verb, reason.to_owned()];
     // Earlier requests have no such part.
     parts.extend(request.urgency.map(|urgent| format!("urgent {urgent}")));
     match &request.whom {
-        Whom::Ids(ids) => parts.extend(ids.iter().cloned()),
-        Whom::Matching { credential_type, from, until } => {
+        StatusTarget::Ids(ids) => parts.extend(ids.iter().cloned()),
+        StatusTarget::Matching { credential_type, from, until } => {
             parts.extend(["filter".to_owned(), credential_type.clone().unwrap_or_default(), time(from), time(until)]);
         }
     }
     let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
-    secrets::digest(Use::StatusAct, &parts)
+    secrets::purpose_hash(HashPurpose::StatusAct, &parts)
 }

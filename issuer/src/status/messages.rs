@@ -1,21 +1,21 @@
-//! Messages to holders: the meanings of their numbers.
+//! Messages to holders: the texts of their numbers.
 
-use carnet_core::status::message::Messages;
+use carnet_core::status::message::StatusMessages;
 
 use crate::{
     error::Error,
     store::{Store, StoreTx as _, status::StatusRows as _},
 };
 
-/// Records the meanings of messages on copies issued from now on. Meanings that no act has used, and no copy was issued
-/// with, are deleted first; others must not change.
+/// Records the texts of messages for copies issued from now on. Unused texts are deleted first; texts that an act used,
+/// or that were in force when a copy was issued, must not change.
 ///
 /// # Errors
 /// [`Error::MessageChanged`]; store errors.
-pub(crate) async fn settle<S: Store>(store: &S, messages: Option<&Messages>) -> Result<(), Error> {
+pub(crate) async fn record_messages<S: Store>(store: &S, messages: Option<&StatusMessages>) -> Result<(), Error> {
     let mut tx = store.begin("settle_messages").await?;
     let newest = tx.last_copy().await?;
-    tx.forget_messages(newest).await?;
+    tx.delete_messages(newest).await?;
     let text = |number| messages.and_then(|messages| messages.text(number));
     for (number, meant) in tx.messages().await? {
         if text(number) != Some(meant.as_str()) {

@@ -1,7 +1,7 @@
 //! Status lists: the status of every copy that this issuer issued, for verifiers (spec/status.md).
 //!
 //! The store is authoritative. A publication contains all acts up to a committed one, and replaces the previous
-//! publication as a whole. After a power cut, the service serves the old or the new state.
+//! publication atomically. After a power failure, the service serves the old or the new state.
 
 mod acts;
 mod changes;
@@ -10,16 +10,17 @@ mod published;
 pub(crate) mod set_times;
 mod shelf;
 
-pub(crate) use acts::{Published, Request};
-pub(crate) use changes::Whom;
+pub(crate) use acts::{PublicationTime, StatusChangeRequest};
+pub(crate) use changes::StatusTarget;
 #[cfg(test)]
-pub(crate) use changes::{Act, apply};
-pub(crate) use messages::settle;
+pub(crate) use changes::{StatusChange, apply_change};
+pub(crate) use messages::record_messages;
 pub(crate) use published::{
-    Look, PublicationSite, PublicationStatement, PublicationWatch, PublishedDirectory, raise_daily,
+    PublicationComparison, PublicationSite, PublicationStatement, PublicationWatch, PublishedDirectory,
+    raise_publication_daily,
 };
-use set_times::SetTimes;
-pub(crate) use shelf::{Content, Form, Shelf};
+use set_times::PublicationTimes;
+pub(crate) use shelf::{HttpContent, PublishedList, PublishedLists};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,24 +31,24 @@ use carnet_core::{
     did::{Did, DidUrl, web, webvh},
     format::CredentialFormat,
     status::{
-        Purpose, bitstring,
-        message::Messages,
-        publication::{self, Publication, Terms},
+        StatusPurpose, bitstring,
+        message::StatusMessages,
+        publication::{self, Publication, PublicationTerms},
         token,
     },
     time::Timestamp,
 };
-use carnet_service::config::{StartError, refused_field};
+use carnet_service::config::{StartError, invalid_field};
 use serde_json::{Value, json};
 
 use crate::{
     config::StatusConfig,
     error::Error,
-    issuance::on_cpu,
+    issuance::spawn_cpu,
     issuer::Issuer,
     store::{
         Store, StoreTx as _,
-        status::{ListRecord, Place, State, StatusRows as _},
+        status::{ListRecord, StatusIndex, StatusRows as _, StatusState},
     },
 };
 
@@ -57,35 +58,35 @@ const RETIRED_AFTER: i64 = carnet_core::day::SECONDS;
 const MANY_URLS: usize = 300;
 
 /// Published lists, and the state of the next publication.
-pub(crate) struct StatusLists {
+pub(crate) struct StatusPublisher {
     /// URL under which the lists are published, without a trailing slash; `None`: nothing is published.
     base: Option<String>,
     ttl: u32,
     validity: u32,
     /// Messages to holders; `None`: there are none.
-    messages: Option<Messages>,
+    messages: Option<StatusMessages>,
     /// Publication times of changes that are not urgent.
-    set_times: SetTimes,
-    shelf: RwLock<Arc<Shelf>>,
+    set_times: PublicationTimes,
+    shelf: RwLock<Arc<PublishedLists>>,
     /// Serialises publications, so that an older version never replaces a newer one.
-    making: Arc<tokio::sync::Mutex<Making>>,
+    making: Arc<tokio::sync::Mutex<PublicationState>>,
 }
 
 /// Lists as of a version of the store.
 #[derive(Default)]
-struct Making {
+struct PublicationState {
     version: i64,
     lists: BTreeMap<i64, Publication>,
     /// Lists whose credentials have all expired.
     retired: BTreeSet<i64>,
     /// Formats whose content differs from the published one.
-    dirty: Vec<(i64, publication::Form)>,
+    dirty: Vec<(i64, publication::ListFormat)>,
     /// Store id, and the number of the publication.
     statement: Option<PublicationStatement>,
 }
 
-impl StatusLists {
-    /// Creates the lists at the configured URL, or next to the DID document; unpublished if there is no such URL.
+impl StatusPublisher {
+    /// Creates the lists at the configured URL, or next to the DID document; they are not published if neither exists.
     ///
     /// # Errors
     /// The configured URL is unsuitable for lists.
@@ -116,56 +117,57 @@ impl StatusLists {
     }
 
     /// Returns the published lists.
-    pub(crate) fn shelf(&self) -> Arc<Shelf> {
+    pub(crate) fn published_lists(&self) -> Arc<PublishedLists> {
         self.shelf.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the URL of a list in one format.
-    pub(crate) fn url(&self, form: publication::Form, list: i64) -> Option<String> {
+    pub(crate) fn url(&self, form: publication::ListFormat, list: i64) -> Option<String> {
         self.base.as_ref().map(|base| format!("{base}/{}/{list}", form.as_str()))
     }
 }
 
-/// Changes since a version, read in one transaction.
+/// Status changes since a version, read in one transaction.
 #[derive(Debug, Clone)]
-pub(crate) struct Changes {
+pub(crate) struct ListChanges {
     /// Version after the changes.
     pub(crate) version: i64,
     /// All lists.
     pub(crate) lists: Vec<ListRecord>,
     /// Changed entries, with their published states.
-    pub(crate) entries: Vec<(Place, State)>,
+    pub(crate) entries: Vec<(StatusIndex, StatusState)>,
 }
 
-/// Releases changes that have waited since before a time. Returns the entries changed by that, followed by all changes
-/// since a version; 0: all entries. If the service is killed after the release, it reads all lists again.
+/// Releases changes that have been waiting since before `waiting_before`, and returns their entries together with all
+/// changes since a version; version 0: all entries. If the service is killed after the release, it reads all lists
+/// again.
 pub(crate) async fn changes_since<S: Store>(
     store: &S,
     version: i64,
     waiting_before: Timestamp,
-) -> Result<Changes, Error> {
+) -> Result<ListChanges, Error> {
     let mut entries = Vec::new();
-    if store.read().await?.has_waits(waiting_before).await? {
+    if store.read().await?.has_deferred(waiting_before).await? {
         let mut tx = store.begin("release_statuses").await?;
-        entries = tx.end_waits(waiting_before).await?;
+        entries = tx.publish_all_deferred(waiting_before).await?;
         tx.commit().await?;
     }
     let mut tx = store.read().await?;
     let (upto, lists) = (tx.version().await?, tx.lists().await?);
-    entries.append(&mut tx.listed_since(version).await?);
-    Ok(Changes { version: upto, lists, entries })
+    entries.append(&mut tx.published_states_since(version).await?);
+    Ok(ListChanges { version: upto, lists, entries })
 }
 
-impl Making {
+impl PublicationState {
     /// Updates the lists to the state of the store.
-    fn take(&mut self, changes: Changes) -> Result<(), Error> {
+    fn take(&mut self, changes: ListChanges) -> Result<(), Error> {
         for record in changes.lists {
             if self.retired.contains(&record.list) {
                 continue;
             }
             if let std::collections::btree_map::Entry::Vacant(entry) = self.lists.entry(record.list) {
                 entry.insert(Publication::new(record.entries).map_err(Error::Signing)?);
-                self.dirty.extend(publication::Form::ALL.map(|form| (record.list, form)));
+                self.dirty.extend(publication::ListFormat::ALL.map(|form| (record.list, form)));
             }
         }
         for (place, state) in changes.entries {
@@ -182,7 +184,7 @@ impl Making {
 }
 
 impl<S: Store> Issuer<S> {
-    /// Publishes the state of the store: changed lists, new lists, and those due for a new signature.
+    /// Publishes the state of the store: changed lists, new lists, and those due for renewal of their signature.
     ///
     /// # Errors
     /// Store errors; a list could not be signed, and the previous publication remains.
@@ -197,7 +199,7 @@ impl<S: Store> Issuer<S> {
         let changes = changes_since(&self.store, version, waiting_before).await?;
         // The order is commit, mark, publication: the mark next to the keys covers everything that others have seen
         // published.
-        match self.store.settle_mark().await {
+        match self.store.update_mark().await {
             Ok(identity) => making.statement = Some(PublicationStatement::of(&identity)),
             Err(error) => tracing::error!(
                 %error,
@@ -205,22 +207,22 @@ impl<S: Store> Issuer<S> {
             ),
         }
         let issuer = self.clone();
-        on_cpu(move || {
+        spawn_cpu(move || {
             making.take(changes)?;
             issuer.sign_lists(&mut making)
         })
         .await?
     }
 
-    /// Unpublishes lists that are full and whose copies all ended a day ago: nobody needs them, and verifiers cache a
-    /// limited number.
+    /// Unpublishes full lists all of whose copies expired at least a day ago: they are no longer needed, and verifiers
+    /// cache a limited number.
     ///
     /// # Errors
     /// Those of [`Self::publish`].
     pub(crate) async fn retire_lists(self: &Arc<Self>) -> Result<(), Error> {
         let before = self.now().plus(-RETIRED_AFTER);
         let mut ended = BTreeSet::new();
-        for list in self.status.shelf().lists() {
+        for list in self.status.published_lists().lists() {
             if self.store.read().await?.list_ended(list, before).await? {
                 ended.insert(list);
             }
@@ -231,9 +233,9 @@ impl<S: Store> Issuer<S> {
             making.lists.retain(|list, _| !ended.contains(list));
             making.retired.append(&mut ended);
             let issuer = self.clone();
-            on_cpu(move || issuer.sign_lists(&mut making)).await??;
+            spawn_cpu(move || issuer.sign_lists(&mut making)).await??;
         }
-        let urls = self.status.shelf().urls().count();
+        let urls = self.status.published_lists().urls().count();
         if urls >= MANY_URLS {
             tracing::warn!(
                 urls,
@@ -243,31 +245,31 @@ impl<S: Store> Issuer<S> {
         Ok(())
     }
 
-    /// Publishes before a copy is issued on an unpublished list.
+    /// Publishes if one of these indices is in an unpublished list, before a copy with it is issued.
     ///
     /// # Errors
     /// Those of [`Self::publish`].
-    pub(crate) async fn require_published(self: &Arc<Self>, places: &[Place]) -> Result<(), Error> {
-        let known = |shelf: &Shelf| places.iter().all(|place| shelf.has_list(place.list));
-        if self.status.base.is_none() || known(&self.status.shelf()) {
+    pub(crate) async fn require_published(self: &Arc<Self>, places: &[StatusIndex]) -> Result<(), Error> {
+        let known = |shelf: &PublishedLists| places.iter().all(|place| shelf.has_list(place.list));
+        if self.status.base.is_none() || known(&self.status.published_lists()) {
             return Ok(());
         }
         self.publish().await?;
-        if known(&self.status.shelf()) { Ok(()) } else { Err(Error::Corrupt("status_lists")) }
+        if known(&self.status.published_lists()) { Ok(()) } else { Err(Error::Corrupt("status_lists")) }
     }
 
     /// Signs all outdated lists, and publishes them at once.
-    fn sign_lists(&self, making: &mut Making) -> Result<(), Error> {
+    fn sign_lists(&self, making: &mut PublicationState) -> Result<(), Error> {
         let now = self.now();
-        let old = self.status.shelf();
-        let mut shelf = Shelf::clone(&old);
+        let old = self.status.published_lists();
+        let mut shelf = PublishedLists::clone(&old);
         shelf.version = making.version;
         shelf.retain(|list| making.lists.contains_key(&list));
         let kid = DidUrl::parse(&self.kid).map_err(Error::Signing)?;
-        let forms = publication::Form::ALL.into_iter().filter(|form| self.publishes(*form));
+        let forms = publication::ListFormat::ALL.into_iter().filter(|form| self.publishes(*form));
         for form in forms {
             for (number, list) in &mut making.lists {
-                let due = |there: &Form| there.is_due(&self.kid, now, self.status.validity.into());
+                let due = |there: &PublishedList| there.is_due(&self.kid, now, self.status.validity.into());
                 let stays = old.form(form, *number).is_some_and(|there| !due(there));
                 let Some(url) =
                     self.status.url(form, *number).filter(|_| !stays || making.dirty.contains(&(*number, form)))
@@ -275,11 +277,11 @@ impl<S: Store> Issuer<S> {
                     continue;
                 };
                 let (validity, ttl) = (self.status.validity.into(), self.status.ttl.into());
-                let terms = Terms { kid: &kid, url: &url, now, validity, ttl };
+                let terms = PublicationTerms { kid: &kid, url: &url, now, validity, ttl };
                 let text = list.sign(form, &terms, self.signer.as_ref()).map_err(Error::Signing)?;
-                let cwt = (form == publication::Form::Token).then(|| list.sign_cwt(&terms, self.signer.as_ref()));
+                let cwt = (form == publication::ListFormat::Token).then(|| list.sign_cwt(&terms, self.signer.as_ref()));
                 let cwt = cwt.transpose().map_err(Error::Signing)?;
-                shelf.put(form, *number, Form::new(form, url, text, cwt, (&self.kid, now)));
+                shelf.put(form, *number, PublishedList::new(form, url, text, cwt, (&self.kid, now)));
             }
         }
         making.dirty.clear();
@@ -294,40 +296,42 @@ impl<S: Store> Issuer<S> {
 }
 
 impl<S> Issuer<S> {
-    /// Tests if this issuer's key can sign a format: a list as a credential needs a cryptosuite that takes the key.
-    fn publishes(&self, form: publication::Form) -> bool {
+    /// Returns whether this issuer's key can sign a format: a list as a credential needs a cryptosuite that takes the
+    /// key.
+    fn publishes(&self, form: publication::ListFormat) -> bool {
         let signing = |algorithm| self.suites.signing(CredentialFormat::DiVcJcs, algorithm);
-        form == publication::Form::Token || signing(self.signer.algorithm()).is_some()
+        form == publication::ListFormat::Token || signing(self.signer.algorithm()).is_some()
     }
 
     /// Returns the messages to holders.
-    pub(crate) fn messages(&self) -> Option<&Messages> {
+    pub(crate) fn messages(&self) -> Option<&StatusMessages> {
         self.status.messages.as_ref()
     }
 
-    /// Returns the publication time of an act that is not urgent; `None`: at once.
+    /// Returns the publication time of non-urgent acts; `None`: immediately.
     pub(crate) fn published_at(&self) -> Option<Timestamp> {
         self.status.set_times.next(self.now()).filter(|_| self.status.base.is_some())
     }
 
-    /// Set time at which lists say what waits since an instant; none: at once.
-    pub(crate) fn listed_from(&self, since: Timestamp) -> Option<Timestamp> {
+    /// Returns the publication time of a change that has been waiting since an instant; `None`: immediately.
+    pub(crate) fn publication_after(&self, since: Timestamp) -> Option<Timestamp> {
         self.status.set_times.next(since).filter(|_| self.status.base.is_some())
     }
 
-    /// Returns name and value of the member that refers to a copy's status; `None` if lists are not published.
-    pub(crate) fn status_member(&self, format: CredentialFormat, place: Place) -> Option<(String, Value)> {
+    /// Returns name and value of the member with a copy's status reference; `None` if lists are not published.
+    pub(crate) fn status_member(&self, format: CredentialFormat, place: StatusIndex) -> Option<(String, Value)> {
         let url = |form| self.status.url(form, place.list).filter(|_| self.publishes(form));
         let index = place.position;
         if format == CredentialFormat::DcSdJwt {
-            let reference = token::Reference { uri: url(publication::Form::Token)?, index };
+            let reference = token::TokenStatusReference { uri: url(publication::ListFormat::Token)?, index };
             return Some(("status".to_owned(), reference.to_json()));
         }
-        let entry =
-            |form, purpose| url(form).map(|url| bitstring::Reference { purpose, url, index, bits: 1 }.to_json());
+        let entry = |form, purpose| {
+            url(form).map(|url| bitstring::BitstringStatusListEntry { purpose, url, index, bits: 1 }.to_json())
+        };
         let entries = [
-            entry(publication::Form::Revocation, Purpose::Revocation)?,
-            entry(publication::Form::Suspension, Purpose::Suspension)?,
+            entry(publication::ListFormat::Revocation, StatusPurpose::Revocation)?,
+            entry(publication::ListFormat::Suspension, StatusPurpose::Suspension)?,
         ];
         Some(("credentialStatus".to_owned(), json!(entries)))
     }
@@ -335,7 +339,7 @@ impl<S> Issuer<S> {
 
 /// Returns the default URL: `/status` next to the DID document, or its log.
 pub(crate) fn default_base(did: &Did) -> Option<String> {
-    let published = web::url(did).or_else(|_| webvh::url(did)).ok()?;
+    let published = web::document_url(did).or_else(|_| webvh::log_url(did)).ok()?;
     let (folder, _) = published.rsplit_once('/')?;
     Some(format!("{}/status", folder.strip_suffix("/.well-known").unwrap_or(folder)))
 }
@@ -356,7 +360,7 @@ fn checked(url: &str) -> Result<String, StartError> {
     if fits {
         return Ok(url.to_owned());
     }
-    Err(refused_field(
+    Err(invalid_field(
         "status.url",
         format!(
             "status.url is {url}, and it must be https://HOST/PATH, without a slash, a query or a fragment at its end"

@@ -1,13 +1,13 @@
-//! Publication as found at the issuer's own web site: its store's id and number, and the lists.
+//! Publication as fetched from the issuer's own web site: the lists, with id and number of their store.
 //!
-//! After the restore of a whole data directory, store and mark agree; only the publication shows that they are
+//! After the restoration of a whole data directory, store and mark agree; only the publication shows that they are
 //! outdated.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidUrl, Purpose},
+    did::{Did, DidDocument, DidUrl, VerificationRelationship},
     json::{self, Limits},
     keys::{PublicKey, Signer},
     secure::jose::{self, Jws, KeyRef, numeric_date},
@@ -16,21 +16,21 @@ use carnet_core::{
 };
 use carnet_fetch::HttpsFetcher;
 use carnet_service::{
-    config::{StartError, refused_field},
-    fetcher::fetcher,
+    config::{StartError, invalid_field},
+    fetcher::create_fetcher,
     keys::Keyring,
     store::StoreIdentity,
 };
 use serde_json::{Map, Value, json};
 
-use super::StatusLists;
+use super::StatusPublisher;
 use crate::{
     config::IssuerConfig,
     issuer::Issuer,
     store::{
         Store, StoreError, StoreTx as _,
         expiry::ExpiryRows as _,
-        status::{PublishedStates, State},
+        status::{PublishedStates, StatusState},
     },
 };
 
@@ -48,15 +48,15 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// Maximum size of a token, in bytes: a list with the most entries, in base64.
 const MOST_TOKEN_BYTES: usize = 6 << 20;
 
-/// Statement of a directory of lists about its store.
+/// Signed statement about the store in the directory of lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PublicationStatement {
     pub(crate) store: String,
-    /// Number of the publication.
+    /// Publication number.
     pub(crate) number: i64,
 }
 
-/// Published location of an issuer's lists.
+/// Web site on which an issuer publishes its lists.
 #[derive(Debug, Clone)]
 pub(crate) struct PublicationSite {
     /// URL under which the lists are published.
@@ -67,21 +67,21 @@ pub(crate) struct PublicationSite {
     pub(crate) fetcher: HttpsFetcher,
 }
 
-/// Outcome of a look at what is published.
+/// Outcome of a comparison with the web site.
 #[derive(Debug)]
-pub(crate) enum Look {
-    /// Nothing there is newer than the store.
+pub(crate) enum PublicationComparison {
+    /// The publication is not newer than the store.
     NotNewer,
-    /// The web site asks this service for it, and has no copy.
+    /// The web site forwards to this service, and has no copy.
     AsksThisService,
-    /// It could not be read.
+    /// The publication could not be read.
     Unread(Problem),
 }
 
-/// Fetched directory.
+/// Directory of lists, as fetched.
 #[derive(Debug)]
 pub(crate) struct PublishedDirectory {
-    /// `None`: published before such statements existed.
+    /// Statement about the store; `None` in a publication of an older version.
     pub(crate) statement: Option<PublicationStatement>,
     urls: Vec<String>,
 }
@@ -91,7 +91,7 @@ impl PublicationStatement {
         Self { store: identity.id.clone(), number: identity.publication }
     }
 
-    /// Signs the statement, so that nobody else can declare this issuer's store outdated.
+    /// Signs the statement, so that nobody else can make this issuer's store appear outdated.
     pub(crate) fn sign(&self, kid: &DidUrl, signer: &dyn Signer, now: Timestamp) -> Result<String, Problem> {
         let header = json!({ "typ": TYP, "kid": kid.to_string() });
         let payload =
@@ -125,15 +125,15 @@ fn own_key(jws: &Jws, did: &Did, own: &DidDocument) -> Result<PublicKey, Problem
     if kid.did() != did {
         return Err(Code::HeaderKeyUnanchored.into());
     }
-    own.key_for(&kid, Purpose::AssertionMethod)
+    own.key_for(&kid, VerificationRelationship::AssertionMethod)
 }
 
 impl PublicationSite {
-    /// Fetches the directory of the lists; `None` if the web site forwards to this service, cannot reach it, and keeps no
-    /// copy.
+    /// Fetches the directory of the lists; `None` if the web site forwards to this service, cannot reach it, and keeps
+    /// no copy.
     ///
     /// # Errors
-    /// Those of [`HttpsFetcher::bytes`]; the directory is no JSON, or its statement is invalid.
+    /// Those of [`HttpsFetcher::bytes`]; the directory is not JSON, or its statement is invalid.
     pub(crate) async fn directory(&self) -> Result<Option<PublishedDirectory>, Problem> {
         let (url, most) = (format!("{}/lists", self.base), Limits::DOCUMENT.max_bytes);
         let Some(bytes) = self.fetcher.bytes_through_proxy(&url, "application/json", most).await? else {
@@ -150,8 +150,8 @@ impl PublicationSite {
         Ok(Some(PublishedDirectory { statement: statement.transpose()?, urls }))
     }
 
-    /// Reads the published states, and returns the numbers of unreadable lists. An expired list counts: it is the last
-    /// publication.
+    /// Reads the published states of all lists, and returns them with the numbers of unreadable lists. Expired lists
+    /// are included, since they are the last publication.
     pub(crate) async fn states(&self, directory: &PublishedDirectory) -> (Vec<PublishedStates>, Vec<i64>) {
         let prefix = format!("{}/token/", self.base);
         let lists: BTreeMap<i64, &String> = directory
@@ -172,10 +172,10 @@ impl PublicationSite {
         (states, unread)
     }
 
-    /// Verifies every published list as a verifier does now, its end included; returns how many there are.
+    /// Verifies every published list as verifiers do, including its validity period, and returns the number of lists.
     ///
     /// # Errors
-    /// The directory names no list, or one cannot be fetched or does not hold now.
+    /// The directory is empty, or a list cannot be fetched or is not valid now.
     pub(crate) async fn require_fresh(&self, directory: &PublishedDirectory, now: Timestamp) -> Result<usize, String> {
         let prefix = format!("{}/token/", self.base);
         let urls: Vec<&String> = directory.urls.iter().filter(|url| url.starts_with(&prefix)).collect();
@@ -185,7 +185,7 @@ impl PublicationSite {
         for url in &urls {
             let verified = async {
                 let (text, key, _) = self.token(url).await?;
-                token::Token::parse(&text)?.verify(&key, url, now, CLOCK_SKEW).map(drop)
+                token::StatusListToken::parse(&text)?.verify(&key, url, now, CLOCK_SKEW).map(drop)
             };
             verified.await.map_err(|problem| format!("{url} cannot be used: {problem}"))?;
         }
@@ -204,25 +204,25 @@ impl PublicationSite {
 
     async fn list(&self, list: i64, url: &str) -> Result<PublishedStates, Problem> {
         let (text, key, made) = self.token(url).await?;
-        let (published, _) = token::Token::parse(&text)?.verify(&key, url, made, 0)?;
+        let (published, _) = token::StatusListToken::parse(&text)?.verify(&key, url, made, 0)?;
         let mut states = Vec::new();
         for position in 0..published.entries() {
             match published.value(position)? {
                 token::VALID => {}
-                token::SUSPENDED => states.push((position, State::Suspended)),
-                _ => states.push((position, State::Revoked)),
+                token::SUSPENDED => states.push((position, StatusState::Suspended)),
+                _ => states.push((position, StatusState::Revoked)),
             }
         }
         Ok(PublishedStates { list, entries: published.entries(), states })
     }
 }
 
-/// Raises the number of the publication in the first minute of a day (UTC), if the store changed on earlier days. Acts
-/// raise it at once; the number must not reveal the time of an issuance.
+/// Increments the publication number in the first minute of a day (UTC), if the store changed on earlier days. Acts
+/// increment it immediately; the number must not reveal the time of an issuance.
 ///
 /// # Errors
 /// Store errors.
-pub(crate) async fn raise_daily<S: Store>(store: &S, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn raise_publication_daily<S: Store>(store: &S, now: Timestamp) -> Result<(), StoreError> {
     let noted_at = store.read().await?.publication().await?.noted_at;
     if noted_at.start_of_day() >= now.start_of_day() {
         return Ok(());
@@ -232,28 +232,28 @@ pub(crate) async fn raise_daily<S: Store>(store: &S, now: Timestamp) -> Result<(
     tx.commit().await
 }
 
-/// Periodic check of the publication by a running service.
+/// Periodic comparison of the publication with the store, by a running service.
 pub(crate) struct PublicationWatch<S> {
     pub(crate) site: PublicationSite,
     pub(crate) store: S,
 }
 
 impl<S: Store> PublicationWatch<S> {
-    /// Creates the check for a configuration; `None`: nothing is published.
+    /// Creates the comparison for a configuration; `None` if lists are not published.
     ///
     /// # Errors
-    /// The configuration is refused.
+    /// The configuration is invalid.
     pub(crate) fn of(config: &IssuerConfig, keys: &Keyring, store: &S) -> Result<Option<Self>, StartError> {
-        let no_did = |problem: Problem| refused_field("did", format!("did is {}: {problem}", config.did));
+        let no_did = |problem: Problem| invalid_field("did", format!("did is {}: {problem}", config.did));
         let did = Did::parse(&config.did).map_err(no_did)?;
-        let lists = StatusLists::new(&config.status, &did)?;
+        let lists = StatusPublisher::new(&config.status, &did)?;
         let Some(base) = lists.base() else { return Ok(None) };
         let own = Arc::new(keys.own_document(&did).map_err(no_did)?);
-        let site = PublicationSite { base: base.to_owned(), did, own, fetcher: fetcher(&config.serve)? };
+        let site = PublicationSite { base: base.to_owned(), did, own, fetcher: create_fetcher(&config.serve)? };
         Ok(Some(Self { site, store: store.clone() }))
     }
 
-    /// Runs [`Self::newer_published`]; never returns if nothing is published.
+    /// Runs [`Self::newer_published`]; never returns if lists are not published.
     pub(crate) async fn newer(watch: Option<Self>, issuer: Arc<Issuer<S>>) -> StartError {
         match watch {
             Some(watch) => watch.newer_published(&issuer).await,
@@ -261,20 +261,20 @@ impl<S: Store> PublicationWatch<S> {
         }
     }
 
-    /// Checks once, before anything is published and before this service listens. An unreachable web site causes a
-    /// warning, and does not prevent the start; one that forwards to this very service is no fault.
+    /// Compares once, before anything is published and before this service listens. An unreachable web site causes a
+    /// warning, and does not prevent the start; a web site that forwards to this service is not an error.
     ///
     /// # Errors
-    /// The publication is of another store, or of a later state of this one.
-    pub(crate) async fn look_at_start(&self) -> Result<(), StartError> {
+    /// The publication belongs to another store, or to a later state of this one.
+    pub(crate) async fn compare_at_start(&self) -> Result<(), StartError> {
         match self.look().await? {
-            Look::NotNewer => {}
-            Look::AsksThisService => tracing::info!(
+            PublicationComparison::NotNewer => {}
+            PublicationComparison::AsksThisService => tracing::info!(
                 base = self.site.base,
                 "the web site keeps no copy of the published lists and asks this service for them, so it cannot tell \
                  whether this store is the newest"
             ),
-            Look::Unread(problem) => tracing::warn!(
+            PublicationComparison::Unread(problem) => tracing::warn!(
                 base = self.site.base,
                 %problem,
                 "the published lists could not be read, so it is unknown whether this store is the newest; retrying"
@@ -283,15 +283,15 @@ impl<S: Store> PublicationWatch<S> {
         Ok(())
     }
 
-    /// Checks repeatedly, and records faults; returns when the publication is newer than the store.
+    /// Compares repeatedly, and records problems; returns when the publication is newer than the store.
     pub(crate) async fn newer_published(self, issuer: &Issuer<S>) -> StartError {
         let mut pause = FIRST;
         loop {
             tokio::time::sleep(pause).await;
             let found = match self.look().await {
-                Ok(Look::NotNewer) => self.read_back(issuer).await,
-                Ok(Look::AsksThisService) => Err(UNREACHED.to_owned()),
-                Ok(Look::Unread(problem)) => Err(problem.to_string()),
+                Ok(PublicationComparison::NotNewer) => self.read_back(issuer).await,
+                Ok(PublicationComparison::AsksThisService) => Err(UNREACHED.to_owned()),
+                Ok(PublicationComparison::Unread(problem)) => Err(problem.to_string()),
                 Err(older) => {
                     return older.with_consequence("The service has stopped.");
                 }
@@ -310,9 +310,9 @@ impl<S: Store> PublicationWatch<S> {
 
     /// Reads the directory and the newest list as a verifier does.
     async fn read_back(&self, issuer: &Issuer<S>) -> Result<(), String> {
-        let before = issuer.status.shelf();
+        let before = issuer.status.published_lists();
         let directory = self.site.directory().await.map_err(|problem| problem.to_string())?.ok_or(UNREACHED)?;
-        let after = issuer.status.shelf();
+        let after = issuer.status.published_lists();
         // A list opened or retired in the meantime may be present or not.
         let mut lasting = before.urls().filter(|url| after.at(url).is_some());
         if let Some(missing) = lasting.find(|url| !directory.urls.iter().any(|listed| listed == url)) {
@@ -325,17 +325,17 @@ impl<S: Store> PublicationWatch<S> {
         self.site.list(list, url).await.map(drop).map_err(|problem| format!("{url} cannot be used: {problem}"))
     }
 
-    /// Compares what is published with the store.
+    /// Compares the publication with the store.
     ///
     /// # Errors
-    /// The publication is of another store, or of a later state of this one; the store cannot be read.
-    pub(crate) async fn look(&self) -> Result<Look, StartError> {
+    /// The publication belongs to another store, or to a later state of this one; the store cannot be read.
+    pub(crate) async fn look(&self) -> Result<PublicationComparison, StartError> {
         let directory = match self.site.directory().await {
             Ok(Some(directory)) => directory,
-            Ok(None) => return Ok(Look::AsksThisService),
-            Err(problem) => return Ok(Look::Unread(problem)),
+            Ok(None) => return Ok(PublicationComparison::AsksThisService),
+            Err(problem) => return Ok(PublicationComparison::Unread(problem)),
         };
-        let Some(published) = directory.statement else { return Ok(Look::NotNewer) };
+        let Some(published) = directory.statement else { return Ok(PublicationComparison::NotNewer) };
         // Read after the fetch, so that the store includes everything published in the meantime.
         let unread = |error: StoreError| {
             StartError::new(format!("The store cannot be read: {error}."), "Check the disk, and start again.")
@@ -348,7 +348,7 @@ impl<S: Store> PublicationWatch<S> {
         let (own, former) = read.await.map_err(unread)?;
         let was = published.store == own.store || former.contains(&published.store);
         if was && published.number <= own.number {
-            return Ok(Look::NotNewer);
+            return Ok(PublicationComparison::NotNewer);
         }
         let what = if was {
             format!("publication {} is there, and the store is at {}", published.number, own.number)

@@ -1,19 +1,19 @@
-//! Publication times of changes that are not urgent (spec/status.md 4.7).
+//! Publication times of non-urgent changes (spec/status.md 4.7).
 
 use carnet_core::{day, time::Timestamp};
 
-/// Times of day (UTC), in order; empty: everything is published at once.
+/// Times of day (UTC), in order; empty: all changes are published immediately.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct SetTimes(Vec<i64>);
+pub(crate) struct PublicationTimes(Vec<i64>);
 
-impl SetTimes {
+impl PublicationTimes {
     pub(crate) fn new(mut seconds: Vec<i64>) -> Self {
         seconds.sort_unstable();
         seconds.dedup();
         Self(seconds)
     }
 
-    /// Parses `HH:MM`.
+    /// Parses `HH:MM`, and returns the second of the day.
     pub(crate) fn second_of_day(text: &str) -> Option<i64> {
         let (hours, minutes) = text.split_once(':')?;
         let number = |digits: &str, below: i64| {
@@ -23,8 +23,8 @@ impl SetTimes {
         Some(number(hours, 24)?.saturating_mul(3_600).saturating_add(number(minutes, 60)?.saturating_mul(60)))
     }
 
-    /// Returns the last publication time at or before an instant. Earlier changes are published; without publication
-    /// times, all are.
+    /// Returns the last publication time at or before an instant: changes up to then are published. Without publication
+    /// times, all changes are.
     pub(crate) fn last(&self, now: Timestamp) -> Timestamp {
         let today = now.start_of_day();
         let times =
@@ -32,7 +32,7 @@ impl SetTimes {
         times.filter(|at| *at <= now).max().unwrap_or(Timestamp::from_unix(i64::MAX))
     }
 
-    /// Returns the first publication time after an instant; `None` if everything is published at once.
+    /// Returns the first publication time after an instant; `None` if all changes are published immediately.
     pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
         let today = now.start_of_day();
         let times =
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn the_last_and_the_next_set_time_of_any_instant() {
-        let times = SetTimes::new([64_800, 21_600, 21_600].to_vec());
+        let times = PublicationTimes::new([64_800, 21_600, 21_600].to_vec());
         for (now, last, next) in [
             ("2026-11-22T05:59:59Z", "2026-11-21T18:00:00Z", "2026-11-22T06:00:00Z"),
             ("2026-11-22T06:00:00Z", "2026-11-22T06:00:00Z", "2026-11-22T18:00:00Z"),
@@ -59,16 +59,16 @@ mod tests {
         ] {
             assert_eq!((times.last(at(now)), times.next(at(now))), (at(last), Some(at(next))), "{now}");
         }
-        let none = SetTimes::default();
+        let none = PublicationTimes::default();
         assert_eq!(none.next(at("2026-11-22T06:00:00Z")), None);
         assert!(none.last(at("2026-11-22T06:00:00Z")) > at("9999-01-01T00:00:00Z"));
     }
 
     #[test]
     fn a_time_of_day_is_written_in_one_way() {
-        assert_eq!(SetTimes::second_of_day("23:59"), Some(86_340));
+        assert_eq!(PublicationTimes::second_of_day("23:59"), Some(86_340));
         for wrong in ["24:00", "6:00", "06:60", "+6:00", "06:0", "0600", "06:00:00", ""] {
-            assert_eq!(SetTimes::second_of_day(wrong), None, "{wrong}");
+            assert_eq!(PublicationTimes::second_of_day(wrong), None, "{wrong}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Published lists, as bytes.
+//! Published lists, as served.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +13,12 @@ use sha2::{Digest as _, Sha256};
 use super::{Made, PublicationStatement};
 use crate::error::Error;
 
-/// All lists in all formats, as served: one version of the store.
+/// All lists in all forms, as served, for one version of the store.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Shelf {
+pub(crate) struct PublishedLists {
     /// Number of the last act that is included.
     pub(super) version: i64,
-    forms: BTreeMap<(i64, publication::Form), Form>,
+    forms: BTreeMap<(i64, publication::ListFormat), PublishedList>,
     /// Signed statement about the store.
     statement: Option<SignedStatement>,
 }
@@ -31,32 +31,32 @@ struct SignedStatement {
     token: String,
 }
 
-/// One list in one format.
+/// Status list in one published form.
 #[derive(Debug, Clone)]
-pub(crate) struct Form {
+pub(crate) struct PublishedList {
     pub(crate) url: String,
-    pub(crate) content: Content,
-    /// CBOR token, at the same URL.
-    pub(crate) cwt: Option<Content>,
+    pub(crate) content: HttpContent,
+    /// Status list token in CBOR, at the same URL.
+    pub(crate) cwt: Option<HttpContent>,
     made: Made,
 }
 
-/// Content of a response.
+/// Body and headers of a response.
 #[derive(Debug, Clone)]
-pub(crate) struct Content {
+pub(crate) struct HttpContent {
     pub(crate) media_type: &'static str,
-    /// Entity tag (RFC 9110 section 8.8.3), with its quotation marks, for exactly these bytes.
+    /// Entity tag of the body (RFC 9110 section 8.8.3), including the quotation marks.
     pub(crate) etag: String,
     pub(crate) bytes: axum::body::Bytes,
 }
 
-impl Shelf {
+impl PublishedLists {
     /// Returns a list in one format.
-    pub(super) fn form(&self, form: publication::Form, list: i64) -> Option<&Form> {
+    pub(super) fn form(&self, form: publication::ListFormat, list: i64) -> Option<&PublishedList> {
         self.forms.get(&(list, form))
     }
 
-    pub(super) fn put(&mut self, form: publication::Form, list: i64, made: Form) {
+    pub(super) fn put(&mut self, form: publication::ListFormat, list: i64, made: PublishedList) {
         self.forms.insert((list, form), made);
     }
 
@@ -91,43 +91,43 @@ impl Shelf {
         self.forms.keys().map(|(list, _)| *list).collect()
     }
 
-    /// Tests if a list is included.
+    /// Returns whether a list is included.
     pub(super) fn has_list(&self, list: i64) -> bool {
         self.forms.keys().any(|(known, _)| *known == list)
     }
 
-    /// Returns the URLs of all content.
+    /// Returns the URLs of all lists.
     pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
         self.forms.values().map(|form| form.url.as_str())
     }
 
-    /// Returns the content at a URL.
-    pub(crate) fn at(&self, url: &str) -> Option<&Form> {
+    /// Returns the list at a URL.
+    pub(crate) fn at(&self, url: &str) -> Option<&PublishedList> {
         self.forms.values().find(|form| form.url == url)
     }
 }
 
-impl Form {
+impl PublishedList {
     pub(super) fn new(
-        form: publication::Form,
+        form: publication::ListFormat,
         url: String,
         text: String,
         cwt: Option<Vec<u8>>,
         (kid, now): (&str, Timestamp),
     ) -> Self {
-        let content = Content::new(form.media_type(), text.into());
-        let cwt = cwt.map(|bytes| Content::new(cwt::MEDIA_TYPE, bytes.into()));
+        let content = HttpContent::new(form.media_type(), text.into());
+        let cwt = cwt.map(|bytes| HttpContent::new(cwt::MEDIA_TYPE, bytes.into()));
         Self { url, content, cwt, made: Made { kid: kid.to_owned(), at: now } }
     }
 
-    /// Tests if a list must be signed again: half of its lifetime is over, the clock was set back, or the key has
-    /// changed.
+    /// Returns whether a list must be signed again: half of its lifetime is over, the clock was set back, or the key
+    /// has changed.
     pub(super) fn is_due(&self, kid: &str, now: Timestamp, validity: i64) -> bool {
         self.made.kid != kid || now < self.made.at || now >= self.made.at.plus(validity / 2)
     }
 }
 
-impl Content {
+impl HttpContent {
     pub(crate) fn new(media_type: &'static str, bytes: axum::body::Bytes) -> Self {
         let digest = Sha256::digest(&bytes);
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.get(..16).unwrap_or_default()));

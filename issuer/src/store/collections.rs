@@ -1,28 +1,28 @@
-//! Collections: the requests for copies, the copies of each, and their status indices.
+//! Collections: wallets' requests for copies, the copies of each, and their status indices.
 
 use carnet_core::time::Timestamp;
 
 use super::{
     StoreError, Stored,
-    status::{Place, State},
+    status::{StatusIndex, StatusState},
 };
-use crate::{nonces::Nonce, secrets::Hash};
+use crate::{nonces::Nonce, secrets::SecretHash};
 
-/// Names of a signed copy in the store.
+/// Names under which a signed copy is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CopyNames {
-    /// Public digest, which everybody who was shown the copy can compute.
-    pub(crate) digest: Hash,
-    /// Stored form of the handle, by which its holder asks.
-    pub(crate) handle_hash: Hash,
+    /// Digest of the copy, which every recipient can compute.
+    pub(crate) digest: SecretHash,
+    /// Hash of the handle, by which the holder requests freshness statements.
+    pub(crate) handle_hash: SecretHash,
 }
 
 /// Processing state of a wallet's request for the copies of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CollectionState {
-    /// To be signed.
+    /// Intent stored; to be signed.
     Intended,
-    /// Waits for its release by staff.
+    /// Waiting for staff to release the offer.
     Deferred,
     Signed,
 }
@@ -43,7 +43,7 @@ impl CollectionState {
     }
 }
 
-/// Sealed response, kept until a time.
+/// Encrypted response, kept until its expiry.
 #[derive(Debug)]
 pub(crate) struct SealedResponse {
     pub(crate) sealed: Vec<u8>,
@@ -56,8 +56,8 @@ pub(crate) struct CollectionRecord {
     pub(crate) collection: i64,
     pub(crate) offer_id: String,
     pub(crate) state: CollectionState,
-    pub(crate) request_digest: Hash,
-    /// True if it has a transaction id, by which its wallet asks again.
+    pub(crate) request_digest: SecretHash,
+    /// `true` if it has a transaction id, with which the wallet asks again.
     pub(crate) has_transaction: bool,
     /// Public keys of the copies, while it is deferred.
     pub(crate) holder_keys: Option<String>,
@@ -65,7 +65,7 @@ pub(crate) struct CollectionRecord {
 }
 
 impl CollectionRecord {
-    /// Returns the sealed response, unless it has expired.
+    /// Returns the encrypted response, unless it has expired.
     pub(crate) fn response_at(self, now: Timestamp) -> Option<Vec<u8>> {
         self.response.filter(|response| now < response.until).map(|response| response.sealed)
     }
@@ -75,16 +75,16 @@ impl CollectionRecord {
 #[derive(Debug)]
 pub(crate) struct NewCollection<'a> {
     pub(crate) offer_id: &'a str,
-    pub(crate) request_digest: &'a Hash,
+    pub(crate) request_digest: &'a SecretHash,
     pub(crate) state: CollectionState,
-    pub(crate) transaction_hash: Option<&'a Hash>,
-    pub(crate) notification_hash: &'a Hash,
+    pub(crate) transaction_hash: Option<&'a SecretHash>,
+    pub(crate) notification_hash: &'a SecretHash,
     pub(crate) holder_keys: Option<&'a str>,
-    /// Validity and number of renewals of a refill or a renewal; `None`: those of the offer.
+    /// Validity period and number of renewals, for a refill or a renewal; `None`: those of the offer.
     pub(crate) reissue: Option<ReissueTerms>,
 }
 
-/// Validity of a reissued credential, and the number of its renewals.
+/// Validity period of a reissued credential, and the number of its renewals.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReissueTerms {
     pub(crate) valid_from: Timestamp,
@@ -92,14 +92,14 @@ pub(crate) struct ReissueTerms {
     pub(crate) generation: i64,
 }
 
-/// Signature of a collection, to be stored.
+/// Result of signing a collection, to be stored.
 #[derive(Debug)]
 pub(crate) struct NewSignature<'a> {
-    /// Verification method of the signing key.
+    /// DID URL of the signing key.
     pub(crate) kid: &'a str,
-    /// Response to keep; `None`: none is kept.
+    /// Encrypted response to keep; `None`: none.
     pub(crate) response: Option<SealedResponse>,
-    /// Validity of the copies, where it differs from what is stored.
+    /// Validity period of the copies, if it differs from the stored one.
     pub(crate) validity: Option<(Timestamp, Timestamp)>,
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct NewCopy<'a> {
     pub(crate) issued_id: &'a str,
     pub(crate) offer_id: &'a str,
     pub(crate) collection: i64,
-    /// Number of the copy in its collection.
+    /// Index of the copy in its collection.
     pub(crate) number: usize,
     pub(crate) status_index: i64,
     /// Thumbprint of the holder's key.
@@ -117,7 +117,7 @@ pub(crate) struct NewCopy<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// Signed copy, by its digest.
+/// Record of a signed copy, found by its digest.
 #[derive(Debug, Clone)]
 pub(crate) struct KnownCopy {
     pub(crate) offer_id: String,
@@ -125,43 +125,45 @@ pub(crate) struct KnownCopy {
     pub(crate) valid_until: Timestamp,
     /// Number of renewals of its credential.
     pub(crate) generation: i64,
-    pub(crate) state: State,
+    pub(crate) state: StatusState,
 }
 
-/// Rows of collections, nonces and copies.
+/// Store operations on collections, nonces and copies.
 pub(crate) trait CollectionRows {
-    /// Stores a nonce until its end; false if it is stored already.
+    /// Stores a used nonce until its expiry; returns `false` if it is stored already.
     fn use_nonce(&mut self, nonce: &Nonce) -> impl Future<Output = Stored<bool>> + Send;
     /// Stores a collection and returns its number.
     fn insert_collection(&mut self, new: &NewCollection<'_>) -> impl Future<Output = Stored<i64>> + Send;
     fn collection(&mut self, collection: i64) -> impl Future<Output = Stored<Option<CollectionRecord>>> + Send;
-    /// Returns the collection of an offer for the same request.
+    /// Returns the collection of an offer with the same request digest.
     fn collection_of_request(
         &mut self,
         offer_id: &str,
-        request_digest: &Hash,
+        request_digest: &SecretHash,
     ) -> impl Future<Output = Stored<Option<CollectionRecord>>> + Send;
     fn collection_by_transaction(
         &mut self,
-        transaction_hash: &Hash,
+        transaction_hash: &SecretHash,
     ) -> impl Future<Output = Stored<Option<CollectionRecord>>> + Send;
-    /// Tests if an offer has a collection in a state.
+    /// Returns whether an offer has a collection in this state.
     fn has_collection(&mut self, offer_id: &str, state: CollectionState) -> impl Future<Output = Stored<bool>> + Send;
-    /// Marks a collection as signed, and erases its keys.
+    /// Marks a collection as signed, and erases its public keys.
     fn sign_collection(
         &mut self,
         collection: i64,
         signature: &NewSignature<'_>,
     ) -> impl Future<Output = Stored<()>> + Send;
     /// Returns the digest of the request of the signed collection that has this notification id.
-    fn digest_of_notification(&mut self, notification_hash: &Hash)
-    -> impl Future<Output = Stored<Option<Hash>>> + Send;
-    /// Stores the event of a notification, and erases the sealed response.
-    fn notify(&mut self, notification_hash: &Hash, event: i32) -> impl Future<Output = Stored<()>> + Send;
-    /// Tests if a key has a signed copy.
+    fn digest_of_notification(
+        &mut self,
+        notification_hash: &SecretHash,
+    ) -> impl Future<Output = Stored<Option<SecretHash>>> + Send;
+    /// Stores the event of a notification, and erases the encrypted response.
+    fn notify(&mut self, notification_hash: &SecretHash, event: i32) -> impl Future<Output = Stored<()>> + Send;
+    /// Returns whether a key has a signed copy.
     fn has_copy(&mut self, thumbprint: &str) -> impl Future<Output = Stored<bool>> + Send;
     fn insert_copy(&mut self, copy: &NewCopy<'_>) -> impl Future<Output = Stored<()>> + Send;
-    /// Marks the copy with this number as issued; false if its key got another copy in the meantime.
+    /// Marks the copy at this index as issued; returns `false` if its key got another copy in the meantime.
     fn issue_copy(
         &mut self,
         collection: i64,
@@ -169,16 +171,16 @@ pub(crate) trait CollectionRows {
         names: Option<&CopyNames>,
         now: Timestamp,
     ) -> impl Future<Output = Stored<bool>> + Send;
-    /// Erases the keys of an offer's copies that will not be signed any more.
-    fn forget_unsigned(&mut self, offer_id: &str) -> impl Future<Output = Stored<()>> + Send;
-    fn known_copy(&mut self, digest: &Hash) -> impl Future<Output = Stored<Option<KnownCopy>>> + Send;
-    /// Returns the time of the last act on a credential after which wallets discard its copies: a reinstatement or a
-    /// message.
-    fn last_mark(&mut self, offer_id: &str) -> impl Future<Output = Stored<Option<Timestamp>>> + Send;
-    /// Returns the times of the intents of copies by refill since a time, in order.
+    /// Erases the key thumbprints of an offer's copies that will not be signed.
+    fn delete_unsigned(&mut self, offer_id: &str) -> impl Future<Output = Stored<()>> + Send;
+    fn known_copy(&mut self, digest: &SecretHash) -> impl Future<Output = Stored<Option<KnownCopy>>> + Send;
+    /// Returns the time of the last act on a credential that requires wallets to replace its copies: a reinstatement or
+    /// a message.
+    fn last_replacement_act(&mut self, offer_id: &str) -> impl Future<Output = Stored<Option<Timestamp>>> + Send;
+    /// Returns the times of refill intents since a time, one for each copy, in order.
     fn refill_times(&mut self, offer_id: &str, since: Timestamp)
     -> impl Future<Output = Stored<Vec<Timestamp>>> + Send;
-    /// Counts the copies by refill since a renewal, and since a time.
+    /// Counts the copies by refill since a renewal, and optionally since a time.
     fn refill_count(
         &mut self,
         offer_id: &str,
@@ -187,26 +189,26 @@ pub(crate) trait CollectionRows {
     ) -> impl Future<Output = Stored<i64>> + Send;
 }
 
-/// Draw from a status list.
+/// Next draw from a status list.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IndexDraw {
-    /// Status index of the list's first entry.
+    /// Status index of the first entry of the list.
     pub(crate) first_index: u64,
     pub(crate) entries: u64,
-    /// Key of the order of its entries.
+    /// Key of the permutation that orders its entries.
     pub(crate) seed: [u8; 32],
-    /// Number of the draw, counted from 0.
+    /// Number of the draw, from 0.
     pub(crate) draw: u64,
 }
 
-/// Rows of status lists, from which indices are drawn.
+/// Store operations on status lists, from which indices are drawn.
 pub(crate) trait IndexRows {
-    /// Returns the number of entries left in all lists.
+    /// Returns the number of unused entries in all lists.
     fn entries_left(&mut self) -> impl Future<Output = Stored<i64>> + Send;
     /// Opens the next list and returns its number.
     fn open_list(&mut self, entries: i64, seed: &[u8; 32], now: Timestamp) -> impl Future<Output = Stored<i64>> + Send;
     /// Draws from the oldest list that is not full.
     fn draw_index(&mut self) -> impl Future<Output = Stored<Option<IndexDraw>>> + Send;
-    /// Returns the status indices of a collection's copies, in their order.
-    fn places(&mut self, collection: i64) -> impl Future<Output = Stored<Vec<Place>>> + Send;
+    /// Returns the status indices of a collection's copies, in order.
+    fn places(&mut self, collection: i64) -> impl Future<Output = Stored<Vec<StatusIndex>>> + Send;
 }

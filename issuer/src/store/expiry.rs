@@ -1,52 +1,52 @@
-//! Expired data: what the sweep erases, and the record of the publication.
+//! Expired data to be erased, and the record of the publication.
 
 use carnet_core::time::Timestamp;
 
 use super::Stored;
 
-/// Kinds of rows that end at a time of their own.
+/// Kinds of rows with an expiry time of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExpiringRows {
-    /// Nonces too old to be used again.
+    /// Used nonces that have expired.
     Nonces,
-    /// Sealed responses that were not acknowledged.
+    /// Encrypted responses that were not acknowledged.
     Responses,
-    /// Renewals that waited too long for staff or for their wallet.
+    /// Renewals that waited too long for staff or for the wallet.
     Renewals,
-    /// Expired copies: nothing looks them up by key, digest or handle any more.
+    /// Expired copies, whose key, digest and handle are no longer looked up.
     Copies,
     /// Cohorts whose credentials have expired.
     Cohorts,
 }
 
-/// State of the publication.
+/// Record of the publication.
 #[derive(Debug, Clone)]
 pub(crate) struct PublicationRecord {
     /// Id of the store.
     pub(crate) store: String,
-    /// Number of the publication.
+    /// Publication number.
     pub(crate) number: i64,
-    /// Last time at which the number was raised without an act.
+    /// Last time at which the number was incremented without an act.
     pub(crate) noted_at: Timestamp,
 }
 
-/// Rows that expire. At most `limit` rows are read and erased at a time, in the order of their ends.
+/// Store operations on rows that expire. At most `limit` rows are read or erased at a time, in the order of expiry.
 pub(crate) trait ExpiryRows {
-    /// Returns offers that nobody redeemed or collected in time.
+    /// Returns offers that were not redeemed or collected in time.
     fn expired_offers(&mut self, now: Timestamp, limit: i64) -> impl Future<Output = Stored<Vec<String>>> + Send;
-    /// Erases rows that ended by a time, and returns their number.
+    /// Erases rows that expired by a time, and returns their number.
     fn erase(&mut self, rows: ExpiringRows, until: Timestamp, limit: i64) -> impl Future<Output = Stored<u64>> + Send;
-    /// Returns offers whose records are due to be forgotten by a time.
-    fn ended_records(&mut self, before: Timestamp, limit: i64) -> impl Future<Output = Stored<Vec<String>>> + Send;
-    /// Returns the end of an offer, of its copies and of its renewals; that of an open one is `now`.
-    fn record_end(&mut self, offer_id: &str, now: Timestamp) -> impl Future<Output = Stored<Timestamp>> + Send;
-    /// Sets the time from which the record's retention period counts.
+    /// Returns offers whose records are past their retention period.
+    fn records_due(&mut self, before: Timestamp, limit: i64) -> impl Future<Output = Stored<Vec<String>>> + Send;
+    /// Returns the latest end of an offer, its copies and its renewals; `now` for an open one.
+    fn latest_end(&mut self, offer_id: &str, now: Timestamp) -> impl Future<Output = Stored<Timestamp>> + Send;
+    /// Sets the start of the record's retention period.
     fn set_record_from(&mut self, offer_id: &str, from: Timestamp) -> impl Future<Output = Stored<()>> + Send;
     /// Erases the record of an offer, and the names of staff in its renewals.
-    fn forget_record(&mut self, offer_id: &str) -> impl Future<Output = Stored<()>> + Send;
+    fn delete_record(&mut self, offer_id: &str) -> impl Future<Output = Stored<()>> + Send;
     fn publication(&mut self) -> impl Future<Output = Stored<PublicationRecord>> + Send;
-    /// Returns the ids that the store had before it was restored.
+    /// Returns the former ids of the store, from before it was restored.
     fn former_stores(&mut self) -> impl Future<Output = Stored<Vec<String>>> + Send;
-    /// Raises the number of the publication, if the store changed since it was noted.
+    /// Increments the publication number, if the store changed since the last increment.
     fn raise_publication(&mut self, now: Timestamp) -> impl Future<Output = Stored<()>> + Send;
 }

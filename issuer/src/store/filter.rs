@@ -1,10 +1,10 @@
-//! Conditions that the filters of staff's lists share.
+//! Conditions that the filters of staff lists share.
 
 use carnet_core::time::Timestamp;
 
-/// Conditions that must all match; an empty or absent one matches everything.
+/// Conditions that must all match; an empty or absent condition matches everything.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Common {
+pub(crate) struct CommonFilter {
     pub(crate) credential_type: String,
     pub(crate) reference: String,
     pub(crate) created_by: String,
@@ -13,7 +13,7 @@ pub(crate) struct Common {
     pub(crate) until: Option<Timestamp>,
 }
 
-impl Common {
+impl CommonFilter {
     pub(super) fn matches(&self, (credential_type, reference, created_by): (&str, &str, &str), at: Timestamp) -> bool {
         let same = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
         same(&self.credential_type, credential_type)

@@ -2,8 +2,8 @@
 
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 
-use super::{Claims, Rows, Slice, StoreError, Stored, filter::Common, renewal::Decision};
-use crate::secrets::Hash;
+use super::{PageSlice, RowPage, StoreError, Stored, StoredClaims, filter::CommonFilter, renewal::StaffDecision};
+use crate::secrets::SecretHash;
 
 /// Number of wrong PINs that lock an offer.
 pub(crate) const PIN_TRIES: i64 = 5;
@@ -57,10 +57,10 @@ pub(crate) struct OfferRecord {
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     /// Decision of staff on a deferred offer, if there is one.
-    pub(crate) decision: Option<Decision>,
+    pub(crate) decision: Option<StaffDecision>,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
-    /// Staff's own reference; empty: none.
+    /// Reference chosen by staff; empty: none.
     pub(crate) reference: String,
     /// Name of the staff member who created it; empty in early records.
     pub(crate) created_by: String,
@@ -77,13 +77,13 @@ pub(crate) struct NewOffer {
     pub(crate) terms: String,
     pub(crate) credential_type: String,
     pub(crate) format: CredentialFormat,
-    pub(crate) claims: Claims,
+    pub(crate) claims: StoredClaims,
     /// Digests of claims that no other offer may share.
     pub(crate) unique: Vec<UniqueClaim>,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
-    pub(crate) code_hash: Hash,
-    pub(crate) pin_hash: Option<Hash>,
+    pub(crate) code_hash: SecretHash,
+    pub(crate) pin_hash: Option<SecretHash>,
     pub(crate) deferred: bool,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
@@ -95,7 +95,7 @@ pub(crate) struct NewOffer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UniqueClaim {
     pub(crate) name: String,
-    pub(crate) digest: Hash,
+    pub(crate) digest: SecretHash,
 }
 
 /// Stored offer that its issuance needs: with its claims, and the decision of staff.
@@ -104,8 +104,8 @@ pub(crate) struct OfferContent {
     pub(crate) offer: OfferRecord,
     /// Request without the claims, in canonical form.
     pub(crate) terms: String,
-    /// `None`: erased.
-    pub(crate) claims: Option<Claims>,
+    /// Encrypted claims; `None`: erased.
+    pub(crate) claims: Option<StoredClaims>,
     /// True if staff released it; false as well if it is not deferred.
     pub(crate) released: bool,
     pub(crate) rejected: bool,
@@ -113,32 +113,32 @@ pub(crate) struct OfferContent {
     pub(crate) reason: Option<String>,
     /// Time at which the claims of a redeemed offer are erased.
     pub(crate) collect_until: Option<Timestamp>,
-    /// True if its wallet can repeat the redemption.
+    /// `true` if its wallet can repeat the redemption.
     pub(crate) is_repeatable: bool,
 }
 
-/// Stored secrets of an offer, as digests, and the counts of wrong attempts.
+/// Hashes of an offer's secrets, and the counts of failed attempts.
 #[derive(Debug)]
 pub(crate) struct OfferAccess {
     pub(crate) offer: OfferRecord,
-    pub(crate) pin_hash: Option<Hash>,
+    pub(crate) pin_hash: Option<SecretHash>,
     pub(crate) pin_failures: i64,
-    /// Digest of the challenge of a repeatable redemption.
-    pub(crate) challenge_hash: Option<Hash>,
-    /// Number of wrong verifiers, and of wrong PINs with the right one, since the redemption.
+    /// Hash of the challenge of a repeatable redemption.
+    pub(crate) challenge_hash: Option<SecretHash>,
+    /// Number of failed repetitions since the redemption: wrong verifiers, and wrong PINs with the right verifier.
     pub(crate) repeat_failures: i64,
     pub(crate) token_until: Option<Timestamp>,
-    /// Salt from which the token of a repeatable redemption is derived.
-    pub(crate) token_salt: Option<Hash>,
+    /// Salt for the access token of a repeatable redemption.
+    pub(crate) token_salt: Option<SecretHash>,
 }
 
-/// Token of a redemption, to be stored.
+/// Access token of a redemption, to be stored.
 #[derive(Debug)]
 pub(crate) struct NewToken {
-    pub(crate) token_hash: Hash,
+    pub(crate) token_hash: SecretHash,
     pub(crate) token_until: Timestamp,
-    /// Digest of the challenge, and the salt; `None`: the redemption cannot be repeated.
-    pub(crate) repeatable: Option<(Hash, Hash)>,
+    /// Hash of the challenge, and the salt; `None`: the redemption cannot be repeated.
+    pub(crate) repeatable: Option<(SecretHash, SecretHash)>,
     /// Earliest time at which the claims are erased.
     pub(crate) collect_until: Timestamp,
 }
@@ -147,7 +147,7 @@ pub(crate) struct NewToken {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OfferFilter {
     pub(crate) state: Option<OfferState>,
-    pub(crate) common: Common,
+    pub(crate) common: CommonFilter,
 }
 
 impl OfferFilter {
@@ -157,47 +157,52 @@ impl OfferFilter {
     }
 }
 
-/// Rows of offers.
+/// Store operations on offers.
 pub(crate) trait OfferRows {
     fn offer(&mut self, offer_id: &str) -> impl Future<Output = Stored<Option<OfferContent>>> + Send;
     fn offer_by_request(&mut self, request_id: &str) -> impl Future<Output = Stored<Option<OfferContent>>> + Send;
-    /// Returns the offer with an access token that is valid at a time.
+    /// Returns the offer of an access token that is valid at a time.
     fn offer_by_token(
         &mut self,
-        token_hash: &Hash,
+        token_hash: &SecretHash,
         now: Timestamp,
     ) -> impl Future<Output = Stored<Option<OfferContent>>> + Send;
-    fn offer_by_code(&mut self, code_hash: &Hash) -> impl Future<Output = Stored<Option<OfferAccess>>> + Send;
+    fn offer_by_code(&mut self, code_hash: &SecretHash) -> impl Future<Output = Stored<Option<OfferAccess>>> + Send;
     fn insert_offer(&mut self, offer: &NewOffer) -> impl Future<Output = Stored<()>> + Send;
-    /// Stores the digests of unique claims; returns the name of the first one that another offer has.
+    /// Stores the hashes of unique claims; returns the name of the first claim whose value another offer has.
     fn insert_unique_claims(
         &mut self,
         offer_id: &str,
         unique: &[UniqueClaim],
     ) -> impl Future<Output = Stored<Option<String>>> + Send;
-    /// Returns the offers, with their claims, whose unique claims are not recorded.
+    /// Returns offers, with their claims, whose unique claims are not yet recorded.
     fn offers_without_unique_claims(
         &mut self,
         credential_type: &str,
-    ) -> impl Future<Output = Stored<Vec<(String, Claims)>>> + Send;
+    ) -> impl Future<Output = Stored<Vec<(String, StoredClaims)>>> + Send;
     /// Sets the number of wrong PINs.
     fn set_pin_failures(&mut self, offer_id: &str, failures: i64) -> impl Future<Output = Stored<()>> + Send;
     /// Sets the number of wrong attempts to repeat a redemption.
     fn set_repeat_failures(&mut self, offer_id: &str, failures: i64) -> impl Future<Output = Stored<()>> + Send;
     /// Marks an offer as redeemed.
     fn redeem_offer(&mut self, offer_id: &str, token: &NewToken) -> impl Future<Output = Stored<()>> + Send;
-    /// Sets the end of an earlier token.
+    /// Extends the expiry of an access token.
     fn extend_token(&mut self, offer_id: &str, until: Timestamp) -> impl Future<Output = Stored<()>> + Send;
-    /// Keeps the claims of a redeemed offer at least until a time.
-    fn keep_claims_until(&mut self, offer_id: &str, until: Timestamp) -> impl Future<Output = Stored<()>> + Send;
-    /// Changes the format of an offer that no copies were requested from; false if some were.
+    /// Extends the retention of a redeemed offer's claims to at least a time.
+    fn retain_claims_until(&mut self, offer_id: &str, until: Timestamp) -> impl Future<Output = Stored<()>> + Send;
+    /// Changes the format of an offer; returns `false` if copies were already requested.
     fn choose_format(&mut self, offer_id: &str, format: CredentialFormat) -> impl Future<Output = Stored<bool>> + Send;
-    /// Closes an offer: erases its claims, the keys that waited with it, and unique claims that were never issued.
+    /// Closes an offer: erases its claims, the public keys of a deferred collection, and unique claims that were never
+    /// issued.
     fn close_offer(&mut self, offer_id: &str, state: OfferState) -> impl Future<Output = Stored<()>> + Send;
-    /// Marks a redeemed offer as collected and erases its claims; false if it is not redeemed.
+    /// Marks a redeemed offer as collected, and erases its claims; returns `false` if it is not redeemed.
     fn collect_offer(&mut self, offer_id: &str) -> impl Future<Output = Stored<bool>> + Send;
     /// Stores the decision of staff on a deferred offer.
-    fn decide_offer(&mut self, offer_id: &str, decision: &Decision) -> impl Future<Output = Stored<()>> + Send;
+    fn decide_offer(&mut self, offer_id: &str, decision: &StaffDecision) -> impl Future<Output = Stored<()>> + Send;
     /// Returns offers, newest first.
-    fn offers(&mut self, filter: &OfferFilter, slice: Slice) -> impl Future<Output = Stored<Rows<OfferRecord>>> + Send;
+    fn offers(
+        &mut self,
+        filter: &OfferFilter,
+        slice: PageSlice,
+    ) -> impl Future<Output = Stored<RowPage<OfferRecord>>> + Send;
 }

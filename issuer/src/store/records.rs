@@ -2,7 +2,7 @@
 
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 
-use super::{Rows, Slice, Stored, filter::Common};
+use super::{PageSlice, RowPage, Stored, filter::CommonFilter};
 
 /// Issued copy, without its claims and its holder's key.
 #[derive(Debug, Clone)]
@@ -15,31 +15,31 @@ pub(crate) struct IssuedRecord {
     pub(crate) status_index: i64,
     pub(crate) issued_at: Timestamp,
     pub(crate) valid_until: Timestamp,
-    /// Last notification, by its number on the wire.
+    /// Number of the last notification event.
     pub(crate) notification: i32,
     /// Reference of its offer; empty: none.
     pub(crate) reference: String,
     /// Name of the staff member who created its offer.
     pub(crate) created_by: String,
-    /// True if the record of its offer is past its retention period.
+    /// `true` if the record of its offer is past its retention period.
     pub(crate) forgotten: bool,
 }
 
-/// Number of holders, as the store counts them.
+/// Number of holders with the same visible members.
 #[derive(Debug, Clone)]
 pub(crate) struct CohortCount {
     pub(crate) credential_type: String,
     pub(crate) format: CredentialFormat,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
-    /// The verification method of the key that signed; empty for copies that were issued before it was recorded.
+    /// DID URL of the signing key; empty for copies of older versions.
     pub(crate) kid: String,
-    /// The number of the status list.
+    /// Number of the status list.
     pub(crate) list: i64,
     pub(crate) holders: u64,
 }
 
-/// Number of vouchers and uses issued in one month for a service of a redeemer.
+/// Numbers of vouchers and uses issued in one month for a service of a redeemer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VoucherTotal {
     pub(crate) service: String,
@@ -54,9 +54,9 @@ pub(crate) struct VoucherTotal {
 /// Filter for issued copies, by offer and time of issuance.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IssuedFilter {
-    /// Empty: all offers.
+    /// Id of the offer; empty: all offers.
     pub(crate) offer_id: String,
-    pub(crate) common: Common,
+    pub(crate) common: CommonFilter,
 }
 
 impl IssuedFilter {
@@ -66,16 +66,16 @@ impl IssuedFilter {
     }
 }
 
-/// Rows for records and counts.
+/// Store operations on records and counts.
 pub(crate) trait RecordRows {
     /// Returns issued copies, newest first.
     fn issued(
         &mut self,
         filter: &IssuedFilter,
-        slice: Slice,
-    ) -> impl Future<Output = Stored<Rows<IssuedRecord>>> + Send;
+        slice: PageSlice,
+    ) -> impl Future<Output = Stored<RowPage<IssuedRecord>>> + Send;
     fn issued_by_id(&mut self, issued_id: &str) -> impl Future<Output = Stored<Option<IssuedRecord>>> + Send;
-    /// Returns the numbers of holders whose usable copies look alike.
+    /// Returns the numbers of holders whose usable copies have the same visible members.
     fn cohorts(&mut self, now: Timestamp) -> impl Future<Output = Stored<Vec<CohortCount>>> + Send;
     /// Adds an issued voucher to the total of its month.
     fn add_voucher(&mut self, total: &VoucherTotal) -> impl Future<Output = Stored<()>> + Send;

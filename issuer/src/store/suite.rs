@@ -7,7 +7,7 @@ use carnet_core::{format::CredentialFormat, time::Timestamp};
 use zeroize::Zeroizing;
 
 use super::{
-    Claims, Slice, Store, StoreTx,
+    PageSlice, Store, StoreTx, StoredClaims,
     collections::{
         CollectionRows as _, CollectionState, CopyNames, IndexRows as _, NewCollection, NewCopy, NewSignature,
         ReissueTerms, SealedResponse,
@@ -15,20 +15,20 @@ use super::{
     expiry::{ExpiringRows, ExpiryRows as _},
     offers::{NewOffer, NewToken, OfferFilter, OfferRows as _, OfferState, PIN_TRIES, UniqueClaim},
     records::{IssuedFilter, RecordRows as _, VoucherTotal},
-    renewal::{Decision, NewRenewal, NewWaiting, RenewalRows as _, RenewalState},
-    status::{IssuedIn, NewAct, Place, State, StatusRows as _, Verb},
+    renewal::{NewPendingRenewal, NewRenewal, RenewalRows as _, RenewalState, StaffDecision},
+    status::{IssuedIn, NewAct, StatusAction, StatusIndex, StatusRows as _, StatusState},
 };
-use crate::{nonces::Nonce, secrets::Hash};
+use crate::{nonces::Nonce, secrets::SecretHash};
 
 /// Number of entries of the lists.
 const ENTRIES: i64 = 131_072;
-const ALL: Slice = Slice { before: i64::MAX, limit: 100 };
+const ALL: PageSlice = PageSlice { before: i64::MAX, limit: 100 };
 
 const fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix(seconds)
 }
 
-const fn hash(number: u8) -> Hash {
+const fn hash(number: u8) -> SecretHash {
     [number; 32]
 }
 
@@ -39,7 +39,7 @@ fn new_offer(number: u8) -> NewOffer {
         terms: "terms".to_owned(),
         credential_type: "T".to_owned(),
         format: CredentialFormat::VcSdJwt,
-        claims: Claims(Zeroizing::new(format!("{{\"n\":{number}}}"))),
+        claims: StoredClaims(Zeroizing::new(format!("{{\"n\":{number}}}"))),
         unique: Vec::new(),
         valid_from: at(0),
         valid_until: at(1_000),
@@ -204,7 +204,7 @@ pub(crate) async fn an_offer_is_found_by_its_names_and_secrets<S: Store>(store: 
     let known = tx.offer_by_token(&hash(8), at(59)).await.unwrap().unwrap();
     assert_eq!((known.offer.state, known.collect_until), (OfferState::Redeemed, Some(at(70))));
     // An end is never moved forward.
-    tx.keep_claims_until("offer-1", at(65)).await.unwrap();
+    tx.retain_claims_until("offer-1", at(65)).await.unwrap();
     tx.extend_token("offer-1", at(90)).await.unwrap();
     let known = tx.offer_by_token(&hash(8), at(89)).await.unwrap().unwrap();
     assert_eq!((known.collect_until, known.is_repeatable), (Some(at(90)), false));
@@ -239,7 +239,7 @@ pub(crate) async fn pages_follow_each_other<S: Store>(store: S) {
     }
     let (mut before, mut seen) = (Some(i64::MAX), Vec::new());
     while let Some(from) = before {
-        let page = tx.offers(&OfferFilter::default(), Slice { before: from, limit: 2 }).await.unwrap();
+        let page = tx.offers(&OfferFilter::default(), PageSlice { before: from, limit: 2 }).await.unwrap();
         seen.extend(page.rows.into_iter().map(|offer| offer.offer_id));
         before = page.next;
     }
@@ -262,7 +262,7 @@ pub(crate) async fn a_collection_keeps_its_response_until_it_is_acknowledged<S: 
     assert_eq!(tx.digest_of_notification(&hash(1)).await.unwrap(), Some(hash(1)));
     let known = tx.known_copy(&hash(1)).await.unwrap().unwrap();
     assert_eq!((known.valid_from, known.valid_until, known.generation), (at(5), at(900), 0));
-    assert_eq!((known.offer_id.as_str(), known.state), ("offer-1", State::Valid));
+    assert_eq!((known.offer_id.as_str(), known.state), ("offer-1", StatusState::Valid));
     tx.notify(&hash(1), 2).await.unwrap();
     assert!(tx.collection(collection).await.unwrap().unwrap().response.is_none());
     let issued = tx.issued(&IssuedFilter::default(), ALL).await.unwrap().rows;
@@ -319,11 +319,11 @@ pub(crate) async fn refills_are_counted_by_time_and_renewal<S: Store>(store: S) 
     assert_eq!(tx.refill_count("offer-1", 0, None).await.unwrap(), 1);
     assert_eq!(tx.refill_count("offer-1", 1, Some(at(20))).await.unwrap(), 0, "since then");
     assert_eq!(tx.refill_times("offer-1", at(19)).await.unwrap(), [at(20), at(20)]);
-    assert_eq!(tx.last_mark("offer-1").await.unwrap(), None);
+    assert_eq!(tx.last_replacement_act("offer-1").await.unwrap(), None);
 }
 
 async fn ask_to_renew<T: StoreTx>(tx: &mut T, number: u8) {
-    let waiting = NewWaiting {
+    let waiting = NewPendingRenewal {
         transaction_hash: hash(number),
         claims: vec![number],
         holder_keys: "[]".to_owned(),
@@ -350,7 +350,7 @@ pub(crate) async fn a_renewal_waits_and_is_decided_once<S: Store>(store: S) {
     let times = tx.pending_renewals("offer-1").await.unwrap();
     assert_eq!((times.len(), times[0].asked_at, times[0].wait_until), (1, at(40), at(500)));
     assert!(!tx.issue_renewal("renewal-7").await.unwrap(), "it is not approved");
-    let decision = |approve| Decision { approve, reason: "why".to_owned(), who: "clerk".to_owned(), now: at(45) };
+    let decision = |approve| StaffDecision { approve, reason: "why".to_owned(), who: "clerk".to_owned(), now: at(45) };
     tx.decide_renewal("renewal-7", &decision(true)).await.unwrap();
     let waiting = tx.renewal_by_transaction(&hash(7)).await.unwrap().unwrap();
     assert_eq!((waiting.record.state, waiting.claims), (RenewalState::Approved, Some(vec![7])));
@@ -367,10 +367,10 @@ pub(crate) async fn a_renewal_waits_and_is_decided_once<S: Store>(store: S) {
     let states: Vec<RenewalState> =
         tx.renewals(None, ALL).await.unwrap().into_iter().map(|record| record.state).collect();
     assert_eq!(states, [RenewalState::Lapsed, RenewalState::Rejected, RenewalState::Issued]);
-    assert_eq!(tx.renewals_asked("offer-1", 2).await.unwrap(), [at(40), at(40)]);
+    assert_eq!(tx.renewal_request_times("offer-1", 2).await.unwrap(), [at(40), at(40)]);
 }
 
-async fn act<T: StoreTx>(tx: &mut T, number: u8, verb: Verb) -> i64 {
+async fn act<T: StoreTx>(tx: &mut T, number: u8, verb: StatusAction) -> i64 {
     tx.insert_act(&NewAct {
         request_id: &format!("act-{number}"),
         request: &hash(number),
@@ -391,37 +391,40 @@ pub(crate) async fn acts_change_states_and_lists<S: Store>(store: S) {
     let mut tx = store.begin("a test").await.unwrap();
     let (collection, index) = copy(&mut tx, 1).await;
     sign(&mut tx, collection, 1).await;
-    assert_eq!((tx.version().await.unwrap(), tx.worst_state("offer-1").await.unwrap()), (0, State::Valid));
-    let first = act(&mut tx, 1, Verb::Suspend).await;
-    tx.set_state(first, (index, State::Valid, State::Suspended)).await.unwrap();
-    assert_eq!((tx.version().await.unwrap(), tx.worst_state("offer-1").await.unwrap()), (first, State::Suspended));
-    let place = Place { list: 0, position: 0 };
-    assert_eq!(tx.listed_since(0).await.unwrap(), [(place, State::Suspended)]);
+    assert_eq!((tx.version().await.unwrap(), tx.most_severe_state("offer-1").await.unwrap()), (0, StatusState::Valid));
+    let first = act(&mut tx, 1, StatusAction::Suspend).await;
+    tx.set_state(first, (index, StatusState::Valid, StatusState::Suspended)).await.unwrap();
+    assert_eq!(
+        (tx.version().await.unwrap(), tx.most_severe_state("offer-1").await.unwrap()),
+        (first, StatusState::Suspended)
+    );
+    let place = StatusIndex { list: 0, position: 0 };
+    assert_eq!(tx.published_states_since(0).await.unwrap(), [(place, StatusState::Suspended)]);
     // A change that waits is not listed, and is found when it is released.
-    let second = act(&mut tx, 2, Verb::Revoke).await;
-    tx.begin_wait(index, State::Suspended, at(41)).await.unwrap();
-    tx.set_state(second, (index, State::Suspended, State::Revoked)).await.unwrap();
-    assert_eq!(tx.listed_since(first).await.unwrap(), [(place, State::Suspended)]);
-    assert!(!tx.has_waits(at(41)).await.unwrap() && tx.has_waits(at(42)).await.unwrap());
+    let second = act(&mut tx, 2, StatusAction::Revoke).await;
+    tx.defer_publication(index, StatusState::Suspended, at(41)).await.unwrap();
+    tx.set_state(second, (index, StatusState::Suspended, StatusState::Revoked)).await.unwrap();
+    assert_eq!(tx.published_states_since(first).await.unwrap(), [(place, StatusState::Suspended)]);
+    assert!(!tx.has_deferred(at(41)).await.unwrap() && tx.has_deferred(at(42)).await.unwrap());
     assert_eq!(tx.last_change(index).await.unwrap().unwrap().waits_since, Some(at(41)));
-    assert_eq!(tx.end_waits(at(42)).await.unwrap(), [(place, State::Revoked)]);
-    assert!(tx.listed_since(second).await.unwrap().is_empty());
+    assert_eq!(tx.publish_all_deferred(at(42)).await.unwrap(), [(place, StatusState::Revoked)]);
+    assert!(tx.published_states_since(second).await.unwrap().is_empty());
     // Acts of both kinds share one sequence.
-    let third = act(&mut tx, 3, Verb::Message(4)).await;
+    let third = act(&mut tx, 3, StatusAction::Message(4)).await;
     tx.set_message(third, (index, 0, 4)).await.unwrap();
     assert_eq!([second - first, third - second], [1, 1]);
     let acts: Vec<i64> = tx.acts("offer-1", ALL).await.unwrap().into_iter().map(|record| record.seq).collect();
     assert_eq!(acts, [third, second, first]);
     let (request, record) = tx.act_by_request("act-3").await.unwrap().unwrap();
-    assert_eq!((request, record.verb, record.seq), (hash(3), Verb::Message(4), third));
+    assert_eq!((request, record.verb, record.seq), (hash(3), StatusAction::Message(4), third));
     assert_eq!(tx.message_of(index).await.unwrap(), Some((CredentialFormat::VcSdJwt, 4)));
     let standing = tx.standing(&hash(1)).await.unwrap().unwrap();
-    assert_eq!((standing.state, standing.message, standing.replace), (State::Revoked, 4, true));
-    assert_eq!(tx.last_mark("offer-1").await.unwrap(), Some(at(40)));
+    assert_eq!((standing.state, standing.message, standing.replace), (StatusState::Revoked, 4, true));
+    assert_eq!(tx.last_replacement_act("offer-1").await.unwrap(), Some(at(40)));
     let changed = tx.changed_by(second, ALL).await.unwrap();
     assert_eq!((changed.len(), changed[0].whole), (1, true));
     let status = tx.status("offer-1").await.unwrap();
-    assert_eq!((status[0].state, status[0].place, status[0].act), (State::Revoked, place, Some(second)));
+    assert_eq!((status[0].state, status[0].place, status[0].act), (StatusState::Revoked, place, Some(second)));
 }
 
 pub(crate) async fn credentials_are_selected_by_type_and_time<S: Store>(store: S) {
@@ -450,8 +453,8 @@ pub(crate) async fn meanings_of_used_messages_stay<S: Store>(store: S) {
     for (number, text) in [(1, "lost"), (2, "newer"), (1, "other")] {
         tx.insert_message(number, text, 0).await.unwrap();
     }
-    act(&mut tx, 1, Verb::Message(1)).await;
-    tx.forget_messages(0).await.unwrap();
+    act(&mut tx, 1, StatusAction::Message(1)).await;
+    tx.delete_messages(0).await.unwrap();
     assert_eq!(tx.messages().await.unwrap(), [(1, "lost".to_owned())]);
 }
 
@@ -479,18 +482,18 @@ pub(crate) async fn what_expired_is_erased_in_steps<S: Store>(store: S) {
 pub(crate) async fn a_forgotten_record_is_in_no_list<S: Store>(store: S) {
     let mut tx = store.begin("a test").await.unwrap();
     tx.insert_offer(&new_offer(1)).await.unwrap();
-    assert_eq!(tx.record_end("offer-1", at(5_000)).await.unwrap(), at(5_000), "an open offer has no end yet");
+    assert_eq!(tx.latest_end("offer-1", at(5_000)).await.unwrap(), at(5_000), "an open offer has no end yet");
     tx.close_offer("offer-1", OfferState::Cancelled).await.unwrap();
-    let end = tx.record_end("offer-1", at(5_000)).await.unwrap();
+    let end = tx.latest_end("offer-1", at(5_000)).await.unwrap();
     assert_eq!(end, at(100));
     tx.set_record_from("offer-1", end).await.unwrap();
-    assert!(tx.ended_records(at(99), 9).await.unwrap().is_empty());
-    assert_eq!(tx.ended_records(at(100), 9).await.unwrap(), ["offer-1"]);
-    tx.forget_record("offer-1").await.unwrap();
+    assert!(tx.records_due(at(99), 9).await.unwrap().is_empty());
+    assert_eq!(tx.records_due(at(100), 9).await.unwrap(), ["offer-1"]);
+    tx.delete_record("offer-1").await.unwrap();
     assert!(tx.offers(&OfferFilter::default(), ALL).await.unwrap().rows.is_empty());
     let record = tx.offer("offer-1").await.unwrap().unwrap().offer;
     assert!(record.forgotten && record.reference.is_empty() && record.created_by.is_empty());
-    assert!(tx.ended_records(at(9_999), 9).await.unwrap().is_empty());
+    assert!(tx.records_due(at(9_999), 9).await.unwrap().is_empty());
 }
 
 pub(crate) async fn vouchers_add_up_by_month<S: Store>(store: S) {

@@ -46,8 +46,8 @@ fn payload(text: &str) -> Map<String, Value> {
 /// Returns the dates of a payload, in any format.
 fn days(payload: &Map<String, Value>) -> (String, String) {
     let text = |name: &str, number: &str| match payload.get(number) {
-        Some(at) => day::from(Timestamp::from_unix(at.as_i64().unwrap())),
-        None => day::from(Timestamp::parse(payload[name].as_str().unwrap()).unwrap()),
+        Some(at) => day::format_start(Timestamp::from_unix(at.as_i64().unwrap())),
+        None => day::format_start(Timestamp::parse(payload[name].as_str().unwrap()).unwrap()),
     };
     (text("validFrom", "nbf"), text("validUntil", "exp"))
 }
@@ -73,7 +73,7 @@ impl Running {
     async fn cohorts_of(&self, kind: &str) -> Vec<(String, String, u64)> {
         let answer = self.staff().read_cohorts(proto::ReadCohortsRequest {}).await.unwrap().into_inner();
         let of = answer.types.into_iter().filter(|of| of.credential_type == kind).flat_map(|of| of.cohorts);
-        let day = |at: Option<prost_types::Timestamp>| day::from(wire::from_timestamp(&at.unwrap()).unwrap());
+        let day = |at: Option<prost_types::Timestamp>| day::format_start(wire::from_timestamp(&at.unwrap()).unwrap());
         of.map(|cohort| (day(cohort.valid_from), day(cohort.valid_until), cohort.holders)).collect()
     }
 }

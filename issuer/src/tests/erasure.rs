@@ -6,8 +6,8 @@ use carnet_proto::issuer::v1 as proto;
 use super::harness::{HolderOffer, MARK, Running, holder_keys, offer_request, reason, start};
 use crate::{
     config::RECORD_DAYS,
-    intent::{Intended, Intent, SignedResponse},
-    secrets::{self, Use},
+    intent::{CollectionDecision, CollectionIntent, SignedResponse},
+    secrets::{self, HashPurpose},
     store::collections::SealedResponse,
     sweep::erase_expired,
 };
@@ -27,7 +27,8 @@ async fn claims_are_nowhere_on_disk_once_they_are_collected() {
 async fn the_sweep_empties_a_log_that_an_erasure_could_not_empty() {
     let issuer = start().await;
     issuer.create(offer_request("a")).await;
-    let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
+    let database =
+        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     let mut tx = database.begin("a test").await.unwrap();
     sqlx::query("UPDATE offers SET claims = NULL, state = 'cancelled'").execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();
@@ -66,27 +67,33 @@ async fn a_deferred_offer_that_is_never_released_is_erased_with_its_keys() {
 }
 
 /// Runs only the first transaction of a collection; then the power fails.
-async fn intend(issuer: &Running, offer: &HolderOffer, token: &str, nonce: &str, proofs: &[String]) -> Intended {
+async fn intend(
+    issuer: &Running,
+    offer: &HolderOffer,
+    token: &str,
+    nonce: &str,
+    proofs: &[String],
+) -> CollectionDecision {
     let mut parts = vec![token.as_bytes(), offer.configuration.as_bytes()];
     parts.extend(proofs.iter().map(String::as_bytes));
-    let request = secrets::digest(Use::Request, &parts);
-    let handle = secrets::derive(Use::TransactionId, token, &request);
-    let notification = secrets::derive(Use::NotificationId, &handle, &request);
+    let request = secrets::purpose_hash(HashPurpose::Request, &parts);
+    let handle = secrets::derive_secret(HashPurpose::TransactionId, token, &request);
+    let notification = secrets::derive_secret(HashPurpose::NotificationId, &handle, &request);
     let now = Timestamp::from_unix(issuer.now());
     let keys = crate::proofs::verify(proofs, super::harness::DID, 10, Some(now)).unwrap().keys;
-    let intent = Intent {
-        token_hash: secrets::digest(Use::AccessToken, &[token.as_bytes()]),
+    let intent = CollectionIntent {
+        token_hash: secrets::purpose_hash(HashPurpose::AccessToken, &[token.as_bytes()]),
         request_digest: request,
-        nonce: issuer.issuer.nonces.recognize(nonce, now),
-        transaction_hash: secrets::digest(Use::TransactionHash, &[handle.as_bytes()]),
-        notification_hash: secrets::digest(Use::NotificationHash, &[notification.as_bytes()]),
+        nonce: issuer.issuer.nonces.verify_nonce(nonce, now),
+        transaction_hash: secrets::purpose_hash(HashPurpose::TransactionHash, &[handle.as_bytes()]),
+        notification_hash: secrets::purpose_hash(HashPurpose::NotificationHash, &[notification.as_bytes()]),
         configuration_id: offer.configuration.clone(),
         thumbprints: keys.iter().map(carnet_core::keys::PublicKey::thumbprint).collect(),
         holder_keys: "[]".to_owned(),
         now,
         deferred_until: now,
     };
-    issuer.issuer.intend(intent).await.unwrap()
+    issuer.issuer.store_intent(intent).await.unwrap()
 }
 
 /// The power fails between the intent and the signature, and between the signature and the response.
@@ -98,7 +105,7 @@ async fn a_power_cut_gives_no_index_out_twice_and_loses_no_copy() {
     let nonce = issuer.nonce().await;
     let proofs = issuer.proofs(&holder_keys(2), &nonce);
     let intended = intend(&issuer, &offer, &token, &nonce, &proofs).await;
-    assert!(matches!(intended, Intended::Sign(_)));
+    assert!(matches!(intended, CollectionDecision::Sign(_)));
     assert!(issuer.issued().await.is_empty(), "what was not signed does not count as issued");
 
     // The wallet repeats the request with the same proofs: the nonce is not checked twice, and the rows are the same.
@@ -124,7 +131,7 @@ async fn what_was_signed_too_late_is_refused() {
         let token = issuer.redeem(&offer).await.unwrap();
         let nonce = issuer.nonce().await;
         let proofs = issuer.proofs(&holder_keys(1), &nonce);
-        let Intended::Sign(work) = intend(&issuer, &offer, &token, &nonce, &proofs).await else {
+        let CollectionDecision::Sign(work) = intend(&issuer, &offer, &token, &nonce, &proofs).await else {
             panic!("nothing to sign");
         };
         if cancelled {
@@ -151,7 +158,7 @@ async fn an_offer_that_was_left_unsigned_can_be_redeemed_again_once_its_token_en
     let lost = issuer.redeem(&offer).await.unwrap();
     let nonce = issuer.nonce().await;
     let proofs = issuer.proofs(&holder_keys(2), &nonce);
-    let Intended::Sign(work) = intend(&issuer, &offer, &lost, &nonce, &proofs).await else {
+    let CollectionDecision::Sign(work) = intend(&issuer, &offer, &lost, &nonce, &proofs).await else {
         panic!("nothing to sign");
     };
     drop(work);
@@ -174,7 +181,8 @@ async fn an_offer_that_was_left_unsigned_can_be_redeemed_again_once_its_token_en
     assert_eq!(issuer.collect(&token, &offer.configuration, fresh).await.unwrap().credentials.len(), 2);
     assert!(issuer.forgotten(MARK).await);
     assert_eq!(issuer.issued().await.len(), 2);
-    let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
+    let database =
+        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     let drawn: i64 = sqlx::query_scalar("SELECT count(DISTINCT status_index) FROM issued")
         .fetch_one(database.readers())
         .await
@@ -219,7 +227,8 @@ async fn nonces_and_sealed_answers_are_swept() {
     let offer = issuer.create(offer_request("a")).await;
     issuer.receive(&offer, &holder_keys(1)).await.unwrap();
     issuer.nonce().await;
-    let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
+    let database =
+        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     let left = || async {
         let nonces: i64 =
             sqlx::query_scalar("SELECT count(*) FROM used_nonces").fetch_one(database.readers()).await.unwrap();
@@ -245,7 +254,8 @@ async fn a_copy_is_forgotten_a_minute_after_its_end_and_not_before() {
     let long = issuer.create(offer_request("b")).await;
     issuer.receive(&short, &holder_keys(2)).await.unwrap();
     issuer.receive(&long, &holder_keys(3)).await.unwrap();
-    let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
+    let database =
+        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     for (second, left) in [(60, (5, 5)), (61, (3, 3))] {
         issuer.issuer.erase_expired(day.plus(second)).await.unwrap();
         let counted: (i64, i64) = sqlx::query_as("SELECT count(holder_thumbprint), count(copy_digest) FROM issued")
@@ -304,8 +314,8 @@ async fn write(mut tx: sqlx::Transaction<'static, sqlx::Sqlite>, statements: &[&
 #[tokio::test]
 async fn a_sweep_lets_others_write_between_its_steps() {
     let dir = tempfile::tempdir().unwrap();
-    carnet_service::store::create(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap();
-    let opened = carnet_service::store::open(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap();
+    carnet_service::store::create_store(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap();
+    let opened = carnet_service::store::open_store(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap();
     let database = opened.database.clone();
     write(
         database.begin("a test").await.unwrap(),
@@ -376,7 +386,7 @@ async fn copies_of_before_are_forgotten_at_their_end() {
     )
     .await;
     before.close().await;
-    let opened = carnet_service::store::open(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap();
+    let opened = carnet_service::store::open_store(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap();
     let database = opened.database.clone();
     let known: Vec<Option<i64>> = sqlx::query_scalar("SELECT known_until FROM collections ORDER BY seq")
         .fetch_all(database.readers())

@@ -19,9 +19,9 @@ use tonic::Status;
 
 use super::harness::{DID, Running, holder_keys, offer_request, reason, start, start_signing};
 use crate::{
-    secrets::{self, Use},
-    status::{Act, Whom, apply},
-    store::status::Verb,
+    secrets::{self, HashPurpose},
+    status::{StatusChange, StatusTarget, apply_change},
+    store::status::StatusAction,
 };
 
 impl Running {
@@ -34,21 +34,21 @@ impl Running {
     }
 
     /// Applies an action of staff to a credential.
-    pub(super) async fn act(&self, verb: Verb, offer: &str) {
-        let id = secrets::draw_id();
-        let act = Act {
-            request: secrets::digest(Use::Request, &[id.as_bytes()]),
+    pub(super) async fn act(&self, verb: StatusAction, offer: &str) {
+        let id = secrets::random_id();
+        let act = StatusChange {
+            request: secrets::purpose_hash(HashPurpose::Request, &[id.as_bytes()]),
             request_id: id,
             verb,
             reason: "a test".to_owned(),
             who: "staff".to_owned(),
-            whom: Whom::Ids(vec![offer.to_owned()]),
+            whom: StatusTarget::Ids(vec![offer.to_owned()]),
             expected: None,
             dry_run: false,
             urgent: true,
             now: Timestamp::from_unix(self.now()),
         };
-        apply(&self.issuer.store, &act).await.unwrap();
+        apply_change(&self.issuer.store, &act).await.unwrap();
     }
 }
 
@@ -60,7 +60,7 @@ async fn copies(issuer: &Running, request: proto::CreateOfferRequest, count: usi
 }
 
 fn handle(copy: &str) -> Vec<u8> {
-    freshness::handle(copy).to_vec()
+    freshness::copy_handle(copy).to_vec()
 }
 
 fn digest(copy: &str) -> Vec<u8> {
@@ -82,7 +82,9 @@ async fn every_valid_copy_gets_a_statement_with_the_times_of_the_epoch() {
     for (copy, said) in made.iter().zip(&said) {
         let token = SdJwt::parse(copy).unwrap();
         let now = Timestamp::from_unix(issuer.now());
-        let holds = |at| freshness::verify(&said.statement, &token, DID, at, 60, &crate::refill::Own(&*issuer.issuer));
+        let holds = |at| {
+            freshness::verify(&said.statement, &token, DID, at, 60, &crate::refill::OwnIssuerPolicy(&*issuer.issuer))
+        };
         let times = holds(now).unwrap();
         assert_eq!((times.issued.unix(), times.until.unwrap().unix()), (epoch, epoch + 86_400));
         assert!(holds(now.plus(86_400)).is_err());
@@ -95,7 +97,7 @@ async fn every_valid_copy_gets_a_statement_with_the_times_of_the_epoch() {
     // There is a statement of each earlier epoch, too, if it is valid until the end of this one.
     for (copy, said) in made.iter().zip(&said) {
         let token = SdJwt::parse(copy).unwrap();
-        let own = crate::refill::Own(&*issuer.issuer);
+        let own = crate::refill::OwnIssuerPolicy(&*issuer.issuer);
         let holds = |text: &String| {
             freshness::verify(text, &token, DID, Timestamp::from_unix(issuer.now()), 60, &own).unwrap().issued.unix()
         };
@@ -118,9 +120,9 @@ async fn what_was_taken_back_gets_none_and_its_holder_is_told() {
     let asked: Vec<_> = made.iter().chain(&others).map(|copy| handle(copy)).collect();
     let valid = proto::CopyState::Valid;
     for (verb, state) in [
-        (Verb::Suspend, proto::CopyState::Suspended),
-        (Verb::Reinstate, valid),
-        (Verb::Revoke, proto::CopyState::Revoked),
+        (StatusAction::Suspend, proto::CopyState::Suspended),
+        (StatusAction::Reinstate, valid),
+        (StatusAction::Revoke, proto::CopyState::Revoked),
     ] {
         issuer.act(verb, &offer).await;
         let said = issuer.freshness(asked.clone()).await.unwrap();
@@ -159,7 +161,7 @@ async fn a_statement_is_signed_once_an_epoch_and_its_copy_looked_at_each_time() 
     issuer.pass(21_600);
     let third = issuer.freshness(asked.clone()).await.unwrap();
     assert!(signed() == 15 && third.iter().zip(&second).all(|(new, old)| new.statement != old.statement));
-    issuer.act(Verb::Revoke, &offer).await;
+    issuer.act(StatusAction::Revoke, &offer).await;
     let said = issuer.freshness(asked).await.unwrap();
     assert_eq!(states(&said), [proto::CopyState::Revoked, proto::CopyState::Revoked, proto::CopyState::Valid]);
     assert_eq!((signed(), said[0].statement.as_str(), &said[2]), (15, "", &third[2]));

@@ -15,7 +15,7 @@ use carnet_core::{
     keys::{Algorithm, PublicKey, SecretKey, Signer},
     secure::{
         jose,
-        sd_jwt::{SdJwt, Stapled},
+        sd_jwt::{KeyBindingMembers, SdJwt},
     },
     time::Timestamp,
 };
@@ -34,12 +34,12 @@ use tonic::{Request, Status, transport::Channel};
 
 use crate::{
     config::{RECORD_DAYS, StatusConfig},
-    issuer::{Issuer, Settings},
+    issuer::{Issuer, IssuerSettings},
     nonces::Nonces,
     policy::{cohorts::CohortPolicy, renewal::RenewalPolicy},
     server::routes,
     sqlite::{MIGRATIONS, SqliteStore},
-    status::{StatusLists, settle},
+    status::{StatusPublisher, record_messages},
 };
 
 pub(crate) const DID: &str = "did:web:university.example";
@@ -76,14 +76,14 @@ pub(crate) async fn start_signing(signer: Box<dyn Signer>) -> Running {
 /// Starts an issuer with these message texts.
 pub(crate) async fn start_saying(signer: Box<dyn Signer>, texts: &[&str]) -> Running {
     let data = Arc::new(tempfile::tempdir().unwrap());
-    let token = staff::begin(data.path(), CLERK, Timestamp::from_unix(NOW), &mut OsRng).unwrap();
+    let token = staff::create_staff_register(data.path(), CLERK, Timestamp::from_unix(NOW), &mut OsRng).unwrap();
     serve(data, signer, token.to_string(), Arc::new(AtomicI64::new(NOW)), texts, CohortPolicy::default()).await
 }
 
 /// Starts an issuer with this rounding of dates.
 pub(crate) async fn start_rounding(signer: Box<dyn Signer>, cohorts: CohortPolicy) -> Running {
     let data = Arc::new(tempfile::tempdir().unwrap());
-    let token = staff::begin(data.path(), CLERK, Timestamp::from_unix(NOW), &mut OsRng).unwrap();
+    let token = staff::create_staff_register(data.path(), CLERK, Timestamp::from_unix(NOW), &mut OsRng).unwrap();
     serve(data, signer, token.to_string(), Arc::new(AtomicI64::new(NOW)), &[], cohorts).await
 }
 
@@ -96,9 +96,9 @@ async fn serve(
     cohorts: CohortPolicy,
 ) -> Running {
     if !data.path().join("store.sqlite").exists() {
-        carnet_service::store::create(data.path(), &MIGRATIONS).await.unwrap();
+        carnet_service::store::create_store(data.path(), &MIGRATIONS).await.unwrap();
     }
-    let ground = carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap();
+    let ground = carnet_service::store::open_store(data.path(), &MIGRATIONS).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let time = clock.clone();
@@ -111,13 +111,13 @@ async fn serve(
         own: Arc::new(keys.own_document(&Did::parse(DID).unwrap()).unwrap()),
         signer: Box::new(keys),
         nonces: Nonces::new(),
-        status: StatusLists::new(&status, &Did::parse(DID).unwrap()).unwrap(),
+        status: StatusPublisher::new(&status, &Did::parse(DID).unwrap()).unwrap(),
         statements: Arc::default(),
         did: Did::parse(DID).unwrap(),
         kid: format!("{DID}#{FIRST}"),
-        suites: crate::suites::registered(&catalogue).unwrap(),
+        suites: crate::suites::supported_suites(&catalogue).unwrap(),
         catalogue,
-        settings: Settings {
+        settings: IssuerSettings {
             display_name: [("en".to_owned(), "University".to_owned())].into(),
             max_batch_size: 10,
             offer_ttl: 7 * 86_400,
@@ -136,8 +136,8 @@ async fn serve(
         faults: carnet_service::keys::PublicationFaults::default(),
         clock: Arc::new(move || Timestamp::from_unix(time.load(Ordering::SeqCst))),
     });
-    issuer.open_lists().await.unwrap();
-    settle(&issuer.store, issuer.messages()).await.unwrap();
+    issuer.open_list_if_needed().await.unwrap();
+    record_messages(&issuer.store, issuer.messages()).await.unwrap();
     issuer.publish().await.unwrap();
     let routes = routes(issuer.clone(), StaffOnly::of(data.path()).unwrap(), 1_048_576);
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
@@ -164,7 +164,7 @@ fn renewals() -> BTreeMap<String, RenewalPolicy> {
     ])
 }
 
-/// Tests if the signed bytes are an SD-JWT copy, and not a status list.
+/// Returns whether the signed bytes are an SD-JWT copy, and not a status list.
 pub(crate) fn is_copy(message: &[u8]) -> bool {
     let header = message.split(|byte| *byte == b'.').next().unwrap();
     let header = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header).unwrap_or_default();
@@ -173,7 +173,7 @@ pub(crate) fn is_copy(message: &[u8]) -> bool {
 
 /// Returns the stable reason of a refusal.
 pub(crate) fn reason<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
-    wire::reason(&answer.unwrap_err()).expect("every refusal has a reason")
+    wire::status_reason(&answer.unwrap_err()).expect("every refusal has a reason")
 }
 
 /// Claims of a qualification. They are read once: to read the catalogue takes longer than to issue from it.
@@ -234,7 +234,7 @@ pub(crate) fn exchanged(
     (audience, nonce, now): (&str, &str, i64),
 ) -> String {
     let keys: Vec<String> = keys.iter().map(|key| key.public_key().thumbprint()).collect();
-    let stapled = Stapled { keys: &keys, ..Stapled::default() };
+    let stapled = KeyBindingMembers { keys: &keys, ..KeyBindingMembers::default() };
     copy.bind_with(&stapled, nonce, audience, Timestamp::from_unix(now), holder).unwrap()
 }
 
@@ -376,12 +376,12 @@ impl Running {
             .unwrap()
             .key_for(
                 &carnet_core::did::DidUrl::parse(&self.issuer.kid).unwrap(),
-                carnet_core::did::Purpose::AssertionMethod,
+                carnet_core::did::VerificationRelationship::AssertionMethod,
             )
             .unwrap()
     }
 
-    /// Tests if a text is in any file of the data directory.
+    /// Returns whether a text is in any file of the data directory.
     pub(crate) fn on_disk(&self, text: &str) -> bool {
         self.files().values().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
     }

@@ -126,8 +126,8 @@ async fn an_sd_jwt_vc_has_its_claims_at_the_top() {
 #[tokio::test]
 async fn a_data_integrity_credential_verifies() {
     use carnet_core::{
-        did::{DidDocument, Purpose, Resolve},
-        secure::data_integrity::{self, Expected},
+        did::{DidDocument, Resolve, VerificationRelationship},
+        secure::data_integrity::{self, ProofRequirements},
         time::Timestamp,
     };
     struct One(std::sync::Arc<DidDocument>);
@@ -140,8 +140,8 @@ async fn a_data_integrity_credential_verifies() {
         let issuer = start_with(algorithm).await;
         let document = DidDocument::render(&issuer.issuer.did, &[("key-1".to_owned(), issuer.issuer_key())]);
         let resolver = One(std::sync::Arc::new(DidDocument::parse(&issuer.issuer.did, &document).unwrap()));
-        let expected = Expected {
-            purpose: Purpose::AssertionMethod,
+        let expected = ProofRequirements {
+            purpose: VerificationRelationship::AssertionMethod,
             controller: DID,
             binding: None,
             now: Timestamp::from_unix(issuer.now()),
@@ -428,7 +428,8 @@ async fn who_knows_no_code_and_no_handle_is_answered_while_another_writes() {
         let request = proto::NotifyRequest { notification_id: id.to_owned(), event: 1 };
         issuer.issuance.clone().notify(request).await
     };
-    let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
+    let database =
+        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     let writer = database.begin("a test").await.unwrap();
     assert_eq!(reason(collect("unknown").await), "INVALID_TRANSACTION_ID");
     assert_eq!(reason(notify("unknown").await), "INVALID_NOTIFICATION_ID");

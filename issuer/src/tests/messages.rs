@@ -3,7 +3,7 @@
 use carnet_core::{
     keys::{Algorithm, SecretKey},
     secure::sd_jwt::SdJwt,
-    status::{freshness, message::Messages},
+    status::{freshness, message::StatusMessages},
 };
 use carnet_proto::issuer::v1 as proto;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use super::{
     harness::{CLERK, Running, reason, start, start_saying},
     status::{REVOKE, SUSPEND, change},
 };
-use crate::{error::Error, status::settle, store::status::State};
+use crate::{error::Error, status::record_messages, store::status::StatusState};
 
 const LOST: &str = "the card was lost";
 const NEWER: &str = "a newer one exists";
@@ -21,8 +21,8 @@ async fn saying(texts: &[&str]) -> Running {
     start_saying(Box::new(SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng)), texts).await
 }
 
-fn messages(texts: &[&str]) -> Messages {
-    Messages::new(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap()
+fn messages(texts: &[&str]) -> StatusMessages {
+    StatusMessages::new(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
 fn say(number: u32, ids: &[&str]) -> proto::ChangeStatusRequest {
@@ -31,7 +31,7 @@ fn say(number: u32, ids: &[&str]) -> proto::ChangeStatusRequest {
 
 /// Returns the message for each copy, and whether the copy is to be replaced.
 async fn told(issuer: &Running, copies: &[String]) -> Vec<(String, bool)> {
-    let handles = copies.iter().map(|copy| freshness::handle(copy).to_vec()).collect();
+    let handles = copies.iter().map(|copy| freshness::copy_handle(copy).to_vec()).collect();
     let said = issuer.freshness(handles).await.unwrap();
     said.into_iter().map(|copy| (copy.message, copy.replace)).collect()
 }
@@ -69,7 +69,7 @@ async fn what_is_said_is_for_the_holder_and_in_no_list() {
         issuer.change(change(REVOKE, &[&offer])).await.unwrap();
         issuer.change(say(1, &[&offer])).await.unwrap();
         assert_eq!(told(&issuer, &copies).await[0], (LOST.to_owned(), false));
-        assert_eq!(issuer.published(&copies[0]).await, State::Revoked);
+        assert_eq!(issuer.published(&copies[0]).await, StatusState::Revoked);
         issuer.change(say(0, &[&offer])).await.unwrap();
         assert_eq!(told(&issuer, &copies).await[0], nothing);
     }
@@ -125,21 +125,21 @@ async fn what_holders_were_told_goes_on_meaning_the_same() {
     let issuer = saying(&["the card was lots"]).await;
     let store = &issuer.issuer.store;
     // A typing error can be corrected while no copy was issued with it.
-    settle(store, Some(&messages(&[LOST]))).await.unwrap();
+    record_messages(store, Some(&messages(&[LOST]))).await.unwrap();
     let (offer, _) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
     for other in [Some(messages(&[NEWER])), Some(messages(&["undefined", LOST])), Some(messages(&[NEWER, LOST])), None]
     {
-        let refused = settle(store, other.as_ref()).await.unwrap_err();
+        let refused = record_messages(store, other.as_ref()).await.unwrap_err();
         assert!(matches!(refused, Error::MessageChanged { number: 1, .. }), "{refused}");
     }
     // Later texts can still change until an act uses them.
     for more in [&[LOST, NEWER][..], &[LOST], &[LOST, "undefined", NEWER], &[LOST, NEWER]] {
-        settle(store, Some(&messages(more))).await.unwrap();
+        record_messages(store, Some(&messages(more))).await.unwrap();
     }
     let issuer = issuer.restarted_saying(&[LOST, NEWER]).await;
     issuer.change(say(2, &[&offer])).await.unwrap();
     for other in [&[LOST][..], &[LOST, LOST]] {
-        let refused = settle(&issuer.issuer.store, Some(&messages(other))).await.unwrap_err();
+        let refused = record_messages(&issuer.issuer.store, Some(&messages(other))).await.unwrap_err();
         assert!(matches!(refused, Error::MessageChanged { number: 2, .. }), "{refused}");
     }
 }

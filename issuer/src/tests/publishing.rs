@@ -23,12 +23,12 @@ use super::{
     status::{BASE, REINSTATE, REVOKE, SUSPEND, change, place},
 };
 use crate::{
-    indices::open_next,
+    indices::open_next_list,
     sqlite::{MIGRATIONS, SqliteStore},
     status::changes_since,
     store::{
         Store as _, StoreTx as _,
-        status::{State, StatusRows as _},
+        status::{StatusRows as _, StatusState},
     },
 };
 
@@ -101,9 +101,9 @@ async fn after_a_restart_the_lists_say_the_same() {
     let (_, others) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
     issuer.change(change(REVOKE, &[&offer])).await.unwrap();
     let again = issuer.restarted().await;
-    assert_eq!(again.published(&copies[0]).await, State::Revoked);
-    assert_eq!(again.published(&copies[1]).await, State::Revoked);
-    assert_eq!(again.published(&others[0]).await, State::Valid);
+    assert_eq!(again.published(&copies[0]).await, StatusState::Revoked);
+    assert_eq!(again.published(&copies[1]).await, StatusState::Revoked);
+    assert_eq!(again.published(&others[0]).await, StatusState::Valid);
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn the_next_list_is_published_before_anything_is_issued_on_it() {
     // One act on two lists is published in both.
     issuer.change(change(REVOKE, &[&offer])).await.unwrap();
     for copy in &copies {
-        assert_eq!(issuer.published(copy).await, State::Revoked);
+        assert_eq!(issuer.published(copy).await, StatusState::Revoked);
     }
 }
 
@@ -188,7 +188,7 @@ async fn with_a_key_for_es256_lists_are_signed_with_ecdsa_jcs_2019() {
     assert_eq!(place(&copies[0]).0, urls[2]);
     for format in [proto::CredentialFormat::VcSdJwt, proto::CredentialFormat::DiVcJcs] {
         let (_, copies) = issuer.issue(format, 1).await;
-        assert_eq!(issuer.published(&copies[0]).await, State::Valid);
+        assert_eq!(issuer.published(&copies[0]).await, StatusState::Valid);
     }
 }
 
@@ -197,7 +197,7 @@ async fn with_a_key_for_es256_lists_are_signed_with_ecdsa_jcs_2019() {
 async fn row_58_the_lists_signature_is_the_issuers() {
     let issuer = start().await;
     let text = String::from_utf8(issuer.get("/status/token/0", "").await.body).unwrap();
-    let token = token::Token::parse(&text).unwrap();
+    let token = token::StatusListToken::parse(&text).unwrap();
     let (url, now) = (format!("{BASE}/token/0"), Timestamp::from_unix(issuer.now()));
     let other = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
     let refused = token.verify(&other.public_key(), &url, now, 0).unwrap_err();
@@ -232,15 +232,15 @@ async fn copies_of_before_there_were_lists_keep_their_indices() {
         sqlx::query(sql).execute(&pool).await.unwrap();
     }
     pool.close().await;
-    let store = SqliteStore(carnet_service::store::open(data.path(), &MIGRATIONS).await.unwrap());
+    let store = SqliteStore(carnet_service::store::open_store(data.path(), &MIGRATIONS).await.unwrap());
     let mut tx = store.begin("a test").await.unwrap();
-    open_next(&mut tx, 131_072, Timestamp::from_unix(9)).await.unwrap();
+    open_next_list(&mut tx, 131_072, Timestamp::from_unix(9)).await.unwrap();
     tx.commit().await.unwrap();
     let lists = changes_since(&store, 0, Timestamp::from_unix(0)).await.unwrap().lists;
     assert_eq!(lists.iter().map(|list| (list.list, list.entries)).collect::<Vec<_>>(), [0, 1, 2].map(|n| (n, 131_072)));
     let copies = store.read().await.unwrap().status("old").await.unwrap();
     let places: Vec<_> = copies.iter().map(|copy| (copy.place.list, copy.place.position, copy.state)).collect();
-    assert_eq!(places, [(0, 7, State::Valid), (1, 7, State::Valid)]);
+    assert_eq!(places, [(0, 7, StatusState::Valid), (1, 7, StatusState::Valid)]);
 }
 
 /// The key is unavailable during an act: the act is recorded, the previous lists remain, and are updated later.
@@ -266,11 +266,11 @@ async fn what_could_not_be_published_is_published_later() {
     let done = issuer.change(change(REVOKE, &[&offer])).await.unwrap();
     assert_eq!((done.changed, done.published), (1, false));
     assert_eq!(issuer.states(&offer).await, [proto::CredentialStatus::Revoked]);
-    assert_eq!(issuer.published(&copies[0]).await, State::Valid);
+    assert_eq!(issuer.published(&copies[0]).await, StatusState::Valid);
     issuer.issuer.publish().await.unwrap_err();
     away.store(false, Ordering::SeqCst);
     issuer.issuer.publish().await.unwrap();
-    assert_eq!(issuer.published(&copies[0]).await, State::Revoked);
+    assert_eq!(issuer.published(&copies[0]).await, StatusState::Revoked);
 }
 
 /// At any time, all formats of all lists have the same version: the copies of a credential, on two lists, have one
@@ -289,7 +289,7 @@ async fn whoever_looks_sees_one_state_of_all_lists() {
     let looker = tokio::task::spawn_blocking(move || {
         let mut states = HashSet::new();
         while !seen.load(Ordering::SeqCst) {
-            let shelf = looking.status.shelf();
+            let shelf = looking.status.published_lists();
             let list = |url: &str| -> StatusList {
                 let document: Value = serde_json::from_slice(&shelf.at(url).unwrap().content.bytes).unwrap();
                 bitstring::decode(document["credentialSubject"]["encodedList"].as_str().unwrap(), 1).unwrap()

@@ -9,7 +9,7 @@ use super::{
     harness::{HolderOffer, Running, holder_keys, offer_request, reason, start},
     refilling::refill_once,
 };
-use crate::store::{Slice, Store as _, records::RecordRows as _, renewal::RenewalRows as _};
+use crate::store::{PageSlice, Store as _, records::RecordRows as _, renewal::RenewalRows as _};
 
 const REFERENCE: &str = "GZ-4711/2026-113";
 const DAY: i64 = 86_400;
@@ -31,7 +31,7 @@ impl Running {
 
     async fn write(&self, sql: &'static str, offer: &HolderOffer, at: Timestamp) {
         let database =
-            carnet_service::store::open(self.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
+            carnet_service::store::open_store(self.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
         let mut tx = database.begin("a test").await.unwrap();
         sqlx::query(sql).bind(at.unix()).bind(&offer.id).execute(&mut *tx).await.unwrap();
         tx.commit().await.unwrap();
@@ -122,7 +122,7 @@ async fn a_record_stays_while_a_renewal_waits_and_who_decided_is_forgotten_with_
         )
         .await;
     let listed = async || {
-        let slice = Slice { before: i64::MAX, limit: 10 };
+        let slice = PageSlice { before: i64::MAX, limit: 10 };
         issuer.issuer.store.read().await.unwrap().renewals(None, slice).await.unwrap().len()
     };
 

@@ -17,11 +17,11 @@ use super::harness::{
     start_with,
 };
 use crate::{
-    credential::Content,
+    credential::BatchContent,
     issuance::copy_digest,
     refill::RefillIntent,
-    secrets::{self, Use},
-    store::status::Place,
+    secrets::{self, HashPurpose},
+    store::status::StatusIndex,
 };
 
 const DAY: i64 = 86_400;
@@ -42,7 +42,7 @@ async fn copy_of(issuer: &Running, id: &str, format: proto::CredentialFormat) ->
 
 /// Collects a copy in the default format.
 async fn copy(issuer: &Running) -> Copy {
-    copy_of(issuer, &secrets::draw_id(), proto::CredentialFormat::VcSdJwt).await.1
+    copy_of(issuer, &secrets::random_id(), proto::CredentialFormat::VcSdJwt).await.1
 }
 
 /// Clones a key.
@@ -96,7 +96,7 @@ pub(super) async fn refilled(
     let copy = Copy { text: text.to_owned(), key: same(key) };
     match issuer.refilled(&copy, &holder_keys(count)).await {
         Ok(answer) => Ok(answer.credentials.into_iter().map(|copy| copy.credential).collect()),
-        Err(refused) => Err(carnet_service::wire::reason(&refused).unwrap_or_default()),
+        Err(refused) => Err(carnet_service::wire::status_reason(&refused).unwrap_or_default()),
     }
 }
 
@@ -195,14 +195,14 @@ async fn a_copy_that_was_never_stored_is_unknown_also_under_a_key_that_has_one()
     let known = copy(&issuer).await;
     let mut made_up = claims();
     made_up.insert("grade".to_owned(), "1,0".into());
-    let content = Content {
+    let content = BatchContent {
         credential_type: issuer.issuer.catalogue.credential_type("QualificationCredential").unwrap(),
         claims: &made_up,
         valid_from: Timestamp::from_unix(issuer.now()).start_of_day(),
         valid_until: Timestamp::from_unix(issuer.now() + 700 * DAY).start_of_day(),
     };
     let now = Timestamp::from_unix(issuer.now());
-    let place = Place { list: 0, position: 1 };
+    let place = StatusIndex { list: 0, position: 1 };
     // Signed with the issuer's key by a thief: for an unknown holder key, and for that of the known copy.
     for key in [holder_keys(1).remove(0), same(&known.key)] {
         let text = issuer.issuer.secure(CredentialFormat::VcSdJwt, &content, &key.public_key(), place, now).unwrap();
@@ -452,18 +452,19 @@ async fn a_power_cut_costs_indices_alone() {
     let intent = RefillIntent {
         epoch: carnet_core::epoch::Epoch::Month,
         copy: copy_digest(&copy.text),
-        nonce: issuer.issuer.nonces.recognize(&nonce, now).unwrap(),
-        request_digest: secrets::digest(Use::Request, &[b"a"]),
-        notification_hash: secrets::digest(Use::NotificationHash, &[b"a"]),
+        nonce: issuer.issuer.nonces.verify_nonce(&nonce, now).unwrap(),
+        request_digest: secrets::purpose_hash(HashPurpose::Request, &[b"a"]),
+        notification_hash: secrets::purpose_hash(HashPurpose::NotificationHash, &[b"a"]),
         thumbprints: keys.iter().map(|key| key.public_key().thumbprint()).collect(),
         now,
     };
-    issuer.issuer.intend_refill(intent).await.unwrap();
+    issuer.issuer.store_refill_intent(intent).await.unwrap();
     assert_eq!(issuer.issued().await.len(), 1, "what was not signed does not count as issued");
     assert!(issuer.refilled(&copy, &keys).await.is_ok(), "the same keys still do");
     let indices: HashSet<u64> = issuer.issued().await.iter().map(|record| record.status_index).collect();
     assert_eq!(indices.len(), 3);
-    let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
+    let database =
+        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     let drawn: i64 = sqlx::query_scalar("SELECT count(DISTINCT status_index) FROM issued")
         .fetch_one(database.readers())
         .await

@@ -15,10 +15,10 @@ use tonic::{Request, Status};
 
 use super::harness::{CLERK, DID, MARK, Running, claims, exchanged, holder_keys, offer_request, reason, start};
 use crate::{
-    credential::Content,
-    renewal_intent::Waited,
-    secrets::{self, Use},
-    store::status::{Place, Verb},
+    credential::BatchContent,
+    renewal_intent::PendingRenewalOutcome,
+    secrets::{self, HashPurpose},
+    store::status::{StatusAction, StatusIndex},
 };
 
 const DAY: i64 = 86_400;
@@ -277,14 +277,14 @@ async fn a_copy_with_claims_that_were_never_issued_is_not_renewed() {
     let copy = near_its_end(&issuer, request("QualificationCredential", "a")).await;
     let mut made_up = claims();
     made_up.insert("grade".to_owned(), "1,0".into());
-    let content = Content {
+    let content = BatchContent {
         credential_type: issuer.issuer.catalogue.credential_type("QualificationCredential").unwrap(),
         claims: &made_up,
         valid_from: Timestamp::from_unix(issuer.now()).start_of_day(),
         valid_until: Timestamp::from_unix(copy.until()),
     };
     let now = Timestamp::from_unix(issuer.now());
-    let place = Place { list: 0, position: 1 };
+    let place = StatusIndex { list: 0, position: 1 };
     let text = issuer.issuer.secure(CredentialFormat::VcSdJwt, &content, &copy.key.public_key(), place, now).unwrap();
     let forged = renewed(&copy.offer, &text, &copy.key);
     assert_eq!(reason(issuer.renew(&forged, &holder_keys(1)).await), "COPY_UNKNOWN");
@@ -295,7 +295,11 @@ async fn a_copy_with_claims_that_were_never_issued_is_not_renewed() {
 async fn what_was_taken_back_is_not_renewed() {
     let issuer = start().await;
     let copy = near_its_end(&issuer, request("QualificationCredential", "a")).await;
-    for (verb, code) in [(Verb::Suspend, Some("SUSPENDED")), (Verb::Reinstate, None), (Verb::Revoke, Some("REVOKED"))] {
+    for (verb, code) in [
+        (StatusAction::Suspend, Some("SUSPENDED")),
+        (StatusAction::Reinstate, None),
+        (StatusAction::Revoke, Some("REVOKED")),
+    ] {
         issuer.act(verb, &copy.offer).await;
         let answer = issuer.renew(&copy, &holder_keys(1)).await;
         match code {
@@ -316,7 +320,8 @@ async fn what_needs_approval_waits_sealed_and_comes_when_staff_say_yes() {
     assert!(!issuer.on_disk(MARK), "what waits can be read by nobody but the wallet");
     assert!(!issuer.on_disk(&asked.transaction_id));
     // A waiting wallet polls, and blocks no writer.
-    let database = carnet_service::store::open(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
+    let database =
+        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
     let writer = database.begin("a test").await.unwrap();
     let wait = issuer.deferred(&asked.transaction_id).await.unwrap();
     assert_eq!((wait.credentials.len(), wait.interval_seconds), (0, 5));
@@ -390,9 +395,9 @@ async fn what_waits_ends_when_its_time_is_over_when_it_is_asked_for_anew_and_whe
     let listed = issuer.renewals().await;
     assert_eq!((listed[0].state(), listed[1].state()), (proto::RenewalState::Pending, proto::RenewalState::Lapsed));
     issuer.decide(&listed[0].renewal_id, true, "").await.unwrap();
-    issuer.act(Verb::Suspend, &old.offer).await;
+    issuer.act(StatusAction::Suspend, &old.offer).await;
     assert_eq!(reason(issuer.deferred(&second.transaction_id).await), "SUSPENDED");
-    issuer.act(Verb::Reinstate, &old.offer).await;
+    issuer.act(StatusAction::Reinstate, &old.offer).await;
     assert_eq!(issuer.deferred(&second.transaction_id).await.unwrap().credentials.len(), 1);
     // A third renewal exceeds the limit for the new copy, but not for the old one, for which it gives the same end.
     let third = issuer.renew(&old, &holder_keys(1)).await.unwrap();
@@ -516,11 +521,11 @@ async fn a_power_cut_before_the_signature_costs_no_second_index() {
     let old = near_its_end(&issuer, request(PERMIT, "a")).await;
     let asked = issuer.renew(&old, &holder_keys(2)).await.unwrap();
     issuer.decide(&issuer.renewals().await[0].renewal_id, true, "").await.unwrap();
-    let hash = secrets::digest(Use::TransactionHash, &[asked.transaction_id.as_bytes()]);
+    let hash = secrets::purpose_hash(HashPurpose::TransactionHash, &[asked.transaction_id.as_bytes()]);
     let mut places = Vec::new();
     for _ in 0..2 {
-        let waited = issuer.issuer.intend_waited(&hash, Timestamp::from_unix(issuer.now())).await.unwrap();
-        let Some(Waited::Sign(approved)) = waited else { panic!("it is approved") };
+        let waited = issuer.issuer.store_approved_intent(&hash, Timestamp::from_unix(issuer.now())).await.unwrap();
+        let Some(PendingRenewalOutcome::Sign(approved)) = waited else { panic!("it is approved") };
         places.push(approved.refill.places);
     }
     assert_eq!((places[0].len(), &places[0]), (2, &places[1]));

@@ -10,15 +10,15 @@ use super::{
     status::{REINSTATE, REVOKE, SUSPEND, change},
 };
 use crate::store::{
-    Slice, Store as _,
-    status::{State, StatusRows as _},
+    PageSlice, Store as _,
+    status::{StatusRows as _, StatusState},
 };
 
 fn calmly(verb: proto::StatusVerb, ids: &[&str]) -> proto::ChangeStatusRequest {
     proto::ChangeStatusRequest { urgency: proto::StatusUrgency::NotUrgent.into(), ..change(verb, ids) }
 }
 
-async fn published(issuer: &Running, copies: &[&String]) -> Vec<State> {
+async fn published(issuer: &Running, copies: &[&String]) -> Vec<StatusState> {
     issuer.issuer.publish().await.unwrap();
     let mut states = Vec::new();
     for copy in copies {
@@ -36,7 +36,7 @@ async fn what_is_not_urgent_is_published_at_the_next_set_time_with_all_else() {
         offers.push(issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await);
     }
     let copies: Vec<&String> = offers.iter().map(|(_, copies)| &copies[0]).collect();
-    use State::{Revoked, Suspended, Valid};
+    use StatusState::{Revoked, Suspended, Valid};
     let six = issuer.now() + 21_600;
     let done = issuer.change(calmly(REVOKE, &[&offers[0].0])).await.unwrap();
     assert_eq!((done.published, done.published_at.map(|at| at.seconds)), (false, Some(six)));
@@ -44,7 +44,7 @@ async fn what_is_not_urgent_is_published_at_the_next_set_time_with_all_else() {
     issuer.change(calmly(SUSPEND, &[&offers[1].0])).await.unwrap();
     // The store has the new state, and the holder and staff can read it.
     assert_eq!(issuer.states(&offers[0].0).await, [proto::CredentialStatus::Revoked]);
-    let told = issuer.freshness(vec![freshness::handle(copies[0]).to_vec()]).await.unwrap();
+    let told = issuer.freshness(vec![freshness::copy_handle(copies[0]).to_vec()]).await.unwrap();
     assert_eq!(told[0].state(), proto::CopyState::Revoked);
     assert_eq!(published(&issuer, &copies).await, [Valid, Valid, Valid]);
     // Neither an urgent act on another copy nor a restart publishes it early.
@@ -93,7 +93,7 @@ async fn an_act_that_changes_nothing_is_not_written_down_and_says_since_when_it_
     let again = issuer.change(change(REINSTATE, &[&offer])).await.unwrap();
     assert_eq!((again.act, again.published_at, again.published), (0, None, true));
     let mut tx = issuer.issuer.store.read().await.unwrap();
-    assert_eq!(tx.acts("", Slice { before: i64::MAX, limit: 9 }).await.unwrap().len(), 2);
+    assert_eq!(tx.acts("", PageSlice { before: i64::MAX, limit: 9 }).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -105,11 +105,11 @@ async fn an_urgent_act_ends_the_wait_of_its_own_copies_alone() {
     issuer.change(calmly(SUSPEND, &[&one])).await.unwrap();
     issuer.change(calmly(SUSPEND, &[&two])).await.unwrap();
     issuer.change(change(REVOKE, &[&one])).await.unwrap();
-    assert_eq!(published(&issuer, &copies).await, [State::Revoked, State::Valid]);
+    assert_eq!(published(&issuer, &copies).await, [StatusState::Revoked, StatusState::Valid]);
     // A change undone before its publication is never visible.
     issuer.change(calmly(REINSTATE, &[&two])).await.unwrap();
     issuer.pass(21_600);
-    assert_eq!(published(&issuer, &copies).await, [State::Revoked, State::Valid]);
+    assert_eq!(published(&issuer, &copies).await, [StatusState::Revoked, StatusState::Valid]);
 }
 
 #[tokio::test]
@@ -119,9 +119,9 @@ async fn where_staff_do_not_say_taking_back_is_urgent_and_giving_back_is_not() {
     let unsaid = |verb| proto::ChangeStatusRequest { urgency: 0, ..change(verb, &[&offer]) };
     assert!(issuer.change(unsaid(SUSPEND)).await.unwrap().published);
     assert!(!issuer.change(unsaid(REINSTATE)).await.unwrap().published);
-    assert_eq!(published(&issuer, &[&copies[0]]).await, [State::Suspended]);
+    assert_eq!(published(&issuer, &[&copies[0]]).await, [StatusState::Suspended]);
     assert!(issuer.change(unsaid(REVOKE)).await.unwrap().published);
-    assert_eq!(published(&issuer, &[&copies[0]]).await, [State::Revoked]);
+    assert_eq!(published(&issuer, &[&copies[0]]).await, [StatusState::Revoked]);
     // The same request_id with another urgency is a different request.
     let (another, _) = issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
     let first = calmly(REVOKE, &[&another]);
@@ -138,7 +138,7 @@ async fn after_a_reinstatement_new_copies_are_had_at_once_and_beyond_the_limit()
     let keys = holder_keys(1);
     let copy = issuer.receive(&offer, &keys).await.unwrap().credentials.remove(0).credential;
     let told = async |copies: &[String]| {
-        let handles = copies.iter().map(|copy| freshness::handle(copy).to_vec()).collect();
+        let handles = copies.iter().map(|copy| freshness::copy_handle(copy).to_vec()).collect();
         let said = issuer.freshness(handles).await.unwrap();
         said.iter().map(|said| (said.state(), said.replace)).collect::<Vec<_>>()
     };
@@ -156,14 +156,14 @@ async fn after_a_reinstatement_new_copies_are_had_at_once_and_beyond_the_limit()
     let fresh = refilled(&issuer, &copy, &keys[0], 10).await.unwrap();
     assert!(told(&fresh).await.iter().all(|said| *said == (valid, false)));
     // They are valid in public while the list still shows the old one as suspended.
-    assert_eq!(published(&issuer, &[&copy, &fresh[0]]).await, [State::Suspended, State::Valid]);
+    assert_eq!(published(&issuer, &[&copy, &fresh[0]]).await, [StatusState::Suspended, StatusState::Valid]);
     // Only once: then the limit applies again.
     assert_eq!(refilled(&issuer, &copy, &keys[0], 10).await.unwrap_err(), "REFILL_LIMIT");
 }
 
 #[tokio::test]
 async fn an_act_on_a_copy_that_ended_is_in_no_list() {
-    use State::{Revoked, Suspended, Valid};
+    use StatusState::{Revoked, Suspended, Valid};
     for (verb, listed) in [(SUSPEND, Suspended), (REVOKE, Revoked)] {
         for act in [change, calmly] {
             let issuer = start().await;

@@ -20,7 +20,7 @@ use crate::{
     store::{
         Store as _,
         collections::CopyNames,
-        status::{State, StatusRows as _},
+        status::{StatusRows as _, StatusState},
     },
 };
 
@@ -45,7 +45,7 @@ impl Answer {
 
 pub(super) fn change(verb: proto::StatusVerb, ids: &[&str]) -> proto::ChangeStatusRequest {
     proto::ChangeStatusRequest {
-        request_id: secrets::draw_id(),
+        request_id: secrets::random_id(),
         verb: verb.into(),
         reason: "the record was wrong".to_owned(),
         ids: ids.iter().map(|id| (*id).to_owned()).collect(),
@@ -86,7 +86,7 @@ impl Running {
 
     /// Creates an offer and collects its copies.
     pub(super) async fn issue(&self, format: proto::CredentialFormat, copies: usize) -> (String, Vec<String>) {
-        let request = proto::CreateOfferRequest { format: format.into(), ..offer_request(&secrets::draw_id()) };
+        let request = proto::CreateOfferRequest { format: format.into(), ..offer_request(&secrets::random_id()) };
         let offer = self.create(request).await;
         let answer = self.receive(&offer, &holder_keys(copies)).await.unwrap();
         (offer.id, answer.credentials.into_iter().map(|copy| copy.credential).collect())
@@ -127,7 +127,7 @@ impl Running {
             bitstring::decode(document["credentialSubject"]["encodedList"].as_str().unwrap(), 1).unwrap()
         };
         let now = Timestamp::from_unix(self.now());
-        let token = token::Token::parse(&texts[2]).unwrap();
+        let token = token::StatusListToken::parse(&texts[2]).unwrap();
         let url = format!("{BASE}/token/{number}");
         let (both, freshness) = token.verify(&self.issuer_key(), &url, now, 0).unwrap();
         let in_cbor = self.get(&format!("/status/token/{number}"), "accept: application/statuslist+cwt\r\n").await;
@@ -139,15 +139,15 @@ impl Running {
     }
 
     /// Returns the published state of a copy, at the index that the copy names; the three formats agree.
-    pub(super) async fn published(&self, copy: &str) -> State {
+    pub(super) async fn published(&self, copy: &str) -> StatusState {
         let (url, index) = place(copy);
         let number = url.rsplit('/').next().unwrap().parse().unwrap();
         let (revocation, suspension, both) = self.lists(number).await;
         let seen = (revocation.value(index).unwrap(), suspension.value(index).unwrap(), both.value(index).unwrap());
         match seen {
-            (0, 0, token::VALID) => State::Valid,
-            (0, 1, token::SUSPENDED) => State::Suspended,
-            (1, 1, token::INVALID) => State::Revoked,
+            (0, 0, token::VALID) => StatusState::Valid,
+            (0, 1, token::SUSPENDED) => StatusState::Suspended,
+            (1, 1, token::INVALID) => StatusState::Revoked,
             other => panic!("the forms differ: {other:?}"),
         }
     }
@@ -166,11 +166,12 @@ pub(super) fn place(copy: &str) -> (String, u64) {
 /// The same of a copy that was read.
 pub(super) fn place_of(payload: &Map<String, Value>) -> (String, u64) {
     if let Some(status) = payload.get("status") {
-        let reference = token::Reference::parse(status).unwrap();
+        let reference = token::TokenStatusReference::parse(status).unwrap();
         return (reference.uri, reference.index);
     }
     let entries = payload["credentialStatus"].as_array().unwrap();
-    let references: Vec<_> = entries.iter().map(|entry| bitstring::Reference::parse(entry).unwrap()).collect();
+    let references: Vec<_> =
+        entries.iter().map(|entry| bitstring::BitstringStatusListEntry::parse(entry).unwrap()).collect();
     assert_eq!(references[0].index, references[1].index);
     (references[0].url.clone(), references[0].index)
 }
@@ -182,14 +183,16 @@ async fn what_is_done_to_an_offer_is_published_of_each_of_its_copies_in_every_fo
     for format in [F::VcSdJwt, F::DcSdJwt, F::DiVcJcs] {
         let (offer, copies) = issuer.issue(format, 3).await;
         let (_, others) = issuer.issue(format, 2).await;
-        for (verb, state) in [(SUSPEND, State::Suspended), (REINSTATE, State::Valid), (REVOKE, State::Revoked)] {
+        for (verb, state) in
+            [(SUSPEND, StatusState::Suspended), (REINSTATE, StatusState::Valid), (REVOKE, StatusState::Revoked)]
+        {
             let done = issuer.change(change(verb, &[&offer])).await.unwrap();
             assert_eq!((done.credentials, done.copies, done.changed, done.published), (1, 3, 3, true));
             for copy in &copies {
                 assert_eq!(issuer.published(copy).await, state);
             }
             for other in &others {
-                assert_eq!(issuer.published(other).await, State::Valid);
+                assert_eq!(issuer.published(other).await, StatusState::Valid);
             }
         }
     }
@@ -224,7 +227,7 @@ async fn one_copy_alone_can_be_meant() {
     let done = issuer.change(change(REVOKE, &[&record.issued_id])).await.unwrap();
     assert_eq!((done.credentials, done.copies, done.changed), (1, 1, 1));
     let states = [issuer.published(&copies[0]).await, issuer.published(&copies[1]).await];
-    assert_eq!(states.iter().filter(|state| **state == State::Revoked).count(), 1);
+    assert_eq!(states.iter().filter(|state| **state == StatusState::Revoked).count(), 1);
     // The remaining valid copies can still be suspended.
     assert_eq!(issuer.change(change(SUSPEND, &[&offer])).await.unwrap().changed, 1);
     assert_eq!(reason(issuer.change(change(SUSPEND, &["unknown"])).await), "NOT_FOUND");
@@ -429,7 +432,7 @@ async fn a_copy_is_known_by_the_handle_of_what_was_signed() {
     let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 2).await;
     issuer.change(change(SUSPEND, &[&offer])).await.unwrap();
     let (_, others) = issuer.issue(proto::CredentialFormat::DcSdJwt, 1).await;
-    let handle = |copy: &String| handle_hash(&freshness::handle(copy));
+    let handle = |copy: &String| handle_hash(&freshness::copy_handle(copy));
     let handles = [handle(&copies[1]), handle(&others[0]), [7; 32]];
     let mut tx = issuer.issuer.store.read().await.unwrap();
     let mut standings = Vec::new();
@@ -437,7 +440,7 @@ async fn a_copy_is_known_by_the_handle_of_what_was_signed() {
         standings.push(tx.standing(handle).await.unwrap());
     }
     let said: Vec<_> = standings.into_iter().map(|known| known.map(|copy| (copy.state, copy.digest))).collect();
-    let expected = [(State::Suspended, copy_digest(&copies[1])), (State::Valid, copy_digest(&others[0]))];
+    let expected = [(StatusState::Suspended, copy_digest(&copies[1])), (StatusState::Valid, copy_digest(&others[0]))];
     assert_eq!(said, [Some(expected[0]), Some(expected[1]), None]);
 }
 
@@ -464,7 +467,7 @@ async fn a_copy_that_is_revoked_or_suspended_is_not_refilled() {
     let new = refill().await.unwrap().credentials.remove(0).credential;
     // Refilled copies are revoked with the rest of their credential.
     assert_eq!(issuer.change(change(REVOKE, &[&offer.id])).await.unwrap().changed, 3);
-    assert_eq!(issuer.published(&new).await, State::Revoked);
+    assert_eq!(issuer.published(&new).await, StatusState::Revoked);
     assert_eq!(reason(refill().await), "REVOKED");
 }
 
@@ -478,17 +481,17 @@ async fn a_copy_that_is_under_way_does_not_escape() {
     let intent = RefillIntent {
         epoch: carnet_core::epoch::Epoch::Month,
         copy: copy_digest(&copies[0]),
-        nonce: issuer.issuer.nonces.recognize(&nonce, now).unwrap(),
+        nonce: issuer.issuer.nonces.verify_nonce(&nonce, now).unwrap(),
         request_digest: [1; 32],
         notification_hash: [2; 32],
         thumbprints: vec!["new".to_owned()],
         now,
     };
-    let refill = issuer.issuer.intend_refill(intent).await.unwrap();
+    let refill = issuer.issuer.store_refill_intent(intent).await.unwrap();
     assert_eq!(issuer.change(change(REVOKE, &[&offer])).await.unwrap().changed, 2);
     let names = CopyNames { digest: [3; 32], handle_hash: [4; 32] };
-    issuer.issuer.finish_refill(refill.collection, issuer.issuer.signed(&[Some(names)]), now).await.unwrap();
+    issuer.issuer.complete_refill(refill.collection, issuer.issuer.signed(&[Some(names)]), now).await.unwrap();
     let known = issuer.issuer.store.read().await.unwrap().standing(&names.handle_hash).await.unwrap().unwrap();
-    assert_eq!((known.state, known.digest), (State::Revoked, names.digest));
+    assert_eq!((known.state, known.digest), (StatusState::Revoked, names.digest));
     assert_eq!(issuer.states(&offer).await, [proto::CredentialStatus::Revoked; 2]);
 }

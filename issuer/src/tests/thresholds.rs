@@ -11,14 +11,14 @@ use carnet_core::{
         sd_jwt::{ClaimPath, OrderedClaim, SdJwt, Step},
     },
     time::Timestamp,
-    verify::{self, Asked, Environment},
+    verify::{self, PresentationContext, VerificationEnvironment},
 };
 use carnet_proto::issuer::v1 as proto;
 use carnet_service::wire;
 use serde_json::{Value, json};
 
 use super::harness::{DID, Running, claims, exchanged, holder_keys, offer_request, start};
-use crate::refill::Own;
+use crate::refill::OwnIssuerPolicy;
 
 const NONCE: &str = "a nonce of the verifier's";
 const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
@@ -80,13 +80,13 @@ fn prove(
     let positions = positions.iter().find(|known| known.claim.path == path).unwrap();
     let (element, proof) = copy.prove(positions, threshold).unwrap();
     let now = Timestamp::from_unix(issuer.now());
-    let shown = copy.select(&[element]).unwrap().bind_proving(&[proof], NONCE, AUDIENCE, now, key).unwrap();
+    let shown = copy.select(&[element]).unwrap().bind_with_proofs(&[proof], NONCE, AUDIENCE, now, key).unwrap();
     let mut asked_claim = json!({ "path": names });
     asked_claim[threshold.direction().query_member()] = threshold.bound().clone();
     let query = json!({ "credentials": [{ "id": "q", "format": format_name, "meta": meta, "claims": [asked_claim] }] });
     let query = Query::parse(&query).unwrap();
-    let own = Own(&*issuer.issuer);
-    let environment = Environment {
+    let own = OwnIssuerPolicy(&*issuer.issuer);
+    let environment = VerificationEnvironment {
         now,
         skew: 60,
         resolver: &own,
@@ -95,9 +95,9 @@ fn prove(
         types: &issuer.issuer.catalogue,
         status: verify::StatusPolicy::NotChecked("it was issued just now"),
     };
-    let asked = Asked { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 300 };
+    let asked = PresentationContext { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 300 };
     let answer = BTreeMap::from([("q".to_owned(), vec![shown])]);
-    let (report, verified) = verify::presentation(&answer, &asked, &environment);
+    let (report, verified) = verify::verify_presentation(&answer, &asked, &environment);
     let verified = verified.unwrap_or_else(|| panic!("{report:#?}")).into_inner();
     let held = &verified["q"][0];
     assert_eq!(held.proved.len(), 1);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
-    Secret,
+    SecretText,
     error::{ErrorCode, ErrorResponse},
 };
 
@@ -27,13 +27,13 @@ fn text<'a>(members: &'a Map<String, Value>, name: &str, code: ErrorCode) -> Res
     found.ok_or_else(|| ErrorResponse::new(code, format!("{name} is missing or not text")))
 }
 
-/// Writes a nonce response.
+/// Serialises a nonce response.
 #[must_use]
-pub fn nonce_response(c_nonce: &str) -> String {
+pub fn write_nonce_response(c_nonce: &str) -> String {
     json!({ "c_nonce": c_nonce }).to_string()
 }
 
-/// Reads a nonce response.
+/// Parses a nonce response.
 ///
 /// # Errors
 /// The errors of [`json::parse_object`]; malformed_value
@@ -43,28 +43,28 @@ pub fn parse_nonce_response(body: &[u8]) -> Result<String, Problem> {
     nonce.map(str::to_owned).ok_or_else(|| Problem::new(Code::MalformedValue, "c_nonce is missing"))
 }
 
-/// Credential that is requested.
+/// Requested credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Requested {
+pub enum RequestedCredential {
     /// `credential_configuration_id`
     Configuration(String),
     /// `credential_identifier`
     Identifier(String),
 }
 
-/// Credential request (section 8.2).
+/// Credential request (OpenID4VCI section 8.2).
 #[derive(Debug, PartialEq, Eq)]
 pub struct CredentialRequest {
-    /// The credential.
-    pub requested: Requested,
-    /// Proofs of possession of the type `jwt`, one for each copy, in their order.
+    /// Requested credential.
+    pub requested: RequestedCredential,
+    /// Proofs of possession of the type `jwt`, one for each copy, in order.
     pub proofs: Vec<String>,
-    /// `credential_response_encryption`, unread.
+    /// `credential_response_encryption`, unparsed.
     pub encryption: Option<Value>,
 }
 
 impl CredentialRequest {
-    /// Reads the body. Unknown members are ignored.
+    /// Parses the body. Unknown members are ignored.
     ///
     /// # Errors
     /// `invalid_credential_request`; `invalid_proof` for proofs that are missing, empty or of another type.
@@ -73,8 +73,8 @@ impl CredentialRequest {
         let members = object(body, max_bytes, malformed)?;
         let (configuration, identifier) = ("credential_configuration_id", "credential_identifier");
         let requested = match (members.contains_key(configuration), members.contains_key(identifier)) {
-            (true, false) => Requested::Configuration(text(&members, configuration, malformed)?.to_owned()),
-            (false, true) => Requested::Identifier(text(&members, identifier, malformed)?.to_owned()),
+            (true, false) => RequestedCredential::Configuration(text(&members, configuration, malformed)?.to_owned()),
+            (false, true) => RequestedCredential::Identifier(text(&members, identifier, malformed)?.to_owned()),
             _ => {
                 let why = "exactly one of credential_configuration_id and credential_identifier is needed";
                 return Err(ErrorResponse::new(malformed, why));
@@ -84,12 +84,12 @@ impl CredentialRequest {
         Ok(Self { requested, proofs, encryption: members.get("credential_response_encryption").cloned() })
     }
 
-    /// Writes the body.
+    /// Serialises the body.
     #[must_use]
     pub fn to_json(&self) -> String {
         let (name, value) = match &self.requested {
-            Requested::Configuration(id) => ("credential_configuration_id", id),
-            Requested::Identifier(id) => ("credential_identifier", id),
+            RequestedCredential::Configuration(id) => ("credential_configuration_id", id),
+            RequestedCredential::Identifier(id) => ("credential_identifier", id),
         };
         let mut members = Map::from_iter([(name.to_owned(), json!(value))]);
         members.insert("proofs".to_owned(), json!({ "jwt": self.proofs }));
@@ -113,27 +113,27 @@ fn proofs(proofs: Option<&Value>) -> Result<Vec<String>, ErrorResponse> {
     jwts.ok_or_else(|| invalid("proofs.jwt is not a list of at least one JWT"))
 }
 
-/// Credential response (section 8.3), and that of the deferred credential endpoint (section 9.2).
+/// Credential response (OpenID4VCI section 8.3) or deferred credential response (section 9.2).
 #[derive(Debug, Clone, PartialEq)]
 pub enum CredentialResponse {
-    /// Issued credentials: text, or an object for formats that are JSON.
+    /// Issued credentials: strings, or objects for JSON formats.
     Issued {
         /// Copies of one credential.
         credentials: Vec<Value>,
-        /// Handle for notifications.
-        notification_id: Option<Secret>,
+        /// Id for notifications.
+        notification_id: Option<SecretText>,
     },
-    /// Credentials that the issuer returns later.
+    /// The credentials will be issued later.
     Deferred {
-        /// Handle for the deferred credential endpoint.
-        transaction_id: Secret,
-        /// Seconds until the next request.
+        /// Id for the deferred credential endpoint.
+        transaction_id: SecretText,
+        /// Minimum time before the next request, in seconds.
         interval: u64,
     },
 }
 
 impl CredentialResponse {
-    /// Returns the status code of the response.
+    /// Returns the HTTP status code of the response.
     #[must_use]
     pub const fn http_status(&self) -> u16 {
         match self {
@@ -142,7 +142,7 @@ impl CredentialResponse {
         }
     }
 
-    /// Writes the body.
+    /// Serialises the body.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let body = match self {
@@ -161,7 +161,7 @@ impl CredentialResponse {
         Zeroizing::new(body.to_string())
     }
 
-    /// Reads the body. Unknown members are ignored.
+    /// Parses the body. Unknown members are ignored.
     ///
     /// # Errors
     /// The errors of [`json::parse_object`]; malformed_value
@@ -170,7 +170,7 @@ impl CredentialResponse {
         let malformed = |what: &str| Problem::new(Code::MalformedValue, what.to_owned());
         let handle = |name: &str| match members.get(name) {
             None => Ok(None),
-            Some(Value::String(handle)) if !handle.is_empty() => Ok(Some(Secret::from(handle.as_str()))),
+            Some(Value::String(handle)) if !handle.is_empty() => Ok(Some(SecretText::from(handle.as_str()))),
             Some(_) => Err(malformed(&format!("{name} is not text"))),
         };
         match (members.get("credentials"), handle("transaction_id")?) {
@@ -182,7 +182,7 @@ impl CredentialResponse {
                 Ok(Self::Issued { credentials, notification_id: handle("notification_id")? })
             }
             (None, Some(transaction_id)) => {
-                let interval = members.get("interval").and_then(json::whole_unsigned).filter(|seconds| *seconds > 0);
+                let interval = members.get("interval").and_then(json::unsigned_integer).filter(|seconds| *seconds > 0);
                 let interval = interval.ok_or_else(|| malformed("interval is not a number of seconds"))?;
                 Ok(Self::Deferred { transaction_id, interval })
             }
@@ -195,8 +195,8 @@ impl CredentialResponse {
 #[derive(Debug, PartialEq, Eq)]
 pub struct DeferredRequest {
     /// Handle of the deferred credentials.
-    pub transaction_id: Secret,
-    /// `credential_response_encryption`, unread.
+    pub transaction_id: SecretText,
+    /// `credential_response_encryption`, unparsed.
     pub encryption: Option<Value>,
 }
 
@@ -207,18 +207,18 @@ impl DeferredRequest {
     /// `invalid_credential_request`; `invalid_transaction_id` if it is missing or not text.
     pub fn parse(body: &[u8], max_bytes: usize) -> Result<Self, ErrorResponse> {
         let members = object(body, max_bytes, ErrorCode::InvalidCredentialRequest)?;
-        let transaction_id = text(&members, "transaction_id", ErrorCode::InvalidTransactionId).map(Secret::from)?;
+        let transaction_id = text(&members, "transaction_id", ErrorCode::InvalidTransactionId).map(SecretText::from)?;
         Ok(Self { transaction_id, encryption: members.get("credential_response_encryption").cloned() })
     }
 }
 
-/// Writes a deferred credential request.
+/// Serialises a deferred credential request.
 #[must_use]
-pub fn deferred_request(transaction_id: &Secret) -> Zeroizing<String> {
+pub fn deferred_request(transaction_id: &SecretText) -> Zeroizing<String> {
     Zeroizing::new(json!({ "transaction_id": transaction_id.expose() }).to_string())
 }
 
-/// Event of a notification.
+/// Event of a notification (OpenID4VCI section 11.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotificationEvent {
     /// All credentials were stored.
@@ -244,17 +244,18 @@ impl NotificationEvent {
     }
 }
 
-/// Notification request (section 11.1). Its `event_description` is ignored: it may tell of the holder.
+/// Notification request (OpenID4VCI section 11.1). `event_description` is ignored: it may reveal something about the
+/// holder.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotificationRequest {
-    /// The id of the credential response.
-    pub notification_id: Secret,
+    /// Notification id of the credential response.
+    pub notification_id: SecretText,
     /// The event.
     pub event: NotificationEvent,
 }
 
 impl NotificationRequest {
-    /// Reads the body. Unknown members are ignored.
+    /// Parses the body. Unknown members are ignored.
     ///
     /// # Errors
     /// `invalid_notification_request`
@@ -269,7 +270,7 @@ impl NotificationRequest {
         })
     }
 
-    /// Writes the body.
+    /// Serialises the body.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let body = json!({ "notification_id": self.notification_id.expose(), "event": self.event.as_str() });
@@ -294,11 +295,11 @@ mod tests {
         let good = json!({"credential_configuration_id": "a", "proofs": {"jwt": ["x", "y"]}, "unknown": {"a": 1}});
         let read = request(&good).unwrap();
         assert_eq!(CredentialRequest::parse(read.to_json().as_bytes(), MOST).unwrap(), read);
-        assert_eq!((read.requested, read.proofs.len()), (Requested::Configuration("a".to_owned()), 2));
+        assert_eq!((read.requested, read.proofs.len()), (RequestedCredential::Configuration("a".to_owned()), 2));
         let identified = json!({"credential_identifier": "a", "proofs": {"jwt": ["x"]}});
         let identified = request(&identified).unwrap();
         assert_eq!(CredentialRequest::parse(identified.to_json().as_bytes(), MOST).unwrap(), identified);
-        assert_eq!(identified.requested, Requested::Identifier("a".to_owned()));
+        assert_eq!(identified.requested, RequestedCredential::Identifier("a".to_owned()));
         let proofs = json!({"jwt": ["x"]});
         for (bad, code) in [
             (json!({"proofs": proofs}), ErrorCode::InvalidCredentialRequest),
@@ -383,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_nonce_response_comes_back() {
-        assert_eq!(parse_nonce_response(nonce_response("n").as_bytes()).unwrap(), "n");
+        assert_eq!(parse_nonce_response(write_nonce_response("n").as_bytes()).unwrap(), "n");
         for bad in [&b"{}"[..], br#"{"c_nonce":""}"#, br#"{"c_nonce":"a","c_nonce":"b"}"#] {
             assert!(parse_nonce_response(bad).is_err());
         }

@@ -1,4 +1,5 @@
-//! Metadata of a credential issuer (section 12.2), of its authorization server (RFC 8414), and of a JWT VC issuer.
+//! Metadata of a credential issuer (OpenID4VCI section 12.2), of its authorization server (RFC 8414), and of a JWT VC
+//! issuer.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use super::{PRE_AUTHORIZED, identifier};
 use crate::link::https_url;
 
-/// Format of SD-JWT VC, the only one here that has a `vct`.
+/// Format identifier of SD-JWT VC, the only format with a `vct`.
 pub const DC_SD_JWT: &str = carnet_core::format::CredentialFormat::DcSdJwt.as_str();
 
 /// Credential issuer metadata.
@@ -22,7 +23,7 @@ pub const DC_SD_JWT: &str = carnet_core::format::CredentialFormat::DcSdJwt.as_st
 pub struct IssuerMetadata {
     /// Credential issuer identifier.
     pub credential_issuer: String,
-    /// Authorization servers; empty: the issuer itself.
+    /// Authorization servers; empty: the credential issuer itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorization_servers: Vec<String>,
     /// URL of the credential endpoint.
@@ -42,38 +43,38 @@ pub struct IssuerMetadata {
     /// Encryption of responses, unread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_response_encryption: Option<Value>,
-    /// Batches, if more than one copy can be issued at once.
+    /// Batch issuance, if supported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub batch_credential_issuance: Option<Batch>,
-    /// Names of the issuer.
+    pub batch_credential_issuance: Option<BatchIssuance>,
+    /// Display names of the issuer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub display: Vec<Name>,
-    /// Configurations by their ids.
+    pub display: Vec<DisplayName>,
+    /// Credential configurations, by id.
     pub credential_configurations_supported: BTreeMap<String, CredentialConfiguration>,
 }
 
-/// Batch issuance.
+/// Batch issuance (`batch_credential_issuance`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Batch {
+pub struct BatchIssuance {
     /// Maximum number of proofs in a request, at least 2.
     pub batch_size: u64,
 }
 
-/// Name in one language.
+/// Display name in one language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Name {
+pub struct DisplayName {
     /// The name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Language tag (BCP 47).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
-    /// One line for readers who do not know it.
+    /// One-line description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
 
-/// Credential that can be requested.
+/// Credential configuration: a credential that can be requested.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CredentialConfiguration {
     /// Format identifier.
@@ -81,87 +82,88 @@ pub struct CredentialConfiguration {
     /// OAuth scope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// Type of an SD-JWT VC.
+    /// `vct`, for SD-JWT VC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vct: Option<String>,
-    /// Contexts and types of a W3C credential.
+    /// JSON-LD contexts and types, for W3C credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_definition: Option<CredentialDefinition>,
-    /// Algorithms of the issuer's signature: names for JOSE, suites for Data Integrity, numbers for COSE.
+    /// Signature algorithms of the issuer: JOSE names, Data Integrity cryptosuites, or COSE numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credential_signing_alg_values_supported: Vec<Value>,
-    /// Forms of the holder's key.
+    /// Supported methods of binding to the holder's key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cryptographic_binding_methods_supported: Vec<String>,
-    /// Types of proofs of possession.
+    /// Supported types of proofs of possession.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub proof_types_supported: BTreeMap<String, ProofType>,
-    /// Names and claims.
+    /// Display names and claims.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_metadata: Option<CredentialMetadata>,
-    /// Epoch to whose start the dates of copies are rounded down: a member of Carnet's (spec/openid.md 2.7), by which
-    /// its wallet tells dates that mark a holder.
+    /// Epoch to whose start the dates of copies are rounded down: a member of Carnet's profile (spec/openid.md 2.7),
+    /// with which Carnet's wallet detects dates that would mark a holder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carnet_validity_epoch: Option<String>,
 }
 
-/// Contexts and types of a W3C credential (appendix A.1).
+/// JSON-LD contexts and types of a W3C credential (OpenID4VCI appendix A.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialDefinition {
     /// JSON-LD contexts.
     #[serde(rename = "@context", default, skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<String>,
-    /// Types.
+    /// Credential types.
     #[serde(rename = "type")]
     pub types: Vec<String>,
 }
 
-/// Algorithms of a type of proof.
+/// Supported algorithms for a type of proof of possession.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofType {
-    /// Algorithms of the holder's signature.
+    /// Signature algorithms of the holder's key.
     pub proof_signing_alg_values_supported: Vec<String>,
 }
 
-/// Names and claims of a credential.
+/// Display names and claims of a credential.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct CredentialMetadata {
-    /// Names of the credential.
+    /// Display names of the credential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub display: Vec<Name>,
+    pub display: Vec<DisplayName>,
     /// Claims of the credential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<ClaimDescription>,
 }
 
-/// Claim of a credential (appendix B.2).
+/// Claim of a credential (OpenID4VCI appendix B.2).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClaimDescription {
-    /// Claims path pointer: names, `null` for each element, and indexes.
+    /// Claims path pointer: names, `null` for all elements, and indexes.
     pub path: Vec<Value>,
-    /// True if each credential has the claim.
+    /// `true` if every credential has the claim.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mandatory: bool,
-    /// Names of the claim.
+    /// Display names of the claim.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub display: Vec<Name>,
+    pub display: Vec<DisplayName>,
 }
 
 impl IssuerMetadata {
-    /// Reads the metadata of an issuer with this identifier. Unknown members are ignored, and so are configurations
-    /// that break the rules, since they may be of formats unknown here.
+    /// Parses the metadata of the issuer with this identifier. Unknown members are ignored, and so are invalid
+    /// credential configurations, which may be of unsupported formats.
     ///
     /// # Errors
-    /// The errors of [`json::parse_object`]; malformed_value, also for the identifier of another issuer.
+    /// The errors of [`json::parse_object`]; malformed_value, also for another `credential_issuer`.
     pub fn parse(body: &[u8], issuer: &str) -> Result<Self, Problem> {
         let mut members = json::parse_object(body, Limits::DOCUMENT)?;
         let malformed = |what: String| Problem::new(Code::MalformedValue, what);
         if let Some(Value::Object(all)) = members.get_mut("credential_configurations_supported") {
-            let is_known =
-                |known: &Value| json::typed::<CredentialConfiguration>(known.clone()).is_ok_and(|c| c.check().is_ok());
+            let is_known = |known: &Value| {
+                json::deserialize_typed::<CredentialConfiguration>(known.clone()).is_ok_and(|c| c.check().is_ok())
+            };
             all.retain(|_, configuration| is_known(configuration));
         }
-        let metadata: Self = json::typed(Value::Object(members))
+        let metadata: Self = json::deserialize_typed(Value::Object(members))
             .map_err(|mismatch| malformed(format!("{} is malformed", mismatch.path)))?;
         // Byte for byte (section 12.2.1): no other spelling of the same URL counts.
         if metadata.credential_issuer != issuer {
@@ -171,7 +173,7 @@ impl IssuerMetadata {
         Ok(metadata)
     }
 
-    /// Checks the rules of section 12.2.4.
+    /// Checks the metadata (OpenID4VCI section 12.2.4).
     ///
     /// # Errors
     /// malformed_value names the member.
@@ -193,7 +195,7 @@ impl IssuerMetadata {
         self.credential_configurations_supported.values().try_for_each(CredentialConfiguration::check)
     }
 
-    /// Writes the metadata.
+    /// Serialises the metadata.
     #[must_use]
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
@@ -201,7 +203,7 @@ impl IssuerMetadata {
 }
 
 impl CredentialConfiguration {
-    /// Checks the rules of section 12.2.4 and of the formats in appendix A.
+    /// Checks the configuration (OpenID4VCI section 12.2.4 and appendix A).
     ///
     /// # Errors
     /// malformed_value names the member.
@@ -234,7 +236,7 @@ impl CredentialConfiguration {
 }
 
 /// Refuses two names in one language, and tags that are none (BCP 47, in their form).
-fn check_locales(names: &[Name]) -> Result<(), Problem> {
+fn check_locales(names: &[DisplayName]) -> Result<(), Problem> {
     let mut seen = HashSet::new();
     for locale in names.iter().filter_map(|name| name.locale.as_deref()) {
         let subtag = |tag: &str| (1..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -245,7 +247,7 @@ fn check_locales(names: &[Name]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Writes the authorization server metadata of an issuer that redeems pre-authorized codes, and nothing else.
+/// Returns the authorization server metadata of an issuer that supports only the pre-authorized code grant.
 #[must_use]
 pub fn server_metadata(issuer: &str, token_endpoint: &str) -> Value {
     json!({
@@ -259,10 +261,10 @@ pub fn server_metadata(issuer: &str, token_endpoint: &str) -> Value {
     })
 }
 
-/// Reads the token endpoint from authorization server metadata of this issuer (RFC 8414 section 3.3).
+/// Parses authorization server metadata of this issuer, and returns the token endpoint (RFC 8414 section 3.3).
 ///
 /// # Errors
-/// The errors of [`json::parse_object`]; malformed_value, also for the metadata of another server.
+/// The errors of [`json::parse_object`]; malformed_value, also for another `issuer`.
 pub fn parse_token_endpoint(body: &[u8], issuer: &str) -> Result<String, Problem> {
     let members = json::parse_object(body, Limits::DOCUMENT)?;
     let text = |name: &str| members.get(name).and_then(Value::as_str);
@@ -274,11 +276,11 @@ pub fn parse_token_endpoint(body: &[u8], issuer: &str) -> Result<String, Problem
     Ok(endpoint.to_owned())
 }
 
-/// Reads the DID of an issuer from its JWT VC issuer metadata: that of the DID URLs by which it names its keys.
+/// Returns the DID of an issuer from its JWT VC issuer metadata, whose key ids must be DID URLs of that DID.
 ///
 /// # Errors
-/// The errors of [`json::parse_object`]; malformed_value for the metadata of another issuer, and unless all keys are of
-/// one DID.
+/// The errors of [`json::parse_object`]; malformed_value for the metadata of another issuer, and if the keys do not all
+/// belong to one DID.
 pub fn parse_issuer_did(body: &[u8], issuer: &str) -> Result<Did, Problem> {
     let members = json::parse_object(body, Limits::DOCUMENT)?;
     let malformed = |what: &str| Problem::new(Code::MalformedValue, what);
@@ -299,9 +301,9 @@ pub fn parse_issuer_did(body: &[u8], issuer: &str) -> Result<Did, Problem> {
     Ok(first)
 }
 
-/// Writes the JWT VC issuer metadata (SD-JWT VC section 4): the public keys by their ids.
+/// Returns the JWT VC issuer metadata (SD-JWT VC section 4) with the public keys, by key id.
 #[must_use]
-pub fn jwt_vc_issuer(issuer: &str, keys: &[(String, PublicKey)]) -> Value {
+pub fn jwt_vc_issuer_metadata(issuer: &str, keys: &[(String, PublicKey)]) -> Value {
     let jwk = |(kid, key): &(String, PublicKey)| {
         let mut jwk = key.to_jwk();
         jwk.insert("kid".to_owned(), json!(kid));
@@ -407,7 +409,7 @@ mod tests {
     fn published_keys_are_public() {
         let key = carnet_core::keys::SecretKey::from_bytes(carnet_core::keys::Algorithm::Es256, &[7; 32]).unwrap();
         let public = carnet_core::keys::Signer::public_key(&key);
-        let written = jwt_vc_issuer(ISSUER, &[("did:web:uni.example#a".to_owned(), public.clone())]);
+        let written = jwt_vc_issuer_metadata(ISSUER, &[("did:web:uni.example#a".to_owned(), public.clone())]);
         let jwk = &written["jwks"]["keys"][0];
         assert_eq!(PublicKey::from_jwk(jwk).unwrap(), public);
         assert_eq!((jwk.get("d"), &jwk["kid"]), (None, &json!("did:web:uni.example#a")));

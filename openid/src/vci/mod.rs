@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::link::https_url;
 
-/// Grant type of a pre-authorized code (section 4.1.1).
+/// Grant type of a pre-authorized code (OpenID4VCI section 4.1.1).
 pub const PRE_AUTHORIZED: &str = "urn:ietf:params:oauth:grant-type:pre-authorized_code";
 /// Name of the credential issuer metadata below `/.well-known/` (section 12.2.2).
 pub const ISSUER_METADATA: &str = "openid-credential-issuer";
@@ -20,10 +20,11 @@ pub const SERVER_METADATA: &str = "oauth-authorization-server";
 /// Name of the JWT VC issuer metadata (SD-JWT VC section 4).
 pub const JWT_VC_ISSUER: &str = "jwt-vc-issuer";
 
-/// Returns the URL of a well-known resource of an issuer: the name stands before the issuer's path (section 12.2.2).
+/// Returns the well-known URL of an issuer: `/.well-known/` and the name are inserted before the issuer's path
+/// (OpenID4VCI section 12.2.2).
 ///
 /// # Errors
-/// malformed_value if the identifier is not one.
+/// malformed_value if the issuer identifier is invalid.
 pub fn well_known(issuer: &str, name: &str) -> Result<String, Problem> {
     let mut url = identifier(issuer)?;
     let path = url.path().trim_end_matches('/').to_owned();
@@ -31,7 +32,8 @@ pub fn well_known(issuer: &str, name: &str) -> Result<String, Problem> {
     Ok(url.to_string())
 }
 
-/// Checks a credential issuer identifier: an https URL without query, fragment and user (section 12.2.1).
+/// Checks a credential issuer identifier: an https URL without query, fragment and user name (OpenID4VCI section
+/// 12.2.1).
 ///
 /// # Errors
 /// malformed_value

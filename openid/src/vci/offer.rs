@@ -1,4 +1,4 @@
-//! Credential offers (section 4.1). Their content is untrusted input.
+//! Credential offers (OpenID4VCI section 4.1). Their content is untrusted input.
 
 use std::collections::HashSet;
 
@@ -13,11 +13,11 @@ use zeroize::Zeroizing;
 
 use super::{PRE_AUTHORIZED, identifier};
 use crate::{
-    Secret,
+    SecretText,
     link::{self, RESERVED, https_url},
 };
 
-/// Scheme of an offer's link.
+/// URL scheme of offer links.
 pub const SCHEME: &str = "openid-credential-offer";
 /// Maximum length of a link, in bytes.
 const MOST_LINK_BYTES: usize = 8_192;
@@ -26,21 +26,21 @@ const MOST_CONFIGURATIONS: usize = 64;
 /// Maximum length of the description of a transaction code (section 4.1.1), in characters.
 const MOST_DESCRIPTION: usize = 300;
 
-/// Link of an offer, which has the offer or the URL of it.
+/// Offer link, which contains the offer or its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OfferLink {
     /// `credential_offer`
     Value(CredentialOffer),
-    /// `credential_offer_uri`: to be fetched by the rules for strangers' URLs, or not at all.
+    /// `credential_offer_uri`, an untrusted URL: to be fetched only with the restrictions for such URLs.
     Reference(String),
 }
 
 impl OfferLink {
-    /// Reads a link: `openid-credential-offer://`, or an https URL with the same parameters.
+    /// Parses a link: `openid-credential-offer://`, or an https URL with the same parameters.
     ///
     /// # Errors
-    /// too_large; unknown_format for another scheme; the errors of [`crate::form::Form::parse`] and [`CredentialOffer::parse`];
-    /// malformed_value unless there is exactly one of the two parameters.
+    /// too_large; unknown_format for another scheme; the errors of [`crate::form::FormParameters::parse`] and
+    /// [`CredentialOffer::parse`]; malformed_value unless there is exactly one of the two parameters.
     pub fn parse(link: &str) -> Result<Self, Problem> {
         let (_, form) = link::open(link, SCHEME, MOST_LINK_BYTES)?;
         match (form.get("credential_offer"), form.get("credential_offer_uri")) {
@@ -58,7 +58,7 @@ impl OfferLink {
         }
     }
 
-    /// Writes the link with the scheme of offers.
+    /// Serialises the link with the scheme of offers.
     #[must_use]
     pub fn to_link(&self) -> Zeroizing<String> {
         let (name, value) = match self {
@@ -81,21 +81,21 @@ impl OfferLink {
 pub struct CredentialOffer {
     /// Credential issuer identifier.
     pub credential_issuer: String,
-    /// Ids of the offered configurations, at least one.
+    /// Ids of the offered credential configurations, at least one.
     pub configuration_ids: Vec<String>,
-    /// Pre-authorized code grant. Other grants are ignored; without any, the issuer's metadata decides.
+    /// Pre-authorized code grant. Other grants are ignored; without grants, the issuer's metadata determines them.
     pub pre_authorized: Option<PreAuthorizedGrant>,
-    /// End of the credentials, `carnet_valid_until`: a member of Carnet's profile (spec/protocol.md 3.28), which other
-    /// wallets ignore.
+    /// End of the credentials' validity, `carnet_valid_until`: a member of Carnet's profile (spec/protocol.md 3.28),
+    /// which other wallets ignore.
     pub valid_until: Option<Timestamp>,
 }
 
 /// Pre-authorized code grant of an offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreAuthorizedGrant {
-    /// Single-use code.
-    pub code: Secret,
-    /// Form of the transaction code; present, even if empty, where one is required.
+    /// Single-use pre-authorized code.
+    pub code: SecretText,
+    /// Required transaction code and its form; `None`: no transaction code.
     pub tx_code: Option<TxCode>,
     /// Authorization server to use, if the issuer has several.
     pub authorization_server: Option<String>,
@@ -104,15 +104,15 @@ pub struct PreAuthorizedGrant {
 /// Form of a transaction code.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TxCode {
-    /// Characters of the code.
+    /// Permitted characters.
     pub input_mode: InputMode,
-    /// Number of characters.
+    /// Length, in characters.
     pub length: Option<u64>,
-    /// Guidance for the holder: a stranger's words.
+    /// Instructions for the holder, from an untrusted party.
     pub description: Option<String>,
 }
 
-/// Characters of a transaction code.
+/// Permitted characters of a transaction code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InputMode {
     /// Digits.
@@ -123,7 +123,7 @@ pub enum InputMode {
 }
 
 impl CredentialOffer {
-    /// Reads an offer. Unknown members and grants are ignored.
+    /// Parses an offer. Unknown members and grants are ignored.
     ///
     /// # Errors
     /// The errors of [`json::parse_object`]; malformed_value names the member.
@@ -161,7 +161,7 @@ impl CredentialOffer {
         })
     }
 
-    /// Writes the offer.
+    /// Serialises the offer.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let mut members = Map::new();
@@ -221,7 +221,7 @@ impl TxCode {
         };
         let length = match form.get("length") {
             None => None,
-            Some(length) => match json::whole_unsigned(length) {
+            Some(length) => match json::unsigned_integer(length) {
                 Some(length @ 1..=1_000) => Some(length),
                 _ => return Err(malformed("length is not a number from 1 to 1000")),
             },

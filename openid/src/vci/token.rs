@@ -1,4 +1,4 @@
-//! Token endpoint for the pre-authorized code grant (section 6).
+//! Token endpoint with the pre-authorized code grant (OpenID4VCI section 6).
 
 use carnet_core::{
     Code, Problem,
@@ -9,28 +9,28 @@ use zeroize::Zeroizing;
 
 use super::PRE_AUTHORIZED;
 use crate::{
-    Secret,
+    SecretText,
     error::{ErrorCode, ErrorResponse},
-    form::{self, Form},
+    form::{self, FormParameters},
 };
 
 /// Token request with a pre-authorized code.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TokenRequest {
-    /// The code.
-    pub code: Secret,
-    /// Transaction code, if one was sent.
-    pub tx_code: Option<Secret>,
+    /// Pre-authorized code.
+    pub code: SecretText,
+    /// Transaction code, if any.
+    pub tx_code: Option<SecretText>,
 }
 
 impl TokenRequest {
-    /// Reads the body. Unknown parameters are ignored.
+    /// Parses the body. Unknown parameters are ignored.
     ///
     /// # Errors
     /// `invalid_request`; `unsupported_grant_type` for any other grant.
     pub fn parse(body: &[u8]) -> Result<Self, ErrorResponse> {
         let invalid = |why: String| ErrorResponse::new(ErrorCode::InvalidRequest, why);
-        let form = Form::parse(body).map_err(|problem| invalid(problem.detail))?;
+        let form = FormParameters::parse(body).map_err(|problem| invalid(problem.detail))?;
         let grant = form.get("grant_type").ok_or_else(|| invalid("grant_type is missing".to_owned()))?;
         if grant.expose() != PRE_AUTHORIZED {
             let why = "only the pre-authorized code grant is supported";
@@ -41,7 +41,7 @@ impl TokenRequest {
         Ok(Self { code, tx_code: form.get("tx_code").cloned() })
     }
 
-    /// Writes the body.
+    /// Serialises the body.
     #[must_use]
     pub fn to_form(&self) -> Zeroizing<String> {
         let mut parameters = vec![("grant_type", PRE_AUTHORIZED), ("pre-authorized_code", self.code.expose())];
@@ -53,14 +53,14 @@ impl TokenRequest {
 /// Token response.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TokenResponse {
-    /// Bearer token.
-    pub access_token: Secret,
-    /// Lifetime in seconds, if stated.
+    /// Access token, a bearer token.
+    pub access_token: SecretText,
+    /// Lifetime in seconds; `None`: not stated.
     pub expires_in: Option<u64>,
 }
 
 impl TokenResponse {
-    /// Writes the body.
+    /// Serialises the body.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let mut body = json!({ "access_token": self.access_token.expose(), "token_type": "Bearer" });
@@ -70,10 +70,10 @@ impl TokenResponse {
         Zeroizing::new(body.to_string())
     }
 
-    /// Reads the body. Unknown members are ignored.
+    /// Parses the body. Unknown members are ignored.
     ///
     /// # Errors
-    /// The errors of [`json::parse_object`]; malformed_value for a missing token, or one of another type.
+    /// The errors of [`json::parse_object`]; malformed_value for a missing token, or another token type.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         let members = json::parse_object(body, Limits::SMALL)?;
         let malformed = |what: &str| Problem::new(Code::MalformedValue, what.to_owned());
@@ -85,7 +85,7 @@ impl TokenResponse {
         let expires_in = match members.get("expires_in") {
             None => None,
             Some(seconds) => {
-                Some(json::whole_unsigned(seconds).ok_or_else(|| malformed("expires_in is not a number"))?)
+                Some(json::unsigned_integer(seconds).ok_or_else(|| malformed("expires_in is not a number"))?)
             }
         };
         Ok(Self { access_token: token.ok_or_else(|| malformed("access_token is missing"))?.into(), expires_in })

@@ -1,4 +1,4 @@
-//! Client identifiers and their prefixes (section 5.9).
+//! Client identifiers and their prefixes (OpenID4VP section 5.9).
 
 use std::fmt;
 
@@ -12,20 +12,20 @@ const DECENTRALIZED_IDENTIFIER: &str = "decentralized_identifier";
 /// Prefix of the URL that the response goes to.
 const REDIRECT_URI: &str = "redirect_uri";
 
-/// Client identifier with one of the prefixes that this profile takes.
+/// Client identifier with a supported prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientId {
-    /// DID whose document has the key that signs the request (section 5.9.3).
+    /// DID whose document has the key that signs the request (OpenID4VP section 5.9.3).
     DecentralizedIdentifier(Did),
-    /// URL that the response goes to. Its requests are never signed, so that nothing shows who asks.
+    /// URL of the response endpoint. Such requests are never signed, so that the verifier is not authenticated.
     RedirectUri(Url),
 }
 
 impl ClientId {
-    /// Reads a full client identifier, with its prefix.
+    /// Parses a full client identifier, with its prefix.
     ///
     /// # Errors
-    /// `request_malformed` for another prefix, or for an identifier without one: no verifier is registered beforehand.
+    /// `request_malformed` for another prefix or without one, since there are no pre-registered clients.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let refused = |what: &str| Problem::new(Code::RequestMalformed, what);
         match text.split_once(':') {
@@ -40,7 +40,8 @@ impl ClientId {
         }
     }
 
-    /// Tests if a request with this identifier has to be signed; one of the other kind must not be (section 5.9.3).
+    /// Returns whether a request with this identifier must be signed; otherwise it must not be (OpenID4VP section
+    /// 5.9.3).
     #[must_use]
     pub fn is_signed(&self) -> bool {
         matches!(self, Self::DecentralizedIdentifier(_))

@@ -1,4 +1,4 @@
-//! Verifier metadata in a request: `client_metadata` (sections 5.1 and 11.1).
+//! Verifier metadata in a request: `client_metadata` (OpenID4VP sections 5.1 and 11.1).
 
 use carnet_core::{
     Code, Problem,
@@ -14,26 +14,26 @@ const MOST_KEYS: usize = 16;
 /// Algorithms of signatures, as JOSE names them.
 const SIGNATURES: [&str; 2] = ["EdDSA", "ES256"];
 
-/// Encryption of the response (section 8.3).
+/// Parameters for an encrypted response (OpenID4VP section 8.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseEncryption {
-    /// Key to encrypt to.
+    /// Public key to which the response is encrypted.
     pub key: EncryptionKey,
-    /// Content encryptions that the verifier takes, never empty.
+    /// Content encryptions that the verifier supports; never empty.
     pub encryptions: Vec<ContentEncryption>,
 }
 
 /// Verifier metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClientMetadata {
-    /// `vp_formats_supported`: credential formats, each with its algorithms.
+    /// `vp_formats_supported`: credential formats with their algorithms.
     pub formats: Map<String, Value>,
-    /// Encryption of the response, for `direct_post.jwt`.
+    /// Encryption parameters, for `direct_post.jwt`.
     pub encryption: Option<ResponseEncryption>,
 }
 
 impl ClientMetadata {
-    /// Makes the metadata of a verifier of these formats.
+    /// Creates the metadata of a verifier that supports these formats.
     #[must_use]
     pub fn new(formats: &[CredentialFormat], encryption: Option<EncryptionKey>) -> Self {
         let formats = formats.iter().map(|format| (format.as_str().to_owned(), algorithms(*format))).collect();
@@ -41,7 +41,7 @@ impl ClientMetadata {
         Self { formats, encryption }
     }
 
-    /// Writes the object.
+    /// Serialises the object.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut members = Map::from_iter([("vp_formats_supported".to_owned(), self.formats.clone().into())]);
@@ -53,12 +53,12 @@ impl ClientMetadata {
         members.into()
     }
 
-    /// Reads the object. Of the keys the first is taken that this profile can encrypt to: others are ignored (section
-    /// 8.3). Unknown members are ignored.
+    /// Parses the object. The first supported encryption key is used, others are ignored (OpenID4VP section 8.3).
+    /// Unknown members are ignored.
     ///
     /// # Errors
-    /// `request_malformed` if a member is not of its form, `private_key_exposed`, and for `direct_post.jwt` `key_invalid`
-    /// without a usable key and `algorithm_forbidden` without a known encryption.
+    /// `request_malformed` if a member is malformed; `private_key_exposed`; for `direct_post.jwt`, `key_invalid`
+    /// without a usable key and `algorithm_forbidden` without a supported content encryption.
     pub fn parse(value: &Value, mode: ResponseMode) -> Result<Self, Problem> {
         let malformed = |what: &str| Problem::new(Code::RequestMalformed, what);
         let members = value.as_object().ok_or_else(|| malformed("client_metadata is not an object"))?;

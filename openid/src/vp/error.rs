@@ -1,4 +1,4 @@
-//! Error responses of a wallet (section 8.5), and of the verifier at its `response_uri` (section 8.2).
+//! Error responses of a wallet (OpenID4VP section 8.5), and of the verifier at its `response_uri` (section 8.2).
 
 use carnet_core::{
     Code, Problem,
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 macro_rules! codes {
     ($($variant:ident, $text:literal;)*) => {
-        /// Error code of a wallet's response (section 8.5).
+        /// Error code in a wallet's response (OpenID4VP section 8.5).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum WalletErrorCode {
             $(#[doc = concat!("`", $text, "`")] $variant,)*
@@ -39,13 +39,13 @@ codes! {
 }
 
 impl WalletErrorCode {
-    /// Returns the code of this name.
+    /// Parses an error code.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == text)
     }
 
-    /// Returns the code for a refused request.
+    /// Returns the error code for a request that was refused with this problem.
     #[must_use]
     pub fn of(problem: &Problem) -> Self {
         match problem.code {
@@ -61,17 +61,17 @@ impl WalletErrorCode {
 /// Error response of a verifier at `response_uri` or `request_uri`. OpenID4VP defines none for these endpoints: the
 /// code is from RFC 6749, and the receipt is a member of Carnet's profile (spec/openid4vp.md).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Refusal {
-    /// `error`, such as `invalid_request`.
+pub struct VerifierError {
+    /// Value of `error`, such as `invalid_request`.
     pub error: &'static str,
-    /// `error_description`: a sentence for developers.
+    /// Value of `error_description`, for developers.
     pub description: String,
-    /// `carnet_receipt`: a signed receipt, as JSON text.
+    /// Value of `carnet_receipt`: a signed receipt, as JSON text.
     pub receipt: Option<String>,
 }
 
-impl Refusal {
-    /// Writes the body.
+impl VerifierError {
+    /// Serialises the body.
     #[must_use]
     pub fn to_json(&self) -> String {
         let receipt = self.receipt.as_deref().unwrap_or_default();
@@ -81,19 +81,20 @@ impl Refusal {
     }
 }
 
-/// Refusal as a wallet reads it, from any verifier.
+/// Error response of a verifier, as parsed by a wallet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReceivedRefusal {
-    /// `error`; empty if the verifier names none.
+    /// Value of `error`; empty: absent.
     pub error: String,
-    /// `error_description`; may be empty.
+    /// Value of `error_description`; empty: absent.
     pub description: String,
-    /// `carnet_receipt`: a signed receipt, as JSON text.
+    /// Value of `carnet_receipt`: a signed receipt, as JSON text.
     pub receipt: Option<String>,
 }
 
 impl ReceivedRefusal {
-    /// Reads the body. One that is not a JSON object says nothing: the status code is the refusal.
+    /// Parses the body. A body that is not a JSON object yields empty members: then only the status code describes the
+    /// error.
     #[must_use]
     pub fn parse(body: &[u8]) -> Self {
         let members = json::parse_object(body, Limits::DOCUMENT).unwrap_or_default();
@@ -106,7 +107,7 @@ impl ReceivedRefusal {
     }
 }
 
-/// Member with a signed receipt, as JSON text.
+/// Member that contains a signed receipt, as JSON text.
 pub const RECEIPT_MEMBER: &str = "carnet_receipt";
 
 #[cfg(test)]
@@ -128,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_refusal_has_no_empty_member() {
-        let refusal = Refusal { error: "invalid_request", description: "EXPIRED".to_owned(), receipt: None };
+        let refusal = VerifierError { error: "invalid_request", description: "EXPIRED".to_owned(), receipt: None };
         assert_eq!(refusal.to_json(), r#"{"error":"invalid_request","error_description":"EXPIRED"}"#);
         let read = ReceivedRefusal::parse(refusal.to_json().as_bytes());
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Links of requests: by reference (`request_uri`), or by value (section 5, RFC 9101).
+//! Authorization request links: by reference (`request_uri`), or by value (OpenID4VP section 5, RFC 9101).
 
 use carnet_core::{
     Code, Problem,
@@ -16,7 +16,7 @@ const MOST_LINK_BYTES: usize = 65_536;
 /// Parameters whose value in a query is JSON (section 5.1).
 const OBJECTS: [&str; 4] = ["dcql_query", "client_metadata", "transaction_data", "verifier_info"];
 
-/// Method by which a wallet fetches a request object (section 5.10).
+/// HTTP method with which a wallet fetches a request object (OpenID4VP section 5.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestUriMethod {
     /// `get`
@@ -25,18 +25,18 @@ pub enum RequestUriMethod {
     Post,
 }
 
-/// Content of a link beside the client id.
+/// Content of a request link, besides the client id.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RequestSource {
-    /// URL of the request object.
+    /// URL of the request object, and the method.
     Reference(Url, RequestUriMethod),
-    /// Signed request object.
+    /// Signed request object (`request`).
     Object(String),
-    /// Parameters that nobody signed.
+    /// Unsigned request parameters.
     Parameters(Map<String, Value>),
 }
 
-/// Link of a request.
+/// Authorization request link.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RequestLink {
     /// Full client identifier, with its prefix.
@@ -46,10 +46,11 @@ pub struct RequestLink {
 }
 
 impl RequestLink {
-    /// Reads a link: `openid4vp://`, or an https URL with the same parameters.
+    /// Parses a link: `openid4vp://`, or an https URL with the same parameters.
     ///
     /// # Errors
-    /// `too_large`, `unknown_format` for another scheme, those of [`crate::form::Form::parse`], and `request_malformed`.
+    /// `too_large`, `unknown_format` for another scheme, those of [`crate::form::FormParameters::parse`], and
+    /// `request_malformed`.
     pub fn parse(link: &str) -> Result<Self, Problem> {
         let malformed = |what: &str| Problem::new(Code::RequestMalformed, what);
         let (url, form) = link::open(link, SCHEME, MOST_LINK_BYTES)?;
@@ -78,7 +79,7 @@ impl RequestLink {
         Ok(Self { client_id, source })
     }
 
-    /// Writes the link with the scheme of requests.
+    /// Serialises the link with the scheme of requests.
     #[must_use]
     pub fn to_link(&self) -> String {
         let mut query = vec![("client_id", self.client_id.clone())];

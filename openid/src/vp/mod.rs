@@ -10,21 +10,21 @@ pub mod transaction_data;
 
 use carnet_core::{Code, Problem};
 
-/// Scheme of a request's link.
+/// URL scheme of request links.
 pub const SCHEME: &str = "openid4vp";
-/// Media type of a request object (section 5.10.1).
+/// Media type of a request object (OpenID4VP section 5.10.1).
 pub const REQUEST_MEDIA_TYPE: &str = "application/oauth-authz-req+jwt";
-/// `aud` of a request object for a wallet that is not known beforehand (section 5.8).
+/// `aud` of a request object for a wallet that the verifier does not know (OpenID4VP section 5.8).
 pub const AUDIENCE: &str = "https://self-issued.me/v2";
 /// Maximum length of a nonce or a state, in bytes.
 pub const MOST_NONCE_BYTES: usize = 512;
 
-/// Transport of the response (section 8).
+/// Response mode (OpenID4VP section 8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseMode {
-    /// A form, posted to `response_uri`.
+    /// `direct_post`: form posted to `response_uri`.
     DirectPost,
-    /// A form with an encrypted response, posted to `response_uri`.
+    /// `direct_post.jwt`: form with an encrypted response, posted to `response_uri`.
     DirectPostJwt,
 }
 
@@ -38,7 +38,7 @@ impl ResponseMode {
         }
     }
 
-    /// Returns the mode of this name.
+    /// Parses a `response_mode`.
     ///
     /// # Errors
     /// `request_malformed`
@@ -50,7 +50,7 @@ impl ResponseMode {
     }
 }
 
-/// Checks a `nonce`, `state` or `wallet_nonce`: URL safe ASCII characters (section 5.2).
+/// Checks a `nonce`, `state` or `wallet_nonce`: URL-safe ASCII characters (OpenID4VP section 5.2).
 ///
 /// # Errors
 /// `request_malformed`

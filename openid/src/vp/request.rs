@@ -1,4 +1,4 @@
-//! Authorization requests (section 5): their parameters, written by a verifier and read by a wallet.
+//! Authorization requests (OpenID4VP section 5): their parameters, created by a verifier and parsed by a wallet.
 
 use carnet_core::{
     Code, Problem,
@@ -20,33 +20,33 @@ pub(super) const MOST_URL_BYTES: usize = 2_048;
 /// Maximum number of entries in `verifier_info`.
 const MOST_INFO: usize = 16;
 
-/// Parameters that a verifier writes.
+/// Parameters of a request, given by a verifier.
 #[derive(Debug)]
 pub struct RequestParameters<'a> {
     /// Full client identifier, with its prefix.
     pub client_id: &'a str,
-    /// Transport of the response.
+    /// Response mode.
     pub mode: ResponseMode,
-    /// URL that the response goes to.
+    /// URL to which the response is sent.
     pub response_uri: &'a str,
     /// Nonce to which the presentations are bound.
     pub nonce: &'a str,
-    /// Value that comes back with the response.
+    /// `state`, which the response must repeat.
     pub state: Option<&'a str>,
     /// DCQL query.
     pub query: &'a Value,
-    /// Formats and keys of the verifier.
+    /// Verifier metadata.
     pub metadata: Option<&'a ClientMetadata>,
-    /// Registration, as `(format, data)` (section 5.1, `verifier_info`).
+    /// Registration, as `(format, data)` (`verifier_info`, OpenID4VP section 5.1).
     pub verifier_info: Option<(&'a str, Value)>,
-    /// Time of the request, and its end.
+    /// Time of the request, and its expiry.
     pub validity: (Timestamp, Timestamp),
-    /// Nonce of the wallet that fetches it by POST (section 5.10).
+    /// `wallet_nonce` of the wallet that fetches the request object by POST (OpenID4VP section 5.10).
     pub wallet_nonce: Option<&'a str>,
 }
 
 impl RequestParameters<'_> {
-    /// Writes the payload of a request object.
+    /// Returns the payload of a request object.
     #[must_use]
     pub fn to_payload(&self) -> Map<String, Value> {
         let (issued_at, expires_at) = self.validity;
@@ -77,50 +77,50 @@ impl RequestParameters<'_> {
     }
 }
 
-/// Expectations of a wallet, from the link that led to the request and from its configuration.
+/// Expected values and policy of a wallet, from the link and from its configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestPolicy<'a> {
     /// Client identifier in the link.
     pub client_id: &'a str,
-    /// URL that the request object was fetched from; `None`: the link had it by value.
+    /// URL from which the request object was fetched; `None`: it was in the link.
     pub request_uri: Option<&'a Url>,
-    /// Nonce that was posted to `request_uri`.
+    /// `wallet_nonce` that was posted to `request_uri`.
     pub wallet_nonce: Option<&'a str>,
-    /// True if the parameters are those of a request object whose signature was verified.
+    /// `true` if the parameters are from a request object with a verified signature.
     pub is_signed: bool,
-    /// True if requests that nobody signed are taken.
+    /// `true` if unsigned requests are accepted.
     pub allow_unsigned: bool,
-    /// Types of transaction data that the wallet can show.
+    /// Types of transaction data that the wallet can display.
     pub transaction_types: &'a [&'a str],
 }
 
-/// Request that a wallet has read.
+/// Parsed and checked authorization request.
 #[derive(Debug, Clone)]
 pub struct AuthorizationRequest {
-    /// Verifier, and the audience of the response.
+    /// Verifier, which is also the audience of the response.
     pub client_id: ClientId,
-    /// Transport of the response.
+    /// Response mode.
     pub mode: ResponseMode,
-    /// URL that the response goes to.
+    /// URL to which the response is sent.
     pub response_uri: Url,
     /// Nonce to which the presentations are bound.
     pub nonce: String,
-    /// Value that goes back with the response.
+    /// `state` to be repeated in the response.
     pub state: Option<String>,
     /// DCQL query.
     pub query: Query,
-    /// Formats and keys of the verifier.
+    /// Verifier metadata.
     pub metadata: Option<ClientMetadata>,
     /// Entries of `verifier_info`, unverified.
     pub verifier_info: Vec<Value>,
-    /// Transaction data of known types.
+    /// Transaction data of supported types.
     pub transaction_data: Vec<TransactionData>,
-    /// End of the request. An unsigned one has none.
+    /// Expiry; `None` for an unsigned request.
     pub expires_at: Option<Timestamp>,
 }
 
 impl AuthorizationRequest {
-    /// Reads the parameters of a request. Unknown ones are ignored (section 5).
+    /// Parses the parameters of a request. Unknown ones are ignored (OpenID4VP section 5).
     ///
     /// # Errors
     /// `request_malformed`, `client_id_mismatch`, `claim_missing`, `domain_mismatch`, `expired`, `not_yet_valid`,
@@ -203,8 +203,8 @@ fn check_validity(parameters: &Map<String, Value>, now: Timestamp) -> Result<Tim
     Ok(expires_at)
 }
 
-/// Reads `response_uri`. It has to be the client id of an unsigned request (section 5.9.3), and otherwise at the origin that
-/// the request was fetched from (spec/openid4vp.md).
+/// Reads `response_uri`. It has to be the client id of an unsigned request (section 5.9.3), and otherwise at the origin
+/// that the request was fetched from (spec/openid4vp.md).
 fn response_uri(
     parameters: &Map<String, Value>,
     client_id: &ClientId,

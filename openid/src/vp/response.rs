@@ -1,4 +1,4 @@
-//! Authorization responses at `response_uri` (section 8).
+//! Authorization responses at `response_uri` (OpenID4VP section 8).
 
 use std::collections::BTreeMap;
 
@@ -17,41 +17,41 @@ use super::{
     request::AuthorizationRequest,
 };
 use crate::{
-    Secret,
-    form::{self, Form},
+    SecretText,
+    form::{self, FormParameters},
 };
 
-/// Media type of the body.
+/// Media type of the request body.
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Presentations by credential query id: text of an SD-JWT, or JSON text.
+/// Presentations by credential query id, each as SD-JWT text or JSON text.
 pub type Presentations = BTreeMap<String, Vec<String>>;
 
-/// Parsed body, whose content is not decrypted.
+/// Parsed form body; its content is not yet decrypted or parsed.
 #[derive(Debug)]
 pub enum ResponseForm {
-    /// `vp_token`, as JSON text, `state`, and the nonce of [`WALLET_NONCE_MEMBER`].
-    Plain(Secret, Option<String>, Option<String>),
+    /// `vp_token` as JSON text, `state`, and the value of [`WALLET_NONCE_MEMBER`].
+    Plain(SecretText, Option<String>, Option<String>),
     /// `response`: a JWE.
-    Encrypted(Secret),
-    /// `error`: the wallet declines.
+    Encrypted(SecretText),
+    /// `error`: the wallet refuses to answer.
     Declined(WalletErrorCode),
 }
 
-/// Parameter with the `wallet_nonce` of the request object that is answered, which other verifiers ignore. By it a
-/// verifier of Carnet's names that object in its receipt (spec/openid4vp.md 4.5).
+/// Parameter with the `wallet_nonce` of the answered request object; other verifiers ignore it. Carnet's verifier uses
+/// it to identify that object in its receipt (spec/openid4vp.md 4.5).
 pub const WALLET_NONCE_MEMBER: &str = "carnet_wallet_nonce";
 
-/// Response with presentations.
+/// Authorization response with presentations.
 #[derive(Default)]
 pub struct AuthorizationResponse {
     /// `vp_token`
     pub presentations: Presentations,
     /// `state`
     pub state: Option<String>,
-    /// Nonce of [`WALLET_NONCE_MEMBER`].
+    /// Value of [`WALLET_NONCE_MEMBER`].
     pub wallet_nonce: Option<String>,
-    /// Thumbprint of the sender's ephemeral key, if the response was encrypted.
+    /// Thumbprint of the sender's ephemeral key; `None` if the response was not encrypted.
     pub ephemeral: Option<String>,
 }
 
@@ -62,14 +62,14 @@ impl std::fmt::Debug for AuthorizationResponse {
 }
 
 impl ResponseForm {
-    /// Reads a body of [`FORM`]. Unknown parameters are ignored.
+    /// Parses a body of media type [`FORM`]. Unknown parameters are ignored.
     ///
     /// # Errors
-    /// Those of [`Form::parse`]; `token_malformed` unless there is exactly one of `vp_token`, `response` and `error`, or
-    /// if `error` is unknown.
+    /// Those of [`FormParameters::parse`]; `token_malformed` unless there is exactly one of `vp_token`, `response` and
+    /// `error`, or if `error` is unknown.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         let malformed = |what: &str| Problem::new(Code::TokenMalformed, what);
-        let form = Form::parse(body)?;
+        let form = FormParameters::parse(body)?;
         match (form.get("vp_token"), form.get("response"), form.get("error")) {
             (Some(token), None, None) => {
                 let text = |name: &str| form.get(name).map(|text| text.expose().to_owned());
@@ -86,7 +86,7 @@ impl ResponseForm {
 }
 
 impl AuthorizationResponse {
-    /// Reads `vp_token`, as JSON text, of a response that is not encrypted.
+    /// Parses the `vp_token` (JSON text) of an unencrypted response.
     ///
     /// # Errors
     /// Those of [`json::parse`], and `token_malformed`.
@@ -97,7 +97,7 @@ impl AuthorizationResponse {
         Ok(Self { presentations: read?, state, ..Self::default() })
     }
 
-    /// Decrypts and reads the parameter `response` (section 8.3).
+    /// Decrypts and parses the parameter `response` (OpenID4VP section 8.3).
     ///
     /// # Errors
     /// Those of [`decrypt`] and [`json::parse`], and `token_malformed`.
@@ -119,7 +119,7 @@ impl AuthorizationResponse {
         Ok(Self { presentations: read?, state: state?, wallet_nonce: wallet_nonce?, ephemeral })
     }
 
-    /// Checks that `state` is the request's, or is absent where the request has none.
+    /// Checks that `state` equals that of the request, or is absent if the request has none.
     ///
     /// # Errors
     /// `nonce_replayed`
@@ -130,7 +130,7 @@ impl AuthorizationResponse {
         Err(Problem::new(Code::NonceReplayed, "the state is that of another request"))
     }
 
-    /// Writes the parameters as a JSON object: the content of an encrypted response.
+    /// Returns the parameters as a JSON object, the content of an encrypted response.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let mut members = Map::from_iter([("vp_token".to_owned(), self.vp_token())]);
@@ -140,7 +140,7 @@ impl AuthorizationResponse {
         Zeroizing::new(Value::Object(members).to_string())
     }
 
-    /// Writes the body, encrypted as the request demands.
+    /// Serialises the form body, encrypted if the request requires it.
     ///
     /// # Errors
     /// `response_encryption` for a request without a key, and those of [`encrypt`].
@@ -164,7 +164,7 @@ impl AuthorizationResponse {
         texts.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)))
     }
 
-    /// Returns `vp_token`. Presentations that are JSON objects are written as such.
+    /// Returns `vp_token`, with presentations that are JSON objects as such.
     #[must_use]
     pub fn vp_token(&self) -> Value {
         let one = |text: &String| match json::parse(text.as_bytes(), Limits::DOCUMENT) {
@@ -193,17 +193,17 @@ fn presentations(value: &Value) -> Result<Presentations, Problem> {
     members.iter().map(list).collect()
 }
 
-/// Body of an accepted response (section 8.2).
+/// Body of the response to an accepted presentation (OpenID4VP section 8.2).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Accepted {
+pub struct AcceptedResponse {
     /// `redirect_uri`: URL that the wallet opens.
     pub redirect_uri: Option<String>,
-    /// `carnet_receipt`, which other wallets ignore: a signed receipt, as JSON text.
+    /// `carnet_receipt`: a signed receipt, as JSON text; other wallets ignore it.
     pub receipt: Option<String>,
 }
 
-impl Accepted {
-    /// Writes the body.
+impl AcceptedResponse {
+    /// Serialises the body.
     #[must_use]
     pub fn to_json(&self) -> String {
         let members = [("redirect_uri", &self.redirect_uri), (RECEIPT_MEMBER, &self.receipt)];
@@ -211,10 +211,10 @@ impl Accepted {
         Value::Object(members.collect::<Map<_, _>>()).to_string()
     }
 
-    /// Reads the body. Unknown members are ignored.
+    /// Parses the body. Unknown members are ignored.
     ///
     /// # Errors
-    /// The errors of [`json::parse_object`], and `token_malformed`, also for a `redirect_uri` that is no URL.
+    /// The errors of [`json::parse_object`], and `token_malformed`, also for a `redirect_uri` that is not a URL.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         let members = json::parse_object(body, Limits::DOCUMENT)?;
         let malformed = |name: &str| Problem::new(Code::TokenMalformed, format!("{name} is malformed"));
@@ -231,7 +231,8 @@ impl Accepted {
     }
 }
 
-/// Appends a response code to the URL that the wallet opens (section 13.3): in the fragment, which no server logs.
+/// Appends a response code to the URL that the wallet opens (OpenID4VP section 13.3), in the fragment, which servers do
+/// not receive.
 ///
 /// # Errors
 /// `request_malformed`

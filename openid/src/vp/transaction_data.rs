@@ -1,4 +1,4 @@
-//! Transaction data that a holder authorises (section 8.4).
+//! Transaction data that a holder authorises (OpenID4VP section 8.4).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
@@ -11,25 +11,25 @@ use sha2::{Digest as _, Sha256};
 /// Maximum number of entries in a request.
 const MOST_ENTRIES: usize = 16;
 
-/// One entry: an object of a type that both sides know.
+/// Entry of `transaction_data`, of a supported type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransactionData {
-    /// Type of the transaction.
+    /// Value of `type`.
     pub kind: String,
-    /// Credential query ids, one of whose credentials authorises it; never empty.
+    /// Ids of the credential queries, one of whose credentials authorises the transaction; never empty.
     pub credential_ids: Vec<String>,
-    /// All members.
+    /// All members of the entry.
     pub members: Map<String, Value>,
-    /// Base64url text as in the request: its bytes are what the holder signs.
+    /// base64url text as in the request, whose hash the holder signs.
     pub encoded: String,
 }
 
 impl TransactionData {
-    /// Reads the parameter `transaction_data` of a request. Only the types given are known; `ids` are the credential query
-    /// ids of the request.
+    /// Parses the parameter `transaction_data` of a request. `known` are the supported types, `ids` the credential
+    /// query ids of the request.
     ///
     /// # Errors
-    /// `transaction_data_unsupported`: an unknown type, another hash than SHA-256, or an entry that is malformed.
+    /// `transaction_data_unsupported`: an unsupported type, a hash function other than SHA-256, or a malformed entry.
     pub fn parse_all(value: &Value, known: &[&str], ids: &[&str]) -> Result<Vec<Self>, Problem> {
         let refused = |what: &str| Problem::new(Code::TransactionDataUnsupported, what);
         let entries = value.as_array().filter(|entries| !entries.is_empty() && entries.len() <= MOST_ENTRIES);
@@ -55,7 +55,7 @@ impl TransactionData {
         entries.iter().map(one).collect()
     }
 
-    /// Returns its entry in `transaction_data_hashes` of a key binding (appendix B.3.3.1).
+    /// Returns the hash for `transaction_data_hashes` in the key-binding JWT (OpenID4VP appendix B.3.3.1).
     #[must_use]
     pub fn hash(&self) -> String {
         URL_SAFE_NO_PAD.encode(Sha256::digest(&self.encoded))

@@ -20,7 +20,7 @@ pub(super) fn busy(most: usize) -> Status {
         "This connection already has {most} calls in progress, which is the limit. Nothing was done. Try again, or \
          use another connection."
     );
-    wire::retry(Code::ResourceExhausted, "CALLS_EXHAUSTED", &message, RETRY)
+    wire::retryable_status(Code::ResourceExhausted, "CALLS_EXHAUSTED", &message, RETRY)
 }
 
 /// A call without an answer at its deadline.
@@ -29,12 +29,12 @@ pub(super) fn late(time: Duration) -> Status {
         "The call exceeded its limit of {time:?} and was stopped. It may have been carried out. Repeat the same \
          call: it is never carried out twice."
     );
-    wire::retry(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", &message, RETRY)
+    wire::retryable_status(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", &message, RETRY)
 }
 
 /// A handler that panicked.
 pub(super) fn bug() -> Status {
-    wire::status(
+    wire::error_status(
         Code::Internal,
         "INTERNAL",
         "A bug in the service stopped this call. Nothing was stored. Report it to the operator, with the time.",
@@ -80,7 +80,7 @@ pub(super) fn explained(status: &Status, limit: usize) -> Option<Status> {
         ),
         code => (code, name(code), status.message().into()),
     };
-    Some(wire::status(code, reason, &message))
+    Some(wire::error_status(code, reason, &message))
 }
 
 /// Canonical name of a code: the reason if no more is known.
@@ -106,8 +106,8 @@ fn name(code: Code) -> &'static str {
     }
 }
 
-/// Returns the error as the answer to a gRPC request, or in HTTP's own terms to any other: with its reason, and with the
-/// time after which a retry can help.
+/// Returns the error as the answer to a gRPC request, or in HTTP's own terms to any other: with its reason, and with
+/// the time after which a retry can help.
 pub(super) fn answer(status: Status, grpc: bool) -> Response<Body> {
     if grpc {
         return status.into_http();
@@ -117,6 +117,6 @@ pub(super) fn answer(status: Status, grpc: bool) -> Response<Body> {
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     });
     let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
-    http_wire::explain(response.headers_mut(), &wire::reason(&status).unwrap_or_default(), delay);
+    http_wire::add_error_headers(response.headers_mut(), &wire::status_reason(&status).unwrap_or_default(), delay);
     response
 }

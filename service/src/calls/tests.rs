@@ -28,7 +28,7 @@ async fn ask_within(time: Duration, method: Method, media_type: &str, path: &str
             "nothing" => Status::internal("Missing request message."),
             "packed" => Status::unimplemented("Content is compressed with `gzip` which isn't supported"),
             "health" => Status::not_found("service not registered"),
-            "ours" => crate::wire::status(tonic::Code::Internal, "STORE_FAILED", "It failed."),
+            "ours" => crate::wire::error_status(tonic::Code::Internal, "STORE_FAILED", "It failed."),
             "other" => {
                 let details = ErrorDetails::with_error_info("OTHER", "example", std::collections::HashMap::new());
                 Status::with_error_details(tonic::Code::OutOfRange, "Somebody else's.", details)
@@ -158,7 +158,11 @@ async fn an_error_in_the_trailers_of_a_stream_has_a_code_and_a_reason_too() {
         (undecodable.clone(), Code::Internal, Some("MESSAGE_UNDECODABLE")),
         (large, Code::ResourceExhausted, Some("MESSAGE_TOO_LARGE")),
         (Status::cancelled("gone"), Code::Cancelled, Some("CANCELLED")),
-        (crate::wire::status(Code::NotFound, "REQUEST_UNKNOWN", "None."), Code::NotFound, Some("REQUEST_UNKNOWN")),
+        (
+            crate::wire::error_status(Code::NotFound, "REQUEST_UNKNOWN", "None."),
+            Code::NotFound,
+            Some("REQUEST_UNKNOWN"),
+        ),
         (Status::new(Code::Ok, ""), Code::Ok, None),
     ] {
         let mut trailers = http::HeaderMap::from_iter([(http::HeaderName::from_static("x"), "y".parse().unwrap())]);
@@ -177,7 +181,7 @@ async fn an_error_in_the_trailers_of_a_stream_has_a_code_and_a_reason_too() {
         };
         let sent = send(GRPC).await;
         let said = Status::from_header_map(&sent).unwrap();
-        assert_eq!((said.code(), crate::wire::reason(&said).as_deref()), (code, reason), "{status:?}");
+        assert_eq!((said.code(), crate::wire::status_reason(&said).as_deref()), (code, reason), "{status:?}");
         assert_eq!((sent["x"].as_bytes(), sent.get_all("grpc-status").iter().count()), (&b"y"[..], 1));
         // A response that is not gRPC is passed on unchanged.
         assert_eq!(send("text/plain").await, trailers);
@@ -189,7 +193,7 @@ async fn more_calls_at_once_on_one_connection_than_the_limit_are_refused() {
     let limits = CallLimits { most: 2, time: Duration::from_secs(30), bytes: 1_000 };
     let mut service = CallLayer::new(limits, [])
         .layer(tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::new(Endless))) }));
-    let connection = Arc::new(Connection::new(tokio::time::Instant::now()));
+    let connection = Arc::new(ClientConnection::new(tokio::time::Instant::now()));
     let mut call = || {
         let request = Request::builder().method(Method::POST).header(header::CONTENT_TYPE, GRPC);
         service.call(request.extension(Arc::clone(&connection)).body(Body::empty()).unwrap())
@@ -199,7 +203,7 @@ async fn more_calls_at_once_on_one_connection_than_the_limit_are_refused() {
     let third = call().await.unwrap();
     let refused = Status::from_header_map(third.headers()).unwrap();
     assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
-    assert_eq!(crate::wire::reason(&refused).as_deref(), Some("CALLS_EXHAUSTED"));
+    assert_eq!(crate::wire::status_reason(&refused).as_deref(), Some("CALLS_EXHAUSTED"));
     assert!(refused.get_details_retry_info().is_some());
     // A call ends with its answer, so that there is a place again.
     drop((first, third));

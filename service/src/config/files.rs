@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use carnet_core::{spelling::nearest, text::quoted};
+use carnet_core::{spelling::nearest_name, text::quoted};
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue, Error};
 
@@ -187,7 +187,7 @@ pub(super) fn explained(message: &str) -> String {
         let mut names = rest.split('`').skip(1).step_by(2);
         let given = names.next().unwrap_or_default();
         let known: Vec<&str> = names.collect();
-        let meant = nearest(given, known.iter().copied()).map(|meant| format!("; the nearest is {meant}"));
+        let meant = nearest_name(given, known.iter().copied()).map(|meant| format!("; the nearest is {meant}"));
         return format!("it must be one of {}{}", known.join(", "), meant.unwrap_or_default());
     }
     if let Some(field) = message.strip_prefix("missing field ") {
@@ -224,7 +224,7 @@ fn unknown_field(rest: &str) -> String {
     let mut names = rest.split('`').skip(1).step_by(2);
     let unknown = names.next().unwrap_or_default();
     let known: Vec<&str> = names.collect();
-    let meant = match nearest(unknown, known.iter().copied()) {
+    let meant = match nearest_name(unknown, known.iter().copied()) {
         Some(meant) => format!("the nearest is {meant}"),
         None => format!("there are {}", known.join(", ")),
     };

@@ -38,7 +38,7 @@ struct Progress {
 
 /// State of a connection, shared by its stream, its calls and the registry.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(crate) struct ClientConnection {
     progress: Mutex<Progress>,
     closing: AtomicBool,
     reader: AtomicWaker,
@@ -55,7 +55,7 @@ pub(super) enum Rank {
     Streaming(Instant),
 }
 
-impl Connection {
+impl ClientConnection {
     pub(crate) fn new(now: Instant) -> Self {
         let progress =
             Progress { framing: Framing::Preface(0), calls: 0, used: false, incomplete_since: Some(now), changed: now };
@@ -141,7 +141,7 @@ impl Connection {
 
 /// Guard of a current call.
 #[derive(Debug)]
-pub(crate) struct CallGuard(Arc<Connection>);
+pub(crate) struct CallGuard(Arc<ClientConnection>);
 
 impl Drop for CallGuard {
     fn drop(&mut self) {
@@ -176,9 +176,9 @@ impl WatchedStream {
 }
 
 impl Connected for WatchedStream {
-    type ConnectInfo = Arc<Connection>;
+    type ConnectInfo = Arc<ClientConnection>;
 
-    fn connect_info(&self) -> Arc<Connection> {
+    fn connect_info(&self) -> Arc<ClientConnection> {
         Arc::clone(&self.registered.connection)
     }
 }

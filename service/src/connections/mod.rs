@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-pub(crate) use connection::{CallGuard, Connection};
+pub(crate) use connection::{CallGuard, ClientConnection};
 use connection::{Transport, WatchedStream};
 use registry::{Registered, Registry};
 

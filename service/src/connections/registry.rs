@@ -10,14 +10,14 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     ConnectionLimits,
-    connection::{Connection, Rank},
+    connection::{ClientConnection, Rank},
 };
 
 /// The connections that are open.
 #[derive(Debug)]
 pub(super) struct Registry {
     limits: ConnectionLimits,
-    open: Mutex<(u64, HashMap<u64, Arc<Connection>>)>,
+    open: Mutex<(u64, HashMap<u64, Arc<ClientConnection>>)>,
     /// Notified when a connection ends.
     gone: Notify,
 }
@@ -27,7 +27,7 @@ pub(super) struct Registry {
 pub(super) struct Registered {
     registry: Arc<Registry>,
     number: u64,
-    pub(super) connection: Arc<Connection>,
+    pub(super) connection: Arc<ClientConnection>,
 }
 
 impl Drop for Registered {
@@ -42,13 +42,13 @@ impl Registry {
         Arc::new(Self { limits, open: Mutex::default(), gone: Notify::new() })
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut (u64, HashMap<u64, Arc<Connection>>)) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut (u64, HashMap<u64, Arc<ClientConnection>>)) -> T) -> T {
         act(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Enters a connection; if that was the last place, the next one to be closed is closed.
     pub(super) fn enter(self: &Arc<Self>) -> Registered {
-        let connection = Arc::new(Connection::new(Instant::now()));
+        let connection = Arc::new(ClientConnection::new(Instant::now()));
         let (number, full) = self.with(|(next, open)| {
             let number = *next;
             *next = next.saturating_add(1);
@@ -100,7 +100,7 @@ impl Registry {
     /// Closes overdue connections.
     fn close_overdue(&self) {
         let now = Instant::now();
-        let overdue = |connection: &&Arc<Connection>| {
+        let overdue = |connection: &&Arc<ClientConnection>| {
             !connection.is_closing() && connection.is_overdue(now, self.limits.head, self.limits.idle)
         };
         let overdue = self.with(|(_, open)| open.values().filter(overdue).cloned().collect::<Vec<_>>());

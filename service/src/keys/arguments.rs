@@ -6,7 +6,7 @@ use clap::Args;
 use rand_core::{OsRng, RngCore as _};
 use zeroize::Zeroizing;
 
-use super::{Kek, KeysConfig, Source, seal};
+use super::{Kek, KeysConfig, SecretSource, seal};
 use crate::{config::StartError, disk};
 
 /// Place of the signing key. Without any of these, a key-encryption key that is made beside the data directory seals
@@ -15,7 +15,7 @@ use crate::{config::StartError, disk};
 pub struct KeyPlace {
     /// Seal the key with a passphrase; SOURCE is file:PATH, env:NAME or fd:NUMBER, now and whenever the service starts.
     #[arg(long, value_name = "SOURCE", conflicts_with_all = ["kek", "pkcs11"])]
-    passphrase: Option<Source>,
+    passphrase: Option<SecretSource>,
     /// Seal the key with a key-encryption key: SOURCE of 32 bytes in hex; or pkcs11:LABEL, an AES key in the token of
     /// --pkcs11, which is made there if there is none.
     #[arg(long, value_name = "SOURCE")]
@@ -32,14 +32,14 @@ pub struct KeyPlace {
     token_label: Option<String>,
     /// Source of the token's PIN.
     #[arg(long, value_name = "SOURCE", requires = "pkcs11")]
-    pin: Option<Source>,
+    pin: Option<SecretSource>,
 }
 
 /// Key-encryption key created for a new data directory.
 #[derive(Debug)]
-pub struct NewKek(PathBuf);
+pub struct CreatedKek(PathBuf);
 
-impl NewKek {
+impl CreatedKek {
     /// Returns the path of the key-encryption key.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -47,7 +47,7 @@ impl NewKek {
     }
 
     /// Deletes the file, when nothing was encrypted with it.
-    pub fn discard(self) {
+    pub fn delete(self) {
         let _ = std::fs::remove_file(self.0);
     }
 
@@ -69,7 +69,7 @@ impl KeyPlace {
     ///
     /// # Errors
     /// The file already exists, or cannot be written.
-    pub fn settle(&self, data: &Path) -> Result<(Self, Option<NewKek>), StartError> {
+    pub fn settle(&self, data: &Path) -> Result<(Self, Option<CreatedKek>), StartError> {
         match (&self.kek, &self.pkcs11) {
             (Some(Kek::Source(_)), Some(_)) | (Some(Kek::Token(_)), None) => {
                 return Err(StartError::new(
@@ -102,18 +102,18 @@ impl KeyPlace {
                 "Name another directory, or choose where to keep the key: --kek, --passphrase or --pkcs11.",
             )
         })?;
-        Ok((Self { kek: Some(Kek::Source(Source::File(path.clone()))), ..self.clone() }, Some(NewKek(path))))
+        Ok((Self { kek: Some(Kek::Source(SecretSource::File(path.clone()))), ..self.clone() }, Some(CreatedKek(path))))
     }
 
     /// Returns the storage as configuration.
     #[must_use]
     pub fn config(&self) -> KeysConfig {
         KeysConfig {
-            passphrase: self.passphrase.as_ref().map(Source::absolute),
+            passphrase: self.passphrase.as_ref().map(SecretSource::absolute),
             kek: self.kek.as_ref().map(Kek::absolute),
             module: self.pkcs11.as_deref().map(absolute),
             token: self.token_label.clone(),
-            pin: self.pin.as_ref().map(Source::absolute),
+            pin: self.pin.as_ref().map(SecretSource::absolute),
             ..KeysConfig::default()
         }
     }
@@ -122,7 +122,7 @@ impl KeyPlace {
     #[must_use]
     pub fn toml(&self) -> String {
         let config = self.config();
-        let source = |source: &Option<Source>| source.as_ref().map(Source::to_string);
+        let source = |source: &Option<SecretSource>| source.as_ref().map(SecretSource::to_string);
         let said = [
             ("passphrase", source(&config.passphrase)),
             ("kek", config.kek.as_ref().map(Kek::to_string)),
@@ -142,7 +142,7 @@ impl KeyPlace {
     }
 }
 
-impl Source {
+impl SecretSource {
     /// The same from wherever the service will be started.
     fn absolute(&self) -> Self {
         match self {
@@ -186,14 +186,14 @@ mod tests {
         let (place, made) = KeyPlace::default().settle(&data).unwrap();
         let made = made.unwrap();
         assert_eq!(made.path(), folder.path().join("data.kek"));
-        assert_eq!(place.config().kek, Some(Kek::Source(Source::File(made.path().to_owned()))));
+        assert_eq!(place.config().kek, Some(Kek::Source(SecretSource::File(made.path().to_owned()))));
         assert_eq!(made.path().metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let text = std::fs::read_to_string(made.path()).unwrap();
         assert!(text.trim().len() == 64 && text.trim().bytes().all(|byte| byte.is_ascii_hexdigit()));
         // An existing one is never overwritten.
         assert!(KeyPlace::default().settle(&data).is_err());
         assert_eq!(std::fs::read_to_string(made.path()).unwrap(), text);
-        made.discard();
+        made.delete();
         let again = KeyPlace::default().settle(&data).unwrap().1.unwrap();
         assert_ne!(std::fs::read_to_string(again.path()).unwrap(), text);
         for said in [&["--plain-text-keys"][..], &["--kek", "env:K"], &["--passphrase", "env:P"]] {
@@ -214,9 +214,12 @@ mod tests {
         }
         let read: File = toml::from_str(&place.toml()).unwrap();
         assert_eq!(read.keys.module.as_deref(), Some(Path::new("/lib/t \"1\".so")));
-        assert_eq!((read.keys.token.as_deref(), read.keys.pin), (Some("A b"), Some(Source::Env("PIN".to_owned()))));
+        assert_eq!(
+            (read.keys.token.as_deref(), read.keys.pin),
+            (Some("A b"), Some(SecretSource::Env("PIN".to_owned())))
+        );
         let read: File = toml::from_str(&parse(&["--kek", "file:k"]).unwrap().toml()).unwrap();
-        assert!(matches!(read.keys.kek, Some(Kek::Source(Source::File(path))) if path.is_absolute()));
+        assert!(matches!(read.keys.kek, Some(Kek::Source(SecretSource::File(path))) if path.is_absolute()));
         let kek = parse(&["--kek", "pkcs11:k", "--pkcs11", "m", "--token-label", "t", "--pin", "env:P"]).unwrap();
         let read: File = toml::from_str(&kek.toml()).unwrap();
         assert_eq!(read.keys.kek, Some(Kek::Token("k".to_owned())));

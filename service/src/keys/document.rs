@@ -4,32 +4,34 @@
 use std::path::Path;
 
 use carnet_core::{
-    did::{Did, DidDocument, DidMethod, Purpose},
+    did::{Did, DidDocument, DidMethod, VerificationRelationship},
     json::{self, Limits},
 };
 use serde_json::{Map, Value, json};
 
 use super::{
     KeysConfig, log,
-    register::{Register, State},
+    register::{KeyRegister, KeyState},
 };
 use crate::{config::StartError, disk};
 
 const FILE: &str = "did.json";
 /// The members of a document that are about keys.
 const METHODS: &str = "verificationMethod";
-const PURPOSES: [Purpose; 2] = [Purpose::AssertionMethod, Purpose::Authentication];
+const PURPOSES: [VerificationRelationship; 2] =
+    [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication];
 
 /// Brings `DIR/did.json` in step with the register: it lists the keys in their current states. Everything else in it
 /// stays. The log of a did:webvh DID gets an entry for it, if the caller holds the keys' lock (`held`): that changes
 /// the register too. Returns whether anything was written.
 ///
 /// # Errors
-/// The document is of another DID, is not JSON, or cannot be written; an entry is missing in the log, and the lock is not held.
+/// The document is of another DID, is not JSON, or cannot be written; an entry is missing in the log, and the lock is
+/// not held.
 pub(super) fn settle(
     data: &Path,
     did: &Did,
-    register: &mut Register,
+    register: &mut KeyRegister,
     config: &KeysConfig,
     held: bool,
 ) -> Result<bool, StartError> {
@@ -64,7 +66,7 @@ pub(super) fn settle(
 }
 
 /// The document with the register's keys, and with all that was in it and is not about them.
-pub(super) fn merged(did: &Did, before: Option<&Map<String, Value>>, register: &Register) -> Value {
+pub(super) fn merged(did: &Did, before: Option<&Map<String, Value>>, register: &KeyRegister) -> Value {
     let keys: Vec<_> = register.keys().iter().map(|key| (key.name.clone(), key.public.clone())).collect();
     let mut fresh = DidDocument::render(did, &keys);
     for key in register.keys() {
@@ -74,8 +76,8 @@ pub(super) fn merged(did: &Did, before: Option<&Map<String, Value>>, register: &
             method.insert("revoked".to_owned(), json!(at.to_string()));
         }
         // A holder of a stolen key must not pass for the service itself.
-        if key.state == State::Compromised
-            && let Some(Value::Array(listed)) = fresh.get_mut(Purpose::Authentication.as_str())
+        if key.state == KeyState::Compromised
+            && let Some(Value::Array(listed)) = fresh.get_mut(VerificationRelationship::Authentication.as_str())
         {
             listed.retain(|entry| entry.as_str() != Some(&id));
         }
@@ -108,7 +110,7 @@ fn names(entry: &Value, did: &Did, id: &str) -> bool {
 /// # Errors
 /// The register cannot be loaded; the document would be invalid for the DID.
 pub fn own_document(data: &Path, did: &Did) -> Result<DidDocument, StartError> {
-    let register = Register::load(data)?;
+    let register = KeyRegister::load(data)?;
     DidDocument::parse(did, &merged(did, None, &register)).map_err(|problem| {
         StartError::new(format!("The keys do not match the DID {did}: {problem}."), "Check `did` in the configuration.")
     })
@@ -116,13 +118,13 @@ pub fn own_document(data: &Path, did: &Did) -> Result<DidDocument, StartError> {
 
 /// Lists the differences between a document and the register, for people; empty if it has every key in its current
 /// state.
-pub(super) fn differences(did: &Did, document: &DidDocument, register: &Register) -> Vec<String> {
+pub(super) fn differences(did: &Did, document: &DidDocument, register: &KeyRegister) -> Vec<String> {
     let mut differences = Vec::new();
     for key in register.keys() {
         let Ok(method) = did.with_fragment(&key.name) else { continue };
-        let difference = match (key.state, document.key_for(&method, Purpose::AssertionMethod)) {
-            (State::Compromised, _) if document.revoked(&method).is_some() => continue,
-            (State::Compromised, _) => "is not marked as revoked",
+        let difference = match (key.state, document.key_for(&method, VerificationRelationship::AssertionMethod)) {
+            (KeyState::Compromised, _) if document.revoked(&method).is_some() => continue,
+            (KeyState::Compromised, _) => "is not marked as revoked",
             (_, Ok(found)) if found == key.public => continue,
             (_, Ok(_)) => "is a different key there",
             (_, Err(_)) => "is not listed",
@@ -133,20 +135,24 @@ pub(super) fn differences(did: &Did, document: &DidDocument, register: &Register
 }
 
 /// Lists the facts about the service's keys that a document has and the register lacks, for people.
-fn ahead(did: &Did, document: &DidDocument, register: &Register) -> Vec<String> {
+fn ahead(did: &Did, document: &DidDocument, register: &KeyRegister) -> Vec<String> {
     let method = |name: &str| did.with_fragment(name).ok();
     let listed = |name: &str| {
         let method = method(name)?;
-        let known = document.revoked(&method).is_some() || document.key_for(&method, Purpose::AssertionMethod).is_ok();
+        let known = document.revoked(&method).is_some()
+            || document.key_for(&method, VerificationRelationship::AssertionMethod).is_ok();
         known.then_some(method)
     };
     let mut found = Vec::new();
     for key in register.keys() {
         let Some(method) = method(&key.name) else { continue };
         let revoked = document.revoked(&method).or_else(|| document.revoked_key(&key.public));
-        if key.state != State::Compromised && revoked.is_some() {
+        if key.state != KeyState::Compromised && revoked.is_some() {
             found.push(format!("{} is revoked there", key.name));
-        } else if document.key_for(&method, Purpose::AssertionMethod).is_ok_and(|there| there != key.public) {
+        } else if document
+            .key_for(&method, VerificationRelationship::AssertionMethod)
+            .is_ok_and(|there| there != key.public)
+        {
             found.push(format!("{} is a different key there", key.name));
         }
     }
@@ -165,7 +171,7 @@ pub(super) fn require_newest(
     place: &str,
     did: &Did,
     document: &DidDocument,
-    register: &Register,
+    register: &KeyRegister,
 ) -> Result<(), StartError> {
     let ahead = ahead(did, document, register);
     if ahead.is_empty() {
@@ -185,7 +191,7 @@ pub(super) fn require_newest(
 /// # Errors
 /// The register cannot be loaded; the document has newer information about a key than the register.
 pub fn compare_published(data: &Path, did: &Did, document: &DidDocument) -> Result<Vec<String>, StartError> {
-    let register = Register::load(data)?;
+    let register = KeyRegister::load(data)?;
     require_newest(data, "the published document", did, document, &register)?;
     Ok(differences(did, document, &register))
 }

@@ -6,7 +6,7 @@ use carnet_core::{
     Problem,
     did::{
         Did,
-        webvh::{self, Chain, Change, Inception, Log},
+        webvh::{self, Inception, LogUpdate, UnwitnessedLog, WebVhLog},
     },
     keys::{Algorithm, PublicKey, SecretKey},
     time::{CLOCK_SKEW, Timestamp},
@@ -16,9 +16,9 @@ use serde_json::Value;
 
 use super::{
     KeysConfig,
-    register::{self, Register},
+    register::{self, KeyRegister},
     ring,
-    seal::Secret,
+    seal::StoredSecret,
 };
 use crate::{config::StartError, disk, time};
 
@@ -30,7 +30,7 @@ const FILE: &str = "did.jsonl";
 pub(super) struct Updater {
     #[serde(with = "register::jwk")]
     pub(super) public: PublicKey,
-    pub(super) secret: Secret,
+    pub(super) secret: StoredSecret,
     /// The updater for the entry after that. It is made, and on the disk, before the log has its hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) following: Option<Box<Updater>>,
@@ -48,7 +48,7 @@ impl Updater {
 ///
 /// # Errors
 /// Keys already exist; `place` is malformed; the keys cannot be created, encrypted or written.
-pub fn begin(
+pub fn create_webvh(
     data: &Path,
     place: &str,
     algorithm: Algorithm,
@@ -67,7 +67,7 @@ pub fn begin(
     let (did, text) =
         webvh::create(&inception, &|did| document(did, &public)).map_err(|problem| refused(data, &problem))?;
     let state = last_state(&verified(&did, text.as_bytes(), now).map_err(|problem| refused(data, &problem))?);
-    let mut register = Register::new(public, secret, now);
+    let mut register = KeyRegister::new(public, secret, now);
     register.log = Some(updater);
     register.save(data)?;
     write(data, &text)?;
@@ -78,7 +78,7 @@ pub fn begin(
 ///
 /// # Errors
 /// It is; or the log is missing or does not verify.
-pub(super) fn require_newest(data: &Path, did: &Did, register: &Register) -> Result<(), StartError> {
+pub(super) fn require_newest(data: &Path, did: &Did, register: &KeyRegister) -> Result<(), StartError> {
     let path = data.join(FILE);
     let text = std::fs::read(&path).map_err(|error| unwritten(data, &error))?;
     let log = verified(did, &text, time::now()).map_err(|problem| refused(data, &problem))?;
@@ -90,13 +90,13 @@ pub(super) fn require_newest(data: &Path, did: &Did, register: &Register) -> Res
 /// With `held`, the caller holds the keys' lock; without it a missing entry is refused.
 ///
 /// # Errors
-/// The log is missing or does not verify; the update key is not there or cannot be opened; the register or the log cannot be
-/// written.
+/// The log is missing or does not verify; the update key is not there or cannot be opened; the register or the log
+/// cannot be written.
 pub(super) fn settle(
     data: &Path,
     did: &Did,
     document: &Value,
-    register: &mut Register,
+    register: &mut KeyRegister,
     config: &KeysConfig,
     held: bool,
 ) -> Result<bool, StartError> {
@@ -110,7 +110,8 @@ pub(super) fn settle(
     }
     // The log was written and the register not: the key that signed the last entry is used up.
     let used = register.log.as_ref().is_some_and(|updater| {
-        !log.may_go_on(&updater.public) && updater.following.as_ref().is_some_and(|next| log.may_go_on(&next.public))
+        !log.may_sign_next(&updater.public)
+            && updater.following.as_ref().is_some_and(|next| log.may_sign_next(&next.public))
     });
     if used {
         advance(data, register)?;
@@ -118,7 +119,7 @@ pub(super) fn settle(
     if settled {
         return Ok(false);
     }
-    let Some(updater) = register.log.as_mut().filter(|updater| log.may_go_on(&updater.public)) else {
+    let Some(updater) = register.log.as_mut().filter(|updater| log.may_sign_next(&updater.public)) else {
         return Err(StartError::new(
             format!("None of the keys in {} may extend the DID log. The log is unchanged.", data.display()),
             "Restore keys.json and did.jsonl from a backup of the same time.",
@@ -133,7 +134,7 @@ pub(super) fn settle(
     // Before its hash is published: if the key were lost, nobody could ever change the document again.
     register.save(data)?;
     let last = log.versions().last().map_or(now, |version| version.at().plus(1));
-    let change = Change {
+    let change = LogUpdate {
         at: now.max(last),
         state: document,
         update_keys: Some(std::slice::from_ref(&current)),
@@ -147,7 +148,7 @@ pub(super) fn settle(
 }
 
 /// Replaces the used update key by the committed one, and erases its secret.
-fn advance(data: &Path, register: &mut Register) -> Result<(), StartError> {
+fn advance(data: &Path, register: &mut KeyRegister) -> Result<(), StartError> {
     if let Some(next) = register.log.as_mut().and_then(|updater| updater.following.take()) {
         register.log = Some(*next);
         register.save(data)?;
@@ -155,11 +156,11 @@ fn advance(data: &Path, register: &mut Register) -> Result<(), StartError> {
     Ok(())
 }
 
-fn verified(did: &Did, text: &[u8], now: Timestamp) -> Result<Log, Problem> {
-    Chain::verify(did, text, now, CLOCK_SKEW)?.witnessed(None, now, CLOCK_SKEW)
+fn verified(did: &Did, text: &[u8], now: Timestamp) -> Result<WebVhLog, Problem> {
+    UnwitnessedLog::verify(did, text, now, CLOCK_SKEW)?.verify_witnesses(None, now, CLOCK_SKEW)
 }
 
-fn last_state(log: &Log) -> Value {
+fn last_state(log: &WebVhLog) -> Value {
     log.versions().last().map(|version| version.state().clone()).unwrap_or_default()
 }
 
@@ -179,7 +180,7 @@ fn in_use() -> StartError {
         "The DID log lacks the last change of the document, and a program is using the keys. The log is unchanged.",
         "Stop the service, run `keys check`, and start the service.",
     )
-    .passing()
+    .retryable()
 }
 
 fn refused(data: &Path, problem: &Problem) -> StartError {

@@ -20,23 +20,23 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub use arguments::{KeyPlace, NewKek};
+pub use arguments::{CreatedKek, KeyPlace};
 pub use document::{compare_published, own_document, require_listed};
-pub use log::begin;
-pub use register::{Act, Entry, FIRST, Register, State};
+pub use log::create_webvh;
+pub use register::{FIRST, KeyEntry, KeyEvent, KeyRegister, KeyState};
 pub use ring::Keyring;
-pub use source::{Kek, Source};
+pub use source::{Kek, SecretSource};
 #[cfg(feature = "pkcs11")]
 pub use token::TokenError;
 pub(crate) use watch::read_published;
-pub use watch::{PublicationFaults, Watch, published};
+pub use watch::{PublicationFaults, PublishedKeysWatch, fetch_published_document};
 
 /// Configuration of the keys: `[keys]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeysConfig {
     /// Source of the passphrase that encrypts the keys, if any: `file:PATH`, `env:NAME` or `fd:NUMBER`.
-    pub passphrase: Option<Source>,
+    pub passphrase: Option<SecretSource>,
     /// Key-encryption key that encrypts the keys, if any: the source of its 32 bytes in hex, or `pkcs11:LABEL`.
     pub kek: Option<Kek>,
     /// PKCS#11 module, if the keys or the key-encryption key are in a token.
@@ -44,7 +44,7 @@ pub struct KeysConfig {
     /// Label of the token.
     pub token: Option<String>,
     /// Source of the token's PIN.
-    pub pin: Option<Source>,
+    pub pin: Option<SecretSource>,
     /// Time between the publication of a new key and its first use, in hours.
     pub overlap_hours: u32,
 }

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     log::Updater,
-    seal::{Form, Secret},
+    seal::{SealedForm, StoredSecret},
     single,
 };
 use crate::{config::StartError, disk, time::at};
@@ -33,7 +33,7 @@ pub const FIRST: &str = "key-1";
 /// State of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum KeyState {
     /// Published, and not yet used for signing.
     Next,
     /// Used for signing.
@@ -44,7 +44,7 @@ pub enum State {
     Compromised,
 }
 
-impl State {
+impl KeyState {
     /// Returns the name in the register.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -60,10 +60,10 @@ impl State {
 /// Entry of the key register: a public key, its state and the times of its changes.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct KeyEntry {
     /// The fragment of its DID URL. Never given to another key.
     pub(super) name: String,
-    pub(super) state: State,
+    pub(super) state: KeyState,
     #[serde(with = "jwk")]
     pub(super) public: PublicKey,
     /// Time of creation; unknown for keys that predate the register.
@@ -80,10 +80,10 @@ pub struct Entry {
     pub(super) compromised: Option<Timestamp>,
     /// `None` once it no longer signs: an erased secret cannot leak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) secret: Option<Secret>,
+    pub(super) secret: Option<StoredSecret>,
 }
 
-impl Entry {
+impl KeyEntry {
     /// Returns the fragment of its DID URL.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -92,7 +92,7 @@ impl Entry {
 
     /// Returns the state.
     #[must_use]
-    pub const fn state(&self) -> State {
+    pub const fn state(&self) -> KeyState {
         self.state
     }
 
@@ -105,7 +105,7 @@ impl Entry {
     /// Erases its secret. Returns its label in a token, where the key remains until it is destroyed there.
     fn forget(&mut self) -> Option<String> {
         match self.secret.take() {
-            Some(Secret::Token(label)) => Some(label),
+            Some(StoredSecret::Token(label)) => Some(label),
             _ => None,
         }
     }
@@ -120,7 +120,7 @@ impl Entry {
 /// Change of a key: an entry of the history.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Act {
+pub struct KeyEvent {
     #[serde(with = "at")]
     at: Option<Timestamp>,
     /// The verb.
@@ -135,7 +135,7 @@ pub struct Act {
     token: Option<String>,
 }
 
-impl Act {
+impl KeyEvent {
     /// Returns time, command and key on one line of text.
     #[must_use]
     pub fn line(&self) -> String {
@@ -179,18 +179,18 @@ impl From<Refused> for StartError {
 /// Key register of a service: all keys, oldest first, and their history.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Register {
+pub struct KeyRegister {
     version: u32,
-    pub(super) keys: Vec<Entry>,
-    pub(super) history: Vec<Act>,
+    pub(super) keys: Vec<KeyEntry>,
+    pub(super) history: Vec<KeyEvent>,
     /// Of a did:webvh DID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) log: Option<Updater>,
 }
 
-impl Register {
+impl KeyRegister {
     /// A register of one key, which is active.
-    pub(super) fn new(public: PublicKey, secret: Secret, now: Timestamp) -> Self {
+    pub(super) fn new(public: PublicKey, secret: StoredSecret, now: Timestamp) -> Self {
         let mut register = Self::without_secret(public);
         if let Some(key) = register.keys.first_mut() {
             (key.created, key.activated, key.secret) = (Some(now), Some(now), Some(secret));
@@ -201,9 +201,9 @@ impl Register {
 
     /// A register of one key, whose secret is elsewhere.
     pub(super) fn without_secret(public: PublicKey) -> Self {
-        let first = Entry {
+        let first = KeyEntry {
             name: FIRST.to_owned(),
-            state: State::Active,
+            state: KeyState::Active,
             public,
             created: None,
             published: None,
@@ -217,22 +217,22 @@ impl Register {
 
     /// Returns all keys, oldest first.
     #[must_use]
-    pub fn keys(&self) -> &[Entry] {
+    pub fn keys(&self) -> &[KeyEntry] {
         &self.keys
     }
 
     /// Returns the changes of keys, oldest first.
     #[must_use]
-    pub fn history(&self) -> &[Act] {
+    pub fn history(&self) -> &[KeyEvent] {
         &self.history
     }
 
     /// Returns the key in this state; at most one is active, and at most one is next.
-    pub(super) fn in_state(&self, state: State) -> Option<&Entry> {
+    pub(super) fn in_state(&self, state: KeyState) -> Option<&KeyEntry> {
         self.keys.iter().find(|key| key.state == state)
     }
 
-    fn named(&mut self, name: &str) -> Result<&mut Entry, Refused> {
+    fn named(&mut self, name: &str) -> Result<&mut KeyEntry, Refused> {
         self.keys.iter_mut().find(|key| key.name == name).ok_or_else(|| Refused::Unknown(name.to_owned()))
     }
 
@@ -241,7 +241,7 @@ impl Register {
     /// # Errors
     /// [`Refused::NextThere`], [`Refused::Full`]
     pub(super) fn next_name(&self) -> Result<String, Refused> {
-        if let Some(next) = self.in_state(State::Next) {
+        if let Some(next) = self.in_state(KeyState::Next) {
             return Err(Refused::NextThere(next.name.clone()));
         }
         if self.keys.len() >= MOST_KEYS {
@@ -260,10 +260,10 @@ impl Register {
     /// since, whose secret is lost. Returns whether there was any.
     pub(super) fn adopt(&mut self, name: &str, public: &PublicKey, revoked: Option<Timestamp>, now: Timestamp) -> bool {
         if let Ok(key) = self.named(name) {
-            if revoked.is_none() || key.state == State::Compromised {
+            if revoked.is_none() || key.state == KeyState::Compromised {
                 return false;
             }
-            (key.state, key.compromised) = (State::Compromised, revoked);
+            (key.state, key.compromised) = (KeyState::Compromised, revoked);
             let label = key.forget();
             self.note(now, "adopted", name, None);
             self.note_label(label);
@@ -272,8 +272,8 @@ impl Register {
         if self.keys.len() >= MOST_KEYS || format!("key-{}", self.keys.len().saturating_add(1)) != name {
             return false;
         }
-        let state = if revoked.is_some() { State::Compromised } else { State::Retired };
-        self.keys.push(Entry {
+        let state = if revoked.is_some() { KeyState::Compromised } else { KeyState::Retired };
+        self.keys.push(KeyEntry {
             name: name.to_owned(),
             state,
             public: public.clone(),
@@ -289,11 +289,11 @@ impl Register {
     }
 
     /// Takes in a new key, which does not sign yet.
-    pub(super) fn add(&mut self, public: PublicKey, secret: Secret, now: Timestamp) -> Result<String, Refused> {
+    pub(super) fn add(&mut self, public: PublicKey, secret: StoredSecret, now: Timestamp) -> Result<String, Refused> {
         let name = self.next_name()?;
-        self.keys.push(Entry {
+        self.keys.push(KeyEntry {
             name: name.clone(),
-            state: State::Next,
+            state: KeyState::Next,
             public,
             created: Some(now),
             published: None,
@@ -308,7 +308,7 @@ impl Register {
 
     /// Notes that the published document has the next key; since when it has.
     pub(super) fn seen(&mut self, now: Timestamp) -> Result<Timestamp, Refused> {
-        let next = self.keys.iter_mut().find(|key| key.state == State::Next).ok_or(Refused::NoNext)?;
+        let next = self.keys.iter_mut().find(|key| key.state == KeyState::Next).ok_or(Refused::NoNext)?;
         if let Some(since) = next.published {
             return Ok(since);
         }
@@ -321,16 +321,16 @@ impl Register {
     /// Lets the next key sign from now on; the one before it is retired, and its secret erased.
     /// Gives its label, if it is in a token.
     pub(super) fn activate(&mut self, now: Timestamp) -> Result<(String, Option<String>), Refused> {
-        let name = self.in_state(State::Next).ok_or(Refused::NoNext)?.name.clone();
+        let name = self.in_state(KeyState::Next).ok_or(Refused::NoNext)?.name.clone();
         let mut label = None;
         for key in &mut self.keys {
             match key.state {
-                State::Active => {
-                    (key.state, key.retired) = (State::Retired, Some(now));
+                KeyState::Active => {
+                    (key.state, key.retired) = (KeyState::Retired, Some(now));
                     label = key.forget();
                 }
-                State::Next => (key.state, key.activated) = (State::Active, Some(now)),
-                State::Retired | State::Compromised => {}
+                KeyState::Next => (key.state, key.activated) = (KeyState::Active, Some(now)),
+                KeyState::Retired | KeyState::Compromised => {}
             }
         }
         self.note(now, "activate", &name, None);
@@ -347,11 +347,13 @@ impl Register {
     ) -> Result<Option<String>, Refused> {
         let key = self.named(name)?;
         match key.state {
-            State::Active => return Err(Refused::Active(name.to_owned())),
-            State::Retired | State::Compromised => return Err(Refused::Already(name.to_owned(), key.state.as_str())),
-            State::Next => {}
+            KeyState::Active => return Err(Refused::Active(name.to_owned())),
+            KeyState::Retired | KeyState::Compromised => {
+                return Err(Refused::Already(name.to_owned(), key.state.as_str()));
+            }
+            KeyState::Next => {}
         }
-        (key.state, key.retired) = (State::Retired, Some(now));
+        (key.state, key.retired) = (KeyState::Retired, Some(now));
         let label = key.forget();
         self.note(now, "retire", name, reason);
         self.note_label(label.clone());
@@ -366,14 +368,14 @@ impl Register {
         reason: Option<&str>,
         now: Timestamp,
     ) -> Result<Option<String>, Refused> {
-        let next = self.in_state(State::Next).is_some();
+        let next = self.in_state(KeyState::Next).is_some();
         let key = self.named(name)?;
         match key.state {
-            State::Active if !next => return Err(Refused::Active(name.to_owned())),
-            State::Compromised => return Err(Refused::Already(name.to_owned(), key.state.as_str())),
-            State::Active | State::Next | State::Retired => {}
+            KeyState::Active if !next => return Err(Refused::Active(name.to_owned())),
+            KeyState::Compromised => return Err(Refused::Already(name.to_owned(), key.state.as_str())),
+            KeyState::Active | KeyState::Next | KeyState::Retired => {}
         }
-        (key.state, key.compromised) = (State::Compromised, Some(now));
+        (key.state, key.compromised) = (KeyState::Compromised, Some(now));
         let label = key.forget();
         self.note(now, "compromised", name, reason);
         self.note_label(label.clone());
@@ -389,19 +391,22 @@ impl Register {
 
     pub(super) fn note(&mut self, now: Timestamp, act: &str, key: &str, reason: Option<&str>) {
         let reason = reason.map(str::to_owned);
-        self.history.push(Act { at: Some(now), act: act.to_owned(), key: key.to_owned(), reason, token: None });
+        self.history.push(KeyEvent { at: Some(now), act: act.to_owned(), key: key.to_owned(), reason, token: None });
     }
 
     /// Returns whether the content of the register is consistent.
     fn holds(&self) -> bool {
-        let count = |state: State| self.keys.iter().filter(|key| key.state == state).count();
+        let count = |state: KeyState| self.keys.iter().filter(|key| key.state == state).count();
         self.version == VERSION
             && !self.keys.is_empty()
             && self.keys.len() <= MOST_KEYS
             && self.keys.iter().zip(1..).all(|(key, number)| key.name == format!("key-{number}"))
-            && count(State::Active) <= 1
-            && count(State::Next) <= 1
-            && self.keys.iter().all(|key| matches!(key.state, State::Active | State::Next) == key.secret.is_some())
+            && count(KeyState::Active) <= 1
+            && count(KeyState::Next) <= 1
+            && self
+                .keys
+                .iter()
+                .all(|key| matches!(key.state, KeyState::Active | KeyState::Next) == key.secret.is_some())
     }
 
     /// Returns whether a directory has keys.
@@ -435,7 +440,7 @@ impl Register {
     }
 
     fn of_single(key: &SecretKey) -> Result<Self, StartError> {
-        let secret = Secret::of(key, Form::Plain, &super::KeysConfig::default())?;
+        let secret = StoredSecret::of(key, SealedForm::Plain, &super::KeysConfig::default())?;
         let mut register = Self::without_secret(key.public_key());
         if let Some(key) = register.keys.first_mut() {
             key.secret = Some(secret);
@@ -517,7 +522,7 @@ pub(super) fn lock_exclusive(data: &Path) -> Result<File, StartError> {
 }
 
 fn busy(what: &str) -> StartError {
-    StartError::new(what, "Stop the service, run this again, and start the service.").passing()
+    StartError::new(what, "Stop the service, run this again, and start the service.").retryable()
 }
 
 fn lock(data: &Path, how: impl Fn(&File) -> Result<(), TryLockError>) -> Result<(File, bool), StartError> {

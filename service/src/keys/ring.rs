@@ -10,15 +10,15 @@ use carnet_core::{
 
 use super::{
     Kek, KeysConfig, document,
-    register::{self, Entry, Register, State},
-    seal::{Form, Secret},
+    register::{self, KeyEntry, KeyRegister, KeyState},
+    seal::{SealedForm, StoredSecret},
 };
 use crate::{config::StartError, time};
 
 /// Keys of a running service, which signs with the active one. It holds a lock: while it exists, no command can change
 /// the keys.
 pub struct Keyring {
-    register: Arc<Register>,
+    register: Arc<KeyRegister>,
     name: String,
     signer: Box<dyn Signer>,
     /// Held, not used: closing it lets go of the lock. None for keys that are on no disk.
@@ -35,7 +35,7 @@ impl Keyring {
         let _lock = register::lock_exclusive(data)?;
         require_none(data)?;
         let (public, secret) = make(algorithm, config)?;
-        Register::new(public.clone(), secret, time::now()).save(data)?;
+        KeyRegister::new(public.clone(), secret, time::now()).save(data)?;
         Ok(public)
     }
 
@@ -45,15 +45,15 @@ impl Keyring {
     /// The keys are missing, damaged or locked by a command; no key is active; the active key cannot be decrypted.
     pub fn open(data: &Path, config: &KeysConfig) -> Result<Self, StartError> {
         let lock = register::lock_shared(data)?;
-        let mut register = Register::load(data)?;
-        let Some(Entry { name, public, secret: Some(secret), .. }) = register.in_state(State::Active) else {
+        let mut register = KeyRegister::load(data)?;
+        let Some(KeyEntry { name, public, secret: Some(secret), .. }) = register.in_state(KeyState::Active) else {
             return Err(StartError::new(
                 "The signing key is compromised or lost, and no other key is active.",
                 "If `keys list` shows no next key, make one with `keys rotate`. Publish it, then run `keys activate --at-once`.",
             ).unstarted());
         };
         let signer = signer(secret, public, config)?;
-        if matches!(secret, Secret::Plain(_)) {
+        if matches!(secret, StoredSecret::Plain(_)) {
             tracing::warn!(key = name, "the signing key is on the disk unencrypted; encrypt it with `keys seal`");
         }
         let name = name.clone();
@@ -68,7 +68,7 @@ impl Keyring {
     /// Creates a keyring with one key that is not stored, for tests and external signers.
     #[must_use]
     pub fn of(signer: Box<dyn Signer>) -> Self {
-        let register = Register::without_secret(signer.public_key());
+        let register = KeyRegister::without_secret(signer.public_key());
         Self { name: register::FIRST.to_owned(), signer, register: Arc::new(register), _lock: None }
     }
 
@@ -80,16 +80,16 @@ impl Keyring {
 
     /// Returns all keys, oldest first.
     #[must_use]
-    pub fn keys(&self) -> &[Entry] {
+    pub fn keys(&self) -> &[KeyEntry] {
         self.register.keys()
     }
 
-    pub(super) fn register(&self) -> &Register {
+    pub(super) fn register(&self) -> &KeyRegister {
         &self.register
     }
 
     /// Only the public halves.
-    pub(super) fn shared(&self) -> Arc<Register> {
+    pub(super) fn shared(&self) -> Arc<KeyRegister> {
         Arc::clone(&self.register)
     }
 
@@ -119,7 +119,7 @@ impl Signer for Keyring {
 
 /// Keys that are there are never overwritten.
 pub(super) fn require_none(data: &Path) -> Result<(), StartError> {
-    if !Register::exists(data) {
+    if !KeyRegister::exists(data) {
         return Ok(());
     }
     Err(StartError::new(
@@ -129,15 +129,15 @@ pub(super) fn require_none(data: &Path) -> Result<(), StartError> {
 }
 
 /// Makes a key where and as the configuration can open it: in the token, sealed, or in plain text.
-pub(super) fn make(algorithm: Algorithm, config: &KeysConfig) -> Result<(PublicKey, Secret), StartError> {
+pub(super) fn make(algorithm: Algorithm, config: &KeysConfig) -> Result<(PublicKey, StoredSecret), StartError> {
     if config.in_token() {
         #[cfg(feature = "pkcs11")]
-        return super::token::generate(config, algorithm).map(|(label, public)| (public, Secret::Token(label)));
+        return super::token::generate(config, algorithm).map(|(label, public)| (public, StoredSecret::Token(label)));
         #[cfg(not(feature = "pkcs11"))]
         return Err(no_tokens());
     }
     let key = SecretKey::generate(algorithm, &mut rand_core::OsRng);
-    let secret = Secret::of(&key, config.form(), config)?;
+    let secret = StoredSecret::of(&key, config.form(), config)?;
     Ok((key.public_key(), secret))
 }
 
@@ -150,8 +150,12 @@ pub(super) fn destroy(_config: &KeysConfig, _label: &str) -> Result<(), StartErr
 }
 
 /// Creates the signer for a secret.
-pub(super) fn signer(secret: &Secret, public: &PublicKey, config: &KeysConfig) -> Result<Box<dyn Signer>, StartError> {
-    if let Secret::Token(_label) = secret {
+pub(super) fn signer(
+    secret: &StoredSecret,
+    public: &PublicKey,
+    config: &KeysConfig,
+) -> Result<Box<dyn Signer>, StartError> {
+    if let StoredSecret::Token(_label) = secret {
         #[cfg(feature = "pkcs11")]
         return super::token::TokenKey::open(config, _label, public).map(|key| Box::new(key) as Box<dyn Signer>);
         #[cfg(not(feature = "pkcs11"))]
@@ -173,16 +177,16 @@ impl KeysConfig {
     }
 
     /// Form in which new keys are sealed, so that the configuration can open them.
-    pub(super) const fn form(&self) -> Form {
+    pub(super) const fn form(&self) -> SealedForm {
         match (&self.kek, &self.passphrase) {
-            (Some(_), _) => Form::Kek,
-            (None, Some(_)) => Form::Age(Form::WORK_FACTOR),
-            (None, None) => Form::Plain,
+            (Some(_), _) => SealedForm::Kek,
+            (None, Some(_)) => SealedForm::Age(SealedForm::WORK_FACTOR),
+            (None, None) => SealedForm::Plain,
         }
     }
 }
 
-impl Form {
+impl SealedForm {
     /// log2 of scrypt's work factor: about a second.
     pub(super) const WORK_FACTOR: u8 = 18;
 }

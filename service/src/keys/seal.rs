@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for Hidden {
 /// Secret half of a key, or its place in a token.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Secret {
+pub(super) enum StoredSecret {
     /// The secret bytes, in base64url.
     Plain(Hidden),
     /// Sealed by age with a passphrase (scrypt), in base64url.
@@ -60,14 +60,14 @@ pub(super) enum Secret {
 
 /// Form in which secrets are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum SealedForm {
     Plain,
     /// With a passphrase; the number is log2 of scrypt's work factor.
     Age(u8),
     Kek,
 }
 
-impl Form {
+impl SealedForm {
     /// Its name in lists.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -82,7 +82,7 @@ const PLAIN: &str = "in plain text";
 const AGE: &str = "sealed with a passphrase";
 const KEK: &str = "sealed with a key-encryption key";
 
-impl Secret {
+impl StoredSecret {
     /// Its name in lists.
     pub(super) const fn name(&self) -> &'static str {
         match self {
@@ -97,20 +97,20 @@ impl Secret {
     ///
     /// # Errors
     /// The configuration does not say where the passphrase or the key-encryption key is, or it is not there.
-    pub(super) fn of(key: &SecretKey, form: Form, config: &KeysConfig) -> Result<Self, StartError> {
+    pub(super) fn of(key: &SecretKey, form: SealedForm, config: &KeysConfig) -> Result<Self, StartError> {
         let bytes = key.to_bytes();
         match form {
-            Form::Plain => {
+            SealedForm::Plain => {
                 let mut text = Zeroizing::new(String::with_capacity(64));
                 BASE64_URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);
                 Ok(Self::Plain(Hidden(text)))
             }
-            Form::Age(work_factor) => {
+            SealedForm::Age(work_factor) => {
                 let sealed = with_passphrase(bytes.as_slice(), passphrase(config)?, work_factor)
                     .map_err(|error| failed(&error.to_string()))?;
                 Ok(Self::Age(BASE64_URL_SAFE_NO_PAD.encode(sealed)))
             }
-            Form::Kek => {
+            SealedForm::Kek => {
                 let aad = bound_to(&key.public_key());
                 if let Some(Kek::Token(label)) = &config.kek {
                     let sealed = in_token::seal(config, label, bytes.as_slice(), &aad)?;
@@ -281,14 +281,14 @@ fn damaged() -> StartError {
 mod tests {
     use carnet_core::keys::Algorithm;
 
-    use super::{super::Source, *};
+    use super::{super::SecretSource, *};
 
     fn config(folder: &std::path::Path, passphrase: &str, kek: &str) -> KeysConfig {
         std::fs::write(folder.join("p"), passphrase).unwrap();
         std::fs::write(folder.join("k"), kek).unwrap();
         KeysConfig {
-            passphrase: Some(Source::File(folder.join("p"))),
-            kek: Some(Kek::Source(Source::File(folder.join("k")))),
+            passphrase: Some(SecretSource::File(folder.join("p"))),
+            kek: Some(Kek::Source(SecretSource::File(folder.join("k")))),
             ..KeysConfig::default()
         }
     }
@@ -300,17 +300,17 @@ mod tests {
         for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
             let key = SecretKey::generate(algorithm, &mut OsRng);
             let stranger = SecretKey::generate(algorithm, &mut OsRng);
-            for form in [Form::Plain, Form::Age(4), Form::Kek] {
+            for form in [SealedForm::Plain, SealedForm::Age(4), SealedForm::Kek] {
                 let right = config(folder.path(), "correct horse\n", &"a1".repeat(32));
-                let sealed = Secret::of(&key, form, &right).unwrap();
+                let sealed = StoredSecret::of(&key, form, &right).unwrap();
                 let opened = sealed.open(&key.public_key(), &right).unwrap();
                 assert_eq!(opened.to_bytes(), key.to_bytes());
                 // In place of another key it opens nothing.
                 assert!(sealed.open(&stranger.public_key(), &right).is_err());
                 let text = serde_json::to_string(&sealed).unwrap();
                 let secret = BASE64_URL_SAFE_NO_PAD.encode(key.to_bytes().as_slice());
-                assert_eq!(text.contains(&secret), form == Form::Plain);
-                if form != Form::Plain {
+                assert_eq!(text.contains(&secret), form == SealedForm::Plain);
+                if form != SealedForm::Plain {
                     let wrong = config(folder.path(), "correct house\n", &"a2".repeat(32));
                     let said = sealed.open(&key.public_key(), &wrong).unwrap_err();
                     assert!(said.message.contains("does not open"), "{said}");
@@ -322,7 +322,7 @@ mod tests {
         drop(right);
         let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
         for wrong in ["a1", &"zz".repeat(32), &"+1".repeat(32), &"a1".repeat(33)] {
-            assert!(Secret::of(&key, Form::Kek, &config(folder.path(), "x", wrong)).is_err(), "{wrong}");
+            assert!(StoredSecret::of(&key, SealedForm::Kek, &config(folder.path(), "x", wrong)).is_err(), "{wrong}");
         }
     }
 }

@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 4096;
 /// Source of a secret: `file:PATH`, `env:NAME` or `fd:NUMBER`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub enum Source {
+pub enum SecretSource {
     /// First line of a file.
     File(PathBuf),
     /// Environment variable.
@@ -28,7 +28,7 @@ pub enum Source {
     Fd(u32),
 }
 
-impl FromStr for Source {
+impl FromStr for SecretSource {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -43,7 +43,7 @@ impl FromStr for Source {
     }
 }
 
-impl TryFrom<String> for Source {
+impl TryFrom<String> for SecretSource {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -51,7 +51,7 @@ impl TryFrom<String> for Source {
     }
 }
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for SecretSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => write!(f, "file:{}", path.display()),
@@ -66,7 +66,7 @@ impl std::fmt::Display for Source {
 #[serde(try_from = "String")]
 pub enum Kek {
     /// Source of the 32 bytes.
-    Source(Source),
+    Source(SecretSource),
     /// Label of the key in the configured token.
     Token(String),
 }
@@ -99,7 +99,7 @@ impl std::fmt::Display for Kek {
     }
 }
 
-impl Source {
+impl SecretSource {
     /// Reads the secret, without a byte-order mark and the line ending.
     ///
     /// # Errors
@@ -172,11 +172,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
         std::fs::write(&path, "1234\n").unwrap();
-        let source: Source = format!("file:{}", path.display()).parse().unwrap();
+        let source: SecretSource = format!("file:{}", path.display()).parse().unwrap();
         assert_eq!(source.read("PIN").unwrap().as_slice(), b"1234");
         assert_eq!(source.to_string().parse(), Ok(source));
         for wrong in ["1234", "", "file:", "env:", "fd:x", "hsm:1234"] {
-            let said = wrong.parse::<Source>().unwrap_err();
+            let said = wrong.parse::<SecretSource>().unwrap_err();
             assert!(!said.contains("1234"), "{said}");
         }
         for wrong in ["1234", "pkcs11:", "pkcs12:x"] {
@@ -186,19 +186,19 @@ mod tests {
             assert_eq!(right.parse::<Kek>().unwrap().to_string(), right);
         }
         assert_eq!("pkcs11:a".parse(), Ok(Kek::Token("a".to_owned())));
-        assert!("pkcs11:a".parse::<Source>().is_err());
+        assert!("pkcs11:a".parse::<SecretSource>().is_err());
         use std::os::unix::fs::PermissionsExt as _;
         for (mode, everybody) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(exposed(&path), everybody, "{mode:o}");
         }
         std::fs::write(&path, "\u{feff}1234\r\n").unwrap();
-        assert_eq!(Source::File(path.clone()).read("PIN").unwrap().as_slice(), b"1234");
+        assert_eq!(SecretSource::File(path.clone()).read("PIN").unwrap().as_slice(), b"1234");
         std::fs::write(&path, "\u{feff}\n").unwrap();
-        let said = Source::File(path.clone()).read("PIN").unwrap_err();
+        let said = SecretSource::File(path.clone()).read("PIN").unwrap_err();
         assert!(said.message.contains("empty"), "{said}");
-        assert!(Source::Env("CARNET_NO_SUCH_VARIABLE".to_owned()).read("PIN").is_err());
+        assert!(SecretSource::Env("CARNET_NO_SUCH_VARIABLE".to_owned()).read("PIN").is_err());
         std::fs::write(&path, vec![b'x'; 5000]).unwrap();
-        assert!(Source::File(path).read("PIN").is_err());
+        assert!(SecretSource::File(path).read("PIN").is_err());
     }
 }

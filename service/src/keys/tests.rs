@@ -4,8 +4,8 @@ use std::path::Path;
 
 use carnet_core::{
     did::{
-        Did, DidDocument, Purpose,
-        webvh::{self, Chain, Inception, Log},
+        Did, DidDocument, VerificationRelationship,
+        webvh::{self, Inception, UnwitnessedLog, WebVhLog},
     },
     json::{self, Limits},
     keys::{Algorithm, PublicKey, SecretKey, Signer as _},
@@ -14,10 +14,10 @@ use carnet_core::{
 use serde_json::{Value, json};
 
 use super::{
-    FIRST, Keyring, KeysConfig, Register, State, begin, document,
+    FIRST, KeyRegister, KeyState, Keyring, KeysConfig, create_webvh, document,
     register::{self, Refused},
     require_listed,
-    seal::{Form, Secret},
+    seal::{SealedForm, StoredSecret},
     single,
 };
 use crate::time;
@@ -36,12 +36,12 @@ fn draw() -> SecretKey {
     SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng)
 }
 
-fn add(register: &mut Register) -> Result<String, Refused> {
+fn add(register: &mut KeyRegister) -> Result<String, Refused> {
     let key = draw();
-    register.add(key.public_key(), Secret::of(&key, Form::Plain, &plain()).unwrap(), NOW)
+    register.add(key.public_key(), StoredSecret::of(&key, SealedForm::Plain, &plain()).unwrap(), NOW)
 }
 
-fn states(register: &Register) -> Vec<(&str, State)> {
+fn states(register: &KeyRegister) -> Vec<(&str, KeyState)> {
     register.keys().iter().map(|key| (key.name(), key.state())).collect()
 }
 
@@ -54,7 +54,7 @@ fn published(data: &Path) -> DidDocument {
 fn a_key_is_next_then_active_then_retired_and_signs_only_in_between() {
     let dir = tempfile::tempdir().unwrap();
     let first = Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
-    let mut register = Register::load(dir.path()).unwrap();
+    let mut register = KeyRegister::load(dir.path()).unwrap();
     assert_eq!(register.activate(NOW), Err(Refused::NoNext));
     assert_eq!(register.retire("key-1", None, NOW), Err(Refused::Active("key-1".to_owned())));
     assert_eq!(register.compromise("key-1", None, NOW), Err(Refused::Active("key-1".to_owned())));
@@ -74,12 +74,12 @@ fn a_key_is_next_then_active_then_retired_and_signs_only_in_between() {
     // The secret of the earlier key is erased from the disk.
     let text = std::fs::read_to_string(dir.path().join("keys.json")).unwrap();
     assert_eq!(text.matches("\"plain\"").count(), 1);
-    assert_eq!(states(ring.register()), [("key-1", State::Retired), ("key-2", State::Active)]);
+    assert_eq!(states(ring.register()), [("key-1", KeyState::Retired), ("key-2", KeyState::Active)]);
     // By its own document the service recognises the signatures of both.
     let own = ring.own_document(&did()).unwrap();
     let method = did().with_fragment("key-1").unwrap();
-    assert_eq!(own.key_for(&method, Purpose::AssertionMethod).unwrap(), first);
-    let acts: Vec<String> = register.history().iter().map(super::Act::line).collect();
+    assert_eq!(own.key_for(&method, VerificationRelationship::AssertionMethod).unwrap(), first);
+    let acts: Vec<String> = register.history().iter().map(super::KeyEvent::line).collect();
     assert_eq!(acts.len(), 3, "{acts:?}");
 }
 
@@ -87,7 +87,7 @@ fn a_key_is_next_then_active_then_retired_and_signs_only_in_between() {
 fn after_a_compromise_nothing_signs_until_another_key_is_active() {
     let dir = tempfile::tempdir().unwrap();
     Keyring::create(dir.path(), Algorithm::Es256, &plain()).unwrap();
-    let mut register = Register::load(dir.path()).unwrap();
+    let mut register = KeyRegister::load(dir.path()).unwrap();
     add(&mut register).unwrap();
     register.compromise("key-1", Some("laptop stolen"), NOW).unwrap();
     register.save(dir.path()).unwrap();
@@ -97,10 +97,10 @@ fn after_a_compromise_nothing_signs_until_another_key_is_active() {
     register.activate(NOW).unwrap();
     register.save(dir.path()).unwrap();
     let ring = Keyring::open(dir.path(), &plain()).unwrap();
-    assert_eq!(states(ring.register()), [("key-1", State::Compromised), ("key-2", State::Active)]);
+    assert_eq!(states(ring.register()), [("key-1", KeyState::Compromised), ("key-2", KeyState::Active)]);
     // It is no longer the service's own.
     let method = did().with_fragment("key-1").unwrap();
-    assert!(ring.own_document(&did()).unwrap().key_for(&method, Purpose::AssertionMethod).is_err());
+    assert!(ring.own_document(&did()).unwrap().key_for(&method, VerificationRelationship::AssertionMethod).is_err());
     assert!(register.history().iter().any(|act| act.line().contains("laptop stolen")));
 }
 
@@ -113,7 +113,7 @@ fn a_directory_with_one_key_goes_on_as_key_1() {
     drop(ring);
     assert!(Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).is_err(), "a key was overwritten");
     let old = std::fs::read(dir.path().join("key.json")).unwrap();
-    let mut register = Register::load(dir.path()).unwrap();
+    let mut register = KeyRegister::load(dir.path()).unwrap();
     add(&mut register).unwrap();
     register.save(dir.path()).unwrap();
     assert!(!dir.path().join("key.json").exists());
@@ -184,7 +184,7 @@ fn a_register_that_cannot_be_is_refused_and_not_quoted() {
 fn the_document_follows_the_register_and_keeps_what_is_not_about_keys() {
     let dir = tempfile::tempdir().unwrap();
     Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
-    let mut register = Register::load(dir.path()).unwrap();
+    let mut register = KeyRegister::load(dir.path()).unwrap();
     assert!(document::settle(dir.path(), &did(), &mut register, &plain(), true).unwrap());
     assert!(
         !document::settle(dir.path(), &did(), &mut register, &plain(), true).unwrap(),
@@ -225,7 +225,7 @@ fn the_document_follows_the_register_and_keeps_what_is_not_about_keys() {
 fn row_88_a_register_that_does_not_know_of_a_mark_in_another_method_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
-    let mut register = Register::load(dir.path()).unwrap();
+    let mut register = KeyRegister::load(dir.path()).unwrap();
     document::settle(dir.path(), &did(), &mut register, &plain(), true).unwrap();
     let path = dir.path().join("did.json");
     let mut by_hand: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -254,14 +254,14 @@ fn row_88_a_register_that_does_not_know_of_a_mark_in_another_method_is_refused()
 fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
     let dir = tempfile::tempdir().unwrap();
     let render = |did: &Did, key: &PublicKey| DidDocument::render(did, &[(FIRST.to_owned(), key.clone())]);
-    let (did, state) = begin(dir.path(), "uni.example:staff", Algorithm::Es256, &plain(), &render).unwrap();
+    let (did, state) = create_webvh(dir.path(), "uni.example:staff", Algorithm::Es256, &plain(), &render).unwrap();
     let path = dir.path().join("did.jsonl");
     let read = || {
         let text = std::fs::read(&path).unwrap();
-        Chain::verify(&did, &text, time::now(), 60).unwrap().witnessed(None, time::now(), 60).unwrap()
+        UnwitnessedLog::verify(&did, &text, time::now(), 60).unwrap().verify_witnesses(None, time::now(), 60).unwrap()
     };
     assert_eq!(read().versions().len(), 1);
-    let mut register = Register::load(dir.path()).unwrap();
+    let mut register = KeyRegister::load(dir.path()).unwrap();
     // The document beside it, and no entry for a change that is in the log already.
     document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap();
     let beside: Value = serde_json::from_slice(&std::fs::read(dir.path().join("did.json")).unwrap()).unwrap();
@@ -285,7 +285,7 @@ fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
     let refused = document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap_err();
     assert!(refused.message.contains("may extend the DID log"), "{refused:?}");
     std::fs::write(dir.path().join("keys.json"), keys).unwrap();
-    let mut register = Register::load(dir.path()).unwrap();
+    let mut register = KeyRegister::load(dir.path()).unwrap();
     register.activate(NOW).unwrap();
     register.compromise("key-1", None, NOW).unwrap();
     // Nor without the lock, since the register changes as well.
@@ -298,7 +298,7 @@ fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
     let revoked = log.document().unwrap().revoked(&did.with_fragment("key-1").unwrap());
     assert_eq!(revoked, Some(NOW));
 
-    assert_pre_rotation(&did, &std::fs::read_to_string(&path).unwrap(), &Register::load(dir.path()).unwrap());
+    assert_pre_rotation(&did, &std::fs::read_to_string(&path).unwrap(), &KeyRegister::load(dir.path()).unwrap());
 
     // A tampered log is not touched.
     let text = std::fs::read_to_string(&path).unwrap().replace("key-2", "key-9");
@@ -312,8 +312,8 @@ fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
 
 /// Each entry is signed by the one key that the entry before committed to, and the register has the secret of the key
 /// that the last one commits to and of no other.
-fn assert_pre_rotation(did: &Did, log: &str, register: &Register) {
-    let mut before: Option<Log> = None;
+fn assert_pre_rotation(did: &Did, log: &str, register: &KeyRegister) {
+    let mut before: Option<WebVhLog> = None;
     let mut text = String::new();
     for line in log.lines() {
         let entry: Value = serde_json::from_str(line).unwrap();
@@ -322,15 +322,15 @@ fn assert_pre_rotation(did: &Did, log: &str, register: &Register) {
         assert_eq!(entry["proof"][0]["verificationMethod"], json!(format!("did:key:{key}#{key}")));
         assert_eq!(entry["parameters"]["nextKeyHashes"].as_array().unwrap().len(), 1);
         let key = PublicKey::from_multikey(key).unwrap();
-        assert!(before.is_none_or(|before| before.may_go_on(&key)), "{entry}");
+        assert!(before.is_none_or(|before| before.may_sign_next(&key)), "{entry}");
         text.push_str(&format!("{line}\n"));
-        let log = Chain::verify(did, text.as_bytes(), time::now(), 60).unwrap();
-        let log = log.witnessed(None, time::now(), 60).unwrap();
-        assert!(!log.may_go_on(&key), "its own key may go on");
+        let log = UnwitnessedLog::verify(did, text.as_bytes(), time::now(), 60).unwrap();
+        let log = log.verify_witnesses(None, time::now(), 60).unwrap();
+        assert!(!log.may_sign_next(&key), "its own key may go on");
         before = Some(log);
     }
     let updater = register.log.as_ref().unwrap();
-    assert!(before.unwrap().may_go_on(&updater.public));
+    assert!(before.unwrap().may_sign_next(&updater.public));
     assert!(updater.following.is_none());
 }
 
@@ -338,38 +338,38 @@ fn assert_pre_rotation(did: &Did, log: &str, register: &Register) {
 fn an_entry_that_a_power_cut_met_is_gone_on_with() {
     let dir = tempfile::tempdir().unwrap();
     let render = |did: &Did, key: &PublicKey| DidDocument::render(did, &[(FIRST.to_owned(), key.clone())]);
-    let (did, _) = begin(dir.path(), "uni.example", Algorithm::EdDsa, &plain(), &render).unwrap();
+    let (did, _) = create_webvh(dir.path(), "uni.example", Algorithm::EdDsa, &plain(), &render).unwrap();
     let settle = || {
-        let mut register = Register::load(dir.path()).unwrap();
+        let mut register = KeyRegister::load(dir.path()).unwrap();
         document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap()
     };
-    let mut register = Register::load(dir.path()).unwrap();
+    let mut register = KeyRegister::load(dir.path()).unwrap();
     add(&mut register).unwrap();
     // Cut after the following key was stored, and before its hash was: it is the one that the entry commits to.
     let following = draw();
     register.log.as_mut().unwrap().following = serde_json::from_value(json!({
         "public": following.public_key().to_jwk(),
-        "secret": serde_json::to_value(Secret::of(&following, Form::Plain, &plain()).unwrap()).unwrap(),
+        "secret": serde_json::to_value(StoredSecret::of(&following, SealedForm::Plain, &plain()).unwrap()).unwrap(),
     }))
     .ok();
     register.save(dir.path()).unwrap();
     let cut = std::fs::read(dir.path().join("keys.json")).unwrap();
     assert!(settle());
     let log = || std::fs::read_to_string(dir.path().join("did.jsonl")).unwrap();
-    assert_pre_rotation(&did, &log(), &Register::load(dir.path()).unwrap());
-    assert_eq!(Register::load(dir.path()).unwrap().log.unwrap().public, following.public_key());
+    assert_pre_rotation(&did, &log(), &KeyRegister::load(dir.path()).unwrap());
+    assert_eq!(KeyRegister::load(dir.path()).unwrap().log.unwrap().public, following.public_key());
     // Cut after the entry was written, and before the used key was erased: that is done, and no entry is added.
     std::fs::write(dir.path().join("keys.json"), cut).unwrap();
     let entries = log();
     assert!(!settle());
     assert_eq!(log(), entries);
-    assert_pre_rotation(&did, &entries, &Register::load(dir.path()).unwrap());
-    let mut register = Register::load(dir.path()).unwrap();
+    assert_pre_rotation(&did, &entries, &KeyRegister::load(dir.path()).unwrap());
+    let mut register = KeyRegister::load(dir.path()).unwrap();
     register.compromise("key-2", None, NOW).unwrap();
     register.save(dir.path()).unwrap();
     assert!(settle());
     assert_eq!(log().lines().count(), 3);
-    assert_pre_rotation(&did, &log(), &Register::load(dir.path()).unwrap());
+    assert_pre_rotation(&did, &log(), &KeyRegister::load(dir.path()).unwrap());
 }
 
 #[test]
@@ -380,8 +380,8 @@ fn a_log_without_pre_rotation_gets_it_with_its_next_entry() {
     let inception = Inception { place: "uni.example", at: time::now().plus(-9), update: &update, next: &[], ttl: None };
     let (did, text) = webvh::create(&inception, &|did| DidDocument::render(did, &keys)).unwrap();
     std::fs::write(dir.path().join("did.jsonl"), text).unwrap();
-    let secret = |key: &SecretKey| Secret::of(key, Form::Plain, &plain()).unwrap();
-    let mut register = Register::new(key.public_key(), secret(&key), NOW);
+    let secret = |key: &SecretKey| StoredSecret::of(key, SealedForm::Plain, &plain()).unwrap();
+    let mut register = KeyRegister::new(key.public_key(), secret(&key), NOW);
     // As it was written before there was pre-rotation.
     register.log = serde_json::from_value(json!({
         "public": update.public_key().to_jwk(), "secret": serde_json::to_value(secret(&update)).unwrap(),
@@ -396,17 +396,17 @@ fn a_log_without_pre_rotation_gets_it_with_its_next_entry() {
     assert!(second.contains(&format!("\"updateKeys\":[\"{}\"]", update.public_key().to_multikey())));
     let read = || {
         let text = std::fs::read(dir.path().join("did.jsonl")).unwrap();
-        Chain::verify(&did, &text, time::now(), 60).unwrap().witnessed(None, time::now(), 60).unwrap()
+        UnwitnessedLog::verify(&did, &text, time::now(), 60).unwrap().verify_witnesses(None, time::now(), 60).unwrap()
     };
-    assert!(!read().may_go_on(&update.public_key()));
+    assert!(!read().may_sign_next(&update.public_key()));
     // The old key is no longer on the disk, and the entry after that is by the committed key.
-    let committed = Register::load(dir.path()).unwrap().log.unwrap().public;
-    assert!(read().may_go_on(&committed));
+    let committed = KeyRegister::load(dir.path()).unwrap().log.unwrap().public;
+    assert!(read().may_sign_next(&committed));
     register.compromise("key-2", None, NOW).unwrap();
     assert!(document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap());
     let log = std::fs::read_to_string(dir.path().join("did.jsonl")).unwrap();
     assert!(log.lines().nth(2).unwrap().contains(&format!("#{}", committed.to_multikey())));
-    assert_ne!(Register::load(dir.path()).unwrap().log.unwrap().public, committed);
+    assert_ne!(KeyRegister::load(dir.path()).unwrap().log.unwrap().public, committed);
 }
 
 #[test]
@@ -415,7 +415,7 @@ fn a_service_does_not_start_beside_a_document_that_does_not_fit() {
     Keyring::create(dir.path(), Algorithm::EdDsa, &plain()).unwrap();
     let ring = Keyring::open(dir.path(), &plain()).unwrap();
     assert!(require_listed(dir.path(), &did(), &ring).is_err_and(|refused| refused.message.contains("missing")));
-    document::settle(dir.path(), &did(), &mut Register::load(dir.path()).unwrap(), &plain(), true).unwrap();
+    document::settle(dir.path(), &did(), &mut KeyRegister::load(dir.path()).unwrap(), &plain(), true).unwrap();
     require_listed(dir.path(), &did(), &ring).unwrap();
     let other = draw().public_key();
     let text = DidDocument::render(&did(), &[("key-1".to_owned(), other)]).to_string();

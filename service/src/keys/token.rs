@@ -134,21 +134,21 @@ impl Access {
         Ok(Self { module, label, pin: AuthPin::from(pin) })
     }
 
-    fn open(&self) -> Result<Token, TokenError> {
+    fn open(&self) -> Result<TokenHandle, TokenError> {
         let context = load(&self.module)?;
         let slot = slot(&context, &self.label)?;
-        Ok(Token { context, slot, pin: self.pin.clone() })
+        Ok(TokenHandle { context, slot, pin: self.pin.clone() })
     }
 }
 
 /// An open token.
-struct Token {
+struct TokenHandle {
     context: Pkcs11,
     slot: Slot,
     pin: AuthPin,
 }
 
-impl Token {
+impl TokenHandle {
     /// A session that is logged in. The login is the process's, so that a second one finds it there.
     fn session(&self, writing: bool) -> Result<Session, TokenError> {
         let session =
@@ -314,18 +314,18 @@ pub(super) struct TokenKey {
     label: String,
     public: PublicKey,
     /// Read by signers, written by the thread that opens the token again.
-    open: RwLock<Open>,
+    open: RwLock<OpenToken>,
 }
 
 /// A token as it was opened one time.
-struct Open {
+struct OpenToken {
     /// Number of times that it was opened.
     generation: u64,
     /// The PIN was refused. It is the same one until the next start, and each try more brings the token nearer to its
     /// lock.
     refused: bool,
     /// None while the token is away.
-    token: Option<Token>,
+    token: Option<TokenHandle>,
     /// Idle sessions, each with its handle of the key.
     spare: Mutex<Vec<(Session, ObjectHandle)>>,
 }
@@ -345,7 +345,8 @@ impl TokenKey {
             TokenError::Failed(_) => TokenError::OtherKey(label.to_owned()),
             other => other,
         })?;
-        let open = Open { generation: 0, refused: false, token: Some(token), spare: Mutex::new(vec![(session, key)]) };
+        let open =
+            OpenToken { generation: 0, refused: false, token: Some(token), spare: Mutex::new(vec![(session, key)]) };
         Ok(Self { access, label: label.to_owned(), public: public.clone(), open: RwLock::new(open) })
     }
 
@@ -381,7 +382,7 @@ impl TokenKey {
     }
 }
 
-impl Open {
+impl OpenToken {
     /// Refuses to log in with a PIN that was refused.
     fn require_untried(&self) -> Result<(), TokenError> {
         if self.refused { Err(TokenError::Pin("it is not used again before the next start")) } else { Ok(()) }

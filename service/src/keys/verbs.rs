@@ -7,7 +7,7 @@ use std::{
 
 use carnet_core::{
     Code,
-    did::{Did, DidDocument, DidMethod, Purpose},
+    did::{Did, DidDocument, DidMethod, VerificationRelationship},
     keys::Algorithm,
     time::Timestamp,
 };
@@ -16,10 +16,10 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    Kek, KeysConfig, Source, document,
-    register::{self, Entry, Register, State},
+    Kek, KeysConfig, SecretSource, document,
+    register::{self, KeyEntry, KeyRegister, KeyState},
     ring,
-    seal::{self, Form, Secret},
+    seal::{self, SealedForm, StoredSecret},
     watch,
 };
 use crate::{config::StartError, directory::DirectoryArgs, time};
@@ -107,7 +107,7 @@ pub enum KeysVerb {
         old_kek: Option<Kek>,
         /// Source of the passphrase that opens them now, if the configuration has something else already.
         #[arg(long, value_name = "SOURCE", conflicts_with = "old_kek")]
-        old_passphrase: Option<Source>,
+        old_passphrase: Option<SecretSource>,
     },
     /// Put the keys back in plain text, to seal them with something else.
     Unseal {
@@ -177,7 +177,7 @@ pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
     }
     if !is_published {
         let hint = "Publish it unchanged, then run this again.";
-        return Err(StartError::new("The published document does not match the keys.", hint).passing());
+        return Err(StartError::new("The published document does not match the keys.", hint).retryable());
     }
     Ok(())
 }
@@ -186,19 +186,19 @@ pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
 type Said = (Value, String);
 
 fn list(data: &Path, history: bool) -> Result<Said, StartError> {
-    let register = Register::load(data)?;
+    let register = KeyRegister::load(data)?;
     let keys: Vec<Value> = register.keys().iter().map(described).collect();
     let mut lines: Vec<String> = register.keys().iter().map(line).collect();
     if !history {
         return Ok((json!({ "keys": keys }), lines.join("\n")));
     }
     lines.push(String::new());
-    lines.extend(register.history().iter().map(super::Act::line));
+    lines.extend(register.history().iter().map(super::KeyEvent::line));
     let value = json!({ "keys": keys, "history": register.history() });
     Ok((value, lines.join("\n")))
 }
 
-fn line(key: &Entry) -> String {
+fn line(key: &KeyEntry) -> String {
     let at = |what: &str, at: Option<Timestamp>| at.map(|at| format!(", {what} {at}")).unwrap_or_default();
     let secret = key.secret.as_ref().map(|secret| format!(", {}", secret.name())).unwrap_or_default();
     format!(
@@ -214,14 +214,14 @@ fn line(key: &Entry) -> String {
     )
 }
 
-fn described(key: &Entry) -> Value {
+fn described(key: &KeyEntry) -> Value {
     let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
     json!({
         "name": key.name,
         "state": key.state.as_str(),
         "algorithm": key.public.algorithm().as_str(),
         "public_key": key.public.to_multikey(),
-        "secret": key.secret.as_ref().map(Secret::name),
+        "secret": key.secret.as_ref().map(StoredSecret::name),
         "created": at(key.created),
         "published": at(key.published),
         "activated": at(key.activated),
@@ -234,7 +234,7 @@ fn described(key: &Entry) -> Value {
 struct Change<'a> {
     data: &'a Path,
     owner: &'a Owner,
-    register: Register,
+    register: KeyRegister,
     _lock: std::fs::File,
 }
 
@@ -261,13 +261,13 @@ impl Owner {
 
     fn hold<'a>(&'a self, data: &'a Path) -> Result<Change<'a>, StartError> {
         let lock = register::lock_exclusive(data)?;
-        Ok(Change { data, owner: self, register: Register::load(data)?, _lock: lock })
+        Ok(Change { data, owner: self, register: KeyRegister::load(data)?, _lock: lock })
     }
 
     /// All keys at once, or none; `opened_by` opens them as they are.
     fn seal(&self, data: &Path, opened_by: &KeysConfig, unsealing: bool) -> Result<Said, StartError> {
-        let form = if unsealing { Form::Plain } else { self.config.form() };
-        if form == Form::Plain && !unsealing {
+        let form = if unsealing { SealedForm::Plain } else { self.config.form() };
+        if form == SealedForm::Plain && !unsealing {
             return Err(StartError::new(
                 "The configuration names no secret to seal the keys with. Nothing was changed.",
                 "Put passphrase = \"file:PATH\" or kek = \"file:PATH\" (or env:NAME, fd:NUMBER; kek also pkcs11:LABEL) under [keys] in config.toml.",
@@ -279,16 +279,16 @@ impl Owner {
         }
         let mut names = Vec::new();
         for key in &mut change.register.keys {
-            let Some(secret) = key.secret.as_mut().filter(|secret| !matches!(secret, Secret::Token(_))) else {
+            let Some(secret) = key.secret.as_mut().filter(|secret| !matches!(secret, StoredSecret::Token(_))) else {
                 continue;
             };
-            *secret = Secret::of(&secret.open(&key.public, opened_by)?, form, &self.config)?;
+            *secret = StoredSecret::of(&secret.open(&key.public, opened_by)?, form, &self.config)?;
             names.push(key.name.clone());
         }
         let mut updater = change.register.log.as_mut();
         while let Some(key) = updater {
-            if !matches!(key.secret, Secret::Token(_)) {
-                key.secret = Secret::of(&key.secret.open(&key.public, opened_by)?, form, &self.config)?;
+            if !matches!(key.secret, StoredSecret::Token(_)) {
+                key.secret = StoredSecret::of(&key.secret.open(&key.public, opened_by)?, form, &self.config)?;
             }
             updater = key.following.as_deref_mut();
         }
@@ -312,7 +312,7 @@ impl Owner {
     async fn check(&self, data: &Path, adopt: bool) -> Result<Said, StartError> {
         // A service that runs does not read did.json. An entry of a log changes the register, and needs the lock.
         let lock = if adopt { Some(register::lock_exclusive(data)?) } else { register::lock_exclusive(data).ok() };
-        let mut register = Register::load(data)?;
+        let mut register = KeyRegister::load(data)?;
         let adopted = if adopt { self.adopt(data, &mut register).await? } else { Vec::new() };
         let written = document::settle(data, &self.did, &mut register, &self.config, lock.is_some())?;
         drop(lock);
@@ -326,7 +326,7 @@ impl Owner {
             names => format!("Adopted from the published document: {}.\n", names.join(", ")),
         };
         text.push_str(if written { "did.json was updated to match the keys.\n" } else { "" });
-        if register.in_state(State::Active).is_none() {
+        if register.in_state(KeyState::Active).is_none() {
             text.push_str(&format!("{}\n", nothing_signs(&register)));
         }
         text.push_str(&if differences.is_empty() {
@@ -342,7 +342,7 @@ impl Owner {
     }
 
     /// Adopts the published document's knowledge of the keys; returns the names of the changed ones.
-    async fn adopt(&self, data: &Path, register: &mut Register) -> Result<Vec<String>, StartError> {
+    async fn adopt(&self, data: &Path, register: &mut KeyRegister) -> Result<Vec<String>, StartError> {
         let document = self.fetch().await?;
         let mut adopted = Vec::new();
         let known: Vec<String> = register.keys().iter().map(|key| key.name.clone()).collect();
@@ -354,7 +354,7 @@ impl Owner {
             let public = match (own, revoked) {
                 (Some(own), Some(_)) => Ok(own),
                 (None, Some(_)) => document.revoked_key_of_vouched_copy(&method),
-                (_, None) => document.key_for(&method, Purpose::AssertionMethod),
+                (_, None) => document.key_for(&method, VerificationRelationship::AssertionMethod),
             };
             if public.is_ok_and(|public| register.adopt(&name, &public, revoked, time::now())) {
                 adopted.push(name);
@@ -367,14 +367,14 @@ impl Owner {
     }
 
     /// Lists the differences of the published document from the register.
-    async fn published(&self, data: &Path, register: &Register) -> Result<Vec<String>, StartError> {
+    async fn published(&self, data: &Path, register: &KeyRegister) -> Result<Vec<String>, StartError> {
         let document = self.fetch().await?;
         document::require_newest(data, "the published document", &self.did, &document, register)?;
         Ok(document::differences(&self.did, &document, register))
     }
 
     async fn fetch(&self) -> Result<Arc<DidDocument>, StartError> {
-        watch::published(&self.did, &self.fetcher).await.map_err(|problem| {
+        watch::fetch_published_document(&self.did, &self.fetcher).await.map_err(|problem| {
             let hint = if problem.code == Code::AddressForbidden {
                 "If that address is correct, add the host to private_hosts under [serve] in config.toml, and try again."
             } else {
@@ -382,7 +382,7 @@ impl Owner {
                  config.toml names your own certificate authority), and try again."
             };
             StartError::new(format!("The published document of {} could not be fetched: {problem}.", self.did), hint)
-                .passing()
+                .retryable()
         })
     }
 
@@ -411,7 +411,7 @@ impl Owner {
 
     async fn activate(&self, data: &Path, at_once: bool) -> Result<Said, StartError> {
         let mut change = self.change(data)?;
-        if change.register.in_state(State::Next).is_none() {
+        if change.register.in_state(KeyState::Next).is_none() {
             return Err(register::Refused::NoNext.into());
         }
         let differences = self.published(data, &change.register).await?;
@@ -420,13 +420,13 @@ impl Owner {
                 format!("Nothing was changed: in the published document {}.", differences.join("; ")),
                 format!("Publish {} unchanged, then run this again.", self.to_publish(data).display()),
             )
-            .passing());
+            .retryable());
         }
         let now = time::now();
         let since = change.register.seen(now)?;
         let from = since.plus(i64::from(self.config.overlap_hours).saturating_mul(3600));
         if now < from && !at_once {
-            let meanwhile = match change.register.in_state(State::Active) {
+            let meanwhile = match change.register.in_state(KeyState::Active) {
                 Some(active) => format!("{} keeps signing.", active.name),
                 None => "No key signs until then.".to_owned(),
             };
@@ -438,7 +438,7 @@ impl Owner {
                 ),
                 format!("Run this again at or after {from}, or use --at-once."),
             )
-            .passing());
+            .retryable());
         }
         let (name, label) = change.register.activate(now)?;
         change.commit()?;
@@ -463,7 +463,7 @@ impl Owner {
         };
         change.commit()?;
         let erased = self.erased(label.as_deref());
-        let signing = change.register.in_state(State::Active).map(|key| key.name.clone());
+        let signing = change.register.in_state(KeyState::Active).map(|key| key.name.clone());
         let state = if compromised { "compromised" } else { "retired" };
         let next = match &signing {
             Some(active) => format!("{active} keeps signing."),
@@ -487,8 +487,8 @@ impl Owner {
 }
 
 /// Returns the advice for a register without an active key.
-fn nothing_signs(register: &Register) -> String {
-    let first = if register.in_state(State::Next).is_some() { "" } else { "make one with `keys rotate`, " };
+fn nothing_signs(register: &KeyRegister) -> String {
+    let first = if register.in_state(KeyState::Next).is_some() { "" } else { "make one with `keys rotate`, " };
     format!("No key is active now: {first}publish it, then run `keys activate --at-once`.")
 }
 

@@ -13,7 +13,7 @@ use carnet_core::{
 };
 use carnet_fetch::HttpsFetcher;
 
-use super::{Keyring, document, register::Register};
+use super::{Keyring, document, register::KeyRegister};
 use crate::{config::StartError, time};
 
 /// Interval between two looks.
@@ -45,20 +45,20 @@ impl PublicationFaults {
 
     /// Returns the problems as sentences; empty if there are none.
     #[must_use]
-    pub fn sentences(&self) -> Vec<String> {
+    pub fn problems(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
 
 /// Fetches the published document of a DID.
-pub async fn published(did: &Did, fetcher: &HttpsFetcher) -> Result<Arc<DidDocument>, Problem> {
+pub async fn fetch_published_document(did: &Did, fetcher: &HttpsFetcher) -> Result<Arc<DidDocument>, Problem> {
     match did.method() {
         DidMethod::WebVh => fetcher.did_webvh(did, time::now()).await.and_then(|log| log.document()),
         _ => fetcher.did_web(did).await,
     }
 }
 
-/// Reads the fetched DID document or log of a DID.
+/// Parses and verifies the fetched DID document or log of a DID.
 ///
 /// # Errors
 /// Those of [`HttpsFetcher::read_did_web`] and [`HttpsFetcher::read_did_webvh`].
@@ -76,14 +76,14 @@ pub(crate) async fn read_published(
 /// Comparison of the keys with the published DID document, at the start of a service and every hour. After the
 /// restoration of an old backup of the whole data directory, only the published document shows that a key was
 /// compromised since.
-pub struct Watch {
+pub struct PublishedKeysWatch {
     data: PathBuf,
     fetcher: HttpsFetcher,
-    register: Arc<Register>,
+    register: Arc<KeyRegister>,
     faults: PublicationFaults,
 }
 
-impl Watch {
+impl PublishedKeysWatch {
     /// Creates the comparison for these keys; problems are recorded in `faults`.
     #[must_use]
     pub fn new(data: &Path, fetcher: HttpsFetcher, keys: &Keyring, faults: PublicationFaults) -> Self {
@@ -92,12 +92,12 @@ impl Watch {
 
     /// Runs until the published document of `did`, the service's own, has newer information about a key than this
     /// service, and returns the error. A document that cannot be fetched or lacks a key is only recorded.
-    pub async fn older_than_published(self, did: Did) -> StartError {
+    pub async fn until_outdated(self, did: Did) -> StartError {
         if !did.is_published() {
             return std::future::pending().await;
         }
         loop {
-            let document = match published(&did, &self.fetcher).await {
+            let document = match fetch_published_document(&did, &self.fetcher).await {
                 Ok(document) => document,
                 Err(problem) => {
                     let what = format!(
@@ -148,8 +148,8 @@ mod tests {
         faults.note("a", Err("A is wrong.".to_owned()));
         faults.note("b", Err("B is wrong.".to_owned()));
         faults.note("a", Err("A is wrong.".to_owned()));
-        assert_eq!(seen_by_another.sentences(), ["A is wrong.", "B is wrong."]);
+        assert_eq!(seen_by_another.problems(), ["A is wrong.", "B is wrong."]);
         faults.note("a", Ok(()));
-        assert_eq!(seen_by_another.sentences(), ["B is wrong."]);
+        assert_eq!(seen_by_another.problems(), ["B is wrong."]);
     }
 }

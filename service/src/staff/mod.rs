@@ -16,9 +16,9 @@ use tonic::{Code, Request, Status};
 use zeroize::Zeroizing;
 
 use crate::{config::StartError, wire};
-use register::{Register, Stamp};
+use register::{StaffRegister, Stamp};
 
-pub use register::check_name;
+pub use register::check_staff_name;
 
 const PREFIX: &str = "carnet_staff_";
 
@@ -42,8 +42,13 @@ fn hash(token: &str) -> [u8; 32] {
 ///
 /// # Errors
 /// It could not be written.
-pub fn begin(data: &Path, name: &str, now: Timestamp, rng: Rng<'_>) -> Result<Zeroizing<String>, StartError> {
-    let mut register = Register::new();
+pub fn create_staff_register(
+    data: &Path,
+    name: &str,
+    now: Timestamp,
+    rng: Rng<'_>,
+) -> Result<Zeroizing<String>, StartError> {
+    let mut register = StaffRegister::new();
     let token = register.add(name, now, rng)?;
     register.save(data)?;
     Ok(token)
@@ -60,7 +65,7 @@ pub struct StaffOnly {
 }
 
 /// A register in memory, and the stamp of its file.
-type ReadRegister = (Stamp, Arc<Register>);
+type ReadRegister = (Stamp, Arc<StaffRegister>);
 
 impl StaffOnly {
     /// Creates the interceptor for the staff register in a data directory.
@@ -68,31 +73,31 @@ impl StaffOnly {
     /// # Errors
     /// The register is missing or damaged.
     pub fn of(data: &Path) -> Result<Self, StartError> {
-        Register::load(data)?;
+        StaffRegister::load(data)?;
         Ok(Self { data: data.to_owned(), read: Arc::default(), reading: Arc::default() })
     }
 
     /// Returns the current register. A file that was read before, and has not been replaced since, is not read again.
-    fn register(&self) -> Result<Arc<Register>, StartError> {
+    fn register(&self) -> Result<Arc<StaffRegister>, StartError> {
         let known = self.known(Stamp::of(&self.data).as_ref());
         known.map_or_else(|| off_the_workers(|| self.read()), Ok)
     }
 
-    fn known(&self, stamp: Option<&Stamp>) -> Option<Arc<Register>> {
+    fn known(&self, stamp: Option<&Stamp>) -> Option<Arc<StaffRegister>> {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let (known, register) = read.as_ref()?;
         (stamp == Some(known)).then(|| Arc::clone(register))
     }
 
     /// Reads the file, one call at a time: the waiting ones find the result of the first.
-    fn read(&self) -> Result<Arc<Register>, StartError> {
+    fn read(&self) -> Result<Arc<StaffRegister>, StartError> {
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         // Stamped before it is read: a file that replaces it meanwhile has another stamp.
         let stamp = Stamp::of(&self.data);
         if let Some(known) = self.known(stamp.as_ref()) {
             return Ok(known);
         }
-        let register = Arc::new(Register::load(&self.data)?);
+        let register = Arc::new(StaffRegister::load(&self.data)?);
         let read = stamp.map(|stamp| (stamp, Arc::clone(&register)));
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = read;
         Ok(register)
@@ -113,17 +118,17 @@ fn off_the_workers<T>(work: impl FnOnce() -> T) -> T {
 impl tonic::service::Interceptor for StaffOnly {
     /// Errors: UNAUTHENTICATED with reason TOKEN_MISSING or STAFF_TOKEN_INVALID; UNAVAILABLE with STAFF_UNREADABLE.
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let hash = hash(bearer(&request)?);
+        let hash = hash(bearer_token(&request)?);
         let register = self.register().map_err(|error| {
             tracing::error!(%error, "no staff call is accepted");
-            wire::status(
+            wire::error_status(
                 Code::Unavailable,
                 "STAFF_UNREADABLE",
                 "This service cannot read its register of staff. Nothing was changed. Its log gives the reason.",
             )
         })?;
         let Some(name) = register.whose(&hash) else {
-            return Err(wire::status(
+            return Err(wire::error_status(
                 Code::Unauthenticated,
                 "STAFF_TOKEN_INVALID",
                 "The staff token is unknown here, or was revoked. Nothing was changed. Use one that `init` or `staff \
@@ -143,10 +148,10 @@ struct Caller(String);
 ///
 /// # Errors
 /// INTERNAL: the call did not come through [`StaffOnly`].
-pub fn caller<T>(request: &Request<T>) -> Result<String, Status> {
+pub fn caller_name<T>(request: &Request<T>) -> Result<String, Status> {
     let caller = request.extensions().get::<Caller>().map(|caller| caller.0.clone());
     caller.ok_or_else(|| {
-        wire::status(Code::Internal, "INTERNAL", "The caller was not authenticated. Nothing was changed.")
+        wire::error_status(Code::Internal, "INTERNAL", "The caller was not authenticated. Nothing was changed.")
     })
 }
 
@@ -154,9 +159,9 @@ pub fn caller<T>(request: &Request<T>) -> Result<String, Status> {
 ///
 /// # Errors
 /// UNAUTHENTICATED with reason TOKEN_MISSING if there is not exactly one, or it is malformed.
-pub fn bearer<T>(request: &Request<T>) -> Result<&str, Status> {
+pub fn bearer_token<T>(request: &Request<T>) -> Result<&str, Status> {
     let missing = || {
-        wire::status(
+        wire::error_status(
             Code::Unauthenticated,
             "TOKEN_MISSING",
             "This call needs one `authorization: Bearer <token>` in its metadata. Nothing was changed.",
@@ -185,8 +190,8 @@ mod tests {
         for header in headers {
             request.metadata_mut().append("authorization", header.parse().unwrap());
         }
-        let passed = staff.clone().call(request).map_err(|status| (status.code(), wire::reason(&status)))?;
-        Ok(caller(&passed).unwrap())
+        let passed = staff.clone().call(request).map_err(|status| (status.code(), wire::status_reason(&status)))?;
+        Ok(caller_name(&passed).unwrap())
     }
 
     fn refused<T>(code: Code, reason: &str) -> Result<T, (Code, Option<String>)> {
@@ -196,7 +201,7 @@ mod tests {
     fn begun() -> (tempfile::TempDir, StaffOnly, Zeroizing<String>) {
         let dir = tempfile::tempdir().unwrap();
         assert!(StaffOnly::of(dir.path()).is_err());
-        let token = begin(dir.path(), "Anna", Timestamp::from_unix(0), &mut OsRng).unwrap();
+        let token = create_staff_register(dir.path(), "Anna", Timestamp::from_unix(0), &mut OsRng).unwrap();
         let staff = StaffOnly::of(dir.path()).unwrap();
         (dir, staff, token)
     }
@@ -213,7 +218,7 @@ mod tests {
         for wrong in [other.as_str(), "Bearer carnet_staff_"] {
             assert_eq!(call(&staff, &[wrong]), refused(Code::Unauthenticated, "STAFF_TOKEN_INVALID"));
         }
-        assert_eq!(caller(&Request::new(())).unwrap_err().code(), Code::Internal);
+        assert_eq!(caller_name(&Request::new(())).unwrap_err().code(), Code::Internal);
     }
 
     #[test]
@@ -241,7 +246,7 @@ mod tests {
         let first = staff.register().unwrap();
         assert!(Arc::ptr_eq(&first, &staff.clone().register().unwrap()));
         let now = Timestamp::from_unix(1);
-        Register::change(dir.path(), |register| register.add("Béla", now, &mut OsRng)).unwrap();
+        StaffRegister::change(dir.path(), |register| register.add("Béla", now, &mut OsRng)).unwrap();
         assert!(!Arc::ptr_eq(&first, &staff.register().unwrap()));
     }
 
@@ -271,19 +276,19 @@ mod tests {
         let (dir, staff, anna) = begun();
         let now = Timestamp::from_unix(1);
         let anna = format!("Bearer {}", *anna);
-        let bela = Register::change(dir.path(), |register| register.add("Béla", now, &mut OsRng)).unwrap();
+        let bela = StaffRegister::change(dir.path(), |register| register.add("Béla", now, &mut OsRng)).unwrap();
         let bela = format!("Bearer {}", *bela);
         assert_eq!((call(&staff, &[&anna]).as_deref(), call(&staff, &[&bela]).as_deref()), (Ok("Anna"), Ok("Béla")));
-        Register::change(dir.path(), |register| register.end("Anna", now)).unwrap();
+        StaffRegister::change(dir.path(), |register| register.end("Anna", now)).unwrap();
         assert_eq!(call(&staff, &[&anna]), refused(Code::Unauthenticated, "STAFF_TOKEN_INVALID"));
         assert_eq!(call(&staff, &[&bela]).as_deref(), Ok("Béla"));
         // Also where the register was kept in memory before it changed.
         age(dir.path());
         assert_eq!(call(&staff, &[&bela]).as_deref(), Ok("Béla"));
-        let carl = Register::change(dir.path(), |register| register.add("Carl", now, &mut OsRng)).unwrap();
+        let carl = StaffRegister::change(dir.path(), |register| register.add("Carl", now, &mut OsRng)).unwrap();
         age(dir.path());
         assert_eq!(call(&staff, &[&format!("Bearer {}", *carl)]).as_deref(), Ok("Carl"));
-        Register::change(dir.path(), |register| register.end("Carl", now)).unwrap();
+        StaffRegister::change(dir.path(), |register| register.end("Carl", now)).unwrap();
         let ended = call(&staff, &[&format!("Bearer {}", *carl)]);
         assert_eq!(ended, refused(Code::Unauthenticated, "STAFF_TOKEN_INVALID"));
         // An unreadable register lets nobody in.

@@ -31,7 +31,7 @@ const MOST_NAME: usize = 64;
 /// A current or former staff member.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Entry {
+pub(super) struct StaffEntry {
     /// Never reused: records under it stay theirs.
     pub(super) name: String,
     /// Not known of a token from before there was a register.
@@ -47,9 +47,9 @@ pub(super) struct Entry {
 /// All current and former staff, the oldest first.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Register {
+pub(super) struct StaffRegister {
     version: u32,
-    pub(super) staff: Vec<Entry>,
+    pub(super) staff: Vec<StaffEntry>,
 }
 
 /// Identity of the register's file, by which its replacement is noticed.
@@ -81,7 +81,7 @@ impl Stamp {
     }
 }
 
-impl Register {
+impl StaffRegister {
     pub(super) const fn new() -> Self {
         Self { version: VERSION, staff: Vec::new() }
     }
@@ -110,7 +110,7 @@ impl Register {
                 let text = read(&old).map_err(|error| unread(&old, error))?;
                 let token = std::str::from_utf8(&text).ok().and_then(|text| hex::parse(text.trim()));
                 let token = Some(token.ok_or_else(|| failed(&old, "does not contain a SHA-256 in hex"))?);
-                let first = Entry { name: OLD_NAME.to_owned(), since: None, ended: None, token };
+                let first = StaffEntry { name: OLD_NAME.to_owned(), since: None, ended: None, token };
                 Ok(Self { staff: vec![first], ..Self::new() })
             }
             Err(error) => Err(unread(&path, error)),
@@ -139,7 +139,7 @@ impl Register {
     /// Loads the register, changes it and writes it, under a lock.
     ///
     /// # Errors
-    /// Those of [`Register::load`], of the change and of [`Register::save`]; another process is changing it.
+    /// Those of [`StaffRegister::load`], of the change and of [`StaffRegister::save`]; another process is changing it.
     pub(super) fn change<T>(
         data: &Path,
         change: impl FnOnce(&mut Self) -> Result<T, StartError>,
@@ -158,7 +158,7 @@ impl Register {
                 "Another program is changing the register of staff. Nothing was changed.",
                 "Run it again.",
             )
-            .passing());
+            .retryable());
         }
         let mut register = Self::load(data)?;
         let changed = change(&mut register)?;
@@ -185,7 +185,7 @@ impl Register {
             ));
         }
         let token = generate(rng);
-        self.staff.push(Entry { name: name.to_owned(), since: Some(now), ended: None, token: Some(hash(&token)) });
+        self.staff.push(StaffEntry { name: name.to_owned(), since: Some(now), ended: None, token: Some(hash(&token)) });
         Ok(token)
     }
 
@@ -221,7 +221,7 @@ impl Register {
             && self.staff.len() <= MOST
             && self.staff.iter().all(|entry| {
                 names.insert(&entry.name)
-                    && check_name(&entry.name).is_ok()
+                    && check_staff_name(&entry.name).is_ok()
                     && entry.ended.is_some() == entry.token.is_none()
             })
     }
@@ -237,7 +237,7 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// The rule as a sentence.
-pub fn check_name(text: &str) -> Result<String, String> {
+pub fn check_staff_name(text: &str) -> Result<String, String> {
     // An invisible character, such as one that reverses the order of letters, is longer when quoted.
     let seen = format!("{text:?}").len() == text.len().saturating_add(2);
     let spaced = text.split(' ').all(|word| !word.is_empty());
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_name_is_one_persons_for_ever() {
-        let mut register = Register::new();
+        let mut register = StaffRegister::new();
         let anna = register.add("Anna", at(0), &mut OsRng).unwrap();
         let bela = register.add("Béla Kovács (night)", at(1), &mut OsRng).unwrap();
         assert_eq!(register.whose(&hash(&anna)), Some("Anna"));
@@ -302,13 +302,13 @@ mod tests {
         refused(register.end("Anna", at(2)), "is no longer staff");
         refused(register.add("Anna", at(3), &mut OsRng), "never reused");
         // Nothing that is left of the token could be compared with.
-        assert!(Register::new().whose(&[0; 32]).is_none() && register.whose(&[0; 32]).is_none());
+        assert!(StaffRegister::new().whose(&[0; 32]).is_none() && register.whose(&[0; 32]).is_none());
     }
 
     #[test]
     fn names_can_be_seen() {
         for name in ["a", "Anna", "Béla Kovács", "管理者", "o'neill+night@jobs.example", &"x".repeat(64)] {
-            assert_eq!(check_name(name).as_deref(), Ok(name));
+            assert_eq!(check_staff_name(name).as_deref(), Ok(name));
         }
         let long = "x".repeat(65);
         for name in [
@@ -326,7 +326,7 @@ mod tests {
             "\"a\"",
             &long,
         ] {
-            assert!(check_name(name).is_err(), "{name:?}");
+            assert!(check_staff_name(name).is_err(), "{name:?}");
         }
     }
 
@@ -334,11 +334,11 @@ mod tests {
     fn the_file_is_read_as_it_was_written_or_not_at_all() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path();
-        refused(Register::load(data), "cannot be read");
-        let mut register = Register::new();
+        refused(StaffRegister::load(data), "cannot be read");
+        let mut register = StaffRegister::new();
         let token = register.add("Anna", at(0), &mut OsRng).unwrap();
         register.save(data).unwrap();
-        let read = Register::load(data).unwrap();
+        let read = StaffRegister::load(data).unwrap();
         assert_eq!((read.whose(&hash(&token)), read.staff[0].since), (Some("Anna"), Some(at(0))));
         let path = data.join(FILE);
         let text = std::fs::read_to_string(&path).unwrap();
@@ -362,10 +362,10 @@ mod tests {
         ] {
             assert_ne!(damaged, text);
             std::fs::write(&path, &damaged).unwrap();
-            refused(Register::load(data), "is not a register of staff");
+            refused(StaffRegister::load(data), "is not a register of staff");
         }
         std::fs::write(&path, &text).unwrap();
-        assert!(Register::load(data).is_ok());
+        assert!(StaffRegister::load(data).is_ok());
     }
 
     #[test]
@@ -375,27 +375,27 @@ mod tests {
         let token = generate(&mut OsRng);
         let text = base16ct::lower::encode_string(&hash(&token));
         std::fs::write(&old, format!("{text}\n")).unwrap();
-        assert_eq!(Register::load(data).unwrap().whose(&hash(&token)), Some("staff"));
-        let anna = Register::change(data, |register| register.add("Anna", at(0), &mut OsRng)).unwrap();
+        assert_eq!(StaffRegister::load(data).unwrap().whose(&hash(&token)), Some("staff"));
+        let anna = StaffRegister::change(data, |register| register.add("Anna", at(0), &mut OsRng)).unwrap();
         assert!(!old.exists());
-        let both = Register::load(data).unwrap();
+        let both = StaffRegister::load(data).unwrap();
         assert_eq!((both.whose(&hash(&token)), both.whose(&hash(&anna))), (Some("staff"), Some("Anna")));
-        Register::change(data, |register| register.end("staff", at(1))).unwrap();
+        StaffRegister::change(data, |register| register.end("staff", at(1))).unwrap();
         // A file that a power cut left behind does not bring the ended token back.
         std::fs::write(&old, format!("{text}\n")).unwrap();
-        assert_eq!(Register::load(data).unwrap().whose(&hash(&token)), None);
+        assert_eq!(StaffRegister::load(data).unwrap().whose(&hash(&token)), None);
         std::fs::remove_file(data.join(FILE)).unwrap();
         std::fs::write(&old, "x").unwrap();
-        refused(Register::load(data), "does not contain a SHA-256");
+        refused(StaffRegister::load(data), "does not contain a SHA-256");
     }
 
     #[test]
     fn two_programs_do_not_change_it_at_once() {
         let dir = tempfile::tempdir().unwrap();
-        Register::new().save(dir.path()).unwrap();
+        StaffRegister::new().save(dir.path()).unwrap();
         let (lock, had) = disk::lock(&dir.path().join(LOCK), std::fs::File::try_lock).unwrap();
         assert!(had);
-        let add = || Register::change(dir.path(), |register| register.add("Anna", at(0), &mut OsRng));
+        let add = || StaffRegister::change(dir.path(), |register| register.add("Anna", at(0), &mut OsRng));
         assert!(add().unwrap_err().try_again);
         drop(lock);
         add().unwrap();

@@ -7,14 +7,14 @@ use clap::{Args, Subcommand};
 use rand_core::OsRng;
 use serde_json::{Value, json};
 
-use super::{check_name, register::Register};
+use super::{check_staff_name, register::StaffRegister};
 use crate::{config::StartError, once, time};
 
 /// Data directory of the staff register.
 #[derive(Debug, Clone, Args)]
-pub struct Place {
+pub struct StaffDirectoryArgs {
     /// The data directory that `init` created; the service may be running, as the same user.
-    #[arg(long, value_parser = crate::directory::MadeDirectory)]
+    #[arg(long, value_parser = crate::directory::DataDirectoryParser)]
     data: PathBuf,
     /// Print JSON.
     #[arg(long)]
@@ -27,17 +27,17 @@ pub enum StaffVerb {
     /// Take somebody in: prints their token, once.
     Add {
         /// The name for records of their acts; it is never given to anybody else.
-        #[arg(value_parser = check_name)]
+        #[arg(value_parser = check_staff_name)]
         name: String,
         /// Data directory.
         #[command(flatten)]
-        place: Place,
+        place: StaffDirectoryArgs,
     },
     /// List current and former staff, the oldest first.
     List {
         /// Data directory.
         #[command(flatten)]
-        place: Place,
+        place: StaffDirectoryArgs,
     },
     /// End somebody's token: it is refused from the next call on.
     End {
@@ -45,7 +45,7 @@ pub enum StaffVerb {
         name: String,
         /// Data directory.
         #[command(flatten)]
-        place: Place,
+        place: StaffDirectoryArgs,
     },
 }
 
@@ -56,13 +56,13 @@ pub enum StaffVerb {
 pub fn run(verb: StaffVerb) -> Result<(), StartError> {
     match verb {
         StaffVerb::Add { name, place } => {
-            once::reserve(place.json)?;
-            let token = Register::change(&place.data, |register| register.add(&name, time::now(), &mut OsRng))?;
+            once::require_output(place.json)?;
+            let token = StaffRegister::change(&place.data, |register| register.add(&name, time::now(), &mut OsRng))?;
             let value = json!({ "staff": name, "staff_token": token.as_str() });
             let text = || {
                 format!("{name} is staff now.\n\nStaff token (shown this once, keep it secret):\n{}", token.as_str())
             };
-            once::show(
+            once::show_once(
                 place.json,
                 &value,
                 text,
@@ -71,7 +71,7 @@ pub fn run(verb: StaffVerb) -> Result<(), StartError> {
             )?;
         }
         StaffVerb::List { place } => {
-            let staff: Vec<Value> = Register::load(&place.data)?
+            let staff: Vec<Value> = StaffRegister::load(&place.data)?
                 .staff
                 .iter()
                 .map(|entry| {
@@ -82,7 +82,7 @@ pub fn run(verb: StaffVerb) -> Result<(), StartError> {
             print(&place, &json!({ "staff": staff }), || staff.iter().map(line).collect::<Vec<_>>().join("\n"));
         }
         StaffVerb::End { name, place } => {
-            Register::change(&place.data, |register| register.end(&name, time::now()))?;
+            StaffRegister::change(&place.data, |register| register.end(&name, time::now()))?;
             print(&place, &json!({ "staff": name }), || {
                 format!("{name} is no longer staff. The record of their actions under that name is kept.")
             });
@@ -98,6 +98,6 @@ fn line(entry: &Value) -> String {
     format!("{}{since}{ended}", text("name").unwrap_or_default())
 }
 
-fn print(place: &Place, value: &Value, text: impl FnOnce() -> String) {
+fn print(place: &StaffDirectoryArgs, value: &Value, text: impl FnOnce() -> String) {
     carnet_console::line(if place.json { value.to_string() } else { text() });
 }

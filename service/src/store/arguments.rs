@@ -12,7 +12,7 @@ use crate::config::StartError;
 #[derive(Debug, Clone, Args)]
 pub struct BackupArgs {
     /// The data directory; the service may be running.
-    #[arg(long, value_parser = crate::directory::MadeDirectory)]
+    #[arg(long, value_parser = crate::directory::DataDirectoryParser)]
     pub data: PathBuf,
     /// The file to write. An existing one is never overwritten.
     #[arg(long)]
@@ -26,7 +26,7 @@ pub struct BackupArgs {
 #[derive(Debug, Clone, Args)]
 pub struct RestoreArgs {
     /// The data directory, with its keys; its service is stopped.
-    #[arg(long, value_parser = crate::directory::MadeDirectory)]
+    #[arg(long, value_parser = crate::directory::DataDirectoryParser)]
     pub data: PathBuf,
     /// A TOML file whose fields override DIR/config.toml.
     #[arg(long)]
@@ -71,7 +71,7 @@ pub async fn run_backup(args: &BackupArgs) -> Result<(), StartError> {
 /// Returns the error for a staged store that is older, without `--accept-loss`. `known` states the evidence, and `lost`
 /// what would be lost.
 #[must_use]
-pub fn refuse_older(staged: &StagedStore, known: &str, lost: &str) -> StartError {
+pub fn older_store_error(staged: &StagedStore, known: &str, lost: &str) -> StartError {
     let number = staged.identity().map_or(0, |identity| identity.number);
     StartError::new(
         format!(
@@ -85,7 +85,7 @@ pub fn refuse_older(staged: &StagedStore, known: &str, lost: &str) -> StartError
 
 /// Formats the result of a restore as JSON and as text, to which `more` is appended.
 #[must_use]
-pub fn said(restored: &Restored, lost: bool, more: &str) -> (Value, String) {
+pub fn restore_output(restored: &Restored, lost: bool, more: &str) -> (Value, String) {
     let identity = &restored.identity;
     let aside = restored.aside.as_ref().map(|path| path.display().to_string());
     let value = json!({

@@ -17,7 +17,7 @@ use crate::{config::StartError, disk};
 
 /// Result of a backup.
 #[derive(Debug)]
-pub struct Backup {
+pub struct StoreBackup {
     /// Identity of the store in the backup.
     pub identity: StoreIdentity,
     /// Size in bytes.
@@ -30,7 +30,7 @@ pub struct Backup {
 /// # Errors
 /// The file already exists; the store is refused; the backup cannot be written, or is incomplete. No file is left then,
 /// except an existing one.
-pub async fn back_up(data: &Path, out: &Path) -> Result<Backup, StartError> {
+pub async fn back_up(data: &Path, out: &Path) -> Result<StoreBackup, StartError> {
     let _lock = opening::lock_shared(data)?;
     let mark = StoreMark::load(data)?;
     let store = data.join(FILE);
@@ -54,7 +54,7 @@ pub async fn back_up(data: &Path, out: &Path) -> Result<Backup, StartError> {
         return Err(unwritten(out, &"it is not whole"));
     }
     let bytes = part.finish(out).map_err(|error| unwritten(out, &error))?;
-    Ok(Backup { identity: written, bytes })
+    Ok(StoreBackup { identity: written, bytes })
 }
 
 fn unwritten(out: &Path, error: &dyn std::fmt::Display) -> StartError {

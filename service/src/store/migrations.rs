@@ -37,7 +37,7 @@ pub fn migrator(migrations: impl IntoIterator<Item = (i64, &'static str, &'stati
 ///
 /// # Errors
 /// The directory is unreadable.
-pub async fn not_as_files(embedded: &Migrator, folder: &Path) -> Result<Vec<i64>, MigrateError> {
+pub async fn differing_migrations(embedded: &Migrator, folder: &Path) -> Result<Vec<i64>, MigrateError> {
     let files = Migrator::new(folder).await?;
     let same = |one: &Migration, other: &Migration| {
         (one.version, &one.description, &one.checksum) == (other.version, &other.description, &other.checksum)
@@ -72,7 +72,7 @@ mod tests {
             (vec![first, second, (3, "0003_third", "SELECT 4")], vec![3]),
             (vec![first, second, third, (4, "0004_fourth", "SELECT 4")], vec![4]),
         ] {
-            assert_eq!(not_as_files(&migrator(embedded), folder.path()).await.unwrap(), expected);
+            assert_eq!(differing_migrations(&migrator(embedded), folder.path()).await.unwrap(), expected);
         }
     }
 }

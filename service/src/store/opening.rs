@@ -38,8 +38,8 @@ pub struct OpenStore {
 /// returned file is closed.
 ///
 /// # Errors
-/// Another service runs on the directory; those of [`open`].
-pub async fn open_to_serve(data: &Path, migrator: &Migrator) -> Result<(OpenStore, File), StartError> {
+/// Another service runs on the directory; those of [`open_store`].
+pub async fn open_store_to_serve(data: &Path, migrator: &Migrator) -> Result<(OpenStore, File), StartError> {
     // Before the store: a second service changes nothing, not even the schema.
     let (lock, locked) = lock_file(data, SERVICE_LOCK, File::try_lock)?;
     if !locked {
@@ -50,16 +50,16 @@ pub async fn open_to_serve(data: &Path, migrator: &Migrator) -> Result<(OpenStor
             ),
             "Stop the other one first, or give this one a data directory of its own.",
         )
-        .passing());
+        .retryable());
     }
-    Ok((open(data, migrator).await?, lock))
+    Ok((open_store(data, migrator).await?, lock))
 }
 
 /// Creates the store of a new directory, with a new id.
 ///
 /// # Errors
 /// A store or its mark already exists; a file cannot be written.
-pub async fn create(data: &Path, migrator: &Migrator) -> Result<(), StartError> {
+pub async fn create_store(data: &Path, migrator: &Migrator) -> Result<(), StartError> {
     let _lock = lock_shared(data)?;
     if StoreMark::load(data)?.is_some() || identity::look(&data.join(FILE)).await? != StoreFile::Missing {
         return Err(StartError::new(
@@ -80,7 +80,7 @@ pub async fn create(data: &Path, migrator: &Migrator) -> Result<(), StartError> 
 /// # Errors
 /// The store is missing, empty, has another id, or is older than its mark; it cannot be opened or migrated. The stored
 /// data is unchanged.
-pub async fn open(data: &Path, migrator: &Migrator) -> Result<OpenStore, StartError> {
+pub async fn open_store(data: &Path, migrator: &Migrator) -> Result<OpenStore, StartError> {
     let lock = lock_shared(data)?;
     let mark = StoreMark::load(data)?;
     let found = identity::look(&data.join(FILE)).await?;
@@ -110,7 +110,7 @@ impl OpenStore {
     ///
     /// # Errors
     /// Errors of the database; the mark could not be written, and the earlier one stays.
-    pub async fn settle_mark(&self) -> Result<StoreIdentity, SettleError> {
+    pub async fn update_mark(&self) -> Result<StoreIdentity, SettleError> {
         let mut mark = self.mark.lock().await;
         let identity = identity::read(self.database.readers()).await?;
         let next = StoreMark::new(&identity, mark.former.clone());
@@ -127,7 +127,7 @@ impl OpenStore {
         let mut failed = false;
         loop {
             tokio::time::sleep(LAG).await;
-            match self.settle_mark().await {
+            match self.update_mark().await {
                 Ok(_) => failed = false,
                 Err(error) if !failed => {
                     failed = true;
@@ -144,7 +144,7 @@ impl OpenStore {
 
     /// Writes the mark a last time, and closes the store.
     pub async fn close(&self) {
-        if let Err(error) = self.settle_mark().await {
+        if let Err(error) = self.update_mark().await {
             tracing::error!(%error, "the mark next to the keys could not be written; the next start writes it");
         }
         self.database.close().await;
@@ -175,7 +175,7 @@ pub(super) fn lock_exclusive(data: &Path) -> Result<File, StartError> {
 }
 
 fn busy(what: &str) -> StartError {
-    StartError::new(what, "Stop the service, run this again, and start the service.").passing()
+    StartError::new(what, "Stop the service, run this again, and start the service.").retryable()
 }
 
 fn lock(data: &Path, how: impl Fn(&File) -> Result<(), std::fs::TryLockError>) -> Result<(File, bool), StartError> {
@@ -205,14 +205,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path();
         let migrations = migrator(&[("1_identity.sql", IDENTITY)]).await;
-        create(data, &migrations).await.unwrap();
-        let (first, lock) = open_to_serve(data, &migrations).await.unwrap();
-        let refused = open_to_serve(data, &migrations).await.unwrap_err();
+        create_store(data, &migrations).await.unwrap();
+        let (first, lock) = open_store_to_serve(data, &migrations).await.unwrap();
+        let refused = open_store_to_serve(data, &migrations).await.unwrap_err();
         assert!(refused.message.contains("running") && refused.try_again, "{refused:?}");
-        open(data, &migrations).await.unwrap().close().await;
+        open_store(data, &migrations).await.unwrap().close().await;
         first.close().await;
         drop(lock);
-        assert!(open_to_serve(data, &migrations).await.is_ok());
+        assert!(open_store_to_serve(data, &migrations).await.is_ok());
     }
 
     const IDENTITY: &str = "CREATE TABLE former_stores (id TEXT PRIMARY KEY, number INTEGER NOT NULL, \
@@ -259,33 +259,33 @@ mod tests {
         let migrator = current().await;
         for with_mark in [false, true] {
             if with_mark {
-                create(dir.path(), &migrator).await.unwrap();
-                open(dir.path(), &migrator).await.unwrap().close().await;
+                create_store(dir.path(), &migrator).await.unwrap();
+                open_store(dir.path(), &migrator).await.unwrap().close().await;
             }
             put(dir.path(), &[]);
-            let missing = open(dir.path(), &migrator).await.unwrap_err();
+            let missing = open_store(dir.path(), &migrator).await.unwrap_err();
             assert!(missing.message.contains("is missing") && missing.hint.contains("restore --from"), "{missing}");
             assert!(!dir.path().join(FILE).exists());
             std::fs::write(dir.path().join(FILE), "").unwrap();
-            let empty = open(dir.path(), &migrator).await.unwrap_err();
+            let empty = open_store(dir.path(), &migrator).await.unwrap_err();
             assert!(empty.message.contains("is empty"), "{empty}");
             std::fs::remove_file(dir.path().join(FILE)).unwrap();
         }
-        assert!(create(dir.path(), &migrator).await.is_err(), "the mark says that there was one");
+        assert!(create_store(dir.path(), &migrator).await.is_err(), "the mark says that there was one");
     }
 
     #[tokio::test]
     async fn row_99_an_older_store_and_another_one_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let migrator = current().await;
-        create(dir.path(), &migrator).await.unwrap();
-        let store = open(dir.path(), &migrator).await.unwrap();
+        create_store(dir.path(), &migrator).await.unwrap();
+        let store = open_store(dir.path(), &migrator).await.unwrap();
         act(&store).await;
         store.close().await;
         let before = files(dir.path());
-        let store = open(dir.path(), &migrator).await.unwrap();
+        let store = open_store(dir.path(), &migrator).await.unwrap();
         act(&store).await;
-        assert_eq!(store.settle_mark().await.unwrap().number, 3);
+        assert_eq!(store.update_mark().await.unwrap().number, 3);
         // A plain copy of the file, without the data that is only in its log.
         let plain: Vec<_> = files(dir.path()).into_iter().take(1).collect();
         let whole = files(dir.path());
@@ -293,17 +293,17 @@ mod tests {
         store.close().await;
         for older in [&before, &plain] {
             put(dir.path(), older);
-            let refused = open(dir.path(), &migrator).await.unwrap_err();
+            let refused = open_store(dir.path(), &migrator).await.unwrap_err();
             assert!(refused.message.contains("number 2, and number 3"), "{refused}");
         }
         let other = tempfile::tempdir().unwrap();
-        create(other.path(), &migrator).await.unwrap();
+        create_store(other.path(), &migrator).await.unwrap();
         std::fs::copy(other.path().join(FILE), dir.path().join(FILE)).unwrap();
-        assert!(open(dir.path(), &migrator).await.unwrap_err().message.contains("does not belong to these keys"));
+        assert!(open_store(dir.path(), &migrator).await.unwrap_err().message.contains("does not belong to these keys"));
         // The twin: the same file with its log.
         put(dir.path(), &whole);
-        let store = open(dir.path(), &migrator).await.unwrap();
-        assert_eq!(store.settle_mark().await.unwrap().number, 3);
+        let store = open_store(dir.path(), &migrator).await.unwrap();
+        assert_eq!(store.update_mark().await.unwrap().number, 3);
     }
 
     /// The power may go after a commit and before the mark: the mark lags, and the store is good.
@@ -311,14 +311,14 @@ mod tests {
     async fn a_mark_that_lags_refuses_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let migrator = current().await;
-        create(dir.path(), &migrator).await.unwrap();
-        let store = open(dir.path(), &migrator).await.unwrap();
+        create_store(dir.path(), &migrator).await.unwrap();
+        let store = open_store(dir.path(), &migrator).await.unwrap();
         let lagging = std::fs::read(dir.path().join("store.json")).unwrap();
         act(&store).await;
         store.close().await;
         std::fs::write(dir.path().join("store.json"), lagging).unwrap();
-        let store = open(dir.path(), &migrator).await.unwrap();
-        assert_eq!(store.settle_mark().await.unwrap().number, 2);
+        let store = open_store(dir.path(), &migrator).await.unwrap();
+        assert_eq!(store.update_mark().await.unwrap().number, 2);
         assert_eq!(StoreMark::load(dir.path()).unwrap().unwrap().number, 2);
     }
 
@@ -329,22 +329,22 @@ mod tests {
         open_file(dir.path(), &old).await.unwrap().close().await;
         let unnamed = files(dir.path());
         let migrator = current().await;
-        open(dir.path(), &migrator).await.unwrap().close().await;
+        open_store(dir.path(), &migrator).await.unwrap().close().await;
         let mark = StoreMark::load(dir.path()).unwrap().unwrap();
         assert_eq!(mark.number, 1);
         let named = files(dir.path());
         // It is older now, and a store without a mark is refused.
         put(dir.path(), &unnamed);
-        assert!(open(dir.path(), &migrator).await.unwrap_err().message.contains("is older than"));
+        assert!(open_store(dir.path(), &migrator).await.unwrap_err().message.contains("is older than"));
         put(dir.path(), &named);
         std::fs::remove_file(dir.path().join("store.json")).unwrap();
-        assert!(open(dir.path(), &migrator).await.unwrap_err().message.contains("store.json is missing"));
+        assert!(open_store(dir.path(), &migrator).await.unwrap_err().message.contains("store.json is missing"));
         // A power cut before the store had its id, and after it.
         for cut in [&unnamed, &named] {
             put(dir.path(), cut);
             StoreMark::drawn().save(dir.path()).unwrap();
-            let store = open(dir.path(), &migrator).await.unwrap();
-            assert_eq!(store.settle_mark().await.unwrap().number, 1);
+            let store = open_store(dir.path(), &migrator).await.unwrap();
+            assert_eq!(store.update_mark().await.unwrap().number, 1);
             assert_eq!(StoreMark::load(dir.path()).unwrap().unwrap().number, 1);
         }
     }
@@ -353,8 +353,8 @@ mod tests {
     async fn the_mark_follows_the_store_by_itself() {
         let dir = tempfile::tempdir().unwrap();
         let migrator = current().await;
-        create(dir.path(), &migrator).await.unwrap();
-        let store = open(dir.path(), &migrator).await.unwrap();
+        create_store(dir.path(), &migrator).await.unwrap();
+        let store = open_store(dir.path(), &migrator).await.unwrap();
         let keeping = tokio::spawn(store.clone().keep_mark());
         act(&store).await;
         while StoreMark::load(dir.path()).unwrap().unwrap().number < 2 {
@@ -367,13 +367,13 @@ mod tests {
     async fn a_store_that_is_open_is_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let migrator = current().await;
-        create(dir.path(), &migrator).await.unwrap();
-        let store = open(dir.path(), &migrator).await.unwrap();
+        create_store(dir.path(), &migrator).await.unwrap();
+        let store = open_store(dir.path(), &migrator).await.unwrap();
         // Others may open it beside.
-        open(dir.path(), &migrator).await.unwrap().close().await;
+        open_store(dir.path(), &migrator).await.unwrap().close().await;
         assert!(lock_exclusive(dir.path()).unwrap_err().try_again);
         drop(store);
         let _held = lock_exclusive(dir.path()).unwrap();
-        assert!(open(dir.path(), &migrator).await.unwrap_err().try_again);
+        assert!(open_store(dir.path(), &migrator).await.unwrap_err().try_again);
     }
 }

@@ -56,7 +56,7 @@ pub struct Restored {
 
 /// Change numbers of a store and of the newest known one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Behind {
+pub struct StoreLag {
     /// Change number of the store.
     pub found: i64,
     /// Newest known change number.
@@ -101,7 +101,7 @@ impl StagedStore {
     fn require_own(&self, source: &Path) -> Result<(), StartError> {
         match (&self.mark, &self.identity) {
             (Some(mark), Some(identity))
-                if mark.number > 0 && !self.was(&mark.store) && !mark.former.contains(&identity.id) =>
+                if mark.number > 0 && !self.is_known_as(&mark.store) && !mark.former.contains(&identity.id) =>
             {
                 Err(StartError::new(
                     format!(
@@ -127,16 +127,16 @@ impl StagedStore {
 
     /// Returns whether `id` is the staged store's id or a former one.
     #[must_use]
-    pub fn was(&self, id: &str) -> bool {
+    pub fn is_known_as(&self, id: &str) -> bool {
         self.identity.as_ref().is_some_and(|identity| identity.id == id)
             || self.former.iter().any(|former| former == id)
     }
 
     /// Returns whether `id` is an id, current or former, of the staged store or of the directory's store.
     #[must_use]
-    pub fn knows(&self, id: &str) -> bool {
+    pub fn is_known_here(&self, id: &str) -> bool {
         let marked = self.mark.as_ref().is_some_and(|mark| mark.store == id || mark.former.iter().any(|old| old == id));
-        marked || self.was(id)
+        marked || self.is_known_as(id)
     }
 
     /// Returns whether there is a mark next to the keys.
@@ -147,10 +147,10 @@ impl StagedStore {
 
     /// Returns the change numbers of the staged store and of the mark, if the store is older than the mark.
     #[must_use]
-    pub fn behind(&self) -> Option<Behind> {
+    pub fn behind(&self) -> Option<StoreLag> {
         let found = self.identity.as_ref().map_or(0, |identity| identity.number);
         let newest = self.mark.as_ref().map_or(0, |mark| mark.number);
-        (found < newest).then_some(Behind { found, newest })
+        (found < newest).then_some(StoreLag { found, newest })
     }
 
     /// Puts the staged store in place, if it is not older than the mark.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Described;
+use super::DescribedType;
 use crate::Catalogue;
 
 fn faults(type_name: &str, changes: &[(&str, Value)]) -> Vec<String> {
@@ -169,7 +169,7 @@ fn a_condition_of_a_schema_is_told_by_what_it_wants() {
         "then": {"required": ["points"], "properties": {"points": {"minimum": 60}}},
     }}});
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let described = Described { name: "Test", schema: &schema, example: &Value::Null, is_made: &|_| false };
+    let described = DescribedType { name: "Test", schema: &schema, example: &Value::Null, is_made: &|_| false };
     let said = |subject: Value| -> Vec<String> {
         let document = json!({"credentialSubject": subject});
         let errors: Vec<_> = validator.iter_errors(&document).collect();

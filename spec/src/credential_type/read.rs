@@ -13,11 +13,11 @@ use sha2::{Digest, Sha256};
 
 use super::{CredentialType, FormerVersion};
 use crate::{
-    Display, SpecError,
-    claims::{self, Claim},
-    computed::{Computed, ComputedText},
-    folder::Folder,
-    ordered::{self, Order, OrderedText},
+    DisplayTexts, SpecError,
+    claims::{self, SchemaClaim},
+    computed::{ComputedClaim, ComputedText},
+    folder::TypeFiles,
+    ordered::{self, OrderedText, ThresholdClaim},
     serials::Serials,
 };
 
@@ -90,13 +90,13 @@ fn always_claims(always: &[String]) -> Result<Vec<ClaimPath>, String> {
 
 impl CredentialType {
     /// Reads the directory of a credential type and checks its files for consistency.
-    pub(crate) fn read(folder: &Folder) -> Result<Self, SpecError> {
+    pub(crate) fn read(folder: &TypeFiles) -> Result<Self, SpecError> {
         let mut text: TypeFile = folder.toml("type.toml")?;
         let mut schema = folder.json("schema.json")?;
         let claims = schema
             .pointer("/properties/credentialSubject")
             .ok_or_else(|| "it has no properties.credentialSubject".to_owned())
-            .and_then(claims::of_schema)
+            .and_then(claims::claims_of_schema)
             .map_err(|what| {
                 SpecError::file(folder.path("schema.json"), what, "List every claim, each object closed")
             })?;
@@ -113,7 +113,8 @@ impl CredentialType {
             country: text.trust.country.iter().map(parse).collect::<Result<_, _>>()?,
             level: text.trust.level.iter().map(parse).collect::<Result<_, _>>()?,
         };
-        let rules = std::mem::take(&mut text.computed).into_iter().map(Computed::new).collect::<Result<Vec<_>, _>>();
+        let rules =
+            std::mem::take(&mut text.computed).into_iter().map(ComputedClaim::new).collect::<Result<Vec<_>, _>>();
         let rules = rules.map_err(|what| wrong(what, "Correct the rule"))?;
         let paths: Vec<String> = claims.iter().map(|claim| claim.path.clone()).collect();
         for name in rules.iter().flat_map(|rule| rule.source().into_iter().chain([rule.claim.as_str()])) {
@@ -124,18 +125,18 @@ impl CredentialType {
                 ));
             }
         }
-        let orders = Order::read_all(&text.ordered, &text.disclosable, &claims, &schema)
+        let orders = ThresholdClaim::read_all(&text.ordered, &text.disclosable, &claims, &schema)
             .map_err(|what| wrong(what, "Mark what can be compared, or take the mark away"))?;
         ordered::allow_commitments(&mut schema, &orders);
         let names = claims.iter().filter_map(|claim| claim.name.clone()).chain([text.name.clone()]);
-        let names = names.chain(orders.iter().map(Order::commitments)).collect();
+        let names = names.chain(orders.iter().map(ThresholdClaim::commitments)).collect();
         let (context, context_bytes) = read_context(folder, "context.jsonld", &text.context_sha256, names)?;
         let former = text.former.iter().map(|former| former.read(folder, &text.name)).collect::<Result<_, _>>()?;
         let drawn = text.drawn.into_iter().map(|drawn| drawn.claim);
         let drawn = drawn.chain(text.serials.as_ref().map(|serials| serials.claim.clone())).collect();
-        let english = Display::read_english(folder, &claims, &orders)?;
+        let english = DisplayTexts::read_english(folder, &claims, &orders)?;
         Ok(Self {
-            displays: Display::read_others(folder, &claims, &orders, &english)?,
+            displays: DisplayTexts::read_others(folder, &claims, &orders, &english)?,
             english,
             example: folder.json("example.json")?,
             name: text.name,
@@ -148,7 +149,7 @@ impl CredentialType {
             context_sha256: text.context_sha256,
             schema,
             disclosable,
-            ordered: orders.iter().map(Order::path).collect(),
+            ordered: orders.iter().map(ThresholdClaim::path).collect(),
             always: text.always,
             validity_days: text.validity_days,
             computed: rules.iter().map(|rule| rule.claim.clone()).collect(),
@@ -172,7 +173,7 @@ impl CredentialType {
     }
 
     /// Compiles the schema and tries it with the type's example. Built-in types pass; the tests hold them to it.
-    pub(crate) fn check_schema(&self, folder: &Folder) -> Result<(), SpecError> {
+    pub(crate) fn check_schema(&self, folder: &TypeFiles) -> Result<(), SpecError> {
         self.validator.compiled(&self.schema).map_err(|error| {
             let what = format!("is not a JSON Schema 2020-12 ({error})");
             SpecError::file(folder.path("schema.json"), what, "Correct it")
@@ -189,7 +190,7 @@ impl CredentialType {
 
 /// Checks that every claim is either disclosable or always visible, and that the always visible ones are those that
 /// security needs.
-fn consistent(text: &TypeFile, claims: &[Claim]) -> Result<(), (String, &'static str)> {
+fn consistent(text: &TypeFile, claims: &[SchemaClaim]) -> Result<(), (String, &'static str)> {
     if text.name.is_empty() || !text.name.chars().all(|c| c.is_ascii_alphanumeric()) {
         return Err((
             "the name has other characters than letters and digits".to_owned(),
@@ -263,13 +264,13 @@ fn consistent(text: &TypeFile, claims: &[Claim]) -> Result<(), (String, &'static
 }
 
 /// The computed claims that are a yes or no.
-fn answers(text: &TypeFile, claims: &[Claim]) -> Vec<String> {
+fn answers(text: &TypeFile, claims: &[SchemaClaim]) -> Vec<String> {
     let boolean = |path: &String| claims.iter().any(|claim| claim.boolean && claim.path == *path);
     text.computed.iter().map(|computed| computed.claim.clone()).filter(boolean).collect()
 }
 
 impl FormerText {
-    fn read(&self, folder: &Folder, type_name: &str) -> Result<FormerVersion, SpecError> {
+    fn read(&self, folder: &TypeFiles, type_name: &str) -> Result<FormerVersion, SpecError> {
         let names = self.claims.iter().cloned().chain([type_name.to_owned()]).collect();
         let (_, context_bytes) = read_context(folder, &self.file, &self.context_sha256, names)?;
         Ok(FormerVersion {
@@ -283,7 +284,12 @@ impl FormerText {
 }
 
 /// A context, if it has its pinned digest and defines every term.
-fn read_context(folder: &Folder, file: &str, pinned: &str, names: Vec<String>) -> Result<(Value, Vec<u8>), SpecError> {
+fn read_context(
+    folder: &TypeFiles,
+    file: &str,
+    pinned: &str,
+    names: Vec<String>,
+) -> Result<(Value, Vec<u8>), SpecError> {
     let wrong = |what: String, hint: String| SpecError::file(folder.path(file), what, hint);
     let bytes = folder.text(file)?.as_bytes().to_vec();
     let digest = base16ct::lower::encode_string(&Sha256::digest(&bytes));

@@ -37,12 +37,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{CredentialType, embedded, folder::Folder};
+    use crate::{CredentialType, embedded, folder::TypeFiles};
 
     #[test]
     fn every_built_in_type_has_a_schema_and_an_example_that_holds() {
         for (name, files) in embedded::TYPES {
-            let folder = Folder::embedded(name, files);
+            let folder = TypeFiles::embedded(name, files);
             CredentialType::read(&folder).unwrap().check_schema(&folder).unwrap();
         }
     }

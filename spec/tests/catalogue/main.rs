@@ -10,7 +10,7 @@ use carnet_core::{
     format::CredentialFormat,
     query::{
         Candidate, path_to_text,
-        plan::{Class, Classes, Exposure, Holding, Show},
+        plan::{ClaimDisclosure, CopyExposure, Holding, Sensitivity, SensitivityClasses},
     },
     time::Timestamp,
     verify::TypeRules,
@@ -104,7 +104,10 @@ fn the_types_and_the_requests_are_there() {
     assert_eq!(names.collect::<BTreeSet<_>>(), BTreeSet::from(expected));
     let ids: BTreeSet<&str> = catalogue.templates().map(|template| template.id.as_str()).collect();
     assert_eq!(ids, BTreeSet::from(TEMPLATES));
-    assert_eq!(catalogue.by_vct("urn:carnet:type:qualification:1").unwrap().name, "QualificationCredential");
+    assert_eq!(
+        catalogue.credential_type_by_vct("urn:carnet:type:qualification:1").unwrap().name,
+        "QualificationCredential"
+    );
     assert!(catalogue.credential_type("Qualification").is_none());
 }
 
@@ -476,21 +479,21 @@ fn claims_tell_less_or_more() {
     let catalogue = catalogue();
     let (permit, qualification) = ("ResidencePermitCredential", "QualificationCredential");
     for (name, path, class) in [
-        (permit, "rightToWork", Class::Computed),
+        (permit, "rightToWork", Sensitivity::Computed),
         // Computed, and no yes or no.
-        (permit, "residentIn", Class::Coarse),
-        (permit, "validUntil", Class::Value),
-        (permit, "documentNumber", Class::Fine),
-        (qualification, "isRecognisedQualification", Class::Computed),
-        (qualification, "eqfLevel", Class::Coarse),
-        (qualification, "learningOutcomes[].relatedSkill", Class::Fine),
-        (qualification, "awardingBody", Class::Value),
-        ("LanguageCertificateCredential", "level", Class::Coarse),
+        (permit, "residentIn", Sensitivity::Coarse),
+        (permit, "validUntil", Sensitivity::Value),
+        (permit, "documentNumber", Sensitivity::Fine),
+        (qualification, "isRecognisedQualification", Sensitivity::Computed),
+        (qualification, "eqfLevel", Sensitivity::Coarse),
+        (qualification, "learningOutcomes[].relatedSkill", Sensitivity::Fine),
+        (qualification, "awardingBody", Sensitivity::Value),
+        ("LanguageCertificateCredential", "level", Sensitivity::Coarse),
         // An unknown claim is not taken for harmless.
-        (permit, "shoeSize", Class::Fine),
-        ("EmployeeCredential", "title", Class::Fine),
+        (permit, "shoeSize", Sensitivity::Fine),
+        ("EmployeeCredential", "title", Sensitivity::Fine),
     ] {
-        assert_eq!(catalogue.class_of(name, path), class, "{name} {path}");
+        assert_eq!(catalogue.sensitivity_of(name, path), class, "{name} {path}");
     }
 }
 
@@ -503,25 +506,27 @@ fn the_plan_asks_the_catalogue_in_both_forms() {
     let document = example(permit);
     let class = |format: CredentialFormat, payload: &Map<String, Value>, path: Value| {
         let candidate = Candidate { format, payload, proved: &[] };
-        let exposure = Exposure::Nobody;
+        let exposure = CopyExposure::Nobody;
         let holding =
             Holding { document: 0, candidate, provable: &[], clear: &[], exposure, known: false, refused: false };
         catalogue.class(&holding, &carnet_core::query::parse_path(&path).unwrap())
     };
-    for (claim, expected) in
-        [("rightToWork", Class::Computed), ("residentIn", Class::Coarse), ("documentNumber", Class::Fine)]
-    {
+    for (claim, expected) in [
+        ("rightToWork", Sensitivity::Computed),
+        ("residentIn", Sensitivity::Coarse),
+        ("documentNumber", Sensitivity::Fine),
+    ] {
         assert_eq!(class(CredentialFormat::VcSdJwt, &document, json!(["credentialSubject", claim])), expected);
         assert_eq!(class(CredentialFormat::DcSdJwt, &flat, json!([claim])), expected);
     }
     assert_eq!(
         class(CredentialFormat::VcSdJwt, &flat, json!(["rightToWork"])),
-        Class::Fine,
+        Sensitivity::Fine,
         "a vct names no type there"
     );
     let qualification = catalogue.credential_type("QualificationCredential").unwrap();
     let skill = json!(["credentialSubject", "learningOutcomes", 0, "title"]);
-    assert_eq!(class(CredentialFormat::VcSdJwt, &example(qualification), skill), Class::Fine);
+    assert_eq!(class(CredentialFormat::VcSdJwt, &example(qualification), skill), Sensitivity::Fine);
 }
 
 #[test]
@@ -532,12 +537,11 @@ fn the_plan_proves_a_threshold_and_shows_no_date() {
     let now = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
     let (query, _) = catalogue.template("work-permit-today").unwrap().query_at(now).unwrap();
     let candidate = Candidate { format: CredentialFormat::VcSdJwt, payload: &document, proved: &[] };
-    let exposure = Exposure::Nobody;
+    let exposure = CopyExposure::Nobody;
     let with =
         |provable| Holding { document: 0, candidate, provable, clear: &[], exposure, known: false, refused: false };
     let shown = |holding| query.plan(&[holding], &catalogue, catalogue.weights()).unwrap().parts[0].shows.clone();
-    let until =
-        |show: &Show| matches!(show, Show::Threshold { path, .. } if path_to_text(path).ends_with("validUntil"));
+    let until = |show: &ClaimDisclosure| matches!(show, ClaimDisclosure::Threshold { path, .. } if path_to_text(path).ends_with("validUntil"));
     let shows = shown(with(&permit.ordered));
     assert_eq!(shows.len(), 2);
     assert!(shows.iter().any(until));

@@ -41,7 +41,7 @@ fn vouchers_of_the_first_version_hold_and_are_issued_no_more() {
     flat.insert("vct".to_owned(), json!("urn:carnet:type:entitlement:1"));
     assert_eq!(catalogue.type_name(&[], Some("urn:carnet:type:entitlement:1")).unwrap(), known.name);
     catalogue.check(&known.name, &flat).unwrap();
-    assert!(known.is_former(&claims) && !known.is_former(&known.example_claims()));
+    assert!(known.is_former_version(&claims) && !known.is_former_version(&known.example_claims()));
     assert_eq!(known.validate_claims(&claims).unwrap_err().code, Code::SchemaViolation);
     assert!(known.claim_faults(&claims).iter().any(|fault| fault.path == "entitlementId"));
     let contexts: Vec<&str> = known.contexts().map(|(url, ..)| url).collect();

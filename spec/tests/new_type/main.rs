@@ -156,7 +156,7 @@ fn a_new_type_is_a_folder_of_data() {
     let catalogue = Catalogue::load(dir.path()).unwrap();
     assert_eq!(catalogue.types().count(), Catalogue::embedded().unwrap().types().count() + 1);
     let language = catalogue.credential_type(NAME).unwrap();
-    assert_eq!(catalogue.by_vct("urn:example:language:1").unwrap().name, NAME);
+    assert_eq!(catalogue.credential_type_by_vct("urn:example:language:1").unwrap().name, NAME);
     assert_eq!(language.disclosable.len(), 5);
     language.validate_claims(&language.example_claims()).unwrap();
 

@@ -29,7 +29,7 @@ impl Request {
         Ok(Self { link: text("link")?, session: text("session")? })
     }
 
-    fn answered(&self, peer: &mut Peer) -> Result<Value> {
+    fn disclosure_text(&self, peer: &mut Peer) -> Result<Value> {
         peer.ask("answered", json!({"session": self.session}))
     }
 }
@@ -67,12 +67,12 @@ pub(crate) fn trial(stage: &Stage, peer: &mut Peer, report: &mut Report) -> Resu
 
     let request = Request::make(peer, json!({"audience": ANY_WALLET}))?;
     assert_eq!(reason(stage, &["present", &request.link])?, "over_asked");
-    assert_ne!(request.answered(peer)?["state"], "ResponseVerified");
+    assert_ne!(request.disclosure_text(peer)?["state"], "ResponseVerified");
     report.row("the same, unchanged, from an asker without a registration", TO_VERIFIER, "nothing sent: `over_asked`");
     let besides: Vec<&str> = ["--approve", "one:title"].into_iter().chain(LOOPBACK).collect();
     let (_, answer) = stage.approve_with(&request.link, &besides)?;
     assert_eq!(answer.ok()?.json()?["accepted"], true);
-    let answered = request.answered(peer)?;
+    let answered = request.disclosure_text(peer)?;
     assert_eq!(answered["claims"]["title"], qualification()["title"], "{answered}");
     assert!(answered["claims"].get("givenName").is_none(), "{answered}");
     report.row("the same, once its owner approves: `direct_post.jwt`, one claim disclosed", TO_VERIFIER, "accepted");

@@ -68,7 +68,7 @@ fn present_document(credential: &Value, key: &SecretKey, asked: &Asked) -> Resul
     let method = format!("{}#0", holder.as_str());
     let credentials = std::slice::from_ref(credential);
     let audience = &asked.audience;
-    Ok(presentation::present(credentials, holder.as_str(), &method, &asked.nonce, audience, now(), key)?)
+    Ok(presentation::create_presentation(credentials, holder.as_str(), &method, &asked.nonce, audience, now(), key)?)
 }
 
 #[tokio::test(flavor = "multi_thread")]

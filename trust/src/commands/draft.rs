@@ -9,7 +9,7 @@ use carnet_core::{
     day,
     did::Did,
     time::Timestamp,
-    trust::list::{Contents, EarlierCredentials, Preview, TrustList},
+    trust::list::{EarlierCredentials, Preview, TrustList, TrustListContents},
 };
 use carnet_service::time;
 use carnet_spec::Catalogue;
@@ -19,9 +19,9 @@ use serde_json::json;
 use super::{instant, print};
 use crate::{
     files::{read, read_list, text, write_new},
-    lote::{self, Mapping, SignerArgs},
-    refusal::Refusal,
-    source::{Source, Strike, strike},
+    lote::{self, EntityMapping, SignerArgs},
+    refusal::CommandError,
+    source::{AccreditationWithdrawal, TrustListDraft, withdraw},
     words,
 };
 
@@ -130,7 +130,7 @@ pub(crate) struct ImportArgs {
     #[command(flatten)]
     signer: SignerArgs,
     #[command(flatten)]
-    mapping: Mapping,
+    mapping: EntityMapping,
     /// The source file to write; it must not exist.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -139,18 +139,22 @@ pub(crate) struct ImportArgs {
     json: bool,
 }
 
-pub(super) fn create(args: &CreateArgs) -> Result<u8, Refusal> {
+pub(super) fn create(args: &CreateArgs) -> Result<u8, CommandError> {
     let previous = args.after.as_deref().map(read_list).transpose()?.map(|(_, preview)| preview);
     let list = match (&args.list, &previous) {
         (Some(list), Some(previous)) if *list != previous.list => {
             let what = format!("The previous list is of {}, not of {list}", previous.list);
-            return Err(Refusal::new("trust_list_invalid", what, "omit --list, or name the right list with --after"));
+            return Err(CommandError::new(
+                "trust_list_invalid",
+                what,
+                "omit --list, or name the right list with --after",
+            ));
         }
         (Some(list), _) => list.clone(),
         (None, previous) => previous.as_ref().map(|previous| previous.list.clone()).unwrap_or_default(),
     };
     let successor = previous.as_ref().map(Preview::successor);
-    let contents = Source::read(&args.source)?.contents(successor)?;
+    let contents = TrustListDraft::read(&args.source)?.contents(successor)?;
     if !args.allow_unknown {
         require_known(&contents, previous.as_ref(), args.catalogue.as_deref())?;
     }
@@ -159,10 +163,14 @@ pub(super) fn create(args: &CreateArgs) -> Result<u8, Refusal> {
 
 /// Warns of types that neither the catalogue nor the list before has: most often they are mistyped, and then their
 /// entries accept nobody.
-fn require_known(contents: &Contents, previous: Option<&Preview>, folder: Option<&Path>) -> Result<(), Refusal> {
+fn require_known(
+    contents: &TrustListContents,
+    previous: Option<&Preview>,
+    folder: Option<&Path>,
+) -> Result<(), CommandError> {
     let catalogue = folder.map_or_else(Catalogue::embedded, Catalogue::load);
     let catalogue = catalogue
-        .map_err(|error| Refusal::new("catalogue_invalid", error.to_string(), "correct the catalogue's folder"))?;
+        .map_err(|error| CommandError::new("catalogue_invalid", error.to_string(), "correct the catalogue's folder"))?;
     let before: BTreeSet<&String> = previous.iter().flat_map(|previous| types(&previous.contents)).collect();
     let new = types(contents).filter(|name| !before.contains(name)).collect::<BTreeSet<_>>();
     let unknown: Vec<String> =
@@ -172,16 +180,16 @@ fn require_known(contents: &Contents, previous: Option<&Preview>, folder: Option
     }
     let hint = "correct the source; or name the folder of your own types with --catalogue; or confirm it with \
                 --allow-unknown";
-    Err(Refusal::new("type_unknown", format!("The source names unknown items: {}", unknown.join("; ")), hint))
+    Err(CommandError::new("type_unknown", format!("The source names unknown items: {}", unknown.join("; ")), hint))
 }
 
 /// The types that a list names.
-fn types(contents: &Contents) -> impl Iterator<Item = &String> {
+fn types(contents: &TrustListContents) -> impl Iterator<Item = &String> {
     let entries = contents.issuers.iter().chain(&contents.registrars);
     entries.flat_map(|entry| &entry.accreditations).flat_map(|held| &held.types)
 }
 
-pub(super) fn edit(args: &EditArgs) -> Result<u8, Refusal> {
+pub(super) fn edit(args: &EditArgs) -> Result<u8, CommandError> {
     let (_, previous) = read_list(&args.previous)?;
     let mut contents = previous.successor();
     if let (Some(id), Some(from), Some(earlier)) = (&args.strike, args.on, args.earlier) {
@@ -190,25 +198,30 @@ pub(super) fn edit(args: &EditArgs) -> Result<u8, Refusal> {
             Earlier::Fall => EarlierCredentials::Fall,
         };
         let (reason, type_name) = (args.reason.as_deref(), args.type_name.as_deref());
-        strike(&mut contents, &Strike { id, from, earlier_credentials, reason, type_name })?;
+        withdraw(&mut contents, &AccreditationWithdrawal { id, from, earlier_credentials, reason, type_name })?;
     }
     drafted(&previous.list, contents, Some(&previous), &args.term)
 }
 
 /// Writes a draft and describes its changes.
-fn drafted(list: &str, mut contents: Contents, previous: Option<&Preview>, term: &Term) -> Result<u8, Refusal> {
+fn drafted(
+    list: &str,
+    mut contents: TrustListContents,
+    previous: Option<&Preview>,
+    term: &Term,
+) -> Result<u8, CommandError> {
     if let Some(number) = term.number {
         if previous.is_none() && number != 1 {
             let what = format!("The first list has number 1, not {number}");
             let hint = "name the newest signed list with --after, even if it was never published, or omit --number";
-            return Err(Refusal::new("trust_list_invalid", what, hint));
+            return Err(CommandError::new("trust_list_invalid", what, hint));
         }
         if number < contents.sequence {
             let what = format!(
                 "Number {number} is used: the previous list has number {}",
                 contents.sequence.saturating_sub(1)
             );
-            return Err(Refusal::new("trust_list_rollback", what, "leave out --number"));
+            return Err(CommandError::new("trust_list_rollback", what, "leave out --number"));
         }
         contents.sequence = number;
     }
@@ -218,26 +231,26 @@ fn drafted(list: &str, mut contents: Contents, previous: Option<&Preview>, term:
         }
     }
     if let Some(quorum) = term.new_quorum {
-        contents.hand_over(term.new_operators.iter().cloned(), quorum);
+        contents.set_operators(term.new_operators.iter().cloned(), quorum);
     }
     let from = term.from.unwrap_or_else(time::now);
     let until = from.plus(i64::from(term.days).saturating_mul(day::SECONDS));
     let list = Did::parse(list).map_err(|problem| {
-        Refusal::of(&problem, &format!("{list:?} does not name a list"), "name it by a DID, with --list")
+        CommandError::of(&problem, &format!("{list:?} does not name a list"), "name it by a DID, with --list")
     })?;
     let draft = TrustList::draft(&list, &contents, from, until)
-        .map_err(|problem| Refusal::of(&problem, "The list is refused", "correct the source"))?;
-    let preview =
-        TrustList::preview(&draft).map_err(|problem| Refusal::of(&problem, "The list is refused", "correct it"))?;
+        .map_err(|problem| CommandError::of(&problem, "The list is refused", "correct the source"))?;
+    let preview = TrustList::preview(&draft)
+        .map_err(|problem| CommandError::of(&problem, "The list is refused", "correct it"))?;
     write_new(&term.out, &text(&draft))?;
     let mut shown = words::head_json(&preview);
     if let (Some(previous), Some(members)) = (previous, shown.as_object_mut()) {
         members.insert("changes".to_owned(), words::changes_json(&previous.contents, &preview.contents));
     }
     print(term.json, &shown, || {
-        let mut lines = words::head(&preview, time::now());
+        let mut lines = words::describe_header(&preview, time::now());
         if let Some(previous) = previous {
-            lines.extend(words::changes(&previous.contents, &preview.contents));
+            lines.extend(words::describe_changes(&previous.contents, &preview.contents));
         }
         let against = if previous.is_some() { " --previous LIST" } else { "" };
         lines.push(format!(
@@ -249,9 +262,9 @@ fn drafted(list: &str, mut contents: Contents, previous: Option<&Preview>, term:
     Ok(0)
 }
 
-pub(super) fn source(args: &SourceArgs) -> Result<u8, Refusal> {
+pub(super) fn source(args: &SourceArgs) -> Result<u8, CommandError> {
     let (_, preview) = read_list(&args.list)?;
-    write_new(&args.out, &text(&Source::from(&preview.contents)))?;
+    write_new(&args.out, &text(&TrustListDraft::from(&preview.contents)))?;
     next(&args.out, &args.list);
     Ok(0)
 }
@@ -263,7 +276,7 @@ fn next(out: &Path, list: &Path) {
     ));
 }
 
-pub(super) fn import(args: &ImportArgs) -> Result<u8, Refusal> {
+pub(super) fn import(args: &ImportArgs) -> Result<u8, CommandError> {
     let source = lote::import(&read(&args.lote)?, args.signer.read()?, &args.mapping, time::now())?;
     write_new(&args.out, &text(&source))?;
     let (issuers, registrars) = (source.issuers.len(), source.registrars.len());

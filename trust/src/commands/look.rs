@@ -6,7 +6,7 @@ use carnet_core::{
     Problem, day,
     did::Did,
     time::Timestamp,
-    trust::list::{Act, Question},
+    trust::list::{AccreditationQuestion, AccreditedAct},
 };
 use carnet_service::time;
 use clap::Args;
@@ -16,7 +16,7 @@ use super::{country, instant, print};
 use crate::{
     files::{read_list, read_object},
     pins::PinArgs,
-    refusal::Refusal,
+    refusal::CommandError,
     words,
 };
 
@@ -88,7 +88,7 @@ fn did(text: &str) -> Result<String, String> {
     Did::parse(text).map(|did| did.to_string()).map_err(|_| "it is not a DID".to_owned())
 }
 
-pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Refusal> {
+pub(super) fn verify(args: &VerifyArgs) -> Result<u8, CommandError> {
     let document = read_object(&args.file)?;
     let list = args.pins.verify(&document, time::now())?;
     let signed_by: Vec<&str> = list.signed_by().collect();
@@ -106,7 +106,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Refusal> {
             "List {} of {} is valid until {}.\nDigest {}\nSigned by {}{}",
             list.contents().sequence,
             list.list(),
-            day::until(list.valid_until()),
+            day::format_end(list.valid_until()),
             list.digest(),
             signed_by.join(", "),
             list.failed_proofs().map(failed).collect::<String>()
@@ -115,7 +115,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Refusal> {
     Ok(0)
 }
 
-pub(super) fn diff(args: &DiffArgs) -> Result<u8, Refusal> {
+pub(super) fn diff(args: &DiffArgs) -> Result<u8, CommandError> {
     let ((_, before), (_, after)) = (read_list(&args.before)?, read_list(&args.after)?);
     let shown = json!({
         "before": words::head_json(&before), "after": words::head_json(&after),
@@ -123,28 +123,28 @@ pub(super) fn diff(args: &DiffArgs) -> Result<u8, Refusal> {
     });
     print(args.json, &shown, || {
         let title = format!("From list {} to list {}:", before.contents.sequence, after.contents.sequence);
-        [vec![title], words::changes(&before.contents, &after.contents)].concat().join("\n")
+        [vec![title], words::describe_changes(&before.contents, &after.contents)].concat().join("\n")
     });
     Ok(0)
 }
 
-pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Refusal> {
+pub(super) fn explain(args: &ExplainArgs) -> Result<u8, CommandError> {
     let (_, preview) = read_list(&args.list)?;
     let mut shown = words::head_json(&preview);
     if let Some(members) = shown.as_object_mut() {
         members.insert("issuers".to_owned(), json!(preview.contents.issuers));
         members.insert("registrars".to_owned(), json!(preview.contents.registrars));
     }
-    print(args.json, &shown, || words::list(&preview, time::now()).join("\n"));
+    print(args.json, &shown, || words::describe_list(&preview, time::now()).join("\n"));
     Ok(0)
 }
 
-pub(super) fn why(args: &WhyArgs) -> Result<u8, Refusal> {
+pub(super) fn why(args: &WhyArgs) -> Result<u8, CommandError> {
     let now = args.now.unwrap_or_else(time::now);
     let list = args.pins.verify(&read_object(&args.file)?, now)?;
-    let question = Question {
+    let question = AccreditationQuestion {
         party: args.issuer.clone(),
-        act: args.type_name.clone().map_or(Act::Register, Act::Issue),
+        act: args.type_name.clone().map_or(AccreditedAct::Register, AccreditedAct::Issue),
         issued: args.at,
         jurisdiction: args.country.clone(),
         level: args.level,

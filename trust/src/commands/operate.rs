@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use carnet_console::{Answer, Question};
 use carnet_core::{
-    text::{quoted, shown_lines},
+    text::{displayable_lines, quoted},
     trust::list::Preview,
 };
 use carnet_service::{keys::KeyPlace, time};
@@ -17,7 +17,7 @@ use crate::{
     history,
     operator::Operator,
     pins::PinArgs,
-    refusal::Refusal,
+    refusal::CommandError,
     words,
 };
 
@@ -39,7 +39,7 @@ pub(crate) struct InitArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// The directory that `init` created.
-    #[arg(long, value_name = "DIR", value_parser = carnet_service::directory::MadeDirectory)]
+    #[arg(long, value_name = "DIR", value_parser = carnet_service::directory::DataDirectoryParser)]
     data: PathBuf,
     /// Print JSON.
     #[arg(long)]
@@ -49,7 +49,7 @@ pub(crate) struct ShowArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SignArgs {
     /// The directory that `init` created.
-    #[arg(long, value_name = "DIR", value_parser = carnet_service::directory::MadeDirectory)]
+    #[arg(long, value_name = "DIR", value_parser = carnet_service::directory::DataDirectoryParser)]
     data: PathBuf,
     /// The list, with the signatures that others have made.
     list: PathBuf,
@@ -85,13 +85,13 @@ pub(crate) struct PublishArgs {
     json: bool,
 }
 
-pub(super) fn init(args: &InitArgs) -> Result<u8, Refusal> {
+pub(super) fn init(args: &InitArgs) -> Result<u8, CommandError> {
     let (place, kek) = args.place.settle(&args.data)?;
     let operator = match Operator::init(&args.data, &args.name, &place) {
         Ok(operator) => operator,
         Err(refusal) => {
             if let Some(kek) = kek {
-                kek.discard();
+                kek.delete();
             }
             return Err(refusal);
         }
@@ -108,7 +108,7 @@ pub(super) fn init(args: &InitArgs) -> Result<u8, Refusal> {
     Ok(0)
 }
 
-pub(super) fn show(args: &ShowArgs) -> Result<u8, Refusal> {
+pub(super) fn show(args: &ShowArgs) -> Result<u8, CommandError> {
     let operator = Operator::open(&args.data)?;
     let signed = operator.signed()?;
     let mut shown = described(&operator);
@@ -126,13 +126,13 @@ fn described(operator: &Operator) -> Value {
     json!({ "name": operator.name, "did": operator.did.as_str() })
 }
 
-pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
+pub(super) fn sign(args: &SignArgs) -> Result<u8, CommandError> {
     if args.json || args.out.is_none() {
         carnet_console::reserve(args.json).map_err(unshown)?;
     }
     // Before the approval, and before the signature is recorded.
     if let Some(path) = args.out.as_deref().filter(|path| path.symlink_metadata().is_ok()) {
-        return Err(Refusal::new(
+        return Err(CommandError::new(
             "file_unwritable",
             format!("{} already exists. Nothing was signed", path.display()),
             "name another file with --out",
@@ -140,7 +140,7 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
     }
     let folder = args.out.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        return Err(Refusal::new(
+        return Err(CommandError::new(
             "file_unwritable",
             format!("{} is not a folder. Nothing was signed", folder.display()),
             "create it, or name another file with --out",
@@ -164,7 +164,7 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
     };
     if !args.json {
         // Apart from the list, which may go into a file.
-        carnet_console::note(shown_lines(&summary(&preview, previous.as_ref())));
+        carnet_console::note(displayable_lines(&summary(&preview, previous.as_ref())));
     }
     if let Err(refusal) = approve(args, &preview) {
         if args.json {
@@ -187,21 +187,21 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, Refusal> {
     Ok(0)
 }
 
-fn unshown(error: carnet_console::Unwritable) -> Refusal {
-    Refusal::new("output_unwritable", error.to_string(), "sign the same list again, with --out FILE")
+fn unshown(error: carnet_console::Unwritable) -> CommandError {
+    CommandError::new("output_unwritable", error.to_string(), "sign the same list again, with --out FILE")
 }
 
 /// Describes the list that is signed, and its changes.
 fn summary(preview: &Preview, previous: Option<&Preview>) -> String {
-    let Some(previous) = previous else { return words::list(preview, time::now()).join("\n") };
-    let mut lines = words::head(preview, time::now());
+    let Some(previous) = previous else { return words::describe_list(preview, time::now()).join("\n") };
+    let mut lines = words::describe_header(preview, time::now());
     lines.push(format!("Against list {}:", previous.contents.sequence));
-    lines.extend(words::changes(&previous.contents, &preview.contents));
+    lines.extend(words::describe_changes(&previous.contents, &preview.contents));
     lines.join("\n")
 }
 
 /// Checks that the list before it is the one that it names: otherwise the shown changes would be wrong.
-fn follows(preview: &Preview, previous: Option<&Preview>) -> Result<(), Refusal> {
+fn follows(preview: &Preview, previous: Option<&Preview>) -> Result<(), CommandError> {
     match (&preview.contents.previous, previous) {
         (None, None) => Ok(()),
         (Some(digest), Some(previous))
@@ -212,12 +212,12 @@ fn follows(preview: &Preview, previous: Option<&Preview>) -> Result<(), Refusal>
         {
             Ok(())
         }
-        (Some(digest), None) => Err(Refusal::new(
+        (Some(digest), None) => Err(CommandError::new(
             "previous_needed",
             format!("The changes can only be shown against the previous list (digest {digest})"),
             "name your own copy of that list with --previous",
         )),
-        (_, Some(previous)) => Err(Refusal::new(
+        (_, Some(previous)) => Err(CommandError::new(
             "trust_list_conflict",
             format!("It does not continue list {} (digest {})", previous.contents.sequence, previous.digest),
             "ask for a list that continues the newest one you know",
@@ -225,24 +225,26 @@ fn follows(preview: &Preview, previous: Option<&Preview>) -> Result<(), Refusal>
     }
 }
 
-fn approve(args: &SignArgs, preview: &Preview) -> Result<(), Refusal> {
+fn approve(args: &SignArgs, preview: &Preview) -> Result<(), CommandError> {
     let digest = &preview.digest;
     let hint = format!("read the list, and if you agree: --yes {digest}");
     match &args.yes {
         Some(approved) if approved == digest => return Ok(()),
-        Some(_) => return Err(Refusal::new("approval_mismatch", "The approval is for another list", hint)),
+        Some(_) => return Err(CommandError::new("approval_mismatch", "The approval is for another list", hint)),
         None => {}
     }
     // The question is about the text on standard error; if that, or the answer, is not a person's, there is no
     // approval.
     let question = Question::english("Sign this? (yes = 1, no = 2)");
     match if args.json { None } else { carnet_console::ask(&question) } {
-        None => {
-            Err(Refusal::new("approval_needed", "Signing needs an approval, and there is no terminal to ask on", hint))
-        }
+        None => Err(CommandError::new(
+            "approval_needed",
+            "Signing needs an approval, and there is no terminal to ask on",
+            hint,
+        )),
         Some(Answer::Yes) => Ok(()),
-        Some(Answer::No) => Err(Refusal::new("declined", "You said no", "nothing more to do")),
-        Some(Answer::Unclear) => Err(Refusal::new(
+        Some(Answer::No) => Err(CommandError::new("declined", "You said no", "nothing more to do")),
+        Some(Answer::Unclear) => Err(CommandError::new(
             "not_answered",
             "The answer was neither yes nor no",
             "run it again; answer with yes or no, or with 1 for yes, 2 for no",
@@ -250,7 +252,7 @@ fn approve(args: &SignArgs, preview: &Preview) -> Result<(), Refusal> {
     }
 }
 
-pub(super) fn publish(args: &PublishArgs) -> Result<u8, Refusal> {
+pub(super) fn publish(args: &PublishArgs) -> Result<u8, CommandError> {
     let document = read_object(&args.file)?;
     let list = args.pins.verify(&document, time::now())?;
     let published = history::publish(&args.to, &document, &list)?;

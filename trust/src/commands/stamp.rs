@@ -12,7 +12,7 @@ use crate::{
     files::{read_object, replace, text},
     operator::Operator,
     pins::PinArgs,
-    refusal::Refusal,
+    refusal::CommandError,
 };
 
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub(crate) struct TimestampArgs {
     /// The list, as it is published.
     file: PathBuf,
     /// The directory that `init` created, of a key that the list names.
-    #[arg(long, value_name = "DIR", value_parser = carnet_service::directory::MadeDirectory)]
+    #[arg(long, value_name = "DIR", value_parser = carnet_service::directory::DataDirectoryParser)]
     data: PathBuf,
     #[command(flatten)]
     pins: PinArgs,
@@ -35,7 +35,7 @@ pub(crate) struct TimestampArgs {
     json: bool,
 }
 
-pub(super) fn timestamp(args: &TimestampArgs) -> Result<u8, Refusal> {
+pub(super) fn timestamp(args: &TimestampArgs) -> Result<u8, CommandError> {
     let now = time::now();
     let document = read_object(&args.file)?;
     let list = args.pins.verify(&document, now)?;

@@ -20,9 +20,9 @@ const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// SHA-256 fingerprint of a certificate (DER).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fingerprint([u8; 32]);
+pub(crate) struct CertificateFingerprint([u8; 32]);
 
-impl Fingerprint {
+impl CertificateFingerprint {
     pub(super) fn of(der: &[u8]) -> Self {
         Self(Sha256::digest(der).into())
     }
@@ -44,7 +44,7 @@ impl Fingerprint {
     }
 }
 
-impl std::fmt::Display for Fingerprint {
+impl std::fmt::Display for CertificateFingerprint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&base16ct::lower::encode_string(&self.0))
     }
@@ -53,7 +53,7 @@ impl std::fmt::Display for Fingerprint {
 /// A certificate with a key that can sign lists.
 #[derive(Debug)]
 pub(super) struct Certificate {
-    pub(super) fingerprint: Fingerprint,
+    pub(super) fingerprint: CertificateFingerprint,
     /// Subject name (RFC 4514).
     pub(super) subject: String,
     from: Timestamp,
@@ -93,7 +93,7 @@ impl Certificate {
                 .map_err(|_| malformed("its validity is out of range"))
         };
         Ok(Self {
-            fingerprint: Fingerprint::of(der),
+            fingerprint: CertificateFingerprint::of(der),
             subject: tbs.subject.to_string(),
             from: instant(tbs.validity.not_before)?,
             until: instant(tbs.validity.not_after)?,
@@ -145,15 +145,15 @@ fn key(info: &SubjectPublicKeyInfoOwned) -> Result<Key, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::Fingerprint;
+    use super::CertificateFingerprint;
 
     #[test]
     fn a_fingerprint_is_read_as_it_is_printed_here_and_elsewhere() {
-        let here = Fingerprint::of(b"certificate").to_string();
+        let here = CertificateFingerprint::of(b"certificate").to_string();
         let pairs: Vec<String> =
             here.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).to_uppercase()).collect();
         for text in [here.clone(), pairs.join(":")] {
-            assert_eq!(Fingerprint::parse(&text).unwrap().to_string(), here);
+            assert_eq!(CertificateFingerprint::parse(&text).unwrap().to_string(), here);
         }
         for wrong in [
             "",
@@ -163,7 +163,7 @@ mod tests {
             &here.replace(|digit: char| digit.is_ascii_digit(), "x"),
             &pairs.join("::"),
         ] {
-            assert!(Fingerprint::parse(wrong).is_err(), "{wrong}");
+            assert!(CertificateFingerprint::parse(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -5,11 +5,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::certificate::Fingerprint;
+use super::certificate::CertificateFingerprint;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
+pub(super) struct LoteFile {
     #[serde(rename = "$schema", default)]
     _schema: Option<String>,
     #[serde(rename = "LoTE")]
@@ -21,7 +21,7 @@ pub(super) struct File {
 pub(super) struct Lote {
     pub(super) list_and_scheme_information: Scheme,
     #[serde(default)]
-    pub(super) trusted_entities_list: Vec<Entity>,
+    pub(super) trusted_entities_list: Vec<TrustedEntity>,
 }
 
 /// Scheme information. Members that start with an underscore are for people, and not read.
@@ -32,7 +32,7 @@ pub(super) struct Scheme {
     pub(super) version: u64,
     #[serde(rename = "LoTESequenceNumber")]
     pub(super) sequence: u64,
-    pub(super) scheme_operator_name: Vec<Text>,
+    pub(super) scheme_operator_name: Vec<LocalizedText>,
     pub(super) scheme_territory: Option<String>,
     pub(super) list_issue_date_time: String,
     pub(super) next_update: String,
@@ -61,23 +61,23 @@ pub(super) struct Scheme {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Text {
+pub(super) struct LocalizedText {
     pub(super) lang: String,
     pub(super) value: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
-pub(super) struct Entity {
-    pub(super) trusted_entity_information: Information,
-    pub(super) trusted_entity_services: Vec<Service>,
+pub(super) struct TrustedEntity {
+    pub(super) trusted_entity_information: EntityInformation,
+    pub(super) trusted_entity_services: Vec<TrustedService>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Information {
+pub(super) struct EntityInformation {
     #[serde(rename = "TEName")]
-    pub(super) name: Vec<Text>,
+    pub(super) name: Vec<LocalizedText>,
     #[serde(rename = "TETradeName")]
     _trade_name: Option<Value>,
     #[serde(rename = "TEAddress")]
@@ -88,7 +88,7 @@ pub(super) struct Information {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
-pub(super) struct Service {
+pub(super) struct TrustedService {
     pub(super) service_information: ServiceInformation,
     #[serde(default)]
     pub(super) service_history: Vec<Value>,
@@ -98,7 +98,7 @@ pub(super) struct Service {
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub(super) struct ServiceInformation {
     pub(super) service_type_identifier: Option<String>,
-    pub(super) service_digital_identity: Identity,
+    pub(super) service_digital_identity: EntityIdentity,
     pub(super) service_status: Option<String>,
     pub(super) status_starting_time: Option<String>,
     #[serde(rename = "ServiceName")]
@@ -113,7 +113,7 @@ pub(super) struct ServiceInformation {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Identity {
+pub(super) struct EntityIdentity {
     #[serde(rename = "X509Certificates", default)]
     pub(super) certificates: Vec<Encoded>,
     #[serde(rename = "X509SubjectNames", default)]
@@ -146,11 +146,11 @@ impl Encoded {
 }
 
 /// The English text, else the first.
-pub(super) fn name(texts: &[Text]) -> Option<&str> {
+pub(super) fn name(texts: &[LocalizedText]) -> Option<&str> {
     texts.iter().find(|text| text.lang == "en").or(texts.first()).map(|text| text.value.as_str())
 }
 
-impl Entity {
+impl TrustedEntity {
     /// Its English name, else its first.
     pub(super) fn name(&self) -> &str {
         name(&self.trusted_entity_information.name).unwrap_or_default()
@@ -158,10 +158,11 @@ impl Entity {
 
     /// Returns whether it has a certificate of this fingerprint, in hexadecimal.
     pub(super) fn has<'a>(&'a self, fingerprint: &str) -> bool {
-        let certificates = |service: &'a Service| &service.service_information.service_digital_identity.certificates;
-        Fingerprint::parse(fingerprint).is_ok_and(|named| {
+        let certificates =
+            |service: &'a TrustedService| &service.service_information.service_digital_identity.certificates;
+        CertificateFingerprint::parse(fingerprint).is_ok_and(|named| {
             let mut own = self.trusted_entity_services.iter().flat_map(certificates);
-            own.any(|own| own.der().is_some_and(|der| Fingerprint::of(&der) == named))
+            own.any(|own| own.der().is_some_and(|der| CertificateFingerprint::of(&der) == named))
         })
     }
 }

@@ -10,14 +10,14 @@ use base64::{
 use carnet_core::{
     Problem,
     json::{self, Limits},
-    secure::jose::{Compact, numeric_date},
+    secure::jose::{CompactJws, numeric_date},
     time::{CLOCK_SKEW, Timestamp},
 };
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::certificate::{Certificate, Fingerprint, der};
-use crate::{files::read, refusal::Refusal};
+use super::certificate::{Certificate, CertificateFingerprint, der};
+use crate::{files::read, refusal::CommandError};
 
 /// Permitted header parameters. Any other, `sigD` and `b64` for instance, would change the signed text or its
 /// meaning.
@@ -34,8 +34,8 @@ pub(crate) struct SignerArgs {
     #[arg(long, value_name = "FILE")]
     signer: Option<PathBuf>,
     /// The same by the SHA-256 of its DER, 64 hexadecimal digits.
-    #[arg(long, value_name = "HEX", value_parser = Fingerprint::parse)]
-    signer_sha256: Option<Fingerprint>,
+    #[arg(long, value_name = "HEX", value_parser = CertificateFingerprint::parse)]
+    signer_sha256: Option<CertificateFingerprint>,
     /// The list is not signed; that it is the right one was verified by other means.
     #[arg(long)]
     unsigned: bool,
@@ -43,30 +43,30 @@ pub(crate) struct SignerArgs {
 
 /// Required signer of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Signer {
+pub(crate) enum RequiredSigner {
     /// Owner of this certificate.
-    Pinned(Fingerprint),
+    Pinned(CertificateFingerprint),
     /// Not verified: the operator has verified the list by other means.
     Nobody,
 }
 
 impl SignerArgs {
     /// Returns the required signer, reading the certificate from its file if given.
-    pub(crate) fn read(&self) -> Result<Signer, Refusal> {
+    pub(crate) fn read(&self) -> Result<RequiredSigner, CommandError> {
         if let Some(path) = &self.signer {
             let refused = |problem: Problem| {
                 let what = format!("{} is refused as a certificate", path.display());
-                Refusal::of(&problem, &what, "name the PEM or DER of the one certificate that signs the list")
+                CommandError::of(&problem, &what, "name the PEM or DER of the one certificate that signs the list")
             };
             let der = der(read(path)?).map_err(refused)?;
             return Certificate::parse(&der)
-                .map(|certificate| Signer::Pinned(certificate.fingerprint))
+                .map(|certificate| RequiredSigner::Pinned(certificate.fingerprint))
                 .map_err(refused);
         }
         match (self.signer_sha256, self.unsigned) {
-            (Some(fingerprint), _) => Ok(Signer::Pinned(fingerprint)),
-            (None, true) => Ok(Signer::Nobody),
-            (None, false) => Err(Refusal::new(
+            (Some(fingerprint), _) => Ok(RequiredSigner::Pinned(fingerprint)),
+            (None, true) => Ok(RequiredSigner::Nobody),
+            (None, false) => Err(CommandError::new(
                 "signer_needed",
                 "The expected signer of the list is not given",
                 "give the certificate that its publisher announces, with --signer FILE or --signer-sha256 HEX; if \
@@ -78,45 +78,49 @@ impl SignerArgs {
 
 /// A list, and the proof of its publisher.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct VerifiedLote {
     pub(super) payload: Map<String, Value>,
     pub(super) vouched: String,
 }
 
 /// Opens a list: signed, as a compact or a flattened JWS, or not.
-pub(super) fn open(bytes: &[u8], signer: Signer, now: Timestamp) -> Result<Opened, Refusal> {
+pub(super) fn open(bytes: &[u8], signer: RequiredSigner, now: Timestamp) -> Result<VerifiedLote, CommandError> {
     let jws = match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => {
             let document = json::parse_object(bytes, Limits::LIST)
-                .map_err(|problem| Refusal::of(&problem, "The file is not acceptable JSON", "get it again"))?;
+                .map_err(|problem| CommandError::of(&problem, "The file is not acceptable JSON", "get it again"))?;
             if !["payload", "protected", "signature", "signatures"].iter().any(|name| document.contains_key(*name)) {
                 return unsigned(document, signer);
             }
             flattened(&document)?
         }
         _ if bytes.len() > Limits::LIST.max_bytes => {
-            return Err(Refusal::new("too_large", "The file is longer than 4 MiB", "enter the list by hand"));
+            return Err(CommandError::new("too_large", "The file is longer than 4 MiB", "enter the list by hand"));
         }
         _ => String::from_utf8_lossy(bytes).trim_ascii().to_owned(),
     };
-    let jws = Compact::parse_within(&jws, Limits::LIST).map_err(|problem| {
-        Refusal::of(&problem, "The file is neither a list in JSON nor a signed one", "get it again from its publisher")
+    let jws = CompactJws::parse_within(&jws, Limits::LIST).map_err(|problem| {
+        CommandError::of(
+            &problem,
+            "The file is neither a list in JSON nor a signed one",
+            "get it again from its publisher",
+        )
     })?;
-    let Signer::Pinned(pinned) = signer else {
+    let RequiredSigner::Pinned(pinned) = signer else {
         let hint = "give the certificate that its publisher announces, with --signer or --signer-sha256, instead of \
                     --unsigned";
-        return Err(Refusal::new("lote_signed", "This list is signed", hint));
+        return Err(CommandError::new("lote_signed", "This list is signed", hint));
     };
     let certificate = verify(&jws, pinned, now)?;
     let Certificate { fingerprint, subject, .. } = certificate;
     let vouched = format!("signed with the certificate of {subject:?} that was named (SHA-256 {fingerprint})");
-    Ok(Opened { payload: jws.payload().clone(), vouched })
+    Ok(VerifiedLote { payload: jws.payload().clone(), vouched })
 }
 
-fn unsigned(payload: Map<String, Value>, signer: Signer) -> Result<Opened, Refusal> {
+fn unsigned(payload: Map<String, Value>, signer: RequiredSigner) -> Result<VerifiedLote, CommandError> {
     match signer {
-        Signer::Nobody => Ok(Opened { payload, vouched: "nobody has verified its signature".to_owned() }),
-        Signer::Pinned(_) => Err(Refusal::new(
+        RequiredSigner::Nobody => Ok(VerifiedLote { payload, vouched: "nobody has verified its signature".to_owned() }),
+        RequiredSigner::Pinned(_) => Err(CommandError::new(
             "lote_unsigned",
             "This list is not signed",
             "get the file that its publisher signed; if there is none and you verified it by other means, use \
@@ -125,14 +129,14 @@ fn unsigned(payload: Map<String, Value>, signer: Signer) -> Result<Opened, Refus
     }
 }
 
-fn refused(what: impl Into<String>) -> Refusal {
+fn refused(what: impl Into<String>) -> CommandError {
     let hint = "ask the list's publisher for a compact JAdES signature (baseline B), as TS 119 602 has it";
-    Refusal::new("lote_signature", what, hint)
+    CommandError::new("lote_signature", what, hint)
 }
 
 /// Returns the compact form of a flattened one (RFC 7515 section 7.2.2). Members that the signature does not protect
 /// may be for archives only.
-fn flattened(document: &Map<String, Value>) -> Result<String, Refusal> {
+fn flattened(document: &Map<String, Value>) -> Result<String, CommandError> {
     let part = |name: &str| match document.get(name) {
         Some(Value::String(text)) => Ok(text.as_str()),
         _ => Err(refused(format!("The signed list has no text {name:?}"))),
@@ -158,7 +162,7 @@ fn short(text: &str) -> String {
 }
 
 /// Verifies that the pinned certificate has signed; which one it was.
-fn verify(jws: &Compact, pinned: Fingerprint, now: Timestamp) -> Result<Certificate, Refusal> {
+fn verify(jws: &CompactJws, pinned: CertificateFingerprint, now: Timestamp) -> Result<Certificate, CommandError> {
     let header = jws.header();
     if let Some(name) = header.keys().find(|name| !HEADER.contains(&name.as_str())) {
         return Err(refused(format!("The signature's header has {:?}, which is not supported", short(name))));
@@ -167,12 +171,12 @@ fn verify(jws: &Compact, pinned: Fingerprint, now: Timestamp) -> Result<Certific
     let alg = header.get("alg").and_then(Value::as_str).unwrap_or_default();
     if !ALGORITHMS.contains(&alg) {
         let what = format!("The signature's alg is {:?}; only {} are accepted", short(alg), ALGORITHMS.join(", "));
-        return Err(Refusal::new("algorithm_forbidden", what, "ask the list's publisher for one of these"));
+        return Err(CommandError::new("algorithm_forbidden", what, "ask the list's publisher for one of these"));
     }
     let der = certificate(header)?;
-    let fingerprint = Fingerprint::of(&der);
+    let fingerprint = CertificateFingerprint::of(&der);
     if fingerprint != pinned {
-        return Err(Refusal::new(
+        return Err(CommandError::new(
             "signer_untrusted",
             format!("The list is signed with the certificate {fingerprint}, not with the given one ({pinned})"),
             "ask its publisher which certificate signs the list now; do not trust the list for that",
@@ -183,7 +187,7 @@ fn verify(jws: &Compact, pinned: Fingerprint, now: Timestamp) -> Result<Certific
         return Err(refused("The signature's x5t#S256 does not match its certificate"));
     }
     let of = |problem: Problem| {
-        Refusal::of(
+        CommandError::of(
             &problem,
             "The certificate that signs the list is refused",
             "ask the list's publisher for a newly signed list",
@@ -192,11 +196,11 @@ fn verify(jws: &Compact, pinned: Fingerprint, now: Timestamp) -> Result<Certific
     let certificate = Certificate::parse(&der).map_err(of)?;
     certificate.check_valid(now, "now").map_err(of)?;
     certificate.verify(alg, jws.signed(), jws.signature()).map_err(|problem| {
-        Refusal::of(&problem, "The list's signature is invalid", "get the list again from its publisher")
+        CommandError::of(&problem, "The list's signature is invalid", "get the list again from its publisher")
     })?;
     for at in signed_at(header)? {
         if at > now.plus(CLOCK_SKEW) {
-            return Err(Refusal::new(
+            return Err(CommandError::new(
                 "not_yet_valid",
                 format!("The list says that it was signed at {at}"),
                 "check this machine's clock",
@@ -208,10 +212,10 @@ fn verify(jws: &Compact, pinned: Fingerprint, now: Timestamp) -> Result<Certific
 }
 
 /// Checks that every critical parameter is there, once, and is understood (RFC 7515 section 4.1.11).
-fn critical(header: &Map<String, Value>) -> Result<(), Refusal> {
+fn critical(header: &Map<String, Value>) -> Result<(), CommandError> {
     let Some(crit) = header.get("crit") else { return Ok(()) };
     let refused = |what: String| {
-        Err(Refusal::new("header_critical", what, "ask the list's publisher for a signature without it"))
+        Err(CommandError::new("header_critical", what, "ask the list's publisher for a signature without it"))
     };
     let names: Option<Vec<&str>> = crit.as_array().and_then(|names| names.iter().map(Value::as_str).collect());
     let Some(names) = names.filter(|names| !names.is_empty()) else {
@@ -229,7 +233,7 @@ fn critical(header: &Map<String, Value>) -> Result<(), Refusal> {
 }
 
 /// The certificate of `x5c`. Those after it would lead to a root, and none is asked for.
-fn certificate(header: &Map<String, Value>) -> Result<Vec<u8>, Refusal> {
+fn certificate(header: &Map<String, Value>) -> Result<Vec<u8>, CommandError> {
     let chain = header.get("x5c").and_then(Value::as_array);
     let first = chain.and_then(|chain| chain.first()).and_then(Value::as_str);
     let first = first.ok_or_else(|| refused("The signature does not carry its certificate (x5c)"))?;
@@ -237,7 +241,7 @@ fn certificate(header: &Map<String, Value>) -> Result<Vec<u8>, Refusal> {
 }
 
 /// Signing times that the header states: `sigT` of JAdES, `iat` of its later version.
-fn signed_at(header: &Map<String, Value>) -> Result<impl Iterator<Item = Timestamp>, Refusal> {
+fn signed_at(header: &Map<String, Value>) -> Result<impl Iterator<Item = Timestamp>, CommandError> {
     let malformed = || refused("The time of the signature (sigT, iat) is malformed");
     let claimed = match header.get("sigT") {
         None => None,

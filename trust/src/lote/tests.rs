@@ -11,12 +11,12 @@ fn now() -> Timestamp {
     Timestamp::parse("2026-11-23T12:00:00Z").unwrap()
 }
 
-fn mapping() -> Mapping {
-    Mapping {
+fn mapping() -> EntityMapping {
+    EntityMapping {
         types: vec![(ISSUES.to_owned(), "QualificationCredential".to_owned())],
         registrars: vec![REGISTERS.to_owned()],
         ignored: vec![REVOKES.to_owned()],
-        ..Mapping::default()
+        ..EntityMapping::default()
     }
 }
 
@@ -59,8 +59,8 @@ fn sample() -> Value {
     }})
 }
 
-fn imported(value: &Value, mapping: &Mapping) -> Result<Source, Refusal> {
-    import(value.to_string().as_bytes(), Signer::Nobody, mapping, now())
+fn imported(value: &Value, mapping: &EntityMapping) -> Result<TrustListDraft, CommandError> {
+    import(value.to_string().as_bytes(), RequiredSigner::Nobody, mapping, now())
 }
 
 #[track_caller]
@@ -85,7 +85,7 @@ fn a_list_becomes_a_source_that_has_to_be_reviewed() {
     assert!(source.registrars[0].id.starts_with("did:jwk:"));
     assert!(source.review[0].contains("nobody has verified its signature"));
     assert_eq!(source.clone().contents(None).unwrap_err().reason, "review_needed");
-    let reviewed = Source { review: Vec::new(), ..source };
+    let reviewed = TrustListDraft { review: Vec::new(), ..source };
     assert_eq!(reviewed.contents(None).unwrap().issuers.len(), 1);
 }
 
@@ -137,7 +137,7 @@ fn the_operator_says_what_the_list_does_not() {
     let service = &mut value["LoTE"]["TrustedEntitiesList"][0]["TrustedEntityServices"][0];
     service["ServiceInformation"]["ServiceDigitalIdentity"] = json!({"X509SKIs": ["AA=="]});
     service["ServiceHistory"] = json!([{}]);
-    let mapping = Mapping {
+    let mapping = EntityMapping {
         dids: vec![("University".to_owned(), UNI.to_owned())],
         countries: vec!["ES".to_owned()],
         ..mapping()
@@ -180,13 +180,13 @@ fn all_that_is_missing_is_said_at_once() {
     union["LoTE"]["ListAndSchemeInformation"]["SchemeTerritory"] = "EU".into();
     let refusal = imported(&union, &mapping()).unwrap_err();
     assert_eq!(refusal.reason, "lote_unmapped");
-    let fingerprint = |byte: u8| Fingerprint::of(&[byte]).to_string();
+    let fingerprint = |byte: u8| CertificateFingerprint::of(&[byte]).to_string();
     for word in ["urn:other", "\"College\"", "\"Academy\"", "\"Museum\"", &fingerprint(2), &fingerprint(4), "--country"]
     {
         assert!(refusal.to_string().contains(word), "{refusal}");
     }
     // A name that two entities have names neither, and one that none has is a slip.
-    let named = |dids: &[(&str, &str)], without: &[&str]| Mapping {
+    let named = |dids: &[(&str, &str)], without: &[&str]| EntityMapping {
         dids: dids.iter().map(|(name, did)| ((*name).to_owned(), (*did).to_owned())).collect(),
         without: without.iter().map(|name| (*name).to_owned()).collect(),
         ..mapping()

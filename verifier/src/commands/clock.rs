@@ -1,11 +1,11 @@
-//! `clock`: shows the floor of the clock, and lowers one that is too high.
+//! Command `clock`: displays the clock floor, and lowers it if it is too late.
 
 use carnet_core::time::{CLOCK_SKEW, Timestamp};
 use carnet_service::{config::StartError, directory::DirectoryArgs, store as ground, time};
 use clap::Args;
 use serde_json::json;
 
-use super::Failure;
+use super::StaffFailure;
 use crate::{
     clock::{lower_stored_floor, stored_floor},
     config::VerifierConfig,
@@ -22,15 +22,15 @@ pub(super) struct ClockArgs {
     lower: bool,
 }
 
-pub(super) async fn run(args: &ClockArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: &ClockArgs) -> Result<u8, StaffFailure> {
     let place = &args.place;
     VerifierConfig::load(&place.data, place.config.as_deref())?;
     // A running service has the floor in memory, and would raise it again.
     let (store, _lock) = if args.lower {
-        let (store, lock) = ground::open_to_serve(&place.data, &MIGRATIONS).await?;
+        let (store, lock) = ground::open_store_to_serve(&place.data, &MIGRATIONS).await?;
         (store, Some(lock))
     } else {
-        (ground::open(&place.data, &MIGRATIONS).await?, None)
+        (ground::open_store(&place.data, &MIGRATIONS).await?, None)
     };
     let sqlite = SqliteStore::new(store.database.clone());
     let now = time::now();

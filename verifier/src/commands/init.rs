@@ -1,4 +1,4 @@
-//! `init`: creates a data directory.
+//! Command `init`: creates a data directory.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -12,16 +12,16 @@ use carnet_spec::Catalogue;
 use clap::Args;
 use serde_json::json;
 
-use super::Failure;
+use super::StaffFailure;
 use crate::{
     commands::registration as verb,
     local,
-    registration::{self, About},
+    registration::{self, RegistrationArgs},
     server,
     setup::{self, NewVerifier},
 };
 
-/// [`About`], of which all options are given or none.
+/// [`RegistrationArgs`], of which all options are given or none.
 #[derive(Debug, Clone, Args)]
 struct AboutIfGiven {
     /// Your country, two letters. With it and the following options, a registration request is created too.
@@ -36,7 +36,7 @@ struct AboutIfGiven {
     /// Your data protection authority.
     #[arg(long, requires = "country")]
     authority: Option<String>,
-    /// Its page for complaints, an https URL.
+    /// https URL of its page for complaints.
     #[arg(long, requires = "authority")]
     authority_uri: Option<String>,
     /// Its email address.
@@ -51,18 +51,18 @@ struct AboutIfGiven {
     /// Register for every template of the catalogue.
     #[arg(long, requires = "described", conflicts_with = "uses", group = "which_uses")]
     all_uses: bool,
-    /// Register for any bounds, not only for those of the templates, such as today-18y. Many bounds narrow a hidden value
-    /// down; the registrar is shown that any are allowed. Older wallets may refuse a registration without this.
+    /// Register for any bounds, not only for those of the templates, such as today-18y. Many bounds narrow a hidden
+    /// value down; the registrar is shown that any are allowed. Older wallets may refuse a registration without this.
     #[arg(long, requires = "described")]
     any_bounds: bool,
 }
 
 impl AboutIfGiven {
-    fn given(self, local: Option<LocalOptions>) -> Option<About> {
+    fn given(self, local: Option<LocalOptions>) -> Option<RegistrationArgs> {
         if let Some(local) = local {
-            return Some(local::about(local, self.uses, self.any_bounds));
+            return Some(local::local_registration_args(local, self.uses, self.any_bounds));
         }
-        Some(About {
+        Some(RegistrationArgs {
             country: self.country?,
             privacy_policy: self.privacy_policy?,
             support: self.support?,
@@ -81,15 +81,16 @@ impl AboutIfGiven {
 const LOCAL_PORT: &str = "7444";
 
 #[derive(Debug, Args)]
-pub(crate) struct InitArgs {
+pub(crate) struct VerifierInitArgs {
     /// The directory to create.
     #[arg(long)]
     data: PathBuf,
     /// The verifier's DID, such as did:web:jobs.example; by default a did:jwk from its key.
     #[arg(long)]
     did: Option<String>,
-    /// For trials on this machine, never for production: a did:web on localhost, whose site `serve` serves itself at PORT. It
-    /// is registered at once, for the templates of --use or for all, by a registrar that no other wallet knows.
+    /// For trials on this machine, never for production: a did:web on localhost, whose site `serve` serves itself at
+    /// PORT. It is registered at once, for the templates of --use or for all, by a registrar that no other wallet
+    /// knows.
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = LOCAL_PORT,
           conflicts_with = "did", group = "described")]
     local: Option<u16>,
@@ -99,7 +100,8 @@ pub(crate) struct InitArgs {
     /// With --serve: the address to listen on; port 0 lets the system pick.
     #[arg(long, requires = "serve")]
     listen: Option<SocketAddr>,
-    /// With --local: the local-site.json of an issuer on this machine, which is accepted for every type; may be repeated.
+    /// With --local: the local-site.json of an issuer on this machine, which is accepted for every type; may be
+    /// repeated.
     #[arg(long = "issuer", value_name = "FILE", requires = "local")]
     issuers: Vec<PathBuf>,
     /// The name that holders are shown.
@@ -117,15 +119,15 @@ pub(crate) struct InitArgs {
     #[arg(long, conflicts_with_all = ["did", "local", "name", "algorithm", "country", "staff"])]
     another_desk: bool,
     /// The name of the first staff member.
-    #[arg(long, value_name = "NAME", default_value = "admin", value_parser = staff::check_name)]
+    #[arg(long, value_name = "NAME", default_value = "admin", value_parser = staff::check_staff_name)]
     staff: String,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-async fn another_desk(args: &InitArgs) -> Result<u8, Failure> {
-    setup::another_desk(&args.data).await?;
+async fn another_desk(args: &VerifierInitArgs) -> Result<u8, StaffFailure> {
+    setup::create_further_desk(&args.data).await?;
     let data = args.data.display();
     if args.json {
         carnet_console::line(json!({ "data": data.to_string(), "another_desk": true }));
@@ -138,14 +140,14 @@ async fn another_desk(args: &InitArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: VerifierInitArgs) -> Result<u8, StaffFailure> {
     if args.another_desk {
         return another_desk(&args).await;
     }
     // Before anything is created: a mistyped name leaves nothing behind.
-    let embedded = Catalogue::embedded().map_err(|error| Failure::Input(error.to_string()))?;
+    let embedded = Catalogue::embedded().map_err(|error| StaffFailure::Input(error.to_string()))?;
     registration::require_templates(&args.about.uses, &embedded)?;
-    once::reserve(args.json)?;
+    once::require_output(args.json)?;
     let local = args.local.map(|port| LocalOptions { port });
     let did = local.map(LocalOptions::did).or_else(|| args.did.clone());
     let sites = args.issuers.iter().map(|path| service_local::read_site(path)).collect::<Result<Vec<_>, _>>()?;
@@ -162,7 +164,7 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
         Ok(made) => made,
         Err(error) => {
             if let Some(kek) = kek {
-                kek.discard();
+                kek.delete();
             }
             return Err(error.into());
         }
@@ -173,10 +175,10 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
         let (path, request) = (args.data.join("registration-request.json"), verb::made(&args.data, &about)?);
         verb::write(&path, &request)?;
         if let (Some(certificate), Some(request)) = (&made.certificate, request.as_object()) {
-            let registrar = Some(local::register(&args.data, &made.did, request)?);
+            let registrar = Some(local::register_locally(&args.data, &made.did, request)?);
             let (did, certificate_sha256) = (made.did.to_string(), certificate.clone());
             let site = LocalSite { did, name: args.name.clone(), certificate_sha256, registrar };
-            service_local::describe(&args.data, &site, &made.staff_token)?;
+            service_local::write_site(&args.data, &site, &made.staff_token)?;
         }
         requested = Some(path.display().to_string());
     }
@@ -195,7 +197,7 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
     let text = || {
         let mut lines = vec![format!("The verifier {} is set up in {data}.", made.did)];
         match (local, &made.publish_at) {
-            (Some(_), Some(url)) => lines.push(service_local::said(&args.data, url)),
+            (Some(_), Some(url)) => lines.push(service_local::explanation(&args.data, url)),
             (_, url) => lines.extend(url.as_ref().map(|url| format!("Publish {data}/did.json at {url}, unchanged."))),
         }
         lines.extend(kek.as_ref().map(|kek| kek.said(&args.data)));
@@ -212,15 +214,15 @@ pub(super) async fn run(args: InitArgs) -> Result<u8, Failure> {
             "\nStaff token of {} ({shown}, keep it secret):\n{}\n\n{when}: {next}carnet-verifier serve --data {data}",
             args.staff,
             made.staff_token.as_str(),
-            shown = service_local::token_place(local, &args.data),
-            when = service_local::next_time(args.serve),
+            shown = service_local::staff_token_location(local, &args.data),
+            when = service_local::start_introduction(args.serve),
         ));
         lines.join("\n")
     };
     let staff = &args.staff;
     let unseen = format!("The verifier is set up in {data}, but the staff token of {staff} could not be printed.");
     let hint = format!("Run `carnet-verifier staff end --data {data} {staff}`, and `staff add` with another name.");
-    once::show(args.json, &value, text, unseen, hint)?;
+    once::show_once(args.json, &value, text, unseen, hint)?;
     if args.serve {
         server::run(&args.data, None, args.listen).await?;
     }

@@ -1,22 +1,22 @@
-//! `keys ...`: the key commands, which both services share.
+//! Commands `keys ...`, shared by both services.
 
 use carnet_core::did::Did;
 use carnet_service::{
-    config::refused_field,
-    fetcher::fetcher,
+    config::invalid_field,
+    fetcher::create_fetcher,
     keys::verbs::{self, KeysVerb, Owner},
     local,
 };
 
-use super::Failure;
+use super::StaffFailure;
 use crate::config::VerifierConfig;
 
-pub(super) async fn run(verb: KeysVerb) -> Result<u8, Failure> {
+pub(super) async fn run(verb: KeysVerb) -> Result<u8, StaffFailure> {
     let place = verb.place();
     let config = VerifierConfig::load(&place.data, place.config.as_deref())?;
     let did = Did::parse(&config.did)
-        .map_err(|problem| config.files.place(refused_field("did", format!("did is {}: {problem}", config.did))))?;
-    let fetcher = fetcher(&config.serve)?;
+        .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
+    let fetcher = create_fetcher(&config.serve)?;
     let _site = local::serve_document(&place.data, &config.serve, &did).await;
     verbs::run(verb, Owner { did, config: config.keys, fetcher }).await?;
     Ok(0)

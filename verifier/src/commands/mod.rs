@@ -18,7 +18,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use carnet_proto::verifier::v1::verification_service_client::VerificationServiceClient;
 use carnet_service::client::{self, StaffArgs, WithToken};
-pub(crate) use carnet_service::failure::Failure;
+pub(crate) use carnet_service::failure::StaffFailure;
 use carnet_service::{
     disk,
     store::arguments::{BackupArgs, RestoreArgs},
@@ -34,19 +34,19 @@ use tonic::{service::interceptor::InterceptedService, transport::Channel};
     version,
     after_help = "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 try again later."
 )]
-pub struct Arguments {
+pub struct VerifierArguments {
     #[command(subcommand)]
-    verb: Verb,
+    verb: VerifierVerb,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum VerifierVerb {
     /// Create a data directory with a key, a configuration and a staff token.
-    Init(init::InitArgs),
+    Init(init::VerifierInitArgs),
     /// Serve wallets and staff.
     Serve {
         /// The data directory that `init` created.
-        #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
+        #[arg(long, value_parser = carnet_service::directory::DataDirectoryParser)]
         data: PathBuf,
         /// A TOML file whose fields override DIR/config.toml.
         #[arg(long)]
@@ -97,52 +97,52 @@ enum Verb {
     /// The service may be running.
     Trust(trust::TrustArgs),
     /// Show the entry of the trust list and the rule by which the issuers of an answer were accepted or refused.
-    Why(why::WhyArgs),
+    Why(why::ResultWhyArgs),
     /// Verify a credential or a presentation from a file.
-    Verify(verify::VerifyArgs),
+    Verify(verify::CredentialVerifyArgs),
 }
 
 /// Runs a command, and returns the exit code.
 ///
 /// # Errors
 /// The command failed, or the service refused it.
-pub async fn run(arguments: Arguments) -> Result<u8, Failure> {
+pub async fn run(arguments: VerifierArguments) -> Result<u8, StaffFailure> {
     match arguments.verb {
-        Verb::Init(args) => init::run(args).await,
-        Verb::Serve { data, config, listen } => {
+        VerifierVerb::Init(args) => init::run(args).await,
+        VerifierVerb::Serve { data, config, listen } => {
             crate::server::run(&data, config.as_deref(), listen).await?;
             Ok(0)
         }
-        Verb::Doctor(args) => doctor::run(&args).await,
-        Verb::Backup(args) => store::back_up(&args).await,
-        Verb::Restore(args) => store::restore(&args).await,
-        Verb::Keys { verb } => keys::run(verb).await,
-        Verb::Clock(args) => clock::run(&args).await,
-        Verb::Redemptions { verb } => redemptions::run(verb).await,
-        Verb::Registration { verb } => registration::run(verb),
-        Verb::Request { verb } => request::run(verb).await,
-        Verb::Result(args) => result::run(args).await,
-        Verb::Staff { verb } => {
+        VerifierVerb::Doctor(args) => doctor::run(&args).await,
+        VerifierVerb::Backup(args) => store::back_up(&args).await,
+        VerifierVerb::Restore(args) => store::restore(&args).await,
+        VerifierVerb::Keys { verb } => keys::run(verb).await,
+        VerifierVerb::Clock(args) => clock::run(&args).await,
+        VerifierVerb::Redemptions { verb } => redemptions::run(verb).await,
+        VerifierVerb::Registration { verb } => registration::run(verb),
+        VerifierVerb::Request { verb } => request::run(verb).await,
+        VerifierVerb::Result(args) => result::run(args).await,
+        VerifierVerb::Staff { verb } => {
             carnet_service::staff::verbs::run(verb)?;
             Ok(0)
         }
-        Verb::Trust(args) => trust::run(args).await,
-        Verb::Why(args) => why::run(args).await,
-        Verb::Verify(args) => verify::run(args).await,
+        VerifierVerb::Trust(args) => trust::run(args).await,
+        VerifierVerb::Why(args) => why::run(args).await,
+        VerifierVerb::Verify(args) => verify::run(args).await,
     }
 }
 
 type Client = VerificationServiceClient<InterceptedService<Channel, WithToken>>;
 
-async fn client(staff: &StaffArgs) -> Result<Client, Failure> {
+async fn client(staff: &StaffArgs) -> Result<Client, StaffFailure> {
     let (channel, token) = client::connect(staff).await?;
     Ok(VerificationServiceClient::with_interceptor(channel, token))
 }
 
 /// Reads a file, or standard input for `-`, without a leading byte-order mark.
-fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+fn read(path: &std::path::Path) -> Result<Vec<u8>, StaffFailure> {
     disk::read_given_or_input(path).map(|content| content.to_vec()).map_err(|error| {
-        Failure::Unreadable(format!(
+        StaffFailure::Unreadable(format!(
             "{} cannot be read: {error}. Nothing was sent.\nhint: check the path, and that the file is text in UTF-8",
             path.display()
         ))
@@ -150,7 +150,7 @@ fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Reads a DCQL query from a file, and validates it before anything is sent.
-fn read_query(path: &std::path::Path) -> Result<prost_types::Struct, Failure> {
+fn read_query(path: &std::path::Path) -> Result<prost_types::Struct, StaffFailure> {
     use carnet_core::json::{self, Limits};
     let bytes = read(path)?;
     json::parse_object(&bytes, Limits::SMALL)
@@ -159,7 +159,7 @@ fn read_query(path: &std::path::Path) -> Result<prost_types::Struct, Failure> {
             carnet_core::query::Query::parse(&value).map(|_| wire::to_struct(&query))
         })
         .map_err(|problem| {
-            Failure::Input(format!(
+            StaffFailure::Input(format!(
                 "{} is not a DCQL query: {problem}. Nothing was sent.\nhint: see OpenID4VP 1.0 section 6",
                 path.display()
             ))

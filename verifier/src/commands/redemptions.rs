@@ -1,5 +1,5 @@
-//! `redemptions key`, `export`, `reconcile`, `write-off` and `totals`: exchange of marks between desks without a
-//! connection, and their totals.
+//! Commands `redemptions key`, `export`, `reconcile`, `write-off` and `totals`: exchange of redeemed uses between
+//! offline desks, and totals.
 
 use std::{
     io::Read as _,
@@ -12,13 +12,13 @@ use carnet_service::{config::StartError, directory::DirectoryArgs, store as grou
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::StaffFailure;
 use crate::{
     config::VerifierConfig,
     redemption::{
-        desks::{Desk, RedemptionConfig, let_through, own_key},
+        desks::{OwnDesk, RedemptionConfig, load_desk_key, max_uses_before_reconciliation},
         export::{DeskExport, MAX_BYTES},
-        reconciliation::{self, DoubleUse, ReconcileError, Reconciliation, WrittenOff},
+        reconciliation::{self, DoubleUse, ReconcileError, Reconciliation, WrittenOffDesk},
     },
     sqlite::{MIGRATIONS, SqliteStore},
 };
@@ -63,12 +63,12 @@ pub(crate) enum RedemptionsVerb {
 }
 
 /// Desk and its configuration.
-struct Opened {
+struct OpenedDesk {
     config: RedemptionConfig,
-    desk: Desk,
+    desk: OwnDesk,
 }
 
-pub(super) async fn run(verb: RedemptionsVerb) -> Result<u8, Failure> {
+pub(super) async fn run(verb: RedemptionsVerb) -> Result<u8, StaffFailure> {
     match verb {
         RedemptionsVerb::Export { place, file } => export(&place, &file).await,
         RedemptionsVerb::Reconcile { place, files } => reconcile(&place, &files).await,
@@ -78,7 +78,7 @@ pub(super) async fn run(verb: RedemptionsVerb) -> Result<u8, Failure> {
     }
 }
 
-fn open_desk(place: &DirectoryArgs) -> Result<Opened, Failure> {
+fn open_desk(place: &DirectoryArgs) -> Result<OpenedDesk, StaffFailure> {
     let config = VerifierConfig::load(&place.data, place.config.as_deref())?;
     let refused = |what: String| StartError::new(what, "Correct config.toml. Nothing was changed.");
     let Some(redemption) = config.redemption else {
@@ -88,18 +88,18 @@ fn open_desk(place: &DirectoryArgs) -> Result<Opened, Failure> {
         .into());
     };
     let did = Did::parse(&config.did).map_err(|problem| refused(format!("did is refused: {problem}.")))?;
-    let desk = Desk::open(&place.data, &redemption, did, &config.keys)?;
-    Ok(Opened { config: redemption, desk })
+    let desk = OwnDesk::open(&place.data, &redemption, did, &config.keys)?;
+    Ok(OpenedDesk { config: redemption, desk })
 }
 
 fn sqlite(store: &ground::OpenStore) -> SqliteStore {
     SqliteStore::new(store.database.clone())
 }
 
-fn key(place: &DirectoryArgs) -> Result<u8, Failure> {
+fn key(place: &DirectoryArgs) -> Result<u8, StaffFailure> {
     // Works before the keys of the others are known, so that the first desk can have one too.
     let keys = VerifierConfig::keys_alone(&place.data, place.config.as_deref())?;
-    let key = own_key(&place.data, &keys)?.public_key().to_multikey();
+    let key = load_desk_key(&place.data, &keys)?.public_key().to_multikey();
     if place.json {
         carnet_console::line(json!({ "key": key }));
     } else {
@@ -111,17 +111,17 @@ fn key(place: &DirectoryArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-async fn write_off(place: &DirectoryArgs, name: &str) -> Result<u8, Failure> {
-    let Opened { config, .. } = open_desk(place)?;
+async fn write_off(place: &DirectoryArgs, name: &str) -> Result<u8, StaffFailure> {
+    let OpenedDesk { config, .. } = open_desk(place)?;
     let Some(other) = config.other(name) else {
-        return Err(Failure::Input(format!(
+        return Err(StaffFailure::Input(format!(
             "{name:?} is not one of [redemption] others. Nothing was changed.\nhint: name the desk as the configuration does"
         )));
     };
-    let store = ground::open(&place.data, &MIGRATIONS).await?;
+    let store = ground::open_store(&place.data, &MIGRATIONS).await?;
     let done = reconciliation::write_off(&sqlite(&store), name, other.offline_uses, time::now()).await;
     store.close().await;
-    let WrittenOff { at, last, unseen, .. } = done.map_err(broken)?;
+    let WrittenOffDesk { at, last, unseen, .. } = done.map_err(broken)?;
     if place.json {
         carnet_console::line(json!({"desk": name, "at": at.to_string(), "last": last, "unseen": unseen}));
     } else {
@@ -140,9 +140,9 @@ fn broken(what: impl std::fmt::Display) -> StartError {
     )
 }
 
-async fn export(place: &DirectoryArgs, file: &Path) -> Result<u8, Failure> {
-    let Opened { config, desk } = open_desk(place)?;
-    let store = ground::open(&place.data, &MIGRATIONS).await?;
+async fn export(place: &DirectoryArgs, file: &Path) -> Result<u8, StaffFailure> {
+    let OpenedDesk { config, desk } = open_desk(place)?;
+    let store = ground::open_store(&place.data, &MIGRATIONS).await?;
     let exported = reconciliation::export(&sqlite(&store), &config.desk, time::now()).await;
     store.close().await;
     let export = exported.map_err(broken)?;
@@ -150,7 +150,7 @@ async fn export(place: &DirectoryArgs, file: &Path) -> Result<u8, Failure> {
         StartError::new(format!("The export cannot be signed: {problem}."), "Nothing was written. Check the key.")
     })?;
     std::fs::write(file, text).map_err(|error| {
-        Failure::Input(format!(
+        StaffFailure::Input(format!(
             "{} cannot be written: {error}. The marks are safe.\nhint: check the path",
             file.display()
         ))
@@ -166,8 +166,8 @@ async fn export(place: &DirectoryArgs, file: &Path) -> Result<u8, Failure> {
     Ok(0)
 }
 
-async fn reconcile(place: &DirectoryArgs, files: &[PathBuf]) -> Result<u8, Failure> {
-    let Opened { config, desk } = open_desk(place)?;
+async fn reconcile(place: &DirectoryArgs, files: &[PathBuf]) -> Result<u8, StaffFailure> {
+    let OpenedDesk { config, desk } = open_desk(place)?;
     let key_of = |name: &str| match config.other(name) {
         Some(other) => other.public_key(),
         None => (name == config.desk).then(|| desk.key.public_key()),
@@ -175,13 +175,13 @@ async fn reconcile(place: &DirectoryArgs, files: &[PathBuf]) -> Result<u8, Failu
     let mut exports = Vec::new();
     for file in files {
         let refused = |what: String| {
-            Failure::Input(format!(
+            StaffFailure::Input(format!(
                 "{}: {what}. Nothing was imported from any file.\nhint: export it again at its desk",
                 file.display()
             ))
         };
         let text = read(file).map_err(|error| {
-            Failure::Unreadable(format!(
+            StaffFailure::Unreadable(format!(
                 "{} cannot be read: {error}. Nothing was imported from any file.\nhint: check the path, and that the file is text in UTF-8",
                 file.display()
             ))
@@ -189,16 +189,16 @@ async fn reconcile(place: &DirectoryArgs, files: &[PathBuf]) -> Result<u8, Failu
         let export =
             DeskExport::verify(&text, &desk.organisation, key_of).map_err(|problem| refused(problem.to_string()))?;
         let bound = config.other(&export.desk).map(|other| other.offline_uses);
-        if let Some(bound) = bound.filter(|bound| export.unsynced() > u64::from(*bound)) {
+        if let Some(bound) = bound.filter(|bound| export.unsynced_uses() > u64::from(*bound)) {
             return Err(refused(format!(
                 "desk {} has marked {} uses since it was last reconciled, and its bound here is {bound}: reconcile that desk first, or correct its offline_uses",
                 export.desk,
-                export.unsynced()
+                export.unsynced_uses()
             )));
         }
         exports.push(export);
     }
-    let store = ground::open(&place.data, &MIGRATIONS).await?;
+    let store = ground::open_store(&place.data, &MIGRATIONS).await?;
     let others: Vec<String> = config.others.iter().map(|other| other.desk.clone()).collect();
     let taken = reconciliation::reconcile(&sqlite(&store), &config.desk, &others, &exports, time::now()).await;
     store.close().await;
@@ -244,7 +244,7 @@ fn report(config: &RedemptionConfig, exports: &[DeskExport], taken: &Reconciliat
     let double = taken.double.iter().map(|double| {
         let marks = double.marks.iter().map(|(desk, at)| json!({"desk": name(config, desk), "at": at.to_string()}));
         let entitlement = URL_SAFE_NO_PAD.encode(double.entitlement);
-        let most = let_through(double.uses, config.bounds());
+        let most = max_uses_before_reconciliation(double.uses, config.bounds());
         json!({"entitlement": entitlement, "uses": double.uses, "let_through": most, "marks": marks.collect::<Vec<_>>()})
     });
     let (exports, double) = (exports.collect::<Vec<_>>(), double.collect::<Vec<_>>());
@@ -264,7 +264,7 @@ fn report_text(config: &RedemptionConfig, exports: &[DeskExport], taken: &Reconc
     });
     for DoubleUse { entitlement, uses, marks } in &taken.double {
         let entitlement = URL_SAFE_NO_PAD.encode(entitlement);
-        let most = let_through(*uses, config.bounds());
+        let most = max_uses_before_reconciliation(*uses, config.bounds());
         text.push_str(&format!("USED TOO OFTEN: {entitlement}, {} times of {uses}", marks.len()));
         // More marks than the bounds allow: a desk exceeded its own bound, or has another bound than configured here.
         let beyond = u64::try_from(marks.len()).is_ok_and(|marks| marks > most);

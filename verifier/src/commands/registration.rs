@@ -8,11 +8,11 @@ use carnet_spec::Catalogue;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::StaffFailure;
 use crate::{
     config::VerifierConfig,
-    identity::Identity,
-    registration::{self, About},
+    identity::OwnIdentity,
+    registration::{self, RegistrationArgs},
 };
 
 #[derive(Debug, Subcommand)]
@@ -20,10 +20,10 @@ pub(crate) enum RegistrationVerb {
     /// Create a registration request for a registrar to sign, and print it.
     Request {
         /// The data directory that `init` created.
-        #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
+        #[arg(long, value_parser = carnet_service::directory::DataDirectoryParser)]
         data: PathBuf,
         #[command(flatten)]
-        about: About,
+        about: RegistrationArgs,
         /// The file to write; by default standard output.
         #[arg(long)]
         out: Option<PathBuf>,
@@ -31,7 +31,7 @@ pub(crate) enum RegistrationVerb {
     /// Install the registration that a registrar signed; it takes effect at the next start.
     Install {
         /// The data directory that `init` created.
-        #[arg(long, value_parser = carnet_service::directory::MadeDirectory)]
+        #[arg(long, value_parser = carnet_service::directory::DataDirectoryParser)]
         data: PathBuf,
         /// The file with the registration.
         file: PathBuf,
@@ -41,7 +41,7 @@ pub(crate) enum RegistrationVerb {
     },
 }
 
-pub(super) fn run(verb: RegistrationVerb) -> Result<u8, Failure> {
+pub(super) fn run(verb: RegistrationVerb) -> Result<u8, StaffFailure> {
     match verb {
         RegistrationVerb::Request { data, about, out } => {
             let request = made(&data, &about)?;
@@ -64,7 +64,7 @@ pub(super) fn run(verb: RegistrationVerb) -> Result<u8, Failure> {
                 carnet_console::line(format_args!(
                     "Registered by {} until {} for: {}. It takes effect at the next start.",
                     registration.registrar(),
-                    day::until(registration.valid_until()),
+                    day::format_end(registration.valid_until()),
                     uses.join(", ")
                 ));
             }
@@ -74,24 +74,24 @@ pub(super) fn run(verb: RegistrationVerb) -> Result<u8, Failure> {
 }
 
 /// Creates the request of the verifier in a data directory.
-pub(super) fn made(data: &Path, about: &About) -> Result<Value, Failure> {
+pub(super) fn made(data: &Path, about: &RegistrationArgs) -> Result<Value, StaffFailure> {
     let config = VerifierConfig::load(data, None)?;
     let broken = |what: String| StartError::new(format!("{what} Nothing was created."), "Correct the configuration.");
     let did =
         carnet_core::did::Did::parse(&config.did).map_err(|problem| broken(format!("did is refused: {problem}.")))?;
-    let identity = Identity::new(did, config.name.clone(), Keyring::open(data, &config.keys)?)
+    let identity = OwnIdentity::new(did, config.name.clone(), Keyring::open(data, &config.keys)?)
         .ok_or_else(|| broken(format!("{} is not a DID of the key in the data directory.", config.did)))?;
     let catalogue = match &config.serve.catalogue {
         Some(folder) => Catalogue::load(folder),
         None => Catalogue::embedded(),
     };
     let catalogue = catalogue.map_err(|error| broken(format!("The catalogue is refused: {error}")))?;
-    Ok(Value::Object(registration::request(&identity, about, &catalogue)?))
+    Ok(Value::Object(registration::create_registration_request(&identity, about, &catalogue)?))
 }
 
-pub(super) fn write(path: &Path, request: &Value) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, request: &Value) -> Result<(), StaffFailure> {
     std::fs::write(path, format!("{request:#}\n")).map_err(|error| {
-        Failure::Input(format!(
+        StaffFailure::Input(format!(
             "{} cannot be written: {error}. Nothing was created.\nhint: check the path",
             path.display()
         ))

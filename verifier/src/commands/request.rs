@@ -10,13 +10,13 @@ use clap::{Args, Subcommand};
 use rand_core::OsRng;
 use serde_json::json;
 
-use super::{Failure, client, read_query, show};
+use super::{StaffFailure, client, read_query, show};
 use crate::ids::RequestId;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RequestVerb {
     /// Create a request, and print the link for the holder.
-    Create(Box<CreateArgs>),
+    Create(Box<RequestCreateArgs>),
     /// List requests, newest first.
     List {
         #[command(flatten)]
@@ -32,7 +32,7 @@ pub(crate) enum RequestVerb {
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["template", "query"]))]
-pub(crate) struct CreateArgs {
+pub(crate) struct RequestCreateArgs {
     #[command(flatten)]
     staff: StaffArgs,
     /// A request template's id, such as job-right-to-work.
@@ -74,15 +74,15 @@ pub(crate) struct CreateArgs {
     request_id: Option<String>,
 }
 
-pub(super) async fn run(verb: RequestVerb) -> Result<u8, Failure> {
+pub(super) async fn run(verb: RequestVerb) -> Result<u8, StaffFailure> {
     match verb {
         RequestVerb::Create(args) => create(*args).await,
         RequestVerb::List { staff, limit, page_token } => list(staff, limit, page_token).await,
     }
 }
 
-async fn create(args: CreateArgs) -> Result<u8, Failure> {
-    once::reserve(args.staff.json)?;
+async fn create(args: RequestCreateArgs) -> Result<u8, StaffFailure> {
+    once::require_output(args.staff.json)?;
     let english = |text: Option<String>| HashMap::from([("en".to_owned(), text.unwrap_or_default())]);
     let what = match (args.template, &args.query) {
         (Some(template), _) => What::Template(template),
@@ -95,7 +95,7 @@ async fn create(args: CreateArgs) -> Result<u8, Failure> {
             allow_unknown: args.allow_unknown,
             freshness_seconds_max: args.freshness_seconds_max.unwrap_or_default(),
         }),
-        (None, None) => return Err(Failure::Input("give --template or --query".to_owned())),
+        (None, None) => return Err(StaffFailure::Input("give --template or --query".to_owned())),
     };
     let request_id = args.request_id.unwrap_or_else(|| RequestId::draw(&mut OsRng).as_str().to_owned());
     let message = CreateRequestRequest { request_id: request_id.clone(), what: Some(what), ttl_seconds: args.ttl };
@@ -119,11 +119,11 @@ async fn create(args: CreateArgs) -> Result<u8, Failure> {
     let unseen =
         format!("Request {} was created, but its link could not be printed. It expires at {expires_at}.", made.id);
     let hint = format!("Repeat the command with --request-id {request_id}: it shows the same link.");
-    once::show(args.staff.json, &value, text, unseen, hint)?;
+    once::show_once(args.staff.json, &value, text, unseen, hint)?;
     Ok(0)
 }
 
-async fn list(staff: StaffArgs, limit: u32, page_token: String) -> Result<u8, Failure> {
+async fn list(staff: StaffArgs, limit: u32, page_token: String) -> Result<u8, StaffFailure> {
     let message = ListRequestsRequest { page_size: limit, page_token };
     let page = client(&staff).await?.list_requests(message).await?.into_inner();
     if staff.json {

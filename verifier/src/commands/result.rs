@@ -1,13 +1,13 @@
 //! `result`.
 
-use carnet_core::text::shown_json;
+use carnet_core::text::displayable_json;
 use carnet_proto::verifier::v1::{
     ReadResultRequest, RequestResult, RequestState, WatchResultRequest, WatchResultResponse,
 };
 use carnet_service::{client::StaffArgs, config::StartError, once};
 use clap::Args;
 
-use super::{Failure, client, show};
+use super::{StaffFailure, client, show};
 
 #[derive(Debug, Args)]
 pub(crate) struct ResultArgs {
@@ -23,7 +23,7 @@ pub(crate) struct ResultArgs {
     staff: StaffArgs,
 }
 
-pub(super) async fn run(args: ResultArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: ResultArgs) -> Result<u8, StaffFailure> {
     let mut client = client(&args.staff).await?;
     if !args.watch {
         let response_code = args.response_code.unwrap_or_default();
@@ -33,7 +33,7 @@ pub(super) async fn run(args: ResultArgs) -> Result<u8, Failure> {
         print(&WatchResultResponse { result: Some(result.clone()), disclosed: None }, args.staff.json)?;
         return Ok(exit_code(&result));
     }
-    once::reserve(args.staff.json)?;
+    once::require_output(args.staff.json)?;
     let mut changes = client.watch_result(WatchResultRequest { id: args.id }).await?.into_inner();
     let mut code = 3;
     while let Some(change) = changes.message().await? {
@@ -65,7 +65,9 @@ fn print(change: &WatchResultResponse, json: bool) -> Result<(), StartError> {
         let mut text = format!("Request {}: {}\n", result.id, show::state(result.state));
         text.extend(result.verdict.as_ref().map(show::verdict_text));
         text.extend(
-            disclosed.as_ref().map(|claims| format!("Disclosed (shown now, not kept):\n{}\n", shown_json(claims))),
+            disclosed
+                .as_ref()
+                .map(|claims| format!("Disclosed (shown now, not kept):\n{}\n", displayable_json(claims))),
         );
         text.trim_end().to_owned()
     };
@@ -75,5 +77,11 @@ fn print(change: &WatchResultResponse, json: bool) -> Result<(), StartError> {
     }
     let unseen =
         format!("Request {} was answered, but the disclosed claims could be neither shown nor stored.", result.id);
-    once::show(json, &value, text, unseen, "The verdict is stored: carnet-verifier result. For the claims, ask again.")
+    once::show_once(
+        json,
+        &value,
+        text,
+        unseen,
+        "The verdict is stored: carnet-verifier result. For the claims, ask again.",
+    )
 }

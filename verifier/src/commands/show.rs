@@ -1,8 +1,8 @@
-//! Responses of the service, as JSON for programs and as text for people.
+//! Output of the service's responses, as JSON for programs and as text for people.
 
 use std::fmt::Write as _;
 
-use carnet_core::text::shown;
+use carnet_core::text::displayable;
 use carnet_proto::verifier::v1::{
     Check, CheckOutcome, CredentialSummary, HolderRule, IssuerAuthority, IssuerDecision, KeptClaim, ProvedThreshold,
     Redemption, RequestResult, RequestState, StatusMessage, Verdict, proved_threshold::Bound,
@@ -107,7 +107,7 @@ pub(super) fn decision_text(decision: &IssuerDecision) -> String {
     let verdict = if decision.accepted { "accepted" } else { "refused" };
     let credential_type = if credential_type.is_empty() { "A credential" } else { credential_type };
     let issuer = if issuer.is_empty() { "an unlisted issuer" } else { issuer };
-    let (credential_type, issuer) = (shown(credential_type), shown(issuer));
+    let (credential_type, issuer) = (displayable(credential_type), displayable(issuer));
     let mut text = format!("{credential_type} from {issuer}: {verdict}. {meaning}\n  rule           {rule}\n");
     let by = match (authority(decision.decided_by), sequence) {
         ("trust_list", number) => format!("trust list {number}"),
@@ -118,7 +118,7 @@ pub(super) fn decision_text(decision: &IssuerDecision) -> String {
     writeln!(text, "  decided by     {by}").ok();
     for (what, value) in [("entry", entry), ("accreditation", accreditation)] {
         if !value.is_empty() {
-            writeln!(text, "  {what:<14} {}", shown(value)).ok();
+            writeln!(text, "  {what:<14} {}", displayable(value)).ok();
         }
     }
     text
@@ -150,7 +150,7 @@ fn message(message: &StatusMessage) -> Value {
     json!({"query_id": message.query_id, "number": message.number, "text": message.text})
 }
 
-/// Formats a threshold: `credentialSubject.validUntil >= 2026-11-22`.
+/// Formats a threshold, such as `credentialSubject.validUntil >= 2026-11-22`.
 fn threshold(proved: &ProvedThreshold) -> String {
     match &proved.bound {
         Some(Bound::AtLeast(bound)) => format!("{} >= {bound}", proved.path),
@@ -180,8 +180,8 @@ pub(super) fn verdict_text(verdict: &Verdict) -> String {
         writeln!(text, "REFUSED ({}) at {}", verdict.reason, time(verdict.verified_at.as_ref())).ok();
     }
     for check in &verdict.checks {
-        let about = if check.about.is_empty() { String::new() } else { format!(" [{}]", shown(&check.about)) };
-        let why = match (check.code.as_str(), shown(&check.detail).as_str()) {
+        let about = if check.about.is_empty() { String::new() } else { format!(" [{}]", displayable(&check.about)) };
+        let why = match (check.code.as_str(), displayable(&check.detail).as_str()) {
             ("", "") => String::new(),
             ("", detail) => format!(": {detail}"),
             (code, detail) => format!(": {code}: {detail}"),
@@ -190,23 +190,23 @@ pub(super) fn verdict_text(verdict: &Verdict) -> String {
     }
     if let Some(HolderRule { rule, claims }) = &verdict.holder {
         let said = match rule.as_str() {
-            "claims" => format!("one person, who shows the same {} in each", shown(&claims.join(", "))),
+            "claims" => format!("one person, who shows the same {} in each", displayable(&claims.join(", "))),
             "key" => "one holder key in all".to_owned(),
             "any" => "anybody; not compared".to_owned(),
-            other => shown(other),
+            other => displayable(other),
         };
         writeln!(text, "  whose credentials: {said}").ok();
     }
     for StatusMessage { query_id, number, text: said } in &verdict.status_messages {
         let about = if query_id.is_empty() { String::new() } else { format!(" [{query_id}]") };
-        writeln!(text, "  the issuer's message{about}: {number}: {} (not verified)", shown(said)).ok();
+        writeln!(text, "  the issuer's message{about}: {number}: {} (not verified)", displayable(said)).ok();
     }
     for credential in &verdict.credentials {
         let CredentialSummary { credential_type, issuer, format, disclosed_paths, .. } = credential;
         let proved = credential.proved_thresholds.iter().map(threshold);
         let paths: Vec<String> = disclosed_paths.iter().cloned().chain(proved).collect();
         let line = format!("{credential_type} ({format}) from {issuer}; shown: {}", paths.join(", "));
-        writeln!(text, "  {}", shown(&line)).ok();
+        writeln!(text, "  {}", displayable(&line)).ok();
     }
     text
 }

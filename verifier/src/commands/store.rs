@@ -5,7 +5,7 @@ use carnet_service::store::{
     arguments::{self, BackupArgs, RestoreArgs},
 };
 
-use super::Failure;
+use super::StaffFailure;
 use crate::{
     config::VerifierConfig,
     sqlite::{MIGRATIONS, restored},
@@ -15,12 +15,12 @@ const LOST: &str = "uses of vouchers counted after it, so those vouchers can be 
                     confirmed to holders, so the erased data is present again; the newest trust list, until it is \
                     fetched.";
 
-pub(super) async fn back_up(args: &BackupArgs) -> Result<u8, Failure> {
+pub(super) async fn back_up(args: &BackupArgs) -> Result<u8, StaffFailure> {
     arguments::run_backup(args).await?;
     Ok(0)
 }
 
-pub(super) async fn restore(args: &RestoreArgs) -> Result<u8, Failure> {
+pub(super) async fn restore(args: &RestoreArgs) -> Result<u8, StaffFailure> {
     VerifierConfig::load(&args.data, args.config.as_deref())?;
     let staged = StagedStore::stage(&args.data, args.from.as_deref()).await?;
     let behind = staged.behind();
@@ -30,10 +30,10 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<u8, Failure> {
     let (restored, more) = match behind {
         Some(behind) if !args.accept_loss => {
             let known = format!("number {} was written here", behind.newest);
-            return Err(arguments::refuse_older(&staged, &known, LOST).into());
+            return Err(arguments::older_store_error(&staged, &known, LOST).into());
         }
         _ if lost => {
-            let restored = staged.put_older(&MIGRATIONS, 0, restored::go_on).await?;
+            let restored = staged.put_older(&MIGRATIONS, 0, restored::continue_restored).await?;
             let more = format!(
                 "Lost: {LOST}\nOpen requests are closed: create them again. Desks must be reconciled before a use is \
                  counted here.\n"
@@ -49,7 +49,7 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<u8, Failure> {
             (staged.put(&MIGRATIONS).await?, more)
         }
     };
-    let (value, text) = arguments::said(&restored, lost, &more);
+    let (value, text) = arguments::restore_output(&restored, lost, &more);
     carnet_console::line(if args.json { value.to_string() } else { text });
     Ok(0)
 }

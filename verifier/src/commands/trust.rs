@@ -11,12 +11,12 @@ use serde_json::json;
 
 use clap::Args;
 
-use super::Failure;
+use super::StaffFailure;
 use crate::{
     config::VerifierConfig,
     sqlite::{MIGRATIONS, SqliteStore},
     store::{StoreError, TrustListRow},
-    trust::remembered::{accept_once, remembered},
+    trust::remembered::{accept_once, newest_list},
 };
 
 /// Returns the end of a stored timestamp, which was verified before it was stored.
@@ -40,18 +40,18 @@ async fn look(store: SqliteStore, issuer: &str, accept: Option<&str>) -> Result<
     if let Some(digest) = accept {
         accept_once(&store, issuer, digest).await?;
     }
-    remembered(&store, issuer).await
+    newest_list(&store, issuer).await
 }
 
 /// Returns 0 if the newest accepted list is valid now, as far as the service knows, and 1 if it is not, or if there is
 /// none.
-pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<u8, Failure> {
+pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<u8, StaffFailure> {
     let config = VerifierConfig::load(&args.data, args.config.as_deref())?;
     let Some(trust) = config.trust else {
         let what = "No trust list is configured; issuers are accepted as config.toml names them.";
         return Err(StartError::new(what, "Add [trust] to config.toml, to accept those of a trust list.").into());
     };
-    let store = ground::open(&args.data, &MIGRATIONS).await?;
+    let store = ground::open_store(&args.data, &MIGRATIONS).await?;
     let remembered = look(SqliteStore::new(store.database.clone()), &trust.issuer, accept.as_deref()).await;
     store.close().await;
     let damaged = |what: String| StartError::new(what, "Nothing was changed. Restore a backup of the store.");
@@ -95,8 +95,8 @@ pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<
             "List {} of {} {word}: from {} until {}, {} issuers.\nDigest {}\nSource {}{stamped}{dropped}{accept}",
             state.seen.sequence,
             preview.list,
-            day::from(from),
-            day::until(until),
+            day::format_start(from),
+            day::format_end(until),
             preview.contents.issuers.len(),
             state.seen.digest,
             trust.list

@@ -4,17 +4,17 @@ use std::{collections::HashMap, path::PathBuf};
 
 use carnet_core::{
     json::{self, Limits},
-    text::shown_json,
+    text::displayable_json,
 };
 use carnet_proto::verifier::v1::{PresentationList, Verdict, VerifyCredentialRequest, VerifyPresentationRequest};
 use carnet_service::client::StaffArgs;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Failure, client, read, read_query, show};
+use super::{StaffFailure, client, read, read_query, show};
 
 #[derive(Debug, Args)]
-pub(crate) struct VerifyArgs {
+pub(crate) struct CredentialVerifyArgs {
     /// The credential (SD-JWT text or JSON); `-` is standard input. With --presentation: the text of the presentation,
     /// or a vp_token, a JSON object from query ids to presentations.
     file: PathBuf,
@@ -34,11 +34,11 @@ pub(crate) struct VerifyArgs {
     staff: StaffArgs,
 }
 
-pub(super) async fn run(args: VerifyArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: CredentialVerifyArgs) -> Result<u8, StaffFailure> {
     let bytes = read(&args.file)?;
     let (verdict, disclosed) = match args.query.as_deref().filter(|_| args.presentation) {
         None if is_vp_token(&bytes) => {
-            return Err(Failure::Input(
+            return Err(StaffFailure::Input(
                 "the file contains a vp_token and no credential. Nothing was sent.\nhint: verify it with \
                  --presentation, --query, --nonce and --audience"
                     .to_owned(),
@@ -68,7 +68,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<u8, Failure> {
     } else {
         carnet_console::out(show::verdict_text(&verdict));
         if let Some(disclosed) = disclosed {
-            carnet_console::line(format_args!("Disclosed:\n{}", shown_json(&disclosed)));
+            carnet_console::line(format_args!("Disclosed:\n{}", displayable_json(&disclosed)));
         }
     }
     Ok(u8::from(!verdict.accepted))
@@ -76,7 +76,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<u8, Failure> {
 
 /// Error for a vp_token with a member that is not an array of presentations.
 fn no_list(id: &str) -> String {
-    let id = shown_json(&Value::from(id));
+    let id = displayable_json(&Value::from(id));
     format!(
         "the file is read as a vp_token, since it is JSON without @context, and its member {id} is not an array of presentations \
          (OpenID4VP 1.0 section 8.1). Nothing was sent.\n\
@@ -84,7 +84,7 @@ fn no_list(id: &str) -> String {
     )
 }
 
-/// Tests if the bytes are JSON that maps ids to presentations, and so no credential.
+/// Returns whether the bytes are JSON that maps ids to presentations, and so no credential.
 fn is_vp_token(bytes: &[u8]) -> bool {
     let presents = |value: &Value| value.is_array() || value.as_str().is_some_and(|text| text.contains('~'));
     json::parse_object(bytes, Limits::DOCUMENT)
@@ -92,7 +92,7 @@ fn is_vp_token(bytes: &[u8]) -> bool {
 }
 
 /// Returns a vp_token unmodified, or one with a single presentation for the query's only credential.
-fn vp_token(bytes: Vec<u8>, query: &prost_types::Struct) -> Result<HashMap<String, PresentationList>, Failure> {
+fn vp_token(bytes: Vec<u8>, query: &prost_types::Struct) -> Result<HashMap<String, PresentationList>, StaffFailure> {
     let list = |items: &Vec<Value>| -> Option<PresentationList> {
         let presentations = items
             .iter()
@@ -110,12 +110,12 @@ fn vp_token(bytes: Vec<u8>, query: &prost_types::Struct) -> Result<HashMap<Strin
     {
         let member = |(id, items): (&String, &Value)| match items.as_array().and_then(list) {
             Some(items) => Ok((id.clone(), items)),
-            None => Err(Failure::Input(no_list(id))),
+            None => Err(StaffFailure::Input(no_list(id))),
         };
         return members.iter().map(member).collect();
     }
     let text = String::from_utf8(bytes)
-        .map_err(|_| Failure::Input("the presentation is not text. Nothing was sent".to_owned()))?;
+        .map_err(|_| StaffFailure::Input("the presentation is not text. Nothing was sent".to_owned()))?;
     let Value::Object(query) = show::structure(query) else { return Ok(HashMap::new()) };
     let ids: Vec<&str> = query
         .get("credentials")
@@ -125,7 +125,7 @@ fn vp_token(bytes: Vec<u8>, query: &prost_types::Struct) -> Result<HashMap<Strin
         .filter_map(|credential| credential.get("id")?.as_str())
         .collect();
     let [id] = ids.as_slice() else {
-        return Err(Failure::Input(
+        return Err(StaffFailure::Input(
             "the query asks for several credentials, and the file holds one presentation. Nothing was sent.\n\
              hint: let the file hold a vp_token: {\"QUERY ID\": [\"PRESENTATION\"], ...}"
                 .to_owned(),
@@ -146,7 +146,7 @@ mod tests {
 
     fn read(text: &str) -> Result<HashMap<String, PresentationList>, String> {
         vp_token(text.as_bytes().to_vec(), &query(&["l"])).map_err(|failure| match failure {
-            Failure::Input(said) => said,
+            StaffFailure::Input(said) => said,
             other => panic!("{other:?}"),
         })
     }

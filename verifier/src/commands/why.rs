@@ -1,14 +1,14 @@
-//! `why`: shows the entry and the rule by which the issuers of an answer were accepted or refused.
+//! Command `why`: displays entry and rule of the decisions about the issuers of a presentation.
 
 use carnet_proto::verifier::v1::ReadResultRequest;
 use carnet_service::client::StaffArgs;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Failure, client, show};
+use super::{StaffFailure, client, show};
 
 #[derive(Debug, Args)]
-pub(crate) struct WhyArgs {
+pub(crate) struct ResultWhyArgs {
     /// The request's id.
     id: String,
     #[command(flatten)]
@@ -16,7 +16,7 @@ pub(crate) struct WhyArgs {
 }
 
 /// Returns 0 if every issuer was accepted, 1 if one was refused or no verdict is stored, 3 without an answer yet.
-pub(super) async fn run(args: WhyArgs) -> Result<u8, Failure> {
+pub(super) async fn run(args: ResultWhyArgs) -> Result<u8, StaffFailure> {
     let mut client = client(&args.staff).await?;
     let answer = client.read_result(ReadResultRequest { id: args.id, ..Default::default() }).await?.into_inner();
     let result = answer.result.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Conversions between wire and domain values.
+//! Conversions between protobuf and domain types.
 
 use std::collections::HashMap;
 
@@ -8,8 +8,8 @@ use carnet_service::wire;
 
 use crate::{
     decisions::{DecidedBy, TrustDecision},
-    disclosed::{Disclosed, KeptClaim},
-    holders_view::holders_detail,
+    disclosed::{DisclosedClaims, KeptClaim},
+    holders_view::detail_for_holder,
     request::{RequestState, StoredRequest},
     results::WatchedResult,
     status_messages::StatusMessage,
@@ -40,7 +40,7 @@ pub(super) fn check(check: &CheckRecord) -> proto::Check {
 
 /// Converts a check for the holder.
 pub(super) fn holders_check(shown: &CheckRecord) -> proto::Check {
-    proto::Check { detail: holders_detail(shown), ..check(shown) }
+    proto::Check { detail: detail_for_holder(shown), ..check(shown) }
 }
 
 fn summary(summary: &CredentialSummary) -> proto::CredentialSummary {
@@ -83,7 +83,7 @@ pub(super) fn verdict(verdict: &Verdict) -> proto::Verdict {
         credentials: verdict.credentials().iter().map(summary).collect(),
         issuers: verdict.decisions().iter().map(decision).collect(),
         redemption: verdict.redeemed().map(|used| {
-            let (number, of) = used.counted().unwrap_or_default();
+            let (number, of) = used.number_and_total().unwrap_or_default();
             proto::Redemption { number, of }
         }),
         status_messages: verdict.messages().iter().map(message).collect(),
@@ -141,7 +141,7 @@ pub(super) fn result(request: &StoredRequest, kept_claims: &[KeptClaim], now: Ti
     }
 }
 
-pub(super) fn disclosed(disclosed: &Disclosed) -> prost_types::Struct {
+pub(super) fn disclosed(disclosed: &DisclosedClaims) -> prost_types::Struct {
     wire::to_struct(disclosed.members())
 }
 

@@ -1,4 +1,4 @@
-//! gRPC services: convert between wire and domain types.
+//! gRPC adapter: converts between messages and domain types.
 
 mod convert;
 mod presentation;
@@ -27,11 +27,11 @@ impl From<Error> for Status {
 pub(crate) const NAMES: [&str; 2] =
     ["carnet.verifier.v1.PresentationService", "carnet.verifier.v1.VerificationService"];
 
-/// Returns both services: the one for holders is public, the one for staff needs the token.
+/// Returns both gRPC services: the public one for holders, and the one for staff, which requires a token.
 pub(crate) fn routes<S: Store>(verifier: Arc<Verifier<S>>, staff: StaffOnly, max_message_bytes: usize) -> Routes {
-    let presentations = PresentationServiceServer::new(presentation::Presentations(Arc::clone(&verifier)))
+    let presentations = PresentationServiceServer::new(presentation::PresentationGrpc(Arc::clone(&verifier)))
         .max_decoding_message_size(max_message_bytes);
-    let verifications = VerificationServiceServer::new(verification::Verifications(verifier))
+    let verifications = VerificationServiceServer::new(verification::VerificationGrpc(verifier))
         .max_decoding_message_size(max_message_bytes);
     Routes::new(presentations).add_service(InterceptedService::new(verifications, staff))
 }

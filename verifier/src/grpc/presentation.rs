@@ -1,4 +1,4 @@
-//! `carnet.verifier.v1.PresentationService`, for wallets.
+//! gRPC service `carnet.verifier.v1.PresentationService`, for wallets.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use tonic::{Request, Response, Status};
 use super::convert;
 use crate::{presentations::SubmissionResponse, store::Store, verifier::Verifier};
 
-pub(super) struct Presentations<S>(pub(super) Arc<Verifier<S>>);
+pub(super) struct PresentationGrpc<S>(pub(super) Arc<Verifier<S>>);
 
 #[tonic::async_trait]
-impl<S: Store> PresentationService for Presentations<S> {
+impl<S: Store> PresentationService for PresentationGrpc<S> {
     async fn read_request(
         &self,
         request: Request<ReadRequestRequest>,

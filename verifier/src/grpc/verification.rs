@@ -1,4 +1,4 @@
-//! `carnet.verifier.v1.VerificationService`, for staff and their systems.
+//! gRPC service `carnet.verifier.v1.VerificationService`, for staff and their systems.
 
 use std::sync::Arc;
 
@@ -17,15 +17,15 @@ use tonic::{Request, Response, Status};
 use super::convert;
 use crate::{
     error::Error,
-    requests::{CreateRequest, RequestSource},
+    requests::{CreateRequest, QuerySource},
     store::Store,
     verifier::Verifier,
 };
 
-pub(super) struct Verifications<S>(pub(super) Arc<Verifier<S>>);
+pub(super) struct VerificationGrpc<S>(pub(super) Arc<Verifier<S>>);
 
 #[tonic::async_trait]
-impl<S: Store> VerificationService for Verifications<S> {
+impl<S: Store> VerificationService for VerificationGrpc<S> {
     type WatchResultStream = ReceiverStream<Result<WatchResultResponse, Status>>;
 
     async fn create_request(
@@ -34,8 +34,8 @@ impl<S: Store> VerificationService for Verifications<S> {
     ) -> Result<Response<CreateRequestResponse>, Status> {
         let CreateRequestRequest { request_id, what, ttl_seconds } = request.into_inner();
         let what = match what {
-            Some(create::What::Template(id)) => RequestSource::Template(id),
-            Some(create::What::Query(query)) => RequestSource::Query {
+            Some(create::What::Template(id)) => QuerySource::Template(id),
+            Some(create::What::Query(query)) => QuerySource::Query {
                 dcql: structure(query.dcql_query.as_ref(), "query.dcql_query")?,
                 purpose: query.purpose.into_iter().collect(),
                 legal_basis: query.legal_basis.into_iter().collect(),
@@ -120,7 +120,7 @@ impl<S: Store> VerificationService for Verifications<S> {
         request: Request<ListRequestsRequest>,
     ) -> Result<Response<ListRequestsResponse>, Status> {
         let ListRequestsRequest { page_size, page_token } = request.into_inner();
-        let page = wire::page(page_size, &page_token)?;
+        let page = wire::parse_page(page_size, &page_token)?;
         let (stored, next) = self.0.results(page.before, page.size).await?;
         let now = now();
         Ok(Response::new(ListRequestsResponse {

@@ -1,10 +1,10 @@
-//! Mapping of errors to HTTP.
+//! Mapping of errors to HTTP responses.
 
 use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
 };
-use carnet_openid::vp::error::Refusal;
+use carnet_openid::vp::error::VerifierError;
 use carnet_service::{
     error::{CallError, ErrorKind},
     http_wire,
@@ -44,9 +44,9 @@ impl HttpError {
     pub(super) fn into_response(self) -> Response {
         let Self { status, error: CallError { reason, message, retry_after, .. } } = self;
         let error = if status.is_server_error() { "server_error" } else { "invalid_request" };
-        let body = Refusal { error, description: message, receipt: None }.to_json();
+        let body = VerifierError { error, description: message, receipt: None }.to_json();
         let mut response = refused(status, &reason, body);
-        http_wire::explain(response.headers_mut(), &reason, retry_after);
+        http_wire::add_error_headers(response.headers_mut(), &reason, retry_after);
         response
     }
 }
@@ -54,6 +54,6 @@ impl HttpError {
 /// Returns an answer with a reason in its header.
 pub(super) fn refused(status: StatusCode, reason: &str, body: String) -> Response {
     let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
-    http_wire::explain(response.headers_mut(), reason, None);
+    http_wire::add_error_headers(response.headers_mut(), reason, None);
     response
 }

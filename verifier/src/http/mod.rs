@@ -1,4 +1,4 @@
-//! HTTP on the same listener as gRPC: the OpenID4VP wire over the same use cases.
+//! HTTP adapter on the same listener as gRPC: the OpenID4VP endpoints.
 
 mod error;
 mod openid;
@@ -9,7 +9,7 @@ use axum::Router;
 
 use crate::{store::Store, verifier::Verifier};
 
-/// Returns the routes. A body is at most as long as a message of gRPC.
+/// Returns the routes. The maximum body size is that of a gRPC message.
 pub(crate) fn router<S: Store>(verifier: Arc<Verifier<S>>, max_message_bytes: usize) -> Router {
     openid::router(verifier, max_message_bytes)
 }

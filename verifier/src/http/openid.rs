@@ -1,4 +1,5 @@
-//! `GET` and `POST /openid/request/{id}`, and `POST /openid/response/{id}` (OpenID4VP 1.0 sections 5.10 and 8.2).
+//! OpenID4VP endpoints `GET` and `POST /openid/request/{id}`, and `POST /openid/response/{id}` (OpenID4VP 1.0 sections
+//! 5.10 and 8.2).
 
 use std::sync::Arc;
 
@@ -16,19 +17,19 @@ use axum::{
 };
 use carnet_core::json::Limits;
 use carnet_openid::{
-    form::Form,
+    form::FormParameters,
     vp::{
         REQUEST_MEDIA_TYPE,
-        error::Refusal,
-        response::{Accepted, FORM, ResponseForm},
+        error::VerifierError,
+        response::{AcceptedResponse, FORM, ResponseForm},
     },
 };
 use carnet_service::{http_wire::has_media_type, time::now};
 
 use super::error::{HttpError, refused};
 use crate::{
-    error::Error, holders_view::holders_detail, openid::OpenIdAnswer, presentations::SubmissionResponse, store::Store,
-    verifier::Verifier,
+    error::Error, holders_view::detail_for_holder, openid::OpenIdAnswer, presentations::SubmissionResponse,
+    store::Store, verifier::Verifier,
 };
 
 /// Maximum length of the form by which a wallet fetches a request: a nonce, and metadata that is not read.
@@ -36,7 +37,7 @@ const MOST_REQUEST_BYTES: usize = 65_536;
 /// Nesting of a response: presentations, each of which may be a document, in lists by id.
 const DEPTH: usize = 36;
 
-struct Door<S> {
+struct PresentationEndpoints<S> {
     verifier: Arc<Verifier<S>>,
     max_message_bytes: usize,
 }
@@ -46,7 +47,7 @@ pub(super) fn router<S: Store>(verifier: Arc<Verifier<S>>, max_message_bytes: us
         .route("/openid/request/{id}", get(read_request::<S>).post(post_request::<S>))
         .route("/openid/response/{id}", post(submit::<S>))
         .layer(map_response(unstored))
-        .with_state(Arc::new(Door { verifier, max_message_bytes }))
+        .with_state(Arc::new(PresentationEndpoints { verifier, max_message_bytes }))
 }
 
 /// Forbids to store any answer.
@@ -63,20 +64,20 @@ fn id(id: Id) -> Result<String, Error> {
     id.map(|Path(id)| id).map_err(|_| Error::RequestUnknown)
 }
 
-async fn read_request<S: Store>(State(door): State<Arc<Door<S>>>, path: Id) -> Response {
+async fn read_request<S: Store>(State(door): State<Arc<PresentationEndpoints<S>>>, path: Id) -> Response {
     let read = async { Ok(door.verifier.read_openid_request(&id(path)?, None, now()).await?) };
     request_object(read.await)
 }
 
 async fn post_request<S: Store>(
-    State(door): State<Arc<Door<S>>>,
+    State(door): State<Arc<PresentationEndpoints<S>>>,
     path: Id,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let read = async {
         let body = form_body(&headers, body, MOST_REQUEST_BYTES).await?;
-        let form = Form::parse(&body)?;
+        let form = FormParameters::parse(&body)?;
         let wallet_nonce = form.get("wallet_nonce").map(|nonce| nonce.expose());
         Ok(door.verifier.read_openid_request(&id(path)?, wallet_nonce, now()).await?)
     };
@@ -90,7 +91,12 @@ fn request_object(object: Result<String, HttpError>) -> Response {
     }
 }
 
-async fn submit<S: Store>(State(door): State<Arc<Door<S>>>, path: Id, headers: HeaderMap, body: Body) -> Response {
+async fn submit<S: Store>(
+    State(door): State<Arc<PresentationEndpoints<S>>>,
+    path: Id,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let answered = async {
         let body = form_body(&headers, body, door.max_message_bytes).await?;
         let form = ResponseForm::parse(&body)?;
@@ -98,15 +104,15 @@ async fn submit<S: Store>(State(door): State<Arc<Door<S>>>, path: Id, headers: H
         Ok::<_, HttpError>(door.verifier.submit_openid(&id(path)?, form, limits, now()).await?)
     };
     match answered.await {
-        Ok(OpenIdAnswer::Declined) => json(Accepted::default().to_json()),
+        Ok(OpenIdAnswer::Declined) => json(AcceptedResponse::default().to_json()),
         Ok(OpenIdAnswer::Answered(SubmissionResponse { verdict, receipt }, redirect_uri)) => {
             if verdict.accepted() {
-                return json(Accepted { redirect_uri, receipt }.to_json());
+                return json(AcceptedResponse { redirect_uri, receipt }.to_json());
             }
             let failed = verdict.checks().iter().find(|check| check.code == verdict.reason());
-            let refusal = Refusal {
+            let refusal = VerifierError {
                 error: "invalid_request",
-                description: failed.map(holders_detail).unwrap_or_default(),
+                description: failed.map(detail_for_holder).unwrap_or_default(),
                 receipt,
             };
             refused(StatusCode::BAD_REQUEST, &verdict.reason().to_uppercase(), refusal.to_json())

@@ -1,5 +1,5 @@
-//! Alternatives of format: a template that asks for `vc+sd-jwt` takes the same type as `dc+sd-jwt` on the OpenID4VP wire,
-//! since other wallets speak that one (spec/openid4vp.md).
+//! Alternative formats: over OpenID4VP, a template for `vc+sd-jwt` also accepts the same type as `dc+sd-jwt`, which
+//! other wallets support (spec/openid4vp.md).
 
 use std::collections::{BTreeMap, BTreeSet};
 

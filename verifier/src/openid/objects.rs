@@ -1,5 +1,5 @@
-//! Links and request objects of the OpenID4VP wire. An object is signed once and served again, and signed for each nonce
-//! of a wallet.
+//! Links and request objects of the OpenID4VP wire. An object is signed once and served again, and signed for each
+//! nonce of a wallet.
 
 use carnet_core::{
     receipt::REQUEST_TYP,
@@ -28,12 +28,12 @@ use crate::{
     store::{
         OpenIdExchange, ReadOpenIdExchanges as _, ReadRequests as _, Store, WriteOpenIdExchanges as _, WriteRows as _,
     },
-    verification::Verification,
+    verification::VerificationService,
     verifier::Verifier,
 };
 
-/// Maximum number of objects of one request that are signed for nonces of wallets: everybody who has the link can ask for
-/// one, and a key in a token is slow.
+/// Maximum number of objects of one request that are signed for nonces of wallets: everybody who has the link can ask
+/// for one, and a key in a token is slow.
 const MOST_NONCE_OBJECTS: u32 = 32;
 
 /// Prefix of the client id of unsigned requests.
@@ -172,7 +172,7 @@ impl<S: Store> Verifier<S> {
             ResponseMode::DirectPost => None,
             ResponseMode::DirectPostJwt => Some(DecryptionKey::from_bytes(&exchange.encryption_key)?.public()),
         };
-        let metadata = ClientMetadata::new(Verification::formats(), key);
+        let metadata = ClientMetadata::new(VerificationService::formats(), key);
         let query = self.offered_query(stored)?.to_json();
         let first = Jws::parse(&stored.request_object)?;
         let first = first.payload();

@@ -1,4 +1,5 @@
-//! Desks of one organisation: their names, keys and bounds (spec/entitlement.md section 4).
+//! Desks: the verifier installations of one organisation that redeem vouchers, with their names, keys and limits
+//! (spec/entitlement.md section 4).
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -7,7 +8,7 @@ use carnet_core::{
     keys::{Algorithm, PublicKey, Signer as _},
 };
 use carnet_service::{
-    config::{StartError, refused_field},
+    config::{StartError, invalid_field},
     keys::{Keyring, KeysConfig},
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -15,16 +16,16 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 /// Folder of a desk's own key, in its data directory.
 const FOLDER: &str = "desk";
 
-/// Several desks of one organisation that are not always connected.
+/// Configuration of several desks of one organisation that are not always connected.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RedemptionConfig {
     /// Name of this desk.
     pub(crate) desk: String,
-    /// Other desks.
+    /// The other desks.
     #[serde(deserialize_with = "others")]
     pub(crate) others: Vec<OtherDesk>,
-    /// Maximum number of uses that this desk marks between two reconciliations with all others.
+    /// Maximum number of uses that this desk redeems between two reconciliations with all others.
     pub(crate) offline_uses: u32,
 }
 
@@ -34,9 +35,9 @@ pub(crate) struct RedemptionConfig {
 pub(crate) struct OtherDesk {
     /// Name of the desk.
     pub(crate) desk: String,
-    /// Public key of the desk, as its `carnet-verifier redemptions key` prints it.
+    /// Public key of the desk, as printed by its `carnet-verifier redemptions key`.
     pub(crate) key: String,
-    /// Maximum number of uses that the desk marks between two reconciliations, as in its own configuration.
+    /// Maximum number of uses that the desk redeems between two reconciliations, as in its own configuration.
     pub(crate) offline_uses: u32,
 }
 
@@ -55,29 +56,29 @@ fn others<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OtherDesk>, 
 }
 
 impl RedemptionConfig {
-    /// Refuses malformed names and keys, two desks with the same name or key, and a desk without others.
+    /// Refuses malformed names and keys, duplicate names or keys, and a configuration without other desks.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         let names = || self.others.iter().map(|other| &other.desk).chain([&self.desk]);
-        if let Some(wrong) = names().find(|name| !is_desk(name)) {
+        if let Some(wrong) = names().find(|name| !is_valid_desk_name(name)) {
             let what = format!("redemption: {wrong:?} is not a desk name: 1 to 64 small letters, digits and -");
-            return Err(refused_field("redemption", what));
+            return Err(invalid_field("redemption", what));
         }
         if self.others.is_empty() || names().collect::<BTreeSet<_>>().len() != names().count() {
             let what = "redemption.others must name the other desks, each once, and not this one";
-            return Err(refused_field("redemption.others", what));
+            return Err(invalid_field("redemption.others", what));
         }
         if let Some(wrong) = self.others.iter().find(|other| other.public_key().is_none()) {
             let what = format!("redemption.others: the key of {:?} is not a multikey, such as z6Mk...", wrong.desk);
-            return Err(refused_field("redemption.others", what));
+            return Err(invalid_field("redemption.others", what));
         }
         let keys: BTreeSet<&str> = self.others.iter().map(|other| other.key.as_str()).collect();
         if keys.len() != self.others.len() {
             let what = "redemption.others: two desks have the same key, so one could sign for the other";
-            return Err(refused_field("redemption.others", what));
+            return Err(invalid_field("redemption.others", what));
         }
         if self.offline_uses == 0 {
             let what = "redemption.offline_uses is 0, so no use could be marked";
-            return Err(refused_field("redemption.offline_uses", what));
+            return Err(invalid_field("redemption.offline_uses", what));
         }
         Ok(())
     }
@@ -87,71 +88,71 @@ impl RedemptionConfig {
         self.others.iter().find(|other| other.desk == name)
     }
 
-    /// Returns the bounds of all desks.
+    /// Returns the limits of all desks.
     pub(crate) fn bounds(&self) -> impl Iterator<Item = u32> {
         self.others.iter().map(|other| other.offline_uses).chain([self.offline_uses])
     }
 }
 
 impl OtherDesk {
-    /// Parses its public key; `None` if the text is malformed.
+    /// Parses the public key; `None` if it is malformed.
     pub(crate) fn public_key(&self) -> Option<PublicKey> {
         PublicKey::from_multikey(&self.key).ok()
     }
 }
 
-/// Tests if a text is a valid desk name.
-pub(crate) fn is_desk(name: &str) -> bool {
+/// Returns whether a text is a valid desk name.
+pub(crate) fn is_valid_desk_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// Computes the maximum number of uses that desks with these bounds allow of a voucher between two reconciliations of
-/// all of them: each at most its bound, and at most the uses that it knows to be left.
-pub(crate) fn let_through(uses: u32, bounds: impl Iterator<Item = u32>) -> u64 {
+/// Returns the maximum total number of uses of one voucher that desks with these limits can redeem before they are
+/// reconciled: each at most its limit, and at most the uses of the voucher.
+pub(crate) fn max_uses_before_reconciliation(uses: u32, bounds: impl Iterator<Item = u32>) -> u64 {
     bounds.fold(0, |sum: u64, bound| sum.saturating_add(uses.min(bound).into()))
 }
 
-/// Computes the maximum number of unknown uses that a lost desk may have allowed: the rest of its bound after its last
-/// imported export, and its whole bound for each later export of this desk, by which it may have been reconciled.
+/// Returns the maximum number of unknown uses that a lost desk may have redeemed: the rest of its limit after its last
+/// imported export, and its whole limit for each later export of this desk, by which it may have been reconciled.
 pub(crate) fn unseen_uses(bound: u32, unsynced: u64, exports_since: u64) -> u64 {
     u64::from(bound).saturating_sub(unsynced).saturating_add(exports_since.saturating_mul(bound.into()))
 }
 
 /// This desk, as the signer of exports.
-pub(crate) struct Desk {
-    /// DID that all desks share.
+pub(crate) struct OwnDesk {
+    /// DID of the organisation, which all desks share.
     pub(crate) organisation: Did,
-    /// Key of this desk only.
+    /// Key of this desk.
     pub(crate) key: Keyring,
 }
 
-impl Desk {
-    /// Opens the desk with its own key, which is created at the first call and sealed like the verifier's keys.
+impl OwnDesk {
+    /// Opens the desk with its own key, which is created on the first call and stored like the verifier's keys.
     ///
     /// # Errors
-    /// The key cannot be created, opened or sealed; another desk has the same one.
+    /// The key cannot be created, decrypted or stored; another desk has the same key.
     pub(crate) fn open(
         data: &Path,
         config: &RedemptionConfig,
         organisation: Did,
         keys: &KeysConfig,
     ) -> Result<Self, StartError> {
-        let key = own_key(data, keys)?;
+        let key = load_desk_key(data, keys)?;
         let own = key.public_key().to_multikey();
         if let Some(other) = config.others.iter().find(|other| other.key == own) {
             let what = format!("redemption.others: \"{}\" has this desk's own key", other.desk);
-            return Err(refused_field("redemption.others", what));
+            return Err(invalid_field("redemption.others", what));
         }
         Ok(Self { organisation, key })
     }
 }
 
-/// Opens the key of the desk in a data directory; the first call creates it.
+/// Opens the key of the desk in a data directory; it is created on the first call.
 ///
 /// # Errors
-/// It cannot be created, opened or sealed.
-pub(crate) fn own_key(data: &Path, keys: &KeysConfig) -> Result<Keyring, StartError> {
+/// It cannot be created, decrypted or stored.
+pub(crate) fn load_desk_key(data: &Path, keys: &KeysConfig) -> Result<Keyring, StartError> {
     let folder = data.join(FOLDER);
     if !folder.exists() {
         make(&folder).map_err(|error| {
@@ -170,8 +171,8 @@ fn make(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().mode(0o700).create(folder)
 }
 
-/// Tests if a data directory contains a desk's key: a copied key would make two desks one.
-pub(crate) fn has_key(data: &Path) -> bool {
+/// Returns whether a data directory contains a desk's key. A copied key would make two desks indistinguishable.
+pub(crate) fn has_desk_key(data: &Path) -> bool {
     data.join(FOLDER).exists()
 }
 
@@ -230,10 +231,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let did = Did::parse("did:web:museum.example").unwrap();
         let mut config = RedemptionConfig { desk: "east".to_owned(), others: vec![other("west")], offline_uses: 1 };
-        let open = |config: &RedemptionConfig| Desk::open(dir.path(), config, did.clone(), &KeysConfig::default());
-        assert!(!has_key(dir.path()));
+        let open = |config: &RedemptionConfig| OwnDesk::open(dir.path(), config, did.clone(), &KeysConfig::default());
+        assert!(!has_desk_key(dir.path()));
         let first = open(&config).unwrap().key.public_key();
-        assert!(has_key(dir.path()));
+        assert!(has_desk_key(dir.path()));
         assert_eq!(open(&config).unwrap().key.public_key(), first);
         config.others.push(OtherDesk { desk: "north".to_owned(), key: first.to_multikey(), offline_uses: 1 });
         assert!(open(&config).is_err());
@@ -272,7 +273,11 @@ mod tests {
                 }
             }
             let all: u64 = marked.iter().map(|marked| u64::from(*marked)).sum();
-            assert_eq!(all, let_through(uses, bounds.iter().copied()), "{uses} uses, bounds {bounds:?}");
+            assert_eq!(
+                all,
+                max_uses_before_reconciliation(uses, bounds.iter().copied()),
+                "{uses} uses, bounds {bounds:?}"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Export of one desk's marks for the others, signed with the desk's own key (spec/entitlement.md section 5).
+//! Export of one desk's use marks (recorded uses) for the others, signed with the desk's own key (spec/entitlement.md
+//! section 5).
 //!
-//! The first line is a JWS over the digest of all other lines; each of these is one mark.
+//! The first line is a JWS over the digest of all other lines, each of which is one mark.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -8,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Code, Problem,
     did::Did,
-    json::whole_unsigned,
+    json::unsigned_integer,
     keys::{PublicKey, Signer as _},
     secure::jose::{self, Jws, numeric_date},
     time::Timestamp,
@@ -16,39 +17,39 @@ use carnet_core::{
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::desks::{Desk, is_desk};
+use super::desks::{OwnDesk, is_valid_desk_name};
 use crate::store::UseMark;
 
 const TYP: &str = "carnet-desk-redemptions+jwt";
 
-/// Maximum size of a file, in bytes.
+/// Maximum size of an export, in bytes.
 pub(crate) const MAX_BYTES: u64 = 67_108_864;
 
-/// Marks of one desk that are not erased.
+/// Use marks of one desk that are not yet erased.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DeskExport {
     pub(crate) desk: String,
-    /// Number of the export, which rises with each export of that desk.
+    /// Number of the export, which increases with each export of the desk.
     pub(crate) number: u64,
     pub(crate) made_at: Timestamp,
-    /// Number of its last mark, erased or not.
+    /// Sequence number of the desk's last mark, erased or not.
     pub(crate) last: u64,
-    /// Number of its last mark at its last reconciliation.
+    /// Sequence number of the desk's last mark at its last reconciliation.
     pub(crate) synced: u64,
     /// Number of the newest imported export of each other desk.
     pub(crate) taken: BTreeMap<String, u64>,
-    /// Marks, each with its number at that desk.
+    /// Marks, with their sequence numbers.
     pub(crate) marks: Vec<(u64, UseMark)>,
 }
 
 impl DeskExport {
-    /// Returns the number of uses marked since the last reconciliation.
-    pub(crate) fn unsynced(&self) -> u64 {
+    /// Returns the number of uses redeemed since the last reconciliation.
+    pub(crate) fn unsynced_uses(&self) -> u64 {
         self.last.saturating_sub(self.synced)
     }
 
-    /// Returns the text of the file.
-    pub(crate) fn sign(&self, desk: &Desk) -> Result<String, Problem> {
+    /// Returns the signed text of the export.
+    pub(crate) fn sign(&self, desk: &OwnDesk) -> Result<String, Problem> {
         let mut lines = String::new();
         for (sequence, mark) in &self.marks {
             let UseMark { entitlement, uses, marked_at, erase_at } = mark;
@@ -73,7 +74,7 @@ impl DeskExport {
     ///
     /// # Errors
     /// `token_malformed`, `token_type`, `signature_invalid` and the other errors of a JWS; `issuer_mismatch`: another
-    /// organisation; `method_unknown`: a desk without a known key; `malformed_value`: the lines are not the signed
+    /// organisation; `method_unknown`: a desk without a known key; `malformed_value`: the lines differ from the signed
     /// ones, or are malformed.
     pub(crate) fn verify(
         text: &str,
@@ -89,7 +90,8 @@ impl DeskExport {
         if member("iss") != Some(organisation.as_str()) {
             return Err(Problem::new(Code::IssuerMismatch, "the export is of another verifier's DID"));
         }
-        let desk = member("desk").filter(|desk| is_desk(desk)).ok_or_else(|| malformed("there is no desk"))?;
+        let desk =
+            member("desk").filter(|desk| is_valid_desk_name(desk)).ok_or_else(|| malformed("there is no desk"))?;
         // The key is the one that the configuration assigns to the name; statements of the file about its key are
         // ignored.
         let key = key_of(desk).ok_or_else(|| {
@@ -100,10 +102,10 @@ impl DeskExport {
             return Err(malformed("the marks are not the signed ones"));
         }
         let number =
-            |name: &str| payload.get(name).and_then(whole_unsigned).ok_or_else(|| malformed("there is no number"));
+            |name: &str| payload.get(name).and_then(unsigned_integer).ok_or_else(|| malformed("there is no number"));
         let (export, last, synced) = (number("number")?, number("last")?, number("synced")?);
         let taken = payload.get("taken").and_then(Value::as_object).ok_or_else(|| malformed("taken is missing"))?;
-        let taken = taken.iter().map(|(desk, number)| Some((desk.clone(), whole_unsigned(number)?)));
+        let taken = taken.iter().map(|(desk, number)| Some((desk.clone(), unsigned_integer(number)?)));
         let taken = taken.collect::<Option<_>>().ok_or_else(|| malformed("taken has no numbers"))?;
         let made_at = numeric_date(payload, "iat")?.ok_or_else(|| malformed("iat is missing"))?;
         let marks: Option<Vec<_>> = lines.lines().map(mark).collect();

@@ -1,4 +1,4 @@
-//! Exchange of marks between the desks of one organisation (spec/entitlement.md section 5).
+//! Exchange of use marks between the desks of one organisation (spec/entitlement.md section 5).
 
 use std::collections::BTreeSet;
 
@@ -7,50 +7,50 @@ use carnet_core::time::Timestamp;
 use super::{desks::unseen_uses, export::DeskExport};
 use crate::store::{DeskRow, OWN_DESK, ReadUses as _, Store, StoreError, UseMark, WriteRows, WriteUses as _};
 
-/// Voucher that was used more often than it allows.
+/// Voucher with more uses than it permits.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DoubleUse {
-    /// SHA-256 over issuer and id.
+    /// SHA-256 over issuer and voucher id.
     pub(crate) entitlement: [u8; 32],
-    /// Number of its uses.
+    /// Number of uses that it permits.
     pub(crate) uses: u32,
-    /// Marks, oldest first: the desk (empty: this one) and the time.
+    /// Marks, oldest first: the name of the desk (empty: this one) and the time.
     pub(crate) marks: Vec<(String, Timestamp)>,
 }
 
 /// Desk that was written off.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct WrittenOff {
+pub(crate) struct WrittenOffDesk {
     pub(crate) desk: String,
     pub(crate) at: Timestamp,
-    /// Number of its last known mark.
+    /// Sequence number of its last known mark.
     pub(crate) last: u64,
-    /// Maximum number of further uses that it may have allowed.
+    /// Maximum number of further uses that it may have redeemed.
     pub(crate) unseen: u64,
 }
 
-/// Result of importing the others' marks.
+/// Result of importing exports.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reconciliation {
-    /// Desks whose export was newer than any imported before, and than this desk's last reconciliation.
+    /// Desks with an export that is newer than all imported ones and than this desk's last reconciliation.
     pub(crate) fresh: BTreeSet<String>,
-    /// True if these were all others, so that the count towards this desk's bound restarts.
+    /// `true` if these were all other desks, so that the count towards this desk's limit restarts.
     pub(crate) synced: bool,
     pub(crate) double: Vec<DoubleUse>,
 }
 
-/// Reason why the others' marks are not imported.
+/// Error of an import.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReconcileError {
-    /// Two marks of one desk have the same number: two desks share a name, or one was restored from a backup.
+    /// Two different marks of one desk have the same number: two desks share a name, or one was restored from a backup.
     #[error("desk \"{desk}\" has two different marks with the number {sequence}")]
     Conflict {
         /// Name of the desk.
         desk: String,
-        /// Number of both marks.
+        /// Sequence number of both marks.
         sequence: u64,
     },
-    /// The desk was written off, and a finder of its key may have signed the export.
+    /// The desk was written off: a finder of its key might have signed the export.
     #[error("desk \"{desk}\" was written off here")]
     WrittenOff {
         /// Name of the desk.
@@ -61,7 +61,7 @@ pub(crate) enum ReconcileError {
     Store(#[from] StoreError),
 }
 
-/// Returns this desk's marks under its name, with the next export number.
+/// Returns this desk's export, with the next export number.
 pub(crate) async fn export<S: Store>(store: &S, desk: &str, now: Timestamp) -> Result<DeskExport, StoreError> {
     let mut transaction = store.begin("export_redemptions").await?;
     let mut own = transaction.desk(OWN_DESK).await?;
@@ -83,7 +83,7 @@ pub(crate) async fn write_off<S: Store>(
     desk: &str,
     bound: u32,
     now: Timestamp,
-) -> Result<WrittenOff, StoreError> {
+) -> Result<WrittenOffDesk, StoreError> {
     let mut transaction = store.begin("write_off_desk").await?;
     let own = transaction.desk(OWN_DESK).await?;
     let mut other = transaction.desk(desk).await?;
@@ -94,23 +94,24 @@ pub(crate) async fn write_off<S: Store>(
     });
     transaction.put_desk(&other).await?;
     transaction.commit().await?;
-    Ok(WrittenOff { desk: other.name, at, last: other.last, unseen })
+    Ok(WrittenOffDesk { desk: other.name, at, last: other.last, unseen })
 }
 
 /// Returns the other desks that were written off.
-pub(crate) async fn written_off<S: Store>(store: &S) -> Result<Vec<WrittenOff>, StoreError> {
+pub(crate) async fn written_off<S: Store>(store: &S) -> Result<Vec<WrittenOffDesk>, StoreError> {
     let desks = store.read().await?.desks().await?.into_iter();
     let gone = desks.filter_map(|DeskRow { name, last, written_off, .. }| {
         let (at, unseen) = written_off?;
-        Some(WrittenOff { desk: name, at, last, unseen })
+        Some(WrittenOffDesk { desk: name, at, last, unseen })
     });
     Ok(gone.collect())
 }
 
-/// Imports other desks' marks; repeated marks count once. An export of this desk itself is compared only.
+/// Imports exports of other desks; repeated marks count once. An export of this desk itself is only compared.
 ///
 /// # Errors
-/// An export of a desk that was written off; two different marks under one number; store errors. Nothing is imported.
+/// An export of a desk that was written off; two different marks with one number; store errors. Nothing is imported
+/// then.
 pub(crate) async fn reconcile<S: Store>(
     store: &S,
     desk: &str,

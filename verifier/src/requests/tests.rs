@@ -17,14 +17,14 @@ fn texts_need_english_and_cannot_trick_the_eye() {
 const FIELD: &str = "query.dcql_query";
 
 fn refused(query: &Value) -> (&'static str, String) {
-    match own_query(query.as_object().unwrap().clone(), FIELD) {
+    match parse_custom_query(query.as_object().unwrap().clone(), FIELD) {
         Err(Error::Invalid { reason, field: FIELD, description }) => (reason, description),
         other => panic!("{:?}", other.map(|(_, query)| query)),
     }
 }
 
 fn accepted(query: &Value) {
-    let (text, parsed) = own_query(query.as_object().unwrap().clone(), FIELD).unwrap();
+    let (text, parsed) = parse_custom_query(query.as_object().unwrap().clone(), FIELD).unwrap();
     assert_eq!((&text, parsed), (query, Query::parse(query).unwrap()));
 }
 

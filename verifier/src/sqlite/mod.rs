@@ -1,4 +1,4 @@
-//! Store in SQLite: one file per room of the port, and their common parts here.
+//! SQLite store: one file for each part of the port, and their shared parts in this module.
 
 mod openid;
 mod redemptions;
@@ -36,7 +36,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     18: "0018_openid_request_objects",
 ];
 
-/// Store in `store.sqlite`.
+/// SQLite store in `store.sqlite`.
 #[derive(Clone)]
 pub(crate) struct SqliteStore(Database);
 
@@ -51,12 +51,12 @@ impl SqliteStore {
     }
 }
 
-/// Rows through a connection, or in a transaction.
+/// Row operations through a connection, or in a transaction.
 pub(crate) struct SqliteRows<C>(C);
 
-/// Connection that a [`SqliteRows`] is made of.
-pub(crate) trait Connection: DerefMut<Target = SqliteConnection> + Send {}
-impl<C: DerefMut<Target = SqliteConnection> + Send> Connection for C {}
+/// Connection for a [`SqliteRows`].
+pub(crate) trait RowConnection: DerefMut<Target = SqliteConnection> + Send {}
+impl<C: DerefMut<Target = SqliteConnection> + Send> RowConnection for C {}
 
 impl Store for SqliteStore {
     type Reader = SqliteRows<PoolConnection<Sqlite>>;
@@ -70,7 +70,7 @@ impl Store for SqliteStore {
         Ok(SqliteRows(self.0.begin(name).await?))
     }
 
-    async fn settle(&self) {
+    async fn purge_log(&self) {
         if let Err(error) = self.0.checkpoint().await {
             tracing::warn!(%error, "erased data could not be removed from the write-ahead log yet; retrying");
         }

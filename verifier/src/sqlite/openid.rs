@@ -1,12 +1,12 @@
-//! Exchanges on the OpenID4VP wire in SQLite.
+//! SQLite rows of OpenID4VP exchanges.
 
 use sqlx::{Row as _, Sqlite, Transaction};
 use zeroize::Zeroizing;
 
-use super::{Connection, SqliteRows, unsigned};
+use super::{RowConnection, SqliteRows, unsigned};
 use crate::store::{OpenIdExchange, ReadOpenIdExchanges, StoreError, WriteOpenIdExchanges};
 
-impl<C: Connection> ReadOpenIdExchanges for SqliteRows<C> {
+impl<C: RowConnection> ReadOpenIdExchanges for SqliteRows<C> {
     async fn openid_exchange(&mut self, number: i64) -> Result<Option<OpenIdExchange>, StoreError> {
         let row = sqlx::query(
             "SELECT encryption_key, ephemeral_keys, response_code, request_object, client_id, nonce_objects \

@@ -1,9 +1,9 @@
-//! Voucher uses, desks and totals in SQLite.
+//! SQLite rows of voucher uses, desks and totals.
 
 use carnet_core::time::Timestamp;
 use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
-use super::{CORRUPT, Connection, SqliteRows, signed, unsigned};
+use super::{CORRUPT, RowConnection, SqliteRows, signed, unsigned};
 use crate::store::{DeskRow, MonthlyTotal, ReadUses, StoreError, UseMark, WriteUses};
 
 fn mark(row: &SqliteRow) -> Result<UseMark, StoreError> {
@@ -37,7 +37,7 @@ fn total(row: &SqliteRow) -> Result<MonthlyTotal, StoreError> {
     Ok(MonthlyTotal { template, issuer, service: row.try_get("service")?, month, uses: unsigned(row, "uses")? })
 }
 
-impl<C: Connection> ReadUses for SqliteRows<C> {
+impl<C: RowConnection> ReadUses for SqliteRows<C> {
     async fn mark_count(&mut self, entitlement: &[u8; 32]) -> Result<u32, StoreError> {
         let row = sqlx::query("SELECT count(*) AS marks FROM redemptions WHERE entitlement = ?");
         unsigned(&row.bind(entitlement.as_slice()).fetch_one(&mut *self.0).await?, "marks")

@@ -1,14 +1,14 @@
-//! Requests, stored claims, and the floor of the clock in SQLite.
+//! SQLite rows of requests, retained claims, and the clock floor.
 
 use carnet_core::time::Timestamp;
 use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
-use super::{CORRUPT, Connection, SqliteRows};
+use super::{CORRUPT, RowConnection, SqliteRows};
 use crate::{
     disclosed::KeptClaim,
     ids::RequestId,
     request::{NewRequest, RequestState, StoredRequest},
-    store::{ExpiringRows, ReadRequests, StoreError, WriteRequests},
+    store::{ErasableRows, ReadRequests, StoreError, WriteRequests},
     verdicts::Verdict,
 };
 
@@ -46,13 +46,13 @@ fn read(row: &SqliteRow) -> Result<StoredRequest, StoreError> {
     })
 }
 
-impl<C: Connection> ReadRequests for SqliteRows<C> {
+impl<C: RowConnection> ReadRequests for SqliteRows<C> {
     async fn request(&mut self, id: &RequestId) -> Result<Option<StoredRequest>, StoreError> {
         let row = sqlx::query("SELECT * FROM requests WHERE id = ?").bind(id.as_str());
         row.fetch_optional(&mut *self.0).await?.as_ref().map(read).transpose()
     }
 
-    async fn request_of_call(&mut self, request_id: &str) -> Result<Option<StoredRequest>, StoreError> {
+    async fn request_by_call_id(&mut self, request_id: &str) -> Result<Option<StoredRequest>, StoreError> {
         let row = sqlx::query("SELECT * FROM requests WHERE request_id = ?").bind(request_id);
         row.fetch_optional(&mut *self.0).await?.as_ref().map(read).transpose()
     }
@@ -157,11 +157,11 @@ impl WriteRequests for SqliteRows<Transaction<'static, Sqlite>> {
         Ok(expired.iter().filter_map(|id| RequestId::parse(id)).collect())
     }
 
-    async fn delete_expired(&mut self, rows: ExpiringRows, now: Timestamp, size: u32) -> Result<u64, StoreError> {
+    async fn delete_expired(&mut self, rows: ErasableRows, now: Timestamp, size: u32) -> Result<u64, StoreError> {
         let delete = match rows {
-            ExpiringRows::Claims => sqlx::query(ERASE_CLAIMS),
-            ExpiringRows::Marks => sqlx::query(ERASE_MARKS),
-            ExpiringRows::Requests => sqlx::query(FORGET_REQUESTS),
+            ErasableRows::Claims => sqlx::query(ERASE_CLAIMS),
+            ErasableRows::Marks => sqlx::query(ERASE_MARKS),
+            ErasableRows::Requests => sqlx::query(FORGET_REQUESTS),
         };
         Ok(delete.bind(now.unix()).bind(size).execute(&mut *self.0).await?.rows_affected())
     }

@@ -1,4 +1,4 @@
-//! Older store after a restore.
+//! Continuation with an older store after a restore.
 
 use carnet_core::time::Timestamp;
 use sqlx::{Sqlite, Transaction};
@@ -8,10 +8,13 @@ use crate::request::MAX_ATTEMPTS;
 /// Gap in the numbers of marks and exports, wider than the numbers used after any backup.
 const GAP: i64 = 1 << 30;
 
-/// Closes requests in an older store, and skips numbers. An open request may have been answered since, and the answer
-/// could be presented again. Numbers of marks and exports must not be reused, and no use is counted before the desks
-/// are reconciled.
-pub(crate) async fn go_on(tx: &mut Transaction<'static, Sqlite>, _now: Timestamp) -> Result<(), sqlx::Error> {
+/// Closes the requests in an older store, and skips sequence numbers. An open request may have been answered since, and
+/// the presentation could be replayed. Numbers of marks and exports must not be reused, and no use is redeemed before
+/// the desks are reconciled.
+pub(crate) async fn continue_restored(
+    tx: &mut Transaction<'static, Sqlite>,
+    _now: Timestamp,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE requests SET state = 'expired', query = '', nonce = '', request_object = '' WHERE state = 'open'",
     )

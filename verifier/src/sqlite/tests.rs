@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    recording::conclude_answer,
+    recording::record_verdict_alone,
     redemption::reconciliation::reconcile,
     requests::store_request,
     retention::sweep,
@@ -25,8 +25,8 @@ impl TestStore for SqliteTest {
 
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        carnet_service::store::create(dir.path(), &MIGRATIONS).await.unwrap();
-        let database = carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap().database;
+        carnet_service::store::create_store(dir.path(), &MIGRATIONS).await.unwrap();
+        let database = carnet_service::store::open_store(dir.path(), &MIGRATIONS).await.unwrap().database;
         Self { dir, store: SqliteStore::new(database) }
     }
 
@@ -66,7 +66,7 @@ async fn a_row_that_this_version_does_not_write_is_an_error_and_no_verdict() {
     let SqliteTest { dir: _dir, store } = SqliteTest::new().await;
     let new = request(None);
     let id = store_request(&store, new).await.unwrap().0;
-    conclude_answer(&store, &id, &verdict(true), &[]).await.unwrap();
+    record_verdict_alone(&store, &id, &verdict(true), &[]).await.unwrap();
     let mut transaction = store.database().begin("a test").await.unwrap();
     sqlx::query("UPDATE requests SET verdict = '{\"accepted\":true,\"name\":\"x\"}'")
         .execute(&mut *transaction)
@@ -170,7 +170,7 @@ async fn double_uses_of_before_are_found_until_their_marks_end() {
     .unwrap();
     tx.commit().await.unwrap();
     before.close().await;
-    let store = SqliteStore::new(carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap().database);
+    let store = SqliteStore::new(carnet_service::store::open_store(dir.path(), &MIGRATIONS).await.unwrap().database);
     let double = reconcile(&store, "west", &[], &[], Timestamp::from_unix(5)).await.unwrap().double;
     assert_eq!(double.iter().map(|double| (double.uses, double.marks.len())).collect::<Vec<_>>(), [(1, 2)]);
     let left = async || -> i64 {
@@ -186,5 +186,5 @@ async fn double_uses_of_before_are_found_until_their_marks_end() {
 #[tokio::test]
 async fn every_migration_is_embedded_as_its_file_is() {
     let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
-    assert_eq!(carnet_service::store::not_as_files(&MIGRATIONS, folder).await.unwrap(), [0; 0]);
+    assert_eq!(carnet_service::store::differing_migrations(&MIGRATIONS, folder).await.unwrap(), [0; 0]);
 }

@@ -1,16 +1,16 @@
-//! Trust lists in SQLite.
+//! SQLite rows of trust lists.
 
-use carnet_core::trust::list::Seen;
+use carnet_core::trust::list::AcceptedList;
 use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
 
-use super::{CORRUPT, Connection, SqliteRows, signed, unsigned};
+use super::{CORRUPT, RowConnection, SqliteRows, signed, unsigned};
 use crate::store::{ReadTrustLists, StoreError, TrustListRow, TrustListState, WriteTrustLists};
 
 fn state(row: &SqliteRow) -> Result<TrustListState, StoreError> {
     let seen = match row.try_get::<Option<String>, _>("seen")? {
         Some(text) => serde_json::from_str(&text).map_err(|_| CORRUPT)?,
         // Rows from before the history contain number and digest only.
-        None => Seen {
+        None => AcceptedList {
             sequence: unsigned(row, "sequence")?,
             digest: row.try_get("digest")?,
             chained: false,
@@ -26,7 +26,7 @@ fn seen(state: &TrustListState) -> Result<String, StoreError> {
     serde_json::to_string(&state.seen).map_err(|_| CORRUPT)
 }
 
-impl<C: Connection> ReadTrustLists for SqliteRows<C> {
+impl<C: RowConnection> ReadTrustLists for SqliteRows<C> {
     async fn trust_list(&mut self, name: &str) -> Result<Option<TrustListRow>, StoreError> {
         let row = sqlx::query("SELECT * FROM trust_lists WHERE list = ?").bind(name);
         let row = row.fetch_optional(&mut *self.0).await?;

@@ -1,4 +1,4 @@
-//! Fetches of one issuer's publications: its directory of status lists, and the lists that are due.
+//! Fetches of one issuer's directory of status lists, and of the lists that are due.
 
 use std::{
     collections::BTreeSet,
@@ -11,20 +11,20 @@ use carnet_core::{
     did::Did,
     json::{self, Limits},
     secure::data_integrity::Suites,
-    status::{Listed, publication::CREDENTIAL_MEDIA_TYPE, token},
+    status::{VerifiedStatusList, publication::CREDENTIAL_MEDIA_TYPE, token},
     time::{CLOCK_SKEW, Timestamp},
     verify::StatusLists as _,
 };
-use carnet_fetch::{Fetched, HttpsFetcher, is_unreachable};
+use carnet_fetch::{FetchedResource, HttpsFetcher, is_fetch_failure};
 use rand_core::{OsRng, RngCore as _};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::{ListSource, Lists, Sources};
+use super::{ListSource, Sources, StatusListMap};
 use crate::{
     issuers::SignerDocuments,
-    key_lookups::{KeyLookups, ListDigest, digest, may_be_cured},
+    key_lookups::{KeyLookups, ListDigest, list_digest, needs_newer_document},
 };
 
 /// Maximum number of lists of one issuer.
@@ -61,7 +61,7 @@ pub(super) struct FetchJob {
     pub(super) signers: SignerDocuments,
     pub(super) lookups: Arc<Mutex<KeyLookups>>,
     /// Lists in memory at the start of the job.
-    pub(super) held: Arc<Lists>,
+    pub(super) held: Arc<StatusListMap>,
     pub(super) refresh: i64,
     pub(super) clock: FetchClock,
     pub(super) until: Instant,
@@ -70,7 +70,7 @@ pub(super) struct FetchJob {
 /// Outcome of a fetch job.
 pub(super) struct FetchOutcome {
     pub(super) sources: Sources,
-    pub(super) fresh: Vec<(String, Arc<Listed>)>,
+    pub(super) fresh: Vec<(String, Arc<VerifiedStatusList>)>,
     /// True if the documents by which lists are verified have changed.
     pub(super) documents_changed: bool,
 }
@@ -129,7 +129,7 @@ impl FetchJob {
                     (retry, etag, Some(refusal.problem))
                 }
             };
-            let away = problem.as_ref().is_some_and(|problem| is_unreachable(problem.code));
+            let away = problem.as_ref().is_some_and(|problem| is_fetch_failure(problem.code));
             outcome.sources.lists.insert(url, ListSource { due, etag, problem });
             if away {
                 // The server is unreachable; its other lists are not tried one by one.
@@ -155,7 +155,7 @@ impl FetchJob {
             }
             Err(problem) => {
                 let Problem { code, detail } = &problem;
-                if is_unreachable(*code) {
+                if is_fetch_failure(*code) {
                     tracing::warn!(
                         issuer = %sources.did(), %code, detail,
                         "an issuer's directory of status lists could not be fetched; retrying; the cached lists are \
@@ -189,7 +189,7 @@ impl FetchJob {
                 "a status list is signed with a key that the signer's document lacks; fetching the document again; a \
                  cached list is used until its end"
             );
-        } else if is_unreachable(*code) {
+        } else if is_fetch_failure(*code) {
             tracing::warn!(
                 issuer = %issuer, url, %code, detail, held,
                 "a status list could not be fetched; retrying; a cached list is used until its end"
@@ -227,7 +227,7 @@ impl FetchJob {
                     );
                 }
                 Err(Problem { code, detail }) => {
-                    if is_unreachable(code) {
+                    if is_fetch_failure(code) {
                         tracing::warn!(
                             issuer = %issuer, signer = %signer, %code, detail,
                             "the document of a status list signer could not be fetched; retrying"
@@ -268,7 +268,7 @@ impl FetchJob {
         outcome: &FetchOutcome,
         url: &str,
         etag: Option<String>,
-    ) -> Result<(Arc<Listed>, Option<String>), ListRefusal> {
+    ) -> Result<(Arc<VerifiedStatusList>, Option<String>), ListRefusal> {
         let did = outcome.sources.did();
         let held = self.held.list(did.as_str(), url);
         // The time to live counts from before the request.
@@ -278,7 +278,7 @@ impl FetchJob {
         let etag = etag.filter(|_| confirmed.is_some());
         let accept = format!("{CREDENTIAL_MEDIA_TYPE}, {}", token::MEDIA_TYPE);
         let max = Limits::LIST.max_bytes;
-        let Some(fetched) = self.fetcher.bytes_unless(url, &accept, max, etag.as_deref()).await? else {
+        let Some(fetched) = self.fetcher.bytes_if_changed(url, &accept, max, etag.as_deref()).await? else {
             let confirmed = confirmed.ok_or_else(|| Problem::from(Code::StatusListUnavailable))?;
             return Ok((Arc::new(confirmed), etag));
         };
@@ -296,17 +296,20 @@ impl FetchJob {
         &self,
         outcome: &FetchOutcome,
         url: &str,
-        fetched: Fetched,
+        fetched: FetchedResource,
         began: Timestamp,
-    ) -> Result<(Listed, Option<String>), ListRefusal> {
+    ) -> Result<(VerifiedStatusList, Option<String>), ListRefusal> {
         let (documents, place) = (outcome.sources.documents.clone(), url.to_owned());
         let verified = tokio::task::spawn_blocking(move || {
             let issuer = documents.issuer.did();
             let suites = Suites::jcs();
-            let verified = Listed::verify(&fetched.bytes, &place, issuer, (began, CLOCK_SKEW), (&documents, &suites));
+            let verified =
+                VerifiedStatusList::verify(&fetched.bytes, &place, issuer, (began, CLOCK_SKEW), (&documents, &suites));
             verified.map(|listed| (listed, fetched.etag)).map_err(|problem| {
-                let signer = may_be_cured(problem.code).then(|| Listed::claimed_signer(&fetched.bytes).ok()).flatten();
-                let list = digest(&fetched.bytes);
+                let signer = needs_newer_document(problem.code)
+                    .then(|| VerifiedStatusList::claimed_signer(&fetched.bytes).ok())
+                    .flatten();
+                let list = list_digest(&fetched.bytes);
                 ListRefusal { problem, unknown_key: signer.map(|signer| UnknownKey { signer, list }) }
             })
         });
@@ -314,9 +317,14 @@ impl FetchJob {
     }
 
     /// Refuses a list that would exceed the memory limit for its issuer or for all issuers.
-    fn require_room_beside(&self, outcome: &FetchOutcome, url: &str, listed: &Listed) -> Result<(), Problem> {
+    fn require_room_beside(
+        &self,
+        outcome: &FetchOutcome,
+        url: &str,
+        listed: &VerifiedStatusList,
+    ) -> Result<(), Problem> {
         let (did, fresh) = (outcome.sources.did(), &outcome.fresh);
-        let replaced = |listed: &Listed, other: &str| {
+        let replaced = |listed: &VerifiedStatusList, other: &str| {
             listed.on_behalf_of() == did && (other == url || fresh.iter().any(|(fresh, _)| fresh == other))
         };
         let held = self.held.values().flatten().filter(|(other, listed)| !replaced(listed, other));
@@ -373,7 +381,7 @@ pub(super) fn require_room(own: usize, all: usize) -> Result<(), Problem> {
 }
 
 /// Returns the time of the next fetch: before the list's time to live and its end, and spread over time.
-fn due(listed: &Listed, refresh: i64) -> Timestamp {
+fn due(listed: &VerifiedStatusList, refresh: i64) -> Timestamp {
     let (freshness, fetched) = (listed.freshness(), listed.fetched());
     let until = freshness.until.map(|until| until.unix().saturating_sub(fetched.unix()));
     let lasts = [freshness.ttl, until].into_iter().flatten().min().unwrap_or(i64::MAX);

@@ -5,10 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use carnet_core::{Code, Problem, status::Listed, verify::StatusLists};
-use carnet_fetch::is_unreachable;
+use carnet_core::{Code, Problem, status::VerifiedStatusList, verify::StatusLists};
+use carnet_fetch::is_fetch_failure;
 
-use super::{Lists, Sources};
+use super::{Sources, StatusListMap};
 
 /// Problems of the last fetches of one issuer's lists.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,7 +45,7 @@ impl Refusals {
             return Some(Problem::new(Code::StatusListUnavailable, what));
         }
         // The other lists of an unreachable server were not tried.
-        let away = self.lists.values().find(|problem| is_unreachable(problem.code))?;
+        let away = self.lists.values().find(|problem| is_fetch_failure(problem.code))?;
         Some(said("the newest status list", away))
     }
 }
@@ -53,7 +53,7 @@ impl Refusals {
 /// Tells apart a failed fetch from invalid content.
 fn said(what: &str, problem: &Problem) -> Problem {
     let code = match problem.code {
-        code if is_unreachable(code) => {
+        code if is_fetch_failure(code) => {
             return Problem::new(
                 Code::StatusListUnavailable,
                 format!("{what} could not be fetched: {}", problem.detail),
@@ -74,18 +74,18 @@ fn said(what: &str, problem: &Problem) -> Problem {
     Problem::new(code, format!("{what} was fetched and is refused: {problem}"))
 }
 
-/// Consistent state of all lists, with the reasons for missing ones, by the DID of their issuer.
+/// Consistent state of all lists, with the errors of missing ones, by the DID of the issuer.
 #[derive(Clone)]
-pub(crate) struct StatusSnapshot {
-    pub(super) lists: Arc<Lists>,
+pub(crate) struct StatusListSnapshot {
+    pub(super) lists: Arc<StatusListMap>,
     pub(super) refusals: Arc<HashMap<String, Refusals>>,
 }
 
-impl StatusSnapshot {
-    /// Returns how many lists of an issuer are there.
+impl StatusListSnapshot {
+    /// Returns the number of lists of an issuer.
     ///
     /// # Errors
-    /// The directory was not read, or a list that it names did not come or is refused.
+    /// The directory was not read, or one of its lists was not fetched or was refused.
     pub(crate) fn of_issuer(&self, issuer: &str) -> Result<usize, Problem> {
         let refusals = self.refusals.get(issuer);
         let directory = refusals.and_then(|refusals| refusals.directory.as_ref());
@@ -99,8 +99,8 @@ impl StatusSnapshot {
     }
 }
 
-impl StatusLists for StatusSnapshot {
-    fn list(&self, issuer: &str, url: &str) -> Option<&Listed> {
+impl StatusLists for StatusListSnapshot {
+    fn list(&self, issuer: &str, url: &str) -> Option<&VerifiedStatusList> {
         self.lists.list(issuer, url)
     }
 

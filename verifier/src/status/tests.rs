@@ -5,7 +5,7 @@ use carnet_core::{
     secure::data_integrity::Suites,
     status::{
         MIN_ENTRIES,
-        publication::{Form, Publication, Terms},
+        publication::{ListFormat, Publication, PublicationTerms},
     },
     verify::StatusLists as _,
 };
@@ -39,7 +39,7 @@ fn row_73_a_directory_leads_to_its_own_origin_alone() {
 
 #[test]
 fn lists_by_a_key_that_signs_none_any_more_are_dropped_without_being_fetched_anew() {
-    let statuses = Statuses::new(&StatusConfig::default());
+    let statuses = StatusListCache::new(&StatusConfig::default());
     let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
     let document = |name: &str, revoked: bool| {
         let did = Did::parse(&format!("did:web:{name}.example")).unwrap();
@@ -52,13 +52,14 @@ fn lists_by_a_key_that_signs_none_any_more_are_dropped_without_being_fetched_ane
     for name in ["a", "b"] {
         let (document, url) = (document(name, false), format!("https://{name}.example/token/0"));
         let kid = document.did().with_fragment("1").unwrap();
-        let terms = Terms { kid: &kid, url: &url, now: now(), validity: 60, ttl: 30 };
-        let text = Publication::new(MIN_ENTRIES).unwrap().sign(Form::Token, &terms, &key).unwrap();
+        let terms = PublicationTerms { kid: &kid, url: &url, now: now(), validity: 60, ttl: 30 };
+        let text = Publication::new(MIN_ENTRIES).unwrap().sign(ListFormat::Token, &terms, &key).unwrap();
         let did = document.did().clone();
         let by = ListDocuments { issuer: document, named: None, missing: None };
         statuses.put(
             &url,
-            Listed::verify(text.as_bytes(), &url, &did, (now(), CLOCK_SKEW), (&by, &Suites::none())).unwrap(),
+            VerifiedStatusList::verify(text.as_bytes(), &url, &did, (now(), CLOCK_SKEW), (&by, &Suites::none()))
+                .unwrap(),
         );
     }
     let left = |revoked| {
@@ -73,7 +74,7 @@ fn lists_by_a_key_that_signs_none_any_more_are_dropped_without_being_fetched_ane
 
 #[test]
 fn lists_by_whom_an_issuer_names_are_its_own_and_end_when_it_names_nobody() {
-    let statuses = Statuses::new(&StatusConfig::default());
+    let statuses = StatusListCache::new(&StatusConfig::default());
     let url = "https://lists.example/token/0";
     let key = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
     let did = |name: &str| Did::parse(&format!("did:web:{name}.example")).unwrap();
@@ -90,10 +91,10 @@ fn lists_by_whom_an_issuer_names_are_its_own_and_end_when_it_names_nobody() {
     };
     // Two issuers that use the same list.
     let kid = did("lists").with_fragment("1").unwrap();
-    let terms = Terms { kid: &kid, url, now: now(), validity: 60, ttl: 30 };
-    let text = Publication::new(MIN_ENTRIES).unwrap().sign(Form::Token, &terms, &key).unwrap();
+    let terms = PublicationTerms { kid: &kid, url, now: now(), validity: 60, ttl: 30 };
+    let text = Publication::new(MIN_ENTRIES).unwrap().sign(ListFormat::Token, &terms, &key).unwrap();
     for name in ["a", "b"] {
-        let read = Listed::verify(
+        let read = VerifiedStatusList::verify(
             text.as_bytes(),
             url,
             &did(name),

@@ -1,11 +1,11 @@
-//! Rows of exchanges on the OpenID4VP wire: what a request needs there besides.
+//! Rows of OpenID4VP exchanges: additional data of a request.
 
 use carnet_openid::vp::ResponseMode;
 use zeroize::Zeroizing;
 
 use super::StoreFuture;
 
-/// Exchange of a request. It has no `Debug`: its key is secret.
+/// OpenID4VP data of a request. It has no `Debug`, since its key is secret.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct OpenIdExchange {
     /// Secret key that responses are encrypted to; empty if they are not encrypted. The database erases it, with
@@ -13,7 +13,7 @@ pub(crate) struct OpenIdExchange {
     pub(crate) encryption_key: Zeroizing<Vec<u8>>,
     /// Earlier responses: the thumbprint of the ephemeral key, a dot, and the digest of the response.
     pub(crate) ephemeral_keys: Vec<String>,
-    /// SHA-256 of the response code, if one was given out.
+    /// SHA-256 of the response code; `None`: none was issued.
     pub(crate) response_code: Option<Vec<u8>>,
     /// Signed request object that has no nonce of a wallet, once a wallet has fetched it.
     pub(crate) request_object: Option<String>,
@@ -30,13 +30,13 @@ impl OpenIdExchange {
     }
 }
 
-/// Reads of exchanges. Requests are named by their sequence number.
+/// Read operations on OpenID4VP exchanges. `number` is the sequence number of the request.
 pub(crate) trait ReadOpenIdExchanges: Send {
     /// Returns the exchange of a request, if it has one.
     fn openid_exchange(&mut self, number: i64) -> impl StoreFuture<Option<OpenIdExchange>>;
 }
 
-/// Changes of exchanges.
+/// Write operations on OpenID4VP exchanges.
 pub(crate) trait WriteOpenIdExchanges: Send {
     /// Inserts or replaces the exchange of a request.
     fn put_openid_exchange(&mut self, number: i64, exchange: &OpenIdExchange) -> impl StoreFuture<()>;

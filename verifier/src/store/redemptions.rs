@@ -1,4 +1,4 @@
-//! Rows of voucher uses, of desks, and of totals.
+//! Rows of voucher uses, desks and totals.
 
 use carnet_core::time::Timestamp;
 
@@ -7,26 +7,26 @@ use super::StoreFuture;
 /// Name of this desk in the store.
 pub(crate) const OWN_DESK: &str = "";
 
-/// Stored use of a voucher. It contains the serial, or the voucher's number, as a digest only.
+/// Stored use of a voucher. The serial, or the voucher's id, is stored only as a digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UseMark {
-    /// SHA-256 over issuer and serial, or issuer and number.
+    /// SHA-256 over issuer and serial, or over issuer and voucher id.
     pub(crate) entitlement: [u8; 32],
-    /// Total number of uses: 1 for a serial, 1 to 1,000 for a number.
+    /// Total number of uses: 1 for a serial, 1 to 1,000 for a voucher id.
     pub(crate) uses: u32,
     pub(crate) marked_at: Timestamp,
     /// Time of its erasure.
     pub(crate) erase_at: Timestamp,
 }
 
-/// Number of uses marked in one month, by template, issuer and service.
+/// Number of uses redeemed in one month, by template, issuer and service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct MonthlyTotal {
     /// Template of the request.
     pub(crate) template: String,
     /// Issuer of the vouchers.
     pub(crate) issuer: String,
-    /// Service that was given; empty where the template names none, and for marks made before totals had it.
+    /// Service; empty if the template does not define it, and for uses recorded by older versions.
     pub(crate) service: String,
     /// Month in UTC, as `2026-11`.
     pub(crate) month: String,
@@ -37,45 +37,46 @@ pub(crate) struct MonthlyTotal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeskRow {
     pub(crate) name: String,
-    /// Number of its last mark.
+    /// Sequence number of its last mark.
     pub(crate) last: u64,
-    /// Number of its last export: made, for this desk, and imported, for another.
+    /// Number of its last export: the last one created (this desk) or imported (another desk).
     pub(crate) exported: u64,
-    /// Number of its last mark when it was last reconciled.
+    /// Sequence number of its last mark at its last reconciliation.
     pub(crate) synced: u64,
-    /// Time when this desk was last reconciled.
+    /// Time of this desk's last reconciliation.
     pub(crate) synced_at: Timestamp,
     /// Number of this desk's newest export that the other desk had imported.
     pub(crate) own_taken: u64,
-    /// Time when it was written off, and the maximum number of unknown uses that it may have allowed.
+    /// Time at which it was written off, and the maximum number of unknown uses that it may have redeemed.
     pub(crate) written_off: Option<(Timestamp, u64)>,
 }
 
 impl DeskRow {
-    /// Creates the state of a desk of which nothing is known.
+    /// Creates the state of a desk without any known data.
     pub(crate) fn unknown(name: &str) -> Self {
         let (name, synced_at) = (name.to_owned(), Timestamp::from_unix(0));
         Self { name, last: 0, exported: 0, synced: 0, synced_at, own_taken: 0, written_off: None }
     }
 
-    /// Returns the number of uses marked since the last reconciliation.
-    pub(crate) fn unsynced(&self) -> u64 {
+    /// Returns the number of uses redeemed since the last reconciliation.
+    pub(crate) fn unsynced_uses(&self) -> u64 {
         self.last.saturating_sub(self.synced)
     }
 }
 
-/// Reads of uses.
+/// Read operations on uses.
 pub(crate) trait ReadUses: Send {
     /// Counts the marks of a voucher by all known desks.
     fn mark_count(&mut self, entitlement: &[u8; 32]) -> impl StoreFuture<u32>;
 
-    /// Returns a mark.
+    /// Returns the mark of a desk with this sequence number.
     fn mark(&mut self, desk: &str, sequence: u64) -> impl StoreFuture<Option<UseMark>>;
 
-    /// Returns the marks of a desk up to a number, with their numbers, which only rise.
+    /// Returns the marks of a desk up to a sequence number, in ascending order of these numbers.
     fn marks(&mut self, desk: &str, last: u64) -> impl StoreFuture<Vec<(u64, UseMark)>>;
 
-    /// Returns all marks of each voucher that had more marks than uses, with their desks, ordered by voucher and time.
+    /// Returns all marks of each voucher with more marks than permitted uses, with their desks, ordered by voucher and
+    /// time.
     fn overused_marks(&mut self) -> impl StoreFuture<Vec<(String, UseMark)>>;
 
     /// Returns the state of a desk; all zero for an unknown one.
@@ -88,9 +89,9 @@ pub(crate) trait ReadUses: Send {
     fn totals(&mut self) -> impl StoreFuture<Vec<MonthlyTotal>>;
 }
 
-/// Changes of uses.
+/// Write operations on uses.
 pub(crate) trait WriteUses: Send {
-    /// Inserts a mark of a desk under its number.
+    /// Inserts a mark of a desk with its sequence number.
     fn insert_mark(&mut self, desk: &str, sequence: u64, mark: &UseMark) -> impl StoreFuture<()>;
 
     /// Inserts or replaces the state of a desk.

@@ -1,4 +1,4 @@
-//! Rows of requests, of stored claims, and of the floor of the clock.
+//! Rows of requests, of retained claims, and of the clock floor.
 
 use carnet_core::time::Timestamp;
 
@@ -10,62 +10,62 @@ use crate::{
     verdicts::Verdict,
 };
 
-/// Kinds of rows with a time of erasure.
+/// Kinds of rows with an erasure time.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum ExpiringRows {
-    /// Stored claims, by their own time.
+pub(crate) enum ErasableRows {
+    /// Retained claims.
     Claims,
-    /// Marks of uses, by their own time.
+    /// Marks of uses.
     Marks,
-    /// Requests past their retention period, with their verdicts and claims.
+    /// Requests past their retention period, with their results and claims.
     Requests,
 }
 
-/// Reads of requests.
+/// Read operations on requests.
 pub(crate) trait ReadRequests: Send {
-    /// Returns a request.
+    /// Returns a request by its id.
     fn request(&mut self, id: &RequestId) -> impl StoreFuture<Option<StoredRequest>>;
 
-    /// Returns the request that a call with this `request_id` created.
-    fn request_of_call(&mut self, request_id: &str) -> impl StoreFuture<Option<StoredRequest>>;
+    /// Returns the request that was created with this `request_id`.
+    fn request_by_call_id(&mut self, request_id: &str) -> impl StoreFuture<Option<StoredRequest>>;
 
-    /// Returns requests with a number below `before`, newest first, at most `size`.
+    /// Returns at most `size` requests with a sequence number below `before`, newest first.
     fn requests(&mut self, before: i64, size: i64) -> impl StoreFuture<Vec<StoredRequest>>;
 
-    /// Returns the stored claims of a request's answer that are due for erasure later than `after`, ordered by path.
+    /// Returns the retained claims of a request that are due for erasure later than `after`, ordered by path.
     fn kept_claims(&mut self, number: i64, after: Timestamp) -> impl StoreFuture<Vec<KeptClaim>>;
 
     /// Returns the latest time signed by an issuer; the minimum if none is known.
     fn clock_floor(&mut self) -> impl StoreFuture<Timestamp>;
 }
 
-/// Changes of requests.
+/// Write operations on requests.
 pub(crate) trait WriteRequests: Send {
     /// Inserts a request.
     fn insert_request(&mut self, new: &NewRequest) -> impl StoreFuture<()>;
 
-    /// Counts an attempt to answer.
+    /// Counts an attempt to present.
     fn count_attempt(&mut self, number: i64) -> impl StoreFuture<()>;
 
-    /// Sets state and verdict.
+    /// Sets state and result.
     fn set_verdict(&mut self, number: i64, state: RequestState, verdict: &Verdict) -> impl StoreFuture<()>;
 
-    /// Inserts a claim of a request's answer.
+    /// Inserts a retained claim of a request.
     fn insert_kept_claim(&mut self, number: i64, claim: &KeptClaim) -> impl StoreFuture<()>;
 
-    /// Erases query, nonce and object of a request.
+    /// Erases query, nonce and request object of a request.
     fn erase_content(&mut self, number: i64) -> impl StoreFuture<()>;
 
-    /// Erases all data of a request but its id and its times, and its stored claims.
+    /// Erases all data of a request except its id and its times, and its retained claims.
     fn erase_request(&mut self, number: i64, erased_at: Timestamp) -> impl StoreFuture<()>;
 
-    /// Erases query, nonce and object of requests that expired by `now`, at most `size`; open ones become expired.
-    /// Returns their ids.
+    /// Erases query, nonce and request object of at most `size` requests that expired by `now`; open ones become
+    /// expired. Returns their ids.
     fn expire_requests(&mut self, now: Timestamp, size: u32) -> impl StoreFuture<Vec<RequestId>>;
 
-    /// Deletes rows whose time of erasure has come, at most `size`, and returns their number.
-    fn delete_expired(&mut self, rows: ExpiringRows, now: Timestamp, size: u32) -> impl StoreFuture<u64>;
+    /// Deletes at most `size` rows that are due for erasure, and returns their number.
+    fn delete_expired(&mut self, rows: ErasableRows, now: Timestamp, size: u32) -> impl StoreFuture<u64>;
 
-    /// Sets the floor of the clock. A database may refuse to lower it unless an operator does.
+    /// Sets the clock floor. It may be lowered only with `by_operator`.
     fn set_clock_floor(&mut self, at: Timestamp, by_operator: bool) -> impl StoreFuture<()>;
 }

@@ -1,6 +1,6 @@
 //! Tests of a store, generic over the port: each database runs all of them, by [`store_suite`].
 
-use carnet_core::{time::Timestamp, trust::list::Seen, verify::Report};
+use carnet_core::{time::Timestamp, trust::list::AcceptedList, verify::VerificationReport};
 use rand_core::OsRng;
 
 use super::*;
@@ -9,12 +9,12 @@ use crate::{
     disclosed::KeptClaim,
     error::Error,
     ids::RequestId,
-    recording::{admit_answer, conclude_answer},
+    recording::{admit_attempt, record_verdict_alone},
     redemption::reconciliation::{export, reconcile},
     request::{ClosedReason, MAX_ATTEMPTS, NewRequest, RequestState, StoredRequest},
     requests::store_request,
     retention::{erase_answer, sweep},
-    trust::remembered::{accept_once, remember, remembered},
+    trust::remembered::{accept_once, newest_list, store_list},
     verdicts::Verdict,
 };
 
@@ -26,7 +26,7 @@ pub(crate) trait TestStore: Sized {
 
     fn store(&self) -> &Self::Store;
 
-    /// Tests if a text is in any file of the database.
+    /// Returns whether a text is in any file of the database.
     fn has_on_disk(&self, text: &str) -> bool;
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn request(request_id: Option<&str>) -> NewRequest {
 }
 
 pub(crate) fn verdict(accepted: bool) -> Verdict {
-    let (refused, _) = Verdict::on_credential(&Report::default(), None, START);
+    let (refused, _) = Verdict::on_credential(&VerificationReport::default(), None, START);
     let text = refused.to_stored().unwrap();
     Verdict::from_stored(&text.replace("\"accepted\":false", &format!("\"accepted\":{accepted}"))).unwrap()
 }
@@ -88,7 +88,7 @@ async fn kept_claims<S: Store>(store: &S, number: i64, after: Timestamp) -> Resu
 }
 
 async fn admitted<S: Store>(store: &S, id: &RequestId, now: Timestamp) -> Result<(), ClosedReason> {
-    match admit_answer(store, id, now).await {
+    match admit_attempt(store, id, now).await {
         Ok(_) => Ok(()),
         Err(Error::RequestClosed(closed)) => Err(closed),
         Err(error) => panic!("{error}"),
@@ -121,9 +121,9 @@ pub(crate) async fn an_accepting_verdict_counts_once<T: TestStore>() {
     create(store, &new).await;
     assert_eq!(admitted(store, &new.id, START).await, Ok(()));
     assert_eq!(admitted(store, &new.id, START).await, Ok(()));
-    assert!(conclude_answer(store, &new.id, &verdict(true), &[]).await.unwrap());
-    assert!(!conclude_answer(store, &new.id, &verdict(true), &[]).await.unwrap());
-    assert!(!conclude_answer(store, &new.id, &verdict(false), &[]).await.unwrap());
+    assert!(record_verdict_alone(store, &new.id, &verdict(true), &[]).await.unwrap());
+    assert!(!record_verdict_alone(store, &new.id, &verdict(true), &[]).await.unwrap());
+    assert!(!record_verdict_alone(store, &new.id, &verdict(false), &[]).await.unwrap());
     assert_eq!(admitted(store, &new.id, START).await, Err(ClosedReason::Answered));
     let stored = read(store, &new.id).await.unwrap();
     assert_eq!(
@@ -137,7 +137,7 @@ pub(crate) async fn what_must_be_kept_is_kept_until_its_end_and_no_longer<T: Tes
     let store = test.store();
     let new = NewRequest { keep_until: START.plus(2_592_000), ..request(None) };
     create(store, &new).await;
-    assert!(conclude_answer(store, &new.id, &verdict(true), &[kept("a.b", 10), kept("a.c", 20)]).await.unwrap());
+    assert!(record_verdict_alone(store, &new.id, &verdict(true), &[kept("a.b", 10), kept("a.c", 20)]).await.unwrap());
     let number = read(store, &new.id).await.unwrap().number;
     let paths = async |now: Timestamp| {
         kept_claims(store, number, now).await.unwrap().iter().map(|claim| claim.path().to_owned()).collect::<Vec<_>>()
@@ -150,7 +150,7 @@ pub(crate) async fn what_must_be_kept_is_kept_until_its_end_and_no_longer<T: Tes
     assert_eq!(paths(first_end).await, ["a.c"]);
     sweep(store, START.plus(1_728_000)).await.unwrap();
     assert_eq!(paths(START).await, Vec::<String>::new());
-    store.settle().await;
+    store.purge_log().await;
     assert!(!test.has_on_disk("Okonkwo"));
     assert!(read(store, &new.id).await.unwrap().verdict.is_some());
 }
@@ -160,8 +160,8 @@ pub(crate) async fn an_answer_that_does_not_count_leaves_no_claim<T: TestStore>(
     let store = test.store();
     let new = request(None);
     create(store, &new).await;
-    assert!(conclude_answer(store, &new.id, &verdict(true), &[]).await.unwrap());
-    assert!(!conclude_answer(store, &new.id, &verdict(true), &[kept("a.b", 10)]).await.unwrap());
+    assert!(record_verdict_alone(store, &new.id, &verdict(true), &[]).await.unwrap());
+    assert!(!record_verdict_alone(store, &new.id, &verdict(true), &[kept("a.b", 10)]).await.unwrap());
     let number = read(store, &new.id).await.unwrap().number;
     assert!(kept_claims(store, number, START).await.unwrap().is_empty());
 }
@@ -171,7 +171,7 @@ pub(crate) async fn erasing_leaves_an_id_and_a_time<T: TestStore>() {
     let store = test.store();
     let new = request(Some("r-1"));
     create(store, &new).await;
-    conclude_answer(store, &new.id, &verdict(true), &[kept("a.b", 10)]).await.unwrap();
+    record_verdict_alone(store, &new.id, &verdict(true), &[kept("a.b", 10)]).await.unwrap();
     // The receipt of an earlier refused answer, or of an older one, erases nothing.
     let accepted = (true, verdict(true).verified_at());
     for other in [(false, accepted.1), (true, accepted.1.plus(-1))] {
@@ -187,7 +187,7 @@ pub(crate) async fn erasing_leaves_an_id_and_a_time<T: TestStore>() {
     assert_eq!((stored.state(START), stored.erased_at), (RequestState::Erased, Some(START.plus(5))));
     assert!(stored.verdict.is_none() && stored.template.is_empty() && stored.query.is_empty());
     assert!(kept_claims(store, stored.number, START).await.unwrap().is_empty());
-    store.settle().await;
+    store.purge_log().await;
     assert!(!test.has_on_disk("Okonkwo") && !test.has_on_disk("job-right-to-work"));
     assert_eq!(admitted(store, &new.id, START).await, Err(ClosedReason::Answered));
     assert_eq!(erase_answer(store, &RequestId::draw(&mut OsRng), accepted, START).await.unwrap(), None);
@@ -201,7 +201,7 @@ pub(crate) async fn what_was_asked_is_erased_when_it_can_no_longer_be_answered<T
         create(store, new).await;
         assert_eq!(read(store, &new.id).await.unwrap().query, "{}");
     }
-    conclude_answer(store, &answered.id, &verdict(true), &[]).await.unwrap();
+    record_verdict_alone(store, &answered.id, &verdict(true), &[]).await.unwrap();
     sweep(store, START.plus(600)).await.unwrap();
     for new in [&answered, &expired] {
         assert_eq!(read(store, &new.id).await.unwrap().query, "");
@@ -220,7 +220,7 @@ pub(crate) async fn wrong_answers_leave_it_open_until_there_were_too_many<T: Tes
     for _ in 0..MAX_ATTEMPTS {
         assert_eq!(asked().await, ["{}", "the-nonce", "a.b.c"]);
         assert_eq!(admitted(store, &new.id, START).await, Ok(()));
-        assert!(conclude_answer(store, &new.id, &verdict(false), &[]).await.unwrap());
+        assert!(record_verdict_alone(store, &new.id, &verdict(false), &[]).await.unwrap());
     }
     assert_eq!(asked().await, ["", "", ""]);
     assert_eq!(admitted(store, &new.id, START).await, Err(ClosedReason::Exhausted));
@@ -243,7 +243,7 @@ pub(crate) async fn time_closes_it_before_and_after_the_sweep<T: TestStore>() {
     assert!(sweep(store, end).await.unwrap().is_empty());
     assert_eq!(admitted(store, &new.id, end).await, Err(ClosedReason::Expired));
     // A verdict after the request's end does not count.
-    assert!(!conclude_answer(store, &new.id, &verdict(true), &[]).await.unwrap());
+    assert!(!record_verdict_alone(store, &new.id, &verdict(true), &[]).await.unwrap());
     sweep(store, START.plus(86_400)).await.unwrap();
     assert!(read(store, &new.id).await.is_none());
 }
@@ -276,12 +276,12 @@ pub(crate) async fn transactions_follow_each_other<T: TestStore>() {
     let store = test.store();
     let new = request(None);
     create(store, &new).await;
-    let both = tokio::join!(admit_answer(store, &new.id, START), admit_answer(store, &new.id, START));
+    let both = tokio::join!(admit_attempt(store, &new.id, START), admit_attempt(store, &new.id, START));
     let mut attempts = [both.0.unwrap().attempts, both.1.unwrap().attempts];
     attempts.sort_unstable();
     assert_eq!(attempts, [1, 2]);
     let accepted = verdict(true);
-    let conclude = || conclude_answer(store, &new.id, &accepted, &[]);
+    let conclude = || record_verdict_alone(store, &new.id, &accepted, &[]);
     let (one, two, three) = tokio::join!(conclude(), conclude(), conclude());
     let counting = [one, two, three].into_iter().filter(|counts| *counts.as_ref().unwrap()).count();
     assert_eq!(counting, 1);
@@ -356,7 +356,7 @@ pub(crate) async fn an_import_is_whole_or_nothing<T: TestStore>() {
     }
     let others = ["west".to_owned()];
     let exported = export(west.store(), "west", START).await.unwrap();
-    assert_eq!((exported.number, exported.last, exported.unsynced()), (1, 1, 1));
+    assert_eq!((exported.number, exported.last, exported.unsynced_uses()), (1, 1, 1));
     let mut wrong = export(west.store(), "west", START).await.unwrap();
     wrong.marks.push((1, UseMark { uses: 2, ..mark.clone() }));
     assert!(reconcile(east.store(), "east", &others, &[wrong], START).await.is_err());
@@ -371,7 +371,7 @@ pub(crate) async fn an_import_is_whole_or_nothing<T: TestStore>() {
 pub(crate) async fn a_trust_list_is_replaced_by_a_newer_one_or_one_to_accept_once<T: TestStore>() {
     let test = T::new().await;
     let store = test.store();
-    let seen = |sequence, digest: &str| Seen {
+    let seen = |sequence, digest: &str| AcceptedList {
         sequence,
         digest: digest.to_owned(),
         chained: true,
@@ -379,7 +379,7 @@ pub(crate) async fn a_trust_list_is_replaced_by_a_newer_one_or_one_to_accept_onc
         operators: None,
     };
     let put = async |sequence, digest: &str| {
-        remember(store, "a", seen(sequence, digest), digest.to_owned(), None).await.unwrap().digest
+        store_list(store, "a", seen(sequence, digest), digest.to_owned(), None).await.unwrap().digest
     };
     assert!(!accept_once(store, "a", "x").await.unwrap(), "there is none yet");
     assert_eq!(
@@ -388,10 +388,10 @@ pub(crate) async fn a_trust_list_is_replaced_by_a_newer_one_or_one_to_accept_onc
     );
     assert!(accept_once(store, "a", "one").await.unwrap());
     assert_eq!((put(2, "two").await, put(1, "one").await), ("two".into(), "one".into()));
-    let stored = remembered(store, "a").await.unwrap().unwrap();
+    let stored = newest_list(store, "a").await.unwrap().unwrap();
     assert_eq!((stored.document.as_str(), stored.state.accept, stored.state.seen), ("one", None, seen(1, "one")));
     assert_eq!(put(3, "three").await, "three");
-    assert!(remembered(store, "b").await.unwrap().is_none());
+    assert!(newest_list(store, "b").await.unwrap().is_none());
 }
 
 pub(crate) async fn the_floor_of_the_clock_falls_by_the_operator_only<T: TestStore>() {

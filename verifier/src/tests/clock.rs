@@ -1,6 +1,6 @@
 //! Floor of the clock, and maximum age of statements: the safeguards of a desk without a network.
 
-use carnet_core::{secure::sd_jwt::Stapled, status::freshness};
+use carnet_core::{secure::sd_jwt::KeyBindingMembers, status::freshness};
 use carnet_proto::verifier::v1::{CreateRequestRequest, create_request_request::What};
 use carnet_service::time::now;
 
@@ -10,10 +10,10 @@ use crate::clock::{lower_stored_floor, raise_stored_floor, stored_floor};
 /// Builds an answer with the issuer's statement on the copy, from this many epochs ago.
 fn vouched(world: &World, asked: &Asked, epochs_ago: i64) -> String {
     let shown = world.show(&["rightToWork", "legalResidence"]);
-    let at = freshness::epoch(now().plus(epochs_ago.saturating_mul(-21_600)));
+    let at = freshness::epoch_start(now().plus(epochs_ago.saturating_mul(-21_600)));
     let kid = format!("{}#0", did(&world.issuer));
-    let word = freshness::issue(&freshness::digest(&shown), &kid, at, 604_800, &world.issuer).unwrap();
-    let stapled = Stapled { freshness: Some(&word), ..Stapled::default() };
+    let word = freshness::issue(&freshness::copy_digest(&shown), &kid, at, 604_800, &world.issuer).unwrap();
+    let stapled = KeyBindingMembers { freshness: Some(&word), ..KeyBindingMembers::default() };
     shown.bind_with(&stapled, &asked.nonce, &asked.audience, now(), &world.holder).unwrap()
 }
 
@@ -47,11 +47,11 @@ async fn the_floor_is_what_an_accepted_issuer_signed_last_and_is_kept() {
     World::refused(world.submit(&asked, vouched(&world, &other, 0)).await, "challenge_mismatch");
     assert_eq!(floor().await.unix(), 0, "nothing of what is refused");
     World::accepted(world.submit(&asked, vouched(&world, &asked, 2)).await);
-    let first = freshness::epoch(now().plus(-43_200));
+    let first = freshness::epoch_start(now().plus(-43_200));
     assert_eq!(floor().await, first);
     let asked = world.request().await;
     World::accepted(world.submit(&asked, vouched(&world, &asked, 0)).await);
-    let second = freshness::epoch(now());
+    let second = freshness::epoch_start(now());
     assert!(floor().await == second && second > first);
     // No program lowers it; only the operator does.
     raise_stored_floor(&world.verifier.store, first).await.unwrap();

@@ -219,7 +219,7 @@ async fn an_expired_request_is_neither_shown_nor_answered() {
     assert!(world.verifier.read_request(&asked.id, later).await.is_err());
     let vp_token = std::collections::BTreeMap::from([("residence".to_owned(), vec![world.answer(&asked)])]);
     let late = world.verifier.submit(&asked.id, vp_token, later).await.unwrap_err();
-    assert_eq!(wire::reason(&late.into()).as_deref(), Some("REQUEST_EXPIRED"));
+    assert_eq!(wire::status_reason(&late.into()).as_deref(), Some("REQUEST_EXPIRED"));
     world.verifier.sweep(later).await.unwrap();
     assert_eq!(world.result(&asked.id).await.state, i32::from(RequestState::Expired));
 }

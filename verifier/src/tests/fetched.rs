@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use carnet_core::{
     Code,
-    did::{Did, DidDocument, Purpose as KeyPurpose},
+    did::{Did, DidDocument, VerificationRelationship as KeyPurpose},
     keys::Signer as _,
-    secure::data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
+    secure::data_integrity::{ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
     status::{
-        MIN_ENTRIES, Purpose,
-        bitstring::Reference,
-        publication::{Form, Publication, Terms},
+        MIN_ENTRIES, StatusPurpose,
+        bitstring::BitstringStatusListEntry,
+        publication::{ListFormat, Publication, PublicationTerms},
     },
 };
 use carnet_service::time::now;
@@ -46,7 +46,8 @@ fn document(site: &Site, world: &World) -> Value {
 /// Builds the permit by the site's issuer, with a status on its list.
 fn permit(site: &Site, world: &World) -> Value {
     let mut document = world.document();
-    let reference = Reference { purpose: Purpose::Revocation, url: site.url(LIST), index: 77, bits: 1 };
+    let reference =
+        BitstringStatusListEntry { purpose: StatusPurpose::Revocation, url: site.url(LIST), index: 77, bits: 1 };
     document.insert("credentialStatus".into(), Value::Array(vec![reference.to_json()]));
     document.insert("issuer".into(), site.did.as_str().into());
     let options = ProofOptions {
@@ -57,7 +58,7 @@ fn permit(site: &Site, world: &World) -> Value {
         challenge: None,
         domain: None,
     };
-    secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap().into()
+    add_proof(&document, &EddsaJcs2022, &options, &world.issuer).unwrap().into()
 }
 
 /// Fetches the publications for the n-th time, and asserts the texts for staff and the holder about the permit.
@@ -115,8 +116,8 @@ async fn a_signer_of_lists_whose_document_did_not_come_is_no_stranger() {
     issuer["service"][0]["statusListIssuer"] = lists.as_str().into();
     site.put_document(&issuer);
     let (kid, url) = (lists.with_fragment("key-1").unwrap(), site.url(LIST));
-    let terms = Terms { kid: &kid, url: &url, now: now(), validity: 3_600, ttl: 300 };
-    site.put(LIST, Publication::new(MIN_ENTRIES).unwrap().sign(Form::Revocation, &terms, &signer).unwrap());
+    let terms = PublicationTerms { kid: &kid, url: &url, now: now(), validity: 3_600, ttl: 300 };
+    site.put(LIST, Publication::new(MIN_ENTRIES).unwrap().sign(ListFormat::Revocation, &terms, &signer).unwrap());
     site.put(DIRECTORY, json!({"status_lists": [url]}).to_string());
     let away = ["was fetched and cannot be verified", lists.as_str(), "could not be fetched", "404"];
     refused(&site, &world, 1, Code::StatusListUnavailable, &away).await;

@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use carnet_core::{
-    did::{Did, DidDocument, Purpose},
+    did::{Did, DidDocument, VerificationRelationship},
     keys::Signer as _,
-    secure::data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
+    secure::data_integrity::{ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
 };
 use carnet_service::time::now;
@@ -65,13 +65,13 @@ impl Host {
         document.insert("issuer".into(), self.did.to_string().into());
         let options = ProofOptions {
             verification_method: &format!("{}#key-1", self.did),
-            purpose: Purpose::AssertionMethod,
+            purpose: VerificationRelationship::AssertionMethod,
             created: None,
             expires: None,
             challenge: None,
             domain: None,
         };
-        secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap().into()
+        add_proof(&document, &EddsaJcs2022, &options, &world.issuer).unwrap().into()
     }
 }
 

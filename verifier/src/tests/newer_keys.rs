@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use carnet_core::{
-    did::{DidDocument, Purpose as KeyPurpose},
+    did::{DidDocument, VerificationRelationship as KeyPurpose},
     keys::{SecretKey, Signer as _},
     secure::{
-        data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
-        sd_jwt::{IssueOptions, SdJwt, Stapled, issue},
+        data_integrity::{ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
+        sd_jwt::{IssueOptions, KeyBindingMembers, SdJwt, issue},
     },
     status::{
-        MIN_ENTRIES, Purpose, StatusState,
-        bitstring::Reference,
+        MIN_ENTRIES, StatusPurpose, StatusState,
+        bitstring::BitstringStatusListEntry,
         freshness,
-        publication::{Form, Publication, Terms},
+        publication::{ListFormat, Publication, PublicationTerms},
     },
     time::Timestamp,
 };
@@ -86,8 +86,8 @@ impl Authority {
         let (kid, url) = (self.kid(key), self.site.url(LIST));
         let mut list = Publication::new(MIN_ENTRIES).unwrap();
         list.set(ENTRY, state).unwrap();
-        let terms = Terms { kid: &kid, url: &url, now: at, validity, ttl };
-        self.site.put(LIST, list.sign(Form::Revocation, &terms, &self.keys[key]).unwrap());
+        let terms = PublicationTerms { kid: &kid, url: &url, now: at, validity, ttl };
+        self.site.put(LIST, list.sign(ListFormat::Revocation, &terms, &self.keys[key]).unwrap());
         self.site.put("/status/lists", json!({"status_lists": [url]}).to_string());
     }
 
@@ -99,7 +99,7 @@ impl Authority {
     fn permit(&self, world: &World) -> Map<String, Value> {
         let mut document = world.document();
         let url = self.site.url(LIST);
-        let reference = Reference { purpose: Purpose::Revocation, url, index: ENTRY, bits: 1 };
+        let reference = BitstringStatusListEntry { purpose: StatusPurpose::Revocation, url, index: ENTRY, bits: 1 };
         document.insert("credentialStatus".into(), Value::Array(vec![reference.to_json()]));
         document.insert("issuer".into(), self.site.did.as_str().into());
         document
@@ -115,7 +115,7 @@ impl Authority {
             challenge: None,
             domain: None,
         };
-        let document = secure(&self.permit(world), &EddsaJcs2022, &options, &self.keys[key]).unwrap();
+        let document = add_proof(&self.permit(world), &EddsaJcs2022, &options, &self.keys[key]).unwrap();
         Value::Object(document).to_string().into_bytes()
     }
 
@@ -222,7 +222,7 @@ async fn a_document_that_is_fetched_again_and_is_equal_changes_nothing() {
     let begin = now();
     let (authority, world) = Authority::open(begin).await;
     let issuers = &world.verifier.verification.issuers;
-    let documents = || issuers.of_lists(&authority.site.did, now()).unwrap();
+    let documents = || issuers.list_documents(&authority.site.did, now()).unwrap();
     let before = documents();
     assert!(!issuers.refresh(Duration::ZERO).await);
     assert_eq!(authority.site.documents(), 2);
@@ -232,7 +232,7 @@ async fn a_document_that_is_fetched_again_and_is_equal_changes_nothing() {
     // The valid case: after a change of the document the lists are verified again.
     authority.document(&[0, 1, 3], &[]);
     assert!(issuers.refresh(Duration::ZERO).await);
-    assert!(!before.are(&documents()));
+    assert!(!before.same_documents(&documents()));
     pass(&world, begin.plus(62)).await;
     assert_eq!(authority.site.asked(LIST), Asked { whole: 2, unchanged: 1 });
 }
@@ -270,11 +270,11 @@ async fn a_presentation_by_a_key_that_is_not_known_yet_is_to_be_retried_and_fetc
     // The same for the issuer's statement on a copy with such a key.
     let copy = authority.token(&world, 0);
     let word = |key: usize| {
-        let (kid, epoch) = (authority.kid(key).to_string(), freshness::epoch(now()));
-        freshness::issue(&freshness::digest(&copy), &kid, epoch, 86_400, &authority.keys[key]).unwrap()
+        let (kid, epoch) = (authority.kid(key).to_string(), freshness::epoch_start(now()));
+        freshness::issue(&freshness::copy_digest(&copy), &kid, epoch, 86_400, &authority.keys[key]).unwrap()
     };
     let stapled = |word: &str| {
-        let stapled = Stapled { freshness: Some(word), ..Stapled::default() };
+        let stapled = KeyBindingMembers { freshness: Some(word), ..KeyBindingMembers::default() };
         let shown = copy.select(&claims).unwrap();
         shown.bind_with(&stapled, &asked.nonce, &asked.audience, now(), &world.holder).unwrap()
     };
@@ -287,7 +287,7 @@ async fn a_presentation_by_a_key_that_is_not_known_yet_is_to_be_retried_and_fetc
     world.verifier.verification.issuers.refresh(Duration::ZERO).await;
     World::accepted(world.submit(&asked, answer).await);
     let again = world.request_for(&query("vc+sd-jwt", &["rightToWork"])).await;
-    let stapled = Stapled { freshness: Some(&word(2)), ..Stapled::default() };
+    let stapled = KeyBindingMembers { freshness: Some(&word(2)), ..KeyBindingMembers::default() };
     let shown = copy.select(&claims).unwrap();
     let answer = shown.bind_with(&stapled, &again.nonce, &again.audience, now(), &world.holder).unwrap();
     World::accepted(world.submit(&again, answer).await);
@@ -305,7 +305,7 @@ async fn a_key_that_no_document_can_ever_have_is_refused_for_good() {
         challenge: None,
         domain: None,
     };
-    let document = secure(&world.document(), &EddsaJcs2022, &options, &world.issuer).unwrap();
+    let document = add_proof(&world.document(), &EddsaJcs2022, &options, &world.issuer).unwrap();
     let (verdict, _) =
         world.verifier.verify_credential(Value::Object(document).to_string().into_bytes(), now()).await.unwrap();
     assert_eq!(verdict.reason(), "method_unknown");

@@ -5,7 +5,7 @@ use carnet_core::{
     json,
     keys::SecretKey,
     query::Threshold,
-    receipt::{ErasureConfirmation, ErasureRequest, Expected, Receipt, presentation_digest, request_digest},
+    receipt::{ErasureConfirmation, ErasureRequest, ExpectedReceipt, Receipt, presentation_digest, request_digest},
     secure::{jose, sd_jwt::OrderedClaim},
     trust::registration::{Registration, RegistrationRequest},
 };
@@ -30,7 +30,8 @@ async fn receipted(world: &World, asked: &Asked, answer: String) -> Receipt {
     let document = json::parse_object(said.receipt.as_bytes(), json::Limits::DOCUMENT).unwrap();
     let verifier = world.verifier.identity.did.to_string();
     let presentation_digest = Some(sent.as_str());
-    let expected = Expected { verifier: &verifier, request_digest: &digest, presentation_digest, now: now(), skew: 0 };
+    let expected =
+        ExpectedReceipt { verifier: &verifier, request_digest: &digest, presentation_digest, now: now(), skew: 0 };
     let receipt = Receipt::verify(&document, &expected, &SelfContained).unwrap();
     assert_eq!(receipt.content().accepted, said.accepted);
     // A refused answer has a receipt, too.
@@ -142,7 +143,7 @@ async fn the_same_call_after_midnight_gives_the_same_request() {
     let world = World::new().await;
     let call = || crate::requests::CreateRequest {
         request_id: "r-1".to_owned(),
-        what: crate::requests::RequestSource::Template("work-permit-today".to_owned()),
+        what: crate::requests::QuerySource::Template("work-permit-today".to_owned()),
         ttl_seconds: 0,
     };
     let first = world.verifier.create_request(call(), now()).await.unwrap();
@@ -222,7 +223,7 @@ async fn a_threshold_is_proved_and_only_that_is_told() {
     }
     assert_eq!(proofs.len(), 1);
     let answer =
-        copy.select(&paths).unwrap().bind_proving(&proofs, &asked.nonce, &asked.audience, now(), &world.holder);
+        copy.select(&paths).unwrap().bind_with_proofs(&proofs, &asked.nonce, &asked.audience, now(), &world.holder);
     let receipt = receipted(&world, &asked, answer.unwrap()).await;
     assert!(receipt.content().accepted);
     let shown = &receipt.content().shown[0];
@@ -239,7 +240,7 @@ fn register(world: &World, uses: &[&str]) -> Map<String, Value> {
 }
 
 fn register_with(world: &World, uses: &[&str], any_bounds: bool) -> Map<String, Value> {
-    let about = crate::registration::About {
+    let about = crate::registration::RegistrationArgs {
         country: "PT".to_owned(),
         privacy_policy: "https://jobs.example/privacy".to_owned(),
         support: "mailto:privacy@jobs.example".to_owned(),
@@ -252,7 +253,8 @@ fn register_with(world: &World, uses: &[&str], any_bounds: bool) -> Map<String, 
         any_bounds,
     };
     let catalogue = &world.verifier.verification.catalogue;
-    let request = crate::registration::request(&world.verifier.identity, &about, catalogue).unwrap();
+    let request =
+        crate::registration::create_registration_request(&world.verifier.identity, &about, catalogue).unwrap();
     let request = RegistrationRequest::verify(&request, now(), 0, &SelfContained).unwrap();
     let registrar = key();
     let kid = DidUrl::parse(&format!("{}#0", did(&registrar))).unwrap();
@@ -263,8 +265,12 @@ fn register_with(world: &World, uses: &[&str], any_bounds: bool) -> Map<String, 
 async fn a_registration_is_limited_to_the_bounds_of_its_templates_unless_any_is_asked_for() {
     let world = World::new().await;
     let asker = world.verifier.identity.did.to_string();
-    let expected =
-        carnet_core::trust::registration::Expected { asker: &asker, registrars: &|_| true, now: now(), skew: 0 };
+    let expected = carnet_core::trust::registration::ExpectedRegistration {
+        asker: &asker,
+        registrars: &|_| true,
+        now: now(),
+        skew: 0,
+    };
     let registration = |any_bounds: bool| {
         let document = register_with(&world, &["job-right-to-work", "work-permit-today"], any_bounds);
         Registration::verify(&document, &expected, &SelfContained).unwrap()
@@ -276,7 +282,7 @@ async fn a_registration_is_limited_to_the_bounds_of_its_templates_unless_any_is_
     };
     let limited = registration(false);
     assert_eq!(on(&limited, 0), []);
-    assert_eq!(on(&limited, 30), [carnet_core::trust::registration::Beyond::Bound]);
+    assert_eq!(on(&limited, 30), [carnet_core::trust::registration::ExceededLimit::Bound]);
     let open = registration(true);
     assert_eq!((on(&open, 0), on(&open, 30)), (Vec::new(), Vec::new()));
 }
@@ -286,8 +292,12 @@ async fn what_is_registered_for_a_template_is_what_it_asks() {
     let world = World::new().await;
     let document = register(&world, &["job-right-to-work", "work-permit-today"]);
     let asker = world.verifier.identity.did.to_string();
-    let expected =
-        carnet_core::trust::registration::Expected { asker: &asker, registrars: &|_| true, now: now(), skew: 0 };
+    let expected = carnet_core::trust::registration::ExpectedRegistration {
+        asker: &asker,
+        registrars: &|_| true,
+        now: now(),
+        skew: 0,
+    };
     let registration = Registration::verify(&document, &expected, &SelfContained).unwrap();
     let asked = world.request().await;
     let uses: Vec<&str> =
@@ -299,18 +309,18 @@ async fn what_is_registered_for_a_template_is_what_it_asks() {
     let method = receipt.document()["proof"]["verificationMethod"].as_str().unwrap();
     let keys = &registration.relying_party().receipt_keys;
     assert_eq!(keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), [method]);
-    assert!(crate::registration::names_key(&document, &world.verifier.identity));
-    assert!(!crate::registration::names_key(&document, &World::new().await.verifier.identity));
+    assert!(crate::registration::permits_receipt_key(&document, &world.verifier.identity));
+    assert!(!crate::registration::permits_receipt_key(&document, &World::new().await.verifier.identity));
     assert!(!registration.excess("university-admission", &asked.query).is_empty());
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("signed.json");
     std::fs::write(&file, Value::Object(document.clone()).to_string()).unwrap();
-    assert!(crate::registration::installed(dir.path()).unwrap().is_none());
+    assert!(crate::registration::installed_registration(dir.path()).unwrap().is_none());
     crate::registration::install(dir.path(), &asker, &file).unwrap();
-    assert_eq!(crate::registration::installed(dir.path()).unwrap().unwrap(), document);
+    assert_eq!(crate::registration::installed_registration(dir.path()).unwrap().unwrap(), document);
     // Another verifier's is refused, and the installed one remains.
     let other = World::new().await;
     std::fs::write(&file, Value::Object(register(&other, &[])).to_string()).unwrap();
     assert!(crate::registration::install(dir.path(), &asker, &file).is_err());
-    assert_eq!(crate::registration::installed(dir.path()).unwrap().unwrap(), document);
+    assert_eq!(crate::registration::installed_registration(dir.path()).unwrap().unwrap(), document);
 }

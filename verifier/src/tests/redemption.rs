@@ -26,7 +26,7 @@ use super::world::{Asked, World, did, hours_ago, key, path, reason};
 use crate::{
     config::IssuerEntry,
     redemption::{
-        desks::{Desk, OtherDesk, RedemptionConfig},
+        desks::{OtherDesk, OwnDesk, RedemptionConfig},
         export::DeskExport,
         reconciliation::{export, reconcile, write_off, written_off},
     },
@@ -326,8 +326,8 @@ async fn desks_find_and_name_double_use_and_count_each_others_marks() {
 }
 
 /// Creates a desk with this key, of the verifier's organisation.
-fn signing(world: &World, key: SecretKey) -> Desk {
-    Desk { organisation: world.verifier.identity.did.clone(), key: Keyring::of(Box::new(key)) }
+fn signing(world: &World, key: SecretKey) -> OwnDesk {
+    OwnDesk { organisation: world.verifier.identity.did.clone(), key: Keyring::of(Box::new(key)) }
 }
 
 #[tokio::test]
@@ -345,7 +345,7 @@ async fn an_export_holds_as_its_desk_signed_it_and_no_other() {
         _ => None,
     };
     let export = export(&world.verifier.store, "east", now()).await.unwrap();
-    assert_eq!((export.last, export.synced, export.unsynced()), (3, 0, 3));
+    assert_eq!((export.last, export.synced, export.unsynced_uses()), (3, 0, 3));
     let east = signing(&world, east);
     let text = export.sign(&east).unwrap();
     assert_eq!(DeskExport::verify(&text, did, keys).unwrap(), export);

@@ -99,7 +99,7 @@ async fn two_uses_of_one_voucher_are_kept_as_those_of_two_vouchers() {
     let digests: BTreeSet<_> = export.marks.iter().map(|(_, mark)| mark.entitlement).collect();
     let kept: BTreeSet<_> = export.marks.iter().map(|(_, mark)| (mark.uses, mark.erase_at)).collect();
     assert_eq!((digests.len(), kept.len()), (3, 1));
-    world.verifier.store.settle().await;
+    world.verifier.store.purge_log().await;
     for entry in std::fs::read_dir(world.dir.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         for serial in SERIALS {

@@ -4,10 +4,10 @@ use carnet_core::{
     did::{Did, DidUrl, Resolve, SelfContained},
     secure::data_integrity::Suites,
     status::{
-        Listed, MIN_ENTRIES, Purpose, StatusState,
-        bitstring::Reference,
-        message::Messages,
-        publication::{Form, Publication, Terms},
+        MIN_ENTRIES, StatusPurpose, StatusState, VerifiedStatusList,
+        bitstring::BitstringStatusListEntry,
+        message::StatusMessages,
+        publication::{ListFormat, Publication, PublicationTerms},
     },
     time::Timestamp,
 };
@@ -42,13 +42,13 @@ async fn request(world: &World) -> Asked {
 fn fetched(world: &World, at: Timestamp, state: StatusState) {
     let mut list = Publication::new(MIN_ENTRIES).unwrap();
     list.set(ENTRY, state).unwrap();
-    put(world, &mut list, (Form::Revocation, URL), at);
+    put(world, &mut list, (ListFormat::Revocation, URL), at);
 }
 
-fn put(world: &World, list: &mut Publication, (form, url): (Form, &str), at: Timestamp) {
+fn put(world: &World, list: &mut Publication, (form, url): (ListFormat, &str), at: Timestamp) {
     let issuer = Did::parse(&did(&world.issuer)).unwrap();
     let kid = DidUrl::parse(&format!("{issuer}#0")).unwrap();
-    let terms = Terms { kid: &kid, url, now: at, validity: 86_400, ttl: 3_600 };
+    let terms = PublicationTerms { kid: &kid, url, now: at, validity: 86_400, ttl: 3_600 };
     let text = list.sign(form, &terms, &world.issuer).unwrap();
     let suites = Suites::jcs();
     let suites = (&SelfContained as &dyn Resolve, &suites);
@@ -56,12 +56,13 @@ fn put(world: &World, list: &mut Publication, (form, url): (Form, &str), at: Tim
         .verifier
         .verification
         .statuses
-        .put(url, Listed::verify(text.as_bytes(), url, &issuer, (at, 60), suites).unwrap());
+        .put(url, VerifiedStatusList::verify(text.as_bytes(), url, &issuer, (at, 60), suites).unwrap());
 }
 
 fn answer(world: &World, asked: &Asked) -> String {
     let mut document = world.document();
-    let reference = Reference { purpose: Purpose::Revocation, url: URL.to_owned(), index: ENTRY, bits: 1 };
+    let reference =
+        BitstringStatusListEntry { purpose: StatusPurpose::Revocation, url: URL.to_owned(), index: ENTRY, bits: 1 };
     document.insert("credentialStatus".into(), Value::Array(vec![reference.to_json()]));
     let claims = ["rightToWork", "legalResidence"].map(|claim| path(&["credentialSubject", claim]));
     world.bind(&world.issue(&document).select(&claims).unwrap(), asked)
@@ -120,11 +121,12 @@ async fn an_issuers_message_is_for_staff_and_changes_nothing() {
     let (_folder, world) = tolerant().await;
     fetched(&world, now(), StatusState::Valid);
     let url = "https://authority.example/status/message/0";
-    let texts = Messages::new(&["the card was lost".to_owned()]).unwrap();
+    let texts = StatusMessages::new(&["the card was lost".to_owned()]).unwrap();
     let shown = async || {
         let asked = request(&world).await;
         let mut document = world.document();
-        let holds = Reference { purpose: Purpose::Revocation, url: URL.to_owned(), index: ENTRY, bits: 1 };
+        let holds =
+            BitstringStatusListEntry { purpose: StatusPurpose::Revocation, url: URL.to_owned(), index: ENTRY, bits: 1 };
         let entries = vec![holds.to_json(), texts.entry(url.to_owned(), ENTRY)];
         document.insert("credentialStatus".into(), Value::Array(entries));
         let claims = ["rightToWork", "legalResidence"].map(|claim| path(&["credentialSubject", claim]));
@@ -143,7 +145,7 @@ async fn an_issuers_message_is_for_staff_and_changes_nothing() {
     for (number, expected) in [(1, Some("the card was lost")), (0, None)] {
         let mut list = Publication::with_messages(MIN_ENTRIES).unwrap();
         list.set_message(ENTRY, number).unwrap();
-        put(&world, &mut list, (Form::Message, url), now());
+        put(&world, &mut list, (ListFormat::Message, url), now());
         let (outcome, _, messages) = shown().await;
         assert_eq!(outcome, CheckOutcome::Passed);
         assert_eq!(

@@ -3,11 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use carnet_core::{
-    did::{Did, DidUrl, Purpose},
+    did::{Did, DidUrl, VerificationRelationship},
     keys::{SecretKey, Signer as _},
-    secure::data_integrity::{ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
+    secure::data_integrity::{ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
-    trust::list::{Accreditation, Contents, EarlierCredentials, Entry, TrustList, Withdrawal},
+    trust::list::{Accreditation, EarlierCredentials, TrustList, TrustListContents, TrustListEntry, Withdrawal},
 };
 use carnet_fetch::{DidCache, FetchOptions, HttpsFetcher};
 use carnet_proto::verifier::v1::{IssuerAuthority, IssuerDecision};
@@ -19,8 +19,8 @@ use super::world::{SECRETS, TYPE, World, did, key, query};
 use crate::{
     config::IssuerEntry,
     trust::{
-        Trust, TrustConfig,
-        remembered::{accept_once, remembered},
+        ConfiguredTrustList, TrustConfig,
+        remembered::{accept_once, newest_list},
     },
 };
 
@@ -70,7 +70,7 @@ impl Desk {
     }
 
     /// Signs a list from an hour ago, valid for this many days, by two operators.
-    fn list(&self, contents: &Contents, days: i64) -> Map<String, Value> {
+    fn list(&self, contents: &TrustListContents, days: i64) -> Map<String, Value> {
         let from = now().plus(-3_600);
         let draft =
             TrustList::draft(&Did::parse(LIST).unwrap(), contents, from, from.plus(days.saturating_mul(DAY))).unwrap();
@@ -82,7 +82,7 @@ impl Desk {
     }
 
     /// Returns the contents of the list that follows this one.
-    fn after(&self, list: &Map<String, Value>, accreditations: Vec<Accreditation>) -> Contents {
+    fn after(&self, list: &Map<String, Value>, accreditations: Vec<Accreditation>) -> TrustListContents {
         let mut contents = TrustList::preview(list).unwrap().successor();
         contents.issuers[0].accreditations = accreditations;
         contents
@@ -108,9 +108,9 @@ fn withdrawn(withdrawn_from: Timestamp, earlier_credentials: EarlierCredentials)
     }
 }
 
-fn contents(world: &World, accreditations: Vec<Accreditation>) -> Contents {
-    let entry = Entry { id: did(&world.issuer), name: "Residency Authority".to_owned(), accreditations };
-    Contents::first(vec![entry], Vec::new())
+fn contents(world: &World, accreditations: Vec<Accreditation>) -> TrustListContents {
+    let entry = TrustListEntry { id: did(&world.issuer), name: "Residency Authority".to_owned(), accreditations };
+    TrustListContents::first(vec![entry], Vec::new())
 }
 
 async fn refresh(world: &World) {
@@ -173,14 +173,14 @@ async fn a_stranger_on_the_web_is_not_looked_up_and_said_to_be_one() {
     document.insert("issuer".into(), "did:web:stranger.example".into());
     let options = ProofOptions {
         verification_method: "did:web:stranger.example#key-1",
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: None,
         expires: None,
         challenge: None,
         domain: None,
     };
     let bytes =
-        Value::from(secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap()).to_string().into_bytes();
+        Value::from(add_proof(&document, &EddsaJcs2022, &options, &world.issuer).unwrap()).to_string().into_bytes();
     let decision = async || {
         let (verdict, _) = world.verifier.verify_credential(bytes.clone(), now()).await.unwrap();
         let [decision] = verdict.decisions() else { panic!("{verdict:?}") };
@@ -238,7 +238,7 @@ async fn row_70_an_older_trust_list() {
     refresh(&world).await;
     assert_eq!(rule(&world).await, "withdrawn");
     let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
-    let restarted = Trust::new(&desk.config()).unwrap();
+    let restarted = ConfiguredTrustList::new(&desk.config()).unwrap();
     let look = || restarted.refresh(&world.verifier.store, (&fetcher, &documents), Duration::ZERO, now());
     assert_eq!(look().await.unwrap_err().code.as_str(), "trust_list_rollback");
     assert_eq!(restarted.current().unwrap().contents().sequence, 2);
@@ -268,12 +268,12 @@ async fn a_list_that_has_expired_decides_nothing_more_and_is_not_forgotten() {
     assert_eq!(at(61).await, (false, "list_expired".to_owned()));
     // After a restart past its end there is no valid list; the newest number is still known.
     let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
-    let restarted = Trust::new(&desk.config()).unwrap();
+    let restarted = ConfiguredTrustList::new(&desk.config()).unwrap();
     let store = &world.verifier.store;
     let looked = restarted.refresh(store, (&fetcher, &documents), Duration::ZERO, until.plus(61)).await;
     assert_eq!(looked.unwrap_err().code.as_str(), "expired");
     assert_eq!(restarted.current().unwrap_err().code.as_str(), "expired");
-    assert_eq!(remembered(store, LIST).await.unwrap().unwrap().state.seen.sequence, 1);
+    assert_eq!(newest_list(store, LIST).await.unwrap().unwrap().state.seen.sequence, 1);
 }
 
 #[tokio::test]
@@ -281,7 +281,7 @@ async fn nothing_is_decided_by_a_list_that_could_not_be_remembered() {
     let desk = Desk::open();
     let world = desk.world().await;
     desk.put(&desk.list(&contents(&world, vec![accreditation()]), 30));
-    let trust = Trust::new(&desk.config()).unwrap();
+    let trust = ConfiguredTrustList::new(&desk.config()).unwrap();
     let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
     let look = || trust.refresh(&world.verifier.store, (&fetcher, &documents), Duration::ZERO, now());
     let write = async |sql: &'static str| {
@@ -347,7 +347,7 @@ async fn the_issuers_of_the_list_are_fetched_before_anybody_presents() {
     let desk = Desk::open();
     let world = desk.world().await;
     let issuers = &world.verifier.verification.issuers;
-    assert!(issuers.dids().is_empty());
+    assert!(issuers.issuer_dids().is_empty());
     let mut contents = contents(&world, vec![accreditation()]);
     let mut degrees = contents.issuers[0].clone();
     degrees.id = "did:web:uni.example".to_owned();
@@ -358,7 +358,7 @@ async fn the_issuers_of_the_list_are_fetched_before_anybody_presents() {
     contents.issuers.extend([degrees, unknown]);
     desk.put(&desk.list(&contents, 30));
     issuers.refresh_trust(&world.verifier.store, Duration::ZERO, now()).await;
-    let dids: Vec<String> = issuers.dids().iter().map(ToString::to_string).collect();
+    let dids: Vec<String> = issuers.issuer_dids().iter().map(ToString::to_string).collect();
     assert_eq!(dids, [did(&world.issuer), "did:web:uni.example".to_owned()]);
 }
 
@@ -368,7 +368,7 @@ fn pins_and_sources_are_held_to_their_form() {
     let with = |change: fn(&mut TrustConfig)| {
         let mut config = desk.config();
         change(&mut config);
-        Trust::new(&config).map(drop)
+        ConfiguredTrustList::new(&config).map(drop)
     };
     with(|_| ()).unwrap();
     with(|config| config.list = "https://trust.example/trust-list.json".to_owned()).unwrap();

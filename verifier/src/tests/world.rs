@@ -8,7 +8,7 @@ use carnet_core::{
     presentation,
     query::Query,
     secure::{
-        data_integrity::{Cryptosuite, ProofOptions, eddsa_jcs::EddsaJcs2022, secure},
+        data_integrity::{Cryptosuite, ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
         jose::Jws,
         sd_jwt::{ClaimPath, IssueOptions, SdJwt, Step, issue},
     },
@@ -103,13 +103,14 @@ impl World {
         };
         change(&mut config);
         let dir = tempfile::tempdir().unwrap();
-        carnet_service::store::create(dir.path(), &MIGRATIONS).await.unwrap();
-        let database = carnet_service::store::open(dir.path(), &MIGRATIONS).await.unwrap().database;
+        carnet_service::store::create_store(dir.path(), &MIGRATIONS).await.unwrap();
+        let database = carnet_service::store::open_store(dir.path(), &MIGRATIONS).await.unwrap().database;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let own = carnet_service::keys::Keyring::of(Box::new(own));
-        let verifier = Arc::new(server::assemble(&config, url.clone(), own, SqliteStore::new(database)).unwrap());
-        let token = staff::begin(dir.path(), "clerk", now(), &mut OsRng).unwrap().to_string();
+        let verifier =
+            Arc::new(server::create_verifier(&config, url.clone(), own, SqliteStore::new(database)).unwrap());
+        let token = staff::create_staff_register(dir.path(), "clerk", now(), &mut OsRng).unwrap().to_string();
         let staff = StaffOnly::of(dir.path()).unwrap();
         let routes = grpc::routes(Arc::clone(&verifier), staff, config.serve.max_message_bytes);
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
@@ -213,13 +214,13 @@ impl World {
         let method = format!("{}#0", did(&self.issuer));
         let options = ProofOptions {
             verification_method: &method,
-            purpose: carnet_core::did::Purpose::AssertionMethod,
+            purpose: carnet_core::did::VerificationRelationship::AssertionMethod,
             created: None,
             expires: None,
             challenge: None,
             domain: None,
         };
-        Value::Object(secure(&self.document(), suite, &options, &self.issuer).unwrap())
+        Value::Object(add_proof(&self.document(), suite, &options, &self.issuer).unwrap())
     }
 
     /// Builds a presentation of credentials with embedded proofs.
@@ -230,7 +231,7 @@ impl World {
     pub(super) fn present_document(&self, document: Value, nonce: &str, audience: &str) -> String {
         let holder = did(&self.holder);
         let method = format!("{holder}#0");
-        presentation::present(&[document], &holder, &method, nonce, audience, now(), &self.holder).unwrap()
+        presentation::create_presentation(&[document], &holder, &method, nonce, audience, now(), &self.holder).unwrap()
     }
 
     /// Builds a valid answer.
@@ -311,7 +312,7 @@ pub(super) fn custom(query: &Value) -> What {
 /// Returns the reason of a status.
 #[track_caller]
 pub(super) fn reason<T>(answer: Result<T, Status>) -> String {
-    wire::reason(&answer.err().expect("the call should have failed")).expect("a status of ours has a reason")
+    wire::status_reason(&answer.err().expect("the call should have failed")).expect("a status of ours has a reason")
 }
 
 /// Returns a time this many hours ago.

@@ -7,17 +7,17 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidMethod, DidUrl, Purpose, Resolve, SelfContained},
+    did::{Did, DidDocument, DidMethod, DidUrl, Resolve, SelfContained, VerificationRelationship},
     json::{self, Limits},
 };
-use carnet_fetch::is_unreachable;
+use carnet_fetch::is_fetch_failure;
 use serde_json::Value;
 
 /// Documents of the operators at one instant, or the reasons why they are missing.
 #[derive(Clone, PartialEq)]
-pub(super) struct Documents(pub(super) BTreeMap<Did, Result<Arc<DidDocument>, Problem>>);
+pub(super) struct OperatorDocuments(pub(super) BTreeMap<Did, Result<Arc<DidDocument>, Problem>>);
 
-impl Resolve for Documents {
+impl Resolve for OperatorDocuments {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         // Signers that only a list names must have a DID that contains its document: nothing is fetched because a list
         // names it.
@@ -29,7 +29,7 @@ impl Resolve for Documents {
 }
 
 /// Returns the signers of a list whose published documents lack the named key.
-pub(super) fn unknown_signers(text: &[u8], documents: &Documents) -> BTreeSet<Did> {
+pub(super) fn unknown_signers(text: &[u8], documents: &OperatorDocuments) -> BTreeSet<Did> {
     let Ok(document) = json::parse_object(text, Limits::LIST) else { return BTreeSet::new() };
     let proofs = match document.get("proof") {
         Some(Value::Array(several)) => several.as_slice(),
@@ -39,7 +39,7 @@ pub(super) fn unknown_signers(text: &[u8], documents: &Documents) -> BTreeSet<Di
     let methods = proofs.iter().filter_map(|proof| DidUrl::parse(proof.get("verificationMethod")?.as_str()?).ok());
     let unknown = |method: &DidUrl| {
         let known = documents.0.get(method.did()).and_then(|document| document.as_ref().ok());
-        let key = known.map(|document| document.key_for(method, Purpose::AssertionMethod));
+        let key = known.map(|document| document.key_for(method, VerificationRelationship::AssertionMethod));
         // A document that could not be fetched is retried anyway, and a revoked key remains revoked.
         key.is_some_and(|key| key.is_err_and(|problem| problem.code != Code::KeyInvalid))
     };
@@ -49,7 +49,7 @@ pub(super) fn unknown_signers(text: &[u8], documents: &Documents) -> BTreeSet<Di
 /// Tells staff about a missing or invalid document of an operator.
 pub(super) fn warn_of_operator(did: &Did, problem: &Problem) {
     let Problem { code, detail } = problem;
-    if is_unreachable(*code) {
+    if is_fetch_failure(*code) {
         tracing::warn!(
             operator = %did, %code, detail,
             "the document of a trust list's operator could not be fetched; retrying"

@@ -1,30 +1,30 @@
-//! Missed lists that changed the operators (spec/trust.md section 11).
+//! Intermediate lists that changed the operators, and that this verifier missed (spec/trust.md section 11).
 
 use std::sync::Arc;
 
 use carnet_core::{
     json::{self, Limits},
     time::{CLOCK_SKEW, Timestamp},
-    trust::list::{Pinned, Seen, TrustList},
+    trust::list::{AcceptedList, TrustList, TrustListAnchors},
 };
 use carnet_fetch::HttpsFetcher;
 
-use super::{Trust, documents::Documents, source::Source};
+use super::{ConfiguredTrustList, documents::OperatorDocuments, source::TrustListSource};
 
 /// Maximum number of lists to read between the operators known before and the current signers.
 const MAX_PASSED: usize = 16;
 
-impl Trust {
+impl ConfiguredTrustList {
     /// Reads the lists that changed the operators since the newest list seen, and verifies each by the operators before
     /// it. Returns the state to remember before the newest list is verified; `None` if no chain leads to it.
     pub(super) async fn pass_handovers(
         &self,
         fetcher: &HttpsFetcher,
         text: &[u8],
-        seen: Option<(Seen, Option<String>)>,
-        documents: &Documents,
+        seen: Option<(AcceptedList, Option<String>)>,
+        documents: &OperatorDocuments,
         now: Timestamp,
-    ) -> Option<(Seen, Option<String>)> {
+    ) -> Option<(AcceptedList, Option<String>)> {
         let document = json::parse_object(text, Limits::LIST).ok()?;
         let preview = TrustList::preview(&document).ok().filter(|preview| preview.list == self.name)?;
         let (mut seen, accept) = seen.map_or((None, None), |(seen, accept)| (Some(seen), accept));
@@ -32,13 +32,18 @@ impl Trust {
         let named_in = preview.contents.operators?.named_in;
         let missed = named_in.into_iter().filter(|number| (newest..preview.contents.sequence).contains(number));
         for number in missed.filter(|number| *number > newest).take(MAX_PASSED) {
-            let source = Source::of_history(&self.place, number)?;
+            let source = TrustListSource::of_history(&self.place, number)?;
             let text = source.read(fetcher, Limits::LIST.max_bytes).await.ok()?;
             let (operators, documents, before) = (Arc::clone(&self.operators), documents.clone(), seen.take());
             let work = move || {
                 let document = json::parse_object(&text, Limits::LIST)?;
-                let pinned =
-                    Pinned { operators: &operators, seen: before.as_ref(), accept: None, now, skew: CLOCK_SKEW };
+                let pinned = TrustListAnchors {
+                    operators: &operators,
+                    seen: before.as_ref(),
+                    accept: None,
+                    now,
+                    skew: CLOCK_SKEW,
+                };
                 TrustList::pass(&document, &pinned, &documents)
             };
             match tokio::task::spawn_blocking(work).await.ok()? {

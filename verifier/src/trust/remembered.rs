@@ -1,25 +1,25 @@
-//! Newest accepted list, as it is stored: what replaces it, and what is recorded about it (spec/trust.md 4.2 to 4.6).
+//! Newest accepted list, as stored, and its replacement (spec/trust.md 4.2 to 4.6).
 
-use carnet_core::trust::list::Seen;
+use carnet_core::trust::list::AcceptedList;
 
 use crate::store::{
     ReadTrustLists as _, Store, StoreError, TrustListRow, TrustListState, WriteRows as _, WriteTrustLists as _,
 };
 
-/// Returns the newest list with this name.
-pub(crate) async fn remembered<S: Store>(store: &S, name: &str) -> Result<Option<TrustListRow>, StoreError> {
+/// Returns the newest list for this name.
+pub(crate) async fn newest_list<S: Store>(store: &S, name: &str) -> Result<Option<TrustListRow>, StoreError> {
     store.read().await?.trust_list(name).await
 }
 
-/// Stores a list unless one with the same or a higher number is stored and this one is not to be accepted once. Returns
-/// the list that is stored afterwards.
-pub(crate) async fn remember<S: Store>(
+/// Stores a list, unless one with the same or a higher sequence number is stored and this one is not to be accepted
+/// once. Returns the identity of the stored list.
+pub(crate) async fn store_list<S: Store>(
     store: &S,
     name: &str,
-    seen: Seen,
+    seen: AcceptedList,
     document: String,
     timestamp: Option<String>,
-) -> Result<Seen, StoreError> {
+) -> Result<AcceptedList, StoreError> {
     let mut transaction = store.begin("remember_trust_list").await?;
     let known = transaction.trust_list_state(name).await?;
     let mut accept = None;
@@ -41,7 +41,7 @@ pub(crate) async fn remember<S: Store>(
 pub(super) async fn record_timestamp<S: Store>(
     store: &S,
     name: &str,
-    seen: &Seen,
+    seen: &AcceptedList,
     timestamp: &str,
 ) -> Result<(), StoreError> {
     let same = |state: &TrustListState| state.seen.digest == seen.digest;
@@ -54,7 +54,7 @@ pub(super) async fn record_timestamp<S: Store>(
 pub(super) async fn record_dropped<S: Store>(
     store: &S,
     name: &str,
-    seen: &Seen,
+    seen: &AcceptedList,
     why: Option<String>,
 ) -> Result<(), StoreError> {
     let same = |state: &TrustListState| state.seen.digest == seen.digest;
@@ -62,7 +62,7 @@ pub(super) async fn record_dropped<S: Store>(
     change(store, "note_dropped_trust_list", name, same, dropped).await.map(drop)
 }
 
-/// Records the digest of a list to accept once, whatever is stored. Returns true if any list is stored.
+/// Records the digest of a list to be accepted once, regardless of the stored one. Returns whether any list is stored.
 pub(crate) async fn accept_once<S: Store>(store: &S, name: &str, digest: &str) -> Result<bool, StoreError> {
     let accepting = |state: TrustListState| TrustListState { accept: Some(digest.to_owned()), ..state };
     change(store, "accept_trust_list_once", name, |_| true, accepting).await

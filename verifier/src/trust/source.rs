@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use carnet_core::{
     Problem,
     input::content_of_file,
-    trust::list::{Contents, ListTimestamp},
+    trust::list::{ListTimestamp, TrustListContents},
 };
 use carnet_fetch::HttpsFetcher;
-use carnet_service::config::{StartError, refused_field};
+use carnet_service::config::{StartError, invalid_field};
 
 use super::problem;
 
 /// Source that is read periodically.
-pub(super) enum Source {
+pub(super) enum TrustListSource {
     File(PathBuf),
     Url(String),
 }
 
-impl Source {
+impl TrustListSource {
     /// Parses the location of the list; the second source is that of its timestamp.
     ///
     /// # Errors
@@ -27,7 +27,7 @@ impl Source {
         let timestamp = ListTimestamp::beside(list);
         match list.split_once("://") {
             Some(("https", _)) => Ok((Self::Url(list.to_owned()), Self::Url(timestamp))),
-            Some(_) => Err(refused_field(
+            Some(_) => Err(invalid_field(
                 "trust.list",
                 format!("trust.list is {list}, which is neither a file nor an https URL"),
             )),
@@ -37,10 +37,10 @@ impl Source {
 
     /// Returns the source of a list of the history.
     pub(super) fn of_history(list: &str, number: u64) -> Option<Self> {
-        Self::parse(&Contents::beside(list, number)).ok().map(|(list, _)| list)
+        Self::parse(&TrustListContents::beside(list, number)).ok().map(|(list, _)| list)
     }
 
-    /// Tests if frequent reads cost nothing.
+    /// Returns whether frequent reads cost nothing.
     pub(super) fn is_file(&self) -> bool {
         matches!(self, Self::File(_))
     }

@@ -10,7 +10,7 @@ use carnet_core::{
 };
 use carnet_fetch::HttpsFetcher;
 
-use super::{Trust, remembered::record_timestamp, unstored};
+use super::{ConfiguredTrustList, remembered::record_timestamp, unstored};
 use crate::store::Store;
 
 /// Parses and verifies a timestamp of a list.
@@ -21,7 +21,7 @@ pub(super) fn read_timestamp(text: &[u8], list: &TrustList, now: Timestamp) -> R
     ListTimestamp::verify(&json::parse_object(text, Limits::DOCUMENT)?, list, now)
 }
 
-impl Trust {
+impl ConfiguredTrustList {
     /// Fetches the timestamp next to the list's source; returns it with its text.
     async fn timestamp_of(
         &self,

@@ -1,60 +1,62 @@
-//! Requested claims: their names on the command line, and the query without those that the owner withholds.
+//! Requested claims: their names on the command line, and the query without those that the holder withholds.
 
 use carnet_core::{
     at_least::Direction,
     format::CredentialFormat,
     query::{ClaimQuery, CredentialQuery, Query, Threshold, path_to_text},
     secure::sd_jwt::{ClaimPath, Step},
-    trust::registration::{Beyond, Excess},
+    trust::registration::{ExceededLimit, RegistrationExcess},
 };
 use serde_json::Value;
 
 use crate::{
     failure::{Failure, Sentence},
-    sanitise::clean,
+    sanitise::sanitise,
 };
 
-/// One item of a request: a claim's value, a threshold of it, or the whole credential.
+/// Requested item: a claim's value, a threshold of it, or the whole credential.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
+pub struct RequestedItem {
     /// Id of the credential query.
     pub query_id: String,
     /// Path of the claim; `None`: the whole credential.
     pub path: Option<ClaimPath>,
-    /// Requested threshold, if the value itself is not requested.
+    /// Requested threshold; `None`: the value is requested.
     pub threshold: Option<Threshold>,
-    /// Excess over the registered request, if any.
-    pub beyond: Option<Beyond>,
-    /// True if the owner approves it separately: it is in excess, and no claim below it is asked about instead.
+    /// Limit of the registration that the item exceeds; `None`: within the registration.
+    pub beyond: Option<ExceededLimit>,
+    /// `true` if the holder must approve it separately: it exceeds the registration, and is not covered by items for
+    /// claims below it.
     pub needs_approval: bool,
 }
 
-/// One claim of a credential query.
+/// Claim of a credential query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claimed {
+pub struct RequestedClaimPath {
     /// Id of the credential query.
     pub query_id: String,
     /// Path of the claim.
     pub path: ClaimPath,
 }
 
-impl Claimed {
+impl RequestedClaimPath {
     pub(super) fn is(&self, query_id: &str, path: &[Step]) -> bool {
         self.query_id == query_id && self.path == path
     }
 }
 
-/// Lists the items of a query and marks those in excess.
-pub fn asked(query: &Query, excess: &[Excess]) -> Vec<Asked> {
+/// Returns the items of a query, with those marked that exceed the registration.
+pub fn requested_items(query: &Query, excess: &[RegistrationExcess]) -> Vec<RequestedItem> {
     let beyond = |id: &str, path: Option<&ClaimPath>, direction: Option<Direction>| {
-        let same =
-            |excess: &&Excess| excess.query_id == id && excess.path.as_ref() == path && excess.threshold == direction;
+        let same = |excess: &&RegistrationExcess| {
+            excess.query_id == id && excess.path.as_ref() == path && excess.threshold == direction
+        };
         excess.iter().find(same).map(|excess| excess.beyond)
     };
     let mut all = Vec::new();
     for credential in &query.credentials {
         let itself = beyond(&credential.id, None, None);
-        all.push(Asked {
+        all.push(RequestedItem {
             query_id: credential.id.clone(),
             path: None,
             threshold: None,
@@ -66,7 +68,7 @@ pub fn asked(query: &Query, excess: &[Excess]) -> Vec<Asked> {
         for claim in &credential.claims {
             let direction = claim.threshold.as_ref().map(Threshold::direction);
             let beyond = beyond(&credential.id, Some(&claim.path), direction);
-            let asked = Asked {
+            let asked = RequestedItem {
                 query_id: credential.id.clone(),
                 path: Some(claim.path.clone()),
                 threshold: claim.threshold.clone(),
@@ -81,8 +83,8 @@ pub fn asked(query: &Query, excess: &[Excess]) -> Vec<Asked> {
     all
 }
 
-impl Asked {
-    /// Returns the name on the command line: `residence`, `residence:credentialSubject.rightToWork`,
+impl RequestedItem {
+    /// Returns the name on the command line, such as `residence`, `residence:credentialSubject.rightToWork` or
     /// `residence:credentialSubject.validUntil >= 2026-11-22`.
     pub fn name(&self) -> String {
         match (&self.path, &self.threshold) {
@@ -97,7 +99,8 @@ impl Asked {
         Self { threshold: None, ..self.clone() }.name()
     }
 
-    /// Tests if withholding this item also withholds `claim`: it is the same claim, or requires the withheld value.
+    /// Returns whether withholding this item also withholds `claim`: it is the same claim, or requires the withheld
+    /// value.
     fn covers(&self, claim: &ClaimQuery) -> bool {
         self.path.as_ref().is_some_and(|path| {
             let same = *path == claim.path && self.threshold == claim.threshold;
@@ -106,25 +109,25 @@ impl Asked {
     }
 }
 
-/// Returns the items with the given names. A name without a threshold matches the claim in any form; with `exact`, it
-/// must be unambiguous.
+/// Returns the items with the given names. A name without a threshold matches the value and any threshold of the claim;
+/// with `exact`, it must be unambiguous.
 ///
 /// # Errors
-/// `claim_unknown` if the query has no such item; `claim_ambiguous`.
-pub fn named(all: &[Asked], names: &[String], exact: bool) -> Result<Vec<Asked>, Failure> {
+/// `claim_unknown` if the query has no such item; `claim_ambiguous` if several match.
+pub fn items_by_name(all: &[RequestedItem], names: &[String], exact: bool) -> Result<Vec<RequestedItem>, Failure> {
     let mut found = Vec::new();
     for name in names {
-        let full: Vec<&Asked> = all.iter().filter(|asked| asked.name() == *name).collect();
-        let short: Vec<&Asked> = all.iter().filter(|asked| asked.short_name() == *name).collect();
+        let full: Vec<&RequestedItem> = all.iter().filter(|asked| asked.name() == *name).collect();
+        let short: Vec<&RequestedItem> = all.iter().filter(|asked| asked.short_name() == *name).collect();
         if short.is_empty() && full.is_empty() {
-            let known: Vec<String> = all.iter().map(|asked| format!("\"{}\"", clean(&asked.name()))).collect();
-            let message = Sentence::id("error-claim-unknown").with("name", clean(name));
+            let known: Vec<String> = all.iter().map(|asked| format!("\"{}\"", sanitise(&asked.name()))).collect();
+            let message = Sentence::id("error-claim-unknown").with("name", sanitise(name));
             let hint = Sentence::id("hint-claims-asked").with("claims", known.join(", "));
             return Err(Failure::usage("claim_unknown", message, hint));
         }
         if exact && short.len() > 1 && full.len() != 1 {
-            let known: Vec<String> = short.iter().map(|asked| format!("\"{}\"", clean(&asked.name()))).collect();
-            let message = Sentence::id("error-claim-ambiguous").with("name", clean(name));
+            let known: Vec<String> = short.iter().map(|asked| format!("\"{}\"", sanitise(&asked.name()))).collect();
+            let message = Sentence::id("error-claim-ambiguous").with("name", sanitise(name));
             let hint = Sentence::id("hint-name-one").with("claims", known.join(", "));
             return Err(Failure::usage("claim_ambiguous", message, hint));
         }
@@ -135,12 +138,12 @@ pub fn named(all: &[Asked], names: &[String], exact: bool) -> Result<Vec<Asked>,
     Ok(found)
 }
 
-/// Returns the query without the withheld items: claim sets that need them are unsatisfiable, and a credential query
-/// with no other claim set matches no credential.
-pub fn without(query: &Query, withheld: &[Asked]) -> Query {
+/// Returns the query without the withheld items. Claim sets that need them are removed; a credential query without any
+/// remaining claim set matches no credential.
+pub fn query_without(query: &Query, withheld: &[RequestedItem]) -> Query {
     let mut query = query.clone();
     for credential in &mut query.credentials {
-        let own: Vec<&Asked> = withheld.iter().filter(|asked| asked.query_id == credential.id).collect();
+        let own: Vec<&RequestedItem> = withheld.iter().filter(|asked| asked.query_id == credential.id).collect();
         if own.is_empty() {
             continue;
         }
@@ -163,7 +166,7 @@ pub fn without(query: &Query, withheld: &[Asked]) -> Query {
     query
 }
 
-/// Formats a threshold: `credentialSubject.validUntil >= 2026-11-22`.
+/// Formats a threshold, such as `credentialSubject.validUntil >= 2026-11-22`.
 pub fn threshold_text(path: &[Step], threshold: &Threshold) -> String {
     let sign = match threshold.direction() {
         Direction::AtLeast => ">=",
@@ -184,7 +187,7 @@ fn selective(credential: &CredentialQuery) -> bool {
     credential.format.known().is_some_and(CredentialFormat::is_sd_jwt)
 }
 
-/// Tests if one path is a prefix of the other; an array wildcard matches any element.
+/// Returns whether one path is a prefix of the other; an array wildcard matches any element.
 fn overlaps(one: &[Step], other: &[Step]) -> bool {
     one.iter().zip(other).all(|(a, b)| match (a, b) {
         (Step::All, Step::Index(_)) | (Step::Index(_), Step::All) => true,

@@ -1,4 +1,5 @@
-//! Earlier bounds that a verifier asked for: each further one, answered or not, halves the range of the hidden value.
+//! Bounds that a verifier requested earlier: each further bound, answered or not, can halve the range of a hidden
+//! value.
 
 use carnet_core::{
     format::CredentialFormat,
@@ -11,12 +12,12 @@ use carnet_spec::Catalogue;
 use super::missing::types_asked;
 use crate::store::{
     EntryKind,
-    log::{AskedBound, Log},
+    log::{AskedBound, WalletLog},
 };
 
-/// Bound of a claim that the same verifier asked for earlier and does not ask for now.
+/// Bound that the same verifier requested earlier and does not request now.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Before {
+pub struct EarlierBound {
     /// Name of the credential type.
     pub type_name: String,
     /// Path of the claim below the subject.
@@ -25,7 +26,7 @@ pub struct Before {
     pub threshold: Threshold,
     /// Time of the last request for it.
     pub at: Timestamp,
-    /// True if it was proven to the verifier.
+    /// `true` if it was proved to the verifier.
     pub proved: bool,
 }
 
@@ -49,10 +50,10 @@ pub fn asked_bounds(query: &Query, catalogue: &Catalogue) -> Vec<AskedBound> {
     bounds
 }
 
-/// Returns the earlier bounds that the verifier asked for on the claims of this query, newest first.
-pub fn asked_before(log: &Log, did: &str, query: &Query, catalogue: &Catalogue) -> Vec<Before> {
+/// Returns the bounds that the verifier requested earlier for the claims of this query, newest first.
+pub fn earlier_bounds(log: &WalletLog, did: &str, query: &Query, catalogue: &Catalogue) -> Vec<EarlierBound> {
     let now = asked_bounds(query, catalogue);
-    let mut before: Vec<Before> = Vec::new();
+    let mut before: Vec<EarlierBound> = Vec::new();
     for entry in log.entries().iter().rev().filter(|entry| entry.did() == did) {
         // Earlier wallet versions logged proven bounds in the entry's parts only.
         let proved = entry.parts.iter().flat_map(|part| {
@@ -79,16 +80,20 @@ pub fn asked_before(log: &Log, did: &str, query: &Query, catalogue: &Catalogue) 
     before
 }
 
-fn note(before: &mut Vec<Before>, type_name: &str, bound: &AskedBound, at: Timestamp, proved: bool) {
+fn note(before: &mut Vec<EarlierBound>, type_name: &str, bound: &AskedBound, at: Timestamp, proved: bool) {
     let Ok(threshold) = Threshold::new(bound.direction, bound.bound.clone()) else { return };
-    let same = |known: &&mut Before| {
+    let same = |known: &&mut EarlierBound| {
         known.claim == bound.claim && known.threshold == threshold && known.type_name == type_name
     };
     match before.iter_mut().find(same) {
         Some(known) => known.proved |= proved,
-        None => {
-            before.push(Before { type_name: type_name.to_owned(), claim: bound.claim.clone(), threshold, at, proved })
-        }
+        None => before.push(EarlierBound {
+            type_name: type_name.to_owned(),
+            claim: bound.claim.clone(),
+            threshold,
+            at,
+            proved,
+        }),
     }
 }
 
@@ -110,7 +115,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::store::Entry;
+    use crate::store::WalletLogEntry;
 
     const ASKER: &str = "did:web:agency.example";
 
@@ -125,19 +130,19 @@ mod tests {
         Query::parse(&json!({"credentials": [{"id": "q", "format": format, "meta": meta, "claims": claims}]})).unwrap()
     }
 
-    fn noted(log: &mut Log, catalogue: &Catalogue, day: i64, did: &str, query: &Query) {
+    fn noted(log: &mut WalletLog, catalogue: &Catalogue, day: i64, did: &str, query: &Query) {
         let at = Timestamp::from_unix(1_800_000_000_i64.saturating_add(day.saturating_mul(86_400)));
         let party = format!("decentralized_identifier:{did}");
         let bounds = asked_bounds(query, catalogue);
-        log.push(Entry { bounds, ..Entry::new(at, EntryKind::Requested, &party) });
+        log.push(WalletLogEntry { bounds, ..WalletLogEntry::new(at, EntryKind::Requested, &party) });
     }
 
     #[test]
     fn other_bounds_of_the_same_asker_and_claim_are_remembered() {
         let catalogue = Catalogue::embedded().unwrap();
-        let mut log = Log::default();
-        let before = |log: &Log, did: &str, query: &Query| -> Vec<(Value, bool)> {
-            let all = asked_before(log, did, query, &catalogue);
+        let mut log = WalletLog::default();
+        let before = |log: &WalletLog, did: &str, query: &Query| -> Vec<(Value, bool)> {
+            let all = earlier_bounds(log, did, query, &catalogue);
             all.iter().map(|before| (before.threshold.bound().clone(), before.proved)).collect()
         };
         let now = asking(CredentialFormat::VcSdJwt, json!(6));
@@ -163,10 +168,10 @@ mod tests {
         let part = json!({"id": "a", "type_name": "QualificationCredential",
             "thresholds": [{"path": "credentialSubject.eqfLevel", "at_least": 5}]});
         let party = format!("decentralized_identifier:{ASKER}");
-        let entry = Entry::new(Timestamp::from_unix(1_800_000_000), EntryKind::Sending, &party);
-        let mut log = Log::default();
-        log.push(Entry { parts: vec![serde_json::from_value(part).unwrap()], ..entry });
-        let before = asked_before(&log, ASKER, &asking(CredentialFormat::DcSdJwt, json!(6)), &catalogue);
+        let entry = WalletLogEntry::new(Timestamp::from_unix(1_800_000_000), EntryKind::Sending, &party);
+        let mut log = WalletLog::default();
+        log.push(WalletLogEntry { parts: vec![serde_json::from_value(part).unwrap()], ..entry });
+        let before = earlier_bounds(&log, ASKER, &asking(CredentialFormat::DcSdJwt, json!(6)), &catalogue);
         assert_eq!((before.len(), before[0].proved), (1, true));
     }
 }

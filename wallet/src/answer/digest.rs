@@ -1,21 +1,21 @@
-//! Digest that approves an answer without a screen.
+//! Digest by which an answer can be approved without a screen.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{Code, Problem, json::canonicalize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Part;
-use crate::store::Contents;
+use super::PlannedPresentation;
+use crate::store::WalletContents;
 
-/// Computes the digest that `--yes` takes: base64url of SHA-256 over the text of the request object and the canonical
-/// JSON (RFC 8785) of the disclosures. For each presentation these are the query id, the wallet's credential id, the
-/// format, and the sorted paths and thresholds (protocol 5.2). The digest approves this request with this answer only,
-/// even if the wallet receives further credentials.
+/// Returns the digest for `--yes`: base64url SHA-256 over the text of the request object and the canonical JSON (RFC
+/// 8785) of the disclosures: for each presentation the query id, the wallet's credential id, the format, and the sorted
+/// paths and thresholds (spec/protocol.md 5.2). It approves only this answer to this request, also if the wallet
+/// receives other credentials later.
 ///
 /// # Errors
-/// If the answer cannot be serialised as JSON.
-pub fn digest(object: &str, parts: &[Part], contents: &Contents) -> Result<String, Problem> {
+/// The answer cannot be serialised as JSON.
+pub fn digest(object: &str, parts: &[PlannedPresentation], contents: &WalletContents) -> Result<String, Problem> {
     let goes: Vec<Value> = parts
         .iter()
         .map(|part| {

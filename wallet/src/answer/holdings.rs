@@ -1,8 +1,8 @@
-//! Candidate copies for an answer: up to two opened copies of each credential.
+//! Candidate copies for an answer: up to two decrypted copies of each credential.
 
 use carnet_core::{
     Code, Problem,
-    at_least::share_a_block,
+    at_least::are_in_same_block,
     epoch::Epoch,
     format::CredentialFormat,
     json::{Limits, parse},
@@ -18,25 +18,25 @@ use carnet_core::{
 use carnet_spec::{Catalogue, Serials};
 use serde_json::{Map, Value};
 
-use super::{Bounds, Exposure};
+use super::{AnswerConstraints, KnownVerifiers};
 use crate::store::{
-    Contents, Copy, HeldCredential,
+    CredentialCopy, HeldCredential, WalletContents,
     vouchers::{VoucherSerials, serial_digest},
 };
 
 /// Copy of the wallet, opened for matching.
-pub(super) struct Opened {
+pub(super) struct DecryptedCopy {
     pub(super) credential: usize,
     pub(super) format: CredentialFormat,
     /// End of its validity, which every verifier sees, and the epoch to whose start it is rounded down.
     pub(super) end: (Option<Timestamp>, Epoch),
     pub(super) copy: usize,
-    pub(super) exposure: Exposure,
+    pub(super) exposure: KnownVerifiers,
     /// All claims.
     pub(super) payload: Map<String, Value>,
     /// Claims without those whose value must not be disclosed, if that differs from `payload`.
     reduced: Option<Map<String, Value>>,
-    pub(super) source: Source,
+    pub(super) source: ClaimSource,
     provable: Vec<OrderedClaim>,
     /// Claims that the issuer left in the clear.
     clear: Vec<ClearClaim>,
@@ -47,14 +47,14 @@ pub(super) struct Opened {
 }
 
 /// Source of a presentation.
-pub(super) enum Source {
+pub(super) enum ClaimSource {
     /// Selectively disclosable, with the positions of the commitments of its ordered claims.
     Selective(SdJwt, Vec<Positions>),
     /// Credential without selective disclosure.
     Whole(Value),
 }
 
-impl Opened {
+impl DecryptedCopy {
     /// Returns the holding as the planner takes it.
     pub(super) fn holding(&self) -> Holding<'_> {
         let payload = self.reduced.as_ref().unwrap_or(&self.payload);
@@ -64,9 +64,9 @@ impl Opened {
             provable: &self.provable,
             clear: &self.clear,
             exposure: match &self.exposure {
-                Exposure::Fresh => plan::Exposure::Nobody,
-                Exposure::SameAsker => plan::Exposure::SameAsker,
-                Exposure::Others(others) => plan::Exposure::Others(others.len()),
+                KnownVerifiers::Fresh => plan::CopyExposure::Nobody,
+                KnownVerifiers::SameAsker => plan::CopyExposure::SameAsker,
+                KnownVerifiers::Others(others) => plan::CopyExposure::Others(others.len()),
             },
             known: self.known,
             refused: self.refused,
@@ -77,11 +77,11 @@ impl Opened {
 /// Opens, for each valid credential of a requested format, the copy that only this verifier has seen, and a fresh copy
 /// or else the least seen one. The newest credential comes first and so wins over older ones that disclose as little.
 pub(super) fn open_all(
-    contents: &Contents,
+    contents: &WalletContents,
     catalogue: &Catalogue,
     query: &Query,
-    bounds: &Bounds<'_>,
-) -> Result<Vec<Opened>, Problem> {
+    bounds: &AnswerConstraints<'_>,
+) -> Result<Vec<DecryptedCopy>, Problem> {
     let mut order: Vec<(usize, &HeldCredential)> = contents.credentials.iter().enumerate().collect();
     order.sort_by_key(|(_, held)| std::cmp::Reverse(held.received_at));
     let refusals = contents.refusals();
@@ -90,7 +90,7 @@ pub(super) fn open_all(
         let wanted = query.credentials.iter().any(|credential| credential.format == held.format);
         let holds = held.valid_until.is_none_or(|until| bounds.now <= until);
         // A verifier would refuse a credential that its issuer revoked; showing it would disclose data for nothing.
-        let holds = holds && held.withdrawn().is_none();
+        let holds = holds && held.withdrawn_status().is_none();
         if !wanted || !holds || !(bounds.only.is_empty() || bounds.only.contains(&index)) {
             continue;
         }
@@ -98,53 +98,53 @@ pub(super) fn open_all(
         for copy in copies(held, query, bounds) {
             let serials = catalogue.credential_type(&held.type_name).and_then(|known| known.serials.as_ref());
             let refused = refusals.contains_key(held.id.as_str());
-            opened.push(Opened { refused, ..open((index, held, copy, known), serials, query, bounds)? });
+            opened.push(DecryptedCopy { refused, ..open((index, held, copy, known), serials, query, bounds)? });
         }
     }
     Ok(opened)
 }
 
 /// Returns the indices of the candidate copies.
-fn copies(held: &HeldCredential, query: &Query, bounds: &Bounds<'_>) -> Vec<usize> {
-    let kept = || held.copies.iter().enumerate().filter(|(_, copy)| copy.is_kept());
+fn copies(held: &HeldCredential, query: &Query, bounds: &AnswerConstraints<'_>) -> Vec<usize> {
+    let kept = || held.copies.iter().enumerate().filter(|(_, copy)| copy.is_presentable());
     // Among copies with the same exposure, prefer the one with the most proofs, then one with a freshness statement.
-    let best = |wanted: &dyn Fn(&Exposure) -> bool| {
+    let best = |wanted: &dyn Fn(&KnownVerifiers) -> bool| {
         kept()
             .map(|(index, copy)| (index, copy, exposure(copy, bounds.asker)))
             .filter(|(_, _, exposure)| wanted(exposure))
             .min_by_key(|(_, copy, exposure)| {
                 let most = std::cmp::Reverse(provable(copy, query, bounds.asker).len());
-                (seen_by(exposure), copy.is_marked(), most, copy.fresh(bounds.now).is_none())
+                (seen_by(exposure), copy.is_linkable(), most, copy.fresh(bounds.now).is_none())
             })
             .map(|(index, ..)| index)
     };
-    let own = best(&|exposure| *exposure == Exposure::SameAsker);
+    let own = best(&|exposure| *exposure == KnownVerifiers::SameAsker);
     if held.serials.is_some() {
         // Two uses shown by one copy can be linked to one person, so a copy shows a second use only if the first was
         // not counted.
         let pending = held.pending_copy(bounds.asker);
-        let fresh = pending.or_else(|| best(&|exposure| *exposure == Exposure::Fresh));
+        let fresh = pending.or_else(|| best(&|exposure| *exposure == KnownVerifiers::Fresh));
         return fresh.or_else(|| best(&|_| true)).into_iter().collect();
     }
-    let other = best(&|exposure| *exposure == Exposure::Fresh)
-        .or_else(|| best(&|exposure| matches!(exposure, Exposure::Others(_))));
+    let other = best(&|exposure| *exposure == KnownVerifiers::Fresh)
+        .or_else(|| best(&|exposure| matches!(exposure, KnownVerifiers::Others(_))));
     own.into_iter().chain(other).collect()
 }
 
-fn seen_by(exposure: &Exposure) -> usize {
+fn seen_by(exposure: &KnownVerifiers) -> usize {
     match exposure {
-        Exposure::Fresh => 0,
-        Exposure::SameAsker => 1,
-        Exposure::Others(others) => others.len().saturating_add(1),
+        KnownVerifiers::Fresh => 0,
+        KnownVerifiers::SameAsker => 1,
+        KnownVerifiers::Others(others) => others.len().saturating_add(1),
     }
 }
 
-fn exposure(copy: &Copy, asker: &str) -> Exposure {
+fn exposure(copy: &CredentialCopy, asker: &str) -> KnownVerifiers {
     let others: Vec<String> = copy.shown_to.iter().filter(|seen| *seen != asker).cloned().collect();
     match (copy.shown_to.is_empty(), others.is_empty()) {
-        (true, _) => Exposure::Fresh,
-        (false, true) => Exposure::SameAsker,
-        (false, false) => Exposure::Others(others),
+        (true, _) => KnownVerifiers::Fresh,
+        (false, true) => KnownVerifiers::SameAsker,
+        (false, false) => KnownVerifiers::Others(others),
     }
 }
 
@@ -152,7 +152,7 @@ fn exposure(copy: &Copy, asker: &str) -> Exposure {
 /// another threshold in the same direction is left out, unless it was opened for the same verifier only and within one
 /// block of thresholds (spec/at-least.md 4.5 and 4.6). The rule depends on the thresholds and not on the value, so
 /// reusing a copy reveals nothing about the value.
-fn provable(copy: &Copy, query: &Query, asker: &str) -> Vec<OrderedClaim> {
+fn provable(copy: &CredentialCopy, query: &Query, asker: &str) -> Vec<OrderedClaim> {
     let thresholds = || {
         let claims = query.credentials.iter().flat_map(|credential| &credential.claims);
         claims.filter_map(|claim| Some((&claim.path, claim.threshold.as_ref()?)))
@@ -163,7 +163,7 @@ fn provable(copy: &Copy, query: &Query, asker: &str) -> Vec<OrderedClaim> {
         before.any(|opened| {
             thresholds().any(|(asked, threshold)| {
                 let bound = threshold.number();
-                let again = bound.number() == opened.bound || own && share_a_block(bound, opened.bound.into());
+                let again = bound.number() == opened.bound || own && are_in_same_block(bound, opened.bound.into());
                 asked == path && threshold.direction() == direction && !(opened.in_block && again)
             })
         })
@@ -179,8 +179,8 @@ fn open(
     (credential, held, index, known): (usize, &HeldCredential, usize, bool),
     serials: Option<&Serials>,
     query: &Query,
-    bounds: &Bounds<'_>,
-) -> Result<Opened, Problem> {
+    bounds: &AnswerConstraints<'_>,
+) -> Result<DecryptedCopy, Problem> {
     let copy = held.copies.get(index).ok_or(Code::QueryUnmet)?;
     let mut serial = None;
     let (payload, source, provable, clear) = if held.format.is_sd_jwt() {
@@ -190,18 +190,23 @@ fn open(
         }
         let positions = copy.commitments.iter().map(Positions::from).collect();
         let disclosed = token.disclosed()?;
-        (disclosed.payload, Source::Selective(token, positions), provable(copy, query, bounds.asker), disclosed.clear)
+        (
+            disclosed.payload,
+            ClaimSource::Selective(token, positions),
+            provable(copy, query, bounds.asker),
+            disclosed.clear,
+        )
     } else {
         let document = parse(copy.credential.text().as_bytes(), Limits::DOCUMENT)?;
         let members = document.as_object().cloned().ok_or(Code::InvalidJson)?;
-        (members, Source::Whole(document), Vec::new(), Vec::new())
+        (members, ClaimSource::Whole(document), Vec::new(), Vec::new())
     };
     let reduced = reduced(held.format, &payload, copy, &provable, query, bounds);
     let exposure = exposure(copy, bounds.asker);
     let format = held.format;
     // Issuers without epochs round the end to the day.
     let end = (held.valid_until, held.epoch.unwrap_or(Epoch::Day));
-    Ok(Opened {
+    Ok(DecryptedCopy {
         credential,
         format,
         end,
@@ -233,7 +238,7 @@ fn with_one_serial(
     let is_redeemer = redeemer.is_some_and(|redeemer| asker.strip_prefix(CLIENT_ID_PREFIX) == Some(redeemer));
     let chosen = if is_redeemer { of_voucher.choose(&texts, asker) } else { None };
     let digest = chosen.and_then(|index| texts.get(index)).map(|serial| serial_digest(serial));
-    Ok((token.keep_element(&serials.array(format), chosen)?, digest))
+    Ok((token.select_element(&serials.array(format), chosen)?, digest))
 }
 
 /// Returns the payload without the claims whose value must not replace a proof that this copy cannot give, and without
@@ -241,14 +246,14 @@ fn with_one_serial(
 fn reduced(
     format: CredentialFormat,
     payload: &Map<String, Value>,
-    copy: &Copy,
+    copy: &CredentialCopy,
     provable: &[OrderedClaim],
     query: &Query,
-    bounds: &Bounds<'_>,
+    bounds: &AnswerConstraints<'_>,
 ) -> Option<Map<String, Value>> {
     let mut reduced: Option<Map<String, Value>> = None;
     let candidate = Candidate { format, payload, proved: &[] };
-    for credential in query.credentials.iter().filter(|credential| credential.fits(candidate)) {
+    for credential in query.credentials.iter().filter(|credential| credential.matches_format_and_type(candidate)) {
         for claim in &credential.claims {
             let known = copy.commitments.iter();
             let mut arrays = known.filter_map(|known| commitments_path(&known.path, known.direction));

@@ -1,4 +1,4 @@
-//! Credentials and claims that the wallet lacks to answer a query.
+//! Credentials and claims that the wallet lacks for a query.
 
 use carnet_core::{
     Problem,
@@ -8,50 +8,50 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 
 use super::{
-    Bounds, answer,
-    holdings::{Opened, open_all},
+    AnswerConstraints, answer,
+    holdings::{DecryptedCopy, open_all},
 };
-use crate::store::{Contents, HeldCredential};
+use crate::store::{HeldCredential, WalletContents};
 
-/// A credential query that the wallet cannot answer.
+/// Credential query that the wallet cannot answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Missing {
+pub struct UnansweredQuery {
     /// Id of the credential query.
     pub query_id: String,
-    /// Name of the requested type, from the catalogue if it has one.
+    /// Name of the requested type, as in the catalogue if known.
     pub type_name: String,
     /// Reason why no credential answers it.
-    pub lack: Lack,
+    pub lack: LackReason,
 }
 
 /// Reason why no credential answers a query.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Lack {
-    /// No credential of the type.
+pub enum LackReason {
+    /// The wallet has no credential of the type.
     Document,
     /// All credentials of the type are revoked or suspended by their issuers.
     Withdrawn,
     /// All credentials of the type have expired.
     Ended,
-    /// The owner chose none of the credentials of the type.
+    /// The holder's selection excludes all credentials of the type.
     NotChosen,
     /// The credentials of the type have other formats.
     Format,
-    /// No copy of the credentials of the type is left.
+    /// The credentials of the type have no unused copies.
     Copies,
-    /// All uses of the vouchers are used up.
+    /// All uses of the vouchers were redeemed.
     UsedUp,
-    /// The vouchers name a redeemer other than the verifier.
+    /// The vouchers are for another redeemer.
     OtherRedeemer,
     /// The credentials of the type lack these claims or the requested values.
     Claims(Vec<ClaimQuery>),
-    /// The query uses features that the wallet does not support.
+    /// The query requires features that the wallet does not support.
     Foreign,
     /// Any other reason.
     Other,
 }
 
-impl Lack {
+impl LackReason {
     /// Returns the stable name, in `snake_case`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ impl Lack {
     }
 }
 
-/// Returns the requested type by its name in the catalogue, or as the query writes it.
+/// Returns the requested type by its name in the catalogue, or as written in the query.
 pub fn type_asked(catalogue: &Catalogue, query: &CredentialQuery) -> String {
     // For an unknown format, the place of the type is unknown.
     types_asked(catalogue, query).into_iter().next().unwrap_or_else(|| query.format.to_string())
@@ -78,22 +78,23 @@ pub fn type_asked(catalogue: &Catalogue, query: &CredentialQuery) -> String {
 
 /// Returns all types that the query accepts.
 pub(super) fn types_asked(catalogue: &Catalogue, query: &CredentialQuery) -> Vec<String> {
-    let by_vct = |vct: &String| catalogue.by_vct(vct).map_or_else(|| vct.clone(), |known| known.name.clone());
+    let by_vct =
+        |vct: &String| catalogue.credential_type_by_vct(vct).map_or_else(|| vct.clone(), |known| known.name.clone());
     let own = |set: &Vec<String>| set.iter().find(|name| *name != "VerifiableCredential").cloned();
     query.vct_values.iter().map(by_vct).chain(query.type_values.iter().filter_map(own)).collect()
 }
 
-/// Returns the missing credentials of a query that cannot be answered; for a set of alternatives, those of each
+/// Returns the missing credentials of a query that cannot be answered; for a set with alternatives, those of each
 /// alternative.
 ///
 /// # Errors
-/// If a copy of the wallet cannot be read.
-pub fn missing(
-    contents: &Contents,
+/// A copy in the wallet cannot be parsed.
+pub fn unanswered_queries(
+    contents: &WalletContents,
     catalogue: &Catalogue,
     query: &Query,
-    bounds: &Bounds<'_>,
-) -> Result<Vec<Missing>, Problem> {
+    bounds: &AnswerConstraints<'_>,
+) -> Result<Vec<UnansweredQuery>, Problem> {
     let mut unmet = Vec::new();
     for asked in &query.credentials {
         let single = Query { credentials: vec![asked.clone()], credential_sets: Vec::new(), holder: None };
@@ -112,7 +113,7 @@ pub fn missing(
         .filter(|(asked, _)| counts(&asked.id))
         .map(|(asked, single)| {
             let lack = lack(contents, catalogue, asked, single, bounds)?;
-            Ok(Missing { query_id: asked.id.clone(), type_name: type_asked(catalogue, asked), lack })
+            Ok(UnansweredQuery { query_id: asked.id.clone(), type_name: type_asked(catalogue, asked), lack })
         })
         .collect()
 }
@@ -121,25 +122,25 @@ pub fn missing(
 type Stays<'a> = &'a dyn Fn(usize, &HeldCredential) -> bool;
 
 fn lack(
-    contents: &Contents,
+    contents: &WalletContents,
     catalogue: &Catalogue,
     asked: &CredentialQuery,
     single: &Query,
-    bounds: &Bounds<'_>,
-) -> Result<Lack, Problem> {
-    if asked.unanswerable().is_some() {
-        return Ok(Lack::Foreign);
+    bounds: &AnswerConstraints<'_>,
+) -> Result<LackReason, Problem> {
+    if asked.unsupported_reason().is_some() {
+        return Ok(LackReason::Foreign);
     }
     let types = types_asked(catalogue, asked);
     let mut held: Vec<(usize, &HeldCredential)> =
         contents.credentials.iter().enumerate().filter(|(_, held)| types.contains(&held.type_name)).collect();
     // Each step keeps the credentials to which its reason does not apply.
-    let steps: [(Stays<'_>, Lack); 5] = [
-        (&|_, _| true, Lack::Document),
-        (&|_, held| held.withdrawn().is_none(), Lack::Withdrawn),
-        (&|_, held| held.valid_until.is_none_or(|until| bounds.now <= until), Lack::Ended),
-        (&|index, _| bounds.only.is_empty() || bounds.only.contains(&index), Lack::NotChosen),
-        (&|_, held| asked.format == held.format, Lack::Format),
+    let steps: [(Stays<'_>, LackReason); 5] = [
+        (&|_, _| true, LackReason::Document),
+        (&|_, held| held.withdrawn_status().is_none(), LackReason::Withdrawn),
+        (&|_, held| held.valid_until.is_none_or(|until| bounds.now <= until), LackReason::Ended),
+        (&|index, _| bounds.only.is_empty() || bounds.only.contains(&index), LackReason::NotChosen),
+        (&|_, held| asked.format == held.format, LackReason::Format),
     ];
     for (stays, lack) in steps {
         held.retain(|(index, held)| stays(*index, held));
@@ -154,7 +155,7 @@ fn lack(
         .map(|opened| &opened.payload)
         .collect();
     if payloads.is_empty() {
-        return Ok(Lack::Copies);
+        return Ok(LackReason::Copies);
     }
     if let Some(lack) = voucher_lack(catalogue, asked, &held, &opened) {
         return Ok(lack);
@@ -164,7 +165,7 @@ fn lack(
         payloads.iter().any(|payload| values_at(payload, &claim.path).iter().any(accepted))
     };
     let lacking: Vec<ClaimQuery> = asked.claims.iter().filter(|claim| !has(claim)).cloned().collect();
-    Ok(if lacking.is_empty() { Lack::Other } else { Lack::Claims(lacking) })
+    Ok(if lacking.is_empty() { LackReason::Other } else { LackReason::Claims(lacking) })
 }
 
 /// Returns the reason why no voucher shows a requested serial.
@@ -172,8 +173,8 @@ fn voucher_lack(
     catalogue: &Catalogue,
     asked: &CredentialQuery,
     held: &[(usize, &HeldCredential)],
-    opened: &[Opened],
-) -> Option<Lack> {
+    opened: &[DecryptedCopy],
+) -> Option<LackReason> {
     let is_voucher = |held: &HeldCredential| {
         let serials = catalogue.credential_type(&held.type_name).and_then(|known| known.serials.as_ref());
         let array = serials.zip(asked.format.known()).map(|(serials, format)| serials.array(format));
@@ -184,9 +185,9 @@ fn voucher_lack(
         .map(|(_, held)| held.serials.as_ref().filter(|_| is_voucher(held)).map(|serials| serials.left()))
         .collect();
     if left?.iter().all(|left| *left == 0) {
-        return Some(Lack::UsedUp);
+        return Some(LackReason::UsedUp);
     }
-    let shows = |opened: &Opened| opened.serial.is_some();
-    let own = |opened: &&Opened| held.iter().any(|(index, _)| *index == opened.credential);
-    (!opened.iter().filter(own).any(shows)).then_some(Lack::OtherRedeemer)
+    let shows = |opened: &DecryptedCopy| opened.serial.is_some();
+    let own = |opened: &&DecryptedCopy| held.iter().any(|(index, _)| *index == opened.credential);
+    (!opened.iter().filter(own).any(shows)).then_some(LackReason::OtherRedeemer)
 }

@@ -1,22 +1,25 @@
-//! Contents of one presentation, taken from the token that will be sent.
+//! Content of one presentation, extracted from the token to be sent.
 
 use carnet_core::{
     Code, Problem,
     at_least::Direction,
     day,
     format::CredentialFormat,
-    query::{CredentialQuery, commitments_path, path_to_text, plan::Show},
+    query::{CredentialQuery, commitments_path, path_to_text, plan::ClaimDisclosure},
     secure::sd_jwt::{ClaimPath, Positions, Step},
     shown,
     status::{
-        Purpose,
+        StatusPurpose,
         bitstring::ENTRY_TYPE,
-        message::{self, Messages},
+        message::{self, StatusMessages},
     },
 };
 use serde_json::{Map, Value};
 
-use super::{Claim, Part, Proving, Shown, holdings::Opened, holdings::Source, split, threshold_text};
+use super::{
+    DisplayedClaim, PlannedPresentation, ProvedClaim, Shown, holdings::ClaimSource, holdings::DecryptedCopy, split,
+    threshold_text,
+};
 use crate::store::vouchers::serial_digest;
 
 /// Members that are always disclosed and not listed: issuer, type, validity, status reference, holder key and
@@ -32,13 +35,17 @@ const PROOF: &str = "proof";
 const SUBJECT: &str = "credentialSubject";
 
 /// Reads the disclosures from the token that will be sent, so that screen and presentation cannot differ.
-pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> Result<Part, Problem> {
+pub(super) fn part(
+    query: &CredentialQuery,
+    opened: &DecryptedCopy,
+    shows: &[ClaimDisclosure],
+) -> Result<PlannedPresentation, Problem> {
     let mut proves = Vec::new();
     let mut unasked = Vec::new();
     // An array of commitments discloses one element for a proof; that element serves the proof only.
     let mut openings: Vec<ClaimPath> = Vec::new();
     let (shown, visible, paths, everything) = match &opened.source {
-        Source::Selective(token, positions) => {
+        ClaimSource::Selective(token, positions) => {
             let (mut values, thresholds) = split(shows);
             let mut proofs = Vec::with_capacity(thresholds.len());
             for (path, threshold) in thresholds {
@@ -53,7 +60,7 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
                     Some(Step::Name(name)) => name.clone(),
                     _ => path_to_text(path),
                 };
-                proves.push(Proving { name, path: path.clone(), threshold: threshold.clone() });
+                proves.push(ProvedClaim { name, path: path.clone(), threshold: threshold.clone() });
             }
             let selected = token.select(&values)?;
             let disclosed = selected.disclosed()?;
@@ -72,8 +79,8 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
             unasked = clear.into_iter().filter(|path| !query.asks_for(path)).collect();
             (Shown::Selected(selected, proofs), disclosed.payload, paths, false)
         }
-        Source::Whole(document) => {
-            let all = shown::whole(opened.format, &opened.payload);
+        ClaimSource::Whole(document) => {
+            let all = shown::claims_disclosed_as_whole(opened.format, &opened.payload);
             let paths = all.iter().map(|path| path_to_text(path)).collect();
             (Shown::Whole(document.clone()), opened.payload.clone(), paths, true)
         }
@@ -92,7 +99,7 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
             continue;
         }
         match shown {
-            Some(value) => goes.push(Claim { name, value: value.clone(), in_part: value != whole }),
+            Some(value) => goes.push(DisplayedClaim { name, value: value.clone(), in_part: value != whole }),
             None if gives_away(opened, whole) => given_away.push(name),
             None => stays.push(name),
         }
@@ -103,7 +110,7 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
         let texts = goes.iter().filter_map(|claim| claim.value.as_array()).flatten().filter_map(Value::as_str);
         texts.into_iter().any(|text| serial_digest(text) == *serial)
     });
-    Ok(Part {
+    Ok(PlannedPresentation {
         query_id: query.id.clone(),
         credential: opened.credential,
         copy: opened.copy,
@@ -120,22 +127,22 @@ pub(super) fn part(query: &CredentialQuery, opened: &Opened, shows: &[Show]) -> 
     })
 }
 
-/// Tests if a hidden value is a date that the disclosed end of the credential gives away.
-fn gives_away(opened: &Opened, value: &Value) -> bool {
+/// Returns whether a hidden value is a date that the disclosed end of the credential gives away.
+fn gives_away(opened: &DecryptedCopy, value: &Value) -> bool {
     let (end, epoch) = opened.end;
-    let date = value.as_str().and_then(day::of_claim);
-    end.zip(date).is_some_and(|(end, date)| epoch.gives_away(end, date))
+    let date = value.as_str().and_then(day::instant_of_claim);
+    end.zip(date).is_some_and(|(end, date)| epoch.reveals(end, date))
 }
 
 /// Returns `true` for a claim that is proven to be both at least and at most the same bound.
-fn is_told(proves: &[Proving], name: &str) -> bool {
+fn is_told(proves: &[ProvedClaim], name: &str) -> bool {
     let of = |direction| proves.iter().filter(move |one| one.name == name && one.threshold.direction() == direction);
     of(Direction::AtLeast).any(|from| {
         of(Direction::AtMost).any(|to| from.path == to.path && from.threshold.number() == to.threshold.number())
     })
 }
 
-/// Returns the claims of a payload: the members of the subject, and all other top-level members.
+/// Returns the claims of a payload: the members of the subject, and all other top-level members that are not metadata.
 pub fn claims_of(payload: &Map<String, Value>, format: CredentialFormat) -> Vec<(String, &Value)> {
     let frame: &[&str] = match format {
         CredentialFormat::DcSdJwt => &DC_FRAME,
@@ -159,14 +166,14 @@ pub fn claims_of(payload: &Map<String, Value>, format: CredentialFormat) -> Vec<
     claims
 }
 
-/// Tests if a member is a well-formed status reference with no further members.
+/// Returns whether a member is a well-formed status reference without unknown members.
 pub fn is_status(name: &str, value: &Value, format: CredentialFormat) -> bool {
     let only = |value: &Value, known: &[&str]| {
         value.as_object().is_some_and(|members| members.keys().all(|name| known.contains(&name.as_str())))
     };
     const PLACE: [&str; 4] = ["type", "statusPurpose", "statusListIndex", "statusListCredential"];
     let entry = |entry: &Value| {
-        let explains = entry.get("statusPurpose").and_then(Value::as_str) == Some(Purpose::Message.as_str());
+        let explains = entry.get("statusPurpose").and_then(Value::as_str) == Some(StatusPurpose::Message.as_str());
         let members =
             if explains { [PLACE.as_slice(), &["statusSize", "statusMessage"]].concat() } else { PLACE.to_vec() };
         only(entry, &members)
@@ -184,15 +191,16 @@ pub fn is_status(name: &str, value: &Value, format: CredentialFormat) -> bool {
     }
 }
 
-/// Tests if the entry of a status message lists the meanings of its values in the one accepted form. All copies of an
-/// issuer must carry the same texts, which a wallet cannot check on its own. So the form allows fifteen short texts
-/// and nothing else that could mark a copy (spec/status.md 2.6).
+/// Returns whether the entry of a status message lists the meanings of its values in the one accepted form. All copies
+/// of an issuer must carry the same texts, which a wallet cannot check on its own. So the form allows fifteen short
+/// texts and nothing else that could mark a copy (spec/status.md 2.6).
 fn explained(entry: &Value) -> bool {
     entry.get("statusSize").and_then(Value::as_u64) == Some(message::BITS.into())
-        && entry.get("statusMessage").is_some_and(|texts| Messages::parse(texts).is_ok())
+        && entry.get("statusMessage").is_some_and(|texts| StatusMessages::parse(texts).is_ok())
 }
 
-/// Tests if a member has the name of an array of commitments, such as `validUntilAtLeast` (spec/at-least.md 3.1).
+/// Returns whether a member has the name of an array of commitments, such as `validUntilAtLeast` (spec/at-least.md
+/// 3.1).
 pub fn are_commitments(name: &str) -> bool {
     Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")))
 }
@@ -205,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_claim_between_two_equal_bounds_is_told() {
-        let proving = |name: &str, direction, bound: i64| Proving {
+        let proving = |name: &str, direction, bound: i64| ProvedClaim {
             name: name.to_owned(),
             path: vec![Step::Name(name.to_owned())],
             threshold: Threshold::new(direction, bound.into()).unwrap(),

@@ -4,7 +4,7 @@ use carnet_core::{
     format::CredentialFormat,
     keys::{Algorithm, PublicKey, SecretKey, Signer as _},
     secure::{
-        data_integrity::{ProofOptions, secure, to_text},
+        data_integrity::{ProofOptions, add_proof, to_text},
         jose,
         sd_jwt::{self, IssueOptions},
     },
@@ -16,7 +16,7 @@ use serde_json::{Map, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::store::{HeldCredential, HolderKey, thresholds::Commitments, vouchers::VoucherSerials};
+use crate::store::{HeldCredential, HolderKey, thresholds::CommitmentPositions, vouchers::VoucherSerials};
 
 #[cfg(test)]
 mod clear;
@@ -101,7 +101,7 @@ impl Issuer {
         if !format.is_sd_jwt() {
             let options = ProofOptions {
                 verification_method: &self.method(),
-                purpose: carnet_core::did::Purpose::AssertionMethod,
+                purpose: carnet_core::did::VerificationRelationship::AssertionMethod,
                 created: self.created,
                 expires: None,
                 challenge: None,
@@ -109,7 +109,7 @@ impl Issuer {
             };
             let suites = crate::collect::suites(&self.catalogue).unwrap();
             let suite = suites.signing(format, self.key.algorithm()).unwrap();
-            return to_text(&secure(&payload, suite, &options, &self.key).unwrap()).unwrap();
+            return to_text(&add_proof(&payload, suite, &options, &self.key).unwrap()).unwrap();
         }
         let padded: Vec<_> = known.serials.iter().map(|serials| serials.padded(format)).collect();
         let options = IssueOptions {
@@ -140,7 +140,7 @@ impl Issuer {
     }
 
     /// Locates the commitments of a copy, as the wallet does on receipt.
-    fn commitments(&self, format: CredentialFormat, credential: &str) -> Vec<Commitments> {
+    fn commitments(&self, format: CredentialFormat, credential: &str) -> Vec<CommitmentPositions> {
         let known = self.catalogue.credential_type(self.type_name).unwrap();
         let ordered = match format {
             CredentialFormat::DcSdJwt => known.ordered_in_sd_jwt_vc(),
@@ -148,7 +148,7 @@ impl Issuer {
             _ => return Vec::new(),
         };
         let positions = SdJwt::parse(credential).unwrap().commitments(&ordered).unwrap();
-        positions.into_iter().map(Commitments::from).collect()
+        positions.into_iter().map(CommitmentPositions::from).collect()
     }
 
     /// Builds a wallet credential with this number of copies.
@@ -158,7 +158,7 @@ impl Issuer {
             let key = HolderKey::draw();
             let credential = self.copy(format, &key.open().unwrap().public_key());
             let commitments = self.commitments(format, &credential);
-            Copy { commitments, ..Copy::new(credential, key) }
+            CredentialCopy { commitments, ..CredentialCopy::new(credential, key) }
         };
         let serials = known.serials.as_ref().map(|_| VoucherSerials::new(3));
         HeldCredential {
@@ -188,8 +188,13 @@ pub fn query(format: CredentialFormat, claims: Value) -> Query {
     Query::parse(&json!({"credentials": [{"id": "q", "format": format, "meta": meta, "claims": claims}]})).unwrap()
 }
 
-fn parts_of(contents: &Contents, query: &Query, asker: &str, only: &[usize]) -> Result<Vec<Part>, Problem> {
-    let bounds = Bounds { asker, now: NOW, only, withheld: &[], proofs_only: &[] };
+fn parts_of(
+    contents: &WalletContents,
+    query: &Query,
+    asker: &str,
+    only: &[usize],
+) -> Result<Vec<PlannedPresentation>, Problem> {
+    let bounds = AnswerConstraints { asker, now: NOW, only, withheld: &[], proofs_only: &[] };
     Ok(super::answer(contents, &Catalogue::embedded().unwrap(), query, &bounds)?.parts)
 }
 
@@ -197,7 +202,7 @@ fn subject(names: &[&str]) -> Value {
     names.iter().map(|name| json!({"path": ["credentialSubject", name]})).collect()
 }
 
-fn names(part: &Part) -> Vec<&str> {
+fn names(part: &PlannedPresentation) -> Vec<&str> {
     part.goes.iter().map(|claim| claim.name.as_str()).collect()
 }
 
@@ -215,10 +220,10 @@ fn a_hidden_date_that_the_end_gives_away_does_not_stay_hidden() {
     ] {
         let mut held = HeldCredential { epoch, ..issuer.held("aaaa", CredentialFormat::VcSdJwt, 1) };
         let holder = held.copies[0].key.open().unwrap().public_key();
-        let date = carnet_core::day::from(NOW.plus(days * 86_400).start_of_day());
+        let date = carnet_core::day::format_start(NOW.plus(days * 86_400).start_of_day());
         let change = |payload: &mut Map<String, Value>| payload["credentialSubject"]["awardingDate"] = json!(date);
         held.copies[0].credential = issuer.copy_with(CredentialFormat::VcSdJwt, &holder, change).into();
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         contents.credentials.push(held);
         let part = parts_of(&contents, &query(CredentialFormat::VcSdJwt, subject(&["title"])), "asker", &[])
             .unwrap()
@@ -236,7 +241,7 @@ fn a_hidden_date_that_the_end_gives_away_does_not_stay_hidden() {
 #[test]
 fn what_is_asked_goes_and_the_rest_stays() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 2));
     let query = query(CredentialFormat::VcSdJwt, subject(&["title", "eqfLevel"]));
     let parts = parts_of(&contents, &query, "asker", &[]).unwrap();
@@ -255,7 +260,7 @@ fn what_is_asked_goes_and_the_rest_stays() {
 #[test]
 fn an_sd_jwt_vc_is_shown_claim_by_claim() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::DcSdJwt, 1));
     let parts =
         parts_of(&contents, &query(CredentialFormat::DcSdJwt, json!([{"path": ["title"]}])), "asker", &[]).unwrap();
@@ -266,7 +271,7 @@ fn an_sd_jwt_vc_is_shown_claim_by_claim() {
 #[test]
 fn part_of_a_claim_goes_and_is_called_a_part() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 1));
     let claims = json!([{"path": ["credentialSubject", "learningOutcomes", 1, "title"]}]);
     let parts = parts_of(&contents, &query(CredentialFormat::VcSdJwt, claims), "asker", &[]).unwrap();
@@ -278,7 +283,7 @@ fn part_of_a_claim_goes_and_is_called_a_part() {
 #[test]
 fn a_data_integrity_credential_goes_as_a_whole_and_says_so() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::DiVcJcs, 1));
     let parts = parts_of(&contents, &query(CredentialFormat::DiVcJcs, subject(&["title"])), "asker", &[]).unwrap();
     assert!(parts[0].everything && parts[0].stays.is_empty());
@@ -292,7 +297,7 @@ fn a_data_integrity_credential_goes_as_a_whole_and_says_so() {
 #[test]
 fn the_copy_that_this_asker_knows_goes_first_then_a_fresh_one_then_the_least_seen() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 3));
     let query = query(CredentialFormat::VcSdJwt, subject(&["title"]));
     let mut used = |seen: [&[&str]; 3]| {
@@ -302,21 +307,22 @@ fn the_copy_that_this_asker_knows_goes_first_then_a_fresh_one_then_the_least_see
         let parts = parts_of(&contents, &query, "me", &[]).unwrap();
         (parts[0].copy, parts[0].exposure.clone())
     };
-    assert_eq!(used([&["x"], &["me"], &[]]), (1, Exposure::SameAsker));
-    assert_eq!(used([&["x"], &["x", "me"], &[]]), (2, Exposure::Fresh));
-    assert_eq!(used([&["x"], &["me"], &["y"]]), (1, Exposure::SameAsker));
-    assert_eq!(used([&["x", "y"], &["x", "z"], &["y"]]), (2, Exposure::Others(vec!["y".to_owned()])));
+    assert_eq!(used([&["x"], &["me"], &[]]), (1, KnownVerifiers::SameAsker));
+    assert_eq!(used([&["x"], &["x", "me"], &[]]), (2, KnownVerifiers::Fresh));
+    assert_eq!(used([&["x"], &["me"], &["y"]]), (1, KnownVerifiers::SameAsker));
+    assert_eq!(used([&["x", "y"], &["x", "z"], &["y"]]), (2, KnownVerifiers::Others(vec!["y".to_owned()])));
 }
 
 #[test]
 fn a_credential_with_fresh_copies_goes_before_a_newer_one_without() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 1));
     contents.credentials.push(issuer.held("bbbb", CredentialFormat::VcSdJwt, 1));
     contents.credentials[1].received_at = NOW.plus(10);
     let query = query(CredentialFormat::VcSdJwt, subject(&["title"]));
-    let chosen = |contents: &Contents, only: &[usize]| parts_of(contents, &query, "me", only).unwrap()[0].credential;
+    let chosen =
+        |contents: &WalletContents, only: &[usize]| parts_of(contents, &query, "me", only).unwrap()[0].credential;
     assert_eq!(chosen(&contents, &[]), 1);
     assert_eq!(chosen(&contents, &[0]), 0);
     contents.credentials[1].copies[0].shown_to.push("x".to_owned());
@@ -326,11 +332,11 @@ fn a_credential_with_fresh_copies_goes_before_a_newer_one_without() {
 #[test]
 fn what_has_expired_or_is_missing_is_not_an_answer() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 1));
     let good = query(CredentialFormat::VcSdJwt, subject(&["title"]));
     assert!(parts_of(&contents, &good, "me", &[]).is_ok());
-    let unmet = |contents: &Contents, query: &Query| parts_of(contents, query, "me", &[]).unwrap_err().code;
+    let unmet = |contents: &WalletContents, query: &Query| parts_of(contents, query, "me", &[]).unwrap_err().code;
     assert_eq!(unmet(&contents, &query(CredentialFormat::VcSdJwt, subject(&["title", "shoeSize"]))), Code::QueryUnmet);
     assert_eq!(unmet(&contents, &query(CredentialFormat::DiVcJcs, subject(&["title"]))), Code::QueryUnmet);
     contents.credentials[0].valid_until = Some(NOW.plus(-1));
@@ -343,11 +349,11 @@ fn whatever_goes_is_listed_except_issuer_kind_and_dates() {
     for (format, names) in
         [(CredentialFormat::VcSdJwt, ["sub", "id", "proof"]), (CredentialFormat::DcSdJwt, ["sub", "id", "status"])]
     {
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         contents.credentials.push(issuer.held("aaaa", format, 1));
         let title =
             if format == CredentialFormat::DcSdJwt { json!([{"path": ["title"]}]) } else { subject(&["title"]) };
-        let listed = |contents: &Contents| {
+        let listed = |contents: &WalletContents| {
             let parts = parts_of(contents, &query(format, title.clone()), "asker", &[]).unwrap();
             parts[0].goes.iter().map(|claim| claim.name.clone()).collect::<Vec<_>>()
         };
@@ -375,7 +381,7 @@ fn where_the_status_stands_is_no_claim_and_what_poses_as_it_is_one() {
     });
     let mut marked = entry.clone();
     marked["owner"] = json!("urn:uuid:6c3b");
-    let message = carnet_core::status::message::Messages::new(&["the card was lost".to_owned()]).unwrap();
+    let message = carnet_core::status::message::StatusMessages::new(&["the card was lost".to_owned()]).unwrap();
     let message = message.entry("https://a.example/status/message/0".to_owned(), 7);
     let message_with = |pointer: &str, value: Value| {
         let mut changed = message.clone();
@@ -437,7 +443,7 @@ fn where_the_status_stands_is_no_claim_and_what_poses_as_it_is_one() {
         (CredentialFormat::DcSdJwt, "status", token(true), true),
         (CredentialFormat::DcSdJwt, "credentialStatus", token(false), true),
     ] {
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         contents.credentials.push(issuer.held("aaaa", format, 1));
         let copy = &mut contents.credentials[0].copies[0];
         let holder = copy.key.open().unwrap().public_key();
@@ -456,9 +462,9 @@ fn where_the_status_stands_is_no_claim_and_what_poses_as_it_is_one() {
 #[test]
 fn an_approval_is_of_this_request_and_this_answer() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 2));
-    let approved = |contents: &Contents, object: &str, names: &[&str]| {
+    let approved = |contents: &WalletContents, object: &str, names: &[&str]| {
         let parts = parts_of(contents, &query(CredentialFormat::VcSdJwt, subject(names)), "me", &[]).unwrap();
         digest(object, &parts, contents).unwrap()
     };
@@ -478,7 +484,7 @@ fn an_approval_is_of_this_request_and_this_answer() {
 #[test]
 fn the_digest_is_the_one_that_is_documented() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 1));
     let parts =
         parts_of(&contents, &query(CredentialFormat::VcSdJwt, subject(&["title", "eqfLevel"])), "me", &[]).unwrap();
@@ -491,7 +497,7 @@ fn the_digest_is_the_one_that_is_documented() {
 fn commitments_that_stay_hidden_are_neither_shown_nor_hidden_claims() {
     let issuer = Issuer::new();
     for format in [CredentialFormat::VcSdJwt, CredentialFormat::DcSdJwt] {
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         contents.credentials.push(issuer.held("aaaa", format, 1));
         let path = |name: &str| {
             if format == CredentialFormat::DcSdJwt { json!([name]) } else { json!(["credentialSubject", name]) }

@@ -1,4 +1,4 @@
-//! Plans under a holder rule: all credentials of an answer belong to one holder.
+//! Plans with a holder rule: all credentials of an answer belong to one holder.
 
 use std::collections::BTreeMap;
 
@@ -7,32 +7,32 @@ use carnet_core::{
     keys::Signer as _,
     query::{
         HolderRule, Query,
-        holder::{Comparable, comparable_at, path_in},
-        plan::{Holding, Plan, What},
+        holder::{Comparable, comparable_value_at, path_in_format},
+        plan::{DisclosurePlan, Holding, PlanItem},
     },
 };
 use carnet_spec::Catalogue;
 
-use super::holdings::Opened;
-use crate::store::Contents;
+use super::holdings::DecryptedCopy;
+use crate::store::WalletContents;
 
 /// Returns the plan that discloses least among those whose credentials all satisfy the holder rule.
 ///
 /// # Errors
 /// `query_unmet`; `holder_differs` if the credentials that would answer belong to different holders.
 pub(super) fn plan(
-    contents: &Contents,
+    contents: &WalletContents,
     catalogue: &Catalogue,
     query: &Query,
-    opened: &[Opened],
-) -> Result<Plan, Problem> {
-    let holdings: Vec<Holding<'_>> = opened.iter().map(Opened::holding).collect();
+    opened: &[DecryptedCopy],
+) -> Result<DisclosurePlan, Problem> {
+    let holdings: Vec<Holding<'_>> = opened.iter().map(DecryptedCopy::holding).collect();
     let weights = catalogue.weights();
     let rule = match &query.holder {
         None | Some(HolderRule::Any) => return query.plan(&holdings, catalogue, weights),
         Some(rule) => rule,
     };
-    let mut best: Option<Plan> = None;
+    let mut best: Option<DisclosurePlan> = None;
     for group in groups(contents, opened, rule)? {
         let own: Vec<Holding<'_>> = group.iter().filter_map(|index| holdings.get(*index).copied()).collect();
         match query.plan(&own, catalogue, weights) {
@@ -50,13 +50,14 @@ pub(super) fn plan(
 }
 
 /// Groups the holdings by holder: their indices, in the wallet's order.
-fn groups(contents: &Contents, opened: &[Opened], rule: &HolderRule) -> Result<Vec<Vec<usize>>, Problem> {
+fn groups(contents: &WalletContents, opened: &[DecryptedCopy], rule: &HolderRule) -> Result<Vec<Vec<usize>>, Problem> {
     let mut groups: BTreeMap<Vec<Comparable>, Vec<usize>> = BTreeMap::new();
     for (index, one) in opened.iter().enumerate() {
         let owner: Option<Vec<Comparable>> = match rule {
-            HolderRule::Claims(claims) => {
-                claims.iter().map(|claim| comparable_at(&one.payload, &path_in(one.format, claim))).collect()
-            }
+            HolderRule::Claims(claims) => claims
+                .iter()
+                .map(|claim| comparable_value_at(&one.payload, &path_in_format(one.format, claim)))
+                .collect(),
             HolderRule::Key => {
                 let copy = contents.credentials.get(one.credential).and_then(|held| held.copies.get(one.copy));
                 let key = copy.ok_or(Code::QueryUnmet)?.key.open()?.public_key();
@@ -74,12 +75,12 @@ fn groups(contents: &Contents, opened: &[Opened], rule: &HolderRule) -> Result<V
 }
 
 /// Maps the indices of a plan for one group to those of all holdings.
-fn renumbered(mut plan: Plan, group: &[usize]) -> Plan {
+fn renumbered(mut plan: DisclosurePlan, group: &[usize]) -> DisclosurePlan {
     let number = |holding: &mut usize| *holding = group.get(*holding).copied().unwrap_or(usize::MAX);
     plan.parts.iter_mut().for_each(|part| number(&mut part.holding));
     plan.implied.iter_mut().for_each(|implied| number(&mut implied.holding));
     for line in &mut plan.lines {
-        if let What::Document { holding, .. } | What::PassedOver { holding } = &mut line.what {
+        if let PlanItem::Document { holding, .. } | PlanItem::PassedOver { holding } = &mut line.what {
             number(holding);
         }
     }

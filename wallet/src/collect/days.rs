@@ -1,4 +1,4 @@
-//! Validity dates that the copies of a collection may have: an individual day would mark their holder
+//! Permitted validity dates of the copies of a collection: individual dates would mark the holder
 //! (spec/credential-types.md 3.6, 4.10).
 
 use carnet_core::{
@@ -7,33 +7,32 @@ use carnet_core::{
     time::{CLOCK_SKEW, Timestamp},
 };
 
-use super::marked;
+use super::recognisable_copy_problem;
 
-/// Rule for the validity dates of a collection.
+/// Requirement on the validity dates of a collection.
 #[derive(Debug, Clone, Copy)]
-pub enum Days {
-    /// Issued since `since`, and valid until the end of the offer, if it names one.
+pub enum DateRequirement {
+    /// Copies of an offer: issued since `since`, and valid until the end stated in the offer, if any.
     Issued {
         /// Time of the first request for the copies.
         since: Timestamp,
-        /// End that the offer states.
+        /// End stated in the offer.
         until: Option<Timestamp>,
     },
-    /// Issued since `since`, with a later end than before; the earlier copies ended at `ended` and could be renewed
-    /// this many days before.
+    /// Copies of a renewal: issued since `since`, with a later end than the earlier copies.
     Renewed {
         /// Time of the request for the renewal.
         since: Timestamp,
-        /// End of the copies before.
+        /// End of the earlier copies.
         ended: Option<Timestamp>,
-        /// Number of days before the end from which the issuer renews.
+        /// Time before that end from which the issuer renews, in days.
         window_days: u32,
     },
-    /// The same dates as the earlier copies, or these rounded down; the refill checks that.
+    /// Copies of a refill: the same dates as the earlier copies, or those rounded down; checked separately.
     Kept,
 }
 
-impl Days {
+impl DateRequirement {
     /// Checks that a copy has the dates that all copies of the same epoch have. An issuer without `epoch` rounds to the
     /// day.
     ///
@@ -55,7 +54,7 @@ impl Days {
                 if until == offered.map_or_else(|| rounding.start(until), ends) {
                     Ok(())
                 } else {
-                    Err(marked("the copy's last day differs from its offer"))
+                    Err(recognisable_copy_problem("the copy's last day differs from its offer"))
                 }
             }
             Self::Renewed { since, ended, window_days } => match (epoch, ended) {
@@ -64,7 +63,7 @@ impl Days {
                     if from == epoch.renewed(ended, window, 0).0 && epoch.is_start(until) {
                         Ok(())
                     } else {
-                        Err(marked("the renewed copy's dates differ from those of its cohort"))
+                        Err(recognisable_copy_problem("the renewed copy's dates differ from those of its cohort"))
                     }
                 }
                 _ => check_issued(Epoch::Day, since, from, now),
@@ -80,7 +79,7 @@ fn check_issued(epoch: Epoch, since: Timestamp, from: Timestamp, now: Timestamp)
     if epoch.is_start(from) && (first..=last).contains(&from) {
         return Ok(());
     }
-    Err(marked("the copy's first day is not the day of its issue"))
+    Err(recognisable_copy_problem("the copy's first day is not the day of its issue"))
 }
 
 #[cfg(test)]
@@ -91,14 +90,15 @@ mod tests {
         day::parse_from(day).unwrap()
     }
 
-    fn holds(days: Days, epoch: Option<Epoch>, from: &str, until: &str) -> bool {
+    fn holds(days: DateRequirement, epoch: Option<Epoch>, from: &str, until: &str) -> bool {
         days.check(epoch, (at(from), at(until)), at("2026-11-22T12:00:00Z")).is_ok()
     }
 
     #[test]
     fn a_first_copy_has_the_days_of_its_epoch_and_of_its_offer() {
         let (month, week) = (Some(Epoch::Month), Some(Epoch::Week));
-        let offered = |until: &str| Days::Issued { since: at("2026-11-22T11:00:00Z"), until: Some(at(until)) };
+        let offered =
+            |until: &str| DateRequirement::Issued { since: at("2026-11-22T11:00:00Z"), until: Some(at(until)) };
         assert!(holds(offered("2028-02-01"), month, "2026-11-01", "2028-02-01"));
         assert!(holds(offered("2028-02-07"), week, "2026-11-16", "2028-02-07"));
         assert!(holds(offered("2028-02-16"), None, "2026-11-22", "2028-02-16"));
@@ -111,17 +111,18 @@ mod tests {
         assert!(holds(offered("2028-02-16"), month, "2026-11-01", "2028-02-01"));
         assert!(!holds(offered("2028-02-16"), month, "2026-11-01", "2028-02-16"));
         assert!(holds(offered("2026-11-28"), month, "2026-11-01", "2026-11-28"));
-        let unsaid = Days::Issued { since: at("2026-11-22"), until: None };
+        let unsaid = DateRequirement::Issued { since: at("2026-11-22"), until: None };
         assert!(holds(unsaid, month, "2026-11-01", "2028-02-01"));
         assert!(!holds(unsaid, month, "2026-11-01", "2028-02-16"));
         // Requested in one epoch and issued in it or the next.
-        let asked = Days::Issued { since: at("2026-10-31"), until: None };
+        let asked = DateRequirement::Issued { since: at("2026-10-31"), until: None };
         assert!(holds(asked, month, "2026-10-01", "2028-02-01") && holds(asked, month, "2026-11-01", "2028-02-01"));
     }
 
     #[test]
     fn a_renewed_copy_has_the_days_of_all_that_ended_with_it() {
-        let renewed = |ended: &str| Days::Renewed { since: at("2026-11-22"), ended: Some(at(ended)), window_days: 30 };
+        let renewed =
+            |ended: &str| DateRequirement::Renewed { since: at("2026-11-22"), ended: Some(at(ended)), window_days: 30 };
         let month = Some(Epoch::Month);
         for ended in ["2026-12-01", "2026-12-13"] {
             assert!(holds(renewed(ended), month, "2026-11-01", "2027-12-01"), "{ended}");

@@ -1,4 +1,4 @@
-//! An issuer's directory of status lists: the lists for new copies, and the key that signs copies (spec/status.md 3.1).
+//! Issuer's directory of status lists: the lists for new copies, and the signing key of copies (spec/status.md 3.1).
 
 use std::collections::BTreeSet;
 
@@ -8,16 +8,16 @@ use carnet_core::{
     format::CredentialFormat,
     json::{Limits, parse_object},
     status::{
-        Purpose,
+        StatusPurpose,
         bitstring::{self, ENTRY_TYPE},
-        message::Messages,
+        message::StatusMessages,
         token,
     },
     time::Timestamp,
 };
 use serde_json::{Map, Value};
 
-use super::marked;
+use super::recognisable_copy_problem;
 use crate::{
     failure::{Failure, Fault, Sentence},
     ports::{Ports, resolve_issuer},
@@ -28,9 +28,9 @@ const PATH: &str = "/lists";
 /// Forms of one list, as their URLs name them (spec/status.md 3.1).
 const FORMS: [&str; 4] = ["message", "revocation", "suspension", "token"];
 
-/// Fetched directory.
+/// Fetched and parsed directory.
 #[derive(Debug, Clone)]
-pub struct Directory {
+pub struct StatusListDirectory {
     /// Common URL prefix of all lists, without a trailing slash.
     base: String,
     lists: BTreeSet<String>,
@@ -40,8 +40,8 @@ pub struct Directory {
 /// Name and value of the member that refers to a copy's status.
 pub(super) type StatusMember = (String, Value);
 
-impl Directory {
-    /// Reads a directory.
+impl StatusListDirectory {
+    /// Parses a directory.
     ///
     /// # Errors
     /// `status_list_invalid`; those of [`parse_object`].
@@ -84,7 +84,7 @@ impl Directory {
 
     /// Returns the status member that every copy at the given index has.
     fn in_sd_jwt_vc(&self, said: &Value) -> Result<Value, Problem> {
-        let reference = token::Reference::parse(said)?;
+        let reference = token::TokenStatusReference::parse(said)?;
         match self.number("token", &reference.uri) {
             Some(_) => Ok(reference.to_json()),
             None => Err(foreign()),
@@ -94,29 +94,31 @@ impl Directory {
     /// Returns the status member for the W3C formats.
     fn in_document(&self, said: &Value) -> Result<Value, Problem> {
         let entries = said.as_array().map(Vec::as_slice).unwrap_or_default();
-        let first = bitstring::Reference::parse(entries.first().unwrap_or(&Value::Null))?;
-        let revocation = Purpose::Revocation.as_str();
+        let first = bitstring::BitstringStatusListEntry::parse(entries.first().unwrap_or(&Value::Null))?;
+        let revocation = StatusPurpose::Revocation.as_str();
         let number = self.number(revocation, &first.url).ok_or_else(foreign)?;
         let mut expected = Vec::with_capacity(entries.len());
-        for purpose in [Purpose::Revocation, Purpose::Suspension] {
+        for purpose in [StatusPurpose::Revocation, StatusPurpose::Suspension] {
             let url = self.url(purpose.as_str(), number).ok_or_else(foreign)?;
-            expected.push(bitstring::Reference { purpose, url, index: first.index, bits: 1 }.to_json());
+            expected.push(bitstring::BitstringStatusListEntry { purpose, url, index: first.index, bits: 1 }.to_json());
         }
-        if let Some(url) = self.url(Purpose::Message.as_str(), number) {
+        if let Some(url) = self.url(StatusPurpose::Message.as_str(), number) {
             let texts = entries.get(2).and_then(|entry| entry.get("statusMessage"));
-            let texts = Messages::parse(texts.ok_or_else(|| marked("the copy's status lacks its message"))?)?;
+            let texts = StatusMessages::parse(
+                texts.ok_or_else(|| recognisable_copy_problem("the copy's status lacks its message"))?,
+            )?;
             expected.push(texts.entry(url, first.index));
         }
         Ok(Value::Array(expected))
     }
 }
 
-/// Fetches the directory that an issuer's document names; none where it names none. It is the issuer's own, so that who
-/// collects copies tells it nothing by that; nothing is fetched when copies are shown.
+/// Fetches the status list directory named in an issuer's DID document; `None` if it names none. It reveals to the
+/// issuer only the collection, of which it knows anyway; nothing is fetched during presentations.
 ///
 /// # Errors
-/// If the directory or the document is unavailable or invalid.
-pub async fn fetch_directory(ports: &impl Ports, issuer: &str) -> Result<Option<Directory>, Failure> {
+/// The directory or the document is unavailable or invalid.
+pub async fn fetch_directory(ports: &impl Ports, issuer: &str) -> Result<Option<StatusListDirectory>, Failure> {
     resolve_issuer(ports, issuer).await?;
     let failed = |problem: &Problem| {
         let message = Sentence::id("error-directory-refused");
@@ -127,28 +129,30 @@ pub async fn fetch_directory(ports: &impl Ports, issuer: &str) -> Result<Option<
     let Some(url) = document.status_lists() else { return Ok(None) };
     let bytes = ports.download(url, "application/json", Limits::DOCUMENT.max_bytes).await;
     let bytes = bytes.map_err(|failure| failure.by(Fault::Issuer))?;
-    Directory::parse(url, &bytes).map(Some).map_err(|problem| failed(&problem))
+    StatusListDirectory::parse(url, &bytes).map(Some).map_err(|problem| failed(&problem))
 }
 
 fn foreign() -> Problem {
-    marked("the copy's status list is not in its issuer's directory")
+    recognisable_copy_problem("the copy's status list is not in its issuer's directory")
 }
 
 /// Returns the status member that a copy must have: the directory's spelling for the list and index that the copy
 /// names.
 pub(super) fn expected_status(
-    directory: Option<&Directory>,
+    directory: Option<&StatusListDirectory>,
     members: &Map<String, Value>,
     format: CredentialFormat,
 ) -> Result<Option<StatusMember>, Problem> {
     let in_sd_jwt_vc = format == CredentialFormat::DcSdJwt;
     let name = if in_sd_jwt_vc { "status" } else { "credentialStatus" };
-    let published = |directory: &Directory| {
-        if in_sd_jwt_vc { directory.has("token") } else { directory.has(Purpose::Revocation.as_str()) }
+    let published = |directory: &StatusListDirectory| {
+        if in_sd_jwt_vc { directory.has("token") } else { directory.has(StatusPurpose::Revocation.as_str()) }
     };
     match (members.get(name), directory.filter(|directory| published(directory))) {
         (None, None) => Ok(None),
-        (None, Some(_)) => Err(marked("the copy has no status, although its issuer's others have one")),
+        (None, Some(_)) => {
+            Err(recognisable_copy_problem("the copy has no status, although its issuer's others have one"))
+        }
         (Some(_), None) => Err(foreign()),
         (Some(said), Some(directory)) => {
             let status = if in_sd_jwt_vc { directory.in_sd_jwt_vc(said) } else { directory.in_document(said) };
@@ -157,13 +161,14 @@ pub(super) fn expected_status(
     }
 }
 
-/// Returns the places that a copy has in status lists: the list, whichever its form, and the index (spec/status.md 1.1).
+/// Returns the places that a copy has in status lists: the list, whichever its form, and the index (spec/status.md
+/// 1.1).
 pub(super) fn places(members: &Map<String, Value>) -> BTreeSet<(String, u64)> {
-    let token = members.get("status").and_then(|status| token::Reference::parse(status).ok());
+    let token = members.get("status").and_then(|status| token::TokenStatusReference::parse(status).ok());
     let entries = members.get("credentialStatus").and_then(Value::as_array);
     let entries =
         entries.into_iter().flatten().filter(|entry| entry.get("type").and_then(Value::as_str) == Some(ENTRY_TYPE));
-    let entries = entries.filter_map(|entry| bitstring::Reference::parse(entry).ok());
+    let entries = entries.filter_map(|entry| bitstring::BitstringStatusListEntry::parse(entry).ok());
     token
         .map(|reference| (list(reference.uri), reference.index))
         .into_iter()
@@ -183,7 +188,7 @@ fn list(url: String) -> String {
 /// Returns the issuer's current signing key, as far as it is public.
 pub(super) fn signing_key(
     document: &DidDocument,
-    directory: Option<&Directory>,
+    directory: Option<&StatusListDirectory>,
     now: Timestamp,
 ) -> Result<String, Problem> {
     let usable: Vec<&str> = document.assertion_methods(now).collect();
@@ -193,5 +198,6 @@ pub(super) fn signing_key(
         (_, None) => None,
         (usable, Some(named)) => usable.iter().copied().find(|key| *key == named),
     };
-    key.map(str::to_owned).ok_or_else(|| marked("no public document names the issuer's key that signs copies now"))
+    key.map(str::to_owned)
+        .ok_or_else(|| recognisable_copy_problem("no public document names the issuer's key that signs copies now"))
 }

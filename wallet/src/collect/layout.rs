@@ -1,5 +1,5 @@
-//! Layout of a copy: its text with placeholders for the copy-specific parts. For a foreign type the wallet does not
-//! know the rendering, only that all copies of a batch must have the same.
+//! Template of a copy: its text with placeholders for the copy-specific parts. The wallet cannot render types that are
+//! not built in, but all copies of a batch must have the same template.
 
 use std::collections::HashSet;
 
@@ -8,13 +8,18 @@ use carnet_core::{Problem, did::Did, keys::PublicKey, secure::sd_jwt::SdJwt};
 use carnet_spec::CredentialType;
 use serde_json::Value;
 
-use super::Opened;
+use super::OpenedCopy;
 
 /// Members with a copy-specific value at any depth: the status reference and the signature.
 const OWN_MEMBERS: [&str; 5] = ["idx", "proofValue", "statusListCredential", "statusListIndex", "uri"];
 
 /// Computes the layout. Copies with equal layouts differ in their copy-specific parts only.
-pub(super) fn layout(text: &str, opened: &Opened, known: &CredentialType, key: &PublicKey) -> Result<String, Problem> {
+pub(super) fn layout(
+    text: &str,
+    opened: &OpenedCopy,
+    known: &CredentialType,
+    key: &PublicKey,
+) -> Result<String, Problem> {
     let mut own: HashSet<String> = HashSet::new();
     own.insert(Did::jwk(key).as_str().to_owned());
     own.insert(Did::key(key).as_str().to_owned());

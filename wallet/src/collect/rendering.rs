@@ -1,11 +1,11 @@
-//! Rendering of Carnet's own types: the wallet renders each copy again and compares the bytes (spec/credential-types.md
-//! 4.5).
+//! Rendering of Carnet's own types: the wallet renders each copy from its content and compares the bytes
+//! (spec/credential-types.md 4.5).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
     Problem,
     credential::may_name_claim,
-    did::Purpose,
+    did::VerificationRelationship,
     format::CredentialFormat,
     keys::PublicKey,
     secure::{
@@ -18,12 +18,12 @@ use carnet_core::{
 use carnet_spec::CredentialType;
 use serde_json::{Map, Value};
 
-use super::{Opened, directory::StatusMember, marked};
+use super::{OpenedCopy, directory::StatusMember, recognisable_copy_problem};
 
 /// Copy, and the values that are known independently of it.
 pub(super) struct Received<'a> {
     pub(super) text: &'a str,
-    pub(super) opened: &'a Opened,
+    pub(super) opened: &'a OpenedCopy,
     pub(super) format: CredentialFormat,
     pub(super) issuer: &'a str,
     pub(super) known: &'a CredentialType,
@@ -40,7 +40,8 @@ impl Received<'_> {
     /// # Errors
     /// `copy_marked`
     pub(super) fn check(&self, (valid_from, valid_until): (Timestamp, Timestamp)) -> Result<(), Problem> {
-        let claims = self.claims().ok_or_else(|| marked("the copy must have exactly one subject"))?;
+        let claims =
+            self.claims().ok_or_else(|| recognisable_copy_problem("the copy must have exactly one subject"))?;
         let content = CopyContent {
             type_name: &self.known.name,
             vct: &self.known.vct,
@@ -58,7 +59,7 @@ impl Received<'_> {
         let Some(token) = &self.opened.token else {
             let options = ProofOptions {
                 verification_method: self.signing_key,
-                purpose: Purpose::AssertionMethod,
+                purpose: VerificationRelationship::AssertionMethod,
                 created: Some(valid_from),
                 expires: None,
                 challenge: None,
@@ -100,5 +101,9 @@ impl Received<'_> {
 fn check_salt_lengths(token: &SdJwt, bytes: usize) -> Result<(), Problem> {
     // Unused bits must be zero; otherwise they could mark a copy.
     let fits = |salt: &str| URL_SAFE_NO_PAD.decode(salt).is_ok_and(|salt| salt.len() == bytes);
-    if token.salts().all(fits) { Ok(()) } else { Err(marked("a salt of the copy is not 128 bits long")) }
+    if token.salts().all(fits) {
+        Ok(())
+    } else {
+        Err(recognisable_copy_problem("a salt of the copy is not 128 bits long"))
+    }
 }

@@ -40,12 +40,12 @@ struct Delivery {
     format: CredentialFormat,
     keys: Vec<HolderKey>,
     copies: Vec<String>,
-    earlier: Vec<Copy>,
+    earlier: Vec<CredentialCopy>,
     promised_issuer: String,
     promised_type: &'static str,
     promised_format: CredentialFormat,
-    days: Days,
-    directory: Option<Directory>,
+    days: DateRequirement,
+    directory: Option<StatusListDirectory>,
     documents: Documents,
     now: Timestamp,
 }
@@ -56,7 +56,7 @@ impl Delivery {
     }
 
     fn by(issuer: Issuer, format: CredentialFormat) -> Self {
-        let keys = draw_keys(3);
+        let keys = generate_keys(3);
         let copies = keys.iter().map(|key| issuer.copy(format, &key.open().unwrap().public_key())).collect();
         let promised_issuer = issuer.did.to_string();
         Self {
@@ -68,7 +68,7 @@ impl Delivery {
             earlier: Vec::new(),
             promised_issuer,
             promised_format: format,
-            days: Days::Issued { since: NOW, until: Some(NOW.plus(365 * 86_400).start_of_day()) },
+            days: DateRequirement::Issued { since: NOW, until: Some(NOW.plus(365 * 86_400).start_of_day()) },
             directory: None,
             documents: Documents::default(),
             now: NOW,
@@ -83,7 +83,7 @@ impl Delivery {
     }
 
     fn receive(&self) -> Result<HeldCredential, Problem> {
-        let promise = Promise {
+        let promise = ExpectedCredential {
             audience: String::new(),
             key_algorithm: HolderAlgorithm::EdDsa,
             issuer: self.promised_issuer.clone(),
@@ -95,7 +95,7 @@ impl Delivery {
             renewal_window_days: 0,
         };
         let held = HeldCredential { copies: self.earlier.clone(), ..self.issuer.held("aaaa", self.format, 0) };
-        let expected = Expected {
+        let expected = CollectionRequirements {
             promise: &promise,
             keys: &self.keys,
             held: &[held],
@@ -105,7 +105,7 @@ impl Delivery {
             catalogue: &self.issuer.catalogue,
             now: self.now,
         };
-        verified(&self.copies, &expected)
+        verify_copies(&self.copies, &expected)
     }
 }
 
@@ -124,7 +124,7 @@ fn what_holds_is_kept() {
     for &format in FORMATS {
         let held = Delivery::new(format).receive().unwrap();
         assert_eq!(held.copies.len(), 3);
-        assert_eq!(held.fresh_copies(), 3);
+        assert_eq!(held.unused_copies(), 3);
         assert!(held.valid_until.unwrap() > NOW, "{format}");
     }
 }
@@ -348,9 +348,13 @@ fn a_copy_that_is_marked_by_a_time() {
         };
         for (name, value) in cases(format) {
             let mut marked = members(&twin.copies[0]);
-            assert_eq!(coarse(&marked, format), Ok(()), "{format}");
+            assert_eq!(check_timestamps(&marked, format), Ok(()), "{format}");
             marked.insert(name.to_owned(), value.clone());
-            assert_eq!(coarse(&marked, format).unwrap_err().code, Code::MalformedValue, "{format} {name} {value}");
+            assert_eq!(
+                check_timestamps(&marked, format).unwrap_err().code,
+                Code::MalformedValue,
+                "{format} {name} {value}"
+            );
         }
         // On receipt.
         let mut delivery = Delivery::new(format);
@@ -495,10 +499,10 @@ fn copies_with_a_digest_in_common() {
 
 #[test]
 fn proofs_are_one_for_each_key() {
-    let keys = draw_keys(0);
+    let keys = generate_keys(0);
     assert_eq!(keys.len(), 1);
-    assert_eq!(draw_keys(500).len(), 10);
-    let proofs = proofs(&keys, "did:web:a.example", "n", NOW).unwrap();
+    assert_eq!(generate_keys(500).len(), 10);
+    let proofs = sign_proofs(&keys, "did:web:a.example", "n", NOW).unwrap();
     let proof = jose::Jws::parse(&proofs[0]).unwrap();
     assert_eq!(proof.typ(), Some(PROOF_TYP));
     assert_eq!(proof.payload()["aud"], "did:web:a.example");

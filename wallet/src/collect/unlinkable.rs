@@ -1,4 +1,4 @@
-//! Values that would link copies of a wallet: a repeated digest, salt or status index.
+//! Values that would link copies of a wallet: repeated digests, salts or status indices.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -9,8 +9,8 @@ use carnet_core::{
 };
 use serde_json::{Map, Value};
 
-use super::{directory::places, marked};
-use crate::store::{Copy, HeldCredential};
+use super::{directory::places, recognisable_copy_problem};
+use crate::store::{CredentialCopy, HeldCredential};
 
 /// Parsed copy.
 enum Text {
@@ -20,7 +20,7 @@ enum Text {
 
 impl Text {
     /// Parses a copy; `None` for an earlier copy that is no longer readable.
-    fn read(copy: &Copy) -> Option<Self> {
+    fn read(copy: &CredentialCopy) -> Option<Self> {
         let text = copy.credential.text();
         if text.starts_with('{') {
             return parse_object(text.as_bytes(), Limits::DOCUMENT).ok().map(Self::Document);
@@ -58,8 +58,12 @@ fn pieces(salt: &str, shared: usize) -> impl Iterator<Item = (usize, &[u8])> {
 
 /// Refuses fresh copies that share copy-specific values with each other or with a copy in the wallet. Values shared
 /// among earlier copies are not checked: they can no longer be changed.
-pub(super) fn check_unlinkable(held: &[HeldCredential], fresh: &[Copy], profile: &CopyProfile) -> Result<(), Problem> {
-    let twice = |what: &str| marked(&format!("two copies have {what} in common"));
+pub(super) fn check_unlinkable(
+    held: &[HeldCredential],
+    fresh: &[CredentialCopy],
+    profile: &CopyProfile,
+) -> Result<(), Problem> {
+    let twice = |what: &str| recognisable_copy_problem(&format!("two copies have {what} in common"));
     let joined = || Problem::new(Code::MalformedValue, "two copies have a digest in common");
     let texts: Vec<Text> = fresh.iter().filter_map(Text::read).collect();
     let (mut digests, mut salts, mut taken) = (HashSet::new(), HashSet::new(), HashSet::new());
@@ -79,9 +83,9 @@ pub(super) fn check_unlinkable(held: &[HeldCredential], fresh: &[Copy], profile:
         }
     }
     if lists.len() > profile.lists_in_batch {
-        return Err(marked("the copies of one batch are in too many status lists"));
+        return Err(recognisable_copy_problem("the copies of one batch are in too many status lists"));
     }
-    for copy in held.iter().flat_map(|held| &held.copies).filter(|copy| copy.is_kept()) {
+    for copy in held.iter().flat_map(|held| &held.copies).filter(|copy| copy.is_presentable()) {
         let Some(text) = Text::read(copy) else { continue };
         if text.digests().into_iter().any(|digest| digests.contains(digest)) {
             return Err(joined());

@@ -1,10 +1,10 @@
-//! Sentences of failures, in no language yet.
+//! Sentences as message ids with arguments, independent of language.
 
 use std::fmt::Display;
 
-use carnet_core::text::shown;
+use carnet_core::text::displayable;
 
-/// Message id with its arguments. A program that embeds the wallet has the words for it, in its languages.
+/// Message id with arguments. The embedding program has the texts, in its languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
     id: &'static str,
@@ -14,22 +14,22 @@ pub struct Sentence {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Additions {
-    arguments: Vec<(&'static str, Argument)>,
+    arguments: Vec<(&'static str, SentenceArgument)>,
     details: String,
     then: Option<Sentence>,
 }
 
 /// Argument of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Argument {
+pub enum SentenceArgument {
     /// Text without control characters.
     Value(String),
-    /// Message of its own.
+    /// Another message.
     Part(Sentence),
 }
 
 impl Sentence {
-    /// Creates a sentence from the id of a message.
+    /// Creates a sentence with this message id.
     pub const fn id(id: &'static str) -> Self {
         Self { id, additions: None }
     }
@@ -39,20 +39,20 @@ impl Sentence {
         self
     }
 
-    /// Adds an argument. Control characters in it are shown, and do nothing.
+    /// Adds an argument. Control characters in it are displayed as code points.
     pub fn with(self, name: &'static str, value: impl Display) -> Self {
-        let value = Argument::Value(shown(&value.to_string()));
+        let value = SentenceArgument::Value(displayable(&value.to_string()));
         self.added(|additions| additions.arguments.push((name, value)))
     }
 
     /// Adds an argument that is a message itself.
     pub fn with_part(self, name: &'static str, part: Self) -> Self {
-        self.added(|additions| additions.arguments.push((name, Argument::Part(part))))
+        self.added(|additions| additions.arguments.push((name, SentenceArgument::Part(part))))
     }
 
-    /// Adds technical words from elsewhere, which have no translation: they follow the sentence in parentheses.
+    /// Adds technical details without a translation, to be appended in parentheses.
     pub fn details(self, details: impl Display) -> Self {
-        self.added(|additions| additions.details = shown(details.to_string().trim()))
+        self.added(|additions| additions.details = displayable(details.to_string().trim()))
     }
 
     /// Adds a second sentence.
@@ -67,11 +67,11 @@ impl Sentence {
     }
 
     /// Returns the arguments of the message by name.
-    pub fn arguments(&self) -> impl Iterator<Item = (&'static str, &Argument)> {
+    pub fn arguments(&self) -> impl Iterator<Item = (&'static str, &SentenceArgument)> {
         self.additions.iter().flat_map(|additions| &additions.arguments).map(|(name, value)| (*name, value))
     }
 
-    /// Returns the technical words that follow the sentence; may be empty.
+    /// Returns the technical details to be appended; may be empty.
     #[must_use]
     pub fn technical_details(&self) -> &str {
         self.additions.as_ref().map(|additions| additions.details.as_str()).unwrap_or_default()

@@ -25,8 +25,10 @@ impl Authority {
     }
 
     /// Pins the registrar.
-    pub fn pin(&self, contents: &mut Contents) {
-        contents.registrars.push(Registrar { did: self.did.to_string(), name: "Registrar of Example".to_owned() });
+    pub fn pin(&self, contents: &mut WalletContents) {
+        contents
+            .registrars
+            .push(PinnedRegistrar { did: self.did.to_string(), name: "Registrar of Example".to_owned() });
     }
 
     /// Registers these claims of a qualification for the use `job`, from yesterday for this number of days from now.
@@ -62,17 +64,17 @@ pub fn both() -> Value {
     json!([{"path": ["credentialSubject", "title"]}, {"path": ["credentialSubject", "eqfLevel"]}])
 }
 
-fn read(asker: &Asker, contents: &Contents) -> Introduction {
-    Introduction::read(&asker.request().unwrap(), contents, NOW, &SelfContained)
+fn read(asker: &Asker, contents: &WalletContents) -> VerifierIdentity {
+    VerifierIdentity::read(&asker.request().unwrap(), contents, NOW, &SelfContained)
 }
 
 #[test]
 fn a_registration_is_taken_from_a_registrar_that_is_pinned() {
-    let (authority, mut asker, mut contents) = (Authority::new(), Asker::new(), Contents::new(12));
+    let (authority, mut asker, mut contents) = (Authority::new(), Asker::new(), WalletContents::new(12));
     let registration = authority.register(&asker, both(), 30);
     introduce(&mut asker, &registration);
     assert_eq!(read(&asker, &contents).unregistered(), Some(Unregistered::Refused(Code::RegistrarUntrusted)));
-    let none = Lists::of(&contents.trust, NOW);
+    let none = ValidTrustLists::of(&contents.trust, NOW);
     assert!(registrar(&asker.request().unwrap(), &contents, &none).is_none());
     authority.pin(&mut contents);
     let known = read(&asker, &contents);
@@ -88,7 +90,7 @@ fn a_registration_is_taken_from_a_registrar_that_is_pinned() {
 
 #[test]
 fn a_registration_that_does_not_hold_is_none() {
-    let (authority, mut contents) = (Authority::new(), Contents::new(12));
+    let (authority, mut contents) = (Authority::new(), WalletContents::new(12));
     authority.pin(&mut contents);
     let refused = |change: &dyn Fn(&mut Asker, Value)| {
         let mut asker = Asker::new();
@@ -132,7 +134,7 @@ fn a_registration_that_does_not_hold_is_none() {
 
 #[test]
 fn what_is_not_registered_is_in_excess() {
-    let (authority, mut contents) = (Authority::new(), Contents::new(12));
+    let (authority, mut contents) = (Authority::new(), WalletContents::new(12));
     authority.pin(&mut contents);
     let excess = |claims: Value, used: &str| {
         let mut asker = Asker::new();

@@ -1,100 +1,103 @@
-//! The owner's decision: withheld claims, and consent to the rest.
+//! Holder's decision: withheld claims, and consent to the others.
 
 use carnet_core::{Code, Problem, time::Timestamp};
 use carnet_spec::Catalogue;
 
 use super::{PresentOptions, Presented};
 use crate::{
-    answer::{self, Asked, Bounds, Claimed, Missing, Part, answer, asked, digest, missing, named},
+    answer::{
+        self, AnswerConstraints, PlannedPresentation, RequestedClaimPath, RequestedItem, UnansweredQuery, answer,
+        digest, items_by_name, requested_items, unanswered_queries,
+    },
     failure::{Failure, Fault, Sentence},
-    introduction::Introduction,
-    request::{Pointer, Request},
-    store::Contents,
+    introduction::VerifierIdentity,
+    request::{AuthorizationRequestLink, PresentationRequest},
+    store::WalletContents,
 };
 
 /// Valid request, and everything that the decision needs.
-pub struct Decision<'a> {
+pub struct DecisionContext<'a> {
     /// Source of the current time.
     pub now: &'a dyn Fn() -> Timestamp,
-    /// Choices made before the request was seen.
+    /// Choices made before the request was fetched.
     pub options: PresentOptions<'a>,
     /// Contents of the wallet.
-    pub contents: &'a Contents,
-    /// Known types.
+    pub contents: &'a WalletContents,
+    /// Catalogue of credential types.
     pub catalogue: &'a Catalogue,
-    /// Link that led to the request.
-    pub pointer: &'a Pointer,
+    /// Link of the request.
+    pub pointer: &'a AuthorizationRequestLink,
     /// Verified request.
-    pub request: &'a Request,
-    /// Verified facts about the verifier.
-    pub introduction: &'a Introduction,
-    /// Indices of the credentials that may answer; empty: all.
+    pub request: &'a PresentationRequest,
+    /// Verified identity of the verifier.
+    pub introduction: &'a VerifierIdentity,
+    /// Indexes of the credentials that may be used; empty: all.
     pub only: &'a [usize],
 }
 
-/// Question to the owner, as data.
+/// Facts of a consent question to the holder.
 #[derive(Clone, Copy)]
 pub struct ConsentRequest<'a> {
     /// Verified request.
-    pub request: &'a Request,
-    /// Verified facts about the verifier.
-    pub introduction: &'a Introduction,
+    pub request: &'a PresentationRequest,
+    /// Verified identity of the verifier.
+    pub introduction: &'a VerifierIdentity,
     /// All requested items.
-    pub asked: &'a [Asked],
-    /// Items that the owner withholds or has not approved.
-    pub withheld: &'a [Asked],
+    pub asked: &'a [RequestedItem],
+    /// Items that the holder withholds or has not approved.
+    pub withheld: &'a [RequestedItem],
     /// Digest of the request and the answer.
     pub digest: &'a str,
-    /// Answer to send; `None` if there is none.
-    pub answer: Option<&'a answer::Answer>,
-    /// Address that receives the answer.
+    /// Answer to be sent; `None`: the query cannot be answered.
+    pub answer: Option<&'a answer::QueryAnswer>,
+    /// URL to which the answer is sent.
     pub endpoint: &'a str,
     /// Contents of the wallet.
-    pub contents: &'a Contents,
-    /// Known types.
+    pub contents: &'a WalletContents,
+    /// Catalogue of credential types.
     pub catalogue: &'a Catalogue,
     /// Current time.
     pub now: Timestamp,
 }
 
 impl ConsentRequest<'_> {
-    /// Tests if an item is in excess of the registration.
+    /// Returns whether an item exceeds the registration.
     #[must_use]
     pub fn has_excess(&self) -> bool {
         self.asked.iter().any(|asked| asked.needs_approval)
     }
 }
 
-/// Owner who decides about a request.
+/// Port for the holder's consent to a presentation.
 pub trait Consent {
-    /// Tests if the owner is asked about each item in excess of the registration.
+    /// Returns whether the holder can be asked about each item that exceeds the registration.
     fn can_ask(&self) -> bool;
 
-    /// Tells who asks for what and why.
+    /// Displays the verifier, its purpose and the requested items.
     fn introduce(&self, question: &ConsentRequest<'_>);
 
-    /// Asks for the approval of one item in excess; `None`: neither yes nor no.
-    fn allow(&self, question: &ConsentRequest<'_>, asked: &Asked) -> Option<bool>;
+    /// Asks for the approval of one item that exceeds the registration; `None`: no clear answer.
+    fn allow(&self, question: &ConsentRequest<'_>, asked: &RequestedItem) -> Option<bool>;
 
-    /// Asks for the approval of the answer. `introduced` is true after [`Consent::introduce`].
+    /// Asks for the approval of the answer. `introduced` is `true` after [`Consent::introduce`].
     fn decide(&self, question: &ConsentRequest<'_>, introduced: bool) -> ConsentDecision;
 
-    /// Adds to a failure the facts of an unanswerable request, and tells the owner about missing credentials.
-    fn explain(&self, question: &ConsentRequest<'_>, missing: &[Missing], failure: Failure) -> Failure;
+    /// Adds the facts of an unanswerable request to a failure, and displays the missing credentials.
+    fn explain(&self, question: &ConsentRequest<'_>, missing: &[UnansweredQuery], failure: Failure) -> Failure;
 
-    /// Tells the verdict before the wallet does its upkeep.
+    /// Displays the verifier's decision, before the wallet refills and refreshes.
     fn presented(&self, presented: &Presented);
 }
 
 /// Result of the decision.
-pub struct Decided {
+pub struct DecidedAnswer {
     /// Digest of the request and the answer.
     pub digest: String,
     /// The presentations, and the owner's consent.
-    pub outcome: Result<(Vec<Part>, ConsentDecision), Failure>,
+    pub outcome: Result<(Vec<PlannedPresentation>, ConsentDecision), Failure>,
 }
 
-/// Owner's decision about an answer.
+/// Holder's decision about an answer.
 #[derive(Debug)]
 pub enum ConsentDecision {
     /// Approved.
@@ -107,26 +110,26 @@ pub enum ConsentDecision {
     Missing(Failure),
 }
 
-impl Decision<'_> {
+impl DecisionContext<'_> {
     /// Asks the owner as far as necessary, and finds the minimal answer.
     ///
     /// # Errors
     /// For mistakes on the command line.
-    pub fn decide(&self, owner: &impl Consent) -> Result<Decided, Failure> {
-        let all = asked(&self.request.query, &self.introduction.excess(&self.request.query));
-        let mut withheld = named(&all, self.options.withhold, false)?;
-        let approved = named(&all, self.options.approve, true)?;
+    pub fn decide(&self, owner: &impl Consent) -> Result<DecidedAnswer, Failure> {
+        let all = requested_items(&self.request.query, &self.introduction.excess(&self.request.query));
+        let mut withheld = items_by_name(&all, self.options.withhold, false)?;
+        let approved = items_by_name(&all, self.options.approve, true)?;
         // Without an answer, there is nothing to ask the owner.
         if let Err(problem) = self.answer(&[]) {
             return self.unanswered(&all, &problem, owner);
         }
-        let open: Vec<&Asked> = all
+        let open: Vec<&RequestedItem> = all
             .iter()
             .filter(|asked| asked.needs_approval && !approved.contains(asked) && !withheld.contains(asked))
             .collect();
         let (mut introduced, mut unclear) = (false, false);
         if owner.can_ask() && !open.is_empty() {
-            let none: Vec<Asked> = withheld.iter().chain(open.iter().copied()).cloned().collect();
+            let none: Vec<RequestedItem> = withheld.iter().chain(open.iter().copied()).cloned().collect();
             let consent = self.consent(&all, &none, "", None);
             owner.introduce(&consent);
             introduced = true;
@@ -162,13 +165,19 @@ impl Decision<'_> {
         }
         let digest = self.digest(&answer.parts)?;
         let decision = owner.decide(&self.consent(&all, &withheld, &digest, Some(&answer)), introduced);
-        Ok(Decided { digest, outcome: Ok((answer.parts, decision)) })
+        Ok(DecidedAnswer { digest, outcome: Ok((answer.parts, decision)) })
     }
 
     /// Tells who asked for what and why, and the missing credentials.
-    fn unanswered(&self, all: &[Asked], problem: &Problem, owner: &impl Consent) -> Result<Decided, Failure> {
+    fn unanswered(
+        &self,
+        all: &[RequestedItem],
+        problem: &Problem,
+        owner: &impl Consent,
+    ) -> Result<DecidedAnswer, Failure> {
         let failure = self.explained(unanswerable(problem));
-        let lacks = self.with_bounds(&[], |bounds| missing(self.contents, self.catalogue, &self.request.query, bounds));
+        let lacks = self
+            .with_bounds(&[], |bounds| unanswered_queries(self.contents, self.catalogue, &self.request.query, bounds));
         let Some(lacks) = lacks.ok().filter(|lacks| problem.code == Code::QueryUnmet && !lacks.is_empty()) else {
             return self.nothing(failure);
         };
@@ -176,19 +185,18 @@ impl Decision<'_> {
         self.nothing(owner.explain(&self.consent(all, &[], &digest, None), &lacks, failure))
     }
 
-    fn answer(&self, withheld: &[Asked]) -> Result<answer::Answer, Problem> {
+    fn answer(&self, withheld: &[RequestedItem]) -> Result<answer::QueryAnswer, Problem> {
         self.with_bounds(withheld, |bounds| answer(self.contents, self.catalogue, &self.request.query, bounds))
     }
 
-    fn with_bounds<T>(&self, withheld: &[Asked], with: impl FnOnce(&Bounds<'_>) -> T) -> T {
+    fn with_bounds<T>(&self, withheld: &[RequestedItem], with: impl FnOnce(&AnswerConstraints<'_>) -> T) -> T {
         // A withheld value must not replace its proof either.
-        let values = withheld
-            .iter()
-            .filter(|asked| asked.threshold.is_none())
-            .filter_map(|asked| asked.path.clone().map(|path| Claimed { query_id: asked.query_id.clone(), path }));
-        let mut proofs_only = self.introduction.proofs_only(&self.request.query);
+        let values = withheld.iter().filter(|asked| asked.threshold.is_none()).filter_map(|asked| {
+            asked.path.clone().map(|path| RequestedClaimPath { query_id: asked.query_id.clone(), path })
+        });
+        let mut proofs_only = self.introduction.threshold_only_claims(&self.request.query);
         proofs_only.extend(values);
-        let bounds = Bounds {
+        let bounds = AnswerConstraints {
             asker: &self.request.client_id,
             now: (self.now)(),
             only: self.only,
@@ -202,7 +210,7 @@ impl Decision<'_> {
     fn explained(&self, failure: Failure) -> Failure {
         let now = (self.now)();
         let held = || self.contents.credentials.iter();
-        let hint = if held().any(|held| held.withdrawn().is_some()) {
+        let hint = if held().any(|held| held.withdrawn_status().is_some()) {
             "hint-taken-back-list"
         } else if held().any(|held| held.valid_until.is_some_and(|until| now > until)) {
             "hint-ended-list"
@@ -212,21 +220,21 @@ impl Decision<'_> {
         Failure { hint: Sentence::id(hint), ..failure }
     }
 
-    fn digest(&self, parts: &[Part]) -> Result<String, Failure> {
+    fn digest(&self, parts: &[PlannedPresentation]) -> Result<String, Failure> {
         let text = self.request.approval_text().map_err(|problem| unanswerable(&problem))?;
         digest(&text, parts, self.contents).map_err(|problem| unanswerable(&problem))
     }
 
-    fn nothing(&self, failure: Failure) -> Result<Decided, Failure> {
-        Ok(Decided { digest: self.digest(&[])?, outcome: Err(failure) })
+    fn nothing(&self, failure: Failure) -> Result<DecidedAnswer, Failure> {
+        Ok(DecidedAnswer { digest: self.digest(&[])?, outcome: Err(failure) })
     }
 
     fn consent<'c>(
         &'c self,
-        asked: &'c [Asked],
-        withheld: &'c [Asked],
+        asked: &'c [RequestedItem],
+        withheld: &'c [RequestedItem],
         digest: &'c str,
-        answer: Option<&'c answer::Answer>,
+        answer: Option<&'c answer::QueryAnswer>,
     ) -> ConsentRequest<'c> {
         ConsentRequest {
             request: self.request,
@@ -243,7 +251,7 @@ impl Decision<'_> {
     }
 }
 
-/// Reason of a failure after which the owner may approve items in excess of the registration.
+/// Reason of a failure that separate approval of the items that exceed the registration can avoid.
 pub const OVER_ASKED: &str = "over_asked";
 
 fn over_asked(registered: bool) -> Failure {

@@ -2,17 +2,17 @@ use carnet_core::{format::CredentialFormat, secure::sd_jwt::SdJwt, status::fresh
 
 use super::*;
 use crate::{
-    answer::{Bounds, answer, tests::Issuer},
+    answer::{AnswerConstraints, answer, tests::Issuer},
     request::tests::{Asker, NOW},
     store::{
-        Contents, MemoryStore,
-        standing::{Standing, State, Statement},
+        MemoryStore, WalletContents,
+        standing::{CachedStatus, CopyState, FreshnessStatements},
     },
 };
 
 /// Creates a wallet with three copies of a qualification, and the catalogue of its type.
 fn wallet() -> (Wallet<MemoryStore>, Catalogue) {
-    let (issuer, mut contents) = (Issuer::new(), Contents::new(12));
+    let (issuer, mut contents) = (Issuer::new(), WalletContents::new(12));
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 3));
     (Wallet::new(contents, MemoryStore), issuer.catalogue)
 }
@@ -21,40 +21,40 @@ fn wallet() -> (Wallet<MemoryStore>, Catalogue) {
 fn an_answer_without_a_verdict_is_named_where_its_request_is_closed() {
     let refusal =
         |reason: &str| Failure::new(reason, Sentence::id("error-service-submit"), Sentence::id("hint-ask-new"));
-    let said = |log: &Log, reason: &str| closed(log, u64::MAX, "asker", refusal(reason));
-    let mut log = Log::default();
-    assert_eq!(said(&log, "nonce_replayed").safety, Safety::Untouched);
-    let number = log.push(Entry::new(NOW, EntryKind::Sending, "asker"));
+    let said = |log: &WalletLog, reason: &str| closed_request_failure(log, u64::MAX, "asker", refusal(reason));
+    let mut log = WalletLog::default();
+    assert_eq!(said(&log, "nonce_replayed").safety, DataSafety::Untouched);
+    let number = log.push(WalletLogEntry::new(NOW, EntryKind::Sending, "asker"));
     let sent = log.entry(number).unwrap().clone();
     let named = said(&log, "nonce_replayed");
-    assert_eq!((named.reason.as_str(), named.safety), ("nonce_replayed", Safety::Sent));
+    assert_eq!((named.reason.as_str(), named.safety), ("nonce_replayed", DataSafety::Sent));
     assert_eq!(named.message, Sentence::id("error-closed").with("time", NOW));
     assert_eq!(named.hint, Sentence::id("hint-closed"));
     // Not for another verifier or another reason, nor after a verdict.
-    let other = closed(&log, u64::MAX, "another", refusal("nonce_replayed"));
-    assert_eq!(other.safety, Safety::Untouched);
-    let first = closed(&log, number, "asker", refusal("nonce_replayed"));
-    assert_eq!(first.safety, Safety::Untouched);
-    assert_eq!(said(&log, "unavailable").safety, Safety::Untouched);
-    log.push(Entry::about(&sent, NOW, EntryKind::Unanswered));
-    assert_eq!(said(&log, "request_expired").safety, Safety::Sent);
-    log.push(Entry::about(&sent, NOW, EntryKind::Accepted));
-    assert_eq!(said(&log, "nonce_replayed").safety, Safety::Untouched);
+    let other = closed_request_failure(&log, u64::MAX, "another", refusal("nonce_replayed"));
+    assert_eq!(other.safety, DataSafety::Untouched);
+    let first = closed_request_failure(&log, number, "asker", refusal("nonce_replayed"));
+    assert_eq!(first.safety, DataSafety::Untouched);
+    assert_eq!(said(&log, "unavailable").safety, DataSafety::Untouched);
+    log.push(WalletLogEntry::about(&sent, NOW, EntryKind::Unanswered));
+    assert_eq!(said(&log, "request_expired").safety, DataSafety::Sent);
+    log.push(WalletLogEntry::about(&sent, NOW, EntryKind::Accepted));
+    assert_eq!(said(&log, "nonce_replayed").safety, DataSafety::Untouched);
 }
 
 #[test]
 fn what_is_bound_is_of_when_it_goes_and_nothing_is_spent_after_the_end() {
     let ((mut wallet, catalogue), request) = (wallet(), Asker::new().request().unwrap());
-    let bounds = Bounds { asker: &request.client_id, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+    let bounds = AnswerConstraints { asker: &request.client_id, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
     let parts = answer(&wallet.contents, &catalogue, &request.query, &bounds).unwrap().parts;
     // The request was checked on arrival and expires 300 seconds later; clocks may differ by a minute.
     let over = bind(NOW.plus(361), &mut wallet, &request, &parts).unwrap_err();
     assert_eq!(over.reason, "expired");
-    assert_eq!(wallet.contents.credentials[0].fresh_copies(), 3);
+    assert_eq!(wallet.contents.credentials[0].unused_copies(), 3);
     let bound = bind(NOW.plus(360), &mut wallet, &request, &parts).unwrap();
     let binding = SdJwt::parse(&bound[0].1).unwrap().key_binding().unwrap().payload()["iat"].clone();
     assert_eq!(binding, NOW.plus(360).unix());
-    assert_eq!(wallet.contents.credentials[0].fresh_copies(), 2);
+    assert_eq!(wallet.contents.credentials[0].unused_copies(), 2);
 }
 
 /// Only verifiers that ask for it, or that know the copy anyway, get the statement.
@@ -82,12 +82,13 @@ fn a_statement_goes_along_while_it_holds_to_those_who_want_it() {
         }
         let ((mut wallet, catalogue), request) = (wallet(), asker.request().unwrap());
         for copy in &mut wallet.contents.credentials[0].copies {
-            let statement = Some(Statement { text: "a.b.c".to_owned().into(), since, until });
-            copy.standing = Some(Standing { statement, ..Standing::of(State::Valid, NOW) });
+            let statement = Some(FreshnessStatements { text: "a.b.c".to_owned().into(), since, until });
+            copy.standing = Some(CachedStatus { statement, ..CachedStatus::of(CopyState::Valid, NOW) });
             let other = "decentralized_identifier:did:web:other.example".to_owned();
             copy.shown_to = if seen { vec![other, request.client_id.clone()] } else { Vec::new() };
         }
-        let bounds = Bounds { asker: &request.client_id, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+        let bounds =
+            AnswerConstraints { asker: &request.client_id, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
         let parts = answer(&wallet.contents, &catalogue, &request.query, &bounds).unwrap().parts;
         let bound = bind(NOW, &mut wallet, &request, &parts).unwrap();
         let token = SdJwt::parse(&bound[0].1).unwrap();

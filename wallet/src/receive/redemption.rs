@@ -1,10 +1,10 @@
-//! Redemption of an offer whose collections are stored, for the first time or repeated.
+//! Redemption of an offer whose collections are stored, for the first time or again.
 
-use super::{Collecting, still_pending};
+use super::{CollectionRun, still_pending};
 use crate::{
     failure::{Failure, FailureKind, Sentence},
     ports::{IssuerClient, Ports},
-    store::{Pending, Redemption, Stage, WalletStore},
+    store::{CollectionStage, OfferRedemption, PendingCollection, WalletStore},
 };
 
 /// Lifetime of an access token if the issuer does not state it, in seconds: the maximum (protocol 3.8).
@@ -21,26 +21,28 @@ const REDEMPTION_REFUSED: [&str; 7] = [
     "record_damaged",
 ];
 
-impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
+impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
     /// Redeems the offer of a collection, and stores the token with all collections of that offer. `repeats` is true if
     /// an earlier call may have arrived. Returns the collection with its token.
     pub(super) async fn redeem(
         &mut self,
         issuer: &mut impl IssuerClient,
-        pending: &Pending,
-        redemption: &Redemption,
+        pending: &PendingCollection,
+        redemption: &OfferRedemption,
         repeats: bool,
-    ) -> Result<Pending, Failure> {
+    ) -> Result<PendingCollection, Failure> {
         let redeemed = match issuer.redeem(redemption, repeats).await {
             Ok(redeemed) => redeemed,
-            Err(failure) if is_final(&failure) => return Err(self.withdrawn(pending, failure, repeats)),
+            Err(failure) if is_final(&failure) => return Err(self.withdrawn_status(pending, failure, repeats)),
             Err(failure) => return Err(still_pending(failure)),
         };
         let until = redeemed.expires_at.unwrap_or_else(|| self.ports.now().plus(TOKEN_SECONDS));
         let token = redeemed.access_token;
         for stored in self.wallet.contents.pending.iter_mut().filter(|stored| stored.offer == pending.offer) {
-            let (Stage::Redeeming { proofs } | Stage::Asked { proofs, .. }) = &stored.stage else { continue };
-            stored.stage = Stage::Asked { proofs: proofs.clone(), until };
+            let (CollectionStage::Redeeming { proofs } | CollectionStage::Asked { proofs, .. }) = &stored.stage else {
+                continue;
+            };
+            stored.stage = CollectionStage::Asked { proofs: proofs.clone(), until };
             stored.access_token = token.clone();
         }
         // An issuer without repetition returns its token once, so it is stored at once. Other issuers return the same
@@ -53,10 +55,10 @@ impl<P: Ports, S: WalletStore> Collecting<'_, P, S> {
     }
 
     /// Deletes the collections of a refused offer. If an earlier run began them, the log records the reason.
-    fn withdrawn(&mut self, pending: &Pending, failure: Failure, repeats: bool) -> Failure {
+    fn withdrawn_status(&mut self, pending: &PendingCollection, failure: Failure, repeats: bool) -> Failure {
         if repeats {
             let siblings = self.wallet.contents.pending.iter().filter(|stored| stored.offer == pending.offer).cloned();
-            let siblings: Vec<Pending> = siblings.collect();
+            let siblings: Vec<PendingCollection> = siblings.collect();
             return siblings.iter().fold(failure, |failure, sibling| self.given_up(sibling, "", failure));
         }
         self.wallet.contents.pending.retain(|stored| stored.offer != pending.offer);

@@ -1,19 +1,19 @@
-//! Exchange with the issuer: one copy presented in full, and proofs of the keys of the new copies.
+//! Exchange with the issuer: presentation of one copy in full, and proofs of possession for the keys of the new copies.
 
 use carnet_core::{
     Problem,
     epoch::Epoch,
     keys::Signer as _,
-    secure::sd_jwt::{SdJwt, Stapled},
+    secure::sd_jwt::{KeyBindingMembers, SdJwt},
 };
 
 use super::{Reissue, damaged, format_of, gone, to_show, unrefillable};
 use crate::{
     address::service_address,
-    collect::{draw_keys, proofs},
+    collect::{generate_keys, sign_proofs},
     failure::{Failure, Fault, Sentence},
-    ports::{Collected, IssuerClient, Ports, resolve_issuer},
-    promise::{CredentialConfiguration, Promise},
+    ports::{CollectionResponse, IssuerClient, Ports, resolve_issuer},
+    promise::{ExpectedCredential, OfferedConfiguration},
     store::{HeldCredential, HolderKey, Wallet, WalletStore, contents::HolderAlgorithm},
     wire::Wire,
 };
@@ -21,7 +21,7 @@ use crate::{
 /// Error of an issuer for an expired nonce.
 pub(super) const NONCE_REFUSED: &str = "invalid_nonce";
 
-/// Copy to present to its issuer.
+/// Copy to be presented to its issuer for a refill or a renewal.
 pub(super) struct ReissueSession<'a, P> {
     ports: &'a P,
     /// Credential of the copy.
@@ -34,12 +34,12 @@ pub(super) struct ReissueSession<'a, P> {
     rules: (Option<Epoch>, u32),
 }
 
-/// Parts of a request: the keys of the new copies, the presented copy, and one proof per key.
-type Prepared = (Vec<HolderKey>, String, Vec<String>);
+/// Parts of a refill or renewal request: the keys of the new copies, the presented copy, and one proof per key.
+type PreparedExchange = (Vec<HolderKey>, String, Vec<String>);
 
 impl<'a, P: Ports> ReissueSession<'a, P> {
-    /// Connects to the issuer of a credential, checks its identity, and chooses the copy to present. A fresh copy is
-    /// marked as shown before it is sent.
+    /// Connects to the issuer of a credential, checks its identity, and chooses the copy to present. An unused copy is
+    /// recorded as presented before it is sent.
     pub(super) async fn begin(
         ports: &'a P,
         wallet: &mut Wallet<impl WalletStore>,
@@ -58,7 +58,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
             let message = Sentence::id("error-other-issuer-document");
             return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-new-offer")).by(Fault::Issuer));
         }
-        let same = |configuration: &&CredentialConfiguration| {
+        let same = |configuration: &&OfferedConfiguration| {
             configuration.credential_type == held.type_name && configuration.format == format_of(&held)
         };
         let rules = metadata.configurations.iter().find(same);
@@ -67,7 +67,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         let copy = held.copies.get(shown).ok_or_else(gone)?;
         let token = SdJwt::parse(&copy.credential.text()).map_err(|problem| damaged(&problem))?;
         let key = copy.key.clone();
-        if copy.is_fresh() {
+        if copy.is_unused() {
             // Stored before sending, so that retries use up only one fresh copy.
             if let Some(copy) = wallet.contents.credentials.get_mut(index).and_then(|held| held.copies.get_mut(shown)) {
                 copy.shown_to.push(held.issuer.clone());
@@ -77,9 +77,9 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         Ok((issuer, Self { ports, key, token, most: metadata.max_batch_size, rules, held }))
     }
 
-    /// Returns the promise against which the new copies are checked.
-    pub(super) fn promise(&self) -> Promise {
-        Promise {
+    /// Returns the expected credential, against which the new copies are checked.
+    pub(super) fn promise(&self) -> ExpectedCredential {
+        ExpectedCredential {
             audience: self.held.issuer.clone(),
             key_algorithm: HolderAlgorithm::EdDsa,
             issuer: self.held.issuer.clone(),
@@ -97,7 +97,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         &self,
         issuer: &mut impl IssuerClient,
         kind: Reissue,
-    ) -> Result<(Vec<HolderKey>, Collected), Failure> {
+    ) -> Result<(Vec<HolderKey>, CollectionResponse), Failure> {
         match self.exchange_once(issuer, kind).await {
             Err(failure) if failure.reason == NONCE_REFUSED => self.exchange_once(issuer, kind).await,
             answered => answered,
@@ -108,33 +108,33 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         &self,
         issuer: &mut impl IssuerClient,
         kind: Reissue,
-    ) -> Result<(Vec<HolderKey>, Collected), Failure> {
-        let (keys, shown, proofs) = self.prepare(issuer).await?;
+    ) -> Result<(Vec<HolderKey>, CollectionResponse), Failure> {
+        let (keys, shown, sign_proofs) = self.prepare(issuer).await?;
         let answer = match kind {
             Reissue::Refill => {
-                let (copies, notification) = issuer.refill(shown, proofs).await?;
-                Collected::Ready(copies, notification)
+                let (copies, notification) = issuer.refill(shown, sign_proofs).await?;
+                CollectionResponse::Ready(copies, notification)
             }
-            Reissue::Renewal => issuer.renew(shown, proofs).await?,
+            Reissue::Renewal => issuer.renew(shown, sign_proofs).await?,
         };
         Ok((keys, answer))
     }
 
-    /// Presents the copy with a fresh nonce, and signs proofs of the new keys with the same nonce.
-    async fn prepare(&self, issuer: &mut impl IssuerClient) -> Result<Prepared, Failure> {
+    /// Presents the copy with a new nonce, and signs proofs for the new keys with the same nonce.
+    async fn prepare(&self, issuer: &mut impl IssuerClient) -> Result<PreparedExchange, Failure> {
         let did = self.held.issuer.as_str();
         let nonce = issuer.nonce().await?;
         let now = self.ports.now();
-        let keys = draw_keys(self.most);
+        let keys = generate_keys(self.most);
         let signed = || -> Result<(String, Vec<String>), Problem> {
             let bound: Result<Vec<String>, Problem> =
                 keys.iter().map(|key| Ok(key.open()?.public_key().thumbprint())).collect();
             let bound = bound?;
-            let stapled = Stapled { keys: &bound, ..Stapled::default() };
+            let stapled = KeyBindingMembers { keys: &bound, ..KeyBindingMembers::default() };
             let shown = self.token.bind_with(&stapled, &nonce, did, now, &self.key.open()?)?;
-            Ok((shown, proofs(&keys, did, &nonce, now)?))
+            Ok((shown, sign_proofs(&keys, did, &nonce, now)?))
         };
-        let (shown, proofs) = signed().map_err(|problem| damaged(&problem))?;
-        Ok((keys, shown, proofs))
+        let (shown, sign_proofs) = signed().map_err(|problem| damaged(&problem))?;
+        Ok((keys, shown, sign_proofs))
     }
 }

@@ -1,5 +1,6 @@
-//! Renewal: exchanges one copy of a credential near its end, presented in full to its issuer, for copies with a later
-//! end (spec/freshness.md section 3). If the issuer's staff must approve it, it is pending like an offer.
+//! Renewal: exchanges one copy of a credential near its expiry, presented in full to its issuer, for copies with a
+//! later expiry (spec/freshness.md section 3). If the issuer's staff must approve it, the renewal is pending, like an
+//! offer.
 
 use carnet_core::{Problem, secure::sd_jwt::SdJwt, time::Timestamp};
 use serde_json::Value;
@@ -7,16 +8,19 @@ use serde_json::Value;
 use super::{damaged, format_of, unrefillable};
 use crate::{
     answer::claims_of,
-    failure::{Failure, Fault, Safety, Sentence},
-    store::{HeldCredential, HolderKey, Pending, Stage, Wallet, WalletStore, contents::Secret, standing::State},
+    failure::{DataSafety, Failure, Fault, Sentence},
+    store::{
+        CollectionStage, HeldCredential, HolderKey, PendingCollection, Wallet, WalletStore, contents::WalletSecret,
+        standing::CopyState,
+    },
     wire::Wire,
 };
 
-/// Returns the reason why a credential cannot be renewed, if there is one.
-pub fn unrenewable(held: &HeldCredential, pending: &[Pending], now: Timestamp) -> Option<Failure> {
-    if let Some(standing) = held.withdrawn() {
+/// Returns the reason why a credential cannot be renewed, if any.
+pub fn unrenewable(held: &HeldCredential, pending: &[PendingCollection], now: Timestamp) -> Option<Failure> {
+    if let Some(standing) = held.withdrawn_status() {
         let (message, hint) = match standing.state {
-            State::Revoked => (Sentence::id("error-revoked"), Sentence::id("hint-ask-why-offer")),
+            CopyState::Revoked => (Sentence::id("error-revoked"), Sentence::id("hint-ask-why-offer")),
             _ => (Sentence::id("error-suspended"), Sentence::id("hint-ask-why-renew")),
         };
         return Some(Failure::new(standing.state.as_str(), message, hint));
@@ -39,32 +43,32 @@ pub(super) fn defer(
     wallet: &mut Wallet<impl WalletStore>,
     held: &HeldCredential,
     keys: Vec<HolderKey>,
-    transaction: Option<Secret>,
+    transaction: Option<WalletSecret>,
     now: Timestamp,
 ) -> Result<(), Failure> {
     let transaction_id = transaction.ok_or_else(|| {
         let message = Sentence::id("error-no-name");
         Failure::new("protocol", message, Sentence::id("hint-tell-issuer")).by(Fault::Issuer)
     })?;
-    wallet.contents.pending.push(Pending {
+    wallet.contents.pending.push(PendingCollection {
         wire: Wire::Grpc,
         offer: format!("renewal:{}", held.id),
         endpoint: held.endpoint.clone().unwrap_or_default(),
         issuer: held.issuer.clone(),
         configuration_id: format!("{}_{}", held.type_name, held.format),
-        access_token: Secret::new(String::new()),
+        access_token: WalletSecret::new(String::new()),
         keys,
         since: now,
-        stage: Stage::Deferred { transaction_id },
+        stage: CollectionStage::Deferred { transaction_id },
         renews: Some(held.id.clone()),
         redemption: None,
         valid_until: None,
     });
-    wallet.save().map_err(|failure| failure.with_safety(Safety::Issuer))
+    wallet.save().map_err(|failure| failure.with_safety(DataSafety::Issuer))
 }
 
 /// Checks that a renewed credential ends later than before, and returns the changed claims.
-pub(crate) fn longer(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Failure> {
+pub(crate) fn check_extension(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Failure> {
     if format_of(held) != format_of(renewed) || held.valid_until >= renewed.valid_until {
         let message = Sentence::id("error-renewal-not-longer");
         return Err(Failure::new("renewal_not_longer", message, Sentence::id("hint-holds-ask")).by(Fault::Issuer));
@@ -75,7 +79,7 @@ pub(crate) fn longer(held: &HeldCredential, renewed: &HeldCredential) -> Result<
 /// Returns the names of the changed claims.
 fn changed(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Problem> {
     let claims = |of: &HeldCredential| -> Result<Vec<(String, Value)>, Problem> {
-        let Some(copy) = of.copies.iter().find(|copy| copy.is_kept()) else { return Ok(Vec::new()) };
+        let Some(copy) = of.copies.iter().find(|copy| copy.is_presentable()) else { return Ok(Vec::new()) };
         let payload = SdJwt::parse(&copy.credential.text())?.disclosed()?.payload;
         let claims = claims_of(&payload, of.format).into_iter();
         let claims = claims.filter(|(name, _)| !crate::answer::are_commitments(name));

@@ -17,7 +17,7 @@ pub const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 /// Verifier with a did:jwk, the link to its request, and the request's payload.
 pub struct Asker {
     pub key: SecretKey,
-    pub pointer: Pointer,
+    pub pointer: AuthorizationRequestLink,
     pub payload: Value,
 }
 
@@ -44,7 +44,7 @@ impl Asker {
                 "legal_basis": {"en": "Article 6(1)(b) GDPR."}, "retention": {"en": "30 days."}
             }
         });
-        Self { key, pointer: Pointer::parse(url.as_str()).unwrap(), payload }
+        Self { key, pointer: AuthorizationRequestLink::parse(url.as_str()).unwrap(), payload }
     }
 
     pub fn sign(&self, header: Value) -> String {
@@ -55,8 +55,8 @@ impl Asker {
         json!({"typ": REQUEST_TYP, "kid": format!("{}#0", self.pointer.did)})
     }
 
-    pub fn request(&self) -> Result<Request, Problem> {
-        Request::verify(&self.sign(self.header()), &self.pointer, &SelfContained, NOW)
+    pub fn request(&self) -> Result<PresentationRequest, Problem> {
+        PresentationRequest::verify(&self.sign(self.header()), &self.pointer, &SelfContained, NOW)
     }
 }
 
@@ -88,7 +88,7 @@ fn a_request_is_read_and_its_words_are_cleaned() {
 #[test]
 fn row_04_a_request_of_another_typ() {
     let asker = Asker::new();
-    let verify = |header: Value| Request::verify(&asker.sign(header), &asker.pointer, &SelfContained, NOW);
+    let verify = |header: Value| PresentationRequest::verify(&asker.sign(header), &asker.pointer, &SelfContained, NOW);
     assert!(verify(asker.header()).is_ok());
     for typ in ["JWT", "kb+jwt", "vc+sd-jwt"] {
         let mut header = asker.header();
@@ -126,7 +126,7 @@ fn a_request_signed_by_another() {
     let asker = Asker::new();
     let mut thief = Asker::new();
     thief.payload = asker.payload.clone();
-    let verify = |token: String| Request::verify(&token, &asker.pointer, &SelfContained, NOW);
+    let verify = |token: String| PresentationRequest::verify(&token, &asker.pointer, &SelfContained, NOW);
     assert!(verify(asker.sign(asker.header())).is_ok());
     // With the thief's own key id, and with that of the verifier.
     assert_eq!(verify(thief.sign(thief.header())).unwrap_err().code, Code::MethodOfOther);
@@ -140,7 +140,7 @@ fn the_times_of_a_request_may_have_fractions() {
         let mut asker = Asker::new();
         asker.payload["iat"] = json!(NOW.unix() as f64 + iat);
         asker.payload["exp"] = json!(NOW.unix() as f64 + exp);
-        Request::verify(&asker.sign(asker.header()), &asker.pointer, &SelfContained, NOW)
+        PresentationRequest::verify(&asker.sign(asker.header()), &asker.pointer, &SelfContained, NOW)
             .map_err(|problem| problem.code)
     };
     let skew = CLOCK_SKEW as f64;
@@ -195,7 +195,7 @@ fn a_request_by_a_key_that_is_past_its_own_end() {
         let mut document = DidDocument::render(did, &[("0".to_owned(), asker.key.public_key())]);
         document["verificationMethod"][0]["expires"] = json!(end.to_string());
         let resolver = Until(DidDocument::parse(did, &document).unwrap());
-        Request::verify(&asker.sign(asker.header()), &asker.pointer, &resolver, NOW)
+        PresentationRequest::verify(&asker.sign(asker.header()), &asker.pointer, &resolver, NOW)
     };
     assert!(verify(NOW).is_ok());
     assert_eq!(verify(NOW.plus(-1)).unwrap_err().code, Code::KeyInvalid);
@@ -204,7 +204,7 @@ fn a_request_by_a_key_that_is_past_its_own_end() {
 #[test]
 fn links_that_are_no_requests() {
     let good = "openid4vp://?client_id=decentralized_identifier%3Adid%3Aweb%3Aa.example&request_uri=https%3A%2F%2Fa.example%2Frequests%2F1";
-    let pointer = Pointer::parse(good).unwrap();
+    let pointer = AuthorizationRequestLink::parse(good).unwrap();
     assert_eq!((pointer.endpoint.as_str(), pointer.id.as_str()), ("https://a.example", "1"));
     for (from, to) in [
         ("openid4vp:", "http:"),
@@ -213,9 +213,16 @@ fn links_that_are_no_requests() {
         ("%2Frequests%2F1", "%2Frequests%2F"),
         ("&request_uri", "&client_id=x&request_uri"),
     ] {
-        assert_eq!(Pointer::parse(&good.replace(from, to)).unwrap_err().reason, "request_malformed", "{from}");
+        assert_eq!(
+            AuthorizationRequestLink::parse(&good.replace(from, to)).unwrap_err().reason,
+            "request_malformed",
+            "{from}"
+        );
     }
-    assert_eq!(Pointer::parse(&good.replace("https%", "http%")).unwrap_err().reason, "address_forbidden");
+    assert_eq!(
+        AuthorizationRequestLink::parse(&good.replace("https%", "http%")).unwrap_err().reason,
+        "address_forbidden"
+    );
 }
 
 /// Request over OpenID, fetched by POST.
@@ -229,7 +236,7 @@ impl OpenIdAsker {
             .append_pair("client_id", &asker.pointer.client_id)
             .append_pair("request_uri", "https://agency.example/request/1")
             .append_pair("request_uri_method", "post");
-        asker.pointer = Pointer::parse(url.as_str()).unwrap();
+        asker.pointer = AuthorizationRequestLink::parse(url.as_str()).unwrap();
         let key = DecryptionKey::generate(&mut OsRng).public();
         let metadata = ClientMetadata::new(&[CredentialFormat::VcSdJwt], Some(key));
         asker.payload["client_metadata"] = metadata.to_json();
@@ -277,7 +284,7 @@ fn a_request_over_openid_is_verified_before_it_is_shown() {
     // A response that cannot be encrypted.
     set(Code::RequestMalformed, "client_metadata", json!({"vp_formats_supported": {}}));
     // typ, and a signature by another.
-    let object = |header: Value| Request::verify(&good.sign(header), &good.pointer, &SelfContained, NOW);
+    let object = |header: Value| PresentationRequest::verify(&good.sign(header), &good.pointer, &SelfContained, NOW);
     let mut header = good.header();
     assert!(object(header.clone()).is_ok());
     header["typ"] = "JWT".into();
@@ -306,17 +313,17 @@ fn an_approval_is_for_a_request_whatever_the_nonce_of_its_fetch() {
 fn links_over_openid() {
     let client_id = "client_id=decentralized_identifier%3Adid%3Aweb%3Aa.example";
     let by_get = format!("openid4vp://?{client_id}&request_uri=https%3A%2F%2Fa.example%2Fr");
-    let pointer = Pointer::parse(&by_get).unwrap();
+    let pointer = AuthorizationRequestLink::parse(&by_get).unwrap();
     assert_eq!((pointer.wire(), pointer.openid.unwrap().wallet_nonce), (Wire::OpenId, None));
     let by_post = format!("{by_get}&request_uri_method=post");
-    let nonce = |link: &str| Pointer::parse(link).unwrap().openid.unwrap().wallet_nonce.unwrap();
+    let nonce = |link: &str| AuthorizationRequestLink::parse(link).unwrap().openid.unwrap().wallet_nonce.unwrap();
     assert_ne!(nonce(&by_post), nonce(&by_post), "a nonce is for one request");
     let universal = by_get.replace("openid4vp://", "https://wallet.example/");
-    assert_eq!(Pointer::parse(&universal).unwrap().wire(), Wire::OpenId);
+    assert_eq!(AuthorizationRequestLink::parse(&universal).unwrap().wire(), Wire::OpenId);
     let object = OpenIdAsker::new().0;
     let by_value =
         format!("openid4vp://?client_id={}&request={}", object.pointer.client_id, object.sign(object.header()));
-    assert_eq!(Pointer::parse(&by_value).unwrap().endpoint, "https://agency.example");
+    assert_eq!(AuthorizationRequestLink::parse(&by_value).unwrap().endpoint, "https://agency.example");
     for (bad, reason) in [
         (by_get.replace("decentralized_identifier", "x509_san_dns"), "request_malformed"),
         (
@@ -328,7 +335,7 @@ fn links_over_openid() {
         (format!("openid4vp://?{client_id}&response_uri=https%3A%2F%2Fa.example&nonce=n"), "request_malformed"),
         (format!("{by_get}&request_uri_method=put"), "request_malformed"),
     ] {
-        assert_eq!(Pointer::parse(&bad).unwrap_err().reason, reason, "{bad}");
+        assert_eq!(AuthorizationRequestLink::parse(&bad).unwrap_err().reason, reason, "{bad}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! File of the wallet: age with a passphrase, replaced atomically, under a lock.
+//! Wallet file: encrypted with age and a passphrase, replaced atomically, under a lock.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -15,21 +15,21 @@ use carnet_passphrase::{PassphraseIdentity, PassphraseRecipient};
 
 use super::{
     Wallet, WalletStore,
-    contents::{Contents, fresh_id},
-    mark::{Age, MarkFolders},
+    contents::{WalletContents, random_id},
+    mark::{FileAge, MarkFolders},
 };
 use crate::{
-    failure::{Failure, Safety, Sentence},
-    waiting::{Silent, Waiting},
+    failure::{DataSafety, Failure, Sentence},
+    waiting::{SilentObserver, WorkObserver},
 };
 
 mod format;
 
-/// Default log2 of scrypt's work factor: about a second.
+/// Default binary logarithm of scrypt's N: about one second.
 pub const DEFAULT_WORK_FACTOR: u8 = 18;
-/// Minimum log2 of the work factor.
+/// Minimum binary logarithm of scrypt's N.
 pub const LEAST_WORK_FACTOR: u8 = 12;
-/// Maximum log2 of the work factor. It limits the cost of opening an untrusted file: 1 GiB of memory.
+/// Maximum binary logarithm of scrypt's N. It limits the cost of opening an untrusted file to 1 GiB of memory.
 pub const GREATEST_WORK_FACTOR: u8 = 20;
 /// Maximum file size, in bytes.
 const LARGEST: u64 = 128 * 1024 * 1024;
@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 /// Number of did:webvh logs whose last entry is kept.
 const LOGS: usize = 4_096;
 
-/// Encrypted file under its lock. Nobody else can change it while this exists.
+/// Encrypted file, locked while this exists.
 pub struct FileStore {
     path: PathBuf,
     passphrase: SecretString,
@@ -47,7 +47,7 @@ pub struct FileStore {
     /// Cache of the DIDs seen in this run.
     dids: DidCache,
     /// Printed when saving is slow.
-    wait: Box<dyn Waiting>,
+    wait: Box<dyn WorkObserver>,
     /// Folders of the mark; `None`: no mark is kept.
     marks: Option<MarkFolders>,
 }
@@ -56,16 +56,16 @@ pub struct FileStore {
 pub type WalletFile = Wallet<FileStore>;
 
 impl WalletFile {
-    /// Creates an empty wallet; refuses to replace one.
+    /// Creates an empty wallet; never replaces an existing one.
     ///
     /// # Errors
     /// `wallet_exists`, `wallet_unwritable`, `wallet_busy`.
     pub fn create(path: &Path, passphrase: SecretString, work_factor: u8) -> Result<(), Failure> {
-        Self::create_with(path, passphrase, &mut Contents::new(work_factor))
+        Self::create_with(path, passphrase, &mut WalletContents::new(work_factor))
     }
 
-    /// Creates a wallet with the given contents; refuses to replace one.
-    pub fn create_with(path: &Path, passphrase: SecretString, contents: &mut Contents) -> Result<(), Failure> {
+    /// Creates a wallet with the given contents; never replaces an existing one.
+    pub fn create_with(path: &Path, passphrase: SecretString, contents: &mut WalletContents) -> Result<(), Failure> {
         let exists = || {
             let message = Sentence::id("error-wallet-exists").with("path", path.display());
             Failure::new("wallet_exists", message, Sentence::id("hint-wallet-exists"))
@@ -86,13 +86,13 @@ impl WalletFile {
         sync_folder(path).map_err(|error| unwritable(path, &error))
     }
 
-    /// Opens a wallet for changes. `busy` is printed while another command holds it; `wait` while opening or saving is
-    /// slow.
+    /// Opens a wallet for changes. `busy` is notified while another command has the lock, `wait` while decryption or
+    /// saving is slow.
     pub fn open(
         path: &Path,
         passphrase: SecretString,
-        busy: &dyn Waiting,
-        wait: Box<dyn Waiting>,
+        busy: &dyn WorkObserver,
+        wait: Box<dyn WorkObserver>,
     ) -> Result<Self, Failure> {
         require(path)?;
         let waiting = busy.begin();
@@ -101,10 +101,10 @@ impl WalletFile {
         Self::locked(path, passphrase, lock, wait)
     }
 
-    fn locked(path: &Path, passphrase: SecretString, lock: File, wait: Box<dyn Waiting>) -> Result<Self, Failure> {
+    fn locked(path: &Path, passphrase: SecretString, lock: File, wait: Box<dyn WorkObserver>) -> Result<Self, Failure> {
         let opening = wait.begin();
         remove_unfinished(path);
-        let (contents, older_form) = read_and_tell(path, &passphrase, Reading::Whole)?;
+        let (contents, older_form) = read_and_tell(path, &passphrase, WalletPart::Whole)?;
         drop(opening);
         let (path, dids) = (path.to_owned(), DidCache::default());
         let store = FileStore { path, passphrase, _lock: lock, dids, wait, marks: None };
@@ -115,18 +115,17 @@ impl WalletFile {
         Ok(wallet)
     }
 
-    /// Checks did:webvh logs against the entries that this wallet has seen, and saves the new last entries with the
-    /// next change.
-    pub fn follow(&mut self, dids: &DidCache) {
+    /// Checks did:webvh logs against the last entries accepted by this wallet, and saves new ones with the next change.
+    pub fn check_logs(&mut self, dids: &DidCache) {
         dids.remember(self.contents.logs.clone());
         self.store.dids = dids.clone();
     }
 
-    /// Compares the file with its mark, and updates the mark from now on. A wallet without a mark gets one with the
-    /// next change.
-    pub fn keep_mark(&mut self, folders: MarkFolders) -> Age {
+    /// Compares the file with its rollback mark, and updates the mark from now on. A wallet without a mark gets one
+    /// with the next change.
+    pub fn keep_mark(&mut self, folders: MarkFolders) -> FileAge {
         let age = self.contents.age(&folders);
-        if let Age::Behind { newest } = age {
+        if let FileAge::Behind { newest } = age {
             // With the next change this file is the newest.
             self.contents.revision = newest;
         }
@@ -134,7 +133,7 @@ impl WalletFile {
         age
     }
 
-    /// Saves the contents under a new passphrase, and uses that one from now on.
+    /// Saves the contents with a new passphrase, which is used from now on.
     pub fn change_passphrase(mut self, passphrase: SecretString) -> Result<(), Failure> {
         self.store.passphrase = passphrase;
         // The file is replaced before the folder is synced: if the sync fails, the passphrase has been changed already.
@@ -142,7 +141,7 @@ impl WalletFile {
         self.save().map_err(|failure| Failure { hint: failure.hint.then(either()), ..failure })
     }
 
-    /// Copies the file unchanged to a new one, which the same passphrase opens.
+    /// Copies the encrypted file unchanged to a new file, with the same passphrase.
     pub fn copy_to(&self, copy: &Path) -> Result<(), Failure> {
         let unwritable = |error: io::Error| {
             let message = Sentence::id("error-file-unwritable").with("path", copy.display()).details(error);
@@ -155,7 +154,7 @@ impl WalletFile {
 }
 
 impl WalletStore for FileStore {
-    fn save(&mut self, contents: &mut Contents) -> Result<(), Failure> {
+    fn save(&mut self, contents: &mut WalletContents) -> Result<(), Failure> {
         for (did, last) in self.dids.remembered() {
             if contents.logs.len() < LOGS || contents.logs.contains_key(&did) {
                 contents.logs.insert(did, last);
@@ -164,7 +163,7 @@ impl WalletStore for FileStore {
         let _waiting = self.wait.begin();
         contents.pack();
         if self.marks.is_some() {
-            contents.mark.get_or_insert_with(fresh_id);
+            contents.mark.get_or_insert_with(random_id);
             contents.revision = contents.revision.saturating_add(1);
         }
         let temporary = write_encrypted(&self.path, contents, &self.passphrase)?;
@@ -180,37 +179,42 @@ impl WalletStore for FileStore {
 /// Error for an unwritable mark: the next command would take the wallet for one restored from a copy.
 fn unmarked(path: &Path, error: &io::Error) -> Failure {
     let message = Sentence::id("error-wallet-unmarked").with("path", path.display()).details(error);
-    Failure::new("wallet_unwritable", message, Sentence::id("hint-space")).with_safety(Safety::Stored)
+    Failure::new("wallet_unwritable", message, Sentence::id("hint-space")).with_safety(DataSafety::Stored)
 }
 
-/// Part of a wallet that a command reads.
+/// Part of a wallet file to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
-    /// All of it.
+pub enum WalletPart {
+    /// Everything.
     Whole,
-    /// All but the texts of copies, which are most of the file. Wallets before version 5 include them in the contents.
+    /// Everything except the texts of copies, which are most of the file. Before version 5, they are part of the
+    /// contents and always read.
     WithoutTexts,
 }
 
-/// Reads a wallet. This needs no lock: a change replaces the file as a whole.
+/// Reads a wallet without a lock, since changes replace the file atomically.
 ///
-/// If the wallet is sealed with an older form of its passphrase, it is sealed again if it can be locked at once:
-/// otherwise an owner who only reads would keep a form that another keyboard cannot type.
-pub fn read_only(path: &Path, passphrase: &SecretString, reading: Reading) -> Result<Contents, Failure> {
+/// A wallet that is encrypted with an older form of its passphrase is encrypted again if the lock is free: a holder who
+/// only reads would otherwise keep a form that another keyboard may not be able to type.
+pub fn read_only(path: &Path, passphrase: &SecretString, reading: WalletPart) -> Result<WalletContents, Failure> {
     let (contents, older_form) = read_and_tell(path, passphrase, reading)?;
     if older_form && let Ok(lock) = lock(path, Duration::ZERO) {
         // The contents are read already. If the file cannot be written, it opens as before next time.
-        let _ = WalletFile::locked(path, passphrase.clone(), lock, Box::new(Silent));
+        let _ = WalletFile::locked(path, passphrase.clone(), lock, Box::new(SilentObserver));
     }
     Ok(contents)
 }
 
 /// Reads a wallet, and tells if it is still sealed with an older form of the passphrase.
-fn read_and_tell(path: &Path, passphrase: &SecretString, reading: Reading) -> Result<(Contents, bool), Failure> {
+fn read_and_tell(
+    path: &Path,
+    passphrase: &SecretString,
+    reading: WalletPart,
+) -> Result<(WalletContents, bool), Failure> {
     require(path)?;
     let unreadable = |error: io::Error| {
         let message = Sentence::id("error-wallet-unreadable").with("path", path.display()).details(error);
-        Failure::new("wallet_unreadable", message, Sentence::id("hint-may-be-read")).with_safety(Safety::Unreadable)
+        Failure::new("wallet_unreadable", message, Sentence::id("hint-may-be-read")).with_safety(DataSafety::Unreadable)
     };
     let file = File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.len() > LARGEST {
@@ -238,7 +242,7 @@ fn undecryptable(error: DecryptError) -> Failure {
 /// Error for a damaged file, with the id of the reason.
 fn corrupted(why: &'static str) -> Failure {
     let message = Sentence::id("error-wallet-corrupted").with_part("why", Sentence::id(why));
-    Failure::new("wallet_corrupted", message, Sentence::id("hint-put-back")).with_safety(Safety::Unreadable)
+    Failure::new("wallet_corrupted", message, Sentence::id("hint-put-back")).with_safety(DataSafety::Unreadable)
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
@@ -258,7 +262,7 @@ fn require(path: &Path) -> Result<(), Failure> {
 /// persisted.
 fn write_encrypted(
     path: &Path,
-    contents: &Contents,
+    contents: &WalletContents,
     passphrase: &SecretString,
 ) -> Result<tempfile::NamedTempFile, Failure> {
     let folder = folder_of(path).unwrap_or(Path::new("."));

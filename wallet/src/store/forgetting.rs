@@ -1,19 +1,19 @@
-//! Deletion of log entries with everything that only they need, and of the verifiers' names at copies.
+//! Deletion of log entries with all dependent data, and of the verifiers' names in copies.
 
 use std::collections::BTreeSet;
 
 use carnet_core::{day, keys::Signer as _, time::Timestamp};
 
 use super::{
-    Contents, Copy, Entry, EntryKind, HolderKey,
-    log::Broken,
+    CredentialCopy, EntryKind, HolderKey, WalletContents, WalletLogEntry,
+    log::LogError,
     presentations::{keys_for_erasure, thumbprint},
 };
 
-/// Entry in the list of a copy's verifiers for one that the wallet no longer knows, or cannot know.
+/// Placeholder in a copy's list of verifiers for one that the wallet has forgotten or cannot know.
 pub const UNKNOWN_PARTY: &str = "unknown";
 
-impl Copy {
+impl CredentialCopy {
     /// Records that an unknown verifier may have seen the copy.
     fn seen_by_unknown(&mut self) {
         if !self.shown_to.iter().any(|seen| seen == UNKNOWN_PARTY) {
@@ -22,29 +22,28 @@ impl Copy {
     }
 }
 
-impl Contents {
-    /// Returns the start of the first day in the retention period; `None` if the log is kept forever.
-    pub fn kept_from(&self, now: Timestamp) -> Option<Timestamp> {
+impl WalletContents {
+    /// Returns the start of the first day within the log's retention period; `None`: unlimited.
+    pub fn retention_start(&self, now: Timestamp) -> Option<Timestamp> {
         let days = i64::from(self.log_days?);
         Some(now.plus(days.saturating_mul(day::SECONDS).saturating_neg()).start_of_day())
     }
 
-    /// Forgets the log before an instant: the entries, the requests kept with them, the keys for requesting erasure,
-    /// and the verifiers that saw the copies. A shown copy still counts as shown. Returns the number of deleted
-    /// entries.
+    /// Deletes the log before an instant: entries, their request objects, the keys for erasure requests, and the names
+    /// of verifiers in copies. A presented copy still counts as presented. Returns the number of deleted entries.
     ///
     /// # Errors
-    /// If the hash chain is invalid.
-    pub fn forget(&mut self, before: Timestamp, now: Timestamp) -> Result<usize, Broken> {
+    /// The hash chain is invalid.
+    pub fn forget(&mut self, before: Timestamp, now: Timestamp) -> Result<usize, LogError> {
         if self.log.before(before) == 0 {
             return Ok(0);
         }
-        let damaged = |problem: carnet_core::Problem| Broken { number: 0, what: problem.to_string() };
+        let damaged = |problem: carnet_core::Problem| LogError { number: 0, what: problem.to_string() };
         let key = self.log_key.get_or_insert_with(HolderKey::draw).open().map_err(damaged)?;
         let count = self.log.forget(before, now, &key)?;
         self.requests.retain_of(&self.log);
         self.forget_askers();
-        self.drop_keys();
+        self.delete_unneeded_keys();
         Ok(count)
     }
 
@@ -78,9 +77,9 @@ impl Contents {
         }
     }
 
-    /// Deletes the keys that no request needs any more: of deleted copies, and of copies reduced to their key. Returns
-    /// true if there were any.
-    pub fn drop_keys(&mut self) -> bool {
+    /// Deletes the keys that are no longer needed for erasure requests: those of deleted copies, and of copies reduced
+    /// to their key. Returns whether there were any.
+    pub fn delete_unneeded_keys(&mut self) -> bool {
         let needed = keys_for_erasure(&self.log);
         let is_needed = |key: &HolderKey| thumbprint(key).is_some_and(|thumbprint| needed.contains(&thumbprint));
         let count = |contents: &Self| {
@@ -90,28 +89,28 @@ impl Contents {
         let before = count(self);
         self.retired.retain(is_needed);
         for held in &mut self.credentials {
-            held.copies.retain(|copy| copy.is_kept() || is_needed(&copy.key));
+            held.copies.retain(|copy| copy.is_presentable() || is_needed(&copy.key));
         }
         count(self) < before
     }
 
-    /// Logs that the wallet was restored from a copy, and marks its copies.
-    pub fn restored(&mut self, now: Timestamp) {
+    /// Logs that the wallet was restored from a backup, and marks its copies as presented to an unknown verifier.
+    pub fn record_restore(&mut self, now: Timestamp) {
         self.suspect_copies();
-        self.log.push(Entry::new(now, EntryKind::Restored, ""));
+        self.log.push(WalletLogEntry::new(now, EntryKind::Restored, ""));
     }
 
     /// Marks every copy as shown to an unknown verifier, and no longer proves thresholds with it: a newer file exists,
     /// with which each copy may have been shown and opened for another threshold (spec/at-least.md 4.5).
     fn suspect_copies(&mut self) {
-        for copy in self.credentials.iter_mut().flat_map(|held| &mut held.copies).filter(|copy| copy.is_kept()) {
+        for copy in self.credentials.iter_mut().flat_map(|held| &mut held.copies).filter(|copy| copy.is_presentable()) {
             copy.seen_by_unknown();
             copy.commitments.clear();
         }
     }
 }
 
-/// Returns the thumbprint of the log key for the screen; `None` if it is missing or damaged.
-pub fn log_key(contents: &Contents) -> Option<String> {
+/// Returns the thumbprint of the log key for display; `None` if it is missing or damaged.
+pub fn log_key(contents: &WalletContents) -> Option<String> {
     Some(contents.log_key.as_ref()?.open().ok()?.public_key().to_multikey())
 }

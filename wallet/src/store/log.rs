@@ -34,11 +34,11 @@ pub enum EntryKind {
     Received,
     /// A credential was offered and not stored.
     ReceiveFailed,
-    /// A valid request arrived; entries about its outcome refer to this one.
+    /// A valid request was received; entries about its outcome refer to this one.
     Requested,
-    /// The request was invalid or could not be answered. Nothing was sent.
+    /// A request was invalid or could not be answered. Nothing was sent.
     RequestFailed,
-    /// The owner refused. Nothing was sent.
+    /// The holder refused. Nothing was sent.
     RefusedByOwner,
     /// A presentation was approved and is about to be sent; entries about its outcome refer to this one.
     Sending,
@@ -48,17 +48,17 @@ pub enum EntryKind {
     RefusedByAsker,
     /// No response arrived; the verifier may have received the presentation.
     Unanswered,
-    /// The verifier's receipt for the presentation.
+    /// Receipt of the verifier for the presentation.
     Receipt,
     /// The verifier sent no receipt.
     ReceiptMissing,
-    /// The verifier's receipt is invalid, or differs from the presentation.
+    /// The verifier's receipt is invalid, or does not match the presentation.
     ReceiptFalse,
-    /// A request for erasure is about to be sent to the verifier.
+    /// An erasure request is about to be sent to the verifier.
     ErasureRequested,
     /// The verifier confirmed the erasure.
     Erased,
-    /// The verifier did not confirm the erasure, or not validly.
+    /// The verifier did not confirm the erasure, or the confirmation is invalid.
     ErasureFailed,
     /// A credential was deleted.
     Deleted,
@@ -70,12 +70,12 @@ pub enum EntryKind {
     TrustListAdded,
     /// A trust list was unpinned.
     TrustListRemoved,
-    /// The wallet was restored from a copy.
+    /// The wallet was restored from a backup.
     Restored,
 }
 
 impl EntryKind {
-    /// Returns the name in JSON and in message ids.
+    /// Returns the name used in JSON and in message ids.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Received => "received",
@@ -103,16 +103,16 @@ impl EntryKind {
     }
 }
 
-/// Entry of the log. No field can hold a claim's value.
+/// Entry of the log. It contains no claim values.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
-    /// Number, from 1. [`Log::push`] sets it.
+pub struct WalletLogEntry {
+    /// Number, from 1, set by [`WalletLog::push`].
     pub number: u64,
-    /// base64url of SHA-256 over the RFC 8785 text of the preceding entry. [`Log::push`] sets it.
+    /// base64url SHA-256 of the RFC 8785 text of the preceding entry, set by [`WalletLog::push`].
     pub previous: String,
-    /// Random text, so that the digest does not confirm a guess after the entry is forgotten; empty in early entries.
-    /// [`Log::push`] draws it.
+    /// Random text, so that the digest cannot confirm a guess after the entry is deleted; empty in entries of older
+    /// versions. Set by [`WalletLog::push`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub salt: String,
     /// Time of the event.
@@ -120,50 +120,50 @@ pub struct Entry {
     pub at: Timestamp,
     /// Kind of the event.
     pub kind: EntryKind,
-    /// Number of the earlier entry that it is about.
+    /// Number of the earlier entry to which it refers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<u64>,
     /// Client id or DID of the other party.
     pub party: String,
-    /// Registered name of the other party, or the name that it gives itself.
+    /// Registered name of the other party, otherwise its own display name.
     pub party_name: String,
-    /// Contacts of the verifier, for erasure and complaints.
+    /// Contacts of the verifier, for erasure requests and complaints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asker: Option<Asker>,
-    /// Digest of the request object (spec/receipts.md 1.2); empty without a request.
+    pub asker: Option<VerifierContacts>,
+    /// Digest of the request object (spec/receipts.md 1.2); empty: no request.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request: String,
-    /// Digest of the presentation (spec/receipts.md 1.2); only in the entry about its sending.
+    /// Digest of the presentation (spec/receipts.md 1.2); empty except in [`EntryKind::Sending`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub presentation: String,
-    /// Digest of the request and the answer, by which it was approved (protocol 5.2).
+    /// Digest of request and answer, by which it was approved (spec/protocol.md 5.2).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub approval: String,
-    /// Intended use that the verifier names.
+    /// Intended use stated by the verifier.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub intended_use: String,
-    /// Purpose that the verifier stated.
+    /// Purpose stated by the verifier.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub purpose: String,
     /// Stable reason of a failure.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Requested claims in excess of the registration for this intended use, as `query_id: path`; `*` is everything.
+    /// Requested claims that exceed the registration, as `query_id: path`; `*`: everything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beyond: Vec<String>,
-    /// Requested bounds, whatever the outcome.
+    /// Requested bounds, answered or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bounds: Vec<AskedBound>,
     /// Credentials and claims of the presentation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<ShownPart>,
-    /// Receipt, or confirmation of an erasure.
+    /// Signed receipt, or confirmation of an erasure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub statement: Option<Kept>,
+    pub statement: Option<StoredStatement>,
 }
 
-impl Entry {
-    /// Creates an entry with time, kind and party only.
+impl WalletLogEntry {
+    /// Creates an entry with only time, kind and party.
     pub fn new(at: Timestamp, kind: EntryKind, party: &str) -> Self {
         Self {
             number: 0,
@@ -188,17 +188,17 @@ impl Entry {
         }
     }
 
-    /// Creates an entry about an earlier one, with the same party.
+    /// Creates an entry that refers to an earlier one, with the same party.
     pub fn about(earlier: &Self, at: Timestamp, kind: EntryKind) -> Self {
         Self { of: Some(earlier.number), party_name: earlier.party_name.clone(), ..Self::new(at, kind, &earlier.party) }
     }
 
-    /// Returns the verifier's DID, if the party is named by one.
+    /// Returns the verifier's DID, if the party is identified by one.
     pub fn did(&self) -> &str {
         self.party.strip_prefix("decentralized_identifier:").unwrap_or(&self.party)
     }
 
-    /// Returns base64url of SHA-256 over the entry's RFC 8785 text, by which the next entry refers to it.
+    /// Returns the base64url SHA-256 of the entry's RFC 8785 text, to which the next entry refers.
     pub fn digest(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
         // Core canonicalises every text that a strict parser accepts; the fallback ensures that no entry lacks a
@@ -210,10 +210,10 @@ impl Entry {
 /// Contacts of a verifier, from its request and its registration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Asker {
+pub struct VerifierContacts {
     /// URL of its service.
     pub endpoint: String,
-    /// DID of the registrar that asserts the other members; `None`: the verifier counted as unregistered.
+    /// DID of the registrar that states the following members; `None`: the verifier counted as unregistered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registrar: Option<String>,
     /// Contact for erasure requests: an https or mailto URI.
@@ -232,14 +232,14 @@ pub struct AskedBound {
     pub types: Vec<String>,
     /// Path of the claim below the subject.
     pub claim: String,
-    /// At least or at most.
+    /// Direction.
     #[serde(with = "direction")]
     pub direction: Direction,
-    /// The bound as requested.
+    /// Bound as requested.
     pub bound: Value,
 }
 
-/// Disclosed parts of one credential.
+/// Disclosures of one presented credential.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShownPart {
@@ -253,16 +253,16 @@ pub struct ShownPart {
     /// Disclosed paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
-    /// Proven thresholds, with the verifier's bounds.
+    /// Proved thresholds, with the verifier's bounds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<ShownThreshold>,
-    /// Thumbprint (RFC 7638) of the holder key of the presentation.
+    /// Thumbprint (RFC 7638) of the key that presented.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub key: String,
 }
 
 impl ShownPart {
-    /// Names a credential of which nothing was shown.
+    /// Creates a reference to a credential without disclosures.
     pub fn named(id: &str, type_name: &str) -> Self {
         Self { id: id.to_owned(), type_name: type_name.to_owned(), ..Self::default() }
     }
@@ -271,72 +271,72 @@ impl ShownPart {
 /// Signed statement, with the key that verified it on arrival.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Kept {
-    /// Document, including its proof.
+pub struct StoredStatement {
+    /// Signed document.
     pub document: Map<String, Value>,
     /// Public key, as a Multikey.
     pub key: String,
-    /// Standing of the key in the verifier's registration when the receipt arrived; `None` for unregistered verifiers,
-    /// and for early statements.
+    /// Relation of the key to the verifier's registration on arrival; `None` for unregistered verifiers, and for
+    /// statements of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered: Option<KeyStanding>,
 }
 
-/// Append-only log, of which the oldest entries can be forgotten.
+/// Append-only log with a hash chain, of which the oldest entries can be deleted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Log {
+pub struct WalletLog {
     head: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checkpoint: Option<Checkpoint>,
-    entries: Vec<Entry>,
+    entries: Vec<WalletLogEntry>,
 }
 
-/// First changed entry of a log.
+/// First inconsistency in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
-    /// Number by its position, whatever the entry itself states.
+pub struct LogError {
+    /// Number of the entry by its position, regardless of the number that it states.
     pub number: u64,
-    /// Description of the fault.
+    /// Description of the inconsistency.
     pub what: String,
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "entry {}: {}", self.number, self.what)
     }
 }
 
-impl Default for Log {
+impl Default for WalletLog {
     fn default() -> Self {
         Self { head: digest(BEGINNING), checkpoint: None, entries: Vec::new() }
     }
 }
 
-impl Log {
+impl WalletLog {
     /// Appends an entry, and returns its number.
-    pub fn push(&mut self, entry: Entry) -> u64 {
+    pub fn push(&mut self, entry: WalletLogEntry) -> u64 {
         let number = self.number(self.entries.len());
         let mut salt = [0; SALT];
         OsRng.fill_bytes(&mut salt);
-        let entry = Entry { number, previous: self.head.clone(), salt: URL_SAFE_NO_PAD.encode(salt), ..entry };
+        let entry = WalletLogEntry { number, previous: self.head.clone(), salt: URL_SAFE_NO_PAD.encode(salt), ..entry };
         self.head = entry.digest();
         self.entries.push(entry);
         number
     }
 
     /// Returns the entries, oldest first.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[WalletLogEntry] {
         &self.entries
     }
 
     /// Returns the newest entry.
-    pub fn last(&self) -> Option<&Entry> {
+    pub fn last(&self) -> Option<&WalletLogEntry> {
         self.entries.last()
     }
 
     /// Returns the entry with a number.
-    pub fn entry(&self, number: u64) -> Option<&Entry> {
+    pub fn entry(&self, number: u64) -> Option<&WalletLogEntry> {
         let index = number.checked_sub(self.forgotten())?.checked_sub(1)?;
         self.entries.get(usize::try_from(index).ok()?)
     }
@@ -346,12 +346,12 @@ impl Log {
         self.forgotten().saturating_add(number(index))
     }
 
-    /// Returns the entries of a kind about an entry.
-    pub fn about(&self, number: u64, kind: EntryKind) -> impl Iterator<Item = &Entry> {
+    /// Returns the entries of a kind that refer to an entry.
+    pub fn about(&self, number: u64, kind: EntryKind) -> impl Iterator<Item = &WalletLogEntry> {
         self.entries.iter().filter(move |entry| entry.of == Some(number) && entry.kind == kind)
     }
 
-    /// Returns the digest of the newest entry. An owner who notes it elsewhere can check later that no earlier entry
+    /// Returns the digest of the newest entry. A holder who notes it elsewhere can later check that no earlier entry
     /// was changed.
     pub fn head(&self) -> &str {
         &self.head
@@ -360,12 +360,12 @@ impl Log {
     /// Recomputes the hash chain.
     ///
     /// # Errors
-    /// The first entry that was moved or changed.
-    pub fn check_chain(&self) -> Result<(), Broken> {
+    /// The first entry that was moved, changed or removed.
+    pub fn check_chain(&self) -> Result<(), LogError> {
         let mut previous = self.check_checkpoint()?.map_or_else(|| digest(BEGINNING), str::to_owned);
         for (index, entry) in self.entries.iter().enumerate() {
             let at = self.number(index);
-            let broken = |number: u64, what: &str| Err(Broken { number, what: what.to_owned() });
+            let broken = |number: u64, what: &str| Err(LogError { number, what: what.to_owned() });
             if entry.number != at {
                 return broken(at, "the entry is not the original one: an entry was removed, inserted or moved");
             }
@@ -381,7 +381,7 @@ impl Log {
             return Ok(());
         }
         let what = "it is not the newest entry, or it was changed".to_owned();
-        Err(Broken { number: self.number(self.entries.len()).saturating_sub(1), what })
+        Err(LogError { number: self.number(self.entries.len()).saturating_sub(1), what })
     }
 }
 
@@ -417,8 +417,8 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
 
     /// Creates a log of five entries.
-    fn log() -> Log {
-        let mut log = Log::default();
+    fn log() -> WalletLog {
+        let mut log = WalletLog::default();
         for (kind, party) in [
             (EntryKind::Received, "did:web:a.example"),
             (EntryKind::Requested, "did:web:b.example"),
@@ -426,12 +426,12 @@ mod tests {
             (EntryKind::Received, "did:web:c.example"),
             (EntryKind::Deleted, "did:web:c.example"),
         ] {
-            log.push(Entry::new(NOW, kind, party));
+            log.push(WalletLogEntry::new(NOW, kind, party));
         }
         log
     }
 
-    fn first_bad(change: impl FnOnce(&mut Vec<Entry>)) -> u64 {
+    fn first_bad(change: impl FnOnce(&mut Vec<WalletLogEntry>)) -> u64 {
         let mut log = log();
         assert_eq!(log.check_chain(), Ok(()));
         change(&mut log.entries);
@@ -440,10 +440,10 @@ mod tests {
 
     #[test]
     fn a_whole_chain_is_whole_also_when_read_again() {
-        assert_eq!(Log::default().check_chain(), Ok(()));
+        assert_eq!(WalletLog::default().check_chain(), Ok(()));
         let log = log();
         log.check_chain().unwrap();
-        let read: Log = serde_json::from_value(serde_json::to_value(&log).unwrap()).unwrap();
+        let read: WalletLog = serde_json::from_value(serde_json::to_value(&log).unwrap()).unwrap();
         read.check_chain().unwrap();
         assert_eq!(read.head(), log.head());
         assert_eq!(log.entry(2).unwrap().kind, EntryKind::Requested);
@@ -473,7 +473,7 @@ mod tests {
     fn reordered_entries_are_named() {
         assert_eq!(first_bad(|entries| entries.swap(1, 2)), 2);
         // Also with renumbered entries.
-        let renumbered = |entries: &mut Vec<Entry>| {
+        let renumbered = |entries: &mut Vec<WalletLogEntry>| {
             entries.swap(1, 2);
             (entries[1].number, entries[2].number) = (2, 3);
         };
@@ -482,12 +482,12 @@ mod tests {
 
     #[test]
     fn an_inserted_entry_is_named() {
-        let entry = Entry::new(NOW, EntryKind::Accepted, "did:web:x.example");
+        let entry = WalletLogEntry::new(NOW, EntryKind::Accepted, "did:web:x.example");
         assert_eq!(first_bad(|entries| entries.insert(2, entry.clone())), 3);
         assert_eq!(first_bad(|entries| entries.push(entry.clone())), 6);
-        let fitted = |entries: &mut Vec<Entry>| {
+        let fitted = |entries: &mut Vec<WalletLogEntry>| {
             let previous = entries[1].digest();
-            entries.insert(2, Entry { number: 3, previous, ..entry });
+            entries.insert(2, WalletLogEntry { number: 3, previous, ..entry });
             entries.iter_mut().skip(3).for_each(|entry| entry.number += 1);
         };
         assert_eq!(first_bad(fitted), 3);
@@ -496,14 +496,14 @@ mod tests {
     #[test]
     fn an_entry_is_about_one_before_it() {
         let mut log = log();
-        log.push(Entry { of: Some(6), ..Entry::new(NOW, EntryKind::Erased, "x") });
+        log.push(WalletLogEntry { of: Some(6), ..WalletLogEntry::new(NOW, EntryKind::Erased, "x") });
         assert_eq!(log.check_chain().unwrap_err().number, 6);
     }
 
     #[test]
     fn there_is_no_place_for_a_value() {
         let entry = serde_json::to_value(&log().entries[0]).unwrap();
-        assert!(serde_json::from_value::<Entry>(entry.clone()).is_ok());
+        assert!(serde_json::from_value::<WalletLogEntry>(entry.clone()).is_ok());
         let faults: [fn(&mut Value); 4] = [
             |entry| entry["value"] = json!("Surgery"),
             |entry| entry["claims"] = json!({"title": "Surgery"}),
@@ -513,7 +513,7 @@ mod tests {
         for fault in faults {
             let mut faulty = entry.clone();
             fault(&mut faulty);
-            assert!(serde_json::from_value::<Entry>(faulty).is_err());
+            assert!(serde_json::from_value::<WalletLogEntry>(faulty).is_err());
         }
     }
 

@@ -1,8 +1,8 @@
-//! Compression of similar texts into a common layout and the differences.
+//! Compression of similar texts into a common template and the differences.
 //!
-//! The copies of a credential differ only in salts, digests, keys and signatures. A [`Layout`] holds their common text
-//! with gaps, with base64url decoded; each copy stores only the contents of the gaps. A text that a layout does not
-//! reproduce byte for byte is stored unchanged, so this module needs no knowledge of formats.
+//! The copies of a credential differ only in salts, digests, keys and signatures. A [`TextTemplate`] contains their
+//! common text with gaps, with base64url decoded; each copy stores only the contents of the gaps. A text that a
+//! template does not reproduce byte for byte is stored unchanged, so that this module is independent of formats.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -14,16 +14,16 @@ use serde::{
 
 mod gap;
 
-use gap::{Gap, digest};
+use gap::{TemplateGap, digest};
 
 /// Text of a credential copy or of its freshness statement, stored without the parts that it shares with others.
 #[derive(Clone)]
 pub enum PackedText {
     /// The complete text.
     Full(String),
-    /// Contents of the gaps in a layout that several texts share.
-    Filled(Arc<Layout>, Box<[u8]>),
-    /// Stored in the second part of the file, which was not read.
+    /// Contents of the gaps in a shared template.
+    Filled(Arc<TextTemplate>, Box<[u8]>),
+    /// In the second part of the file, which was not read.
     Unread,
 }
 
@@ -38,7 +38,7 @@ impl PackedText {
         }
     }
 
-    /// Tests if there is no text.
+    /// Returns whether the text is empty.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Full(text) if text.is_empty())
     }
@@ -48,7 +48,7 @@ impl PackedText {
         *self = Self::Full(String::new());
     }
 
-    fn layout(&self) -> Option<&Arc<Layout>> {
+    fn layout(&self) -> Option<&Arc<TextTemplate>> {
         match self {
             Self::Filled(layout, _) => Some(layout),
             Self::Full(_) | Self::Unread => None,
@@ -56,7 +56,7 @@ impl PackedText {
     }
 
     /// Stores the text by a layout, if the layout reproduces it.
-    fn fit(&mut self, runs: &[String], layout: &Arc<Layout>) -> bool {
+    fn fit(&mut self, runs: &[String], layout: &Arc<TextTemplate>) -> bool {
         let Self::Full(text) = self else { return false };
         let Some(gaps) = layout.gaps(runs).filter(|gaps| layout.fill(gaps).as_deref() == Some(text)) else {
             return false;
@@ -108,15 +108,15 @@ impl<'de> Deserialize<'de> for PackedText {
     }
 }
 
-/// Common text of several texts. Each run consists of the texts before, between and after its gaps. Every second run,
-/// starting with the second, is base64url-encoded in the complete text.
+/// Template: common text of several texts, with gaps. Each run consists of the pieces of text before, between and after
+/// its gaps. Every second run, from the second, is base64url-encoded in the complete text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Layout {
+pub struct TextTemplate {
     runs: Vec<Vec<String>>,
 }
 
-impl Layout {
+impl TextTemplate {
     /// Builds the layout of texts that differ only in words; `None` if they differ otherwise.
     fn of(texts: &[&[String]]) -> Option<Self> {
         let first = texts.first()?;
@@ -148,7 +148,7 @@ impl Layout {
                     // A digest refers to a later run only, so that texts can be assembled from their end.
                     let later = digests.iter().enumerate().skip(number.saturating_add(1));
                     let known = later.filter(|(_, digest)| digest.as_deref() == Some(word)).map(|(at, _)| at).next();
-                    Gap::of(word, known)?.write(&mut gaps);
+                    TemplateGap::of(word, known)?.write(&mut gaps);
                     rest = after;
                 }
                 rest = rest.strip_prefix(fixed.as_str())?;
@@ -160,24 +160,25 @@ impl Layout {
         Some(gaps)
     }
 
-    /// Tests if these contents fill all gaps exactly.
+    /// Returns whether these contents fill all gaps exactly.
     pub(super) fn takes(&self, gaps: &[u8]) -> bool {
         self.read(gaps).is_some()
     }
 
     /// Parses the contents of the gaps, by run.
-    fn read<'a>(&self, gaps: &'a [u8]) -> Option<Vec<Vec<Gap<'a>>>> {
+    fn read<'a>(&self, gaps: &'a [u8]) -> Option<Vec<Vec<TemplateGap<'a>>>> {
         let mut rest = gaps;
         let mut read = Vec::with_capacity(self.runs.len());
         for (number, fixed) in self.runs.iter().enumerate() {
-            let gaps: Option<Vec<Gap<'a>>> = fixed.iter().skip(1).map(|_| Gap::take(&mut rest)).collect();
+            let gaps: Option<Vec<TemplateGap<'a>>> =
+                fixed.iter().skip(1).map(|_| TemplateGap::take(&mut rest)).collect();
             let gaps = gaps?;
-            let refers = |gap: &Gap<'_>| match gap {
-                Gap::Digest(run) => {
+            let refers = |gap: &TemplateGap<'_>| match gap {
+                TemplateGap::Digest(run) => {
                     let run = usize::from(*run);
                     run > number && run < self.runs.len() && is_encoded(run)
                 }
-                Gap::Text(_) | Gap::Bytes(_) => true,
+                TemplateGap::Text(_) | TemplateGap::Bytes(_) => true,
             };
             if !gaps.iter().all(refers) {
                 return None;
@@ -206,9 +207,9 @@ impl Layout {
     }
 }
 
-/// Packs the texts of one credential by layouts of its other texts, or by new layouts for similar texts.
+/// Packs the texts of one credential, with existing templates of its other texts or with new ones for similar texts.
 pub fn pack(mut texts: Vec<&mut PackedText>) {
-    let mut layouts: Vec<Arc<Layout>> = Vec::new();
+    let mut layouts: Vec<Arc<TextTemplate>> = Vec::new();
     for layout in texts.iter().filter_map(|text| text.layout()) {
         if !layouts.iter().any(|known| Arc::ptr_eq(known, layout)) {
             layouts.push(Arc::clone(layout));
@@ -227,8 +228,8 @@ pub fn pack(mut texts: Vec<&mut PackedText>) {
         let (alike, others): (Vec<_>, Vec<_>) = unpacked.into_iter().partition(|(runs, _)| self::shape(runs) == shape);
         unpacked = others;
         // The layout of a single text would contain all of its copy-specific parts, and could outlast the text.
-        let layout =
-            (alike.len() > 1).then(|| Layout::of(&alike.iter().map(|(runs, _)| runs.as_slice()).collect::<Vec<_>>()));
+        let layout = (alike.len() > 1)
+            .then(|| TextTemplate::of(&alike.iter().map(|(runs, _)| runs.as_slice()).collect::<Vec<_>>()));
         if let Some(layout) = layout.flatten().map(Arc::new) {
             for (runs, text) in alike {
                 text.fit(&runs, &layout);

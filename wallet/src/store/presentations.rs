@@ -1,52 +1,52 @@
-//! Presentations and their outcomes, assembled from the entries of the log.
+//! Presentations with their outcomes, assembled from log entries.
 
 use std::collections::BTreeSet;
 
 use carnet_core::{keys::Signer as _, receipt::ReceiptContent, time::Timestamp};
 use serde_json::{Value, json};
 
-use super::{Contents, Entry, EntryKind, HolderKey, log::Log};
+use super::{EntryKind, HolderKey, WalletContents, WalletLogEntry, log::WalletLog};
 use crate::{
     failure::{Failure, Sentence},
-    sanitise::clean,
+    sanitise::sanitise,
 };
 
-/// Presentation, with the log entries about it.
+/// Presentation, with the log entries that refer to it.
 #[derive(Debug, Clone)]
-pub struct Presentation<'a> {
-    /// Entry of its sending.
-    pub sent: &'a Entry,
-    /// Entry of the verdict, or the entry which records that none arrived.
-    pub outcome: Option<&'a Entry>,
-    /// Receipt, or the entry that there is no valid one.
-    pub receipt: Option<&'a Entry>,
-    /// Erasure requests.
-    pub asked: Vec<&'a Entry>,
-    /// Failure of the last erasure request.
-    pub failed: Option<&'a Entry>,
-    /// Confirmation of erasure.
-    pub erased: Option<&'a Entry>,
+pub struct PresentationRecord<'a> {
+    /// Entry of the sending.
+    pub sent: &'a WalletLogEntry,
+    /// Entry of the verifier's decision, or of its absence.
+    pub outcome: Option<&'a WalletLogEntry>,
+    /// Entry of the receipt, or of the lack of a valid one.
+    pub receipt: Option<&'a WalletLogEntry>,
+    /// Entries of erasure requests.
+    pub asked: Vec<&'a WalletLogEntry>,
+    /// Entry of the failure of the last erasure request.
+    pub failed: Option<&'a WalletLogEntry>,
+    /// Entry of the confirmation of erasure.
+    pub erased: Option<&'a WalletLogEntry>,
 }
 
 /// Returns all presentations of a log, oldest first.
-pub fn presentations(log: &Log) -> Vec<Presentation<'_>> {
+pub fn presentations(log: &WalletLog) -> Vec<PresentationRecord<'_>> {
     let sent = log.entries().iter().filter(|entry| entry.kind == EntryKind::Sending);
-    sent.map(|sent| Presentation::of(log, sent)).collect()
+    sent.map(|sent| PresentationRecord::of(log, sent)).collect()
 }
 
-/// Returns the thumbprints of keys with which erasure can still be requested.
-pub fn keys_for_erasure(log: &Log) -> BTreeSet<String> {
-    let open = presentations(log).into_iter().filter(Presentation::can_be_erased);
+/// Returns the thumbprints of the keys with which erasure can still be requested.
+pub fn keys_for_erasure(log: &WalletLog) -> BTreeSet<String> {
+    let open = presentations(log).into_iter().filter(PresentationRecord::can_be_erased);
     open.flat_map(|presentation| presentation.sent.parts.iter().map(|part| part.key.clone())).collect()
 }
 
-/// Returns the thumbprint of a key of the wallet, unless the key is damaged.
+/// Returns the thumbprint of a holder key; `None` if the key is damaged.
 pub fn thumbprint(key: &HolderKey) -> Option<String> {
     Some(key.open().ok()?.public_key().thumbprint())
 }
 
-impl<'a> Presentation<'a> {
-    fn of(log: &'a Log, sent: &'a Entry) -> Self {
+impl<'a> PresentationRecord<'a> {
+    fn of(log: &'a WalletLog, sent: &'a WalletLogEntry) -> Self {
         let one = |number: u64, kinds: &[EntryKind]| kinds.iter().find_map(|kind| log.about(number, *kind).last());
         let outcome = one(sent.number, &[EntryKind::Accepted, EntryKind::RefusedByAsker, EntryKind::Unanswered]);
         let receipt = one(sent.number, &[EntryKind::Receipt, EntryKind::ReceiptMissing, EntryKind::ReceiptFalse]);
@@ -61,8 +61,8 @@ impl<'a> Presentation<'a> {
         }
     }
 
-    /// Returns the receipt, if it was valid on arrival.
-    pub fn receipt(&self) -> Option<&'a Entry> {
+    /// Returns the entry of the receipt, if it was valid on arrival.
+    pub fn receipt(&self) -> Option<&'a WalletLogEntry> {
         self.receipt.filter(|entry| entry.kind == EntryKind::Receipt)
     }
 
@@ -72,20 +72,20 @@ impl<'a> Presentation<'a> {
         serde_json::from_value(statement.document.get("credentialSubject")?.clone()).ok()
     }
 
-    /// Returns the time by which everything must be erased: the verdict, and the stored claims.
+    /// Returns the time by which all data are to be erased: the result and the retained claims.
     pub fn due(&self) -> Option<Timestamp> {
         let content = self.content()?;
         content.keeps.iter().map(|kept| kept.erase_at).chain([content.erase_at]).max()
     }
 
-    /// Tests if erasure can be requested with a receipt that names a key, and is not confirmed yet.
+    /// Returns whether erasure can be requested: there is a receipt that lists a key, and no confirmation yet.
     pub fn can_be_erased(&self) -> bool {
         self.erased.is_none() && self.content().is_some_and(|content| !content.holder_keys.is_empty())
     }
 
-    /// Returns its members for `--json`.
+    /// Returns the members for `--json`.
     pub fn json(&self, now: Timestamp) -> Value {
-        let text = |entry: Option<&Entry>| entry.map(|entry| entry.at.to_string());
+        let text = |entry: Option<&WalletLogEntry>| entry.map(|entry| entry.at.to_string());
         let content = self.content();
         let keeps = content.as_ref().map(|content| json!(content.keeps));
         json!({
@@ -101,11 +101,12 @@ impl<'a> Presentation<'a> {
     }
 }
 
-/// Returns the presentations to a verifier: by client id, DID, unambiguous name, or the number of a log entry.
+/// Returns the presentations to a verifier, identified by its client id, its DID, an unambiguous name, or the number of
+/// a log entry.
 ///
 /// # Errors
 /// `not_found`, `ambiguous_name`.
-pub fn shown_to<'a>(log: &'a Log, who: &str) -> Result<Vec<Presentation<'a>>, Failure> {
+pub fn shown_to<'a>(log: &'a WalletLog, who: &str) -> Result<Vec<PresentationRecord<'a>>, Failure> {
     let missing = |message| Failure::new("not_found", message, Sentence::id("hint-who-saw"));
     let all = presentations(log);
     if let Ok(number) = who.parse::<u64>() {
@@ -117,29 +118,29 @@ pub fn shown_to<'a>(log: &'a Log, who: &str) -> Result<Vec<Presentation<'a>>, Fa
         }
         let other = || missing(Sentence::id("error-entry-other").with("number", number));
         let sent = entry.ok_or_else(other)?;
-        return Ok(vec![Presentation::of(log, sent)]);
+        return Ok(vec![PresentationRecord::of(log, sent)]);
     }
-    let is = |presentation: &&Presentation<'_>| presentation.sent.party == who || presentation.sent.did() == who;
-    let mut found: Vec<Presentation<'a>> = all.iter().filter(is).cloned().collect();
+    let is = |presentation: &&PresentationRecord<'_>| presentation.sent.party == who || presentation.sent.did() == who;
+    let mut found: Vec<PresentationRecord<'a>> = all.iter().filter(is).cloned().collect();
     if found.is_empty() {
         let named: Vec<_> = all.into_iter().filter(|presentation| presentation.sent.party_name == who).collect();
         let mut parties: Vec<&str> = named.iter().map(|presentation| presentation.sent.party.as_str()).collect();
         parties.sort_unstable();
         parties.dedup();
         if parties.len() > 1 {
-            let hint = Sentence::id("hint-identifier").with("identifiers", clean(&parties.join(", ")));
+            let hint = Sentence::id("hint-identifier").with("identifiers", sanitise(&parties.join(", ")));
             return Err(Failure::usage("ambiguous_name", Sentence::id("error-ambiguous-name"), hint));
         }
         found = named;
     }
     if found.is_empty() {
-        return Err(missing(Sentence::id("error-nothing-shown").with("who", clean(who))));
+        return Err(missing(Sentence::id("error-nothing-shown").with("who", sanitise(who))));
     }
     Ok(found)
 }
 
-impl Contents {
-    /// Returns the key with a thumbprint, of an existing copy or of a deleted one that was presented.
+impl WalletContents {
+    /// Returns the key with a thumbprint: of a copy, or of a deleted copy that was presented.
     pub fn key(&self, wanted: &str) -> Option<&HolderKey> {
         let copies = self.credentials.iter().flat_map(|held| held.copies.iter().map(|copy| &copy.key));
         copies.chain(&self.retired).find(|key| thumbprint(key).is_some_and(|thumbprint| thumbprint == wanted))

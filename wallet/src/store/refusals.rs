@@ -1,33 +1,33 @@
-//! Documents that an asker refused as suspended or revoked. The log has each refusal, so that nothing else is stored.
+//! Credentials that a verifier refused as suspended or revoked, derived from the refusals in the log.
 
 use std::collections::BTreeMap;
 
 use carnet_core::time::Timestamp;
 
-use super::{Contents, Entry, EntryKind, HeldCredential, standing::State};
+use super::{EntryKind, HeldCredential, WalletContents, WalletLogEntry, standing::CopyState};
 
-/// An asker's word that a document, or another one of the same answer, is suspended or revoked.
+/// Refusal by a verifier, because a credential (or another one in the same presentation) is suspended or revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal<'a> {
+pub struct WithdrawalRefusal<'a> {
     /// [`State::Suspended`] or [`State::Revoked`].
-    pub state: State,
-    /// Time of the verdict.
+    pub state: CopyState,
+    /// Time of the refusal.
     pub at: Timestamp,
-    /// The name of who said it; its identifier where it has none.
+    /// Name of the verifier, otherwise its identifier.
     pub asker: &'a str,
 }
 
-impl Contents {
-    /// Returns the last such refusal of each document, by its id, that nobody has contradicted since: its issuer at a
-    /// refresh, or an asker who accepted it.
-    pub fn refusals(&self) -> BTreeMap<&str, Refusal<'_>> {
+impl WalletContents {
+    /// Returns the last such refusal of each credential, by its id, unless it was contradicted later by its issuer in a
+    /// refresh, or by a verifier that accepted the credential.
+    pub fn refusals(&self) -> BTreeMap<&str, WithdrawalRefusal<'_>> {
         let mut refusals = BTreeMap::new();
         for verdict in self.log.entries() {
             let refusal = match verdict.kind {
                 EntryKind::Accepted => None,
                 EntryKind::RefusedByAsker => {
                     let Some(state) = state(&verdict.reason) else { continue };
-                    Some(Refusal { state, at: verdict.at, asker: asker(verdict) })
+                    Some(WithdrawalRefusal { state, at: verdict.at, asker: asker(verdict) })
                 }
                 _ => continue,
             };
@@ -40,7 +40,10 @@ impl Contents {
             }
         }
         for held in &self.credentials {
-            if refusals.get(held.id.as_str()).is_some_and(|refusal: &Refusal<'_>| held.holds_since(refusal.at)) {
+            if refusals
+                .get(held.id.as_str())
+                .is_some_and(|refusal: &WithdrawalRefusal<'_>| held.holds_since(refusal.at))
+            {
                 refusals.remove(held.id.as_str());
             }
         }
@@ -53,15 +56,15 @@ impl HeldCredential {
     fn holds_since(&self, then: Timestamp) -> bool {
         let said = self.copies.iter().filter_map(|copy| copy.standing.as_ref());
         let last = said.max_by_key(|standing| (standing.asked_at, standing.state));
-        last.is_some_and(|last| last.asked_at >= then && last.state == State::Valid)
+        last.is_some_and(|last| last.asked_at >= then && last.state == CopyState::Valid)
     }
 }
 
-fn state(reason: &str) -> Option<State> {
-    [State::Suspended, State::Revoked].into_iter().find(|state| state.as_str() == reason)
+fn state(reason: &str) -> Option<CopyState> {
+    [CopyState::Suspended, CopyState::Revoked].into_iter().find(|state| state.as_str() == reason)
 }
 
-fn asker(verdict: &Entry) -> &str {
+fn asker(verdict: &WalletLogEntry) -> &str {
     if verdict.party_name.is_empty() { &verdict.party } else { &verdict.party_name }
 }
 
@@ -70,27 +73,33 @@ mod tests {
     use super::*;
     use crate::{
         answer::tests::{Issuer, NOW},
-        store::{ShownPart, standing::Standing},
+        store::{ShownPart, standing::CachedStatus},
     };
     use carnet_core::format::CredentialFormat;
 
     /// Adds what was sent of a document, and the verdict on it.
-    fn verdict(contents: &mut Contents, id: &str, at: Timestamp, kind: EntryKind, reason: &str) {
+    fn verdict(contents: &mut WalletContents, id: &str, at: Timestamp, kind: EntryKind, reason: &str) {
         let parts = vec![ShownPart::named(id, "QualificationCredential")];
         let party_name = "Admissions Office".to_owned();
-        let number = contents.log.push(Entry { parts, party_name, ..Entry::new(at, EntryKind::Sending, "asker") });
+        let number = contents.log.push(WalletLogEntry {
+            parts,
+            party_name,
+            ..WalletLogEntry::new(at, EntryKind::Sending, "asker")
+        });
         let sent = contents.log.entry(number).unwrap().clone();
-        contents.log.push(Entry { reason: reason.to_owned(), ..Entry::about(&sent, at, kind) });
+        contents.log.push(WalletLogEntry { reason: reason.to_owned(), ..WalletLogEntry::about(&sent, at, kind) });
     }
 
     #[test]
     fn a_refusal_lasts_until_its_issuer_or_an_asker_says_otherwise() {
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         contents.credentials = vec![Issuer::new().held("aaaa", CredentialFormat::VcSdJwt, 2)];
-        let refused = |contents: &Contents| contents.refusals().get("aaaa").map(|refusal| refusal.state);
-        for (reason, state) in
-            [("suspended", Some(State::Suspended)), ("revoked", Some(State::Revoked)), ("threshold_unmet", None)]
-        {
+        let refused = |contents: &WalletContents| contents.refusals().get("aaaa").map(|refusal| refusal.state);
+        for (reason, state) in [
+            ("suspended", Some(CopyState::Suspended)),
+            ("revoked", Some(CopyState::Revoked)),
+            ("threshold_unmet", None),
+        ] {
             let mut contents = contents.clone();
             verdict(&mut contents, "aaaa", NOW, EntryKind::RefusedByAsker, reason);
             assert_eq!(refused(&contents), state, "{reason}");
@@ -101,13 +110,13 @@ mod tests {
         verdict(&mut contents, "aaaa", NOW.plus(2), EntryKind::Unanswered, "timeout");
         assert_eq!(contents.refusals()["aaaa"].asker, "Admissions Office");
         for (state, after, still) in [
-            (State::Valid, -1, true),
-            (State::Unknown, 60, true),
-            (State::Suspended, 60, true),
-            (State::Valid, 60, false),
+            (CopyState::Valid, -1, true),
+            (CopyState::Unknown, 60, true),
+            (CopyState::Suspended, 60, true),
+            (CopyState::Valid, 60, false),
         ] {
             let mut contents = contents.clone();
-            contents.credentials[0].copies[1].standing = Some(Standing::of(state, NOW.plus(after)));
+            contents.credentials[0].copies[1].standing = Some(CachedStatus::of(state, NOW.plus(after)));
             assert_eq!(refused(&contents).is_some(), still, "{state:?} {after}");
         }
         verdict(&mut contents, "aaaa", NOW.plus(3), EntryKind::Accepted, "");

@@ -1,5 +1,5 @@
-//! Signed request objects with a receipt: with them a receipt can be shown to others (spec/log.md 3.5). Requests
-//! resemble each other, so their common text is stored once.
+//! Signed request objects for which there is a receipt, needed to show the receipt to third parties (spec/log.md 3.5).
+//! Their common text is stored once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use carnet_core::receipt::request_digest;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    log::{EntryKind, Log},
+    log::{EntryKind, WalletLog},
     packing::{self, PackedText},
     texts::StoredRequests,
 };
@@ -15,48 +15,48 @@ use super::{
 /// Maximum size of a stored request, in bytes: a verifier must not be able to fill the wallet.
 const LONGEST: usize = 65_536;
 
-/// Request objects by digest.
+/// Request objects, by digest.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeptRequests(BTreeMap<String, PackedText>);
 
 impl KeptRequests {
-    /// Stores a request unless it is too long.
+    /// Stores a request object, unless it is too long.
     pub fn keep(&mut self, object: &str) {
         if object.len() <= LONGEST {
             self.0.entry(request_digest(object)).or_insert_with(|| object.to_owned().into());
         }
     }
 
-    /// Returns the request with a digest, if it is stored and was read.
+    /// Returns the request object with a digest, if it is stored and loaded.
     pub fn text(&self, digest: &str) -> Option<String> {
         let text = self.0.get(digest)?.text().into_owned();
         (request_digest(&text) == digest).then_some(text)
     }
 
-    /// Returns the stored requests whose text is loaded, by digest.
+    /// Returns the request objects whose text is loaded, by digest.
     pub fn texts(&self) -> BTreeMap<&str, String> {
         self.0.keys().filter_map(|digest| Some((digest.as_str(), self.text(digest)?))).collect()
     }
 
-    /// Deletes requests for which the log has no receipt any more.
-    pub fn retain_of(&mut self, log: &Log) {
+    /// Deletes the request objects without a receipt in the log.
+    pub fn retain_of(&mut self, log: &WalletLog) {
         let receipts = log.entries().iter().filter(|entry| entry.kind == EntryKind::Receipt);
         let needed: BTreeSet<&str> = receipts.map(|entry| entry.request.as_str()).collect();
         self.0.retain(|digest, _| needed.contains(digest.as_str()));
     }
 
-    /// Packs the texts before saving.
+    /// Packs the texts, before saving.
     pub fn pack(&mut self) {
         packing::pack(self.0.values_mut().collect());
     }
 
-    /// Returns the texts in their stored form.
+    /// Returns the texts for the second part of the file.
     pub fn stored(&self) -> StoredRequests {
         StoredRequests::of(self.0.values())
     }
 
-    /// Restores stored texts. Returns false if they do not belong to these requests.
+    /// Restores the texts from the second part of the file. Returns `false` if they do not match these requests.
     pub fn restore(&mut self, stored: StoredRequests) -> bool {
         stored.restore(self.0.values_mut())
     }
@@ -101,7 +101,7 @@ mod tests {
             assert_eq!(read.text(&request_digest(object)).as_ref(), Some(object));
         }
         assert_eq!(read.texts().len(), 50);
-        read.retain_of(&Log::default());
+        read.retain_of(&WalletLog::default());
         assert!(read.texts().is_empty());
     }
 

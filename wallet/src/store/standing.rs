@@ -1,30 +1,30 @@
-//! Latest status of a copy from its issuer, and its freshness statements, to be attached to presentations
+//! Latest state of a copy as reported by its issuer, with freshness statements to be stapled to presentations
 //! (spec/freshness.md).
 
-pub use carnet_core::status::CopyState as State;
+pub use carnet_core::status::CopyState;
 use carnet_core::{status::freshness, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Copy, HeldCredential, packing::PackedText};
+use super::{CredentialCopy, HeldCredential, packing::PackedText};
 
 /// Separator of the statements on one copy.
 const BETWEEN: char = '~';
 
-/// Latest status of a copy.
+/// Latest state of a copy, as reported by its issuer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Standing {
+pub struct CachedStatus {
     /// State of the copy.
-    pub state: State,
-    /// Time of the request.
+    pub state: CopyState,
+    /// Time of the request to the issuer.
     pub asked_at: Timestamp,
-    /// Statements that the copy is valid; erased when they expire.
+    /// Freshness statements; erased when they expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub statement: Option<Statement>,
-    /// True if public lists have marked the copy, so that it is to be replaced.
+    pub statement: Option<FreshnessStatements>,
+    /// `true` if the issuer wants the copy replaced, because its entries in the public lists link it to other copies.
     #[serde(default, skip_serializing_if = "is_false")]
     pub replace: bool,
-    /// Message of the issuer to the owner; may be empty.
+    /// Message of the issuer to the holder; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }
@@ -34,36 +34,36 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-impl Standing {
-    /// Creates a status without a statement.
-    pub const fn of(state: State, asked_at: Timestamp) -> Self {
+impl CachedStatus {
+    /// Creates a status without freshness statements.
+    pub const fn of(state: CopyState, asked_at: Timestamp) -> Self {
         Self { state, asked_at, statement: None, replace: false, message: String::new() }
     }
 }
 
-/// Verified freshness statements on one copy: of the epoch of the request, and of some earlier epochs.
+/// Verified freshness statements about one copy: of the epoch of the request, and of some earlier epochs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Statement {
-    /// JWTs, newest first and one per epoch, separated by tildes. Early versions stored the newest only.
+pub struct FreshnessStatements {
+    /// JWTs, newest first and one per epoch, separated by tildes. Older versions stored only the newest.
     pub text: PackedText,
-    /// Start of the newest.
+    /// Start of the newest statement.
     pub since: Timestamp,
-    /// End of the newest.
+    /// End of the newest statement.
     pub until: Timestamp,
 }
 
-/// Freshness statement to attach to a presentation.
+/// Freshness statement to be stapled to a presentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StapledStatement {
-    /// JWT.
+    /// JWT of the statement.
     pub text: String,
     /// Start of its validity.
     pub since: Timestamp,
 }
 
-impl Statement {
-    /// Creates statements from their texts, newest first.
+impl FreshnessStatements {
+    /// Creates the statements from their JWTs, newest first.
     pub fn of(texts: &[String], since: Timestamp, until: Timestamp) -> Self {
         Self { text: texts.join(&BETWEEN.to_string()).into(), since, until }
     }
@@ -79,7 +79,7 @@ impl Statement {
     fn chosen(&self, max_age: u32, now: Timestamp) -> Option<StapledStatement> {
         let all = self.text.text();
         let texts: Vec<&str> = all.split(BETWEEN).collect();
-        let index = freshness::choose(self.times(texts.len()), max_age, now)?;
+        let index = freshness::choose_statement(self.times(texts.len()), max_age, now)?;
         let (since, _) = self.times(texts.len()).nth(index)?;
         Some(StapledStatement { text: (*texts.get(index)?).to_owned(), since })
     }
@@ -96,16 +96,16 @@ impl Statement {
     }
 }
 
-impl Copy {
-    /// Returns the statements, if the newest one is valid for some time yet.
-    pub fn fresh(&self, now: Timestamp) -> Option<&Statement> {
+impl CredentialCopy {
+    /// Returns the statements, unless the newest one expires very soon.
+    pub fn fresh(&self, now: Timestamp) -> Option<&FreshnessStatements> {
         let statement = self.standing.as_ref()?.statement.as_ref()?;
         (statement.since <= now && now.plus(freshness::MARGIN_SECONDS) < statement.until).then_some(statement)
     }
 
-    /// Returns the statement for a verifier that accepts at most this age in seconds. A verifier that asked for none
-    /// gets one only if it has seen this copy before.
-    pub fn stapled(&self, max_age: Option<u32>, asker: &str, now: Timestamp) -> Option<StapledStatement> {
+    /// Returns the statement for a verifier with a maximum age in seconds. A verifier that did not request one gets one
+    /// only if this copy was already presented to it.
+    pub fn statement_to_staple(&self, max_age: Option<u32>, asker: &str, now: Timestamp) -> Option<StapledStatement> {
         let has_seen = || self.shown_to.iter().any(|seen| seen == asker);
         let unasked = u32::try_from(freshness::DEFAULT_SECONDS).ok().filter(|_| has_seen());
         self.fresh(now)?.chosen(max_age.or(unasked)?, now)
@@ -123,48 +123,48 @@ impl Copy {
     }
 }
 
-impl Copy {
-    /// Tests if public lists have marked it together with other copies of its credential, according to its issuer.
-    pub fn is_marked(&self) -> bool {
-        self.is_kept() && self.standing.as_ref().is_some_and(|standing| standing.replace)
+impl CredentialCopy {
+    /// Returns whether the public status lists link it to other copies of its credential, according to its issuer.
+    pub fn is_linkable(&self) -> bool {
+        self.is_presentable() && self.standing.as_ref().is_some_and(|standing| standing.replace)
     }
 
-    /// Tests if it should be discarded once replaced: public lists have marked it, or it predates handles
-    /// (spec/status.md 4.11, spec/freshness.md 1.7).
+    /// Returns whether it should be discarded once replaced: it is linkable by the public status lists, or it is older
+    /// than handles (spec/status.md 4.11, spec/freshness.md 1.7).
     pub fn is_outdated(&self) -> bool {
-        let outdated = |standing: &Standing| standing.replace || standing.state == State::Unknown;
-        self.is_kept() && self.standing.as_ref().is_some_and(outdated)
+        let outdated = |standing: &CachedStatus| standing.replace || standing.state == CopyState::Unknown;
+        self.is_presentable() && self.standing.as_ref().is_some_and(outdated)
     }
 }
 
 impl HeldCredential {
-    /// Tests if some of its copies should be replaced.
+    /// Returns whether some copies should be replaced.
     pub fn has_outdated_copies(&self) -> bool {
-        self.copies.iter().any(Copy::is_outdated)
+        self.copies.iter().any(CredentialCopy::is_outdated)
     }
 
-    /// Discards the outdated copies. The keys of shown ones remain, because receipts need them.
+    /// Discards the copies that should be replaced. The keys of presented copies are kept for erasure requests.
     pub fn discard_outdated(&mut self) {
         self.copies.retain(|copy| !(copy.is_outdated() && copy.shown_to.is_empty()));
-        self.copies.iter_mut().filter(|copy| copy.is_outdated()).for_each(Copy::forget_text);
+        self.copies.iter_mut().filter(|copy| copy.is_outdated()).for_each(CredentialCopy::delete_text);
     }
 
-    /// Returns the issuer's latest message to the owner, with its time.
-    pub fn message(&self) -> Option<&Standing> {
+    /// Returns the status with the issuer's latest message to the holder.
+    pub fn message(&self) -> Option<&CachedStatus> {
         let said = self.copies.iter().filter_map(|copy| copy.standing.as_ref());
         said.max_by_key(|standing| standing.asked_at).filter(|standing| !standing.message.is_empty())
     }
 
-    /// Returns the status if the issuer has revoked or suspended it. The latest statement counts.
-    pub fn withdrawn(&self) -> Option<&Standing> {
+    /// Returns the latest status if the issuer has suspended or revoked the credential.
+    pub fn withdrawn_status(&self) -> Option<&CachedStatus> {
         let said = self.copies.iter().filter_map(|copy| copy.standing.as_ref());
         let last = said.max_by_key(|standing| (standing.asked_at, standing.state))?;
         last.state.is_withdrawn().then_some(last)
     }
 
-    /// Returns the number of fresh copies with a statement, and the earliest end of these statements.
-    pub fn vouched_for(&self, now: Timestamp) -> (usize, Option<Timestamp>) {
-        let unused = self.copies.iter().filter(|copy| copy.is_fresh());
+    /// Returns the number of unused copies with a freshness statement, and the earliest end of these statements.
+    pub fn confirmed_copies(&self, now: Timestamp) -> (usize, Option<Timestamp>) {
+        let unused = self.copies.iter().filter(|copy| copy.is_unused());
         let ends: Vec<Timestamp> = unused.filter_map(|copy| copy.fresh(now).map(|statement| statement.until)).collect();
         (ends.len(), ends.into_iter().min())
     }

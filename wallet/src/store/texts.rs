@@ -1,4 +1,4 @@
-//! Second part of the wallet's file: the texts of all copies, for commands that need one.
+//! Second part of the wallet file: the texts of all copies, for commands that need them.
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use carnet_core::at_least::ENTRIES;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    contents::{Copy, HeldCredential},
-    packing::{Layout, PackedText},
-    thresholds::{Commitments, OrderedPath},
+    contents::{CredentialCopy, HeldCredential},
+    packing::{PackedText, TextTemplate},
+    thresholds::{CommitmentPositions, OrderedPath},
 };
 
 /// Texts of the copies of one credential.
@@ -17,34 +17,34 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub struct StoredTexts {
     /// Layouts that several texts share.
-    layouts: Vec<Layout>,
+    layouts: Vec<TextTemplate>,
     /// Ordered claims that have commitments.
     ordered: Vec<OrderedPath>,
     /// One per copy, in their order.
     copies: Vec<StoredCopy>,
 }
 
-/// Request objects in their stored form.
+/// Texts of the request objects, for the second part of the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredRequests {
     /// Layouts that several texts share.
-    layouts: Vec<Layout>,
+    layouts: Vec<TextTemplate>,
     /// One per request, in their order.
     texts: Vec<StoredText>,
 }
 
 impl StoredRequests {
-    /// Returns the texts in their stored form.
+    /// Returns the texts for the second part of the file.
     pub fn of<'a>(requests: impl Iterator<Item = &'a PackedText>) -> Self {
-        let mut layouts: Vec<Arc<Layout>> = Vec::new();
+        let mut layouts: Vec<Arc<TextTemplate>> = Vec::new();
         let texts = requests.filter_map(|text| StoredText::of(text, &mut layouts)).collect();
-        Self { layouts: layouts.iter().map(|layout| Layout::clone(layout)).collect(), texts }
+        Self { layouts: layouts.iter().map(|layout| TextTemplate::clone(layout)).collect(), texts }
     }
 
-    /// Restores the texts. Returns false if they do not belong to these requests.
+    /// Restores the texts. Returns `false` if they do not match these requests.
     pub fn restore<'a>(self, requests: impl ExactSizeIterator<Item = &'a mut PackedText>) -> bool {
-        let layouts: Vec<Arc<Layout>> = self.layouts.into_iter().map(Arc::new).collect();
+        let layouts: Vec<Arc<TextTemplate>> = self.layouts.into_iter().map(Arc::new).collect();
         requests.len() == self.texts.len()
             && requests.zip(self.texts).all(|(place, stored)| put(Some(place), Some(stored), &layouts))
     }
@@ -71,9 +71,9 @@ enum StoredText {
 }
 
 impl StoredTexts {
-    /// Returns the texts in their stored form.
+    /// Returns the texts for the second part of the file.
     pub fn of(held: &HeldCredential) -> Self {
-        let mut layouts: Vec<Arc<Layout>> = Vec::new();
+        let mut layouts: Vec<Arc<TextTemplate>> = Vec::new();
         let mut ordered: Vec<OrderedPath> = Vec::new();
         let mut text = |text: &PackedText| StoredText::of(text, &mut layouts);
         let copies = held.copies.iter().map(|copy| StoredCopy {
@@ -86,16 +86,16 @@ impl StoredTexts {
                 .collect(),
         });
         let copies = copies.collect();
-        let layouts = layouts.iter().map(|layout| Layout::clone(layout)).collect();
+        let layouts = layouts.iter().map(|layout| TextTemplate::clone(layout)).collect();
         Self { layouts, ordered, copies }
     }
 
-    /// Restores the texts. Returns false if they do not belong to this credential.
+    /// Restores the texts. Returns `false` if they do not match this credential.
     pub fn restore(self, held: &mut HeldCredential) -> bool {
         if self.copies.len() != held.copies.len() {
             return false;
         }
-        let layouts: Vec<Arc<Layout>> = self.layouts.into_iter().map(Arc::new).collect();
+        let layouts: Vec<Arc<TextTemplate>> = self.layouts.into_iter().map(Arc::new).collect();
         let mut copies = held.copies.iter_mut().zip(self.copies);
         copies.all(|(copy, stored)| stored.restore(copy, &layouts, &self.ordered))
     }
@@ -103,7 +103,7 @@ impl StoredTexts {
 
 impl StoredText {
     /// Returns a text in its stored form, with its layout added to `layouts`; `None` without a text.
-    fn of(text: &PackedText, layouts: &mut Vec<Arc<Layout>>) -> Option<Self> {
+    fn of(text: &PackedText, layouts: &mut Vec<Arc<TextTemplate>>) -> Option<Self> {
         match text {
             PackedText::Full(text) => (!text.is_empty()).then(|| Self::Full(text.clone())),
             PackedText::Filled(layout, gaps) => {
@@ -116,16 +116,16 @@ impl StoredText {
 }
 
 impl StoredCopy {
-    fn restore(self, copy: &mut Copy, layouts: &[Arc<Layout>], ordered: &[OrderedPath]) -> bool {
+    fn restore(self, copy: &mut CredentialCopy, layouts: &[Arc<TextTemplate>], ordered: &[OrderedPath]) -> bool {
         let commitments = self.commitments.into_iter().map(|(number, at)| Some(ordered.get(number)?.with(at)));
-        let Some(commitments) = commitments.collect::<Option<Vec<Commitments>>>() else { return false };
+        let Some(commitments) = commitments.collect::<Option<Vec<CommitmentPositions>>>() else { return false };
         copy.commitments = commitments;
         put(Some(&mut copy.credential), self.credential, layouts) && put(copy.statement_mut(), self.statement, layouts)
     }
 }
 
 /// Replaces a placeholder by its text.
-fn put(place: Option<&mut PackedText>, stored: Option<StoredText>, layouts: &[Arc<Layout>]) -> bool {
+fn put(place: Option<&mut PackedText>, stored: Option<StoredText>, layouts: &[Arc<TextTemplate>]) -> bool {
     let (place, stored) = match (place, stored) {
         (Some(place @ PackedText::Unread), Some(stored)) => (place, stored),
         (place, stored) => return stored.is_none() && place.is_none_or(|place| place.is_empty()),

@@ -1,5 +1,5 @@
-//! Threshold data of a copy: the positions of its commitments, and the thresholds it was opened for (spec/at-least.md
-//! 3.5 and 4.5).
+//! Threshold data of a copy: the positions of its commitments, and the thresholds already proved with it
+//! (spec/at-least.md 3.5 and 4.5).
 
 use carnet_core::{
     at_least::{Direction, ENTRIES},
@@ -8,17 +8,17 @@ use carnet_core::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Positions of the commitments to one ordered claim of a copy, so that no search is needed to open one.
+/// Positions of the commitments to one ordered claim in a copy, stored to avoid the search for the element to disclose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Commitments {
+pub struct CommitmentPositions {
     /// Path of the value.
     #[serde(with = "path")]
     pub path: ClaimPath,
-    /// At least or at most.
+    /// Direction.
     #[serde(with = "direction")]
     pub direction: Direction,
-    /// Index of each entry in the array, if the value has that entry.
+    /// Index in the array of each entry; `None` for an entry that the value does not have.
     pub at: [Option<usize>; ENTRIES],
 }
 
@@ -32,58 +32,60 @@ pub struct OrderedPath {
     direction: Direction,
 }
 
-impl From<&Commitments> for OrderedPath {
-    fn from(commitments: &Commitments) -> Self {
+impl From<&CommitmentPositions> for OrderedPath {
+    fn from(commitments: &CommitmentPositions) -> Self {
         Self { path: commitments.path.clone(), direction: commitments.direction }
     }
 }
 
 impl OrderedPath {
-    /// Returns the commitments of a copy to the claim.
-    pub fn with(&self, at: [Option<usize>; ENTRIES]) -> Commitments {
-        Commitments { path: self.path.clone(), direction: self.direction, at }
+    /// Returns the commitments of a copy to this claim.
+    pub fn with(&self, at: [Option<usize>; ENTRIES]) -> CommitmentPositions {
+        CommitmentPositions { path: self.path.clone(), direction: self.direction, at }
     }
 }
 
-impl From<Positions> for Commitments {
+impl From<Positions> for CommitmentPositions {
     fn from(positions: Positions) -> Self {
         let OrderedClaim { path, direction } = positions.claim;
         Self { path, direction, at: positions.at }
     }
 }
 
-impl From<&Commitments> for Positions {
-    fn from(commitments: &Commitments) -> Self {
+impl From<&CommitmentPositions> for Positions {
+    fn from(commitments: &CommitmentPositions) -> Self {
         let claim = OrderedClaim { path: commitments.path.clone(), direction: commitments.direction };
         Self { claim, at: commitments.at }
     }
 }
 
-/// Threshold that a copy was opened for. The copy must not be used for another one of the same claim and direction.
+/// Threshold that was proved with a copy. The copy must not be used for another threshold of the same claim and
+/// direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Opened {
-    /// Path of the value, which was not disclosed.
+pub struct ProvedThreshold {
+    /// Path of the hidden value.
     #[serde(with = "path")]
     pub path: ClaimPath,
-    /// At least or at most.
+    /// Direction.
     #[serde(with = "direction")]
     pub direction: Direction,
     /// Threshold as a number (spec/at-least.md 1.1).
     pub bound: u16,
-    /// True if the entry of the threshold's block was opened (4.6); earlier versions opened any suitable entry.
+    /// `true` if the entry of the threshold's block was used (spec/at-least.md 4.6); older versions used any suitable
+    /// entry.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_block: bool,
 }
 
-impl From<&Proved> for Opened {
+impl From<&Proved> for ProvedThreshold {
     fn from(proved: &Proved) -> Self {
         Self { path: proved.path.clone(), direction: proved.direction, bound: proved.bound.number(), in_block: true }
     }
 }
 
-impl From<&Opened> for Proved {
-    fn from(opened: &Opened) -> Self {
+impl From<&ProvedThreshold> for Proved {
+    fn from(opened: &ProvedThreshold) -> Self {
         Self { path: opened.path.clone(), direction: opened.direction, bound: opened.bound.into() }
     }
 }
@@ -133,23 +135,23 @@ mod tests {
         let path = vec![Step::Name("credentialSubject".to_owned()), Step::Name("validUntil".to_owned())];
         let claim = OrderedClaim { path: path.clone(), direction: Direction::AtLeast };
         let positions = Positions { claim, at: [Some(3), None, Some(0), None] };
-        let stored = serde_json::to_value(Commitments::from(positions.clone())).unwrap();
+        let stored = serde_json::to_value(CommitmentPositions::from(positions.clone())).unwrap();
         let expected = json!({
             "path": ["credentialSubject", "validUntil"], "direction": "at_least", "at": [3, null, 0, null]
         });
         assert_eq!(stored, expected);
-        let read: Commitments = serde_json::from_value(stored).unwrap();
+        let read: CommitmentPositions = serde_json::from_value(stored).unwrap();
         assert_eq!(Positions::from(&read), positions);
 
         let proved = Proved { path, direction: Direction::AtMost, bound: 39_773.into() };
-        let stored = serde_json::to_value(Opened::from(&proved)).unwrap();
+        let stored = serde_json::to_value(ProvedThreshold::from(&proved)).unwrap();
         assert_eq!(stored["bound"], 39_773);
-        assert_eq!(Proved::from(&serde_json::from_value::<Opened>(stored.clone()).unwrap()), proved);
+        assert_eq!(Proved::from(&serde_json::from_value::<ProvedThreshold>(stored.clone()).unwrap()), proved);
         // A record of an earlier version is read, with `in_block` false.
         let before = json!({"path": stored["path"], "direction": "at_most", "bound": 39_773});
-        assert!(!serde_json::from_value::<Opened>(before).unwrap().in_block);
+        assert!(!serde_json::from_value::<ProvedThreshold>(before).unwrap().in_block);
         let mut sideways = stored;
         sideways["direction"] = json!("sideways");
-        assert!(serde_json::from_value::<Opened>(sideways).is_err());
+        assert!(serde_json::from_value::<ProvedThreshold>(sideways).is_err());
     }
 }

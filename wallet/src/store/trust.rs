@@ -1,42 +1,42 @@
-//! Trust lists that the owner accepts (spec/trust.md).
+//! Trust lists that the holder accepts (spec/trust.md).
 
 use std::collections::BTreeMap;
 
-use carnet_core::trust::list::Seen;
+use carnet_core::trust::list::AcceptedList;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Trust lists of the wallet.
+/// Pinned trust lists, and the newest accepted versions.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Trust {
+pub struct WalletTrust {
     /// Pinned lists.
     pub lists: Vec<PinnedList>,
-    /// Newest accepted version of every list, by its DID. It remains after the list has expired or was removed: an
-    /// older version is refused forever.
-    pub seen: BTreeMap<String, Seen>,
+    /// Identity of the newest accepted version of every list, by the list's DID. It is kept after the list has expired
+    /// or was removed, so that older versions stay refused.
+    pub seen: BTreeMap<String, AcceptedList>,
 }
 
 /// Pinned list, with its operators.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PinnedList {
-    /// DID of the list.
+    /// DID that identifies the list.
     pub issuer: String,
-    /// DIDs of its operators.
+    /// DIDs of the operators.
     pub operators: Vec<String>,
-    /// Number of operators that must have signed.
+    /// Number of operators who must have signed.
     pub quorum: usize,
-    /// Lowest accepted number.
+    /// Minimum sequence number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub least: Option<u64>,
-    /// Location of the list: a file, or an https URL.
+    /// Source of the list: a file, or an https URL.
     pub source: String,
     /// Newest accepted version.
     pub document: Map<String, Value>,
     /// Newest timestamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Map<String, Value>>,
-    /// DID documents of operators with a did:web at that time: a presentation does not fetch them.
+    /// DID documents of the operators with a did:web when the list was accepted: a presentation does not fetch them.
     pub operator_documents: Vec<Value>,
 }

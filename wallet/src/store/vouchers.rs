@@ -1,4 +1,4 @@
-//! Shown serials of a voucher, so that no use is shown twice (spec/entitlement.md section 7).
+//! Disclosed serials of a voucher, so that no use is disclosed twice (spec/entitlement.md section 7).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -6,37 +6,37 @@ use sha2::{Digest as _, Sha256};
 
 use super::HeldCredential;
 
-/// Serials of a voucher: their number, and those that were shown in any copy.
+/// Serials of a voucher: their number, and those disclosed with any copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VoucherSerials {
     /// Number of uses of the voucher.
     pub uses: usize,
-    /// Shown serials, oldest first.
+    /// Disclosed serials, oldest first.
     #[serde(default)]
     pub shown: Vec<ShownSerial>,
 }
 
-/// Serial that was shown, or was about to be.
+/// Serial that was disclosed, or was about to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShownSerial {
     /// Result of [`serial_digest`].
     pub digest: String,
-    /// Client id of the verifier that saw it.
+    /// Client id of the verifier to which it was disclosed.
     pub to: String,
-    /// True if the verifier reported it as used. Until then it may be shown again, to the same verifier only.
+    /// `true` if the verifier reported it as used. Until then, it may be disclosed again, only to the same verifier.
     #[serde(default)]
     pub used: bool,
 }
 
-/// Computes SHA-256 of a serial, in base64url.
+/// Returns the SHA-256 of a serial, in base64url.
 pub fn serial_digest(serial: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(serial))
 }
 
 impl VoucherSerials {
-    /// Creates the record of a voucher without shown serials.
+    /// Creates the record of a voucher without disclosed serials.
     pub fn new(uses: usize) -> Self {
         Self { uses, shown: Vec::new() }
     }
@@ -46,28 +46,28 @@ impl VoucherSerials {
         self.uses.saturating_sub(self.shown.iter().filter(|shown| shown.used).count())
     }
 
-    /// Returns the digest of the serial that a verifier saw without reporting it as used.
+    /// Returns the digest of the serial that was disclosed to a verifier and not reported as used.
     pub fn pending(&self, asker: &str) -> Option<&str> {
         let pending = self.shown.iter().find(|shown| shown.to == asker && !shown.used);
         pending.map(|shown| shown.digest.as_str())
     }
 
-    /// Returns the index of the one serial of a copy that may be shown to a verifier: the one that it saw and did not
-    /// count, or else an unseen one.
+    /// Returns the index of the serial of a copy that may be disclosed to a verifier: one already disclosed to it and
+    /// not reported as used, otherwise a new one.
     pub fn choose(&self, serials: &[String], asker: &str) -> Option<usize> {
         let digests: Vec<String> = serials.iter().map(|serial| serial_digest(serial)).collect();
         let pending = self.pending(asker).and_then(|pending| digests.iter().position(|digest| digest == pending));
         pending.or_else(|| digests.iter().position(|digest| self.shown.iter().all(|shown| shown.digest != *digest)))
     }
 
-    /// Records a serial before it is sent.
+    /// Records a serial before it is disclosed.
     pub fn record_shown(&mut self, digest: &str, asker: &str) {
         if self.shown.iter().all(|shown| shown.digest != digest) {
             self.shown.push(ShownSerial { digest: digest.to_owned(), to: asker.to_owned(), used: false });
         }
     }
 
-    /// Records that a serial is used.
+    /// Records that a serial was used.
     pub fn record_used(&mut self, digest: &str) {
         for shown in self.shown.iter_mut().filter(|shown| shown.digest == digest) {
             shown.used = true;
@@ -76,10 +76,10 @@ impl VoucherSerials {
 }
 
 impl HeldCredential {
-    /// Returns the index of the copy with the serial that a verifier saw and did not count, if there is one.
+    /// Returns the index of the copy with the serial that was disclosed to a verifier and not reported as used.
     pub fn pending_copy(&self, asker: &str) -> Option<usize> {
         let pending = self.serials.as_ref()?.pending(asker)?;
-        self.copies.iter().position(|copy| copy.is_kept() && copy.serial.as_deref() == Some(pending))
+        self.copies.iter().position(|copy| copy.is_presentable() && copy.serial.as_deref() == Some(pending))
     }
 }
 

@@ -3,18 +3,18 @@ use carnet_core::{
     did::DidUrl,
     format::CredentialFormat,
     keys::{Algorithm, SecretKey, Signer as _},
-    trust::list::{Accreditation, Contents as Said, EarlierCredentials, Withdrawal},
+    trust::list::{Accreditation, EarlierCredentials, TrustListContents as Said, Withdrawal},
 };
 use rand_core::OsRng;
 
 use super::*;
 use crate::{
     introduction::{
-        Introduction, Unregistered, registrar,
+        Unregistered, VerifierIdentity, registrar,
         tests::{Authority, both, introduce},
     },
     request::tests::{Asker, NOW},
-    store::{Contents, Copy, HolderKey, contents::default_low_water},
+    store::{CredentialCopy, HolderKey, WalletContents, contents::default_low_water},
 };
 
 const LIST: &str = "did:web:trust.example";
@@ -36,11 +36,11 @@ fn accreditation(types: &[&str]) -> Accreditation {
     }
 }
 
-fn entry(id: &str, accreditation: Accreditation) -> Entry {
-    Entry { id: id.to_owned(), name: "Register of the Land".to_owned(), accreditations: vec![accreditation] }
+fn entry(id: &str, accreditation: Accreditation) -> TrustListEntry {
+    TrustListEntry { id: id.to_owned(), name: "Register of the Land".to_owned(), accreditations: vec![accreditation] }
 }
 
-fn said(registrars: Vec<Entry>) -> Said {
+fn said(registrars: Vec<TrustListEntry>) -> Said {
     let issuers = vec![entry(UNI, Accreditation { max_level: Some(7), ..accreditation(&["QualificationCredential"]) })];
     Said::first(issuers, registrars)
 }
@@ -74,7 +74,7 @@ impl Desk {
     }
 
     /// Pins a list, as `carnet trust add` does.
-    fn pin(&self, contents: &mut Contents, said: &Said) {
+    fn pin(&self, contents: &mut WalletContents, said: &Said) {
         let pinned = self.pinned(self.list(said));
         let held = pinned.verify(&pinned.document, None, None, NOW).unwrap();
         contents.trust.seen.insert(LIST.to_owned(), held.seen());
@@ -82,8 +82,8 @@ impl Desk {
     }
 }
 
-fn read(asker: &Asker, contents: &Contents, now: Timestamp) -> Introduction {
-    Introduction::read(&asker.request().unwrap(), contents, now, &SelfContained)
+fn read(asker: &Asker, contents: &WalletContents, now: Timestamp) -> VerifierIdentity {
+    VerifierIdentity::read(&asker.request().unwrap(), contents, now, &SelfContained)
 }
 
 const UNTRUSTED: Option<Unregistered> = Some(Unregistered::Refused(Code::RegistrarUntrusted));
@@ -91,7 +91,7 @@ const UNTRUSTED: Option<Unregistered> = Some(Unregistered::Refused(Code::Registr
 #[test]
 fn a_registrar_of_the_list_counts_as_pinned() {
     let (desk, authority, mut asker) = (Desk::open(), Authority::new(), Asker::new());
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     let registration = authority.register(&asker, both(), 30);
     introduce(&mut asker, &registration);
     desk.pin(&mut contents, &said(Vec::new()));
@@ -99,18 +99,18 @@ fn a_registrar_of_the_list_counts_as_pinned() {
     desk.pin(&mut contents, &said(vec![entry(authority.did.as_str(), accreditation(&[]))]));
     let known = read(&asker, &contents, NOW);
     assert_eq!((known.registrar_name(), known.unregistered()), ("Register of the Land", None));
-    let listing = known.listing().unwrap().json();
+    let listing = known.registrar_decision().unwrap().json();
     assert_eq!(
         (&listing["rule"], &listing["list"], &listing["sequence"]),
         (&json!("accredited"), &json!(LIST), &json!(1))
     );
-    let lists = Lists::of(&contents.trust, NOW);
+    let lists = ValidTrustLists::of(&contents.trust, NOW);
     assert_eq!(registrar(&asker.request().unwrap(), &contents, &lists).unwrap().did, authority.did.to_string());
     // The owner's pin takes precedence and needs no list.
     authority.pin(&mut contents);
     let own = read(&asker, &contents, NOW);
-    assert_eq!((own.registrar_name(), own.listing().is_none()), ("Registrar of Example", true));
-    contents.trust = Trust::default();
+    assert_eq!((own.registrar_name(), own.registrar_decision().is_none()), ("Registrar of Example", true));
+    contents.trust = WalletTrust::default();
     assert_eq!(read(&asker, &contents, NOW).unregistered(), None);
 }
 
@@ -120,7 +120,7 @@ fn a_registrar_is_one_only_as_far_as_the_list_says() {
     let registration = authority.register(&asker, both(), 30);
     introduce(&mut asker, &registration);
     let with = |change: &dyn Fn(&mut Accreditation)| {
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         let mut held = accreditation(&[]);
         change(&mut held);
         desk.pin(&mut contents, &said(vec![entry(authority.did.as_str(), held)]));
@@ -132,7 +132,7 @@ fn a_registrar_is_one_only_as_far_as_the_list_says() {
     let france = with(&|held| held.jurisdictions = Some(vec!["FR".to_owned()]));
     let refused = read(&asker, &france, NOW);
     assert_eq!(
-        (refused.unregistered(), refused.listing().unwrap().json()["rule"].clone()),
+        (refused.unregistered(), refused.registrar_decision().unwrap().json()["rule"].clone()),
         (UNTRUSTED, "outside_jurisdiction".into())
     );
     let struck = |from: i64, earlier_credentials| {
@@ -169,8 +169,10 @@ fn row_70_an_older_list_is_refused_for_ever() {
     beginner.verify(&second, None, None, NOW).unwrap();
     assert_eq!(beginner.verify(&first, None, None, NOW).unwrap_err().code, Code::TrustListRollback);
     // Nor by somebody who puts it into the wallet's own store.
-    let trust = Trust { lists: vec![pinned], seen: [(LIST.to_owned(), held.seen())].into() };
-    assert!(Lists::of(&trust, NOW).why(&Question::issue(UNI, "QualificationCredential")).is_none());
+    let trust = WalletTrust { lists: vec![pinned], seen: [(LIST.to_owned(), held.seen())].into() };
+    assert!(
+        ValidTrustLists::of(&trust, NOW).why(&AccreditationQuestion::issue(UNI, "QualificationCredential")).is_none()
+    );
     // With fewer operators than pinned it is invalid.
     let mut alone = second.clone();
     alone["proof"].as_array_mut().unwrap().truncate(1);
@@ -179,17 +181,17 @@ fn row_70_an_older_list_is_refused_for_ever() {
 
 #[test]
 fn a_wallet_that_had_a_timestamp_needs_a_fresh_one() {
-    let (desk, mut contents) = (Desk::open(), Contents::new(12));
+    let (desk, mut contents) = (Desk::open(), WalletContents::new(12));
     let stamps = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
     let signer = Did::jwk(&stamps.public_key());
     let kid = signer.with_fragment("0").unwrap();
     desk.pin(&mut contents, &Said { timestamp_signers: vec![signer.to_string()], ..said(Vec::new()) });
-    let rule = |contents: &Contents, now: Timestamp| {
-        let lists = Lists::of(&contents.trust, now);
-        let question = Question {
+    let rule = |contents: &WalletContents, now: Timestamp| {
+        let lists = ValidTrustLists::of(&contents.trust, now);
+        let question = AccreditationQuestion {
             level: Some(6),
             issued: Some(NOW.plus(-DAY)),
-            ..Question::issue(UNI, "QualificationCredential")
+            ..AccreditationQuestion::issue(UNI, "QualificationCredential")
         };
         lists.why(&question).map(|(_, why)| why.rule.as_str())
     };
@@ -210,7 +212,7 @@ fn a_wallet_that_had_a_timestamp_needs_a_fresh_one() {
 #[test]
 fn what_is_received_is_held_against_the_lists() {
     let catalogue = Catalogue::embedded().unwrap();
-    let (desk, mut contents) = (Desk::open(), Contents::new(12));
+    let (desk, mut contents) = (Desk::open(), WalletContents::new(12));
     let credential = |level: u8| {
         let mut document = catalogue.credential_type("QualificationCredential").unwrap().example.clone();
         document["credentialSubject"]["eqfLevel"] = level.into();
@@ -225,7 +227,7 @@ fn what_is_received_is_held_against_the_lists() {
             valid_from: Some(NOW.plus(-DAY)),
             valid_until: None,
             epoch: None,
-            copies: vec![Copy::new(document.to_string(), key)],
+            copies: vec![CredentialCopy::new(document.to_string(), key)],
             endpoint: None,
             low_water: default_low_water(),
             serials: None,

@@ -5,7 +5,7 @@ mod rows;
 mod vectors;
 mod wire;
 
-use super::{chain::count::blocks, *};
+use super::{chain::count::count_blocks, *};
 
 const SALT: &str = "2GLC42sKQveCfGfryNRN9w";
 const OTHER_SALT: &str = "eluV5Og3gSNII8EYnsxA_A";
@@ -15,7 +15,7 @@ fn refused<T: fmt::Debug>(result: Result<T, Problem>) -> Code {
 }
 
 /// The commitment that an opening is for.
-fn commitment(direction: Direction, salt: &str, value: u16, opening: &Opening) -> Commitment {
+fn commitment(direction: Direction, salt: &str, value: u16, opening: &ThresholdWitness) -> Commitment {
     let entries = commitments(direction, salt, value.into());
     entries.iter().find(|entry| entry.entry == opening.entry).unwrap().commitment
 }
@@ -23,7 +23,7 @@ fn commitment(direction: Direction, salt: &str, value: u16, opening: &Opening) -
 #[test]
 fn the_element_is_found_where_the_issuer_shuffled_it() {
     for direction in Direction::ALL {
-        let value = Ordered::from(46_344);
+        let value = OrderedValue::from(46_344);
         let entries = commitments(direction, SALT, value);
         let texts: Vec<_> = entries.iter().map(|entry| entry.commitment.to_string()).collect();
         let mut elements: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -65,9 +65,9 @@ fn a_wallet_sees_that_an_issuer_committed_to_something_else() {
 #[test]
 fn a_proof_costs_at_most_64_blocks_and_its_check_63() {
     let cost = |direction, value: u16, threshold: u16| {
-        let (opening, proving) = blocks(|| prove(direction, SALT, value.into(), threshold.into()).unwrap());
+        let (opening, proving) = count_blocks(|| prove(direction, SALT, value.into(), threshold.into()).unwrap());
         let commitment = commitment(direction, SALT, value, &opening);
-        let (verdict, verifying) = blocks(|| verify(direction, threshold.into(), &commitment, &opening.witness));
+        let (verdict, verifying) = count_blocks(|| verify(direction, threshold.into(), &commitment, &opening.witness));
         verdict.unwrap();
         (proving, verifying)
     };
@@ -79,13 +79,13 @@ fn a_proof_costs_at_most_64_blocks_and_its_check_63() {
     assert_eq!(cost(Direction::AtMost, 0, 0), (4, 63));
 
     // The cost of the most expensive value for the issuer, and for the wallet once for each copy.
-    let all = |value: u16| blocks(|| commitments(Direction::AtLeast, SALT, value.into())).1;
+    let all = |value: u16| count_blocks(|| commitments(Direction::AtLeast, SALT, value.into())).1;
     assert_eq!(all(0xfffe), 264);
 }
 
 #[test]
 fn what_is_secret_is_not_printed() {
     let opening = prove(Direction::AtLeast, SALT, 46_344.into(), 46_021.into()).unwrap();
-    assert_eq!(format!("{opening:?}"), "Opening { entry: 2, witness: Witness(..) }");
+    assert_eq!(format!("{opening:?}"), "ThresholdWitness { entry: 2, witness: Witness(..) }");
     assert!(!format!("{:?}", commitments(Direction::AtLeast, SALT, 46_344.into())).contains("46344"));
 }

@@ -43,12 +43,12 @@ fn for_every_value_the_value_is_dominated_and_the_next_number_is_not() {
 #[test]
 fn the_first_entry_that_serves_would_tell_of_the_last_digit() {
     // This is why a wallet does not open it again: of 0x0120 one entry proves 0x0110, and another 0x0111.
-    let entry = |prove: fn(Direction, &str, Ordered, Ordered) -> Result<Opening, Problem>, threshold: u16| {
-        prove(Direction::AtLeast, SALT, 0x0120.into(), threshold.into()).unwrap().entry
-    };
+    let entry =
+        |prove: fn(Direction, &str, OrderedValue, OrderedValue) -> Result<ThresholdWitness, Problem>,
+         threshold: u16| { prove(Direction::AtLeast, SALT, 0x0120.into(), threshold.into()).unwrap().entry };
     assert_ne!(entry(prove, 0x0110), entry(prove, 0x0111));
     assert_eq!(entry(prove_in_block, 0x0110), entry(prove_in_block, 0x0111));
-    assert!(share_a_block(0x0110.into(), 0x011f.into()) && !share_a_block(0x011f.into(), 0x0120.into()));
+    assert!(are_in_same_block(0x0110.into(), 0x011f.into()) && !are_in_same_block(0x011f.into(), 0x0120.into()));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn around_a_carry_every_threshold_is_proved_or_refused_to_the_last_hash() {
         for threshold in 0..=0x111_u16 {
             let opening = prove(Direction::AtLeast, SALT, value.into(), threshold.into());
             assert_eq!(opening.is_ok(), threshold <= value, "{threshold} of {value}");
-            let Ok(Opening { entry, witness }) = opening else { continue };
+            let Ok(ThresholdWitness { entry, witness }) = opening else { continue };
             for of in &entries {
                 let verdict = verify(Direction::AtLeast, threshold.into(), &of.commitment, &witness);
                 assert_eq!(verdict.is_ok(), of.entry == entry, "{threshold} of {value}");
@@ -75,13 +75,13 @@ proptest! {
                 Direction::AtLeast => value >= threshold,
                 Direction::AtMost => value <= threshold,
             };
-            let (opening, proving) = blocks(|| prove(direction, &salt, value.into(), threshold.into()));
+            let (opening, proving) = count_blocks(|| prove(direction, &salt, value.into(), threshold.into()));
             prop_assert!(proving <= 64);
             prop_assert_eq!(opening.is_ok(), holds);
             if let Ok(opening) = opening {
                 let commitment = commitment(direction, &salt, value, &opening);
                 let (verdict, verifying) =
-                    blocks(|| verify(direction, threshold.into(), &commitment, &opening.witness));
+                    count_blocks(|| verify(direction, threshold.into(), &commitment, &opening.witness));
                 prop_assert!(verdict.is_ok() && verifying <= 63);
             }
         }
@@ -109,7 +109,7 @@ proptest! {
     #[test]
     fn one_entry_proves_all_that_is_true_of_a_block(value in number(), threshold in number()) {
         for direction in Direction::ALL {
-            let block = (0..16_u16).map(|digit| Ordered::from((threshold & 0xfff0) | digit));
+            let block = (0..16_u16).map(|digit| OrderedValue::from((threshold & 0xfff0) | digit));
             let mut entries = Vec::new();
             for one in block {
                 let opening = prove_in_block(direction, SALT, value.into(), one);
@@ -128,11 +128,11 @@ proptest! {
     /// greater.
     #[test]
     fn two_bounds_of_a_block_combine_to_the_greater(value in number(), one in 0..16_u16, other in 0..16_u16) {
-        let of = |digit: u16| Ordered::from((value & 0xfff0) | digit);
+        let of = |digit: u16| OrderedValue::from((value & 0xfff0) | digit);
         let [one, other] = [of(one.min(other)), of(one.max(other))];
-        prop_assert!(dominates(other, one) && share_a_block(one, other));
-        let carried = Ordered::from(value.saturating_add(16));
-        prop_assert!(carried.number() == u16::MAX || !share_a_block(Ordered::from(value), carried));
+        prop_assert!(dominates(other, one) && are_in_same_block(one, other));
+        let carried = OrderedValue::from(value.saturating_add(16));
+        prop_assert!(carried.number() == u16::MAX || !are_in_same_block(OrderedValue::from(value), carried));
     }
 
     #[test]
@@ -157,6 +157,6 @@ proptest! {
     #[test]
     fn reading_never_panics(text in "\\PC{0,200}") {
         let _ = (text.parse::<Witness>(), text.parse::<Commitment>(), days_since_1900(&text));
-        let _ = Ordered::of_claim(Direction::AtLeast, &text.into());
+        let _ = OrderedValue::of_claim(Direction::AtLeast, &text.into());
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::*;
 
-fn number(value: &Value) -> Ordered {
+fn number(value: &Value) -> OrderedValue {
     value.as_i64().unwrap().try_into().unwrap()
 }
 

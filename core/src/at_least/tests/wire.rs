@@ -30,20 +30,24 @@ fn a_date_is_days_since_1900_and_back() {
 
 #[test]
 fn a_claim_comes_to_a_number_that_keeps_both_directions_true() {
-    let of = |direction, value: Value| Ordered::of_claim(direction, &value).map(Ordered::number);
+    let of = |direction, value: Value| OrderedValue::of_claim(direction, &value).map(OrderedValue::number);
     for direction in Direction::ALL {
-        assert_eq!(of(direction, json!("1996-04-12")), days_since_1900("1996-04-12").map(Ordered::number));
+        assert_eq!(of(direction, json!("1996-04-12")), days_since_1900("1996-04-12").map(OrderedValue::number));
         assert_eq!(of(direction, json!(6)), Ok(6));
         assert_eq!(of(direction, json!("A1")), Ok(1));
         assert_eq!(of(direction, json!("C2")), Ok(6));
         // The day in UTC, for any offset of the instant.
         for instant in ["2028-02-29T23:59:59+01:00", "2028-03-01T00:00:00Z", "2028-02-28T23:30:00-01:00"] {
-            assert_eq!(of(direction, json!(instant)), days_since_1900("2028-02-29").map(Ordered::number), "{instant}");
+            assert_eq!(
+                of(direction, json!(instant)),
+                days_since_1900("2028-02-29").map(OrderedValue::number),
+                "{instant}"
+            );
         }
         for absurd in [json!(true), json!({}), json!(null)] {
             assert_eq!(of(direction, absurd.clone()).unwrap_err().code, Code::ThresholdInvalid, "{absurd}");
         }
-        assert_eq!(refused(Ordered::of_claim(direction, &json!("2028-02-29T23:59:59"))), Code::DateMalformed);
+        assert_eq!(refused(OrderedValue::of_claim(direction, &json!("2028-02-29T23:59:59"))), Code::DateMalformed);
     }
     assert_eq!(of(Direction::AtLeast, json!(7.5)), Ok(7));
     assert_eq!(of(Direction::AtMost, json!(7.5)), Ok(8));
@@ -61,10 +65,10 @@ fn names_follow_the_claims() {
     assert_eq!(Direction::parse("AtLeast"), None);
 }
 
-fn proof(path: Value, direction: Direction, threshold: u16) -> Proof {
-    let threshold = Ordered::from(threshold);
+fn proof(path: Value, direction: Direction, threshold: u16) -> ThresholdProof {
+    let threshold = OrderedValue::from(threshold);
     let witness = prove(direction, SALT, threshold, threshold).unwrap().witness;
-    Proof { path: parse_path(&path).unwrap(), direction, threshold, witness }
+    ThresholdProof { path: parse_path(&path).unwrap(), direction, threshold, witness }
 }
 
 #[test]
@@ -74,10 +78,10 @@ fn proofs_are_written_and_read_back() {
         proof(json!(["credentialSubject", "validUntil"]), Direction::AtMost, 50_000),
         proof(json!(["credentialSubject", "language", "level"]), Direction::AtLeast, 4),
     ];
-    let written = Value::from_iter(proofs.iter().map(Proof::to_json));
+    let written = Value::from_iter(proofs.iter().map(ThresholdProof::to_json));
     assert_eq!(written[0]["at_least"], 46_021);
     assert_eq!(written[1]["at_most"], 50_000);
-    assert_eq!(Proof::parse_all(&written).unwrap(), proofs);
+    assert_eq!(ThresholdProof::parse_all(&written).unwrap(), proofs);
 }
 
 #[test]
@@ -95,9 +99,12 @@ fn proofs_of_another_shape_are_refused() {
     };
     let many: Vec<Value> =
         (0..=64).map(|index| proof(json!([format!("claim {index}")]), Direction::AtLeast, 4).to_json()).collect();
-    Proof::parse_all(&json!([good])).unwrap();
-    assert_eq!(Proof::parse_all(&with("at_least", json!(4.0))).unwrap(), Proof::parse_all(&json!([good])).unwrap());
-    Proof::parse_all(&json!(many[..MAX_PROOFS])).unwrap();
+    ThresholdProof::parse_all(&json!([good])).unwrap();
+    assert_eq!(
+        ThresholdProof::parse_all(&with("at_least", json!(4.0))).unwrap(),
+        ThresholdProof::parse_all(&json!([good])).unwrap()
+    );
+    ThresholdProof::parse_all(&json!(many[..MAX_PROOFS])).unwrap();
 
     for wrong in [
         json!([]),
@@ -115,13 +122,13 @@ fn proofs_of_another_shape_are_refused() {
         without("at_least"),
         without("witness"),
     ] {
-        assert_eq!(refused(Proof::parse_all(&wrong)), Code::TokenMalformed, "{wrong}");
+        assert_eq!(refused(ThresholdProof::parse_all(&wrong)), Code::TokenMalformed, "{wrong}");
     }
     for (wrong, code) in [
         (with("witness", json!("AA")), Code::ThresholdUnproven),
         (with("at_least", json!("4")), Code::ThresholdInvalid),
         (with("at_least", json!(4.5)), Code::ThresholdInvalid),
     ] {
-        assert_eq!(refused(Proof::parse_all(&wrong)), code, "{wrong}");
+        assert_eq!(refused(ThresholdProof::parse_all(&wrong)), code, "{wrong}");
     }
 }

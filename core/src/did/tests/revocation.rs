@@ -21,11 +21,15 @@ fn marks_key_1(holder: &str, entry: &Value) {
         }
         document
     };
-    assert_eq!(ask(&with(entry), KEY_1, Purpose::AssertionMethod).unwrap(), key(1), "{holder} {entry}");
+    assert_eq!(
+        ask(&with(entry), KEY_1, VerificationRelationship::AssertionMethod).unwrap(),
+        key(1),
+        "{holder} {entry}"
+    );
     let mut marked = entry.clone();
     marked["revoked"] = json!(AT);
     let document = with(&marked);
-    for purpose in [Purpose::AssertionMethod, Purpose::Authentication] {
+    for purpose in [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication] {
         assert_eq!(code(ask(&document, KEY_1, purpose)), Code::KeyInvalid, "{holder} {marked}");
         assert_eq!(ask(&document, "did:web:university.example#key-2", purpose).unwrap(), key(2));
     }
@@ -85,9 +89,9 @@ fn row_88_a_mark_in_a_method_that_is_unreadable_in_part() {
     // One entry where an array of them is expected.
     let mut document = rendered();
     document["keyAgreement"] = other("Multikey", "publicKeyMultibase", json!(key(1).to_multikey()));
-    assert!(ask(&document, KEY_1, Purpose::AssertionMethod).is_ok());
+    assert!(ask(&document, KEY_1, VerificationRelationship::AssertionMethod).is_ok());
     document["keyAgreement"]["revoked"] = json!(AT);
-    assert_eq!(code(ask(&document, KEY_1, Purpose::AssertionMethod)), Code::KeyInvalid);
+    assert_eq!(code(ask(&document, KEY_1, VerificationRelationship::AssertionMethod)), Code::KeyInvalid);
 }
 
 #[test]
@@ -139,9 +143,9 @@ fn row_88_a_mark_beside_a_p256_key_in_another_encoding() {
         ("publicKeyBase58", json!(bs58::encode(uncompressed).into_string())),
     ] {
         let plain = document(None, name, value.clone());
-        assert_eq!(ask(&plain, KEY_1, Purpose::AssertionMethod).unwrap(), p256);
+        assert_eq!(ask(&plain, KEY_1, VerificationRelationship::AssertionMethod).unwrap(), p256);
         let marked = document(Some(AT), name, value);
-        assert_eq!(code(ask(&marked, KEY_1, Purpose::AssertionMethod)), Code::KeyInvalid, "{name}");
+        assert_eq!(code(ask(&marked, KEY_1, VerificationRelationship::AssertionMethod)), Code::KeyInvalid, "{name}");
     }
 }
 
@@ -155,7 +159,7 @@ fn a_mark_of_another_key_says_nothing_of_this_one() {
             Some(entries) => entries.push(entry.clone()),
             None => document[holder] = json!([entry]),
         }
-        assert_eq!(ask(&document, KEY_1, Purpose::AssertionMethod).unwrap(), key(1));
+        assert_eq!(ask(&document, KEY_1, VerificationRelationship::AssertionMethod).unwrap(), key(1));
         let parsed = DidDocument::parse(&web(), &document).unwrap();
         assert_eq!(parsed.revoked_key(&key(3)).unwrap().to_string(), AT);
         assert!(parsed.revoked_key(&key(1)).is_none());

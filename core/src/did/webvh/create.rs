@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     METHOD, PLACEHOLDER, entry, invalid,
-    log::{Chain, Log},
+    log::{UnwitnessedLog, WebVhLog},
 };
 use crate::{
     Problem,
-    did::{Did, Purpose},
+    did::{Did, VerificationRelationship},
     keys::{PublicKey, Signer},
     secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
@@ -33,7 +33,7 @@ pub struct Inception<'a> {
 
 /// Changes in a new log entry.
 #[derive(Clone, Copy)]
-pub struct Change<'a> {
+pub struct LogUpdate<'a> {
     /// `versionTime` of the new version, later than that of the previous one.
     pub at: Timestamp,
     /// New DID document.
@@ -60,8 +60,8 @@ fn hashes(keys: &[PublicKey]) -> Value {
 /// hash of the document.
 ///
 /// # Errors
-/// Those of [`Chain::verify`] for the new log; `algorithm_mismatch` (an update key other than Ed25519), and those of
-/// the signer.
+/// Those of [`UnwitnessedLog::verify`] for the new log; `algorithm_mismatch` (an update key other than Ed25519), and
+/// those of the signer.
 pub fn create(inception: &Inception<'_>, document: &dyn Fn(&Did) -> Value) -> Result<(Did, String), Problem> {
     let provisional = entry::hash(PLACEHOLDER.as_bytes());
     let at_place = |scid: &str| Did::parse(&format!("did:webvh:{scid}:{}", inception.place));
@@ -89,7 +89,7 @@ pub fn create(inception: &Inception<'_>, document: &dyn Fn(&Did) -> Value) -> Re
     members.insert("versionId".to_owned(), scid.as_str().into());
     let did = at_place(&scid)?;
     let line = finish(members, 1, inception.at, inception.update)?;
-    Chain::verify(&did, line.as_bytes(), inception.at, 0)?;
+    UnwitnessedLog::verify(&did, line.as_bytes(), inception.at, 0)?;
     Ok((did, line))
 }
 
@@ -98,7 +98,7 @@ pub fn create(inception: &Inception<'_>, document: &dyn Fn(&Did) -> Value) -> Re
 ///
 /// # Errors
 /// As [`create`]. The result is verified before it is returned, except for its witness proofs.
-pub fn append(log: &Log, text: &str, change: &Change<'_>, update: &dyn Signer) -> Result<String, Problem> {
+pub fn append(log: &WebVhLog, text: &str, change: &LogUpdate<'_>, update: &dyn Signer) -> Result<String, Problem> {
     let before = log.versions.last().ok_or_else(|| invalid("the log is empty"))?;
     let mut parameters = Map::new();
     if let Some(keys) = change.update_keys {
@@ -121,7 +121,7 @@ pub fn append(log: &Log, text: &str, change: &Change<'_>, update: &dyn Signer) -
     let mut text = text.strip_suffix('\n').unwrap_or(text).to_owned();
     text.push('\n');
     text.push_str(&finish(members, number, change.at, update)?);
-    Chain::verify(log.did(), text.as_bytes(), change.at, 0)?.log.require_follows(before.id())?;
+    UnwitnessedLog::verify(log.did(), text.as_bytes(), change.at, 0)?.log.require_follows(before.id())?;
     Ok(text)
 }
 
@@ -137,13 +137,13 @@ fn finish(
     let key = Did::key(&update.public_key());
     let options = ProofOptions {
         verification_method: &format!("{key}#{}", key.id()),
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: Some(at),
         expires: None,
         challenge: None,
         domain: None,
     };
-    let mut secured = data_integrity::secure(&members, &EddsaJcs2022, &options, update)?;
+    let mut secured = data_integrity::add_proof(&members, &EddsaJcs2022, &options, update)?;
     if let Some(proof) = secured.remove("proof") {
         secured.insert("proof".to_owned(), json!([proof]));
     }

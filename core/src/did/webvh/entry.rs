@@ -6,9 +6,9 @@ use sha2::{Digest as _, Sha256};
 use super::{PLACEHOLDER, invalid, parameters::MAX_LIST};
 use crate::{
     Code, Problem,
-    did::{DidMethod, DidUrl, Purpose, SelfContained},
+    did::{DidMethod, DidUrl, SelfContained, VerificationRelationship},
     json::{self, Limits},
-    secure::data_integrity::{self, Expected, Suites, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::{self, ProofRequirements, Suites, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
 };
 
@@ -151,8 +151,13 @@ pub(super) fn verify_proof(
     now: Timestamp,
     skew: i64,
 ) -> Result<(), Problem> {
-    let expected =
-        Expected { purpose: Purpose::AssertionMethod, controller: method.did().as_str(), binding: None, now, skew };
+    let expected = ProofRequirements {
+        purpose: VerificationRelationship::AssertionMethod,
+        controller: method.did().as_str(),
+        binding: None,
+        now,
+        skew,
+    };
     unsecured.insert("proof".to_owned(), proof.clone());
     let verified = data_integrity::verify(unsecured, &Suites::only(EddsaJcs2022), &SelfContained, &expected);
     unsecured.remove("proof");

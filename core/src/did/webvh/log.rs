@@ -60,19 +60,19 @@ impl Version {
 
 /// Log whose entries were verified, but not yet its witness proofs.
 #[derive(Debug, Clone)]
-pub struct Chain {
-    pub(super) log: Log,
+pub struct UnwitnessedLog {
+    pub(super) log: WebVhLog,
 }
 
 /// Completely verified log.
 #[derive(Debug, Clone)]
-pub struct Log {
+pub struct WebVhLog {
     did: Did,
     pub(super) versions: Vec<Version>,
     pub(super) parameters: Parameters,
 }
 
-impl Chain {
+impl UnwitnessedLog {
     /// Verifies the log of `did`, `did.jsonl`, entry by entry: form, parameters, SCID, hash, time, signer,
     /// pre-rotation, and the document of each version. The last entry may be at most `skew` seconds ahead of `now`.
     ///
@@ -86,7 +86,7 @@ impl Chain {
             return Err(Problem::new(Code::TooLarge, format!("a log has at most {MAX_BYTES} bytes")));
         }
         let text = text.strip_suffix(b"\n").unwrap_or(text);
-        let mut read: Option<Log> = None;
+        let mut read: Option<WebVhLog> = None;
         for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let number = at.saturating_add(1);
             if number > MAX_ENTRIES {
@@ -111,9 +111,9 @@ impl Chain {
         Ok(Self { log })
     }
 
-    /// Returns whether any entry requires witness proofs; [`Self::witnessed`] then needs the witness file.
+    /// Returns whether any entry requires witness proofs; [`Self::verify_witnesses`] then needs the witness file.
     #[must_use]
-    pub fn wants_witnesses(&self) -> bool {
+    pub fn needs_witnesses(&self) -> bool {
         self.log.versions.iter().any(|version| version.witnesses.is_some())
     }
 
@@ -123,8 +123,8 @@ impl Chain {
     /// # Errors
     /// `did_log_witness`: too few proofs, or no file; `too_large`, and those of parsing JSON. Invalid proofs are
     /// ignored.
-    pub fn witnessed(self, file: Option<&[u8]>, now: Timestamp, skew: i64) -> Result<Log, Problem> {
-        if self.wants_witnesses() {
+    pub fn verify_witnesses(self, file: Option<&[u8]>, now: Timestamp, skew: i64) -> Result<WebVhLog, Problem> {
+        if self.needs_witnesses() {
             let file = file.ok_or_else(|| Problem::new(Code::DidLogWitness, "the log's witness file is missing"))?;
             witness::verify(&self.log, file, now, skew)?;
         }
@@ -132,7 +132,7 @@ impl Chain {
     }
 }
 
-fn first(did: &Did, scid: &str, entry: &LogEntry, now: Timestamp, skew: i64) -> Result<Log, Problem> {
+fn first(did: &Did, scid: &str, entry: &LogEntry, now: Timestamp, skew: i64) -> Result<WebVhLog, Problem> {
     let said = entry.parameters().ok_or_else(|| invalid("an entry has no parameters"))?;
     let (parameters, own) = Parameters::first(said)?;
     if own != scid || entry.scid(&own)? != own {
@@ -141,7 +141,7 @@ fn first(did: &Did, scid: &str, entry: &LogEntry, now: Timestamp, skew: i64) -> 
     check_version(entry, 1, scid)?;
     entry.verify_proofs(&parameters.update_keys, now, skew)?;
     let version = version(scid, entry, &parameters, parameters.witness.clone())?;
-    Ok(Log { did: did.clone(), versions: vec![version], parameters })
+    Ok(WebVhLog { did: did.clone(), versions: vec![version], parameters })
 }
 
 fn check_version(entry: &LogEntry, number: usize, before: &str) -> Result<(), Problem> {
@@ -174,7 +174,7 @@ fn version(
     })
 }
 
-impl Log {
+impl WebVhLog {
     /// This log with one more entry.
     fn and(mut self, entry: &LogEntry, number: usize, now: Timestamp, skew: i64) -> Result<Self, Problem> {
         let last = self.last()?;
@@ -251,7 +251,7 @@ impl Log {
     /// Returns whether this key may sign the next entry: an update key, or with pre-rotation a key that the last entry
     /// committed to.
     #[must_use]
-    pub fn may_go_on(&self, key: &PublicKey) -> bool {
+    pub fn may_sign_next(&self, key: &PublicKey) -> bool {
         let (key, committed) = (key.to_multikey(), &self.parameters.next_key_hashes);
         if committed.is_empty() {
             return self.parameters.update_keys.contains(&key);

@@ -1,7 +1,7 @@
 //! did:webvh 1.0: a DID with a log that proves every version of its document (spec/dids.md section 2).
 //!
-//! The services fetch the log and the witness file; [`Chain::verify`] and [`Chain::witnessed`] verify all of it and
-//! return a [`Log`].
+//! The services fetch the log and the witness file; [`UnwitnessedLog::verify`] and [`UnwitnessedLog::verify_witnesses`]
+//! verify all of it and return a [`WebVhLog`].
 
 use super::{Did, DidMethod, malformed, web};
 use crate::{Code, Problem};
@@ -14,8 +14,8 @@ mod parameters;
 mod tests;
 mod witness;
 
-pub use create::{Change, Inception, append, create};
-pub use log::{Chain, Log, Version};
+pub use create::{Inception, LogUpdate, append, create};
+pub use log::{UnwitnessedLog, Version, WebVhLog};
 
 /// The value of the `method` parameter.
 const METHOD: &str = "did:webvh:1.0";
@@ -42,18 +42,18 @@ fn parts(did: &Did) -> Result<(&str, &str), Problem> {
 }
 
 /// Returns the HTTPS URL of a did:webvh log (`/.well-known/did.jsonl`, or `/path/did.jsonl`), under the rules of
-/// [`web::url`].
+/// [`web::document_url`].
 ///
 /// # Errors
 /// `did_malformed`, `did_unsupported` (another method).
-pub fn url(did: &Did) -> Result<String, Problem> {
+pub fn log_url(did: &Did) -> Result<String, Problem> {
     web::location(parts(did)?.1, "did.jsonl")
 }
 
 /// Returns the HTTPS URL of the witness file, which is next to the log.
 ///
 /// # Errors
-/// As [`url()`].
+/// As [`log_url()`].
 pub fn witness_url(did: &Did) -> Result<String, Problem> {
     web::location(parts(did)?.1, "did-witness.json")
 }

@@ -127,7 +127,7 @@ impl StatedParameters {
                 "witness" => said.witness = Some(witnesses(value).ok_or_else(wrong)?),
                 "portable" => said.portable = Some(value.as_bool().ok_or_else(wrong)?),
                 "deactivated" => said.deactivated = Some(value.as_bool().ok_or_else(wrong)?),
-                "ttl" => said.ttl = Some(json::whole_unsigned(value).ok_or_else(wrong)?),
+                "ttl" => said.ttl = Some(json::unsigned_integer(value).ok_or_else(wrong)?),
                 _ => return Err(invalid("an entry has an unknown parameter")),
             }
         }
@@ -168,7 +168,7 @@ fn witnesses(value: &Value) -> Option<Option<Witnesses>> {
         return Some(None);
     }
     let listed = members.get("witnesses")?.as_array().filter(|listed| listed.len() <= MAX_LIST)?;
-    let threshold = usize::try_from(json::whole_unsigned(members.get("threshold")?)?).ok()?;
+    let threshold = usize::try_from(json::unsigned_integer(members.get("threshold")?)?).ok()?;
     let mut dids = BTreeSet::new();
     for witness in listed {
         let witness = witness.as_object().filter(|witness| witness.len() == 1)?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{MAX_ENTRIES, MAX_WITNESS_BYTES, entry, log::Log};
+use super::{MAX_ENTRIES, MAX_WITNESS_BYTES, entry, log::WebVhLog};
 use crate::{
     Code, Problem,
     did::Did,
@@ -20,7 +20,7 @@ fn refused(what: &str) -> Problem {
 ///
 /// Each proof counts or does not, by itself. A proof that is invalid, or by no witness of the log, is worth as much
 /// as a missing one: the server of the file could leave it out as well.
-pub(super) fn verify(log: &Log, file: &[u8], now: Timestamp, skew: i64) -> Result<(), Problem> {
+pub(super) fn verify(log: &WebVhLog, file: &[u8], now: Timestamp, skew: i64) -> Result<(), Problem> {
     let file = json::parse(file, Limits { max_bytes: MAX_WITNESS_BYTES, ..Limits::DOCUMENT })?;
     let records = file.as_array().filter(|records| records.len() <= MAX_ENTRIES.saturating_mul(2));
     let records = records.ok_or_else(|| refused("the witness file is not an array, or too long"))?;

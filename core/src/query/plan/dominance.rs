@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Holding, offer::Offer};
+use super::{Holding, offer::CandidateAnswer};
 
 /// Offer of a holding, independent of the holding: for each query and claim set, the facts told and their weight.
 type Shape<'a> = Vec<(usize, usize, &'a BTreeMap<usize, u64>)>;
@@ -14,7 +14,7 @@ type Shape<'a> = Vec<(usize, usize, &'a BTreeMap<usize, u64>)>;
 /// be shown for the sake of another copy, and then not with this one.
 /// `cost` is the weight of using a holding, and among equal weights whether it was refused.
 pub(super) fn undominated(
-    offered: &[Vec<Offer>],
+    offered: &[Vec<CandidateAnswer>],
     holdings: &[Holding<'_>],
     cost: impl Fn(usize) -> (u64, bool),
 ) -> BTreeSet<usize> {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Holding, Line, Part, Plan, Show, What, offer::Offer, search::LeastAnswer};
+use super::{
+    ClaimDisclosure, DisclosurePlan, Holding, PlanItem, PlanLine, PlanPart, offer::CandidateAnswer, search::LeastAnswer,
+};
 use crate::query::Query;
 
 /// Alternatives that the plan was chosen from.
@@ -10,14 +12,14 @@ pub(super) struct Choice<'a> {
     pub(super) query: &'a Query,
     pub(super) holdings: &'a [Holding<'a>],
     /// For each credential query.
-    pub(super) offered: &'a [Vec<Offer>],
+    pub(super) offered: &'a [Vec<CandidateAnswer>],
     /// Weights of each holding's document and copy.
     pub(super) costs: &'a [(u64, u64)],
 }
 
 impl Choice<'_> {
     /// The plan. A disclosure that answers two queries is counted for the first of them, so that the lines add up.
-    pub(super) fn plan(&self, answer: LeastAnswer) -> Plan {
+    pub(super) fn plan(&self, answer: LeastAnswer) -> DisclosurePlan {
         let mut parts = Vec::new();
         let mut lines = Vec::new();
         let (mut documents, mut copies, mut told) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -27,34 +29,35 @@ impl Choice<'_> {
                 continue;
             };
             let (document, copy) = self.costs.get(offer.holding).copied().unwrap_or_default();
-            let mut say = |what: What, cost: u64| lines.push(Line { query_id: credential.id.clone(), what, cost });
+            let mut say =
+                |what: PlanItem, cost: u64| lines.push(PlanLine { query_id: credential.id.clone(), what, cost });
             let once = |is_new: bool, cost: u64| if is_new { cost } else { 0 };
-            let what = What::Document { holding: offer.holding, known: holding.known };
+            let what = PlanItem::Document { holding: offer.holding, known: holding.known };
             say(what, once(documents.insert(holding.document), document));
-            say(What::Copy(holding.exposure), once(copies.insert(offer.holding), copy));
+            say(PlanItem::Copy(holding.exposure), once(copies.insert(offer.holding), copy));
             for shown in offer.shows.iter().chain(&offer.clear) {
                 let new = shown.told.iter().filter(|(number, _)| told.insert((holding.document, **number)));
                 let cost = new.fold(0_u64, |sum, (_, cost)| sum.saturating_add(*cost));
                 let what = match &shown.show {
-                    Show::Threshold { path, .. } => What::Threshold(path.clone()),
-                    Show::Value(path) => What::Value(path.clone(), shown.class),
+                    ClaimDisclosure::Threshold { path, .. } => PlanItem::Threshold(path.clone()),
+                    ClaimDisclosure::Value(path) => PlanItem::Value(path.clone(), shown.class),
                 };
                 say(what, cost);
             }
             if let Some((cost, holding)) = self.passed_over(offers, offer) {
-                say(What::PassedOver { holding }, cost);
+                say(PlanItem::PassedOver { holding }, cost);
             }
             let shows = offer.shows.iter().map(|shown| shown.show.clone()).collect();
-            parts.push(Part { query_id: credential.id.clone(), holding: offer.holding, shows });
+            parts.push(PlanPart { query_id: credential.id.clone(), holding: offer.holding, shows });
         }
-        Plan { parts, cost: answer.cost, lines, implied: Vec::new() }
+        DisclosurePlan { parts, cost: answer.cost, lines, implied: Vec::new() }
     }
 
     /// Returns the weight and the holding of the best other way to answer one query: another document, or other
     /// claims. A line of its own explains the choice of the copy.
-    fn passed_over(&self, offers: &[Offer], taken: &Offer) -> Option<(u64, usize)> {
-        let document = |offer: &Offer| self.holding(offer).map(|holding| holding.document);
-        let alike = |offer: &Offer| {
+    fn passed_over(&self, offers: &[CandidateAnswer], taken: &CandidateAnswer) -> Option<(u64, usize)> {
+        let document = |offer: &CandidateAnswer| self.holding(offer).map(|holding| holding.document);
+        let alike = |offer: &CandidateAnswer| {
             offer.holding == taken.holding && offer.set == taken.set
                 || document(offer) == document(taken) && offer.told.keys().eq(taken.told.keys())
         };
@@ -68,7 +71,7 @@ impl Choice<'_> {
             .min()
     }
 
-    fn holding(&self, offer: &Offer) -> Option<&Holding<'_>> {
+    fn holding(&self, offer: &CandidateAnswer) -> Option<&Holding<'_>> {
         self.holdings.get(offer.holding)
     }
 }

@@ -21,12 +21,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    ClaimQuery, Holding, Implied, Show, Solved,
-    offer::{Condition, Offer},
+    ClaimDisclosure, ClaimQuery, Holding, ImpliedCondition, Solved,
+    offer::{CandidateAnswer, Condition},
 };
 use crate::{
     Problem,
-    at_least::{Direction, Ordered},
+    at_least::{Direction, OrderedValue},
     query::{Query, values_at},
     secure::sd_jwt::ClaimPath,
 };
@@ -46,7 +46,7 @@ pub(super) fn implied(
     holdings: &[Holding<'_>],
     solved: &Solved,
     solve: impl Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>,
-) -> Vec<Implied> {
+) -> Vec<ImpliedCondition> {
     // One entry for a condition of a document, however many credential queries state it.
     let mut open: BTreeMap<DocumentCondition<'_>, BTreeSet<Condition>> = BTreeMap::new();
     for condition in open_conditions(query, holdings, solved) {
@@ -60,7 +60,7 @@ pub(super) fn implied(
     let conditions = betrayed.iter().filter_map(|index| open.get(*index)?.first().copied());
     let said = |condition: Condition| {
         let (query_id, claim) = claim_of(query, condition)?;
-        Some(Implied {
+        Some(ImpliedCondition {
             query_id: query_id.to_owned(),
             holding: holdings.iter().position(|holding| holding.document == condition.document)?,
             path: claim.path.clone(),
@@ -78,7 +78,7 @@ pub(super) fn implied(
 struct DocumentCondition<'a> {
     document: usize,
     path: &'a ClaimPath,
-    threshold: Option<(Direction, Ordered)>,
+    threshold: Option<(Direction, OrderedValue)>,
     /// The accepted values as JSON.
     values: String,
 }
@@ -174,7 +174,7 @@ impl<S: Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>> Trials<'_, S> {
 /// Unmet conditions of documents that the verifier knows of: it is shown them, has seen them before, or misses them
 /// where nothing answers a credential query. It does not know of another document beside the one that answers.
 fn open_conditions(query: &Query, holdings: &[Holding<'_>], solved: &Solved) -> Vec<Condition> {
-    let mut shown: BTreeMap<usize, Vec<&Offer>> = BTreeMap::new();
+    let mut shown: BTreeMap<usize, Vec<&CandidateAnswer>> = BTreeMap::new();
     for (_, offer) in solved.offers() {
         if let Some(holding) = holdings.get(offer.holding) {
             shown.entry(holding.document).or_default().push(offer);
@@ -183,23 +183,27 @@ fn open_conditions(query: &Query, holdings: &[Holding<'_>], solved: &Solved) -> 
     let answered: BTreeSet<usize> = solved.offers().map(|(at, _)| at).collect();
     let missed: Vec<_> = query.credentials.iter().enumerate().filter(|(at, _)| !answered.contains(at)).collect();
     let is_visible = |holding: &&Holding<'_>| {
-        let misses = || missed.iter().any(|(_, asked)| asked.fits(holding.candidate));
+        let misses = || missed.iter().any(|(_, asked)| asked.matches_format_and_type(holding.candidate));
         holding.known || shown.contains_key(&holding.document) || misses()
     };
     let visible: BTreeSet<usize> = holdings.iter().filter(is_visible).map(|holding| holding.document).collect();
     let is_open = |condition: &Condition| {
-        let told = |offers: &Vec<&Offer>| offers.iter().any(|offer| is_told(query, holdings, offer, *condition));
+        let told =
+            |offers: &Vec<&CandidateAnswer>| offers.iter().any(|offer| is_told(query, holdings, offer, *condition));
         visible.contains(&condition.document) && !shown.get(&condition.document).is_some_and(told)
     };
     solved.unmet.iter().copied().filter(is_open).collect()
 }
 
 /// Returns `true` if an offer shows all values that a condition of its document is about: nothing is left to conclude.
-fn is_told(query: &Query, holdings: &[Holding<'_>], offer: &Offer, condition: Condition) -> bool {
+fn is_told(query: &Query, holdings: &[Holding<'_>], offer: &CandidateAnswer, condition: Condition) -> bool {
     let claim = claim_of(query, condition).map(|(_, claim)| claim).zip(holdings.get(offer.holding));
     claim.is_some_and(|(claim, holding)| {
         let is_shown = |path: &ClaimPath| {
-            offer.shows.iter().any(|shown| matches!(&shown.show, Show::Value(whole) if path.starts_with(whole)))
+            offer
+                .shows
+                .iter()
+                .any(|shown| matches!(&shown.show, ClaimDisclosure::Value(whole) if path.starts_with(whole)))
         };
         let values = values_at(holding.candidate.payload, &claim.path);
         !values.is_empty() && values.iter().all(|(path, _)| is_shown(path))
@@ -213,7 +217,7 @@ fn claim_of(query: &Query, condition: Condition) -> Option<(&str, &ClaimQuery)> 
 
 impl Solved {
     /// The offers that were chosen, with their credential queries' indices.
-    fn offers(&self) -> impl Iterator<Item = (usize, &Offer)> {
+    fn offers(&self) -> impl Iterator<Item = (usize, &CandidateAnswer)> {
         let chosen = self.answer.chosen.iter();
         chosen.filter_map(|(at, index)| Some((*at, self.offered.get(*at)?.get(*index)?)))
     }

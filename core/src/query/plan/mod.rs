@@ -1,8 +1,8 @@
 //! The least-disclosure plan: the answer to a query that discloses least, of all that a wallet could give.
 //!
-//! The weight of a disclosure is data ([`Weights`], `spec/weights.toml`); the catalogue classifies claims
-//! ([`Classes`]). A claim weighs as much as its parts. Metadata weighs nothing, a claim in the clear as much as one
-//! that is disclosed, and a disclosure that answers two queries with one document weighs once.
+//! The weight of a disclosure is data ([`DisclosureWeights`], `spec/weights.toml`); the catalogue classifies claims
+//! ([`SensitivityClasses`]). A claim weighs as much as its parts. Metadata weighs nothing, a claim in the clear as much
+//! as one that is disclosed, and a disclosure that answers two queries with one document weighs once.
 //!
 //! The plan is exact: it is found by branch and bound over all combinations of credential sets, documents and claim
 //! sets, after dominated documents were left out. It is deterministic: of answers of equal weight it is the one with
@@ -10,9 +10,9 @@
 //! that shows fewer claims, then the verifier's order of claim sets, then the wallet's order. No answer has two copies
 //! of one document: they could be joined.
 //!
-//! A query has one bound for each type, path and direction (spec/at-least.md 5.2). A document of two types for which
-//! a query still has two bounds on one claim does not answer for that claim. [`Plan::implied`] lists the bounds that
-//! the verifier can conclude from an answer without proof.
+//! A query has one bound for each type, path and direction (spec/at-least.md 5.2). A document of two types for which a
+//! query still has two bounds on one claim does not answer for that claim. [`DisclosurePlan::implied`] lists the bounds
+//! that the verifier can conclude from an answer without proof.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use self::{
     explain::Choice,
-    offer::{Condition, Offer, Offers, holding_cost},
+    offer::{CandidateAnswer, CandidateAnswers, Condition, holding_cost},
     search::{LeastAnswer, Search},
 };
 use super::{Candidate, ClaimQuery, Query, Threshold, path_to_text};
@@ -54,7 +54,7 @@ pub struct Holding<'a> {
     /// disclosed.
     pub clear: &'a [ClearClaim],
     /// Verifiers to which this copy was presented.
-    pub exposure: Exposure,
+    pub exposure: CopyExposure,
     /// `true` if any copy of the document was presented to this verifier; the same for all copies of a document.
     pub known: bool,
     /// `true` if a verifier refused the document as suspended or revoked, without later evidence of the contrary; the
@@ -65,7 +65,7 @@ pub struct Holding<'a> {
 
 /// Verifiers to which a copy was presented before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Exposure {
+pub enum CopyExposure {
     /// No verifier.
     Nobody,
     /// Only this verifier.
@@ -76,7 +76,7 @@ pub enum Exposure {
 
 /// Sensitivity of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Class {
+pub enum Sensitivity {
     /// Boolean that the issuer computed so that the underlying value need not be disclosed.
     Computed,
     /// Value that many people share, such as a country or a level.
@@ -88,14 +88,14 @@ pub enum Class {
 }
 
 /// Sensitivity of claims, defined by the catalogue of types.
-pub trait Classes {
+pub trait SensitivityClasses {
     /// Returns the sensitivity of the claim at `path` of a copy.
-    fn class(&self, holding: &Holding<'_>, path: &[Step]) -> Class;
+    fn class(&self, holding: &Holding<'_>, path: &[Step]) -> Sensitivity;
 }
 
 /// Weights of disclosures; the plan with the least total is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Weights {
+pub struct DisclosureWeights {
     /// Weight of a computed boolean.
     pub computed: u32,
     /// Weight of a threshold proof.
@@ -118,20 +118,20 @@ pub struct Weights {
 
 /// Answer to the query that discloses least.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct DisclosurePlan {
     /// Answered credential queries, in the order of the query.
-    pub parts: Vec<Part>,
+    pub parts: Vec<PlanPart>,
     /// Total weight.
     pub cost: u64,
     /// Explanation of the choice.
-    pub lines: Vec<Line>,
+    pub lines: Vec<PlanLine>,
     /// Conditions that the verifier can infer to be unmet from this answer.
-    pub implied: Vec<Implied>,
+    pub implied: Vec<ImpliedCondition>,
 }
 
 /// Condition of the query that a document does not meet, as the verifier can infer from the answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Implied {
+pub struct ImpliedCondition {
     /// Id of the credential query with the condition.
     pub query_id: String,
     /// Index of a copy of the document.
@@ -146,7 +146,7 @@ pub struct Implied {
 
 /// An answer, with all that there was to choose from.
 struct Solved {
-    offered: Vec<Vec<Offer>>,
+    offered: Vec<Vec<CandidateAnswer>>,
     /// Weights of each holding's document and copy.
     costs: Vec<(u64, u64)>,
     unmet: BTreeSet<Condition>,
@@ -157,18 +157,18 @@ struct Solved {
 
 /// Answer to one credential query.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part {
+pub struct PlanPart {
     /// Id of the credential query.
     pub query_id: String,
     /// Index of the copy.
     pub holding: usize,
     /// Disclosures, ordered by path; empty for a query without claims.
-    pub shows: Vec<Show>,
+    pub shows: Vec<ClaimDisclosure>,
 }
 
 /// Disclosure of one claim.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Show {
+pub enum ClaimDisclosure {
     /// Disclosure of the value at a concrete path.
     Value(ClaimPath),
     /// Proof that the claim reaches a threshold, without the value.
@@ -182,11 +182,11 @@ pub enum Show {
 
 /// Line of the explanation of a plan.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Line {
+pub struct PlanLine {
     /// Id of the credential query.
     pub query_id: String,
     /// Item that the line is about.
-    pub what: What,
+    pub what: PlanItem,
     /// Weight of the item; 0 if an earlier line includes it. The weights of all lines, except those about alternatives,
     /// add up to the weight of the plan.
     pub cost: u64,
@@ -194,7 +194,7 @@ pub struct Line {
 
 /// Item that a line of the explanation is about.
 #[derive(Debug, Clone, PartialEq)]
-pub enum What {
+pub enum PlanItem {
     /// Presentation of a document.
     Document {
         /// Index of the copy.
@@ -203,9 +203,9 @@ pub enum What {
         known: bool,
     },
     /// Use of a copy that these verifiers have seen.
-    Copy(Exposure),
+    Copy(CopyExposure),
     /// Disclosure of a claim's value.
-    Value(ClaimPath, Class),
+    Value(ClaimPath, Sensitivity),
     /// Threshold proof in place of a value.
     Threshold(ClaimPath),
     /// Next-best answer to this credential query, with another credential or other claims. It would raise the weight of
@@ -222,7 +222,12 @@ impl Query {
     /// # Errors
     /// `query_unmet` if a required credential query cannot be answered: then nothing is disclosed. `too_large` if there
     /// are too many combinations to examine; no approximate answer is returned.
-    pub fn plan(&self, holdings: &[Holding<'_>], classes: &dyn Classes, weights: &Weights) -> Result<Plan, Problem> {
+    pub fn plan(
+        &self,
+        holdings: &[Holding<'_>],
+        classes: &dyn SensitivityClasses,
+        weights: &DisclosureWeights,
+    ) -> Result<DisclosurePlan, Problem> {
         self.plan_without(&self.contested(holdings), holdings, classes, weights)
     }
 
@@ -231,22 +236,27 @@ impl Query {
         &self,
         contested: &BTreeSet<(usize, ClaimPath)>,
         holdings: &[Holding<'_>],
-        classes: &dyn Classes,
-        weights: &Weights,
-    ) -> Result<Plan, Problem> {
+        classes: &dyn SensitivityClasses,
+        weights: &DisclosureWeights,
+    ) -> Result<DisclosurePlan, Problem> {
         let solve = |assumed: &BTreeSet<Condition>| {
-            self.solve(holdings, weights, Offers::new(classes, weights, contested, assumed))
+            self.solve(holdings, weights, CandidateAnswers::new(classes, weights, contested, assumed))
         };
         let solved = solve(&BTreeSet::new())?;
         let implied = implied::implied(self, holdings, &solved, solve);
         let choice = Choice { query: self, holdings, offered: &solved.offered, costs: &solved.costs };
-        Ok(Plan { implied, ..choice.plan(solved.answer.clone()) })
+        Ok(DisclosurePlan { implied, ..choice.plan(solved.answer.clone()) })
     }
 
     /// Returns the lightest answer from the offers of the holdings.
-    fn solve(&self, holdings: &[Holding<'_>], weights: &Weights, mut offers: Offers<'_>) -> Result<Solved, Problem> {
+    fn solve(
+        &self,
+        holdings: &[Holding<'_>],
+        weights: &DisclosureWeights,
+        mut offers: CandidateAnswers<'_>,
+    ) -> Result<Solved, Problem> {
         let each = self.credentials.iter().enumerate();
-        let offered: Vec<Vec<Offer>> =
+        let offered: Vec<Vec<CandidateAnswer>> =
             each.map(|(at, credential)| offers.of(at, credential, holdings)).collect::<Result<_, _>>()?;
         // The query decides if there is an answer at all, and what is missing if there is none.
         let each = self.credentials.iter().zip(&offered);
@@ -306,27 +316,29 @@ impl Query {
     }
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for PlanLine {
     /// In English, for a terminal; a wallet has its own words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.query_id)?;
         match &self.what {
-            What::Document { known: true, .. } => f.write_str("a document that this verifier has seen before")?,
-            What::Document { known: false, .. } => f.write_str("a document that is new to this verifier")?,
-            What::Copy(Exposure::Nobody) => f.write_str("a copy that nobody has seen")?,
-            What::Copy(Exposure::SameAsker) => f.write_str("the copy that this verifier has seen")?,
-            What::Copy(Exposure::Others(others)) => write!(f, "a copy that {others} other verifiers have seen")?,
-            What::Value(path, class) => {
+            PlanItem::Document { known: true, .. } => f.write_str("a document that this verifier has seen before")?,
+            PlanItem::Document { known: false, .. } => f.write_str("a document that is new to this verifier")?,
+            PlanItem::Copy(CopyExposure::Nobody) => f.write_str("a copy that nobody has seen")?,
+            PlanItem::Copy(CopyExposure::SameAsker) => f.write_str("the copy that this verifier has seen")?,
+            PlanItem::Copy(CopyExposure::Others(others)) => {
+                write!(f, "a copy that {others} other verifiers have seen")?
+            }
+            PlanItem::Value(path, class) => {
                 let class = match class {
-                    Class::Computed => "a computed yes or no",
-                    Class::Coarse => "a coarse value",
-                    Class::Value => "a value",
-                    Class::Fine => "a value that tells much",
+                    Sensitivity::Computed => "a computed yes or no",
+                    Sensitivity::Coarse => "a coarse value",
+                    Sensitivity::Value => "a value",
+                    Sensitivity::Fine => "a value that tells much",
                 };
                 write!(f, "{}, {class}", path_to_text(path))?;
             }
-            What::Threshold(path) => write!(f, "{} reaches a threshold, and stays hidden", path_to_text(path))?,
-            What::PassedOver { .. } => return write!(f, "the next best answer would cost {}", self.cost),
+            PlanItem::Threshold(path) => write!(f, "{} reaches a threshold, and stays hidden", path_to_text(path))?,
+            PlanItem::PassedOver { .. } => return write!(f, "the next best answer would cost {}", self.cost),
         }
         write!(f, " ({})", self.cost)
     }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Class, Classes, Exposure, Holding, Show, Weights};
+use super::{ClaimDisclosure, CopyExposure, DisclosureWeights, Holding, Sensitivity, SensitivityClasses};
 use crate::{
     Code, Problem,
-    at_least::{Direction, Ordered},
+    at_least::{Direction, OrderedValue},
     query::{Candidate, ClaimQuery, CredentialQuery, values_at},
     secure::sd_jwt::{ClaimPath, Step},
     shown,
@@ -19,7 +19,7 @@ const MAX_LOOKS: u64 = 2_000_000;
 
 /// One way to answer a credential query.
 #[derive(Debug, Clone)]
-pub(super) struct Offer {
+pub(super) struct CandidateAnswer {
     /// Index of the copy.
     pub(super) holding: usize,
     /// Index of the claim set, in the verifier's order.
@@ -44,8 +44,8 @@ pub(super) struct Condition {
 /// One disclosure and the facts that it tells: the [`Told`] by their numbers, each with its weight.
 #[derive(Debug, Clone)]
 pub(super) struct OfferedDisclosure {
-    pub(super) show: Show,
-    pub(super) class: Class,
+    pub(super) show: ClaimDisclosure,
+    pub(super) class: Sensitivity,
     pub(super) told: BTreeMap<usize, u64>,
 }
 
@@ -56,13 +56,13 @@ enum Told {
     /// The value of a claim without parts.
     Value(ClaimPath),
     /// Proof that a claim reaches a threshold.
-    Reaches(ClaimPath, Direction, Ordered),
+    Reaches(ClaimPath, Direction, OrderedValue),
 }
 
 /// Finds offers, and numbers the facts that they tell.
-pub(super) struct Offers<'a> {
-    classes: &'a dyn Classes,
-    weights: &'a Weights,
+pub(super) struct CandidateAnswers<'a> {
+    classes: &'a dyn SensitivityClasses,
+    weights: &'a DisclosureWeights,
     /// By holding, the claims that are asked for two bounds: it does not answer for them.
     contested: &'a BTreeSet<(usize, ClaimPath)>,
     /// Conditions that count as met, for any value.
@@ -75,22 +75,22 @@ pub(super) struct Offers<'a> {
 
 /// Returns the weights of using a holding at all, without its claims: the document, and the copy of it. A refused
 /// document has no advantage of having been seen.
-pub(super) fn holding_cost(holding: &Holding<'_>, weights: &Weights) -> (u64, u64) {
+pub(super) fn holding_cost(holding: &Holding<'_>, weights: &DisclosureWeights) -> (u64, u64) {
     let new = if holding.known && !holding.refused { 0 } else { u64::from(weights.new_document) };
     let copy = match holding.exposure {
-        Exposure::SameAsker if !holding.refused => 0,
-        Exposure::Nobody | Exposure::SameAsker => u64::from(weights.fresh_copy),
-        Exposure::Others(others) => {
+        CopyExposure::SameAsker if !holding.refused => 0,
+        CopyExposure::Nobody | CopyExposure::SameAsker => u64::from(weights.fresh_copy),
+        CopyExposure::Others(others) => {
             u64::from(weights.shared_copy).saturating_mul(u64::try_from(others).unwrap_or(u64::MAX))
         }
     };
     (u64::from(weights.document).saturating_add(new), copy)
 }
 
-impl<'a> Offers<'a> {
+impl<'a> CandidateAnswers<'a> {
     pub(super) fn new(
-        classes: &'a dyn Classes,
-        weights: &'a Weights,
+        classes: &'a dyn SensitivityClasses,
+        weights: &'a DisclosureWeights,
         contested: &'a BTreeSet<(usize, ClaimPath)>,
         assumed: &'a BTreeSet<Condition>,
     ) -> Self {
@@ -107,10 +107,12 @@ impl<'a> Offers<'a> {
         at: usize,
         query: &CredentialQuery,
         holdings: &[Holding<'_>],
-    ) -> Result<Vec<Offer>, Problem> {
+    ) -> Result<Vec<CandidateAnswer>, Problem> {
         let sets = sets(query);
         let mut offers = Vec::new();
-        for (index, holding) in holdings.iter().enumerate().filter(|(_, holding)| query.fits(holding.candidate)) {
+        for (index, holding) in
+            holdings.iter().enumerate().filter(|(_, holding)| query.matches_format_and_type(holding.candidate))
+        {
             let own_claims = query.claims.iter().enumerate().map(|(number, claim)| {
                 if self.contested.contains(&(index, claim.path.clone())) {
                     return Ok(None);
@@ -121,7 +123,7 @@ impl<'a> Offers<'a> {
             let claims: Vec<Option<Vec<OfferedDisclosure>>> = own_claims.collect::<Result<_, _>>()?;
             // The whole credential is disclosed, whatever the query asks for.
             let whole = if holding.candidate.format.is_sd_jwt() { None } else { Some(self.whole(holding)?) };
-            let mut own: Vec<Offer> = Vec::new();
+            let mut own: Vec<CandidateAnswer> = Vec::new();
             for (set, asked) in sets.iter().enumerate() {
                 let Some(asked) = asked else { continue };
                 let met: Option<Vec<&Vec<OfferedDisclosure>>> =
@@ -137,10 +139,10 @@ impl<'a> Offers<'a> {
                     self.look(shown.told.len())?;
                     told.extend(shown.told.iter().map(|(told, cost)| (*told, *cost)));
                 }
-                own.push(Offer { holding: index, set, shows, clear, told });
+                own.push(CandidateAnswer { holding: index, set, shows, clear, told });
             }
             self.look(own.len().saturating_mul(own.len()))?;
-            let tells_more = |offer: &Offer| {
+            let tells_more = |offer: &CandidateAnswer| {
                 own.iter().any(|less| {
                     less.told.len() < offer.told.len() && less.told.keys().all(|told| offer.told.contains_key(told))
                 })
@@ -181,7 +183,7 @@ impl<'a> Offers<'a> {
             let path = claim.path.clone();
             let told = self.number(Told::Reaches(path.clone(), threshold.direction(), threshold.number()));
             let class = self.classes.class(holding, &path);
-            let show = Show::Threshold { path, threshold: threshold.clone() };
+            let show = ClaimDisclosure::Threshold { path, threshold: threshold.clone() };
             let told = BTreeMap::from([(told, u64::from(self.weights.threshold))]);
             return Ok(Some(vec![OfferedDisclosure { show, class, told }]));
         }
@@ -192,8 +194,8 @@ impl<'a> Offers<'a> {
     fn clear(&mut self, holding: &Holding<'_>, shows: &[OfferedDisclosure]) -> Vec<OfferedDisclosure> {
         let values = || {
             shows.iter().filter_map(|shown| match &shown.show {
-                Show::Value(path) => Some(path),
-                Show::Threshold { .. } => None,
+                ClaimDisclosure::Value(path) => Some(path),
+                ClaimDisclosure::Threshold { .. } => None,
             })
         };
         let readable = holding.clear.iter().filter(|claim| claim.is_readable_with(values()));
@@ -203,17 +205,17 @@ impl<'a> Offers<'a> {
                 let class = self.classes.class(holding, &claim.shown);
                 let told = self.number(Told::Value(claim.shown.clone()));
                 let told = BTreeMap::from([(told, self.weight(class))]);
-                OfferedDisclosure { show: Show::Value(claim.shown.clone()), class, told }
+                OfferedDisclosure { show: ClaimDisclosure::Value(claim.shown.clone()), class, told }
             })
             .collect()
     }
 
-    fn weight(&self, class: Class) -> u64 {
+    fn weight(&self, class: Sensitivity) -> u64 {
         let weight = match class {
-            Class::Computed => self.weights.computed,
-            Class::Coarse => self.weights.coarse,
-            Class::Value => self.weights.value,
-            Class::Fine => self.weights.fine,
+            Sensitivity::Computed => self.weights.computed,
+            Sensitivity::Coarse => self.weights.coarse,
+            Sensitivity::Value => self.weights.value,
+            Sensitivity::Fine => self.weights.fine,
         };
         weight.into()
     }
@@ -231,13 +233,13 @@ impl<'a> Offers<'a> {
             told.insert(self.number(Told::Value(part)), self.weight(class));
         }
         let class = most.unwrap_or_else(|| self.classes.class(holding, &path));
-        Ok(OfferedDisclosure { show: Show::Value(path), class, told })
+        Ok(OfferedDisclosure { show: ClaimDisclosure::Value(path), class, told })
     }
 
     /// Every claim of a credential that can hide none.
     fn whole(&mut self, holding: &Holding<'_>) -> Result<Vec<OfferedDisclosure>, Problem> {
         let Candidate { format, payload, .. } = holding.candidate;
-        let claims = shown::whole(format, payload);
+        let claims = shown::claims_disclosed_as_whole(format, payload);
         let values = claims.iter().flat_map(|path| values_at(payload, path));
         values.map(|(path, value)| self.value(holding, path, value)).collect()
     }
@@ -270,8 +272,10 @@ fn sets(query: &CredentialQuery) -> Vec<Option<BTreeSet<usize>>> {
 /// threshold that it reaches need not be proved then.
 fn without_repetition<'s>(shows: impl Iterator<Item = &'s OfferedDisclosure>) -> Vec<OfferedDisclosure> {
     let path_of = |shown: &'s OfferedDisclosure| match &shown.show {
-        Show::Value(path) => (path.as_slice(), None),
-        Show::Threshold { path, threshold } => (path.as_slice(), Some((threshold.direction(), threshold.number()))),
+        ClaimDisclosure::Value(path) => (path.as_slice(), None),
+        ClaimDisclosure::Threshold { path, threshold } => {
+            (path.as_slice(), Some((threshold.direction(), threshold.number())))
+        }
     };
     let once: BTreeMap<_, &OfferedDisclosure> = shows.map(|shown| (path_of(shown), shown)).collect();
     let is_within_another = |path: &[Step], or_same: bool| {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Holding, offer::Offer};
+use super::{Holding, offer::CandidateAnswer};
 use crate::{Code, Problem};
 
 /// Limit on the items that the search weighs: documents, copies and claims. Real wallets and requests stay below a
@@ -62,7 +62,7 @@ pub(super) struct Search {
 impl Search {
     /// `kept` are the holdings to search, `costs` the weights of each holding's document and copy.
     pub(super) fn new(
-        offered: &[Vec<Offer>],
+        offered: &[Vec<CandidateAnswer>],
         kept: &BTreeSet<usize>,
         holdings: &[Holding<'_>],
         costs: &[(u64, u64)],

@@ -16,19 +16,19 @@ mod sizes;
 
 /// Classes by the claim's name.
 struct Named;
-impl Classes for Named {
-    fn class(&self, _: &Holding<'_>, path: &[Step]) -> Class {
+impl SensitivityClasses for Named {
+    fn class(&self, _: &Holding<'_>, path: &[Step]) -> Sensitivity {
         match path.last() {
-            Some(Step::Name(name)) if name.starts_with("may") => Class::Computed,
-            Some(Step::Name(name)) if name == "country" => Class::Coarse,
-            Some(Step::Name(name)) if name == "number" => Class::Fine,
-            _ => Class::Value,
+            Some(Step::Name(name)) if name.starts_with("may") => Sensitivity::Computed,
+            Some(Step::Name(name)) if name == "country" => Sensitivity::Coarse,
+            Some(Step::Name(name)) if name == "number" => Sensitivity::Fine,
+            _ => Sensitivity::Value,
         }
     }
 }
 
-fn weights() -> Weights {
-    Weights {
+fn weights() -> DisclosureWeights {
+    DisclosureWeights {
         computed: 1,
         threshold: 5,
         coarse: 10,
@@ -48,7 +48,7 @@ fn payload(kind: &str, claims: Value) -> Map<String, Value> {
 
 fn holding<'a>(document: usize, payload: &'a Map<String, Value>, provable: &'a [OrderedClaim]) -> Holding<'a> {
     let candidate = Candidate { format: CredentialFormat::VcSdJwt, payload, proved: &[] };
-    Holding { document, candidate, provable, clear: &[], exposure: Exposure::Nobody, known: false, refused: false }
+    Holding { document, candidate, provable, clear: &[], exposure: CopyExposure::Nobody, known: false, refused: false }
 }
 
 fn claim(id: &str, name: &str) -> Value {
@@ -77,7 +77,7 @@ fn until() -> [OrderedClaim; 1] {
 }
 
 /// The names of the values shown, and of the thresholds with a `>`.
-fn shown(plan: &Plan) -> Vec<String> {
+fn shown(plan: &DisclosurePlan) -> Vec<String> {
     let name = |path: &ClaimPath| match path.last() {
         Some(Step::Name(name)) => name.clone(),
         _ => String::new(),
@@ -85,8 +85,8 @@ fn shown(plan: &Plan) -> Vec<String> {
     let shows = plan.parts.iter().flat_map(|part| &part.shows);
     shows
         .map(|show| match show {
-            Show::Value(path) => name(path),
-            Show::Threshold { path, .. } => format!("{}>", name(path)),
+            ClaimDisclosure::Value(path) => name(path),
+            ClaimDisclosure::Threshold { path, .. } => format!("{}>", name(path)),
         })
         .collect()
 }
@@ -106,7 +106,7 @@ fn the_claim_that_tells_less_is_taken_whatever_the_asker_would_like() {
         for more in order.iter().skip(at + 1) {
             for query in [either(less, more), either(more, less)] {
                 assert_eq!(shown(&query.plan(&wallet, &Named, &weights()).unwrap()), [*less]);
-                let reversed = Weights { computed: 100, coarse: 30, value: 10, fine: 1, ..weights() };
+                let reversed = DisclosureWeights { computed: 100, coarse: 30, value: 10, fine: 1, ..weights() };
                 assert_eq!(shown(&query.plan(&wallet, &Named, &reversed).unwrap()), [*more]);
             }
         }
@@ -127,7 +127,7 @@ fn a_threshold_is_proved_rather_than_its_value_shown() {
     assert_eq!(shown(&plan(&asked("2026-11-22"), &[]).unwrap()), ["until"]);
     assert_eq!(plan(&asked("2027-03-15"), &ordered).unwrap_err().code, Code::QueryUnmet);
     // Of two copies of one document, the one that can prove it is worth being fresh.
-    let seen = Holding { exposure: Exposure::SameAsker, ..holding(0, &permit, &[]) };
+    let seen = Holding { exposure: CopyExposure::SameAsker, ..holding(0, &permit, &[]) };
     let plan = asked("2026-11-22").plan(&[seen, holding(0, &permit, &ordered)], &Named, &weights()).unwrap();
     assert_eq!(plan.parts[0].holding, 1);
 }
@@ -138,11 +138,11 @@ fn a_threshold_stands_between_a_computed_yes_and_a_coarse_value() {
     let ordered = until();
     let bound = json!({"id": "until", "path": ["credentialSubject", "until"], "carnet_at_least": "2026-11-22"});
     let claims = json!([claim("mayWork", "mayWork"), claim("country", "country"), bound]);
-    let of = |sets: Value, weights: &Weights| {
+    let of = |sets: Value, weights: &DisclosureWeights| {
         let query = query(json!([credential("q", "Permit", claims.clone(), sets)]), Value::Null);
         shown(&query.plan(&[holding(0, &permit, &ordered)], &Named, weights).unwrap())
     };
-    let reversed = Weights { computed: 30, threshold: 10, coarse: 5, ..weights() };
+    let reversed = DisclosureWeights { computed: 30, threshold: 10, coarse: 5, ..weights() };
     assert_eq!(of(json!([["until"], ["mayWork"]]), &weights()), ["mayWork"]);
     assert_eq!(of(json!([["mayWork"], ["until"]]), &reversed), ["until>"]);
     assert_eq!(of(json!([["country"], ["until"]]), &weights()), ["until>"]);
@@ -161,35 +161,37 @@ fn fewer_documents_are_shown_rather_than_more() {
         Value::Null,
     );
     let wallet = [holding(0, &name, &[]), holding(1, &number, &[]), holding(2, &both, &[])];
-    let used = |weights: &Weights| {
+    let used = |weights: &DisclosureWeights| {
         let plan = query.plan(&wallet, &Named, weights).unwrap();
         plan.parts.iter().map(|part| part.holding).collect::<Vec<_>>()
     };
     assert_eq!(used(&weights()), [2, 2]);
     // Were a document nothing, the first in the wallet would do.
-    assert_eq!(used(&Weights { document: 0, new_document: 0, fresh_copy: 0, ..weights() }), [0, 1]);
+    assert_eq!(used(&DisclosureWeights { document: 0, new_document: 0, fresh_copy: 0, ..weights() }), [0, 1]);
 }
 
 #[test]
 fn what_this_asker_has_seen_goes_before_what_it_has_not() {
     let permit = payload("Permit", json!({"name": "A"}));
     let query = query(json!([credential("q", "Permit", json!([claim("a", "name")]), Value::Null)]), Value::Null);
-    let by = |wallet: &[Holding<'_>], weights: &Weights| query.plan(wallet, &Named, weights).unwrap().parts[0].holding;
+    let by = |wallet: &[Holding<'_>], weights: &DisclosureWeights| {
+        query.plan(wallet, &Named, weights).unwrap().parts[0].holding
+    };
     let taken = |wallet: &[Holding<'_>]| by(wallet, &weights());
     let fresh = holding(0, &permit, &[]);
     let known = Holding { known: true, ..holding(1, &permit, &[]) };
     assert_eq!(taken(&[fresh, known]), 1);
-    let same = Holding { exposure: Exposure::SameAsker, known: true, ..holding(1, &permit, &[]) };
+    let same = Holding { exposure: CopyExposure::SameAsker, known: true, ..holding(1, &permit, &[]) };
     assert_eq!(taken(&[known, same]), 1);
     // A copy that others have seen is the last resort, even of a document that is known.
-    let shared = Holding { exposure: Exposure::Others(1), known: true, ..holding(2, &permit, &[]) };
+    let shared = Holding { exposure: CopyExposure::Others(1), known: true, ..holding(2, &permit, &[]) };
     assert_eq!(taken(&[shared, fresh]), 1);
-    assert_eq!(taken(&[Holding { exposure: Exposure::Others(2), ..shared }, shared]), 1);
+    assert_eq!(taken(&[Holding { exposure: CopyExposure::Others(2), ..shared }, shared]), 1);
     assert_eq!(taken(&[shared]), 0);
     // Each of these follows from the weights.
-    assert_eq!(by(&[fresh, known], &Weights { new_document: 0, ..weights() }), 0);
-    assert_eq!(by(&[known, same], &Weights { fresh_copy: 0, ..weights() }), 0);
-    assert_eq!(by(&[shared, fresh], &Weights { shared_copy: 0, ..weights() }), 0);
+    assert_eq!(by(&[fresh, known], &DisclosureWeights { new_document: 0, ..weights() }), 0);
+    assert_eq!(by(&[known, same], &DisclosureWeights { fresh_copy: 0, ..weights() }), 0);
+    assert_eq!(by(&[shared, fresh], &DisclosureWeights { shared_copy: 0, ..weights() }), 0);
 }
 
 /// Else the document that was refused goes again and again: the asker knows it, so that it weighs less than any other.
@@ -199,20 +201,20 @@ fn a_document_that_was_refused_goes_last_among_those_that_weigh_the_same() {
     let query = query(json!([credential("q", "Permit", json!([claim("a", "name")]), Value::Null)]), Value::Null);
     let taken = |wallet: &[Holding<'_>]| query.plan(wallet, &Named, &weights()).unwrap().parts[0].holding;
     let fresh = holding(0, &permit, &[]);
-    let seen = Holding { exposure: Exposure::SameAsker, known: true, ..holding(1, &permit, &[]) };
+    let seen = Holding { exposure: CopyExposure::SameAsker, known: true, ..holding(1, &permit, &[]) };
     let refused = Holding { refused: true, ..seen };
     assert_eq!(taken(&[seen, fresh]), 0, "the twin");
     assert_eq!(taken(&[refused, fresh]), 1);
     assert_eq!(taken(&[fresh, refused]), 0);
     // Its own other copies do not take its place in the queue.
-    let other_copy = Holding { exposure: Exposure::Nobody, ..refused };
+    let other_copy = Holding { exposure: CopyExposure::Nobody, ..refused };
     assert_eq!(taken(&[refused, other_copy, fresh]), 2);
     assert_eq!(taken(&[refused, other_copy]), 0, "where nothing else answers it goes");
     // It is a preference among equals and no reason to show more, nor what others have seen.
     let told = payload("Permit", json!({"name": "A", "number": "1"}));
     let more =
         Holding { candidate: Candidate { format: CredentialFormat::LdpVc, payload: &told, proved: &[] }, ..fresh };
-    let shared = Holding { exposure: Exposure::Others(1), ..fresh };
+    let shared = Holding { exposure: CopyExposure::Others(1), ..fresh };
     assert_eq!(taken(&[shared, refused]), 1);
     assert_eq!(taken(&[more, refused]), 1);
 }
@@ -437,7 +439,7 @@ fn what_answers_two_queries_is_counted_once_and_the_passed_over_is_named() {
     let lines: Vec<(&str, u64)> = plan.lines.iter().map(|line| (line.query_id.as_str(), line.cost)).collect();
     let counted = [("q", 200), ("q", 2), ("q", 30), ("q", 252), ("r", 0), ("r", 0), ("r", 100), ("r", 322)];
     assert_eq!(lines, [&counted[..], &[("s", 0), ("s", 0), ("s", 0), ("s", 252)]].concat());
-    assert_eq!(plan.lines[3].what, What::PassedOver { holding: 0 });
+    assert_eq!(plan.lines[3].what, PlanItem::PassedOver { holding: 0 });
     assert_eq!(plan.cost, 332);
 }
 

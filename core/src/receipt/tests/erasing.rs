@@ -129,8 +129,11 @@ fn a_confirmation_by_another_or_altered_is_refused() {
     let content = &document["credentialSubject"];
     let by_other = erasure::CONFIRMATION.sign(content, (now(), None), &kid(&other), &other).unwrap();
     refused(confirmed(&by_other), Code::ReceiptMismatch);
-    refused(confirmed(&signed_by(&document, &kid(&other), &other, Purpose::AssertionMethod)), Code::MethodOfOther);
-    let swapped = signed_by(&document, &kid(&verifier()), &verifier(), Purpose::Authentication);
+    refused(
+        confirmed(&signed_by(&document, &kid(&other), &other, VerificationRelationship::AssertionMethod)),
+        Code::MethodOfOther,
+    );
+    let swapped = signed_by(&document, &kid(&verifier()), &verifier(), VerificationRelationship::Authentication);
     refused(confirmed(&swapped), Code::ProofPurpose);
     let later = |d: &mut Map<String, Value>| d["credentialSubject"]["erased_at"] = json!("2026-11-22T12:00:01Z");
     refused(confirmed(&changed(&document, later)), Code::SignatureInvalid);

@@ -97,7 +97,10 @@ fn judged(file: &ExportedReceipt) -> Result<ReceiptEvidence, Problem> {
     let pinned = did(&registrar());
     let registrars = |did: &str| did == pinned.as_str();
     let now = now().plus(5 * 366 * 86_400);
-    ReceiptEvidence::verify(&file, &Pinned { registrars: &registrars, resolver: &SelfContained, now, skew: SKEW })
+    ReceiptEvidence::verify(
+        &file,
+        &EvidenceAnchors { registrars: &registrars, resolver: &SelfContained, now, skew: SKEW },
+    )
 }
 
 #[test]
@@ -220,6 +223,12 @@ fn a_registration_names_keys_of_the_askers_own_and_each_once() {
 #[test]
 fn pinned_keys_answer_for_their_did_alone() {
     let known = PinnedKeys::new(&asker(), &[("key-1".to_owned(), verifier().public_key())]).unwrap();
-    assert!(known.resolve(&asker()).unwrap().key_for(&asker_kid("key-1"), Purpose::AssertionMethod).is_ok());
+    assert!(
+        known
+            .resolve(&asker())
+            .unwrap()
+            .key_for(&asker_kid("key-1"), VerificationRelationship::AssertionMethod)
+            .is_ok()
+    );
     refused(known.resolve(&did(&verifier())), Code::DidUnresolved);
 }

@@ -22,7 +22,7 @@ impl Cryptosuite for EcdsaJcs2019 {
         CredentialFormat::DiVcJcs
     }
 
-    fn takes(&self, algorithm: Algorithm) -> bool {
+    fn supports_algorithm(&self, algorithm: Algorithm) -> bool {
         matches!(algorithm, Algorithm::Es256 | Algorithm::Es384)
     }
 

@@ -22,7 +22,7 @@ impl Cryptosuite for EddsaJcs2022 {
         CredentialFormat::DiVcJcs
     }
 
-    fn takes(&self, algorithm: Algorithm) -> bool {
+    fn supports_algorithm(&self, algorithm: Algorithm) -> bool {
         algorithm == Algorithm::EdDsa
     }
 

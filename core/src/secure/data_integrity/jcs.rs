@@ -39,7 +39,7 @@ pub(super) fn create(
         return Err(Problem::new(Code::ProofGeneration, "the proof options already have a proofValue"));
     }
     check_kind(suite, &options).map_err(|problem| Problem::new(Code::ProofGeneration, problem.detail))?;
-    if !suite.takes(signer.algorithm()) {
+    if !suite.supports_algorithm(signer.algorithm()) {
         return Err(Code::AlgorithmMismatch.into());
     }
     let mut options = complete_options(document, options);
@@ -57,7 +57,7 @@ pub(super) fn verify(
     key: &PublicKey,
 ) -> Result<Map<String, Value>, Problem> {
     check_kind(suite, proof)?;
-    if !suite.takes(key.algorithm()) {
+    if !suite.supports_algorithm(key.algorithm()) {
         return Err(Code::AlgorithmMismatch.into());
     }
     let mut options = proof.clone();

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Code, Problem,
-    did::{DidUrl, Purpose, Resolve},
+    did::{DidUrl, Resolve, VerificationRelationship},
     format::CredentialFormat,
     json::{self, Limits},
     keys::{Algorithm, PublicKey, Signer},
@@ -26,8 +26,8 @@ const PROOF_TYPE: &str = "DataIntegrityProof";
 /// More proofs than any document needs; it bounds the work that one can cause.
 const MAX_PROOFS: usize = 16;
 
-/// Members of a proof (section 2.1, and `@context` of eddsa-jcs-2022 section 3.3). Another one would be signed and heeded by
-/// nobody.
+/// Members of a proof (section 2.1, and `@context` of eddsa-jcs-2022 section 3.3). Another one would be signed and
+/// heeded by nobody.
 const MEMBERS: [&str; 13] = [
     "@context",
     "id",
@@ -60,7 +60,7 @@ pub trait Cryptosuite: Send + Sync {
     fn format(&self) -> CredentialFormat;
 
     /// Returns whether its proofs can be created and verified with keys of this algorithm.
-    fn takes(&self, algorithm: Algorithm) -> bool;
+    fn supports_algorithm(&self, algorithm: Algorithm) -> bool;
 
     /// Adds this suite's members to the proof options.
     fn complete_options(&self, _document: &Map<String, Value>, options: Map<String, Value>) -> Map<String, Value> {
@@ -99,7 +99,7 @@ pub struct ProofOptions<'a> {
     /// DID URL of the key.
     pub verification_method: &'a str,
     /// `proofPurpose`: `assertionMethod` or `authentication`.
-    pub purpose: Purpose,
+    pub purpose: VerificationRelationship,
     /// `created`; `None`: omitted.
     pub created: Option<Timestamp>,
     /// `expires`; `None`: omitted.
@@ -112,9 +112,9 @@ pub struct ProofOptions<'a> {
 
 /// Requirements on the proofs of a document.
 #[derive(Clone, Copy)]
-pub struct Expected<'a> {
+pub struct ProofRequirements<'a> {
     /// Required `proofPurpose` of every proof.
-    pub purpose: Purpose,
+    pub purpose: VerificationRelationship,
     /// Required controller of the key: DID of the issuer or the holder.
     pub controller: &'a str,
     /// Required `challenge` and `domain`, in this order, for presentations; `None` for credentials.
@@ -133,9 +133,9 @@ pub struct Expected<'a> {
 /// # Examples
 /// ```
 /// use carnet_core::{
-///     did::{Did, Purpose, SelfContained},
+///     did::{Did, VerificationRelationship, SelfContained},
 ///     keys::{Algorithm, SecretKey, Signer},
-///     secure::data_integrity::{Expected, ProofOptions, Suites, eddsa_jcs::EddsaJcs2022, secure, verify},
+///     secure::data_integrity::{ProofRequirements, ProofOptions, Suites, eddsa_jcs::EddsaJcs2022, add_proof, verify},
 ///     time::Timestamp,
 /// };
 /// use serde_json::json;
@@ -147,20 +147,26 @@ pub struct Expected<'a> {
 /// let document = json!({"issuer": issuer.as_str(), "name": "Status list 1"});
 /// let options = ProofOptions {
 ///     verification_method: &method,
-///     purpose: Purpose::AssertionMethod,
+///     purpose: VerificationRelationship::AssertionMethod,
 ///     created: Some(now),
 ///     expires: None,
 ///     challenge: None,
 ///     domain: None,
 /// };
-/// let secured = secure(document.as_object().unwrap(), &EddsaJcs2022, &options, &secret)?;
+/// let secured = add_proof(document.as_object().unwrap(), &EddsaJcs2022, &options, &secret)?;
 ///
 /// let expected =
-///     Expected { purpose: Purpose::AssertionMethod, controller: issuer.as_str(), binding: None, now, skew: 60 };
+///     ProofRequirements {
+///         purpose: VerificationRelationship::AssertionMethod,
+///         controller: issuer.as_str(),
+///         binding: None,
+///         now,
+///         skew: 60,
+///     };
 /// assert_eq!(verify(&secured, &Suites::jcs(), &SelfContained, &expected)?, *document.as_object().unwrap());
 /// # Ok::<(), carnet_core::Problem>(())
 /// ```
-pub fn secure(
+pub fn add_proof(
     document: &Map<String, Value>,
     suite: &dyn Cryptosuite,
     options: &ProofOptions<'_>,
@@ -192,11 +198,11 @@ pub fn to_text(secured: &Map<String, Value>) -> Result<String, Problem> {
     String::from_utf8(written).map_err(|_| Problem::new(Code::ProofGeneration, "the document is not UTF-8"))
 }
 
-/// Checks that a secured document equals, except for its `proofValue`, the result of [`secure`] and [`to_text`] for
+/// Checks that a secured document equals, except for its `proofValue`, the result of [`add_proof`] and [`to_text`] for
 /// `unsecured`, with the cryptosuite of its proof.
 ///
 /// # Errors
-/// `copy_marked`, `cryptosuite_unknown`; those of [`secure`].
+/// `copy_marked`, `cryptosuite_unknown`; those of [`add_proof`].
 pub fn check_rendering(
     text: &str,
     unsecured: &Map<String, Value>,
@@ -256,7 +262,7 @@ pub fn verify(
     document: &Map<String, Value>,
     suites: &Suites,
     resolver: &dyn Resolve,
-    expected: &Expected<'_>,
+    expected: &ProofRequirements<'_>,
 ) -> Result<Map<String, Value>, Problem> {
     let mut unsecured = document.clone();
     let secured = unsecured.remove("proof").ok_or(Code::ProofMissing)?;
@@ -336,7 +342,7 @@ fn required<'a>(proof: &'a Map<String, Value>, name: &str) -> Result<&'a str, Pr
 fn check_proof<'s>(
     proof: &Map<String, Value>,
     suites: &'s Suites,
-    expected: &Expected<'_>,
+    expected: &ProofRequirements<'_>,
 ) -> Result<&'s dyn Cryptosuite, Problem> {
     if required(proof, "type")? != PROOF_TYPE {
         return Err(malformed("the proof's type is not DataIntegrityProof"));
@@ -392,7 +398,7 @@ fn check_domain(domain: Option<&Value>, expected: &str) -> Result<(), Problem> {
 }
 
 /// The proof's verification method, which must be the expected party's own.
-fn method(proof: &Map<String, Value>, expected: &Expected<'_>) -> Result<DidUrl, Problem> {
+fn method(proof: &Map<String, Value>, expected: &ProofRequirements<'_>) -> Result<DidUrl, Problem> {
     let url = DidUrl::parse(required(proof, "verificationMethod")?)?;
     if url.did().as_str() == expected.controller { Ok(url) } else { Err(Code::MethodOfOther.into()) }
 }

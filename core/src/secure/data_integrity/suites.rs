@@ -48,7 +48,7 @@ impl Suites {
     /// Returns the cryptosuite that secures credentials of a format with keys of an algorithm; `None` if there is none.
     #[must_use]
     pub fn signing(&self, format: CredentialFormat, algorithm: Algorithm) -> Option<&dyn Cryptosuite> {
-        self.iter().find(|suite| suite.format() == format && suite.takes(algorithm))
+        self.iter().find(|suite| suite.format() == format && suite.supports_algorithm(algorithm))
     }
 
     /// Returns whether credentials of a format can be verified: the SD-JWT formats always, the others with a registered
@@ -88,7 +88,7 @@ mod tests {
             CredentialFormat::LdpVc
         }
 
-        fn takes(&self, algorithm: Algorithm) -> bool {
+        fn supports_algorithm(&self, algorithm: Algorithm) -> bool {
             algorithm == Algorithm::EdDsa
         }
 

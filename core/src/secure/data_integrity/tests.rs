@@ -51,7 +51,7 @@ fn document() -> Map<String, Value> {
 fn options() -> ProofOptions<'static> {
     ProofOptions {
         verification_method: METHOD,
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: Some(now()),
         expires: None,
         challenge: None,
@@ -60,14 +60,20 @@ fn options() -> ProofOptions<'static> {
 }
 
 fn secured(options: &ProofOptions<'_>) -> Map<String, Value> {
-    secure(&document(), &EddsaJcs2022, options, &secret(1)).unwrap()
+    add_proof(&document(), &EddsaJcs2022, options, &secret(1)).unwrap()
 }
 
-fn expected() -> Expected<'static> {
-    Expected { purpose: Purpose::AssertionMethod, controller: ISSUER, binding: None, now: now(), skew: 60 }
+fn expected() -> ProofRequirements<'static> {
+    ProofRequirements {
+        purpose: VerificationRelationship::AssertionMethod,
+        controller: ISSUER,
+        binding: None,
+        now: now(),
+        skew: 60,
+    }
 }
 
-fn check(document: &Map<String, Value>, expected: &Expected<'_>) -> Result<Map<String, Value>, Problem> {
+fn check(document: &Map<String, Value>, expected: &ProofRequirements<'_>) -> Result<Map<String, Value>, Problem> {
     verify(document, &Suites::jcs(), &Issuer(issuer()), expected)
 }
 
@@ -125,7 +131,7 @@ fn a_changed_document_is_refused() {
 #[test]
 fn a_key_of_another_algorithm_does_neither_sign_nor_verify() {
     let p256 = SecretKey::from_bytes(Algorithm::Es256, &[1; 32]).unwrap();
-    assert_eq!(secure(&document(), &EddsaJcs2022, &options(), &p256).unwrap_err().code, Code::AlgorithmMismatch);
+    assert_eq!(add_proof(&document(), &EddsaJcs2022, &options(), &p256).unwrap_err().code, Code::AlgorithmMismatch);
     let mut document = issuer();
     document["verificationMethod"][0]["publicKeyMultibase"] = json!(p256.public_key().to_multikey());
     let resolver = Issuer(document);
@@ -169,11 +175,11 @@ fn row_16_a_verification_method_of_another_did() {
     let did = Did::key(&other.public_key());
     let method = did.with_fragment(&other.public_key().to_multikey()).unwrap().to_string();
     let by_other = ProofOptions { verification_method: &method, ..options() };
-    let forged = secure(&document(), &EddsaJcs2022, &by_other, &other).unwrap();
+    let forged = add_proof(&document(), &EddsaJcs2022, &by_other, &other).unwrap();
     holds(&secured(&options()));
     refused(&forged, Code::MethodOfOther);
     // The same proof is good where that DID is the one that is expected.
-    assert!(check(&forged, &Expected { controller: did.as_str(), ..expected() }).is_ok());
+    assert!(check(&forged, &ProofRequirements { controller: did.as_str(), ..expected() }).is_ok());
 }
 
 #[test]
@@ -202,9 +208,11 @@ fn row_18_a_key_listed_for_authentication_only() {
 
 #[test]
 fn row_19_the_purpose_swapped() {
-    let swapped = secured(&ProofOptions { purpose: Purpose::Authentication, ..options() });
+    let swapped = secured(&ProofOptions { purpose: VerificationRelationship::Authentication, ..options() });
     refused(&swapped, Code::ProofPurpose);
-    assert!(check(&swapped, &Expected { purpose: Purpose::Authentication, ..expected() }).is_ok());
+    assert!(
+        check(&swapped, &ProofRequirements { purpose: VerificationRelationship::Authentication, ..expected() }).is_ok()
+    );
     // Renamed after signing, the signature says so.
     let mut renamed = swapped;
     renamed["proof"]["proofPurpose"] = json!("assertionMethod");
@@ -242,14 +250,14 @@ fn row_94_a_member_that_proofs_do_not_have() {
 #[test]
 fn row_22_one_bad_proof_in_a_set() {
     let second = ProofOptions { verification_method: "did:web:university.example#key-2", ..options() };
-    let set = secure(&secured(&options()), &EddsaJcs2022, &second, &secret(2)).unwrap();
+    let set = add_proof(&secured(&options()), &EddsaJcs2022, &second, &secret(2)).unwrap();
     assert_eq!(set["proof"].as_array().unwrap().len(), 2);
     holds(&set);
-    let third = secure(&set, &EddsaJcs2022, &options(), &secret(1)).unwrap();
+    let third = add_proof(&set, &EddsaJcs2022, &options(), &secret(1)).unwrap();
     assert_eq!(third["proof"].as_array().unwrap().len(), 3);
     holds(&third);
     // Signed by another key than it says.
-    let bad = secure(&secured(&options()), &EddsaJcs2022, &second, &secret(1)).unwrap();
+    let bad = add_proof(&secured(&options()), &EddsaJcs2022, &second, &secret(1)).unwrap();
     refused(&bad, Code::SignatureInvalid);
     let mut first = bad.clone();
     first["proof"].as_array_mut().unwrap().reverse();
@@ -398,11 +406,15 @@ fn row_31_a_proof_value_that_is_no_signature() {
 }
 
 fn bound(challenge: Option<&str>, domain: Option<&str>) -> Map<String, Value> {
-    secured(&ProofOptions { purpose: Purpose::Authentication, challenge, domain, ..options() })
+    secured(&ProofOptions { purpose: VerificationRelationship::Authentication, challenge, domain, ..options() })
 }
 
-fn binding() -> Expected<'static> {
-    Expected { purpose: Purpose::Authentication, binding: Some((NONCE, AUDIENCE)), ..expected() }
+fn binding() -> ProofRequirements<'static> {
+    ProofRequirements {
+        purpose: VerificationRelationship::Authentication,
+        binding: Some((NONCE, AUDIENCE)),
+        ..expected()
+    }
 }
 
 #[test]
@@ -447,7 +459,7 @@ fn row_92_a_document_is_rendered_again_and_anything_else_is_refused() {
     let at = now().start_of_day();
     let options = ProofOptions {
         verification_method: METHOD,
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: Some(at),
         expires: None,
         challenge: None,
@@ -455,8 +467,9 @@ fn row_92_a_document_is_rendered_again_and_anything_else_is_refused() {
     };
     let unsecured = json!({"@context": ["https://www.w3.org/ns/credentials/v2"], "issuer": ISSUER, "type": ["A"]});
     let unsecured = unsecured.as_object().unwrap().clone();
-    let made =
-        |options: &ProofOptions<'_>| to_text(&secure(&unsecured, &EddsaJcs2022, options, &secret(1)).unwrap()).unwrap();
+    let made = |options: &ProofOptions<'_>| {
+        to_text(&add_proof(&unsecured, &EddsaJcs2022, options, &secret(1)).unwrap()).unwrap()
+    };
     let check =
         |text: &str| check_rendering(text, &unsecured, &Suites::jcs(), &options).map_err(|problem| problem.code);
     let text = made(&options);

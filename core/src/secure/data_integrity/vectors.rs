@@ -26,9 +26,9 @@ fn secret(multibase: &Value) -> SecretKey {
     SecretKey::from_bytes(Algorithm::EdDsa, &bytes[2..]).unwrap()
 }
 
-fn expected(proof: &Value) -> Expected<'_> {
-    Expected {
-        purpose: Purpose::AssertionMethod,
+fn expected(proof: &Value) -> ProofRequirements<'_> {
+    ProofRequirements {
+        purpose: VerificationRelationship::AssertionMethod,
         controller: proof["verificationMethod"].as_str().unwrap().split('#').next().unwrap(),
         binding: None,
         now: Timestamp::parse("2023-03-01T00:00:00Z").unwrap(),
@@ -55,13 +55,13 @@ fn eddsa_jcs_2022_is_reproduced_step_by_step() {
 
     let options = ProofOptions {
         verification_method: config["verificationMethod"].as_str().unwrap(),
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: Some(Timestamp::parse(config["created"].as_str().unwrap()).unwrap()),
         expires: None,
         challenge: None,
         domain: None,
     };
-    let made = secure(&document, &EddsaJcs2022, &options, &signer).unwrap();
+    let made = add_proof(&document, &EddsaJcs2022, &options, &signer).unwrap();
     assert_eq!(made, signed);
     assert_eq!(made["proof"]["proofValue"], json!(text("eddsa-jcs-2022/sigBTC58JCS.txt").trim()));
     assert_eq!(
@@ -96,7 +96,7 @@ impl Cryptosuite for Recorder {
         CredentialFormat::LdpVc
     }
 
-    fn takes(&self, _: Algorithm) -> bool {
+    fn supports_algorithm(&self, _: Algorithm) -> bool {
         true
     }
 

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::seeded::Seeded;
+use crate::seeded::SeededRng;
 
 const SIZE: usize = 100_000;
 
@@ -23,7 +23,7 @@ fn with_header(token: &str, change: impl FnOnce(&mut Map<String, Value>)) -> Str
 }
 
 fn token(key: &DecryptionKey, encryption: ContentEncryption) -> String {
-    encrypt(b"an answer", &key.public(), encryption, b"nonce", &mut Seeded(1 << 32)).unwrap()
+    encrypt(b"an answer", &key.public(), encryption, b"nonce", &mut SeededRng(1 << 32)).unwrap()
 }
 
 fn refused(token: &str, key: &DecryptionKey) -> Code {
@@ -63,9 +63,9 @@ fn rfc_7516_appendix_a_1_content_encryption() {
 
 #[test]
 fn an_answer_reaches_only_the_key_that_it_is_encrypted_to() {
-    let key = DecryptionKey::generate(&mut Seeded(2 << 32));
+    let key = DecryptionKey::generate(&mut SeededRng(2 << 32));
     for encryption in ContentEncryption::ALL {
-        let mut random = Seeded(11 << 32);
+        let mut random = SeededRng(11 << 32);
         let [one, two] = [(); 2].map(|()| {
             let token = encrypt(b"an answer", &key.public(), encryption, b"nonce", &mut random).unwrap();
             decrypt(&token, &key, &ContentEncryption::ALL, SIZE).unwrap()
@@ -74,7 +74,7 @@ fn an_answer_reaches_only_the_key_that_it_is_encrypted_to() {
         assert_ne!(one.ephemeral, two.ephemeral);
         assert!(!format!("{one:?} {key:?}").contains("answer"));
     }
-    let other = DecryptionKey::generate(&mut Seeded(3 << 32));
+    let other = DecryptionKey::generate(&mut SeededRng(3 << 32));
     let token = token(&key, ContentEncryption::A256Gcm);
     assert_eq!(refused(&token, &other), Code::HeaderKeyUnanchored);
     let renamed = with_header(&token, |header| _ = header.insert("kid".to_owned(), other.kid.as_str().into()));
@@ -85,7 +85,7 @@ fn an_answer_reaches_only_the_key_that_it_is_encrypted_to() {
 
 #[test]
 fn row_116_another_header_is_refused() {
-    let key = DecryptionKey::generate(&mut Seeded(4 << 32));
+    let key = DecryptionKey::generate(&mut SeededRng(4 << 32));
     let token = token(&key, ContentEncryption::A128Gcm);
     let set = |name: &str, value: Value| {
         refused(&with_header(&token, |header| _ = header.insert(name.to_owned(), value)), &key)
@@ -114,7 +114,7 @@ fn row_116_another_header_is_refused() {
 
 #[test]
 fn row_112_an_ephemeral_key_that_is_none_is_refused() {
-    let key = DecryptionKey::generate(&mut Seeded(5 << 32));
+    let key = DecryptionKey::generate(&mut SeededRng(5 << 32));
     let token = token(&key, ContentEncryption::A256Gcm);
     let with_epk = |epk: Value| refused(&with_header(&token, |header| _ = header.insert("epk".to_owned(), epk)), &key);
     let zero = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -123,17 +123,17 @@ fn row_112_an_ephemeral_key_that_is_none_is_refused() {
     assert_eq!(with_epk(json!({"kty": "EC", "crv": "P-384", "x": zero, "y": zero})), Code::KeyInvalid);
     assert_eq!(with_epk(json!("key")), Code::KeyInvalid);
     assert_eq!(with_epk(key.public().to_jwk().into()), Code::KeyInvalid, "the recipient's own");
-    let mut private = DecryptionKey::generate(&mut Seeded(6 << 32)).public().to_jwk();
+    let mut private = DecryptionKey::generate(&mut SeededRng(6 << 32)).public().to_jwk();
     private.insert("d".to_owned(), zero.into());
     assert_eq!(with_epk(private.into()), Code::PrivateKeyExposed);
-    let other = DecryptionKey::generate(&mut Seeded(7 << 32)).public().to_jwk();
+    let other = DecryptionKey::generate(&mut SeededRng(7 << 32)).public().to_jwk();
     assert_eq!(with_epk(other.into()), Code::DecryptionFailed);
     assert_eq!(refused(&with_header(&token, |header| _ = header.remove("epk")), &key), Code::KeyInvalid);
 }
 
 #[test]
 fn a_changed_token_is_refused() {
-    let key = DecryptionKey::generate(&mut Seeded(8 << 32));
+    let key = DecryptionKey::generate(&mut SeededRng(8 << 32));
     let token = token(&key, ContentEncryption::A256Gcm);
     let parts: Vec<&str> = token.split('.').collect();
     let joined = |index: usize, part: &str| {
@@ -156,7 +156,7 @@ fn a_changed_token_is_refused() {
 
 #[test]
 fn keys_to_encrypt_to_are_read_strictly() {
-    let jwk = Value::Object(DecryptionKey::generate(&mut Seeded(9 << 32)).public().to_jwk());
+    let jwk = Value::Object(DecryptionKey::generate(&mut SeededRng(9 << 32)).public().to_jwk());
     let read = |name: &str, value: Value| {
         let mut jwk = jwk.clone();
         jwk[name] = value;
@@ -181,7 +181,7 @@ proptest! {
     #[test]
     fn any_text_comes_back(text in proptest::collection::vec(any::<u8>(), 0..600), apv in proptest::collection::vec(any::<u8>(), 0..40)) {
         let key = bob();
-        let token = encrypt(&text, &key.public(), ContentEncryption::A128Gcm, &apv, &mut Seeded(10 << 32)).unwrap();
+        let token = encrypt(&text, &key.public(), ContentEncryption::A128Gcm, &apv, &mut SeededRng(10 << 32)).unwrap();
         let back = decrypt(&token, &key, &ContentEncryption::ALL, SIZE).unwrap();
         prop_assert_eq!(back.plaintext.as_slice(), text.as_slice());
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{SdJwt, parse::digest_of};
 use crate::{
     Code, Problem,
-    at_least::{MEMBER, Proof},
+    at_least::{MEMBER, ThresholdProof},
     keys::Signer,
     secure::jose::{self, numeric_date},
     status::freshness,
@@ -20,7 +20,7 @@ const KEYS: &str = "carnet_keys";
 
 /// Requirements on a key-binding JWT; all are mandatory.
 #[derive(Debug, Clone, Copy)]
-pub struct KeyBinding<'a> {
+pub struct KeyBindingRequirements<'a> {
     /// Nonce of the request.
     pub nonce: &'a str,
     /// Verifier's full client id, with its prefix.
@@ -35,9 +35,9 @@ pub struct KeyBinding<'a> {
 
 /// Optional members of a key-binding JWT.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Stapled<'a> {
+pub struct KeyBindingMembers<'a> {
     /// Threshold proofs (spec/at-least.md section 6).
-    pub proofs: &'a [Proof],
+    pub proofs: &'a [ThresholdProof],
     /// Issuer's freshness statement for this copy ([`freshness`]).
     pub freshness: Option<&'a str>,
     /// Thumbprints (RFC 7638) of the new keys for which the holder exchanges this copy, in order; empty: no exchange.
@@ -57,7 +57,7 @@ impl SdJwt {
     /// `challenge_missing`, `challenge_mismatch` (the nonce); `domain_missing`, `domain_mismatch` (the audience, which
     /// must be a single string); `claim_missing` (`iat` or `sd_hash`); `key_binding_stale`; `key_binding_hash`;
     /// `expired`, `not_yet_valid`, `malformed_value`; `digest_algorithm`.
-    pub fn verify_key_binding(&self, expected: &KeyBinding<'_>) -> Result<Map<String, Value>, Problem> {
+    pub fn verify_key_binding(&self, expected: &KeyBindingRequirements<'_>) -> Result<Map<String, Value>, Problem> {
         let binding = self.key_binding.as_ref().ok_or(Code::KeyBindingMissing)?;
         binding.require_typ(TYP)?;
         self.check_digest_algorithm()?;
@@ -81,18 +81,18 @@ impl SdJwt {
     ///
     /// # Errors
     /// `malformed_value`: the member is not a string.
-    pub fn stapled_freshness(&self) -> Result<Option<&str>, Problem> {
+    pub fn freshness_statement(&self) -> Result<Option<&str>, Problem> {
         let member = self.key_binding.as_ref().and_then(|binding| binding.payload().get(freshness::MEMBER));
         let malformed = || Problem::new(Code::MalformedValue, "the key binding's freshness statement is not a string");
         member.map(|member| member.as_str().ok_or_else(malformed)).transpose()
     }
 
-    /// Returns the thumbprints of the new keys for which the holder exchanges this copy ([`Stapled::keys`]), in order.
-    /// Unverified: call [`SdJwt::verify_key_binding`] as well.
+    /// Returns the thumbprints of the new keys for which the holder exchanges this copy ([`KeyBindingMembers::keys`]),
+    /// in order. Unverified: call [`SdJwt::verify_key_binding`] as well.
     ///
     /// # Errors
     /// `claim_missing`; `malformed_value`: the member is not an array of strings.
-    pub fn exchanged_for(&self) -> Result<Vec<&str>, Problem> {
+    pub fn exchange_thumbprints(&self) -> Result<Vec<&str>, Problem> {
         let missing = || Problem::new(Code::ClaimMissing, format!("the key binding has no {KEYS}"));
         let malformed = || Problem::new(Code::MalformedValue, format!("{KEYS} is not an array of thumbprints"));
         let member = self.key_binding.as_ref().and_then(|binding| binding.payload().get(KEYS)).ok_or_else(missing)?;
@@ -106,22 +106,22 @@ impl SdJwt {
     /// `key_binding_unexpected` (there is one already), `key_binding_key` (the signer's key is not in `cnf`),
     /// `challenge_missing` (empty nonce), `domain_missing` (empty audience), `proof_generation`
     pub fn bind(&self, nonce: &str, audience: &str, now: Timestamp, holder: &dyn Signer) -> Result<String, Problem> {
-        self.bind_proving(&[], nonce, audience, now, holder)
+        self.bind_with_proofs(&[], nonce, audience, now, holder)
     }
 
     /// Appends a key-binding JWT with threshold proofs, as [`SdJwt::bind`] (spec/at-least.md section 6).
     ///
     /// # Errors
     /// As [`SdJwt::bind`].
-    pub fn bind_proving(
+    pub fn bind_with_proofs(
         &self,
-        proofs: &[Proof],
+        proofs: &[ThresholdProof],
         nonce: &str,
         audience: &str,
         now: Timestamp,
         holder: &dyn Signer,
     ) -> Result<String, Problem> {
-        self.bind_with(&Stapled { proofs, ..Stapled::default() }, nonce, audience, now, holder)
+        self.bind_with(&KeyBindingMembers { proofs, ..KeyBindingMembers::default() }, nonce, audience, now, holder)
     }
 
     /// Appends a key-binding JWT with optional members, as [`SdJwt::bind`].
@@ -130,7 +130,7 @@ impl SdJwt {
     /// As [`SdJwt::bind`].
     pub fn bind_with(
         &self,
-        stapled: &Stapled<'_>,
+        stapled: &KeyBindingMembers<'_>,
         nonce: &str,
         audience: &str,
         now: Timestamp,
@@ -155,7 +155,7 @@ impl SdJwt {
             ("sd_hash".to_owned(), Value::from(String::from_utf8_lossy(&hash))),
         ]);
         if !stapled.proofs.is_empty() {
-            payload.insert(MEMBER.to_owned(), stapled.proofs.iter().map(Proof::to_json).collect());
+            payload.insert(MEMBER.to_owned(), stapled.proofs.iter().map(ThresholdProof::to_json).collect());
         }
         if let Some(statement) = stapled.freshness {
             payload.insert(freshness::MEMBER.to_owned(), statement.into());
@@ -191,7 +191,7 @@ fn same(
     }
 }
 
-fn check_times(payload: &Map<String, Value>, expected: &KeyBinding<'_>) -> Result<(), Problem> {
+fn check_times(payload: &Map<String, Value>, expected: &KeyBindingRequirements<'_>) -> Result<(), Problem> {
     let (now, skew) = (expected.now, expected.skew.max(0));
     let issued =
         numeric_date(payload, "iat")?.ok_or_else(|| Problem::new(Code::ClaimMissing, "the key binding has no iat"))?;

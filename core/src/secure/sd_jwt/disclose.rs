@@ -18,7 +18,7 @@ const MAX_CLEAR: usize = 256;
 
 /// Content of an SD-JWT with its digests resolved.
 #[derive(Clone)]
-pub struct Disclosed {
+pub struct ResolvedSdJwt {
     /// Payload with every disclosed claim at its position, without `_sd`, `_sd_alg` and `...`.
     pub payload: Map<String, Value>,
     /// Path of each disclosure, in the order of the disclosures. Indexes refer to the *original* array, which includes
@@ -33,9 +33,9 @@ pub struct Disclosed {
 /// disclosable counts too, since its name is readable; an array of commitments (spec/at-least.md 3.1) does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClearClaim {
-    /// Path with indexes in the original arrays, as in [`Disclosed::paths`].
+    /// Path with indexes in the original arrays, as in [`ResolvedSdJwt::paths`].
     pub path: ClaimPath,
-    /// Path in [`Disclosed::payload`].
+    /// Path in [`ResolvedSdJwt::payload`].
     pub shown: ClaimPath,
     /// Length of the prefix of these paths that identifies the innermost disclosure around the claim, in steps; 0 if it
     /// is readable without any disclosure.
@@ -51,7 +51,7 @@ impl ClearClaim {
     }
 }
 
-impl fmt::Debug for Disclosed {
+impl fmt::Debug for ResolvedSdJwt {
     /// Shows only the paths: the payload's values do not belong in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Disclosed").field("paths", &self.paths).finish_non_exhaustive()
@@ -64,8 +64,8 @@ impl SdJwt {
     /// # Errors
     /// `digest_algorithm`, `disclosure_malformed` (digests in a wrong position, or of a wrong type),
     /// `disclosure_duplicate`, `disclosure_unreferenced`, `disclosure_overrides`, `disclosure_forbidden` (see
-    /// [`never_hidden`](super::never_hidden)), `too_deep`
-    pub fn disclosed(&self) -> Result<Disclosed, Problem> {
+    /// [`never_hidden`](super::must_stay_clear)), `too_deep`
+    pub fn disclosed(&self) -> Result<ResolvedSdJwt, Problem> {
         let (payload, resolver) = self.resolver()?;
         let places = resolver.places.into_iter().collect::<Option<Vec<_>>>().ok_or(Code::DisclosureUnreferenced)?;
         let paths = places.iter().map(|place| place.iter().map(PathStep::original).collect()).collect();
@@ -74,7 +74,7 @@ impl SdJwt {
             shown: place.iter().map(PathStep::shown).collect(),
             within,
         });
-        Ok(Disclosed { payload, paths, clear: clear.collect() })
+        Ok(ResolvedSdJwt { payload, paths, clear: clear.collect() })
     }
 
     /// Returns this SD-JWT with only the disclosures needed for `paths`, in their original order, and without key
@@ -106,7 +106,7 @@ impl SdJwt {
     ///
     /// # Errors
     /// Those of [`SdJwt::disclosed`].
-    pub fn keep_element(&self, array: &[Step], element: Option<usize>) -> Result<SdJwt, Problem> {
+    pub fn select_element(&self, array: &[Step], element: Option<usize>) -> Result<SdJwt, Problem> {
         let (_, places) = self.resolve()?;
         self.keeping(&places, |place| {
             let leads_there = array.iter().zip(place).all(|(step, place)| place.is_at(step));

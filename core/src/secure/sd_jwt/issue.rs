@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 use super::{
     ClaimPath, DIGEST_ALGORITHM, DIGESTS, ELEMENT, MAX_DEPTH, OrderedClaim, SHA_256, Step,
     disclose::PathStep,
-    never_hidden,
+    must_stay_clear,
     parse::{DigestText, digest_of},
 };
 use crate::{
     Code, Problem, Rng,
-    at_least::{self, Direction, Ordered},
+    at_least::{self, Direction, OrderedValue},
     json,
     keys::{Algorithm, PublicKey, Signer},
     secure::jose,
@@ -64,17 +64,17 @@ pub struct PaddedArray {
 /// those of their sibling claims. Elements of a padded array are in the order of their digests.
 ///
 /// # Errors
-/// `disclosure_forbidden` (a claim that must stay in the clear, see [`never_hidden`]), `disclosure_name` (the payload
-/// has a member `_sd`, `_sd_alg` or `...`), `claim_forbidden` (the payload has a `cnf` and `options` has a holder's
-/// key), `too_deep`, `malformed_value` (too many decoys, or a padded array with too many elements or an element that is
-/// not disclosable), `proof_generation` (randomness, serialisation or signing failed).
+/// `disclosure_forbidden` (a claim that must stay in the clear, see [`must_stay_clear`]), `disclosure_name` (the
+/// payload has a member `_sd`, `_sd_alg` or `...`), `claim_forbidden` (the payload has a `cnf` and `options` has a
+/// holder's key), `too_deep`, `malformed_value` (too many decoys, or a padded array with too many elements or an
+/// element that is not disclosable), `proof_generation` (randomness, serialisation or signing failed).
 ///
 /// # Examples
 /// ```
 /// use carnet_core::{
 ///     keys::{Algorithm, SecretKey, Signer},
 ///     query::parse_path,
-///     secure::sd_jwt::{IssueOptions, KeyBinding, SdJwt, issue},
+///     secure::sd_jwt::{IssueOptions, KeyBindingRequirements, SdJwt, issue},
 ///     time::Timestamp,
 /// };
 /// use serde_json::json;
@@ -99,7 +99,8 @@ pub struct PaddedArray {
 ///
 /// let presented = SdJwt::parse(&shown)?;
 /// presented.verify_signature(&issuer.public_key())?;
-/// presented.verify_key_binding(&KeyBinding { nonce: "n-0S6", audience: "agency.example", now, max_age: 300, skew: 60 })?;
+/// let required = KeyBindingRequirements { nonce: "n-0S6", audience: "agency.example", now, max_age: 300, skew: 60 };
+/// presented.verify_key_binding(&required)?;
 /// let payload = presented.disclosed()?.payload;
 /// assert!(payload.contains_key("title") && !payload.contains_key("grade"));
 /// # Ok::<(), carnet_core::Problem>(())
@@ -131,7 +132,7 @@ pub(super) fn render(
     algorithm: Algorithm,
     blinding: &mut dyn Blinding,
 ) -> Result<Rendered, Problem> {
-    if options.disclosable.iter().any(|path| never_hidden(Some(options.typ), path)) {
+    if options.disclosable.iter().any(|path| must_stay_clear(Some(options.typ), path)) {
         return Err(Problem::new(
             Code::DisclosureForbidden,
             "a claim that must not be hidden is selectively disclosable",
@@ -400,7 +401,7 @@ impl<'p> Sealer<'_, 'p> {
     ) -> Result<Value, Problem> {
         let mut elements = Vec::with_capacity(at_least::ENTRIES);
         if let Some((value, salt)) = hidden
-            && let Ok(value) = Ordered::of_claim(direction, value)
+            && let Ok(value) = OrderedValue::of_claim(direction, value)
         {
             for entry in at_least::commitments(direction, salt, value) {
                 let own = self.blinding.salt()?;

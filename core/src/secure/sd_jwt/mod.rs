@@ -19,8 +19,8 @@ mod rendering;
 mod tests;
 mod thresholds;
 
-pub use binding::{KeyBinding, Stapled};
-pub use disclose::{ClearClaim, Disclosed};
+pub use binding::{KeyBindingMembers, KeyBindingRequirements};
+pub use disclose::{ClearClaim, ResolvedSdJwt};
 pub use issue::{IssueOptions, PaddedArray, issue};
 pub use thresholds::{OrderedClaim, Positions};
 
@@ -69,7 +69,7 @@ const NEVER_HIDDEN_VCDM: [&str; 9] =
 ///
 /// `credentialSubject` itself must be in the clear, and its `id`; its other claims may be hidden.
 #[must_use]
-pub fn never_hidden(typ: Option<&str>, path: &[Step]) -> bool {
+pub fn must_stay_clear(typ: Option<&str>, path: &[Step]) -> bool {
     must_be_clear(typ, path.iter().map(Member::from))
 }
 

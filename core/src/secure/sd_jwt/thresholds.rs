@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{ClaimPath, ELEMENT, SdJwt, Step, disclose::PathStep};
 use crate::{
     Code, Problem,
-    at_least::{self, Commitment, Direction, ENTRIES, MEMBER, Ordered, Proof},
+    at_least::{self, Commitment, Direction, ENTRIES, MEMBER, OrderedValue, ThresholdProof},
     query::{self, Proved, Threshold, commitments_path},
 };
 
@@ -45,7 +45,7 @@ impl SdJwt {
             let beside = commitments_path(&claim.path, claim.direction);
             let array = beside.as_deref().and_then(|path| one(&payload, path)).and_then(Value::as_array);
             let committed = one(&payload, &claim.path).and_then(|value| {
-                Some((Ordered::of_claim(claim.direction, value).ok()?, self.salt(&places, &claim.path)?))
+                Some((OrderedValue::of_claim(claim.direction, value).ok()?, self.salt(&places, &claim.path)?))
             });
             let foreign = || {
                 let path = query::path_to_text(&claim.path);
@@ -86,7 +86,7 @@ impl SdJwt {
     /// # Errors
     /// `threshold_unmet` if the value does not reach it; `query_unmet` if the claim is absent or not hidden; those of
     /// [`SdJwt::disclosed`].
-    pub fn prove(&self, positions: &Positions, threshold: &Threshold) -> Result<(ClaimPath, Proof), Problem> {
+    pub fn prove(&self, positions: &Positions, threshold: &Threshold) -> Result<(ClaimPath, ThresholdProof), Problem> {
         let OrderedClaim { path, direction } = &positions.claim;
         let (payload, places) = self.resolve()?;
         let missing = || Problem::new(Code::QueryUnmet, format!("{} proves no threshold", query::path_to_text(path)));
@@ -95,8 +95,8 @@ impl SdJwt {
         }
         let value = one(&payload, path).ok_or_else(missing)?;
         let salt = self.salt(&places, path).ok_or_else(missing)?;
-        let number = Ordered::of_claim(*direction, value)?;
-        let number = match Ordered::of_claim_before(*direction, value) {
+        let number = OrderedValue::of_claim(*direction, value)?;
+        let number = match OrderedValue::of_claim_in_older_credentials(*direction, value) {
             Some(before) if self.commits_to(&payload, positions, salt, before) => before,
             _ => number,
         };
@@ -104,7 +104,7 @@ impl SdJwt {
         let at = positions.at.get(usize::from(opening.entry)).copied().flatten().ok_or_else(missing)?;
         let mut element = commitments_path(path, *direction).ok_or_else(missing)?;
         element.push(Step::Index(at));
-        let proof = Proof {
+        let proof = ThresholdProof {
             path: path.clone(),
             direction: *direction,
             threshold: threshold.number(),
@@ -114,7 +114,13 @@ impl SdJwt {
     }
 
     /// Returns whether an older copy commits to the number that its value had then.
-    fn commits_to(&self, payload: &Map<String, Value>, positions: &Positions, salt: &str, number: Ordered) -> bool {
+    fn commits_to(
+        &self,
+        payload: &Map<String, Value>,
+        positions: &Positions,
+        salt: &str,
+        number: OrderedValue,
+    ) -> bool {
         let OrderedClaim { path, direction } = &positions.claim;
         let array = commitments_path(path, *direction);
         let elements = array.as_deref().and_then(|path| one(payload, path)).and_then(Value::as_array);
@@ -151,10 +157,10 @@ impl SdJwt {
 ///
 /// # Errors
 /// `threshold_unproven`: a witness does not match the disclosed commitment, or there is not exactly one such
-/// commitment; those of [`Proof::parse_all`].
+/// commitment; those of [`ThresholdProof::parse_all`].
 pub(crate) fn proved(binding: &Map<String, Value>, payload: &Map<String, Value>) -> Result<Vec<Proved>, Problem> {
     let Some(proofs) = binding.get(MEMBER) else { return Ok(Vec::new()) };
-    let proofs = Proof::parse_all(proofs)?;
+    let proofs = ThresholdProof::parse_all(proofs)?;
     proofs
         .into_iter()
         .map(|proof| {

@@ -14,7 +14,7 @@ use crate::{
     did::{Did, DidUrl, SelfContained},
     keys::SecretKey,
     secure::data_integrity::Suites,
-    status::{Listed, MAX_BYTES, MIN_ENTRIES, Order, token::Reference},
+    status::{BitOrder, MAX_BYTES, MIN_ENTRIES, VerifiedStatusList, token::TokenStatusReference},
 };
 
 const URI: &str = "https://university.example/status/token/7";
@@ -32,7 +32,7 @@ fn kid(key: &SecretKey) -> String {
 }
 
 fn published(key: &SecretKey) -> TokenListParameters {
-    let freshness = Freshness { issued: now(), until: Some(now().plus(86_400)), ttl: Some(300) };
+    let freshness = ListValidity { issued: now(), until: Some(now().plus(86_400)), ttl: Some(300) };
     TokenListParameters { kid: kid(key), uri: URI.to_owned(), freshness }
 }
 
@@ -50,7 +50,7 @@ struct Parts {
 }
 
 fn parts() -> Parts {
-    let list = StatusList::new(MIN_ENTRIES, 2, Order::LeastSignificantFirst).unwrap();
+    let list = StatusList::new(MIN_ENTRIES, 2, BitOrder::LeastSignificantFirst).unwrap();
     let lst = list.pack(Packing::Zlib).unwrap();
     Parts {
         protected: vec![
@@ -105,7 +105,7 @@ impl Parts {
     }
 }
 
-fn verify(bytes: &[u8]) -> Result<(StatusList, Freshness), Problem> {
+fn verify(bytes: &[u8]) -> Result<(StatusList, ListValidity), Problem> {
     CwtStatusList::parse(bytes)?.verify(&key().public_key(), URI, now(), 60)
 }
 
@@ -114,16 +114,19 @@ fn a_list_of_each_size_is_written_and_read() {
     for algorithm in [Algorithm::EdDsa, Algorithm::Es256] {
         let key = SecretKey::generate(algorithm, &mut OsRng);
         for bits in [1, 2, 4, 8] {
-            let mut list = StatusList::new(MIN_ENTRIES, bits, Order::LeastSignificantFirst).unwrap();
+            let mut list = StatusList::new(MIN_ENTRIES, bits, BitOrder::LeastSignificantFirst).unwrap();
             list.set(94_567, 1).unwrap();
             let bytes = issue(&list, &published(&key), &key).unwrap();
             let issuer = DidUrl::parse(&kid(&key)).unwrap().did().clone();
-            let listed = Listed::verify(&bytes, URI, &issuer, (now(), 60), (&SelfContained, &Suites::none())).unwrap();
+            let listed =
+                VerifiedStatusList::verify(&bytes, URI, &issuer, (now(), 60), (&SelfContained, &Suites::none()))
+                    .unwrap();
             assert_eq!((listed.list(), listed.freshness()), (&list, published(&key).freshness));
-            let value = |index| listed.value(&Reference { uri: URI.to_owned(), index }).unwrap();
+            let value = |index| listed.value(&TokenStatusReference { uri: URI.to_owned(), index }).unwrap();
             assert_eq!((value(94_567), value(94_566)), (1, 0));
             let other = Did::jwk(&SecretKey::generate(algorithm, &mut OsRng).public_key());
-            let by_other = Listed::verify(&bytes, URI, &other, (now(), 60), (&SelfContained, &Suites::none()));
+            let by_other =
+                VerifiedStatusList::verify(&bytes, URI, &other, (now(), 60), (&SelfContained, &Suites::none()));
             refused(by_other, Code::StatusListIssuer);
         }
     }
@@ -131,12 +134,12 @@ fn a_list_of_each_size_is_written_and_read() {
 
 #[test]
 fn what_is_written_is_what_is_signed_by_hand() {
-    let list = StatusList::new(MIN_ENTRIES, 2, Order::LeastSignificantFirst).unwrap();
+    let list = StatusList::new(MIN_ENTRIES, 2, BitOrder::LeastSignificantFirst).unwrap();
     let written = issue(&list, &published(&key()), &key()).unwrap();
     assert_eq!(written, [vec![TAG], parts().signed()].concat());
     assert_eq!(verify(&written).unwrap(), verify(&parts().signed()).unwrap());
     let mut untimed = published(&key());
-    untimed.freshness = Freshness { until: None, ..untimed.freshness };
+    untimed.freshness = ListValidity { until: None, ..untimed.freshness };
     assert_eq!(issue(&list, &untimed, &key()).unwrap(), [vec![TAG], Parts::claim(EXP, None)].concat());
 }
 
@@ -367,7 +370,7 @@ fn official_token_in_cbor() {
     let (uri, at) = ("https://example.com/statuslists/1", Timestamp::from_unix(1_686_920_170));
     let (list, freshness) = token.verify(&key, uri, at, 0).unwrap();
     assert_eq!(list.as_bytes(), [0xb9, 0xa3]);
-    let expected = Freshness { issued: at, until: Some(Timestamp::from_unix(2_291_720_170)), ttl: Some(43_200) };
+    let expected = ListValidity { issued: at, until: Some(Timestamp::from_unix(2_291_720_170)), ttl: Some(43_200) };
     assert_eq!(freshness, expected);
     // Without its tag it is the same.
     assert_eq!(CwtStatusList::parse(&bytes[1..]).unwrap().verify(&key, uri, at, 0).unwrap(), (list, freshness));

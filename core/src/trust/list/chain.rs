@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Contents, Handover, Operators, contents::check_digest};
-use crate::{Code, Problem, trust::statement::Kind};
+use super::{Handover, Operators, TrustListContents, contents::check_digest};
+use crate::{Code, Problem, trust::statement::StatementKind};
 
 /// The most lists that a list names as those before it.
 const MAX_HISTORY: usize = 64;
@@ -26,7 +26,7 @@ pub struct EarlierList {
 /// descend from it are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Seen {
+pub struct AcceptedList {
     /// Sequence number.
     pub sequence: u64,
     /// Its [digest](super::TrustList::digest).
@@ -42,9 +42,9 @@ pub struct Seen {
     pub operators: Option<Handover>,
 }
 
-impl Seen {
+impl AcceptedList {
     /// Returns the identity of a list to remember.
-    pub(super) fn of(contents: &Contents, digest: &str) -> Self {
+    pub(super) fn of(contents: &TrustListContents, digest: &str) -> Self {
         let chained = !contents.history.is_empty();
         Self { sequence: contents.sequence, digest: digest.to_owned(), chained, timestamped: false, operators: None }
     }
@@ -54,7 +54,7 @@ impl Seen {
     /// # Errors
     /// `trust_list_rollback` for an older list; `trust_list_conflict` for another list with the same number or one that
     /// does not descend from it; `trust_list_jump` for a number that is too much greater.
-    pub fn admit(&self, contents: &Contents, digest: &str) -> Result<(), Problem> {
+    pub fn admit(&self, contents: &TrustListContents, digest: &str) -> Result<(), Problem> {
         let (number, newest) = (contents.sequence, self.sequence);
         if number < newest {
             let detail = format!("its number is {number}, and number {newest} was seen before");
@@ -77,7 +77,7 @@ impl Seen {
 
     /// Lists made before there was a history: the next number must name the list that was seen, and after a gap nothing
     /// is known. Once a list with a history was seen, neither is enough.
-    fn admit_unlinked(&self, contents: &Contents) -> Result<(), Problem> {
+    fn admit_unlinked(&self, contents: &TrustListContents) -> Result<(), Problem> {
         let newest = self.sequence;
         let conflict = |what: String| Err(Problem::new(Code::TrustListConflict, what));
         if self.chained {
@@ -104,20 +104,20 @@ fn check_step(from: u64, to: u64) -> Result<(), Problem> {
 
 impl Operators {
     /// Refuses the first list that is ever seen if its number is below the least that is pinned, or too far above it.
-    pub(super) fn admit_first(&self, contents: &Contents) -> Result<(), Problem> {
+    pub(super) fn admit_first(&self, contents: &TrustListContents) -> Result<(), Problem> {
         self.admit_least(contents)?;
         self.least.map_or(Ok(()), |least| check_step(least, contents.sequence))
     }
 
     /// Refuses a list below the least number that is pinned.
-    pub(super) fn admit_least(&self, contents: &Contents) -> Result<(), Problem> {
+    pub(super) fn admit_least(&self, contents: &TrustListContents) -> Result<(), Problem> {
         let Some(least) = self.least.filter(|least| contents.sequence < *least) else { return Ok(()) };
         let detail = format!("its number is {}, below the pinned minimum {least}", contents.sequence);
         Err(Problem::new(Code::TrustListRollback, detail))
     }
 }
 
-impl Contents {
+impl TrustListContents {
     /// The same with the next number, after the list of this digest. A list without a history begins one with itself.
     pub(super) fn followed_by(&self, digest: &str) -> Self {
         let this = EarlierList { sequence: self.sequence, digest: digest.to_owned() };
@@ -130,7 +130,7 @@ impl Contents {
     }
 
     /// Holds the history to its bounds.
-    pub(super) fn check_history(&self, kind: &Kind) -> Result<(), Problem> {
+    pub(super) fn check_history(&self, kind: &StatementKind) -> Result<(), Problem> {
         let Some(newest) = self.history.first() else { return Ok(()) };
         kind.count(self.history.len(), 1..=MAX_HISTORY, "history")?;
         let named = self.previous.as_ref() == Some(&newest.digest);

@@ -4,14 +4,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     EarlierList, NamedOperators,
-    diff::{Difference, diff},
+    diff::{TrustListDifference, diff},
     timestamp::check_signers,
 };
 use crate::{
     Problem,
     epoch::Epoch,
     time::Timestamp,
-    trust::statement::{Kind, instant},
+    trust::statement::{StatementKind, instant},
 };
 
 /// The greatest number of a list: the greatest integer of I-JSON.
@@ -32,7 +32,7 @@ const DIGEST_LENGTH: usize = 43;
 /// Content of a trust list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Contents {
+pub struct TrustListContents {
     /// Sequence number, from 1; greater than that of every earlier list.
     pub sequence: u64,
     /// [Digest](super::TrustList::digest) of the previous list; `None` only in the first list.
@@ -48,15 +48,15 @@ pub struct Contents {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub operators: Option<NamedOperators>,
     /// Current and former issuers, by DID in ascending byte order.
-    pub issuers: Vec<Entry>,
+    pub issuers: Vec<TrustListEntry>,
     /// Current and former registrars of relying parties, by DID in ascending byte order.
-    pub registrars: Vec<Entry>,
+    pub registrars: Vec<TrustListEntry>,
 }
 
 /// Party of a trust list, with all its current and former accreditations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct TrustListEntry {
     /// DID of the party.
     pub id: String,
     /// Name of the party.
@@ -118,16 +118,16 @@ pub enum EarlierCredentials {
     Fall,
 }
 
-impl Contents {
+impl TrustListContents {
     /// Returns the differences of `later` from this list: first the issuers, then the registrars, each by DID.
     #[must_use]
-    pub fn diff<'a>(&'a self, later: &'a Self) -> Vec<Difference<'a>> {
+    pub fn diff<'a>(&'a self, later: &'a Self) -> Vec<TrustListDifference<'a>> {
         diff(self, later)
     }
 
     /// Returns the content of a first list.
     #[must_use]
-    pub fn first(issuers: Vec<Entry>, registrars: Vec<Entry>) -> Self {
+    pub fn first(issuers: Vec<TrustListEntry>, registrars: Vec<TrustListEntry>) -> Self {
         Self {
             sequence: 1,
             previous: None,
@@ -148,18 +148,18 @@ impl Contents {
 
     /// Returns the entry of an issuer, by its DID.
     #[must_use]
-    pub fn issuer(&self, id: &str) -> Option<&Entry> {
+    pub fn issuer(&self, id: &str) -> Option<&TrustListEntry> {
         find(&self.issuers, id)
     }
 
     /// Returns the entry of a registrar, by its DID.
     #[must_use]
-    pub fn registrar(&self, id: &str) -> Option<&Entry> {
+    pub fn registrar(&self, id: &str) -> Option<&TrustListEntry> {
         find(&self.registrars, id)
     }
 
     /// Holds it to its bounds.
-    pub(super) fn check(&self, kind: &Kind) -> Result<(), Problem> {
+    pub(super) fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
         kind.require((1..=MAX_SEQUENCE).contains(&self.sequence), "sequence", "is not 1 to 2^53 - 1")?;
         let first = self.sequence == 1;
         kind.require(first == self.previous.is_none(), "previous", "is required in every list except the first")?;
@@ -180,25 +180,25 @@ impl Contents {
 }
 
 /// Requires a SHA-256 digest in base64url.
-pub(super) fn check_digest(kind: &Kind, digest: &str, what: &str) -> Result<(), Problem> {
+pub(super) fn check_digest(kind: &StatementKind, digest: &str, what: &str) -> Result<(), Problem> {
     let holds = digest.len() == DIGEST_LENGTH
         && digest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     kind.require(holds, what, "is not a SHA-256 digest in base64url")
 }
 
-fn find<'a>(entries: &'a [Entry], id: &str) -> Option<&'a Entry> {
+fn find<'a>(entries: &'a [TrustListEntry], id: &str) -> Option<&'a TrustListEntry> {
     entries.binary_search_by(|entry| entry.id.as_str().cmp(id)).ok().and_then(|at| entries.get(at))
 }
 
-impl Entry {
+impl TrustListEntry {
     /// Checks the entry. Errors name the entry: there may be thousands.
-    fn check(&self, kind: &Kind, issuer: bool) -> Result<(), Problem> {
+    fn check(&self, kind: &StatementKind, issuer: bool) -> Result<(), Problem> {
         let id: String = self.id.chars().take(MAX_NAME).collect();
         self.check_members(kind, issuer)
             .map_err(|problem| kind.problem(format!("the entry {id:?}: {}", problem.detail)))
     }
 
-    fn check_members(&self, kind: &Kind, issuer: bool) -> Result<(), Problem> {
+    fn check_members(&self, kind: &StatementKind, issuer: bool) -> Result<(), Problem> {
         kind.did(&self.id, "id")?;
         kind.text(&self.name, "name", MAX_NAME)?;
         kind.count(self.accreditations.len(), 1..=MAX_ACCREDITATIONS, "accreditations")?;
@@ -207,7 +207,7 @@ impl Entry {
 }
 
 impl Accreditation {
-    fn check(&self, kind: &Kind, issuer: bool) -> Result<(), Problem> {
+    fn check(&self, kind: &StatementKind, issuer: bool) -> Result<(), Problem> {
         kind.count(self.types.len(), if issuer { 1..=MAX_TYPES } else { 0..=0 }, "types")?;
         self.types.iter().try_for_each(|name| kind.text(name, "types", MAX_NAME))?;
         if let Some(countries) = &self.jurisdictions {

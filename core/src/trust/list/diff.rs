@@ -2,11 +2,11 @@
 
 use std::{cmp::Ordering, fmt};
 
-use super::{Contents, Entry};
+use super::{TrustListContents, TrustListEntry};
 
 /// Party whose entries in two lists differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Difference<'a> {
+pub struct TrustListDifference<'a> {
     /// `true` if the party is listed as a registrar, otherwise as an issuer. A DID that is both has two differences.
     pub registrar: bool,
     /// Change of the entry.
@@ -17,19 +17,19 @@ pub struct Difference<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryChange<'a> {
     /// Only the later list has the entry.
-    Added(&'a Entry),
+    Added(&'a TrustListEntry),
     /// Only the earlier list has the entry.
-    Removed(&'a Entry),
+    Removed(&'a TrustListEntry),
     /// The entries differ.
     Changed {
         /// Entry in the earlier list.
-        before: &'a Entry,
+        before: &'a TrustListEntry,
         /// Entry in the later list.
-        after: &'a Entry,
+        after: &'a TrustListEntry,
     },
 }
 
-impl Difference<'_> {
+impl TrustListDifference<'_> {
     /// Returns the party's DID.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -59,7 +59,7 @@ impl Difference<'_> {
     }
 }
 
-impl fmt::Display for Difference<'_> {
+impl fmt::Display for TrustListDifference<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, entry) = match self.change {
             EntryChange::Added(entry) => ("added", entry),
@@ -72,18 +72,18 @@ impl fmt::Display for Difference<'_> {
     }
 }
 
-pub(super) fn diff<'a>(before: &'a Contents, after: &'a Contents) -> Vec<Difference<'a>> {
+pub(super) fn diff<'a>(before: &'a TrustListContents, after: &'a TrustListContents) -> Vec<TrustListDifference<'a>> {
     let mut found = Vec::new();
     for (registrar, before, after) in
         [(false, &before.issuers, &after.issuers), (true, &before.registrars, &after.registrars)]
     {
-        found.extend(changes(before, after).into_iter().map(|change| Difference { registrar, change }));
+        found.extend(changes(before, after).into_iter().map(|change| TrustListDifference { registrar, change }));
     }
     found
 }
 
 /// Merges two slices that are in ascending order of their ids.
-fn changes<'a>(before: &'a [Entry], after: &'a [Entry]) -> Vec<EntryChange<'a>> {
+fn changes<'a>(before: &'a [TrustListEntry], after: &'a [TrustListEntry]) -> Vec<EntryChange<'a>> {
     let mut found = Vec::new();
     let (mut old, mut new) = (before.iter().peekable(), after.iter().peekable());
     loop {

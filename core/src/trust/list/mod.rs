@@ -2,10 +2,10 @@
 //! signed (spec/trust.md).
 //!
 //! Operators [draft](TrustList::draft) a list, [preview](TrustList::preview) it and [sign](TrustList::sign) it, one
-//! after the other. A relying program pins the operators and [verifies](TrustList::verify) the list, given the [`Seen`]
-//! of the newest accepted list, to prevent rollback. [`TrustList::why`] then decides about one party, with the
-//! accreditation and the rule that decided; [`Question::about`] creates the question for a credential;
-//! [`Contents::diff`] compares two lists.
+//! after the other. A relying program pins the operators and [verifies](TrustList::verify) the list, given the
+//! [`AcceptedList`] of the newest accepted list, to prevent rollback. [`TrustList::why`] then decides about one party,
+//! with the accreditation and the rule that decided; [`AccreditationQuestion::about`] creates the question for a
+//! credential; [`TrustListContents::diff`] compares two lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use crate::{
     json,
     keys::Signer,
     time::Timestamp,
-    trust::statement::{Clock, Kind, StatementHeader},
+    trust::statement::{IssuerAndValidity, StatementKind, VerificationTime},
 };
 
 use self::proofs::Signatures;
@@ -35,25 +35,25 @@ mod tests;
 mod timestamp;
 mod why;
 
-pub use chain::{EarlierList, Seen};
-pub use contents::{Accreditation, Contents, EarlierCredentials, Entry, Withdrawal};
-pub use diff::{Difference, EntryChange};
+pub use chain::{AcceptedList, EarlierList};
+pub use contents::{Accreditation, EarlierCredentials, TrustListContents, TrustListEntry, Withdrawal};
+pub use diff::{EntryChange, TrustListDifference};
 pub use operators::{Handover, NamedOperators, Operators};
 pub use relied::LimitingClaims;
 pub use timestamp::ListTimestamp;
-pub use why::{Act, Question, Rule, Why};
+pub use why::{AccreditationDecision, AccreditationQuestion, AccreditationRule, AccreditedAct};
 
-const LIST: Kind = Kind { type_name: "TrustList", invalid: Code::TrustListInvalid };
+const LIST: StatementKind = StatementKind { type_name: "TrustList", invalid: Code::TrustListInvalid };
 /// The longest time for which a list holds, in seconds. Without a bound, its end would protect nobody.
 const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 
 /// Requirements on a trust list.
 #[derive(Debug, Clone, Copy)]
-pub struct Pinned<'a> {
+pub struct TrustListAnchors<'a> {
     /// Operators of the list.
     pub operators: &'a Operators,
     /// Newest accepted list; `None` only if there was none.
-    pub seen: Option<&'a Seen>,
+    pub seen: Option<&'a AcceptedList>,
     /// Digest of a list that is accepted although it does not descend from the newest accepted one: a decision of the
     /// user, to recover from a wrong list.
     pub accept: Option<&'a str>,
@@ -66,7 +66,7 @@ pub struct Pinned<'a> {
 /// Verified trust list: signed by a quorum, within its validity period, and no older than the newest accepted one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrustList {
-    contents: Contents,
+    contents: TrustListContents,
     list: String,
     valid_from: Timestamp,
     valid_until: Timestamp,
@@ -86,7 +86,7 @@ pub struct TrustList {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
     /// Content of the list.
-    pub contents: Contents,
+    pub contents: TrustListContents,
     /// DID that identifies the list (its `issuer`).
     pub list: String,
     /// Start of the validity period.
@@ -102,20 +102,20 @@ pub struct Preview {
 impl Preview {
     /// Returns the identity to remember after acceptance.
     #[must_use]
-    pub fn seen(&self) -> Seen {
-        Seen::of(&self.contents, &self.digest)
+    pub fn seen(&self) -> AcceptedList {
+        AcceptedList::of(&self.contents, &self.digest)
     }
 
     /// Returns the content from which the next list starts: this content with the next number and this list's digest.
     #[must_use]
-    pub fn successor(&self) -> Contents {
+    pub fn successor(&self) -> TrustListContents {
         self.contents.followed_by(&self.digest)
     }
 }
 
 /// A well-formed list; its signatures are not verified.
 struct Draft {
-    contents: Contents,
+    contents: TrustListContents,
     list: String,
     from: Timestamp,
     until: Timestamp,
@@ -131,7 +131,7 @@ impl TrustList {
     /// `trust_list_invalid` for content that exceeds a limit, `validity_reversed`, `date_malformed`.
     pub fn draft(
         list: &Did,
-        contents: &Contents,
+        contents: &TrustListContents,
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Map<String, Value>, Problem> {
@@ -176,10 +176,15 @@ impl TrustList {
     /// # Errors
     /// `trust_list_invalid`; `proof_missing`; `trust_list_quorum` (valid proofs of too few operators), or
     /// `did_unresolved` or `not_yet_valid` if further proofs could become valid later; `proof_malformed` (too many
-    /// proofs); `expired`, `not_yet_valid`; those of [`Seen::admit`] and [`crate::credential::Credential::parse`].
-    pub fn verify(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Self, Problem> {
+    /// proofs); `expired`, `not_yet_valid`; those of [`AcceptedList::admit`] and
+    /// [`crate::credential::Credential::parse`].
+    pub fn verify(
+        document: &Map<String, Value>,
+        pinned: &TrustListAnchors<'_>,
+        resolver: &dyn Resolve,
+    ) -> Result<Self, Problem> {
         let list = Self::admit(document, pinned, resolver)?;
-        list.clock(pinned.now).has_not_passed(list.valid_until, "the trust list's validUntil")?;
+        list.clock(pinned.now).require_not_expired(list.valid_until, "the trust list's validUntil")?;
         Ok(list)
     }
 
@@ -188,19 +193,27 @@ impl TrustList {
     ///
     /// # Errors
     /// Those of [`Self::verify`]; `trust_list_invalid` if it does not name operators.
-    pub fn pass(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Seen, Problem> {
+    pub fn pass(
+        document: &Map<String, Value>,
+        pinned: &TrustListAnchors<'_>,
+        resolver: &dyn Resolve,
+    ) -> Result<AcceptedList, Problem> {
         let list = Self::admit(document, pinned, resolver)?;
         LIST.require(list.contents.operators.is_some(), "operators", "are not in the list that should name them")?;
         Ok(list.seen())
     }
 
     /// All of [`Self::verify`] but the list's end.
-    fn admit(document: &Map<String, Value>, pinned: &Pinned<'_>, resolver: &dyn Resolve) -> Result<Self, Problem> {
+    fn admit(
+        document: &Map<String, Value>,
+        pinned: &TrustListAnchors<'_>,
+        resolver: &dyn Resolve,
+    ) -> Result<Self, Problem> {
         let Draft { contents, list, from, until, unsecured, proofs } = read(document)?;
         if list != pinned.operators.list {
             return Err(LIST.problem("it is not the pinned list"));
         }
-        let clock = Clock { now: pinned.now, skew: pinned.skew };
+        let clock = VerificationTime { now: pinned.now, skew: pinned.skew };
         let digest = digest(&unsecured)?;
         // A list that is accepted by its digest is judged only by the pins.
         let accepted = pinned.accept == Some(digest.as_str());
@@ -214,7 +227,7 @@ impl TrustList {
                 Problem::new(problem.code, format!("of the operators that it names: {}", problem.detail))
             })?;
         }
-        clock.has_come(from, "the trust list's validFrom")?;
+        clock.require_past(from, "the trust list's validFrom")?;
         pinned.operators.admit_least(&contents)?;
         match seen {
             _ if accepted => {}
@@ -242,7 +255,7 @@ impl TrustList {
 
     /// Returns the content of the list.
     #[must_use]
-    pub fn contents(&self) -> &Contents {
+    pub fn contents(&self) -> &TrustListContents {
         &self.contents
     }
 
@@ -283,24 +296,28 @@ impl TrustList {
 
     /// Returns the identity to remember. It must be stored durably before any decision depends on the list.
     #[must_use]
-    pub fn seen(&self) -> Seen {
-        Seen { timestamped: self.stamped, operators: self.handover.clone(), ..Seen::of(&self.contents, &self.digest) }
+    pub fn seen(&self) -> AcceptedList {
+        AcceptedList {
+            timestamped: self.stamped,
+            operators: self.handover.clone(),
+            ..AcceptedList::of(&self.contents, &self.digest)
+        }
     }
 
     /// Returns the content from which the next list starts: this content with the next number and this list's digest.
     #[must_use]
-    pub fn successor(&self) -> Contents {
+    pub fn successor(&self) -> TrustListContents {
         self.contents.followed_by(&self.digest)
     }
 
-    fn clock(&self, now: Timestamp) -> Clock {
-        Clock { now, skew: self.skew }
+    fn clock(&self, now: Timestamp) -> VerificationTime {
+        VerificationTime { now, skew: self.skew }
     }
 }
 
 /// Holds a document to the form of a list.
 fn read(document: &Map<String, Value>) -> Result<Draft, Problem> {
-    let StatementHeader { issuer: list, from, until } = LIST.form(document)?;
+    let IssuerAndValidity { issuer: list, from, until } = LIST.form(document)?;
     LIST.did(&list, "its issuer")?;
     let until = until.ok_or_else(|| LIST.problem("it has no validUntil"))?;
     LIST.require(until <= from.plus(MAX_VALIDITY), "its validity", "is longer than 366 days")?;
@@ -310,7 +327,7 @@ fn read(document: &Map<String, Value>) -> Result<Draft, Problem> {
         Some(Value::Array(many)) => many,
         Some(one) => vec![one],
     };
-    let contents: Contents = LIST.subject(unsecured.get("credentialSubject").cloned().unwrap_or_default())?;
+    let contents: TrustListContents = LIST.subject(unsecured.get("credentialSubject").cloned().unwrap_or_default())?;
     contents.check(&LIST)?;
     Ok(Draft { contents, list, from, until, unsecured, proofs })
 }

@@ -6,8 +6,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Contents, Seen};
-use crate::{Code, Problem, did::Did, trust::statement::Kind};
+use super::{AcceptedList, TrustListContents};
+use crate::{Code, Problem, did::Did, trust::statement::StatementKind};
 
 /// The most operators of one list.
 const MAX_OPERATORS: usize = 16;
@@ -42,7 +42,7 @@ pub struct Handover {
 
 impl NamedOperators {
     /// Holds them to their bounds.
-    pub(super) fn check(&self, kind: &Kind, sequence: u64) -> Result<(), Problem> {
+    pub(super) fn check(&self, kind: &StatementKind, sequence: u64) -> Result<(), Problem> {
         kind.count(self.ids.len(), 1..=MAX_OPERATORS, "operators")?;
         self.ids.iter().try_for_each(|id| kind.did(id, "operators"))?;
         kind.require(
@@ -118,7 +118,7 @@ impl Operators {
 
     /// Returns the operators whose quorum decides: the pinned ones, or those whom a list has named in their place.
     /// New pins replace the named ones.
-    pub(super) fn deciding(&self, seen: Option<&Seen>) -> Self {
+    pub(super) fn deciding(&self, seen: Option<&AcceptedList>) -> Self {
         match seen.and_then(|seen| seen.operators.as_ref()).filter(|now| now.pinned == self.fingerprint()) {
             None => self.clone(),
             Some(now) => Self { operators: now.ids.iter().cloned().collect(), quorum: now.quorum, ..self.clone() },
@@ -126,7 +126,7 @@ impl Operators {
     }
 
     /// Returns the operators who sign after a list that was accepted.
-    pub(super) fn handover(&self, contents: &Contents, seen: Option<&Seen>) -> Option<Handover> {
+    pub(super) fn handover(&self, contents: &TrustListContents, seen: Option<&AcceptedList>) -> Option<Handover> {
         let pinned = self.fingerprint();
         let Some(NamedOperators { ids, quorum, .. }) = &contents.operators else {
             return seen.and_then(|seen| seen.operators.clone()).filter(|now| now.pinned == pinned);
@@ -135,9 +135,9 @@ impl Operators {
     }
 }
 
-impl Contents {
+impl TrustListContents {
     /// Names new operators, who sign from this list on.
-    pub fn hand_over(&mut self, ids: impl IntoIterator<Item = String>, quorum: usize) {
+    pub fn set_operators(&mut self, ids: impl IntoIterator<Item = String>, quorum: usize) {
         let mut ids: Vec<String> = ids.into_iter().collect();
         ids.sort();
         let mut named_in = self.operators.take().map(|before| before.named_in).unwrap_or_default();

@@ -7,11 +7,13 @@ use serde_json::{Map, Value};
 use super::Operators;
 use crate::{
     Code, Problem,
-    did::{self, DidUrl, Purpose, Resolve},
+    did::{self, DidUrl, Resolve, VerificationRelationship},
     keys::Signer,
-    secure::data_integrity::{self, Cryptosuite as _, Expected, ProofOptions, Suites, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::{
+        self, Cryptosuite as _, ProofOptions, ProofRequirements, Suites, eddsa_jcs::EddsaJcs2022,
+    },
     time::Timestamp,
-    trust::statement::Clock,
+    trust::statement::VerificationTime,
 };
 
 /// The most proofs of a list: four for each of the most operators. It bounds the work that one list can cause.
@@ -37,7 +39,7 @@ pub(super) fn verify(
     unsecured: &Map<String, Value>,
     proofs: &[Value],
     operators: &Operators,
-    clock: Clock,
+    clock: VerificationTime,
     resolver: &dyn Resolve,
 ) -> Result<Signatures, Problem> {
     if proofs.is_empty() {
@@ -75,11 +77,11 @@ pub(super) fn verify(
 fn thumbprint(
     document: &Map<String, Value>,
     method: &DidUrl,
-    Clock { now, skew }: Clock,
+    VerificationTime { now, skew }: VerificationTime,
     resolver: &dyn Resolve,
 ) -> Result<String, Problem> {
-    let purpose = Purpose::AssertionMethod;
-    let expected = Expected { purpose, controller: method.did().as_str(), binding: None, now, skew };
+    let purpose = VerificationRelationship::AssertionMethod;
+    let expected = ProofRequirements { purpose, controller: method.did().as_str(), binding: None, now, skew };
     data_integrity::verify(document, &Suites::only(EddsaJcs2022), resolver, &expected)?;
     let (_, key) = did::key_for(resolver, &method.to_string(), purpose)?;
     Ok(key.thumbprint())
@@ -128,11 +130,11 @@ pub(super) fn sign(
     }
     let options = ProofOptions {
         verification_method: &method,
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: Some(now),
         expires: None,
         challenge: None,
         domain: None,
     };
-    data_integrity::secure(&document, &EddsaJcs2022, &options, signer)
+    data_integrity::add_proof(&document, &EddsaJcs2022, &options, signer)
 }

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::Question;
+use super::AccreditationQuestion;
 use crate::{
     json,
     query::{Proved, values_at},
     secure::sd_jwt::{ClaimPath, Step},
-    verify::Held,
+    verify::VerifiedCredential,
 };
 
 /// Claims of a credential type to which an accreditation can be limited. Paths are from the root of the credential, and
@@ -20,12 +20,12 @@ pub struct LimitingClaims {
     pub level: Vec<ClaimPath>,
 }
 
-impl Question {
+impl AccreditationQuestion {
     /// Creates the question whether the issuer of a credential was accredited for it: for its type, at its `validFrom`,
     /// with the disclosed country and the level on which the verifier relies. That is the highest level that is
     /// disclosed or proved as a threshold. An ambiguous or malformed value counts as unknown.
     #[must_use]
-    pub fn about(held: &Held, claims: &LimitingClaims) -> Self {
+    pub fn about(held: &VerifiedCredential, claims: &LimitingClaims) -> Self {
         let issued = held.credential.valid_from();
         let asked = Self { issued, ..Self::issue(held.credential.issuer(), &held.type_name) };
         asked.within(held.credential.document(), &held.proved, claims)
@@ -49,7 +49,7 @@ fn level(document: &Map<String, Value>, proved: &[Proved], claims: &LimitingClai
     let relied = |path: &ClaimPath| claims.level.iter().any(|level| below_subject(level) == below_subject(path));
     let proved = proved.iter().filter(|proved| relied(&proved.path));
     let proved = proved.map(|proved| u64::from(proved.bound.number()));
-    let shown = shown(document, &claims.level).map(|value| json::whole_unsigned(value).unwrap_or(u64::MAX));
+    let shown = shown(document, &claims.level).map(|value| json::unsigned_integer(value).unwrap_or(u64::MAX));
     shown.chain(proved).max().and_then(|level| u8::try_from(level).ok())
 }
 

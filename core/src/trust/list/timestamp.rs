@@ -10,10 +10,10 @@ use crate::{
     did::{Did, DidUrl, SelfContained},
     keys::Signer,
     time::Timestamp,
-    trust::statement::{Clock, Kind, Statement},
+    trust::statement::{StatementKind, VerificationTime, VerifiedStatement},
 };
 
-const TIMESTAMP: Kind = Kind { type_name: "TrustListTimestamp", invalid: Code::TrustListTimestamp };
+const TIMESTAMP: StatementKind = StatementKind { type_name: "TrustListTimestamp", invalid: Code::TrustListTimestamp };
 /// The longest time for which a timestamp counts, in seconds: seven days.
 const MAX_VALIDITY: i64 = 7 * crate::day::SECONDS;
 /// The most signers of timestamps that a list names.
@@ -63,8 +63,8 @@ impl ListTimestamp {
     /// `not_yet_valid`; those of verifying a statement.
     pub fn verify(document: &Map<String, Value>, list: &TrustList, now: Timestamp) -> Result<Self, Problem> {
         let named = |issuer: &str| require_signer(&list.contents.timestamp_signers, issuer);
-        let clock = Clock { now, skew: list.skew };
-        let Statement { issuer, subject, from, until } =
+        let clock = VerificationTime { now, skew: list.skew };
+        let VerifiedStatement { issuer, subject, from, until } =
             TIMESTAMP.verify::<Subject>(document, named, clock, &SelfContained)?;
         let valid_until = until.ok_or_else(|| TIMESTAMP.problem("it has no validUntil"))?;
         check_validity(from, valid_until)?;
@@ -105,7 +105,7 @@ fn check_validity(from: Timestamp, until: Timestamp) -> Result<(), Problem> {
 }
 
 /// Requires DIDs that carry their documents, each once and in order, so that none has to be fetched.
-pub(super) fn check_signers(kind: &Kind, signers: &[String]) -> Result<(), Problem> {
+pub(super) fn check_signers(kind: &StatementKind, signers: &[String]) -> Result<(), Problem> {
     if signers.is_empty() {
         return Ok(());
     }
@@ -151,7 +151,7 @@ impl TrustList {
         }
         let clock = self.clock(now);
         match self.fresh_until {
-            Some(until) if clock.has_not_passed(until, "").is_ok() => Ok(()),
+            Some(until) if clock.require_not_expired(until, "").is_ok() => Ok(()),
             Some(until) => {
                 Err(Problem::new(Code::TrustListStale, format!("the trust list's timestamp expired at {until}")))
             }

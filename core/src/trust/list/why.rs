@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Accreditation, EarlierCredentials, Entry, TrustList};
+use super::{Accreditation, EarlierCredentials, TrustList, TrustListEntry};
 use crate::{
     Code, Problem, day,
     text::{escaped, quoted},
@@ -11,7 +11,7 @@ use crate::{
 
 /// Act for which a party needs an accreditation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Act {
+pub enum AccreditedAct {
     /// Issuing a credential of this type (name in the catalogue).
     Issue(String),
     /// Registering a relying party.
@@ -20,11 +20,11 @@ pub enum Act {
 
 /// Question to a trust list: whether a party is accredited for an act.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct AccreditationQuestion {
     /// DID of the issuer or registrar.
     pub party: String,
     /// Act.
-    pub act: Act,
+    pub act: AccreditedAct,
     /// Time of the act: `validFrom` of the credential. `None`: unknown; judged as if issued now.
     pub issued: Option<Timestamp>,
     /// Country (ISO 3166-1 alpha-2) under whose law the act takes place. Required if an accreditation is limited to
@@ -35,21 +35,21 @@ pub struct Question {
     pub level: Option<u8>,
 }
 
-impl Question {
+impl AccreditationQuestion {
     /// Creates the question whether `issuer` may issue a type, with nothing else known about the credential.
     #[must_use]
     pub fn issue(issuer: &str, credential_type: &str) -> Self {
-        Self::of(issuer, Act::Issue(credential_type.to_owned()))
+        Self::of(issuer, AccreditedAct::Issue(credential_type.to_owned()))
     }
 
     /// Creates the question whether `registrar` may register relying parties, with nothing else known about the
     /// registration.
     #[must_use]
     pub fn register(registrar: &str) -> Self {
-        Self::of(registrar, Act::Register)
+        Self::of(registrar, AccreditedAct::Register)
     }
 
-    fn of(party: &str, act: Act) -> Self {
+    fn of(party: &str, act: AccreditedAct) -> Self {
         Self { party: party.to_owned(), act, issued: None, jurisdiction: None, level: None }
     }
 }
@@ -59,22 +59,22 @@ macro_rules! rules {
         /// Rule that decided. If several accreditations apply, the one with the last rule in this order decides. The
         /// last three rules accept, all others refuse.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Rule { $(#[doc = $doc] $variant,)* }
+        pub enum AccreditationRule { $(#[doc = $doc] $variant,)* }
 
-        impl Rule {
+        impl AccreditationRule {
             /// All rules.
-            pub const ALL: &'static [Rule] = &[$(Rule::$variant,)*];
+            pub const ALL: &'static [AccreditationRule] = &[$(AccreditationRule::$variant,)*];
 
             /// Returns the stable name, in `snake_case`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
-                match self { $(Rule::$variant => $name,)* }
+                match self { $(AccreditationRule::$variant => $name,)* }
             }
 
             /// Returns the rule as one sentence.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
-                match self { $(Rule::$variant => $doc,)* }
+                match self { $(AccreditationRule::$variant => $doc,)* }
             }
         }
     };
@@ -103,7 +103,7 @@ rules! {
     Accredited, "accredited", "It is accredited.";
 }
 
-impl Rule {
+impl AccreditationRule {
     /// Returns whether the rule accepts.
     #[must_use]
     pub const fn accepts(self) -> bool {
@@ -113,11 +113,11 @@ impl Rule {
 
 /// Decision by a trust list, with its reason. `Display` writes one or two English sentences.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Why {
+pub struct AccreditationDecision {
     /// Sequence number of the trust list.
     pub sequence: u64,
     /// Question that was decided.
-    pub question: Question,
+    pub question: AccreditationQuestion,
     /// Time for which it was decided.
     pub now: Timestamp,
     /// Name in the party's entry; `None` if the party is not listed.
@@ -125,10 +125,10 @@ pub struct Why {
     /// Accreditation that decided, with its index in the entry; `None` if none did.
     pub accreditation: Option<(usize, Accreditation)>,
     /// Rule that decided.
-    pub rule: Rule,
+    pub rule: AccreditationRule,
 }
 
-impl Why {
+impl AccreditationDecision {
     /// Returns whether the party is accepted.
     #[must_use]
     pub const fn accepted(&self) -> bool {
@@ -141,21 +141,21 @@ impl Why {
     /// `issuer_untrusted` or `registrar_untrusted`, unless the party is accepted.
     pub fn check(&self) -> Result<(), Problem> {
         let code = match self.question.act {
-            Act::Issue(_) => Code::IssuerUntrusted,
-            Act::Register => Code::RegistrarUntrusted,
+            AccreditedAct::Issue(_) => Code::IssuerUntrusted,
+            AccreditedAct::Register => Code::RegistrarUntrusted,
         };
         if self.accepted() { Ok(()) } else { Err(Problem::new(code, self.rule.meaning())) }
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for AccreditationDecision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The question is a stranger's text: nothing in it moves a cursor or turns the line around.
         let party = escaped(&self.question.party);
         let verdict = if self.accepted() { "accepted" } else { "refused" };
         match &self.question.act {
-            Act::Issue(name) => write!(f, "{party} as issuer of {}: {verdict}.", escaped(name))?,
-            Act::Register => write!(f, "{party} as registrar: {verdict}.")?,
+            AccreditedAct::Issue(name) => write!(f, "{party} as issuer of {}: {verdict}.", escaped(name))?,
+            AccreditedAct::Register => write!(f, "{party} as registrar: {verdict}.")?,
         }
         write!(f, " {} (rule {}, trust list {}", self.rule.meaning(), self.rule.as_str(), self.sequence)?;
         if let Some(name) = &self.name {
@@ -170,9 +170,9 @@ impl fmt::Display for Why {
 
 impl fmt::Display for Accreditation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "from {}", day::from(self.from))?;
+        write!(f, "from {}", day::format_start(self.from))?;
         if let Some(until) = self.until {
-            write!(f, " until {}", day::through(until))?;
+            write!(f, " until {}", day::format_inclusive_end(until))?;
         }
         if let Some(countries) = &self.jurisdictions {
             write!(f, ", for {}", countries.join(", "))?;
@@ -188,7 +188,11 @@ impl fmt::Display for Accreditation {
             EarlierCredentials::Stand => "stands",
             EarlierCredentials::Fall => "falls",
         };
-        write!(f, ", withdrawn from {} on (what was issued before {earlier})", day::from(withdrawal.withdrawn_from))?;
+        write!(
+            f,
+            ", withdrawn from {} on (what was issued before {earlier})",
+            day::format_start(withdrawal.withdrawn_from)
+        )?;
         withdrawal.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {}", escaped(reason)))
     }
 }
@@ -196,27 +200,27 @@ impl fmt::Display for Accreditation {
 impl TrustList {
     /// Decides for the time `now`. Unknown properties in the question are never assumed in the party's favour.
     #[must_use]
-    pub fn why(&self, question: &Question, now: Timestamp) -> Why {
+    pub fn why(&self, question: &AccreditationQuestion, now: Timestamp) -> AccreditationDecision {
         let entry = match question.act {
-            Act::Issue(_) => self.contents.issuer(&question.party),
-            Act::Register => self.contents.registrar(&question.party),
+            AccreditedAct::Issue(_) => self.contents.issuer(&question.party),
+            AccreditedAct::Register => self.contents.registrar(&question.party),
         };
         let (mut rule, accreditation) = match entry {
-            None => (Rule::NotListed, None),
+            None => (AccreditationRule::NotListed, None),
             Some(entry) => entry.judge(question, now),
         };
         // The list may have been verified long ago: its end counts at every decision.
         let clock = self.clock(now);
         if self.check_fresh(now).is_err() {
-            rule = Rule::ListStale;
+            rule = AccreditationRule::ListStale;
         }
-        if clock.has_come(self.valid_from, "").is_err() {
-            rule = Rule::ListNotYetValid;
+        if clock.require_past(self.valid_from, "").is_err() {
+            rule = AccreditationRule::ListNotYetValid;
         }
-        if clock.has_not_passed(self.valid_until, "").is_err() {
-            rule = Rule::ListExpired;
+        if clock.require_not_expired(self.valid_until, "").is_err() {
+            rule = AccreditationRule::ListExpired;
         }
-        Why {
+        AccreditationDecision {
             sequence: self.contents.sequence,
             question: question.clone(),
             now,
@@ -227,18 +231,24 @@ impl TrustList {
     }
 }
 
-impl Entry {
+impl TrustListEntry {
     /// The rule that decides, and the accreditation that it was applied to.
-    fn judge(&self, question: &Question, now: Timestamp) -> (Rule, Option<(usize, &Accreditation)>) {
+    fn judge(
+        &self,
+        question: &AccreditationQuestion,
+        now: Timestamp,
+    ) -> (AccreditationRule, Option<(usize, &Accreditation)>) {
         let covers = |accreditation: &Accreditation| match &question.act {
-            Act::Issue(name) => accreditation.types.contains(name),
-            Act::Register => true,
+            AccreditedAct::Issue(name) => accreditation.types.contains(name),
+            AccreditedAct::Register => true,
         };
         let judged = self.accreditations.iter().enumerate().filter(|(_, accreditation)| covers(accreditation));
         let fallen = judged.clone().any(|(_, accreditation)| accreditation.has_fallen(now));
         match judged.map(|of| (of.1.judge(question, now), Some(of))).max_by_key(|(rule, _)| *rule) {
-            None => (Rule::TypeNotListed, None),
-            Some((rule, of)) if rule.accepts() && fallen && question.issued.is_none() => (Rule::IssueDateUnknown, of),
+            None => (AccreditationRule::TypeNotListed, None),
+            Some((rule, of)) if rule.accepts() && fallen && question.issued.is_none() => {
+                (AccreditationRule::IssueDateUnknown, of)
+            }
             Some(decided) => decided,
         }
     }
@@ -260,37 +270,39 @@ impl Accreditation {
 
     /// It is no matter of clocks that differ, since others than the verifier wrote both instants: each boundary is
     /// exact.
-    fn judge(&self, question: &Question, now: Timestamp) -> Rule {
+    fn judge(&self, question: &AccreditationQuestion, now: Timestamp) -> AccreditationRule {
         let issued = question.issued.unwrap_or(now);
         if issued < self.least_valid_from() || now < self.from {
-            return Rule::NotYetAccredited;
+            return AccreditationRule::NotYetAccredited;
         }
         let withdrawn_from = self.withdrawal.as_ref().map(|withdrawal| withdrawal.withdrawn_from);
         if withdrawn_from.is_some_and(|from| from <= issued) {
-            return Rule::Withdrawn;
+            return AccreditationRule::Withdrawn;
         }
         if self.has_fallen(now) {
-            return Rule::Fallen;
+            return AccreditationRule::Fallen;
         }
         if self.until.is_some_and(|until| until < issued) {
-            return Rule::Ended;
+            return AccreditationRule::Ended;
         }
         match (&self.jurisdictions, &question.jurisdiction) {
-            (Some(_), None) => return Rule::JurisdictionUnknown,
-            (Some(countries), Some(country)) if !countries.contains(country) => return Rule::OutsideJurisdiction,
+            (Some(_), None) => return AccreditationRule::JurisdictionUnknown,
+            (Some(countries), Some(country)) if !countries.contains(country) => {
+                return AccreditationRule::OutsideJurisdiction;
+            }
             _ => {}
         }
         match (self.max_level, question.level) {
-            (Some(_), None) => return Rule::LevelUnknown,
-            (Some(max), Some(level)) if level > max => return Rule::AboveLevel,
+            (Some(_), None) => return AccreditationRule::LevelUnknown,
+            (Some(max), Some(level)) if level > max => return AccreditationRule::AboveLevel,
             _ => {}
         }
         if withdrawn_from.is_some_and(|from| from <= now) {
-            Rule::WithdrawnSince
+            AccreditationRule::WithdrawnSince
         } else if self.until.is_some_and(|until| until < now) {
-            Rule::EndedSince
+            AccreditationRule::EndedSince
         } else {
-            Rule::Accredited
+            AccreditationRule::Accredited
         }
     }
 }

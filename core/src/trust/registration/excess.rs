@@ -14,7 +14,7 @@ use crate::{
 
 /// Part of a request that exceeds the registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Excess {
+pub struct RegistrationExcess {
     /// Id of the credential query.
     pub query_id: String,
     /// Path of the claim in the query; `None`: the credential itself.
@@ -22,12 +22,12 @@ pub struct Excess {
     /// Direction of the requested threshold; `None`: the value is requested.
     pub threshold: Option<Direction>,
     /// Limit that the request exceeds.
-    pub beyond: Beyond,
+    pub beyond: ExceededLimit,
 }
 
 /// Limit of a registration that a request exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Beyond {
+pub enum ExceededLimit {
     /// The verifier has no registration.
     Registration,
     /// The registration does not include this intended use.
@@ -42,7 +42,7 @@ pub enum Beyond {
     Bound,
 }
 
-impl Beyond {
+impl ExceededLimit {
     /// Returns the stable name in `snake_case`, for JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -59,22 +59,22 @@ impl Beyond {
 
 /// Returns the excess for a verifier without a registration: everything that it requests.
 #[must_use]
-pub fn unregistered(query: &Query) -> Vec<Excess> {
-    everything(query, Beyond::Registration)
+pub fn excess_of_unregistered(query: &Query) -> Vec<RegistrationExcess> {
+    everything(query, ExceededLimit::Registration)
 }
 
-pub(super) fn everything(query: &Query, beyond: Beyond) -> Vec<Excess> {
+pub(super) fn everything(query: &Query, beyond: ExceededLimit) -> Vec<RegistrationExcess> {
     query.credentials.iter().flat_map(|credential| all_of(credential, beyond)).collect()
 }
 
 /// The credential itself, and each claim of it.
-fn all_of(query: &CredentialQuery, beyond: Beyond) -> Vec<Excess> {
-    let itself = Excess { query_id: query.id.clone(), path: None, threshold: None, beyond };
+fn all_of(query: &CredentialQuery, beyond: ExceededLimit) -> Vec<RegistrationExcess> {
+    let itself = RegistrationExcess { query_id: query.id.clone(), path: None, threshold: None, beyond };
     std::iter::once(itself).chain(query.claims.iter().map(|claim| excess_claim(query, claim, beyond))).collect()
 }
 
-fn excess_claim(query: &CredentialQuery, claim: &ClaimQuery, beyond: Beyond) -> Excess {
-    Excess {
+fn excess_claim(query: &CredentialQuery, claim: &ClaimQuery, beyond: ExceededLimit) -> RegistrationExcess {
+    RegistrationExcess {
         query_id: query.id.clone(),
         path: Some(claim.path.clone()),
         threshold: claim.threshold.as_ref().map(|threshold| threshold.direction()),
@@ -83,12 +83,12 @@ fn excess_claim(query: &CredentialQuery, claim: &ClaimQuery, beyond: Beyond) -> 
 }
 
 impl IntendedUse {
-    pub(super) fn excess(&self, query: &Query, now: Timestamp) -> Vec<Excess> {
+    pub(super) fn excess(&self, query: &Query, now: Timestamp) -> Vec<RegistrationExcess> {
         query.credentials.iter().flat_map(|credential| self.excess_of(credential, now)).collect()
     }
 
-    fn excess_of(&self, query: &CredentialQuery, now: Timestamp) -> Vec<Excess> {
-        let Some(alternatives) = self.registered_for(query) else { return all_of(query, Beyond::Credential) };
+    fn excess_of(&self, query: &CredentialQuery, now: Timestamp) -> Vec<RegistrationExcess> {
+        let Some(alternatives) = self.registered_for(query) else { return all_of(query, ExceededLimit::Credential) };
         let beyond = |claim: &ClaimQuery| {
             let asked = claim.threshold.as_ref().map(|threshold| (threshold, now));
             alternatives.iter().find_map(|registered| beyond(registered, &claim.path, asked))
@@ -96,7 +96,7 @@ impl IntendedUse {
         query.claims.iter().filter_map(|claim| beyond(claim).map(|beyond| excess_claim(query, claim, beyond))).collect()
     }
 
-    pub(super) fn registers_value(&self, query: &CredentialQuery, path: &[Step]) -> bool {
+    pub(super) fn permits_value(&self, query: &CredentialQuery, path: &[Step]) -> bool {
         self.registered_for(query)
             .is_some_and(|alternatives| alternatives.iter().all(|registered| beyond(registered, path, None).is_none()))
     }
@@ -142,29 +142,29 @@ fn beyond(
     registered: &[&RegisteredCredential],
     path: &[Step],
     asked: Option<(&Threshold, Timestamp)>,
-) -> Option<Beyond> {
+) -> Option<ExceededLimit> {
     let claims = registered.iter().flat_map(|credential| &credential.claims);
     let covering: Vec<&RegisteredClaim> = claims.filter(|claim| leads_to(&claim.path, path)).collect();
     if covering.is_empty() {
-        return Some(Beyond::Claim);
+        return Some(ExceededLimit::Claim);
     }
-    let beyond: Vec<Beyond> = covering.iter().map_while(|claim| claim.beyond(asked)).collect();
+    let beyond: Vec<ExceededLimit> = covering.iter().map_while(|claim| claim.beyond(asked)).collect();
     if beyond.len() < covering.len() {
         return None;
     }
-    Some(if beyond.contains(&Beyond::Bound) { Beyond::Bound } else { Beyond::ThresholdOnly })
+    Some(if beyond.contains(&ExceededLimit::Bound) { ExceededLimit::Bound } else { ExceededLimit::ThresholdOnly })
 }
 
 impl RegisteredClaim {
-    fn beyond(&self, asked: Option<(&Threshold, Timestamp)>) -> Option<Beyond> {
+    fn beyond(&self, asked: Option<(&Threshold, Timestamp)>) -> Option<ExceededLimit> {
         if !Direction::ALL.into_iter().any(|direction| self.registers(direction)) {
             return None;
         }
         match asked {
             Some((threshold, now)) if self.registers(threshold.direction()) => {
-                (!self.allows(threshold, now)).then_some(Beyond::Bound)
+                (!self.allows(threshold, now)).then_some(ExceededLimit::Bound)
             }
-            _ => Some(Beyond::ThresholdOnly),
+            _ => Some(ExceededLimit::ThresholdOnly),
         }
     }
 

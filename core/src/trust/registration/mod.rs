@@ -3,7 +3,7 @@
 //!
 //! A relying party creates a [`RegistrationRequest`], signed with the key of its own DID. A registrar reviews it and
 //! [issues](Registration::issue) a [`Registration`], which is included by value in every request. The wallet
-//! [verifies](Registration::verify) it and warns about every [`Excess`].
+//! [verifies](Registration::verify) it and warns about every [`RegistrationExcess`].
 
 use serde_json::{Map, Value};
 
@@ -15,7 +15,7 @@ use crate::{
     query::{CredentialQuery, Query},
     secure::sd_jwt::Step,
     time::Timestamp,
-    trust::statement::{Clock, Kind},
+    trust::statement::{StatementKind, VerificationTime},
 };
 
 mod excess;
@@ -24,16 +24,20 @@ mod relying_party;
 #[cfg(test)]
 mod tests;
 
-pub use excess::{Beyond, Excess, unregistered};
+pub use excess::{ExceededLimit, RegistrationExcess, excess_of_unregistered};
 pub use receipt_key::{KeyStanding, ReceiptKey};
-pub use relying_party::{IntendedUse, Meta, RegisteredClaim, RegisteredCredential, RelyingParty, SupervisoryAuthority};
+pub use relying_party::{
+    CredentialTypeMeta, IntendedUse, RegisteredClaim, RegisteredCredential, RelyingParty, SupervisoryAuthority,
+};
 
 /// The longest time for which a registration holds: twelve months, one of them in a leap year (ETSI TS 119 475,
 /// GEN-5.2.4-08).
 const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 
-const REQUEST: Kind = Kind { type_name: "RelyingPartyRegistrationRequest", invalid: Code::RegistrationInvalid };
-const REGISTRATION: Kind = Kind { type_name: "RelyingPartyRegistration", invalid: Code::RegistrationInvalid };
+const REQUEST: StatementKind =
+    StatementKind { type_name: "RelyingPartyRegistrationRequest", invalid: Code::RegistrationInvalid };
+const REGISTRATION: StatementKind =
+    StatementKind { type_name: "RelyingPartyRegistration", invalid: Code::RegistrationInvalid };
 
 /// Verified request for registration, signed with a key of the relying party's DID.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,7 +76,8 @@ impl RegistrationRequest {
         skew: i64,
         resolver: &dyn Resolve,
     ) -> Result<Self, Problem> {
-        let statement = REQUEST.verify::<RelyingParty>(document, |_| Ok(()), Clock { now, skew }, resolver)?;
+        let statement =
+            REQUEST.verify::<RelyingParty>(document, |_| Ok(()), VerificationTime { now, skew }, resolver)?;
         statement.subject.check(&REQUEST)?;
         same_asker(&statement.subject.id, &statement.issuer)?;
         statement.subject.receipt_keys.iter().try_for_each(|key| key.require_published(resolver))?;
@@ -98,7 +103,7 @@ const FORMAT: CredentialFormat = CredentialFormat::DiVcJcs;
 /// Returns the unverified registrations in `verifier_info` of a request object's payload. Entries in other formats are
 /// ignored.
 #[must_use]
-pub fn in_request(payload: &Map<String, Value>) -> Vec<Value> {
+pub fn registrations_in_request(payload: &Map<String, Value>) -> Vec<Value> {
     let entries = payload.get("verifier_info").and_then(Value::as_array).into_iter().flatten();
     let registration = |entry: &Value| {
         let format = entry.get("format").and_then(Value::as_str);
@@ -111,7 +116,7 @@ pub fn in_request(payload: &Map<String, Value>) -> Vec<Value> {
 
 /// Expected values for the verification of a registration.
 #[derive(Clone, Copy)]
-pub struct Expected<'a> {
+pub struct ExpectedRegistration<'a> {
     /// DID of the verifier that sent the request.
     pub asker: &'a str,
     /// Returns whether a DID is that of a registrar pinned by the wallet. Other DIDs are never resolved.
@@ -158,14 +163,14 @@ impl Registration {
     /// [`Credential::parse`](crate::credential::Credential::parse).
     pub fn verify(
         document: &Map<String, Value>,
-        expected: &Expected<'_>,
+        expected: &ExpectedRegistration<'_>,
         resolver: &dyn Resolve,
     ) -> Result<Self, Problem> {
         let pinned = |issuer: &str| match (expected.registrars)(issuer) {
             true => Ok(()),
             false => Err(Problem::from(Code::RegistrarUntrusted)),
         };
-        let clock = Clock { now: expected.now, skew: expected.skew };
+        let clock = VerificationTime { now: expected.now, skew: expected.skew };
         let statement = REGISTRATION.verify::<RelyingParty>(document, pinned, clock, resolver)?;
         statement.subject.check(&REGISTRATION)?;
         same_asker(&statement.subject.id, expected.asker)?;
@@ -207,18 +212,18 @@ impl Registration {
     /// Returns the excess of a query over the registration for an intended use, in the order of the query; empty if
     /// there is none. Relative bounds are evaluated for the day of verification and the day before.
     #[must_use]
-    pub fn excess(&self, intended_use: &str, query: &Query) -> Vec<Excess> {
+    pub fn excess(&self, intended_use: &str, query: &Query) -> Vec<RegistrationExcess> {
         match self.relying_party.intended_use(intended_use) {
             Some(intended) => intended.excess(query, self.verified_at),
-            None => excess::everything(query, Beyond::IntendedUse),
+            None => excess::everything(query, ExceededLimit::IntendedUse),
         }
     }
 
     /// Returns whether the value at `path` is registered for the credentials of `query`. Only then may the wallet
     /// answer a threshold with the value.
     #[must_use]
-    pub fn registers_value(&self, intended_use: &str, query: &CredentialQuery, path: &[Step]) -> bool {
-        self.relying_party.intended_use(intended_use).is_some_and(|intended| intended.registers_value(query, path))
+    pub fn permits_value(&self, intended_use: &str, query: &CredentialQuery, path: &[Step]) -> bool {
+        self.relying_party.intended_use(intended_use).is_some_and(|intended| intended.permits_value(query, path))
     }
 }
 

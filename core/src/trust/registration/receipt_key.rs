@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::RelyingParty;
 use crate::{
     Code, Problem,
-    did::{Did, DidUrl, PinnedKeys, Purpose, Resolve},
+    did::{Did, DidUrl, PinnedKeys, Resolve, VerificationRelationship},
     keys::{Algorithm, PublicKey},
-    trust::statement::Kind,
+    trust::statement::StatementKind,
 };
 
 /// The most keys.
@@ -69,7 +69,7 @@ impl ReceiptKey {
     /// Refuses a key that the verifier's own document does not list for assertion.
     pub(super) fn require_published(&self, resolver: &dyn Resolve) -> Result<(), Problem> {
         let (id, key) = self.open()?;
-        if resolver.resolve(id.did())?.key_for(&id, Purpose::AssertionMethod)? == key {
+        if resolver.resolve(id.did())?.key_for(&id, VerificationRelationship::AssertionMethod)? == key {
             return Ok(());
         }
         Err(Problem::new(Code::RegistrationMismatch, "a receipt key differs from the one in the verifier's document"))
@@ -77,7 +77,7 @@ impl ReceiptKey {
 }
 
 /// Checks the keys of the verifier `id`: Ed25519, of its own DID, each named once.
-pub(super) fn check(keys: &[ReceiptKey], id: &str, kind: &Kind) -> Result<(), Problem> {
+pub(super) fn check(keys: &[ReceiptKey], id: &str, kind: &StatementKind) -> Result<(), Problem> {
     kind.count(keys.len(), 0..=MAX_KEYS, "receipt_keys")?;
     let mut ids = BTreeSet::new();
     keys.iter().try_for_each(|key| {

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::{
     Problem,
-    at_least::{Direction, Ordered, RelativeDay},
+    at_least::{Direction, OrderedValue, RelativeDay},
     format::{CredentialFormat, RequestedFormat},
     query::{CredentialQuery, Query},
     secure::sd_jwt::ClaimPath,
-    trust::statement::{Kind, path},
+    trust::statement::{StatementKind, path},
 };
 
 use super::receipt_key::{self, ReceiptKey};
@@ -95,7 +95,7 @@ pub struct RegisteredCredential {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<RequestedFormat>,
     /// Accepted types.
-    pub meta: Meta,
+    pub meta: CredentialTypeMeta,
     /// Claims that may be requested; empty: only possession of the credential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<RegisteredClaim>,
@@ -104,7 +104,7 @@ pub struct RegisteredCredential {
 /// Credential types as in DCQL `meta`: exactly one of the two lists is present.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Meta {
+pub struct CredentialTypeMeta {
     /// Sets of types; a credential must have all types of one set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub type_values: Vec<Vec<String>>,
@@ -142,7 +142,7 @@ impl RelyingParty {
     }
 
     /// Holds it to its bounds.
-    pub(super) fn check(&self, kind: &Kind) -> Result<(), Problem> {
+    pub(super) fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
         kind.did(&self.id, "id")?;
         kind.text(&self.name, "name", MAX_NAME)?;
         if let Some(identifier) = &self.legal_identifier {
@@ -169,7 +169,7 @@ impl RelyingParty {
 }
 
 impl SupervisoryAuthority {
-    fn check(&self, kind: &Kind) -> Result<(), Problem> {
+    fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
         kind.text(&self.name, "supervisory_authority.name", MAX_NAME)?;
         if let Some(email) = &self.email {
             kind.email(email, "supervisory_authority.email")?;
@@ -183,7 +183,7 @@ impl SupervisoryAuthority {
 }
 
 impl IntendedUse {
-    pub(super) fn check(&self, kind: &Kind) -> Result<(), Problem> {
+    pub(super) fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
         kind.identifier(&self.id, "an intended use's id")?;
         kind.texts(&self.purpose, "purpose")?;
         kind.texts(&self.legal_basis, "legal_basis")?;
@@ -214,7 +214,7 @@ impl RegisteredCredential {
         });
         Self {
             format: Some(query.format.clone()),
-            meta: Meta {
+            meta: CredentialTypeMeta {
                 type_values: if by_vct { Vec::new() } else { query.type_values.clone() },
                 vct_values: if by_vct { query.vct_values.clone() } else { Vec::new() },
             },
@@ -222,11 +222,11 @@ impl RegisteredCredential {
         }
     }
 
-    fn check(&self, kind: &Kind) -> Result<(), Problem> {
+    fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
         if let Some(format) = &self.format {
             kind.text(format.as_str(), "format", MAX_NAME)?;
         }
-        let Meta { type_values, vct_values } = &self.meta;
+        let CredentialTypeMeta { type_values, vct_values } = &self.meta;
         kind.require(
             type_values.is_empty() != vct_values.is_empty(),
             "meta",
@@ -265,14 +265,14 @@ impl RegisteredClaim {
         any || !self.bounds(direction).is_empty()
     }
 
-    fn check(&self, kind: &Kind) -> Result<(), Problem> {
+    fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
         for direction in Direction::ALL {
             let bounds = self.bounds(direction);
             kind.count(bounds.len(), 0..=MAX_BOUNDS, direction.as_str())?;
             let is_bound = |bound: &Value| match bound.as_str().map(RelativeDay::parse) {
                 Some(Err(_)) => false,
                 Some(Ok(Some(_))) => true,
-                Some(Ok(None)) | None => Ordered::of_threshold(bound).is_ok(),
+                Some(Ok(None)) | None => OrderedValue::of_threshold(bound).is_ok(),
             };
             kind.require(bounds.iter().all(is_bound), direction.as_str(), "has an invalid bound")?;
         }

@@ -7,26 +7,28 @@ use super::{
 use crate::query::path_to_text;
 
 /// Verifies a permit whose payload was changed before it was signed, with the right to work disclosed.
-fn verified(change: impl FnOnce(&mut Map<String, Value>)) -> (Report, Option<Verified<Answer>>) {
+fn verified(
+    change: impl FnOnce(&mut Map<String, Value>),
+) -> (VerificationReport, Option<Verified<VerifiedCredentials>>) {
     let world = World::new();
     let mut document = world.document();
     change(&mut document);
     world.verify(&show(&world, &issued(&world, "vc+sd-jwt", &document), &[RIGHT_TO_WORK]))
 }
 
-fn with(place: &str, value: Value) -> (Report, Option<Verified<Answer>>) {
+fn with(place: &str, value: Value) -> (VerificationReport, Option<Verified<VerifiedCredentials>>) {
     verified(|document| drop(document["credentialSubject"].as_object_mut().unwrap().insert(place.to_owned(), value)))
 }
 
 /// Claims that a report names as readable.
-fn readable(report: &Report) -> Vec<String> {
+fn readable(report: &VerificationReport) -> Vec<String> {
     let mut readable: Vec<String> = report.seen()[0].disclosed.iter().map(|path| path_to_text(path)).collect();
     readable.sort_unstable();
     readable
 }
 
 #[track_caller]
-fn unrequested(answer: (Report, Option<Verified<Answer>>), clear: &[&str]) {
+fn unrequested(answer: (VerificationReport, Option<Verified<VerifiedCredentials>>), clear: &[&str]) {
     let mut all: Vec<&str> = clear.iter().copied().chain(["credentialSubject.rightToWork"]).collect();
     all.sort_unstable();
     assert_eq!(readable(&answer.0), all);
@@ -160,13 +162,13 @@ fn a_credential_that_is_shown_whole_lists_whatever_is_in_it() {
     document["credentialSubject"]["room"] = json!({"floor": 3});
     let options = crate::secure::data_integrity::ProofOptions {
         verification_method: &format!("{}#0", world.did()),
-        purpose: crate::did::Purpose::AssertionMethod,
+        purpose: crate::did::VerificationRelationship::AssertionMethod,
         created: None,
         expires: None,
         challenge: None,
         domain: None,
     };
-    let secured = crate::secure::data_integrity::secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap();
+    let secured = crate::secure::data_integrity::add_proof(&document, &EddsaJcs2022, &options, &world.issuer).unwrap();
     let held = accepted(world.verify_alone(Value::Object(secured).to_string().as_bytes()));
     let mut listed: Vec<String> = held.disclosed.iter().map(|path| path_to_text(path)).collect();
     listed.sort_unstable();

@@ -1,9 +1,9 @@
 use super::*;
 use crate::{
-    did::Purpose,
+    did::VerificationRelationship,
     format::CredentialFormat,
-    presentation::present,
-    secure::data_integrity::{Cryptosuite as _, ProofOptions, secure},
+    presentation::create_presentation,
+    secure::data_integrity::{Cryptosuite as _, ProofOptions, add_proof},
 };
 
 fn method(did: &str) -> String {
@@ -14,13 +14,13 @@ pub(super) fn issued(world: &World, document: &Map<String, Value>) -> Value {
     let method = method(&world.did());
     let options = ProofOptions {
         verification_method: &method,
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: Some(world.now),
         expires: None,
         challenge: None,
         domain: None,
     };
-    secure(document, &EddsaJcs2022, &options, &world.issuer).unwrap().into()
+    add_proof(document, &EddsaJcs2022, &options, &world.issuer).unwrap().into()
 }
 
 fn world() -> World {
@@ -32,8 +32,16 @@ fn world() -> World {
 
 fn show(world: &World, credential: &Value, nonce: &str, audience: &str) -> String {
     let holder = world.holder_did();
-    present(std::slice::from_ref(credential), &holder, &method(&holder), nonce, audience, world.now, &world.holder)
-        .unwrap()
+    create_presentation(
+        std::slice::from_ref(credential),
+        &holder,
+        &method(&holder),
+        nonce,
+        audience,
+        world.now,
+        &world.holder,
+    )
+    .unwrap()
 }
 
 fn honest(world: &World) -> String {
@@ -132,7 +140,7 @@ fn row_41_a_string_in_verifiable_credential() {
 }
 
 /// An honest presentation whose `@context` is this, of a credential that has another one beside VCDM 2.0's.
-fn with_contexts(world: &World, contexts: Value) -> (Report, Option<Verified<Answer>>) {
+fn with_contexts(world: &World, contexts: Value) -> (VerificationReport, Option<Verified<VerifiedCredentials>>) {
     let mut document = world.document();
     document["@context"] = json!([CONTEXT_V2, "https://university.example/ns/v1"]);
     let credential = issued(world, &document);

@@ -6,7 +6,7 @@ use crate::{
     secure::data_integrity::Suites,
     status::{
         MIN_ENTRIES, StatusState,
-        publication::{Form, Publication, Terms},
+        publication::{ListFormat, Publication, PublicationTerms},
     },
 };
 
@@ -25,26 +25,26 @@ fn naming(world: &World, other: Option<&str>) -> Arc<DidDocument> {
 fn every_form(by: &World, state: StatusState) -> Vec<(String, Vec<u8>)> {
     let terms = (by.now, DAY, 300);
     let mut every: Vec<_> =
-        Form::ALL.map(|form| (url(form), signed(by, form, MIN_ENTRIES, state, terms).into_bytes())).into();
+        ListFormat::ALL.map(|form| (url(form), signed(by, form, MIN_ENTRIES, state, terms).into_bytes())).into();
     let mut publication = Publication::new(MIN_ENTRIES).unwrap();
     publication.set(MINE, state).unwrap();
-    let (kid, url) = (DidUrl::parse(&format!("{}#0", by.did())).unwrap(), url(Form::Token));
-    let terms = Terms { kid: &kid, url: &url, now: by.now, validity: DAY, ttl: 300 };
+    let (kid, url) = (DidUrl::parse(&format!("{}#0", by.did())).unwrap(), url(ListFormat::Token));
+    let terms = PublicationTerms { kid: &kid, url: &url, now: by.now, validity: DAY, ttl: 300 };
     let cwt = publication.sign_cwt(&terms, &by.issuer).unwrap();
     every.push((url, cwt));
     every
 }
 
 /// Reads a list as one about the credentials of `world`, by the documents that `world` knows.
-fn read_for(world: &World, (url, bytes): &(String, Vec<u8>)) -> Result<Listed, Problem> {
+fn read_for(world: &World, (url, bytes): &(String, Vec<u8>)) -> Result<VerifiedStatusList, Problem> {
     let did = Did::parse(&world.did()).unwrap();
-    Listed::verify(bytes, url, &did, (world.now, 60), (world, &Suites::jcs()))
+    VerifiedStatusList::verify(bytes, url, &did, (world.now, 60), (world, &Suites::jcs()))
 }
 
 #[test]
 fn row_59_a_list_by_whom_the_issuer_names_and_by_nobody_else() {
     let (mut world, service, stranger) = (World::new(), World::new(), World::new());
-    let code = |result: Result<Listed, Problem>| result.map(drop).map_err(|problem| problem.code);
+    let code = |result: Result<VerifiedStatusList, Problem>| result.map(drop).map_err(|problem| problem.code);
     let refused = Err(Code::StatusListIssuer);
     world.issuers_document = Some(naming(&world, Some(&service.did())));
     for by in [&world, &service] {
@@ -70,11 +70,11 @@ fn row_59_a_list_by_whom_the_issuer_names_and_by_nobody_else() {
     // In the issuer's name it signs nothing: whose name is in the list has signed it.
     let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
     let forged = |form| {
-        let terms = Terms { kid: &kid, url: &url(form), now: world.now, validity: DAY, ttl: 300 };
+        let terms = PublicationTerms { kid: &kid, url: &url(form), now: world.now, validity: DAY, ttl: 300 };
         let text = Publication::new(MIN_ENTRIES).unwrap().sign(form, &terms, &service.issuer).unwrap();
         (url(form), text.into_bytes())
     };
-    for form in Form::ALL {
+    for form in ListFormat::ALL {
         assert_eq!(code(read_for(&world, &forged(form))), Err(Code::SignatureInvalid), "{form:?}");
     }
 }
@@ -110,7 +110,8 @@ fn an_authorisation_ends_with_the_document_that_gave_it_or_with_the_key() {
     let by_both = [every_form(&world, StatusState::Valid), every_form(&service, StatusState::Valid)];
     let by_both = by_both.map(|lists| lists.iter().map(|list| read_for(&world, list).unwrap()).collect::<Vec<_>>());
     let stands = |world: &World| {
-        let stands = |listed: &Listed| listed.stands_by(world, (world.now, 60)).map_err(|problem| problem.code);
+        let stands =
+            |listed: &VerifiedStatusList| listed.check_signer(world, (world.now, 60)).map_err(|problem| problem.code);
         by_both.each_ref().map(|lists| {
             let said: Vec<_> = lists.iter().map(stands).collect();
             assert!(said.iter().all(|one| *one == said[0]), "{said:?}");
@@ -133,7 +134,7 @@ fn an_authorisation_ends_with_the_document_that_gave_it_or_with_the_key() {
         let named = DidDocument::parse(&Did::parse(&service.did()).unwrap(), &lost).unwrap();
         let both = Both(Arc::clone(&issuer), Arc::new(named));
         for listed in &by_both[1] {
-            let said = listed.stands_by(&both, (world.now, 60)).map_err(|problem| problem.code);
+            let said = listed.check_signer(&both, (world.now, 60)).map_err(|problem| problem.code);
             assert_eq!(said, expected);
         }
     }

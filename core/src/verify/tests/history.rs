@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     did::{
-        DidDocument, Purpose,
-        webvh::{self, Chain, Change, Inception},
+        DidDocument, VerificationRelationship,
+        webvh::{self, Inception, LogUpdate, UnwitnessedLog},
     },
     secure::{
         data_integrity::Suites,
-        data_integrity::{ProofOptions, secure},
+        data_integrity::{ProofOptions, add_proof},
     },
 };
 
@@ -32,18 +32,22 @@ fn issuer(world: &World, revoked: bool) -> (Did, OneDocument) {
         state
     };
     let (did, text) = webvh::create(&inception, &first).unwrap();
-    let read =
-        |text: &str| Chain::verify(&did, text.as_bytes(), world.now, 0).unwrap().witnessed(None, world.now, 0).unwrap();
+    let read = |text: &str| {
+        UnwitnessedLog::verify(&did, text.as_bytes(), world.now, 0)
+            .unwrap()
+            .verify_witnesses(None, world.now, 0)
+            .unwrap()
+    };
     let state = DidDocument::render(&did, &[("key-2".to_owned(), next)]);
     let at = Timestamp::parse(ROTATED).unwrap();
-    let change = Change { at, state: &state, update_keys: None, next: None, deactivate: false };
+    let change = LogUpdate { at, state: &state, update_keys: None, next: None, deactivate: false };
     let text = webvh::append(&read(&text), &text, &change, &update).unwrap();
     let document = OneDocument(read(&text).document().unwrap());
     (did, document)
 }
 
 /// A credential by key-1 of that issuer, made at that time, verified in both forms.
-fn verified(revoked: bool, made: Timestamp) -> [(Report, Option<Verified<Held>>); 2] {
+fn verified(revoked: bool, made: Timestamp) -> [(VerificationReport, Option<Verified<VerifiedCredential>>); 2] {
     let world = World::new();
     let (did, resolver) = issuer(&world, revoked);
     let kid = format!("{did}#key-1");
@@ -51,13 +55,13 @@ fn verified(revoked: bool, made: Timestamp) -> [(Report, Option<Verified<Held>>)
     document.insert("issuer".into(), did.as_str().into());
     let options = ProofOptions {
         verification_method: &kid,
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: Some(made),
         expires: None,
         challenge: None,
         domain: None,
     };
-    let embedded = serde_json::to_vec(&secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap()).unwrap();
+    let embedded = serde_json::to_vec(&add_proof(&document, &EddsaJcs2022, &options, &world.issuer).unwrap()).unwrap();
     let mut payload = document;
     payload.insert("iat".into(), made.unix().into());
     let options = IssueOptions {
@@ -71,7 +75,7 @@ fn verified(revoked: bool, made: Timestamp) -> [(Report, Option<Verified<Held>>)
     };
     let token = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap();
     let issuers = Only(did.to_string());
-    let environment = Environment {
+    let environment = VerificationEnvironment {
         now: world.now,
         skew: 60,
         resolver: &resolver,
@@ -80,7 +84,7 @@ fn verified(revoked: bool, made: Timestamp) -> [(Report, Option<Verified<Held>>)
         types: &OneType,
         status: StatusPolicy::NotChecked("not looked at here"),
     };
-    [credential(&embedded, &environment), credential(token.as_bytes(), &environment)]
+    [verify_credential(&embedded, &environment), verify_credential(token.as_bytes(), &environment)]
 }
 
 #[test]
@@ -130,13 +134,13 @@ fn row_103_a_key_that_a_published_document_does_not_have_is_not_known_yet() {
     let token = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap().into_bytes();
     let options = ProofOptions {
         verification_method: &kid,
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: None,
         expires: None,
         challenge: None,
         domain: None,
     };
-    let embedded = serde_json::to_vec(&secure(&payload, &EddsaJcs2022, &options, &world.issuer).unwrap()).unwrap();
+    let embedded = serde_json::to_vec(&add_proof(&payload, &EddsaJcs2022, &options, &world.issuer).unwrap()).unwrap();
     world.trusted = did.to_string();
     for copy in [&token, &embedded] {
         world.issuers_document = Some(Arc::clone(&older));
@@ -149,7 +153,7 @@ fn row_103_a_key_that_a_published_document_does_not_have_is_not_known_yet() {
         accepted((report, verified));
     }
     // Another failure beside it stays one, and so nothing is to be retried.
-    let mut report = Report::default();
+    let mut report = VerificationReport::default();
     assert!(!report.is_retryable());
     report.note::<()>(CheckName::IssuerKey, "a", Err(Code::IssuerKeyUnknown.into()));
     assert!(report.is_retryable());
@@ -159,6 +163,6 @@ fn row_103_a_key_that_a_published_document_does_not_have_is_not_known_yet() {
     let world = World::new();
     let kid = format!("{}#1", world.did());
     let options = ProofOptions { verification_method: &kid, ..options };
-    let embedded = secure(&world.document(), &EddsaJcs2022, &options, &world.issuer).unwrap();
+    let embedded = add_proof(&world.document(), &EddsaJcs2022, &options, &world.issuer).unwrap();
     refused(world.verify_alone(&serde_json::to_vec(&embedded).unwrap()), Code::MethodUnknown);
 }

@@ -4,7 +4,7 @@ use super::{
     status::{MINE, entry, publish},
     *,
 };
-use crate::status::{StatusState, publication::Form};
+use crate::status::{StatusState, publication::ListFormat};
 
 const CLAIMS: [&str; 3] = ["name", "born", "number"];
 
@@ -94,7 +94,7 @@ fn several(rule: &str) -> World {
     world
 }
 
-fn answer(world: &World, presented: &[(&str, &Copy)]) -> (Report, Option<Verified<Answer>>) {
+fn answer(world: &World, presented: &[(&str, &Copy)]) -> (VerificationReport, Option<Verified<VerifiedCredentials>>) {
     let mut answer: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (id, copy) in presented {
         answer.entry((*id).to_owned()).or_default().push(bound(world, copy));
@@ -204,7 +204,7 @@ fn row_98_two_copies_at_one_place_of_a_list() {
     let at = |number: &str, index: u64| {
         let claims = json!({"name": ANNA.0, "born": ANNA.1, "number": number});
         copy(&world, "vc+sd-jwt", &key(), claims, |document| {
-            let status = json!([entry(Form::Revocation, &index.to_string())]);
+            let status = json!([entry(ListFormat::Revocation, &index.to_string())]);
             document.insert("credentialStatus".into(), status);
         })
     };
@@ -226,16 +226,18 @@ fn row_98_embedded_proofs_count_once_too() {
         document["credentialSubject"]["permitType"] = json!(kind);
         let options = crate::secure::data_integrity::ProofOptions {
             verification_method: &format!("{}#0", world.did()),
-            purpose: crate::did::Purpose::AssertionMethod,
+            purpose: crate::did::VerificationRelationship::AssertionMethod,
             created: None,
             expires: None,
             challenge: None,
             domain: None,
         };
-        let secured = crate::secure::data_integrity::secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap();
+        let secured =
+            crate::secure::data_integrity::add_proof(&document, &EddsaJcs2022, &options, &world.issuer).unwrap();
         let (holder, method) = (world.holder_did(), format!("{}#0", world.holder_did()));
         let all = [Value::Object(secured)];
-        crate::presentation::present(&all, &holder, &method, NONCE, AUDIENCE, world.now, &world.holder).unwrap()
+        crate::presentation::create_presentation(&all, &holder, &method, NONCE, AUDIENCE, world.now, &world.holder)
+            .unwrap()
     };
     let both = |one: &str, other: &str| {
         world.verify_answer(&BTreeMap::from([("m".to_owned(), vec![present(one), present(other)])]))

@@ -3,19 +3,20 @@
 use super::{sd_jwt::issued, status::*, *};
 use crate::{
     secure::data_integrity::Suites,
-    status::{Freshness, MIN_ENTRIES, Order, StatusList, StatusState, cwt, publication::Form, token},
+    status::{BitOrder, ListValidity, MIN_ENTRIES, StatusList, StatusState, cwt, publication::ListFormat, token},
 };
 
 /// A token of so many entries of two bits, as a JWT and as a CWT, as it is read.
-fn tokens(world: &World, entries: u64) -> [Result<Listed, Problem>; 2] {
-    let list = StatusList::new(entries, 2, Order::LeastSignificantFirst).unwrap();
-    let freshness = Freshness { issued: world.now, until: Some(world.now.plus(DAY)), ttl: Some(300) };
-    let (kid, uri) = (format!("{}#0", world.did()), url(Form::Token));
+fn tokens(world: &World, entries: u64) -> [Result<VerifiedStatusList, Problem>; 2] {
+    let list = StatusList::new(entries, 2, BitOrder::LeastSignificantFirst).unwrap();
+    let freshness = ListValidity { issued: world.now, until: Some(world.now.plus(DAY)), ttl: Some(300) };
+    let (kid, uri) = (format!("{}#0", world.did()), url(ListFormat::Token));
     let published = token::TokenListParameters { kid, uri: uri.clone(), freshness };
     let jwt = token::issue(&list, &published, &world.issuer).unwrap().into_bytes();
     let cwt = cwt::issue(&list, &published, &world.issuer).unwrap();
     let issuer = Did::parse(&world.did()).unwrap();
-    [jwt, cwt].map(|text| Listed::verify(&text, &uri, &issuer, (world.now, 60), (&SelfContained, &Suites::jcs())))
+    [jwt, cwt]
+        .map(|text| VerifiedStatusList::verify(&text, &uri, &issuer, (world.now, 60), (&SelfContained, &Suites::jcs())))
 }
 
 #[test]
@@ -36,15 +37,15 @@ fn row_91_an_index_that_is_written_in_another_way() {
     let mut world = World::new();
     publish(&mut world, StatusState::Valid);
     for index in ["0", "1", "94567"] {
-        accepted(present(&world, &copy_with(&world, entry(Form::Revocation, index))));
+        accepted(present(&world, &copy_with(&world, entry(ListFormat::Revocation, index))));
     }
     for index in ["01", "00", "094567", "+1", "-0", "-1", " 1", "1 ", "1e0", "1E2", "1.0", "0x1", "1_0", "\u{661}", ""]
     {
-        refused(present(&world, &copy_with(&world, entry(Form::Revocation, index))), Code::StatusIndex);
+        refused(present(&world, &copy_with(&world, entry(ListFormat::Revocation, index))), Code::StatusIndex);
     }
     // The other form of the other standard.
     for index in [json!(1), json!(0), json!(null), json!(["1"])] {
-        let mut entry = entry(Form::Revocation, "1");
+        let mut entry = entry(ListFormat::Revocation, "1");
         entry["statusListIndex"] = index;
         refused(present(&world, &copy_with(&world, entry)), Code::StatusIndex);
     }
@@ -60,7 +61,7 @@ fn row_91_an_index_that_is_written_in_another_way() {
     {
         let text = format!(r#"{{"status_list": {{"idx": {index}, "uri": "https://issuer.example/1"}}}}"#);
         let read = crate::json::parse(text.as_bytes(), crate::json::Limits::SMALL);
-        let code = read.and_then(|status| token::Reference::parse(&status)).map_err(|problem| problem.code);
+        let code = read.and_then(|status| token::TokenStatusReference::parse(&status)).map_err(|problem| problem.code);
         assert_eq!(code.is_ok(), holds, "{index} {code:?}");
     }
 }
@@ -69,7 +70,7 @@ fn row_91_an_index_that_is_written_in_another_way() {
 fn row_90_a_mechanism_that_is_not_understood_beside_one_that_is() {
     let mut world = World::new();
     publish(&mut world, StatusState::Valid);
-    let list = json!({"idx": MINE, "uri": url(Form::Token)});
+    let list = json!({"idx": MINE, "uri": url(ListFormat::Token)});
     let unknown = json!({"id": "21", "uri": "https://x.example/i"});
     let alone = json!({"status_list": list});
     let beside = json!({"status_list": list, "identifier_list": unknown});
@@ -92,7 +93,7 @@ fn row_90_a_mechanism_that_is_not_understood_beside_one_that_is() {
     };
     accepted(present(&world, &vcdm_with(&alone)));
     refused(present(&world, &vcdm_with(&beside)), Code::StatusUnsupported);
-    let listed = entry(Form::Revocation, &MINE.to_string());
+    let listed = entry(ListFormat::Revocation, &MINE.to_string());
     accepted(present(&world, &copy_with(&world, json!([listed]))));
     for other in [json!({"type": "SomethingElse2029"}), json!({"type": ["BitstringStatusListEntry", "Other"]})] {
         refused(present(&world, &copy_with(&world, json!([listed, other]))), Code::StatusUnsupported);

@@ -1,7 +1,7 @@
 //! Members at the top that one format reads and another does not.
 
 use super::{data_integrity::issued as secured, sd_jwt::*, *};
-use crate::presentation::present;
+use crate::presentation::create_presentation;
 
 /// The members that VCDM 2.0 defines and that the world's credential does not have.
 fn more_of_vcdm(document: &mut Map<String, Value>) {
@@ -50,9 +50,16 @@ fn row_94_a_claim_of_a_token_in_a_data_integrity_credential() {
     let holder = world.holder_did();
     let shown = |world: &World, document: &Map<String, Value>| {
         let (credential, method) = (secured(world, document), format!("{holder}#0"));
-        let shown =
-            present(std::slice::from_ref(&credential), &holder, &method, NONCE, AUDIENCE, world.now, &world.holder)
-                .unwrap();
+        let shown = create_presentation(
+            std::slice::from_ref(&credential),
+            &holder,
+            &method,
+            NONCE,
+            AUDIENCE,
+            world.now,
+            &world.holder,
+        )
+        .unwrap();
         (world.verify(&shown), world.verify_alone(credential.to_string().as_bytes()))
     };
     let mut honest = world.document();
@@ -182,13 +189,14 @@ fn row_94_a_member_that_presentations_do_not_have() {
         let method = format!("{}#0", world.holder_did());
         let options = crate::secure::data_integrity::ProofOptions {
             verification_method: &method,
-            purpose: crate::did::Purpose::Authentication,
+            purpose: crate::did::VerificationRelationship::Authentication,
             created: Some(world.now),
             expires: None,
             challenge: Some(NONCE),
             domain: Some(AUDIENCE),
         };
-        let secured = crate::secure::data_integrity::secure(&document, &EddsaJcs2022, &options, &world.holder).unwrap();
+        let secured =
+            crate::secure::data_integrity::add_proof(&document, &EddsaJcs2022, &options, &world.holder).unwrap();
         world.verify(&Value::Object(secured).to_string())
     };
     accepted(shown("id", json!("urn:uuid:3978344f-8596-4c3a-a978-8fcaba3903c5")));

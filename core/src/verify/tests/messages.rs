@@ -3,14 +3,14 @@
 use super::{status::*, *};
 use crate::status::{
     MIN_ENTRIES,
-    message::Messages,
-    publication::{Form, Publication, Terms},
+    message::StatusMessages,
+    publication::{ListFormat, Publication, PublicationTerms},
 };
 use crate::{did::DidUrl, status::StatusState};
 
 /// The texts of the messages, as an issuer writes them.
 fn message_entry(index: u64) -> Value {
-    Messages::new(&["the card was lost".to_owned()]).unwrap().entry(url(Form::Message), index)
+    StatusMessages::new(&["the card was lost".to_owned()]).unwrap().entry(url(ListFormat::Message), index)
 }
 
 /// Puts a list of messages in memory, in which the credential's entry has this number.
@@ -18,9 +18,9 @@ fn publish_message(world: &mut World, number: u8) {
     let mut publication = Publication::with_messages(MIN_ENTRIES).unwrap();
     publication.set_message(MINE, number).unwrap();
     let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
-    let at = url(Form::Message);
-    let terms = Terms { kid: &kid, url: &at, now: world.now, validity: DAY, ttl: 300 };
-    let text = publication.sign(Form::Message, &terms, &world.issuer).unwrap();
+    let at = url(ListFormat::Message);
+    let terms = PublicationTerms { kid: &kid, url: &at, now: world.now, validity: DAY, ttl: 300 };
+    let text = publication.sign(ListFormat::Message, &terms, &world.issuer).unwrap();
     let listed = read(&text, &at, &world.did(), world.now).unwrap();
     world.lists.insert(at, Arc::new(listed));
 }
@@ -28,7 +28,7 @@ fn publish_message(world: &mut World, number: u8) {
 /// Returns the check and the messages of a copy with the two usual entries and this one; it must be accepted in any
 /// case.
 #[track_caller]
-fn heard(world: &World, message: Value) -> (Outcome, Vec<(u8, String)>) {
+fn heard(world: &World, message: Value) -> (VerificationOutcome, Vec<(u8, String)>) {
     let mut status = entries();
     status.as_array_mut().unwrap().push(message);
     let (report, verified) = present(world, &copy_with(world, status));
@@ -44,13 +44,16 @@ fn a_message_is_heard_and_refuses_nothing() {
     let mut world = World::new();
     publish(&mut world, StatusState::Valid);
     publish_message(&mut world, 1);
-    assert_eq!(heard(&world, message_entry(MINE)), (Outcome::Passed, vec![(1, "the card was lost".to_owned())]));
-    assert_eq!(heard(&world, message_entry(MINE + 1)), (Outcome::Passed, vec![]));
+    assert_eq!(
+        heard(&world, message_entry(MINE)),
+        (VerificationOutcome::Passed, vec![(1, "the card was lost".to_owned())])
+    );
+    assert_eq!(heard(&world, message_entry(MINE + 1)), (VerificationOutcome::Passed, vec![]));
     publish_message(&mut world, 0);
-    assert_eq!(heard(&world, message_entry(MINE)), (Outcome::Passed, vec![]));
+    assert_eq!(heard(&world, message_entry(MINE)), (VerificationOutcome::Passed, vec![]));
     // A number that the credential does not explain.
     publish_message(&mut world, 9);
-    assert_eq!(heard(&world, message_entry(MINE)), (Outcome::Passed, vec![(9, "undefined".to_owned())]));
+    assert_eq!(heard(&world, message_entry(MINE)), (VerificationOutcome::Passed, vec![(9, "undefined".to_owned())]));
     // A revoked copy is refused, and its message is still read.
     publish(&mut world, StatusState::Revoked);
     let mut status = entries();
@@ -68,7 +71,7 @@ fn a_message_that_cannot_be_read_is_not_heard_and_refuses_nothing() {
     publish(&mut world, StatusState::Valid);
     publish_message(&mut world, 1);
     let code = |world: &World, entry: Value| match heard(world, entry) {
-        (Outcome::Tolerated(problem), messages) if messages.is_empty() => Some(problem.code),
+        (VerificationOutcome::Tolerated(problem), messages) if messages.is_empty() => Some(problem.code),
         _ => None,
     };
     let with = |member: &str, value: Value| {
@@ -80,8 +83,8 @@ fn a_message_that_cannot_be_read_is_not_heard_and_refuses_nothing() {
     assert_eq!(code(&world, message_entry(MIN_ENTRIES - 1)), None);
     for (entry, expected) in [
         (with("statusListCredential", "https://issuer.example/status/message/1".into()), Code::StatusListUnavailable),
-        (with("statusListCredential", url(Form::Revocation).into()), Code::StatusPurpose),
-        (with("statusListCredential", url(Form::Token).into()), Code::StatusPurpose),
+        (with("statusListCredential", url(ListFormat::Revocation).into()), Code::StatusPurpose),
+        (with("statusListCredential", url(ListFormat::Token).into()), Code::StatusPurpose),
         (message_entry(MIN_ENTRIES), Code::StatusIndex),
         (with("statusListIndex", "-1".into()), Code::StatusIndex),
         (with("statusSize", 8.into()), Code::StatusListLength),
@@ -96,8 +99,8 @@ fn a_message_that_cannot_be_read_is_not_heard_and_refuses_nothing() {
     assert_eq!(code(&world, message_entry(MINE)), Some(Code::StatusListStale));
     // A list of messages never proves that a credential holds.
     publish_message(&mut world, 0);
-    let mut crossed = entry(Form::Revocation, &MINE.to_string());
-    crossed["statusListCredential"] = url(Form::Message).into();
+    let mut crossed = entry(ListFormat::Revocation, &MINE.to_string());
+    crossed["statusListCredential"] = url(ListFormat::Message).into();
     refused(present(&world, &copy_with(&world, crossed)), Code::StatusPurpose);
 }
 
@@ -109,5 +112,5 @@ fn a_status_of_messages_alone_is_none_that_could_hold() {
     for alone in [message_entry(MINE), json!([message_entry(MINE)]), json!([])] {
         refused(present(&world, &copy_with(&world, alone)), Code::StatusUnsupported);
     }
-    accepted(present(&world, &copy_with(&world, json!([message_entry(MINE), entry(Form::Revocation, "7")]))));
+    accepted(present(&world, &copy_with(&world, json!([message_entry(MINE), entry(ListFormat::Revocation, "7")]))));
 }

@@ -22,7 +22,7 @@ use crate::{
         data_integrity::eddsa_jcs::EddsaJcs2022,
         sd_jwt::{IssueOptions, SdJwt, Step, issue},
     },
-    status::Listed,
+    status::VerifiedStatusList,
 };
 
 mod clear;
@@ -44,7 +44,7 @@ const AUDIENCE: &str = "decentralized_identifier:did:web:agency.example";
 /// Accepts one issuer for one type.
 struct Only(String);
 impl IssuerPolicy for Only {
-    fn accepts(&self, held: &Held) -> Result<(), Problem> {
+    fn accepts(&self, held: &VerifiedCredential) -> Result<(), Problem> {
         if held.credential.issuer() == self.0 && held.type_name == "Permit" {
             Ok(())
         } else {
@@ -82,10 +82,10 @@ impl TypeRules for OneType {
 
 /// Lists by URL only, so that they are found also if they are about another's credentials.
 #[derive(Default, Clone)]
-pub(super) struct ByUrl(HashMap<String, Arc<Listed>>, Option<u32>);
+pub(super) struct ByUrl(HashMap<String, Arc<VerifiedStatusList>>, Option<u32>);
 
 impl StatusLists for ByUrl {
-    fn list(&self, _: &str, url: &str) -> Option<&Listed> {
+    fn list(&self, _: &str, url: &str) -> Option<&VerifiedStatusList> {
         self.0.get(url).map(AsRef::as_ref)
     }
 
@@ -95,7 +95,7 @@ impl StatusLists for ByUrl {
 }
 
 impl std::ops::Deref for ByUrl {
-    type Target = HashMap<String, Arc<Listed>>;
+    type Target = HashMap<String, Arc<VerifiedStatusList>>;
 
     fn deref(&self) -> &Self::Target {
         &self.0
@@ -157,23 +157,26 @@ impl World {
         }))
     }
 
-    fn verify(&self, presentation: &str) -> (Report, Option<Verified<Answer>>) {
+    fn verify(&self, presentation: &str) -> (VerificationReport, Option<Verified<VerifiedCredentials>>) {
         self.verify_answer(&BTreeMap::from([("permit".to_owned(), vec![presentation.to_owned()])]))
     }
 
-    fn verify_answer(&self, answer: &BTreeMap<String, Vec<String>>) -> (Report, Option<Verified<Answer>>) {
+    fn verify_answer(
+        &self,
+        answer: &BTreeMap<String, Vec<String>>,
+    ) -> (VerificationReport, Option<Verified<VerifiedCredentials>>) {
         let query = Query::parse(&self.query).unwrap();
-        let asked = Asked { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 300 };
-        self.with_environment(|env| presentation(answer, &asked, env))
+        let asked = PresentationContext { query: &query, nonce: NONCE, audience: AUDIENCE, max_age: 300 };
+        self.with_environment(|env| verify_presentation(answer, &asked, env))
     }
 
-    fn verify_alone(&self, bytes: &[u8]) -> (Report, Option<Verified<Held>>) {
-        self.with_environment(|env| credential(bytes, env))
+    fn verify_alone(&self, bytes: &[u8]) -> (VerificationReport, Option<Verified<VerifiedCredential>>) {
+        self.with_environment(|env| verify_credential(bytes, env))
     }
 
-    fn with_environment<T>(&self, run: impl FnOnce(&Environment<'_>) -> T) -> T {
+    fn with_environment<T>(&self, run: impl FnOnce(&VerificationEnvironment<'_>) -> T) -> T {
         let issuers = Only(self.trusted.clone());
-        run(&Environment {
+        run(&VerificationEnvironment {
             now: self.now,
             skew: 60,
             resolver: self,
@@ -208,20 +211,20 @@ fn path(names: &[&str]) -> ClaimPath {
 
 /// Asserts that the report has a failure of this code, and that nothing was verified.
 #[track_caller]
-fn refused<T>((report, verified): (Report, Option<Verified<T>>), code: Code) {
+fn refused<T>((report, verified): (VerificationReport, Option<Verified<T>>), code: Code) {
     assert_eq!(report.failure().map(|problem| problem.code), Some(code), "{report:#?}");
     assert!(verified.is_none());
 }
 
 #[track_caller]
-fn accepted<T>((report, verified): (Report, Option<Verified<T>>)) -> T {
+fn accepted<T>((report, verified): (VerificationReport, Option<Verified<T>>)) -> T {
     assert_eq!(report.failure(), None);
     verified.unwrap().into_inner()
 }
 
 #[test]
 fn an_empty_report_seals_nothing() {
-    assert!(Report::default().seal(Some(())).is_none());
+    assert!(VerificationReport::default().seal(Some(())).is_none());
 }
 
 #[test]

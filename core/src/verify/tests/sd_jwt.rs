@@ -336,8 +336,8 @@ fn without_nonce_or_audience_nothing_passes() {
     let query = Query::parse(&world.query).unwrap();
     let answer = BTreeMap::from([("permit".to_owned(), vec![honest(&world)])]);
     for (nonce, audience, code) in [("", AUDIENCE, Code::ChallengeMissing), (NONCE, "", Code::DomainMissing)] {
-        let asked = Asked { query: &query, nonce, audience, max_age: 300 };
-        refused(world.with_environment(|env| presentation(&answer, &asked, env)), code);
+        let asked = PresentationContext { query: &query, nonce, audience, max_age: 300 };
+        refused(world.with_environment(|env| verify_presentation(&answer, &asked, env)), code);
     }
 }
 

@@ -1,4 +1,5 @@
-//! Freshness statements through the pipeline: stapled ones beside lists, and those that vouch for copies by leaked keys.
+//! Freshness statements through the pipeline: stapled ones beside lists, and those that vouch for copies by leaked
+//! keys.
 
 use super::{
     sd_jwt::*,
@@ -7,18 +8,18 @@ use super::{
 };
 use crate::{
     did::DidDocument,
-    secure::sd_jwt::Stapled,
+    secure::sd_jwt::KeyBindingMembers,
     status::{StatusState, freshness},
 };
 
 pub(super) fn present_stapled(world: &World, copy: &str, statement: &str) -> Result_ {
     let selected = SdJwt::parse(copy).unwrap().select(&[path(RIGHT_TO_WORK)]).unwrap();
-    let stapled = Stapled { freshness: Some(statement), ..Stapled::default() };
+    let stapled = KeyBindingMembers { freshness: Some(statement), ..KeyBindingMembers::default() };
     world.verify(&selected.bind_with(&stapled, NONCE, AUDIENCE, world.now, &world.holder).unwrap())
 }
 
 pub(super) fn statement(world: &World, copy: &str, at: Timestamp) -> String {
-    let digest = freshness::digest(&SdJwt::parse(copy).unwrap());
+    let digest = freshness::copy_digest(&SdJwt::parse(copy).unwrap());
     freshness::issue(&digest, &format!("{}#0", world.did()), at, 2 * DAY, &world.issuer).unwrap()
 }
 
@@ -156,7 +157,7 @@ fn what_a_leaked_key_signed_counts_for_vouched_copies_alone() {
     let copy = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap();
     let other = issue(&payload, &options, &world.issuer, &mut OsRng).unwrap();
     let by = |copy: &str, fragment: &str, key: &SecretKey, at: Timestamp| {
-        let digest = freshness::digest(&SdJwt::parse(copy).unwrap());
+        let digest = freshness::copy_digest(&SdJwt::parse(copy).unwrap());
         freshness::issue(&digest, &format!("{did}#{fragment}"), at, DAY, key).unwrap()
     };
     let now = world.now;

@@ -6,28 +6,28 @@ use super::{
     *,
 };
 use crate::{
-    did::{DidDocument, DidUrl, Purpose},
+    did::{DidDocument, DidUrl, VerificationRelationship},
     secure::{
         data_integrity::Suites,
-        data_integrity::{ProofOptions, secure},
+        data_integrity::{ProofOptions, add_proof},
     },
     status::{
         MIN_ENTRIES, StatusState,
-        publication::{Form, Publication, Terms},
+        publication::{ListFormat, Publication, PublicationTerms},
     },
 };
 
 pub(super) const MINE: u64 = 94_567;
 pub(super) const DAY: i64 = 86_400;
 
-pub(super) fn url(form: Form) -> String {
+pub(super) fn url(form: ListFormat) -> String {
     format!("https://issuer.example/status/{}/0", form.as_str())
 }
 
 /// A list of so many entries as `world`'s issuer signs it, at `at`.
 pub(super) fn signed(
     world: &World,
-    form: Form,
+    form: ListFormat,
     entries: u64,
     state: StatusState,
     (at, validity, ttl): (Timestamp, i64, i64),
@@ -35,13 +35,13 @@ pub(super) fn signed(
     let mut publication = Publication::new(entries).unwrap();
     publication.set(MINE.rem_euclid(entries), state).unwrap();
     let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
-    let terms = Terms { kid: &kid, url: &url(form), now: at, validity, ttl };
+    let terms = PublicationTerms { kid: &kid, url: &url(form), now: at, validity, ttl };
     publication.sign(form, &terms, &world.issuer).unwrap()
 }
 
-pub(super) fn read(text: &str, url: &str, issuer: &str, at: Timestamp) -> Result<Listed, Problem> {
+pub(super) fn read(text: &str, url: &str, issuer: &str, at: Timestamp) -> Result<VerifiedStatusList, Problem> {
     let issuer = Did::parse(issuer).unwrap();
-    Listed::verify(text.as_bytes(), url, &issuer, (at, 60), (&SelfContained, &Suites::jcs()))
+    VerifiedStatusList::verify(text.as_bytes(), url, &issuer, (at, 60), (&SelfContained, &Suites::jcs()))
 }
 
 /// Puts the three forms of a list in memory that says this of the credential.
@@ -50,20 +50,20 @@ pub(super) fn publish(world: &mut World, state: StatusState) {
 }
 
 pub(super) fn publish_for(world: &mut World, state: StatusState, terms: (Timestamp, i64, i64)) {
-    for form in Form::ALL {
+    for form in ListFormat::ALL {
         let text = signed(world, form, MIN_ENTRIES, state, terms);
         let listed = read(&text, &url(form), &world.did(), terms.0).unwrap();
         world.lists.insert(url(form), Arc::new(listed));
     }
 }
 
-pub(super) fn entry(form: Form, index: &str) -> Value {
+pub(super) fn entry(form: ListFormat, index: &str) -> Value {
     json!({"type": "BitstringStatusListEntry", "statusPurpose": form.as_str(), "statusListIndex": index,
         "statusListCredential": url(form)})
 }
 
 pub(super) fn entries() -> Value {
-    json!([entry(Form::Revocation, &MINE.to_string()), entry(Form::Suspension, &MINE.to_string())])
+    json!([entry(ListFormat::Revocation, &MINE.to_string()), entry(ListFormat::Suspension, &MINE.to_string())])
 }
 
 /// A copy whose `credentialStatus` is this.
@@ -77,12 +77,12 @@ pub(super) fn copy_with(world: &World, status: Value) -> String {
 pub(super) fn token_copy(world: &World, index: Value) -> String {
     let payload = object(json!({
         "iss": world.did(), "vct": "urn:permit", "exp": 1_798_761_600, "rightToWork": true, "permitType": "student",
-        "status": {"status_list": {"idx": index, "uri": url(Form::Token)}},
+        "status": {"status_list": {"idx": index, "uri": url(ListFormat::Token)}},
     }));
     issued(world, "dc+sd-jwt", &payload)
 }
 
-pub(super) type Result_ = (Report, Option<Verified<Answer>>);
+pub(super) type Result_ = (VerificationReport, Option<Verified<VerifiedCredentials>>);
 
 pub(super) fn present(world: &World, copy: &str) -> Result_ {
     world.verify(&show(world, copy, &[RIGHT_TO_WORK]))
@@ -104,18 +104,18 @@ fn embedded(world: &World) -> Vec<u8> {
     let kid = format!("{}#0", world.did());
     let options = ProofOptions {
         verification_method: &kid,
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: None,
         expires: None,
         challenge: None,
         domain: None,
     };
-    serde_json::to_vec(&secure(&document, &EddsaJcs2022, &options, &world.issuer).unwrap()).unwrap()
+    serde_json::to_vec(&add_proof(&document, &EddsaJcs2022, &options, &world.issuer).unwrap()).unwrap()
 }
 
 /// Verifies the credential in all formats and returns the outcomes.
 pub(super) fn all(world: &mut World) -> Vec<Option<Code>> {
-    let code = |report: &Report| report.failure().map(|problem| problem.code);
+    let code = |report: &VerificationReport| report.failure().map(|problem| problem.code);
     let (report, _) = present(world, &copy_with(world, entries()));
     let first = code(&report);
     let second = code(&world.verify_alone(&embedded(world)).0);
@@ -136,17 +136,17 @@ fn row_57_a_list_that_could_not_be_had() {
     assert_eq!(all(&mut world), [Some(Code::StatusListUnavailable); 3]);
     // One of two is not enough.
     publish(&mut world, StatusState::Valid);
-    world.lists.remove(&url(Form::Suspension));
+    world.lists.remove(&url(ListFormat::Suspension));
     refused(present(&world, &copy_with(&world, entries())), Code::StatusListUnavailable);
 }
 
 #[test]
 fn row_58_a_list_with_a_bad_signature_is_none() {
     let world = World::new();
-    for form in Form::ALL {
+    for form in ListFormat::ALL {
         let text = signed(&world, form, MIN_ENTRIES, StatusState::Revoked, (world.now, DAY, 300));
         read(&text, &url(form), &world.did(), world.now).unwrap();
-        let before = if form == Form::Token { "." } else { "\"proofValue\":\"z" };
+        let before = if form == ListFormat::Token { "." } else { "\"proofValue\":\"z" };
         let at = text.rfind(before).unwrap() + before.len() + 10;
         let mut forged = text.into_bytes();
         forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
@@ -161,7 +161,7 @@ fn row_59_a_list_by_somebody_else() {
     let (mut world, other) = (World::new(), World::new());
     publish(&mut world, StatusState::Valid);
     assert_eq!(all(&mut world), [None; 3]);
-    for form in Form::ALL {
+    for form in ListFormat::ALL {
         let text = signed(&other, form, MIN_ENTRIES, StatusState::Valid, (world.now, DAY, 300));
         assert_eq!(read(&text, &url(form), &world.did(), world.now).unwrap_err().code, Code::StatusListIssuer);
         // A list of another issuer's own does not count for this one, at any URL.
@@ -176,13 +176,13 @@ fn row_60_a_list_of_another_purpose_or_kind() {
     let mut world = World::new();
     publish(&mut world, StatusState::Valid);
     assert_eq!(all(&mut world), [None; 3]);
-    let mut crossed = entry(Form::Revocation, "0");
-    crossed["statusListCredential"] = url(Form::Suspension).into();
+    let mut crossed = entry(ListFormat::Revocation, "0");
+    crossed["statusListCredential"] = url(ListFormat::Suspension).into();
     refused(present(&world, &copy_with(&world, crossed.clone())), Code::StatusPurpose);
-    crossed["statusListCredential"] = url(Form::Token).into();
+    crossed["statusListCredential"] = url(ListFormat::Token).into();
     refused(present(&world, &copy_with(&world, crossed)), Code::StatusPurpose);
-    let bits = world.lists[&url(Form::Revocation)].clone();
-    world.lists.insert(url(Form::Token), bits);
+    let bits = world.lists[&url(ListFormat::Revocation)].clone();
+    world.lists.insert(url(ListFormat::Token), bits);
     let copy = token_copy(&world, MINE.into());
     refused(present_token(&mut world, &copy), Code::StatusPurpose);
 }
@@ -192,9 +192,9 @@ fn row_61_an_index_that_is_in_no_list() {
     let mut world = World::new();
     publish(&mut world, StatusState::Valid);
     let last = MIN_ENTRIES - 1;
-    accepted(present(&world, &copy_with(&world, entry(Form::Revocation, &last.to_string()))));
+    accepted(present(&world, &copy_with(&world, entry(ListFormat::Revocation, &last.to_string()))));
     for index in [MIN_ENTRIES.to_string().as_str(), "-1", "", "0x1", "1.0", "+1", "18446744073709551616"] {
-        refused(present(&world, &copy_with(&world, entry(Form::Revocation, index))), Code::StatusIndex);
+        refused(present(&world, &copy_with(&world, entry(ListFormat::Revocation, index))), Code::StatusIndex);
     }
     let copy = token_copy(&world, last.into());
     accepted(present_token(&mut world, &copy));
@@ -207,7 +207,7 @@ fn row_61_an_index_that_is_in_no_list() {
 #[test]
 fn row_62_a_list_that_is_too_short_to_hide_in() {
     let world = World::new();
-    for form in [Form::Revocation, Form::Suspension] {
+    for form in [ListFormat::Revocation, ListFormat::Suspension] {
         let list = |entries| {
             let text = signed(&world, form, entries, StatusState::Valid, (world.now, DAY, 300));
             read(&text, &url(form), &world.did(), world.now)
@@ -225,8 +225,8 @@ fn row_63_bits_are_counted_from_the_end_that_each_form_says() {
     let mirrored = (MINE - MINE % 8) + (7 - MINE % 8);
     let mirrored_token = (MINE - MINE % 4) + (3 - MINE % 4);
     assert_ne!((MINE, MINE), (mirrored, mirrored_token));
-    refused(present(&world, &copy_with(&world, entry(Form::Revocation, &MINE.to_string()))), Code::Revoked);
-    accepted(present(&world, &copy_with(&world, entry(Form::Revocation, &mirrored.to_string()))));
+    refused(present(&world, &copy_with(&world, entry(ListFormat::Revocation, &MINE.to_string()))), Code::Revoked);
+    accepted(present(&world, &copy_with(&world, entry(ListFormat::Revocation, &mirrored.to_string()))));
     for (index, holds) in [(MINE, false), (mirrored_token, true)] {
         let copy = token_copy(&world, index.into());
         assert_eq!(present_token(&mut world, &copy).1.is_some(), holds, "{index}");
@@ -298,7 +298,7 @@ fn an_old_list_is_tolerated_to_the_second_and_said_to_be() {
     ends(made.plus(3 * DAY), Code::StatusListStale, |at| outcome(&mut world, at));
     let tolerated = |world: &World| {
         let (report, verified) = present(world, &copy_with(world, entries()));
-        let stale = |check: &Check| matches!(&check.outcome, Outcome::Tolerated(problem) if problem.code == Code::StatusListStale);
+        let stale = |check: &VerificationCheck| matches!(&check.outcome, VerificationOutcome::Tolerated(problem) if problem.code == Code::StatusListStale);
         let found = report.checks().iter().any(|check| check.name == CheckName::Status && stale(check));
         (found, verified.is_some())
     };
@@ -330,7 +330,7 @@ fn a_credential_is_valid_to_the_second() {
 #[test]
 fn row_66_a_list_of_another_url() {
     let world = World::new();
-    for form in Form::ALL {
+    for form in ListFormat::ALL {
         let text = signed(&world, form, MIN_ENTRIES, StatusState::Valid, (world.now, DAY, 300));
         read(&text, &url(form), &world.did(), world.now).unwrap();
         let other = url(form).replace("/0", "/1");
@@ -359,7 +359,7 @@ fn what_is_unknown_fails() {
     let with = entries();
     accepted(present(&world, &copy_with(&world, with.clone())));
     for unknown in [json!({"type": "Other"}), json!("https://issuer.example"), {
-        let mut refresh = entry(Form::Revocation, "7");
+        let mut refresh = entry(ListFormat::Revocation, "7");
         refresh["statusPurpose"] = "refresh".into();
         refresh
     }] {
@@ -402,13 +402,14 @@ fn a_list_stands_by_the_keys_that_sign_lists_now() {
         DidDocument::parse(&did, &rendered).unwrap()
     };
     let same = document("1", &world.issuer, None);
-    for form in Form::ALL {
-        let terms = Terms { kid: &kid, url: &url(form), now: world.now, validity: DAY, ttl: 300 };
+    for form in ListFormat::ALL {
+        let terms = PublicationTerms { kid: &kid, url: &url(form), now: world.now, validity: DAY, ttl: 300 };
         let text = Publication::new(MIN_ENTRIES).unwrap().sign(form, &terms, &world.issuer).unwrap();
         let published = OneDocument(Arc::new(same.clone()));
         let at = (world.now, 60);
-        let listed = Listed::verify(text.as_bytes(), &url(form), &did, at, (&published, &Suites::jcs())).unwrap();
-        let stands = |document: DidDocument| listed.stands_by(&OneDocument(Arc::new(document)), at);
+        let listed =
+            VerifiedStatusList::verify(text.as_bytes(), &url(form), &did, at, (&published, &Suites::jcs())).unwrap();
+        let stands = |document: DidDocument| listed.check_signer(&OneDocument(Arc::new(document)), at);
         assert!(stands(same.clone()).is_ok());
         let code = |document: DidDocument| stands(document).unwrap_err().code;
         let (before, after) = ("2026-11-01T00:00:00Z", "2036-11-01T00:00:00Z");

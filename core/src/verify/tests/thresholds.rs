@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{sd_jwt::RIGHT_TO_WORK, *};
 use crate::{
-    at_least::{self, Direction, Ordered, Proof},
+    at_least::{self, Direction, OrderedValue, ThresholdProof},
     query::Threshold,
     secure::{jose, sd_jwt::OrderedClaim},
 };
@@ -46,13 +46,13 @@ fn issued(world: &World) -> SdJwt {
 }
 
 /// The element to show and the proof, for one claim of a copy.
-fn proof(copy: &SdJwt, claim: &[&str], threshold: &Threshold) -> Result<(ClaimPath, Proof), Problem> {
+fn proof(copy: &SdJwt, claim: &[&str], threshold: &Threshold) -> Result<(ClaimPath, ThresholdProof), Problem> {
     let positions = copy.commitments(&ordered()).unwrap();
     copy.prove(positions.iter().find(|positions| positions.claim.path == path(claim)).unwrap(), threshold)
 }
 
-fn shown(world: &World, copy: &SdJwt, element: ClaimPath, proofs: &[Proof]) -> String {
-    copy.select(&[element]).unwrap().bind_proving(proofs, NONCE, AUDIENCE, world.now, &world.holder).unwrap()
+fn shown(world: &World, copy: &SdJwt, element: ClaimPath, proofs: &[ThresholdProof]) -> String {
+    copy.select(&[element]).unwrap().bind_with_proofs(proofs, NONCE, AUDIENCE, world.now, &world.holder).unwrap()
 }
 
 fn no_less(bound: &str) -> Threshold {
@@ -100,12 +100,17 @@ fn row_84_a_threshold_above_the_value() {
     let day_more = no_less("2027-03-15");
     assert_eq!(proof(&copy, UNTIL, &day_more).unwrap_err().code, Code::ThresholdUnmet);
     let asks_more = World { query: world("2027-03-15").query, ..honest };
-    let lie = Proof { threshold: day_more.number(), ..truth };
+    let lie = ThresholdProof { threshold: day_more.number(), ..truth };
     refused(asks_more.verify_lent(&copy, &element, &lie), Code::ThresholdUnproven);
 }
 
 impl World {
-    fn verify_lent(&self, copy: &SdJwt, element: &ClaimPath, proof: &Proof) -> (Report, Option<Verified<Answer>>) {
+    fn verify_lent(
+        &self,
+        copy: &SdJwt,
+        element: &ClaimPath,
+        proof: &ThresholdProof,
+    ) -> (VerificationReport, Option<Verified<VerifiedCredentials>>) {
         self.verify(&shown(self, copy, element.clone(), std::slice::from_ref(proof)))
     }
 }
@@ -120,11 +125,11 @@ fn row_85_a_witness_of_another_copy_claim_or_direction() {
     refused(world.verify_lent(&copy, &element, &of_other_copy), Code::ThresholdUnproven);
     let at_most = Threshold::new(Direction::AtMost, "2008-11-22".into()).unwrap();
     let (_, of_other_claim) = proof(&copy, BORN, &at_most).unwrap();
-    let swapped = Proof { witness: of_other_claim.witness, ..honest.clone() };
+    let swapped = ThresholdProof { witness: of_other_claim.witness, ..honest.clone() };
     refused(world.verify_lent(&copy, &element, &swapped), Code::ThresholdUnproven);
-    let reversed = Proof { direction: Direction::AtMost, ..honest.clone() };
+    let reversed = ThresholdProof { direction: Direction::AtMost, ..honest.clone() };
     refused(world.verify_lent(&copy, &element, &reversed), Code::ThresholdUnproven);
-    let elsewhere = Proof { path: path(BORN), ..honest };
+    let elsewhere = ThresholdProof { path: path(BORN), ..honest };
     refused(world.verify_lent(&copy, &element, &elsewhere), Code::ThresholdUnproven);
 }
 
@@ -230,7 +235,7 @@ fn a_salt_that_can_be_guessed_is_refused() {
     let digest = |disclosure: &String| URL_SAFE_NO_PAD.encode(Sha256::digest(disclosure));
     let salted = |salt: &str| {
         let value = written(json!([salt, "validUntil", "2027-03-14"]));
-        let number = Ordered::of_claim(Direction::AtLeast, &"2027-03-14".into()).unwrap();
+        let number = OrderedValue::of_claim(Direction::AtLeast, &"2027-03-14".into()).unwrap();
         let entries = at_least::commitments(Direction::AtLeast, salt, number);
         let elements = entries.iter().zip('a'..);
         let elements = elements.map(|(entry, own)| written(json!([own, entry.commitment.to_string()])));

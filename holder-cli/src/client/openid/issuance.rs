@@ -5,17 +5,17 @@ use carnet_fetch::service::{CallContent, ServiceAnswer, ServiceCall};
 use carnet_openid::vci::{
     self, ISSUER_METADATA, JWT_VC_ISSUER, SERVER_METADATA,
     credential::{
-        CredentialRequest, CredentialResponse, NotificationEvent, NotificationRequest, Requested, deferred_request,
-        parse_nonce_response,
+        CredentialRequest, CredentialResponse, NotificationEvent, NotificationRequest, RequestedCredential,
+        deferred_request, parse_nonce_response,
     },
     metadata::{self, parse_issuer_did, parse_token_endpoint},
     token::{TokenRequest, TokenResponse},
 };
 use carnet_spec::Catalogue;
 use carnet_wallet::{
-    ports::{Collected, CopyFreshness, IssuerClient, Notification, RedeemedOffer},
-    promise::{CredentialConfiguration, IssuerMetadata},
-    store::{Redemption, contents::Secret},
+    ports::{CollectionResponse, CopyFreshness, IssuerClient, Notification, RedeemedOffer},
+    promise::{OfferedConfiguration, WalletIssuerMetadata},
+    store::{OfferRedemption, contents::WalletSecret},
 };
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ const DEPTH: usize = 36;
 /// Interval that is assumed where an issuer states more than can be counted, in seconds.
 const LONGEST_INTERVAL: u32 = 86_400;
 
-/// Issuer on the OpenID wire.
+/// OpenID4VCI client of an issuer.
 pub(crate) struct OpenIdIssuer {
     services: HttpServices,
     catalogue: Catalogue,
@@ -43,7 +43,7 @@ pub(crate) struct OpenIdIssuer {
 }
 
 impl OpenIdIssuer {
-    /// Prepares the calls of an issuer; none is made yet.
+    /// Creates the client without making a call.
     pub(crate) fn new(session: &Session, issuer: &str) -> Result<Self, Failure> {
         Ok(Self {
             services: HttpServices::new(session, issuer)?,
@@ -78,7 +78,7 @@ impl OpenIdIssuer {
         if (200..300).contains(&answer.status) { Ok(answer) } else { Err(refused(&answer, message)) }
     }
 
-    async fn credentials(&self, url: &str, body: &str, token: &Secret) -> Result<Collected, Failure> {
+    async fn credentials(&self, url: &str, body: &str, token: &WalletSecret) -> Result<CollectionResponse, Failure> {
         let message = "error-service-collect";
         let answer = self.post(url, CallContent::Json(body), token.expose(), message).await?;
         let limits = Limits { max_bytes: MOST_COPIES, max_depth: DEPTH };
@@ -87,18 +87,18 @@ impl OpenIdIssuer {
         Ok(match response {
             CredentialResponse::Issued { credentials, notification_id } => {
                 let notification = notification_id.map(|id| id.expose().to_owned()).unwrap_or_default();
-                Collected::Ready(credentials.into_iter().map(text_of).collect(), notification)
+                CollectionResponse::Ready(credentials.into_iter().map(text_of).collect(), notification)
             }
             CredentialResponse::Deferred { transaction_id, interval } => {
                 let interval = u32::try_from(interval).unwrap_or(LONGEST_INTERVAL).min(LONGEST_INTERVAL);
-                Collected::NotReady(Some(Secret::new(transaction_id.expose().to_owned())), interval)
+                CollectionResponse::NotReady(Some(WalletSecret::new(transaction_id.expose().to_owned())), interval)
             }
         })
     }
 }
 
 impl IssuerClient for OpenIdIssuer {
-    async fn metadata(&mut self) -> Result<IssuerMetadata, Failure> {
+    async fn metadata(&mut self) -> Result<WalletIssuerMetadata, Failure> {
         let unreadable = |problem| malformed(&problem, "error-service-metadata");
         let body = self.well_known(&self.issuer, ISSUER_METADATA).await?;
         let said = metadata::IssuerMetadata::parse(&body, &self.issuer).map_err(unreadable)?;
@@ -114,7 +114,7 @@ impl IssuerClient for OpenIdIssuer {
 
     /// Redeems the code. Over OpenID a redemption cannot be repeated (spec/openid.md 3.2), so `repeats` makes no
     /// difference: the issuer says if it can.
-    async fn redeem(&mut self, redemption: &Redemption, _repeats: bool) -> Result<RedeemedOffer, Failure> {
+    async fn redeem(&mut self, redemption: &OfferRedemption, _repeats: bool) -> Result<RedeemedOffer, Failure> {
         let message = "error-service-redeem";
         let (_, token_endpoint) = self.endpoints()?;
         let request = TokenRequest {
@@ -125,7 +125,7 @@ impl IssuerClient for OpenIdIssuer {
         let token = TokenResponse::parse(&answer.body).map_err(|problem| malformed(&problem, message))?;
         let lifetime = token.expires_in.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
         Ok(RedeemedOffer {
-            access_token: Secret::new(token.access_token.expose().to_owned()),
+            access_token: WalletSecret::new(token.access_token.expose().to_owned()),
             expires_at: lifetime.map(|seconds| system_time().plus(seconds)),
             repeatable: false,
         })
@@ -140,14 +140,26 @@ impl IssuerClient for OpenIdIssuer {
         parse_nonce_response(&answer.body).map_err(|problem| malformed(&problem, message))
     }
 
-    async fn collect(&mut self, token: &Secret, id: &str, proofs: Vec<String>) -> Result<Collected, Failure> {
+    async fn collect(
+        &mut self,
+        token: &WalletSecret,
+        id: &str,
+        proofs: Vec<String>,
+    ) -> Result<CollectionResponse, Failure> {
         let (metadata, _) = self.endpoints()?;
-        let request =
-            CredentialRequest { requested: Requested::Configuration(id.to_owned()), proofs, encryption: None };
+        let request = CredentialRequest {
+            requested: RequestedCredential::Configuration(id.to_owned()),
+            proofs,
+            encryption: None,
+        };
         self.credentials(&metadata.credential_endpoint, &request.to_json(), token).await
     }
 
-    async fn collect_deferred(&mut self, token: &Secret, transaction: &Secret) -> Result<Collected, Failure> {
+    async fn collect_deferred(
+        &mut self,
+        token: &WalletSecret,
+        transaction: &WalletSecret,
+    ) -> Result<CollectionResponse, Failure> {
         let (metadata, _) = self.endpoints()?;
         let endpoint = metadata.deferred_credential_endpoint.as_deref().ok_or_else(unsupported)?;
         self.credentials(endpoint, &deferred_request(&transaction.expose().into()), token).await
@@ -157,7 +169,7 @@ impl IssuerClient for OpenIdIssuer {
         Err(unsupported())
     }
 
-    async fn renew(&mut self, _: String, _: Vec<String>) -> Result<Collected, Failure> {
+    async fn renew(&mut self, _: String, _: Vec<String>) -> Result<CollectionResponse, Failure> {
         Err(unsupported())
     }
 
@@ -165,7 +177,7 @@ impl IssuerClient for OpenIdIssuer {
         Err(unsupported())
     }
 
-    async fn notify(&mut self, token: Option<&Secret>, id: &str, event: Notification) -> Result<(), Failure> {
+    async fn notify(&mut self, token: Option<&WalletSecret>, id: &str, event: Notification) -> Result<(), Failure> {
         let (metadata, _) = self.endpoints()?;
         // A notification is a courtesy: an issuer without the endpoint, or without an id, wants none.
         let Some(endpoint) = metadata.notification_endpoint.as_deref().filter(|_| !id.is_empty()) else {
@@ -176,7 +188,7 @@ impl IssuerClient for OpenIdIssuer {
             Notification::Failure => NotificationEvent::Failure,
         };
         let request = NotificationRequest { notification_id: id.into(), event };
-        let token = token.map(Secret::expose).unwrap_or_default();
+        let token = token.map(WalletSecret::expose).unwrap_or_default();
         let answer = self.post(endpoint, CallContent::Json(&request.to_json()), token, "error-service-notify").await;
         answer.map(drop)
     }
@@ -196,12 +208,12 @@ fn text_of(credential: Value) -> String {
 }
 
 /// Converts the metadata of an issuer with this DID.
-fn metadata_of(said: &metadata::IssuerMetadata, did: &str, catalogue: &Catalogue) -> IssuerMetadata {
+fn metadata_of(said: &metadata::IssuerMetadata, did: &str, catalogue: &Catalogue) -> WalletIssuerMetadata {
     let names = said
         .display
         .iter()
         .filter_map(|name| Some((name.locale.clone().unwrap_or_else(|| "en".to_owned()), name.name.clone()?)));
-    let configurations = said.credential_configurations_supported.iter().map(|(id, known)| CredentialConfiguration {
+    let configurations = said.credential_configurations_supported.iter().map(|(id, known)| OfferedConfiguration {
         id: id.clone(),
         format: CredentialFormat::parse(&known.format),
         credential_type: type_name(known, catalogue),
@@ -214,7 +226,7 @@ fn metadata_of(said: &metadata::IssuerMetadata, did: &str, catalogue: &Catalogue
             .unwrap_or_default(),
     });
     let batch = said.batch_credential_issuance.map_or(1, |batch| batch.batch_size);
-    IssuerMetadata {
+    WalletIssuerMetadata {
         issuer: did.to_owned(),
         audience: said.credential_issuer.clone(),
         display_name: names.collect(),
@@ -227,7 +239,7 @@ fn metadata_of(said: &metadata::IssuerMetadata, did: &str, catalogue: &Catalogue
 /// Returns the name of a type in the catalogue, or what the issuer calls it.
 fn type_name(known: &metadata::CredentialConfiguration, catalogue: &Catalogue) -> String {
     if let Some(vct) = &known.vct {
-        return catalogue.by_vct(vct).map_or_else(|| vct.clone(), |known| known.name.clone());
+        return catalogue.credential_type_by_vct(vct).map_or_else(|| vct.clone(), |known| known.name.clone());
     }
     let types = known.credential_definition.iter().flat_map(|definition| &definition.types);
     types.rev().find(|name| *name != "VerifiableCredential").cloned().unwrap_or_default()

@@ -1,11 +1,11 @@
-//! Clients on the OpenID wires: each call by the rules for URLs from outside, and told to the owner beforehand.
+//! OpenID clients. Each call follows the restrictions for URLs from outside, and is announced to the holder beforehand.
 
 use std::time::Duration;
 
 use carnet_core::{Code, Problem};
 use carnet_fetch::service::{CallContent, ServiceAnswer, ServiceCall, ServiceClient};
 use carnet_openid::vp::error::ReceivedRefusal;
-use carnet_wallet::{offer::Offer, sanitise::clean};
+use carnet_wallet::{offer::ReceivedOffer, sanitise::sanitise};
 use url::Url;
 
 use crate::{
@@ -23,7 +23,7 @@ const CALL: Duration = Duration::from_secs(30);
 const MOST_DOCUMENT: usize = 1_048_576;
 const JSON: &str = "application/json";
 
-/// HTTP services that one command talks to.
+/// HTTP services that one command calls.
 #[derive(Clone)]
 pub(crate) struct HttpServices {
     client: ServiceClient,
@@ -32,7 +32,7 @@ pub(crate) struct HttpServices {
 }
 
 impl HttpServices {
-    /// Makes the clients of a run; `url` is the service that is waited for.
+    /// Creates the clients of a command; `url` is the service named in the waiting notice.
     pub(crate) fn new(session: &Session, url: &str) -> Result<Self, Failure> {
         let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let wait = session.ui.service_wait(host.as_deref().unwrap_or(url));
@@ -54,10 +54,10 @@ impl HttpServices {
     }
 }
 
-/// Fetches an offer by its URL.
-pub(crate) async fn fetch_offer(session: &Session, url: &Url) -> Result<Offer, Failure> {
+/// Fetches an offer from its URL.
+pub(crate) async fn fetch_offer(session: &Session, url: &Url) -> Result<ReceivedOffer, Failure> {
     let services = HttpServices::new(session, url.as_str())?;
-    Offer::fetched(&services.document(url.as_str(), "error-service-offer").await?)
+    ReceivedOffer::fetched(&services.document(url.as_str(), "error-service-offer").await?)
 }
 
 /// Converts the problem of a call without an answer.
@@ -65,7 +65,7 @@ fn unanswered(problem: &Problem, url: &str, message: &'static str) -> Failure {
     let origin = Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     match problem.code {
         Code::DidUnresolved => {
-            let message = Sentence::id("error-unreachable").with("origin", origin).details(clean(&problem.detail));
+            let message = Sentence::id("error-unreachable").with("origin", origin).details(sanitise(&problem.detail));
             Failure::later("unavailable", message, Sentence::id("hint-connection"))
         }
         Code::AddressForbidden => {
@@ -87,7 +87,7 @@ fn refused(answer: &ServiceAnswer, message: &'static str) -> Failure {
         408 | 429 | 502..=504 => "unavailable",
         _ => "service_error",
     });
-    let message = Sentence::id(message).details(clean(&said.description));
+    let message = Sentence::id(message).details(sanitise(&said.description));
     let may_pass = matches!(answer.status, 408 | 429 | 502..=504) || answer.retry_after.is_some();
     match (answer.retry_after, may_pass) {
         (Some(seconds), _) => {

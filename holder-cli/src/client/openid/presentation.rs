@@ -9,18 +9,18 @@ use carnet_openid::{
         REQUEST_MEDIA_TYPE,
         error::ReceivedRefusal,
         link::{RequestSource, RequestUriMethod},
-        response::{Accepted, AuthorizationResponse},
+        response::{AcceptedResponse, AuthorizationResponse},
     },
 };
 use carnet_wallet::{
-    ports::{CheckOutcome, SubmittedPresentation, VerdictCheck, VerifierClient},
-    request::{Pointer, Request},
+    ports::{ReportedOutcome, SubmittedPresentation, VerdictCheck, VerifierClient},
+    request::{AuthorizationRequestLink, PresentationRequest},
 };
 use rand_core::OsRng;
 
 use super::{HttpServices, JSON, malformed, refused};
 use crate::{
-    failure::{Failure, FailureKind, Safety, Sentence},
+    failure::{DataSafety, Failure, FailureKind, Sentence},
     session::Session,
 };
 
@@ -31,18 +31,18 @@ const MOST_ANSWER: usize = 262_144;
 /// Reasons of Carnet's verifiers for a request that accepts no more responses: they are no verdicts.
 const CLOSED: [&str; 4] = ["nonce_replayed", "request_attempts_exhausted", "request_expired", "request_unknown"];
 
-/// Verifier on the OpenID wire.
+/// OpenID4VP client of a verifier.
 pub(crate) struct OpenIdVerifier(HttpServices);
 
 impl OpenIdVerifier {
-    /// Prepares the calls of a verifier; none is made yet.
+    /// Creates the client without making a call.
     pub(crate) fn new(session: &Session, url: &str) -> Result<Self, Failure> {
         HttpServices::new(session, url).map(Self)
     }
 }
 
 impl VerifierClient for OpenIdVerifier {
-    async fn read(&mut self, pointer: &Pointer) -> Result<String, Failure> {
+    async fn read(&mut self, pointer: &AuthorizationRequestLink) -> Result<String, Failure> {
         let message = "error-service-request";
         let Some(openid) = &pointer.openid else { return Err(unsupported()) };
         let (url, method) = match &openid.source {
@@ -69,8 +69,8 @@ impl VerifierClient for OpenIdVerifier {
 
     async fn submit(
         &mut self,
-        pointer: &Pointer,
-        request: &Request,
+        pointer: &AuthorizationRequestLink,
+        request: &PresentationRequest,
         vp_token: BTreeMap<String, Vec<String>>,
     ) -> Result<SubmittedPresentation, Failure> {
         let message = "error-service-submit";
@@ -86,10 +86,10 @@ impl VerifierClient for OpenIdVerifier {
             token: "",
             max_bytes: MOST_ANSWER,
         };
-        let answer = self.0.call(call, message).await.map_err(|failure| failure.with_safety(Safety::Sent))?;
+        let answer = self.0.call(call, message).await.map_err(|failure| failure.with_safety(DataSafety::Sent))?;
         if (200..300).contains(&answer.status) {
             // The answer counts whatever the verifier says beside it.
-            let Accepted { redirect_uri, receipt } = Accepted::parse(&answer.body).unwrap_or_default();
+            let AcceptedResponse { redirect_uri, receipt } = AcceptedResponse::parse(&answer.body).unwrap_or_default();
             let receipt = receipt.unwrap_or_default();
             return Ok(SubmittedPresentation {
                 accepted: true,
@@ -98,7 +98,7 @@ impl VerifierClient for OpenIdVerifier {
                 ..Default::default()
             });
         }
-        let failure = refused(&answer, message).with_safety(Safety::Sent);
+        let failure = refused(&answer, message).with_safety(DataSafety::Sent);
         let is_verdict = (400..500).contains(&answer.status) && failure.kind == FailureKind::Permanent;
         if !is_verdict || CLOSED.contains(&failure.reason.as_str()) {
             return Err(failure);
@@ -107,7 +107,7 @@ impl VerifierClient for OpenIdVerifier {
         let check = VerdictCheck {
             name: "response".to_owned(),
             about: String::new(),
-            outcome: CheckOutcome::Failed,
+            outcome: ReportedOutcome::Failed,
             code: failure.reason.clone(),
             detail,
         };

@@ -2,13 +2,13 @@ use super::*;
 use crate::{
     arguments::Delete,
     commands::delete,
-    failure::{Reported as _, Spoken as _},
+    failure::{FailureOutput as _, Translated as _},
     receipt::check,
-    verifier_desk::{Fault, Scene},
+    verifier_desk::{Fault, VerifierScene},
 };
 
 /// Requests erasure, with the digest of the request.
-pub(crate) async fn erase(scene: &Scene, who: &str) -> Result<(), Failure> {
+pub(crate) async fn erase(scene: &VerifierScene, who: &str) -> Result<(), Failure> {
     let ask = |yes| {
         let arguments = Erase { who: who.to_owned(), yes };
         async move { run(&scene.session, &arguments).await }
@@ -26,7 +26,7 @@ pub(crate) async fn erase(scene: &Scene, who: &str) -> Result<(), Failure> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_shown_is_erased_and_the_confirmation_kept() {
     for by in ["client id", "did", "name", "entry", "receipt"] {
-        let scene = Scene::shown(Fault::None).await;
+        let scene = VerifierScene::shown(Fault::None).await;
         let who = match by {
             "client id" => scene.client_id.clone(),
             "did" => scene.client_id.trim_start_matches("decentralized_identifier:").to_owned(),
@@ -46,7 +46,7 @@ async fn what_was_shown_is_erased_and_the_confirmation_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_asked_without_a_yes() {
-    let scene = Scene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     // Neither a plain --yes nor a different digest approves it.
     for (yes, reason) in [(None, "approval_needed"), (Some(""), "approval_needed"), (Some("AAAA"), "approval_mismatch")]
     {
@@ -69,7 +69,7 @@ async fn a_confirmation_that_does_not_hold_is_none() {
         (Fault::ErasureRefused, "failed_precondition"),
     ];
     for (fault, reason) in cases {
-        let scene = Scene::shown(Fault::None).await;
+        let scene = VerifierScene::shown(Fault::None).await;
         *scene.desk.fault.lock().unwrap() = fault;
         let failed = erase(&scene, &scene.client_id).await.unwrap_err();
         assert_eq!((failed.reason.as_str(), failed.kind), (reason, FailureKind::Permanent), "{fault:?}");
@@ -83,11 +83,11 @@ async fn a_confirmation_that_does_not_hold_is_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_asker_that_is_not_there_can_be_asked_later_and_written_to() {
-    let mut scene = Scene::shown(Fault::None).await;
+    let mut scene = VerifierScene::shown(Fault::None).await;
     scene.close().await;
     scene.change(|contents| {
         // The address of a registered verifier, from a rewritten entry of the same presentation.
-        let mut log = crate::wallet::log::Log::default();
+        let mut log = crate::wallet::log::WalletLog::default();
         for entry in contents.log.entries() {
             let mut entry = entry.clone();
             if let Some(asker) = &mut entry.asker {
@@ -105,13 +105,13 @@ async fn an_asker_that_is_not_there_can_be_asked_later_and_written_to() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_of_a_deleted_document_still_erases_what_it_showed_and_is_then_gone() {
-    let scene = Scene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     delete::run(&scene.session, &Delete { id: "aaaa".to_owned(), yes: true }).unwrap();
     // Only the presenting key is kept.
     assert_eq!(scene.contents().retired.len(), 1);
     erase(&scene, &scene.client_id).await.unwrap();
     assert!(scene.contents().retired.is_empty());
-    let without = Scene::shown(Fault::None).await;
+    let without = VerifierScene::shown(Fault::None).await;
     delete::run(&without.session, &Delete { id: "aaaa".to_owned(), yes: true }).unwrap();
     without.change(|contents| contents.retired.clear());
     let failed = erase(&without, &without.client_id).await.unwrap_err();
@@ -120,7 +120,7 @@ async fn the_key_of_a_deleted_document_still_erases_what_it_showed_and_is_then_g
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_receipt_there_is_nothing_to_ask_with() {
-    let scene = Scene::shown(Fault::Missing).await;
+    let scene = VerifierScene::shown(Fault::Missing).await;
     let failed = erase(&scene, &scene.client_id).await.unwrap_err();
     assert_eq!((failed.reason.as_str(), failed.kind), ("no_receipt", FailureKind::Permanent));
     assert_eq!(erase(&scene, "nobody").await.unwrap_err().reason, "not_found");

@@ -1,4 +1,5 @@
-//! `carnet log --export`: the log as JSON and as a printable page. The page has no script and loads nothing.
+//! Command `carnet log --export`: exports the log as JSON and as a printable page, which has no script and loads
+//! nothing.
 
 use std::{fmt::Write, fs, path::Path};
 
@@ -9,8 +10,8 @@ use super::{forgotten, views, whole};
 use crate::{
     failure::{Failure, Sentence},
     session::Session,
-    ui::{messages::Language, sanitise::clean},
-    wallet::{Contents, forgetting::log_key, log::Log},
+    ui::{messages::Language, sanitise::sanitise},
+    wallet::{WalletContents, forgetting::log_key, log::WalletLog},
 };
 
 const STYLE: &str = "body{font:11pt/1.4 serif;margin:2em;color:#000;background:#fff}h1{font-size:16pt}\
@@ -20,7 +21,7 @@ dt{font-weight:bold}dd{margin:0 0 .2em}code{font:9pt monospace;overflow-wrap:any
 @media print{@page{margin:15mm}body{margin:0;font-size:9pt}}";
 
 /// Writes `log.json` and `log.html` into a folder, and creates the folder if necessary.
-pub(super) fn run(session: &Session, contents: &Contents, folder: &Path) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, contents: &WalletContents, folder: &Path) -> Result<(), Failure> {
     let log = &contents.log;
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
     let mut object = whole(session, log);
@@ -52,7 +53,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// Renders the page. All text in it passes [`escape`].
-pub(super) fn page(session: &Session, catalogue: &Catalogue, log: &Log) -> String {
+pub(super) fn page(session: &Session, catalogue: &Catalogue, log: &WalletLog) -> String {
     let messages = &session.ui.messages;
     let word = |id: &str| escape(&messages.text(id));
     let language = messages.language();
@@ -97,7 +98,7 @@ pub(super) fn page(session: &Session, catalogue: &Catalogue, log: &Log) -> Strin
             }
             page.push_str("</dl>");
         }
-        let (name, party) = (escape(&clean(&view.entry.party_name)), escape(&clean(&view.entry.party)));
+        let (name, party) = (escape(&sanitise(&view.entry.party_name)), escape(&sanitise(&view.entry.party)));
         let _ = writeln!(page, "</td><td><bdi>{name}</bdi><br><code dir=\"ltr\">{party}</code></td></tr>");
     }
     page.push_str("</tbody>\n</table>\n</body>\n</html>\n");

@@ -1,18 +1,18 @@
-//! `carnet log forget` and `carnet log keep`: deletion and retention of log entries.
+//! Commands `carnet log forget` and `carnet log keep`: deletion and retention period of log entries.
 
 use carnet_core::{day, time::Timestamp};
 use serde_json::json;
 
-use super::party;
+use super::party_name;
 use crate::{
     arguments::{Forget, KeepLog},
     failure::{Failure, Sentence},
     session::Session,
-    ui::sanitise::clean,
+    ui::sanitise::sanitise,
     wallet::{
-        Contents, Entry,
-        log::Broken,
-        presentations::{Presentation, presentations},
+        WalletContents, WalletLogEntry,
+        log::LogError,
+        presentations::{PresentationRecord, presentations},
     },
 };
 
@@ -22,13 +22,13 @@ pub(super) fn forget(session: &Session, arguments: &Forget) -> Result<(), Failur
     let mut wallet = session.open()?;
     let count = wallet.contents.log.before(before);
     if count == 0 {
-        let message = Sentence::id("error-nothing-to-forget").with("day", day::from(before));
+        let message = Sentence::id("error-nothing-to-forget").with("day", day::format_start(before));
         return Err(Failure::new("nothing_to_forget", message, Sentence::id("hint-see-log")));
     }
     let lost = lost(&wallet.contents, before);
     let (text, lines) = warning(session, count, before, &lost);
     if !arguments.yes {
-        session.ui.say(&text);
+        session.ui.print_text(&text);
         if !session.ui.can_ask() {
             let (message, hint) = (Sentence::id("error-forget-nobody"), Sentence::id("hint-forget-yes"));
             let object = json!({"would_forget": count, "before": before.to_string(), "erasure_lost": lines});
@@ -40,7 +40,7 @@ pub(super) fn forget(session: &Session, arguments: &Forget) -> Result<(), Failur
     wallet.save()?;
     let log = &wallet.contents.log;
     let messages = &session.ui.messages;
-    let said = messages.with("log-forgot", &[("count", &forgotten.to_string()), ("day", &day::from(before))]);
+    let said = messages.with("log-forgot", &[("count", &forgotten.to_string()), ("day", &day::format_start(before))]);
     let text = format!("{said}\n{}: {}\n{}\n", messages.text("log-head"), log.head(), messages.text("forget-copies"));
     let object = json!({
         "forgotten": forgotten, "before": before.to_string(), "erasure_lost": lines, "head": log.head(),
@@ -54,22 +54,22 @@ pub(super) fn forget(session: &Session, arguments: &Forget) -> Result<(), Failur
 pub(super) fn keep(session: &Session, arguments: &KeepLog) -> Result<(), Failure> {
     if arguments.days.is_none() && !arguments.forever {
         let days = session.read_without_texts()?.log_days;
-        session.ui.result(&format!("{}\n", log_kept(session, days)), &json!({"log_days": days}));
+        session.ui.result(&format!("{}\n", retention_text(session, days)), &json!({"log_days": days}));
         return Ok(());
     }
     let mut wallet = session.open()?;
     wallet.contents.log_days = arguments.days;
-    let from = wallet.contents.kept_from(session.now());
-    let lost: Vec<Entry> = from.map(|from| lost(&wallet.contents, from)).unwrap_or_default();
+    let from = wallet.contents.retention_start(session.now());
+    let lost: Vec<WalletLogEntry> = from.map(|from| lost(&wallet.contents, from)).unwrap_or_default();
     let count = match from {
         Some(from) => wallet.contents.forget(from, session.now()).map_err(|broken| refused(&broken))?,
         None => 0,
     };
     wallet.save()?;
     let days = wallet.contents.log_days;
-    let mut text = format!("{}\n", log_kept(session, days));
+    let mut text = format!("{}\n", retention_text(session, days));
     if let Some(from) = from.filter(|_| count > 0) {
-        let arguments = [("count", count.to_string()), ("day", day::from(from))];
+        let arguments = [("count", count.to_string()), ("day", day::format_start(from))];
         let arguments = arguments.each_ref().map(|(name, value)| (*name, value.as_str()));
         text.push_str(&format!("{}\n", session.ui.messages.with("log-forgot", &arguments)));
     }
@@ -79,7 +79,7 @@ pub(super) fn keep(session: &Session, arguments: &KeepLog) -> Result<(), Failure
 }
 
 /// Describes the retention period and its consequence.
-pub(crate) fn log_kept(session: &Session, days: Option<u32>) -> String {
+pub(crate) fn retention_text(session: &Session, days: Option<u32>) -> String {
     let messages = &session.ui.messages;
     match days {
         Some(days) => messages.with("log-kept-days", &[("days", &days.to_string())]),
@@ -96,30 +96,37 @@ fn first_kept(text: &str) -> Result<Timestamp, Failure> {
 }
 
 /// Returns the presentations before an instant for which erasure could still be requested.
-fn lost(contents: &Contents, before: Timestamp) -> Vec<Entry> {
+fn lost(contents: &WalletContents, before: Timestamp) -> Vec<WalletLogEntry> {
     let count = contents.log.before(before);
     let last = contents.log.entries().get(..count).and_then(|gone| gone.last()).map_or(0, |entry| entry.number);
-    let open =
-        |known: &Presentation<'_>| known.receipt().is_some_and(|entry| entry.number <= last) && known.can_be_erased();
+    let open = |known: &PresentationRecord<'_>| {
+        known.receipt().is_some_and(|entry| entry.number <= last) && known.can_be_erased()
+    };
     presentations(&contents.log).into_iter().filter(open).map(|known| known.sent.clone()).collect()
 }
 
 /// Returns the loss as a text and for programs.
-fn warning(session: &Session, count: usize, before: Timestamp, lost: &[Entry]) -> (String, Vec<serde_json::Value>) {
+fn warning(
+    session: &Session,
+    count: usize,
+    before: Timestamp,
+    lost: &[WalletLogEntry],
+) -> (String, Vec<serde_json::Value>) {
     let messages = &session.ui.messages;
-    let mut text = messages.with("forget-asked", &[("count", &count.to_string()), ("day", &day::from(before))]) + "\n";
+    let mut text =
+        messages.with("forget-asked", &[("count", &count.to_string()), ("day", &day::format_start(before))]) + "\n";
     if !lost.is_empty() {
         text.push_str(&format!("! {}\n", messages.text("forget-erasure")));
         for sent in lost {
-            text.push_str(&format!("{:>4}  {}  {}\n", sent.number, sent.at, party(&session.ui, sent)));
+            text.push_str(&format!("{:>4}  {}  {}\n", sent.number, sent.at, party_name(&session.ui, sent)));
         }
     }
     let lines = lost.iter().map(|sent| json!({"entry": sent.number, "party": sent.party, "at": sent.at.to_string()}));
     (text, lines.collect())
 }
 
-fn refused(broken: &Broken) -> Failure {
-    let message = Sentence::id("error-log-broken-kept").details(clean(&broken.to_string()));
+fn refused(broken: &LogError) -> Failure {
+    let message = Sentence::id("error-log-broken-kept").details(sanitise(&broken.to_string()));
     Failure::new("log_broken", message, Sentence::id("hint-log-verify"))
 }
 

@@ -2,13 +2,13 @@ use carnet_core::at_least::Direction;
 
 use super::*;
 use crate::{
-    failure::Spoken as _,
+    failure::Translated as _,
     session::Session,
     ui::{Ui, messages::Language, wrap::width},
-    verifier_desk::{Fault, Scene},
+    verifier_desk::{Fault, VerifierScene},
 };
 
-fn text(session: &Session, log: &Log) -> String {
+fn text(session: &Session, log: &WalletLog) -> String {
     let mut text = String::new();
     let catalogue = session.catalogue().unwrap();
     views(log).iter().for_each(|view| write(view, session, &catalogue, &mut text));
@@ -21,7 +21,7 @@ fn arguments(verify: bool, noted: Option<&str>) -> LogArguments {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_says_who_saw_what_why_and_until_when() {
-    let mut scene = Scene::shown(Fault::None).await;
+    let mut scene = VerifierScene::shown(Fault::None).await;
     let log = scene.contents().log;
     let said = text(&scene.session, &log);
     for part in ["shown to Job", "To find you work.", "Claims: ", "To be deleted by: 2027-02-14T08:00:00Z"] {
@@ -46,14 +46,14 @@ async fn it_says_who_saw_what_why_and_until_when() {
         let narrow = text(&scene.session, &log);
         assert!(narrow.lines().all(|line| width(line) <= columns), "{narrow}");
     }
-    let without = Scene::shown(Fault::Missing).await;
+    let without = VerifierScene::shown(Fault::Missing).await;
     let said = text(&without.session, &without.contents().log);
     assert!(said.contains("no valid receipt") && said.contains("no receipt from Job"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_log_is_verified_and_a_broken_one_names_its_first_bad_entry() {
-    let scene = Scene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     run(&scene.session, &arguments(true, None)).unwrap();
     let head = scene.contents().log.head().to_owned();
     // A noted head stays valid while the log grows; an unknown head is refused.
@@ -75,7 +75,7 @@ async fn a_whole_log_is_verified_and_a_broken_one_names_its_first_bad_entry() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
-    let mut scene = Scene::shown(Fault::None).await;
+    let mut scene = VerifierScene::shown(Fault::None).await;
     let folder = scene.folder.path().join("out");
     let export = LogArguments { verb: None, verify: false, noted: None, export: Some(folder.clone()) };
     run(&scene.session, &export).unwrap();
@@ -88,7 +88,7 @@ async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
     let digest = named.document["credentialSubject"]["request_digest"].as_str().unwrap();
     let object = requests[digest].as_str().unwrap();
     assert_eq!(carnet_core::receipt::request_digest(object), digest);
-    crate::receipt::check(&serde_json::from_value::<Log>(again).unwrap()).unwrap();
+    crate::receipt::check(&serde_json::from_value::<WalletLog>(again).unwrap()).unwrap();
     let page = std::fs::read_to_string(folder.join("log.html")).unwrap();
     assert!(
         page.contains("<html lang=\"en\" dir=\"ltr\">") && page.contains(log.head()) && page.contains("@media print")
@@ -108,7 +108,7 @@ async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
 /// Not those that were proved: they stand among what was shown.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bounds_that_were_asked_for_are_named_in_every_language() {
-    let mut scene = Scene::shown(Fault::None).await;
+    let mut scene = VerifierScene::shown(Fault::None).await;
     let asked = |bound: u8| AskedBound {
         types: vec!["QualificationCredential".to_owned()],
         claim: "eqfLevel".to_owned(),
@@ -117,16 +117,18 @@ async fn the_bounds_that_were_asked_for_are_named_in_every_language() {
     };
     let part = json!({"id": "a", "type_name": "QualificationCredential",
         "thresholds": [{"path": "credentialSubject.eqfLevel", "at_least": 5}]});
-    let entry =
-        |kind, bounds| Entry { bounds, ..Entry::new(scene.session.now(), kind, "decentralized_identifier:did:x:y") };
-    let mut log = Log::default();
+    let entry = |kind, bounds| WalletLogEntry {
+        bounds,
+        ..WalletLogEntry::new(scene.session.now(), kind, "decentralized_identifier:did:x:y")
+    };
+    let mut log = WalletLog::default();
     log.push(entry(EntryKind::RefusedByOwner, vec![asked(8), asked(6)]));
     let sent = entry(EntryKind::Sending, vec![asked(5)]);
-    log.push(Entry { parts: vec![serde_json::from_value(part).unwrap()], ..sent });
+    log.push(WalletLogEntry { parts: vec![serde_json::from_value(part).unwrap()], ..sent });
     assert!(text(&scene.session, &log).contains("(EQF): at least 8; "), "{}", text(&scene.session, &log));
     for language in Language::ALL {
         scene.session.ui = Ui::new(false, true, language);
-        let (said, messages) = (text(&scene.session, &log), Messages::new(language));
+        let (said, messages) = (text(&scene.session, &log), LocalizedMessages::new(language));
         let label = messages.text("log-bounds");
         assert_ne!(label, "log-bounds");
         let lines: Vec<&str> = said.lines().filter(|line| line.contains(&label)).collect();
@@ -140,7 +142,7 @@ async fn the_bounds_that_were_asked_for_are_named_in_every_language() {
 #[test]
 fn every_kind_has_its_words() {
     for language in Language::ALL {
-        let messages = Messages::new(language);
+        let messages = LocalizedMessages::new(language);
         for kind in [
             EntryKind::Received,
             EntryKind::ReceiveFailed,
@@ -173,23 +175,23 @@ fn every_kind_has_its_words() {
 #[test]
 fn a_registered_name_stands_for_its_identifier_and_one_that_the_asker_chose_does_not() {
     let mut ui = Ui::new(false, true, Language::En);
-    let asker = |registrar: Option<&str>| crate::wallet::log::Asker {
+    let asker = |registrar: Option<&str>| crate::wallet::log::VerifierContacts {
         endpoint: "https://a.example".to_owned(),
         registrar: registrar.map(str::to_owned),
         support: None,
         authority: None,
     };
-    let entry = |registrar| Entry {
+    let entry = |registrar| WalletLogEntry {
         party_name: "City Job Centre".to_owned(),
         asker: Some(asker(registrar)),
-        ..Entry::new(crate::answer::tests::NOW, EntryKind::Sending, "did:web:jobs.example")
+        ..WalletLogEntry::new(crate::answer::tests::NOW, EntryKind::Sending, "did:web:jobs.example")
     };
     let (registered, own) = (entry(Some("did:web:registrar.example")), entry(None));
-    assert_eq!(party(&ui, &registered), "City Job Centre");
-    assert_eq!(party(&ui, &own), "City Job Centre (unverified name), jobs.example");
+    assert_eq!(party_name(&ui, &registered), "City Job Centre");
+    assert_eq!(party_name(&ui, &own), "City Job Centre (unverified name), jobs.example");
     ui.details = true;
-    assert_eq!(party(&ui, &registered), "City Job Centre <did:web:jobs.example>");
-    let nameless = Entry { party_name: String::new(), ..registered };
+    assert_eq!(party_name(&ui, &registered), "City Job Centre <did:web:jobs.example>");
+    let nameless = WalletLogEntry { party_name: String::new(), ..registered };
     ui.details = false;
-    assert_eq!(party(&ui, &nameless), "jobs.example");
+    assert_eq!(party_name(&ui, &nameless), "jobs.example");
 }

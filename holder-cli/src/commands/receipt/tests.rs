@@ -2,17 +2,17 @@ use carnet_core::trust::registration::KeyStanding;
 
 use super::*;
 use crate::{
-    failure::Spoken as _,
+    failure::Translated as _,
     ui::messages::Language,
-    verifier_desk::{Fault, Scene},
+    verifier_desk::{Fault, VerifierScene},
 };
 
-fn exported(scene: &Scene, name: &str) -> Result<std::path::PathBuf, Failure> {
+fn exported(scene: &VerifierScene, name: &str) -> Result<std::path::PathBuf, Failure> {
     let out = scene.folder.path().join(name);
     export(&scene.session, &ExportReceipt { who: scene.client_id.clone(), out: out.clone() }).map(|()| out)
 }
 
-fn verified(scene: &Scene, file: &Path) -> Result<(), Failure> {
+fn verified(scene: &VerifierScene, file: &Path) -> Result<(), Failure> {
     let (registrars, documents) = (Vec::new(), Vec::new());
     verify(&scene.session, &VerifyReceipt { file: file.to_owned(), registrars, documents })
 }
@@ -20,13 +20,13 @@ fn verified(scene: &Scene, file: &Path) -> Result<(), Failure> {
 fn evidence(file: &Path) -> ReceiptEvidence {
     let file = ExportedReceipt::parse(&std::fs::read(file).unwrap()).unwrap();
     let now = crate::request::tests::NOW;
-    let pinned = Pinned { registrars: &|_| false, resolver: &SelfContained, now, skew: CLOCK_SKEW };
+    let pinned = EvidenceAnchors { registrars: &|_| false, resolver: &SelfContained, now, skew: CLOCK_SKEW };
     ReceiptEvidence::verify(&file, &pinned).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_is_handed_over_with_its_request_and_holds_without_the_wallet() {
-    let scene = Scene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     let sent = scene.contents().log.entry(2).unwrap().clone();
     let file = exported(&scene, "receipt.json").unwrap();
     assert_eq!(exported(&scene, "receipt.json").unwrap_err().reason, "file_unwritable");
@@ -55,7 +55,7 @@ async fn a_receipt_is_handed_over_with_its_request_and_holds_without_the_wallet(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_receipt_or_with_several_nothing_is_written() {
-    let scene = Scene::shown(Fault::Missing).await;
+    let scene = VerifierScene::shown(Fault::Missing).await;
     assert_eq!(exported(&scene, "none.json").unwrap_err().reason, "no_receipt");
     *scene.desk.fault.lock().unwrap() = Fault::None;
     scene.present().await.unwrap();
@@ -69,7 +69,7 @@ async fn without_a_receipt_or_with_several_nothing_is_written() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wallet_of_before_requests_were_kept_exports_the_receipt_alone() {
-    let scene = Scene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     scene.change(|contents| contents.requests = crate::wallet::requests::KeptRequests::default());
     let evidence = evidence(&exported(&scene, "receipt.json").unwrap());
     assert!(!evidence.request_signed());
@@ -78,7 +78,7 @@ async fn a_wallet_of_before_requests_were_kept_exports_the_receipt_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_the_registration_does_not_name_is_noted_and_refuses_nothing() {
-    let scene = Scene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     let log = scene.contents().log;
     let (sent, receipt) = (log.entry(2).unwrap(), log.entry(4).unwrap());
     let document = &receipt.statement.as_ref().unwrap().document;
@@ -96,7 +96,7 @@ async fn a_key_that_the_registration_does_not_name_is_noted_and_refuses_nothing(
         let party = keys.map(registered);
         let text = Value::Object(document.clone()).to_string();
         let now = crate::request::tests::NOW;
-        let (_, kept) = crate::receipt::receive(&text, sent, true, now, &SelfContained, party.as_ref()).unwrap();
+        let (_, kept) = crate::receipt::verify_receipt(&text, sent, true, now, &SelfContained, party.as_ref()).unwrap();
         kept.registered
     };
     let key = |multikey: &str| json!([{"id": method, "publicKeyMultibase": multikey}]);

@@ -1,4 +1,5 @@
-//! Verifier, purpose, legal basis and retention: as registered, or else as the verifier states them.
+//! Verifier, purpose, legal basis and retention on the consent screen: as registered, otherwise as stated by the
+//! verifier.
 
 use std::fmt::Write;
 
@@ -8,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::Screen;
 use crate::{
-    introduction::{Listing, Unregistered},
-    ui::{Ui, parties, sanitise::clean},
+    introduction::{RegistrarDecision, Unregistered},
+    ui::{Ui, parties, sanitise::sanitise},
 };
 
 /// Statements by the verifier, or by a registrar about it.
@@ -25,16 +26,16 @@ impl Screen<'_> {
         let messages = &ui.messages;
         let own = |name: &str| self.request.words(name, &messages.languages());
         let name = match self.introduction.relying_party() {
-            Some(registered) => Some(clean(&registered.name)),
+            Some(registered) => Some(sanitise(&registered.name)),
             None => own("verifier_name"),
         };
         match self.introduction.intended_use() {
             Some(intended) => Words {
                 name,
-                purpose: messages.languages().pick(|language| intended.purpose.get(language).map(String::as_str)),
+                purpose: messages.languages().best_text(|language| intended.purpose.get(language).map(String::as_str)),
                 legal_basis: messages
                     .languages()
-                    .pick(|language| intended.legal_basis.get(language).map(String::as_str)),
+                    .best_text(|language| intended.legal_basis.get(language).map(String::as_str)),
                 retention: Some(messages.with("consent-days", &[("days", &intended.retention_days.to_string())])),
             },
             None => {
@@ -57,8 +58,8 @@ impl Screen<'_> {
         let mut names = match (registered, name) {
             (Some(registered), name) => vec![
                 stated(name),
-                registered.legal_identifier.as_deref().map(clean).unwrap_or_default(),
-                clean(&registered.country),
+                registered.legal_identifier.as_deref().map(sanitise).unwrap_or_default(),
+                sanitise(&registered.country),
                 format!("({})", say("consent-name-registered")),
             ],
             (None, Some(name)) => {
@@ -72,12 +73,12 @@ impl Screen<'_> {
         }
         row("consent-asker", &names);
         if ui.details {
-            row("consent-asker-id", &[clean(self.request.did.as_str())]);
+            row("consent-asker-id", &[sanitise(self.request.did.as_str())]);
         }
-        row("consent-endpoint", &[clean(self.endpoint)]);
+        row("consent-endpoint", &[sanitise(self.endpoint)]);
         if let Some(registration) = self.introduction.registration() {
             let until = ui.messages.with("consent-registered-until", &[("date", &last_day(registration))]);
-            let registrar = parties::named(ui, self.introduction.registrar_name(), registration.registrar());
+            let registrar = parties::known_name(ui, self.introduction.registrar_name(), registration.registrar());
             row("consent-registered-by", &[registrar, until]);
         }
         row("consent-purpose", &[stated(purpose)]);
@@ -89,13 +90,13 @@ impl Screen<'_> {
         row("consent-retention", &[stated(retention), own_words]);
         if let Some(registered) = registered {
             if let Some(register) = &registered.registry_uri {
-                row("consent-register", &[clean(register)]);
+                row("consent-register", &[sanitise(register)]);
             }
-            row("consent-privacy-policy", &[clean(&registered.privacy_policy)]);
-            row("consent-contact", &[clean(&registered.support_uri)]);
+            row("consent-privacy-policy", &[sanitise(&registered.privacy_policy)]);
+            row("consent-contact", &[sanitise(&registered.support_uri)]);
             let authority = &registered.supervisory_authority;
-            let address = |part: &Option<String>| part.as_deref().map(clean).unwrap_or_default();
-            row("consent-authority", &[clean(&authority.name), address(&authority.email), address(&authority.uri)]);
+            let address = |part: &Option<String>| part.as_deref().map(sanitise).unwrap_or_default();
+            row("consent-authority", &[sanitise(&authority.name), address(&authority.email), address(&authority.uri)]);
         }
         if let (Some(unregistered), Some(why)) = (self.introduction.unregistered(), self.why_unregistered(ui)) {
             let (warning, words) = match unregistered {
@@ -125,13 +126,13 @@ impl Screen<'_> {
             }
             _ => "unregistered-refused",
         };
-        Some(ui.messages.with(id, &[("registrar", &self.claimed_registrar(ui)), ("code", code.as_str())]))
+        Some(ui.messages.with(id, &[("registrar", &self.stated_registrar(ui)), ("code", code.as_str())]))
     }
 
     /// Returns the registrar of a refused registration: the owner's name for it, if there is one, or else its site.
-    fn claimed_registrar(&self, ui: &Ui) -> String {
-        match self.introduction.claimed_registrar() {
-            Some(did) => parties::named(ui, self.introduction.registrar_name(), did),
+    fn stated_registrar(&self, ui: &Ui) -> String {
+        match self.introduction.stated_registrar() {
+            Some(did) => parties::known_name(ui, self.introduction.registrar_name(), did),
             None => ui.messages.text("consent-not-stated"),
         }
     }
@@ -147,10 +148,10 @@ impl Screen<'_> {
         let mut registration = json!({
             "registered": registered.is_some(), "reason": reason, "text": self.why_unregistered(ui),
             // The verifier's own claim, if the registration is refused.
-            "claimed_registrar": self.introduction.unregistered().and(self.introduction.claimed_registrar()),
+            "claimed_registrar": self.introduction.unregistered().and(self.introduction.stated_registrar()),
             "intended_use": self.request.intended_use,
             // Null if the owner pinned the registrar, or nothing accepted it.
-            "trust": self.introduction.listing().map(Listing::json),
+            "trust": self.introduction.registrar_decision().map(RegistrarDecision::json),
             "within": self.asked.iter().all(|asked| asked.beyond.is_none()),
         });
         if let (Some(registered), Some(known), Some(members)) =
@@ -189,5 +190,5 @@ impl Screen<'_> {
 
 /// Returns the last day of a registration.
 fn last_day(registration: &Registration) -> String {
-    day::last(registration.valid_until())
+    day::format_last_day(registration.valid_until())
 }

@@ -1,17 +1,17 @@
-//! Conclusions from an answer: hidden claims that the verifier can infer, and other bounds that it asked for before.
+//! Conclusions from an answer: hidden claims that the verifier can infer, and other bounds that it requested before.
 
 use std::fmt::Write;
 
 use carnet_core::{
     at_least::Direction,
-    query::{path_to_text, plan::Implied},
+    query::{path_to_text, plan::ImpliedCondition},
     time::Timestamp,
 };
 use serde_json::{Value, json};
 
 use super::{Screen, name_of};
 use crate::{
-    answer::{Before, asked_before},
+    answer::{EarlierBound, earlier_bounds},
     ui::{Ui, labels::Labels},
 };
 
@@ -20,15 +20,15 @@ const MAX_BEFORE: usize = 5;
 
 impl Screen<'_> {
     /// Returns the conclusions about a claim of a credential.
-    pub(super) fn concluded_of(&self, credential: usize, name: &str) -> impl Iterator<Item = &Implied> {
-        self.concluded()
+    pub(super) fn concluded_of(&self, credential: usize, name: &str) -> impl Iterator<Item = &ImpliedCondition> {
+        self.conclusion_text()
             .filter(move |(of, implied)| *of == credential && name_of(&implied.path) == name)
             .map(|(_, one)| one)
     }
 
     pub(super) fn concluded_text(&self, ui: &Ui, screen: &mut String) {
         let mut said = false;
-        for (credential, implied) in self.concluded() {
+        for (credential, implied) in self.conclusion_text() {
             let Some(held) = self.contents.credentials.get(credential) else { continue };
             if !said {
                 let _ = writeln!(screen, "\n! {}", ui.heading(&ui.messages.text("concluded-title")));
@@ -36,13 +36,13 @@ impl Screen<'_> {
             }
             let labels = Labels::new(self.catalogue, &held.type_name, &ui.messages);
             let name = name_of(&implied.path);
-            let what = labels.concluded(&name, implied);
+            let what = labels.conclusion_text(&name, implied);
             let _ = writeln!(screen, "  ! {}, {}: {what}", labels.document(), labels.claim(&name));
         }
     }
 
     pub(super) fn concluded_json(&self, ui: &Ui) -> Value {
-        let entry = |(credential, implied): (usize, &Implied)| {
+        let entry = |(credential, implied): (usize, &ImpliedCondition)| {
             let held = self.contents.credentials.get(credential)?;
             let labels = Labels::new(self.catalogue, &held.type_name, &ui.messages);
             let bound = |direction| {
@@ -54,10 +54,10 @@ impl Screen<'_> {
                 "query_id": implied.query_id, "id": held.id, "type": held.type_name, "path": path_to_text(&implied.path),
                 "not_at_least": bound(Direction::AtLeast), "not_at_most": bound(Direction::AtMost),
                 "not_among": (!implied.values.is_empty()).then_some(&implied.values),
-                "label": labels.claim(&name), "text": labels.concluded(&name, implied),
+                "label": labels.claim(&name), "text": labels.conclusion_text(&name, implied),
             }))
         };
-        self.concluded().filter_map(entry).collect()
+        self.conclusion_text().filter_map(entry).collect()
     }
 
     /// Lists earlier bounds on claims whose bounds are requested now.
@@ -76,7 +76,7 @@ impl Screen<'_> {
     }
 
     pub(super) fn before_json(&self, ui: &Ui) -> Value {
-        let entry = |before: &Before| {
+        let entry = |before: &EarlierBound| {
             let bound = |direction| {
                 let threshold = &before.threshold;
                 (threshold.direction() == direction).then(|| threshold.bound().clone())
@@ -91,11 +91,11 @@ impl Screen<'_> {
         self.before().iter().map(entry).collect()
     }
 
-    fn before(&self) -> Vec<Before> {
-        asked_before(&self.contents.log, self.request.did.as_str(), &self.request.query, self.catalogue)
+    fn before(&self) -> Vec<EarlierBound> {
+        earlier_bounds(&self.contents.log, self.request.did.as_str(), &self.request.query, self.catalogue)
     }
 
-    fn before_line(&self, ui: &Ui, before: &Before) -> String {
+    fn before_line(&self, ui: &Ui, before: &EarlierBound) -> String {
         let labels = Labels::new(self.catalogue, &before.type_name, &ui.messages);
         let claim = format!("{}, {}", labels.document(), labels.claim(&before.claim));
         let id = if before.proved { "before-proved" } else { "before-line" };
@@ -104,7 +104,7 @@ impl Screen<'_> {
     }
 
     /// Returns the conclusions, each with the index of its credential in the wallet.
-    fn concluded(&self) -> impl Iterator<Item = (usize, &Implied)> {
+    fn conclusion_text(&self) -> impl Iterator<Item = (usize, &ImpliedCondition)> {
         let answer = self.answer.into_iter();
         answer.flat_map(|answer| {
             answer.implied.iter().filter_map(|implied| Some((*answer.holdings.get(implied.holding)?, implied)))

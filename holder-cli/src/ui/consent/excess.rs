@@ -1,19 +1,19 @@
-//! Requested claims in excess of the registration, and claims that the owner withholds.
+//! Requested claims that exceed the registration, and claims that the holder withholds.
 
 use std::fmt::Write;
 
-use carnet_core::{query::path_to_text, secure::sd_jwt::Step, trust::registration::Beyond};
+use carnet_core::{query::path_to_text, secure::sd_jwt::Step, trust::registration::ExceededLimit};
 use serde_json::{Value, json};
 
 use super::Screen;
 use crate::{
-    answer::{Asked, type_asked},
-    ui::{Ui, labels::Labels, sanitise::clean},
+    answer::{RequestedItem, type_asked},
+    ui::{Ui, labels::Labels, sanitise::sanitise},
 };
 
 impl Screen<'_> {
     /// Returns the items that need separate approval.
-    pub(crate) fn excess(&self) -> impl Iterator<Item = &Asked> {
+    pub(crate) fn excess(&self) -> impl Iterator<Item = &RequestedItem> {
         self.asked.iter().filter(|asked| asked.needs_approval)
     }
 
@@ -27,34 +27,35 @@ impl Screen<'_> {
                 let _ = writeln!(screen, "\n! {}", ui.heading(&ui.messages.text(id)));
                 warned = true;
             }
-            let _ = writeln!(screen, "  ! {}: {}, {}", self.words_of(ui, asked), why(ui, asked), self.state(ui, asked));
+            let _ =
+                writeln!(screen, "  ! {}: {}, {}", self.item_text(ui, asked), why(ui, asked), self.state(ui, asked));
             if ui.details {
-                let _ = writeln!(screen, "      {}", clean(&asked.name()));
+                let _ = writeln!(screen, "      {}", sanitise(&asked.name()));
             }
         }
     }
 
     /// Lists the other withheld items.
     pub(super) fn withheld_text(&self, ui: &Ui, screen: &mut String) {
-        let withheld: Vec<&Asked> = self.withheld.iter().filter(|asked| !asked.needs_approval).collect();
+        let withheld: Vec<&RequestedItem> = self.withheld.iter().filter(|asked| !asked.needs_approval).collect();
         if withheld.is_empty() {
             return;
         }
         let _ = writeln!(screen, "\n{}:", ui.heading(&ui.messages.text("withheld-title")));
         for asked in withheld {
-            let _ = writeln!(screen, "  - {}", self.words_of(ui, asked));
+            let _ = writeln!(screen, "  - {}", self.item_text(ui, asked));
             if ui.details {
-                let _ = writeln!(screen, "      {}", clean(&asked.name()));
+                let _ = writeln!(screen, "      {}", sanitise(&asked.name()));
             }
         }
     }
 
     pub(super) fn excess_json(&self, ui: &Ui) -> Value {
-        let entry = |asked: &Asked| {
+        let entry = |asked: &RequestedItem| {
             json!({
                 "name": asked.name(), "query_id": asked.query_id,
-                "path": asked.path.as_deref().map(path_to_text), "label": self.words_of(ui, asked),
-                "beyond": asked.beyond.map(Beyond::as_str), "text": why(ui, asked),
+                "path": asked.path.as_deref().map(path_to_text), "label": self.item_text(ui, asked),
+                "beyond": asked.beyond.map(ExceededLimit::as_str), "text": why(ui, asked),
                 "approved": !self.withheld.contains(asked), "state": self.state(ui, asked),
             })
         };
@@ -63,17 +64,17 @@ impl Screen<'_> {
 
     pub(super) fn withheld_json(&self, ui: &Ui) -> Value {
         let withheld = self.withheld.iter().filter(|asked| !asked.needs_approval);
-        let entry = |asked: &Asked| {
+        let entry = |asked: &RequestedItem| {
             json!({
                 "name": asked.name(), "query_id": asked.query_id,
-                "path": asked.path.as_deref().map(path_to_text), "label": self.words_of(ui, asked),
+                "path": asked.path.as_deref().map(path_to_text), "label": self.item_text(ui, asked),
             })
         };
         withheld.map(entry).collect()
     }
 
-    /// Describes a requested item in words.
-    pub(crate) fn words_of(&self, ui: &Ui, asked: &Asked) -> String {
+    /// Describes a requested item.
+    pub(crate) fn item_text(&self, ui: &Ui, asked: &RequestedItem) -> String {
         let query = self.request.query.credential(&asked.query_id);
         let type_name = query.map(|query| type_asked(self.catalogue, query)).unwrap_or_default();
         let labels = Labels::new(self.catalogue, &type_name, &ui.messages);
@@ -92,21 +93,21 @@ impl Screen<'_> {
         }
     }
 
-    fn state(&self, ui: &Ui, asked: &Asked) -> String {
+    fn state(&self, ui: &Ui, asked: &RequestedItem) -> String {
         ui.messages.text(if self.withheld.contains(asked) { "excess-withheld" } else { "excess-approved" })
     }
 }
 
 /// Describes the excess in words.
-fn why(ui: &Ui, asked: &Asked) -> String {
+fn why(ui: &Ui, asked: &RequestedItem) -> String {
     let id = match asked.beyond {
         None => return String::new(),
-        Some(Beyond::Registration) => "excess-registration",
-        Some(Beyond::IntendedUse) => "excess-intended-use",
-        Some(Beyond::Credential) => "excess-credential",
-        Some(Beyond::Claim) => "excess-claim",
-        Some(Beyond::ThresholdOnly) => "excess-threshold-only",
-        Some(Beyond::Bound) => "excess-bound",
+        Some(ExceededLimit::Registration) => "excess-registration",
+        Some(ExceededLimit::IntendedUse) => "excess-intended-use",
+        Some(ExceededLimit::Credential) => "excess-credential",
+        Some(ExceededLimit::Claim) => "excess-claim",
+        Some(ExceededLimit::ThresholdOnly) => "excess-threshold-only",
+        Some(ExceededLimit::Bound) => "excess-bound",
     };
     ui.messages.text(id)
 }

@@ -1,4 +1,4 @@
-//! Holder rule on the screen, for requests of several credentials.
+//! Holder rule on the consent screen, for requests for several credentials.
 
 use std::fmt::Write;
 

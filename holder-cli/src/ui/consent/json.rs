@@ -1,14 +1,14 @@
-//! Screen facts for `--json`.
+//! Facts of the consent screen, for `--json`.
 
 use carnet_core::{at_least::Direction, query::path_to_text};
 use serde_json::{Value, json};
 
 use super::{Screen, name_of};
 use crate::{
-    answer::{Exposure, Part, Proving},
+    answer::{KnownVerifiers, PlannedPresentation, ProvedClaim},
     commands::list::refusal_json,
     ui::{Ui, labels::Labels},
-    wallet::Copy,
+    wallet::CredentialCopy,
 };
 
 impl Screen<'_> {
@@ -32,7 +32,7 @@ impl Screen<'_> {
         whole
     }
 
-    fn part_json(&self, ui: &Ui, part: &Part) -> Option<Value> {
+    fn part_json(&self, ui: &Ui, part: &PlannedPresentation) -> Option<Value> {
         let held = self.contents.credentials.get(part.credential)?;
         let labels = Labels::new(self.catalogue, &held.type_name, &ui.messages);
         let goes: Vec<Value> = part
@@ -53,9 +53,9 @@ impl Screen<'_> {
         let unasked: Vec<Value> =
             unasked.map(|path| json!({"path": path_to_text(path), "label": labels.claim(&name_of(path))})).collect();
         let (exposure, seen_by): (&str, &[String]) = match &part.exposure {
-            Exposure::Fresh => ("fresh", &[]),
-            Exposure::SameAsker => ("same_asker", &[]),
-            Exposure::Others(others) => ("seen_by_others", others),
+            KnownVerifiers::Fresh => ("fresh", &[]),
+            KnownVerifiers::SameAsker => ("same_asker", &[]),
+            KnownVerifiers::Others(others) => ("seen_by_others", others),
         };
         Some(json!({
             "query_id": part.query_id, "id": held.id, "type": held.type_name, "label": labels.document(),
@@ -66,13 +66,13 @@ impl Screen<'_> {
             "refused": self.contents.refusals().get(held.id.as_str()).map(refusal_json),
             "confirmed_since": held.copies.get(part.copy).and_then(|copy| self.statement(copy))
                 .map(|statement| statement.since.to_string()),
-            "marked": held.copies.get(part.copy).is_some_and(Copy::is_marked),
+            "marked": held.copies.get(part.copy).is_some_and(CredentialCopy::is_linkable),
             "confirmation_asked": self.request.freshness_seconds_max.is_some(),
         }))
     }
 }
 
-fn proving_json(labels: &Labels<'_>, proving: &Proving, part: &Part) -> Value {
+fn proving_json(labels: &Labels<'_>, proving: &ProvedClaim, part: &PlannedPresentation) -> Value {
     let bound = proving.threshold.bound();
     let (at_least, at_most) = match proving.threshold.direction() {
         Direction::AtLeast => (Some(bound), None),

@@ -1,4 +1,4 @@
-//! Screen of a request without an answer: verifier, purpose, and the missing credentials.
+//! Screen for a request that cannot be answered: verifier, purpose, and the missing credentials.
 
 use std::fmt::Write;
 
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::{Screen, name_of};
 use crate::{
-    answer::{Lack, Missing},
+    answer::{LackReason, UnansweredQuery},
     ui::{Ui, labels::Labels},
 };
 
 impl Screen<'_> {
     /// Returns the screen.
-    pub(crate) fn unanswered(&self, ui: &Ui, missing: &[Missing]) -> String {
+    pub(crate) fn unanswered(&self, ui: &Ui, missing: &[UnansweredQuery]) -> String {
         let mut screen = format!("{}\n\n", ui.heading(&ui.messages.text("consent-title")));
         self.asker_text(ui, &mut screen);
         let _ = writeln!(screen, "\n{}", ui.heading(&ui.messages.text("missing-title")));
@@ -24,10 +24,10 @@ impl Screen<'_> {
     }
 
     /// Returns the object for `--json`: the members about the verifier, and `missing`.
-    pub(crate) fn unanswered_json(&self, ui: &Ui, missing: &[Missing]) -> Value {
+    pub(crate) fn unanswered_json(&self, ui: &Ui, missing: &[UnansweredQuery]) -> Value {
         let mut whole = self.asker_json(ui);
-        let entry = |missing: &Missing| {
-            let claims: &[_] = if let Lack::Claims(claims) = &missing.lack { claims } else { &[] };
+        let entry = |missing: &UnansweredQuery| {
+            let claims: &[_] = if let LackReason::Claims(claims) = &missing.lack { claims } else { &[] };
             json!({
                 "query_id": missing.query_id, "type": missing.type_name, "what": missing.lack.name(),
                 "paths": claims.iter().map(|claim| path_to_text(&claim.path)).collect::<Vec<_>>(),
@@ -41,32 +41,32 @@ impl Screen<'_> {
         whole
     }
 
-    /// Returns the missing credentials in words, on one line.
-    pub(crate) fn missing_documents(&self, ui: &Ui, missing: &[Missing]) -> String {
+    /// Describes the missing credentials on one line.
+    pub(crate) fn missing_documents(&self, ui: &Ui, missing: &[UnansweredQuery]) -> String {
         let mut names: Vec<String> = missing.iter().map(|missing| self.document_of(ui, missing)).collect();
         names.dedup();
         names.join(", ")
     }
 
-    fn document_of(&self, ui: &Ui, missing: &Missing) -> String {
+    fn document_of(&self, ui: &Ui, missing: &UnansweredQuery) -> String {
         Labels::new(self.catalogue, &missing.type_name, &ui.messages).document()
     }
 
-    fn lack_of(&self, ui: &Ui, missing: &Missing) -> String {
+    fn lack_of(&self, ui: &Ui, missing: &UnansweredQuery) -> String {
         let labels = Labels::new(self.catalogue, &missing.type_name, &ui.messages);
         let document = labels.document();
         let id = match &missing.lack {
-            Lack::Document => "missing-none",
-            Lack::Withdrawn => "missing-withdrawn",
-            Lack::Ended => "missing-ended",
-            Lack::NotChosen => "missing-chosen",
-            Lack::Format => "missing-format",
-            Lack::Copies => "missing-copies",
-            Lack::UsedUp => "missing-used-up",
-            Lack::OtherRedeemer => "missing-other-redeemer",
-            Lack::Foreign => "missing-foreign",
-            Lack::Other => "missing-other",
-            Lack::Claims(claims) => {
+            LackReason::Document => "missing-none",
+            LackReason::Withdrawn => "missing-withdrawn",
+            LackReason::Ended => "missing-ended",
+            LackReason::NotChosen => "missing-chosen",
+            LackReason::Format => "missing-format",
+            LackReason::Copies => "missing-copies",
+            LackReason::UsedUp => "missing-used-up",
+            LackReason::OtherRedeemer => "missing-other-redeemer",
+            LackReason::Foreign => "missing-foreign",
+            LackReason::Other => "missing-other",
+            LackReason::Claims(claims) => {
                 // Silence may be taken as the other side of the bound, so the owner sees the bound itself.
                 let words = |claim: &ClaimQuery| {
                     let name = labels.claim(&name_of(&claim.path));

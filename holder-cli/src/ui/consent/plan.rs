@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use carnet_core::{
-    query::plan::{Class, Exposure, Line, What},
+    query::plan::{CopyExposure, PlanItem, PlanLine, Sensitivity},
     secure::sd_jwt::{ClaimPath, Step},
 };
 use serde_json::{Value, json};
@@ -23,44 +23,44 @@ impl Screen<'_> {
 
     pub(super) fn plan_json(&self, ui: &Ui) -> Value {
         let Some(answer) = self.answer else { return Value::Null };
-        let line = |line: &Line| {
+        let line = |line: &PlanLine| {
             let what = match line.what {
-                What::Document { .. } => "document",
-                What::Copy(_) => "copy",
-                What::Value(..) => "value",
-                What::Threshold(_) => "threshold",
-                What::PassedOver { .. } => "passed_over",
+                PlanItem::Document { .. } => "document",
+                PlanItem::Copy(_) => "copy",
+                PlanItem::Value(..) => "value",
+                PlanItem::Threshold(_) => "threshold",
+                PlanItem::PassedOver { .. } => "passed_over",
             };
             json!({"query_id": line.query_id, "what": what, "cost": line.cost, "text": self.line(ui, line)})
         };
         json!({"cost": answer.cost, "lines": answer.lines.iter().map(line).collect::<Vec<_>>()})
     }
 
-    fn line(&self, ui: &Ui, line: &Line) -> String {
+    fn line(&self, ui: &Ui, line: &PlanLine) -> String {
         let messages = &ui.messages;
         let document = |holding: usize| self.document(ui, holding);
         let claim = |path: &ClaimPath| self.claim(ui, &line.query_id, path);
         match &line.what {
-            What::Document { holding, known } => {
+            PlanItem::Document { holding, known } => {
                 let id = if *known { "plan-document-known" } else { "plan-document-new" };
                 messages.with(id, &[("document", &document(*holding))])
             }
-            What::Copy(Exposure::Nobody) => messages.text("plan-copy-fresh"),
-            What::Copy(Exposure::SameAsker) => messages.text("plan-copy-same"),
-            What::Copy(Exposure::Others(others)) => {
+            PlanItem::Copy(CopyExposure::Nobody) => messages.text("plan-copy-fresh"),
+            PlanItem::Copy(CopyExposure::SameAsker) => messages.text("plan-copy-same"),
+            PlanItem::Copy(CopyExposure::Others(others)) => {
                 messages.with("plan-copy-others", &[("count", &others.to_string())])
             }
-            What::Value(path, class) => {
+            PlanItem::Value(path, class) => {
                 let id = match class {
-                    Class::Computed => "plan-value-computed",
-                    Class::Coarse => "plan-value-coarse",
-                    Class::Value => "plan-value-plain",
-                    Class::Fine => "plan-value-fine",
+                    Sensitivity::Computed => "plan-value-computed",
+                    Sensitivity::Coarse => "plan-value-coarse",
+                    Sensitivity::Value => "plan-value-plain",
+                    Sensitivity::Fine => "plan-value-fine",
                 };
                 messages.with(id, &[("claim", &claim(path))])
             }
-            What::Threshold(path) => messages.with("plan-threshold", &[("claim", &claim(path))]),
-            What::PassedOver { holding } => messages.with("plan-passed-over", &[("document", &document(*holding))]),
+            PlanItem::Threshold(path) => messages.with("plan-threshold", &[("claim", &claim(path))]),
+            PlanItem::PassedOver { holding } => messages.with("plan-passed-over", &[("document", &document(*holding))]),
         }
     }
 

@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     answer::{
-        Asked, Bounds, answer, asked, asked_bounds,
+        AnswerConstraints, RequestedItem, answer, asked_bounds, requested_items,
         tests::{Issuer, NOW},
     },
     introduction::{
-        Introduction,
+        VerifierIdentity,
         tests::{Authority, both, introduce},
     },
     request::tests::Asker,
     ui::messages::Language,
     wallet::{
-        Contents, Entry, EntryKind, ShownPart,
-        standing::{Standing, State, Statement},
+        EntryKind, ShownPart, WalletContents, WalletLogEntry,
+        standing::{CachedStatus, CopyState, FreshnessStatements},
     },
 };
 
@@ -68,7 +68,7 @@ fn seen(scene: &Scene, language: Language) -> (String, Value) {
 /// Returns the same with or without identifiers.
 fn screen(scene: &Scene, language: Language, details: bool) -> (String, Value) {
     let (mut asker, authority, issuer) = (Asker::new(), Authority::new(), Issuer::new());
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     if !scene.unpinned {
         authority.pin(&mut contents);
     }
@@ -103,7 +103,9 @@ fn screen(scene: &Scene, language: Language, details: bool) -> (String, Value) {
             threshold: Some(Threshold::new(Direction::AtLeast, bound.into()).unwrap()),
         }];
         let bounds = asked_bounds(&earlier, &issuer.catalogue);
-        contents.log.push(Entry { bounds, ..Entry::new(NOW, EntryKind::Requested, &request.client_id) });
+        contents
+            .log
+            .push(WalletLogEntry { bounds, ..WalletLogEntry::new(NOW, EntryKind::Requested, &request.client_id) });
     }
     if scene.marked {
         let copy = &mut contents.credentials[0].copies[0];
@@ -115,7 +117,7 @@ fn screen(scene: &Scene, language: Language, details: bool) -> (String, Value) {
             .into();
     }
     if scene.given_away {
-        let awarded = carnet_core::day::from(NOW.plus(10 * 86_400).start_of_day());
+        let awarded = carnet_core::day::format_start(NOW.plus(10 * 86_400).start_of_day());
         let copy = &mut contents.credentials[0].copies[0];
         let holder = copy.key.open().unwrap().public_key();
         copy.credential = issuer
@@ -127,29 +129,34 @@ fn screen(scene: &Scene, language: Language, details: bool) -> (String, Value) {
     if scene.refused {
         let parts = vec![ShownPart::named("aaaa", issuer.type_name)];
         let party_name = "Housing Office".to_owned();
-        let number = contents.log.push(Entry { parts, party_name, ..Entry::new(NOW, EntryKind::Sending, "housing") });
+        let number = contents.log.push(WalletLogEntry {
+            parts,
+            party_name,
+            ..WalletLogEntry::new(NOW, EntryKind::Sending, "housing")
+        });
         let sent = contents.log.entry(number).unwrap().clone();
         let reason = "suspended".to_owned();
-        contents.log.push(Entry { reason, ..Entry::about(&sent, NOW, EntryKind::RefusedByAsker) });
+        contents.log.push(WalletLogEntry { reason, ..WalletLogEntry::about(&sent, NOW, EntryKind::RefusedByAsker) });
     }
     contents.credentials[0].copies[0].shown_to =
         scene.seen.iter().map(|&name| name.replace("ASKER", &request.client_id)).collect();
     if scene.confirmed {
-        let statement = Statement { text: String::new().into(), since: NOW.plus(-7_200), until: NOW.plus(79_200) };
+        let statement =
+            FreshnessStatements { text: String::new().into(), since: NOW.plus(-7_200), until: NOW.plus(79_200) };
         let replace = scene.marked_in_lists;
-        let standing = Standing { statement: Some(statement), replace, ..Standing::of(State::Valid, NOW) };
+        let standing = CachedStatus { statement: Some(statement), replace, ..CachedStatus::of(CopyState::Valid, NOW) };
         contents.credentials[0].copies[0].standing = Some(standing);
     }
-    let introduction = Introduction::read(&request, &contents, NOW, &SelfContained);
-    let asked = asked(&request.query, &introduction.excess(&request.query));
-    let withheld: Vec<Asked> = asked
+    let introduction = VerifierIdentity::read(&request, &contents, NOW, &SelfContained);
+    let asked = requested_items(&request.query, &introduction.excess(&request.query));
+    let withheld: Vec<RequestedItem> = asked
         .iter()
         .filter(|asked| asked.needs_approval && !scene.approved.contains(&asked.name().as_str()))
         .cloned()
         .collect();
-    let proofs_only = introduction.proofs_only(&request.query);
+    let proofs_only = introduction.threshold_only_claims(&request.query);
     let asker = &request.client_id;
-    let bounds = Bounds { asker, now: NOW, only: &[], withheld: &withheld, proofs_only: &proofs_only };
+    let bounds = AnswerConstraints { asker, now: NOW, only: &[], withheld: &withheld, proofs_only: &proofs_only };
     let answer = answer(&contents, &issuer.catalogue, &request.query, &bounds).ok();
     let question = ConsentRequest {
         request: &request,
@@ -310,7 +317,7 @@ fn facts(name: &str, value: &Value, ui: &Ui, facts: &mut Vec<String>) {
         Value::Null => {}
         Value::Object(members) => members.iter().for_each(|(name, value)| super::tests::facts(name, value, ui, facts)),
         Value::Array(items) => items.iter().for_each(|item| super::tests::facts(name, item, ui, facts)),
-        Value::String(text) => facts.push(clean(text)),
+        Value::String(text) => facts.push(sanitise(text)),
         Value::Number(number) => facts.push(number.to_string()),
         Value::Bool(flag) => {
             let message = match name {

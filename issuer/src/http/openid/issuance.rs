@@ -1,4 +1,4 @@
-//! Offers by reference, and the endpoints that lead to credentials.
+//! OpenID4VCI endpoints for offers by reference, tokens and credentials.
 
 use axum::{
     body::Bytes,
@@ -14,12 +14,12 @@ use carnet_core::{
     json::{self, Limits},
 };
 use carnet_openid::{
-    Secret,
-    error::{Endpoint, ErrorCode, ErrorResponse},
+    SecretText,
+    error::{ErrorCode, ErrorResponse, OpenIdEndpoint},
     vci::{
         credential::{
-            CredentialRequest, CredentialResponse, DeferredRequest, NotificationEvent, NotificationRequest, Requested,
-            nonce_response,
+            CredentialRequest, CredentialResponse, DeferredRequest, NotificationEvent, NotificationRequest,
+            RequestedCredential, write_nonce_response,
         },
         encryption::{ENCRYPTED, ResponseEncryption, decrypt_request},
         token::{TokenRequest, TokenResponse},
@@ -30,11 +30,11 @@ use rand_core::OsRng;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Door, JSON, bearer, private, refusal::Refusal};
+use super::{IssuanceEndpoints, JSON, bearer, private, refusal::OpenIdError};
 use crate::{
     checks::check_id,
     error::Error,
-    issuance::{self, Collected},
+    issuance::{self, CollectionOutcome},
     issuer::TOKEN_SECONDS,
     redemption::RedemptionRequest,
     store::Store,
@@ -46,31 +46,35 @@ type Body = Result<Bytes, BytesRejection>;
 
 /// Returns an open offer to whoever knows its code.
 pub(super) async fn offer<S: Store>(
-    State(door): State<Door<S>>,
+    State(door): State<IssuanceEndpoints<S>>,
     code: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let Ok(Path(code)) = code else { return Refusal::not_found(Error::OfferUnknown).into_response() };
+    let Ok(Path(code)) = code else { return OpenIdError::not_found(Error::OfferUnknown).into_response() };
     let code = Zeroizing::new(code);
     match door.issuer.offer_by_code(&code).await {
         Ok(offer) => private(200, offer.to_json().to_string()),
-        Err(error @ Error::OfferUnknown) => Refusal::not_found(error).into_response(),
-        Err(error) => Refusal::Refused { endpoint: Endpoint::Token, error }.into_response(),
+        Err(error @ Error::OfferUnknown) => OpenIdError::not_found(error).into_response(),
+        Err(error) => OpenIdError::Refused { endpoint: OpenIdEndpoint::Token, error }.into_response(),
     }
 }
 
-pub(super) async fn token<S: Store>(State(door): State<Door<S>>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn token<S: Store>(
+    State(door): State<IssuanceEndpoints<S>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let body = match read(&headers, FORM, body, ErrorCode::InvalidRequest) {
         Ok(body) => body,
         Err(refusal) => return refusal.into_response(),
     };
     let request = match TokenRequest::parse(&body) {
         Ok(request) => request,
-        Err(error) => return Refusal::malformed(error).into_response(),
+        Err(error) => return OpenIdError::malformed(error).into_response(),
     };
     // A wallet of the texts has no verifier: its redemption cannot be repeated, and its token's end is its end.
     let redemption = RedemptionRequest {
         code: request.code.into_inner(),
-        pin: request.tx_code.map(Secret::into_inner),
+        pin: request.tx_code.map(SecretText::into_inner),
         ..RedemptionRequest::default()
     };
     match door.issuer.redeem_offer(&redemption).await {
@@ -81,109 +85,125 @@ pub(super) async fn token<S: Store>(State(door): State<Door<S>>, headers: Header
             };
             private(200, response.to_json().to_string())
         }
-        Err(error) => Refusal::Refused { endpoint: Endpoint::Token, error }.into_response(),
+        Err(error) => OpenIdError::Refused { endpoint: OpenIdEndpoint::Token, error }.into_response(),
     }
 }
 
-pub(super) async fn nonce<S: Store>(State(door): State<Door<S>>) -> Response {
+pub(super) async fn nonce<S: Store>(State(door): State<IssuanceEndpoints<S>>) -> Response {
     let (nonce, _) = door.issuer.give_nonce();
-    private(200, nonce_response(&nonce))
+    private(200, write_nonce_response(&nonce))
 }
 
-pub(super) async fn credential<S: Store>(State(door): State<Door<S>>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn credential<S: Store>(
+    State(door): State<IssuanceEndpoints<S>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     answered(request_credential(&door, &headers, body).await)
 }
 
 /// Copies or their handle, and how the response is encrypted, if it is.
-type Answered = Result<(Collected, Option<ResponseEncryption>), Refusal>;
+type Answered = Result<(CollectionOutcome, Option<ResponseEncryption>), OpenIdError>;
 
-async fn request_credential<S: Store>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Answered {
-    let token = bearer(headers).ok_or_else(Refusal::without_token)?;
+async fn request_credential<S: Store>(door: &IssuanceEndpoints<S>, headers: &HeaderMap, body: Body) -> Answered {
+    let token = bearer(headers).ok_or_else(OpenIdError::without_token)?;
     let (body, is_encrypted) = open(door, headers, body)?;
-    let request = CredentialRequest::parse(&body, door.most_bytes).map_err(Refusal::malformed)?;
+    let request = CredentialRequest::parse(&body, door.most_bytes).map_err(OpenIdError::malformed)?;
     let encryption = response_encryption(request.encryption.as_ref(), is_encrypted)?;
     let issuer = &door.issuer;
-    let refused = |error| Refusal::Refused { endpoint: Endpoint::Credential, error };
+    let refused = |error| OpenIdError::Refused { endpoint: OpenIdEndpoint::Credential, error };
     let configuration = match request.requested {
-        Requested::Configuration(id) => id,
+        RequestedCredential::Configuration(id) => id,
         // No token response names any.
-        Requested::Identifier(_) => {
+        RequestedCredential::Identifier(_) => {
             let why = "this issuer has no credential identifiers";
-            return Err(Refusal::malformed(ErrorResponse::new(ErrorCode::UnknownCredentialIdentifier, why)));
+            return Err(OpenIdError::malformed(ErrorResponse::new(ErrorCode::UnknownCredentialIdentifier, why)));
         }
     };
     check_id("credential_configuration_id", &configuration).map_err(refused)?;
     let collected = issuer.collect(&token, &configuration, request.proofs, &issuer.endpoint).await;
     let collected = collected.map_err(|error| {
         if matches!(error, Error::NotOffered) && !issuer.configurations().any(|known| known.id == configuration) {
-            return Refusal::UnknownConfiguration(error);
+            return OpenIdError::UnknownConfiguration(error);
         }
         refused(error)
     })?;
     Ok((collected, encryption))
 }
 
-pub(super) async fn deferred<S: Store>(State(door): State<Door<S>>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn deferred<S: Store>(
+    State(door): State<IssuanceEndpoints<S>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     answered(request_deferred(&door, &headers, body).await)
 }
 
-async fn request_deferred<S: Store>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Answered {
-    let token = bearer(headers).ok_or_else(Refusal::without_token)?;
+async fn request_deferred<S: Store>(door: &IssuanceEndpoints<S>, headers: &HeaderMap, body: Body) -> Answered {
+    let token = bearer(headers).ok_or_else(OpenIdError::without_token)?;
     let (body, is_encrypted) = open(door, headers, body)?;
     let DeferredRequest { transaction_id, encryption } =
-        DeferredRequest::parse(&body, door.most_bytes).map_err(Refusal::malformed)?;
+        DeferredRequest::parse(&body, door.most_bytes).map_err(OpenIdError::malformed)?;
     let encryption = response_encryption(encryption.as_ref(), is_encrypted)?;
-    let refused = |error| Refusal::Refused { endpoint: Endpoint::Deferred, error };
+    let refused = |error| OpenIdError::Refused { endpoint: OpenIdEndpoint::Deferred, error };
     check_id("transaction_id", transaction_id.expose()).map_err(refused)?;
     door.issuer.require_token_of_transaction(transaction_id.expose(), &token).await.map_err(refused)?;
     Ok((door.issuer.collect_deferred(transaction_id.expose()).await.map_err(refused)?, encryption))
 }
 
-pub(super) async fn notification<S: Store>(State(door): State<Door<S>>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn notification<S: Store>(
+    State(door): State<IssuanceEndpoints<S>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     match notify(&door, &headers, body).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn notify<S: Store>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Result<(), Refusal> {
-    let token = bearer(headers).ok_or_else(Refusal::without_token)?;
+async fn notify<S: Store>(door: &IssuanceEndpoints<S>, headers: &HeaderMap, body: Body) -> Result<(), OpenIdError> {
+    let token = bearer(headers).ok_or_else(OpenIdError::without_token)?;
     let body = read(headers, JSON, body, ErrorCode::InvalidNotificationRequest)?;
-    let request = NotificationRequest::parse(&body, door.most_bytes).map_err(Refusal::malformed)?;
+    let request = NotificationRequest::parse(&body, door.most_bytes).map_err(OpenIdError::malformed)?;
     let event = match request.event {
         NotificationEvent::Accepted => issuance::NotificationEvent::Accepted,
         NotificationEvent::Failure => issuance::NotificationEvent::Failure,
         NotificationEvent::Deleted => issuance::NotificationEvent::Deleted,
     };
-    let refused = |error| Refusal::Refused { endpoint: Endpoint::Notification, error };
+    let refused = |error| OpenIdError::Refused { endpoint: OpenIdEndpoint::Notification, error };
     check_id("notification_id", request.notification_id.expose()).map_err(refused)?;
     door.issuer.require_token_of_notification(request.notification_id.expose(), &token).await.map_err(refused)?;
     door.issuer.notify(request.notification_id.expose(), event).await.map_err(refused)
 }
 
 /// Returns the body of a request, if it has the media type of the endpoint.
-fn read(headers: &HeaderMap, media_type: &str, body: Body, code: ErrorCode) -> Result<Bytes, Refusal> {
-    let body = body.map_err(|rejection| Refusal::body(&rejection, code))?;
+fn read(headers: &HeaderMap, media_type: &str, body: Body, code: ErrorCode) -> Result<Bytes, OpenIdError> {
+    let body = body.map_err(|rejection| OpenIdError::body(&rejection, code))?;
     if !has_media_type(headers, media_type) {
         let why = format!("the body has to be {media_type}");
-        return Err(Refusal::malformed(ErrorResponse::new(code, why)));
+        return Err(OpenIdError::malformed(ErrorResponse::new(code, why)));
     }
     Ok(body)
 }
 
 /// Returns the JSON of a request for credentials, and whether it came encrypted.
-fn open<S>(door: &Door<S>, headers: &HeaderMap, body: Body) -> Result<(Zeroizing<Vec<u8>>, bool), Refusal> {
+fn open<S>(
+    door: &IssuanceEndpoints<S>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Zeroizing<Vec<u8>>, bool), OpenIdError> {
     let malformed = ErrorCode::InvalidCredentialRequest;
     if has_media_type(headers, ENCRYPTED) {
         let body = read(headers, ENCRYPTED, body, malformed)?;
-        let opened = decrypt_request(&body, &door.key, door.most_bytes).map_err(Refusal::malformed)?;
+        let opened = decrypt_request(&body, &door.key, door.most_bytes).map_err(OpenIdError::malformed)?;
         return Ok((opened, true));
     }
     Ok((Zeroizing::new(read(headers, JSON, body, malformed)?.to_vec()), false))
 }
 
-fn response_encryption(member: Option<&Value>, is_encrypted: bool) -> Result<Option<ResponseEncryption>, Refusal> {
-    member.map(|member| ResponseEncryption::parse(member, is_encrypted)).transpose().map_err(Refusal::malformed)
+fn response_encryption(member: Option<&Value>, is_encrypted: bool) -> Result<Option<ResponseEncryption>, OpenIdError> {
+    member.map(|member| ResponseEncryption::parse(member, is_encrypted)).transpose().map_err(OpenIdError::malformed)
 }
 
 fn answered(answered: Answered) -> Response {
@@ -199,19 +219,18 @@ fn answered(answered: Answered) -> Response {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(ENCRYPTED));
             response
         }
-        Err(problem) => {
-            Refusal::Refused { endpoint: Endpoint::Credential, error: Error::Signing(problem) }.into_response()
-        }
+        Err(problem) => OpenIdError::Refused { endpoint: OpenIdEndpoint::Credential, error: Error::Signing(problem) }
+            .into_response(),
     }
 }
 
-fn answer(collected: &Collected) -> (u16, Zeroizing<String>) {
+fn answer(collected: &CollectionOutcome) -> (u16, Zeroizing<String>) {
     let response = match collected {
-        Collected::Issued { format, copies, notification_id } => CredentialResponse::Issued {
+        CollectionOutcome::Issued { format, copies, notification_id } => CredentialResponse::Issued {
             credentials: copies.iter().map(|copy| rendered(*format, copy)).collect(),
             notification_id: Some(notification_id.as_str().into()),
         },
-        Collected::Deferred { transaction_id, interval } => CredentialResponse::Deferred {
+        CollectionOutcome::Deferred { transaction_id, interval } => CredentialResponse::Deferred {
             transaction_id: transaction_id.as_str().into(),
             interval: (*interval).into(),
         },

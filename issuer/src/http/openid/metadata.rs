@@ -1,4 +1,4 @@
-//! Metadata of the issuer, of its authorization server, and of its keys.
+//! OpenID4VCI metadata of the issuer, of its authorization server, and of its keys.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,19 @@ use axum::{
 use carnet_core::{
     credential::CONTEXT_V2,
     day,
-    did::{DidUrl, Purpose},
+    did::{DidUrl, VerificationRelationship},
     epoch::Epoch,
     format::CredentialFormat,
     keys::Algorithm,
     secure::{jose, jwe::EncryptionKey, sd_jwt::ClaimPath},
 };
 use carnet_openid::{
-    error::Endpoint,
+    error::OpenIdEndpoint,
     vci::{
         encryption::{request_encryption, response_encryption},
         metadata::{
-            Batch, ClaimDescription, CredentialConfiguration, CredentialDefinition, CredentialMetadata, IssuerMetadata,
-            Name, ProofType, jwt_vc_issuer, server_metadata,
+            BatchIssuance, ClaimDescription, CredentialConfiguration, CredentialDefinition, CredentialMetadata,
+            DisplayName, IssuerMetadata, ProofType, jwt_vc_issuer_metadata, server_metadata,
         },
     },
 };
@@ -35,11 +35,11 @@ use carnet_spec::{
 };
 use serde_json::{Value, json};
 
-use super::{CREDENTIAL, DEFERRED, Door, JSON, NONCE, NOTIFICATION, TOKEN, public, refusal::Refusal};
+use super::{CREDENTIAL, DEFERRED, IssuanceEndpoints, JSON, NONCE, NOTIFICATION, TOKEN, public, refusal::OpenIdError};
 use crate::{
     error::Error,
-    issuance::on_cpu,
-    issuer::{Configuration, Issuer},
+    issuance::spawn_cpu,
+    issuer::{Issuer, IssuerConfiguration},
     store::Store,
 };
 
@@ -48,7 +48,7 @@ const SIGNED_TYP: &str = "openidvci-issuer-metadata+jwt";
 const JWT: &str = "application/jwt";
 
 /// Returns the metadata, signed for whoever prefers that.
-pub(super) async fn issuer<S: Store>(State(door): State<Door<S>>, headers: HeaderMap) -> Response {
+pub(super) async fn issuer<S: Store>(State(door): State<IssuanceEndpoints<S>>, headers: HeaderMap) -> Response {
     let metadata = issuer_metadata(&door.issuer, &door.key.public()).to_json();
     let mut response = if prefers_signed(&headers) {
         match signed(&door, metadata).await {
@@ -57,7 +57,7 @@ pub(super) async fn issuer<S: Store>(State(door): State<Door<S>>, headers: Heade
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JWT));
                 response
             }
-            Err(error) => return Refusal::Refused { endpoint: Endpoint::Credential, error }.into_response(),
+            Err(error) => return OpenIdError::Refused { endpoint: OpenIdEndpoint::Credential, error }.into_response(),
         }
     } else {
         public(metadata.to_string())
@@ -68,7 +68,7 @@ pub(super) async fn issuer<S: Store>(State(door): State<Door<S>>, headers: Heade
 
 /// Returns the signed metadata of this day. It is signed once a day: everybody can ask for it, and a key in a token is
 /// slow.
-async fn signed<S: Store>(door: &Door<S>, metadata: Value) -> Result<String, Error> {
+async fn signed<S: Store>(door: &IssuanceEndpoints<S>, metadata: Value) -> Result<String, Error> {
     let today = door.issuer.now().start_of_day();
     let mut known = door.signed.lock().await;
     if let Some((day, token)) = known.as_ref()
@@ -77,7 +77,7 @@ async fn signed<S: Store>(door: &Door<S>, metadata: Value) -> Result<String, Err
         return Ok(token.clone());
     }
     let issuer = door.issuer.clone();
-    let token = on_cpu(move || {
+    let token = spawn_cpu(move || {
         let header = json!({"typ": SIGNED_TYP, "kid": issuer.kid}).as_object().cloned().unwrap_or_default();
         let mut payload = metadata.as_object().cloned().unwrap_or_default();
         payload.insert("iss".to_owned(), issuer.did.as_str().into());
@@ -92,7 +92,8 @@ async fn signed<S: Store>(door: &Door<S>, metadata: Value) -> Result<String, Err
     Ok(token)
 }
 
-/// Tests if a request accepts a JWT, and rather than JSON (RFC 9110 section 12.5.1). Who names neither gets JSON.
+/// Returns whether a request accepts a JWT, and rather than JSON (RFC 9110 section 12.5.1). Who names neither gets
+/// JSON.
 fn prefers_signed(headers: &HeaderMap) -> bool {
     let given: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let quality = |wanted: &str| {
@@ -108,20 +109,20 @@ fn prefers_signed(headers: &HeaderMap) -> bool {
     quality(JWT) > quality(JSON)
 }
 
-pub(super) async fn server<S: Store>(State(door): State<Door<S>>) -> Response {
+pub(super) async fn server<S: Store>(State(door): State<IssuanceEndpoints<S>>) -> Response {
     let endpoint = &door.issuer.endpoint;
     public(server_metadata(endpoint, &format!("{endpoint}{TOKEN}")).to_string())
 }
 
 /// Returns the keys that sign credentials now, by the DID URLs that credentials name them with.
-pub(super) async fn keys<S: Store>(State(door): State<Door<S>>) -> Response {
+pub(super) async fn keys<S: Store>(State(door): State<IssuanceEndpoints<S>>) -> Response {
     let issuer = &door.issuer;
     let key = |method: &str| {
-        let key = issuer.own.key_for(&DidUrl::parse(method).ok()?, Purpose::AssertionMethod).ok()?;
+        let key = issuer.own.key_for(&DidUrl::parse(method).ok()?, VerificationRelationship::AssertionMethod).ok()?;
         Some((method.to_owned(), key))
     };
     let keys: Vec<_> = issuer.own.assertion_methods(issuer.now()).filter_map(key).collect();
-    public(jwt_vc_issuer(&issuer.endpoint, &keys).to_string())
+    public(jwt_vc_issuer_metadata(&issuer.endpoint, &keys).to_string())
 }
 
 fn issuer_metadata<S>(issuer: &Issuer<S>, key: &EncryptionKey) -> IssuerMetadata {
@@ -129,7 +130,7 @@ fn issuer_metadata<S>(issuer: &Issuer<S>, key: &EncryptionKey) -> IssuerMetadata
     let algorithm = issuer.signer.algorithm();
     let algorithm_of =
         |format| issuer.suites.signing(format, algorithm).map_or(algorithm.as_str(), |suite| suite.name());
-    let configuration = |known: Configuration<'_>| {
+    let configuration = |known: IssuerConfiguration<'_>| {
         let epoch = issuer.epoch(&known.credential_type.name);
         (known.id.clone(), configuration(&known, algorithm_of(known.format), epoch))
     };
@@ -145,19 +146,23 @@ fn issuer_metadata<S>(issuer: &Issuer<S>, key: &EncryptionKey) -> IssuerMetadata
         notification_endpoint: url(NOTIFICATION),
         credential_request_encryption: Some(request_encryption(key)),
         credential_response_encryption: Some(response_encryption()),
-        batch_credential_issuance: (batch_size >= 2).then_some(Batch { batch_size }),
+        batch_credential_issuance: (batch_size >= 2).then_some(BatchIssuance { batch_size }),
         display: display.map(|(language, name)| named(language, name, None)).collect(),
         credential_configurations_supported: issuer.configurations().map(configuration).collect(),
     }
 }
 
-fn named(locale: &str, name: &str, description: Option<&str>) -> Name {
-    Name { name: Some(name.to_owned()), locale: Some(locale.to_owned()), description: description.map(str::to_owned) }
+fn named(locale: &str, name: &str, description: Option<&str>) -> DisplayName {
+    DisplayName {
+        name: Some(name.to_owned()),
+        locale: Some(locale.to_owned()),
+        description: description.map(str::to_owned),
+    }
 }
 
-/// Describes a configuration whose signatures are by this algorithm, or this cryptosuite, and whose dates are rounded to
-/// an epoch.
-fn configuration(known: &Configuration<'_>, algorithm: &str, epoch: Epoch) -> CredentialConfiguration {
+/// Describes a configuration whose signatures are by this algorithm, or this cryptosuite, and whose dates are rounded
+/// to an epoch.
+fn configuration(known: &IssuerConfiguration<'_>, algorithm: &str, epoch: Epoch) -> CredentialConfiguration {
     let credential_type = known.credential_type;
     let is_sd_jwt_vc = known.format == CredentialFormat::DcSdJwt;
     let definition = || CredentialDefinition {

@@ -1,5 +1,5 @@
-//! OpenID4VCI 1.0 over HTTP: a second door to the use cases of [`crate::grpc`], on the same listener, with the same
-//! limits (spec/openid.md).
+//! OpenID4VCI 1.0 over HTTP: a second interface to the use cases of [`crate::grpc`], on the same listener, with the
+//! same limits (spec/openid.md).
 
 mod issuance;
 mod metadata;
@@ -28,7 +28,7 @@ use rand_core::OsRng;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use self::refusal::Refusal;
+use self::refusal::OpenIdError;
 use crate::{issuer::Issuer, offers::OFFERS, store::Store};
 
 /// Paths of the endpoints, below the credential issuer identifier.
@@ -42,7 +42,7 @@ const TYPES: &str = "/openid/types";
 const JSON: &str = "application/json";
 
 /// State of the handlers.
-struct Door<S> {
+struct IssuanceEndpoints<S> {
     issuer: Arc<Issuer<S>>,
     most_bytes: usize,
     /// Key that requests may be encrypted to. It lives as long as the process: wallets read it from the metadata.
@@ -51,14 +51,14 @@ struct Door<S> {
     signed: Arc<Mutex<Option<(Timestamp, String)>>>,
 }
 
-impl<S> Clone for Door<S> {
+impl<S> Clone for IssuanceEndpoints<S> {
     fn clone(&self) -> Self {
         let (key, signed) = (self.key.clone(), self.signed.clone());
         Self { issuer: self.issuer.clone(), most_bytes: self.most_bytes, key, signed }
     }
 }
 
-/// Returns the routes. Requests have at most so many bytes.
+/// Returns the routes. `most_bytes` is the maximum size of a request.
 pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Router {
     let well_known = |name: &str| format!("/.well-known/{name}");
     let types = types::router(&issuer);
@@ -75,7 +75,7 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Rou
         .route(NOTIFICATION, post(issuance::notification))
         .layer(DefaultBodyLimit::max(most_bytes))
         .layer(from_fn(guarded))
-        .with_state(Door { issuer, most_bytes, key, signed: Arc::default() })
+        .with_state(IssuanceEndpoints { issuer, most_bytes, key, signed: Arc::default() })
         .merge(types)
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Rou
 async fn guarded(request: Request, next: Next) -> Response {
     let mut response = if has_token_in_query(request.uri()) {
         let why = "an access token belongs into the header Authorization, never into the URL";
-        Refusal::malformed(ErrorResponse::new(ErrorCode::InvalidRequest, why)).into_response()
+        OpenIdError::malformed(ErrorResponse::new(ErrorCode::InvalidRequest, why)).into_response()
     } else {
         next.run(request).await
     };

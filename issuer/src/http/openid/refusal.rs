@@ -1,12 +1,12 @@
-//! Errors of the use cases in the terms of the texts. The stable reason, which is that of gRPC, is in a header: bodies
-//! have no members but those of the texts.
+//! Error responses of OpenID4VCI. The stable reason, the same as in gRPC, is in a header: bodies contain only members
+//! that the specification defines.
 
 use axum::{
     extract::rejection::BytesRejection,
     http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
     response::{IntoResponse as _, Response},
 };
-use carnet_openid::error::{Endpoint, ErrorCode, ErrorResponse};
+use carnet_openid::error::{ErrorCode, ErrorResponse, OpenIdEndpoint};
 use carnet_service::{
     error::{CallError, ErrorKind},
     http_wire,
@@ -16,18 +16,18 @@ use super::private;
 use crate::error::Error;
 
 /// Refusal of a request.
-pub(super) enum Refusal {
+pub(super) enum OpenIdError {
     /// The request itself is malformed.
     Malformed { error: ErrorResponse, reason: &'static str, status: u16 },
     /// The use case refused.
-    Refused { endpoint: Endpoint, error: Error },
+    Refused { endpoint: OpenIdEndpoint, error: Error },
     /// The configuration is not offered, and no configuration of this issuer.
     UnknownConfiguration(Error),
     /// Nothing is at this URL; the texts have no error code for it.
     NotFound(Error),
 }
 
-impl Refusal {
+impl OpenIdError {
     /// Refuses a URL at which there is nothing.
     pub(super) const fn not_found(error: Error) -> Self {
         Self::NotFound(error)
@@ -71,7 +71,7 @@ impl Refusal {
             }
             Self::NotFound(error) => {
                 let mut response = StatusCode::NOT_FOUND.into_response();
-                http_wire::explain(response.headers_mut(), &CallError::from(error).reason, None);
+                http_wire::add_error_headers(response.headers_mut(), &CallError::from(error).reason, None);
                 return response;
             }
             Self::UnknownConfiguration(error) => {
@@ -90,7 +90,7 @@ fn finish(mut response: Response, code: ErrorCode, reason: &str) -> Response {
     if code == ErrorCode::InvalidToken {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
     }
-    http_wire::explain(headers, reason, None);
+    http_wire::add_error_headers(headers, reason, None);
     response
 }
 
@@ -101,18 +101,18 @@ fn failure(call: &CallError) -> Response {
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let mut response = status.into_response();
-    http_wire::explain(response.headers_mut(), &call.reason, call.retry_after);
+    http_wire::add_error_headers(response.headers_mut(), &call.reason, call.retry_after);
     response
 }
 
 /// Returns the text's code for an error; `None` for a failure of the service.
-fn code_of(endpoint: Endpoint, error: &Error) -> Option<ErrorCode> {
+fn code_of(endpoint: OpenIdEndpoint, error: &Error) -> Option<ErrorCode> {
     match error {
         Error::Busy | Error::Stopping | Error::Store(_) | Error::Signing(_) | Error::Corrupt(_) => None,
         error => Some(match endpoint {
-            Endpoint::Token => token_code(error),
-            Endpoint::Credential | Endpoint::Deferred => credential_code(error),
-            Endpoint::Notification => match error {
+            OpenIdEndpoint::Token => token_code(error),
+            OpenIdEndpoint::Credential | OpenIdEndpoint::Deferred => credential_code(error),
+            OpenIdEndpoint::Notification => match error {
                 Error::TokenInvalid => ErrorCode::InvalidToken,
                 Error::NotificationUnknown => ErrorCode::InvalidNotificationId,
                 _ => ErrorCode::InvalidNotificationRequest,
@@ -157,38 +157,42 @@ mod tests {
         let invalid = |field: &str| Error::invalid(field.to_owned(), "x");
         let proof = Error::ProofInvalid { index: 0, problem: Problem::from(Code::SignatureInvalid) };
         for (endpoint, error, code) in [
-            (Endpoint::Token, Error::OfferUnknown, ErrorCode::InvalidGrant),
-            (Endpoint::Token, Error::OfferUsed, ErrorCode::InvalidGrant),
-            (Endpoint::Token, Error::OfferHeld { seconds: 3 }, ErrorCode::InvalidGrant),
-            (Endpoint::Token, Error::OfferExpired, ErrorCode::InvalidGrant),
-            (Endpoint::Token, Error::OfferCancelled, ErrorCode::InvalidGrant),
-            (Endpoint::Token, Error::OfferLocked, ErrorCode::InvalidGrant),
-            (Endpoint::Token, Error::PinWrong { left: 2 }, ErrorCode::InvalidGrant),
-            (Endpoint::Token, invalid("tx_code"), ErrorCode::InvalidGrant),
-            (Endpoint::Token, Error::PinMissing, ErrorCode::InvalidRequest),
-            (Endpoint::Token, Error::PinUnexpected, ErrorCode::InvalidRequest),
-            (Endpoint::Token, invalid("redemption_challenge"), ErrorCode::InvalidRequest),
-            (Endpoint::Credential, Error::TokenInvalid, ErrorCode::InvalidToken),
-            (Endpoint::Credential, Error::NonceInvalid, ErrorCode::InvalidNonce),
-            (Endpoint::Credential, proof, ErrorCode::InvalidProof),
-            (Endpoint::Credential, Error::KeyUsed, ErrorCode::InvalidProof),
-            (Endpoint::Credential, invalid("proofs"), ErrorCode::InvalidProof),
-            (Endpoint::Credential, invalid("credential_configuration_id"), ErrorCode::UnknownCredentialConfiguration),
-            (Endpoint::Credential, Error::NotOffered, ErrorCode::CredentialRequestDenied),
-            (Endpoint::Credential, Error::AlreadyCollected, ErrorCode::CredentialRequestDenied),
-            (Endpoint::Deferred, Error::TransactionUnknown, ErrorCode::InvalidTransactionId),
-            (Endpoint::Deferred, Error::Rejected { reason: String::new() }, ErrorCode::CredentialRequestDenied),
-            (Endpoint::Credential, Error::AnswerErased, ErrorCode::CredentialRequestDenied),
-            (Endpoint::Deferred, Error::TokenInvalid, ErrorCode::InvalidToken),
-            (Endpoint::Notification, Error::TokenInvalid, ErrorCode::InvalidToken),
-            (Endpoint::Notification, Error::NotificationUnknown, ErrorCode::InvalidNotificationId),
-            (Endpoint::Notification, invalid("event"), ErrorCode::InvalidNotificationRequest),
+            (OpenIdEndpoint::Token, Error::OfferUnknown, ErrorCode::InvalidGrant),
+            (OpenIdEndpoint::Token, Error::OfferUsed, ErrorCode::InvalidGrant),
+            (OpenIdEndpoint::Token, Error::OfferHeld { seconds: 3 }, ErrorCode::InvalidGrant),
+            (OpenIdEndpoint::Token, Error::OfferExpired, ErrorCode::InvalidGrant),
+            (OpenIdEndpoint::Token, Error::OfferCancelled, ErrorCode::InvalidGrant),
+            (OpenIdEndpoint::Token, Error::OfferLocked, ErrorCode::InvalidGrant),
+            (OpenIdEndpoint::Token, Error::PinWrong { left: 2 }, ErrorCode::InvalidGrant),
+            (OpenIdEndpoint::Token, invalid("tx_code"), ErrorCode::InvalidGrant),
+            (OpenIdEndpoint::Token, Error::PinMissing, ErrorCode::InvalidRequest),
+            (OpenIdEndpoint::Token, Error::PinUnexpected, ErrorCode::InvalidRequest),
+            (OpenIdEndpoint::Token, invalid("redemption_challenge"), ErrorCode::InvalidRequest),
+            (OpenIdEndpoint::Credential, Error::TokenInvalid, ErrorCode::InvalidToken),
+            (OpenIdEndpoint::Credential, Error::NonceInvalid, ErrorCode::InvalidNonce),
+            (OpenIdEndpoint::Credential, proof, ErrorCode::InvalidProof),
+            (OpenIdEndpoint::Credential, Error::KeyUsed, ErrorCode::InvalidProof),
+            (OpenIdEndpoint::Credential, invalid("proofs"), ErrorCode::InvalidProof),
+            (
+                OpenIdEndpoint::Credential,
+                invalid("credential_configuration_id"),
+                ErrorCode::UnknownCredentialConfiguration,
+            ),
+            (OpenIdEndpoint::Credential, Error::NotOffered, ErrorCode::CredentialRequestDenied),
+            (OpenIdEndpoint::Credential, Error::AlreadyCollected, ErrorCode::CredentialRequestDenied),
+            (OpenIdEndpoint::Deferred, Error::TransactionUnknown, ErrorCode::InvalidTransactionId),
+            (OpenIdEndpoint::Deferred, Error::Rejected { reason: String::new() }, ErrorCode::CredentialRequestDenied),
+            (OpenIdEndpoint::Credential, Error::AnswerErased, ErrorCode::CredentialRequestDenied),
+            (OpenIdEndpoint::Deferred, Error::TokenInvalid, ErrorCode::InvalidToken),
+            (OpenIdEndpoint::Notification, Error::TokenInvalid, ErrorCode::InvalidToken),
+            (OpenIdEndpoint::Notification, Error::NotificationUnknown, ErrorCode::InvalidNotificationId),
+            (OpenIdEndpoint::Notification, invalid("event"), ErrorCode::InvalidNotificationRequest),
         ] {
             assert_eq!(code_of(endpoint, &error), Some(code), "{error}");
-            assert!(code.is_of(endpoint), "{error}");
+            assert!(code.applies_to(endpoint), "{error}");
         }
         for failure in [Error::Busy, Error::Stopping, Error::Corrupt("x")] {
-            assert_eq!(code_of(Endpoint::Credential, &failure), None, "{failure}");
+            assert_eq!(code_of(OpenIdEndpoint::Credential, &failure), None, "{failure}");
         }
     }
 }

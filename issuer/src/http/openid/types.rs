@@ -1,4 +1,4 @@
-//! SD-JWT VC type metadata of the issued types, at the path of each `vct` that is a URL, and by the type's name.
+//! SD-JWT VC type metadata of the issued types, at the path of each `vct` that is a URL, and by name.
 
 use std::sync::Arc;
 

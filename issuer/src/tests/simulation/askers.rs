@@ -17,8 +17,9 @@ use super::{
 const HOUR: i64 = 3_600;
 /// Longest time until a wallet knows of an act on its holder: that between two refreshes.
 const UNTIL_KNOWN: i64 = 16 * HOUR;
-/// Two showings count as linked where the askers are more than so many times surer than with one of them, or both, seen by days and kind
-/// of the document alone. A showing of which they see no more than that stays one of its cohort, however much they know of the other.
+/// Two showings count as linked where the askers are more than so many times surer than with one of them, or both, seen
+/// by days and kind of the document alone. A showing of which they see no more than that stays one of its cohort,
+/// however much they know of the other.
 const SURER: usize = 4;
 /// Number of links of each kind that are told whole.
 const TOLD: usize = 2;
@@ -37,8 +38,8 @@ pub(super) enum Sees {
     EpochOfTheRefresh,
     /// A wallet has no statements on copies that came after its last refresh.
     StatementsOfRefreshesAlone,
-    /// Every measure, and each act is published at the end of its month: no measure of the product, but what set times far apart
-    /// would give.
+    /// Every measure, and each act is published at the end of its month: no measure of the product, but what set times
+    /// far apart would give.
     ActsOfTheMonth,
     /// Every measure, and nobody archives the lists.
     NoLists,
@@ -262,14 +263,14 @@ fn statement(asker: usize, who: &Person, copy: &Copy, at: i64, sees: Sees) -> Op
         Sees::Cohort => None,
         // No statement is asked for.
         _ if !OFFLINE.contains(&asker) => None,
-        Sees::EpochOfTheRefresh => Some(freshness::epoch(Timestamp::from_unix(confirmed?)).unix()),
+        Sees::EpochOfTheRefresh => Some(freshness::epoch_start(Timestamp::from_unix(confirmed?)).unix()),
         Sees::StatementsOfRefreshesAlone if refreshed < copy.from => None,
         _ => Person::stapled(confirmed?, at),
     }
 }
 
-/// Number of people that the askers have to choose from: each of those who could have made a showing is as likely as the other, and
-/// whoever made both is in both sets.
+/// Number of people that the askers have to choose from: each of those who could have made a showing is as likely as
+/// the other, and whoever made both is in both sets.
 fn one_in(first: &Makers, second: &Makers) -> usize {
     (first.len() * second.len()).div_ceil(first.intersection(second).count())
 }

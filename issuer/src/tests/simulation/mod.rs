@@ -1,9 +1,10 @@
-//! Half a year of an authority, or a whole one, and four askers who put together all that they are shown and every list that is
-//! published.
+//! Half a year of an authority, or a whole one, and four askers who put together all that they are shown and every list
+//! that is published.
 //!
-//! 40 permits a month, or 200, with renewals, suspensions and refills, by the issuer as it runs. The askers know all that the copies
-//! that they were shown have in common: days, kind and issuer of the document. They keep each publication of the status lists, and
-//! the statements that were stapled. They cannot know the person behind a copy; this test does, and computes their odds.
+//! 40 permits a month, or 200, with renewals, suspensions and refills, by the issuer as it runs. The askers know all
+//! that the copies that they were shown have in common: days, kind and issuer of the document. They keep each
+//! publication of the status lists, and the statements that were stapled. They cannot know the person behind a copy;
+//! this test does, and computes their odds.
 #![allow(clippy::print_stdout, clippy::arithmetic_side_effects)]
 
 mod askers;

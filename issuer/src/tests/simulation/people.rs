@@ -4,7 +4,7 @@ use carnet_core::{
     keys::SecretKey,
     secure::{
         jose::Jws,
-        sd_jwt::{SdJwt, Stapled, Step},
+        sd_jwt::{KeyBindingMembers, SdJwt, Step},
     },
     status::freshness,
     time::Timestamp,
@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 
 use super::world::{Event, World};
 use crate::{
-    freshness::Standing,
-    issuance::Collected,
+    freshness::CopyStatusReport,
+    issuance::CollectionOutcome,
     redemption::RedemptionRequest,
     tests::{
         harness::{DID, exchanged, holder_keys, offer_request},
@@ -27,8 +27,8 @@ use crate::{
 const PERMIT: &str = "ResidencePermitCredential";
 /// Number of copies that a wallet asks for.
 const BATCH: usize = 3;
-/// Seconds between two refreshes of a wallet, and most seconds by which one of them is late: eight to sixteen hours, as wallets
-/// draw it.
+/// Seconds between two refreshes of a wallet, and most seconds by which one of them is late: eight to sixteen hours, as
+/// wallets draw it.
 const REFRESH: i64 = 12 * 3_600;
 const LATE: i64 = 4 * 3_600;
 /// Greatest age of a statement that desks without a network accept, and lifetime of one, in seconds.
@@ -87,8 +87,8 @@ impl Person {
         if time(number) <= at { time(number) } else { time(number - 1) }
     }
 
-    /// Time at which the wallet last asked for statements on a copy: at its last refresh, or when the copy came; none for a first
-    /// copy before the first refresh.
+    /// Time at which the wallet last asked for statements on a copy: at its last refresh, or when the copy came; none
+    /// for a first copy before the first refresh.
     pub(super) fn confirmed(&self, copy: &Copy, at: i64) -> Option<i64> {
         let refreshed = self.refreshed(at);
         (copy.from <= refreshed || copy.from > self.copies[0].from).then_some(refreshed.max(copy.from))
@@ -162,8 +162,8 @@ impl World {
     }
 
     /// Stores new copies, and asks for statements on them as soon as they are there.
-    async fn keep(&mut self, person: usize, issued: &Collected, keys: Vec<SecretKey>, replaces: Option<usize>) {
-        let Collected::Issued { copies, .. } = issued else { panic!("the copies are there") };
+    async fn keep(&mut self, person: usize, issued: &CollectionOutcome, keys: Vec<SecretKey>, replaces: Option<usize>) {
+        let CollectionOutcome::Issued { copies, .. } = issued else { panic!("the copies are there") };
         let from = self.issuer.now();
         let days = format!("{} {}", self.people[person].day, self.people[person].end);
         let before = self.people[person].copies.len();
@@ -198,13 +198,13 @@ impl World {
     async fn confirm(&mut self, person: usize, copies: Vec<usize>) -> bool {
         let who = &mut self.people[person];
         let handles: Vec<Vec<u8>> =
-            copies.iter().map(|copy| freshness::handle(&who.copies[*copy].text).to_vec()).collect();
+            copies.iter().map(|copy| freshness::copy_handle(&who.copies[*copy].text).to_vec()).collect();
         let answers = self.issuer.issuer.freshness(&handles, &[]).await.unwrap();
         let marked = answers.iter().any(|answer| answer.replace);
         who.suspended = false;
         for (copy, answer) in copies.into_iter().zip(answers) {
             who.copies[copy].statements = match answer.standing {
-                Standing::Valid(statements) => statements,
+                CopyStatusReport::Valid(statements) => statements,
                 _ => Vec::new(),
             };
             who.suspended |= who.copies[copy].statements.is_empty();
@@ -212,8 +212,8 @@ impl World {
         marked
     }
 
-    /// A wallet's refresh: statements on unused copies (a used one is not shown again), and new copies for those that lists
-    /// have marked.
+    /// A wallet's refresh: statements on unused copies (a used one is not shown again), and new copies for those that
+    /// lists have marked.
     pub(super) async fn refresh(&mut self, person: usize) {
         let now = self.issuer.now();
         let unused: Vec<usize> = self.people[person].unused(now).collect();
@@ -278,7 +278,7 @@ impl World {
             .select(&[vec![subject, Step::Name("rightToWork".to_owned())]])
             .unwrap()
             .bind_with(
-                &Stapled { freshness, ..Stapled::default() },
+                &KeyBindingMembers { freshness, ..KeyBindingMembers::default() },
                 "nonce",
                 &format!("did:web:asker-{asker}.example"),
                 Timestamp::from_unix(now),
@@ -288,7 +288,7 @@ impl World {
         // The asker has this text and no more.
         let shown = SdJwt::parse(&shown).unwrap();
         assert_eq!(Value::Object(common(shown.jws().payload())).to_string(), copy.look);
-        let vouched = shown.stapled_freshness().unwrap().map(|text| since(text).unix());
+        let vouched = shown.freshness_statement().unwrap().map(|text| since(text).unix());
         self.showings.push(Showing { asker, person, at: now, copy: at, vouched });
         self.people[person].copies[at].shown = true;
         if self.people[person].unused(now).count() < 2 {
@@ -306,7 +306,7 @@ impl World {
         let (keys, presentation, proofs) = self.exchange(person, at);
         // Refused where staff suspended meanwhile, which the wallet learns with the next refresh.
         let Ok(answer) = self.issuer.issuer.renew(presentation.into(), proofs).await else { return };
-        let Collected::Deferred { transaction_id, .. } = answer else { panic!("staff approve each renewal") };
+        let CollectionOutcome::Deferred { transaction_id, .. } = answer else { panic!("staff approve each renewal") };
         self.approve().await;
         let issued = self.issuer.issuer.collect_deferred(&transaction_id).await.unwrap();
         self.drop_all(person);
@@ -339,7 +339,7 @@ fn since(statement: &str) -> Timestamp {
 /// The statement that a wallet staples for a desk without a network, of those that begin at these times.
 fn chosen(times: &[Timestamp], now: i64) -> Option<usize> {
     let statements = times.iter().map(|since| (*since, since.plus(STATEMENT_AGE.into())));
-    freshness::choose(statements, STATEMENT_AGE, Timestamp::from_unix(now))
+    freshness::choose_statement(statements, STATEMENT_AGE, Timestamp::from_unix(now))
 }
 
 /// Members that all copies of one credential share: all but key, digests, decoys and index.

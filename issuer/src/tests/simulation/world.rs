@@ -174,7 +174,7 @@ impl World {
             }
             let text = String::from_utf8(answer.body).unwrap();
             let url = format!("https://university.example/status/token/{list}");
-            let parsed = token::Token::parse(&text).unwrap();
+            let parsed = token::StatusListToken::parse(&text).unwrap();
             let (read, _) = parsed.verify(&self.issuer.issuer_key(), &url, Timestamp::from_unix(now), 0).unwrap();
             let before = self.archive.get(&list).map(|(_, before)| before);
             let eighths = u64::try_from(read.as_bytes().len()).unwrap();

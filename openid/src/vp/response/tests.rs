@@ -149,15 +149,15 @@ fn a_response_is_written_as_its_request_demands() {
 
 #[test]
 fn an_accepted_response_may_lead_back() {
-    assert_eq!(Accepted::default().to_json(), "{}");
+    assert_eq!(AcceptedResponse::default().to_json(), "{}");
     let url = with_response_code("https://agency.example/done?a=1", "c-1").unwrap();
     assert_eq!(url, "https://agency.example/done?a=1#response_code=c-1");
-    let accepted = Accepted { redirect_uri: Some(url.clone()), receipt: None };
+    let accepted = AcceptedResponse { redirect_uri: Some(url.clone()), receipt: None };
     assert_eq!(accepted.to_json(), format!(r#"{{"redirect_uri":"{url}"}}"#));
-    assert_eq!(Accepted::parse(accepted.to_json().as_bytes()), Ok(accepted));
-    assert_eq!(Accepted::parse(br#"{"unknown":1}"#), Ok(Accepted::default()));
+    assert_eq!(AcceptedResponse::parse(accepted.to_json().as_bytes()), Ok(accepted));
+    assert_eq!(AcceptedResponse::parse(br#"{"unknown":1}"#), Ok(AcceptedResponse::default()));
     for bad in [r#"{"redirect_uri":1}"#, r#"{"redirect_uri":"done"}"#, r#"{"carnet_receipt":{}}"#] {
-        assert_eq!(Accepted::parse(bad.as_bytes()).unwrap_err().code, Code::TokenMalformed, "{bad}");
+        assert_eq!(AcceptedResponse::parse(bad.as_bytes()).unwrap_err().code, Code::TokenMalformed, "{bad}");
     }
     for refused in ["http://agency.example/", "https://agency.example/#f", "javascript:alert(1)", ""] {
         assert_eq!(with_response_code(refused, "c").unwrap_err().code, Code::RequestMalformed);

@@ -43,8 +43,8 @@ fn base64url(bytes: impl AsRef<[u8]>) -> String {
 }
 
 impl Publisher {
-    fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.der)
+    fn fingerprint(&self) -> CertificateFingerprint {
+        CertificateFingerprint::of(&self.der)
     }
 
     fn header(&self) -> Value {
@@ -71,8 +71,8 @@ impl Publisher {
         format!("{signed}.{signature}")
     }
 
-    fn opened(&self, text: &str) -> Result<Opened, Refusal> {
-        open(text.as_bytes(), Signer::Pinned(self.fingerprint()), now())
+    fn opened(&self, text: &str) -> Result<VerifiedLote, CommandError> {
+        open(text.as_bytes(), RequiredSigner::Pinned(self.fingerprint()), now())
     }
 
     /// Asserts that a changed header is refused; the unchanged one is accepted.
@@ -134,7 +134,7 @@ fn a_certificate_counts_in_its_time_only() {
     let publisher = publisher("ES256");
     let jws = publisher.jws(&publisher.header());
     let at = |text: &str| {
-        open(jws.as_bytes(), Signer::Pinned(publisher.fingerprint()), Timestamp::parse(text).unwrap())
+        open(jws.as_bytes(), RequiredSigner::Pinned(publisher.fingerprint()), Timestamp::parse(text).unwrap())
             .map(drop)
             .map_err(|refusal| refusal.reason)
     };
@@ -215,11 +215,11 @@ fn what_is_not_signed_is_opened_only_if_that_is_said() {
     let jws = publisher.jws(&publisher.header());
     let plain = r#"{"LoTE":{}}"#;
     assert_eq!(publisher.opened(plain).unwrap_err().reason, "lote_unsigned");
-    assert!(open(plain.as_bytes(), Signer::Nobody, now()).unwrap().vouched.contains("nobody has verified"));
-    assert_eq!(open(jws.as_bytes(), Signer::Nobody, now()).unwrap_err().reason, "lote_signed");
+    assert!(open(plain.as_bytes(), RequiredSigner::Nobody, now()).unwrap().vouched.contains("nobody has verified"));
+    assert_eq!(open(jws.as_bytes(), RequiredSigner::Nobody, now()).unwrap_err().reason, "lote_signed");
     publisher.opened(&jws).unwrap();
     assert_eq!(SignerArgs::default().read().unwrap_err().reason, "signer_needed");
-    assert_eq!(SignerArgs { unsigned: true, ..SignerArgs::default() }.read().unwrap(), Signer::Nobody);
+    assert_eq!(SignerArgs { unsigned: true, ..SignerArgs::default() }.read().unwrap(), RequiredSigner::Nobody);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_signer_is_named_by_its_certificate_in_pem_or_der() {
         .map(|line| String::from_utf8_lossy(line).into())
         .collect();
     let pem = |label: &str| format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"));
-    let pinned = Ok(Signer::Pinned(publisher.fingerprint()));
+    let pinned = Ok(RequiredSigner::Pinned(publisher.fingerprint()));
     assert_eq!(read(&publisher.der), pinned);
     assert_eq!(read(pem("CERTIFICATE").as_bytes()), pinned);
     let marked = format!("\u{feff}{}", pem("CERTIFICATE").replace('\n', "\r\n"));

@@ -1,20 +1,20 @@
-//! `redemptions totals`: numbers of marked uses, for an audit, without personal data.
+//! Command `redemptions totals`: numbers of redeemed uses for audits, without personal data.
 
-use carnet_core::text::shown_lines;
+use carnet_core::text::displayable_lines;
 use carnet_service::{directory::DirectoryArgs, store as ground};
 use serde_json::{Value, json};
 
-use super::{Failure, broken, sqlite};
+use super::{StaffFailure, broken, sqlite};
 use crate::{
     config::VerifierConfig,
-    redemption::reconciliation::{WrittenOff, written_off},
+    redemption::reconciliation::{WrittenOffDesk, written_off},
     sqlite::MIGRATIONS,
     store::{MonthlyTotal, ReadUses as _, Store as _, StoreError},
 };
 
-pub(super) async fn run(place: &DirectoryArgs) -> Result<u8, Failure> {
+pub(super) async fn run(place: &DirectoryArgs) -> Result<u8, StaffFailure> {
     let config = VerifierConfig::load(&place.data, place.config.as_deref())?;
-    let store = ground::open(&place.data, &MIGRATIONS).await?;
+    let store = ground::open_store(&place.data, &MIGRATIONS).await?;
     let sqlite = sqlite(&store);
     let read = async { Ok::<_, StoreError>((sqlite.read().await?.totals().await?, written_off(&sqlite).await?)) };
     let read = read.await;
@@ -27,23 +27,23 @@ pub(super) async fn run(place: &DirectoryArgs) -> Result<u8, Failure> {
     }
     for MonthlyTotal { template, issuer, service, month, uses } in &totals {
         // Its issuer's words.
-        carnet_console::line(shown_lines(&format!("{month}  {uses:>8}  {service}  {template}  {issuer}")));
+        carnet_console::line(displayable_lines(&format!("{month}  {uses:>8}  {service}  {template}  {issuer}")));
     }
     let all = totals.iter().fold(0_u64, |sum, total| sum.saturating_add(total.uses));
     carnet_console::line(format_args!("{all} uses in all"));
-    for WrittenOff { desk, at, unseen, .. } in &gone {
+    for WrittenOffDesk { desk, at, unseen, .. } in &gone {
         carnet_console::line(format_args!("{desk} was written off at {at}; at most {unseen} of its uses are unknown"));
     }
     Ok(0)
 }
 
-fn report(desk: Option<&str>, totals: &[MonthlyTotal], gone: &[WrittenOff]) -> Value {
+fn report(desk: Option<&str>, totals: &[MonthlyTotal], gone: &[WrittenOffDesk]) -> Value {
     let totals = totals.iter().map(|total| {
         let MonthlyTotal { template, issuer, service, month, uses } = total;
         json!({"template": template, "issuer": issuer, "service": service, "month": month, "uses": uses})
     });
     let gone = gone.iter().map(|gone| {
-        let WrittenOff { desk, at, last, unseen } = gone;
+        let WrittenOffDesk { desk, at, last, unseen } = gone;
         json!({"desk": desk, "at": at.to_string(), "last": last, "unseen": unseen})
     });
     json!({"desk": desk, "totals": totals.collect::<Vec<_>>(), "written_off": gone.collect::<Vec<_>>()})

@@ -29,7 +29,7 @@ async fn the_way_back_is_one_list_by_its_digest_and_once() {
     refresh(&world).await;
     let back = decision(&world, &["rightToWork"]).await;
     assert_eq!((back.rule.as_str(), back.sequence), ("accredited", 1));
-    assert_eq!(remembered(store, LIST).await.unwrap().unwrap().state.accept, None);
+    assert_eq!(newest_list(store, LIST).await.unwrap().unwrap().state.accept, None);
     // Only once: later the same list is an older one again.
     let second = desk.list(&desk.after(&first, vec![accreditation()]), 30);
     for (list, sequence) in [(&second, 2), (&first, 2), (&wrong, 2)] {
@@ -97,7 +97,7 @@ async fn a_verifier_that_had_a_timestamp_needs_a_fresh_one() {
     // Also after a restart.
     let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
     for (days, fresh) in [(5, true), (7, false)] {
-        let restarted = Trust::new(&desk.config()).unwrap();
+        let restarted = ConfiguredTrustList::new(&desk.config()).unwrap();
         let at = now().plus(days * DAY);
         let _ = restarted.refresh(&world.verifier.store, (&fetcher, &documents), Duration::ZERO, at).await;
         assert_eq!(restarted.current().unwrap().check_fresh(at).is_ok(), fresh);
@@ -125,7 +125,7 @@ async fn operators_change_in_band_also_for_a_verifier_that_was_away() {
     let world = desk.world().await;
     let first = desk.list(&contents(&world, vec![accreditation()]), 30);
     let mut second = desk.after(&first, vec![accreditation()]);
-    second.hand_over(newer.operators.iter().map(|key| kid(key).did().to_string()), 2);
+    second.set_operators(newer.operators.iter().map(|key| kid(key).did().to_string()), 2);
     let alone = desk.list(&second, 30);
     let sign = |list: Map<String, Value>, key: &SecretKey| TrustList::sign(&list, &kid(key), key, now()).unwrap();
     let second = newer.operators[..2].iter().fold(alone.clone(), sign);
@@ -152,7 +152,7 @@ async fn operators_change_in_band_also_for_a_verifier_that_was_away() {
     assert_eq!(sequence().await, 3);
     // Also after a restart; signatures of the old operators no longer count.
     let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
-    let restarted = Trust::new(&desk.config()).unwrap();
+    let restarted = ConfiguredTrustList::new(&desk.config()).unwrap();
     let look = || restarted.refresh(&world.verifier.store, (&fetcher, &documents), Duration::ZERO, now());
     look().await.unwrap();
     assert_eq!(restarted.current().unwrap().contents().sequence, 3);
@@ -165,5 +165,5 @@ async fn operators_change_in_band_also_for_a_verifier_that_was_away() {
         desk.put(list);
         refresh(&online).await;
     }
-    assert_eq!(remembered(&online.verifier.store, LIST).await.unwrap().unwrap().state.seen.sequence, 3);
+    assert_eq!(newest_list(&online.verifier.store, LIST).await.unwrap().unwrap().state.seen.sequence, 3);
 }

@@ -81,7 +81,7 @@ async fn look(world: &World) {
 }
 
 async fn dropped(world: &World) -> Option<String> {
-    remembered(&world.verifier.store, LIST).await.unwrap().unwrap().state.dropped
+    newest_list(&world.verifier.store, LIST).await.unwrap().unwrap().state.dropped
 }
 
 fn revoke(document: &mut Value) {
@@ -112,7 +112,7 @@ async fn a_list_by_a_key_that_was_revoked_since_decides_no_more() {
         for operator in 0..2 {
             documents.insert(&desk.dids[operator], desk.document(operator, revoke), now());
         }
-        let restarted = Trust::new(&desk.config()).unwrap();
+        let restarted = ConfiguredTrustList::new(&desk.config()).unwrap();
         let looked = restarted.refresh(&world.verifier.store, (&fetcher, &documents), FRESH, at).await;
         assert_eq!(looked.unwrap_err().code.as_str(), code);
         assert_eq!(restarted.current().unwrap_err().code.as_str(), code);
@@ -140,7 +140,7 @@ async fn a_list_is_held_against_the_end_of_its_operators_keys_also_when_no_docum
     };
     documents.insert(&desk.dids[0], desk.document(0, ends(9)), now());
     documents.insert(&desk.dids[1], desk.document(1, ends(3)), now());
-    let trust = Trust::new(&desk.config()).unwrap();
+    let trust = ConfiguredTrustList::new(&desk.config()).unwrap();
     let store = &world.verifier.store;
     let at = |days: i64| trust.refresh(store, (&fetcher, &documents), FRESH, now().plus(days * DAY));
     at(0).await.unwrap();
@@ -198,7 +198,7 @@ async fn row_103_a_list_by_an_operators_newer_key_is_looked_up_once_and_drops_no
         for _ in 0..3 {
             look(&world).await;
             assert_eq!((rule(&world).await, dropped(&world).await), ("accredited".to_owned(), None));
-            let seen = remembered(&world.verifier.store, LIST).await.unwrap().unwrap().state.seen.sequence;
+            let seen = newest_list(&world.verifier.store, LIST).await.unwrap().unwrap().state.seen.sequence;
             assert_eq!((seen, site.documents()), (if published { 2 } else { 1 }, 1));
         }
     }

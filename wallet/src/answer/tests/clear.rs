@@ -6,9 +6,9 @@ use serde_json::json;
 use super::*;
 
 /// Creates a wallet with one credential; `change` edits it before signing.
-fn wallet(format: CredentialFormat, change: impl FnOnce(&mut Map<String, Value>)) -> (Issuer, Contents) {
+fn wallet(format: CredentialFormat, change: impl FnOnce(&mut Map<String, Value>)) -> (Issuer, WalletContents) {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", format, 1));
     let copy = &mut contents.credentials[0].copies[0];
     let holder = copy.key.open().unwrap().public_key();
@@ -25,7 +25,7 @@ fn texts(paths: &[ClaimPath]) -> Vec<String> {
 }
 
 /// Returns the disclosed claims, and those among them that were not requested.
-fn shown(contents: &Contents, query: &Query) -> (Vec<String>, Vec<String>) {
+fn shown(contents: &WalletContents, query: &Query) -> (Vec<String>, Vec<String>) {
     let part = parts_of(contents, query, "asker", &[]).unwrap().remove(0);
     (part.paths.clone(), texts(&part.unasked))
 }
@@ -75,8 +75,8 @@ fn row_93_what_goes_with_a_claim_around_it_is_counted_and_only_then() {
 fn row_93_the_plan_prefers_the_credential_without_claims_in_the_clear() {
     let (issuer, mut contents) =
         wallet(CredentialFormat::VcSdJwt, |payload| payload["credentialSubject"]["room"] = json!("B 12"));
-    let cost = |contents: &Contents| {
-        let bounds = Bounds { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+    let cost = |contents: &WalletContents| {
+        let bounds = AnswerConstraints { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
         let answer = answer(contents, &issuer.catalogue, &title(CredentialFormat::VcSdJwt), &bounds).unwrap();
         assert_eq!(answer.lines.iter().filter(|line| line.cost > 0).count(), answer.lines.len());
         (answer.parts[0].credential, answer.cost)
@@ -85,7 +85,7 @@ fn row_93_the_plan_prefers_the_credential_without_claims_in_the_clear() {
     // An older credential, which ranks second if both disclose as little.
     contents.credentials.push(issuer.held("bbbb", CredentialFormat::VcSdJwt, 1));
     contents.credentials[1].received_at = NOW.plus(-10);
-    let bounds = Bounds { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+    let bounds = AnswerConstraints { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
     let better = answer(&contents, &issuer.catalogue, &title(CredentialFormat::VcSdJwt), &bounds).unwrap();
     assert_eq!(better.parts[0].credential, 1);
     assert!(better.cost < marked);
@@ -94,7 +94,7 @@ fn row_93_the_plan_prefers_the_credential_without_claims_in_the_clear() {
 #[test]
 fn row_93_an_approval_is_of_what_goes_in_the_clear_too() {
     let (_, mut contents) = wallet(CredentialFormat::VcSdJwt, |_| {});
-    let of = |contents: &Contents| {
+    let of = |contents: &WalletContents| {
         digest("a.b.c", &parts_of(contents, &title(CredentialFormat::VcSdJwt), "me", &[]).unwrap(), contents).unwrap()
     };
     let before = of(&contents);

@@ -26,8 +26,8 @@ const MORE: [&str; 8] = [
 ];
 
 /// Creates a wallet with these types in every format and spare copies.
-fn full(types: &[&'static str]) -> Contents {
-    let mut contents = Contents::new(12);
+fn full(types: &[&'static str]) -> WalletContents {
+    let mut contents = WalletContents::new(12);
     for &type_name in types {
         let issuer = Issuer { type_name, ..Issuer::new() };
         for format in [CredentialFormat::VcSdJwt, CredentialFormat::DcSdJwt, CredentialFormat::DiVcJcs] {
@@ -42,7 +42,10 @@ fn at_least(name: &str, bound: Value) -> Value {
 }
 
 /// Returns the claims and proofs that a verifier receives, checked as the verifier checks them.
-fn received(part: &Part, contents: &Contents) -> (Map<String, Value>, Vec<ClaimPath>, Vec<Proved>) {
+fn received(
+    part: &PlannedPresentation,
+    contents: &WalletContents,
+) -> (Map<String, Value>, Vec<ClaimPath>, Vec<Proved>) {
     let copy = &contents.credentials[part.credential].copies[part.copy];
     let sent = SdJwt::parse(&part.bind(copy, None, "nonce", "asker", NOW).unwrap()).unwrap();
     let disclosed = sent.disclosed().unwrap();
@@ -90,7 +93,7 @@ fn removed(payload: &Map<String, Value>, path: &ClaimPath) -> Map<String, Value>
 const MUSEUM: &str = "decentralized_identifier:did:web:museum.example";
 
 /// Asserts that no disclosure of an answer can be removed.
-fn is_least(query: &Query, contents: &Contents) {
+fn is_least(query: &Query, contents: &WalletContents) {
     let parts = parts_of(contents, query, MUSEUM, &[]).unwrap();
     assert_eq!(parts.len(), query.credentials.len());
     for part in &parts {
@@ -169,7 +172,7 @@ fn no_claim_goes_that_a_query_does_not_need() {
 fn a_threshold_is_proved_and_the_value_stays() {
     let issuer = Issuer::new();
     for format in [CredentialFormat::VcSdJwt, CredentialFormat::DcSdJwt] {
-        let mut contents = Contents::new(12);
+        let mut contents = WalletContents::new(12);
         contents.credentials.push(issuer.held("aaaa", format, 1));
         let path = if format == CredentialFormat::DcSdJwt {
             json!(["eqfLevel"])
@@ -193,9 +196,9 @@ fn a_threshold_is_proved_and_the_value_stays() {
 #[test]
 fn the_digest_does_not_tell_copies_apart_and_tells_bounds_apart() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 4));
-    let digest_of = |contents: &Contents, bound: i64| {
+    let digest_of = |contents: &WalletContents, bound: i64| {
         let query = query(CredentialFormat::VcSdJwt, json!([at_least("eqfLevel", json!(bound))]));
         digest("a.b.c", &parts_of(contents, &query, "me", &[]).unwrap(), contents).unwrap()
     };
@@ -210,37 +213,37 @@ fn the_digest_does_not_tell_copies_apart_and_tells_bounds_apart() {
 #[test]
 fn a_copy_is_opened_for_one_threshold() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 2));
-    let ask = |contents: &Contents, bound: i64| {
+    let ask = |contents: &WalletContents, bound: i64| {
         parts_of(contents, &query(CredentialFormat::VcSdJwt, json!([at_least("eqfLevel", json!(bound))])), "me", &[])
             .unwrap()
             .remove(0)
     };
     let first = ask(&contents, 5);
-    first.spend(&mut contents.credentials[0], "me");
+    first.record_disclosure(&mut contents.credentials[0], "me");
     assert_eq!(contents.credentials[0].copies[first.copy].opened[0].bound, 5);
     assert_eq!(contents.credentials[0].copies[first.copy].opened[0].direction, Direction::AtLeast);
     // A repeated request uses the copy that this verifier knows.
     let again = ask(&contents, 5);
-    assert_eq!((again.copy, again.exposure.clone()), (first.copy, Exposure::SameAsker));
-    again.spend(&mut contents.credentials[0], "me");
+    assert_eq!((again.copy, again.exposure.clone()), (first.copy, KnownVerifiers::SameAsker));
+    again.record_disclosure(&mut contents.credentials[0], "me");
     assert_eq!(contents.credentials[0].copies[first.copy].opened.len(), 1);
     // A copy opened by an earlier wallet version may have opened another entry, so it is not opened again.
     contents.credentials[0].copies[first.copy].opened[0].in_block = false;
     let other = ask(&contents, 4);
-    assert_eq!(other.exposure, Exposure::Fresh);
-    other.spend(&mut contents.credentials[0], "me");
+    assert_eq!(other.exposure, KnownVerifiers::Fresh);
+    other.record_disclosure(&mut contents.credentials[0], "me");
     contents.credentials[0].copies[other.copy].opened[0].in_block = false;
     // If no copy is left that can prove it, the value is disclosed where that is allowed (and the owner sees it);
     // otherwise nothing.
     let last = ask(&contents, 3);
     assert!(last.proves.is_empty() && names(&last) == ["eqfLevel"]);
-    let only = [Claimed {
+    let only = [RequestedClaimPath {
         query_id: "q".to_owned(),
         path: vec![Step::Name("credentialSubject".to_owned()), Step::Name("eqfLevel".to_owned())],
     }];
-    let bounds = Bounds { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &only };
+    let bounds = AnswerConstraints { asker: "me", now: NOW, only: &[], withheld: &[], proofs_only: &only };
     let query = query(CredentialFormat::VcSdJwt, json!([at_least("eqfLevel", json!(3))]));
     let refused = super::super::answer(&contents, &issuer.catalogue, &query, &bounds);
     assert_eq!(refused.unwrap_err().code, Code::QueryUnmet);
@@ -249,9 +252,9 @@ fn a_copy_is_opened_for_one_threshold() {
 #[test]
 fn a_copy_is_opened_again_for_a_bound_of_the_same_block() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 3));
-    let ask = |contents: &Contents, bound: i64, asker: &str| {
+    let ask = |contents: &WalletContents, bound: i64, asker: &str| {
         let asked = query(CredentialFormat::VcSdJwt, json!([at_least("eqfLevel", json!(bound))]));
         parts_of(contents, &asked, asker, &[]).unwrap().remove(0)
     };
@@ -261,7 +264,7 @@ fn a_copy_is_opened_again_for_a_bound_of_the_same_block() {
         .map(|bound| {
             let part = ask(&contents, bound, "me");
             assert_eq!(part.copy, 0);
-            part.spend(&mut contents.credentials[0], "me");
+            part.record_disclosure(&mut contents.credentials[0], "me");
             let (payload, ..) = received(&part, &contents);
             let array = payload["credentialSubject"]["eqfLevelAtLeast"].as_array().unwrap();
             array.iter().map(|element| element.as_str().unwrap().to_owned()).collect()
@@ -270,15 +273,15 @@ fn a_copy_is_opened_again_for_a_bound_of_the_same_block() {
     assert!(elements.iter().all(|shown| *shown == elements[0]));
     assert_eq!(contents.credentials[0].copies[0].opened.len(), 3);
     // Another verifier gets another copy, and so does the first one after a second verifier has seen its copy.
-    assert_eq!(ask(&contents, 4, "other").exposure, Exposure::Fresh);
+    assert_eq!(ask(&contents, 4, "other").exposure, KnownVerifiers::Fresh);
     contents.credentials[0].copies[0].shown_to.push("other".to_owned());
-    assert_eq!(ask(&contents, 4, "me").exposure, Exposure::Fresh);
+    assert_eq!(ask(&contents, 4, "me").exposure, KnownVerifiers::Fresh);
 }
 
 #[test]
 fn two_thresholds_of_one_direction_are_not_answered_from_one_copy() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 2));
     let ask = |claims: Value| parts_of(&contents, &query(CredentialFormat::VcSdJwt, claims), "me", &[]);
     assert!(ask(json!([at_least("eqfLevel", json!(5))])).is_ok());

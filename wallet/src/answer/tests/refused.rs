@@ -1,27 +1,30 @@
 use super::*;
 use crate::store::{
-    Entry, EntryKind, ShownPart,
-    standing::{Standing, State},
+    EntryKind, ShownPart, WalletLogEntry,
+    standing::{CachedStatus, CopyState},
 };
 use carnet_core::format::CredentialFormat;
 
 const ASKER: &str = "asker";
 
 /// A wallet with two documents of one type, of which the second, older one was shown to the asker and refused.
-fn wallet(reason: &str) -> Contents {
+fn wallet(reason: &str) -> WalletContents {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials =
         vec![issuer.held("aaaa", CredentialFormat::VcSdJwt, 2), issuer.held("bbbb", CredentialFormat::VcSdJwt, 2)];
     contents.credentials[1].copies[0].shown_to = vec![ASKER.to_owned()];
     let parts = vec![ShownPart::named("bbbb", TYPE)];
-    let number = contents.log.push(Entry { parts, ..Entry::new(NOW, EntryKind::Sending, ASKER) });
+    let number = contents.log.push(WalletLogEntry { parts, ..WalletLogEntry::new(NOW, EntryKind::Sending, ASKER) });
     let sent = contents.log.entry(number).unwrap().clone();
-    contents.log.push(Entry { reason: reason.to_owned(), ..Entry::about(&sent, NOW, EntryKind::RefusedByAsker) });
+    contents.log.push(WalletLogEntry {
+        reason: reason.to_owned(),
+        ..WalletLogEntry::about(&sent, NOW, EntryKind::RefusedByAsker)
+    });
     contents
 }
 
-fn shown(contents: &Contents, only: &[usize]) -> usize {
+fn shown(contents: &WalletContents, only: &[usize]) -> usize {
     parts_of(contents, &query(CredentialFormat::VcSdJwt, subject(&["title"])), ASKER, only).unwrap()[0].credential
 }
 
@@ -35,6 +38,6 @@ fn a_document_that_was_refused_as_suspended_gives_way_to_another_one() {
     // The twins: refused for what the document cannot mend, and confirmed by its issuer since.
     assert_eq!(shown(&wallet("holder_differs"), &[]), 1);
     let mut confirmed = wallet("suspended");
-    confirmed.credentials[1].copies[1].standing = Some(Standing::of(State::Valid, NOW.plus(1)));
+    confirmed.credentials[1].copies[1].standing = Some(CachedStatus::of(CopyState::Valid, NOW.plus(1)));
     assert_eq!(shown(&confirmed, &[]), 1);
 }

@@ -10,9 +10,9 @@ use crate::store::vouchers::serial_digest;
 
 const MUSEUM: &str = "decentralized_identifier:did:web:museum.example";
 
-fn wallet(copies: usize) -> Contents {
+fn wallet(copies: usize) -> WalletContents {
     let issuer = Issuer { type_name: "EntitlementCredential", ..Issuer::new() };
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, copies));
     contents
 }
@@ -30,7 +30,7 @@ fn element() -> Query {
 }
 
 /// Returns the copy and the serials that a verifier would get.
-fn shown(contents: &Contents, query: &Query, asker: &str) -> Option<(Part, Vec<String>)> {
+fn shown(contents: &WalletContents, query: &Query, asker: &str) -> Option<(PlannedPresentation, Vec<String>)> {
     let part = parts_of(contents, query, asker, &[]).ok()?.remove(0);
     let Shown::Selected(token, _) = &part.shown else { panic!("shown as a whole") };
     let payload = token.disclosed().unwrap().payload;
@@ -46,16 +46,16 @@ fn each_use_shows_one_serial_from_a_copy_of_its_own() {
     let (mut copies, mut serials) = (BTreeSet::new(), BTreeSet::new());
     for left in [2, 1, 0] {
         let (part, shown) = shown(&contents, &element(), MUSEUM).unwrap();
-        assert_eq!((shown.len(), part.exposure.clone()), (1, Exposure::Fresh));
+        assert_eq!((shown.len(), part.exposure.clone()), (1, KnownVerifiers::Fresh));
         assert_eq!(part.serial, Some(serial_digest(&shown[0])));
         let held = &mut contents.credentials[0];
-        part.spend(held, MUSEUM);
+        part.record_disclosure(held, MUSEUM);
         held.serials.as_mut().unwrap().record_used(&serial_digest(&shown[0]));
         assert_eq!(held.serials.as_ref().unwrap().left(), left);
         assert!(copies.insert(part.copy) && serials.insert(shown[0].clone()));
     }
     // One copy is left, but no use.
-    assert_eq!(contents.credentials[0].fresh_copies(), 1);
+    assert_eq!(contents.credentials[0].unused_copies(), 1);
     assert!(shown(&contents, &element(), MUSEUM).is_none());
 }
 
@@ -68,7 +68,7 @@ fn two_uses_have_nothing_in_common_but_what_all_vouchers_of_a_service_have() {
         let (part, serials) = shown(&contents, &visit(), MUSEUM).unwrap();
         let held = &mut contents.credentials[0];
         let text = part.bind(&held.copies[part.copy], None, "nonce", MUSEUM, NOW).unwrap();
-        part.spend(held, MUSEUM);
+        part.record_disclosure(held, MUSEUM);
         held.serials.as_mut().unwrap().record_used(&serial_digest(&serials[0]));
         sent.push(SdJwt::parse(&text).unwrap());
     }
@@ -114,24 +114,24 @@ fn whatever_is_asked_of_the_array_one_serial_goes_and_to_others_none() {
 fn a_use_that_was_not_counted_is_shown_again_by_the_same_copy() {
     let mut contents = wallet(3);
     let (first, serials) = shown(&contents, &element(), MUSEUM).unwrap();
-    first.spend(&mut contents.credentials[0], MUSEUM);
+    first.record_disclosure(&mut contents.credentials[0], MUSEUM);
     let (again, same) = shown(&contents, &element(), MUSEUM).unwrap();
-    assert_eq!((again.copy, again.exposure, &same), (first.copy, Exposure::SameAsker, &serials));
+    assert_eq!((again.copy, again.exposure, &same), (first.copy, KnownVerifiers::SameAsker, &serials));
     // After the first use, the next use has its own copy.
     contents.credentials[0].serials.as_mut().unwrap().record_used(&serial_digest(&serials[0]));
     let (next, other) = shown(&contents, &element(), MUSEUM).unwrap();
     assert_ne!((next.copy, &other), (first.copy, &serials));
-    assert_eq!(next.exposure, Exposure::Fresh);
+    assert_eq!(next.exposure, KnownVerifiers::Fresh);
 }
 
 #[test]
 fn with_no_copy_left_the_owner_sees_that_two_uses_could_be_linked() {
     let mut contents = wallet(1);
     let (first, serials) = shown(&contents, &element(), MUSEUM).unwrap();
-    first.spend(&mut contents.credentials[0], MUSEUM);
+    first.record_disclosure(&mut contents.credentials[0], MUSEUM);
     contents.credentials[0].serials.as_mut().unwrap().record_used(&serial_digest(&serials[0]));
     let (next, other) = shown(&contents, &element(), MUSEUM).unwrap();
-    assert_eq!((next.exposure, other.len()), (Exposure::SameAsker, 1));
+    assert_eq!((next.exposure, other.len()), (KnownVerifiers::SameAsker, 1));
     assert_ne!(other, serials);
 }
 
@@ -166,15 +166,19 @@ fn the_array_is_as_long_whatever_the_number_of_uses_and_has_no_order() {
 fn the_owner_is_told_that_a_voucher_is_used_up_or_somebody_elses() {
     let mut contents = wallet(3);
     let catalogue = Catalogue::embedded().unwrap();
-    let lack = |contents: &Contents, asker: &str| {
-        let bounds = Bounds { asker, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
-        missing(contents, &catalogue, &visit(), &bounds).unwrap().into_iter().map(|missing| missing.lack).next()
+    let lack = |contents: &WalletContents, asker: &str| {
+        let bounds = AnswerConstraints { asker, now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+        unanswered_queries(contents, &catalogue, &visit(), &bounds)
+            .unwrap()
+            .into_iter()
+            .map(|missing| missing.lack)
+            .next()
     };
-    assert_eq!((lack(&contents, MUSEUM), lack(&contents, "me")), (None, Some(Lack::OtherRedeemer)));
+    assert_eq!((lack(&contents, MUSEUM), lack(&contents, "me")), (None, Some(LackReason::OtherRedeemer)));
     let serials = contents.credentials[0].serials.as_mut().unwrap();
     for serial in ["q3Jm0dJ8Qn0Vb1xkT5yUOw", "2sGf7LrWcZe9hPiNaXtMuA", "b7Yt0Kq1Zr5LwVx9cTgJpQ"] {
         serials.record_shown(&serial_digest(serial), MUSEUM);
         serials.record_used(&serial_digest(serial));
     }
-    assert_eq!(lack(&contents, MUSEUM), Some(Lack::UsedUp));
+    assert_eq!(lack(&contents, MUSEUM), Some(LackReason::UsedUp));
 }

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::*;
 
 /// Creates a wallet with a qualification and a language certificate for each of these people.
-fn wallet(people: &[(&str, &str)]) -> Contents {
-    let mut contents = Contents::new(12);
+fn wallet(people: &[(&str, &str)]) -> WalletContents {
+    let mut contents = WalletContents::new(12);
     for (name, born) in people {
         for type_name in [TYPE, "LanguageCertificateCredential"] {
             let issuer = Issuer { type_name, ..Issuer::new() };
@@ -45,7 +45,7 @@ fn same_person() -> Value {
 }
 
 /// Returns the wallet ids of the disclosed credentials.
-fn sent(contents: &Contents, query: &Query) -> Result<Vec<String>, Code> {
+fn sent(contents: &WalletContents, query: &Query) -> Result<Vec<String>, Code> {
     let parts = parts_of(contents, query, "asker", &[]).map_err(|problem| problem.code)?;
     Ok(parts.iter().map(|part| contents.credentials[part.credential].id.clone()).collect())
 }
@@ -63,10 +63,10 @@ fn row_97_documents_of_one_person_go_together() {
     let theirs = ["Kovács QualificationCredential", "Kovács LanguageCertificateCredential"];
     assert_eq!(sent(&contents, &both(&same_person())).unwrap(), theirs);
     // The plan's lines name the same credentials.
-    let bounds = Bounds { asker: "asker", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
+    let bounds = AnswerConstraints { asker: "asker", now: NOW, only: &[], withheld: &[], proofs_only: &[] };
     let answer = answer(&contents, &Catalogue::embedded().unwrap(), &both(&same_person()), &bounds).unwrap();
     for line in &answer.lines {
-        if let carnet_core::query::plan::What::Document { holding, .. } = line.what {
+        if let carnet_core::query::plan::PlanItem::Document { holding, .. } = line.what {
             assert!(contents.credentials[answer.holdings[holding]].id.starts_with("Kovács"));
         }
     }
@@ -107,7 +107,7 @@ fn row_97_copies_with_keys_of_their_own_answer_no_request_for_one_key() {
 #[test]
 fn row_98_two_copies_of_one_credential_never_go_together() {
     let issuer = Issuer::new();
-    let mut contents = Contents::new(12);
+    let mut contents = WalletContents::new(12);
     contents.credentials.push(issuer.held("aaaa", CredentialFormat::VcSdJwt, 3));
     let level = |id: &str, bound: i64| {
         json!({"id": id, "format": "vc+sd-jwt", "meta": {"type_values": [[TYPE]]},

@@ -7,7 +7,7 @@ use carnet_core::{
     format::CredentialFormat,
     json::canonicalize_object,
     keys::Signer as _,
-    secure::data_integrity::{ProofOptions, secure, to_text},
+    secure::data_integrity::{ProofOptions, add_proof, to_text},
 };
 use rand_core::{CryptoRng, RngCore};
 use sha2::{Digest as _, Sha256};
@@ -22,13 +22,13 @@ const BASE: &str = "https://uni.example/status";
 const DID: &str = "did:web:uni.example";
 
 /// Creates the directory of an issuer's lists.
-pub(super) fn directory(lists: &[&str], signing_key: Option<&str>) -> Directory {
+pub(super) fn directory(lists: &[&str], signing_key: Option<&str>) -> StatusListDirectory {
     let lists: Vec<String> = lists.iter().map(|list| format!("{BASE}/{list}")).collect();
     let mut said = json!({ "status_lists": lists });
     if let Some(key) = signing_key {
         said["signing_key"] = json!(key);
     }
-    Directory::parse(&format!("{BASE}/lists"), said.to_string().as_bytes()).unwrap()
+    StatusListDirectory::parse(&format!("{BASE}/lists"), said.to_string().as_bytes()).unwrap()
 }
 
 pub(super) fn digest(disclosure: &str) -> String {
@@ -283,7 +283,7 @@ fn row_92_each_mark_in_a_data_integrity_proof_is_refused() {
                 let method = issuer.method();
                 let mut chosen = ProofOptions {
                     verification_method: &method,
-                    purpose: carnet_core::did::Purpose::AssertionMethod,
+                    purpose: carnet_core::did::VerificationRelationship::AssertionMethod,
                     created: Some(NOW.start_of_day()),
                     expires: None,
                     challenge: None,
@@ -292,7 +292,7 @@ fn row_92_each_mark_in_a_data_integrity_proof_is_refused() {
                 options(&mut chosen);
                 let suites = suites(&issuer.catalogue).unwrap();
                 let suite = suites.signing(format, issuer.key.algorithm()).unwrap();
-                to_text(&secure(&document, suite, &chosen, &issuer.key).unwrap()).unwrap()
+                to_text(&add_proof(&document, suite, &chosen, &issuer.key).unwrap()).unwrap()
             }
         };
         assert_eq!(received(&again(|_| ())), Ok(()), "{format}: signed again as it was");
@@ -339,14 +339,14 @@ fn row_92_days_are_those_of_issue_and_offer() {
         delivery.reissue(|_, payload| from(today.plus(-86_400))(format, payload));
         assert_eq!(delivery.receive().unwrap_err().code, Code::CopyMarked, "{format}: the day before");
         // Copies requested yesterday may have been issued yesterday; the day of a proof is that of the copy.
-        delivery.days = Days::Issued { since: NOW.plus(-86_400), until: None };
+        delivery.days = DateRequirement::Issued { since: NOW.plus(-86_400), until: None };
         delivery.issuer.created = Some(today.plus(-86_400));
         delivery.reissue(|_, payload| from(today.plus(-86_400))(format, payload));
         assert!(delivery.receive().is_ok(), "{format}: {:?}", delivery.receive().err());
         let mut delivery = Delivery::new(format);
-        delivery.days = Days::Issued { since: NOW, until: Some(today.plus(366 * 86_400)) };
+        delivery.days = DateRequirement::Issued { since: NOW, until: Some(today.plus(366 * 86_400)) };
         assert_eq!(delivery.receive().unwrap_err().code, Code::CopyMarked, "{format}: another end than was offered");
-        delivery.days = Days::Issued { since: NOW, until: None };
+        delivery.days = DateRequirement::Issued { since: NOW, until: None };
         assert!(delivery.receive().is_ok(), "{format}: the offer named no end");
     }
 }
@@ -371,7 +371,7 @@ fn row_92_places_in_status_lists_mark_nobody() {
     let forms = ["revocation", "suspension", "token"];
     let lists: Vec<String> = (1..=3).flat_map(|list| forms.map(|form| format!("{form}/{list}"))).collect();
     let lists: Vec<&str> = lists.iter().map(String::as_str).collect();
-    let received = |format: CredentialFormat, earlier: &[Copy], place: fn(usize) -> (usize, usize)| {
+    let received = |format: CredentialFormat, earlier: &[CredentialCopy], place: fn(usize) -> (usize, usize)| {
         let mut delivery = Delivery::new(format);
         delivery.directory = Some(directory(&lists, None));
         delivery.earlier = earlier.to_vec();
@@ -382,7 +382,8 @@ fn row_92_places_in_status_lists_mark_nobody() {
         delivery.receive()
     };
     for &format in FORMATS {
-        let code = |earlier: &[Copy], place| received(format, earlier, place).err().map(|problem| problem.code);
+        let code =
+            |earlier: &[CredentialCopy], place| received(format, earlier, place).err().map(|problem| problem.code);
         let held = received(format, &[], |at| (1, at)).unwrap();
         assert_eq!(code(&[], |at| (1 + at % 2, 7)), Some(Code::CopyMarked), "{format}: one place for two copies");
         assert_eq!(code(&[], |_| (1, 7)), Some(Code::CopyMarked), "{format}: one index in all");
@@ -521,12 +522,12 @@ fn row_92_copies_of_a_type_from_elsewhere_are_written_alike() {
 fn what_is_not_checked_is_said() {
     let catalogue = elsewhere();
     let (own, other) = ("QualificationCredential", "DiplomaCredential");
-    let said = |name: &str, days| unchecked(catalogue.credential_type(name).unwrap(), days);
-    let offered = Days::Issued { since: NOW, until: Some(NOW) };
-    let unsaid = Days::Issued { since: NOW, until: None };
-    assert!(said(own, offered).is_empty() && said(own, Days::Kept).is_empty());
+    let said = |name: &str, days| skipped_checks(catalogue.credential_type(name).unwrap(), days);
+    let offered = DateRequirement::Issued { since: NOW, until: Some(NOW) };
+    let unsaid = DateRequirement::Issued { since: NOW, until: None };
+    assert!(said(own, offered).is_empty() && said(own, DateRequirement::Kept).is_empty());
     assert_eq!(said(own, unsaid), ["valid_until"]);
     let form = ["form", "signing_key", "status_lists"];
-    assert_eq!(said(other, Days::Kept), form);
+    assert_eq!(said(other, DateRequirement::Kept), form);
     assert_eq!(said(other, offered), [&form[..], &["valid_from", "valid_until"]].concat());
 }

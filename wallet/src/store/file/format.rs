@@ -1,19 +1,19 @@
-//! Plain text of the wallet's file: one JSON object in two parts, so that the second can be skipped.
+//! Plaintext of the wallet file: one JSON object in two parts, so that the second can be skipped.
 //!
 //! `{"version":6,"length":"0000001234","contents":{...},"texts":[...],"requests":{...}}`, where the length is that of
-//! the contents in bytes. Version 5 has no requests. Before version 5 the file was the contents only, which included
-//! the texts.
+//! the contents in bytes. Version 5 has no requests. Before version 5, the file consisted of the contents, which
+//! included the texts.
 
 use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serializer as _};
 use zeroize::Zeroizing;
 
-use super::{Reading, corrupted};
+use super::{WalletPart, corrupted};
 use crate::{
-    failure::{Failure, Safety, Sentence},
+    failure::{DataSafety, Failure, Sentence},
     store::{
-        contents::{Contents, OLDEST, VERSION},
+        contents::{OLDEST, VERSION, WalletContents},
         texts::{StoredRequests, StoredTexts},
     },
 };
@@ -33,7 +33,7 @@ fn head(version: u32, length: u64) -> String {
 }
 
 /// Writes contents whose texts are packed.
-pub(super) fn write(writer: &mut impl Write, contents: &Contents) -> io::Result<()> {
+pub(super) fn write(writer: &mut impl Write, contents: &WalletContents) -> io::Result<()> {
     // Serialised twice, to count the bytes without holding them in memory.
     let mut counted = Counter(0);
     serde_json::to_writer(&mut counted, contents)?;
@@ -60,7 +60,7 @@ impl Write for Counter {
     }
 }
 
-pub(super) fn read(mut reader: impl Read, reading: Reading) -> Result<Contents, Failure> {
+pub(super) fn read(mut reader: impl Read, reading: WalletPart) -> Result<WalletContents, Failure> {
     let mut begin = Zeroizing::new(Vec::new());
     let length = u64::try_from(head(VERSION, 0).len()).unwrap_or_default();
     reader.by_ref().take(length).read_to_end(&mut begin).map_err(|_| changed())?;
@@ -72,10 +72,10 @@ pub(super) fn read(mut reader: impl Read, reading: Reading) -> Result<Contents, 
     let mut plain = Zeroizing::new(Vec::with_capacity(usize::try_from(length.min(super::LARGEST)).unwrap_or_default()));
     reader.by_ref().take(length).read_to_end(&mut plain).map_err(|_| changed())?;
     // The parser's own message could contain a piece of the contents.
-    let mut contents: Contents = serde_json::from_slice(&plain).map_err(|_| no_wallet())?;
+    let mut contents: WalletContents = serde_json::from_slice(&plain).map_err(|_| no_wallet())?;
     contents.version = VERSION;
     drop(plain);
-    if reading == Reading::WithoutTexts {
+    if reading == WalletPart::WithoutTexts {
         // Decrypted nevertheless: a truncated or changed file must not pass as complete.
         io::copy(&mut reader, &mut io::sink()).map_err(|_| changed())?;
         return Ok(contents);
@@ -114,7 +114,7 @@ fn contents_length(begin: &[u8]) -> Option<u64> {
 }
 
 /// Reads the contents of a wallet before version 5; for later versions, the error names the version.
-fn older(plain: &[u8]) -> Result<Contents, Failure> {
+fn older(plain: &[u8]) -> Result<WalletContents, Failure> {
     #[derive(Deserialize)]
     struct Head {
         version: u32,
@@ -124,10 +124,10 @@ fn older(plain: &[u8]) -> Result<Contents, Failure> {
         let message = Sentence::id("error-wallet-version").with("version", head.version);
         let message = message.with("oldest", OLDEST).with("newest", VERSION);
         let failure = Failure::new("wallet_version", message, Sentence::id("hint-newer-program"));
-        return Err(failure.with_safety(Safety::Unreadable));
+        return Err(failure.with_safety(DataSafety::Unreadable));
     }
-    let contents: Contents = serde_json::from_slice(plain).map_err(|_| no_wallet())?;
-    Ok(Contents { version: VERSION, ..contents })
+    let contents: WalletContents = serde_json::from_slice(plain).map_err(|_| no_wallet())?;
+    Ok(WalletContents { version: VERSION, ..contents })
 }
 
 /// Reads to the end.
@@ -180,15 +180,15 @@ mod tests {
     #[test]
     fn a_file_of_the_version_before_has_no_requests() {
         let mut written = Vec::new();
-        write(&mut written, &Contents::new(12)).unwrap();
+        write(&mut written, &WalletContents::new(12)).unwrap();
         let text = String::from_utf8(written).unwrap();
         // The contents have a member of that name too.
         let (before, requests) = text.rsplit_once(REQUESTS).unwrap();
         assert_eq!(requests, "{\"layouts\":[],\"texts\":[]}}");
         let before = format!("{}}}", before.replace("\"version\":6", "\"version\":5"));
-        assert_eq!(read(before.as_bytes(), Reading::Whole).unwrap().version, VERSION);
+        assert_eq!(read(before.as_bytes(), WalletPart::Whole).unwrap().version, VERSION);
         for damaged in [before.replace(",\"texts\"", ";\"texts\""), before.replace("[]}", "[],\"more\":1}")] {
-            assert_eq!(read(damaged.as_bytes(), Reading::Whole).unwrap_err().reason, "wallet_corrupted");
+            assert_eq!(read(damaged.as_bytes(), WalletPart::Whole).unwrap_err().reason, "wallet_corrupted");
         }
     }
 
@@ -196,10 +196,10 @@ mod tests {
     #[test]
     fn the_whole_is_one_object_with_a_version() {
         let mut written = Vec::new();
-        write(&mut written, &Contents::new(12)).unwrap();
+        write(&mut written, &WalletContents::new(12)).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&written).unwrap();
         assert_eq!((value["version"].as_u64(), value["texts"].as_array().unwrap().len()), (Some(VERSION.into()), 0));
         assert_eq!(older(&written[..written.len() - 1]).unwrap_err().reason, "wallet_corrupted");
-        assert_eq!(read(written.as_slice(), Reading::Whole).unwrap().version, VERSION);
+        assert_eq!(read(written.as_slice(), WalletPart::Whole).unwrap().version, VERSION);
     }
 }

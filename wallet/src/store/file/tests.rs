@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::{
     failure::{FailureKind, Sentence},
-    store::contents::{Copy, HeldCredential, HolderKey, VERSION},
+    store::contents::{CredentialCopy, HeldCredential, HolderKey, VERSION},
 };
 
 fn passphrase(text: &str) -> SecretString {
@@ -23,11 +23,11 @@ fn open(path: &Path) -> Result<WalletFile, Failure> {
 }
 
 fn open_with(path: &Path, typed: &str) -> Result<WalletFile, Failure> {
-    WalletFile::open(path, passphrase(typed), &Silent, Box::new(Silent))
+    WalletFile::open(path, passphrase(typed), &SilentObserver, Box::new(SilentObserver))
 }
 
 fn credential(id: &str) -> HeldCredential {
-    let copies = (0..10).map(|_| Copy::new("x".repeat(2_000), HolderKey::draw()));
+    let copies = (0..10).map(|_| CredentialCopy::new("x".repeat(2_000), HolderKey::draw()));
     HeldCredential {
         id: id.to_owned(),
         type_name: "T".to_owned(),
@@ -55,7 +55,7 @@ fn what_is_stored_is_read_again_and_only_the_owner_may_read_it() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o600);
     assert_eq!(mode(path.parent().unwrap()), 0o700);
-    let read = read_only(&path, &passphrase("correct horse"), Reading::Whole).unwrap();
+    let read = read_only(&path, &passphrase("correct horse"), WalletPart::Whole).unwrap();
     assert_eq!(read.credentials[0].copies.len(), 10);
     let sealed = fs::read(&path).unwrap();
     assert!(sealed.starts_with(b"age-encryption.org/v1\n"));
@@ -68,14 +68,14 @@ fn how_far_logs_went_is_kept_and_bounded() {
     let log = |number: usize| (format!("did:webvh:{number}:a.example"), "1-Q".to_owned());
     let mut wallet = open(&path).unwrap();
     let dids = DidCache::default();
-    wallet.follow(&dids);
+    wallet.check_logs(&dids);
     dids.remember([log(0)].into());
     wallet.save().unwrap();
     drop(wallet);
     let mut wallet = open(&path).unwrap();
     assert_eq!(wallet.contents.logs, [log(0)].into());
     let dids = DidCache::default();
-    wallet.follow(&dids);
+    wallet.check_logs(&dids);
     assert_eq!(dids.remembered(), [log(0)].into());
     // A known log is still followed when there is no room for another.
     let mut many: std::collections::BTreeMap<_, _> = (0..LOGS + 1).map(log).collect();
@@ -99,7 +99,10 @@ fn a_wallet_is_not_overwritten() {
 fn a_wrong_passphrase_is_told_from_a_damaged_file() {
     let (_folder, path) = made();
     assert!(open(&path).is_ok());
-    assert_eq!(read_only(&path, &passphrase("correct hors"), Reading::Whole).unwrap_err().reason, "wrong_passphrase");
+    assert_eq!(
+        read_only(&path, &passphrase("correct hors"), WalletPart::Whole).unwrap_err().reason,
+        "wrong_passphrase"
+    );
     let good = fs::read(&path).unwrap();
     for (at, flip) in [(0, 1), (good.len() - 1, 1), (good.len() - 40, 128)] {
         let mut bad = good.clone();
@@ -129,7 +132,7 @@ fn two_cannot_change_it_at_once_but_reading_goes_on() {
     let first = open(&path).unwrap();
     let failure = open(&path).err().unwrap();
     assert_eq!((failure.reason.as_str(), failure.kind), ("wallet_busy", FailureKind::Temporary));
-    assert!(read_only(&path, &passphrase("correct horse"), Reading::Whole).is_ok());
+    assert!(read_only(&path, &passphrase("correct horse"), WalletPart::Whole).is_ok());
     drop(first);
     assert!(open(&path).is_ok());
 }
@@ -152,7 +155,7 @@ fn a_store_that_fails_leaves_the_old_file() {
 
 #[test]
 fn a_missing_wallet_says_how_to_make_one() {
-    let failure = read_only(Path::new("/nonexistent/wallet.age"), &passphrase("x"), Reading::Whole).unwrap_err();
+    let failure = read_only(Path::new("/nonexistent/wallet.age"), &passphrase("x"), WalletPart::Whole).unwrap_err();
     assert_eq!(failure.reason, "wallet_missing");
     assert_eq!(failure.hint, Sentence::id("hint-init"));
 }
@@ -171,7 +174,7 @@ fn a_wallet_of_the_version_before_is_read_and_written_as_the_new_one() {
         copy["credential"] = "text".into();
         assert!(copy.get("standing").is_none());
     }
-    let parse = |old: &serde_json::Value| format::read(old.to_string().as_bytes(), Reading::WithoutTexts);
+    let parse = |old: &serde_json::Value| format::read(old.to_string().as_bytes(), WalletPart::WithoutTexts);
     let read = parse(&old).unwrap();
     assert!(read.credentials[0].copies.iter().all(|copy| copy.credential.text() == "text"));
     assert_eq!((read.version, read.credentials[0].copies.len()), (VERSION, 10));
@@ -191,7 +194,7 @@ fn what_a_killed_program_left_half_written_is_removed_and_nothing_else() {
         fs::write(file, "half").unwrap();
     }
     // Reading takes no lock, and leaves alone what another command may be writing.
-    read_only(&path, &passphrase("correct horse"), Reading::Whole).unwrap();
+    read_only(&path, &passphrase("correct horse"), WalletPart::Whole).unwrap();
     assert!(left.exists());
     open(&path).unwrap();
     assert!(!left.exists() && others.iter().all(|file| file.exists()));
@@ -204,8 +207,11 @@ fn another_passphrase_takes_the_place_of_the_first() {
     wallet.contents.credentials.push(credential("abcd"));
     wallet.contents.work_factor = LEAST_WORK_FACTOR + 1;
     wallet.change_passphrase(passphrase("battery staple")).unwrap();
-    assert_eq!(read_only(&path, &passphrase("correct horse"), Reading::Whole).unwrap_err().reason, "wrong_passphrase");
-    let read = read_only(&path, &passphrase("battery staple"), Reading::Whole).unwrap();
+    assert_eq!(
+        read_only(&path, &passphrase("correct horse"), WalletPart::Whole).unwrap_err().reason,
+        "wrong_passphrase"
+    );
+    let read = read_only(&path, &passphrase("battery staple"), WalletPart::Whole).unwrap();
     assert_eq!((read.credentials.len(), read.work_factor), (1, LEAST_WORK_FACTOR + 1));
     let sealed = fs::read(&path).unwrap();
     let head = String::from_utf8_lossy(&sealed).lines().nth(1).unwrap().to_owned();
@@ -221,13 +227,13 @@ fn a_passphrase_that_could_not_be_changed_is_the_old_one() {
     let failure = wallet.change_passphrase(passphrase("battery staple")).unwrap_err();
     assert_eq!(failure.reason, "wallet_unwritable");
     fs::rename(&hidden, path.parent().unwrap()).unwrap();
-    assert!(read_only(&path, &passphrase("correct horse"), Reading::Whole).is_ok());
+    assert!(read_only(&path, &passphrase("correct horse"), WalletPart::Whole).is_ok());
 }
 
 #[test]
 fn a_wallet_that_ages_own_recipient_sealed_opens() {
     let (_folder, path) = made();
-    let contents = Contents::new(LEAST_WORK_FACTOR);
+    let contents = WalletContents::new(LEAST_WORK_FACTOR);
     let mut recipient = age::scrypt::Recipient::new(passphrase("correct horse"));
     recipient.set_work_factor(LEAST_WORK_FACTOR);
     let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient)).unwrap();
@@ -248,13 +254,13 @@ fn a_wallet_that_was_sealed_with_an_older_form_of_the_passphrase_is_sealed_again
         recipient.set_work_factor(LEAST_WORK_FACTOR);
         let encryptor = Encryptor::with_recipients(iter::once(&recipient as &dyn age::Recipient)).unwrap();
         let mut writer = encryptor.wrap_output(File::create(&path).unwrap()).unwrap();
-        serde_json::to_writer(&mut writer, &Contents::new(LEAST_WORK_FACTOR)).unwrap();
+        serde_json::to_writer(&mut writer, &WalletContents::new(LEAST_WORK_FACTOR)).unwrap();
         writer.finish().unwrap();
 
         let before = fs::read(&path).unwrap();
-        assert!(read_and_tell(&path, &passphrase(older), Reading::Whole).unwrap().1);
+        assert!(read_and_tell(&path, &passphrase(older), WalletPart::Whole).unwrap().1);
         assert_eq!(fs::read(&path).unwrap(), before);
-        let read = || read_only(&path, &passphrase(older), Reading::WithoutTexts).unwrap();
+        let read = || read_only(&path, &passphrase(older), WalletPart::WithoutTexts).unwrap();
         if by_reading {
             let other = lock(&path, Duration::ZERO).unwrap();
             read();
@@ -265,14 +271,14 @@ fn a_wallet_that_was_sealed_with_an_older_form_of_the_passphrase_is_sealed_again
             open_with(&path, older).unwrap();
         }
         for form in [composed, decomposed, older] {
-            assert!(!read_and_tell(&path, &passphrase(form), Reading::Whole).unwrap().1, "{form:?}");
+            assert!(!read_and_tell(&path, &passphrase(form), WalletPart::Whole).unwrap().1, "{form:?}");
         }
         let sealed = fs::read(&path).unwrap();
         open_with(&path, older).unwrap();
         read();
         assert_eq!(fs::read(&path).unwrap(), sealed, "once");
         assert_eq!(
-            read_only(&path, &passphrase("Zoe cafe ok"), Reading::Whole).unwrap_err().reason,
+            read_only(&path, &passphrase("Zoe cafe ok"), WalletPart::Whole).unwrap_err().reason,
             "wrong_passphrase"
         );
     }
@@ -283,15 +289,15 @@ fn what_is_read_without_texts_is_the_rest() {
     let (_folder, path) = made();
     let mut wallet = open(&path).unwrap();
     wallet.contents.credentials.push(credential("abcd"));
-    wallet.contents.credentials[0].copies[3].forget_text();
+    wallet.contents.credentials[0].copies[3].delete_text();
     wallet.save().unwrap();
     let read = |reading| read_only(&path, &passphrase("correct horse"), reading);
-    let (whole, rest) = (read(Reading::Whole).unwrap(), read(Reading::WithoutTexts).unwrap());
+    let (whole, rest) = (read(WalletPart::Whole).unwrap(), read(WalletPart::WithoutTexts).unwrap());
     assert_eq!(serde_json::to_value(&whole).unwrap(), serde_json::to_value(&rest).unwrap());
-    assert_eq!((whole.credentials[0].fresh_copies(), rest.credentials[0].fresh_copies()), (9, 9));
+    assert_eq!((whole.credentials[0].unused_copies(), rest.credentials[0].unused_copies()), (9, 9));
     assert_eq!(whole.credentials[0].copies[0].credential.text(), "x".repeat(2_000));
     // A part is checked for completeness even if it is not used.
     let good = fs::read(&path).unwrap();
     fs::write(&path, &good[..good.len() - 1]).unwrap();
-    assert_eq!(read(Reading::WithoutTexts).unwrap_err().reason, "wallet_corrupted");
+    assert_eq!(read(WalletPart::WithoutTexts).unwrap_err().reason, "wallet_corrupted");
 }

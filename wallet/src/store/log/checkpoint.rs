@@ -1,4 +1,4 @@
-//! Checkpoints: replacements of entries that the owner has forgotten (spec/log.md section 7).
+//! Checkpoints: replacements of deleted log entries (spec/log.md section 7).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
@@ -10,13 +10,13 @@ use carnet_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Broken, Log, instant};
+use super::{LogError, WalletLog, instant};
 
 /// Prefix of the signed bytes, so that the key signs nothing else.
 const TAG: &[u8] = b"carnet-log-checkpoint/1\0";
 
-/// Replacement of the forgotten entries at the start of a log: their number, and the digest that the next entry refers
-/// to.
+/// Replacement of the deleted entries at the start of a log: their number, and the digest to which the next entry
+/// refers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
@@ -57,28 +57,28 @@ impl Checkpoint {
     }
 }
 
-impl Log {
-    /// Returns the checkpoint that replaces forgotten entries.
+impl WalletLog {
+    /// Returns the checkpoint that replaces deleted entries.
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
         self.checkpoint.as_ref()
     }
 
-    /// Returns the number of forgotten entries; later entries are numbered from there.
+    /// Returns the number of deleted entries; the numbers of later entries continue from there.
     pub fn forgotten(&self) -> u64 {
         self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.entries)
     }
 
-    /// Returns the number of entries at the start of the log that are older than an instant.
+    /// Returns the number of entries before an instant, from the start of the log.
     pub fn before(&self, instant: Timestamp) -> usize {
         self.entries.iter().take_while(|entry| entry.at < instant).count()
     }
 
-    /// Forgets the entries at the start of the log up to the first that is not older than the instant. The head is
-    /// unchanged. Returns the number of forgotten entries.
+    /// Deletes the entries from the start of the log up to the first that is not before the instant. The head is
+    /// unchanged. Returns the number of deleted entries.
     ///
     /// # Errors
-    /// If the hash chain is invalid: forgetting must not hide a change.
-    pub fn forget(&mut self, before: Timestamp, now: Timestamp, signer: &dyn Signer) -> Result<usize, Broken> {
+    /// The hash chain is invalid: a deletion must not hide a change.
+    pub fn forget(&mut self, before: Timestamp, now: Timestamp, signer: &dyn Signer) -> Result<usize, LogError> {
         self.check_chain()?;
         let count = self.before(before);
         let Some(last) = count.checked_sub(1).and_then(|last| self.entries.get(last)) else { return Ok(0) };
@@ -90,17 +90,17 @@ impl Log {
             key: signer.public_key().to_multikey(),
             signature: String::new(),
         };
-        let unsigned = |problem: Problem| Broken { number: last.number, what: problem.to_string() };
+        let unsigned = |problem: Problem| LogError { number: last.number, what: problem.to_string() };
         self.checkpoint = Some(checkpoint.sign(signer).map_err(unsigned)?);
         self.entries.drain(..count);
         Ok(count)
     }
 
     /// Verifies the checkpoint, if there is one, and returns the digest that the first entry refers to.
-    pub(super) fn check_checkpoint(&self) -> Result<Option<&str>, Broken> {
+    pub(super) fn check_checkpoint(&self) -> Result<Option<&str>, LogError> {
         let Some(checkpoint) = &self.checkpoint else { return Ok(None) };
         let broken =
-            |problem: Problem| Broken { number: checkpoint.entries, what: format!("its checkpoint: {problem}") };
+            |problem: Problem| LogError { number: checkpoint.entries, what: format!("its checkpoint: {problem}") };
         checkpoint.check().map_err(broken)?;
         Ok(Some(&checkpoint.head))
     }
@@ -112,7 +112,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::store::{Entry, EntryKind};
+    use crate::store::{EntryKind, WalletLogEntry};
 
     const DAY: i64 = 86_400;
     const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -122,10 +122,10 @@ mod tests {
     }
 
     /// Creates a log with one entry a day, the last one today.
-    fn log(entries: i64) -> Log {
-        let mut log = Log::default();
+    fn log(entries: i64) -> WalletLog {
+        let mut log = WalletLog::default();
         for day in (0..entries).rev() {
-            log.push(Entry::new(
+            log.push(WalletLogEntry::new(
                 NOW.plus(day.saturating_mul(DAY).saturating_neg()),
                 EntryKind::Received,
                 "did:web:a.example",
@@ -134,7 +134,7 @@ mod tests {
         log
     }
 
-    fn again(log: &Log) -> Log {
+    fn again(log: &WalletLog) -> WalletLog {
         serde_json::from_value(serde_json::to_value(log).unwrap()).unwrap()
     }
 
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!((log.entry(4).unwrap().number, log.entry(10).unwrap().number), (4, 10));
         assert_eq!(log.checkpoint().unwrap().head, third);
         again(&log).check_chain().unwrap();
-        assert_eq!(log.push(Entry::new(NOW, EntryKind::Deleted, "did:web:a.example")), 11);
+        assert_eq!(log.push(WalletLogEntry::new(NOW, EntryKind::Deleted, "did:web:a.example")), 11);
         log.check_chain().unwrap();
         // Again, and of the whole log.
         assert_eq!(log.forget(NOW.plus(-5 * DAY), NOW, &key(1)), Ok(1));
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(log.forget(NOW.plus(DAY), NOW, &key(1)), Ok(7));
         assert_eq!((log.head(), log.forgotten(), log.entries().len()), (head.as_str(), 11, 0));
         assert_eq!(log.forget(NOW.plus(DAY), NOW, &key(1)), Ok(0));
-        assert_eq!(log.push(Entry::new(NOW, EntryKind::Deleted, "did:web:a.example")), 12);
+        assert_eq!(log.push(WalletLogEntry::new(NOW, EntryKind::Deleted, "did:web:a.example")), 12);
         again(&log).check_chain().unwrap();
     }
 
@@ -164,7 +164,7 @@ mod tests {
     fn entries_stay_from_the_first_that_is_of_the_day() {
         let mut log = log(3);
         // The clock was set back.
-        log.push(Entry::new(NOW.plus(-30 * DAY), EntryKind::Received, "did:web:a.example"));
+        log.push(WalletLogEntry::new(NOW.plus(-30 * DAY), EntryKind::Received, "did:web:a.example"));
         assert_eq!(log.forget(NOW.plus(-DAY), NOW, &key(1)), Ok(1));
         assert_eq!(log.entries().len(), 3);
         assert_eq!(log.forget(NOW.plus(-DAY), NOW, &key(1)), Ok(0));
@@ -178,7 +178,7 @@ mod tests {
         let first_bad = |change: &dyn Fn(&mut Value)| {
             let mut stored = stored.clone();
             change(&mut stored);
-            serde_json::from_value::<Log>(stored).unwrap().check_chain().map_err(|broken| broken.number)
+            serde_json::from_value::<WalletLog>(stored).unwrap().check_chain().map_err(|broken| broken.number)
         };
         assert_eq!(first_bad(&|_| {}), Ok(()));
         let changes: [&dyn Fn(&mut Value); 6] = [
@@ -201,8 +201,8 @@ mod tests {
 
     #[test]
     fn a_digest_does_not_confirm_a_guess_of_an_entry() {
-        let entry = || Entry::new(NOW, EntryKind::RegistrarAdded, "did:web:a.example");
-        let (mut one, mut other) = (Log::default(), Log::default());
+        let entry = || WalletLogEntry::new(NOW, EntryKind::RegistrarAdded, "did:web:a.example");
+        let (mut one, mut other) = (WalletLog::default(), WalletLog::default());
         one.push(entry());
         other.push(entry());
         assert_ne!(one.head(), other.head());

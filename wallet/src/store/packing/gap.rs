@@ -1,4 +1,4 @@
-//! Contents of a gap in a layout: one word in its shortest encoding.
+//! Content of a gap in a template: one word in its shortest encoding.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ const DECODED: u8 = 128;
 
 /// Word in a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Gap<'a> {
+pub(super) enum TemplateGap<'a> {
     /// Text of at most 127 bytes.
     Text(&'a str),
     /// base64url of at most 126 bytes.
@@ -22,7 +22,7 @@ pub(super) enum Gap<'a> {
     Digest(u8),
 }
 
-impl<'a> Gap<'a> {
+impl<'a> TemplateGap<'a> {
     /// Returns the shortest form of a word; `None` if it is too long.
     pub(super) fn of(word: &'a str, digest_of: Option<usize>) -> Option<Self> {
         if let Some(run) = digest_of.and_then(|run| u8::try_from(run).ok()) {

@@ -5,9 +5,9 @@ use super::*;
 use crate::{
     answer::tests::{Issuer, NOW},
     store::{
-        Contents, HeldCredential,
+        HeldCredential, WalletContents,
         contents::HolderKey,
-        standing::{Standing, State, Statement},
+        standing::{CachedStatus, CopyState, FreshnessStatements},
         texts::StoredTexts,
     },
 };
@@ -19,29 +19,29 @@ fn texts(held: &HeldCredential) -> Vec<String> {
 }
 
 /// Returns the second part of the file for the first credential.
-fn second_part(contents: &Contents) -> Value {
+fn second_part(contents: &WalletContents) -> Value {
     serde_json::to_value(StoredTexts::of(&contents.credentials[0])).unwrap()
 }
 
-fn layouts(contents: &Contents) -> usize {
+fn layouts(contents: &WalletContents) -> usize {
     second_part(contents)["layouts"].as_array().unwrap().len()
 }
 
 /// Reads both parts again.
-fn read(first: &str, second: Value) -> Option<Contents> {
-    let mut read: Contents = serde_json::from_str(first).ok()?;
+fn read(first: &str, second: Value) -> Option<WalletContents> {
+    let mut read: WalletContents = serde_json::from_str(first).ok()?;
     let texts: StoredTexts = serde_json::from_value(second).ok()?;
     texts.restore(&mut read.credentials[0]).then_some(read)
 }
 
 /// Saves and reads the contents.
-fn stored(contents: &mut Contents) -> Contents {
+fn stored(contents: &mut WalletContents) -> WalletContents {
     contents.pack();
     read(&serde_json::to_string(contents).unwrap(), second_part(contents)).unwrap()
 }
 
-fn holding(held: Vec<HeldCredential>) -> Contents {
-    Contents { credentials: held, ..Contents::new(12) }
+fn holding(held: Vec<HeldCredential>) -> WalletContents {
+    WalletContents { credentials: held, ..WalletContents::new(12) }
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn nothing_that_is_a_copys_own_outlasts_it() {
     }
     // Deleting the last copy deletes its layout.
     for copy in &mut contents.credentials[0].copies {
-        copy.forget_text();
+        copy.delete_text();
     }
     contents.pack();
     assert_eq!(layouts(&contents), 0);
@@ -154,8 +154,8 @@ fn statements_are_packed_too_and_go_when_their_time_is_over() {
         format!("{}.{body}.{n:086}", URL_SAFE_NO_PAD.encode(r#"{"alg":"EdDSA","typ":"freshness+jwt"}"#))
     };
     for (n, copy) in held.copies.iter_mut().enumerate() {
-        let statement = Statement { text: lasting(n).into(), since: NOW, until: NOW.plus(3_600) };
-        copy.standing = Some(Standing { statement: Some(statement), ..Standing::of(State::Valid, NOW) });
+        let statement = FreshnessStatements { text: lasting(n).into(), since: NOW, until: NOW.plus(3_600) };
+        copy.standing = Some(CachedStatus { statement: Some(statement), ..CachedStatus::of(CopyState::Valid, NOW) });
     }
     let mut contents = holding(vec![held]);
     let read = stored(&mut contents);
@@ -204,6 +204,6 @@ fn contents_that_no_layout_takes_are_refused() {
 
 #[test]
 fn a_text_is_not_printed() {
-    let copy = crate::store::Copy::new("hunter2".to_owned(), HolderKey::draw());
+    let copy = crate::store::CredentialCopy::new("hunter2".to_owned(), HolderKey::draw());
     assert!(!format!("{copy:?}").contains("hunter2"));
 }

@@ -23,7 +23,7 @@ proptest! {
             let state = document(&did, &[seed]);
             let rotate = rotate || committed;
             let (keys, next) = ([public(reserve)], [public(reserve + 1)]);
-            let change = Change {
+            let change = LogUpdate {
                 update_keys: rotate.then_some(&keys),
                 next: commit.then_some(&next),
                 ..change(at, &state)
@@ -46,7 +46,7 @@ proptest! {
             let mut bytes = text.clone().into_bytes();
             let place = place.index(bytes.len());
             bytes[place] ^= mask;
-            prop_assert!(Chain::verify(&did, &bytes, NOW, SKEW).is_err(), "byte {place}, mask {mask}");
+            prop_assert!(UnwitnessedLog::verify(&did, &bytes, NOW, SKEW).is_err(), "byte {place}, mask {mask}");
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    did::{DidDocument, Purpose, Resolve, WithHistory},
+    did::{DidDocument, Resolve, VerificationRelationship, WithHistory},
     keys::{Algorithm, PublicKey, SecretKey, Signer as _},
     secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
     time::Timestamp,
@@ -43,8 +43,8 @@ fn after(seconds: i64) -> Timestamp {
     START.plus(seconds)
 }
 
-fn verify(did: &Did, text: &str) -> Result<Log, Problem> {
-    Chain::verify(did, text.as_bytes(), NOW, SKEW)?.witnessed(None, NOW, SKEW)
+fn verify(did: &Did, text: &str) -> Result<WebVhLog, Problem> {
+    UnwitnessedLog::verify(did, text.as_bytes(), NOW, SKEW)?.verify_witnesses(None, NOW, SKEW)
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, Problem>) -> Code {
@@ -61,8 +61,8 @@ fn inception(next: &[PublicKey]) -> (Did, String) {
     create(&inception, &|did| document(did, &[1])).unwrap()
 }
 
-fn change<'a>(at: i64, state: &'a Value) -> Change<'a> {
-    Change { at: after(at), state, update_keys: None, next: None, deactivate: false }
+fn change<'a>(at: i64, state: &'a Value) -> LogUpdate<'a> {
+    LogUpdate { at: after(at), state, update_keys: None, next: None, deactivate: false }
 }
 
 /// A log of three entries: key 1, then 1 and 2, then 2 alone; updated with key 100, then twice with key 101.
@@ -70,7 +70,7 @@ fn three() -> (Did, String) {
     let (did, text) = created();
     let (second, third) = (document(&did, &[1, 2]), document(&did, &[2]));
     let keys = [public(101)];
-    let rotated = Change { update_keys: Some(&keys), ..change(10, &second) };
+    let rotated = LogUpdate { update_keys: Some(&keys), ..change(10, &second) };
     let text = append(&verify(&did, &text).unwrap(), &text, &rotated, &secret(100)).unwrap();
     let text = append(&verify(&did, &text).unwrap(), &text, &change(20, &third), &secret(101)).unwrap();
     (did, text)
@@ -98,17 +98,17 @@ fn signed(entry: &Value, key: &SecretKey, at: Timestamp) -> Value {
     let did = Did::key(&key.public_key());
     let options = ProofOptions {
         verification_method: &format!("{did}#{}", did.id()),
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: Some(at),
         expires: None,
         challenge: None,
         domain: None,
     };
-    Value::Object(data_integrity::secure(entry.as_object().unwrap(), &EddsaJcs2022, &options, key).unwrap())
+    Value::Object(data_integrity::add_proof(entry.as_object().unwrap(), &EddsaJcs2022, &options, key).unwrap())
 }
 
 /// The three entries with the second one changed, and all later ones made again by the holders of the keys.
-fn with_second(change: impl Fn(&mut Value)) -> Result<Log, Problem> {
+fn with_second(change: impl Fn(&mut Value)) -> Result<WebVhLog, Problem> {
     let (did, log) = three();
     let mut entries = lines(&log);
     change(&mut entries[1]);
@@ -120,7 +120,7 @@ fn with_second(change: impl Fn(&mut Value)) -> Result<Log, Problem> {
 }
 
 /// A DID whose first entry was changed before its SCID was computed.
-fn with_first(change: impl Fn(&mut Value)) -> Result<Log, Problem> {
+fn with_first(change: impl Fn(&mut Value)) -> Result<WebVhLog, Problem> {
     let (did, log) = created();
     let mut entry = lines(&log).remove(0);
     change(&mut entry);

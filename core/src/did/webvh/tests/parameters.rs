@@ -106,13 +106,15 @@ fn pre_rotation_binds_the_next_keys() {
     let state = document(&did, &[2]);
     let (committed, other, next) = ([public(101)], [public(103)], [public(104)]);
     let with = |keys: Option<&[PublicKey]>, next: Option<&[PublicKey]>, signer: u8| {
-        let change = Change { update_keys: keys, next, ..change(10, &state) };
+        let change = LogUpdate { update_keys: keys, next, ..change(10, &state) };
         append(&before, &log, &change, &secret(signer))
     };
     let rotated = with(Some(&committed), Some(&next), 101).unwrap();
-    assert!(before.may_go_on(&public(101)) && before.may_go_on(&public(102)) && !before.may_go_on(&public(100)));
+    assert!(
+        before.may_sign_next(&public(101)) && before.may_sign_next(&public(102)) && !before.may_sign_next(&public(100))
+    );
     let open = verify(&created().0, &created().1).unwrap();
-    assert!(open.may_go_on(&public(100)) && !open.may_go_on(&public(101)));
+    assert!(open.may_sign_next(&public(100)) && !open.may_sign_next(&public(101)));
     // Ending pre-rotation is a change that must keep to it.
     assert!(with(Some(&committed), None, 101).is_ok());
     // Not committed to; no update keys; by the earlier key, which a thief may have; by nobody.
@@ -130,19 +132,19 @@ fn pre_rotation_binds_the_next_keys() {
     // And so on with the next.
     let before = verify(&did, &rotated).unwrap();
     let keys = [public(104)];
-    let change = Change { update_keys: Some(&keys), next: Some(&[]), ..change(20, &state) };
+    let change = LogUpdate { update_keys: Some(&keys), next: Some(&[]), ..change(20, &state) };
     let ended = append(&before, &rotated, &change, &secret(104)).unwrap();
     let before = verify(&did, &ended).unwrap();
     append(&before, &ended, &self::change(30, &state), &secret(104)).unwrap();
 }
 
 /// The three entries, of which the second one names witnesses 201 and 202, both needed; and a witness file.
-fn witnessed(file: impl Fn(&[String]) -> Value) -> Result<Log, Problem> {
+fn witnessed(file: impl Fn(&[String]) -> Value) -> Result<WebVhLog, Problem> {
     witnessed_with(&json!({}), &file)
 }
 
 /// The same, where the third one says this of its witnesses.
-fn witnessed_with(third: &Value, file: &dyn Fn(&[String]) -> Value) -> Result<Log, Problem> {
+fn witnessed_with(third: &Value, file: &dyn Fn(&[String]) -> Value) -> Result<WebVhLog, Problem> {
     witnessed_by(&[201, 202], 2, third, file)
 }
 
@@ -152,7 +154,7 @@ fn witnessed_by(
     threshold: usize,
     third: &Value,
     file: &dyn Fn(&[String]) -> Value,
-) -> Result<Log, Problem> {
+) -> Result<WebVhLog, Problem> {
     let (did, log) = three();
     let mut entries = lines(&log);
     let ids: Vec<Value> = seeds.iter().map(|seed| json!({"id": Did::key(&public(*seed)).as_str()})).collect();
@@ -162,12 +164,12 @@ fn witnessed_by(
     entries[1] = remade(entries[1].clone(), 2, &before, &secret(100), after(10));
     let before = entries[1]["versionId"].as_str().unwrap().to_owned();
     entries[2] = remade(entries[2].clone(), 3, &before, &secret(101), after(20));
-    let chain = Chain::verify(&did, text(&entries).as_bytes(), NOW, SKEW).unwrap();
-    assert!(chain.wants_witnesses());
+    let chain = UnwitnessedLog::verify(&did, text(&entries).as_bytes(), NOW, SKEW).unwrap();
+    assert!(chain.needs_witnesses());
     let ids: Vec<String> = entries.iter().map(|entry| entry["versionId"].as_str().unwrap().to_owned()).collect();
     let file = file(&ids);
     let file = (!file.is_null()).then(|| file.to_string());
-    chain.witnessed(file.as_deref().map(str::as_bytes), NOW, SKEW)
+    chain.verify_witnesses(file.as_deref().map(str::as_bytes), NOW, SKEW)
 }
 
 fn vouched(id: &str, seeds: &[u8]) -> Value {
@@ -197,9 +199,9 @@ fn witnesses_vouch_for_each_entry_that_needs_them() {
     assert_eq!(refused(&|_| json!([vouched("4-x", &[201, 202])])), Code::DidLogWitness);
     let large = format!("[\"{}\"]", "x".repeat(MAX_WITNESS_BYTES));
     let (did, log) = three();
-    let chain = Chain::verify(&did, log.as_bytes(), NOW, SKEW).unwrap();
-    assert!(!chain.wants_witnesses());
-    assert!(chain.witnessed(Some(large.as_bytes()), NOW, SKEW).is_ok());
+    let chain = UnwitnessedLog::verify(&did, log.as_bytes(), NOW, SKEW).unwrap();
+    assert!(!chain.needs_witnesses());
+    assert!(chain.verify_witnesses(Some(large.as_bytes()), NOW, SKEW).is_ok());
     assert_eq!(refused(&|_| json!("x".repeat(MAX_WITNESS_BYTES))), Code::TooLarge);
 }
 

@@ -6,10 +6,10 @@ use super::*;
 fn the_log_is_beside_where_a_document_would_be() {
     let (did, _) = created();
     let scid = did.id().split(':').next().unwrap();
-    assert_eq!(url(&did).unwrap(), "https://university.example/.well-known/did.jsonl");
+    assert_eq!(log_url(&did).unwrap(), "https://university.example/.well-known/did.jsonl");
     assert_eq!(witness_url(&did).unwrap(), "https://university.example/.well-known/did-witness.json");
     let deep = Did::parse(&format!("did:webvh:{scid}:localhost%3A8443:issuers:a")).unwrap();
-    assert_eq!(url(&deep).unwrap(), "https://localhost:8443/issuers/a/did.jsonl");
+    assert_eq!(log_url(&deep).unwrap(), "https://localhost:8443/issuers/a/did.jsonl");
     for bad in [
         "did:webvh:university.example".to_owned(),
         format!("did:webvh:{scid}"),
@@ -21,9 +21,9 @@ fn the_log_is_beside_where_a_document_would_be() {
         format!("did:webvh:{scid}:a.example%2Fb"),
         format!("did:webvh:0{}:a.example", &scid[1..]),
     ] {
-        assert_eq!(code(Did::parse(&bad).and_then(|did| url(&did))), Code::DidMalformed, "{bad}");
+        assert_eq!(code(Did::parse(&bad).and_then(|did| log_url(&did))), Code::DidMalformed, "{bad}");
     }
-    assert_eq!(code(url(&Did::parse("did:web:a.example").unwrap())), Code::DidUnsupported);
+    assert_eq!(code(log_url(&Did::parse("did:web:a.example").unwrap())), Code::DidUnsupported);
 }
 
 #[test]
@@ -48,18 +48,18 @@ fn a_key_of_an_earlier_version_is_for_what_was_signed_then() {
     let (did, text) = three();
     let document = verify(&did, &text).unwrap().document().unwrap();
     let (old, new) = (did.with_fragment("key-1").unwrap(), did.with_fragment("key-2").unwrap());
-    assert_eq!(document.key_for(&new, Purpose::AssertionMethod).unwrap(), public(2));
-    assert_eq!(code(document.key_for(&old, Purpose::AssertionMethod)), Code::MethodUnknown);
+    assert_eq!(document.key_for(&new, VerificationRelationship::AssertionMethod).unwrap(), public(2));
+    assert_eq!(code(document.key_for(&old, VerificationRelationship::AssertionMethod)), Code::MethodUnknown);
     let resolver = One(document);
     let historic = WithHistory(&resolver).resolve(&did).unwrap();
     for (url, seed) in [(&old, 1), (&new, 2)] {
-        assert_eq!(historic.key_for(url, Purpose::AssertionMethod).unwrap(), public(seed));
+        assert_eq!(historic.key_for(url, VerificationRelationship::AssertionMethod).unwrap(), public(seed));
     }
     assert_eq!(historic.retired(&old), Some(after(20)));
     assert_eq!(historic.retired(&new), None);
-    assert_eq!(code(historic.key_for(&old, Purpose::Authentication)), Code::MethodRelationship);
+    assert_eq!(code(historic.key_for(&old, VerificationRelationship::Authentication)), Code::MethodRelationship);
     assert_eq!(
-        code(historic.key_for(&did.with_fragment("key-3").unwrap(), Purpose::AssertionMethod)),
+        code(historic.key_for(&did.with_fragment("key-3").unwrap(), VerificationRelationship::AssertionMethod)),
         Code::MethodUnknown
     );
 }
@@ -81,7 +81,7 @@ fn a_key_that_was_revoked_once_stays_revoked() {
     let revoked = |states: &[fn(&Did) -> Value]| {
         let (did, document) = history(states);
         let key = did.with_fragment("key-1").unwrap();
-        let refused = document.key_for(&key, Purpose::AssertionMethod).is_err();
+        let refused = document.key_for(&key, VerificationRelationship::AssertionMethod).is_err();
         assert_eq!(refused, document.revoked(&key).is_some());
         assert_eq!(refused, document.revoked_key_of_vouched_copy(&key).is_ok());
         refused
@@ -125,7 +125,7 @@ fn row_88_a_mark_of_an_earlier_version_in_a_method_that_is_unusable() {
     }
     let refused = |states: &[fn(&Did) -> Value]| {
         let (did, document) = history(states);
-        let key = document.key_for(&did.with_fragment("key-1").unwrap(), Purpose::AssertionMethod);
+        let key = document.key_for(&did.with_fragment("key-1").unwrap(), VerificationRelationship::AssertionMethod);
         match key {
             Ok(key) => (key != public(1)).then_some(Code::MethodUnknown),
             Err(problem) => Some(problem.code),
@@ -148,7 +148,7 @@ fn row_88_an_id_that_was_revoked_before_the_did_moved() {
     let key = |first: fn(&Did) -> Value| {
         let [new, _] = moved(true, first, also_known);
         let current = new.unwrap().document().unwrap();
-        current.key_for(&current.did().with_fragment("key-1").unwrap(), Purpose::AssertionMethod)
+        current.key_for(&current.did().with_fragment("key-1").unwrap(), VerificationRelationship::AssertionMethod)
     };
     fn same_id(did: &Did, mark: bool) -> Value {
         beside(did, json!({"id": format!("{did}#key-1"), "type": "Lost"}), mark)
@@ -168,7 +168,7 @@ fn what_the_current_document_says_of_a_key_counts() {
         },
     ]);
     let key = did.with_fragment("key-1").unwrap();
-    assert_eq!(code(document.key_for(&key, Purpose::AssertionMethod)), Code::MethodRelationship);
+    assert_eq!(code(document.key_for(&key, VerificationRelationship::AssertionMethod)), Code::MethodRelationship);
 }
 
 #[test]
@@ -178,10 +178,10 @@ fn a_name_that_stood_for_two_keys_stands_for_none() {
     }
     let (did, document) = history(&[|did| renamed(did, 1), |did| renamed(did, 2), |did| document(did, &[3])]);
     let key = did.with_fragment("key-1").unwrap();
-    assert_eq!(code(document.key_for(&key, Purpose::AssertionMethod)), Code::KeyInvalid);
+    assert_eq!(code(document.key_for(&key, VerificationRelationship::AssertionMethod)), Code::KeyInvalid);
     let (did, document) = history(&[|did| renamed(did, 1), |did| renamed(did, 2)]);
     let key = did.with_fragment("key-1").unwrap();
-    assert_eq!(document.key_for(&key, Purpose::AssertionMethod).unwrap(), public(2));
+    assert_eq!(document.key_for(&key, VerificationRelationship::AssertionMethod).unwrap(), public(2));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_deactivated_did_gives_no_document_and_ends() {
     let state = document(&did, &[1]);
     let before = verify(&did, &log).unwrap();
     assert!(before.document().is_ok());
-    let ended = Change { deactivate: true, ..change(10, &state) };
+    let ended = LogUpdate { deactivate: true, ..change(10, &state) };
     let text = append(&before, &log, &ended, &secret(100)).unwrap();
     let after = verify(&did, &text).unwrap();
     assert_eq!(code(after.document()), Code::DidDeactivated);
@@ -241,16 +241,16 @@ fn a_method_without_a_controller_hinders_only_itself() {
         (&states[..], Some(Code::MethodController)),
     ] {
         let (did, document) = history(states);
-        let first = document.key_for(&did.with_fragment("key-1").unwrap(), Purpose::AssertionMethod);
+        let first = document.key_for(&did.with_fragment("key-1").unwrap(), VerificationRelationship::AssertionMethod);
         assert_eq!(first.err().map(|problem| problem.code), refused);
-        let second = document.key_for(&did.with_fragment("key-2").unwrap(), Purpose::AssertionMethod);
+        let second = document.key_for(&did.with_fragment("key-2").unwrap(), VerificationRelationship::AssertionMethod);
         assert_eq!(second.unwrap(), public(2));
     }
 }
 
 /// A log whose first entry is portable or not, and whose second one has the document under another name; under both
 /// names.
-fn moved(portable: bool, first: fn(&Did) -> Value, second: fn(&Did, &Did) -> Value) -> [Result<Log, Problem>; 2] {
+fn moved(portable: bool, first: fn(&Did) -> Value, second: fn(&Did, &Did) -> Value) -> [Result<WebVhLog, Problem>; 2] {
     let inception = Inception { place: PLACE, at: START, update: &secret(100), next: &[], ttl: None };
     let (did, log) = create(&inception, &|did| first(did)).unwrap();
     let mut entry = lines(&log).remove(0);
@@ -280,7 +280,9 @@ fn a_did_moves_only_if_it_may_and_is_then_known_by_its_new_name() {
     let [new, old] = moved(true, |did| document(did, &[1]), also_known);
     let current = new.unwrap().document().unwrap();
     assert_eq!(
-        current.key_for(&current.did().with_fragment("key-1").unwrap(), Purpose::AssertionMethod).unwrap(),
+        current
+            .key_for(&current.did().with_fragment("key-1").unwrap(), VerificationRelationship::AssertionMethod)
+            .unwrap(),
         public(1)
     );
     assert_eq!(code(old), Code::DidLogInvalid);
@@ -296,7 +298,7 @@ fn a_key_that_was_revoked_before_the_did_moved_stays_revoked() {
         let [new, _] = moved(true, first, also_known);
         let current = new.unwrap().document().unwrap();
         let url = current.did().with_fragment("key-1").unwrap();
-        (current.key_for(&url, Purpose::AssertionMethod), current.revoked(&url).is_some())
+        (current.key_for(&url, VerificationRelationship::AssertionMethod), current.revoked(&url).is_some())
     };
     assert_eq!(key(|did| document(did, &[1])), (Ok(public(1)), false));
     let (refused, revoked) = key(|did| marked(did, &[1, 2]));

@@ -56,10 +56,10 @@ struct World<'a> {
 }
 
 /// Verifier's view of an answer: the document for each query, and its disclosures. `None` if there is no answer.
-type Transcript = Option<Vec<(String, usize, Vec<(Show, Option<Value>)>)>>;
+type Transcript = Option<Vec<(String, usize, Vec<(ClaimDisclosure, Option<Value>)>)>>;
 
 impl World<'_> {
-    fn plan(&self, hidden: &[Hidden]) -> Option<Plan> {
+    fn plan(&self, hidden: &[Hidden]) -> Option<DisclosurePlan> {
         let payloads: Vec<_> = self.made.iter().zip(hidden).map(|(made, hidden)| document(*made, *hidden)).collect();
         let ordered = provable();
         let each = self.made.iter().zip(&payloads).enumerate();
@@ -79,7 +79,7 @@ impl World<'_> {
             let payload = document(self.made[part.holding], hidden[part.holding]);
             let value = |path: &ClaimPath| values_at(&payload, path).first().map(|(_, value)| (*value).clone());
             let shows = part.shows.into_iter().map(|show| {
-                let value = if let Show::Value(path) = &show { value(path) } else { None };
+                let value = if let ClaimDisclosure::Value(path) = &show { value(path) } else { None };
                 (show, value)
             });
             (part.query_id, part.holding, shows.collect())
@@ -88,12 +88,12 @@ impl World<'_> {
     }
 
     /// Returns the documents that the verifier knows of: those that it is shown, has seen or misses.
-    fn visible(&self, plan: &Plan) -> Vec<usize> {
+    fn visible(&self, plan: &DisclosurePlan) -> Vec<usize> {
         let answered = |id: &str| plan.parts.iter().any(|part| part.query_id == id);
         let misses = |index: &usize| {
             let payload = document(self.made[*index], hidden(0));
             let mut open = self.query.credentials.iter().filter(|asked| !answered(&asked.id));
-            open.any(|asked| asked.fits(holding(0, &payload, &[]).candidate))
+            open.any(|asked| asked.matches_format_and_type(holding(0, &payload, &[]).candidate))
         };
         let shown = |index: &usize| plan.parts.iter().any(|part| part.holding == *index);
         (0..self.made.len()).filter(|index| shown(index) || self.made[*index].known || misses(index)).collect()
@@ -106,7 +106,13 @@ impl World<'_> {
     }
 
     /// Returns the hidden values that fit the screen.
-    fn screened(&self, plan: &Plan, actual: &[Hidden], visible: &[usize], tried: &[Hidden]) -> Vec<Vec<Hidden>> {
+    fn screened(
+        &self,
+        plan: &DisclosurePlan,
+        actual: &[Hidden],
+        visible: &[usize],
+        tried: &[Hidden],
+    ) -> Vec<Vec<Hidden>> {
         let payloads = |hidden: &[Hidden]| -> Vec<_> {
             self.made.iter().zip(hidden).map(|(made, hidden)| document(*made, *hidden)).collect()
         };
@@ -115,8 +121,10 @@ impl World<'_> {
             let other = payloads(hidden);
             let shown = plan.parts.iter().all(|part| {
                 part.shows.iter().all(|show| match show {
-                    Show::Value(path) => values_at(&own[part.holding], path) == values_at(&other[part.holding], path),
-                    Show::Threshold { path, threshold } => {
+                    ClaimDisclosure::Value(path) => {
+                        values_at(&own[part.holding], path) == values_at(&other[part.holding], path)
+                    }
+                    ClaimDisclosure::Threshold { path, threshold } => {
                         values_at(&other[part.holding], path).iter().all(|(_, value)| threshold.is_met_by(value))
                     }
                 })
@@ -139,7 +147,7 @@ fn assignments(actual: &[Hidden], visible: &[usize], tried: &[Hidden]) -> Vec<Ve
     })
 }
 
-fn met(implied: &Implied, payload: &Map<String, Value>) -> bool {
+fn met(implied: &ImpliedCondition, payload: &Map<String, Value>) -> bool {
     let accepts = |value: &Value| match &implied.threshold {
         Some(threshold) => threshold.is_met_by(value),
         None => implied.values.contains(value),
@@ -240,7 +248,7 @@ impl Audit {
 }
 
 impl World<'_> {
-    fn audit(&self, plan: &Plan, actual: &[Hidden]) -> Audit {
+    fn audit(&self, plan: &DisclosurePlan, actual: &[Hidden]) -> Audit {
         let visible = self.visible(plan);
         let consistent: BTreeSet<Vec<Hidden>> = self.consistent(actual, &visible, &tried()).into_iter().collect();
         let others = |hidden: Hidden, which: usize| -> Vec<Hidden> {
@@ -252,7 +260,11 @@ impl World<'_> {
         };
         let accepts = |hidden: &[Hidden], index: usize, which: usize| {
             let payload = document(self.made[index], hidden[index]);
-            let fitting = self.query.credentials.iter().filter(|asked| asked.fits(holding(0, &payload, &[]).candidate));
+            let fitting = self
+                .query
+                .credentials
+                .iter()
+                .filter(|asked| asked.matches_format_and_type(holding(0, &payload, &[]).candidate));
             let claims = fitting.flat_map(|asked| &asked.claims);
             let own = claims.filter(|claim| claim.threshold.is_some() || !claim.values.is_empty());
             let mut own = own.filter(|claim| condition_of(index, &claim.path) == Some((index, which)));
@@ -274,7 +286,7 @@ impl World<'_> {
         let learnt = unmet.into_iter().filter(|(index, which)| worlds.iter().any(|one| changes(one, *index, *which)));
         let shown = plan.parts.iter().flat_map(|part| part.shows.iter().map(move |show| (part.holding, show)));
         let shown = shown.filter_map(|(holding, show)| match show {
-            Show::Value(path) | Show::Threshold { path, .. } => condition_of(holding, path),
+            ClaimDisclosure::Value(path) | ClaimDisclosure::Threshold { path, .. } => condition_of(holding, path),
         });
         let implied = plan.implied.iter().filter_map(|implied| condition_of(implied.holding, &implied.path));
         Audit { learnt: learnt.collect(), shown: shown.collect(), implied: implied.collect() }
@@ -299,8 +311,8 @@ proptest! {
         prop_assert_eq!(audit.unsaid(), BTreeSet::new());
         prop_assert_eq!(audit.said_for_nothing(), BTreeSet::new());
         // Where each condition is betrayed by itself, the screen says all that there is to learn.
-        let payload = |hidden: &[Hidden], implied: &Implied| document(made[implied.holding], hidden[implied.holding]);
-        let meets = |hidden: &[Hidden], implied: &Implied| met(implied, &payload(hidden, implied));
+        let payload = |hidden: &[Hidden], implied: &ImpliedCondition| document(made[implied.holding], hidden[implied.holding]);
+        let meets = |hidden: &[Hidden], implied: &ImpliedCondition| met(implied, &payload(hidden, implied));
         if plan.implied.iter().all(|implied| !consistent.iter().any(|hidden| meets(hidden, implied))) {
             prop_assert_eq!(&consistent, &screened);
         }
@@ -353,7 +365,7 @@ fn an_asker_with_many_bounds_would_learn_the_value() {
         let world = World { query, made: &[PERMIT], checked };
         let actual = [hidden(40)];
         // The proved bounds, and nothing besides.
-        let plan = Plan { implied: Vec::new(), ..world.plan(&actual).unwrap() };
+        let plan = DisclosurePlan { implied: Vec::new(), ..world.plan(&actual).unwrap() };
         let of = |known: Vec<Vec<Hidden>>| known.iter().map(|hidden| hidden[0].until).collect::<Vec<_>>();
         let consistent = of(world.consistent(&actual, &[0], &tried));
         (consistent, of(world.screened(&plan, &actual, &[0], &tried)))
@@ -381,12 +393,12 @@ fn an_asker_learns_from_the_other_choice_and_the_screen_says_so() {
     assert_eq!(learnt, world.screened(&plan, &[hidden(1)], &[0], &tried));
     assert_eq!(learnt, [[hidden(0)], [hidden(1)]]);
     // If the screen did not name it, the verifier would learn more than the screen shows.
-    let unsaid = Plan { implied: Vec::new(), ..plan };
+    let unsaid = DisclosurePlan { implied: Vec::new(), ..plan };
     assert_eq!(world.screened(&unsaid, &[hidden(1)], &[0], &tried).len(), 4);
     // A choice that does not depend on the value tells nothing, and the screen names nothing.
     let reached = world.plan(&[hidden(3)]).unwrap();
     assert_eq!((shown(&reached), reached.implied), (vec!["until>".to_owned()], Vec::new()));
-    let weights = Weights { threshold: 40, ..weights() };
+    let weights = DisclosureWeights { threshold: 40, ..weights() };
     let payload = document(PERMIT, hidden(1));
     let ordered = provable();
     let plan = query.plan(&[holding(0, &payload, &ordered)], &Named, &weights).unwrap();
@@ -410,7 +422,7 @@ fn an_asker_learns_from_two_conditions_together_and_the_screen_says_both() {
     for one in [with(3, 2), with(1, 0)] {
         assert_eq!(shown(&world.plan(&one).unwrap()), ["name"]);
     }
-    let singles = Plan { implied: Vec::new(), ..plan };
+    let singles = DisclosurePlan { implied: Vec::new(), ..plan };
     assert_eq!(world.audit(&singles, &with(1, 2)).unsaid(), BTreeSet::from([(0, 0), (0, 1)]));
 }
 

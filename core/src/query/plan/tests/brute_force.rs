@@ -141,9 +141,9 @@ fn held<'a>(wallet: &[Made], payloads: &'a [Map<String, Value>], provable: &'a [
             refused = made.refused;
         }
         let exposure = match made.exposure {
-            0 => Exposure::Nobody,
-            1 => Exposure::SameAsker,
-            _ => Exposure::Others(1),
+            0 => CopyExposure::Nobody,
+            1 => CopyExposure::SameAsker,
+            _ => CopyExposure::Others(1),
         };
         Holding { exposure, known, refused, ..holding(document, payload, if made.proves { provable } else { &[] }) }
     })
@@ -161,7 +161,7 @@ struct Showing {
 /// The first claim set of a credential query that a showing meets, as its verifier sees it: `None` if it meets none.
 fn met(asked: &CredentialQuery, made: &Made, showing: Showing) -> Option<usize> {
     let (visible, whole) = (payload_of(made, showing.parts), payload_of(made, u32::MAX));
-    if !asked.fits(Candidate { format: CredentialFormat::VcSdJwt, payload: &whole, proved: &[] }) {
+    if !asked.matches_format_and_type(Candidate { format: CredentialFormat::VcSdJwt, payload: &whole, proved: &[] }) {
         return None;
     }
     let is_shown = |claim: &ClaimQuery| {
@@ -232,10 +232,10 @@ fn cost(chosen: &[Showing], holdings: &[Holding<'_>]) -> u64 {
         let held = &holdings[showing.holding];
         count((0, held.document, 0), if held.known && !held.refused { 200 } else { 220 });
         let copy = match held.exposure {
-            Exposure::Nobody => 2,
-            Exposure::SameAsker if held.refused => 2,
-            Exposure::SameAsker => 0,
-            Exposure::Others(others) => 100_000 * u64::try_from(others).unwrap(),
+            CopyExposure::Nobody => 2,
+            CopyExposure::SameAsker if held.refused => 2,
+            CopyExposure::SameAsker => 0,
+            CopyExposure::Others(others) => 100_000 * u64::try_from(others).unwrap(),
         };
         count((1, showing.holding, 0), copy);
         for (part, (_, cost)) in PARTS.iter().enumerate().filter(|(part, _)| showing.parts >> part & 1 == 1) {
@@ -309,18 +309,18 @@ fn brute_force(query: &Query, wallet: &[Made], holdings: &[Holding<'_>]) -> Opti
 }
 
 /// A part of a plan, as brute force has it.
-fn showing_of(part: &Part, made: &Made) -> Showing {
+fn showing_of(part: &PlanPart, made: &Made) -> Showing {
     let mut showing = Showing { holding: part.holding, parts: 0, bounds: 0 };
     for show in &part.shows {
         match show {
-            Show::Value(path) => {
+            ClaimDisclosure::Value(path) => {
                 for part in &made.parts {
                     let names = std::iter::once(&"credentialSubject").chain(PARTS[*part].0);
                     let whole: ClaimPath = names.map(|name| Step::Name((*name).to_owned())).collect();
                     showing.parts |= u32::from(whole.starts_with(path)) << part;
                 }
             }
-            Show::Threshold { threshold, .. } => {
+            ClaimDisclosure::Threshold { threshold, .. } => {
                 let bound = BOUNDS.iter().position(|bound| threshold.bound() == bound).unwrap();
                 showing.bounds |= 1 << bound;
             }
@@ -350,7 +350,7 @@ proptest! {
             plan.parts.iter().map(|part| (index(&part.query_id), showing_of(part, &wallet[part.holding]))).collect();
         prop_assert_eq!(&parts, &shown);
         // The lines add up.
-        let counted = plan.lines.iter().filter(|line| !matches!(line.what, What::PassedOver { .. }));
+        let counted = plan.lines.iter().filter(|line| !matches!(line.what, PlanItem::PassedOver { .. }));
         prop_assert_eq!(counted.map(|line| line.cost).sum::<u64>(), plan.cost);
         // Without any one of the disclosures, the verifier is not answered.
         for (part, (index, _)) in plan.parts.iter().zip(&parts) {
@@ -381,12 +381,12 @@ proptest! {
         let mut more = holdings.clone();
         more.insert(at, holding(99, &stranger, &[]));
         // The part behind it moved up by one.
-        let moved = |mut plan: Plan| {
+        let moved = |mut plan: DisclosurePlan| {
             let back = |holding: &mut usize| *holding -= usize::from(*holding > at);
             plan.parts.iter_mut().for_each(|part| back(&mut part.holding));
             plan.implied.iter_mut().for_each(|implied| back(&mut implied.holding));
             for line in &mut plan.lines {
-                if let What::Document { holding, .. } | What::PassedOver { holding } = &mut line.what {
+                if let PlanItem::Document { holding, .. } | PlanItem::PassedOver { holding } = &mut line.what {
                     back(holding);
                 }
             }

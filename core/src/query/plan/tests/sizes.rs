@@ -30,7 +30,7 @@ fn documents(count: usize, kinds: usize) -> Vec<Map<String, Value>> {
 }
 
 fn copies(payloads: &[Map<String, Value>]) -> Vec<Holding<'_>> {
-    let exposures = [Exposure::SameAsker, Exposure::Nobody];
+    let exposures = [CopyExposure::SameAsker, CopyExposure::Nobody];
     let of = |(document, payload)| exposures.map(|exposure| Holding { exposure, ..holding(document, payload, &[]) });
     payloads.iter().enumerate().flat_map(of).collect()
 }
@@ -110,7 +110,7 @@ fn what_is_too_much_to_find_out_counts_as_betrayed() {
 fn trials(query: &Query, holdings: &[Holding<'_>]) -> (u32, usize) {
     let (weights, contested, count) = (weights(), query.contested(holdings), Cell::new(0));
     let solve = |assumed: &BTreeSet<Condition>| {
-        query.solve(holdings, &weights, Offers::new(&Named, &weights, &contested, assumed))
+        query.solve(holdings, &weights, CandidateAnswers::new(&Named, &weights, &contested, assumed))
     };
     let solved = solve(&BTreeSet::new()).unwrap();
     let implied = implied::implied(query, holdings, &solved, |assumed| {

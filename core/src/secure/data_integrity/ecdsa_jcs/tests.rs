@@ -4,10 +4,10 @@ use serde_json::json;
 use super::*;
 use crate::{
     Code,
-    did::{Did, Purpose, SelfContained},
+    did::{Did, SelfContained, VerificationRelationship},
     json::{Limits, canonicalize_object, parse_object},
     keys::SecretKey,
-    secure::data_integrity::{Expected, ProofOptions, Suites, eddsa_jcs::EddsaJcs2022, secure, verify},
+    secure::data_integrity::{ProofOptions, ProofRequirements, Suites, add_proof, eddsa_jcs::EddsaJcs2022, verify},
     time::Timestamp,
 };
 
@@ -34,7 +34,7 @@ fn method(key: &SecretKey) -> String {
 fn options(method: &str) -> ProofOptions<'_> {
     ProofOptions {
         verification_method: method,
-        purpose: Purpose::AssertionMethod,
+        purpose: VerificationRelationship::AssertionMethod,
         created: Some(Timestamp::parse(NOW).unwrap()),
         expires: None,
         challenge: None,
@@ -43,14 +43,14 @@ fn options(method: &str) -> ProofOptions<'_> {
 }
 
 fn secured(key: &SecretKey) -> Map<String, Value> {
-    secure(&document(), &EcdsaJcs2019, &options(&method(key)), key).unwrap()
+    add_proof(&document(), &EcdsaJcs2019, &options(&method(key)), key).unwrap()
 }
 
 /// Verifies a document by the owner of the key that its proof names.
 fn checked(document: &Map<String, Value>, suites: &Suites) -> Result<Map<String, Value>, Code> {
     let controller = document["proof"]["verificationMethod"].as_str().unwrap().split('#').next().unwrap();
-    let expected = Expected {
-        purpose: Purpose::AssertionMethod,
+    let expected = ProofRequirements {
+        purpose: VerificationRelationship::AssertionMethod,
         controller,
         binding: None,
         now: Timestamp::parse(NOW).unwrap(),
@@ -105,9 +105,9 @@ fn a_proof_by_a_key_of_another_curve_is_refused() {
     let other = SecretKey::from_bytes(Algorithm::Es256, &[8; 32]).unwrap();
     let claimed = with_proof(secured(&p256()), "verificationMethod", method(&other));
     assert_eq!(checked(&claimed, &suites), Err(Code::SignatureInvalid));
-    let refused = secure(&document(), &EcdsaJcs2019, &options(&method(&ed25519)), &ed25519).unwrap_err();
+    let refused = add_proof(&document(), &EcdsaJcs2019, &options(&method(&ed25519)), &ed25519).unwrap_err();
     assert_eq!(refused.code, Code::AlgorithmMismatch);
-    assert!(secure(&document(), &EddsaJcs2022, &options(&method(&ed25519)), &ed25519).is_ok());
+    assert!(add_proof(&document(), &EddsaJcs2022, &options(&method(&ed25519)), &ed25519).is_ok());
 }
 
 /// Signs as the cryptosuite does, but with a hash function and over a name of the caller's choice.
@@ -216,7 +216,7 @@ fn the_official_vectors_are_reproduced_step_by_step() {
         assert_eq!(hex(&signature(&signed)), vector(&of("sigHex", "txt")));
         let method = config["verificationMethod"].as_str().unwrap();
         let created = Some(Timestamp::parse(config["created"].as_str().unwrap()).unwrap());
-        let made = secure(&unsigned, &EcdsaJcs2019, &ProofOptions { created, ..options(method) }, &signer).unwrap();
+        let made = add_proof(&unsigned, &EcdsaJcs2019, &ProofOptions { created, ..options(method) }, &signer).unwrap();
         // The signature of the vector is by the same deterministic nonce (RFC 6979); its `s` may be the higher one.
         let half = algorithm.signature_bytes() / 2;
         assert_eq!(signature(&made)[..half], signature(&signed)[..half]);

@@ -5,11 +5,11 @@ use crate::secure::jose;
 
 const NONCE: &str = "n-0S6_WzA2Mj";
 
-fn expected() -> KeyBinding<'static> {
-    KeyBinding { nonce: NONCE, audience: AUDIENCE, now: NOW, max_age: 300, skew: 60 }
+fn expected() -> KeyBindingRequirements<'static> {
+    KeyBindingRequirements { nonce: NONCE, audience: AUDIENCE, now: NOW, max_age: 300, skew: 60 }
 }
 
-fn check(compact: &str, expected: &KeyBinding<'_>) -> Result<Map<String, Value>, Problem> {
+fn check(compact: &str, expected: &KeyBindingRequirements<'_>) -> Result<Map<String, Value>, Problem> {
     let token = SdJwt::parse(compact)?;
     token.verify_signature(&issuer().public_key())?;
     token.disclosed()?;
@@ -87,10 +87,10 @@ fn row_42_a_nonce_that_was_not_given_out_is_refused() {
 #[test]
 fn row_43_a_nonce_of_another_session_is_refused() {
     check(&bound(), &expected()).unwrap();
-    let elsewhere = KeyBinding { nonce: "of-another-session", ..expected() };
+    let elsewhere = KeyBindingRequirements { nonce: "of-another-session", ..expected() };
     assert_eq!(check(&bound(), &elsewhere).unwrap_err().code, Code::ChallengeMismatch);
     // A verifier that expects nothing is satisfied by nothing.
-    let careless = KeyBinding { nonce: "", ..expected() };
+    let careless = KeyBindingRequirements { nonce: "", ..expected() };
     let nothing = bound_with(json!({"typ": "kb+jwt"}), json!({"nonce": ""}), &holder());
     assert_eq!(check(&nothing, &careless).unwrap_err().code, Code::ChallengeMissing);
 }
@@ -101,7 +101,7 @@ fn row_44_an_audience_without_its_prefix_is_refused() {
     assert_eq!(refused_with(json!({"aud": "did:web:agency.example"})), Code::DomainMismatch);
     assert_eq!(refused_with(json!({"aud": [AUDIENCE]})), Code::DomainMismatch);
     assert_eq!(refused_with(json!({"aud": null})), Code::DomainMissing);
-    let careless = KeyBinding { audience: "", ..expected() };
+    let careless = KeyBindingRequirements { audience: "", ..expected() };
     assert_eq!(check(&bound(), &careless).unwrap_err().code, Code::DomainMissing);
 }
 
@@ -171,7 +171,9 @@ fn row_47_disclosures_changed_after_binding_are_refused() {
 #[test]
 fn row_48_a_stale_key_binding_is_refused() {
     twin();
-    let at = |offset: i64| check(&bound(), &KeyBinding { now: NOW.plus(offset), ..expected() }).err().map(|p| p.code);
+    let at = |offset: i64| {
+        check(&bound(), &KeyBindingRequirements { now: NOW.plus(offset), ..expected() }).err().map(|p| p.code)
+    };
     assert_eq!(at(0), None);
     assert_eq!(at(300), None);
     assert_eq!(at(301), Some(Code::KeyBindingStale));

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::{
     keys::{Algorithm, SecretKey, Signer},
-    seeded::Seeded,
+    seeded::SeededRng,
     time::Timestamp,
 };
 
@@ -117,7 +117,7 @@ fn issued(decoys_to_multiple_of: usize) -> SdJwt {
         decoys_to_multiple_of,
         padded: &[],
     };
-    SdJwt::parse(&issue(&payload, &options, &issuer(), &mut Seeded(0)).unwrap()).unwrap()
+    SdJwt::parse(&issue(&payload, &options, &issuer(), &mut SeededRng(0)).unwrap()).unwrap()
 }
 
 fn issue_refusal(payload: Value, disclosable: &[Value], typ: &str) -> Option<Code> {
@@ -132,7 +132,7 @@ fn issue_refusal(payload: Value, disclosable: &[Value], typ: &str) -> Option<Cod
         decoys_to_multiple_of: 0,
         padded: &[],
     };
-    issue(&map(payload), &options, &issuer(), &mut Seeded(0)).err().map(|problem| problem.code)
+    issue(&map(payload), &options, &issuer(), &mut SeededRng(0)).err().map(|problem| problem.code)
 }
 
 #[test]
@@ -266,5 +266,5 @@ fn what_cannot_be_issued_is_refused() {
         decoys_to_multiple_of: 257,
         padded: &[],
     };
-    assert_eq!(issue(&Map::new(), &options, &issuer(), &mut Seeded(0)).unwrap_err().code, Code::MalformedValue);
+    assert_eq!(issue(&Map::new(), &options, &issuer(), &mut SeededRng(0)).unwrap_err().code, Code::MalformedValue);
 }

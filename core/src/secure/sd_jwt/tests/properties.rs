@@ -102,7 +102,7 @@ proptest! {
             typ: "vc+sd-jwt", kid: "did:a:b#c", disclosable: &disclosable, ordered: &[], holder: Some(&key), decoys_to_multiple_of: decoys,
             padded: &[],
         };
-        let compact = issue(&payload, &options, &issuer(), &mut Seeded(u64::from(seed) << 32)).unwrap();
+        let compact = issue(&payload, &options, &issuer(), &mut SeededRng(u64::from(seed) << 32)).unwrap();
         let token = SdJwt::parse(&compact).unwrap();
         prop_assert_eq!(token.disclosure_count(), disclosable.len());
         let mut paths = token.disclosed().unwrap().paths;
@@ -112,7 +112,7 @@ proptest! {
         let presentation = token.select(&shown).unwrap().bind("nonce", AUDIENCE, NOW, &holder()).unwrap();
         let token = SdJwt::parse(&presentation).unwrap();
         token.verify_signature(&issuer().public_key()).unwrap();
-        let expected = KeyBinding { nonce: "nonce", audience: AUDIENCE, now: NOW, max_age: 60, skew: 0 };
+        let expected = KeyBindingRequirements { nonce: "nonce", audience: AUDIENCE, now: NOW, max_age: 60, skew: 0 };
         token.verify_key_binding(&expected).unwrap();
         let disclosed = token.disclosed().unwrap();
         let mut claims = disclosed.payload.clone();
@@ -136,7 +136,7 @@ proptest! {
             let token = SdJwt::parse(compact)?;
             token.jws().require_typ("vc+sd-jwt")?;
             token.verify_signature(&issuer().public_key())?;
-            let expected = KeyBinding { nonce: "nonce", audience: AUDIENCE, now: NOW, max_age: 60, skew: 0 };
+            let expected = KeyBindingRequirements { nonce: "nonce", audience: AUDIENCE, now: NOW, max_age: 60, skew: 0 };
             let binding = token.verify_key_binding(&expected)?;
             Ok((token.disclosed()?.payload, binding))
         };

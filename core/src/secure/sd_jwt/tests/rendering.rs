@@ -72,7 +72,7 @@ fn row_92_what_is_issued_is_rendered_again_and_anything_else_is_refused() {
     let (ordered, holder) = (ordered(), holder().public_key());
     for decoys in [0, 4] {
         let options = options(&disclosable, &ordered, &holder, decoys);
-        let compact = issue(&payload, &options, &issuer(), &mut Seeded(0)).unwrap();
+        let compact = issue(&payload, &options, &issuer(), &mut SeededRng(0)).unwrap();
         let check = |compact: &str| SdJwt::parse(compact).unwrap().check_rendering(&payload, &options);
         assert_eq!(check(&compact), Ok(()));
         assert_eq!(check(&Parts::of(&compact).sign()), Ok(()), "signed again as it was");
@@ -110,7 +110,7 @@ fn row_92_a_disclosure_that_is_written_in_another_way_is_refused() {
     let disclosable = [path(json!(["a"]))];
     let holder = holder().public_key();
     let options = IssueOptions { typ: "dc+sd-jwt", ..options(&disclosable, &[], &holder, 1) };
-    let whole = Parts::of(&issue(&payload, &options, &issuer(), &mut Seeded(0)).unwrap());
+    let whole = Parts::of(&issue(&payload, &options, &issuer(), &mut SeededRng(0)).unwrap());
     let check = |disclosure: String| {
         let text = URL_SAFE_NO_PAD.encode(&disclosure);
         let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(text.as_bytes()));
@@ -138,7 +138,7 @@ fn the_number_of_digests_says_nothing_of_the_claims() {
     let (ordered, holder) = (ordered(), holder().public_key());
     let digests = |payload: &Map<String, Value>, decoys: usize| {
         let options = options(&disclosable, &ordered, &holder, decoys);
-        let token = SdJwt::parse(&issue(payload, &options, &issuer(), &mut Seeded(0)).unwrap()).unwrap();
+        let token = SdJwt::parse(&issue(payload, &options, &issuer(), &mut SeededRng(0)).unwrap()).unwrap();
         assert_eq!(token.check_rendering(payload, &options), Ok(()));
         token.jws().payload()["credentialSubject"]["_sd"].as_array().map_or(0, Vec::len)
     };
@@ -156,7 +156,8 @@ fn the_number_of_digests_says_nothing_of_the_claims() {
 fn row_92_another_number_of_decoys_is_refused() {
     let (payload, disclosable) = content();
     let (ordered, holder) = (ordered(), holder().public_key());
-    let issued = |decoys| issue(&payload, &options(&disclosable, &ordered, &holder, decoys), &issuer(), &mut Seeded(0));
+    let issued =
+        |decoys| issue(&payload, &options(&disclosable, &ordered, &holder, decoys), &issuer(), &mut SeededRng(0));
     let expected = options(&disclosable, &ordered, &holder, 4);
     let check = |decoys| SdJwt::parse(&issued(decoys).unwrap()).unwrap().check_rendering(&payload, &expected);
     assert_eq!(check(4), Ok(()));
@@ -188,7 +189,7 @@ fn a_padded_array_has_one_length_no_order_and_one_rendering() {
     for count in [1, 3, 8] {
         let (payload, disclosable, padded) = padded(count);
         let options = IssueOptions { padded: &padded, ..options(&disclosable, &[], &holder, 4) };
-        let compact = issue(&payload, &options, &issuer(), &mut Seeded(0)).unwrap();
+        let compact = issue(&payload, &options, &issuer(), &mut SeededRng(0)).unwrap();
         let token = SdJwt::parse(&compact).unwrap();
         let shown = token.disclosed().unwrap();
         let serials = shown.payload["credentialSubject"]["serials"].as_array().unwrap();
@@ -198,14 +199,14 @@ fn a_padded_array_has_one_length_no_order_and_one_rendering() {
         let array = token.select(&disclosable[..1]).unwrap();
         assert_eq!(array.digests().unwrap().len(), 4 + 8);
         for (keep, serial) in serials.iter().enumerate() {
-            let one = token.keep_element(&padded[0].path, Some(keep)).unwrap();
+            let one = token.select_element(&padded[0].path, Some(keep)).unwrap();
             let left = one.disclosed().unwrap();
             assert_eq!(left.payload["credentialSubject"]["serials"], json!([serial]));
             // Its place among all digests is unchanged.
             let place = |paths: &[ClaimPath]| paths.iter().filter(|path| path.len() == 3).cloned().collect::<Vec<_>>();
             assert_eq!(place(&left.paths), [place(&shown.paths)[keep].clone()]);
         }
-        let none = token.keep_element(&padded[0].path, None).unwrap();
+        let none = token.select_element(&padded[0].path, None).unwrap();
         assert_eq!(none.disclosed().unwrap().payload["credentialSubject"]["serials"], json!([]));
         // Another number of digests, or elements in the order of the offer, would be a mark.
         let other = [PaddedArray { digests: 9, ..padded[0].clone() }];
@@ -220,7 +221,7 @@ fn a_padded_array_that_shows_its_length_is_not_issued() {
     let holder = holder().public_key();
     let refused = |payload: &Map<String, Value>, disclosable: &[ClaimPath], padded: &[PaddedArray]| {
         let options = IssueOptions { padded, ..options(disclosable, &[], &holder, 4) };
-        issue(payload, &options, &issuer(), &mut Seeded(0)).err().map(|problem| problem.code)
+        issue(payload, &options, &issuer(), &mut SeededRng(0)).err().map(|problem| problem.code)
     };
     let (payload, disclosable, array) = padded(3);
     assert_eq!(refused(&payload, &disclosable, &array), None);

@@ -69,7 +69,7 @@ fn presentations_show_the_verified_contents() {
         assert_eq!(Value::Object(disclosed.payload), json_of(&case, "verified_contents.json"), "{case:?}");
         if case.join("kb_jwt_payload.json").exists() {
             let payload = json_of(&case, "kb_jwt_payload.json");
-            let expected = KeyBinding {
+            let expected = KeyBindingRequirements {
                 nonce: "1234567890",
                 audience: payload["aud"].as_str().unwrap(),
                 now: MADE,
@@ -77,7 +77,7 @@ fn presentations_show_the_verified_contents() {
                 skew: 86_400,
             };
             assert_eq!(Value::Object(token.verify_key_binding(&expected).unwrap()), payload);
-            let too_late = KeyBinding { now: MADE.plus(200_000), ..expected };
+            let too_late = KeyBindingRequirements { now: MADE.plus(200_000), ..expected };
             assert_eq!(token.verify_key_binding(&too_late).unwrap_err().code, Code::KeyBindingStale);
             bound += 1;
         }
@@ -122,7 +122,7 @@ fn issuing_the_same_claims_makes_the_same_structure() {
             padded: &[],
         };
         // cnf is in their payload already, and so are all the claims that are in the clear.
-        let Ok(ours) = issue(&disclosed.payload, &options, &issuer(), &mut Seeded(0)) else {
+        let Ok(ours) = issue(&disclosed.payload, &options, &issuer(), &mut SeededRng(0)) else {
             panic!("{case:?}");
         };
         let ours = SdJwt::parse(&ours).unwrap();

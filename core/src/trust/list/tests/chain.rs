@@ -3,25 +3,25 @@
 use super::*;
 
 /// The list after another one, distinguished by a note in the university's name.
-fn after(contents: &Contents, name: &str) -> Contents {
+fn after(contents: &TrustListContents, name: &str) -> TrustListContents {
     let digest = TrustList::preview(&draft(contents)).unwrap().digest;
     let mut next = contents.followed_by(&digest);
     next.issuers[0].name = name.to_owned();
     next
 }
 
-fn seen(contents: &Contents) -> Seen {
+fn seen(contents: &TrustListContents) -> AcceptedList {
     TrustList::preview(&draft(contents)).unwrap().seen()
 }
 
 /// Verifies the list as a program that has pinned the operators, after what it has seen.
-fn taken(contents: &Contents, seen: Option<&Seen>) -> Result<TrustList, Problem> {
+fn taken(contents: &TrustListContents, seen: Option<&AcceptedList>) -> Result<TrustList, Problem> {
     verify_at(&signed_by(draft(contents), &[1, 2]), seen, now())
 }
 
 /// A list from before there was a history.
-fn without_history(contents: Contents) -> Contents {
-    Contents { history: Vec::new(), ..contents }
+fn without_history(contents: TrustListContents) -> TrustListContents {
+    TrustListContents { history: Vec::new(), ..contents }
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_list_that_forked_off_is_refused_also_across_a_gap() {
         refused(taken(&other_fourth, Some(&seen(known))), Code::TrustListConflict);
     }
     // Nor one that leaves out the number that was seen.
-    let skipping = Contents { sequence: 5, ..after(&third, "A") };
+    let skipping = TrustListContents { sequence: 5, ..after(&third, "A") };
     taken(&skipping, Some(&seen(&third))).unwrap();
     refused(taken(&skipping, Some(&seen(&fourth))), Code::TrustListConflict);
 }
@@ -62,7 +62,8 @@ fn a_list_names_the_last_64_before_it() {
 fn lists_of_before_there_was_a_history_are_a_root_until_the_first_with_one() {
     let first = contents();
     let old = without_history(after(&first, "A"));
-    let older = Seen { sequence: 1, digest: seen(&first).digest, chained: false, timestamped: false, operators: None };
+    let older =
+        AcceptedList { sequence: 1, digest: seen(&first).digest, chained: false, timestamped: false, operators: None };
     taken(&old, Some(&older)).unwrap();
     taken(&without_history(after(&old, "A")), Some(&older)).unwrap();
     refused(taken(&without_history(after(&after(&first, "B"), "A")), Some(&seen(&old))), Code::TrustListConflict);
@@ -77,14 +78,14 @@ fn lists_of_before_there_was_a_history_are_a_root_until_the_first_with_one() {
     taken(&next, Some(&seen(&new))).unwrap();
     refused(taken(&without_history(next), Some(&seen(&new))), Code::TrustListConflict);
     // An older record says nothing of it.
-    let kept = serde_json::from_value::<Seen>(json!({"sequence": 1, "digest": older.digest})).unwrap();
+    let kept = serde_json::from_value::<AcceptedList>(json!({"sequence": 1, "digest": older.digest})).unwrap();
     assert_eq!(kept, older);
 }
 
 #[test]
 fn numbers_rise_by_a_thousand_at_most() {
     let first = contents();
-    let at = |sequence| Contents { sequence, ..after(&first, "A") };
+    let at = |sequence| TrustListContents { sequence, ..after(&first, "A") };
     taken(&at(1_001), Some(&seen(&first))).unwrap();
     let did = Did::parse(LIST_DID).unwrap();
     refused(TrustList::draft(&did, &at(1_002), now(), day(30)), Code::TrustListJump);
@@ -100,16 +101,16 @@ fn numbers_rise_by_a_thousand_at_most() {
 fn the_least_number_keeps_older_lists_from_those_who_have_seen_none() {
     let first = contents();
     let second = after(&first, "A");
-    let by = |least, contents: &Contents, seen: Option<&Seen>| {
+    let by = |least, contents: &TrustListContents, seen: Option<&AcceptedList>| {
         let operators = operators().at_least(Some(least));
-        let pinned = Pinned { operators: &operators, seen, accept: None, now: now(), skew: SKEW };
+        let pinned = TrustListAnchors { operators: &operators, seen, accept: None, now: now(), skew: SKEW };
         TrustList::verify(&signed_by(draft(contents), &[1, 2]), &pinned, &SelfContained)
     };
     by(2, &second, None).unwrap();
     refused(by(3, &second, None), Code::TrustListRollback);
     refused(by(3, &second, Some(&seen(&second))), Code::TrustListRollback);
     // And those who could sign such a list from a number far above it.
-    let far = |sequence| without_history(Contents { sequence, ..second.clone() });
+    let far = |sequence| without_history(TrustListContents { sequence, ..second.clone() });
     by(2, &far(1_002), None).unwrap();
     refused(by(2, &far(1_003), None), Code::TrustListJump);
 }
@@ -117,11 +118,17 @@ fn the_least_number_keeps_older_lists_from_those_who_have_seen_none() {
 #[test]
 fn the_way_back_is_one_list_by_its_digest() {
     let first = contents();
-    let wrong = Contents { sequence: 1_001, ..after(&first, "B") };
+    let wrong = TrustListContents { sequence: 1_001, ..after(&first, "B") };
     let right = after(&first, "A");
-    let back = |accept: &Contents, contents: &Contents| {
+    let back = |accept: &TrustListContents, contents: &TrustListContents| {
         let (operators, seen, accept) = (operators(), seen(&wrong), seen(accept).digest);
-        let pinned = Pinned { operators: &operators, seen: Some(&seen), accept: Some(&accept), now: now(), skew: SKEW };
+        let pinned = TrustListAnchors {
+            operators: &operators,
+            seen: Some(&seen),
+            accept: Some(&accept),
+            now: now(),
+            skew: SKEW,
+        };
         TrustList::verify(&signed_by(draft(contents), &[1, 2]), &pinned, &SelfContained)
     };
     let taken = back(&right, &right).unwrap();
@@ -129,7 +136,8 @@ fn the_way_back_is_one_list_by_its_digest() {
     // No other one, and not by fewer operators.
     refused(back(&right, &after(&first, "C")), Code::TrustListRollback);
     let (operators, known, digest) = (operators(), seen(&wrong), seen(&right).digest);
-    let pinned = Pinned { operators: &operators, seen: Some(&known), accept: Some(&digest), now: now(), skew: SKEW };
+    let pinned =
+        TrustListAnchors { operators: &operators, seen: Some(&known), accept: Some(&digest), now: now(), skew: SKEW };
     refused(TrustList::verify(&signed_by(draft(&right), &[1]), &pinned, &SelfContained), Code::TrustListQuorum);
 }
 
@@ -137,13 +145,13 @@ fn the_way_back_is_one_list_by_its_digest() {
 fn a_history_that_is_none_is_refused() {
     let third = after(&after(&contents(), "A"), "A");
     let did = Did::parse(LIST_DID).unwrap();
-    let with = |change: &dyn Fn(&mut Contents)| {
+    let with = |change: &dyn Fn(&mut TrustListContents)| {
         let mut changed = third.clone();
         change(&mut changed);
         TrustList::draft(&did, &changed, now(), day(30))
     };
     with(&|_| ()).unwrap();
-    let faults: [&dyn Fn(&mut Contents); 8] = [
+    let faults: [&dyn Fn(&mut TrustListContents); 8] = [
         &|list| list.history.reverse(),
         &|list| list.history[1] = list.history[0].clone(),
         &|list| list.history[0].sequence = 3,

@@ -5,12 +5,12 @@ use crate::epoch::Epoch;
 
 const MARCH: &str = "2026-03-01T00:00:00Z";
 
-fn question(issued: Option<Timestamp>) -> Question {
-    Question { issued, ..Question::issue(UNI, QUALIFICATION) }
+fn question(issued: Option<Timestamp>) -> AccreditationQuestion {
+    AccreditationQuestion { issued, ..AccreditationQuestion::issue(UNI, QUALIFICATION) }
 }
 
 #[track_caller]
-fn decided(accreditations: Vec<Accreditation>, question: &Question) -> Rule {
+fn decided(accreditations: Vec<Accreditation>, question: &AccreditationQuestion) -> AccreditationRule {
     let why = list(&with_issuer(accreditations)).why(question, now());
     assert_eq!(why.check().map_err(|p| p.code), if why.accepted() { Ok(()) } else { Err(Code::IssuerUntrusted) });
     why.rule
@@ -19,16 +19,19 @@ fn decided(accreditations: Vec<Accreditation>, question: &Question) -> Rule {
 #[test]
 fn row_68_an_issuer_that_is_not_listed_for_the_type() {
     let list = list(&contents());
-    let accepts = |issuer, name| list.why(&Question::issue(issuer, name), now()).check();
+    let accepts = |issuer, name| list.why(&AccreditationQuestion::issue(issuer, name), now()).check();
     accepts(UNI, QUALIFICATION).unwrap();
     refused(accepts(UNI, "ResidencePermitCredential"), Code::IssuerUntrusted);
     refused(accepts("did:web:uni.example.other", QUALIFICATION), Code::IssuerUntrusted);
     // A registrar is no issuer, and an issuer no registrar.
     refused(accepts("did:web:registrar.example", QUALIFICATION), Code::IssuerUntrusted);
     let rule = |question| list.why(&question, now()).rule;
-    assert_eq!(rule(Question::issue("did:web:registrar.example", QUALIFICATION)), Rule::NotListed);
-    assert_eq!(rule(Question::register(UNI)), Rule::NotListed);
-    assert_eq!(rule(Question::issue(UNI, "ResidencePermitCredential")), Rule::TypeNotListed);
+    assert_eq!(
+        rule(AccreditationQuestion::issue("did:web:registrar.example", QUALIFICATION)),
+        AccreditationRule::NotListed
+    );
+    assert_eq!(rule(AccreditationQuestion::register(UNI)), AccreditationRule::NotListed);
+    assert_eq!(rule(AccreditationQuestion::issue(UNI, "ResidencePermitCredential")), AccreditationRule::TypeNotListed);
 }
 
 #[test]
@@ -56,7 +59,12 @@ fn row_69_an_issuer_that_is_listed_but_withdrawn() {
 const OFFSETS: [i64; 7] = [-86_400, -300, -1, 0, 1, 300, 86_400];
 
 #[track_caller]
-fn table(accreditation: &Accreditation, boundary: Timestamp, expected: [Rule; 7], judged: fn(Timestamp) -> Question) {
+fn table(
+    accreditation: &Accreditation,
+    boundary: Timestamp,
+    expected: [AccreditationRule; 7],
+    judged: fn(Timestamp) -> AccreditationQuestion,
+) {
     let list = list(&with_issuer(vec![accreditation.clone()]));
     let rules = OFFSETS.map(|offset| list.why(&judged(boundary.plus(offset)), now()).rule);
     assert_eq!(rules, expected);
@@ -64,7 +72,7 @@ fn table(accreditation: &Accreditation, boundary: Timestamp, expected: [Rule; 7]
 
 #[test]
 fn the_boundaries_for_what_was_issued_to_the_second() {
-    use Rule::{Accredited, Ended, EndedSince, Fallen, NotYetAccredited, Withdrawn, WithdrawnSince};
+    use AccreditationRule::{Accredited, Ended, EndedSince, Fallen, NotYetAccredited, Withdrawn, WithdrawnSince};
     let issued = |at| question(Some(at));
     let (n, a) = (NotYetAccredited, Accredited);
     table(&accreditation(), accreditation().from, [n, n, n, a, a, a, a], issued);
@@ -80,7 +88,7 @@ fn the_boundaries_for_what_was_issued_to_the_second() {
 
 #[test]
 fn the_boundaries_for_the_time_of_the_decision_to_the_second() {
-    use Rule::{Accredited, Ended, EndedSince, Fallen, NotYetAccredited, Withdrawn, WithdrawnSince};
+    use AccreditationRule::{Accredited, Ended, EndedSince, Fallen, NotYetAccredited, Withdrawn, WithdrawnSince};
     // Within the list's own time, so that nothing but the accreditation decides.
     let boundary = day(15);
     let decide = |accreditation: &Accreditation, issued: Option<Timestamp>| {
@@ -113,9 +121,9 @@ fn what_ended_long_ago_can_still_be_withdrawn() {
     let until = Some(at("2024-01-01T00:00:00Z"));
     let issued = question(Some(at("2023-01-01T00:00:00Z")));
     let ended = Accreditation { until, ..accreditation() };
-    assert_eq!(decided(vec![ended], &issued), Rule::EndedSince);
+    assert_eq!(decided(vec![ended], &issued), AccreditationRule::EndedSince);
     let fallen = Accreditation { until, ..withdrawn(MARCH, EarlierCredentials::Fall) };
-    assert_eq!(decided(vec![fallen], &issued), Rule::Fallen);
+    assert_eq!(decided(vec![fallen], &issued), AccreditationRule::Fallen);
 }
 
 #[test]
@@ -126,18 +134,18 @@ fn an_issuer_that_came_back() {
     };
     let (february, april, july) = ("2026-02-01T00:00:00Z", "2026-04-01T00:00:00Z", "2026-07-01T00:00:00Z");
     for (earlier, in_february, undated) in [
-        (EarlierCredentials::Stand, Rule::WithdrawnSince, Rule::Accredited),
+        (EarlierCredentials::Stand, AccreditationRule::WithdrawnSince, AccreditationRule::Accredited),
         // A credential without a date may be from before.
-        (EarlierCredentials::Fall, Rule::Fallen, Rule::IssueDateUnknown),
+        (EarlierCredentials::Fall, AccreditationRule::Fallen, AccreditationRule::IssueDateUnknown),
     ] {
         assert_eq!(issued(earlier, Some(february)), in_february);
-        assert_eq!(issued(earlier, Some(april)), Rule::Withdrawn);
-        assert_eq!(issued(earlier, Some(july)), Rule::Accredited);
+        assert_eq!(issued(earlier, Some(april)), AccreditationRule::Withdrawn);
+        assert_eq!(issued(earlier, Some(july)), AccreditationRule::Accredited);
         assert_eq!(issued(earlier, None), undated);
     }
     // That another type fell says nothing of this one.
     let other = Accreditation { types: vec!["X".to_owned()], ..withdrawn(MARCH, EarlierCredentials::Fall) };
-    assert_eq!(decided(vec![other, accreditation()], &question(None)), Rule::Accredited);
+    assert_eq!(decided(vec![other, accreditation()], &question(None)), AccreditationRule::Accredited);
 }
 
 #[test]
@@ -147,27 +155,27 @@ fn countries_and_levels_are_limits() {
         max_level: Some(6),
         ..accreditation()
     };
-    let asked = |jurisdiction: Option<&str>, level| Question {
+    let asked = |jurisdiction: Option<&str>, level| AccreditationQuestion {
         jurisdiction: jurisdiction.map(str::to_owned),
         level,
         ..question(None)
     };
     let rule = |jurisdiction, level| decided(vec![limited.clone()], &asked(jurisdiction, level));
-    assert_eq!(rule(Some("DE"), Some(6)), Rule::Accredited);
-    assert_eq!(rule(Some("AT"), Some(1)), Rule::Accredited);
-    assert_eq!(rule(Some("FR"), Some(6)), Rule::OutsideJurisdiction);
-    assert_eq!(rule(Some("de"), Some(6)), Rule::OutsideJurisdiction);
-    assert_eq!(rule(Some("DE"), Some(7)), Rule::AboveLevel);
+    assert_eq!(rule(Some("DE"), Some(6)), AccreditationRule::Accredited);
+    assert_eq!(rule(Some("AT"), Some(1)), AccreditationRule::Accredited);
+    assert_eq!(rule(Some("FR"), Some(6)), AccreditationRule::OutsideJurisdiction);
+    assert_eq!(rule(Some("de"), Some(6)), AccreditationRule::OutsideJurisdiction);
+    assert_eq!(rule(Some("DE"), Some(7)), AccreditationRule::AboveLevel);
     // An unknown country is not within a limit.
-    assert_eq!(rule(None, Some(6)), Rule::JurisdictionUnknown);
-    assert_eq!(rule(Some("DE"), None), Rule::LevelUnknown);
-    assert_eq!(decided(vec![accreditation()], &asked(Some("FR"), Some(8))), Rule::Accredited);
+    assert_eq!(rule(None, Some(6)), AccreditationRule::JurisdictionUnknown);
+    assert_eq!(rule(Some("DE"), None), AccreditationRule::LevelUnknown);
+    assert_eq!(decided(vec![accreditation()], &asked(Some("FR"), Some(8))), AccreditationRule::Accredited);
     // Two limits are not mixed: up to 6 in Germany and 8 in France is not 8 in Germany.
     let france = Accreditation { jurisdictions: Some(vec!["FR".to_owned()]), max_level: Some(8), ..accreditation() };
     let both =
         |jurisdiction, level| decided(vec![limited.clone(), france.clone()], &asked(Some(jurisdiction), Some(level)));
-    assert_eq!((both("FR", 8), both("DE", 6)), (Rule::Accredited, Rule::Accredited));
-    assert_eq!(both("DE", 8), Rule::AboveLevel);
+    assert_eq!((both("FR", 8), both("DE", 6)), (AccreditationRule::Accredited, AccreditationRule::Accredited));
+    assert_eq!(both("DE", 8), AccreditationRule::AboveLevel);
 }
 
 #[test]
@@ -175,11 +183,14 @@ fn registrars_are_judged_as_issuers_are() {
     let list = list(&contents());
     let asked = |jurisdiction: Option<&str>| {
         let jurisdiction = jurisdiction.map(str::to_owned);
-        list.why(&Question { jurisdiction, ..Question::register("did:web:registrar.example") }, now())
+        list.why(
+            &AccreditationQuestion { jurisdiction, ..AccreditationQuestion::register("did:web:registrar.example") },
+            now(),
+        )
     };
     asked(Some("AT")).check().unwrap();
     refused(asked(Some("FR")).check(), Code::RegistrarUntrusted);
-    assert_eq!(asked(None).rule, Rule::JurisdictionUnknown);
+    assert_eq!(asked(None).rule, AccreditationRule::JurisdictionUnknown);
 }
 
 #[test]
@@ -191,7 +202,7 @@ fn a_decision_tells_its_reason() {
     let why = list.why(&question(Some(at("2026-02-01T00:00:00Z"))), now());
     assert_eq!(
         (why.sequence, why.rule, why.name.as_deref()),
-        (1, Rule::JurisdictionUnknown, Some("University of Example"))
+        (1, AccreditationRule::JurisdictionUnknown, Some("University of Example"))
     );
     assert_eq!(why.accreditation.as_ref().map(|(at, _)| *at), Some(1));
     assert_eq!(
@@ -209,23 +220,28 @@ fn a_decision_tells_its_reason() {
     assert_eq!(said("2026-02-28T23:59:59Z"), "from 2020-01-01 until 2026-02-28");
     assert_eq!(said("2026-02-28T12:00:00Z"), "from 2020-01-01 until 2026-02-28T12:00:00Z");
     // A stranger's text does nothing to its line.
-    let stranger = list.why(&Question::issue("did:web:a\u{202e}\u{1b}[2J", "X\n"), now());
-    assert_eq!(stranger.rule, Rule::NotListed);
+    let stranger = list.why(&AccreditationQuestion::issue("did:web:a\u{202e}\u{1b}[2J", "X\n"), now());
+    assert_eq!(stranger.rule, AccreditationRule::NotListed);
     assert!(!stranger.to_string().contains(['\u{202e}', '\u{1b}', '\n']));
 }
 
 #[test]
 fn rules_have_names_of_their_own() {
-    let names: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.as_str()).collect();
-    assert_eq!(names.len(), Rule::ALL.len());
-    let accepting: Vec<Rule> = Rule::ALL.iter().copied().filter(|rule| rule.accepts()).collect();
-    assert_eq!(accepting, Rule::ALL[Rule::ALL.len() - 3..], "acceptance is last in the order");
+    let names: BTreeSet<&str> = AccreditationRule::ALL.iter().map(|rule| rule.as_str()).collect();
+    assert_eq!(names.len(), AccreditationRule::ALL.len());
+    let accepting: Vec<AccreditationRule> =
+        AccreditationRule::ALL.iter().copied().filter(|rule| rule.accepts()).collect();
+    assert_eq!(
+        accepting,
+        AccreditationRule::ALL[AccreditationRule::ALL.len() - 3..],
+        "acceptance is last in the order"
+    );
 }
 
 /// Copies bear the beginning of the epoch in which they were issued, and an accreditation begins on any day.
 #[test]
 fn what_is_issued_in_the_epoch_in_which_an_accreditation_begins_is_accepted() {
-    use Rule::{Accredited, NotYetAccredited};
+    use AccreditationRule::{Accredited, NotYetAccredited};
     let (mid_march, quarter) = (at("2026-03-17T00:00:00Z"), at("2026-01-01T00:00:00Z"));
     let begun = |from: Timestamp, epoch| Accreditation { from, epoch, ..accreditation() };
     let issued = |day: Timestamp| question(Some(day));
@@ -248,8 +264,9 @@ fn what_is_issued_in_the_epoch_in_which_an_accreditation_begins_is_accepted() {
     // A registrar's registrations bear their own instant.
     let registrar = Accreditation { types: Vec::new(), ..begun(mid_march, None) };
     let registrar_did = "did:web:registrar.example";
-    let list = list(&Contents { registrars: vec![entry(registrar_did, vec![registrar])], ..contents() });
-    let registered = |day: Timestamp| Question { issued: Some(day), ..Question::register(registrar_did) };
+    let list = list(&TrustListContents { registrars: vec![entry(registrar_did, vec![registrar])], ..contents() });
+    let registered =
+        |day: Timestamp| AccreditationQuestion { issued: Some(day), ..AccreditationQuestion::register(registrar_did) };
     assert_eq!(list.why(&registered(mid_march.plus(-1)), now()).rule, NotYetAccredited);
     assert_eq!(list.why(&registered(mid_march), now()).rule, Accredited);
 }

@@ -9,18 +9,18 @@ fn signed(mut document: Map<String, Value>, change: impl FnOnce(&mut Map<String,
         let method = kid(&secret(number)).to_string();
         let options = ProofOptions {
             verification_method: &method,
-            purpose: Purpose::AssertionMethod,
+            purpose: VerificationRelationship::AssertionMethod,
             created: Some(now()),
             expires: None,
             challenge: None,
             domain: None,
         };
-        document = data_integrity::secure(&document, &EddsaJcs2022, &options, &secret(number)).unwrap();
+        document = data_integrity::add_proof(&document, &EddsaJcs2022, &options, &secret(number)).unwrap();
     }
     document
 }
 
-fn rich() -> Contents {
+fn rich() -> TrustListContents {
     let issuer = Accreditation {
         jurisdictions: Some(vec!["DE".to_owned()]),
         max_level: Some(6),
@@ -129,7 +129,7 @@ fn a_list_holds_for_at_most_a_year_and_its_entries_are_put_in_order() {
     refused(until(day(366).plus(1)), Code::TrustListInvalid);
     refused(until(day(-1)), Code::ValidityReversed);
     let entries = |ids: [&str; 3]| ids.map(|id| entry(id, vec![accreditation()])).to_vec();
-    let with = |ids| Contents { issuers: entries(ids), ..contents() };
+    let with = |ids| TrustListContents { issuers: entries(ids), ..contents() };
     let ordered = with(["did:web:a.example", "did:web:b", "did:web:b.example"]);
     assert_eq!(list(&with(["did:web:b.example", "did:web:a.example", "did:web:b"])).contents(), &ordered);
     // A signer of an unordered list is not believed: entries would not be found.
@@ -169,11 +169,11 @@ fn row_11_12_the_list_s_own_time_to_the_second() {
         let at = boundary.plus(offset);
         assert_eq!(verify_at(&document, None, at).map(drop).map_err(|p| p.code), expected, "{offset} s at {boundary}");
         // One that was verified in time is not believed any longer, either.
-        let rule = held.why(&Question::issue(UNI, QUALIFICATION), at).rule;
+        let rule = held.why(&AccreditationQuestion::issue(UNI, QUALIFICATION), at).rule;
         let expected = match expected {
-            Ok(()) => Rule::Accredited,
-            EARLY => Rule::ListNotYetValid,
-            Err(_) => Rule::ListExpired,
+            Ok(()) => AccreditationRule::Accredited,
+            EARLY => AccreditationRule::ListNotYetValid,
+            Err(_) => AccreditationRule::ListExpired,
         };
         assert_eq!(rule, expected, "{offset} s at {boundary}");
     }

@@ -3,17 +3,17 @@
 use super::*;
 
 /// The list after another one, which names these operators.
-fn handing_over(before: &Contents, ids: &[u8], quorum: usize) -> Contents {
+fn handing_over(before: &TrustListContents, ids: &[u8], quorum: usize) -> TrustListContents {
     let mut next = TrustList::preview(&draft(before)).unwrap().successor();
-    next.hand_over(ids.iter().map(|number| did_of(*number)), quorum);
+    next.set_operators(ids.iter().map(|number| did_of(*number)), quorum);
     next
 }
 
-fn after(before: &Contents) -> Contents {
+fn after(before: &TrustListContents) -> TrustListContents {
     TrustList::preview(&draft(before)).unwrap().successor()
 }
 
-fn take(contents: &Contents, signers: &[u8], seen: Option<&Seen>) -> Result<TrustList, Problem> {
+fn take(contents: &TrustListContents, signers: &[u8], seen: Option<&AcceptedList>) -> Result<TrustList, Problem> {
     verify_at(&signed_by(draft(contents), signers), seen, now())
 }
 
@@ -53,9 +53,9 @@ fn whoever_missed_it_passes_the_list_that_names_them() {
     let fourth = after(&third);
     assert_eq!(fourth.operators.as_ref().unwrap().named_in, [2, 3]);
     let operators = operators();
-    let pass = |contents: &Contents, signers: &[u8], seen: Option<&Seen>| {
+    let pass = |contents: &TrustListContents, signers: &[u8], seen: Option<&AcceptedList>| {
         // Long after their ends.
-        let pinned = Pinned { operators: &operators, seen, accept: None, now: day(90), skew: SKEW };
+        let pinned = TrustListAnchors { operators: &operators, seen, accept: None, now: day(90), skew: SKEW };
         TrustList::pass(&signed_by(draft(contents), signers), &pinned, &SelfContained)
     };
     let first = take(&contents(), &[1, 2], None).unwrap().seen();
@@ -81,7 +81,8 @@ fn whoever_pins_others_takes_their_own_word_again() {
     let by = |pins: [u8; 3], signers: &[u8]| {
         let dids = pins.map(did_of);
         let operators = Operators::pin(LIST_DID, dids.iter().map(String::as_str), 2).unwrap();
-        let pinned = Pinned { operators: &operators, seen: Some(&seen), accept: None, now: now(), skew: SKEW };
+        let pinned =
+            TrustListAnchors { operators: &operators, seen: Some(&seen), accept: None, now: now(), skew: SKEW };
         TrustList::verify(&signed_by(draft(&third), signers), &pinned, &SelfContained).map(drop)
     };
     by([1, 2, 3], &[4, 5]).unwrap();
@@ -98,7 +99,7 @@ fn the_way_back_is_judged_by_the_pins_alone() {
     let digest = TrustList::preview(&draft(&right)).unwrap().digest;
     let by = |accept: Option<&str>, signers: &[u8]| {
         let operators = operators();
-        let pinned = Pinned { operators: &operators, seen: Some(&seen), accept, now: now(), skew: SKEW };
+        let pinned = TrustListAnchors { operators: &operators, seen: Some(&seen), accept, now: now(), skew: SKEW };
         TrustList::verify(&signed_by(draft(&right), signers), &pinned, &SelfContained)
     };
     assert_eq!(by(Some(&digest), &[1, 2]).unwrap().seen().operators, None);
@@ -128,6 +129,6 @@ fn operators_are_named_sensibly_or_not_at_all() {
     for (at, (ids, quorum, change)) in faults.iter().enumerate() {
         assert_eq!(with(ids, *quorum, change).map_err(|p| p.code), Err(Code::TrustListInvalid), "fault {at}");
     }
-    assert_eq!(Contents::beside("https://a.example/t/list.json", 7), "https://a.example/t/history/007.json");
-    assert_eq!(Contents::beside("list.json", 1_234), "history/1234.json");
+    assert_eq!(TrustListContents::beside("https://a.example/t/list.json", 7), "https://a.example/t/history/007.json");
+    assert_eq!(TrustListContents::beside("list.json", 1_234), "history/1234.json");
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     credential::{CONTEXT_V2, Credential},
-    did::{DidDocument, Purpose, SelfContained},
+    did::{DidDocument, SelfContained, VerificationRelationship},
     keys::{Algorithm, SecretKey},
     secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
 };
@@ -80,25 +80,28 @@ fn withdrawn(from: &str, earlier_credentials: EarlierCredentials) -> Accreditati
     Accreditation { withdrawal: Some(withdrawal), ..accreditation() }
 }
 
-fn entry(id: &str, accreditations: Vec<Accreditation>) -> Entry {
-    Entry { id: id.to_owned(), name: "University of Example".to_owned(), accreditations }
+fn entry(id: &str, accreditations: Vec<Accreditation>) -> TrustListEntry {
+    TrustListEntry { id: id.to_owned(), name: "University of Example".to_owned(), accreditations }
 }
 
 /// The first list: the university, and a registrar for two countries.
-fn contents() -> Contents {
+fn contents() -> TrustListContents {
     let registrar = Accreditation {
         types: Vec::new(),
         jurisdictions: Some(vec!["DE".to_owned(), "AT".to_owned()]),
         ..accreditation()
     };
-    Contents::first(vec![entry(UNI, vec![accreditation()])], vec![entry("did:web:registrar.example", vec![registrar])])
+    TrustListContents::first(
+        vec![entry(UNI, vec![accreditation()])],
+        vec![entry("did:web:registrar.example", vec![registrar])],
+    )
 }
 
-fn with_issuer(accreditations: Vec<Accreditation>) -> Contents {
-    Contents { issuers: vec![entry(UNI, accreditations)], ..contents() }
+fn with_issuer(accreditations: Vec<Accreditation>) -> TrustListContents {
+    TrustListContents { issuers: vec![entry(UNI, accreditations)], ..contents() }
 }
 
-fn draft(contents: &Contents) -> Map<String, Value> {
+fn draft(contents: &TrustListContents) -> Map<String, Value> {
     TrustList::draft(&Did::parse(LIST_DID).unwrap(), contents, now(), day(30)).unwrap()
 }
 
@@ -116,9 +119,13 @@ fn operators() -> Operators {
     Operators::pin(LIST_DID, dids.iter().map(String::as_str), 2).unwrap()
 }
 
-fn verify_at(document: &Map<String, Value>, seen: Option<&Seen>, now: Timestamp) -> Result<TrustList, Problem> {
+fn verify_at(document: &Map<String, Value>, seen: Option<&AcceptedList>, now: Timestamp) -> Result<TrustList, Problem> {
     let operators = operators();
-    TrustList::verify(document, &Pinned { operators: &operators, seen, accept: None, now, skew: SKEW }, &SelfContained)
+    TrustList::verify(
+        document,
+        &TrustListAnchors { operators: &operators, seen, accept: None, now, skew: SKEW },
+        &SelfContained,
+    )
 }
 
 fn verify(document: &Map<String, Value>) -> Result<TrustList, Problem> {
@@ -126,7 +133,7 @@ fn verify(document: &Map<String, Value>) -> Result<TrustList, Problem> {
 }
 
 /// A list of this content, signed by two operators and verified.
-fn list(contents: &Contents) -> TrustList {
+fn list(contents: &TrustListContents) -> TrustList {
     verify(&signed_by(draft(contents), &[1, 2])).unwrap()
 }
 
@@ -178,7 +185,7 @@ fn row_70_an_older_trust_list() {
 fn a_list_that_contradicts_the_one_seen_is_refused() {
     let first = list(&contents());
     let second = list(&first.successor());
-    let after = |contents: &Contents, seen: &TrustList| {
+    let after = |contents: &TrustListContents, seen: &TrustList| {
         verify_at(&signed_by(draft(contents), &[1, 2]), Some(&seen.seen()), now())
     };
     let other = with_issuer(vec![withdrawn("2026-01-01T00:00:00Z", EarlierCredentials::Fall)]);
@@ -188,8 +195,8 @@ fn a_list_that_contradicts_the_one_seen_is_refused() {
     let elsewhere = list(&other).successor();
     after(&first.successor(), &first).unwrap();
     refused(after(&elsewhere, &first), Code::TrustListConflict);
-    after(&Contents { sequence: 3, ..first.successor() }, &first).unwrap();
-    refused(after(&Contents { sequence: 3, ..elsewhere }, &first), Code::TrustListConflict);
+    after(&TrustListContents { sequence: 3, ..first.successor() }, &first).unwrap();
+    refused(after(&TrustListContents { sequence: 3, ..elsewhere }, &first), Code::TrustListConflict);
     // More signatures do not make it another list, another time does.
     let seen = second.seen();
     let more = signed_by(draft(second.contents()), &[3, 2, 1]);
@@ -197,12 +204,12 @@ fn a_list_that_contradicts_the_one_seen_is_refused() {
     let longer = TrustList::draft(&Did::parse(LIST_DID).unwrap(), second.contents(), now(), day(31)).unwrap();
     refused(verify_at(&signed_by(longer, &[1, 2]), Some(&seen), now()), Code::TrustListConflict);
     // The identity to remember can be kept as JSON.
-    assert_eq!(serde_json::from_str::<Seen>(&serde_json::to_string(&seen).unwrap()).unwrap(), seen);
+    assert_eq!(serde_json::from_str::<AcceptedList>(&serde_json::to_string(&seen).unwrap()).unwrap(), seen);
 }
 
 #[test]
 fn two_lists_are_told_apart() {
-    let before = list(&Contents {
+    let before = list(&TrustListContents {
         issuers: ["did:web:a.example", "did:web:b.example", "did:web:c.example"]
             .map(|id| entry(id, vec![accreditation()]))
             .to_vec(),

@@ -103,7 +103,7 @@ proptest! {
         let mut held = list(&self::contents());
         contents.check(&LIST).unwrap();
         held.contents = contents;
-        let question = Question { issued, ..Question::issue(UNI, QUALIFICATION) };
+        let question = AccreditationQuestion { issued, ..AccreditationQuestion::issue(UNI, QUALIFICATION) };
         let why = held.why(&question, now().plus(after));
         prop_assert_eq!(why.accepted(), oracle(&accreditations, issued, now().plus(after)), "{}", why);
     }

@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::{
-    at_least::{Direction, Ordered},
+    at_least::{Direction, OrderedValue},
     format::CredentialFormat,
     query::Proved,
     secure::sd_jwt::{ClaimPath, Step},
-    verify::Held,
+    verify::VerifiedCredential,
 };
 
 fn path(names: &[&str]) -> ClaimPath {
@@ -20,7 +20,7 @@ fn claims() -> LimitingClaims {
     }
 }
 
-fn held(subject: Value, proved: &[(&[&str], u16)]) -> Held {
+fn held(subject: Value, proved: &[(&[&str], u16)]) -> VerifiedCredential {
     let document = json!({
         "@context": ["https://www.w3.org/ns/credentials/v2"], "type": ["VerifiableCredential", QUALIFICATION],
         "issuer": UNI, "validFrom": "2026-03-01T00:00:00Z", "credentialSubject": subject,
@@ -28,9 +28,9 @@ fn held(subject: Value, proved: &[(&[&str], u16)]) -> Held {
     let of = |(names, bound): &(&[&str], u16)| Proved {
         path: path(names),
         direction: Direction::AtLeast,
-        bound: Ordered::from(*bound),
+        bound: OrderedValue::from(*bound),
     };
-    Held {
+    VerifiedCredential {
         credential: Credential::parse(document.as_object().unwrap().clone()).unwrap(),
         type_name: QUALIFICATION.to_owned(),
         disclosed: Vec::new(),
@@ -40,8 +40,8 @@ fn held(subject: Value, proved: &[(&[&str], u16)]) -> Held {
 }
 
 fn asked(subject: Value, proved: &[(&[&str], u16)]) -> (Option<String>, Option<u8>) {
-    let question = Question::about(&held(subject, proved), &claims());
-    assert_eq!((question.party.as_str(), question.act), (UNI, Act::Issue(QUALIFICATION.to_owned())));
+    let question = AccreditationQuestion::about(&held(subject, proved), &claims());
+    assert_eq!((question.party.as_str(), question.act), (UNI, AccreditedAct::Issue(QUALIFICATION.to_owned())));
     assert_eq!(question.issued, Some(at("2026-03-01T00:00:00Z")));
     (question.jurisdiction, question.level)
 }

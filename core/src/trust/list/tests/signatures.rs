@@ -5,12 +5,17 @@ use super::*;
 /// One of `pinned`, of which `quorum` are needed.
 fn verify_by(document: &Map<String, Value>, pinned: &[String], quorum: usize) -> Result<TrustList, Problem> {
     let operators = Operators::pin(LIST_DID, pinned.iter().map(String::as_str), quorum)?;
-    let pinned = Pinned { operators: &operators, seen: None, accept: None, now: now(), skew: SKEW };
+    let pinned = TrustListAnchors { operators: &operators, seen: None, accept: None, now: now(), skew: SKEW };
     TrustList::verify(document, &pinned, &SelfContained)
 }
 
 /// A signature that [`TrustList::sign`] would not make.
-fn proof_by(document: &Map<String, Value>, kid: &DidUrl, key: &SecretKey, purpose: Purpose) -> Map<String, Value> {
+fn proof_by(
+    document: &Map<String, Value>,
+    kid: &DidUrl,
+    key: &SecretKey,
+    purpose: VerificationRelationship,
+) -> Map<String, Value> {
     let method = kid.to_string();
     let options = ProofOptions {
         verification_method: &method,
@@ -20,7 +25,7 @@ fn proof_by(document: &Map<String, Value>, kid: &DidUrl, key: &SecretKey, purpos
         challenge: None,
         domain: None,
     };
-    data_integrity::secure(document, &EddsaJcs2022, &options, key).unwrap()
+    data_integrity::add_proof(document, &EddsaJcs2022, &options, key).unwrap()
 }
 
 /// The operators of a list with proofs that fail, and how.
@@ -50,7 +55,7 @@ fn one_operator_counts_once() {
     verify(&signed_by(once.clone(), &[2])).unwrap();
     refused(TrustList::sign(&once, &kid(&secret(1)), &secret(1), now()), Code::TrustListOperator);
     // And if somebody does so nevertheless.
-    let twice = proof_by(&once, &kid(&secret(1)), &secret(1), Purpose::AssertionMethod);
+    let twice = proof_by(&once, &kid(&secret(1)), &secret(1), VerificationRelationship::AssertionMethod);
     refused(verify(&twice), Code::TrustListQuorum);
     let enough = verify(&signed_by(twice, &[2])).unwrap();
     assert_eq!((enough.signed_by().count(), enough.failed_proofs().count()), (2, 0));
@@ -74,7 +79,7 @@ fn somebody_else_counts_for_nothing_and_is_not_even_resolved() {
     let enough = signed_by(draft(&contents()), &[1, 2]);
     let document = signed_by(enough, &[9]);
     let (operators, resolver) = (operators(), Resolver::default());
-    let pinned = Pinned { operators: &operators, seen: None, accept: None, now: now(), skew: SKEW };
+    let pinned = TrustListAnchors { operators: &operators, seen: None, accept: None, now: now(), skew: SKEW };
     let held = TrustList::verify(&document, &pinned, &resolver).unwrap();
     assert_eq!((held.signed_by().count(), held.failed_proofs().count()), (2, 0));
     assert!(!resolver.0.lock().unwrap().contains(&did_of(9)));
@@ -85,20 +90,24 @@ fn somebody_else_counts_for_nothing_and_is_not_even_resolved() {
 #[test]
 fn row_16_a_trust_list_by_the_key_of_another_did() {
     let first = signed_by(draft(&contents()), &[1]);
-    let by = |key: u8| proof_by(&first, &kid(&secret(2)), &secret(key), Purpose::AssertionMethod);
+    let by = |key: u8| proof_by(&first, &kid(&secret(2)), &secret(key), VerificationRelationship::AssertionMethod);
     verify(&by(2)).unwrap();
     refused_for(verify(&by(9)), 2, Code::SignatureInvalid);
     // The operator's name with the key of another.
     let foreign = DidUrl::parse(&format!("{}#{}", did_of(2), kid(&secret(9)).fragment())).unwrap();
-    refused_for(verify(&proof_by(&first, &foreign, &secret(9), Purpose::AssertionMethod)), 2, Code::MethodUnknown);
+    refused_for(
+        verify(&proof_by(&first, &foreign, &secret(9), VerificationRelationship::AssertionMethod)),
+        2,
+        Code::MethodUnknown,
+    );
 }
 
 #[test]
 fn row_19_a_trust_list_with_another_proof_purpose() {
     let first = signed_by(draft(&contents()), &[1]);
     let by = |purpose| proof_by(&first, &kid(&secret(2)), &secret(2), purpose);
-    verify(&by(Purpose::AssertionMethod)).unwrap();
-    refused_for(verify(&by(Purpose::Authentication)), 2, Code::ProofPurpose);
+    verify(&by(VerificationRelationship::AssertionMethod)).unwrap();
+    refused_for(verify(&by(VerificationRelationship::Authentication)), 2, Code::ProofPurpose);
 }
 
 /// Too few have signed, and the refusal names the operator with a proof that fails, and why.
@@ -155,7 +164,7 @@ fn a_revoked_key_drops_only_its_own_proof() {
         }
     }
     let operators = operators();
-    let pinned = Pinned { operators: &operators, seen: None, accept: None, now: now(), skew: SKEW };
+    let pinned = TrustListAnchors { operators: &operators, seen: None, accept: None, now: now(), skew: SKEW };
     let by = |signers: &[u8], code| {
         let without = Revoking(Did::parse(&did_of(1)).unwrap(), code);
         TrustList::verify(&signed_by(draft(&contents()), signers), &pinned, &without)

@@ -3,18 +3,23 @@
 use super::*;
 
 /// The first list, with timestamps by the key 7.
-fn stamped_contents() -> Contents {
-    Contents { timestamp_signers: vec![did_of(7)], ..contents() }
+fn stamped_contents() -> TrustListContents {
+    TrustListContents { timestamp_signers: vec![did_of(7)], ..contents() }
 }
 
-fn stamp(contents: &Contents, key: u8, from: Timestamp, until: Timestamp) -> Result<Map<String, Value>, Problem> {
+fn stamp(
+    contents: &TrustListContents,
+    key: u8,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Map<String, Value>, Problem> {
     let preview = TrustList::preview(&draft(contents)).unwrap();
     ListTimestamp::sign(&preview, (from, until), &kid(&secret(key)), &secret(key))
 }
 
 /// The university's rule at an instant.
-fn rule(list: &TrustList, now: Timestamp) -> Rule {
-    list.why(&Question::issue(UNI, QUALIFICATION), now).rule
+fn rule(list: &TrustList, now: Timestamp) -> AccreditationRule {
+    list.why(&AccreditationQuestion::issue(UNI, QUALIFICATION), now).rule
 }
 
 #[test]
@@ -22,18 +27,18 @@ fn a_list_that_had_a_timestamp_decides_no_longer_than_the_newest_one() {
     let contents = stamped_contents();
     let mut held = list(&contents);
     // A program that never had one uses the list's own end.
-    assert_eq!((rule(&held, day(29)), held.seen().timestamped), (Rule::Accredited, false));
+    assert_eq!((rule(&held, day(29)), held.seen().timestamped), (AccreditationRule::Accredited, false));
     let first = stamp(&contents, 7, now(), day(7)).unwrap();
     held.stamp(&ListTimestamp::verify(&first, &held, now()).unwrap());
-    assert_eq!((rule(&held, day(7).plus(SKEW)), held.seen().timestamped), (Rule::Accredited, true));
-    assert_eq!(rule(&held, day(7).plus(SKEW + 1)), Rule::ListStale);
+    assert_eq!((rule(&held, day(7).plus(SKEW)), held.seen().timestamped), (AccreditationRule::Accredited, true));
+    assert_eq!(rule(&held, day(7).plus(SKEW + 1)), AccreditationRule::ListStale);
     refused(held.check_fresh(day(7).plus(SKEW + 1)), Code::TrustListStale);
     // A newer one prolongs it, an older one shortens nothing.
     let second = stamp(&contents, 7, day(3), day(9)).unwrap();
     held.stamp(&ListTimestamp::verify(&second, &held, day(3)).unwrap());
     held.stamp(&ListTimestamp::verify(&first, &held, day(3)).unwrap());
-    assert_eq!((rule(&held, day(9)), held.fresh_until()), (Rule::Accredited, Some(day(9))));
-    assert_eq!(rule(&held, day(31)), Rule::ListExpired);
+    assert_eq!((rule(&held, day(9)), held.fresh_until()), (AccreditationRule::Accredited, Some(day(9))));
+    assert_eq!(rule(&held, day(31)), AccreditationRule::ListExpired);
 }
 
 #[test]
@@ -42,11 +47,12 @@ fn what_was_remembered_asks_for_a_timestamp_of_the_next_list_too() {
     let mut held = list(&contents);
     held.stamp(&ListTimestamp::verify(&stamp(&contents, 7, now(), day(7)).unwrap(), &held, now()).unwrap());
     let next = held.successor();
-    let take =
-        |contents: &Contents| verify_at(&signed_by(draft(contents), &[1, 2]), Some(&held.seen()), now()).unwrap();
+    let take = |contents: &TrustListContents| {
+        verify_at(&signed_by(draft(contents), &[1, 2]), Some(&held.seen()), now()).unwrap()
+    };
     let mut second = take(&next);
     refused(second.check_fresh(now()), Code::TrustListStale);
-    assert_eq!(rule(&second, now()), Rule::ListStale);
+    assert_eq!(rule(&second, now()), AccreditationRule::ListStale);
     // The timestamp of the list before it does not count for this one.
     let old = stamp(&contents, 7, now(), day(7)).unwrap();
     refused(ListTimestamp::verify(&old, &second, now()), Code::TrustListTimestamp);
@@ -55,7 +61,7 @@ fn what_was_remembered_asks_for_a_timestamp_of_the_next_list_too() {
     second.stamp(&ListTimestamp::verify(&stamp(&next, 7, now(), day(7)).unwrap(), &second, now()).unwrap());
     second.check_fresh(now()).unwrap();
     // Operators who no longer name signers ask for none.
-    let without = take(&Contents { timestamp_signers: Vec::new(), ..next });
+    let without = take(&TrustListContents { timestamp_signers: Vec::new(), ..next });
     without.check_fresh(day(20)).unwrap();
     assert!(without.seen().timestamped, "and it is not forgotten");
 }
@@ -84,7 +90,7 @@ fn only_those_whom_the_list_names_stamp_it_and_for_a_week_at_most() {
     refused(ListTimestamp::verify(&by(7, 1, 2).unwrap(), &held, now()), Code::NotYetValid);
     refused(ListTimestamp::verify(&by(7, -2, -1).unwrap(), &held, now()), Code::Expired);
     // By a named signer's other key; and of a list that names another one.
-    let others = Contents { timestamp_signers: vec![did_of(8)], ..contents.clone() };
+    let others = TrustListContents { timestamp_signers: vec![did_of(8)], ..contents.clone() };
     refused(ListTimestamp::verify(&stamp(&others, 8, now(), day(7)).unwrap(), &held, now()), Code::TrustListTimestamp);
     let mut forged = by(7, 0, 7).unwrap();
     forged["credentialSubject"]["sequence"] = json!(2);
@@ -94,7 +100,7 @@ fn only_those_whom_the_list_names_stamp_it_and_for_a_week_at_most() {
     assert!(ListTimestamp::verify(&endless, &held, now()).is_err());
     // No other DID is resolved to find out.
     for signers in [vec!["did:web:stamps.example".to_owned()], vec![did_of(7), did_of(7)]] {
-        let with = Contents { timestamp_signers: signers, ..contents.clone() };
+        let with = TrustListContents { timestamp_signers: signers, ..contents.clone() };
         let did = Did::parse(LIST_DID).unwrap();
         refused(TrustList::draft(&did, &with, now(), day(30)), Code::TrustListInvalid);
     }

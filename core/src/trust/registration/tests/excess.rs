@@ -28,16 +28,16 @@ fn registered_for(credentials: Value) -> Registration {
     verify(&registered(&subject)).unwrap()
 }
 
-fn told(excess: &[Excess]) -> Vec<(Option<String>, Beyond)> {
+fn told(excess: &[RegistrationExcess]) -> Vec<(Option<String>, ExceededLimit)> {
     excess.iter().map(|excess| (excess.path.as_deref().map(path_to_text), excess.beyond)).collect()
 }
 
 /// Returns the excess over the registration of [`subject`], by path.
-fn excess(query: &Query) -> Vec<(Option<String>, Beyond)> {
+fn excess(query: &Query) -> Vec<(Option<String>, ExceededLimit)> {
     told(&verify(&registration()).unwrap().excess(USE, query))
 }
 
-fn claim(name: &str, beyond: Beyond) -> (Option<String>, Beyond) {
+fn claim(name: &str, beyond: ExceededLimit) -> (Option<String>, ExceededLimit) {
     (Some(format!("credentialSubject.{name}")), beyond)
 }
 
@@ -60,8 +60,11 @@ fn a_claim_that_is_not_registered_is_named() {
         {"path": ["credentialSubject", "dateOfBirth"], "carnet_at_most": "2008-11-22"},
         {"path": ["credentialSubject"]}
     ]));
-    let all = (Some("credentialSubject".to_owned()), Beyond::Claim);
-    assert_eq!(excess(&asked), [claim("nationality", Beyond::Claim), claim("dateOfBirth", Beyond::Claim), all]);
+    let all = (Some("credentialSubject".to_owned()), ExceededLimit::Claim);
+    assert_eq!(
+        excess(&asked),
+        [claim("nationality", ExceededLimit::Claim), claim("dateOfBirth", ExceededLimit::Claim), all]
+    );
     let excess = verify(&registration()).unwrap().excess(USE, &asked);
     assert!(excess.iter().all(|excess| excess.query_id == "permit"));
     assert_eq!(excess[1].threshold, Some(crate::at_least::Direction::AtMost));
@@ -83,7 +86,7 @@ fn another_bound_than_those_that_are_registered_is_in_excess() {
     let asked = |bound: &str| permit(json!([{"path": path, "carnet_at_most": bound}]));
     let beyond = |claim: &Value, query: &Query| told(&registration(claim.clone()).excess(USE, query));
     let adult = json!({"path": path, "at_most": ["today-18y", "1950-01-01"]});
-    let other = [claim("dateOfBirth", Beyond::Bound)];
+    let other = [claim("dateOfBirth", ExceededLimit::Bound)];
     // The bound of this day and of the day before, and the one that stays as it is.
     for bound in [years_before(18, 0), years_before(18, -1), "1950-01-01".to_owned()] {
         assert_eq!(beyond(&adult, &asked(&bound)), [], "{bound}");
@@ -96,7 +99,7 @@ fn another_bound_than_those_that_are_registered_is_in_excess() {
     assert_eq!(beyond(&marked, &asked(&years_before(21, 0))), other);
     assert_eq!(beyond(&json!({"path": path, "carnet_at_most": true}), &asked(&years_before(21, 0))), []);
     // Neither the value nor the other direction is registered with a bound.
-    let only = [claim("dateOfBirth", Beyond::ThresholdOnly)];
+    let only = [claim("dateOfBirth", ExceededLimit::ThresholdOnly)];
     assert_eq!(beyond(&adult, &permit(json!([{"path": path}]))), only);
     assert_eq!(beyond(&adult, &permit(json!([{"path": path, "carnet_at_least": "1950-01-01"}]))), only);
 }
@@ -105,7 +108,7 @@ fn another_bound_than_those_that_are_registered_is_in_excess() {
 fn a_value_is_beyond_a_threshold() {
     let asked = |claim: Value| permit(json!([claim]));
     let path = json!(["credentialSubject", "validUntil"]);
-    let only = [claim("validUntil", Beyond::ThresholdOnly)];
+    let only = [claim("validUntil", ExceededLimit::ThresholdOnly)];
     assert_eq!(excess(&asked(json!({"path": path, "carnet_at_least": "2027-03-01"}))), []);
     assert_eq!(excess(&asked(json!({"path": path}))), only);
     assert_eq!(excess(&asked(json!({"path": path, "values": ["2027-03-01"]}))), only);
@@ -115,11 +118,11 @@ fn a_value_is_beyond_a_threshold() {
     let query = asked(json!({"path": path, "carnet_at_least": "2027-03-01"}));
     let value = |name: &str| {
         let path = parse_path(&json!(["credentialSubject", name])).unwrap();
-        registration.registers_value(USE, &query.credentials[0], &path)
+        registration.permits_value(USE, &query.credentials[0], &path)
     };
     assert!(value("rightToWork"));
     assert!(!value("validUntil") && !value("nationality"));
-    assert!(!registration.registers_value("another", &query.credentials[0], &[]));
+    assert!(!registration.permits_value("another", &query.credentials[0], &[]));
 }
 
 #[test]
@@ -128,20 +131,20 @@ fn an_unknown_use_an_unknown_type_and_no_registration_are_excess_throughout() {
     let all = |beyond| vec![(None, beyond), claim("rightToWork", beyond)];
     let registration = verify(&registration()).unwrap();
     assert_eq!(told(&registration.excess(USE, &asked)), []);
-    assert_eq!(told(&registration.excess("university-admission", &asked)), all(Beyond::IntendedUse));
-    assert_eq!(told(&registration.excess("", &asked)), all(Beyond::IntendedUse));
-    assert_eq!(told(&unregistered(&asked)), all(Beyond::Registration));
+    assert_eq!(told(&registration.excess("university-admission", &asked)), all(ExceededLimit::IntendedUse));
+    assert_eq!(told(&registration.excess("", &asked)), all(ExceededLimit::IntendedUse));
+    assert_eq!(told(&excess_of_unregistered(&asked)), all(ExceededLimit::Registration));
     let mut other = asked.clone();
     other.credentials[0].type_values = vec![vec!["QualificationCredential".to_owned()]];
-    assert_eq!(excess(&other), all(Beyond::Credential));
+    assert_eq!(excess(&other), all(ExceededLimit::Credential));
     // A query for a credential with no claim of it is one for the credential.
     other.credentials[0].claims.clear();
-    assert_eq!(excess(&other), [(None, Beyond::Credential)]);
+    assert_eq!(excess(&other), [(None, ExceededLimit::Credential)]);
     // Any credential at all was not registered, nor was a query that names no type.
     for types in [vec![vec!["VerifiableCredential".to_owned()]], vec![]] {
         let mut any = asked.clone();
         any.credentials[0].type_values = types;
-        assert_eq!(excess(&any), all(Beyond::Credential));
+        assert_eq!(excess(&any), all(ExceededLimit::Credential));
     }
 }
 
@@ -159,16 +162,16 @@ fn of_several_types_each_must_be_registered() {
     assert_eq!(excess(json!([["A"], ["B"]]), "x"), []);
     assert_eq!(excess(json!([["A"]]), "y"), []);
     assert_eq!(excess(json!([["VerifiableCredential", "A", "B"]]), "y"), []);
-    assert_eq!(excess(json!([["A"], ["B"]]), "y"), [(Some("y".to_owned()), Beyond::Claim)]);
+    assert_eq!(excess(json!([["A"], ["B"]]), "y"), [(Some("y".to_owned()), ExceededLimit::Claim)]);
     // Nor may a threshold be answered by the value of either then.
     let asked = json!({"id": "q", "format": "vc+sd-jwt", "meta": {"type_values": [["A"], ["B"]]}});
     let value = |name: &str| {
-        registration.registers_value(USE, &query(asked.clone()).credentials[0], &[Step::Name(name.to_owned())])
+        registration.permits_value(USE, &query(asked.clone()).credentials[0], &[Step::Name(name.to_owned())])
     };
     assert!(value("x") && !value("y"));
     assert_eq!(
         excess(json!([["A"], ["C"]]), "x"),
-        [(None, Beyond::Credential), (Some("x".to_owned()), Beyond::Credential)]
+        [(None, ExceededLimit::Credential), (Some("x".to_owned()), ExceededLimit::Credential)]
     );
 }
 
@@ -357,7 +360,7 @@ fn intended_use() -> impl Strategy<Value = IntendedUse> {
     let format =
         prop_oneof![2 => Just(None), 1 => prop::sample::select(&FORMATS[..]).prop_map(|format| Some(format.into()))];
     let credential = (format, types(), prop::collection::vec(claim, 0..6)).prop_map(|(format, type_values, claims)| {
-        RegisteredCredential { format, meta: Meta { type_values, vct_values: Vec::new() }, claims }
+        RegisteredCredential { format, meta: CredentialTypeMeta { type_values, vct_values: Vec::new() }, claims }
     });
     prop::collection::vec(credential, 1..4)
         .prop_map(|credentials| IntendedUse { credentials, ..relying_party().intended_uses.remove(0) })

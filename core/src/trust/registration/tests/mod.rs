@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    did::{Did, DidDocument, Purpose, SelfContained},
+    did::{Did, DidDocument, SelfContained, VerificationRelationship},
     keys::{Algorithm, SecretKey},
     secure::data_integrity::{self, ProofOptions, eddsa_jcs::EddsaJcs2022},
 };
@@ -109,7 +109,7 @@ fn registered(subject: &Value) -> Map<String, Value> {
 fn verify_at(document: &Map<String, Value>, asker: &str, now: Timestamp) -> Result<Registration, Problem> {
     let pinned = Did::key(&registrar().public_key());
     let registrars = |did: &str| did == pinned.as_str();
-    let expected = Expected { asker, registrars: &registrars, now, skew: SKEW };
+    let expected = ExpectedRegistration { asker, registrars: &registrars, now, skew: SKEW };
     Registration::verify(document, &expected, &Resolver::default())
 }
 
@@ -132,7 +132,7 @@ fn changed(change: impl FnOnce(&mut Map<String, Value>)) -> Map<String, Value> {
 }
 
 /// A registration with a new proof, by another key or for another purpose.
-fn signed_by(kid: &DidUrl, signer: &SecretKey, purpose: Purpose) -> Map<String, Value> {
+fn signed_by(kid: &DidUrl, signer: &SecretKey, purpose: VerificationRelationship) -> Map<String, Value> {
     signed_anew(registration(), kid, signer, purpose)
 }
 
@@ -140,7 +140,7 @@ fn signed_anew(
     mut document: Map<String, Value>,
     kid: &DidUrl,
     signer: &SecretKey,
-    purpose: Purpose,
+    purpose: VerificationRelationship,
 ) -> Map<String, Value> {
     document.remove("proof");
     let options = ProofOptions {
@@ -151,7 +151,7 @@ fn signed_anew(
         challenge: None,
         domain: None,
     };
-    data_integrity::secure(&document, &EddsaJcs2022, &options, signer).unwrap()
+    data_integrity::add_proof(&document, &EddsaJcs2022, &options, signer).unwrap()
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_registrar_that_is_not_pinned_is_refused_and_not_even_resolved() {
     verify(&by(&registrar())).unwrap();
     refused(verify(&by(&other)), Code::RegistrarUntrusted);
     let resolver = Resolver::default();
-    let expected = Expected { asker: ASKER, registrars: &|_| false, now: now(), skew: SKEW };
+    let expected = ExpectedRegistration { asker: ASKER, registrars: &|_| false, now: now(), skew: SKEW };
     refused(Registration::verify(&by(&other), &expected, &resolver), Code::RegistrarUntrusted);
     assert!(resolver.0.lock().unwrap().is_empty());
     // Nobody vouches for themselves: a verifier's own registration is by a registrar that is not pinned.
@@ -206,7 +206,7 @@ fn row_12_a_registration_whose_time_has_not_come() {
     let from = |from: &str| {
         let mut document = registration();
         document["validFrom"] = json!(from);
-        verify(&signed_anew(document, &did_key(&registrar()), &registrar(), Purpose::AssertionMethod))
+        verify(&signed_anew(document, &did_key(&registrar()), &registrar(), VerificationRelationship::AssertionMethod))
     };
     from("2026-11-22T12:01:00Z").unwrap();
     refused(from("2026-11-22T12:01:01Z"), Code::NotYetValid);
@@ -214,7 +214,7 @@ fn row_12_a_registration_whose_time_has_not_come() {
 
 #[test]
 fn row_16_a_registration_by_the_key_of_another_did() {
-    let purpose = Purpose::AssertionMethod;
+    let purpose = VerificationRelationship::AssertionMethod;
     verify(&signed_by(&did_key(&registrar()), &registrar(), purpose)).unwrap();
     refused(verify(&signed_by(&did_key(&secret(9)), &secret(9), purpose)), Code::MethodOfOther);
     refused(verify(&signed_by(&did_key(&registrar()), &secret(9), purpose)), Code::SignatureInvalid);
@@ -233,8 +233,8 @@ fn row_18_a_request_by_a_key_for_authentication_only() {
 #[test]
 fn row_19_a_registration_with_another_proof_purpose() {
     let kid = did_key(&registrar());
-    verify(&signed_by(&kid, &registrar(), Purpose::AssertionMethod)).unwrap();
-    refused(verify(&signed_by(&kid, &registrar(), Purpose::Authentication)), Code::ProofPurpose);
+    verify(&signed_by(&kid, &registrar(), VerificationRelationship::AssertionMethod)).unwrap();
+    refused(verify(&signed_by(&kid, &registrar(), VerificationRelationship::Authentication)), Code::ProofPurpose);
     refused(verify(&changed(|d| d["proof"]["proofPurpose"] = json!("authentication"))), Code::ProofPurpose);
 }
 
@@ -265,7 +265,7 @@ fn a_registration_has_one_proof() {
 
 #[test]
 fn a_request_is_no_registration_and_a_registration_no_request() {
-    let anyone = Expected { asker: ASKER, registrars: &|_| true, now: now(), skew: SKEW };
+    let anyone = ExpectedRegistration { asker: ASKER, registrars: &|_| true, now: now(), skew: SKEW };
     Registration::verify(&registration(), &anyone, &Resolver::default()).unwrap();
     refused(Registration::verify(&request(), &anyone, &Resolver::default()), Code::RegistrationInvalid);
     verify_request(&request()).unwrap();

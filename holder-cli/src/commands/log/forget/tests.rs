@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     request::tests::NOW,
-    verifier_desk::{Fault, Scene},
+    verifier_desk::{Fault, VerifierScene},
     wallet::{EntryKind, forgetting::UNKNOWN_PARTY, vouchers::VoucherSerials},
 };
 
@@ -12,12 +12,12 @@ fn forgetting(before: &str, yes: bool) -> Forget {
 }
 
 fn tomorrow() -> String {
-    day::from(NOW.plus(DAY).start_of_day())
+    day::format_start(NOW.plus(DAY).start_of_day())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
-    let scene = Scene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     scene.change(|contents| {
         let mut serials = VoucherSerials::new(2);
         serials.record_shown("digest", &scene.client_id);
@@ -39,7 +39,7 @@ async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
     assert!(after.log.entries().is_empty() && after.requests.texts().is_empty());
     // The copy remains marked as shown, without the verifier's name.
     assert_eq!(after.credentials[0].copies[copy].shown_to, [UNKNOWN_PARTY]);
-    assert_eq!(after.credentials[0].fresh_copies(), before.credentials[0].fresh_copies());
+    assert_eq!(after.credentials[0].unused_copies(), before.credentials[0].unused_copies());
     let text = serde_json::to_string(&after).unwrap();
     assert!(!text.contains(&scene.client_id) && !text.contains("Agency"), "{text}");
     super::super::run(
@@ -55,14 +55,14 @@ async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
     scene.change(|contents| contents.credentials[0].serials = None);
     // The same verifier is shown another copy: others may have seen this one.
     scene.present().await.unwrap();
-    assert_eq!(scene.contents().credentials[0].fresh_copies(), 1);
-    assert_eq!(before.credentials[0].fresh_copies(), 2);
+    assert_eq!(scene.contents().credentials[0].unused_copies(), 1);
+    assert_eq!(before.credentials[0].unused_copies(), 2);
     assert_eq!(scene.contents().log.entries()[0].number, 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_at_which_nothing_happened_or_that_is_none_changes_nothing() {
-    let scene = Scene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     let reason = |before: &str| forget(&scene.session, &forgetting(before, true)).unwrap_err().reason;
     assert_eq!(reason("1970-01-02"), "nothing_to_forget");
     assert_eq!(reason("yesterday"), "date_malformed");
@@ -71,7 +71,7 @@ async fn a_day_at_which_nothing_happened_or_that_is_none_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_of_what_was_forgotten_cannot_be_looked_up_and_is_told_from_a_forged_log() {
-    let scene = Scene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     let old = scene.contents().log.entry(2).unwrap().digest();
     let verify = || {
         let noted = Some(old.clone());
@@ -88,7 +88,7 @@ async fn a_head_of_what_was_forgotten_cannot_be_looked_up_and_is_told_from_a_for
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_does_not_hold_is_not_forgotten() {
-    let scene = Scene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     let mut altered = serde_json::to_value(&scene.contents().log).unwrap();
     altered["entries"][1]["purpose"] = json!("Another.");
     scene.change(|contents| contents.log = serde_json::from_value(altered).unwrap());
@@ -98,7 +98,7 @@ async fn a_log_that_does_not_hold_is_not_forgotten() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_is_kept_for_ever_until_its_owner_chooses() {
-    let mut scene = Scene::shown(Fault::None).await;
+    let mut scene = VerifierScene::shown(Fault::None).await;
     let later = NOW.plus(400 * DAY);
     scene.session.clock = Box::new(move || later);
     drop(scene.session.open().unwrap());
@@ -116,12 +116,14 @@ async fn the_log_is_kept_for_ever_until_its_owner_chooses() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_confirmation_whose_receipt_was_forgotten_stands_alone() {
-    let mut scene = Scene::shown(Fault::None).await;
+    let mut scene = VerifierScene::shown(Fault::None).await;
     let later = NOW.plus(2 * DAY);
     scene.change(|contents| {
         let receipt = contents.log.entry(4).unwrap().clone();
         let kept = receipt.statement.clone();
-        contents.log.push(Entry { statement: kept, ..Entry::about(&receipt, later, EntryKind::Erased) });
+        contents
+            .log
+            .push(WalletLogEntry { statement: kept, ..WalletLogEntry::about(&receipt, later, EntryKind::Erased) });
     });
     scene.session.clock = Box::new(move || later);
     let log = scene.contents().log;
