@@ -1,5 +1,7 @@
 //! Key register: the keys, their states, and their history, in one file that is replaced atomically.
 
+pub(super) mod jwk;
+
 use std::{
     fs::{File, TryLockError},
     io::{ErrorKind, Read as _},
@@ -534,19 +536,4 @@ fn lock(data: &Path, how: impl Fn(&File) -> Result<(), TryLockError>) -> Result<
         )
     };
     disk::lock(&path, how).map_err(failed)
-}
-
-/// Public keys as JWK.
-pub(super) mod jwk {
-    use carnet_core::keys::PublicKey;
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
-    use serde_json::Value;
-
-    pub(in crate::keys) fn serialize<S: Serializer>(key: &PublicKey, serializer: S) -> Result<S::Ok, S::Error> {
-        key.to_jwk().serialize(serializer)
-    }
-
-    pub(in crate::keys) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PublicKey, D::Error> {
-        PublicKey::from_jwk(&Value::deserialize(deserializer)?).map_err(|_| D::Error::custom("not a public key"))
-    }
 }
