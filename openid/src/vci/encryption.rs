@@ -44,12 +44,12 @@ pub fn decrypt_request(body: &[u8], key: &DecryptionKey, most: usize) -> Result<
 
 /// Key and algorithm that a wallet wants its response encrypted with: `credential_response_encryption` of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResponseEncryption {
+pub struct CredentialResponseEncryption {
     key: EncryptionKey,
     encryption: ContentEncryption,
 }
 
-impl ResponseEncryption {
+impl CredentialResponseEncryption {
     /// Reads the member. The request that has it must be encrypted itself (section 8.2): in the clear, the key could be
     /// exchanged on the way.
     ///
@@ -102,7 +102,7 @@ mod tests {
             assert!(decrypt_request(sent.as_bytes(), &wallet, 10_000).is_err(), "to another key");
             assert!(decrypt_request(sent.as_bytes(), &issuer, 10).is_err(), "too long");
             let member = json!({"jwk": wallet.public().to_jwk(), "enc": encryption.as_str()});
-            let asked = ResponseEncryption::parse(&member, true).unwrap();
+            let asked = CredentialResponseEncryption::parse(&member, true).unwrap();
             let answer = asked.encrypt("credentials", &mut OsRng).unwrap();
             let read = jwe::decrypt(&answer, &wallet, &[encryption], 10_000).unwrap();
             assert_eq!(read.plaintext.as_slice(), b"credentials");
@@ -113,12 +113,12 @@ mod tests {
     fn row_112_other_parameters_are_refused() {
         let key = DecryptionKey::generate(&mut OsRng).public().to_jwk();
         let good = json!({"jwk": key, "enc": "A256GCM"});
-        assert!(ResponseEncryption::parse(&good, true).is_ok());
-        assert!(ResponseEncryption::parse(&good, false).is_err(), "asked for in the clear");
+        assert!(CredentialResponseEncryption::parse(&good, true).is_ok());
+        assert!(CredentialResponseEncryption::parse(&good, false).is_err(), "asked for in the clear");
         let with = |pointer: &str, name: &str, value: Value| {
             let mut bad = good.clone();
             bad.pointer_mut(pointer).unwrap()[name] = value;
-            ResponseEncryption::parse(&bad, true).map(|_| ()).map_err(|error| error.code)
+            CredentialResponseEncryption::parse(&bad, true).map(|_| ()).map_err(|error| error.code)
         };
         for (pointer, name, value) in [
             ("", "enc", json!("A128CBC-HS256")),
@@ -134,6 +134,6 @@ mod tests {
             let refused = with(pointer, name, value);
             assert_eq!(refused, Err(ErrorCode::InvalidEncryptionParameters), "{name}");
         }
-        assert!(ResponseEncryption::parse(&json!("x"), true).is_err());
+        assert!(CredentialResponseEncryption::parse(&json!("x"), true).is_err());
     }
 }

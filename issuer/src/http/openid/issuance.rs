@@ -21,7 +21,7 @@ use carnet_openid::{
             CredentialRequest, CredentialResponse, DeferredRequest, NotificationEvent, NotificationRequest,
             RequestedCredential, write_nonce_response,
         },
-        encryption::{ENCRYPTED, ResponseEncryption, decrypt_request},
+        encryption::{CredentialResponseEncryption, ENCRYPTED, decrypt_request},
         token::{TokenRequest, TokenResponse},
     },
 };
@@ -103,7 +103,7 @@ pub(super) async fn credential<S: Store>(
 }
 
 /// Copies or their handle, and how the response is encrypted, if it is.
-type Answered = Result<(CollectionOutcome, Option<ResponseEncryption>), OpenIdError>;
+type Answered = Result<(CollectionOutcome, Option<CredentialResponseEncryption>), OpenIdError>;
 
 async fn request_credential<S: Store>(door: &IssuanceEndpoints<S>, headers: &HeaderMap, body: Body) -> Answered {
     let token = bearer(headers).ok_or_else(OpenIdError::without_token)?;
@@ -202,8 +202,14 @@ fn open<S>(
     Ok((Zeroizing::new(read(headers, JSON, body, malformed)?.to_vec()), false))
 }
 
-fn response_encryption(member: Option<&Value>, is_encrypted: bool) -> Result<Option<ResponseEncryption>, OpenIdError> {
-    member.map(|member| ResponseEncryption::parse(member, is_encrypted)).transpose().map_err(OpenIdError::malformed)
+fn response_encryption(
+    member: Option<&Value>,
+    is_encrypted: bool,
+) -> Result<Option<CredentialResponseEncryption>, OpenIdError> {
+    member
+        .map(|member| CredentialResponseEncryption::parse(member, is_encrypted))
+        .transpose()
+        .map_err(OpenIdError::malformed)
 }
 
 fn answered(answered: Answered) -> Response {
