@@ -63,8 +63,8 @@ pub fn with_ascii_digits(text: &str) -> String {
     text.chars().map(|c| decimal_digit(c).unwrap_or(c)).collect()
 }
 
-/// Returns a numeric PIN in ASCII digits, without white space and invisible characters; `None` if it contains any other
-/// character.
+/// Parses a numeric PIN: drops white space and invisible characters, and converts decimal digits of any script to
+/// ASCII. `None` if another character occurs or no digit is left.
 #[must_use]
 pub fn numeric_pin(text: &str) -> Option<Zeroizing<String>> {
     let is_ignored = |c: &char| c.is_whitespace() || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(*c);

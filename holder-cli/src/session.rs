@@ -245,7 +245,7 @@ impl Session {
     }
 
     /// Reads the new passphrase of the wallet.
-    pub(crate) fn next_passphrase(&self, arguments: &ChangePassphrase) -> Result<SecretString, Failure> {
+    pub(crate) fn read_new_passphrase(&self, arguments: &ChangePassphrase) -> Result<SecretString, Failure> {
         let (file, fd) = (arguments.new_passphrase_file.as_deref(), arguments.new_passphrase_fd);
         let options = ["--new-passphrase-file", "--new-passphrase-fd"];
         self.passphrase_from(&PassphraseSource { file, fd, options }, true)

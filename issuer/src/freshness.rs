@@ -44,7 +44,7 @@ pub(crate) struct StatementCache {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FreshnessResponse {
     pub(crate) standing: CopyStatusReport,
-    /// `true` if the holder should replace the copy by a new one.
+    /// `true` if the holder should replace the copy with a new one.
     pub(crate) replace: bool,
     /// Message of the issuer about the credential; empty: none.
     pub(crate) message: String,

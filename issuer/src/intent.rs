@@ -109,7 +109,7 @@ impl SigningWork {
 pub(crate) struct SignedCopies<'a> {
     /// DID URL of the signing key.
     pub(crate) kid: &'a str,
-    /// Names of each copy, in order; `None` for formats without names.
+    /// Digest and handle hash of each copy, in order; `None` for formats without them.
     pub(crate) names: &'a [Option<CopyNames>],
 }
 

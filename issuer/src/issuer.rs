@@ -113,10 +113,8 @@ impl<S> Issuer<S> {
                 .filter(move |format| require_available(*format, algorithm, suites).is_ok())
         };
         self.catalogue.types().filter(|known| self.issues(&known.name)).flat_map(move |credential_type| {
-            formats().filter(|format| credential_type.is_issued_as(*format)).map(move |format| IssuerConfiguration {
-                id: configuration_id(&credential_type.name, format),
-                credential_type,
-                format,
+            formats().filter(|format| credential_type.can_be_issued_as(*format)).map(move |format| {
+                IssuerConfiguration { id: configuration_id(&credential_type.name, format), credential_type, format }
             })
         })
     }

@@ -81,7 +81,7 @@ impl<S: Store> Issuer<S> {
         check_reference(&request.reference)?;
         let credential_type = self.credential_type(&request.credential_type)?;
         require_available(request.format, self.signer.algorithm(), &self.suites)?;
-        if !credential_type.is_issued_as(request.format) {
+        if !credential_type.can_be_issued_as(request.format) {
             let why = "the format shows all serials at once; choose vc+sd-jwt or dc+sd-jwt. Nothing was stored";
             return Err(Error::invalid("format", why));
         }

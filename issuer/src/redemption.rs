@@ -18,7 +18,7 @@ use crate::{
     store::{
         Store, StoreTx,
         collections::CollectionState,
-        offers::{NewToken, OfferAccess, OfferRecord, OfferRows as _, OfferState, PIN_TRIES},
+        offers::{NewAccessToken, OfferAccess, OfferRecord, OfferRows as _, OfferState, PIN_TRIES},
     },
 };
 
@@ -181,7 +181,7 @@ async fn redeem<S: Store>(store: &S, redeeming: &Redeeming) -> Result<Redemption
     let repeatable = redeeming.challenge_hash.map(|challenge| (challenge, redeeming.token_salt));
     // A wallet that can repeat the redemption has until the offer's end; any other until the token's end.
     let end = if repeatable.is_some() { access.offer.expires_at } else { redeeming.token_until };
-    let token = NewToken {
+    let token = NewAccessToken {
         token_hash: redeeming.token_hash,
         token_until: redeeming.token_until,
         repeatable,

@@ -190,7 +190,7 @@ impl<S: Store> Issuer<S> {
                 let what = "the key binding and the proofs must have the same nonce";
                 return Err(Error::PresentationInvalid(Problem::new(Code::ChallengeMismatch, what)));
             }
-            // Otherwise an intermediary could replace the holder's keys by its own.
+            // Otherwise an intermediary could replace the holder's keys with its own.
             if shown.keys != proven.keys.iter().map(PublicKey::thumbprint).collect::<Vec<_>>() {
                 let what = "the key binding is for other keys than those of the proofs";
                 return Err(Error::PresentationInvalid(Problem::new(Code::ChallengeMismatch, what)));

@@ -29,7 +29,7 @@ pub(crate) struct Reissue {
 /// [`Error::CopyUnknown`]: it was not issued by this issuer; it was revoked or suspended.
 pub(crate) async fn require_copy<T: StoreTx>(tx: &mut T, copy: &SecretHash) -> Result<KnownCopy, Error> {
     // A valid signature is not enough: with a leaked key, anybody could sign claims for their own key.
-    let known = tx.known_copy(copy).await?.ok_or(Error::CopyUnknown)?;
+    let known = tx.copy_by_digest(copy).await?.ok_or(Error::CopyUnknown)?;
     require_valid(known.state)?;
     Ok(known)
 }

@@ -63,12 +63,12 @@ pub(crate) struct ApprovedRenewal {
 }
 
 impl<S: Store> Issuer<S> {
-    /// Stores the intent to sign, or a request for a decision of staff (then the result is `None`), and marks the nonce
-    /// as used.
+    /// Stores the intent to sign a renewal or, if staff must decide, the request for their decision (then the result is
+    /// `None`). Marks the nonce as used; earlier pending renewals of the offer lapse.
     ///
     /// # Errors
-    /// The copy or the nonce is refused, or a copy of the credential is revoked or suspended; the renewal is too early,
-    /// or exceeds the maximum number; store errors.
+    /// The copy or the nonce is refused; a copy of the credential is revoked or suspended; the renewal is too early or
+    /// one too many; a limit of refills is reached; staff were asked too recently or too often; store errors.
     pub(crate) async fn store_renewal_intent(&self, intent: RenewalIntent) -> Result<Option<Reissue>, Error> {
         let now = intent.now;
         let mut tx = self.store.begin("intend_renewal").await?;

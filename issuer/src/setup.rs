@@ -17,7 +17,7 @@ use carnet_service::{
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
-use crate::{sqlite::MIGRATIONS, status::default_base};
+use crate::{sqlite::MIGRATIONS, status::default_status_url};
 
 const DOCUMENT_FILE: &str = "did.json";
 
@@ -60,7 +60,7 @@ pub(crate) async fn init(data: &Path, new: &NewIssuer<'_>) -> Result<Initialized
     // Verifiers find the status lists through the DID document, and through nothing that a credential contains.
     let render = |did: &Did, key: &PublicKey| {
         let document = DidDocument::render(did, &[(keys::FIRST.to_owned(), key.clone())]);
-        match default_base(did) {
+        match default_status_url(did) {
             Some(base) => DidDocument::with_status_lists(did, document, &format!("{base}/lists")),
             None => document,
         }

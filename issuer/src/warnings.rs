@@ -18,7 +18,7 @@ pub(crate) struct OfferTerms<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// Returns the warnings about an offer.
+/// Returns warnings for staff about probable mistakes in an offer, such as an end in the past or a date in the future.
 pub(crate) fn offer_warnings(
     known: &CredentialType,
     claims: &Map<String, Value>,

@@ -171,7 +171,7 @@ impl CredentialType {
     /// Returns whether credentials of the type can be issued in a format. A type with serials needs a format that can
     /// hide them.
     #[must_use]
-    pub fn is_issued_as(&self, format: CredentialFormat) -> bool {
+    pub fn can_be_issued_as(&self, format: CredentialFormat) -> bool {
         self.serials.is_none() || format.is_sd_jwt()
     }
 

@@ -205,7 +205,7 @@ impl Sources {
             "Epoch" => plain("`day`, `week`, `month` or `quarter`"),
             "RequestForm" => plain("`reference`, `value` or `unsigned`"),
             "SocketAddr" => plain("address and port"),
-            "Source" => plain("`file:PATH`, `env:NAME` or `fd:NUMBER`"),
+            "SecretSource" => plain("`file:PATH`, `env:NAME` or `fd:NUMBER`"),
             "Kek" => plain("`file:PATH`, `env:NAME`, `fd:NUMBER` or `pkcs11:LABEL`"),
             of if self.structs.contains_key(of) => ("table".to_owned(), Some((of.to_owned(), "."))),
             other => panic!("the kind of a field, {other}, has no words"),

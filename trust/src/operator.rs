@@ -144,7 +144,7 @@ impl Operator {
 
     /// Signs a timestamp, which states that a list is the newest one. Lists signed here as an operator are not
     /// considered.
-    pub(crate) fn stamp(
+    pub(crate) fn sign_timestamp(
         &self,
         document: &Map<String, Value>,
         times: (Timestamp, Timestamp),

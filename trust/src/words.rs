@@ -133,7 +133,8 @@ pub(crate) fn changes_json(before: &TrustListContents, after: &TrustListContents
     before.diff(after).iter().map(change).collect()
 }
 
-/// Returns issuer, number, validity and digest of a list, as JSON.
+/// Returns the head of a list as JSON: list, sequence number, chain, operators, timestamp signers, digest, validity and
+/// signers.
 pub(crate) fn head_json(preview: &Preview) -> Value {
     json!({
         "list": preview.list,

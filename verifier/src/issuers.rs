@@ -124,8 +124,7 @@ impl Issuers {
         self.fetcher.clone()
     }
 
-    /// Returns the documents of status list signers, which are also fetched when a list is signed with a key that they
-    /// lack.
+    /// Returns the fetcher of the DID documents of status list signers, for lists signed with an unknown key.
     pub(crate) fn signers(&self) -> SignerDocuments {
         SignerDocuments { cache: self.cache.clone(), fetcher: self.fetcher.clone() }
     }
@@ -135,12 +134,12 @@ impl Issuers {
     ///
     /// # Errors
     /// Those of resolving the issuer.
-    pub(crate) fn list_documents(&self, did: &Did, now: Timestamp) -> Result<ListDocuments, Problem> {
+    pub(crate) fn status_list_documents(&self, did: &Did, now: Timestamp) -> Result<StatusListDocuments, Problem> {
         let issuer = self.at(now).resolve(did)?;
         // Not by `at`: being named as a signer of lists does not make a DID an accepted issuer.
         let named = issuer.status_list_issuer().map(|named| self.cache.resolve_at(named, now)).transpose();
         let (named, missing) = named.map_or_else(|problem| (None, Some(problem)), |named| (named, None));
-        Ok(ListDocuments { issuer, named, missing })
+        Ok(StatusListDocuments { issuer, named, missing })
     }
 
     /// Returns whether a key of an accepted issuer was revoked. Of the copies signed with such a key, only those with a
@@ -163,9 +162,9 @@ impl Issuers {
     }
 
     /// Creates the decider about issuers for one verification at `now`, with the current trust list.
-    pub(crate) fn issuer_decider(&self, now: Timestamp) -> IssuerDecider<'_> {
+    pub(crate) fn issuer_policy(&self, now: Timestamp) -> ConfiguredIssuerPolicy<'_> {
         let list = self.trust.as_ref().map(ConfiguredTrustList::current);
-        IssuerDecider { issuers: self, list, now, decisions: Mutex::default() }
+        ConfiguredIssuerPolicy { issuers: self, list, now, decisions: Mutex::default() }
     }
 
     /// Returns the cached documents at `now`, without waiting for a fetch.
@@ -187,7 +186,7 @@ pub(crate) struct IssuersAt<'a> {
 
 /// Documents with which the status lists of an issuer are verified.
 #[derive(Debug, Clone)]
-pub(crate) struct ListDocuments {
+pub(crate) struct StatusListDocuments {
     pub(crate) issuer: Arc<DidDocument>,
     /// Document of the status list signer in the issuer's document, if there is one and it is available.
     pub(crate) named: Option<Arc<DidDocument>>,
@@ -195,14 +194,14 @@ pub(crate) struct ListDocuments {
     pub(crate) missing: Option<Problem>,
 }
 
-impl ListDocuments {
+impl StatusListDocuments {
     /// Returns whether the documents are the same, regardless of fetch times and errors.
     pub(crate) fn same_documents(&self, others: &Self) -> bool {
         self.issuer == others.issuer && self.named == others.named
     }
 }
 
-/// Documents of status list signers. Clones share them.
+/// Fetcher of the DID documents of status list signers. Clones share the document cache.
 #[derive(Clone)]
 pub(crate) struct SignerDocuments {
     cache: DidCache,
@@ -216,7 +215,7 @@ impl SignerDocuments {
     ///
     /// # Errors
     /// Those of [`DidCache::update`].
-    pub(crate) async fn fetch(&self, known: &ListDocuments, signer: &Did) -> Result<bool, Problem> {
+    pub(crate) async fn fetch(&self, known: &StatusListDocuments, signer: &Did) -> Result<bool, Problem> {
         let issuer = known.issuer.did();
         let named = known.issuer.status_list_issuer();
         let signer = if named == Some(signer) { signer } else { issuer };
@@ -231,7 +230,7 @@ impl SignerDocuments {
     }
 }
 
-impl Resolve for ListDocuments {
+impl Resolve for StatusListDocuments {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let known = [Some(&self.issuer), self.named.as_ref()].into_iter().flatten();
         known.into_iter().find(|document| document.did() == did).cloned().ok_or_else(|| match &self.missing {
@@ -248,7 +247,7 @@ impl Resolve for ListDocuments {
 const STRANGER: &str = "This verifier does not accept this type from that issuer.";
 
 /// Decisions about issuers for one verification.
-pub(crate) struct IssuerDecider<'a> {
+pub(crate) struct ConfiguredIssuerPolicy<'a> {
     issuers: &'a Issuers,
     /// `None` without a trust list; otherwise the current list, or the reason why there is none.
     list: Option<Result<Arc<TrustList>, Problem>>,
@@ -256,7 +255,7 @@ pub(crate) struct IssuerDecider<'a> {
     decisions: Mutex<Vec<TrustDecision>>,
 }
 
-impl IssuerDecider<'_> {
+impl ConfiguredIssuerPolicy<'_> {
     /// Returns the decisions made so far.
     pub(crate) fn into_decisions(self) -> TrustDecisions {
         let stranger = match &self.list {
@@ -283,7 +282,7 @@ impl IssuerDecider<'_> {
     }
 }
 
-impl IssuerPolicy for IssuerDecider<'_> {
+impl IssuerPolicy for ConfiguredIssuerPolicy<'_> {
     fn accepts(&self, held: &VerifiedCredential) -> Result<(), Problem> {
         let decision = self.decision(held);
         let result = decision.check();
@@ -365,7 +364,7 @@ mod tests {
         let lists = Did::parse("did:web:lists.example").unwrap();
         let named = DidDocument::parse(&lists, &DidDocument::render(&lists, &keys)).unwrap();
         issuers.put(&lists, Arc::new(named), now);
-        let documents = issuers.list_documents(&known, now).unwrap();
+        let documents = issuers.status_list_documents(&known, now).unwrap();
         assert_eq!(
             (documents.named.is_none(), documents.resolve(&lists).unwrap_err().code),
             (true, Code::StatusListIssuer)
@@ -374,9 +373,9 @@ mod tests {
         let mut document = DidDocument::with_status_lists(&known, document, "https://uni.example/status/lists");
         document["service"][0]["statusListIssuer"] = lists.as_str().into();
         issuers.put(&known, Arc::new(DidDocument::parse(&known, &document).unwrap()), now);
-        let documents = issuers.list_documents(&known, now).unwrap();
+        let documents = issuers.status_list_documents(&known, now).unwrap();
         assert_eq!(documents.named.map(|document| document.did().clone()), Some(lists.clone()));
         assert_eq!(issuers.at(now).resolve(&lists).unwrap_err().code, Code::IssuerUntrusted);
-        assert_eq!(issuers.list_documents(&lists, now).unwrap_err().code, Code::IssuerUntrusted);
+        assert_eq!(issuers.status_list_documents(&lists, now).unwrap_err().code, Code::IssuerUntrusted);
     }
 }

@@ -30,7 +30,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct SubmissionResponse {
     pub(crate) verdict: Verdict,
-    /// Signed receipt, as JSON text; `None` if this verifier's key cannot sign receipts.
+    /// Signed receipt, as JSON text; `None` if no receipt could be signed.
     pub(crate) receipt: Option<String>,
 }
 

@@ -85,7 +85,7 @@ fn claimed(
     verdict: &Verdict,
     own: &str,
     now: Timestamp,
-) -> Result<Result<ClaimedUse, UseRefusal>, Error> {
+) -> Result<Result<PendingRedemption, UseRefusal>, Error> {
     let missing = || Error::Internal("an accepted answer lacks what its use is counted by".to_owned());
     let text = |path| disclosed.one(&redeem.credential, path).and_then(Value::as_str);
     let redeemer = text(&redeem.redeemer).ok_or_else(missing)?;
@@ -113,11 +113,11 @@ fn claimed(
     let service = redeem.service.as_ref().map(|path| text(path).ok_or_else(missing)).transpose()?.unwrap_or_default();
     let (template, issuer, service) = (template.to_owned(), shown.issuer.clone(), service.to_owned());
     let total = MonthlyTotal { template, issuer, service, month, uses: 1 };
-    Ok(Ok(ClaimedUse { mark, by_serial, total }))
+    Ok(Ok(PendingRedemption { mark, by_serial, total }))
 }
 
 /// Use that an accepted presentation would redeem.
-pub(crate) struct ClaimedUse {
+pub(crate) struct PendingRedemption {
     pub(crate) mark: UseMark,
     /// `true` if the use is identified by a serial.
     pub(crate) by_serial: bool,
@@ -131,7 +131,7 @@ impl<S: Store> Verifier<S> {
     ///
     /// # Errors
     /// [`Error::ReconciliationDue`], store errors.
-    pub(crate) async fn require_uses_left(&self) -> Result<(), Error> {
+    pub(crate) async fn require_offline_uses_left(&self) -> Result<(), Error> {
         let Some(most) = self.settings.offline_uses else { return Ok(()) };
         let own = self.store.read().await?.desk(OWN_DESK).await?;
         if own.unsynced_uses() >= u64::from(most) { Err(Error::ReconciliationDue) } else { Ok(()) }
@@ -211,7 +211,11 @@ pub(crate) struct UseCounts {
 
 impl UseCounts {
     /// Returns the next use if it may be redeemed.
-    pub(crate) fn next(&self, claimed: &ClaimedUse, offline_uses: Option<u32>) -> Result<RecordedUse, UseRefusal> {
+    pub(crate) fn next(
+        &self,
+        claimed: &PendingRedemption,
+        offline_uses: Option<u32>,
+    ) -> Result<RecordedUse, UseRefusal> {
         let uses = claimed.mark.uses;
         if self.marks >= uses {
             return Err(UseRefusal::EntitlementUsed);
@@ -234,7 +238,7 @@ mod tests {
     #[test]
     fn uses_are_counted_up_to_the_last_one_and_bounded_between_reconciliations() {
         let at = Timestamp::from_unix(0);
-        let claimed = |uses| ClaimedUse {
+        let claimed = |uses| PendingRedemption {
             mark: UseMark { entitlement: [0; 32], uses, marked_at: at, erase_at: at },
             by_serial: false,
             total: MonthlyTotal::default(),
@@ -243,7 +247,7 @@ mod tests {
         let counted = |number, of| Ok(RecordedUse::Counted { number, of });
         assert_eq!(next(0, 0, 1, None), counted(1, 1));
         assert_eq!(next(2, 9_999, 3, None), counted(3, 3));
-        let serial = ClaimedUse { by_serial: true, ..claimed(1) };
+        let serial = PendingRedemption { by_serial: true, ..claimed(1) };
         assert_eq!(UseCounts { marks: 0, unsynced: 0 }.next(&serial, None), Ok(RecordedUse::SERIAL));
         assert_eq!(UseCounts { marks: 1, unsynced: 0 }.next(&serial, None), Err(UseRefusal::EntitlementUsed));
         assert_eq!(next(3, 0, 3, None), Err(UseRefusal::EntitlementUsed));

@@ -103,7 +103,7 @@ impl<S: Store> Verifier<S> {
         let content = self.content(call.what, now)?;
         let template = self.verification.catalogue.template(&content.template);
         if template.is_some_and(|template| template.redeem.is_some()) {
-            self.require_uses_left().await?;
+            self.require_offline_uses_left().await?;
         }
         let parameters_digest = digest(&content, call.ttl_seconds)?;
         let (id, nonce) = (RequestId::draw(&mut OsRng), ids::random_nonce(&mut OsRng));

@@ -31,7 +31,7 @@ use tokio::{
 
 use crate::{
     clock::ClockFloor,
-    issuers::{Issuers, ListDocuments},
+    issuers::{Issuers, StatusListDocuments},
     key_lookups::KeyLookups,
 };
 
@@ -113,7 +113,7 @@ struct Sources {
     problem: Option<Problem>,
     lists: BTreeMap<String, ListSource>,
     /// DID documents by which the lists were verified.
-    documents: ListDocuments,
+    documents: StatusListDocuments,
 }
 
 /// Schedule of one list.
@@ -178,13 +178,13 @@ impl StatusListCache {
     }
 
     /// Waits until a list is due, or a DID document changed.
-    pub(crate) async fn pause(&self) {
+    pub(crate) async fn wait_until_due(&self) {
         let seconds = self.next.load(Ordering::Relaxed).saturating_sub(now().unix()).clamp(1, LONGEST_PAUSE);
         let _ = tokio::time::timeout(Duration::from_secs(seconds.unsigned_abs()), self.woken.notified()).await;
     }
 
     /// Drops an issuer's lists whose keys or signers its documents no longer contain, or mark as revoked.
-    fn drop_unless_by(&self, documents: &ListDocuments, at: Timestamp) {
+    fn drop_unless_by(&self, documents: &StatusListDocuments, at: Timestamp) {
         let did = documents.issuer.did();
         let stands = |listed: &VerifiedStatusList| listed.check_signer(documents, (at, CLOCK_SKEW)).is_ok();
         if of(&self.lists(), did).any(|(_, listed)| !stands(listed)) {
@@ -222,8 +222,9 @@ impl StatusListCache {
 }
 
 impl StatusListCache {
-    /// Fetches every due list of every accepted issuer, and verifies it with the cached documents. Failures are logged
-    /// as warnings; lists in memory remain in use until they expire.
+    /// Fetches the due lists of every accepted issuer and verifies them with the cached documents. Returns after at
+    /// most two seconds; slower fetches continue in the background. Failures are logged as warnings, and lists in
+    /// memory remain in use until they expire. Removes the lists of issuers that are no longer accepted.
     pub(crate) async fn refresh(&self, issuers: &Issuers, floor: &ClockFloor, at: Timestamp) {
         let (clock, until) = (FetchClock::from(at), after(LEAD));
         let mut work = self.work.lock().await;
@@ -278,7 +279,7 @@ impl StatusListCache {
     ) -> Vec<(Did, Sources)> {
         let mut waiting = Vec::new();
         for did in dids {
-            let Ok(documents) = issuers.list_documents(did, at) else { continue };
+            let Ok(documents) = issuers.status_list_documents(did, at) else { continue };
             if work.busy.values().any(|busy| busy == did) {
                 // The running job may have started with other documents.
                 self.drop_unless_by(&documents, at);
@@ -321,7 +322,7 @@ impl StatusListCache {
         outcome.fresh.iter().for_each(|(_, listed)| floor.raise(listed.freshness().issued));
         self.note_refusals(did, Some(Refusals::of(&outcome.sources)));
         // The documents may have changed since the lists were verified.
-        if let Ok(documents) = issuers.list_documents(did, at) {
+        if let Ok(documents) = issuers.status_list_documents(did, at) {
             self.drop_unless_by(&documents, at);
         }
         outcome.sources
@@ -331,7 +332,7 @@ impl StatusListCache {
     /// of the others.
     pub(crate) fn apply_new_documents(&self, issuers: &Issuers, at: Timestamp) {
         for did in issuers.issuer_dids() {
-            if let Ok(documents) = issuers.list_documents(&did, at) {
+            if let Ok(documents) = issuers.status_list_documents(&did, at) {
                 self.drop_unless_by(&documents, at);
             }
         }
@@ -340,7 +341,7 @@ impl StatusListCache {
 }
 
 impl Sources {
-    fn new(directory: String, documents: ListDocuments, due: Timestamp) -> Self {
+    fn new(directory: String, documents: StatusListDocuments, due: Timestamp) -> Self {
         Self {
             directory,
             due,

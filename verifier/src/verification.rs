@@ -139,7 +139,7 @@ impl VerificationService {
         (stale_by, statement_age): (i64, i64),
         run: impl FnOnce(&VerificationEnvironment<'_>) -> T,
     ) -> (T, TrustDecisions) {
-        let decider = self.issuers.issuer_decider(now);
+        let decider = self.issuers.issuer_policy(now);
         // One consistent state of all lists for the whole verdict.
         let lists = self.statuses.snapshot();
         let ran = run(&VerificationEnvironment {

@@ -71,7 +71,7 @@ impl<S: Store> Verifier<S> {
     /// Refreshes the status lists periodically, while the service runs.
     pub(crate) async fn run_status_refresh(self: Arc<Self>) {
         loop {
-            self.verification.statuses.pause().await;
+            self.verification.statuses.wait_until_due().await;
             self.verification.refresh_statuses(carnet_service::time::now()).await;
             if let Err(error) = self.keep_clock_floor().await {
                 tracing::warn!(%error, "the floor of the clock could not be stored; retrying");

@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::{store::WalletContents, trust::ValidTrustLists};
 
-/// Document from which a host is known.
+/// Reason why the wallet knows a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostVoucher {
     /// Trust list that the holder accepts.
@@ -25,7 +25,7 @@ pub struct KnownHost {
     host: String,
     /// Name in the document.
     pub name: String,
-    /// Document from which it is known.
+    /// Reason why the wallet knows the host.
     pub voucher: HostVoucher,
 }
 

@@ -24,7 +24,7 @@ use crate::{
 /// Maximum length of an unaccepted registrar's DID on the screen, in characters.
 const MAX_DID: usize = 512;
 
-/// Verified identity of a verifier besides its DID.
+/// Registration of a verifier, or the reason why it counts as unregistered.
 #[derive(Debug, Clone)]
 pub struct VerifierIdentity {
     /// Intended use named in the request; empty: none.

@@ -61,7 +61,7 @@ struct AnsweredRequest<'a> {
     pointer: &'a AuthorizationRequestLink,
     /// Verified request.
     request: &'a PresentationRequest,
-    /// Verified identity of the verifier.
+    /// Registration of the verifier, or the reason why it counts as unregistered.
     introduction: &'a VerifierIdentity,
 }
 

@@ -82,7 +82,8 @@ pub struct StatementCount {
     pub alone: usize,
 }
 
-/// Recomputes a log's hash chain, and verifies every receipt and confirmation with the key stored next to it.
+/// Recomputes a log's hash chain, and verifies its receipts and confirmations with the keys stored next to them.
+/// Counts, but does not verify, those whose presentation entry was deleted.
 ///
 /// # Errors
 /// The first invalid entry.

@@ -5,8 +5,9 @@ use carnet_core::text::displayable;
 /// Maximum length of untrusted text on a screen, in characters.
 const LONGEST: usize = 400;
 
-/// Collapses white space, replaces invisible characters by code points, and limits the length. Names and purposes come
-/// from third parties, and must neither imitate other text nor push the question off the screen.
+/// Collapses white space, replaces invisible characters with their code points (`[U+202E]`), and truncates to 400
+/// characters. Names and purposes come from third parties; they must not imitate other text or push the question off
+/// the screen.
 pub fn sanitise(text: &str) -> String {
     let spaced: String = text.chars().map(|c| if is_blank(c) { ' ' } else { c }).collect();
     let collapsed = displayable(&spaced.split_whitespace().collect::<Vec<_>>().join(" "));

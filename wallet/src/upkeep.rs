@@ -127,7 +127,7 @@ pub fn note_withdrawn(
     for (index, state) in &replaced.withdrawn {
         let held = wallet.contents.credentials.get_mut(*index);
         let copies = held.into_iter().flat_map(|held| &mut held.copies);
-        for copy in copies.filter(|copy| copy.is_outdated()) {
+        for copy in copies.filter(|copy| copy.needs_replacement()) {
             copy.standing = Some(CachedStatus::of(*state, ports.now()));
         }
     }

@@ -109,7 +109,7 @@ type Map = Vec<(Value, Value)>;
 impl CwtStatusList {
     /// Returns whether these bytes begin as a token in CBOR does, and no text does.
     #[must_use]
-    pub fn is_one(bytes: &[u8]) -> bool {
+    pub fn is_cwt(bytes: &[u8]) -> bool {
         matches!(bytes, [TAG, 0x84, ..] | [0x84, ..])
     }
 

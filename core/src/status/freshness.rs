@@ -140,8 +140,8 @@ pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &d
 /// Verifies a statement by `issuer` about this copy at `now`. The copy itself is not verified.
 ///
 /// # Errors
-/// `token_type`, `header_key_unanchored`; `status_list_issuer` (another issuer than the copy's); `status_list_mismatch`
-/// (another copy); `status_list_stale` (expired, or issued in the future); `claim_missing`; `malformed_value` (unknown
+/// `token_type`, `header_key_unanchored`; `status_list_issuer` (another issuer than the copy's); `key_invalid` (the
+/// issuer's key has expired); `status_list_mismatch` (another copy); `status_list_stale` (expired, or issued in the future); `claim_missing`; `malformed_value` (unknown
 /// members in header or payload, times that are not starts of epochs or are too far apart); those of [`Jws::parse`],
 /// [`Jws::verify`] and of resolving the issuer's key.
 pub fn verify(

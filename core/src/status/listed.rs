@@ -65,7 +65,7 @@ impl VerifiedStatusList {
         (fetched, skew): (Timestamp, i64),
         (resolver, suites): (&dyn Resolve, &Suites),
     ) -> Result<Self, Problem> {
-        let listed = if cwt::CwtStatusList::is_one(bytes) {
+        let listed = if cwt::CwtStatusList::is_cwt(bytes) {
             let token = cwt::CwtStatusList::parse(bytes)?;
             let verify = |key: &PublicKey| token.verify(key, url, fetched, skew);
             status_token(token.kid(), on_behalf_of, (fetched, skew), resolver, verify)?
@@ -90,7 +90,7 @@ impl VerifiedStatusList {
     /// # Errors
     /// Those of parsing the list; `did_malformed`; `malformed_value` for a credential without an issuer.
     pub fn claimed_signer(bytes: &[u8]) -> Result<Did, Problem> {
-        if cwt::CwtStatusList::is_one(bytes) {
+        if cwt::CwtStatusList::is_cwt(bytes) {
             return Ok(DidUrl::parse(cwt::CwtStatusList::parse(bytes)?.kid())?.did().clone());
         }
         let text = std::str::from_utf8(bytes).map(str::trim);

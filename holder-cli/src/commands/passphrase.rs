@@ -7,7 +7,7 @@ use crate::{arguments::ChangePassphrase, failure::Failure, session::Session};
 /// Changes the passphrase, and the work factor if given.
 pub(crate) fn run(session: &Session, arguments: &ChangePassphrase) -> Result<(), Failure> {
     let mut wallet = session.open()?;
-    let passphrase = session.next_passphrase(arguments)?;
+    let passphrase = session.read_new_passphrase(arguments)?;
     if let Some(work_factor) = arguments.work_factor {
         wallet.contents.work_factor = work_factor;
     }

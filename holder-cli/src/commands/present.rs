@@ -71,7 +71,7 @@ impl Consent for TerminalHolder<'_> {
     /// Obtains the decision on the screen, or by the digest of a request that was looked at before.
     fn decide(&self, question: &ConsentRequest<'_>, introduced: bool) -> ConsentDecision {
         let (ui, consent) = (self.ui, &self.screen(question));
-        let needs_choice = consent.shows_marked_copy() && !self.arguments.show_marked;
+        let needs_choice = consent.uses_linkable_copy() && !self.arguments.show_marked;
         if self.arguments.yes.as_deref() == Some(question.digest) {
             return if needs_choice {
                 ConsentDecision::Missing(marked().beside(consent.json(ui)))

@@ -1,5 +1,4 @@
-//! Hosts that a command contacts: announced to the holder before the first call, with the document from which they are
-//! known.
+//! Hosts that a command contacts: announced to the holder before the first call, with the reason why they are known.
 
 use std::{
     collections::BTreeSet,

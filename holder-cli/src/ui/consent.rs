@@ -24,7 +24,7 @@ mod plan;
 pub(crate) struct Screen<'a> {
     /// Facts of the question to the holder.
     pub(crate) question: ConsentRequest<'a>,
-    /// `true` if to explain the choice of this answer.
+    /// `true` explains the choice of this answer.
     pub(crate) explain: bool,
 }
 
@@ -100,7 +100,7 @@ impl Screen<'_> {
     }
 
     /// Returns whether the answer uses a copy that the public status lists link to other copies of its credential.
-    pub(crate) fn shows_marked_copy(&self) -> bool {
+    pub(crate) fn uses_linkable_copy(&self) -> bool {
         let copy = |part: &PlannedPresentation| self.contents.credentials.get(part.credential)?.copies.get(part.copy);
         self.parts().iter().filter_map(copy).any(CredentialCopy::is_linkable)
     }

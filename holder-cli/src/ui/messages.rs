@@ -36,7 +36,8 @@ impl Language {
         }
     }
 
-    /// Returns the language from the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set.
+    /// Returns the language of the first non-empty variable of `LC_ALL`, `LC_MESSAGES` and `LANG`; English if there is
+    /// none, or for an unsupported language.
     pub(crate) fn from_environment() -> Self {
         ["LC_ALL", "LC_MESSAGES", "LANG"]
             .iter()

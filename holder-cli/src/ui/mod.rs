@@ -21,7 +21,7 @@ use waiting::WaitNotice;
 
 /// Output and input of the program: one JSON object for programs, or text for people.
 pub(crate) struct Ui {
-    /// `true` if to print one JSON object on standard output, without questions.
+    /// `true` prints one JSON object on standard output, and asks no questions.
     pub(crate) json: bool,
     ask: bool,
     prompt: bool,

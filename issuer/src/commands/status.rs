@@ -43,7 +43,7 @@ pub(crate) enum StatusVerb {
     },
     /// Show the audit log, newest first: who, when, what, why.
     Audit {
-        /// Only acts on this offer or issued copy.
+        /// Show only the actions on this offer or issued copy.
         #[arg(default_value = "")]
         id: String,
         #[command(flatten)]

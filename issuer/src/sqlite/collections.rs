@@ -185,7 +185,7 @@ impl CollectionRows for SqliteTx {
         Ok(())
     }
 
-    async fn known_copy(&mut self, digest: &SecretHash) -> Stored<Option<KnownCopy>> {
+    async fn copy_by_digest(&mut self, digest: &SecretHash) -> Stored<Option<KnownCopy>> {
         let row = sqlx::query(COPY).bind(digest.as_slice()).fetch_optional(&mut *self.0).await?;
         row.as_ref().map(copy_of).transpose()
     }

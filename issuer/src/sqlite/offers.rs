@@ -14,7 +14,8 @@ use crate::{
         PageSlice, RowPage, StoreError, Stored, StoredClaims,
         filter::CommonFilter,
         offers::{
-            NewOffer, NewToken, OfferAccess, OfferContent, OfferFilter, OfferRecord, OfferRows, OfferState, UniqueClaim,
+            NewAccessToken, NewOffer, OfferAccess, OfferContent, OfferFilter, OfferRecord, OfferRows, OfferState,
+            UniqueClaim,
         },
         renewal::StaffDecision,
     },
@@ -109,7 +110,7 @@ impl OfferRows for SqliteTx {
         Ok(())
     }
 
-    async fn redeem_offer(&mut self, offer_id: &str, token: &NewToken) -> Stored<()> {
+    async fn redeem_offer(&mut self, offer_id: &str, token: &NewAccessToken) -> Stored<()> {
         let (challenge, salt) = token.repeatable.as_ref().map(|(challenge, salt)| (challenge, salt)).unzip();
         sqlx::query(
             "UPDATE offers SET state = 'redeemed', token_hash = ?, token_until = ?, challenge_hash = ?, token_salt = ?, \

@@ -26,7 +26,8 @@ pub(crate) struct StatusChangeRequest {
     pub(crate) whom: StatusTarget,
     pub(crate) expected: Option<u64>,
     pub(crate) dry_run: bool,
-    /// `true` if to publish the change at once; `None`: the default of the action ([`StatusAction::is_urgent`]).
+    /// `true` publishes the change at once, `false` at the next publication time; `None`: the default of the action
+    /// ([`StatusAction::is_urgent`]).
     pub(crate) urgency: Option<bool>,
 }
 

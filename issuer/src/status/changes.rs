@@ -36,9 +36,9 @@ pub(crate) struct StatusChange {
     pub(crate) whom: StatusTarget,
     /// Expected number of credentials; `None`: not stated.
     pub(crate) expected: Option<u64>,
-    /// `true` if only to count.
+    /// `true` only counts.
     pub(crate) dry_run: bool,
-    /// `true` if to publish immediately; otherwise at the next publication time, with all pending changes.
+    /// `true` publishes immediately, `false` at the next publication time, with all pending changes.
     pub(crate) urgent: bool,
     pub(crate) now: Timestamp,
 }

@@ -93,7 +93,7 @@ impl StatusPublisher {
     pub(crate) fn new(config: &StatusConfig, did: &Did) -> Result<Self, StartError> {
         let base = match &config.url {
             Some(url) => Some(checked(url)?),
-            None => default_base(did),
+            None => default_status_url(did),
         };
         Ok(Self {
             base,
@@ -338,7 +338,7 @@ impl<S> Issuer<S> {
 }
 
 /// Returns the default URL: `/status` next to the DID document, or its log.
-pub(crate) fn default_base(did: &Did) -> Option<String> {
+pub(crate) fn default_status_url(did: &Did) -> Option<String> {
     let published = web::document_url(did).or_else(|_| webvh::log_url(did)).ok()?;
     let (folder, _) = published.rsplit_once('/')?;
     Some(format!("{}/status", folder.strip_suffix("/.well-known").unwrap_or(folder)))
@@ -391,7 +391,7 @@ mod tests {
             ),
             ("did:jwk:eyJ4IjoxfQ", None),
         ] {
-            assert_eq!(Did::parse(did).ok().and_then(|did| default_base(&did)).as_deref(), base, "{did}");
+            assert_eq!(Did::parse(did).ok().and_then(|did| default_status_url(&did)).as_deref(), base, "{did}");
         }
     }
 

@@ -253,10 +253,10 @@ impl<S: Store> PublicationWatch<S> {
         Ok(Some(Self { site, store: store.clone() }))
     }
 
-    /// Runs [`Self::newer_published`]; never returns if lists are not published.
+    /// Runs [`Self::watch_until_newer`]; never returns if lists are not published.
     pub(crate) async fn newer(watch: Option<Self>, issuer: Arc<Issuer<S>>) -> StartError {
         match watch {
-            Some(watch) => watch.newer_published(&issuer).await,
+            Some(watch) => watch.watch_until_newer(&issuer).await,
             None => std::future::pending().await,
         }
     }
@@ -284,7 +284,7 @@ impl<S: Store> PublicationWatch<S> {
     }
 
     /// Compares repeatedly, and records problems; returns when the publication is newer than the store.
-    pub(crate) async fn newer_published(self, issuer: &Issuer<S>) -> StartError {
+    pub(crate) async fn watch_until_newer(self, issuer: &Issuer<S>) -> StartError {
         let mut pause = FIRST;
         loop {
             tokio::time::sleep(pause).await;

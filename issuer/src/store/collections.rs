@@ -173,7 +173,7 @@ pub(crate) trait CollectionRows {
     ) -> impl Future<Output = Stored<bool>> + Send;
     /// Erases the key thumbprints of an offer's copies that will not be signed.
     fn delete_unsigned(&mut self, offer_id: &str) -> impl Future<Output = Stored<()>> + Send;
-    fn known_copy(&mut self, digest: &SecretHash) -> impl Future<Output = Stored<Option<KnownCopy>>> + Send;
+    fn copy_by_digest(&mut self, digest: &SecretHash) -> impl Future<Output = Stored<Option<KnownCopy>>> + Send;
     /// Returns the time of the last act on a credential that requires wallets to replace its copies: a reinstatement or
     /// a message.
     fn last_replacement_act(&mut self, offer_id: &str) -> impl Future<Output = Stored<Option<Timestamp>>> + Send;

@@ -134,7 +134,7 @@ pub(crate) struct OfferAccess {
 
 /// Access token of a redemption, to be stored.
 #[derive(Debug)]
-pub(crate) struct NewToken {
+pub(crate) struct NewAccessToken {
     pub(crate) token_hash: SecretHash,
     pub(crate) token_until: Timestamp,
     /// Hash of the challenge, and the salt; `None`: the redemption cannot be repeated.
@@ -185,7 +185,7 @@ pub(crate) trait OfferRows {
     /// Sets the number of wrong attempts to repeat a redemption.
     fn set_repeat_failures(&mut self, offer_id: &str, failures: i64) -> impl Future<Output = Stored<()>> + Send;
     /// Marks an offer as redeemed.
-    fn redeem_offer(&mut self, offer_id: &str, token: &NewToken) -> impl Future<Output = Stored<()>> + Send;
+    fn redeem_offer(&mut self, offer_id: &str, token: &NewAccessToken) -> impl Future<Output = Stored<()>> + Send;
     /// Extends the expiry of an access token.
     fn extend_token(&mut self, offer_id: &str, until: Timestamp) -> impl Future<Output = Stored<()>> + Send;
     /// Extends the retention of a redeemed offer's claims to at least a time.

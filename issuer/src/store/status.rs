@@ -112,7 +112,7 @@ pub(crate) struct CopyStanding {
     pub(crate) digest: SecretHash,
     pub(crate) state: StatusState,
     pub(crate) valid_until: Timestamp,
-    /// `true` if the holder should replace the copy by a new one: its entry in a public list was changed, or it has a
+    /// `true` if the holder should replace the copy with a new one: its entry in a public list was changed, or it has a
     /// message.
     pub(crate) replace: bool,
     /// Number of the newest message about its credential; 0: none.

@@ -13,7 +13,7 @@ use super::{
         ReissueTerms, SealedResponse,
     },
     expiry::{ExpiringRows, ExpiryRows as _},
-    offers::{NewOffer, NewToken, OfferFilter, OfferRows as _, OfferState, PIN_TRIES, UniqueClaim},
+    offers::{NewAccessToken, NewOffer, OfferFilter, OfferRows as _, OfferState, PIN_TRIES, UniqueClaim},
     records::{IssuedFilter, RecordRows as _, VoucherTotal},
     renewal::{NewPendingRenewal, NewRenewal, RenewalRows as _, RenewalState, StaffDecision},
     status::{IssuedIn, NewAct, StatusAction, StatusIndex, StatusRows as _, StatusState},
@@ -65,7 +65,7 @@ async fn write<S: Store, R>(store: &S, work: impl AsyncFnOnce(&mut S::Tx) -> R) 
 async fn copy<T: StoreTx>(tx: &mut T, number: u8) -> (i64, i64) {
     let offer = new_offer(number);
     tx.insert_offer(&offer).await.unwrap();
-    let token = NewToken {
+    let token = NewAccessToken {
         token_hash: hash(number),
         token_until: at(60),
         repeatable: Some((hash(1), hash(2))),
@@ -198,7 +198,7 @@ pub(crate) async fn an_offer_is_found_by_its_names_and_secrets<S: Store>(store: 
     let access = tx.offer_by_code(&hash(1)).await.unwrap().unwrap();
     assert_eq!((access.pin_hash, access.pin_failures, access.token_until), (Some(hash(99)), 0, None));
     assert!(tx.offer_by_code(&hash(2)).await.unwrap().is_none());
-    let token = NewToken { token_hash: hash(8), token_until: at(60), repeatable: None, collect_until: at(70) };
+    let token = NewAccessToken { token_hash: hash(8), token_until: at(60), repeatable: None, collect_until: at(70) };
     tx.redeem_offer("offer-1", &token).await.unwrap();
     assert!(tx.offer_by_token(&hash(8), at(60)).await.unwrap().is_none(), "a token has ended at its end");
     let known = tx.offer_by_token(&hash(8), at(59)).await.unwrap().unwrap();
@@ -260,7 +260,7 @@ pub(crate) async fn a_collection_keeps_its_response_until_it_is_acknowledged<S: 
     assert_eq!(tx.collection(collection).await.unwrap().unwrap().response_at(at(50)), None);
     assert!(tx.has_copy("key-1").await.unwrap());
     assert_eq!(tx.digest_of_notification(&hash(1)).await.unwrap(), Some(hash(1)));
-    let known = tx.known_copy(&hash(1)).await.unwrap().unwrap();
+    let known = tx.copy_by_digest(&hash(1)).await.unwrap().unwrap();
     assert_eq!((known.valid_from, known.valid_until, known.generation), (at(5), at(900), 0));
     assert_eq!((known.offer_id.as_str(), known.state), ("offer-1", StatusState::Valid));
     tx.notify(&hash(1), 2).await.unwrap();
@@ -475,7 +475,7 @@ pub(crate) async fn what_expired_is_erased_in_steps<S: Store>(store: S) {
         assert_eq!(tx.erase(rows, at(before), 9).await.unwrap(), 0, "{rows:?}");
         assert_eq!(tx.erase(rows, at(until), 9).await.unwrap(), 1, "{rows:?}");
     }
-    assert!(tx.known_copy(&hash(4)).await.unwrap().is_none());
+    assert!(tx.copy_by_digest(&hash(4)).await.unwrap().is_none());
     assert!(tx.collection(collection).await.unwrap().unwrap().response.is_none());
 }
 

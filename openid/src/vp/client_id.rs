@@ -43,7 +43,7 @@ impl ClientId {
     /// Returns whether a request with this identifier must be signed; otherwise it must not be (OpenID4VP section
     /// 5.9.3).
     #[must_use]
-    pub fn is_signed(&self) -> bool {
+    pub fn requires_signed_request(&self) -> bool {
         matches!(self, Self::DecentralizedIdentifier(_))
     }
 }
@@ -70,8 +70,8 @@ mod tests {
         ] {
             assert_eq!(ClientId::parse(text).unwrap().to_string(), text);
         }
-        assert!(ClientId::parse("decentralized_identifier:did:web:a.example").unwrap().is_signed());
-        assert!(!ClientId::parse("redirect_uri:https://a.example/r").unwrap().is_signed());
+        assert!(ClientId::parse("decentralized_identifier:did:web:a.example").unwrap().requires_signed_request());
+        assert!(!ClientId::parse("redirect_uri:https://a.example/r").unwrap().requires_signed_request());
     }
 
     #[test]

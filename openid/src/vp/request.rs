@@ -180,7 +180,7 @@ fn client_id(parameters: &Map<String, Value>, policy: &RequestPolicy<'_>) -> Res
         return Err(Code::ClientIdMismatch.into());
     }
     let client_id = ClientId::parse(inner)?;
-    match (client_id.is_signed(), policy.is_signed) {
+    match (client_id.requires_signed_request(), policy.is_signed) {
         (true, false) => Err(malformed("the request is not signed, as its client id demands")),
         (false, true) => Err(malformed("the request is signed, and its client id has no key")),
         (false, false) if !policy.allow_unsigned => Err(malformed("unsigned requests are not accepted")),

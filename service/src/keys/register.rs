@@ -59,7 +59,8 @@ impl KeyState {
     }
 }
 
-/// Entry of the key register: a public key, its state and the times of its changes.
+/// Entry of the key register: a public key, its state, the times of its changes, and its secret key or token reference
+/// while it may sign.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyEntry {

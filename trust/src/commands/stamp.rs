@@ -41,7 +41,7 @@ pub(super) fn timestamp(args: &TimestampArgs) -> Result<u8, CommandError> {
     let list = args.pins.verify(&document, now)?;
     let operator = Operator::open(&args.data)?;
     let until = now.plus(i64::from(args.days).saturating_mul(day::SECONDS));
-    let signed = operator.stamp(&document, (now, until))?;
+    let signed = operator.sign_timestamp(&document, (now, until))?;
     let out = match &args.out {
         Some(out) => out.clone(),
         None => PathBuf::from(ListTimestamp::beside(&args.file.display().to_string())),

@@ -26,7 +26,7 @@ const HEADER: [&str; 9] = ["alg", "typ", "cty", "kid", "x5c", "x5t#S256", "sigT"
 const CRITICAL: [&str; 2] = ["sigT", "iat"];
 const ALGORITHMS: [&str; 3] = ["ES256", "ES384", "EdDSA"];
 
-/// Required signer of the list.
+/// Options that name the certificate that must have signed the list, or state that the list is unsigned.
 #[derive(Debug, Clone, Default, Args)]
 #[group(multiple = false)]
 pub(crate) struct SignerArgs {

@@ -163,7 +163,7 @@ fn lists(verification: &VerificationService, dids: &[Did]) -> DoctorCheck {
     let snapshot = verification.statuses.snapshot();
     let mut count = 0_usize;
     for did in dids {
-        match snapshot.of_issuer(did.as_str()) {
+        match snapshot.list_count(did.as_str()) {
             Ok(lists) => count = count.saturating_add(lists),
             Err(problem) => {
                 let detail = format!("Those of {did}: {}.", problem.detail);

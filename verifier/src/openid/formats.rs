@@ -38,7 +38,7 @@ fn alternative(asked: &CredentialQuery, query: &Query, catalogue: &Catalogue) ->
         let [name] = types.as_slice() else { return None };
         let known = catalogue.credential_type(name)?;
         // To a wallet that knows DCQL alone, a path through serials asks for all of them.
-        let is_offered = known.serials.is_none() && known.is_issued_as(CredentialFormat::DcSdJwt);
+        let is_offered = known.serials.is_none() && known.can_be_issued_as(CredentialFormat::DcSdJwt);
         is_offered.then(|| known.vcts().map(str::to_owned).collect::<Vec<_>>())
     });
     let mut other = asked.clone();

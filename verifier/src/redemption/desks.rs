@@ -183,7 +183,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        redemption::{ClaimedUse, UseCounts},
+        redemption::{PendingRedemption, UseCounts},
         store::{MonthlyTotal, UseMark},
     };
 
@@ -260,7 +260,7 @@ mod tests {
             let bounds: Vec<u32> = (0..drawn(1, 5)).map(|_| drawn(1, 40)).collect();
             let at = carnet_core::time::Timestamp::from_unix(0);
             let mark = UseMark { entitlement: [0; 32], uses, marked_at: at, erase_at: at };
-            let claimed = ClaimedUse { mark, by_serial: false, total: MonthlyTotal::default() };
+            let claimed = PendingRedemption { mark, by_serial: false, total: MonthlyTotal::default() };
             let mut marked = vec![0_u32; bounds.len()];
             // Some requests in random order, and then each desk until it refuses.
             let some: Vec<usize> =

@@ -86,7 +86,7 @@ impl StatusListSnapshot {
     ///
     /// # Errors
     /// The directory was not read, or one of its lists was not fetched or was refused.
-    pub(crate) fn of_issuer(&self, issuer: &str) -> Result<usize, Problem> {
+    pub(crate) fn list_count(&self, issuer: &str) -> Result<usize, Problem> {
         let refusals = self.refusals.get(issuer);
         let directory = refusals.and_then(|refusals| refusals.directory.as_ref());
         if let Some(problem) = directory {

@@ -55,7 +55,7 @@ fn lists_by_a_key_that_signs_none_any_more_are_dropped_without_being_fetched_ane
         let terms = PublicationTerms { kid: &kid, url: &url, now: now(), validity: 60, ttl: 30 };
         let text = Publication::new(MIN_ENTRIES).unwrap().sign(ListFormat::Token, &terms, &key).unwrap();
         let did = document.did().clone();
-        let by = ListDocuments { issuer: document, named: None, missing: None };
+        let by = StatusListDocuments { issuer: document, named: None, missing: None };
         statuses.put(
             &url,
             VerifiedStatusList::verify(text.as_bytes(), &url, &did, (now(), CLOCK_SKEW), (&by, &Suites::none()))
@@ -63,7 +63,8 @@ fn lists_by_a_key_that_signs_none_any_more_are_dropped_without_being_fetched_ane
         );
     }
     let left = |revoked| {
-        statuses.drop_unless_by(&ListDocuments { issuer: document("a", revoked), named: None, missing: None }, now());
+        statuses
+            .drop_unless_by(&StatusListDocuments { issuer: document("a", revoked), named: None, missing: None }, now());
         let mut left: Vec<String> = statuses.lists().values().flat_map(HashMap::keys).cloned().collect();
         left.sort();
         left
@@ -87,7 +88,7 @@ fn lists_by_whom_an_issuer_names_are_its_own_and_end_when_it_names_nobody() {
         }
         let named = DidDocument::parse(&did("lists"), &DidDocument::render(&did("lists"), &keys)).unwrap();
         let issuer = Arc::new(DidDocument::parse(&did(name), &issuer).unwrap());
-        ListDocuments { issuer, named: names.then(|| Arc::new(named)), missing: None }
+        StatusListDocuments { issuer, named: names.then(|| Arc::new(named)), missing: None }
     };
     // Two issuers that use the same list.
     let kid = did("lists").with_fragment("1").unwrap();
@@ -110,7 +111,7 @@ fn lists_by_whom_an_issuer_names_are_its_own_and_end_when_it_names_nobody() {
     statuses.drop_unless_by(&documents("a", false), now());
     assert_eq!((has("a"), has("b")), (false, true));
     // The document of the named signer is no longer available.
-    statuses.drop_unless_by(&ListDocuments { named: None, ..documents("b", true) }, now());
+    statuses.drop_unless_by(&StatusListDocuments { named: None, ..documents("b", true) }, now());
     assert_eq!((has("a"), has("b")), (false, false));
 }
 

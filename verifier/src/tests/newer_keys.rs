@@ -222,7 +222,7 @@ async fn a_document_that_is_fetched_again_and_is_equal_changes_nothing() {
     let begin = now();
     let (authority, world) = Authority::open(begin).await;
     let issuers = &world.verifier.verification.issuers;
-    let documents = || issuers.list_documents(&authority.site.did, now()).unwrap();
+    let documents = || issuers.status_list_documents(&authority.site.did, now()).unwrap();
     let before = documents();
     assert!(!issuers.refresh(Duration::ZERO).await);
     assert_eq!(authority.site.documents(), 2);

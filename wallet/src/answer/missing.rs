@@ -70,7 +70,8 @@ impl LackReason {
     }
 }
 
-/// Returns the requested type by its name in the catalogue, or as written in the query.
+/// Returns the first requested type: its name in the catalogue, or as written in the query. Returns the format if the
+/// query names no type.
 pub fn type_asked(catalogue: &Catalogue, query: &CredentialQuery) -> String {
     // For an unknown format, the place of the type is unknown.
     types_asked(catalogue, query).into_iter().next().unwrap_or_else(|| query.format.to_string())

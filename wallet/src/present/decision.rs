@@ -29,7 +29,7 @@ pub struct DecisionContext<'a> {
     pub pointer: &'a AuthorizationRequestLink,
     /// Verified request.
     pub request: &'a PresentationRequest,
-    /// Verified identity of the verifier.
+    /// Registration of the verifier, or the reason why it counts as unregistered.
     pub introduction: &'a VerifierIdentity,
     /// Indexes of the credentials that may be used; empty: all.
     pub only: &'a [usize],
@@ -40,7 +40,7 @@ pub struct DecisionContext<'a> {
 pub struct ConsentRequest<'a> {
     /// Verified request.
     pub request: &'a PresentationRequest,
-    /// Verified identity of the verifier.
+    /// Registration of the verifier, or the reason why it counts as unregistered.
     pub introduction: &'a VerifierIdentity,
     /// All requested items.
     pub asked: &'a [RequestedItem],

@@ -218,7 +218,8 @@ impl HeldCredential {
         self.valid_until.is_some_and(|until| now <= until && until <= now.plus(SOON))
     }
 
-    /// Replaces the copies by those of a renewal. The keys of presented copies are kept for erasure requests.
+    /// Replaces the copies, validity period and epoch with those of a renewal. Keeps the keys of presented copies,
+    /// without text, for erasure requests.
     pub fn replace(&mut self, renewed: Self, low_water: u8) {
         self.copies.retain(|copy| !copy.shown_to.is_empty());
         for copy in &mut self.copies {

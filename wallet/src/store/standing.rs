@@ -131,7 +131,7 @@ impl CredentialCopy {
 
     /// Returns whether it should be discarded once replaced: it is linkable by the public status lists, or it is older
     /// than handles (spec/status.md 4.11, spec/freshness.md 1.7).
-    pub fn is_outdated(&self) -> bool {
+    pub fn needs_replacement(&self) -> bool {
         let outdated = |standing: &CachedStatus| standing.replace || standing.state == CopyState::Unknown;
         self.is_presentable() && self.standing.as_ref().is_some_and(outdated)
     }
@@ -140,13 +140,13 @@ impl CredentialCopy {
 impl HeldCredential {
     /// Returns whether some copies should be replaced.
     pub fn has_outdated_copies(&self) -> bool {
-        self.copies.iter().any(CredentialCopy::is_outdated)
+        self.copies.iter().any(CredentialCopy::needs_replacement)
     }
 
     /// Discards the copies that should be replaced. The keys of presented copies are kept for erasure requests.
     pub fn discard_outdated(&mut self) {
-        self.copies.retain(|copy| !(copy.is_outdated() && copy.shown_to.is_empty()));
-        self.copies.iter_mut().filter(|copy| copy.is_outdated()).for_each(CredentialCopy::delete_text);
+        self.copies.retain(|copy| !(copy.needs_replacement() && copy.shown_to.is_empty()));
+        self.copies.iter_mut().filter(|copy| copy.needs_replacement()).for_each(CredentialCopy::delete_text);
     }
 
     /// Returns the status with the issuer's latest message to the holder.

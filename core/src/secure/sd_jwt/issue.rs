@@ -56,7 +56,7 @@ pub struct PaddedArray {
     pub digests: usize,
 }
 
-/// Issues an SD-JWT: replaces the disclosable claims by digests, signs, and returns `jwt~d1~...~dn~`.
+/// Issues an SD-JWT: replaces the disclosable claims with digests, signs, and returns `jwt~d1~...~dn~`.
 ///
 /// Each salt has 128 bits from `rng`; digests are sorted, so that their order reveals nothing. Everything else is
 /// determined by `payload` and `options`. Header, payload and disclosures are serialised canonically (RFC 8785).
