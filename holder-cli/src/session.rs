@@ -364,7 +364,7 @@ impl DocumentSource for Session {
         bytes.map_err(|problem| failed(&problem))
     }
 
-    /// Ensures that [`Session::issuer_dids`] has the document of a DID.
+    /// Ensures that [`Session::dids`] has the document of a DID.
     async fn resolve(&self, did: &Did, whose: DidParty) -> Result<(), Failure> {
         let failed = |problem: &carnet_core::Problem| {
             let (message, hint) = match (whose, is_fetch_failure(problem.code)) {
@@ -390,7 +390,7 @@ impl DocumentSource for Session {
         self.dids.refresh(&fetcher, did, DID_AGE).await.map_err(|problem| failed(&problem))
     }
 
-    /// Fetches the document of a DID into [`Session::issuer_dids`] even if it is cached: new data may be signed with a
+    /// Fetches the document of a DID into [`Session::dids`] even if it is cached: new data may be signed with a
     /// newer key. On failure, the cached document is kept.
     async fn look_up(&self, did: &Did) {
         if let Ok(fetcher) = self.fetcher() {

@@ -33,6 +33,10 @@ pub(crate) fn open(link: &str, scheme: &str, most_bytes: usize) -> Result<(Url, 
 /// malformed_value
 pub fn https_url(member: &str, text: &str) -> Result<Url, Problem> {
     let refuse = |why: &str| Problem::new(Code::MalformedValue, format!("{member} {why}"));
+    // A parser of URLs drops control characters, and a screen obeys them.
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(refuse("has characters that no URL has"));
+    }
     let url = Url::parse(text).map_err(|_| refuse("is not a URL"))?;
     let is_loopback = match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -49,4 +53,19 @@ pub fn https_url(member: &str, text: &str) -> Result<Url, Problem> {
         return Err(refuse("has a user or a fragment"));
     }
     Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_in_a_message_is_visible_ascii() {
+        assert!(https_url("token_endpoint", "https://a.example/t%1B").is_ok());
+        for hidden in
+            ["https://a.example/\u{1b}[2J", "https://a.exa\nmple/", "\thttps://a.example", "https://ä.example"]
+        {
+            assert_eq!(https_url("token_endpoint", hidden).unwrap_err().code, Code::MalformedValue, "{hidden:?}");
+        }
+    }
 }

@@ -48,12 +48,14 @@ impl From<AddressError> for Failure {
     }
 }
 
-/// Parses the address of a service from untrusted text: https, or http on this machine only.
+/// Parses the address of a service from untrusted text: https, or http on this machine only. A URL is visible ASCII
+/// (RFC 3986 section 2); a parser of URLs drops control characters, and a screen obeys them.
 ///
 /// # Errors
 /// The reason why the address is refused.
 pub fn service_address(text: &str) -> Result<Url, AddressError> {
-    let url = Url::parse(text).map_err(|_| AddressError::NoUrl)?;
+    let url = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
+    let url = url.and_then(|text| Url::parse(text).ok()).ok_or(AddressError::NoUrl)?;
     if url.host().is_none() {
         return Err(AddressError::NoHost);
     }
@@ -131,6 +133,10 @@ mod tests {
             ["http://issuer.example", "http://10.0.0.1:80", "ftp://a", "x", "https://u:p@a.example", "file:///etc"]
         {
             assert_eq!(Failure::from(service_address(bad).unwrap_err()).reason, "address_forbidden", "{bad}");
+        }
+        for hidden in ["https://a.example/\u{1b}[2J", "https://a.exa\nmple", " https://a.example", "https://ä.example"]
+        {
+            assert_eq!(service_address(hidden).unwrap_err(), AddressError::NoUrl, "{hidden:?}");
         }
         assert_eq!(
             scheme_host_port(&service_address("https://a.example:8443/x/y?z").unwrap()),

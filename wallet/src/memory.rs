@@ -127,6 +127,7 @@ impl IssuerClient for IssuerConnection {
             configurations: vec![configuration],
             max_batch_size: 3,
             freshness_seconds: 0,
+            token_endpoint: None,
         })
     }
 

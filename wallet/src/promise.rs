@@ -35,6 +35,8 @@ pub struct WalletIssuerMetadata {
     pub max_batch_size: u32,
     /// Lifetime of its freshness statements, in seconds; 0: it does not issue them.
     pub freshness_seconds: u32,
+    /// URL that a PIN is sent to; `None`: the service of the offer.
+    pub token_endpoint: Option<String>,
 }
 
 /// Credential configuration of an issuer.

@@ -154,7 +154,7 @@ pub async fn receive(
     let pin = match offer.pin {
         // A PIN is sent only if the offer asks for one.
         None => None,
-        Some(form) => Some(owner.pin(form, &offer.endpoint)?),
+        Some(form) => Some(owner.pin(form, metadata.token_endpoint.as_deref().unwrap_or(&offer.endpoint))?),
     };
     let redemption = OfferRedemption::draw(offer.code.clone(), pin);
     let mut begun = Vec::with_capacity(promises.len());

@@ -194,6 +194,7 @@ fn metadata_of(said: ReadMetadataResponse) -> WalletIssuerMetadata {
         display_name: said.display_name.into_iter().collect(),
         max_batch_size: said.max_batch_size,
         freshness_seconds: said.freshness_seconds,
+        token_endpoint: None,
     }
 }
 

@@ -79,7 +79,7 @@ fn consent(
         for (id, value) in [
             ("receive-document", label(promise)),
             ("receive-issuer", issuer(ui, promise)),
-            ("receive-endpoint", endpoint.to_owned()),
+            ("receive-endpoint", sanitise(endpoint)),
         ] {
             screen.push_str(&format!("{}:\n  {value}\n", ui.heading(&ui.messages.text(id))));
         }
@@ -139,7 +139,7 @@ fn pin(ui: &Ui, arguments: &Receive, form: PinForm, endpoint: &str) -> Result<Wa
 /// Names the recipient of the PIN before asking for it. Only the issued copies will prove that the address belongs to
 /// the issuer: a thief of a link can make another link to their own server, and wait for the PIN.
 fn pin_screen(ui: &Ui, endpoint: &str) -> String {
-    let host = endpoint.split_once("://").map_or(endpoint, |(_, host)| host);
+    let host = sanitise(endpoint.split_once("://").map_or(endpoint, |(_, host)| host));
     let (goes, unproven) = (ui.messages.text("receive-pin-goes"), ui.messages.text("receive-pin-unproven"));
     format!("\n{}:\n  {host}\n  {unproven}\n", ui.heading(&goes))
 }

@@ -224,7 +224,8 @@ impl AcceptedResponse {
             Some(_) => Err(malformed(name)),
         };
         let redirect_uri = text("redirect_uri")?;
-        if redirect_uri.as_deref().is_some_and(|url| Url::parse(url).is_err()) {
+        let is_url = |url: &str| url.bytes().all(|byte| byte.is_ascii_graphic()) && Url::parse(url).is_ok();
+        if redirect_uri.as_deref().is_some_and(|url| !is_url(url)) {
             return Err(malformed("redirect_uri"));
         }
         Ok(Self { redirect_uri, receipt: text(RECEIPT_MEMBER)? })

@@ -9,7 +9,7 @@ use super::{EntryKind, HeldCredential, WalletContents, WalletLogEntry, standing:
 /// Refusal by a verifier, because a credential (or another one in the same presentation) is suspended or revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WithdrawalRefusal<'a> {
-    /// [`State::Suspended`] or [`State::Revoked`].
+    /// `suspended` or `revoked`.
     pub state: CopyState,
     /// Time of the refusal.
     pub at: Timestamp,

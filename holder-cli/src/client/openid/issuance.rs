@@ -107,7 +107,10 @@ impl IssuerClient for OpenIdIssuer {
         let token_endpoint = parse_token_endpoint(&body, &server).map_err(unreadable)?;
         let body = self.well_known(&self.issuer, JWT_VC_ISSUER).await?;
         let did = parse_issuer_did(&body, &self.issuer).map_err(unreadable)?;
-        let metadata = metadata_of(&said, did.as_str(), &self.catalogue);
+        let metadata = WalletIssuerMetadata {
+            token_endpoint: Some(token_endpoint.to_string()),
+            ..metadata_of(&said, did.as_str(), &self.catalogue)
+        };
         self.endpoints = Some((said, token_endpoint));
         Ok(metadata)
     }
@@ -233,6 +236,7 @@ fn metadata_of(said: &metadata::IssuerMetadata, did: &str, catalogue: &Catalogue
         configurations: configurations.collect(),
         max_batch_size: u32::try_from(batch).unwrap_or(u32::MAX),
         freshness_seconds: 0,
+        token_endpoint: None,
     }
 }
 
