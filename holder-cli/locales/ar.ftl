@@ -310,6 +310,7 @@ need-optional = مفيد وغير مطلوب
 need-or = { " " }أو{ " " }
 need-asked = يُطلب الاطلاع على: { $claims }
 need-source = { $document }: { $source }
+need-suspended = أوقفت الجهة المُصدرة وثيقتك مؤقتًا. اسألها عن السبب.
 need-withdrawn = سحبت الجهة المُصدرة وثيقتك.
 need-not-yet = وثيقتك ليست سارية بعد.
 need-ends-soon = ستنتهي قريبًا. اطلب وثيقة جديدة من الجهة المُصدرة.

@@ -310,6 +310,7 @@ need-optional = Hilfreich, aber nicht verlangt
 need-or = { " " }oder{ " " }
 need-asked = Gefragt wird nach: { $claims }
 need-source = { $document }: { $source }
+need-suspended = Ihres hat der Aussteller ausgesetzt. Fragen Sie ihn, warum.
 need-withdrawn = Ihres wurde vom Aussteller zurückgezogen.
 need-not-yet = Ihres gilt noch nicht.
 need-ends-soon = Es endet bald. Bitten Sie den Aussteller um ein neues.

@@ -310,6 +310,7 @@ need-optional = Helpful, and not demanded
 need-or = { " " }or{ " " }
 need-asked = They ask to see: { $claims }
 need-source = { $document }: { $source }
+need-suspended = Its issuer has suspended yours. Ask the issuer why.
 need-withdrawn = Its issuer withdrew yours.
 need-not-yet = Yours is not valid yet.
 need-ends-soon = It ends soon. Ask its issuer for a new one.

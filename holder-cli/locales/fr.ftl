@@ -310,6 +310,7 @@ need-optional = Utile, mais pas demandé
 need-or = { " " }ou{ " " }
 need-asked = On demande à voir : { $claims }
 need-source = { $document } : { $source }
+need-suspended = L’émetteur a suspendu le vôtre. Demandez-lui pourquoi.
 need-withdrawn = L’émetteur a retiré le vôtre.
 need-not-yet = Le vôtre n’est pas encore valable.
 need-ends-soon = Il prend bientôt fin. Demandez-en un nouveau à l’émetteur.

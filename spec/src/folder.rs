@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -93,10 +94,16 @@ pub(crate) fn directory_entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError
 /// is unchanged, for its digest.
 pub(crate) fn read_text(path: &Path) -> Result<String, SpecError> {
     let failed = |source: io::Error| SpecError::Read { path: path.to_owned(), source };
-    if fs::metadata(path).map_err(failed)?.len() > MAX_FILE {
+    // A pipe would never end, and a device has no length.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(failed(io::Error::other("it is not a file")));
+    }
+    let mut content = Vec::new();
+    let file = fs::File::open(path).map_err(failed)?;
+    file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut content).map_err(failed)?;
+    if content.len() as u64 > MAX_FILE {
         return Err(failed(io::Error::other("it is too large")));
     }
-    let content = fs::read(path).map_err(failed)?;
     let text = text_of_file(&content).map_err(|error| failed(io::Error::other(error)))?;
     let is_words = path.extension().is_some_and(|extension| extension == "ftl");
     Ok(if is_words { text.replace("\r\n", "\n") } else { text.to_owned() })

@@ -30,7 +30,7 @@ use crate::{
     verifier::Verifier,
 };
 
-mod formats;
+pub(crate) mod formats;
 mod objects;
 
 /// Maximum number of encrypted responses to one request: each attempt and, for each, two that a retry can help.

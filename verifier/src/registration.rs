@@ -8,6 +8,7 @@ use carnet_core::{
     input::without_mark,
     json::{self, Limits},
     keys::{Algorithm, Signer as _},
+    query::Query,
     spelling::nearest_name,
     text::quoted,
     time::CLOCK_SKEW,
@@ -20,7 +21,7 @@ use carnet_service::{config::StartError, disk, keys::KeyState, time::now};
 use carnet_spec::Catalogue;
 use serde_json::{Map, Value};
 
-use crate::identity::OwnIdentity;
+use crate::{identity::OwnIdentity, openid::formats};
 
 /// File name of the registration in the data directory.
 pub(crate) const FILE: &str = "registration.json";
@@ -67,6 +68,30 @@ fn refused(what: String, hint: &str) -> StartError {
     StartError::new(format!("{what}. Nothing was changed."), hint)
 }
 
+/// Appends the registered credentials of a template in the other formats in which OpenID4VP asks for them, with the same
+/// bounds. Otherwise a wallet would warn that a registered verifier asks for more than it is registered for.
+fn in_all_formats(
+    mut registered: Vec<RegisteredCredential>,
+    query: &Query,
+    catalogue: &Catalogue,
+) -> Vec<RegisteredCredential> {
+    let alternatives = formats::alternatives(query, catalogue);
+    let mut others = Vec::new();
+    for (asked, known) in query.credentials.iter().zip(&registered) {
+        let Some(other) = alternatives.get(&asked.id) else { continue };
+        let widened = Query { credentials: vec![other.clone()], ..query.clone() };
+        for mut entry in RegisteredCredential::of_query(&widened) {
+            for (claim, limited) in entry.claims.iter_mut().zip(&known.claims) {
+                claim.at_least_bounds.clone_from(&limited.at_least_bounds);
+                claim.at_most_bounds.clone_from(&limited.at_most_bounds);
+            }
+            others.push(entry);
+        }
+    }
+    registered.extend(others);
+    registered
+}
+
 /// Creates a registration request for exactly the claims of the templates, signed with this verifier's key.
 ///
 /// # Errors
@@ -86,11 +111,15 @@ pub(crate) fn create_registration_request(
             purpose: template.purpose.clone(),
             legal_basis: template.legal_basis.clone(),
             retention_days: template.retention_days,
-            credentials: if about.any_bounds {
-                RegisteredCredential::of_query(&query.0)
-            } else {
-                template.limit(RegisteredCredential::of_query(&query.0))
-            },
+            credentials: in_all_formats(
+                if about.any_bounds {
+                    RegisteredCredential::of_query(&query.0)
+                } else {
+                    template.limit(RegisteredCredential::of_query(&query.0))
+                },
+                &query.0,
+                catalogue,
+            ),
         });
     }
     let relying_party = RelyingParty {

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use carnet_core::time::Timestamp;
+use carnet_core::{status::CopyState, time::Timestamp};
 use carnet_spec::{Need, Procedure};
 
 use crate::store::{HeldCredential, WalletContents};
@@ -16,7 +16,9 @@ pub enum NeedState {
     NotYetValid,
     /// The wallet's document has expired.
     Expired,
-    /// The issuer has withdrawn the wallet's document.
+    /// Suspended by its issuer.
+    Suspended,
+    /// Revoked by its issuer, or of a status that this wallet does not know.
     Withdrawn,
     /// The wallet has no document for it.
     Missing,
@@ -30,14 +32,15 @@ impl NeedState {
             Self::Met => "met",
             Self::NotYetValid => "not_yet_valid",
             Self::Expired => "expired",
+            Self::Suspended => "suspended",
             Self::Withdrawn => "withdrawn",
             Self::Missing => "missing",
         }
     }
 
     fn of(held: &HeldCredential, now: Timestamp) -> Self {
-        if held.withdrawn_status().is_some() {
-            Self::Withdrawn
+        if let Some(status) = held.withdrawn_status() {
+            if status.state == CopyState::Suspended { Self::Suspended } else { Self::Withdrawn }
         } else if held.valid_until.is_some_and(|until| now > until) {
             Self::Expired
         } else if held.valid_from.is_some_and(|from| now < from) {

@@ -156,7 +156,7 @@ pub async fn receive(
         None => None,
         Some(form) => Some(owner.pin(form, metadata.token_endpoint.as_deref().unwrap_or(&offer.endpoint))?),
     };
-    let redemption = OfferRedemption::draw(offer.code.clone(), pin);
+    let redemption = OfferRedemption::draw(offer.code.clone(), pin, metadata.token_endpoint.clone());
     let mut begun = Vec::with_capacity(promises.len());
     for promise in promises {
         let keys = draw_keys_for(metadata.max_batch_size, promise.key_algorithm);
@@ -198,7 +198,9 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         }
         let mut issuer = self.ports.issuer(&pending.endpoint, pending.wire).await?;
         let metadata = issuer.metadata().await?;
-        if metadata.issuer != pending.issuer {
+        // Code and PIN go where the holder was told that they go, and nowhere else.
+        let moved = |redemption: &OfferRedemption| redemption.token_endpoint != metadata.token_endpoint;
+        if metadata.issuer != pending.issuer || pending.redemption.as_ref().is_some_and(moved) {
             let message = Sentence::id("error-other-issuer-offer");
             return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-ask-issuer")).by(Fault::Issuer));
         }

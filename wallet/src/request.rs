@@ -259,6 +259,11 @@ impl PresentationRequest {
         Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(canonicalize(&Value::Object(parameters))?)))
     }
 
+    /// Returns whether the verifier is one of Carnet's: its requests have members of Carnet's own.
+    pub fn is_of_carnet(&self) -> bool {
+        !self.carnet.is_empty()
+    }
+
     /// Returns the URL to which an OpenID4VP response is sent, otherwise the URL of the verifier's service.
     pub fn destination<'a>(&'a self, pointer: &'a AuthorizationRequestLink) -> &'a str {
         self.openid.as_ref().map_or(pointer.endpoint.as_str(), |request| request.response_uri.as_str())

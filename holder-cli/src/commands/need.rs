@@ -166,13 +166,14 @@ impl Guide<'_> {
     /// Returns sentences about the state and the end of a document.
     fn standing(&self, state: NeedState, held: &HeldCredential) -> Vec<String> {
         let messages = &self.ui.messages;
-        let state = match state {
+        let sentence = match state {
+            NeedState::Suspended => Some("need-suspended"),
             NeedState::Withdrawn => Some("need-withdrawn"),
             NeedState::NotYetValid => Some("need-not-yet"),
             NeedState::Met | NeedState::Expired | NeedState::Missing => None,
         };
-        let mut said: Vec<String> = state.map(|id| messages.text(id)).into_iter().collect();
-        if let Some(until) = held.valid_until {
+        let mut said: Vec<String> = sentence.map(|id| messages.text(id)).into_iter().collect();
+        if let Some(until) = held.valid_until.filter(|_| state != NeedState::Withdrawn) {
             let id = if self.now > until { "list-ended" } else { "list-until" };
             said.push(messages.with(id, &[("day", &day::format_last_day(until))]));
         }

@@ -30,6 +30,7 @@ const PIN_PROMPTS: usize = 3;
 pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Failure> {
     let results = if arguments.resume {
         let mut wallet = session.open()?;
+        session.know_hosts(&wallet.contents);
         resume(session, &session.catalogue()?, &mut wallet, None).await?
     } else {
         let link = OfferLink::parse(&pasting::given_or_pasted_link(&session.ui, LinkKind::Offer, &arguments.offer)?)?;

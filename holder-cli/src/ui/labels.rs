@@ -25,12 +25,12 @@ impl<'a> Labels<'a> {
 
     /// Returns the name of the type.
     pub(crate) fn document(&self) -> String {
-        self.display.map_or_else(|| sanitise(self.type_name), |display| display.name.clone())
+        self.display.map_or_else(|| sanitise(self.type_name), |display| sanitise(&display.name))
     }
 
     /// Returns the name of a claim, by its path below the subject.
     pub(crate) fn claim(&self, path: &str) -> String {
-        self.display.and_then(|display| display.label(path)).map_or_else(|| sanitise(path), str::to_owned)
+        self.display.and_then(|display| display.label(path)).map_or_else(|| sanitise(path), sanitise)
     }
 
     /// Describes a proved threshold.
@@ -76,7 +76,7 @@ impl<'a> Labels<'a> {
             Value::Bool(false) => self.messages.text("answer-no"),
             Value::String(text) => {
                 let known = self.display.and_then(|display| display.value(path, text));
-                known.map_or_else(|| sanitise(text), str::to_owned)
+                sanitise(known.unwrap_or(text))
             }
             Value::Array(items) => items.iter().map(|item| self.value(path, item)).collect::<Vec<_>>().join("; "),
             Value::Object(members) => members

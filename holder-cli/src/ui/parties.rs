@@ -51,9 +51,14 @@ pub(crate) fn known_name(ui: &Ui, name: &str, did: &str) -> String {
 pub(crate) fn issuer_name(ui: &Ui, name: &str, did: &str) -> String {
     let own = if name == did { "" } else { name };
     match web_site(did) {
-        Some(site) if !ui.details && !own.is_empty() => format!("{} <{site}>", sanitise(own)),
-        _ => known_name(ui, own, did),
+        Some(site) if !ui.details && !own.is_empty() => format!("{} <{site}>", without_site(own)),
+        _ => known_name(ui, &without_site(own), did),
     }
+}
+
+/// Returns a name as text of one line that cannot pass for one with a web site behind it.
+fn without_site(name: &str) -> String {
+    sanitise(name).replace(['<', '>'], "'")
 }
 
 #[cfg(test)]
@@ -89,6 +94,7 @@ mod tests {
         assert_eq!(issuer_name(&ui, "The University", UNIVERSITY), "The University <university.example>");
         assert_eq!(issuer_name(&ui, UNIVERSITY, UNIVERSITY), "university.example");
         assert_eq!(issuer_name(&ui, "The University", key), "The University");
+        assert_eq!(issuer_name(&ui, "U <university.example>", key), "U 'university.example'");
         ui.details = true;
         for said in
             [own(&ui, UNIVERSITY, ""), known_name(&ui, "The Registrar", UNIVERSITY), issuer_name(&ui, "U", UNIVERSITY)]

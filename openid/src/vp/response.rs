@@ -8,7 +8,6 @@ use carnet_core::{
     secure::jwe::{ContentEncryption, DecryptionKey, decrypt, encrypt},
 };
 use serde_json::{Map, Value};
-use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
@@ -214,7 +213,7 @@ impl AcceptedResponse {
     /// Parses the body. Unknown members are ignored.
     ///
     /// # Errors
-    /// The errors of [`json::parse_object`], and `token_malformed`, also for a `redirect_uri` that is not a URL.
+    /// The errors of [`json::parse_object`], and `token_malformed`. A `redirect_uri` other than https is left out.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         let members = json::parse_object(body, Limits::DOCUMENT)?;
         let malformed = |name: &str| Problem::new(Code::TokenMalformed, format!("{name} is malformed"));
@@ -224,10 +223,12 @@ impl AcceptedResponse {
             Some(_) => Err(malformed(name)),
         };
         let redirect_uri = text("redirect_uri")?;
-        let is_url = |url: &str| url.bytes().all(|byte| byte.is_ascii_graphic()) && Url::parse(url).is_ok();
-        if redirect_uri.as_deref().is_some_and(|url| !is_url(url)) {
-            return Err(malformed("redirect_uri"));
-        }
+        // One that a person should not open takes nothing from the receipt.
+        let redirect_uri = redirect_uri.filter(|url| {
+            // The fragment has the response code.
+            let before = url.split_once('#').map_or(url.as_str(), |(before, _)| before);
+            crate::link::https_url("redirect_uri", before).is_ok() && url.bytes().all(|byte| byte.is_ascii_graphic())
+        });
         Ok(Self { redirect_uri, receipt: text(RECEIPT_MEMBER)? })
     }
 }

@@ -9,7 +9,7 @@ use carnet_tests::{
 use rand_core::OsRng;
 use serde_json::{Value, json};
 
-use crate::{PERMIT, carnet, present, reason, stranger::Stranger};
+use crate::{PERMIT, carnet, present_to_stranger, reason, stranger::Stranger};
 
 /// Answer of a verifier that says nothing besides.
 const OK: (u16, &str) = (200, "{}");
@@ -77,7 +77,7 @@ async fn a_wrong_request_is_refused_and_its_twin_is_answered() -> Result<()> {
     // WrongOuterClientId
     let other = stranger.link_of("decentralized_identifier:did:jwk:eyJrdHkiOiJPS1AiLCJjcnYiOiJFZDI1NTE5IiwieCI6IjExcVlBWUt4Q3JmVlNfN1R5V1FIT2c3aGN2UGFwaU1scndJYWFQY0hVUm8ifQ");
     assert_eq!(reason(&carnet(&stage, &["present", &other])?)?, "client_id_mismatch");
-    let answer = present(&stage, &stranger.link())?.ok()?.json()?;
+    let answer = present_to_stranger(&stage, &stranger.link())?.ok()?.json()?;
     assert_eq!((&answer["accepted"], &answer["receipt"]["state"]), (&true.into(), &"missing".into()), "{answer}");
     assert_eq!(answer["return_url"], "https://asker.example/done");
     let token = stranger.vp_token().unwrap();
@@ -90,12 +90,12 @@ async fn a_refusal_by_a_stranger_has_its_code() -> Result<()> {
     let stage = scene().await?;
     let refused = (400, r#"{"error":"invalid_request","error_description":"not of interest"}"#);
     let stranger = Stranger::open(right_to_work(), refused, |_, _| ()).await?;
-    let said = present(&stage, &stranger.link())?;
+    let said = present_to_stranger(&stage, &stranger.link())?;
     assert_ne!(said.code, 0);
     assert_eq!(reason(&said)?, "invalid_request");
     // A failure of the service is none of the answer's, and another try may help.
     let stranger = Stranger::open(right_to_work(), (503, ""), |_, _| ()).await?;
-    assert_eq!(reason(&present(&stage, &stranger.link())?)?, "unavailable");
+    assert_eq!(reason(&present_to_stranger(&stage, &stranger.link())?)?, "unavailable");
     Ok(())
 }
 
@@ -111,7 +111,7 @@ async fn an_unusable_encryption_key_is_ignored_and_another_taken() -> Result<()>
         payload["client_metadata"]["jwks"]["keys"] = json!([first, good]);
     };
     let stranger = Stranger::open(right_to_work(), OK, add).await?;
-    present(&stage, &stranger.link())?.ok()?;
+    present_to_stranger(&stage, &stranger.link())?.ok()?;
     assert!(stranger.vp_token().is_some());
     let only = move |_: &mut Value, payload: &mut Value| {
         payload["client_metadata"]["jwks"]["keys"] = json!([unusable]);
@@ -132,7 +132,7 @@ async fn queries_are_answered_as_dcql_says() -> Result<()> {
     let claim = |id: &str, name: &str| json!({"id": id, "path": ["credentialSubject", name]});
     let answered = async |query: Value| -> Result<(Value, Value)> {
         let stranger = Stranger::open(query, OK, |_, _| ()).await?;
-        let answer = present(&stage, &stranger.link())?.ok()?.json()?;
+        let answer = present_to_stranger(&stage, &stranger.link())?.ok()?.json()?;
         Ok((answer, stranger.vp_token().unwrap()))
     };
     // ClaimSetsInOrderOfPreference: the first set that the credential can answer.
@@ -182,6 +182,6 @@ async fn a_request_that_nobody_signed_is_refused() -> Result<()> {
     assert_eq!(stranger.vp_token(), None);
     // A private address has to be allowed.
     assert_eq!(reason(&stage.carnet(&["present", &stranger.link()])?)?, "address_forbidden");
-    present(&stage, &stranger.link())?.ok()?;
+    present_to_stranger(&stage, &stranger.link())?.ok()?;
     Ok(())
 }

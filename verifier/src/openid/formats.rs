@@ -16,11 +16,11 @@ use crate::verification::VpToken;
 const SUFFIX: &str = "-dc";
 
 /// Credential queries in the other format, by the id of the query that they answer.
-pub(super) type Alternatives = BTreeMap<String, CredentialQuery>;
+pub(crate) type Alternatives = BTreeMap<String, CredentialQuery>;
 
 /// Returns the alternatives of a query. One with credential sets of its own has none, since its author has decided, nor
 /// has one with `multiple`.
-pub(super) fn alternatives(query: &Query, catalogue: &Catalogue) -> Alternatives {
+pub(crate) fn alternatives(query: &Query, catalogue: &Catalogue) -> Alternatives {
     let none = !query.credential_sets.is_empty()
         || query.credentials.iter().any(|asked| asked.multiple)
         || query.credentials.len().saturating_mul(2) > MAX_ENTRIES;

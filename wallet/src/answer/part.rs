@@ -64,13 +64,10 @@ pub(super) fn part(
             }
             let selected = token.select(&values)?;
             let disclosed = selected.disclosed()?;
+            let is_below = |path: &ClaimPath, array: &ClaimPath| path.len() > array.len() && path.starts_with(array);
             // An array that discloses more than this one element counts as an ordinary claim.
-            openings.retain(|array| {
-                let below = disclosed.paths.iter().filter(|path| path.len() > array.len() && path.starts_with(array));
-                below.count() == 1
-            });
-            let is_opening =
-                |path: &ClaimPath| openings.iter().any(|array| path.len() > array.len() && path.starts_with(array));
+            openings.retain(|array| disclosed.paths.iter().filter(|path| is_below(path, array)).count() == 1);
+            let is_opening = |path: &ClaimPath| openings.iter().any(|array| is_below(path, array));
             let listed = disclosed.paths.iter().filter(|path| !is_opening(path)).map(|path| path_to_text(path));
             let proved = proves.iter().map(|proving| threshold_text(&proving.path, &proving.threshold));
             let clear: Vec<ClaimPath> = disclosed.clear.into_iter().map(|claim| claim.path).collect();

@@ -33,7 +33,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
     ) -> Result<PendingCollection, Failure> {
         let redeemed = match issuer.redeem(redemption, repeats).await {
             Ok(redeemed) => redeemed,
-            Err(failure) if is_final(&failure) => return Err(self.withdrawn_status(pending, failure, repeats)),
+            Err(failure) if is_final(&failure) => return Err(self.withdrawn(pending, failure, repeats)),
             Err(failure) => return Err(still_pending(failure)),
         };
         let until = redeemed.expires_at.unwrap_or_else(|| self.ports.now().plus(TOKEN_SECONDS));
@@ -55,7 +55,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
     }
 
     /// Deletes the collections of a refused offer. If an earlier run began them, the log records the reason.
-    fn withdrawn_status(&mut self, pending: &PendingCollection, failure: Failure, repeats: bool) -> Failure {
+    fn withdrawn(&mut self, pending: &PendingCollection, failure: Failure, repeats: bool) -> Failure {
         if repeats {
             let siblings = self.wallet.contents.pending.iter().filter(|stored| stored.offer == pending.offer).cloned();
             let siblings: Vec<PendingCollection> = siblings.collect();

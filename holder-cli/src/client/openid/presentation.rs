@@ -75,7 +75,9 @@ impl VerifierClient for OpenIdVerifier {
     ) -> Result<SubmittedPresentation, Failure> {
         let message = "error-service-submit";
         let Some(parameters) = &request.openid else { return Err(unsupported()) };
-        let wallet_nonce = pointer.openid.as_ref().and_then(|openid| openid.wallet_nonce.clone());
+        // Others would learn by it that this is Carnet's wallet.
+        let openid = pointer.openid.as_ref().filter(|_| request.is_of_carnet());
+        let wallet_nonce = openid.and_then(|openid| openid.wallet_nonce.clone());
         let state = parameters.state.clone();
         let response = AuthorizationResponse { presentations: vp_token, state, wallet_nonce, ephemeral: None };
         let body = response.to_form(parameters, &mut OsRng).map_err(|problem| malformed(&problem, message))?;

@@ -156,7 +156,12 @@ fn an_accepted_response_may_lead_back() {
     assert_eq!(accepted.to_json(), format!(r#"{{"redirect_uri":"{url}"}}"#));
     assert_eq!(AcceptedResponse::parse(accepted.to_json().as_bytes()), Ok(accepted));
     assert_eq!(AcceptedResponse::parse(br#"{"unknown":1}"#), Ok(AcceptedResponse::default()));
-    for bad in [r#"{"redirect_uri":1}"#, r#"{"redirect_uri":"done"}"#, r#"{"carnet_receipt":{}}"#] {
+    for odd in ["done", "javascript:alert(1)", "http://agency.example/", "https://agency.example/\\u001b[2J"] {
+        let body = format!(r#"{{"redirect_uri":"{odd}","carnet_receipt":"r"}}"#);
+        let kept = AcceptedResponse { redirect_uri: None, receipt: Some("r".to_owned()) };
+        assert_eq!(AcceptedResponse::parse(body.as_bytes()), Ok(kept), "{odd}");
+    }
+    for bad in [r#"{"redirect_uri":1}"#, r#"{"carnet_receipt":{}}"#] {
         assert_eq!(AcceptedResponse::parse(bad.as_bytes()).unwrap_err().code, Code::TokenMalformed, "{bad}");
     }
     for refused in ["http://agency.example/", "https://agency.example/#f", "javascript:alert(1)", ""] {
