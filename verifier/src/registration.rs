@@ -13,8 +13,8 @@ use carnet_core::{
     text::quoted,
     time::CLOCK_SKEW,
     trust::registration::{
-        ExpectedRegistration, IntendedUse, ReceiptKey, RegisteredCredential, Registration, RegistrationRequest,
-        RelyingParty, SupervisoryAuthority,
+        CredentialTypeMeta, ExpectedRegistration, IntendedUse, ReceiptKey, RegisteredClaim, RegisteredCredential,
+        Registration, RegistrationRequest, RelyingParty, SupervisoryAuthority,
     },
 };
 use carnet_service::{config::StartError, disk, keys::KeyState, time::now};
@@ -76,18 +76,20 @@ fn in_all_formats(
     catalogue: &Catalogue,
 ) -> Vec<RegisteredCredential> {
     let alternatives = formats::alternatives(query, catalogue);
-    let mut others = Vec::new();
-    for (asked, known) in query.credentials.iter().zip(&registered) {
-        let Some(other) = alternatives.get(&asked.id) else { continue };
-        let widened = Query { credentials: vec![other.clone()], ..query.clone() };
-        for mut entry in RegisteredCredential::of_query(&widened) {
-            for (claim, limited) in entry.claims.iter_mut().zip(&known.claims) {
-                claim.at_least_bounds.clone_from(&limited.at_least_bounds);
-                claim.at_most_bounds.clone_from(&limited.at_most_bounds);
-            }
-            others.push(entry);
-        }
-    }
+    let pairs = query.credentials.iter().zip(&registered);
+    let others = pairs.filter_map(|(asked, known)| {
+        let other = alternatives.get(&asked.id)?;
+        // An alternative has the same claims, in the same order, at other paths.
+        let claims = known.claims.iter().zip(&other.claims);
+        Some(RegisteredCredential {
+            format: Some(other.format.clone()),
+            meta: CredentialTypeMeta { type_values: Vec::new(), vct_values: other.vct_values.clone() },
+            claims: claims
+                .map(|(known, other)| RegisteredClaim { path: other.path.clone(), ..known.clone() })
+                .collect(),
+        })
+    });
+    let others: Vec<_> = others.collect();
     registered.extend(others);
     registered
 }

@@ -219,8 +219,8 @@ impl Guide<'_> {
         let known = status.need.types.iter().filter_map(|name| self.catalogue.credential_type(name));
         known
             .filter_map(|known| {
-                let display = known.display(language);
-                Some((sanitise(&display.name), sanitise(display.source.as_deref()?)))
+                let source = known.display(language).source.as_deref()?;
+                Some((self.label(&known.name), sanitise(source)))
             })
             .collect()
     }

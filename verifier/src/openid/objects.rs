@@ -55,10 +55,10 @@ impl<S: Store> Verifier<S> {
             known => known,
         };
         let client_id = self.identity.client_id();
-        let link = match exchange {
-            Some(OpenIdExchange { client_id: Some(client_id), .. }) if stored.closed(now).is_none() => {
-                let payload = self.payload(&stored, now, &client_id).await?;
-                RequestLink { client_id, source: RequestSource::Parameters(payload) }
+        let link = match &exchange {
+            Some(exchange @ OpenIdExchange { client_id: Some(client_id), .. }) if stored.closed(now).is_none() => {
+                let parameters = self.unsigned_parameters(&stored, exchange, client_id)?;
+                RequestLink { client_id: client_id.clone(), source: RequestSource::Parameters(parameters) }
             }
             Some(_) if form == RequestForm::Value && stored.closed(now).is_none() => {
                 let object = self.read_openid_request(id.as_str(), None, now).await?;
@@ -74,16 +74,15 @@ impl<S: Store> Verifier<S> {
     }
 
     /// Returns the parameters of a request that nobody signs: those of its object but what a signature vouches for.
-    async fn payload(
+    fn unsigned_parameters(
         &self,
         stored: &StoredRequest,
-        now: Timestamp,
+        exchange: &OpenIdExchange,
         client_id: &str,
     ) -> Result<Map<String, Value>, Error> {
-        let exchange = self.exchange(stored, now).await?;
-        let mut payload = self.parameters(stored, &exchange, client_id, None)?;
-        payload.retain(|name, _| !SIGNED_ONLY.contains(&name.as_str()));
-        Ok(payload)
+        let mut parameters = self.parameters(stored, exchange, client_id, None)?;
+        parameters.retain(|name, _| !SIGNED_ONLY.contains(&name.as_str()));
+        Ok(parameters)
     }
 
     /// Returns the client id of a request on this wire, to which presentations are bound.

@@ -107,10 +107,7 @@ impl IssuerClient for OpenIdIssuer {
         let token_endpoint = parse_token_endpoint(&body, &server).map_err(unreadable)?;
         let body = self.well_known(&self.issuer, JWT_VC_ISSUER).await?;
         let did = parse_issuer_did(&body, &self.issuer).map_err(unreadable)?;
-        let metadata = WalletIssuerMetadata {
-            token_endpoint: Some(token_endpoint.to_string()),
-            ..metadata_of(&said, did.as_str(), &self.catalogue)
-        };
+        let metadata = metadata_of(&said, did.as_str(), &token_endpoint, &self.catalogue);
         self.endpoints = Some((said, token_endpoint));
         Ok(metadata)
     }
@@ -210,8 +207,13 @@ fn text_of(credential: Value) -> String {
     }
 }
 
-/// Converts the metadata of an issuer with this DID.
-fn metadata_of(said: &metadata::IssuerMetadata, did: &str, catalogue: &Catalogue) -> WalletIssuerMetadata {
+/// Converts the metadata of an issuer with this DID and token endpoint.
+fn metadata_of(
+    said: &metadata::IssuerMetadata,
+    did: &str,
+    token_endpoint: &str,
+    catalogue: &Catalogue,
+) -> WalletIssuerMetadata {
     let names = said
         .display
         .iter()
@@ -236,7 +238,7 @@ fn metadata_of(said: &metadata::IssuerMetadata, did: &str, catalogue: &Catalogue
         configurations: configurations.collect(),
         max_batch_size: u32::try_from(batch).unwrap_or(u32::MAX),
         freshness_seconds: 0,
-        token_endpoint: None,
+        token_endpoint: Some(token_endpoint.to_owned()),
     }
 }
 
