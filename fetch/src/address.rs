@@ -1,4 +1,4 @@
-//! Permitted addresses: public ones, and private ones for configured hosts.
+//! IP addresses that a fetch may contact: public ones, and private ones for configured hosts.
 
 use std::{
     collections::BTreeSet,
@@ -17,13 +17,14 @@ use crate::local::{LOCALHOST, loopback};
 pub(crate) enum AddressKind {
     /// Public address.
     Public,
-    /// Loopback or private: only for configured hosts.
+    /// Loopback, private, or shared address space (RFC 6598): permitted only for configured hosts.
     Private,
-    /// Never permitted: link-local (including cloud metadata services), multicast, reserved.
+    /// Never permitted: link-local (including cloud metadata services), multicast, reserved, documentation.
     Never,
 }
 
-/// Classifies an address by the registries of special-purpose addresses (RFC 6890).
+/// Classifies an address by the registries of special-purpose addresses (RFC 6890). An IPv4 address embedded in an IPv6
+/// address (mapped, NAT64, 6to4) determines the class.
 pub(crate) fn address_kind(ip: IpAddr) -> AddressKind {
     match ip {
         IpAddr::V4(ip) => kind_v4(ip),
@@ -70,7 +71,7 @@ fn kind_v6(ip: Ipv6Addr) -> AddressKind {
     }
 }
 
-/// Error: the name resolved only to forbidden addresses.
+/// Error: the host name resolved to at least one address that must not be contacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ForbiddenAddress;
 
@@ -82,13 +83,14 @@ impl fmt::Display for ForbiddenAddress {
 
 impl Error for ForbiddenAddress {}
 
-/// DNS resolver that returns only permitted addresses of the system's resolver.
+/// DNS resolver that returns the addresses found by the system's resolver, or fails if one of them is not permitted.
 ///
 /// The HTTP connector calls it, so that a name cannot change its address between the check and the connection.
 #[derive(Debug, Clone)]
 pub(crate) struct GuardedResolver {
+    /// Normalised names of the hosts that may have loopback or private addresses.
     pub(crate) private_hosts: Arc<BTreeSet<String>>,
-    /// `true` if `localhost` is resolved to loopback without DNS.
+    /// `true` if `localhost` is resolved to 127.0.0.1 without DNS.
     pub(crate) local: bool,
 }
 
@@ -106,7 +108,7 @@ impl Resolve for GuardedResolver {
     }
 }
 
-/// One forbidden address refuses the whole name: a mixture is suspicious.
+/// Returns the addresses if all are permitted. One forbidden address refuses the whole name: a mixture is suspicious.
 fn permitted(found: Vec<SocketAddr>, private: bool) -> Result<Vec<SocketAddr>, ForbiddenAddress> {
     let fine = |address: &SocketAddr| match address_kind(address.ip()) {
         AddressKind::Public => true,
@@ -116,7 +118,7 @@ fn permitted(found: Vec<SocketAddr>, private: bool) -> Result<Vec<SocketAddr>, F
     if found.iter().all(fine) { Ok(found) } else { Err(ForbiddenAddress) }
 }
 
-/// Normalises a host name for comparison: lower case, without the trailing dot.
+/// Normalises a host name for comparison: lower case, without trailing dots.
 pub(crate) fn normalized(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }

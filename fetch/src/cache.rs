@@ -16,48 +16,52 @@ use carnet_core::{
 
 use crate::{HttpsFetcher, seen::AcceptedEntries};
 
-/// Limit on stored documents; beyond it the oldest is dropped. A few more than a trust list may name (spec/trust.md
-/// 2.1).
+/// Maximum number of cached documents, and of stored fetch errors. A new document then replaces the one fetched longest
+/// ago. Slightly more than the DIDs that a trust list may contain (spec/trust.md 2.1).
 const CAPACITY: usize = 20_480;
 
-/// Maximum age of a document whose refresh fails: one day. It tolerates an outage of a night, and limits the use of a
-/// key that may have been revoked.
+/// Maximum age of a cached document: one day since its last successful fetch. It tolerates an outage of a night, and
+/// limits the use of a key that may have been revoked.
 pub const MAX_STALE: Duration = Duration::from_secs(86_400);
 
+/// Cached document.
 #[derive(Debug, Clone)]
 struct Entry {
-    /// A verified log may say that there is no longer a document.
+    /// Document, or the reason why a verified log has none, such as deactivation.
     document: Result<Arc<DidDocument>, Problem>,
-    /// Time to live that the controller states, if any.
+    /// Time to live stated in the log of the did:webvh; `None` for did:web.
     ttl: Option<Duration>,
-    /// By the calendar and not by a monotonic clock, which stops while a machine sleeps.
+    /// Time of the fetch, by the calendar and not by a monotonic clock, which stops while a machine sleeps.
     at: Timestamp,
 }
 
 /// Cache of fetched DID documents, which also resolves did:key and did:jwk. Clones share the cache.
 ///
-/// It remembers the last accepted entry of each did:webvh log, and refuses a log that does not continue it: for its own
-/// lifetime, or permanently with [`DidCache::persist_in`] or [`DidCache::remember`].
+/// For each did:webvh log it keeps the `versionId` of the last accepted entry, and refuses a log that does not continue
+/// from it. The cache keeps these in memory; [`DidCache::persist_in`] stores them in a file, and
+/// [`DidCache::remembered`] returns them for storage by the caller.
 ///
 /// It holds at most 20,480 documents. [`Resolve::resolve`] answers from memory and never fetches. [`DidCache::refresh`]
-/// fetches, and keeps the old document if that fails, until it is older than [`MAX_STALE`].
+/// fetches, and keeps the old document if that fails; documents older than [`MAX_STALE`] are not used.
 #[derive(Debug, Clone, Default)]
 pub struct DidCache {
     entries: Arc<RwLock<HashMap<Did, Entry>>>,
-    /// Problems of failed last fetches.
+    /// Error of the last fetch, by DID; absent if the last fetch succeeded.
     refusals: Arc<RwLock<HashMap<Did, Problem>>>,
+    /// Last accepted entries of the did:webvh logs.
     seen: Arc<Mutex<AcceptedEntries>>,
 }
 
 impl DidCache {
-    /// Inserts a document as fetched at `at`. Returns whether it differs from the previous one.
+    /// Inserts a document fetched at `at`, in place of a previous one. Returns whether it differs from the previous
+    /// one; `true` if there was none.
     pub fn insert(&self, did: &Did, document: Arc<DidDocument>, at: Timestamp) -> bool {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         put(&mut entries, did, Entry { document: Ok(document), ttl: None, at })
     }
 
-    /// Stores the last accepted entry of each log in a file, so that an older log is refused after a restart too.
-    /// Entries in an existing file are loaded. Call it before any log is accepted.
+    /// Stores the last accepted entry of each log in `file` from now on, so that an older log is refused after a
+    /// restart too. Loads the entries of an existing file. To be called before any log is accepted.
     ///
     /// # Errors
     /// The file is unreadable or malformed.
@@ -66,22 +70,24 @@ impl DidCache {
         Ok(())
     }
 
-    /// Sets the last accepted entries, stored by the caller: `versionId` by DID. Call it before any log is accepted.
+    /// Sets the last accepted entries, which the caller has stored: `versionId` by DID. To be called before any log is
+    /// accepted.
     pub fn remember(&self, seen: BTreeMap<String, String>) {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = AcceptedEntries::of(seen);
     }
 
-    /// Returns the last accepted entry of each log, for [`DidCache::remember`].
+    /// Returns the `versionId` of the last accepted entry of each log, by DID; input of [`DidCache::remember`].
     #[must_use]
     pub fn remembered(&self) -> BTreeMap<String, String> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).last().clone()
     }
 
-    /// Inserts a log as fetched at `at`, in place of the previous one. Returns whether the document changed.
+    /// Inserts the document of a verified log fetched at `at`, in place of the previous one, and records its last entry
+    /// as accepted. Returns whether the document changed; `true` if there was none.
     ///
     /// # Errors
-    /// `did_log_forked`: the log does not continue the previous one, which stays; `did_unresolved`: its last entry
-    /// could not be stored.
+    /// `did_log_forked`: the log does not continue from its last accepted entry; the cached document stays.
+    /// `did_unresolved`: its last entry could not be written to the file of [`DidCache::persist_in`].
     pub fn insert_log(&self, log: WebVhLog, at: Timestamp) -> Result<bool, Problem> {
         // Held until the log is in, so that of two at the same time the longer one stays.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,17 +97,19 @@ impl DidCache {
         Ok(put(&mut entries, &did, Entry { document: log.document(), ttl: Some(Duration::from_secs(log.ttl())), at }))
     }
 
-    /// Fetches the document of a DID, unless it is derived from the DID, or cached and younger than `max_age`. If it is
-    /// unchanged, [`Resolve::resolve`] continues to return the same `Arc`.
+    /// Fetches and caches the document of a DID, unless it is derived from the DID, or cached and younger than
+    /// `max_age` and than the time to live stated in its log. If it is unchanged, [`Resolve::resolve`] continues to
+    /// return the same `Arc`.
     ///
     /// # Errors
-    /// Those of [`HttpsFetcher::did_web`] and [`HttpsFetcher::did_webvh`], and `did_log_forked` (a log that does not
-    /// continue the previous one); the cached document stays.
+    /// Those of [`HttpsFetcher::did_web`], [`HttpsFetcher::did_webvh`] and [`DidCache::insert_log`]; the cached
+    /// document stays.
     pub async fn refresh(&self, fetcher: &HttpsFetcher, did: &Did, max_age: Duration) -> Result<(), Problem> {
         self.update(fetcher, did, max_age).await.map(drop)
     }
 
-    /// Refreshes the document of a DID, as [`DidCache::refresh`]. Returns whether it changed.
+    /// Refreshes the document of a DID, as [`DidCache::refresh`]. Returns whether it changed; `false` if it was not
+    /// fetched.
     ///
     /// # Errors
     /// Those of [`DidCache::refresh`].
@@ -120,6 +128,7 @@ impl DidCache {
         fetched
     }
 
+    /// Fetches and caches the document of a DID. Returns whether it changed.
     async fn fetch(&self, fetcher: &HttpsFetcher, did: &Did) -> Result<bool, Problem> {
         if did.method() == DidMethod::WebVh {
             let fetched = now();
@@ -129,18 +138,20 @@ impl DidCache {
         Ok(self.insert(did, document, now()))
     }
 
-    /// Returns the error of the last fetch of a DID's document; `None` if it succeeded, or there was none.
+    /// Returns the error of the last fetch of a DID's document; `None` if it succeeded, or nothing was fetched.
     /// [`is_fetch_failure`] distinguishes a failed fetch from an invalid document.
     #[must_use]
     pub fn refusal(&self, did: &Did) -> Option<Problem> {
         self.refusals.read().unwrap_or_else(PoisonError::into_inner).get(did).cloned()
     }
 
-    /// Resolves a DID from the cache at `now`.
+    /// Resolves a DID at `now`, from the cache, or from the DID itself for did:key and did:jwk.
     ///
     /// # Errors
-    /// `did_unresolved`: it was never fetched, or its last successful fetch is older than [`MAX_STALE`]; the error of
-    /// an invalid document, if there is no earlier valid one; `did_deactivated`; `did_unsupported`.
+    /// `did_unresolved`: it was never fetched successfully, or its last successful fetch is more than [`MAX_STALE`]
+    /// ago. If the fetched document was invalid, and there is no earlier valid one: `did_document_invalid`,
+    /// `did_log_invalid`, `did_log_forked` or `did_log_witness`. `did_deactivated`; `did_unsupported` (another method);
+    /// an invalid did:key or did:jwk.
     pub fn resolve_at(&self, did: &Did, now: Timestamp) -> Result<Arc<DidDocument>, Problem> {
         match did.method() {
             DidMethod::Key | DidMethod::Jwk => return SelfContained.resolve(did),
@@ -172,7 +183,8 @@ impl DidCache {
     }
 }
 
-/// Returns the code for a document or log that is bad. Those of a proof or of JSON would be taken for a credential's.
+/// Returns the error code for an invalid document or log. Codes about proofs or JSON would be mistaken for errors of a
+/// credential.
 fn code_of_bad(did: &Did, code: Code) -> Code {
     match code {
         Code::DidDocumentInvalid | Code::DidLogInvalid | Code::DidLogForked | Code::DidLogWitness => code,
@@ -181,14 +193,15 @@ fn code_of_bad(did: &Did, code: Code) -> Code {
     }
 }
 
-/// Returns whether a code is for a failed fetch, not for an invalid document.
+/// Returns whether a code is that of a failed fetch (`did_unresolved`, `address_forbidden`), and not of an invalid
+/// document.
 #[must_use]
 pub const fn is_fetch_failure(code: Code) -> bool {
     matches!(code, Code::DidUnresolved | Code::AddressForbidden)
 }
 
-/// Inserts an entry. Returns whether its document differs from the one before it, which stays if it does not, so that
-/// a comparison of documents can compare pointers.
+/// Inserts an entry. Returns whether its document differs from the previous one. An equal previous document is kept, so
+/// that a comparison of documents can compare pointers.
 fn put(entries: &mut HashMap<Did, Entry>, did: &Did, mut entry: Entry) -> bool {
     if entries.len() >= CAPACITY && !entries.contains_key(did) {
         let oldest = entries.iter().min_by_key(|(_, entry)| entry.at).map(|(did, _)| did.clone());
@@ -212,8 +225,8 @@ impl Resolve for DidCache {
     }
 }
 
-/// Returns the absolute difference of two times: after a clock was set back, a document from its future is old as
-/// well.
+/// Returns the absolute difference of two times: after a clock was set back, a document fetched in its future counts as
+/// old as well.
 fn apart(a: Timestamp, b: Timestamp) -> Duration {
     Duration::from_secs(a.unix().abs_diff(b.unix()))
 }

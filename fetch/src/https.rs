@@ -28,7 +28,7 @@ use crate::{
     local::{Fingerprint, PinnedLocalhost},
 };
 
-/// Limits on fetches, and trusted certificates.
+/// Limits of fetches, trusted certificates, and permitted private hosts.
 #[derive(Debug, Clone)]
 pub struct FetchOptions {
     /// CA certificates (PEM) that are trusted in addition to the system's.
@@ -36,12 +36,12 @@ pub struct FetchOptions {
     /// Host names that may resolve to loopback or private addresses. Link-local and reserved addresses are always
     /// refused.
     pub private_hosts: BTreeSet<String>,
-    /// Pinned certificates of local sites. If not empty, only these are trusted for `localhost`, which is then
-    /// 127.0.0.1.
+    /// Pinned certificates of local sites ([`crate::local`]). If not empty, only these are trusted for `localhost`,
+    /// which is then contacted at 127.0.0.1.
     pub local_pins: BTreeSet<Fingerprint>,
     /// Timeout of a whole fetch, from name resolution to the last byte.
     pub timeout: Duration,
-    /// Maximum size of a document, in bytes.
+    /// Maximum size of a did:web document, in bytes.
     pub max_bytes: usize,
 }
 
@@ -58,7 +58,8 @@ impl Default for FetchOptions {
     }
 }
 
-/// HTTPS fetcher for did:web documents and did:webvh logs. Clones share their connections.
+/// HTTPS fetcher for did:web documents, did:webvh logs, and other files at configured URLs. Clones share their
+/// connections.
 #[derive(Debug, Clone)]
 pub struct HttpsFetcher {
     pub(crate) client: Client,
@@ -69,7 +70,7 @@ impl HttpsFetcher {
     /// Creates a fetcher that trusts the system's CA certificates and those of the options.
     ///
     /// # Errors
-    /// key_invalid: an additional certificate is invalid, or there are no certificates.
+    /// `key_invalid`: the additional CA certificates cannot be read or are none, or TLS cannot be set up.
     pub fn new(options: FetchOptions) -> Result<Self, Problem> {
         let max_bytes = options.max_bytes;
         Ok(Self { client: client(options, true)?, max_bytes })
@@ -78,8 +79,8 @@ impl HttpsFetcher {
     /// Fetches and parses the document of a did:web DID.
     ///
     /// # Errors
-    /// did_unsupported, did_malformed; address_forbidden; did_unresolved (timeout, TLS error, a status other than 200,
-    /// a redirect); too_large; did_document_invalid
+    /// `did_unsupported` (another method), `did_malformed`; `address_forbidden`; `did_unresolved` (timeout, TLS error,
+    /// a status other than 200, a redirect); `too_large`; `did_document_invalid`
     pub async fn did_web(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let url = carnet_core::did::web::document_url(did)?;
         let bytes = self.bytes(&url, "application/did+json, application/json", self.max_bytes).await?;
@@ -89,7 +90,7 @@ impl HttpsFetcher {
     /// Parses the fetched document of a did:web DID.
     ///
     /// # Errors
-    /// did_document_invalid
+    /// `did_document_invalid`, and those of [`DidDocument::parse`].
     pub fn read_did_web(&self, did: &Did, bytes: &[u8]) -> Result<Arc<DidDocument>, Problem> {
         let limits = Limits { max_bytes: self.max_bytes, ..Limits::DOCUMENT };
         let document = json::parse(bytes, limits).map_err(|problem| {
@@ -107,7 +108,7 @@ impl HttpsFetcher {
         self.read_did_webvh(did, &log, now).await
     }
 
-    /// Verifies the fetched log of a did:webvh DID, and fetches its witness file if the log needs one, to verify that
+    /// Verifies the fetched log of a did:webvh DID. If the log has witnesses, fetches and verifies its witness file
     /// too.
     ///
     /// # Errors
@@ -126,14 +127,14 @@ impl HttpsFetcher {
     /// `Accept` header. Only for configured URLs, never for one received from an unknown party.
     ///
     /// # Errors
-    /// did_malformed (not a plain https URL); address_forbidden; did_unresolved (timeout, TLS error, a status other
-    /// than 200, a redirect); too_large
+    /// `did_malformed` (not an https URL, or one with a user name); `address_forbidden` (also an IP address as host);
+    /// `did_unresolved` (timeout, TLS error, a status other than 200, a redirect); `too_large`
     pub async fn bytes(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Problem> {
         read(response_url(self.get(url, accept).await?)?, max_bytes).await
     }
 
-    /// Fetches as [`HttpsFetcher::bytes`] from a server that may be a reverse proxy; `None` for a response that its
-    /// backend is unavailable (502, 503 or 504).
+    /// Fetches as [`HttpsFetcher::bytes`] from a server that may be a reverse proxy; `None` if it reports that its
+    /// backend is unavailable (status 502, 503 or 504).
     ///
     /// # Errors
     /// Those of [`HttpsFetcher::bytes`].
@@ -151,11 +152,13 @@ impl HttpsFetcher {
         read(response_url(response)?, max_bytes).await.map(Some)
     }
 
+    /// Sends a GET request to a checked URL, and returns the response with any status.
     async fn get(&self, url: &str, accept: &str) -> Result<Response, Problem> {
         self.client.get(parse_url(url)?).header(ACCEPT, accept).send().await.map_err(unresolved_error)
     }
 
-    /// Fetches as [`HttpsFetcher::bytes`], with `If-None-Match`; `None` if the resource still has this entity tag.
+    /// Fetches as [`HttpsFetcher::bytes`], with `If-None-Match` if an entity tag is given; `None` if the resource still
+    /// has that tag (status 304).
     ///
     /// # Errors
     /// Those of [`HttpsFetcher::bytes`].
@@ -178,7 +181,8 @@ impl HttpsFetcher {
     }
 }
 
-/// Creates an HTTP client with the restrictions of this crate: only TLS, or also without TLS for loopback addresses.
+/// Creates an HTTP client with the restrictions of this crate. Without `https_only` it also sends requests over http,
+/// and resolves `localhost` to 127.0.0.1 without DNS; the caller then checks the URL.
 pub(crate) fn client(options: FetchOptions, https_only: bool) -> Result<Client, Problem> {
     let tls = client_config(roots(options.extra_ca_pem.as_deref())?, options.local_pins.clone())?;
     let private_hosts = options.private_hosts.iter().map(|host| normalized(host)).collect();
@@ -200,7 +204,7 @@ pub(crate) fn client(options: FetchOptions, https_only: bool) -> Result<Client, 
         .map_err(|error| Problem::new(Code::KeyInvalid, format!("TLS cannot be set up: {error}")))
 }
 
-/// Fetched resource.
+/// Resource fetched by [`HttpsFetcher::bytes_if_changed`].
 #[derive(Debug, Clone)]
 pub struct FetchedResource {
     /// Body.
@@ -209,6 +213,7 @@ pub struct FetchedResource {
     pub etag: Option<String>,
 }
 
+/// Returns the response if its status is 200; otherwise `did_unresolved`, with URL and status.
 pub(crate) fn response_url(response: Response) -> Result<Response, Problem> {
     let status = response.status();
     if status == StatusCode::OK {
@@ -220,7 +225,11 @@ pub(crate) fn response_url(response: Response) -> Result<Response, Problem> {
     ))
 }
 
-/// Parses a URL and checks scheme and host again, as the last check before the request.
+/// Parses a URL to be fetched, as the last check before the request: https, without user name and password, with a host
+/// name and not an IP address.
+///
+/// # Errors
+/// `did_malformed`; `address_forbidden` for an IP address.
 pub(crate) fn parse_url(text: &str) -> Result<Url, Problem> {
     let url = Url::parse(text).map_err(|_| Problem::new(Code::DidMalformed, format!("{text} is not a URL")))?;
     if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
@@ -232,6 +241,7 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, Problem> {
     }
 }
 
+/// Reads the body of a response: `too_large` for more than `max_bytes`, `did_unresolved` if it breaks off.
 pub(crate) async fn read(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Problem> {
     let url = response.url().clone();
     let too_large = || Problem::new(Code::TooLarge, format!("{url} has more than {max_bytes} bytes"));
@@ -250,7 +260,8 @@ pub(crate) async fn read(mut response: Response, max_bytes: usize) -> Result<Vec
     Ok(bytes)
 }
 
-/// Converts an HTTP client error. It takes the error by value, for `map_err`.
+/// Converts an HTTP client error to `address_forbidden` or `did_unresolved`. It takes the error by value, for
+/// `map_err`.
 #[allow(clippy::needless_pass_by_value)]
 pub(crate) fn unresolved_error(error: reqwest::Error) -> Problem {
     let asked = error.url().map_or_else(|| "the server".to_owned(), ToString::to_string);
@@ -283,6 +294,7 @@ fn client_config(roots: RootCertStore, pins: BTreeSet<Fingerprint>) -> Result<Cl
     Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
+/// Returns the system's CA certificates and the additional ones (PEM).
 fn roots(extra: Option<&[u8]>) -> Result<RootCertStore, Problem> {
     let mut roots = RootCertStore::empty();
     // A system may have a few that cannot be read; those are not trusted, the others are.

@@ -33,9 +33,9 @@ use crate::address::normalized;
 
 /// Only host name to which pins apply.
 pub const LOCALHOST: &str = "localhost";
-/// The longest name of a site or a registrar, in characters.
+/// Maximum length of the display name of a site or a registrar, in characters.
 const LONGEST_NAME: usize = 200;
-/// Hexadecimal digits of a SHA-256 digest.
+/// Number of hexadecimal digits of a SHA-256 digest.
 const DIGITS: usize = 64;
 
 /// SHA-256 of a certificate (DER), in lower-case hexadecimal.
@@ -44,7 +44,7 @@ const DIGITS: usize = 64;
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// Returns the fingerprint of a certificate.
+    /// Computes the fingerprint of a certificate.
     #[must_use]
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
         Self(base16ct::lower::encode_string(&Sha256::digest(certificate)))
@@ -60,7 +60,7 @@ impl fmt::Display for Fingerprint {
 impl FromStr for Fingerprint {
     type Err = Problem;
 
-    /// Reads 64 hexadecimal digits.
+    /// Parses 64 hexadecimal digits, in upper or lower case.
     fn from_str(text: &str) -> Result<Self, Problem> {
         let fits = text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let malformed = || Problem::new(Code::MalformedValue, "a fingerprint has 64 hexadecimal digits");
@@ -82,7 +82,7 @@ impl From<Fingerprint> for String {
     }
 }
 
-/// Description of a local site: the file `local-site.json`, created by `init --local`.
+/// Description of a local site: the file `local-site.json`, created by the command `init --local` of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocalSite {
@@ -92,12 +92,12 @@ pub struct LocalSite {
     pub name: String,
     /// Fingerprint of the site's certificate.
     pub certificate_sha256: Fingerprint,
-    /// Registrar that registered only this site, and whose key was then destroyed.
+    /// Registrar created for this verifier alone; its key was destroyed after the registration was signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registrar: Option<LocalRegistrar>,
 }
 
-/// Registrar of a local verifier.
+/// Registrar of a local verifier, created with it by `init --local`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocalRegistrar {
@@ -111,7 +111,8 @@ impl LocalSite {
     /// Parses the description of a local site.
     ///
     /// # Errors
-    /// It is not JSON or has unknown members; its DID is not a did:web on `localhost`; a name is empty or too long.
+    /// It is malformed or has unknown members; its DID is not a did:web on `localhost`; a display name is blank or
+    /// longer than 200 characters.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let object = json::parse_object(bytes, Limits::SMALL)?;
         let malformed = |what: &str| Problem::new(Code::MalformedValue, what);
@@ -128,13 +129,13 @@ impl LocalSite {
     }
 }
 
-/// Returns whether a DID is a did:web on `localhost`.
+/// Returns whether a DID is a did:web on `localhost`, at any port.
 #[must_use]
 pub fn is_local(did: &str) -> bool {
     port(did).is_some()
 }
 
-/// Returns the port of a did:web on `localhost`; `None` for every other DID.
+/// Returns the port of a did:web on `localhost`, 443 if it states none; `None` for every other DID.
 #[must_use]
 pub fn port(did: &str) -> Option<u16> {
     let did = Did::parse(did).ok()?;
@@ -142,12 +143,12 @@ pub fn port(did: &str) -> Option<u16> {
     if url.host_str() == Some(LOCALHOST) { url.port_or_known_default() } else { None }
 }
 
-/// Returns the address used for `localhost` with a pin.
+/// Returns the address to which `localhost` is resolved: 127.0.0.1, with port 0 as a placeholder.
 pub(crate) fn loopback() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
-/// The certificate is not one that is pinned.
+/// Error: the certificate of `localhost` is not a pinned one.
 #[derive(Debug)]
 struct NotPinned;
 
@@ -159,17 +160,18 @@ impl fmt::Display for NotPinned {
 
 impl std::error::Error for NotPinned {}
 
-/// TLS certificate verifier: by pins for `localhost`, by certificate authorities for every other host.
+/// TLS certificate verifier: by pins for `localhost`, by certificate authorities for every other host. A pinned
+/// certificate must also be valid now and issued for `localhost`.
 #[derive(Debug)]
 pub(crate) struct PinnedLocalhost {
     pins: BTreeSet<Fingerprint>,
-    /// `None`: no certificate authority is trusted.
+    /// Verifier for other hosts; `None`: no certificate authority is trusted.
     others: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
 impl PinnedLocalhost {
-    /// Creates a verifier from pins, which must not be empty, and CA certificates.
+    /// Creates a verifier from pins, which must not be empty, and CA certificates, which may be empty.
     pub(crate) fn new(
         pins: BTreeSet<Fingerprint>,
         roots: RootCertStore,

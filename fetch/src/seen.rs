@@ -13,7 +13,7 @@ use carnet_core::{
 };
 use serde_json::Value;
 
-/// Last accepted `versionId` of each did:webvh log, by DID.
+/// Last accepted `versionId` of each did:webvh log, by DID; also stored in a file, if there is one.
 #[derive(Debug, Default)]
 pub(crate) struct AcceptedEntries {
     last: BTreeMap<String, String>,
@@ -21,6 +21,7 @@ pub(crate) struct AcceptedEntries {
 }
 
 impl AcceptedEntries {
+    /// Loads the entries of a file, in which later entries are stored too. A missing file has no entries.
     pub(crate) fn read(file: PathBuf) -> io::Result<Self> {
         let last = match fs::read(&file) {
             Ok(text) => parse(&text).ok_or_else(|| io::Error::other("it lacks the record of the logs seen before"))?,
@@ -30,16 +31,19 @@ impl AcceptedEntries {
         Ok(Self { last, file: Some(file) })
     }
 
-    /// Creates the register from entries stored by the caller.
+    /// Creates the record from entries that the caller stores.
     pub(crate) fn of(last: BTreeMap<String, String>) -> Self {
         Self { last, file: None }
     }
 
+    /// Returns the last accepted `versionId` of each log, by DID.
     pub(crate) fn last(&self) -> &BTreeMap<String, String> {
         &self.last
     }
 
-    /// Records the last entry of an accepted log. It is stored before the log is used.
+    /// Records the last entry of a verified log, and writes it to the file, before the log is used. Fails with
+    /// `did_log_forked` if the log does not continue from the recorded entry, and with `did_unresolved` if the file
+    /// cannot be written.
     pub(crate) fn advance(&mut self, log: &WebVhLog) -> Result<(), Problem> {
         let (did, id) = (log.did().as_str(), log.last_id()?);
         match self.last.get(did) {
@@ -64,7 +68,7 @@ fn parse(text: &[u8]) -> Option<BTreeMap<String, String>> {
     members.into_iter().map(|(did, id)| Some((did, id.as_str()?.to_owned()))).collect()
 }
 
-/// Whole, or not at all.
+/// Writes the file atomically.
 fn write(path: &Path, last: &BTreeMap<String, String>) -> io::Result<()> {
     let text: Value = last.iter().map(|(did, id)| (did.clone(), Value::from(id.as_str()))).collect();
     carnet_disk::replace(path, text.to_string().as_bytes(), 0o600)

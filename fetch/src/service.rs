@@ -1,8 +1,8 @@
-//! Calls of HTTP services whose URLs come from outside, by the rules for DID documents.
+//! Calls of HTTP services whose URLs come from outside, with the same restrictions as for DID documents.
 //!
-//! The connection goes to a public address of the host, or to one that the configuration names; no redirect is
-//! followed, no cookie is kept, and time and size are bounded. HTTP without TLS is for a loopback address that the
-//! configuration names.
+//! Only public addresses of the host are contacted, and private ones of hosts in the configuration; no redirect is
+//! followed, no cookie is kept, and time and size are bounded. HTTP without TLS is permitted only for a loopback
+//! address in the configuration.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -19,12 +19,12 @@ use crate::{
     local::LOCALHOST,
 };
 
-/// Header with the stable reason of a refusal by a service of Carnet.
+/// Response header with the stable reason of an error, sent by Carnet's services.
 const REASON: HeaderName = HeaderName::from_static("carnet-reason");
 /// Maximum length of the reason, in bytes.
 const MOST_REASON: usize = 64;
 
-/// Content of a call, which determines its method.
+/// Body of a call, which determines its method.
 #[derive(Debug, Clone, Copy)]
 pub enum CallContent<'a> {
     /// GET.
@@ -37,12 +37,12 @@ pub enum CallContent<'a> {
     Json(&'a str),
 }
 
-/// Call of a service.
+/// Call of an HTTP service.
 #[derive(Debug, Clone, Copy)]
 pub struct ServiceCall<'a> {
     /// URL of the endpoint.
     pub url: &'a str,
-    /// Content and method.
+    /// Body and method.
     pub content: CallContent<'a>,
     /// Value of the `Accept` header.
     pub accept: &'a str,
@@ -52,18 +52,19 @@ pub struct ServiceCall<'a> {
     pub max_bytes: usize,
 }
 
-/// Response of a service, with any status.
+/// HTTP response of a service, with any status.
 #[derive(Debug, Clone)]
 pub struct ServiceAnswer {
     /// Status code.
     pub status: u16,
     /// Media type in lower case, without parameters; empty: not stated.
     pub media_type: String,
-    /// Stable reason of an error, in lower case, if it is a service of Carnet.
+    /// Value of the header `Carnet-Reason`, in lower case: the stable reason of an error of a Carnet service. `None` if
+    /// it is absent or malformed.
     pub reason: Option<String>,
-    /// Seconds after which a retry may succeed, if stated.
+    /// Value of `Retry-After` in seconds; `None` if it is absent or a date.
     pub retry_after: Option<u64>,
-    /// The body.
+    /// Body of the response.
     pub body: Vec<u8>,
 }
 
@@ -71,16 +72,16 @@ pub struct ServiceAnswer {
 #[derive(Debug, Clone)]
 pub struct ServiceClient {
     https: Client,
-    /// For loopback addresses without TLS.
+    /// Client for loopback addresses without TLS.
     loopback: Client,
     private_hosts: Arc<BTreeSet<String>>,
 }
 
 impl ServiceClient {
-    /// Creates a client with the limits, CA certificates and private hosts of the options.
+    /// Creates a client with the timeout, CA certificates, pins and private hosts of the options.
     ///
     /// # Errors
-    /// key_invalid: an additional certificate is invalid, or there are no certificates.
+    /// `key_invalid`: the additional CA certificates cannot be read or are none, or TLS cannot be set up.
     pub fn new(options: FetchOptions) -> Result<Self, Problem> {
         let hosts = options.private_hosts.iter().map(|host| plain(host)).collect();
         let loopback = FetchOptions { private_hosts: BTreeSet::from([LOCALHOST.to_owned()]), ..options.clone() };
@@ -90,8 +91,9 @@ impl ServiceClient {
     /// Calls a service, and returns its response with any status.
     ///
     /// # Errors
-    /// malformed_value (not an http or https URL, or one with a user); address_forbidden; did_unresolved (no answer in
-    /// time, TLS); too_large
+    /// `malformed_value` (not an http or https URL, one with a user name, or a token that no header can carry);
+    /// `address_forbidden` (a host that is not permitted, an https URL with an IP address, or http to a host other than
+    /// a configured loopback address); `did_unresolved` (no response in time, TLS error); `too_large`
     pub async fn call(&self, call: ServiceCall<'_>) -> Result<ServiceAnswer, Problem> {
         let url = Url::parse(call.url).map_err(|_| Problem::new(Code::MalformedValue, "not a URL"))?;
         let client = self.client_for(&url)?;
@@ -106,7 +108,7 @@ impl ServiceClient {
         answer(request.send().await.map_err(unresolved_error)?, call.max_bytes).await
     }
 
-    /// Returns the client for a URL that may be called.
+    /// Returns the client for a URL, which depends on its scheme; an error if the URL must not be called.
     fn client_for(&self, url: &Url) -> Result<&Client, Problem> {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Problem::new(Code::MalformedValue, "the URL has a user or a password"));
@@ -134,7 +136,7 @@ impl ServiceClient {
     }
 }
 
-/// Returns a host as it is compared: lower case, without the root's dot and without brackets.
+/// Normalises a host for comparison: lower case, without trailing dots and without the brackets of an IPv6 address.
 fn plain(host: &str) -> String {
     normalized(host.trim_start_matches('[').trim_end_matches(']'))
 }
@@ -163,7 +165,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// Tests for a reason of Carnet's: a name in snake case.
+/// Returns whether a header value can be a reason of a Carnet service: 1 to 64 ASCII letters, digits and underscores.
 fn is_reason(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     (1..=MOST_REASON).contains(&text.len()) && text.bytes().all(fits)

@@ -1,4 +1,5 @@
-//! Fetches for `doctor`: the content, the server's clock, and TLS errors distinguished from others.
+//! Fetches for the command `doctor` of the services: the content, the server's clock, and TLS errors distinguished from
+//! others.
 
 use std::{error::Error, io};
 
@@ -9,29 +10,29 @@ use crate::https::{HttpsFetcher, parse_url, read, response_url, unresolved_error
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// Response of a site.
+/// Response of a web site.
 #[derive(Debug, Clone)]
 pub struct SiteResponse {
     /// Body of the response.
     pub bytes: Vec<u8>,
-    /// Server time, if stated (`Date`, corrected by the age of a cached response).
+    /// Server time: `Date`, plus `Age` of a cached response; `None` if `Date` is absent or malformed.
     pub server_time: Option<Timestamp>,
 }
 
-/// Error of a fetch.
+/// Error of a fetch from a web site.
 #[derive(Debug, Clone)]
 pub struct SiteError {
-    /// Cause of the failure.
+    /// Error, as of [`HttpsFetcher::bytes`].
     pub problem: Problem,
-    /// `true` if TLS failed on an established connection: untrusted certificate, wrong name, expired.
+    /// `true` if the TLS handshake failed: untrusted or expired certificate, wrong host name.
     pub is_tls: bool,
 }
 
 impl HttpsFetcher {
-    /// Fetches an https URL, as [`HttpsFetcher::bytes`].
+    /// Fetches an https URL as [`HttpsFetcher::bytes`], and also returns the server's time.
     ///
     /// # Errors
-    /// Those of [`HttpsFetcher::bytes`].
+    /// Those of [`HttpsFetcher::bytes`], each with the information if TLS failed.
     pub async fn fetch_site(&self, url: &str, accept: &str, max_bytes: usize) -> Result<SiteResponse, SiteError> {
         let other = |problem| SiteError { problem, is_tls: false };
         let request = self.client.get(parse_url(url).map_err(other)?).header(ACCEPT, accept);

@@ -7,7 +7,7 @@ use carnet_core::{
 };
 use serde_json::{Map, Value};
 
-/// Endpoint whose errors have their own set of codes.
+/// Endpoint of a credential issuer or its authorization server that has its own set of error codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenIdEndpoint {
     /// Token endpoint.
@@ -74,7 +74,7 @@ codes! {
 }
 
 impl ErrorCode {
-    /// Parses an error code.
+    /// Parses an error code; `None` if it is unknown.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == text)
@@ -86,7 +86,7 @@ impl ErrorCode {
 pub struct ErrorResponse {
     /// Value of `error`.
     pub code: ErrorCode,
-    /// Value of `error_description`; empty: omitted.
+    /// Value of `error_description`; empty: the member is absent.
     pub description: String,
 }
 
@@ -96,7 +96,8 @@ impl ErrorResponse {
         Self { code, description: description.into() }
     }
 
-    /// Returns the JSON body, with `error` and `error_description`.
+    /// Returns the JSON body, with `error` and `error_description`. Characters that are not permitted in a description
+    /// are replaced.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut members = Map::new();
@@ -120,7 +121,7 @@ impl ErrorResponse {
     }
 }
 
-/// Replaces the characters that RFC 6749 section 5.2 does not allow in a description.
+/// Replaces the characters that RFC 6749 section 5.2 does not permit in a description.
 fn described(text: &str) -> String {
     let allowed = |c: char| match c {
         '"' => '\'',

@@ -9,7 +9,7 @@ use crate::{SecretText, link::RESERVED};
 /// Maximum number of parameters.
 const MOST_PARAMETERS: usize = 64;
 
-/// Parameters of a request, each with one value.
+/// Parameters of a form or a query string, each with one value.
 #[derive(Debug)]
 pub struct FormParameters(Vec<(String, SecretText)>);
 
@@ -17,8 +17,8 @@ impl FormParameters {
     /// Parses a request body or a query string.
     ///
     /// # Errors
-    /// invalid_encoding for an incomplete escape; invalid_unicode; duplicate_key for a repeated parameter (RFC 6749
-    /// section 3.2); too_large.
+    /// `invalid_encoding` for a malformed percent-encoding; `invalid_unicode` (not UTF-8); `duplicate_key` for a
+    /// repeated parameter (RFC 6749 section 3.2); `too_large` for more than 64 parameters.
     pub fn parse(text: &[u8]) -> Result<Self, Problem> {
         let mut parameters: Vec<(String, SecretText)> = Vec::new();
         for pair in text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
@@ -37,7 +37,7 @@ impl FormParameters {
         Ok(Self(parameters))
     }
 
-    /// Returns the value of a parameter; an empty value counts as absent (RFC 6749 section 3.2).
+    /// Returns the value of a parameter; `None` if it is absent or empty (RFC 6749 section 3.2).
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&SecretText> {
         let found = self.0.iter().find(|(known, _)| known == name);
@@ -51,7 +51,7 @@ impl FormParameters {
     }
 }
 
-/// Serialises parameters as a form body.
+/// Serialises parameters as a form body, in the given order.
 #[must_use]
 pub fn write(parameters: &[(&str, &str)]) -> Zeroizing<String> {
     let length = parameters.iter().map(|(name, value)| name.len().saturating_add(value.len()));
@@ -69,8 +69,8 @@ pub fn write(parameters: &[(&str, &str)]) -> Zeroizing<String> {
     body
 }
 
-/// Returns whether a query string contains a parameter, in any percent-encoding, also if [`FormParameters::parse`]
-/// would refuse it.
+/// Returns whether a query string contains a parameter, in any percent-encoding. Query strings that
+/// [`FormParameters::parse`] refuses are searched too.
 #[must_use]
 pub fn names_parameter(query: &str, name: &str) -> bool {
     let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));

@@ -1,4 +1,4 @@
-//! Links that a person opens, and URLs in messages.
+//! Links that start an issuance or a presentation, and URLs in messages.
 
 use carnet_core::{Code, Problem};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
@@ -6,14 +6,15 @@ use url::{Host, Url};
 
 use crate::form::FormParameters;
 
-/// Characters to be percent-encoded: all except the unreserved ones of RFC 3986 section 2.3.
+/// Characters that are percent-encoded: all except the unreserved ones of RFC 3986 section 2.3.
 pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Parses a link of at most `most_bytes` bytes, with the given scheme or as an https URL with the same parameters.
-/// Returns the URL and its parameters.
+/// Parses a link of at most `most_bytes` bytes, which has the given scheme or is an https URL. Returns the URL and the
+/// parameters of its query.
 ///
 /// # Errors
-/// too_large; unknown_format for another scheme; those of [`FormParameters::parse`].
+/// `too_large`; `unknown_format` (no URL, another scheme, or an https URL that [`https_url`] refuses); those of
+/// [`FormParameters::parse`].
 pub(crate) fn open(link: &str, scheme: &str, most_bytes: usize) -> Result<(Url, FormParameters), Problem> {
     if link.len() > most_bytes {
         return Err(Problem::new(Code::TooLarge, format!("a link is at most {most_bytes} bytes")));
@@ -26,11 +27,11 @@ pub(crate) fn open(link: &str, scheme: &str, most_bytes: usize) -> Result<(Url, 
     Ok((url, form))
 }
 
-/// Checks a URL in a message: https, without user name and fragment. `http` is permitted for loopback addresses, for
-/// trials.
+/// Parses a URL in a message: https, visible ASCII, without user name, password and fragment. `http` is permitted for
+/// loopback addresses, for trials. `member` names the URL in the error message.
 ///
 /// # Errors
-/// malformed_value
+/// `malformed_value`
 pub fn https_url(member: &str, text: &str) -> Result<Url, Problem> {
     let refuse = |why: &str| Problem::new(Code::MalformedValue, format!("{member} {why}"));
     // A parser of URLs drops control characters, and a screen obeys them.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Code, PIN or token: zeroized on drop, and not printed by `Debug`.
+/// Secret text, such as a code, PIN or token: zeroized on drop, and not printed by `Debug`.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct SecretText(Zeroizing<String>);
 
@@ -15,7 +15,7 @@ impl SecretText {
         &self.0
     }
 
-    /// Returns the text by move.
+    /// Returns the text without copying it; it is still zeroized on drop.
     #[must_use]
     pub fn into_inner(self) -> Zeroizing<String> {
         self.0

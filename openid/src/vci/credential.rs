@@ -12,38 +12,38 @@ use crate::{
     error::{ErrorCode, ErrorResponse},
 };
 
-/// Depth of the JSON of requests: a `jwk` for encryption is the deepest member.
+/// Maximum depth of the JSON in requests; a `jwk` for encryption is the deepest member.
 const DEPTH: usize = 16;
 
-/// Reads the JSON object of a request of at most so many bytes, and refuses any other with this code.
+/// Parses the JSON object of a request of at most `max_bytes` bytes. Errors have the given code.
 fn object(body: &[u8], max_bytes: usize, code: ErrorCode) -> Result<Map<String, Value>, ErrorResponse> {
     let limits = Limits { max_bytes, max_depth: DEPTH };
     json::parse_object(body, limits).map_err(|problem| ErrorResponse::new(code, problem.to_string()))
 }
 
-/// Reads a member that has to be text and not empty.
+/// Returns a required member that is non-empty text. Errors have the given code.
 fn text<'a>(members: &'a Map<String, Value>, name: &str, code: ErrorCode) -> Result<&'a str, ErrorResponse> {
     let found = members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     found.ok_or_else(|| ErrorResponse::new(code, format!("{name} is missing or not text")))
 }
 
-/// Serialises a nonce response.
+/// Serialises a nonce response (OpenID4VCI section 7.2).
 #[must_use]
 pub fn write_nonce_response(c_nonce: &str) -> String {
     json!({ "c_nonce": c_nonce }).to_string()
 }
 
-/// Parses a nonce response.
+/// Parses a nonce response, and returns the nonce.
 ///
 /// # Errors
-/// The errors of [`json::parse_object`]; malformed_value
+/// The errors of [`json::parse_object`]; `malformed_value` if `c_nonce` is missing, empty or not text.
 pub fn parse_nonce_response(body: &[u8]) -> Result<String, Problem> {
     let members = json::parse_object(body, Limits::SMALL)?;
     let nonce = members.get("c_nonce").and_then(Value::as_str).filter(|nonce| !nonce.is_empty());
     nonce.map(str::to_owned).ok_or_else(|| Problem::new(Code::MalformedValue, "c_nonce is missing"))
 }
 
-/// Requested credential.
+/// Identifier of the requested credential, in one of two forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestedCredential {
     /// `credential_configuration_id`
@@ -55,19 +55,19 @@ pub enum RequestedCredential {
 /// Credential request (OpenID4VCI section 8.2).
 #[derive(Debug, PartialEq, Eq)]
 pub struct CredentialRequest {
-    /// Requested credential.
+    /// Credential configuration or credential identifier.
     pub requested: RequestedCredential,
-    /// Proofs of possession of the type `jwt`, one for each copy, in order.
+    /// JWT proofs of possession, at least one. A copy of the credential is issued for each, in this order.
     pub proofs: Vec<String>,
-    /// `credential_response_encryption`, unparsed.
+    /// `credential_response_encryption`, not yet parsed; `None`: the response is not encrypted.
     pub encryption: Option<Value>,
 }
 
 impl CredentialRequest {
-    /// Parses the body. Unknown members are ignored.
+    /// Parses the body, of at most `max_bytes` bytes. Unknown members are ignored.
     ///
     /// # Errors
-    /// `invalid_credential_request`; `invalid_proof` for proofs that are missing, empty or of another type.
+    /// `invalid_credential_request`; `invalid_proof` for proofs that are missing, empty or of a type other than `jwt`.
     pub fn parse(body: &[u8], max_bytes: usize) -> Result<Self, ErrorResponse> {
         let malformed = ErrorCode::InvalidCredentialRequest;
         let members = object(body, max_bytes, malformed)?;
@@ -116,24 +116,24 @@ fn proofs(proofs: Option<&Value>) -> Result<Vec<String>, ErrorResponse> {
 /// Credential response (OpenID4VCI section 8.3) or deferred credential response (section 9.2).
 #[derive(Debug, Clone, PartialEq)]
 pub enum CredentialResponse {
-    /// Issued credentials: strings, or objects for JSON formats.
+    /// Issued credentials.
     Issued {
-        /// Copies of one credential.
+        /// Copies of one credential: strings, or objects for JSON formats.
         credentials: Vec<Value>,
-        /// Id for notifications.
+        /// Id for the notification endpoint, if the issuer accepts notifications.
         notification_id: Option<SecretText>,
     },
-    /// The credentials will be issued later.
+    /// Announcement that the credentials will be issued later.
     Deferred {
         /// Id for the deferred credential endpoint.
         transaction_id: SecretText,
-        /// Minimum time before the next request, in seconds.
+        /// Minimum time before the next deferred credential request, in seconds.
         interval: u64,
     },
 }
 
 impl CredentialResponse {
-    /// Returns the HTTP status code of the response.
+    /// Returns the HTTP status code of the response: 200 or 202.
     #[must_use]
     pub const fn http_status(&self) -> u16 {
         match self {
@@ -164,7 +164,8 @@ impl CredentialResponse {
     /// Parses the body. Unknown members are ignored.
     ///
     /// # Errors
-    /// The errors of [`json::parse_object`]; malformed_value
+    /// The errors of [`json::parse_object`]; `malformed_value` for a malformed member, no credentials, or both of
+    /// `credentials` and `transaction_id`.
     pub fn parse(body: &[u8], limits: Limits) -> Result<Self, Problem> {
         let members = json::parse_object(body, limits)?;
         let malformed = |what: &str| Problem::new(Code::MalformedValue, what.to_owned());
@@ -191,20 +192,20 @@ impl CredentialResponse {
     }
 }
 
-/// Deferred credential request (section 9.1).
+/// Deferred credential request (OpenID4VCI section 9.1).
 #[derive(Debug, PartialEq, Eq)]
 pub struct DeferredRequest {
-    /// Handle of the deferred credentials.
+    /// Id from the credential response.
     pub transaction_id: SecretText,
-    /// `credential_response_encryption`, unparsed.
+    /// `credential_response_encryption`, not yet parsed; `None`: the response is not encrypted.
     pub encryption: Option<Value>,
 }
 
 impl DeferredRequest {
-    /// Reads the body. Unknown members are ignored.
+    /// Parses the body, of at most `max_bytes` bytes. Unknown members are ignored.
     ///
     /// # Errors
-    /// `invalid_credential_request`; `invalid_transaction_id` if it is missing or not text.
+    /// `invalid_credential_request`; `invalid_transaction_id` if the transaction id is missing, empty or not text.
     pub fn parse(body: &[u8], max_bytes: usize) -> Result<Self, ErrorResponse> {
         let members = object(body, max_bytes, ErrorCode::InvalidCredentialRequest)?;
         let transaction_id = text(&members, "transaction_id", ErrorCode::InvalidTransactionId).map(SecretText::from)?;
@@ -212,7 +213,7 @@ impl DeferredRequest {
     }
 }
 
-/// Serialises a deferred credential request.
+/// Serialises a deferred credential request, without encryption of its response.
 #[must_use]
 pub fn deferred_request(transaction_id: &SecretText) -> Zeroizing<String> {
     Zeroizing::new(json!({ "transaction_id": transaction_id.expose() }).to_string())
@@ -221,11 +222,11 @@ pub fn deferred_request(transaction_id: &SecretText) -> Zeroizing<String> {
 /// Event of a notification (OpenID4VCI section 11.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotificationEvent {
-    /// All credentials were stored.
+    /// `credential_accepted`: the wallet stored all credentials.
     Accepted,
-    /// The credentials could not be stored, or were refused.
+    /// `credential_failure`: the credentials could not be stored, or were refused.
     Failure,
-    /// The holder deleted them.
+    /// `credential_deleted`: the holder deleted or declined the credentials.
     Deleted,
 }
 
@@ -250,12 +251,12 @@ impl NotificationEvent {
 pub struct NotificationRequest {
     /// Notification id of the credential response.
     pub notification_id: SecretText,
-    /// The event.
+    /// Event that the wallet reports.
     pub event: NotificationEvent,
 }
 
 impl NotificationRequest {
-    /// Parses the body. Unknown members are ignored.
+    /// Parses the body, of at most `max_bytes` bytes. Unknown members are ignored.
     ///
     /// # Errors
     /// `invalid_notification_request`

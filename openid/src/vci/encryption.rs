@@ -9,10 +9,11 @@ use zeroize::Zeroizing;
 
 use crate::error::{ErrorCode, ErrorResponse};
 
-/// Media type of an encrypted request or response.
+/// Media type of an encrypted credential request or response.
 pub const ENCRYPTED: &str = "application/jwt";
 
-/// Writes `credential_request_encryption` of the metadata: the key that requests may be encrypted to.
+/// Returns `credential_request_encryption` of the issuer metadata: the key to which requests may be encrypted, and the
+/// content encryption algorithms. Encryption is not required.
 #[must_use]
 pub fn request_encryption(key: &EncryptionKey) -> Value {
     json!({
@@ -22,7 +23,8 @@ pub fn request_encryption(key: &EncryptionKey) -> Value {
     })
 }
 
-/// Writes `credential_response_encryption` of the metadata.
+/// Returns `credential_response_encryption` of the issuer metadata: the supported algorithms. Encryption is not
+/// required.
 #[must_use]
 pub fn response_encryption() -> Value {
     json!({
@@ -32,7 +34,7 @@ pub fn response_encryption() -> Value {
     })
 }
 
-/// Decrypts a request to this key, of at most so many bytes.
+/// Decrypts a request (compact JWE of at most `most` bytes) that is encrypted to this key.
 ///
 /// # Errors
 /// `invalid_encryption_parameters`
@@ -42,7 +44,7 @@ pub fn decrypt_request(body: &[u8], key: &DecryptionKey, most: usize) -> Result<
     Ok(decrypted.map_err(|problem| refused(format!("the encrypted request is refused: {problem}")))?.plaintext)
 }
 
-/// Key and algorithm that a wallet wants its response encrypted with: `credential_response_encryption` of a request.
+/// Key and content encryption algorithm for a wallet's response, from `credential_response_encryption` of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialResponseEncryption {
     key: EncryptionKey,
@@ -50,11 +52,12 @@ pub struct CredentialResponseEncryption {
 }
 
 impl CredentialResponseEncryption {
-    /// Reads the member. The request that has it must be encrypted itself (section 8.2): in the clear, the key could be
-    /// exchanged on the way.
+    /// Parses `credential_response_encryption`. The request that contains it must be encrypted itself (OpenID4VCI
+    /// section 8.2): otherwise the key could be replaced in transit.
     ///
     /// # Errors
-    /// `invalid_encryption_parameters`, also for a compression.
+    /// `invalid_encryption_parameters`: an unencrypted request, an unsupported `enc` or `alg`, an invalid `jwk`, or
+    /// compression (`zip`).
     pub fn parse(member: &Value, is_request_encrypted: bool) -> Result<Self, ErrorResponse> {
         if !is_request_encrypted {
             return Err(refused("a request for an encrypted response must be encrypted too".to_owned()));
@@ -74,7 +77,7 @@ impl CredentialResponseEncryption {
         Ok(Self { key, encryption })
     }
 
-    /// Encrypts a response.
+    /// Encrypts the JSON text of a response as a compact JWE.
     ///
     /// # Errors
     /// `proof_generation`

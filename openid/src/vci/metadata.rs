@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 use super::{PRE_AUTHORIZED, identifier};
 use crate::link::https_url;
 
-/// Format identifier of SD-JWT VC, the only format with a `vct`.
+/// Format identifier of SD-JWT VC, the only format whose configuration has a `vct`.
 pub const DC_SD_JWT: &str = carnet_core::format::CredentialFormat::DcSdJwt.as_str();
 
-/// Credential issuer metadata.
+/// Credential issuer metadata (OpenID4VCI section 12.2.4).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IssuerMetadata {
     /// Credential issuer identifier.
     pub credential_issuer: String,
-    /// Authorization servers; empty: the credential issuer itself.
+    /// Identifiers of the authorization servers; empty: the credential issuer is its own authorization server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorization_servers: Vec<String>,
     /// URL of the credential endpoint.
@@ -37,16 +37,16 @@ pub struct IssuerMetadata {
     /// URL of the notification endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification_endpoint: Option<String>,
-    /// Encryption of requests, unread ([`super::encryption`]).
+    /// Encryption of requests, not parsed ([`super::encryption`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_request_encryption: Option<Value>,
-    /// Encryption of responses, unread.
+    /// Encryption of responses, not parsed ([`super::encryption`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_response_encryption: Option<Value>,
-    /// Batch issuance, if supported.
+    /// Batch issuance; `None`: one copy per request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_credential_issuance: Option<BatchIssuance>,
-    /// Display names of the issuer.
+    /// Display names of the issuer, one per language.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub display: Vec<DisplayName>,
     /// Credential configurations, by id.
@@ -63,7 +63,7 @@ pub struct BatchIssuance {
 /// Display name in one language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisplayName {
-    /// The name.
+    /// Name to be displayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Language tag (BCP 47).
@@ -74,12 +74,12 @@ pub struct DisplayName {
     pub description: Option<String>,
 }
 
-/// Credential configuration: a credential that can be requested.
+/// Credential configuration: a kind of credential that can be requested, in one format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CredentialConfiguration {
     /// Format identifier.
     pub format: String,
-    /// OAuth scope.
+    /// OAuth scope with which the credential can be requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// `vct`, for SD-JWT VC.
@@ -88,25 +88,25 @@ pub struct CredentialConfiguration {
     /// JSON-LD contexts and types, for W3C credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_definition: Option<CredentialDefinition>,
-    /// Signature algorithms of the issuer: JOSE names, Data Integrity cryptosuites, or COSE numbers.
+    /// Signature algorithms of the issuer: JOSE names, Data Integrity cryptosuites, or COSE algorithm numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credential_signing_alg_values_supported: Vec<Value>,
-    /// Supported methods of binding to the holder's key.
+    /// Methods of binding to the holder's key, such as `jwk`; empty: the credential is not bound to a key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cryptographic_binding_methods_supported: Vec<String>,
-    /// Supported types of proofs of possession.
+    /// Supported types of proofs of possession of the holder's key, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub proof_types_supported: BTreeMap<String, ProofType>,
     /// Display names and claims.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_metadata: Option<CredentialMetadata>,
-    /// Epoch to whose start the dates of copies are rounded down: a member of Carnet's profile (spec/openid.md 2.7),
-    /// with which Carnet's wallet detects dates that would mark a holder.
+    /// Epoch to whose start the dates of all copies are rounded down, such as `week`: a member of Carnet's profile
+    /// (spec/openid.md 2.7). Carnet's wallet uses it to detect dates that would make a holder recognisable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carnet_validity_epoch: Option<String>,
 }
 
-/// JSON-LD contexts and types of a W3C credential (OpenID4VCI appendix A.1).
+/// JSON-LD contexts and types of a W3C credential (`credential_definition`, OpenID4VCI appendix A.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialDefinition {
     /// JSON-LD contexts.
@@ -117,14 +117,14 @@ pub struct CredentialDefinition {
     pub types: Vec<String>,
 }
 
-/// Supported algorithms for a type of proof of possession.
+/// Supported algorithms for one type of proof of possession.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofType {
     /// Signature algorithms of the holder's key.
     pub proof_signing_alg_values_supported: Vec<String>,
 }
 
-/// Display names and claims of a credential.
+/// Display names and claims of a credential (`credential_metadata`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct CredentialMetadata {
     /// Display names of the credential.
@@ -135,12 +135,12 @@ pub struct CredentialMetadata {
     pub claims: Vec<ClaimDescription>,
 }
 
-/// Claim of a credential (OpenID4VCI appendix B.2).
+/// Description of a claim of a credential (OpenID4VCI appendix B.2).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClaimDescription {
-    /// Claims path pointer: names, `null` for all elements, and indexes.
+    /// Claims path pointer: names, `null` for all elements of an array, and indexes.
     pub path: Vec<Value>,
-    /// `true` if every credential has the claim.
+    /// `true` if the issuer includes the claim in every such credential.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mandatory: bool,
     /// Display names of the claim.
@@ -149,11 +149,11 @@ pub struct ClaimDescription {
 }
 
 impl IssuerMetadata {
-    /// Parses the metadata of the issuer with this identifier. Unknown members are ignored, and so are invalid
-    /// credential configurations, which may be of unsupported formats.
+    /// Parses and checks the metadata of the credential issuer with the identifier `issuer`. Unknown members are
+    /// ignored, and so are invalid credential configurations, which may be of unsupported formats.
     ///
     /// # Errors
-    /// The errors of [`json::parse_object`]; malformed_value, also for another `credential_issuer`.
+    /// The errors of [`json::parse_object`]; `malformed_value` for a malformed member, or another `credential_issuer`.
     pub fn parse(body: &[u8], issuer: &str) -> Result<Self, Problem> {
         let mut members = json::parse_object(body, Limits::DOCUMENT)?;
         let malformed = |what: String| Problem::new(Code::MalformedValue, what);
@@ -173,10 +173,11 @@ impl IssuerMetadata {
         Ok(metadata)
     }
 
-    /// Checks the metadata (OpenID4VCI section 12.2.4).
+    /// Checks the rules that the types do not express (OpenID4VCI section 12.2.4): URLs, batch size, languages, and
+    /// every credential configuration.
     ///
     /// # Errors
-    /// malformed_value names the member.
+    /// `malformed_value`; its detail names the member.
     pub fn check(&self) -> Result<(), Problem> {
         identifier(&self.credential_issuer)?;
         https_url("credential_endpoint", &self.credential_endpoint)?;
@@ -203,10 +204,11 @@ impl IssuerMetadata {
 }
 
 impl CredentialConfiguration {
-    /// Checks the configuration (OpenID4VCI section 12.2.4 and appendix A).
+    /// Checks the rules that the types do not express (OpenID4VCI section 12.2.4 and appendix A): proof types, `vct`,
+    /// languages and claim paths.
     ///
     /// # Errors
-    /// malformed_value names the member.
+    /// `malformed_value`; its detail names the member.
     pub fn check(&self) -> Result<(), Problem> {
         let refuse = |what: &str| Err(Problem::new(Code::MalformedValue, what.to_owned()));
         if self.cryptographic_binding_methods_supported.is_empty() != self.proof_types_supported.is_empty() {
@@ -235,7 +237,7 @@ impl CredentialConfiguration {
     }
 }
 
-/// Refuses two names in one language, and tags that are none (BCP 47, in their form).
+/// Refuses malformed language tags (only their syntax is checked, BCP 47) and two names in one language.
 fn check_locales(names: &[DisplayName]) -> Result<(), Problem> {
     let mut seen = HashSet::new();
     for locale in names.iter().filter_map(|name| name.locale.as_deref()) {
@@ -247,7 +249,7 @@ fn check_locales(names: &[DisplayName]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Returns the authorization server metadata of an issuer that supports only the pre-authorized code grant.
+/// Returns the metadata of an authorization server (RFC 8414) that supports only the pre-authorized code grant.
 #[must_use]
 pub fn server_metadata(issuer: &str, token_endpoint: &str) -> Value {
     json!({
@@ -261,10 +263,11 @@ pub fn server_metadata(issuer: &str, token_endpoint: &str) -> Value {
     })
 }
 
-/// Parses authorization server metadata of this issuer, and returns the token endpoint (RFC 8414 section 3.3).
+/// Parses the metadata of the authorization server `issuer`, and returns the URL of its token endpoint (RFC 8414
+/// section 3.3).
 ///
 /// # Errors
-/// The errors of [`json::parse_object`]; malformed_value, also for another `issuer`.
+/// The errors of [`json::parse_object`]; `malformed_value` for another `issuer`, or a missing or invalid URL.
 pub fn parse_token_endpoint(body: &[u8], issuer: &str) -> Result<String, Problem> {
     let members = json::parse_object(body, Limits::DOCUMENT)?;
     let text = |name: &str| members.get(name).and_then(Value::as_str);
@@ -276,11 +279,11 @@ pub fn parse_token_endpoint(body: &[u8], issuer: &str) -> Result<String, Problem
     Ok(endpoint.to_owned())
 }
 
-/// Returns the DID of an issuer from its JWT VC issuer metadata, whose key ids must be DID URLs of that DID.
+/// Parses the JWT VC issuer metadata of `issuer`, and returns the DID to which all its keys belong by their key ids.
 ///
 /// # Errors
-/// The errors of [`json::parse_object`]; malformed_value for the metadata of another issuer, and if the keys do not all
-/// belong to one DID.
+/// The errors of [`json::parse_object`]; `malformed_value` for another `issuer`, no keys, a key id that is not a DID
+/// URL, or keys of several DIDs.
 pub fn parse_issuer_did(body: &[u8], issuer: &str) -> Result<Did, Problem> {
     let members = json::parse_object(body, Limits::DOCUMENT)?;
     let malformed = |what: &str| Problem::new(Code::MalformedValue, what);
@@ -301,7 +304,7 @@ pub fn parse_issuer_did(body: &[u8], issuer: &str) -> Result<Did, Problem> {
     Ok(first)
 }
 
-/// Returns the JWT VC issuer metadata (SD-JWT VC section 4) with the public keys, by key id.
+/// Returns the JWT VC issuer metadata (SD-JWT VC section 4) with public keys, given as `(key id, key)`.
 #[must_use]
 pub fn jwt_vc_issuer_metadata(issuer: &str, keys: &[(String, PublicKey)]) -> Value {
     let jwk = |(kid, key): &(String, PublicKey)| {

@@ -20,11 +20,11 @@ pub const SERVER_METADATA: &str = "oauth-authorization-server";
 /// Name of the JWT VC issuer metadata (SD-JWT VC section 4).
 pub const JWT_VC_ISSUER: &str = "jwt-vc-issuer";
 
-/// Returns the well-known URL of an issuer: `/.well-known/` and the name are inserted before the issuer's path
-/// (OpenID4VCI section 12.2.2).
+/// Returns the well-known URL of an issuer: `/.well-known/` and `name` are inserted before the path of the issuer
+/// identifier (OpenID4VCI section 12.2.2).
 ///
 /// # Errors
-/// malformed_value if the issuer identifier is invalid.
+/// `malformed_value` if the issuer identifier is invalid.
 pub fn well_known(issuer: &str, name: &str) -> Result<String, Problem> {
     let mut url = identifier(issuer)?;
     let path = url.path().trim_end_matches('/').to_owned();
@@ -32,11 +32,11 @@ pub fn well_known(issuer: &str, name: &str) -> Result<String, Problem> {
     Ok(url.to_string())
 }
 
-/// Checks a credential issuer identifier: an https URL without query, fragment and user name (OpenID4VCI section
-/// 12.2.1).
+/// Parses a credential issuer identifier: an https URL without query, fragment and user name (OpenID4VCI section
+/// 12.2.1). `http` is permitted for loopback addresses.
 ///
 /// # Errors
-/// malformed_value
+/// `malformed_value`
 pub fn identifier(text: &str) -> Result<Url, Problem> {
     let url = https_url("credential_issuer", text)?;
     if url.query().is_some() {

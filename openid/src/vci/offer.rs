@@ -26,12 +26,13 @@ const MOST_CONFIGURATIONS: usize = 64;
 /// Maximum length of the description of a transaction code (section 4.1.1), in characters.
 const MOST_DESCRIPTION: usize = 300;
 
-/// Offer link, which contains the offer or its URL.
+/// Link with a credential offer or its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OfferLink {
-    /// `credential_offer`
+    /// Offer by value: `credential_offer`.
     Value(CredentialOffer),
-    /// `credential_offer_uri`, an untrusted URL: to be fetched only with the restrictions for such URLs.
+    /// Offer by reference: `credential_offer_uri`. The URL is untrusted, and to be fetched only with the restrictions
+    /// for such URLs.
     Reference(String),
 }
 
@@ -39,8 +40,9 @@ impl OfferLink {
     /// Parses a link: `openid-credential-offer://`, or an https URL with the same parameters.
     ///
     /// # Errors
-    /// too_large; unknown_format for another scheme; the errors of [`crate::form::FormParameters::parse`] and
-    /// [`CredentialOffer::parse`]; malformed_value unless there is exactly one of the two parameters.
+    /// `too_large`: longer than 8,192 bytes; `unknown_format` for another scheme; the errors of
+    /// [`crate::form::FormParameters::parse`] and [`CredentialOffer::parse`]; `malformed_value` unless there is exactly
+    /// one of the two parameters, and for an invalid URL.
     pub fn parse(link: &str) -> Result<Self, Problem> {
         let (_, form) = link::open(link, SCHEME, MOST_LINK_BYTES)?;
         match (form.get("credential_offer"), form.get("credential_offer_uri")) {
@@ -58,7 +60,7 @@ impl OfferLink {
         }
     }
 
-    /// Serialises the link with the scheme of offers.
+    /// Serialises the link with the scheme `openid-credential-offer`.
     #[must_use]
     pub fn to_link(&self) -> Zeroizing<String> {
         let (name, value) = match self {
@@ -83,9 +85,10 @@ pub struct CredentialOffer {
     pub credential_issuer: String,
     /// Ids of the offered credential configurations, at least one.
     pub configuration_ids: Vec<String>,
-    /// Pre-authorized code grant. Other grants are ignored; without grants, the issuer's metadata determines them.
+    /// Pre-authorized code grant; `None`: the offer has other grants only, which are ignored, or none, so that the
+    /// issuer's metadata determines the grant.
     pub pre_authorized: Option<PreAuthorizedGrant>,
-    /// End of the credentials' validity, `carnet_valid_until`: a member of Carnet's profile (spec/protocol.md 3.28),
+    /// End of the credential's validity, `carnet_valid_until`: a member of Carnet's profile (spec/protocol.md 3.28),
     /// which other wallets ignore.
     pub valid_until: Option<Timestamp>,
 }
@@ -95,9 +98,9 @@ pub struct CredentialOffer {
 pub struct PreAuthorizedGrant {
     /// Single-use pre-authorized code.
     pub code: SecretText,
-    /// Required transaction code and its form; `None`: no transaction code.
+    /// Form of the required transaction code; `None`: no transaction code is required.
     pub tx_code: Option<TxCode>,
-    /// Authorization server to use, if the issuer has several.
+    /// Authorization server that must be used; `None`: the only one of the issuer.
     pub authorization_server: Option<String>,
 }
 
@@ -106,9 +109,9 @@ pub struct PreAuthorizedGrant {
 pub struct TxCode {
     /// Permitted characters.
     pub input_mode: InputMode,
-    /// Length, in characters.
+    /// Length, in characters, from 1 to 1,000; `None`: not stated.
     pub length: Option<u64>,
-    /// Instructions for the holder, from an untrusted party.
+    /// Instructions for the holder, at most 300 characters, from an untrusted party.
     pub description: Option<String>,
 }
 
@@ -123,10 +126,11 @@ pub enum InputMode {
 }
 
 impl CredentialOffer {
-    /// Parses an offer. Unknown members and grants are ignored.
+    /// Parses an offer (JSON). Unknown members and grants are ignored.
     ///
     /// # Errors
-    /// The errors of [`json::parse_object`]; malformed_value names the member.
+    /// The errors of [`json::parse_object`]; `malformed_value`, whose detail names the member; `date_malformed` for
+    /// `carnet_valid_until`.
     pub fn parse(text: &[u8]) -> Result<Self, Problem> {
         let members = json::parse_object(text, Limits::SMALL)?;
         let malformed = |what: &str| Problem::new(Code::MalformedValue, what.to_owned());

@@ -19,7 +19,7 @@ use crate::{
 pub struct TokenRequest {
     /// Pre-authorized code.
     pub code: SecretText,
-    /// Transaction code, if any.
+    /// Transaction code entered by the holder; `None`: absent or empty.
     pub tx_code: Option<SecretText>,
 }
 
@@ -27,7 +27,7 @@ impl TokenRequest {
     /// Parses the body. Unknown parameters are ignored.
     ///
     /// # Errors
-    /// `invalid_request`; `unsupported_grant_type` for any other grant.
+    /// `invalid_request`; `unsupported_grant_type` for any grant other than that of a pre-authorized code.
     pub fn parse(body: &[u8]) -> Result<Self, ErrorResponse> {
         let invalid = |why: String| ErrorResponse::new(ErrorCode::InvalidRequest, why);
         let form = FormParameters::parse(body).map_err(|problem| invalid(problem.detail))?;
@@ -73,7 +73,8 @@ impl TokenResponse {
     /// Parses the body. Unknown members are ignored.
     ///
     /// # Errors
-    /// The errors of [`json::parse_object`]; malformed_value for a missing token, or another token type.
+    /// The errors of [`json::parse_object`]; `malformed_value` for a missing token, another token type, or a malformed
+    /// lifetime.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         let members = json::parse_object(body, Limits::SMALL)?;
         let malformed = |what: &str| Problem::new(Code::MalformedValue, what.to_owned());

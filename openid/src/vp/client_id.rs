@@ -7,9 +7,9 @@ use url::Url;
 
 use crate::link::https_url;
 
-/// Prefix of a DID.
+/// Client identifier prefix for a DID.
 const DECENTRALIZED_IDENTIFIER: &str = "decentralized_identifier";
-/// Prefix of the URL that the response goes to.
+/// Client identifier prefix for the URL of the response endpoint.
 const REDIRECT_URI: &str = "redirect_uri";
 
 /// Client identifier with a supported prefix.
@@ -17,7 +17,8 @@ const REDIRECT_URI: &str = "redirect_uri";
 pub enum ClientId {
     /// DID whose document has the key that signs the request (OpenID4VP section 5.9.3).
     DecentralizedIdentifier(Did),
-    /// URL of the response endpoint. Such requests are never signed, so that the verifier is not authenticated.
+    /// URL of the response endpoint. Requests with this identifier are never signed, and the verifier is not
+    /// authenticated.
     RedirectUri(Url),
 }
 
@@ -25,7 +26,7 @@ impl ClientId {
     /// Parses a full client identifier, with its prefix.
     ///
     /// # Errors
-    /// `request_malformed` for another prefix or without one, since there are no pre-registered clients.
+    /// `request_malformed`: another prefix or none, since there are no pre-registered clients; an invalid DID or URL.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let refused = |what: &str| Problem::new(Code::RequestMalformed, what);
         match text.split_once(':') {
@@ -40,7 +41,7 @@ impl ClientId {
         }
     }
 
-    /// Returns whether a request with this identifier must be signed; otherwise it must not be (OpenID4VP section
+    /// Returns `true` if a request with this identifier must be signed, `false` if it must not be (OpenID4VP section
     /// 5.9.3).
     #[must_use]
     pub fn requires_signed_request(&self) -> bool {

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::ResponseMode;
 
-/// Maximum number of keys that are looked at.
+/// Maximum number of keys in `jwks`.
 const MOST_KEYS: usize = 16;
-/// Algorithms of signatures, as JOSE names them.
+/// Signature algorithms, by their JOSE names.
 const SIGNATURES: [&str; 2] = ["EdDSA", "ES256"];
 
 /// Parameters for an encrypted response (OpenID4VP section 8.3).
@@ -19,21 +19,22 @@ const SIGNATURES: [&str; 2] = ["EdDSA", "ES256"];
 pub struct ResponseEncryption {
     /// Public key to which the response is encrypted.
     pub key: EncryptionKey,
-    /// Content encryptions that the verifier supports; never empty.
+    /// Content encryption algorithms that the verifier supports and this crate knows; never empty.
     pub encryptions: Vec<ContentEncryption>,
 }
 
-/// Verifier metadata.
+/// Verifier metadata (`client_metadata`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClientMetadata {
-    /// `vp_formats_supported`: credential formats with their algorithms.
+    /// `vp_formats_supported`: supported algorithms by credential format.
     pub formats: Map<String, Value>,
-    /// Encryption parameters, for `direct_post.jwt`.
+    /// Parameters for an encrypted response; `None` if the response mode is not `direct_post.jwt`.
     pub encryption: Option<ResponseEncryption>,
 }
 
 impl ClientMetadata {
-    /// Creates the metadata of a verifier that supports these formats.
+    /// Creates the metadata of a verifier that supports these formats, with all algorithms of this crate. With a key,
+    /// responses may be encrypted to it.
     #[must_use]
     pub fn new(formats: &[CredentialFormat], encryption: Option<EncryptionKey>) -> Self {
         let formats = formats.iter().map(|format| (format.as_str().to_owned(), algorithms(*format))).collect();
@@ -41,7 +42,7 @@ impl ClientMetadata {
         Self { formats, encryption }
     }
 
-    /// Serialises the object.
+    /// Serialises the metadata.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut members = Map::from_iter([("vp_formats_supported".to_owned(), self.formats.clone().into())]);
@@ -53,12 +54,13 @@ impl ClientMetadata {
         members.into()
     }
 
-    /// Parses the object. The first supported encryption key is used, others are ignored (OpenID4VP section 8.3).
-    /// Unknown members are ignored.
+    /// Parses the metadata. For `direct_post.jwt`, the first supported encryption key with `kid` and `alg` is used, and
+    /// others are ignored (OpenID4VP section 8.3); for `direct_post`, encryption parameters are ignored. Unknown
+    /// members are ignored.
     ///
     /// # Errors
-    /// `request_malformed` if a member is malformed; `private_key_exposed`; for `direct_post.jwt`, `key_invalid`
-    /// without a usable key and `algorithm_forbidden` without a supported content encryption.
+    /// `request_malformed` if a member is missing or malformed; `private_key_exposed`; `key_invalid` without a usable
+    /// key; `algorithm_forbidden` without a supported content encryption.
     pub fn parse(value: &Value, mode: ResponseMode) -> Result<Self, Problem> {
         let malformed = |what: &str| Problem::new(Code::RequestMalformed, what);
         let members = value.as_object().ok_or_else(|| malformed("client_metadata is not an object"))?;
@@ -98,7 +100,8 @@ impl ClientMetadata {
     }
 }
 
-/// Algorithms of a format (appendix B). `vc+sd-jwt` and `di_vc+jcs` are Carnet's own identifiers.
+/// Supported algorithms of a format (OpenID4VP appendix B). `vc+sd-jwt` and `di_vc+jcs` are Carnet's own format
+/// identifiers.
 fn algorithms(format: CredentialFormat) -> Value {
     match format {
         CredentialFormat::DcSdJwt | CredentialFormat::VcSdJwt => {

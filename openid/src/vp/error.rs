@@ -39,13 +39,13 @@ codes! {
 }
 
 impl WalletErrorCode {
-    /// Parses an error code.
+    /// Parses an error code; `None` if it is unknown.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == text)
     }
 
-    /// Returns the error code for a request that was refused with this problem.
+    /// Returns the error code with which a wallet answers a request that it refuses for this problem.
     #[must_use]
     pub fn of(problem: &Problem) -> Self {
         match problem.code {
@@ -58,20 +58,20 @@ impl WalletErrorCode {
     }
 }
 
-/// Error response of a verifier at `response_uri` or `request_uri`. OpenID4VP defines none for these endpoints: the
-/// code is from RFC 6749, and the receipt is a member of Carnet's profile (spec/openid4vp.md).
+/// Error response of a verifier at `response_uri` or `request_uri`. OpenID4VP defines no body for it: `error` is from
+/// RFC 6749, and the receipt is a member of Carnet's profile (spec/openid4vp.md).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VerifierError {
     /// Value of `error`, such as `invalid_request`.
     pub error: &'static str,
-    /// Value of `error_description`, for developers.
+    /// Value of `error_description`, for developers; empty: the member is omitted.
     pub description: String,
-    /// Value of `carnet_receipt`: a signed receipt, as JSON text.
+    /// Value of `carnet_receipt`: a signed receipt, as JSON text. `None`: the member is omitted.
     pub receipt: Option<String>,
 }
 
 impl VerifierError {
-    /// Serialises the body.
+    /// Serialises the body; empty members are omitted.
     #[must_use]
     pub fn to_json(&self) -> String {
         let receipt = self.receipt.as_deref().unwrap_or_default();
@@ -84,17 +84,17 @@ impl VerifierError {
 /// Error response of a verifier, as parsed by a wallet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReceivedRefusal {
-    /// Value of `error`; empty: absent.
+    /// Value of `error`; empty: absent or not a string.
     pub error: String,
-    /// Value of `error_description`; empty: absent.
+    /// Value of `error_description`; empty: absent or not a string.
     pub description: String,
-    /// Value of `carnet_receipt`: a signed receipt, as JSON text.
+    /// Value of `carnet_receipt`: a signed receipt, as JSON text, not yet verified. `None`: absent or not a string.
     pub receipt: Option<String>,
 }
 
 impl ReceivedRefusal {
-    /// Parses the body. A body that is not a JSON object yields empty members: then only the status code describes the
-    /// error.
+    /// Parses the body. A body that is not a JSON object yields empty members; then only the HTTP status code describes
+    /// the error.
     #[must_use]
     pub fn parse(body: &[u8]) -> Self {
         let members = json::parse_object(body, Limits::DOCUMENT).unwrap_or_default();
@@ -107,7 +107,7 @@ impl ReceivedRefusal {
     }
 }
 
-/// Member that contains a signed receipt, as JSON text.
+/// Name of the member that contains a signed receipt, as JSON text.
 pub const RECEIPT_MEMBER: &str = "carnet_receipt";
 
 #[cfg(test)]

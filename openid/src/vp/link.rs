@@ -13,7 +13,7 @@ use crate::link::{self, RESERVED, https_url};
 
 /// Maximum length of a link, in bytes.
 const MOST_LINK_BYTES: usize = 65_536;
-/// Parameters whose value in a query is JSON (section 5.1).
+/// Parameters whose value in a query is JSON (OpenID4VP section 5.1).
 const OBJECTS: [&str; 4] = ["dcql_query", "client_metadata", "transaction_data", "verifier_info"];
 
 /// HTTP method with which a wallet fetches a request object (OpenID4VP section 5.10).
@@ -25,14 +25,14 @@ pub enum RequestUriMethod {
     Post,
 }
 
-/// Content of a request link, besides the client id.
+/// Content of a request link, except the client identifier.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RequestSource {
-    /// URL of the request object, and the method.
+    /// URL of the request object (`request_uri`), and the method with which it is fetched.
     Reference(Url, RequestUriMethod),
-    /// Signed request object (`request`).
+    /// Signed request object (`request`), not yet verified.
     Object(String),
-    /// Unsigned request parameters.
+    /// Unsigned request parameters, including the client identifier.
     Parameters(Map<String, Value>),
 }
 
@@ -41,7 +41,7 @@ pub enum RequestSource {
 pub struct RequestLink {
     /// Full client identifier, with its prefix.
     pub client_id: String,
-    /// Request, or its URL.
+    /// Request object, request parameters, or URL of the request object.
     pub source: RequestSource,
 }
 
@@ -49,8 +49,10 @@ impl RequestLink {
     /// Parses a link: `openid4vp://`, or an https URL with the same parameters.
     ///
     /// # Errors
-    /// `too_large`, `unknown_format` for another scheme, those of [`crate::form::FormParameters::parse`], and
-    /// `request_malformed`.
+    /// `too_large`: longer than 65,536 bytes; `unknown_format` for another scheme; those of
+    /// [`crate::form::FormParameters::parse`]; `request_malformed`: no `client_id`, both `request` and `request_uri`,
+    /// or an invalid `request_uri` or `request_uri_method`; those of [`json::parse`] for a parameter whose value is
+    /// JSON.
     pub fn parse(link: &str) -> Result<Self, Problem> {
         let malformed = |what: &str| Problem::new(Code::RequestMalformed, what);
         let (url, form) = link::open(link, SCHEME, MOST_LINK_BYTES)?;
@@ -79,7 +81,7 @@ impl RequestLink {
         Ok(Self { client_id, source })
     }
 
-    /// Serialises the link with the scheme of requests.
+    /// Serialises the link with the scheme `openid4vp`.
     #[must_use]
     pub fn to_link(&self) -> String {
         let mut query = vec![("client_id", self.client_id.clone())];
@@ -102,7 +104,8 @@ impl RequestLink {
     }
 }
 
-/// Reads the parameters of an unsigned request from a query, whose form has no name twice.
+/// Parses the parameters of an unsigned request in a query string, whose parameters are known to be unique. Empty ones
+/// are omitted.
 fn parameters(url: &Url) -> Result<Map<String, Value>, Problem> {
     let read = |(name, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
         let value = if OBJECTS.contains(&name.as_ref()) {

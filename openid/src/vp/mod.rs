@@ -14,7 +14,7 @@ use carnet_core::{Code, Problem};
 pub const SCHEME: &str = "openid4vp";
 /// Media type of a request object (OpenID4VP section 5.10.1).
 pub const REQUEST_MEDIA_TYPE: &str = "application/oauth-authz-req+jwt";
-/// `aud` of a request object for a wallet that the verifier does not know (OpenID4VP section 5.8).
+/// Value of `aud` in a request object for a wallet that the verifier does not know (OpenID4VP section 5.8).
 pub const AUDIENCE: &str = "https://self-issued.me/v2";
 /// Maximum length of a nonce or a state, in bytes.
 pub const MOST_NONCE_BYTES: usize = 512;
@@ -41,7 +41,7 @@ impl ResponseMode {
     /// Parses a `response_mode`.
     ///
     /// # Errors
-    /// `request_malformed`
+    /// `request_malformed` for any other mode.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         [Self::DirectPost, Self::DirectPostJwt]
             .into_iter()
@@ -50,7 +50,8 @@ impl ResponseMode {
     }
 }
 
-/// Checks a `nonce`, `state` or `wallet_nonce`: URL-safe ASCII characters (OpenID4VP section 5.2).
+/// Checks a `nonce`, `state` or `wallet_nonce`: 1 to 512 URL-safe ASCII characters (OpenID4VP section 5.2). `name`
+/// names the parameter in the error message.
 ///
 /// # Errors
 /// `request_malformed`

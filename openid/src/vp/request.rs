@@ -20,7 +20,7 @@ pub(super) const MOST_URL_BYTES: usize = 2_048;
 /// Maximum number of entries in `verifier_info`.
 const MOST_INFO: usize = 16;
 
-/// Parameters of a request, given by a verifier.
+/// Parameters of a request object, given by a verifier.
 #[derive(Debug)]
 pub struct RequestParameters<'a> {
     /// Full client identifier, with its prefix.
@@ -31,17 +31,17 @@ pub struct RequestParameters<'a> {
     pub response_uri: &'a str,
     /// Nonce to which the presentations are bound.
     pub nonce: &'a str,
-    /// `state`, which the response must repeat.
+    /// `state`, which the response must repeat; `None`: the parameter is omitted.
     pub state: Option<&'a str>,
     /// DCQL query.
     pub query: &'a Value,
     /// Verifier metadata.
     pub metadata: Option<&'a ClientMetadata>,
-    /// Registration, as `(format, data)` (`verifier_info`, OpenID4VP section 5.1).
+    /// Entry of `verifier_info`, as `(format, data)`: the verifier's registration (OpenID4VP section 5.1).
     pub verifier_info: Option<(&'a str, Value)>,
-    /// Time of the request, and its expiry.
+    /// Start and end of the validity: `iat` and `exp`.
     pub validity: (Timestamp, Timestamp),
-    /// `wallet_nonce` of the wallet that fetches the request object by POST (OpenID4VP section 5.10).
+    /// `wallet_nonce` posted by the wallet that fetches the request object; `None` after GET (OpenID4VP section 5.10).
     pub wallet_nonce: Option<&'a str>,
 }
 
@@ -77,14 +77,14 @@ impl RequestParameters<'_> {
     }
 }
 
-/// Expected values and policy of a wallet, from the link and from its configuration.
+/// Values that a wallet expects in a request, and its policy.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestPolicy<'a> {
-    /// Client identifier in the link.
+    /// Client identifier in the request link.
     pub client_id: &'a str,
-    /// URL from which the request object was fetched; `None`: it was in the link.
+    /// URL from which the request object was fetched; `None`: the request was in the link.
     pub request_uri: Option<&'a Url>,
-    /// `wallet_nonce` that was posted to `request_uri`.
+    /// `wallet_nonce` that was posted to `request_uri`; `None`: nothing was posted.
     pub wallet_nonce: Option<&'a str>,
     /// `true` if the parameters are from a request object with a verified signature.
     pub is_signed: bool,
@@ -97,7 +97,7 @@ pub struct RequestPolicy<'a> {
 /// Parsed and checked authorization request.
 #[derive(Debug, Clone)]
 pub struct AuthorizationRequest {
-    /// Verifier, which is also the audience of the response.
+    /// Client identifier of the verifier, which is also the audience of the response.
     pub client_id: ClientId,
     /// Response mode.
     pub mode: ResponseMode,
@@ -109,23 +109,24 @@ pub struct AuthorizationRequest {
     pub state: Option<String>,
     /// DCQL query.
     pub query: Query,
-    /// Verifier metadata.
+    /// Verifier metadata; always present for `direct_post.jwt`.
     pub metadata: Option<ClientMetadata>,
-    /// Entries of `verifier_info`, unverified.
+    /// Entries of `verifier_info`, unverified; empty if the parameter is absent.
     pub verifier_info: Vec<Value>,
     /// Transaction data of supported types.
     pub transaction_data: Vec<TransactionData>,
-    /// Expiry; `None` for an unsigned request.
+    /// Expiry (`exp`); `None` for an unsigned request.
     pub expires_at: Option<Timestamp>,
 }
 
 impl AuthorizationRequest {
-    /// Parses the parameters of a request. Unknown ones are ignored (OpenID4VP section 5).
+    /// Parses and checks the parameters of a request, whose signature the caller has verified. Unknown parameters are
+    /// ignored (OpenID4VP section 5).
     ///
     /// # Errors
-    /// `request_malformed`, `client_id_mismatch`, `claim_missing`, `domain_mismatch`, `expired`, `not_yet_valid`,
-    /// `transaction_data_unsupported`, `nonce_replayed` for another `wallet_nonce`, and those of [`Query::parse`] and
-    /// [`ClientMetadata::parse`].
+    /// `request_malformed`; `client_id_mismatch`; `claim_missing`; `domain_mismatch` (another `aud`), `expired` and
+    /// `not_yet_valid`, each with clock skew and for signed requests only; `transaction_data_unsupported`;
+    /// `nonce_replayed` for another `wallet_nonce`; those of [`Query::parse`] and [`ClientMetadata::parse`].
     pub fn parse(parameters: &Map<String, Value>, policy: &RequestPolicy<'_>, now: Timestamp) -> Result<Self, Problem> {
         let client_id = client_id(parameters, policy)?;
         let expires_at = if policy.is_signed { Some(check_validity(parameters, now)?) } else { None };
@@ -174,6 +175,7 @@ impl AuthorizationRequest {
     }
 }
 
+/// Checks that `client_id` is that of the link, and that the request is signed exactly if the identifier requires it.
 fn client_id(parameters: &Map<String, Value>, policy: &RequestPolicy<'_>) -> Result<ClientId, Problem> {
     let inner = text(parameters, "client_id")?;
     if inner != policy.client_id {
@@ -188,7 +190,7 @@ fn client_id(parameters: &Map<String, Value>, policy: &RequestPolicy<'_>) -> Res
     }
 }
 
-/// Checks the claims of a request object, and returns its end.
+/// Checks `aud`, `exp` and `iat` of a request object, and returns `exp`.
 fn check_validity(parameters: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, Problem> {
     if text(parameters, "aud")? != AUDIENCE {
         return Err(Problem::new(Code::DomainMismatch, "the request is meant for another kind of wallet"));
@@ -203,8 +205,8 @@ fn check_validity(parameters: &Map<String, Value>, now: Timestamp) -> Result<Tim
     Ok(expires_at)
 }
 
-/// Reads `response_uri`. It has to be the client id of an unsigned request (section 5.9.3), and otherwise at the origin
-/// that the request was fetched from (spec/openid4vp.md).
+/// Parses and checks `response_uri`. It must equal the client identifier of an unsigned request (OpenID4VP section
+/// 5.9.3), or have the origin of the URL from which the request object was fetched (spec/openid4vp.md).
 fn response_uri(
     parameters: &Map<String, Value>,
     client_id: &ClientId,

@@ -20,25 +20,25 @@ use crate::{
     form::{self, FormParameters},
 };
 
-/// Media type of the request body.
+/// Media type of a form body.
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Presentations by credential query id, each as SD-JWT text or JSON text.
 pub type Presentations = BTreeMap<String, Vec<String>>;
 
-/// Parsed form body; its content is not yet decrypted or parsed.
+/// Parsed form body of an authorization response; its content is not yet decrypted or parsed.
 #[derive(Debug)]
 pub enum ResponseForm {
-    /// `vp_token` as JSON text, `state`, and the value of [`WALLET_NONCE_MEMBER`].
+    /// Unencrypted response: `vp_token` as JSON text, `state`, and the value of [`WALLET_NONCE_MEMBER`].
     Plain(SecretText, Option<String>, Option<String>),
-    /// `response`: a JWE.
+    /// Encrypted response: `response`, a compact JWE.
     Encrypted(SecretText),
-    /// `error`: the wallet refuses to answer.
+    /// Error response: `error`.
     Declined(WalletErrorCode),
 }
 
-/// Parameter with the `wallet_nonce` of the answered request object; other verifiers ignore it. Carnet's verifier uses
-/// it to identify that object in its receipt (spec/openid4vp.md 4.5).
+/// Member of Carnet's profile with the `wallet_nonce` of the answered request object; other verifiers ignore it.
+/// Carnet's verifier uses it to identify that object in its receipt (spec/openid4vp.md 4.5).
 pub const WALLET_NONCE_MEMBER: &str = "carnet_wallet_nonce";
 
 /// Authorization response with presentations.
@@ -48,9 +48,9 @@ pub struct AuthorizationResponse {
     pub presentations: Presentations,
     /// `state`
     pub state: Option<String>,
-    /// Value of [`WALLET_NONCE_MEMBER`].
+    /// Value of [`WALLET_NONCE_MEMBER`]; `None`: absent.
     pub wallet_nonce: Option<String>,
-    /// Thumbprint of the sender's ephemeral key; `None` if the response was not encrypted.
+    /// JWK thumbprint (RFC 7638) of the wallet's ephemeral encryption key; `None` if the response was not encrypted.
     pub ephemeral: Option<String>,
 }
 
@@ -85,10 +85,10 @@ impl ResponseForm {
 }
 
 impl AuthorizationResponse {
-    /// Parses the `vp_token` (JSON text) of an unencrypted response.
+    /// Parses the `vp_token` (JSON text) of an unencrypted response. `wallet_nonce` is left empty.
     ///
     /// # Errors
-    /// Those of [`json::parse`], and `token_malformed`.
+    /// Those of [`json::parse`]; `token_malformed` if it is not an object with non-empty lists of presentations.
     pub fn from_plain(vp_token: &str, state: Option<String>, limits: Limits) -> Result<Self, Problem> {
         let mut value = json::parse(vp_token.as_bytes(), limits)?;
         let read = presentations(&value);
@@ -99,7 +99,8 @@ impl AuthorizationResponse {
     /// Decrypts and parses the parameter `response` (OpenID4VP section 8.3).
     ///
     /// # Errors
-    /// Those of [`decrypt`] and [`json::parse`], and `token_malformed`.
+    /// Those of [`decrypt`] and [`json::parse_object`]; `token_malformed` if `vp_token` is missing, or a member is
+    /// malformed.
     pub fn from_encrypted(response: &str, key: &DecryptionKey, limits: Limits) -> Result<Self, Problem> {
         // Base64url makes four characters of three bytes; the rest is for header and tag.
         let most = limits.max_bytes.saturating_mul(3) / 2;
@@ -118,7 +119,7 @@ impl AuthorizationResponse {
         Ok(Self { presentations: read?, state: state?, wallet_nonce: wallet_nonce?, ephemeral })
     }
 
-    /// Checks that `state` equals that of the request, or is absent if the request has none.
+    /// Checks that `state` equals that of the request (`expected`), or is absent if the request has none.
     ///
     /// # Errors
     /// `nonce_replayed`
@@ -129,7 +130,7 @@ impl AuthorizationResponse {
         Err(Problem::new(Code::NonceReplayed, "the state is that of another request"))
     }
 
-    /// Returns the parameters as a JSON object, the content of an encrypted response.
+    /// Returns the parameters as a JSON object, which is the plaintext of an encrypted response.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
         let mut members = Map::from_iter([("vp_token".to_owned(), self.vp_token())]);
@@ -139,10 +140,10 @@ impl AuthorizationResponse {
         Zeroizing::new(Value::Object(members).to_string())
     }
 
-    /// Serialises the form body, encrypted if the request requires it.
+    /// Serialises the form body, encrypted if the response mode is `direct_post.jwt`.
     ///
     /// # Errors
-    /// `response_encryption` for a request without a key, and those of [`encrypt`].
+    /// `response_encryption` if the request has no encryption parameters, and those of [`encrypt`].
     pub fn to_form(&self, request: &AuthorizationRequest, rng: Rng<'_>) -> Result<Zeroizing<String>, Problem> {
         if request.mode == ResponseMode::DirectPost {
             let token = Zeroizing::new(self.vp_token().to_string());
@@ -157,13 +158,13 @@ impl AuthorizationResponse {
         Ok(form::write(&[("response", &response)]))
     }
 
-    /// Returns the parameters beside `vp_token`.
+    /// Returns the text parameters other than `vp_token`, with their names.
     fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let texts = [("state", &self.state), (WALLET_NONCE_MEMBER, &self.wallet_nonce)];
         texts.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)))
     }
 
-    /// Returns `vp_token`, with presentations that are JSON objects as such.
+    /// Returns `vp_token`. A presentation whose text is a JSON object is included as an object, any other as a string.
     #[must_use]
     pub fn vp_token(&self) -> Value {
         let one = |text: &String| match json::parse(text.as_bytes(), Limits::DOCUMENT) {
@@ -175,7 +176,7 @@ impl AuthorizationResponse {
     }
 }
 
-/// Reads `vp_token`: by credential query id a list of presentations, never empty (section 8.1).
+/// Parses `vp_token`: a non-empty list of presentations for each credential query id (OpenID4VP section 8.1).
 fn presentations(value: &Value) -> Result<Presentations, Problem> {
     let malformed = |what: &str| Problem::new(Code::TokenMalformed, what);
     let members = value.as_object().ok_or_else(|| malformed("vp_token is not an object"))?;
@@ -195,9 +196,9 @@ fn presentations(value: &Value) -> Result<Presentations, Problem> {
 /// Body of the response to an accepted presentation (OpenID4VP section 8.2).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AcceptedResponse {
-    /// `redirect_uri`: URL that the wallet opens.
+    /// `redirect_uri`: URL that the wallet opens for the holder.
     pub redirect_uri: Option<String>,
-    /// `carnet_receipt`: a signed receipt, as JSON text; other wallets ignore it.
+    /// `carnet_receipt`: a signed receipt, as JSON text; wallets other than Carnet's ignore it.
     pub receipt: Option<String>,
 }
 
@@ -210,10 +211,10 @@ impl AcceptedResponse {
         Value::Object(members.collect::<Map<_, _>>()).to_string()
     }
 
-    /// Parses the body. Unknown members are ignored.
+    /// Parses the body. Unknown members are ignored, and so is a `redirect_uri` that is not a valid https URL.
     ///
     /// # Errors
-    /// The errors of [`json::parse_object`], and `token_malformed`. A `redirect_uri` other than https is left out.
+    /// The errors of [`json::parse_object`]; `token_malformed` if a member is not a string.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         let members = json::parse_object(body, Limits::DOCUMENT)?;
         let malformed = |name: &str| Problem::new(Code::TokenMalformed, format!("{name} is malformed"));
@@ -237,7 +238,8 @@ impl AcceptedResponse {
 /// not receive.
 ///
 /// # Errors
-/// `request_malformed`
+/// `request_malformed`: the code has characters other than those of [`check_nonce`], or the URL is not https or already
+/// has a fragment.
 pub fn with_response_code(return_url: &str, code: &str) -> Result<String, Problem> {
     check_nonce("response_code", code)?;
     let url = crate::link::https_url("return_url", return_url)

@@ -8,19 +8,19 @@ use carnet_core::{
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-/// Maximum number of entries in a request.
+/// Maximum number of entries in `transaction_data`.
 const MOST_ENTRIES: usize = 16;
 
-/// Entry of `transaction_data`, of a supported type.
+/// Entry of `transaction_data`, of a type that the wallet supports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransactionData {
     /// Value of `type`.
     pub kind: String,
-    /// Ids of the credential queries, one of whose credentials authorises the transaction; never empty.
+    /// Credential query ids. A credential for one of them authorises the transaction. Never empty.
     pub credential_ids: Vec<String>,
     /// All members of the entry.
     pub members: Map<String, Value>,
-    /// base64url text as in the request, whose hash the holder signs.
+    /// Entry as in the request (base64url text), whose hash the holder signs.
     pub encoded: String,
 }
 
@@ -29,7 +29,8 @@ impl TransactionData {
     /// query ids of the request.
     ///
     /// # Errors
-    /// `transaction_data_unsupported`: an unsupported type, a hash function other than SHA-256, or a malformed entry.
+    /// `transaction_data_unsupported`: an unsupported type, no hash function SHA-256, an unknown credential query id, a
+    /// malformed entry, or not 1 to 16 entries.
     pub fn parse_all(value: &Value, known: &[&str], ids: &[&str]) -> Result<Vec<Self>, Problem> {
         let refused = |what: &str| Problem::new(Code::TransactionDataUnsupported, what);
         let entries = value.as_array().filter(|entries| !entries.is_empty() && entries.len() <= MOST_ENTRIES);
@@ -55,16 +56,18 @@ impl TransactionData {
         entries.iter().map(one).collect()
     }
 
-    /// Returns the hash for `transaction_data_hashes` in the key-binding JWT (OpenID4VP appendix B.3.3.1).
+    /// Returns the SHA-256 hash (base64url) for `transaction_data_hashes` in the key-binding JWT (OpenID4VP appendix
+    /// B.3.3.1).
     #[must_use]
     pub fn hash(&self) -> String {
         URL_SAFE_NO_PAD.encode(Sha256::digest(&self.encoded))
     }
 }
 
-/// Hash that this profile uses, by its name in the IANA registry.
+/// Only supported hash function, by its name in the IANA registry.
 const SHA_256: &str = "sha-256";
 
+/// Returns a non-empty array of strings; `None` for any other value.
 fn strings(value: Option<&Value>) -> Option<Vec<String>> {
     let all: Option<Vec<String>> = value?.as_array()?.iter().map(|entry| entry.as_str().map(str::to_owned)).collect();
     all.filter(|all| !all.is_empty())
