@@ -10,13 +10,13 @@ use crate::failure::{Failure, Sentence};
 /// Reason why a service address is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressError {
-    /// Not a URL.
+    /// Not a URL, or a text with characters other than visible ASCII.
     NoUrl,
     /// A URL without a host.
     NoHost,
     /// A user name or a password in the URL.
     Password,
-    /// Unencrypted (http), and not on this machine.
+    /// Scheme http on a host other than this machine.
     Unencrypted,
     /// Scheme other than https and http.
     Scheme,
@@ -48,8 +48,9 @@ impl From<AddressError> for Failure {
     }
 }
 
-/// Parses the address of a service from untrusted text: https, or http on this machine only. A URL is visible ASCII
-/// (RFC 3986 section 2); a parser of URLs drops control characters, and a screen obeys them.
+/// Parses the address of a service from untrusted text: an https URL, or an http URL whose host is `localhost` or a
+/// loopback address. Only visible ASCII is accepted (RFC 3986 section 2): URL parsers drop control characters, which a
+/// terminal would execute.
 ///
 /// # Errors
 /// The reason why the address is refused.
@@ -79,9 +80,9 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Returns whether the service address certainly belongs to the issuer: it is on the host of its did:web or did:webvh,
-/// on any port, or on this machine. The link of an offer can contain any address, and valid copies prove nothing about
-/// it, since a relay can forward them from the issuer.
+/// Returns whether a service address is known to belong to the issuer with this DID: its host is that of the did:web or
+/// did:webvh, on any port, or it is on this machine. `false` if the address is invalid. The link of an offer can
+/// contain any address, and valid copies prove nothing about it, since a relay can forward them from the issuer.
 pub fn is_of_issuer(endpoint: &str, issuer: &str) -> bool {
     let Ok(endpoint) = service_address(endpoint) else { return false };
     let host = |text: String| Url::parse(&text).ok()?.host_str().map(str::to_owned);
@@ -90,7 +91,7 @@ pub fn is_of_issuer(endpoint: &str, issuer: &str) -> bool {
     is_loopback(&endpoint) || (named.is_some() && named.as_deref() == endpoint.host_str())
 }
 
-/// Returns scheme, host and port.
+/// Returns the origin of a URL: scheme, host, and the port unless it is the default of the scheme.
 pub fn scheme_host_port(url: &Url) -> String {
     url.origin().ascii_serialization()
 }

@@ -1,5 +1,5 @@
-//! Minimal answer to a query: the credentials and copies that it uses, the claims that it discloses and hides, and the
-//! verifiers that could link it.
+//! Answer to a query with the least disclosure: the credentials and copies that it uses, the claims that it discloses
+//! and hides, and the verifiers that could link it.
 
 use carnet_core::{
     Code, Problem,
@@ -37,29 +37,29 @@ use holdings::open_all;
 pub use missing::{LackReason, UnansweredQuery, type_asked, unanswered_queries};
 pub use part::{are_commitments, claims_of, is_status};
 
-/// Disclosed claim as displayed: a member of the credential subject.
+/// Disclosed claim for display: a member of the credential subject, or a top-level member that is not metadata.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DisplayedClaim {
-    /// Member name below the subject.
+    /// Name of the member.
     pub name: String,
     /// Disclosed part of the value.
     pub value: Value,
-    /// `true` if part of the claim stays hidden.
+    /// `true` if a part of the value stays hidden.
     pub in_part: bool,
 }
 
 /// Threshold proof of a claim whose value stays hidden.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProvedClaim {
-    /// Member name below the subject.
+    /// Name of the member with the hidden value.
     pub name: String,
-    /// Path of the claim.
+    /// Path of the claim in the credential.
     pub path: ClaimPath,
     /// Proved threshold.
     pub threshold: Threshold,
 }
 
-/// Verifiers to which the copy was presented before.
+/// Verifiers to which a copy was presented before.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KnownVerifiers {
     /// No verifier.
@@ -72,13 +72,13 @@ pub enum KnownVerifiers {
 
 /// Constraints on an answer in addition to the query.
 pub struct AnswerConstraints<'a> {
-    /// Client id of the verifier.
+    /// Client id of the requesting verifier.
     pub asker: &'a str,
     /// Current time.
     pub now: Timestamp,
     /// Indexes of the credentials that may be used; empty: all.
     pub only: &'a [usize],
-    /// Claims that the holder withholds. The query is answered as if they were absent.
+    /// Items that the holder withholds. The query is answered as if it did not have them ([`query_without`]).
     pub withheld: &'a [RequestedItem],
     /// Claims whose threshold may be proved but whose value must not be disclosed.
     pub proofs_only: &'a [RequestedClaimPath],
@@ -89,13 +89,14 @@ pub struct AnswerConstraints<'a> {
 pub struct QueryAnswer {
     /// Presentations to send.
     pub parts: Vec<PlannedPresentation>,
-    /// Total weight of the plan.
+    /// Total weight of the disclosures, by which plans are compared.
     pub cost: u64,
-    /// Explanation of the choice.
+    /// Explanation of the choice, with the weight of each item.
     pub lines: Vec<PlanLine>,
     /// Conclusions that the verifier can draw about hidden claims.
     pub implied: Vec<ImpliedCondition>,
-    /// Wallet index of each credential to which the explanation and the conclusions refer.
+    /// Index in the wallet of the credential of each candidate copy; `lines` and `implied` refer to candidates by their
+    /// position here.
     pub holdings: Vec<usize>,
 }
 
@@ -114,18 +115,19 @@ pub struct PlannedPresentation {
     pub goes: Vec<DisplayedClaim>,
     /// Thresholds proved without disclosing the values.
     pub proves: Vec<ProvedClaim>,
-    /// Names of the hidden claims.
+    /// Names of the hidden claims, except those in `given_away` and those whose exact value the proved thresholds
+    /// reveal.
     pub stays: Vec<String>,
-    /// Names of hidden dates that the disclosed end of the validity period reveals.
+    /// Names of hidden dates that the disclosed end of the validity period reveals approximately.
     pub given_away: Vec<String>,
-    /// `true` if the format has no selective disclosure, so that everything is disclosed.
+    /// `true` if the format has no selective disclosure, so that the whole credential is disclosed.
     pub everything: bool,
     /// Disclosed claims that were not requested: the issuer left them in the clear, so that they cannot be withheld.
     pub unasked: Vec<ClaimPath>,
     /// Disclosed paths and proved thresholds, for the log: `credentialSubject.rightToWork`,
     /// `credentialSubject.validUntil >= 2026-11-22`.
     pub paths: Vec<String>,
-    /// Digest of the disclosed voucher serial.
+    /// Digest of the voucher serial that it discloses; `None` if it discloses none.
     pub serial: Option<String>,
     shown: Shown,
 }
@@ -136,10 +138,12 @@ enum Shown {
     Whole(Value),
 }
 
-/// Answers a query from the wallet with the minimal disclosure.
+/// Answers a query from the wallet with the least disclosure.
 ///
 /// # Errors
-/// `query_unmet` if no credential answers it.
+/// `query_unmet` if no permitted combination of credentials answers it, or withheld claims cannot be separated from
+/// disclosed ones; `holder_differs` if only credentials of different holders would; errors for copies that cannot be
+/// parsed.
 pub fn answer(
     contents: &WalletContents,
     catalogue: &Catalogue,
@@ -162,8 +166,8 @@ pub fn answer(
     Ok(QueryAnswer { parts, cost, lines, implied, holdings: opened.iter().map(|opened| opened.credential).collect() })
 }
 
-/// Checks that no withheld claim is disclosed, neither inside another claim nor because the issuer left it in the
-/// clear.
+/// Checks that an SD-JWT presentation discloses the value of no withheld claim, neither inside another claim nor
+/// because the issuer left it in the clear.
 fn keeps_back(part: &PlannedPresentation, withheld: &[RequestedItem]) -> Result<(), Problem> {
     let Shown::Selected(token, _) = &part.shown else { return Ok(()) };
     let payload = token.disclosed()?.payload;
@@ -185,7 +189,7 @@ fn sends_no_two_copies(parts: &[PlannedPresentation]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Checks that a copy opens no claim for two thresholds in the same direction (spec/at-least.md 4.5).
+/// Checks that no copy proves two different thresholds of one claim in the same direction (spec/at-least.md 4.5).
 fn opens_no_claim_twice(parts: &[PlannedPresentation]) -> Result<(), Problem> {
     let proved = || parts.iter().flat_map(|part| part.proves.iter().map(move |proving| (part, proving)));
     let clash = proved().any(|(part, one)| {
@@ -203,7 +207,12 @@ fn opens_no_claim_twice(parts: &[PlannedPresentation]) -> Result<(), Problem> {
 }
 
 impl PlannedPresentation {
-    /// Binds the presentation to the verifier and the nonce with the copy's key, and staples the freshness statement.
+    /// Signs the presentation for a verifier (`audience`) and a nonce with the copy's key, and returns its text. An
+    /// SD-JWT also gets the threshold proofs and the freshness `statement`, if given; a Data Integrity presentation has
+    /// neither.
+    ///
+    /// # Errors
+    /// The key in the wallet is damaged, or the presentation cannot be signed.
     pub fn bind(
         &self,
         copy: &CredentialCopy,
@@ -234,8 +243,9 @@ impl PlannedPresentation {
         }
     }
 
-    /// Records, before sending, that the verifier will see the copy, and which thresholds and serial it will see. The
-    /// caller must save the wallet before sending, so that after a power failure the copy does not count as unused.
+    /// Records in the wallet that the verifier `asker` sees the copy, the proved thresholds and the voucher serial. The
+    /// caller must do this and save the wallet before sending, so that after a power failure the copy does not count as
+    /// unused.
     pub fn record_disclosure(&self, held: &mut HeldCredential, asker: &str) {
         if let Some((serials, serial)) = held.serials.as_mut().zip(self.serial.as_deref()) {
             serials.record_shown(serial, asker);

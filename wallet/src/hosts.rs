@@ -1,4 +1,5 @@
-//! Hosts that are known from documents in the wallet; all others are unknown.
+//! Hosts whose owner the wallet knows: from trust lists, pinned registrars, local services and held credentials. All
+//! other hosts are unknown.
 
 use carnet_core::{
     did::{self, Did},
@@ -8,14 +9,14 @@ use url::Url;
 
 use crate::{store::WalletContents, trust::ValidTrustLists};
 
-/// Reason why the wallet knows a host.
+/// Reason why the wallet knows a host: the origin of the DID that names the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostVoucher {
-    /// Trust list that the holder accepts.
+    /// Issuer or registrar in a trust list that the holder accepts and that is valid now.
     TrustList,
     /// Registrar that the holder pinned, or service on this machine that the holder added.
     Owner,
-    /// Credential in the wallet, whose issuer has the host.
+    /// Issuer of a credential in the wallet.
     Credential,
 }
 
@@ -23,7 +24,7 @@ pub enum HostVoucher {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownHost {
     host: String,
-    /// Name in the document.
+    /// Name of the owner: from the trust list, as given by the holder, or the issuer's own display name.
     pub name: String,
     /// Reason why the wallet knows the host.
     pub voucher: HostVoucher,
@@ -34,8 +35,8 @@ pub struct KnownHost {
 pub struct KnownHosts(Vec<KnownHost>);
 
 impl KnownHosts {
-    /// Returns the hosts in the DIDs of trust lists, of the owner's registrars and local services, and of issuers of
-    /// credentials.
+    /// Collects the hosts named by the did:web and did:webvh DIDs of these owners. Trust lists that are invalid at
+    /// `now` are ignored.
     pub fn of(contents: &WalletContents, now: Timestamp) -> Self {
         let lists = ValidTrustLists::of(&contents.trust, now);
         let listed = lists.parties().map(|(did, name)| (did, name, HostVoucher::TrustList));
@@ -50,21 +51,22 @@ impl KnownHosts {
         Self(listed.chain(own).chain(issuers).filter_map(known).collect())
     }
 
-    /// Returns the owner of the host of a URL; `None`: unknown.
+    /// Returns the known host with the host and port of a URL; `None` if the wallet does not know it. If several owners
+    /// have the host, a trust list takes precedence, then the holder's own entries.
     pub fn owner(&self, url: &Url) -> Option<&KnownHost> {
         let host = authority(url)?;
         self.0.iter().find(|known| known.host == host)
     }
 }
 
-/// Returns the host of a did:web or did:webvh, with its port if it names one.
+/// Returns host and port of a did:web or did:webvh, with port 443 if it names none; `None` for other DIDs.
 fn host_of(did: &str) -> Option<String> {
     let did = Did::parse(did).ok()?;
     let url = did::web::document_url(&did).or_else(|_| did::webvh::log_url(&did)).ok()?;
     authority(&Url::parse(&url).ok()?)
 }
 
-/// Returns host and port. A DID vouches for its own port alone: others may be another's service.
+/// Returns host and port of a URL. A DID vouches only for its own port: other ports may belong to another service.
 fn authority(url: &Url) -> Option<String> {
     Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }

@@ -13,7 +13,8 @@ impl Languages {
         Self(vec![tag.to_owned(), "en".to_owned()])
     }
 
-    /// Returns the best text from a map by language tag, sanitised.
+    /// Returns the text in the most preferred language for which `texts` returns one, sanitised. `None` if no language
+    /// has a text, or if that text is empty.
     pub fn best_text<'a>(&self, texts: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
         self.0.iter().find_map(|tag| texts(tag)).map(sanitise).filter(|text| !text.is_empty())
     }

@@ -1,11 +1,12 @@
-//! Links as people forward them: in quotation marks or brackets, wrapped over lines, with invisible characters.
+//! Links as people forward them: in quotation marks or brackets, wrapped over several lines, or with invisible
+//! characters.
 
 use carnet_core::text::invisible_characters;
 use url::Url;
 
 use crate::failure::{Failure, Sentence};
 
-/// Characters around a link that are not part of it. Braces are absent: an offer may be plain JSON.
+/// Characters removed from both ends of a pasted link. Braces are absent: an offer may be plain JSON.
 const AROUND: [char; 20] =
     ['"', '\'', '`', '´', '“', '”', '„', '‘', '’', '‚', '«', '»', '‹', '›', '(', ')', '[', ']', ',', ';'];
 
@@ -19,7 +20,8 @@ pub enum LinkKind {
 }
 
 impl LinkKind {
-    /// Returns the kind of a link, by its scheme or, for an https link, by its parameters.
+    /// Returns the kind of a link by its scheme or, for an https link, by its query parameters. `None` for other
+    /// schemes, and for an https link that has parameters of both kinds or of neither.
     pub fn of(link: &str) -> Option<Self> {
         let scheme = link.split_once(':').map(|(scheme, _)| scheme)?;
         match scheme.to_ascii_lowercase().as_str() {
@@ -39,8 +41,9 @@ impl LinkKind {
     }
 }
 
-/// Extracts the link from a text. White space and angle brackets are removed: they are not part of a URI, but occur
-/// where one was wrapped or delimited (RFC 3986 appendix C).
+/// Reduces a pasted text to the link in it: removes invisible characters, white space and angle brackets everywhere,
+/// and quotation marks, other brackets and punctuation at both ends. White space and angle brackets are not part of a
+/// URI, but occur where one was wrapped or delimited (RFC 3986 appendix C).
 pub fn extract_link(text: &str) -> String {
     let hidden: Vec<usize> = invisible_characters(text).map(|(at, _)| at).collect();
     let seen = text.char_indices().filter(|(at, _)| !hidden.contains(at)).map(|(_, c)| c);
@@ -49,7 +52,8 @@ pub fn extract_link(text: &str) -> String {
     link.trim_start_matches(AROUND).trim_end_matches(|c| c == '.' || AROUND.contains(&c)).to_owned()
 }
 
-/// Returns the failure for a text that is not a link of the expected kind, with the command for the other kind.
+/// Returns the usage failure for a text that is not a link of the kind `wanted`, with the code `reason`. For a link of
+/// the other kind, the hint names the command for it; otherwise it asks for the whole link.
 pub fn wrong_kind(wanted: LinkKind, link: &str, reason: &str) -> Failure {
     let (message, hint) = match (wanted, LinkKind::of(link)) {
         (LinkKind::Offer, Some(LinkKind::Request)) => ("error-offer-is-request", "hint-present-link"),

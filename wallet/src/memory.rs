@@ -31,7 +31,7 @@ use crate::{
 
 const CONFIGURATION: &str = "QualificationCredential_vc+sd-jwt";
 
-/// In-memory issuer and verifier.
+/// In-memory issuer and verifier, and an implementation of all [`Ports`] with a fixed time.
 pub struct World {
     issuer: Rc<Issuer>,
     /// Verifier that sent the request.
@@ -46,7 +46,7 @@ impl World {
         Self { issuer: Rc::new(Issuer::new()), asker: Rc::new(Asker::new()) }
     }
 
-    /// Creates an offer of a qualification, and returns its link.
+    /// Returns the link of an offer of a qualification credential. Every offer has the same code.
     #[must_use]
     pub fn offer(&self) -> String {
         let offer = json!({
@@ -166,7 +166,7 @@ impl IssuerClient for IssuerConnection {
     }
 }
 
-/// Connection to the in-memory verifier, which accepts everything and issues no receipts.
+/// Connection to the in-memory verifier, which accepts every presentation and issues no receipts.
 pub struct VerifierConnection(Rc<Asker>);
 
 impl VerifierClient for VerifierConnection {

@@ -1,4 +1,4 @@
-//! Match of a procedure's required documents with those in the wallet.
+//! Match of a procedure's needs (the documents that it requires, [`Procedure`]) with the credentials in the wallet.
 
 use std::cmp::Reverse;
 
@@ -7,25 +7,25 @@ use carnet_spec::{Need, Procedure};
 
 use crate::store::{HeldCredential, WalletContents};
 
-/// State of a need, best first.
+/// State of a need, judged by its best matching credential; best state first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NeedState {
-    /// The wallet has a document for it.
+    /// The credential is valid now, and its issuer has not reported it as suspended or revoked.
     Met,
-    /// The wallet's document is not valid yet.
+    /// The validity period of the credential has not begun.
     NotYetValid,
-    /// The wallet's document has expired.
+    /// The validity period of the credential has ended.
     Expired,
-    /// Suspended by its issuer.
+    /// The issuer's latest report to this wallet is that the credential is suspended.
     Suspended,
-    /// Revoked by its issuer, or of a status that this wallet does not know.
+    /// The issuer's latest report to this wallet is that the credential is revoked.
     Withdrawn,
-    /// The wallet has no document for it.
+    /// The wallet has no credential of an accepted type.
     Missing,
 }
 
 impl NeedState {
-    /// Its name, for programs.
+    /// Returns the stable name in JSON output, in `snake_case`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,27 +51,28 @@ impl NeedState {
     }
 }
 
-/// Required document, with the best match in the wallet.
+/// Need of a procedure, with the best matching credential in the wallet.
 #[derive(Debug)]
 pub struct NeedStatus<'a> {
-    /// The need.
+    /// Need, as defined in the catalogue.
     pub need: &'a Need,
-    /// Its state.
+    /// State of the need.
     pub state: NeedState,
-    /// The document; `None` if the wallet has none.
+    /// Best matching credential; `None` if the wallet has none of the accepted types.
     pub held: Option<&'a HeldCredential>,
 }
 
 impl NeedStatus<'_> {
-    /// Returns whether the wallet lacks the document and the procedure requires it.
+    /// Returns whether the need is not optional and its state is other than [`NeedState::Met`].
     #[must_use]
     pub fn is_lacking(&self) -> bool {
         !self.need.optional && self.state != NeedState::Met
     }
 }
 
-/// Returns the state of each required document. Of several matches the one with the best state is chosen, then by the
-/// order of types, then by the latest end.
+/// Returns the state of each need of a procedure, in its order. Of several credentials of accepted types, the one with
+/// the best state is chosen, then the one whose type the need names first, then one without an end of validity, then
+/// the one that ends last.
 #[must_use]
 pub fn match_needs<'a>(procedure: &'a Procedure, contents: &'a WalletContents, now: Timestamp) -> Vec<NeedStatus<'a>> {
     let matched = procedure.needs.iter().map(|need| {

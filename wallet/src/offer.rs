@@ -43,10 +43,12 @@ impl PinForm {
         Self { numeric, length }
     }
 
-    /// Parses a PIN as typed by the holder. A malformed PIN is not sent, so that it does not use up an attempt.
+    /// Parses a PIN as typed by the holder. Digits of any script are converted to ASCII if the form is numeric. A
+    /// malformed PIN is not sent, so that it does not use up an attempt.
     ///
     /// # Errors
-    /// `pin_malformed`
+    /// `pin_malformed` if the PIN is empty, is not numeric although the form is, or has another length than the offer
+    /// states.
     pub fn parse(self, text: &str) -> Result<Zeroizing<String>, Failure> {
         let plain = || Some(Zeroizing::new(text_without_mark(text).trim().to_owned())).filter(|pin| !pin.is_empty());
         let pin = if self.numeric { numeric_pin(text) } else { plain() };
@@ -69,12 +71,15 @@ impl PinForm {
 pub enum OfferLink {
     /// The offer itself.
     Offer(ReceivedOffer),
-    /// URL of the offer, for [`ReceivedOffer::fetched`].
+    /// URL of the offer (`credential_offer_uri`). Its content is parsed with [`ReceivedOffer::fetched`].
     Reference(Url),
 }
 
 impl OfferLink {
-    /// Parses a link.
+    /// Parses the link of an offer as pasted by the holder ([`extract_link`]). A referenced offer is not fetched.
+    ///
+    /// # Errors
+    /// `offer_malformed`, `grant_unsupported`, `address_forbidden`
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let text = extract_link(text);
         if text.len() > LONGEST {
@@ -101,8 +106,8 @@ impl OfferLink {
 /// Parsed credential offer; all of its content is untrusted.
 #[derive(Debug, Clone)]
 pub struct ReceivedOffer {
-    /// URL of the issuer's service: its origin for Carnet's gRPC protocol, its credential issuer identifier for
-    /// OpenID4VCI.
+    /// URL of the issuer's service: for Carnet's gRPC protocol the origin of the credential issuer identifier, for
+    /// OpenID4VCI that identifier itself.
     pub endpoint: String,
     /// Protocol of that service.
     pub wire: Wire,
@@ -110,19 +115,20 @@ pub struct ReceivedOffer {
     pub credential_issuer: String,
     /// Ids of the offered credential configurations.
     pub configuration_ids: Vec<String>,
-    /// Pre-authorized code, for single use.
+    /// Pre-authorized code, which can be used once.
     pub code: WalletSecret,
     /// Form of the PIN; `None`: no PIN is required.
     pub pin: Option<PinForm>,
-    /// End of the credential's validity, if the offer states it (spec/protocol.md 3.28).
+    /// End of the credential's validity, always the start of a day; `None` if the offer does not state it
+    /// (spec/protocol.md 3.28).
     pub valid_until: Option<Timestamp>,
 }
 
 impl ReceivedOffer {
-    /// Parses an offer by value.
+    /// Parses the link of an offer by value.
     ///
     /// # Errors
-    /// `offer_malformed`, also for an offer by reference.
+    /// `offer_malformed`, also for an offer by reference; `grant_unsupported`, `address_forbidden`
     pub fn parse(text: &str) -> Result<Self, Failure> {
         match OfferLink::parse(text)? {
             OfferLink::Offer(offer) => Ok(offer),
@@ -130,7 +136,7 @@ impl ReceivedOffer {
         }
     }
 
-    /// Parses an offer that was fetched from its URL, always of an OpenID4VCI service.
+    /// Parses an offer that was fetched from its URL. Its service is assumed to support OpenID4VCI only.
     ///
     /// # Errors
     /// `offer_malformed`, `grant_unsupported`, `address_forbidden`
@@ -139,7 +145,8 @@ impl ReceivedOffer {
         Ok(Self::from_json(&json)?.over_openid())
     }
 
-    /// Returns the offer as one of a service that supports only OpenID4VCI.
+    /// Returns the offer with OpenID4VCI as the protocol of its service, and the credential issuer identifier as its
+    /// URL.
     #[must_use]
     pub fn over_openid(self) -> Self {
         Self { endpoint: self.credential_issuer.clone(), wire: Wire::OpenId, ..self }
@@ -181,19 +188,19 @@ impl ReceivedOffer {
         Ok(Self { endpoint, wire, credential_issuer, configuration_ids, code, pin, valid_until })
     }
 
-    /// Returns an identifier of the offer that does not reveal its code.
+    /// Returns the base64url SHA-256 of the pre-authorized code, which identifies the offer without revealing the code.
     pub fn digest(&self) -> String {
         URL_SAFE_NO_PAD.encode(Sha256::digest(self.code.expose()))
     }
 }
 
-/// Error for a link that is no offer, with the id of the reason.
+/// Returns the failure `offer_malformed`; `why` is the message id of the reason.
 fn malformed(why: &'static str) -> Failure {
     let message = Sentence::id("error-offer").with_part("why", Sentence::id(why));
     Failure::usage("offer_malformed", message, Sentence::id("hint-whole-offer"))
 }
 
-/// Error for an offer whose JSON is refused.
+/// Returns the failure for an offer whose JSON is refused, with the parser's details.
 fn unread(problem: &Problem) -> Failure {
     let failure = malformed("why-unread");
     Failure { message: failure.message.details(sanitise(&problem.detail)), ..failure }

@@ -1,4 +1,4 @@
-//! Issuer's metadata about an offered credential, against which the wallet checks the copies.
+//! Issuer metadata as the wallet uses it, and the credential that the wallet expects according to them.
 
 use std::collections::BTreeMap;
 
@@ -20,31 +20,32 @@ use crate::{
     wire::Wire,
 };
 
-/// Metadata of an issuer's service.
+/// Metadata of an issuer's service, reduced to what the wallet uses; the same for both protocols.
 #[derive(Debug, Clone, Default)]
 pub struct WalletIssuerMetadata {
     /// DID of the issuer.
     pub issuer: String,
     /// Audience of proofs of possession: the issuer's DID, or for OpenID4VCI its credential issuer identifier.
     pub audience: String,
-    /// Issuer's own display name, by language tag.
+    /// Display name that the issuer gives itself, by language tag.
     pub display_name: BTreeMap<String, String>,
     /// Credential configurations that it issues.
     pub configurations: Vec<OfferedConfiguration>,
-    /// Maximum number of copies in one request.
+    /// Maximum number of copies in one credential request.
     pub max_batch_size: u32,
     /// Lifetime of its freshness statements, in seconds; 0: it does not issue them.
     pub freshness_seconds: u32,
-    /// URL that a PIN is sent to; `None`: the service of the offer.
+    /// Token endpoint, to which the code and the PIN of an offer are sent; `None`: the service of the offer itself, for
+    /// Carnet's gRPC protocol.
     pub token_endpoint: Option<String>,
 }
 
-/// Credential configuration of an issuer.
+/// Credential configuration in an issuer's metadata.
 #[derive(Debug, Clone)]
 pub struct OfferedConfiguration {
     /// Id that offers refer to.
     pub id: String,
-    /// Format; `None`: unknown to this wallet.
+    /// Format of the copies; `None`: unknown to this wallet.
     pub format: Option<CredentialFormat>,
     /// Name of the credential type.
     pub credential_type: String,
@@ -56,7 +57,7 @@ pub struct OfferedConfiguration {
     pub proof_algorithms: Vec<String>,
 }
 
-/// Credential that an issuer has announced, against which its copies are checked.
+/// Credential as its issuer announces it in its metadata. The wallet checks received copies against it.
 #[derive(Debug, Clone)]
 pub struct ExpectedCredential {
     /// DID of the issuer.
@@ -80,7 +81,11 @@ pub struct ExpectedCredential {
 }
 
 impl ExpectedCredential {
-    /// Looks up a credential configuration in an issuer's metadata, and checks that this wallet supports it.
+    /// Looks up the credential configuration `id` in an issuer's metadata, and checks that this wallet supports it.
+    ///
+    /// # Errors
+    /// `configuration_unknown` if the metadata do not have it or its format is unknown; `format_unsupported` if this
+    /// program cannot verify the format; `type_unknown` if the catalogue lacks the type; `proof_algorithm_unsupported`.
     pub fn read(
         metadata: &WalletIssuerMetadata,
         id: &str,
@@ -118,7 +123,8 @@ impl ExpectedCredential {
         })
     }
 
-    /// Looks up the credential configurations of an offer; for Carnet's gRPC protocol, all of them.
+    /// Looks up the credential configurations of an offer. For Carnet's gRPC protocol all of them must be supported;
+    /// for OpenID4VCI see [`Self::choose`].
     ///
     /// # Errors
     /// Those of [`ExpectedCredential::read`].
@@ -138,8 +144,8 @@ impl ExpectedCredential {
     }
 
     /// Looks up the credential configurations of an OpenID4VCI offer, several of which may be formats of one
-    /// credential: for each type, the format with the best selective disclosure is chosen, and unsupported
-    /// configurations are ignored.
+    /// credential. Of each type, the preferred format is chosen: `vc+sd-jwt`, then `dc+sd-jwt`, then Data Integrity.
+    /// Unsupported configurations are ignored.
     ///
     /// # Errors
     /// The first error, if no configuration is supported.
@@ -170,7 +176,7 @@ impl ExpectedCredential {
     }
 }
 
-/// Returns the place of a format among those of one credential: the format of Carnet's profile is the first.
+/// Returns the preference of a format; the lowest number is preferred.
 const fn rank(format: CredentialFormat) -> u8 {
     match format {
         CredentialFormat::VcSdJwt => 0,
@@ -180,7 +186,11 @@ const fn rank(format: CredentialFormat) -> u8 {
     }
 }
 
-/// Returns the algorithm of holder keys for an issuer that takes these: Ed25519 unless it takes P-256 only.
+/// Returns the algorithm of holder keys for an issuer that accepts the algorithms `names`: Ed25519 if it is among them
+/// or none is named, otherwise P-256.
+///
+/// # Errors
+/// `proof_algorithm_unsupported` if it accepts neither.
 fn key_algorithm(names: &[String]) -> Result<HolderAlgorithm, Failure> {
     let takes = |algorithm: Algorithm| names.iter().any(|name| name == algorithm.as_str());
     if names.is_empty() || takes(Algorithm::EdDsa) {
@@ -193,7 +203,7 @@ fn key_algorithm(names: &[String]) -> Result<HolderAlgorithm, Failure> {
     Err(Failure::new("proof_algorithm_unsupported", message, Sentence::id("hint-another-offer")))
 }
 
-/// Accepts only the issuer that made the offer, and only the offered type.
+/// Policy that accepts only the expected issuer and the expected credential type.
 impl IssuerPolicy for ExpectedCredential {
     fn accepts(&self, held: &VerifiedCredential) -> Result<(), Problem> {
         if held.credential.issuer() != self.issuer {
@@ -206,7 +216,7 @@ impl IssuerPolicy for ExpectedCredential {
     }
 }
 
-/// Returns whether this program can verify a format.
+/// Returns whether this build can verify a format: `ldp_vc` requires the feature `jsonld`.
 fn can_verify(format: CredentialFormat) -> bool {
     format != CredentialFormat::LdpVc || cfg!(feature = "jsonld")
 }

@@ -1,5 +1,5 @@
-//! Replacement of copies that the public status lists make linkable, and of those whose handles the issuer does not
-//! know.
+//! Automatic refill and replacement: new copies for credentials with few unused ones, for copies that the public status
+//! lists make linkable, and for those whose handles the issuer does not know.
 //!
 //! After a suspension, archived lists show which indices belong to one credential. So the wallet requests copies with
 //! new indices, together with freshness statements and never because of a presentation.
@@ -19,10 +19,12 @@ use crate::{
     },
 };
 
-/// Maximum delay of another command by an automatic refill.
+/// Maximum delay of another command by the automatic refill of one credential.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Refills every credential with few unused copies. A failure is printed as a note, and not returned.
+/// Refills every refillable credential that has few unused copies or copies that need replacement, except vouchers
+/// without serials; then requests freshness statements for the new copies. The holder is notified of each refill and of
+/// each failure; nothing is returned.
 pub async fn refill_if_low(ports: &impl Ports, wallet: &mut Wallet<impl WalletStore>) {
     let low = low(wallet, ports.now());
     if low.is_empty() {
@@ -47,7 +49,7 @@ pub async fn refill_if_low(ports: &impl Ports, wallet: &mut Wallet<impl WalletSt
     refresh_new_copies(ports, wallet).await;
 }
 
-/// Returns the refillable credentials that run low.
+/// Returns the indexes of the refillable credentials that have few unused copies or copies that need replacement.
 fn low(wallet: &Wallet<impl WalletStore>, now: Timestamp) -> Vec<usize> {
     let all = wallet.contents.credentials.iter().enumerate();
     let low = |held: &HeldCredential| held.needs_refill() || held.has_outdated_copies();
@@ -59,14 +61,18 @@ fn low(wallet: &Wallet<impl WalletStore>, now: Timestamp) -> Vec<usize> {
 pub struct ReplacementResult {
     /// Number of new copies.
     pub copies: usize,
-    /// First failure.
+    /// First failure, except refusals because the credential is revoked or suspended or because the issuer does not
+    /// know the copy.
     pub failure: Option<Failure>,
-    /// Revoked or suspended credentials by index: the issuer said so when it refused new copies.
+    /// Credentials that the issuer refused as revoked or suspended: index in the wallet, and state.
     withdrawn: Vec<(usize, CopyState)>,
 }
 
-/// Requests new copies of each credential with outdated copies, and discards those. If the request fails, the old
-/// copies are kept.
+/// Requests new copies of each credential of one issuer that has copies that need replacement, and discards those
+/// copies. If a request fails, the old copies are kept. Vouchers without serials get no new copies.
+///
+/// # Errors
+/// The catalogue is unreadable, or the wallet cannot be saved. Failed requests are in the result.
 pub async fn replace_outdated(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
@@ -114,8 +120,12 @@ pub async fn replace_outdated(
     Ok(replaced)
 }
 
-/// Records credentials that the issuer has revoked although it does not know the handles of their copies, so that a
-/// freshness request does not show it.
+/// Marks the copies that need replacement as revoked or suspended, for each credential that the issuer refused for this
+/// reason, and saves the wallet. A freshness request does not report this state, since the issuer does not know the
+/// handles of these copies.
+///
+/// # Errors
+/// The wallet cannot be saved.
 pub fn note_withdrawn(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,

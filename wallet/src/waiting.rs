@@ -1,14 +1,14 @@
-//! Port for progress notices about slow work.
+//! Port for progress notices about slow work, such as decrypting the wallet file or waiting for its lock.
 
 use std::any::Any;
 
-/// Observer of one kind of slow work.
+/// Observer that notifies the holder while one kind of work is slow.
 pub trait WorkObserver: Send + Sync {
-    /// Starts the notice; it ends when the returned value is dropped.
+    /// Marks the start of the work. Dropping the returned value marks its end.
     fn begin(&self) -> Box<dyn Any>;
 }
 
-/// Observer without notices.
+/// Observer that gives no notices.
 #[derive(Debug, Clone, Copy)]
 pub struct SilentObserver;
 

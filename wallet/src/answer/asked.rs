@@ -1,4 +1,4 @@
-//! Requested claims: their names on the command line, and the query without those that the holder withholds.
+//! Items that a query requests, their names on the command line, and the query without those that the holder withholds.
 
 use carnet_core::{
     at_least::Direction,
@@ -14,7 +14,7 @@ use crate::{
     sanitise::sanitise,
 };
 
-/// Requested item: a claim's value, a threshold of it, or the whole credential.
+/// Item that a verifier requests: a claim's value, a threshold of a claim, or the credential as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RequestedItem {
     /// Id of the credential query.
@@ -23,14 +23,14 @@ pub struct RequestedItem {
     pub path: Option<ClaimPath>,
     /// Requested threshold; `None`: the value is requested.
     pub threshold: Option<Threshold>,
-    /// Limit of the registration that the item exceeds; `None`: within the registration.
+    /// Limit of the verifier's registration that the item exceeds; `None`: within the registration.
     pub beyond: Option<ExceededLimit>,
     /// `true` if the holder must approve it separately: it exceeds the registration, and is not covered by items for
     /// claims below it.
     pub needs_approval: bool,
 }
 
-/// Claim of a credential query.
+/// Claim of a credential query, by its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedClaimPath {
     /// Id of the credential query.
@@ -40,12 +40,14 @@ pub struct RequestedClaimPath {
 }
 
 impl RequestedClaimPath {
+    /// Returns whether this is the claim at `path` of the credential query `query_id`.
     pub(super) fn is(&self, query_id: &str, path: &[Step]) -> bool {
         self.query_id == query_id && self.path == path
     }
 }
 
-/// Returns the items of a query, with those marked that exceed the registration.
+/// Returns the items of a query without duplicates: for each credential query the credential as a whole, then its
+/// claims. Items in `excess` exceed the registration.
 pub fn requested_items(query: &Query, excess: &[RegistrationExcess]) -> Vec<RequestedItem> {
     let beyond = |id: &str, path: Option<&ClaimPath>, direction: Option<Direction>| {
         let same = |excess: &&RegistrationExcess| {
@@ -84,8 +86,8 @@ pub fn requested_items(query: &Query, excess: &[RegistrationExcess]) -> Vec<Requ
 }
 
 impl RequestedItem {
-    /// Returns the name on the command line, such as `residence`, `residence:credentialSubject.rightToWork` or
-    /// `residence:credentialSubject.validUntil >= 2026-11-22`.
+    /// Returns the name by which the command line refers to the item, such as `residence`,
+    /// `residence:credentialSubject.rightToWork` or `residence:credentialSubject.validUntil >= 2026-11-22`.
     pub fn name(&self) -> String {
         match (&self.path, &self.threshold) {
             (None, _) => self.query_id.clone(),
@@ -109,11 +111,11 @@ impl RequestedItem {
     }
 }
 
-/// Returns the items with the given names. A name without a threshold matches the value and any threshold of the claim;
-/// with `exact`, it must be unambiguous.
+/// Returns the items with the given names. A name without a threshold matches the claim's value and all its thresholds.
+/// With `exact`, an item with exactly this name is the only match, and a name must match one item only.
 ///
 /// # Errors
-/// `claim_unknown` if the query has no such item; `claim_ambiguous` if several match.
+/// `claim_unknown` if a name matches no item; with `exact`, `claim_ambiguous` if it matches several.
 pub fn items_by_name(all: &[RequestedItem], names: &[String], exact: bool) -> Result<Vec<RequestedItem>, Failure> {
     let mut found = Vec::new();
     for name in names {
@@ -138,8 +140,9 @@ pub fn items_by_name(all: &[RequestedItem], names: &[String], exact: bool) -> Re
     Ok(found)
 }
 
-/// Returns the query without the withheld items. Claim sets that need them are removed; a credential query without any
-/// remaining claim set matches no credential.
+/// Returns the query without the withheld items. Claim sets that contain a withheld claim are removed. A credential
+/// query matches no credential any more if it has no claim set left, if a claim of it is withheld and it has no claim
+/// sets, if its format discloses whole credentials, or if the credential itself is withheld.
 pub fn query_without(query: &Query, withheld: &[RequestedItem]) -> Query {
     let mut query = query.clone();
     for credential in &mut query.credentials {
@@ -175,7 +178,7 @@ pub fn threshold_text(path: &[Step], threshold: &Threshold) -> String {
     format!("{} {sign} {}", path_to_text(path), bound_text(threshold))
 }
 
-/// Formats the bound of a threshold.
+/// Formats the bound of a threshold: a text as it is, a number as JSON.
 pub fn bound_text(threshold: &Threshold) -> String {
     match threshold.bound() {
         Value::String(text) => text.clone(),

@@ -1,5 +1,5 @@
-//! Bounds that a verifier requested earlier: each further bound, answered or not, can halve the range of a hidden
-//! value.
+//! Bounds that a verifier requested earlier. Each further bound of one claim, answered or not, can halve the range of
+//! its hidden value.
 
 use carnet_core::{
     format::CredentialFormat,
@@ -15,22 +15,22 @@ use crate::store::{
     log::{AskedBound, WalletLog},
 };
 
-/// Bound that the same verifier requested earlier and does not request now.
+/// Bound that a verifier requested earlier of a claim of which it now requests another bound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EarlierBound {
     /// Name of the credential type.
     pub type_name: String,
-    /// Path of the claim below the subject.
+    /// Path of the claim below the credential subject.
     pub claim: String,
-    /// Requested threshold.
+    /// Threshold that was requested.
     pub threshold: Threshold,
-    /// Time of the last request for it.
+    /// Time of the newest log entry with the bound.
     pub at: Timestamp,
     /// `true` if it was proved to the verifier.
     pub proved: bool,
 }
 
-/// Returns the bounds of a query, for the log.
+/// Returns the bounds that a query requests, without duplicates, in the form of log entries.
 pub fn asked_bounds(query: &Query, catalogue: &Catalogue) -> Vec<AskedBound> {
     let mut bounds: Vec<AskedBound> = Vec::new();
     for credential in &query.credentials {
@@ -50,7 +50,8 @@ pub fn asked_bounds(query: &Query, catalogue: &Catalogue) -> Vec<AskedBound> {
     bounds
 }
 
-/// Returns the bounds that the verifier requested earlier for the claims of this query, newest first.
+/// Returns, newest first, the bounds that the verifier with this DID requested earlier: of a claim in this query, in
+/// the same direction, and different from the bound that the query requests now.
 pub fn earlier_bounds(log: &WalletLog, did: &str, query: &Query, catalogue: &Catalogue) -> Vec<EarlierBound> {
     let now = asked_bounds(query, catalogue);
     let mut before: Vec<EarlierBound> = Vec::new();

@@ -8,13 +8,14 @@ use sha2::{Digest, Sha256};
 use super::PlannedPresentation;
 use crate::store::WalletContents;
 
-/// Returns the digest for `--yes`: base64url SHA-256 over the text of the request object and the canonical JSON (RFC
-/// 8785) of the disclosures: for each presentation the query id, the wallet's credential id, the format, and the sorted
-/// paths and thresholds (spec/protocol.md 5.2). It approves only this answer to this request, also if the wallet
-/// receives other credentials later.
+/// Returns the digest by which the holder approves an answer with `--yes`: base64url SHA-256 over the text of the
+/// request object and the canonical JSON (RFC 8785) of the disclosures: for each presentation the query id, the
+/// wallet's credential id, the format, and the sorted paths and thresholds (spec/protocol.md 5.2). It approves only
+/// this answer to this request, also if the wallet receives other credentials later.
 ///
 /// # Errors
-/// The answer cannot be serialised as JSON.
+/// `query_unmet` if a presentation refers to a credential that is not in the wallet; the disclosures cannot be
+/// serialised as JSON.
 pub fn digest(object: &str, parts: &[PlannedPresentation], contents: &WalletContents) -> Result<String, Problem> {
     let goes: Vec<Value> = parts
         .iter()

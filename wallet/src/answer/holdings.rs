@@ -24,38 +24,46 @@ use crate::store::{
     vouchers::{VoucherSerials, serial_digest},
 };
 
-/// Copy of the wallet, opened for matching.
+/// Copy of a credential whose claims are readable, for matching with a query.
 pub(super) struct DecryptedCopy {
+    /// Index of the credential in the wallet.
     pub(super) credential: usize,
+    /// Format of the credential.
     pub(super) format: CredentialFormat,
-    /// End of its validity, which every verifier sees, and the epoch to whose start it is rounded down.
+    /// End of the validity period, which every verifier sees, and the epoch to whose start it is rounded down.
     pub(super) end: (Option<Timestamp>, Epoch),
+    /// Index of the copy in the credential.
     pub(super) copy: usize,
+    /// Verifiers to which the copy was presented before.
     pub(super) exposure: KnownVerifiers,
-    /// All claims.
+    /// All claims, hidden and visible.
     pub(super) payload: Map<String, Value>,
-    /// Claims without those whose value must not be disclosed, if that differs from `payload`.
+    /// `payload` without claims that must not be disclosed for this query; `None` if there are none.
     reduced: Option<Map<String, Value>>,
+    /// Credential from which a presentation is made.
     pub(super) source: ClaimSource,
+    /// Claims of which the copy can prove thresholds.
     provable: Vec<OrderedClaim>,
     /// Claims that the issuer left in the clear.
     clear: Vec<ClearClaim>,
+    /// `true` if the verifier has already seen some copy of the credential.
     known: bool,
+    /// `true` if a verifier refused the credential as suspended or revoked ([`WalletContents::refusals`]).
     refused: bool,
-    /// Digest of the voucher serial that it can show.
+    /// Digest of the voucher serial that it may disclose to the verifier; `None`: none.
     pub(super) serial: Option<String>,
 }
 
-/// Source of a presentation.
+/// Credential from which a presentation is made.
 pub(super) enum ClaimSource {
-    /// Selectively disclosable, with the positions of the commitments of its ordered claims.
+    /// SD-JWT, with the positions of the commitments of its ordered claims.
     Selective(SdJwt, Vec<Positions>),
-    /// Credential without selective disclosure.
+    /// Data Integrity credential, which has no selective disclosure.
     Whole(Value),
 }
 
 impl DecryptedCopy {
-    /// Returns the holding as the planner takes it.
+    /// Returns the copy as input for the planner of core.
     pub(super) fn holding(&self) -> Holding<'_> {
         let payload = self.reduced.as_ref().unwrap_or(&self.payload);
         Holding {
@@ -74,8 +82,12 @@ impl DecryptedCopy {
     }
 }
 
-/// Opens, for each valid credential of a requested format, the copy that only this verifier has seen, and a fresh copy
-/// or else the least seen one. The newest credential comes first and so wins over older ones that disclose as little.
+/// Reads the candidate copies for a query, newest credential first, so that newer credentials win over older ones that
+/// disclose as little. Credentials are skipped that have expired, are suspended or revoked, are not among
+/// `bounds.only`, or have a format that the query does not request.
+///
+/// Of each credential there is a copy that only this verifier has seen, and an unused copy or else the one that the
+/// fewest verifiers have seen. A voucher has one candidate only.
 pub(super) fn open_all(
     contents: &WalletContents,
     catalogue: &Catalogue,
@@ -104,7 +116,7 @@ pub(super) fn open_all(
     Ok(opened)
 }
 
-/// Returns the indices of the candidate copies.
+/// Returns the indices of the candidate copies of one credential, at most two.
 fn copies(held: &HeldCredential, query: &Query, bounds: &AnswerConstraints<'_>) -> Vec<usize> {
     let kept = || held.copies.iter().enumerate().filter(|(_, copy)| copy.is_presentable());
     // Among copies with the same exposure, prefer the one with the most proofs, then one with a freshness statement.

@@ -20,39 +20,41 @@ pub struct UnansweredQuery {
     pub query_id: String,
     /// Name of the requested type, as in the catalogue if known.
     pub type_name: String,
-    /// Reason why no credential answers it.
+    /// Reason why no credential in the wallet answers it.
     pub lack: LackReason,
 }
 
-/// Reason why no credential answers a query.
+/// Reason why no credential answers a query. If several apply, the credentials of the type are reduced step by step, in
+/// the order of the variants; the reason is the step that leaves none.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LackReason {
     /// The wallet has no credential of the type.
     Document,
-    /// All credentials of the type are revoked or suspended by their issuers.
+    /// All credentials of the type are suspended or revoked by their issuers.
     Withdrawn,
-    /// All credentials of the type have expired.
+    /// The remaining credentials of the type have expired.
     Ended,
-    /// The holder's selection excludes all credentials of the type.
+    /// The holder chose the credentials that may be used, and none of the remaining ones is among them.
     NotChosen,
-    /// The credentials of the type have other formats.
+    /// The remaining credentials of the type have other formats.
     Format,
-    /// The credentials of the type have no unused copies.
+    /// The remaining credentials of the type have no copy that can still be presented.
     Copies,
-    /// All uses of the vouchers were redeemed.
+    /// A voucher serial is requested, and all uses of the vouchers were redeemed.
     UsedUp,
-    /// The vouchers are for another redeemer.
+    /// A voucher serial is requested, and the vouchers may disclose none to this verifier: they are for another
+    /// redeemer.
     OtherRedeemer,
-    /// The credentials of the type lack these claims or the requested values.
+    /// No remaining credential has these claims with a value that the query accepts.
     Claims(Vec<ClaimQuery>),
-    /// The query requires features that the wallet does not support.
+    /// The query requires features that the wallet does not support. This reason is tested first.
     Foreign,
     /// Any other reason.
     Other,
 }
 
 impl LackReason {
-    /// Returns the stable name, in `snake_case`.
+    /// Returns the stable name in JSON output, in `snake_case`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Document => "document",
@@ -77,7 +79,8 @@ pub fn type_asked(catalogue: &Catalogue, query: &CredentialQuery) -> String {
     types_asked(catalogue, query).into_iter().next().unwrap_or_else(|| query.format.to_string())
 }
 
-/// Returns all types that the query accepts.
+/// Returns all types that the query accepts: their names in the catalogue, or as written in the query.
+/// `VerifiableCredential` is omitted.
 pub(super) fn types_asked(catalogue: &Catalogue, query: &CredentialQuery) -> Vec<String> {
     let by_vct =
         |vct: &String| catalogue.credential_type_by_vct(vct).map_or_else(|| vct.clone(), |known| known.name.clone());
@@ -85,8 +88,8 @@ pub(super) fn types_asked(catalogue: &Catalogue, query: &CredentialQuery) -> Vec
     query.vct_values.iter().map(by_vct).chain(query.type_values.iter().filter_map(own)).collect()
 }
 
-/// Returns the missing credentials of a query that cannot be answered; for a set with alternatives, those of each
-/// alternative.
+/// Returns the credential queries that the wallet cannot answer, with the reason. If the query has credential sets,
+/// only those in required sets none of whose options can be answered.
 ///
 /// # Errors
 /// A copy in the wallet cannot be parsed.
@@ -169,7 +172,8 @@ fn lack(
     Ok(if lacking.is_empty() { LackReason::Other } else { LackReason::Claims(lacking) })
 }
 
-/// Returns the reason why no voucher shows a requested serial.
+/// Returns the reason why no voucher discloses a requested serial. `None` if one does, or if a credential is no voucher
+/// or the query requests no serial.
 fn voucher_lack(
     catalogue: &Catalogue,
     asked: &CredentialQuery,

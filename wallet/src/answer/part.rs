@@ -22,19 +22,24 @@ use super::{
 };
 use crate::store::vouchers::serial_digest;
 
-/// Members that are always disclosed and not listed: issuer, type, validity, status reference, holder key and
-/// signature. The screen lists every other disclosed member, including those that the verifier did not request.
+/// Members of a `vc+sd-jwt` that are always disclosed and not listed as claims: issuer, type, validity, holder key. The
+/// status reference and the signature are tested separately. The screen lists every other disclosed member, including
+/// those that the verifier did not request.
 const VC_FRAME: [&str; 10] =
     ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "iss", "iat", "nbf", "exp"];
-/// Frame of a Data Integrity credential, which is no JWT.
+/// The same members of a Data Integrity credential, which is no JWT.
 const DI_FRAME: [&str; 5] = ["@context", "type", "issuer", "validFrom", "validUntil"];
-/// Frame of an SD-JWT VC, whose claims are at the top level too.
+/// The same members of a `dc+sd-jwt`, whose claims are at the top level too.
 const DC_FRAME: [&str; 6] = ["iss", "iat", "nbf", "exp", "cnf", "vct"];
 /// Member with the signature of a Data Integrity credential.
 const PROOF: &str = "proof";
 const SUBJECT: &str = "credentialSubject";
 
-/// Reads the disclosures from the token that will be sent, so that screen and presentation cannot differ.
+/// Builds the presentation of one copy for a credential query. The disclosures are read from the token that will be
+/// sent, so that screen and presentation cannot differ.
+///
+/// # Errors
+/// `query_unmet` if the copy has no commitments for a threshold; the token cannot be read.
 pub(super) fn part(
     query: &CredentialQuery,
     opened: &DecryptedCopy,
@@ -124,7 +129,8 @@ pub(super) fn part(
     })
 }
 
-/// Returns whether a hidden value is a date that the disclosed end of the credential gives away.
+/// Returns whether a hidden value is a date that the disclosed end of the validity period reveals
+/// ([`Epoch::reveals`](carnet_core::epoch::Epoch::reveals)).
 fn gives_away(opened: &DecryptedCopy, value: &Value) -> bool {
     let (end, epoch) = opened.end;
     let date = value.as_str().and_then(day::instant_of_claim);
@@ -139,7 +145,8 @@ fn is_told(proves: &[ProvedClaim], name: &str) -> bool {
     })
 }
 
-/// Returns the claims of a payload: the members of the subject, and all other top-level members that are not metadata.
+/// Returns the claims of a payload with their names: the members of the subject except `id`, and all other top-level
+/// members that are not metadata. A malformed status reference counts as a claim.
 pub fn claims_of(payload: &Map<String, Value>, format: CredentialFormat) -> Vec<(String, &Value)> {
     let frame: &[&str] = match format {
         CredentialFormat::DcSdJwt => &DC_FRAME,
@@ -163,7 +170,7 @@ pub fn claims_of(payload: &Map<String, Value>, format: CredentialFormat) -> Vec<
     claims
 }
 
-/// Returns whether a member is a well-formed status reference without unknown members.
+/// Returns whether a top-level member is the status reference of its format, well-formed and without unknown members.
 pub fn is_status(name: &str, value: &Value, format: CredentialFormat) -> bool {
     let only = |value: &Value, known: &[&str]| {
         value.as_object().is_some_and(|members| members.keys().all(|name| known.contains(&name.as_str())))
@@ -196,7 +203,7 @@ fn explained(entry: &Value) -> bool {
         && entry.get("statusMessage").is_some_and(|texts| StatusMessages::parse(texts).is_ok())
 }
 
-/// Returns whether a member has the name of an array of commitments, such as `validUntilAtLeast` (spec/at-least.md
+/// Returns whether a member name is that of an array of commitments, such as `validUntilAtLeast` (spec/at-least.md
 /// 3.1).
 pub fn are_commitments(name: &str) -> bool {
     Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")))

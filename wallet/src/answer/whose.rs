@@ -16,10 +16,11 @@ use carnet_spec::Catalogue;
 use super::holdings::DecryptedCopy;
 use crate::store::WalletContents;
 
-/// Returns the plan that discloses least among those whose credentials all satisfy the holder rule.
+/// Returns the plan that discloses least. If the query has a holder rule, all credentials of the plan belong to one
+/// holder according to this rule.
 ///
 /// # Errors
-/// `query_unmet`; `holder_differs` if the credentials that would answer belong to different holders.
+/// `query_unmet`; `holder_differs` if only credentials of different holders would answer the query.
 pub(super) fn plan(
     contents: &WalletContents,
     catalogue: &Catalogue,
@@ -49,7 +50,8 @@ pub(super) fn plan(
     }
 }
 
-/// Groups the holdings by holder: their indices, in the wallet's order.
+/// Groups the copies by holder according to the rule, and returns their indices. Copies that lack a claim of the rule
+/// are in no group.
 fn groups(contents: &WalletContents, opened: &[DecryptedCopy], rule: &HolderRule) -> Result<Vec<Vec<usize>>, Problem> {
     let mut groups: BTreeMap<Vec<Comparable>, Vec<usize>> = BTreeMap::new();
     for (index, one) in opened.iter().enumerate() {
