@@ -13,29 +13,29 @@ use crate::{Code, Problem, keys::PublicKey, time::Timestamp};
 
 const PURPOSES: [VerificationRelationship; 2] =
     [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication];
-/// More methods than any party has keys for; it bounds the work that a document can cause.
+/// Maximum number of verification methods in a document. It bounds the work that a document can cause.
 const MAX_METHODS: usize = 100;
-/// Of the methods that a history has beside the current ones.
+/// Maximum number of verification methods that only earlier versions of a document had.
 const MAX_PAST: usize = 1_000;
-/// The type of the service whose endpoint names the controller's status lists.
+/// Type of the service whose endpoint is the URL of the controller's index of status lists.
 const STATUS_LISTS: &str = "StatusListAggregation";
-/// The member of that service that names a second signer.
+/// Member of that service with the DID of a second signer of the status lists.
 const STATUS_LIST_ISSUER: &str = "statusListIssuer";
 const MAX_ENDPOINT: usize = 2_048;
 
-/// DID document that was checked against its DID.
+/// DID document that was parsed and whose `id` was compared with the DID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DidDocument {
     did: Did,
     methods: Vec<Method>,
     /// Methods that earlier versions had and this one lacks; only a DID that proves its history has any.
     past: Vec<Method>,
-    /// Marks of this version and all earlier ones, in every method.
+    /// Revocation times stated in this version and, after [`Self::of_versions`], in all earlier ones.
     marks: RevocationMarks,
     status_lists: Option<StatusListService>,
 }
 
-/// Service that names the status lists.
+/// Service whose endpoint is the URL of the controller's index of status lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct StatusListService {
     endpoint: String,
@@ -48,13 +48,14 @@ pub(super) fn invalid(what: impl Into<String>) -> Problem {
 }
 
 impl DidDocument {
-    /// Parses a resolved document: its `id` is the DID. A malformed or unsupported verification method, a method id
-    /// that occurs twice, and a relationship that is not an array are unusable, and do not affect the others
-    /// (spec/elements.md).
+    /// Parses a resolved document, whose `id` must be the DID. A malformed or unsupported verification method, or one
+    /// whose id occurs twice, is unusable, and does not affect the others; a list of methods that is not an array
+    /// counts as empty (spec/elements.md).
     ///
     /// # Errors
-    /// `did_document_invalid`: a wrong `id`, an unreadable `revoked` in any method, an invalid status list service, too
-    /// many methods; `private_key_exposed`.
+    /// `did_document_invalid`: not an object, another `id`, a malformed `revoked` in any method, `service` that is
+    /// malformed or names the status lists wrongly, or more than 100 verification methods. `private_key_exposed`: any
+    /// method contains a private key.
     pub fn parse(did: &Did, document: &Value) -> Result<Self, Problem> {
         let members = document.as_object().ok_or_else(|| invalid("the DID document is not an object"))?;
         if members.get("id").and_then(Value::as_str) != Some(did.as_str()) {
@@ -106,7 +107,7 @@ impl DidDocument {
         Ok(())
     }
 
-    /// The document of a DID that is made of one key, listed for both purposes.
+    /// Creates the document of a DID that contains its only key, which may be used for assertion and authentication.
     pub(super) fn of_one_key(did: &Did, fragment: &str, key: PublicKey) -> Self {
         let method = Method {
             id: format!("{did}#{fragment}"),
@@ -131,11 +132,13 @@ impl DidDocument {
         self.find(&method.to_string())
     }
 
-    /// Returns the key of the verification method `method`, if it may be used for `purpose`.
+    /// Returns the key of a verification method, if it may be used for `purpose`. The expiry time ([`Self::expires`])
+    /// is not checked.
     ///
     /// # Errors
-    /// `method_unknown`, `method_controller`, `method_relationship`; `key_invalid` if the key is malformed, revoked, or
-    /// of a kind that is not accepted.
+    /// `method_unknown` (the document lacks the method), `method_controller` (its controller is missing or is not the
+    /// DID), `method_relationship` (it is not listed under `purpose`); `key_invalid` if the key is malformed, revoked
+    /// or of an unsupported kind, or if two methods have this id.
     pub fn key_for(&self, method: &DidUrl, purpose: VerificationRelationship) -> Result<PublicKey, Problem> {
         let found = self.listed(method, purpose)?;
         // At any time: a thief can date a signature back to before it.
@@ -145,13 +148,15 @@ impl DidDocument {
         found.key.clone()
     }
 
-    /// Returns the revoked key of the verification method `method`, if it was permitted for assertion.
+    /// Returns the revoked key of a verification method, if it was permitted for assertion.
     ///
-    /// Use it only for a copy whose digest is in a freshness statement that a valid key of this document signed (one
-    /// that [`Self::key_for`] returns): a thief of the revoked key can sign anything, with any date.
+    /// Use it only for a copy of a credential whose digest is in a freshness statement that a valid key of this
+    /// document signed (one that [`Self::key_for`] returns): a thief of the revoked key can sign anything, with any
+    /// date.
     ///
     /// # Errors
-    /// As [`Self::key_for`] for assertion; and `key_invalid` if the key is not revoked.
+    /// Those of [`Self::key_for`] for assertion, except that a revoked key is returned; and `key_invalid` if the key is
+    /// not revoked.
     pub fn revoked_key_of_vouched_copy(&self, method: &DidUrl) -> Result<PublicKey, Problem> {
         let found = self.listed(method, VerificationRelationship::AssertionMethod)?;
         if found.revoked.is_none() {
@@ -160,8 +165,9 @@ impl DidDocument {
         found.key.clone()
     }
 
-    /// Returns the revocation time of the key of `method`, if stated (`revoked`, Controlled Identifiers 1.0 section
-    /// 2.2). Any method with that id or that key counts, also in any version of a DID with a verified history.
+    /// Returns the revocation time of a verification method: the earliest `revoked` (Controlled Identifiers 1.0 section
+    /// 2.2) of any method with its id or its key, in this version or, for a DID with a verified history, in an earlier
+    /// one. `None` if there is none.
     #[must_use]
     pub fn revoked(&self, method: &DidUrl) -> Option<Timestamp> {
         let id = method.to_string();
@@ -171,14 +177,13 @@ impl DidDocument {
         }
     }
 
-    /// Returns the revocation time of a key, if the document states one under any id, also in an unusable verification
-    /// method.
+    /// Returns the revocation time of a key, if a verification method with any id states one, even an unusable method.
     #[must_use]
     pub fn revoked_key(&self, key: &PublicKey) -> Option<Timestamp> {
         self.marks.of_key(key)
     }
 
-    /// Returns whether any verification method of this version has `revoked`.
+    /// Returns whether a verification method of this version is revoked, by this version or an earlier one.
     #[must_use]
     pub fn has_revoked_key(&self) -> bool {
         self.methods.iter().any(|method| method.revoked.is_some())
@@ -197,7 +202,8 @@ impl DidDocument {
         self.methods.iter().filter(usable).map(|method| method.id.as_str())
     }
 
-    /// Returns the https URL at which the controller publishes its status lists (spec/status.md).
+    /// Returns the https URL of the index of the controller's status lists (spec/status.md); `None` if the document has
+    /// no service for it.
     #[must_use]
     pub fn status_lists(&self) -> Option<&str> {
         self.status_lists.as_ref().map(|lists| lists.endpoint.as_str())
@@ -210,16 +216,17 @@ impl DidDocument {
         self.status_lists.as_ref().and_then(|lists| lists.issuer.as_ref())
     }
 
-    /// Returns the time at which the key of `method` was removed from the document, by the verified history of the DID.
-    /// Only set in a document returned by [`Self::with_history`]. The owner of the key cannot have signed anything
-    /// after that time.
+    /// Returns the time at which the key of a verification method was removed from the document, by the verified
+    /// history of the DID. Always `None` for a current key, and in a document that [`Self::with_history`] did not
+    /// return. Refuse a signature that is dated later.
     #[must_use]
     pub fn retired(&self, method: &DidUrl) -> Option<Timestamp> {
         self.method(method).and_then(|method| method.retired)
     }
 
-    /// Returns this document with the keys of earlier versions added. Use it for credentials signed while those keys
-    /// were current; not for presentations, status lists or freshness statements, which a current key must sign.
+    /// Returns this document with the keys of earlier versions added, for assertion only. Use it for credentials signed
+    /// while those keys were current; not for presentations, status lists or freshness statements, which a current key
+    /// must sign.
     #[must_use]
     pub fn with_history(&self) -> Self {
         let mut all = self.clone();
@@ -227,14 +234,18 @@ impl DidDocument {
         all
     }
 
-    /// Returns whether this document includes keys that only earlier versions had.
+    /// Returns whether earlier versions had keys that this one lacks. [`Self::with_history`] adds them.
     #[must_use]
     pub fn has_history(&self) -> bool {
         !self.past.is_empty()
     }
 
-    /// The last of some versions of one DID's document, with the keys of those before it (spec/dids.md section 3). Of
-    /// versions from before the DID moved, whose methods have other names, only the revocations count.
+    /// Returns the last of the given versions of a DID's document, with the verification methods that only earlier
+    /// versions had (spec/dids.md section 3). Each version is preceded by its time; the oldest comes first. Of versions
+    /// under an earlier DID, from which this one moved, only the revocations are used.
+    ///
+    /// # Errors
+    /// `did_document_invalid`: no version, or more than 1,000 earlier methods.
     pub(super) fn of_versions(versions: &[(Timestamp, Self)]) -> Result<Self, Problem> {
         let (_, last) = versions.last().ok_or_else(|| invalid("the document has no version"))?;
         let mut document = last.clone();
@@ -264,7 +275,7 @@ impl DidDocument {
         Ok(document)
     }
 
-    /// Marks methods as revoked, under all ids that their key has here: a thief picks the id.
+    /// Sets the revocation time of each method, by its id or its key: a thief can use the key under any of its ids.
     fn mark(&mut self) {
         for method in self.methods.iter_mut().chain(&mut self.past) {
             method.revoked = self.marks.of(&self.did, &method.id, method.key.as_ref().ok());
@@ -291,15 +302,15 @@ impl DidDocument {
         Ok(found)
     }
 
-    /// Returns the time at which the key of `method` expires, if the document states one (`expires`, Controlled
-    /// Identifiers 1.0 section 2.2).
+    /// Returns the time at which a verification method expires (`expires`, Controlled Identifiers 1.0 section 2.2);
+    /// `None` if the document states none.
     #[must_use]
     pub fn expires(&self, method: &DidUrl) -> Option<Timestamp> {
         self.method(method).and_then(|method| method.expires)
     }
 
-    /// Returns the DID document that an issuer publishes: a Multikey verification method for each key, with its
-    /// fragment, listed for assertion and authentication. [`Self::with_status_lists`] adds the status list service.
+    /// Creates a DID document to publish: for each fragment and key a Multikey verification method, listed for
+    /// assertion and authentication. [`Self::with_status_lists`] adds the service of the status lists.
     #[must_use]
     pub fn render(did: &Did, keys: &[(String, PublicKey)]) -> Value {
         let ids: Vec<String> = keys.iter().map(|(fragment, _)| format!("{did}#{fragment}")).collect();
@@ -319,7 +330,7 @@ impl DidDocument {
         })
     }
 
-    /// Adds the service `#status` to a document: the https URL of the index of status lists.
+    /// Sets the services of a document to a single one, `#status`: the https URL `lists` of the index of status lists.
     #[must_use]
     pub fn with_status_lists(did: &Did, mut document: Value, lists: &str) -> Value {
         if let Some(members) = document.as_object_mut() {
@@ -332,8 +343,8 @@ impl DidDocument {
     }
 }
 
-/// The service that names status lists. One without an https URL is refused and not passed over: a verifier that looked
-/// nowhere would take it for an issuer without any.
+/// Returns the service of the status lists, if there is one. A service without an https URL is refused, not ignored:
+/// otherwise a verifier would assume that the issuer has no status lists.
 fn status_lists(members: &Map<String, Value>) -> Result<Option<StatusListService>, Problem> {
     let mut found = None;
     for service in array(members, "service")? {
@@ -368,7 +379,8 @@ fn status_lists(members: &Map<String, Value>) -> Result<Option<StatusListService
     Ok(found)
 }
 
-/// The entries of a member that holds verification methods: none if it is no array, as if it were not there.
+/// Returns the entries of a member that lists verification methods; none if it is absent or not an array. A value that
+/// is not an array is only checked for a private key.
 fn entries<'a>(did: &Did, members: &'a Map<String, Value>, name: &str) -> Result<&'a [Value], Problem> {
     match members.get(name) {
         Some(Value::Array(entries)) => Ok(entries),

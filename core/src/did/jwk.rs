@@ -9,6 +9,10 @@ use crate::{
     keys::PublicKey,
 };
 
+/// Derives the document of a did:jwk.
+///
+/// # Errors
+/// `did_malformed` if it is not base64url; those of parsing the JSON and of [`PublicKey::from_jwk`].
 pub(super) fn document(did: &Did) -> Result<DidDocument, Problem> {
     let text = URL_SAFE_NO_PAD.decode(did.id()).map_err(|_| malformed("a did:jwk is not base64url"))?;
     let jwk = json::parse(&text, Limits::SMALL)?;

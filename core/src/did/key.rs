@@ -3,6 +3,10 @@
 use super::{Did, DidDocument, malformed};
 use crate::{Code, Problem, keys::PublicKey};
 
+/// Derives the document of a did:key.
+///
+/// # Errors
+/// `did_malformed` if it is not base58btc multibase; `key_invalid`, `private_key_exposed`.
 pub(super) fn document(did: &Did) -> Result<DidDocument, Problem> {
     let multikey = did.id();
     let key = PublicKey::from_multikey(multikey).map_err(|problem| match problem.code {

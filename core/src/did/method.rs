@@ -1,15 +1,15 @@
-//! Verification methods of a DID document, parsed so that a malformed one does not affect the others
-//! (spec/elements.md).
+//! Verification methods of a DID document. A malformed one does not affect the others (spec/elements.md).
 
 use serde_json::{Map, Value};
 
 use super::{Did, VerificationRelationship};
 use crate::{Code, Problem, keys::PublicKey, time::Timestamp};
 
-/// A verification method that has an id. An unusable one is kept with the reason, so that its id means no other.
+/// Verification method with an id. An unusable one is kept, with the reason in `key`, so that no other method can take
+/// its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Method {
-    /// The absolute DID URL, as text.
+    /// Absolute DID URL.
     pub(super) id: String,
     pub(super) controller: Option<String>,
     pub(super) key: Result<PublicKey, Problem>,
@@ -24,10 +24,11 @@ fn unusable<T>(what: impl Into<String>) -> Result<T, Problem> {
 }
 
 impl Method {
-    /// Reads an entry of a document of `did`; `None` if it has no id, so that nothing can name it.
+    /// Reads an entry of the document of `did`; `None` if it is not an object or has no id, since nothing can refer to
+    /// it.
     ///
     /// # Errors
-    /// `private_key_exposed`, even if the rest of the entry is bad.
+    /// `private_key_exposed`, even if the rest of the entry is malformed.
     pub(super) fn read(
         did: &Did,
         entry: &Value,
@@ -57,19 +58,20 @@ impl Method {
         }))
     }
 
-    /// Makes an id that another method has as well unusable for every relationship.
+    /// Makes this method unusable, because another one has the same id. The relationships of both are kept.
     pub(super) fn refuse_twin(&mut self, other: Self) {
         self.purposes.extend(other.purposes);
         self.key = unusable("two verification methods have this id");
     }
 }
 
-/// A relative DID URL is one to the document's own DID (DID Core 1.0 section 3.2.2).
+/// Resolves a relative DID URL, `#fragment`, against the document's DID (DID Core 1.0 section 3.2.2). Other text is
+/// returned unchanged.
 pub(super) fn absolute(did: &Did, id: &str) -> String {
     if id.starts_with('#') { format!("{did}{id}") } else { id.to_owned() }
 }
 
-/// Instant at which the method stops being usable.
+/// Parses `expires`; `None` if it is absent.
 fn end(members: &Map<String, Value>) -> Result<Option<Timestamp>, Problem> {
     let Some(value) = members.get("expires") else { return Ok(None) };
     match value.as_str().and_then(|text| Timestamp::parse(text).ok()) {
@@ -78,7 +80,7 @@ fn end(members: &Map<String, Value>) -> Result<Option<Timestamp>, Problem> {
     }
 }
 
-/// The key of a verification method, by the method's type.
+/// Parses the key of a verification method, according to the type of the method.
 fn key(kind: Option<&str>, members: &Map<String, Value>) -> Result<PublicKey, Problem> {
     if members.keys().any(|name| name.starts_with("secretKey") || name.starts_with("privateKey")) {
         return Err(Code::PrivateKeyExposed.into());

@@ -19,7 +19,7 @@ pub mod webvh;
 
 pub use document::DidDocument;
 
-/// Longer text is no DID here: a did:jwk of a P-256 key has about 200 characters.
+/// Maximum length of a DID and of a fragment, in bytes. A did:jwk of a P-256 key has about 200.
 const MAX_TEXT: usize = 2_048;
 
 fn malformed(what: &str) -> Problem {
@@ -35,7 +35,7 @@ pub enum DidMethod {
     Jwk,
     /// did:web: the document is on a web site.
     Web,
-    /// did:webvh: a web site has a log that proves the history of the document.
+    /// did:webvh: the document is in a log on a web site that proves its history.
     WebVh,
     /// Unsupported method.
     Other,
@@ -49,7 +49,7 @@ impl Did {
     /// Parses `did:method:method-specific-id` (DID Core 1.0 section 3.1), with any method.
     ///
     /// # Errors
-    /// `did_malformed`.
+    /// `did_malformed`, also for more than 2,048 bytes.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         if text.len() > MAX_TEXT {
             return Err(malformed("a DID is too long"));
@@ -76,13 +76,13 @@ impl Did {
         self.0.strip_prefix("did:").and_then(|rest| rest.split_once(':')).unwrap_or(("", ""))
     }
 
-    /// Returns the method name in the text: `key`, `jwk`, `web`...
+    /// Returns the name of the DID method as in the text, such as `web`; it may be one that is not supported.
     #[must_use]
     pub fn method_name(&self) -> &str {
         self.parts().0
     }
 
-    /// Returns the DID method.
+    /// Returns the DID method; [`DidMethod::Other`] if it is not supported.
     #[must_use]
     pub fn method(&self) -> DidMethod {
         match self.method_name() {
@@ -107,19 +107,19 @@ impl Did {
         matches!(self.method(), DidMethod::Web | DidMethod::WebVh)
     }
 
-    /// Returns the method-specific identifier.
+    /// Returns the method-specific identifier: the text after `did:method:`.
     #[must_use]
     pub fn id(&self) -> &str {
         self.parts().1
     }
 
-    /// Returns the did:jwk of a key. The JWK in it is canonical (RFC 8785), so that a key has exactly one such DID.
+    /// Creates the did:jwk of a key. The JWK in it is canonical (RFC 8785), so that a key has exactly one such DID.
     #[must_use]
     pub fn jwk(key: &PublicKey) -> Self {
         Self(format!("did:jwk:{}", URL_SAFE_NO_PAD.encode(key.to_jwk_text())))
     }
 
-    /// Returns the did:key of a key.
+    /// Creates the did:key of a key.
     #[must_use]
     pub fn key(key: &PublicKey) -> Self {
         Self(format!("did:key:{}", key.to_multikey()))
@@ -148,7 +148,7 @@ impl std::str::FromStr for Did {
     }
 }
 
-/// Returns whether all bytes are allowed or part of a well-formed percent-encoding.
+/// Returns whether every byte is allowed, or belongs to a well-formed percent-encoding.
 fn percent_encoded(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -212,9 +212,9 @@ impl fmt::Display for DidUrl {
 /// Verification relationship required for the use of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VerificationRelationship {
-    /// Signing credentials.
+    /// Signing credentials and other statements, such as status lists.
     AssertionMethod,
-    /// Signing presentations.
+    /// Signing presentations and presentation requests.
     Authentication,
 }
 
@@ -270,7 +270,8 @@ impl Resolve for SelfContained {
     }
 }
 
-/// Resolver for one DID, with keys from a trusted source in place of the DID's current document. Nothing is fetched.
+/// Resolver for a single DID, whose keys come from a trusted source instead of its published document. For every other
+/// DID it returns `did_unresolved`.
 #[derive(Debug, Clone)]
 pub struct PinnedKeys(Arc<DidDocument>);
 
@@ -278,7 +279,7 @@ impl PinnedKeys {
     /// Pins keys for a DID, each with its fragment; they are usable for assertion and authentication.
     ///
     /// # Errors
-    /// `did_document_invalid`
+    /// `did_document_invalid` for more than 100 keys.
     pub fn new(did: &Did, keys: &[(String, PublicKey)]) -> Result<Self, Problem> {
         DidDocument::parse(did, &DidDocument::render(did, keys)).map(|document| Self(Arc::new(document)))
     }
@@ -291,7 +292,7 @@ impl Resolve for PinnedKeys {
 }
 
 /// Resolver that adds the keys of earlier versions to the documents of another resolver
-/// ([`DidDocument::with_history`]). For verifying credentials, which may outlive the signing key.
+/// ([`DidDocument::with_history`]). Use it to verify credentials, whose signing key may have been replaced since.
 #[derive(Clone, Copy)]
 pub struct WithHistory<'a>(pub &'a dyn Resolve);
 
@@ -302,7 +303,8 @@ impl Resolve for WithHistory<'_> {
     }
 }
 
-/// Resolves a verification method, and returns its DID URL and its key if the key may be used for the purpose.
+/// Resolves the DID of a verification method, and returns the method's DID URL and its key, if the key may be used for
+/// the purpose. Neither expiry nor retirement of the key is checked.
 ///
 /// # Errors
 /// Those of [`DidUrl::parse`], [`Resolve::resolve`] and [`DidDocument::key_for`].

@@ -1,8 +1,8 @@
 //! Revocation times in a DID document: every `revoked` of every verification method (Controlled Identifiers 1.0 section
-//! 2.2), also of unused methods.
+//! 2.2), also of methods that cannot be used.
 //!
-//! Revocation is read before a method is validated, so that a stolen key stays revoked if the method that revokes it is
-//! of another type, is for encryption, or is in an unused relationship.
+//! Revocations are read before methods are validated, so that a stolen key stays revoked even if the method that
+//! revokes it is of another type, is for encryption, or is in a relationship that Carnet does not use.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::{Did, document::invalid};
 use crate::{Problem, keys::PublicKey, time::Timestamp};
 
-/// The members that hold verification methods: those of DID Core 1.0, and `publicKey` of its drafts.
+/// Members that contain verification methods: those of DID Core 1.0, and `publicKey` of its drafts.
 const HOLDERS: [&str; 7] = [
     "verificationMethod",
     "assertionMethod",
@@ -25,9 +25,9 @@ const HOLDERS: [&str; 7] = [
     "capabilityDelegation",
     "publicKey",
 ];
-/// Longer text holds no key of Ed25519 or P-256: one in PEM has 180 characters.
+/// Maximum length of an encoded key, in bytes. A P-256 key in PEM has 180.
 const MAX_TEXT: usize = 400;
-/// Accepts every padding: an encoding that a strict reader refuses can still name a key.
+/// Base64 decoder that ignores padding: a key is revoked even in an encoding that a strict parser refuses.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -35,10 +35,11 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// An Ed25519 key, or the x coordinate of a P-256 key: the points of one x share their secret but for its sign.
+/// Bytes that identify a key: an Ed25519 key, or the x coordinate of an ECDSA key. P-256 keys with the same x have the
+/// same secret, except for its sign.
 type Material = [u8; 32];
 
-/// Marked ids and keys, each with the earliest time that a mark gives.
+/// Revoked ids and keys, each with its earliest revocation time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct RevocationMarks {
     ids: BTreeMap<String, Timestamp>,
@@ -46,10 +47,10 @@ pub(super) struct RevocationMarks {
 }
 
 impl RevocationMarks {
-    /// Reads the marks of a document of `did`.
+    /// Reads the revocations of a document of `did`.
     ///
     /// # Errors
-    /// `did_document_invalid`: a `revoked` in any method that is no dateTimeStamp.
+    /// `did_document_invalid`: the `revoked` of a method is not a dateTimeStamp.
     pub(super) fn read(did: &Did, document: &Map<String, Value>) -> Result<Self, Problem> {
         let mut marks = Self::default();
         for holder in HOLDERS.iter().filter_map(|name| document.get(*name)) {
@@ -69,8 +70,8 @@ impl RevocationMarks {
         Ok(marks)
     }
 
-    /// Takes over the marks of another version of the document. An id of the DID's own counts by its fragment, so that
-    /// it counts also where the DID has moved.
+    /// Adds the revocations of another version of the document. An id of the DID itself is stored as its fragment, so
+    /// that it still applies after the DID has moved.
     pub(super) fn merge(&mut self, other: &Self) {
         for (id, at) in &other.ids {
             note(&mut self.ids, id.clone(), *at);
@@ -80,13 +81,13 @@ impl RevocationMarks {
         }
     }
 
-    /// The earliest time from which a method of `did` is marked, by its id or by its key.
+    /// Returns the earliest revocation time of a method of `did`, by its id or its key.
     pub(super) fn of(&self, did: &Did, id: &str, key: Option<&PublicKey>) -> Option<Timestamp> {
         let by_id = self.ids.get(relative(did, id)).copied();
         by_id.into_iter().chain(key.and_then(|key| self.of_key(key))).min()
     }
 
-    /// Returns the earliest time from which a key is marked, under any id.
+    /// Returns the earliest revocation time of a key, under any id.
     pub(super) fn of_key(&self, key: &PublicKey) -> Option<Timestamp> {
         if self.keys.is_empty() {
             return None;
@@ -99,20 +100,20 @@ fn note<K: Ord>(marks: &mut BTreeMap<K, Timestamp>, key: K, at: Timestamp) {
     marks.entry(key).and_modify(|known| *known = at.min(*known)).or_insert(at);
 }
 
-/// An id of the document's own DID as the relative URL that it is to it; any other as it is.
+/// Returns an id of the document's own DID as a relative DID URL, `#fragment`; any other id unchanged.
 fn relative<'a>(did: &Did, id: &'a str) -> &'a str {
     id.strip_prefix(did.as_str()).filter(|rest| rest.starts_with('#')).unwrap_or(id)
 }
 
-/// Returns the keys that a method may hold, in any of the encodings that verification methods have had.
+/// Returns the possible keys of a method, in any of the encodings that verification methods have had.
 fn materials(method: &Map<String, Value>) -> Vec<Material> {
     let named = method.iter().filter(|(name, _)| name.starts_with("publicKey"));
     let texts = named.filter_map(|(_, value)| value.get("x").unwrap_or(value).as_str());
     texts.filter(|text| text.len() <= MAX_TEXT).flat_map(decoded).filter_map(|bytes| material(&bytes)).collect()
 }
 
-/// Decodes the text as base58, base64, base64url and hexadecimal, with or without a multibase letter. Only one of
-/// these is meant; the others are 32 bytes that are nobody's key.
+/// Decodes a text as base58, base64, base64url and hexadecimal, each with and without a multibase prefix. At most one
+/// of the results is the key; the others match no key.
 fn decoded(text: &str) -> Vec<Vec<u8>> {
     let lines = text.lines().filter(|line| !line.starts_with("-----"));
     let text: String = lines.flat_map(|line| line.chars().filter(|c| !c.is_whitespace())).collect();
@@ -127,7 +128,8 @@ fn decoded(text: &str) -> Vec<Vec<u8>> {
     all
 }
 
-/// The key in its bytes, by their number: raw, with the prefix of SEC 1, of a multicodec, or of a SubjectPublicKeyInfo.
+/// Extracts the key from decoded bytes, by their length: raw, a SEC 1 point, a multicodec, or a SubjectPublicKeyInfo.
+/// `None` for any other length.
 fn material(bytes: &[u8]) -> Option<Material> {
     let at = match bytes.len() {
         32 | 64 => 0,

@@ -1,4 +1,4 @@
-//! did:web: the URL of the document. The caller fetches it.
+//! did:web: URL of the DID document, which the caller fetches.
 
 use super::{Did, DidMethod, malformed};
 use crate::{Code, Problem};
@@ -17,7 +17,7 @@ pub fn document_url(did: &Did) -> Result<String, Problem> {
     location(did.id(), "did.json")
 }
 
-/// The HTTPS URL of a file beside the place that a host (with a port) and path segments, divided by colons, name.
+/// Returns the HTTPS URL of `file` at a location: a host, an optional port and path segments, separated by colons.
 pub(super) fn location(place: &str, file: &str) -> Result<String, Problem> {
     let mut segments = place.split(':');
     let (host, port) = authority(segments.next().unwrap_or(""))?;
@@ -63,7 +63,8 @@ fn authority(text: &str) -> Result<(&str, Option<u16>), Problem> {
     Ok((host, port))
 }
 
-/// Decodes one segment of the path. Characters that would change the path's meaning once decoded are refused.
+/// Checks one path segment and returns it unchanged. Percent-encoded characters that would change the meaning of the
+/// path once decoded are refused.
 fn segment(text: &str) -> Result<&str, Problem> {
     let mut rest = text;
     while let Some((_, encoded)) = rest.split_once('%') {

@@ -1,4 +1,4 @@
-//! Creating a log, and appending to it: the controller's side.
+//! Creation of a did:webvh log, and new entries, for the controller of the DID.
 
 use serde_json::{Map, Value, json};
 
@@ -14,15 +14,15 @@ use crate::{
     time::Timestamp,
 };
 
-/// Parameters of a new DID.
+/// Parameters of a new did:webvh DID and its first log entry.
 #[derive(Clone, Copy)]
 pub struct Inception<'a> {
     /// Host and path as in a did:web DID: `university.example`, `localhost%3A8443:issuer`.
     pub place: &'a str,
     /// `versionTime` of the first version.
     pub at: Timestamp,
-    /// Ed25519 key that signs the first entry and may sign the next one. It is best kept apart from the keys that sign
-    /// credentials.
+    /// Ed25519 key that signs the first entry and, if `next` is empty, may sign the second one. It is best kept apart
+    /// from the keys that sign credentials.
     pub update: &'a dyn Signer,
     /// Keys to which the first entry commits as permitted update keys of the next one (pre-rotation); empty: no
     /// commitment.
@@ -36,15 +36,15 @@ pub struct Inception<'a> {
 pub struct LogUpdate<'a> {
     /// `versionTime` of the new version, later than that of the previous one.
     pub at: Timestamp,
-    /// New DID document.
+    /// DID document of the new version, as published.
     pub state: &'a Value,
     /// New update keys; `None`: unchanged. With pre-rotation they are required, and the previous entry must have
     /// committed to them.
     pub update_keys: Option<&'a [PublicKey]>,
-    /// Keys to which this entry commits as update keys of the next one. `None` keeps the earlier commitment, or ends
-    /// pre-rotation.
+    /// Keys to which this entry commits as permitted update keys of the next one (pre-rotation). `None` and an empty
+    /// list commit to no keys, which ends pre-rotation.
     pub next: Option<&'a [PublicKey]>,
-    /// Deactivates the DID permanently.
+    /// `true` deactivates the DID permanently.
     pub deactivate: bool,
 }
 
@@ -56,8 +56,10 @@ fn hashes(keys: &[PublicKey]) -> Value {
     keys.iter().map(|key| entry::hash(key.to_multikey().as_bytes())).collect()
 }
 
-/// Creates a DID and its log. `document` renders the first DID document for a placeholder DID, since the final DID is a
-/// hash of the document.
+/// Creates a DID, and its log with one entry. Returns the DID and the text of the log.
+///
+/// The DID contains a hash of its first document, and the document contains the DID. `document` is therefore called
+/// with a provisional DID, which is replaced in the result.
 ///
 /// # Errors
 /// Those of [`UnwitnessedLog::verify`] for the new log; `algorithm_mismatch` (an update key other than Ed25519), and
@@ -93,11 +95,13 @@ pub fn create(inception: &Inception<'_>, document: &dyn Fn(&Did) -> Value) -> Re
     Ok((did, line))
 }
 
-/// Returns the log with another entry, signed with `update`: one of the current update keys, or with pre-rotation one
-/// of the new ones.
+/// Returns the text of a log with one more entry. `log` is the verified log of `text`; `update` signs the entry, and is
+/// one of the current update keys or, with pre-rotation, one of the new ones.
+///
+/// The result is verified before it is returned, except for its witness proofs.
 ///
 /// # Errors
-/// As [`create`]. The result is verified before it is returned, except for its witness proofs.
+/// Those of [`create`]; `did_log_forked` if `text` lacks the last entry of `log`.
 pub fn append(log: &WebVhLog, text: &str, change: &LogUpdate<'_>, update: &dyn Signer) -> Result<String, Problem> {
     let before = log.versions.last().ok_or_else(|| invalid("the log is empty"))?;
     let mut parameters = Map::new();
@@ -125,7 +129,8 @@ pub fn append(log: &WebVhLog, text: &str, change: &LogUpdate<'_>, update: &dyn S
     Ok(text)
 }
 
-/// A line: the members, whose `versionId` is that of the entry before, with their own and with a proof.
+/// Completes an entry whose `versionId` is still that of the previous entry: sets its own, signs it, and returns it as
+/// a line of canonical JSON.
 fn finish(
     mut members: Map<String, Value>,
     number: usize,

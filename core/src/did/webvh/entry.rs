@@ -1,4 +1,4 @@
-//! Log entry: its members, its hash, its proofs.
+//! Log entry: members, hash and proofs.
 
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -12,24 +12,24 @@ use crate::{
     time::Timestamp,
 };
 
-/// SHA-256 and its length, as a multihash begins.
+/// First two bytes of a SHA-256 multihash: the hash function and the length of the digest.
 const SHA256: [u8; 2] = [0x12, 0x20];
-/// A multihash of SHA-256 has 34 bytes, and those that begin like this have 46 characters.
+/// Length of a SHA-256 multihash (34 bytes) in base58btc, in characters.
 const HASH_LENGTH: usize = 46;
 const MEMBERS: [&str; 5] = ["versionId", "versionTime", "parameters", "state", "proof"];
 
-/// base58btc, without multibase prefix, of the SHA-256 multihash.
+/// Returns the SHA-256 multihash of the bytes in base58btc, without a multibase prefix.
 pub(super) fn hash(bytes: &[u8]) -> String {
     bs58::encode([&SHA256[..], &Sha256::digest(bytes)].concat()).into_string()
 }
 
-/// Returns whether a text has the form of a [`hash`].
+/// Returns whether a text is a SHA-256 multihash in the form that [`hash`] returns.
 pub(super) fn is_hash(text: &str) -> bool {
     text.len() == HASH_LENGTH
         && bs58::decode(text).into_vec().is_ok_and(|bytes| bytes.len() == 34 && bytes.starts_with(&SHA256))
 }
 
-/// A log entry that has the form of one; nothing in it is believed yet.
+/// Log entry with exactly the required members. Its hash, parameters and proofs are not verified.
 pub(super) struct LogEntry {
     members: Map<String, Value>,
     pub(super) version_id: String,
@@ -78,7 +78,8 @@ impl LogEntry {
         self.members.get("state").unwrap_or(&Value::Null)
     }
 
-    /// The hash over this entry without proofs, with another `versionId` ("Generate Entry Hash").
+    /// Returns the hash of this entry ("Generate Entry Hash"): without proofs, and with the `versionId` of the previous
+    /// entry, or the SCID for the first one, in place of its own.
     pub(super) fn hash_after(&self, version_id: &str) -> Result<String, Problem> {
         let mut members = self.members.clone();
         members.remove("proof");
@@ -86,7 +87,11 @@ impl LogEntry {
         Ok(hash(&canonical(&members)?))
     }
 
-    /// The SCID that this entry makes if it is the first ("Verify SCID").
+    /// Returns the SCID that is computed from this entry, as the first of a log ("Verify SCID"). `said` is the SCID
+    /// that it states.
+    ///
+    /// # Errors
+    /// `did_log_invalid`: the entry contains the placeholder `{SCID}`.
     pub(super) fn scid(&self, said: &str) -> Result<String, Problem> {
         let mut members = self.members.clone();
         members.remove("proof");
@@ -101,8 +106,12 @@ impl LogEntry {
         }
     }
 
-    /// Verifies all proofs of this entry, each of which must be by one of `keys` (Multikeys). One invalid proof
-    /// spoils the others: they are a proof set of the DID's controller.
+    /// Verifies all proofs of this entry, each of which must be by one of `keys` (Multikeys). A single invalid proof
+    /// makes the entry invalid: the proofs are a proof set of the DID's controller.
+    ///
+    /// # Errors
+    /// `proof_missing`, `proof_malformed`, `did_unsupported` (not by a did:key), `method_of_other` (by a key that is
+    /// not in `keys`), and those of [`data_integrity::verify`].
     pub(super) fn verify_proofs(&self, keys: &[String], now: Timestamp, skew: i64) -> Result<(), Problem> {
         let mut unsecured = self.members.clone();
         let proofs = unsecured.remove("proof").ok_or(Code::ProofMissing)?;
@@ -131,7 +140,10 @@ pub(super) fn as_list(proofs: &Value) -> &[Value] {
     proofs.as_array().map_or(std::slice::from_ref(proofs), Vec::as_slice)
 }
 
-/// The did:key method that a proof is by.
+/// Returns the did:key verification method that a proof names.
+///
+/// # Errors
+/// `proof_malformed`, `did_malformed`; `did_unsupported` for another DID method.
 pub(super) fn prover(proof: &Value) -> Result<DidUrl, Problem> {
     let method = proof.get("verificationMethod").and_then(Value::as_str);
     let method = method.ok_or_else(|| Problem::new(Code::ProofMalformed, "the proof has no verificationMethod"))?;
@@ -143,7 +155,8 @@ pub(super) fn prover(proof: &Value) -> Result<DidUrl, Problem> {
     }
 }
 
-/// Verifies one proof of a document by itself: eddsa-jcs-2022, for assertion. Returns the document without it.
+/// Verifies a single eddsa-jcs-2022 proof of a document, for assertion. `unsecured` is the document without proofs; it
+/// is the same afterwards.
 pub(super) fn verify_proof(
     unsecured: &mut Map<String, Value>,
     proof: &Value,
@@ -177,7 +190,8 @@ fn mentions(value: &Value, text: &str) -> bool {
     }
 }
 
-/// A value in whose names and strings one text is replaced by another. How deep it nests was bounded when it was read.
+/// Returns a value with every occurrence of `from` in its names and strings replaced with `to`. The recursion is as
+/// deep as the value, whose nesting was limited when it was parsed.
 pub(super) fn replaced(value: &Value, from: &str, to: &str) -> Value {
     match value {
         Value::String(string) => string.replace(from, to).into(),

@@ -1,4 +1,4 @@
-//! Verified log: its versions and their keys.
+//! Verified did:webvh log: its versions and their keys.
 
 use std::sync::Arc;
 
@@ -23,12 +23,12 @@ use crate::{
 pub struct Version {
     id: String,
     at: Timestamp,
-    /// The DID that this version's document has; another one before the DID moved.
+    /// DID of this version's document. It differs from the current one before the DID moved.
     did: Did,
     document: DidDocument,
     state: Value,
     deactivated: bool,
-    /// The witnesses that must have seen this entry.
+    /// Witnesses for this entry; `None` if none are required.
     pub(super) witnesses: Option<Witnesses>,
 }
 
@@ -51,20 +51,20 @@ impl Version {
         &self.document
     }
 
-    /// Returns the DID document as published in the entry.
+    /// Returns the DID document as published: the `state` of the entry.
     #[must_use]
     pub fn state(&self) -> &Value {
         &self.state
     }
 }
 
-/// Log whose entries were verified, but not yet its witness proofs.
+/// Log whose entries are verified, and whose witness proofs are not verified yet.
 #[derive(Debug, Clone)]
 pub struct UnwitnessedLog {
     pub(super) log: WebVhLog,
 }
 
-/// Completely verified log.
+/// Verified did:webvh log: its entries and, where they are required, its witness proofs.
 #[derive(Debug, Clone)]
 pub struct WebVhLog {
     did: Did,
@@ -73,13 +73,15 @@ pub struct WebVhLog {
 }
 
 impl UnwitnessedLog {
-    /// Verifies the log of `did`, `did.jsonl`, entry by entry: form, parameters, SCID, hash, time, signer,
+    /// Verifies the text of a log (`did.jsonl`), entry by entry: form, parameters, SCID, hash, time, signer,
     /// pre-rotation, and the document of each version. The last entry may be at most `skew` seconds ahead of `now`.
+    /// `did` must be the DID of the last entry: a DID that has moved is refused under its former name.
     ///
     /// # Errors
     /// `did_log_invalid`; `proof_missing` (an entry is not signed), `method_of_other` (signed with a key that is not an
-    /// update key) and those of [`data_integrity::verify`](crate::secure::data_integrity::verify); `too_large`;
-    /// `not_yet_valid`; `did_document_invalid`, `private_key_exposed`; `did_malformed`, `did_unsupported`.
+    /// update key) and those of [`data_integrity::verify`](crate::secure::data_integrity::verify); `too_large` (more
+    /// than 1 MiB or 256 entries); `not_yet_valid`; `did_document_invalid`, `private_key_exposed`; `did_malformed`,
+    /// `did_unsupported`.
     pub fn verify(did: &Did, text: &[u8], now: Timestamp, skew: i64) -> Result<Self, Problem> {
         let (scid, _) = parts(did)?;
         if text.len() > MAX_BYTES {
@@ -117,12 +119,13 @@ impl UnwitnessedLog {
         self.log.versions.iter().any(|version| version.witnesses.is_some())
     }
 
-    /// Verifies the witness file (`did-witness.json`) and returns the log, if each entry that requires witnesses has
-    /// enough valid witness proofs.
+    /// Verifies the witness file (`did-witness.json`), and returns the log if each entry that requires witnesses has
+    /// enough valid witness proofs. The file is ignored if no entry requires witnesses. Invalid proofs in it are
+    /// ignored.
     ///
     /// # Errors
-    /// `did_log_witness`: too few proofs, or no file; `too_large`, and those of parsing JSON. Invalid proofs are
-    /// ignored.
+    /// `did_log_witness`: too few proofs, no file, or a file that is not an array or has more than 512 elements;
+    /// `too_large` and the other errors of parsing JSON.
     pub fn verify_witnesses(self, file: Option<&[u8]>, now: Timestamp, skew: i64) -> Result<WebVhLog, Problem> {
         if self.needs_witnesses() {
             let file = file.ok_or_else(|| Problem::new(Code::DidLogWitness, "the log's witness file is missing"))?;
@@ -175,7 +178,7 @@ fn version(
 }
 
 impl WebVhLog {
-    /// This log with one more entry.
+    /// Verifies one more entry, and returns the log with it.
     fn and(mut self, entry: &LogEntry, number: usize, now: Timestamp, skew: i64) -> Result<Self, Problem> {
         let last = self.last()?;
         let said = entry.parameters().ok_or_else(|| invalid("an entry has no parameters"))?;
@@ -205,7 +208,7 @@ impl WebVhLog {
         self.versions.last().ok_or_else(|| invalid("the log is empty"))
     }
 
-    /// Returns the DID.
+    /// Returns the DID whose log this is.
     #[must_use]
     pub fn did(&self) -> &Did {
         &self.did
@@ -217,13 +220,13 @@ impl WebVhLog {
         &self.versions
     }
 
-    /// Returns the time for which the document may be cached, in seconds, as stated by its controller.
+    /// Returns the time for which the document may be cached, in seconds: as stated by its controller, or one hour.
     #[must_use]
     pub fn ttl(&self) -> u64 {
         self.parameters.ttl
     }
 
-    /// Returns the version with this `versionId`.
+    /// Returns the version with this `versionId`; `None` if the log has no such version.
     #[must_use]
     pub fn version(&self, id: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.id == id)
@@ -235,10 +238,10 @@ impl WebVhLog {
         self.versions.iter().rev().find(|version| version.at <= at)
     }
 
-    /// Returns the current document, which also has the keys of earlier versions ([`DidDocument::with_history`]).
+    /// Returns the current document. [`DidDocument::with_history`] adds the keys of earlier versions to it.
     ///
     /// # Errors
-    /// `did_deactivated`; `did_document_invalid` (a history with too many keys).
+    /// `did_deactivated`; `did_document_invalid` (more than 1,000 keys that only earlier versions had).
     pub fn document(&self) -> Result<Arc<DidDocument>, Problem> {
         if self.last()?.deactivated {
             return Err(Code::DidDeactivated.into());
@@ -248,8 +251,8 @@ impl WebVhLog {
         DidDocument::of_versions(&versions).map(Arc::new)
     }
 
-    /// Returns whether this key may sign the next entry: an update key, or with pre-rotation a key that the last entry
-    /// committed to.
+    /// Returns whether this key may sign the next entry: an update key or, with pre-rotation, a key that the last entry
+    /// committed to. A deactivated DID, which cannot have another entry, is not treated differently.
     #[must_use]
     pub fn may_sign_next(&self, key: &PublicKey) -> bool {
         let (key, committed) = (key.to_multikey(), &self.parameters.next_key_hashes);
@@ -259,18 +262,18 @@ impl WebVhLog {
         committed.contains(&entry::hash(key.as_bytes()))
     }
 
-    /// Returns the `versionId` of the last entry. A caller that keeps it can detect a log that does not continue this
-    /// one.
+    /// Returns the `versionId` of the last entry. A caller that stores it can detect with [`Self::require_follows`] a
+    /// log that does not continue this one.
     ///
     /// # Errors
-    /// `did_log_invalid`: not for a verified log.
+    /// `did_log_invalid` for a log without entries, which a verified log never is.
     pub fn last_id(&self) -> Result<&str, Problem> {
         self.last().map(Version::id)
     }
 
-    /// Refuses this log if it does not begin with all entries of a log that was seen before: entries were removed or
-    /// replaced. `last_seen` is that log's [`Self::last_id`]: its number gives the place of that entry, and its hash
-    /// covers all entries before it.
+    /// Checks that this log contains the entry `last_seen`, the [`Self::last_id`] of a log that was verified before. If
+    /// not, entries were removed or replaced. A `versionId` contains the number of the entry and a hash that covers all
+    /// entries before it.
     ///
     /// # Errors
     /// `did_log_forked`.

@@ -1,7 +1,7 @@
 //! did:webvh 1.0: a DID with a log that proves every version of its document (spec/dids.md section 2).
 //!
-//! The services fetch the log and the witness file; [`UnwitnessedLog::verify`] and [`UnwitnessedLog::verify_witnesses`]
-//! verify all of it and return a [`WebVhLog`].
+//! The caller fetches the log and the witness file; [`UnwitnessedLog::verify`] and [`UnwitnessedLog::verify_witnesses`]
+//! verify them and return a [`WebVhLog`].
 
 use super::{Did, DidMethod, malformed, web};
 use crate::{Code, Problem};
@@ -17,9 +17,9 @@ mod witness;
 pub use create::{Inception, LogUpdate, append, create};
 pub use log::{UnwitnessedLog, Version, WebVhLog};
 
-/// The value of the `method` parameter.
+/// Value of the `method` parameter.
 const METHOD: &str = "did:webvh:1.0";
-/// Placeholder for the SCID while it is computed.
+/// Placeholder for the self-certifying identifier (SCID) while it is computed.
 const PLACEHOLDER: &str = "{SCID}";
 /// Maximum size of a log, in bytes.
 pub const MAX_BYTES: usize = 1_048_576;
@@ -32,7 +32,10 @@ fn invalid(what: impl Into<String>) -> Problem {
     Problem::new(Code::DidLogInvalid, what)
 }
 
-/// The self-certifying identifier of a did:webvh DID, and the place that follows it.
+/// Returns the self-certifying identifier (SCID) of a did:webvh DID, and the location after it: host, port and path.
+///
+/// # Errors
+/// `did_malformed`; `did_unsupported` (another method).
 fn parts(did: &Did) -> Result<(&str, &str), Problem> {
     if did.method() != DidMethod::WebVh {
         return Err(Code::DidUnsupported.into());

@@ -1,4 +1,4 @@
-//! Parameters of a log: those stated in an entry, and those in force after it.
+//! Parameters of a log: those stated in an entry, and those in force after an entry.
 
 use std::collections::BTreeSet;
 
@@ -11,26 +11,26 @@ use crate::{
     json,
 };
 
-/// The most entries of any list. Keys and witnesses are few; it bounds the work of one entry.
+/// Maximum number of entries of any list. It bounds the work that one log entry can cause.
 pub(super) const MAX_LIST: usize = 64;
 const MAX_TEXT: usize = 2_048;
-/// Seconds a resolver may keep a document where the log does not say so.
+/// Time for which a document may be cached if the log states no `ttl`, in seconds.
 const DEFAULT_TTL: u64 = 3_600;
 
-/// Parameters in force.
+/// Parameters in force after an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Parameters {
-    /// Multikeys.
+    /// Update keys, as Multikeys. Without pre-rotation they may sign the next entry.
     pub(super) update_keys: Vec<String>,
     pub(super) next_key_hashes: Vec<String>,
     pub(super) witness: Option<Witnesses>,
     pub(super) portable: bool,
     pub(super) deactivated: bool,
-    /// Seconds.
+    /// Time for which the document may be cached, in seconds.
     pub(super) ttl: u64,
 }
 
-/// Witnesses, and the number of them that must sign.
+/// Witnesses, and the number of them whose proofs are required.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Witnesses {
     pub(super) threshold: usize,
@@ -38,7 +38,8 @@ pub(super) struct Witnesses {
 }
 
 impl Parameters {
-    /// Those of a log's first entry, and the SCID that it gives itself.
+    /// Reads the parameters of the first entry of a log. Returns them and the SCID that the entry states, which is not
+    /// verified.
     pub(super) fn first(said: &Map<String, Value>) -> Result<(Self, String), Problem> {
         let change = StatedParameters::parse(said)?;
         if !change.method {
@@ -57,7 +58,7 @@ impl Parameters {
         Ok((parameters, scid))
     }
 
-    /// Those after an entry, and the keys that may have signed it.
+    /// Applies the parameters of the next entry. Returns those in force after it, and the keys that may have signed it.
     pub(super) fn next(&self, said: &Map<String, Value>) -> Result<(Self, Vec<String>), Problem> {
         if self.deactivated {
             return Err(invalid("an entry follows the one that deactivated the DID"));
@@ -92,7 +93,7 @@ impl Parameters {
     }
 }
 
-/// Parameters that one entry states.
+/// Parameters that one entry states; `None` for those that it omits.
 #[derive(Default)]
 struct StatedParameters {
     method: bool,
@@ -134,7 +135,7 @@ impl StatedParameters {
         Ok(said)
     }
 
-    /// Sets a parameter to its default; false for a name that has none.
+    /// Sets a parameter to its default value. Returns `false` for a parameter that has none.
     fn set_default(&mut self, name: &str) -> bool {
         match name {
             "updateKeys" => self.update_keys = Some(Vec::new()),
@@ -150,7 +151,7 @@ impl StatedParameters {
     }
 }
 
-/// Strings, none of them twice.
+/// Parses a list of distinct strings; `None` if it is malformed or too long.
 fn list(value: &Value) -> Option<Vec<String>> {
     let entries = value.as_array().filter(|entries| entries.len() <= MAX_LIST)?;
     let texts: Vec<String> = entries
@@ -161,7 +162,8 @@ fn list(value: &Value) -> Option<Vec<String>> {
     (different.len() == texts.len()).then_some(texts)
 }
 
-/// `{}`, or a threshold that its witnesses can meet.
+/// Parses a `witness` parameter: `{}` for no witnesses, or did:key witnesses with a threshold that they can reach.
+/// `None` if it is malformed.
 fn witnesses(value: &Value) -> Option<Option<Witnesses>> {
     let members = value.as_object()?;
     if members.is_empty() {

@@ -1,4 +1,4 @@
-//! Witness file: proofs by witnesses for a log entry and thereby for all entries before it.
+//! Witness file: proofs by witnesses for log entries. A proof for an entry also covers all entries before it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +16,14 @@ fn refused(what: &str) -> Problem {
     Problem::new(Code::DidLogWitness, what)
 }
 
-/// Verifies that each entry which needs it has enough proofs: its own witnesses' for itself or a later one.
+/// Verifies that each entry that requires witnesses has enough valid proofs by its own witnesses, for that entry or a
+/// later one.
 ///
-/// Each proof counts or does not, by itself. A proof that is invalid, or by no witness of the log, is worth as much
-/// as a missing one: the server of the file could leave it out as well.
+/// An invalid proof, and a proof by a party that is no witness of the log, are ignored: the server of the file could
+/// also omit them.
+///
+/// # Errors
+/// `did_log_witness`, and those of parsing JSON.
 pub(super) fn verify(log: &WebVhLog, file: &[u8], now: Timestamp, skew: i64) -> Result<(), Problem> {
     let file = json::parse(file, Limits { max_bytes: MAX_WITNESS_BYTES, ..Limits::DOCUMENT })?;
     let records = file.as_array().filter(|records| records.len() <= MAX_ENTRIES.saturating_mul(2));
@@ -49,16 +53,16 @@ pub(super) fn verify(log: &WebVhLog, file: &[u8], now: Timestamp, skew: i64) -> 
     Ok(())
 }
 
-/// The last entry that each witness vouches for.
+/// Last entry that each witness has a valid proof for.
 struct WitnessedEntries<'a> {
     named: BTreeSet<&'a Did>,
     latest: BTreeMap<Did, usize>,
-    /// The first failure of a witness's proof, as the reason for an error.
+    /// Failure of the first invalid proof by a witness, for the error message.
     failed: Option<Problem>,
 }
 
 impl WitnessedEntries<'_> {
-    /// Counts a proof that a witness saw the entry at `place`, if it holds.
+    /// Verifies a proof for the entry at index `place`, and records it if it is valid and by a witness of the log.
     fn note(&mut self, document: &mut Map<String, Value>, proof: &Value, place: usize, now: Timestamp, skew: i64) {
         let Ok(method) = entry::prover(proof) else { return };
         let known = self.latest.get(method.did()).is_some_and(|latest| *latest >= place);
