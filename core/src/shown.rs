@@ -28,7 +28,7 @@ const STATUS_ENTRY: [&str; 8] = [
     "statusReference",
 ];
 
-/// Step of a path that does not distinguish the elements of an array.
+/// Step of a path, where all elements of an array are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Member<'a> {
     Name(&'a str),
@@ -44,10 +44,11 @@ impl<'a> From<&'a Step> for Member<'a> {
     }
 }
 
-/// Longest path of metadata: `credentialStatus[0].statusMessage[0].status`.
+/// Maximum length of a metadata path: `credentialStatus[0].statusMessage[0].status`.
 const LONGEST: usize = 5;
 
-/// Returns whether a leaf value at this path is metadata in the form that its standard defines.
+/// Returns whether a leaf value at this path is metadata. `None`: a JWT of unknown format, for which the members of
+/// SD-JWT and of the W3C data model count.
 pub(crate) fn is_metadata<'a>(
     format: Option<CredentialFormat>,
     path: impl ExactSizeIterator<Item = Member<'a>>,
@@ -75,8 +76,9 @@ pub(crate) fn is_metadata<'a>(
     }
 }
 
-/// Returns whether the value is a single digest of Subresource Integrity (section 3.5): the name of a hash function and
-/// the digest in base64. Lists of digests, and digests with options, are not accepted: they could carry any data.
+/// Returns whether the value is a single digest of Subresource Integrity (section 3.5): `sha256`, `sha384` or `sha512`,
+/// a hyphen and the digest in base64. Lists of digests, and digests with options, are not accepted: they could carry
+/// any data.
 #[must_use]
 pub fn is_integrity_metadata(value: &Value) -> bool {
     let Some((name, digest)) = value.as_str().and_then(|text| text.split_once('-')) else { return false };
@@ -98,8 +100,8 @@ fn is_status(entry: &[Member<'_>]) -> bool {
     }
 }
 
-/// Returns the claims of a credential that is disclosed as a whole: the members of its subject, and everything outside
-/// it that is not metadata.
+/// Returns the paths of the claims of a credential without selective disclosure: the members of each subject except
+/// `id`, and outside the subject each value without parts that is not metadata. The proof is left out.
 #[must_use]
 pub fn claims_disclosed_as_whole(format: CredentialFormat, payload: &Map<String, Value>) -> Vec<ClaimPath> {
     let mut claims = Vec::new();
@@ -127,7 +129,7 @@ fn members(at: &[Step], subject: &Map<String, Value>, claims: &mut Vec<ClaimPath
     claims.extend(names.map(|name| below(at, Step::Name(name.clone()))));
 }
 
-/// Values without parts that are not metadata.
+/// Appends the paths of the values without parts that are not metadata.
 fn leaves(format: CredentialFormat, at: ClaimPath, value: &Value, claims: &mut Vec<ClaimPath>) {
     match value {
         Value::Object(members) if !members.is_empty() => {

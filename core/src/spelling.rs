@@ -1,12 +1,13 @@
 //! Suggestion of a known name for a misspelt one.
 
-/// Longest name that is compared, in characters.
+/// Maximum length of a name that is compared, in letters and digits.
 const LONGEST: usize = 64;
-/// Shortest part of a name that points to it, in characters.
+/// Minimum length of a part of a name that counts as a match, in letters and digits.
 const SHORTEST_PART: usize = 4;
 
 /// Returns the known name that is most similar to the given one: at most a third of the characters differ, or one
-/// contains the other.
+/// contains the other. Only letters and digits are compared, without case. `None` if no name is similar, or the given
+/// name has no letter or digit or is longer than 64.
 #[must_use]
 pub fn nearest_name<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = folded(given);
@@ -21,7 +22,7 @@ pub fn nearest_name<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -
     ranked.min().map(|(_, name)| name)
 }
 
-/// Returns `true` if one is a part of the other, and not just a few letters.
+/// Returns whether one contains the other, and the shorter one has at least [`SHORTEST_PART`] characters.
 fn is_part(a: &[char], b: &[char]) -> bool {
     let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
     short.len() >= SHORTEST_PART && long.windows(short.len()).any(|part| part == short)
@@ -31,7 +32,7 @@ fn folded(name: &str) -> Vec<char> {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Number of characters that are to be put in, taken out, replaced or swapped with the next one.
+/// Returns the edit distance: the number of characters to insert, remove, replace or swap with the next one.
 fn distance(a: &[char], b: &[char]) -> usize {
     // Three rows of the matrix: two before the one that is made.
     let mut before: Vec<usize> = Vec::new();

@@ -37,14 +37,14 @@ pub fn invisible_characters(text: &str) -> impl Iterator<Item = (usize, char)> +
     })
 }
 
-/// Returns the text with invisible characters escaped, such as `\u{202e}`.
+/// Returns the text with invisible characters, which include line ends, escaped as in `\u{202e}`.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     replaced(text, |_| None, |c| c.escape_unicode().to_string())
 }
 
-/// Returns the text in quotation marks, with invisible characters escaped; letters and marks of every script are
-/// unchanged.
+/// Returns the text in quotation marks, with invisible characters escaped as in `\u{202e}`, and quotation marks and
+/// backslashes preceded by a backslash. Letters and marks of every script are unchanged.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     let escaped = replaced(
@@ -65,14 +65,14 @@ pub fn displayable(text: &str) -> String {
     replaced(text, |_| None, code_point)
 }
 
-/// Returns the text for display, as [`displayable`] does, with its line breaks kept. For Carnet's own text that quotes
-/// others.
+/// Returns the text for display as [`displayable`] does, but keeps line feeds. For Carnet's own text that quotes text
+/// of others.
 #[must_use]
 pub fn displayable_lines(text: &str) -> String {
     replaced(text, |c| (c == '\n').then(|| c.to_string()), code_point)
 }
 
-/// Returns the JSON text for display: equivalent JSON, with invisible characters escaped.
+/// Returns the value as indented JSON for display, with invisible characters in strings escaped as in `\u202e`.
 #[must_use]
 pub fn displayable_json(value: &serde_json::Value) -> String {
     let escape = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
@@ -111,7 +111,7 @@ fn may_be_unseen(c: char) -> bool {
             || u32::from(c) & 0xfffe == 0xfffe)
 }
 
-/// Returns `true` if the character does something here that is seen.
+/// Returns whether a character that may be invisible has a visible effect between this text before and after it.
 fn is_seen(before: &str, c: char, after: &str) -> bool {
     let base = before.chars().next_back();
     let script =

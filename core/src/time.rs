@@ -28,8 +28,8 @@ impl Timestamp {
         self.0
     }
 
-    /// Returns the instant of a NumericDate (RFC 7519 and RFC 8392, section 2), with any fraction of a second dropped.
-    /// `None` for a magnitude above 2^53 - 1 seconds, and for a number that is not finite.
+    /// Converts a NumericDate (RFC 7519 and RFC 8392, section 2), rounded down to a whole second. `None` for a
+    /// magnitude above 2^53 - 1 seconds, and for a number that is not finite.
     #[must_use]
     pub fn from_numeric_date(seconds: f64) -> Option<Self> {
         let seconds = seconds.floor();
@@ -37,7 +37,7 @@ impl Timestamp {
     }
 
     /// Parses an XSD 1.1 `dateTimeStamp`: a date, a time and an offset (VCDM 2.0 section 4.9). A fraction of a second
-    /// is dropped. A year has four to six digits.
+    /// is dropped. A year has four to six digits, and may be negative.
     ///
     /// # Errors
     /// [`Code::DateMalformed`] for any other text, in particular for one without an offset, which would be ambiguous.
@@ -84,10 +84,10 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// 2^53 - 1: up to there a double says the second.
+/// 2^53 - 1: up to this magnitude, an `f64` represents every whole second exactly.
 const MAX_SECONDS: f64 = 9_007_199_254_740_991.0;
 
-/// Seconds since the Unix epoch of a `dateTimeStamp` (XSD 1.1 part 2, sections 3.3.7 and 3.4.28).
+/// Parses a `dateTimeStamp` (XSD 1.1 part 2, sections 3.3.7 and 3.4.28) to seconds since the Unix epoch.
 fn date_time_stamp(text: &str) -> Option<i64> {
     let (date, rest) = text.split_once('T')?;
     let (time, offset) = match rest.strip_suffix('Z') {
@@ -105,7 +105,7 @@ pub(crate) fn is_date(date: &str) -> bool {
     days(date).is_some()
 }
 
-/// Days from the Unix epoch to a date `YYYY-MM-DD`, whose year may have more digits and a minus sign.
+/// Parses a date `YYYY-MM-DD` to days since the Unix epoch. The year may have more digits and a minus sign.
 fn days(date: &str) -> Option<i64> {
     let (sign, date) = date.strip_prefix('-').map_or((1, date), |date| (-1, date));
     let (date, day) = date.rsplit_once('-')?;
@@ -118,7 +118,8 @@ fn days(date: &str) -> Option<i64> {
     Some(date.signed_duration_since(NaiveDate::default()).num_days())
 }
 
-/// Seconds since midnight of `hh:mm:ss`, with or without a fraction. The end of a day may be written as 24:00:00.
+/// Parses a time `hh:mm:ss`, with or without a fraction, to seconds since midnight. The end of a day may be written as
+/// 24:00:00.
 fn seconds_of_day(time: &str) -> Option<i64> {
     let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let mut parts = clock.split(':');
@@ -129,7 +130,7 @@ fn seconds_of_day(time: &str) -> Option<i64> {
     whole.then(|| seconds(hour, minute).saturating_add(second.into()))
 }
 
-/// Seconds of an offset `+hh:mm` or `-hh:mm`, at most 14 hours.
+/// Parses an offset `+hh:mm` or `-hh:mm` of at most 14 hours to seconds.
 fn seconds_east(offset: &str) -> Option<i64> {
     let (sign, offset) =
         offset.strip_prefix('+').map(|rest| (1, rest)).or(offset.strip_prefix('-').map(|rest| (-1, rest)))?;
@@ -143,7 +144,7 @@ fn seconds(hours: u32, minutes: u32) -> i64 {
     i64::from(hours).saturating_mul(3_600).saturating_add(i64::from(minutes).saturating_mul(60))
 }
 
-/// A number of two digits.
+/// Parses a number of exactly two digits.
 fn two(text: &str) -> Option<u32> {
     let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }

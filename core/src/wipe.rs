@@ -3,8 +3,8 @@
 use serde_json::Value;
 use zeroize::Zeroize as _;
 
-/// Overwrites every string in a value, and drops numbers and booleans. Member names are kept: they come from the
-/// schema.
+/// Overwrites every string in a value with zeros, and replaces numbers and booleans with null. Member names are kept:
+/// they come from the schema.
 pub fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),

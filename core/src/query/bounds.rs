@@ -1,8 +1,8 @@
 //! Limit of one bound for each claim in a query (spec/at-least.md 5.2).
 //!
-//! A verifier that lists bounds as alternatives, the tightest first, would learn from the proved one that those before
-//! it fail, and could so determine a hidden value. So a query may have only one bound for each type, path and
-//! direction, and no `values` for the same claim, which would have the same effect.
+//! A verifier that lists bounds as alternatives, the tightest first, would learn from the proved one that the earlier
+//! bounds are not reached, and could so determine a hidden value. Therefore a query may have only one bound for each
+//! type, path and direction, and no `values` for the same claim, which would have the same effect.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -13,10 +13,10 @@ use crate::{
     secure::sd_jwt::{ClaimPath, Step},
 };
 
-/// The type that every credential of the W3C data model has.
+/// Type that every credential of the W3C data model has.
 const EVERY: &str = "VerifiableCredential";
 
-/// The types that a credential query accepts.
+/// Types that a credential query accepts.
 enum Types<'a> {
     Vct(HashSet<&'a str>),
     /// Type names; `None` for a set that every credential has.
@@ -24,7 +24,7 @@ enum Types<'a> {
 }
 
 impl<'a> Types<'a> {
-    /// `None` for a query that no credential answers here.
+    /// Collects the accepted types; `None` for a credential query that this library does not support.
     fn of(query: &'a CredentialQuery) -> Option<Self> {
         if query.unsupported_reason().is_some() {
             return None;
@@ -39,7 +39,7 @@ impl<'a> Types<'a> {
         Some(Self::Names(Some(query.type_values.iter().flat_map(own).collect())))
     }
 
-    /// Returns `true` unless the names show that no credential, nor the same one in another format, answers both.
+    /// Returns `false` only if the names show that no document, in any format, has types that both accept.
     fn overlap(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Vct(one), Self::Vct(other)) | (Self::Names(Some(one)), Self::Names(Some(other))) => {
@@ -51,7 +51,8 @@ impl<'a> Types<'a> {
     }
 }
 
-/// Returns `true` if the answer to two claims queries for one claim can tell more than one bound in each direction.
+/// Returns whether the answers to two claims queries for one claim can reveal two bounds in one direction: the queries
+/// have different bounds, or one has a bound and the other accepted values.
 fn narrows(one: &ClaimQuery, other: &ClaimQuery) -> bool {
     match (&one.threshold, &other.threshold) {
         (Some(first), Some(second)) => first.direction() == second.direction() && first != second,
@@ -65,7 +66,8 @@ fn is_conditional(claim: &ClaimQuery) -> bool {
     claim.threshold.is_some() || !claim.values.is_empty()
 }
 
-/// A claim, in any format that the query names: whether it is one of the subject's, and its path below that.
+/// Claim, independent of the format: `true` if it belongs to the subject, and its path below the subject, or else from
+/// the root.
 type RequestedClaim<'a> = (bool, &'a [Step]);
 
 fn claim_of<'a>(query: &CredentialQuery, claim: &'a ClaimQuery) -> RequestedClaim<'a> {
@@ -78,7 +80,8 @@ fn claim_of<'a>(query: &CredentialQuery, claim: &'a ClaimQuery) -> RequestedClai
 }
 
 impl Query {
-    /// Refuses a query that asks one claim of one type for two bounds in one direction, or for a bound and for values.
+    /// Checks that the query does not request, for one claim of one type, two bounds in one direction, or a bound and
+    /// values.
     pub(super) fn check_bounds(&self) -> Result<(), Problem> {
         let mut asked: BTreeMap<RequestedClaim<'_>, Vec<(usize, &ClaimQuery)>> = BTreeMap::new();
         for (index, credential) in self.credentials.iter().enumerate() {
@@ -109,8 +112,9 @@ impl Query {
         Ok(())
     }
 
-    /// The claims that a holding is asked to reach two bounds of, or a bound and values, since it has two types that
-    /// the query names apart: the holding's index and the claim.
+    /// Returns the claims, each with the index of its copy, for which the query requests two bounds in one direction,
+    /// or a bound and values, of the same copy. This occurs if the copy has two types that different credential queries
+    /// name.
     pub(super) fn contested(&self, holdings: &[Holding<'_>]) -> BTreeSet<(usize, ClaimPath)> {
         let mut contested = BTreeSet::new();
         for (index, holding) in holdings.iter().enumerate() {

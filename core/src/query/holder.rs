@@ -1,5 +1,5 @@
-//! Holder rules: the relation between the holders of the credentials in one answer, and the claims by which credentials
-//! count as distinct (spec/protocol.md 4.10 and 4.11).
+//! Holder rules: the required relation between the holders of the credentials in one answer, and the claims by which
+//! credentials count as distinct (spec/protocol.md 4.10 and 4.11).
 
 use std::collections::HashSet;
 
@@ -16,12 +16,12 @@ use crate::{
     time::Timestamp,
 };
 
-/// Member of a query that contains the holder rule.
+/// Name of the member of a query that contains the holder rule.
 pub const HOLDER_MEMBER: &str = "carnet_holder";
-/// Member of a credential query that lists the claims by which credentials count as distinct.
+/// Name of the member of a credential query that lists the claims by which credentials count as distinct.
 pub const DISTINCT_MEMBER: &str = "carnet_distinct";
 
-/// The most claims that a rule names.
+/// Maximum number of claims in a holder rule or in `carnet_distinct`.
 const MAX_CLAIMS: usize = 16;
 
 /// Required relation between the holders of the credentials in one answer.
@@ -29,17 +29,18 @@ const MAX_CLAIMS: usize = 16;
 pub enum HolderRule {
     /// Same person: each credential discloses these claims (paths below the subject) with equal values.
     Claims(Vec<ClaimPath>),
-    /// Same key: all credentials are bound to one key, so that their issuers can link them.
+    /// Same key: all credentials are bound to one key. Their issuers can then link them.
     Key,
     /// No requirement.
     Any,
 }
 
 impl HolderRule {
-    /// Parses a rule: `"key"`, `"any"` or `{"claims": [<path below the subject>, ...]}`.
+    /// Parses a rule: `"key"`, `"any"` or `{"claims": [<path below the subject>, ...]}` with 1 to 16 different paths of
+    /// names.
     ///
     /// # Errors
-    /// `query_malformed`
+    /// `query_malformed` for anything else.
     pub fn parse(value: &Value) -> Result<Self, Problem> {
         let malformed = || {
             let forms = "\"key\", \"any\" or {\"claims\": [...]} with up to 16 paths of names";
@@ -87,12 +88,12 @@ impl HolderRule {
     }
 }
 
-/// Claim value in the normalised form used for comparison (spec/protocol.md 4.12).
+/// Claim value, normalised so that equal values compare as equal (spec/protocol.md 4.12).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Comparable {
-    /// Text in NFC, case-folded, with single spaces.
+    /// Text in NFC, case-folded, trimmed, with single spaces between words.
     Text(String),
-    /// Date or instant.
+    /// Instant, or date as the beginning of its day in UTC.
     At(Timestamp),
     /// Integer.
     Number(i64),
@@ -101,8 +102,8 @@ pub enum Comparable {
 }
 
 impl Comparable {
-    /// Normalises a value; `None` for one that cannot be compared: null, a fraction, an object, an array or an empty
-    /// text.
+    /// Normalises a claim value; text that is a date or a `dateTimeStamp` becomes an instant. `None` for a value that
+    /// cannot be compared: null, a number that is not an integer, an object, an array or blank text.
     #[must_use]
     pub fn of(value: &Value) -> Option<Self> {
         match value {
@@ -118,21 +119,24 @@ impl Comparable {
     }
 }
 
-/// A date is the beginning of its day in UTC, so that `2001-02-03` and `2001-02-03T00:00:00Z` are equal.
+/// Parses a date or a `dateTimeStamp`. A date is the beginning of its day in UTC, so that `2001-02-03` and
+/// `2001-02-03T00:00:00Z` are equal.
 fn date(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let day = text.len() == 10 && text.bytes().filter(|byte| *byte == b'-').count() == 2;
     if day { Timestamp::parse(&format!("{text}T00:00:00Z")).ok() } else { Timestamp::parse(text).ok() }
 }
 
-/// Converts a path below the subject to a path from the root of a credential in the format.
+/// Converts a path below the subject to a path from the root of a credential in the format: for the W3C formats,
+/// `credentialSubject` is put before it.
 #[must_use]
 pub fn path_in_format(format: CredentialFormat, claim: &[Step]) -> ClaimPath {
     let subject = format.subject_member().map(|name| Step::Name(name.to_owned()));
     subject.into_iter().chain(claim.iter().cloned()).collect()
 }
 
-/// Returns the only value at a path, normalised for comparison.
+/// Returns the only value at a path, normalised for comparison. `None` if the path selects no value or several, or a
+/// value that cannot be compared.
 #[must_use]
 pub fn comparable_value_at(payload: &Map<String, Value>, path: &[Step]) -> Option<Comparable> {
     match values_at(payload, path).as_slice() {
@@ -141,7 +145,7 @@ pub fn comparable_value_at(payload: &Map<String, Value>, path: &[Step]) -> Optio
     }
 }
 
-/// Reads a list of paths without repetition.
+/// Parses an array of 1 to 16 different claim paths; `None` for anything else.
 pub(super) fn paths(value: &Value) -> Option<Vec<ClaimPath>> {
     let entries = value.as_array().filter(|entries| (1..=MAX_CLAIMS).contains(&entries.len()))?;
     let paths: Vec<ClaimPath> = entries.iter().map(|entry| parse_path(entry).ok()).collect::<Option<_>>()?;
@@ -156,11 +160,11 @@ impl Query {
         self.credentials.len() > 1 || self.credentials.iter().any(|credential| credential.multiple)
     }
 
-    /// Requires `carnet_holder` in a query that several credentials can answer, and `carnet_distinct` in a credential
-    /// query with `multiple`.
+    /// Checks that a query that several credentials can answer has `carnet_holder`, and that each credential query with
+    /// `multiple` has `carnet_distinct`.
     ///
     /// # Errors
-    /// `holder_missing`, `distinct_missing`
+    /// `holder_missing` or `distinct_missing` if one is absent.
     pub fn require_holder_rule(&self) -> Result<(), Problem> {
         if self.holder.is_none() && self.asks_for_several() {
             let forms = "\"any\", \"key\" or {\"claims\": [...]}";
@@ -178,7 +182,8 @@ impl Query {
         }
     }
 
-    /// Refuses rules that compare claims which are not asked for by value in every way to answer.
+    /// Checks that every claim compared by the holder rule or by `carnet_distinct` is requested by value in every claim
+    /// set, and that `carnet_distinct` occurs only with `multiple`.
     pub(super) fn check_compared(&self) -> Result<(), Problem> {
         let malformed = |id: &str, what: &str, path: &[Step]| {
             let path = path_to_text(path);
@@ -208,7 +213,7 @@ impl Query {
 }
 
 impl CredentialQuery {
-    /// Returns true if every way to answer shows the value at this path.
+    /// Returns whether the value at this path is requested, in every claim set if there are any.
     fn always_asks_for(&self, path: &[Step]) -> bool {
         let mut asked = self.claims.iter().filter(|claim| claim.path == path && claim.threshold.is_none()).peekable();
         if self.claim_sets.is_empty() {

@@ -21,7 +21,8 @@ pub use holder::HolderRule;
 pub use path::{parse_path, path_to_json, path_to_text, values_at};
 pub use threshold::{Threshold, commitments_path};
 
-/// Maximum number of credential queries, claims queries, sets or options in a query.
+/// Maximum number of entries in an array of a query: credential queries, claims queries, accepted values, sets and
+/// options.
 pub const MAX_ENTRIES: usize = 64;
 
 /// Well-formed DCQL query.
@@ -50,7 +51,8 @@ pub struct CredentialQuery {
     pub type_values: Vec<Vec<String>>,
     /// `true` if several credentials may be presented.
     pub multiple: bool,
-    /// Claims by which the presented credentials must differ, taken together.
+    /// Claims whose values, taken together, must differ between any two credentials presented for this query
+    /// (`carnet_distinct`).
     pub distinct: Vec<ClaimPath>,
     /// `require_cryptographic_holder_binding`; Carnet's verifier always requires it.
     pub holder_binding: bool,
@@ -74,13 +76,13 @@ pub struct TrustedAuthority {
 /// Requested claim.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimQuery {
-    /// Id in claim sets.
+    /// Id by which claim sets refer to this claim; required if there are claim sets.
     pub id: Option<String>,
     /// Path of the claim from the root of the credential.
     pub path: ClaimPath,
     /// Accepted values; empty: any.
     pub values: Vec<Value>,
-    /// Threshold that the claim must reach; a proof then suffices in place of the value.
+    /// Threshold that the claim must reach. A threshold proof suffices in place of the value.
     pub threshold: Option<Threshold>,
 }
 
@@ -100,7 +102,7 @@ pub struct Candidate<'a> {
     pub format: CredentialFormat,
     /// Payload with the disclosed claims at their paths.
     pub payload: &'a Map<String, Value>,
-    /// Thresholds with a verified witness; empty in a wallet, which has the values.
+    /// Thresholds whose proofs were verified; empty in a wallet, which has the values.
     pub proved: &'a [Proved],
 }
 
@@ -122,7 +124,8 @@ impl Query {
         self.credentials.iter().find(|credential| credential.id == id)
     }
 
-    /// Checks that the answered credential queries (their ids) include all that are required, and no other.
+    /// Checks the ids of the credential queries for which credentials were presented: each is in the query, and
+    /// together they answer an option of every required credential set, or every credential query if there are no sets.
     ///
     /// # Errors
     /// `claim_unrequested` for an unknown id; `query_unmet` if a required credential is missing.
@@ -133,7 +136,11 @@ impl Query {
         self.needed(|id| presented.contains(&id)).map(|_| ())
     }
 
-    /// Returns the credential query ids of a complete response, given the ids that can be answered.
+    /// Returns the ids of the credential queries that must be answered, given a predicate for those that can be: all
+    /// queries, or the first option of each required credential set that can be answered in full.
+    ///
+    /// # Errors
+    /// `query_unmet` if they cannot all be answered.
     fn needed(&self, met: impl Fn(&str) -> bool) -> Result<Vec<&str>, Problem> {
         let unmet = |ids: &[&str]| {
             let asked = ids.iter().filter_map(|id| self.credential(id));
@@ -190,8 +197,9 @@ impl CredentialQuery {
         self.type_values.iter().any(|set| set.iter().all(|name| has(name)))
     }
 
-    /// Returns the concrete paths of the requested claims, by the first claim set that the candidate satisfies; `None`
-    /// if it satisfies none.
+    /// Returns the concrete paths of the requested claims in the candidate: those of the first claim set that it
+    /// satisfies, or of all claims if there are no claim sets, sorted and without repetition. A claim answered by a
+    /// threshold proof has no path. `None` if the candidate does not answer the query.
     #[must_use]
     pub fn paths_in(&self, candidate: Candidate<'_>) -> Option<Vec<ClaimPath>> {
         if !self.matches_format_and_type(candidate) {
@@ -206,7 +214,8 @@ impl CredentialQuery {
         })
     }
 
-    /// Returns whether a disclosed path was requested: it equals a requested path, or is above or below one.
+    /// Returns whether a disclosed path was requested: it equals a path of a claims query or of the commitments to a
+    /// requested threshold, or one is a prefix of the other.
     #[must_use]
     pub fn asks_for(&self, path: &[Step]) -> bool {
         self.claims.iter().any(|claim| path::overlaps(&claim.path, path) || claim.asks_for_commitments(path))
@@ -214,8 +223,8 @@ impl CredentialQuery {
 }
 
 impl ClaimQuery {
-    /// Returns the paths of the claim in a document that has an accepted value; `None` if there is none. A proved
-    /// threshold answers the claim without a value, and so without a path.
+    /// Returns the concrete paths at which the candidate has an accepted value; `None` if there are none. Empty if the
+    /// threshold was proved without the value.
     fn paths_in(&self, candidate: Candidate<'_>) -> Option<Vec<ClaimPath>> {
         if self.is_proved_by(candidate.proved) {
             return Some(Vec::new());
@@ -228,14 +237,16 @@ impl ClaimQuery {
         (!paths.is_empty()).then_some(paths)
     }
 
-    /// Returns whether a disclosed value is accepted.
+    /// Returns whether a value equals one of [`ClaimQuery::values`], if there are any, and reaches the threshold, if
+    /// there is one.
     #[must_use]
     pub fn accepts(&self, value: &Value) -> bool {
         (self.values.is_empty() || self.values.iter().any(|accepted| same(accepted, value)))
             && self.threshold.as_ref().is_none_or(|threshold| threshold.is_met_by(value))
     }
 
-    /// Returns whether the claims query could accept a value of the same JSON type and form.
+    /// Returns whether the claims query can be compared with a value: it has the form of the threshold's bound or,
+    /// without a threshold, is neither an object nor an array.
     pub(crate) fn could_accept(&self, value: &Value) -> bool {
         match &self.threshold {
             Some(threshold) => threshold.is_comparable_with(value),
@@ -243,8 +254,8 @@ impl ClaimQuery {
         }
     }
 
-    /// Returns whether exactly the requested threshold was proved. A witness for another threshold does not count, even
-    /// for a stricter one.
+    /// Returns whether exactly the requested threshold was proved; a proof of another threshold does not count, even of
+    /// a stricter one. `false` if the query has no threshold.
     pub(crate) fn is_proved_by(&self, proved: &[Proved]) -> bool {
         self.threshold.as_ref().is_some_and(|threshold| {
             proved.iter().any(|proved| {
@@ -255,7 +266,7 @@ impl ClaimQuery {
         })
     }
 
-    /// Returns whether a disclosed path is that of the commitments that prove its threshold.
+    /// Returns whether a disclosed path overlaps that of the array of commitments for the requested threshold.
     fn asks_for_commitments(&self, path: &[Step]) -> bool {
         self.threshold
             .as_ref()
@@ -271,7 +282,7 @@ fn flat(paths: Vec<Vec<ClaimPath>>) -> Vec<ClaimPath> {
     flat
 }
 
-/// Equality of strings, booleans and whole numbers; numbers by value, in any spelling.
+/// Compares two JSON values; integers by value, so that 6.0 equals 6.
 fn same(a: &Value, b: &Value) -> bool {
     match (json::integer(a), json::integer(b)) {
         (Some(a), Some(b)) => a == b,

@@ -86,7 +86,7 @@ impl Query {
     }
 }
 
-/// A member that, where present, is an array of 1 to [`MAX_ENTRIES`] entries.
+/// Returns the entries of an array of 1 to [`MAX_ENTRIES`] entries; `None` if the member is absent.
 fn list<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a [Value]>, Problem> {
     match members.get(name) {
         None => Ok(None),
@@ -170,7 +170,8 @@ fn credential(value: &Value) -> Result<CredentialQuery, Problem> {
     })
 }
 
-/// The types in the `meta` of a format that is understood: `vct` values and sets of types, of which one list is there.
+/// Parses the `meta` of a supported format: the `vct` values and the sets of types. The one that the format needs must
+/// be present.
 fn types(
     id: &str,
     format: CredentialFormat,

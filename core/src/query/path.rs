@@ -7,10 +7,10 @@ use crate::{
     secure::sd_jwt::{ClaimPath, Step},
 };
 
-/// The longest path that is read.
+/// Maximum number of steps in a path.
 const MAX_STEPS: usize = 16;
 
-/// Parses a claims path pointer: a non-empty array of strings (a member), nulls (every element) and non-negative
+/// Parses a claims path pointer: an array of 1 to 16 strings (a member), nulls (every element) and non-negative
 /// integers (one element).
 ///
 /// # Errors
@@ -35,7 +35,7 @@ pub fn parse_path(value: &Value) -> Result<ClaimPath, Problem> {
         .collect()
 }
 
-/// Returns the path as a claims path pointer.
+/// Returns the path as the JSON array of a claims path pointer.
 #[must_use]
 pub fn path_to_json(path: &[Step]) -> Value {
     path.iter()
@@ -66,7 +66,8 @@ pub fn path_to_text(path: &[Step]) -> String {
     text
 }
 
-/// Returns every value that a path selects in a document, each with its concrete path.
+/// Returns every value that a path selects in a document, each with its concrete path, in which an index replaces each
+/// `All`. Empty if the path selects nothing.
 #[must_use]
 pub fn values_at<'a>(document: &'a Map<String, Value>, path: &[Step]) -> Vec<(ClaimPath, &'a Value)> {
     let Some((Step::Name(first), rest)) = path.split_first() else { return Vec::new() };
@@ -94,7 +95,7 @@ fn follow<'a>(at: ClaimPath, value: &'a Value, step: &Step) -> Vec<(ClaimPath, &
     }
 }
 
-/// Returns whether one of two paths is a prefix of the other, where `All` stands for any index.
+/// Returns whether two paths are equal or one is a prefix of the other. `All` matches any index.
 pub(super) fn overlaps(asked: &[Step], path: &[Step]) -> bool {
     asked.iter().zip(path).all(|(a, b)| match (a, b) {
         (Step::All, Step::Index(_)) | (Step::Index(_), Step::All) => true,

@@ -11,7 +11,7 @@ use crate::{
     secure::sd_jwt::{ClaimPath, Step},
 };
 
-/// Bound that a claim must reach, requested in place of its value.
+/// Condition that a claim is at least, or at most, a bound. It is requested in place of the claim's value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
     direction: Direction,
@@ -20,21 +20,21 @@ pub struct Threshold {
 }
 
 impl Threshold {
-    /// Creates a threshold. `bound` has the same form as the claim: a date, an integer or a CEFR level.
+    /// Creates a threshold. `bound` is a date (`YYYY-MM-DD`), an integer or a CEFR level such as `B1`, like the claim.
     ///
     /// # Errors
-    /// `threshold_invalid`, `date_malformed`
+    /// `threshold_invalid` or `date_malformed` for any other bound.
     pub fn new(direction: Direction, bound: Value) -> Result<Self, Problem> {
         let number = OrderedValue::of_threshold(&bound)?;
-        // As it is shown and written: 6.0 is 6.
+        // An integer is stored without a fraction: 6.0 as 6.
         let bound = json::integer(&bound).map_or(bound, Value::from);
         Ok(Self { direction, bound, number })
     }
 
-    /// Returns the threshold among the members of a claims query; `None` if there is none.
+    /// Parses the threshold from the members of a claims query; `None` if there is none.
     ///
     /// # Errors
-    /// `query_malformed`: two of them, or a malformed bound.
+    /// `query_malformed` for two thresholds or a malformed bound.
     pub(super) fn of_query(members: &Map<String, Value>) -> Result<Option<Self>, Problem> {
         let bound = |direction: Direction| members.get(direction.query_member()).map(|bound| (direction, bound));
         let (direction, bound) = match (bound(Direction::AtLeast), bound(Direction::AtMost)) {
@@ -50,19 +50,19 @@ impl Threshold {
         Self::new(direction, bound.clone()).map(Some).map_err(malformed)
     }
 
-    /// Returns the direction.
+    /// Returns the direction: the claim must be at least, or at most, the bound.
     #[must_use]
     pub fn direction(&self) -> Direction {
         self.direction
     }
 
-    /// Returns the bound, in the same form as the claim.
+    /// Returns the bound as JSON: a date, an integer or a CEFR level.
     #[must_use]
     pub fn bound(&self) -> &Value {
         &self.bound
     }
 
-    /// Returns the bound as an ordered number.
+    /// Returns the bound as a number that can be compared with other bounds of the same form.
     #[must_use]
     pub fn number(&self) -> OrderedValue {
         self.number
@@ -74,7 +74,8 @@ impl Threshold {
         form(&self.bound) == BoundForm::Day
     }
 
-    /// Returns whether a value has the same form as the bound.
+    /// Returns whether a value has the same form as the bound: both are dates, both integers or both CEFR levels. The
+    /// value itself is not checked.
     pub(crate) fn is_comparable_with(&self, value: &Value) -> bool {
         form(value) == form(&self.bound)
     }
@@ -90,8 +91,8 @@ impl Threshold {
     }
 }
 
-/// Returns the path of the array of commitments of an ordered claim: `validUntilAtLeast` for `validUntil`. `None` for a
-/// path that does not end in a member.
+/// Returns the path of the array of commitments for thresholds of a claim in this direction, such as
+/// `validUntilAtLeast` for `validUntil`. `None` if the path does not end in a member name.
 #[must_use]
 pub fn commitments_path(path: &[Step], direction: Direction) -> Option<ClaimPath> {
     let (Step::Name(name), around) = path.split_last()? else { return None };
@@ -107,7 +108,7 @@ enum BoundForm {
     None,
 }
 
-/// Classifies a value by its form: an integer is no date, whatever its number.
+/// Classifies a value by its JSON type; a text with a hyphen counts as a date.
 fn form(value: &Value) -> BoundForm {
     match value {
         Value::Number(_) => BoundForm::Number,

@@ -15,7 +15,7 @@ use crate::{
 
 /// The `typ` of an erasure request.
 pub const ERASURE_TYP: &str = "carnet-erasure+jwt";
-/// The members of a request's header, and of its payload.
+/// Members of an erasure request: those of its header, and those of its payload.
 const FORM: ([&str; 3], [&str; 3]) = (["alg", "jwk", "typ"], ["aud", "iat", "receipt_digest"]);
 
 pub(super) const CONFIRMATION: StatementKind =
@@ -25,7 +25,8 @@ fn unproven(what: &str) -> Problem {
     Problem::new(Code::ErasureUnproven, what)
 }
 
-/// Verified erasure request: it is signed with a key that presented. It has no nonce, since a replay has no effect.
+/// Verified erasure request: it is signed with a key that signed the presentation. It has no nonce, since a replay has
+/// no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErasureRequest {
     receipt_digest: String,
@@ -33,7 +34,8 @@ pub struct ErasureRequest {
 }
 
 impl ErasureRequest {
-    /// Creates a request to the verifier of a receipt to erase the data. `signer` is the key of a presented copy.
+    /// Creates an erasure request to the verifier of a receipt, as a compact JWS. `signer` is the key of a presented
+    /// copy.
     ///
     /// # Errors
     /// `erasure_unproven` if the receipt does not name the key; `proof_generation`.
@@ -53,7 +55,7 @@ impl ErasureRequest {
     }
 
     /// Verifies a request together with its receipt, which the verifier has [recognised](Receipt::verify_own) as its
-    /// own. `max_age` and `skew` are in seconds.
+    /// own. `max_age` (since `iat`) and `skew` are in seconds.
     ///
     /// # Errors
     /// `token_type`, `erasure_unproven` (the key is not in the receipt, or the request is for another receipt),
@@ -98,7 +100,7 @@ impl ErasureRequest {
     }
 }
 
-/// A verifier's confirmation that it has erased the data of a receipt.
+/// Signed confirmation by a verifier that it has erased the data of a receipt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ErasureConfirmation {
     content: Content,
@@ -115,12 +117,12 @@ struct Content {
 }
 
 impl ErasureConfirmation {
-    /// Creates a confirmation that the data of `receipt` were erased. `kid` is a verification method of the receipt's
-    /// verifier, of an Ed25519 key.
+    /// Creates a confirmation that the data of `receipt` were erased. `kid` is an Ed25519 verification method of the
+    /// receipt's verifier.
     ///
     /// # Errors
     /// `receipt_mismatch` if `kid` belongs to another verifier; `receipt_invalid` if `erased_at` is before the
-    /// verification or after `now`; `algorithm_mismatch`, `proof_generation`.
+    /// verification of the presentation or after `now`; `algorithm_mismatch`, `proof_generation`.
     pub fn issue(
         receipt: &Receipt,
         erased_at: Timestamp,
@@ -140,7 +142,9 @@ impl ErasureConfirmation {
         Ok(Self { content, document })
     }
 
-    /// Verifies a confirmation for the holder of a receipt; `skew` is in seconds.
+    /// Verifies a confirmation for the holder of a receipt: the receipt's verifier signed it, it names this receipt and
+    /// request, and the erasure is neither before the verification of the presentation nor in the future. `skew` is in
+    /// seconds.
     ///
     /// # Errors
     /// `receipt_mismatch` (wrong verifier, receipt or request), `receipt_invalid`, `not_yet_valid`, and those of

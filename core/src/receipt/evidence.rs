@@ -16,12 +16,12 @@ use crate::{
 
 /// The `typ` of a request object.
 pub const REQUEST_TYP: &str = "oauth-authz-req+jwt";
-/// Client id prefix of a verifier that is identified by its DID.
+/// Client identifier prefix of a verifier that is identified by its DID (OpenID4VP 1.0 section 5.9.3).
 pub const CLIENT_ID_PREFIX: &str = "decentralized_identifier:";
 /// The `type` of an exported receipt.
 const FORMAT: &str = "carnet-receipt/1";
 
-/// Receipt as exported by a wallet; unverified until [`ReceiptEvidence::verify`].
+/// Receipt as exported by a wallet. Its content is unverified; [`ReceiptEvidence::verify`] verifies it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportedReceipt {
@@ -38,13 +38,13 @@ pub struct ExportedReceipt {
 }
 
 impl ExportedReceipt {
-    /// Creates an export.
+    /// Creates an export of unverified documents.
     #[must_use]
     pub fn new(receipt: Map<String, Value>, request: Option<String>, confirmation: Option<Map<String, Value>>) -> Self {
         Self { format: FORMAT.to_owned(), receipt, request, confirmation }
     }
 
-    /// Parses an export.
+    /// Parses an export; nothing in it is verified.
     ///
     /// # Errors
     /// Those of [`json::parse_object`]; `receipt_invalid` for another structure.
@@ -58,21 +58,21 @@ impl ExportedReceipt {
     }
 }
 
-/// Trust anchors and time for the verification by a third party.
+/// Trust anchors and time for the verification of an export by a third party.
 #[derive(Clone, Copy)]
 pub struct EvidenceAnchors<'a> {
-    /// Returns whether a DID is that of a registrar pinned by the third party. DIDs of other registrars are never
-    /// resolved.
+    /// Predicate that is `true` for the DIDs of the registrars that the third party trusts. DIDs of other registrars
+    /// are never resolved.
     pub registrars: &'a dyn Fn(&str) -> bool,
     /// Resolver for the DIDs of the registrars.
     pub resolver: &'a dyn Resolve,
-    /// Time of verification.
+    /// Current time.
     pub now: Timestamp,
     /// Tolerated clock skew, in seconds.
     pub skew: i64,
 }
 
-/// Evidence that the signing key belongs to the verifier.
+/// Evidence that the key that signed the receipt belongs to the verifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignerProof {
     /// The registration lists the key, and a pinned registrar signed the registration.
@@ -81,7 +81,7 @@ pub enum SignerProof {
     Did,
 }
 
-/// Erasure stated in an export.
+/// Erasure that the confirmation in an export states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Erasure {
     /// Confirmed by the verifier, with a key that is proved in the same way as the receipt's.
@@ -90,7 +90,7 @@ pub enum Erasure {
     Unproven,
 }
 
-/// Verified export of a receipt.
+/// Result of the verification of an exported receipt.
 #[derive(Debug, Clone)]
 pub struct ReceiptEvidence {
     receipt: Receipt,
@@ -101,9 +101,11 @@ pub struct ReceiptEvidence {
 }
 
 impl ReceiptEvidence {
-    /// Verifies an export: the receipt is for the included request; the request contains a registration that a pinned
-    /// registrar signed and that was valid when the presentation was verified; receipt, request and confirmation are
-    /// signed with keys that the registration lists or from which the verifier's DID is derived.
+    /// Verifies an export: the receipt is for the included request, if there is one, and is signed with a key of the
+    /// verifier. The key is proved by the verifier's DID (did:key, did:jwk), or by a registration in the request that a
+    /// pinned registrar signed and that was valid when the presentation was verified. The signatures of the request and
+    /// of the confirmation are verified if their keys are proved in the same way; [`Self::request_signed`] and
+    /// [`Self::erasure`] tell the result.
     ///
     /// # Errors
     /// `receipt_key_unproven` if nothing proves that the key is the verifier's; `receipt_mismatch` if the request is
@@ -140,7 +142,7 @@ impl ReceiptEvidence {
         &self.receipt
     }
 
-    /// Returns the registration by a pinned registrar, if the request contains one.
+    /// Returns the registration by a pinned registrar; `None` if the request contains none, or there is no request.
     #[must_use]
     pub fn registration(&self) -> Option<&Registration> {
         self.registration.as_ref()
@@ -152,8 +154,8 @@ impl ReceiptEvidence {
         self.signer
     }
 
-    /// Returns whether the request's signature was verified. The receipt contains the digest of the request in either
-    /// case.
+    /// Returns whether the request's signature was verified; `false` without a request or if its key is not proved. The
+    /// receipt contains the digest of the request in either case.
     #[must_use]
     pub fn request_signed(&self) -> bool {
         self.request_signed
@@ -166,7 +168,7 @@ impl ReceiptEvidence {
     }
 }
 
-/// A request object as far as it says whose it is; its signature is not verified yet.
+/// Request object of which only the named verifier was checked; its signature is not verified yet.
 struct Request {
     jws: Jws,
     method: DidUrl,
@@ -186,7 +188,8 @@ impl Request {
         Ok(Self { jws, method })
     }
 
-    /// The registration by a pinned registrar, which held at an instant; none if no pinned registrar signed one.
+    /// Returns the registration by a pinned registrar, verified at an instant; `None` if no pinned registrar signed
+    /// one.
     fn registration(
         &self,
         verifier: &Did,
@@ -201,7 +204,7 @@ impl Request {
         Registration::verify(document, &expected, pinned.resolver).map(Some)
     }
 
-    /// Verifies the signature, where its key is known: false if it is not.
+    /// Verifies the signature with the key from `resolver`; `false` if the resolver's document lacks the key.
     fn is_signed(&self, resolver: &dyn Resolve) -> Result<bool, Problem> {
         let document = resolver.resolve(self.method.did())?;
         let Ok(key) = document.key_for(&self.method, VerificationRelationship::Authentication) else {
@@ -211,14 +214,14 @@ impl Request {
     }
 }
 
-/// Time at which the presentation was verified, as the receipt says before its proof is verified.
+/// Returns the time at which the presentation was verified, read from the receipt before its proof is verified.
 fn verified_at(receipt: &Map<String, Value>) -> Result<Timestamp, Problem> {
     let subject = receipt.get("credentialSubject");
     let at = subject.and_then(|subject| subject.get("verified_at")).and_then(Value::as_str);
     Timestamp::parse(at.ok_or_else(|| RECEIPT.problem("verified_at is missing"))?)
 }
 
-/// The verifier's keys that count, and why.
+/// Returns a resolver for the proved keys of the verifier, and the kind of proof.
 fn resolver(
     verifier: &Did,
     receipt: &Map<String, Value>,
@@ -244,7 +247,7 @@ fn resolver(
     }
 }
 
-/// Returns the registration's statement on the key that a receipt's proof names.
+/// Returns the state in the registration of the key that a receipt's proof names.
 fn key_standing(
     receipt: &Map<String, Value>,
     registration: &Registration,

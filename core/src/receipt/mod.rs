@@ -38,13 +38,13 @@ pub use evidence::{
 
 const RECEIPT: StatementKind = StatementKind { type_name: "PresentationReceipt", invalid: Code::ReceiptInvalid };
 
-/// The most credentials shown, and keys that showed them.
+/// Maximum number of disclosed credentials, and of holder keys.
 const MAX_SHOWN: usize = crate::verify::MAX_PRESENTATIONS;
-/// The most paths, thresholds and kept claims.
+/// Maximum number of paths and of thresholds of a credential, and of retained claims.
 const MAX_PATHS: usize = 256;
 /// Maximum number of uses of an entitlement.
 pub const MAX_USES: u32 = 1_000;
-/// The longest path, type or issuer, in characters.
+/// Maximum length of a path or credential type, in characters.
 const MAX_NAME: usize = 1_000;
 
 /// Content of a receipt. It contains no claim values.
@@ -70,12 +70,13 @@ pub struct ReceiptContent {
     pub reason: Option<String>,
     /// Disclosed credentials, as the verifier read them.
     pub shown: Vec<DisclosedCredential>,
-    /// Thumbprints (RFC 7638, SHA-256) of the keys that presented: the holder of any of them may request erasure.
+    /// Thumbprints (RFC 7638, SHA-256) of the holder keys that signed the presentation. The holder of any of them may
+    /// request erasure.
     pub holder_keys: Vec<String>,
-    /// Use of an entitlement, if the presentation redeemed one.
+    /// Use of an entitlement that the presentation redeemed; `None` if it redeemed none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redeemed: Option<RedeemedUse>,
-    /// Time of verification.
+    /// Time at which the verifier verified the presentation.
     #[serde(with = "instant")]
     pub verified_at: Timestamp,
     /// Time at which the verification result will be erased.
@@ -106,7 +107,7 @@ pub struct DisclosedCredential {
     pub thresholds: Vec<ShownThreshold>,
 }
 
-/// Use of an entitlement that the redeemer counted for an accepted presentation (spec/entitlement.md).
+/// Use of an entitlement that the verifier counted for an accepted presentation (spec/entitlement.md).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedeemedUse {
@@ -142,22 +143,22 @@ pub struct RetainedClaim {
     pub erase_at: Timestamp,
 }
 
-/// Expected values in a receipt, given by the holder.
+/// Values that a wallet expects in a receipt, and the time and tolerance of the verification.
 #[derive(Debug, Clone, Copy)]
 pub struct ExpectedReceipt<'a> {
     /// DID of the verifier.
     pub verifier: &'a str,
     /// [Digest](request_digest) of the answered request object.
     pub request_digest: &'a str,
-    /// [Digest](presentation_digest) of the presentation, if known.
+    /// [Digest](presentation_digest) of the presentation; `None` if unknown. It is compared if the receipt has one too.
     pub presentation_digest: Option<&'a str>,
-    /// Time of verification.
+    /// Current time.
     pub now: Timestamp,
     /// Tolerated clock skew, in seconds.
     pub skew: i64,
 }
 
-/// Verified receipt.
+/// Receipt that was issued or verified by this library.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Receipt {
     content: ReceiptContent,
@@ -179,7 +180,7 @@ pub fn request_digest(request_object: &str) -> String {
 /// signature over the request's nonce.
 ///
 /// # Errors
-/// `proof_generation`
+/// `proof_generation` if the object cannot be serialised.
 pub fn presentation_digest(vp_token: &BTreeMap<String, Vec<String>>) -> Result<String, Problem> {
     let text = serde_jcs::to_vec(vp_token).map_err(|_| Problem::from(Code::ProofGeneration))?;
     // It holds claims.
@@ -197,7 +198,8 @@ impl Receipt {
         Self::of(content, kid.did().as_str().to_owned(), document)
     }
 
-    /// Verifies a receipt for the holder.
+    /// Verifies a receipt for the holder: its signature, its limits, and that it is from the expected verifier and for
+    /// the expected request and presentation.
     ///
     /// # Errors
     /// `receipt_mismatch` (wrong verifier, request or presentation), `receipt_invalid`, `not_yet_valid`, and those of
@@ -222,11 +224,11 @@ impl Receipt {
         }
     }
 
-    /// Verifies a receipt that a holder returns to the verifier: it must be the verifier's own. The request is read
-    /// from the receipt.
+    /// Verifies a receipt that a holder returns to the verifier: the verifier itself must have signed it. The digests
+    /// of the request and the presentation are not compared.
     ///
     /// # Errors
-    /// As [`Self::verify`], except for a wrong request.
+    /// As [`Self::verify`], except for a wrong request or presentation.
     pub fn verify_own(
         document: &Map<String, Value>,
         verifier: &str,
@@ -371,7 +373,7 @@ impl ShownThreshold {
     }
 }
 
-/// Checks that the receipt was signed by the verifier that it names.
+/// Checks that two DIDs of verifiers are equal.
 fn by(issuer: &str, verifier: &str) -> Result<(), Problem> {
     if issuer == verifier {
         Ok(())

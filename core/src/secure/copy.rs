@@ -11,13 +11,13 @@ use crate::{credential::CONTEXT_V2, did::Did, keys::PublicKey, time::Timestamp};
 /// Requirements on copies that are stricter than the standards. A credential type can override them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyProfile {
-    /// Each `_sd` array is padded with decoys: the number of digests is the number of hideable names at its position,
-    /// rounded up to a multiple of this.
+    /// Each `_sd` array is padded with decoys: its length is the number of claim names that can be hidden at its
+    /// position, rounded up to a multiple of this.
     pub decoys_to_multiple_of: usize,
-    /// Length of a salt, in bytes before base64url.
+    /// Length of a salt before base64url encoding, in bytes.
     pub salt_bytes: usize,
-    /// Number of characters at the same position in two salts of one wallet that, if equal, count as a mark that links
-    /// copies.
+    /// Number of equal characters, at equal positions in two salts of one wallet, from which the salts count as a mark
+    /// that links copies.
     pub shared_salt_characters: usize,
     /// Maximum number of status lists for the copies of one batch.
     pub lists_in_batch: usize,
@@ -36,7 +36,7 @@ pub struct CopyContent<'a> {
     pub type_name: &'a str,
     /// `vct` of the type.
     pub vct: &'a str,
-    /// Value of `vct#integrity` in SD-JWT VC, which is the same for all holders; `None`: copies have none.
+    /// Value of `vct#integrity` in SD-JWT VC, which is the same for all holders; `None`: the member is omitted.
     pub vct_integrity: Option<&'a str>,
     /// JSON-LD context of the type.
     pub context_url: &'a str,
@@ -46,16 +46,17 @@ pub struct CopyContent<'a> {
     pub valid_from: Timestamp,
     /// End of the validity period, inclusive.
     pub valid_until: Timestamp,
-    /// Claims, without `id` and commitments.
+    /// Claims of the subject, without `id` and without commitments to thresholds.
     pub claims: &'a Map<String, Value>,
     /// Public key of this copy.
     pub holder: &'a PublicKey,
-    /// Name and value of the member with the status reference; `None` without a status list.
+    /// Name and value of the member that refers to a status list, such as `credentialStatus`; `None` without a status
+    /// list.
     pub status: Option<&'a (String, Value)>,
 }
 
 impl CopyContent<'_> {
-    /// Returns the VCDM 2.0 document. It has no `id`, and the only subject `id` is the copy's own key.
+    /// Returns the unsecured VCDM 2.0 credential. It has no `id`; the subject's `id` is the did:jwk of the copy's key.
     #[must_use]
     pub fn document(&self) -> Map<String, Value> {
         let mut subject = self.claims.clone();
@@ -74,7 +75,7 @@ impl CopyContent<'_> {
         .collect()
     }
 
-    /// Returns the payload of an SD-JWT VC, with the claims at the top level.
+    /// Returns the payload of an SD-JWT VC, with the claims at the top level and without `cnf`.
     #[must_use]
     pub fn sd_jwt_vc(&self) -> Map<String, Value> {
         let mut payload = self.claims.clone();

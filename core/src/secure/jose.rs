@@ -18,11 +18,12 @@ use crate::{
 /// Maximum size of a compact JWS, in bytes: a document of maximum size in base64url, with header and signature.
 pub(crate) const MAX_TOKEN: usize = 393_216;
 
-/// Header members that point at a key by means that Carnet has no anchor for (RFC 7515 section 4.1).
+/// Header members that refer to a key by a certificate or a URL, for which Carnet has no trust anchor (RFC 7515 section
+/// 4.1).
 const UNANCHORED: [&str; 5] = ["x5c", "x5u", "x5t", "x5t#S256", "jku"];
 
-/// Parts of a compact JWS, strictly decoded; the header is not validated. For a third-party JWS whose key reference
-/// [`Jws`] refuses: the caller must check every member of the header.
+/// Decoded parts of a compact JWS. The header is not validated and nothing is verified: the caller must check every
+/// member of the header. It serves third-party tokens whose key reference [`Jws`] refuses.
 #[derive(Clone)]
 pub struct CompactJws {
     /// Text as received; the signature is over the part up to the last dot.
@@ -33,10 +34,10 @@ pub struct CompactJws {
 }
 
 impl CompactJws {
-    /// Parses `header.payload.signature`; header and payload must be JSON objects.
+    /// Parses `header.payload.signature`; header and payload must be JSON objects. `limits` apply to the payload.
     ///
     /// # Errors
-    /// `too_large`, `token_malformed`, `invalid_encoding`, those of [`json::parse`].
+    /// `too_large`, `token_malformed`, `invalid_encoding` (not base64url without padding), those of [`json::parse`].
     pub fn parse_within(token: &str, limits: Limits) -> Result<Self, Problem> {
         // Base64 makes four characters of three bytes; the rest is for header and signature.
         let most = limits.max_bytes.saturating_mul(3) / 2;
@@ -67,7 +68,7 @@ impl CompactJws {
         &self.payload
     }
 
-    /// Returns the signing input.
+    /// Returns the signing input: `header.payload` as received.
     #[must_use]
     pub fn signed(&self) -> &[u8] {
         // parse_within found two dots, so there is always something before the last.
@@ -81,7 +82,7 @@ impl CompactJws {
     }
 }
 
-/// JWS that was parsed and not yet verified.
+/// Compact JWS with a checked header and an unverified signature.
 #[derive(Clone)]
 pub struct Jws {
     parts: CompactJws,
@@ -92,11 +93,11 @@ pub struct Jws {
 /// Key reference in a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyRef {
-    /// `kid`: a DID URL or another name.
+    /// `kid`: a DID URL or any other text.
     Kid(String),
     /// `jwk`: a public key by value.
     Jwk(PublicKey),
-    /// No key reference.
+    /// Neither `kid` nor `jwk`.
     None,
 }
 
@@ -112,7 +113,7 @@ impl Jws {
         Self::parse_within(token, Limits::DOCUMENT)
     }
 
-    /// Parses as [`Jws::parse`], with other size limits.
+    /// Parses as [`Jws::parse`] does, with these limits for the payload.
     ///
     /// # Errors
     /// As [`Jws::parse`].
@@ -140,11 +141,11 @@ impl Jws {
         Err(Problem::new(Code::TokenType, format!("the token's typ is not {typ}")))
     }
 
-    /// Refuses members that are not in these lists, for Carnet's own token formats. Any other member would be ignored,
-    /// and could carry a mark that identifies the token.
+    /// Refuses header and payload members that are not in these lists, for Carnet's own token formats. An unknown
+    /// member would be ignored, and could identify the token.
     ///
     /// # Errors
-    /// `malformed_value`: another member. Missing members are not checked here.
+    /// `malformed_value` for an unknown member. Missing members are not an error.
     pub(crate) fn require_form(&self, header: &[&str], payload: &[&str]) -> Result<(), Problem> {
         let within =
             |members: &Map<String, Value>, known: &[&str]| members.keys().all(|name| known.contains(&name.as_str()));
@@ -216,7 +217,8 @@ pub fn sign(header: Map<String, Value>, payload: &Map<String, Value>, signer: &d
     append_signature(signing_input(header, payload, signer.algorithm())?, signer)
 }
 
-/// Returns the signing input, which is canonical: its bytes follow from header and payload.
+/// Returns the signing input `header.payload`, with `alg` added to the header. Both are serialised canonically (RFC
+/// 8785), so that the bytes are determined by the arguments.
 ///
 /// # Errors
 /// `proof_generation`
@@ -253,8 +255,7 @@ pub(crate) fn append_signature(mut token: String, signer: &dyn Signer) -> Result
     Ok(token)
 }
 
-/// Returns a NumericDate claim (RFC 7519 section 2), in seconds since the Unix epoch; fractions are dropped. `None` if
-/// it is absent.
+/// Returns a NumericDate claim (RFC 7519 section 2), rounded down to a whole second. `None` if it is absent.
 ///
 /// # Errors
 /// `malformed_value`: not a number, or out of range.
@@ -269,7 +270,8 @@ pub fn numeric_date(payload: &Map<String, Value>, name: &str) -> Result<Option<T
     }
 }
 
-/// Decodes base64url without padding. Unused bits must be zero, so that each value has only one encoding.
+/// Decodes base64url without padding. Unused bits must be zero, so that each value has only one encoding. `what` names
+/// the value in the error (`invalid_encoding`).
 pub(crate) fn decode(text: &str, what: &str) -> Result<Vec<u8>, Problem> {
     URL_SAFE_NO_PAD
         .decode(text)

@@ -26,7 +26,7 @@ pub const ECDH_ES: &str = "ECDH-ES";
 const NONCE: usize = 12;
 /// Length of an authentication tag, in bytes.
 const TAG: usize = 16;
-/// Members of a public key that say how it may be used, beside the key itself.
+/// Members of a JWK that state its use, besides the key itself.
 const KEY_USE: [&str; 4] = ["use", "key_ops", "alg", "kid"];
 
 /// Content encryption, by its JOSE name (RFC 7518 section 5.1).
@@ -42,7 +42,7 @@ impl ContentEncryption {
     /// All content encryptions, the strongest first.
     pub const ALL: [Self; 2] = [Self::A256Gcm, Self::A128Gcm];
 
-    /// Returns the `enc` value.
+    /// Returns the value of `enc`: `A128GCM` or `A256GCM`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,10 +51,10 @@ impl ContentEncryption {
         }
     }
 
-    /// Parses an `enc` value.
+    /// Parses the value of `enc`.
     ///
     /// # Errors
-    /// `algorithm_forbidden`
+    /// `algorithm_forbidden` for any other value.
     pub fn parse(enc: &str) -> Result<Self, Problem> {
         Self::ALL.into_iter().find(|known| known.as_str() == enc).ok_or_else(|| Code::AlgorithmForbidden.into())
     }
@@ -121,7 +121,7 @@ impl EncryptionKey {
         jwk
     }
 
-    /// Returns `kid`.
+    /// Returns the `kid`; `None` if the key has none.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
@@ -176,7 +176,7 @@ impl DecryptionKey {
     }
 }
 
-/// Decrypted JWE.
+/// Plaintext of a JWE, and the ephemeral key that it was encrypted with.
 pub struct DecryptedJwe {
     /// Decrypted content.
     pub plaintext: Zeroizing<Vec<u8>>,
@@ -190,11 +190,11 @@ impl std::fmt::Debug for DecryptedJwe {
     }
 }
 
-/// Encrypts a text with a fresh ephemeral key. The header contains `alg`, `enc`, `epk`, the recipient's `kid` if the
-/// key has one (OpenID4VP 1.0 section 8.3), and `apv` if it is not empty.
+/// Encrypts bytes with a fresh ephemeral key, and returns the compact JWE. The header contains `alg`, `enc`, `epk`, the
+/// recipient's `kid` if the key has one (OpenID4VP 1.0 section 8.3), and `apv` if it is not empty.
 ///
 /// # Errors
-/// `proof_generation`
+/// `proof_generation` if it cannot be serialised or encrypted.
 pub fn encrypt(
     plaintext: &[u8],
     recipient: &EncryptionKey,
@@ -234,7 +234,8 @@ fn encrypt_with(
     Ok(format!("{header}..{}.{}.{}", part(&nonce), part(&content), part(&tag)))
 }
 
-/// Decrypts a token that is encrypted to this key, has its `kid`, and uses one of the given encryptions.
+/// Decrypts a compact JWE of at most `most` bytes that is encrypted to this key, has its `kid`, and uses one of the
+/// given content encryptions.
 ///
 /// # Errors
 /// `too_large`: the token is longer than `most` bytes. `token_malformed`, `invalid_encoding`, those of [`json::parse`].
@@ -324,7 +325,7 @@ fn agree(
     key
 }
 
-/// Encrypts in place, and returns the tag.
+/// Encrypts in place with AES-GCM, and returns the tag.
 fn seal(encryption: ContentEncryption, key: &[u8], nonce: &[u8], aad: &[u8], text: &mut [u8]) -> Option<Vec<u8>> {
     let nonce = GenericArray::from_slice(nonce);
     let tag = match encryption {
@@ -334,7 +335,7 @@ fn seal(encryption: ContentEncryption, key: &[u8], nonce: &[u8], aad: &[u8], tex
     tag.ok().map(|tag| tag.to_vec())
 }
 
-/// Decrypts in place; `None` if the tag does not fit.
+/// Decrypts in place with AES-GCM; `None` if the tag does not match.
 fn open(
     encryption: ContentEncryption,
     key: &[u8],
@@ -363,7 +364,7 @@ fn thumbprint(key: &p256::PublicKey) -> String {
     public_key(key).map(|key| key.thumbprint()).unwrap_or_default()
 }
 
-/// The same point as a key of [`crate::keys`], which writes JWKs; it takes every point that p256 does.
+/// Converts the key to one of [`crate::keys`], which serialises JWKs. It accepts every point that p256 accepts.
 fn public_key(key: &p256::PublicKey) -> Option<PublicKey> {
     use p256::elliptic_curve::sec1::ToEncodedPoint as _;
     PublicKey::from_bytes(Algorithm::Es256, key.to_encoded_point(true).as_bytes()).ok()

@@ -16,7 +16,7 @@ pub const CREDENTIAL_TYPE: &str = "BitstringStatusListCredential";
 const LIST_TYPE: &str = "BitstringStatusList";
 /// Type of an entry of `credentialStatus`.
 pub const ENTRY_TYPE: &str = "BitstringStatusListEntry";
-/// Default time to live of a list that states none (section 2.2), in milliseconds.
+/// Time to live of a list that states none (section 2.2), in milliseconds.
 const DEFAULT_TTL: i64 = 300_000;
 
 /// Reference to the status of a credential: an entry of `credentialStatus` (Bitstring Status List 1.0 section 2.1).
@@ -28,7 +28,7 @@ pub struct BitstringStatusListEntry {
     pub url: String,
     /// Index in the list.
     pub index: u64,
-    /// Size of the entry, in bits (`statusSize`).
+    /// Size of the entry in bits (`statusSize`); 1 if not stated.
     pub bits: u8,
 }
 
@@ -37,7 +37,8 @@ impl BitstringStatusListEntry {
     ///
     /// # Errors
     /// `status_unsupported`: another type or purpose; `status_index`: the index is not a string with a decimal
-    /// non-negative integer without leading zeros; `malformed_value`.
+    /// non-negative integer without leading zeros; `malformed_value`: a missing purpose or URL, or a size that is not
+    /// an integer up to 255.
     pub fn parse(entry: &Value) -> Result<Self, Problem> {
         let text = |name: &str| entry.get(name).and_then(Value::as_str);
         if text("type") != Some(ENTRY_TYPE) {
@@ -71,7 +72,7 @@ impl BitstringStatusListEntry {
     }
 }
 
-/// Decodes `encodedList`: `u` and the base64url of GZIP data (section 3.3).
+/// Decodes `encodedList`: `u` and the base64url of GZIP data (section 3.3). `bits` is the size of an entry.
 ///
 /// # Errors
 /// `status_list_invalid`, `invalid_encoding`; `status_list_length`: fewer entries than the [`ListProfile`] requires.
@@ -85,10 +86,10 @@ pub fn decode(encoded: &str, bits: u8) -> Result<StatusList, Problem> {
     Ok(list)
 }
 
-/// Returns `encodedList`.
+/// Encodes a list as `encodedList`: `u` and the base64url of GZIP data.
 ///
 /// # Errors
-/// `proof_generation`
+/// `proof_generation` if it cannot be compressed.
 ///
 /// # Examples
 /// ```
@@ -113,12 +114,12 @@ pub struct BitstringListParameters {
     pub url: String,
     /// Purpose of the list.
     pub purpose: StatusPurpose,
-    /// Times between which the list may be used.
+    /// Time of issue, expiry and time to live.
     pub freshness: ListValidity,
 }
 
 impl BitstringListParameters {
-    /// Returns the unsecured status list credential.
+    /// Returns the unsecured status list credential that contains the list.
     ///
     /// # Errors
     /// `proof_generation`
@@ -126,8 +127,8 @@ impl BitstringListParameters {
         Ok(self.document_of(encode(list)?))
     }
 
-    /// Returns the credential of a list that was encoded before. The credentials that name the list state the bits of
-    /// an entry (section 2.1), and the list's own does not.
+    /// Returns the unsecured status list credential for an `encodedList`. It does not state the entry size, which is in
+    /// the credentials that refer to the list (section 2.1).
     pub(super) fn document_of(&self, encoded: String) -> Map<String, Value> {
         let mut subject = json!({
             "id": format!("{}#list", self.url), "type": LIST_TYPE, "statusPurpose": self.purpose.as_str(),
@@ -150,11 +151,12 @@ impl BitstringListParameters {
         document
     }
 
-    /// Extracts the list from a status list credential with a verified proof. The credential must match the reference.
+    /// Extracts the list from a status list credential whose proof the caller has verified. Its URL, purpose and, if
+    /// stated, entry size must match the reference; its validity period is not checked.
     ///
     /// # Errors
-    /// `status_list_mismatch`: another URL; `status_purpose`: another purpose; `status_list_invalid`, `claim_missing`,
-    /// those of [`decode`].
+    /// `status_list_mismatch`: another URL; `status_purpose`: another purpose; `status_list_invalid`; `claim_missing`:
+    /// no `validFrom`; those of [`decode`].
     pub fn read(credential: &Credential, reference: &BitstringStatusListEntry) -> Result<(Self, StatusList), Problem> {
         let invalid = |what: &str| Problem::new(Code::StatusListInvalid, what.to_owned());
         if !credential.types().any(|name| name == CREDENTIAL_TYPE) {

@@ -26,7 +26,7 @@ use crate::{
 /// Media type, which is also the `typ` (section 5.2).
 pub const MEDIA_TYPE: &str = "application/statuslist+cwt";
 
-/// Tag of `COSE_Sign1`.
+/// First byte of a tagged `COSE_Sign1`: tag 18 in CBOR.
 const TAG: u8 = 0xd2;
 
 /// Labels in a header (RFC 9052 section 3.1, RFC 9596).
@@ -34,7 +34,7 @@ const ALG: i64 = HeaderParameter::Alg as i64;
 const CRIT: i64 = HeaderParameter::Crit as i64;
 const KID: i64 = HeaderParameter::Kid as i64;
 const TYP: i64 = 16;
-/// Labels that point at a key by means that Carnet has no anchor for (RFC 9360).
+/// Labels that refer to a key by a certificate, for which Carnet has no trust anchor (RFC 9360).
 const UNANCHORED: [i64; 4] = [
     HeaderParameter::X5Bag as i64,
     HeaderParameter::X5Chain as i64,
@@ -50,15 +50,15 @@ const IAT: i64 = CwtClaimName::Iat as i64;
 const STATUS_LIST: i64 = 65_533;
 const TTL: i64 = 65_534;
 
-/// Creates a status list token.
+/// Creates a signed status list token in CBOR.
 ///
 /// # Errors
-/// `proof_generation`
+/// `proof_generation`; `algorithm_forbidden` for a P-384 key.
 pub fn issue(list: &StatusList, published: &TokenListParameters, signer: &dyn Signer) -> Result<Vec<u8>, Problem> {
     issue_packed(list.bits(), &list.pack(Packing::Zlib)?, published, signer)
 }
 
-/// The same, of a list of so many bits an entry that was packed before.
+/// Creates a signed status list token from a compressed list with entries of `bits` bits.
 pub(super) fn issue_packed(
     bits: u8,
     lst: &[u8],
@@ -92,7 +92,7 @@ pub(super) fn issue_packed(
         .map_err(unwritten)
 }
 
-/// Status list token in CBOR that was parsed and not verified.
+/// Parsed status list token in CBOR. Its signature and claims are not verified.
 #[derive(Clone)]
 pub struct CwtStatusList {
     kid: String,
@@ -103,19 +103,19 @@ pub struct CwtStatusList {
     claims: Map,
 }
 
-/// Map in the order of its bytes; no key is there twice.
+/// CBOR map in encoded order, without duplicate keys.
 type Map = Vec<(Value, Value)>;
 
 impl CwtStatusList {
-    /// Returns whether these bytes begin as a token in CBOR does, and no text does.
+    /// Returns whether the bytes begin like a `COSE_Sign1`, with or without its tag, and not like JSON or a JWT.
     #[must_use]
     pub fn is_cwt(bytes: &[u8]) -> bool {
         matches!(bytes, [TAG, 0x84, ..] | [0x84, ..])
     }
 
-    /// Parses a token: structure, `alg`, `typ`, and a `kid`.
+    /// Parses a token, and checks its structure, `alg`, `typ` and that it has a `kid`.
     ///
-    /// Of the unprotected header, only `kid` is read, as in the draft's examples. It merely selects one of the issuer's
+    /// The unprotected header may contain only `kid`, as in the draft's examples: it merely selects one of the issuer's
     /// keys.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl CwtStatusList {
         &self.kid
     }
 
-    /// Verifies the token as the list at `uri`, as [`token::StatusListToken::verify`].
+    /// Verifies the token as the list at `uri`, as [`token::StatusListToken::verify`] does.
     ///
     /// # Errors
     /// Those of [`token::StatusListToken::verify`].
@@ -195,7 +195,7 @@ impl std::fmt::Debug for CwtStatusList {
     }
 }
 
-/// Reads a `StatusList`: `bits`, and `lst` in ZLIB (section 4.3).
+/// Parses a `StatusList` map: `bits`, and `lst` in ZLIB (section 4.3).
 fn parse_list(value: &Value) -> Result<StatusList, Problem> {
     let members = value.as_map().map(Vec::as_slice).unwrap_or_default();
     let member = |name: &str| members.iter().find(|(key, _)| key.as_text() == Some(name)).map(|(_, value)| value);
@@ -233,7 +233,7 @@ fn at(map: &[(Value, Value)], label: i64) -> Option<&Value> {
     map.iter().find(|(key, _)| key.as_integer() == Some(label.into())).map(|(_, value)| value)
 }
 
-/// A NumericDate (RFC 8392 section 2): an integer or a float, without a tag.
+/// Parses a NumericDate (RFC 8392 section 2): an integer or a float, without a tag.
 fn numeric_date(value: &Value) -> Option<Timestamp> {
     let exact = integer(value).map(Timestamp::from_unix);
     exact.or_else(|| Timestamp::from_numeric_date(value.as_float()?))

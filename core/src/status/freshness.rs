@@ -1,10 +1,10 @@
-//! Freshness statements: recent statements by the issuer that one copy is valid, which the holder staples to a
-//! presentation.
+//! Freshness statements: short-lived statements by the issuer that one copy of a credential was recently valid, which
+//! the holder includes in a presentation ("stapling").
 //!
-//! A statement identifies its copy by the digest of the issuer-signed JWT, and no person. A verifier that receives one
-//! needs no status list and no network. An issuer signs statements for several epochs at once, and a wallet staples the
-//! oldest that the verifier accepts, so that verifiers cannot compare refresh times. The holder requests statements by
-//! the handle of the copy, which can be computed only with all of its disclosures.
+//! A statement identifies its copy by the digest of the issuer-signed JWT, and names no person. A verifier that
+//! receives one needs no status list and no network. An issuer signs statements for several epochs of six hours at
+//! once, and a wallet staples the oldest that the verifier accepts, so that verifiers cannot compare refresh times. The
+//! holder requests statements by the handle of the copy, which can be computed only with all of its disclosures.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
@@ -32,25 +32,28 @@ pub const MEMBER: &str = "carnet_freshness";
 /// presence requests a statement.
 pub const MAX_AGE_MEMBER: &str = "freshness_seconds_max";
 
-/// Granularity of the times in statements, in seconds: finer times would distinguish copies.
+/// Length of an epoch, in seconds: the times in statements are multiples of it, since finer times would distinguish
+/// copies.
 pub const EPOCH_SECONDS: u32 = 21_600;
 
 /// Permitted range, in seconds, for the lifetime of a statement and for the maximum age in a request.
 pub const SECONDS: std::ops::RangeInclusive<u32> = 43_200..=604_800;
 
-/// Domain separation of handles.
+/// Prefix of the hash input of handles, for domain separation.
 const HANDLE_TAG: &[u8] = b"carnet-freshness-handle/1\0";
 
-/// The members of a statement's header, and of its payload.
+/// Permitted members of a statement: those of its header, and those of its payload.
 const FORM: ([&str; 3], [&str; 3]) = (["alg", "kid", "typ"], ["copy", "exp", "iat"]);
 
 /// Default lifetime of a freshness statement: one day, in seconds.
 pub const DEFAULT_SECONDS: i64 = crate::day::SECONDS;
 
-/// Minimum remaining lifetime of a statement when it is stapled, in seconds, for clock differences and transmission.
+/// Minimum remaining lifetime of a statement when it is stapled, in seconds, to allow for clock differences and
+/// transmission.
 pub const MARGIN_SECONDS: i64 = 120;
 
-/// Most statements on one copy in an answer: the epoch in which the issuer is asked, and the three before it.
+/// Maximum number of statements about one copy that an issuer signs at once: for the current epoch and the three before
+/// it.
 const EPOCHS_GIVEN: u32 = 4;
 
 /// Returns the digest that identifies a copy in a statement: base64url of SHA-256 over its issuer-signed JWT, without
@@ -83,8 +86,9 @@ pub fn epoch_start(now: Timestamp) -> Timestamp {
     Timestamp::from_unix(now.unix().saturating_sub(now.unix().rem_euclid(EPOCH_SECONDS.into())))
 }
 
-/// Returns the `iat` of each statement that an issuer signs for one copy at `now`, newest first: of statements that are
-/// valid for `seconds`, at most four that are valid until the end of the epoch (spec/freshness.md 1.6).
+/// Returns the `iat` of each statement that an issuer signs for one copy at `now`, newest first: the starts of the
+/// current epoch and of up to three earlier ones, as far as a statement with a lifetime of `seconds` is valid until the
+/// end of the current epoch (spec/freshness.md 1.6).
 pub fn issue_times(now: Timestamp, seconds: u32) -> impl Iterator<Item = Timestamp> {
     let newest = epoch_start(now);
     let count = EPOCHS_GIVEN.min(seconds / EPOCH_SECONDS);
@@ -92,11 +96,12 @@ pub fn issue_times(now: Timestamp, seconds: u32) -> impl Iterator<Item = Timesta
 }
 
 /// Selects the statement to staple for a verifier with a maximum age of `max_age` seconds: the oldest that is within
-/// this age and no older than a day. Returns its index in `statements`, pairs of start and end of validity.
+/// this age and no older than a day. `statements` are pairs of start and end of validity; returns an index in them, or
+/// `None` if the verifier would accept none.
 ///
 /// Every wallet that refreshed recently has this statement, so that it does not reveal the time of the refresh. A
-/// wallet that refreshed earlier lacks it, and staples the one that begins at 00:00 UTC if the verifier accepts it,
-/// otherwise its newest.
+/// wallet that refreshed earlier lacks it, and staples the newest one that begins at 00:00 UTC if the verifier accepts
+/// it, otherwise its newest.
 pub fn choose_statement(
     statements: impl Iterator<Item = (Timestamp, Timestamp)>,
     max_age: u32,
@@ -116,12 +121,12 @@ pub fn choose_statement(
     usable.max_by_key(|(_, (since, _))| rank(*since)).map(|(index, _)| index)
 }
 
-/// Signs a statement that a copy was valid at some instant within four epochs from `since`, before the end of the
-/// statement.
+/// Signs a statement that the issuer found the copy with this digest valid, at some time in the four epochs from
+/// `since`. `since` is its `iat`, and `seconds` its lifetime.
 ///
 /// # Errors
-/// `proof_generation`; `malformed_value` if `copy_digest` is malformed, `since` is not the start of an epoch, or
-/// `seconds` is not a multiple of the epoch within [`SECONDS`].
+/// `proof_generation`; `malformed_value` if `digest` is malformed, `since` is not the start of an epoch, or `seconds`
+/// is not a multiple of the epoch within [`SECONDS`].
 pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &dyn Signer) -> Result<String, Problem> {
     if digest.len() != 43 || jose::decode(digest, "digest")?.len() != 32 {
         return Err(Problem::new(Code::MalformedValue, "the copy's digest is not a base64url SHA-256"));
@@ -183,8 +188,7 @@ pub fn verify(
     Ok(freshness)
 }
 
-/// A time as Carnet's issuers write it. Another way to write the same, such as a fraction, could tell one copy's
-/// statement from another's.
+/// Returns a time that is an integer. Other notations, such as a fraction, could distinguish the statements of copies.
 fn whole_seconds(payload: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Problem> {
     if payload.get(name).is_some_and(|time| time.as_i64().is_none()) {
         return Err(Problem::new(Code::MalformedValue, format!("{name} is not a whole number of seconds")));

@@ -1,4 +1,4 @@
-//! Bits of a status list.
+//! Entries of a status list in memory, and their compression.
 
 use std::io::{Read as _, Write as _};
 
@@ -20,19 +20,19 @@ pub enum BitOrder {
     LeastSignificantFirst,
 }
 
-/// Packing of the bytes for the wire.
+/// Compression of a published list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Packing {
-    /// RFC 1952.
+    /// GZIP (RFC 1952), for Bitstring Status List.
     Gzip,
-    /// RFC 1950.
+    /// ZLIB (RFC 1950), for Token Status List.
     Zlib,
 }
 
-/// The level of compression for lists that are published, 0 to 9.
+/// Compression level for published lists, from 0 to 9.
 pub(super) const LEVEL: u32 = 6;
 
-/// Status list with entries of one, two, four or eight bits, packed in memory.
+/// Status list in memory, with entries of one, two, four or eight bits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StatusList {
     bytes: Vec<u8>,
@@ -52,7 +52,7 @@ impl std::fmt::Debug for StatusList {
 }
 
 impl StatusList {
-    /// Creates a list of at least `entries` entries, all zero.
+    /// Creates a list of at least `entries` entries (rounded up to whole bytes), all zero.
     ///
     /// # Errors
     /// `status_list_invalid` if `bits` is not 1, 2, 4 or 8, or the list would exceed [`MAX_BYTES`].
@@ -63,7 +63,7 @@ impl StatusList {
         Self::from_bytes(vec![0; bytes], bits, order)
     }
 
-    /// Creates a list from its packed bytes.
+    /// Creates a list from its uncompressed bytes.
     ///
     /// # Errors
     /// `status_list_invalid` if `bits` is not 1, 2, 4 or 8, or the list exceeds [`MAX_BYTES`].
@@ -94,7 +94,7 @@ impl StatusList {
         self.bits
     }
 
-    /// Returns the packed bytes.
+    /// Returns the uncompressed bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
@@ -137,10 +137,10 @@ impl StatusList {
         Ok(())
     }
 
-    /// Packs the list for the wire.
+    /// Compresses the list.
     ///
     /// # Errors
-    /// `proof_generation`: it cannot be packed.
+    /// `proof_generation` if the list cannot be compressed.
     pub(super) fn pack(&self, packing: Packing) -> Result<Vec<u8>, Problem> {
         let level = Compression::new(LEVEL);
         let packed = match packing {
@@ -156,10 +156,10 @@ impl StatusList {
         packed.map_err(|_| Problem::new(Code::ProofGeneration, "the list could not be packed"))
     }
 
-    /// Unpacks a list from the wire. More than [`MAX_BYTES`] is an error, and no more than that is ever unpacked.
+    /// Decompresses a list of at most [`MAX_BYTES`]; decompression stops at that size.
     ///
     /// # Errors
-    /// `status_list_invalid`
+    /// `status_list_invalid` if it is malformed or too long.
     pub(super) fn unpack(packed: &[u8], packing: Packing, bits: u8, order: BitOrder) -> Result<Self, Problem> {
         let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
         let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! Fetched, verified and decoded status list, for many look-ups.
+//! Fetched and verified status list in memory, for many look-ups.
 
 use std::sync::Arc;
 
@@ -15,42 +15,42 @@ use crate::{
     time::Timestamp,
 };
 
-/// Subject of a list's entries.
+/// Meaning of a list's entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum About {
-    /// A `BitstringStatusListCredential` with these purposes. `sized`: it states the bits of an entry itself, besides
-    /// the credentials that name it.
+    /// `BitstringStatusListCredential` with these purposes. `sized`: the list itself states the entry size, in addition
+    /// to the credentials that refer to it.
     Purposes { purposes: Vec<StatusPurpose>, sized: bool },
-    /// A status list token, whose values say it.
+    /// Status list token: each value is a status.
     Values,
 }
 
-/// Verified status list in memory, with the issuer of the listed credentials, its signer, purpose and freshness.
-/// Look-ups take constant time, without a lock or an allocation.
+/// Verified status list, with the issuer of the listed credentials, its signer, purpose and validity. Look-ups take
+/// constant time, without a lock or an allocation.
 #[derive(Debug, Clone)]
 pub struct VerifiedStatusList {
-    /// For whose credentials.
+    /// Issuer of the listed credentials.
     on_behalf_of: Did,
     /// Signer of the list.
     issuer: Did,
     about: About,
-    /// Rules that the list met.
+    /// Requirements that the list meets.
     profile: ListProfile,
     freshness: ListValidity,
     fetched: Timestamp,
     /// Keys that signed it.
     keys: Vec<(DidUrl, PublicKey)>,
-    /// Shared with the earlier instance when the list is found unchanged.
+    /// Entries; clones and [`Self::confirmed`] share them.
     list: Arc<StatusList>,
 }
 
 impl VerifiedStatusList {
-    /// Verifies bytes fetched from `url` as a status list for the credentials of `on_behalf_of`: a credential with a
-    /// Data Integrity proof if it is a JSON object, otherwise a token (JWT or CWT). The list must be usable at
-    /// `fetched`.
+    /// Verifies bytes fetched from `url` as a status list for the credentials of `on_behalf_of`: a credential with Data
+    /// Integrity proofs if they are a JSON object, otherwise a status list token (JWT or CWT). The list must be usable
+    /// at `fetched`.
     ///
-    /// The signer is that issuer, or the status list issuer in its DID document ([`DidDocument::status_list_issuer`]),
-    /// which `resolver` then has to resolve as well (spec/status.md 5.2).
+    /// The signer is that issuer, or the status list issuer that its DID document names
+    /// ([`DidDocument::status_list_issuer`]), which `resolver` must then resolve as well (spec/status.md 5.2).
     ///
     /// # Errors
     /// `status_list_issuer`; `status_list_stale`; `status_list_mismatch` (the list of another URL);
@@ -84,7 +84,7 @@ impl VerifiedStatusList {
         Ok(listed)
     }
 
-    /// Returns the DID that a list states as its signer, unverified: it determines which DID document to fetch, not
+    /// Returns the DID that a list names as its signer, unverified: it determines which DID document to fetch, not
     /// which signer to trust.
     ///
     /// # Errors
@@ -102,13 +102,14 @@ impl VerifiedStatusList {
         Ok(DidUrl::parse(token::StatusListToken::parse(text)?.kid())?.did().clone())
     }
 
-    /// Returns the issuer whose credentials the list is about. The list is not valid for those of any other issuer.
+    /// Returns the issuer of the listed credentials. The list says nothing about those of any other issuer.
     #[must_use]
     pub fn on_behalf_of(&self) -> &Did {
         &self.on_behalf_of
     }
 
-    /// Returns the DID of the signer: that issuer, or the status list issuer in its document.
+    /// Returns the DID of the signer of the list: the issuer of the listed credentials, or the status list issuer in
+    /// its DID document.
     #[must_use]
     pub fn issuer(&self) -> &Did {
         &self.issuer
@@ -132,14 +133,15 @@ impl VerifiedStatusList {
         &self.list
     }
 
-    /// Returns the list as confirmed unchanged at a later instant: its time to live restarts, its expiry stays.
+    /// Returns a copy of the list that was found unchanged at `fetched`: its time to live starts again, its expiry
+    /// stays.
     #[must_use]
     pub fn confirmed(&self, fetched: Timestamp) -> Self {
         Self { fetched, ..self.clone() }
     }
 
-    /// Checks, by the current DID documents, that the signer is still authorised by the issuer and that its signing
-    /// keys are still valid.
+    /// Checks with the current DID documents that the issuer still authorises the signer and that its signing keys are
+    /// unchanged and have not expired.
     ///
     /// # Errors
     /// `status_list_issuer`: the issuer's document no longer authorises the signer; `key_invalid`: a key has expired or
@@ -154,7 +156,7 @@ impl VerifiedStatusList {
         Ok(())
     }
 
-    /// Returns whether an entry of a bitstring list is set (non-zero).
+    /// Returns whether an entry of a `BitstringStatusListCredential` is not 0.
     ///
     /// # Errors
     /// Those of [`Self::entry`].
@@ -162,7 +164,7 @@ impl VerifiedStatusList {
         Ok(self.entry(reference)? != 0)
     }
 
-    /// Returns the value of an entry of a bitstring list, such as a message number.
+    /// Returns the value of an entry of a `BitstringStatusListCredential`, such as a message number.
     ///
     /// # Errors
     /// `status_purpose`: the list has another purpose; `status_index`; `status_list_invalid`: another entry size;
@@ -273,7 +275,7 @@ fn status_token(
     Ok(VerifiedStatusList { on_behalf_of, issuer, about: About::Values, profile, freshness, fetched: now, keys, list })
 }
 
-/// A key that signs lists.
+/// Returns a key of the signer's document for signing lists; `key_invalid` if it has expired.
 fn key_of_list(document: &DidDocument, kid: &DidUrl, (now, skew): (Timestamp, i64)) -> Result<PublicKey, Problem> {
     if document.expires(kid).is_some_and(|end| end.plus(skew) <= now) {
         return Err(Problem::new(Code::KeyInvalid, "the list's key has expired"));
@@ -281,8 +283,8 @@ fn key_of_list(document: &DidDocument, kid: &DidUrl, (now, skew): (Timestamp, i6
     document.key_for(kid, KeyPurpose::AssertionMethod)
 }
 
-/// Returns the document of a list's signer, if that is the issuer whose credentials it is about or the DID that the
-/// issuer's document names. A named signer cannot name another.
+/// Returns the DID document of a list's signer, which must be the issuer of the listed credentials or the DID that the
+/// issuer's document names. That DID cannot name another one.
 fn signer(made_by: &Did, on_behalf_of: &Did, resolver: &dyn Resolve) -> Result<Arc<DidDocument>, Problem> {
     let document = resolver.resolve(on_behalf_of)?;
     if made_by == on_behalf_of {

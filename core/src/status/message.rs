@@ -1,5 +1,5 @@
-//! Meanings of the values in a status list with the purpose `message`: texts in the `credentialStatus` entry (Bitstring
-//! Status List 1.0 section 2.1, `statusMessage`; spec/status.md 2.6).
+//! Meanings of the values in a status list with the purpose `message`: their texts are in the `credentialStatus` entry
+//! (Bitstring Status List 1.0 section 2.1, `statusMessage`; spec/status.md 2.6).
 
 use serde_json::{Value, json};
 
@@ -12,15 +12,15 @@ pub const BITS: u8 = 4;
 pub const GREATEST: u8 = 15;
 /// Maximum length of a message text, in characters.
 pub const MAX_CHARS: usize = 80;
-/// The text of 0.
+/// Text of the number 0.
 const NOTHING: &str = "nothing to say";
-/// The text of a number that says nothing.
+/// Text of a number without a message.
 const UNDEFINED: &str = "undefined";
 
 /// Message texts of one issuer, for the numbers 1 to [`GREATEST`]. 0 means no message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusMessages {
-    /// Those of 0, 1, 2 and so on, all of them.
+    /// Texts of the numbers 0 to [`GREATEST`].
     texts: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ impl StatusMessages {
     /// that it cannot carry a mark that identifies a credential.
     ///
     /// # Errors
-    /// `malformed_value`
+    /// `malformed_value` for anything else.
     pub fn parse(value: &Value) -> Result<Self, Problem> {
         let text = |element: &Value| element.get("message").and_then(Value::as_str).map(str::to_owned);
         let texts: Option<Vec<String>> = value.as_array().and_then(|all| all.iter().skip(1).map(text).collect());
@@ -54,14 +54,14 @@ impl StatusMessages {
         if read.to_json() == *value { Ok(read) } else { Err(malformed("statusMessage is malformed")) }
     }
 
-    /// Returns the text of a number; `None`: no message.
+    /// Returns the text of a number; `None` if the number has no message.
     #[must_use]
     pub fn text(&self, number: u8) -> Option<&str> {
         let text = self.texts.get(usize::from(number)).filter(|_| number > 0)?;
         (text != UNDEFINED).then_some(text)
     }
 
-    /// Returns `statusMessage`.
+    /// Returns the value of `statusMessage`: a text for every number.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let element = |(number, text): (usize, &String)| json!({"status": format!("0x{number:x}"), "message": text});
@@ -79,10 +79,12 @@ impl StatusMessages {
     }
 }
 
-/// Returns the text for a value of the list, by any issuer's `credentialStatus` entry.
+/// Returns the text that an issuer's `credentialStatus` entry defines for a value of the list. Entries of one bit
+/// without `statusMessage` have the texts `unset` and `set`.
 ///
 /// # Errors
-/// `malformed_value`: `statusMessage` does not contain each value exactly once (section 2.1).
+/// `malformed_value` if `statusMessage` is missing, has not one element for each possible value, or does not define
+/// this value exactly once (section 2.1).
 pub fn text_of(entry: &Value, reference: &BitstringStatusListEntry, value: u8) -> Result<String, Problem> {
     let Some(all) = entry.get("statusMessage") else {
         // Only of one bit it may be left out.
@@ -108,8 +110,8 @@ pub fn text_of(entry: &Value, reference: &BitstringStatusListEntry, value: u8) -
     text.map(str::to_owned).ok_or_else(|| malformed("statusMessage does not define the value exactly once"))
 }
 
-/// Returns whether the text prints as itself on a line: no control character, no space but U+0020, nothing invisible
-/// or bidirectional.
+/// Returns whether the text has 1 to [`MAX_CHARS`] characters, does not begin or end with a space, and contains no
+/// invisible character and no white space except U+0020.
 fn is_plain(text: &str) -> bool {
     let is_other_space = |c: char| c.is_whitespace() && c != ' ';
     let is_short = !text.is_empty() && text.chars().count() <= MAX_CHARS;

@@ -1,9 +1,9 @@
-//! Status lists: the status of all credentials of an issuer in one document, so that verifiers need not ask the issuer
+//! Status lists: the status of many credentials of an issuer in one document, so that verifiers need not ask the issuer
 //! about a single credential.
 //!
-//! A [`StatusList`] contains the bits. They are published in the forms of [`bitstring`] (W3C Bitstring Status List 1.0)
-//! and [`token`] (IETF Token Status List; [`cwt`] is its CBOR counterpart). The two use opposite bit orders within a
-//! byte, so a list records its [`BitOrder`].
+//! A [`StatusList`] contains the entries. They are published as [`bitstring`] (W3C Bitstring Status List 1.0) and
+//! [`token`] (IETF Token Status List; [`cwt`] is its CBOR counterpart). The two use opposite bit orders within a byte,
+//! so a list records its [`BitOrder`].
 
 pub mod bitstring;
 pub mod cwt;
@@ -22,7 +22,7 @@ pub use state::{CopyState, StatusState};
 
 use crate::{Code, Problem, time::Timestamp};
 
-/// Minimum number of entries of a published list, by the default profile.
+/// Minimum number of entries of a published list in the default profile.
 pub const MIN_ENTRIES: u64 = ListProfile::DEFAULT.min_entries;
 
 /// Requirements of Carnet on status lists where the standards have none or weaker ones. Issuers and types can override
@@ -38,17 +38,18 @@ impl ListProfile {
     /// Default profile.
     pub const DEFAULT: Self = Self { min_entries: 131_072 };
 
-    /// Refuses a list with too few entries.
+    /// Checks that a list has at least the minimum number of entries.
     ///
     /// # Errors
-    /// `status_list_length`
+    /// `status_list_length` if it has fewer.
     pub fn require_length(&self, entries: u64) -> Result<(), Problem> {
         if entries >= self.min_entries { Ok(()) } else { Err(Code::StatusListLength.into()) }
     }
 }
 
 /// Parses an index from decimal digits without sign, leading zeros, fraction, exponent or space, the only permitted
-/// form of `statusListIndex`. (`idx` is a JSON number, which [`crate::json::integer`] parses.)
+/// form of `statusListIndex`; `status_index` otherwise. (`idx` is a JSON number, which [`crate::json::integer`]
+/// parses.)
 pub(crate) fn parse_index(text: &str) -> Result<u64, Problem> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     let index = if plain { text.parse().ok() } else { None };
@@ -61,11 +62,11 @@ pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Status purpose of a list (Bitstring Status List 1.0 section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StatusPurpose {
-    /// Set: revoked permanently.
+    /// An entry other than 0 means revoked permanently.
     Revocation,
-    /// Set: suspended temporarily.
+    /// An entry other than 0 means suspended temporarily.
     Suspension,
-    /// The value is the number of a message, whose text is in the credential.
+    /// The entry is the number of a message, whose text is in the credential.
     Message,
 }
 
@@ -83,7 +84,7 @@ impl StatusPurpose {
         }
     }
 
-    /// Parses a `statusPurpose`.
+    /// Parses a `statusPurpose`; `None` for an unknown one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|purpose| purpose.as_str() == text)
@@ -95,14 +96,15 @@ impl StatusPurpose {
 pub struct ListValidity {
     /// Time of issue.
     pub issued: Timestamp,
-    /// Expiry: the list is stale after this instant.
+    /// Expiry, inclusive: the list is stale after this instant. `None` if not stated.
     pub until: Option<Timestamp>,
-    /// Time to live after the fetch, in seconds; then the list must be fetched again.
+    /// Time to live after the fetch, in seconds; the list is stale afterwards. `None` if not stated.
     pub ttl: Option<i64>,
 }
 
 impl ListValidity {
-    /// Checks that a list fetched at `fetched` may be used at `now`; the second of expiry is included.
+    /// Checks that a list fetched at `fetched` may be used at `now`. The second of expiry is included, and `skew`
+    /// seconds are tolerated, except for the time to live.
     ///
     /// # Errors
     /// `status_list_stale`: past its expiry or its time to live, or issued more than `skew` seconds in the future.
@@ -119,7 +121,8 @@ impl ListValidity {
         Ok(())
     }
 
-    /// Returns the number of seconds since the list passed its expiry or its time to live; 0: still usable.
+    /// Returns the number of seconds since the list passed its expiry or its time to live; 0 if it is still usable.
+    /// `skew` is added to the expiry.
     #[must_use]
     pub fn seconds_stale(&self, fetched: Timestamp, now: Timestamp, skew: i64) -> i64 {
         let ends = [self.until.map(|until| until.plus(skew)), self.ttl.map(|ttl| fetched.plus(ttl))];

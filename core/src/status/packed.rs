@@ -1,8 +1,8 @@
 //! Status list that stays compressed while its entries change.
 //!
-//! DEFLATE blocks can be concatenated, and the checksums of GZIP and ZLIB can be combined from those of parts. So a
-//! list is compressed in independent pieces, and a change recompresses only the affected pieces: one of eight for a
-//! million entries, one of seventy-seven for ten million.
+//! DEFLATE blocks can be concatenated, and the checksums of GZIP and ZLIB can be combined from those of parts. A list
+//! is therefore compressed in independent pieces, and a change recompresses only the affected piece: with two bits per
+//! entry, one of sixteen for a million entries.
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
@@ -12,32 +12,32 @@ use super::{
 };
 use crate::{Code, Problem};
 
-/// Bytes of a piece.
+/// Length of a piece before compression, in bytes.
 const PIECE: usize = 16 * 1024;
-/// An empty last block with fixed codes.
+/// Empty final DEFLATE block with fixed codes.
 const END: [u8; 2] = [0x03, 0x00];
-/// Of RFC 1952: DEFLATE, no flags, no time, no level, an unknown system.
+/// Header of RFC 1952: DEFLATE, no flags, no time, no level, unknown system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-/// Of RFC 1950: DEFLATE with a window of 32 KiB, at the usual level.
+/// Header of RFC 1950: DEFLATE with a window of 32 KiB, default level.
 const ZLIB_HEADER: [u8; 2] = [0x78, 0x9c];
-/// The modulus of Adler-32.
+/// Modulus of Adler-32.
 const ADLER: u32 = 65_521;
 
-/// Stored form of a piece.
+/// Compressed piece of a list, with its checksums.
 #[derive(Debug)]
 struct Piece {
-    /// Whole blocks, none of them the last.
+    /// Complete DEFLATE blocks, none of them final.
     blocks: Vec<u8>,
     crc: Crc,
     adler: u32,
 }
 
-/// A list with its packed form.
+/// Status list with its compressed form.
 #[derive(Debug)]
 pub(super) struct Packed {
     list: StatusList,
     packing: Packing,
-    /// `None`: to be packed again.
+    /// Compressed pieces; `None` for a piece to be compressed again.
     pieces: Vec<Option<Piece>>,
 }
 
@@ -51,7 +51,7 @@ impl Packed {
         &self.list
     }
 
-    /// Sets an entry; says whether it was another one before.
+    /// Sets an entry; returns whether its value changed.
     ///
     /// # Errors
     /// Those of [`StatusList::set`].
@@ -66,11 +66,10 @@ impl Packed {
         Ok(true)
     }
 
-    /// Returns the packed list: [`StatusList`] can unpack it, though it differs from the bytes that it would pack
-    /// itself.
+    /// Returns the compressed list. [`StatusList`] can decompress it, although it compresses to other bytes itself.
     ///
     /// # Errors
-    /// `proof_generation`: it cannot be packed.
+    /// `proof_generation` if the list cannot be compressed.
     pub(super) fn bytes(&mut self) -> Result<Vec<u8>, Problem> {
         let (mut crc, mut adler) = (Crc::new(), 1);
         let mut packed = match self.packing {
@@ -116,8 +115,8 @@ impl Piece {
     }
 }
 
-/// Adler-32 (RFC 1950 section 8.2) of a piece: the two sums stay below 2^32 for as many bytes as a piece has only if
-/// they are taken down now and then.
+/// Returns the Adler-32 checksum (RFC 1950 section 8.2) of a piece. The sums are reduced every 4,096 bytes, so that
+/// they stay below 2^32.
 fn adler(bytes: &[u8]) -> u32 {
     let (mut low, mut high) = (1_u32, 0_u32);
     for run in bytes.chunks(4_096) {
@@ -130,7 +129,7 @@ fn adler(bytes: &[u8]) -> u32 {
     (high << 16) | low
 }
 
-/// Adler-32 of two texts one after the other, from that of each and the length of the second.
+/// Combines the Adler-32 checksums of two consecutive byte sequences; `length` is that of the second.
 fn put_together(first: u32, second: u32, length: usize) -> u32 {
     const MODULUS: u64 = ADLER as u64;
     let parts = |sum: u32| (u64::from(sum & 0xffff), u64::from(sum >> 16));

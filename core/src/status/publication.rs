@@ -1,4 +1,4 @@
-//! Publication of a status list: the same statuses in several signed forms.
+//! Publication of a status list: the same statuses in several signed formats.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -19,14 +19,14 @@ use crate::{
 /// Media type of a status list credential (VCDM 2.0 section 6.1.1).
 pub const CREDENTIAL_MEDIA_TYPE: &str = "application/vc";
 
-/// Published form of a status list.
+/// Format in which a status list is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ListFormat {
     /// `BitstringStatusListCredential` with the purpose `revocation`.
     Revocation,
     /// `BitstringStatusListCredential` with the purpose `suspension`.
     Suspension,
-    /// Status list token with both, in two bits per entry.
+    /// Status list token with both states, in two bits per entry.
     Token,
     /// `BitstringStatusListCredential` with the purpose `message`, in four bits per entry; only for lists with
     /// messages.
@@ -34,9 +34,9 @@ pub enum ListFormat {
 }
 
 impl ListFormat {
-    /// Forms of a list without messages.
+    /// Formats of a list without messages.
     pub const ALL: [Self; 3] = [Self::Revocation, Self::Suspension, Self::Token];
-    /// Forms of a list with messages.
+    /// Formats of a list with messages.
     pub const WITH_MESSAGES: [Self; 4] = [Self::Revocation, Self::Suspension, Self::Token, Self::Message];
 
     /// Returns the name in URLs.
@@ -50,7 +50,7 @@ impl ListFormat {
         }
     }
 
-    /// Returns the media type.
+    /// Returns the media type for HTTP.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl ListFormat {
     }
 }
 
-/// Parameters for signing a published form.
+/// Parameters for signing one format of a status list.
 #[derive(Debug, Clone, Copy)]
 pub struct PublicationTerms<'a> {
     /// DID URL of the signing key; its DID is the issuer.
@@ -69,7 +69,7 @@ pub struct PublicationTerms<'a> {
     pub url: &'a str,
     /// Time of issue.
     pub now: Timestamp,
-    /// Lifetime, in seconds.
+    /// Time from issue to expiry, in seconds.
     pub validity: i64,
     /// Time to live after a fetch, in seconds.
     pub ttl: i64,
@@ -88,7 +88,7 @@ impl PublicationTerms<'_> {
 /// Maximum number of entries of a list with messages: [`MAX_BYTES`] at four bits per entry.
 pub const MAX_ENTRIES_WITH_MESSAGES: u64 = MAX_BYTES as u64 * 2;
 
-/// Status list with all of its published forms, kept compressed while entries change.
+/// Status list with all of its published formats, kept compressed while entries change.
 #[derive(Debug)]
 pub struct Publication {
     revocation: Packed,
@@ -122,7 +122,7 @@ impl Publication {
         Ok(Self { message: Some(Packed::new(list, Packing::Gzip)), ..Self::new(entries)? })
     }
 
-    /// Returns the forms of this list.
+    /// Returns the formats in which this list can be signed.
     #[must_use]
     pub const fn forms(&self) -> &'static [ListFormat] {
         if self.message.is_some() { &ListFormat::WITH_MESSAGES } else { &ListFormat::ALL }
@@ -141,7 +141,7 @@ impl Publication {
         })
     }
 
-    /// Sets the state of an entry, and returns the forms that changed.
+    /// Sets the state of an entry, and returns the formats whose content changed.
     ///
     /// # Errors
     /// `status_index`: the index is beyond the end of the list.
@@ -170,11 +170,10 @@ impl Publication {
         self.message.as_mut().ok_or(Code::StatusPurpose)?.set(index, number)
     }
 
-    /// Creates and signs one form.
+    /// Creates and signs the list in one format: a status list credential as JSON text, or a status list token (JWT).
     ///
     /// # Errors
-    /// `proof_generation`; `status_purpose`: the list does not have this form; `algorithm_mismatch`: no cryptosuite
-    /// supports the signing key.
+    /// `proof_generation`; `algorithm_forbidden` for a P-384 key.
     pub fn sign(
         &mut self,
         form: ListFormat,
@@ -213,7 +212,7 @@ impl Publication {
         data_integrity::add_proof(&document, suite, &options, signer).map(|secured| Value::Object(secured).to_string())
     }
 
-    /// Creates and signs the status list token in CBOR.
+    /// Creates and signs the status list token in CBOR (CWT).
     ///
     /// # Errors
     /// `proof_generation`

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// State of an entry in a status list.
+/// State of a credential copy, as an entry in a status list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StatusState {
@@ -35,8 +35,8 @@ impl StatusState {
     }
 }
 
-/// State of a copy in the issuer's response to the wallet (spec/freshness.md). If two responses have the same time, the
-/// greater state takes precedence.
+/// State of a copy in the issuer's response to the wallet (spec/freshness.md). The order of the variants is that of
+/// precedence: of two responses with the same time, the greater state applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CopyState {
@@ -44,7 +44,7 @@ pub enum CopyState {
     Valid,
     /// Not known to the issuer.
     Unknown,
-    /// Expired.
+    /// Past the end of its validity period.
     Ended,
     /// Suspended temporarily.
     Suspended,

@@ -17,11 +17,11 @@ pub const TYP: &str = "statuslist+jwt";
 /// Media type of a status list token, for HTTP (section 8.1).
 pub const MEDIA_TYPE: &str = "application/statuslist+jwt";
 
-/// Valid: a status value of the specification (section 7.1).
+/// Status value of a valid credential (section 7.1).
 pub const VALID: u8 = 0;
-/// Permanently revoked.
+/// Status value of a permanently revoked credential.
 pub const INVALID: u8 = 1;
-/// Temporarily suspended.
+/// Status value of a temporarily suspended credential.
 pub const SUSPENDED: u8 = 2;
 
 /// Reference to the status of a credential: `status.status_list` of the referenced token (section 6.2).
@@ -70,7 +70,7 @@ pub fn parse_list(value: &Value) -> Result<StatusList, Problem> {
     unpack(value.get("bits").and_then(json::unsigned_integer), packed.as_deref())
 }
 
-/// A list out of the members of its token.
+/// Decompresses the list from the `bits` and `lst` of its token.
 pub(super) fn unpack(bits: Option<u64>, lst: Option<&[u8]>) -> Result<StatusList, Problem> {
     let malformed = |what: &str| Problem::new(Code::StatusListInvalid, format!("status_list has no {what}"));
     let bits = bits.and_then(|bits| u8::try_from(bits).ok()).ok_or_else(|| malformed("bits"))?;
@@ -78,10 +78,10 @@ pub(super) fn unpack(bits: Option<u64>, lst: Option<&[u8]>) -> Result<StatusList
     StatusList::unpack(packed, Packing::Zlib, bits, BitOrder::LeastSignificantFirst)
 }
 
-/// Returns the `status_list` member.
+/// Encodes a list as the `status_list` member: `bits`, and `lst`, the base64url of ZLIB data.
 ///
 /// # Errors
-/// `proof_generation`
+/// `proof_generation` if it cannot be compressed.
 pub fn list_to_json(list: &StatusList) -> Result<Value, Problem> {
     Ok(json!({"bits": list.bits(), "lst": URL_SAFE_NO_PAD.encode(list.pack(Packing::Zlib)?)}))
 }
@@ -93,14 +93,14 @@ pub struct TokenListParameters {
     pub kid: String,
     /// URI of the list.
     pub uri: String,
-    /// Times between which the list may be used.
+    /// Time of issue, expiry and time to live.
     pub freshness: ListValidity,
 }
 
-/// The time to live, in seconds, of a token that says neither that nor its end.
+/// Time to live of a token that states neither a time to live nor an expiry, in seconds.
 const DEFAULT_TTL: i64 = 300;
 
-/// Creates a status list token.
+/// Creates a signed status list token (JWT).
 ///
 /// # Errors
 /// `proof_generation`
@@ -109,7 +109,7 @@ pub fn issue(list: &StatusList, published: &TokenListParameters, signer: &dyn Si
     issue_packed(list.bits(), &lst, published, signer)
 }
 
-/// The same, of a list of so many bits an entry that was packed before.
+/// Creates a signed status list token from a compressed list in base64url, with entries of `bits` bits.
 pub(super) fn issue_packed(
     bits: u8,
     lst: &str,
@@ -132,12 +132,12 @@ pub(super) fn issue_packed(
     jose::sign(header, &payload, signer)
 }
 
-/// Status list token that was parsed and not verified.
+/// Parsed status list token. Its signature and claims are not verified.
 #[derive(Debug, Clone)]
 pub struct StatusListToken(Jws);
 
 impl StatusListToken {
-    /// Parses a token: structure, `typ`, and a `kid`.
+    /// Parses a token, and checks its structure, `typ` and that it has a `kid`.
     ///
     /// # Errors
     /// Those of [`Jws::parse`]; `token_type`; `header_key_unanchored` without a `kid`.
@@ -159,8 +159,8 @@ impl StatusListToken {
         }
     }
 
-    /// Verifies the token as the list at `uri`: signature, `sub`, `iat`, `nbf`, `exp`. At each later use, the caller
-    /// must call [`ListValidity::check`].
+    /// Verifies the token as the list at `uri`: signature, `sub`, `iat`, `nbf`, `exp`. Returns the list and its
+    /// validity, which the caller must check at each later use ([`ListValidity::check`]).
     ///
     /// # Errors
     /// `signature_invalid`, `algorithm_mismatch`; `status_list_mismatch` (`sub` is another URI); `claim_missing`; those
@@ -187,8 +187,8 @@ impl StatusListToken {
     }
 }
 
-/// A time to live, which is any positive number (section 4.3 of the draft). Rounded up: a list without a second of life
-/// could never be used.
+/// Parses a time to live, which is any positive number (section 4.3 of the draft), rounded up to a whole second: a list
+/// with a time to live of 0 could never be used. `None` if it is not a number.
 fn seconds(ttl: &Value) -> Option<i64> {
     json::integer(ttl).or_else(|| ttl.as_f64().and_then(|ttl| json::integer(&ttl.ceil().into())))
 }
@@ -199,12 +199,12 @@ pub(super) struct Claims<'a> {
     pub(super) iat: Option<Timestamp>,
     pub(super) exp: Option<Timestamp>,
     pub(super) nbf: Option<Timestamp>,
-    /// Seconds; 0 if it is no number.
+    /// Time to live in seconds; 0 if it is not a number.
     pub(super) ttl: Option<i64>,
 }
 
 impl Claims<'_> {
-    /// Holds a token to the URI of its list, and to the time.
+    /// Checks the claims against the URI of the list and the current time, and returns the validity of the list.
     pub(super) fn hold(&self, uri: &str, now: Timestamp, skew: i64) -> Result<ListValidity, Problem> {
         if self.sub != Some(uri) {
             return Err(Problem::new(Code::StatusListMismatch, "the token is the list for another URI"));

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Holding, offer::CandidateAnswer};
 
-/// Offer of a holding, independent of the holding: for each query and claim set, the facts told and their weight.
+/// Candidate answers of a copy, without its index: credential query, claim set, and the facts disclosed with their
+/// weights.
 type Shape<'a> = Vec<(usize, usize, &'a BTreeMap<usize, u64>)>;
 
-/// The holdings that are left without those that offer nothing which another one does not offer for as little:
-/// Returns the holdings without the dominated ones: those that offer nothing that another holding does not offer for
-/// as little. An answer with a dominated holding weighs no less than the same answer with the other. That is so for
-/// two copies of one document, and for documents of which there is one copy each; a document with several copies may
-/// be shown for the sake of another copy, and then not with this one.
-/// `cost` is the weight of using a holding, and among equal weights whether it was refused.
+/// Returns the indices of the copies that no other copy dominates. A copy is dominated if another one has the same
+/// candidate answers at no greater weight. Copies of one document are compared with each other, and then documents of
+/// which one copy is left; a document with several copies left is kept, since a plan may need any of them.
+///
+/// `cost` returns the weight of using a copy, and whether its document was refused, which ranks last among equal
+/// weights.
 pub(super) fn undominated(
     offered: &[Vec<CandidateAnswer>],
     holdings: &[Holding<'_>],

@@ -1,4 +1,4 @@
-//! Construction of a plan from the selected candidate answers, with the reasons.
+//! Construction of a plan, with its explanation, from the selected candidate answers.
 
 use std::collections::BTreeSet;
 
@@ -7,18 +7,19 @@ use super::{
 };
 use crate::query::Query;
 
-/// Alternatives that the plan was chosen from.
+/// Query, copies and candidate answers from which a plan is built.
 pub(super) struct Choice<'a> {
     pub(super) query: &'a Query,
     pub(super) holdings: &'a [Holding<'a>],
-    /// For each credential query.
+    /// Candidate answers, by credential query.
     pub(super) offered: &'a [Vec<CandidateAnswer>],
-    /// Weights of each holding's document and copy.
+    /// Weights of the document and of the copy, by copy index.
     pub(super) costs: &'a [(u64, u64)],
 }
 
 impl Choice<'_> {
-    /// The plan. A disclosure that answers two queries is counted for the first of them, so that the lines add up.
+    /// Builds the plan of an answer. A disclosure that answers two credential queries is counted for the first of them,
+    /// so that the weights of the lines add up.
     pub(super) fn plan(&self, answer: LeastAnswer) -> DisclosurePlan {
         let mut parts = Vec::new();
         let mut lines = Vec::new();
@@ -53,8 +54,8 @@ impl Choice<'_> {
         DisclosurePlan { parts, cost: answer.cost, lines, implied: Vec::new() }
     }
 
-    /// Returns the weight and the holding of the best other way to answer one query: another document, or other
-    /// claims. A line of its own explains the choice of the copy.
+    /// Returns the weight and the copy of the next-best answer to one credential query, with another document or other
+    /// claims; `None` if there is none. Another copy of the same document with the same disclosures does not count.
     fn passed_over(&self, offers: &[CandidateAnswer], taken: &CandidateAnswer) -> Option<(u64, usize)> {
         let document = |offer: &CandidateAnswer| self.holding(offer).map(|holding| holding.document);
         let alike = |offer: &CandidateAnswer| {

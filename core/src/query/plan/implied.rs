@@ -1,20 +1,21 @@
-//! Conditions that an answer betrays: unmet ones whose outcome the verifier learns from the disclosures instead.
+//! Implied conditions: unmet conditions of the query whose outcome the verifier can infer from the answer, although
+//! nothing about them is disclosed.
 //!
-//! The verifier knows the query, the program and the documents that are visible to it, and not the outcome of the
-//! open conditions. For a set S of them that are assumed to be met, the wallet chooses the first of all complete
-//! answers that are available then, in an order that does not depend on S: weight, then combination, fewer
-//! disclosures, claim sets, holdings. Offers and holdings that are left out before the search rank after one that is
-//! available whenever they are compared, so leaving them out changes no choice.
+//! The verifier knows the query, the algorithm and the documents that are visible to it, but not the outcome of the
+//! open conditions. For a set S of conditions that are assumed to be met, the wallet chooses the first of all complete
+//! answers that are then available, in an order that does not depend on S: weight, then combination, fewer disclosures,
+//! claim sets, copies. A candidate answer or copy that is left out before the search ranks after an available one
+//! whenever they are compared, so leaving it out changes no choice.
 //!
-//! Let F be the family of the sets S under which the answer is the one that was given. The verifier learns that the
-//! set of met conditions is one of F. As assuming more only adds answers, F is closed under subsets: an added
-//! condition changes the choice if and only if it completes an answer that ranks earlier, and that one stays
-//! available. An answer that rests on an assumed condition is never mistaken for the given one: it proves a threshold
-//! that the other does not, or shows a value that is not there.
+//! Let F be the family of the sets S under which the given answer is chosen. The verifier learns that the set of met
+//! conditions is one of F. As a larger S only adds answers, F is closed under subsets: an added condition changes the
+//! choice if and only if it completes an answer that ranks earlier, and that answer stays available. An answer that
+//! rests on an assumed condition is never mistaken for the given one: it proves a threshold that the other does not, or
+//! discloses a value that is absent.
 //!
-//! A condition is betrayed if F depends on it, that is, if it is in a minimal set outside F. While those are not met,
-//! all others can be met or not, in any combination, and the answer is the same. That also holds for conditions that
-//! are met and not shown: without them, there would be fewer answers to choose from.
+//! A condition is implied if F depends on it, that is, if it is in a minimal set outside F. While the implied
+//! conditions are unmet, all others can be met or not, in any combination, and the answer is the same. That also holds
+//! for conditions that are met and not disclosed: without them, there would be fewer answers to choose from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,16 +32,17 @@ use crate::{
     secure::sd_jwt::ClaimPath,
 };
 
-/// The most answers that are tried. If they do not suffice, every open condition counts as betrayed.
+/// Maximum number of answers that are tried. If they do not suffice, every open condition counts as implied.
 const MAX_TRIALS: u32 = 128;
 
-/// The most work of all trials together, in the units of [`Solved::work`]; one plan may take more.
+/// Maximum work of all trials together, in the units of [`Solved::work`]; the last trial may exceed it.
 const MAX_WORK: u64 = 1_000_000;
 
-/// The most conditions, betrayed only together with others, whose combinations are tried.
+/// Maximum number of conditions whose combinations are tried, of those that are implied only together with others.
 const MAX_JOINT: usize = 6;
 
-/// Finds the conditions that the answer betrays.
+/// Finds the unmet conditions that the verifier can infer from the answer. `solve` returns the answer that would be
+/// given if a set of conditions were met.
 pub(super) fn implied(
     query: &Query,
     holdings: &[Holding<'_>],
@@ -73,7 +75,7 @@ pub(super) fn implied(
     conditions.into_iter().filter_map(said).collect()
 }
 
-/// A condition of a document, stated by any credential query.
+/// Condition on a document, which several credential queries may state.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct DocumentCondition<'a> {
     document: usize,
@@ -101,7 +103,7 @@ struct Trials<'a, S> {
 }
 
 impl<S: Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>> Trials<'_, S> {
-    /// Returns the conditions on which F depends, and all that are open where the budget does not suffice.
+    /// Returns the conditions on which F depends, or all open conditions if the budget does not suffice.
     fn betrayed(&mut self) -> BTreeSet<usize> {
         // Those that lead out of F by themselves are in no other minimal set outside F.
         let (mut alone, mut joint) = (BTreeSet::new(), BTreeSet::new());
@@ -119,8 +121,9 @@ impl<S: Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>> Trials<'_, S> {
         }
     }
 
-    /// Finds conditions of `rest` on which F depends; none if it depends on none of them. A minimal set outside F that
-    /// has one of them is a set S of `joint` that is in F, with some of `rest`: S with all of `rest` is outside too.
+    /// Finds conditions of `rest` on which F depends; empty if it depends on none of them, `None` if the budget is
+    /// spent. A minimal set outside F that has one of them consists of a set S of `joint` that is in F, and some of
+    /// `rest`: S with all of `rest` is outside too.
     fn next(&mut self, joint: &BTreeSet<usize>, rest: &[usize]) -> Option<Vec<usize>> {
         if joint.len() > MAX_JOINT {
             return None;
@@ -135,8 +138,9 @@ impl<S: Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>> Trials<'_, S> {
         Some(Vec::new())
     }
 
-    /// Returns the least conditions of `rest` that lead out of F together with those that are `chosen`, which are in F.
-    /// The last condition of the shortest list that leads out is one of them.
+    /// Returns a minimal list of conditions of `rest` that, with `chosen`, is outside F; `chosen` itself is in F. The
+    /// last condition of the shortest prefix of `rest` that leads outside F is one of them. `None` if the budget is
+    /// spent.
     fn minimal(&mut self, mut chosen: Vec<usize>, mut rest: &[usize]) -> Option<Vec<usize>> {
         let mut found = Vec::new();
         while !self.differs(&chosen)? {
@@ -155,7 +159,7 @@ impl<S: Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>> Trials<'_, S> {
         Some(found)
     }
 
-    /// Returns `true` if the answer is another one, were these conditions met; `None` if the budget is spent.
+    /// Returns whether the answer would differ if these conditions were met; `None` if the budget is spent.
     fn differs(&mut self, assumed: &[usize]) -> Option<bool> {
         if assumed.is_empty() {
             return Some(false);
@@ -171,8 +175,9 @@ impl<S: Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>> Trials<'_, S> {
     }
 }
 
-/// Unmet conditions of documents that the verifier knows of: it is shown them, has seen them before, or misses them
-/// where nothing answers a credential query. It does not know of another document beside the one that answers.
+/// Returns the unmet conditions on documents that the verifier knows of, and whose values are not disclosed. The
+/// verifier knows of a document if it is presented, was presented to it before, or could have answered a credential
+/// query that is left unanswered.
 fn open_conditions(query: &Query, holdings: &[Holding<'_>], solved: &Solved) -> Vec<Condition> {
     let mut shown: BTreeMap<usize, Vec<&CandidateAnswer>> = BTreeMap::new();
     for (_, offer) in solved.offers() {
@@ -195,7 +200,7 @@ fn open_conditions(query: &Query, holdings: &[Holding<'_>], solved: &Solved) -> 
     solved.unmet.iter().copied().filter(is_open).collect()
 }
 
-/// Returns `true` if an offer shows all values that a condition of its document is about: nothing is left to conclude.
+/// Returns whether a candidate answer discloses all values that a condition on its document is about.
 fn is_told(query: &Query, holdings: &[Holding<'_>], offer: &CandidateAnswer, condition: Condition) -> bool {
     let claim = claim_of(query, condition).map(|(_, claim)| claim).zip(holdings.get(offer.holding));
     claim.is_some_and(|(claim, holding)| {
@@ -216,13 +221,13 @@ fn claim_of(query: &Query, condition: Condition) -> Option<(&str, &ClaimQuery)> 
 }
 
 impl Solved {
-    /// The offers that were chosen, with their credential queries' indices.
+    /// Returns the chosen candidate answers, each with the index of its credential query.
     fn offers(&self) -> impl Iterator<Item = (usize, &CandidateAnswer)> {
         let chosen = self.answer.chosen.iter();
         chosen.filter_map(|(at, index)| Some((*at, self.offered.get(*at)?.get(*index)?)))
     }
 
-    /// The chosen answer: credential query, holding and claim set of each part.
+    /// Returns the chosen answer as indices: credential query, copy and claim set of each part.
     fn chosen(&self) -> Vec<(usize, usize, usize)> {
         self.offers().map(|(at, offer)| (at, offer.holding, offer.set)).collect()
     }

@@ -1,18 +1,18 @@
-//! The least-disclosure plan: the answer to a query that discloses least, of all that a wallet could give.
+//! The least-disclosure plan: of all answers to a query that a wallet could give, the one that discloses least.
 //!
 //! The weight of a disclosure is data ([`DisclosureWeights`], `spec/weights.toml`); the catalogue classifies claims
 //! ([`SensitivityClasses`]). A claim weighs as much as its parts. Metadata weighs nothing, a claim in the clear as much
 //! as one that is disclosed, and a disclosure that answers two queries with one document weighs once.
 //!
 //! The plan is exact: it is found by branch and bound over all combinations of credential sets, documents and claim
-//! sets, after dominated documents were left out. It is deterministic: of answers of equal weight it is the one with
-//! the fewest documents that a verifier refused, then the one whose credential set the verifier prefers, then the one
-//! that shows fewer claims, then the verifier's order of claim sets, then the wallet's order. No answer has two copies
-//! of one document: they could be joined.
+//! sets, after dominated documents were left out. It is deterministic: among answers of equal weight, it is the one
+//! with the fewest documents that a verifier refused, then the one whose credential set the verifier prefers, then the
+//! one that discloses fewer claims, then the first in the verifier's order of claim sets, then the first in the
+//! wallet's order. No answer has two copies of one document: they could be linked.
 //!
-//! A query has one bound for each type, path and direction (spec/at-least.md 5.2). A document of two types for which a
-//! query still has two bounds on one claim does not answer for that claim. [`DisclosurePlan::implied`] lists the bounds
-//! that the verifier can conclude from an answer without proof.
+//! A query has one bound for each type, path and direction (spec/at-least.md 5.2). If a document has two types for
+//! which a query has different bounds on one claim, the document does not answer for that claim.
+//! [`DisclosurePlan::implied`] lists the conditions that the verifier can infer to be unmet.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -37,13 +37,13 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-/// The most combinations of a query's credential sets.
+/// Maximum number of combinations of a query's credential sets.
 const MAX_COMBINATIONS: usize = 4_096;
 
 /// Copy of a credential that the wallet could present.
 #[derive(Debug, Clone, Copy)]
 pub struct Holding<'a> {
-    /// Index of the document in the wallet; all copies of a credential have the same index.
+    /// Index of the credential (document) in the wallet; all its copies have the same index.
     pub document: usize,
     /// Format and payload of the copy, with all claims disclosed.
     pub candidate: Candidate<'a>,
@@ -53,7 +53,7 @@ pub struct Holding<'a> {
     /// Claims that the issuer left in the clear. Each is readable whenever the disclosure that contains it is
     /// disclosed.
     pub clear: &'a [ClearClaim],
-    /// Verifiers to which this copy was presented.
+    /// Verifiers to which this copy was presented before.
     pub exposure: CopyExposure,
     /// `true` if any copy of the document was presented to this verifier; the same for all copies of a document.
     pub known: bool,
@@ -74,7 +74,7 @@ pub enum CopyExposure {
     Others(usize),
 }
 
-/// Sensitivity of a claim.
+/// Sensitivity of a claim, from least to most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Sensitivity {
     /// Boolean that the issuer computed so that the underlying value need not be disclosed.
@@ -83,11 +83,11 @@ pub enum Sensitivity {
     Coarse,
     /// Any other value.
     Value,
-    /// Value that identifies a person or is sensitive.
+    /// Value that identifies a person or is sensitive, such as a name.
     Fine,
 }
 
-/// Sensitivity of claims, defined by the catalogue of types.
+/// Source of the sensitivity of claims: the catalogue of credential types.
 pub trait SensitivityClasses {
     /// Returns the sensitivity of the claim at `path` of a copy.
     fn class(&self, holding: &Holding<'_>, path: &[Step]) -> Sensitivity;
@@ -96,7 +96,7 @@ pub trait SensitivityClasses {
 /// Weights of disclosures; the plan with the least total is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DisclosureWeights {
-    /// Weight of a computed boolean.
+    /// Weight of a boolean that the issuer computed, such as `over18`.
     pub computed: u32,
     /// Weight of a threshold proof.
     pub threshold: u32,
@@ -121,9 +121,9 @@ pub struct DisclosureWeights {
 pub struct DisclosurePlan {
     /// Answered credential queries, in the order of the query.
     pub parts: Vec<PlanPart>,
-    /// Total weight.
+    /// Sum of the weights of all disclosures.
     pub cost: u64,
-    /// Explanation of the choice.
+    /// Explanation of the plan: what is disclosed, at what weight, and the alternatives.
     pub lines: Vec<PlanLine>,
     /// Conditions that the verifier can infer to be unmet from this answer.
     pub implied: Vec<ImpliedCondition>,
@@ -138,20 +138,20 @@ pub struct ImpliedCondition {
     pub holding: usize,
     /// Claim, which is not disclosed.
     pub path: ClaimPath,
-    /// Threshold that the claim does not reach.
+    /// Threshold that the claim does not reach; `None` for a condition on values.
     pub threshold: Option<Threshold>,
     /// Requested values, none of which the claim has; empty for a threshold.
     pub values: Vec<Value>,
 }
 
-/// An answer, with all that there was to choose from.
+/// Answer of least weight, with the candidate answers that it was chosen from.
 struct Solved {
     offered: Vec<Vec<CandidateAnswer>>,
-    /// Weights of each holding's document and copy.
+    /// Weights of the document and of the copy, by copy index.
     costs: Vec<(u64, u64)>,
     unmet: BTreeSet<Condition>,
     answer: LeastAnswer,
-    /// Work that finding it took: claims looked at, ways weighed, holdings compared with queries.
+    /// Number of steps taken to find the answer: claims examined, answers weighed, copies compared with queries.
     work: u64,
 }
 
@@ -185,14 +185,14 @@ pub enum ClaimDisclosure {
 pub struct PlanLine {
     /// Id of the credential query.
     pub query_id: String,
-    /// Item that the line is about.
+    /// Disclosure or alternative that the line is about.
     pub what: PlanItem,
     /// Weight of the item; 0 if an earlier line includes it. The weights of all lines, except those about alternatives,
     /// add up to the weight of the plan.
     pub cost: u64,
 }
 
-/// Item that a line of the explanation is about.
+/// Subject of a line of the explanation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PlanItem {
     /// Presentation of a document.
@@ -202,14 +202,14 @@ pub enum PlanItem {
         /// `true` if this verifier has seen the document before.
         known: bool,
     },
-    /// Use of a copy that these verifiers have seen.
+    /// Use of a copy, with the verifiers that have seen it.
     Copy(CopyExposure),
     /// Disclosure of a claim's value.
     Value(ClaimPath, Sensitivity),
     /// Threshold proof in place of a value.
     Threshold(ClaimPath),
     /// Next-best answer to this credential query, with another credential or other claims. It would raise the weight of
-    /// the complete answer, or lose the tie-break.
+    /// the complete answer, or rank lower among answers of equal weight.
     PassedOver {
         /// Index of the copy that the alternative would use.
         holding: usize,
@@ -217,11 +217,12 @@ pub enum PlanItem {
 }
 
 impl Query {
-    /// Returns the answer that discloses least. Sets that are not required are left unanswered.
+    /// Returns the answer that discloses least. Optional credential sets are left unanswered.
     ///
     /// # Errors
-    /// `query_unmet` if a required credential query cannot be answered: then nothing is disclosed. `too_large` if there
-    /// are too many combinations to examine; no approximate answer is returned.
+    /// `query_unmet` if a required credential query cannot be answered, or only with two copies of one document: then
+    /// nothing is disclosed. `too_large` if there are too many combinations to examine; no approximate answer is
+    /// returned.
     pub fn plan(
         &self,
         holdings: &[Holding<'_>],
@@ -231,7 +232,7 @@ impl Query {
         self.plan_without(&self.contested(holdings), holdings, classes, weights)
     }
 
-    /// The same, where holdings do not answer for claims that are `contested`.
+    /// Returns the answer that discloses least, where copies do not answer for their `contested` claims.
     fn plan_without(
         &self,
         contested: &BTreeSet<(usize, ClaimPath)>,
@@ -248,7 +249,7 @@ impl Query {
         Ok(DisclosurePlan { implied, ..choice.plan(solved.answer.clone()) })
     }
 
-    /// Returns the lightest answer from the offers of the holdings.
+    /// Returns the answer of least weight among the candidate answers of the copies.
     fn solve(
         &self,
         holdings: &[Holding<'_>],
@@ -291,8 +292,8 @@ impl Query {
         Ok(Solved { offered, costs, unmet: offers.unmet, answer, work })
     }
 
-    /// Returns the combinations of credential queries that answer, as indices in the query's order, in the verifier's
-    /// order of preference, each once.
+    /// Returns the combinations of credential queries that answer the query, as sets of indices, in the verifier's
+    /// order of preference and without repetition.
     fn combinations(&self, can_be_met: &BTreeSet<&str>) -> Result<Vec<BTreeSet<usize>>, Problem> {
         if self.credential_sets.is_empty() {
             return Ok(vec![(0..self.credentials.len()).collect()]);

@@ -13,11 +13,11 @@ use crate::{
     shown,
 };
 
-/// Limit on the claims that are examined to find the alternatives, in claims without parts. Real wallets and requests
+/// Maximum number of claims without parts that are examined to find the candidate answers. Real wallets and requests
 /// stay below a tenth of it.
 const MAX_LOOKS: u64 = 2_000_000;
 
-/// One way to answer a credential query.
+/// Answer to a credential query with one copy and one claim set.
 #[derive(Debug, Clone)]
 pub(super) struct CandidateAnswer {
     /// Index of the copy.
@@ -28,12 +28,12 @@ pub(super) struct CandidateAnswer {
     pub(super) shows: Vec<OfferedDisclosure>,
     /// Further readable claims, which the issuer left in the clear.
     pub(super) clear: Vec<OfferedDisclosure>,
-    /// All that its showings tell, each once.
+    /// Facts that its disclosures reveal: their numbers, with their weights.
     pub(super) told: BTreeMap<usize, u64>,
 }
 
-/// A threshold or a list of values that a document may or may not meet: the document, the credential query, and the
-/// claims query in it, by their indices.
+/// Threshold or list of accepted values that a document may or may not meet: indices of the document, the credential
+/// query and the claims query in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Condition {
     pub(super) document: usize,
@@ -41,7 +41,7 @@ pub(super) struct Condition {
     pub(super) claim: usize,
 }
 
-/// One disclosure and the facts that it tells: the [`Told`] by their numbers, each with its weight.
+/// Disclosure and the facts that it reveals: the numbers of the [`Told`], with their weights.
 #[derive(Debug, Clone)]
 pub(super) struct OfferedDisclosure {
     pub(super) show: ClaimDisclosure,
@@ -49,32 +49,32 @@ pub(super) struct OfferedDisclosure {
     pub(super) told: BTreeMap<usize, u64>,
 }
 
-/// Fact that a disclosure tells. A claim with parts tells each of them, so that it weighs the same whether the query
-/// asks for the whole or for its parts.
+/// Fact that a disclosure reveals. A claim with parts reveals a fact for each part, so that it weighs the same whether
+/// the query requests the whole or its parts.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Told {
-    /// The value of a claim without parts.
+    /// Value of a claim without parts.
     Value(ClaimPath),
     /// Proof that a claim reaches a threshold.
     Reaches(ClaimPath, Direction, OrderedValue),
 }
 
-/// Finds offers, and numbers the facts that they tell.
+/// Finds candidate answers, and numbers the facts that they reveal.
 pub(super) struct CandidateAnswers<'a> {
     classes: &'a dyn SensitivityClasses,
     weights: &'a DisclosureWeights,
-    /// By holding, the claims that are asked for two bounds: it does not answer for them.
+    /// Claims, by copy index, for which the query has two bounds: the copy does not answer for them.
     contested: &'a BTreeSet<(usize, ClaimPath)>,
     /// Conditions that count as met, for any value.
     assumed: &'a BTreeSet<Condition>,
-    /// Conditions that the values do not meet.
+    /// Conditions that the values of the documents do not meet.
     pub(super) unmet: BTreeSet<Condition>,
     told: BTreeMap<Told, usize>,
     pub(super) looks: u64,
 }
 
-/// Returns the weights of using a holding at all, without its claims: the document, and the copy of it. A refused
-/// document has no advantage of having been seen.
+/// Returns the weights of the document and of the copy, without claims. A refused document has no advantage from having
+/// been presented before.
 pub(super) fn holding_cost(holding: &Holding<'_>, weights: &DisclosureWeights) -> (u64, u64) {
     let new = if holding.known && !holding.refused { 0 } else { u64::from(weights.new_document) };
     let copy = match holding.exposure {
@@ -97,11 +97,11 @@ impl<'a> CandidateAnswers<'a> {
         Self { classes, weights, contested, assumed, unmet: BTreeSet::new(), told: BTreeMap::new(), looks: 0 }
     }
 
-    /// Every way in which the holdings answer a credential query: of each one for each claim set that it meets, but for
-    /// those that tell all that another one of it does, and more.
+    /// Returns the candidate answers of the copies to a credential query: of each copy one for each claim set that it
+    /// meets, without those that reveal all that another one of the same copy reveals, and more.
     ///
     /// # Errors
-    /// `too_large` if there is more to look at than anybody has.
+    /// `too_large` if more than [`MAX_LOOKS`] claims would have to be examined.
     pub(super) fn of(
         &mut self,
         at: usize,
@@ -153,7 +153,7 @@ impl<'a> CandidateAnswers<'a> {
         Ok(offers)
     }
 
-    /// Returns the disclosures that answer a claim; `None` if the holding lacks it.
+    /// Returns the disclosures that answer a claims query; `None` if the copy cannot answer it.
     fn claim(
         &mut self,
         holding: &Holding<'_>,
@@ -190,7 +190,7 @@ impl<'a> CandidateAnswers<'a> {
         met.into_iter().map(|(path, value)| self.value(holding, path, value)).collect::<Result<_, _>>().map(Some)
     }
 
-    /// Returns the claims in the clear that are disclosed with these disclosures, and are no part of them.
+    /// Returns the claims in the clear that become readable with these disclosures and are not part of them.
     fn clear(&mut self, holding: &Holding<'_>, shows: &[OfferedDisclosure]) -> Vec<OfferedDisclosure> {
         let values = || {
             shows.iter().filter_map(|shown| match &shown.show {
@@ -220,7 +220,7 @@ impl<'a> CandidateAnswers<'a> {
         weight.into()
     }
 
-    /// A value that is shown with all that is in it. Metadata tells nothing more.
+    /// Returns the disclosure of a value with all its parts. Metadata among them reveals nothing.
     fn value(&mut self, holding: &Holding<'_>, path: ClaimPath, value: &Value) -> Result<OfferedDisclosure, Problem> {
         let mut parts = Vec::new();
         parts_of(path.clone(), value, &mut parts);
@@ -236,7 +236,7 @@ impl<'a> CandidateAnswers<'a> {
         Ok(OfferedDisclosure { show: ClaimDisclosure::Value(path), class, told })
     }
 
-    /// Every claim of a credential that can hide none.
+    /// Returns the disclosures of all claims, for a format without selective disclosure.
     fn whole(&mut self, holding: &Holding<'_>) -> Result<Vec<OfferedDisclosure>, Problem> {
         let Candidate { format, payload, .. } = holding.candidate;
         let claims = shown::claims_disclosed_as_whole(format, payload);
@@ -258,7 +258,7 @@ impl<'a> CandidateAnswers<'a> {
     }
 }
 
-/// The claims of each claim set, by index; `None` for a set that names one which is not there.
+/// Returns the indices of the claims of each claim set; `None` for a set that names an unknown claim.
 fn sets(query: &CredentialQuery) -> Vec<Option<BTreeSet<usize>>> {
     if query.claim_sets.is_empty() {
         return vec![Some((0..query.claims.len()).collect())];
@@ -268,8 +268,8 @@ fn sets(query: &CredentialQuery) -> Vec<Option<BTreeSet<usize>>> {
     query.claim_sets.iter().map(|set| set.iter().map(|id| by_id.get(id.as_str()).copied()).collect()).collect()
 }
 
-/// Removes repeated disclosures, and those that another one contains: a value is disclosed with all its parts, and a
-/// threshold that it reaches need not be proved then.
+/// Removes repeated disclosures, and those that another one contains: a value contains its parts, and makes the proof
+/// of a threshold that it reaches unnecessary.
 fn without_repetition<'s>(shows: impl Iterator<Item = &'s OfferedDisclosure>) -> Vec<OfferedDisclosure> {
     let path_of = |shown: &'s OfferedDisclosure| match &shown.show {
         ClaimDisclosure::Value(path) => (path.as_slice(), None),
@@ -288,7 +288,7 @@ fn without_repetition<'s>(shows: impl Iterator<Item = &'s OfferedDisclosure>) ->
         .collect()
 }
 
-/// The paths of the claims without parts that a value consists of.
+/// Appends the paths of the claims without parts that a value consists of.
 fn parts_of(path: ClaimPath, value: &Value, parts: &mut Vec<ClaimPath>) {
     match value {
         Value::Object(members) if !members.is_empty() => {

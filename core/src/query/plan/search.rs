@@ -5,22 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Holding, offer::CandidateAnswer};
 use crate::{Code, Problem};
 
-/// Limit on the items that the search weighs: documents, copies and claims. Real wallets and requests stay below a
+/// Maximum number of items that the search weighs: documents, copies and facts. Real wallets and requests stay below a
 /// tenth of it (see the tests).
 const MAX_STEPS: u64 = 5_000_000;
 
-/// One thing that weighs once, however many queries it answers.
+/// Item whose weight counts once, however many credential queries it answers.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Item {
     Document(usize),
     Copy(usize),
-    /// A fact about a document, by its number.
+    /// Document, and number of a fact about it.
     Told(usize, usize),
 }
 
-/// An offer as the search sees it.
+/// Candidate answer, reduced to the members that the search compares.
 struct Way {
-    /// Index among the offers of its query.
+    /// Index among the candidate answers to its credential query.
     offer: usize,
     holding: usize,
     document: usize,
@@ -29,38 +29,39 @@ struct Way {
     items: Vec<usize>,
 }
 
-/// The answer of some credential queries that shows least.
+/// Answer of least weight to some credential queries.
 #[derive(Debug, Clone)]
 pub(super) struct LeastAnswer {
     pub(super) cost: u64,
-    /// The number of its parts whose document was refused.
+    /// Number of its parts whose document was refused.
     pub(super) refused: usize,
-    /// For each query which of its offers, by their indices.
+    /// Chosen candidate answers: index of the credential query, and of the candidate answer to it.
     pub(super) chosen: Vec<(usize, usize)>,
 }
 
 impl LeastAnswer {
-    /// Returns the first two ranks of an answer, which come before all orders.
+    /// Returns the first two criteria of the ranking: weight, and number of refused documents.
     pub(super) const fn weight(&self) -> (u64, usize) {
         (self.cost, self.refused)
     }
 }
 
-/// Finds the lightest answer of sets of credential queries.
+/// Finds the answer of least weight to sets of credential queries.
 pub(super) struct Search {
-    /// For each query the ways to answer it.
+    /// Candidate answers, by credential query.
     ways: Vec<Vec<Way>>,
     /// Weight of each item.
     costs: Vec<u64>,
-    /// For each query those that a document of the wallet could answer too.
+    /// Credential queries that share a possible document with each credential query.
     joined: Vec<BTreeSet<usize>>,
-    /// Answers found so far, by the set of queries.
+    /// Answers found so far, by the set of credential queries; `None` if there is no answer.
     found: BTreeMap<Vec<usize>, Option<LeastAnswer>>,
     pub(super) steps: u64,
 }
 
 impl Search {
-    /// `kept` are the holdings to search, `costs` the weights of each holding's document and copy.
+    /// Creates a search over the copies with the indices in `kept`; `costs` are the weights of the document and of the
+    /// copy, by copy index.
     pub(super) fn new(
         offered: &[Vec<CandidateAnswer>],
         kept: &BTreeSet<usize>,
@@ -103,11 +104,11 @@ impl Search {
         Self { ways, costs: weights, joined, found: BTreeMap::new(), steps: 0 }
     }
 
-    /// The answer of some queries that shows least. Those that no document joins are independent of each other, so
-    /// that each group of them is answered for itself.
+    /// Returns the answer of least weight to these credential queries; `None` if there is none without two copies of
+    /// one document. Groups of queries that share no document are searched independently.
     ///
     /// # Errors
-    /// `too_large` if it would take too long to find.
+    /// `too_large` if the search takes more than [`MAX_STEPS`] steps.
     pub(super) fn answer(&mut self, wanted: &BTreeSet<usize>) -> Result<Option<LeastAnswer>, Problem> {
         let mut whole = LeastAnswer { cost: 0, refused: 0, chosen: Vec::with_capacity(wanted.len()) };
         for group in self.groups(wanted) {
@@ -131,7 +132,7 @@ impl Search {
         Ok(Some(whole))
     }
 
-    /// The queries in groups, such that no document answers queries of two groups.
+    /// Divides the credential queries into groups, such that no document can answer queries of two groups.
     fn groups(&self, wanted: &BTreeSet<usize>) -> Vec<Vec<usize>> {
         let mut left = wanted.clone();
         let mut groups = Vec::new();
@@ -152,29 +153,30 @@ impl Search {
     }
 }
 
-/// The best answer of a group so far, with its ranking among answers of equal weight.
+/// Best answer of a group so far, with its ranking among answers of equal weight.
 struct Best {
     answer: LeastAnswer,
-    /// The number of things that its ways tell, each way by itself.
+    /// Number of items of its candidate answers; an item of two of them counts twice.
     told: usize,
-    /// The claim sets, by query, in the verifier's order.
+    /// Indices of the claim sets, by credential query, in the verifier's order.
     sets: Vec<usize>,
-    /// The holdings, by query: the wallet's order.
+    /// Indices of the copies, by credential query, in the wallet's order.
     holdings: Vec<usize>,
 }
 
-/// The search for one group of queries.
+/// Search for the best answer of one group of credential queries.
 struct Branch<'s> {
     search: &'s Search,
     group: &'s [usize],
-    /// For each query of the group, each way's share: its weight if everything that it has in common with ways of
-    /// other queries is split evenly between them. An answer weighs no less than the shares of its ways.
+    /// For each credential query of the group, the share of each candidate answer: its weight, if the weight of each
+    /// item is split evenly between the queries that can use it. An answer weighs no less than the sum of the shares of
+    /// its parts.
     shares: Vec<Vec<u64>>,
-    /// The least that the queries from each one on add to the shares.
+    /// For each credential query, the least sum of shares of that query and the later ones.
     ahead: Vec<u64>,
-    /// The fewest things that the queries from each one on tell.
+    /// For each credential query, the least number of items of that query and the later ones.
     told_ahead: Vec<usize>,
-    /// For each query the first claim set that can be met.
+    /// First claim set that can be met, for each credential query.
     first_sets: Vec<usize>,
     /// Number of times that each item was chosen.
     used: Vec<u32>,
@@ -230,8 +232,8 @@ impl<'s> Branch<'s> {
         }
     }
 
-    /// Tries every way for the query at `depth` that may lead to a better answer. `cost` is the weight of the ways
-    /// chosen before it, `shared` the sum of their shares.
+    /// Tries every candidate answer to the query at `depth` that may lead to a better answer. `cost` is the weight of
+    /// the candidate answers chosen before it, `shared` the sum of their shares.
     fn descend(&mut self, depth: usize, cost: u64, shared: u64) -> Result<(), Problem> {
         let Some(query) = self.group.get(depth) else {
             self.keep(cost);
@@ -271,7 +273,7 @@ impl<'s> Branch<'s> {
         Ok(())
     }
 
-    /// Returns the weight that one more way adds: an item that is already disclosed or used does not count again.
+    /// Returns the weight that one more candidate answer adds: an item that is already used does not count again.
     fn added(&self, way: &Way) -> u64 {
         let unused = way.items.iter().filter(|item| self.used.get(**item) == Some(&0));
         unused.fold(0, |sum, item| sum.saturating_add(self.search.costs.get(*item).copied().unwrap_or_default()))
@@ -285,8 +287,8 @@ impl<'s> Branch<'s> {
         }
     }
 
-    /// Returns whether an answer that begins with the chosen ways and weighs at least `bound` can rank before the
-    /// best one.
+    /// Returns whether an answer that begins with the chosen candidate answers and weighs at least `bound` can rank
+    /// before the best one.
     fn may_be_better(&self, bound: u64) -> bool {
         let Some(best) = &self.best else { return true };
         if bound != best.answer.cost {

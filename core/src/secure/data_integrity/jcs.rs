@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) type HashFunction = fn(&[u8]) -> Vec<u8>;
 
-/// Returns the hash function that goes with the algorithm of the key.
+/// Returns the hash function that the cryptosuite uses with a key algorithm.
 pub(super) fn hash_function(algorithm: Algorithm) -> HashFunction {
     match algorithm {
         Algorithm::Es384 => |bytes| Sha384::digest(bytes).to_vec(),
@@ -48,8 +48,8 @@ pub(super) fn create(
     Ok(options)
 }
 
-/// Verifies a proof (section 3.3.2). As the Recommendations have it, contexts that were appended after signing are cut
-/// off the document that is returned; [`super::verify`] refuses a document that differs from it.
+/// Verifies a proof (section 3.3.2), and returns the signed document. As the Recommendations require, contexts that
+/// were appended after signing are removed from it; [`super::verify`] refuses a document that differs from the result.
 pub(super) fn verify(
     suite: &dyn Cryptosuite,
     document: &Map<String, Value>,
@@ -82,7 +82,7 @@ fn check_kind(suite: &dyn Cryptosuite, proof: &Map<String, Value>) -> Result<(),
     }
 }
 
-/// Returns the bytes to sign: the hash of the proof's configuration, then that of the document (section 3.3.4).
+/// Returns the bytes to sign: the hash of the proof options, then that of the document (section 3.3.4).
 fn hash_data(
     algorithm: Algorithm,
     document: &Map<String, Value>,

@@ -1,4 +1,4 @@
-//! Data Integrity 1.0: embedded proofs, with the JCS cryptosuites.
+//! Data Integrity 1.0: embedded proofs, and the cryptosuites that use JCS.
 
 use serde_json::{Map, Value};
 
@@ -21,13 +21,13 @@ mod tests;
 #[cfg(test)]
 mod vectors;
 
-/// The one `type` of proofs that are accepted (section 2.2 of the cryptosuites' specifications).
+/// Accepted `type` of a proof (section 2.2 of the cryptosuites' specifications).
 const PROOF_TYPE: &str = "DataIntegrityProof";
-/// More proofs than any document needs; it bounds the work that one can cause.
+/// Maximum number of proofs of a document; it limits the work that a document can cause.
 const MAX_PROOFS: usize = 16;
 
-/// Members of a proof (section 2.1, and `@context` of eddsa-jcs-2022 section 3.3). Another one would be signed and
-/// heeded by nobody.
+/// Permitted members of a proof (section 2.1, and `@context` of eddsa-jcs-2022 section 3.3). Any other member would be
+/// signed and then ignored.
 const MEMBERS: [&str; 13] = [
     "@context",
     "id",
@@ -50,8 +50,8 @@ fn malformed(what: impl Into<String>) -> Problem {
     Problem::new(Code::ProofMalformed, what)
 }
 
-/// Cryptosuite, which creates and verifies one kind of proof. [`Suites::jcs`] registers those of this crate; programs
-/// add the RDF cryptosuites.
+/// Cryptosuite: creates and verifies proofs with one `cryptosuite` value. [`Suites::jcs`] has those of this crate;
+/// other crates implement those that canonicalise RDF.
 pub trait Cryptosuite: Send + Sync {
     /// Returns the `cryptosuite` value.
     fn name(&self) -> &'static str;
@@ -62,13 +62,14 @@ pub trait Cryptosuite: Send + Sync {
     /// Returns whether its proofs can be created and verified with keys of this algorithm.
     fn supports_algorithm(&self, algorithm: Algorithm) -> bool;
 
-    /// Adds this suite's members to the proof options.
+    /// Adds the members that this suite requires to the proof options, such as `@context`; none by default.
     fn complete_options(&self, _document: &Map<String, Value>, options: Map<String, Value>) -> Map<String, Value> {
         options
     }
 
-    /// Creates the proof of an unsecured document from the proof options, which have no `proofValue`; the suite may add
-    /// `@context`. In a proof chain, the `proof` of the document contains the earlier proofs that this one refers to.
+    /// Creates the proof of an unsecured document from the proof options, which must not have a `proofValue`; the suite
+    /// may add `@context`. In a proof chain, the `proof` of the document contains the earlier proofs that this one
+    /// refers to.
     ///
     /// # Errors
     /// `proof_generation`, `algorithm_mismatch`, `transformation`, `term_undefined`, `context_unknown`.
@@ -125,7 +126,7 @@ pub struct ProofRequirements<'a> {
     pub skew: i64,
 }
 
-/// Adds a proof to a document, to form a proof set with any existing proofs.
+/// Adds a proof to a document. With the proofs that it already has, it forms a proof set.
 ///
 /// # Errors
 /// `proof_generation`, `malformed_value` (its `proof` is neither an object nor an array), and those of the suite.
@@ -188,21 +189,21 @@ pub fn add_proof(
     Ok(secured)
 }
 
-/// Serialises a secured document canonically (RFC 8785), so that its serialisation carries no mark.
+/// Serialises a secured document canonically (RFC 8785), so that spacing or order cannot identify a copy.
 ///
 /// # Errors
-/// `proof_generation`
+/// `proof_generation` if it cannot be serialised.
 pub fn to_text(secured: &Map<String, Value>) -> Result<String, Problem> {
     let written = json::canonicalize_object(secured)
         .map_err(|problem| Problem::new(Code::ProofGeneration, format!("the document: {}", problem.detail)))?;
     String::from_utf8(written).map_err(|_| Problem::new(Code::ProofGeneration, "the document is not UTF-8"))
 }
 
-/// Checks that a secured document equals, except for its `proofValue`, the result of [`add_proof`] and [`to_text`] for
-/// `unsecured`, with the cryptosuite of its proof.
+/// Checks that the text of a secured document equals, except for its `proofValue`, the result of [`add_proof`] and
+/// [`to_text`] for `unsecured`, with the cryptosuite of its proof. The proof itself is not verified.
 ///
 /// # Errors
-/// `copy_marked`, `cryptosuite_unknown`; those of [`add_proof`].
+/// `copy_marked` if it differs; `cryptosuite_unknown`; those of [`json::parse_object`] and [`add_proof`].
 pub fn check_rendering(
     text: &str,
     unsecured: &Map<String, Value>,
@@ -227,7 +228,7 @@ pub fn check_rendering(
     Err(Problem::new(Code::CopyMarked, format!("the copy's {part} differs from that of this type's copies")))
 }
 
-/// The options of a proof, before the suite completes them.
+/// Returns the JSON members of the proof options, before the suite completes them.
 fn configuration(suite: &dyn Cryptosuite, options: &ProofOptions<'_>) -> Result<Map<String, Value>, Problem> {
     let method = DidUrl::parse(options.verification_method)
         .map_err(|problem| Problem::new(Code::ProofGeneration, problem.detail))?;
@@ -338,7 +339,7 @@ fn required<'a>(proof: &'a Map<String, Value>, name: &str) -> Result<&'a str, Pr
     text(proof, name)?.ok_or_else(|| malformed(format!("the proof has no {name}")))
 }
 
-/// All that a proof says about itself and that needs no key; returns its cryptosuite.
+/// Checks the members of a proof that can be checked without the key, and returns its cryptosuite.
 fn check_proof<'s>(
     proof: &Map<String, Value>,
     suites: &'s Suites,
@@ -397,14 +398,14 @@ fn check_domain(domain: Option<&Value>, expected: &str) -> Result<(), Problem> {
     }
 }
 
-/// The proof's verification method, which must be the expected party's own.
+/// Returns the proof's verification method, which must belong to the expected controller.
 fn method(proof: &Map<String, Value>, expected: &ProofRequirements<'_>) -> Result<DidUrl, Problem> {
     let url = DidUrl::parse(required(proof, "verificationMethod")?)?;
     if url.did().as_str() == expected.controller { Ok(url) } else { Err(Code::MethodOfOther.into()) }
 }
 
-/// The proofs that this one was made over, in the document's order (section 4.3 step 4). They are verified
-/// as all others are, so that a chain holds as a whole or not at all.
+/// Returns the proofs that `previousProof` refers to, in the document's order (section 4.3 step 4). They are verified
+/// like all others, so that a chain is valid only as a whole.
 fn earlier(proof: &Map<String, Value>, proofs: &[&Map<String, Value>]) -> Result<Vec<Value>, Problem> {
     let wanted: Vec<&str> = match proof.get("previousProof") {
         None => return Ok(Vec::new()),

@@ -45,7 +45,8 @@ impl Suites {
         self.iter().find(|suite| suite.name() == name).ok_or_else(|| Code::CryptosuiteUnknown.into())
     }
 
-    /// Returns the cryptosuite that secures credentials of a format with keys of an algorithm; `None` if there is none.
+    /// Returns the first cryptosuite that secures credentials of a format with keys of an algorithm; `None` if there is
+    /// none.
     #[must_use]
     pub fn signing(&self, format: CredentialFormat, algorithm: Algorithm) -> Option<&dyn Cryptosuite> {
         self.iter().find(|suite| suite.format() == format && suite.supports_algorithm(algorithm))

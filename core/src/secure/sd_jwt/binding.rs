@@ -15,7 +15,7 @@ use crate::{
 
 /// The `typ` of a key-binding JWT.
 const TYP: &str = "kb+jwt";
-/// The member with the keys that a copy is exchanged for (spec/protocol.md section 3).
+/// Member with the thumbprints of the keys for which a copy is exchanged (spec/protocol.md section 3).
 const KEYS: &str = "carnet_keys";
 
 /// Requirements on a key-binding JWT; all are mandatory.
@@ -23,9 +23,9 @@ const KEYS: &str = "carnet_keys";
 pub struct KeyBindingRequirements<'a> {
     /// Nonce of the request.
     pub nonce: &'a str,
-    /// Verifier's full client id, with its prefix.
+    /// Verifier's client identifier, including its prefix.
     pub audience: &'a str,
-    /// The time of verification.
+    /// Time of verification.
     pub now: Timestamp,
     /// Maximum age of `iat`, in seconds.
     pub max_age: i64,
@@ -46,8 +46,8 @@ pub struct KeyBindingMembers<'a> {
 
 impl SdJwt {
     /// Verifies the key-binding JWT (RFC 9901 section 7.3): `typ`, `alg`, signature by the key in `cnf`, nonce,
-    /// audience, `iat` no older than `max_age` and no further ahead than `skew`, `sd_hash`, and `exp` and `nbf` if
-    /// present. Returns its payload.
+    /// audience, `iat` no older than `max_age` and no further in the future than `skew`, `sd_hash`, and `exp` and `nbf`
+    /// if present. Returns its payload.
     ///
     /// Only the key in `cnf` is used, even if the header of the key-binding JWT contains another. The result is
     /// meaningful only together with [`SdJwt::verify_signature`].
@@ -76,8 +76,8 @@ impl SdJwt {
         }
     }
 
-    /// Returns the freshness statement in the key-binding JWT, if any. Neither is verified: the statement is signed by
-    /// the issuer ([`freshness::verify`]).
+    /// Returns the freshness statement in the key-binding JWT; `None` if there is none. Neither is verified: call
+    /// [`SdJwt::verify_key_binding`] and [`freshness::verify`].
     ///
     /// # Errors
     /// `malformed_value`: the member is not a string.
@@ -91,7 +91,8 @@ impl SdJwt {
     /// in order. Unverified: call [`SdJwt::verify_key_binding`] as well.
     ///
     /// # Errors
-    /// `claim_missing`; `malformed_value`: the member is not an array of strings.
+    /// `claim_missing` if there is no key-binding JWT or no such member; `malformed_value` if the member is not an
+    /// array of strings.
     pub fn exchange_thumbprints(&self) -> Result<Vec<&str>, Problem> {
         let missing = || Problem::new(Code::ClaimMissing, format!("the key binding has no {KEYS}"));
         let malformed = || Problem::new(Code::MalformedValue, format!("{KEYS} is not an array of thumbprints"));
@@ -109,7 +110,7 @@ impl SdJwt {
         self.bind_with_proofs(&[], nonce, audience, now, holder)
     }
 
-    /// Appends a key-binding JWT with threshold proofs, as [`SdJwt::bind`] (spec/at-least.md section 6).
+    /// Appends a key-binding JWT with threshold proofs (spec/at-least.md section 6), and returns the compact SD-JWT+KB.
     ///
     /// # Errors
     /// As [`SdJwt::bind`].
@@ -124,7 +125,7 @@ impl SdJwt {
         self.bind_with(&KeyBindingMembers { proofs, ..KeyBindingMembers::default() }, nonce, audience, now, holder)
     }
 
-    /// Appends a key-binding JWT with optional members, as [`SdJwt::bind`].
+    /// Appends a key-binding JWT with optional members, and returns the compact SD-JWT+KB.
     ///
     /// # Errors
     /// As [`SdJwt::bind`].
@@ -175,7 +176,8 @@ fn no_holder() -> Problem {
     Problem::new(Code::KeyBindingKey, "the credential names no holder key")
 }
 
-/// A claim that must be there and equal; an empty expectation is met by nothing, since it would bind to nothing.
+/// Checks that a claim is present and equal to the expected text. An empty expected text is refused, since it would
+/// bind the token to nothing.
 fn same(
     payload: &Map<String, Value>,
     name: &str,

@@ -13,10 +13,10 @@ use crate::{
     shown::{Member, is_metadata},
 };
 
-/// Limit on claims in the clear: each costs a path, and the presenter decides their number.
+/// Maximum number of claims in the clear: the presenter determines their number, and each takes memory for its path.
 const MAX_CLEAR: usize = 256;
 
-/// Content of an SD-JWT with its digests resolved.
+/// Content of an SD-JWT after its digests were replaced by the disclosed claims.
 #[derive(Clone)]
 pub struct ResolvedSdJwt {
     /// Payload with every disclosed claim at its position, without `_sd`, `_sd_alg` and `...`.
@@ -24,26 +24,27 @@ pub struct ResolvedSdJwt {
     /// Path of each disclosure, in the order of the disclosures. Indexes refer to the *original* array, which includes
     /// undisclosed elements.
     pub paths: Vec<ClaimPath>,
-    /// Claims that the issuer left in the clear, in the payload or within a disclosure. They are as readable as
-    /// disclosed ones.
+    /// Claims that are not selectively disclosable, in the payload or within a disclosure. A recipient can read them
+    /// like disclosed claims.
     pub clear: Vec<ClearClaim>,
 }
 
-/// Leaf claim that is neither selectively disclosable nor metadata. An object or array whose content is all selectively
-/// disclosable counts too, since its name is readable; an array of commitments (spec/at-least.md 3.1) does not.
+/// Claim without parts that is neither selectively disclosable nor metadata. An object or array whose content is all
+/// selectively disclosable counts too, since its name is readable; an array of commitments (spec/at-least.md 3.1) does
+/// not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClearClaim {
     /// Path with indexes in the original arrays, as in [`ResolvedSdJwt::paths`].
     pub path: ClaimPath,
     /// Path in [`ResolvedSdJwt::payload`].
     pub shown: ClaimPath,
-    /// Length of the prefix of these paths that identifies the innermost disclosure around the claim, in steps; 0 if it
-    /// is readable without any disclosure.
+    /// Number of leading steps of both paths that lead to the innermost disclosure around the claim; 0 if the claim is
+    /// readable without any disclosure.
     pub within: usize,
 }
 
 impl ClearClaim {
-    /// Returns whether the claim is readable when these claims are disclosed (paths in the payload).
+    /// Returns whether the claim is readable when the claims at these paths in the payload are disclosed.
     #[must_use]
     pub fn is_readable_with<'p>(&self, mut disclosed: impl Iterator<Item = &'p ClaimPath>) -> bool {
         let Some(around) = self.shown.get(..self.within).filter(|around| !around.is_empty()) else { return true };
@@ -59,12 +60,13 @@ impl fmt::Debug for ResolvedSdJwt {
 }
 
 impl SdJwt {
-    /// Resolves every digest (RFC 9901 section 7.1, steps 3 to 5) WITHOUT checking the signature.
+    /// Replaces every digest that has a disclosure with the claim, and removes the others (RFC 9901 section 7.1, steps
+    /// 3 to 5). The signature is NOT verified.
     ///
     /// # Errors
     /// `digest_algorithm`, `disclosure_malformed` (digests in a wrong position, or of a wrong type),
     /// `disclosure_duplicate`, `disclosure_unreferenced`, `disclosure_overrides`, `disclosure_forbidden` (see
-    /// [`never_hidden`](super::must_stay_clear)), `too_deep`
+    /// [`must_stay_clear`](super::must_stay_clear)), `too_deep`, `too_large` (more than 256 claims in the clear)
     pub fn disclosed(&self) -> Result<ResolvedSdJwt, Problem> {
         let (payload, resolver) = self.resolver()?;
         let places = resolver.places.into_iter().collect::<Option<Vec<_>>>().ok_or(Code::DisclosureUnreferenced)?;
@@ -80,7 +82,7 @@ impl SdJwt {
     /// Returns this SD-JWT with only the disclosures needed for `paths`, in their original order, and without key
     /// binding.
     ///
-    /// These are the disclosures of the claim itself, of the claims that contain it, and of all claims within it.
+    /// These are the disclosures of each claim itself, of the claims that contain it, and of all claims within it.
     /// Indexes are those of the payload returned by [`SdJwt::disclosed`]; `All` selects each element. The path of a
     /// claim in the clear needs no disclosure. Without paths, no disclosure is kept.
     ///
@@ -101,8 +103,9 @@ impl SdJwt {
         })
     }
 
-    /// Returns this SD-JWT with at most one disclosed element of an array, and without key binding. `element` is an
-    /// index in the payload returned by [`SdJwt::disclosed`]; `None`: no element.
+    /// Returns this SD-JWT with all disclosures except those of an array's elements, of which only one is kept, and
+    /// without key binding. `element` is an index in the payload returned by [`SdJwt::disclosed`]; `None` keeps no
+    /// element.
     ///
     /// # Errors
     /// Those of [`SdJwt::disclosed`].
@@ -117,7 +120,7 @@ impl SdJwt {
         })
     }
 
-    /// The same token with those of its disclosures whose place is wanted.
+    /// Returns the SD-JWT with those of its disclosures whose path satisfies `wanted`.
     fn keeping(
         &self,
         places: &[Vec<PathStep<'_>>],
@@ -137,8 +140,8 @@ impl SdJwt {
         Self::from_parts(self.jws().clone(), text, kept, None)
     }
 
-    /// Returns every digest in `_sd` and `...`, including decoys and digests within disclosures. A digest that occurs
-    /// in two copies links them.
+    /// Returns every digest in `_sd` and `...`, including decoys and digests within disclosures. If a digest occurs in
+    /// two copies, they can be linked.
     ///
     /// # Errors
     /// Those of [`SdJwt::disclosed`].
@@ -147,7 +150,7 @@ impl SdJwt {
         Ok(resolver.seen)
     }
 
-    /// The payload with everything in its place, and the digests without a disclosure, each with its place.
+    /// Returns the payload with its disclosed claims, and the digests without a disclosure, each with its path.
     pub(super) fn decoys(&self) -> Result<(Map<String, Value>, Vec<Decoy<'_>>), Problem> {
         let mut resolver = self.new_resolver()?;
         resolver.decoys = Some(Vec::new());
@@ -155,7 +158,7 @@ impl SdJwt {
         Ok((payload, resolver.decoys.unwrap_or_default()))
     }
 
-    /// Returns the payload with everything in its place, and the findings on the way.
+    /// Returns the payload with its disclosed claims, and the resolver with what it found.
     fn resolver(&self) -> Result<(Map<String, Value>, DisclosureResolver<'_>), Problem> {
         let mut resolver = self.new_resolver()?;
         let payload = resolver.object(self.jws().payload(), 0)?;
@@ -176,7 +179,7 @@ impl SdJwt {
         })
     }
 
-    /// The payload with everything in its place, and the place of each disclosure.
+    /// Returns the payload with its disclosed claims, and the path of each disclosure.
     pub(super) fn resolve(&self) -> Result<Resolved<'_>, Problem> {
         let (payload, resolver) = self.resolver()?;
         let places = resolver.places.into_iter().collect::<Option<_>>();
@@ -184,13 +187,14 @@ impl SdJwt {
     }
 }
 
-/// A payload with everything in its place, and the place of each disclosure.
+/// Payload with its disclosed claims, and the path of each disclosure.
 pub(super) type Resolved<'a> = (Map<String, Value>, Vec<Vec<PathStep<'a>>>);
 
-/// A digest without a disclosure: the place of the object or the array that has it, and its text.
+/// Digest without a disclosure: the path of the object or array that contains it, and its text.
 pub(super) type Decoy<'a> = (Vec<PathStep<'a>>, &'a str);
 
-/// A step on the way to a disclosure; an array's element has one index among all and one among those that are shown.
+/// Step of the path of a disclosure. An array element has two indices: one among all elements, and one among the
+/// readable ones.
 #[derive(Clone, Copy)]
 pub(super) enum PathStep<'a> {
     Name(&'a str),
@@ -205,7 +209,7 @@ impl<'a> PathStep<'a> {
         }
     }
 
-    /// Returns whether both are the same step through the readable content.
+    /// Returns whether both are the same step in the payload with its disclosed claims.
     pub(super) fn leads_where(&self, other: &PathStep<'_>) -> bool {
         match (self, other) {
             (PathStep::Name(name), PathStep::Name(wanted)) => name == wanted,
@@ -239,16 +243,16 @@ impl<'a> PathStep<'a> {
 
 struct DisclosureResolver<'a> {
     token: &'a SdJwt,
-    /// Places of each disclosure; `None` as long as no digest refers to it.
+    /// Path of each disclosure; `None` until a digest refers to it.
     places: Vec<Option<Vec<PathStep<'a>>>>,
-    /// Every digest that was met, also those without a disclosure.
+    /// Every digest found, including those without a disclosure.
     seen: Vec<&'a str>,
     path: Vec<PathStep<'a>>,
-    /// Length of the path to the innermost disclosure.
+    /// Length of the path to the innermost disclosure around the current value; 0 outside disclosures.
     within: usize,
-    /// The claims in the clear, each with the length of its path to the innermost disclosure.
+    /// Claims in the clear, each with the length of its path to the innermost disclosure.
     clear: Vec<(Vec<PathStep<'a>>, usize)>,
-    /// The digests without a disclosure, where somebody asks for them.
+    /// Digests without a disclosure; `None` if they are not collected.
     decoys: Option<Vec<Decoy<'a>>>,
 }
 
@@ -264,7 +268,7 @@ impl<'a> DisclosureResolver<'a> {
         }
     }
 
-    /// Resolves a value in the clear, and records it if it is a claim without parts.
+    /// Resolves a value that is not selectively disclosable, and records it if it is a claim without parts.
     fn in_the_clear(&mut self, value: &'a Value) -> Result<Value, Problem> {
         let has_clear_parts = match value {
             Value::Object(members) => members.keys().any(|name| name != DIGESTS),
@@ -290,7 +294,7 @@ impl<'a> DisclosureResolver<'a> {
         )
     }
 
-    /// Returns true if the current member has the name of an array of commitments (spec/at-least.md 3.1).
+    /// Returns whether the current member has the name of an array of commitments (spec/at-least.md 3.1).
     fn is_at_commitments(&self) -> bool {
         let Some(PathStep::Name(name)) = self.path.last() else { return false };
         Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")))
@@ -350,9 +354,10 @@ impl<'a> DisclosureResolver<'a> {
         Ok(shown)
     }
 
-    /// Returns the disclosure that a digest refers to, if it is there; records the digest either way.
+    /// Returns the disclosure that a digest refers to; `None` if it was not presented. Records the digest in either
+    /// case.
     ///
-    /// Each has one place, so resolving ends even if disclosures refer to one another.
+    /// Each disclosure can be used only once, so that resolution terminates even if disclosures refer to one another.
     fn lookup(&mut self, digest: &'a str) -> Result<Option<(usize, &'a Disclosure)>, Problem> {
         self.seen.push(digest);
         let token = self.token;
@@ -370,7 +375,7 @@ impl<'a> DisclosureResolver<'a> {
         Ok(token.disclosures.get(index).map(|disclosure| (index, disclosure)))
     }
 
-    /// Puts a disclosure where the path has come to.
+    /// Resolves a disclosure at the current path.
     fn reveal(&mut self, index: usize, disclosure: &'a Disclosure) -> Result<Value, Problem> {
         if must_be_clear(self.token.jws().typ(), self.path.iter().map(PathStep::member)) {
             let path: ClaimPath = self.path.iter().map(PathStep::original).collect();

@@ -19,7 +19,7 @@ use crate::{
     secure::jose,
 };
 
-/// The most that digests may be padded to a multiple of.
+/// Maximum of [`IssueOptions::decoys_to_multiple_of`] and of [`PaddedArray::digests`].
 const MAX_DECOYS: usize = 256;
 
 /// Options for issuing an SD-JWT.
@@ -32,18 +32,17 @@ pub struct IssueOptions<'a> {
     /// element. A path that selects nothing in this payload is ignored, since a type lists all claims that a credential
     /// may have.
     pub disclosable: &'a [ClaimPath],
-    /// Ordered claims, whose thresholds can be proved; they must be selectively disclosable. For a claim that is absent
-    /// or out of range (spec/at-least.md section 1), the array of commitments consists of decoys, so that it does not
-    /// reveal this.
+    /// Ordered claims, for which thresholds can be proved; they must be selectively disclosable. For a claim that is
+    /// absent or out of range (spec/at-least.md section 1), the array of commitments consists of decoys, so that the
+    /// array does not reveal this.
     pub ordered: &'a [OrderedClaim],
-    /// Holder's key, for `cnf`.
+    /// Holder's key for `cnf`; `None` omits `cnf`.
     pub holder: Option<&'a PublicKey>,
     /// Each `_sd` array is padded with decoys (RFC 9901 section 4.2.5): its length is the number of claim names that
     /// could be hidden at that position in any payload, rounded up to a multiple of this. Its length thus reveals
     /// nothing about the payload. 0: no decoys; at most 256.
     pub decoys_to_multiple_of: usize,
-    /// Arrays whose elements are hidden and unordered, and which are padded with decoys so that the number of elements
-    /// is hidden.
+    /// Arrays whose elements are hidden and unordered, and which are padded with decoys to hide the number of elements.
     pub padded: &'a [PaddedArray],
 }
 
@@ -117,15 +116,14 @@ pub fn issue(
     Ok(compact)
 }
 
-/// An SD-JWT without its signature.
+/// SD-JWT without its signature.
 pub(super) struct Rendered {
     pub(super) signing_input: String,
-    /// Text behind the signature: `~d1~...~dn~`.
+    /// Text after the signature: `~d1~...~dn~`.
     pub(super) disclosures: String,
 }
 
-/// Renders the payload to sign, and the disclosures. Everything follows from the arguments but the output of
-/// `blinding`.
+/// Renders the signing input and the disclosures. They are determined by the arguments and the output of `blinding`.
 pub(super) fn render(
     payload: &Map<String, Value>,
     options: &IssueOptions<'_>,
@@ -164,11 +162,11 @@ pub(super) fn render(
     Ok(Rendered { signing_input, disclosures: sealer.disclosures })
 }
 
-/// Source of unpredictable values: salts and decoys. Issuance draws them; a check takes them from a copy.
+/// Source of salts and decoys. Issuance draws them at random; a check of a copy takes them from the copy.
 pub(super) trait Blinding {
-    /// The salt of the next disclosure.
+    /// Returns the salt of the next disclosure.
     fn salt(&mut self) -> Result<String, Problem>;
-    /// A decoy for the digests at a place: those of an object, or of the array that is its member.
+    /// Returns a decoy digest for an object, or for the array that is its member.
     fn decoy(&mut self, object: &[PathStep<'_>], array: Option<&str>) -> Result<DigestText, Problem>;
 }
 
@@ -195,7 +193,7 @@ impl Blinding for Fresh<'_> {
     }
 }
 
-/// The paths that lead on from a value.
+/// Remaining paths, relative to the current value.
 struct LeadingPaths<'p> {
     disclosable: Vec<&'p [Step]>,
     ordered: Vec<(Direction, &'p [Step])>,
@@ -203,7 +201,7 @@ struct LeadingPaths<'p> {
 }
 
 impl<'p> LeadingPaths<'p> {
-    /// The rest of each path whose first step leads on.
+    /// Returns the rest of each path whose first step satisfies `leads`.
     fn below(&self, leads: impl Fn(&Step) -> bool) -> Self {
         let rest = |path: &'p [Step]| path.split_first().filter(|(step, _)| leads(step)).map(|(_, rest)| rest);
         Self {
@@ -213,12 +211,12 @@ impl<'p> LeadingPaths<'p> {
         }
     }
 
-    /// Number of digests of this very array, if it is padded.
+    /// Returns the number of digests of the current array; `None` if it is not padded.
     fn padded_to(&self) -> Option<usize> {
         self.padded.iter().find(|(_, path)| path.is_empty()).map(|(digests, _)| *digests)
     }
 
-    /// Number of names that may be hidden in this very object.
+    /// Returns the number of claim names that can be hidden in the current object.
     fn hidden_names(&self) -> usize {
         let name = |path: &&'p [Step]| match path {
             [Step::Name(name)] => Some(name.as_str()),
@@ -230,12 +228,12 @@ impl<'p> LeadingPaths<'p> {
         names.len()
     }
 
-    /// Returns whether the value that a step leads to is disclosable itself.
+    /// Returns whether the value that a step leads to is itself selectively disclosable.
     fn hides(&self, leads: impl Fn(&Step) -> bool) -> bool {
         self.disclosable.iter().any(|path| matches!(path, [step] if leads(step)))
     }
 
-    /// The members of this very object that have an order.
+    /// Returns the ordered claims among the members of the current object.
     fn ordered_members(&self) -> impl Iterator<Item = (Direction, &'p str)> {
         self.ordered.iter().filter_map(|(direction, path)| match path {
             [Step::Name(name)] => Some((*direction, name.as_str())),
@@ -244,19 +242,20 @@ impl<'p> LeadingPaths<'p> {
     }
 }
 
-/// Replaces disclosable claims by digests.
+/// Replaces selectively disclosable claims with digests.
 struct Sealer<'a, 'p> {
     blinding: &'a mut dyn Blinding,
     decoys: usize,
     disclosures: String,
-    /// Last disclosure before its encoding, in a buffer that all share.
+    /// Buffer for a disclosure before its encoding.
     written: Vec<u8>,
-    /// The way to the value that is sealed.
+    /// Path of the current value.
     path: Vec<PathStep<'p>>,
 }
 
 impl<'p> Sealer<'_, 'p> {
-    /// `seen` has the paths of the disclosable claims as seen from around this value, which is where `leads` leads.
+    /// Replaces the claims within a value. `seen` has the paths relative to the value around it, and `leads` accepts
+    /// the step to the value.
     fn value(
         &mut self,
         value: &'p Value,
@@ -355,8 +354,8 @@ impl<'p> Sealer<'_, 'p> {
         Ok(sealed)
     }
 
-    /// An array of so many digests, in the order of their text, and so are the disclosures: neither says which element
-    /// was the first, nor how many there are.
+    /// Returns the digests of a padded array in the order of their text, and sorts the disclosures likewise, so that
+    /// neither reveals the order or the number of the elements.
     fn padded_array(
         &mut self,
         items: &'p [Value],
@@ -391,8 +390,8 @@ impl<'p> Sealer<'_, 'p> {
         Ok(sealed.iter().map(element).collect())
     }
 
-    /// Returns the commitments to a hidden value and its salt, as an array of disclosable elements under the name
-    /// `beside`, with decoys in place of those that the value does not have.
+    /// Returns the commitments to a hidden value and its salt, as an array of disclosable elements. Decoys take the
+    /// place of those that the value does not have. `beside` is the name of the array.
     fn commitments(
         &mut self,
         direction: Direction,
@@ -429,7 +428,7 @@ impl<'p> Sealer<'_, 'p> {
     }
 }
 
-/// An array's element that is disclosable (RFC 9901 section 4.2.4.2).
+/// Returns the array element that contains a digest (RFC 9901 section 4.2.4.2).
 fn element(digest: &DigestText) -> Value {
     Value::Object(Map::from_iter([(ELEMENT.to_owned(), Value::from(text(digest)))]))
 }

@@ -2,7 +2,7 @@
 //!
 //! [`issue()`] creates an SD-JWT; [`SdJwt::select`] and [`SdJwt::bind`] create a presentation. A verifier must call all
 //! three of [`SdJwt::verify_signature`], [`SdJwt::disclosed`] and [`SdJwt::verify_key_binding`]. Disclosures are hashed
-//! as received, and never reserialised.
+//! as received, and never serialised again.
 
 use std::{fmt, sync::OnceLock};
 
@@ -42,30 +42,30 @@ pub enum Step {
 /// Path of a claim from the root of the credential (claims path pointer, OpenID4VP 1.0 section 7).
 pub type ClaimPath = Vec<Step>;
 
-/// Limit on the nesting of a payload with its disclosures in place: that of
-/// [`Limits::DOCUMENT`](crate::json::Limits::DOCUMENT), independent of the disclosures.
+/// Maximum nesting depth of a payload with its disclosures in place: that of
+/// [`Limits::DOCUMENT`](crate::json::Limits::DOCUMENT).
 const MAX_DEPTH: usize = 32;
 
-/// The member that holds an object's digests (RFC 9901 section 4.2.4.1).
+/// Member that contains an object's digests (RFC 9901 section 4.2.4.1).
 const DIGESTS: &str = "_sd";
-/// The member of an array's element that holds a digest (RFC 9901 section 4.2.4.2).
+/// Member of an array element that contains a digest (RFC 9901 section 4.2.4.2).
 const ELEMENT: &str = "...";
-/// The member that names the digest algorithm (RFC 9901 section 4.1.1).
+/// Member that names the digest algorithm (RFC 9901 section 4.1.1).
 const DIGEST_ALGORITHM: &str = "_sd_alg";
-/// The one digest algorithm that is accepted, and the one that is meant where none is named.
+/// Accepted digest algorithm, which is also the default.
 const SHA_256: &str = "sha-256";
 
-/// Claims that must be visible to everyone in an SD-JWT VC (draft-ietf-oauth-sd-jwt-vc section 2.2.2.2, and Carnet's
-/// profile).
+/// Claims that must not be selectively disclosable in an SD-JWT VC (draft-ietf-oauth-sd-jwt-vc section 2.2.2.2, and
+/// Carnet's profile).
 const NEVER_HIDDEN: [&str; 9] = ["iss", "nbf", "exp", "iat", "cnf", "vct", "vct#integrity", "status", DIGEST_ALGORITHM];
 
-/// Further claims that must be visible in a credential of VCDM 2.0. They may be hidden in an SD-JWT VC, whose claims
-/// are at the top, where `validUntil` may be a residence permit's own.
+/// Further claims that must not be selectively disclosable in a VCDM 2.0 credential. They may be in an SD-JWT VC, whose
+/// claims are at the top level, where `validUntil` may be a claim of a residence permit.
 const NEVER_HIDDEN_VCDM: [&str; 9] =
     ["@context", "id", "proof", "type", "issuer", "validFrom", "validUntil", "credentialStatus", "credentialSchema"];
 
-/// Returns whether a claim must be in the clear in a token of this `typ`, since the security of the token depends on it
-/// or on a claim that contains it. Nothing below such a claim may be hidden either.
+/// Returns whether a claim must be in the clear in a token of this `typ`: the security of the token depends on it, or
+/// it is within such a claim. `true` also for a path that does not begin with a member.
 ///
 /// `credentialSubject` itself must be in the clear, and its `id`; its other claims may be hidden.
 #[must_use]
@@ -98,13 +98,13 @@ fn must_be_clear<'a>(typ: Option<&str>, mut path: impl Iterator<Item = Member<'a
     NEVER_HIDDEN_VCDM.contains(&first)
 }
 
-/// SD-JWT or SD-JWT+KB that was parsed and not verified.
+/// Parsed SD-JWT or SD-JWT+KB. Nothing in it is verified.
 #[derive(Clone)]
 pub struct SdJwt {
     jws: Jws,
-    /// Text up to and with the last tilde: the input of `sd_hash`.
+    /// Text up to and including the last tilde: the input of `sd_hash`.
     text: String,
-    /// The disclosures in the order of the text.
+    /// Disclosures, in the order of the text.
     disclosures: Vec<Disclosure>,
     /// Indices into `disclosures`, sorted by digest.
     by_digest: Vec<usize>,
@@ -132,7 +132,7 @@ impl SdJwt {
         self.key_binding.is_some()
     }
 
-    /// Returns the key-binding JWT, unverified.
+    /// Returns the key-binding JWT, unverified; `None` if there is none.
     #[must_use]
     pub fn key_binding(&self) -> Option<&Jws> {
         self.key_binding.as_ref()
@@ -169,7 +169,7 @@ impl SdJwt {
         self.holder.get_or_init(|| holder_key(self.jws.payload())).clone()
     }
 
-    /// The digest algorithm that the payload names is SHA-256, which it also is if none is named.
+    /// Checks that the digest algorithm is SHA-256, which is also the default.
     fn check_digest_algorithm(&self) -> Result<(), Problem> {
         match self.jws.payload().get(DIGEST_ALGORITHM) {
             None => Ok(()),

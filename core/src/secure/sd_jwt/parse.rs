@@ -14,13 +14,13 @@ use crate::{
     secure::jose::{Jws, MAX_TOKEN, decode},
 };
 
-/// The most bytes of a compact SD-JWT with its disclosures and key binding.
+/// Maximum length of a compact SD-JWT with its disclosures and key binding, in bytes.
 const MAX_COMPACT: usize = MAX_TOKEN.saturating_mul(2);
 
-/// A SHA-256 digest as it is written: 43 characters of base64url.
+/// SHA-256 digest as text: 43 characters of base64url.
 pub(super) type DigestText = [u8; 43];
 
-/// The digest of a text as `_sd`, `...` and `sd_hash` write it.
+/// Returns the SHA-256 digest of a text, encoded as in `_sd`, `...` and `sd_hash`.
 pub(super) fn digest_of(text: &str) -> DigestText {
     let mut written = [0; 43];
     // 32 bytes make 43 characters, so this always fits; a failure would leave zeros, which match no digest.
@@ -28,7 +28,7 @@ pub(super) fn digest_of(text: &str) -> DigestText {
     written
 }
 
-/// One disclosure: a claim with its name, or an array's element without one.
+/// Disclosure: a claim with its name, or an array element without a name.
 #[derive(Clone)]
 pub(super) struct Disclosure {
     pub(super) digest: DigestText,
@@ -94,7 +94,7 @@ impl SdJwt {
         Self::from_parts(jws, text, disclosures, key_binding)
     }
 
-    /// Puts the parts together; `text` is that of the token and the disclosures, with the last tilde.
+    /// Assembles an SD-JWT; `text` is that of the issuer-signed JWT and the disclosures, with the last tilde.
     pub(super) fn from_parts(
         jws: Jws,
         text: String,

@@ -18,10 +18,11 @@ impl SdJwt {
     }
 
     /// Checks that the token equals, byte for byte except for its signature, the result of [`super::issue()`] for a
-    /// payload with the token's own salts and decoys. The token must have all disclosures and no key binding.
+    /// payload with the token's own salts and decoys. The token must have all disclosures and no key binding. The
+    /// signature is not verified.
     ///
     /// # Errors
-    /// `copy_marked`; those of [`super::issue()`] and [`SdJwt::disclosed`].
+    /// `copy_marked` if it differs; those of [`super::issue()`] and [`SdJwt::disclosed`].
     pub fn check_rendering(&self, payload: &Map<String, Value>, options: &IssueOptions<'_>) -> Result<(), Problem> {
         let (_, decoys) = self.decoys()?;
         let mut own = OwnBlinding { disclosures: self.disclosures.iter(), decoys };
@@ -43,7 +44,7 @@ fn marked(detail: &str) -> Problem {
     Problem::new(Code::CopyMarked, detail)
 }
 
-/// The salts and decoys of a copy.
+/// Salts and decoys of a received copy.
 struct OwnBlinding<'a> {
     disclosures: std::slice::Iter<'a, Disclosure>,
     decoys: Vec<Decoy<'a>>,

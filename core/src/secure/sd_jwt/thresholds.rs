@@ -9,32 +9,34 @@ use crate::{
     query::{self, Proved, Threshold, commitments_path},
 };
 
-/// Claim with an order, and the direction in which thresholds of it can be proved.
+/// Claim whose values have an order, and the direction in which thresholds of it can be proved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderedClaim {
-    /// Path of the value, which is selectively disclosable.
+    /// Path of the claim, which is selectively disclosable.
     pub path: ClaimPath,
-    /// Direction.
+    /// Direction of the thresholds: at least, or at most.
     pub direction: Direction,
 }
 
-/// The shortest salt that can have the 128 bits of randomness that proofs grow from, in characters of base64url.
+/// Minimum length of a salt with the 128 bits of randomness from which threshold proofs are derived, in characters of
+/// base64url.
 const SHORTEST_SALT: usize = 22;
 
-/// Positions of the commitments to a claim in their array, in one copy. Wallets store them to avoid the search for the
-/// element to disclose.
+/// Positions of the commitments to a claim in their array, in one copy. Wallets store them to find the element to
+/// disclose without a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Positions {
     /// Claim that the commitments belong to.
     pub claim: OrderedClaim,
-    /// Index in the array for each entry; `None` for an entry that the value does not have.
+    /// Index in the array of each commitment; `None` for a commitment that the value does not have.
     pub at: [Option<usize>; ENTRIES],
 }
 
 impl SdJwt {
     /// Locates the commitments to each ordered claim of the credential, and checks that they match its value: an issuer
     /// could mark a copy with other or additional commitments, with an array that is missing, too long or partly in the
-    /// clear, or with a salt that can be guessed (spec/at-least.md 2.2, 3.2 and 3.3).
+    /// clear, or with a salt that can be guessed (spec/at-least.md 2.2, 3.2 and 3.3). A claim without a value in range
+    /// is omitted from the result.
     ///
     /// # Errors
     /// `threshold_unproven` if they do not match; those of [`SdJwt::disclosed`].
@@ -84,8 +86,8 @@ impl SdJwt {
     /// key-binding JWT.
     ///
     /// # Errors
-    /// `threshold_unmet` if the value does not reach it; `query_unmet` if the claim is absent or not hidden; those of
-    /// [`SdJwt::disclosed`].
+    /// `threshold_unmet` if the value does not reach it; `query_unmet` if the claim is absent, not hidden or ordered in
+    /// the other direction; those of [`SdJwt::disclosed`].
     pub fn prove(&self, positions: &Positions, threshold: &Threshold) -> Result<(ClaimPath, ThresholdProof), Problem> {
         let OrderedClaim { path, direction } = &positions.claim;
         let (payload, places) = self.resolve()?;
@@ -113,7 +115,7 @@ impl SdJwt {
         Ok((element, proof))
     }
 
-    /// Returns whether an older copy commits to the number that its value had then.
+    /// Returns whether the copy has commitments to this number, which older copies computed differently from the value.
     fn commits_to(
         &self,
         payload: &Map<String, Value>,
@@ -129,8 +131,8 @@ impl SdJwt {
         entries.iter().all(|entry| of(entry.entry) == Some(entry.commitment.to_string().as_str()))
     }
 
-    /// Returns whether the signed payload has the array of commitments to a claim with all its elements hidden, if it
-    /// has an object that could contain the claim.
+    /// Returns whether the signed payload has the array of commitments to a claim, with all its elements hidden. `true`
+    /// also if the object that could contain the claim is absent.
     fn hides_commitments(&self, payload: &Map<String, Value>, claim: &OrderedClaim) -> bool {
         let around = claim.path.split_last().map(|(_, around)| around).unwrap_or_default();
         if !around.is_empty() && one(payload, around).is_none() {
@@ -143,7 +145,7 @@ impl SdJwt {
         })
     }
 
-    /// Returns the salt of the disclosure at a path.
+    /// Returns the salt of the disclosure at a path; `None` if nothing is disclosed there.
     fn salt(&self, places: &[Vec<PathStep<'_>>], path: &[Step]) -> Option<&str> {
         let at = places.iter().position(|place| {
             place.len() == path.len() && place.iter().zip(path).all(|(place, step)| place.is_at(step))
@@ -152,12 +154,12 @@ impl SdJwt {
     }
 }
 
-/// Returns the thresholds that are proved in the payload of a verified key-binding JWT, for commitments disclosed in a
-/// verified SD-JWT.
+/// Verifies the threshold proofs in the payload of a verified key-binding JWT against the commitments disclosed in
+/// `payload`, that of a verified SD-JWT. Returns the proved thresholds; empty if there are no proofs.
 ///
 /// # Errors
-/// `threshold_unproven`: a witness does not match the disclosed commitment, or there is not exactly one such
-/// commitment; those of [`ThresholdProof::parse_all`].
+/// `threshold_unproven` if a proof does not match the disclosed commitment, or not exactly one commitment to its claim
+/// is disclosed; those of [`ThresholdProof::parse_all`].
 pub(crate) fn proved(binding: &Map<String, Value>, payload: &Map<String, Value>) -> Result<Vec<Proved>, Problem> {
     let Some(proofs) = binding.get(MEMBER) else { return Ok(Vec::new()) };
     let proofs = ThresholdProof::parse_all(proofs)?;
