@@ -7,7 +7,11 @@ pub(crate) const MOST_ID_BYTES: usize = 128;
 /// Maximum length of a reason, in characters.
 const MOST_REASON: usize = 500;
 
-/// Refuses an identifier that is empty or too long, or contains control characters.
+/// Refuses an identifier that is empty, longer than 128 bytes, or contains control characters. `field` is its name in
+/// the request.
+///
+/// # Errors
+/// [`Error::Invalid`]
 pub(crate) fn check_id(field: &'static str, id: &str) -> Result<(), Error> {
     if id.is_empty() || id.len() > MOST_ID_BYTES || id.chars().any(char::is_control) {
         return Err(Error::invalid(field, format!("must be 1 to {MOST_ID_BYTES} bytes of text")));
@@ -15,14 +19,21 @@ pub(crate) fn check_id(field: &'static str, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses invalid identifiers in a request that changes an offer.
+/// Checks the ids in a request that changes an offer with [`check_id`]; `request_id` may be empty.
+///
+/// # Errors
+/// [`Error::Invalid`]
 pub(crate) fn check_change_ids(offer_id: &str, request_id: &str) -> Result<(), Error> {
     check_id("offer_id", offer_id)?;
     // These calls are idempotent in any case, so the request_id is optional.
     if request_id.is_empty() { Ok(()) } else { check_id("request_id", request_id) }
 }
 
-/// Refuses a reason that is empty, too long, or has several lines.
+/// Returns a reason without the white space around it. Refuses one that is empty, longer than 500 characters, or
+/// contains control characters such as line breaks.
+///
+/// # Errors
+/// [`Error::Invalid`]
 pub(crate) fn check_reason(reason: &str) -> Result<String, Error> {
     let reason = reason.trim();
     let length = reason.chars().count();

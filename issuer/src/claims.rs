@@ -1,4 +1,4 @@
-//! Claims of an offer: randomly generated ones, invisible characters, and values that must be unique to one offer.
+//! Claims of an offer: randomly generated ones, invisible characters, and values that no two offers may share.
 
 use carnet_core::text;
 use carnet_spec::CredentialType;
@@ -10,7 +10,8 @@ use crate::{
     store::offers::UniqueClaim,
 };
 
-/// Returns the named claims, whose values no two offers may share.
+/// Returns the name and a digest for each value of the named claims, which no two offers may share. Each element of an
+/// array counts as a value; absent claims are skipped.
 pub(crate) fn unique_claims(claims: &Map<String, Value>, names: &[String]) -> Vec<UniqueClaim> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let digest =
@@ -25,7 +26,7 @@ pub(crate) fn unique_claims(claims: &Map<String, Value>, names: &[String]) -> Ve
     present.map(|(name, text)| UniqueClaim { name: name.clone(), digest: digest(name, &text) }).collect()
 }
 
-/// Generates the random claims of a type that are absent, and returns their names.
+/// Adds the randomly generated claims of a type that are absent, and returns the names of those it added.
 pub(crate) fn fill_random_claims(credential_type: &CredentialType, claims: &mut Map<String, Value>) -> Vec<String> {
     let mut drawn = credential_type.drawn.clone();
     drawn.retain(|name| !claims.contains_key(name));
@@ -42,7 +43,8 @@ pub(crate) fn fill_random_claims(credential_type: &CredentialType, claims: &mut 
     drawn
 }
 
-/// Refuses claims with invisible characters, which could make one name look like another.
+/// Refuses claims whose names or string values, at any depth, contain invisible characters, which could make one text
+/// look like another. Line feeds are allowed.
 ///
 /// # Errors
 /// [`Error::Invalid`], with the claim and the character, without the value.

@@ -1,4 +1,4 @@
-//! Cohorts: rounding of the copies' dates, and the number of holders whose copies have the same visible members
+//! Cohorts: rounding of the copies' dates, and the number of holders whose copies look the same to every verifier
 //! (spec/credential-types.md 3.6 to 3.9).
 
 use std::collections::BTreeMap;
@@ -16,40 +16,42 @@ use crate::{
     },
 };
 
-/// Visible members of a copy that many holders should share: verifiers that compare them cannot distinguish the holders
-/// of one cohort.
+/// Members of a copy that every verifier sees. Verifiers that compare copies cannot distinguish holders whose copies
+/// have the same visible members.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct VisibleMembers {
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
     pub(crate) format: CredentialFormat,
+    /// DID URL of the signing key; empty for copies of older versions.
     pub(crate) kid: String,
     /// URL of the status list, in the form that the format uses; `None` if lists are not published.
     pub(crate) status_list: Option<String>,
 }
 
-/// Number of holders whose usable copies have the same visible members.
+/// Cohort: the visible members, and the number of holders with usable copies that have them.
 #[derive(Debug, Clone)]
 pub(crate) struct CohortSize {
     pub(crate) visible: VisibleMembers,
     pub(crate) holders: u64,
 }
 
-/// Cohorts of one type.
+/// Cohorts of one credential type.
 #[derive(Debug)]
 pub(crate) struct TypeCohorts {
     pub(crate) credential_type: String,
+    /// Epoch to whose start the dates of new copies are rounded down.
     pub(crate) epoch: Epoch,
     pub(crate) summary: CohortSummary,
-    /// Number of holders in cohorts below the configured minimum.
+    /// Number of holders in cohorts smaller than the configured minimum (`cohorts.least`).
     pub(crate) below: u64,
     /// Cohorts, smallest first.
     pub(crate) cohorts: Vec<CohortSize>,
 }
 
 impl<S: Store> Issuer<S> {
-    /// Returns the cohorts of each type with usable copies. They are computed from the store's counters, without any
-    /// claims.
+    /// Returns the cohorts of each type that has holders with usable copies: not expired, and not revoked or suspended.
+    /// They are computed from the store's counters, without any claims.
     ///
     /// # Errors
     /// Store errors.

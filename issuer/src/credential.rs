@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::{issuer::Issuer, store::status::StatusIndex};
 
-/// Content shared by all copies of a batch.
+/// Content shared by all copies of a batch: type, claims and validity period.
 pub(crate) struct BatchContent<'a> {
     pub(crate) credential_type: &'a CredentialType,
     pub(crate) claims: &'a Map<String, Value>,
@@ -27,10 +27,12 @@ pub(crate) struct BatchContent<'a> {
 }
 
 impl<S> Issuer<S> {
-    /// Signs one copy for a holder's key, with the status index `place`.
+    /// Signs one copy that is bound to a holder's key and refers to the status index `place`. The result is the SD-JWT
+    /// with all disclosures, or the JSON text of a credential with a Data Integrity proof.
     ///
     /// # Errors
-    /// proof_generation, and the errors of the format.
+    /// `cryptosuite_unknown`: no cryptosuite signs this format with the issuer's key; the errors of [`sd_jwt::issue`]
+    /// or [`data_integrity::add_proof`].
     pub(crate) fn secure(
         &self,
         format: CredentialFormat,

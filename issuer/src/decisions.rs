@@ -12,7 +12,8 @@ use crate::{
 };
 
 impl<S: Store> Issuer<S> {
-    /// Returns renewals, newest first. Overdue ones are first marked as lapsed, so that staff do not decide on them.
+    /// Returns renewals in a state (`None`: in any), newest first. Expired data is erased first
+    /// ([`Issuer::erase_expired`]), so that overdue renewals are listed as lapsed.
     ///
     /// # Errors
     /// Store errors.
@@ -25,10 +26,12 @@ impl<S: Store> Issuer<S> {
         Ok(self.store.read().await?.renewals(state, slice).await?)
     }
 
-    /// Records the decision of staff on a pending renewal. Idempotent.
+    /// Records the decision of staff on a pending renewal. The same decision again changes nothing. `reason` may be
+    /// empty for an approval; `who` is the name of the staff member.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a refusal without a reason; [`Error::NotFound`]; [`Error::RenewalDecided`]; store errors.
+    /// [`Error::Invalid`] for a malformed id or reason, or a refusal without a reason; [`Error::NotFound`];
+    /// [`Error::RenewalDecided`] if the renewal is neither pending nor decided in this way; store errors.
     pub(crate) async fn decide_renewal(
         &self,
         renewal_id: &str,
@@ -57,11 +60,12 @@ impl<S: Store> Issuer<S> {
         Ok(record)
     }
 
-    /// Records the decision of staff on a deferred offer. A refusal closes it and erases its claims; the wallet
-    /// receives the reason.
+    /// Records the decision of staff on a deferred offer: `approve` releases it to the wallet, a refusal closes it and
+    /// erases its claims, and the wallet receives the reason. The same decision again changes nothing.
     ///
     /// # Errors
-    /// As [`Issuer::decide_renewal`]; the offer is not deferred, or its state does not allow it.
+    /// [`Error::Invalid`] for a malformed id or reason, or a refusal without a reason; [`Error::NotFound`];
+    /// [`Error::NotDeferred`]; [`Error::WrongState`] if the offer was decided otherwise or is closed; store errors.
     pub(crate) async fn decide_offer(
         &self,
         offer_id: &str,

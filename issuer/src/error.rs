@@ -9,7 +9,7 @@ use carnet_spec::ClaimError;
 /// Error of a use case. No variant contains a claim's value or a secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The request is invalid.
+    /// A field of the request is invalid. `reason` is the stable code on the wire.
     #[error("{field}: {description}")]
     Invalid { reason: &'static str, field: String, description: String },
     /// The claims violate the type's schema.
@@ -146,7 +146,7 @@ pub(crate) enum Error {
     Corrupt(&'static str),
 }
 
-/// Maximum number of faults in one error.
+/// Maximum number of claim errors in one error.
 const MOST_FAULTS: usize = 10;
 
 fn claim_faults(faults: &[ClaimError]) -> String {
@@ -168,11 +168,12 @@ fn not_collected(open: u64) -> String {
 }
 
 impl Error {
+    /// Creates an [`Error::Invalid`] with the reason `INVALID_ARGUMENT`.
     pub(crate) fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self::Invalid { reason: "INVALID_ARGUMENT", field: field.into(), description: description.into() }
     }
 
-    /// Returns the kind and the stable reason.
+    /// Returns the protocol-independent kind, and the stable reason for clients.
     fn kind(&self) -> (ErrorKind, Cow<'static, str>) {
         let (kind, reason) = match self {
             // The reason is the code of the failed check (spec/protocol.md 7.2).

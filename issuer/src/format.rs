@@ -4,7 +4,10 @@ use carnet_core::{format::CredentialFormat, keys::Algorithm, secure::data_integr
 
 use crate::error::Error;
 
-/// Refuses a format that this build cannot issue with a key of this algorithm.
+/// Refuses a format that this build cannot sign with a key of this algorithm.
+///
+/// # Errors
+/// [`Error::FormatUnavailable`]
 pub(crate) fn require_available(format: CredentialFormat, algorithm: Algorithm, suites: &Suites) -> Result<(), Error> {
     if format.is_sd_jwt() || suites.signing(format, algorithm).is_some() {
         return Ok(());
@@ -17,12 +20,13 @@ pub(crate) fn require_available(format: CredentialFormat, algorithm: Algorithm, 
     Err(Error::FormatUnavailable { format: format.as_str(), why })
 }
 
-/// Returns `<type>_<format>`, the `credential_configuration_id`.
+/// Returns the `credential_configuration_id` of a type in a format: `<type>_<format>`.
 pub(crate) fn configuration_id(credential_type: &str, format: CredentialFormat) -> String {
     format!("{credential_type}_{format}")
 }
 
-/// Returns the other format with the same selective disclosure, if there is one, from which the holder may choose.
+/// Returns the format in which the holder may choose to receive the same offer: `vc+sd-jwt` for `dc+sd-jwt` and the
+/// reverse; `None` for formats without selective disclosure.
 pub(crate) const fn alternative_format(format: CredentialFormat) -> Option<CredentialFormat> {
     match format {
         CredentialFormat::VcSdJwt => Some(CredentialFormat::DcSdJwt),
@@ -32,6 +36,9 @@ pub(crate) const fn alternative_format(format: CredentialFormat) -> Option<Crede
 }
 
 /// Returns the format of a requested credential configuration: the offered format, or its alternative.
+///
+/// # Errors
+/// [`Error::NotOffered`] for every other configuration.
 pub(crate) fn chosen_format(
     credential_type: &str,
     offered: CredentialFormat,

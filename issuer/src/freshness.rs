@@ -1,9 +1,10 @@
-//! Freshness statements: short-lived statements that copies are valid, which holders staple to presentations
+//! Freshness statements: short-lived signed statements that a copy is valid, which holders attach to presentations
 //! (spec/freshness.md).
 //!
-//! A statement identifies its copy by a public digest, and not its holder. It is requested by the copy's handle, which
-//! can be computed only with all disclosures. A request reveals to the issuer only that the wallet is in use; a wallet
-//! requests statements for all of its copies at once, so that the time of a request does not distinguish copies.
+//! A statement identifies its copy by a public digest, and not its holder. It is requested by the copy's handle, a
+//! value that can be computed only from a copy with all of its disclosures. A request reveals to the issuer only that
+//! the wallet is in use; a wallet requests statements for all of its copies at once, so that the time of a request does
+//! not distinguish copies.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,24 +30,27 @@ use crate::{
 
 /// Maximum number of copies in one request.
 const MOST_COPIES: usize = 500;
-/// Maximum number of cached statements, of about 400 bytes each.
+/// Maximum number of cached statements, of about 400 bytes each; further ones are signed for each request.
 const MOST_KEPT: usize = 100_000;
 
-/// Cache of the statements of the current epochs, signed with one key: a repeated request returns the same statements
+/// Cache of the statements of the current epochs (of six hours each): a repeated request returns the same statements
 /// without signing again.
 #[derive(Debug, Default)]
 pub(crate) struct StatementCache {
+    /// Start of the newest epoch of which statements were signed.
     newest: Option<Timestamp>,
+    /// Statements by the digest of their copy and the start of their epoch.
     made: HashMap<(SecretHash, Timestamp), String>,
 }
 
-/// Response about one copy: its state, and instructions for the wallet.
+/// Response about one copy: its status, and instructions for the wallet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FreshnessResponse {
     pub(crate) standing: CopyStatusReport,
-    /// `true` if the holder should replace the copy with a new one.
+    /// `true` if the wallet should replace the copy with a new one. Set only for a valid copy: an earlier suspension is
+    /// visible in archived lists, or a message was sent about it.
     pub(crate) replace: bool,
-    /// Message of the issuer about the credential; empty: none.
+    /// Message of the issuer about the credential; empty if there is none.
     pub(crate) message: String,
 }
 
@@ -57,26 +61,27 @@ impl FreshnessResponse {
     }
 }
 
-/// State of a copy in a freshness response.
+/// Status of a copy in a freshness response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CopyStatusReport {
-    /// Valid, with the freshness statements, newest first.
+    /// Valid, with the signed freshness statements, newest first.
     Valid(Vec<String>),
     Suspended,
     Revoked,
-    /// Expired.
+    /// Expired, and not revoked.
     Ended,
-    /// Issued by another issuer, or unknown handle.
+    /// Handle of no copy that this issuer knows.
     Unknown,
 }
 
 impl<S: Store> Issuer<S> {
-    /// Returns the state of each copy, in order, all for the same epoch. A copy identified by its digest is reported as
-    /// unknown: older wallets use digests, but so could every verifier that received the copy.
+    /// Returns the status of each copy, in the order of the handles, all for the same instant. `digests` is for older
+    /// wallets, which identify copies by digest: such a copy is reported as unknown, since every verifier that received
+    /// it could ask as well.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for malformed handles or digests, and for none, both, too many or duplicate ones; store
-    /// errors; signing errors.
+    /// [`Error::Invalid`]: no or more than 500 entries, entries in both lists, duplicates, or an entry other than 32
+    /// bytes; store errors; signing errors.
     pub(crate) async fn freshness(
         self: &Arc<Self>,
         handles: &[Vec<u8>],
@@ -104,6 +109,7 @@ impl<S: Store> Issuer<S> {
             .await?
     }
 
+    /// Returns the response about a copy; `None` is an unknown copy.
     fn answer(
         &self,
         statements: &mut StatementCache,
@@ -122,6 +128,7 @@ impl<S: Store> Issuer<S> {
         })
     }
 
+    /// Returns the status of a copy at `now`. Revocation takes precedence over expiry, and expiry over suspension.
     fn standing(
         &self,
         statements: &mut StatementCache,
@@ -136,7 +143,8 @@ impl<S: Store> Issuer<S> {
         }
     }
 
-    /// Returns the statements on a valid copy, of this epoch and of the unexpired ones before it.
+    /// Returns the statements on a valid copy, newest first: of the current epoch, and of earlier ones that are valid
+    /// until its end (spec/freshness.md 1.6).
     fn statements(&self, kept: &mut StatementCache, digest: &SecretHash, now: Timestamp) -> Result<Vec<String>, Error> {
         let times: Vec<Timestamp> = freshness::issue_times(now, self.settings.freshness_seconds).collect();
         if kept.newest != times.first().copied() {
@@ -161,6 +169,7 @@ impl<S: Store> Issuer<S> {
     }
 }
 
+/// Parses 1 to 500 hashes of 32 bytes, and refuses duplicates.
 fn distinct(field: &'static str, copies: &[Vec<u8>]) -> Result<Vec<SecretHash>, Error> {
     if copies.is_empty() || copies.len() > MOST_COPIES {
         return Err(Error::invalid(field, format!("must be 1 to {MOST_COPIES}")));

@@ -1,4 +1,4 @@
-//! Status indices: drawn in random order from their list, stored before anything is signed, and used once.
+//! Status indices of copies: drawn in random order from a status list, stored before anything is signed, and used once.
 
 use carnet_core::time::Timestamp;
 use rand_core::{OsRng, RngCore as _};
@@ -11,8 +11,11 @@ use crate::{
     store::{Store, StoreTx, collections::NewCopy, status::StatusIndex},
 };
 
-/// Stores a row for each copy before it is signed, identified by the thumbprint of the holder's key. A key that already
-/// has a copy is refused. Returns the status indices.
+/// Stores a row with a new status index for each copy, before it is signed, and returns the indices in the order of
+/// `thumbprints`, the JWK thumbprints of the copies' keys. Opens a new list first if the unused entries run low.
+///
+/// # Errors
+/// [`Error::KeyUsed`] if a key already has a signed copy; store errors.
 pub(crate) async fn insert_copies<T: StoreTx>(
     tx: &mut T,
     list_entries: u64,
@@ -32,8 +35,11 @@ pub(crate) async fn insert_copies<T: StoreTx>(
     Ok(tx.places(collection).await?)
 }
 
-/// Opens a new list if less than an eighth of the last one is unused, so that verifiers fetch it long before its first
-/// index is issued.
+/// Opens a new list if the unused entries of all lists together are at most an eighth of `list_entries`, the size of a
+/// list. Verifiers can then fetch it long before its first index is issued.
+///
+/// # Errors
+/// Store errors.
 pub(crate) async fn open_next_list<T: StoreTx>(tx: &mut T, list_entries: u64, now: Timestamp) -> Result<(), Error> {
     let entries = i64::try_from(list_entries).map_err(|_| Error::Corrupt("status_lists.entries"))?;
     if tx.entries_left().await? > entries / 8 {
@@ -47,7 +53,8 @@ pub(crate) async fn open_next_list<T: StoreTx>(tx: &mut T, list_entries: u64, no
 }
 
 impl<S: Store> Issuer<S> {
-    /// Opens a new list if the last one is nearly full, so that it is published before its first index is issued.
+    /// Opens a new list if the unused entries run low, in a transaction of its own. At the start of the service, it is
+    /// then published before its first index is issued.
     ///
     /// # Errors
     /// Store errors.
@@ -58,7 +65,10 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-/// Draws an index from the oldest list that is not full.
+/// Draws an unused status index from the oldest list that is not full.
+///
+/// # Errors
+/// [`Error::Corrupt`] if all lists are full; store errors.
 async fn draw<T: StoreTx>(tx: &mut T) -> Result<i64, Error> {
     let corrupt = || Error::Corrupt("status_lists");
     let draw = tx.draw_index().await?.ok_or_else(corrupt)?;

@@ -1,11 +1,11 @@
 //! Intents to sign: the state stored before and after signing.
 //!
-//! One collection consists of two transactions, with the signing in between:
+//! A credential request is processed in two transactions, with the signing in between:
 //!
-//! 1. `intend` marks the nonce as used, and draws a status index and stores a row for each copy;
-//! 2. the copies are signed;
-//! 3. `finish` erases the claims, marks the copies as issued and stores the response, encrypted for the wallet;
-//! 4. the response is sent.
+//! 1. The intent: marks the nonce as used, and stores a row with a status index for each copy.
+//! 2. The copies are signed.
+//! 3. The result: erases the claims, marks the copies as issued and stores the response, encrypted for the wallet.
+//! 4. The response is sent.
 //!
 //! A power failure before 1 changes nothing. Between 1 and 3 the offer remains redeemed and its claims remain. While
 //! the token is valid, the wallet can repeat its request and get copies with the same indices, or send new proofs and
@@ -34,49 +34,55 @@ use crate::{
     },
 };
 
-/// Credential request with verified proofs.
+/// Credential request whose proofs are verified, with the data to be stored before signing.
 #[derive(Debug)]
 pub(crate) struct CollectionIntent {
+    /// Hash of the access token.
     pub(crate) token_hash: SecretHash,
+    /// Digest of token, configuration and proofs, by which a repeated request is recognised.
     pub(crate) request_digest: SecretHash,
-    /// Nonce of the proofs; `None` if it is invalid or expired: then only a repeated request is answered.
+    /// Nonce of the proofs; `None` if it is invalid or expired, and then only a repetition of a stored request is
+    /// answered.
     pub(crate) nonce: Option<Nonce>,
+    /// Hash of the transaction id, by which a wallet asks for a deferred response.
     pub(crate) transaction_hash: SecretHash,
+    /// Hash of the notification id.
     pub(crate) notification_hash: SecretHash,
     pub(crate) configuration_id: String,
-    /// Thumbprints of the copies' keys.
+    /// JWK thumbprints of the copies' keys, in order.
     pub(crate) thumbprints: Vec<String>,
-    /// Public keys of the copies as a JSON array; stored only for a deferred offer.
+    /// Public keys of the copies as a JSON array of JWKs; stored only for a deferred offer.
     pub(crate) holder_keys: String,
     pub(crate) now: Timestamp,
-    /// Deadline of a deferred offer.
+    /// Time until which the claims are kept if the offer waits for staff.
     pub(crate) deferred_until: Timestamp,
 }
 
-/// Decision on a credential request.
+/// Next step for a credential request.
 #[derive(Debug)]
 pub(crate) enum CollectionDecision {
-    /// To be signed; the intent was stored.
+    /// The copies are to be signed.
     Sign(SigningWork),
-    /// Answered before; the encrypted response.
+    /// The request was answered before; its encrypted response.
     Answered(Vec<u8>),
-    /// Deferred until staff release it.
+    /// The request waits until staff release the offer.
     Deferred,
 }
 
-/// Result of storing a signed response.
+/// Result of storing signed copies and their response.
 #[derive(Debug)]
 pub(crate) enum FinishOutcome {
     /// Stored; the response may be sent.
     Stored,
-    /// Another call answered the same request in the meantime; its encrypted response. The new signatures are
+    /// Another call answered the same request in the meantime. Contains its encrypted response; the new signatures are
     /// discarded.
     Answered(Vec<u8>),
 }
 
-/// Copies to be signed.
+/// Copies to be signed, with the claims and the dates of their offer.
 #[derive(Debug)]
 pub(crate) struct SigningWork {
+    /// Number of the stored request.
     pub(crate) collection: i64,
     pub(crate) offer_id: String,
     pub(crate) credential_type: String,
@@ -84,18 +90,19 @@ pub(crate) struct SigningWork {
     pub(crate) claims: StoredClaims,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
-    /// Digest of the original request.
+    /// Digest of the credential request, with which its response is encrypted.
     pub(crate) request_digest: SecretHash,
-    /// Public keys of the copies; only for a deferred collection.
+    /// Public keys of the copies as a JSON array of JWKs; only for a deferred request.
     pub(crate) holder_keys: Option<String>,
     /// Status indices of the copies, in order.
     pub(crate) places: Vec<StatusIndex>,
 }
 
 impl SigningWork {
-    /// Returns the validity period of copies signed now. It starts with the epoch of issuance, so that the creation
-    /// date of the offer does not distinguish holders, unless the offer starts later. If such copies would already have
-    /// expired, the offer's own dates are used.
+    /// Returns the validity period of copies signed at `now`. It starts today, or at the offer's start if that is
+    /// later, so that the creation date of the offer does not distinguish holders; if such copies would already have
+    /// expired, it starts at the offer's start. Start and end are rounded down to `epoch`; if that leaves no validity,
+    /// the end is not rounded.
     pub(crate) fn days(&self, epoch: Epoch, now: Timestamp) -> (Timestamp, Timestamp) {
         let today = now.start_of_day();
         let first = if today < self.valid_until { self.valid_from.max(today) } else { self.valid_from };
@@ -104,7 +111,7 @@ impl SigningWork {
     }
 }
 
-/// Signed copies of a collection.
+/// Signed copies, as they are recorded in the store.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SignedCopies<'a> {
     /// DID URL of the signing key.
@@ -113,21 +120,21 @@ pub(crate) struct SignedCopies<'a> {
     pub(crate) names: &'a [Option<CopyNames>],
 }
 
-/// Signed response, stored in case the wallet does not receive it.
+/// Response with signed copies, to be stored in case the wallet does not receive it.
 #[derive(Debug)]
 pub(crate) struct SignedResponse<'a> {
     pub(crate) copies: SignedCopies<'a>,
     pub(crate) response: SealedResponse,
     /// Validity period of the copies.
     pub(crate) validity: (Timestamp, Timestamp),
-    /// Voucher totals to increase, if the credential is a voucher.
+    /// Increment of the voucher totals; `None` if the credential is no voucher.
     pub(crate) voucher: Option<VoucherTotal>,
     pub(crate) now: Timestamp,
 }
 
 impl<S: Store> Issuer<S> {
-    /// Refuses a token that is unknown, expired or for another configuration; returns whether the same request was
-    /// accepted before. It only reads; `intend` decides.
+    /// Refuses an access token that is unknown, expired or for another credential configuration. Returns `true` if the
+    /// same request was stored before. This only reads: the checks are repeated when the intent is stored.
     ///
     /// # Errors
     /// [`Error::TokenInvalid`]; [`Error::NotOffered`]; store errors.
@@ -143,11 +150,13 @@ impl<S: Store> Issuer<S> {
         Ok(tx.collection_of_request(&content.offer.offer_id, request_digest).await?.is_some())
     }
 
-    /// Stores the intent to sign, and marks the nonce as used.
+    /// Stores the intent to sign and marks the nonce as used. Returns the next step for the request: for a repetition,
+    /// that of the stored request.
     ///
     /// # Errors
-    /// The token, the configuration or the nonce is refused; the offer is closed, or its copies were requested with
-    /// other proofs; store errors.
+    /// The token, the configuration or the nonce is refused; the offer is closed; its copies were issued to or are
+    /// deferred for a request with other proofs; [`Error::KeyUsed`]; a repeated request's response was erased; store
+    /// errors.
     pub(crate) async fn store_intent(&self, intent: CollectionIntent) -> Result<CollectionDecision, Error> {
         let mut tx = self.store.begin("intend_issuance").await?;
         let now = intent.now;
@@ -185,10 +194,12 @@ impl<S: Store> Issuer<S> {
         Ok(if waits { CollectionDecision::Deferred } else { CollectionDecision::Sign(work) })
     }
 
-    /// Returns the decision on a deferred collection.
+    /// Returns the next step for a deferred request, with its digest and the format of the copies. It stores nothing:
+    /// the intent was stored when the request was deferred.
     ///
     /// # Errors
-    /// [`Error::TransactionUnknown`]; [`Error::Rejected`]; store errors.
+    /// [`Error::TransactionUnknown`], also after the deadline or if the response was erased; [`Error::Rejected`] with
+    /// the reason of staff; store errors.
     pub(crate) async fn store_deferred_intent(
         &self,
         transaction_hash: &SecretHash,
@@ -224,10 +235,12 @@ impl<S: Store> Issuer<S> {
         Ok((digest, format, intended))
     }
 
-    /// Erases the claims, marks the copies as issued with their names, stores the encrypted response, and adds a
-    /// voucher to the totals. The response is kept at least until its expiry, and until the offer's expiry if the
-    /// wallet can repeat the redemption. If the offer was closed after the intent, nothing is changed, and the result
-    /// is that of the same request made now.
+    /// Records signed copies: erases the offer's claims, marks the copies as issued with their digests and handle
+    /// hashes, stores the encrypted response, and adds a voucher to the totals. The response is kept until its expiry,
+    /// or until the offer's expiry if that is later and the wallet can repeat the redemption.
+    ///
+    /// If the offer is no longer redeemed (another call finished first, or it was closed), nothing is changed; the
+    /// result is then the response of the other call, or an error if there is none.
     ///
     /// # Errors
     /// The offer was closed, and there is no response; [`Error::KeyUsed`]; store errors.
@@ -258,7 +271,10 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-/// Returns the offer of a token, and the format that the configuration asks for.
+/// Returns the offer of an access token, and the format that a requested configuration stands for.
+///
+/// # Errors
+/// [`Error::TokenInvalid`]; [`Error::NotOffered`]; store errors.
 async fn offered<T: StoreTx>(
     tx: &mut T,
     token_hash: &SecretHash,
@@ -270,7 +286,8 @@ async fn offered<T: StoreTx>(
     Ok((content, format))
 }
 
-/// Answers a repeated request. Its nonce was used up the first time and is not checked.
+/// Returns the next step for a request that was stored before. Its nonce was marked as used the first time, and is not
+/// checked.
 async fn repeated<T: StoreTx>(
     tx: &mut T,
     content: OfferContent,
@@ -288,8 +305,10 @@ async fn repeated<T: StoreTx>(
     }
 }
 
-/// Returns the response of another call to the same request while this one was signing, or the reason why there is
-/// none.
+/// Returns the response that another call stored for the same request while this one was signing.
+///
+/// # Errors
+/// The reason why there is no response; store errors.
 async fn answered_meanwhile<T: StoreTx>(tx: &mut T, known: CollectionRecord, now: Timestamp) -> Result<Vec<u8>, Error> {
     let (offer_id, has_transaction, state) = (known.offer_id.clone(), known.has_transaction, known.state);
     if let Some(sealed) = known.response_at(now) {
@@ -306,7 +325,7 @@ async fn answered_meanwhile<T: StoreTx>(tx: &mut T, known: CollectionRecord, now
     Err(Error::AlreadyCollected)
 }
 
-/// Refuses an offer whose copies were issued to, or wait for their release under, another request.
+/// Refuses an offer that is not redeemed, or whose copies wait for staff under another request.
 async fn require_collectable<T: StoreTx>(tx: &mut T, offer: &OfferRecord) -> Result<(), Error> {
     match offer.state {
         OfferState::Redeemed => {}
@@ -320,12 +339,18 @@ async fn require_collectable<T: StoreTx>(tx: &mut T, offer: &OfferRecord) -> Res
     Ok(())
 }
 
-/// Stores a used nonce until its expiry; refuses one that is stored already.
+/// Marks a nonce as used, until its expiry.
+///
+/// # Errors
+/// [`Error::NonceInvalid`] if it was used before; store errors.
 pub(crate) async fn consume_nonce<T: StoreTx>(tx: &mut T, nonce: &Nonce) -> Result<(), Error> {
     if tx.use_nonce(nonce).await? { Ok(()) } else { Err(Error::NonceInvalid) }
 }
 
-/// Marks a collection's copies as issued, with the names of the signed copies.
+/// Marks the copies of a stored request as issued. `names`: digest and handle hash of each signed copy, in order.
+///
+/// # Errors
+/// [`Error::KeyUsed`] if a key got another copy in the meantime; store errors.
 pub(crate) async fn issue_copies<T: StoreTx>(
     tx: &mut T,
     collection: i64,
@@ -340,6 +365,10 @@ pub(crate) async fn issue_copies<T: StoreTx>(
     Ok(())
 }
 
+/// Collects the data that signing needs from an offer and a stored request.
+///
+/// # Errors
+/// [`Error::Corrupt`] if the claims are erased; store errors.
 async fn work_of<T: StoreTx>(
     tx: &mut T,
     content: OfferContent,

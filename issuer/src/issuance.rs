@@ -1,5 +1,5 @@
-//! Issuance: nonces, and copies for proofs of possession. [`crate::intent`] describes the state after a power failure
-//! at each step.
+//! Issuance of an offer's copies to its wallet: nonces, credential requests, deferred requests and notifications.
+//! [`crate::intent`] describes the state after a power failure at each step.
 
 use std::sync::Arc;
 
@@ -29,35 +29,42 @@ use crate::{
     vouchers,
 };
 
-/// Result of a credential request.
+/// Result of a credential request, a refill or a renewal.
 pub(crate) enum CollectionOutcome {
+    /// Signed copies, and the id by which the wallet acknowledges them.
     Issued { format: CredentialFormat, copies: Zeroizing<Vec<String>>, notification_id: Zeroizing<String> },
+    /// Deferred until staff decide: id for the next request, and the minimum time before it, in seconds.
     Deferred { transaction_id: Zeroizing<String>, interval: u32 },
 }
 
-/// Event in the wallet after issuance; the numbers are stored.
+/// Event that the wallet reports after issuance (OpenID4VCI 1.0 section 11); the store keeps its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotificationEvent {
     /// All copies were stored.
     Accepted = 1,
     /// The copies could not be stored, or were refused.
     Failure = 2,
-    /// The holder deleted them.
+    /// The holder refused or deleted the copies.
     Deleted = 3,
 }
 
 impl<S: Store> Issuer<S> {
-    /// Returns a new nonce for proofs, and its expiry. Nothing is stored, so that requests cannot fill the store.
+    /// Returns a new nonce for proofs of possession, and its expiry. Nothing is stored, so that requests cannot fill
+    /// the store.
     pub(crate) fn give_nonce(&self) -> (Zeroizing<String>, Timestamp) {
         let until = self.now().plus(NONCE_SECONDS);
         (self.nonces.issue_nonce(until), until)
     }
 
-    /// Signs one copy per proof. A repeated call with the same token and proofs returns the same response. `audience`
-    /// is the issuer's identifier in the protocol of the call, the expected `aud` of the proofs.
+    /// Handles a credential request: verifies the proofs, and signs one copy for each proof's key. A repeated call with
+    /// the same token, configuration and proofs returns the same response. `audience` is the issuer's identifier in the
+    /// protocol of the call, the expected `aud` of the proofs.
+    ///
+    /// A request for a deferred offer is stored, and its copies are signed after staff have released the offer.
     ///
     /// # Errors
-    /// The token, the configuration, a proof or the nonce is refused; store errors; signing errors.
+    /// The token, the configuration, a proof or the nonce is refused; the offer is closed, or its copies were requested
+    /// with other proofs; the response was erased; store errors; signing errors.
     pub(crate) async fn collect(
         self: &Arc<Self>,
         access_token: &str,
@@ -105,10 +112,12 @@ impl<S: Store> Issuer<S> {
         }
     }
 
-    /// Returns the copies of a deferred transaction.
+    /// Handles a deferred credential request, for an offer or a renewal: returns the signed copies once staff have
+    /// approved it.
     ///
     /// # Errors
-    /// [`Error::TransactionUnknown`], [`Error::Rejected`]; store errors; signing errors.
+    /// [`Error::TransactionUnknown`]; [`Error::Rejected`]; for a renewal, a copy of the credential was revoked or
+    /// suspended in the meantime; store errors; signing errors.
     pub(crate) async fn collect_deferred(self: &Arc<Self>, transaction_id: &str) -> Result<CollectionOutcome, Error> {
         let now = self.now();
         if let Some(renewed) = self.collect_renewal(transaction_id, now).await? {
@@ -129,7 +138,8 @@ impl<S: Store> Issuer<S> {
         }
     }
 
-    /// Records the event in the wallet, and erases the stored response. Idempotent.
+    /// Records the event that the wallet reports, and erases the stored response. Idempotent; a later event replaces
+    /// the earlier one.
     ///
     /// # Errors
     /// [`Error::NotificationUnknown`]; store errors.
@@ -144,8 +154,8 @@ impl<S: Store> Issuer<S> {
         Ok(tx.commit().await?)
     }
 
-    /// Checks that the copies of a transaction were requested with this access token. It suffices after its end too:
-    /// the wallet may wait for days.
+    /// Checks that the copies of a transaction id were requested with this access token. The token may have expired
+    /// since: a wallet may wait for days.
     ///
     /// # Errors
     /// [`Error::TransactionUnknown`]; [`Error::TokenInvalid`]; store errors.
@@ -157,7 +167,8 @@ impl<S: Store> Issuer<S> {
         if *derived == transaction_id { Ok(()) } else { Err(Error::TokenInvalid) }
     }
 
-    /// Checks that the copies of a notification id were requested with this access token.
+    /// Checks that the copies of a notification id were requested with this access token. The token may have expired
+    /// since.
     ///
     /// # Errors
     /// [`Error::NotificationUnknown`]; [`Error::TokenInvalid`]; store errors.
@@ -170,8 +181,9 @@ impl<S: Store> Issuer<S> {
         if *derived == notification_id { Ok(()) } else { Err(Error::TokenInvalid) }
     }
 
-    /// Signs the copies whose intent is stored, and then closes the offer. The sealed response is kept at least until
-    /// then.
+    /// Signs copies whose intent is stored, and stores the result. `handle` is the transaction id, from which the
+    /// notification id and the key of the stored response are derived; the response is kept for at least
+    /// `keep_seconds`.
     async fn sign(
         self: &Arc<Self>,
         work: SigningWork,
@@ -211,7 +223,7 @@ impl<S: Store> Issuer<S> {
         Ok(CollectionOutcome::Issued { format: work.format, copies, notification_id })
     }
 
-    /// Signs the copies of an offer.
+    /// Signs the copies of an offer, with its stored claims.
     fn make_offered(
         &self,
         work: &SigningWork,
@@ -232,7 +244,10 @@ impl<S: Store> Issuer<S> {
         self.sign_copies(work.format, &content, keys, &work.places, now)
     }
 
-    /// Signs one copy per key, with the status index at the same position.
+    /// Signs one copy for each key, with the status index at the same position.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the numbers of keys and indices differ; signing errors.
     pub(crate) fn sign_copies(
         &self,
         format: CredentialFormat,
@@ -251,19 +266,18 @@ impl<S: Store> Issuer<S> {
 }
 
 impl<S: Store> Issuer<S> {
-    /// Combines the names of newly signed copies with the DID URL of the signing key.
+    /// Combines the digests and handle hashes of signed copies with the DID URL of the signing key.
     pub(crate) fn signed<'a>(&'a self, names: &'a [Option<CopyNames>]) -> SignedCopies<'a> {
         SignedCopies { kid: &self.kid, names }
     }
 }
 
-/// Returns the digest that identifies an SD-JWT copy: SHA-256 of the issuer-signed JWT
-/// (`carnet_core::status::freshness::copy_digest`).
+/// Returns the digest that identifies an SD-JWT copy: SHA-256 of its issuer-signed JWT, without the disclosures.
 pub(crate) fn copy_digest(copy: &str) -> SecretHash {
     Sha256::digest(copy.split('~').next().unwrap_or_default()).into()
 }
 
-/// Returns the names of each copy; `None` for formats other than SD-JWT.
+/// Returns the digest and the handle hash of each copy, in order; `None` for formats other than SD-JWT.
 pub(crate) fn copy_names(format: CredentialFormat, copies: &[String]) -> Vec<Option<CopyNames>> {
     let names = |copy: &String| match format {
         CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => {
@@ -274,12 +288,15 @@ pub(crate) fn copy_names(format: CredentialFormat, copies: &[String]) -> Vec<Opt
     copies.iter().map(names).collect()
 }
 
-/// Returns the hash under which a copy's handle is stored.
+/// Returns the hash under which the store keeps a copy's handle.
 pub(crate) fn handle_hash(handle: &[u8]) -> SecretHash {
     secrets::purpose_hash(HashPurpose::FreshnessHandle, &[handle])
 }
 
-/// Runs CPU-bound work on a separate thread pool, apart from network and disk I/O.
+/// Runs CPU-bound work on the runtime's blocking threads, apart from network I/O. A panic of the work is passed on.
+///
+/// # Errors
+/// [`Error::Stopping`] if the runtime is shutting down.
 pub(crate) async fn spawn_cpu<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done),
@@ -291,22 +308,27 @@ pub(crate) async fn spawn_cpu<T: Send + 'static>(work: impl FnOnce() -> T + Send
     }
 }
 
-/// Computes the digest that identifies a repeated request.
+/// Returns the digest of a credential request, by which a repeated one is recognised.
 fn request_digest(access_token: &str, configuration_id: &str, proofs: &[String]) -> SecretHash {
     let mut parts = vec![access_token.as_bytes(), configuration_id.as_bytes()];
     parts.extend(proofs.iter().map(String::as_bytes));
     secrets::purpose_hash(HashPurpose::Request, &parts)
 }
 
-/// Derives the notification id from data that the wallet has.
+/// Derives the notification id of a response from the transaction id (`handle`) and the request's digest.
 pub(crate) fn notification_id(handle: &str, request: &SecretHash) -> Zeroizing<String> {
     secrets::derive_secret(HashPurpose::NotificationId, handle, request)
 }
 
+/// Returns the hash under which the store keeps a notification id.
 pub(crate) fn notification_hash(notification_id: &str) -> SecretHash {
     secrets::purpose_hash(HashPurpose::NotificationHash, &[notification_id.as_bytes()])
 }
 
+/// Decrypts a stored response. `handle` is the transaction id, from which the key is derived.
+///
+/// # Errors
+/// [`Error::Corrupt`]
 pub(crate) fn open_answer(
     format: CredentialFormat,
     handle: &str,
@@ -326,10 +348,15 @@ fn parse_claims(text: &str) -> Result<Map<String, Value>, Error> {
     }
 }
 
+/// Formats public keys as a JSON array of JWKs.
 pub(crate) fn keys_to_text(keys: &[PublicKey]) -> String {
     Value::Array(keys.iter().map(|key| Value::Object(key.to_jwk())).collect()).to_string()
 }
 
+/// Parses the output of [`keys_to_text`].
+///
+/// # Errors
+/// [`Error::Corrupt`]
 pub(crate) fn keys_from_text(text: &str) -> Result<Vec<PublicKey>, Error> {
     let corrupt = || Error::Corrupt("collections.holder_keys");
     let keys = json::parse(text.as_bytes(), Limits::DOCUMENT).map_err(|_| corrupt())?;

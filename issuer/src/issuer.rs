@@ -1,4 +1,4 @@
-//! Issuer: its key, catalogue, configuration and store.
+//! Issuer: its key, catalogue, settings and store, shared by all use cases.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -29,15 +29,15 @@ pub(crate) type IssuerClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Lifetime of an access token, in seconds (OpenID4VCI 1.0: at most 5 minutes for one that is not sender-constrained).
 pub(crate) const TOKEN_SECONDS: i64 = 300;
-/// Retention of the encrypted response to a transaction approved by staff: one day, in seconds. The wallet needs only
-/// the transaction id to fetch it.
+/// Retention of the encrypted response to a deferred request, in seconds: one day. The wallet needs only the
+/// transaction id to fetch it.
 pub(crate) const ANSWER_SECONDS: i64 = carnet_core::day::SECONDS;
 /// Lifetime of a nonce, in seconds.
 pub(crate) const NONCE_SECONDS: i64 = 300;
-/// The most characters of a name that a refusal repeats.
+/// Maximum number of characters of an unknown type name that an error repeats.
 const MOST_SHOWN: usize = 100;
 
-/// Settings of the operator.
+/// Settings from the configuration that the use cases need.
 #[derive(Debug, Clone)]
 pub(crate) struct IssuerSettings {
     /// Display name by language tag.
@@ -50,47 +50,49 @@ pub(crate) struct IssuerSettings {
     pub(crate) deferred_ttl: u32,
     /// Minimum time between a wallet's requests for a deferred credential, in seconds.
     pub(crate) deferred_interval: u32,
-    /// Maximum number of copies by refill of one offer per day.
+    /// Maximum number of copies that refills and renewals of one offer may issue within 24 hours.
     pub(crate) refill_copies_per_day: u32,
-    /// Maximum number of copies by refill of one offer, until its renewal.
+    /// Maximum number of copies that refills of one offer may issue in all; it starts anew with each renewal.
     pub(crate) refill_copies: u32,
     /// Number of entries of new status lists.
     pub(crate) list_entries: u64,
-    /// Retention period of an offer's record after the end of its last copy, in days.
+    /// Retention period of an offer's record, in days, from the end of its last copy.
     pub(crate) record_days: u32,
-    /// Lifetime of a freshness statement, in seconds.
+    /// Lifetime of a freshness statement, in seconds, from the start of its epoch of six hours.
     pub(crate) freshness_seconds: u32,
-    /// Rounding of the copies' dates.
+    /// Epochs to which the copies' dates are rounded.
     pub(crate) cohorts: CohortPolicy,
-    /// Renewal rules, by type.
+    /// Renewal rules by credential type; a type without rules is not renewable.
     pub(crate) renewal: BTreeMap<String, RenewalPolicy>,
     /// Credential types to issue; empty: all types of the catalogue.
     pub(crate) types: Vec<String>,
 }
 
-/// Issuer: its use cases are methods, generic over the store.
+/// Issuer with everything that its use cases need. They are methods, generic over the store.
 pub(crate) struct Issuer<S> {
     pub(crate) store: S,
     pub(crate) signer: Box<dyn Signer>,
     pub(crate) nonces: Nonces,
+    /// Published status lists.
     pub(crate) status: StatusPublisher,
+    /// Cached freshness statements.
     pub(crate) statements: Arc<tokio::sync::Mutex<StatementCache>>,
     pub(crate) did: Did,
-    /// The DID URL of the signing key.
+    /// DID URL of the signing key.
     pub(crate) kid: String,
-    /// This issuer's own DID document.
+    /// DID document with this issuer's keys, to verify its own signatures.
     pub(crate) own: Arc<DidDocument>,
     pub(crate) catalogue: Catalogue,
     pub(crate) settings: IssuerSettings,
-    /// URL of this issuer in offers.
+    /// Public URL of this issuer: its credential issuer identifier in OpenID4VCI.
     pub(crate) endpoint: String,
-    /// Problems with the published DID document and lists.
+    /// Current problems with the published DID document and status lists, shared with the tasks that check them.
     pub(crate) faults: PublicationFaults,
     pub(crate) clock: IssuerClock,
     pub(crate) suites: Suites,
 }
 
-/// Credential configuration: a credential type in one format.
+/// Credential configuration (OpenID4VCI): a credential type in one format, with its id.
 #[derive(Debug)]
 pub(crate) struct IssuerConfiguration<'a> {
     pub(crate) id: String,
@@ -103,7 +105,8 @@ impl<S> Issuer<S> {
         (self.clock)()
     }
 
-    /// Returns every credential type in every format that this key and build support.
+    /// Returns a credential configuration for each issued type and each format that this issuer's key and build
+    /// support.
     pub(crate) fn configurations(&self) -> impl Iterator<Item = IssuerConfiguration<'_>> {
         let algorithm = self.signer.algorithm();
         let suites = &self.suites;
@@ -119,13 +122,17 @@ impl<S> Issuer<S> {
         })
     }
 
-    /// Returns the credential type, if this issuer issues it.
+    /// Returns the credential type of this name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if this issuer does not issue it; the message suggests a similar name.
     pub(crate) fn credential_type(&self, name: &str) -> Result<&CredentialType, Error> {
         let known = self.catalogue.credential_type(name).filter(|known| self.issues(&known.name));
         known.ok_or_else(|| self.type_unknown(name))
     }
 
-    /// Refuses a type by its name, with the one that was probably meant.
+    /// Creates the error for a type that this issuer does not issue, with the most similar type name, or all of them if
+    /// none is similar.
     fn type_unknown(&self, name: &str) -> Error {
         let issued = || self.catalogue.types().map(|known| known.name.as_str()).filter(|known| self.issues(known));
         let meant = match nearest_name(name, issued()) {

@@ -1,8 +1,13 @@
 //! Issuer service: issues credentials to the wallets of their subjects.
 //!
-//! Use cases are methods of `issuer::Issuer` independent of protocols and databases: they are generic over the port
+//! Use cases are methods of `issuer::Issuer`, independent of protocols and databases: they are generic over the port
 //! `store::Store`, and their errors have a protocol-independent kind. `grpc/` and `http/` adapt the protocols;
 //! `sqlite/` implements the store.
+//!
+//! Terms: staff create an *offer* with the claims of one credential. A wallet redeems it and receives a batch of
+//! *copies*: the same credential signed several times, each for another key of the holder and with another status
+//! index. A *refill* issues more copies, a *renewal* copies with a later expiry. An *act* is a recorded change of
+//! status, or a message, by staff.
 
 mod checks;
 mod claims;

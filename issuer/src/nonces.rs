@@ -2,14 +2,14 @@
 //!
 //! Anyone may request a nonce, so issuing one must not use a limited resource. A nonce is the base64url of
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
-//! | 8 | its end, in Unix seconds, big endian |
+//! | 8 | its expiry, in Unix seconds, big endian |
 //! | 16 | random |
-//! | 16 | HMAC-SHA-256 over the two, cut to its left half, under a key of this process |
+//! | 16 | left half of HMAC-SHA-256 over both, under a key of this process |
 //!
-//! The store keeps the digest of a used nonce until the nonce's end, so that it works once. The key is in memory only:
-//! a restart invalidates all nonces, and wallets request new ones.
+//! The store keeps the digest of a used nonce until the nonce's expiry, so that it works once. The key is in memory
+//! only: a restart invalidates all nonces, and wallets request new ones.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::time::Timestamp;
@@ -22,16 +22,17 @@ use crate::secrets::{self, HashPurpose, SecretHash};
 
 const RANDOM_BYTES: usize = 16;
 const TAG_BYTES: usize = 16;
-/// 40 bytes in base64url.
+/// Length of a nonce: 40 bytes in base64url.
 const TEXT_BYTES: usize = 54;
 
-/// Issues nonces, and verifies them.
+/// Issuer and verifier of nonces, with their key.
 pub(crate) struct Nonces {
-    /// Length of a block of SHA-256, which HMAC uses unmodified.
+    /// HMAC key, as long as a block of SHA-256.
     key: Zeroizing<[u8; 64]>,
 }
 
-/// Nonce that this process issued and that has not expired. The store records whether it was used.
+/// Nonce that this process issued and that had not expired when it was verified. It may have been used: only the store
+/// knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Nonce {
     pub(crate) hash: SecretHash,
@@ -45,7 +46,7 @@ impl Nonces {
         Self { key }
     }
 
-    /// Issues a nonce that expires at `until`.
+    /// Returns a new nonce that expires at `until`.
     pub(crate) fn issue_nonce(&self, until: Timestamp) -> Zeroizing<String> {
         let until = until.unix().to_be_bytes();
         let mut random = [0; RANDOM_BYTES];
@@ -55,7 +56,8 @@ impl Nonces {
         Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Verifies a nonce from [`Self::issue_nonce`] in constant time; `None` if it is invalid or expired.
+    /// Verifies a nonce from [`Self::issue_nonce`], with a comparison in constant time; `None` if it is malformed, from
+    /// another process, or expired. It does not check whether the nonce was used.
     pub(crate) fn verify_nonce(&self, nonce: &str, now: Timestamp) -> Option<Nonce> {
         if nonce.len() != TEXT_BYTES {
             return None;

@@ -1,4 +1,5 @@
-//! Creation and cancellation of offers by staff. [`crate::redemption`] implements the wallet's side.
+//! Creation, listing and cancellation of offers by staff, and offers by reference for wallets. [`crate::redemption`]
+//! implements the exchange of an offer's code for an access token.
 
 use carnet_core::{day, epoch::Epoch, format::CredentialFormat, json, text, time::Timestamp};
 use carnet_openid::vci::offer::{CredentialOffer, OfferLink, PreAuthorizedGrant, TxCode};
@@ -19,14 +20,14 @@ use crate::{
     warnings::{self, OfferTerms},
 };
 
-/// Path of an offer by reference: below the public URL, before the offer's code.
+/// Path prefix of an offer by reference, below the public URL; the offer's code follows.
 pub(crate) const OFFERS: &str = "/openid/offers";
-/// Maximum size of the claims, in bytes of JSON.
+/// Maximum size of an offer's claims, in bytes of canonical JSON.
 const MOST_CLAIMS_BYTES: usize = 131_072;
-/// Maximum lifetime of an offer, in seconds: a year.
+/// Maximum time during which an offer can be redeemed, in seconds: a year.
 const MOST_TTL: u32 = 31_536_000;
 
-/// Staff's request for an offer.
+/// Staff's request for a new offer.
 #[derive(Debug)]
 pub(crate) struct OfferRequest {
     pub(crate) request_id: String,
@@ -34,14 +35,15 @@ pub(crate) struct OfferRequest {
     pub(crate) format: CredentialFormat,
     pub(crate) claims: ReceivedClaims,
     pub(crate) with_pin: bool,
-    /// Lifetime in seconds; 0: default.
+    /// Time during which the offer can be redeemed, in seconds; 0: the configured default.
     pub(crate) ttl: u32,
     pub(crate) valid_from: Option<Timestamp>,
     pub(crate) valid_until: Option<Timestamp>,
+    /// `true` if the copies are issued only after staff have released the offer.
     pub(crate) deferred: bool,
     /// Reference chosen by staff; empty: none.
     pub(crate) reference: String,
-    /// Name of the staff member.
+    /// Name of the staff member who creates it.
     pub(crate) created_by: String,
 }
 
@@ -54,28 +56,33 @@ impl std::fmt::Debug for ReceivedClaims {
     }
 }
 
-/// New offer with its secrets, or the offer that an earlier call with the same request_id created, without secrets.
+/// Result of creating an offer. For a repeated request, it has the offer of the first call, without links and PIN.
 pub(crate) struct CreatedOffer {
     pub(crate) offer: OfferRecord,
+    /// Links to the offer; `None` for a repeated request.
     pub(crate) links: Option<OfferLinks>,
+    /// PIN; `None` if the offer has none, or for a repeated request.
     pub(crate) pin: Option<Zeroizing<String>>,
-    /// Warnings about accepted input that may be a mistake.
+    /// Warnings about input that may be a mistake, and about problems with the published documents.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Links to a new offer, with its code.
+/// Links to a new offer. Both contain its code, so they are secret.
 pub(crate) struct OfferLinks {
     /// Link that contains the offer, for all wallets, including Carnet's.
     pub(crate) uri: Zeroizing<String>,
-    /// Link with the offer's URL, for OpenID wallets: it is shorter, and the offer includes both formats of an SD-JWT.
+    /// Shorter link that contains only the offer's URL (`credential_offer_uri`), for OpenID4VCI wallets. The offer at
+    /// that URL includes both SD-JWT formats.
     pub(crate) reference: Zeroizing<String>,
 }
 
 impl<S: Store> Issuer<S> {
-    /// Creates an offer. The same request_id with the same content returns the same offer.
+    /// Creates an offer, with random values for generated claims that are absent. The same request_id with the same
+    /// content returns the same offer, without its secrets.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a field, [`Error::FormatUnavailable`], [`Error::RequestIdReused`], store errors.
+    /// [`Error::Invalid`] and [`Error::ClaimsInvalid`] for the content; [`Error::FormatUnavailable`];
+    /// [`Error::RequestIdReused`]; [`Error::ClaimNotUnique`]; store errors.
     pub(crate) async fn create_offer(&self, request: OfferRequest) -> Result<CreatedOffer, Error> {
         check_id("request_id", &request.request_id)?;
         check_reference(&request.reference)?;
@@ -158,10 +165,11 @@ impl<S: Store> Issuer<S> {
         }
     }
 
-    /// Cancels an uncollected offer, and erases its claims. Idempotent.
+    /// Cancels an open or redeemed offer, and erases its claims. A cancelled offer is returned unchanged.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::WrongState`]; store errors.
+    /// [`Error::Invalid`] for malformed ids; [`Error::NotFound`]; [`Error::WrongState`] if it is collected, expired or
+    /// locked; store errors.
     pub(crate) async fn cancel_offer(&self, offer_id: &str, request_id: &str) -> Result<OfferRecord, Error> {
         check_change_ids(offer_id, request_id)?;
         let mut tx = self.store.begin("cancel_offer").await?;
@@ -179,7 +187,8 @@ impl<S: Store> Issuer<S> {
         Ok(OfferRecord { state: OfferState::Cancelled, ..offer })
     }
 
-    /// Returns offers, newest first. Expired ones are closed first, so that none is listed as open.
+    /// Returns the offers that match a filter, newest first. Expired data is erased first, so that no expired offer is
+    /// listed as open.
     ///
     /// # Errors
     /// Store errors.
@@ -192,10 +201,11 @@ impl<S: Store> Issuer<S> {
         Ok(self.store.read().await?.offers(filter, slice).await?)
     }
 
-    /// Records the unique claims of offers that an older version created.
+    /// Records the unique claims of uncollected offers that an older version created. Two offers with the same value
+    /// cause a warning in the log.
     ///
     /// # Errors
-    /// Store errors.
+    /// [`Error::Corrupt`] for unreadable claims; store errors.
     pub(crate) async fn record_unique_claims(&self) -> Result<(), Error> {
         for credential_type in self.catalogue.types().filter(|known| !known.drawn.is_empty()) {
             let offers = self.store.read().await?.offers_without_unique_claims(&credential_type.name).await?;
@@ -218,7 +228,7 @@ impl<S: Store> Issuer<S> {
     /// 4.1.3).
     ///
     /// # Errors
-    /// [`Error::OfferUnknown`], also for an offer that is no longer open; store errors.
+    /// [`Error::OfferUnknown`], also for an offer that was redeemed, closed or has expired; store errors.
     pub(crate) async fn offer_by_code(&self, code: &str) -> Result<CredentialOffer, Error> {
         if code.is_empty() || code.len() > MOST_ID_BYTES {
             return Err(Error::OfferUnknown);
@@ -236,6 +246,7 @@ impl<S: Store> Issuer<S> {
         Ok(CredentialOffer { valid_until: None, ..message })
     }
 
+    /// Builds the credential offer object (OpenID4VCI 1.0 section 4.1.1) in the offered format.
     fn offer_message(&self, offer: &OfferRecord, code: &str, with_pin: bool) -> CredentialOffer {
         let pin = TxCode { length: u64::try_from(secrets::PIN_DIGITS).ok(), ..TxCode::default() };
         CredentialOffer {
@@ -252,8 +263,8 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-/// Stores an offer, once for each request_id. The result is true for a new offer, and false for one that an earlier
-/// call with the same content stored.
+/// Stores an offer, once for each request_id. Returns `true` with a new offer, and `false` with one that an earlier
+/// call with the same content stored. `drawn`: names of the generated claims, which are not compared.
 async fn store_offer<S: Store>(store: &S, new: &NewOffer, drawn: &[String]) -> Result<(OfferRecord, bool), Error> {
     let mut tx = store.begin("create_offer").await?;
     if let Some(OfferContent { offer, terms, claims, .. }) = tx.offer_by_request(&new.request_id).await? {
@@ -271,11 +282,12 @@ async fn store_offer<S: Store>(store: &S, new: &NewOffer, drawn: &[String]) -> R
     Ok((stored.offer, true))
 }
 
+/// Returns the stored hash of a PIN, which depends on the offer's code as well.
 pub(crate) fn pin_digest(code: &str, pin: &str) -> secrets::SecretHash {
     secrets::purpose_hash(HashPurpose::Pin, &[code.as_bytes(), pin.as_bytes()])
 }
 
-/// Returns whether the claims are equal, apart from values that are drawn for each request.
+/// Returns whether two claims texts are equal apart from the claims named in `drawn`, which each call generates anew.
 fn same_claims(known: &str, now: &str, drawn: &[String]) -> bool {
     if drawn.is_empty() {
         return secrets::equal_in_constant_time(known.as_bytes(), now.as_bytes());
@@ -288,7 +300,12 @@ fn same_claims(known: &str, now: &str, drawn: &[String]) -> bool {
     without(known).zip(without(now)).is_some_and(|(known, now)| known == now)
 }
 
-/// Returns start and end of the credential's validity: whole epochs, the same for all credentials issued in one.
+/// Returns start and end of the credential's validity: the requested or default dates, rounded down to the epoch, so
+/// that they are the same for many holders.
+///
+/// # Errors
+/// [`Error::Invalid`]: a date is out of range, the end is not after the start, a later start is not the start of an
+/// epoch, or rounding would leave no validity.
 fn validity(
     request: &OfferRequest,
     default_days: u32,
@@ -331,7 +348,7 @@ fn validity(
     })
 }
 
-/// Returns a request without its claims, in a canonical form.
+/// Returns a request without its claims as JSON text, to detect a request_id that is reused with other content.
 fn terms(request: &OfferRequest) -> String {
     let mut terms = vec![
         json!(request.credential_type),
@@ -347,7 +364,8 @@ fn terms(request: &OfferRequest) -> String {
     Value::Array(terms).to_string()
 }
 
-/// Refuses a reference that is too long, or that could not be typed again to find the offer.
+/// Refuses a reference that is longer than 128 bytes, has white space around it, or contains control or invisible
+/// characters. An empty one is allowed.
 fn check_reference(reference: &str) -> Result<(), Error> {
     let is_plain = !reference.chars().any(char::is_control) && text::invisible_characters(reference).next().is_none();
     if reference.len() <= MOST_ID_BYTES && is_plain && reference.trim() == reference {

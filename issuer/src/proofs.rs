@@ -1,4 +1,4 @@
-//! Proofs of possession: the requester of a copy holds its key (OpenID4VCI 1.0 appendix F.1).
+//! Proofs of possession: the wallet that requests a copy holds the copy's key (OpenID4VCI 1.0 appendix F.1).
 
 use std::collections::HashSet;
 
@@ -14,23 +14,25 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 
 const TYP: &str = "openid4vci-proof+jwt";
-/// Maximum age of a proof, in seconds.
+/// Maximum age of a proof or a key binding, in seconds, by its `iat`.
 pub(crate) const MOST_AGE: i64 = 300;
 /// Maximum size of a proof, in bytes.
 const MOST_BYTES: usize = 8_192;
 
-/// Result of proof verification: a key for each copy, and the common nonce.
+/// Result of proof verification: a key for each copy, in the order of the proofs, and their common nonce, which is not
+/// verified yet.
 #[derive(Debug)]
 pub(crate) struct VerifiedProofs {
     pub(crate) keys: Vec<PublicKey>,
     pub(crate) nonce: String,
 }
 
-/// Verifies the proofs of one request. `now` is `None` for a request that was accepted before: then their times are not
-/// checked.
+/// Verifies the proofs of one request: signature, `typ`, `aud`, distinct keys, and one common nonce, which the caller
+/// verifies. `most` is the maximum number of proofs. `now` is `None` for a request that was accepted before: then the
+/// proofs' times are not checked.
 ///
 /// # Errors
-/// [`Error::ProofInvalid`] names the first invalid proof; [`Error::Invalid`] for none, or too many.
+/// [`Error::ProofInvalid`] with the index of the first invalid proof; [`Error::Invalid`] for no proofs, or too many.
 pub(crate) fn verify(
     proofs: &[String],
     audience: &str,
@@ -61,6 +63,7 @@ pub(crate) fn verify(
     Ok(VerifiedProofs { keys, nonce: shared.unwrap_or_default() })
 }
 
+/// Verifies one proof, and returns its key and its nonce.
 fn verify_one(proof: &str, audience: &str, now: Option<Timestamp>) -> Result<(PublicKey, String), Problem> {
     if proof.len() > MOST_BYTES {
         return Err(Problem::new(Code::TooLarge, format!("a proof is at most {MOST_BYTES} bytes")));
@@ -91,6 +94,7 @@ fn verify_one(proof: &str, audience: &str, now: Option<Timestamp>) -> Result<(Pu
     Ok((key.clone(), nonce.to_owned()))
 }
 
+/// Checks `iat`, which is required and at most five minutes old, and `exp` and `nbf` if they are present.
 fn check_times(payload: &Map<String, Value>, now: Timestamp) -> Result<(), Problem> {
     let issued = numeric_date(payload, "iat")?.ok_or_else(|| Problem::new(Code::ClaimMissing, "iat is missing"))?;
     if issued > now.plus(CLOCK_SKEW) || issued < now.plus(-MOST_AGE) {

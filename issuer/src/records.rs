@@ -1,4 +1,4 @@
-//! Records for staff: issued copies, statuses and audit log.
+//! Records for staff: issued copies, their status, and the acts of staff on it (the audit log).
 
 use crate::{
     error::Error,
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl<S: Store> Issuer<S> {
-    /// Returns issued copies, newest first.
+    /// Returns the records of issued copies that match a filter, newest first.
     ///
     /// # Errors
     /// Store errors.
@@ -23,25 +23,26 @@ impl<S: Store> Issuer<S> {
         Ok(self.store.read().await?.issued(filter, slice).await?)
     }
 
-    /// Returns one issued copy.
+    /// Returns the record of one issued copy.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; store errors.
+    /// [`Error::NotFound`], also if the record is past its retention period; store errors.
     pub(crate) async fn read_issued(&self, issued_id: &str) -> Result<IssuedRecord, Error> {
         let record = self.store.read().await?.issued_by_id(issued_id).await?;
         record.ok_or(Error::NotFound { what: "issued credential" })
     }
 
-    /// Returns the status of each issued copy of an offer, or of one copy, by its id.
+    /// Returns the status of all issued copies of an offer, or of one copy. `id`: the id of the offer or of the copy.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; store errors.
+    /// [`Error::NotFound`], also if nothing was issued from the offer; store errors.
     pub(crate) async fn read_status(&self, id: &str) -> Result<Vec<CopyStatus>, Error> {
         let copies = self.store.read().await?.status(id).await?;
         if copies.is_empty() { Err(Error::NotFound { what: "issued credential" }) } else { Ok(copies) }
     }
 
-    /// Returns the acts of staff, newest first; with an id, only those that concern that offer or copy.
+    /// Returns the recorded acts of staff, newest first: changes of status, and messages. `id`: only those that changed
+    /// this offer's copies or this copy; empty: all.
     ///
     /// # Errors
     /// Store errors.
@@ -49,7 +50,7 @@ impl<S: Store> Issuer<S> {
         Ok(self.store.read().await?.acts(id, slice).await?)
     }
 
-    /// Returns the copies that an act changed, newest first.
+    /// Returns the copies whose status or message an act changed, newest first. `act`: number of the act.
     ///
     /// # Errors
     /// [`Error::NotFound`]; store errors.

@@ -1,9 +1,10 @@
-//! Redemption: exchange of an offer's code for an access token. A wallet that did not receive the response can repeat
-//! it.
+//! Redemption: exchange of an offer's pre-authorized code for an access token. A wallet that did not receive the
+//! response can repeat the exchange.
 //!
-//! A wallet generates a code verifier, stores it, and sends its SHA-256, the challenge. A repetition requires the
-//! verifier, so that a person who later sees the link and the PIN cannot redeem. The access token is the same each
-//! time, because it decrypts the stored response of a credential request.
+//! For that, a wallet generates a random verifier, stores it, and sends the verifier's SHA-256, the challenge, with its
+//! first request. A repetition requires the verifier, so that a person who later sees the link and the PIN cannot
+//! redeem. The access token is the same each time, because the key of the stored response to a credential request is
+//! derived from it.
 
 use carnet_core::{input::numeric_pin, time::Timestamp};
 use sha2::{Digest as _, Sha256};
@@ -27,13 +28,13 @@ use crate::{
 pub(crate) struct RedemptionRequest {
     pub(crate) code: Zeroizing<String>,
     pub(crate) pin: Option<Zeroizing<String>>,
-    /// Challenge: SHA-256 of the verifier, 32 bytes.
+    /// Challenge: SHA-256 of the verifier, 32 bytes. Without one, the redemption cannot be repeated.
     pub(crate) challenge: Option<Zeroizing<Vec<u8>>>,
-    /// Verifier of an earlier challenge, 32 bytes.
+    /// Verifier of the challenge, 32 bytes; sent only to repeat a redemption.
     pub(crate) verifier: Option<Zeroizing<Vec<u8>>>,
 }
 
-/// Access to the copies of one offer.
+/// Access token for the copies of one offer.
 pub(crate) struct TokenGrant {
     pub(crate) access_token: Zeroizing<String>,
     pub(crate) expires_at: Timestamp,
@@ -42,16 +43,16 @@ pub(crate) struct TokenGrant {
     pub(crate) repeatable: bool,
 }
 
-/// Exchange of a code for a token.
+/// Redemption request with its secrets hashed, and a new access token in case it is granted.
 #[derive(Debug)]
 struct Redeeming {
     code_hash: SecretHash,
     pin_hash: Option<SecretHash>,
-    /// Digest of the challenge; without one the redemption cannot be repeated.
+    /// Hash of the challenge; without one the redemption cannot be repeated.
     challenge_hash: Option<SecretHash>,
-    /// True if the request contains the challenge's verifier.
+    /// `true` if the request contains the challenge's verifier, which has been checked.
     is_verified: bool,
-    /// Token of a first redemption.
+    /// Hash of the new token, used for a first redemption.
     token_hash: SecretHash,
     /// Salt from which the token is derived, if there is a challenge.
     token_salt: SecretHash,
@@ -61,15 +62,13 @@ struct Redeeming {
 
 /// Result of a redemption that is not refused.
 enum Redemption {
+    /// First redemption: the new token is valid.
     Granted(OfferRecord),
-    /// Repeated by the wallet that redeemed it before: the earlier token, derived from this salt, remains valid.
-    Repeated {
-        offer: OfferRecord,
-        token_salt: SecretHash,
-    },
+    /// Repetition by the wallet that redeemed the offer: its earlier token, derived from this salt, remains valid.
+    Repeated { offer: OfferRecord, token_salt: SecretHash },
 }
 
-/// Parses a PIN in the digits of any script. A malformed PIN does not count as an attempt.
+/// Parses a PIN of six digits, in any script. A malformed PIN is refused and does not count as an attempt.
 fn pin_of(text: &str) -> Result<Zeroizing<String>, Error> {
     let malformed =
         || Error::invalid("tx_code", format!("not a PIN of {PIN_DIGITS} digits; this was not counted as an attempt"));
@@ -80,11 +79,11 @@ fn pin_of(text: &str) -> Result<Zeroizing<String>, Error> {
 }
 
 impl<S: Store> Issuer<S> {
-    /// Exchanges an offer's code for an access token.
+    /// Exchanges an offer's code for an access token that is valid for five minutes.
     ///
     /// # Errors
-    /// The offer is unknown, used, expired, cancelled or locked; the PIN is wrong, missing or unexpected; the challenge
-    /// or the verifier is malformed; store errors.
+    /// The offer is unknown, used, expired, cancelled, locked, or being redeemed by another call; the PIN is wrong,
+    /// missing, unexpected or malformed; the challenge or the verifier is malformed; store errors.
     pub(crate) async fn redeem_offer(&self, request: &RedemptionRequest) -> Result<TokenGrant, Error> {
         let (code, pin) = (request.code.as_str(), request.pin.as_ref());
         let challenge = challenge_of(request)?;
@@ -121,6 +120,9 @@ impl<S: Store> Issuer<S> {
 }
 
 /// Returns the challenge, if there is one, after checking that a verifier in the request matches it.
+///
+/// # Errors
+/// [`Error::Invalid`]
 fn challenge_of(request: &RedemptionRequest) -> Result<Option<Zeroizing<[u8; 32]>>, Error> {
     let challenge = request
         .challenge
@@ -140,9 +142,9 @@ fn challenge_of(request: &RedemptionRequest) -> Result<Option<Zeroizing<[u8; 32]
     Ok(challenge)
 }
 
-/// Redeems an offer's code, and counts wrong PINs and wrong verifiers. A code works once, and again for the owner of
-/// the verifier if it was redeemed with a challenge. Without a challenge, it works again if an issuance was intended,
-/// nothing was signed, and the token has expired.
+/// Redeems an offer's code, and counts wrong PINs. A code works once, and again for the owner of the verifier if it was
+/// redeemed with a challenge. Without a challenge, it works again if an intent to sign was stored, nothing was signed,
+/// and the token has expired.
 async fn redeem<S: Store>(store: &S, redeeming: &Redeeming) -> Result<Redemption, Error> {
     // Anonymous callers can get here, so only somebody with a valid code may delay other writers.
     if store.read().await?.offer_by_code(&redeeming.code_hash).await?.is_none() {
@@ -192,9 +194,9 @@ async fn redeem<S: Store>(store: &S, redeeming: &Redeeming) -> Result<Redemption
     Ok(Redemption::Granted(OfferRecord { state: OfferState::Redeemed, ..access.offer }))
 }
 
-/// Repeats a redemption with a challenge. Without the right verifier, the error is that of a used offer, whatever else
-/// is right or wrong. Wrong verifiers are counted; after the last one the redemption cannot be repeated, and the
-/// earlier token remains valid.
+/// Repeats a redemption for the owner of the challenge's verifier, and extends the expiry of its token. Without the
+/// right verifier, the error is that of a used offer, whatever else is right or wrong. Wrong verifiers and wrong PINs
+/// are counted together; after five, the redemption cannot be repeated, and the earlier token remains valid.
 async fn repeat<S: Store>(
     mut tx: S::Tx,
     access: OfferAccess,
@@ -226,7 +228,10 @@ async fn repeat<S: Store>(
     Ok(Redemption::Repeated { offer: access.offer, token_salt })
 }
 
-/// Compares a PIN with an offer's. A missing or unexpected PIN is refused, and not counted as a guess.
+/// Returns whether the PIN is that of the offer; `true` if the offer has none and none was sent.
+///
+/// # Errors
+/// [`Error::PinMissing`] and [`Error::PinUnexpected`], which do not count as attempts.
 fn is_right_pin(access: &OfferAccess, redeeming: &Redeeming) -> Result<bool, Error> {
     match (access.pin_hash, redeeming.pin_hash) {
         (None, None) => Ok(true),
@@ -236,7 +241,7 @@ fn is_right_pin(access: &OfferAccess, redeeming: &Redeeming) -> Result<bool, Err
     }
 }
 
-/// Refuses a code that does not work in the offer's current state.
+/// Refuses a code in an offer state in which it cannot be redeemed for the first time, or without a challenge again.
 async fn require_redeemable<T: StoreTx>(tx: &mut T, access: &OfferAccess, now: Timestamp) -> Result<(), Error> {
     let offer = &access.offer;
     match offer.state {
