@@ -1,7 +1,7 @@
 //! At-least and at-most proofs: a proof that a hidden number is on one side of a threshold, which reveals nothing else
 //! and needs only a hash function (spec/at-least.md).
 //!
-//! The issuer derives [`commitments`] from the salt of the value's own disclosure. The wallet locates them with
+//! The issuer derives [`commitments`] from the salt of the claim's own disclosure. The wallet locates them with
 //! [`positions`] and proves a threshold with [`prove`]. A verifier runs [`verify`] on the one commitment that was
 //! disclosed. For any value and threshold, proving takes at most 64 SHA-256 blocks, and verifying at most 63.
 
@@ -27,7 +27,7 @@ pub use self::{
 };
 use crate::{Code, Problem, secure::jose};
 
-/// Number of elements in an issuer's array of commitments, decoys included (spec/at-least.md 3.3).
+/// Length of the array of commitments of a claim, decoys included (spec/at-least.md 3.3).
 pub const ENTRIES: usize = 4;
 
 /// Side of a threshold that a value is on.
@@ -59,7 +59,7 @@ impl Direction {
         Self::ALL.into_iter().find(|direction| direction.as_str() == text)
     }
 
-    /// Returns the member of a DCQL claims query that requests this proof: `carnet_at_least` or `carnet_at_most`
+    /// Returns the member of a DCQL claims query that requests such a proof: `carnet_at_least` or `carnet_at_most`
     /// (spec/at-least.md 5.1).
     #[must_use]
     pub const fn query_member(self) -> &'static str {
@@ -69,8 +69,8 @@ impl Direction {
         }
     }
 
-    /// Returns the name of the array of commitments that belongs to a claim, such as `validUntilAtLeast`
-    /// (spec/at-least.md 3.1).
+    /// Returns the name of the claim with the commitments to another claim, such as `validUntilAtLeast` for
+    /// `validUntil` (spec/at-least.md 3.1).
     #[must_use]
     pub fn commitments_claim(self, claim: &str) -> String {
         match self {
@@ -80,31 +80,34 @@ impl Direction {
     }
 }
 
-/// Commitment that an issuer publishes for one dominating value: the hash over the ends of its four chains.
+/// Issuer's commitment to one [`DominatingValue`]: the hash over the ends of its four hash chains (spec/at-least.md
+/// 2.4).
 ///
 /// Its text form, an element of the array of commitments, is base64url without padding, 43 characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Commitment(Hash);
 
-/// Holder's proof for one threshold: one intermediate value of each of the four hash chains.
+/// Holder's proof of one threshold: a point of each of the four hash chains behind a [`Commitment`] (spec/at-least.md
+/// 4.2).
 ///
 /// Its text form is base64url without padding, 171 characters, most significant digit first. Only the verifier may see
 /// it, and `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Witness([Hash; DIGITS]);
 
-/// One dominating value of a hidden value, and the commitment to it (spec/at-least.md 2.1).
+/// One of the one to four numbers to which an issuer commits for a hidden value, and the commitment. For each threshold
+/// that the value satisfies, one of them has no hexadecimal digit below that of the threshold (spec/at-least.md 2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DominatingValue {
     /// Index of the dominating value, 0 to 3.
     pub entry: u8,
-    /// Number that the hash chains commit to. For `at_most` it is 65,535 minus the claim's value.
+    /// Committed number. For at-most proofs it derives from 65,535 minus the claim's value (spec/at-least.md 1.4).
     pub value: OrderedValue,
-    /// Commitment, an element of the array of commitments.
+    /// Commitment to the number: an element of the array of commitments.
     pub commitment: Commitment,
 }
 
-/// Proof of one threshold: the entry whose element is to be disclosed, and the witness for it.
+/// Proof of one threshold: the index of the dominating value whose commitment is to be disclosed, and the witness.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThresholdWitness {
     /// Index of the dominating value, 0 to 3; [`positions`] maps it to an element of the array.
@@ -113,11 +116,11 @@ pub struct ThresholdWitness {
     pub witness: Witness,
 }
 
-/// Returns the one to four commitments to a value, ordered by entry. The issuer shuffles them and pads the array with
-/// decoys.
+/// Returns the one to four commitments to a value, ordered by index. The issuer must shuffle them and pad the array to
+/// [`ENTRIES`] with decoys.
 ///
-/// `salt` is the text of the salt in the value's own disclosure. At most 264 SHA-256 blocks for a salt of 128 bits (22
-/// characters).
+/// `salt` is the text of the salt in the value's own disclosure. Hashes at most 264 SHA-256 blocks for a salt of 22
+/// characters (128 bits).
 #[must_use]
 pub fn commitments(direction: Direction, salt: &str, value: OrderedValue) -> Vec<DominatingValue> {
     dominating(direction, value)
@@ -132,12 +135,12 @@ pub fn commitments(direction: Direction, salt: &str, value: OrderedValue) -> Vec
         .collect()
 }
 
-/// Returns the position of each entry's commitment among the disclosed `elements` of the array claim, by entry; `None`
-/// for an entry that the value does not have.
+/// Locates the commitments to a value among the disclosed `elements` of the array of commitments. Returns the position
+/// of each in `elements`, by the index of the dominating value; `None` for an index that the value does not have.
 ///
-/// A wallet calls it when it receives a copy, to check that the issuer committed to the disclosed value and to nothing
-/// else. It stores the positions with the copy, or recomputes them when it loads the copy: they cost more hashes than
-/// the proof.
+/// A wallet calls it when it receives a copy of a credential, to check that the issuer committed to the disclosed value
+/// and to nothing else. It stores the positions with the copy, or recomputes them when it loads the copy: they cost
+/// more hashes than the proof.
 ///
 /// # Errors
 /// `threshold_unproven` if the elements are not exactly the value's commitments: one is missing or repeated, or commits
@@ -162,14 +165,15 @@ pub fn positions(
     Ok(positions)
 }
 
-/// Proves that the value is at the threshold or beyond it, in the given direction. At most 64 SHA-256 blocks for a salt
-/// of 128 bits.
+/// Proves that the value is at least, or at most, the threshold. Hashes at most 64 SHA-256 blocks for a salt of 22
+/// characters (128 bits).
 ///
-/// Two witnesses from one copy can be combined into a witness for a threshold that the holder never approved. A wallet
-/// proves only one threshold of a claim with one copy (spec/at-least.md 4.5).
+/// Two witnesses from one copy of a credential can be combined into a witness for a threshold that the holder never
+/// approved. A wallet proves only one threshold of a claim with one copy (spec/at-least.md 4.5), or uses
+/// [`prove_in_block`].
 ///
 /// # Errors
-/// `threshold_unmet` if the value does not reach the threshold: no proof exists.
+/// `threshold_unmet` if the value does not satisfy the threshold: no proof exists.
 ///
 /// # Examples
 /// ```
@@ -196,12 +200,12 @@ pub fn prove(
     open(direction, salt, value, threshold, value::chained(direction, threshold))
 }
 
-/// Proves the threshold from the one entry that can prove every threshold of the same block of sixteen which the value
-/// reaches. As the entry is the same for the whole block, proving another threshold of the block to the same verifier
+/// Proves a threshold like [`prove`], but with the commitment that is the same for every threshold of the same block
+/// ([`are_in_same_block`]) that the value satisfies. Proving another threshold of the block to the same verifier then
 /// reveals nothing but that threshold (spec/at-least.md 4.6).
 ///
 /// # Errors
-/// `threshold_unmet` if the value does not reach the threshold.
+/// `threshold_unmet` if the value does not satisfy the threshold.
 pub fn prove_in_block(
     direction: Direction,
     salt: &str,
@@ -217,14 +221,17 @@ pub fn prove_in_block(
 }
 
 /// Returns whether two thresholds are in the same block of sixteen: they differ at most in the last of their four
-/// digits. One entry then proves both, and one disclosure serves both.
+/// hexadecimal digits. One commitment can then prove both.
 #[must_use]
 pub fn are_in_same_block(one: OrderedValue, other: OrderedValue) -> bool {
     one.number() | 0x000f == other.number() | 0x000f
 }
 
-/// Opens the first entry that dominates a number for a threshold that the number dominates; `reached` is chained
-/// already.
+/// Proves a threshold with the first dominating value that dominates `reached`, a number that itself dominates the
+/// threshold. `reached` is already converted by [`value::chained`]; the other numbers are not.
+///
+/// # Errors
+/// `threshold_unmet` if there is none.
 fn open(
     direction: Direction,
     salt: &str,
@@ -244,7 +251,7 @@ fn open(
     Ok(ThresholdWitness { entry, witness: Witness(points.each_ref().map(|point| **point)) })
 }
 
-/// Verifies that the value behind a commitment reaches the threshold. At most 63 SHA-256 blocks.
+/// Verifies that the value behind a commitment satisfies the threshold. Hashes at most 63 SHA-256 blocks.
 ///
 /// The result is only as trustworthy as the commitment. The caller must take the commitment from a disclosed element of
 /// the claim's own array, covered by the issuer's signature, and the witness and the threshold from the verified
@@ -266,12 +273,15 @@ pub fn verify(
     if chain::root(direction, &ends) == commitment.0 { Ok(()) } else { Err(Code::ThresholdUnproven.into()) }
 }
 
-/// The dominating values of a value, by entry (spec/at-least.md 2.1).
+/// Returns the dominating values of a value with their indexes (spec/at-least.md 2.1).
 fn dominating(direction: Direction, value: OrderedValue) -> impl Iterator<Item = (u8, OrderedValue)> {
     value::dominating(value::chained(direction, value))
 }
 
-/// Reads base64url text of exactly `N` bytes.
+/// Decodes base64url text without padding to exactly `N` bytes; `what` names the text in errors.
+///
+/// # Errors
+/// `threshold_unproven` for another length, `invalid_encoding` for other characters.
 fn decode<const N: usize>(text: &str, what: &str) -> Result<[u8; N], Problem> {
     let wrong_length = || Problem::new(Code::ThresholdUnproven, format!("the {what} is not {N} bytes long"));
     // Checked before decoding: input can be long.
@@ -296,7 +306,10 @@ impl fmt::Debug for Commitment {
 impl FromStr for Commitment {
     type Err = Problem;
 
-    /// `threshold_unproven` if it does not have 32 bytes, `invalid_encoding` if it is not base64url without padding.
+    /// Parses the text form.
+    ///
+    /// # Errors
+    /// `threshold_unproven` if it is not 43 characters long, `invalid_encoding` if it is not base64url without padding.
     fn from_str(text: &str) -> Result<Self, Problem> {
         decode(text, "commitment").map(Self)
     }
@@ -317,7 +330,11 @@ impl fmt::Debug for Witness {
 impl FromStr for Witness {
     type Err = Problem;
 
-    /// `threshold_unproven` if it does not have 128 bytes, `invalid_encoding` if it is not base64url without padding.
+    /// Parses the text form.
+    ///
+    /// # Errors
+    /// `threshold_unproven` if it is not 171 characters long, `invalid_encoding` if it is not base64url without
+    /// padding.
     fn from_str(text: &str) -> Result<Self, Problem> {
         const BYTES: usize = DIGITS * size_of::<Hash>();
         let bytes: [u8; BYTES] = decode(text, "witness")?;

@@ -10,13 +10,14 @@ use coset::cbor::{self, Value};
 
 use crate::{Code, Problem, json::Limits};
 
-/// Limit on the items of all levels together: many small items take many times their bytes in memory.
+/// Maximum number of data items, nested ones included: many small items take many times their encoded size in memory.
 const MAX_ITEMS: usize = 1_024;
 
-/// Parses one value that takes up all of the input.
+/// Parses one data item that takes up the whole input.
 ///
 /// # Errors
-/// `too_large`, `too_deep`, `duplicate_key`, `invalid_unicode`, `token_malformed`.
+/// `too_large` (more bytes than the limit, or more than 1,024 items), `too_deep`, `duplicate_key`, `invalid_unicode`;
+/// `token_malformed` for everything else.
 pub(crate) fn parse(bytes: &[u8], limits: Limits) -> Result<Value, Problem> {
     if bytes.len() > limits.max_bytes {
         return Err(Code::TooLarge.into());
@@ -29,7 +30,8 @@ pub(crate) fn parse(bytes: &[u8], limits: Limits) -> Result<Value, Problem> {
     cbor::from_reader(bytes).map_err(|_| Problem::new(Code::InvalidUnicode, "a text in the CBOR is not UTF-8"))
 }
 
-/// Skips one item and returns the rest.
+/// Checks one data item and those in it, and returns the bytes after it. `room` is the number of items that are still
+/// allowed.
 fn item<'a>(bytes: &'a [u8], depth: usize, room: &mut usize) -> Result<&'a [u8], Problem> {
     *room = room.checked_sub(1).ok_or_else(|| Problem::new(Code::TooLarge, "the CBOR has too many items"))?;
     let (major, argument, rest) = head(bytes)?;
@@ -64,12 +66,12 @@ fn item<'a>(bytes: &'a [u8], depth: usize, room: &mut usize) -> Result<&'a [u8],
     }
 }
 
-/// Returns `true` for a float of two, four or eight bytes.
+/// Returns whether the first item is a float of two, four or eight bytes.
 fn is_float(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(0xf9..=0xfb))
 }
 
-/// The major type of an item and its argument (RFC 8949 section 3).
+/// Returns the major type of an item, its argument (RFC 8949 section 3), and the bytes after both.
 fn head(bytes: &[u8]) -> Result<(u8, u64, &[u8]), Problem> {
     let (first, rest) = bytes.split_first().ok_or_else(cut)?;
     let (major, short) = (first >> 5, first & 0x1f);

@@ -1,21 +1,22 @@
-//! Cohorts: sets of holders whose credentials have the same visible parts, so that verifiers that compare them cannot
-//! tell the holders apart.
+//! Cohorts: sets of holders whose credentials have the same visible parts, so that verifiers that compare the
+//! credentials cannot tell the holders apart.
 
 /// Summary of the cohort sizes of one credential type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CohortSummary {
-    /// Number of cohorts.
+    /// Number of cohorts that have a holder.
     pub cohorts: u64,
     /// Number of holders in all cohorts together.
     pub holders: u64,
-    /// Size of the smallest cohort.
+    /// Number of holders in the smallest cohort.
     pub smallest: u64,
-    /// Median cohort size, by holder: at least half of the holders are in a cohort of at most this size.
+    /// Median cohort size, by holder: the smallest size such that at least half of the holders are in cohorts of at
+    /// most this size.
     pub median: u64,
 }
 
 impl CohortSummary {
-    /// Summarises cohorts of these sizes; `None` if there is no holder.
+    /// Summarises cohorts by their numbers of holders. Empty cohorts are ignored; `None` if there are no others.
     #[must_use]
     pub fn of(sizes: impl IntoIterator<Item = u64>) -> Option<Self> {
         let mut sizes: Vec<u64> = sizes.into_iter().filter(|size| *size > 0).collect();

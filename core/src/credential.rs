@@ -21,7 +21,7 @@ const BASE_TYPE: &str = "VerifiableCredential";
 const TYPED_PROPERTIES: [&str; 5] =
     ["credentialStatus", "termsOfUse", "evidence", "refreshService", "credentialSchema"];
 
-/// Credential that conforms to VCDM 2.0. Its proof and its claims are not verified.
+/// Credential whose members conform to VCDM 2.0 ([`Self::parse`]). Its proof and its status are not verified.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Credential {
     document: Map<String, Value>,
@@ -33,7 +33,7 @@ pub struct Credential {
 }
 
 impl Drop for Credential {
-    /// Claims do not outlive their use.
+    /// Overwrites the claims in memory.
     fn drop(&mut self) {
         self.document.values_mut().for_each(crate::wipe);
     }
@@ -44,7 +44,7 @@ impl Credential {
     ///
     /// # Errors
     /// `context_missing`, `context_nested`, `type_missing`, `malformed_value`, `subject_empty`, `date_malformed`,
-    /// `validity_reversed`: the first rule that the document breaks.
+    /// `validity_reversed`: the code of the first violation.
     pub fn parse(document: Map<String, Value>) -> Result<Self, Problem> {
         check_context(&document)?;
         let types = types_of(&document, BASE_TYPE)?;
@@ -69,7 +69,7 @@ impl Credential {
         Ok(Self { document, issuer, types, subjects, valid_from, valid_until })
     }
 
-    /// Returns the issuer's id, which is a DID in every credential that Carnet accepts.
+    /// Returns the id of the issuer: an absolute URL, which verification requires to be a DID.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
@@ -80,45 +80,51 @@ impl Credential {
         self.types.iter().map(String::as_str).filter(|name| *name != BASE_TYPE)
     }
 
-    /// Start of the validity period.
+    /// Returns the start of the validity period (`validFrom`); `None` if it is absent.
     #[must_use]
     pub fn valid_from(&self) -> Option<Timestamp> {
         self.valid_from
     }
 
-    /// Returns the end of the validity period (`validUntil`).
+    /// Returns the end of the validity period (`validUntil`); `None` if it is absent.
     #[must_use]
     pub fn valid_until(&self) -> Option<Timestamp> {
         self.valid_until
     }
 
-    /// Returns the ids of the credential subjects that have one.
+    /// Returns the ids of the credential subjects, in document order, without those that have none.
     pub fn subject_ids(&self) -> impl Iterator<Item = &str> {
         self.subjects.iter().map(String::as_str)
     }
 
-    /// Returns whether the credential has a `credentialStatus`.
+    /// Returns whether the credential names a status, in `credentialStatus` or, as SD-JWTs do, in `status`.
     #[must_use]
     pub fn has_status(&self) -> bool {
         // `status` is where a token says it; core checks neither there, so either makes it unknown.
         self.document.contains_key("credentialStatus") || self.document.contains_key("status")
     }
 
-    /// Returns the whole document.
+    /// Returns the document, as it was given to [`Self::parse`].
     #[must_use]
     pub fn document(&self) -> &Map<String, Value> {
         &self.document
     }
 }
 
-/// Checks that the first entry of `@context` is that of VCDM 2.0, and that no nested object has an `@context`: a nested
-/// one could give a claim another meaning than its reader assumes. A proof may repeat the document's context (Data
-/// Integrity EdDSA section 3.3); verification of the proof checks that.
+/// Checks that the first entry of `@context` is that of VCDM 2.0, and that no object in another member has an
+/// `@context`: it could give a claim a meaning that its reader does not expect. Only a proof may repeat the document's
+/// contexts (Data Integrity EdDSA section 3.3); its verification compares them.
+///
+/// # Errors
+/// `context_missing`, `context_nested`.
 pub(crate) fn check_context(document: &Map<String, Value>) -> Result<(), Problem> {
     check_context_except(document, "proof")
 }
 
-/// Checks `@context` as [`check_context`] does, except inside the member `own`, which may have contexts.
+/// Checks `@context` like [`check_context`], except inside the member `own`, which may have contexts.
+///
+/// # Errors
+/// `context_missing`, `context_nested`.
 pub(crate) fn check_context_except(document: &Map<String, Value>, own: &str) -> Result<(), Problem> {
     let first = match document.get("@context") {
         Some(Value::Array(contexts)) => contexts.first(),
@@ -144,7 +150,10 @@ fn has_context(value: &Value) -> bool {
     }
 }
 
-/// Returns the types of a document, which must include `needed`.
+/// Returns the types of a document: `type` as a string or an array of strings.
+///
+/// # Errors
+/// `type_missing` if `needed` is not among them; `malformed_value` if one is not a string.
 pub(crate) fn types_of(document: &Map<String, Value>, needed: &str) -> Result<Vec<String>, Problem> {
     let missing = || Problem::new(Code::TypeMissing, format!("type does not include {needed}"));
     let types: Vec<String> = match document.get("type") {
@@ -160,7 +169,8 @@ pub(crate) fn types_of(document: &Map<String, Value>, needed: &str) -> Result<Ve
     if types.iter().any(|name| name == needed) { Ok(types) } else { Err(missing()) }
 }
 
-/// An object, or each object of an array; the one form and the other mean the same in VCDM 2.0.
+/// Returns the values of a property: the elements of an array, or the single value; none if it is absent. Both forms
+/// have the same meaning in VCDM 2.0.
 fn entries<'a>(document: &'a Map<String, Value>, property: &str) -> impl Iterator<Item = &'a Value> {
     let (one, many): (Option<&Value>, &[Value]) = match document.get(property) {
         Some(Value::Array(many)) => (None, many),
@@ -207,7 +217,11 @@ fn check_typed(property: &str, at: usize, entry: &Value) -> Result<(), Problem> 
     }
 }
 
-/// Related resources (VCDM 2.0 section 5.3): unique ids, each with a digest.
+/// Checks `relatedResource` (VCDM 2.0 section 5.3): each resource has an id that no other has, and a digest. The digest
+/// is not verified.
+///
+/// # Errors
+/// `malformed_value`
 fn check_related(document: &Map<String, Value>) -> Result<(), Problem> {
     let mut seen = HashSet::new();
     for entry in entries(document, "relatedResource") {
@@ -232,7 +246,10 @@ fn date(document: &Map<String, Value>, property: &str) -> Result<Option<Timestam
     }
 }
 
-/// Returns the id given as a URL or as an object with a URL `id`.
+/// Returns the id given as a URL or as an object with a URL `id`. `property` names it in errors.
+///
+/// # Errors
+/// `malformed_value`
 pub(crate) fn id_of(value: Option<&Value>, property: &str) -> Result<String, Problem> {
     match value {
         Some(Value::Object(members)) => members.get("id"),
@@ -243,7 +260,11 @@ pub(crate) fn id_of(value: Option<&Value>, property: &str) -> Result<String, Pro
     .map(str::to_owned)
 }
 
-/// An absolute URL in the sense of VCDM 2.0: a scheme, a colon, something behind it, no blanks.
+/// Returns the text of an absolute URL as VCDM 2.0 requires it: a scheme, a colon, at least one more character, and no
+/// white space or control characters.
+///
+/// # Errors
+/// `malformed_value`
 fn url<'a>(value: &'a Value, property: &str) -> Result<&'a str, Problem> {
     let malformed = || Problem::new(Code::MalformedValue, format!("{property} is not a URL"));
     let text = value.as_str().ok_or_else(malformed)?;

@@ -1,7 +1,7 @@
 //! Days as people write and read them. A day is a day in UTC, from 00:00:00Z until the next 00:00:00Z: "until
 //! 2026-11-30" includes 30 November.
 //!
-//! An instant is accepted in place of a day, to the second: a more precise one is refused, not rounded.
+//! An instant in whole seconds is accepted in place of a day. A fraction of a second is refused, not rounded.
 
 use chrono::{DateTime, Datelike as _, Utc};
 
@@ -13,13 +13,14 @@ use crate::{
 /// Length of a day, in seconds.
 pub const SECONDS: i64 = 86_400;
 
-/// Length of `YYYY-MM-DD`.
+/// Length of a date `YYYY-MM-DD`, in bytes.
 const DATE_LENGTH: usize = 10;
 
 /// Parses the start of a period, given as a day or an instant: the first second of the day, or the instant itself.
+/// White space around it is ignored.
 ///
 /// # Errors
-/// [`Code::DateMalformed`] for any other text, and for a fraction of a second.
+/// [`Code::DateMalformed`] for any other text, a day that does not exist, and a fraction of a second.
 pub fn parse_from(text: &str) -> Result<Timestamp, Problem> {
     parse(text).map(|(at, _)| at)
 }
@@ -43,7 +44,7 @@ pub fn parse_until(text: &str) -> Result<Timestamp, Problem> {
     parse(text).map(|(at, is_day)| if is_day { at.plus(SECONDS) } else { at })
 }
 
-/// Parses the inclusive end of a period in the past, given as a day or an instant: the last second of the day, or the
+/// Parses the inclusive end of a period, given as a day or an instant: the last second of the day, or the
 /// instant itself.
 ///
 /// # Errors
@@ -52,13 +53,14 @@ pub fn parse_last(text: &str) -> Result<Timestamp, Problem> {
     parse(text).map(|(at, is_day)| if is_day { at.plus(SECONDS.saturating_sub(1)) } else { at })
 }
 
-/// Returns the instant of a claim that is a date or a `dateTimeStamp`; `None` for any other text. A date counts as its
-/// first second.
+/// Returns the instant of a claim that is a date (its first second in UTC) or a `dateTimeStamp` (without its fraction
+/// of a second); `None` for any other text.
 #[must_use]
 pub fn instant_of_claim(text: &str) -> Option<Timestamp> {
     if text.len() == DATE_LENGTH { parse_from(text) } else { Timestamp::parse(text) }.ok()
 }
 
+/// Parses a day or an instant. The result is `true` for a day, with its first second.
 fn parse(text: &str) -> Result<(Timestamp, bool), Problem> {
     let text = text.trim();
     let is_day = text.len() == DATE_LENGTH;
@@ -70,7 +72,7 @@ fn parse(text: &str) -> Result<(Timestamp, bool), Problem> {
     }
 }
 
-/// Reason why a text is neither a day nor an instant. A day that the calendar lacks is told from another form.
+/// Returns the reason why a text is neither a day nor an instant. It names a day that does not exist.
 fn fault(text: &str) -> String {
     match missing_day(text) {
         Some(day) => format!("{day} is a day that does not exist"),
@@ -80,7 +82,8 @@ fn fault(text: &str) -> String {
     }
 }
 
-/// Returns the day at the start of a text if it is written as one but is not in the calendar, such as `2027-02-30`.
+/// Returns the date at the start of a date or instant if the calendar has no such day, such as `2027-02-30`; `None` if
+/// it has, and for a text of any other form.
 #[must_use]
 pub fn missing_day(text: &str) -> Option<&str> {
     let (day, rest) = text.split_at_checked(DATE_LENGTH)?;

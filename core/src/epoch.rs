@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{day::SECONDS, time::Timestamp};
 
-/// Period to which an issuer rounds validity dates; credentials of one period have the same dates.
+/// Period to whose start an issuer rounds validity dates down. Credentials of one period then have the same dates. An
+/// issuer's default is the month.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Epoch {
-    /// One day: dates are rounded to the day and no further. Assumed for issuers that state no epoch.
+    /// One day: dates are rounded to the day only. Wallets assume it for issuers that state no epoch.
     Day,
     /// Seven days that begin on a Monday.
     Week,
@@ -29,7 +30,7 @@ impl Epoch {
     /// All epochs, shortest first.
     pub const ALL: [Self; 4] = [Self::Day, Self::Week, Self::Month, Self::Quarter];
 
-    /// Returns the stable name.
+    /// Returns the name in files and metadata: `day`, `week`, `month` or `quarter`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,7 +41,8 @@ impl Epoch {
         }
     }
 
-    /// Returns the first instant of the epoch that contains `at`.
+    /// Returns the first instant of the epoch that contains `at`. Outside chrono's range of years, months and quarters
+    /// are rounded to the day only.
     ///
     /// # Examples
     /// ```
@@ -66,7 +68,7 @@ impl Epoch {
         }
     }
 
-    /// Returns the start of the epoch that follows the one of `at`.
+    /// Returns the first instant of the epoch after the one that contains `at`.
     #[must_use]
     pub fn next(self, at: Timestamp) -> Timestamp {
         // One day more than the longest epoch reaches into the next one, in every case.
@@ -94,8 +96,8 @@ impl Epoch {
         }
     }
 
-    /// Returns the validity period of a copy: `from` and `until`, each rounded down. `None` if the result would be
-    /// empty, or would already have ended at `now` although `until` has not passed.
+    /// Returns the start and the end of the validity period of a credential: `from` and `until`, each rounded down.
+    /// `None` if the period would be empty, or would already have ended at `now` although `until` is later than `now`.
     #[must_use]
     pub fn validity(self, from: Timestamp, until: Timestamp, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let (start, end) = (self.start(from), self.start(until));
@@ -103,24 +105,25 @@ impl Epoch {
         (start < end && !over).then_some((start, end))
     }
 
-    /// Returns the validity period of a renewed credential. It starts `window` seconds before the old end and ends
-    /// `longer` seconds after it, both rounded down. Credentials with the same old end get the same new period.
+    /// Returns the start and the end of the validity period of a renewed credential. With the old end `until` rounded
+    /// down, it starts `window` seconds before that and ends `longer` seconds after it, both rounded down again.
+    /// Credentials that ended in the same epoch get the same new period.
     #[must_use]
     pub fn renewed(self, until: Timestamp, window: i64, longer: i64) -> (Timestamp, Timestamp) {
         let end = self.start(until);
         (self.start(end.plus(window.saturating_neg())), self.start(end.plus(longer)))
     }
 
-    /// Returns whether a visible end reveals a hidden date: the two are no further apart than
-    /// [`Self::hiding_distance`].
+    /// Returns whether a visible end reveals a hidden date: the two are at most the longest [`Self::hiding_distance`]
+    /// apart.
     #[must_use]
     pub fn reveals(self, end: Timestamp, hidden: Timestamp) -> bool {
         let days = self.hiding_distance().max_days();
         end.unix().abs_diff(hidden.unix()) <= days.saturating_mul(SECONDS).unsigned_abs()
     }
 
-    /// Returns the minimum distance between a visible end and a date for the date to count as hidden: one epoch; a
-    /// month if the epoch is a day, since such credentials often end on the date itself.
+    /// Returns the epoch whose length is the minimum distance between a visible end and a date for the date to count as
+    /// hidden: this epoch, or a month for [`Self::Day`], since such credentials often end on the date itself.
     #[must_use]
     pub const fn hiding_distance(self) -> Self {
         match self {
@@ -136,7 +139,8 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// The first of the month of `at`, or of the first of so many months. `None` beyond the years that a date can say.
+/// Returns the first day of the group of `months` calendar months that contains `at`: 1 for a month, 3 for a quarter.
+/// `None` outside chrono's range of years.
 fn first_of_month(at: Timestamp, months: u32) -> Option<Timestamp> {
     let date = DateTime::<Utc>::from_timestamp(at.unix(), 0)?.date_naive().with_day(1)?;
     let month = date.month0().checked_sub(date.month0().checked_rem(months)?)?;

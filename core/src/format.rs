@@ -59,7 +59,7 @@ impl CredentialFormat {
         matches!(self, Self::VcSdJwt | Self::DcSdJwt)
     }
 
-    /// Returns the member that contains the subject's claims; `None` if they are at the root.
+    /// Returns the top-level member that contains the subject's claims; `None` if they are themselves at the top level.
     #[must_use]
     pub const fn subject_member(self) -> Option<&'static str> {
         match self {
@@ -81,12 +81,12 @@ impl fmt::Display for CredentialFormat {
 pub enum RequestedFormat {
     /// A supported format.
     Known(CredentialFormat),
-    /// Identifier of an unsupported format. No credential here has it.
+    /// Identifier of an unsupported format.
     Unknown(String),
 }
 
 impl RequestedFormat {
-    /// Returns the format, if it is a supported one.
+    /// Returns the format if it is supported; otherwise `None`.
     #[must_use]
     pub const fn known(&self) -> Option<CredentialFormat> {
         match self {
@@ -95,7 +95,7 @@ impl RequestedFormat {
         }
     }
 
-    /// Returns the identifier.
+    /// Returns the format identifier, supported or not.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {

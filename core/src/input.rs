@@ -1,4 +1,4 @@
-//! Text that people type or put in files: byte-order marks, digits of other scripts, letter case, passphrases.
+//! Text that people type or put in files: byte-order marks, digits of other scripts, letter case, PINs.
 //!
 //! Not for protocol messages, in which a byte-order mark is an error (RFC 8259 section 8.1).
 
@@ -9,13 +9,13 @@ use icu_properties::{
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-/// U+FEFF in UTF-8, with which some editors begin a file.
+/// U+FEFF in UTF-8. Some editors put it at the start of a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// U+FEFF in UTF-16, little-endian and big-endian.
 const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// Detected encoding of a file that should be UTF-8 and is not.
+/// Error for a file that is not UTF-8, with the encoding that was detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotUtf8 {
     /// UTF-16, detected by its byte-order mark.
@@ -26,7 +26,7 @@ pub enum NotUtf8 {
     Other,
 }
 
-/// Returns the content of a file without a leading UTF-8 byte-order mark.
+/// Returns the content of a file, given its bytes, without a leading UTF-8 byte-order mark. The rest need not be UTF-8.
 ///
 /// # Errors
 /// [`NotUtf8::Utf16`]: the file begins with a UTF-16 byte-order mark.
@@ -37,7 +37,7 @@ pub fn content_of_file(content: &[u8]) -> Result<&[u8], NotUtf8> {
     Ok(without_mark(content))
 }
 
-/// Returns the text of a UTF-8 file without a leading byte-order mark.
+/// Returns the text of a UTF-8 file, given its bytes, without a leading byte-order mark.
 ///
 /// # Errors
 /// [`NotUtf8`]
@@ -57,7 +57,7 @@ pub fn text_without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Replaces the decimal digits of every script by ASCII digits.
+/// Replaces decimal digits of any script with ASCII digits, and leaves all other characters.
 #[must_use]
 pub fn with_ascii_digits(text: &str) -> String {
     text.chars().map(|c| decimal_digit(c).unwrap_or(c)).collect()
@@ -75,10 +75,10 @@ pub fn numeric_pin(text: &str) -> Option<Zeroizing<String>> {
     (!pin.is_empty()).then_some(pin)
 }
 
-/// Returns the ASCII digit of a decimal digit.
+/// Returns the ASCII digit for a decimal digit of any script; `None` for other characters.
 ///
-/// Unicode encodes the ten digits of a script in ascending order without a gap (The Unicode Standard, section 4.6), and
-/// sets that follow each other directly are whole.
+/// Unicode encodes the ten digits of a script contiguously and in ascending order (The Unicode Standard, section 4.6).
+/// The distance to the start of a run of digits, modulo ten, is therefore the digit.
 fn decimal_digit(c: char) -> Option<char> {
     const MOST_IN_A_ROW: u32 = 50;
     let is_digit = |c: char| CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::DecimalNumber;
@@ -94,7 +94,7 @@ fn decimal_digit(c: char) -> Option<char> {
 }
 
 /// Returns the text in NFC with its case folded, for comparison with text folded in the same language. `language` is a
-/// BCP 47 tag; it matters for the dotless i of Turkish and Azerbaijani.
+/// BCP 47 tag; it matters only for the dotted and dotless i of Turkish and Azerbaijani.
 #[must_use]
 pub fn folded(text: &str, language: &str) -> String {
     let primary = language.split(['-', '_']).next().unwrap_or_default();

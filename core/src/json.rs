@@ -17,19 +17,19 @@ mod whole;
 pub use typed::{TypeMismatch, deserialize_typed};
 pub use whole::{integer, unsigned_integer};
 
-/// The greatest integer of I-JSON, 2^53 - 1 (RFC 7493 section 2.2).
+/// Greatest integer of I-JSON, 2^53 - 1 (RFC 7493 section 2.2).
 const MAX_INTEGER: u64 = 9_007_199_254_740_991;
 
-/// Nesting beyond which nothing is canonicalised, so that no value can exhaust the stack. It is `serde_json`'s own
-/// recursion limit, less one, so that written JSON can be read again.
+/// Maximum nesting for parsing and canonicalisation, so that no value can exhaust the stack. It is one less than the
+/// recursion limit of `serde_json`, so that written JSON can be parsed again.
 const MAX_DEPTH: usize = 127;
 
-/// Limits on accepted JSON.
+/// Limits on JSON or CBOR input.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Maximum length of the text, in bytes.
+    /// Maximum length of the input, in bytes.
     pub max_bytes: usize,
-    /// Maximum nesting of arrays and objects, at most 127.
+    /// Maximum nesting of arrays and objects. In JSON, 127 is the maximum even if this is greater.
     pub max_depth: usize,
 }
 
@@ -43,7 +43,7 @@ impl Limits {
 }
 
 /// Parses JSON text (RFC 8259) strictly, as I-JSON (RFC 7493): no duplicate names in an object, no integer with a
-/// magnitude above 2^53 - 1, no lone surrogate, nothing after the value.
+/// magnitude above 2^53 - 1, no lone surrogate, nothing but white space around the value.
 ///
 /// # Errors
 /// `too_large`, `too_deep`, `invalid_json`, `duplicate_key`, `number_range`, `invalid_unicode`. The detail states the
@@ -82,7 +82,7 @@ pub fn parse(bytes: &[u8], limits: Limits) -> Result<Value, Problem> {
     Ok(value)
 }
 
-/// Parses text that must be a JSON object, as [`parse`].
+/// Parses text that must be a JSON object, with the rules of [`parse`].
 ///
 /// # Errors
 /// Those of [`parse`], and `invalid_json` if it is another kind of value.
@@ -105,7 +105,8 @@ pub fn canonicalize(value: &Value) -> Result<Vec<u8>, Problem> {
     Ok(written)
 }
 
-/// Room for the canonical form of a usual credential, so that its buffer does not grow step by step.
+/// Initial capacity for the canonical form of an object: enough for a usual credential, so that the buffer does not
+/// grow step by step.
 const CREDENTIAL_BYTES: usize = 2048;
 
 /// Returns the canonical form of an object, as [`canonicalize`].
@@ -140,7 +141,8 @@ pub(crate) fn canonicalize_disclosure(
     }
 }
 
-/// Appends the canonical form to `written`. `plain`: `serde_json` writes it by itself, in a fraction of the time.
+/// Appends the canonical form to `written`. `plain` says that `serde_json`, which is much faster, writes the value
+/// canonically.
 fn write_canonical<T: Serialize + ?Sized>(value: &T, plain: bool, written: &mut Vec<u8>) -> Result<(), Problem> {
     let result = if plain {
         serde_json::to_writer(&mut *written, value)
@@ -150,14 +152,17 @@ fn write_canonical<T: Serialize + ?Sized>(value: &T, plain: bool, written: &mut 
     result.map_err(|_| Problem::new(Code::NumberRange, "a number has no canonical form"))
 }
 
-/// Returns whether the names are ASCII and sorted: the map's order is then that of UTF-16 code units (RFC 8785 section
-/// 3.2.3).
+/// Returns whether the names are ASCII and sorted by bytes. `serde_json` then writes them in the order of RFC 8785
+/// section 3.2.3.
 fn has_plain_names(members: &Map<String, Value>) -> bool {
     members.keys().all(|name| name.is_ascii()) && members.keys().is_sorted()
 }
 
-/// Returns whether `serde_json` writes the value canonically: it differs from RFC 8785 only in fractions and in the
-/// order of names.
+/// Checks that a value has a canonical form. Returns whether `serde_json` writes it: it differs from RFC 8785 only in
+/// numbers with a fraction or an exponent, and in the order of names.
+///
+/// # Errors
+/// `number_range`, `too_deep`.
 fn check_canonicalizable(value: &Value, depth: usize) -> Result<bool, Problem> {
     let below = || depth.checked_sub(1).ok_or(Code::TooDeep);
     match value {
@@ -202,7 +207,7 @@ impl<'a> Parser<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Moves on; never past the end by more than one byte, since callers peek first.
+    /// Advances by a number of bytes that the caller has found to exist.
     fn advance(&mut self, bytes: usize) {
         self.at = self.at.saturating_add(bytes);
     }
@@ -226,7 +231,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `depth` is how many levels of nesting may still be opened.
+    /// Parses a value. `depth` is the number of levels of nesting that may still be opened.
     fn value(&mut self, depth: usize) -> Result<Value, Problem> {
         match self.peek() {
             Some(b'"') => self.string().map(Value::String),

@@ -12,12 +12,12 @@ use crate::{
 };
 
 const BASE_TYPE: &str = "VerifiablePresentation";
-/// The member with the presented credentials.
+/// Member with the presented credentials.
 const CREDENTIALS: &str = "verifiableCredential";
-/// The context of Data Integrity proofs, whose terms are those that VCDM 2.0 has as well.
+/// Context of Data Integrity proofs. VCDM 2.0 defines its terms in the same way.
 const CONTEXT_DATA_INTEGRITY: &str = "https://w3id.org/security/data-integrity/v2";
 
-/// Presentation that conforms to VCDM 2.0. Its proof and its credentials are not verified.
+/// Presentation whose members conform to VCDM 2.0 ([`Self::parse`]). Its proof and its credentials are not verified.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Presentation {
     holder: String,
@@ -29,8 +29,9 @@ impl Presentation {
     ///
     /// # Errors
     /// `claim_forbidden` (a member that a presentation may not have), `context_missing`, `context_nested`,
-    /// `context_unknown` (a context that none of its credentials has, or that is not a URL), `type_missing`,
-    /// `malformed_value` (no holder, or a credential that is not an object).
+    /// `context_unknown` (a context other than those of VCDM 2.0, Data Integrity and its credentials, or one that is
+    /// not a string), `type_missing`, `malformed_value` (no holder, a holder that is not a URL, or a credential that is
+    /// not an object).
     pub fn parse(document: &Map<String, Value>) -> Result<Self, Problem> {
         // Credentials carry contexts of their own.
         check_context_except(document, CREDENTIALS)?;
@@ -46,21 +47,25 @@ impl Presentation {
         Ok(Self { holder, credentials })
     }
 
-    /// DID of the holder.
+    /// Returns the id of the holder: an absolute URL, which verification requires to be a DID.
     #[must_use]
     pub fn holder(&self) -> &str {
         &self.holder
     }
 
-    /// Presented credentials, not yet verified.
+    /// Returns the presented credentials, which are not verified.
     #[must_use]
     pub fn credentials(&self) -> &[Map<String, Value>] {
         &self.credentials
     }
 }
 
-/// Checks that a presentation's contexts are VCDM 2.0's and those of its credentials, which must be those of their
-/// types. Any other could give the presentation's members another meaning than the one that they are read with.
+/// Checks that each context of a presentation is that of VCDM 2.0, that of Data Integrity, or a context of one of its
+/// credentials. Any other could give the members of the presentation a meaning that its reader does not expect. The
+/// contexts of the credentials themselves are checked with the credentials.
+///
+/// # Errors
+/// `context_unknown`
 fn check_contexts(document: &Map<String, Value>, credentials: &[Map<String, Value>]) -> Result<(), Problem> {
     let contexts = |document: &Map<String, Value>, context: &Value| {
         document.get("@context").and_then(Value::as_array).is_some_and(|own| own.contains(context))
@@ -84,10 +89,10 @@ fn credential(value: &Value) -> Result<Map<String, Value>, Problem> {
         .ok_or_else(|| Problem::new(Code::MalformedValue, "an entry of verifiableCredential is not an object"))
 }
 
-/// Creates a presentation of credentials that have Data Integrity proofs, with a holder's proof bound to one verifier
-/// and one nonce.
+/// Creates a presentation of credentials that have Data Integrity proofs, and signs it with an eddsa-jcs-2022 proof
+/// whose `challenge` is `nonce` and whose `domain` is `audience`. Returns JSON text. The credentials are not checked.
 ///
-/// `holder` is the DID of the credentials' subject and `method` the DID URL of its key.
+/// `holder` is the DID of the credentials' subject, and `method` the DID URL of its key.
 ///
 /// # Errors
 /// `proof_generation`, or those of the cryptosuite.

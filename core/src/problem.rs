@@ -1,4 +1,4 @@
-//! Problems: errors with a stable code and the problem type of the W3C specification.
+//! Problems: errors with a stable code and a problem type of the W3C specifications.
 
 use std::fmt;
 
@@ -19,7 +19,8 @@ macro_rules! codes {
                 match self { $(Code::$variant => $code,)* }
             }
 
-            /// Returns the problem type by VCDM 2.0 section 7.1 or Data Integrity 1.0 section 4.7.
+            /// Returns the URL of the problem type of VCDM 2.0 section 7.1, Data Integrity 1.0 section 4.7 or Bitstring
+            /// Status List 1.0; `about:blank` if they define none.
             #[must_use]
             pub const fn problem_type(self) -> &'static str {
                 match self { $(Code::$variant => $problem_type,)* }
@@ -62,22 +63,22 @@ codes! {
     UnknownFormat, "unknown_format", PARSING, "The input is in an unsupported format.";
     // The data model
     ContextMissing, "context_missing", MALFORMED, "The first @context is not that of VCDM 2.0.";
-    ContextUnknown, "context_unknown", MALFORMED, "A context is not bundled.";
+    ContextUnknown, "context_unknown", MALFORMED, "A context is not bundled, or not permitted in the document.";
     ContextNested, "context_nested", MALFORMED, "An @context is below the top level of the document.";
     ContextTampered, "context_tampered", MALFORMED, "A bundled context does not match its pinned digest.";
     TermUndefined, "term_undefined", MALFORMED, "A term is not defined by any context.";
     TypeMissing, "type_missing", MALFORMED, "A mandatory type is missing.";
     MalformedValue, "malformed_value", MALFORMED, "A property has a value that the data model does not allow.";
     SubjectEmpty, "subject_empty", MALFORMED, "A credential subject makes no claim.";
-    DateMalformed, "date_malformed", MALFORMED, "A date is not a dateTimeStamp with an offset.";
+    DateMalformed, "date_malformed", MALFORMED, "A date or time is malformed, does not exist, or lacks its UTC offset.";
     ValidityReversed, "validity_reversed", MALFORMED, "validFrom is after validUntil.";
     // Keys and DIDs
-    KeyInvalid, "key_invalid", CRYPTO, "A key is malformed, or of an unsupported kind.";
+    KeyInvalid, "key_invalid", CRYPTO, "A key is malformed, of an unsupported kind, revoked, expired or retired.";
     PrivateKeyExposed, "private_key_exposed", CRYPTO, "There is private key material in place of a public key.";
     DidMalformed, "did_malformed", MALFORMED, "A DID or DID URL is malformed.";
     DidUnsupported, "did_unsupported", METHOD, "The DID method is not supported.";
     DidUnresolved, "did_unresolved", METHOD, "The DID document could not be fetched.";
-    DidDocumentInvalid, "did_document_invalid", METHOD, "The DID document is not valid for that DID.";
+    DidDocumentInvalid, "did_document_invalid", METHOD, "The DID document is malformed, or is that of another DID.";
     DidLogInvalid, "did_log_invalid", METHOD, "The DID log does not prove its history.";
     DidLogForked, "did_log_forked", METHOD, "The DID log does not continue the one seen before.";
     DidLogWitness, "did_log_witness", METHOD, "Too few witnesses have signed the DID log.";
@@ -100,8 +101,8 @@ codes! {
     ClaimForbidden, "claim_forbidden", MALFORMED, "The token, credential or presentation has a forbidden member.";
     ClaimMissing, "claim_missing", MALFORMED, "The token lacks a required claim.";
     IssuerMismatch, "issuer_mismatch", CRYPTO, "The token's iss differs from the credential's issuer.";
-    Expired, "expired", RANGE, "It has expired.";
-    NotYetValid, "not_yet_valid", RANGE, "It is not valid yet.";
+    Expired, "expired", RANGE, "A credential, token, proof or statement has expired.";
+    NotYetValid, "not_yet_valid", RANGE, "A credential, token, proof or statement is not valid yet.";
     // Data Integrity
     ProofMissing, "proof_missing", PROOF, "There is no proof.";
     ProofMalformed, "proof_malformed", PROOF, "The proof is malformed.";
@@ -130,9 +131,9 @@ codes! {
     KeyBindingHash, "key_binding_hash", CRYPTO, "The key binding covers other disclosures.";
     KeyBindingStale, "key_binding_stale", CRYPTO, "The key binding is too old, or from the future.";
     HolderMismatch, "holder_mismatch", CRYPTO, "The holder is not the subject of the credential.";
-    CopyMarked, "copy_marked", OURS, "The copy is made in a way that makes it recognisable.";
+    CopyMarked, "copy_marked", OURS, "Verifiers could recognise the copy of the credential by a mark in it.";
     // At-least proofs
-    ThresholdInvalid, "threshold_invalid", RANGE, "A value or a threshold is outside the comparable range.";
+    ThresholdInvalid, "threshold_invalid", RANGE, "A value or threshold is out of range, or cannot be compared.";
     ThresholdUnmet, "threshold_unmet", OURS, "The value does not satisfy the threshold.";
     ThresholdUnproven, "threshold_unproven", CRYPTO, "The presentation does not prove the threshold.";
     // Trust, status, query, exchange
@@ -207,7 +208,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Creates a problem.
+    /// Creates a problem. `detail` must not contain a secret or the value of a claim.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }

@@ -1,4 +1,4 @@
-//! The three hash functions of threshold proofs: seed of a chain, step of a chain, and root over four chain ends
+//! Hash functions of threshold proofs: first point of a chain, next point of a chain, and commitment to four chain ends
 //! (spec/at-least.md 2.2 to 2.4).
 
 use sha2::{Digest as _, Sha256};
@@ -6,13 +6,14 @@ use zeroize::Zeroizing;
 
 use super::Direction;
 
-/// The digits of a number in base 16, and so the chains of an entry.
+/// Number of hexadecimal digits of a value; each digit has one hash chain.
 pub(super) const DIGITS: usize = 4;
 
-/// A point of a chain, or a root.
+/// SHA-256 hash: a point of a chain, or a commitment.
 pub(super) type Hash = [u8; 32];
 
-/// The three tags of a direction: no hash of one is ever one of another.
+/// Prefixes of the hash inputs of a direction. They are all different, so that no hash can be taken for one of another
+/// function or direction.
 struct Tags {
     seed: &'static str,
     step: &'static str,
@@ -30,12 +31,13 @@ const fn tags(direction: Direction) -> Tags {
     }
 }
 
-/// Returns the first hash in the chain of one digit of one entry. `place` is 0 for the least significant digit.
+/// Returns the first point of the chain of a digit, for the dominating value with index `entry`. `place` is 0 for the
+/// least significant digit.
 pub(super) fn seed(direction: Direction, salt: &str, entry: u8, place: u8) -> Zeroizing<Hash> {
     Zeroizing::new(hash(tags(direction).seed, &[salt.as_bytes(), &[entry, place]]))
 }
 
-/// The point of a chain `count` steps on. Each step is one block of SHA-256.
+/// Returns the point of a chain that is `count` steps after `from`. Each step hashes one SHA-256 block.
 pub(super) fn steps(direction: Direction, from: &Hash, count: u8) -> Zeroizing<Hash> {
     let mut point = Zeroizing::new(*from);
     for _ in 0..count {
@@ -44,7 +46,7 @@ pub(super) fn steps(direction: Direction, from: &Hash, count: u8) -> Zeroizing<H
     point
 }
 
-/// The commitment to four ends, most significant digit first.
+/// Returns the commitment to four chain ends, given most significant digit first.
 pub(super) fn root(direction: Direction, ends: &[Hash; DIGITS]) -> Hash {
     hash(tags(direction).root, &[ends.as_flattened()])
 }

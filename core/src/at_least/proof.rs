@@ -9,18 +9,18 @@ use crate::{
     secure::sd_jwt::{ClaimPath, Step},
 };
 
-/// Member of the key-binding JWT that contains the threshold proofs.
+/// Member of the key-binding JWT that contains the threshold proofs (spec/at-least.md 6.1).
 pub const MEMBER: &str = "carnet_witnesses";
 
 /// Maximum number of threshold proofs in one key-binding JWT: one for each claim that a credential query may request.
 pub const MAX_PROOFS: usize = query::MAX_ENTRIES;
 
-/// Proof that the claim at a path is on one side of a threshold: an element of `carnet_witnesses`.
+/// Proof that the claim at a path is at least, or at most, a threshold: an element of `carnet_witnesses`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThresholdProof {
-    /// Path of the value, not of its commitments; it consists of member names only.
+    /// Path of the claim itself, not of its commitments; it consists of member names only.
     pub path: ClaimPath,
-    /// Direction of the threshold.
+    /// Side of the threshold that the claim is on.
     pub direction: Direction,
     /// Proved threshold.
     pub threshold: OrderedValue,

@@ -1,4 +1,4 @@
-//! Bounds relative to the day of the request: `today`, `today-18y`, `today+30d`.
+//! Thresholds relative to the day of the request: `today`, `today-18y`, `today+30d`.
 
 use super::Direction;
 use crate::{Code, Problem, day, time::Timestamp};
@@ -6,7 +6,7 @@ use crate::{Code, Problem, day, time::Timestamp};
 /// Prefix of every relative day.
 const TODAY: &str = "today";
 
-/// The most digits of a count, so that no day is out of reach of the arithmetic.
+/// Maximum number of digits of a count of days or years. It keeps the date arithmetic in range.
 const MAX_DIGITS: usize = 5;
 
 /// Day relative to the current one, such as `today-18y` (spec/credential-types.md section 7).
@@ -20,7 +20,8 @@ enum Distance {
 }
 
 impl RelativeDay {
-    /// Parses a text that begins with `today`; `None` for any other text.
+    /// Parses `today`, or `today` with a sign, a count of up to five digits without leading zeros, and `d` (days) or
+    /// `y` (years). `None` for a text that does not begin with `today`.
     ///
     /// # Errors
     /// `query_malformed`: it begins with `today` and is otherwise malformed.
@@ -51,12 +52,12 @@ impl RelativeDay {
         Some(Self(unit(count.saturating_mul(sign))))
     }
 
-    /// Returns the date, `YYYY-MM-DD`, for the day in UTC that `now` falls on. Years keep month and day; If the
-    /// resulting year has no 29 February, the stricter neighbour is used: 28 February for an upper bound, 1 March for a
-    /// lower bound.
+    /// Returns the date, `YYYY-MM-DD`, for the day in UTC that `now` falls on. Years keep month and day. If the
+    /// resulting year has no 29 February, the stricter neighbour is used: 1 March for at-least, 28 February for
+    /// at-most.
     ///
     /// # Errors
-    /// `threshold_invalid`: the result is outside the four-digit years.
+    /// `threshold_invalid`: the result is outside the years 0000 to 9999.
     pub fn date(self, direction: Direction, now: Timestamp) -> Result<String, Problem> {
         let outside = || Problem::new(Code::ThresholdInvalid, "the bound is outside the years 0000 to 9999");
         let day_of = |at: Timestamp| {

@@ -1,4 +1,4 @@
-//! Ordered numbers of threshold proofs: conversion of claims and thresholds, and their base-16 digits.
+//! Numbers of threshold proofs: conversion of claims and thresholds, and their hexadecimal digits.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use serde_json::Value;
 use super::{Direction, chain::DIGITS};
 use crate::{Code, Problem, day, json, time::Timestamp};
 
-/// Greatest number that can be compared; as a day, it is 2079-06-06.
+/// Greatest number that a claim or a threshold can have; as a day, it is 2079-06-06.
 pub const MAX: u32 = 65_535;
 
-/// From 1900-01-01 to 1970-01-01, in days.
+/// Number of days from 1900-01-01 to 1970-01-01.
 const EPOCH: i64 = 25_567;
-/// The levels of the Common European Framework of Reference for languages, from the first, which is 1.
+/// Levels of the Common European Framework of Reference for Languages, lowest first. The first counts as 1.
 const CEFR: [&str; 6] = ["A1", "A2", "B1", "B2", "C1", "C2"];
 
-/// A value or a threshold as a number from 0 to 65,535: days since 1900-01-01, a CEFR level, or a plain number such as
+/// Claim or threshold as a number from 0 to 65,535: days since 1900-01-01, a CEFR level, or a plain number such as
 /// credits (spec/at-least.md 1).
 ///
 /// It may be a claim's value, so `Debug` does not print it.
@@ -29,13 +29,14 @@ impl OrderedValue {
         self.0
     }
 
-    /// Converts a claim's value: a date, an instant (rounded up to the day in UTC at whose end it has passed), a CEFR
-    /// level, or a number. A fraction, and a number outside the range, is rounded so that every proof stays true: down
-    /// for at least, up for at most (spec/at-least.md 1.1).
+    /// Converts a claim's value: a date, an instant (the last day in UTC that begins before it, so that 00:00:00
+    /// belongs to the day before), a CEFR level, or a number. A fraction is rounded down for at-least and up for
+    /// at-most. A number above the range becomes 65,535 for at-least, and one below it 0 for at-most; every proof then
+    /// stays true (spec/at-least.md 1.1, 1.3).
     ///
     /// # Errors
-    /// `threshold_invalid` if it is outside the range on the side where no proof could be true, or is of a kind without
-    /// an order; `date_malformed` for a text that is neither a date, an instant nor a level.
+    /// `threshold_invalid` for a number above the range for at-most or below it for at-least, and for a value that is
+    /// neither a text nor a number; `date_malformed` for a text that is neither a date, an instant nor a level.
     pub fn of_claim(direction: Direction, value: &Value) -> Result<Self, Problem> {
         match value {
             Value::String(text) if text.len() > 10 => clamped(direction, days(last_day(text)?)),
@@ -59,8 +60,8 @@ impl OrderedValue {
         }
     }
 
-    /// Returns the number that older credentials have for an instant, the day that contains it, if that differs from
-    /// [`Self::of_claim`].
+    /// Returns the number that older credentials commit to for an instant, the day that contains it, if that differs
+    /// from the one of [`Self::of_claim`]; `None` if it does not, and for other values.
     pub(crate) fn of_claim_in_older_credentials(direction: Direction, value: &Value) -> Option<Self> {
         let text = value.as_str().filter(|text| text.len() > 10)?;
         let number = of_day(Timestamp::parse(text).ok()?).ok()?;
@@ -70,8 +71,8 @@ impl OrderedValue {
     /// Converts the threshold of a query: a date, a CEFR level, or an integer.
     ///
     /// # Errors
-    /// `threshold_invalid` if it is negative, above 65,535, a fraction, or neither a text nor a number;
-    /// `date_malformed` for a text that is neither a date nor a level.
+    /// `threshold_invalid` if it is negative, above 65,535, a fraction, a date before 1900-01-01 or after 2079-06-06,
+    /// or neither a text nor a number; `date_malformed` for a text that is neither a date nor a level.
     pub fn of_threshold(value: &Value) -> Result<Self, Problem> {
         match value {
             Value::String(text) => level(text).map_or_else(|| days_since_1900(text), Ok),
@@ -90,6 +91,9 @@ impl From<u16> for OrderedValue {
 impl TryFrom<i64> for OrderedValue {
     type Error = Problem;
 
+    /// Converts an integer.
+    ///
+    /// # Errors
     /// `threshold_invalid` if it is negative or above 65,535.
     fn try_from(number: i64) -> Result<Self, Problem> {
         u16::try_from(number).map(Self).map_err(|_| out_of_range())
@@ -106,8 +110,11 @@ fn level(text: &str) -> Option<OrderedValue> {
     (1..).zip(CEFR).find(|(_, level)| *level == text).map(|(level, _)| OrderedValue(level))
 }
 
-/// Clamps a number outside the range to the end at which every true threshold in range stays true; beyond the other
-/// end there is no such number.
+/// Converts a number. One above the range becomes 65,535 for at-least, and one below it 0 for at-most: every threshold
+/// in the range that can then be proved is true.
+///
+/// # Errors
+/// `threshold_invalid` for a number outside the range on the other side.
 fn clamped(direction: Direction, number: i64) -> Result<OrderedValue, Problem> {
     match (u16::try_from(number), direction) {
         (Ok(number), _) => Ok(OrderedValue(number)),
@@ -129,7 +136,10 @@ pub fn days_since_1900(date: &str) -> Result<OrderedValue, Problem> {
     of_day(midnight(date)?)
 }
 
-/// The beginning of a date `YYYY-MM-DD` in UTC.
+/// Returns the first second of a date `YYYY-MM-DD` in UTC.
+///
+/// # Errors
+/// `date_malformed`
 fn midnight(date: &str) -> Result<Timestamp, Problem> {
     let malformed = || match day::missing_day(date) {
         Some(day) => Problem::new(Code::DateMalformed, format!("{day} is a day that does not exist")),
@@ -141,8 +151,11 @@ fn midnight(date: &str) -> Result<Timestamp, Problem> {
     Timestamp::parse(&format!("{date}T00:00:00Z")).map_err(|_| malformed())
 }
 
-/// Returns an instant of the last day in UTC that begins before a given one: a credential that ends at 00:00 ends
-/// with the day before.
+/// Returns an instant in the last day in UTC that begins before the given instant: a credential that ends at 00:00:00
+/// ends with the day before.
+///
+/// # Errors
+/// `date_malformed`
 fn last_day(text: &str) -> Result<Timestamp, Problem> {
     let at = Timestamp::parse(text)?;
     // Seconds are whole here; an end within the first second of a day belongs to that day.
@@ -169,7 +182,8 @@ fn of_day(at: Timestamp) -> Result<OrderedValue, Problem> {
         .map_err(|_| Problem::new(Code::ThresholdInvalid, "the date is before 1900-01-01 or after 2079-06-06"))
 }
 
-/// The number that the chains are made for: mirrored for at most, which turns it into at least.
+/// Returns the number that the hash chains encode: for at-least the value itself, for at-most 65,535 minus the value,
+/// so that one construction serves both (spec/at-least.md 1.4).
 pub(super) const fn chained(direction: Direction, value: OrderedValue) -> OrderedValue {
     match direction {
         Direction::AtLeast => value,
@@ -177,25 +191,27 @@ pub(super) const fn chained(direction: Direction, value: OrderedValue) -> Ordere
     }
 }
 
-/// The digits in base 16 with their places, most significant first.
+/// Returns the hexadecimal digits, each preceded by its place (3 to 0), most significant first.
 pub(super) fn digits(value: OrderedValue) -> [(u8, u8); DIGITS] {
     let [high, low] = value.0.to_be_bytes();
     [(3, high >> 4), (2, high & 15), (1, low >> 4), (0, low & 15)]
 }
 
-/// Returns whether every digit is at least the other's.
+/// Returns whether no hexadecimal digit of `value` is below the same digit of `threshold`.
 pub(super) fn dominates(value: OrderedValue, threshold: OrderedValue) -> bool {
     digits(value).iter().zip(digits(threshold)).all(|((_, digit), (_, least))| *digit >= least)
 }
 
-/// Returns the greatest number that the value dominates or is, among those that differ from a threshold in the last
-/// digit alone.
+/// Returns the lesser of the value and the greatest number that differs from the threshold only in the last hexadecimal
+/// digit.
 pub(super) fn reached_in_block(value: OrderedValue, threshold: OrderedValue) -> OrderedValue {
     value.min(OrderedValue(threshold.0 | 0x000f))
 }
 
-/// Returns the value itself, and for each digit that can be lowered by one the highest number below that. One of
-/// these dominates every number that does not exceed the value, and no other.
+/// Returns the dominating values with their indexes: the value itself (0), and for each place from 1 to 3 with a digit
+/// above zero the value with that digit lowered by one and all lower digits fifteen. A place whose lower digits are all
+/// fifteen already is left out. Each number up to the value is dominated by at least one of them, and no greater number
+/// by any.
 pub(super) fn dominating(value: OrderedValue) -> impl Iterator<Item = (u8, OrderedValue)> {
     let lowered = (1..).zip([0x000f, 0x00ff, 0x0fff]).filter_map(move |(entry, lower)| {
         let [kept, rest] = [value.0 & !lower, value.0 & lower];

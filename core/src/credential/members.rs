@@ -1,13 +1,13 @@
 //! Permitted top-level members of a signed payload, by format (spec/credential-types.md section 4).
 //!
-//! A member that one format defines and another ignores is refused in the latter: the signer would have stated
-//! something, such as the end of validity, that no reader would apply.
+//! A member that one format defines and another one ignores is refused in the latter: the signer would have stated
+//! something, such as the end of validity, that verifiers would not apply.
 
 use serde_json::{Map, Value};
 
 use crate::{Code, Problem};
 
-/// Table of permitted members for one format.
+/// Set of the permitted top-level members of a kind of document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TopLevel {
     /// Credential with embedded proofs.
@@ -21,7 +21,7 @@ pub(crate) enum TopLevel {
 }
 
 impl TopLevel {
-    /// Refuses a document with a top-level member that its format does not permit.
+    /// Checks that every top-level member of a document is permitted.
     ///
     /// # Errors
     /// `claim_forbidden`
@@ -57,7 +57,7 @@ impl TopLevel {
     }
 }
 
-/// The members of a credential that VCDM 2.0 defines (its context, `VerifiableCredential`), but `proof`.
+/// Returns whether VCDM 2.0 defines a member of a credential with this name. `proof` is not one of them.
 fn is_vcdm(name: &str) -> bool {
     matches!(
         name,
@@ -81,27 +81,27 @@ fn is_vcdm(name: &str) -> bool {
     )
 }
 
-/// Returns whether a name is a claim of JWT or SD-JWT that is read beside a VCDM document. `_sd` and `_sd_alg` are
-/// removed by then.
+/// Returns whether a name is a claim of a JWT or SD-JWT that is also read in a `vc+sd-jwt`. `_sd` and `_sd_alg` are
+/// removed before this check.
 fn is_jwt(name: &str) -> bool {
     matches!(name, "iss" | "sub" | "iat" | "nbf" | "exp" | "cnf" | "status")
 }
 
-/// Returns whether a name means something in the other formats, or to a JWT library, and nothing in an SD-JWT VC.
-/// `type`, `name`, `description`, `validFrom` and `validUntil` are not among them: types have claims of these names.
+/// Returns whether a name has a meaning in the other formats, or to JWT libraries, but none in an SD-JWT VC. `type`,
+/// `name`, `description`, `validFrom` and `validUntil` are excluded: credential types define claims with these names.
 fn is_foreign_to_sd_jwt_vc(name: &str) -> bool {
     let may_be_claimed = matches!(name, "type" | "name" | "description" | "validFrom" | "validUntil");
     (is_vcdm(name) && !may_be_claimed) || matches!(name, "proof" | "verifiableCredential" | "vc" | "vp" | "aud" | "jti")
 }
 
-/// Returns whether a credential type may define a claim of this name. A claim is in `credentialSubject`, and in a
-/// `dc+sd-jwt` at the top level, where it must not clash with a registered member.
+/// Returns whether a credential type may define a claim with this name. Claims are in `credentialSubject`, but in a
+/// `dc+sd-jwt` at the top level, where their names must differ from those of registered members.
 #[must_use]
 pub fn may_name_claim(name: &str) -> bool {
     !is_foreign_to_sd_jwt_vc(name) && !is_jwt(name) && !matches!(name, "vct" | "vct#integrity")
 }
 
-/// A name that is safe to print: one of those that the formats have, or none.
+/// Returns the name if a format defines it, and a neutral text otherwise: an unknown name may contain anything.
 fn shown(name: &str) -> &str {
     let known = is_vcdm(name) || is_jwt(name) || is_foreign_to_sd_jwt_vc(name) || matches!(name, "vct" | "holder");
     if known { name } else { "an unknown member" }

@@ -1,4 +1,4 @@
-//! Deserialisation with the path of the error, and with integers in any notation.
+//! Deserialisation that reports the path of an error and accepts integers in any notation.
 
 use std::{cell::RefCell, fmt};
 
@@ -27,7 +27,8 @@ impl fmt::Display for TypeMismatch {
     }
 }
 
-/// Deserialises a value. Integers may have a decimal point or an exponent, as in `1.0` ([`integer`]).
+/// Deserialises a value. Integers may have a decimal point or an exponent, as in `1.0` ([`integer`]). Unlike in
+/// `serde_json`, an array is no struct.
 ///
 /// # Errors
 /// [`TypeMismatch`]
@@ -37,7 +38,7 @@ pub fn deserialize_typed<T: DeserializeOwned>(value: Value) -> Result<T, TypeMis
         .map_err(|fault: serde_json::Error| TypeMismatch { path: path.into_inner().concat(), fault: fault.to_string() })
 }
 
-/// A value, and the way to the one that is being read.
+/// Value that is being deserialised, and its path.
 struct Tracked<'p> {
     value: Value,
     path: &'p RefCell<Vec<String>>,
@@ -45,7 +46,8 @@ struct Tracked<'p> {
 
 type Fault = serde_json::Error;
 
-/// An integer type: any whole number is read as one, and everything else is left to the type to refuse.
+/// Deserialises integer types: a whole number in any notation is passed on as an integer, and any other value
+/// unchanged.
 macro_rules! integers {
     ($($name:ident)*) => {$(
         fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -87,7 +89,7 @@ impl<'de> Deserializer<'de> for Tracked<'_> {
         self.value.deserialize_enum(name, variants, visitor)
     }
 
-    /// Refuses an array as a struct: its members have names, and serde would take elements in their order.
+    /// Refuses an array: serde would assign its elements to the fields of the struct in their order.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -111,7 +113,7 @@ impl<'de> Deserializer<'de> for Tracked<'_> {
     }
 }
 
-/// Reads the value one step further; the step stays on the path if that fails.
+/// Deserialises a nested value. `step` is appended to the path, and removed again only if that succeeds.
 fn below<'de, S: DeserializeSeed<'de>>(
     seed: S,
     value: Value,

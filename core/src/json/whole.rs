@@ -4,21 +4,22 @@ use serde_json::Value;
 
 use super::MAX_INTEGER;
 
-/// Returns an integer: `1`, `1.0` and `1e0` are the same number (RFC 8259 section 6), and RFC 8785 writes them alike.
-/// `None` for a fraction, for a number with a decimal point or an exponent and a magnitude above 2^53 - 1, and for
-/// other values.
+/// Returns the integer that a value is, in any notation: `1`, `1.0` and `1e0` are the same number (RFC 8259 section 6),
+/// and RFC 8785 writes them alike. `None` for a fraction, for a number with a decimal point or an exponent and a
+/// magnitude above 2^53 - 1, and for any other value.
 #[must_use]
 pub fn integer(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| whole_float(value.as_f64()?))
 }
 
-/// Returns a non-negative integer, as [`integer`].
+/// Returns the integer that a value is, like [`integer`]; `None` also for a negative one.
 #[must_use]
 pub fn unsigned_integer(value: &Value) -> Option<u64> {
     integer(value).and_then(|number| u64::try_from(number).ok())
 }
 
-/// The whole number that a double is, where it is exact.
+/// Returns a number without a fraction as an integer; `None` for a fraction, for a magnitude above 2^53 - 1, and for a
+/// number that is not finite.
 pub(super) fn whole_float(number: f64) -> Option<i64> {
     // Also not for one that is not finite.
     (number.fract() == 0.0 && number.abs() <= MAX_INTEGER as f64).then_some(number as i64)

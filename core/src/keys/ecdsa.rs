@@ -1,7 +1,7 @@
 //! ECDSA: on P-256 with SHA-256 (`ES256`, RFC 7518 section 3.4), and on P-384 with SHA-384 for the cryptosuite
 //! ecdsa-jcs-2019.
 
-/// Makes the functions of a curve, from its crate, its name and the number of bytes of a coordinate.
+/// Defines the functions of a curve, from the name of its crate, its own name and the length of a coordinate in bytes.
 macro_rules! curve {
     ($curve:ident, $name:literal, $bytes:literal) => {
         pub(super) mod $curve {
@@ -15,7 +15,7 @@ macro_rules! curve {
             const COMPRESSED: usize = $bytes + 1;
             const UNCOMPRESSED: usize = 2 * $bytes + 1;
 
-            /// From a SEC 1 point, compressed or not.
+            /// Parses a SEC 1 point, compressed or uncompressed.
             pub(in crate::keys) fn public(bytes: &[u8]) -> Result<VerifyingKey, Problem> {
                 // The library would take SEC 1's compact form too, which leaves out the sign of y.
                 match (bytes.first(), bytes.len()) {
@@ -38,7 +38,7 @@ macro_rules! curve {
                 key.verify(message, &signature).map_err(|_| Code::SignatureInvalid.into())
             }
 
-            /// Deterministic (RFC 6979), with the lower of the two `s`.
+            /// Signs deterministically (RFC 6979), with the lower of the two possible `s`.
             pub(in crate::keys) fn sign(key: &SigningKey, message: &[u8]) -> Result<Vec<u8>, Problem> {
                 let signature: Signature = key.try_sign(message).map_err(|_| Code::ProofGeneration)?;
                 Ok(signature.normalize_s().unwrap_or(signature).to_bytes().to_vec())

@@ -7,10 +7,10 @@ use sha2::{Digest as _, Sha256};
 use super::{Algorithm, PublicKey, VerifyingKeyKind, invalid};
 use crate::{Code, Problem};
 
-/// The members that hold secrets, of every key type there is (RFC 7518 section 6, RFC 8037, and `priv` of AKP keys).
+/// Members that contain secrets, of any key type (RFC 7518 section 6, RFC 8037, and `priv` of AKP keys).
 const SECRET: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
-/// The members in the order of their names, as a thumbprint needs them.
+/// Returns the required members of the JWK, sorted by name as the thumbprint needs them (RFC 7638 section 3).
 pub(super) fn members(key: &PublicKey) -> Vec<(&'static str, String)> {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     match &key.0 {
@@ -40,7 +40,7 @@ pub(super) fn members(key: &PublicKey) -> Vec<(&'static str, String)> {
     }
 }
 
-/// Writes the required members only, ordered, with no blanks. Names and values need no escaping.
+/// Returns the JWK with its required members only, sorted and without white space. Names and values need no escaping.
 pub(super) fn text(key: &PublicKey) -> String {
     let members: Vec<String> =
         members(key).into_iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
@@ -80,7 +80,7 @@ fn string<'a>(jwk: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>
     }
 }
 
-/// Reads an uncompressed point (SEC 1), of coordinates of this many bytes.
+/// Reads the coordinates `x` and `y` as an uncompressed SEC 1 point. Each has `BYTES` bytes.
 fn point<const BYTES: usize>(jwk: &Map<String, Value>) -> Result<Vec<u8>, Problem> {
     let mut point = vec![4];
     point.extend_from_slice(&coordinate::<BYTES>(jwk, "x")?);
@@ -88,7 +88,8 @@ fn point<const BYTES: usize>(jwk: &Map<String, Value>) -> Result<Vec<u8>, Proble
     Ok(point)
 }
 
-/// Exactly so many bytes in base64url without padding, leading zeros kept (RFC 7518 section 6.2.1.2).
+/// Reads a member of exactly `BYTES` bytes in base64url without padding, leading zeros included (RFC 7518 section
+/// 6.2.1.2).
 fn coordinate<const BYTES: usize>(jwk: &Map<String, Value>, name: &str) -> Result<[u8; BYTES], Problem> {
     let wrong = || invalid(&format!("a JWK's {name} is not {BYTES} bytes in base64url"));
     let length = BYTES.saturating_mul(4).div_ceil(3);

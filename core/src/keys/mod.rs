@@ -1,5 +1,5 @@
-//! Keys: signing through a trait, and public keys as JWK (RFC 7517, RFC 8037) and Multikey (Controlled Identifiers 1.0
-//! section 2.2.2).
+//! Keys: signatures through the trait [`Signer`], and public keys as JWK (RFC 7517, RFC 8037) and Multikey (Controlled
+//! Identifiers 1.0 section 2.2.2).
 
 use serde_json::{Map, Value};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -45,7 +45,7 @@ impl Algorithm {
         }
     }
 
-    /// Parses an `alg` value.
+    /// Parses the `alg` value of a JWS.
     ///
     /// # Errors
     /// `algorithm_forbidden` for anything but `EdDSA` and `ES256`, in particular for `none` and HMACs.
@@ -58,14 +58,16 @@ impl Algorithm {
     }
 }
 
-/// A public key that may verify signatures. Equality is equality of the key, in any encoding.
+/// Public key that verifies signatures. Two values are equal if they are the same key, in whichever encoding it was
+/// given.
 ///
-/// It can only be created through the checks of [`Self::from_jwk`], [`Self::from_multikey`] and [`Self::from_bytes`]:
-/// an Ed25519 key is canonically encoded and not of small order, a P-256 or P-384 key is on the curve.
+/// It can only be created through the checks of [`Self::from_jwk`], [`Self::from_multikey`] and [`Self::from_bytes`],
+/// or from a secret key: an Ed25519 key is canonically encoded and not of small order, a P-256 or P-384 key is on the
+/// curve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey(VerifyingKeyKind);
 
-/// The point is decompressed once, when the key is made, and not at each verification.
+/// Key by algorithm, with its point decompressed, so that this is not done at each verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum VerifyingKeyKind {
     Ed25519(ed25519_dalek::VerifyingKey),
@@ -84,11 +86,12 @@ impl PublicKey {
         }
     }
 
-    /// Verifies a signature of [`Algorithm::signature_bytes`]: for Ed25519 strictly (RFC 8032 with small-order points
-    /// refused), for P-256 and P-384 `r||s`.
+    /// Verifies a signature of [`Algorithm::signature_bytes`] over the message (not its hash): for Ed25519 strictly
+    /// (RFC 8032, with small-order points refused), for P-256 and P-384 as `r||s`.
     ///
-    /// Both `s` and `-s` are accepted, as in RFC 7518: other implementations create either, and Carnet never identifies
-    /// anything by the bytes of a signature. Carnet itself creates the lower one.
+    /// For P-256 and P-384, a signature with `s` and one with `-s` are both accepted, as in RFC 7518: other
+    /// implementations create either, and Carnet never identifies anything by the bytes of a signature. Carnet itself
+    /// creates the one with the lower `s`.
     ///
     /// # Errors
     /// `signature_invalid`.
@@ -140,21 +143,22 @@ impl PublicKey {
         jwk::members(self).into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect()
     }
 
-    /// Parses a public JWK. Members that do not define the key (`kid`, `x5t`, unknown ones) are ignored.
+    /// Parses a public JWK. `use`, `key_ops` and `alg` must permit verification with the key's algorithm, if they are
+    /// present. Other members that do not define the key (`kid`, `x5t`, unknown ones) are ignored.
     ///
     /// # Errors
-    /// `key_invalid`, `private_key_exposed`, `algorithm_mismatch` (its `alg` member is for another kind of key).
+    /// `key_invalid`, `private_key_exposed`, `algorithm_mismatch` (its `alg` is for another kind of key).
     pub fn from_jwk(jwk: &Value) -> Result<Self, Problem> {
         jwk::parse(jwk)
     }
 
-    /// Returns the Multikey (`z6Mk...`, `zDn...`, `z82...`).
+    /// Returns the Multikey, which begins with `z6Mk` (Ed25519), `zDn` (P-256) or `z82` (P-384).
     #[must_use]
     pub fn to_multikey(&self) -> String {
         multikey::encode(self)
     }
 
-    /// Parses a Multikey.
+    /// Parses a Multikey. P-256 and P-384 keys must be compressed.
     ///
     /// # Errors
     /// `invalid_encoding` (not base58btc multibase), `key_invalid`, `private_key_exposed`.
@@ -174,7 +178,7 @@ impl PublicKey {
     }
 }
 
-/// Signing key: in memory, or in a hardware module.
+/// Signing key, in memory or in a hardware module.
 pub trait Signer: Send + Sync {
     /// Returns the public key.
     fn public_key(&self) -> PublicKey;
@@ -201,7 +205,7 @@ enum SigningKeyKind {
 }
 
 impl SecretKey {
-    /// Generates a new key.
+    /// Generates a new key with `rng`.
     pub fn generate(algorithm: Algorithm, mut rng: Rng<'_>) -> Self {
         Self(match algorithm {
             Algorithm::EdDsa => SigningKeyKind::Ed25519(ed25519_dalek::SigningKey::generate(rng)),

@@ -6,10 +6,10 @@ use crate::{Code, Problem};
 const ED25519: [u8; 2] = [0xed, 0x01];
 const P256: [u8; 2] = [0x80, 0x24];
 const P384: [u8; 2] = [0x81, 0x24];
-/// The prefixes of secret keys: Ed25519, P-256, P-384, secp256k1.
+/// Multicodec prefixes of secret keys: Ed25519, P-256, P-384, secp256k1.
 const SECRET: [[u8; 2]; 4] = [[0x80, 0x26], [0x86, 0x26], [0x87, 0x26], [0x81, 0x26]];
-/// Decoding base58 takes time that grows with the square of the length, so longer text is not looked at.
-/// An Ed25519 key has 48 characters, a P-256 key 49, a P-384 key 70.
+/// Maximum length of a Multikey, in characters: an Ed25519 key has 48, a P-256 key 49, a P-384 key 70. Decoding base58
+/// takes time that grows with the square of the length.
 const MAX_TEXT: usize = 80;
 
 pub(super) fn encode(key: &PublicKey) -> String {
