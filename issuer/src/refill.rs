@@ -40,20 +40,21 @@ use crate::{
     },
 };
 
-/// Valid copy, presented with a key binding by its holder.
+/// Copy that its holder presented in full, with verified signature and key binding.
 pub(crate) struct PresentedCopy {
     /// Digest of the copy.
     pub(crate) copy: SecretHash,
     pub(crate) credential_type: String,
     pub(crate) format: CredentialFormat,
+    /// Claims of the subject, without its id and without commitments of threshold proofs.
     pub(crate) claims: Map<String, Value>,
-    /// Thumbprints of the new keys, as signed by the holder.
+    /// Thumbprints of the new copies' keys, as listed in the key binding.
     keys: Vec<String>,
-    /// Parsed nonce of the presentation, and its text.
+    /// Nonce of the key binding, verified, and its text.
     pub(crate) nonce: (Nonce, String),
 }
 
-/// Request for new copies of a credential, with a verified presentation and verified proofs.
+/// Refill request with a verified presentation and verified proofs, to be stored before signing.
 #[derive(Debug)]
 pub(crate) struct RefillIntent {
     /// Digest of the presented copy.
@@ -63,17 +64,19 @@ pub(crate) struct RefillIntent {
     pub(crate) notification_hash: SecretHash,
     /// Thumbprints of the new copies' keys.
     pub(crate) thumbprints: Vec<String>,
-    /// Epoch of the credential type.
+    /// Epoch to whose start the dates of copies of the type are rounded.
     pub(crate) epoch: Epoch,
     pub(crate) now: Timestamp,
 }
 
 impl<S: Store> Issuer<S> {
-    /// Signs a new copy for each proof, with the claims and the validity of the presented copy.
+    /// Verifies a presented copy and the proofs, and signs a new copy for each proof's key, with the claims and the
+    /// validity of the presented copy.
     ///
     /// # Errors
     /// The copy, its key binding, a proof or the nonce is refused; [`Error::CopyUnknown`];
-    /// [`Error::RefillUnsupported`]; [`Error::RefillLimit`]; store errors; signing errors.
+    /// [`Error::RefillUnsupported`]; [`Error::RefillLimit`], or the limit of all refills is reached;
+    /// [`Error::KeyUsed`]; store errors; signing errors.
     pub(crate) async fn refill(
         self: &Arc<Self>,
         presentation: Zeroizing<String>,
@@ -111,10 +114,12 @@ impl<S: Store> Issuer<S> {
         Ok(CollectionOutcome::Issued { format, copies, notification_id })
     }
 
-    /// Stores the intent to sign, for the offer of the presented copy, and marks the nonce as used.
+    /// Stores the intent to sign for the offer of the presented copy, and marks the nonce as used. The dates of the new
+    /// copies are those of the presented one, rounded to the epoch if that leaves a validity period.
     ///
     /// # Errors
-    /// The copy or the nonce is refused; [`Error::RefillLimit`]; [`Error::RefillSpent`]; store errors.
+    /// The copy is unknown, revoked or suspended; [`Error::NonceInvalid`]; the daily limit or the limit of all refills
+    /// is reached; [`Error::KeyUsed`]; store errors.
     pub(crate) async fn store_refill_intent(&self, intent: RefillIntent) -> Result<Reissue, Error> {
         let RefillIntent { copy, nonce, request_digest, notification_hash, thumbprints, epoch, now } = intent;
         let mut tx = self.store.begin("intend_refill").await?;
@@ -144,7 +149,8 @@ impl<S: Store> Issuer<S> {
         Ok(Reissue { collection, offer_id, places, valid_from, valid_until })
     }
 
-    /// Marks the copies as issued.
+    /// Records the signed copies of a refill, or of a renewal that needed no approval: marks them as issued. The
+    /// response is not stored.
     ///
     /// # Errors
     /// [`Error::KeyUsed`]; store errors.
@@ -162,8 +168,9 @@ impl<S: Store> Issuer<S> {
         Ok(tx.commit().await?)
     }
 
-    /// Verifies a presented copy and the proofs of the new keys, over one nonce. Returns the keys, and the digest of
-    /// the whole request.
+    /// Verifies a presented copy and the proofs of the new keys. Both must have the same nonce, and the key binding
+    /// must list the keys of the proofs in order. Returns the copy, the keys, and the digest of the whole request. The
+    /// nonce is not yet marked as used.
     ///
     /// # Errors
     /// The copy, its key binding, a proof or the nonce is refused; [`Error::CopyUnknown`];
@@ -201,7 +208,7 @@ impl<S: Store> Issuer<S> {
         Ok((shown, keys, request_digest))
     }
 
-    /// Verifies a presented copy with the common pipeline, and its key binding to one of this issuer's nonces.
+    /// Verifies a presented copy, and its key binding to one of this issuer's nonces. Its status is not checked.
     fn shown(&self, presentation: &str, now: Timestamp) -> Result<PresentedCopy, Error> {
         let refuse = Error::PresentationInvalid;
         if presentation.trim_start().starts_with('{') {
@@ -238,7 +245,8 @@ impl<S: Store> Issuer<S> {
         })
     }
 
-    /// Verifies the copy without its key binding.
+    /// Verifies a copy (signature, issuer, type, dates) with the common pipeline, without its key binding and its
+    /// status.
     fn held(&self, presentation: &str, now: Timestamp) -> Result<VerifiedCredential, Problem> {
         let copy = presentation.rfind('~').and_then(|end| presentation.get(..=end)).unwrap_or_default();
         let own = OwnIssuerPolicy(self);
@@ -257,7 +265,7 @@ impl<S: Store> Issuer<S> {
         })
     }
 
-    /// Returns the claims of the subject, without its id.
+    /// Returns the members of `credentialSubject`, without its id.
     fn subject(&self, held: &VerifiedCredential) -> Result<Map<String, Value>, Problem> {
         let subject = held.credential.document().get("credentialSubject").and_then(Value::as_object);
         let mut claims =
@@ -266,7 +274,8 @@ impl<S: Store> Issuer<S> {
         Ok(claims)
     }
 
-    /// Returns the claims without commitments, as staff provide them, after checking them against the type.
+    /// Returns the claims without commitments of threshold proofs, as staff provide them, after checking them against
+    /// the type.
     fn checked(&self, type_name: &str, mut claims: Map<String, Value>) -> Result<Map<String, Value>, Problem> {
         let known = self.catalogue.credential_type(type_name).ok_or_else(|| Problem::from(Code::TypeUnknown))?;
         claims.retain(|name, _| !known.is_commitments(name));
@@ -275,7 +284,7 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-/// Issuer policy that accepts only this issuer.
+/// Resolver and issuer policy that accept only this issuer, and only types that it still issues.
 pub(crate) struct OwnIssuerPolicy<'a, S>(pub(crate) &'a Issuer<S>);
 
 impl<S: Send + Sync> Resolve for OwnIssuerPolicy<'_, S> {
@@ -300,6 +309,7 @@ impl<S: Send + Sync> IssuerPolicy for OwnIssuerPolicy<'_, S> {
     }
 }
 
+/// Returns the error for a copy of another issuer.
 fn not_ours() -> Problem {
     Problem::new(Code::IssuerUntrusted, "another issuer issued the copy; ask that one")
 }

@@ -1,6 +1,6 @@
-//! Registrar: signs registrations of verifiers, for wallets that have pinned its DID (spec/registration.md).
+//! Registrar: signs registrations of verifiers, for wallets that trust its DID (spec/registration.md).
 //!
-//! Its directory contains only a key and a name. It is not a service, and works offline.
+//! Its directory contains only a key and a name. It runs no service, and works offline.
 
 use std::path::Path;
 
@@ -26,12 +26,12 @@ use std::sync::Arc;
 use crate::setup::{create_directory, toml_string, write_new};
 
 const FILE: &str = "registrar.toml";
-/// Maximum length of a name, in characters.
+/// Maximum length of a registrar's name, in characters.
 const MOST_NAME: usize = 200;
 /// Maximum validity period of a registration, in days (spec/registration.md).
 pub(crate) const MOST_DAYS: u32 = 366;
 
-/// Error of the registrar, with a stable reason.
+/// Error of the registrar's commands.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RegistrarError {
     #[error("{path} cannot be read: {error}")]
@@ -59,7 +59,7 @@ pub(crate) enum RegistrarError {
 }
 
 impl RegistrarError {
-    /// Returns the stable reason: the code of the failed check, if any.
+    /// Returns the stable reason for scripts: the code of the failed check, or the kind of the error.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "file_unreadable",
@@ -74,7 +74,7 @@ impl RegistrarError {
         }
     }
 
-    /// Returns advice on the next step.
+    /// Returns advice for the operator on the next step.
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::Unreadable { .. } => "check the path, and that the file is text in UTF-8".to_owned(),
@@ -93,7 +93,7 @@ impl RegistrarError {
     }
 }
 
-/// Registrar with its key.
+/// Registrar: its name, and its key, from which its did:key is derived.
 pub(crate) struct Registrar {
     pub(crate) name: String,
     pub(crate) did: Did,
@@ -101,15 +101,17 @@ pub(crate) struct Registrar {
     key: Keyring,
 }
 
-/// Verified request for a registration, not yet signed by the registrar.
+/// Request for a registration with a verified signature, which the registrar has not approved yet.
 pub(crate) struct RegistrationApplication {
     pub(crate) request: RegistrationRequest,
-    /// base64url SHA-256 of the request file, by which the request is approved.
+    /// Base64url SHA-256 of the request file, by which it is approved.
     pub(crate) digest: String,
+    /// Start of the registration's validity: the current day.
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
 }
 
+/// Contents of `registrar.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RegistrarConfig {
@@ -119,10 +121,11 @@ struct RegistrarConfig {
 }
 
 impl Registrar {
-    /// Creates a registrar's directory. Existing files are never overwritten.
+    /// Creates a registrar's directory with a new key. Existing files are never overwritten.
     ///
     /// # Errors
-    /// The name is invalid, the directory is in use, the key cannot be encrypted, or a file cannot be written.
+    /// The name is not a text of 1 to 200 characters, the directory is not empty, the key cannot be created, or a file
+    /// cannot be written.
     pub(crate) fn init(data: &Path, name: &str, place: &KeyPlace) -> Result<Self, StartError> {
         if name.trim().is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
             return Err(StartError::new(
@@ -157,6 +160,7 @@ impl Registrar {
         Self::of_key(name, Keyring::open(data, &keys)?)
     }
 
+    /// Derives the registrar's DID from its key.
     fn of_key(name: String, key: Keyring) -> Result<Self, StartError> {
         let did = Did::key(&key.public_key());
         // The only verification method of a did:key is named after the key.
@@ -166,8 +170,9 @@ impl Registrar {
         Ok(Self { name, did, kid, key })
     }
 
-    /// Verifies a request for a registration, and computes its validity period. `document` is the verifier's DID
-    /// document, required unless it is derived from the DID.
+    /// Verifies a request for a registration, and computes the validity period of the registration: `days` days from
+    /// the start of today. `document` is the verifier's DID document, required for a DID that is published on the web,
+    /// and ignored for others.
     ///
     /// # Errors
     /// [`RegistrarError::Days`], [`RegistrarError::Request`], [`RegistrarError::Document`],
@@ -196,7 +201,7 @@ impl Registrar {
         })
     }
 
-    /// Signs a registration.
+    /// Signs the registration that an application asks for.
     ///
     /// # Errors
     /// [`RegistrarError::Signing`]
@@ -207,11 +212,11 @@ impl Registrar {
 }
 
 impl RegistrationApplication {
-    /// Checks an approval given in advance, which is the digest of a request. Returns `false` if none was given, and a
-    /// person must be asked.
+    /// Compares an approval given in advance with the digest of the request. Returns `false` if none was given, so that
+    /// a person must be asked.
     ///
     /// # Errors
-    /// [`RegistrarError::ApprovalMismatch`]
+    /// [`RegistrarError::ApprovalMismatch`] for the digest of another request.
     pub(crate) fn approved_by(&self, yes: Option<&str>) -> Result<bool, RegistrarError> {
         match yes {
             Some(digest) if digest == self.digest => Ok(true),
@@ -221,10 +226,15 @@ impl RegistrationApplication {
     }
 }
 
-/// Resolver for DIDs that contain their document, and for the one document given.
+/// Resolver for DIDs that contain their own document, and for the did:web whose document was supplied.
 struct SuppliedDocument(Option<Arc<DidDocument>>);
 
 impl SuppliedDocument {
+    /// Parses the supplied document for the issuer of the request. A malformed request yields a resolver without
+    /// document, and its verification reports the fault.
+    ///
+    /// # Errors
+    /// [`RegistrarError::DocumentMissing`] if the issuer's DID needs one; [`RegistrarError::Document`].
     fn of(request: &Map<String, Value>, document: Option<&[u8]>) -> Result<Self, RegistrarError> {
         let Some(did) = request.get("issuer").and_then(Value::as_str).and_then(|did| Did::parse(did).ok()) else {
             // The verification reports the fault.
@@ -253,7 +263,7 @@ impl Resolve for SuppliedDocument {
     }
 }
 
-/// Reads a complete file, without a leading byte-order mark.
+/// Reads a whole file, without a leading byte-order mark.
 ///
 /// # Errors
 /// [`RegistrarError::Unreadable`]

@@ -1,4 +1,4 @@
-//! Checks shared by refills and renewals: the presented copy, and the numbers of copies.
+//! Checks shared by refills and renewals: state of the presented copy, and limits on the number of copies.
 
 use carnet_core::{Code, Problem, day, time::Timestamp};
 
@@ -12,9 +12,11 @@ use crate::{
     },
 };
 
-/// Reissue to be signed, without the claims, which are not stored.
+/// Stored intent to sign the copies of a refill or a renewal. The claims are not stored: they come from the presented
+/// copy.
 #[derive(Debug)]
 pub(crate) struct Reissue {
+    /// Number of the stored request.
     pub(crate) collection: i64,
     pub(crate) offer_id: String,
     /// Status indices of the new copies, in order.
@@ -23,10 +25,11 @@ pub(crate) struct Reissue {
     pub(crate) valid_until: Timestamp,
 }
 
-/// Returns the record of a presented copy.
+/// Returns the record of a presented copy, found by its digest, if the copy is valid.
 ///
 /// # Errors
-/// [`Error::CopyUnknown`]: it was not issued by this issuer; it was revoked or suspended.
+/// [`Error::CopyUnknown`] if this issuer has no record of it; [`Error::PresentationInvalid`] if it was revoked or
+/// suspended; store errors.
 pub(crate) async fn require_copy<T: StoreTx>(tx: &mut T, copy: &SecretHash) -> Result<KnownCopy, Error> {
     // A valid signature is not enough: with a leaked key, anybody could sign claims for their own key.
     let known = tx.copy_by_digest(copy).await?.ok_or(Error::CopyUnknown)?;
@@ -35,6 +38,9 @@ pub(crate) async fn require_copy<T: StoreTx>(tx: &mut T, copy: &SecretHash) -> R
 }
 
 /// Refuses a revoked or suspended credential.
+///
+/// # Errors
+/// [`Error::PresentationInvalid`]
 pub(crate) fn require_valid(state: StatusState) -> Result<(), Error> {
     let problem = match state {
         StatusState::Valid => return Ok(()),
@@ -44,7 +50,11 @@ pub(crate) fn require_valid(state: StatusState) -> Result<(), Error> {
     Err(Error::PresentationInvalid(problem))
 }
 
-/// Refuses a refill beyond the offer's daily limit; the error contains the time at which copies are available again.
+/// Refuses a refill or renewal of `copies` copies that would exceed the offer's limit of the last 24 hours. Copies
+/// before the last reinstatement or message do not count, since their holder had to replace them.
+///
+/// # Errors
+/// [`Error::RefillLimit`] with the number of seconds until enough copies are available again; store errors.
 pub(crate) async fn require_daily_refill_capacity<T: StoreTx>(
     tx: &mut T,
     offer_id: &str,
@@ -66,7 +76,11 @@ pub(crate) async fn require_daily_refill_capacity<T: StoreTx>(
     Err(Error::RefillLimit { per_day, seconds })
 }
 
-/// Refuses a refill beyond the offer's limit until its renewal.
+/// Refuses a refill or renewal of `copies` copies that would exceed the offer's limit of all copies by refill. Only
+/// those since the last renewal (`generation`: number of renewals) and since the last reinstatement or message count.
+///
+/// # Errors
+/// The limit is reached; store errors.
 pub(crate) async fn require_refill_capacity<T: StoreTx>(
     tx: &mut T,
     offer_id: &str,

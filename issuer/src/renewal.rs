@@ -2,7 +2,7 @@
 //! expiry (spec/freshness.md section 3).
 //!
 //! As in a refill, the claims come from the copy. If staff must approve the renewal, the claims are stored encrypted
-//! with the transaction id, which only the wallet keeps: the issuer cannot decrypt them until the wallet sends it
+//! with the transaction id, which only the wallet keeps: the issuer cannot decrypt them until the wallet sends the id
 //! again.
 
 use std::sync::Arc;
@@ -29,12 +29,14 @@ use crate::{
 };
 
 impl<S: Store> Issuer<S> {
-    /// Signs a new copy for each proof, with the claims of the presented copy and a later expiry, or stores the request
-    /// for a decision of staff.
+    /// Verifies a presented copy and the proofs, and signs a new copy for each proof's key, with the claims of the
+    /// presented copy and a later expiry. If staff must approve renewals of the type, the request is stored instead,
+    /// and the outcome is deferred.
     ///
     /// # Errors
-    /// [`Error::RenewalUnavailable`], [`Error::RenewalEarly`], [`Error::RenewalLimit`]; the copy, its key binding, a
-    /// proof or the nonce is refused; a copy of the credential is revoked or suspended; store errors; signing errors.
+    /// [`Error::RenewalUnavailable`]; the renewal is too early, or one too many; the copy, its key binding, a proof or
+    /// the nonce is refused; a copy of the credential is revoked or suspended; a limit of refills is reached; staff
+    /// were asked too recently or too often; store errors; signing errors.
     pub(crate) async fn renew(
         self: &Arc<Self>,
         presentation: Zeroizing<String>,
@@ -94,7 +96,7 @@ impl<S: Store> Issuer<S> {
         Ok(CollectionOutcome::Issued { format, copies, notification_id })
     }
 
-    /// Builds the record that is kept until staff decide.
+    /// Builds the data that is kept until staff decide, with encrypted claims.
     fn waiting(
         &self,
         transaction_id: &str,
@@ -112,11 +114,12 @@ impl<S: Store> Issuer<S> {
         })
     }
 
-    /// Returns the copies of a renewal that required a decision of staff; `None` if no renewal has this transaction id.
+    /// Handles a deferred request for a renewal: signs the copies if staff have approved it. `None` if no renewal has
+    /// this transaction id, or it is issued: its response is then stored with its credential request.
     ///
     /// # Errors
-    /// [`Error::Rejected`] with the reason; [`Error::TransactionUnknown`]; the credential was revoked or suspended in
-    /// the meantime; store errors; signing errors.
+    /// [`Error::Rejected`] with the reason; [`Error::TransactionUnknown`] if the renewal lapsed or its deadline is
+    /// over; the credential was revoked or suspended in the meantime; store errors; signing errors.
     pub(crate) async fn collect_renewal(
         self: &Arc<Self>,
         transaction_id: &str,

@@ -1,4 +1,4 @@
-//! Intents to renew: eligibility, pending requests, and the state stored before and after signing.
+//! Intents to renew: conditions of a renewal, pending requests, and the state stored before and after signing.
 
 use carnet_core::{day, format::CredentialFormat, time::Timestamp};
 
@@ -22,10 +22,10 @@ use crate::{
 };
 
 const HOUR: i64 = 3_600;
-/// Maximum number of renewals of one offer that are put before staff per day.
+/// Maximum number of renewal requests of one offer that are put before staff within 24 hours.
 const MOST_ASKED: i64 = 5;
 
-/// Renewal request with a verified presentation and verified proofs.
+/// Renewal request with a verified presentation and verified proofs, to be stored.
 #[derive(Debug)]
 pub(crate) struct RenewalIntent {
     /// Digest of the presented copy.
@@ -35,22 +35,23 @@ pub(crate) struct RenewalIntent {
     pub(crate) notification_hash: SecretHash,
     /// Thumbprints of the new copies' keys.
     pub(crate) thumbprints: Vec<String>,
+    /// Renewal rules of the credential type.
     pub(crate) terms: RenewalTerms,
     /// Data to store until staff decide; `None`: no approval is needed.
     pub(crate) waiting: Option<NewPendingRenewal>,
     pub(crate) now: Timestamp,
 }
 
-/// Outcome of a renewal that required a decision of staff.
+/// State of a renewal that requires a decision of staff.
 #[derive(Debug)]
 pub(crate) enum PendingRenewalOutcome {
     /// No decision yet.
     Pending,
-    /// Approved and to be signed; the intent was stored.
+    /// Approved: the copies are to be signed.
     Sign(Box<ApprovedRenewal>),
 }
 
-/// Approved renewal.
+/// Renewal that staff have approved, with its stored intent to sign.
 #[derive(Debug)]
 pub(crate) struct ApprovedRenewal {
     pub(crate) renewal_id: String,
@@ -58,17 +59,20 @@ pub(crate) struct ApprovedRenewal {
     pub(crate) credential_type: String,
     pub(crate) format: CredentialFormat,
     pub(crate) request_digest: SecretHash,
+    /// Claims, encrypted with the transaction id.
     pub(crate) claims: Vec<u8>,
+    /// Public keys of the copies as a JSON array of JWKs.
     pub(crate) holder_keys: String,
 }
 
 impl<S: Store> Issuer<S> {
     /// Stores the intent to sign a renewal or, if staff must decide, the request for their decision (then the result is
-    /// `None`). Marks the nonce as used; earlier pending renewals of the offer lapse.
+    /// `None`). Marks the nonce as used; earlier pending and approved renewals of the offer lapse.
     ///
     /// # Errors
     /// The copy or the nonce is refused; a copy of the credential is revoked or suspended; the renewal is too early or
-    /// one too many; a limit of refills is reached; staff were asked too recently or too often; store errors.
+    /// one too many; a limit of refills is reached; staff were asked too recently or too often; [`Error::KeyUsed`];
+    /// store errors.
     pub(crate) async fn store_renewal_intent(&self, intent: RenewalIntent) -> Result<Option<Reissue>, Error> {
         let now = intent.now;
         let mut tx = self.store.begin("intend_renewal").await?;
@@ -115,11 +119,12 @@ impl<S: Store> Issuer<S> {
         Ok(reissue)
     }
 
-    /// Stores the intent to sign an approved renewal; `None` if no renewal has this transaction id.
+    /// Stores the intent to sign an approved renewal, unless it is stored already. `None` if no renewal has this
+    /// transaction id, or it is issued.
     ///
     /// # Errors
-    /// [`Error::Rejected`]; [`Error::TransactionUnknown`]; a copy of the credential is revoked or suspended; store
-    /// errors.
+    /// [`Error::Rejected`] with the reason; [`Error::TransactionUnknown`] if it lapsed or its deadline is over; a copy
+    /// of the credential is revoked or suspended; [`Error::KeyUsed`]; store errors.
     pub(crate) async fn store_approved_intent(
         &self,
         transaction_hash: &SecretHash,
@@ -172,10 +177,12 @@ impl<S: Store> Issuer<S> {
         }))))
     }
 
-    /// Erases the claims, marks the copies as issued with their names, and stores the encrypted response.
+    /// Records the signed copies of an approved renewal: erases the claims, marks the copies as issued with their
+    /// digests and handle hashes, and stores the encrypted response. If another call finished first, nothing is
+    /// changed, and its response is returned.
     ///
     /// # Errors
-    /// [`Error::TransactionUnknown`]; [`Error::KeyUsed`]; store errors.
+    /// [`Error::TransactionUnknown`] if the renewal lapsed; [`Error::KeyUsed`]; store errors.
     pub(crate) async fn complete_renewal(
         &self,
         renewal_id: &str,
@@ -199,8 +206,10 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-/// Returns the renewal with a transaction id that waits for staff or, once approved, for its wallet; `None` if there is
-/// none, or its response is stored with its collection.
+/// Returns the pending or approved renewal with a transaction id; `None` if there is none, or it is issued.
+///
+/// # Errors
+/// [`Error::Rejected`]; [`Error::TransactionUnknown`] if it lapsed or its deadline is over; store errors.
 async fn waited<T: StoreTx>(
     tx: &mut T,
     transaction_hash: &SecretHash,
@@ -222,8 +231,12 @@ async fn require_standing<T: StoreTx>(tx: &mut T, offer_id: &str) -> Result<(), 
     require_valid(tx.most_severe_state(offer_id).await?)
 }
 
-/// Refuses a renewal for approval while another one was requested or approved shortly before, so that an approved one
-/// is not lost; and above the daily maximum, to limit the work of staff.
+/// Refuses a renewal that needs approval while an earlier one is protected (for an hour after its request, or a day
+/// after its approval, so that an approved one is not lost), and after five requests within 24 hours, to limit the work
+/// of staff.
+///
+/// # Errors
+/// The number of seconds until the next request is accepted; store errors.
 async fn require_turn<T: StoreTx>(tx: &mut T, offer_id: &str, now: Timestamp) -> Result<(), Error> {
     let pending = tx.pending_renewals(offer_id).await?.into_iter().map(|times| {
         let protected = times.decided_at.map_or(times.asked_at.plus(HOUR), |at| at.plus(day::SECONDS));
@@ -239,7 +252,10 @@ async fn require_turn<T: StoreTx>(tx: &mut T, offer_id: &str, now: Timestamp) ->
     }
 }
 
-/// Returns the result of a renewal of this copy, if it is renewable now.
+/// Returns the validity period and the number of renewals of the credential after a renewal of this copy.
+///
+/// # Errors
+/// The renewal is too early, or one too many.
 fn renewed(copy: &KnownCopy, terms: &RenewalTerms, now: Timestamp) -> Result<ReissueTerms, Error> {
     let from = copy.valid_until.plus(terms.window.saturating_neg());
     if now < from {
@@ -254,7 +270,7 @@ fn renewed(copy: &KnownCopy, terms: &RenewalTerms, now: Timestamp) -> Result<Rei
     Ok(ReissueTerms { valid_from, valid_until, generation: copy.generation.saturating_add(1) })
 }
 
-/// Collection to be signed.
+/// Data of a renewal's copies whose intent to sign is to be stored.
 struct RenewalCollection<'a> {
     renewal_id: &'a str,
     offer_id: &'a str,
@@ -266,6 +282,7 @@ struct RenewalCollection<'a> {
 }
 
 impl RenewalCollection<'_> {
+    /// Stores the intent, with a status index for each copy.
     async fn write<T: StoreTx>(&self, tx: &mut T, list_entries: u64, now: Timestamp) -> Result<Reissue, Error> {
         let ReissueTerms { valid_from, valid_until, .. } = self.terms;
         // It counts towards the daily limit like a refill.

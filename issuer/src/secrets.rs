@@ -1,4 +1,4 @@
-//! Codes, PINs, tokens and nonces: their generation and their stored hashes.
+//! Codes, PINs, tokens and identifiers: their generation, their stored hashes, and the encryption of stored responses.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::{
@@ -10,12 +10,12 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// Stored hash of a secret.
+/// SHA-256 hash, mostly of a secret that the store must not contain.
 pub(crate) type SecretHash = [u8; 32];
 
 const NONCE_BYTES: usize = 24;
 
-/// Purpose of a hash: the same secret has a different hash for each purpose.
+/// Purpose of a hash, which is part of its input: the same secret has a different hash for each purpose.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum HashPurpose {
     Code,
@@ -36,6 +36,7 @@ pub(crate) enum HashPurpose {
 }
 
 impl HashPurpose {
+    /// Returns the text that identifies the purpose in the hash's input.
     const fn tag(self) -> &'static str {
         match self {
             Self::Code => "carnet-issuer-code/1",
@@ -57,7 +58,7 @@ impl HashPurpose {
     }
 }
 
-/// Returns SHA-256 over the purpose and the parts, each preceded by its length.
+/// Returns SHA-256 over the purpose's tag and the parts, each part preceded by its length in eight bytes.
 ///
 /// The hashed secrets have 256 bits of entropy, so that a fast hash suffices. A PIN has 20 bits; it is hashed together
 /// with its offer's code, which is not stored.
@@ -85,14 +86,14 @@ pub(crate) fn random_salt() -> SecretHash {
     salt
 }
 
-/// Derives the access token of a repeatable redemption from the wallet's challenge and the stored salt; neither alone
-/// suffices.
+/// Derives the access token of a repeatable redemption from the offer's code, the wallet's challenge and the stored
+/// salt. The store has only hashes of code and challenge, so it cannot derive the token.
 pub(crate) fn repeatable_token(code: &str, challenge: &[u8; 32], salt: &SecretHash) -> Zeroizing<String> {
     let token = Zeroizing::new(purpose_hash(HashPurpose::RepeatableToken, &[code.as_bytes(), challenge, salt]));
     Zeroizing::new(URL_SAFE_NO_PAD.encode(token.as_slice()))
 }
 
-/// Generates a public identifier of 128 random bits, in base64url.
+/// Generates a public identifier of 128 random bits, in base64url. It never starts with a hyphen.
 pub(crate) fn random_id() -> String {
     loop {
         let mut bytes = [0u8; 16];
@@ -112,7 +113,7 @@ pub(crate) fn random_serial() -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Generates a uniformly distributed number below `bound`, which must not be zero.
+/// Generates a uniformly distributed number below `bound`; 0 if `bound` is 0.
 pub(crate) fn random_below(bound: u32) -> u32 {
     // The last, incomplete block of `bound` numbers would make small results more likely.
     let Some(excess) = u32::MAX.checked_rem(bound) else { return 0 };
@@ -132,17 +133,19 @@ pub(crate) fn random_pin() -> Zeroizing<String> {
     Zeroizing::new(format!("{:0PIN_DIGITS$}", random_below(1_000_000)))
 }
 
-/// Compares two digests in constant time.
+/// Compares two byte strings in constant time; `false` if their lengths differ.
 pub(crate) fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
-/// Derives a secret from another one and a request, so that a repeated request yields the same secret.
+/// Derives a secret, in base64url, from another secret and a request's digest, so that a repeated request yields the
+/// same secret.
 pub(crate) fn derive_secret(what: HashPurpose, secret: &str, request: &SecretHash) -> Zeroizing<String> {
     Zeroizing::new(URL_SAFE_NO_PAD.encode(purpose_hash(what, &[secret.as_bytes(), request])))
 }
 
-/// Encrypts a response with a key derived from the wallet's secret: the store alone cannot decrypt it.
+/// Encrypts a response (XChaCha20-Poly1305) with a key derived from a secret of the wallet and the request's digest:
+/// the store alone cannot decrypt it. The nonce precedes the ciphertext. `None` if the encryption fails.
 pub(crate) fn encrypt_response(secret: &str, request: &SecretHash, answer: &[u8]) -> Option<Vec<u8>> {
     let mut nonce = [0u8; NONCE_BYTES];
     OsRng.fill_bytes(&mut nonce);
@@ -150,7 +153,7 @@ pub(crate) fn encrypt_response(secret: &str, request: &SecretHash, answer: &[u8]
     Some([nonce.as_slice(), &sealed].concat())
 }
 
-/// Decrypts the output of [`encrypt_response`].
+/// Decrypts the output of [`encrypt_response`]; `None` for another secret or request, or altered data.
 pub(crate) fn decrypt_response(secret: &str, request: &SecretHash, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, body) = sealed.split_at_checked(NONCE_BYTES)?;
     let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;

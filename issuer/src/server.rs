@@ -1,4 +1,4 @@
-//! `serve`: starts the service from a data directory.
+//! Command `serve`: starts the service from a data directory, and its periodic tasks.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -39,15 +39,16 @@ use crate::{
     store::Store,
 };
 
-/// Default port of the service, which the staff commands use as well.
+/// Default port of the service, which is also the default of the staff commands.
 const PORT: u16 = 7401;
-/// Interval between checks of the lists: for due signatures and unpublished changes.
+/// Interval between publications of the status lists: of pending changes, and of lists that are due for a new
+/// signature.
 const PUBLISH: Duration = Duration::from_secs(10);
 /// Interval between searches for lists whose credentials have all expired.
 const RETIRE: Duration = Duration::from_secs(3_600);
 /// Interval between erasures of expired data.
 const SWEEP: Duration = Duration::from_secs(60);
-/// Full names of the services, for health checks.
+/// Full names of the gRPC services, for health checks.
 const NAMES: [&str; 5] = [
     "carnet.issuer.v1.IssuanceService",
     "carnet.issuer.v1.OfferService",
@@ -56,10 +57,12 @@ const NAMES: [&str; 5] = [
     "carnet.issuer.v1.StatusService",
 ];
 
-/// Runs the service until a termination signal.
+/// Runs the service until a termination signal. `config`: file whose fields override those of the data directory;
+/// `listen`: address that overrides the configured one.
 ///
 /// # Errors
-/// The directory, the configuration or the address is invalid.
+/// The directory, the configuration, the store, a key or the address cannot be used; the status lists cannot be
+/// published; the published documents show that the keys or the store are outdated, also while the service runs.
 pub(crate) async fn serve(
     data: &Path,
     config: Option<&Path>,
@@ -127,8 +130,8 @@ pub(crate) async fn serve(
     served
 }
 
-/// Returns the gRPC services, and the HTTP routes for OpenID4VCI and the status lists; staff calls are authenticated
-/// first.
+/// Returns the routes of the gRPC services, of OpenID4VCI and of the status lists. Calls of the three staff services
+/// are authenticated first. `most_bytes`: maximum size of a request.
 pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffOnly, most_bytes: usize) -> Routes {
     let offers = OfferServiceServer::new(OfferGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
     let statuses = StatusServiceServer::new(StatusGrpc(issuer.clone())).max_decoding_message_size(most_bytes);
@@ -144,6 +147,7 @@ pub(crate) fn routes<S: Store>(issuer: Arc<Issuer<S>>, staff: StaffOnly, most_by
     Routes::from(grpc.into_axum_router().merge(http::lists::router(issuer)).merge(openid))
 }
 
+/// Creates the issuer from its configuration, after checking the DID, the key, the catalogue and the policies.
 fn assemble(
     data: &Path,
     config: &IssuerConfig,
@@ -206,7 +210,8 @@ fn assemble(
     })
 }
 
-/// Suggests the type that was probably meant.
+/// Returns a phrase for an error with the type that was probably meant, or with all types of the catalogue if none is
+/// similar.
 fn meant(unknown: &str, catalogue: &Catalogue) -> String {
     let known = || catalogue.types().map(|known| known.name.as_str());
     match nearest_name(unknown, known()) {
@@ -215,7 +220,7 @@ fn meant(unknown: &str, catalogue: &Catalogue) -> String {
     }
 }
 
-/// Erases expired data, at the start and periodically.
+/// Erases expired data every minute, first at the start.
 async fn sweep<S: Store>(issuer: Arc<Issuer<S>>) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
@@ -228,7 +233,8 @@ async fn sweep<S: Store>(issuer: Arc<Issuer<S>>) {
     }
 }
 
-/// Keeps the status lists published: signs them again before they expire, and publishes pending changes.
+/// Publishes pending changes, and signs lists again before they expire. Failures are logged and retried after ten
+/// seconds.
 async fn keep_published<S: Store>(issuer: Arc<Issuer<S>>) {
     let mut ticks = tokio::time::interval(PUBLISH);
     loop {
@@ -242,7 +248,7 @@ async fn keep_published<S: Store>(issuer: Arc<Issuer<S>>) {
     }
 }
 
-/// Unpublishes lists whose credentials have all expired.
+/// Unpublishes lists whose credentials have all expired, every hour.
 async fn retire<S: Store>(issuer: Arc<Issuer<S>>) {
     let mut ticks = tokio::time::interval(RETIRE);
     loop {

@@ -1,4 +1,5 @@
-//! `init`: creates a data directory with a key, a DID document, a configuration, a store and a staff token.
+//! Setup of a new issuer by the command `init`: creates a data directory with a key, a DID document, a configuration, a
+//! store and a staff token.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ use crate::{sqlite::MIGRATIONS, status::default_status_url};
 
 const DOCUMENT_FILE: &str = "did.json";
 
-/// Result of `init`.
+/// Result of [`init`], to be displayed to the operator.
 pub(crate) struct InitializedIssuer {
     pub(crate) did: Did,
     /// File to be published: the DID document, or the did:webvh log that contains it.
@@ -34,19 +35,24 @@ pub(crate) struct InitializedIssuer {
 
 /// Parameters of a new issuer, chosen by the operator.
 pub(crate) struct NewIssuer<'a> {
+    /// A did:web; or `did:webvh:` with a host, for which the identifier is generated.
     pub(crate) did: &'a str,
+    /// Display name in English.
     pub(crate) name: Option<&'a str>,
     pub(crate) algorithm: Algorithm,
+    /// Location of the secret that decrypts the signing key.
     pub(crate) place: &'a KeyPlace,
     pub(crate) staff_name: &'a str,
-    /// `true` if the service itself serves its web site (local mode).
+    /// `true` for a trial on one machine: the service serves its own web site on `localhost`, with a certificate made
+    /// for it.
     pub(crate) is_local: bool,
 }
 
-/// Creates a data directory. Existing files are never overwritten.
+/// Creates a data directory for a new issuer. Existing files are never overwritten.
 ///
 /// # Errors
-/// The DID is not a did:web or the host of a new did:webvh, the directory is in use, or a file cannot be written.
+/// The DID is not a did:web or the host of a new did:webvh; the directory is not empty; the key, the store or a file
+/// cannot be created.
 pub(crate) async fn init(data: &Path, new: &NewIssuer<'_>) -> Result<InitializedIssuer, StartError> {
     let NewIssuer { did, name, algorithm, place, staff_name, is_local } = *new;
     let refused = |problem: Problem| {
@@ -98,6 +104,10 @@ pub(crate) async fn init(data: &Path, new: &NewIssuer<'_>) -> Result<Initialized
     Ok(InitializedIssuer { did, document, publish_at, staff_token })
 }
 
+/// Creates a new directory, or takes an empty one. Unless it is kept, its files are removed on drop.
+///
+/// # Errors
+/// The directory is not empty, or cannot be created.
 pub(crate) fn create_directory(data: &Path) -> Result<NewDirectory, StartError> {
     NewDirectory::take(data).map_err(|error| match error.kind() {
         std::io::ErrorKind::DirectoryNotEmpty => StartError::new(
@@ -111,6 +121,10 @@ pub(crate) fn create_directory(data: &Path) -> Result<NewDirectory, StartError> 
     })
 }
 
+/// Writes a new file, and syncs it to disk.
+///
+/// # Errors
+/// The file exists, or cannot be written.
 pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StartError> {
     disk::write_new(path, bytes, mode).map_err(|error| {
         StartError::new(
@@ -120,6 +134,7 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Star
     })
 }
 
+/// Returns the text of a new issuer's `config.toml`.
 fn config_text(did: &Did, name: Option<&str>) -> String {
     let mut text = String::from(
         "# Made by `carnet-issuer init`. `carnet-issuer serve --config FILE` lays another file over it.\n",
@@ -131,7 +146,7 @@ fn config_text(did: &Did, name: Option<&str>) -> String {
     text
 }
 
-/// Formats a TOML basic string: JSON's escapes are a subset of TOML's.
+/// Formats a string as a TOML basic string: JSON's escapes are a subset of TOML's.
 pub(crate) fn toml_string(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }

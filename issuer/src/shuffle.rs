@@ -9,11 +9,12 @@ use sha2::{Digest as _, Sha256};
 /// Key of a permutation.
 pub(crate) type PermutationKey = [u8; 32];
 
-/// Four rounds make a pseudorandom permutation from a random function (Luby and Rackoff); small domains need more (NIST
-/// SP 800-38G uses eight or ten).
+/// Number of Feistel rounds. Four make a pseudorandom permutation from a random function (Luby and Rackoff); small
+/// domains need more (NIST SP 800-38G uses eight or ten).
 const ROUNDS: u8 = 10;
 
-/// Returns the entry for a draw; both are counted from 0. `None` if the list is full.
+/// Returns the entry for the draw with number `draw`; both are counted from 0, and `entries` is the size of the list.
+/// `None` if all entries were drawn.
 pub(crate) fn permuted_entry(seed: &PermutationKey, entries: u64, draw: u64) -> Option<u64> {
     if draw >= entries {
         return None;
@@ -35,6 +36,7 @@ pub(crate) fn permuted_entry(seed: &PermutationKey, entries: u64, draw: u64) -> 
     }
 }
 
+/// Round function: SHA-256 of key, round and half, cut to 64 bits.
 fn function(seed: &PermutationKey, round: u8, half: u64) -> u64 {
     let digest = Sha256::new().chain_update(seed).chain_update([round]).chain_update(half.to_be_bytes()).finalize();
     digest.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))

@@ -4,10 +4,11 @@ use carnet_core::secure::data_integrity::Suites;
 use carnet_service::config::StartError;
 use carnet_spec::Catalogue;
 
-/// Returns the supported cryptosuites; those over RDF know only the JSON-LD contexts of the catalogue.
+/// Returns the Data Integrity cryptosuites of this build: those over JCS, and with the feature `jsonld` those over RDF,
+/// which know only the JSON-LD contexts of the catalogue.
 ///
 /// # Errors
-/// A context differs from its pinned digest.
+/// A context of the catalogue is missing or differs from its pinned digest.
 #[cfg_attr(not(feature = "jsonld"), allow(clippy::unnecessary_wraps))]
 pub(crate) fn supported_suites(_catalogue: &Catalogue) -> Result<Suites, StartError> {
     let suites = Suites::jcs();

@@ -1,6 +1,6 @@
-//! Erasure of expired data, in short transactions.
+//! Sweep: erasure of expired data, in short transactions.
 //!
-//! Other writers can run in between. Without expired data, nothing is read except indexes.
+//! Other writers can run in between. Without expired data, only indexes are read.
 
 use carnet_core::{
     day,
@@ -13,13 +13,13 @@ use crate::{
     store::{Store, StoreTx, expiry::ExpiringRows, offers::OfferState},
 };
 
-/// Maximum number of rows of one kind in one step.
+/// Maximum number of rows of one kind that one transaction erases.
 const STEP: i64 = 100;
 
-/// Parts of a sweep.
+/// Kind of expired data, erased in transactions of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sweep {
-    /// Offers that nobody redeemed or collected, with their claims.
+    /// Offers that were not redeemed or collected in time, with their claims.
     Offers,
     Rows(ExpiringRows),
     /// Records of offers past their retention period.
@@ -37,7 +37,7 @@ impl Sweep {
         Self::Records,
     ];
 
-    /// Returns the name of the transaction.
+    /// Returns the name of the transaction, for logs.
     const fn name(self) -> &'static str {
         match self {
             Self::Offers => "close_ended_offers",
@@ -50,7 +50,7 @@ impl Sweep {
         }
     }
 
-    /// Runs one step, and returns the number of rows it erased data of. Fewer than [`STEP`]: nothing is left.
+    /// Erases the next rows in one transaction, and returns their number. Fewer than [`STEP`]: nothing is left.
     async fn step<T: StoreTx>(self, tx: &mut T, now: Timestamp, record_days: u32) -> Result<u64, Error> {
         match self {
             Self::Offers => close_expired(tx, now).await,
@@ -67,7 +67,7 @@ impl Sweep {
     }
 }
 
-/// Closes expired offers, and returns their number.
+/// Closes the next expired offers, and returns their number.
 async fn close_expired<T: StoreTx>(tx: &mut T, now: Timestamp) -> Result<u64, Error> {
     let expired = tx.expired_offers(now, STEP).await?;
     for offer_id in &expired {
@@ -76,7 +76,8 @@ async fn close_expired<T: StoreTx>(tx: &mut T, now: Timestamp) -> Result<u64, Er
     Ok(u64::try_from(expired.len()).unwrap_or(u64::MAX))
 }
 
-/// Deletes the records of offers that ended before `before`, and returns the number of records it checked.
+/// Deletes the next records of offers that ended by `before`, and returns the number of records that it examined. A
+/// record whose copies or renewals end later is examined again at the end of their retention period.
 async fn forget_ended<T: StoreTx>(tx: &mut T, now: Timestamp, before: Timestamp) -> Result<u64, Error> {
     let ended = tx.records_due(before, STEP).await?;
     for offer_id in &ended {
@@ -92,8 +93,9 @@ async fn forget_ended<T: StoreTx>(tx: &mut T, now: Timestamp, before: Timestamp)
     Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
 }
 
-/// Erases expired data: claims, used nonces, encrypted responses, names of copies, and records past their retention
-/// period. Returns the number of closed offers.
+/// Erases all expired data: claims of expired offers, used nonces, encrypted responses, pending renewals, digests and
+/// keys of expired copies, counters of expired cohorts, and records of offers that ended more than `record_days` days
+/// ago. Returns the number of closed offers.
 ///
 /// # Errors
 /// Store errors.
@@ -118,7 +120,8 @@ pub(crate) async fn erase_expired<S: Store>(store: &S, now: Timestamp, record_da
 }
 
 impl<S: Store> Issuer<S> {
-    /// Runs [`erase_expired`] on this issuer's store.
+    /// Erases the expired data of this issuer's store, with the configured retention period, and returns the number of
+    /// closed offers.
     ///
     /// # Errors
     /// Store errors.

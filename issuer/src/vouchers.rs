@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::store::records::VoucherTotal;
 
-/// Returns the increment of the totals for one voucher with these claims; `None` for other types.
+/// Returns the increment of the totals for one voucher with these claims, issued at `now`. `None` for a type without
+/// serials, or if a claim that the totals need is missing or malformed.
 pub(crate) fn voucher_total(
     known: &CredentialType,
     claims: &Map<String, Value>,

@@ -1,24 +1,29 @@
-//! Warnings about unusual offers, which are valid and are created. No warning contains a claim's value.
+//! Warnings for staff about offers that are valid and are created, but may be a mistake. No warning contains a claim's
+//! value.
 
 use carnet_core::{day, epoch::Epoch, secure::sd_jwt::Step, time::Timestamp};
 use carnet_spec::CredentialType;
 use serde_json::{Map, Value};
 
-/// Minimum length of a value to search for in a reference, in characters; shorter ones may match by chance.
+/// Minimum length of a claim's value to search for in a reference, in characters; shorter ones may match by chance.
 const SHORTEST: usize = 4;
 
 /// Terms of an offer besides its claims.
 pub(crate) struct OfferTerms<'a> {
+    /// Reference chosen by staff; empty: none.
     pub(crate) reference: &'a str,
     /// Effective end of the credential's validity.
     pub(crate) valid_until: Timestamp,
     /// End requested by staff; `None`: not requested.
     pub(crate) asked_until: Option<Timestamp>,
+    /// Epoch to whose start the credential's end was rounded down.
     pub(crate) epoch: Epoch,
     pub(crate) now: Timestamp,
 }
 
-/// Returns warnings for staff about probable mistakes in an offer, such as an end in the past or a date in the future.
+/// Returns warnings about probable mistakes in an offer: an end in the past, after the claim `validUntil`, or close to
+/// a date that should stay hidden; a rounded end; claims with dates in the future or with surrounding white space; a
+/// reference that contains a claim's value.
 pub(crate) fn offer_warnings(
     known: &CredentialType,
     claims: &Map<String, Value>,
@@ -45,7 +50,7 @@ pub(crate) fn offer_warnings(
     warnings
 }
 
-/// Warns if the end differs from the requested one (spec/credential-types.md 3.6).
+/// Returns a warning if the end differs from the requested one (spec/credential-types.md 3.6).
 fn of_rounded_end(offer: &OfferTerms<'_>) -> Option<String> {
     let asked = offer.asked_until.filter(|asked| *asked != offer.valid_until)?;
     Some(format!(
@@ -57,7 +62,8 @@ fn of_rounded_end(offer: &OfferTerms<'_>) -> Option<String> {
     ))
 }
 
-/// Warns if the end, which every verifier sees, is close to an ordered date that the holder may want to hide (3.8).
+/// Returns a warning for each ordered date that verifiers could infer from the credential's visible end
+/// (spec/credential-types.md 3.8).
 fn of_given_away(known: &CredentialType, claims: &Map<String, Value>, offer: &OfferTerms<'_>) -> Vec<String> {
     let ordered = known.ordered.iter().filter_map(|ordered| match ordered.path.last() {
         Some(Step::Name(name)) => Some(name.as_str()),
@@ -79,14 +85,14 @@ fn of_given_away(known: &CredentialType, claims: &Map<String, Value>, offer: &Of
 }
 
 impl OfferTerms<'_> {
-    /// Returns whether the visible end gives a date value away.
+    /// Returns whether the visible end reveals a claim's value: a date that is close to it.
     fn reveals(&self, value: &Value) -> bool {
         let date = value.as_str().and_then(day::instant_of_claim);
         date.is_some_and(|date| self.epoch.reveals(self.valid_until, date))
     }
 }
 
-/// Warns if the credential ends after the right that it states (spec/credential-types.md 3.3).
+/// Returns a warning if the credential ends after its claim `validUntil` (spec/credential-types.md 3.3).
 fn of_its_own_end(claims: &Map<String, Value>, end: Timestamp) -> Option<String> {
     let text = claims.get("validUntil")?.as_str()?;
     // Up to the end of that day; the time of day is ignored.
@@ -99,6 +105,7 @@ fn of_its_own_end(claims: &Map<String, Value>, end: Timestamp) -> Option<String>
     })
 }
 
+/// Adds a warning for each text, at any depth, that is blank or has white space at its ends.
 fn of_texts(path: &str, value: &Value, warnings: &mut Vec<String>) {
     match value {
         Value::String(text) if text.trim().is_empty() => warnings.push(format!("{path} has nothing but spaces.")),
@@ -116,7 +123,7 @@ fn of_texts(path: &str, value: &Value, warnings: &mut Vec<String>) {
     }
 }
 
-/// Warns if a reference contains a claim's value: it outlives the claims.
+/// Returns a warning if the reference contains a claim's value, since the reference is kept longer than the claims.
 fn of_reference(reference: &str, claims: &Map<String, Value>) -> Option<String> {
     let reference = reference.to_lowercase();
     let repeats = |value: &Value| match value {

@@ -1,4 +1,5 @@
-//! Acts of staff on the status of credentials: revoke, suspend, reinstate, send a message.
+//! Changes of status by staff: revoke, suspend, reinstate; and messages to holders. Checks a request, applies it and
+//! publishes it.
 
 use std::sync::Arc;
 
@@ -16,33 +17,39 @@ use crate::{
 /// Maximum number of ids in one request.
 const MOST_IDS: usize = 10_000;
 
-/// Staff's request for a status change.
+/// Staff's request to change the status of credentials, or to send a message about them.
 pub(crate) struct StatusChangeRequest {
     pub(crate) request_id: String,
-    /// Name of the staff member; it may differ in a repeated request.
+    /// Name of the staff member; it is not compared in a repeated request.
     pub(crate) who: String,
     pub(crate) verb: StatusAction,
     pub(crate) reason: String,
     pub(crate) whom: StatusTarget,
+    /// Expected number of credentials, required unless there is one id or it is a dry run; with another number nothing
+    /// is changed.
     pub(crate) expected: Option<u64>,
+    /// `true` only counts the credentials, and changes nothing.
     pub(crate) dry_run: bool,
     /// `true` publishes the change at once, `false` at the next publication time; `None`: the default of the action
     /// ([`StatusAction::is_urgent`]).
     pub(crate) urgency: Option<bool>,
 }
 
-/// Time at which the lists will show a change.
+/// Time at which the status lists show a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PublicationTime {
+    /// The published lists show it already.
     Now,
-    /// Immediately; never, if lists are not published.
+    /// Not yet, and at no set time: the publication failed and is retried. Also for changes that no list will show:
+    /// messages, dry runs, and an issuer without published lists.
     Soon,
-    /// At the next publication time, together with all pending changes.
+    /// At this publication time, together with all pending changes.
     At(Timestamp),
 }
 
 impl<S: Store> Issuer<S> {
-    /// Applies a change, and publishes it immediately if it is urgent. Returns the result and the time of publication.
+    /// Applies a change, and publishes it at once if it is urgent or there are no publication times. Returns the result
+    /// and the time of publication. A repeated request_id with the same content changes nothing.
     ///
     /// # Errors
     /// The request is refused, and nothing is changed; store errors.
@@ -109,7 +116,8 @@ impl<S: Store> Issuer<S> {
     }
 }
 
-/// Refuses a target that names nothing; returns true if it can match more than one credential.
+/// Refuses no or too many ids, malformed ids, and an empty filter. Returns `true` if more than one credential can
+/// match.
 fn check_whom(whom: &StatusTarget) -> Result<bool, Error> {
     match whom {
         StatusTarget::Ids(ids) => {
@@ -128,7 +136,7 @@ fn check_whom(whom: &StatusTarget) -> Result<bool, Error> {
     }
 }
 
-/// Computes the digest that identifies a repeated request: everything that determines the change.
+/// Returns the digest of a request, by which a repetition is recognised: of everything that determines the change.
 fn digest(request: &StatusChangeRequest, reason: &str) -> secrets::SecretHash {
     let time = |at: &Option<Timestamp>| at.map(|at| at.unix().to_string()).unwrap_or_default();
     let verb = match request.verb {

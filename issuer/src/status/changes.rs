@@ -1,4 +1,4 @@
-//! Status changes: an act of staff in one transaction, applied once for each request_id.
+//! Application of status changes and messages: one transaction for each request, applied once for each request_id.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,40 +14,41 @@ use crate::{
     },
 };
 
-/// Credentials to which an act applies. A credential consists of all copies of one offer.
+/// Credentials to which a status change applies. A credential consists of all copies of one offer.
 #[derive(Debug, Clone)]
 pub(crate) enum StatusTarget {
-    /// Ids of offers, for all of their copies, or of single issued copies.
+    /// Ids of offers, each for all of its copies, or of single issued copies.
     Ids(Vec<String>),
-    /// Credentials of a type (`None`: any) whose first copy was issued in this period, inclusive.
+    /// Credentials of a type (`None`: any) whose first copy was issued between `from` and `until`, both inclusive;
+    /// `None`: no bound.
     Matching { credential_type: Option<String>, from: Option<Timestamp>, until: Option<Timestamp> },
 }
 
-/// Act of staff to be applied.
+/// Checked status change or message, to be applied.
 #[derive(Debug, Clone)]
 pub(crate) struct StatusChange {
     pub(crate) request_id: String,
-    /// Digest that identifies a repeated request.
+    /// Digest of the request, by which a repetition is recognised.
     pub(crate) request: SecretHash,
     pub(crate) verb: StatusAction,
     pub(crate) reason: String,
     /// Name of the staff member.
     pub(crate) who: String,
     pub(crate) whom: StatusTarget,
-    /// Expected number of credentials; `None`: not stated.
+    /// Expected number of credentials, compared with the number that match; `None`: not compared.
     pub(crate) expected: Option<u64>,
-    /// `true` only counts.
+    /// `true` only counts, and changes nothing.
     pub(crate) dry_run: bool,
-    /// `true` publishes immediately, `false` at the next publication time, with all pending changes.
+    /// `true` publishes the change with the next publication, `false` not before the next publication time.
     pub(crate) urgent: bool,
     pub(crate) now: Timestamp,
 }
 
-/// Result of an act of staff.
+/// Result of a status change or message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StatusChangeResult {
-    /// Number of the act, which is also the version of the lists that include it; `None` for a dry run, and if nothing
-    /// changed.
+    /// Number of the recorded act, which is also the version of the lists that include it. `None` for a dry run, and if
+    /// nothing changed.
     pub(crate) act: Option<i64>,
     /// Number of matching credentials.
     pub(crate) credentials: u64,
@@ -55,24 +56,27 @@ pub(crate) struct StatusChangeResult {
     pub(crate) copies: u64,
     /// Number of copies whose state or message changed.
     pub(crate) changed: u64,
-    /// Number of open offers that match the filter.
+    /// Number of open or redeemed offers that match the filter, and from which nothing was issued yet; 0 for ids.
     pub(crate) open: u64,
-    /// Time of the last status change of the credential, if the act concerned one credential and changed nothing.
+    /// Time of the credential's last status change; only if the request concerned one credential and changed nothing.
     pub(crate) unchanged_since: Option<Timestamp>,
-    /// Time since which that status waits for publication.
+    /// Time since which that last change waits for publication; `None` if it is published.
     pub(crate) waits_since: Option<Timestamp>,
 }
 
-/// Change of a copy: its status index, and the values before and after.
+/// Change of one copy: its status index, and the state or message number before and after.
 enum AppliedChange {
     State(i64, StatusState, StatusState),
     Message(i64, u8, u8),
 }
 
-/// Applies an act of staff atomically, once for each request_id, and records it.
+/// Applies a status change or message in one transaction, and records it. If the request_id was used for the same
+/// request, the recorded result is returned, and nothing is changed.
 ///
 /// # Errors
-/// The request is refused, and nothing is changed; store errors.
+/// The request is refused, and nothing is changed: no credential matches, an id is unknown, the expected number
+/// differs, the credential is revoked, the message cannot reach the holder, or the request_id was used for another
+/// request; store errors.
 pub(crate) async fn apply_change<S: Store>(store: &S, act: &StatusChange) -> Result<StatusChangeResult, Error> {
     let mut tx = store.begin("act_on_status").await?;
     if let Some(done) = done_before(&mut tx, act).await? {
@@ -118,7 +122,10 @@ pub(crate) async fn apply_change<S: Store>(store: &S, act: &StatusChange) -> Res
     Ok(acted)
 }
 
-/// Returns the result of an earlier act with this request_id, if there is one.
+/// Returns the result of an earlier request with this request_id; `None` if there is none.
+///
+/// # Errors
+/// [`Error::RequestIdReused`] if that request was another one; store errors.
 async fn done_before<T: StoreTx>(tx: &mut T, act: &StatusChange) -> Result<Option<StatusChangeResult>, Error> {
     let Some((request, record)) = tx.act_by_request(&act.request_id).await? else { return Ok(None) };
     if !secrets::equal_in_constant_time(&request, &act.request) {
@@ -136,7 +143,11 @@ async fn done_before<T: StoreTx>(tx: &mut T, act: &StatusChange) -> Result<Optio
     }))
 }
 
-/// Returns the copies that the ids name. An offer's copies include those about to be signed, so that none escapes.
+/// Returns the copies that the ids name. An offer's copies include those about to be signed, so that none is missed.
+///
+/// # Errors
+/// An id is unknown; nothing was issued from an offer; all copies of an id are revoked; no copy of an id can receive
+/// the message; store errors.
 async fn named<T: StoreTx>(tx: &mut T, ids: &[String], verb: StatusAction) -> Result<Vec<CopyWithState>, Error> {
     let mut targets: HashMap<i64, CopyWithState> = HashMap::new();
     for id in ids {
@@ -165,7 +176,7 @@ async fn named<T: StoreTx>(tx: &mut T, ids: &[String], verb: StatusAction) -> Re
     Ok(targets.into_values().collect())
 }
 
-/// Returns the changes that an act makes to its targets.
+/// Returns the changes that an action makes to these copies; copies that it leaves unchanged are absent.
 async fn changes<T: StoreTx>(
     tx: &mut T,
     verb: StatusAction,
@@ -183,7 +194,8 @@ async fn changes<T: StoreTx>(
     Ok(targets.iter().filter_map(change).collect())
 }
 
-/// Returns the time of the copies' last change, and that from which the first of them waits for the lists.
+/// Returns the time of the latest change of these copies, and the earliest time since which a change of them waits for
+/// publication.
 async fn last_change<T: StoreTx>(
     tx: &mut T,
     targets: &[CopyWithState],
@@ -197,7 +209,8 @@ async fn last_change<T: StoreTx>(
     Ok((changed, waits))
 }
 
-/// Returns the targets that can have a message, with their current ones: wallets ask about SD-JWT copies only.
+/// Returns the copies among these that can have a message, with the number of their current one (0: none): only SD-JWT
+/// copies, since wallets request the status of no others.
 async fn messages_of<T: StoreTx>(tx: &mut T, targets: &[CopyWithState]) -> Result<Vec<(i64, u8)>, Error> {
     let mut found = Vec::new();
     for target in targets {
@@ -210,6 +223,7 @@ async fn messages_of<T: StoreTx>(tx: &mut T, targets: &[CopyWithState]) -> Resul
     Ok(found)
 }
 
+/// Records the act and writes its changes. Returns the number of the act.
 async fn write<T: StoreTx>(
     tx: &mut T,
     act: &StatusChange,

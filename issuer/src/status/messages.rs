@@ -1,4 +1,4 @@
-//! Messages to holders: the texts of their numbers.
+//! Messages to holders: record of the configured texts, so that a number keeps its meaning.
 
 use carnet_core::status::message::StatusMessages;
 
@@ -7,11 +7,11 @@ use crate::{
     store::{Store, StoreTx as _, status::StatusRows as _},
 };
 
-/// Records the texts of messages for copies issued from now on. Unused texts are deleted first; texts that an act used,
-/// or that were in force when a copy was issued, must not change.
+/// Records the configured message texts at the start of the service. Recorded texts that were never sent, and that no
+/// copy was issued under, are replaced or removed; all others must be unchanged. `None`: no messages are configured.
 ///
 /// # Errors
-/// [`Error::MessageChanged`]; store errors.
+/// [`Error::MessageChanged`] with the first recorded text that the configuration changes or removes; store errors.
 pub(crate) async fn record_messages<S: Store>(store: &S, messages: Option<&StatusMessages>) -> Result<(), Error> {
     let mut tx = store.begin("settle_messages").await?;
     let newest = tx.last_copy().await?;

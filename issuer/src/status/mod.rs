@@ -1,7 +1,7 @@
 //! Status lists: the status of every copy that this issuer issued, for verifiers (spec/status.md).
 //!
-//! The store is authoritative. A publication contains all acts up to a committed one, and replaces the previous
-//! publication atomically. After a power failure, the service serves the old or the new state.
+//! The store is authoritative. A publication contains all acts of staff up to a committed one, and replaces the
+//! previous publication atomically. After a power failure, the service serves the old or the new state.
 
 mod acts;
 mod changes;
@@ -52,44 +52,51 @@ use crate::{
     },
 };
 
-/// Time for which a list is published after the end of its last copy, in seconds.
+/// Time for which a list remains published after the expiry of its last copy, in seconds.
 const RETIRED_AFTER: i64 = carnet_core::day::SECONDS;
-/// Number of URLs above which the operator is warned: 100 lists in three formats.
+/// Number of published URLs from which the operator is warned: 100 lists in three formats.
 const MANY_URLS: usize = 300;
 
-/// Published lists, and the state of the next publication.
+/// Published status lists, and the state from which the next publication is made.
 pub(crate) struct StatusPublisher {
     /// URL under which the lists are published, without a trailing slash; `None`: nothing is published.
     base: Option<String>,
+    /// Time to live of a list for clients that cache it, in seconds.
     ttl: u32,
+    /// Validity period of a signed list, in seconds.
     validity: u32,
-    /// Messages to holders; `None`: there are none.
+    /// Texts of messages to holders; `None`: none are configured.
     messages: Option<StatusMessages>,
     /// Publication times of changes that are not urgent.
     set_times: PublicationTimes,
+    /// Lists as served now.
     shelf: RwLock<Arc<PublishedLists>>,
-    /// Serialises publications, so that an older version never replaces a newer one.
+    /// State of the next publication. Its lock serialises publications, so that an older version never replaces a newer
+    /// one.
     making: Arc<tokio::sync::Mutex<PublicationState>>,
 }
 
-/// Lists as of a version of the store.
+/// Contents of all lists as of a version of the store, from which they are signed.
 #[derive(Default)]
 struct PublicationState {
+    /// Number of the last act that is included; 0: none was read.
     version: i64,
+    /// Published lists by number.
     lists: BTreeMap<i64, Publication>,
-    /// Lists whose credentials have all expired.
+    /// Numbers of lists that are no longer published, since their copies have all expired.
     retired: BTreeSet<i64>,
-    /// Formats whose content differs from the published one.
+    /// Lists and formats whose content differs from the published one.
     dirty: Vec<(i64, publication::ListFormat)>,
-    /// Store id, and the number of the publication.
+    /// Id of the store, and the publication number; `None` before the first publication.
     statement: Option<PublicationStatement>,
 }
 
 impl StatusPublisher {
-    /// Creates the lists at the configured URL, or next to the DID document; they are not published if neither exists.
+    /// Creates the publisher, without lists. Their URL is the configured one, or `/status` next to the DID document or
+    /// its log; if neither exists, nothing is published.
     ///
     /// # Errors
-    /// The configured URL is unsuitable for lists.
+    /// The configured URL is unsuitable for lists; a message text or a publication time is invalid.
     pub(crate) fn new(config: &StatusConfig, did: &Did) -> Result<Self, StartError> {
         let base = match &config.url {
             Some(url) => Some(checked(url)?),
@@ -106,41 +113,44 @@ impl StatusPublisher {
         })
     }
 
-    /// Returns the URL under which the lists are published.
+    /// Returns the URL under which the lists are published, without a trailing slash; `None` if they are not published.
     pub(crate) fn base(&self) -> Option<&str> {
         self.base.as_deref()
     }
 
-    /// Returns the number of seconds after which clients fetch a list again.
+    /// Returns the time to live of a list for clients that cache it, in seconds.
     pub(crate) fn ttl(&self) -> u32 {
         self.ttl
     }
 
-    /// Returns the published lists.
+    /// Returns the lists as published now; a later publication does not change the returned ones.
     pub(crate) fn published_lists(&self) -> Arc<PublishedLists> {
         self.shelf.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns the URL of a list in one format.
+    /// Returns the URL of a list in one format; `None` if lists are not published. The list need not exist.
     pub(crate) fn url(&self, form: publication::ListFormat, list: i64) -> Option<String> {
         self.base.as_ref().map(|base| format!("{base}/{}/{list}", form.as_str()))
     }
 }
 
-/// Status changes since a version, read in one transaction.
+/// Status lists, and their entries that changed since a version.
 #[derive(Debug, Clone)]
 pub(crate) struct ListChanges {
-    /// Version after the changes.
+    /// Number of the last act that is included.
     pub(crate) version: i64,
-    /// All lists.
+    /// All lists of the store.
     pub(crate) lists: Vec<ListRecord>,
-    /// Changed entries, with their published states.
+    /// Changed entries, with the states to be published.
     pub(crate) entries: Vec<(StatusIndex, StatusState)>,
 }
 
-/// Releases changes that have been waiting since before `waiting_before`, and returns their entries together with all
-/// changes since a version; version 0: all entries. If the service is killed after the release, it reads all lists
-/// again.
+/// Releases status changes that have been pending since before `waiting_before`, and returns their entries together
+/// with all entries that acts changed since `version` (0: all changed entries). A service that stops after the release
+/// publishes them nevertheless, since it reads all entries at its next start.
+///
+/// # Errors
+/// Store errors.
 pub(crate) async fn changes_since<S: Store>(
     store: &S,
     version: i64,
@@ -159,7 +169,11 @@ pub(crate) async fn changes_since<S: Store>(
 }
 
 impl PublicationState {
-    /// Updates the lists to the state of the store.
+    /// Applies changes to the lists, and records the formats that differ from the published ones. Retired lists are
+    /// skipped.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for an entry outside of its list; [`Error::Signing`] for a list of invalid size.
     fn take(&mut self, changes: ListChanges) -> Result<(), Error> {
         for record in changes.lists {
             if self.retired.contains(&record.list) {
@@ -184,7 +198,8 @@ impl PublicationState {
 }
 
 impl<S: Store> Issuer<S> {
-    /// Publishes the state of the store: changed lists, new lists, and those due for renewal of their signature.
+    /// Publishes the state of the store: signs new lists, changed ones, and those due for a new signature. Does nothing
+    /// if lists are not published.
     ///
     /// # Errors
     /// Store errors; a list could not be signed, and the previous publication remains.
@@ -215,10 +230,10 @@ impl<S: Store> Issuer<S> {
     }
 
     /// Unpublishes full lists all of whose copies expired at least a day ago: they are no longer needed, and verifiers
-    /// cache a limited number.
+    /// cache a limited number. Logs a warning if many URLs remain.
     ///
     /// # Errors
-    /// Those of [`Self::publish`].
+    /// Store errors; a list could not be signed.
     pub(crate) async fn retire_lists(self: &Arc<Self>) -> Result<(), Error> {
         let before = self.now().plus(-RETIRED_AFTER);
         let mut ended = BTreeSet::new();
@@ -245,10 +260,10 @@ impl<S: Store> Issuer<S> {
         Ok(())
     }
 
-    /// Publishes if one of these indices is in an unpublished list, before a copy with it is issued.
+    /// Publishes if a list of these indices is not published yet, so that a copy never refers to a missing list.
     ///
     /// # Errors
-    /// Those of [`Self::publish`].
+    /// Those of [`Self::publish`]; [`Error::Corrupt`] if a list is still missing.
     pub(crate) async fn require_published(self: &Arc<Self>, places: &[StatusIndex]) -> Result<(), Error> {
         let known = |shelf: &PublishedLists| places.iter().all(|place| shelf.has_list(place.list));
         if self.status.base.is_none() || known(&self.status.published_lists()) {
@@ -258,7 +273,8 @@ impl<S: Store> Issuer<S> {
         if known(&self.status.published_lists()) { Ok(()) } else { Err(Error::Corrupt("status_lists")) }
     }
 
-    /// Signs all outdated lists, and publishes them at once.
+    /// Signs new, changed and due lists in each format that the issuer's key can sign, and replaces the published lists
+    /// as a whole.
     fn sign_lists(&self, making: &mut PublicationState) -> Result<(), Error> {
         let now = self.now();
         let old = self.status.published_lists();
@@ -296,29 +312,33 @@ impl<S: Store> Issuer<S> {
 }
 
 impl<S> Issuer<S> {
-    /// Returns whether this issuer's key can sign a format: a list as a credential needs a cryptosuite that takes the
-    /// key.
+    /// Returns whether this issuer publishes lists in a format: status list tokens always, status list credentials only
+    /// if a cryptosuite signs with the issuer's key.
     fn publishes(&self, form: publication::ListFormat) -> bool {
         let signing = |algorithm| self.suites.signing(CredentialFormat::DiVcJcs, algorithm);
         form == publication::ListFormat::Token || signing(self.signer.algorithm()).is_some()
     }
 
-    /// Returns the messages to holders.
+    /// Returns the texts of messages to holders; `None` if none are configured.
     pub(crate) fn messages(&self) -> Option<&StatusMessages> {
         self.status.messages.as_ref()
     }
 
-    /// Returns the publication time of non-urgent acts; `None`: immediately.
+    /// Returns the next publication time of changes that are not urgent; `None` if they are published at once, or lists
+    /// are not published.
     pub(crate) fn published_at(&self) -> Option<Timestamp> {
         self.status.set_times.next(self.now()).filter(|_| self.status.base.is_some())
     }
 
-    /// Returns the publication time of a change that has been waiting since an instant; `None`: immediately.
+    /// Returns the publication time of a change that has been pending since `since`; `None` if it is published at once,
+    /// or lists are not published.
     pub(crate) fn publication_after(&self, since: Timestamp) -> Option<Timestamp> {
         self.status.set_times.next(since).filter(|_| self.status.base.is_some())
     }
 
-    /// Returns name and value of the member with a copy's status reference; `None` if lists are not published.
+    /// Returns the name and the value of the member with a copy's status reference: `status` for dc+sd-jwt, otherwise
+    /// `credentialStatus` with an entry for revocation and one for suspension. `None` if no list is published in the
+    /// format that it refers to.
     pub(crate) fn status_member(&self, format: CredentialFormat, place: StatusIndex) -> Option<(String, Value)> {
         let url = |form| self.status.url(form, place.list).filter(|_| self.publishes(form));
         let index = place.position;
@@ -337,14 +357,19 @@ impl<S> Issuer<S> {
     }
 }
 
-/// Returns the default URL: `/status` next to the DID document, or its log.
+/// Returns the default URL of the status lists: `/status` in the directory of the DID document or of its did:webvh log;
+/// `None` for other DID methods.
 pub(crate) fn default_status_url(did: &Did) -> Option<String> {
     let published = web::document_url(did).or_else(|_| webvh::log_url(did)).ok()?;
     let (folder, _) = published.rsplit_once('/')?;
     Some(format!("{}/status", folder.strip_suffix("/.well-known").unwrap_or(folder)))
 }
 
-/// Checks a URL for lists: https, with a path that needs no decoding and contains no pattern, and nothing else.
+/// Returns a configured URL for lists: https, with a path of unreserved characters, and without user, query, fragment
+/// and trailing slash.
+///
+/// # Errors
+/// Any other URL.
 fn checked(url: &str) -> Result<String, StartError> {
     let uri: Option<axum::http::Uri> = url.parse().ok();
     let plain = |path: &str| path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte));
@@ -368,9 +393,10 @@ fn checked(url: &str) -> Result<String, StartError> {
     ))
 }
 
-/// Time and key of a signature, which determine when a list is signed again.
+/// Key and time of a list's signature, which determine when it is signed again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Made {
+    /// DID URL of the signing key.
     kid: String,
     at: Timestamp,
 }

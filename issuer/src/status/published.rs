@@ -1,7 +1,8 @@
-//! Publication as fetched from the issuer's own web site: the lists, with id and number of their store.
+//! The issuer's publication as fetched from its own web site: the status lists, and a signed statement with the id and
+//! the publication number of their store.
 //!
-//! After the restoration of a whole data directory, store and mark agree; only the publication shows that they are
-//! outdated.
+//! It is compared with the store. After the restoration of a whole data directory, the store and the mark beside the
+//! keys agree; only the publication shows that both are outdated.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -35,50 +36,51 @@ use crate::{
 };
 
 const TYP: &str = "carnet-publication+jwt";
-/// Name of the lists among the publication faults.
+/// Subject of the lists in [`PublicationFaults`](carnet_service::keys::PublicationFaults).
 const LISTS: &str = "the status lists";
-/// Fault of a web site that does not reach the service that it publishes for.
+/// Fault: the web site forwards to this service, but cannot reach it.
 const UNREACHED: &str = "the web site answers that it cannot reach this service";
-/// Delay of a service's first check of its own publication.
+/// Delay of the first comparison after the start of the service.
 const FIRST: Duration = Duration::from_secs(2);
-/// Interval between two checks of a running service.
+/// Interval between two comparisons without a fault.
 const EVERY: Duration = Duration::from_secs(3_600);
-/// Retry delay after a failed fetch.
+/// Interval after a comparison with a fault.
 const AGAIN: Duration = Duration::from_secs(60);
-/// Maximum size of a token, in bytes: a list with the most entries, in base64.
+/// Maximum size of a fetched status list token, in bytes: a list with the most entries, in base64.
 const MOST_TOKEN_BYTES: usize = 6 << 20;
 
-/// Signed statement about the store in the directory of lists.
+/// Statement about the store of the published lists, signed in their directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PublicationStatement {
+    /// Id of the store.
     pub(crate) store: String,
-    /// Publication number.
+    /// Publication number, which increases with each act of staff, and otherwise at most once a day.
     pub(crate) number: i64,
 }
 
-/// Web site on which an issuer publishes its lists.
+/// Web site on which an issuer publishes its lists, with what is needed to fetch and verify them.
 #[derive(Debug, Clone)]
 pub(crate) struct PublicationSite {
-    /// URL under which the lists are published.
+    /// URL under which the lists are published, without a trailing slash.
     pub(crate) base: String,
     pub(crate) did: Did,
-    /// The issuer's own DID document, with the accepted keys.
+    /// DID document with the issuer's keys; compromised ones are marked as revoked.
     pub(crate) own: Arc<DidDocument>,
     pub(crate) fetcher: HttpsFetcher,
 }
 
-/// Outcome of a comparison with the web site.
+/// Result of comparing the publication with the store, unless the publication is newer.
 #[derive(Debug)]
 pub(crate) enum PublicationComparison {
-    /// The publication is not newer than the store.
+    /// The publication is not newer than the store, or says nothing about its store.
     NotNewer,
-    /// The web site forwards to this service, and has no copy.
+    /// The web site keeps no copy: it forwards to this service, and could not reach it.
     AsksThisService,
-    /// The publication could not be read.
+    /// The directory could not be fetched or verified.
     Unread(Problem),
 }
 
-/// Directory of lists, as fetched.
+/// Directory of the lists, as fetched: the statement about the store, and the lists' URLs.
 #[derive(Debug)]
 pub(crate) struct PublishedDirectory {
     /// Statement about the store; `None` in a publication of an older version.
@@ -87,11 +89,15 @@ pub(crate) struct PublishedDirectory {
 }
 
 impl PublicationStatement {
+    /// Creates the statement for a store's identity.
     pub(crate) fn of(identity: &StoreIdentity) -> Self {
         Self { store: identity.id.clone(), number: identity.publication }
     }
 
-    /// Signs the statement, so that nobody else can make this issuer's store appear outdated.
+    /// Signs the statement as a JWT, so that nobody else can make this issuer's store appear outdated.
+    ///
+    /// # Errors
+    /// `proof_generation`
     pub(crate) fn sign(&self, kid: &DidUrl, signer: &dyn Signer, now: Timestamp) -> Result<String, Problem> {
         let header = json!({ "typ": TYP, "kid": kid.to_string() });
         let payload =
@@ -102,6 +108,10 @@ impl PublicationStatement {
         jose::sign(header, &payload, signer)
     }
 
+    /// Verifies a signed statement with the keys of this issuer's own document.
+    ///
+    /// # Errors
+    /// Another type, issuer or key; an invalid signature; a malformed member.
     fn verify(text: &str, did: &Did, own: &DidDocument) -> Result<Self, Problem> {
         let jws = Jws::parse(text)?;
         jws.require_typ(TYP)?;
@@ -117,8 +127,8 @@ impl PublicationStatement {
     }
 }
 
-/// Returns the key of this issuer that a token names. A revoked key is refused, since a thief could stop the service
-/// with it.
+/// Returns the key of this issuer that a token's `kid` names. A revoked key is refused, since a thief could stop the
+/// service with it.
 fn own_key(jws: &Jws, did: &Did, own: &DidDocument) -> Result<PublicKey, Problem> {
     let KeyRef::Kid(kid) = jws.key_ref() else { return Err(Code::HeaderKeyUnanchored.into()) };
     let kid = DidUrl::parse(kid)?;
@@ -129,11 +139,11 @@ fn own_key(jws: &Jws, did: &Did, own: &DidDocument) -> Result<PublicKey, Problem
 }
 
 impl PublicationSite {
-    /// Fetches the directory of the lists; `None` if the web site forwards to this service, cannot reach it, and keeps
-    /// no copy.
+    /// Fetches the directory of the lists, and verifies its statement. `None` if the web site forwards to this service,
+    /// cannot reach it, and keeps no copy.
     ///
     /// # Errors
-    /// Those of [`HttpsFetcher::bytes`]; the directory is not JSON, or its statement is invalid.
+    /// Those of [`HttpsFetcher::bytes`]; the directory is not a JSON object, or its statement is invalid.
     pub(crate) async fn directory(&self) -> Result<Option<PublishedDirectory>, Problem> {
         let (url, most) = (format!("{}/lists", self.base), Limits::DOCUMENT.max_bytes);
         let Some(bytes) = self.fetcher.bytes_through_proxy(&url, "application/json", most).await? else {
@@ -150,8 +160,8 @@ impl PublicationSite {
         Ok(Some(PublishedDirectory { statement: statement.transpose()?, urls }))
     }
 
-    /// Reads the published states of all lists, and returns them with the numbers of unreadable lists. Expired lists
-    /// are included, since they are the last publication.
+    /// Fetches and verifies all lists of a directory, and returns their states and the numbers of those that could not
+    /// be read. Expired lists are included, since they are the last publication.
     pub(crate) async fn states(&self, directory: &PublishedDirectory) -> (Vec<PublishedStates>, Vec<i64>) {
         let prefix = format!("{}/token/", self.base);
         let lists: BTreeMap<i64, &String> = directory
@@ -172,10 +182,11 @@ impl PublicationSite {
         (states, unread)
     }
 
-    /// Verifies every published list as verifiers do, including its validity period, and returns the number of lists.
+    /// Verifies every list of a directory as a verifier does, including its validity period at `now`. Returns their
+    /// number.
     ///
     /// # Errors
-    /// The directory is empty, or a list cannot be fetched or is not valid now.
+    /// The directory names no list of this site; a list cannot be fetched or is not valid. The text names the list.
     pub(crate) async fn require_fresh(&self, directory: &PublishedDirectory, now: Timestamp) -> Result<usize, String> {
         let prefix = format!("{}/token/", self.base);
         let urls: Vec<&String> = directory.urls.iter().filter(|url| url.starts_with(&prefix)).collect();
@@ -192,7 +203,8 @@ impl PublicationSite {
         Ok(urls.len())
     }
 
-    /// Fetches a list in token form, with the key that signed it and when that was.
+    /// Fetches a status list token. Returns its text, the issuer's key that it names, and its `iat`. The signature is
+    /// not verified.
     async fn token(&self, url: &str) -> Result<(String, PublicKey, Timestamp), Problem> {
         let bytes = self.fetcher.bytes(url, token::MEDIA_TYPE, MOST_TOKEN_BYTES).await?;
         let text = String::from_utf8(bytes).map_err(|_| Problem::from(Code::TokenMalformed))?;
@@ -202,6 +214,7 @@ impl PublicationSite {
         Ok((text, key, made))
     }
 
+    /// Fetches a list, verifies it as of its signing time, and returns its states.
     async fn list(&self, list: i64, url: &str) -> Result<PublishedStates, Problem> {
         let (text, key, made) = self.token(url).await?;
         let (published, _) = token::StatusListToken::parse(&text)?.verify(&key, url, made, 0)?;
@@ -217,8 +230,9 @@ impl PublicationSite {
     }
 }
 
-/// Increments the publication number in the first minute of a day (UTC), if the store changed on earlier days. Acts
-/// increment it immediately; the number must not reveal the time of an issuance.
+/// Increments the publication number at the first call on each day (UTC), if the store changed since the last
+/// increment. Acts of staff increment it at once; other changes only once a day, since the number must not reveal the
+/// time of an issuance.
 ///
 /// # Errors
 /// Store errors.
@@ -232,14 +246,14 @@ pub(crate) async fn raise_publication_daily<S: Store>(store: &S, now: Timestamp)
     tx.commit().await
 }
 
-/// Periodic comparison of the publication with the store, by a running service.
+/// Comparison of the publication with the store, at the start and periodically.
 pub(crate) struct PublicationWatch<S> {
     pub(crate) site: PublicationSite,
     pub(crate) store: S,
 }
 
 impl<S: Store> PublicationWatch<S> {
-    /// Creates the comparison for a configuration; `None` if lists are not published.
+    /// Creates the comparison for a configuration and its keys; `None` if lists are not published.
     ///
     /// # Errors
     /// The configuration is invalid.
@@ -253,7 +267,7 @@ impl<S: Store> PublicationWatch<S> {
         Ok(Some(Self { site, store: store.clone() }))
     }
 
-    /// Runs [`Self::watch_until_newer`]; never returns if lists are not published.
+    /// Runs [`Self::watch_until_newer`]; waits forever if `watch` is `None`.
     pub(crate) async fn newer(watch: Option<Self>, issuer: Arc<Issuer<S>>) -> StartError {
         match watch {
             Some(watch) => watch.watch_until_newer(&issuer).await,
@@ -261,11 +275,11 @@ impl<S: Store> PublicationWatch<S> {
         }
     }
 
-    /// Compares once, before anything is published and before this service listens. An unreachable web site causes a
-    /// warning, and does not prevent the start; a web site that forwards to this service is not an error.
+    /// Compares once, before anything is published and before this service listens. A web site that cannot be reached
+    /// causes a warning in the log and does not prevent the start; nor does one that forwards to this service.
     ///
     /// # Errors
-    /// The publication belongs to another store, or to a later state of this one.
+    /// The publication belongs to another store, or to a later state of this one; the store cannot be read.
     pub(crate) async fn compare_at_start(&self) -> Result<(), StartError> {
         match self.look().await? {
             PublicationComparison::NotNewer => {}
@@ -283,7 +297,8 @@ impl<S: Store> PublicationWatch<S> {
         Ok(())
     }
 
-    /// Compares repeatedly, and records problems; returns when the publication is newer than the store.
+    /// Compares hourly, and a minute after a fault, and records faults for staff and operators. Returns an error when
+    /// the publication is newer than the store: the service must stop.
     pub(crate) async fn watch_until_newer(self, issuer: &Issuer<S>) -> StartError {
         let mut pause = FIRST;
         loop {
@@ -308,7 +323,11 @@ impl<S: Store> PublicationWatch<S> {
         }
     }
 
-    /// Reads the directory and the newest list as a verifier does.
+    /// Checks that the web site's directory names the lists published by this service, and that its newest list can be
+    /// read and verified.
+    ///
+    /// # Errors
+    /// The fault, as text.
     async fn read_back(&self, issuer: &Issuer<S>) -> Result<(), String> {
         let before = issuer.status.published_lists();
         let directory = self.site.directory().await.map_err(|problem| problem.to_string())?.ok_or(UNREACHED)?;
@@ -325,7 +344,7 @@ impl<S: Store> PublicationWatch<S> {
         self.site.list(list, url).await.map(drop).map_err(|problem| format!("{url} cannot be used: {problem}"))
     }
 
-    /// Compares the publication with the store.
+    /// Fetches the publication and compares it with the store.
     ///
     /// # Errors
     /// The publication belongs to another store, or to a later state of this one; the store cannot be read.

@@ -1,19 +1,20 @@
-//! Publication times of non-urgent changes (spec/status.md 4.7).
+//! Publication times of status changes that are not urgent (spec/status.md 4.7).
 
 use carnet_core::{day, time::Timestamp};
 
-/// Times of day (UTC), in order; empty: all changes are published immediately.
+/// Times of day, in seconds since midnight (UTC), in ascending order; empty: all changes are published at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PublicationTimes(Vec<i64>);
 
 impl PublicationTimes {
+    /// Creates the times from seconds of the day, in any order.
     pub(crate) fn new(mut seconds: Vec<i64>) -> Self {
         seconds.sort_unstable();
         seconds.dedup();
         Self(seconds)
     }
 
-    /// Parses `HH:MM`, and returns the second of the day.
+    /// Parses `HH:MM`, and returns the second of the day; `None` for any other text.
     pub(crate) fn second_of_day(text: &str) -> Option<i64> {
         let (hours, minutes) = text.split_once(':')?;
         let number = |digits: &str, below: i64| {
@@ -23,8 +24,8 @@ impl PublicationTimes {
         Some(number(hours, 24)?.saturating_mul(3_600).saturating_add(number(minutes, 60)?.saturating_mul(60)))
     }
 
-    /// Returns the last publication time at or before an instant: changes up to then are published. Without publication
-    /// times, all changes are.
+    /// Returns the last publication time at or before `now`: changes that are pending since before it are due. Without
+    /// publication times, a time in the far future: all changes are due.
     pub(crate) fn last(&self, now: Timestamp) -> Timestamp {
         let today = now.start_of_day();
         let times =
@@ -32,7 +33,7 @@ impl PublicationTimes {
         times.filter(|at| *at <= now).max().unwrap_or(Timestamp::from_unix(i64::MAX))
     }
 
-    /// Returns the first publication time after an instant; `None` if all changes are published immediately.
+    /// Returns the first publication time after `now`; `None` without publication times.
     pub(crate) fn next(&self, now: Timestamp) -> Option<Timestamp> {
         let today = now.start_of_day();
         let times =

@@ -1,4 +1,4 @@
-//! Published lists, as served.
+//! Signed status lists, as served.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,17 +13,18 @@ use sha2::{Digest as _, Sha256};
 use super::{Made, PublicationStatement};
 use crate::error::Error;
 
-/// All lists in all forms, as served, for one version of the store.
+/// All published lists in all formats, as served, for one version of the store.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PublishedLists {
     /// Number of the last act that is included.
     pub(super) version: i64,
+    /// Lists by number and format.
     forms: BTreeMap<(i64, publication::ListFormat), PublishedList>,
     /// Signed statement about the store.
     statement: Option<SignedStatement>,
 }
 
-/// Statement as published.
+/// Statement about the store, as published, with the key that signed it.
 #[derive(Debug, Clone)]
 struct SignedStatement {
     said: PublicationStatement,
@@ -31,17 +32,17 @@ struct SignedStatement {
     token: String,
 }
 
-/// Status list in one published form.
+/// Status list in one format, as published.
 #[derive(Debug, Clone)]
 pub(crate) struct PublishedList {
     pub(crate) url: String,
     pub(crate) content: HttpContent,
-    /// Status list token in CBOR, at the same URL.
+    /// The same list as a status list token in CBOR (CWT), served at the same URL; only beside the token in JWT format.
     pub(crate) cwt: Option<HttpContent>,
     made: Made,
 }
 
-/// Body and headers of a response.
+/// Body of an HTTP response, with its media type and entity tag.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpContent {
     pub(crate) media_type: &'static str,
@@ -51,16 +52,20 @@ pub(crate) struct HttpContent {
 }
 
 impl PublishedLists {
-    /// Returns a list in one format.
+    /// Returns a list in one format; `None` if it is not published.
     pub(super) fn form(&self, form: publication::ListFormat, list: i64) -> Option<&PublishedList> {
         self.forms.get(&(list, form))
     }
 
+    /// Adds a list in one format, or replaces it.
     pub(super) fn put(&mut self, form: publication::ListFormat, list: i64, made: PublishedList) {
         self.forms.insert((list, form), made);
     }
 
-    /// Sets the statement about the store; it is signed again if the statement or the key has changed.
+    /// Sets the statement about the store, if there is one. It is signed only if it or the key has changed.
+    ///
+    /// # Errors
+    /// [`Error::Signing`]
     pub(super) fn state(
         &mut self,
         said: Option<&PublicationStatement>,
@@ -76,38 +81,40 @@ impl PublishedLists {
         Ok(())
     }
 
-    /// Returns the signed statement about the store.
+    /// Returns the signed statement about the store, as a compact JWS; `None` before the first publication.
     pub(crate) fn statement(&self) -> Option<&str> {
         self.statement.as_ref().map(|statement| statement.token.as_str())
     }
 
-    /// Removes all other lists.
+    /// Removes all lists except those whose number the condition accepts.
     pub(super) fn retain(&mut self, stays: impl Fn(i64) -> bool) {
         self.forms.retain(|(list, _), _| stays(*list));
     }
 
-    /// Returns the numbers of the lists.
+    /// Returns the numbers of the published lists.
     pub(super) fn lists(&self) -> BTreeSet<i64> {
         self.forms.keys().map(|(list, _)| *list).collect()
     }
 
-    /// Returns whether a list is included.
+    /// Returns whether a list is published in any format.
     pub(super) fn has_list(&self, list: i64) -> bool {
         self.forms.keys().any(|(known, _)| *known == list)
     }
 
-    /// Returns the URLs of all lists.
+    /// Returns the URLs of all lists, one for each list and format.
     pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
         self.forms.values().map(|form| form.url.as_str())
     }
 
-    /// Returns the list at a URL.
+    /// Returns the list that is published at a URL; `None` if there is none.
     pub(crate) fn at(&self, url: &str) -> Option<&PublishedList> {
         self.forms.values().find(|form| form.url == url)
     }
 }
 
 impl PublishedList {
+    /// Creates a published list. `text`: the signed list; `cwt`: the same as CBOR; `kid` and `now`: key and time of the
+    /// signature.
     pub(super) fn new(
         form: publication::ListFormat,
         url: String,
@@ -120,14 +127,15 @@ impl PublishedList {
         Self { url, content, cwt, made: Made { kid: kid.to_owned(), at: now } }
     }
 
-    /// Returns whether a list must be signed again: half of its lifetime is over, the clock was set back, or the key
-    /// has changed.
+    /// Returns whether a list must be signed again: half of its validity period (`validity`, in seconds) is over, the
+    /// clock was set back, or the key has changed.
     pub(super) fn is_due(&self, kid: &str, now: Timestamp, validity: i64) -> bool {
         self.made.kid != kid || now < self.made.at || now >= self.made.at.plus(validity / 2)
     }
 }
 
 impl HttpContent {
+    /// Creates a response body, and computes its entity tag.
     pub(crate) fn new(media_type: &'static str, bytes: axum::body::Bytes) -> Self {
         let digest = Sha256::digest(&bytes);
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest.get(..16).unwrap_or_default()));
