@@ -78,7 +78,7 @@ pub fn numeric_pin(text: &str) -> Option<Zeroizing<String>> {
 /// Returns the ASCII digit for a decimal digit of any script; `None` for other characters.
 ///
 /// Unicode encodes the ten digits of a script contiguously and in ascending order (The Unicode Standard, section 4.6).
-/// The distance to the start of a run of digits, modulo ten, is therefore the digit.
+/// The digit is the distance to the start of a run of digits, modulo ten.
 fn decimal_digit(c: char) -> Option<char> {
     const MOST_IN_A_ROW: u32 = 50;
     let is_digit = |c: char| CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::DecimalNumber;

@@ -58,8 +58,8 @@ fn hashes(keys: &[PublicKey]) -> Value {
 
 /// Creates a DID, and its log with one entry. Returns the DID and the text of the log.
 ///
-/// The DID contains a hash of its first document, and the document contains the DID. `document` is therefore called
-/// with a provisional DID, which is replaced in the result.
+/// The DID contains a hash of its first document, which itself contains the DID. `document` is called with a
+/// provisional DID, which is replaced in the result.
 ///
 /// # Errors
 /// Those of [`UnwitnessedLog::verify`] for the new log; `algorithm_mismatch` (an update key other than Ed25519), and
