@@ -11,10 +11,10 @@ mod members;
 pub(crate) use members::TopLevel;
 pub use members::may_name_claim;
 
-/// The first URL in `@context` (VCDM 2.0 section 4.3).
+/// First URL in `@context` (VCDM 2.0 section 4.3).
 pub const CONTEXT_V2: &str = "https://www.w3.org/ns/credentials/v2";
 
-/// The type that every credential has.
+/// Type that every credential has.
 const BASE_TYPE: &str = "VerifiableCredential";
 
 /// Properties whose objects must carry a `type` (VCDM 2.0 section 4.5).

@@ -85,9 +85,9 @@ codes! {
     DidDeactivated, "did_deactivated", METHOD, "The DID is deactivated.";
     MethodUnknown, "method_unknown", METHOD, "The verification method is not in the controller's document.";
     IssuerKeyUnknown, "issuer_key_unknown", METHOD, "The cached issuer document lacks the key; fetch a newer one.";
-    MethodController, "method_controller", METHOD, "The verification method has a different controller.";
+    MethodController, "method_controller", METHOD, "The verification method's controller is missing, or is not the DID.";
     MethodRelationship, "method_relationship", RELATIONSHIP, "The key is not authorised for this purpose.";
-    MethodOfOther, "method_of_other", METHOD, "The verification method belongs to a different party.";
+    MethodOfOther, "method_of_other", METHOD, "The verification method belongs to a party other than the expected one.";
     AddressForbidden, "address_forbidden", METHOD, "The address is not allowed to be fetched.";
     // Signatures and tokens
     SignatureInvalid, "signature_invalid", CRYPTO, "The signature is invalid.";
@@ -95,7 +95,7 @@ codes! {
     AlgorithmMismatch, "algorithm_mismatch", CRYPTO, "The algorithm does not match the key.";
     TokenMalformed, "token_malformed", PARSING, "The token is not a well-formed JWS, SD-JWT or CWT.";
     TokenType, "token_type", CRYPTO, "The token's typ is missing or wrong.";
-    HeaderKeyUnanchored, "header_key_unanchored", CRYPTO, "A key in the header is not anchored to the issuer.";
+    HeaderKeyUnanchored, "header_key_unanchored", CRYPTO, "The header does not identify a key of the expected party.";
     HeaderKeyAmbiguous, "header_key_ambiguous", CRYPTO, "The header must name its key in exactly one way.";
     HeaderCritical, "header_critical", CRYPTO, "The header has a critical extension that is not understood.";
     ClaimForbidden, "claim_forbidden", MALFORMED, "The token, credential or presentation has a forbidden member.";
@@ -148,7 +148,7 @@ codes! {
     StatusListUnavailable, "status_list_unavailable", RETRIEVAL, "A status list could not be fetched; that counts as a failure.";
     StatusListIssuer, "status_list_issuer", LIST, "The signer of a status list is not authorised by the issuer.";
     StatusPurpose, "status_purpose", LIST, "A status list has a different purpose than the credential states.";
-    StatusIndex, "status_index", RANGE, "A status index is outside its list.";
+    StatusIndex, "status_index", RANGE, "A status index is malformed, or outside its list.";
     Revoked, "revoked", OURS, "The credential is revoked.";
     Suspended, "suspended", OURS, "The credential is suspended.";
     StatusUnsupported, "status_unsupported", OURS, "The credential has an unsupported kind of status.";

@@ -26,7 +26,7 @@ fn malformed(what: &str) -> Problem {
     Problem::new(Code::DidMalformed, what)
 }
 
-/// DID method.
+/// DID method, one of those that Carnet supports or [`Self::Other`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DidMethod {
     /// did:key: the DID contains the key.

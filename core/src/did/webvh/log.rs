@@ -18,7 +18,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// One version of a DID's document.
+/// Version of a DID's document: an entry of the log.
 #[derive(Debug, Clone)]
 pub struct Version {
     id: String,
@@ -232,7 +232,8 @@ impl WebVhLog {
         self.versions.iter().find(|version| version.id == id)
     }
 
-    /// Returns the version that was in force at a time; `None` before the first one.
+    /// Returns the version that was in force at a time: the last one whose `versionTime` is not later; `None` before
+    /// the first one.
     #[must_use]
     pub fn version_at(&self, at: Timestamp) -> Option<&Version> {
         self.versions.iter().rev().find(|version| version.at <= at)
