@@ -1,7 +1,7 @@
-//! Calls: counted per connection, limited in number and time, with errors in one format.
+//! Tower layer for calls: counts them per connection, limits their number and time, and gives all errors one format.
 //!
-//! A failed call always has the form of spec/protocol.md section 7: errors from tonic and panics get an ErrorInfo and
-//! an appropriate code. A request that is not gRPC gets an HTTP response.
+//! A failed gRPC call always has the form of spec/protocol.md section 7: errors from tonic and panics get an ErrorInfo
+//! and an appropriate code. A request that is not gRPC gets an HTTP response.
 
 mod deadline;
 mod refusal;
@@ -31,11 +31,11 @@ use crate::{
 /// Limits on calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CallLimits {
-    /// Calls at the same time on one connection.
+    /// Maximum number of concurrent calls on one connection.
     most: usize,
-    /// Time until the answer begins.
+    /// Maximum time until the response begins.
     time: Duration,
-    /// Limit on a message, in bytes; the services enforce it, and the refusal names it.
+    /// Maximum size of a message, in bytes. The generated services enforce it; here it is only named in the error.
     bytes: usize,
 }
 
@@ -50,7 +50,7 @@ impl CallLimits {
     }
 }
 
-/// Tower layer with the call limits, around all gRPC and HTTP services of a server.
+/// Tower layer with the call limits, for all gRPC and HTTP services of a server.
 #[derive(Debug, Clone)]
 pub(crate) struct CallLayer {
     limits: CallLimits,
@@ -63,7 +63,8 @@ impl CallLayer {
         Self { limits, services: services.into_iter().collect() }
     }
 
-    /// Returns the answer to a request for a gRPC method that is not a gRPC request; `None` for every other request.
+    /// Returns the HTTP status for a request to a gRPC service that is not a gRPC request: 415 for POST, 405 for other
+    /// methods. `None` for every other request.
     fn misdirected(&self, request: &Request<Body>) -> Option<StatusCode> {
         let service = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
         if is_grpc(request) || !self.services.iter().any(|name| name == service) {
@@ -138,7 +139,8 @@ where
     }
 }
 
-/// Completes the errors that no handler made.
+/// Adds an ErrorInfo to an error response that no handler created. For a request that is not gRPC, returns 404 instead
+/// of the router's gRPC error.
 fn completed(mut answer: Response<Body>, limits: CallLimits, grpc: bool) -> Response<Body> {
     let Some(status) = Status::from_header_map(answer.headers()) else { return answer };
     if !grpc {
@@ -152,14 +154,14 @@ fn completed(mut answer: Response<Body>, limits: CallLimits, grpc: bool) -> Resp
     answer
 }
 
-/// Reads whether a request is gRPC, by method and media type (gRPC over HTTP/2, "Requests").
+/// Returns whether a request is gRPC, by method and media type (gRPC over HTTP/2, "Requests").
 fn is_grpc(request: &Request<Body>) -> bool {
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let rest = media_type.and_then(|media_type| media_type.strip_prefix("application/grpc"));
     request.method() == Method::POST && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']))
 }
 
-/// Returns an answer of HTTP without a body.
+/// Returns an HTTP response without a body.
 fn plain(status: StatusCode) -> Response<Body> {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = status;
@@ -169,10 +171,11 @@ fn plain(status: StatusCode) -> Response<Body> {
     answer
 }
 
-/// Body of an answer; the call ends with it. An error in its trailers gets an ErrorInfo, as one in its headers does.
+/// Response body, with whose end the call ends. An error in its trailers gets an ErrorInfo, like an error in the
+/// headers.
 struct CallBody {
     body: Body,
-    /// Limit on the bytes of a message, for that error; none for an answer that is not gRPC.
+    /// Maximum message size, in bytes, for the text of an error; `None` for a response that is not gRPC.
     explained: Option<usize>,
     _guard: Option<CallGuard>,
 }

@@ -1,4 +1,4 @@
-//! Connection of the staff commands to a running service.
+//! Connection of a service's staff commands to the running service.
 
 use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
@@ -30,11 +30,11 @@ pub struct StaffArgs {
     pub json: bool,
 }
 
-/// Environment variables and default URL for the staff commands of one service. They differ between the services, since
-/// one person may be staff of both.
+/// Default URL and names of environment variables for the staff commands of one service. They differ between the
+/// services, since one person may be staff of both.
 #[derive(Debug)]
 pub struct StaffDefaults {
-    /// Default URL: a service on this machine.
+    /// Default URL of the service: its default port on this machine.
     pub url: &'static str,
     /// Name of the environment variable with the service's URL.
     pub server: &'static str,
@@ -60,7 +60,7 @@ pub const VERIFIER: StaffDefaults = StaffDefaults {
     token: "CARNET_VERIFIER_STAFF_TOKEN",
 };
 
-/// Variables that both services share; they count if the service's own are not set.
+/// Environment variables of both services, used if the service's own are not set.
 const SHARED: StaffDefaults = StaffDefaults {
     url: "",
     server: "CARNET_SERVER",
@@ -68,10 +68,11 @@ const SHARED: StaffDefaults = StaffDefaults {
     token: "CARNET_STAFF_TOKEN",
 };
 
-/// The service whose program this is.
+/// Defaults of the service whose commands this program has; set by [`with_service_defaults`].
 static SERVICE: OnceLock<&'static StaffDefaults> = OnceLock::new();
 
-/// Returns a clap command with the defaults of a service filled in.
+/// Sets the default URL and environment variables of a service in every subcommand with `--server`, and registers them
+/// for [`connect`].
 #[must_use]
 pub fn with_service_defaults(command: clap::Command, defaults: &'static StaffDefaults) -> clap::Command {
     let _ = SERVICE.set(defaults);
@@ -91,7 +92,7 @@ fn with_defaults(command: clap::Command, defaults: &'static StaffDefaults) -> cl
         .mut_arg("token_file", |arg| arg.env(either(defaults.token_file, SHARED.token_file)))
 }
 
-/// Tonic interceptor that adds the staff token to every call.
+/// Tonic interceptor that adds the staff token to every call (`authorization: Bearer TOKEN`).
 #[derive(Clone)]
 pub struct WithToken {
     header: MetadataValue<Ascii>,
@@ -110,10 +111,12 @@ impl tonic::service::Interceptor for WithToken {
     }
 }
 
-/// Connects to the service. The token comes from `--token-file` or the environment variables of the service.
+/// Connects to a service. The token comes from `--token-file`, or from the environment variable of the service, or else
+/// the one shared by both services.
 ///
 /// # Errors
-/// No token; a URL that is not `https`, or `http` on loopback; a CA that cannot be read; no answer.
+/// No token, or one with invalid characters; a URL that is not `https`, or `http` on loopback; an unreadable CA
+/// certificate; no response.
 pub async fn connect(args: &StaffArgs) -> Result<(Channel, WithToken), StartError> {
     let token = token(args)?;
     let mut header =
@@ -198,10 +201,10 @@ async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
     })
 }
 
-/// Forms of a server's URL.
+/// Permitted forms of a service's URL, for messages.
 const SERVERS: &str = "https://HOST:PORT, or http:// with a loopback address";
 
-/// Tells if a server is reached over TLS; why its URL cannot be used.
+/// Returns `true` for an https URL and `false` for an http URL on loopback; for any other, the reason of the refusal.
 fn is_secure(server: &str) -> Result<bool, &'static str> {
     let url = Url::parse(server).map_err(|_| "is not a URL")?;
     match url.scheme() {
@@ -212,12 +215,12 @@ fn is_secure(server: &str) -> Result<bool, &'static str> {
     }
 }
 
-/// Parses `--server`.
+/// Parses `--server`, for clap.
 fn parse_server(text: &str) -> Result<String, String> {
     is_secure(text).map(|_| text.to_owned()).map_err(|why| format!("the URL {why}; give {SERVERS}. Nothing was sent."))
 }
 
-/// Returns whether a URL's host is certainly this machine, independently of DNS.
+/// Returns whether a URL's host is a loopback address or `localhost`.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),

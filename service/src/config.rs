@@ -12,28 +12,29 @@ mod files;
 use files::ConfigFile;
 pub use files::ConfigFiles;
 
-/// Beginning of the message for a refused field.
+/// Beginning of the message for an invalid configuration.
 const REFUSED: &str = "The configuration is refused: ";
 
-/// Error that prevents a program from starting. `Display` writes the cause, and a hint on what to do.
+/// Error of a service's start or of an operator's command. `Display` writes message, consequence and hint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}{}\nhint: {hint}", spaced(.consequence))]
 pub struct StartError {
-    /// Cause, for people.
+    /// Cause, as a sentence for people.
     pub message: String,
-    /// Consequence of the error for the program, as a sentence; empty if the message states it or there is none.
+    /// Consequence of the error, as a sentence, such as "Nothing was started."; empty if the message states it.
     pub consequence: &'static str,
-    /// Hint on what to do.
+    /// Advice for the next step.
     pub hint: String,
     /// `true` if a retry may succeed: a server did not respond, or a lock was held.
     pub try_again: bool,
-    /// `true` if a file or secret named on the command line is missing or unreadable.
+    /// `true` if a file or secret named on the command line is missing or unreadable; the exit code is then that of a
+    /// usage error.
     pub absent: bool,
-    /// The field of the configuration that is refused, if it is one: `status.entries`.
+    /// Configuration field that is invalid, such as `status.entries`; `None` for other errors.
     field: Option<String>,
 }
 
-/// Returns a sentence after a space; nothing for none.
+/// Returns a sentence with a space before it; an empty one stays empty.
 fn spaced(sentence: &str) -> String {
     if sentence.is_empty() { String::new() } else { format!(" {sentence}") }
 }
@@ -152,19 +153,19 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// Reads a TOML file.
+/// Reads and parses a TOML file.
 ///
 /// # Errors
-/// The file cannot be read, is no TOML, lacks a field, or has one that is not known.
+/// The file is unreadable or not TOML, lacks a field, or has an unknown field or one of the wrong type.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StartError> {
     ConfigFile::read(path)?.parse()
 }
 
-/// Reads `DIR/config.toml`, created by `init`, and overrides it with the fields of the operator's file `over`, merging
-/// tables. The returned [`ConfigFiles`] locate a field that is refused later.
+/// Reads `DIR/config.toml`, created by `init`, and overrides its fields with those of the operator's file `over`, if
+/// any; tables are merged. The returned [`ConfigFiles`] locate a field that is refused later.
 ///
 /// # Errors
-/// A file is missing or is no TOML, or a field is unknown or of the wrong type.
+/// A file is missing or not TOML; a field is missing, unknown or of the wrong type.
 pub fn read_layered<T: DeserializeOwned>(
     program: &str,
     data: &Path,
@@ -193,7 +194,7 @@ pub fn read_layered<T: DeserializeOwned>(
     }
 }
 
-/// Returns the error for a configuration with a forbidden value.
+/// Returns the error for an invalid configuration, when nothing was started; `what` describes the fault.
 pub fn invalid_config(what: impl std::fmt::Display) -> StartError {
     StartError::new(
         format!("{REFUSED}{what}."),
@@ -202,8 +203,8 @@ pub fn invalid_config(what: impl std::fmt::Display) -> StartError {
     .unstarted()
 }
 
-/// Returns the error for a forbidden value of one field; `what` contains the field and its value.
-/// [`ConfigFiles::place`] adds file and line.
+/// Returns the error for an invalid value of one field; `what` contains the field and its value. [`ConfigFiles::place`]
+/// adds file and line.
 pub fn invalid_field(field: impl Into<String>, what: impl std::fmt::Display) -> StartError {
     StartError { field: Some(field.into()), ..invalid_config(what) }
 }

@@ -11,7 +11,8 @@ use clap::{
     error::ErrorKind,
 };
 
-/// Files of data directories. One of them is enough, so that the verb itself says which other one is missing.
+/// Files of data directories. A directory with one of them counts as a data directory, so that the command itself
+/// reports the missing ones.
 const FILES: [&str; 8] = [
     "config.toml",
     "registrar.toml",
@@ -37,8 +38,7 @@ pub struct DirectoryArgs {
     pub json: bool,
 }
 
-/// Clap parser of `--data` for commands on an existing data directory. A path that is not one is a usage error, with
-/// its exit code.
+/// Clap parser of `--data` for commands on an existing data directory. Any other path is a usage error.
 #[derive(Debug, Clone, Copy)]
 pub struct DataDirectoryParser;
 
@@ -63,7 +63,7 @@ fn is_made(path: &Path) -> bool {
     FILES.iter().any(|name| path.join(name).exists())
 }
 
-/// The command that makes the directory of a verb, which is given as `carnet-issuer registrar show`.
+/// Returns the command that creates the directory of a command such as `carnet-issuer registrar show`.
 fn init_of(verb: &str) -> String {
     match verb.split(' ').collect::<Vec<_>>().as_slice() {
         [program, "registrar", ..] => format!("{program} registrar init"),

@@ -1,6 +1,6 @@
-//! `doctor`: checks of a service's configuration and of its publications as others see them, each with advice.
+//! Command `doctor`: checks of a service's configuration and of its publications as others see them, each with advice.
 //!
-//! A running service makes the same checks at its start and every hour.
+//! A running service performs the same checks at its start and every hour.
 
 use std::path::Path;
 
@@ -25,6 +25,7 @@ use crate::{
 /// Result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoctorCheck {
+    /// Name of the check, such as `tls`.
     name: &'static str,
     outcome: DoctorOutcome,
     detail: String,
@@ -36,10 +37,12 @@ pub struct DoctorCheck {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DoctorOutcome {
     Passed,
+    /// Failed check.
     Failed {
-        /// The same check may pass later: nobody answered.
+        /// `true` if the check may pass on a retry, because a server did not respond.
         is_passing: bool,
     },
+    /// The check was not possible or not applicable.
     Skipped,
 }
 
@@ -66,7 +69,7 @@ impl DoctorCheck {
         Self { outcome: DoctorOutcome::Failed { is_passing: true }, ..self }
     }
 
-    /// Creates a failed check from an error, with the error's own hint.
+    /// Creates a failed check from an error, with the error's hint as advice. It is retryable if the error is.
     #[must_use]
     pub fn of(name: &'static str, error: StartError) -> Self {
         // The errors speak of a start, which nobody has asked for.
@@ -119,7 +122,7 @@ fn exit_code(checks: &[DoctorCheck]) -> u8 {
     code
 }
 
-/// Service whose web site is checked.
+/// Service whose web site and configuration are checked.
 #[derive(Debug)]
 pub struct ExaminedService<'a> {
     /// Data directory.
@@ -130,7 +133,7 @@ pub struct ExaminedService<'a> {
     pub config: &'a ServeConfig,
     /// Fetcher for the published files.
     pub fetcher: &'a HttpsFetcher,
-    /// Current time of this machine.
+    /// Current time by the clock of this machine.
     pub now: Timestamp,
 }
 
@@ -139,7 +142,8 @@ const DOCUMENT: &str = "document";
 const CLOCK: &str = "clock";
 
 impl ExaminedService<'_> {
-    /// Checks TLS, the published DID document, and the clock.
+    /// Checks TLS (the service's own certificate, and that of the web site), the published DID document, and this
+    /// machine's clock. Returns one result for each; checks that are not possible or not applicable are skipped.
     pub async fn site(&self) -> Vec<DoctorCheck> {
         let listener = self.listener();
         let Some((url, file, visit)) = visit(self.did, self.fetcher).await else {
@@ -160,7 +164,7 @@ impl ExaminedService<'_> {
         }
     }
 
-    /// Examines the certificate of the service's own listener; `None` where it has none.
+    /// Checks the certificate of the service's own listener; `None` if none is configured.
     fn listener(&self) -> Option<DoctorCheck> {
         let files = self.config.tls.as_ref()?;
         Some(match serve::tls(files, &[]) {
@@ -206,7 +210,7 @@ impl DoctorCheck {
     }
 }
 
-/// Returns whether two documents say the same, as JSON, or as a log line by line.
+/// Returns whether two files are equal as JSON documents, or otherwise as bytes without surrounding white space.
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     let read = |bytes: &[u8]| json::parse(bytes, Limits::DOCUMENT).ok();
     match (read(one), read(other)) {
@@ -244,7 +248,8 @@ fn unread(url: &str, file: &str, error: &SiteError) -> DoctorCheck {
     .retryable()
 }
 
-/// Compares this machine's clock with a server's.
+/// Compares this machine's clock with a server's: failed if they differ by more than the permitted clock skew, skipped
+/// without the server's time.
 #[must_use]
 pub fn check_clock(now: Timestamp, server: Option<Timestamp>) -> DoctorCheck {
     let Some(server) = server else { return DoctorCheck::skipped(CLOCK, "its site does not send the time") };
@@ -260,13 +265,14 @@ pub fn check_clock(now: Timestamp, server: Option<Timestamp>) -> DoctorCheck {
     )
 }
 
-/// Returns the server time of the web site with a DID's document.
+/// Fetches the time of the web site with a DID's document; `None` if the fetch fails, the site does not state the time,
+/// or the DID is not published.
 pub async fn server_time(did: &Did, fetcher: &HttpsFetcher) -> Option<Timestamp> {
     visit(did, fetcher).await?.2.ok()?.server_time
 }
 
-/// Fetches what is published of a DID. Returns its URL, the name of its file in a data directory, and the answer;
-/// `None` if nothing is published.
+/// Fetches the published document or log of a DID. Returns its URL, its file name in a data directory, and the
+/// response; `None` if nothing is published for the DID.
 async fn visit(did: &Did, fetcher: &HttpsFetcher) -> Option<(String, &'static str, Result<SiteResponse, SiteError>)> {
     let (url, file, accept) = match did.method() {
         DidMethod::Web => (web::document_url(did).ok()?, "did.json", "application/did+json, application/json"),

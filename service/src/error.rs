@@ -10,7 +10,7 @@ pub enum ErrorKind {
     Invalid,
     /// The caller's credentials are missing, unknown or expired.
     Unauthenticated,
-    /// The caller may not do this, authenticated or not.
+    /// The caller is not permitted to do this, authenticated or not.
     Forbidden,
     /// The object does not exist, or was deleted.
     NotFound,
@@ -28,10 +28,10 @@ pub enum ErrorKind {
     Internal,
 }
 
-/// Error in one field of a request.
+/// Error in one field of a request, as a field violation of google.rpc.BadRequest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldFault {
-    /// Path of the field in the request message.
+    /// Path of the field in the request message, such as `offer.claims`.
     pub field: String,
     /// Description of the error, without the value.
     pub description: String,
@@ -42,13 +42,13 @@ pub struct FieldFault {
 pub struct CallError {
     /// Kind of the error.
     pub kind: ErrorKind,
-    /// Stable error code, in upper case.
+    /// Stable error code, in upper case; the `reason` of google.rpc.ErrorInfo.
     pub reason: Cow<'static, str>,
     /// Message for people.
     pub message: String,
     /// Errors in individual fields.
     pub fields: Vec<FieldFault>,
-    /// Time after which a retry may succeed.
+    /// Time after which a retry may succeed; `None`: a retry is not expected to succeed.
     pub retry_after: Option<Duration>,
 }
 
@@ -97,7 +97,7 @@ pub enum StoreError {
     /// The database failed.
     #[error("the store failed: {0}")]
     Failed(#[source] StoreCause),
-    /// A stored value is invalid.
+    /// A stored value is invalid; the text names it.
     #[error("the stored value {0} cannot be read")]
     Corrupt(&'static str),
 }

@@ -6,9 +6,9 @@ use tonic::Code;
 
 use crate::{config::StartError, wire};
 
-/// Reason of a call to a method that the service does not have.
+/// Reason of the error for a method that the service does not have.
 const METHOD_UNKNOWN: &str = "METHOD_UNKNOWN";
-/// Reason of a call whose message is over the limit: the same call stays so.
+/// Reason of the error for a message over the size limit; a retry cannot succeed.
 const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
 
 /// Error of a staff command.
@@ -17,21 +17,21 @@ pub enum StaffFailure {
     /// The command could not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The service refused the call.
+    /// The service returned an error, or the connection failed.
     #[error("{}", describe(.0))]
     Refused(Box<tonic::Status>),
-    /// The input is invalid.
+    /// The input of the command is invalid.
     #[error("{0}")]
     Input(String),
     /// A file named on the command line is missing or unreadable.
     #[error("{0}")]
     Unreadable(String),
-    /// Refused by the command itself, with a stable reason.
+    /// Error found by the command itself, with a stable reason.
     #[error("{text}")]
     Named {
         /// Stable reason, in `snake_case`.
         reason: &'static str,
-        /// Text for people; its last line is advice and begins with `hint: `.
+        /// Text for people. If it has advice, that is the last line and begins with `hint: `.
         text: String,
     },
 }
@@ -89,7 +89,7 @@ impl StaffFailure {
     }
 }
 
-/// `INVALID_GRANT` and `InvalidArgument` alike in lower case, as all reasons are in objects.
+/// Converts `INVALID_GRANT` and `InvalidArgument` to lower snake case, the form of reasons in JSON output.
 fn snake_case(name: &str) -> String {
     let mut text = String::with_capacity(name.len().saturating_add(4));
     let mut before = false;
@@ -103,7 +103,7 @@ fn snake_case(name: &str) -> String {
     text
 }
 
-/// The service's words with its stable reason.
+/// Returns the service's message with its stable reason, or with the gRPC code if it has none.
 fn describe(status: &tonic::Status) -> String {
     match wire::status_reason(status).filter(|reason| reason != METHOD_UNKNOWN) {
         Some(reason) => format!("{} ({reason})", displayable_lines(status.message())),

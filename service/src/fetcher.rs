@@ -1,4 +1,4 @@
-//! HTTPS fetcher of a service, by its configuration.
+//! HTTPS fetcher of a service, created from its configuration.
 
 use carnet_fetch::{FetchOptions, HttpsFetcher};
 

@@ -8,10 +8,11 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
 
-/// Header with the stable reason of a refusal, in upper case: that of gRPC (spec/openid.md 1.1).
+/// Response header with the stable reason of an error, in upper case as in gRPC (spec/openid.md 1.1).
 const REASON: HeaderName = HeaderName::from_static("carnet-reason");
 
-/// Adds the stable reason of an error to the response headers, and `Retry-After` if a retry may succeed.
+/// Adds the headers `Carnet-Reason` and, if a retry may succeed, `Retry-After` (at least one second). A reason that is
+/// no valid header value is omitted.
 pub fn add_error_headers(headers: &mut HeaderMap, reason: &str, retry_after: Option<Duration>) {
     if let Ok(reason) = HeaderValue::from_str(reason) {
         headers.insert(REASON, reason);
@@ -21,8 +22,8 @@ pub fn add_error_headers(headers: &mut HeaderMap, reason: &str, retry_after: Opt
     }
 }
 
-/// Completes a refusal that nobody has explained: one of the router, or without a body. It gets the reason of its
-/// status, and no cache keeps it.
+/// Adds `Cache-Control: no-store`, and a `Carnet-Reason` derived from the status, to an error response that lacks them.
+/// Other responses are not changed.
 pub(crate) fn complete(status: StatusCode, headers: &mut HeaderMap) {
     if !status.is_client_error() && !status.is_server_error() {
         return;
@@ -43,7 +44,7 @@ pub(crate) fn complete(status: StatusCode, headers: &mut HeaderMap) {
     headers.insert(REASON, HeaderValue::from_static(reason));
 }
 
-/// Returns whether the `Content-Type` is this media type, with any parameters.
+/// Returns whether the `Content-Type` has this media type; its parameters and letter case are ignored.
 #[must_use]
 pub fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -34,18 +34,18 @@ use crate::{
     disk, serve,
 };
 
-/// Notice that is printed wherever local mode is used.
+/// Notice printed by commands and services in local mode.
 pub const NOTICE: &str = "LOCAL MODE: for trials on this machine, not for production";
-/// File that describes the site to wallets and verifiers on this machine.
+/// Name of the file that describes the site to wallets and verifiers on this machine.
 pub const SITE_FILE: &str = "local-site.json";
-/// File with the first staff token, for staff commands on this machine.
+/// Name of the file with the first staff token, for staff commands on this machine.
 pub const TOKEN_FILE: &str = "staff-token";
 const CERTIFICATE_FILE: &str = "site.pem";
 const KEY_FILE: &str = "site.key";
-/// Validity of the certificate, in years.
+/// Validity of the certificate, in years from the first day of the month in which it is created.
 const YEARS: i32 = 2;
 
-/// Options of `init` for local mode.
+/// Options of `init --local`.
 #[derive(Debug, Clone, Copy)]
 pub struct LocalOptions {
     /// Port of the site.
@@ -53,17 +53,17 @@ pub struct LocalOptions {
 }
 
 impl LocalOptions {
-    /// Returns the DID of a service with its site at this port.
+    /// Returns the did:web DID of a service whose site is on `localhost` at this port.
     #[must_use]
     pub fn did(self) -> String {
         format!("did:web:{LOCALHOST}%3A{}", self.port)
     }
 }
 
-/// Creates the certificate of a local site and its key in a new data directory.
+/// Creates the self-signed certificate of a local site and its key in a data directory, and returns its fingerprint.
 ///
 /// # Errors
-/// A file cannot be written.
+/// A file cannot be written, for example because it already exists.
 pub fn make_certificate(data: &Path, now: Timestamp) -> Result<Fingerprint, StartError> {
     let failed = |what: String| {
         StartError::new(
@@ -98,7 +98,7 @@ fn certificate(now: Timestamp) -> Result<(rcgen::Certificate, KeyPair), rcgen::E
 /// Writes `local-site.json` and the first staff token into a data directory.
 ///
 /// # Errors
-/// A file cannot be written.
+/// A file cannot be written, for example because it already exists.
 pub fn write_site(data: &Path, site: &LocalSite, staff_token: &str) -> Result<(), StartError> {
     let write = |name: &str, text: &str, mode| {
         let path = data.join(name);
@@ -114,7 +114,7 @@ pub fn write_site(data: &Path, site: &LocalSite, staff_token: &str) -> Result<()
     write(TOKEN_FILE, &Zeroizing::new(format!("{staff_token}\n")), 0o600)
 }
 
-/// Reads the description of a local site.
+/// Reads a `local-site.json`.
 ///
 /// # Errors
 /// The file is unreadable or invalid.
@@ -128,7 +128,8 @@ pub fn read_site(path: &Path) -> Result<LocalSite, StartError> {
     })
 }
 
-/// Returns the text that explains local mode to the operator, and the steps for others on this machine.
+/// Returns the text that explains local mode to the operator: the notice, the URL of the DID document, and the command
+/// for wallets on this machine.
 #[must_use]
 pub fn explanation(data: &Path, url: &str) -> String {
     format!(
@@ -137,7 +138,8 @@ pub fn explanation(data: &Path, url: &str) -> String {
     )
 }
 
-/// Returns the sentence that says where the first staff token is.
+/// Returns the words that state the location of the first staff token: its file in local mode, otherwise only the
+/// output.
 #[must_use]
 pub fn staff_token_location(local: Option<LocalOptions>, data: &Path) -> String {
     match local {
@@ -146,14 +148,13 @@ pub fn staff_token_location(local: Option<LocalOptions>, data: &Path) -> String 
     }
 }
 
-/// Returns the words before the command that starts the service: for now, or if it is already running for the next
-/// time.
+/// Returns the words before the command that starts the service; they depend on whether it is already running.
 #[must_use]
 pub const fn start_introduction(is_serving: bool) -> &'static str {
     if is_serving { "Serving now; the next time" } else { "Next" }
 }
 
-/// Returns the configuration section `[serve.local]` with these pins.
+/// Returns the configuration section `[serve.local]` (TOML) with these pins.
 #[must_use]
 pub fn config_text(pins: &[&Fingerprint]) -> String {
     let pins: Vec<String> = pins.iter().map(|pin| format!("    \"{pin}\",\n")).collect();
@@ -170,8 +171,8 @@ impl Drop for LocalServer {
     }
 }
 
-/// Serves the DID document in `data` and the `published` routes at the location given by the DID; `None` if the service
-/// is not in local mode.
+/// Serves the DID document in `data` and the routes of `published` over HTTPS at the location given by the DID; `None`
+/// if the service is not in local mode. The server stops when the returned value is dropped.
 ///
 /// # Errors
 /// The DID is not a did:web on `localhost`, the port is in use, or the certificate cannot be used.
@@ -224,14 +225,14 @@ pub fn warn_local_mode(config: &ServeConfig) {
     }
 }
 
-/// Serves the DID document for a command that fetches it, while the service is stopped; `None`: the service is not in
-/// local mode, or its port is in use, for example by the running service.
+/// Serves the DID document for a command that fetches it while the service is stopped. `None` if the service is not in
+/// local mode, or the site cannot be served, for example because the running service uses the port.
 pub async fn serve_document(data: &Path, config: &ServeConfig, did: &Did) -> Option<LocalServer> {
     // The pin refuses any other program on that port.
     serve_site(data, config, did, None).await.ok().flatten()
 }
 
-/// Reads the file at each request: a change of keys is published at once.
+/// Returns the DID document, read from the file at each request, so that a change of keys is published at once.
 async fn send(document: PathBuf) -> Response {
     match tokio::fs::read(document).await {
         Ok(bytes) => ([(CONTENT_TYPE, "application/did+json")], bytes).into_response(),

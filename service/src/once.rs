@@ -1,4 +1,4 @@
-//! Results that are displayed only once: a token, a link, a PIN.
+//! Output that is displayed only once: a token, a link, a PIN.
 
 use std::fmt::Display;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::config::StartError;
 
-/// Checks, before anything is changed, that standard output can be written.
+/// Checks that standard output can be written, before a command changes anything.
 ///
 /// # Errors
 /// Standard output is closed, full, a pipe without a reader, or `/dev/null`.
@@ -20,10 +20,10 @@ pub fn require_output(json: bool) -> Result<(), StartError> {
     })
 }
 
-/// Prints a result that is displayed only once: as JSON for programs, or as text for people.
+/// Prints a result that is displayed only once: as JSON, or as text for people.
 ///
 /// # Errors
-/// It could not be written; the error contains `made` (a sentence about what was created) and `hint`.
+/// It could not be written. The error contains `made`, a sentence about what was created, and `hint`.
 pub fn show_once(
     json: bool,
     value: &Value,

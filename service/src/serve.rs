@@ -29,14 +29,14 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const MAX_HEADER_BYTES: u32 = 16_384;
-/// gRPC services that every server has.
+/// gRPC services that every server has in addition to those of its program.
 const OWN: [&str; 2] = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
 
-/// Pending connections that the kernel keeps until they are accepted.
+/// Maximum number of pending connections in the kernel's queue.
 const BACKLOG: u32 = 1_024;
 
-/// Bound address that does not listen yet, so that the address is known before the services are created. Connections
-/// are refused until [`BoundAddress::listen`], so that a reverse proxy sees at once that the service is not running.
+/// Address that is bound but not listened on, so that it is known before the services are created. Connections are
+/// refused until [`BoundAddress::listen`], so that a reverse proxy sees at once that the service is not running.
 #[derive(Debug)]
 pub struct BoundAddress {
     socket: TcpSocket,
@@ -45,7 +45,7 @@ pub struct BoundAddress {
     pub public_url: String,
 }
 
-/// Listener of a service that is about to run.
+/// Listener of a service that is about to run; clients can connect, and wait until it runs.
 #[derive(Debug)]
 pub struct ListeningAddress {
     listener: TcpListener,
@@ -54,11 +54,11 @@ pub struct ListeningAddress {
 }
 
 impl BoundAddress {
-    /// Starts to listen. Call it before writing anything to the data directory: it fails if another process has the
-    /// port.
+    /// Starts to listen. To be called before anything is written to the data directory, since it fails if another
+    /// process has the port.
     ///
     /// # Errors
-    /// Another program has begun to listen on the address since it was bound.
+    /// Another process has begun to listen on the address since it was bound.
     pub fn listen(self) -> Result<ListeningAddress, StartError> {
         let Self { socket, address, public_url } = self;
         let listener = socket.listen(BACKLOG).map_err(|error| in_use(address, &error))?;
@@ -74,12 +74,11 @@ fn in_use(address: SocketAddr, error: &std::io::Error) -> StartError {
     .unstarted()
 }
 
-/// Binds the configured address, by default a port on loopback, without listening yet. An address that is not loopback
-/// requires TLS.
+/// Binds the configured address, by default a loopback address with the given port, without listening yet.
 ///
 /// # Errors
-/// The address is not loopback and TLS is missing, or the address is in use; the public URL is invalid, or is missing
-/// and cannot be derived from the address.
+/// The address is not loopback and TLS is not configured; the address cannot be bound; the public URL is invalid, or is
+/// missing and cannot be derived from the address.
 pub fn bind(config: &ServeConfig, default_port: u16) -> Result<BoundAddress, StartError> {
     let listen = config.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], default_port)));
     if !listen.ip().is_loopback() && config.tls.is_none() {
@@ -147,25 +146,26 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
         .map_err(|error| StartError::new(format!("The listener has no address: {error}."), "Try again.").unstarted())
 }
 
-/// The services of one program.
+/// gRPC services and HTTP routes of one program.
 #[derive(Debug)]
 pub struct Services<'a> {
-    /// Full names of the gRPC services, for health checks, without the health and reflection services.
+    /// Full names of the gRPC services, for health checks; without the health and reflection services.
     pub names: &'a [&'a str],
-    /// Encoded `FileDescriptorSet` of these services, for reflection.
+    /// Encoded `FileDescriptorSet` of the gRPC services, for reflection.
     pub descriptors: &'static [u8],
-    /// gRPC services and HTTP routes.
+    /// Routes of the gRPC services and of HTTP resources.
     pub routes: Routes,
 }
 
 /// Serves until SIGTERM or SIGINT, then waits up to ten seconds for calls to finish.
 ///
-/// Prints `{"event":"ready","address":"127.0.0.1:1234","url":"http://..."}` on stdout once it accepts. This adds health
-/// checks (`services.names` are set to serving), reflection, and the limits described in the module. A panic in a
-/// handler fails only its own call, with INTERNAL. An unknown path returns 404, except for gRPC calls.
+/// Prints `{"event":"ready","address":"127.0.0.1:1234","url":"http://..."}` on standard output once it accepts
+/// connections. Adds health checks (all of `services.names` are serving until the stop), reflection, and the limits
+/// described in the module. A panic in a handler fails only its own call, with INTERNAL. An unknown path returns 404,
+/// except for gRPC calls.
 ///
 /// # Errors
-/// The certificate is unusable, or the listener failed.
+/// The certificate is unusable, signals cannot be received, or the listener failed.
 pub async fn run_server(
     listening: ListeningAddress,
     config: &ServeConfig,
@@ -254,12 +254,12 @@ async fn serve(
     ended
 }
 
-/// Protocol of gRPC in the TLS handshake (RFC 9113 section 3.2).
+/// ALPN protocol identifier of HTTP/2, which gRPC uses (RFC 9113 section 3.2).
 const ALPN_H2: &[u8] = b"h2";
-/// Protocol of HTTP clients that have no other (RFC 7301 section 6).
+/// ALPN protocol identifier of HTTP/1.1 (RFC 7301 section 6).
 const ALPN_HTTP1: &[u8] = b"http/1.1";
 
-/// Creates the TLS acceptor of a server for these ALPN protocols.
+/// Creates the TLS acceptor of a server with these ALPN protocols.
 pub(crate) fn tls(files: &TlsFiles, protocols: &[&[u8]]) -> Result<TlsAcceptor, StartError> {
     // Another crate in the same program may bring a second provider; then rustls wants to be told.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -289,7 +289,8 @@ pub(crate) fn tls(files: &TlsFiles, protocols: &[&[u8]]) -> Result<TlsAcceptor, 
     Ok(TlsAcceptor::from(std::sync::Arc::new(config)))
 }
 
-/// Registered before the ready line: its reader may send a signal at once.
+/// Returns a future that completes at SIGTERM or SIGINT. The handlers are registered at once, before the ready line,
+/// whose reader may send a signal immediately.
 #[cfg(unix)]
 fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, StartError> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -33,7 +33,7 @@ pub use opening::{OpenStore, SettleError, create_store, open_store, open_store_t
 pub use restore::{Restored, StagedStore, StoreLag};
 
 const FILE: &str = "store.sqlite";
-/// Longest wait for a turn, and for another process's lock.
+/// Maximum wait in the queue of writers, and for a lock of another process.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl From<sqlx::Error> for StoreError {
@@ -50,7 +50,7 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Creates the data directory, mode 0700, unless it is there.
+/// Creates the data directory with mode 0700, and its parents, unless it exists.
 ///
 /// # Errors
 /// It cannot be created.
@@ -67,8 +67,9 @@ fn create_directory(data: &Path) -> Result<(), StartError> {
     })
 }
 
-/// Opens `DIR/store.sqlite` (directory created 0700, file created 0600) and runs the migrations. [`create_store`] and
-/// [`open_store`] decide whether it may be made, and whether it is the directory's own.
+/// Opens or creates `DIR/store.sqlite` (a new directory gets mode 0700, a new file 0600), and runs the migrations. The
+/// callers, [`create_store`] and [`open_store`], decide whether it may be created, and whether it is the store of this
+/// directory.
 ///
 /// # Errors
 /// The file cannot be opened, is not a database, or has a schema that this version does not know. The stored data is

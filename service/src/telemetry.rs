@@ -4,11 +4,11 @@
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging on stderr.
+/// Starts logging on standard error, and logs panics with their location, without the message.
 ///
-/// The environment variable `CARNET_LOG` filters (default `info`; the syntax of
-/// `tracing_subscriber::EnvFilter`), `CARNET_LOG_FORMAT=json` writes one JSON object a line.
-/// A second call does nothing.
+/// The environment variable `CARNET_LOG` filters (default `info`, also if it is malformed; the syntax of
+/// `tracing_subscriber::EnvFilter`); `CARNET_LOG_FORMAT=json` selects one JSON object per line. A second call does not
+/// start logging again.
 pub fn init_logging() {
     let filter = EnvFilter::try_from_env("CARNET_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()

@@ -1,8 +1,8 @@
-//! Components of URIs.
+//! Percent-encoding of URI components.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Characters to be percent-encoded: all except the unreserved ones of RFC 3986 section 2.3.
+/// Characters that are percent-encoded: all except the unreserved ones of RFC 3986 section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Returns the text percent-encoded for a query parameter value (RFC 3986 section 2.1).

@@ -1,6 +1,6 @@
 //! Errors and values in gRPC messages.
 //!
-//! An error is a google.rpc.Status with ErrorInfo {reason, domain: `carnet`}; the reason is a stable code in upper
+//! An error is a google.rpc.Status with ErrorInfo {reason, domain: `carnet`}. The reason is a stable code in upper
 //! case; the message is for people and may change.
 
 use std::{collections::HashMap, time::Duration};
@@ -15,16 +15,16 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use crate::error::{CallError, ErrorKind};
 
 const DOMAIN: &str = "carnet";
-/// The largest integer that I-JSON (RFC 7493 section 2.2) lets a number hold exactly: 2^53 - 1.
+/// Largest integer that a number holds exactly in I-JSON (RFC 7493 section 2.2): 2^53 - 1.
 const MAX_INTEGER: f64 = 9_007_199_254_740_991.0;
-/// Seconds of 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: the range of google.protobuf.Timestamp.
+/// Range of google.protobuf.Timestamp: seconds of 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z.
 const PROTO_TIME: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 fn details(reason: &str) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
 }
 
-/// Creates a Status with ErrorInfo {reason, domain: "carnet"}.
+/// Creates a Status with ErrorInfo {reason, domain: `carnet`}.
 #[must_use]
 pub fn error_status(code: tonic::Code, reason: &str, message: &str) -> Status {
     Status::with_error_details(code, message, details(reason))
@@ -48,7 +48,7 @@ pub fn bad_fields(reason: &str, message: &str, violations: &[(String, String)]) 
     Status::with_error_details(tonic::Code::InvalidArgument, message, details)
 }
 
-/// Creates a Status with ErrorInfo and RetryInfo: a retry may succeed after that time.
+/// Creates a Status with ErrorInfo and RetryInfo, which states the time after which a retry may succeed.
 #[must_use]
 pub fn retryable_status(code: tonic::Code, reason: &str, message: &str, after: Duration) -> Status {
     let mut details = details(reason);
@@ -56,7 +56,7 @@ pub fn retryable_status(code: tonic::Code, reason: &str, message: &str, after: D
     Status::with_error_details(code, message, details)
 }
 
-/// Status code of each kind of error: the only mapping to gRPC.
+/// Returns the gRPC status code of a kind of error; the only such mapping.
 const fn code(kind: ErrorKind) -> tonic::Code {
     match kind {
         ErrorKind::Invalid => tonic::Code::InvalidArgument,
@@ -85,19 +85,19 @@ impl From<CallError> for Status {
     }
 }
 
-/// Converts a core problem to an INVALID_ARGUMENT Status; the reason is its code in upper case.
+/// Converts a problem of the core library to an INVALID_ARGUMENT Status; the reason is its code in upper case.
 #[must_use]
 pub fn from_problem(problem: &Problem) -> Status {
     error_status(tonic::Code::InvalidArgument, &problem.code.as_str().to_ascii_uppercase(), &problem.detail)
 }
 
-/// Returns the ErrorInfo reason of a Status, for clients.
+/// Returns the ErrorInfo reason of a Status; `None` if it has no ErrorInfo of the domain `carnet`.
 #[must_use]
 pub fn status_reason(status: &Status) -> Option<String> {
     status.get_details_error_info().filter(|info| info.domain == DOMAIN).map(|info| info.reason)
 }
 
-/// Converts to a protobuf Timestamp.
+/// Converts to a protobuf Timestamp, limited to its range (years 1 to 9999).
 #[must_use]
 pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.unix().clamp(*PROTO_TIME.start(), *PROTO_TIME.end()), nanos: 0 }
@@ -106,7 +106,7 @@ pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
 /// Converts from a protobuf Timestamp; fractions of a second are dropped.
 ///
 /// # Errors
-/// date_malformed: outside the years 1 to 9999, or nanoseconds outside their range.
+/// `date_malformed`: outside the years 1 to 9999, or nanoseconds outside their range.
 pub fn from_timestamp(at: &prost_types::Timestamp) -> Result<Timestamp, Problem> {
     if PROTO_TIME.contains(&at.seconds) && (0..1_000_000_000).contains(&at.nanos) {
         Ok(Timestamp::from_unix(at.seconds))
@@ -115,12 +115,11 @@ pub fn from_timestamp(at: &prost_types::Timestamp) -> Result<Timestamp, Problem>
     }
 }
 
-/// Converts from a protobuf Struct, with core's limits on depth and numbers ([`Limits::DOCUMENT`]).
-///
-/// Integral numbers become integers. The size is limited by the message size.
+/// Converts a protobuf Struct to a JSON object, with the limits on depth and numbers of documents
+/// ([`Limits::DOCUMENT`]). Integral numbers become integers. The size is limited by the message size.
 ///
 /// # Errors
-/// too_deep; number_range (not finite, or an integer beyond 2^53 - 1); invalid_json (a value without a kind)
+/// `too_deep`; `number_range` (not finite, or an integer beyond 2^53 - 1); `invalid_json` (a value without a kind)
 pub fn from_struct(s: &Struct) -> Result<Map<String, Value>, Problem> {
     object(s, 1)
 }
@@ -162,7 +161,7 @@ fn number(n: f64) -> Result<Value, Problem> {
     serde_json::Number::from_f64(n).map(Value::Number).ok_or_else(out_of_range)
 }
 
-/// Converts to a protobuf Struct. Numbers become doubles, the only number type in protobuf's Struct.
+/// Converts a JSON object to a protobuf Struct. Numbers become doubles, the only number type of a Struct.
 #[must_use]
 pub fn to_struct(m: &Map<String, Value>) -> Struct {
     Struct { fields: m.iter().map(|(name, v)| (name.clone(), to_value(v))).collect() }
@@ -182,17 +181,17 @@ pub fn to_value(v: &Value) -> prost_types::Value {
     prost_types::Value { kind: Some(kind) }
 }
 
-/// Page of a list in descending order of row id.
+/// Requested page of a list that is sorted by descending row id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest {
     /// Maximum number of rows.
     pub size: i64,
-    /// Exclusive upper bound of the row ids; `i64::MAX` on the first page.
+    /// Exclusive upper bound of the row ids; `i64::MAX` for the first page.
     pub before: i64,
 }
 
-/// Parses a page request. `size` 0 means 50; the maximum is 500. `token` is opaque (base64url of the last row's id),
-/// and empty for the first page.
+/// Parses a page request. `size` 0 means 50, and more than 500 means 500. `token` is the result of [`page_token`], or
+/// empty for the first page.
 ///
 /// # Errors
 /// INVALID_ARGUMENT with reason PAGE_TOKEN_INVALID: malformed page token.
@@ -209,7 +208,7 @@ pub fn parse_page(size: u32, token: &str) -> Result<PageRequest, Status> {
     }
 }
 
-/// Returns the token for the page after this row.
+/// Returns the token for the page after the row with this id: base64url of the id.
 #[must_use]
 pub fn page_token(last_rowid: i64) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(last_rowid.to_be_bytes())

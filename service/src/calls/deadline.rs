@@ -5,10 +5,11 @@ use std::{pin::pin, task::Poll, time::Duration};
 use http::HeaderMap;
 use tokio::time::{Instant, sleep_until};
 
-/// Longest deadline; a longer one is ignored.
+/// Longest timeout; a longer one is shortened to it.
 const FAR: Duration = Duration::from_secs(86_400);
 
-/// Reads the time that a client gives the call (gRPC over HTTP/2, "Timeout"); a value in another form gives none.
+/// Returns the timeout that a client requests (gRPC over HTTP/2, "Timeout"); `None` if the header is absent or
+/// malformed.
 pub(super) fn asked(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -27,7 +28,7 @@ pub(super) fn asked(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
-/// Runs a call for at most `time` from now; `None` once that is over.
+/// Runs a call for at most `time` from now, and returns its result; `None` if the time is over before.
 pub(super) fn within<F: Future>(time: Duration, call: F) -> impl Future<Output = Option<F::Output>> {
     let now = Instant::now();
     let deadline = now.checked_add(time.min(FAR)).unwrap_or(now);

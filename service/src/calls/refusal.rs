@@ -9,12 +9,12 @@ use tonic_types::StatusExt as _;
 use super::plain;
 use crate::{http_wire, wire};
 
-/// Retry delay where a call found no place or no time.
+/// Retry delay after too many calls or an exceeded deadline.
 const RETRY: Duration = Duration::from_secs(1);
-/// End of the text of prost's error for a message nested too deep; its kind is not public.
+/// End of the message of prost's error for a message that is nested too deeply; its error kind is not public.
 const RECURSION: &str = "recursion limit reached";
 
-/// Too many calls at the same time on one connection.
+/// Returns the error for too many concurrent calls on one connection; `most` is the limit.
 pub(super) fn busy(most: usize) -> Status {
     let message = format!(
         "This connection already has {most} calls in progress, which is the limit. Nothing was done. Try again, or \
@@ -23,7 +23,7 @@ pub(super) fn busy(most: usize) -> Status {
     wire::retryable_status(Code::ResourceExhausted, "CALLS_EXHAUSTED", &message, RETRY)
 }
 
-/// A call without an answer at its deadline.
+/// Returns the error for a call without a response at its deadline; `time` is the timeout.
 pub(super) fn late(time: Duration) -> Status {
     let message = format!(
         "The call exceeded its limit of {time:?} and was stopped. It may have been carried out. Repeat the same \
@@ -32,7 +32,7 @@ pub(super) fn late(time: Duration) -> Status {
     wire::retryable_status(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", &message, RETRY)
 }
 
-/// A handler that panicked.
+/// Returns the error for a handler that panicked.
 pub(super) fn bug() -> Status {
     wire::error_status(
         Code::Internal,
@@ -41,7 +41,8 @@ pub(super) fn bug() -> Status {
     )
 }
 
-/// Returns the error in our own form, if it has no ErrorInfo yet: tonic's own, or that of its health or reflection.
+/// Returns an error with the ErrorInfo and message of this service in place of an error of tonic, its health or its
+/// reflection service. `None` if the status is OK or already has an ErrorInfo. `limit` is the maximum message size.
 pub(super) fn explained(status: &Status, limit: usize) -> Option<Status> {
     if status.code() == Code::Ok || status.get_details_error_info().is_some() {
         return None;
@@ -83,7 +84,7 @@ pub(super) fn explained(status: &Status, limit: usize) -> Option<Status> {
     Some(wire::error_status(code, reason, &message))
 }
 
-/// Canonical name of a code: the reason if no more is known.
+/// Returns the canonical name of a code, which is the reason of errors without a more specific one.
 fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
@@ -106,8 +107,7 @@ fn name(code: Code) -> &'static str {
     }
 }
 
-/// Returns the error as the answer to a gRPC request, or in HTTP's own terms to any other: with its reason, and with
-/// the time after which a retry can help.
+/// Converts an error to a gRPC response, or to an HTTP response with the reason and retry delay in headers.
 pub(super) fn answer(status: Status, grpc: bool) -> Response<Body> {
     if grpc {
         return status.into_http();

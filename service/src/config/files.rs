@@ -1,4 +1,4 @@
-//! Location of a field in configuration files: errors state file, line, field and value.
+//! Configuration files, with the location of each field: errors state file, line, field and value.
 
 use std::{
     ops::Range,
@@ -12,31 +12,33 @@ use toml::de::{DeTable, DeValue, Error};
 use super::StartError;
 use crate::disk;
 
-/// Table whose values may be secrets that somebody put in the wrong place; they are never repeated.
+/// Table whose values are not repeated in errors: somebody may have put a secret there by mistake.
 const SECRET: &str = "keys";
-/// The longest value that is repeated, in characters.
+/// Maximum length of a value that is repeated in an error, in characters.
 const LONGEST_VALUE: usize = 80;
 
-/// A file of a configuration.
+/// Path and text of a configuration file.
 #[derive(Debug, Clone)]
 pub(super) struct ConfigFile {
     path: PathBuf,
     text: String,
 }
 
-/// Configuration files, in order of precedence.
+/// Configuration files, the one with precedence first.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigFiles(pub(super) Vec<ConfigFile>);
 
-/// A field and its value.
+/// Field found in a file.
 struct Found {
-    /// `status.entries`
+    /// Path of the field, such as `status.entries`.
     field: String,
+    /// Byte range of its name or value.
     span: Range<usize>,
 }
 
 impl ConfigFiles {
-    /// Adds the file and line of a refused field to an error.
+    /// Adds file and line to an error of [`super::invalid_field`]; any other error is returned unchanged. If no file
+    /// has the field, the line is that of the table that should contain it.
     #[must_use]
     pub fn place(&self, error: StartError) -> StartError {
         let Some(field) = &error.field else { return error };
@@ -51,7 +53,8 @@ impl ConfigFiles {
         }
     }
 
-    /// Describes why the merged fields are refused, by the file that has the fault; `None` if no single file has it.
+    /// Returns the error for a merged configuration that is invalid, with the line of the fault; `None` if no single
+    /// file has the fault.
     pub(super) fn explain<T: DeserializeOwned>(&self) -> Option<StartError> {
         self.0.iter().find_map(|file| {
             let error = toml::from_str::<T>(&file.text).err()?;
@@ -62,8 +65,10 @@ impl ConfigFiles {
 }
 
 impl ConfigFile {
+    /// Reads a file.
+    ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file is unreadable or not UTF-8.
     pub(super) fn read(path: &Path) -> Result<Self, StartError> {
         let text = disk::read_given_text(path).map_err(|error| {
             StartError::new(
@@ -76,8 +81,10 @@ impl ConfigFile {
         Ok(Self { path: path.to_owned(), text: text.as_str().to_owned() })
     }
 
+    /// Parses the file.
+    ///
     /// # Errors
-    /// It is no TOML, lacks a field, or has an unknown field or one of the wrong type.
+    /// It is not TOML, lacks a field, or has an unknown field or one of the wrong type.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, StartError> {
         toml::from_str(&self.text).map_err(|error| self.refuse(&error))
     }
@@ -106,7 +113,8 @@ impl ConfigFile {
         self.text.bytes().take(at).filter(|byte| *byte == b'\n').count().saturating_add(1)
     }
 
-    /// Returns `field = value`; only the field if its value may be a secret, or is a table or long.
+    /// Returns `field = value`, or only the field if its value may be a secret, is long, empty or a table, or spans
+    /// several lines.
     fn shown(&self, found: &Found) -> Option<String> {
         let field = &found.field;
         let is_secret = field == SECRET || field.starts_with("keys.");
@@ -120,7 +128,7 @@ impl ConfigFile {
         Some(format!("{field} = {value}"))
     }
 
-    /// The deepest field whose name or value has this place.
+    /// Returns the innermost field whose name or value contains the start of a byte range.
     fn at(&self, span: &Range<usize>) -> Option<Found> {
         let document = DeTable::parse(&self.text).ok()?;
         let mut found = None;
@@ -128,7 +136,7 @@ impl ConfigFile {
         found
     }
 
-    /// A field by its name, or the nearest one around it that is there.
+    /// Returns a field, or the innermost existing table of its path.
     fn find(&self, field: &str) -> Option<Found> {
         let document = DeTable::parse(&self.text).ok()?;
         let mut table = Some(document.get_ref());
@@ -177,7 +185,7 @@ fn value_within(value: &DeValue<'_>, own: Range<usize>, field: &str, span: &Rang
     }
 }
 
-/// Describes a fault of a field in words of the configuration, in the place of serde's.
+/// Rewrites serde's message about a field in the words of the configuration; an unknown message is returned unchanged.
 pub(super) fn explained(message: &str) -> String {
     let message = message.trim_end();
     if let Some(rest) = message.strip_prefix("unknown field ") {
@@ -199,7 +207,7 @@ pub(super) fn explained(message: &str) -> String {
     }
 }
 
-/// Returns what a configuration has to have where serde expected this.
+/// Describes the value that serde expected, in the words of the configuration.
 fn wanted(expected: &str) -> String {
     let numbers = [("u8", u64::from(u8::MAX)), ("u16", u64::from(u16::MAX)), ("u32", u64::from(u32::MAX))];
     if let Some((_, most)) = numbers.iter().find(|(name, _)| *name == expected) {

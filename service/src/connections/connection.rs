@@ -22,17 +22,17 @@ use tonic::transport::server::Connected;
 
 use super::{framing::Framing, registry::Registered};
 
-/// Times of a connection, which decide if it may be closed.
+/// State of a connection that determines if it may be closed.
 #[derive(Debug)]
 struct Progress {
     framing: Framing,
-    /// Calls under way.
+    /// Number of calls in progress.
     calls: usize,
-    /// A call has begun on it at least once.
+    /// `true` if a call has ever begun on the connection.
     used: bool,
-    /// Since when a handshake, preface, frame or head is incomplete.
+    /// Time since which a handshake, preface, frame or request head is incomplete; `None`: none is.
     incomplete_since: Option<Instant>,
-    /// Last change of the number of calls; before the first, when it was accepted.
+    /// Last change of the number of calls; before the first call, the time at which the connection was accepted.
     changed: Instant,
 }
 
@@ -44,14 +44,15 @@ pub(crate) struct ClientConnection {
     reader: AtomicWaker,
 }
 
-/// Order in which connections are closed to make room: the smallest first.
+/// Order in which connections are closed to make room: the smallest first. Each value has the last change of the number
+/// of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     /// No call was ever made on it.
     Unused(Instant),
-    /// Calls were made, and none is under way.
+    /// Calls were made, and none is in progress.
     Idle(Instant),
-    /// A call is under way for longer than a call may take to answer: a stream.
+    /// A call has been in progress for longer than a unary call may take, so it is a stream.
     Streaming(Instant),
 }
 
@@ -66,7 +67,7 @@ impl ClientConnection {
         change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Ends the connection: its reader sees the end of the stream, its writer an error.
+    /// Closes the connection: reads return the end of the stream, and writes fail.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
         self.reader.wake();
@@ -81,12 +82,12 @@ impl ClientConnection {
         if self.is_closing() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Completes when the connection is to end.
+    /// Completes when [`ClientConnection::close`] is called.
     pub(super) async fn closed(&self) {
         std::future::poll_fn(|cx| self.poll_closing(cx)).await;
     }
 
-    /// Restarts the client's time limit after the TLS handshake.
+    /// Restarts the time limit for the client's next bytes after the TLS handshake.
     pub(super) fn handshake_done(&self) {
         self.with(|progress| progress.incomplete_since = Some(Instant::now()));
     }
@@ -104,7 +105,8 @@ impl ClientConnection {
         });
     }
 
-    /// Starts a call, which ends when the guard is dropped. Returns the number of current calls, including this one.
+    /// Begins a call, which ends when the returned guard is dropped. Also returns the number of calls in progress,
+    /// including this one.
     pub(crate) fn begin_call(self: &Arc<Self>) -> (CallGuard, usize) {
         let calls = self.with(|progress| {
             progress.calls = progress.calls.saturating_add(1);
@@ -118,7 +120,8 @@ impl ClientConnection {
         (CallGuard(Arc::clone(self)), calls)
     }
 
-    /// Returns `true` if the client took too long for a head, or made no call for too long.
+    /// Returns `true` if no call is in progress, and a handshake, preface, frame or request head has been incomplete
+    /// for longer than `head`, or there has been no call for longer than `idle`.
     pub(super) fn is_overdue(&self, now: Instant, head: Duration, idle: Duration) -> bool {
         self.with(|progress| {
             let longer = |since: Instant, most: Duration| now.saturating_duration_since(since) > most;
@@ -128,7 +131,8 @@ impl ClientConnection {
         })
     }
 
-    /// Returns the rank among those that may be closed to make room; `None` while an ordinary call is under way.
+    /// Returns the position of the connection among those that may be closed to make room; `None` if a call is in
+    /// progress that is not longer than `call`, the maximum time of a unary call.
     pub(super) fn rank(&self, now: Instant, call: Duration) -> Option<Rank> {
         self.with(|progress| match (progress.calls, progress.used) {
             (0, false) => Some(Rank::Unused(progress.changed)),
@@ -139,7 +143,7 @@ impl ClientConnection {
     }
 }
 
-/// Guard of a current call.
+/// Guard of a call in progress; the call ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct CallGuard(Arc<ClientConnection>);
 
@@ -155,14 +159,14 @@ impl Drop for CallGuard {
     }
 }
 
-/// A TCP stream with or without TLS.
+/// TCP stream with or without TLS.
 #[derive(Debug)]
 pub(super) enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Stream of a connection, which records reads, and ends when the connection is to be closed.
+/// Stream of a connection. It reports received bytes to the [`ClientConnection`], and ends when that is closed.
 #[derive(Debug)]
 pub(crate) struct WatchedStream {
     transport: Transport,

@@ -1,4 +1,4 @@
-//! Position in a client's byte stream: between HTTP/2 frames or requests, or within one.
+//! Position in a client's byte stream: between HTTP/2 frames, or within one.
 
 /// First bytes of every HTTP/2 connection (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -7,31 +7,31 @@ const HEADERS: u8 = 0x1;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
 
-/// Reader of the outermost framing; it keeps no content.
+/// Protocol of a connection and position in its byte stream; no content is stored.
 #[derive(Debug)]
 pub(super) enum Framing {
-    /// This many bytes of the preface have come.
+    /// The protocol is not known yet; this many bytes of the HTTP/2 preface have been received.
     Preface(usize),
-    /// The first bytes are no preface.
+    /// HTTP/1: the first bytes are not the HTTP/2 preface.
     Http1,
-    /// The preface is complete.
+    /// HTTP/2, after the complete preface.
     Http2(Frames),
 }
 
-/// Position in HTTP/2 frames.
+/// Position in a sequence of HTTP/2 frames.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     header: [u8; FRAME_HEADER],
-    /// Bytes of `header` that have come.
+    /// Number of bytes of `header` that have been received.
     header_bytes: usize,
-    /// Bytes of the payload that are still to come.
+    /// Number of bytes of the payload that have not been received.
     payload_left: usize,
-    /// A header block has begun, and its END_HEADERS is pending.
+    /// `true` after the beginning of a header block, until the frame with END_HEADERS.
     in_header_block: bool,
 }
 
 impl Framing {
-    /// Takes note of bytes that were received.
+    /// Advances the position by received bytes.
     pub(super) fn advance(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         if let Self::Preface(seen) = self {
@@ -53,8 +53,8 @@ impl Framing {
         }
     }
 
-    /// Returns `true` if a preface, frame or header block has begun and not ended. HTTP/1 heads are not read here: a
-    /// head has ended when its call begins.
+    /// Returns `true` if a preface, frame or header block is incomplete. Always `true` for HTTP/1, whose request heads
+    /// are not parsed here: a head is complete when its call begins.
     pub(super) fn is_partial(&self) -> bool {
         match self {
             Self::Preface(_) | Self::Http1 => true,

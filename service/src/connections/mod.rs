@@ -27,11 +27,11 @@ use registry::{Registered, Registry};
 
 use crate::config::ServeConfig;
 
-/// Connections at most where the system sets no limit.
+/// Maximum number of connections, also if the system sets no limit on open files.
 const MOST: u64 = 10_000;
-/// Files reserved for the store, for fetches and for the program's other needs.
+/// Minimum number of file descriptors reserved for the store, fetches and other needs of the program.
 const RESERVED: u64 = 64;
-/// Longest pause after an accept that failed.
+/// Longest pause after the system could not accept a connection.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Limits on connections.
@@ -39,16 +39,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct ConnectionLimits {
     /// Maximum number of connections.
     pub(crate) most: usize,
-    /// Timeout for a TLS handshake, and for an HTTP/2 preface or a request head.
+    /// Maximum time for a TLS handshake, and for an HTTP/2 preface or a request head.
     pub(crate) head: Duration,
-    /// Maximum idle time.
+    /// Maximum time without a call.
     pub(crate) idle: Duration,
-    /// Timeout of a unary call.
+    /// Maximum duration of a unary call; a longer call counts as a stream.
     pub(crate) call: Duration,
 }
 
 impl ConnectionLimits {
-    /// Returns the limits set in the configuration, within the process's file limit.
+    /// Returns the limits set in the configuration. The number of connections is reduced to the process's file limit,
+    /// with a warning, and is at least 2.
     pub(crate) fn of(config: &ServeConfig) -> Self {
         let room = room(open_files());
         let wanted = config.max_connections.map_or(MOST, |most| u64::try_from(most).unwrap_or(u64::MAX));
@@ -69,7 +70,7 @@ impl ConnectionLimits {
     }
 }
 
-/// The process's limit on open files.
+/// Returns the process's limit on open files; `None` if there is no limit.
 #[cfg(unix)]
 fn open_files() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
@@ -80,14 +81,15 @@ fn open_files() -> Option<u64> {
     None
 }
 
-/// Connections for which there is room under a limit on open files.
+/// Returns the number of connections for which a limit on open files leaves room.
 fn room(files: Option<u64>) -> u64 {
     let Some(files) = files else { return MOST };
     let reserved = RESERVED.max(files.checked_div(4).unwrap_or_default()).min(files.checked_div(2).unwrap_or_default());
     files.saturating_sub(reserved).min(MOST)
 }
 
-/// Accepts connections until the returned stream is dropped.
+/// Starts to accept connections, with TLS handshakes if `tls` is given, and returns the stream of those that are ready.
+/// Ends when the stream is dropped.
 pub(crate) fn incoming(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -134,7 +136,7 @@ async fn accept(
     }
 }
 
-/// Does the TLS handshake, if there is one, and hands the connection over.
+/// Performs the TLS handshake, if any, and sends the connection to the server.
 async fn begin(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,

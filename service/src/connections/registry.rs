@@ -13,16 +13,17 @@ use super::{
     connection::{ClientConnection, Rank},
 };
 
-/// The connections that are open.
+/// Registry of the open connections of a server.
 #[derive(Debug)]
 pub(super) struct Registry {
     limits: ConnectionLimits,
+    /// Next number, and the open connections by number.
     open: Mutex<(u64, HashMap<u64, Arc<ClientConnection>>)>,
     /// Notified when a connection ends.
     gone: Notify,
 }
 
-/// An entry in the registry, which ends when this is dropped.
+/// Entry of a connection in the registry; removed when it is dropped.
 #[derive(Debug)]
 pub(super) struct Registered {
     registry: Arc<Registry>,
@@ -46,7 +47,8 @@ impl Registry {
         act(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Enters a connection; if that was the last place, the next one to be closed is closed.
+    /// Registers a new connection. If the maximum is then reached, closes another connection to make room for the next
+    /// one.
     pub(super) fn enter(self: &Arc<Self>) -> Registered {
         let connection = Arc::new(ClientConnection::new(Instant::now()));
         let (number, full) = self.with(|(next, open)| {
@@ -61,8 +63,8 @@ impl Registry {
         Registered { registry: Arc::clone(self), number, connection }
     }
 
-    /// Closes the connection that can best be spared, if there is one: not the newcomer, which needs the room, and
-    /// none that is younger than `patience` and had no time for its first call.
+    /// Closes the connection that comes first in the order of [`Rank`], if there is one that may be closed. Never
+    /// closes `newcomer`, the connection just registered, or one that is younger than `patience` and has had no call.
     pub(super) fn make_room(&self, newcomer: Option<u64>, patience: Duration) {
         let now = Instant::now();
         let may_go = |rank: &Rank| match rank {
@@ -80,7 +82,7 @@ impl Registry {
         }
     }
 
-    /// Completes when there is a place.
+    /// Completes when a connection can be registered. Closes connections to make room while the maximum is reached.
     pub(super) async fn room(&self) {
         loop {
             let gone = self.gone.notified();
@@ -97,7 +99,7 @@ impl Registry {
         }
     }
 
-    /// Closes overdue connections.
+    /// Closes the connections that have exceeded a time limit ([`ClientConnection::is_overdue`]).
     fn close_overdue(&self) {
         let now = Instant::now();
         let overdue = |connection: &&Arc<ClientConnection>| {
@@ -108,7 +110,7 @@ impl Registry {
     }
 }
 
-/// Closes overdue connections until the server and its last connection have ended.
+/// Closes overdue connections at this interval, until the registry is dropped.
 pub(super) async fn sweep(registry: Weak<Registry>, every: Duration) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -35,23 +35,23 @@ pub struct KeyPlace {
     pin: Option<SecretSource>,
 }
 
-/// Key-encryption key created for a new data directory.
+/// File with the key-encryption key that was created for a new data directory.
 #[derive(Debug)]
 pub struct CreatedKek(PathBuf);
 
 impl CreatedKek {
-    /// Returns the path of the key-encryption key.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Deletes the file, when nothing was encrypted with it.
+    /// Deletes the file; for a failed `init`, when nothing was encrypted with it. Errors are ignored.
     pub fn delete(self) {
         let _ = std::fs::remove_file(self.0);
     }
 
-    /// Returns the notice about it for the operator.
+    /// Returns the notice for the operator: where the file is, and that it needs a separate backup.
     #[must_use]
     pub fn said(&self, data: &Path) -> String {
         format!(
@@ -64,11 +64,13 @@ impl CreatedKek {
 }
 
 impl KeyPlace {
-    /// Determines the key storage of a new data directory: as in the arguments; by default, encrypted with a new
-    /// key-encryption key `DATA.kek` next to the directory, so that a copy of only the directory is useless.
+    /// Determines the key storage of a new data directory, and creates a missing key-encryption key. By default, the
+    /// keys are encrypted with a new key-encryption key `DATA.kek` next to the directory, so that a copy of only the
+    /// directory is useless; its file is then returned too.
     ///
     /// # Errors
-    /// The file already exists, or cannot be written.
+    /// The arguments contradict each other; the file already exists or cannot be written; the key-encryption key cannot
+    /// be created in the token.
     pub fn settle(&self, data: &Path) -> Result<(Self, Option<CreatedKek>), StartError> {
         match (&self.kek, &self.pkcs11) {
             (Some(Kek::Source(_)), Some(_)) | (Some(Kek::Token(_)), None) => {
@@ -105,7 +107,7 @@ impl KeyPlace {
         Ok((Self { kek: Some(Kek::Source(SecretSource::File(path.clone()))), ..self.clone() }, Some(CreatedKek(path))))
     }
 
-    /// Returns the storage as configuration.
+    /// Returns the storage as configuration `[keys]`, with absolute paths.
     #[must_use]
     pub fn config(&self) -> KeysConfig {
         KeysConfig {
@@ -118,7 +120,7 @@ impl KeyPlace {
         }
     }
 
-    /// Returns the storage as a table of config.toml; empty for the default.
+    /// Returns the storage as a table `[keys]` of config.toml; empty for keys in plain text.
     #[must_use]
     pub fn toml(&self) -> String {
         let config = self.config();
@@ -143,7 +145,7 @@ impl KeyPlace {
 }
 
 impl SecretSource {
-    /// The same from wherever the service will be started.
+    /// Returns the source with an absolute path, so that it does not depend on the current directory.
     fn absolute(&self) -> Self {
         match self {
             Self::File(path) => Self::File(absolute(path)),

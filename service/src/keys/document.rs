@@ -16,18 +16,18 @@ use super::{
 use crate::{config::StartError, disk};
 
 const FILE: &str = "did.json";
-/// The members of a document that are about keys.
+/// Member of a DID document with the public keys.
 const METHODS: &str = "verificationMethod";
 const PURPOSES: [VerificationRelationship; 2] =
     [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication];
 
-/// Brings `DIR/did.json` in step with the register: it lists the keys in their current states. Everything else in it
-/// stays. The log of a did:webvh DID gets an entry for it, if the caller holds the keys' lock (`held`): that changes
-/// the register too. Returns whether anything was written.
+/// Updates `DIR/did.json` so that it lists the keys of the register in their current states. Its other content is kept.
+/// For a did:webvh DID, also appends an entry to the log, which changes the register; this needs the exclusive lock of
+/// the keys, and `held` states that the caller holds it. Returns whether anything was written.
 ///
 /// # Errors
-/// The document is of another DID, is not JSON, or cannot be written; an entry is missing in the log, and the lock is
-/// not held.
+/// The document is of another DID, is not JSON, is newer than the register, or cannot be written; the log lacks an
+/// entry, and the lock is not held.
 pub(super) fn settle(
     data: &Path,
     did: &Did,
@@ -65,7 +65,8 @@ pub(super) fn settle(
     Ok(true)
 }
 
-/// The document with the register's keys, and with all that was in it and is not about them.
+/// Returns the DID document with the register's keys, and with the content of `before` that does not concern them.
+/// Compromised keys are marked as revoked, and are not listed for authentication.
 pub(super) fn merged(did: &Did, before: Option<&Map<String, Value>>, register: &KeyRegister) -> Value {
     let keys: Vec<_> = register.keys().iter().map(|key| (key.name.clone(), key.public.clone())).collect();
     let mut fresh = DidDocument::render(did, &keys);
@@ -98,14 +99,14 @@ fn entries<'a>(document: &'a mut Value, member: &str) -> impl Iterator<Item = &'
     document.get_mut(member).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-/// Returns whether an entry is the method of this id, or a reference to it, absolute or relative.
+/// Returns whether an entry is the verification method with this id, or an absolute or relative reference to it.
 fn names(entry: &Value, did: &Did, id: &str) -> bool {
     let named = entry.as_str().or_else(|| entry.get("id").and_then(Value::as_str)).unwrap_or_default();
     named == id || (named.starts_with('#') && format!("{did}{named}") == id)
 }
 
-/// Returns a DID document with the keys of the service's register, to verify the service's own signatures. Compromised
-/// keys are marked as revoked.
+/// Returns a DID document with the keys of the register in the data directory, to verify the service's own signatures.
+/// Compromised keys are marked as revoked.
 ///
 /// # Errors
 /// The register cannot be loaded; the document would be invalid for the DID.
@@ -116,8 +117,8 @@ pub fn own_document(data: &Path, did: &Did) -> Result<DidDocument, StartError> {
     })
 }
 
-/// Lists the differences between a document and the register, for people; empty if it has every key in its current
-/// state.
+/// Lists the differences between a document and the register, as text; empty if the document has every key of the
+/// register in its current state. Retired and next keys must be listed too.
 pub(super) fn differences(did: &Did, document: &DidDocument, register: &KeyRegister) -> Vec<String> {
     let mut differences = Vec::new();
     for key in register.keys() {
@@ -134,7 +135,8 @@ pub(super) fn differences(did: &Did, document: &DidDocument, register: &KeyRegis
     differences
 }
 
-/// Lists the facts about the service's keys that a document has and the register lacks, for people.
+/// Lists the facts about the service's keys that a document states and the register lacks, as text: revocations, other
+/// public keys, and later keys.
 fn ahead(did: &Did, document: &DidDocument, register: &KeyRegister) -> Vec<String> {
     let method = |name: &str| did.with_fragment(name).ok();
     let listed = |name: &str| {
@@ -161,11 +163,11 @@ fn ahead(did: &Did, document: &DidDocument, register: &KeyRegister) -> Vec<Strin
     found
 }
 
-/// Refuses a register that is older than a document: it would sign with keys that are revoked, undo the revocation,
-/// and assign a name twice.
+/// Refuses a register that is older than a document: it would sign with revoked keys, undo the revocation, and assign a
+/// key name twice. `place` names the document in the error.
 ///
 /// # Errors
-/// The document, which is at `place`, knows something about a key that the register does not.
+/// The document states something about a key that the register lacks.
 pub(super) fn require_newest(
     data: &Path,
     place: &str,
@@ -185,7 +187,7 @@ pub(super) fn require_newest(
     .unchanged())
 }
 
-/// Returns the differences between the published document and the keys in a data directory, as text; empty if there are
+/// Lists the differences between the published document and the keys in a data directory, as text; empty if there are
 /// none.
 ///
 /// # Errors
@@ -196,10 +198,12 @@ pub fn compare_published(data: &Path, did: &Did, document: &DidDocument) -> Resu
     Ok(differences(did, document, &register))
 }
 
-/// Refuses to start if the DID document in the data directory lacks the signing key, or still lists a compromised key.
+/// Checks that the DID document in the data directory lists every key of the register in its current state, before the
+/// service starts.
 ///
 /// # Errors
-/// The document is missing, has another DID, or differs from the keys.
+/// The document is missing or damaged, is for another DID, differs from the register, or is newer than it; so is the
+/// log of a did:webvh DID.
 pub fn require_listed(data: &Path, did: &Did, keys: &super::Keyring) -> Result<(), StartError> {
     let path = data.join(FILE);
     if did.method() == DidMethod::WebVh {

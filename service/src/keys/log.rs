@@ -24,14 +24,14 @@ use crate::{config::StartError, disk, time};
 
 const FILE: &str = "did.jsonl";
 
-/// The key that signs the log's next entry, and nothing else.
+/// Key that signs the next entry of the log (update key of did:webvh), and nothing else.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Updater {
     #[serde(with = "register::jwk")]
     pub(super) public: PublicKey,
     pub(super) secret: StoredSecret,
-    /// The updater for the entry after that. It is made, and on the disk, before the log has its hash.
+    /// Update key for the entry after the next. It is created and stored before its hash is published in the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) following: Option<Box<Updater>>,
 }
@@ -43,8 +43,9 @@ impl Updater {
     }
 }
 
-/// Creates a did:webvh DID: its keys, and its log with one entry. `place` is host and path as in a did:web DID;
-/// `document` renders the first document for a DID and its key. Returns the DID and its document.
+/// Creates a did:webvh DID: its keys, its register, and its log with one entry. `place` is host and path as in a
+/// did:web DID; `document` returns the first DID document for the DID and its public key. Returns the DID and the
+/// document as in the log; the caller writes `did.json`.
 ///
 /// # Errors
 /// Keys already exist; `place` is malformed; the keys cannot be created, encrypted or written.
@@ -74,10 +75,10 @@ pub fn create_webvh(
     Ok((did, state))
 }
 
-/// Refuses a register that is older than the log beside it.
+/// Refuses a register that is older than the log in the data directory.
 ///
 /// # Errors
-/// It is; or the log is missing or does not verify.
+/// The log's document states something about a key that the register lacks; the log is missing or does not verify.
 pub(super) fn require_newest(data: &Path, did: &Did, register: &KeyRegister) -> Result<(), StartError> {
     let path = data.join(FILE);
     let text = std::fs::read(&path).map_err(|error| unwritten(data, &error))?;
@@ -86,12 +87,13 @@ pub(super) fn require_newest(data: &Path, did: &Did, register: &KeyRegister) -> 
     super::document::require_newest(data, &path.display().to_string(), did, &document, register)
 }
 
-/// Adds an entry to the log if its last version is not this document. Each one rotates the update key (pre-rotation).
-/// With `held`, the caller holds the keys' lock; without it a missing entry is refused.
+/// Appends an entry to the log if its last document is not `document`, and rotates the update key (pre-rotation).
+/// `held` states that the caller holds the exclusive lock of the keys; without it, nothing is written. Returns whether
+/// an entry was appended.
 ///
 /// # Errors
-/// The log is missing or does not verify; the update key is not there or cannot be opened; the register or the log
-/// cannot be written.
+/// A missing entry, without the lock; the log is missing or does not verify; the update key is missing or cannot be
+/// decrypted; the register or the log cannot be written.
 pub(super) fn settle(
     data: &Path,
     did: &Did,
@@ -147,7 +149,7 @@ pub(super) fn settle(
     Ok(true)
 }
 
-/// Replaces the used update key by the committed one, and erases its secret.
+/// Replaces the used update key with the committed next one, and saves the register without the used key's secret.
 fn advance(data: &Path, register: &mut KeyRegister) -> Result<(), StartError> {
     if let Some(next) = register.log.as_mut().and_then(|updater| updater.following.take()) {
         register.log = Some(*next);

@@ -1,4 +1,4 @@
-//! Key register: the keys, their states, and their history, in one file that is replaced atomically.
+//! Key register: the keys of a service, their states and their history, in one file that is replaced atomically.
 
 pub(super) mod jwk;
 
@@ -25,11 +25,11 @@ use crate::{config::StartError, disk, time::at};
 const FILE: &str = "keys.json";
 const LOCK: &str = "keys.lock";
 const VERSION: u32 = 1;
-/// Far above the size of a register of [`MOST_KEYS`].
+/// Maximum size of the file, in bytes; far more than a register of [`MOST_KEYS`] needs.
 const MAX_BYTES: u64 = 1 << 20;
-/// A DID document has room for 100 methods.
+/// Maximum number of keys, former ones included. A DID document may have 100 verification methods.
 const MOST_KEYS: usize = 64;
-/// Fragment of a service's first key.
+/// Fragment of the DID URL of a service's first key.
 pub const FIRST: &str = "key-1";
 
 /// State of a key.
@@ -47,7 +47,7 @@ pub enum KeyState {
 }
 
 impl KeyState {
-    /// Returns the name in the register.
+    /// Returns the name of the state in the register's file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ impl KeyState {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyEntry {
-    /// The fragment of its DID URL. Never given to another key.
+    /// Fragment of its DID URL. Never given to another key.
     pub(super) name: String,
     pub(super) state: KeyState,
     #[serde(with = "jwk")]
@@ -72,7 +72,7 @@ pub struct KeyEntry {
     /// Time of creation; unknown for keys that predate the register.
     #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
     pub(super) created: Option<Timestamp>,
-    /// Time at which it was first seen in the published document.
+    /// Time at which it was first seen in the published document; `None`: not yet.
     #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
     pub(super) published: Option<Timestamp>,
     #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
@@ -81,13 +81,13 @@ pub struct KeyEntry {
     pub(super) retired: Option<Timestamp>,
     #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
     pub(super) compromised: Option<Timestamp>,
-    /// `None` once it no longer signs: an erased secret cannot leak.
+    /// Secret key or its label in a token; `None` once it no longer signs: an erased secret cannot leak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) secret: Option<StoredSecret>,
 }
 
 impl KeyEntry {
-    /// Returns the fragment of its DID URL.
+    /// Returns the fragment of the key's DID URL, such as `key-1`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -105,7 +105,7 @@ impl KeyEntry {
         &self.public
     }
 
-    /// Erases its secret. Returns its label in a token, where the key remains until it is destroyed there.
+    /// Erases the secret. Returns the key's label if it is in a token, where it remains until it is destroyed there.
     fn forget(&mut self) -> Option<String> {
         match self.secret.take() {
             Some(StoredSecret::Token(label)) => Some(label),
@@ -113,33 +113,34 @@ impl KeyEntry {
         }
     }
 
-    /// Returns the time from which its signatures are not valid on their own.
+    /// Returns the time from which signatures of the key are not valid on their own; `None` if the key is not
+    /// compromised.
     #[must_use]
     pub const fn compromised(&self) -> Option<Timestamp> {
         self.compromised
     }
 }
 
-/// Change of a key: an entry of the history.
+/// Entry of the history: a change of a key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyEvent {
     #[serde(with = "at")]
     at: Option<Timestamp>,
-    /// The verb.
+    /// Command or event, such as `rotate`.
     act: String,
-    /// The key's name.
+    /// Fragment of the key's DID URL.
     key: String,
     /// Reason, in the operator's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// The label that the key had in a token, once it is no longer needed there.
+    /// Label of the key in a token, where it is no longer needed and can be destroyed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<String>,
 }
 
 impl KeyEvent {
-    /// Returns time, command and key on one line of text.
+    /// Returns the entry as one line of text: time, command, key, and the reason and token label if any.
     #[must_use]
     pub fn line(&self) -> String {
         let at = self.at.map(|at| at.to_string()).unwrap_or_default();
@@ -149,7 +150,7 @@ impl KeyEvent {
     }
 }
 
-/// Reason that a register was not changed.
+/// Reason for which a change of the register was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
     #[error("{0} is already waiting to be the next key")]
@@ -186,13 +187,13 @@ pub struct KeyRegister {
     version: u32,
     pub(super) keys: Vec<KeyEntry>,
     pub(super) history: Vec<KeyEvent>,
-    /// Of a did:webvh DID.
+    /// Update key of the DID log; `None` if the DID is not a did:webvh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) log: Option<Updater>,
 }
 
 impl KeyRegister {
-    /// A register of one key, which is active.
+    /// Creates a register with one key, which is active.
     pub(super) fn new(public: PublicKey, secret: StoredSecret, now: Timestamp) -> Self {
         let mut register = Self::without_secret(public);
         if let Some(key) = register.keys.first_mut() {
@@ -202,7 +203,7 @@ impl KeyRegister {
         register
     }
 
-    /// A register of one key, whose secret is elsewhere.
+    /// Creates a register with one active key whose secret is not in it.
     pub(super) fn without_secret(public: PublicKey) -> Self {
         let first = KeyEntry {
             name: FIRST.to_owned(),
@@ -218,7 +219,7 @@ impl KeyRegister {
         Self { version: VERSION, keys: vec![first], history: Vec::new(), log: None }
     }
 
-    /// Returns all keys, oldest first.
+    /// Returns all keys, including retired and compromised ones, oldest first.
     #[must_use]
     pub fn keys(&self) -> &[KeyEntry] {
         &self.keys
@@ -230,7 +231,7 @@ impl KeyRegister {
         &self.history
     }
 
-    /// Returns the key in this state; at most one is active, and at most one is next.
+    /// Returns the first key in this state. At most one key is active, and at most one is next.
     pub(super) fn in_state(&self, state: KeyState) -> Option<&KeyEntry> {
         self.keys.iter().find(|key| key.state == state)
     }
@@ -239,7 +240,7 @@ impl KeyRegister {
         self.keys.iter_mut().find(|key| key.name == name).ok_or_else(|| Refused::Unknown(name.to_owned()))
     }
 
-    /// The name that the next key will have.
+    /// Returns the name for a new key.
     ///
     /// # Errors
     /// [`Refused::NextThere`], [`Refused::Full`]
@@ -254,13 +255,13 @@ impl KeyRegister {
         Ok(format!("key-{}", self.keys.len().saturating_add(1)))
     }
 
-    /// The names that keys can still get.
+    /// Returns the names that new keys can still get, in order.
     pub(super) fn names_to_come(&self) -> impl Iterator<Item = String> + use<> {
         (self.keys.len().saturating_add(1)..=MOST_KEYS).map(|number| format!("key-{number}"))
     }
 
-    /// Adopts a document's knowledge about a key that this register lacks: its revocation; or a key that was made
-    /// since, whose secret is lost. Returns whether there was any.
+    /// Adopts information from a document that this register lacks: the revocation of a key, or a later key, whose
+    /// secret is lost (it becomes retired, or compromised if it is revoked). Returns whether anything changed.
     pub(super) fn adopt(&mut self, name: &str, public: &PublicKey, revoked: Option<Timestamp>, now: Timestamp) -> bool {
         if let Ok(key) = self.named(name) {
             if revoked.is_none() || key.state == KeyState::Compromised {
@@ -291,7 +292,7 @@ impl KeyRegister {
         true
     }
 
-    /// Takes in a new key, which does not sign yet.
+    /// Adds a new key in the state `Next`, and returns its name.
     pub(super) fn add(&mut self, public: PublicKey, secret: StoredSecret, now: Timestamp) -> Result<String, Refused> {
         let name = self.next_name()?;
         self.keys.push(KeyEntry {
@@ -309,7 +310,7 @@ impl KeyRegister {
         Ok(name)
     }
 
-    /// Notes that the published document has the next key; since when it has.
+    /// Records that the published document lists the next key. Returns the time since which it is known to be listed.
     pub(super) fn seen(&mut self, now: Timestamp) -> Result<Timestamp, Refused> {
         let next = self.keys.iter_mut().find(|key| key.state == KeyState::Next).ok_or(Refused::NoNext)?;
         if let Some(since) = next.published {
@@ -321,8 +322,8 @@ impl KeyRegister {
         Ok(now)
     }
 
-    /// Lets the next key sign from now on; the one before it is retired, and its secret erased.
-    /// Gives its label, if it is in a token.
+    /// Activates the next key, retires the active one, and erases its secret. Returns the new key's name, and the
+    /// retired key's label if it is in a token.
     pub(super) fn activate(&mut self, now: Timestamp) -> Result<(String, Option<String>), Refused> {
         let name = self.in_state(KeyState::Next).ok_or(Refused::NoNext)?.name.clone();
         let mut label = None;
@@ -341,7 +342,7 @@ impl KeyRegister {
         Ok((name, label))
     }
 
-    /// Retires a key that does not sign, such as an unwanted next one. Returns its label, if it is in a token.
+    /// Retires a key in the state `Next`, which is unwanted. Returns its label if it is in a token.
     pub(super) fn retire(
         &mut self,
         name: &str,
@@ -363,8 +364,8 @@ impl KeyRegister {
         Ok(label)
     }
 
-    /// Marks a key that somebody else may have. If it is the active one, there has to be a next one; until that is
-    /// activated, nothing signs. Returns its label, if it is in a token.
+    /// Marks a key as compromised, and erases its secret. The active key can be marked only if there is a next key;
+    /// until that is activated, no key signs. Returns the key's label if it is in a token.
     pub(super) fn compromise(
         &mut self,
         name: &str,
@@ -385,7 +386,7 @@ impl KeyRegister {
         Ok(label)
     }
 
-    /// Records in the last act the label of a token key that is no longer needed.
+    /// Records in the last history entry the label of a token key that is no longer needed.
     fn note_label(&mut self, label: Option<String>) {
         if let Some(act) = self.history.last_mut() {
             act.token = label;
@@ -412,15 +413,16 @@ impl KeyRegister {
                 .all(|key| matches!(key.state, KeyState::Active | KeyState::Next) == key.secret.is_some())
     }
 
-    /// Returns whether a directory has keys.
+    /// Returns whether a directory has keys, in the current or the older format.
     pub(super) fn exists(data: &Path) -> bool {
         data.join(FILE).exists() || data.join(single::FILE).exists()
     }
 
-    /// Loads `DIR/keys.json`, or converts the `DIR/key.json` of an older directory.
+    /// Loads `DIR/keys.json`, or converts the `DIR/key.json` of an older directory. Removes a `key.json` whose key is
+    /// in `keys.json` too.
     ///
     /// # Errors
-    /// The file is missing, is readable by other users, or is damaged.
+    /// The file is missing, accessible to other users, or damaged; an old `key.json` cannot be removed.
     pub fn load(data: &Path) -> Result<Self, StartError> {
         let path = data.join(FILE);
         if !path.exists() && data.join(single::FILE).exists() {
@@ -451,10 +453,10 @@ impl KeyRegister {
         Ok(register)
     }
 
-    /// Writes the register as a whole. Removes an older `key.json`, whose key it has.
+    /// Writes the file atomically. Removes an older `key.json`, whose key the register contains.
     ///
     /// # Errors
-    /// It could not be written; then the register is as it was.
+    /// The register could not be written, and is unchanged; or `key.json` could not be removed.
     pub(super) fn save(&self, data: &Path) -> Result<(), StartError> {
         let path = data.join(FILE);
         let failed = |error: std::io::Error| {
@@ -475,7 +477,7 @@ impl KeyRegister {
     }
 }
 
-/// Removes the file of an older directory, whose key the register has, through to the disk.
+/// Removes the `key.json` of an older directory, and syncs the directory.
 fn remove_single(data: &Path) -> Result<(), StartError> {
     match std::fs::remove_file(data.join(single::FILE)).and_then(|()| disk::sync_directory(data)) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(StartError::new(
@@ -512,13 +514,13 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, StartError> {
     Ok(text)
 }
 
-/// Keeps the keys as they are while a service signs with them.
+/// Locks the keys against changes, while a service signs with them.
 pub(super) fn lock_shared(data: &Path) -> Result<File, StartError> {
     let (file, locked) = lock(data, File::try_lock_shared)?;
     if locked { Ok(file) } else { Err(busy("Another program is changing these keys.")) }
 }
 
-/// Locks the keys for a change, while nothing signs with them.
+/// Locks the keys for a change; fails while a service signs with them.
 pub(super) fn lock_exclusive(data: &Path) -> Result<File, StartError> {
     let (file, locked) = lock(data, File::try_lock)?;
     if locked { Ok(file) } else { Err(busy("A program is using these keys. Nothing was changed.")) }

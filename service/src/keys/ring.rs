@@ -15,13 +15,14 @@ use super::{
 };
 use crate::{config::StartError, time};
 
-/// Keys of a running service, which signs with the active one. It holds a lock: while it exists, no command can change
-/// the keys.
+/// Keys of a running service, which signs with the active one. It holds a shared lock: no command can change the keys
+/// while it exists.
 pub struct Keyring {
     register: Arc<KeyRegister>,
+    /// Fragment of the active key's DID URL.
     name: String,
     signer: Box<dyn Signer>,
-    /// Held, not used: closing it lets go of the lock. None for keys that are on no disk.
+    /// Lock of the keys, released on drop; `None` for keys that are not stored.
     _lock: Option<File>,
 }
 
@@ -39,7 +40,7 @@ impl Keyring {
         Ok(public)
     }
 
-    /// Opens the keys of a service.
+    /// Opens the keys of a service, and decrypts only the active one. Warns if it is stored unencrypted.
     ///
     /// # Errors
     /// The keys are missing, damaged or locked by a command; no key is active; the active key cannot be decrypted.
@@ -78,7 +79,7 @@ impl Keyring {
         &self.name
     }
 
-    /// Returns all keys, oldest first.
+    /// Returns all keys, including retired and compromised ones, oldest first.
     #[must_use]
     pub fn keys(&self) -> &[KeyEntry] {
         self.register.keys()
@@ -88,7 +89,7 @@ impl Keyring {
         &self.register
     }
 
-    /// Only the public halves.
+    /// Returns the register, which contains no secrets.
     pub(super) fn shared(&self) -> Arc<KeyRegister> {
         Arc::clone(&self.register)
     }
@@ -97,7 +98,7 @@ impl Keyring {
     /// marked as revoked.
     ///
     /// # Errors
-    /// did_document_invalid
+    /// `did_document_invalid`
     pub fn own_document(&self, did: &Did) -> Result<DidDocument, Problem> {
         DidDocument::parse(did, &document::merged(did, None, &self.register))
     }
@@ -117,7 +118,7 @@ impl Signer for Keyring {
     }
 }
 
-/// Keys that are there are never overwritten.
+/// Refuses a data directory that already has keys, so that they are never overwritten.
 pub(super) fn require_none(data: &Path) -> Result<(), StartError> {
     if !KeyRegister::exists(data) {
         return Ok(());
@@ -128,7 +129,7 @@ pub(super) fn require_none(data: &Path) -> Result<(), StartError> {
     ))
 }
 
-/// Makes a key where and as the configuration can open it: in the token, sealed, or in plain text.
+/// Creates a key in the form required by the configuration: in the token, encrypted, or in plain text.
 pub(super) fn make(algorithm: Algorithm, config: &KeysConfig) -> Result<(PublicKey, StoredSecret), StartError> {
     if config.in_token() {
         #[cfg(feature = "pkcs11")]
@@ -141,7 +142,7 @@ pub(super) fn make(algorithm: Algorithm, config: &KeysConfig) -> Result<(PublicK
     Ok((key.public_key(), secret))
 }
 
-/// Destroys a key in its token.
+/// Destroys a key in its token, by its label.
 pub(super) fn destroy(_config: &KeysConfig, _label: &str) -> Result<(), StartError> {
     #[cfg(feature = "pkcs11")]
     return super::token::destroy(_config, _label);
@@ -149,7 +150,7 @@ pub(super) fn destroy(_config: &KeysConfig, _label: &str) -> Result<(), StartErr
     Err(no_tokens())
 }
 
-/// Creates the signer for a secret.
+/// Creates the signer for a stored secret, which is decrypted, or found in its token.
 pub(super) fn signer(
     secret: &StoredSecret,
     public: &PublicKey,
@@ -171,12 +172,12 @@ pub(super) fn no_tokens() -> StartError {
 }
 
 impl KeysConfig {
-    /// Returns whether new keys are made in the token, and not sealed with a key in it.
+    /// Returns whether new keys are created in a token. Keys that are only encrypted with a key in a token are not.
     pub(super) const fn in_token(&self) -> bool {
         self.module.is_some() && !matches!(self.kek, Some(Kek::Token(_)))
     }
 
-    /// Form in which new keys are sealed, so that the configuration can open them.
+    /// Returns the form in which new secrets are stored, according to the configuration.
     pub(super) const fn form(&self) -> SealedForm {
         match (&self.kek, &self.passphrase) {
             (Some(_), _) => SealedForm::Kek,
@@ -187,6 +188,6 @@ impl KeysConfig {
 }
 
 impl SealedForm {
-    /// log2 of scrypt's work factor: about a second.
+    /// Binary logarithm of scrypt's work factor for new secrets; takes about a second.
     pub(super) const WORK_FACTOR: u8 = 18;
 }

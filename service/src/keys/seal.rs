@@ -17,16 +17,17 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "pkcs11")]
 use super::token::kek as in_token;
+/// Encrypted with the key-encryption key.
 use super::{Kek, KeysConfig};
 use crate::config::StartError;
 
-/// The most work that opening a file may make: 1 GiB of memory.
+/// Maximum binary logarithm of scrypt's work factor that is accepted for decryption: 1 GiB of memory.
 const GREATEST_WORK_FACTOR: u8 = 20;
 const NONCE_BYTES: usize = 24;
-/// Forms of a secret's source in the configuration.
+/// Permitted forms of a secret's source, for messages.
 const SOURCE: &str = "file:PATH, env:NAME or fd:NUMBER";
 
-/// A secret in text, wiped when it is dropped.
+/// Secret text, zeroized on drop.
 pub(super) struct Hidden(pub(super) Zeroizing<String>);
 
 impl Serialize for Hidden {
@@ -41,34 +42,35 @@ impl<'de> Deserialize<'de> for Hidden {
     }
 }
 
-/// Secret half of a key, or its place in a token.
+/// Secret key as it is stored in the register, or its label in a token.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum StoredSecret {
-    /// The secret bytes, in base64url.
+    /// Secret bytes, base64url.
     Plain(Hidden),
-    /// Sealed by age with a passphrase (scrypt), in base64url.
+    /// Secret encrypted by age with a passphrase (scrypt), base64url.
     Age(String),
-    /// Nonce and ciphertext of XChaCha20-Poly1305 under the key-encryption key, in base64url.
+    /// Nonce and ciphertext of XChaCha20-Poly1305 under the key-encryption key, base64url.
     Kek(String),
-    /// Nonce and ciphertext of AES-256-GCM under a key-encryption key in a PKCS#11 token, in base64url.
+    /// Nonce and ciphertext of AES-256-GCM under a key-encryption key in a PKCS#11 token, base64url.
     #[serde(rename = "token_kek")]
     TokenKek(String),
-    /// In a PKCS#11 token, under this label; it never leaves it.
+    /// Label of a key in a PKCS#11 token, which it never leaves.
     Token(String),
 }
 
-/// Form in which secrets are stored.
+/// Form in which new secrets are stored on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SealedForm {
+    /// Unencrypted.
     Plain,
-    /// With a passphrase; the number is log2 of scrypt's work factor.
+    /// Encrypted with a passphrase; the number is the binary logarithm of scrypt's work factor.
     Age(u8),
     Kek,
 }
 
 impl SealedForm {
-    /// Its name in lists.
+    /// Returns the description of the form for lists, such as `in plain text`.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Plain => PLAIN,
@@ -83,7 +85,7 @@ const AGE: &str = "sealed with a passphrase";
 const KEK: &str = "sealed with a key-encryption key";
 
 impl StoredSecret {
-    /// Its name in lists.
+    /// Returns the description of the form for lists, such as `in plain text`.
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Plain(_) => PLAIN,
@@ -93,10 +95,11 @@ impl StoredSecret {
         }
     }
 
-    /// Seals a key.
+    /// Encrypts a key in the given form, or encodes it in plain text.
     ///
     /// # Errors
-    /// The configuration does not say where the passphrase or the key-encryption key is, or it is not there.
+    /// The source of the passphrase or key-encryption key is not configured, cannot be read, or is invalid; the token
+    /// fails.
     pub(super) fn of(key: &SecretKey, form: SealedForm, config: &KeysConfig) -> Result<Self, StartError> {
         let bytes = key.to_bytes();
         match form {
@@ -127,10 +130,10 @@ impl StoredSecret {
         }
     }
 
-    /// Opens a key that is not in a token.
+    /// Decrypts a key that is not in a token, and checks that it matches the public key.
     ///
     /// # Errors
-    /// The passphrase or key is missing or another one, or the register is damaged.
+    /// The passphrase or key-encryption key is missing or wrong; the register is damaged; the key is in a token.
     pub(super) fn open(&self, public: &PublicKey, config: &KeysConfig) -> Result<SecretKey, StartError> {
         let bytes = match self {
             Self::Token(_) => return Err(failed("it is in a token and cannot leave it")),
@@ -165,7 +168,7 @@ impl StoredSecret {
     }
 }
 
-/// Returns the associated data of a sealed key, so that it cannot be put in another's place.
+/// Returns the associated data of an encrypted key, so that its ciphertext cannot be used for another key.
 fn bound_to(public: &PublicKey) -> Vec<u8> {
     format!("carnet-service-key/1 {}", public.thumbprint()).into_bytes()
 }
@@ -213,7 +216,7 @@ fn kek(config: &KeysConfig) -> Result<XChaCha20Poly1305, StartError> {
     Ok(XChaCha20Poly1305::new(key.as_slice().into()))
 }
 
-/// Makes the key-encryption key, if it is to be in a token and is not there.
+/// Creates the key-encryption key in the token, if one is configured there and missing.
 ///
 /// # Errors
 /// The token cannot be used.
@@ -244,8 +247,8 @@ mod in_token {
     }
 }
 
-/// Returns the error if `name` is missing in the configuration, or is of another kind than the one that seals this
-/// key.
+/// Returns the error for a passphrase or key-encryption key that is missing in the configuration, or is of another kind
+/// than the one with which this key is encrypted.
 fn missing(name: &str, kind: &str) -> StartError {
     StartError::new(
         format!("The configuration lacks the {name} for the keys."),

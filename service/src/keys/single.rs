@@ -1,4 +1,4 @@
-//! Key file of older versions, with one key in plain text. It is only read; only tests write it.
+//! Key file of older versions, `key.json`, with one key in plain text. It is only read; only tests write it.
 //!
 //! The file is a private JWK (RFC 7517; RFC 8037 for Ed25519, RFC 7518 section 6.2 for P-256).
 
@@ -17,7 +17,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::config::StartError;
 
 pub(super) const FILE: &str = "key.json";
-/// Far above a private JWK; a larger file is something else.
+/// Maximum number of bytes that are read; far more than a private JWK has.
 const MAX_BYTES: u64 = 4096;
 
 #[derive(Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -41,7 +41,7 @@ pub(super) fn create(data: &Path, algorithm: Algorithm) -> SecretKey {
 /// Loads `DIR/key.json`.
 ///
 /// # Errors
-/// The file is missing, may be read by other users, or holds no key of a kind that is accepted.
+/// The file is missing, accessible to other users, or damaged, or its key is of another type than Ed25519 or P-256.
 pub(super) fn load(data: &Path) -> Result<SecretKey, StartError> {
     let path = data.join(FILE);
     let unreadable = |error: std::io::Error| {

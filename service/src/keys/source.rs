@@ -1,4 +1,4 @@
-//! Sources of the operator's secrets, never the command line, which every local process can read.
+//! Sources of the operator's secrets. The command line is never one: every local process can read it.
 
 use std::{
     fs::File,
@@ -13,18 +13,18 @@ use zeroize::Zeroizing;
 
 use crate::config::StartError;
 
-/// Far above any passphrase, PIN or key; it also bounds the reading of a device.
+/// Exclusive upper bound on the size of a secret, in bytes; it also bounds reading from a device.
 const MAX_BYTES: u64 = 4096;
 
 /// Source of a secret: `file:PATH`, `env:NAME` or `fd:NUMBER`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum SecretSource {
-    /// First line of a file.
+    /// Content of a file, without trailing line breaks.
     File(PathBuf),
-    /// Environment variable.
+    /// Value of an environment variable, without trailing line breaks.
     Env(String),
-    /// First line of an open file descriptor.
+    /// Content of an open file descriptor, without trailing line breaks.
     Fd(u32),
 }
 
@@ -65,7 +65,7 @@ impl std::fmt::Display for SecretSource {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Kek {
-    /// Source of the 32 bytes.
+    /// Source of the 32 bytes, in hex.
     Source(SecretSource),
     /// Label of the key in the configured token.
     Token(String),
@@ -100,18 +100,19 @@ impl std::fmt::Display for Kek {
 }
 
 impl SecretSource {
-    /// Reads the secret, without a byte-order mark and the line ending.
+    /// Reads the secret, without a byte-order mark and trailing line breaks. `what` names the secret in errors. Warns
+    /// if its file can be read by every user.
     ///
     /// # Errors
-    /// It is missing, empty, or longer than 4 KiB.
+    /// It is missing, empty, in UTF-16, or not shorter than 4 KiB.
     pub fn read(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, StartError> {
         self.read_as_is(what).map(|bytes| Zeroizing::new(without_mark(&bytes).to_vec()))
     }
 
-    /// Returns the secret, without the end of its line.
+    /// Reads the secret, without trailing line breaks, but with a byte-order mark.
     ///
     /// # Errors
-    /// It is not there, is empty, or is longer than 4 KiB.
+    /// It is missing, empty, in UTF-16, or not shorter than 4 KiB.
     pub(super) fn read_as_is(&self, what: &str) -> Result<Zeroizing<Vec<u8>>, StartError> {
         let missing = |why: &str| {
             StartError::new(
@@ -147,7 +148,7 @@ impl SecretSource {
     }
 }
 
-/// Returns whether a regular file may be read by users who are neither its owner nor of its group.
+/// Returns whether a regular file can be read by users other than its owner and group.
 fn exposed(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o004 != 0)

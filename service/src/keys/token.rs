@@ -34,23 +34,24 @@ use sha2::{Digest as _, Sha256};
 use super::KeysConfig;
 use crate::config::StartError;
 
-/// The curve's OID in DER: 1.2.840.10045.3.1.7.
+/// OID of the curve P-256 in DER: 1.2.840.10045.3.1.7.
 const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-/// The curve's OID in DER, 1.3.101.112; older tokens know it by its name as a PrintableString.
+/// OID of Ed25519 in DER: 1.3.101.112.
 const ED25519: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
+/// Name of the curve as a PrintableString, for older tokens.
 const ED25519_BY_NAME: &[u8] = b"\x13\x0cedwards25519";
-/// The signatures of both algorithms.
+/// Length of the signatures of both algorithms.
 const SIGNATURE_BYTES: usize = 64;
-/// Sessions that are kept open for the next signature.
+/// Maximum number of idle sessions that stay open for later signatures.
 const SPARE_SESSIONS: usize = 8;
 
 /// Error in the use of a PKCS#11 token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The configuration lacks the module, token or PIN.
+    /// The configuration lacks the module, token or PIN; the text names it.
     #[error("the configuration names no {0}")]
     NotConfigured(&'static str),
-    /// The module is missing, or is not a module.
+    /// The module at this path is missing, or is not a PKCS#11 module.
     #[error("the PKCS#11 module {} cannot be loaded", .0.display())]
     Module(PathBuf),
     /// No token with this label is present.
@@ -59,25 +60,25 @@ pub enum TokenError {
     /// Several tokens have this label.
     #[error("there are several tokens {0:?}")]
     Several(String),
-    /// The PIN is wrong, or locked after wrong attempts.
+    /// The token refuses the PIN, or the PIN is not used again after a refusal; the text states the reason.
     #[error("the token refuses the PIN ({0})")]
     Pin(&'static str),
-    /// One PIN attempt is left before the token locks; it is not used.
+    /// Only one PIN attempt is left before the token locks; it was not used.
     #[error("one more wrong PIN would lock the token, so no attempt was made")]
     LastTry,
-    /// The token does not have exactly one private key with this label.
+    /// The token does not have exactly one private key with this label; the number is that of the keys found.
     #[error("the token has {1} private keys {0:?}, not one")]
     Key(String, usize),
-    /// The token does not have exactly one key-encryption key with this label.
+    /// The token does not have exactly one AES key with this label; the number is that of the keys found.
     #[error("the token has {1} AES keys {0:?}, not one")]
     Kek(String, usize),
-    /// The key with this label is not the one in the register.
+    /// The private key with this label in the token does not match the public key in the register.
     #[error("the key {0:?} in the token is not this service's key")]
     OtherKey(String),
-    /// The token generated an extractable key.
+    /// The key in the token is extractable, or is not marked as sensitive.
     #[error("the token creates extractable keys")]
     Extractable,
-    /// Other error of the token.
+    /// Any other error of the token, or an unusable result.
     #[error("the token failed: {0}")]
     Failed(String),
 }
@@ -118,7 +119,7 @@ impl From<Error> for TokenError {
     }
 }
 
-/// Address of a token, and its PIN.
+/// Configured access to a token: module, label and PIN.
 struct Access {
     module: PathBuf,
     label: String,
@@ -141,7 +142,7 @@ impl Access {
     }
 }
 
-/// An open token.
+/// Open token: loaded module, slot and PIN.
 struct TokenHandle {
     context: Pkcs11,
     slot: Slot,
@@ -149,7 +150,7 @@ struct TokenHandle {
 }
 
 impl TokenHandle {
-    /// A session that is logged in. The login is the process's, so that a second one finds it there.
+    /// Opens a session and logs in. The login applies to the whole process, so that a further one finds it.
     fn session(&self, writing: bool) -> Result<Session, TokenError> {
         let session =
             if writing { self.context.open_rw_session(self.slot) } else { self.context.open_ro_session(self.slot) }?;
@@ -190,7 +191,8 @@ fn private_key(session: &Session, label: &str) -> Result<ObjectHandle, TokenErro
     }
 }
 
-/// Makes a key pair in the token: its label there, and its public half.
+/// Generates a key pair in the token with a random label, and returns label and public key. The key is tested, and
+/// destroyed if it is extractable or its signature does not verify.
 ///
 /// # Errors
 /// [`TokenError`]; or the PIN cannot be read.
@@ -226,7 +228,7 @@ pub(super) fn generate(config: &KeysConfig, algorithm: Algorithm) -> Result<(Str
     }
 }
 
-/// Destroys a key pair, by its label.
+/// Destroys the key pair with this label in the token.
 ///
 /// # Errors
 /// [`TokenError`]; or the PIN cannot be read.
@@ -279,7 +281,7 @@ fn public_half(session: &Session, public: ObjectHandle, algorithm: Algorithm) ->
     point::public_key(algorithm, &point.unwrap_or_default())
 }
 
-/// Makes one signature, and verifies it with the public half.
+/// Signs a random challenge, and verifies the signature with the public key.
 fn try_out(session: &Session, private: ObjectHandle, public: &PublicKey) -> Result<(), TokenError> {
     let mut challenge = [0_u8; 32];
     OsRng.fill_bytes(&mut challenge);
@@ -308,30 +310,30 @@ fn sign(session: &Session, key: ObjectHandle, algorithm: Algorithm, message: &[u
     }
 }
 
-/// A key in a token, ready to sign.
+/// Private key in a token, ready to sign. The token is reopened after an error.
 pub(super) struct TokenKey {
     access: Access,
     label: String,
     public: PublicKey,
-    /// Read by signers, written by the thread that opens the token again.
+    /// Connection to the token: locked for reading by signers, and for writing by the thread that reopens it.
     open: RwLock<OpenToken>,
 }
 
-/// A token as it was opened one time.
+/// Connection to a token, replaced when the token is reopened.
 struct OpenToken {
-    /// Number of times that it was opened.
+    /// Number of times that the token was reopened.
     generation: u64,
-    /// The PIN was refused. It is the same one until the next start, and each try more brings the token nearer to its
-    /// lock.
+    /// `true` if the token refused the PIN. It is not used again before the next start, since each attempt brings the
+    /// token nearer to its lock.
     refused: bool,
-    /// None while the token is away.
+    /// Open token; `None` while the token is away.
     token: Option<TokenHandle>,
-    /// Idle sessions, each with its handle of the key.
+    /// Idle sessions, each with its handle of the private key.
     spare: Mutex<Vec<(Session, ObjectHandle)>>,
 }
 
 impl TokenKey {
-    /// Finds the key in the token and makes sure that it is the one of `public`.
+    /// Finds the private key in the token, and checks that it is not extractable and matches `public`.
     ///
     /// # Errors
     /// [`TokenError`]; or the PIN cannot be read.
@@ -350,14 +352,14 @@ impl TokenKey {
         Ok(Self { access, label: label.to_owned(), public: public.clone(), open: RwLock::new(open) })
     }
 
-    /// Signs with the token as it is open; and which opening that was.
+    /// Signs once with the current connection, and returns its generation too.
     fn signed(&self, message: &[u8]) -> (u64, Result<Vec<u8>, TokenError>) {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         (open.generation, open.signed(&self.label, self.public.algorithm(), message))
     }
 
-    /// Opens the token again, unless another thread has since the opening that failed. Modules do not find a token
-    /// that was away, so everything is done from the start, while nobody else uses it.
+    /// Reopens the token, unless another thread has done so since generation `failed`. Modules do not find a token that
+    /// was disconnected, so the module is loaded again while no other thread uses it.
     fn reopen(&self, failed: u64) -> Result<(), TokenError> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         open.require_untried()?;
@@ -383,7 +385,7 @@ impl TokenKey {
 }
 
 impl OpenToken {
-    /// Refuses to log in with a PIN that was refused.
+    /// Fails if the token has refused the PIN.
     fn require_untried(&self) -> Result<(), TokenError> {
         if self.refused { Err(TokenError::Pin("it is not used again before the next start")) } else { Ok(()) }
     }

@@ -129,7 +129,7 @@ pub struct Owner {
 }
 
 impl KeysVerb {
-    /// Returns the data directory.
+    /// Returns the arguments with the data directory.
     #[must_use]
     pub const fn place(&self) -> &DirectoryArgs {
         match self {
@@ -147,7 +147,8 @@ impl KeysVerb {
 /// Runs a command and prints its output.
 ///
 /// # Errors
-/// The command was refused, the keys are in use, or a file or document could not be read, written or fetched.
+/// The command was refused, the keys are in use, or a file or document could not be read, written or fetched. For `keys
+/// check`, also if the published document does not match the keys.
 pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
     let place = verb.place().clone();
     let said = match verb {
@@ -182,7 +183,7 @@ pub async fn run(verb: KeysVerb, owner: Owner) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Output of a verb, for programs and for people.
+/// Output of a command, as JSON and as text.
 type Said = (Value, String);
 
 fn list(data: &Path, history: bool) -> Result<Said, StartError> {
@@ -230,7 +231,7 @@ fn described(key: &KeyEntry) -> Value {
     })
 }
 
-/// Register for a change that no other process makes or sees half-done.
+/// Register that is locked for a change by this command.
 struct Change<'a> {
     data: &'a Path,
     owner: &'a Owner,
@@ -239,12 +240,13 @@ struct Change<'a> {
 }
 
 impl Owner {
-    /// The file that the operator publishes.
+    /// Returns the path of the file that the operator publishes.
     fn to_publish(&self, data: &Path) -> PathBuf {
         data.join(if self.did.method() == DidMethod::WebVh { "did.jsonl" } else { "did.json" })
     }
 
-    /// The register, to change which keys there are.
+    /// Locks and loads the register, to add keys or change their states, and completes an interrupted change. Refuses a
+    /// DID that contains its key.
     fn change<'a>(&'a self, data: &'a Path) -> Result<Change<'a>, StartError> {
         if !self.did.is_published() {
             return Err(StartError::new(
@@ -264,7 +266,8 @@ impl Owner {
         Ok(Change { data, owner: self, register: KeyRegister::load(data)?, _lock: lock })
     }
 
-    /// All keys at once, or none; `opened_by` opens them as they are.
+    /// Encrypts all keys in the form of the configuration, or, with `unsealing`, stores them in plain text. `opened_by`
+    /// is the configuration with which they can be decrypted now. All keys are changed, or none.
     fn seal(&self, data: &Path, opened_by: &KeysConfig, unsealing: bool) -> Result<Said, StartError> {
         let form = if unsealing { SealedForm::Plain } else { self.config.form() };
         if form == SealedForm::Plain && !unsealing {
@@ -341,7 +344,7 @@ impl Owner {
         Ok((value, text))
     }
 
-    /// Adopts the published document's knowledge of the keys; returns the names of the changed ones.
+    /// Adopts the published document's information about the keys; returns the names of the changed ones.
     async fn adopt(&self, data: &Path, register: &mut KeyRegister) -> Result<Vec<String>, StartError> {
         let document = self.fetch().await?;
         let mut adopted = Vec::new();
@@ -366,7 +369,7 @@ impl Owner {
         Ok(adopted)
     }
 
-    /// Lists the differences of the published document from the register.
+    /// Lists the differences between the published document and the register; fails if the document is newer.
     async fn published(&self, data: &Path, register: &KeyRegister) -> Result<Vec<String>, StartError> {
         let document = self.fetch().await?;
         document::require_newest(data, "the published document", &self.did, &document, register)?;
@@ -473,7 +476,8 @@ impl Owner {
         Ok((value, format!("{key} is {state}, and {erased}. Publish {}. {next}", self.to_publish(data).display())))
     }
 
-    /// Destroys an unneeded key in its token; returns the state of its secret, in words.
+    /// Destroys an unneeded key in its token, and describes the state of its secret in words. `None`: the secret was in
+    /// the register, and is erased.
     fn erased(&self, label: Option<&str>) -> String {
         let Some(label) = label else { return "its secret erased".to_owned() };
         match ring::destroy(&self.config, label) {
@@ -493,7 +497,8 @@ fn nothing_signs(register: &KeyRegister) -> String {
 }
 
 impl Change<'_> {
-    /// The register first: it counts, and the document follows from it, now or at the next verb.
+    /// Saves the register, then updates the document from it. If the second step is interrupted, the next command
+    /// completes it.
     fn commit(&mut self) -> Result<(), StartError> {
         self.register.save(self.data)?;
         self.settle()

@@ -1,4 +1,5 @@
-//! Problems that a running service detects in its own published document.
+//! Regular comparison of a running service's keys with its published DID document, and the problems that a service
+//! finds in its own publications.
 
 use std::{
     collections::BTreeMap,
@@ -16,20 +17,20 @@ use carnet_fetch::HttpsFetcher;
 use super::{Keyring, document, register::KeyRegister};
 use crate::{config::StartError, time};
 
-/// Interval between two looks.
+/// Interval between two checks.
 const EVERY: Duration = Duration::from_secs(3_600);
-/// Interval while something is wrong, so that a correction is soon known.
+/// Interval between two checks while there is a problem.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// Name of a document among the faults.
+/// Subject of the problems with the DID document.
 const DOCUMENT: &str = "the DID document";
 
-/// Current problems with a service's publications, by subject.
+/// Current problems with a service's publications, by subject. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct PublicationFaults(Arc<Mutex<BTreeMap<&'static str, String>>>);
 
 impl PublicationFaults {
-    /// Records the result of a check, and logs it if it changed.
+    /// Records the result of a check of a subject in place of the previous one, and logs it if it changed.
     pub fn note(&self, what: &'static str, found: Result<(), String>) {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match found {
@@ -43,14 +44,17 @@ impl PublicationFaults {
         }
     }
 
-    /// Returns the problems as sentences; empty if there are none.
+    /// Returns the current problems as sentences; empty if there are none.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
 
-/// Fetches the published document of a DID.
+/// Fetches the published document of a did:web or did:webvh DID, and verifies the log of a did:webvh.
+///
+/// # Errors
+/// Those of [`HttpsFetcher::did_web`] and [`HttpsFetcher::did_webvh`]; `did_deactivated`.
 pub async fn fetch_published_document(did: &Did, fetcher: &HttpsFetcher) -> Result<Arc<DidDocument>, Problem> {
     match did.method() {
         DidMethod::WebVh => fetcher.did_webvh(did, time::now()).await.and_then(|log| log.document()),
@@ -58,10 +62,10 @@ pub async fn fetch_published_document(did: &Did, fetcher: &HttpsFetcher) -> Resu
     }
 }
 
-/// Parses and verifies the fetched DID document or log of a DID.
+/// Parses the fetched document of a did:web DID, or verifies the fetched log of a did:webvh DID.
 ///
 /// # Errors
-/// Those of [`HttpsFetcher::read_did_web`] and [`HttpsFetcher::read_did_webvh`].
+/// Those of [`HttpsFetcher::read_did_web`] and [`HttpsFetcher::read_did_webvh`]; `did_deactivated`.
 pub(crate) async fn read_published(
     did: &Did,
     bytes: &[u8],
@@ -73,9 +77,9 @@ pub(crate) async fn read_published(
     }
 }
 
-/// Comparison of the keys with the published DID document, at the start of a service and every hour. After the
-/// restoration of an old backup of the whole data directory, only the published document shows that a key was
-/// compromised since.
+/// Regular comparison of the keys with the published DID document, at the start of a service and every hour. After an
+/// old backup of the whole data directory was restored, only the published document shows that a key was compromised
+/// since.
 pub struct PublishedKeysWatch {
     data: PathBuf,
     fetcher: HttpsFetcher,
@@ -90,8 +94,9 @@ impl PublishedKeysWatch {
         Self { data: data.to_owned(), fetcher, register: keys.shared(), faults }
     }
 
-    /// Runs until the published document of `did`, the service's own, has newer information about a key than this
-    /// service, and returns the error. A document that cannot be fetched or lacks a key is only recorded.
+    /// Compares regularly, until the published document of `did`, the service's own, has newer information about a key
+    /// than the register; returns that error. A document that cannot be fetched or lacks a key is only recorded. Never
+    /// returns for a DID that is not published.
     pub async fn until_outdated(self, did: Did) -> StartError {
         if !did.is_published() {
             return std::future::pending().await;
@@ -121,7 +126,8 @@ impl PublishedKeysWatch {
         }
     }
 
-    /// Refuses a published document in which a key of this service is not as it is here.
+    /// Checks that the published document lists every key of this service in its current state; the error is a
+    /// sentence.
     fn fits(&self, did: &Did, document: &DidDocument) -> Result<(), String> {
         let differences = document::differences(did, document, &self.register);
         if differences.is_empty() {

@@ -1,4 +1,4 @@
-//! Staff identities: names with bearer tokens, which are displayed once and stored hashed.
+//! Staff identities: names with bearer tokens, which are displayed once and stored as hashes.
 
 mod register;
 pub mod verbs;
@@ -22,7 +22,7 @@ pub use register::check_staff_name;
 
 const PREFIX: &str = "carnet_staff_";
 
-/// Draws a token: `carnet_staff_` and base64url of 32 bytes.
+/// Generates a token: `carnet_staff_` and base64url of 32 random bytes.
 fn generate(rng: Rng<'_>) -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0_u8; 32]);
     rng.fill_bytes(bytes.as_mut_slice());
@@ -33,15 +33,16 @@ fn generate(rng: Rng<'_>) -> Zeroizing<String> {
     token
 }
 
-/// SHA-256 of a token, as it is stored (the token has 256 bits of entropy, so that no slow hash is needed).
+/// Returns the SHA-256 hash under which a token is stored. A token has 256 bits of entropy, so that no slow hash is
+/// needed.
 fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// Creates the staff register of a new data directory with one name, and returns the token.
+/// Creates the staff register of a new data directory with one name, and returns its token.
 ///
 /// # Errors
-/// It could not be written.
+/// The register could not be written.
 pub fn create_staff_register(
     data: &Path,
     name: &str,
@@ -54,17 +55,18 @@ pub fn create_staff_register(
     Ok(token)
 }
 
-/// Tonic interceptor that admits only calls with the token of a current staff member, and records the name.
+/// Tonic interceptor that admits only calls with the token of a current staff member, and records the name for
+/// [`caller_name`].
 #[derive(Debug, Clone)]
 pub struct StaffOnly {
     data: PathBuf,
-    /// The register as it was read last, and of which file that was. Never held while a file is read.
+    /// Register as it was last read, and the stamp of its file. The lock is never held while a file is read.
     read: Arc<Mutex<Option<ReadRegister>>>,
-    /// Held while the file is read.
+    /// Lock that is held while the file is read.
     reading: Arc<Mutex<()>>,
 }
 
-/// A register in memory, and the stamp of its file.
+/// Register in memory, with the stamp of its file.
 type ReadRegister = (Stamp, Arc<StaffRegister>);
 
 impl StaffOnly {
@@ -77,7 +79,7 @@ impl StaffOnly {
         Ok(Self { data: data.to_owned(), read: Arc::default(), reading: Arc::default() })
     }
 
-    /// Returns the current register. A file that was read before, and has not been replaced since, is not read again.
+    /// Returns the current register. The file is read only if it was replaced since it was last read, or is very new.
     fn register(&self) -> Result<Arc<StaffRegister>, StartError> {
         let known = self.known(Stamp::of(&self.data).as_ref());
         known.map_or_else(|| off_the_workers(|| self.read()), Ok)
@@ -89,7 +91,7 @@ impl StaffOnly {
         (stamp == Some(known)).then(|| Arc::clone(register))
     }
 
-    /// Reads the file, one call at a time: the waiting ones find the result of the first.
+    /// Reads the file, one call at a time; the calls that wait use the result of the first.
     fn read(&self) -> Result<Arc<StaffRegister>, StartError> {
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         // Stamped before it is read: a file that replaces it meanwhile has another stamp.
@@ -104,8 +106,8 @@ impl StaffOnly {
     }
 }
 
-/// Runs blocking work for an interceptor, which cannot wait. The other tasks of this worker thread continue on
-/// another one.
+/// Runs blocking work for an interceptor, which cannot be asynchronous. Other tasks of the worker thread continue on
+/// another thread.
 fn off_the_workers<T>(work: impl FnOnce() -> T) -> T {
     let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
     if flavor.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread) {
@@ -144,10 +146,10 @@ impl tonic::service::Interceptor for StaffOnly {
 #[derive(Debug, Clone)]
 struct Caller(String);
 
-/// Returns the caller's name, for records.
+/// Returns the name of the staff member who made a call, for records.
 ///
 /// # Errors
-/// INTERNAL: the call did not come through [`StaffOnly`].
+/// INTERNAL: the call did not pass through [`StaffOnly`].
 pub fn caller_name<T>(request: &Request<T>) -> Result<String, Status> {
     let caller = request.extensions().get::<Caller>().map(|caller| caller.0.clone());
     caller.ok_or_else(|| {

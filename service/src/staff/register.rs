@@ -1,5 +1,5 @@
-//! Staff register: the names that may make staff calls, in one file that is replaced atomically. Each call reads it, so
-//! that an ended token is refused from the next call on.
+//! Staff register: the names that may make staff calls, in one file that is replaced atomically. A running service
+//! reads a replaced file at the next call, so that a revoked token is refused at once.
 
 use std::{
     io::{ErrorKind, Read as _},
@@ -17,34 +17,34 @@ use crate::{config::StartError, disk, time::at};
 
 const FILE: &str = "staff.json";
 const LOCK: &str = "staff.lock";
-/// The hash of the one token of a directory from before there was a register.
+/// File of older versions with the hash of the only staff token.
 const OLD_FILE: &str = "staff-token.sha256";
-/// Name of the single token in records from before there was a register.
+/// Name in records for the only staff token of older versions.
 const OLD_NAME: &str = "staff";
 const VERSION: u32 = 1;
-/// Limit on names, ended ones included: more than a service ever has.
+/// Maximum number of names, former staff included.
 const MOST: usize = 1_000;
-/// Far above the size of a register of [`MOST`] names.
+/// Maximum number of bytes that are read; far more than a register of [`MOST`] names has.
 const MAX_BYTES: u64 = 1 << 20;
 const MOST_NAME: usize = 64;
 
-/// A current or former staff member.
+/// Current or former staff member.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StaffEntry {
-    /// Never reused: records under it stay theirs.
+    /// Name in records. Never reused for another person.
     pub(super) name: String,
-    /// Not known of a token from before there was a register.
+    /// Time at which the token was created; `None` for the token of an older version.
     #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
     pub(super) since: Option<Timestamp>,
     #[serde(default, with = "at", skip_serializing_if = "Option::is_none")]
     pub(super) ended: Option<Timestamp>,
-    /// SHA-256 of the token in hex; none once it has ended.
+    /// SHA-256 hash of the token, in hex in the file; `None` once the membership has ended.
     #[serde(default, with = "hex", skip_serializing_if = "Option::is_none")]
     token: Option<[u8; 32]>,
 }
 
-/// All current and former staff, the oldest first.
+/// All current and former staff, oldest first.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StaffRegister {
@@ -52,18 +52,18 @@ pub(super) struct StaffRegister {
     pub(super) staff: Vec<StaffEntry>,
 }
 
-/// Identity of the register's file, by which its replacement is noticed.
+/// Properties of the register's file by which its replacement is detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stamp {
     length: u64,
     modified: SystemTime,
-    /// Number of the file, and the time of its last change of any kind, where the system has them.
+    /// Inode number, and time of the last status change (seconds, nanoseconds); zeros on systems without them.
     file: (u64, i64, i64),
 }
 
 impl Stamp {
-    /// Takes the stamp of `DIR/staff.json`; none if there is no such file, or if it is so new that another one could
-    /// have the same stamp.
+    /// Returns the stamp of `DIR/staff.json`; `None` if there is no such file, or if it is so new that a replacement
+    /// could have the same stamp.
     pub(super) fn of(data: &Path) -> Option<Self> {
         /// Far above the steps in which file systems write times.
         const SETTLED: Duration = Duration::from_secs(2);
@@ -89,7 +89,7 @@ impl StaffRegister {
     /// Loads `DIR/staff.json`, or converts the `DIR/staff-token.sha256` of an older directory.
     ///
     /// # Errors
-    /// The file is missing or damaged.
+    /// The file is missing, unreadable or damaged.
     pub(super) fn load(data: &Path) -> Result<Self, StartError> {
         let path = data.join(FILE);
         let old = data.join(OLD_FILE);
@@ -117,10 +117,11 @@ impl StaffRegister {
         }
     }
 
-    /// Writes the register as a whole. Removes an older file, whose token it has.
+    /// Writes the file atomically. Removes the `staff-token.sha256` of an older directory, whose token the register
+    /// contains.
     ///
     /// # Errors
-    /// It could not be written; then the register is as it was.
+    /// It could not be written, and is unchanged.
     pub(super) fn save(&self, data: &Path) -> Result<(), StartError> {
         let path = data.join(FILE);
         let failed = |error: std::io::Error| {
@@ -136,10 +137,11 @@ impl StaffRegister {
         Ok(())
     }
 
-    /// Loads the register, changes it and writes it, under a lock.
+    /// Loads the register, applies `change` and saves the result, under a lock. Returns the result of `change`.
     ///
     /// # Errors
-    /// Those of [`StaffRegister::load`], of the change and of [`StaffRegister::save`]; another process is changing it.
+    /// Those of [`StaffRegister::load`], of `change` and of [`StaffRegister::save`]; another process is changing the
+    /// register. The file is then unchanged.
     pub(super) fn change<T>(
         data: &Path,
         change: impl FnOnce(&mut Self) -> Result<T, StartError>,
@@ -166,10 +168,10 @@ impl StaffRegister {
         Ok(changed)
     }
 
-    /// Takes somebody in; their token, which is shown once.
+    /// Adds a staff member, and returns the new token, which is displayed once.
     ///
     /// # Errors
-    /// The name is, or was, somebody's; there is no room.
+    /// The name belongs to a current or former staff member; the register has the maximum number of names.
     pub(super) fn add(&mut self, name: &str, now: Timestamp, rng: Rng<'_>) -> Result<Zeroizing<String>, StartError> {
         if let Some(known) = self.staff.iter().find(|entry| entry.name == name) {
             let (what, hint) = match known.ended {
@@ -189,10 +191,10 @@ impl StaffRegister {
         Ok(token)
     }
 
-    /// Ends somebody's token. Their name stays.
+    /// Ends a membership and erases the hash of its token. The name remains reserved.
     ///
     /// # Errors
-    /// There is nobody of that name, or their token has ended before.
+    /// No staff member has this name, or the membership has already ended.
     pub(super) fn end(&mut self, name: &str, now: Timestamp) -> Result<(), StartError> {
         let refused = |what: &str| StartError::new(format!("Nothing was changed: {name} {what}."), "See `staff list`.");
         let entry = self.staff.iter_mut().find(|entry| entry.name == name).ok_or_else(|| refused("is nobody here"))?;
@@ -203,7 +205,8 @@ impl StaffRegister {
         Ok(())
     }
 
-    /// Returns the name whose token has this hash. All hashes are compared, in constant time.
+    /// Returns the name of the staff member whose token has this hash; `None` if there is none. All hashes are compared
+    /// in constant time.
     pub(super) fn whose(&self, hash: &[u8; 32]) -> Option<&str> {
         let mut found = u64::MAX;
         for (entry, at) in self.staff.iter().zip(0_u64..) {
@@ -233,10 +236,11 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Checks a name of 1 to 64 visible characters with single spaces between words; for clap.
+/// Checks a staff name, for clap: 1 to 64 visible characters, without quotation marks and backslashes, with single
+/// spaces between words. Returns it unchanged.
 ///
 /// # Errors
-/// The rule as a sentence.
+/// The rule, as a sentence.
 pub fn check_staff_name(text: &str) -> Result<String, String> {
     // An invisible character, such as one that reverses the order of letters, is longer when quoted.
     let seen = format!("{text:?}").len() == text.len().saturating_add(2);
@@ -248,7 +252,7 @@ pub fn check_staff_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// SHA-256 in hex.
+/// Serde format of optional SHA-256 hashes: hexadecimal.
 mod hex {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 

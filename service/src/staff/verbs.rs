@@ -52,7 +52,8 @@ pub enum StaffVerb {
 /// Runs a command and prints its result.
 ///
 /// # Errors
-/// The directory has no register, or the change is refused; then nothing was changed.
+/// The directory has no register, or the change is refused; then nothing was changed. For `staff add`, also if the
+/// token could not be displayed; the person is then added.
 pub fn run(verb: StaffVerb) -> Result<(), StartError> {
     match verb {
         StaffVerb::Add { name, place } => {

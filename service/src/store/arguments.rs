@@ -68,8 +68,8 @@ pub async fn run_backup(args: &BackupArgs) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Returns the error for a staged store that is older, without `--accept-loss`. `known` states the evidence, and `lost`
-/// what would be lost.
+/// Returns the error of a `restore` without `--accept-loss`, for a staged store that is older than the one used before.
+/// `known` states the evidence, and `lost` what would be lost.
 #[must_use]
 pub fn older_store_error(staged: &StagedStore, known: &str, lost: &str) -> StartError {
     let number = staged.identity().map_or(0, |identity| identity.number);
@@ -83,7 +83,8 @@ pub fn older_store_error(staged: &StagedStore, known: &str, lost: &str) -> Start
     )
 }
 
-/// Formats the result of a restore as JSON and as text, to which `more` is appended.
+/// Formats the result of a restore as JSON and as text, to which `more` is appended. `lost` states that the loss of
+/// changes was accepted.
 #[must_use]
 pub fn restore_output(restored: &Restored, lost: bool, more: &str) -> (Value, String) {
     let identity = &restored.identity;

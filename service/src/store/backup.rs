@@ -1,4 +1,4 @@
-//! Backup of a store while its service runs, into one file that is verified after it was written.
+//! Backup of a store into one file, which is verified after it was written. The service may be running.
 
 use std::{
     fs::{self, File},
@@ -15,12 +15,12 @@ use super::{
 };
 use crate::{config::StartError, disk};
 
-/// Result of a backup.
+/// Description of a backup that was written.
 #[derive(Debug)]
 pub struct StoreBackup {
     /// Identity of the store in the backup.
     pub identity: StoreIdentity,
-    /// Size in bytes.
+    /// Size of the file, in bytes.
     pub bytes: u64,
 }
 
@@ -92,7 +92,7 @@ async fn connect(path: &Path, immutable: bool) -> Result<SqliteConnection, sqlx:
     SqliteConnection::connect_with(&options).await
 }
 
-/// Refuses a database that SQLite finds damaged.
+/// Runs SQLite's integrity check; an error if the database is damaged.
 pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let said: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_all(connection).await?;
     if said == ["ok"] {
@@ -101,7 +101,7 @@ pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), sqlx:
     Err(sqlx::Error::Protocol(format!("the integrity check says: {}", said.join("; "))))
 }
 
-/// A file under construction, removed unless it is finished.
+/// Temporary file of a backup in progress, removed on drop.
 struct Part {
     path: PathBuf,
 }
@@ -120,7 +120,7 @@ impl Part {
         Ok(Self { path })
     }
 
-    /// Gives the file its name, unless somebody else has it, through to the disk; its size.
+    /// Syncs the file to disk, gives it its final name unless that exists, and returns its size.
     fn finish(&self, out: &Path) -> io::Result<u64> {
         let file = File::open(&self.path)?;
         file.sync_all()?;

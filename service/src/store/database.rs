@@ -20,17 +20,17 @@ use tokio::sync::Mutex;
 
 use super::PATIENCE;
 
-/// Time after an erasure at which [`Database::checkpoint_soon`] takes it out of the log.
+/// Delay between the call of [`Database::checkpoint_soon`] and its checkpoint.
 pub(super) const SOON: Duration = Duration::from_secs(1);
-/// Most connections that read at the same time.
+/// Maximum number of connections for reads.
 const READERS: u32 = 8;
-/// First and longest pause before a further attempt where another process writes.
+/// First and longest pause between attempts to begin a transaction while another process writes.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
 
 /// SQLite database of a service: one connection for writes, several for reads.
 #[derive(Debug, Clone)]
 pub struct Database {
-    /// A pool of one, whose queue is fair.
+    /// Pool with one connection, whose queue is fair.
     writer: SqlitePool,
     readers: SqlitePool,
     checkpoints: Arc<Checkpoints>,
@@ -43,7 +43,7 @@ struct Checkpoints {
     requested: AtomicU64,
     /// Number of the last request that a checkpoint has served; its lock is the checkpoint's turn.
     served: Mutex<u64>,
-    /// `true` if one is to begin soon.
+    /// `true` if [`Database::checkpoint_soon`] has scheduled a checkpoint that has not begun.
     scheduled: AtomicBool,
 }
 
@@ -59,7 +59,7 @@ pub enum CheckpointError {
 }
 
 impl Database {
-    /// Connects with these options, which name the file and its settings.
+    /// Opens the connections with these options, which name the file and its settings.
     ///
     /// # Errors
     /// The file cannot be opened or is not a database.
@@ -90,7 +90,8 @@ impl Database {
         &self.readers
     }
 
-    /// Begins a write transaction; `name` is for logs. Commit it with `.commit()`, drop it to roll back.
+    /// Begins a write transaction; `name` is for logs. It is committed with `.commit()`, and rolled back when it is
+    /// dropped.
     ///
     /// Transactions begin in the order of their requests. One that is dropped, or whose caller is cancelled, is rolled
     /// back before the next one begins.
@@ -120,14 +121,14 @@ impl Database {
         }
     }
 
-    /// Transfers the write-ahead log into the database file and truncates it, so that erased data is in neither. Call
-    /// it after erasures, and regularly.
+    /// Transfers the write-ahead log into the database file and truncates the log, so that erased data is in neither.
+    /// To be called after erasures, and regularly.
     ///
-    /// It waits in the queue of writers; waiting calls share one checkpoint.
+    /// It waits in the queue of writers; concurrent calls share one checkpoint.
     ///
     /// # Errors
-    /// [`CheckpointError::Busy`]: the log was not truncated, and erased data may still be in it; errors of the
-    /// database.
+    /// [`CheckpointError::Busy`]: the log could not be truncated within two seconds, and erased data may still be in
+    /// it; errors of the database.
     pub async fn checkpoint(&self) -> Result<(), CheckpointError> {
         const LONGEST: Duration = Duration::from_secs(2);
         const PAUSE: Duration = Duration::from_millis(25);
@@ -155,8 +156,8 @@ impl Database {
         }
     }
 
-    /// Schedules a background checkpoint within a second, shared by all erasures until then. If the log is in use, the
-    /// erased data is removed by the next checkpoint, at the latest when the store is closed.
+    /// Schedules a background checkpoint in one second, shared by all erasures until then. If it fails, a warning is
+    /// logged, and the erased data is removed by the next checkpoint, at the latest when the store is closed.
     pub fn checkpoint_soon(&self) {
         if self.checkpoints.scheduled.swap(true, Ordering::SeqCst) {
             return;
@@ -176,7 +177,7 @@ impl Database {
         });
     }
 
-    /// Closes all connections; calls that wait for one fail.
+    /// Closes all connections; calls that wait for a connection fail.
     pub async fn close(&self) {
         // The writer is the last, since a reader cannot empty the log.
         self.readers.close().await;
@@ -184,7 +185,7 @@ impl Database {
     }
 }
 
-/// Empties the log. False: a reader was in it, or another process.
+/// Transfers and truncates the write-ahead log; `false` if a reader or another process was using it.
 ///
 /// A reader keeps the part of the log in use that existed when it began. No reader enters that part again as long as
 /// nothing is written, so a few short pauses are enough for readers that take a few milliseconds.
@@ -204,7 +205,8 @@ async fn empty_log(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
     Ok(false)
 }
 
-/// Returns whether another process has the lock. The low byte is the primary result code of SQLite.
+/// Returns whether the error is that another process holds the lock. The low byte of the code is the primary result
+/// code of SQLite.
 fn is_busy(error: &sqlx::Error) -> bool {
     const BUSY: u32 = 5;
     let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());

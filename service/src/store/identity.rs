@@ -20,10 +20,10 @@ use crate::{config::StartError, disk};
 const MARK_FILE: &str = "store.json";
 const VERSION: u32 = 1;
 
-/// Identity of a store, as recorded in it.
+/// Identity of a store, as recorded in the store itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreIdentity {
-    /// Random id from the creation of the store.
+    /// Random id from the creation of the store, or from its restoration from an older backup.
     pub id: String,
     /// Change number: incremented by each transaction whose loss would matter.
     pub number: i64,
@@ -31,7 +31,7 @@ pub struct StoreIdentity {
     pub publication: i64,
 }
 
-/// Mark next to the keys: the identity of the newest store that was in use here.
+/// Mark next to the keys, `store.json`: the identity of the newest store that was in use in this directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreMark {
@@ -40,33 +40,34 @@ pub struct StoreMark {
     pub store: String,
     /// Change number of the store when the mark was written; 0 until the store has an id.
     pub number: i64,
-    /// Publication number.
+    /// Publication number of the store when the mark was written.
     pub publication: i64,
     /// Former ids of the store, from before it was restored from older backups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<String>,
 }
 
-/// State of the file in a store's place.
+/// Content of the file `store.sqlite`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum StoreFile {
     /// There is no file.
     Missing,
-    /// A file in which nothing was ever stored.
+    /// The file contains no store: it has no bytes, or no schema.
     Empty,
-    /// A store from before stores had ids.
+    /// A store of an older version, without an id.
     Unnamed,
-    /// A store with its id, and with the ids that it had before it was restored.
+    /// A store with an id, and with its former ids.
     Named { identity: StoreIdentity, former: Vec<String> },
 }
 
 impl StoreMark {
+    /// Creates the mark of a store.
     pub(super) fn new(identity: &StoreIdentity, former: Vec<String>) -> Self {
         let StoreIdentity { id, number, publication } = identity.clone();
         Self { version: VERSION, store: id, number, publication, former }
     }
 
-    /// The mark of a store that is about to get an id, drawn here.
+    /// Creates the mark for a store that is about to get an id: a new random one.
     pub(super) fn drawn() -> Self {
         Self { version: VERSION, store: draw_id(), number: 0, publication: 0, former: Vec::new() }
     }
@@ -96,13 +97,13 @@ impl StoreMark {
         }
     }
 
-    /// Writes the mark as a whole, through to the disk.
+    /// Writes `DIR/store.json` atomically, and syncs it to disk.
     pub(super) fn save(&self, data: &Path) -> std::io::Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(std::io::Error::from)?;
         disk::replace(&data.join(MARK_FILE), format!("{text}\n").as_bytes(), 0o600)
     }
 
-    /// [`Self::save`], for a start.
+    /// Saves the mark as [`Self::save`], with the error for an operator.
     pub(super) fn require_saved(&self, data: &Path) -> Result<(), StartError> {
         self.save(data).map_err(|error| {
             StartError::new(
@@ -132,12 +133,12 @@ pub async fn read(store: impl SqliteExecutor<'_>) -> Result<StoreIdentity, sqlx:
     })
 }
 
-/// Reads the ids that a store had before it was restored.
+/// Reads the former ids of a store, oldest first.
 pub(super) async fn read_former(store: impl SqliteExecutor<'_>) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar("SELECT id FROM former_stores ORDER BY number, id").fetch_all(store).await
 }
 
-/// Looks at a file without changing its schema.
+/// Determines the content of a file, without changing its schema.
 pub(super) async fn look(path: &Path) -> Result<StoreFile, StartError> {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(StoreFile::Missing),
@@ -176,10 +177,10 @@ async fn look_into(connection: &mut SqliteConnection) -> Result<StoreFile, sqlx:
     Ok(StoreFile::Named { identity: read(&mut *connection).await?, former: read_former(connection).await? })
 }
 
-/// Gives a store this id, unless it has one.
+/// Gives a store this id, unless it has one, and returns its identity.
 ///
 /// # Errors
-/// The database's.
+/// Errors of the database.
 pub(super) async fn name_unnamed(database: &Database, id: &str) -> Result<StoreIdentity, sqlx::Error> {
     let mut tx = database.begin("name_store").await?;
     sqlx::query(
@@ -192,7 +193,7 @@ pub(super) async fn name_unnamed(database: &Database, id: &str) -> Result<StoreI
     read(database.readers()).await
 }
 
-/// Gives a store the id of a mark, unless it has one; writes the mark with the store's content.
+/// Gives a store the id of the mark, unless it has one, and saves and returns the mark of the store.
 pub(super) async fn name(data: &Path, mark: &StoreMark, database: &Database) -> Result<StoreMark, StartError> {
     let named = async {
         let identity = name_unnamed(database, &mark.store).await?;
@@ -203,10 +204,10 @@ pub(super) async fn name(data: &Path, mark: &StoreMark, database: &Database) -> 
     Ok(mark)
 }
 
-/// Refuses a store that does not go with its directory.
+/// Refuses a store that does not belong to its directory, or is not the newest.
 ///
 /// # Errors
-/// It is missing, empty, another one, or older than the mark; or the mark is missing.
+/// The store is missing, empty, another one, or older than the mark; or it has an id and the mark is missing.
 pub(super) fn require_newest(data: &Path, mark: Option<&StoreMark>, found: &StoreFile) -> Result<(), StartError> {
     let path = data.join(FILE);
     match (mark, found) {

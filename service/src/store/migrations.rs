@@ -7,10 +7,10 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-/// Embeds `migrations/NAME.sql` of the crate that calls it, in the order given: a `LazyLock<Migrator>`. Of each, the
-/// number and the name of its file without `.sql`.
+/// Embeds the files `migrations/NAME.sql` of the calling crate, in the given order, as a `LazyLock<Migrator>`. The
+/// arguments are `NUMBER: "NAME"`.
 ///
-/// Not sqlx's own macro: that one builds SQLite and the runtime a second time, for the compiler's machine.
+/// sqlx's own macro is not used: it builds SQLite and the runtime a second time, for the machine that compiles.
 #[macro_export]
 macro_rules! migrations {
     ($($number:literal: $name:literal),+ $(,)?) => {
@@ -22,7 +22,7 @@ macro_rules! migrations {
     };
 }
 
-/// Creates the migrator for the output of [`migrations!`]: number, file name without `.sql`, statements.
+/// Creates a migrator from the arguments of [`migrations!`]: number, file name without `.sql`, statements.
 pub fn migrator(migrations: impl IntoIterator<Item = (i64, &'static str, &'static str)>) -> Migrator {
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
         // As sqlx names a file's migration, so that older stores have the same names.
@@ -32,8 +32,8 @@ pub fn migrator(migrations: impl IntoIterator<Item = (i64, &'static str, &'stati
     Migrator::with_migrations(migrations.into_iter().map(migration).collect())
 }
 
-/// Compares the embedded migrations with the files in a directory, and returns the numbers of those that only one has
-/// or that differ in name or statements.
+/// Compares the embedded migrations with the files in a directory. Returns the sorted numbers of those that are on one
+/// side only, or that differ in name or statements.
 ///
 /// # Errors
 /// The directory is unreadable.

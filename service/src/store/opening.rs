@@ -18,15 +18,15 @@ use super::{
 use crate::{config::StartError, disk};
 
 const LOCK: &str = "store.lock";
-/// Held by the one service that runs on a directory.
+/// File locked by the one service that runs on a directory.
 const SERVICE_LOCK: &str = "service.lock";
-/// Longest lag of the mark behind the store while a service runs.
+/// Interval at which a running service updates the mark.
 const LAG: Duration = Duration::from_secs(2);
 
-/// Open store of a data directory, locked against replacement.
+/// Open store of a data directory, locked against replacement by `restore`.
 #[derive(Debug, Clone)]
 pub struct OpenStore {
-    /// Connections.
+    /// Connections to the database.
     pub database: Database,
     mark: Arc<Mutex<StoreMark>>,
     data: PathBuf,
@@ -55,7 +55,7 @@ pub async fn open_store_to_serve(data: &Path, migrator: &Migrator) -> Result<(Op
     Ok((open_store(data, migrator).await?, lock))
 }
 
-/// Creates the store of a new directory, with a new id.
+/// Creates the store of a new directory, with a new random id, and its mark.
 ///
 /// # Errors
 /// A store or its mark already exists; a file cannot be written.
@@ -78,8 +78,8 @@ pub async fn create_store(data: &Path, migrator: &Migrator) -> Result<(), StartE
 /// Opens the store of a directory, and runs its migrations. A store of an older version without an id gets one.
 ///
 /// # Errors
-/// The store is missing, empty, has another id, or is older than its mark; it cannot be opened or migrated. The stored
-/// data is unchanged.
+/// The store is missing, empty, has another id, or is older than its mark; its mark is missing or cannot be written; it
+/// is being replaced by `restore`; it cannot be opened or migrated. The stored data is unchanged.
 pub async fn open_store(data: &Path, migrator: &Migrator) -> Result<OpenStore, StartError> {
     let lock = lock_shared(data)?;
     let mark = StoreMark::load(data)?;
@@ -106,7 +106,8 @@ pub async fn open_store(data: &Path, migrator: &Migrator) -> Result<OpenStore, S
 }
 
 impl OpenStore {
-    /// Writes the mark for the store's committed state. Call it before that state is published.
+    /// Writes the mark for the store's committed state, if it has changed, and returns the store's identity. To be
+    /// called before that state is published.
     ///
     /// # Errors
     /// Errors of the database; the mark could not be written, and the earlier one stays.
@@ -122,7 +123,7 @@ impl OpenStore {
         Ok(identity)
     }
 
-    /// Writes the mark within two seconds of each change, while it is polled; no call waits for it.
+    /// Updates the mark every two seconds, until the future is dropped. Errors are logged, and do not end it.
     pub async fn keep_mark(self) {
         let mut failed = false;
         loop {
@@ -142,7 +143,7 @@ impl OpenStore {
         }
     }
 
-    /// Writes the mark a last time, and closes the store.
+    /// Updates the mark a last time, and closes the store. An error of the mark is only logged.
     pub async fn close(&self) {
         if let Err(error) = self.update_mark().await {
             tracing::error!(%error, "the mark next to the keys could not be written; the next start writes it");
@@ -162,13 +163,13 @@ pub enum SettleError {
     Disk(#[from] std::io::Error),
 }
 
-/// Keeps the store in its place while it is open.
+/// Locks the store against replacement while it is open.
 pub(super) fn lock_shared(data: &Path) -> Result<File, StartError> {
     let (file, locked) = lock(data, File::try_lock_shared)?;
     if locked { Ok(file) } else { Err(busy("A backup is being restored into this directory.")) }
 }
 
-/// Keeps the store closed while it is replaced.
+/// Locks the store for its replacement; fails while a program has it open.
 pub(super) fn lock_exclusive(data: &Path) -> Result<File, StartError> {
     let (file, locked) = lock(data, File::try_lock)?;
     if locked { Ok(file) } else { Err(busy("A program has this store open. Nothing was changed.")) }

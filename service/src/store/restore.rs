@@ -24,7 +24,7 @@ const LOG: &str = "store.sqlite-wal";
 const INDEX: &str = "store.sqlite-shm";
 const ASIDE: &str = "store.sqlite.before-restore";
 
-/// Store that is prepared to be put in place. The store of the directory is locked meanwhile.
+/// Copy of a store that is prepared to replace the store of a directory, which is locked meanwhile.
 #[derive(Debug)]
 pub struct StagedStore {
     data: PathBuf,
@@ -35,7 +35,7 @@ pub struct StagedStore {
     _lock: File,
 }
 
-/// The folder in which a store is staged; removed when it is dropped, since it has people's data.
+/// Staging directory, removed on drop, since it contains personal data.
 #[derive(Debug)]
 struct Folder(PathBuf);
 
@@ -50,11 +50,11 @@ impl Drop for Folder {
 pub struct Restored {
     /// Identity of the restored store.
     pub identity: StoreIdentity,
-    /// Path of the earlier store, which was kept.
+    /// Path to which the earlier store was moved; `None` if there was none.
     pub aside: Option<PathBuf>,
 }
 
-/// Change numbers of a store and of the newest known one.
+/// Change number of an outdated store, and the newest known one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreLag {
     /// Change number of the store.
@@ -64,11 +64,12 @@ pub struct StoreLag {
 }
 
 impl StagedStore {
-    /// Copies a backup, or the existing store of the directory, with its write-ahead log if any, to the staging
-    /// directory, and verifies it.
+    /// Copies a backup (`from`), or the existing store of the directory, with its write-ahead log if any, to the
+    /// staging directory. Checks that it is a store, and the directory's own; its integrity is checked when it is put
+    /// in place.
     ///
     /// # Errors
-    /// The store is in use; the backup is missing, empty or damaged, or belongs to another store.
+    /// The store is in use; the backup is missing, empty or unreadable, or belongs to another store.
     pub async fn stage(data: &Path, from: Option<&Path>) -> Result<Self, StartError> {
         let lock = opening::lock_exclusive(data)?;
         let mark = StoreMark::load(data)?;
@@ -139,13 +140,13 @@ impl StagedStore {
         marked || self.is_known_as(id)
     }
 
-    /// Returns whether there is a mark next to the keys.
+    /// Returns whether the directory has a mark, `store.json`.
     #[must_use]
     pub const fn has_mark(&self) -> bool {
         self.mark.is_some()
     }
 
-    /// Returns the change numbers of the staged store and of the mark, if the store is older than the mark.
+    /// Returns the change numbers of the staged store and of the mark; `None` unless the store is older than the mark.
     #[must_use]
     pub fn behind(&self) -> Option<StoreLag> {
         let found = self.identity.as_ref().map_or(0, |identity| identity.number);
@@ -153,10 +154,12 @@ impl StagedStore {
         (found < newest).then_some(StoreLag { found, newest })
     }
 
-    /// Puts the staged store in place, if it is not older than the mark.
+    /// Migrates the staged store, checks its integrity, and puts it in place. The caller has checked that it is not
+    /// older than the mark. A store without an id gets one.
     ///
     /// # Errors
-    /// Migration failed, or a file cannot be written; then the earlier store is in place.
+    /// The store is damaged, migration failed, or a file cannot be written; then the earlier store is in its place or
+    /// next to it.
     pub async fn put(self, migrator: &Migrator) -> Result<Restored, StartError> {
         let database = self.open(migrator).await?;
         let named = self.name(&database).await;
@@ -197,7 +200,7 @@ impl StagedStore {
         }
     }
 
-    /// Gives a store from before stores had ids that of the mark, or a new one.
+    /// Gives a store without an id that of the mark, or a new random one.
     async fn name(&self, database: &Database) -> Result<StoreIdentity, sqlx::Error> {
         let id = self.mark.as_ref().map_or_else(identity::draw_id, |mark| mark.store.clone());
         identity::name_unnamed(database, &id).await
@@ -239,7 +242,7 @@ impl StagedStore {
         identity::read(database.readers()).await
     }
 
-    /// Closes the staged store, and puts it in place of the earlier one.
+    /// Closes the staged store, puts it in place of the earlier one, and writes the mark.
     async fn finish(
         self,
         database: Database,
@@ -280,7 +283,7 @@ impl StagedStore {
         Ok(aside)
     }
 
-    /// Moves the earlier store, with its log, out of the way.
+    /// Moves the earlier store, with its log, to a free name; returns its path, or `None` if there is no earlier store.
     fn set_aside(&self) -> io::Result<Option<PathBuf>> {
         // An index of a removed log would be taken for one of the new store's.
         remove(&self.data.join(INDEX))?;
@@ -312,7 +315,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Copies a store with its log into a new folder, which only its owner may read.
+/// Copies a store with its log into a new directory that only its owner can read.
 fn copy(source: &Path, folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

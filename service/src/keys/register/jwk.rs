@@ -1,4 +1,4 @@
-//! Public keys as JWK, for serde.
+//! Serde format of public keys: JWK.
 
 use carnet_core::keys::PublicKey;
 use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};

@@ -1,5 +1,5 @@
-//! Key-encryption key in a PKCS#11 token: AES-256, generated in the token, which it never leaves. The encrypted keys
-//! are in the register.
+//! Key-encryption key in a PKCS#11 token: AES-256, generated in the token, which it never leaves. The keys that it
+//! encrypts are in the register.
 
 use cryptoki::{
     error::{Error, RvError},
@@ -17,10 +17,10 @@ const NONCE_BYTES: usize = 12;
 const TAG_BITS: u64 = 128;
 const KEY_BYTES: u64 = 32;
 
-/// Makes the key, unless the token has one of this label.
+/// Creates the key, unless the token has one with this label.
 ///
 /// # Errors
-/// [`TokenError`]: the token has several, or one that can be taken out of it; or the PIN cannot be read.
+/// [`TokenError`]: the token has several, or one that is extractable; or the PIN cannot be read.
 pub(in crate::keys) fn prepare(config: &KeysConfig, label: &str) -> Result<(), StartError> {
     let session = Access::of(config)?.open()?.session(true)?;
     match find(&session, label) {
@@ -50,7 +50,7 @@ pub(in crate::keys) fn prepare(config: &KeysConfig, label: &str) -> Result<(), S
     })
 }
 
-/// Nonce and ciphertext of AES-256-GCM.
+/// Encrypts a secret with AES-256-GCM, and returns nonce and ciphertext. `bound_to` is the associated data.
 ///
 /// # Errors
 /// [`TokenError`]; or the PIN cannot be read.
@@ -74,7 +74,7 @@ pub(in crate::keys) fn seal(
     Ok(sealed)
 }
 
-/// Opens sealed bytes; returns `None` if this key does not open them.
+/// Decrypts the result of [`seal`]; `None` if the key or the associated data is another one, or the bytes are damaged.
 ///
 /// # Errors
 /// [`TokenError`]; or the PIN cannot be read.

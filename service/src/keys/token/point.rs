@@ -12,7 +12,7 @@ use super::TokenError;
 const OCTET_STRING: u8 = 0x04;
 const BIT_STRING: u8 = 0x03;
 
-/// Reads the public key in a CKA_EC_POINT of a curve.
+/// Parses a CKA_EC_POINT as the public key of an algorithm.
 ///
 /// # Errors
 /// [`TokenError::Failed`]
@@ -23,7 +23,7 @@ pub(super) fn public_key(algorithm: Algorithm, attribute: &[u8]) -> Result<Publi
     PublicKey::from_bytes(algorithm, point).map_err(|problem| failed(&problem.to_string()))
 }
 
-/// Returns the point without its wrapping; `None` for an unknown encoding of this curve.
+/// Returns the point without its DER wrapping; `None` if length and header fit no known encoding on this curve.
 fn bare(algorithm: Algorithm, attribute: &[u8]) -> Option<&[u8]> {
     // Of P-256 a point may be compressed. No two forms of one curve have the same length.
     let lengths: &'static [u8] = match algorithm {
