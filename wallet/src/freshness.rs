@@ -1,9 +1,9 @@
 //! Freshness statements: issuers confirm in advance that copies are valid, and the wallet staples the statements to
 //! presentations (spec/freshness.md).
 //!
-//! The wallet requests statements for all copies of an issuer in one call, and never because of a presentation. The
-//! issuer learns that the wallet is in use, and nothing about presentations. The time of automatic requests is chosen
-//! at random.
+//! The wallet requests statements for all copies of an issuer together, and never because of a presentation. The issuer
+//! learns that the wallet is in use, and nothing about presentations. The time of automatic requests is chosen at
+//! random.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -28,37 +28,38 @@ use crate::{
 
 /// Maximum number of copies in one call to an issuer.
 const MOST_COPIES: usize = 500;
-/// Maximum length of a message, in characters (spec/status.md 4.9).
+/// Maximum length of an issuer's message about a copy, in characters (spec/status.md 4.9).
 const MOST_MESSAGE: usize = 80;
 /// Maximum time that the owner waits for statements on copies that were just stored.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Maximum delay of the next attempt if nothing was confirmed, in seconds.
+/// Period assumed in place of a statement's remaining lifetime if no copy has a statement, in seconds.
 const UNCONFIRMED: i64 = carnet_core::day::SECONDS;
 
-/// Issuer: its DID and the URL of its service.
+/// Service of an issuer: the DID of the issuer, and the URL of its service.
 pub type IssuerService = (String, String);
 
-/// Summary of an issuer's response about its copies.
+/// Numbers of copies by the state that their issuer reported.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct FreshnessSummary {
-    /// Number of confirmed copies.
+    /// Number of valid copies, each with a freshness statement.
     pub valid: usize,
     /// Number of revoked or suspended copies.
     pub withdrawn: usize,
-    /// Number of unknown or expired copies.
+    /// Number of copies that the issuer does not know, or that have expired.
     pub others: usize,
-    /// Earliest end of the confirmations.
+    /// End of the freshness statements, which is the same for all; `None` if there are none.
     pub until: Option<Timestamp>,
 }
 
-/// Handle of a copy, which only its holder and its issuer can compute.
+/// Handle of a copy: a digest that only its holder and its issuer can compute (spec/freshness.md section 1).
 pub type CopyHandle = Vec<u8>;
 
 /// Position of a copy in the wallet: index of its credential, and index of the copy.
 pub type CopyPosition = (usize, usize);
 
-/// Returns the copies for which to request statements, by issuer and handle: all that can still be presented, so that
-/// the issuer cannot distinguish presented copies.
+/// Returns the copies for which to request statements, by issuer and handle: all presentable copies of each unexpired
+/// SD-JWT credential whose service address belongs to its issuer. Unused copies are included, so that the issuer cannot
+/// distinguish presented ones.
 pub fn copies_to_refresh(
     contents: &WalletContents,
     now: Timestamp,
@@ -81,12 +82,13 @@ pub fn copies_to_refresh(
     offices
 }
 
-/// Returns whether the time of the next refresh has come, or none is set.
+/// Returns whether the time of the next automatic refresh has come. `true` if none is set.
 pub fn is_due(contents: &WalletContents, now: Timestamp) -> bool {
     contents.refresh_after.is_none_or(|at| now >= at)
 }
 
-/// Chooses the time of the next refresh at random: after one to two thirds of the shortest confirmation.
+/// Sets the time of the next automatic refresh at random: after one to two thirds of the time until the first freshness
+/// statement expires, or of a day if there is none.
 pub fn schedule_next(contents: &mut WalletContents, now: Timestamp) {
     let ends = contents.credentials.iter().flat_map(|held| &held.copies).filter_map(|copy| copy.fresh(now));
     let first = ends.map(|statement| statement.until).min().unwrap_or_else(|| now.plus(UNCONFIRMED));
@@ -95,14 +97,14 @@ pub fn schedule_next(contents: &mut WalletContents, now: Timestamp) {
     contents.refresh_after = Some(now.plus(third.saturating_add(drawn)));
 }
 
-/// Erases every expired statement.
+/// Erases the expired freshness statements of all copies.
 pub fn forget_stale(contents: &mut WalletContents, now: Timestamp) {
     contents.credentials.iter_mut().flat_map(|held| &mut held.copies).for_each(|copy| copy.forget_stale(now));
 }
 
 /// Requests statements for copies stored since the last refresh, together with all other copies of their issuers
-/// (spec/freshness.md 2.11). A wallet that has never been refreshed does nothing. Best effort: copies are valid without
-/// statements too.
+/// (spec/freshness.md 2.11). Does nothing if the wallet was never refreshed. Failures are shown as notices: copies are
+/// valid without statements too.
 pub async fn refresh_new_copies(ports: &impl Ports, wallet: &mut Wallet<impl WalletStore>) {
     if wallet.contents.refresh_after.is_none() {
         return;
@@ -121,7 +123,12 @@ pub async fn refresh_new_copies(ports: &impl Ports, wallet: &mut Wallet<impl Wal
     }
 }
 
-/// Requests statements from one issuer for all of its copies, and stores them after verifying all of them.
+/// Requests statements for all of an issuer's copies, and stores them after verifying all of them. Also sets the time
+/// of the next automatic refresh.
+///
+/// # Errors
+/// The service address is forbidden; the service belongs to another issuer (`issuer_mismatch`) or issues no statements
+/// (`freshness_unsupported`); a statement is invalid; the wallet cannot be saved. Nothing is stored then.
 pub async fn refresh(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
@@ -172,7 +179,8 @@ pub async fn refresh(
     Ok(said)
 }
 
-/// Verifies the issuer's statement on one copy, and returns it as the wallet stores it.
+/// Verifies the issuer's response about one copy, and returns it as the wallet stores it. Responses other than `valid`
+/// have no statement to verify.
 fn verified(
     ports: &impl Ports,
     wallet: &Wallet<impl WalletStore>,
@@ -206,8 +214,8 @@ fn verified(
     Ok(CachedStatus { statement, replace, message, ..CachedStatus::of(CopyState::Valid, asked_at) })
 }
 
-/// Refuses statements on one copy other than those of the newest one's epoch and of each earlier epoch that an issuer
-/// provides: their number or times could mark a copy.
+/// Refuses statements on one copy unless there is exactly one for the newest epoch and one for each earlier epoch that
+/// an issuer provides, all with the same lifetime. Other numbers or times could mark a copy.
 fn require_times(times: &[(Timestamp, Timestamp)], since: Timestamp, until: Timestamp) -> Result<(), Problem> {
     let seconds = until.unix().saturating_sub(since.unix());
     let expected = freshness::issue_times(since, u32::try_from(seconds).unwrap_or_default());
@@ -217,8 +225,8 @@ fn require_times(times: &[(Timestamp, Timestamp)], since: Timestamp, until: Time
     Err(Problem::new(Code::MalformedValue, "its statements are not from one epoch and each before it"))
 }
 
-/// Refuses statements with differing times, or with a lifetime other than the published one: these could mark a copy or
-/// a wallet.
+/// Refuses statements whose times differ between copies, or whose lifetime is not the one that the issuer publishes
+/// (`seconds`): both could mark a copy or a wallet.
 fn alike(standings: &[(CopyPosition, CachedStatus)], seconds: u32) -> Result<(), Problem> {
     let times =
         |standing: &CachedStatus| standing.statement.as_ref().map(|statement| (statement.since, statement.until));

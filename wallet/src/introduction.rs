@@ -1,5 +1,5 @@
-//! A verifier's registration, verified with the registrars and trust lists of this wallet (spec/registration.md
-//! sections 4 and 5).
+//! Registration of a verifier, verified with the pinned registrars and the trust lists of the wallet
+//! (spec/registration.md sections 4 and 5).
 
 use carnet_core::{
     Code, Problem,
@@ -27,14 +27,17 @@ const MAX_DID: usize = 512;
 /// Registration of a verifier, or the reason why it counts as unregistered.
 #[derive(Debug, Clone)]
 pub struct VerifierIdentity {
-    /// Intended use named in the request; empty: none.
+    /// Id of the intended use that the request names; empty: none.
     intended_use: String,
     registration: Result<Box<Registration>, Unregistered>,
-    /// Name of the registrar, given by the owner or by the trust list.
+    /// Name of the registrar, given by the holder or by the trust list; empty if the wallet does not know the
+    /// registrar.
     registrar_name: String,
-    /// DID of the registrar that the registration names, valid or not.
+    /// DID of the registrar stated in the registration, valid or not; `None` if it is malformed or too long for a
+    /// screen.
     claimed_registrar: Option<String>,
-    /// Trust list that accepted or refused the registrar, if one was consulted.
+    /// Decision of a trust list about the registrar; `None` if the registrar is pinned, the registration is invalid, or
+    /// there is no valid trust list.
     listing: Option<RegistrarDecision>,
 }
 
@@ -43,12 +46,13 @@ pub struct VerifierIdentity {
 pub enum Unregistered {
     /// The request has no registration.
     None,
-    /// The registration is invalid.
+    /// The registration is invalid, or its registrar is neither pinned nor accredited; with the reason.
     Refused(Code),
 }
 
-/// Returns the registrar of a request's registration, if the wallet has pinned it or a trust list accredits it. No
-/// other DID is resolved.
+/// Returns the registrar of the first registration in a request whose registrar is pinned, otherwise of the first whose
+/// registrar has an entry in a trust list, in force or not. `None` if there is neither; the DID of an unknown registrar
+/// must not be resolved.
 pub fn registrar(
     request: &PresentationRequest,
     contents: &WalletContents,
@@ -67,12 +71,13 @@ fn issuer(registration: &Value) -> Option<&str> {
     registration.get("issuer").and_then(Value::as_str)
 }
 
-/// Returns whether a DID fits on a screen: a stranger's DID can be any text.
+/// Returns whether a text is a DID of a length that fits on a screen. The DID of an unknown party can be any text.
 fn is_short_did(text: &str) -> bool {
     text.len() <= MAX_DID && Did::parse(text).is_ok()
 }
 
-/// Looks up a registrar in the trust lists: its status when it registered a verifier of that country.
+/// Returns the decision of the trust lists about a registrar: its accreditation for the verifier's country when it
+/// issued the registration. `None` without a valid trust list.
 fn listing(registration: &Registration, lists: &ValidTrustLists) -> Option<RegistrarDecision> {
     let question = AccreditationQuestion {
         issued: Some(registration.valid_from()),
@@ -92,15 +97,15 @@ pub struct RegistrarDecision {
 }
 
 impl RegistrarDecision {
-    /// Returns the object for `--json`.
+    /// Returns the decision as JSON, for `--json` ([`decision_json`]).
     pub fn json(&self) -> Value {
         decision_json(&self.list, &self.why)
     }
 }
 
 impl VerifierIdentity {
-    /// Verifies the registration in a request. If there are several, one by a pinned registrar takes precedence over
-    /// one by a listed registrar.
+    /// Verifies the registration in a request. Of several, the one by a pinned registrar is used, otherwise one by a
+    /// registrar in a trust list, otherwise the first.
     pub fn read(
         request: &PresentationRequest,
         contents: &WalletContents,
@@ -135,49 +140,54 @@ impl VerifierIdentity {
         Self { intended_use, registration, registrar_name, claimed_registrar, listing: listed }
     }
 
-    /// Returns the decision of a trust list about the registrar, if one was consulted.
+    /// Returns the decision of a trust list about the registrar. `None` if the registrar is pinned, the registration is
+    /// invalid, or there is no valid trust list.
     pub fn registrar_decision(&self) -> Option<&RegistrarDecision> {
         self.listing.as_ref()
     }
 
-    /// Returns the registration if it is valid.
+    /// Returns the registration; `None` if it is missing, invalid or by an untrusted registrar.
     pub fn registration(&self) -> Option<&Registration> {
         self.registration.as_deref().ok()
     }
 
-    /// Returns the reason why there is no valid registration; `None` if there is one.
+    /// Returns the reason why the verifier counts as unregistered; `None` if it is registered.
     pub fn unregistered(&self) -> Option<Unregistered> {
         self.registration.as_ref().err().copied()
     }
 
-    /// Returns the name of the registrar: the holder's own name for it (may be empty), or that in the trust list.
+    /// Returns the name of the registrar: the holder's own name for it (may be empty), otherwise that in the trust
+    /// list; empty for an unknown registrar.
     pub fn registrar_name(&self) -> &str {
         &self.registrar_name
     }
 
-    /// Returns the DID of the registrar stated in the registration. It is unverified unless the registration is valid.
+    /// Returns the DID of the registrar stated in the registration, which is unverified unless [`Self::registration`]
+    /// returns the registration. `None` if it is missing, malformed, or longer than 512 bytes.
     pub fn stated_registrar(&self) -> Option<&str> {
         self.claimed_registrar.as_deref()
     }
 
-    /// Returns the registered relying party.
+    /// Returns the registered relying party; `None` for an unregistered verifier.
     pub fn relying_party(&self) -> Option<&RelyingParty> {
         self.registration().map(Registration::relying_party)
     }
 
-    /// Returns the registered intended use that the request names.
+    /// Returns the registered intended use that the request names. `None` if the verifier is unregistered, or the
+    /// registration does not have it.
     pub fn intended_use(&self) -> Option<&IntendedUse> {
         self.relying_party()?.intended_use(&self.intended_use)
     }
 
-    /// Returns the requested claims that exceed the registration.
+    /// Returns the requested items that exceed the registration: all items for an unregistered verifier.
     pub fn excess(&self, query: &Query) -> Vec<RegistrationExcess> {
         self.registration()
             .map_or_else(|| excess_of_unregistered(query), |known| known.excess(&self.intended_use, query))
     }
 
-    /// Returns the claims that are requested by a threshold and whose value is not registered: approval of the
-    /// threshold does not include the value.
+    /// Returns the claims with a requested threshold whose value the registration does not permit to request. Approval
+    /// of the threshold does not include the value. For an unregistered verifier, these are all claims with a
+    /// threshold.
     pub fn threshold_only_claims(&self, query: &Query) -> Vec<RequestedClaimPath> {
         let registers = |credential: &CredentialQuery, path: &[Step]| {
             self.registration().is_some_and(|known| known.permits_value(&self.intended_use, credential, path))

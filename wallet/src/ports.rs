@@ -24,14 +24,15 @@ use crate::{
 
 /// Source of the current time.
 pub trait Clock {
-    /// Returns the current time. Call it when the time is needed: the holder may look at a screen for long.
+    /// Returns the current time. Callers request it when they need it, and do not store it: the holder may look at a
+    /// screen for long.
     fn now(&self) -> Timestamp;
 
-    /// Runs work with a time limit; `None` if the limit was reached.
+    /// Runs work with a time limit; `None` if the limit was reached, in which case the work is dropped.
     fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> impl Future<Output = Option<T>>;
 }
 
-/// Party whose DID is resolved.
+/// Role of the party whose DID is resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DidParty {
     /// Issuer of a credential.
@@ -40,19 +41,23 @@ pub enum DidParty {
     Asker,
 }
 
-/// Source of public documents: DID documents and status list directories.
+/// Source of public documents: DID documents, and directories of status lists.
 pub trait DocumentSource {
-    /// Returns a resolver for the DID documents fetched so far.
+    /// Returns a resolver for the DID documents that were fetched so far.
     fn resolver(&self) -> &dyn Resolve;
 
-    /// Ensures that the resolver has the document of a DID.
+    /// Fetches the document of a DID, unless the resolver has it already. `whose` is the role of the party.
+    ///
+    /// # Errors
+    /// The document is unavailable or invalid.
     fn resolve(&self, did: &Did, whose: DidParty) -> impl Future<Output = Result<(), Failure>>;
 
-    /// Fetches the document of a DID even if it is cached: new data may be signed with a newer key. On failure, the
-    /// cached document is kept.
+    /// Fetches the document of a DID even if it is cached: new data may be signed with a newer key. If that fails, the
+    /// cached document is kept and no error is returned.
     fn look_up(&self, did: &Did) -> impl Future<Output = ()>;
 
-    /// Fetches a public document over HTTPS.
+    /// Fetches a public document over HTTPS. `accept` is the expected media type; larger documents than `max_bytes` are
+    /// refused.
     fn download(&self, url: &str, accept: &str, max_bytes: usize) -> impl Future<Output = Result<Vec<u8>, Failure>>;
 }
 
@@ -63,10 +68,10 @@ pub trait Ports: Clock + DocumentSource {
     /// Connection to a verifier.
     type Verifier: VerifierClient;
 
-    /// Connects to the service of an issuer.
+    /// Connects to the service of an issuer at the URL `endpoint`.
     fn issuer(&self, endpoint: &str, wire: Wire) -> impl Future<Output = Result<Self::Issuer, Failure>>;
 
-    /// Connects to the service of a verifier.
+    /// Connects to the service of a verifier at the URL `endpoint`.
     fn verifier(&self, endpoint: &str, wire: Wire) -> impl Future<Output = Result<Self::Verifier, Failure>>;
 
     /// Returns the catalogue of credential types.
@@ -78,11 +83,11 @@ pub trait Ports: Clock + DocumentSource {
     /// Returns the languages that the holder reads.
     fn languages(&self) -> Languages;
 
-    /// Notifies the holder of an event besides the result of the use case.
+    /// Shows the holder an event that is not part of the use case's result.
     fn tell(&self, notice: Notice<'_>);
 }
 
-/// Event besides the result of a use case.
+/// Event that is shown to the holder and is not part of a use case's result.
 #[derive(Debug)]
 pub enum Notice<'a> {
     /// A credential was refilled with new copies.
@@ -94,7 +99,7 @@ pub enum Notice<'a> {
         /// Number of new copies.
         count: usize,
     },
-    /// A credential with few unused copies could not be refilled.
+    /// A credential with few unused copies could not be refilled automatically.
     NotRefilled {
         /// Catalogue of the credential's type.
         catalogue: &'a Catalogue,
@@ -103,13 +108,13 @@ pub enum Notice<'a> {
         /// Cause; `None`: the time limit was reached.
         failure: Option<&'a Failure>,
     },
-    /// New copies have no freshness statement yet.
+    /// New copies have no freshness statement yet, because of this failure.
     Unconfirmed(&'a Failure),
-    /// The issuer could not be notified that the copies were stored.
+    /// The copies were stored, but the issuer could not be notified of it.
     IssuerNotNotified,
 }
 
-/// Resolves the DID document of an issuer.
+/// Fetches the DID document of an issuer, unless it is cached.
 ///
 /// # Errors
 /// The DID is malformed or cannot be resolved.
@@ -121,12 +126,13 @@ pub async fn resolve_issuer(ports: &impl Ports, issuer: &str) -> Result<(), Fail
     ports.resolve(&did, DidParty::Issuer).await
 }
 
-/// Response of an issuer to a credential request.
+/// Response of an issuer to a credential request (OpenID4VCI 1.0 section 8.3).
 #[derive(Debug)]
 pub enum CollectionResponse {
-    /// Copies, in the order of the proofs, and the notification id.
+    /// Issued copies, in the order of the proofs, and the notification id.
     Ready(Vec<String>, String),
-    /// Deferred: the transaction id (if it is new), and the interval for further requests, in seconds.
+    /// Deferred issuance: the transaction id, `None` in a response about a known transaction; and the interval before
+    /// the next request, in seconds.
     NotReady(Option<WalletSecret>, u32),
 }
 
@@ -135,13 +141,13 @@ pub enum CollectionResponse {
 pub struct RedeemedOffer {
     /// Access token.
     pub access_token: WalletSecret,
-    /// Expiry of the token, if the issuer states it.
+    /// Expiry of the token; `None` if the issuer does not state it.
     pub expires_at: Option<Timestamp>,
-    /// `true` if the redemption can be repeated, with the same token.
+    /// `true` if the redemption can be repeated and then returns the same token.
     pub repeatable: bool,
 }
 
-/// Issuer's response about one copy: its state and freshness statements.
+/// Issuer's response about one copy: its state, and freshness statements.
 #[derive(Debug, Clone)]
 pub struct CopyFreshness {
     /// State of the copy; `None`: a state unknown to this wallet.
@@ -150,13 +156,13 @@ pub struct CopyFreshness {
     pub statement: String,
     /// Freshness statements of earlier epochs.
     pub earlier_statements: Vec<String>,
-    /// `true` if the copy should be replaced by a new one.
+    /// `true` if the issuer wants the copy replaced, because the public status lists link it to other copies.
     pub replace: bool,
     /// Message of the issuer to the holder; may be empty.
     pub message: String,
 }
 
-/// Notification to the issuer about received copies.
+/// Event of which the issuer is notified (OpenID4VCI 1.0 section 11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notification {
     /// The copies were stored.
@@ -170,17 +176,18 @@ pub trait IssuerClient {
     /// Returns the issuer's metadata.
     fn metadata(&mut self) -> impl Future<Output = Result<WalletIssuerMetadata, Failure>>;
 
-    /// Exchanges the code for an access token; with the code verifier if an earlier request may have been received.
+    /// Exchanges the pre-authorized code for an access token. `repeats` is `true` if an earlier call may have arrived:
+    /// then the code verifier is sent too, with which the issuer accepts a repetition.
     fn redeem(
         &mut self,
         redemption: &OfferRedemption,
         repeats: bool,
     ) -> impl Future<Output = Result<RedeemedOffer, Failure>>;
 
-    /// Requests a nonce for proofs of possession.
+    /// Requests a nonce for proofs of possession; empty if the issuer does not use nonces.
     fn nonce(&mut self) -> impl Future<Output = Result<String, Failure>>;
 
-    /// Requests the copies of a credential configuration.
+    /// Requests copies of a credential configuration, one for each proof of possession.
     fn collect(
         &mut self,
         token: &WalletSecret,
@@ -188,31 +195,33 @@ pub trait IssuerClient {
         proofs: Vec<String>,
     ) -> impl Future<Output = Result<CollectionResponse, Failure>>;
 
-    /// Requests the copies of a deferred transaction.
+    /// Requests the copies of a deferred issuance by its transaction id.
     fn collect_deferred(
         &mut self,
         token: &WalletSecret,
         transaction: &WalletSecret,
     ) -> impl Future<Output = Result<CollectionResponse, Failure>>;
 
-    /// Exchanges a presented copy for one copy per proof, and the notification id.
+    /// Presents one copy to its issuer, and requests one new copy of the same credential for each proof. Returns the
+    /// copies and the notification id.
     fn refill(
         &mut self,
         presentation: String,
         proofs: Vec<String>,
     ) -> impl Future<Output = Result<(Vec<String>, String), Failure>>;
 
-    /// Exchanges a presented copy for copies with a later expiry.
+    /// Presents one copy to its issuer, and requests copies with a later expiry, one for each proof.
     fn renew(
         &mut self,
         presentation: String,
         proofs: Vec<String>,
     ) -> impl Future<Output = Result<CollectionResponse, Failure>>;
 
-    /// Requests freshness statements by the handles of copies; returns them in the same order.
+    /// Requests freshness statements for the copies with these handles. The responses are in the same order.
     fn freshness(&mut self, handles: Vec<Vec<u8>>) -> impl Future<Output = Result<Vec<CopyFreshness>, Failure>>;
 
-    /// Notifies the issuer of the result of a collection, with its access token, if there was one.
+    /// Notifies the issuer that the copies with a notification id were stored or refused. `token` is the access token
+    /// with which they were requested; `None` after a refill or renewal by gRPC.
     fn notify(
         &mut self,
         token: Option<&WalletSecret>,
@@ -232,18 +241,18 @@ pub struct SubmittedPresentation {
     pub checks: Vec<VerdictCheck>,
     /// Signed receipt, as JSON text; empty: none.
     pub receipt: String,
-    /// URL at which the holder continues on the verifier's web site, if any.
+    /// URL at which the holder continues on the verifier's web site; `None` if the verifier names none.
     pub return_url: Option<String>,
 }
 
 /// Check in a verifier's response.
 #[derive(Debug, Clone)]
 pub struct VerdictCheck {
-    /// Name.
+    /// Name of the check, as in the verifier's response.
     pub name: String,
-    /// Id of the credential query concerned; empty for the whole response.
+    /// Id of the credential query that the check is about; empty for the whole response.
     pub about: String,
-    /// Outcome.
+    /// Outcome of the check.
     pub outcome: ReportedOutcome,
     /// Stable code of the failure; empty: none.
     pub code: String,
@@ -271,7 +280,7 @@ pub trait VerifierClient {
     /// Fetches the signed request object of a link.
     fn read(&mut self, pointer: &AuthorizationRequestLink) -> impl Future<Output = Result<String, Failure>>;
 
-    /// Sends the presentations, by credential query id, to the response address of the verified request.
+    /// Sends the presentations of a verified request, by credential query id, and returns the verifier's response.
     fn submit(
         &mut self,
         pointer: &AuthorizationRequestLink,
@@ -279,19 +288,20 @@ pub trait VerifierClient {
         vp_token: BTreeMap<String, Vec<String>>,
     ) -> impl Future<Output = Result<SubmittedPresentation, Failure>>;
 
-    /// Requests erasure with a receipt, and returns the signed confirmation.
+    /// Requests erasure of a presentation's data. `receipt` is the verifier's receipt, `proof` a proof of possession of
+    /// a presented key. Returns the signed confirmation, unverified.
     fn erase(&mut self, receipt: String, proof: String) -> impl Future<Output = Result<String, Failure>>;
 }
 
-/// Holder's consent to an offer.
+/// Port for the holder's consent to an offer: a user interface.
 pub trait OfferConsent {
-    /// Asks for the holder's consent to receive the credentials.
+    /// Asks the holder whether to receive the offered credentials from the service at `endpoint`.
     ///
     /// # Errors
     /// The holder does not consent.
     fn accept(&self, catalogue: &Catalogue, endpoint: &str, offered: &[ExpectedCredential]) -> Result<(), Failure>;
 
-    /// Asks for the PIN of an offer, which is sent to the service at `endpoint`.
+    /// Asks the holder for the PIN of an offer, which is sent to the service at `endpoint`.
     ///
     /// # Errors
     /// The holder enters no well-formed PIN.

@@ -1,5 +1,5 @@
-//! Presentation: verifies the request, asks the holder, sends the approved presentation, and stores the verifier's
-//! decision and receipt.
+//! Use case of a presentation: verifies the request, asks the holder, sends the approved presentation, and stores the
+//! verifier's decision and receipt.
 
 use std::collections::BTreeMap;
 
@@ -34,27 +34,27 @@ mod decision;
 
 pub use decision::{Consent, ConsentDecision, ConsentRequest, DecidedAnswer, DecisionContext, OVER_ASKED};
 
-/// Validity of the verifier's receipt.
+/// Outcome for the verifier's receipt after a presentation.
 #[derive(Debug, Clone)]
 pub enum ReceiptOutcome {
-    /// Valid receipt.
+    /// Valid receipt, which was stored in the log.
     Kept {
         /// Number of its log entry.
         number: u64,
         /// Digest of the receipt.
         digest: String,
-        /// Time by which the verifier promises erasure.
+        /// Time by which the verifier promises to erase the result of the presentation.
         erase_at: String,
-        /// Relation of the signing key to the verifier's registration.
+        /// Relation of the signing key to the verifier's registration; `None` for an unregistered verifier.
         key: Option<KeyStanding>,
     },
-    /// No receipt.
+    /// The verifier sent no receipt.
     Missing,
-    /// Invalid, for this reason.
+    /// Invalid receipt, with the code of the reason.
     False(String),
 }
 
-/// Request to be answered: its link, its content, and its verifier.
+/// Request that is being answered: its link, its content, and its verifier.
 #[derive(Clone, Copy)]
 struct AnsweredRequest<'a> {
     /// Link of the request.
@@ -65,10 +65,10 @@ struct AnsweredRequest<'a> {
     introduction: &'a VerifierIdentity,
 }
 
-/// Sent presentation, with the verifier's response.
+/// Presentation that was sent, with the verifier's response: an acceptance or a refusal.
 #[derive(Debug, Clone)]
 pub struct Presented {
-    /// Log entry of the presentation.
+    /// Log entry of the presentation ([`EntryKind::Sending`]).
     pub sent: WalletLogEntry,
     /// Verifier's response.
     pub verdict: SubmittedPresentation,
@@ -79,18 +79,20 @@ pub struct Presented {
 /// Choices of the holder made before the request is fetched.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PresentOptions<'a> {
-    /// Ids of the credentials that may be used; empty: all.
+    /// Ids of the credentials that may be used, or unambiguous prefixes of them; empty: all.
     pub only: &'a [String],
-    /// Names of the items to withhold.
+    /// Names of the items to withhold ([`RequestedItem::name`](crate::answer::RequestedItem::name)).
     pub withhold: &'a [String],
-    /// Names of the items approved in advance.
+    /// Names of the items that exceed the registration and are approved in advance.
     pub approve: &'a [String],
 }
 
-/// Answers the request of a link, if the holder approves.
+/// Fetches and verifies the request of a link, asks the holder, and sends the approved presentation. A valid request,
+/// the holder's decision and the response are logged. Afterwards, credentials with few unused copies are refilled.
 ///
 /// # Errors
-/// The request is invalid or cannot be answered, the holder does not approve, or the verifier does not respond.
+/// The request is invalid or cannot be answered, the holder does not approve, or no response of the verifier arrives. A
+/// refusal by the verifier is no error but a result.
 pub async fn present(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
@@ -149,7 +151,10 @@ pub async fn present(
     sent
 }
 
-/// Verifies a request and the registration of its sender, and begins the log entry about it.
+/// Verifies a request and the registration of its verifier, and creates the log entry about it.
+///
+/// # Errors
+/// The request is invalid, which is logged, or the verifier's DID document is unavailable.
 async fn identify(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
@@ -211,7 +216,8 @@ fn describe_verifier(
     entry.beyond.dedup();
 }
 
-/// Logs a valid request, unless it is already logged, and returns its entry, to which later entries refer.
+/// Logs a valid request, unless the log has an entry about it already. Returns `entry` with a reference to that log
+/// entry.
 fn log_request(wallet: &mut Wallet<impl WalletStore>, entry: WalletLogEntry) -> Result<WalletLogEntry, Failure> {
     let requested = WalletLogEntry { kind: EntryKind::Requested, reason: String::new(), ..entry.clone() };
     let earlier = wallet.contents.log.entries().iter().rev().find(|earlier| {
@@ -231,8 +237,8 @@ fn log_request(wallet: &mut Wallet<impl WalletStore>, entry: WalletLogEntry) -> 
 /// Errors of a verifier for a request that accepts no more responses.
 const CLOSED: [&str; 4] = ["nonce_replayed", "request_attempts_exhausted", "request_expired", "request_unknown"];
 
-/// Adds an explanation to the failure of a closed request, if the last presentation to that verifier (before entry
-/// number `before`) got no response: that presentation may have closed it.
+/// Explains the failure of a closed request: if the last presentation to that verifier (before entry number `before`)
+/// got no response, that presentation may have closed the request. Other failures are returned unchanged.
 pub fn closed_request_failure(log: &WalletLog, before: u64, client_id: &str, failure: Failure) -> Failure {
     if !CLOSED.contains(&failure.reason.as_str()) {
         return failure;
@@ -246,7 +252,7 @@ pub fn closed_request_failure(log: &WalletLog, before: u64, client_id: &str, fai
     Failure { message, hint: Sentence::id("hint-closed"), ..failure }.with_safety(DataSafety::Sent)
 }
 
-/// Marks a failure after which the response may have arrived.
+/// Adds to a temporary failure the advice to present the same link again. Other failures are returned unchanged.
 fn unanswered(failure: Failure) -> Failure {
     if failure.kind != FailureKind::Temporary {
         return failure;
@@ -260,8 +266,8 @@ fn note(wallet: &mut Wallet<impl WalletStore>, entry: WalletLogEntry) -> Result<
     wallet.save()
 }
 
-/// Binds and sends the presentations. The use of the copies is saved before sending, so that after a power failure they
-/// do not count as unused.
+/// Signs and sends the presentations, and stores the response. The use of the copies is saved before sending, so that
+/// after a power failure they do not count as unused.
 async fn send(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
@@ -313,7 +319,11 @@ async fn send(
     Ok(Presented { sent, verdict: answer, receipt })
 }
 
-/// Binds each part to the request, and marks its copy as used. An expired request uses up no copy.
+/// Signs each presentation for the request, and records its copy as used. Returns pairs of query id and presentation.
+/// Credentials and copies that the wallet no longer has are skipped.
+///
+/// # Errors
+/// `expired` if the request has expired; no copy is used up then.
 fn bind(
     now: Timestamp,
     wallet: &mut Wallet<impl WalletStore>,
@@ -336,8 +346,9 @@ fn bind(
     Ok(presentations)
 }
 
-/// Records used serials: those of an accepted response, and one that the redeemer had counted before, although its
-/// response was lost. A serial refused for another reason may be shown to the same verifier again.
+/// Records the disclosed voucher serials as used if the verifier accepted the presentation or refused it because they
+/// were used before: then it had counted them, although its response was lost. After another refusal, the same serial
+/// may be disclosed to the same verifier again.
 fn settle_serials(
     wallet: &mut Wallet<impl WalletStore>,
     parts: &[PlannedPresentation],
@@ -354,7 +365,8 @@ fn settle_serials(
     }
 }
 
-/// Adds the verdict and the receipt to the log.
+/// Adds the verifier's decision and the outcome for the receipt to the log. With a valid receipt, the request object is
+/// stored too.
 fn conclude(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,

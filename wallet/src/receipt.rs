@@ -1,5 +1,5 @@
-//! Receipts from verifiers: verification, and comparison with the presentation, on arrival and later (spec/log.md
-//! section 3).
+//! Receipts and confirmations of erasure from verifiers: verification on arrival and later, and comparison with the
+//! presentation that was sent (spec/log.md section 3).
 
 use std::collections::BTreeMap;
 
@@ -20,11 +20,13 @@ use crate::store::{
     log::{LogError, StoredStatement, WalletLog},
 };
 
-/// Verifies the receipt for a presentation in the log. `registered` is the registered relying party; `None` for an
-/// unregistered verifier.
+/// Verifies the receipt for a presentation in the log, whose entry is `sent`. `accepted` is the verifier's decision;
+/// `registered` is the registered relying party, `None` for an unregistered verifier. Returns the receipt, and the
+/// statement to store with the key that verified it.
 ///
 /// # Errors
-/// Those of [`Receipt::verify`]; `receipt_mismatch` if it differs from the presentation that was sent.
+/// Those of [`Receipt::verify`]; `receipt_mismatch` if the receipt has another decision, or differs from the
+/// presentation that was sent; the key cannot be resolved.
 pub fn verify_receipt(
     text: &str,
     sent: &WalletLogEntry,
@@ -46,10 +48,11 @@ pub fn verify_receipt(
     Ok((receipt, StoredStatement { document, key: key.to_multikey(), registered }))
 }
 
-/// Verifies the confirmation of erasure for a receipt.
+/// Verifies the confirmation of erasure for a receipt. Returns the confirmation, and the statement to store with the
+/// key that verified it.
 ///
 /// # Errors
-/// Those of [`ErasureConfirmation::verify`].
+/// Those of [`ErasureConfirmation::verify`]; the key cannot be resolved.
 pub fn verify_confirmation(
     text: &str,
     receipt: &Receipt,
@@ -62,28 +65,30 @@ pub fn verify_confirmation(
     Ok((confirmation, StoredStatement { document, key: key.to_multikey(), registered: None }))
 }
 
-/// Returns the stored receipt of a log entry, verified with the key stored next to it.
+/// Returns the receipt of a log entry of the kind [`EntryKind::Receipt`], verified with the key stored next to it, at
+/// the time of its arrival. It is not compared with the presentation.
 ///
 /// # Errors
-/// Those of [`Receipt::verify`]; `receipt_invalid` if the entry has none.
+/// Those of [`Receipt::verify`]; `receipt_invalid` if the entry has no statement.
 pub fn stored_receipt(entry: &WalletLogEntry) -> Result<Receipt, Problem> {
     let statement = entry.statement.as_ref().ok_or_else(|| none("the entry has no receipt"))?;
     verify(&statement.document, entry, entry.at, &pinned(statement)?)
 }
 
-/// Numbers of signed statements by verifiers in a log.
+/// Numbers of the verifiers' signed statements in a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StatementCount {
     /// Valid receipts.
     pub receipts: usize,
-    /// Confirmations of erasure.
+    /// Valid confirmations of erasure.
     pub confirmations: usize,
-    /// Statements whose presentation entry was deleted, so that they cannot be compared with it.
+    /// Statements that were not verified because the presentation entry or receipt entry to which they refer was
+    /// deleted.
     pub alone: usize,
 }
 
-/// Recomputes a log's hash chain, and verifies its receipts and confirmations with the keys stored next to them.
-/// Counts, but does not verify, those whose presentation entry was deleted.
+/// Recomputes a log's hash chain, and verifies its receipts and confirmations with the keys stored next to them. Those
+/// whose presentation or receipt entry was deleted are counted and not verified.
 ///
 /// # Errors
 /// The first invalid entry.
@@ -111,20 +116,21 @@ pub fn check(log: &WalletLog) -> Result<StatementCount, LogError> {
     Ok(count)
 }
 
-/// Uses of a voucher, as stated by its redeemer.
+/// Remaining uses of a voucher, as stated by its redeemer in a receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoucherUses {
     /// Number of remaining uses.
     pub left: u32,
     /// Total number of uses.
     pub of: u32,
-    /// Name of the redeemer.
+    /// Name of the redeemer, as in the log.
     pub by: String,
-    /// Time of the statement.
+    /// Time of the log entry with the receipt.
     pub at: Timestamp,
 }
 
-/// Returns the newest statement about uses, by credential id. The receipts were verified on arrival.
+/// Returns the newest statement of a redeemer about each voucher's uses, by credential id. Receipts are not verified
+/// again. Receipts without such a statement, or for a presentation that is no longer in the log, are skipped.
 pub fn voucher_uses(log: &WalletLog) -> BTreeMap<String, VoucherUses> {
     let mut used = BTreeMap::new();
     for entry in log.entries().iter().filter(|entry| entry.kind == EntryKind::Receipt) {
@@ -179,8 +185,8 @@ fn verify(
     Receipt::verify(document, &expected, resolver)
 }
 
-/// Checks that a receipt states exactly what was presented. A verifier that refused may have stopped before evaluating
-/// everything, so its receipt may state less.
+/// Checks that a receipt states exactly the presented credentials, claims, thresholds and keys. A verifier that refused
+/// may have stopped before evaluating everything, so its receipt may state less.
 fn compare(content: &ReceiptContent, sent: &[ShownPart]) -> Result<(), Problem> {
     let mut left: Vec<&ShownPart> = sent.iter().collect();
     for said in &content.shown {
@@ -235,7 +241,8 @@ fn none(what: &str) -> Problem {
     Problem::new(Code::ReceiptInvalid, what)
 }
 
-/// Returns the signer's key at the time of the statement; whatever its DID document says now, nothing is fetched.
+/// Returns the key stored with a statement as a resolver for its signer, so that nothing is fetched and later changes
+/// of the DID document have no effect.
 fn pinned(statement: &StoredStatement) -> Result<PinnedKeys, Problem> {
     let method = method_of(&statement.document)?;
     let key = PublicKey::from_multikey(&statement.key)?;

@@ -1,5 +1,8 @@
-//! Pending collections: requested, repeated after a lost response, or deferred by the issuer. Each is stored in the
-//! wallet file before its offer is redeemed, until it is received, refused, or expired.
+//! Use case of receiving credentials: from the redemption of an offer to stored copies.
+//!
+//! Each offered credential configuration is a pending issuance ([`PendingCollection`]), which is requested, repeated
+//! after a lost response, or deferred by the issuer. It is in the wallet file from before the offer is redeemed until
+//! it is received, refused, or expired.
 
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 use carnet_spec::Catalogue;
@@ -24,7 +27,7 @@ use crate::{
     trust,
 };
 
-/// Issuance errors that a retry cannot fix.
+/// Errors of credential requests after which a retry fails again; the pending issuance is deleted.
 const REFUSED: [&str; 11] = [
     "batch_size",
     "configuration_not_offered",
@@ -39,24 +42,24 @@ const REFUSED: [&str; 11] = [
     "revoked",
 ];
 
-/// Errors for proofs with an unknown or expired nonce. The issuer checks neither in a call that it recognises as a
-/// repetition, so it issued nothing for these proofs.
+/// Errors for proofs with an unknown or expired nonce. The issuer does not check proofs in a repeated call that it
+/// recognises, so after these errors it has issued nothing for the proofs.
 const PROOFS_REFUSED: [&str; 2] = ["invalid_nonce", "invalid_proof"];
-/// Error for an expired token.
+/// Error for an expired access token.
 const TOKEN_REFUSED: &str = "invalid_token";
 
-/// Current result of a collection.
+/// Current result of a pending issuance.
 enum Step {
-    /// Stored.
+    /// The credential was stored.
     Received(ReceivedCredential),
-    /// Deferred, with the interval in seconds.
+    /// Deferred by the issuer, with the interval before the next request in seconds.
     Wait(u32),
 }
 
-/// Credential that was stored by this command.
+/// Summary of a credential that was received and stored.
 #[derive(Debug, Clone)]
 pub struct ReceivedCredential {
-    /// Local identifier.
+    /// Local identifier in the wallet.
     pub id: String,
     /// Name of the type.
     pub type_name: String,
@@ -68,26 +71,26 @@ pub struct ReceivedCredential {
     pub issuer_name: String,
     /// Number of copies.
     pub copies: usize,
-    /// `true` if it replaces an earlier credential (renewal).
+    /// `true` if it replaces the copies of an earlier credential (renewal).
     pub renewed: bool,
     /// End of the validity period, inclusive.
     pub valid_until: Option<Timestamp>,
-    /// Checks that were skipped; `None`: the type is unknown.
+    /// Names of the checks that were skipped ([`skipped_checks`]); `None`: the type is unknown.
     pub unchecked: Option<Vec<&'static str>>,
-    /// Decision of the wallet's trust lists about the issuer, as JSON; null without lists.
+    /// Decision of the wallet's trust lists about the issuer, as JSON; null if no list is pinned.
     pub trust: Value,
 }
 
-/// Context of a collection: session, catalogue and wallet.
+/// Context of pending issuances: ports, catalogue and wallet.
 struct CollectionRun<'a, P, S> {
     ports: &'a P,
     /// Credential types that this wallet knows.
     catalogue: &'a Catalogue,
-    /// Wallet in which the collection is stored.
+    /// Wallet in which the issuances are stored.
     wallet: &'a mut Wallet<S>,
 }
 
-/// Signs proofs of possession with a new nonce.
+/// Requests a nonce, and signs a proof of possession with it for each key.
 async fn fresh_proofs(
     issuer: &mut impl IssuerClient,
     audience: &str,
@@ -99,10 +102,10 @@ async fn fresh_proofs(
         .map_err(|problem| Failure::from_problem(&problem, Sentence::id("error-keys"), Sentence::id("hint-again")))
 }
 
-/// Resumes all pending collections, or those of one offer (its digest).
+/// Resumes all pending issuances, or those of one offer (by the digest of its code).
 ///
 /// # Errors
-/// `nothing_pending`
+/// `nothing_pending`. Failures of single issuances are in the results.
 pub async fn resume(
     ports: &impl Ports,
     catalogue: &Catalogue,
@@ -127,10 +130,12 @@ pub async fn resume(
     Ok(results)
 }
 
-/// Receives an offer, or resumes its pending collections.
+/// Receives the credentials of an offer; resumes its pending issuances if there are any.
 ///
 /// # Errors
-/// The offer cannot be accepted, or the holder declines it; then nothing was redeemed.
+/// Before the offer is redeemed: the offer cannot be accepted, the holder declines it, or the wallet cannot be saved.
+/// Afterwards: the redemption fails; the issuances stay pending unless the issuer refused the offer for good. Failures
+/// of single issuances are in the results.
 pub async fn receive(
     ports: &impl Ports,
     catalogue: &Catalogue,
@@ -185,7 +190,7 @@ pub async fn receive(
 mod redemption;
 
 impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
-    /// Returns the current record of a collection.
+    /// Returns the current record of a pending issuance; `None` if it was deleted.
     fn stored(&self, begun: &PendingCollection) -> Option<PendingCollection> {
         self.wallet.contents.pending.iter().find(|stored| stored.is(begun)).cloned()
     }
@@ -216,7 +221,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         self.advance(&mut issuer, &promise, pending).await
     }
 
-    /// Stores the collections of one offer with their proofs, and then redeems the offer.
+    /// Stores the issuances of one offer with their proofs, redeems the offer, and requests the copies.
     async fn begin(
         &mut self,
         issuer: &mut impl IssuerClient,
@@ -238,7 +243,8 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         Ok(progress)
     }
 
-    /// Advances a stored collection as far as currently possible.
+    /// Requests the copies of a stored issuance, redeems the offer again if the token has expired, and stores the
+    /// result.
     async fn advance(
         &mut self,
         issuer: &mut impl IssuerClient,
@@ -270,7 +276,8 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         }
     }
 
-    /// Sends one credential request: the same call as before, if there was one.
+    /// Sends one credential request: the same call as before, if there was one. If the nonce has expired, it is sent
+    /// again with new proofs.
     async fn ask(
         &mut self,
         issuer: &mut impl IssuerClient,
@@ -298,7 +305,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         issuer.collect(&token, &pending.configuration_id, proofs).await
     }
 
-    /// Stores the stage of a collection.
+    /// Stores the stage of a pending issuance.
     fn keep(&mut self, pending: &PendingCollection) -> Result<(), Failure> {
         if let Some(stored) = self.wallet.contents.pending.iter_mut().find(|stored| stored.is(pending)) {
             stored.clone_from(pending);
@@ -306,7 +313,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         self.wallet.save()
     }
 
-    /// Deletes a collection that failed for good, and logs the reason.
+    /// Deletes a pending issuance that failed for good, and logs the reason. Returns the failure.
     fn given_up(&mut self, pending: &PendingCollection, issuer_name: &str, failure: Failure) -> Failure {
         let contents = &mut self.wallet.contents;
         contents.pending.retain(|stored| !stored.is(pending));
@@ -321,7 +328,8 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         }
     }
 
-    /// Verifies the copies, stores all of them at once, and notifies the issuer.
+    /// Verifies the copies, stores all of them at once, and notifies the issuer. If a copy is invalid, all are refused
+    /// and the issuance is deleted.
     async fn store(
         &mut self,
         issuer: &mut impl IssuerClient,
@@ -414,7 +422,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
     }
 }
 
-/// Returns the validity dates that copies may have: a renewal's, or the offer's.
+/// Returns the requirement on the copies' validity dates: that of a renewal, or that of an offer.
 fn days(promise: &ExpectedCredential, pending: &PendingCollection, before: Option<&HeldCredential>) -> DateRequirement {
     match before {
         Some(before) => DateRequirement::Renewed {
@@ -426,17 +434,17 @@ fn days(promise: &ExpectedCredential, pending: &PendingCollection, before: Optio
     }
 }
 
-/// Marks a failure as one after which the collection is still pending.
+/// Marks a failure as temporary, after which the issuance is still pending and can be resumed.
 fn still_pending(failure: Failure) -> Failure {
     Failure { hint: Sentence::id("hint-resume"), kind: FailureKind::Temporary, safety: DataSafety::Stored, ..failure }
 }
 
-/// Results of all collections of a command; one failure does not stop the others.
+/// Results of all issuances of a command. One failure does not stop the others.
 #[derive(Debug, Default)]
 pub struct CollectionResults {
-    /// Stored credentials.
+    /// Credentials that were stored.
     pub received: Vec<ReceivedCredential>,
-    /// Interval before the next request for deferred copies, in seconds; `None`: none are deferred.
+    /// Interval before the next request for a deferred issuance, in seconds; `None`: none is deferred.
     pub waiting: Option<u32>,
     /// First failure.
     pub failure: Option<Failure>,

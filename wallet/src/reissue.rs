@@ -1,8 +1,8 @@
-//! Reissue: exchanges one copy, presented in full to its issuer, for new copies of the same credential (refill,
-//! spec/protocol.md section 3) or for copies with a later expiry (renewal).
+//! Reissue: presents one copy in full to its issuer, and gets new copies of the same credential (refill,
+//! spec/protocol.md section 3) or copies with a later expiry (renewal).
 //!
-//! Nothing is stored before the response arrives. After a lost response, the wallet asks again with a new nonce and new
-//! keys, since the issuer signs only one copy for each key.
+//! Nothing new is stored before the response arrives. After a lost response, the wallet asks again with a new nonce and
+//! new keys, since the issuer signs only one copy for each key.
 
 use carnet_core::{Problem, format::CredentialFormat, secure::sd_jwt::SdJwt, time::Timestamp};
 use carnet_spec::{Catalogue, CredentialType};
@@ -25,17 +25,19 @@ pub mod renewal;
 
 use exchange::{NONCE_REFUSED, ReissueSession};
 
-/// Number of shown copies that keep their text, to be shown again to the same verifier. Older ones keep their key only.
+/// Number of presented copies that keep their text, to be presented again to the same verifier. Of older ones only the
+/// key is kept.
 const SHOWN_KEPT: usize = 50;
 
-/// Chooses the number of unused copies at which a credential is refilled next, at random: 2 to 4, or half of a small
-/// batch. The issuer can thus not infer the number of presentations.
+/// Chooses the number of unused copies at which a credential is refilled next: 2 to 4 at random, at most half of the
+/// `fresh` copies. The issuer can thus not infer the number of presentations.
 pub(crate) fn choose_low_water(fresh: usize) -> u8 {
     let drawn = u8::try_from(OsRng.next_u32() % 3).unwrap_or_default().saturating_add(2);
     u8::try_from(fresh / 2).map_or(drawn, |half| half.min(drawn))
 }
 
-/// Returns the reason why a credential cannot be refilled, if any.
+/// Returns the reason why a credential cannot be refilled: its format has no selective disclosure, it has expired, its
+/// issuer's service is unknown, or no copy can be presented. `None` if it can.
 pub fn unrefillable(held: &HeldCredential, now: Timestamp) -> Option<Failure> {
     let failure = |reason: &str, message, hint| Some(Failure::new(reason, Sentence::id(message), Sentence::id(hint)));
     if format_of(held).is_none() {
@@ -54,12 +56,13 @@ pub fn unrefillable(held: &HeldCredential, now: Timestamp) -> Option<Failure> {
     None
 }
 
-/// Error for a document that is not in the wallet.
+/// Returns the failure for a credential that is not in the wallet.
 fn gone() -> Failure {
     Failure::new("not_found", Sentence::id("error-no-document"), Sentence::id("hint-list"))
 }
 
-/// Returns whether a voucher is from an older version without serials.
+/// Returns whether a voucher was issued before vouchers had serials: its type has serials now, and the credential has
+/// none.
 pub fn is_former_voucher(held: &HeldCredential, known: &CredentialType) -> bool {
     known.serials.is_some() && held.serials.is_none()
 }
@@ -76,14 +79,15 @@ pub enum Reissue {
 /// Result of a reissue.
 #[derive(Debug)]
 pub enum Reissued {
-    /// Stored: the number of new copies, and the names of the changed claims.
+    /// Copies were stored: the number of new copies, and the names of the claims that a renewal changed.
     Stored(usize, Vec<String>),
-    /// The issuer's staff must approve it; the interval for further requests, in seconds.
+    /// The issuer's staff must approve the renewal, which is pending now; with the interval before the next request, in
+    /// seconds.
     Waiting(u32),
 }
 
 impl Reissued {
-    /// Returns the number of new copies.
+    /// Returns the number of new copies; 0 if none were stored yet.
     #[must_use]
     pub const fn copies(&self) -> usize {
         match self {
@@ -93,10 +97,12 @@ impl Reissued {
     }
 }
 
-/// Exchanges a copy of one credential for new copies, and stores them.
+/// Exchanges a copy of the credential at `index` for new copies, verifies them, and stores them. A renewal that the
+/// issuer's staff must approve is stored as a pending issuance.
 ///
 /// # Errors
-/// The credential cannot be reissued, or the copies are invalid; then nothing is stored.
+/// The credential cannot be reissued, the issuer refuses, or the copies are invalid; then no new copies are stored. An
+/// unused copy that was presented to the issuer stays recorded as presented.
 pub async fn reissue(
     ports: &impl Ports,
     catalogue: &Catalogue,
@@ -166,7 +172,7 @@ pub async fn reissue(
     Ok(Reissued::Stored(added, changed))
 }
 
-/// Returns the reason why a credential of a known or unknown type cannot be reissued, if there is one.
+/// Returns the reason why a credential cannot be reissued; `None` if it can. `known` is its type in the catalogue.
 fn unreissuable(
     kind: Reissue,
     held: &HeldCredential,
@@ -192,8 +198,11 @@ fn unheld(problem: Problem) -> Failure {
         .by(Fault::Issuer)
 }
 
-/// Checks that fresh copies have the same claims and dates as before, or these dates rounded down to the issuer's
-/// epoch: a refill must not change the content of a credential.
+/// Checks that refilled copies have the same claims as before, and the same dates or those dates rounded down to the
+/// issuer's epoch: a refill must not change the content of a credential. Returns the copies.
+///
+/// # Errors
+/// `claims_changed`
 fn unchanged(
     held: &HeldCredential,
     before: &SdJwt,
@@ -230,8 +239,8 @@ fn days_of(held: &HeldCredential) -> Option<(Timestamp, Timestamp)> {
     held.valid_from.zip(held.valid_until)
 }
 
-/// Stores fresh copies with their credential. If their dates differ, which many holders then share, the earlier fresh
-/// copies are discarded.
+/// Adds refilled copies to their credential, and logs them. If their dates differ from those before, they replace the
+/// earlier copies.
 fn add(contents: &mut WalletContents, index: usize, fresh: HeldCredential, now: Timestamp) {
     match contents.credentials.get_mut(index) {
         Some(held) if days_of(held) == days_of(&fresh) => {
@@ -246,7 +255,7 @@ fn add(contents: &mut WalletContents, index: usize, fresh: HeldCredential, now: 
     }
 }
 
-/// Replaces the copies and validity dates of a credential.
+/// Replaces the copies and validity dates of the credential at `index`, and logs the receipt of the copies.
 pub(crate) fn replace(contents: &mut WalletContents, index: usize, fresh: HeldCredential, now: Timestamp) {
     let Some(held) = contents.credentials.get_mut(index) else { return };
     let low_water = choose_low_water(fresh.copies.len());
@@ -263,8 +272,8 @@ fn log_received(contents: &mut WalletContents, index: usize, now: Timestamp) {
     });
 }
 
-/// Deletes the text of shown copies, oldest first, to limit the size of the wallet. Their keys and verifiers remain,
-/// because receipts need them.
+/// Deletes the text of presented copies, oldest first, to limit the size of the wallet. Their keys and verifiers
+/// remain, because erasure requests need them.
 fn forget_shown(copies: &mut [CredentialCopy]) {
     let shown = copies.iter_mut().filter(|copy| copy.is_presentable() && !copy.shown_to.is_empty());
     let mut shown: Vec<&mut CredentialCopy> = shown.collect();
@@ -274,13 +283,14 @@ fn forget_shown(copies: &mut [CredentialCopy]) {
     }
 }
 
-/// Returns the copy to present: one that the issuer or a verifier has seen, so that no fresh copy is used up.
+/// Returns the index of the copy to present to the issuer: preferably one that the issuer or a verifier has seen, so
+/// that no unused copy is used up. `None` if no copy can be presented.
 fn to_show(held: &HeldCredential) -> Option<usize> {
     let kept = held.copies.iter().enumerate().filter(|(_, copy)| copy.is_presentable());
     kept.min_by_key(|(_, copy)| (copy.is_unused(), !copy.shown_to.contains(&held.issuer))).map(|(index, _)| index)
 }
 
-/// Returns the credential's format, if it can be refilled.
+/// Returns the credential's format if such credentials can be refilled; otherwise `None`.
 fn format_of(held: &HeldCredential) -> Option<CredentialFormat> {
     Some(held.format).filter(|format| format.is_sd_jwt())
 }

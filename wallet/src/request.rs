@@ -35,25 +35,25 @@ const AUDIENCE: &str = "https://self-issued.me/v2";
 const LONGEST: usize = 16_384;
 const LONGEST_NONCE: usize = 512;
 
-/// Client id and request address in an authorization request link; unverified.
+/// Content of an authorization request link, which is unverified: the client id, and the address of the request.
 #[derive(Debug, Clone)]
 pub struct AuthorizationRequestLink {
     /// Client id of the verifier.
     pub client_id: String,
     /// DID in the client id.
     pub did: Did,
-    /// URL of the verifier's service.
+    /// Origin of the verifier's service: scheme, host and port.
     pub endpoint: String,
-    /// Id of the request at the service; empty for OpenID4VP.
+    /// Id of the request at the verifier's service; empty for OpenID4VP.
     pub id: String,
     /// Source of the request for OpenID4VP; `None`: Carnet's gRPC protocol.
     pub openid: Option<OpenIdSource>,
 }
 
-/// Source of an OpenID4VP request.
+/// Request object of an OpenID4VP link, or the way to fetch it.
 #[derive(Debug, Clone)]
 pub struct OpenIdSource {
-    /// Request object, or its URL.
+    /// Request object in the link, or its URL and HTTP method.
     pub source: RequestSource,
     /// `wallet_nonce`, generated for one request (OpenID4VP 1.0 section 5.10); `None` if it is not fetched by POST.
     pub wallet_nonce: Option<String>,
@@ -70,7 +70,7 @@ impl OpenIdSource {
         Self { wallet_nonce: is_posted.then(draw), source }
     }
 
-    /// Returns the URL from which the request object is fetched.
+    /// Returns the URL from which the request object is fetched; `None` if the link contains the request.
     pub fn request_uri(&self) -> Option<&Url> {
         match &self.source {
             RequestSource::Reference(url, _) => Some(url),
@@ -80,7 +80,10 @@ impl OpenIdSource {
 }
 
 impl AuthorizationRequestLink {
-    /// Parses a link.
+    /// Parses the link of a presentation request as pasted by the holder ([`extract_link`]).
+    ///
+    /// # Errors
+    /// `request_malformed`, also for a client id without a DID; `address_forbidden`.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let refused = |why| {
             let message = Sentence::id("error-request").with_part("why", why);
@@ -122,12 +125,12 @@ impl AuthorizationRequestLink {
         Ok(Self { client_id, did, endpoint: scheme_host_port(&request_uri), id: id.to_owned(), openid: None })
     }
 
-    /// Returns the protocol of the service.
+    /// Returns the protocol of the verifier's service.
     pub fn wire(&self) -> Wire {
         if self.openid.is_some() { Wire::OpenId } else { Wire::Grpc }
     }
 
-    /// Parses a link to a service that speaks OpenID.
+    /// Parses an OpenID4VP link.
     fn over_openid(text: &str, refused: &dyn Fn(Sentence) -> Failure) -> Result<Self, Failure> {
         let link = RequestLink::parse(text).map_err(|problem| {
             let failure = refused(Sentence::id("why-unread"));
@@ -150,8 +153,8 @@ impl AuthorizationRequestLink {
     }
 }
 
-/// Returns whether a link is one of OpenID: it says how the request object is fetched, has it by value, or leads
-/// elsewhere than Carnet's own wire does.
+/// Returns whether a link is for OpenID4VP and not for Carnet's gRPC protocol: it has `request_uri_method` or
+/// `request`, its `request_uri` has another path than `/requests/...`, or it has a `response_uri` and no `request_uri`.
 fn is_openid(url: &Url) -> bool {
     let value = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
     if value("request_uri_method").is_some() || value("request").is_some() {
@@ -164,28 +167,28 @@ fn is_openid(url: &Url) -> bool {
     }
 }
 
-/// Returns the unverified `response_uri` of a request object.
+/// Returns the `response_uri` of a request object, whose signature is not verified here.
 fn response_uri(object: &str) -> Option<String> {
     let jws = Jws::parse(object).ok()?;
     jws.payload().get("response_uri").and_then(Value::as_str).map(str::to_owned)
 }
 
-/// Verified request.
+/// Presentation request whose signature, times and parameters were verified. The registrations in it were not.
 #[derive(Debug, Clone)]
 pub struct PresentationRequest {
     /// Full client id, which is the audience of the response.
     pub client_id: String,
     /// DID of the verifier.
     pub did: Did,
-    /// Nonce to which the response is bound.
+    /// Nonce that the response must contain.
     pub nonce: String,
     /// Requested credentials and claims.
     pub query: Query,
-    /// Signed text of the request object.
+    /// Request object as signed: a JWS in compact serialisation.
     pub object: String,
     /// Registrations in the request, unverified.
     pub registrations: Vec<Value>,
-    /// Intended use named in the request; empty: none.
+    /// Id of the intended use that the request names; empty: none.
     pub intended_use: String,
     /// Maximum age of a freshness statement, in seconds; `None`: the verifier does not request a statement.
     pub freshness_seconds_max: Option<u32>,
@@ -196,7 +199,12 @@ pub struct PresentationRequest {
 }
 
 impl PresentationRequest {
-    /// Verifies a request object against its link. `resolver` provides the verifier's DID document.
+    /// Verifies a request object against its link: type, client id, signature by a key that the verifier's DID document
+    /// lists for authentication, times, and parameters. `resolver` provides that document. Registrations are not
+    /// verified.
+    ///
+    /// # Errors
+    /// The code of the first violated rule.
     pub fn verify(
         token: &str,
         pointer: &AuthorizationRequestLink,
@@ -245,11 +253,12 @@ impl PresentationRequest {
         })
     }
 
-    /// Returns the text of the request that an approval is for: the object, or over OpenID, where each fetch of one
-    /// request has another `wallet_nonce` and may have other times, a digest of its other parameters.
+    /// Returns the text of the request that an approval digest covers: the request object. Over OpenID4VP, each fetch
+    /// of one request has another `wallet_nonce` and may have other times; then it is the base64url SHA-256 of the
+    /// parameters without `wallet_nonce`, `iat` and `exp`.
     ///
     /// # Errors
-    /// If the parameters cannot be serialised as JSON.
+    /// The parameters cannot be serialised as JSON.
     pub fn approval_text(&self) -> Result<String, Problem> {
         if self.openid.is_none() {
             return Ok(self.object.clone());
@@ -259,17 +268,19 @@ impl PresentationRequest {
         Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(canonicalize(&Value::Object(parameters))?)))
     }
 
-    /// Returns whether the verifier is one of Carnet's: its requests have members of Carnet's own.
+    /// Returns whether the request has parameters of Carnet's own (the member `carnet`), as requests of a Carnet
+    /// verifier do.
     pub fn is_of_carnet(&self) -> bool {
         !self.carnet.is_empty()
     }
 
-    /// Returns the URL to which an OpenID4VP response is sent, otherwise the URL of the verifier's service.
+    /// Returns the URL to which the response is sent: for OpenID4VP the `response_uri`, otherwise the URL of the
+    /// verifier's service.
     pub fn destination<'a>(&'a self, pointer: &'a AuthorizationRequestLink) -> &'a str {
         self.openid.as_ref().map_or(pointer.endpoint.as_str(), |request| request.response_uri.as_str())
     }
 
-    /// Refuses an expired request.
+    /// Refuses a request whose end passed more than the permitted clock skew ago.
     ///
     /// # Errors
     /// `expired`
@@ -277,14 +288,15 @@ impl PresentationRequest {
         open_until(self.expires, now)
     }
 
-    /// Returns a text for people from the request: `verifier_name`, `purpose`, `legal_basis` or `retention`.
+    /// Returns a text for people from the request, in the best language and sanitised. `name` is `verifier_name`,
+    /// `purpose`, `legal_basis` or `retention`. `None` if the request has no such text.
     pub fn words(&self, name: &str, languages: &Languages) -> Option<String> {
         let value = self.carnet.get(name)?;
         languages.best_text(|language| value.as_str().or_else(|| value.get(language)?.as_str()))
     }
 }
 
-/// Reads the parameters of a signed request over OpenID.
+/// Parses and checks the parameters of a signed OpenID4VP request.
 fn openid(
     payload: &Map<String, Value>,
     pointer: &AuthorizationRequestLink,
@@ -310,7 +322,7 @@ fn open_until(expires: Timestamp, now: Timestamp) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Checks the content of a request object, and returns its query and its end.
+/// Checks the parameters of a request object of Carnet's gRPC protocol, and returns its query and its end.
 fn check(
     payload: &Map<String, Value>,
     pointer: &AuthorizationRequestLink,
@@ -354,8 +366,8 @@ fn check(
     Ok((Query::parse(query)?, exp))
 }
 
-/// Returns the accepted age of a freshness statement (spec/freshness.md 2.6). Only the listed values are allowed:
-/// others could mark the request.
+/// Returns the maximum age of a freshness statement that the verifier accepts, in seconds; `None` if it requests no
+/// statement (spec/freshness.md 2.6). Values outside the permitted range are refused.
 fn freshness_seconds_max(carnet: &Map<String, Value>) -> Result<Option<u32>, Problem> {
     let Some(stated) = carnet.get(freshness::MAX_AGE_MEMBER) else { return Ok(None) };
     let seconds = unsigned_integer(stated).and_then(|seconds| u32::try_from(seconds).ok());

@@ -1,4 +1,4 @@
-//! Decisions of the wallet's trust lists about registrars and issuers. Expired and invalid lists are ignored.
+//! Decisions of the wallet's trust lists about registrars and issuers. Expired and otherwise invalid lists are ignored.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,8 +20,9 @@ use serde_json::{Map, Value, json};
 use crate::store::{HeldCredential, PinnedList, WalletTrust};
 
 impl PinnedList {
-    /// Verifies a version of this list. A list with the digest `accept` is accepted even if it does not descend from
-    /// `seen`.
+    /// Verifies a version of this pinned list at `now`. `seen` identifies the newest version accepted so far; the
+    /// version must descend from it, unless its digest is `accept`. The stored timestamp is attached if it is valid for
+    /// this version.
     ///
     /// # Errors
     /// Those of [`Operators::pin`] and [`TrustList::verify`].
@@ -47,7 +48,8 @@ impl PinnedList {
 }
 
 impl PinnedList {
-    /// Verifies an intermediate list that changed the operators, and returns the identity to remember.
+    /// Verifies an intermediate version of this list that changed the operators, and returns its identity for verifying
+    /// the next version.
     ///
     /// # Errors
     /// Those of [`Operators::pin`] and [`TrustList::pass`].
@@ -63,7 +65,7 @@ impl PinnedList {
     }
 }
 
-/// DIDs that contain their document, and those whose documents the wallet has stored.
+/// Resolver for the DID documents that the wallet has stored, and for DIDs that contain their document.
 struct PinnedDocuments(BTreeMap<Did, Arc<DidDocument>>);
 
 impl PinnedDocuments {
@@ -91,28 +93,28 @@ pub struct ValidTrustLists {
 }
 
 impl ValidTrustLists {
-    /// Verifies the wallet's trust lists, and omits the invalid ones.
+    /// Verifies the wallet's pinned trust lists at `now`, and omits the invalid ones.
     pub fn of(trust: &WalletTrust, now: Timestamp) -> Self {
         let holds =
             |pinned: &PinnedList| pinned.verify(&pinned.document, trust.seen.get(&pinned.issuer), None, now).ok();
         Self { lists: trust.lists.iter().filter_map(holds).collect(), now }
     }
 
-    /// Returns the entry of a registrar in one of the lists. An entry alone does not mean that its accreditation is in
-    /// force.
+    /// Returns the entry of a registrar in the first list that has one. An entry does not mean that its accreditation
+    /// is in force.
     pub fn registrar(&self, did: &str) -> Option<&TrustListEntry> {
         self.lists.iter().find_map(|list| list.contents().registrar(did))
     }
 
-    /// Returns all parties of the lists, DID and name, with any accreditation.
+    /// Returns DID and name of all issuers and registrars in the lists, whatever their accreditations.
     pub fn parties(&self) -> impl Iterator<Item = (&str, &str)> {
         let entries = self.lists.iter().map(TrustList::contents);
         let entries = entries.flat_map(|contents| contents.issuers.iter().chain(&contents.registrars));
         entries.map(|entry| (entry.id.as_str(), entry.name.as_str()))
     }
 
-    /// Returns the decision of the trust lists, with the DID of the list: of one that accepts, otherwise of the first
-    /// with an entry, otherwise of the first. `None` without lists.
+    /// Returns the DID and the decision of one trust list: of the first that accepts, otherwise of the first with an
+    /// entry for the party, otherwise of the first. `None` if there is no valid list.
     pub fn why(&self, question: &AccreditationQuestion) -> Option<(&str, AccreditationDecision)> {
         let said = || self.lists.iter().map(|list| (list.list(), list.why(question, self.now)));
         let accepting = said().find(|(_, why)| why.accepted());
@@ -120,7 +122,8 @@ impl ValidTrustLists {
     }
 }
 
-/// Returns the decision about the issuer of a received credential, as JSON; null if the wallet has no trust list.
+/// Returns the decision of the trust lists about the issuer of a received credential, as JSON: null if no list is
+/// pinned, the rule `no_trust_list` if none is valid now.
 pub fn of_received(trust: &WalletTrust, held: &HeldCredential, catalogue: &Catalogue, now: Timestamp) -> Value {
     if trust.lists.is_empty() {
         return Value::Null;
@@ -143,7 +146,8 @@ pub fn of_received(trust: &WalletTrust, held: &HeldCredential, catalogue: &Catal
     }
 }
 
-/// Returns a decision as JSON: list, entry, accreditation and rule.
+/// Returns the decision of the list with the DID `list` as JSON: result, rule and its meaning, list and sequence
+/// number, entry and accreditation.
 pub fn decision_json(list: &str, why: &AccreditationDecision) -> Value {
     json!({
         "accepted": why.accepted(), "rule": why.rule.as_str(), "meaning": why.rule.meaning(), "list": list,
@@ -152,7 +156,8 @@ pub fn decision_json(list: &str, why: &AccreditationDecision) -> Value {
     })
 }
 
-/// Returns the content of a copy, with the claims in `credentialSubject`.
+/// Returns the content of a copy, with the claims in `credentialSubject` for every format; `None` if it cannot be
+/// parsed.
 fn said(copy: &str, format: CredentialFormat) -> Option<Map<String, Value>> {
     if !format.is_sd_jwt() {
         return json::parse_object(copy.as_bytes(), Limits::DOCUMENT).ok();

@@ -1,4 +1,4 @@
-//! Holder's decision: withheld claims, and consent to the others.
+//! Holder's decision on a request: which items to withhold, and the consent to the answer without them.
 
 use carnet_core::{Code, Problem, time::Timestamp};
 use carnet_spec::Catalogue;
@@ -15,11 +15,11 @@ use crate::{
     store::WalletContents,
 };
 
-/// Valid request, and everything that the decision needs.
+/// Valid request, and everything else that the holder's decision depends on.
 pub struct DecisionContext<'a> {
     /// Source of the current time.
     pub now: &'a dyn Fn() -> Timestamp,
-    /// Choices made before the request was fetched.
+    /// Choices that the holder made before the request was fetched.
     pub options: PresentOptions<'a>,
     /// Contents of the wallet.
     pub contents: &'a WalletContents,
@@ -35,7 +35,7 @@ pub struct DecisionContext<'a> {
     pub only: &'a [usize],
 }
 
-/// Facts of a consent question to the holder.
+/// Facts of a question to the holder about a presentation.
 #[derive(Clone, Copy)]
 pub struct ConsentRequest<'a> {
     /// Verified request.
@@ -44,13 +44,13 @@ pub struct ConsentRequest<'a> {
     pub introduction: &'a VerifierIdentity,
     /// All requested items.
     pub asked: &'a [RequestedItem],
-    /// Items that the holder withholds or has not approved.
+    /// Items that the holder withholds, and items that exceed the registration and were not approved.
     pub withheld: &'a [RequestedItem],
-    /// Digest of the request and the answer.
+    /// Approval digest of the request and the answer; empty while the items are approved one by one.
     pub digest: &'a str,
-    /// Answer to be sent; `None`: the query cannot be answered.
+    /// Answer to be sent; `None` if there is none yet, or the query cannot be answered.
     pub answer: Option<&'a answer::QueryAnswer>,
-    /// URL to which the answer is sent.
+    /// URL of the verifier's service.
     pub endpoint: &'a str,
     /// Contents of the wallet.
     pub contents: &'a WalletContents,
@@ -61,39 +61,41 @@ pub struct ConsentRequest<'a> {
 }
 
 impl ConsentRequest<'_> {
-    /// Returns whether an item exceeds the registration.
+    /// Returns whether an item needs separate approval because it exceeds the registration.
     #[must_use]
     pub fn has_excess(&self) -> bool {
         self.asked.iter().any(|asked| asked.needs_approval)
     }
 }
 
-/// Port for the holder's consent to a presentation.
+/// Port for the holder's consent to a presentation: a user interface.
 pub trait Consent {
-    /// Returns whether the holder can be asked about each item that exceeds the registration.
+    /// Returns whether the holder can be asked about single items, as on a terminal.
     fn can_ask(&self) -> bool;
 
     /// Displays the verifier, its purpose and the requested items.
     fn introduce(&self, question: &ConsentRequest<'_>);
 
-    /// Asks for the approval of one item that exceeds the registration; `None`: no clear answer.
+    /// Asks for the approval of one item that exceeds the registration. `None`: the holder answered neither yes nor no.
     fn allow(&self, question: &ConsentRequest<'_>, asked: &RequestedItem) -> Option<bool>;
 
-    /// Asks for the approval of the answer. `introduced` is `true` after [`Consent::introduce`].
+    /// Asks for the approval of the answer. `introduced` is `true` if [`Consent::introduce`] was called for this
+    /// request.
     fn decide(&self, question: &ConsentRequest<'_>, introduced: bool) -> ConsentDecision;
 
-    /// Adds the facts of an unanswerable request to a failure, and displays the missing credentials.
+    /// Adds the facts of a request that cannot be answered to its failure, and displays the missing credentials, if
+    /// any.
     fn explain(&self, question: &ConsentRequest<'_>, missing: &[UnansweredQuery], failure: Failure) -> Failure;
 
-    /// Displays the verifier's decision, before the wallet refills and refreshes.
+    /// Displays the verifier's decision. It is called before automatic refills, which may take long.
     fn presented(&self, presented: &Presented);
 }
 
-/// Result of the decision.
+/// Answer to a request with the holder's decision about it.
 pub struct DecidedAnswer {
     /// Digest of the request and the answer.
     pub digest: String,
-    /// The presentations, and the owner's consent.
+    /// Presentations and the holder's decision, or the reason why there is no answer.
     pub outcome: Result<(Vec<PlannedPresentation>, ConsentDecision), Failure>,
 }
 
@@ -102,19 +104,22 @@ pub struct DecidedAnswer {
 pub enum ConsentDecision {
     /// Approved.
     Yes,
-    /// Refused.
+    /// Declined.
     No,
-    /// Neither yes nor no.
+    /// The holder answered neither yes nor no.
     Unclear,
-    /// No terminal, a mismatching digest, or a marked copy that was not allowed. Nothing was sent.
+    /// The holder could not be asked, or an approval given in advance does not apply: no terminal, another digest, or a
+    /// linkable copy that the holder did not permit. Nothing was sent.
     Missing(Failure),
 }
 
 impl DecisionContext<'_> {
-    /// Asks the owner as far as necessary, and finds the minimal answer.
+    /// Finds the answer with the least disclosure, and asks the holder: about each item that exceeds the registration,
+    /// then about the answer. The holder is not asked if no answer is possible.
     ///
     /// # Errors
-    /// For mistakes on the command line.
+    /// `claim_unknown` or `claim_ambiguous` for a name in the options; the digest cannot be computed. An impossible
+    /// answer is no error but an outcome.
     pub fn decide(&self, owner: &impl Consent) -> Result<DecidedAnswer, Failure> {
         let all = requested_items(&self.request.query, &self.introduction.excess(&self.request.query));
         let mut withheld = items_by_name(&all, self.options.withhold, false)?;
@@ -168,7 +173,8 @@ impl DecisionContext<'_> {
         Ok(DecidedAnswer { digest, outcome: Ok((answer.parts, decision)) })
     }
 
-    /// Tells who asked for what and why, and the missing credentials.
+    /// Returns the outcome for a query that cannot be answered, with the missing credentials as far as they can be
+    /// determined.
     fn unanswered(
         &self,
         all: &[RequestedItem],
@@ -206,7 +212,8 @@ impl DecisionContext<'_> {
         with(&bounds)
     }
 
-    /// Adds the likely cause of a missing answer: revoked or expired credentials.
+    /// Replaces the hint of a failure with the likely cause of a missing answer, if the wallet has suspended, revoked
+    /// or expired credentials.
     fn explained(&self, failure: Failure) -> Failure {
         let now = (self.now)();
         let held = || self.contents.credentials.iter();
@@ -251,7 +258,8 @@ impl DecisionContext<'_> {
     }
 }
 
-/// Reason of a failure that separate approval of the items that exceed the registration can avoid.
+/// Reason code of the failure of a presentation that lacks the holder's separate approval of items that exceed the
+/// registration.
 pub const OVER_ASKED: &str = "over_asked";
 
 fn over_asked(registered: bool) -> Failure {
@@ -263,8 +271,8 @@ fn all_withheld() -> Failure {
     Failure::new(Code::QueryUnmet.as_str(), Sentence::id("error-all-withheld"), Sentence::id("hint-ask-need"))
 }
 
-/// Refuses an empty answer: there would be no credential to choose and nothing to approve, and yet an answer would be
-/// sent.
+/// Returns the failure for an answer without presentations: the holder would have no credential to choose and nothing
+/// to approve, and yet an answer would be sent.
 fn nothing_is_asked() -> Failure {
     Failure::new(Code::QueryUnmet.as_str(), Sentence::id("error-nothing-asked"), Sentence::id("hint-say-need"))
         .by(Fault::Asker)

@@ -1,4 +1,4 @@
-//! Redemption of an offer whose collections are stored, for the first time or again.
+//! Redemption of an offer whose issuances are stored in the wallet, for the first time or again.
 
 use super::{CollectionRun, still_pending};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     store::{CollectionStage, OfferRedemption, PendingCollection, WalletStore},
 };
 
-/// Lifetime of an access token if the issuer does not state it, in seconds: the maximum (protocol 3.8).
+/// Assumed lifetime of an access token if the issuer does not state it, in seconds: the maximum (spec/protocol.md 3.8).
 const TOKEN_SECONDS: i64 = 300;
 
 /// Redemption errors after which no copies can follow.
@@ -22,8 +22,12 @@ const REDEMPTION_REFUSED: [&str; 7] = [
 ];
 
 impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
-    /// Redeems the offer of a collection, and stores the token with all collections of that offer. `repeats` is true if
-    /// an earlier call may have arrived. Returns the collection with its token.
+    /// Redeems the offer of a pending issuance, and stores the token with all issuances of that offer that need one.
+    /// `repeats` is `true` if an earlier call may have arrived. Returns the issuance with its token.
+    ///
+    /// # Errors
+    /// The redemption fails. If the issuer refused the offer for good, its issuances are deleted; otherwise they stay
+    /// pending.
     pub(super) async fn redeem(
         &mut self,
         issuer: &mut impl IssuerClient,
@@ -54,7 +58,8 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         self.stored(pending).ok_or_else(gone)
     }
 
-    /// Deletes the collections of a refused offer. If an earlier run began them, the log records the reason.
+    /// Deletes the issuances of an offer that was refused for good. If an earlier run began them, the log records the
+    /// reason.
     fn withdrawn(&mut self, pending: &PendingCollection, failure: Failure, repeats: bool) -> Failure {
         if repeats {
             let siblings = self.wallet.contents.pending.iter().filter(|stored| stored.offer == pending.offer).cloned();

@@ -21,16 +21,17 @@ use crate::{
 /// Error of an issuer for an expired nonce.
 pub(super) const NONCE_REFUSED: &str = "invalid_nonce";
 
-/// Copy to be presented to its issuer for a refill or a renewal.
+/// Exchange with an issuer for a refill or a renewal: the copy to be presented to it, and its metadata.
 pub(super) struct ReissueSession<'a, P> {
     ports: &'a P,
     /// Credential of the copy.
     held: HeldCredential,
     key: HolderKey,
     pub(super) token: SdJwt,
-    /// Maximum batch size.
+    /// Maximum number of copies in one request.
     most: u32,
-    /// Epoch and renewal window that the issuer states for the configuration.
+    /// Epoch and renewal window (in days) in the issuer's metadata for this credential configuration; no epoch and 0 if
+    /// the metadata lack it.
     rules: (Option<Epoch>, u32),
 }
 
@@ -38,8 +39,11 @@ pub(super) struct ReissueSession<'a, P> {
 type PreparedExchange = (Vec<HolderKey>, String, Vec<String>);
 
 impl<'a, P: Ports> ReissueSession<'a, P> {
-    /// Connects to the issuer of a credential, checks its identity, and chooses the copy to present. An unused copy is
-    /// recorded as presented before it is sent.
+    /// Connects to the issuer of a credential, checks that the service is the same issuer's, and chooses the copy to
+    /// present. An unused copy is recorded as presented before it is sent.
+    ///
+    /// # Errors
+    /// The credential cannot be refilled, or the service is another issuer's (`issuer_mismatch`).
     pub(super) async fn begin(
         ports: &'a P,
         wallet: &mut Wallet<impl WalletStore>,
@@ -77,7 +81,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         Ok((issuer, Self { ports, key, token, most: metadata.max_batch_size, rules, held }))
     }
 
-    /// Returns the expected credential, against which the new copies are checked.
+    /// Returns the credential that the new copies are checked against.
     pub(super) fn promise(&self) -> ExpectedCredential {
         ExpectedCredential {
             audience: self.held.issuer.clone(),
@@ -92,7 +96,8 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         }
     }
 
-    /// Requests copies for new keys, and retries once if the nonce has expired.
+    /// Presents the copy, and requests copies for new keys. Retries once if the nonce has expired. Returns the keys and
+    /// the response.
     pub(super) async fn exchange(
         &self,
         issuer: &mut impl IssuerClient,
@@ -120,7 +125,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         Ok((keys, answer))
     }
 
-    /// Presents the copy with a new nonce, and signs proofs for the new keys with the same nonce.
+    /// Generates new keys, and signs the presentation of the copy and a proof for each key, all with one new nonce.
     async fn prepare(&self, issuer: &mut impl IssuerClient) -> Result<PreparedExchange, Failure> {
         let did = self.held.issuer.as_str();
         let nonce = issuer.nonce().await?;

@@ -1,6 +1,5 @@
-//! Renewal: exchanges one copy of a credential near its expiry, presented in full to its issuer, for copies with a
-//! later expiry (spec/freshness.md section 3). If the issuer's staff must approve it, the renewal is pending, like an
-//! offer.
+//! Renewal: presents one copy of a credential near its expiry in full to its issuer, and gets copies with a later
+//! expiry (spec/freshness.md section 3). If the issuer's staff must approve it, the renewal is pending, like an offer.
 
 use carnet_core::{Problem, secure::sd_jwt::SdJwt, time::Timestamp};
 use serde_json::Value;
@@ -16,7 +15,8 @@ use crate::{
     wire::Wire,
 };
 
-/// Returns the reason why a credential cannot be renewed, if any.
+/// Returns the reason why a credential cannot be renewed: it is suspended or revoked, a renewal is pending, or it
+/// cannot be refilled ([`unrefillable`]). `None` if it can. The renewal window is not checked.
 pub fn unrenewable(held: &HeldCredential, pending: &[PendingCollection], now: Timestamp) -> Option<Failure> {
     if let Some(standing) = held.withdrawn_status() {
         let (message, hint) = match standing.state {
@@ -38,7 +38,10 @@ pub fn unrenewable(held: &HeldCredential, pending: &[PendingCollection], now: Ti
     })
 }
 
-/// Stores a renewal that the issuer's staff must approve as a pending collection.
+/// Stores a renewal that the issuer's staff must approve as a pending issuance.
+///
+/// # Errors
+/// `protocol` if the issuer sent no transaction id; the wallet cannot be saved.
 pub(super) fn defer(
     wallet: &mut Wallet<impl WalletStore>,
     held: &HeldCredential,
@@ -67,7 +70,11 @@ pub(super) fn defer(
     wallet.save().map_err(|failure| failure.with_safety(DataSafety::Issuer))
 }
 
-/// Checks that a renewed credential ends later than before, and returns the changed claims.
+/// Checks that a renewed credential ends later than before, and returns the names of the claims that it changed, added
+/// or removed.
+///
+/// # Errors
+/// `renewal_not_longer`; a copy cannot be parsed.
 pub(crate) fn check_extension(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Failure> {
     if format_of(held) != format_of(renewed) || held.valid_until >= renewed.valid_until {
         let message = Sentence::id("error-renewal-not-longer");
@@ -76,7 +83,7 @@ pub(crate) fn check_extension(held: &HeldCredential, renewed: &HeldCredential) -
     changed(held, renewed).map_err(|problem| damaged(&problem))
 }
 
-/// Returns the names of the changed claims.
+/// Returns the names of the claims that differ between both credentials.
 fn changed(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Problem> {
     let claims = |of: &HeldCredential| -> Result<Vec<(String, Value)>, Problem> {
         let Some(copy) = of.copies.iter().find(|copy| copy.is_presentable()) else { return Ok(Vec::new()) };
