@@ -85,7 +85,7 @@ codes! {
     DidDeactivated, "did_deactivated", METHOD, "The DID is deactivated.";
     MethodUnknown, "method_unknown", METHOD, "The verification method is not in the controller's document.";
     IssuerKeyUnknown, "issuer_key_unknown", METHOD, "The cached issuer document lacks the key; fetch a newer one.";
-    MethodController, "method_controller", METHOD, "The verification method's controller is missing, or is not the DID.";
+    MethodController, "method_controller", METHOD, "The verification method's controller is not the DID.";
     MethodRelationship, "method_relationship", RELATIONSHIP, "The key is not authorised for this purpose.";
     MethodOfOther, "method_of_other", METHOD, "The verification method belongs to a party other than the expected one.";
     AddressForbidden, "address_forbidden", METHOD, "The address is not allowed to be fetched.";
