@@ -1,5 +1,5 @@
-//! Collection of copies: holder keys, proofs of possession, and verification of the copies. The wallet stores only
-//! verified copies.
+//! Issuance on the wallet's side: holder keys, proofs of possession, and verification of the issued copies. The wallet
+//! stores only verified copies.
 
 use std::collections::BTreeMap;
 
@@ -41,26 +41,30 @@ pub use directory::{StatusListDirectory, fetch_directory};
 use directory::{expected_status, signing_key};
 use rendering::Received;
 
-/// Number of copies to request, if the issuer permits as many.
+/// Number of copies to request of a credential, if the issuer permits as many in one request.
 pub const COPIES: u32 = 10;
-/// Members specific to one copy: its key and names, status index, signing time and signature.
+/// Members with copy-specific values: holder key, subject, status index, signing time and signature.
 const OWN: [&str; 6] = ["cnf", "credentialStatus", "iat", "proof", "status", "sub"];
-/// Status purposes in the order in which the entries of a copy are listed (spec/status.md).
+/// Status purposes in the order in which a copy must list its status entries (spec/status.md).
 const PURPOSES: [&str; 3] = ["revocation", "suspension", "message"];
 const PROOF_TYP: &str = "openid4vci-proof+jwt";
 
-/// Generates the holder keys of a batch of copies.
+/// Generates Ed25519 holder keys for one request: [`COPIES`], or the issuer's maximum if it is lower; at least one.
 pub fn generate_keys(max_batch_size: u32) -> Vec<HolderKey> {
     draw_keys_for(max_batch_size, HolderAlgorithm::EdDsa)
 }
 
-/// Generates the holder keys of a batch of copies, for a signature algorithm.
+/// Generates holder keys of an algorithm for one request: [`COPIES`], or the issuer's maximum if it is lower; at least
+/// one.
 pub fn draw_keys_for(max_batch_size: u32, algorithm: HolderAlgorithm) -> Vec<HolderKey> {
     (0..COPIES.min(max_batch_size.max(1))).map(|_| HolderKey::draw_for(algorithm)).collect()
 }
 
-/// Signs one proof of possession for each key (OpenID4VCI 1.0 appendix F.1). An empty nonce means that the issuer does
-/// not use nonces.
+/// Signs one proof of possession for each key (OpenID4VCI 1.0 appendix F.1). `audience` is that of the issuer's
+/// metadata. An empty nonce means that the issuer does not use nonces, and is left out.
+///
+/// # Errors
+/// A key is damaged.
 pub fn sign_proofs(keys: &[HolderKey], audience: &str, nonce: &str, now: Timestamp) -> Result<Vec<String>, Problem> {
     keys.iter()
         .map(|key| {
@@ -78,13 +82,13 @@ pub fn sign_proofs(keys: &[HolderKey], audience: &str, nonce: &str, now: Timesta
         .collect()
 }
 
-/// Requirements on the copies of one collection.
+/// Requirements on the copies of one issuance.
 pub struct CollectionRequirements<'a> {
-    /// Issuer's metadata about the credential.
+    /// Credential that the issuer announced.
     pub promise: &'a ExpectedCredential,
     /// Holder keys, in the order of the proofs.
     pub keys: &'a [HolderKey],
-    /// All credentials in the wallet.
+    /// All credentials in the wallet: no copy may share copy-specific values with theirs.
     pub held: &'a [HeldCredential],
     /// Requirement on the validity dates.
     pub days: DateRequirement,
@@ -98,8 +102,9 @@ pub struct CollectionRequirements<'a> {
     pub now: Timestamp,
 }
 
-/// Returns the stable names of the checks that are skipped for copies of a type: the wallet cannot render copies of
-/// types that are not built in.
+/// Returns the stable names of the checks that are skipped for copies of a type. The wallet cannot render copies of
+/// types that are not built in, so most checks of their form are skipped; for built-in types, only the end of the
+/// validity if the offer does not state it.
 pub fn skipped_checks(known: &CredentialType, days: DateRequirement) -> Vec<&'static str> {
     let days = match days {
         DateRequirement::Kept => [None, None],
@@ -112,11 +117,18 @@ pub fn skipped_checks(known: &CredentialType, days: DateRequirement) -> Vec<&'st
     form.flatten().filter(|name| !known.bundled || *name == "valid_until").collect()
 }
 
+/// Returns the problem `copy_marked`, for a copy by which the issuer could recognise its holder.
 pub(crate) fn recognisable_copy_problem(detail: &str) -> Problem {
     Problem::new(Code::CopyMarked, detail)
 }
 
-/// Verifies all copies and combines them into one credential; one invalid copy causes refusal of all.
+/// Verifies all copies and combines them into one credential. One invalid copy causes refusal of all. Besides
+/// signature, schema and holder binding, each copy must have nothing by which its issuer could recognise it. The status
+/// lists are not fetched.
+///
+/// # Errors
+/// The problem of the first invalid copy; `malformed_value` if the number of copies is not that of the keys;
+/// `copy_marked` for a recognisable copy.
 pub fn verify_copies(copies: &[String], expected: &CollectionRequirements<'_>) -> Result<HeldCredential, Problem> {
     let &CollectionRequirements { promise, keys, catalogue, resolver, now, .. } = expected;
     if copies.is_empty() || copies.len() != keys.len() {
@@ -189,13 +201,13 @@ pub fn verify_copies(copies: &[String], expected: &CollectionRequirements<'_>) -
 }
 
 impl CollectionRequirements<'_> {
-    /// Returns the issuer's current signing key.
+    /// Returns the DID URL of the issuer's current signing key.
     fn signing_key(&self) -> Result<String, Problem> {
         let document = self.resolver.resolve(&Did::parse(&self.promise.issuer)?)?;
         signing_key(&document, self.directory, self.now)
     }
 
-    /// Checks the rendering, validity dates and status index of a copy of one of Carnet's own types.
+    /// Checks the rendering, validity dates and status index of a copy of a built-in type.
     fn check_form(
         &self,
         (text, opened, seen): (&str, &OpenedCopy, &verify::VerifiedCredential),
@@ -213,7 +225,7 @@ impl CollectionRequirements<'_> {
     }
 }
 
-/// Copy with all disclosures in place.
+/// Copy with all of its disclosures resolved.
 struct OpenedCopy {
     token: Option<SdJwt>,
     members: Map<String, Value>,
@@ -230,7 +242,7 @@ impl OpenedCopy {
     }
 
     /// Returns the positions of the commitments of the ordered claims, after checking that they match the claims'
-    /// values (spec/at-least.md 3.5).
+    /// values (spec/at-least.md 3.5). Empty for a copy that is not an SD-JWT.
     fn commitments(
         &self,
         format: CredentialFormat,
@@ -246,18 +258,18 @@ impl OpenedCopy {
     }
 }
 
-/// Content of a copy without its copy-specific parts: key, status, signature and salts. It must be equal in all copies
-/// of a credential; otherwise the issuer could recognise a copy by it.
+/// Content of a copy without its copy-specific parts: holder key, status, signing time, signature, and the salts and
+/// digests. It must be equal in all copies of a credential; otherwise the issuer could recognise a copy by it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CredentialContent {
-    /// Members except the arrays of commitments.
+    /// Members without copy-specific ones and without the arrays of commitments; voucher serials are sorted.
     pub members: Map<String, Value>,
-    /// Number of commitments in each array.
+    /// Number of commitments in each array, by its name.
     commitments: BTreeMap<String, usize>,
 }
 
 impl CredentialContent {
-    /// Extracts the content of a copy with all disclosures in place.
+    /// Extracts the content from the members of a copy with all disclosures resolved.
     pub fn of(members: &Map<String, Value>, known: &CredentialType) -> Self {
         let mut members = members.clone();
         for own in OWN {
@@ -286,7 +298,7 @@ impl CredentialContent {
     }
 }
 
-/// Sorts the serials, whose order differs from copy to copy.
+/// Sorts the voucher serials, whose order differs from copy to copy.
 fn sort_serials(members: &mut Map<String, Value>, known: &CredentialType) {
     let Some(serials) = &known.serials else { return };
     let subject = match members.get_mut("credentialSubject").and_then(Value::as_object_mut) {
@@ -298,8 +310,8 @@ fn sort_serials(members: &mut Map<String, Value>, known: &CredentialType) {
     }
 }
 
-/// Checks that the copy names exactly the key drawn for it, and has no identifier of its own, which would link the
-/// copies of one person.
+/// Checks that the copy is bound to exactly the key generated for it, and has no identifier of its own, which would
+/// link the copies of one person.
 fn bound_to(opened: &OpenedCopy, seen: &verify::VerifiedCredential, key: &PublicKey) -> Result<(), Problem> {
     let other = || Problem::new(Code::HolderMismatch, "the copy is bound to a key other than yours");
     let did = Did::jwk(key);
@@ -318,7 +330,7 @@ fn bound_to(opened: &OpenedCopy, seen: &verify::VerifiedCredential, key: &Public
     }
 }
 
-/// Refuses headers with parameters besides those of the signature: others could mark a copy.
+/// Refuses a JWS header with parameters other than `alg`, `kid` and `typ`: others could mark a copy.
 fn check_header(token: &Jws) -> Result<(), Problem> {
     const KNOWN: [&str; 3] = ["alg", "kid", "typ"];
     if token.header().keys().all(|name| KNOWN.contains(&name.as_str())) {
@@ -327,8 +339,8 @@ fn check_header(token: &Jws) -> Result<(), Problem> {
     Err(Problem::new(Code::MalformedValue, "the header has more than the signature needs"))
 }
 
-/// Refuses top-level members that could mark a copy; Carnet's profile has none. The catalogue's schemas refuse them
-/// too, but schemas of a foreign folder may not.
+/// Refuses the top-level members `id` and, in an SD-JWT, `proof`, and a `sub` other than the copy's key as did:jwk:
+/// they could mark a copy. The schemas of built-in types refuse them too, but those of other types may not.
 fn nameless(members: &Map<String, Value>, format: CredentialFormat, did: &Did) -> Result<(), Problem> {
     if members.get("sub").is_some_and(|sub| sub.as_str() != Some(did.as_str())) {
         return Err(Problem::new(Code::HolderMismatch, "sub is not the copy's own key"));
@@ -341,8 +353,9 @@ fn nameless(members: &Map<String, Value>, format: CredentialFormat, did: &Did) -
     }
 }
 
-/// Refuses times other than whole days, and a signing time: to the second, they would let the issuer and everybody else
-/// recognise one person's copies (spec/credential-types.md 3.1).
+/// Refuses `iat`, and dates other than the start of a day (spec/credential-types.md 3.1): times to the second would let
+/// everybody recognise one person's copies. The `validFrom` and `validUntil` of an SD-JWT VC are claims and not
+/// checked.
 fn check_timestamps(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), Problem> {
     let fine =
         |name: &str| Problem::new(Code::MalformedValue, format!("{name} of the copy is not the beginning of a day"));
@@ -370,7 +383,8 @@ fn check_timestamps(members: &Map<String, Value>, format: CredentialFormat) -> R
     Ok(())
 }
 
-/// Refuses a status with other members than its list and index, or in another order: both could mark a copy.
+/// Refuses a malformed status reference, one with unknown members, and status entries in another order than revocation,
+/// suspension, message: all could mark a copy.
 fn check_status(members: &Map<String, Value>, format: CredentialFormat) -> Result<(), Problem> {
     let more = || Problem::new(Code::MalformedValue, "the copy's status has more than its index and lists");
     for name in ["credentialStatus", "status"] {
@@ -387,7 +401,8 @@ fn check_status(members: &Map<String, Value>, format: CredentialFormat) -> Resul
     if ranks.is_sorted_by(|one, next| one < next) { Ok(()) } else { Err(more()) }
 }
 
-/// Returns the supported cryptosuites; those over RDF have the pinned JSON-LD contexts of the catalogue.
+/// Returns the supported Data Integrity cryptosuites. Those over RDF are included if this build has the feature
+/// `jsonld`, with the pinned JSON-LD contexts of the catalogue.
 ///
 /// # Errors
 /// `invalid_unicode`, and those of the cryptosuites over RDF.

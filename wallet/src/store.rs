@@ -1,4 +1,4 @@
-//! Wallet storage: the encrypted file, its lock, and its contents.
+//! Wallet storage: the contents of a wallet, the encrypted file with its lock, and the log.
 
 pub mod contents;
 pub mod file;
@@ -25,7 +25,7 @@ pub use trust::{PinnedList, WalletTrust};
 
 use crate::failure::Failure;
 
-/// Storage of a wallet.
+/// Storage for the contents of a wallet.
 pub trait WalletStore {
     /// Stores the contents atomically; on failure, the previously stored contents are unchanged.
     ///
@@ -34,7 +34,7 @@ pub trait WalletStore {
     fn save(&mut self, contents: &mut WalletContents) -> Result<(), Failure>;
 }
 
-/// Wallet opened for changes, which [`Wallet::save`] stores.
+/// Wallet opened for changes. Changes of the contents are stored by [`Wallet::save`].
 pub struct Wallet<S> {
     /// Contents of the wallet.
     pub contents: WalletContents,
@@ -57,7 +57,7 @@ impl<S: WalletStore> Wallet<S> {
     }
 }
 
-/// In-memory storage, for tests and examples.
+/// Storage that keeps nothing, for tests and examples: the contents stay in the [`Wallet`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MemoryStore;
 

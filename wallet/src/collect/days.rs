@@ -1,5 +1,5 @@
-//! Permitted validity dates of the copies of a collection: individual dates would mark the holder
-//! (spec/credential-types.md 3.6, 4.10).
+//! Permitted validity dates of issued copies: individual dates would mark the holder (spec/credential-types.md 3.6,
+//! 4.10).
 
 use carnet_core::{
     Problem, day,
@@ -9,17 +9,18 @@ use carnet_core::{
 
 use super::recognisable_copy_problem;
 
-/// Requirement on the validity dates of a collection.
+/// Requirement on the validity dates of issued copies.
 #[derive(Debug, Clone, Copy)]
 pub enum DateRequirement {
-    /// Copies of an offer: issued since `since`, and valid until the end stated in the offer, if any.
+    /// Copies of an offer: valid from the epoch of their issuance, until the end stated in the offer, if any, rounded
+    /// down.
     Issued {
         /// Time of the first request for the copies.
         since: Timestamp,
         /// End stated in the offer.
         until: Option<Timestamp>,
     },
-    /// Copies of a renewal: issued since `since`, with a later end than the earlier copies.
+    /// Copies of a renewal: dates that all credentials with the same earlier end get.
     Renewed {
         /// Time of the request for the renewal.
         since: Timestamp,
@@ -28,13 +29,14 @@ pub enum DateRequirement {
         /// Time before that end from which the issuer renews, in days.
         window_days: u32,
     },
-    /// Copies of a refill: the same dates as the earlier copies, or those rounded down; checked separately.
+    /// Copies of a refill: the dates of the earlier copies, or those rounded down. They are checked elsewhere.
     Kept,
 }
 
 impl DateRequirement {
-    /// Checks that a copy has the dates that all copies of the same epoch have. An issuer without `epoch` rounds to the
-    /// day.
+    /// Checks that a copy has the dates that all copies of the same epoch have. An issuer without `epoch` is treated as
+    /// one that rounds to the day. If it states no epoch or the earlier copies had no end, of a renewal only the start
+    /// is checked.
     ///
     /// # Errors
     /// `copy_marked`
@@ -72,7 +74,7 @@ impl DateRequirement {
     }
 }
 
-/// Checks that a copy is valid from the epoch of its issuance.
+/// Checks that a copy is valid from the start of an epoch between the first request and now, both with clock skew.
 fn check_issued(epoch: Epoch, since: Timestamp, from: Timestamp, now: Timestamp) -> Result<(), Problem> {
     // The response may have been signed before it was requested again, and clocks may differ.
     let (first, last) = (epoch.start(since.plus(CLOCK_SKEW.saturating_neg())), epoch.start(now.plus(CLOCK_SKEW)));

@@ -1,4 +1,5 @@
-//! Issuer's directory of status lists: the lists for new copies, and the signing key of copies (spec/status.md 3.1).
+//! Issuer's directory of status lists, which names the lists for new copies and the key that signs copies
+//! (spec/status.md 3.1).
 
 use std::collections::BTreeSet;
 
@@ -23,12 +24,12 @@ use crate::{
     ports::{Ports, resolve_issuer},
 };
 
-/// The path of a directory below the lists' base.
+/// Path of a directory below the base URL of the lists.
 const PATH: &str = "/lists";
-/// Forms of one list, as their URLs name them (spec/status.md 3.1).
+/// Formats of one list, as their URLs name them (spec/status.md 3.1).
 const FORMS: [&str; 4] = ["message", "revocation", "suspension", "token"];
 
-/// Fetched and parsed directory.
+/// Parsed directory of an issuer's status lists.
 #[derive(Debug, Clone)]
 pub struct StatusListDirectory {
     /// Common URL prefix of all lists, without a trailing slash.
@@ -37,14 +38,14 @@ pub struct StatusListDirectory {
     signing_key: Option<String>,
 }
 
-/// Name and value of the member that refers to a copy's status.
+/// Name and value of the member by which a copy refers to its status lists.
 pub(super) type StatusMember = (String, Value);
 
 impl StatusListDirectory {
-    /// Parses a directory.
+    /// Parses the directory that was fetched from `url`, which must end with `/lists`.
     ///
     /// # Errors
-    /// `status_list_invalid`; those of [`parse_object`].
+    /// `status_list_invalid`, also if it names a list that is not below its base URL; those of [`parse_object`].
     pub fn parse(url: &str, bytes: &[u8]) -> Result<Self, Problem> {
         let invalid =
             |what: &str| Problem::new(Code::StatusListInvalid, format!("the directory of status lists {what}"));
@@ -65,14 +66,15 @@ impl StatusListDirectory {
         Ok(Self { base, lists, signing_key })
     }
 
-    /// Returns the number of a listed status list by its URL in one form.
+    /// Returns the number of a listed status list by its URL; `None` if the URL is not listed, or of another format
+    /// than `form`.
     fn number(&self, form: &str, url: &str) -> Option<u64> {
         let digits = url.strip_prefix(&self.base)?.strip_prefix('/')?.strip_prefix(form)?.strip_prefix('/')?;
         let number: u64 = digits.parse().ok()?;
         (number.to_string() == digits && self.lists.contains(url)).then_some(number)
     }
 
-    /// Returns the URL of a listed status list in one form.
+    /// Returns the URL of the list with a number in one format; `None` if the directory does not list it.
     fn url(&self, form: &str, number: u64) -> Option<String> {
         Some(format!("{}/{form}/{number}", self.base)).filter(|url| self.lists.contains(url))
     }
@@ -82,7 +84,7 @@ impl StatusListDirectory {
         self.lists.iter().any(|url| url.starts_with(&prefix))
     }
 
-    /// Returns the status member that every copy at the given index has.
+    /// Returns the status member that every copy with the given index has. `said` is the member of the copy.
     fn in_sd_jwt_vc(&self, said: &Value) -> Result<Value, Problem> {
         let reference = token::TokenStatusReference::parse(said)?;
         match self.number("token", &reference.uri) {
@@ -91,7 +93,8 @@ impl StatusListDirectory {
         }
     }
 
-    /// Returns the status member for the W3C formats.
+    /// Returns the status member that every copy with the given index has, for the W3C formats. `said` is the member of
+    /// the copy.
     fn in_document(&self, said: &Value) -> Result<Value, Problem> {
         let entries = said.as_array().map(Vec::as_slice).unwrap_or_default();
         let first = bitstring::BitstringStatusListEntry::parse(entries.first().unwrap_or(&Value::Null))?;
@@ -113,8 +116,8 @@ impl StatusListDirectory {
     }
 }
 
-/// Fetches the status list directory named in an issuer's DID document; `None` if it names none. It reveals to the
-/// issuer only the collection, of which it knows anyway; nothing is fetched during presentations.
+/// Fetches the status list directory named in an issuer's DID document; `None` if it names none. The issuer learns of
+/// the request during an issuance, of which it knows anyway; nothing is fetched during presentations.
 ///
 /// # Errors
 /// The directory or the document is unavailable or invalid.
@@ -137,7 +140,11 @@ fn foreign() -> Problem {
 }
 
 /// Returns the status member that a copy must have: the directory's spelling for the list and index that the copy
-/// names.
+/// names. `None` if copies of this issuer have no status.
+///
+/// # Errors
+/// `copy_marked` if the copy's list is not in the directory, or the copy has no status although the directory has lists
+/// for its format.
 pub(super) fn expected_status(
     directory: Option<&StatusListDirectory>,
     members: &Map<String, Value>,
@@ -161,8 +168,8 @@ pub(super) fn expected_status(
     }
 }
 
-/// Returns the places that a copy has in status lists: the list, whichever its form, and the index (spec/status.md
-/// 1.1).
+/// Returns the pairs of list and index at which a copy is entered in status lists (spec/status.md 1.1). The formats of
+/// one list count as one.
 pub(super) fn places(members: &Map<String, Value>) -> BTreeSet<(String, u64)> {
     let token = members.get("status").and_then(|status| token::TokenStatusReference::parse(status).ok());
     let entries = members.get("credentialStatus").and_then(Value::as_array);
@@ -176,7 +183,8 @@ pub(super) fn places(members: &Map<String, Value>) -> BTreeSet<(String, u64)> {
         .collect()
 }
 
-/// Returns one name for a list in all of its forms, `B/revocation/7` or `B/token/7`; another URL names itself.
+/// Returns one name for a list in all of its formats, such as `B/7` for `B/revocation/7` and `B/token/7`; another URL
+/// is returned unchanged.
 fn list(url: String) -> String {
     let mut parts = url.rsplitn(3, '/');
     match (parts.next(), parts.next(), parts.next()) {
@@ -185,7 +193,11 @@ fn list(url: String) -> String {
     }
 }
 
-/// Returns the issuer's current signing key, as far as it is public.
+/// Returns the DID URL of the issuer's current signing key: the key that the directory names, if the DID document lists
+/// it for assertions at `now`; without a named key, the only one that the document lists.
+///
+/// # Errors
+/// `copy_marked` if there is no such key: then the key by which a copy is signed could mark it.
 pub(super) fn signing_key(
     document: &DidDocument,
     directory: Option<&StatusListDirectory>,

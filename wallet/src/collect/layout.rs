@@ -13,7 +13,11 @@ use super::OpenedCopy;
 /// Members with a copy-specific value at any depth: the status reference and the signature.
 const OWN_MEMBERS: [&str; 5] = ["idx", "proofValue", "statusListCredential", "statusListIndex", "uri"];
 
-/// Computes the layout. Copies with equal layouts differ in their copy-specific parts only.
+/// Returns the template of a copy. Copies with equal templates differ in their copy-specific parts only. `key` is the
+/// holder key of the copy.
+///
+/// # Errors
+/// The digests of the SD-JWT cannot be read.
 pub(super) fn layout(
     text: &str,
     opened: &OpenedCopy,
@@ -39,13 +43,14 @@ pub(super) fn layout(
     Ok(parts(token, text).map(shown).collect::<Vec<_>>().join("\n"))
 }
 
-/// Returns the encoded header, payload and disclosures.
+/// Returns the encoded header, payload and disclosures of an SD-JWT.
 fn parts<'a>(token: &'a SdJwt, text: &'a str) -> impl Iterator<Item = &'a str> {
     let disclosures = text.split('~').skip(1).filter(|part| !part.is_empty());
     token.jws().as_str().split('.').take(2).chain(disclosures)
 }
 
-/// Copies JSON text with placeholders, byte by byte: whitespace, escapes and order are preserved.
+/// Copies JSON text with placeholders for the strings in `own` and for copy-specific members. Whitespace, escapes and
+/// order are preserved.
 fn scan(text: &str, own: &HashSet<String>) -> String {
     let mut laid = String::with_capacity(text.len());
     let mut member = "";

@@ -1,4 +1,4 @@
-//! Rendering of Carnet's own types: the wallet renders each copy from its content and compares the bytes
+//! Rendering of built-in types: the wallet renders each copy from its content, and compares the bytes
 //! (spec/credential-types.md 4.5).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use super::{OpenedCopy, directory::StatusMember, recognisable_copy_problem};
 
-/// Copy, and the values that are known independently of it.
+/// Copy, and the values for its rendering that are known independently of it.
 pub(super) struct Received<'a> {
     pub(super) text: &'a str,
     pub(super) opened: &'a OpenedCopy,
@@ -28,14 +28,14 @@ pub(super) struct Received<'a> {
     pub(super) issuer: &'a str,
     pub(super) known: &'a CredentialType,
     pub(super) key: &'a PublicKey,
-    /// The issuer's signing key, a DID URL.
+    /// DID URL of the issuer's signing key.
     pub(super) signing_key: &'a str,
     pub(super) status: Option<&'a StatusMember>,
     pub(super) suites: &'a Suites,
 }
 
 impl Received<'_> {
-    /// Renders the copy and compares it.
+    /// Renders the copy with these validity dates, and compares it byte by byte.
     ///
     /// # Errors
     /// `copy_marked`
@@ -80,7 +80,8 @@ impl Received<'_> {
         token.check_rendering(&form.payload, &options)
     }
 
-    /// Returns the claims of the offer: without the subject id and commitments.
+    /// Returns the claims as offered: without the subject id and the commitments. `None` if the copy does not have
+    /// exactly one subject.
     fn claims(&self) -> Option<Map<String, Value>> {
         let members = &self.opened.members;
         let mut claims = if self.format == CredentialFormat::DcSdJwt {

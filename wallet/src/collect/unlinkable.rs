@@ -1,4 +1,4 @@
-//! Values that would link copies of a wallet: repeated digests, salts or status indices.
+//! Values that would link copies of one wallet: repeated digests, salts or status indices.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -12,14 +12,14 @@ use serde_json::{Map, Value};
 use super::{directory::places, recognisable_copy_problem};
 use crate::store::{CredentialCopy, HeldCredential};
 
-/// Parsed copy.
+/// Parsed text of a copy.
 enum Text {
     Token(Box<SdJwt>),
     Document(Map<String, Value>),
 }
 
 impl Text {
-    /// Parses a copy; `None` for an earlier copy that is no longer readable.
+    /// Parses a copy; `None` for one that cannot be parsed, as copies of older versions may be.
     fn read(copy: &CredentialCopy) -> Option<Self> {
         let text = copy.credential.text();
         if text.starts_with('{') {
@@ -51,13 +51,18 @@ impl Text {
     }
 }
 
-/// Returns the pieces of a salt that must be unique at their position; a shorter salt is one piece.
+/// Returns the substrings of a salt, each with its position, of `shared` characters. No two copies may have the same
+/// substring at the same position. A shorter salt is one substring.
 fn pieces(salt: &str, shared: usize) -> impl Iterator<Item = (usize, &[u8])> {
     salt.as_bytes().windows(shared.clamp(1, salt.len().max(1))).enumerate()
 }
 
-/// Refuses fresh copies that share copy-specific values with each other or with a copy in the wallet. Values shared
-/// among earlier copies are not checked: they can no longer be changed.
+/// Refuses fresh copies that share digests, salts or status indices with each other or with a presentable copy in the
+/// wallet, and batches in more status lists than the type's profile permits. Values shared among earlier copies are not
+/// checked: they can no longer be changed.
+///
+/// # Errors
+/// `malformed_value` for a common digest, otherwise `copy_marked`.
 pub(super) fn check_unlinkable(
     held: &[HeldCredential],
     fresh: &[CredentialCopy],

@@ -29,14 +29,15 @@ use crate::{
     wire::Wire,
 };
 
-/// Version of the file format that this program writes. Since 2 the log is a hash chain; since 3 copies have a status;
-/// since 4 a collection is stored before its offer is redeemed; since 5 the common text of copies is stored once; since
-/// 6 a credential has the epoch of its dates, and requests are kept with their receipts.
+/// Version of the file format that this program writes. Since version 2 the log is a hash chain; since 3 copies have a
+/// status; since 4 an issuance is stored before its offer is redeemed; since 5 the common text of copies is stored
+/// once; since 6 a credential has the epoch of its dates, and request objects are stored with their receipts.
 pub const VERSION: u32 = 6;
-/// Oldest version that this program reads. Members added since have defaults, and are written with the next change.
+/// Oldest version of the file format that this program reads. Members added since have defaults, and are written with
+/// the next change.
 pub const OLDEST: u32 = 2;
 
-/// Remaining validity below which a credential is said to end soon, in seconds: 30 days.
+/// Remaining validity from which on a credential is due for renewal, in seconds: 30 days.
 const SOON: i64 = 30 * carnet_core::day::SECONDS;
 
 /// Everything that the wallet stores.
@@ -49,22 +50,23 @@ pub struct WalletContents {
     pub work_factor: u8,
     /// Credentials of the holder.
     pub credentials: Vec<HeldCredential>,
-    /// Pending collections.
+    /// Pending issuances.
     pub pending: Vec<PendingCollection>,
     /// Log of presentations and other events, oldest first.
     pub log: WalletLog,
-    /// Keys of deleted copies that were presented; with them the holder can still request erasure.
+    /// Keys of deleted copies that were presented: the holder can still request erasure with them.
     pub retired: Vec<HolderKey>,
-    /// Registrars whose registrations of verifiers are accepted.
+    /// Registrars that the holder has pinned.
     #[serde(default)]
     pub registrars: Vec<PinnedRegistrar>,
     /// Services on this machine that the holder added for trials. Omitted in the file if empty, for older programs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub local_sites: Vec<LocalSite>,
-    /// Trust lists that the holder accepts.
+    /// Trust lists that the holder has pinned.
     #[serde(default)]
     pub trust: WalletTrust,
-    /// Time of the next automatic refresh of freshness statements, chosen at random at each refresh.
+    /// Time of the next automatic refresh of freshness statements, chosen at random at each refresh; `None`: never
+    /// refreshed.
     #[serde(default)]
     pub refresh_after: Option<Timestamp>,
     /// `versionId` of the last accepted entry of each did:webvh log, by DID. A log that does not continue it is
@@ -89,7 +91,7 @@ pub struct WalletContents {
     pub revision: u64,
 }
 
-/// Registrar whose registrations the holder accepts.
+/// Registrar that the holder has pinned: its registrations of verifiers are accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PinnedRegistrar {
@@ -100,7 +102,8 @@ pub struct PinnedRegistrar {
 }
 
 impl WalletContents {
-    /// Creates an empty wallet.
+    /// Creates the contents of an empty wallet, with a new log key. `work_factor` is the binary logarithm of scrypt's
+    /// N.
     pub fn new(work_factor: u8) -> Self {
         Self {
             version: VERSION,
@@ -122,7 +125,8 @@ impl WalletContents {
         }
     }
 
-    /// Returns the registrar if the holder has pinned it, or if it is the local registrar of this same verifier.
+    /// Returns the registrar with the DID `did` if the holder has pinned it, or if it is the local registrar that the
+    /// holder added together with the verifier `asker` (a DID). `None` otherwise.
     pub fn pinned_registrar(&self, did: &str, asker: &str) -> Option<PinnedRegistrar> {
         let pinned = self.registrars.iter().find(|registrar| registrar.did == did).cloned();
         pinned.or_else(|| {
@@ -131,7 +135,7 @@ impl WalletContents {
         })
     }
 
-    /// Packs the texts of all copies, before saving.
+    /// Packs the texts of copies, freshness statements and request objects, before the contents are saved.
     pub fn pack(&mut self) {
         for held in &mut self.credentials {
             packing::pack(held.copies.iter_mut().map(|copy| &mut copy.credential).collect());
@@ -140,7 +144,11 @@ impl WalletContents {
         self.requests.pack();
     }
 
-    /// Returns the index of the credential with an id or an unambiguous prefix of one.
+    /// Returns the index of the credential with an id, or with an unambiguous prefix of its id of at least four
+    /// characters.
+    ///
+    /// # Errors
+    /// `not_found`, `ambiguous_id`
     pub fn find(&self, id: &str) -> Result<usize, Failure> {
         let matches: Vec<usize> = self
             .credentials
@@ -160,7 +168,7 @@ impl WalletContents {
     }
 }
 
-/// Credential with its copies.
+/// Credential of the holder, with its copies.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeldCredential {
@@ -168,15 +176,15 @@ pub struct HeldCredential {
     pub id: String,
     /// Name of its type in the catalogue.
     pub type_name: String,
-    /// Format.
+    /// Format of all copies.
     pub format: CredentialFormat,
     /// DID of the issuer.
     pub issuer: String,
     /// Issuer's own display name.
     pub issuer_name: String,
-    /// Time of receipt.
+    /// Time when the first copies, or those of the last renewal, were received.
     pub received_at: Timestamp,
-    /// Returns the start of the validity period (`validFrom`).
+    /// Start of the validity period (`validFrom`).
     pub valid_from: Option<Timestamp>,
     /// End of the validity period, inclusive.
     pub valid_until: Option<Timestamp>,
@@ -185,41 +193,43 @@ pub struct HeldCredential {
     pub epoch: Option<Epoch>,
     /// Copies, oldest first.
     pub copies: Vec<CredentialCopy>,
-    /// URL of the issuer's service. `None` for credentials of older versions, which cannot be refilled.
+    /// URL of the issuer's service for refills and freshness statements. `None` if it was received by OpenID4VCI, its
+    /// service does not certainly belong to the issuer, or it is of an older version; then it cannot be refilled.
     #[serde(default)]
     pub endpoint: Option<String>,
-    /// Number of unused copies at which it is refilled. It is chosen at random for each credential, so that the time of
-    /// a refill does not reveal how many copies were presented.
+    /// Number of unused copies at which the credential is refilled. It is chosen at random for each credential, so that
+    /// the time of a refill does not reveal how many copies were presented.
     #[serde(default = "default_low_water")]
     pub low_water: u8,
-    /// Serials of a voucher; `None` for other credentials, and for vouchers of older versions.
+    /// Disclosed serials of a voucher; `None` for other credentials, and for vouchers of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serials: Option<VoucherSerials>,
 }
 
-/// Returns the default for credentials of older versions.
+/// Returns the `low_water` of credentials of older versions.
 pub const fn default_low_water() -> u8 {
     3
 }
 
 impl HeldCredential {
-    /// Returns the number of unused copies.
+    /// Returns the number of copies that can be presented and were presented to nobody.
     pub fn unused_copies(&self) -> usize {
         self.copies.iter().filter(|copy| copy.is_unused()).count()
     }
 
-    /// Returns whether the number of unused copies is low enough for a refill.
+    /// Returns whether the number of unused copies is at or below [`HeldCredential::low_water`].
     pub fn needs_refill(&self) -> bool {
         self.unused_copies() <= usize::from(self.low_water)
     }
 
-    /// Returns whether the credential is close enough to its end for a renewal.
+    /// Returns whether the credential is valid for at most 30 more days. `false` once it has expired, and for one
+    /// without an end.
     pub fn is_due_for_renewal(&self, now: Timestamp) -> bool {
         self.valid_until.is_some_and(|until| now <= until && until <= now.plus(SOON))
     }
 
-    /// Replaces the copies, validity period and epoch with those of a renewal. Keeps the keys of presented copies,
-    /// without text, for erasure requests.
+    /// Replaces the copies, validity period and epoch with those of `renewed`. Unused copies are dropped; of presented
+    /// ones the keys are kept, without text, for erasure requests.
     pub fn replace(&mut self, renewed: Self, low_water: u8) {
         self.copies.retain(|copy| !copy.shown_to.is_empty());
         for copy in &mut self.copies {
@@ -230,7 +240,7 @@ impl HeldCredential {
         (self.received_at, self.low_water, self.epoch) = (renewed.received_at, low_water, renewed.epoch);
     }
 
-    /// Returns whether its issuer can be asked for more copies: its address is known, and the format has selective
+    /// Returns whether its issuer could be asked for more copies: its service is known, and the format has selective
     /// disclosure.
     pub fn is_refillable(&self) -> bool {
         self.endpoint.is_some() && self.format.is_sd_jwt()
@@ -241,46 +251,48 @@ impl HeldCredential {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CredentialCopy {
-    /// Secured credential; empty if only the key is kept (see [`CredentialCopy::is_presentable`]).
+    /// Text of the credential; empty if only the key is kept (see [`CredentialCopy::is_presentable`]).
     pub credential: PackedText,
     /// Secret key of this copy.
     pub key: HolderKey,
-    /// Client ids of the verifiers to which it was presented.
+    /// Client ids of the verifiers, and DID of the issuer, to which it was presented;
+    /// [`UNKNOWN_PARTY`](super::forgetting::UNKNOWN_PARTY) for unknown ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shown_to: Vec<String>,
-    /// Positions of the commitments to its ordered claims; in the second part of the file.
+    /// Positions of the commitments to its ordered claims. They are stored in the second part of the file.
     #[serde(default, skip_serializing)]
     pub commitments: Vec<CommitmentPositions>,
     /// Thresholds that were proved with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opened: Vec<ProvedThreshold>,
-    /// Latest state reported by the issuer.
+    /// Latest state reported by the issuer; `None` if it never reported one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<CachedStatus>,
-    /// Digest of the voucher serial that was disclosed last.
+    /// Digest of the voucher serial that was disclosed last with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
 }
 
 impl CredentialCopy {
-    /// Creates an unused copy.
+    /// Creates a copy that was presented to nobody.
     pub fn new(credential: String, key: HolderKey) -> Self {
         let credential = credential.into();
         let (commitments, opened) = (Vec::new(), Vec::new());
         Self { credential, key, shown_to: Vec::new(), commitments, opened, standing: None, serial: None }
     }
 
-    /// Returns the text of the freshness statement.
+    /// Returns the stored text of the freshness statements; `None` if there are none.
     pub fn statement(&self) -> Option<&PackedText> {
         Some(&self.standing.as_ref()?.statement.as_ref()?.text)
     }
 
-    /// Returns the text of the freshness statement, for changes.
+    /// Returns the stored text of the freshness statements, for changes.
     pub fn statement_mut(&mut self) -> Option<&mut PackedText> {
         Some(&mut self.standing.as_mut()?.statement.as_mut()?.text)
     }
 
-    /// Deletes everything except the key and the list of verifiers.
+    /// Deletes the text, the commitments, the proved thresholds and the status. The key, the verifiers and the digest
+    /// of the serial are kept.
     pub fn delete_text(&mut self) {
         self.credential.clear();
         self.commitments.clear();
@@ -288,37 +300,39 @@ impl CredentialCopy {
         self.standing = None;
     }
 
-    /// Returns whether it can still be presented. Of copies presented long ago, only the key is kept, for erasure
-    /// requests.
+    /// Returns whether it can still be presented: it has a text. Of copies presented long ago, only the key is kept,
+    /// for erasure requests.
     pub fn is_presentable(&self) -> bool {
         !self.credential.is_empty()
     }
 
-    /// Returns whether it was presented to no verifier.
+    /// Returns whether it can be presented and was presented to nobody.
     pub fn is_unused(&self) -> bool {
         self.shown_to.is_empty() && self.is_presentable()
     }
 }
 
-/// Pending collection. It is saved before the offer is redeemed, so that a lost response can be requested again.
+/// Pending issuance of one credential configuration. It is saved before the offer is redeemed, so that a lost response
+/// can be requested again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PendingCollection {
-    /// SHA-256 of the offer's code, in base64url: recognises the offer if it is received again.
+    /// base64url SHA-256 of the offer's code, by which the offer is recognised if it is received again; for a renewal
+    /// `renewal:` and the id of the credential.
     pub offer: String,
     /// URL of the issuer's service.
     pub endpoint: String,
-    /// DID of the issuer when the offer was redeemed.
+    /// DID of the issuer, as in its metadata when the issuance began.
     pub issuer: String,
-    /// Id of the requested configuration.
+    /// Id of the requested credential configuration.
     pub configuration_id: String,
-    /// Access token of the collection; empty until the offer is redeemed.
+    /// Access token; empty until the offer is redeemed, and for a renewal.
     pub access_token: WalletSecret,
     /// Holder keys, in the order of the proofs.
     pub keys: Vec<HolderKey>,
-    /// Time of the request.
+    /// Time when the issuance began.
     pub since: Timestamp,
-    /// Progress of the collection.
+    /// Progress of the issuance.
     pub stage: CollectionStage,
     /// Id of the credential whose copies this renewal replaces; `None`: an offer.
     #[serde(default)]
@@ -342,16 +356,16 @@ pub struct OfferRedemption {
     pub code: WalletSecret,
     /// PIN, if the offer has one.
     pub pin: Option<WalletSecret>,
-    /// Code verifier: 32 random bytes in base64url, generated by this wallet. The issuer accepts a repetition only with
-    /// it (spec/protocol.md 3.6).
+    /// Code verifier: 32 random bytes in base64url, generated by this wallet. The issuer accepts a repeated redemption
+    /// only with it (spec/protocol.md 3.6).
     pub verifier: WalletSecret,
-    /// URL that the holder was told the PIN goes to; `None`: the service of the offer.
+    /// Token endpoint that the holder was told the code and PIN are sent to; `None`: the service of the offer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint: Option<String>,
 }
 
 impl OfferRedemption {
-    /// Generates the code verifier for an offer.
+    /// Creates the data for an offer, with a new random code verifier.
     pub fn draw(code: WalletSecret, pin: Option<WalletSecret>, token_endpoint: Option<String>) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         OsRng.fill_bytes(bytes.as_mut());
@@ -359,17 +373,17 @@ impl OfferRedemption {
     }
 }
 
-/// Stage of a collection.
+/// Stage of an issuance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum CollectionStage {
-    /// The offer is being redeemed; no response yet. The issuer may or may not have used the code.
+    /// The offer is being redeemed, and no response has arrived. The issuer may or may not have used the code.
     Redeeming {
         /// Proofs of possession, one per key, to be sent.
         proofs: Vec<String>,
     },
-    /// The copies were requested; no response has arrived. Repeating the same call returns the same response while the
-    /// access token is valid (protocol 3.17).
+    /// The offer was redeemed and the copies were requested; no response has arrived. Repeating the same call returns
+    /// the same response while the access token is valid (spec/protocol.md 3.17).
     Asked {
         /// Proofs of possession, one per key, as sent.
         proofs: Vec<String>,
@@ -384,13 +398,13 @@ pub enum CollectionStage {
 }
 
 impl PendingCollection {
-    /// Returns whether both are records of the same collection, at any stage.
+    /// Returns whether both are records of the same issuance: the same offer and credential configuration.
     pub fn is(&self, other: &Self) -> bool {
         self.offer == other.offer && self.configuration_id == other.configuration_id
     }
 
-    /// Returns whether a response is no longer possible: the access token has expired, and there is no data to get
-    /// another.
+    /// Returns whether no response is possible any more: a new access token is needed, and there are no data for
+    /// redeeming the offer.
     pub fn is_expired_for_good(&self, now: Timestamp) -> bool {
         self.redemption.is_none() && self.needs_token(now)
     }
@@ -405,7 +419,7 @@ impl PendingCollection {
     }
 }
 
-/// Secret text: zeroized on drop, and not printed by `Debug`.
+/// Secret text in the wallet. It is zeroized on drop, and `Debug` does not print it.
 #[derive(Clone)]
 pub struct WalletSecret(Zeroizing<String>);
 
@@ -449,10 +463,10 @@ pub enum HolderAlgorithm {
     Es256,
 }
 
-/// Mark before the bytes of a P-256 key. Keys without it are Ed25519 keys.
+/// Prefix of the text of a P-256 key. Keys without it are Ed25519 keys.
 const P256: &str = "ES256:";
 
-/// Secret key of one copy, 32 bytes in base64url: Ed25519, or P-256 with a prefix.
+/// Secret key of one copy: 32 bytes in base64url, with a prefix for P-256; without a prefix Ed25519.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct HolderKey(WalletSecret);
@@ -476,7 +490,10 @@ impl HolderKey {
         Self(WalletSecret(text))
     }
 
-    /// Decodes the key for signing.
+    /// Decodes the key.
+    ///
+    /// # Errors
+    /// `key_invalid` if the text is damaged.
     pub fn open(&self) -> Result<SecretKey, Problem> {
         let text = self.0.expose();
         let (algorithm, text) =
@@ -489,7 +506,7 @@ impl HolderKey {
     }
 }
 
-/// Generates an id: 64 random bits in hexadecimal.
+/// Generates a local identifier: 64 random bits in hexadecimal.
 pub fn random_id() -> String {
     format!("{:016x}", OsRng.next_u64())
 }

@@ -1,4 +1,4 @@
-//! Wallet file: encrypted with age and a passphrase, replaced atomically, under a lock.
+//! Wallet file: encrypted with age and a passphrase, and replaced atomically under a lock.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -25,7 +25,7 @@ use crate::{
 
 mod format;
 
-/// Default binary logarithm of scrypt's N: about one second.
+/// Default binary logarithm of scrypt's N; deriving the key then takes about one second.
 pub const DEFAULT_WORK_FACTOR: u8 = 18;
 /// Minimum binary logarithm of scrypt's N.
 pub const LEAST_WORK_FACTOR: u8 = 12;
@@ -33,22 +33,22 @@ pub const LEAST_WORK_FACTOR: u8 = 12;
 pub const GREATEST_WORK_FACTOR: u8 = 20;
 /// Maximum file size, in bytes.
 const LARGEST: u64 = 128 * 1024 * 1024;
-/// Maximum wait for another command that holds the wallet.
+/// Maximum wait for another command that holds the lock of the wallet.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
-/// Number of did:webvh logs whose last entry is kept.
+/// Maximum number of did:webvh logs whose last entry is remembered.
 const LOGS: usize = 4_096;
 
-/// Encrypted file, locked while this exists.
+/// Encrypted wallet file, which is locked while this value exists.
 pub struct FileStore {
     path: PathBuf,
     passphrase: SecretString,
     /// Held, not used: closing it releases the lock.
     _lock: File,
-    /// Cache of the DIDs seen in this run.
+    /// Cache of the DID documents of this run, from which the last entries of did:webvh logs are saved.
     dids: DidCache,
-    /// Printed when saving is slow.
+    /// Observer that is notified while opening or saving is slow.
     wait: Box<dyn WorkObserver>,
-    /// Folders of the mark; `None`: no mark is kept.
+    /// Directories of the rollback mark; `None`: no mark is kept.
     marks: Option<MarkFolders>,
 }
 
@@ -56,15 +56,18 @@ pub struct FileStore {
 pub type WalletFile = Wallet<FileStore>;
 
 impl WalletFile {
-    /// Creates an empty wallet; never replaces an existing one.
+    /// Creates the file of an empty wallet, and its directory. Never replaces an existing file.
     ///
     /// # Errors
-    /// `wallet_exists`, `wallet_unwritable`, `wallet_busy`.
+    /// `wallet_exists`, `wallet_unwritable`, `wallet_busy`
     pub fn create(path: &Path, passphrase: SecretString, work_factor: u8) -> Result<(), Failure> {
         Self::create_with(path, passphrase, &mut WalletContents::new(work_factor))
     }
 
-    /// Creates a wallet with the given contents; never replaces an existing one.
+    /// Creates the file of a wallet with the given contents, and its directory. Never replaces an existing file.
+    ///
+    /// # Errors
+    /// `wallet_exists`, `wallet_unwritable`, `wallet_busy`
     pub fn create_with(path: &Path, passphrase: SecretString, contents: &mut WalletContents) -> Result<(), Failure> {
         let exists = || {
             let message = Sentence::id("error-wallet-exists").with("path", path.display());
@@ -86,8 +89,12 @@ impl WalletFile {
         sync_folder(path).map_err(|error| unwritable(path, &error))
     }
 
-    /// Opens a wallet for changes. `busy` is notified while another command has the lock, `wait` while decryption or
-    /// saving is slow.
+    /// Opens a wallet for changes, and locks it. `busy` is notified while another command has the lock, `wait` while
+    /// decryption or saving is slow.
+    ///
+    /// # Errors
+    /// `wallet_missing`; `wallet_busy` after ten seconds; `wrong_passphrase`; `wallet_corrupted`, `wallet_version`,
+    /// `work_factor`, `wallet_unreadable`, `wallet_unwritable`.
     pub fn open(
         path: &Path,
         passphrase: SecretString,
@@ -115,14 +122,15 @@ impl WalletFile {
         Ok(wallet)
     }
 
-    /// Checks did:webvh logs against the last entries accepted by this wallet, and saves new ones with the next change.
+    /// Uses a cache of DID documents that refuses did:webvh logs which do not continue the last entries accepted by
+    /// this wallet. The next [`Wallet::save`] stores the last entries that the cache has accepted since.
     pub fn check_logs(&mut self, dids: &DidCache) {
         dids.remember(self.contents.logs.clone());
         self.store.dids = dids.clone();
     }
 
-    /// Compares the file with its rollback mark, and updates the mark from now on. A wallet without a mark gets one
-    /// with the next change.
+    /// Compares the file with its rollback mark, and updates the mark with each save from now on. A wallet without a
+    /// mark gets one with the next change.
     pub fn keep_mark(&mut self, folders: MarkFolders) -> FileAge {
         let age = self.contents.age(&folders);
         if let FileAge::Behind { newest } = age {
@@ -141,7 +149,10 @@ impl WalletFile {
         self.save().map_err(|failure| Failure { hint: failure.hint.then(either()), ..failure })
     }
 
-    /// Copies the encrypted file unchanged to a new file, with the same passphrase.
+    /// Copies the encrypted file unchanged to a new file, which has the same passphrase.
+    ///
+    /// # Errors
+    /// `file_unwritable`, also if the file exists.
     pub fn copy_to(&self, copy: &Path) -> Result<(), Failure> {
         let unwritable = |error: io::Error| {
             let message = Sentence::id("error-file-unwritable").with("path", copy.display()).details(error);
@@ -176,19 +187,20 @@ impl WalletStore for FileStore {
     }
 }
 
-/// Error for an unwritable mark: the next command would take the wallet for one restored from a copy.
+/// Returns the failure for an unwritable rollback mark: the next command would take the wallet for one restored from a
+/// copy.
 fn unmarked(path: &Path, error: &io::Error) -> Failure {
     let message = Sentence::id("error-wallet-unmarked").with("path", path.display()).details(error);
     Failure::new("wallet_unwritable", message, Sentence::id("hint-space")).with_safety(DataSafety::Stored)
 }
 
-/// Part of a wallet file to be read.
+/// Part of a wallet file that is decrypted and parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WalletPart {
     /// Everything.
     Whole,
-    /// Everything except the texts of copies, which are most of the file. Before version 5, they are part of the
-    /// contents and always read.
+    /// Everything except the texts of copies and request objects, which are most of the file. Before version 5, they
+    /// are part of the contents and always read.
     WithoutTexts,
 }
 
@@ -196,6 +208,9 @@ pub enum WalletPart {
 ///
 /// A wallet that is encrypted with an older form of its passphrase is encrypted again if the lock is free: a holder who
 /// only reads would otherwise keep a form that another keyboard may not be able to type.
+///
+/// # Errors
+/// As [`WalletFile::open`], except `wallet_busy`.
 pub fn read_only(path: &Path, passphrase: &SecretString, reading: WalletPart) -> Result<WalletContents, Failure> {
     let (contents, older_form) = read_and_tell(path, passphrase, reading)?;
     if older_form && let Ok(lock) = lock(path, Duration::ZERO) {
@@ -205,7 +220,7 @@ pub fn read_only(path: &Path, passphrase: &SecretString, reading: WalletPart) ->
     Ok(contents)
 }
 
-/// Reads a wallet, and tells if it is still sealed with an older form of the passphrase.
+/// Reads a wallet. The second value is `true` if it is encrypted with an older form of the passphrase.
 fn read_and_tell(
     path: &Path,
     passphrase: &SecretString,
@@ -239,7 +254,7 @@ fn undecryptable(error: DecryptError) -> Failure {
     }
 }
 
-/// Error for a damaged file, with the id of the reason.
+/// Returns the failure for a damaged file; `why` is the message id of the reason.
 fn corrupted(why: &'static str) -> Failure {
     let message = Sentence::id("error-wallet-corrupted").with_part("why", Sentence::id(why));
     Failure::new("wallet_corrupted", message, Sentence::id("hint-put-back")).with_safety(DataSafety::Unreadable)

@@ -1,4 +1,4 @@
-//! Deletion of log entries with all dependent data, and of the verifiers' names in copies.
+//! Deletion of log entries with all dependent data, including the verifiers' names in copies.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ impl CredentialCopy {
 }
 
 impl WalletContents {
-    /// Returns the start of the first day within the log's retention period; `None`: unlimited.
+    /// Returns the start of the first day within the retention period of the log; `None`: unlimited.
     pub fn retention_start(&self, now: Timestamp) -> Option<Timestamp> {
         let days = i64::from(self.log_days?);
         Some(now.plus(days.saturating_mul(day::SECONDS).saturating_neg()).start_of_day())
@@ -33,7 +33,7 @@ impl WalletContents {
     /// of verifiers in copies. A presented copy still counts as presented. Returns the number of deleted entries.
     ///
     /// # Errors
-    /// The hash chain is invalid.
+    /// The hash chain of the log is invalid, or the log key is damaged.
     pub fn forget(&mut self, before: Timestamp, now: Timestamp) -> Result<usize, LogError> {
         if self.log.before(before) == 0 {
             return Ok(0);
@@ -47,7 +47,8 @@ impl WalletContents {
         Ok(count)
     }
 
-    /// Replaces the names of verifiers that the log no longer contains.
+    /// Replaces the names of verifiers in copies and vouchers with [`UNKNOWN_PARTY`] if the log no longer has the
+    /// presentation.
     fn forget_askers(&mut self) {
         let sent = self.log.entries().iter().filter(|entry| entry.kind == EntryKind::Sending);
         let known: BTreeSet<(&str, &str)> =
@@ -77,8 +78,8 @@ impl WalletContents {
         }
     }
 
-    /// Deletes the keys that are no longer needed for erasure requests: those of deleted copies, and of copies reduced
-    /// to their key. Returns whether there were any.
+    /// Deletes the keys that are no longer needed for erasure requests: those of deleted copies, and copies of which
+    /// only the key was kept. Returns whether any were deleted.
     pub fn delete_unneeded_keys(&mut self) -> bool {
         let needed = keys_for_erasure(&self.log);
         let is_needed = |key: &HolderKey| thumbprint(key).is_some_and(|thumbprint| needed.contains(&thumbprint));
@@ -94,14 +95,15 @@ impl WalletContents {
         count(self) < before
     }
 
-    /// Logs that the wallet was restored from a backup, and marks its copies as presented to an unknown verifier.
+    /// Logs that the wallet was restored from a backup, and marks every copy as presented to an unknown verifier.
+    /// Thresholds are no longer proved with these copies.
     pub fn record_restore(&mut self, now: Timestamp) {
         self.suspect_copies();
         self.log.push(WalletLogEntry::new(now, EntryKind::Restored, ""));
     }
 
-    /// Marks every copy as shown to an unknown verifier, and no longer proves thresholds with it: a newer file exists,
-    /// with which each copy may have been shown and opened for another threshold (spec/at-least.md 4.5).
+    /// Marks every copy as presented to an unknown verifier, and makes it unusable for threshold proofs: a newer file
+    /// existed, with which each copy may have been presented for another threshold (spec/at-least.md 4.5).
     fn suspect_copies(&mut self) {
         for copy in self.credentials.iter_mut().flat_map(|held| &mut held.copies).filter(|copy| copy.is_presentable()) {
             copy.seen_by_unknown();
@@ -110,7 +112,8 @@ impl WalletContents {
     }
 }
 
-/// Returns the thumbprint of the log key for display; `None` if it is missing or damaged.
+/// Returns the public key that signs checkpoints of the log, as a Multikey. `None` if the wallet has none or it is
+/// damaged.
 pub fn log_key(contents: &WalletContents) -> Option<String> {
     Some(contents.log_key.as_ref()?.open().ok()?.public_key().to_multikey())
 }

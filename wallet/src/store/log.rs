@@ -1,4 +1,4 @@
-//! Log of the wallet: events and the parties involved, in an append-only hash chain (spec/log.md).
+//! Log of the wallet: its events and the parties involved, in a hash chain (spec/log.md).
 
 use std::fmt;
 
@@ -21,12 +21,12 @@ mod checkpoint;
 
 pub use checkpoint::Checkpoint;
 
-/// Number of random bytes in each entry.
+/// Number of random bytes in the salt of each entry.
 const SALT: usize = 16;
-/// Predecessor of the first entry.
+/// Text whose digest stands for the predecessor of the first entry.
 const BEGINNING: &[u8] = b"carnet-log-v1";
 
-/// Event of a log entry.
+/// Kind of event of a log entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EntryKind {
@@ -36,9 +36,9 @@ pub enum EntryKind {
     ReceiveFailed,
     /// A valid request was received; entries about its outcome refer to this one.
     Requested,
-    /// A request was invalid or could not be answered. Nothing was sent.
+    /// A request was invalid, could not be answered, or got no clear decision of the holder. Nothing was sent.
     RequestFailed,
-    /// The holder refused. Nothing was sent.
+    /// The holder declined a request. Nothing was sent.
     RefusedByOwner,
     /// A presentation was approved and is about to be sent; entries about its outcome refer to this one.
     Sending,
@@ -46,9 +46,9 @@ pub enum EntryKind {
     Accepted,
     /// The verifier refused the presentation.
     RefusedByAsker,
-    /// No response arrived; the verifier may have received the presentation.
+    /// No response arrived. The verifier may have received the presentation.
     Unanswered,
-    /// Receipt of the verifier for the presentation.
+    /// The verifier sent a valid receipt for the presentation.
     Receipt,
     /// The verifier sent no receipt.
     ReceiptMissing,
@@ -75,7 +75,7 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    /// Returns the name used in JSON and in message ids.
+    /// Returns the name used in JSON, in the file and in message ids.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Received => "received",
@@ -120,12 +120,12 @@ pub struct WalletLogEntry {
     pub at: Timestamp,
     /// Kind of the event.
     pub kind: EntryKind,
-    /// Number of the earlier entry to which it refers.
+    /// Number of the earlier entry to which this one refers; `None`: it refers to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<u64>,
-    /// Client id or DID of the other party.
+    /// Client id of the verifier, or DID of the other party; empty: none.
     pub party: String,
-    /// Registered name of the other party, otherwise its own display name.
+    /// Registered name of the other party, otherwise its own display name; may be empty.
     pub party_name: String,
     /// Contacts of the verifier, for erasure requests and complaints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,28 +136,28 @@ pub struct WalletLogEntry {
     /// Digest of the presentation (spec/receipts.md 1.2); empty except in [`EntryKind::Sending`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub presentation: String,
-    /// Digest of request and answer, by which it was approved (spec/protocol.md 5.2).
+    /// Digest by which the answer was approved (spec/protocol.md 5.2); empty: no answer.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub approval: String,
-    /// Intended use stated by the verifier.
+    /// Id of the intended use that the verifier states; empty: none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub intended_use: String,
-    /// Purpose stated by the verifier.
+    /// Purpose, as registered for the intended use or else as stated by the verifier.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub purpose: String,
-    /// Stable reason of a failure.
+    /// Stable reason code of a failure or refusal; empty: none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Requested claims that exceed the registration, as `query_id: path`; `*`: everything.
+    /// Requested items that exceed the registration, as `query_id: path`; the path `*` is the credential as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beyond: Vec<String>,
-    /// Requested bounds, answered or not.
+    /// Requested bounds of claims, proved or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bounds: Vec<AskedBound>,
-    /// Credentials and claims of the presentation.
+    /// Credentials that the event is about, with the disclosures of a presentation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<ShownPart>,
-    /// Signed receipt, or confirmation of an erasure.
+    /// Signed receipt, or signed confirmation of an erasure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement: Option<StoredStatement>,
 }
@@ -188,12 +188,12 @@ impl WalletLogEntry {
         }
     }
 
-    /// Creates an entry that refers to an earlier one, with the same party.
+    /// Creates an entry that refers to `earlier` and has the same party.
     pub fn about(earlier: &Self, at: Timestamp, kind: EntryKind) -> Self {
         Self { of: Some(earlier.number), party_name: earlier.party_name.clone(), ..Self::new(at, kind, &earlier.party) }
     }
 
-    /// Returns the verifier's DID, if the party is identified by one.
+    /// Returns the DID of the party: its identifier without the client id prefix `decentralized_identifier:`.
     pub fn did(&self) -> &str {
         self.party.strip_prefix("decentralized_identifier:").unwrap_or(&self.party)
     }
@@ -207,56 +207,56 @@ impl WalletLogEntry {
     }
 }
 
-/// Contacts of a verifier, from its request and its registration.
+/// Contact data of a verifier, from its request and its registration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VerifierContacts {
-    /// URL of its service.
+    /// URL of the verifier's service.
     pub endpoint: String,
     /// DID of the registrar that states the following members; `None`: the verifier counted as unregistered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registrar: Option<String>,
-    /// Contact for erasure requests: an https or mailto URI.
+    /// Contact for erasure requests: an https or mailto URI; `None` for an unregistered verifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub support: Option<String>,
-    /// Supervisory authority of the verifier.
+    /// Data protection authority that supervises the verifier; `None` for an unregistered verifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<SupervisoryAuthority>,
 }
 
-/// Requested bound of a claim.
+/// Bound of a claim's value that a verifier requested (spec/at-least.md).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AskedBound {
-    /// Accepted types, by their names in the catalogue if it has them.
+    /// Credential types that the query accepts, by their names in the catalogue if it has them.
     pub types: Vec<String>,
     /// Path of the claim below the subject.
     pub claim: String,
-    /// Direction.
+    /// Direction: at least or at most the bound.
     #[serde(with = "direction")]
     pub direction: Direction,
-    /// Bound as requested.
+    /// Bound as requested: a number, or a date as text.
     pub bound: Value,
 }
 
-/// Disclosures of one presented credential.
+/// Credential in a log entry, with its disclosures if it was presented.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShownPart {
-    /// Wallet id of the credential.
+    /// Local identifier of the credential.
     pub id: String,
-    /// Type of the credential.
+    /// Name of the credential type.
     pub type_name: String,
-    /// Id of the credential query that it answers.
+    /// Id of the credential query that it answers; empty if it was not presented.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub query_id: String,
-    /// Disclosed paths.
+    /// Paths of the disclosed claims.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
-    /// Proved thresholds, with the verifier's bounds.
+    /// Proved thresholds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<ShownThreshold>,
-    /// Thumbprint (RFC 7638) of the key that presented.
+    /// Thumbprint (RFC 7638) of the holder key that signed the presentation.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub key: String,
 }
@@ -268,13 +268,13 @@ impl ShownPart {
     }
 }
 
-/// Signed statement, with the key that verified it on arrival.
+/// Receipt or confirmation of a verifier, with the key that verified it on arrival.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredStatement {
-    /// Signed document.
+    /// Signed document, as received.
     pub document: Map<String, Value>,
-    /// Public key, as a Multikey.
+    /// Public key that verified it, as a Multikey.
     pub key: String,
     /// Relation of the key to the verifier's registration on arrival; `None` for unregistered verifiers, and for
     /// statements of older versions.
@@ -282,7 +282,7 @@ pub struct StoredStatement {
     pub registered: Option<KeyStanding>,
 }
 
-/// Append-only log with a hash chain, of which the oldest entries can be deleted.
+/// Log with a hash chain. Entries are only appended, and deleted only from the start.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WalletLog {
@@ -295,7 +295,7 @@ pub struct WalletLog {
 /// First inconsistency in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogError {
-    /// Number of the entry by its position, regardless of the number that it states.
+    /// Number that the entry should have by its position, whatever number it states.
     pub number: u64,
     /// Description of the inconsistency.
     pub what: String,
@@ -314,7 +314,7 @@ impl Default for WalletLog {
 }
 
 impl WalletLog {
-    /// Appends an entry, and returns its number.
+    /// Appends an entry, and returns its number. Number, salt and predecessor of `entry` are replaced.
     pub fn push(&mut self, entry: WalletLogEntry) -> u64 {
         let number = self.number(self.entries.len());
         let mut salt = [0; SALT];
@@ -330,12 +330,12 @@ impl WalletLog {
         &self.entries
     }
 
-    /// Returns the newest entry.
+    /// Returns the newest entry; `None` if the log has no entries.
     pub fn last(&self) -> Option<&WalletLogEntry> {
         self.entries.last()
     }
 
-    /// Returns the entry with a number.
+    /// Returns the entry with a number; `None` if it was deleted or does not exist.
     pub fn entry(&self, number: u64) -> Option<&WalletLogEntry> {
         let index = number.checked_sub(self.forgotten())?.checked_sub(1)?;
         self.entries.get(usize::try_from(index).ok()?)
@@ -346,21 +346,21 @@ impl WalletLog {
         self.forgotten().saturating_add(number(index))
     }
 
-    /// Returns the entries of a kind that refer to an entry.
+    /// Returns the entries of a kind that refer to the entry with a number, oldest first.
     pub fn about(&self, number: u64, kind: EntryKind) -> impl Iterator<Item = &WalletLogEntry> {
         self.entries.iter().filter(move |entry| entry.of == Some(number) && entry.kind == kind)
     }
 
-    /// Returns the digest of the newest entry. A holder who notes it elsewhere can later check that no earlier entry
-    /// was changed.
+    /// Returns the digest of the newest entry. A holder who writes it down can later check that no earlier entry was
+    /// changed.
     pub fn head(&self) -> &str {
         &self.head
     }
 
-    /// Recomputes the hash chain.
+    /// Recomputes the hash chain, and verifies the checkpoint that replaces deleted entries.
     ///
     /// # Errors
-    /// The first entry that was moved, changed or removed.
+    /// The first entry that was moved, changed or removed; or an invalid checkpoint.
     pub fn check_chain(&self) -> Result<(), LogError> {
         let mut previous = self.check_checkpoint()?.map_or_else(|| digest(BEGINNING), str::to_owned);
         for (index, entry) in self.entries.iter().enumerate() {
@@ -393,7 +393,8 @@ fn digest(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
 }
 
-/// Serialisation of an instant as text, so that an exported log can be verified unmodified.
+/// Serialisation of a [`Timestamp`](carnet_core::time::Timestamp) as text, so that an exported log can be verified
+/// unmodified.
 mod instant {
     use carnet_core::time::Timestamp;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

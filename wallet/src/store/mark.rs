@@ -1,5 +1,6 @@
-//! Rollback mark of a wallet: the number of times that its file was saved, stored separately. A file that is behind its
-//! mark, or has no mark on this machine, was restored from a copy (spec/log.md section 8).
+//! Rollback mark of a wallet: the number of times that its file was saved, stored separately from it. A file whose
+//! number is lower than its mark, or that has no mark on this machine, was restored from a copy (spec/log.md section
+//! 8).
 
 use std::{
     fs, io,
@@ -8,37 +9,39 @@ use std::{
 
 use super::WalletContents;
 
-/// Suffix of a mark's file name, after the wallet's identifier for it.
+/// Suffix of the mark's file name, after the wallet's identifier for it.
 const SUFFIX: &str = ".mark";
 /// Maximum size of a mark, in bytes; it contains one number.
 const LONGEST: usize = 32;
 
-/// Directories for the rollback mark. It is written to the first writable one; the highest mark is used.
+/// Directories that can contain the rollback mark. It is written to the first writable one; of several marks, the
+/// highest counts.
 #[derive(Debug, Clone)]
 pub struct MarkFolders(Vec<PathBuf>);
 
-/// Relation between a wallet file and its rollback mark.
+/// Result of comparing a wallet file with its rollback mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileAge {
-    /// The file is the newest one saved on this machine.
+    /// The file is the newest one that was saved on this machine.
     Newest,
     /// A newer file was saved on this machine.
     Behind {
-        /// Revision of the newest file.
+        /// Revision of the newest file: the number of times that it was saved.
         newest: u64,
     },
-    /// No file of this wallet was saved on this machine.
+    /// This machine has no mark of the wallet: no file of it was saved here.
     Unknown,
 }
 
 impl MarkFolders {
-    /// Returns the state directory, if given, and the directory of the wallet.
+    /// Returns the directories for the mark of the wallet file `wallet`: the state directory, if given, then the
+    /// directory of the file.
     pub fn of(state: Option<PathBuf>, wallet: &Path) -> Self {
         let own = wallet.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Self(state.into_iter().chain([own.to_owned()]).collect())
     }
 
-    /// Compares a wallet file with its rollback mark.
+    /// Compares a revision of the wallet with the mark called `name`.
     pub fn age(&self, name: &str, revision: u64) -> FileAge {
         match self.0.iter().filter_map(|folder| read(folder, name)).max() {
             None => FileAge::Unknown,
@@ -47,7 +50,7 @@ impl MarkFolders {
         }
     }
 
-    /// Advances the mark. Call it after saving the file, so that the mark is never ahead of it.
+    /// Writes the mark. It must be called after the file was saved, so that the mark is never ahead of the file.
     ///
     /// # Errors
     /// No directory is writable.
@@ -64,7 +67,7 @@ impl MarkFolders {
 }
 
 impl WalletContents {
-    /// Compares the contents with the rollback mark. A wallet without a mark counts as the newest.
+    /// Compares the contents with the rollback mark. A wallet that never had a mark counts as the newest.
     pub fn age(&self, folders: &MarkFolders) -> FileAge {
         self.mark.as_ref().map_or(FileAge::Newest, |name| folders.age(name, self.revision))
     }

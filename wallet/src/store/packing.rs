@@ -2,7 +2,8 @@
 //!
 //! The copies of a credential differ only in salts, digests, keys and signatures. A [`TextTemplate`] contains their
 //! common text with gaps, with base64url decoded; each copy stores only the contents of the gaps. A text that a
-//! template does not reproduce byte for byte is stored unchanged, so that this module is independent of formats.
+//! template does not reproduce byte for byte is stored unchanged, so that this module does not depend on credential
+//! formats.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -16,19 +17,20 @@ mod gap;
 
 use gap::{TemplateGap, digest};
 
-/// Text of a credential copy or of its freshness statement, stored without the parts that it shares with others.
+/// Text of a credential copy, freshness statement or request object, which can be stored without the parts that it
+/// shares with others.
 #[derive(Clone)]
 pub enum PackedText {
     /// The complete text.
     Full(String),
     /// Contents of the gaps in a shared template.
     Filled(Arc<TextTemplate>, Box<[u8]>),
-    /// In the second part of the file, which was not read.
+    /// There is a text, but it is in the second part of the file, which was not read.
     Unread,
 }
 
 impl PackedText {
-    /// Returns the text.
+    /// Returns the complete text; empty if there is none or it was not read.
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Full(text) => Cow::Borrowed(text),
@@ -38,7 +40,7 @@ impl PackedText {
         }
     }
 
-    /// Returns whether the text is empty.
+    /// Returns whether there is no text. `false` for a text that was not read.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Full(text) if text.is_empty())
     }
@@ -55,7 +57,7 @@ impl PackedText {
         }
     }
 
-    /// Stores the text by a layout, if the layout reproduces it.
+    /// Stores the text by a template, if the template reproduces it exactly. Returns whether it does.
     fn fit(&mut self, runs: &[String], layout: &Arc<TextTemplate>) -> bool {
         let Self::Full(text) = self else { return false };
         let Some(gaps) = layout.gaps(runs).filter(|gaps| layout.fill(gaps).as_deref() == Some(text)) else {
@@ -117,7 +119,8 @@ pub struct TextTemplate {
 }
 
 impl TextTemplate {
-    /// Builds the layout of texts that differ only in words; `None` if they differ otherwise.
+    /// Builds the template of texts that differ only in words; `None` if they differ otherwise. Each text is given as
+    /// its runs.
     fn of(texts: &[&[String]]) -> Option<Self> {
         let first = texts.first()?;
         if texts.iter().any(|runs| runs.len() != first.len()) {
@@ -132,7 +135,7 @@ impl TextTemplate {
         Some(Self { runs: layout })
     }
 
-    /// Extracts the contents of the gaps, if the text has this layout.
+    /// Extracts the contents of the gaps; `None` if the text does not have this template.
     fn gaps(&self, runs: &[String]) -> Option<Vec<u8>> {
         if runs.len() != self.runs.len() {
             return None;
@@ -160,7 +163,7 @@ impl TextTemplate {
         Some(gaps)
     }
 
-    /// Returns whether these contents fill all gaps exactly.
+    /// Returns whether these contents are well-formed and fill all gaps exactly.
     pub(super) fn takes(&self, gaps: &[u8]) -> bool {
         self.read(gaps).is_some()
     }
@@ -188,7 +191,7 @@ impl TextTemplate {
         rest.is_empty().then_some(read)
     }
 
-    /// Fills the gaps, and returns the text.
+    /// Fills the gaps, and returns the text; `None` if the contents do not fit.
     fn fill(&self, gaps: &[u8]) -> Option<String> {
         let read = self.read(gaps)?;
         let mut written: Vec<String> = vec![String::new(); self.runs.len()];
@@ -207,7 +210,8 @@ impl TextTemplate {
     }
 }
 
-/// Packs the texts of one credential, with existing templates of its other texts or with new ones for similar texts.
+/// Packs those texts that are still complete: with a template of other texts in the list, or with a new template for
+/// two or more similar ones.
 pub fn pack(mut texts: Vec<&mut PackedText>) {
     let mut layouts: Vec<Arc<TextTemplate>> = Vec::new();
     for layout in texts.iter().filter_map(|text| text.layout()) {
@@ -238,7 +242,7 @@ pub fn pack(mut texts: Vec<&mut PackedText>) {
     }
 }
 
-/// Splits a text into runs: plain ones alternating with decoded base64url of JSON.
+/// Splits a text at dots and tildes into runs: plain ones alternating with decoded base64url of JSON.
 fn runs(text: &str) -> Vec<String> {
     let mut plain = String::new();
     let mut runs = Vec::new();
@@ -270,7 +274,7 @@ const fn is_encoded(number: usize) -> bool {
     number % 2 == 1
 }
 
-/// Tests for a character of copy-specific words: salts, digests, signatures, indices.
+/// Returns whether a character can be part of a word: salts, digests, signatures and indices are words.
 const fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
@@ -291,12 +295,12 @@ fn pieces(run: &str) -> Vec<&str> {
     pieces
 }
 
-/// Returns all pieces of a text except its words.
+/// Returns all pieces of a text except its words. Texts of one shape can share a template.
 fn shape(runs: &[String]) -> Vec<Vec<&str>> {
     runs.iter().map(|run| pieces(run).into_iter().step_by(2).collect()).collect()
 }
 
-/// Returns the texts around the gaps of one run; a gap replaces each word that differs.
+/// Returns the texts around the gaps of one run; a gap replaces each word that differs. `None` if other pieces differ.
 fn common(all: &[Vec<&str>]) -> Option<Vec<String>> {
     let first = all.first()?;
     let mut fixed = vec![String::new()];

@@ -11,20 +11,20 @@ use crate::{
     sanitise::sanitise,
 };
 
-/// Presentation, with the log entries that refer to it.
+/// Presentation in the log, with the entries that refer to it.
 #[derive(Debug, Clone)]
 pub struct PresentationRecord<'a> {
-    /// Entry of the sending.
+    /// Entry that was written before sending ([`EntryKind::Sending`]).
     pub sent: &'a WalletLogEntry,
-    /// Entry of the verifier's decision, or of its absence.
+    /// Entry of the verifier's decision, or that no response arrived; `None` after an interruption.
     pub outcome: Option<&'a WalletLogEntry>,
-    /// Entry of the receipt, or of the lack of a valid one.
+    /// Entry of the receipt, or that it is missing or invalid; `None` if no response arrived.
     pub receipt: Option<&'a WalletLogEntry>,
-    /// Entries of erasure requests.
+    /// Entries of erasure requests, oldest first.
     pub asked: Vec<&'a WalletLogEntry>,
-    /// Entry of the failure of the last erasure request.
+    /// Entry of the last failed erasure request.
     pub failed: Option<&'a WalletLogEntry>,
-    /// Entry of the confirmation of erasure.
+    /// Entry of the verified confirmation of erasure.
     pub erased: Option<&'a WalletLogEntry>,
 }
 
@@ -34,13 +34,13 @@ pub fn presentations(log: &WalletLog) -> Vec<PresentationRecord<'_>> {
     sent.map(|sent| PresentationRecord::of(log, sent)).collect()
 }
 
-/// Returns the thumbprints of the keys with which erasure can still be requested.
+/// Returns the thumbprints of the keys of all presentations whose erasure can still be requested.
 pub fn keys_for_erasure(log: &WalletLog) -> BTreeSet<String> {
     let open = presentations(log).into_iter().filter(PresentationRecord::can_be_erased);
     open.flat_map(|presentation| presentation.sent.parts.iter().map(|part| part.key.clone())).collect()
 }
 
-/// Returns the thumbprint of a holder key; `None` if the key is damaged.
+/// Returns the thumbprint (RFC 7638) of a holder key; `None` if the key is damaged.
 pub fn thumbprint(key: &HolderKey) -> Option<String> {
     Some(key.open().ok()?.public_key().thumbprint())
 }
@@ -61,29 +61,31 @@ impl<'a> PresentationRecord<'a> {
         }
     }
 
-    /// Returns the entry of the receipt, if it was valid on arrival.
+    /// Returns the entry of the receipt, if the receipt was valid on arrival.
     pub fn receipt(&self) -> Option<&'a WalletLogEntry> {
         self.receipt.filter(|entry| entry.kind == EntryKind::Receipt)
     }
 
-    /// Returns the content of the receipt.
+    /// Returns the content of the receipt; `None` without a valid receipt.
     pub fn content(&self) -> Option<ReceiptContent> {
         let statement = self.receipt()?.statement.as_ref()?;
         serde_json::from_value(statement.document.get("credentialSubject")?.clone()).ok()
     }
 
-    /// Returns the time by which all data are to be erased: the result and the retained claims.
+    /// Returns the time by which the verifier promises to have erased all data: the result and every retained claim.
+    /// `None` without a valid receipt.
     pub fn due(&self) -> Option<Timestamp> {
         let content = self.content()?;
         content.keeps.iter().map(|kept| kept.erase_at).chain([content.erase_at]).max()
     }
 
-    /// Returns whether erasure can be requested: there is a receipt that lists a key, and no confirmation yet.
+    /// Returns whether the holder can request erasure: there is a valid receipt that lists a holder key, and no
+    /// confirmation of erasure yet.
     pub fn can_be_erased(&self) -> bool {
         self.erased.is_none() && self.content().is_some_and(|content| !content.holder_keys.is_empty())
     }
 
-    /// Returns the members for `--json`.
+    /// Returns the presentation as JSON, for `--json`. `now` determines whether the erasure is due.
     pub fn json(&self, now: Timestamp) -> Value {
         let text = |entry: Option<&WalletLogEntry>| entry.map(|entry| entry.at.to_string());
         let content = self.content();
@@ -101,11 +103,11 @@ impl<'a> PresentationRecord<'a> {
     }
 }
 
-/// Returns the presentations to a verifier, identified by its client id, its DID, an unambiguous name, or the number of
-/// a log entry.
+/// Returns the presentations to a verifier, identified by its client id, its DID, or its name if that is unambiguous;
+/// or the one presentation to which the log entry with the number `who` belongs.
 ///
 /// # Errors
-/// `not_found`, `ambiguous_name`.
+/// `not_found`, `ambiguous_name`
 pub fn shown_to<'a>(log: &'a WalletLog, who: &str) -> Result<Vec<PresentationRecord<'a>>, Failure> {
     let missing = |message| Failure::new("not_found", message, Sentence::id("hint-who-saw"));
     let all = presentations(log);
@@ -140,7 +142,8 @@ pub fn shown_to<'a>(log: &'a WalletLog, who: &str) -> Result<Vec<PresentationRec
 }
 
 impl WalletContents {
-    /// Returns the key with a thumbprint: of a copy, or of a deleted copy that was presented.
+    /// Returns the holder key with a thumbprint: of a copy in the wallet, or of a deleted copy that was presented.
+    /// `None` if the wallet does not have it.
     pub fn key(&self, wanted: &str) -> Option<&HolderKey> {
         let copies = self.credentials.iter().flat_map(|held| held.copies.iter().map(|copy| &copy.key));
         copies.chain(&self.retired).find(|key| thumbprint(key).is_some_and(|thumbprint| thumbprint == wanted))

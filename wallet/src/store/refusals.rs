@@ -1,4 +1,4 @@
-//! Credentials that a verifier refused as suspended or revoked, derived from the refusals in the log.
+//! Credentials that a verifier refused as suspended or revoked, according to the log.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,21 @@ use carnet_core::time::Timestamp;
 
 use super::{EntryKind, HeldCredential, WalletContents, WalletLogEntry, standing::CopyState};
 
-/// Refusal by a verifier, because a credential (or another one in the same presentation) is suspended or revoked.
+/// Refusal by a verifier because a credential is suspended or revoked. If several were presented together, it may be
+/// another one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WithdrawalRefusal<'a> {
-    /// `suspended` or `revoked`.
+    /// Reason of the refusal: `Suspended` or `Revoked`.
     pub state: CopyState,
     /// Time of the refusal.
     pub at: Timestamp,
-    /// Name of the verifier, otherwise its identifier.
+    /// Name of the verifier, or its client id if the name is unknown.
     pub asker: &'a str,
 }
 
 impl WalletContents {
-    /// Returns the last such refusal of each credential, by its id, unless it was contradicted later by its issuer in a
-    /// refresh, or by a verifier that accepted the credential.
+    /// Returns the last refusal of each credential as suspended or revoked, by the credential's id. It is omitted if it
+    /// was contradicted later: by a verifier that accepted the credential, or by the issuer in a freshness refresh.
     pub fn refusals(&self) -> BTreeMap<&str, WithdrawalRefusal<'_>> {
         let mut refusals = BTreeMap::new();
         for verdict in self.log.entries() {
@@ -52,7 +53,8 @@ impl WalletContents {
 }
 
 impl HeldCredential {
-    /// Tells if its issuer has said since then that it is valid, and nothing else later.
+    /// Returns whether the issuer's latest report is that the credential is valid, and was requested at or after
+    /// `then`.
     fn holds_since(&self, then: Timestamp) -> bool {
         let said = self.copies.iter().filter_map(|copy| copy.standing.as_ref());
         let last = said.max_by_key(|standing| (standing.asked_at, standing.state));

@@ -12,41 +12,41 @@ use super::{
     texts::StoredRequests,
 };
 
-/// Maximum size of a stored request, in bytes: a verifier must not be able to fill the wallet.
+/// Maximum size of a stored request object, in bytes: a verifier must not be able to fill the wallet.
 const LONGEST: usize = 65_536;
 
-/// Request objects, by digest.
+/// Stored request objects, by their digest.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeptRequests(BTreeMap<String, PackedText>);
 
 impl KeptRequests {
-    /// Stores a request object, unless it is too long.
+    /// Stores a request object; one longer than 65,536 bytes is ignored.
     pub fn keep(&mut self, object: &str) {
         if object.len() <= LONGEST {
             self.0.entry(request_digest(object)).or_insert_with(|| object.to_owned().into());
         }
     }
 
-    /// Returns the request object with a digest, if it is stored and loaded.
+    /// Returns the request object with a digest; `None` if it is not stored, or the texts were not read from the file.
     pub fn text(&self, digest: &str) -> Option<String> {
         let text = self.0.get(digest)?.text().into_owned();
         (request_digest(&text) == digest).then_some(text)
     }
 
-    /// Returns the request objects whose text is loaded, by digest.
+    /// Returns the request objects whose texts were read from the file, by digest.
     pub fn texts(&self) -> BTreeMap<&str, String> {
         self.0.keys().filter_map(|digest| Some((digest.as_str(), self.text(digest)?))).collect()
     }
 
-    /// Deletes the request objects without a receipt in the log.
+    /// Deletes the request objects for which the log has no receipt.
     pub fn retain_of(&mut self, log: &WalletLog) {
         let receipts = log.entries().iter().filter(|entry| entry.kind == EntryKind::Receipt);
         let needed: BTreeSet<&str> = receipts.map(|entry| entry.request.as_str()).collect();
         self.0.retain(|digest, _| needed.contains(digest.as_str()));
     }
 
-    /// Packs the texts, before saving.
+    /// Packs the texts, before the contents are saved.
     pub fn pack(&mut self) {
         packing::pack(self.0.values_mut().collect());
     }
@@ -56,7 +56,7 @@ impl KeptRequests {
         StoredRequests::of(self.0.values())
     }
 
-    /// Restores the texts from the second part of the file. Returns `false` if they do not match these requests.
+    /// Restores the texts from the second part of the file. Returns `false` if they do not match these request objects.
     pub fn restore(&mut self, stored: StoredRequests) -> bool {
         stored.restore(self.0.values_mut())
     }

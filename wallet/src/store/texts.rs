@@ -1,4 +1,4 @@
-//! Second part of the wallet file: the texts of all copies, for commands that need them.
+//! Second part of the wallet file: the texts of all copies and request objects, which most commands do not need.
 
 use std::sync::Arc;
 
@@ -12,37 +12,37 @@ use super::{
     thresholds::{CommitmentPositions, OrderedPath},
 };
 
-/// Texts of the copies of one credential.
+/// Texts of the copies of one credential, as stored in the second part of the file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredTexts {
-    /// Layouts that several texts share.
+    /// Templates that several texts share.
     layouts: Vec<TextTemplate>,
-    /// Ordered claims that have commitments.
+    /// Ordered claims for which copies have commitments.
     ordered: Vec<OrderedPath>,
-    /// One per copy, in their order.
+    /// Texts of the copies, in the order of the copies.
     copies: Vec<StoredCopy>,
 }
 
-/// Texts of the request objects, for the second part of the file.
+/// Texts of the request objects, as stored in the second part of the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredRequests {
-    /// Layouts that several texts share.
+    /// Templates that several texts share.
     layouts: Vec<TextTemplate>,
-    /// One per request, in their order.
+    /// Texts of the request objects, in the order of their digests.
     texts: Vec<StoredText>,
 }
 
 impl StoredRequests {
-    /// Returns the texts for the second part of the file.
+    /// Returns the texts of request objects for the second part of the file.
     pub fn of<'a>(requests: impl Iterator<Item = &'a PackedText>) -> Self {
         let mut layouts: Vec<Arc<TextTemplate>> = Vec::new();
         let texts = requests.filter_map(|text| StoredText::of(text, &mut layouts)).collect();
         Self { layouts: layouts.iter().map(|layout| TextTemplate::clone(layout)).collect(), texts }
     }
 
-    /// Restores the texts. Returns `false` if they do not match these requests.
+    /// Puts the texts into the request objects read from the first part. Returns `false` if they do not match.
     pub fn restore<'a>(self, requests: impl ExactSizeIterator<Item = &'a mut PackedText>) -> bool {
         let layouts: Vec<Arc<TextTemplate>> = self.layouts.into_iter().map(Arc::new).collect();
         requests.len() == self.texts.len()
@@ -62,7 +62,7 @@ struct StoredCopy {
     commitments: Vec<(usize, [Option<usize>; ENTRIES])>,
 }
 
-/// Text; or the index of a layout and the contents of its gaps, in base64url.
+/// Text; or the index of a template, and the contents of its gaps in base64url.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum StoredText {
@@ -71,7 +71,7 @@ enum StoredText {
 }
 
 impl StoredTexts {
-    /// Returns the texts for the second part of the file.
+    /// Returns the texts of a credential's copies for the second part of the file.
     pub fn of(held: &HeldCredential) -> Self {
         let mut layouts: Vec<Arc<TextTemplate>> = Vec::new();
         let mut ordered: Vec<OrderedPath> = Vec::new();
@@ -90,7 +90,7 @@ impl StoredTexts {
         Self { layouts, ordered, copies }
     }
 
-    /// Restores the texts. Returns `false` if they do not match this credential.
+    /// Puts the texts into the copies of a credential read from the first part. Returns `false` if they do not match.
     pub fn restore(self, held: &mut HeldCredential) -> bool {
         if self.copies.len() != held.copies.len() {
             return false;
@@ -102,7 +102,7 @@ impl StoredTexts {
 }
 
 impl StoredText {
-    /// Returns a text in its stored form, with its layout added to `layouts`; `None` without a text.
+    /// Returns a text in its stored form, with its template added to `layouts`; `None` if there is no text.
     fn of(text: &PackedText, layouts: &mut Vec<Arc<TextTemplate>>) -> Option<Self> {
         match text {
             PackedText::Full(text) => (!text.is_empty()).then(|| Self::Full(text.clone())),
@@ -124,7 +124,8 @@ impl StoredCopy {
     }
 }
 
-/// Replaces a placeholder by its text.
+/// Replaces a placeholder with its text. Returns `false` if there is one without the other, or the text does not fit
+/// its template.
 fn put(place: Option<&mut PackedText>, stored: Option<StoredText>, layouts: &[Arc<TextTemplate>]) -> bool {
     let (place, stored) = match (place, stored) {
         (Some(place @ PackedText::Unread), Some(stored)) => (place, stored),
@@ -141,7 +142,7 @@ fn put(place: Option<&mut PackedText>, stored: Option<StoredText>, layouts: &[Ar
     true
 }
 
-/// Returns the index of an element in a short list, and appends the element if it is new.
+/// Returns the index of an element in a list, and appends the element if it is new.
 fn position<T: Clone>(list: &mut Vec<T>, thing: &T, same: impl Fn(&T, &T) -> bool) -> usize {
     list.iter().position(|known| same(known, thing)).unwrap_or_else(|| {
         list.push(thing.clone());

@@ -8,21 +8,22 @@ use carnet_core::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Positions of the commitments to one ordered claim in a copy, stored to avoid the search for the element to disclose.
+/// Positions of the commitments to one ordered claim in a copy. They are stored so that presenting needs no search for
+/// the element to disclose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommitmentPositions {
-    /// Path of the value.
+    /// Path of the claim whose value is committed to.
     #[serde(with = "path")]
     pub path: ClaimPath,
-    /// Direction.
+    /// Direction of the thresholds that can be proved: at least or at most.
     #[serde(with = "direction")]
     pub direction: Direction,
-    /// Index in the array of each entry; `None` for an entry that the value does not have.
+    /// Index of each entry in the array of commitments; `None` for an entry that the value does not have.
     pub at: [Option<usize>; ENTRIES],
 }
 
-/// Ordered claim, without the copy-specific positions.
+/// Ordered claim and direction, without the copy-specific positions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderedPath {
@@ -39,7 +40,7 @@ impl From<&CommitmentPositions> for OrderedPath {
 }
 
 impl OrderedPath {
-    /// Returns the commitments of a copy to this claim.
+    /// Returns the commitments of a copy to this claim, at the given positions.
     pub fn with(&self, at: [Option<usize>; ENTRIES]) -> CommitmentPositions {
         CommitmentPositions { path: self.path.clone(), direction: self.direction, at }
     }
@@ -60,14 +61,14 @@ impl From<&CommitmentPositions> for Positions {
 }
 
 /// Threshold that was proved with a copy. The copy must not be used for another threshold of the same claim and
-/// direction.
+/// direction, except for the same verifier and within the same block (spec/at-least.md 4.5 and 4.6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProvedThreshold {
     /// Path of the hidden value.
     #[serde(with = "path")]
     pub path: ClaimPath,
-    /// Direction.
+    /// Direction of the threshold: at least or at most.
     #[serde(with = "direction")]
     pub direction: Direction,
     /// Threshold as a number (spec/at-least.md 1.1).

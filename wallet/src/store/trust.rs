@@ -1,4 +1,4 @@
-//! Trust lists that the holder accepts (spec/trust.md).
+//! Trust lists that the holder has pinned (spec/trust.md).
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,31 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WalletTrust {
-    /// Pinned lists.
+    /// Pinned lists, each with its newest accepted version.
     pub lists: Vec<PinnedList>,
-    /// Identity of the newest accepted version of every list, by the list's DID. It is kept after the list has expired
-    /// or was removed, so that older versions stay refused.
+    /// Identity of the newest accepted version of every list, by the DID of the list. It is kept after the list has
+    /// expired or was unpinned, so that older versions stay refused.
     pub seen: BTreeMap<String, AcceptedList>,
 }
 
-/// Pinned list, with its operators.
+/// Trust list that the holder has pinned, with its operators.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PinnedList {
     /// DID that identifies the list.
     pub issuer: String,
-    /// DIDs of the operators.
+    /// DIDs of the operators, who sign the list.
     pub operators: Vec<String>,
-    /// Number of operators who must have signed.
+    /// Number of operators that must have signed a version.
     pub quorum: usize,
-    /// Minimum sequence number.
+    /// Minimum sequence number of accepted versions; `None`: no minimum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub least: Option<u64>,
-    /// Source of the list: a file, or an https URL.
+    /// Source of new versions: a file, or an https URL.
     pub source: String,
-    /// Newest accepted version.
+    /// Newest accepted version, as signed.
     pub document: Map<String, Value>,
-    /// Newest timestamp.
+    /// Newest signed timestamp of the list; `None`: none was received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Map<String, Value>>,
     /// DID documents of the operators with a did:web when the list was accepted: a presentation does not fetch them.

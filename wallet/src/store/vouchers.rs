@@ -1,4 +1,4 @@
-//! Disclosed serials of a voucher, so that no use is disclosed twice (spec/entitlement.md section 7).
+//! Record of the disclosed serials of a voucher, so that no use is disclosed twice (spec/entitlement.md section 7).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -6,26 +6,26 @@ use sha2::{Digest as _, Sha256};
 
 use super::HeldCredential;
 
-/// Serials of a voucher: their number, and those disclosed with any copy.
+/// Disclosed serials of one voucher, and the number of its uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VoucherSerials {
     /// Number of uses of the voucher.
     pub uses: usize,
-    /// Disclosed serials, oldest first.
+    /// Serials that were disclosed with any copy, oldest first.
     #[serde(default)]
     pub shown: Vec<ShownSerial>,
 }
 
-/// Serial that was disclosed, or was about to be.
+/// Serial that was disclosed to a verifier, or was about to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShownSerial {
-    /// Result of [`serial_digest`].
+    /// Digest of the serial ([`serial_digest`]).
     pub digest: String,
     /// Client id of the verifier to which it was disclosed.
     pub to: String,
-    /// `true` if the verifier reported it as used. Until then, it may be disclosed again, only to the same verifier.
+    /// `true` if the verifier reported it as used. Before that, it may be disclosed again to the same verifier only.
     #[serde(default)]
     pub used: bool,
 }
@@ -41,33 +41,35 @@ impl VoucherSerials {
         Self { uses, shown: Vec::new() }
     }
 
-    /// Returns the number of uses that no verifier reported as used.
+    /// Returns the number of uses whose serial no verifier has reported as used.
     pub fn left(&self) -> usize {
         self.uses.saturating_sub(self.shown.iter().filter(|shown| shown.used).count())
     }
 
-    /// Returns the digest of the serial that was disclosed to a verifier and not reported as used.
+    /// Returns the digest of the serial that was disclosed to a verifier and not reported as used; `None` if there is
+    /// none.
     pub fn pending(&self, asker: &str) -> Option<&str> {
         let pending = self.shown.iter().find(|shown| shown.to == asker && !shown.used);
         pending.map(|shown| shown.digest.as_str())
     }
 
-    /// Returns the index of the serial of a copy that may be disclosed to a verifier: one already disclosed to it and
-    /// not reported as used, otherwise a new one.
+    /// Returns the index in `serials`, the serials of a copy, of the one that may be disclosed to a verifier: one
+    /// already disclosed to it and not reported as used, otherwise one never disclosed. `None` if all were disclosed.
     pub fn choose(&self, serials: &[String], asker: &str) -> Option<usize> {
         let digests: Vec<String> = serials.iter().map(|serial| serial_digest(serial)).collect();
         let pending = self.pending(asker).and_then(|pending| digests.iter().position(|digest| digest == pending));
         pending.or_else(|| digests.iter().position(|digest| self.shown.iter().all(|shown| shown.digest != *digest)))
     }
 
-    /// Records a serial before it is disclosed.
+    /// Records the digest of a serial before the serial is disclosed to a verifier. One that is recorded already stays
+    /// unchanged.
     pub fn record_shown(&mut self, digest: &str, asker: &str) {
         if self.shown.iter().all(|shown| shown.digest != digest) {
             self.shown.push(ShownSerial { digest: digest.to_owned(), to: asker.to_owned(), used: false });
         }
     }
 
-    /// Records that a serial was used.
+    /// Records that the serial with this digest was used. A serial that was never disclosed is ignored.
     pub fn record_used(&mut self, digest: &str) {
         for shown in self.shown.iter_mut().filter(|shown| shown.digest == digest) {
             shown.used = true;
@@ -76,7 +78,8 @@ impl VoucherSerials {
 }
 
 impl HeldCredential {
-    /// Returns the index of the copy with the serial that was disclosed to a verifier and not reported as used.
+    /// Returns the index of the presentable copy that last disclosed the serial which is pending at a verifier
+    /// ([`VoucherSerials::pending`]); `None` if there is none.
     pub fn pending_copy(&self, asker: &str) -> Option<usize> {
         let pending = self.serials.as_ref()?.pending(asker)?;
         self.copies.iter().position(|copy| copy.is_presentable() && copy.serial.as_deref() == Some(pending))

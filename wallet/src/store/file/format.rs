@@ -27,12 +27,12 @@ const FIRST_OF_TWO_PARTS: u32 = 5;
 /// Number of digits of the length.
 const DIGITS: usize = 10;
 
-/// Returns the bytes before the contents of a version.
+/// Returns the bytes of the file before the contents.
 fn head(version: u32, length: u64) -> String {
     format!("{{\"version\":{version}{LENGTH}{length:0DIGITS$}{CONTENTS}")
 }
 
-/// Writes contents whose texts are packed.
+/// Writes the plaintext of a wallet. The texts must be packed.
 pub(super) fn write(writer: &mut impl Write, contents: &WalletContents) -> io::Result<()> {
     // Serialised twice, to count the bytes without holding them in memory.
     let mut counted = Counter(0);
@@ -103,7 +103,8 @@ struct SecondPart {
     requests: StoredRequests,
 }
 
-/// Parses the length of the contents from the start of a file with two parts.
+/// Parses the length of the contents from the start of a file; `None` if the file does not have two parts, or has an
+/// unknown version.
 fn contents_length(begin: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(begin).ok()?;
     let digits = text.strip_suffix(CONTENTS)?.get(text.len().checked_sub(CONTENTS.len())?.checked_sub(DIGITS)?..)?;
@@ -113,7 +114,8 @@ fn contents_length(begin: &[u8]) -> Option<u64> {
     known.then_some(length)
 }
 
-/// Reads the contents of a wallet before version 5; for later versions, the error names the version.
+/// Parses the contents of a wallet before version 5. For a version that is unknown to this program, the failure names
+/// the versions.
 fn older(plain: &[u8]) -> Result<WalletContents, Failure> {
     #[derive(Deserialize)]
     struct Head {
@@ -130,7 +132,7 @@ fn older(plain: &[u8]) -> Result<WalletContents, Failure> {
     Ok(WalletContents { version: VERSION, ..contents })
 }
 
-/// Reads to the end.
+/// Reads the rest of the file into `plain`.
 fn rest(reader: &mut impl Read, plain: &mut Zeroizing<Vec<u8>>) -> Result<(), Failure> {
     // Read in pieces, so that growing the buffer leaves no copies in memory.
     let mut part = Zeroizing::new(vec![0; 1 << 16]);

@@ -1,4 +1,4 @@
-//! Checkpoints: replacements of deleted log entries (spec/log.md section 7).
+//! Checkpoint: signed replacement of deleted log entries (spec/log.md section 7).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
@@ -20,19 +20,19 @@ const TAG: &[u8] = b"carnet-log-checkpoint/1\0";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
-    /// Number of the last entry that it replaces.
+    /// Number of the last deleted entry.
     pub entries: u64,
-    /// Digest of that entry.
+    /// Digest of the last deleted entry.
     pub head: String,
-    /// Start of the first day that was kept.
+    /// Instant before which all entries were deleted: the start of a day.
     #[serde(with = "instant")]
     pub before: Timestamp,
     /// Time of the deletion.
     #[serde(with = "instant")]
     pub at: Timestamp,
-    /// Log key of the wallet, as a Multikey.
+    /// Public key of the wallet's log key, as a Multikey.
     pub key: String,
-    /// base64url of the key's signature over the tag and the RFC 8785 text of the other members.
+    /// base64url of the signature over [`TAG`] and the RFC 8785 text of the other members.
     signature: String,
 }
 
@@ -50,7 +50,7 @@ impl Checkpoint {
         Ok([TAG, &canonicalize(&value)?].concat())
     }
 
-    /// Verifies the signature with the key in the checkpoint.
+    /// Verifies the signature with the key in the checkpoint itself.
     fn check(&self) -> Result<(), Problem> {
         let signature = URL_SAFE_NO_PAD.decode(&self.signature).map_err(|_| Problem::from(Code::InvalidEncoding))?;
         PublicKey::from_multikey(&self.key)?.verify(&self.message()?, &signature)
@@ -58,23 +58,25 @@ impl Checkpoint {
 }
 
 impl WalletLog {
-    /// Returns the checkpoint that replaces deleted entries.
+    /// Returns the checkpoint that replaces deleted entries; `None` if none were deleted.
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
         self.checkpoint.as_ref()
     }
 
-    /// Returns the number of deleted entries; the numbers of later entries continue from there.
+    /// Returns the number of deleted entries. The numbers of later entries continue from there.
     pub fn forgotten(&self) -> u64 {
         self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.entries)
     }
 
-    /// Returns the number of entries before an instant, from the start of the log.
+    /// Returns the number of entries at the start of the log that are older than an instant, up to the first that is
+    /// not.
     pub fn before(&self, instant: Timestamp) -> usize {
         self.entries.iter().take_while(|entry| entry.at < instant).count()
     }
 
-    /// Deletes the entries from the start of the log up to the first that is not before the instant. The head is
-    /// unchanged. Returns the number of deleted entries.
+    /// Deletes the entries at the start of the log that are older than `before`, up to the first that is not, and
+    /// replaces them with a checkpoint signed by `signer`. The head is unchanged. Returns the number of deleted
+    /// entries.
     ///
     /// # Errors
     /// The hash chain is invalid: a deletion must not hide a change.
@@ -96,7 +98,10 @@ impl WalletLog {
         Ok(count)
     }
 
-    /// Verifies the checkpoint, if there is one, and returns the digest that the first entry refers to.
+    /// Verifies the checkpoint, if there is one, and returns the digest to which the first entry must refer.
+    ///
+    /// # Errors
+    /// The signature of the checkpoint is invalid.
     pub(super) fn check_checkpoint(&self) -> Result<Option<&str>, LogError> {
         let Some(checkpoint) = &self.checkpoint else { return Ok(None) };
         let broken =

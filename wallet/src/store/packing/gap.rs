@@ -23,7 +23,8 @@ pub(super) enum TemplateGap<'a> {
 }
 
 impl<'a> TemplateGap<'a> {
-    /// Returns the shortest form of a word; `None` if it is too long.
+    /// Returns the shortest encoding of a word; `None` if the word is too long. `digest_of` is the number of the run
+    /// whose digest the word is, if it is one.
     pub(super) fn of(word: &'a str, digest_of: Option<usize>) -> Option<Self> {
         if let Some(run) = digest_of.and_then(|run| u8::try_from(run).ok()) {
             return Some(Self::Digest(run));
@@ -35,7 +36,7 @@ impl<'a> TemplateGap<'a> {
         decoded.map(|bytes| Self::Bytes(bytes.into())).or_else(text)
     }
 
-    /// Appends it to the contents of other gaps.
+    /// Appends the encoded word to the contents of other gaps.
     pub(super) fn write(&self, gaps: &mut Vec<u8>) {
         let length = |content: &[u8]| u8::try_from(content.len()).unwrap_or_default();
         match self {
@@ -51,7 +52,7 @@ impl<'a> TemplateGap<'a> {
         }
     }
 
-    /// Removes and returns the next word; `None` if there is no complete one.
+    /// Removes and returns the first word; `None` if there is no complete one.
     pub(super) fn take(gaps: &mut &'a [u8]) -> Option<Self> {
         let (mark, rest) = gaps.split_first()?;
         let length = match *mark {
@@ -67,7 +68,7 @@ impl<'a> TemplateGap<'a> {
         })
     }
 
-    /// Returns the word, given the later runs as written in the text.
+    /// Returns the word. `written` has the runs as they are in the text, by number; `None` if a run is missing.
     pub(super) fn text(&self, written: &[String]) -> Option<Cow<'_, str>> {
         Some(match self {
             Self::Text(word) => Cow::Borrowed(word),
