@@ -16,20 +16,20 @@ use crate::{
     time::Timestamp,
 };
 
-/// Base URL of the terms that VCDM 2.0 does not define.
+/// Base URL of the JSON-LD terms that VCDM 2.0 does not define.
 const VOCABULARY: &str = "https://carnet.example/vocab#";
-/// Members that may be at the top of a statement, and of a trust list.
+/// Permitted top-level members of a statement, and of a trust list.
 const MEMBERS: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUntil", "credentialSubject", "proof"];
-/// The most languages of a text.
+/// Maximum number of languages of a text.
 const MAX_LANGUAGES: usize = 32;
-/// The longest text in one language, in characters.
+/// Maximum length of a text in one language, in characters.
 const MAX_TEXT: usize = 1_000;
-/// The longest URI.
+/// Maximum length of a URI, in bytes.
 const MAX_URI: usize = 2_048;
 
 /// Kind of signed statement.
 pub(crate) struct StatementKind {
-    /// Type in addition to `VerifiableCredential`.
+    /// Value in `type` besides `VerifiableCredential`.
     pub(crate) type_name: &'static str,
     /// Error code for malformed statements.
     pub(crate) invalid: Code,
@@ -58,7 +58,8 @@ pub(crate) struct VerificationTime {
 }
 
 impl VerificationTime {
-    /// Refuses a time in the future, by more than the clock skew.
+    /// Checks that a time is not in the future by more than the clock skew (`not_yet_valid`). `what` names it in the
+    /// error.
     pub(crate) fn require_past(self, at: Timestamp, what: &str) -> Result<(), Problem> {
         if self.now.plus(self.skew) < at {
             return Err(Problem::new(Code::NotYetValid, format!("{what} has not come yet")));
@@ -66,7 +67,8 @@ impl VerificationTime {
         Ok(())
     }
 
-    /// Refuses an end of validity in the past, by more than the clock skew.
+    /// Checks that an end of validity has not passed by more than the clock skew (`expired`). `what` names it in the
+    /// error.
     pub(crate) fn require_not_expired(self, at: Timestamp, what: &str) -> Result<(), Problem> {
         if self.now.plus(self.skew.saturating_neg()) > at {
             return Err(Problem::new(Code::Expired, format!("{what} has passed")));
@@ -75,13 +77,13 @@ impl VerificationTime {
     }
 }
 
-/// The `@context` of every statement, and of a trust list.
+/// Returns the `@context` of every statement, and of a trust list.
 fn context() -> Value {
     json!([CONTEXT_V2, {"@vocab": VOCABULARY}])
 }
 
 impl StatementKind {
-    /// Signs a statement. The DID of `kid` is its issuer.
+    /// Signs a statement. Its issuer is the DID of `kid`.
     ///
     /// # Errors
     /// `algorithm_mismatch` unless the key is an Ed25519 key; `proof_generation`, `date_malformed`,
@@ -106,8 +108,8 @@ impl StatementKind {
         data_integrity::add_proof(&document, &EddsaJcs2022, &options, signer)
     }
 
-    /// Verifies a statement by an issuer that `accept` permits. `accept` is called first, so that no other DID is
-    /// resolved.
+    /// Verifies a statement: its structure, its one proof and its validity period. `accept` decides about the issuer
+    /// before any DID is resolved.
     ///
     /// # Errors
     /// Those of `accept`; the error code of the kind for a malformed statement; `expired`, `not_yet_valid`; those of
@@ -136,7 +138,8 @@ impl StatementKind {
         Ok(VerifiedStatement { issuer, subject, from, until })
     }
 
-    /// Checks the members that all statements and trust lists have in common: everything except subject and proofs.
+    /// Checks the members that all statements and trust lists have in common, and returns issuer and validity period.
+    /// Subject, proofs and the current time are not checked.
     ///
     /// # Errors
     /// The error code of the kind; those of [`Credential::parse`].
@@ -172,7 +175,7 @@ impl StatementKind {
             .map_err(|_| self.problem(format!("its subject lacks the members of a {}", self.type_name)))
     }
 
-    /// Returns an unsigned statement of this kind.
+    /// Creates an unsigned statement of this kind.
     ///
     /// # Errors
     /// Those of [`Self::form`].
@@ -204,13 +207,14 @@ impl StatementKind {
         if holds { Ok(()) } else { Err(self.problem(format!("{what} {must}"))) }
     }
 
-    /// Checks a text for people: not empty, without control or invisible characters, not longer than `max` characters.
+    /// Checks a text for people: not blank, at most `max` characters, without control characters. Other invisible
+    /// characters are not refused.
     pub(crate) fn text(&self, text: &str, what: &str, max: usize) -> Result<(), Problem> {
         let holds = !text.trim().is_empty() && text.chars().count() <= max && !text.chars().any(char::is_control);
         self.require(holds, what, &format!("is not a text of 1 to {max} characters"))
     }
 
-    /// Checks texts by language tag; English is required.
+    /// Checks texts by language tag: at most 32 languages, English among them, each with at most 1,000 characters.
     pub(crate) fn texts(&self, texts: &BTreeMap<String, String>, what: &str) -> Result<(), Problem> {
         self.require(texts.contains_key("en"), what, "has no English text")?;
         self.require(texts.len() <= MAX_LANGUAGES, what, "has too many languages")?;
@@ -223,7 +227,7 @@ impl StatementKind {
         Ok(())
     }
 
-    /// Checks an identifier: letters, digits, `_` and `-`.
+    /// Checks an identifier: 1 to 128 ASCII letters, digits, `_` and `-`.
     pub(crate) fn identifier(&self, id: &str, what: &str) -> Result<(), Problem> {
         let holds = (1..=128).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
@@ -245,7 +249,7 @@ impl StatementKind {
         self.require(Did::parse(did).is_ok(), what, "is not a DID")
     }
 
-    /// Checks an https URL: it has a host and no user name.
+    /// Checks an https URL: visible ASCII, at most 2,048 bytes, with a host and without user name and password.
     pub(crate) fn https(&self, text: &str, what: &str) -> Result<(), Problem> {
         let plain = text.len() <= MAX_URI && text.bytes().all(|byte| byte.is_ascii_graphic());
         let holds = plain
@@ -255,7 +259,7 @@ impl StatementKind {
         self.require(holds, what, "is not an https URL")
     }
 
-    /// Checks an email address: one plain address, without header fields or other content.
+    /// Checks an email address: `local@domain`, at most 254 bytes, without header fields or other content.
     pub(crate) fn email(&self, text: &str, what: &str) -> Result<(), Problem> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".!#$'*+-/=^_`{|}~".contains(&byte);
         let holds = text.len() <= 254

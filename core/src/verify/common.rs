@@ -5,14 +5,14 @@ use serde_json::{Map, Value};
 use super::{CheckName, VerificationEnvironment, VerificationReport, VerifiedCredential, status};
 use crate::{Code, Problem, did::Did, status::ListValidity, time::Timestamp};
 
-/// Renames the refusal of a key that the issuer's document lacks, if that document is a copy of a published one: the
-/// copy may be older than the key (spec/status.md 5.17).
+/// Converts the error for a key that the issuer's DID document lacks to `issuer_key_unknown` if the document is
+/// published on the web: the copy at hand may be older than the key (spec/status.md 5.17).
 pub(super) fn not_yet_known(problem: Problem, issuer: &str) -> Problem {
     let published = || Did::parse(issuer).is_ok_and(|did| did.is_published());
     if problem.code == Code::MethodUnknown && published() { Code::IssuerKeyUnknown.into() } else { problem }
 }
 
-/// A payload with its disclosed claims in their places, which is wiped when it is no longer needed.
+/// Payload with its disclosed claims. It is wiped when dropped.
 pub(super) struct VerifiedDocument(pub(super) Map<String, Value>);
 
 impl Drop for VerifiedDocument {
@@ -21,14 +21,15 @@ impl Drop for VerifiedDocument {
     }
 }
 
-/// Validity period of a credential, from all of its members that state one.
+/// Validity period of a credential, by all of its members that state one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     pub(super) from: Option<Timestamp>,
     pub(super) until: Timestamp,
 }
 
-/// Validity, status, schema and trust: independent of each other, so all of them are reported.
+/// Checks validity, status, schema and trust. They are independent of each other, so all of them are reported; `None`
+/// if one failed.
 pub(super) fn finish(
     report: &mut VerificationReport,
     about: &str,

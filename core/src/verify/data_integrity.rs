@@ -21,7 +21,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Reads JSON text that must be one object.
+/// Parses JSON text that must be an object.
 fn object(text: &[u8]) -> Result<Map<String, Value>, Problem> {
     match json::parse(text, Limits::DOCUMENT)? {
         Value::Object(document) => Ok(document),
@@ -40,7 +40,7 @@ pub(super) fn verify_text(
     verify(report, about, &document, None, env)
 }
 
-/// Verifies a VerifiablePresentation's JSON text that must be bound to a request and hold one credential.
+/// Verifies the JSON text of a VerifiablePresentation, which must be bound to the request and contain one credential.
 pub(super) fn verify_presented(
     report: &mut VerificationReport,
     about: &str,
@@ -74,13 +74,13 @@ struct Holder<'a> {
     key: Option<PublicKey>,
 }
 
-/// The key of a presentation's proof that was verified.
+/// Returns the key of a verified proof of a presentation.
 fn key_of(proof: &Value, env: &VerificationEnvironment<'_>) -> Option<PublicKey> {
     let url = DidUrl::parse(proof.get("verificationMethod")?.as_str()?).ok()?;
     env.resolver.resolve(url.did()).ok()?.key_for(&url, VerificationRelationship::Authentication).ok()
 }
 
-/// Every proof of a presentation says when it was made, and that is not long ago.
+/// Checks that every proof of a presentation has a `created` that is not too old and not in the future.
 fn fresh(
     document: &Map<String, Value>,
     asked: &PresentationContext<'_>,
@@ -108,7 +108,7 @@ fn proofs(document: &Map<String, Value>) -> impl Iterator<Item = &Value> {
     .iter()
 }
 
-/// The format that a credential's proofs make it.
+/// Returns the format of a credential, determined by the cryptosuites of its proofs.
 fn format_of(document: &Map<String, Value>, suites: &Suites) -> Result<CredentialFormat, Problem> {
     let mut found = None;
     for proof in proofs(document) {

@@ -14,14 +14,14 @@ use crate::{
     },
 };
 
-/// A presentation, and its verified content.
+/// Presentation, and its verified content.
 pub(super) struct Presented<'a> {
     pub(super) query_id: &'a str,
     pub(super) text: &'a str,
     pub(super) shown: CheckedCredential,
 }
 
-/// Checks the credentials of an answer against each other, where the query can be answered with several.
+/// Checks the credentials of a response against each other, if the query can be answered with several.
 pub(super) fn check(report: &mut VerificationReport, query: &Query, presented: &[Presented<'_>]) {
     for asked in query.credentials.iter().filter(|asked| asked.multiple) {
         let own: Vec<&Presented<'_>> = presented.iter().filter(|one| one.query_id == asked.id).collect();
@@ -34,7 +34,7 @@ pub(super) fn check(report: &mut VerificationReport, query: &Query, presented: &
     }
 }
 
-/// Checks that no copy is there twice, and that no two have the same values in the claims that tell them apart.
+/// Checks that no copy occurs twice, and that no two credentials have the same values in the claims that must differ.
 fn are_distinct(own: &[&Presented<'_>], asked: &CredentialQuery, query: &Query) -> Result<(), Problem> {
     let id = &asked.id;
     let repeated = |what: String| Err(Problem::new(Code::CredentialRepeated, format!("{id}: {what}")));
@@ -61,7 +61,8 @@ fn are_distinct(own: &[&Presented<'_>], asked: &CredentialQuery, query: &Query) 
     Ok(())
 }
 
-/// Names a value that two presentations share and two copies never do. A key that all must have does not count.
+/// Describes a property that two presentations have in common and two copies never do; `None` if there is none. A key
+/// that all credentials must share does not count.
 fn shared(one: &Presented<'_>, other: &Presented<'_>, by_key: bool) -> Option<&'static str> {
     let same = match (signed_part(one), signed_part(other)) {
         (Some(one), Some(other)) => one == other,
@@ -78,8 +79,8 @@ fn shared(one: &Presented<'_>, other: &Presented<'_>, by_key: bool) -> Option<&'
     (!one.is_disjoint(&other)).then_some("the same place in a status list")
 }
 
-/// Content that the issuer signed of an SD-JWT: header and payload without the signature, which some algorithms let
-/// anybody change.
+/// Returns the signing input of an SD-JWT, without the signature, which some algorithms let anybody change. `None` for
+/// another format.
 fn signed_part<'a>(one: &Presented<'a>) -> Option<&'a str> {
     let token = one.text.trim_start();
     if token.starts_with('{') {
@@ -89,7 +90,7 @@ fn signed_part<'a>(one: &Presented<'a>) -> Option<&'a str> {
     jwt.rsplit_once('.').map(|(signed, _)| signed)
 }
 
-/// Place of a credential's status: the list and the index.
+/// Returns the status references of a credential: list URL and index.
 fn places(one: &Presented<'_>) -> BTreeSet<(String, String)> {
     let document = one.shown.held.credential.document();
     let entries = match document.get("credentialStatus") {
@@ -108,7 +109,7 @@ fn places(one: &Presented<'_>) -> BTreeSet<(String, String)> {
     bitstring.chain(tokens).collect()
 }
 
-/// The credentials are whose the query says.
+/// Checks the holder rule of the query.
 fn are_of_one_holder(presented: &[Presented<'_>], query: &Query) -> Result<(), Problem> {
     let differs = |detail: String| Err(Problem::new(Code::HolderDiffers, detail));
     match &query.holder {

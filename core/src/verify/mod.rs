@@ -33,7 +33,7 @@ pub use report::{
 };
 pub use status::{StatusLists, StatusPolicy};
 
-/// Maximum number of presentations in one answer, which limits the work for an unknown sender.
+/// Maximum number of presentations in one response, which limits the work for an unknown sender.
 pub const MAX_PRESENTATIONS: usize = 32;
 
 /// Policy for the acceptance of issuers.
@@ -42,16 +42,16 @@ pub trait IssuerPolicy: Send + Sync {
     /// Called once for each credential, in the order of the `issuer_trust` checks.
     ///
     /// # Errors
-    /// `issuer_untrusted`
+    /// `issuer_untrusted` if it is not.
     fn accepts(&self, held: &VerifiedCredential) -> Result<(), Problem>;
 }
 
-/// Catalogue of credential types, as far as verification needs it.
+/// Catalogue of credential types: the functions that verification needs.
 pub trait TypeRules: Send + Sync {
-    /// Returns the name of the type in the catalogue, by the credential's types or its `vct`.
+    /// Returns the name of a credential's type in the catalogue, given its types and its `vct`.
     ///
     /// # Errors
-    /// `type_unknown`
+    /// `type_unknown` if the catalogue has no such type, or the two name different ones.
     fn type_name(&self, types: &[&str], vct: Option<&str>) -> Result<String, Problem>;
 
     /// Checks the disclosed part of a payload against the schema of the type.
@@ -61,16 +61,16 @@ pub trait TypeRules: Send + Sync {
     fn check(&self, type_name: &str, disclosed: &Map<String, Value>) -> Result<(), Problem>;
 
     /// Returns whether the type declares the claim at this path of the secured payload as always disclosed, so that it
-    /// may be in the clear although it was not requested. The default is `false`.
+    /// may be in the clear although it was not requested. The default implementation returns `false`.
     fn is_always_disclosed(&self, _type_name: &str, _format: CredentialFormat, _path: &[Step]) -> bool {
         false
     }
 }
 
-/// Time, trust policies and registries for verification.
+/// Time, policies and registries for verification.
 #[derive(Clone, Copy)]
 pub struct VerificationEnvironment<'a> {
-    /// The time of verification.
+    /// Time of verification.
     pub now: Timestamp,
     /// Tolerated clock skew, in seconds.
     pub skew: i64,
@@ -80,22 +80,22 @@ pub struct VerificationEnvironment<'a> {
     pub suites: &'a Suites,
     /// Policy for the acceptance of issuers.
     pub issuers: &'a dyn IssuerPolicy,
-    /// Catalogue of types.
+    /// Catalogue of credential types.
     pub types: &'a dyn TypeRules,
     /// Source of credential statuses.
     pub status: StatusPolicy<'a>,
 }
 
-/// Request to which the presentation must be bound.
+/// Presentation request to which the presentation must be bound.
 #[derive(Debug, Clone, Copy)]
 pub struct PresentationContext<'a> {
     /// Query of the request.
     pub query: &'a Query,
     /// Nonce of the request.
     pub nonce: &'a str,
-    /// Verifier's full client id, with its prefix.
+    /// Verifier's client identifier, including its prefix.
     pub audience: &'a str,
-    /// Maximum age of a key binding, in seconds.
+    /// Maximum age of a key-binding JWT or of the proof of a presentation, in seconds.
     pub max_age: i64,
 }
 
@@ -115,8 +115,8 @@ pub struct VerifiedCredential {
     pub format: CredentialFormat,
 }
 
-/// Verifies a credential without a presentation: an SD-JWT, or a document with Data Integrity proofs. The format is
-/// detected.
+/// Verifies a credential without a presentation: an SD-JWT, or a JSON document with Data Integrity proofs. The format
+/// is detected. Returns the report, and the credential if no check failed.
 ///
 /// # Examples
 /// ```
@@ -178,7 +178,8 @@ pub fn verify_credential(
 pub type VerifiedCredentials = BTreeMap<String, Vec<VerifiedCredential>>;
 
 /// Verifies the response to a request. `vp_token` maps credential query ids to presentations, each the text of an
-/// SD-JWT+KB or the JSON of a VerifiablePresentation (OpenID4VP 1.0 section 8.1).
+/// SD-JWT+KB or the JSON of a VerifiablePresentation (OpenID4VP 1.0 section 8.1). Returns the report, and the
+/// credentials if no check failed.
 ///
 /// Nonce and audience come from the caller, never from the presentation; if one is empty, verification fails.
 #[must_use]
@@ -220,7 +221,8 @@ pub fn verify_presentation(
     (report, verified)
 }
 
-/// Checks an answer before any credential in it is examined.
+/// Checks a response before any credential in it is examined: the nonce and the audience are not empty, and the number
+/// of presentations is permitted.
 fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &PresentationContext<'_>) -> Result<(), Problem> {
     if asked.nonce.is_empty() {
         return Err(Problem::new(Code::ChallengeMissing, "no nonce is given to bind to"));
@@ -252,8 +254,8 @@ fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &PresentationCont
     Ok(())
 }
 
-/// Checks that the credential answers the query and, if claims are disclosed one by one, that no unrequested claim
-/// can be read.
+/// Checks that the credential answers the query and, if its claims are disclosed one by one, that no unrequested claim
+/// is readable.
 fn answers(query: &CredentialQuery, shown: &sd_jwt::CheckedCredential, types: &dyn TypeRules) -> Result<(), Problem> {
     let format = shown.held.format;
     let selective = format.is_sd_jwt();

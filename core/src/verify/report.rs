@@ -1,4 +1,4 @@
-//! Checks of a verification, their outcomes, and [`Verified`], the result of a report without failures.
+//! Checks of a verification, their outcomes, and [`Verified`], the result of a verification without failures.
 
 use crate::{
     Code, Problem, format::CredentialFormat, keys::PublicKey, query::Proved, secure::sd_jwt::ClaimPath, time::Timestamp,
@@ -15,17 +15,18 @@ pub enum CheckName {
     Proof,
     /// The credential conforms to the data model.
     Model,
-    /// Holder's key binding: nonce, audience, age, and the disclosures that it covers.
+    /// The presentation is bound to the request by the holder's key: nonce, audience, age and, in an SD-JWT, the
+    /// disclosures.
     HolderBinding,
-    /// Witnesses of proved thresholds, if any.
+    /// The threshold proofs are valid, if there are any.
     Thresholds,
-    /// The presenting holder is the subject of the credential.
+    /// The holder who presents is the subject of the credential.
     HolderSubject,
     /// The current time is within the validity period.
     Validity,
-    /// Status, if the credential has one.
+    /// The credential is neither revoked nor suspended, if it has a status.
     Status,
-    /// Issuer's message about the credential, if any. It never causes a refusal.
+    /// The issuer's message about the credential was read, if there is one. It never causes a refusal.
     StatusMessage,
     /// The type is in the catalogue, and the disclosed claims conform to its schema.
     Schema,
@@ -79,11 +80,11 @@ pub enum VerificationOutcome {
 /// One check of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerificationCheck {
-    /// Name.
+    /// Name of the check.
     pub name: CheckName,
-    /// Id of the credential query concerned; empty for the whole response.
+    /// Id of the credential query concerned; empty for the whole response, and for a credential without a presentation.
     pub about: String,
-    /// Outcome.
+    /// Outcome of the check.
     pub outcome: VerificationOutcome,
 }
 
@@ -96,8 +97,8 @@ pub struct VerificationReport {
     issuer_time: Option<Timestamp>,
 }
 
-/// Issuer's message about a credential, for the verifier and not for the holder. Its content is not verified and does
-/// not affect the result (spec/status.md 5.15).
+/// Issuer's message about a credential, for the verifier and not for the holder. Its text is not verified and does not
+/// affect the result (spec/status.md 5.15).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerMessage {
     /// Id of the credential query concerned.
@@ -108,7 +109,7 @@ pub struct IssuerMessage {
     pub text: String,
 }
 
-/// Content of a credential whose proof and holder binding are valid, even if other checks failed.
+/// Content of a credential whose proof, holder binding and data model are valid, even if other checks failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentedCredential {
     /// Id of the credential query that it answers.
@@ -134,30 +135,32 @@ impl VerificationReport {
         &self.checks
     }
 
-    /// Returns the credentials that were read, also if the presentation was refused.
+    /// Returns the credentials whose proof, holder binding and data model are valid, even if the presentation was
+    /// refused.
     #[must_use]
     pub fn seen(&self) -> &[PresentedCredential] {
         &self.seen
     }
 
-    /// Returns the messages.
+    /// Returns the issuers' messages about the credentials.
     #[must_use]
     pub fn messages(&self) -> &[IssuerMessage] {
         &self.messages
     }
 
-    /// Returns the latest time of issue in the signed status lists and statements: a lower bound for the current time.
+    /// Returns the latest time of issue of the verified credentials (`iat`) and freshness statements: a lower bound for
+    /// the current time. `None` if there is none.
     #[must_use]
     pub fn issuer_time(&self) -> Option<Timestamp> {
         self.issuer_time
     }
 
-    /// Notes a time that an issuer signed as now.
+    /// Records a time of issue that an issuer signed.
     pub(super) fn note_issuer_time(&mut self, at: Timestamp) {
         self.issuer_time = self.issuer_time.max(Some(at));
     }
 
-    /// Notes a message.
+    /// Records an issuer's message.
     pub(super) fn hear(&mut self, message: IssuerMessage) {
         self.messages.push(message);
     }
@@ -167,7 +170,7 @@ impl VerificationReport {
         self.seen.push(seen);
     }
 
-    /// Returns the first failure.
+    /// Returns the first failure; `None` if no check failed.
     #[must_use]
     pub fn failure(&self) -> Option<&Problem> {
         self.checks.iter().find_map(|check| match &check.outcome {
@@ -176,8 +179,8 @@ impl VerificationReport {
         })
     }
 
-    /// Returns whether all failures are due to an unknown key of an issuer: verification may succeed once the issuer's
-    /// document was fetched again.
+    /// Returns whether there are failures, all due to an unknown key of an issuer: verification may succeed after the
+    /// issuer's DID document is fetched again.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         let mut failures = self.checks.iter().filter_map(|check| match &check.outcome {
@@ -187,7 +190,7 @@ impl VerificationReport {
         failures.next() == Some(Code::IssuerKeyUnknown) && failures.all(|code| code == Code::IssuerKeyUnknown)
     }
 
-    /// Notes how a check ended, and hands on its value if it passed.
+    /// Records the outcome of a check, and returns its value if it passed.
     pub(super) fn note<T>(&mut self, name: CheckName, about: &str, result: Result<T, Problem>) -> Option<T> {
         let (outcome, value) = match result {
             Ok(value) => (VerificationOutcome::Passed, Some(value)),
@@ -197,7 +200,7 @@ impl VerificationReport {
         value
     }
 
-    /// Notes that a check failed, and that this is let pass.
+    /// Records that a check failed and that the failure is tolerated.
     pub(super) fn tolerate(&mut self, name: CheckName, about: &str, problem: Problem) {
         self.checks.push(VerificationCheck {
             name,
@@ -206,7 +209,7 @@ impl VerificationReport {
         });
     }
 
-    /// Notes that a check does not apply.
+    /// Records that a check does not apply.
     pub(super) fn skip(&mut self, name: CheckName, about: &str, why: &'static str) {
         self.checks.push(VerificationCheck {
             name,
@@ -215,7 +218,7 @@ impl VerificationReport {
         });
     }
 
-    /// The value as a verified one, if something was checked and nothing failed.
+    /// Returns the value as a verified one, if there was a check and none failed.
     pub(super) fn seal<T>(&self, value: Option<T>) -> Option<Verified<T>> {
         match (self.checks.is_empty(), self.failure()) {
             (false, None) => value.map(Verified),

@@ -22,7 +22,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// A verified credential beside the payload that queries are matched against.
+/// Verified credential, with the payload against which queries are matched.
 pub(super) struct CheckedCredential {
     pub(super) held: VerifiedCredential,
     pub(super) payload: VerifiedDocument,
@@ -32,7 +32,7 @@ pub(super) struct CheckedCredential {
     pub(super) holder: Option<PublicKey>,
 }
 
-/// Verifies one SD-JWT. With `asked` it must be bound to that request; without, it may not be bound at all.
+/// Verifies one SD-JWT. With `asked`, it must have a key binding for that request; without, it must have none.
 pub(super) fn verify(
     report: &mut VerificationReport,
     about: &str,
@@ -137,8 +137,8 @@ fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, CredentialForm
     Ok((token, format))
 }
 
-/// The issuer's key: `kid` is a DID URL of the issuer, listed for assertion. A key by value in the
-/// header says nothing about whose it is (VC-JOSE-COSE section 4.1).
+/// Returns the issuer's key: `kid` is a DID URL of the issuer, listed for assertion. A key by value in the header does
+/// not show whose key it is (VC-JOSE-COSE section 4.1).
 fn issuer_key(
     token: &SdJwt,
     format: CredentialFormat,
@@ -175,8 +175,9 @@ fn issuer_key(
     vouched(token, issuer, &key, env).map(|()| key)
 }
 
-/// Checks for a statement by the issuer, signed with a key that it still trusts, that this very copy holds. Nothing
-/// else tells the issuer's own signatures by a leaked key from a thief's, who can put any date on them.
+/// Checks, for a copy signed with a compromised key, that a freshness statement of the issuer, signed with another key,
+/// confirms the copy. Nothing else distinguishes the issuer's own signatures from those of a thief, who can write any
+/// date.
 fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &VerificationEnvironment<'_>) -> Result<(), Problem> {
     let refused = |what: String| Problem::new(Code::KeyInvalid, format!("the issuer's key is compromised, and {what}"));
     let statement = token.freshness_statement().map_err(|problem| refused(problem.to_string()))?;
@@ -194,13 +195,13 @@ fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &VerificationEn
     }
 }
 
-/// The statement that is stapled to a presentation, verified.
+/// Verifies the freshness statement stapled to a presentation; `None` if there is none.
 fn stapled(token: &SdJwt, issuer: &str, env: &VerificationEnvironment<'_>) -> Option<Result<ListValidity, Problem>> {
     let statement = token.freshness_statement().transpose()?;
     Some(statement.and_then(|text| statement_of(text, token, issuer, env)))
 }
 
-/// Verifies a freshness statement of the issuer on a copy.
+/// Verifies a freshness statement of the issuer about a copy.
 fn statement_of(
     text: &str,
     token: &SdJwt,
@@ -253,7 +254,7 @@ fn model(
     Ok(Model { credential, type_name, times })
 }
 
-/// The VCDM document in a `vc+sd-jwt` payload: all but the claims that JOSE adds.
+/// Returns the VCDM document in a `vc+sd-jwt` payload: the payload without the claims that JOSE adds.
 fn document_of(payload: &Map<String, Value>) -> Map<String, Value> {
     let mut document = payload.clone();
     for claim in ["cnf", "iss", "iat", "nbf", "exp"] {
@@ -262,7 +263,7 @@ fn document_of(payload: &Map<String, Value>) -> Map<String, Value> {
     document
 }
 
-/// Converts an SD-JWT VC to a VCDM credential, so that the later steps need to know one form only.
+/// Converts an SD-JWT VC to a VCDM credential, so that later steps handle only one form.
 fn sd_jwt_vc(
     token: &SdJwt,
     payload: &Map<String, Value>,
@@ -303,7 +304,7 @@ fn sd_jwt_vc(
     }
 }
 
-/// The key that presented is the key that names the subject (did:jwk or did:key).
+/// Checks that the key of the presentation is the subject's: each id of the subject is a did:jwk or did:key of it.
 fn holder_is_subject(key: &PublicKey, named: &[&str]) -> Result<(), Problem> {
     // A did:key is made where a did:jwk does not answer: it costs more, and wallets name themselves by the latter.
     let (jwk, multikey) = (Did::jwk(key), LazyCell::new(|| Did::key(key)));

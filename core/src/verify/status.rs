@@ -12,19 +12,19 @@ use crate::{
     status::{ListValidity, StatusPurpose, VerifiedStatusList, bitstring, message, token},
 };
 
-/// Type of a token's `status` claim in `credentialStatus` of a converted SD-JWT VC.
+/// `type` of the `credentialStatus` entry for the `status` claim of a converted SD-JWT VC.
 pub(super) const TOKEN_ENTRY: &str = "TokenStatusList";
-/// Reason for a missing message where the holder presents the issuer's own statement.
+/// Reason why no message was read if a freshness statement replaces the status lists.
 const NOT_LOOKED_AT: &str = "no status list was read: the freshness statement carries no messages";
 
 /// Cache of verified status lists.
 pub trait StatusLists: Send + Sync {
-    /// Returns the list at a URL for an issuer's credentials, in constant time and without waiting. The caller checks
-    /// whether it is too old.
+    /// Returns the list at a URL for an issuer's credentials, from memory, without waiting; `None` if there is none.
+    /// The caller checks whether it is too old.
     fn list(&self, issuer: &str, url: &str) -> Option<&VerifiedStatusList>;
 
     /// Returns the reason why there is no list at that URL, or no newer one: [`Code::StatusListUnavailable`] if nothing
-    /// was fetched, another code if the fetched list is invalid. `None` if unknown.
+    /// was fetched, another code if the fetched list is invalid. `None` if unknown, which is the default.
     fn refusal(&self, _issuer: &str, _url: &str) -> Option<Problem> {
         None
     }
@@ -36,8 +36,8 @@ pub trait StatusLists: Send + Sync {
     }
 }
 
-/// By the DID of whose credentials they are about, then by URL: two issuers may have theirs at the same one, signed by
-/// the same service.
+/// Status lists by the DID of the issuer of the listed credentials, then by URL: two issuers may have lists at the same
+/// URL, signed by the same service.
 impl<S: BuildHasher + Send + Sync> StatusLists for HashMap<String, HashMap<String, Arc<VerifiedStatusList>, S>, S> {
     fn list(&self, issuer: &str, url: &str) -> Option<&VerifiedStatusList> {
         self.get(issuer)?.get(url).map(AsRef::as_ref)
@@ -51,18 +51,20 @@ pub enum StatusPolicy<'a> {
     Lists {
         /// Cache of status lists.
         lists: &'a dyn StatusLists,
-        /// Grace period, in seconds, during which a stale list is used and reported as tolerated. 0: no grace period.
+        /// Grace period, in seconds, during which a stale list is still used and the check is reported as tolerated. 0:
+        /// none.
         stale_by: i64,
-        /// Maximum age of a freshness statement's epoch, in seconds. Older statements are ignored in favour of the
-        /// lists.
+        /// Maximum age of a freshness statement, from its `iat`, in seconds. Older statements are ignored in favour of
+        /// the lists.
         statement_age: i64,
     },
-    /// Not checked here, with the reason: for an issuer that knows the status itself, and a holder that has just
-    /// received the credential.
+    /// Not checked, with the reason: for an issuer that knows the status itself, or a holder that has just received the
+    /// credential.
     NotChecked(&'static str),
 }
 
-/// Checks every entry of `credentialStatus` and of a token's `status`, and the stapled statement, where there is one.
+/// Checks every entry of `credentialStatus` and of a token's `status`, and the stapled freshness statement, if there is
+/// one.
 pub(super) fn check(
     report: &mut VerificationReport,
     about: &str,
@@ -122,8 +124,8 @@ pub(super) fn check(
     holds
 }
 
-/// Refuses a statement that holds and may not replace lists here: it is older than the verifier accepts, or its
-/// lifetime is not the one that its issuer gives everybody, by which one copy could be told from another.
+/// Checks that a valid freshness statement may replace status lists: it is not older than the verifier accepts, and its
+/// lifetime is the one that the issuer publishes, since another lifetime could distinguish a copy.
 pub(super) fn require_usable(
     stapled: &ListValidity,
     issuer: &str,
@@ -146,7 +148,7 @@ pub(super) fn require_usable(
     Ok(())
 }
 
-/// A refusal, with why a statement did not help.
+/// Adds the reason why a freshness statement was ignored to the detail of an error.
 fn beside(problem: Problem, passed_over: Option<Problem>) -> Problem {
     match passed_over {
         Some(over) => Problem::new(problem.code, format!("{}; {}", problem.detail, over.detail)),
@@ -160,7 +162,7 @@ enum StatusEntry {
     Token(token::TokenStatusReference),
 }
 
-/// The entries of `credentialStatus`.
+/// Returns the entries of `credentialStatus`; empty if it is absent.
 fn entries_of(credential: &Credential) -> &[Value] {
     match credential.document().get("credentialStatus") {
         Some(Value::Array(several)) => several.as_slice(),
@@ -174,7 +176,7 @@ fn is_message(entry: &Value) -> bool {
     text("type") == Some(bitstring::ENTRY_TYPE) && text("statusPurpose") == Some(StatusPurpose::Message.as_str())
 }
 
-/// Returns all entries that decide the status: messages only inform. An unknown entry is not ignored.
+/// Returns all entries that decide the status; messages do not. An unknown entry is an error, not ignored.
 fn entries(credential: &Credential) -> Result<Vec<StatusEntry>, Problem> {
     let document = credential.document();
     let listed = entries_of(credential);
@@ -198,8 +200,7 @@ fn entries(credential: &Credential) -> Result<Vec<StatusEntry>, Problem> {
     Ok(found)
 }
 
-/// Returns the number of an issuer's message, and its meaning in the credential. A list that no longer counts says
-/// nothing.
+/// Returns the number of an issuer's message, and its text in the credential. A stale list is an error.
 fn message(
     entry: &Value,
     issuer: &str,
@@ -213,7 +214,7 @@ fn message(
     Ok((number, message::text_of(entry, &reference, number)?))
 }
 
-/// The list in memory, if it is about the issuer's credentials.
+/// Returns the list in memory; it must be about the issuer's credentials.
 fn listed<'a>(url: &str, issuer: &str, lists: &'a dyn StatusLists) -> Result<&'a VerifiedStatusList, Problem> {
     let missing = || lists.refusal(issuer, url).unwrap_or_else(|| Code::StatusListUnavailable.into());
     let listed = lists.list(issuer, url).ok_or_else(missing)?;
@@ -228,7 +229,7 @@ impl StatusEntry {
         }
     }
 
-    /// `Ok(Some)`: the list is too old, which is tolerated.
+    /// Checks the entry in a status list. `Ok(Some)`: the list is stale within the grace period.
     fn check(
         &self,
         issuer: &str,
@@ -256,9 +257,8 @@ impl StatusEntry {
         self.held_to(listed).map(|()| stale)
     }
 
-    /// Checks the lists of a copy that has the issuer's own statement: a list may be missing or old, but one that
-    /// counts must agree. The content of an outdated list still counts against it: a copy that was revoked then is
-    /// revoked.
+    /// Checks the list of a copy that has a freshness statement: it may be missing or stale. A revocation in a stale
+    /// list still counts; a suspension in a stale list that is older than the statement does not.
     fn check_vouched(
         &self,
         issuer: &str,
@@ -282,7 +282,7 @@ impl StatusEntry {
         }
     }
 
-    /// Checks the credential against a list, however old the list is.
+    /// Checks the entry in a list, whatever its age.
     fn held_to(&self, listed: &VerifiedStatusList) -> Result<(), Problem> {
         match self {
             Self::Bitstring(reference) => match (listed.is_set(reference)?, reference.purpose) {

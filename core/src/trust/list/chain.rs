@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{Handover, Operators, TrustListContents, contents::check_digest};
 use crate::{Code, Problem, trust::statement::StatementKind};
 
-/// The most lists that a list names as those before it.
+/// Maximum number of earlier lists in the history of a list.
 const MAX_HISTORY: usize = 64;
-/// The greatest step from one number to the next that is accepted. Without a bound, one list with the greatest number
-/// that there is would leave none for its successor.
+/// Maximum increase from one sequence number to the next. Without a limit, one list with the greatest possible number
+/// would leave none for its successor.
 const MAX_STEP: u64 = 1_000;
 
 /// Reference to an earlier list.
@@ -22,8 +22,8 @@ pub struct EarlierList {
     pub digest: String,
 }
 
-/// Identity of the newest accepted trust list. Lists that are older, have the same number and another digest, or do not
-/// descend from it are refused.
+/// Identity of the newest accepted trust list. A list is refused if it is older, if it has the same number and another
+/// digest, or if it does not descend from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptedList {
@@ -37,19 +37,19 @@ pub struct AcceptedList {
     /// `true` if a timestamp was ever accepted. If so, each later list with timestamp signers must have a timestamp.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timestamped: bool,
-    /// Operators that lists have named in place of the pinned ones.
+    /// Operators that this or an earlier list has named in place of the pinned ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operators: Option<Handover>,
 }
 
 impl AcceptedList {
-    /// Returns the identity of a list to remember.
+    /// Returns the identity of a list, without timestamp and operators.
     pub(super) fn of(contents: &TrustListContents, digest: &str) -> Self {
         let chained = !contents.history.is_empty();
         Self { sequence: contents.sequence, digest: digest.to_owned(), chained, timestamped: false, operators: None }
     }
 
-    /// Refuses a list (with this digest) that does not descend from the newest accepted one.
+    /// Checks that a list (with this digest) is this list or descends from it.
     ///
     /// # Errors
     /// `trust_list_rollback` for an older list; `trust_list_conflict` for another list with the same number or one that
@@ -75,8 +75,9 @@ impl AcceptedList {
         conflict(format!("it does not continue list {newest} ({}), which was seen before", self.digest))
     }
 
-    /// Lists made before there was a history: the next number must name the list that was seen, and after a gap nothing
-    /// is known. Once a list with a history was seen, neither is enough.
+    /// Checks a newer list whose history does not reach back to this list. It is refused if this list has a history. If
+    /// not, a list with the next number must name this list as its previous one, and one with a greater number is
+    /// accepted.
     fn admit_unlinked(&self, contents: &TrustListContents) -> Result<(), Problem> {
         let newest = self.sequence;
         let conflict = |what: String| Err(Problem::new(Code::TrustListConflict, what));
@@ -103,13 +104,13 @@ fn check_step(from: u64, to: u64) -> Result<(), Problem> {
 }
 
 impl Operators {
-    /// Refuses the first list that is ever seen if its number is below the least that is pinned, or too far above it.
+    /// Checks the first list that a program accepts: its number is not below the pinned minimum, nor too far above it.
     pub(super) fn admit_first(&self, contents: &TrustListContents) -> Result<(), Problem> {
         self.admit_least(contents)?;
         self.least.map_or(Ok(()), |least| check_step(least, contents.sequence))
     }
 
-    /// Refuses a list below the least number that is pinned.
+    /// Checks that the number of a list is not below the pinned minimum.
     pub(super) fn admit_least(&self, contents: &TrustListContents) -> Result<(), Problem> {
         let Some(least) = self.least.filter(|least| contents.sequence < *least) else { return Ok(()) };
         let detail = format!("its number is {}, below the pinned minimum {least}", contents.sequence);
@@ -118,7 +119,8 @@ impl Operators {
 }
 
 impl TrustListContents {
-    /// The same with the next number, after the list of this digest. A list without a history begins one with itself.
+    /// Returns this content with the next number, as that of the list after the one with this digest. The list is added
+    /// to the history.
     pub(super) fn followed_by(&self, digest: &str) -> Self {
         let this = EarlierList { sequence: self.sequence, digest: digest.to_owned() };
         Self {
@@ -129,7 +131,7 @@ impl TrustListContents {
         }
     }
 
-    /// Holds the history to its bounds.
+    /// Checks the limits and the order of the history.
     pub(super) fn check_history(&self, kind: &StatementKind) -> Result<(), Problem> {
         let Some(newest) = self.history.first() else { return Ok(()) };
         kind.count(self.history.len(), 1..=MAX_HISTORY, "history")?;

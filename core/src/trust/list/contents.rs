@@ -14,19 +14,19 @@ use crate::{
     trust::statement::{StatementKind, instant},
 };
 
-/// The greatest number of a list: the greatest integer of I-JSON.
+/// Maximum sequence number of a list: the greatest integer of I-JSON.
 const MAX_SEQUENCE: u64 = 9_007_199_254_740_991;
-/// The most issuers, and the most registrars.
+/// Maximum number of issuers, and of registrars.
 const MAX_ENTRIES: usize = 20_000;
-/// The most accreditations of one party.
+/// Maximum number of accreditations of one party.
 const MAX_ACCREDITATIONS: usize = 256;
-/// The most types of one accreditation, and the most jurisdictions.
+/// Maximum number of types of one accreditation, and of jurisdictions.
 const MAX_TYPES: usize = 256;
-/// The longest name of a party or a type, in characters.
+/// Maximum length of the name of a party or a type, in characters.
 const MAX_NAME: usize = 200;
-/// The longest reason, in characters.
+/// Maximum length of a reason, in characters.
 const MAX_REASON: usize = 1_000;
-/// A SHA-256 digest in base64url.
+/// Length of a SHA-256 digest in base64url, in characters.
 const DIGEST_LENGTH: usize = 43;
 
 /// Content of a trust list.
@@ -44,7 +44,7 @@ pub struct TrustListContents {
     /// DIDs of the signers of this list's timestamps, in ascending order; empty: the list has no timestamps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timestamp_signers: Vec<String>,
-    /// Operators who sign from this list on; `None`: the pinned ones.
+    /// Operators who sign later lists in place of the pinned ones, and this one too; `None`: the pinned ones.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub operators: Option<NamedOperators>,
     /// Current and former issuers, by DID in ascending byte order.
@@ -82,14 +82,14 @@ pub struct Accreditation {
     /// Start of the accreditation.
     #[serde(with = "instant")]
     pub from: Timestamp,
-    /// Epoch to whose start the issuer rounds down the validity dates of its copies; `None`: a month. Copies from the
-    /// epoch that contains `from` count as issued under the accreditation.
+    /// Epoch (such as a month) to whose start the issuer rounds down the validity dates of its copies; `None`: a month.
+    /// Copies from the epoch that contains `from` count as issued under the accreditation.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
     /// End of the accreditation, inclusive; credentials issued by then stay valid. `None`: no end.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_instant")]
     pub until: Option<Timestamp>,
-    /// Withdrawal of the accreditation, if any.
+    /// Withdrawal of the accreditation; `None` if it was not withdrawn.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub withdrawal: Option<Withdrawal>,
 }
@@ -112,7 +112,7 @@ pub struct Withdrawal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EarlierCredentials {
-    /// They stay valid. Only for a party whose dates can be trusted: it could backdate new credentials.
+    /// They stay valid. Suitable only for a party whose dates can be trusted, since it could backdate new credentials.
     Stand,
     /// They are invalid from the withdrawal on.
     Fall,
@@ -139,26 +139,26 @@ impl TrustListContents {
         }
     }
 
-    /// Puts the entries in order.
+    /// Sorts issuers, registrars and timestamp signers by DID.
     pub(super) fn sort(&mut self) {
         self.issuers.sort_by(|one, other| one.id.cmp(&other.id));
         self.registrars.sort_by(|one, other| one.id.cmp(&other.id));
         self.timestamp_signers.sort();
     }
 
-    /// Returns the entry of an issuer, by its DID.
+    /// Returns the entry of an issuer, by its DID; `None` if it is not listed.
     #[must_use]
     pub fn issuer(&self, id: &str) -> Option<&TrustListEntry> {
         find(&self.issuers, id)
     }
 
-    /// Returns the entry of a registrar, by its DID.
+    /// Returns the entry of a registrar, by its DID; `None` if it is not listed.
     #[must_use]
     pub fn registrar(&self, id: &str) -> Option<&TrustListEntry> {
         find(&self.registrars, id)
     }
 
-    /// Holds it to its bounds.
+    /// Checks all limits of the content, and the order of the entries.
     pub(super) fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
         kind.require((1..=MAX_SEQUENCE).contains(&self.sequence), "sequence", "is not 1 to 2^53 - 1")?;
         let first = self.sequence == 1;
@@ -179,7 +179,7 @@ impl TrustListContents {
     }
 }
 
-/// Requires a SHA-256 digest in base64url.
+/// Checks that a text has the form of a SHA-256 digest in base64url.
 pub(super) fn check_digest(kind: &StatementKind, digest: &str, what: &str) -> Result<(), Problem> {
     let holds = digest.len() == DIGEST_LENGTH
         && digest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
@@ -229,12 +229,12 @@ impl Accreditation {
     }
 }
 
-/// A member that is there has a value: `null` could be read as no limit, or as none allowed.
+/// Deserialises a member that must not be `null`, which could be read as no limit or as nothing allowed.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// Instants that may be absent.
+/// Serde format of an optional [`Timestamp`]: `dateTimeStamp`, or absent.
 mod optional_instant {
     use serde::{Deserializer, Serializer};
 

@@ -40,9 +40,9 @@ impl TrustListDifference<'_> {
         }
     }
 
-    /// Returns whether the later list rewrites history: an accreditation was removed, or changed in more than a new or
-    /// changed end or a withdrawal, or a withdrawal was changed. Operators should sign such a list only to correct an
-    /// error.
+    /// Returns whether the later list rewrites history: an accreditation was removed or, except for its end and a new
+    /// withdrawal, changed; or the withdrawal or the end of a withdrawn one was changed. Operators should sign such a
+    /// list only to correct an error.
     #[must_use]
     pub fn rewrites_history(&self) -> bool {
         match &self.change {
@@ -82,7 +82,7 @@ pub(super) fn diff<'a>(before: &'a TrustListContents, after: &'a TrustListConten
     found
 }
 
-/// Merges two slices that are in ascending order of their ids.
+/// Compares two slices of entries in ascending order of their ids.
 fn changes<'a>(before: &'a [TrustListEntry], after: &'a [TrustListEntry]) -> Vec<EntryChange<'a>> {
     let mut found = Vec::new();
     let (mut old, mut new) = (before.iter().peekable(), after.iter().peekable());

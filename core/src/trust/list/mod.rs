@@ -1,10 +1,10 @@
-//! Trust lists: accredited issuers and registrars, in a numbered and dated document that a quorum of operators has
-//! signed (spec/trust.md).
+//! Trust lists: accredited issuers and registrars, in a numbered and dated document that is signed by a quorum of
+//! operators (spec/trust.md).
 //!
 //! Operators [draft](TrustList::draft) a list, [preview](TrustList::preview) it and [sign](TrustList::sign) it, one
-//! after the other. A relying program pins the operators and [verifies](TrustList::verify) the list, given the
-//! [`AcceptedList`] of the newest accepted list, to prevent rollback. [`TrustList::why`] then decides about one party,
-//! with the accreditation and the rule that decided; [`AccreditationQuestion::about`] creates the question for a
+//! after the other. A relying program pins the operators and [verifies](TrustList::verify) the list against the
+//! [`AcceptedList`] that it accepted last, to prevent rollback. [`TrustList::why`] then decides about one party, and
+//! states the accreditation and the rule that decided; [`AccreditationQuestion::about`] creates the question for a
 //! credential; [`TrustListContents::diff`] compares two lists.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,18 +44,18 @@ pub use timestamp::ListTimestamp;
 pub use why::{AccreditationDecision, AccreditationQuestion, AccreditationRule, AccreditedAct};
 
 const LIST: StatementKind = StatementKind { type_name: "TrustList", invalid: Code::TrustListInvalid };
-/// The longest time for which a list holds, in seconds. Without a bound, its end would protect nobody.
+/// Maximum validity period of a list, in seconds. Without a limit, its end would protect nobody.
 const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 
 /// Requirements on a trust list.
 #[derive(Debug, Clone, Copy)]
 pub struct TrustListAnchors<'a> {
-    /// Operators of the list.
+    /// Pinned operators of the list.
     pub operators: &'a Operators,
-    /// Newest accepted list; `None` only if there was none.
+    /// Newest list that was accepted before; `None` only if there was none.
     pub seen: Option<&'a AcceptedList>,
     /// Digest of a list that is accepted although it does not descend from the newest accepted one: a decision of the
-    /// user, to recover from a wrong list.
+    /// user, to recover from a wrong list. `None`: no exception.
     pub accept: Option<&'a str>,
     /// Time of verification.
     pub now: Timestamp,
@@ -63,7 +63,8 @@ pub struct TrustListAnchors<'a> {
     pub skew: i64,
 }
 
-/// Verified trust list: signed by a quorum, within its validity period, and no older than the newest accepted one.
+/// Verified trust list: signed by a quorum, within its validity period when it was verified, and no older than the
+/// newest accepted one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrustList {
     contents: TrustListContents,
@@ -74,9 +75,9 @@ pub struct TrustList {
     digest: String,
     signed_by: BTreeSet<String>,
     failed: BTreeMap<String, Problem>,
-    /// Operators that lists have named in place of the pinned ones.
+    /// Operators that this or an earlier list has named in place of the pinned ones.
     handover: Option<Handover>,
-    /// True if a timestamp of any of its lists was ever taken.
+    /// `true` if a timestamp of this or an earlier list was accepted.
     stamped: bool,
     fresh_until: Option<Timestamp>,
 }
@@ -95,12 +96,12 @@ pub struct Preview {
     pub valid_until: Timestamp,
     /// Its [digest](TrustList::digest).
     pub digest: String,
-    /// DIDs stated in its proofs, unverified.
+    /// DIDs that its proofs name as signers, unverified.
     pub proofs_by: Vec<String>,
 }
 
 impl Preview {
-    /// Returns the identity to remember after acceptance.
+    /// Returns the identity of the list, to be stored after acceptance. It contains no timestamp and no operators.
     #[must_use]
     pub fn seen(&self) -> AcceptedList {
         AcceptedList::of(&self.contents, &self.digest)
@@ -113,7 +114,7 @@ impl Preview {
     }
 }
 
-/// A well-formed list; its signatures are not verified.
+/// Well-formed list whose signatures are not verified.
 struct Draft {
     contents: TrustListContents,
     list: String,
@@ -125,7 +126,7 @@ struct Draft {
 
 impl TrustList {
     /// Creates an unsigned list. `list` is the DID that identifies it; it is valid from `from` to `until`, at most 366
-    /// days. Entries are sorted.
+    /// days. Issuers, registrars and timestamp signers are sorted.
     ///
     /// # Errors
     /// `trust_list_invalid` for content that exceeds a limit, `validity_reversed`, `date_malformed`.
@@ -143,11 +144,11 @@ impl TrustList {
         Ok(document)
     }
 
-    /// Adds one operator's proof to a list, after the checks of [`Self::preview`]. `kid` is an Ed25519 verification
-    /// method of the operator's DID.
+    /// Adds one operator's proof to a list, after the checks of [`Self::preview`], and returns the list with all
+    /// proofs. `kid` is an Ed25519 verification method of the operator's DID.
     ///
     /// # Errors
-    /// `trust_list_operator` if that key has already signed it; those of [`Self::preview`]; `algorithm_mismatch`,
+    /// `trust_list_operator` if that key has already signed the list; those of [`Self::preview`]; `algorithm_mismatch`,
     /// `proof_generation`.
     pub fn sign(
         document: &Map<String, Value>,
@@ -159,7 +160,7 @@ impl TrustList {
         proofs::sign(&draft.unsecured, &draft.proofs, kid, signer, now)
     }
 
-    /// Parses a list without verifying its signatures.
+    /// Parses a list, and checks its structure and limits. Signatures and the current time are not checked.
     ///
     /// # Errors
     /// `trust_list_invalid`, and those of [`crate::credential::Credential::parse`].
@@ -171,7 +172,8 @@ impl TrustList {
         Ok(Preview { contents, list, valid_from, valid_until, digest: digest(&unsecured)?, proofs_by })
     }
 
-    /// Verifies a list. Its text should be parsed with [`Limits::LIST`](json::Limits::LIST).
+    /// Verifies a list: signed by a quorum of the operators, within its validity period, and a successor of the newest
+    /// accepted list. Its text should be parsed with [`Limits::LIST`](json::Limits::LIST).
     ///
     /// # Errors
     /// `trust_list_invalid`; `proof_missing`; `trust_list_quorum` (valid proofs of too few operators), or
@@ -188,8 +190,8 @@ impl TrustList {
         Ok(list)
     }
 
-    /// Verifies an earlier list that named other operators and that the program missed, and returns the identity to
-    /// remember before a later list is verified. The list may have expired.
+    /// Verifies an earlier list that named other operators and that the program missed, and returns its identity, to be
+    /// given to the verification of a later list. The list may have expired.
     ///
     /// # Errors
     /// Those of [`Self::verify`]; `trust_list_invalid` if it does not name operators.
@@ -203,7 +205,7 @@ impl TrustList {
         Ok(list.seen())
     }
 
-    /// All of [`Self::verify`] but the list's end.
+    /// Verifies a list as [`Self::verify`] does, except for the end of its validity period.
     fn admit(
         document: &Map<String, Value>,
         pinned: &TrustListAnchors<'_>,
@@ -282,19 +284,20 @@ impl TrustList {
         self.signed_by.iter().map(String::as_str)
     }
 
-    /// Returns the pinned operators with invalid proofs, and the errors. These proofs were not counted for the quorum.
+    /// Returns the operators without a valid proof but with invalid ones, and the first error of each. These proofs
+    /// were not counted for the quorum.
     pub fn failed_proofs(&self) -> impl Iterator<Item = (&str, &Problem)> {
         self.failed.iter().map(|(operator, problem)| (operator.as_str(), problem))
     }
 
-    /// Returns the base64url SHA-256 of its RFC 8785 text without proofs: adding a signature does not change the
-    /// digest.
+    /// Returns the base64url SHA-256 of the list's RFC 8785 text without proofs: a further signature does not change
+    /// it.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// Returns the identity to remember. It must be stored durably before any decision depends on the list.
+    /// Returns the identity of the list. It must be stored durably before any decision depends on the list.
     #[must_use]
     pub fn seen(&self) -> AcceptedList {
         AcceptedList {
@@ -315,7 +318,7 @@ impl TrustList {
     }
 }
 
-/// Holds a document to the form of a list.
+/// Parses a list, and checks its structure and limits.
 fn read(document: &Map<String, Value>) -> Result<Draft, Problem> {
     let IssuerAndValidity { issuer: list, from, until } = LIST.form(document)?;
     LIST.did(&list, "its issuer")?;

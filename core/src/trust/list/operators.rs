@@ -9,12 +9,12 @@ use sha2::{Digest as _, Sha256};
 use super::{AcceptedList, TrustListContents};
 use crate::{Code, Problem, did::Did, trust::statement::StatementKind};
 
-/// The most operators of one list.
+/// Maximum number of operators of one list.
 const MAX_OPERATORS: usize = 16;
-/// The most lists that have named other operators than those before them.
+/// Maximum number of lists that changed the operators.
 const MAX_CHANGES: usize = 64;
 
-/// Operators named in a list, who sign from this list on in place of the pinned ones.
+/// Operators named in a list. They sign later lists, in place of the pinned or earlier ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedOperators {
@@ -27,21 +27,21 @@ pub struct NamedOperators {
     pub named_in: Vec<u64>,
 }
 
-/// Current operators, for programs that have pinned earlier ones.
+/// Current operators of a list, for a program that has pinned earlier ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Handover {
     /// [Fingerprint](Operators::fingerprint) of the pinned operators from which the chain starts. With other pins, the
     /// handover is void.
     pub pinned: String,
-    /// DIDs.
+    /// DIDs of the current operators.
     pub ids: Vec<String>,
     /// Number of operators who must sign.
     pub quorum: usize,
 }
 
 impl NamedOperators {
-    /// Holds them to their bounds.
+    /// Checks the limits and the order of the members, in a list with this sequence number.
     pub(super) fn check(&self, kind: &StatementKind, sequence: u64) -> Result<(), Problem> {
         kind.count(self.ids.len(), 1..=MAX_OPERATORS, "operators")?;
         self.ids.iter().try_for_each(|id| kind.did(id, "operators"))?;
@@ -92,23 +92,23 @@ impl Operators {
     }
 
     /// Sets the minimum sequence number, for a program that has not accepted a list yet, so that it does not accept an
-    /// older one.
+    /// older one. `None`: no minimum.
     #[must_use]
     pub fn at_least(self, least: Option<u64>) -> Self {
         Self { least, ..self }
     }
 
-    /// The operators whom a list names.
+    /// Returns the operators that a list names.
     pub(super) fn named(list: &str, named: &NamedOperators) -> Result<Self, Problem> {
         Self::pin(list, named.ids.iter().map(String::as_str), named.quorum)
     }
 
-    /// Returns whether they are those whom a list names.
+    /// Returns whether the operators and the quorum are those that a list names.
     pub(super) fn are(&self, named: &NamedOperators) -> bool {
         self.quorum == named.quorum && self.operators.iter().eq(&named.ids)
     }
 
-    /// Returns the base64url SHA-256 of the pins, which identifies them.
+    /// Returns the base64url SHA-256 of the list's DID, the quorum and the operators, which identifies the pins.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let ids: Vec<&str> = self.operators.iter().map(String::as_str).collect();
@@ -116,8 +116,8 @@ impl Operators {
         URL_SAFE_NO_PAD.encode(Sha256::digest(text))
     }
 
-    /// Returns the operators whose quorum decides: the pinned ones, or those whom a list has named in their place.
-    /// New pins replace the named ones.
+    /// Returns the operators whose quorum decides: those that a list has named in place of these pinned ones, or else
+    /// these. A handover from other pins is ignored.
     pub(super) fn deciding(&self, seen: Option<&AcceptedList>) -> Self {
         match seen.and_then(|seen| seen.operators.as_ref()).filter(|now| now.pinned == self.fingerprint()) {
             None => self.clone(),
@@ -125,7 +125,8 @@ impl Operators {
         }
     }
 
-    /// Returns the operators who sign after a list that was accepted.
+    /// Returns the operators who sign after an accepted list, if they are not the pinned ones: those that it names, or
+    /// those of an earlier handover from these pins.
     pub(super) fn handover(&self, contents: &TrustListContents, seen: Option<&AcceptedList>) -> Option<Handover> {
         let pinned = self.fingerprint();
         let Some(NamedOperators { ids, quorum, .. }) = &contents.operators else {
@@ -136,7 +137,7 @@ impl Operators {
 }
 
 impl TrustListContents {
-    /// Names new operators, who sign from this list on.
+    /// Names new operators, who sign later lists and must also sign this one.
     pub fn set_operators(&mut self, ids: impl IntoIterator<Item = String>, quorum: usize) {
         let mut ids: Vec<String> = ids.into_iter().collect();
         ids.sort();
@@ -147,7 +148,8 @@ impl TrustListContents {
         self.operators = Some(NamedOperators { ids, quorum, named_in });
     }
 
-    /// Returns the URL of an earlier list: `history/NNN.json` relative to the URL of the newest list.
+    /// Returns the URL or path of the list with this number: `history/NNN.json` relative to `list`, that of the newest
+    /// list.
     #[must_use]
     pub fn beside(list: &str, number: u64) -> String {
         let query = list.find('?').filter(|_| list.contains("://")).unwrap_or(list.len());

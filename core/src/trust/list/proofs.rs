@@ -16,25 +16,26 @@ use crate::{
     trust::statement::VerificationTime,
 };
 
-/// The most proofs of a list: four for each of the most operators. It bounds the work that one list can cause.
+/// Maximum number of proofs of a list: four for each of the maximum number of operators. It limits the work that one
+/// list can cause.
 const MAX_PROOFS: usize = 64;
 
-/// The operators who have signed a list.
+/// Operators with a valid proof of a list, and operators with invalid proofs only.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Signatures {
     pub(super) by: BTreeSet<String>,
-    /// The pinned operators with no proof that holds, and the first thing that is wrong with theirs.
+    /// Operators without a valid proof, with the first error of their proofs.
     pub(super) failed: BTreeMap<String, Problem>,
 }
 
-/// The verification method that a proof names, which need not be whose proof it is.
+/// Returns the verification method that a proof names, unverified.
 pub(super) fn named_method(proof: &Value) -> Result<DidUrl, Problem> {
     let method = proof.get("verificationMethod").and_then(Value::as_str);
     DidUrl::parse(method.ok_or_else(|| Problem::new(Code::ProofMalformed, "a proof has no verificationMethod"))?)
 }
 
-/// Counts the operators with a valid proof. Every proof counts or does not by itself: the server of the list could as
-/// well leave out one that fails. No DID but those of `operators` is resolved.
+/// Verifies the proofs of these operators, and requires a quorum of valid ones. Each proof counts by itself: the server
+/// of the list could as well omit an invalid one. No other DID is resolved.
 pub(super) fn verify(
     unsecured: &Map<String, Value>,
     proofs: &[Value],
@@ -73,7 +74,7 @@ pub(super) fn verify(
     if found.by.len() < operators.quorum { Err(too_few(&found, operators.quorum)) } else { Ok(found) }
 }
 
-/// Verifies the one proof of a document; returns the thumbprint of its key.
+/// Verifies the one proof of a document, and returns the thumbprint of its key.
 fn thumbprint(
     document: &Map<String, Value>,
     method: &DidUrl,
@@ -87,8 +88,9 @@ fn thumbprint(
     Ok(key.thumbprint())
 }
 
-/// Returns the refusal of a list without a quorum. Where documents that are unavailable now, or the time, could still
-/// make a quorum, the code is that of the first such proof: the caller keeps the list that it has then.
+/// Returns the error for a list without a quorum. If proofs that are invalid only for now (an unavailable DID document,
+/// a time in the future) could complete the quorum, its code is that of the first such proof: the caller then keeps its
+/// current list.
 fn too_few(found: &Signatures, needed: usize) -> Problem {
     let may_hold = |code: &Code| matches!(code, Code::DidUnresolved | Code::NotYetValid);
     let pending: Vec<Code> = found.failed.values().map(|problem| problem.code).filter(may_hold).collect();
@@ -105,8 +107,8 @@ fn too_few(found: &Signatures, needed: usize) -> Problem {
     Problem::new(code, detail)
 }
 
-/// Adds the proof of one key to a list. A proof that names the same key and fails is taken out: else anybody could keep
-/// an operator from signing.
+/// Adds the proof of one key to a list. An invalid proof that names the same key is removed, since otherwise anybody
+/// could keep an operator from signing.
 pub(super) fn sign(
     unsecured: &Map<String, Value>,
     proofs: &[Value],

@@ -1,4 +1,4 @@
-//! Properties of a credential that a trust decision depends on (spec/trust.md 5.1).
+//! Country and level of a credential, on which a trust decision depends (spec/trust.md 5.1).
 
 use serde_json::{Map, Value};
 
@@ -14,16 +14,16 @@ use crate::{
 /// do not pass through arrays.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LimitingClaims {
-    /// Claims with the country (ISO 3166-1 alpha-2) under whose law the credential was issued.
+    /// Paths of claims with the country (ISO 3166-1 alpha-2) under whose law the credential was issued.
     pub country: Vec<ClaimPath>,
-    /// Claims with a level of the European Qualifications Framework.
+    /// Paths of claims with a level of the European Qualifications Framework.
     pub level: Vec<ClaimPath>,
 }
 
 impl AccreditationQuestion {
     /// Creates the question whether the issuer of a credential was accredited for it: for its type, at its `validFrom`,
-    /// with the disclosed country and the level on which the verifier relies. That is the highest level that is
-    /// disclosed or proved as a threshold. An ambiguous or malformed value counts as unknown.
+    /// with the disclosed country, and with the highest level that is disclosed or proved as a threshold. A country
+    /// counts as unknown if it is ambiguous or malformed, and so does a malformed level.
     #[must_use]
     pub fn about(held: &VerifiedCredential, claims: &LimitingClaims) -> Self {
         let issued = held.credential.valid_from();
@@ -31,7 +31,7 @@ impl AccreditationQuestion {
         asked.within(held.credential.document(), &held.proved, claims)
     }
 
-    /// Adds the country and the level from a document, whose claims are in `credentialSubject`, and from its proved
+    /// Sets the country and the level from a document, whose claims are in `credentialSubject`, and from its proved
     /// thresholds.
     #[must_use]
     pub fn within(self, document: &Map<String, Value>, proved: &[Proved], claims: &LimitingClaims) -> Self {
@@ -57,7 +57,7 @@ fn shown<'a>(document: &'a Map<String, Value>, paths: &'a [ClaimPath]) -> impl I
     paths.iter().flat_map(move |path| values_at(document, path)).map(|(_, value)| value)
 }
 
-/// The claims of a `dc+sd-jwt` are at the top, and their proofs name them there.
+/// Removes a leading `credentialSubject`: in a `dc+sd-jwt`, the claims and their proofs are at the top level.
 fn below_subject(path: &[Step]) -> &[Step] {
     match path {
         [Step::Name(subject), below @ ..] if subject == "credentialSubject" => below,

@@ -1,5 +1,5 @@
-//! Timestamps: short-lived statements that a list is the newest one, signed by the timestamp signers of the list
-//! (spec/trust.md section 10).
+//! Timestamps: short-lived statements that a list is the newest one, signed by the timestamp signers that the list
+//! names (spec/trust.md section 10).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,15 +14,15 @@ use crate::{
 };
 
 const TIMESTAMP: StatementKind = StatementKind { type_name: "TrustListTimestamp", invalid: Code::TrustListTimestamp };
-/// The longest time for which a timestamp counts, in seconds: seven days.
+/// Maximum validity period of a timestamp, in seconds: seven days.
 const MAX_VALIDITY: i64 = 7 * crate::day::SECONDS;
-/// The most signers of timestamps that a list names.
+/// Maximum number of timestamp signers of a list.
 const MAX_SIGNERS: usize = 16;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Subject {
-    /// The DID that names the list.
+    /// DID that identifies the list.
     list: String,
     sequence: u64,
     digest: String,
@@ -37,7 +37,7 @@ pub struct ListTimestamp {
 }
 
 impl ListTimestamp {
-    /// Signs a timestamp, which states that a list is the newest one.
+    /// Signs a timestamp of a list, valid from `from` to `until`. The signatures of the list are not verified.
     ///
     /// # Errors
     /// `trust_list_timestamp` if the list does not name the key's DID as a timestamp signer, or the period exceeds
@@ -55,8 +55,8 @@ impl ListTimestamp {
         TIMESTAMP.sign(&subject, (from, Some(until)), kid, signer)
     }
 
-    /// Verifies a timestamp of `list` by one of its timestamp signers. Nothing is fetched: the signers' DID documents
-    /// are derived from their DIDs.
+    /// Verifies a timestamp of `list` by one of its timestamp signers. Nothing is fetched: their DIDs contain their
+    /// keys (did:key, did:jwk).
     ///
     /// # Errors
     /// `trust_list_timestamp` if it is for another list, by another signer, or for more than seven days; `expired`,
@@ -75,7 +75,7 @@ impl ListTimestamp {
         Ok(Self { digest, signer: issuer, valid_until })
     }
 
-    /// Returns the URL of a list's timestamp: `trust-list.timestamp.json` for `trust-list.json`.
+    /// Returns the URL or path of a list's timestamp: `trust-list.timestamp.json` for `trust-list.json`.
     #[must_use]
     pub fn beside(list: &str) -> String {
         let query = list.find('?').filter(|_| list.contains("://")).unwrap_or(list.len());
@@ -104,7 +104,7 @@ fn check_validity(from: Timestamp, until: Timestamp) -> Result<(), Problem> {
     TIMESTAMP.require(until <= from.plus(MAX_VALIDITY), "its validity", "is longer than seven days")
 }
 
-/// Requires DIDs that carry their documents, each once and in order, so that none has to be fetched.
+/// Checks timestamp signers: did:key or did:jwk DIDs, which need no fetch, in ascending order without duplicates.
 pub(super) fn check_signers(kind: &StatementKind, signers: &[String]) -> Result<(), Problem> {
     if signers.is_empty() {
         return Ok(());
@@ -126,8 +126,8 @@ impl TrustList {
         !self.contents.timestamp_signers.is_empty()
     }
 
-    /// Records a timestamp of this list. Once any timestamp was accepted, a list with timestamp signers is usable only
-    /// while it has a valid timestamp.
+    /// Records a timestamp of this list; one of another list is ignored. Once any timestamp was accepted, a list with
+    /// timestamp signers is usable only while it has a valid timestamp.
     pub fn stamp(&mut self, timestamp: &ListTimestamp) {
         if timestamp.digest == self.digest {
             self.stamped = true;
@@ -141,10 +141,10 @@ impl TrustList {
         self.fresh_until
     }
 
-    /// Refuses the list if it needs a timestamp and has no valid one.
+    /// Checks that the list has a valid timestamp, if it needs one.
     ///
     /// # Errors
-    /// `trust_list_stale`
+    /// `trust_list_stale` if it has none.
     pub fn check_fresh(&self, now: Timestamp) -> Result<(), Problem> {
         if !self.stamped || !self.has_timestamps() {
             return Ok(());

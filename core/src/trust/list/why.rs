@@ -23,9 +23,9 @@ pub enum AccreditedAct {
 pub struct AccreditationQuestion {
     /// DID of the issuer or registrar.
     pub party: String,
-    /// Act.
+    /// Act for which the party needs an accreditation.
     pub act: AccreditedAct,
-    /// Time of the act: `validFrom` of the credential. `None`: unknown; judged as if issued now.
+    /// Time of issue: `validFrom` of the credential. `None` if unknown: then decided as if it were issued now.
     pub issued: Option<Timestamp>,
     /// Country (ISO 3166-1 alpha-2) under whose law the act takes place. Required if an accreditation is limited to
     /// countries.
@@ -56,7 +56,7 @@ impl AccreditationQuestion {
 
 macro_rules! rules {
     ($($variant:ident, $name:literal, $doc:literal;)*) => {
-        /// Rule that decided. If several accreditations apply, the one with the last rule in this order decides. The
+        /// Rule that decided. If several accreditations apply, the one whose rule is last in this order decides. The
         /// last three rules accept, all others refuse.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum AccreditationRule { $(#[doc = $doc] $variant,)* }
@@ -71,7 +71,7 @@ macro_rules! rules {
                 match self { $(AccreditationRule::$variant => $name,)* }
             }
 
-            /// Returns the rule as one sentence.
+            /// Returns an English sentence that states the rule.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(AccreditationRule::$variant => $doc,)* }
@@ -111,14 +111,14 @@ impl AccreditationRule {
     }
 }
 
-/// Decision by a trust list, with its reason. `Display` writes one or two English sentences.
+/// Decision by a trust list, with its reason. `Display` writes it in English, in one or two sentences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccreditationDecision {
     /// Sequence number of the trust list.
     pub sequence: u64,
     /// Question that was decided.
     pub question: AccreditationQuestion,
-    /// Time for which it was decided.
+    /// Time for which the decision was made.
     pub now: Timestamp,
     /// Name in the party's entry; `None` if the party is not listed.
     pub name: Option<String>,
@@ -198,7 +198,8 @@ impl fmt::Display for Accreditation {
 }
 
 impl TrustList {
-    /// Decides for the time `now`. Unknown properties in the question are never assumed in the party's favour.
+    /// Decides about a party for the time `now`. An unknown property in the question is never assumed in the party's
+    /// favour.
     #[must_use]
     pub fn why(&self, question: &AccreditationQuestion, now: Timestamp) -> AccreditationDecision {
         let entry = match question.act {
@@ -232,7 +233,7 @@ impl TrustList {
 }
 
 impl TrustListEntry {
-    /// The rule that decides, and the accreditation that it was applied to.
+    /// Returns the rule that decides, and the accreditation to which it was applied.
     fn judge(
         &self,
         question: &AccreditationQuestion,
@@ -255,21 +256,21 @@ impl TrustListEntry {
 }
 
 impl Accreditation {
-    /// Returns whether the credentials issued under it have fallen.
+    /// Returns whether a withdrawal made the credentials issued under it invalid by `now`.
     fn has_fallen(&self, now: Timestamp) -> bool {
         self.withdrawal.as_ref().is_some_and(|withdrawal| {
             withdrawal.withdrawn_from <= now && withdrawal.earlier_credentials == EarlierCredentials::Fall
         })
     }
 
-    /// Returns the least `validFrom` of what is issued under it. Copies of an issuer have the beginning of the epoch of
-    /// issue, and registrations of a registrar their own instant.
+    /// Returns the earliest `validFrom` of credentials and registrations issued under it. Copies of an issuer have the
+    /// start of the epoch of issue, and registrations their own instant.
     fn least_valid_from(&self) -> Timestamp {
         if self.types.is_empty() { self.from } else { self.epoch.unwrap_or_default().start(self.from) }
     }
 
-    /// It is no matter of clocks that differ, since others than the verifier wrote both instants: each boundary is
-    /// exact.
+    /// Returns the rule for one accreditation. No clock skew is tolerated, since the issuer and the operators wrote
+    /// both instants.
     fn judge(&self, question: &AccreditationQuestion, now: Timestamp) -> AccreditationRule {
         let issued = question.issued.unwrap_or(now);
         if issued < self.least_valid_from() || now < self.from {

@@ -1,4 +1,4 @@
-//! Over-asking: requests that exceed the registration (spec/registration.md section 5).
+//! Over-asking: requests that exceed the registration of the verifier (spec/registration.md section 5).
 
 use serde_json::Value;
 
@@ -17,9 +17,9 @@ use crate::{
 pub struct RegistrationExcess {
     /// Id of the credential query.
     pub query_id: String,
-    /// Path of the claim in the query; `None`: the credential itself.
+    /// Path of the claim in the query; `None` for the credential itself.
     pub path: Option<ClaimPath>,
-    /// Direction of the requested threshold; `None`: the value is requested.
+    /// Direction of the requested threshold; `None` if the value is requested.
     pub threshold: Option<Direction>,
     /// Limit that the request exceeds.
     pub beyond: ExceededLimit,
@@ -36,7 +36,7 @@ pub enum ExceededLimit {
     Credential,
     /// The intended use does not include the claim.
     Claim,
-    /// The intended use includes only a threshold proof of the claim, not its value or a proof in the other direction.
+    /// The intended use includes only threshold proofs of the claim: not its value, or not in this direction.
     ThresholdOnly,
     /// The intended use includes only other bounds of the claim.
     Bound,
@@ -67,7 +67,7 @@ pub(super) fn everything(query: &Query, beyond: ExceededLimit) -> Vec<Registrati
     query.credentials.iter().flat_map(|credential| all_of(credential, beyond)).collect()
 }
 
-/// The credential itself, and each claim of it.
+/// Returns an excess for the credential itself, and one for each of its claims.
 fn all_of(query: &CredentialQuery, beyond: ExceededLimit) -> Vec<RegistrationExcess> {
     let itself = RegistrationExcess { query_id: query.id.clone(), path: None, threshold: None, beyond };
     std::iter::once(itself).chain(query.claims.iter().map(|claim| excess_claim(query, claim, beyond))).collect()
@@ -101,8 +101,8 @@ impl IntendedUse {
             .is_some_and(|alternatives| alternatives.iter().all(|registered| beyond(registered, path, None).is_none()))
     }
 
-    /// Returns, for each type that would answer the query, its registered credentials; `None` if one of them has
-    /// none. A query with two types asks for its claims of both, so they have to be registered for both.
+    /// Returns the registered credentials for each accepted type of a credential query; `None` if a type has none. A
+    /// query for two types requests its claims from both, so the claims must be registered for both.
     fn registered_for(&self, query: &CredentialQuery) -> Option<Vec<Vec<&RegisteredCredential>>> {
         let fits = |is_meant: &dyn Fn(&RegisteredCredential) -> bool| {
             let fitting: Vec<_> = self
@@ -128,7 +128,8 @@ impl IntendedUse {
 }
 
 impl RegisteredCredential {
-    /// Other formats than SD-JWT disclose a credential as a whole, so they have to be registered by name.
+    /// Returns whether the entry is for a format. Without a format, it is for the SD-JWT formats only: others disclose
+    /// a credential as a whole, and must be registered by name.
     fn includes_format(&self, format: &RequestedFormat) -> bool {
         match &self.format {
             Some(registered) => registered == format,
@@ -137,7 +138,8 @@ impl RegisteredCredential {
     }
 }
 
-/// Returns the limit that a requested claim exceeds, or `None` (`asked`: by a threshold, at a time).
+/// Returns the limit that a requested claim exceeds; `None` if it exceeds none. `asked` is the requested threshold,
+/// with the time for relative bounds; `None` for a value.
 fn beyond(
     registered: &[&RegisteredCredential],
     path: &[Step],
@@ -168,8 +170,8 @@ impl RegisteredClaim {
         }
     }
 
-    /// Returns whether a bound is registered. One that moves with the day is that of this day or of the
-    /// day before, since a request that was made before midnight is read after it.
+    /// Returns whether a bound is registered. A relative bound may be that of this day or of the day before, since a
+    /// request made before midnight may be read after it.
     fn allows(&self, threshold: &Threshold, now: Timestamp) -> bool {
         let bounds = self.bounds(threshold.direction());
         let is =
@@ -182,7 +184,7 @@ impl RegisteredClaim {
     }
 }
 
-/// Returns whether a registered path is the requested one, or one above it. `All` includes each element.
+/// Returns whether a registered path is the requested one or a prefix of it. `All` includes each element.
 fn leads_to(registered: &[Step], asked: &[Step]) -> bool {
     registered.len() <= asked.len()
         && registered.iter().zip(asked).all(|(registered, asked)| match (registered, asked) {

@@ -2,8 +2,8 @@
 //! purposes, and the claims that it may request (spec/registration.md).
 //!
 //! A relying party creates a [`RegistrationRequest`], signed with the key of its own DID. A registrar reviews it and
-//! [issues](Registration::issue) a [`Registration`], which is included by value in every request. The wallet
-//! [verifies](Registration::verify) it and warns about every [`RegistrationExcess`].
+//! [issues](Registration::issue) a [`Registration`], which the relying party includes by value in every presentation
+//! request. The wallet [verifies](Registration::verify) it and warns about every [`RegistrationExcess`].
 
 use serde_json::{Map, Value};
 
@@ -30,7 +30,7 @@ pub use relying_party::{
     CredentialTypeMeta, IntendedUse, RegisteredClaim, RegisteredCredential, RelyingParty, SupervisoryAuthority,
 };
 
-/// The longest time for which a registration holds: twelve months, one of them in a leap year (ETSI TS 119 475,
+/// Maximum validity period of a registration, in seconds: twelve months, also in a leap year (ETSI TS 119 475,
 /// GEN-5.2.4-08).
 const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 
@@ -47,8 +47,8 @@ pub struct RegistrationRequest {
 }
 
 impl RegistrationRequest {
-    /// Signs a request with the relying party's own key: `kid` is a verification method of `relying_party.id`, listed
-    /// under `assertionMethod`, and an Ed25519 key.
+    /// Signs a request with the relying party's own key. `kid` is an Ed25519 verification method of `relying_party.id`,
+    /// listed under `assertionMethod`.
     ///
     /// # Errors
     /// `registration_invalid` for content that exceeds a limit; `registration_mismatch` if `kid` belongs to another
@@ -97,11 +97,11 @@ impl RegistrationRequest {
     }
 }
 
-/// The `format` of a registration in `verifier_info`.
+/// `format` of a registration in `verifier_info`.
 const FORMAT: CredentialFormat = CredentialFormat::DiVcJcs;
 
-/// Returns the unverified registrations in `verifier_info` of a request object's payload. Entries in other formats are
-/// ignored.
+/// Returns the unverified registrations in `verifier_info` of a request object's payload. Entries in other formats, or
+/// for only some credentials (`credential_ids`), are ignored.
 #[must_use]
 pub fn registrations_in_request(payload: &Map<String, Value>) -> Vec<Value> {
     let entries = payload.get("verifier_info").and_then(Value::as_array).into_iter().flatten();
@@ -119,9 +119,9 @@ pub fn registrations_in_request(payload: &Map<String, Value>) -> Vec<Value> {
 pub struct ExpectedRegistration<'a> {
     /// DID of the verifier that sent the request.
     pub asker: &'a str,
-    /// Returns whether a DID is that of a registrar pinned by the wallet. Other DIDs are never resolved.
+    /// Predicate that is `true` for the DIDs of the registrars that the caller trusts. Other DIDs are never resolved.
     pub registrars: &'a dyn Fn(&str) -> bool,
-    /// Time of verification.
+    /// Time for which the registration is verified.
     pub now: Timestamp,
     /// Tolerated clock skew, in seconds.
     pub skew: i64,
@@ -134,7 +134,7 @@ pub struct Registration {
     registrar: String,
     valid_from: Timestamp,
     valid_until: Timestamp,
-    /// Time at which it was verified: the day that relative bounds are counted from.
+    /// Time of verification: relative bounds are counted from its day.
     verified_at: Timestamp,
 }
 
@@ -155,7 +155,8 @@ impl Registration {
         REGISTRATION.sign(&request.relying_party, (from, Some(until)), kid, signer)
     }
 
-    /// Verifies a registration that came with a request.
+    /// Verifies a registration: signed by a pinned registrar, for the verifier that sent the request, and within its
+    /// validity period.
     ///
     /// # Errors
     /// `registrar_untrusted`, `registration_mismatch` (another verifier's), `registration_invalid`, `expired`,
@@ -191,7 +192,7 @@ impl Registration {
         &self.relying_party
     }
 
-    /// Returns the DID of the registrar, which the wallet has pinned.
+    /// Returns the DID of the registrar that signed it.
     #[must_use]
     pub fn registrar(&self) -> &str {
         &self.registrar
@@ -209,8 +210,8 @@ impl Registration {
         self.valid_until
     }
 
-    /// Returns the excess of a query over the registration for an intended use, in the order of the query; empty if
-    /// there is none. Relative bounds are evaluated for the day of verification and the day before.
+    /// Returns the parts of a query that exceed the registration for an intended use, in the order of the query; empty
+    /// if there are none. Relative bounds are evaluated for the day of verification and the day before.
     #[must_use]
     pub fn excess(&self, intended_use: &str, query: &Query) -> Vec<RegistrationExcess> {
         match self.relying_party.intended_use(intended_use) {
@@ -219,8 +220,8 @@ impl Registration {
         }
     }
 
-    /// Returns whether the value at `path` is registered for the credentials of `query`. Only then may the wallet
-    /// answer a threshold with the value.
+    /// Returns whether the value at `path`, and not only a threshold proof, is registered for the credentials of
+    /// `query`. Only then may the wallet answer a threshold with the value.
     #[must_use]
     pub fn permits_value(&self, intended_use: &str, query: &CredentialQuery, path: &[Step]) -> bool {
         self.relying_party.intended_use(intended_use).is_some_and(|intended| intended.permits_value(query, path))

@@ -1,5 +1,5 @@
-//! Keys that sign a verifier's receipts, as stated in a registration: they let a third party verify old receipts
-//! without trusting the verifier's present document (spec/registration.md 2.8).
+//! Keys that sign a verifier's receipts, as listed in a registration: they let a third party verify old receipts
+//! without trusting the verifier's current DID document (spec/registration.md 2.8).
 
 use std::collections::BTreeSet;
 
@@ -13,21 +13,21 @@ use crate::{
     trust::statement::StatementKind,
 };
 
-/// The most keys.
+/// Maximum number of receipt keys.
 const MAX_KEYS: usize = 16;
 
 /// Key that signs a verifier's receipts and confirmations of erasure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptKey {
-    /// DID URL of the key, by which proofs name it.
+    /// DID URL of the key, as in `verificationMethod` of a proof.
     pub id: String,
     /// Public key as Multikey.
     #[serde(rename = "publicKeyMultibase")]
     pub multikey: String,
 }
 
-/// Relation of a receipt's signing key to the registration.
+/// State of a receipt's signing key in the registration of the verifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyStanding {
@@ -35,7 +35,7 @@ pub enum KeyStanding {
     Registered,
     /// The registration lists other keys, and not this one.
     NotRegistered,
-    /// The registration lists no receipt keys (older registrations).
+    /// The registration lists no receipt keys, like older registrations.
     NoneNamed,
 }
 
@@ -58,7 +58,7 @@ impl ReceiptKey {
         Self { id: id.to_string(), multikey: key.to_multikey() }
     }
 
-    /// The key and its DID URL.
+    /// Parses the DID URL and the key.
     ///
     /// # Errors
     /// Those of [`DidUrl::parse`] and [`PublicKey::from_multikey`].
@@ -66,7 +66,7 @@ impl ReceiptKey {
         Ok((DidUrl::parse(&self.id)?, PublicKey::from_multikey(&self.multikey)?))
     }
 
-    /// Refuses a key that the verifier's own document does not list for assertion.
+    /// Checks that the verifier's own DID document lists the key for assertion.
     pub(super) fn require_published(&self, resolver: &dyn Resolve) -> Result<(), Problem> {
         let (id, key) = self.open()?;
         if resolver.resolve(id.did())?.key_for(&id, VerificationRelationship::AssertionMethod)? == key {
@@ -76,7 +76,7 @@ impl ReceiptKey {
     }
 }
 
-/// Checks the keys of the verifier `id`: Ed25519, of its own DID, each named once.
+/// Checks the receipt keys of the verifier with the DID `id`: Ed25519, with DID URLs of that DID, each listed once.
 pub(super) fn check(keys: &[ReceiptKey], id: &str, kind: &StatementKind) -> Result<(), Problem> {
     kind.count(keys.len(), 0..=MAX_KEYS, "receipt_keys")?;
     let mut ids = BTreeSet::new();
@@ -89,7 +89,7 @@ pub(super) fn check(keys: &[ReceiptKey], id: &str, kind: &StatementKind) -> Resu
 }
 
 impl RelyingParty {
-    /// Returns whether the registration lists the key that signed a receipt. `method` is its DID URL in the proof.
+    /// Returns the state of a receipt's signing key in this registration. `method` is its DID URL in the proof.
     #[must_use]
     pub fn receipt_key(&self, method: &DidUrl, key: &PublicKey) -> KeyStanding {
         if self.receipt_keys.is_empty() {
@@ -102,7 +102,7 @@ impl RelyingParty {
         }
     }
 
-    /// Returns a resolver for the verifier's DID with the registered receipt keys.
+    /// Returns a resolver for the verifier's DID that knows only the registered receipt keys.
     ///
     /// # Errors
     /// Those of [`Did::parse`] and [`PinnedKeys::new`].

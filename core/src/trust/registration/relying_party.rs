@@ -16,14 +16,14 @@ use crate::{
 
 use super::receipt_key::{self, ReceiptKey};
 
-/// The most intended uses, and the most credentials, claims and types of one.
+/// Maximum number of intended uses.
 const MAX_USES: usize = 32;
 const MAX_ENTRIES: usize = 64;
-/// The most bounds of one claim and direction.
+/// Maximum number of bounds of one claim and direction.
 const MAX_BOUNDS: usize = 16;
-/// The longest name of an organisation, and the longest legal identifier or type, in characters.
+/// Maximum length of the name of an organisation, of a legal identifier and of a type, in characters.
 const MAX_NAME: usize = 200;
-/// The longest time for which an outcome may be kept: a hundred years.
+/// Maximum retention period of a verification result, in days: a hundred years.
 const MAX_RETENTION_DAYS: u32 = 36_525;
 
 /// Relying party as registered. The members are those of a registration certificate (ETSI TS 119 475 section 5.2.4),
@@ -31,9 +31,9 @@ const MAX_RETENTION_DAYS: u32 = 36_525;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelyingParty {
-    /// DID.
+    /// DID of the relying party.
     pub id: String,
-    /// Name.
+    /// Name of the relying party.
     pub name: String,
     /// Legal identifier (ETSI EN 319 412-1), such as `VATDE-123456789`.
     #[serde(rename = "sub", default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub struct RelyingParty {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SupervisoryAuthority {
-    /// Name.
+    /// Name of the authority.
     pub name: String,
     /// Email address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ pub struct SupervisoryAuthority {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IntendedUse {
-    /// Id in requests: that of a request template, such as `job-right-to-work`.
+    /// Id that requests state: that of a request template, such as `job-right-to-work`.
     pub id: String,
     /// Purpose, by language tag; English is required.
     pub purpose: BTreeMap<String, String>,
@@ -117,31 +117,31 @@ pub struct CredentialTypeMeta {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisteredClaim {
-    /// Path of the claim from the root of the credential; it includes all claims below.
+    /// Path of the claim from the root of the credential; all claims below it are included.
     #[serde(with = "path")]
     pub path: ClaimPath,
-    /// `true` if a lower bound may be requested, and not the value.
+    /// `true` if any lower bound may be requested, but not the value.
     #[serde(rename = "carnet_at_least", default, skip_serializing_if = "std::ops::Not::not")]
     pub at_least: bool,
-    /// `true` if an upper bound may be requested, and not the value.
+    /// `true` if any upper bound may be requested, but not the value.
     #[serde(rename = "carnet_at_most", default, skip_serializing_if = "std::ops::Not::not")]
     pub at_most: bool,
-    /// Permitted lower bounds; empty: any, if `carnet_at_least` is registered.
+    /// Permitted lower bounds; if empty, [`Self::at_least`] decides.
     #[serde(rename = "at_least", default, skip_serializing_if = "Vec::is_empty")]
     pub at_least_bounds: Vec<Value>,
-    /// Permitted upper bounds; empty: any, if `carnet_at_most` is registered.
+    /// Permitted upper bounds; if empty, [`Self::at_most`] decides.
     #[serde(rename = "at_most", default, skip_serializing_if = "Vec::is_empty")]
     pub at_most_bounds: Vec<Value>,
 }
 
 impl RelyingParty {
-    /// Returns the intended use with this id.
+    /// Returns the intended use with this id; `None` if there is none.
     #[must_use]
     pub fn intended_use(&self, id: &str) -> Option<&IntendedUse> {
         self.intended_uses.iter().find(|intended| intended.id == id)
     }
 
-    /// Holds it to its bounds.
+    /// Checks all limits, and that the ids of the intended uses are unique.
     pub(super) fn check(&self, kind: &StatementKind) -> Result<(), Problem> {
         kind.did(&self.id, "id")?;
         kind.text(&self.name, "name", MAX_NAME)?;
@@ -194,7 +194,8 @@ impl IntendedUse {
 }
 
 impl RegisteredCredential {
-    /// Returns the entries of a registration that permit exactly this query.
+    /// Returns the entries of a registration that permit the credentials and claims of this query. Accepted values are
+    /// not included, and threshold proofs are permitted with any bound.
     #[must_use]
     pub fn of_query(query: &Query) -> Vec<Self> {
         query.credentials.iter().map(Self::of_credential).collect()
@@ -246,7 +247,7 @@ impl RegisteredCredential {
 }
 
 impl RegisteredClaim {
-    /// Returns the registered bounds for a direction; empty: any, if the direction is registered.
+    /// Returns the registered bounds for a direction; empty if any bound or none is registered.
     #[must_use]
     pub fn bounds(&self, direction: Direction) -> &[Value] {
         match direction {
