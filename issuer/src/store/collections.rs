@@ -1,4 +1,5 @@
-//! Collections: wallets' requests for copies, the copies of each, and their status indices.
+//! Stored credential requests of wallets (collections), used nonces, and the copies of each request with their status
+//! indices. Requests for refills and renewals are stored in the same way.
 
 use carnet_core::time::Timestamp;
 
@@ -8,28 +9,30 @@ use super::{
 };
 use crate::{nonces::Nonce, secrets::SecretHash};
 
-/// Names under which a signed copy is stored.
+/// Values by which a signed SD-JWT copy is found in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CopyNames {
-    /// Digest of the copy, which every recipient can compute.
+    /// SHA-256 of the issuer-signed JWT, which every recipient of the copy can compute.
     pub(crate) digest: SecretHash,
-    /// Hash of the handle, by which the holder requests freshness statements.
+    /// Hash of the copy's handle, by which its holder requests freshness statements.
     pub(crate) handle_hash: SecretHash,
 }
 
-/// Processing state of a wallet's request for the copies of a credential.
+/// Processing state of a stored credential request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CollectionState {
-    /// Intent stored; to be signed.
+    /// The intent to sign is stored; the copies are not signed yet.
     Intended,
-    /// Waiting for staff to release the offer.
+    /// Staff have not released the offer yet.
     Deferred,
+    /// The copies are signed.
     Signed,
 }
 
 impl CollectionState {
     const ALL: [Self; 3] = [Self::Intended, Self::Deferred, Self::Signed];
 
+    /// Returns the stored name of the state.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Intended => "intended",
@@ -38,86 +41,98 @@ impl CollectionState {
         }
     }
 
+    /// Parses a stored state.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]
     pub(crate) fn parse(text: &str) -> Stored<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(StoreError::Corrupt("collections.state"))
     }
 }
 
-/// Encrypted response, kept until its expiry.
+/// Response to a wallet, encrypted with a key that only the wallet's secret yields.
 #[derive(Debug)]
 pub(crate) struct SealedResponse {
+    /// Nonce and ciphertext.
     pub(crate) sealed: Vec<u8>,
+    /// Time until which it is kept, unless the wallet acknowledges it earlier.
     pub(crate) until: Timestamp,
 }
 
-/// Stored request for copies.
+/// Stored credential request.
 #[derive(Debug)]
 pub(crate) struct CollectionRecord {
+    /// Number of the request.
     pub(crate) collection: i64,
     pub(crate) offer_id: String,
     pub(crate) state: CollectionState,
     pub(crate) request_digest: SecretHash,
-    /// `true` if it has a transaction id, with which the wallet asks again.
+    /// `true` if the request got a transaction id, by which the wallet asks for the deferred response.
     pub(crate) has_transaction: bool,
-    /// Public keys of the copies, while it is deferred.
+    /// Public keys of the copies as a JSON array of JWKs; only while the request is deferred.
     pub(crate) holder_keys: Option<String>,
+    /// Encrypted response; `None` if it is not signed, was acknowledged, or was erased at its expiry.
     pub(crate) response: Option<SealedResponse>,
 }
 
 impl CollectionRecord {
-    /// Returns the encrypted response, unless it has expired.
+    /// Returns the encrypted response; `None` if there is none, or it has expired at `now`.
     pub(crate) fn response_at(self, now: Timestamp) -> Option<Vec<u8>> {
         self.response.filter(|response| now < response.until).map(|response| response.sealed)
     }
 }
 
-/// Request for copies, to be stored.
+/// Credential request to be stored.
 #[derive(Debug)]
 pub(crate) struct NewCollection<'a> {
     pub(crate) offer_id: &'a str,
     pub(crate) request_digest: &'a SecretHash,
     pub(crate) state: CollectionState,
+    /// Hash of the transaction id; `None` if the request is not deferred.
     pub(crate) transaction_hash: Option<&'a SecretHash>,
     pub(crate) notification_hash: &'a SecretHash,
+    /// Public keys of the copies as a JSON array of JWKs, for a deferred request.
     pub(crate) holder_keys: Option<&'a str>,
-    /// Validity period and number of renewals, for a refill or a renewal; `None`: those of the offer.
+    /// Terms of a refill or a renewal; `None` for the first copies of an offer, which have the offer's dates.
     pub(crate) reissue: Option<ReissueTerms>,
 }
 
-/// Validity period of a reissued credential, and the number of its renewals.
+/// Validity period of the copies of a refill or renewal, and the number of renewals of their credential.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReissueTerms {
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
+    /// Number of renewals, 0 before the first.
     pub(crate) generation: i64,
 }
 
-/// Result of signing a collection, to be stored.
+/// Result of signing the copies of a request, to be stored.
 #[derive(Debug)]
 pub(crate) struct NewSignature<'a> {
     /// DID URL of the signing key.
     pub(crate) kid: &'a str,
-    /// Encrypted response to keep; `None`: none.
+    /// Encrypted response to keep; `None` for a refill, whose response is not stored.
     pub(crate) response: Option<SealedResponse>,
     /// Validity period of the copies, if it differs from the stored one.
     pub(crate) validity: Option<(Timestamp, Timestamp)>,
 }
 
-/// Copy to be signed.
+/// Copy to be stored before it is signed.
 #[derive(Debug)]
 pub(crate) struct NewCopy<'a> {
     pub(crate) issued_id: &'a str,
     pub(crate) offer_id: &'a str,
     pub(crate) collection: i64,
-    /// Index of the copy in its collection.
+    /// Position of the copy in its request, from 0.
     pub(crate) number: usize,
+    /// Status index over all lists of the issuer.
     pub(crate) status_index: i64,
-    /// Thumbprint of the holder's key.
+    /// JWK thumbprint of the holder's key.
     pub(crate) thumbprint: &'a str,
     pub(crate) now: Timestamp,
 }
 
-/// Record of a signed copy, found by its digest.
+/// Record of a signed copy.
 #[derive(Debug, Clone)]
 pub(crate) struct KnownCopy {
     pub(crate) offer_id: String,
@@ -128,42 +143,47 @@ pub(crate) struct KnownCopy {
     pub(crate) state: StatusState,
 }
 
-/// Store operations on collections, nonces and copies.
+/// Store operations on credential requests, nonces and copies.
 pub(crate) trait CollectionRows {
     /// Stores a used nonce until its expiry; returns `false` if it is stored already.
     fn use_nonce(&mut self, nonce: &Nonce) -> impl Future<Output = Stored<bool>> + Send;
-    /// Stores a collection and returns its number.
+    /// Stores a request and returns its number.
     fn insert_collection(&mut self, new: &NewCollection<'_>) -> impl Future<Output = Stored<i64>> + Send;
     fn collection(&mut self, collection: i64) -> impl Future<Output = Stored<Option<CollectionRecord>>> + Send;
-    /// Returns the collection of an offer with the same request digest.
+    /// Returns the stored request of an offer with this digest.
     fn collection_of_request(
         &mut self,
         offer_id: &str,
         request_digest: &SecretHash,
     ) -> impl Future<Output = Stored<Option<CollectionRecord>>> + Send;
+    /// Returns the stored request with this hash of a transaction id.
     fn collection_by_transaction(
         &mut self,
         transaction_hash: &SecretHash,
     ) -> impl Future<Output = Stored<Option<CollectionRecord>>> + Send;
-    /// Returns whether an offer has a collection in this state.
+    /// Returns whether an offer has a request in this state.
     fn has_collection(&mut self, offer_id: &str, state: CollectionState) -> impl Future<Output = Stored<bool>> + Send;
-    /// Marks a collection as signed, and erases its public keys.
+    /// Marks a request as signed: stores the signing key, the response and the validity period, and erases the holder's
+    /// keys.
     fn sign_collection(
         &mut self,
         collection: i64,
         signature: &NewSignature<'_>,
     ) -> impl Future<Output = Stored<()>> + Send;
-    /// Returns the digest of the request of the signed collection that has this notification id.
+    /// Returns the digest of the signed request that has this hash of a notification id.
     fn digest_of_notification(
         &mut self,
         notification_hash: &SecretHash,
     ) -> impl Future<Output = Stored<Option<SecretHash>>> + Send;
-    /// Stores the event of a notification, and erases the encrypted response.
+    /// Stores the number of the event that a wallet reports, and erases the encrypted response. Does nothing for an
+    /// unknown notification.
     fn notify(&mut self, notification_hash: &SecretHash, event: i32) -> impl Future<Output = Stored<()>> + Send;
-    /// Returns whether a key has a signed copy.
+    /// Returns whether a signed copy exists for the key with this thumbprint.
     fn has_copy(&mut self, thumbprint: &str) -> impl Future<Output = Stored<bool>> + Send;
+    /// Stores a copy before it is signed.
     fn insert_copy(&mut self, copy: &NewCopy<'_>) -> impl Future<Output = Stored<()>> + Send;
-    /// Marks the copy at this index as issued; returns `false` if its key got another copy in the meantime.
+    /// Marks the copy at position `number` of a request as issued, with its digest and handle hash; returns `false` if
+    /// its key got another copy in the meantime.
     fn issue_copy(
         &mut self,
         collection: i64,
@@ -171,16 +191,19 @@ pub(crate) trait CollectionRows {
         names: Option<&CopyNames>,
         now: Timestamp,
     ) -> impl Future<Output = Stored<bool>> + Send;
-    /// Erases the key thumbprints of an offer's copies that will not be signed.
+    /// Erases the key thumbprints of an offer's copies that were not signed. Their status indices remain used.
     fn delete_unsigned(&mut self, offer_id: &str) -> impl Future<Output = Stored<()>> + Send;
+    /// Returns the signed copy with this digest, with its current status.
     fn copy_by_digest(&mut self, digest: &SecretHash) -> impl Future<Output = Stored<Option<KnownCopy>>> + Send;
-    /// Returns the time of the last act on a credential that requires wallets to replace its copies: a reinstatement or
-    /// a message.
+    /// Returns the time of the last act on a credential after which wallets replace its copies: a reinstatement or a
+    /// message. `None` if there was none.
     fn last_replacement_act(&mut self, offer_id: &str) -> impl Future<Output = Stored<Option<Timestamp>>> + Send;
-    /// Returns the times of refill intents since a time, one for each copy, in order.
+    /// Returns the time of the intent of each copy by refill or renewal of an offer, after `since` (exclusive), in
+    /// ascending order.
     fn refill_times(&mut self, offer_id: &str, since: Timestamp)
     -> impl Future<Output = Stored<Vec<Timestamp>>> + Send;
-    /// Counts the copies by refill since a renewal, and optionally since a time.
+    /// Counts the copies by refill or renewal of an offer with this number of renewals, after `since` (exclusive) if it
+    /// is given.
     fn refill_count(
         &mut self,
         offer_id: &str,
@@ -189,26 +212,27 @@ pub(crate) trait CollectionRows {
     ) -> impl Future<Output = Stored<i64>> + Send;
 }
 
-/// Next draw from a status list.
+/// Draw of an unused entry from a status list.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IndexDraw {
-    /// Status index of the first entry of the list.
+    /// Status index of the list's first entry.
     pub(crate) first_index: u64,
+    /// Number of entries of the list.
     pub(crate) entries: u64,
-    /// Key of the permutation that orders its entries.
+    /// Key of the permutation of the list's entries ([`crate::shuffle`]).
     pub(crate) seed: [u8; 32],
-    /// Number of the draw, from 0.
+    /// Number of the draw in its list, from 0.
     pub(crate) draw: u64,
 }
 
-/// Store operations on status lists, from which indices are drawn.
+/// Store operations that draw status indices.
 pub(crate) trait IndexRows {
-    /// Returns the number of unused entries in all lists.
+    /// Returns the number of unused entries in all lists together.
     fn entries_left(&mut self) -> impl Future<Output = Stored<i64>> + Send;
-    /// Opens the next list and returns its number.
+    /// Opens the next list, with a permutation key for its entries, and returns its number.
     fn open_list(&mut self, entries: i64, seed: &[u8; 32], now: Timestamp) -> impl Future<Output = Stored<i64>> + Send;
-    /// Draws from the oldest list that is not full.
+    /// Draws the next entry from the oldest list that is not full, and counts it as used; `None` if all lists are full.
     fn draw_index(&mut self) -> impl Future<Output = Stored<Option<IndexDraw>>> + Send;
-    /// Returns the status indices of a collection's copies, in order.
+    /// Returns the status indices of a request's copies, in the order of the copies.
     fn places(&mut self, collection: i64) -> impl Future<Output = Stored<Vec<StatusIndex>>> + Send;
 }

@@ -1,52 +1,58 @@
-//! Expired data to be erased, and the record of the publication.
+//! Expired data to be erased, and the publication number.
 
 use carnet_core::time::Timestamp;
 
 use super::Stored;
 
-/// Kinds of rows with an expiry time of their own.
+/// Kinds of data with an expiry time in their own rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExpiringRows {
     /// Used nonces that have expired.
     Nonces,
-    /// Encrypted responses that were not acknowledged.
+    /// Encrypted responses that no wallet acknowledged in time.
     Responses,
-    /// Renewals that waited too long for staff or for the wallet.
+    /// Pending and approved renewals whose deadline is over.
     Renewals,
-    /// Expired copies, whose key, digest and handle are no longer looked up.
+    /// Key thumbprints, digests and handle hashes of expired copies.
     Copies,
-    /// Cohorts whose credentials have expired.
+    /// Counters of cohorts whose copies have expired.
     Cohorts,
 }
 
-/// Record of the publication.
+/// Identity of the store in its publications.
 #[derive(Debug, Clone)]
 pub(crate) struct PublicationRecord {
     /// Id of the store.
     pub(crate) store: String,
-    /// Publication number.
+    /// Publication number, which increases with each act of staff, and otherwise at most once a day.
     pub(crate) number: i64,
-    /// Last time at which the number was incremented without an act.
+    /// Time of the last daily increment, or attempt without a change to count.
     pub(crate) noted_at: Timestamp,
 }
 
-/// Store operations on rows that expire. At most `limit` rows are read or erased at a time, in the order of expiry.
+/// Store operations on data that expires. Operations with a `limit` process at most that many rows of a kind, in the
+/// order of expiry.
 pub(crate) trait ExpiryRows {
-    /// Returns offers that were not redeemed or collected in time.
+    /// Returns the ids of open offers whose expiry, and of redeemed offers whose retention of claims, is at or before
+    /// `now`; at most `limit` of each.
     fn expired_offers(&mut self, now: Timestamp, limit: i64) -> impl Future<Output = Stored<Vec<String>>> + Send;
-    /// Erases rows that expired by a time, and returns their number.
+    /// Erases data of this kind that expired by `until`, and returns the number of rows; for copies, the number of
+    /// credential requests whose copies were processed.
     fn erase(&mut self, rows: ExpiringRows, until: Timestamp, limit: i64) -> impl Future<Output = Stored<u64>> + Send;
-    /// Returns offers whose records are past their retention period.
+    /// Returns the ids of offers whose record's retention period starts at or before `before`.
     fn records_due(&mut self, before: Timestamp, limit: i64) -> impl Future<Output = Stored<Vec<String>>> + Send;
-    /// Returns the latest end of an offer, its copies and its renewals; `now` for an open one.
+    /// Returns the latest end of an offer, its copies and its renewals; at least `now` if the offer is open or
+    /// redeemed, or a renewal is pending or approved.
     fn latest_end(&mut self, offer_id: &str, now: Timestamp) -> impl Future<Output = Stored<Timestamp>> + Send;
-    /// Sets the start of the record's retention period.
+    /// Sets the start of the retention period of an offer's record.
     fn set_record_from(&mut self, offer_id: &str, from: Timestamp) -> impl Future<Output = Stored<()>> + Send;
-    /// Erases the record of an offer, and the names of staff in its renewals.
+    /// Erases the record of an offer: its request, reference, secrets' hashes, the names of staff, and the reasons of
+    /// decisions. The remaining row says that status indices were used, when, and for which type.
     fn delete_record(&mut self, offer_id: &str) -> impl Future<Output = Stored<()>> + Send;
+    /// Returns the store's id and publication number.
     fn publication(&mut self) -> impl Future<Output = Stored<PublicationRecord>> + Send;
-    /// Returns the former ids of the store, from before it was restored.
+    /// Returns the ids that the store had before it was restored from backups.
     fn former_stores(&mut self) -> impl Future<Output = Stored<Vec<String>>> + Send;
-    /// Increments the publication number, if the store changed since the last increment.
+    /// Increments the publication number if the store changed since the last call, and records the time.
     fn raise_publication(&mut self, now: Timestamp) -> impl Future<Output = Stored<()>> + Send;
 }

@@ -1,7 +1,7 @@
 //! Port to the store: transactions with operations on rows.
 //!
-//! Rules stand above it, in the use cases: the store knows what is stored, and not why. A use case begins a
-//! transaction, reads, decides, writes and commits. [`crate::intent`] describes the state after a power cut at each
+//! Rules stand above it, in the use cases: the store does not know why something is stored. A use case begins a
+//! transaction, reads, decides, writes and commits. [`crate::intent`] describes the state after a power failure at each
 //! step.
 
 pub(crate) mod collections;
@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 /// Result of an operation on the store.
 pub(crate) type Stored<T> = Result<T, StoreError>;
 
-/// Claims of a person as JSON text: wiped from memory when dropped, and never printed.
+/// Claims of a credential as JSON text: wiped from memory when dropped, and not printed by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct StoredClaims(pub(crate) Zeroizing<String>);
 
@@ -31,37 +31,41 @@ impl std::fmt::Debug for StoredClaims {
     }
 }
 
-/// Slice of a list: newest first, `before` a row, at most `limit`.
+/// Part of a list that is sorted newest first.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PageSlice {
+    /// Sequence number before which the rows are listed, exclusive.
     pub(crate) before: i64,
+    /// Maximum number of rows.
     pub(crate) limit: i64,
 }
 
-/// Rows of a list, and the position of the next page.
+/// Rows of one page of a list.
 #[derive(Debug)]
 pub(crate) struct RowPage<T> {
     pub(crate) rows: Vec<T>,
-    /// Row before which there may be more.
+    /// Sequence number before which the next page starts; `None` if no rows are left. A page may be short although
+    /// there is a next one.
     pub(crate) next: Option<i64>,
 }
 
-/// Store of the issuer.
+/// Store of the issuer; clones share it.
 pub(crate) trait Store: Clone + Send + Sync + 'static {
-    /// Transaction.
+    /// Transaction of this store, for reading or writing.
     type Tx: StoreTx;
 
-    /// Begins a write transaction under a name, for logs. Writers take turns, in the order of their requests. A
-    /// transaction that is dropped changes nothing, and is undone before the next one begins.
+    /// Begins a write transaction; `name` is for logs. Writers take turns, in the order of their requests. A
+    /// transaction that is dropped changes nothing, and is rolled back before the next one begins.
     fn begin(&self, name: &'static str) -> impl Future<Output = Stored<Self::Tx>> + Send;
-    /// Begins a transaction that only reads: all of it as of one instant. It waits for no writer.
+    /// Begins a transaction that only reads, and sees the store as of one instant. It does not wait for writers.
     fn read(&self) -> impl Future<Output = Stored<Self::Tx>> + Send;
-    /// Removes erased data from every place where the database may still keep it. After a failure, the next sweep does
-    /// it.
+    /// Removes erased data from every place where the database may still keep it, such as a write-ahead log. A failure
+    /// is logged; the next sweep tries again.
     fn purge_erased_data(&self) -> impl Future<Output = ()> + Send;
-    /// Schedules [`Self::purge_erased_data`], for a caller that must not wait for it.
+    /// Schedules [`Self::purge_erased_data`] without waiting for it.
     fn purge_soon(&self);
-    /// Brings the mark beside the keys up to what is committed, and returns what it says.
+    /// Writes the identity of the store's committed state (its id, change number and publication number) to the file
+    /// beside the keys, by which an outdated store is recognised, and returns it.
     fn update_mark(&self) -> impl Future<Output = Stored<StoreIdentity>> + Send;
 }
 
@@ -77,6 +81,6 @@ pub(crate) trait StoreTx:
     + Send
     + Sized
 {
-    /// Commits: what was written survives a power cut from here on.
+    /// Commits the transaction: its changes survive a power failure once this returns.
     fn commit(self) -> impl Future<Output = Stored<()>> + Send;
 }

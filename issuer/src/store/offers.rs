@@ -1,4 +1,4 @@
-//! Offers, and the secrets that redeem them.
+//! Stored offers, the hashes of the secrets that redeem them, and unique claims.
 
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 
@@ -11,12 +11,17 @@ pub(crate) const PIN_TRIES: i64 = 5;
 /// State of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OfferState {
+    /// Not redeemed yet.
     Open,
+    /// An access token was issued; no copies were issued yet.
     Redeemed,
+    /// Copies were issued, and the claims are erased.
     Collected,
+    /// Cancelled or rejected by staff.
     Cancelled,
+    /// Not redeemed or collected in time.
     Expired,
-    /// Closed after too many wrong PINs. It is stored as expired, with the count.
+    /// Closed after too many wrong PINs. It is stored as expired; the number of wrong PINs distinguishes it.
     Locked,
 }
 
@@ -24,6 +29,7 @@ impl OfferState {
     pub(crate) const ALL: [Self; 6] =
         [Self::Open, Self::Redeemed, Self::Collected, Self::Cancelled, Self::Expired, Self::Locked];
 
+    /// Returns the name of the state.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -35,7 +41,10 @@ impl OfferState {
         }
     }
 
-    /// Parses a stored state; an offer expired by wrong PINs is locked.
+    /// Returns the state for a stored name; an expired offer with too many wrong PINs is locked.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for an unknown name.
     pub(crate) fn of(stored: &str, pin_failures: i64) -> Stored<Self> {
         let state = Self::ALL.into_iter().find(|state| state.as_str() == stored);
         match state.ok_or(StoreError::Corrupt("offers.state"))? {
@@ -48,11 +57,13 @@ impl OfferState {
 /// Offer without its claims and secrets.
 #[derive(Debug, Clone)]
 pub(crate) struct OfferRecord {
+    /// Sequence number, in the order of creation.
     pub(crate) seq: i64,
     pub(crate) offer_id: String,
     pub(crate) credential_type: String,
     pub(crate) format: CredentialFormat,
     pub(crate) state: OfferState,
+    /// `true` if the copies are issued only after staff have released the offer.
     pub(crate) deferred: bool,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
@@ -62,9 +73,9 @@ pub(crate) struct OfferRecord {
     pub(crate) valid_until: Timestamp,
     /// Reference chosen by staff; empty: none.
     pub(crate) reference: String,
-    /// Name of the staff member who created it; empty in early records.
+    /// Name of the staff member who created it; empty in records of early versions.
     pub(crate) created_by: String,
-    /// True if the record is past its retention period.
+    /// `true` if the record was erased after its retention period; it is in no list then.
     pub(crate) forgotten: bool,
 }
 
@@ -73,12 +84,12 @@ pub(crate) struct OfferRecord {
 pub(crate) struct NewOffer {
     pub(crate) offer_id: String,
     pub(crate) request_id: String,
-    /// Request without the claims, in canonical form: detects a request_id that is reused for something else.
+    /// Request without the claims, as JSON text: detects a request_id that is reused with other content.
     pub(crate) terms: String,
     pub(crate) credential_type: String,
     pub(crate) format: CredentialFormat,
     pub(crate) claims: StoredClaims,
-    /// Digests of claims that no other offer may share.
+    /// Claims whose values no other offer may have.
     pub(crate) unique: Vec<UniqueClaim>,
     pub(crate) valid_from: Timestamp,
     pub(crate) valid_until: Timestamp,
@@ -91,59 +102,63 @@ pub(crate) struct NewOffer {
     pub(crate) created_by: String,
 }
 
-/// Claim that identifies a credential, by its name and the digest of its value.
+/// Claim whose value no two offers may share: its name, and a digest of name and value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UniqueClaim {
     pub(crate) name: String,
     pub(crate) digest: SecretHash,
 }
 
-/// Stored offer that its issuance needs: with its claims, and the decision of staff.
+/// Offer with its claims, and with what its issuance needs.
 #[derive(Debug)]
 pub(crate) struct OfferContent {
     pub(crate) offer: OfferRecord,
-    /// Request without the claims, in canonical form.
+    /// Request without the claims, as JSON text.
     pub(crate) terms: String,
-    /// Encrypted claims; `None`: erased.
+    /// Claims; `None` if they are erased.
     pub(crate) claims: Option<StoredClaims>,
-    /// True if staff released it; false as well if it is not deferred.
+    /// `true` if the offer is deferred and staff released it.
     pub(crate) released: bool,
+    /// `true` if staff rejected it.
     pub(crate) rejected: bool,
-    /// Reason of the decision.
+    /// Reason of staff's decision; `None` without a decision.
     pub(crate) reason: Option<String>,
-    /// Time at which the claims of a redeemed offer are erased.
+    /// Time at which a redeemed offer is closed and its claims are erased; `None` before the redemption.
     pub(crate) collect_until: Option<Timestamp>,
-    /// `true` if its wallet can repeat the redemption.
+    /// `true` if its wallet sent a challenge, and can repeat the redemption.
     pub(crate) is_repeatable: bool,
 }
 
-/// Hashes of an offer's secrets, and the counts of failed attempts.
+/// Hashes of an offer's secrets, and the numbers of failed attempts.
 #[derive(Debug)]
 pub(crate) struct OfferAccess {
     pub(crate) offer: OfferRecord,
+    /// Hash of the PIN; `None` if the offer has none.
     pub(crate) pin_hash: Option<SecretHash>,
+    /// Number of wrong PINs before the redemption.
     pub(crate) pin_failures: i64,
-    /// Hash of the challenge of a repeatable redemption.
+    /// Hash of the challenge; `None` if the redemption cannot be repeated.
     pub(crate) challenge_hash: Option<SecretHash>,
-    /// Number of failed repetitions since the redemption: wrong verifiers, and wrong PINs with the right verifier.
+    /// Number of failed repetitions: wrong verifiers, and wrong PINs with the right verifier.
     pub(crate) repeat_failures: i64,
+    /// Expiry of the access token; `None` before the redemption.
     pub(crate) token_until: Option<Timestamp>,
-    /// Salt for the access token of a repeatable redemption.
+    /// Salt from which the access token of a repeatable redemption is derived.
     pub(crate) token_salt: Option<SecretHash>,
 }
 
-/// Access token of a redemption, to be stored.
+/// Access token to be stored when an offer is redeemed.
 #[derive(Debug)]
 pub(crate) struct NewAccessToken {
     pub(crate) token_hash: SecretHash,
     pub(crate) token_until: Timestamp,
-    /// Hash of the challenge, and the salt; `None`: the redemption cannot be repeated.
+    /// Hash of the challenge, and the salt of the token; `None`: the redemption cannot be repeated.
     pub(crate) repeatable: Option<(SecretHash, SecretHash)>,
-    /// Earliest time at which the claims are erased.
+    /// Time until which the claims are kept at least.
     pub(crate) collect_until: Timestamp,
 }
 
-/// Filter for offers, by state and time of creation.
+/// Filter for offers by state (`None`: any) and common conditions; times are those of creation.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OfferFilter {
     pub(crate) state: Option<OfferState>,
@@ -160,46 +175,50 @@ impl OfferFilter {
 /// Store operations on offers.
 pub(crate) trait OfferRows {
     fn offer(&mut self, offer_id: &str) -> impl Future<Output = Stored<Option<OfferContent>>> + Send;
+    /// Returns the offer that was created with this request_id.
     fn offer_by_request(&mut self, request_id: &str) -> impl Future<Output = Stored<Option<OfferContent>>> + Send;
-    /// Returns the offer of an access token that is valid at a time.
+    /// Returns the offer whose access token has this hash and has not expired at `now`.
     fn offer_by_token(
         &mut self,
         token_hash: &SecretHash,
         now: Timestamp,
     ) -> impl Future<Output = Stored<Option<OfferContent>>> + Send;
+    /// Returns the offer whose code has this hash, in any state.
     fn offer_by_code(&mut self, code_hash: &SecretHash) -> impl Future<Output = Stored<Option<OfferAccess>>> + Send;
     fn insert_offer(&mut self, offer: &NewOffer) -> impl Future<Output = Stored<()>> + Send;
-    /// Stores the hashes of unique claims; returns the name of the first claim whose value another offer has.
+    /// Stores the digests of unique claims. If another offer has the value of one, returns the name of the first of
+    /// these; the transaction must then be dropped.
     fn insert_unique_claims(
         &mut self,
         offer_id: &str,
         unique: &[UniqueClaim],
     ) -> impl Future<Output = Stored<Option<String>>> + Send;
-    /// Returns offers, with their claims, whose unique claims are not yet recorded.
+    /// Returns the ids and claims of open and redeemed offers of a type whose unique claims are not recorded yet.
     fn offers_without_unique_claims(
         &mut self,
         credential_type: &str,
     ) -> impl Future<Output = Stored<Vec<(String, StoredClaims)>>> + Send;
     /// Sets the number of wrong PINs.
     fn set_pin_failures(&mut self, offer_id: &str, failures: i64) -> impl Future<Output = Stored<()>> + Send;
-    /// Sets the number of wrong attempts to repeat a redemption.
+    /// Sets the number of failed attempts to repeat a redemption.
     fn set_repeat_failures(&mut self, offer_id: &str, failures: i64) -> impl Future<Output = Stored<()>> + Send;
-    /// Marks an offer as redeemed.
+    /// Marks an offer as redeemed, with its access token, which replaces an earlier one.
     fn redeem_offer(&mut self, offer_id: &str, token: &NewAccessToken) -> impl Future<Output = Stored<()>> + Send;
-    /// Extends the expiry of an access token.
+    /// Sets the expiry of an offer's access token, and keeps the claims at least until then.
     fn extend_token(&mut self, offer_id: &str, until: Timestamp) -> impl Future<Output = Stored<()>> + Send;
-    /// Extends the retention of a redeemed offer's claims to at least a time.
+    /// Keeps the claims of a redeemed offer at least until a time; a later time that is already set remains.
     fn retain_claims_until(&mut self, offer_id: &str, until: Timestamp) -> impl Future<Output = Stored<()>> + Send;
-    /// Changes the format of an offer; returns `false` if copies were already requested.
+    /// Sets the format of an offer; returns `false`, and changes nothing, if copies were already requested.
     fn choose_format(&mut self, offer_id: &str, format: CredentialFormat) -> impl Future<Output = Stored<bool>> + Send;
-    /// Closes an offer: erases its claims, the public keys of a deferred collection, and unique claims that were never
-    /// issued.
+    /// Closes an offer in a final state. Erases its claims, the keys of deferred and unsigned copies, and, if nothing
+    /// was ever to be signed, its unique claims.
     fn close_offer(&mut self, offer_id: &str, state: OfferState) -> impl Future<Output = Stored<()>> + Send;
-    /// Marks a redeemed offer as collected, and erases its claims; returns `false` if it is not redeemed.
+    /// Marks a redeemed offer as collected, and erases its claims; returns `false`, and changes nothing, if it is not
+    /// redeemed.
     fn collect_offer(&mut self, offer_id: &str) -> impl Future<Output = Stored<bool>> + Send;
-    /// Stores the decision of staff on a deferred offer.
+    /// Stores the decision of staff on a deferred offer. Its state is unchanged.
     fn decide_offer(&mut self, offer_id: &str, decision: &StaffDecision) -> impl Future<Output = Stored<()>> + Send;
-    /// Returns offers, newest first.
+    /// Returns a page of the offers that match a filter, newest first, without erased records.
     fn offers(
         &mut self,
         filter: &OfferFilter,

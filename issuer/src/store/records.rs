@@ -1,31 +1,33 @@
-//! Records of issued copies, without claims, and counts of them.
+//! Records of issued copies, counters of cohorts, and voucher totals; all without claims.
 
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 
 use super::{PageSlice, RowPage, Stored, filter::CommonFilter};
 
-/// Issued copy, without its claims and its holder's key.
+/// Record of an issued copy, without claims and holder's key.
 #[derive(Debug, Clone)]
 pub(crate) struct IssuedRecord {
+    /// Sequence number, in the order of the intents to sign.
     pub(crate) seq: i64,
     pub(crate) issued_id: String,
     pub(crate) offer_id: String,
     pub(crate) credential_type: String,
     pub(crate) format: CredentialFormat,
+    /// Status index over all lists of the issuer.
     pub(crate) status_index: i64,
     pub(crate) issued_at: Timestamp,
     pub(crate) valid_until: Timestamp,
-    /// Number of the last notification event.
+    /// Number of the last event that the wallet reported; 0: none.
     pub(crate) notification: i32,
     /// Reference of its offer; empty: none.
     pub(crate) reference: String,
-    /// Name of the staff member who created its offer.
+    /// Name of the staff member who created its offer; empty in records of early versions.
     pub(crate) created_by: String,
-    /// `true` if the record of its offer is past its retention period.
+    /// `true` if the record of its offer was erased after its retention period.
     pub(crate) forgotten: bool,
 }
 
-/// Number of holders with the same visible members.
+/// Number of holders with usable copies that have the same visible members.
 #[derive(Debug, Clone)]
 pub(crate) struct CohortCount {
     pub(crate) credential_type: String,
@@ -39,7 +41,7 @@ pub(crate) struct CohortCount {
     pub(crate) holders: u64,
 }
 
-/// Numbers of vouchers and uses issued in one month for a service of a redeemer.
+/// Numbers of vouchers and of their uses issued in one month, for one service of one redeemer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VoucherTotal {
     pub(crate) service: String,
@@ -51,7 +53,7 @@ pub(crate) struct VoucherTotal {
     pub(crate) uses: u64,
 }
 
-/// Filter for issued copies, by offer and time of issuance.
+/// Filter for issued copies by offer and common conditions; times are those of issuance.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IssuedFilter {
     /// Id of the offer; empty: all offers.
@@ -68,17 +70,19 @@ impl IssuedFilter {
 
 /// Store operations on records and counts.
 pub(crate) trait RecordRows {
-    /// Returns issued copies, newest first.
+    /// Returns a page of the issued copies that match a filter, newest first, without erased records.
     fn issued(
         &mut self,
         filter: &IssuedFilter,
         slice: PageSlice,
     ) -> impl Future<Output = Stored<RowPage<IssuedRecord>>> + Send;
+    /// Returns the record of an issued copy; `None` also if the record of its offer was erased.
     fn issued_by_id(&mut self, issued_id: &str) -> impl Future<Output = Stored<Option<IssuedRecord>>> + Send;
-    /// Returns the numbers of holders whose usable copies have the same visible members.
+    /// Returns the sizes of the cohorts of copies that have not expired at `now`. Holders whose copies are all revoked
+    /// or suspended are not counted.
     fn cohorts(&mut self, now: Timestamp) -> impl Future<Output = Stored<Vec<CohortCount>>> + Send;
-    /// Adds an issued voucher to the total of its month.
+    /// Adds the numbers of vouchers and uses in `total` to the stored total of its service, redeemer and month.
     fn add_voucher(&mut self, total: &VoucherTotal) -> impl Future<Output = Stored<()>> + Send;
-    /// Returns all totals, by service, redeemer and month.
+    /// Returns all totals, sorted by service, redeemer and month.
     fn voucher_totals(&mut self) -> impl Future<Output = Stored<Vec<VoucherTotal>>> + Send;
 }

@@ -1,4 +1,5 @@
-//! Status of issued copies: their entries in the lists, their states, and the acts that changed them.
+//! Status of issued copies: their entries in the lists, their states and messages, and the acts of staff that changed
+//! them.
 
 pub(crate) use carnet_core::status::StatusState;
 use carnet_core::{format::CredentialFormat, time::Timestamp};
@@ -6,31 +7,35 @@ use carnet_core::{format::CredentialFormat, time::Timestamp};
 use super::{PageSlice, StoreError, Stored};
 use crate::secrets::SecretHash;
 
-/// Status index of a copy: an entry of a list, the same in all published forms.
+/// Status index of a copy: its entry in a status list, the same in all published formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StatusIndex {
     /// Number of the list, as in its URLs.
     pub(crate) list: i64,
-    /// Index of the entry in the list.
+    /// Index of the entry in the list, from 0.
     pub(crate) position: u64,
 }
 
-/// Parses the state of a copy.
+/// Parses the stored state of a copy.
+///
+/// # Errors
+/// [`StoreError::Corrupt`]
 pub(crate) fn parse_state(text: &str) -> Stored<StatusState> {
     StatusState::parse(text).ok_or(StoreError::Corrupt("statuses.state"))
 }
 
-/// Action that staff apply to credentials.
+/// Action of staff on credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatusAction {
     Revoke,
     Suspend,
     Reinstate,
-    /// Sends a message, by its number; 0 removes the message. The state is unchanged.
+    /// Sends a message with this number; 0 removes the current message. The status is unchanged.
     Message(u8),
 }
 
 impl StatusAction {
+    /// Returns the stored name of the action, without the number of a message.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Revoke => "revoke",
@@ -40,20 +45,24 @@ impl StatusAction {
         }
     }
 
-    /// Parses the name of an action, with the number of a message.
+    /// Parses a stored action; `number` is that of a message.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for an unknown name, or a message without number.
     pub(crate) fn parse(text: &str, number: Option<u8>) -> Stored<Self> {
         let all = [Self::Revoke, Self::Suspend, Self::Reinstate];
         let known = all.into_iter().chain(number.map(Self::Message)).find(|verb| verb.as_str() == text);
         known.ok_or(StoreError::Corrupt("status_acts.verb"))
     }
 
-    /// Returns whether an act is published immediately by default: revocations and suspensions are, reinstatements are
-    /// not.
+    /// Returns whether an action is published at once unless staff say otherwise: revocations and suspensions are,
+    /// reinstatements and messages are not.
     pub(crate) const fn is_urgent(self) -> bool {
         matches!(self, Self::Revoke | Self::Suspend)
     }
 
-    /// Returns the new state of a copy that is in this state; `None`: unchanged.
+    /// Returns the new state of a copy in the given state; `None` if the action does not change it. A revocation is
+    /// final.
     pub(crate) const fn of(self, state: StatusState) -> Option<StatusState> {
         match (self, state) {
             (Self::Revoke, StatusState::Valid | StatusState::Suspended) => Some(StatusState::Revoked),
@@ -64,31 +73,37 @@ impl StatusAction {
     }
 }
 
-/// Copy changed by an act.
+/// Copy whose status or message an act changed.
 #[derive(Debug, Clone)]
 pub(crate) struct ChangedCopy {
+    /// Sequence number of the copy, in the order of the intents to sign.
     pub(crate) seq: i64,
     pub(crate) issued_id: String,
     pub(crate) offer_id: String,
-    /// `true` if all copies of the offer changed.
+    /// `true` if the act changed all issued copies of the offer.
     pub(crate) whole: bool,
 }
 
-/// Recorded act of staff.
+/// Recorded act of staff: a status change or a message. The numbers are those at the time of the act.
 #[derive(Debug, Clone)]
 pub(crate) struct ActRecord {
+    /// Number of the act.
     pub(crate) seq: i64,
     pub(crate) request_id: String,
     pub(crate) verb: StatusAction,
     pub(crate) reason: String,
+    /// Name of the staff member.
     pub(crate) who: String,
     pub(crate) at: Timestamp,
+    /// Number of credentials to which it applied.
     pub(crate) credentials: u64,
+    /// Number of their copies.
     pub(crate) copies: u64,
+    /// Number of copies whose state or message changed.
     pub(crate) changed: u64,
 }
 
-/// Status of a copy.
+/// Status of an issued copy, for staff.
 #[derive(Debug, Clone)]
 pub(crate) struct CopyStatus {
     pub(crate) issued_id: String,
@@ -96,12 +111,13 @@ pub(crate) struct CopyStatus {
     pub(crate) credential_type: String,
     pub(crate) issued_at: Timestamp,
     pub(crate) state: StatusState,
+    /// Entry of the copy in a status list.
     pub(crate) place: StatusIndex,
     /// Number of its message; 0: none.
     pub(crate) message: u8,
-    /// Last act that changed its state.
+    /// Number of the last act that changed its state; `None` if there was none.
     pub(crate) act: Option<i64>,
-    /// Time since which its state waits for publication; until then, the lists show another state.
+    /// Time since which its state waits for publication, while the lists show another one; `None` if it is published.
     pub(crate) waits_since: Option<Timestamp>,
 }
 
@@ -112,47 +128,51 @@ pub(crate) struct CopyStanding {
     pub(crate) digest: SecretHash,
     pub(crate) state: StatusState,
     pub(crate) valid_until: Timestamp,
-    /// `true` if the holder should replace the copy with a new one: its entry in a public list was changed, or it has a
-    /// message.
+    /// `true` if the wallet should replace the copy with a new one: it was reinstated, so that archived lists
+    /// distinguish it, or a message was sent about it.
     pub(crate) replace: bool,
     /// Number of the newest message about its credential; 0: none.
     pub(crate) message: u8,
 }
 
-/// Open or full status list.
+/// Status list: its number and its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ListRecord {
     pub(crate) list: i64,
+    /// Number of entries.
     pub(crate) entries: u64,
 }
 
-/// Published states of one list.
+/// States in one published status list.
 #[derive(Debug)]
 pub(crate) struct PublishedStates {
     pub(crate) list: i64,
     /// Number of entries.
     pub(crate) entries: u64,
-    /// Entries other than valid ones, with their states.
+    /// Index and state of each entry that is not valid.
     pub(crate) states: Vec<(u64, StatusState)>,
 }
 
-/// Copy with its state.
+/// Copy with its current state.
 #[derive(Debug, Clone)]
 pub(crate) struct CopyWithState {
+    /// Status index over all lists of the issuer.
     pub(crate) status_index: i64,
     pub(crate) offer_id: String,
     pub(crate) state: StatusState,
 }
 
-/// Act of staff, to be recorded.
+/// Act of staff to be recorded: a status change or a message.
 #[derive(Debug)]
 pub(crate) struct NewAct<'a> {
     pub(crate) request_id: &'a str,
-    /// Digest that identifies a repeated request.
+    /// Digest of the request, by which a repetition is recognised.
     pub(crate) request: &'a SecretHash,
     pub(crate) verb: StatusAction,
     pub(crate) reason: &'a str,
+    /// Name of the staff member.
     pub(crate) who: &'a str,
+    /// `true` if it is published at once; not stored for a message.
     pub(crate) urgent: bool,
     pub(crate) now: Timestamp,
     pub(crate) credentials: u64,
@@ -160,15 +180,17 @@ pub(crate) struct NewAct<'a> {
     pub(crate) changed: u64,
 }
 
-/// Last change of a copy's status.
+/// Last change of a copy's state.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LastChange {
+    /// Time of the act that changed it.
     pub(crate) at: Option<Timestamp>,
-    /// Time since which it waits for publication.
+    /// Time since which the change waits for publication; `None` if it is published.
     pub(crate) waits_since: Option<Timestamp>,
 }
 
-/// Filter for credentials by type (`None`: any) and by the time of issuance of their first copy, inclusive.
+/// Filter by type (`None`: any) and time, both bounds inclusive (`None`: no bound): the time of issuance of a
+/// credential's first copy, or of an offer's creation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IssuedIn<'a> {
     pub(crate) credential_type: Option<&'a str>,
@@ -176,75 +198,84 @@ pub(crate) struct IssuedIn<'a> {
     pub(crate) until: Option<Timestamp>,
 }
 
-/// Store operations on statuses, acts, messages and lists.
+/// Store operations on the status of copies, acts of staff, messages and status lists.
 pub(crate) trait StatusRows {
-    /// Returns an earlier act by its request id, with the request's digest.
+    /// Returns the act with this request id, and the digest of its request.
     fn act_by_request(
         &mut self,
         request_id: &str,
     ) -> impl Future<Output = Stored<Option<(SecretHash, ActRecord)>>> + Send;
-    /// Returns an offer's copies, including those about to be signed.
+    /// Returns all copies of an offer, including those about to be signed.
     fn copies_of_offer(&mut self, offer_id: &str) -> impl Future<Output = Stored<Vec<CopyWithState>>> + Send;
+    /// Returns one issued copy.
     fn issued_copy(&mut self, issued_id: &str) -> impl Future<Output = Stored<Option<CopyWithState>>> + Send;
-    /// Returns all copies of matching credentials.
+    /// Returns all copies of the credentials that match, including those about to be signed.
     fn copies_issued_in(&mut self, issued: IssuedIn<'_>) -> impl Future<Output = Stored<Vec<CopyWithState>>> + Send;
-    /// Counts the open offers with a matching time of creation.
+    /// Counts the open and redeemed offers that match, by their time of creation.
     fn open_offers_in(&mut self, created: IssuedIn<'_>) -> impl Future<Output = Stored<u64>> + Send;
-    /// Returns the format of a copy, and the number of its message; 0: none.
+    /// Returns the format of a copy, and the number of its current message (0: none).
     fn message_of(&mut self, status_index: i64) -> impl Future<Output = Stored<Option<(CredentialFormat, u8)>>> + Send;
+    /// Returns the last change of a copy's state; `None` if it never changed.
     fn last_change(&mut self, status_index: i64) -> impl Future<Output = Stored<Option<LastChange>>> + Send;
-    /// Records an act and returns its number.
+    /// Records an act and returns its number. Acts of all kinds share one sequence.
     fn insert_act(&mut self, act: &NewAct<'_>) -> impl Future<Output = Stored<i64>> + Send;
-    /// Changes the state of a copy. `change`: its status index, the old and the new state.
+    /// Records the change of a copy's state by an act. `change`: its status index, the old and the new state.
     fn set_state(
         &mut self,
         act: i64,
         change: (i64, StatusState, StatusState),
     ) -> impl Future<Output = Stored<()>> + Send;
-    /// Changes the message of a copy. `change`: its status index, the old and the new number.
+    /// Records the change of a copy's message by an act. `change`: its status index, the old and the new number.
     fn set_message(&mut self, act: i64, change: (i64, u8, u8)) -> impl Future<Output = Stored<()>> + Send;
-    /// Defers the publication of a copy's change: the lists continue to show the state `listed`. An earlier deferral
-    /// stays.
+    /// Defers the publication of a copy's changes from `since` on: the lists continue to show the state `listed`. A
+    /// deferral that exists already remains.
     fn defer_publication(
         &mut self,
         status_index: i64,
         listed: StatusState,
         since: Timestamp,
     ) -> impl Future<Output = Stored<()>> + Send;
-    /// Publishes the deferred change of a copy.
+    /// Ends the deferral of a copy's changes, if there is one.
     fn publish_deferred(&mut self, status_index: i64) -> impl Future<Output = Stored<()>> + Send;
-    /// Returns whether changes have been deferred since before a time.
+    /// Returns whether the publication of any change has been deferred since before a time.
     fn has_deferred(&mut self, before: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
-    /// Publishes the changes that have been deferred since before a time, and returns their entries.
+    /// Ends the deferrals that began before a time, and returns the entries with the states to be published.
     fn publish_all_deferred(
         &mut self,
         before: Timestamp,
     ) -> impl Future<Output = Stored<Vec<(StatusIndex, StatusState)>>> + Send;
-    /// Returns the number of the last act, the version of the lists.
+    /// Returns the number of the last act, which is also the version of the lists; 0 if there was none.
     fn version(&mut self) -> impl Future<Output = Stored<i64>> + Send;
+    /// Returns all status lists, including full ones.
     fn lists(&mut self) -> impl Future<Output = Stored<Vec<ListRecord>>> + Send;
-    /// Returns the published states of the entries that acts changed since a version; 0: all entries.
+    /// Returns the entries whose state was changed by acts after `version` (0: by any act), with the states to be
+    /// published. A deferred change, and one after the expiry of the copy, does not alter the published state.
     fn published_states_since(
         &mut self,
         version: i64,
     ) -> impl Future<Output = Stored<Vec<(StatusIndex, StatusState)>>> + Send;
-    /// Returns whether a list is full and all its copies expired before a time.
+    /// Returns whether a list is full and all of its copies expired before a time. Always `false` for a list that was
+    /// taken over from a restored backup.
     fn list_ended(&mut self, list: i64, before: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
-    /// Returns the number of the last copy.
+    /// Returns the sequence number of the newest copy; 0 if there is none.
     fn last_copy(&mut self) -> impl Future<Output = Stored<i64>> + Send;
-    /// Returns the texts of messages.
+    /// Returns the recorded message texts, by their numbers.
     fn messages(&mut self) -> impl Future<Output = Stored<Vec<(u8, String)>>> + Send;
-    /// Deletes message texts that were recorded after a copy and that no act has used.
+    /// Deletes recorded message texts that no act has used, and that were recorded when `after` or a later copy was the
+    /// newest.
     fn delete_messages(&mut self, after: i64) -> impl Future<Output = Stored<()>> + Send;
-    /// Records the text of a message for copies after this one; a recorded text is not changed.
+    /// Records a message text while `after` is the newest copy; does nothing if the number has a text already.
     fn insert_message(&mut self, number: u8, text: &str, after: i64) -> impl Future<Output = Stored<()>> + Send;
-    /// Returns the status of each issued copy of an offer, or of one copy, by its id.
+    /// Returns the status of all issued copies of an offer, or of one issued copy; `id` is the id of either. Empty for
+    /// an unknown id.
     fn status(&mut self, id: &str) -> impl Future<Output = Stored<Vec<CopyStatus>>> + Send;
-    /// Returns the status of a copy and whether its holder must replace it. `handle` is the hash of the copy's handle.
+    /// Returns the status of an issued copy for its holder, by the hash of the copy's handle.
     fn standing(&mut self, handle: &SecretHash) -> impl Future<Output = Stored<Option<CopyStanding>>> + Send;
-    /// Returns the acts of staff, newest first; with an id, only those that concern that offer or copy.
+    /// Returns recorded acts, newest first. `id`: only those that changed copies of this offer, or this copy; empty:
+    /// all.
     fn acts(&mut self, id: &str, slice: PageSlice) -> impl Future<Output = Stored<Vec<ActRecord>>> + Send;
+    /// Returns whether an act with this number is recorded.
     fn has_act(&mut self, act: i64) -> impl Future<Output = Stored<bool>> + Send;
-    /// Returns the copies that an act changed, newest first.
+    /// Returns the issued copies whose state or message an act changed, newest first.
     fn changed_by(&mut self, act: i64, slice: PageSlice) -> impl Future<Output = Stored<Vec<ChangedCopy>>> + Send;
 }
