@@ -1,7 +1,7 @@
 //! RDF Dataset Canonicalization (RDFC-1.0, W3C Recommendation, 21 May 2024) with SHA-256 and a limit on the work.
 //!
-//! Own implementation, because ssi has the older URDNA2015, which has no limit, so that a small poison graph would
-//! block it, and which escapes control characters differently.
+//! It is implemented here because the crate ssi has only the older URDNA2015, which has no limit, so that a small
+//! poison graph would block it, and which escapes control characters differently.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -12,14 +12,14 @@ use base16ct::lower::encode_string as hex;
 use carnet_core::{Code, Problem};
 use sha2::{Digest, Sha256};
 
-/// Limit on the steps of the hash-N-degree algorithm for one document: one for each call, and for each blank node of
-/// each tried permutation. Credentials need few or none; all graphs of the official test suite except poison graphs
-/// stay well below.
+/// Maximum number of steps of the hash-N-degree algorithm for one document: one for each call, for each quad of its
+/// blank node, and for each blank node of each tried permutation. Credentials need few or none; all graphs of the
+/// official test suite except poison graphs stay well below.
 pub const WORK_LIMIT: u32 = 50_000;
-/// Limit on the recursion depth of the hash-N-degree algorithm.
+/// Maximum recursion depth of the hash-N-degree algorithm.
 pub const DEPTH_LIMIT: u32 = 64;
 
-/// Subject, object or graph name.
+/// RDF term: subject, object or graph name of a quad.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Term {
     /// Label of a blank node, without `_:`.
@@ -29,13 +29,13 @@ pub enum Term {
 }
 
 impl Term {
-    /// Creates an IRI.
+    /// Creates an IRI, given without angle brackets.
     #[must_use]
     pub fn iri(iri: &str) -> Self {
         Self::Ground(format!("<{iri}>"))
     }
 
-    /// Creates a literal with a datatype.
+    /// Creates a literal with a datatype, given as an IRI; `xsd:string` is omitted.
     #[must_use]
     pub fn typed(value: &str, datatype: &str) -> Self {
         const XSD_STRING: &str = "http://www.w3.org/2001/XMLSchema#string";
@@ -62,7 +62,7 @@ impl Term {
 pub struct Quad {
     /// Subject.
     pub subject: Term,
-    /// IRI of the predicate, without brackets.
+    /// IRI of the predicate, without angle brackets.
     pub predicate: String,
     /// Object.
     pub object: Term,
@@ -71,7 +71,7 @@ pub struct Quad {
 }
 
 impl Quad {
-    /// The blank nodes with their positions, as the hash algorithms name these.
+    /// Returns the labels of the blank nodes with their positions, as the hash algorithms name them: `s`, `o` or `g`.
     fn blanks(&self) -> impl Iterator<Item = (&str, char)> {
         let graph = self.graph.as_ref().and_then(Term::blank).map(|label| (label, 'g'));
         let subject = self.subject.blank().map(|label| (label, 's'));
@@ -79,7 +79,7 @@ impl Quad {
         subject.into_iter().chain(object).chain(graph)
     }
 
-    /// The canonical N-Quads line, with blank nodes named by `name`.
+    /// Returns the canonical N-Quads line; `name` returns the label of a blank node.
     fn line<'a>(&'a self, name: impl Fn(&'a str) -> String) -> String {
         let term = |term: &'a Term| match term {
             Term::Blank(label) => format!("_:{}", name(label)),
@@ -93,7 +93,7 @@ impl Quad {
     }
 }
 
-/// The canonical form of a string literal (RDF 1.2 N-Quads, "Canonical N-Quads").
+/// Returns the canonical form of a string literal (RDF 1.2 N-Quads, "Canonical N-Quads").
 fn quoted(value: &str) -> String {
     let mut text = String::with_capacity(value.len().saturating_add(2));
     text.push('"');
@@ -120,7 +120,7 @@ fn quoted(value: &str) -> String {
 /// Returns the canonical N-Quads of a dataset (RDFC-1.0 section 4.4.3).
 ///
 /// # Errors
-/// transformation: the work exceeds [`WORK_LIMIT`] or [`DEPTH_LIMIT`]
+/// `transformation` if the work exceeds [`WORK_LIMIT`] or [`DEPTH_LIMIT`].
 pub fn canonicalize(quads: &[Quad]) -> Result<String, Problem> {
     let issued = CanonicalizationState::new(quads).run()?;
     let lines: BTreeSet<String> =
@@ -137,7 +137,7 @@ pub fn canonical_labels(quads: &[Quad]) -> Result<BTreeMap<String, String>, Prob
     Ok(issued.labels.into_iter().map(|(old, new)| (old.to_owned(), new)).collect())
 }
 
-/// Gives out labels in order: section 4.5.
+/// Identifier issuer (section 4.5): assigns labels in order.
 #[derive(Clone)]
 struct IdentifierIssuer<'a> {
     prefix: &'static str,
@@ -227,7 +227,7 @@ impl<'a> CanonicalizationState<'a> {
         Ok(())
     }
 
-    /// Section 4.7.
+    /// Computes the hash of a related blank node (section 4.7).
     fn hash_related(&self, related: &str, quad: &Quad, issuer: &IdentifierIssuer<'a>, position: char) -> String {
         let mut input = String::from(position);
         if position != 'g' {
@@ -242,7 +242,7 @@ impl<'a> CanonicalizationState<'a> {
         hex(&Sha256::digest(input))
     }
 
-    /// Section 4.8.
+    /// Computes the hash-N-degree of a blank node (section 4.8).
     fn hash_n_degree(
         &mut self,
         label: &'a str,
@@ -287,7 +287,8 @@ impl<'a> CanonicalizationState<'a> {
         Ok((hex(&Sha256::digest(data)), issuer))
     }
 
-    /// Steps 5.4.1 to 5.4.6 of section 4.8: the path of one permutation, unless it is no better than the best.
+    /// Performs steps 5.4.1 to 5.4.6 of section 4.8: returns the path of one permutation; `None` if it is no better
+    /// than the best.
     fn path(
         &mut self,
         permutation: impl Iterator<Item = &'a str>,
@@ -330,7 +331,7 @@ fn too_complex() -> Problem {
     Problem::new(Code::Transformation, "the graph's blank nodes cannot be told apart within the work limit")
 }
 
-/// Section 4.6.
+/// Computes the first-degree hash of a blank node (section 4.6).
 fn hash_first_degree(label: &str, quads: &[&Quad]) -> String {
     let mut lines: Vec<String> =
         quads.iter().map(|quad| quad.line(|other| if other == label { "a" } else { "z" }.to_owned())).collect();
@@ -338,7 +339,7 @@ fn hash_first_degree(label: &str, quads: &[&Quad]) -> String {
     hex(&Sha256::digest(lines.concat()))
 }
 
-/// Steps to the next permutation in lexicographic order; false after the last.
+/// Changes `order` to the next permutation in lexicographic order; `false` after the last one.
 fn next_permutation(order: &mut [usize]) -> bool {
     let Some(pivot) = order.windows(2).rposition(|pair| matches!(pair, [a, b] if a < b)) else {
         return false;

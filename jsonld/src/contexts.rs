@@ -19,7 +19,7 @@ pub const VCDM_V2: &str = "https://www.w3.org/ns/credentials/v2";
 /// The bundled copy is the same JSON with different white space, and so has another digest; a test compares the two.
 pub const VCDM_V2_SHA256: &str = "8a9f494a89ecc51db093e90e84713e07e84d6d9204364a9b3c7868b21751236f";
 
-/// Parsed contexts by URL, with verified digests.
+/// Parsed JSON-LD contexts by URL, with verified digests.
 #[derive(Clone)]
 pub(crate) struct Contexts(HashMap<IriBuf, Value>);
 
@@ -35,8 +35,11 @@ impl std::fmt::Display for NotBundled {
 impl std::error::Error for NotBundled {}
 
 impl Contexts {
-    /// Creates the map from the base context and others, given as (URL, text, SHA-256 in hex). Errors:
-    /// context_tampered, context_unknown (not a URL)
+    /// Creates the map from the VCDM 2.0 base context and others, given as (URL, text, SHA-256 in hex).
+    ///
+    /// # Errors
+    /// `context_tampered`: a text does not have its digest, is no context, or has a URL that occurs twice.
+    /// `context_unknown`: a URL is malformed.
     pub(crate) fn new(others: &[(String, String, String)]) -> Result<Self, Problem> {
         let mut contexts = Self(HashMap::new());
         contexts.add(VCDM_V2, ssi_contexts::CREDENTIALS_V2, VCDM_V2_SHA256)?;

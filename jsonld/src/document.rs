@@ -1,7 +1,7 @@
 //! Restricted JSON-LD syntax in which a document is signed and verified.
 //!
-//! Two JSON texts can have the same RDF and yet mean different things to a program that reads the JSON. Each rule
-//! prevents one way to exploit that after signing:
+//! Two JSON texts can have the same RDF and yet differ for a program that reads the JSON. Each rule prevents one way to
+//! exploit that after signing:
 //!
 //! - `@context` is only at the top level, and refers to bundled contexts by URL. The credentials in a presentation are
 //!   separate documents: each has its own context and its own graph.
@@ -20,8 +20,10 @@ use serde_json::{Map, Value};
 
 use crate::contexts::Contexts;
 
-/// Checks the syntax, and returns the JSON text that is converted to RDF. Errors: context_unknown, context_nested,
-/// transformation, too_large, too_deep
+/// Checks the syntax, and returns the JSON text to be converted to RDF, with numbers in one form (1.0 is written as 1).
+///
+/// # Errors
+/// `context_missing`, `context_unknown`, `context_nested`, `transformation`, `too_large`, `too_deep`
 pub(crate) fn checked_json(document: &Map<String, Value>, contexts: &Contexts) -> Result<String, Problem> {
     if !document.contains_key("@context") {
         return Err(Code::ContextMissing.into());
@@ -66,7 +68,7 @@ fn shape(name: &str, what: &str) -> Problem {
     Problem::new(Code::Transformation, format!("`{name}` {what}, which the signature would not cover"))
 }
 
-/// Place of a value. Contexts are set only at the top of a document, where `@context` is allowed.
+/// Position of a value. `contexts` is set only at the top of a document, where `@context` is allowed.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     depth: usize,
@@ -79,7 +81,7 @@ impl Place<'_> {
     }
 }
 
-/// The checks over one graph, for it is within a graph that nodes with the same id are merged.
+/// Checks over one graph: nodes with the same id would be merged within a graph.
 #[derive(Default)]
 struct Checker {
     described: HashSet<String>,
@@ -139,7 +141,7 @@ impl Checker {
     }
 }
 
-/// A value, or each value of a list.
+/// Checks a value, or each element of an array.
 fn each(name: &str, value: &Value, mut check: impl FnMut(&Value) -> Result<Value, Problem>) -> Result<Value, Problem> {
     match value {
         Value::Array(items) => list(name, items, check),
@@ -170,8 +172,8 @@ fn list(
     Ok(Value::Array(plain))
 }
 
-/// `@value` with `@language`, both strings, and nothing else. Without a language it would be an ordinary string
-/// in disguise.
+/// Checks a language-tagged string: `@value` and `@language`, both strings, and nothing else. Without a language, it
+/// would be an ordinary string in another notation.
 fn language_string(object: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
     let is_string = |name| object.get(name).is_some_and(Value::is_string);
     if object.len() == 2 && is_string("@value") && is_string("@language") {
@@ -194,10 +196,10 @@ fn types(value: &Value) -> Result<(), Problem> {
     }
 }
 
-/// The greatest integer that I-JSON lets a number be (RFC 7493 section 2.2).
+/// Greatest integer in I-JSON (RFC 7493 section 2.2).
 const MAX_INTEGER: f64 = 9_007_199_254_740_991.0;
 
-/// The number as JSON-LD peers see it: 1, 1.0 and 1e0 are the same integer.
+/// Returns a number in one form: 1, 1.0 and 1e0 are the same integer.
 fn plain_number(name: &str, number: &serde_json::Number) -> Result<Value, Problem> {
     let refuse =
         || Problem::new(Code::Transformation, format!("`{name}` is a number that has no single canonical form"));

@@ -1,6 +1,6 @@
-//! Cryptosuites over RDF (JSON-LD), in a crate of their own, since it is slow to build.
+//! Cryptosuites that canonicalise RDF (JSON-LD), in a separate crate, since it is slow to build.
 //!
-//! All of it requires the feature `ssi`, which is off by default; without it, the crate contains only [`AVAILABLE`]. A
+//! Everything requires the feature `ssi`, which is off by default; without it, the crate contains only [`AVAILABLE`]. A
 //! program with JSON-LD support has a feature of its own:
 //!
 //! ```toml
@@ -26,7 +26,7 @@
 //! restricted syntax of the `document` module, and anything that JSON-LD would silently drop is refused.
 //!
 //! # Contexts
-//! They are bundled and pinned by SHA-256, and never fetched.
+//! JSON-LD contexts are bundled and pinned by SHA-256, and never fetched.
 //!
 //! # Bounds
 //! [`carnet_core::json::Limits::DOCUMENT`] limits the size and depth of a document. The work of canonicalisation is

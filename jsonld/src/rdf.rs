@@ -1,4 +1,4 @@
-//! Conversion of JSON-LD to RDF, in which nothing is dropped.
+//! Conversion of JSON-LD to RDF, in which nothing may be dropped.
 
 use std::{
     future::Future,
@@ -23,11 +23,16 @@ use crate::{
     document::checked_json,
 };
 
-/// JSON-LD expansion takes more than 100 KiB of stack for each level of nesting, so that a document within the limit
-/// of depth would overflow the 2 MiB of an ordinary thread. This is eight times the need of the deepest one.
+/// Stack size of the expansion thread. JSON-LD expansion takes more than 100 KiB of stack for each level of nesting, so
+/// that a document within the depth limit would overflow an ordinary thread of 2 MiB. This is eight times what the
+/// deepest document needs.
 const STACK_BYTES: usize = 32 << 20;
 
-/// Returns the RDF dataset of a JSON-LD document. Errors: those of [`checked_json`], term_undefined, transformation
+/// Returns the RDF dataset of a JSON-LD document.
+///
+/// # Errors
+/// Those of [`checked_json`]; `term_undefined`: a term is not defined by a context, or an IRI or language tag is
+/// malformed; `transformation`: expansion failed.
 pub(crate) fn quads(document: &Map<String, Value>, contexts: &Contexts) -> Result<Vec<Quad>, Problem> {
     let text = checked_json(document, contexts)?;
     std::thread::scope(|scope| {
@@ -104,7 +109,7 @@ fn expand(value: &SyntaxValue, contexts: &Contexts) -> Result<ExpandedDocument, 
     })
 }
 
-/// The value of a future that waits for nothing: the contexts are in memory, so one poll is all that it takes.
+/// Returns the value of a future that needs only one poll, since the contexts are in memory; `None` if it is pending.
 fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),

@@ -14,10 +14,10 @@ use crate::{canonical::canonicalize, contexts::Contexts, rdf::quads};
 const NAME: &str = "eddsa-rdfc-2022";
 const PROOF_TYPE: &str = "DataIntegrityProof";
 const SIGNATURE_BYTES: usize = 64;
-/// 64 bytes are at most 88 digits of base58; no need to decode anything longer.
+/// Maximum length of `proofValue`: 64 bytes are at most 88 digits of base58. Longer text is not decoded.
 const LONGEST_PROOF_VALUE: usize = 89;
 
-/// Adds the cryptosuites over RDF to a registry, with these contexts, as [`EddsaRdfc2022::new`] takes them.
+/// Adds the cryptosuites of this crate to a registry, with these contexts, as [`EddsaRdfc2022::new`] takes them.
 ///
 /// # Errors
 /// Those of [`EddsaRdfc2022::new`].
@@ -25,11 +25,12 @@ pub fn register(suites: Suites, contexts: Vec<(String, String, String)>) -> Resu
     Ok(suites.with(EddsaRdfc2022::new(contexts)?))
 }
 
-/// The cryptosuite: Ed25519 over the SHA-256 of the canonical proof options and that of the canonical document.
+/// Cryptosuite eddsa-rdfc-2022: Ed25519 over the SHA-256 of the canonical proof options and that of the canonical
+/// document.
 ///
-/// The document that [`Cryptosuite::verify`] returns is its input; the crate's documentation explains why it is
-/// exactly the signed one. Lists are sets in RDF unless their context says otherwise, so their order is not signed;
-/// neither is the difference between a value and a list of that one value.
+/// The document that [`Cryptosuite::verify`] returns is its input; the crate's documentation explains why it is exactly
+/// the signed one. Arrays are sets in RDF unless their context says otherwise, so their order is not signed; neither is
+/// the difference between a value and an array of that one value.
 #[derive(Clone)]
 pub struct EddsaRdfc2022 {
     contexts: Contexts,
@@ -42,11 +43,11 @@ impl std::fmt::Debug for EddsaRdfc2022 {
 }
 
 impl EddsaRdfc2022 {
-    /// The suite, with the VCDM 2.0 base context and these others: (URL, JSON text, SHA-256 of the text in hex).
+    /// Creates the suite with the VCDM 2.0 base context and these others: (URL, JSON text, SHA-256 of the text in hex).
     ///
     /// # Errors
-    /// context_tampered: a text does not have its digest, is no context, or is there twice (the base context cannot
-    /// be replaced); context_unknown: a URL is malformed.
+    /// `context_tampered`: a text does not have its digest, is no context, or has a URL that occurs twice (the base
+    /// context cannot be replaced). `context_unknown`: a URL is malformed.
     pub fn new(contexts: Vec<(String, String, String)>) -> Result<Self, Problem> {
         Ok(Self { contexts: Contexts::new(&contexts)? })
     }
@@ -54,12 +55,14 @@ impl EddsaRdfc2022 {
     /// Returns the canonical N-Quads (RDFC-1.0) of a document: the input of the hash.
     ///
     /// # Errors
-    /// context_missing, context_unknown, context_nested, term_undefined, transformation, too_large, too_deep
+    /// `context_missing`, `context_unknown`, `context_nested`, `term_undefined`, `transformation`, `too_large`,
+    /// `too_deep`
     pub fn canonical_form(&self, document: &Map<String, Value>) -> Result<String, Problem> {
         canonicalize(&quads(document, &self.contexts)?)
     }
 
-    /// SHA256(canonical proof options) || SHA256(canonical document): sections 3.2.4 and 3.2.5.
+    /// Returns the bytes to sign: SHA256(canonical proof options) || SHA256(canonical document), sections 3.2.4 and
+    /// 3.2.5.
     fn hash_data(&self, document: &Map<String, Value>, options: &Map<String, Value>) -> Result<[u8; 64], Problem> {
         let mut config = options.clone();
         config.remove("proofValue");
@@ -131,7 +134,7 @@ impl Cryptosuite for EddsaRdfc2022 {
     }
 }
 
-/// The 64 bytes of `proofValue`, which is in base58btc multibase (`z`).
+/// Returns the 64 bytes of `proofValue`, which is in base58btc multibase (`z`).
 fn signature(proof: &Map<String, Value>) -> Result<[u8; SIGNATURE_BYTES], Problem> {
     let malformed = |what: &str| Problem::new(Code::ProofMalformed, format!("proofValue {what}"));
     let text = proof.get("proofValue").and_then(Value::as_str).ok_or_else(|| malformed("is missing"))?;

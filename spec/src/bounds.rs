@@ -7,11 +7,11 @@ use carnet_core::{
 };
 use serde_json::Value;
 
-/// First and last day on which a template's bounds must be in range: 2025-01-01 and 2069-12-31. A bound that is in
-/// range on both is in range on every day in between.
+/// First and last day for which a template's bounds are checked on loading: 2025-01-01 and 2069-12-31. A bound that is
+/// in range on both is in range on every day in between.
 pub(crate) const HORIZON: [Timestamp; 2] = [Timestamp::from_unix(1_735_689_600), Timestamp::from_unix(3_155_673_600)];
 
-/// Replaces a query's relative bounds by dates, for the day in UTC of `now`.
+/// Replaces the relative bounds of a DCQL query with dates, for the day in UTC of `now`.
 ///
 /// # Errors
 /// `query_malformed`: a bound begins with `today` and is otherwise malformed; `threshold_invalid`: its date is outside

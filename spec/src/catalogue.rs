@@ -1,4 +1,4 @@
-//! Catalogue of all credential types and request templates, checked for consistency.
+//! Catalogue of credential types, request templates and procedures, checked for consistency.
 
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,7 @@ impl Catalogue {
     }
 
     /// Loads the built-in catalogue, extended by `types/`, `requests/`, `services/` and `vct.toml` in a directory (each
-    /// may be missing). A procedure of the directory replaces the built-in one with its id.
+    /// may be missing). A procedure (`services/`) of the directory replaces the built-in one with the same id.
     ///
     /// # Errors
     /// [`SpecError`] names the file that is unreadable, inconsistent, or repeats a name.
@@ -105,13 +105,13 @@ impl Catalogue {
         self.types.iter_mut()
     }
 
-    /// Returns the credential type with this name, such as `QualificationCredential`.
+    /// Returns the credential type with this name, such as `QualificationCredential`; `None` if it is unknown.
     #[must_use]
     pub fn credential_type(&self, name: &str) -> Option<&CredentialType> {
         self.types.iter().find(|known| known.name == name)
     }
 
-    /// Returns the credential type with this `vct`.
+    /// Returns the credential type with this `vct`, including those of its earlier versions; `None` if it is unknown.
     #[must_use]
     pub fn credential_type_by_vct(&self, vct: &str) -> Option<&CredentialType> {
         self.types.iter().find(|known| known.has_vct(vct))
@@ -128,7 +128,7 @@ impl Catalogue {
         self.templates.iter().find(|known| known.id == id)
     }
 
-    /// Returns all procedures, by id.
+    /// Returns all procedures, sorted by id.
     pub fn procedures(&self) -> impl Iterator<Item = &Procedure> {
         self.procedures.iter()
     }
@@ -139,7 +139,8 @@ impl Catalogue {
         self.procedures.iter().find(|known| known.id == id)
     }
 
-    /// Returns the first request of a need that asks for a type: the template, and the credential query in it.
+    /// Returns the first request template of a need that requests a type, with the first credential query for it;
+    /// `None` if no template of the need requests the type.
     #[must_use]
     pub fn request_for(&self, need: &Need, type_name: &str) -> Option<(&RequestTemplate, &CredentialQuery)> {
         need.requests.iter().find_map(|id| {
@@ -152,7 +153,7 @@ impl Catalogue {
         })
     }
 
-    /// Reads a procedure, whose types and requests have to be known.
+    /// Parses a procedure, and checks that the catalogue has its types and its request templates.
     fn read_procedure(&self, path: &str, text: &str) -> Result<Procedure, SpecError> {
         let read = Procedure::read(path, text)?;
         for need in &read.needs {
@@ -203,7 +204,8 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Returns the types that a credential query accepts, with `None` for an unknown one.
+    /// Returns the type for each set of types and each `vct` that a credential query accepts; `None` for an unknown
+    /// one, and for a set with more than one type besides `VerifiableCredential`.
     fn types_asked(&self, query: &CredentialQuery) -> Vec<Option<&CredentialType>> {
         let by_name = query.type_values.iter().map(|types| {
             let own: Vec<&str> = types.iter().map(String::as_str).filter(|name| *name != GENERIC).collect();
@@ -227,7 +229,7 @@ impl Catalogue {
     }
 }
 
-/// The TOML files of a folder, by name; none if there is no such folder.
+/// Returns the TOML files of a directory, sorted by name; empty if the directory does not exist.
 fn toml_files(dir: &Path) -> Result<Vec<PathBuf>, SpecError> {
     let mut paths = folder::directory_entries(dir)?;
     paths.retain(|path| folder::file_name(path).ends_with(".toml"));

@@ -1,4 +1,5 @@
-//! Errors in claims to be issued, as sentences for a registrar: the claim, the given value, the expected one.
+//! Errors in claims to be issued, as sentences for staff: the claim, a description of the given value, and the expected
+//! one.
 //!
 //! A value is described by its kind and form, and never quoted, since errors appear in logs and tickets.
 
@@ -8,25 +9,26 @@ use carnet_core::{spelling::nearest_name, text::quoted};
 use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
 use serde_json::Value;
 
-/// Texts up to this length, in characters, are described by their form.
+/// Maximum length of a text that is described by its form, in characters.
 const SHORT: usize = 24;
 
 /// Error in a claim to be issued: not permitted by the type, or missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClaimError {
-    /// Path of the claim below credentialSubject, such as `learningOutcomes[0].title`.
+    /// Path of the claim below credentialSubject, such as `learningOutcomes[0].title`. A name with other characters
+    /// than letters and digits is quoted.
     pub path: String,
     /// Kind and form of the given value; `None` for a claim that the type does not have.
     pub given: Option<String>,
-    /// Description of the expected value.
+    /// Sentence fragment that states the expected value, or what to do.
     pub wanted: String,
-    /// Name or value that was probably meant.
+    /// Known name or value that was probably meant; `None` if there is no similar one.
     pub nearest: Option<String>,
 }
 
 impl ClaimError {
-    /// Returns the sentence without the claim's path.
+    /// Returns the error in one sentence, without the claim's path.
     #[must_use]
     pub fn description(&self) -> String {
         let given = self.given.as_deref().map_or(String::new(), |given| format!("given is {given}; "));
@@ -41,12 +43,12 @@ impl fmt::Display for ClaimError {
     }
 }
 
-/// Credential type as far as it describes its claims.
+/// Parts of a credential type that describe its claims.
 pub(crate) struct DescribedType<'a> {
     pub(crate) name: &'a str,
     pub(crate) schema: &'a Value,
     pub(crate) example: &'a Value,
-    /// Returns whether issuance itself creates a member.
+    /// Predicate that is `true` for members of credentialSubject that issuance creates, such as commitments.
     pub(crate) is_made: &'a dyn Fn(&str) -> bool,
 }
 
@@ -111,7 +113,8 @@ impl DescribedType<'_> {
         ClaimError { path: name.to_owned(), given: None, wanted, nearest: None }
     }
 
-    /// Describes the branches of a schema, each by its first error.
+    /// Describes the alternatives of a schema (`anyOf`, `oneOf`), each by its first error; `None` if no error concerns
+    /// a claim.
     fn alternatives(&self, branches: &[Vec<ValidationError<'static>>], steps: &[String]) -> Option<String> {
         let here = path(steps);
         let wanted = branches.iter().filter_map(|errors| self.faults(errors.first()?).into_iter().next());
@@ -145,13 +148,13 @@ impl DescribedType<'_> {
         self.node(&[name.to_owned()]).schema.get("format").and_then(Value::as_str) == Some("date")
     }
 
-    /// The part of the type's schema that has the rule which an error breaks.
+    /// Returns the part of the type's schema that contains the violated rule.
     fn schema_of(&self, error: &ValidationError<'_>) -> Option<&Value> {
         let rule = error.schema_path().to_string();
         self.schema.pointer(rule.rsplit_once('/')?.0)
     }
 
-    /// The schema of a claim.
+    /// Returns the schema of a claim.
     fn node(&self, steps: &[String]) -> Node<'_> {
         let subject = self.schema.pointer("/properties/credentialSubject").unwrap_or(&Value::Null);
         let mut node = self.resolved(subject);
@@ -210,7 +213,7 @@ impl DescribedType<'_> {
         }
     }
 
-    /// The value that the type's example has there, where a form has to be met.
+    /// Returns the type's example of a value with a format or pattern; empty for other rules.
     fn such_as(&self, kind: &Kind, steps: &[String]) -> String {
         if !matches!(kind, Kind::Format { .. } | Kind::Pattern { .. }) {
             return String::new();
@@ -226,7 +229,7 @@ impl DescribedType<'_> {
     }
 }
 
-/// Values of a schema, as a registrar writes them.
+/// Returns values of a schema as text, separated by commas.
 fn listed(values: &[Value]) -> String {
     let texts = values.iter().map(|value| match value {
         Value::String(text) => text.clone(),
@@ -235,7 +238,7 @@ fn listed(values: &[Value]) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-/// A claim's schema.
+/// Schema of a claim, with its description.
 struct Node<'a> {
     schema: &'a Value,
     description: Option<&'a str>,
@@ -318,7 +321,7 @@ pub(crate) fn describe_value(value: &Value) -> String {
     }
 }
 
-/// A text with 9 for each digit and a or A for each letter.
+/// Returns the form of a text: 9 for each digit, and a or A for each letter.
 fn form(text: &str) -> String {
     let letter = |c: char| match c {
         c if c.is_numeric() => '9',

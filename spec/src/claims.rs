@@ -13,13 +13,13 @@ pub(crate) struct SchemaClaim {
     pub(crate) path: String,
     /// Name of the JSON member; `None` for an array element.
     pub(crate) name: Option<String>,
-    /// Permitted texts of the claim, or of its array elements, if the schema lists them.
+    /// Permitted texts (`enum`) of the claim or of its array elements; empty if the schema does not list them.
     pub(crate) allowed: Vec<String>,
     /// `true` if the value is a boolean.
     pub(crate) boolean: bool,
 }
 
-/// Returns all claims below the schema of an object. An error is a sentence about the schema.
+/// Returns all claims in the schema of an object, nested ones included. An error is a sentence about the schema.
 pub(crate) fn claims_of_schema(subject: &Value) -> Result<Vec<SchemaClaim>, String> {
     let mut claims = Vec::new();
     of_object(subject, "", &mut claims)?;
@@ -67,7 +67,7 @@ fn of_value(schema: &Value, path: &str, claims: &mut Vec<SchemaClaim>) -> Result
     }
 }
 
-/// Returns whether a path is in the list, or below one that is.
+/// Returns whether a text path is in the list, or below a path in it.
 pub(crate) fn is_within(path: &str, listed: &[String]) -> bool {
     let below = |known: &String| {
         path.strip_prefix(known.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
@@ -75,7 +75,7 @@ pub(crate) fn is_within(path: &str, listed: &[String]) -> bool {
     listed.iter().any(below)
 }
 
-/// Parses a text path such as `a[].b` and prepends the members of `prefix`; `None` for a malformed path.
+/// Parses a text path such as `a[].b`, and puts the members of `prefix` before it; `None` for a malformed path.
 pub(crate) fn parse_path(text: &str, prefix: &[&str]) -> Option<ClaimPath> {
     let mut path: ClaimPath = prefix.iter().map(|name| Step::Name((*name).to_owned())).collect();
     for part in text.split('.') {
@@ -107,7 +107,7 @@ pub(crate) fn path_text(path: &[Step]) -> String {
     text
 }
 
-/// The members of an SD-JWT VC payload that are not claims about the subject (SD-JWT VC section 2.2.2.2).
+/// Members of an SD-JWT VC payload that are not claims about the subject (SD-JWT VC section 2.2.2.2).
 const REGISTERED: [&str; 9] = ["iss", "sub", "exp", "nbf", "iat", "cnf", "vct", "vct#integrity", "status"];
 
 /// Returns whether a path is, or is below, a member registered by JWT or SD-JWT VC.

@@ -1,4 +1,4 @@
-//! Computed claims: derived from others, so that a verifier can request less.
+//! Computed claims: derived from other claims, so that a verifier can request less.
 
 use carnet_core::{Code, Problem};
 use serde::Deserialize;
@@ -26,9 +26,9 @@ pub(crate) struct ComputedClaim {
 
 #[derive(Debug, Clone)]
 enum Rule {
-    /// The issuer states it: no other claim implies it.
+    /// Stated by the issuer: no other claim implies it.
     Stated,
-    /// The same in every credential of the type.
+    /// Same value in every credential of the type.
     Constant(bool),
     /// `true` if another claim has one of these values.
     AnyOf { from: String, values: Vec<String> },
@@ -54,7 +54,7 @@ impl ComputedClaim {
         Ok(Self { claim: text.claim, rule })
     }
 
-    /// Returns the claim from which the rule computes.
+    /// Returns the claim from which the rule computes; `None` if it needs none.
     pub(crate) fn source(&self) -> Option<&str> {
         match &self.rule {
             Rule::AnyOf { from, .. } | Rule::CopyOf(from) => Some(from),
@@ -62,7 +62,8 @@ impl ComputedClaim {
         }
     }
 
-    /// Computes the value from these claims; `None` if the source claim is absent.
+    /// Computes the value from these claims; `None` if the issuer states it, or if the source claim is absent or has
+    /// the wrong type.
     pub(crate) fn value(&self, claims: &Map<String, Value>) -> Option<Value> {
         match &self.rule {
             Rule::Stated => None,
@@ -75,7 +76,7 @@ impl ComputedClaim {
         }
     }
 
-    /// Refuses a claim that contradicts its rule, or whose source claim is absent.
+    /// Checks that the claim, if present, has the computed value. A claim that the issuer states is not checked.
     pub(crate) fn check(&self, claims: &Map<String, Value>) -> Result<(), Problem> {
         self.contradiction(claims).map_or(Ok(()), |_| {
             let detail = format!("the claim {} does not follow from the other claims", self.claim);
@@ -83,7 +84,7 @@ impl ComputedClaim {
         })
     }
 
-    /// Returns the error of [`Self::check`] as a sentence for a registrar.
+    /// Returns the error of [`Self::check`] as a sentence for staff; `None` if there is none.
     pub(crate) fn fault(&self, claims: &Map<String, Value>) -> Option<ClaimError> {
         let stated = self.contradiction(claims)?;
         let wanted = match &self.rule {
@@ -105,7 +106,7 @@ impl ComputedClaim {
         })
     }
 
-    /// Returns the value that a claim states and its rule does not yield.
+    /// Returns the stated value, if it differs from the computed one.
     fn contradiction<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
         let stated = claims.get(&self.claim).filter(|_| !matches!(self.rule, Rule::Stated))?;
         (self.value(claims).as_ref() != Some(stated)).then_some(stated)

@@ -31,8 +31,8 @@ use crate::{
 mod read;
 mod schema;
 
-/// Members that a credential may have at its top, in any of the W3C formats: those of the data model that Carnet
-/// reads, and those that JOSE adds. Nobody would be asked about any other member that an issuer put there.
+/// Permitted top-level members of a credential in the W3C formats: those of the data model that Carnet reads, and those
+/// that JOSE adds. Any other member would be disclosed without a request.
 const TOP: [&str; 14] = [
     "@context",
     "type",
@@ -60,9 +60,9 @@ pub struct CredentialType {
     pub name: String,
     /// `vct` in SD-JWT VC.
     pub vct: String,
-    /// Value of `vct#integrity` in its credentials: the digest of its metadata; `None`: they have none.
+    /// Value of `vct#integrity` in its credentials, the digest of the type metadata; `None`: the credentials have none.
     pub vct_integrity: Option<String>,
-    /// `vct` that the URL of `vct.toml` replaces.
+    /// Built-in `vct` that the URL in `vct.toml` replaced; `None` if it was not replaced.
     pub(crate) earlier_vct: Option<String>,
     /// URL of the JSON-LD context, second in `@context`.
     pub context_url: String,
@@ -80,7 +80,8 @@ pub struct CredentialType {
     /// Claims whose thresholds can be proved (spec/at-least.md section 3), with directions, by their paths in
     /// `vc+sd-jwt` from the root of the credential.
     pub ordered: Vec<OrderedClaim>,
-    /// Claims that are always visible, as the security depends on them, as text paths.
+    /// Claims and members that are never selectively disclosable, since the security depends on them, as text paths
+    /// from the root of the credential.
     pub always: Vec<String>,
     /// Default validity period of a credential, in days.
     pub validity_days: u32,
@@ -88,28 +89,28 @@ pub struct CredentialType {
     pub example: Value,
     /// Computed claims, below credentialSubject.
     pub computed: Vec<String>,
-    /// Claims that no request may require, below credentialSubject.
+    /// Claims that no request may require, as text paths below credentialSubject.
     pub never_mandatory: Vec<String>,
     /// Claims that the issuer generates, unless the offer contains them: 256 random bits in base64url, or
     /// [`Self::serials`].
     pub drawn: Vec<String>,
-    /// Serials by which uses are counted, if the type has them.
+    /// Serials by which uses are counted; `None` if the type has none.
     pub serials: Option<Serials>,
     /// Earlier versions of the type. They are no longer issued; their credentials are valid until they expire.
     pub former: Vec<FormerVersion>,
-    /// Claims required for issuance, below credentialSubject.
+    /// Claims required for issuance, as text paths below credentialSubject.
     pub required_at_issuance: Vec<String>,
-    /// Claims whose values many people share, below credentialSubject.
+    /// Claims whose values many people share, as text paths below credentialSubject.
     pub coarse: Vec<String>,
-    /// Claims whose values identify a person or are sensitive, below credentialSubject.
+    /// Claims whose values identify a person or are sensitive, as text paths below credentialSubject.
     pub fine: Vec<String>,
     /// Claims to which an issuer's accreditation can be limited: country and level.
     pub limiting: LimitingClaims,
     /// Requirements on copies that are stricter than the standards.
     pub copies: CopyProfile,
-    /// `true` if the type is built in, so that a wallet can reproduce the bytes of a copy.
+    /// `true` if the type is built in. A wallet can then reproduce the bytes of a copy.
     pub bundled: bool,
-    /// The claims among `always`, from the credential's root.
+    /// Claims among `always`, by their paths from the root of the credential.
     always_claims: Vec<ClaimPath>,
     paths: Vec<String>,
     rules: Vec<ComputedClaim>,
@@ -124,7 +125,7 @@ pub struct CredentialType {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct FormerVersion {
-    /// `vct`.
+    /// `vct` of that version.
     pub vct: String,
     /// URL of the JSON-LD context.
     pub context_url: String,
@@ -136,11 +137,11 @@ pub struct FormerVersion {
     pub claims: Vec<String>,
 }
 
-/// Payload of a copy, and the options for securing it.
+/// Payload of a copy, and the options for securing it as an SD-JWT.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CopyForm {
-    /// Payload or document, before it is secured.
+    /// Payload or VCDM document, before it is secured.
     pub payload: Map<String, Value>,
     /// Selectively disclosable claims.
     pub disclosable: Vec<ClaimPath>,
@@ -151,7 +152,8 @@ pub struct CopyForm {
 }
 
 impl CredentialType {
-    /// Creates the payload of a copy in a format (spec/protocol.md 2.1).
+    /// Creates the unsecured payload of a copy in a format, with the paths of its disclosable and ordered claims
+    /// (spec/protocol.md 2.1).
     #[must_use]
     pub fn copy_form(&self, format: CredentialFormat, content: &CopyContent<'_>) -> CopyForm {
         let padded = self.serials.iter().map(|serials| serials.padded(format)).collect();
@@ -181,12 +183,12 @@ impl CredentialType {
         self.vcts().any(|own| own == vct) || self.former.iter().any(|former| former.vct == vct)
     }
 
-    /// Returns each `vct` of the current version: its own, and the one that a URL replaced.
+    /// Returns each `vct` of the current version: its own, and the built-in one if a URL replaced it.
     pub fn vcts(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.vct.as_str()).chain(self.earlier_vct.as_deref())
     }
 
-    /// Returns whether the claims are those of an earlier version of the type.
+    /// Returns whether the claims include one that only earlier versions of the type have.
     #[must_use]
     pub fn is_former_version(&self, claims: &Map<String, Value>) -> bool {
         self.former.iter().flat_map(|former| &former.claims).any(|name| claims.contains_key(name))
@@ -201,8 +203,8 @@ impl CredentialType {
         std::iter::once(own).chain(former)
     }
 
-    /// Returns the errors in claims to be issued, as sentences for a registrar. The list may be empty for invalid
-    /// claims: [`Self::validate_claims`] decides.
+    /// Returns the errors in claims to be issued, as sentences for staff, at most one for each claim. The list may be
+    /// empty for invalid claims: [`Self::validate_claims`] decides.
     #[must_use]
     pub fn claim_faults(&self, claims: &Map<String, Value>) -> Vec<ClaimError> {
         let is_made = |name: &str| self.is_commitments(name);
@@ -250,9 +252,9 @@ impl CredentialType {
     /// Validates the claims of a credential to be issued: credentialSubject without `id`.
     ///
     /// # Errors
-    /// schema_violation: an unknown claim, a malformed value, a missing required claim, a computed claim that
-    /// contradicts its rule, or commitments, which only the issuer computes. schema_indeterminate: the schema could not
-    /// be applied.
+    /// `schema_violation`: an unknown claim, a malformed value, a missing required claim, a computed claim that
+    /// contradicts its rule, a claim of an earlier version, an `id`, or commitments, which only the issuer computes.
+    /// `schema_indeterminate`: the schema could not be applied.
     pub fn validate_claims(&self, claims: &Map<String, Value>) -> Result<(), Problem> {
         if claims.contains_key("id") {
             return Err(Problem::new(
@@ -284,7 +286,7 @@ impl CredentialType {
     /// Adds the computed claims that are absent.
     ///
     /// # Errors
-    /// schema_violation: a computed claim contradicts its rule.
+    /// `schema_violation`: a computed claim contradicts its rule.
     pub fn complete(&self, claims: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
         let mut complete = claims.clone();
         for rule in &self.rules {
@@ -299,7 +301,8 @@ impl CredentialType {
     /// Validates the disclosed part of a credential in the W3C data model.
     ///
     /// # Errors
-    /// context_unknown: a context that does not belong to this type. schema_violation; schema_indeterminate.
+    /// `context_unknown`: a context that does not belong to this type. `schema_violation`, also for an unknown
+    /// top-level member. `schema_indeterminate`: the schema could not be applied.
     pub fn check_disclosed(&self, document: &Map<String, Value>) -> Result<(), Problem> {
         let contexts = document.get("@context").and_then(Value::as_array);
         let own = |url: &str| self.contexts().any(|(known, ..)| known == url);
@@ -320,8 +323,8 @@ impl CredentialType {
     /// credentialSubject.
     ///
     /// # Errors
-    /// type_unknown: another `vct`. schema_violation, also for another `vct#integrity` than the catalogue's.
-    /// schema_indeterminate.
+    /// `type_unknown`: another `vct`. `schema_violation`, also for a `vct#integrity` that is not the type's.
+    /// `schema_indeterminate`: the schema could not be applied.
     pub fn check_disclosed_sd_jwt_vc(&self, payload: &Map<String, Value>) -> Result<(), Problem> {
         if !payload.get("vct").and_then(Value::as_str).is_some_and(|vct| self.has_vct(vct)) {
             return Err(Problem::new(Code::TypeUnknown, format!("the vct is not that of {}", self.name)));
@@ -354,13 +357,14 @@ impl CredentialType {
         self.ordered.iter().map(at_top).collect()
     }
 
-    /// Returns whether a member of credentialSubject is an array of commitments, which is not displayed.
+    /// Returns whether a member of credentialSubject is an array of commitments to thresholds, which is not displayed.
     #[must_use]
     pub fn is_commitments(&self, name: &str) -> bool {
         self.orders.iter().any(|order| order.commitments() == name)
     }
 
-    /// Returns whether a threshold can be proved for a claim. `path` is a text path below credentialSubject.
+    /// Returns whether a threshold can be proved for a claim: the type orders it in this direction, and the bound has
+    /// its form. `path` is a text path below credentialSubject.
     #[must_use]
     pub fn proves(&self, path: &str, threshold: &Threshold) -> bool {
         self.orders.iter().any(|order| order.proves(path, threshold))
@@ -373,7 +377,7 @@ impl CredentialType {
         [language, primary].iter().find_map(|tag| self.displays.get(*tag)).unwrap_or(&self.english)
     }
 
-    /// Returns the languages in which the type has display texts.
+    /// Returns the language tags in which the type has display texts, English first.
     pub fn languages(&self) -> impl Iterator<Item = &str> {
         std::iter::once(FALLBACK).chain(self.displays.keys().map(String::as_str))
     }
@@ -404,8 +408,8 @@ impl CredentialType {
         claims::is_within(path, &self.never_mandatory)
     }
 
-    /// Returns whether the type declares a claim, or one that contains it, as always disclosed. The path is that in the
-    /// secured payload of the format.
+    /// Returns whether the type declares a claim, or one that contains it, as never selectively disclosable. The path
+    /// is that in the secured payload of the format.
     pub(crate) fn is_always_disclosed(&self, format: CredentialFormat, path: &[Step]) -> bool {
         let is_claim_of_jwt_vc =
             format == CredentialFormat::DcSdJwt && path.first() != Some(&Step::Name("cnf".to_owned()));
@@ -420,8 +424,7 @@ impl CredentialType {
         })
     }
 
-    /// Returns whether a claim is a computed boolean, which reveals least. `path` is a text path below
-    /// credentialSubject.
+    /// Returns whether a claim is a computed boolean. `path` is a text path below credentialSubject.
     pub(crate) fn is_computed_boolean(&self, path: &str) -> bool {
         self.answers.iter().any(|known| known == path)
     }
@@ -436,7 +439,7 @@ impl CredentialType {
         claims::is_within(path, &self.fine)
     }
 
-    /// A document of this type around some claims, to apply the schema to.
+    /// Returns a document of this type with these claims, to which the schema can be applied.
     fn as_document(&self, claims: &Map<String, Value>) -> Value {
         let mut subject = claims.clone();
         // An `id` of the caller's would be checked as a claim that the type does not have.
@@ -454,8 +457,8 @@ impl CredentialType {
         })
     }
 
-    /// Applies the schema. Only a run without any error is a success; an error that is not the document's fault
-    /// outweighs the others.
+    /// Validates a document with the schema: `schema_indeterminate` if an error means that the schema could not be
+    /// applied, otherwise the first violation.
     fn apply(&self, document: &Value) -> Result<(), Problem> {
         let indeterminate =
             || Problem::new(Code::SchemaIndeterminate, format!("the schema of {} could not be applied", self.name));
@@ -470,7 +473,7 @@ impl CredentialType {
         violation.map_or(Ok(()), Err)
     }
 
-    /// Names the place and the rule, never the value.
+    /// Converts a validation error to a `schema_violation` that names the place and the rule, never the value.
     fn violation(&self, error: &ValidationError<'_>) -> Problem {
         let place = error.instance_path().to_string();
         let place = if place.is_empty() { "the credential".to_owned() } else { place };
@@ -481,7 +484,7 @@ impl CredentialType {
     }
 }
 
-/// Errors that say that the schema could not be applied, rather than that the document breaks it.
+/// Returns whether a validation error means that the schema could not be applied, not that the document violates it.
 fn is_indeterminate(kind: &ValidationErrorKind) -> bool {
     use ValidationErrorKind as Kind;
     let any = |branches: &[Vec<ValidationError<'static>>]| {

@@ -12,9 +12,9 @@ pub(crate) const FALLBACK: &str = "en";
 /// Display texts of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimDisplay {
-    /// Label.
+    /// Short name of the claim.
     pub label: String,
-    /// One line for readers who do not know it.
+    /// One-line description for readers who do not know the claim.
     pub description: String,
 }
 
@@ -23,9 +23,9 @@ pub struct ClaimDisplay {
 pub struct DisplayTexts {
     /// Language tag of the file, such as `de`.
     pub language: String,
-    /// Name of the type.
+    /// Display name of the type.
     pub name: String,
-    /// One line for readers who do not know it.
+    /// One-line description for readers who do not know the type.
     pub description: String,
     /// Text about who issues the type and how to get it; `None` if the type has no such text.
     pub source: Option<String>,
@@ -33,7 +33,7 @@ pub struct DisplayTexts {
     /// `learningOutcomes.title`.
     pub claims: BTreeMap<String, ClaimDisplay>,
     values: BTreeMap<(String, String), String>,
-    /// From the name of an array of commitments to the claim beside it.
+    /// Claim of each array of commitments, by the array's name.
     commitments: BTreeMap<String, String>,
 }
 
@@ -57,13 +57,13 @@ impl DisplayTexts {
         self.claims.get(self.commitments.get(&path).unwrap_or(&path))
     }
 
-    /// Returns the display text of a claim's value, if the type has one, such as `Study` for `study`.
+    /// Returns the display text of a claim's value, such as `Study` for `study`; `None` if the type has none.
     #[must_use]
     pub fn value(&self, path: &str, value: &str) -> Option<&str> {
         self.values.get(&(plain(path), value.to_owned())).map(String::as_str)
     }
 
-    /// Reads `display/en.ftl`, which must be complete.
+    /// Parses `display/en.ftl`, which must contain every text.
     pub(crate) fn read_english(
         folder: &TypeFiles,
         claims: &[SchemaClaim],
@@ -72,7 +72,7 @@ impl DisplayTexts {
         Self::read(folder, FALLBACK, folder.text("display/en.ftl")?, (claims, orders), None)
     }
 
-    /// Reads all other `display/<lang>.ftl`.
+    /// Parses all other `display/<lang>.ftl`, by language tag. English texts replace missing ones.
     pub(crate) fn read_others(
         folder: &TypeFiles,
         claims: &[SchemaClaim],
@@ -159,7 +159,7 @@ impl DisplayWords {
     }
 }
 
-/// A path without `credentialSubject.` and without brackets.
+/// Returns a path without a leading `credentialSubject.` and without array brackets.
 fn plain(path: &str) -> String {
     let path = path.strip_prefix("credentialSubject.").unwrap_or(path);
     let mut depth = 0_u32;

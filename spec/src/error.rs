@@ -1,4 +1,4 @@
-//! Errors of a catalogue.
+//! Errors in loading a catalogue.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub enum SpecError {
     /// The content of a file is invalid.
     #[error("{file}: {what}. {hint}.")]
     File {
-        /// Path of the file in the catalogue's directory.
+        /// Path of the file, for display.
         file: String,
         /// Description of the error.
         what: String,

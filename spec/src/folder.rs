@@ -16,13 +16,13 @@ use serde_json::Value;
 
 use crate::SpecError;
 
-/// The most bytes that one file of a catalogue may have.
+/// Maximum size of a file of a catalogue, in bytes.
 const MAX_FILE: u64 = 1_048_576;
 
 /// Files of a credential type by their paths in its directory, such as `display/en.ftl`.
 #[derive(Debug)]
 pub(crate) struct TypeFiles {
-    /// Path of the directory in messages: `types/<name>`.
+    /// Path of the directory, for messages.
     pub(crate) name: String,
     pub(crate) files: BTreeMap<String, String>,
 }
@@ -90,8 +90,8 @@ pub(crate) fn directory_entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError
     Ok(paths)
 }
 
-/// Reads a file of a catalogue, without a leading byte-order mark. In Fluent files, CRLF is converted to LF; a context
-/// is unchanged, for its digest.
+/// Reads a file of a catalogue of at most 1 MiB, without a leading byte-order mark. In Fluent files, CRLF is converted
+/// to LF; other files are unchanged, since contexts have a pinned digest.
 pub(crate) fn read_text(path: &Path) -> Result<String, SpecError> {
     let failed = |source: io::Error| SpecError::Read { path: path.to_owned(), source };
     // A pipe would never end, and a device has no length.

@@ -11,10 +11,10 @@ use serde::Deserialize;
 
 use crate::{claims, display::FALLBACK};
 
-/// The longest time for which a claim may be kept: ten years.
+/// Maximum retention period of a claim, in days: ten years.
 const MAX_DAYS: u32 = 3_650;
 
-/// Claim whose value the verifier retains.
+/// Claim whose value the verifier retains, with purpose and period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetentionRule {
@@ -24,7 +24,7 @@ pub struct RetentionRule {
     pub path: ClaimPath,
     /// Purpose, by language tag; English is required.
     pub why: BTreeMap<String, String>,
-    /// Retention period, in days from the answer: 1 to 3,650.
+    /// Retention period, in days from the presentation: 1 to 3,650.
     pub days: u32,
 }
 
@@ -69,7 +69,7 @@ impl RetentionRule {
     }
 }
 
-/// Of a threshold there is no value to keep.
+/// Returns whether a credential query requests the value at a path, and not only a threshold proof.
 fn asks_for_value(query: &CredentialQuery, path: &ClaimPath) -> bool {
     query.claims.iter().any(|claim| claim.path == *path && claim.threshold.is_none())
 }

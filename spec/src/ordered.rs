@@ -1,4 +1,4 @@
-//! Claims with an order, whose thresholds can be proved (spec/at-least.md sections 1 and 3).
+//! Ordered claims, for which thresholds can be proved (spec/at-least.md sections 1 and 3).
 
 use carnet_core::{
     at_least::{Direction, ENTRIES, OrderedValue},
@@ -30,7 +30,7 @@ pub(crate) struct ThresholdClaim {
     form: Form,
 }
 
-/// Form of a threshold.
+/// Form of the values of an ordered claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Number,
@@ -92,7 +92,8 @@ impl ThresholdClaim {
         }
     }
 
-    /// Returns whether a threshold can be proved for the claim: same direction, and a bound of the claim's form.
+    /// Returns whether a threshold can be proved for the claim: same name, same direction, and a bound of the claim's
+    /// form.
     pub(crate) fn proves(&self, claim: &str, threshold: &Threshold) -> bool {
         let form = match threshold.bound() {
             Value::Number(_) => Form::Number,
@@ -119,7 +120,7 @@ pub(crate) fn allow_commitments(schema: &mut Value, orders: &[ThresholdClaim]) {
     }
 }
 
-/// The form of a claim's values, from its schema; none if they have no order.
+/// Returns the form of a claim's values, from its schema; `None` if they have no order.
 fn form_of(schema: &Value, claim: &str) -> Option<Form> {
     let own = schema.pointer("/properties/credentialSubject/properties")?.get(claim)?.as_object()?;
     let meant = match own.get("$ref").and_then(Value::as_str) {
@@ -137,7 +138,7 @@ fn form_of(schema: &Value, claim: &str) -> Option<Form> {
     }
 }
 
-/// Returns whether it is a CEFR level: any text that can be a threshold and is no date.
+/// Returns whether a value is a CEFR level: a text that can be a threshold and is no date.
 fn is_level(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !text.contains('-')) && OrderedValue::of_threshold(value).is_ok()
 }

@@ -1,4 +1,5 @@
-//! Procedures of public offices and other services, with the documents that each requires.
+//! Procedures of public offices and other services, such as opening a bank account, with the documents that each
+//! requires.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +10,14 @@ use crate::{SpecError, display::FALLBACK, folder};
 /// Texts by language tag.
 type Texts = BTreeMap<String, String>;
 
-/// Procedure of an office or a service. Every text is available in English.
+/// Procedure of an office or a service, for display in a wallet. Every text is available in English.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Procedure {
     /// Id, such as `bank-account`.
     pub id: String,
-    /// `true` if the facts are fictitious, to be replaced by a municipality.
+    /// `true` if the facts are fictitious examples.
     #[serde(default)]
     pub example: bool,
     /// Title.
@@ -56,12 +57,12 @@ pub struct Need {
     /// `true` if it is helpful but not required.
     #[serde(default)]
     pub optional: bool,
-    /// Reason.
+    /// Reason why the document is required.
     pub why: Texts,
 }
 
 impl Procedure {
-    /// Reads a file of `services/`.
+    /// Parses a file of `services/`, and checks its id and that every text is available in English.
     pub(crate) fn read(path: &str, text: &str) -> Result<Self, SpecError> {
         let read: Self = folder::parse_toml(path.to_owned(), text)?;
         let wrong = |what: String, hint: &str| Err(SpecError::file(path, what, hint));

@@ -14,14 +14,14 @@ use crate::claims;
 pub struct RedemptionClaims {
     /// Id of the credential query that requests the entitlement.
     pub credential: String,
-    /// Path of the serials; an answer discloses exactly one. `None`: uses are counted by a shared id
+    /// Path of the serials, of which a presentation discloses exactly one. `None`: uses are counted by a shared id
     /// ([`CountedClaims`]).
     pub serial: Option<ClaimPath>,
     /// Claims of an entitlement without serials; `None` with serials.
     pub counted: Option<CountedClaims>,
-    /// Path of the DID of the verifier that may redeem.
+    /// Path of the claim with the DID of the verifier that may redeem.
     pub redeemer: ClaimPath,
-    /// Path of the service by which totals are kept; `None`: one total for all services.
+    /// Path of the claim with the service, for which a total is kept; `None`: one total for all services.
     pub service: Option<ClaimPath>,
 }
 
@@ -29,9 +29,9 @@ pub struct RedemptionClaims {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CountedClaims {
-    /// Path of the id that all uses share.
+    /// Path of the claim with the id that all uses share.
     pub id: ClaimPath,
-    /// Path of the total number of uses.
+    /// Path of the claim with the total number of uses.
     pub uses: ClaimPath,
 }
 
@@ -81,7 +81,7 @@ impl RedemptionClaims {
         Err("[redeem] needs the redeemer, the service if it names one, and a serial or id and uses, in every claim set of the query".to_owned())
     }
 
-    /// Returns whether an answer with these claims can be counted.
+    /// Returns whether a presentation with these claims can be counted as a use.
     fn is_counted(&self, set: &[&ClaimPath]) -> bool {
         let has = |path: &ClaimPath| set.contains(&path);
         let by_number = self.counted.as_ref().is_some_and(|counted| has(&counted.id) && has(&counted.uses));
@@ -90,7 +90,7 @@ impl RedemptionClaims {
     }
 }
 
-/// The claims of each claim set; all of them where there are no sets.
+/// Returns the claims of each claim set; without claim sets, one set of all claims.
 fn sets(asked: &CredentialQuery) -> Vec<Vec<&ClaimPath>> {
     if asked.claim_sets.is_empty() {
         return vec![asked.claims.iter().map(|claim| &claim.path).collect()];

@@ -1,4 +1,5 @@
-//! Serials of a credential with several uses: one hidden array element per use (entitlement.md section 1).
+//! Serials of a credential with several uses: one selectively disclosable array element per use (entitlement.md section
+//! 1).
 
 use carnet_core::{
     Code, Problem,
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::ClaimError;
 
-/// Names of the claims of a type whose credentials have one serial per use.
+/// Names of the claims of a type whose credentials have one serial per use, and the size of the array of serials.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -24,32 +25,32 @@ pub struct Serials {
     pub uses: String,
     /// Claim with the DID of the only verifier to which wallets disclose a serial.
     pub redeemer: String,
-    /// Claim with the service; issuers count issued uses by it.
+    /// Claim with the service for which the uses are; issuers count issued uses by it.
     pub service: String,
     /// Number of digests that the array has in each copy, including decoys.
     pub digests: usize,
 }
 
-/// A path to a claim of the subject.
+/// Returns the path of a claim of the subject in the payload of a copy.
 fn path(format: CredentialFormat, claim: &str) -> ClaimPath {
     let subject = format.subject_member().map(|name| Step::Name(name.to_owned()));
     subject.into_iter().chain([Step::Name(claim.to_owned())]).collect()
 }
 
 impl Serials {
-    /// Returns the path of the array in the payload of a copy.
+    /// Returns the path of the array of serials in the payload of a copy.
     #[must_use]
     pub fn array(&self, format: CredentialFormat) -> ClaimPath {
         path(format, &self.claim)
     }
 
-    /// Returns the path of the redeemer in the payload of a copy.
+    /// Returns the path of the redeemer claim in the payload of a copy.
     #[must_use]
     pub fn redeemer(&self, format: CredentialFormat) -> ClaimPath {
         path(format, &self.redeemer)
     }
 
-    /// Returns the serials in the payload of a copy, in order; `None` if it has none.
+    /// Returns the serials in the payload of a copy, in order; `None` if the payload has no array of serials.
     #[must_use]
     pub fn shown(&self, format: CredentialFormat, payload: &Map<String, Value>) -> Option<Vec<String>> {
         let found = values_at(payload, &self.array(format)).pop()?;
@@ -57,20 +58,21 @@ impl Serials {
         Some(items.filter_map(Value::as_str).map(str::to_owned).collect())
     }
 
-    /// Returns the number of serials stated in claims; `None` if not stated.
+    /// Returns the number of uses stated in claims; `None` if it is absent, malformed or greater than
+    /// [`Self::digests`].
     #[must_use]
     pub fn wanted(&self, claims: &Map<String, Value>) -> Option<usize> {
         let uses = claims.get(&self.uses).and_then(json::unsigned_integer)?;
         usize::try_from(uses).ok().filter(|uses| *uses <= self.digests)
     }
 
-    /// Returns the padding of the array in copies.
+    /// Returns the array of serials as a padded array for issuance.
     #[must_use]
     pub fn padded(&self, format: CredentialFormat) -> PaddedArray {
         PaddedArray { path: self.array(format), digests: self.digests }
     }
 
-    /// Returns the error for claims with more serials than a copy can have.
+    /// Returns the error for claims that state more uses than a copy can have serials; `None` if there is no error.
     pub(crate) fn claim_fault(&self, claims: &Map<String, Value>) -> Option<ClaimError> {
         let uses = claims.get(&self.uses).and_then(json::unsigned_integer)?;
         let most = u64::try_from(self.digests).unwrap_or(u64::MAX);
@@ -82,7 +84,7 @@ impl Serials {
         })
     }
 
-    /// Refuses claims whose number of serials differs from the stated one.
+    /// Checks that the number of serials in claims is the stated number of uses.
     pub(crate) fn check(&self, claims: &Map<String, Value>) -> Result<(), Problem> {
         let serials = claims.get(&self.claim).and_then(Value::as_array).map(Vec::len);
         if serials.is_some() && serials == self.wanted(claims) {
@@ -95,7 +97,7 @@ impl Serials {
         ))
     }
 
-    /// Returns a sentence about an error in the definition, if there is one.
+    /// Returns a sentence about an error in the definition; `None` if there is none.
     pub(crate) fn fault(&self, disclosable: &[String], required: &[String]) -> Option<String> {
         let Self { claim, uses, redeemer, service, digests } = self;
         let element = format!("{claim}[]");

@@ -26,29 +26,29 @@ use crate::{
 pub struct RequestTemplate {
     /// Id, such as `university-admission`.
     pub id: String,
-    /// Title for staff.
+    /// Title, for staff.
     pub title: BTreeMap<String, String>,
     /// Purpose of the request.
     pub purpose: BTreeMap<String, String>,
     /// Legal basis of the request.
     pub legal_basis: BTreeMap<String, String>,
-    /// Statement about the retained data and their retention period.
+    /// Statement about the retained data and their retention period, for the holder.
     pub retention: BTreeMap<String, String>,
     /// Retention period of the result, in days.
     pub retention_days: u32,
-    /// Claims that are retained in addition to the result; by default none.
+    /// Claims whose values are retained in addition to the result; by default none.
     pub keep: Vec<RetentionRule>,
     /// Claims by which an accepted presentation counts as a use of an entitlement; `None`: it does not.
     pub redeem: Option<RedemptionClaims>,
-    /// Grace period for an expired status list if no newer one is available, in seconds; default 0, which refuses
-    /// (spec/status.md, For verifiers).
+    /// Grace period for an expired status list if no newer one is available, in seconds; by default 0, so that an
+    /// expired list is refused (spec/status.md, For verifiers).
     pub stale_status_seconds: u32,
     /// Maximum age of a freshness statement, in seconds. `None`: statements are not requested, and an unrequested one
     /// is accepted for one day (spec/freshness.md 2.6, 2.7).
     pub freshness_seconds_max: Option<u32>,
-    /// The query on the first day that it was tried on, whose shape is that of every day.
+    /// Query with its relative bounds resolved for the first day of [`bounds::HORIZON`].
     pub(crate) query: Query,
-    /// DCQL (OpenID4VP 1.0 section 6), but for bounds that move with the day.
+    /// DCQL (OpenID4VP 1.0 section 6), with relative bounds.
     dcql: Value,
 }
 
@@ -72,7 +72,7 @@ struct TemplateFile {
     freshness_seconds_max: Option<u32>,
 }
 
-/// A holder rule as a template writes it: `"key"`, `"any"` or `{ claims = ["familyName", "address.country"] }`.
+/// Holder rule as written in a template: `"key"`, `"any"` or `{ claims = ["familyName", "address.country"] }`.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum HolderText {
@@ -87,7 +87,7 @@ struct HolderClaims {
 }
 
 impl HolderText {
-    /// The rule as the query carries it.
+    /// Returns the rule as JSON, for the query.
     fn to_json(&self) -> Value {
         match self {
             Self::Name(name) => name.as_str().into(),
@@ -98,12 +98,12 @@ impl HolderText {
     }
 }
 
-/// The most that a template may tolerate of a status list that is too old: thirty days.
+/// Maximum grace period for an expired status list, in seconds: thirty days.
 const MAX_STALE_STATUS: u32 = 30 * 86_400;
 
 impl RequestTemplate {
-    /// Selects a text for a language tag: that of the tag, otherwise of its primary language, otherwise the English
-    /// one.
+    /// Returns the text for a language tag: that of the tag, otherwise of its primary language, otherwise the English
+    /// one; empty if there is none.
     ///
     /// # Examples
     /// ```
@@ -125,7 +125,7 @@ impl RequestTemplate {
     /// dates (credential-types.md section 7).
     ///
     /// # Errors
-    /// `query_malformed` or `threshold_invalid`if a bound is out of range on that day (spec/at-least.md 1.3), which
+    /// `query_malformed` or `threshold_invalid` if a bound is out of range on that day (spec/at-least.md 1.3), which
     /// loaded templates exclude for 2025 to 2069.
     ///
     /// # Examples
@@ -143,8 +143,8 @@ impl RequestTemplate {
         query_at(&self.dcql, now)
     }
 
-    /// Restricts registered credentials, created from the query of this template by [`RegisteredCredential::of_query`],
-    /// to the template's own bounds; relative bounds stay relative.
+    /// Restricts the claims of registered credentials, created from the query of this template by
+    /// [`RegisteredCredential::of_query`], to the template's own bounds; relative bounds stay relative.
     #[must_use]
     pub fn limit(&self, mut registered: Vec<RegisteredCredential>) -> Vec<RegisteredCredential> {
         let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
@@ -158,7 +158,7 @@ impl RequestTemplate {
         registered
     }
 
-    /// Reads `requests/<id>.toml`.
+    /// Parses `requests/<id>.toml`, and checks everything that does not need the catalogue.
     pub(crate) fn read(path: &str, toml: &str) -> Result<Self, SpecError> {
         let text: TemplateFile = folder::parse_toml(path.to_owned(), toml)?;
         let wrong = |what: String, hint: &str| SpecError::file(path, what, hint);
@@ -247,8 +247,8 @@ impl RequestTemplate {
         })
     }
 
-    /// Checks the query against the catalogue: known types, known claims, and no required claim that must not be
-    /// required.
+    /// Checks the query against the catalogue: known types and claims, thresholds that can be proved, and no required
+    /// or retained claim that must not be required. `find` returns the types of a credential query.
     pub(crate) fn check<'a>(
         &self,
         path: &str,
@@ -325,7 +325,7 @@ fn selective(query: &CredentialQuery) -> bool {
     query.format.known().is_some_and(CredentialFormat::is_sd_jwt)
 }
 
-/// The path below credentialSubject, as text. Formats of the W3C model begin at the credential's root.
+/// Returns the path below credentialSubject, as text; empty if the path is not below it.
 fn subject_path(query: &CredentialQuery, path: &ClaimPath) -> String {
     match path.split_first() {
         Some((Step::Name(name), rest)) if query.format != CredentialFormat::DcSdJwt && name == "credentialSubject" => {
@@ -337,7 +337,7 @@ fn subject_path(query: &CredentialQuery, path: &ClaimPath) -> String {
     }
 }
 
-/// The combinations of claims of which a wallet has to give one.
+/// Returns the text paths of each claim set, one of which a wallet must answer; without claim sets, of all claims.
 fn mandatory(query: &CredentialQuery) -> Vec<Vec<String>> {
     let all = || query.claims.iter();
     if query.claim_sets.is_empty() {

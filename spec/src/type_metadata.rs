@@ -1,4 +1,4 @@
-//! SD-JWT VC type metadata (SD-JWT VC section 6). Carnet publishes them; wallets and verifiers do not fetch them.
+//! SD-JWT VC type metadata (SD-JWT VC section 6). Carnet's issuers publish it; wallets and verifiers do not fetch it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use carnet_core::secure::sd_jwt::{ClaimPath, Step};
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::CredentialType;
 
-/// Type metadata.
+/// Type metadata document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TypeMetadata {
     /// `vct` of the type.
@@ -19,10 +19,10 @@ pub struct TypeMetadata {
     /// Description for developers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Names for people.
+    /// Names for people, by language.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub display: Vec<TypeName>,
-    /// Claims.
+    /// Selectively disclosable claims.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<ClaimMetadata>,
 }
@@ -32,9 +32,9 @@ pub struct TypeMetadata {
 pub struct TypeName {
     /// Language tag (BCP 47).
     pub locale: String,
-    /// The name.
+    /// Display name of the type.
     pub name: String,
-    /// One line for readers who do not know it.
+    /// One-line description for readers who do not know the type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
@@ -44,7 +44,7 @@ pub struct TypeName {
 pub struct ClaimMetadata {
     /// Claims path pointer: names, `null` for all elements, and indexes.
     pub path: Vec<Value>,
-    /// Names for people.
+    /// Labels for people, by language.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub display: Vec<ClaimLabel>,
     /// Selective disclosure of the claim.
@@ -56,9 +56,9 @@ pub struct ClaimMetadata {
 pub struct ClaimLabel {
     /// Language tag (BCP 47).
     pub locale: String,
-    /// The label.
+    /// Label of the claim.
     pub label: String,
-    /// One line for readers who do not know it.
+    /// One-line description for readers who do not know the claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
@@ -90,7 +90,7 @@ pub fn integrity(document: &[u8]) -> String {
 }
 
 impl CredentialType {
-    /// Returns the type's metadata. Everybody who has the catalogue makes the same bytes of it.
+    /// Returns the type's metadata. Its bytes are determined by the catalogue, so that everybody can reproduce them.
     #[must_use]
     pub fn type_metadata(&self) -> TypeMetadata {
         let english = self.display("en");
@@ -143,7 +143,7 @@ pub fn claim_name(path: &ClaimPath) -> Option<String> {
     Some(text.strip_prefix("credentialSubject.").map(str::to_owned).unwrap_or(text))
 }
 
-/// Returns a claims path pointer (OpenID4VCI 1.0 appendix C).
+/// Converts a path to a claims path pointer (OpenID4VCI 1.0 appendix C).
 #[must_use]
 pub fn claims_path_pointer(path: &ClaimPath) -> Vec<Value> {
     let step = |step: &Step| match step {

@@ -1,6 +1,6 @@
-//! `vct.toml` of a catalogue's folder: https URLs as the `vct` of types, and `vct#integrity`.
+//! `vct.toml` of a catalogue's directory: https URLs as the `vct` of types, and `vct#integrity`.
 //!
-//! The earlier `vct` stays a name of the type, so that earlier credentials are still known.
+//! The built-in `vct` remains valid, so that earlier credentials of the type are still recognised.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -18,13 +18,13 @@ const MOST_BYTES: usize = 512;
 #[serde(deny_unknown_fields)]
 struct TypeUrl {
     vct: String,
-    /// True if credentials have `vct#integrity`.
+    /// `true` if credentials have `vct#integrity`.
     #[serde(default)]
     integrity: bool,
 }
 
 impl Catalogue {
-    /// Applies the file of a folder, if there is one.
+    /// Applies the `vct.toml` of a directory, if there is one.
     pub(crate) fn apply_type_urls(&mut self, dir: &Path) -> Result<(), SpecError> {
         let path = dir.join(FILE);
         if !path.is_file() {
@@ -56,7 +56,8 @@ impl Catalogue {
     }
 }
 
-/// Tests for an https URL with a host and a path, and with nothing that could be read in two ways.
+/// Returns whether a text is an https URL with a host and a path, at most 512 bytes long, without query, fragment, user
+/// name and percent-encoding.
 fn is_type_url(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~:".contains(&byte);
     let Some((host, path)) = text.strip_prefix("https://").and_then(|rest| rest.split_once('/')) else { return false };

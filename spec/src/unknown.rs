@@ -19,7 +19,7 @@ pub struct UnknownName {
     pub kind: UnknownKind,
     /// Given name or path.
     pub given: String,
-    /// Most similar known name or path.
+    /// Most similar known name or path; `None` if none is similar.
     pub nearest: Option<String>,
 }
 
@@ -28,7 +28,7 @@ pub struct UnknownName {
 pub enum UnknownKind {
     /// Type, by name or `vct`.
     Type,
-    /// Claim of these types.
+    /// Claim that none of these types has.
     Claim(Vec<String>),
 }
 
@@ -47,8 +47,9 @@ impl fmt::Display for UnknownName {
 }
 
 impl Catalogue {
-    /// Returns the types and claims of a query that the catalogue does not have, with the ids of their credential
-    /// queries. With alternative types, a claim must belong to one of them.
+    /// Returns the types and claims of a query that the catalogue does not have, each with the id of its credential
+    /// query. With alternative types, a claim is known if one of them has it. The claims of an unknown type or format
+    /// are not checked.
     #[must_use]
     pub fn unknown_names(&self, query: &Query) -> Vec<(String, UnknownName)> {
         query
@@ -92,7 +93,7 @@ impl Catalogue {
     }
 }
 
-/// Returns `true` if a credential of the type can have something at the path.
+/// Returns whether a credential of the type can have a claim or member at the path.
 fn has(known: &CredentialType, format: CredentialFormat, path: &ClaimPath) -> bool {
     let text = claims::path_text(path);
     if format == CredentialFormat::DcSdJwt {
@@ -107,7 +108,7 @@ fn has(known: &CredentialType, format: CredentialFormat, path: &ClaimPath) -> bo
     }
 }
 
-/// Member of a credential that holds its claims.
+/// Member of a VCDM 2.0 credential that contains its claims.
 const SUBJECT: &str = "credentialSubject";
 
 fn unknown_claim(types: &[&CredentialType], format: CredentialFormat, path: &ClaimPath) -> UnknownName {
@@ -121,7 +122,7 @@ fn unknown_claim(types: &[&CredentialType], format: CredentialFormat, path: &Cla
     UnknownName { kind: UnknownKind::Claim(names), given, nearest }
 }
 
-/// A claim's path as DCQL writes it.
+/// Returns a claim's path as a DCQL claims path pointer, as text.
 fn as_path(format: CredentialFormat, claim: &str) -> String {
     let prefix: Vec<&str> = format.subject_member().into_iter().collect();
     let path = claims::parse_path(claim, &prefix).unwrap_or_default();

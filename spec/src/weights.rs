@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{Catalogue, SpecError, claims, folder};
 
-/// Built-in weights.
+/// Text of the built-in `weights.toml`.
 pub(crate) const EMBEDDED: &str = include_str!("../weights.toml");
 
 #[derive(Deserialize)]
@@ -28,7 +28,7 @@ struct WeightsFile {
     shared_copy: u32,
 }
 
-/// Parses `weights.toml`, whose weights must increase with the disclosed information.
+/// Parses `weights.toml`. The weights must increase from `computed` over `threshold`, `coarse` and `value` to `fine`.
 pub(crate) fn read(path: &str, toml: &str) -> Result<DisclosureWeights, SpecError> {
     let text: WeightsFile = folder::parse_toml(path.to_owned(), toml)?;
     let rising = [text.computed, text.threshold, text.coarse, text.value, text.fine];

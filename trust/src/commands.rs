@@ -1,4 +1,4 @@
-//! Command line: one file for each group of commands.
+//! Command line of `carnet-trust`: one file for each group of commands.
 
 mod draft;
 mod look;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::refusal::CommandError;
 
-/// Makes, signs, publishes and explains trust lists: the parties that may issue, and those that may register relying
+/// Creates, signs, publishes and explains trust lists: lists of parties that may issue credentials, or register relying
 /// parties.
 #[derive(Debug, Parser)]
 #[command(
@@ -26,17 +26,18 @@ pub(crate) struct TrustArguments {
 
 #[derive(Debug, Subcommand)]
 enum TrustVerb {
-    /// Make an operator's directory with a key; its DID is what verifiers and wallets pin.
+    /// Create an operator's directory with a key, whose DID verifiers and wallets pin.
     Init(operate::InitArgs),
-    /// Show the operator's name, its DID, and which list it signed last.
+    /// Show the operator's name and DID, and the list that it signed last.
     Show(operate::ShowArgs),
-    /// Make an unsigned list from a readable source.
+    /// Create an unsigned list from a readable source.
     Create(draft::CreateArgs),
-    /// Make the next list from the previous one: renewed, or with a party struck off.
+    /// Create the next list from the previous one: unchanged but for its period, or with the accreditations of a party
+    /// withdrawn.
     Edit(draft::EditArgs),
-    /// Write the readable source of a list, to change it and make the next one from it.
+    /// Write the readable source of a list, to change it and create the next list from it.
     Source(draft::SourceArgs),
-    /// Make a source from a list of trusted entities (ETSI TS 119 602, JSON), for an operator to review.
+    /// Create a source from a list of trusted entities (ETSI TS 119 602, JSON), for an operator to review.
     Import(draft::ImportArgs),
     /// Show the changes of a list, and sign it.
     Sign(operate::SignArgs),
@@ -51,7 +52,7 @@ enum TrustVerb {
     Diff(look::DiffArgs),
     /// Describe a list in words.
     Explain(look::ExplainArgs),
-    /// Decide on one party as a verifier would, and name the entry and the rule. Exit code 1: refused.
+    /// Decide about one party as a verifier would, and name the entry and the rule. Exit code 1: refused.
     Why(look::WhyArgs),
 }
 
@@ -74,18 +75,18 @@ pub(crate) fn run(arguments: TrustArguments) -> Result<u8, CommandError> {
     }
 }
 
-/// Prints one answer: JSON for programs, lines for people.
+/// Prints the result of a command: the value as JSON, or the text. Invisible characters in the text are escaped.
 fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
     // Names in it are others' words.
     carnet_console::line(if json { value.to_string() } else { displayable_lines(&text()) });
 }
 
-/// An instant on the command line: a day is its first second in UTC.
+/// Parses an instant on the command line; a date is its first second in UTC.
 fn instant(text: &str) -> Result<carnet_core::time::Timestamp, String> {
     carnet_core::day::parse_from(text).map_err(|problem| problem.detail)
 }
 
-/// Parses a country on the command line: ISO 3166-1 alpha-2.
+/// Parses a country on the command line: two capital letters (ISO 3166-1 alpha-2).
 pub(crate) fn country(text: &str) -> Result<String, String> {
     let holds = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
     if holds { Ok(text.to_owned()) } else { Err("it is not two capital letters (ISO 3166-1)".to_owned()) }

@@ -12,10 +12,11 @@ use serde_json::{Map, Value};
 
 use crate::refusal::CommandError;
 
-/// Mode of drafts and lists, which are for everybody: the umask decides.
+/// File mode of drafts and lists, which are public; the umask restricts it.
 const SHARED: u32 = 0o666;
 
-/// Reads a file of at most 4 MiB, without a leading byte-order mark.
+/// Reads a file without a leading byte-order mark. At most 4 MiB and one byte are read, so that parsing refuses a
+/// longer file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
     let most = Limits::LIST.max_bytes;
     let mut bytes = Vec::new();
@@ -27,14 +28,14 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
     content_of_file(&bytes).map(<[u8]>::to_vec).map_err(|error| CommandError::unreadable(path, &error))
 }
 
-/// Reads a JSON object.
+/// Reads a file that contains a JSON object.
 pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, CommandError> {
     json::parse_object(&read(path)?, Limits::LIST).map_err(|problem| {
         CommandError::of(&problem, &format!("{} is not acceptable JSON", path.display()), "get the file again")
     })
 }
 
-/// Reads a trust list, signed or not, and its content.
+/// Reads a trust list, signed or not, and returns the document and its content. Signatures are not verified.
 pub(crate) fn read_list(path: &Path) -> Result<(Map<String, Value>, Preview), CommandError> {
     let document = read_object(path)?;
     let preview = TrustList::preview(&document).map_err(|problem| {
@@ -43,7 +44,7 @@ pub(crate) fn read_list(path: &Path) -> Result<(Map<String, Value>, Preview), Co
     Ok((document, preview))
 }
 
-/// Returns the text of a JSON file.
+/// Serialises a value as indented JSON with a final line end.
 pub(crate) fn text(value: &impl serde::Serialize) -> String {
     serde_json::to_string_pretty(value).map_or_else(|_| String::new(), |text| format!("{text}\n"))
 }

@@ -1,4 +1,4 @@
-//! Publication: a directory with the newest list and all earlier ones.
+//! Publication of trust lists: a directory with the newest list and all earlier ones.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::{
     refusal::CommandError,
 };
 
-/// The newest list.
+/// File name of the newest list.
 const CURRENT: &str = "trust-list.json";
 const HISTORY: &str = "history";
 
@@ -56,7 +56,7 @@ pub(crate) fn publish(
     Ok(PublishedPaths { current, history })
 }
 
-/// The list of the greatest number in the history.
+/// Returns the path of the list with the greatest number in the history; `None` if there is none.
 fn newest(history: &Path) -> Option<PathBuf> {
     let files = std::fs::read_dir(history).into_iter().flatten().flatten().map(|entry| entry.path());
     let number = |path: &PathBuf| {
@@ -66,7 +66,7 @@ fn newest(history: &Path) -> Option<PathBuf> {
     files.filter_map(|path| Some((number(&path)?, path))).max().map(|(_, path)| path)
 }
 
-/// Refuses a list that verifiers of the published list would refuse.
+/// Checks that verifiers of a published list would accept the new list.
 fn admit(published: &Preview, list: &TrustList, current: &Path) -> Result<(), CommandError> {
     let (newest, number) = (published.contents.sequence, list.contents().sequence);
     if published.list != list.list() {

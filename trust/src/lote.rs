@@ -1,9 +1,10 @@
-//! Import of lists of trusted entities (LoTE, ETSI TS 119 602 v1.1.1, JSON binding), as far as Carnet has counterparts.
+//! Import of lists of trusted entities (LoTE, ETSI TS 119 602 v1.1.1, JSON binding), as far as trust lists have
+//! counterparts.
 //!
 //! A LoTE identifies parties by certificates and services by URIs; a trust list uses DIDs and credential types. The
-//! operator states the mapping on the command line. An entry without a counterpart, or an unknown one, is refused by
-//! name. The certificate that signed the list ([`signed`]) authenticates its publisher, not the operator's
-//! interpretation of the entries; so the imported source stays in review until an operator approves it.
+//! operator states the mapping on the command line. An entry without a counterpart is refused by name. The certificate
+//! that signed the list ([`signed`]) authenticates its publisher, not the operator's mapping; so the imported source
+//! must be reviewed by an operator before a list can be created from it.
 
 mod certificate;
 mod form;
@@ -29,35 +30,36 @@ use self::{
 };
 use crate::{refusal::CommandError, source::TrustListDraft};
 
-/// The statuses of the one profile that has any (Annex H, public sector bodies that issue attestations).
+/// Service statuses of the only profile that has any (Annex H, public sector bodies that issue attestations).
 const NOTIFIED: &str = "http://uri.etsi.org/19602/PubEAAProvidersList/SvcStatus/notified";
 const WITHDRAWN: &str = "http://uri.etsi.org/19602/PubEAAProvidersList/SvcStatus/withdrawn";
 
 /// Facts that the operator supplies because the list does not state them.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct EntityMapping {
-    /// A service of this ServiceTypeIdentifier issues credentials of that type; may be given more than once.
+    /// Services of this ServiceTypeIdentifier issue credentials of that type; may be given more than once.
     #[arg(long = "type", value_name = "URI=TYPE", value_parser = pair)]
     types: Vec<(String, String)>,
-    /// A service of this ServiceTypeIdentifier registers relying parties.
+    /// Services of this ServiceTypeIdentifier register relying parties.
     #[arg(long = "registrar", value_name = "URI")]
     registrars: Vec<String>,
-    /// Leave services of this ServiceTypeIdentifier out.
+    /// Omit services of this ServiceTypeIdentifier.
     #[arg(long = "ignore", value_name = "URI")]
     ignored: Vec<String>,
-    /// The DID of the entity with this name, where the list has only certificates for it; instead of the name the
-    /// SHA-256 of one of its certificates.
+    /// The DID of the entity with this name, if the list has only certificates for it. Instead of the name, the SHA-256
+    /// of one of its certificates may be given.
     #[arg(long = "did", value_name = "NAME=DID", value_parser = pair)]
     dids: Vec<(String, String)>,
-    /// Leave the entity with this name out, or with this SHA-256 of one of its certificates.
+    /// Omit the entity with this name, or with this SHA-256 of one of its certificates.
     #[arg(long = "without", value_name = "NAME")]
     without: Vec<String>,
-    /// The countries that the accreditations are limited to; by default the list's SchemeTerritory, if it is a country.
+    /// The countries to which the accreditations are limited; by default the list's SchemeTerritory, if it is a
+    /// country.
     #[arg(long = "country", value_name = "CC", value_parser = crate::commands::country)]
     countries: Vec<String>,
 }
 
-/// From the last `=`: URIs and names may have one, types and DIDs have none.
+/// Splits a text at the last `=`: URIs and names may contain one, types and DIDs do not.
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.rsplit_once('=') {
         Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left.to_owned(), right.to_owned())),
@@ -69,7 +71,7 @@ fn refused(what: impl Into<String>) -> CommandError {
     CommandError::new("lote_unsupported", what, "enter this part by hand, or import a list without it")
 }
 
-/// Converts a list to a source, to be reviewed.
+/// Verifies a LoTE as `signer` requires, and converts it to a trust list source with notes for the review.
 pub(crate) fn import(
     bytes: &[u8],
     signer: RequiredSigner,
@@ -125,13 +127,14 @@ fn instant(text: &str, what: &str) -> Result<Timestamp, CommandError> {
     Timestamp::parse(text).map_err(|_| refused(format!("{what} is not an instant")))
 }
 
-/// `EU` is no country: without a limit that the operator names, the list would be taken for one without limits.
+/// Returns the countries of the accreditations: those of the command line, or the list's territory. `EU` is no country,
+/// and must not become an accreditation without a limit.
 fn countries(scheme: &Scheme, mapping: &EntityMapping) -> Vec<String> {
     let own = scheme.scheme_territory.iter().filter(|territory| *territory != "EU");
     if mapping.countries.is_empty() { own.cloned().collect() } else { mapping.countries.clone() }
 }
 
-/// Checks that each name on the command line means exactly one entity: a slip would leave out or include the wrong
+/// Checks that each name on the command line identifies exactly one entity: a mistake would omit or include the wrong
 /// party.
 fn check_names(entities: &[TrustedEntity], mapping: &EntityMapping) -> Result<(), CommandError> {
     let given: Vec<&String> = mapping.dids.iter().map(|(given, _)| given).chain(&mapping.without).collect();
@@ -157,9 +160,9 @@ struct Import<'a> {
     countries: Vec<String>,
     issued: Timestamp,
     source: TrustListDraft,
-    /// Kinds of service without a mapping.
+    /// ServiceTypeIdentifiers without a mapping.
     unmapped: BTreeSet<String>,
-    /// Parties of which no DID is known, in words.
+    /// Descriptions of the parties whose DID is unknown.
     unidentified: Vec<String>,
 }
 
@@ -182,7 +185,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Returns the source, unless facts are missing: then the error names all of them at once.
+    /// Returns the source. If information is missing, the error names all of it at once.
     fn complete(self) -> Result<TrustListDraft, CommandError> {
         let (mut what, mut hints) = (Vec::new(), Vec::new());
         let mut reason = "lote_identity";
@@ -270,8 +273,8 @@ impl Import<'_> {
         self.source.review.push(format!("{name:?}: {what}"));
     }
 
-    /// Returns the one DID of a service: that of the command line, one among its OtherIds, or that of its one key.
-    /// Records a missing one.
+    /// Returns the DID of a service: that of the command line, the only one among its OtherIds, or that of its only
+    /// key. `None` if there is none, which is recorded.
     fn did(
         &mut self,
         name: &str,

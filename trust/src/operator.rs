@@ -23,10 +23,11 @@ use crate::{
 };
 
 const FILE: &str = "operator.toml";
-/// The newest list that was signed here, so that no two of one number are.
+/// File with the identity of the newest list signed with this directory, so that no two lists with one number are
+/// signed.
 const SIGNED: &str = "signed.json";
 const LOCK: &str = "signed.lock";
-/// The longest name, in characters.
+/// Maximum length of a name, in characters.
 const MOST_NAME: usize = 200;
 
 /// Operator with its key.
@@ -47,7 +48,8 @@ struct OperatorConfig {
 }
 
 impl Operator {
-    /// Creates an operator's directory. Nothing is overwritten.
+    /// Creates an operator's directory with a new key. The directory must not exist or be empty; nothing is
+    /// overwritten.
     pub(crate) fn init(data: &Path, name: &str, place: &KeyPlace) -> Result<Self, CommandError> {
         if name.trim().is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
             return Err(CommandError::new(
@@ -74,7 +76,7 @@ impl Operator {
         Ok(made)
     }
 
-    /// Opens a directory that [`Self::init`] made.
+    /// Opens a directory that [`Self::init`] created.
     pub(crate) fn open(data: &Path) -> Result<Self, CommandError> {
         let path = data.join(FILE);
         if !path.is_file() {
@@ -94,7 +96,8 @@ impl Operator {
         Ok(Self { name, did, kid, key, data: data.to_owned() })
     }
 
-    /// Returns the identity of the newest list that was signed with this directory, if any.
+    /// Returns the identity of the newest list that was signed with this directory; `None` if none was. An error if the
+    /// record is missing or damaged.
     pub(crate) fn signed(&self) -> Result<Option<AcceptedList>, CommandError> {
         let path = self.data.join(SIGNED);
         // A missing file does not prove that nothing was signed.
@@ -112,8 +115,9 @@ impl Operator {
         })
     }
 
-    /// Refuses a list that is older than one signed here, has the same number as another one, or does not descend from
-    /// it. `left_out` is the digest of a signed list that the operator declares void.
+    /// Checks that a list may be signed: it is not older than the newest list signed here, is no other list with the
+    /// same number, and descends from it. The last condition is waived if `left_out` is that list's digest: the
+    /// operator then declares it void.
     pub(crate) fn may_sign(&self, preview: &Preview, left_out: Option<&str>) -> Result<(), CommandError> {
         let Some(signed) = self.signed()? else { return Ok(()) };
         let (number, last) = (preview.contents.sequence, signed.sequence);
@@ -142,8 +146,8 @@ impl Operator {
         }
     }
 
-    /// Signs a timestamp, which states that a list is the newest one. Lists signed here as an operator are not
-    /// considered.
+    /// Signs a timestamp, which states that a list is the newest one. The list's signatures and the record of signed
+    /// lists are not checked.
     pub(crate) fn sign_timestamp(
         &self,
         document: &Map<String, Value>,
@@ -173,7 +177,7 @@ impl Operator {
         )
     }
 
-    /// Signs a list. The fact is recorded on disk before the signature is returned.
+    /// Signs a list, after the check of [`Self::may_sign`]. The signature is recorded on disk before it is returned.
     pub(crate) fn sign(
         &self,
         document: &Map<String, Value>,

@@ -16,7 +16,7 @@ use crate::{files::read_object, refusal::CommandError};
 /// Pinned list and operators.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PinArgs {
-    /// The DID that names the list.
+    /// The DID that identifies the list.
     #[arg(long, value_name = "DID")]
     list: String,
     /// The DID of an operator; once for each.
@@ -25,14 +25,13 @@ pub(crate) struct PinArgs {
     /// The number of operators who must have signed.
     #[arg(long, value_name = "N")]
     quorum: usize,
-    /// A list that named other operators than the pinned ones, as the history has it; once for each, the oldest
-    /// first.
+    /// A list from the history that named other operators than the pinned ones; once for each, the oldest first.
     #[arg(long = "handover", value_name = "LIST")]
     handovers: Vec<PathBuf>,
-    /// The least number that the list may have.
+    /// The minimum number of the list.
     #[arg(long, value_name = "N")]
     least: Option<u64>,
-    /// The DID document of an operator whose DID does not carry it (did:web); once for each.
+    /// The DID document of an operator with a did:web or did:webvh DID; once for each.
     #[arg(long = "did-document", value_name = "FILE")]
     documents: Vec<PathBuf>,
 }
@@ -67,7 +66,7 @@ impl PinArgs {
     }
 }
 
-/// Returns advice about a list that does not hold.
+/// Returns advice for the error code of an invalid list.
 fn hint(code: Code) -> &'static str {
     match code {
         Code::ProofMissing | Code::TrustListQuorum => "have more of the pinned operators sign it",
@@ -78,7 +77,7 @@ fn hint(code: Code) -> &'static str {
     }
 }
 
-/// DIDs that carry their document, and those whose documents were handed over.
+/// Resolver for did:key and did:jwk, and for the DIDs whose documents are given as files.
 struct SuppliedDocuments(BTreeMap<Did, Arc<DidDocument>>);
 
 impl SuppliedDocuments {

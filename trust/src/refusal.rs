@@ -7,7 +7,7 @@ use carnet_core::{Problem, text::displayable_lines};
 use carnet_service::config::StartError;
 use serde_json::{Value, json};
 
-/// Error of a command: nothing was done. The text says what happened, what is unchanged, and what to do.
+/// Error of a command. The text states the error, whether anything was signed or written, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}. {safe} ({reason})\nhint: {hint}", displayable_lines(.what))]
 pub(crate) struct CommandError {
@@ -31,7 +31,7 @@ impl CommandError {
         Self { exit: USAGE, ..Self::new("file_unreadable", what, "check the path, and that the file is text in UTF-8") }
     }
 
-    /// Adds the location.
+    /// Puts a location before the error text.
     pub(crate) fn at(self, place: &str) -> Self {
         Self { what: format!("{place}: {}", self.what), ..self }
     }
@@ -41,7 +41,7 @@ impl CommandError {
         Self { hint: hint.into(), ..self }
     }
 
-    /// Replaces the statement about what was signed or written.
+    /// Replaces the statement whether anything was signed or written.
     pub(crate) fn safe(self, safe: &'static str) -> Self {
         Self { safe, ..self }
     }

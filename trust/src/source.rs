@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 
 use crate::{files::read, refusal::CommandError};
 
-/// Source of a trust list: its entries before drafting.
+/// Source of a trust list: its entries, for the creation of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrustListDraft {
-    /// Entries from an import that have not been reviewed. No list can be created until it is empty.
+    /// Notes of an import about entries to be reviewed. No list can be created until the operator has removed them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) review: Vec<String>,
     /// DIDs of the timestamp signers; empty: no timestamps.
@@ -47,7 +47,8 @@ impl TrustListDraft {
         json::deserialize_typed(value).map_err(|error| invalid(error.to_string()))
     }
 
-    /// Returns the content of a list that starts from `after`, or of a first list. Fails if an entry is not reviewed.
+    /// Returns the content of the list after `after` (with its sequence number and history), or of a first list. An
+    /// error if review notes remain.
     pub(crate) fn contents(self, after: Option<TrustListContents>) -> Result<TrustListContents, CommandError> {
         if !self.review.is_empty() {
             return Err(CommandError::new(
@@ -69,7 +70,7 @@ impl From<&TrustListContents> for TrustListDraft {
     }
 }
 
-/// Instants may be written as TOML has them; in JSON they are text.
+/// Converts TOML to JSON; TOML dates and times become text.
 fn of_toml(value: toml::Value) -> Value {
     match value {
         toml::Value::String(text) => text.into(),
@@ -84,7 +85,8 @@ fn of_toml(value: toml::Value) -> Value {
     }
 }
 
-/// Writes out the days of a source: the first second of where something begins, the last of where it ends.
+/// Replaces dates in a source with instants: the first second of the day for `from` and `withdrawn_from`, the last for
+/// `until`.
 fn days_to_instants(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(days_to_instants),
@@ -103,7 +105,7 @@ fn days_to_instants(value: &mut Value) {
     }
 }
 
-/// Withdrawal of a party's accreditations.
+/// Withdrawal to be applied to a party's accreditations.
 #[derive(Debug, Clone)]
 pub(crate) struct AccreditationWithdrawal<'a> {
     pub(crate) id: &'a str,
@@ -114,8 +116,8 @@ pub(crate) struct AccreditationWithdrawal<'a> {
     pub(crate) type_name: Option<&'a str>,
 }
 
-/// Withdraws a party's accreditations as issuer and as registrar, and returns their number; earlier withdrawals are
-/// unchanged.
+/// Withdraws a party's accreditations as issuer and as registrar, and returns their number. Earlier withdrawals are
+/// unchanged. An error if there is nothing to withdraw.
 pub(crate) fn withdraw(
     contents: &mut TrustListContents,
     strike: &AccreditationWithdrawal<'_>,

@@ -1,4 +1,5 @@
-//! Trust lists as text. Names in them come from third parties: they are quoted, with invisible characters escaped.
+//! Trust lists as text and JSON for display. Names in them come from third parties: they are quoted, with invisible
+//! characters escaped.
 
 use carnet_core::{
     day,
@@ -31,7 +32,8 @@ fn operators(named: Option<&NamedOperators>) -> String {
     }
 }
 
-/// Returns the lines that describe issuer, number, validity and digest of a list.
+/// Returns the lines that describe the head of a list: number, identifier, validity, previous list, digest, operators,
+/// timestamp signers and signers.
 pub(crate) fn describe_header(preview: &Preview, now: Timestamp) -> Vec<String> {
     let over = match (now < preview.valid_from, now > preview.valid_until) {
         (true, _) => " (that has not begun)",

@@ -1,4 +1,4 @@
-//! Reading of a credential type from its directory, with consistency checks of its files.
+//! Parser for the directory of a credential type, with consistency checks of its files.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::{
     serials::Serials,
 };
 
-/// Members that every type keeps visible: without these nothing could be verified.
+/// Members that every type must list as never selectively disclosable: verification needs them.
 const NEEDED: [&str; 7] = ["@context", "type", "issuer", "validFrom", "validUntil", "cnf", "credentialSubject.id"];
 
 #[derive(Deserialize)]
@@ -54,14 +54,14 @@ struct TypeFile {
     trust: TrustText,
 }
 
-/// A claim that the issuer draws.
+/// Claim that the issuer generates.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DrawnText {
     claim: String,
 }
 
-/// An earlier version of the type, whose credentials still hold.
+/// Earlier version of the type, whose credentials remain valid.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FormerText {
@@ -72,7 +72,7 @@ struct FormerText {
     claims: Vec<String>,
 }
 
-/// Claims that an accreditation can be limited by.
+/// Claims to which an accreditation can be limited.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct TrustText {
@@ -82,7 +82,7 @@ struct TrustText {
     level: Vec<String>,
 }
 
-/// Reads the paths among `always`. A name alone is metadata in its standard form, and no claim.
+/// Parses the claim paths among `always`. A name without a dot is metadata, and no claim.
 fn always_claims(always: &[String]) -> Result<Vec<ClaimPath>, String> {
     let paths = always.iter().filter(|path| path.contains('.') && *path != "credentialSubject.id");
     paths.map(|path| claims::parse_path(path, &[]).ok_or_else(|| format!("\"{path}\" is not a path"))).collect()
@@ -172,7 +172,7 @@ impl CredentialType {
         })
     }
 
-    /// Compiles the schema and tries it with the type's example. Built-in types pass; the tests hold them to it.
+    /// Compiles the schema, and validates the type's example with it. Built-in types are validated by tests instead.
     pub(crate) fn check_schema(&self, folder: &TypeFiles) -> Result<(), SpecError> {
         self.validator.compiled(&self.schema).map_err(|error| {
             let what = format!("is not a JSON Schema 2020-12 ({error})");
@@ -188,8 +188,8 @@ impl CredentialType {
     }
 }
 
-/// Checks that every claim is either disclosable or always visible, and that the always visible ones are those that
-/// security needs.
+/// Checks `type.toml` against the claims of the schema: every claim is either disclosable or always disclosed, all
+/// listed names are known, and the lists do not contradict each other. An error is a description and a hint.
 fn consistent(text: &TypeFile, claims: &[SchemaClaim]) -> Result<(), (String, &'static str)> {
     if text.name.is_empty() || !text.name.chars().all(|c| c.is_ascii_alphanumeric()) {
         return Err((
@@ -263,7 +263,7 @@ fn consistent(text: &TypeFile, claims: &[SchemaClaim]) -> Result<(), (String, &'
     Ok(())
 }
 
-/// The computed claims that are a yes or no.
+/// Returns the computed claims that are booleans.
 fn answers(text: &TypeFile, claims: &[SchemaClaim]) -> Vec<String> {
     let boolean = |path: &String| claims.iter().any(|claim| claim.boolean && claim.path == *path);
     text.computed.iter().map(|computed| computed.claim.clone()).filter(boolean).collect()
@@ -283,7 +283,7 @@ impl FormerText {
     }
 }
 
-/// A context, if it has its pinned digest and defines every term.
+/// Reads a JSON-LD context, and checks its pinned digest, that it is protected, and that it defines every name.
 fn read_context(
     folder: &TypeFiles,
     file: &str,

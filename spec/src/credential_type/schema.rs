@@ -1,4 +1,4 @@
-//! JSON Schema of a type, compiled when it is first needed.
+//! JSON Schema of a type, compiled on first use.
 
 use std::sync::OnceLock;
 
@@ -6,15 +6,16 @@ use carnet_core::time::Timestamp;
 use jsonschema::{Draft, Validator};
 use serde_json::Value;
 
-/// Validator of a type's schema. Compiling costs milliseconds, and most programs apply the schemas of few types.
+/// Validator of a type's schema. It is compiled on first use: compilation takes milliseconds, and most programs need
+/// few types.
 #[derive(Debug, Default)]
 pub(super) struct SchemaValidator(OnceLock<Result<Validator, String>>);
 
 impl SchemaValidator {
-    /// Returns the validator of the type's schema, which is always the same one.
+    /// Returns the compiled validator. `schema` must be the same in every call.
     ///
     /// # Errors
-    /// If it is not a JSON Schema of draft 2020-12; the text says why.
+    /// Description of the error, if it is not a JSON Schema of draft 2020-12.
     pub(super) fn compiled(&self, schema: &Value) -> Result<&Validator, &str> {
         self.0.get_or_init(|| compile(schema)).as_ref().map_err(String::as_str)
     }

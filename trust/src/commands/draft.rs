@@ -25,27 +25,27 @@ use crate::{
     words,
 };
 
-/// Default validity of a list, in days.
+/// Default validity period of a list, in days.
 const DAYS: u32 = 30;
 
-/// For when a list holds, and where it is written.
+/// Options for a new list: validity period, number, signers and output file.
 #[derive(Debug, Args)]
 struct Term {
-    /// From when it holds; by default from now on.
+    /// The start of its validity period; by default now.
     #[arg(long, value_name = "DATE", value_parser = instant)]
     from: Option<Timestamp>,
-    /// For how many days.
+    /// The length of its validity period, in days.
     #[arg(long, default_value_t = DAYS, value_parser = clap::value_parser!(u32).range(1..=366))]
     days: u32,
-    /// Its number, if it is not the next one: where a list of that number was signed and never published.
+    /// Its number, if it is not the next one: for example if a list with that number was signed and never published.
     #[arg(long, value_name = "N")]
     number: Option<u64>,
-    /// The DID of a signer of timestamps of the list (carnet-trust timestamp), beside those that the source names;
-    /// once for each.
+    /// The DID of a timestamp signer of the list (carnet-trust timestamp), in addition to those in the source; once for
+    /// each.
     #[arg(long = "timestamp-signer", value_name = "DID")]
     timestamp_signers: Vec<String>,
-    /// The DID of an operator who signs from this list on, in place of the earlier ones; once for each. Both quorums
-    /// must sign this list.
+    /// The DID of an operator who signs later lists in place of the current ones; once for each. Both quorums must sign
+    /// this list.
     #[arg(long = "new-operator", value_name = "DID", requires = "new_quorum")]
     new_operators: Vec<String>,
     /// The number of new operators who must sign.
@@ -65,16 +65,16 @@ pub(crate) struct CreateArgs {
     /// The entries: TOML or JSON (spec/trust.md section 2).
     #[arg(long, value_name = "FILE")]
     source: PathBuf,
-    /// The list before it; without one it is the first.
+    /// The previous list; without it, this is the first list.
     #[arg(long, value_name = "LIST")]
     after: Option<PathBuf>,
-    /// The DID that names the list; by default that of the list before it.
+    /// The DID that identifies the list; by default that of the previous list.
     #[arg(long, value_name = "DID")]
     list: Option<String>,
-    /// A folder with more credential types, as the verifiers have that use the list.
+    /// A folder with more credential types: those of the verifiers that use the list.
     #[arg(long, value_name = "FOLDER")]
     catalogue: Option<PathBuf>,
-    /// Name also types that the catalogue does not have.
+    /// Permit types that the catalogue does not have.
     #[arg(long)]
     allow_unknown: bool,
     #[command(flatten)]
@@ -83,18 +83,19 @@ pub(crate) struct CreateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EditArgs {
-    /// The list before it.
+    /// The previous list.
     previous: PathBuf,
-    /// Strike this party off; without it the list is renewed as it is.
+    /// Withdraw the accreditations of this party; without it, the list is renewed unchanged.
     #[arg(long, value_name = "DID", requires_all = ["on", "earlier"])]
     strike: Option<String>,
-    /// From when on its accreditations no longer hold.
+    /// The first day on which its accreditations are withdrawn.
     #[arg(long, value_name = "DATE", value_parser = instant, requires = "strike")]
     on: Option<Timestamp>,
-    /// Treatment of its earlier credentials: only an honest party's dates can be trusted.
+    /// The treatment of its earlier credentials. Let them stand only for an honest party: others could backdate new
+    /// ones.
     #[arg(long, requires = "strike")]
     earlier: Option<Earlier>,
-    /// Only its accreditations for this type.
+    /// Withdraw only its accreditations for this type.
     #[arg(long = "type", value_name = "TYPE", requires = "strike")]
     type_name: Option<String>,
     /// The reason, in English; it is public.
@@ -106,9 +107,9 @@ pub(crate) struct EditArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Earlier {
-    /// It stays good.
+    /// They remain valid.
     Stand,
-    /// It becomes invalid.
+    /// They become invalid.
     Fall,
 }
 
@@ -161,8 +162,8 @@ pub(super) fn create(args: &CreateArgs) -> Result<u8, CommandError> {
     drafted(&list, contents, previous.as_ref(), &args.term)
 }
 
-/// Warns of types that neither the catalogue nor the list before has: most often they are mistyped, and then their
-/// entries accept nobody.
+/// Refuses types that neither the catalogue nor the previous list has: most often they are mistyped, and no credential
+/// would match them.
 fn require_known(
     contents: &TrustListContents,
     previous: Option<&Preview>,
@@ -183,7 +184,7 @@ fn require_known(
     Err(CommandError::new("type_unknown", format!("The source names unknown items: {}", unknown.join("; ")), hint))
 }
 
-/// The types that a list names.
+/// Returns the types in all accreditations of a list.
 fn types(contents: &TrustListContents) -> impl Iterator<Item = &String> {
     let entries = contents.issuers.iter().chain(&contents.registrars);
     entries.flat_map(|entry| &entry.accreditations).flat_map(|held| &held.types)
@@ -203,7 +204,7 @@ pub(super) fn edit(args: &EditArgs) -> Result<u8, CommandError> {
     drafted(&previous.list, contents, Some(&previous), &args.term)
 }
 
-/// Writes a draft and describes its changes.
+/// Creates a draft, writes it to a file, and prints its changes.
 fn drafted(
     list: &str,
     mut contents: TrustListContents,

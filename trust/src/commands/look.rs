@@ -67,16 +67,16 @@ pub(crate) struct WhyArgs {
     /// Ask about a registrar of relying parties, and not about an issuer.
     #[arg(long)]
     registrar: bool,
-    /// The time of issue; if unknown, it is judged as if it were issued now.
+    /// The time of issue; without it, decide as if it were issued now.
     #[arg(long, value_name = "DATE", value_parser = instant)]
     at: Option<Timestamp>,
-    /// For which time to decide; by default for now.
+    /// The time for which to decide; by default now.
     #[arg(long, value_name = "DATE", value_parser = instant)]
     now: Option<Timestamp>,
-    /// Under which country's law: two capital letters.
+    /// The country under whose law it was issued: two capital letters.
     #[arg(long, value_name = "CC", value_parser = country)]
     country: Option<String>,
-    /// The level of the European Qualifications Framework that is relied on.
+    /// The level of the European Qualifications Framework on which the verifier relies.
     #[arg(long, value_name = "1-8", value_parser = clap::value_parser!(u8).range(1..=8))]
     level: Option<u8>,
     /// Print JSON.

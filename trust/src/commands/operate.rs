@@ -23,7 +23,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// The directory to make.
+    /// The directory to create.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// The operator's name.
@@ -51,15 +51,15 @@ pub(crate) struct SignArgs {
     /// The directory that `init` created.
     #[arg(long, value_name = "DIR", value_parser = carnet_service::directory::DataDirectoryParser)]
     data: PathBuf,
-    /// The list, with the signatures that others have made.
+    /// The list, with the signatures of other operators.
     list: PathBuf,
-    /// The list before it, as you have it yourself; the first list has none.
+    /// Your own copy of the previous list; the first list has none.
     #[arg(long, value_name = "LIST")]
     previous: Option<PathBuf>,
-    /// Approve without a question; DIGEST is that of the list, as shown before.
+    /// Approve without a question; DIGEST is that of the list, as displayed before.
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true, alias = "yes-digest")]
     yes: Option<String>,
-    /// The digest of the list that was signed here before and is not to count: since it was never published, or is more
+    /// The digest of a list that was signed here before and is to be ignored, since it was never published or is more
     /// than 64 lists back.
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     leave_out: Option<String>,
@@ -191,7 +191,7 @@ fn unshown(error: carnet_console::Unwritable) -> CommandError {
     CommandError::new("output_unwritable", error.to_string(), "sign the same list again, with --out FILE")
 }
 
-/// Describes the list that is signed, and its changes.
+/// Describes the list to be signed, and its changes.
 fn summary(preview: &Preview, previous: Option<&Preview>) -> String {
     let Some(previous) = previous else { return words::describe_list(preview, time::now()).join("\n") };
     let mut lines = words::describe_header(preview, time::now());
@@ -200,7 +200,8 @@ fn summary(preview: &Preview, previous: Option<&Preview>) -> String {
     lines.join("\n")
 }
 
-/// Checks that the list before it is the one that it names: otherwise the shown changes would be wrong.
+/// Checks that `previous` is the list that the new list names as its previous one: otherwise the displayed changes
+/// would be wrong.
 fn follows(preview: &Preview, previous: Option<&Preview>) -> Result<(), CommandError> {
     match (&preview.contents.previous, previous) {
         (None, None) => Ok(()),

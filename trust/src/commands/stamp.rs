@@ -1,4 +1,4 @@
-//! Command `timestamp`: short-lived statements that a list is the newest one.
+//! Command `timestamp`: signs a short-lived statement that a list is the newest one.
 
 use std::path::PathBuf;
 
@@ -17,17 +17,18 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct TimestampArgs {
-    /// The list, as it is published.
+    /// The published list.
     file: PathBuf,
-    /// The directory that `init` created, of a key that the list names.
+    /// The directory, created by `init`, of a key that the list names for timestamps.
     #[arg(long, value_name = "DIR", value_parser = carnet_service::directory::DataDirectoryParser)]
     data: PathBuf,
     #[command(flatten)]
     pins: PinArgs,
-    /// For how many days.
+    /// The length of its validity period, in days.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=7))]
     days: u32,
-    /// The file to write; by default beside the list (trust-list.timestamp.json), in place of the earlier timestamp.
+    /// The file to write; by default in the folder of the list (trust-list.timestamp.json), replacing the earlier
+    /// timestamp.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print JSON.

@@ -1,5 +1,5 @@
-//! X.509 certificates, as far as a list's signature needs them: identity, validity and key. Issuer and purpose are not
-//! checked, since the certificate itself is pinned.
+//! X.509 certificates of LoTE signers: identity, validity period and key. Issuer and purpose are not checked, since the
+//! certificate itself is pinned.
 
 use carnet_core::{
     Code, Problem,
@@ -50,7 +50,7 @@ impl std::fmt::Display for CertificateFingerprint {
     }
 }
 
-/// A certificate with a key that can sign lists.
+/// Certificate that may have signed a list.
 #[derive(Debug)]
 pub(super) struct Certificate {
     pub(super) fingerprint: CertificateFingerprint,
@@ -64,7 +64,7 @@ pub(super) struct Certificate {
 #[derive(Debug)]
 enum Key {
     Own(PublicKey),
-    /// The point, uncompressed or not.
+    /// SEC 1 encoding of the point, compressed or not.
     P384(Vec<u8>),
 }
 
@@ -72,7 +72,7 @@ fn malformed(what: &str) -> Problem {
     Problem::new(Code::KeyInvalid, what)
 }
 
-/// The DER of a file: as it is, or of the one certificate in PEM.
+/// Returns the DER of a certificate file: the bytes as they are, or decoded from the PEM of one certificate.
 pub(super) fn der(bytes: Vec<u8>) -> Result<Vec<u8>, Problem> {
     if !bytes.starts_with(b"-----BEGIN") {
         return Ok(bytes);
@@ -101,7 +101,7 @@ impl Certificate {
         })
     }
 
-    /// Refuses an instant out of its validity.
+    /// Checks that an instant is within the validity period. `what` names the instant in the error.
     pub(super) fn check_valid(&self, at: Timestamp, what: &str) -> Result<(), Problem> {
         let Self { from, until, .. } = self;
         if at < *from {
@@ -113,7 +113,7 @@ impl Certificate {
         Ok(())
     }
 
-    /// Verifies a signature of JOSE by its key, which allows one `alg` only.
+    /// Verifies a JWS signature with the certificate's key; `alg` must be the key's algorithm.
     pub(super) fn verify(&self, alg: &str, message: &[u8], signature: &[u8]) -> Result<(), Problem> {
         let key = self.key.as_ref().map_err(Clone::clone)?;
         let own = match key {

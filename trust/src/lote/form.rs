@@ -1,5 +1,5 @@
-//! JSON binding of TS 119 602 v1.1.1. Members with a leading underscore are informative and ignored. Any other unknown
-//! member is refused by name.
+//! JSON binding of TS 119 602 v1.1.1. Fields with a leading underscore are accepted and ignored. An unknown member is
+//! refused by name.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
@@ -24,7 +24,7 @@ pub(super) struct Lote {
     pub(super) trusted_entities_list: Vec<TrustedEntity>,
 }
 
-/// Scheme information. Members that start with an underscore are for people, and not read.
+/// Scheme information. Fields with a leading underscore are for people, and ignored.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub(super) struct Scheme {
@@ -54,7 +54,7 @@ pub(super) struct Scheme {
     _history: Option<Value>,
     #[serde(rename = "DistributionPoints")]
     _points: Option<Value>,
-    /// Every list of the EU has one to itself.
+    /// Pointers to other lists, which are not followed. Every list of the EU has one to itself.
     #[serde(rename = "PointersToOtherLoTE", default)]
     pub(super) pointers: Vec<Value>,
 }
@@ -126,7 +126,7 @@ pub(super) struct EntityIdentity {
     pub(super) others: Vec<String>,
 }
 
-/// A certificate: base64 of its DER.
+/// Certificate, as base64 of its DER.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Encoded {
@@ -138,25 +138,25 @@ pub(super) struct Encoded {
 }
 
 impl Encoded {
-    /// Its DER, if it is base64 of anything.
+    /// Returns the DER; `None` if the text is empty or not base64.
     pub(super) fn der(&self) -> Option<Vec<u8>> {
         let text: String = self.val.split_ascii_whitespace().collect();
         STANDARD.decode(text).ok().filter(|der| !der.is_empty())
     }
 }
 
-/// The English text, else the first.
+/// Returns the English text, or else the first; `None` if there is none.
 pub(super) fn name(texts: &[LocalizedText]) -> Option<&str> {
     texts.iter().find(|text| text.lang == "en").or(texts.first()).map(|text| text.value.as_str())
 }
 
 impl TrustedEntity {
-    /// Its English name, else its first.
+    /// Returns the English name, or else the first; empty if there is none.
     pub(super) fn name(&self) -> &str {
         name(&self.trusted_entity_information.name).unwrap_or_default()
     }
 
-    /// Returns whether it has a certificate of this fingerprint, in hexadecimal.
+    /// Returns whether one of its services has the certificate with this SHA-256 fingerprint, in hexadecimal.
     pub(super) fn has<'a>(&'a self, fingerprint: &str) -> bool {
         let certificates =
             |service: &'a TrustedService| &service.service_information.service_digital_identity.certificates;

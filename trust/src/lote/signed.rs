@@ -1,5 +1,5 @@
-//! Signature of a list of trusted entities: a JAdES signature (ETSI TS 119 182-1) in compact form with an attached
-//! payload, by the certificate that the operator has pinned.
+//! Signature of a list of trusted entities: a JAdES signature (ETSI TS 119 182-1) as a compact or flattened JWS, by the
+//! certificate that the operator has pinned.
 
 use std::path::PathBuf;
 
@@ -19,10 +19,9 @@ use serde_json::{Map, Value};
 use super::certificate::{Certificate, CertificateFingerprint, der};
 use crate::{files::read, refusal::CommandError};
 
-/// Permitted header parameters. Any other, `sigD` and `b64` for instance, would change the signed text or its
-/// meaning.
+/// Permitted header parameters. Others, such as `sigD` and `b64`, would change the signed text or its meaning.
 const HEADER: [&str; 9] = ["alg", "typ", "cty", "kid", "x5c", "x5t#S256", "sigT", "iat", "crit"];
-/// Critical parameters that are understood here.
+/// Supported critical header parameters.
 const CRITICAL: [&str; 2] = ["sigT", "iat"];
 const ALGORITHMS: [&str; 3] = ["ES256", "ES384", "EdDSA"];
 
@@ -30,13 +29,14 @@ const ALGORITHMS: [&str; 3] = ["ES256", "ES384", "EdDSA"];
 #[derive(Debug, Clone, Default, Args)]
 #[group(multiple = false)]
 pub(crate) struct SignerArgs {
-    /// The certificate that the list must be signed with, PEM or DER; from its publisher, and not from the list.
+    /// The certificate with which the list must be signed, as PEM or DER; obtained from its publisher, not from the
+    /// list.
     #[arg(long, value_name = "FILE")]
     signer: Option<PathBuf>,
-    /// The same by the SHA-256 of its DER, 64 hexadecimal digits.
+    /// The certificate with which the list must be signed, by the SHA-256 of its DER: 64 hexadecimal digits.
     #[arg(long, value_name = "HEX", value_parser = CertificateFingerprint::parse)]
     signer_sha256: Option<CertificateFingerprint>,
-    /// The list is not signed; that it is the right one was verified by other means.
+    /// The list is not signed, and you verified it by other means.
     #[arg(long)]
     unsigned: bool,
 }
@@ -46,12 +46,12 @@ pub(crate) struct SignerArgs {
 pub(crate) enum RequiredSigner {
     /// Owner of this certificate.
     Pinned(CertificateFingerprint),
-    /// Not verified: the operator has verified the list by other means.
+    /// Not checked: the list is unsigned, and the operator has verified it by other means.
     Nobody,
 }
 
 impl SignerArgs {
-    /// Returns the required signer, reading the certificate from its file if given.
+    /// Returns the required signer. Reads the certificate if its file is given; an error if no option is given.
     pub(crate) fn read(&self) -> Result<RequiredSigner, CommandError> {
         if let Some(path) = &self.signer {
             let refused = |problem: Problem| {
@@ -76,14 +76,15 @@ impl SignerArgs {
     }
 }
 
-/// A list, and the proof of its publisher.
+/// Content of a LoTE, and a sentence about the verification of its signature.
 #[derive(Debug)]
 pub(super) struct VerifiedLote {
     pub(super) payload: Map<String, Value>,
     pub(super) vouched: String,
 }
 
-/// Opens a list: signed, as a compact or a flattened JWS, or not.
+/// Reads a LoTE, and verifies its signature as `signer` requires: a signed list (compact or flattened JWS) needs a
+/// pinned certificate, and an unsigned one [`RequiredSigner::Nobody`].
 pub(super) fn open(bytes: &[u8], signer: RequiredSigner, now: Timestamp) -> Result<VerifiedLote, CommandError> {
     let jws = match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => {
@@ -134,8 +135,8 @@ fn refused(what: impl Into<String>) -> CommandError {
     CommandError::new("lote_signature", what, hint)
 }
 
-/// Returns the compact form of a flattened one (RFC 7515 section 7.2.2). Members that the signature does not protect
-/// may be for archives only.
+/// Converts a flattened JWS to the compact form (RFC 7515 section 7.2.2). Its unprotected header may contain only
+/// `etsiU`, which is for archiving.
 fn flattened(document: &Map<String, Value>) -> Result<String, CommandError> {
     let part = |name: &str| match document.get(name) {
         Some(Value::String(text)) => Ok(text.as_str()),
@@ -156,12 +157,12 @@ fn flattened(document: &Map<String, Value>) -> Result<String, CommandError> {
     Ok([part("protected")?, part("payload")?, part("signature")?].join("."))
 }
 
-/// Shortens a stranger's text for display.
+/// Truncates text from outside to 40 characters for display.
 fn short(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-/// Verifies that the pinned certificate has signed; which one it was.
+/// Verifies that the pinned certificate signed the list, and was valid then and is valid now. Returns the certificate.
 fn verify(jws: &CompactJws, pinned: CertificateFingerprint, now: Timestamp) -> Result<Certificate, CommandError> {
     let header = jws.header();
     if let Some(name) = header.keys().find(|name| !HEADER.contains(&name.as_str())) {
@@ -211,7 +212,7 @@ fn verify(jws: &CompactJws, pinned: CertificateFingerprint, now: Timestamp) -> R
     Ok(certificate)
 }
 
-/// Checks that every critical parameter is there, once, and is understood (RFC 7515 section 4.1.11).
+/// Checks that every critical parameter is present, listed once and supported (RFC 7515 section 4.1.11).
 fn critical(header: &Map<String, Value>) -> Result<(), CommandError> {
     let Some(crit) = header.get("crit") else { return Ok(()) };
     let refused = |what: String| {
@@ -232,7 +233,7 @@ fn critical(header: &Map<String, Value>) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// The certificate of `x5c`. Those after it would lead to a root, and none is asked for.
+/// Returns the DER of the first certificate in `x5c`. The others are ignored, since no chain is verified.
 fn certificate(header: &Map<String, Value>) -> Result<Vec<u8>, CommandError> {
     let chain = header.get("x5c").and_then(Value::as_array);
     let first = chain.and_then(|chain| chain.first()).and_then(Value::as_str);
@@ -240,7 +241,7 @@ fn certificate(header: &Map<String, Value>) -> Result<Vec<u8>, CommandError> {
     STANDARD.decode(first).map_err(|_| refused("The signature's certificate (x5c) is not base64"))
 }
 
-/// Signing times that the header states: `sigT` of JAdES, `iat` of its later version.
+/// Returns the signing times that the header states: `sigT` of JAdES, and `iat` of its later version.
 fn signed_at(header: &Map<String, Value>) -> Result<impl Iterator<Item = Timestamp>, CommandError> {
     let malformed = || refused("The time of the signature (sigT, iat) is malformed");
     let claimed = match header.get("sigT") {
