@@ -1,4 +1,4 @@
-//! Rounding of the copies' dates (spec/credential-types.md 3.6 to 3.9).
+//! Configured rounding of the copies' dates (spec/credential-types.md 3.6 to 3.9).
 
 use std::collections::BTreeMap;
 
@@ -27,12 +27,12 @@ impl Default for CohortPolicy {
 }
 
 impl CohortPolicy {
-    /// Returns the epoch of a credential type.
+    /// Returns the epoch of a credential type: its own, or that of all types.
     pub(crate) fn epoch_of(&self, credential_type: &str) -> Epoch {
         self.epochs.get(credential_type).copied().unwrap_or(self.epoch)
     }
 
-    /// Returns the first error in the configuration, if any.
+    /// Returns the error for the first epoch of a type that the catalogue does not have; `None` if there is none.
     pub(crate) fn fault(&self, catalogue: &Catalogue) -> Option<StartError> {
         let unknown = self.epochs.keys().find(|name| catalogue.credential_type(name).is_none())?;
         let field = format!("cohorts.epochs.{unknown}");

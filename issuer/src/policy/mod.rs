@@ -1,4 +1,4 @@
-//! Configured policies of the operator.
+//! Rules of the operator from the configuration: rounding of dates, and renewals.
 
 pub(crate) mod cohorts;
 pub(crate) mod renewal;

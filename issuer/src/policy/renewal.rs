@@ -18,9 +18,9 @@ pub(crate) struct RenewalTerms {
     pub(crate) window: i64,
     /// Time by which a renewal extends the validity, in seconds.
     pub(crate) longer: i64,
-    /// Maximum number of renewals.
+    /// Maximum number of renewals of a credential.
     pub(crate) most: u32,
-    /// Epoch of the credential type.
+    /// Epoch to whose start the dates of copies of the type are rounded down.
     pub(crate) epoch: Epoch,
 }
 
@@ -52,7 +52,8 @@ const fn default_most() -> u32 {
 }
 
 impl RenewalPolicy {
-    /// Returns the first fault of the rules, if there is one.
+    /// Returns the first fault of the rules, as a phrase that follows their name; `None` if they are valid. `known`:
+    /// the credential type, `None` if the catalogue does not have it.
     fn fault(&self, known: Option<&CredentialType>, cohorts: &CohortPolicy) -> Option<String> {
         let Some(known) = known else { return Some("is not a type of the catalogue".to_owned()) };
         if let Some(drawn) = known.drawn.first() {
@@ -83,6 +84,7 @@ impl RenewalPolicy {
             .map(|name| format!("moves {name}, which is not a date of this type"))
     }
 
+    /// Returns the rules with times in seconds, and the epoch of the credential type.
     pub(crate) fn terms(&self, epoch: Epoch) -> RenewalTerms {
         RenewalTerms {
             window: i64::from(self.window_days).saturating_mul(day::SECONDS),
@@ -92,7 +94,11 @@ impl RenewalPolicy {
         }
     }
 
-    /// Returns the claims of the renewed credential.
+    /// Returns the claims of the renewed credential: configured dates are moved by the time of the renewal, absent ones
+    /// are skipped.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if such a claim is not a date.
     pub(crate) fn move_dates(&self, mut claims: Map<String, Value>) -> Result<Map<String, Value>, Error> {
         for name in &self.moves {
             let Some(claim) = claims.get_mut(name) else { continue };
@@ -103,7 +109,7 @@ impl RenewalPolicy {
     }
 }
 
-/// Returns the first error in the rules, if any.
+/// Returns the error for the first renewal policy with a fault; `None` if all are valid.
 pub(crate) fn fault(
     policies: &BTreeMap<String, RenewalPolicy>,
     cohorts: &CohortPolicy,
@@ -116,7 +122,8 @@ pub(crate) fn fault(
     policies.iter().find_map(fault)
 }
 
-/// Moves a date, or a time with its offset, by this number of days.
+/// Moves a date, or a time that starts with a date, by this number of days; `None` for other texts, or a year of more
+/// than four digits.
 fn later(text: &str, days: u32) -> Option<String> {
     let (date, rest) = text.split_at_checked(10)?;
     let at = Timestamp::parse(&format!("{date}T00:00:00Z")).ok()?;

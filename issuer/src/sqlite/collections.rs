@@ -1,4 +1,4 @@
-//! SQLite rows of collections, nonces and copies.
+//! SQLite rows of credential requests (collections), nonces and copies.
 
 use carnet_core::time::Timestamp;
 use sqlx::{Row as _, sqlite::SqliteRow};
@@ -19,14 +19,14 @@ use crate::{
     },
 };
 
-/// Offer and validity of a signed copy, by its digest.
+/// Signed copy by its digest, with its offer, validity period, number of renewals and state.
 const COPY: &str = "SELECT o.offer_id, coalesce(c.valid_from, o.valid_from) AS valid_from, \
      coalesce(c.valid_until, o.valid_until) AS valid_until, c.generation, coalesce(s.state, 'valid') AS state \
      FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
      LEFT JOIN statuses s USING (status_index) \
      WHERE i.copy_digest = ? AND i.issued_at IS NOT NULL";
 
-/// Last reinstatement of a credential, or message on it.
+/// Time of the last act on a credential after which wallets replace its copies: a reinstatement or a message.
 const LAST_MARK: &str = "SELECT max(at) FROM (\
      SELECT a.at FROM issued i JOIN status_changes c USING (status_index) JOIN status_acts a ON a.seq = c.act \
      WHERE i.offer_id = ?1 AND c.after = 'valid' UNION ALL \

@@ -1,6 +1,6 @@
-//! SQLite rows that expire.
+//! SQLite statements for expired data, and the publication number.
 //!
-//! Each statement uses an index of expiry times, and reads only the rows that it erases.
+//! Statements for expired data use indexes of expiry times, and read only the rows that they erase.
 
 use carnet_core::time::Timestamp;
 use sqlx::Row as _;

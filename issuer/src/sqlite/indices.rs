@@ -1,4 +1,4 @@
-//! SQLite rows of status lists, from which indices are drawn.
+//! SQLite rows of status lists: operations that draw status indices.
 
 use carnet_core::time::Timestamp;
 use carnet_service::error::StoreError;

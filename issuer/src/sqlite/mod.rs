@@ -1,4 +1,5 @@
-//! SQLite store: one file for each kind of rows, and their shared parts in this module.
+//! SQLite implementation of the store: one file for each group of operations, and shared parts in `page.rs` and
+//! `rows.rs`.
 
 mod collections;
 mod expiry;
@@ -21,7 +22,7 @@ use sqlx::{Sqlite, Transaction, migrate::Migrator};
 
 use crate::store::{Store, StoreTx, Stored};
 
-/// Migrations of the schema.
+/// Migrations of the database schema, in order.
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     1: "0001_offers_and_issuance",
     2: "0002_used_nonces",
@@ -42,11 +43,11 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     18: "0018_cohorts_as_seen",
 ];
 
-/// SQLite store, in WAL mode.
+/// SQLite store in WAL mode; clones share the database.
 #[derive(Debug, Clone)]
 pub(crate) struct SqliteStore(pub(crate) OpenStore);
 
-/// SQLite transaction.
+/// SQLite transaction, for writing or only for reading.
 pub(crate) struct SqliteTx(Transaction<'static, Sqlite>);
 
 impl Store for SqliteStore {

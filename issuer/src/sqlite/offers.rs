@@ -1,4 +1,4 @@
-//! SQLite rows of offers.
+//! SQLite rows of offers and unique claims.
 
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 use sqlx::{Row as _, sqlite::SqliteRow};
@@ -238,7 +238,7 @@ impl OfferRows for SqliteTx {
     }
 }
 
-/// Returns the stored state: a locked offer is stored as expired, with the number of wrong PINs.
+/// Returns the state under which an offer is stored: a locked offer is stored as expired.
 fn stored(state: OfferState) -> OfferState {
     if state == OfferState::Locked { OfferState::Expired } else { state }
 }

@@ -1,31 +1,34 @@
-//! Pages of the lists that staff request.
+//! Pages of filtered lists for staff: rows are read in chunks until enough of them match.
 
 use crate::store::{PageSlice, RowPage};
 
-/// Number of rows to read at a time.
+/// Number of rows that one statement reads.
 pub(super) const CHUNK: i64 = 500;
-/// Number of rows to read for one page. If few of them match, the page is short, and the next one continues from there.
+/// Maximum number of rows read for one page. If few of them match, the page is short, and the next one continues from
+/// there.
 const MOST_READ: i64 = 5_000;
 
-/// Collects rows, newest first, until a page is full.
+/// Page of a list, newest first, while it is being read.
 pub(super) struct SqlitePage<T> {
+    /// Matching rows so far, and the sequence number before which reading continues.
     pub(super) found: RowPage<T>,
     most: usize,
     read: i64,
 }
 
 impl<T> SqlitePage<T> {
+    /// Creates an empty page for a slice.
     pub(super) fn new(slice: PageSlice) -> Self {
         let found = RowPage { rows: Vec::new(), next: Some(slice.before) };
         Self { found, most: usize::try_from(slice.limit).unwrap_or_default(), read: 0 }
     }
 
-    /// Returns the start of the next chunk; `None`: the page is complete.
+    /// Returns the sequence number before which the next chunk starts; `None` if the page is complete.
     pub(super) fn before(&self) -> Option<i64> {
         self.found.next.filter(|_| self.found.rows.len() < self.most && self.read < MOST_READ)
     }
 
-    /// Adds the matching rows of a chunk.
+    /// Adds the matching rows of the next chunk, until the page is full. `seq` returns a row's sequence number.
     pub(super) fn take(&mut self, chunk: Vec<T>, seq: impl Fn(&T) -> i64, matches: impl Fn(&T) -> bool) {
         let is_last = i64::try_from(chunk.len()).unwrap_or(i64::MAX) < CHUNK;
         let mut chunk = chunk.into_iter().peekable();

@@ -1,4 +1,4 @@
-//! SQLite records of issued copies, without claims.
+//! SQLite rows of issued copies, cohorts and voucher totals, without claims.
 
 use carnet_core::time::Timestamp;
 use sqlx::{Row as _, sqlite::SqliteRow};

@@ -1,5 +1,5 @@
-//! Continuation with a store that was restored from an old backup: indices, codes and nonces that may have been used
-//! since are not used again, and published revocations and suspensions are applied.
+//! Continuation with a store that was restored from an old backup. Status indices, codes and nonces that may have been
+//! used since the backup are not used again, and published revocations and suspensions are applied.
 
 use std::collections::BTreeSet;
 
@@ -14,29 +14,33 @@ use crate::{
 
 type Tx = Transaction<'static, Sqlite>;
 
-/// Number of list numbers to skip: more lists than an issuer opens after a backup.
+/// Distance of the new list's number from the highest known one: more lists than an issuer opens after a backup.
 const GAP: i64 = 1_000;
-/// Actor's name in the audit log.
+/// Name recorded as the staff member of the acts.
 const WHO: &str = "restore";
 const REASON: &str = "taken over from the published lists, after an older backup was restored";
 
-/// Inserts a list with this number, unless it exists.
+/// Inserts a list with a given number, unless it exists.
 const INSERT_LIST: &str = "INSERT INTO status_lists (list, first_index, entries, seed, drawn, opened_at, inherited) \
     SELECT ?1, (SELECT coalesce(max(first_index + entries), 0) FROM status_lists), ?2, ?3, ?4, ?5, ?6 \
     WHERE NOT EXISTS (SELECT 1 FROM status_lists WHERE list = ?1)";
 
-/// Numbers of offers that were closed, and of published states that were applied.
+/// Numbers of offers and copies that were changed to continue with an old backup.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RestoreSummary {
-    /// Closed offers.
+    /// Number of open and redeemed offers that were closed.
     pub(crate) offers: u64,
-    /// Copies that were revoked or suspended according to the publication.
+    /// Number of copies that were revoked or suspended because they are published in that state.
     pub(crate) copies: u64,
-    /// Number of those copies that the store does not have.
+    /// Number of those copies of which the store has no record.
     pub(crate) unknown: u64,
 }
 
-/// Closes old lists and offers, opens a new list, and applies the published states.
+/// Closes all lists and uncollected offers, opens a new list of `list_entries` entries, and applies the published
+/// states that are more severe than those in the store.
+///
+/// # Errors
+/// Errors of the database.
 pub(crate) async fn continue_restored(
     tx: &mut Tx,
     now: Timestamp,
@@ -52,8 +56,9 @@ pub(crate) async fn continue_restored(
     Ok(taken)
 }
 
-/// Closes open offers: they may have been collected since the backup, and their links would return the credential a
-/// second time.
+/// Closes open and redeemed offers and pending renewals, and erases their claims and all stored responses: copies may
+/// have been issued since the backup, and the links would yield the credential a second time. Returns the number of
+/// closed offers.
 async fn close_offers(tx: &mut Tx) -> Result<u64, sqlx::Error> {
     let closed =
         sqlx::query("UPDATE offers SET state = 'cancelled', claims = NULL WHERE state IN ('open', 'redeemed')")
@@ -78,8 +83,8 @@ async fn close_offers(tx: &mut Tx) -> Result<u64, sqlx::Error> {
     Ok(closed)
 }
 
-/// Closes all known lists, and opens one with an unused number. After the backup, indices may have been used in the
-/// order of the lists' seeds, and on lists that are unknown here.
+/// Closes all lists, also published ones that the store does not have, and opens one with an unused number. Since the
+/// backup, indices may have been drawn from the lists in the store and from later ones.
 async fn close_lists(
     tx: &mut Tx,
     now: Timestamp,
@@ -120,14 +125,15 @@ fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Copy whose state must be changed to the published one.
+/// Copy that is published in a more severe state than that in the store.
 struct Difference {
     status_index: i64,
-    /// Its offer and its state here; `None`: unknown to this store.
+    /// Offer of the copy, and its state in the store; `None` if the store has no record of it.
     known: Option<(String, String)>,
 }
 
-/// Records one act for all copies published in a state. A suspension whose end was published remains; staff can end it.
+/// Records one act for all copies published in the state `to`. A suspension whose end was published remains; staff can
+/// end it.
 async fn take_over(
     tx: &mut Tx,
     now: Timestamp,
@@ -156,7 +162,7 @@ async fn take_over(
     Ok(())
 }
 
-/// Returns the entries of a list that were published in a state, and have a less severe one here.
+/// Returns the entries of a list that were published in the state `to`, and have a less severe one in the store.
 async fn differing(tx: &mut Tx, list: &PublishedStates, to: StatusState) -> Result<Vec<Difference>, sqlx::Error> {
     let row = sqlx::query("SELECT first_index, entries FROM status_lists WHERE list = ?")
         .bind(list.list)

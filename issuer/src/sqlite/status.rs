@@ -1,4 +1,4 @@
-//! SQLite rows of statuses, acts, messages and lists.
+//! SQLite rows of statuses, acts of staff, messages and status lists.
 
 use carnet_core::{
     format::CredentialFormat,
@@ -22,32 +22,32 @@ use crate::{
     },
 };
 
-/// Last act of both kinds, which share one sequence.
+/// Number of the last act; status changes and messages share one sequence.
 const VERSION: &str = "SELECT max((SELECT coalesce(max(seq), 0) FROM status_acts), \
      (SELECT coalesce(max(seq), 0) FROM message_acts))";
-/// Copies of a credential.
+/// Copies of an offer with their states, including those about to be signed.
 const BY_OFFER: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
      FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id = ?";
-/// One issued copy.
+/// One issued copy with its state.
 const BY_COPY: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
      FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.issued_id = ? AND i.issued_at IS NOT NULL";
-/// Copies of credentials whose first copy was issued in a period.
+/// Copies, with their states, of credentials whose first copy was issued in a period.
 const BY_TIME: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
      FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id IN (\
      SELECT f.offer_id FROM issued f WHERE f.issued_at >= ? AND f.issued_at <= ? AND NOT EXISTS (\
      SELECT 1 FROM issued e WHERE e.offer_id = f.offer_id AND e.issued_at < ?))";
-/// Copies of credentials of one type whose first copy was issued in a period.
+/// Copies, with their states, of credentials of one type whose first copy was issued in a period.
 const BY_TYPE: &str = "SELECT i.status_index, i.offer_id, coalesce(s.state, 'valid') AS state \
      FROM issued i LEFT JOIN statuses s USING (status_index) WHERE i.offer_id IN (\
      SELECT f.offer_id FROM issued f CROSS JOIN offers o USING (offer_id) \
      WHERE f.issued_at >= ? AND f.issued_at <= ? AND NOT EXISTS (\
      SELECT 1 FROM issued e WHERE e.offer_id = f.offer_id AND e.issued_at < ?) AND o.credential_type = ?)";
-/// Newest acts of both kinds; each part is limited, so that older acts are not read.
+/// Newest acts: status changes and messages. Each part is limited, so that older acts are not read.
 const ACTS: &str = "SELECT * FROM (SELECT seq, request_id, verb, NULL AS number, reason, who, at, credentials, copies, \
      changed FROM status_acts WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2) UNION ALL \
      SELECT * FROM (SELECT seq, request_id, 'message', number, reason, who, at, credentials, copies, changed \
      FROM message_acts WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2) ORDER BY seq DESC LIMIT ?2";
-/// Newest acts that changed a copy of an offer, or one copy. `+` keeps SQLite from using the index by `seq`, which
+/// Newest acts that changed copies of an offer, or one copy. `+` keeps SQLite from using the index of `seq`, which
 /// would read all acts.
 const ACTS_ON: &str = "SELECT seq, request_id, verb, NULL AS number, reason, who, at, credentials, copies, changed \
      FROM status_acts WHERE +seq < ?2 AND seq IN (\
@@ -55,7 +55,7 @@ const ACTS_ON: &str = "SELECT seq, request_id, verb, NULL AS number, reason, who
      SELECT seq, request_id, 'message', number, reason, who, at, credentials, copies, changed \
      FROM message_acts WHERE +seq < ?2 AND seq IN (\
      SELECT c.act FROM issued i JOIN message_changes c USING (status_index) WHERE i.offer_id = ?1 OR i.issued_id = ?1) ORDER BY seq DESC LIMIT ?3";
-/// Standing of a copy by its handle, for its holder.
+/// Status of a copy for its holder, by the hash of the copy's handle.
 const STANDING: &str = "SELECT i.copy_digest, coalesce(s.state, 'valid') AS state, \
      coalesce(c.valid_until, o.valid_until) AS valid_until, \
      (EXISTS (SELECT 1 FROM status_changes r WHERE r.status_index = i.status_index AND r.after = 'valid') \
@@ -64,12 +64,12 @@ const STANDING: &str = "SELECT i.copy_digest, coalesce(s.state, 'valid') AS stat
      ORDER BY m.act DESC LIMIT 1) AS message \
      FROM issued i JOIN offers o USING (offer_id) JOIN collections c ON c.seq = i.collection \
      LEFT JOIN statuses s USING (status_index) WHERE i.handle_hash = ? AND i.issued_at IS NOT NULL";
-/// Time of the last change of a copy's status, and of the beginning of its wait for the lists.
+/// Time of the last change of a copy's state, and time since which it waits for publication.
 const LAST_CHANGE: &str = "SELECT a.at, w.since FROM statuses s LEFT JOIN status_acts a ON a.seq = s.act \
      LEFT JOIN waiting_statuses w ON w.status_index = s.status_index AND w.listed <> s.state WHERE s.status_index = ?";
-/// Listed state of entries that acts changed since a version, and of those that stand for copies of a lost store. An
-/// act on a copy that had ended by then changes nothing in them, and nothing waits for it: they say what they said
-/// before the first such act.
+/// States to be published of entries that acts changed since a version, and of copies that were taken over from
+/// published lists after a restoration. An act on a copy that had expired by then does not alter its published state,
+/// which remains that before the first such act.
 const LISTED: &str = "SELECT coalesce(\
      CASE WHEN w.since <= coalesce(k.valid_until, o.valid_until) + ?2 THEN w.listed END, \
      (SELECT c.before FROM status_changes c JOIN status_acts a ON a.seq = c.act WHERE c.status_index = s.status_index \
@@ -93,8 +93,8 @@ const WRITE_MESSAGE_ACT: &str = "INSERT INTO message_acts \
      (SELECT coalesce(max(seq), 0) FROM message_acts)), \
      ?, ?, ?, ?, ?, ?, ?, ?, ? RETURNING seq";
 
-/// Entries due for publication, with their new states. An act on a copy that had ended by then changes
-/// nothing.
+/// Entries whose deferral began before a time, with the states to be published. An act on a copy that had expired by
+/// then does not alter its published state.
 const RELEASED: &str = "SELECT coalesce((SELECT c.before FROM status_changes c JOIN status_acts a ON a.seq = c.act \
      WHERE c.status_index = w.status_index AND a.at > coalesce(k.valid_until, o.valid_until) + ?2 \
      ORDER BY c.act LIMIT 1), s.state) AS state, l.list, w.status_index - l.first_index AS position \
@@ -372,7 +372,7 @@ impl StatusRows for SqliteTx {
     }
 }
 
-/// Returns the bounds of a period, inclusive.
+/// Returns the bounds of a period in Unix seconds, both inclusive; an absent bound is the minimum or maximum.
 fn bounds(issued: IssuedIn<'_>) -> (i64, i64) {
     (issued.from.map_or(i64::MIN, Timestamp::unix), issued.until.map_or(i64::MAX, Timestamp::unix))
 }
