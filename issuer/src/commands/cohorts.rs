@@ -1,4 +1,4 @@
-//! Command `cohorts`: sizes of the groups of credentials with the same visible members.
+//! Command `cohorts`: sizes of the cohorts, the groups of holders whose copies look the same to verifiers.
 
 use carnet_core::{day, time::Timestamp};
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{StaffFailure, format_name, last_day, print, time};
 
-/// Maximum number of small cohorts per type on the screen.
+/// Maximum number of small cohorts of a type that are printed.
 const MOST_SHOWN: usize = 10;
 
 pub(super) async fn run(staff: &StaffArgs) -> Result<(), StaffFailure> {
@@ -73,7 +73,7 @@ fn text(answer: &proto::ReadCohortsResponse) -> String {
     lines.join("\n")
 }
 
-/// Returns the warning lines about small cohorts; empty if there are none.
+/// Returns lines that warn about cohorts with fewer than `least` holders; empty if there are none.
 fn of_small(of: &proto::TypeCohorts, least: u64) -> Vec<String> {
     if of.below == 0 {
         return Vec::new();

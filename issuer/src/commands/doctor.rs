@@ -1,4 +1,4 @@
-//! Command `doctor`: checks of the issuer's configuration and publications.
+//! Command `doctor`: checks of the issuer's configuration, store and published documents.
 
 use std::sync::Arc;
 
@@ -50,7 +50,10 @@ pub(super) async fn run(args: &DirectoryArgs) -> Result<u8, StaffFailure> {
     Ok(print_report(&checks, args.json))
 }
 
-/// Reads the published lists as a verifier does, and holds them to the store.
+/// Checks that the published lists are not newer than the store, and are valid for verifiers now.
+///
+/// # Errors
+/// The configuration, the keys or the store cannot be read; the publication is newer than the store.
 async fn lists(
     args: &DirectoryArgs,
     config: &IssuerConfig,

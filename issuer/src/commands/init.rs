@@ -16,7 +16,7 @@ use crate::{
     setup::{self, NewIssuer},
 };
 
-/// Port of the local site unless told otherwise.
+/// Default port of the local site.
 const LOCAL_PORT: &str = "7443";
 
 #[derive(Debug, Args)]

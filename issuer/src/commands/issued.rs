@@ -1,4 +1,4 @@
-//! `issued list`, `issued show`.
+//! Commands `issued list` and `issued show`.
 
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
 use carnet_service::{

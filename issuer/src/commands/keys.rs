@@ -1,4 +1,4 @@
-//! Commands `keys ...`, shared by both services.
+//! Commands `keys ...`, implemented in `carnet-service` for both services.
 
 use carnet_core::did::Did;
 use carnet_service::{

@@ -1,4 +1,4 @@
-//! Command line, one file per command.
+//! Command line, one file for each command.
 
 mod cohorts;
 mod doctor;
@@ -104,7 +104,7 @@ enum IssuerVerb {
     Vouchers(carnet_service::directory::DirectoryArgs),
 }
 
-/// Runs a command, and returns the exit code.
+/// Runs a command, and returns the exit code: 0, or that of a failed `doctor` check.
 ///
 /// # Errors
 /// The command failed.
@@ -128,23 +128,24 @@ pub async fn run(arguments: IssuerArguments) -> Result<u8, StaffFailure> {
     done.map(|()| 0)
 }
 
-/// Prints a response: JSON for programs, text for people.
+/// Prints the result of a command: `value` as JSON, or the text, in which invisible characters and escape sequences of
+/// others are made visible.
 fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
     // Reasons and names in it come from others.
     carnet_console::line(if json { value.to_string() } else { displayable_lines(&text()) });
 }
 
-/// Formats a protobuf timestamp.
+/// Formats a protobuf timestamp (RFC 3339); empty if it is absent or out of range.
 fn time(at: Option<&prost_types::Timestamp>) -> String {
     at.and_then(|at| wire::from_timestamp(at).ok()).map(|at| at.to_string()).unwrap_or_default()
 }
 
-/// Returns the last day before an end, for a person.
+/// Returns the last day before an exclusive end, for people; the text itself if it is no timestamp.
 fn last_day(end: &str) -> String {
     Timestamp::parse(end).map_or_else(|_| end.to_owned(), day::format_end)
 }
 
-/// Returns the identifier of a format on the wire.
+/// Returns the identifier of a format from its protobuf number; `unknown` for an unknown one.
 fn format_name(format: i32) -> &'static str {
     crate::grpc::values::format_from_wire(format).map_or("unknown", CredentialFormat::as_str)
 }

@@ -1,4 +1,4 @@
-//! `offer create`, `offer list`, `offer cancel`, `offer release`.
+//! Commands `offer create`, `offer list`, `offer cancel`, `offer release` and `offer reject`.
 
 use std::path::{Path, PathBuf};
 
@@ -151,16 +151,17 @@ fn parse_format(text: &str) -> Result<CredentialFormat, String> {
     CredentialFormat::parse(text).ok_or_else(|| format!("one of {}", names()))
 }
 
-/// Returns the first second of the first day of validity.
+/// Parses the first day of validity, and returns its start (UTC).
 fn parse_first_day(text: &str) -> Result<Timestamp, String> {
     whole_days(day::parse_from(text))
 }
 
-/// Returns the first second after the last day of validity.
+/// Parses the last day of validity, and returns its end: the start of the next day (UTC).
 fn parse_last_day(text: &str) -> Result<Timestamp, String> {
     whole_days(day::parse_until(text))
 }
 
+/// Refuses an instant that is not the start of a day (UTC).
 fn whole_days(at: Result<Timestamp, Problem>) -> Result<Timestamp, String> {
     let at = at.map_err(|problem| problem.detail)?;
     if at == at.start_of_day() {
@@ -299,7 +300,7 @@ async fn list(args: OfferListArgs) -> Result<(), StaffFailure> {
     Ok(())
 }
 
-/// Returns the claims of a type's example.
+/// Returns the example claims of a type: from the catalogue in `folder`, or the embedded one.
 fn example_claims(name: &str, folder: Option<&Path>) -> Result<Map<String, Value>, StaffFailure> {
     let catalogue = folder.map_or_else(Catalogue::embedded, Catalogue::load);
     let catalogue = catalogue.map_err(|error| StaffFailure::Input(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! `registrar init`, `registrar show`, `registrar sign`.
+//! Commands `registrar init`, `registrar show` and `registrar sign`.
 
 use std::path::PathBuf;
 
@@ -171,7 +171,7 @@ fn approve(args: &RegistrarSignArgs, application: &RegistrationApplication) -> R
     }
 }
 
-/// Builds the JSON output: the request, and the registration if it was signed.
+/// Returns the JSON output of `registrar sign`. `registration` is null if it was not signed.
 fn object(registrar: &Registrar, application: &RegistrationApplication, registration: &Value) -> Value {
     json!({
         "registrar": described(registrar),
@@ -185,7 +185,7 @@ fn object(registrar: &Registrar, application: &RegistrationApplication, registra
     })
 }
 
-/// Returns the text that describes what a registration would permit. The verifier's texts are quoted, with invisible
+/// Returns the text that describes what a registration would permit. Texts of the verifier are quoted, with invisible
 /// characters escaped, so that they cannot imitate other output.
 pub(crate) fn registration_summary(registrar: &Registrar, application: &RegistrationApplication) -> String {
     let asker: &RelyingParty = application.request.relying_party();
@@ -245,7 +245,8 @@ fn credential(registered: &RegisteredCredential) -> Vec<String> {
     lines
 }
 
-/// Describes the proofs of a claim that is registered without its value.
+/// Describes the threshold proofs for which a claim is registered, if it is registered without its value; otherwise
+/// empty.
 fn only(claim: &RegisteredClaim) -> String {
     let side = |direction: Direction| {
         let words = match direction {

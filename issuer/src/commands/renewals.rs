@@ -1,4 +1,4 @@
-//! `renewals list`, `renewals approve`, `renewals reject`.
+//! Commands `renewals list`, `renewals approve` and `renewals reject`.
 
 use carnet_proto::issuer::v1::{self as proto, renewal_service_client::RenewalServiceClient};
 use carnet_service::client::{self, StaffArgs};

@@ -1,4 +1,4 @@
-//! `status revoke`, `suspend`, `reinstate`, `message`, `show`, `audit`.
+//! Commands `status revoke`, `suspend`, `reinstate`, `message`, `show`, `changed` and `audit`.
 
 use std::{collections::HashSet, path::PathBuf};
 
@@ -125,7 +125,7 @@ pub(crate) struct MessageArgs {
     number: u8,
 }
 
-/// Parses an id, and refuses a number that an earlier version took as the value of `--yes`.
+/// Parses an id. Refuses a number of up to seven digits, which earlier versions took as the value of `--yes`.
 fn parse_id(text: &str) -> Result<String, String> {
     // Ids are 22 characters long.
     if text.len() <= 7 && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -134,12 +134,12 @@ fn parse_id(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Returns the first second of a day, or the given instant.
+/// Parses a day or an instant, and returns the first second of the day (UTC), or the instant.
 pub(super) fn parse_from(text: &str) -> Result<Timestamp, String> {
     day::parse_from(text).map_err(|problem| problem.detail)
 }
 
-/// Returns the last second of a day, or the given instant.
+/// Parses a day or an instant, and returns the last second of the day (UTC), or the instant.
 pub(super) fn parse_until(text: &str) -> Result<Timestamp, String> {
     day::parse_last(text).map_err(|problem| problem.detail)
 }
@@ -249,7 +249,10 @@ async fn change(
     Ok(())
 }
 
-/// Asks before one credential is revoked, since no other verb takes that back.
+/// Asks for approval before one credential is revoked, which cannot be undone.
+///
+/// # Errors
+/// There is no approval; no terminal to ask on, or JSON output, counts as none.
 fn approve_revocation(id: &str, json: bool) -> Result<(), StaffFailure> {
     let refused = |reason, what: &str| {
         let text =
@@ -265,7 +268,7 @@ fn approve_revocation(id: &str, json: bool) -> Result<(), StaffFailure> {
     }
 }
 
-/// Text for an act that changed nothing, and so was not written down.
+/// Returns the text for an action that changed nothing, and so was not recorded.
 fn unchanged(verb: proto::StatusVerb, done: &proto::ChangeStatusResponse) -> String {
     let since = done.unchanged_since.as_ref().map(|at| format!(" since {}", time(Some(at))));
     let since = since.unwrap_or_default();
@@ -286,7 +289,10 @@ fn counted(number: u64, one: &str, several: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { several })
 }
 
-/// Reads ids from a file, one per line; empty lines and text after `#` are skipped.
+/// Reads ids from a file, one per line; white space around them, text after `#` and empty lines are skipped.
+///
+/// # Errors
+/// The file cannot be read, or has no ids.
 fn read_ids(path: &std::path::Path) -> Result<Vec<String>, StaffFailure> {
     let unread = |error: &dyn std::fmt::Display| {
         StaffFailure::Unreadable(format!(
@@ -410,7 +416,7 @@ fn verb_name(verb: i32) -> &'static str {
     }
 }
 
-/// Returns the action, with the number of a message.
+/// Returns the name of an act's action, with the number of a message.
 fn verb_text(act: &proto::StatusAct) -> String {
     match act.verb() {
         proto::StatusVerb::Message => format!("message {}", act.message),

@@ -1,4 +1,4 @@
-//! `backup` and `restore`.
+//! Commands `backup` and `restore`.
 
 use std::{path::Path, sync::Arc};
 
@@ -76,7 +76,7 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<(), StaffFailure> {
     Ok(())
 }
 
-/// Fault of a web site without copies, since the service is stopped now.
+/// Returns the problem of a web site that keeps no copy of the lists and forwards to the service, which is stopped.
 fn no_copy() -> Problem {
     Problem::new(
         Code::DidUnresolved,
@@ -84,7 +84,7 @@ fn no_copy() -> Problem {
     )
 }
 
-/// Returns the base URL of this issuer's lists; `None` if they are not published.
+/// Returns the web site on which this issuer publishes its lists; `None` if they are not published.
 fn site(data: &Path, config: &IssuerConfig) -> Result<Option<PublicationSite>, StartError> {
     let did = Did::parse(&config.did)
         .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
@@ -105,7 +105,11 @@ fn published(found: Found<'_>) -> Option<&crate::status::PublicationStatement> {
     found.and_then(|found| found.as_ref().ok()).and_then(|directory| directory.statement.as_ref())
 }
 
-/// Returns evidence that the staged store is older than the current one; `None` if there is none.
+/// Returns evidence that the staged store, which is to be restored, is older than the newest one that was used here or
+/// is published; `None` if there is none.
+///
+/// # Errors
+/// The published lists belong to a store that neither the backup nor this directory knows.
 fn known(staged: &StagedStore, found: Found<'_>) -> Result<Option<String>, StartError> {
     if let Some(statement) = published(found) {
         if staged.has_mark() && !staged.is_known_here(&statement.store) {
@@ -129,7 +133,7 @@ fn known(staged: &StagedStore, found: Found<'_>) -> Result<Option<String>, Start
     Ok(staged.behind().map(|behind| format!("number {} was written here", behind.newest)))
 }
 
-/// Returns warnings about what cannot be known of a restored store.
+/// Returns warnings that it could not be checked whether a restored store is the newest; empty if it could.
 fn staged_warnings(staged: &StagedStore, found: Found<'_>) -> String {
     let mut text = String::new();
     if !staged.has_mark() {

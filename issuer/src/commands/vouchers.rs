@@ -1,4 +1,4 @@
-//! `vouchers`: totals of what was issued, for an audit.
+//! Command `vouchers`: totals of issued vouchers and their uses, for an audit.
 
 use carnet_core::text::displayable;
 use carnet_service::{config::StartError, directory::DirectoryArgs, store as ground};

@@ -19,7 +19,7 @@ use crate::{
     store::Store,
 };
 
-/// gRPC issuance service of one issuer.
+/// gRPC issuance service of one issuer, open to every wallet.
 pub(crate) struct IssuanceGrpc<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]
@@ -197,7 +197,7 @@ impl<S: Store> proto::issuance_service_server::IssuanceService for IssuanceGrpc<
     }
 }
 
-/// Returns the copies and the notification id of a response.
+/// Returns the copies and the notification id of an issuance; both empty if it is deferred.
 fn copies(collected: &CollectionOutcome) -> (Vec<proto::IssuedCopy>, String) {
     let CollectionOutcome::Issued { format, copies, notification_id } = collected else {
         return Default::default();

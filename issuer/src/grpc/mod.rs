@@ -1,4 +1,4 @@
-//! gRPC adapter: converts between messages and domain types.
+//! gRPC adapter: converts between protobuf messages and domain types.
 
 pub(crate) mod issuance;
 pub(crate) mod offers;

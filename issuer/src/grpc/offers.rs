@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// gRPC offer service of one issuer. Calls are authenticated before they reach it.
+/// gRPC offer service of one issuer. Calls are authenticated as staff before they reach it.
 pub(crate) struct OfferGrpc<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]
@@ -163,11 +163,19 @@ impl<S: Store> proto::offer_service_server::OfferService for OfferGrpc<S> {
     }
 }
 
+/// Converts an optional protobuf timestamp.
+///
+/// # Errors
+/// [`Error::Invalid`] with the name of the field, for a timestamp out of range.
 pub(super) fn instant(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
     at.map(wire::from_timestamp).transpose().map_err(|problem| Error::invalid(field, problem.to_string()))
 }
 
-/// Returns the conditions that both lists share; the names of the fields are those of the first and last instant.
+/// Returns the conditions that both lists share. The last argument has the names and values of the request's fields for
+/// the first and the last time.
+///
+/// # Errors
+/// [`Error::Invalid`]
 fn common(
     credential_type: String,
     reference: String,
@@ -178,7 +186,10 @@ fn common(
     Ok(CommonFilter { credential_type, reference, created_by, from, until })
 }
 
-/// Returns the start of a day.
+/// Converts an optional protobuf timestamp that must be the start of a day (UTC).
+///
+/// # Errors
+/// [`Error::Invalid`] with the name of the field.
 fn day(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Error> {
     let whole = |at: &Timestamp, nanos: i32| *at == at.start_of_day() && nanos == 0;
     match (instant(field, at)?, at.map_or(0, |at| at.nanos)) {
@@ -193,16 +204,18 @@ fn day(field: &'static str, at: Option<&prost_types::Timestamp>) -> Result<Optio
     }
 }
 
-/// Returns the slice of a page that the store fills completely.
+/// Returns the slice of a page; the store returns where the next page starts.
 fn whole(page: PageRequest) -> PageSlice {
     PageSlice { before: page.before, limit: page.size }
 }
 
-/// Returns a slice with one extra row, which tells whether another page follows.
+/// Returns the slice of a page with one extra row, which shows whether another page follows.
 pub(super) fn slice(page: PageRequest) -> PageSlice {
     PageSlice { before: page.before, limit: page.size.saturating_add(1) }
 }
 
+/// Returns the rows of a page without the extra row, and the token of the next page; empty if this is the last one.
+/// `seq` returns a row's sequence number.
 pub(super) fn one_page<T>(mut rows: Vec<T>, page: PageRequest, seq: impl Fn(&T) -> i64) -> (Vec<T>, String) {
     let size = usize::try_from(page.size).unwrap_or_default();
     if rows.len() <= size {

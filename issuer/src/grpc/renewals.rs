@@ -1,4 +1,4 @@
-//! gRPC service `carnet.issuer.v1.RenewalService`, for staff who decide on pending renewals.
+//! gRPC service `carnet.issuer.v1.RenewalService`, for staff who decide on renewals.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// gRPC renewal service of one issuer. Calls are authenticated before they reach it.
+/// gRPC renewal service of one issuer. Calls are authenticated as staff before they reach it.
 pub(crate) struct RenewalGrpc<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]

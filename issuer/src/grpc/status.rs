@@ -22,7 +22,7 @@ use crate::{
 /// gRPC status list service of one issuer, open to everybody.
 pub(crate) struct StatusListGrpc<S>(pub(crate) Arc<Issuer<S>>);
 
-/// gRPC status service of one issuer, for staff. Calls are authenticated before they reach it.
+/// gRPC status service of one issuer. Calls are authenticated as staff before they reach it.
 pub(crate) struct StatusGrpc<S>(pub(crate) Arc<Issuer<S>>);
 
 #[tonic::async_trait]
@@ -183,7 +183,10 @@ impl<S: Store> StatusGrpc<S> {
     }
 }
 
-/// Parses the urgency that staff request; `None`: that of the action.
+/// Converts the requested urgency from its protobuf number; `None`: unspecified, the default of the action applies.
+///
+/// # Errors
+/// [`Error::Invalid`] for an unknown number.
 fn urgency(wire: i32) -> Result<Option<bool>, Error> {
     match proto::StatusUrgency::try_from(wire) {
         Ok(proto::StatusUrgency::Unspecified) => Ok(None),
@@ -214,6 +217,7 @@ fn act(record: &ActRecord) -> proto::StatusAct {
     }
 }
 
+/// Converts a sequence number; a negative one becomes 0.
 fn number(seq: i64) -> u64 {
     u64::try_from(seq).unwrap_or_default()
 }

@@ -1,9 +1,9 @@
-//! Conversion of enums from and to protobuf.
+//! Conversion of formats and epochs from and to protobuf.
 
 use carnet_core::{epoch::Epoch, format::CredentialFormat};
 use carnet_proto::issuer::v1 as proto;
 
-/// Converts a format from its protobuf number; `None` for an unknown one.
+/// Converts a format from its protobuf number; `None` for an unspecified or unknown one.
 pub(crate) fn format_from_wire(format: i32) -> Option<CredentialFormat> {
     match proto::CredentialFormat::try_from(format).ok()? {
         proto::CredentialFormat::Unspecified => None,

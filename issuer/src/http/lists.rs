@@ -1,5 +1,5 @@
-//! Status lists over HTTP, on the same listener as gRPC, at the paths of their URLs, so that a reverse proxy can
-//! forward requests unchanged.
+//! Status lists over HTTP, on the same listener as gRPC. Their paths are those of the lists' public URLs, so that a
+//! reverse proxy can forward requests unchanged.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::{issuer::Issuer, status::HttpContent, store::Store};
 
-/// Returns the routes of the lists and of their directory; empty if lists are not published.
+/// Returns the routes of the lists and of their directory, `lists`; none if lists are not published.
 pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>) -> Router {
     let Some(path) = issuer.status.base().and_then(|base| base.parse::<Uri>().ok()).map(|base| base.path().to_owned())
     else {
@@ -31,10 +31,11 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>) -> Router {
         .with_state(issuer)
 }
 
-/// Returns the URLs of all lists (Token Status List section 9), the current signing key, and the lifetime of freshness
-/// statements.
+/// Handles a request for the directory: the URLs of all lists (Token Status List section 9), the current signing key,
+/// the lifetime of freshness statements, and the signed statement about the store.
 ///
-/// A wallet checks new copies against the lists and the key, so an outdated response would make it refuse valid ones.
+/// Caches must revalidate it: a wallet checks new copies against the lists and the key, and would refuse valid ones
+/// with an outdated directory.
 async fn directory<S: Store>(State(issuer): State<Arc<Issuer<S>>>, headers: HeaderMap) -> Response {
     let shelf = issuer.status.published_lists();
     let urls: Vec<&str> = shelf.urls().collect();
@@ -47,6 +48,8 @@ async fn directory<S: Store>(State(issuer): State<Arc<Issuer<S>>>, headers: Head
     answer(&headers, &HttpContent::new("application/json", members.to_string().into()), "public, no-cache")
 }
 
+/// Handles a request for a list: 404 if none is published at this URL. A status list token is sent as CBOR if the
+/// client prefers that, otherwise as JWT.
 async fn list<S: Store>(State(issuer): State<Arc<Issuer<S>>>, uri: Uri, headers: HeaderMap) -> Response {
     let shelf = issuer.status.published_lists();
     let path = uri.path();
@@ -63,8 +66,8 @@ async fn list<S: Store>(State(issuer): State<Arc<Issuer<S>>>, uri: Uri, headers:
     response
 }
 
-/// Returns the caller's preference for a media type, from 0 to 1: that of the most specific matching range (RFC 9110
-/// section 12.5.1).
+/// Returns the client's preference for a media type, from 0 to 1: the weight of the most specific matching range in
+/// `Accept` (RFC 9110 section 12.5.1); 0 if none matches.
 fn quality(headers: &HeaderMap, media_type: &str) -> f32 {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let wanted = accepted.flat_map(|value| value.split(',')).filter_map(|range| {
@@ -82,6 +85,7 @@ fn quality(headers: &HeaderMap, media_type: &str) -> f32 {
     wanted.max_by_key(|(exact, _)| *exact).map_or(0.0, |(_, weight)| weight)
 }
 
+/// Returns a response with caching headers, and without body (304) if the client has the content already.
 fn answer(headers: &HeaderMap, content: &HttpContent, caching: &str) -> Response {
     let shared = [
         (ETAG, content.etag.clone()),
@@ -95,7 +99,7 @@ fn answer(headers: &HeaderMap, content: &HttpContent, caching: &str) -> Response
     (shared, [(CONTENT_TYPE, content.media_type)], content.bytes.clone()).into_response()
 }
 
-/// Returns whether the caller has these bytes (RFC 9110 section 13.1.2: weak comparison).
+/// Returns whether `If-None-Match` contains this entity tag or `*` (RFC 9110 section 13.1.2, weak comparison).
 fn has(headers: &HeaderMap, etag: &str) -> bool {
     let tags = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     tags.flat_map(|value| value.split(','))

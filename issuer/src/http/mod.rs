@@ -1,4 +1,4 @@
-//! HTTP adapter: converts between messages and domain types.
+//! HTTP adapter: status lists, and OpenID4VCI over the same use cases as gRPC.
 
 pub(crate) mod lists;
 pub(crate) mod openid;

@@ -1,5 +1,5 @@
-//! Readers of columns that several kinds of rows share. A value of the wrong form is an error: [`StoreError::Corrupt`]
-//! with the column.
+//! Readers of columns that several kinds of rows share. A value out of range is [`StoreError::Corrupt`] with the
+//! column's name.
 
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 use carnet_service::error::StoreError;

@@ -1,4 +1,4 @@
-//! OpenID4VCI endpoints for offers by reference, tokens and credentials.
+//! OpenID4VCI endpoints: offers by reference, tokens, nonces, credentials, deferred credentials and notifications.
 
 use axum::{
     body::Bytes,
@@ -44,7 +44,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 type Body = Result<Bytes, BytesRejection>;
 
-/// Returns an open offer to whoever knows its code.
+/// Handles a request for an offer by reference: anyone who knows the code receives the open offer.
 pub(super) async fn offer<S: Store>(
     State(door): State<IssuanceEndpoints<S>>,
     code: Result<Path<String>, PathRejection>,
@@ -58,6 +58,7 @@ pub(super) async fn offer<S: Store>(
     }
 }
 
+/// Handles a token request with a pre-authorized code.
 pub(super) async fn token<S: Store>(
     State(door): State<IssuanceEndpoints<S>>,
     headers: HeaderMap,
@@ -89,11 +90,13 @@ pub(super) async fn token<S: Store>(
     }
 }
 
+/// Handles a nonce request.
 pub(super) async fn nonce<S: Store>(State(door): State<IssuanceEndpoints<S>>) -> Response {
     let (nonce, _) = door.issuer.give_nonce();
     private(200, write_nonce_response(&nonce))
 }
 
+/// Handles a credential request, possibly encrypted.
 pub(super) async fn credential<S: Store>(
     State(door): State<IssuanceEndpoints<S>>,
     headers: HeaderMap,
@@ -102,7 +105,7 @@ pub(super) async fn credential<S: Store>(
     answered(request_credential(&door, &headers, body).await)
 }
 
-/// Copies or their handle, and how the response is encrypted, if it is.
+/// Outcome of a request for credentials, and the requested encryption of the response, if any.
 type Answered = Result<(CollectionOutcome, Option<CredentialResponseEncryption>), OpenIdError>;
 
 async fn request_credential<S: Store>(door: &IssuanceEndpoints<S>, headers: &HeaderMap, body: Body) -> Answered {
@@ -131,6 +134,7 @@ async fn request_credential<S: Store>(door: &IssuanceEndpoints<S>, headers: &Hea
     Ok((collected, encryption))
 }
 
+/// Handles a deferred credential request, possibly encrypted.
 pub(super) async fn deferred<S: Store>(
     State(door): State<IssuanceEndpoints<S>>,
     headers: HeaderMap,
@@ -151,6 +155,7 @@ async fn request_deferred<S: Store>(door: &IssuanceEndpoints<S>, headers: &Heade
     Ok((door.issuer.collect_deferred(transaction_id.expose()).await.map_err(refused)?, encryption))
 }
 
+/// Handles a notification of the wallet.
 pub(super) async fn notification<S: Store>(
     State(door): State<IssuanceEndpoints<S>>,
     headers: HeaderMap,
@@ -177,7 +182,10 @@ async fn notify<S: Store>(door: &IssuanceEndpoints<S>, headers: &HeaderMap, body
     door.issuer.notify(request.notification_id.expose(), event).await.map_err(refused)
 }
 
-/// Returns the body of a request, if it has the media type of the endpoint.
+/// Returns the body of a request that has the media type of the endpoint.
+///
+/// # Errors
+/// Another media type, or an unreadable or too large body, with the OpenID4VCI error code `code`.
 fn read(headers: &HeaderMap, media_type: &str, body: Body, code: ErrorCode) -> Result<Bytes, OpenIdError> {
     let body = body.map_err(|rejection| OpenIdError::body(&rejection, code))?;
     if !has_media_type(headers, media_type) {
@@ -187,7 +195,7 @@ fn read(headers: &HeaderMap, media_type: &str, body: Body, code: ErrorCode) -> R
     Ok(body)
 }
 
-/// Returns the JSON of a request for credentials, and whether it came encrypted.
+/// Returns the JSON text of a credential request, decrypted if necessary, and whether it was encrypted.
 fn open<S>(
     door: &IssuanceEndpoints<S>,
     headers: &HeaderMap,
@@ -244,7 +252,7 @@ fn answer(collected: &CollectionOutcome) -> (u16, Zeroizing<String>) {
     (response.http_status(), response.to_json())
 }
 
-/// Returns a credential as a member: formats of JSON are objects, and all others text.
+/// Returns a copy as a member of the response: JSON formats as an object, SD-JWTs as text.
 fn rendered(format: CredentialFormat, copy: &str) -> Value {
     match format {
         CredentialFormat::VcSdJwt | CredentialFormat::DcSdJwt => Value::String(copy.to_owned()),

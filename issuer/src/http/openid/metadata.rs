@@ -1,4 +1,4 @@
-//! OpenID4VCI metadata of the issuer, of its authorization server, and of its keys.
+//! OpenID4VCI metadata of the credential issuer, of its authorization server, and of its SD-JWT VC signing keys.
 
 use std::collections::BTreeMap;
 
@@ -43,11 +43,11 @@ use crate::{
     store::Store,
 };
 
-/// `typ` of signed metadata (section 12.2.3).
+/// JWT type of signed issuer metadata (OpenID4VCI 1.0 section 12.2.3).
 const SIGNED_TYP: &str = "openidvci-issuer-metadata+jwt";
 const JWT: &str = "application/jwt";
 
-/// Returns the metadata, signed for whoever prefers that.
+/// Handles a request for the credential issuer metadata: as a signed JWT if the client prefers that to JSON.
 pub(super) async fn issuer<S: Store>(State(door): State<IssuanceEndpoints<S>>, headers: HeaderMap) -> Response {
     let metadata = issuer_metadata(&door.issuer, &door.key.public()).to_json();
     let mut response = if prefers_signed(&headers) {
@@ -66,8 +66,11 @@ pub(super) async fn issuer<S: Store>(State(door): State<IssuanceEndpoints<S>>, h
     response
 }
 
-/// Returns the signed metadata of this day. It is signed once a day: everybody can ask for it, and a key in a token is
-/// slow.
+/// Returns the metadata as signed on this day (UTC). It is signed once a day, since everybody can request it and
+/// signing with a hardware token is slow.
+///
+/// # Errors
+/// Signing errors.
 async fn signed<S: Store>(door: &IssuanceEndpoints<S>, metadata: Value) -> Result<String, Error> {
     let today = door.issuer.now().start_of_day();
     let mut known = door.signed.lock().await;
@@ -92,8 +95,8 @@ async fn signed<S: Store>(door: &IssuanceEndpoints<S>, metadata: Value) -> Resul
     Ok(token)
 }
 
-/// Returns whether a request accepts a JWT, and rather than JSON (RFC 9110 section 12.5.1). Who names neither gets
-/// JSON.
+/// Returns whether the client names a JWT in `Accept` with a greater weight than JSON (RFC 9110 section 12.5.1).
+/// Wildcards are ignored.
 fn prefers_signed(headers: &HeaderMap) -> bool {
     let given: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let quality = |wanted: &str| {
@@ -109,12 +112,14 @@ fn prefers_signed(headers: &HeaderMap) -> bool {
     quality(JWT) > quality(JSON)
 }
 
+/// Handles a request for the authorization server metadata.
 pub(super) async fn server<S: Store>(State(door): State<IssuanceEndpoints<S>>) -> Response {
     let endpoint = &door.issuer.endpoint;
     public(server_metadata(endpoint, &format!("{endpoint}{TOKEN}")).to_string())
 }
 
-/// Returns the keys that sign credentials now, by the DID URLs that credentials name them with.
+/// Handles a request for the JWT VC issuer metadata: the keys that sign credentials now, with the DID URLs by which
+/// credentials name them.
 pub(super) async fn keys<S: Store>(State(door): State<IssuanceEndpoints<S>>) -> Response {
     let issuer = &door.issuer;
     let key = |method: &str| {
@@ -125,6 +130,7 @@ pub(super) async fn keys<S: Store>(State(door): State<IssuanceEndpoints<S>>) -> 
     public(jwt_vc_issuer_metadata(&issuer.endpoint, &keys).to_string())
 }
 
+/// Returns the credential issuer metadata. `key`: the public key for encrypted requests.
 fn issuer_metadata<S>(issuer: &Issuer<S>, key: &EncryptionKey) -> IssuerMetadata {
     let url = |path: &str| Some(format!("{}{path}", issuer.endpoint));
     let algorithm = issuer.signer.algorithm();
@@ -152,6 +158,7 @@ fn issuer_metadata<S>(issuer: &Issuer<S>, key: &EncryptionKey) -> IssuerMetadata
     }
 }
 
+/// Returns a display entry: name and description in one language.
 fn named(locale: &str, name: &str, description: Option<&str>) -> DisplayName {
     DisplayName {
         name: Some(name.to_owned()),
@@ -160,8 +167,8 @@ fn named(locale: &str, name: &str, description: Option<&str>) -> DisplayName {
     }
 }
 
-/// Describes a configuration whose signatures are by this algorithm, or this cryptosuite, and whose dates are rounded
-/// to an epoch.
+/// Returns the metadata of a credential configuration. `algorithm`: name of the signature algorithm or the cryptosuite;
+/// `epoch`: that to which its dates are rounded.
 fn configuration(known: &IssuerConfiguration<'_>, algorithm: &str, epoch: Epoch) -> CredentialConfiguration {
     let credential_type = known.credential_type;
     let is_sd_jwt_vc = known.format == CredentialFormat::DcSdJwt;
@@ -184,6 +191,7 @@ fn configuration(known: &IssuerConfiguration<'_>, algorithm: &str, epoch: Epoch)
     }
 }
 
+/// Returns the display texts of a credential type and of its selectively disclosable claims, in all languages.
 fn credential_metadata(known: &CredentialType, is_sd_jwt_vc: bool) -> CredentialMetadata {
     let display = known.languages().map(|language| {
         let words = known.display(language);

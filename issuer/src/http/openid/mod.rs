@@ -31,23 +31,29 @@ use zeroize::Zeroizing;
 use self::refusal::OpenIdError;
 use crate::{issuer::Issuer, offers::OFFERS, store::Store};
 
-/// Paths of the endpoints, below the credential issuer identifier.
+/// Path of the token endpoint, below the credential issuer identifier.
 const TOKEN: &str = "/openid/token";
+/// Path of the nonce endpoint.
 const NONCE: &str = "/openid/nonce";
+/// Path of the credential endpoint.
 const CREDENTIAL: &str = "/openid/credential";
+/// Path of the deferred credential endpoint.
 const DEFERRED: &str = "/openid/deferred";
+/// Path of the notification endpoint.
 const NOTIFICATION: &str = "/openid/notification";
+/// Path below which the SD-JWT VC type metadata is published by type name.
 const TYPES: &str = "/openid/types";
 
 const JSON: &str = "application/json";
 
-/// State of the handlers.
+/// State that the handlers share.
 struct IssuanceEndpoints<S> {
     issuer: Arc<Issuer<S>>,
+    /// Maximum size of a request body, in bytes.
     most_bytes: usize,
-    /// Key that requests may be encrypted to. It lives as long as the process: wallets read it from the metadata.
+    /// Key to which wallets may encrypt requests, for the lifetime of the process. Its public key is in the metadata.
     key: Arc<DecryptionKey>,
-    /// Signed metadata, and the day that it was signed on.
+    /// Signed metadata, and the start of the day on which it was signed.
     signed: Arc<Mutex<Option<(Timestamp, String)>>>,
 }
 
@@ -58,7 +64,7 @@ impl<S> Clone for IssuanceEndpoints<S> {
     }
 }
 
-/// Returns the routes. `most_bytes` is the maximum size of a request.
+/// Returns the routes of OpenID4VCI. `most_bytes` is the maximum size of a request body.
 pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Router {
     let well_known = |name: &str| format!("/.well-known/{name}");
     let types = types::router(&issuer);
@@ -79,8 +85,8 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Rou
         .merge(types)
 }
 
-/// Refuses an access token in the query, also beside one in the header (RFC 6750 section 2), and forbids to store each
-/// answer that does not say otherwise.
+/// Refuses a request with an access token in its query, even if another one is in its header (RFC 6750 section 2). Adds
+/// `Cache-Control: no-store` to responses without that header.
 async fn guarded(request: Request, next: Next) -> Response {
     let mut response = if has_token_in_query(request.uri()) {
         let why = "an access token belongs into the header Authorization, never into the URL";
@@ -92,20 +98,21 @@ async fn guarded(request: Request, next: Next) -> Response {
     response
 }
 
-/// Returns a response about one person, which [`guarded`] forbids to store.
+/// Returns a JSON response for one wallet; it must not be stored.
 fn private(status: u16, body: String) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(CONTENT_TYPE, JSON)], body).into_response()
 }
 
-/// Returns a public document, which is the same for everybody.
+/// Returns a JSON response that is the same for everybody; caches must revalidate it.
 fn public(body: String) -> Response {
     let headers =
         [(CONTENT_TYPE, HeaderValue::from_static(JSON)), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
     (headers, body).into_response()
 }
 
-/// Returns the bearer token (RFC 6750 section 2.1); `None` if there is none, more than one, or one in another form.
+/// Returns the bearer token in the header `Authorization` (RFC 6750 section 2.1); `None` if there is not exactly one
+/// such header, or it has another scheme or form.
 fn bearer(headers: &HeaderMap) -> Option<Zeroizing<String>> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
@@ -114,7 +121,7 @@ fn bearer(headers: &HeaderMap) -> Option<Zeroizing<String>> {
     is_token.then(|| Zeroizing::new(token.to_owned()))
 }
 
-/// Tests for an access token in the query, where logs would keep it.
+/// Returns whether the query has a parameter `access_token`, which logs would keep.
 fn has_token_in_query(uri: &Uri) -> bool {
     form::names_parameter(uri.query().unwrap_or_default(), "access_token")
 }

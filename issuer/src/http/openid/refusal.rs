@@ -1,4 +1,4 @@
-//! Error responses of OpenID4VCI. The stable reason, the same as in gRPC, is in a header: bodies contain only members
+//! Error responses of OpenID4VCI. The stable reason, the same as over gRPC, is in a header: bodies contain only members
 //! that the specification defines.
 
 use axum::{
@@ -15,25 +15,25 @@ use carnet_service::{
 use super::private;
 use crate::error::Error;
 
-/// Refusal of a request.
+/// Error of an OpenID4VCI endpoint, before it becomes a response.
 pub(super) enum OpenIdError {
-    /// The request itself is malformed.
+    /// The request itself is malformed: OpenID4VCI error, stable reason, and HTTP status.
     Malformed { error: ErrorResponse, reason: &'static str, status: u16 },
-    /// The use case refused.
+    /// A use case refused the request; the endpoint determines the error code.
     Refused { endpoint: OpenIdEndpoint, error: Error },
-    /// The configuration is not offered, and no configuration of this issuer.
+    /// The requested credential configuration is neither offered nor supported by this issuer.
     UnknownConfiguration(Error),
-    /// Nothing is at this URL; the texts have no error code for it.
+    /// Nothing is at this URL (404); OpenID4VCI has no error code for it.
     NotFound(Error),
 }
 
 impl OpenIdError {
-    /// Refuses a URL at which there is nothing.
+    /// Creates the error for a URL at which there is nothing.
     pub(super) const fn not_found(error: Error) -> Self {
         Self::NotFound(error)
     }
 
-    /// Refuses a request that could not be read.
+    /// Creates the error for a malformed request, with the HTTP status of its error code.
     pub(super) fn malformed(error: ErrorResponse) -> Self {
         let status = error.code.http_status();
         let reason = match error.code {
@@ -44,7 +44,7 @@ impl OpenIdError {
         Self::Malformed { error, reason, status }
     }
 
-    /// Refuses a body that is too large or was cut off.
+    /// Creates the error for a body that is too large (413), or could not be read.
     pub(super) fn body(rejection: &BytesRejection, code: ErrorCode) -> Self {
         match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Self::Malformed {
@@ -56,7 +56,7 @@ impl OpenIdError {
         }
     }
 
-    /// Refuses a request without exactly one access token in its header.
+    /// Creates the error for a request without exactly one access token in its header (401).
     pub(super) fn without_token() -> Self {
         Self::malformed(ErrorResponse::new(
             ErrorCode::InvalidToken,
@@ -64,6 +64,7 @@ impl OpenIdError {
         ))
     }
 
+    /// Returns the HTTP response.
     pub(super) fn into_response(self) -> Response {
         let (code, call) = match self {
             Self::Malformed { error, reason, status } => {
@@ -84,7 +85,7 @@ impl OpenIdError {
     }
 }
 
-/// Adds the headers of an error.
+/// Adds the headers of an error: the stable reason, and `WWW-Authenticate` for an invalid token.
 fn finish(mut response: Response, code: ErrorCode, reason: &str) -> Response {
     let headers = response.headers_mut();
     if code == ErrorCode::InvalidToken {
@@ -94,7 +95,8 @@ fn finish(mut response: Response, code: ErrorCode, reason: &str) -> Response {
     response
 }
 
-/// Returns a failure that is no fault of the request: the texts have no code for it.
+/// Returns the response for a failure that is no fault of the request: 503 or 500, without body, since OpenID4VCI has
+/// no error code for it.
 fn failure(call: &CallError) -> Response {
     let status = match call.kind {
         ErrorKind::Unavailable | ErrorKind::LimitReached => StatusCode::SERVICE_UNAVAILABLE,
@@ -105,7 +107,7 @@ fn failure(call: &CallError) -> Response {
     response
 }
 
-/// Returns the text's code for an error; `None` for a failure of the service.
+/// Returns the OpenID4VCI error code for an error at an endpoint; `None` for a failure of the service.
 fn code_of(endpoint: OpenIdEndpoint, error: &Error) -> Option<ErrorCode> {
     match error {
         Error::Busy | Error::Stopping | Error::Store(_) | Error::Signing(_) | Error::Corrupt(_) => None,

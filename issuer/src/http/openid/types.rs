@@ -1,4 +1,4 @@
-//! SD-JWT VC type metadata of the issued types, at the path of each `vct` that is a URL, and by name.
+//! SD-JWT VC type metadata of the issued types: by type name, and at the path of each `vct` that is an https URL.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use carnet_core::format::CredentialFormat;
 use super::{TYPES, public};
 use crate::issuer::Issuer;
 
-/// Returns the routes. The documents are public, and nothing of Carnet fetches them to present or to verify.
+/// Returns the routes of the type metadata. The documents are for other wallets and verifiers: Carnet fetches none of
+/// them.
 pub(super) fn router<S>(issuer: &Arc<Issuer<S>>) -> Router {
     let issued = issuer.configurations().filter(|known| known.format == CredentialFormat::DcSdJwt);
     issued.fold(Router::new(), |router, known| {
@@ -24,7 +25,9 @@ pub(super) fn router<S>(issuer: &Arc<Issuer<S>>) -> Router {
     })
 }
 
-/// Returns the path of a `vct` that is an https URL: a web site at its host can pass requests on as they are.
+/// Returns the path of a `vct` that is an https URL, so that a web site at its host can forward requests unchanged.
+/// `None` for another `vct`, a path with characters other than unreserved ones and `/`, or a path below those of the
+/// other endpoints.
 fn vct_path(vct: &str) -> Option<String> {
     let url: Uri = vct.parse().ok().filter(|url: &Uri| url.scheme_str() == Some("https"))?;
     let path = url.path();
