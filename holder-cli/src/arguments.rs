@@ -1,4 +1,4 @@
-//! The command line.
+//! Command line of `carnet`. The comments of subcommands and options are its help texts.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 /// Options of all commands.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The wallet's file [default: ~/.local/share/carnet/wallet.age]
+    /// The file of the wallet [default: ~/.local/share/carnet/wallet.age]
     #[arg(long, global = true, env = "CARNET_WALLET", value_name = "FILE")]
     pub(crate) wallet: Option<PathBuf>,
     /// Read the passphrase from the first line of this file
@@ -37,10 +37,10 @@ pub(crate) struct Global {
     /// Print one JSON object, and never ask
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Never ask; fail instead
+    /// Never ask a question; fail instead
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
-    /// The language of screens [default: from LANG]
+    /// The language of the screens [default: from LC_ALL, LC_MESSAGES or LANG]
     #[arg(long, global = true, value_enum)]
     pub(crate) lang: Option<Language>,
     /// Show identifiers (DIDs) and digests on screens, not only names
@@ -81,7 +81,7 @@ impl Global {
     }
 }
 
-/// Subcommands of `carnet`.
+/// Subcommands of `carnet`, with their arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a new wallet
@@ -133,10 +133,10 @@ pub(crate) enum Command {
 /// `carnet init`.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// Passphrase hashing cost as a power of two; 18 takes about a second
+    /// Passphrase hashing cost: the binary logarithm of scrypt's N; 18 takes about a second
     #[arg(long, value_name = "N", default_value_t = DEFAULT_WORK_FACTOR, value_parser = work_factor())]
     pub(crate) work_factor: u8,
-    /// Keep the log for this many days [default: forever, until you choose with `carnet log keep`]
+    /// Keep log entries for this many days [default: forever, until you choose with `carnet log keep`]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_525))]
     pub(crate) keep_log: Option<u32>,
     /// Add services on this machine, for trials; same as `carnet local add`
@@ -153,12 +153,12 @@ pub(crate) struct ChangePassphrase {
     /// Read the new passphrase from the first line of this open file descriptor
     #[arg(long, value_name = "N")]
     pub(crate) new_passphrase_fd: Option<u32>,
-    /// Passphrase hashing cost as a power of two [default: unchanged]
+    /// Passphrase hashing cost: the binary logarithm of scrypt's N [default: unchanged]
     #[arg(long, value_name = "N", value_parser = work_factor())]
     pub(crate) work_factor: Option<u8>,
 }
 
-/// Parses a work factor within its limits.
+/// Returns the parser of a work factor, which checks its limits.
 fn work_factor() -> clap::builder::RangedI64ValueParser<u8> {
     clap::value_parser!(u8).range(i64::from(LEAST_WORK_FACTOR)..=i64::from(GREATEST_WORK_FACTOR))
 }
@@ -185,7 +185,7 @@ pub(crate) struct Renew {
 /// `carnet refresh`.
 #[derive(Debug, Args)]
 pub(crate) struct Refresh {
-    /// Only if due, at a random time; for a timer that runs about every hour
+    /// Do nothing unless a refresh is due; the times are random. For a timer that runs about every hour
     #[arg(long)]
     pub(crate) when_due: bool,
 }
@@ -193,10 +193,10 @@ pub(crate) struct Refresh {
 /// `carnet receive`.
 #[derive(Debug, Args)]
 pub(crate) struct Receive {
-    /// The offer: openid-credential-offer://... [default: asks for it]
+    /// The link of the offer: openid-credential-offer://... [default: asks for it]
     #[arg(conflicts_with = "resume")]
     pub(crate) offer: Vec<String>,
-    /// Resume offers that were not ready, or whose answer was lost
+    /// Resume offers whose credentials were not ready, or whose response was lost
     #[arg(long)]
     pub(crate) resume: bool,
     /// The PIN; others on this machine may see it, --pin-file is safer
@@ -205,7 +205,7 @@ pub(crate) struct Receive {
     /// Read the PIN from the first line of this file
     #[arg(long, value_name = "FILE")]
     pub(crate) pin_file: Option<PathBuf>,
-    /// Receive without asking
+    /// Receive without asking for consent
     #[arg(long)]
     pub(crate) yes: bool,
 }
@@ -213,44 +213,45 @@ pub(crate) struct Receive {
 /// `carnet need`.
 #[derive(Debug, Args)]
 pub(crate) struct NeedArguments {
-    /// The procedure, such as bank-account [default: lists all]
+    /// Id of the procedure, such as bank-account [default: lists all]
     pub(crate) procedure: Option<String>,
 }
 
 /// `carnet show`.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// Its id, or a prefix of it
+    /// Id of the credential, or a prefix of it
     pub(crate) id: String,
 }
 
 /// `carnet present`.
 #[derive(Debug, Args)]
 pub(crate) struct Present {
-    /// The request: openid4vp://... [default: asks for it]
+    /// The link of the request: openid4vp://... [default: asks for it]
     pub(crate) request: Vec<String>,
     /// Approve without asking: the digest that an earlier run printed
     // One digest in 64 begins with a hyphen, and is no option for that.
+    /// Approve without asking: the digest of request and answer that an earlier run printed
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     pub(crate) yes: Option<String>,
     /// Answer with this credential only; may be given more than once
     #[arg(long = "use", value_name = "ID")]
     pub(crate) only: Vec<String>,
-    /// Approve a claim beyond the registration of the asker; may be given more than once
+    /// Approve a claim that exceeds the registration of the asker; may be given more than once
     #[arg(long, value_name = "QUERY_ID:PATH")]
     pub(crate) approve: Vec<String>,
     /// Answer as if you did not have this claim; may be given more than once
     #[arg(long, value_name = "QUERY_ID:PATH")]
     pub(crate) withhold: Vec<String>,
-    /// Share a copy once although public lists have marked it
+    /// Share a copy once although public status lists link it to other copies of yours
     #[arg(long)]
     pub(crate) show_marked: bool,
-    /// Explain why these documents and claims would be shown
+    /// Explain why these credentials and claims were chosen
     #[arg(long)]
     pub(crate) explain: bool,
 }
 
-/// `carnet registrar`.
+/// Subcommands of `carnet registrar`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RegistrarCommand {
     /// Accept the registrations of a registrar
@@ -264,9 +265,9 @@ pub(crate) enum RegistrarCommand {
 /// `carnet registrar add`.
 #[derive(Debug, Args)]
 pub(crate) struct AddRegistrar {
-    /// Its identifier: did:...
+    /// DID of the registrar
     pub(crate) did: String,
-    /// Your name for it
+    /// Your name for the registrar
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 }
@@ -274,18 +275,18 @@ pub(crate) struct AddRegistrar {
 /// `carnet registrar remove`.
 #[derive(Debug, Args)]
 pub(crate) struct RemoveRegistrar {
-    /// Its identifier: did:...
+    /// DID of the registrar
     pub(crate) did: String,
 }
 
-/// `carnet local`.
+/// Subcommands of `carnet local`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LocalCommand {
     /// Add services on this machine, with their certificates and their registrar
     Add(AddLocal),
     /// List the added services
     List,
-    /// Remove one
+    /// Remove an added service
     Remove(RemoveLocal),
 }
 
@@ -300,11 +301,11 @@ pub(crate) struct AddLocal {
 /// `carnet local remove`.
 #[derive(Debug, Args)]
 pub(crate) struct RemoveLocal {
-    /// Its identifier: did:web:localhost...
+    /// DID of the service: did:web:localhost...
     pub(crate) did: String,
 }
 
-/// `carnet trust`.
+/// Subcommands of `carnet trust`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrustCommand {
     /// Accept a trust list: its registrars count as accepted, and you learn which issuers are listed
@@ -323,16 +324,16 @@ pub(crate) struct AddTrust {
     /// Location of the list: a file, or an https URL
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) list: String,
-    /// The identifier of the list: did:...
+    /// DID that identifies the list
     #[arg(long, value_name = "DID")]
     pub(crate) issuer: String,
-    /// The identifier of an operator of the list; once for each
+    /// DID of an operator of the list; once for each
     #[arg(long = "operator", value_name = "DID", required = true)]
     pub(crate) operators: Vec<String>,
-    /// Number of operators that must sign
+    /// Number of operators that must have signed the list
     #[arg(long, value_name = "N")]
     pub(crate) quorum: usize,
-    /// Lowest accepted number of the list, as its operators announce it
+    /// Lowest accepted sequence number of the list, as its operators announce it
     #[arg(long, value_name = "N")]
     pub(crate) least: Option<u64>,
     /// Accept the list with this digest although a newer one was seen before; its operators announce the digest
@@ -351,7 +352,7 @@ pub(crate) struct UpdateTrust {
 /// `carnet trust remove`.
 #[derive(Debug, Args)]
 pub(crate) struct RemoveTrust {
-    /// The identifier of the list: did:...
+    /// DID that identifies the list
     pub(crate) issuer: String,
 }
 
@@ -359,7 +360,7 @@ pub(crate) struct RemoveTrust {
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct LogArguments {
-    /// Action on the log instead of showing it.
+    /// Subcommand; without one, the log is displayed, verified or exported.
     #[command(subcommand)]
     pub(crate) verb: Option<LogVerb>,
     /// Recompute the log's hash chain and verify every receipt in it; prints the head and the number of entries
@@ -371,6 +372,7 @@ pub(crate) struct LogArguments {
     pub(crate) verify: bool,
     /// A head that you noted before: verify that the log continues from it
     // A digest may begin with a hyphen.
+    /// A head that you noted before: verify that the log has it and continues from it
     #[arg(long, value_name = "HEAD", requires = "verify", allow_hyphen_values = true)]
     pub(crate) noted: Option<String>,
     /// Write log.json, and log.html for printing, into this folder
@@ -378,7 +380,7 @@ pub(crate) struct LogArguments {
     pub(crate) export: Option<PathBuf>,
 }
 
-/// `carnet log VERB`.
+/// Subcommands of `carnet log`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogVerb {
     /// Delete the log before a day permanently: anyone who extorts your passphrase can read the log
@@ -398,7 +400,7 @@ pub(crate) struct Forget {
     /// The first day to keep, as 2026-11-30 (UTC)
     #[arg(long, value_name = "DAY")]
     pub(crate) before: String,
-    /// Forget without asking
+    /// Delete without asking
     #[arg(long)]
     pub(crate) yes: bool,
 }
@@ -409,12 +411,12 @@ pub(crate) struct KeepLog {
     /// Delete entries older than this many days, with each change of the wallet
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_525))]
     pub(crate) days: Option<u32>,
-    /// Keep all of it
+    /// Keep all entries
     #[arg(long, conflicts_with = "days")]
     pub(crate) forever: bool,
 }
 
-/// `carnet receipt`.
+/// Subcommands of `carnet receipt`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReceiptCommand {
     /// Write a receipt and its request to a new file: anybody who has it can prove what you showed, and when
@@ -485,7 +487,7 @@ pub(crate) struct Report {
 /// `carnet delete`.
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
-    /// Its id, or a prefix of it
+    /// Id of the credential, or a prefix of it
     pub(crate) id: String,
     /// Delete without asking
     #[arg(long)]

@@ -76,8 +76,8 @@ fn online(work: Pin<Box<dyn Future<Output = Result<(), Failure>> + '_>>) -> Resu
     runtime.block_on(work)
 }
 
-/// Reports a usage error of clap: exit code 2, and with `--json` an object like any other failure. Help and version are
-/// no failures.
+/// Prints a usage error of clap: exit code 2, and with `--json` an object like that of any other failure. Help and
+/// version are printed the same way but are no failures.
 fn misused(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() || !carnet_console::json_is_asked() {
         return carnet_console::usage(error);

@@ -1,4 +1,4 @@
-//! Links from the command line, or pasted by the holder.
+//! Links given on the command line, or pasted by the holder.
 
 use carnet_wallet::link::{LinkKind, extract_link};
 
@@ -7,10 +7,10 @@ use crate::{
     ui::Ui,
 };
 
-/// Maximum length of a line that a terminal passes on, in bytes; Linux cuts off the rest.
+/// Maximum length of a line that a terminal passes on, in bytes; Linux drops the rest.
 const LONGEST_LINE: usize = 4_095;
 
-/// Returns the command that answers a link.
+/// Returns the command for a kind of link.
 const fn command(kind: LinkKind) -> &'static str {
     match kind {
         LinkKind::Offer => "carnet receive",
@@ -25,10 +25,12 @@ const fn question(kind: LinkKind) -> &'static str {
     }
 }
 
-/// Returns the link from the command line, or asks the holder to paste one.
+/// Returns the link from the command line; without one, asks the holder to paste it. Quotation marks and line breaks
+/// are removed ([`extract_link`]).
 ///
 /// # Errors
-/// There is no terminal, or nothing was pasted.
+/// `link_needed`: there is no terminal, nothing was pasted, or a pasted line is so long that the terminal may have cut
+/// it.
 pub(crate) fn given_or_pasted_link(ui: &Ui, kind: LinkKind, arguments: &[String]) -> Result<String, Failure> {
     if !arguments.is_empty() {
         return Ok(extract_link(&arguments.join(" ")));

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{arguments::Backup, failure::Failure, session::Session};
 
-/// Copies the file after checking the passphrase.
+/// Copies the encrypted wallet file to a new file, after the passphrase was checked.
 pub(crate) fn run(session: &Session, arguments: &Backup) -> Result<(), Failure> {
     let wallet = session.open()?;
     wallet.copy_to(&arguments.file)?;

@@ -1,5 +1,5 @@
-//! Command `carnet delete`: deletes a credential and its keys permanently. The log is kept, and so are the keys needed
-//! for erasure requests.
+//! Command `carnet delete`: deletes a credential and its keys permanently. The log is kept, and so are the keys that
+//! are needed for erasure requests.
 
 use serde_json::json;
 
@@ -39,7 +39,8 @@ pub(crate) fn run(session: &Session, arguments: &Delete) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Keeps the keys of presentations that have a receipt but no confirmation of erasure.
+/// Keeps the keys of the deleted copies with which erasure can still be requested: there is a receipt and no
+/// confirmation of erasure.
 fn retire_keys(contents: &mut WalletContents, deleted: &HeldCredential) {
     let open = keys_for_erasure(&contents.log);
     let keys = deleted.copies.iter().map(|copy| &copy.key);

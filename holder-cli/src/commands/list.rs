@@ -20,7 +20,7 @@ pub(crate) fn run(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the list as text and as an object.
+/// Returns the credentials and pending issuances as text and as an object.
 fn listing(contents: &WalletContents, catalogue: &Catalogue, ui: &Ui, now: Timestamp) -> (String, Value) {
     let mut text = String::new();
     let mut listed: Vec<Value> = Vec::with_capacity(contents.credentials.len());
@@ -72,7 +72,7 @@ fn listing(contents: &WalletContents, catalogue: &Catalogue, ui: &Ui, now: Times
     (text, json!({"credentials": listed, "pending": pending}))
 }
 
-/// Formats one credential in the words of the consent screen.
+/// Appends the lines about one credential to `text`.
 fn entry(
     ui: &Ui,
     catalogue: &Catalogue,
@@ -123,7 +123,7 @@ fn entry(
     line(&messages.with("list-id", &[("id", &held.id)]));
 }
 
-/// Returns the numbers of uses left and in total, for a voucher with serials.
+/// Returns the remaining and the total number of uses of a voucher with serials; `None` for other credentials.
 fn own_uses(held: &HeldCredential) -> Option<(u64, u64)> {
     let serials = held.serials.as_ref()?;
     Some((u64::try_from(serials.left()).ok()?, u64::try_from(serials.uses).ok()?))
@@ -133,7 +133,8 @@ fn day_of(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }
 
-/// Describes the last status from the issuer; `None` if it was never requested, or is too old.
+/// Describes the state that the issuer reported: suspended or revoked, otherwise confirmed until `vouched_until`.
+/// `None` if neither applies.
 pub(crate) fn status_text(ui: &Ui, held: &HeldCredential, vouched_until: Option<Timestamp>) -> Option<String> {
     let say = |id: &str, time: Timestamp| Some(ui.messages.with(id, &[("time", &time.to_string())]));
     match (held.withdrawn_status(), vouched_until) {
@@ -144,7 +145,7 @@ pub(crate) fn status_text(ui: &Ui, held: &HeldCredential, vouched_until: Option<
     }
 }
 
-/// Describes a verifier's refusal of the credential as suspended or revoked.
+/// Describes the refusal of a credential by a verifier as suspended or revoked.
 pub(crate) fn refusal_text(ui: &Ui, refusal: &WithdrawalRefusal<'_>) -> String {
     let id = if refusal.state == CopyState::Revoked { "refused-revoked" } else { "refused-suspended" };
     let asker = match parties::did_of(refusal.asker) {
@@ -155,12 +156,12 @@ pub(crate) fn refusal_text(ui: &Ui, refusal: &WithdrawalRefusal<'_>) -> String {
     ui.messages.with(id, &[("asker", &asker), ("time", &time)])
 }
 
-/// Returns the refusal as JSON.
+/// Returns the refusal of a credential as JSON.
 pub(crate) fn refusal_json(refusal: &WithdrawalRefusal<'_>) -> Value {
     json!({"reason": refusal.state.as_str(), "at": refusal.at.to_string(), "asker": sanitise(refusal.asker)})
 }
 
-/// Returns the issuer's message to the holder, in the issuer's own words.
+/// Returns the issuer's latest message to the holder, with the time of the request; `None` if there is none.
 pub(crate) fn issuer_message_text(ui: &Ui, held: &HeldCredential) -> Option<String> {
     let standing = held.message()?;
     let said = [("message", sanitise(&standing.message)), ("time", standing.asked_at.to_string())];

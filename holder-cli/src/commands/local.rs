@@ -1,4 +1,4 @@
-//! Command `carnet local`: services on this machine with pinned certificates. For trials, never for production.
+//! Command `carnet local`: services on this machine whose certificates are pinned; for trials, never for production.
 
 use std::{fmt::Write, path::PathBuf};
 
@@ -53,7 +53,10 @@ pub(crate) fn run(session: &Session, command: &LocalCommand) -> Result<(), Failu
     Ok(())
 }
 
-/// Reads the descriptions of local sites.
+/// Reads the descriptions of local services from files.
+///
+/// # Errors
+/// `file_unreadable`, `local_site_refused`
 pub(super) fn read(files: &[PathBuf]) -> Result<Vec<LocalSite>, Failure> {
     let one = |path: &PathBuf| {
         let said = path.display().to_string();
@@ -71,12 +74,12 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Vec<LocalSite>, Failure> {
     files.iter().map(one).collect()
 }
 
-/// Tells the owner which sites are known from now on.
+/// Returns one line for each added service.
 pub(super) fn added(ui: &Ui, sites: &[LocalSite]) -> String {
     lines(ui, "local-added", sites)
 }
 
-/// Stores a site in the place of what was known under its DID.
+/// Adds a service to the wallet; it replaces one with the same DID.
 pub(super) fn add(contents: &mut WalletContents, site: &LocalSite) {
     contents.local_sites.retain(|known| known.did != site.did);
     contents.local_sites.push(site.clone());

@@ -1,4 +1,5 @@
-//! Command `carnet log`: displays who saw what, when, why and until when, including refusals and failures.
+//! Command `carnet log`: displays to whom the holder presented which claims, when, why and until when, including
+//! refusals and failures.
 
 use std::fmt::Write as _;
 
@@ -23,7 +24,8 @@ use crate::{
 pub(crate) mod export;
 pub(crate) mod forget;
 
-/// Displays the log, oldest first, verifies it, or exports it.
+/// Displays the log, oldest entry first; or verifies it, exports it, deletes a part of it, or sets its retention
+/// period.
 pub(crate) fn run(session: &Session, arguments: &LogArguments) -> Result<(), Failure> {
     match &arguments.verb {
         Some(LogVerb::Forget(arguments)) => return forget::forget(session, arguments),
@@ -53,7 +55,7 @@ pub(crate) fn run(session: &Session, arguments: &LogArguments) -> Result<(), Fai
     Ok(())
 }
 
-/// Returns the whole log for programs. The entry types contain no claim values.
+/// Returns the whole log as JSON. Log entries contain no claim values.
 fn whole(session: &Session, log: &WalletLog) -> Value {
     let shown: Vec<Value> = presentations(log).iter().map(|known| known.json(session.now())).collect();
     json!({
@@ -62,7 +64,7 @@ fn whole(session: &Session, log: &WalletLog) -> Value {
     })
 }
 
-/// Returns a line about forgotten entries, if there are any.
+/// Returns a line about deleted entries; `None` if none were deleted.
 fn forgotten(log: &WalletLog, messages: &LocalizedMessages) -> Option<String> {
     let checkpoint = log.checkpoint()?;
     let (count, day, at) =
@@ -108,7 +110,7 @@ fn verify(session: &Session, contents: &WalletContents, noted: Option<&str>) -> 
     Ok(())
 }
 
-/// Error for a head that is not in a log whose beginning was forgotten.
+/// Returns the failure for a noted head that is not in a log whose first entries were deleted.
 fn unknown_head(log: &WalletLog, checkpoint: &Checkpoint) -> Failure {
     let message = Sentence::id("error-head-unknown")
         .with("day", day::format_start(checkpoint.before))
@@ -125,17 +127,18 @@ fn broken_log(log: &WalletLog, broken: &LogError) -> Failure {
     }))
 }
 
-/// Entry as a person sees it. Later events of a presentation are shown with it.
+/// Log entry for display. Later entries about a presentation are shown with it.
 struct View<'a> {
     entry: &'a WalletLogEntry,
-    /// Entry that describes the party: this one, or an earlier one that it is about.
+    /// Entry with the data of the party: this one, or an earlier one to which it refers.
     described: &'a WalletLogEntry,
-    /// Outcome, if the entry is about a presentation.
+    /// Kind for display: for a presentation, that of its outcome.
     kind: EntryKind,
     presentation: Option<PresentationRecord<'a>>,
 }
 
-/// Returns the name of the other party: the registered name, otherwise its own display name with its address.
+/// Returns the name of the other party of an entry: that of a registered verifier, otherwise the address or DID with
+/// the party's own display name.
 pub(crate) fn party_name(ui: &Ui, entry: &WalletLogEntry) -> String {
     let (name, did) = (entry.party_name.as_str(), entry.did());
     match &entry.asker {
@@ -166,7 +169,7 @@ fn views(log: &WalletLog) -> Vec<View<'_>> {
         .collect()
 }
 
-/// Returns the entry with the verifier's address: later entries about the same exchange do not repeat it.
+/// Returns the entry with the contact data of the verifier: this one, or an earlier one to which it refers.
 fn described<'a>(log: &'a WalletLog, entry: &'a WalletLogEntry) -> &'a WalletLogEntry {
     let earlier = |later: &WalletLogEntry| later.of.filter(|of| *of < later.number).and_then(|of| log.entry(of));
     std::iter::successors(Some(entry), |later| earlier(later)).find(|entry| entry.asker.is_some()).unwrap_or(entry)
@@ -177,14 +180,14 @@ impl View<'_> {
         messages.text(&format!("log-kind-{}", self.kind.name().replace('_', "-")))
     }
 
-    /// Returns the stable reason of a failure.
+    /// Returns the stable reason of a failure or refusal; empty if there is none.
     fn reason(&self) -> String {
         let outcome = self.presentation.as_ref().and_then(|known| known.outcome);
         sanitise(&outcome.unwrap_or(self.entry).reason)
     }
 
-    /// Returns the claims requested in excess of a registration, in the words of the credential that answered, or else
-    /// as requested.
+    /// Describes an item in excess of the registration: with the label of the claim in the credential that was
+    /// presented for it, otherwise as in the log.
     fn asked(&self, beyond: &str, catalogue: &Catalogue, messages: &LocalizedMessages) -> String {
         let part = self.entry.parts.iter().find_map(|part| {
             let path = beyond.strip_prefix(part.query_id.as_str())?.strip_prefix(':')?.trim_start();
@@ -194,7 +197,7 @@ impl View<'_> {
         Labels::new(catalogue, &part.type_name, messages).claim(below_subject(path))
     }
 
-    /// Returns the requested bounds that were not proved, in the words of the consent screen.
+    /// Returns the requested bounds that were not proved, as texts.
     fn bounds(&self, catalogue: &Catalogue, messages: &LocalizedMessages) -> Vec<String> {
         let is_proved = |asked: &AskedBound, threshold: &Threshold| {
             self.entry.parts.iter().filter(|part| asked.types.contains(&part.type_name)).any(|part| {
@@ -213,7 +216,7 @@ impl View<'_> {
         self.entry.bounds.iter().filter_map(said).collect()
     }
 
-    /// Returns the detail lines: a label and its value.
+    /// Returns the detail lines, each as label and text.
     fn details(&self, session: &Session, catalogue: &Catalogue) -> Vec<(String, String)> {
         let messages = &session.ui.messages;
         let mut details = Vec::new();
@@ -257,12 +260,12 @@ impl View<'_> {
     }
 }
 
-/// Returns a claim's path below the subject, which is the key of its label.
+/// Returns the path of a claim below the subject, by which labels are looked up.
 fn below_subject(path: &str) -> &str {
     path.strip_prefix("credentialSubject.").unwrap_or(path)
 }
 
-/// Formats a threshold in the words of the consent screen.
+/// Formats a proved threshold for people.
 fn threshold(threshold: &ShownThreshold, labels: &Labels<'_>, messages: &LocalizedMessages) -> String {
     let shown = serde_json::to_value(threshold).unwrap_or_default();
     let (direction, bound) = match (shown.get("at_least"), shown.get("at_most")) {

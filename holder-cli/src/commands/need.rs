@@ -1,5 +1,5 @@
-//! Command `carnet need`: lists procedures, and the required documents that the wallet has or lacks. Nothing is fetched
-//! or presented.
+//! Command `carnet need`: lists procedures, such as opening a bank account, with the required documents that the wallet
+//! has or lacks. Nothing is fetched or presented.
 
 use carnet_core::{day, query::path_to_text, spelling::nearest_name, time::Timestamp};
 use carnet_spec::{Catalogue, Need, Procedure, RequestTemplate};
@@ -38,7 +38,7 @@ fn unknown(catalogue: &Catalogue, id: &str) -> Failure {
     Failure::usage("procedure_unknown", Sentence::id("error-procedure-unknown").with("id", sanitise(id)), hint)
 }
 
-/// Screens about procedures for one wallet.
+/// Renderer of procedures for one wallet.
 struct Guide<'a> {
     ui: &'a Ui,
     catalogue: &'a Catalogue,
@@ -47,7 +47,8 @@ struct Guide<'a> {
 }
 
 impl Guide<'_> {
-    /// Returns a text in the owner's language; `None` if it is not stated. It may be a municipality's, and is cleaned.
+    /// Returns a text of the catalogue in the holder's language, sanitised, since a municipality may have written it;
+    /// `None` if it is empty.
     fn said(&self, texts: &std::collections::BTreeMap<String, String>) -> Option<String> {
         let text = RequestTemplate::text(texts, self.ui.messages.language().tag());
         (!text.is_empty()).then(|| sanitise(text))
@@ -61,7 +62,7 @@ impl Guide<'_> {
         Labels::new(self.catalogue, type_name, &self.ui.messages).document()
     }
 
-    /// Returns the list of procedures as text and as an object.
+    /// Returns all procedures as text and as an object.
     fn list(&self) -> (String, Value) {
         let (ui, messages) = (self.ui, &self.ui.messages);
         let (mut text, mut listed) = (String::new(), Vec::new());
@@ -139,7 +140,7 @@ impl Guide<'_> {
         (text, object)
     }
 
-    /// Writes a need and the document for it.
+    /// Writes a need and the credential that meets it, or the reason why there is none.
     fn need(&self, status: &NeedStatus<'_>, text: &mut String) {
         let (ui, messages) = (self.ui, &self.ui.messages);
         let mut line = |indent: usize, said: &str| text.push_str(&ui.wrapped(indent, said));
@@ -163,7 +164,7 @@ impl Guide<'_> {
         }
     }
 
-    /// Returns sentences about the state and the end of a document.
+    /// Returns sentences about the state and the end of validity of a credential.
     fn standing(&self, state: NeedState, held: &HeldCredential) -> Vec<String> {
         let messages = &self.ui.messages;
         let sentence = match state {
@@ -187,7 +188,8 @@ impl Guide<'_> {
         need.types.iter().map(|name| self.label(name)).collect()
     }
 
-    /// Returns the claims that a verifier would ask for: of the held document, or of the first type.
+    /// Returns the claims that a verifier would request, as path and label: of the matching credential, or of the first
+    /// type that has a request template.
     fn asked(&self, status: &NeedStatus<'_>) -> Vec<(String, String)> {
         let types = match status.held {
             Some(held) => std::slice::from_ref(&held.type_name),
@@ -213,7 +215,7 @@ impl Guide<'_> {
         asked.collect()
     }
 
-    /// Returns the issuers of each type that would do, as far as the types have words for it.
+    /// Returns, for each accepted type, its label and where it can be obtained, as far as the type's texts say so.
     fn sources(&self, status: &NeedStatus<'_>) -> Vec<(String, String)> {
         let language = self.ui.messages.language().tag();
         let known = status.need.types.iter().filter_map(|name| self.catalogue.credential_type(name));

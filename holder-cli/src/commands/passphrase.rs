@@ -1,4 +1,4 @@
-//! `carnet passphrase`: changes the passphrase of the wallet.
+//! Command `carnet passphrase`: changes the passphrase of the wallet.
 
 use serde_json::json;
 

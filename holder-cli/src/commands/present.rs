@@ -1,4 +1,4 @@
-//! Command `carnet present`: presents to a verifier what the holder approves, and nothing else.
+//! Command `carnet present`: answers the request of a verifier with what the holder approves, and nothing else.
 
 use carnet_console::Answer;
 use carnet_core::trust::registration::KeyStanding;
@@ -21,7 +21,7 @@ use crate::{
     ui::{Ui, consent::Screen, messages::LocalizedMessages, sanitise::sanitise},
 };
 
-/// Answers a request.
+/// Answers the request of a link. A refusal by the verifier is returned as failure.
 pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Failure> {
     let pointer = AuthorizationRequestLink::parse(&pasting::given_or_pasted_link(
         &session.ui,
@@ -38,7 +38,7 @@ pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Fa
     if presented.verdict.accepted { Ok(()) } else { Err(refusal(&session.ui.messages, &presented)) }
 }
 
-/// Holder at the terminal, or one who approved by digest.
+/// Consent of the holder: at the terminal, or by a digest on the command line.
 pub(crate) struct TerminalHolder<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) arguments: &'a Present,
@@ -68,7 +68,7 @@ impl Consent for TerminalHolder<'_> {
         }
     }
 
-    /// Obtains the decision on the screen, or by the digest of a request that was looked at before.
+    /// Asks for the decision at the terminal, unless the command line has the digest of the request and the answer.
     fn decide(&self, question: &ConsentRequest<'_>, introduced: bool) -> ConsentDecision {
         let (ui, consent) = (self.ui, &self.screen(question));
         let needs_choice = consent.uses_linkable_copy() && !self.arguments.show_marked;
@@ -183,7 +183,7 @@ fn told(messages: &LocalizedMessages, presented: &Presented) -> (String, Value) 
     (said, object)
 }
 
-/// Returns the failure for a refused presentation. The verdict determines the exit code, not the receipt.
+/// Returns the failure for a presentation that the verifier refused, with advice by its reason.
 fn refusal(messages: &LocalizedMessages, presented: &Presented) -> Failure {
     let (answer, (_, object)) = (&presented.verdict, told(messages, presented));
     let reason = sanitise(&answer.reason).to_lowercase();

@@ -1,4 +1,4 @@
-//! Command `carnet receipt`: exports a receipt for third parties, and verifies one from someone else, without a wallet
+//! Command `carnet receipt`: exports a receipt for third parties, and verifies one from someone else without a wallet
 //! or a network.
 
 use std::{fs::File, io::Read as _, path::Path, sync::Arc};
@@ -22,7 +22,7 @@ use crate::{
     wallet::presentations::{PresentationRecord, shown_to},
 };
 
-/// Maximum file size, in bytes.
+/// Maximum size of a receipt file or DID document that is read, in bytes; the rest is ignored.
 const LARGEST: u64 = 2_097_152;
 
 /// Exports or verifies a receipt.
@@ -90,7 +90,7 @@ fn verify(session: &Session, arguments: &VerifyReceipt) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Error for an invalid receipt, with what to do about it.
+/// Returns the failure for an invalid receipt, with advice by its code.
 fn refused(problem: &Problem) -> Failure {
     let hint = match problem.code {
         Code::ReceiptKeyUnproven => "hint-registrar-option",
@@ -123,7 +123,7 @@ fn document(path: &Path) -> Result<Arc<DidDocument>, Failure> {
     })
 }
 
-/// DID documents from the command line, and DIDs that contain their own key.
+/// Resolver for the DID documents from the command line, and for DIDs that contain their own key.
 struct Documents(Vec<Arc<DidDocument>>);
 
 impl Resolve for Documents {
@@ -183,7 +183,7 @@ fn text(ui: &Ui, evidence: &ReceiptEvidence) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Describes the evidence that the key belongs to the verifier.
+/// Describes the evidence that the signing key belongs to the verifier: a registration, or the DID itself.
 fn key(ui: &Ui, evidence: &ReceiptEvidence) -> String {
     let messages = &ui.messages;
     match (evidence.signer(), evidence.registration()) {

@@ -23,10 +23,10 @@ use crate::{
     wallet::contents::WalletSecret,
 };
 
-/// Number of prompts for a malformed PIN.
+/// Maximum number of prompts for a PIN; all but the last are repeated after a malformed one.
 const PIN_PROMPTS: usize = 3;
 
-/// Receives an offer, or resumes a pending one.
+/// Receives the credentials of an offer, or resumes pending ones.
 pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Failure> {
     let results = if arguments.resume {
         let mut wallet = session.open()?;
@@ -47,7 +47,7 @@ pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Fa
     report(session, results)
 }
 
-/// Owner at the terminal, or the one who decided on the command line.
+/// Holder at the terminal, who may have decided on the command line.
 struct OfferOwner<'a> {
     ui: &'a Ui,
     arguments: &'a Receive,
@@ -63,7 +63,10 @@ impl OfferConsent for OfferOwner<'_> {
     }
 }
 
-/// Asks the owner for consent.
+/// Displays the offer, and asks the holder to accept it. With `--yes` nothing is displayed.
+///
+/// # Errors
+/// `approval_needed` without a terminal; `declined`, `not_answered`.
 fn consent(
     ui: &Ui,
     arguments: &Receive,
@@ -103,7 +106,7 @@ fn consent(
     ui.require_yes(&ui.messages.text("receive-question"), Sentence::id("undone-offer"))
 }
 
-/// Names the issuer, and says that the name is its own. A service on this machine is marked as such.
+/// Returns the name of the issuer, with a note that the issuer chose it. A service on this machine is marked as such.
 fn issuer(ui: &Ui, promise: &ExpectedCredential) -> String {
     let mut lines = vec![parties::issuer_name(ui, &promise.issuer_name, &promise.issuer)];
     lines.push(format!("({})", ui.messages.text("receive-name-note")));
@@ -137,15 +140,15 @@ fn pin(ui: &Ui, arguments: &Receive, form: PinForm, endpoint: &str) -> Result<Wa
     read(&Zeroizing::new(rpassword::prompt_password(&prompt).map_err(|_| needed())?))
 }
 
-/// Names the recipient of the PIN before asking for it. Only the issued copies will prove that the address belongs to
-/// the issuer: a thief of a link can make another link to their own server, and wait for the PIN.
+/// Returns the screen that names the recipient of a PIN. Until copies are issued, nothing proves that the address
+/// belongs to the issuer: a thief of a link can make another link to their own server, and wait for the PIN.
 fn pin_screen(ui: &Ui, endpoint: &str) -> String {
     let host = sanitise(endpoint.split_once("://").map_or(endpoint, |(_, host)| host));
     let (goes, unproven) = (ui.messages.text("receive-pin-goes"), ui.messages.text("receive-pin-unproven"));
     format!("\n{}:\n  {host}\n  {unproven}\n", ui.heading(&goes))
 }
 
-/// Describes the issuer's status on the owner's trust lists; empty without a list.
+/// Describes the decision of the holder's trust lists about the issuer; empty without a list.
 fn trust_text(session: &Session, trust: &Value) -> String {
     let word = |name: &str| sanitise(trust.get(name).and_then(Value::as_str).unwrap_or_default());
     let messages = &session.ui.messages;
@@ -157,7 +160,7 @@ fn trust_text(session: &Session, trust: &Value) -> String {
     }
 }
 
-/// Reports the results of all collections.
+/// Prints the results of all issuances. Returns the first failure, or `not_ready` if one was deferred.
 fn report(session: &Session, results: CollectionResults) -> Result<(), Failure> {
     let mut text = String::new();
     let mut received = Vec::with_capacity(results.received.len());

@@ -16,7 +16,8 @@ use crate::{
     wallet::WalletFile,
 };
 
-/// Refills the given credentials, or all with few unused copies.
+/// Refills the given credentials, otherwise those that have few unused copies or copies that need replacement; with
+/// `--all`, every one that can be refilled.
 pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let catalogue = session.catalogue()?;
@@ -41,7 +42,7 @@ pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Fai
     outcome.finish(session)
 }
 
-/// Results of all refills of a run; one failure does not stop the others.
+/// Results of all refills of a command. One failure does not stop the others.
 #[derive(Default)]
 struct Outcome {
     text: String,

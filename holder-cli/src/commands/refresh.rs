@@ -1,4 +1,4 @@
-//! Command `carnet refresh`: fetches freshness statements and newer trust lists, for use without a network.
+//! Command `carnet refresh`: fetches freshness statements and newer trust lists, for later use without a network.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,8 @@ use crate::{
     wallet::WalletFile,
 };
 
-/// Refreshes all copies of all credentials, with one call per issuer.
+/// Refreshes the copies of all credentials, issuer by issuer, and the trust lists. With `--when-due`, only if a refresh
+/// is due. One failure does not stop the others.
 pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let now = session.now();
@@ -90,7 +91,8 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
     Ok(())
 }
 
-/// Requests statements for all copies of one issuer, and repeats the request if the issuer replaced some copies.
+/// Requests statements for all copies of one issuer, and replaces outdated copies. If copies were replaced, the
+/// statements are requested again.
 async fn confirmed(
     session: &Session,
     wallet: &mut WalletFile,

@@ -13,7 +13,7 @@ use crate::{
     wallet::{EntryKind, PinnedRegistrar, WalletContents, WalletLogEntry},
 };
 
-/// Maximum length of a name, in characters.
+/// Maximum length of a registrar's name, in characters; longer names are truncated.
 const LONGEST_NAME: usize = 200;
 
 /// Runs a subcommand of `carnet registrar`.
@@ -53,7 +53,7 @@ pub(crate) fn run(session: &Session, command: &RegistrarCommand) -> Result<(), F
     Ok(())
 }
 
-/// Builds the log entry about a registrar.
+/// Returns the log entry about a registrar that was added or removed.
 fn noted(session: &Session, kind: EntryKind, registrar: &PinnedRegistrar) -> WalletLogEntry {
     WalletLogEntry { party_name: registrar.name.clone(), ..WalletLogEntry::new(session.now(), kind, &registrar.did) }
 }

@@ -1,4 +1,4 @@
-//! Command `carnet renew`: extends credentials near their expiry, if the issuer permits it.
+//! Command `carnet renew`: gets copies with a later expiry for credentials near their end, if the issuer permits it.
 
 use carnet_core::day;
 use carnet_wallet::{
@@ -15,7 +15,7 @@ use crate::{
     ui::{labels::Labels, sanitise::sanitise},
 };
 
-/// Renews the given credentials, or all that expire soon.
+/// Renews the given credentials, otherwise all that end within 30 days. One failure does not stop the others.
 pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Failure> {
     let mut wallet = session.open()?;
     let catalogue = session.catalogue()?;

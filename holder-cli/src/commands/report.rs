@@ -68,13 +68,13 @@ fn digest(known: &PresentationRecord<'_>) -> Option<String> {
     receipt::stored_receipt(known.receipt()?).ok().map(|receipt| receipt.digest().to_owned())
 }
 
-/// Returns the time of an erasure request that was not confirmed.
+/// Returns the time of the last erasure request; `None` if there was none, or erasure was confirmed.
 fn unanswered(known: &PresentationRecord<'_>) -> Option<String> {
     let last = known.asked.last().filter(|_| known.erased.is_none())?;
     Some(last.at.to_string())
 }
 
-/// Writing to a string does not fail.
+/// Returns the complaint as text, with blanks for the complainant.
 fn text(messages: &LocalizedMessages, shown: &[PresentationRecord<'_>]) -> String {
     let word = |id: &str| messages.text(id);
     let mut text = format!("{}\n\n", word("report-title"));
@@ -107,7 +107,8 @@ fn text(messages: &LocalizedMessages, shown: &[PresentationRecord<'_>]) -> Strin
     text
 }
 
-/// Formats a threshold with the path of the claim, for reference by the authority.
+/// Formats a proved threshold with the technical path of the claim, such as `credentialSubject.validUntil >=
+/// 2026-11-22`.
 pub(crate) fn threshold_text(threshold: &ShownThreshold) -> String {
     let bound = serde_json::to_value(threshold).unwrap_or_default();
     let (sign, bound) = match (bound.get("at_least"), bound.get("at_most")) {

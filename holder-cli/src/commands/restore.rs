@@ -9,8 +9,8 @@ use crate::{
     wallet::{WalletFile, WalletPart, read_only},
 };
 
-/// Creates a wallet from a copy. Later presentations are not in the copy, so all credential copies in it count as
-/// presented, and the restored wallet gets its own rollback mark.
+/// Creates the wallet from a copy of its file; never replaces an existing wallet. Presentations made after the copy are
+/// not in it, so all credential copies count as presented. The restored wallet gets its own rollback mark.
 pub(crate) fn run(session: &Session, arguments: &Restore) -> Result<(), Failure> {
     let path = session.wallet_path()?;
     if path.symlink_metadata().is_ok() {

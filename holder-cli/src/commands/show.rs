@@ -1,4 +1,4 @@
-//! Command `carnet show`: displays one credential to its holder.
+//! Command `carnet show`: displays one credential with its values to its holder.
 
 use std::fmt::Write;
 
@@ -20,7 +20,7 @@ use crate::{
     wallet::{CredentialCopy, HeldCredential},
 };
 
-/// Displays a credential with its values.
+/// Displays a credential with its values and its copies. Nothing is presented.
 pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
     let contents = session.read()?;
     let index = contents.find(&arguments.id)?;
@@ -52,7 +52,7 @@ pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns who issued the document, its end, and how many of its copies are unused.
+/// Returns the lines about a credential: issuer, end of validity, format, number of copies, and state.
 fn about(ui: &Ui, held: &HeldCredential, now: Timestamp) -> String {
     let messages = &ui.messages;
     let until = match held.valid_until {
@@ -82,7 +82,7 @@ fn copy_json(copy: &CredentialCopy, now: Timestamp) -> Value {
     })
 }
 
-/// Returns the claims, from the first copy that still has its text: all copies have the same.
+/// Returns the claims of a credential, from the first copy that has a text; all copies have the same claims.
 fn payload(held: &HeldCredential) -> Result<Map<String, Value>, carnet_core::Problem> {
     let missing = || carnet_core::Problem::from(carnet_core::Code::InvalidJson);
     let copy = held.copies.iter().find(|copy| copy.is_presentable()).ok_or_else(missing)?;

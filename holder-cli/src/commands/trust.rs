@@ -19,7 +19,7 @@ use crate::{
     wallet::{EntryKind, PinnedList, WalletLogEntry, WalletTrust},
 };
 
-/// Maximum number of lists to read between the operators known before and the current signers.
+/// Maximum number of intermediate lists that are read when the operators of a list have changed.
 const MAX_PASSED: usize = 16;
 
 /// Runs a subcommand of `carnet trust`.
@@ -92,18 +92,19 @@ fn list(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Result of an update of the trust lists.
+/// Result of updating the trust lists.
 pub(super) struct Updated {
-    /// Text for the screen, one line per list.
+    /// Text for the screen, one line per updated list.
     pub(super) text: String,
-    /// Objects for `--json`.
+    /// Updated lists as objects, for `--json`.
     pub(super) lists: Vec<Value>,
-    /// First failure.
+    /// First failure; other lists may have been updated nevertheless.
     pub(super) failure: Option<Failure>,
 }
 
-/// Fetches newer lists. A refused list does not replace the pinned one and does not stop the others. A list with the
-/// digest `accept` is accepted regardless of what was seen before. The caller saves the wallet.
+/// Fetches the newest version of each pinned list. A refused version does not replace the pinned one and does not stop
+/// the other lists. A version with the digest `accept` is accepted regardless of versions accepted before. The caller
+/// must save the wallet.
 pub(super) async fn look(session: &Session, trust: &mut WalletTrust, accept: Option<&str>) -> Updated {
     let mut done = Updated { text: String::new(), lists: Vec::new(), failure: None };
     for mut pinned in trust.lists.clone() {
@@ -165,7 +166,7 @@ fn note(session: &Session, log: &mut crate::wallet::log::WalletLog, kind: EntryK
     log.push(WalletLogEntry::new(session.now(), kind, list));
 }
 
-/// Replaces the pinned list with a verified one.
+/// Stores a verified version of a list: as a new pinned list, or in place of the one with the same DID.
 fn replace(trust: &mut WalletTrust, pinned: PinnedList, held: &TrustList) {
     trust.seen.insert(pinned.issuer.clone(), held.seen());
     match trust.lists.iter_mut().find(|known| known.issuer == pinned.issuer) {
@@ -174,7 +175,8 @@ fn replace(trust: &mut WalletTrust, pinned: PinnedList, held: &TrustList) {
     }
 }
 
-/// Returns a URL unchanged, and a file as an absolute path: the wallet is also used from other folders.
+/// Returns the source of a list: a URL unchanged, a file as an absolute path, since the wallet is also used from other
+/// folders.
 fn source(list: &str) -> Result<String, Failure> {
     if list.contains("://") {
         return Ok(list.to_owned());
@@ -186,9 +188,12 @@ fn source(list: &str) -> Result<String, Failure> {
     Ok(path.display().to_string())
 }
 
-/// Returns the list at its source if it is valid under the operators' current DID documents. The pinned list is judged
-/// by the same documents from then on: it becomes invalid if an operator has revoked or removed its signing key,
-/// whether or not a new list is accepted (spec/trust.md 7.8).
+/// Fetches the list from its source, and verifies it with the current DID documents of its operators. The pinned list
+/// gets these documents too: it becomes invalid if an operator has revoked or removed its signing key, even if no new
+/// list is accepted (spec/trust.md 7.8).
+///
+/// # Errors
+/// The list is unavailable or invalid, or has no fresh timestamp although it needs one.
 async fn fetched(
     session: &Session,
     pinned: &mut PinnedList,
@@ -218,8 +223,9 @@ async fn fetched(
     Ok((newest, held))
 }
 
-/// Reads the lists that changed the operators since the newest list seen, and verifies each by the operators before it.
-/// Returns the state to remember before the newest list is verified; `None` if no chain leads to it.
+/// Reads the intermediate lists that changed the operators since the newest accepted list, and verifies each with the
+/// operators before it. Returns the identity of the last one; `None` if there is none, or one is unavailable or
+/// invalid.
 async fn passed(session: &Session, newest: &PinnedList, seen: Option<&AcceptedList>) -> Option<AcceptedList> {
     let preview = TrustList::preview(&newest.document).ok()?;
     let known = seen.map_or(0, |seen| seen.sequence);
@@ -233,7 +239,7 @@ async fn passed(session: &Session, newest: &PinnedList, seen: Option<&AcceptedLi
     passed
 }
 
-/// Reads the timestamp next to a list, and attaches it to the list.
+/// Reads the timestamp next to a list, verifies it, and attaches it to the list.
 async fn timestamp(session: &Session, source: &str, held: &mut TrustList) -> Result<Map<String, Value>, Failure> {
     let text = read(session, &ListTimestamp::beside(source)).await?;
     let document = json::parse_object(&text, Limits::DOCUMENT).map_err(|problem| refused(&problem))?;
@@ -242,8 +248,8 @@ async fn timestamp(session: &Session, source: &str, held: &mut TrustList) -> Res
     Ok(document)
 }
 
-/// Fetches the DID documents of operators with a did:web. A missing or malformed document keeps the previous one, and
-/// stops neither the other operators nor the list (spec/trust.md 7.8).
+/// Fetches the DID documents of the operators with a did:web. If a document is unavailable or malformed, the previous
+/// one is kept; this stops neither the other operators nor the list (spec/trust.md 7.8).
 async fn operator_documents(session: &Session, pinned: &PinnedList) -> Vec<Value> {
     let mut documents = Vec::new();
     for operator in &pinned.operators {
@@ -295,7 +301,8 @@ fn title(ui: &Ui, held: &TrustList) -> String {
     )
 }
 
-/// Returns one line for each operator with an invalid proof, when the other proofs reach the quorum.
+/// Returns one line for each operator whose proof is invalid, if the other proofs reach the quorum; otherwise the list
+/// itself is invalid.
 fn failed_lines(session: &Session, held: &TrustList) -> String {
     let line = |(operator, problem): (&str, &Problem)| {
         let (operator, why) = (parties::known_name(&session.ui, "", operator), sanitise(&problem.to_string()));

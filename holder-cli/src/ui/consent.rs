@@ -1,4 +1,4 @@
-//! Consent screen: verifier, purpose, legal basis, retention, disclosed and hidden claims.
+//! Consent screen for a presentation: verifier, purpose, legal basis, retention, disclosed and hidden claims.
 
 use std::{fmt::Write, ops::Deref};
 
@@ -20,11 +20,11 @@ mod json;
 mod missing;
 mod plan;
 
-/// Facts on which the holder decides.
+/// Consent screen: the facts that it displays, as text or as JSON.
 pub(crate) struct Screen<'a> {
     /// Facts of the question to the holder.
     pub(crate) question: ConsentRequest<'a>,
-    /// `true` explains the choice of this answer.
+    /// `true` adds an explanation why these credentials and claims were chosen.
     pub(crate) explain: bool,
 }
 
@@ -37,13 +37,13 @@ impl<'a> Deref for Screen<'a> {
 }
 
 impl Screen<'_> {
-    /// Returns the whole screen.
+    /// Returns the whole screen as text.
     #[cfg(test)]
     pub(crate) fn text(&self, ui: &Ui) -> String {
         self.verifier_text(ui) + &self.disclosure_text(ui)
     }
 
-    /// Returns the first half of the screen: the verifier, and the excess over its registration.
+    /// Returns the first half of the screen: the verifier, and the requested items that exceed its registration.
     pub(crate) fn verifier_text(&self, ui: &Ui) -> String {
         let mut screen = String::new();
         // Writing to a string does not fail.
@@ -53,7 +53,7 @@ impl Screen<'_> {
         screen
     }
 
-    /// Returns the second half of the screen: the disclosed and the hidden claims.
+    /// Returns the second half of the screen: the disclosed and the hidden claims, and what the verifier can conclude.
     pub(crate) fn disclosure_text(&self, ui: &Ui) -> String {
         let say = |id: &str| ui.messages.text(id);
         let mut screen = String::new();
@@ -74,8 +74,8 @@ impl Screen<'_> {
         screen
     }
 
-    /// Returns the question: the claims, the credentials and the recipient. An unregistered verifier is identified by
-    /// its address, since its name is self-chosen.
+    /// Returns the question that the holder answers: the claims, the credentials and the recipient. An unregistered
+    /// verifier is identified by its address, since its name is self-chosen.
     pub(crate) fn question(&self, ui: &Ui) -> String {
         let asker = self.introduction.relying_party().map(|registered| sanitise(&registered.name));
         let asker = asker.unwrap_or_else(|| self.unvouched(ui));
@@ -94,7 +94,7 @@ impl Screen<'_> {
         ui.messages.with("consent-question", &[("asker", &asker), ("claims", &claims)])
     }
 
-    /// Returns the freshness statement to send with a copy.
+    /// Returns the freshness statement to be sent with a copy; `None` if none is to be sent.
     fn statement(&self, copy: &CredentialCopy) -> Option<StapledStatement> {
         copy.statement_to_staple(self.request.freshness_seconds_max, &self.request.client_id, self.now)
     }
@@ -105,12 +105,12 @@ impl Screen<'_> {
         self.parts().iter().filter_map(copy).any(CredentialCopy::is_linkable)
     }
 
-    /// Describes the unregistered verifier.
+    /// Describes the verifier by its address, for one without a valid registration.
     fn unvouched(&self, ui: &Ui) -> String {
         parties::unregistered_name(ui, &self.request.client_id, Some(self.endpoint), "")
     }
 
-    /// Returns the name under which the log has a verifier.
+    /// Returns the name by which the log has a verifier, otherwise its address.
     fn known_as(&self, ui: &Ui, client_id: &str) -> String {
         let entries = self.contents.log.entries().iter().rev();
         let known = entries.filter(|entry| entry.party == client_id).find(|entry| entry.asker.is_some());
@@ -205,7 +205,7 @@ impl Screen<'_> {
     }
 }
 
-/// Returns the name of a claim below the subject, as labels use it.
+/// Returns the path of a claim below the subject as text, by which labels are looked up.
 fn name_of(path: &[Step]) -> String {
     match path.split_first() {
         Some((Step::Name(first), rest)) if first == "credentialSubject" && !rest.is_empty() => path_to_text(rest),

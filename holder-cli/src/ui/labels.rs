@@ -1,4 +1,4 @@
-//! Human-readable names of credential types, claims and values.
+//! Names of credential types, claims and values for people.
 
 use carnet_core::{
     at_least::Direction,
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{messages::LocalizedMessages, sanitise::sanitise};
 use crate::answer::bound_text;
 
-/// Labels of one type in the holder's language; plain names for a type outside the catalogue.
+/// Labels of one credential type in the holder's language. For a type outside the catalogue, the technical names.
 pub(crate) struct Labels<'a> {
     display: Option<&'a DisplayTexts>,
     type_name: &'a str,
@@ -23,32 +23,34 @@ impl<'a> Labels<'a> {
         Self { display, type_name, messages }
     }
 
-    /// Returns the name of the type.
+    /// Returns the name of the credential type.
     pub(crate) fn document(&self) -> String {
         self.display.map_or_else(|| sanitise(self.type_name), |display| sanitise(&display.name))
     }
 
-    /// Returns the name of a claim, by its path below the subject.
+    /// Returns the label of a claim, by its path below the subject; the path itself if the type has no label for it.
     pub(crate) fn claim(&self, path: &str) -> String {
         self.display.and_then(|display| display.label(path)).map_or_else(|| sanitise(path), sanitise)
     }
 
-    /// Describes a proved threshold.
+    /// Describes a threshold with a remark that the exact value stays hidden.
     pub(crate) fn threshold(&self, threshold: &Threshold) -> String {
         self.threshold_of(threshold, false)
     }
 
-    /// Describes a proved threshold, or one whose hidden value another disclosed claim reveals.
+    /// Describes a threshold with a remark that the exact value stays hidden; without the remark for a date that the
+    /// end of the validity reveals (`given_away`).
     pub(crate) fn threshold_of(&self, threshold: &Threshold, given_away: bool) -> String {
         self.side("threshold", threshold, if given_away && threshold.is_date() { "-alone" } else { "" })
     }
 
-    /// Describes a bound, without a remark about the hidden value.
+    /// Describes a threshold without a remark about the hidden value.
     pub(crate) fn bound(&self, threshold: &Threshold) -> String {
         self.side("bound", threshold, "")
     }
 
-    /// Describes a conclusion about a hidden claim: the other side of a bound, or excluded values.
+    /// Describes what the verifier can conclude about a hidden claim: that it is beyond a bound, or none of some
+    /// values.
     pub(crate) fn conclusion_text(&self, path: &str, implied: &ImpliedCondition) -> String {
         match &implied.threshold {
             Some(threshold) => self.side("concluded", threshold, ""),
@@ -59,6 +61,7 @@ impl<'a> Labels<'a> {
         }
     }
 
+    /// Formats a threshold with the message whose id begins with `what` and ends with `suffix`.
     fn side(&self, what: &str, threshold: &Threshold, suffix: &str) -> String {
         let form = if threshold.is_date() { "date" } else { "value" };
         let direction = match threshold.direction() {
@@ -69,7 +72,7 @@ impl<'a> Labels<'a> {
             .with(&format!("{what}-{form}-{direction}{suffix}"), &[("bound", &sanitise(&bound_text(threshold)))])
     }
 
-    /// Formats a claim value.
+    /// Formats a claim value. `path` is that of the claim below the subject, by which labels of known values are found.
     pub(crate) fn value(&self, path: &str, value: &Value) -> String {
         match value {
             Value::Bool(true) => self.messages.text("answer-yes"),

@@ -1,4 +1,4 @@
-//! Messages of the wallet in all of its languages.
+//! Messages of the wallet in all of its languages (Fluent).
 
 use carnet_wallet::languages::Languages;
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource};
@@ -26,7 +26,7 @@ impl Language {
         }
     }
 
-    /// Parses a POSIX locale such as `de_AT.UTF-8`; unknown ones are English.
+    /// Returns the language of a POSIX locale such as `de_AT.UTF-8`; English for an unsupported one.
     pub(crate) fn from_locale(locale: &str) -> Self {
         match locale.get(..2) {
             Some("de") => Self::De,
@@ -45,7 +45,7 @@ impl Language {
             .map_or(Self::En, |locale| Self::from_locale(&locale))
     }
 
-    /// Returns the texts of the screens and of the failures.
+    /// Returns the Fluent files with the texts of the screens and of the failures.
     const fn sources(self) -> [&'static str; 2] {
         match self {
             Self::En => [include_str!("../../locales/en.ftl"), include_str!("../../locales/failures/en.ftl")],
@@ -63,7 +63,7 @@ pub(crate) struct LocalizedMessages {
 }
 
 impl LocalizedMessages {
-    /// Loads a language.
+    /// Loads the messages of a language.
     pub(crate) fn new(language: Language) -> Self {
         let bundles = [language, Language::En].into_iter().map(bundle).collect();
         Self { language, bundles }
@@ -73,18 +73,19 @@ impl LocalizedMessages {
         self.language
     }
 
-    /// Returns a message without arguments.
+    /// Returns the message with an id, which has no arguments; the id itself if there is no such message.
     pub(crate) fn text(&self, id: &str) -> String {
         self.with(id, &[])
     }
 
-    /// Returns a line with the checks that were skipped for new copies; empty if there are none.
+    /// Returns a line that lists the checks that were skipped for new copies, by their names; empty if there are none.
     pub(crate) fn unchecked<'a>(&self, names: impl Iterator<Item = &'a str>) -> String {
         let words: Vec<String> = names.map(|name| self.text(&format!("unchecked-{name}"))).collect();
         if words.is_empty() { String::new() } else { format!("  {} {}\n", self.text("unchecked"), words.join("; ")) }
     }
 
-    /// Returns a message with arguments. Untrusted arguments must be sanitised before.
+    /// Returns the message with an id and arguments; the id itself if there is no such message. Untrusted arguments
+    /// must be sanitised before.
     pub(crate) fn with(&self, id: &str, arguments: &[(&str, &str)]) -> String {
         let mut args = FluentArgs::new();
         for (name, value) in arguments {
@@ -97,7 +98,7 @@ impl LocalizedMessages {
         id.to_owned()
     }
 
-    /// Returns the holder's languages, for texts by third parties.
+    /// Returns the languages of the holder, for texts of other parties.
     pub(crate) fn languages(&self) -> Languages {
         Languages::preferring(self.language.tag())
     }

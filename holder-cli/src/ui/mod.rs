@@ -1,4 +1,4 @@
-//! Screens: output, questions and languages.
+//! User interface: screens, questions, notes and languages.
 
 use std::io::{self, IsTerminal};
 
@@ -26,16 +26,17 @@ pub(crate) struct Ui {
     ask: bool,
     prompt: bool,
     bold: bool,
-    /// `true` if DIDs and digests are displayed even where a name is available.
+    /// `true` displays DIDs and digests even if a name is available.
     pub(crate) details: bool,
-    /// Width of the terminal in columns; `None`: output is redirected, and lines are not wrapped.
+    /// Width of the terminal in columns; `None`: the output is redirected, and lines are not wrapped.
     pub(crate) columns: Option<usize>,
     /// Messages in the chosen language.
     pub(crate) messages: LocalizedMessages,
 }
 
 impl Ui {
-    /// Creates the user interface of a command. Questions are asked only at a terminal.
+    /// Creates the user interface of a command. Questions are asked only if `json` and `no_input` are `false` and both
+    /// standard input and output are terminals.
     pub(crate) fn new(json: bool, no_input: bool, language: Language) -> Self {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let (input, screen) = (io::stdin().is_terminal(), carnet_console::stdout_is_terminal());
@@ -51,57 +52,57 @@ impl Ui {
         }
     }
 
-    /// Returns whether a person can be asked: the screen and the answers use a terminal.
+    /// Returns whether questions can be asked: they are permitted, and standard input and output are terminals.
     pub(crate) fn can_ask(&self) -> bool {
         self.ask
     }
 
-    /// Returns whether a person can be asked for the passphrase, which uses the terminal directly, even if standard
-    /// output is redirected.
+    /// Returns whether a passphrase can be asked for: questions are permitted, and standard input is a terminal. The
+    /// prompt uses the terminal directly, so that standard output may be redirected.
     pub(crate) fn can_prompt(&self) -> bool {
         self.prompt
     }
 
-    /// Formats a heading, bold if the terminal supports it.
+    /// Formats a heading: bold at a terminal, unless `NO_COLOR` is set.
     pub(crate) fn heading(&self, text: &str) -> String {
         if self.bold { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    /// Formats an indented line of text, wrapped to the terminal.
+    /// Formats a text indented by `indent` columns and wrapped to the terminal, with a newline.
     pub(crate) fn wrapped(&self, indent: usize, text: &str) -> String {
         wrap::wrapped(text, indent, self.columns)
     }
 
-    /// Prints a result: text for a person, the object for a program.
+    /// Prints the result of a command: the object with `--json`, otherwise the text.
     pub(crate) fn result(&self, text: &str, object: &Value) {
         if self.json { out(format_args!("{object}\n")) } else { out(wrap::wrap_lines(text, self.columns)) }
     }
 
-    /// Prints text for a person only.
+    /// Prints text on standard output; nothing with `--json`.
     pub(crate) fn print_text(&self, text: &str) {
         if !self.json {
             out(wrap::wrap_lines(text, self.columns));
         }
     }
 
-    /// Prints a progress note, separate from the result.
+    /// Prints a note on standard error; nothing with `--json`.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
             carnet_console::note(text);
         }
     }
 
-    /// Returns the notice for slow calls to a host.
+    /// Returns the notice shown while calls to a host are slow.
     pub(crate) fn service_wait(&self, host: &str) -> WaitNotice {
         self.notice(&self.messages.with("wait-service", &[("host", &sanitise::sanitise(host))]))
     }
 
-    /// Returns the notice for waiting for another command that has locked the wallet.
+    /// Returns the notice shown while another command has locked the wallet.
     pub(crate) fn busy_wait(&self) -> WaitNotice {
         self.notice(&self.messages.text("wait-busy"))
     }
 
-    /// Returns the notice for passphrase hashing, which takes place whenever the wallet is opened or saved.
+    /// Returns the notice shown while the passphrase is hashed, which happens whenever the wallet is opened or saved.
     pub(crate) fn wallet_wait(&self) -> WaitNotice {
         self.notice(&self.messages.text("wait-wallet"))
     }
@@ -110,7 +111,7 @@ impl Ui {
         WaitNotice::new(wrap::wrap_lines(text, self.columns), self.json)
     }
 
-    /// Prints a failure.
+    /// Prints a failure: the object with `--json`, otherwise its lines on standard error.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
             carnet_console::line(failure.json());
@@ -119,7 +120,8 @@ impl Ui {
         }
     }
 
-    /// Asks the owner a question on the terminal that shows its screen.
+    /// Asks the holder a question. [`Answer::Unclear`] if questions cannot be asked, or the answer is neither yes nor
+    /// no.
     pub(crate) fn ask(&self, question: &str) -> Answer {
         if !self.ask {
             return Answer::Unclear;
@@ -138,7 +140,10 @@ impl Ui {
         question.put(|text| out(text), carnet_console::read_line)
     }
 
-    /// Returns an error unless the holder answers yes. `undone` describes the action that was not taken.
+    /// Asks the holder a question. `undone` describes the action that is not taken without a yes.
+    ///
+    /// # Errors
+    /// `declined` after a no; `not_answered` without a clear answer.
     pub(crate) fn require_yes(&self, question: &str, undone: Sentence) -> Result<(), Failure> {
         match self.ask(question) {
             Answer::Yes => Ok(()),
@@ -148,8 +153,8 @@ impl Ui {
     }
 }
 
-/// Returns whether the person who answers sees the question. If either end is a file or another program, nobody has
-/// consented.
+/// Returns whether the person who answers sees the question. If input or output is a file or another program, nobody
+/// has consented.
 const fn somebody_reads(input_is_terminal: bool, screen_is_terminal: bool) -> bool {
     input_is_terminal && screen_is_terminal
 }

@@ -1,11 +1,11 @@
-//! Notes about events other than the result of a command.
+//! Notes about events that are not part of a command's result.
 
 use carnet_wallet::ports::Notice;
 
 use super::{labels::Labels, messages::LocalizedMessages};
 use crate::failure::Translated as _;
 
-/// Returns the note about an event.
+/// Returns the note about an event, in the language of the messages.
 pub(crate) fn text(messages: &LocalizedMessages, notice: &Notice<'_>) -> String {
     match notice {
         Notice::Refilled { catalogue, type_name, count } => {

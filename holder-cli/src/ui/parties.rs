@@ -4,12 +4,12 @@ use carnet_core::did::{Did, DidMethod, web, webvh};
 
 use super::{Ui, sanitise::sanitise};
 
-/// Returns the DID in a verifier's client id; `None` for other text.
+/// Returns the DID in a client id with the prefix `decentralized_identifier:`; `None` for other text.
 pub(crate) fn did_of(client_id: &str) -> Option<&str> {
     client_id.strip_prefix("decentralized_identifier:")
 }
 
-/// Returns the web site that controls a DID: its host, and its path if any; `None` for other DID methods.
+/// Returns host and path of the web site that publishes a did:web or did:webvh; `None` for other DIDs.
 pub(crate) fn web_site(did: &str) -> Option<String> {
     let did = Did::parse(did).ok()?;
     let url = match did.method() {
@@ -22,8 +22,9 @@ pub(crate) fn web_site(did: &str) -> Option<String> {
     Some(folder.strip_suffix("/.well-known").unwrap_or(folder).to_owned())
 }
 
-/// Describes a verifier without a valid registration by its verified address: the web site of its DID, otherwise the
-/// host of its service; followed by its self-chosen name, marked as such.
+/// Describes a verifier without a valid registration by its address: the web site of its DID, otherwise the host of
+/// `endpoint`, otherwise the DID. Its self-chosen name `own_name` follows, marked as such; empty: none. With
+/// `--details`, the client id follows.
 pub(crate) fn unregistered_name(ui: &Ui, client_id: &str, endpoint: Option<&str>, own_name: &str) -> String {
     let did = did_of(client_id).unwrap_or(client_id);
     let host = |endpoint: &str| sanitise(endpoint.split_once("://").map_or(endpoint, |(_, host)| host));
@@ -36,7 +37,8 @@ pub(crate) fn unregistered_name(ui: &Ui, client_id: &str, endpoint: Option<&str>
     if ui.details { format!("{said} <{}>", sanitise(client_id)) } else { said }
 }
 
-/// Returns the name given by the holder, a registration or a trust list; without one, the web site or the DID.
+/// Returns a name given by the holder, a registration or a trust list; if it is empty, the web site of the DID or the
+/// DID. With `--details`, the DID follows.
 pub(crate) fn known_name(ui: &Ui, name: &str, did: &str) -> String {
     let name = sanitise(name);
     match (name.is_empty(), ui.details) {
@@ -47,7 +49,7 @@ pub(crate) fn known_name(ui: &Ui, name: &str, did: &str) -> String {
     }
 }
 
-/// Returns the issuer's own display name, with its web site, which identifies it.
+/// Returns the display name that an issuer gives itself, followed by the web site of its DID, which identifies it.
 pub(crate) fn issuer_name(ui: &Ui, name: &str, did: &str) -> String {
     let own = if name == did { "" } else { name };
     match web_site(did) {
@@ -56,7 +58,7 @@ pub(crate) fn issuer_name(ui: &Ui, name: &str, did: &str) -> String {
     }
 }
 
-/// Returns a name as text of one line that cannot pass for one with a web site behind it.
+/// Returns a name on one line without angle brackets, so that it cannot imitate one followed by a web site.
 fn without_site(name: &str) -> String {
     sanitise(name).replace(['<', '>'], "'")
 }

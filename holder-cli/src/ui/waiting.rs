@@ -1,4 +1,4 @@
-//! Progress line on standard error for slow work.
+//! Notice on standard error about slow work.
 
 use std::{
     sync::{
@@ -9,33 +9,33 @@ use std::{
     time::Duration,
 };
 
-/// Delay before the line appears.
+/// Delay before the notice is printed.
 const NOTICE_AFTER: Duration = Duration::from_millis(400);
 
 type Printer = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Notice about one kind of work, printed if the work is slow.
+/// Notice about one kind of work, which is printed if the work takes longer than 400 ms.
 #[derive(Clone)]
 pub(crate) struct WaitNotice {
     text: String,
-    /// `None`: silent.
+    /// Prints the notice; `None`: nothing is printed.
     print: Option<Printer>,
     after: Duration,
 }
 
-/// Work in progress; it ends when this is dropped.
+/// Work in progress. It ends when this value is dropped.
 #[must_use = "the work ends when this is dropped"]
 pub(crate) struct WaitGuard(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl WaitNotice {
-    /// Creates a notice; with `json`, it is silent.
+    /// Creates a notice. It is never printed with `json`, or if standard error is no terminal.
     pub(crate) fn new(text: String, json: bool) -> Self {
         let read = !json && carnet_console::stderr_is_terminal();
         let print: Printer = Arc::new(|text| carnet_console::note(text));
         Self { text, print: read.then_some(print), after: NOTICE_AFTER }
     }
 
-    /// Starts the work. A separate thread prints the notice, since the work may block this one.
+    /// Marks the start of the work. A separate thread prints the notice, since the work may block this one.
     pub(crate) fn begin(&self) -> WaitGuard {
         let Some(print) = self.print.clone() else { return WaitGuard(None) };
         let (text, after) = (self.text.clone(), self.after);

@@ -2,13 +2,14 @@
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// Minimum number of columns; a narrower terminal wraps by itself.
+/// Minimum number of columns for wrapping; a narrower terminal wraps by itself.
 const NARROWEST: usize = 20;
 /// First character of the control sequence for bold, which ends with `m`. Untrusted texts contain none
 /// ([`super::sanitise`]).
 const ESCAPE: char = '\u{1b}';
 
-/// Wraps each line to the given columns, as [`wrapped`], with its own indentation. Lines that fit are unchanged.
+/// Wraps each line that does not fit into the columns, as [`wrapped`] does, with the line's own indentation. `None`:
+/// nothing is wrapped.
 pub(crate) fn wrap_lines(text: &str, columns: Option<usize>) -> String {
     let Some(columns) = columns else { return text.to_owned() };
     let mut lines = String::with_capacity(text.len());
@@ -26,8 +27,8 @@ pub(crate) fn wrap_lines(text: &str, columns: Option<usize>) -> String {
     lines
 }
 
-/// Writes an indented text, wrapped to the given columns; continuation lines are indented by two more columns. A word
-/// longer than a line is broken.
+/// Returns an indented text with a newline, wrapped to the columns. Continuation lines are indented by two more
+/// columns, and a word longer than a line is broken. `None`: nothing is wrapped.
 pub(crate) fn wrapped(text: &str, indent: usize, columns: Option<usize>) -> String {
     let Some(columns) = columns.map(|columns| columns.max(NARROWEST)) else {
         return format!("{}{text}\n", " ".repeat(indent));
@@ -71,12 +72,12 @@ pub(crate) fn wrapped(text: &str, indent: usize, columns: Option<usize>) -> Stri
     lines
 }
 
-/// Returns the number of columns of a text, without terminal control sequences.
+/// Returns the number of terminal columns that a text takes; control sequences for bold take none.
 pub(crate) fn width(text: &str) -> usize {
     if text.contains(ESCAPE) { columns_of(text).map(|(_, wide)| wide).sum() } else { text.width() }
 }
 
-/// Returns the characters with the columns that each takes.
+/// Returns the characters, each with the number of columns that it takes.
 fn columns_of(text: &str) -> impl Iterator<Item = (char, usize)> {
     let mut escaped = false;
     text.chars().map(move |c| {

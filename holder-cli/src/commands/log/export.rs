@@ -1,5 +1,4 @@
-//! Command `carnet log --export`: exports the log as JSON and as a printable page, which has no script and loads
-//! nothing.
+//! Option `carnet log --export`: writes the log as JSON and as a printable page, which has no script and loads nothing.
 
 use std::{fmt::Write, fs, path::Path};
 
@@ -41,7 +40,10 @@ pub(super) fn run(session: &Session, contents: &WalletContents, folder: &Path) -
     Ok(())
 }
 
-/// Writes a file that only its owner can read.
+/// Writes a file that only its owner can read. Unless `replace` is `true`, the file must not exist.
+///
+/// # Errors
+/// `file_unwritable`
 pub(crate) fn write_private(path: &Path, text: &str, replace: bool) -> Result<(), Failure> {
     let write = if replace { carnet_disk::replace } else { carnet_disk::write_new };
     write(path, text.as_bytes(), 0o600).map_err(|error| unwritable(path, &error))
@@ -52,7 +54,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new("file_unwritable", message, Sentence::id("hint-other-place"))
 }
 
-/// Renders the page. All text in it passes [`escape`].
+/// Renders the log as an HTML page. All text in it is escaped ([`escape`]).
 pub(super) fn page(session: &Session, catalogue: &Catalogue, log: &WalletLog) -> String {
     let messages = &session.ui.messages;
     let word = |id: &str| escape(&messages.text(id));

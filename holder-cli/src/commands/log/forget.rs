@@ -1,4 +1,4 @@
-//! Commands `carnet log forget` and `carnet log keep`: deletion and retention period of log entries.
+//! Commands `carnet log forget` and `carnet log keep`: deletion of log entries, and their retention period.
 
 use carnet_core::{day, time::Timestamp};
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Forgets the log before a day.
+/// Deletes the log before a day, after the holder has seen which erasure requests become impossible.
 pub(super) fn forget(session: &Session, arguments: &Forget) -> Result<(), Failure> {
     let before = first_kept(&arguments.before)?;
     let mut wallet = session.open()?;
@@ -50,7 +50,7 @@ pub(super) fn forget(session: &Session, arguments: &Forget) -> Result<(), Failur
     Ok(())
 }
 
-/// Sets or shows the retention period of the log.
+/// Sets the retention period of the log and deletes older entries; without options, displays the period.
 pub(super) fn keep(session: &Session, arguments: &KeepLog) -> Result<(), Failure> {
     if arguments.days.is_none() && !arguments.forever {
         let days = session.read_without_texts()?.log_days;
@@ -87,7 +87,7 @@ pub(crate) fn retention_text(session: &Session, days: Option<u32>) -> String {
     }
 }
 
-/// Parses the first day to keep.
+/// Parses the first day to keep, and returns its start (UTC).
 fn first_kept(text: &str) -> Result<Timestamp, Failure> {
     day::parse_from(text).map_err(|problem| {
         let message = Sentence::id("error-before").details(&problem.detail);
@@ -95,7 +95,7 @@ fn first_kept(text: &str) -> Result<Timestamp, Failure> {
     })
 }
 
-/// Returns the presentations before an instant for which erasure could still be requested.
+/// Returns the presentations whose receipt is in the log before an instant, and whose erasure could still be requested.
 fn lost(contents: &WalletContents, before: Timestamp) -> Vec<WalletLogEntry> {
     let count = contents.log.before(before);
     let last = contents.log.entries().get(..count).and_then(|gone| gone.last()).map_or(0, |entry| entry.number);
@@ -105,7 +105,8 @@ fn lost(contents: &WalletContents, before: Timestamp) -> Vec<WalletLogEntry> {
     presentations(&contents.log).into_iter().filter(open).map(|known| known.sent.clone()).collect()
 }
 
-/// Returns the loss as a text and for programs.
+/// Returns the warning about a deletion as text, and as objects the presentations whose erasure can no longer be
+/// requested.
 fn warning(
     session: &Session,
     count: usize,

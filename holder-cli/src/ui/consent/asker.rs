@@ -13,7 +13,7 @@ use crate::{
     ui::{Ui, parties, sanitise::sanitise},
 };
 
-/// Statements by the verifier, or by a registrar about it.
+/// Texts about the verifier: registered, or stated by itself.
 struct Words {
     name: Option<String>,
     purpose: Option<String>,
@@ -109,7 +109,7 @@ impl Screen<'_> {
         }
     }
 
-    /// Explains why the verifier counts as unregistered.
+    /// Explains why the verifier counts as unregistered; `None` if it is registered.
     fn why_unregistered(&self, ui: &Ui) -> Option<String> {
         let code = match self.introduction.unregistered()? {
             Unregistered::None => return Some(ui.messages.text("unregistered-none")),
@@ -129,7 +129,7 @@ impl Screen<'_> {
         Some(ui.messages.with(id, &[("registrar", &self.stated_registrar(ui)), ("code", code.as_str())]))
     }
 
-    /// Returns the registrar of a refused registration: the owner's name for it, if there is one, or else its site.
+    /// Returns the registrar stated in a refused registration: the holder's name for it, otherwise its web site or DID.
     fn stated_registrar(&self, ui: &Ui) -> String {
         match self.introduction.stated_registrar() {
             Some(did) => parties::known_name(ui, self.introduction.registrar_name(), did),
@@ -137,7 +137,7 @@ impl Screen<'_> {
         }
     }
 
-    /// Returns the members `asker`, `registration`, `purpose`, `legal_basis` and `retention`.
+    /// Returns an object with the members `asker`, `registration`, `purpose`, `legal_basis` and `retention`.
     pub(super) fn asker_json(&self, ui: &Ui) -> Value {
         let Words { name, purpose, legal_basis, retention } = self.words(ui);
         let registered = self.introduction.relying_party();

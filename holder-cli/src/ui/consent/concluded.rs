@@ -1,4 +1,4 @@
-//! Conclusions from an answer: hidden claims that the verifier can infer, and other bounds that it requested before.
+//! What the verifier can conclude from an answer about hidden claims, and the bounds that it requested before.
 
 use std::fmt::Write;
 
@@ -15,11 +15,11 @@ use crate::{
     ui::{Ui, labels::Labels},
 };
 
-/// Maximum number of earlier bounds on the screen; the newest ones.
+/// Maximum number of earlier bounds on the screen; the newest are shown.
 const MAX_BEFORE: usize = 5;
 
 impl Screen<'_> {
-    /// Returns the conclusions about a claim of a credential.
+    /// Returns the conclusions about one claim of the credential with this index in the wallet.
     pub(super) fn concluded_of(&self, credential: usize, name: &str) -> impl Iterator<Item = &ImpliedCondition> {
         self.conclusion_text()
             .filter(move |(of, implied)| *of == credential && name_of(&implied.path) == name)
@@ -60,7 +60,7 @@ impl Screen<'_> {
         self.conclusion_text().filter_map(entry).collect()
     }
 
-    /// Lists earlier bounds on claims whose bounds are requested now.
+    /// Writes the bounds that the verifier requested earlier for claims of this query; nothing if there are none.
     pub(super) fn before_text(&self, ui: &Ui, screen: &mut String) {
         let before = self.before();
         if before.is_empty() {
@@ -103,7 +103,7 @@ impl Screen<'_> {
         ui.messages.with(id, &[("claim", claim.as_str()), ("bound", &bound), ("day", &day(before.at))])
     }
 
-    /// Returns the conclusions, each with the index of its credential in the wallet.
+    /// Returns all conclusions, each with the index of its credential in the wallet.
     fn conclusion_text(&self) -> impl Iterator<Item = (usize, &ImpliedCondition)> {
         let answer = self.answer.into_iter();
         answer.flat_map(|answer| {

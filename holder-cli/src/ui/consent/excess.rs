@@ -1,4 +1,4 @@
-//! Requested claims that exceed the registration, and claims that the holder withholds.
+//! Requested items that exceed the registration, and items that the holder withholds, on the consent screen.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Screen<'_> {
-    /// Returns the items that need separate approval.
+    /// Returns the items that need separate approval because they exceed the registration.
     pub(crate) fn excess(&self) -> impl Iterator<Item = &RequestedItem> {
         self.asked.iter().filter(|asked| asked.needs_approval)
     }
@@ -35,7 +35,7 @@ impl Screen<'_> {
         }
     }
 
-    /// Lists the other withheld items.
+    /// Writes the withheld items that are within the registration.
     pub(super) fn withheld_text(&self, ui: &Ui, screen: &mut String) {
         let withheld: Vec<&RequestedItem> = self.withheld.iter().filter(|asked| !asked.needs_approval).collect();
         if withheld.is_empty() {
@@ -73,7 +73,7 @@ impl Screen<'_> {
         withheld.map(entry).collect()
     }
 
-    /// Describes a requested item.
+    /// Describes a requested item: the credential, and its claim and threshold, if any.
     pub(crate) fn item_text(&self, ui: &Ui, asked: &RequestedItem) -> String {
         let query = self.request.query.credential(&asked.query_id);
         let type_name = query.map(|query| type_asked(self.catalogue, query)).unwrap_or_default();
@@ -98,7 +98,7 @@ impl Screen<'_> {
     }
 }
 
-/// Describes the excess in words.
+/// Describes the limit of the registration that an item exceeds; empty if it exceeds none.
 fn why(ui: &Ui, asked: &RequestedItem) -> String {
     let id = match asked.beyond {
         None => return String::new(),

@@ -1,4 +1,4 @@
-//! Holder rule on the consent screen, for requests for several credentials.
+//! Holder rule on the consent screen: whether the credentials of an answer must belong to one holder.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ impl Screen<'_> {
         }
     }
 
-    /// Returns the rule and its text; null if the request is for one credential only.
+    /// Returns the holder rule and its text; null if the request is for one credential only.
     pub(super) fn holder_json(&self, ui: &Ui) -> Value {
         let rule = self.request.query.holder.as_ref();
         let claims = rule.map(HolderRule::claims).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Facts of the consent screen, for `--json`.
+//! Consent screen as JSON, for `--json`.
 
 use carnet_core::{at_least::Direction, query::path_to_text};
 use serde_json::{Value, json};

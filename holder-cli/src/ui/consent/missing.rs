@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Screen<'_> {
-    /// Returns the screen.
+    /// Returns the screen for a request that cannot be answered.
     pub(crate) fn unanswered(&self, ui: &Ui, missing: &[UnansweredQuery]) -> String {
         let mut screen = format!("{}\n\n", ui.heading(&ui.messages.text("consent-title")));
         self.asker_text(ui, &mut screen);
@@ -23,7 +23,7 @@ impl Screen<'_> {
         screen
     }
 
-    /// Returns the object for `--json`: the members about the verifier, and `missing`.
+    /// Returns the object for `--json`: the members about the verifier, `missing` and `language`.
     pub(crate) fn unanswered_json(&self, ui: &Ui, missing: &[UnansweredQuery]) -> Value {
         let mut whole = self.asker_json(ui);
         let entry = |missing: &UnansweredQuery| {
@@ -41,7 +41,7 @@ impl Screen<'_> {
         whole
     }
 
-    /// Describes the missing credentials on one line.
+    /// Returns the names of the missing credential types, separated by commas.
     pub(crate) fn missing_documents(&self, ui: &Ui, missing: &[UnansweredQuery]) -> String {
         let mut names: Vec<String> = missing.iter().map(|missing| self.document_of(ui, missing)).collect();
         names.dedup();

@@ -1,4 +1,4 @@
-//! Explanation of an answer, line by line.
+//! Explanation of an answer on the consent screen: one line for each item, with its weight.
 
 use std::fmt::Write;
 
@@ -64,7 +64,7 @@ impl Screen<'_> {
         }
     }
 
-    /// Returns the type of a holding and its id in the wallet.
+    /// Returns the type and the id of a credential, by the number of the holding in the plan.
     fn document(&self, ui: &Ui, holding: usize) -> String {
         let index = self.answer.and_then(|answer| answer.holdings.get(holding));
         let Some(held) = index.and_then(|index| self.contents.credentials.get(*index)) else { return String::new() };
