@@ -1,27 +1,30 @@
-//! Errors in JSON: one object, the same in all four programs.
+//! Output of errors: text on standard error and, with `--json`, one JSON object on standard output, in the same form
+//! for all four programs.
 
 use std::sync::OnceLock;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde_json::{Map, Value, json};
 
-/// Returns whether `--json` is on the command line, even if it cannot be parsed.
+/// Returns whether `--json` is among the command-line arguments, before any `--`. The command line need not be valid.
 #[must_use]
 pub fn json_is_asked() -> bool {
     std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json")
 }
 
-/// Members that a command wants in the output of its failure.
+/// Members to be added to the JSON object of the next error.
 static BESIDE: OnceLock<Map<String, Value>> = OnceLock::new();
 
-/// Stores members to be added next to `error` in the JSON object of the next error.
+/// Stores members to be printed next to `error` in the JSON object of this process's errors. Only the first call has an
+/// effect; a value other than an object is ignored.
 pub fn beside(object: Value) {
     if let Value::Object(members) = object {
         let _ = BESIDE.set(members);
     }
 }
 
-/// Prints the error of a command: text on standard error, and with `--json` also an object on standard output.
+/// Prints the error of a command: `text` on standard error and, with `--json`, an object with `error` on standard
+/// output. Failures to print are ignored.
 pub fn failure(text: impl std::fmt::Display, error: &Value) {
     if json_is_asked() {
         // An output that takes nothing changes nothing: the words are on standard error.
@@ -33,7 +36,7 @@ pub fn failure(text: impl std::fmt::Display, error: &Value) {
     crate::note(format_args!("error: {text}"));
 }
 
-/// Returns the JSON object for a command-line usage error, with the missing arguments.
+/// Returns the JSON object for a command-line usage error: reason `usage`, message, missing arguments, and a hint.
 #[must_use]
 pub fn usage_object(error: &clap::Error) -> Value {
     let text = error.to_string();

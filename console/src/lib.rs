@@ -1,11 +1,12 @@
-//! Standard output and standard error of the four programs, and their prompts.
+//! Standard output and standard error of the four programs, and their yes-or-no questions.
 //!
 //! Rules, the same in all four:
 //! - A closed pipe (`| head`) is not an error: the rest is not written, and the exit code is that of the command.
 //! - Output that cannot be written for another reason (a full disk) makes the exit code at least 1, and standard error
 //!   says that the command itself was executed.
-//! - Results that are displayed only once (a link, a PIN, a token) are different: [`reserve`] checks standard output
-//!   before the action, and [`show_once`] returns every failure, including a closed pipe, for the command to report.
+//! - Results that are displayed only once (a link, a PIN, a token) are different: standard output is checked before the
+//!   action ([`reserve`]), and every failure to print, including a closed pipe, is returned ([`show_once`]) for the
+//!   command to report.
 //! - Failures to write to standard error are ignored.
 
 use std::{
@@ -21,31 +22,31 @@ mod question;
 pub use failure::{beside, failure, json_is_asked, usage_object};
 pub use question::{Answer, Question};
 
-/// Exit code for a problem, or a negative result.
+/// Exit code for a failed command, or a negative result.
 pub const PROBLEM: u8 = 1;
 /// Exit code for a usage error, or a missing file or secret.
 pub const USAGE: u8 = 2;
 /// Exit code for a temporary failure: a retry may succeed.
 pub const TRY_AGAIN: u8 = 3;
-/// Exit code of a command whose output was lost.
+/// Minimum exit code of a command whose output was lost.
 const OUTPUT_LOST: u8 = PROBLEM;
 
 /// Reason why standard output cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unwritable {
-    /// Standard output is `/dev/null`, or was closed: the standard library then opens `/dev/null`, so that the two
+    /// Standard output is `/dev/null`, or is closed: the standard library then opens `/dev/null`, so that the two
     /// cannot be distinguished.
     #[error("standard output is closed or goes to /dev/null")]
     Nowhere,
-    /// The write failed.
+    /// A write failed, with the message of the operating system.
     #[error("standard output cannot be written: {0}")]
     Failed(String),
 }
 
-/// First failure of [`out`] in this process, for [`exit`].
+/// First failure to write standard output in this process that the caller did not handle; it determines the exit code.
 static FAILED: OnceLock<Unwritable> = OnceLock::new();
 
-/// Writes text to standard output. A closed pipe is ignored; [`exit`] reports any other failure.
+/// Writes text to standard output. A closed pipe is ignored; any other failure is remembered, and [`exit`] reports it.
 pub fn out(text: impl Display) {
     if let Err(error) = write(&text)
         && error.kind() != ErrorKind::BrokenPipe
@@ -54,15 +55,15 @@ pub fn out(text: impl Display) {
     }
 }
 
-/// Writes a line to standard output, as [`out`] does.
+/// Writes a line to standard output, and treats failures as [`out`] does.
 pub fn line(text: impl Display) {
     out(format_args!("{text}\n"));
 }
 
-/// Writes a line to standard output. The caller handles a failure; [`exit`] does not report it.
+/// Writes a line to standard output, and returns a failure for the caller to handle; it does not affect the exit code.
 ///
 /// # Errors
-/// The line could not be written, or its reader has closed.
+/// The line could not be written, or its reader has closed the pipe.
 pub fn announce(text: impl Display) -> Result<(), Unwritable> {
     write(format_args!("{text}\n")).map_err(|error| failed(&error))
 }
@@ -72,7 +73,8 @@ pub fn note(text: impl Display) {
     let _ = writeln!(standard_error(), "{text}");
 }
 
-/// Returns the process's exit code: at least 1 if output was lost, which is then reported on standard error.
+/// Returns the exit code for the process: `code`; at least 1 if output was lost, which is then reported on standard
+/// error. It does not end the process.
 #[must_use]
 pub fn exit(code: u8) -> ExitCode {
     let Some(lost) = FAILED.get() else { return ExitCode::from(code) };
@@ -85,7 +87,7 @@ pub fn exit(code: u8) -> ExitCode {
 
 /// Checks that standard output can be written, before an action whose result is displayed only once.
 ///
-/// If it is not a terminal, white space is written: a space before JSON, otherwise an empty line.
+/// If it is not a terminal, white space is written to it: a space before JSON (`json`), otherwise an empty line.
 ///
 /// # Errors
 /// Standard output is closed, full, a pipe without a reader, or `/dev/null`.
@@ -99,10 +101,10 @@ pub fn reserve(json: bool) -> Result<(), Unwritable> {
     write(if json { " " } else { "\n" }).map_err(|error| failed(&error))
 }
 
-/// Writes a line that cannot be displayed again.
+/// Writes a line that cannot be displayed again, such as a secret.
 ///
 /// # Errors
-/// The line could not be written, or its reader has closed.
+/// Standard output is closed or `/dev/null`; the line could not be written, or its reader has closed the pipe.
 pub fn show_once(text: impl Display) -> Result<(), Unwritable> {
     if goes_nowhere() {
         return Err(Unwritable::Nowhere);
@@ -110,8 +112,8 @@ pub fn show_once(text: impl Display) -> Result<(), Unwritable> {
     announce(text)
 }
 
-/// Prints help, version or a usage error from the command-line parser, with `--json` also as an object, and returns the
-/// exit code.
+/// Prints help, version or a usage error from the command-line parser, and returns the exit code: 0, or 2 for a usage
+/// error. With `--json`, a usage error is also printed as an object on standard output.
 #[must_use]
 pub fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render();
@@ -133,7 +135,8 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     exit(0)
 }
 
-/// Asks a question on standard error; `None` if the input or the output is not a terminal.
+/// Asks a question on standard error, and reads the answer from standard input; `None`, without asking, if either is
+/// not a terminal.
 #[must_use]
 pub fn ask(question: &Question<'_>) -> Option<Answer> {
     if !io::stdin().is_terminal() || !stderr_is_terminal() {
@@ -146,7 +149,8 @@ pub fn ask(question: &Question<'_>) -> Option<Answer> {
     Some(question.put(print, read_line))
 }
 
-/// Reads a whole line from standard input; `None` at the end of input, also within a line.
+/// Reads a line from standard input, without its line feed; `None` at the end of the input, even after an incomplete
+/// line, or if reading fails. Invalid UTF-8 is replaced.
 #[must_use]
 pub fn read_line() -> Option<String> {
     let mut line = Vec::new();
@@ -196,7 +200,7 @@ fn failed(error: &io::Error) -> Unwritable {
     Unwritable::Failed(error.to_string())
 }
 
-/// Returns `true` if standard output is the null device.
+/// Returns whether standard output is the null device or cannot be examined; always `false` on systems other than Unix.
 #[cfg(unix)]
 fn goes_nowhere() -> bool {
     use std::os::{

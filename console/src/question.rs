@@ -1,22 +1,23 @@
-//! Yes-or-no questions.
+//! Yes-or-no questions at a terminal.
 
 use carnet_core::input::{folded, with_ascii_digits};
 
-/// Number of times that a question is put.
+/// Maximum number of times that a question is asked.
 const TRIES: usize = 3;
 
 /// Answer to a [`Question`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// Yes.
+    /// Approval.
     Yes,
-    /// No.
+    /// Refusal.
     No,
-    /// Neither: every answer was unclear, or the input ended. It counts neither as approval nor as refusal.
+    /// Neither: three answers were neither yes nor no, or the input ended.
     Unclear,
 }
 
-/// Question answered with a whole word in one language, or with 1 for yes and 2 for no.
+/// Question to be answered with a whole word in one language, or with 1 for yes and 2 for no, in the digits of any
+/// script.
 ///
 /// Initials are not accepted, since they conflict between languages, such as Turkish and Somali.
 #[derive(Debug, Clone, Copy)]
@@ -34,16 +35,17 @@ pub struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    /// Returns a question with English answers.
+    /// Creates a question with the answers yes and no in English. `text` must include them.
     #[must_use]
     pub const fn english(text: &'a str) -> Self {
         let again = "Please answer with a whole word, yes or no; or with 1 for yes, 2 for no.";
         Self { text, language: "en", yes: "yes", no: "no", again }
     }
 
-    /// Asks the question up to three times. `read` returns the next line, or `None` at the end of the input.
+    /// Asks the question up to three times, until the answer is clear. `print` writes text; `read` returns the next
+    /// line, or `None` at the end of the input.
     ///
-    /// Lines that were typed or pasted at the terminal before the question are discarded, as they were not meant as
+    /// Lines that were typed or pasted at the terminal before the question are discarded, since they were not meant as
     /// answers.
     pub fn put(&self, mut print: impl FnMut(&str), mut read: impl FnMut() -> Option<String>) -> Answer {
         for tried in 0..TRIES {
@@ -63,6 +65,7 @@ impl<'a> Question<'a> {
         Answer::Unclear
     }
 
+    /// Returns the answer in a line; case and surrounding white space are ignored.
     fn understand(&self, line: &str) -> Answer {
         let fold = |text: &str| folded(text.trim(), self.language);
         let given = fold(&with_ascii_digits(line));
@@ -76,7 +79,8 @@ impl<'a> Question<'a> {
     }
 }
 
-/// Empties the terminal's input queue. Input from a file or a pipe is kept: a script has nothing else to answer with.
+/// Empties the input queue of the terminal on standard input. Input from a file or a pipe is kept: a script has no
+/// other way to answer.
 fn discard_typed_ahead() {
     #[cfg(unix)]
     {

@@ -1,4 +1,5 @@
-//! Atomic replacement of files, files supplied by people, and locks between programs.
+//! Durable creation and replacement of files, files that people supply, new directories, and file locks between
+//! programs.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -9,7 +10,7 @@ use std::{
 use carnet_core::input::{content_of_file, text_of_file};
 use zeroize::Zeroizing;
 
-/// Reads a file supplied by a person, without a leading byte-order mark.
+/// Reads a file that a person supplied, without a leading UTF-8 byte-order mark.
 ///
 /// # Errors
 /// Those of the file system; the file is UTF-16.
@@ -17,7 +18,7 @@ pub fn read_given(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     given(fs::read(path)?)
 }
 
-/// Reads a file as [`read_given`], or standard input for `-`.
+/// Reads a file as [`read_given`] does, or standard input if the path is `-`.
 ///
 /// # Errors
 /// Those of [`read_given`].
@@ -30,12 +31,13 @@ pub fn read_given_or_input(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     given(bytes)
 }
 
+/// Removes a leading byte-order mark; refuses UTF-16.
 fn given(bytes: Vec<u8>) -> io::Result<Zeroizing<Vec<u8>>> {
     let bytes = Zeroizing::new(bytes);
     content_of_file(&bytes).map(|content| Zeroizing::new(content.to_vec())).map_err(io::Error::other)
 }
 
-/// Reads a text file supplied by a person, without a leading byte-order mark.
+/// Reads a text file that a person supplied, without a leading byte-order mark.
 ///
 /// # Errors
 /// Those of [`read_given`]; the file is not UTF-8.
@@ -44,10 +46,10 @@ pub fn read_given_text(path: &Path) -> io::Result<Zeroizing<String>> {
     text_of_file(&content).map(|text| Zeroizing::new(text.to_owned())).map_err(io::Error::other)
 }
 
-/// Creates a new file for writing. The umask restricts `mode`.
+/// Creates a new, empty file and opens it for writing. `mode`: Unix permissions, from which the umask is subtracted.
 ///
 /// # Errors
-/// Those of the file system; `AlreadyExists`.
+/// `AlreadyExists`; those of the file system.
 pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -56,7 +58,8 @@ pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     options.open(path)
 }
 
-/// Creates a file with these bytes and this mode, and syncs it to disk.
+/// Creates a new file with these bytes, and syncs file and directory to disk. `mode`: Unix permissions, from which the
+/// umask is subtracted.
 ///
 /// # Errors
 /// `AlreadyExists`; those of the file system, after which the file does not exist.
@@ -70,8 +73,9 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     written
 }
 
-/// Replaces `path` atomically by a file with these bytes and this mode, and syncs it to disk. The temporary file has
-/// the suffix `.new`, and is removed on failure.
+/// Replaces the file at `path` atomically, or creates it, and syncs file and directory to disk. `mode`: Unix
+/// permissions, from which the umask is subtracted. The content is first written to a temporary file with the suffix
+/// `.new`, which is removed on failure.
 ///
 /// # Errors
 /// Those of the file system; `path` is then either unchanged or replaced.
@@ -97,16 +101,16 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_directory(folder)
 }
 
-/// End of the name of a file that is being written.
+/// Suffix of the temporary file of a replacement.
 const UNFINISHED: &str = ".new";
 
-/// Returns the directory that has the file of this path.
+/// Returns the directory that contains the file at this path; `.` for a bare file name.
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// New directory in preparation. Unless [`keep`](Self::keep) is called, its new files are removed on drop, so that the
-/// attempt can be repeated.
+/// Directory that a command is filling. Unless [`keep`](Self::keep) is called, its files are removed on drop, and the
+/// directory too if it was created, so that the command can be repeated.
 #[derive(Debug)]
 pub struct NewDirectory {
     path: PathBuf,
@@ -115,10 +119,10 @@ pub struct NewDirectory {
 }
 
 impl NewDirectory {
-    /// Creates a directory, or takes an empty one, and restricts it to its owner.
+    /// Creates a directory with its parents, or takes an existing empty one, and restricts it to its owner (mode 0700).
     ///
     /// # Errors
-    /// Those of the file system; `DirectoryNotEmpty`, and then nothing was changed.
+    /// `DirectoryNotEmpty`, and then nothing was changed; those of the file system.
     pub fn take(path: &Path) -> io::Result<Self> {
         let made = !path.exists();
         if made {
@@ -137,7 +141,7 @@ impl NewDirectory {
         Ok(Self { path: path.to_owned(), made, kept: false })
     }
 
-    /// Completes the preparation: the files are kept.
+    /// Completes the directory: its files are kept.
     pub fn keep(mut self) {
         self.kept = true;
     }
@@ -158,7 +162,7 @@ impl Drop for NewDirectory {
     }
 }
 
-/// Syncs a directory to disk, so that its new files survive a power failure.
+/// Syncs a directory to disk, so that its new files survive a power failure. Does nothing on systems other than Unix.
 ///
 /// # Errors
 /// Those of the file system.
@@ -167,8 +171,8 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
-/// Locks a file with a lock method of [`File`], and creates it if it is missing. Returns the file and whether it is
-/// locked.
+/// Opens a lock file, creating it if necessary, and locks it with `how`, a lock method of [`File`]. Returns the file,
+/// whose lock lasts until it is closed, and `false` if another process holds a conflicting lock.
 ///
 /// # Errors
 /// Those of the file system.

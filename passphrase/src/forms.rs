@@ -1,8 +1,8 @@
-//! Normal forms of a passphrase: the current one for encryption, and older ones.
+//! Encodings of a passphrase: the normal form for encryption, and others that older files may need.
 //!
 //! One passphrase has several encodings: keyboards and systems compose letters differently, and editors add a
-//! byte-order mark. Files are encrypted with the form of the OpaqueString profile (RFC 8265 section 4.2): NFC, and each
-//! space of any kind as U+0020.
+//! byte-order mark. Files are encrypted with the form of the OpaqueString profile (RFC 8265 section 4.2): Unicode NFC,
+//! with every space character replaced with U+0020.
 
 use age_core::secrecy::{ExposeSecret as _, SecretString};
 use carnet_core::{input::text_without_mark, text::invisible_characters};
@@ -13,19 +13,22 @@ use icu_properties::{
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-/// Most bytes that normalisation makes of one, in UTF-8 (Unicode Technical Report 15, section 10).
+/// Maximum factor by which normalisation to NFC or NFD lengthens a text in UTF-8 (Unicode Technical Report 15, section
+/// 10).
 const MOST_GROWTH: usize = 3;
 const ZWNJ: char = '\u{200c}';
 const ZWJ: char = '\u{200d}';
 
-/// Returns the current form, used for encryption.
+/// Returns the normal form of a passphrase, with which files are encrypted: without byte-order mark, in NFC, with
+/// U+0020 for every space character.
 #[must_use]
 pub fn normal(passphrase: &SecretString) -> SecretString {
     let given = text_without_mark(passphrase.expose_secret());
     collected(given.len(), given.chars().map(spaced).nfc())
 }
 
-/// Returns all forms that may decrypt a file, without duplicates; the current form is first.
+/// Returns all encodings with which a file may have been encrypted, without duplicates: the normal form first, then the
+/// passphrase as given, without byte-order mark, and the normal form in NFD.
 pub(crate) fn all(passphrase: &SecretString) -> Vec<SecretString> {
     let given = passphrase.expose_secret();
     let normal = normal(passphrase);
@@ -40,9 +43,9 @@ pub(crate) fn all(passphrase: &SecretString) -> Vec<SecretString> {
     forms
 }
 
-/// Returns the first character that is not permitted in a new passphrase: a control, invisible or private-use
-/// character, a conjoining Hangul letter, or an unassigned code point, whose normal form may change (RFC 8264 section
-/// 9).
+/// Returns the first character that is not permitted in a new passphrase; `None` if all are permitted. Not permitted
+/// are control, invisible and private-use characters, conjoining Hangul letters, and unassigned code points, whose
+/// normal form may change (RFC 8264 section 9).
 #[must_use]
 pub fn forbidden(passphrase: &SecretString) -> Option<char> {
     let normal = normal(passphrase);
@@ -61,12 +64,14 @@ fn is_forbidden(c: char) -> bool {
         || matches!(hangul(), Hangul::LeadingJamo | Hangul::VowelJamo | Hangul::TrailingJamo)
 }
 
+/// Returns U+0020 for any space character, and other characters unchanged.
 fn spaced(c: char) -> char {
     let category = if c.is_ascii() { None } else { Some(CodePointMapData::<GeneralCategory>::new().get(c)) };
     if category == Some(GeneralCategory::SpaceSeparator) { ' ' } else { c }
 }
 
-/// Reserves the room at once, so that no copy is left behind by growth.
+/// Collects characters into a secret. `length`: length of the text before normalisation, in bytes; enough memory is
+/// reserved at once, so that growing leaves no copies behind.
 fn collected(length: usize, characters: impl Iterator<Item = char>) -> SecretString {
     let mut text = Zeroizing::new(String::with_capacity(length.saturating_mul(MOST_GROWTH)));
     text.extend(characters);

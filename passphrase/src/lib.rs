@@ -1,10 +1,10 @@
-//! Passphrase recipient and identity of age files, with a work factor that the caller sets.
+//! Passphrase recipient and identity for files encrypted with age, with a work factor that the caller sets.
 //!
 //! The stanza is that of the age specification (c2sp.org/age, scrypt recipient), so that every age implementation can
 //! decrypt the file. The types of the `age` crate run scrypt when they are created, to choose a work factor for the
 //! machine; these do not.
 //!
-//! A file is encrypted with the current form of a passphrase, and can be decrypted with any older form.
+//! A file is encrypted with the normal form of a passphrase, and can be decrypted with its other encodings as well.
 
 use std::{
     collections::HashSet,
@@ -30,7 +30,7 @@ pub use forms::{forbidden, normal};
 const TAG: &str = "scrypt";
 const SALT_LABEL: &[u8] = b"age-encryption.org/v1/scrypt";
 const SALT_BYTES: usize = 16;
-/// Length of the wrapped file key: the key and Poly1305's tag.
+/// Length of the wrapped file key: the key, and the tag of Poly1305.
 const BODY_BYTES: usize = FILE_KEY_BYTES + 16;
 /// scrypt's block size, as the age specification fixes it.
 const BLOCK_SIZE: u32 = 8;
@@ -42,7 +42,8 @@ pub struct PassphraseRecipient {
 }
 
 impl PassphraseRecipient {
-    /// Creates a recipient from the current form of the passphrase; the work factor is log2 of scrypt's N.
+    /// Creates a recipient with the normal form of the passphrase. `work_factor` is the base-2 logarithm of scrypt's N;
+    /// encryption fails for one that scrypt does not support.
     #[must_use]
     pub fn new(passphrase: &SecretString, work_factor: u8) -> Self {
         Self { passphrase: normal(passphrase), work_factor }
@@ -68,27 +69,30 @@ impl age::Recipient for PassphraseRecipient {
     }
 }
 
-/// Age identity that decrypts files with any form of a passphrase.
+/// Age identity that decrypts files that were encrypted with any encoding of a passphrase.
 pub struct PassphraseIdentity {
-    /// The normal one first.
+    /// Encodings of the passphrase; the normal form is first.
     forms: Vec<SecretString>,
     greatest_work_factor: u8,
     opened_by_older_form: AtomicBool,
 }
 
 impl PassphraseIdentity {
-    /// Creates an identity that refuses files with a greater work factor.
+    /// Creates an identity that refuses files with a work factor above `greatest_work_factor`, so that a file cannot
+    /// demand excessive time and memory.
     #[must_use]
     pub fn new(passphrase: &SecretString, greatest_work_factor: u8) -> Self {
         Self { forms: forms::all(passphrase), greatest_work_factor, opened_by_older_form: AtomicBool::new(false) }
     }
 
-    /// Returns whether a file was decrypted with a form other than the current one.
+    /// Returns whether the last file decrypted with this identity was encrypted with an encoding other than the normal
+    /// form.
     #[must_use]
     pub fn opened_by_older_form(&self) -> bool {
         self.opened_by_older_form.load(Ordering::Relaxed)
     }
 
+    /// Decrypts the file key in a stanza, with each encoding of the passphrase in turn.
     fn unwrap(&self, stanza: &Stanza) -> Result<FileKey, DecryptError> {
         let [salt, work_factor] = stanza.args.as_slice() else { return Err(DecryptError::InvalidHeader) };
         let salt: [u8; SALT_BYTES] = BASE64_STANDARD_NO_PAD
@@ -129,7 +133,7 @@ impl age::Identity for PassphraseIdentity {
     }
 }
 
-/// Derives the key that wraps the file key; none for a work factor that scrypt does not have.
+/// Derives the key that wraps the file key, with scrypt; `None` for an unsupported work factor.
 fn derive(passphrase: &SecretString, salt: &[u8; SALT_BYTES], work_factor: u8) -> Option<Zeroizing<[u8; 32]>> {
     let params = Params::new(work_factor, BLOCK_SIZE, 1, 32).ok()?;
     let salt = [SALT_LABEL, salt].concat();
@@ -138,7 +142,8 @@ fn derive(passphrase: &SecretString, salt: &[u8; SALT_BYTES], work_factor: u8) -
     Some(key)
 }
 
-/// A number in the only form that the specification allows: digits without a leading zero.
+/// Parses a work factor in the only form that the specification allows: digits without a leading zero; `None` for other
+/// texts and for more than 255.
 fn canonical_number(text: &str) -> Option<u8> {
     let number: u8 = text.parse().ok()?;
     (number > 0 && number.to_string() == text).then_some(number)
