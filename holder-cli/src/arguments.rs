@@ -130,7 +130,7 @@ pub(crate) enum Command {
     Trust(TrustCommand),
 }
 
-/// `carnet init`.
+/// Arguments of `carnet init`.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// Passphrase hashing cost: the binary logarithm of scrypt's N; 18 takes about a second
@@ -144,7 +144,7 @@ pub(crate) struct Init {
     pub(crate) local: Vec<PathBuf>,
 }
 
-/// `carnet passphrase`.
+/// Arguments of `carnet passphrase`.
 #[derive(Debug, Args)]
 pub(crate) struct ChangePassphrase {
     /// Read the new passphrase from the first line of this file
@@ -163,7 +163,7 @@ fn work_factor() -> clap::builder::RangedI64ValueParser<u8> {
     clap::value_parser!(u8).range(i64::from(LEAST_WORK_FACTOR)..=i64::from(GREATEST_WORK_FACTOR))
 }
 
-/// `carnet refill`.
+/// Arguments of `carnet refill`.
 #[derive(Debug, Args)]
 pub(crate) struct Refill {
     /// Credentials to refill [default: those with few fresh copies left]
@@ -174,7 +174,7 @@ pub(crate) struct Refill {
     pub(crate) all: bool,
 }
 
-/// `carnet renew`.
+/// Arguments of `carnet renew`.
 #[derive(Debug, Args)]
 pub(crate) struct Renew {
     /// Credentials to renew [default: those that end within 30 days]
@@ -182,7 +182,7 @@ pub(crate) struct Renew {
     pub(crate) ids: Vec<String>,
 }
 
-/// `carnet refresh`.
+/// Arguments of `carnet refresh`.
 #[derive(Debug, Args)]
 pub(crate) struct Refresh {
     /// Do nothing unless a refresh is due; the times are random. For a timer that runs about every hour
@@ -190,7 +190,7 @@ pub(crate) struct Refresh {
     pub(crate) when_due: bool,
 }
 
-/// `carnet receive`.
+/// Arguments of `carnet receive`.
 #[derive(Debug, Args)]
 pub(crate) struct Receive {
     /// The link of the offer: openid-credential-offer://... [default: asks for it]
@@ -210,21 +210,21 @@ pub(crate) struct Receive {
     pub(crate) yes: bool,
 }
 
-/// `carnet need`.
+/// Arguments of `carnet need`.
 #[derive(Debug, Args)]
 pub(crate) struct NeedArguments {
     /// Id of the procedure, such as bank-account [default: lists all]
     pub(crate) procedure: Option<String>,
 }
 
-/// `carnet show`.
+/// Arguments of `carnet show`.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// Id of the credential, or a prefix of it
     pub(crate) id: String,
 }
 
-/// `carnet present`.
+/// Arguments of `carnet present`.
 #[derive(Debug, Args)]
 pub(crate) struct Present {
     /// The link of the request: openid4vp://... [default: asks for it]
@@ -262,7 +262,7 @@ pub(crate) enum RegistrarCommand {
     Remove(RemoveRegistrar),
 }
 
-/// `carnet registrar add`.
+/// Arguments of `carnet registrar add`.
 #[derive(Debug, Args)]
 pub(crate) struct AddRegistrar {
     /// DID of the registrar
@@ -272,7 +272,7 @@ pub(crate) struct AddRegistrar {
     pub(crate) name: Option<String>,
 }
 
-/// `carnet registrar remove`.
+/// Arguments of `carnet registrar remove`.
 #[derive(Debug, Args)]
 pub(crate) struct RemoveRegistrar {
     /// DID of the registrar
@@ -290,7 +290,7 @@ pub(crate) enum LocalCommand {
     Remove(RemoveLocal),
 }
 
-/// `carnet local add`.
+/// Arguments of `carnet local add`.
 #[derive(Debug, Args)]
 pub(crate) struct AddLocal {
     /// The local-site.json that `init --local` of each service wrote
@@ -298,7 +298,7 @@ pub(crate) struct AddLocal {
     pub(crate) files: Vec<PathBuf>,
 }
 
-/// `carnet local remove`.
+/// Arguments of `carnet local remove`.
 #[derive(Debug, Args)]
 pub(crate) struct RemoveLocal {
     /// DID of the service: did:web:localhost...
@@ -318,7 +318,7 @@ pub(crate) enum TrustCommand {
     Remove(RemoveTrust),
 }
 
-/// `carnet trust add`.
+/// Arguments of `carnet trust add`.
 #[derive(Debug, Args)]
 pub(crate) struct AddTrust {
     /// Location of the list: a file, or an https URL
@@ -341,7 +341,7 @@ pub(crate) struct AddTrust {
     pub(crate) accept: Option<String>,
 }
 
-/// `carnet trust update`.
+/// Arguments of `carnet trust update`.
 #[derive(Debug, Args)]
 pub(crate) struct UpdateTrust {
     /// Accept the list with this digest although a newer one was seen before; its operators announce the digest
@@ -349,14 +349,14 @@ pub(crate) struct UpdateTrust {
     pub(crate) accept: Option<String>,
 }
 
-/// `carnet trust remove`.
+/// Arguments of `carnet trust remove`.
 #[derive(Debug, Args)]
 pub(crate) struct RemoveTrust {
     /// DID that identifies the list
     pub(crate) issuer: String,
 }
 
-/// `carnet log`.
+/// Arguments of `carnet log`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct LogArguments {
@@ -394,7 +394,7 @@ pub(crate) enum LogVerb {
     Keep(KeepLog),
 }
 
-/// `carnet log forget`.
+/// Arguments of `carnet log forget`.
 #[derive(Debug, Args)]
 pub(crate) struct Forget {
     /// The first day to keep, as 2026-11-30 (UTC)
@@ -405,7 +405,7 @@ pub(crate) struct Forget {
     pub(crate) yes: bool,
 }
 
-/// `carnet log keep`.
+/// Arguments of `carnet log keep`.
 #[derive(Debug, Args)]
 pub(crate) struct KeepLog {
     /// Delete entries older than this many days, with each change of the wallet
@@ -425,7 +425,7 @@ pub(crate) enum ReceiptCommand {
     Verify(VerifyReceipt),
 }
 
-/// `carnet receipt export`.
+/// Arguments of `carnet receipt export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportReceipt {
     /// The asker: a client id, a DID, an unambiguous name, or the number of a log entry
@@ -435,7 +435,7 @@ pub(crate) struct ExportReceipt {
     pub(crate) out: PathBuf,
 }
 
-/// `carnet receipt verify`.
+/// Arguments of `carnet receipt verify`.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyReceipt {
     /// The file that `receipt export` wrote
@@ -448,21 +448,21 @@ pub(crate) struct VerifyReceipt {
     pub(crate) documents: Vec<PathBuf>,
 }
 
-/// `carnet backup`.
+/// Arguments of `carnet backup`.
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
     /// The file to write; the wallet's current passphrase opens it, also after you change that of the wallet
     pub(crate) file: PathBuf,
 }
 
-/// `carnet restore`.
+/// Arguments of `carnet restore`.
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
     /// The copy, made by `backup` or by yourself
     pub(crate) file: PathBuf,
 }
 
-/// `carnet erase`.
+/// Arguments of `carnet erase`.
 #[derive(Debug, Args)]
 pub(crate) struct Erase {
     /// The asker: a client id, a DID, an unambiguous name, or the number of a log entry
@@ -474,7 +474,7 @@ pub(crate) struct Erase {
     pub(crate) yes: Option<String>,
 }
 
-/// `carnet report`.
+/// Arguments of `carnet report`.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
     /// The asker: a client id, a DID, an unambiguous name, or the number of a log entry
@@ -484,7 +484,7 @@ pub(crate) struct Report {
     pub(crate) out: Option<PathBuf>,
 }
 
-/// `carnet delete`.
+/// Arguments of `carnet delete`.
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
     /// Id of the credential, or a prefix of it

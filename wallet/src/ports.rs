@@ -260,7 +260,7 @@ pub struct VerdictCheck {
     pub detail: String,
 }
 
-/// Outcome of a check.
+/// Outcome of a check, as reported by a verifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportedOutcome {
     /// Passed.

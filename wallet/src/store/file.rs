@@ -338,7 +338,11 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     carnet_disk::sync_directory(folder_of(path).unwrap_or(Path::new(".")))
 }
 
-/// Acquires the lock file next to the wallet. It is never removed: after a removal two commands could lock at once.
+/// Acquires the lock file next to the wallet, waiting up to `patience`. The file is never removed: after a removal two
+/// commands could lock at once.
+///
+/// # Errors
+/// `wallet_busy`, `wallet_unwritable`
 fn lock(path: &Path, patience: Duration) -> Result<File, Failure> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
