@@ -5,8 +5,7 @@
 //! - Output that cannot be written for another reason (a full disk) makes the exit code at least 1, and standard error
 //!   says that the command itself was executed.
 //! - Results that are displayed only once (a link, a PIN, a token) are different: standard output is checked before the
-//!   action ([`reserve`]), and every failure to print, including a closed pipe, is returned ([`show_once`]) for the
-//!   command to report.
+//!   action, and every failure to print them, including a closed pipe, is returned for the command to report.
 //! - Failures to write to standard error are ignored.
 
 use std::{
@@ -46,7 +45,7 @@ pub enum Unwritable {
 /// First failure to write standard output in this process that the caller did not handle; it determines the exit code.
 static FAILED: OnceLock<Unwritable> = OnceLock::new();
 
-/// Writes text to standard output. A closed pipe is ignored; any other failure is remembered, and [`exit`] reports it.
+/// Writes text to standard output. A closed pipe is ignored; any other failure is remembered for the exit code.
 pub fn out(text: impl Display) {
     if let Err(error) = write(&text)
         && error.kind() != ErrorKind::BrokenPipe
@@ -55,7 +54,7 @@ pub fn out(text: impl Display) {
     }
 }
 
-/// Writes a line to standard output, and treats failures as [`out`] does.
+/// Writes a line to standard output. A closed pipe is ignored; any other failure is remembered for the exit code.
 pub fn line(text: impl Display) {
     out(format_args!("{text}\n"));
 }

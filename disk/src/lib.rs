@@ -18,10 +18,10 @@ pub fn read_given(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     given(fs::read(path)?)
 }
 
-/// Reads a file as [`read_given`] does, or standard input if the path is `-`.
+/// Reads a file that a person supplied, or standard input if the path is `-`, without a leading UTF-8 byte-order mark.
 ///
 /// # Errors
-/// Those of [`read_given`].
+/// Those of the file system; the content is UTF-16.
 pub fn read_given_or_input(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     if path.as_os_str() != "-" {
         return read_given(path);
@@ -40,7 +40,7 @@ fn given(bytes: Vec<u8>) -> io::Result<Zeroizing<Vec<u8>>> {
 /// Reads a text file that a person supplied, without a leading byte-order mark.
 ///
 /// # Errors
-/// Those of [`read_given`]; the file is not UTF-8.
+/// Those of the file system; the file is not UTF-8.
 pub fn read_given_text(path: &Path) -> io::Result<Zeroizing<String>> {
     let content = read_given(path)?;
     text_of_file(&content).map(|text| Zeroizing::new(text.to_owned())).map_err(io::Error::other)

@@ -30,8 +30,8 @@ impl<S: Store> Issuer<S> {
     /// empty for an approval; `who` is the name of the staff member.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a malformed id or reason, or a refusal without a reason; [`Error::NotFound`];
-    /// [`Error::RenewalDecided`] if the renewal is neither pending nor decided in this way; store errors.
+    /// [`Error::Invalid`] for a malformed id or reason, or a refusal without a reason; [`Error::NotFound`]; the renewal
+    /// is not pending, and was not decided in this way; store errors.
     pub(crate) async fn decide_renewal(
         &self,
         renewal_id: &str,

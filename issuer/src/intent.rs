@@ -198,8 +198,8 @@ impl<S: Store> Issuer<S> {
     /// the intent was stored when the request was deferred.
     ///
     /// # Errors
-    /// [`Error::TransactionUnknown`], also after the deadline or if the response was erased; [`Error::Rejected`] with
-    /// the reason of staff; store errors.
+    /// [`Error::TransactionUnknown`], also after the deadline or if the response was erased; staff rejected the offer;
+    /// store errors.
     pub(crate) async fn store_deferred_intent(
         &self,
         transaction_hash: &SecretHash,

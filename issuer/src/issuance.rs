@@ -116,8 +116,8 @@ impl<S: Store> Issuer<S> {
     /// approved it.
     ///
     /// # Errors
-    /// [`Error::TransactionUnknown`]; [`Error::Rejected`]; for a renewal, a copy of the credential was revoked or
-    /// suspended in the meantime; store errors; signing errors.
+    /// [`Error::TransactionUnknown`]; staff rejected the offer or the renewal; for a renewal, a copy of the credential
+    /// was revoked or suspended in the meantime; store errors; signing errors.
     pub(crate) async fn collect_deferred(self: &Arc<Self>, transaction_id: &str) -> Result<CollectionOutcome, Error> {
         let now = self.now();
         if let Some(renewed) = self.collect_renewal(transaction_id, now).await? {
@@ -353,7 +353,7 @@ pub(crate) fn keys_to_text(keys: &[PublicKey]) -> String {
     Value::Array(keys.iter().map(|key| Value::Object(key.to_jwk())).collect()).to_string()
 }
 
-/// Parses the output of [`keys_to_text`].
+/// Parses public keys from a JSON array of JWKs, as the store keeps them.
 ///
 /// # Errors
 /// [`Error::Corrupt`]

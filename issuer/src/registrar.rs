@@ -143,7 +143,7 @@ impl Registrar {
         Ok(made)
     }
 
-    /// Opens a directory created by [`Self::init`].
+    /// Opens the directory of a registrar.
     ///
     /// # Errors
     /// It is not a registrar's directory, or its key is unusable.
@@ -175,8 +175,7 @@ impl Registrar {
     /// and ignored for others.
     ///
     /// # Errors
-    /// [`RegistrarError::Days`], [`RegistrarError::Request`], [`RegistrarError::Document`],
-    /// [`RegistrarError::DocumentMissing`].
+    /// The number of days is out of range; the request or the document is invalid; [`RegistrarError::DocumentMissing`].
     pub(crate) fn verify_request_file(
         bytes: &[u8],
         document: Option<&[u8]>,
@@ -234,7 +233,7 @@ impl SuppliedDocument {
     /// document, and its verification reports the fault.
     ///
     /// # Errors
-    /// [`RegistrarError::DocumentMissing`] if the issuer's DID needs one; [`RegistrarError::Document`].
+    /// [`RegistrarError::DocumentMissing`] if the issuer's DID needs one; the document is invalid.
     fn of(request: &Map<String, Value>, document: Option<&[u8]>) -> Result<Self, RegistrarError> {
         let Some(did) = request.get("issuer").and_then(Value::as_str).and_then(|did| Did::parse(did).ok()) else {
             // The verification reports the fault.

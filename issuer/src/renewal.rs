@@ -118,8 +118,8 @@ impl<S: Store> Issuer<S> {
     /// this transaction id, or it is issued: its response is then stored with its credential request.
     ///
     /// # Errors
-    /// [`Error::Rejected`] with the reason; [`Error::TransactionUnknown`] if the renewal lapsed or its deadline is
-    /// over; the credential was revoked or suspended in the meantime; store errors; signing errors.
+    /// Staff rejected the renewal; [`Error::TransactionUnknown`] if it lapsed or its deadline is over; the credential
+    /// was revoked or suspended in the meantime; store errors; signing errors.
     pub(crate) async fn collect_renewal(
         self: &Arc<Self>,
         transaction_id: &str,

@@ -123,8 +123,8 @@ impl<S: Store> Issuer<S> {
     /// transaction id, or it is issued.
     ///
     /// # Errors
-    /// [`Error::Rejected`] with the reason; [`Error::TransactionUnknown`] if it lapsed or its deadline is over; a copy
-    /// of the credential is revoked or suspended; [`Error::KeyUsed`]; store errors.
+    /// Staff rejected the renewal; [`Error::TransactionUnknown`] if it lapsed or its deadline is over; a copy of the
+    /// credential is revoked or suspended; [`Error::KeyUsed`]; store errors.
     pub(crate) async fn store_approved_intent(
         &self,
         transaction_hash: &SecretHash,
@@ -209,7 +209,7 @@ impl<S: Store> Issuer<S> {
 /// Returns the pending or approved renewal with a transaction id; `None` if there is none, or it is issued.
 ///
 /// # Errors
-/// [`Error::Rejected`]; [`Error::TransactionUnknown`] if it lapsed or its deadline is over; store errors.
+/// Staff rejected the renewal; [`Error::TransactionUnknown`] if it lapsed or its deadline is over; store errors.
 async fn waited<T: StoreTx>(
     tx: &mut T,
     transaction_hash: &SecretHash,

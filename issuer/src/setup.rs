@@ -22,7 +22,7 @@ use crate::{sqlite::MIGRATIONS, status::default_status_url};
 
 const DOCUMENT_FILE: &str = "did.json";
 
-/// Result of [`init`], to be displayed to the operator.
+/// Result of the command `init`, to be displayed to the operator.
 pub(crate) struct InitializedIssuer {
     pub(crate) did: Did,
     /// File to be published: the DID document, or the did:webvh log that contains it.
