@@ -1,4 +1,5 @@
-//! Configuration of the issuer: `config.toml` in the data directory, overridden by a file of the operator.
+//! Configuration of the issuer: `config.toml` in the data directory, and a file of the operator whose fields override
+//! it.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -15,19 +16,19 @@ use crate::{
 };
 
 const DAY: u32 = 86_400;
-/// Default retention period of an offer's record, in days.
+/// Default of [`IssuerConfig::record_days`].
 pub(crate) const RECORD_DAYS: u32 = 365;
 
-/// Configuration of the operator. Unknown fields are refused.
+/// Configuration of the issuer, as read from its files. Unknown fields are refused.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IssuerConfig {
     /// DID of the issuer.
     pub(crate) did: String,
-    /// Display name by language tag.
+    /// Display name of the issuer by language tag.
     #[serde(default)]
     pub(crate) name: BTreeMap<String, String>,
-    /// Maximum number of copies in one batch.
+    /// Maximum number of copies of a credential in one request.
     #[serde(default = "default_batch")]
     pub(crate) max_batch_size: usize,
     /// Time during which an offer can be redeemed, in days.
@@ -43,10 +44,10 @@ pub(crate) struct IssuerConfig {
     /// offer, if no copy was issued).
     #[serde(default = "default_record_days")]
     pub(crate) record_days: u32,
-    /// Maximum number of copies by refill of one offer per day.
+    /// Maximum number of copies that refills and renewals of one offer may issue within 24 hours.
     #[serde(default = "default_refill")]
     pub(crate) refill_copies_per_day: u32,
-    /// Maximum number of copies by refill of one offer, until its renewal.
+    /// Maximum number of copies that refills of one offer may issue in all; the count starts again with each renewal.
     #[serde(default = "default_refill_in_all")]
     pub(crate) refill_copies_in_all: u32,
     /// Lifetime of a freshness statement, in seconds, from the start of its six-hour epoch.
@@ -58,7 +59,7 @@ pub(crate) struct IssuerConfig {
     /// Renewal rules, by credential type; a type without rules is not renewable.
     #[serde(default)]
     pub(crate) renewal: BTreeMap<String, RenewalPolicy>,
-    /// Rounding of the copies' dates, by which holders share the same dates.
+    /// Rounding of the copies' dates, so that many holders share the same dates.
     #[serde(default)]
     pub(crate) cohorts: CohortPolicy,
     /// Status lists.
@@ -81,11 +82,11 @@ pub(crate) struct IssuerConfig {
 pub(crate) struct StatusConfig {
     /// URL under which the lists are published, without a trailing slash; default: `/status` next to the DID document.
     pub(crate) url: Option<String>,
-    /// Number of entries in a list.
+    /// Number of entries of a new list.
     pub(crate) entries: u64,
-    /// Time to live of a fetched list, in seconds.
+    /// Time to live of a list for verifiers that cache it, in seconds.
     pub(crate) ttl_seconds: u32,
-    /// Validity period of a list, in seconds; it is signed again after half of that.
+    /// Validity period of a signed list, in seconds; it is signed again after half of that.
     pub(crate) validity_seconds: u32,
     /// Message texts for the numbers 1, 2, 3 and so on, for holders; messages do not change the status. `undefined`
     /// marks an unused number. Empty: no messages.
@@ -96,7 +97,7 @@ pub(crate) struct StatusConfig {
 }
 
 impl StatusConfig {
-    /// Returns the messages; `None` if none are configured.
+    /// Returns the message texts; `None` if none are configured.
     ///
     /// # Errors
     /// A text is invalid, or there are too many.
@@ -112,7 +113,7 @@ impl StatusConfig {
 }
 
 impl StatusConfig {
-    /// Returns the publication times of non-urgent changes.
+    /// Returns the publication times of status changes that are not urgent.
     ///
     /// # Errors
     /// A text is not a time of day.
@@ -167,16 +168,17 @@ const fn default_interval() -> u32 {
 }
 
 impl IssuerConfig {
-    /// Reads `DIR/config.toml`, and overrides it with the fields of `over`.
+    /// Reads `config.toml` in the data directory, and the file `over`, whose fields override it.
     ///
     /// # Errors
-    /// A file is missing, is not TOML or has an unknown field, or a value is out of range.
+    /// A file is missing, is not TOML or has an unknown field; a value is out of range, or contradicts another one.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
         let (config, files): (Self, _) = config::read_layered("carnet-issuer", data, over)?;
         config.check().map_err(|error| files.place(error))?;
         Ok(Self { files, ..config })
     }
 
+    /// Checks the ranges of the values. Policies that depend on the catalogue are not checked.
     fn check(&self) -> Result<(), StartError> {
         let held = freshness::SECONDS;
         let ranges = [
