@@ -65,8 +65,8 @@ impl Timestamp {
         Self(self.0.saturating_add(seconds))
     }
 
-    /// Returns the first second of this instant's day in UTC. Issuers round to it, so that all credentials of a day
-    /// have the same time.
+    /// Returns the first second of this instant's day in UTC. Times rounded to it do not distinguish the credentials of
+    /// a day.
     #[must_use]
     pub const fn start_of_day(self) -> Self {
         Self(self.0.saturating_sub(self.0.rem_euclid(crate::day::SECONDS)))

@@ -60,11 +60,11 @@ impl Term {
 /// Quad of an RDF dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Quad {
-    /// Subject.
+    /// Subject: an IRI or a blank node.
     pub subject: Term,
     /// IRI of the predicate, without angle brackets.
     pub predicate: String,
-    /// Object.
+    /// Object: an IRI, a blank node or a literal.
     pub object: Term,
     /// Graph name; `None` for the default graph.
     pub graph: Option<Term>,

@@ -122,7 +122,7 @@ impl Catalogue {
         self.templates.iter()
     }
 
-    /// Returns the request template with this id.
+    /// Returns the request template with this id; `None` if it is unknown.
     #[must_use]
     pub fn template(&self, id: &str) -> Option<&RequestTemplate> {
         self.templates.iter().find(|known| known.id == id)
@@ -133,7 +133,7 @@ impl Catalogue {
         self.procedures.iter()
     }
 
-    /// Returns the procedure with this id.
+    /// Returns the procedure with this id; `None` if it is unknown.
     #[must_use]
     pub fn procedure(&self, id: &str) -> Option<&Procedure> {
         self.procedures.iter().find(|known| known.id == id)

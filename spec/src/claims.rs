@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 /// Claim of credentialSubject in a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SchemaClaim {
-    /// Text path: `a`, `a[]`, `a[].b`.
+    /// Text path below credentialSubject: `a`, `a[]`, `a[].b`.
     pub(crate) path: String,
     /// Name of the JSON member; `None` for an array element.
     pub(crate) name: Option<String>,

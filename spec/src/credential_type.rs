@@ -58,7 +58,7 @@ const SUBJECT: &str = "credentialSubject";
 pub struct CredentialType {
     /// Name in `type`, such as `QualificationCredential`.
     pub name: String,
-    /// `vct` in SD-JWT VC.
+    /// `vct` in SD-JWT VC: a URN, or the URL in `vct.toml`.
     pub vct: String,
     /// Value of `vct#integrity` in its credentials, the digest of the type metadata; `None`: the credentials have none.
     pub vct_integrity: Option<String>,
@@ -87,7 +87,8 @@ pub struct CredentialType {
     pub validity_days: u32,
     /// Example credential before it is secured.
     pub example: Value,
-    /// Computed claims, below credentialSubject.
+    /// Names of the computed claims, which are derived from other claims or stated by the issuer so that a verifier can
+    /// request less.
     pub computed: Vec<String>,
     /// Claims that no request may require, as text paths below credentialSubject.
     pub never_mandatory: Vec<String>,
@@ -106,7 +107,7 @@ pub struct CredentialType {
     pub fine: Vec<String>,
     /// Claims to which an issuer's accreditation can be limited: country and level.
     pub limiting: LimitingClaims,
-    /// Requirements on copies that are stricter than the standards.
+    /// Requirements on copies of credentials that are stricter than the standards.
     pub copies: CopyProfile,
     /// `true` if the type is built in. A wallet can then reproduce the bytes of a copy.
     pub bundled: bool,
@@ -143,11 +144,11 @@ pub struct FormerVersion {
 pub struct CopyForm {
     /// Payload or VCDM document, before it is secured.
     pub payload: Map<String, Value>,
-    /// Selectively disclosable claims.
+    /// Paths of the selectively disclosable claims in the payload.
     pub disclosable: Vec<ClaimPath>,
-    /// Claims whose thresholds can be proved.
+    /// Ordered claims, for which thresholds can be proved, by their paths in the payload.
     pub ordered: Vec<OrderedClaim>,
-    /// Arrays with a fixed number of digests.
+    /// Arrays with a fixed number of digests, by their paths in the payload.
     pub padded: Vec<PaddedArray>,
 }
 

@@ -21,7 +21,7 @@ pub enum SpecError {
         file: String,
         /// Description of the error.
         what: String,
-        /// Advice.
+        /// Advice on how to correct it.
         hint: String,
     },
 }

@@ -20,20 +20,20 @@ pub struct Procedure {
     /// `true` if the facts are fictitious examples.
     #[serde(default)]
     pub example: bool,
-    /// Title.
+    /// Title of the procedure.
     pub title: Texts,
-    /// Purpose, in one sentence.
+    /// Purpose of the procedure, in one sentence.
     pub about: Texts,
-    /// Place to which it applies; empty: everywhere.
+    /// Place in which the procedure applies; empty: everywhere.
     #[serde(default)]
     pub place: Texts,
     /// Office or service, and how to reach it; empty: not stated.
     #[serde(default)]
     pub office: Texts,
-    /// Cost; empty: not stated.
+    /// Cost of the procedure; empty: not stated.
     #[serde(default)]
     pub cost: Texts,
-    /// Duration; empty: not stated.
+    /// Time that the procedure takes; empty: not stated.
     #[serde(default)]
     pub duration: Texts,
     /// Required documents, as credentials.

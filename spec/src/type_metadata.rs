@@ -8,15 +8,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::CredentialType;
 
-/// Type metadata document.
+/// Type metadata document, which an issuer publishes at the URL in `vct`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TypeMetadata {
     /// `vct` of the type.
     pub vct: String,
-    /// Name for developers.
+    /// Name of the type for developers, in English.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Description for developers.
+    /// Description of the type for developers, in English.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Names for people, by language.

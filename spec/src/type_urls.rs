@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::{Catalogue, SpecError, folder, type_metadata};
 
-/// Name of the file.
+/// Name of the file with the URLs.
 const FILE: &str = "vct.toml";
 /// Maximum length of a URL, in bytes.
 const MOST_BYTES: usize = 512;

@@ -17,7 +17,7 @@ use crate::{Catalogue, CredentialType, catalogue::GENERIC, claims};
 pub struct UnknownName {
     /// Kind of name.
     pub kind: UnknownKind,
-    /// Given name or path.
+    /// Name or path as given.
     pub given: String,
     /// Most similar known name or path; `None` if none is similar.
     pub nearest: Option<String>,

@@ -50,7 +50,7 @@ enum TrustVerb {
     Timestamp(stamp::TimestampArgs),
     /// Show the differences between two lists.
     Diff(look::DiffArgs),
-    /// Describe a list in words.
+    /// Describe the contents of a list.
     Explain(look::ExplainArgs),
     /// Decide about one party as a verifier would, and name the entry and the rule. Exit code 1: refused.
     Why(look::WhyArgs),

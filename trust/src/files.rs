@@ -59,7 +59,7 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
         .map_err(|error| unwritable(path, &error, "name a new file: existing files are never overwritten"))
 }
 
-/// Replaces a file atomically.
+/// Writes a file atomically, replacing an existing one.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), CommandError> {
     disk::replace(path, text.as_bytes(), SHARED)
         .map_err(|error| unwritable(path, &error, "check that the folder is yours and has room, and try again"))

@@ -30,7 +30,7 @@ const LOCK: &str = "signed.lock";
 /// Maximum length of a name, in characters.
 const MOST_NAME: usize = 200;
 
-/// Operator with its key.
+/// Operator of a trust list, with its key.
 pub(crate) struct Operator {
     pub(crate) name: String,
     pub(crate) did: Did,

@@ -16,7 +16,7 @@ pub(crate) struct CommandError {
     what: String,
     safe: &'static str,
     hint: String,
-    /// Exit code.
+    /// Exit code of the program.
     pub(crate) exit: u8,
 }
 
@@ -36,7 +36,7 @@ impl CommandError {
         Self { what: format!("{place}: {}", self.what), ..self }
     }
 
-    /// Replaces the hint.
+    /// Replaces the advice on what to do.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: hint.into(), ..self }
     }
@@ -52,7 +52,7 @@ impl CommandError {
         json!({"reason": self.reason, "message": message, "hint": self.hint})
     }
 
-    /// Creates an error from a core problem.
+    /// Creates an error from a core problem: its code becomes the reason, and its detail follows `what`.
     pub(crate) fn of(problem: &Problem, what: &str, hint: impl Into<String>) -> Self {
         Self::new(problem.code.as_str(), format!("{what}: {}", problem.detail.trim_end_matches('.')), hint)
     }

@@ -31,7 +31,7 @@ pub enum HolderRule {
     Claims(Vec<ClaimPath>),
     /// Same key: all credentials are bound to one key. Their issuers can then link them.
     Key,
-    /// No requirement.
+    /// No requirement: the credentials may belong to different holders.
     Any,
 }
 

@@ -111,14 +111,14 @@ pub struct Candidate<'a> {
 pub struct Proved {
     /// Path of the claim, not of its commitments.
     pub path: ClaimPath,
-    /// Direction of the proved bound.
+    /// Direction of the proof: the claim is at least, or at most, the bound.
     pub direction: Direction,
     /// Proved bound.
     pub bound: OrderedValue,
 }
 
 impl Query {
-    /// Returns the credential query with this id.
+    /// Returns the credential query with this id; `None` if there is none.
     #[must_use]
     pub fn credential(&self, id: &str) -> Option<&CredentialQuery> {
         self.credentials.iter().find(|credential| credential.id == id)

@@ -87,13 +87,13 @@ impl ErasureRequest {
         Ok(Self { receipt_digest: receipt.digest().to_owned(), made })
     }
 
-    /// Returns the receipt's digest.
+    /// Returns the [digest](Receipt::digest) of the receipt.
     #[must_use]
     pub fn receipt_digest(&self) -> &str {
         &self.receipt_digest
     }
 
-    /// Returns the time of the request.
+    /// Returns the time at which the request was signed (`iat`).
     #[must_use]
     pub fn made(&self) -> Timestamp {
         self.made
@@ -165,7 +165,7 @@ impl ErasureConfirmation {
         Ok(Self { content, document: document.clone() })
     }
 
-    /// Returns the digest of the receipt.
+    /// Returns the [digest](Receipt::digest) of the receipt.
     #[must_use]
     pub fn receipt_digest(&self) -> &str {
         &self.content.receipt_digest

@@ -32,7 +32,7 @@ pub struct ExportedReceipt {
     /// Signed request object; `None` if exported by an older wallet, which did not store it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
-    /// Signed confirmation of the erasure.
+    /// Signed confirmation of the erasure; `None` if the wallet has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmation: Option<Map<String, Value>>,
 }
@@ -136,7 +136,7 @@ impl ReceiptEvidence {
         Ok(Self { receipt, registration, signer, request_signed, erasure })
     }
 
-    /// Returns the receipt.
+    /// Returns the verified receipt.
     #[must_use]
     pub fn receipt(&self) -> &Receipt {
         &self.receipt
@@ -154,14 +154,15 @@ impl ReceiptEvidence {
         self.signer
     }
 
-    /// Returns whether the request's signature was verified; `false` without a request or if its key is not proved. The
-    /// receipt contains the digest of the request in either case.
+    /// Returns whether the request's signature was verified; `false` without a request, or if its key is not proved to
+    /// be the verifier's. (An invalid signature is an error of [`Self::verify`].) The receipt contains the digest of
+    /// the request in either case.
     #[must_use]
     pub fn request_signed(&self) -> bool {
         self.request_signed
     }
 
-    /// Returns the erasure, if the export has a confirmation.
+    /// Returns the erasure that the confirmation states; `None` if the export has no confirmation.
     #[must_use]
     pub fn erasure(&self) -> Option<Erasure> {
         self.erasure

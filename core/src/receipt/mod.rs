@@ -63,7 +63,7 @@ pub struct ReceiptContent {
     pub intended_use: String,
     /// Purpose, by language tag; English is required.
     pub purpose: BTreeMap<String, String>,
-    /// `true` if the presentation was accepted.
+    /// `true` if the verifier accepted the presentation.
     pub accepted: bool,
     /// Stable code of the first failed check; `None` if accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]

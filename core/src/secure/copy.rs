@@ -48,7 +48,7 @@ pub struct CopyContent<'a> {
     pub valid_until: Timestamp,
     /// Claims of the subject, without `id` and without commitments to thresholds.
     pub claims: &'a Map<String, Value>,
-    /// Public key of this copy.
+    /// Holder's public key to which this copy is bound.
     pub holder: &'a PublicKey,
     /// Name and value of the member that refers to a status list, such as `credentialStatus`; `None` without a status
     /// list.

@@ -56,7 +56,7 @@ impl CompactJws {
         Ok(Self { text: token.to_owned(), header, payload, signature })
     }
 
-    /// Returns the header.
+    /// Returns the header members.
     #[must_use]
     pub fn header(&self) -> &Map<String, Value> {
         &self.header
@@ -124,7 +124,7 @@ impl Jws {
         Ok(Self { parts, algorithm, key_ref })
     }
 
-    /// Returns `typ`.
+    /// Returns `typ`; `None` if it is absent or not a string.
     #[must_use]
     pub fn typ(&self) -> Option<&str> {
         self.parts.header.get("typ").and_then(Value::as_str)
@@ -159,7 +159,7 @@ impl Jws {
         Ok(())
     }
 
-    /// Returns `alg`.
+    /// Returns the algorithm in `alg`.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
@@ -171,7 +171,7 @@ impl Jws {
         &self.key_ref
     }
 
-    /// Returns the header.
+    /// Returns the header members.
     #[must_use]
     pub fn header(&self) -> &Map<String, Value> {
         &self.parts.header

@@ -67,7 +67,7 @@ impl ContentEncryption {
     }
 }
 
-/// Recipient's public key on P-256.
+/// Recipient's public key on P-256, with its `kid` if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncryptionKey {
     key: p256::PublicKey,

@@ -11,10 +11,10 @@ use crate::{
     secure::jose,
 };
 
-/// Type of a status list credential.
+/// `type` of a status list credential.
 pub const CREDENTIAL_TYPE: &str = "BitstringStatusListCredential";
 const LIST_TYPE: &str = "BitstringStatusList";
-/// Type of an entry of `credentialStatus`.
+/// `type` of an entry of `credentialStatus`.
 pub const ENTRY_TYPE: &str = "BitstringStatusListEntry";
 /// Time to live of a list that states none (section 2.2), in milliseconds.
 const DEFAULT_TTL: i64 = 300_000;
@@ -22,7 +22,7 @@ const DEFAULT_TTL: i64 = 300_000;
 /// Reference to the status of a credential: an entry of `credentialStatus` (Bitstring Status List 1.0 section 2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BitstringStatusListEntry {
-    /// Purpose of the entry.
+    /// Status purpose of the entry.
     pub purpose: StatusPurpose,
     /// URL of the status list credential.
     pub url: String,
@@ -112,7 +112,7 @@ pub struct BitstringListParameters {
     pub issuer: String,
     /// URL of the status list credential.
     pub url: String,
-    /// Purpose of the list.
+    /// Status purpose of the list.
     pub purpose: StatusPurpose,
     /// Time of issue, expiry and time to live.
     pub freshness: ListValidity,

@@ -35,7 +35,7 @@ pub struct ListProfile {
 }
 
 impl ListProfile {
-    /// Default profile.
+    /// Default profile: 131,072 entries.
     pub const DEFAULT: Self = Self { min_entries: 131_072 };
 
     /// Checks that a list has at least the minimum number of entries.

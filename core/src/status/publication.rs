@@ -39,7 +39,7 @@ impl ListFormat {
     /// Formats of a list with messages.
     pub const WITH_MESSAGES: [Self; 4] = [Self::Revocation, Self::Suspension, Self::Token, Self::Message];
 
-    /// Returns the name in URLs.
+    /// Returns the name of the format, as in the URLs of lists.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -65,7 +65,7 @@ impl ListFormat {
 pub struct PublicationTerms<'a> {
     /// DID URL of the signing key; its DID is the issuer.
     pub kid: &'a DidUrl,
-    /// URL of publication.
+    /// URL at which the list is published.
     pub url: &'a str,
     /// Time of issue.
     pub now: Timestamp,

@@ -42,7 +42,7 @@ impl StatusState {
 pub enum CopyState {
     /// Neither suspended nor revoked.
     Valid,
-    /// Not known to the issuer.
+    /// The issuer does not know the copy.
     Unknown,
     /// Past the end of its validity period.
     Ended,

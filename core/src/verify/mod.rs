@@ -74,7 +74,7 @@ pub struct VerificationEnvironment<'a> {
     pub now: Timestamp,
     /// Tolerated clock skew, in seconds.
     pub skew: i64,
-    /// DID resolver.
+    /// Resolver for the DIDs of issuers and holders.
     pub resolver: &'a dyn Resolve,
     /// Accepted Data Integrity cryptosuites.
     pub suites: &'a Suites,
@@ -111,7 +111,7 @@ pub struct VerifiedCredential {
     pub disclosed: Vec<ClaimPath>,
     /// Proved thresholds of claims whose values may be hidden.
     pub proved: Vec<Proved>,
-    /// Format.
+    /// Format in which the credential was secured.
     pub format: CredentialFormat,
 }
 

@@ -9,11 +9,11 @@ use crate::{
 pub enum CheckName {
     /// The bytes are well-formed, in a supported format.
     Format,
-    /// The issuer's key was resolved and is permitted for assertion.
+    /// The issuer's key was resolved and is permitted for assertion; for SD-JWTs only.
     IssuerKey,
-    /// The issuer's signature or proof is valid.
+    /// The issuer's signature or proof is valid, and so are the disclosures of an SD-JWT.
     Proof,
-    /// The credential conforms to the data model.
+    /// The credential conforms to the data model, has an end of validity, and its type is in the catalogue.
     Model,
     /// The presentation is bound to the request by the holder's key: nonce, audience, age and, in an SD-JWT, the
     /// disclosures.
@@ -28,11 +28,11 @@ pub enum CheckName {
     Status,
     /// The issuer's message about the credential was read, if there is one. It never causes a refusal.
     StatusMessage,
-    /// The type is in the catalogue, and the disclosed claims conform to its schema.
+    /// The disclosed claims conform to the schema of the type.
     Schema,
     /// The issuer is accepted for this credential.
     IssuerTrust,
-    /// The response answers the query, and discloses nothing else.
+    /// The response answers the query and, for SD-JWTs, discloses nothing that was not requested.
     Query,
     /// Credentials for one credential query are distinct, and no copy is used twice.
     Distinct,
@@ -67,13 +67,13 @@ impl CheckName {
 /// Outcome of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VerificationOutcome {
-    /// Passed.
+    /// The check passed.
     Passed,
-    /// Failed.
+    /// The check failed, and so the verification.
     Failed(Problem),
-    /// Failed, but tolerated by the verifier's policy; to be displayed as such.
+    /// The check failed, and the verifier's policy tolerates the failure; it must be displayed as such.
     Tolerated(Problem),
-    /// Not applicable, with the reason.
+    /// The check does not apply, for this reason.
     NotApplicable(&'static str),
 }
 
@@ -118,13 +118,13 @@ pub struct PresentedCredential {
     pub type_name: String,
     /// DID of its issuer.
     pub issuer: String,
-    /// Format.
+    /// Format in which the credential was secured.
     pub format: CredentialFormat,
     /// Paths of the readable claims, disclosed or in the clear; never their values.
     pub disclosed: Vec<ClaimPath>,
-    /// Proved thresholds.
+    /// Thresholds that were proved in place of values.
     pub proved: Vec<Proved>,
-    /// Key with which it was presented.
+    /// Holder's key with which the credential was presented.
     pub holder: PublicKey,
 }
 

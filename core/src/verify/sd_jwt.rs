@@ -28,7 +28,7 @@ pub(super) struct CheckedCredential {
     pub(super) payload: VerifiedDocument,
     /// Claims that its issuer left in the clear.
     pub(super) clear: Vec<ClaimPath>,
-    /// Key with which it was presented.
+    /// Holder's key with which it was presented; `None` without a presentation.
     pub(super) holder: Option<PublicKey>,
 }
 

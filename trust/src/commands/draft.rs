@@ -91,14 +91,14 @@ pub(crate) struct EditArgs {
     /// The first day on which its accreditations are withdrawn.
     #[arg(long, value_name = "DATE", value_parser = instant, requires = "strike")]
     on: Option<Timestamp>,
-    /// The treatment of its earlier credentials. Let them stand only for an honest party: others could backdate new
-    /// ones.
+    /// The treatment of its earlier credentials. Choose stand only for a party whose dates can be trusted: others could
+    /// backdate new credentials.
     #[arg(long, requires = "strike")]
     earlier: Option<Earlier>,
     /// Withdraw only its accreditations for this type.
     #[arg(long = "type", value_name = "TYPE", requires = "strike")]
     type_name: Option<String>,
-    /// The reason, in English; it is public.
+    /// The reason, in English; the list publishes it.
     #[arg(long, value_name = "TEXT", requires = "strike")]
     reason: Option<String>,
     #[command(flatten)]

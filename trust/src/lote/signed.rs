@@ -41,10 +41,10 @@ pub(crate) struct SignerArgs {
     unsigned: bool,
 }
 
-/// Required signer of the list.
+/// Requirement on the signature of a LoTE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequiredSigner {
-    /// Owner of this certificate.
+    /// Owner of the certificate with this fingerprint.
     Pinned(CertificateFingerprint),
     /// Not checked: the list is unsigned, and the operator has verified it by other means.
     Nobody,

@@ -108,11 +108,12 @@ pub struct DisclosureWeights {
     pub fine: u32,
     /// Weight of a document, which reveals its issuer, type and validity dates.
     pub document: u32,
-    /// Additional weight of a document that this verifier has not seen.
+    /// Additional weight of a document that was never presented to this verifier, or was refused as suspended or
+    /// revoked.
     pub new_document: u32,
-    /// Weight of an unused copy, as their number is limited.
+    /// Weight of a copy that was presented to no verifier: the number of such copies is limited.
     pub fresh_copy: u32,
-    /// Weight for each other verifier that has seen the copy and could link the presentations.
+    /// Weight for each other verifier to which the copy was presented, and which could link the presentations.
     pub shared_copy: u32,
 }
 
@@ -121,7 +122,7 @@ pub struct DisclosureWeights {
 pub struct DisclosurePlan {
     /// Answered credential queries, in the order of the query.
     pub parts: Vec<PlanPart>,
-    /// Sum of the weights of all disclosures.
+    /// Total weight of the presented documents, copies and disclosures.
     pub cost: u64,
     /// Explanation of the plan: what is disclosed, at what weight, and the alternatives.
     pub lines: Vec<PlanLine>,
@@ -134,9 +135,9 @@ pub struct DisclosurePlan {
 pub struct ImpliedCondition {
     /// Id of the credential query with the condition.
     pub query_id: String,
-    /// Index of a copy of the document.
+    /// Index of a copy of the document, in the list given to [`Query::plan`].
     pub holding: usize,
-    /// Claim, which is not disclosed.
+    /// Path of the claim, which is not disclosed.
     pub path: ClaimPath,
     /// Threshold that the claim does not reach; `None` for a condition on values.
     pub threshold: Option<Threshold>,
@@ -160,7 +161,7 @@ struct Solved {
 pub struct PlanPart {
     /// Id of the credential query.
     pub query_id: String,
-    /// Index of the copy.
+    /// Index of the copy, in the list given to [`Query::plan`].
     pub holding: usize,
     /// Disclosures, ordered by path; empty for a query without claims.
     pub shows: Vec<ClaimDisclosure>,
@@ -192,17 +193,17 @@ pub struct PlanLine {
     pub cost: u64,
 }
 
-/// Subject of a line of the explanation.
+/// Disclosure or alternative that a line of the explanation describes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PlanItem {
     /// Presentation of a document.
     Document {
-        /// Index of the copy.
+        /// Index of the copy, in the list given to [`Query::plan`].
         holding: usize,
-        /// `true` if this verifier has seen the document before.
+        /// `true` if the document was presented to this verifier before.
         known: bool,
     },
-    /// Use of a copy, with the verifiers that have seen it.
+    /// Use of a copy, with the verifiers to which it was presented before.
     Copy(CopyExposure),
     /// Disclosure of a claim's value.
     Value(ClaimPath, Sensitivity),
@@ -318,7 +319,7 @@ impl Query {
 }
 
 impl fmt::Display for PlanLine {
-    /// In English, for a terminal; a wallet has its own words.
+    /// Writes the line in English, for a terminal; a wallet has its own texts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.query_id)?;
         match &self.what {

@@ -28,7 +28,7 @@ pub(super) fn complete_options(document: &Map<String, Value>, mut options: Map<S
     options
 }
 
-/// Creates a proof (section 3.3.1).
+/// Creates a proof of a document from the proof options (section 3.3.1).
 pub(super) fn create(
     suite: &dyn Cryptosuite,
     document: &Map<String, Value>,

@@ -97,7 +97,7 @@ pub trait Cryptosuite: Send + Sync {
 /// Options of a new proof (Data Integrity 1.0 section 2.1).
 #[derive(Debug, Clone)]
 pub struct ProofOptions<'a> {
-    /// DID URL of the key.
+    /// DID URL of the signing key.
     pub verification_method: &'a str,
     /// `proofPurpose`: `assertionMethod` or `authentication`.
     pub purpose: VerificationRelationship,

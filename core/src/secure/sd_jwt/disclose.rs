@@ -36,7 +36,7 @@ pub struct ResolvedSdJwt {
 pub struct ClearClaim {
     /// Path with indexes in the original arrays, as in [`ResolvedSdJwt::paths`].
     pub path: ClaimPath,
-    /// Path in [`ResolvedSdJwt::payload`].
+    /// Path in [`ResolvedSdJwt::payload`], where undisclosed array elements do not count.
     pub shown: ClaimPath,
     /// Number of leading steps of both paths that lead to the innermost disclosure around the claim; 0 if the claim is
     /// readable without any disclosure.

@@ -67,7 +67,7 @@ const NEVER_HIDDEN_VCDM: [&str; 9] =
 /// Returns whether a claim must be in the clear in a token of this `typ`: the security of the token depends on it, or
 /// it is within such a claim. `true` also for a path that does not begin with a member.
 ///
-/// `credentialSubject` itself must be in the clear, and its `id`; its other claims may be hidden.
+/// In the W3C formats, `credentialSubject` itself and its `id` must be in the clear; its other claims may be hidden.
 #[must_use]
 pub fn must_stay_clear(typ: Option<&str>, path: &[Step]) -> bool {
     must_be_clear(typ, path.iter().map(Member::from))

@@ -61,7 +61,7 @@ pub struct TrustListEntry {
     pub id: String,
     /// Name of the party.
     pub name: String,
-    /// Accreditations, in order of their start.
+    /// Current and former accreditations.
     pub accreditations: Vec<Accreditation>,
 }
 
@@ -103,7 +103,7 @@ pub struct Withdrawal {
     pub withdrawn_from: Timestamp,
     /// Treatment of credentials issued before the withdrawal.
     pub earlier_credentials: EarlierCredentials,
-    /// Reason, in English.
+    /// Reason, in English; `None` if not stated.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

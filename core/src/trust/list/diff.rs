@@ -9,7 +9,7 @@ use super::{TrustListContents, TrustListEntry};
 pub struct TrustListDifference<'a> {
     /// `true` if the party is listed as a registrar, otherwise as an issuer. A DID that is both has two differences.
     pub registrar: bool,
-    /// Change of the entry.
+    /// Change of the party's entry.
     pub change: EntryChange<'a>,
 }
 

@@ -47,7 +47,7 @@ const LIST: StatementKind = StatementKind { type_name: "TrustList", invalid: Cod
 /// Maximum validity period of a list, in seconds. Without a limit, its end would protect nobody.
 const MAX_VALIDITY: i64 = 366 * crate::day::SECONDS;
 
-/// Requirements on a trust list.
+/// Pins and state of a relying program, against which a trust list is verified.
 #[derive(Debug, Clone, Copy)]
 pub struct TrustListAnchors<'a> {
     /// Pinned operators of the list.

@@ -18,7 +18,7 @@ const MAX_CHANGES: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedOperators {
-    /// DIDs, in ascending order.
+    /// DIDs of the operators, in ascending order.
     pub ids: Vec<String>,
     /// Number of operators who must sign.
     pub quorum: usize,

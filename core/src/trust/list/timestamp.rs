@@ -83,7 +83,7 @@ impl ListTimestamp {
         format!("{}.timestamp.json{query}", place.strip_suffix(".json").unwrap_or(place))
     }
 
-    /// Returns the DID of the signer.
+    /// Returns the DID of the timestamp signer.
     #[must_use]
     pub fn signer(&self) -> &str {
         &self.signer

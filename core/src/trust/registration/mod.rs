@@ -90,7 +90,7 @@ impl RegistrationRequest {
         &self.relying_party
     }
 
-    /// Returns the time of the request.
+    /// Returns the time at which the request was signed.
     #[must_use]
     pub fn made(&self) -> Timestamp {
         self.made

@@ -38,7 +38,7 @@ pub struct RelyingParty {
     /// Legal identifier (ETSI EN 319 412-1), such as `VATDE-123456789`.
     #[serde(rename = "sub", default, skip_serializing_if = "Option::is_none")]
     pub legal_identifier: Option<String>,
-    /// Country (ISO 3166-1 alpha-2).
+    /// Country of the relying party (ISO 3166-1 alpha-2).
     pub country: String,
     /// https URL of the register in which it is listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,7 +94,7 @@ pub struct RegisteredCredential {
     /// be stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<RequestedFormat>,
-    /// Accepted types.
+    /// Credential types that may be requested.
     pub meta: CredentialTypeMeta,
     /// Claims that may be requested; empty: only possession of the credential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
