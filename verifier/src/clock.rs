@@ -13,16 +13,17 @@ use crate::{
     store::{ReadRequests as _, Store, StoreError, WriteRequests as _, WriteRows as _},
 };
 
-/// Clock floor, in memory and in the store.
+/// Clock floor (see the module), in memory and in the store.
 #[derive(Debug, Default)]
 pub(crate) struct ClockFloor {
+    /// Floor in memory, in Unix seconds.
     highest: AtomicI64,
-    /// Value in the store.
+    /// Floor in the store, in Unix seconds.
     stored: AtomicI64,
 }
 
 impl ClockFloor {
-    /// Sets the floor to the stored value.
+    /// Records the stored floor at the start, and raises the floor in memory to it.
     pub(crate) fn load(&self, stored: Timestamp) {
         self.stored.fetch_max(stored.unix(), Ordering::Relaxed);
         self.raise(stored);
@@ -33,7 +34,7 @@ impl ClockFloor {
         self.highest.fetch_max(at.unix(), Ordering::Relaxed);
     }
 
-    /// Refuses a current time that is before the floor by more than the clock skew.
+    /// Refuses a current time that is more than the clock skew before the floor.
     ///
     /// # Errors
     /// [`Error::ClockBehind`]
@@ -42,7 +43,7 @@ impl ClockFloor {
         if now.plus(CLOCK_SKEW) < floor { Err(Error::ClockBehind { now, floor }) } else { Ok(()) }
     }
 
-    /// Returns the floor if it is later than the stored one.
+    /// Returns the floor if it is later than the stored one; otherwise `None`.
     pub(crate) fn unsaved_floor(&self) -> Option<Timestamp> {
         let highest = self.highest.load(Ordering::Relaxed);
         (highest > self.stored.load(Ordering::Relaxed)).then(|| Timestamp::from_unix(highest))
@@ -54,12 +55,12 @@ impl ClockFloor {
     }
 }
 
-/// Returns the stored floor; the minimum if there is none.
+/// Returns the stored floor; the Unix epoch if there is none.
 pub(crate) async fn stored_floor<S: Store>(store: &S) -> Result<Timestamp, StoreError> {
     store.read().await?.clock_floor().await
 }
 
-/// Raises the stored floor; never lowers it.
+/// Raises the stored floor to `at`; never lowers it.
 pub(crate) async fn raise_stored_floor<S: Store>(store: &S, at: Timestamp) -> Result<(), StoreError> {
     let mut transaction = store.begin("raise_clock_floor").await?;
     if transaction.clock_floor().await? < at {
@@ -69,7 +70,8 @@ pub(crate) async fn raise_stored_floor<S: Store>(store: &S, at: Timestamp) -> Re
     Ok(())
 }
 
-/// Lowers the stored floor, at the operator's request; returns `false` if it is not later than `to`.
+/// Lowers the stored floor to `to`, at the operator's request. Returns `false`, and changes nothing, if it is not later
+/// than `to`.
 pub(crate) async fn lower_stored_floor<S: Store>(store: &S, to: Timestamp) -> Result<bool, StoreError> {
     let mut transaction = store.begin("lower_clock_floor").await?;
     let is_higher = transaction.clock_floor().await? > to;

@@ -77,20 +77,20 @@ const fn default_verdict_days() -> u32 {
 }
 
 impl VerifierConfig {
-    /// Reads `DIR/config.toml`, and overrides it with the fields of `over`.
+    /// Reads `DIR/config.toml`, and overrides it with the fields of `over`, if any.
     ///
     /// # Errors
-    /// A file is missing, is not TOML or has an unknown field, or a value is out of range.
+    /// A file is missing, is not TOML or has an unknown field, or a value is invalid or out of range.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
         let (config, files): (Self, _) = config::read_layered("carnet-verifier", data, over)?;
         config.check().map_err(|error| files.place(error))?;
         Ok(Self { files, ..config })
     }
 
-    /// Reads only `[keys]` of a configuration, whose other parts may be invalid.
+    /// Reads only `[keys]` of the configuration; the other sections may be invalid.
     ///
     /// # Errors
-    /// As for [`Self::load`].
+    /// A file is missing or not TOML, or `[keys]` is invalid.
     pub(crate) fn keys_alone(data: &Path, over: Option<&Path>) -> Result<KeysConfig, StartError> {
         #[derive(Deserialize)]
         struct KeysAlone {
@@ -121,10 +121,10 @@ impl VerifierConfig {
         self.redemption.as_ref().map_or(Ok(()), RedemptionConfig::check)
     }
 
-    /// Returns the accepted issuers, after checking their types against the catalogue.
+    /// Returns the types accepted from each issuer in the configuration, after checking them against the catalogue.
     ///
     /// # Errors
-    /// A DID is malformed or of an unsupported method; a type is not in the catalogue.
+    /// A DID is malformed or of an unsupported method; an issuer has no type, or one that is not in the catalogue.
     pub(crate) fn accepted(&self, catalogue: &Catalogue) -> Result<BTreeMap<Did, BTreeSet<String>>, StartError> {
         let refused = |what: String| self.files.place(invalid_field("issuers", what));
         let mut accepted: BTreeMap<Did, BTreeSet<String>> = BTreeMap::new();

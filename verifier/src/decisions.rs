@@ -7,7 +7,7 @@ use carnet_core::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Name of the rule without a trust list.
+/// Name of the rule by which an issuer is refused without a trust list.
 pub(crate) const NOT_CONFIGURED: &str = "not_configured";
 
 /// Source of a decision about an issuer.
@@ -18,17 +18,18 @@ pub(crate) enum DecidedBy {
     Configuration,
     /// Trust list.
     TrustList,
-    /// None: no source accepts the issuer, or no list is valid.
+    /// No source: none accepts the issuer, or no list is valid.
     Nobody,
 }
 
-/// Decision to accept or refuse an issuer, with entry and rule. About the holder, it reveals only the issuer of the
-/// credential, and not even that for an unlisted issuer.
+/// Decision to accept or refuse an issuer, with the trust list's entry and rule. It is stored with the result, and
+/// reveals nothing about the holder except the issuer of the credential, and not even that for an unlisted issuer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrustDecision {
     /// Id of the credential query; empty for a credential without a presentation.
     pub(crate) query_id: String,
+    /// `true` if the issuer was accepted.
     pub(crate) accepted: bool,
     pub(crate) decided_by: DecidedBy,
     /// Credential type; empty if the credential was not parsed, because its issuer is unlisted.
@@ -42,22 +43,23 @@ pub(crate) struct TrustDecision {
     pub(crate) meaning: String,
     /// Sequence number of the trust list; 0 without one.
     pub(crate) sequence: u64,
-    /// Name in the issuer's entry.
+    /// Name in the issuer's entry of the trust list; empty: none.
     pub(crate) entry: String,
     /// Description of the accreditation, with its index in the entry; empty: none.
     pub(crate) accreditation: String,
 }
 
-/// Decisions about the issuers of one presentation.
+/// Decisions about the issuers of one presentation, before they are assigned to its credentials.
 pub(crate) struct TrustDecisions {
-    /// Decisions, in the order of their `issuer_trust` checks.
+    /// Decisions made by the issuer policy, in the order of the `issuer_trust` checks.
     pub(crate) asked: Vec<TrustDecision>,
-    /// Decision for unlisted issuers, whose DIDs were not resolved.
+    /// Decision for issuers that are not listed, for which the issuer policy was not called.
     pub(crate) stranger: TrustDecision,
 }
 
 impl TrustDecisions {
-    /// Returns the decisions for all credentials of a report, in the report's order.
+    /// Assigns the decisions to the checks of issuers in a report, and returns them in the report's order, with their
+    /// query ids.
     pub(crate) fn of(self, report: &VerificationReport) -> Vec<TrustDecision> {
         let Self { asked, stranger } = self;
         let mut asked = asked.into_iter();
@@ -76,7 +78,7 @@ impl TrustDecisions {
 }
 
 impl TrustDecision {
-    /// Creates the decision for an issuer without an entry in the list with this number.
+    /// Creates the refusal of an issuer without an entry in the trust list with this sequence number.
     pub(crate) fn for_unlisted_issuer(sequence: u64) -> Self {
         let rule = AccreditationRule::NotListed;
         Self {
@@ -86,7 +88,7 @@ impl TrustDecision {
         }
     }
 
-    /// Creates the decision for an issuer that the configuration lists with the type.
+    /// Creates the acceptance of an issuer that the configuration lists with the type.
     pub(crate) fn configured(issuer: &str, credential_type: &str) -> Self {
         let meaning = "The verifier's configuration names it for this type.";
         let decided_by = DecidedBy::Configuration;
@@ -98,7 +100,7 @@ impl TrustDecision {
         }
     }
 
-    /// Creates the decision for an issuer that no source accepts.
+    /// Creates the refusal of an issuer that no source accepts, with the rule and its description.
     pub(crate) fn for_unaccepted_issuer(credential_type: &str, rule: &str, meaning: &str) -> Self {
         Self {
             query_id: String::new(),
@@ -114,7 +116,7 @@ impl TrustDecision {
         }
     }
 
-    /// Creates the decision of a trust list.
+    /// Converts a decision of the trust list. The issuer's DID is left empty if the list has no entry for it.
     pub(crate) fn listed(why: &AccreditationDecision, credential_type: &str) -> Self {
         let issuer = if why.name.is_some() { why.question.party.clone() } else { String::new() };
         let numbered = |(at, held): &(usize, Accreditation)| format!("{}: {held}", at.saturating_add(1));
@@ -134,8 +136,8 @@ impl TrustDecision {
         Self { query_id: query_id.to_owned(), ..self }
     }
 
-    /// Converts the decision to the result of a check. Holders see it, so it contains neither the location nor the
-    /// content of the list.
+    /// Converts the decision to the result of a check. Holders see the error, so it contains neither the location nor
+    /// the content of the list.
     ///
     /// # Errors
     /// `issuer_untrusted`

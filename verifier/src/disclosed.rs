@@ -1,4 +1,4 @@
-//! Disclosed claims, which are not stored, and those that a template requires to be retained.
+//! Disclosed claims, which are not stored, and retained claims, which a template requires to be stored.
 //!
 //! [`DisclosedClaims`] cannot be stored: it is neither serialisable nor printable, and is erased from memory on drop.
 
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use crate::thresholds::is_commitments;
 
 /// Returns the presented credential without members that are unique to the copy and carry no information: by the
-/// subject's id, or by a commitment, two answers of one person could be linked (EU ARF, OIA_16).
+/// subject's id, or by a commitment, two presentations of one person could be linked (EU ARF, OIA_16).
 fn document(held: &VerifiedCredential) -> Map<String, Value> {
     let mut document = held.credential.document().clone();
     document.remove("proof");
@@ -36,9 +36,12 @@ fn document(held: &VerifiedCredential) -> Map<String, Value> {
 /// Claim that a template requires to be retained: the only type with which a claim value can be stored.
 #[derive(PartialEq, Eq)]
 pub(crate) struct KeptClaim {
+    /// Id of the credential query.
     query_id: String,
+    /// Claims path as text, with array indexes.
     path: String,
     value: Value,
+    /// Time at which the claim is erased.
     erase_at: Timestamp,
 }
 
@@ -59,12 +62,12 @@ impl KeptClaim {
         self.erase_at
     }
 
-    /// Serialises the value for the store.
+    /// Returns the value as JSON text, for the store.
     pub(crate) fn to_stored(&self) -> String {
         self.value.to_string()
     }
 
-    /// Deserialises a claim from the store.
+    /// Creates a claim from its stored form; `None` if the value is not JSON.
     pub(crate) fn from_stored(query_id: String, path: String, value: &str, erase_at: Timestamp) -> Option<Self> {
         let value = json::parse(value.as_bytes(), json::Limits::DOCUMENT).ok()?;
         Some(Self { query_id, path, value, erase_at })
@@ -83,8 +86,8 @@ impl fmt::Debug for KeptClaim {
     }
 }
 
-/// Returns the values at a path of a query. Paths of an SD-JWT VC start at the top level; here its claims are in the
-/// subject.
+/// Returns the values at a path of a query, with their paths. Paths of an SD-JWT VC start at the top level, but its
+/// claims are stored below `credentialSubject`, where the path is then looked up.
 fn find<'a>(document: &'a Map<String, Value>, path: &ClaimPath) -> Vec<(ClaimPath, &'a Value)> {
     let found = values_at(document, path);
     if !found.is_empty() {
@@ -95,28 +98,30 @@ fn find<'a>(document: &'a Map<String, Value>, path: &ClaimPath) -> Vec<(ClaimPat
     values_at(document, &below)
 }
 
-/// Disclosed claims, for clients that watch the request; erased on drop.
+/// Disclosed claims of a presentation, by credential query id, or of one credential; erased from memory on drop.
 #[derive(Default)]
 pub(crate) struct DisclosedClaims(Map<String, Value>);
 
 impl DisclosedClaims {
-    /// Returns the disclosed claims by credential query id, for clients that watch.
+    /// Returns the disclosed claims as JSON: the credentials by credential query id, or the members of the only
+    /// credential.
     pub(crate) fn members(&self) -> &Map<String, Value> {
         &self.0
     }
 
-    /// Adds the disclosed claims of the credentials for a credential query.
+    /// Adds the disclosed claims of the credentials presented for a credential query.
     pub(crate) fn insert(&mut self, query_id: String, held: &[VerifiedCredential]) {
         let documents = held.iter().map(|held| Value::Object(document(held))).collect();
         self.0.insert(query_id, Value::Array(documents));
     }
 
-    /// Returns the disclosed claims of a credential without a presentation.
+    /// Creates the disclosed claims of a credential without a presentation.
     pub(crate) fn of_credential(held: &VerifiedCredential) -> Self {
         Self(document(held))
     }
 
-    /// Returns the value at a path in the credentials for a credential query, if there is exactly one.
+    /// Returns the value at a path; `None` unless one credential was presented for the query, and it has exactly one
+    /// value there.
     pub(crate) fn one(&self, query_id: &str, path: &ClaimPath) -> Option<&Value> {
         match find(self.only(query_id)?, path).as_slice() {
             [(_, value)] => Some(value),
@@ -124,17 +129,19 @@ impl DisclosedClaims {
         }
     }
 
-    /// Returns all values at a path in the credentials for a credential query.
+    /// Returns all values at a path; empty unless exactly one credential was presented for the query.
     pub(crate) fn all(&self, query_id: &str, path: &ClaimPath) -> Vec<&Value> {
         let found = self.only(query_id).map(|document| find(document, path)).unwrap_or_default();
         found.into_iter().map(|(_, value)| value).collect()
     }
 
-    /// Returns the end of validity of the credential for a credential query.
+    /// Returns the member `validUntil`; `None` unless exactly one credential was presented for the query, and it has an
+    /// end of validity.
     pub(crate) fn valid_until(&self, query_id: &str) -> Option<&str> {
         self.only(query_id)?.get("validUntil")?.as_str()
     }
 
+    /// Returns the only credential presented for a query; `None` if there are none or several.
     fn only(&self, query_id: &str) -> Option<&Map<String, Value>> {
         match self.0.get(query_id)?.as_array()?.as_slice() {
             [Value::Object(document)] => Some(document),
@@ -142,7 +149,7 @@ impl DisclosedClaims {
         }
     }
 
-    /// Returns the claims that a template requires to be retained.
+    /// Returns the claims that these rules of a template require to be retained, with their times of erasure.
     pub(crate) fn keep(&self, keep: &[RetentionRule], now: Timestamp) -> Vec<KeptClaim> {
         let mut kept = Vec::new();
         for wanted in keep {

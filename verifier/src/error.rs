@@ -7,20 +7,20 @@ use carnet_service::error::{CallError, ErrorKind};
 
 use crate::{request::ClosedReason, store::StoreError};
 
-/// Retry delay for an unknown issuer key: by then a status list with the same key has usually been fetched, and the
-/// issuer's document with it.
+/// Retry delay for an unknown issuer key: by then a status list signed with that key has usually caused a fetch of the
+/// issuer's document.
 const ISSUER_KEY_RETRY: Duration = Duration::from_secs(60);
 
 /// Error of a use case.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// No request has this id, or it was deleted.
+    /// No request has this id, it was deleted, or the id is malformed.
     #[error("there is no such request")]
     RequestUnknown,
     /// The request can no longer be answered.
     #[error("the request is closed")]
     RequestClosed(ClosedReason),
-    /// Wallets asked for too many objects of the request, each with a nonce.
+    /// Wallets fetched the request object too often with a `wallet_nonce`; each needs a signature.
     #[error("too many objects of the request were signed")]
     RequestObjectsExhausted,
     /// The `request_id` was used for a request with other parameters.
@@ -36,19 +36,21 @@ pub(crate) enum Error {
         /// Description of the error, without the value.
         description: String,
     },
-    /// Data from the caller was refused.
+    /// Data from the caller was refused by a check of the core library.
     #[error(transparent)]
     Refused(#[from] Problem),
-    /// The cached DID document of an issuer lacks the signing key; a retry may succeed.
+    /// The cached DID document of an issuer lacks the signing key; a retry may succeed, once the document was fetched
+    /// again.
     #[error("the issuer's key is not known yet")]
     IssuerKeyUnknown,
     /// The system clock is behind the clock floor.
     #[error("the clock is at {now}, which is before the latest time that an issuer signed, {floor}")]
     ClockBehind { now: Timestamp, floor: Timestamp },
-    /// This desk has redeemed the maximum number of uses between two reconciliations.
+    /// This desk has redeemed the maximum number of uses that is permitted between two reconciliations with the other
+    /// desks.
     #[error("reconciliation is due")]
     ReconciliationDue,
-    /// Too many concurrent watchers.
+    /// Too many clients watch requests at the same time.
     #[error("too many watchers")]
     TooManyWatchers,
     /// The service is shutting down.
@@ -63,6 +65,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Creates an [`Error::Invalid`].
     pub(crate) fn invalid(reason: &'static str, field: &'static str, description: impl Into<String>) -> Self {
         Self::Invalid { reason, field, description: description.into() }
     }

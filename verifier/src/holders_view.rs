@@ -1,5 +1,5 @@
-//! Descriptions of failed checks for holders. They mention that a fetch failed without details, which can contain
-//! addresses of the verifier's internal network.
+//! Descriptions of failed checks for holders. If a fetch failed, they omit the details, which can contain addresses of
+//! the verifier's internal network.
 
 use carnet_core::Code;
 
@@ -23,7 +23,8 @@ const FETCHED: [Code; 14] = [
     Code::StatusPurpose,
 ];
 
-/// Returns the description of a check for the holder.
+/// Returns the description of a check for the holder: the general meaning of its code if a fetch may be involved,
+/// otherwise the detail.
 pub(crate) fn detail_for_holder(check: &CheckRecord) -> String {
     let code = FETCHED.iter().find(|code| code.as_str() == check.code);
     code.map_or_else(|| check.detail.clone(), |code| code.meaning().to_owned())

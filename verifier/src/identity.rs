@@ -11,10 +11,10 @@ use carnet_service::keys::Keyring;
 
 use crate::{error::Error, tasks::spawn_cpu};
 
-/// Identity of the verifier: DID, name and keys.
+/// Identity of this verifier: DID, name and keys.
 pub(crate) struct OwnIdentity {
     pub(crate) did: Did,
-    /// DID URL of the signing key.
+    /// DID URL of the active signing key.
     pub(crate) kid: String,
     /// Name displayed to holders.
     pub(crate) name: String,
@@ -26,7 +26,7 @@ impl OwnIdentity {
     /// Runs a signing operation on a separate thread, since a PKCS#11 token is slow and may not respond.
     ///
     /// # Errors
-    /// Internal: the operation was aborted.
+    /// [`Error::Internal`]: the thread panicked.
     pub(crate) async fn signing<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
@@ -49,12 +49,16 @@ impl OwnIdentity {
         Some(Self { did, kid, name, key })
     }
 
-    /// Returns the full client id, the audience of every response (OpenID4VP 1.0 section 5.9.3).
+    /// Returns the full client identifier of signed requests (OpenID4VP 1.0 section 5.9.3), which is also the audience
+    /// of the responses.
     pub(crate) fn client_id(&self) -> String {
         format!("decentralized_identifier:{}", self.did)
     }
 
-    /// Returns a resolver for only this verifier's DID.
+    /// Returns a resolver that knows only this verifier's DID.
+    ///
+    /// # Errors
+    /// The DID document would be invalid.
     pub(crate) fn resolver(&self) -> Result<OwnDocument, Problem> {
         let document = if self.did.method() == DidMethod::Web {
             // Receipts with a retired key are still valid; those with a compromised one may be forged.
@@ -66,7 +70,7 @@ impl OwnIdentity {
     }
 }
 
-/// Resolver with this verifier's own DID document.
+/// Resolver that knows only this verifier's own DID document.
 pub(crate) struct OwnDocument {
     did: Did,
     document: Arc<DidDocument>,

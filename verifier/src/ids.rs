@@ -8,7 +8,7 @@ use carnet_core::Rng;
 pub(crate) struct RequestId(String);
 
 impl RequestId {
-    /// Generates an id.
+    /// Generates an id. It never begins with a hyphen.
     pub(crate) fn draw(rng: Rng<'_>) -> Self {
         loop {
             let mut bytes = [0; 16];
@@ -21,7 +21,7 @@ impl RequestId {
         }
     }
 
-    /// Parses an id; `None` if it is malformed, to be handled like an unknown id.
+    /// Parses an id; `None` if it is malformed. Callers handle it like an unknown id.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         (bytes.len() == 16).then(|| Self(text.to_owned()))

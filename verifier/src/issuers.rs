@@ -28,10 +28,10 @@ use crate::{
     trust::ConfiguredTrustList,
 };
 
-/// Interval between checks for due documents, and retry delay after a failure.
+/// Interval between checks for documents to be fetched, and retry delay after a failure.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// Number of documents to fetch at the same time: a trust list can have thousands of issuers, of which some are
+/// Maximum number of concurrent fetches of documents: a trust list can have thousands of issuers, of which some are
 /// unreachable.
 const AT_ONCE: usize = 16;
 
@@ -40,9 +40,10 @@ pub(crate) const OLD_AFTER: Duration = Duration::from_secs(600);
 
 /// Accepted issuers and their DID documents.
 pub(crate) struct Issuers {
+    /// Issuers in the configuration, with the types accepted from them.
     types: BTreeMap<Did, BTreeSet<String>>,
     trust: Option<ConfiguredTrustList>,
-    /// By the names of all types of the catalogue.
+    /// Claims that may limit an accreditation, for all types of the catalogue, by type name.
     limiting: BTreeMap<String, LimitingClaims>,
     cache: DidCache,
     fetcher: HttpsFetcher,
@@ -66,8 +67,8 @@ impl Issuers {
         self.cache.persist_in(file)
     }
 
-    /// Reads the trust list from its source, if one is configured and the last read is older than `max_age`. Failures
-    /// are logged as warnings.
+    /// Reads the trust list from its source, if one is configured and the last read is older than `max_age`; a file is
+    /// read each time. Failures are logged as warnings.
     pub(crate) async fn refresh_trust<S: Store>(&self, store: &S, max_age: Duration, now: Timestamp) {
         if let Some(trust) = &self.trust {
             // It logs its own warnings.
@@ -87,9 +88,9 @@ impl Issuers {
         self.types.keys().cloned().chain(listed).collect()
     }
 
-    /// Fetches every document that is missing or older than `max_age`: those of the issuers, and then those of their
-    /// status list signers. Failures are logged as warnings and retried later; the old document remains in use for one
-    /// day. Returns whether any document changed.
+    /// Fetches every document that is missing or older than `max_age`: those of the issuers, and then those of the
+    /// status list signers that they name. Failures are logged as warnings and retried later; the old document remains
+    /// in use for one day. Returns whether any document changed.
     pub(crate) async fn refresh(&self, max_age: Duration) -> bool {
         let issuers = self.issuer_dids();
         let changed = self.fetch(&issuers, max_age).await;
@@ -119,21 +120,21 @@ impl Issuers {
         }
     }
 
-    /// Returns the fetcher for documents and status lists.
+    /// Returns the HTTPS fetcher for documents and status lists.
     pub(crate) fn fetcher(&self) -> HttpsFetcher {
         self.fetcher.clone()
     }
 
-    /// Returns the fetcher of the DID documents of status list signers, for lists signed with an unknown key.
+    /// Returns a fetcher of the DID documents of status list signers, for lists signed with an unknown key.
     pub(crate) fn signers(&self) -> SignerDocuments {
         SignerDocuments { cache: self.cache.clone(), fetcher: self.fetcher.clone() }
     }
 
-    /// Returns the documents with which an issuer's status lists are verified: its own, and that of its status list
-    /// signer.
+    /// Returns the documents with which an issuer's status lists are verified: its own, and that of the status list
+    /// signer that it names, if any. If the second is not available, the reason is returned in its place.
     ///
     /// # Errors
-    /// Those of resolving the issuer.
+    /// The issuer's document cannot be resolved, or the issuer is not accepted.
     pub(crate) fn status_list_documents(&self, did: &Did, now: Timestamp) -> Result<StatusListDocuments, Problem> {
         let issuer = self.at(now).resolve(did)?;
         // Not by `at`: being named as a signer of lists does not make a DID an accepted issuer.
@@ -142,32 +143,32 @@ impl Issuers {
         Ok(StatusListDocuments { issuer, named, missing })
     }
 
-    /// Returns whether a key of an accepted issuer was revoked. Of the copies signed with such a key, only those with a
+    /// Returns whether any accepted issuer has a revoked key. Of the copies signed with such a key, only those with a
     /// freshness statement are accepted (spec/status.md 5.13).
     pub(crate) fn has_revoked_key_of_issuer(&self, now: Timestamp) -> bool {
         let at = self.at(now);
         self.issuer_dids().iter().any(|did| at.resolve(did).is_ok_and(|document| document.has_revoked_key()))
     }
 
-    /// Returns whether a DID is in the configuration or in the current trust list.
+    /// Returns whether a DID is an issuer in the configuration or in the current trust list, for any type.
     fn knows(&self, did: &Did) -> bool {
         let listed = |list: Arc<TrustList>| list.contents().issuer(did.as_str()).is_some();
         self.types.contains_key(did) || self.trust.as_ref().and_then(ConfiguredTrustList::list).is_some_and(listed)
     }
 
-    /// Returns whether the configuration names an issuer for a type.
+    /// Returns whether the configuration lists an issuer with a type.
     fn names(&self, issuer: &str, credential_type: &str) -> bool {
         let did = Did::parse(issuer).ok();
         did.and_then(|did| self.types.get(&did)).is_some_and(|types| types.contains(credential_type))
     }
 
-    /// Creates the decider about issuers for one verification at `now`, with the current trust list.
+    /// Creates the issuer policy for one verification at `now`, with the current trust list.
     pub(crate) fn issuer_policy(&self, now: Timestamp) -> ConfiguredIssuerPolicy<'_> {
         let list = self.trust.as_ref().map(ConfiguredTrustList::current);
         ConfiguredIssuerPolicy { issuers: self, list, now, decisions: Mutex::default() }
     }
 
-    /// Returns the cached documents at `now`, without waiting for a fetch.
+    /// Returns a resolver of the cached documents at `now`, which never waits for a fetch.
     pub(crate) fn at(&self, now: Timestamp) -> IssuersAt<'_> {
         IssuersAt { issuers: self, now }
     }
@@ -178,7 +179,8 @@ impl Issuers {
     }
 }
 
-/// Cached documents of the accepted issuers at the time of one verification.
+/// Resolver of the cached documents of accepted issuers, at the time of one verification. It also resolves did:key and
+/// did:jwk, and refuses every other DID.
 pub(crate) struct IssuersAt<'a> {
     issuers: &'a Issuers,
     now: Timestamp,
@@ -187,15 +189,17 @@ pub(crate) struct IssuersAt<'a> {
 /// Documents with which the status lists of an issuer are verified.
 #[derive(Debug, Clone)]
 pub(crate) struct StatusListDocuments {
+    /// Document of the issuer of the credentials.
     pub(crate) issuer: Arc<DidDocument>,
-    /// Document of the status list signer in the issuer's document, if there is one and it is available.
+    /// Document of the status list signer that the issuer's document names; `None` if it names none, or if the document
+    /// is not available.
     pub(crate) named: Option<Arc<DidDocument>>,
-    /// Reason why that document is missing.
+    /// Reason why the document of the status list signer is not available.
     pub(crate) missing: Option<Problem>,
 }
 
 impl StatusListDocuments {
-    /// Returns whether the documents are the same, regardless of fetch times and errors.
+    /// Returns whether both documents are equal, regardless of the reason why one is missing.
     pub(crate) fn same_documents(&self, others: &Self) -> bool {
         self.issuer == others.issuer && self.named == others.named
     }
@@ -209,12 +213,12 @@ pub(crate) struct SignerDocuments {
 }
 
 impl SignerDocuments {
-    /// Fetches the document needed for a list signed by `signer`: that of the signer, if it is the issuer or the status
-    /// list signer in the issuer's document; otherwise the issuer's document, which may have been changed to name it.
-    /// Returns whether a document changed.
+    /// Fetches the document needed for a list signed by `signer`: that of the signer, if the issuer's document names it
+    /// as status list signer; otherwise the issuer's document, which may name another signer by now. The document of a
+    /// newly named signer is fetched too. Returns whether a document changed.
     ///
     /// # Errors
-    /// Those of [`DidCache::update`].
+    /// Those of [`DidCache::update`] and [`DidCache::resolve_at`].
     pub(crate) async fn fetch(&self, known: &StatusListDocuments, signer: &Did) -> Result<bool, Problem> {
         let issuer = known.issuer.did();
         let named = known.issuer.status_list_issuer();
@@ -246,17 +250,17 @@ impl Resolve for StatusListDocuments {
 
 const STRANGER: &str = "This verifier does not accept this type from that issuer.";
 
-/// Decisions about issuers for one verification.
+/// Issuer policy of one verification, by the configuration and the trust list; it records its decisions.
 pub(crate) struct ConfiguredIssuerPolicy<'a> {
     issuers: &'a Issuers,
-    /// `None` without a trust list; otherwise the current list, or the reason why there is none.
+    /// Current trust list, or the reason why there is none; `None` if no trust list is configured.
     list: Option<Result<Arc<TrustList>, Problem>>,
     now: Timestamp,
     decisions: Mutex<Vec<TrustDecision>>,
 }
 
 impl ConfiguredIssuerPolicy<'_> {
-    /// Returns the decisions made so far.
+    /// Returns the decisions made, and the one for issuers that are not listed.
     pub(crate) fn into_decisions(self) -> TrustDecisions {
         let stranger = match &self.list {
             None => TrustDecision::for_unaccepted_issuer("", NOT_CONFIGURED, STRANGER),
@@ -304,7 +308,7 @@ impl Resolve for IssuersAt<'_> {
     }
 }
 
-/// Tells staff about a missing or invalid document.
+/// Logs a warning about a missing or invalid document.
 fn warn_of_document(did: &Did, problem: &Problem) {
     let Problem { code, detail } = problem;
     if is_fetch_failure(*code) {

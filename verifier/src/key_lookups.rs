@@ -1,30 +1,30 @@
-//! Fetches of a signer's DID document after a signed list with an unknown key.
+//! Limits on fetches of a signer's DID document that are caused by signed lists with an unknown key.
 //!
-//! They are limited, since a signer could cause any number: one per list, at most one in 30 seconds per party, and
-//! fewer while they change nothing.
+//! A signer could otherwise cause any number of fetches. Permitted are one per list, at most one in 30 seconds per
+//! party, and fewer while they change nothing.
 
 use std::collections::{HashMap, VecDeque};
 
 use carnet_core::{Code, time::Timestamp};
 use sha2::{Digest as _, Sha256};
 
-/// Minimum time between two fetches for one party, in seconds.
+/// Initial minimum time between two fetches for one party, in seconds.
 const SHORTEST_PAUSE: i64 = 30;
 /// Maximum of that time, in seconds: after it, documents are fetched regularly anyway.
 const LONGEST_PAUSE: i64 = 600;
-/// Number of lists remembered per party: as many as a verifier keeps (spec/status.md 5.11).
+/// Maximum number of lists remembered per party: as many as a verifier stores (spec/status.md 5.11).
 const REMEMBERED: usize = 384;
 
-/// SHA-256 of a fetched list.
+/// SHA-256 of a fetched status list or trust list.
 pub(crate) type ListDigest = [u8; 32];
 
-/// Returns the digest of a fetched list.
+/// Computes the digest of a fetched list.
 pub(crate) fn list_digest(list: &[u8]) -> ListDigest {
     Sha256::digest(list).into()
 }
 
-/// Returns whether a newer document of the signer might make a refused list valid. This excludes a revoked key, as
-/// revocation is permanent.
+/// Returns whether a list that was refused with this code might be valid with a newer document of the signer. A revoked
+/// key is excluded, as revocation is permanent.
 pub(crate) fn needs_newer_document(code: Code) -> bool {
     matches!(
         code,
@@ -39,21 +39,23 @@ pub(crate) fn needs_newer_document(code: Code) -> bool {
     )
 }
 
-/// Rate limits by party: the DID of an issuer, or the name of a trust list.
+/// Rate limits of fetches by party: the DID of an issuer, or the name of a trust list.
 #[derive(Default)]
 pub(crate) struct KeyLookups(HashMap<String, Pace>);
 
+/// Rate limit of one party.
 struct Pace {
     /// Earliest time of the next fetch.
     next: Timestamp,
+    /// Current minimum time between two fetches, in seconds.
     pause: i64,
-    /// Lists that have caused one.
+    /// Lists that have caused a fetch, oldest first.
     caused: VecDeque<ListDigest>,
 }
 
 impl KeyLookups {
-    /// Returns whether a fetch for this list is permitted: once per list, and within the party's rate limit. A list
-    /// that was refused for the rate limit may be tried again.
+    /// Returns whether a fetch for this list is permitted, and counts it if so: once per list, and within the party's
+    /// rate limit, whose delay doubles with each fetch. A list that was refused for the rate limit may be tried again.
     pub(crate) fn admit(&mut self, party: &str, list: ListDigest, now: Timestamp) -> bool {
         let fresh = || Pace { next: now, pause: SHORTEST_PAUSE, caused: VecDeque::new() };
         let pace = self.0.entry(party.to_owned()).or_insert_with(fresh);
@@ -71,7 +73,7 @@ impl KeyLookups {
         true
     }
 
-    /// Permits another fetch for a list after its first one failed, with the same delay.
+    /// Permits another fetch for a list after one failed; the delay remains.
     pub(crate) fn failed(&mut self, party: &str, list: &ListDigest) {
         if let Some(pace) = self.0.get_mut(party) {
             pace.caused.retain(|caused| caused != list);

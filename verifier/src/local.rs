@@ -1,5 +1,5 @@
-//! Local mode of a verifier: it is registered automatically, by a registrar whose key signs this one registration and
-//! is then destroyed.
+//! Local mode of a verifier (`init --local`): it is registered automatically, by a registrar whose key signs this one
+//! registration and is then destroyed.
 
 use std::{path::Path, sync::Arc};
 
@@ -17,13 +17,13 @@ use serde_json::{Map, Value};
 
 use crate::registration::{FILE, RegistrationArgs};
 
-/// The name that wallets show.
+/// Display name of the registrar.
 const REGISTRAR: &str = "Trial register of this machine";
-/// Days for which the registration holds.
+/// Validity of the registration, in days.
 const DAYS: i64 = 365;
 
-/// Returns the registration data of a verifier in local mode, in which nothing could be mistaken for a real
-/// organisation.
+/// Returns the registration data of a verifier in local mode. Nothing in it can be mistaken for a real organisation.
+/// Without `uses`, it is registered for all templates.
 pub(crate) fn local_registration_args(local: LocalOptions, uses: Vec<String>, any_bounds: bool) -> RegistrationArgs {
     let site = format!("https://localhost:{}", local.port);
     RegistrationArgs {
@@ -41,7 +41,8 @@ pub(crate) fn local_registration_args(local: LocalOptions, uses: Vec<String>, an
     }
 }
 
-/// Registers the verifier with a key that is destroyed afterwards, and installs the registration.
+/// Registers the verifier with a new registrar key, which is then destroyed, and writes the registration to the data
+/// directory. Returns DID and name of the registrar.
 ///
 /// # Errors
 /// The request is not the verifier's own; the registration cannot be written.
@@ -73,7 +74,7 @@ pub(crate) fn register_locally(
     Ok(LocalRegistrar { did: registrar.to_string(), name: REGISTRAR.to_owned() })
 }
 
-/// Resolves the verifier's own DID, which is not published yet, and DIDs that carry their document.
+/// Resolver of the verifier's own DID, which is not published yet, and of did:key and did:jwk.
 struct Own(Arc<DidDocument>);
 
 impl Resolve for Own {

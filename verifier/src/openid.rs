@@ -1,4 +1,4 @@
-//! OpenID4VP 1.0 interface for other wallets, with the same use cases as over gRPC.
+//! OpenID4VP 1.0 interface for wallets other than Carnet's, with the same use cases as over gRPC.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -33,18 +33,19 @@ use crate::{
 pub(crate) mod formats;
 mod objects;
 
-/// Maximum number of encrypted responses to one request: each attempt and, for each, two that a retry can help.
+/// Maximum number of different encrypted responses to one request: three times [`crate::request::MAX_ATTEMPTS`], since
+/// responses that fail before they count as an attempt are recorded too.
 const MOST_EPHEMERAL_KEYS: usize = 30;
 
-/// Form of a request on the OpenID4VP wire.
+/// Form of the request in the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RequestForm {
-    /// `request_uri`
+    /// URL of the signed request object (`request_uri`).
     Reference,
-    /// `request`
+    /// Signed request object (`request`).
     Value,
-    /// Parameters that nobody signed, from the client id `redirect_uri`.
+    /// Unsigned parameters, with a client identifier of the prefix `redirect_uri`.
     Unsigned,
 }
 
@@ -69,7 +70,7 @@ impl Default for OpenIdConfig {
 }
 
 impl OpenIdConfig {
-    /// Checks the return URL. An error is a sentence.
+    /// Checks the return URL; an error is a phrase for people.
     pub(crate) fn check(&self) -> Result<(), String> {
         let Some(url) = &self.return_url else { return Ok(()) };
         let checked = with_response_code(url, "code").map_err(|problem| problem.detail);
@@ -81,20 +82,21 @@ impl OpenIdConfig {
     }
 }
 
-/// Outcome of an authorization response.
+/// Outcome of a valid authorization response.
 pub(crate) enum OpenIdAnswer {
-    /// The wallet declined; the request stays open.
+    /// The wallet returned an error; the request stays open.
     Declined,
-    /// The presentations were verified. The second value is the URL to which an accepted response may redirect.
+    /// The presentations were verified, and accepted or refused. The second value is the URL that the wallet opens
+    /// after acceptance, if one is configured.
     Answered(SubmissionResponse, Option<String>),
 }
 
 impl<S: Store> Verifier<S> {
-    /// Verifies an authorization response, and records the result as over gRPC.
+    /// Verifies an authorization response, and records the result as [`Verifier::submit`] does.
     ///
     /// # Errors
-    /// The request is unknown or closed; the response does not have the requested response mode; those of
-    /// [`Verifier::submit`].
+    /// The request is unknown or closed; `response_encryption` for another response mode than that of the request
+    /// object; an invalid response; those of [`Verifier::submit`].
     pub(crate) async fn submit_openid(
         self: &Arc<Self>,
         id: &str,
@@ -142,8 +144,8 @@ impl<S: Store> Verifier<S> {
         Ok(OpenIdAnswer::Answered(answered, redirect))
     }
 
-    /// Records the ephemeral key of a response. The same response may come again, where its answer was lost or was that
-    /// a retry can help.
+    /// Records the ephemeral key of an encrypted response, to detect replays. An identical response is permitted, since
+    /// its answer may have been lost.
     ///
     /// # Errors
     /// `response_encryption` for a key that another response had, and beyond the maximum number of responses.
@@ -167,7 +169,8 @@ impl<S: Store> Verifier<S> {
         Ok(())
     }
 
-    /// Draws a response code, and returns the URL that takes it to the asker's site (section 13.3).
+    /// Issues a response code, and returns the configured return URL with it (OpenID4VP section 13.3); `None` if none
+    /// is configured.
     async fn way_back(&self, stored: &StoredRequest) -> Result<Option<String>, Error> {
         let Some(url) = &self.settings.openid.return_url else { return Ok(None) };
         let code = ids::random_nonce(&mut OsRng);
@@ -179,10 +182,11 @@ impl<S: Store> Verifier<S> {
         Ok(Some(with_response_code(url, &code)?))
     }
 
-    /// Checks that a response code belongs to this request, and so to the session of the verifier's web site.
+    /// Checks that a response code was issued for this request, and so belongs to the session of the verifier's web
+    /// site that created the request.
     ///
     /// # Errors
-    /// The code belongs to another request, or none was issued.
+    /// `RESPONSE_CODE_MISMATCH`: the code belongs to another request, or none was issued.
     pub(crate) async fn check_response_code(&self, stored: &StoredRequest, code: &str) -> Result<(), Error> {
         let exchange = self.store.read().await?.openid_exchange(stored.number).await?;
         let known = exchange.and_then(|exchange| exchange.response_code);
@@ -194,7 +198,7 @@ impl<S: Store> Verifier<S> {
         Err(Error::invalid("RESPONSE_CODE_MISMATCH", "response_code", description))
     }
 
-    /// Replaces query ids in the record by those that the wallet used, which may be ids of alternatives.
+    /// Replaces query ids in the record with those that the wallet used, which may be ids of alternatives.
     pub(crate) fn as_sent(record: DisclosureRecord, sent: &BTreeSet<String>) -> DisclosureRecord {
         let name = |shown: CredentialSummary| {
             let query_id = formats::sent_id(shown.query_id, sent);
@@ -203,13 +207,14 @@ impl<S: Store> Verifier<S> {
         DisclosureRecord { shown: record.shown.into_iter().map(name).collect(), ..record }
     }
 
-    /// Returns the query with its alternatives of format, for requests from templates.
+    /// Returns the query of a request object: for requests from templates with alternative formats.
     fn offered_query(&self, stored: &StoredRequest) -> Result<Query, Error> {
         let query = parse_stored_query(stored)?;
         let alternatives = self.alternatives(stored, &query);
         Ok(formats::widened(&query, &alternatives))
     }
 
+    /// Returns the alternative queries of a request; none for a custom query.
     fn alternatives(&self, stored: &StoredRequest, query: &Query) -> formats::Alternatives {
         if stored.template.is_empty() {
             return formats::Alternatives::new();
@@ -217,7 +222,8 @@ impl<S: Store> Verifier<S> {
         formats::alternatives(query, &self.verification.catalogue)
     }
 
-    /// Returns the query and the presentations with the formats that the wallet has chosen.
+    /// Returns query and presentations after replacing each query by its alternative, if the wallet chose that. The ids
+    /// are those of the original query.
     pub(crate) fn with_chosen_formats(
         &self,
         stored: &StoredRequest,
@@ -229,7 +235,7 @@ impl<S: Store> Verifier<S> {
     }
 }
 
-/// Decrypts a response with the key of its exchange.
+/// Decrypts a response with the key of its request; `response_encryption` if the request has none.
 fn decrypted(exchange: Option<&OpenIdExchange>, token: &str, limits: Limits) -> Result<AuthorizationResponse, Error> {
     // Nobody has fetched the object that names a key, or the request was closed meanwhile.
     let key = exchange.map(|exchange| &exchange.encryption_key).filter(|key| !key.is_empty());
@@ -238,13 +244,16 @@ fn decrypted(exchange: Option<&OpenIdExchange>, token: &str, limits: Limits) -> 
 }
 
 /// Parses the query of a stored request.
+///
+/// # Errors
+/// [`Error::Internal`]: the stored text is invalid, or was erased.
 pub(crate) fn parse_stored_query(stored: &StoredRequest) -> Result<Query, Error> {
     let unreadable = |_| Error::Internal("a stored query cannot be read".to_owned());
     let query = json::parse(stored.query.as_bytes(), Limits::SMALL).map_err(unreadable)?;
     Query::parse(&query).map_err(unreadable)
 }
 
-/// Returns the state of a request: it follows from the nonce, so that nothing more is stored.
+/// Returns the parameter `state` of a request. It is derived from the nonce, so that nothing more is stored.
 fn state(nonce: &str) -> String {
     let digest = Sha256::digest(format!("carnet-openid-state/1\0{nonce}"));
     URL_SAFE_NO_PAD.encode(digest.iter().take(16).copied().collect::<Vec<u8>>())

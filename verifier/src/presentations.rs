@@ -1,4 +1,5 @@
-//! Submission of presentations: only while the request is open, counted before verification, and accepted once.
+//! Submission of presentations: only while the request is open, counted as an attempt before verification, and accepted
+//! at most once.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -34,7 +35,7 @@ pub(crate) struct SubmissionResponse {
     pub(crate) receipt: Option<String>,
 }
 
-/// Variant of the query in the request object.
+/// Variant of the query in the request object that the wallet answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OfferedQuery {
     /// Original query.
@@ -47,10 +48,15 @@ pub(crate) enum OfferedQuery {
 }
 
 impl<S: Store> Verifier<S> {
-    /// Verifies a presentation and records the result.
+    /// Verifies a presentation that answers the request object served over gRPC, records the result, and returns it
+    /// with a receipt.
     ///
     /// An invalid presentation leaves the request open, so that a third party who saw the link cannot close it with one
     /// call. Each attempt is counted, and the request closes after [`crate::request::MAX_ATTEMPTS`].
+    ///
+    /// # Errors
+    /// The request is unknown or closed; [`Error::ClockBehind`]; [`Error::IssuerKeyUnknown`]; store errors. A
+    /// presentation that fails a check is no error: the result says so.
     pub(crate) async fn submit(
         self: &Arc<Self>,
         id: &str,
@@ -60,7 +66,8 @@ impl<S: Store> Verifier<S> {
         self.submit_as(id, vp_token, OfferedQuery::AsMade, now).await
     }
 
-    /// Verifies a presentation as [`Self::submit`], for a request object with this variant of the query.
+    /// Verifies a presentation as [`Self::submit`], for a request object with this variant of the query. Continues if
+    /// the client disconnects.
     pub(crate) async fn submit_as(
         self: &Arc<Self>,
         id: &str,
@@ -142,7 +149,12 @@ impl<S: Store> Verifier<S> {
         Ok(SubmissionResponse { verdict, receipt })
     }
 
-    /// Verifies a presentation without a request, against the caller's query, nonce and audience.
+    /// Verifies a presentation without a stored request, against the caller's query, nonce and audience. Stores
+    /// nothing.
+    ///
+    /// # Errors
+    /// An empty nonce or audience; an invalid or unsupported query; [`Error::ClockBehind`];
+    /// [`Error::IssuerKeyUnknown`].
     pub(crate) async fn verify_presentation(
         &self,
         vp_token: VpToken,
@@ -174,7 +186,10 @@ impl<S: Store> Verifier<S> {
         Ok((result.verdict, result.disclosed))
     }
 
-    /// Verifies a credential without a presentation.
+    /// Verifies a credential without a presentation. Stores nothing.
+    ///
+    /// # Errors
+    /// An empty credential; [`Error::ClockBehind`]; [`Error::IssuerKeyUnknown`].
     pub(crate) async fn verify_credential(
         &self,
         bytes: Vec<u8>,

@@ -1,6 +1,6 @@
 //! Untrusted text in verification results.
 
-/// Removes control characters from a detail and limits its length: it may contain untrusted text.
+/// Limits a detail to 200 characters, and escapes invisible and control characters: it may contain untrusted text.
 pub(crate) fn sanitise_detail(detail: &str) -> String {
     const MOST: usize = 200;
     carnet_core::text::escaped(&detail.chars().take(MOST).collect::<String>())

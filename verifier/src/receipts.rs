@@ -28,7 +28,7 @@ use crate::{
 /// Maximum age of an erasure request, in seconds.
 const MAX_AGE: i64 = 300;
 
-/// Digests of the request and the presentation, for a receipt.
+/// Digests of the request object and the presentation, for a receipt.
 pub(crate) struct AnswerDigests {
     /// Digest of the answered request object.
     pub(crate) request: String,
@@ -37,8 +37,8 @@ pub(crate) struct AnswerDigests {
 }
 
 impl<S: Store> Verifier<S> {
-    /// Signs a receipt for the holder, with the disclosed claims, the result, and the time of erasure. `None` if it
-    /// cannot be signed; the result stays recorded.
+    /// Signs a receipt for the holder, with the disclosed paths, the result, and the times of erasure, and returns it
+    /// as JSON text. `None` if it cannot be signed; the result stays recorded.
     pub(crate) async fn receipt(
         &self,
         request: &StoredRequest,
@@ -70,8 +70,11 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Erases the stored data of a presentation, at the request of the holder of its receipt and of a key that
-    /// presented it.
+    /// Erases the stored data of a presentation, after verifying its receipt and a proof signed with a key that
+    /// presented it. Returns a signed confirmation as JSON text, also if the data was already erased.
+    ///
+    /// # Errors
+    /// An invalid receipt or proof, or one of another verifier; the confirmation cannot be signed; store errors.
     pub(crate) async fn erase(&self, receipt: &str, proof: &str, now: Timestamp) -> Result<String, Error> {
         let own = self.identity.resolver()?;
         let document = json::parse_object(receipt.as_bytes(), Limits::DOCUMENT)?;

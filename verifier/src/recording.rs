@@ -11,7 +11,7 @@ use crate::{
     verdicts::Verdict,
 };
 
-/// Counts an attempt before the presentation is verified, and returns the request.
+/// Counts an attempt to answer a request, before the presentation is verified, and returns the request.
 ///
 /// # Errors
 /// The request is unknown or closed; store errors.
@@ -27,8 +27,8 @@ pub(crate) async fn admit_attempt<S: Store>(store: &S, id: &RequestId, now: Time
     Ok(request)
 }
 
-/// Records a result, with the claims to be retained. Returns `false`, and changes nothing, if the request was accepted
-/// or expired in the meantime. Of two concurrent accepting results, only one is recorded.
+/// Records a result, with the claims to be retained. Returns `false`, and changes nothing, if the request was accepted,
+/// erased, deleted or marked as expired in the meantime. Of two concurrent accepting results, only one is recorded.
 pub(crate) async fn record_verdict(
     transaction: &mut impl WriteRows,
     id: &RequestId,
@@ -49,7 +49,7 @@ pub(crate) async fn record_verdict(
     Ok(true)
 }
 
-/// Records a result in a separate transaction.
+/// Records a result as [`record_verdict`], in a transaction of its own.
 pub(crate) async fn record_verdict_alone<S: Store>(
     store: &S,
     id: &RequestId,

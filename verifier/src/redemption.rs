@@ -20,10 +20,11 @@ pub(crate) mod desks;
 pub(crate) mod export;
 pub(crate) mod reconciliation;
 
-/// Time for which a mark is kept after its voucher's end, in seconds; desks can reconcile until then.
+/// Time for which the mark of a use is stored after its voucher's end of validity, in seconds; desks can reconcile
+/// until then.
 const RECONCILE_WITHIN: i64 = 30 * carnet_core::day::SECONDS;
 
-/// Name of the check for the marking of a use.
+/// Name of the check for the redemption of a use.
 const CHECK: &str = "redemption";
 /// Domain separator for the digests of vouchers.
 const DOMAIN: &[u8] = b"carnet entitlement 1\0";
@@ -44,7 +45,7 @@ pub(crate) enum UseRefusal {
 }
 
 impl UseRefusal {
-    /// Returns the stable code.
+    /// Returns the stable error code.
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::RedeemerOther => "redeemer_other",
@@ -67,7 +68,7 @@ impl UseRefusal {
     }
 }
 
-/// Presentation for a template whose accepted presentations count as uses.
+/// Verified presentation for a template whose accepted presentations count as uses of a voucher.
 #[derive(Clone, Copy)]
 pub(crate) struct RedeemingPresentation<'a> {
     /// Id of the template.
@@ -76,7 +77,8 @@ pub(crate) struct RedeemingPresentation<'a> {
     pub(crate) disclosed: &'a DisclosedClaims,
 }
 
-/// Returns the use that an accepted answer claims, after checking that this verifier is the redeemer.
+/// Returns the use that an accepted presentation would redeem, or the reason of a refusal: another redeemer, or several
+/// serials.
 ///
 /// # Errors
 /// [`Error::Internal`] if a claim that the type's schema requires is missing.
@@ -118,16 +120,17 @@ fn claimed(
 
 /// Use that an accepted presentation would redeem.
 pub(crate) struct PendingRedemption {
+    /// Mark to be stored.
     pub(crate) mark: UseMark,
     /// `true` if the use is identified by a serial.
     pub(crate) by_serial: bool,
-    /// Total to increment.
+    /// Increment of the monthly total.
     pub(crate) total: MonthlyTotal,
 }
 
 impl<S: Store> Verifier<S> {
     /// Refuses to create requests whose uses this desk could not redeem now, so that holders do not disclose claims in
-    /// vain.
+    /// vain. A verifier with only one desk has no limit.
     ///
     /// # Errors
     /// [`Error::ReconciliationDue`], store errors.
@@ -138,8 +141,8 @@ impl<S: Store> Verifier<S> {
     }
 
     /// Records an accepting result together with the use that it redeems, or a refusal if no use is left, in one
-    /// transaction. Returns the recorded result, and whether the request was still open. Of two concurrent calls for
-    /// the last use, only one is accepted.
+    /// transaction. Returns the recorded result, and `false` if the request was no longer open, so that nothing was
+    /// recorded. Of two concurrent calls for the last use, only one is accepted.
     ///
     /// # Errors
     /// A claim that the type's schema requires is missing; store errors.
@@ -181,12 +184,12 @@ impl<S: Store> Verifier<S> {
     }
 }
 
-/// Refuses an answer because no use could be marked.
+/// Turns an accepted result into the refusal of a use.
 fn refused(verdict: Verdict, refusal: UseRefusal) -> Verdict {
     verdict.refuse_with(CheckRecord::failed(CHECK, refusal.code(), refusal.detail()))
 }
 
-/// Adds a marked use to a verdict.
+/// Adds a redeemed use to a result.
 fn redeemed(verdict: Verdict, used: RecordedUse) -> Verdict {
     let detail = match used.number_and_total() {
         Some((number, of)) => format!("use {number} of {of}"),
@@ -195,7 +198,7 @@ fn redeemed(verdict: Verdict, used: RecordedUse) -> Verdict {
     verdict.with_use(used, CheckRecord::passed(CHECK, detail))
 }
 
-/// Computes the digest of a serial or a number: 128 random bits cannot be guessed from it.
+/// Computes the digest of a serial or voucher id of an issuer. It does not reveal the id, which has 128 random bits.
 fn digest(domain: &[u8], issuer: &str, id: &str) -> [u8; 32] {
     // A DID contains no zero byte, so that two different pairs never give the same bytes.
     Sha256::new().chain_update(domain).chain_update(issuer).chain_update([0]).chain_update(id).finalize().into()
@@ -203,14 +206,17 @@ fn digest(domain: &[u8], issuer: &str, id: &str) -> [u8; 32] {
 
 /// Use counts of a voucher and of this desk, read from the store in one transaction.
 pub(crate) struct UseCounts {
-    /// Uses of this voucher recorded by all known desks.
+    /// Number of uses of this voucher recorded by all known desks.
     pub(crate) marks: u32,
-    /// Uses redeemed by this desk since its last reconciliation.
+    /// Number of uses redeemed by this desk since its last reconciliation.
     pub(crate) unsynced: u64,
 }
 
 impl UseCounts {
-    /// Returns the next use if it may be redeemed.
+    /// Returns the next use of the voucher.
+    ///
+    /// # Errors
+    /// [`UseRefusal::EntitlementUsed`], [`UseRefusal::ReconciliationDue`]
     pub(crate) fn next(
         &self,
         claimed: &PendingRedemption,

@@ -68,8 +68,8 @@ fn refused(what: String, hint: &str) -> StartError {
     StartError::new(format!("{what}. Nothing was changed."), hint)
 }
 
-/// Appends the registered credentials of a template in the other formats in which OpenID4VP asks for them, with the same
-/// bounds. Otherwise a wallet would warn that a registered verifier asks for more than it is registered for.
+/// Appends the registered credentials of a template in the alternative formats that OpenID4VP requests offer, with the
+/// same bounds. Otherwise a wallet would warn that a registered verifier requests more than it is registered for.
 fn in_all_formats(
     mut registered: Vec<RegisteredCredential>,
     query: &Query,
@@ -94,7 +94,7 @@ fn in_all_formats(
     registered
 }
 
-/// Creates a registration request for exactly the claims of the templates, signed with this verifier's key.
+/// Creates a registration request for exactly the claims of the chosen templates, signed with this verifier's key.
 ///
 /// # Errors
 /// A template is not in the catalogue, a text is invalid, or the key is not an Ed25519 key.
@@ -150,7 +150,8 @@ pub(crate) fn create_registration_request(
     })
 }
 
-/// Returns the keys that sign receipts, now and after the next key rotation: the unexpired ones of the DID document.
+/// Returns the keys that may sign receipts: the active one, and, for a published DID, an Ed25519 key in the state
+/// `Next`.
 fn receipt_keys(identity: &OwnIdentity) -> Vec<ReceiptKey> {
     let active = DidUrl::parse(&identity.kid).ok().map(|kid| ReceiptKey::new(&kid, &identity.key.public_key()));
     let next = identity.key.keys().iter().filter(|key| key.state() == KeyState::Next && identity.did.is_published());
@@ -160,7 +161,8 @@ fn receipt_keys(identity: &OwnIdentity) -> Vec<ReceiptKey> {
     active.into_iter().chain(next).collect()
 }
 
-/// Returns whether the registration permits the current key for receipts: it lists the key, or lists no receipt keys.
+/// Returns whether wallets will accept receipts signed with the active key under the registration: it lists the key, or
+/// lists no receipt keys at all.
 pub(crate) fn permits_receipt_key(registration: &Map<String, Value>, identity: &OwnIdentity) -> bool {
     let keys = registration.get("credentialSubject").and_then(|subject| subject.get("receipt_keys"));
     let Some(keys) = keys.and_then(Value::as_array) else { return true };
@@ -171,7 +173,7 @@ pub(crate) fn permits_receipt_key(registration: &Map<String, Value>, identity: &
     })
 }
 
-/// Refuses unknown names of request templates.
+/// Refuses unknown ids of request templates.
 ///
 /// # Errors
 /// One of them is not in the catalogue.
@@ -183,7 +185,8 @@ pub(crate) fn require_templates(uses: &[String], catalogue: &Catalogue) -> Resul
     Err(refused(format!("There is no request template {}", quoted(id)), &format!("{meant}The catalogue has: {all}.")))
 }
 
-/// Installs a registration signed by a registrar. It is included in every request after the next start.
+/// Verifies a registration signed by a registrar, and copies it to the data directory. It is included in every request
+/// after the next start. The registrar must have a did:key or did:jwk; wallets decide if they accept it.
 ///
 /// # Errors
 /// It is unreadable, another verifier's, not valid now, or cannot be written.
@@ -216,10 +219,10 @@ fn is_self_contained(issuer: &str) -> bool {
     Did::parse(issuer).is_ok_and(|did| did.is_self_contained())
 }
 
-/// Returns the installed registration, if there is one.
+/// Returns the installed registration, without verifying it; `None`, with a warning in the log, if there is none.
 ///
 /// # Errors
-/// The file is not JSON.
+/// The file is unreadable or not a JSON object.
 pub(crate) fn installed_registration(data: &Path) -> Result<Option<Map<String, Value>>, StartError> {
     let path: PathBuf = data.join(FILE);
     let bytes = match std::fs::read(&path) {

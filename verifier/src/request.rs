@@ -4,8 +4,7 @@ use carnet_core::time::Timestamp;
 
 use crate::{ids::RequestId, verdicts::Verdict};
 
-/// Maximum number of refused presentations for a request: enough for a wallet's mistakes, and too few to overload a
-/// verifier.
+/// Maximum number of attempts to answer a request: enough for a wallet's mistakes, and too few to overload a verifier.
 pub(crate) const MAX_ATTEMPTS: i64 = 10;
 
 /// State of a request.
@@ -19,13 +18,14 @@ pub(crate) enum RequestState {
     Refused,
     /// Expired without an accepted presentation. Final.
     Expired,
-    /// Its stored data were erased at the holder's request. Final.
+    /// Its stored data was erased at the holder's request. Final.
     Erased,
 }
 
 impl RequestState {
     const ALL: [Self; 5] = [Self::Open, Self::Accepted, Self::Refused, Self::Expired, Self::Erased];
 
+    /// Returns the name of the state in the store.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -36,6 +36,7 @@ impl RequestState {
         }
     }
 
+    /// Parses the name of a state; `None` if it is unknown.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
@@ -46,11 +47,13 @@ pub(crate) struct NewRequest {
     pub(crate) id: RequestId,
     /// `request_id` of the call that created it; `None`: none.
     pub(crate) request_id: Option<String>,
-    /// SHA-256 over the parameters of the call that created it.
+    /// SHA-256 of the parameters of that call.
     pub(crate) parameters_digest: [u8; 32],
+    /// Id of the template; empty for a custom query.
     pub(crate) template: String,
     /// DCQL query, as JSON text.
     pub(crate) query: String,
+    /// Client identifier of the verifier, to which presentations are bound.
     pub(crate) audience: String,
     pub(crate) nonce: String,
     /// Signed request object (compact JWS).
@@ -61,7 +64,8 @@ pub(crate) struct NewRequest {
     pub(crate) keep_until: Timestamp,
 }
 
-/// Stored request.
+/// Stored request. Query, nonce and request object are erased (empty) once a presentation was accepted, the attempts
+/// are used up, or a sweep has found the request expired.
 pub(crate) struct StoredRequest {
     /// Sequence number, used for pagination.
     pub(crate) number: i64,
@@ -76,7 +80,9 @@ pub(crate) struct StoredRequest {
     pub(crate) expires_at: Timestamp,
     /// Time at which it is deleted, with its result.
     pub(crate) keep_until: Timestamp,
+    /// Number of attempts to answer it.
     pub(crate) attempts: i64,
+    /// Result of the last recorded attempt; `None`: none yet, or erased.
     pub(crate) verdict: Option<Verdict>,
     /// Time of its erasure at the holder's request; `None`: not erased.
     pub(crate) erased_at: Option<Timestamp>,
@@ -85,7 +91,7 @@ pub(crate) struct StoredRequest {
 }
 
 impl StoredRequest {
-    /// Returns the state at `now`, which accounts for expiry even before the next sweep.
+    /// Returns the state at `now`: an open request past its expiry is expired, even before a sweep has marked it.
     pub(crate) fn state(&self, now: Timestamp) -> RequestState {
         match self.stored_state {
             RequestState::Open if now >= self.expires_at => RequestState::Expired,
@@ -93,7 +99,7 @@ impl StoredRequest {
         }
     }
 
-    /// Returns whether the state is final.
+    /// Returns whether the request can no longer be answered at `now`.
     pub(crate) fn is_final(&self, now: Timestamp) -> bool {
         match self.state(now) {
             RequestState::Open => false,
@@ -102,7 +108,7 @@ impl StoredRequest {
         }
     }
 
-    /// Returns the reason why it cannot be answered at `now`, if any.
+    /// Returns the reason why the request cannot be answered at `now`; `None` if it can.
     pub(crate) fn closed(&self, now: Timestamp) -> Option<ClosedReason> {
         match self.state(now) {
             RequestState::Accepted | RequestState::Erased => Some(ClosedReason::Answered),
@@ -115,7 +121,8 @@ impl StoredRequest {
         }
     }
 
-    /// Returns whether a result can be recorded: no presentation was accepted, and no sweep has marked it as expired.
+    /// Returns whether a result can be recorded: no presentation was accepted, its data was not erased, and no sweep
+    /// has marked it as expired. An attempt admitted before the expiry can still be recorded.
     pub(crate) fn can_record_verdict(&self) -> bool {
         matches!(self.stored_state, RequestState::Open | RequestState::Refused)
     }
@@ -124,10 +131,10 @@ impl StoredRequest {
 /// Reason why a request cannot be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClosedReason {
-    /// A presentation was accepted.
+    /// A presentation was accepted, or its data was erased.
     Answered,
     /// It has expired.
     Expired,
-    /// Too many presentations were refused.
+    /// The maximum number of attempts is reached.
     Exhausted,
 }

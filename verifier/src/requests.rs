@@ -28,24 +28,24 @@ use crate::{
     verifier::Verifier,
 };
 
-/// Minimum and maximum time for an answer, in seconds.
+/// Permitted time for an answer, in seconds.
 const TTL: std::ops::RangeInclusive<u32> = 5..=86_400;
 
-/// Maximum length of a text for holders, in characters, and maximum number of languages.
+/// Maximum length of a text for holders, in characters.
 const MAX_TEXT: usize = 1_000;
 const MAX_LANGUAGES: usize = 32;
 
-/// Maximum length of a `request_id`.
+/// Maximum length of a `request_id` and of the id of an intended use, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Texts by language tag; English is required.
+/// Texts for holders by language tag (BCP 47).
 pub(crate) type LocalizedTexts = BTreeMap<String, String>;
 
-/// Source of a request's query.
+/// Source of a request's query and of its texts for the holder.
 pub(crate) enum QuerySource {
-    /// Template of the catalogue.
+    /// Id of a template of the catalogue.
     Template(String),
-    /// Custom query.
+    /// Custom query (DCQL), with its texts.
     Query {
         dcql: Map<String, Value>,
         purpose: LocalizedTexts,
@@ -64,12 +64,13 @@ pub(crate) enum QuerySource {
 pub(crate) struct CreateRequest {
     /// Idempotency key: the same id returns the same request; empty: each call creates a new request.
     pub(crate) request_id: String,
+    /// Source of the query.
     pub(crate) what: QuerySource,
     /// Time during which the request can be answered, in seconds; 0: as configured.
     pub(crate) ttl_seconds: u32,
 }
 
-/// Created request, to be sent to a holder.
+/// Links of a created request, to be sent to a holder.
 pub(crate) struct CreatedRequest {
     pub(crate) id: RequestId,
     /// `openid4vp://...` link for Carnet's wallet, which fetches the request over gRPC.
@@ -79,7 +80,7 @@ pub(crate) struct CreatedRequest {
     pub(crate) expires_at: Timestamp,
 }
 
-/// Validated content of a request.
+/// Checked content of a request.
 struct RequestContent {
     template: String,
     intended_use: String,
@@ -92,7 +93,12 @@ struct RequestContent {
 }
 
 impl<S: Store> Verifier<S> {
-    /// Creates a request, or returns the one that an earlier call with the same `request_id` created.
+    /// Creates, signs and stores a request, or returns the one that an earlier call with the same `request_id` and
+    /// parameters created.
+    ///
+    /// # Errors
+    /// A parameter is invalid or out of range; the template is unknown; the query is invalid, unknown or unsupported;
+    /// the `request_id` was used with other parameters; [`Error::ReconciliationDue`]; store errors.
     pub(crate) async fn create_request(&self, call: CreateRequest, now: Timestamp) -> Result<CreatedRequest, Error> {
         check_request_id(&call.request_id)?;
         if call.ttl_seconds != 0 && !TTL.contains(&call.ttl_seconds) {
@@ -126,7 +132,10 @@ impl<S: Store> Verifier<S> {
         self.created(id, expires_at, now).await
     }
 
-    /// Returns the signed request object for a wallet, while the request is open.
+    /// Returns the signed request object for a wallet that fetches it over gRPC, while the request is open.
+    ///
+    /// # Errors
+    /// The request is unknown or closed; store errors.
     pub(crate) async fn read_request(&self, id: &str, now: Timestamp) -> Result<String, Error> {
         let request = self.stored(id).await?;
         match request.closed(now) {
@@ -135,7 +144,10 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Returns the stored request.
+    /// Returns the stored request with this id.
+    ///
+    /// # Errors
+    /// [`Error::RequestUnknown`]; store errors.
     pub(crate) async fn stored(&self, id: &str) -> Result<StoredRequest, Error> {
         let id = RequestId::parse(id).ok_or(Error::RequestUnknown)?;
         self.store.read().await?.request(&id).await?.ok_or(Error::RequestUnknown)
@@ -213,7 +225,7 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Signs the request object that the wallet shows (OpenID4VP 1.0 section 5).
+    /// Creates and signs the request object of a request (OpenID4VP 1.0 section 5).
     async fn request_object(
         &self,
         id: &RequestId,
@@ -258,10 +270,10 @@ impl<S: Store> Verifier<S> {
 }
 
 /// Stores a request, and returns its id and its expiry. If a request with the same `request_id` and parameters exists,
-/// that one is returned and nothing is stored.
+/// returns that one, and stores nothing.
 ///
 /// # Errors
-/// The `request_id` was used for a request with other parameters; store errors.
+/// [`Error::RequestIdReused`]: the `request_id` was used for a request with other parameters; store errors.
 pub(crate) async fn store_request<S: Store>(store: &S, new: NewRequest) -> Result<(RequestId, Timestamp), Error> {
     let mut transaction = store.begin("create_request").await?;
     if let Some(request_id) = &new.request_id
@@ -280,6 +292,9 @@ pub(crate) async fn store_request<S: Store>(store: &S, new: NewRequest) -> Resul
 ///
 /// The text must be within [`Limits::SMALL`], which wallets apply when they read the request: otherwise no wallet could
 /// answer it.
+///
+/// # Errors
+/// `QUERY_MALFORMED`; the errors for a query that this verifier does not support. `field` names the field of the call.
 pub(crate) fn parse_custom_query(dcql: Map<String, Value>, field: &'static str) -> Result<(Value, Query), Error> {
     let malformed = |problem: Problem| Error::invalid("QUERY_MALFORMED", field, problem.detail);
     let text = Value::Object(dcql).to_string();
@@ -289,8 +304,8 @@ pub(crate) fn parse_custom_query(dcql: Map<String, Value>, field: &'static str) 
     Ok((value, query))
 }
 
-/// Refuses a query for types and claims that the catalogue does not contain: most of these are typing errors, and
-/// nobody could answer.
+/// Refuses a query for types and claims that are not in the catalogue: most of these are typing errors, and nobody
+/// could answer.
 fn require_known(catalogue: &Catalogue, query: &Query, field: &'static str) -> Result<(), Error> {
     let unknown: Vec<String> =
         catalogue.unknown_names(query).into_iter().map(|(id, unknown)| format!("{id}: {unknown}")).collect();
@@ -304,7 +319,7 @@ fn require_known(catalogue: &Catalogue, query: &Query, field: &'static str) -> R
     Err(Error::invalid("QUERY_UNKNOWN", field, description))
 }
 
-/// Refuses a query whose answers this verifier could not verify or evaluate.
+/// Refuses a query whose presentations this verifier could not verify or evaluate.
 fn supported(query: &Query, field: &'static str) -> Result<(), Error> {
     let unsupported = |description| Err(Error::invalid("QUERY_UNSUPPORTED", field, description));
     let is_supported = |asked: &CredentialQuery| {

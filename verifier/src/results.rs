@@ -14,30 +14,32 @@ use crate::{
     watch::RequestWatcher,
 };
 
-/// Maximum delay of the disclosed claims after their verdict.
+/// Maximum wait for the disclosed claims after the state of an accepted request was read.
 const BEHIND: Duration = Duration::from_millis(500);
 
-/// State of a watched request, with the disclosed claims immediately after acceptance.
+/// State of a watched request.
 pub(crate) struct WatchedResult {
     pub(crate) request: StoredRequest,
+    /// Disclosed claims, in the first state after an acceptance while the request is watched; otherwise `None`.
     pub(crate) disclosed: Option<Arc<DisclosedClaims>>,
-    /// Time of the state.
+    /// Time at which the state was read.
     pub(crate) at: Timestamp,
 }
 
-/// Watch of one request: its current state, and each change until a final state.
+/// Watch of one request by a client: yields its current state, and each change until a final state.
 pub(crate) struct ResultWatch<S> {
     verifier: Arc<Verifier<S>>,
     id: String,
     watcher: RequestWatcher,
     disclosed: Option<Arc<DisclosedClaims>>,
-    /// End of the wait for the next change, if the request can still change.
+    /// Expiry of the request, which ends the wait for a change; `None` before the first call of [`ResultWatch::next`].
     expires_at: Option<Timestamp>,
+    /// `true` after a final state.
     is_done: bool,
 }
 
 impl<S: Store> Verifier<S> {
-    /// Returns a request with its retained claims that are not yet due for erasure.
+    /// Returns a request, and its retained claims that are not yet due for erasure.
     ///
     /// # Errors
     /// Unknown request; store errors.
@@ -47,8 +49,8 @@ impl<S: Store> Verifier<S> {
         Ok((request, kept))
     }
 
-    /// Returns a page of requests with a sequence number below `before`, newest first, and the `before` of the next
-    /// page; `None`: last page.
+    /// Returns at most `size` requests with a sequence number below `before`, newest first, and the `before` of the
+    /// next page; `None`: this is the last page.
     pub(crate) async fn results(&self, before: i64, size: i64) -> Result<(Vec<StoredRequest>, Option<i64>), Error> {
         let requests = self.store.read().await?.requests(before, size).await?;
         let is_full = i64::try_from(requests.len()).is_ok_and(|rows| rows == size);
@@ -56,7 +58,7 @@ impl<S: Store> Verifier<S> {
         Ok((requests, next))
     }
 
-    /// Watches a request.
+    /// Starts to watch a request.
     ///
     /// # Errors
     /// Unknown request; too many watchers; store errors.
@@ -70,7 +72,8 @@ impl<S: Store> Verifier<S> {
 }
 
 impl<S: Store> ResultWatch<S> {
-    /// Returns the current state on the first call, and then waits for each change. `None`: the last state was final.
+    /// Returns the current state on the first call; then waits for the next change, or for the expiry, and returns the
+    /// state after it. `None` after a final state.
     ///
     /// # Errors
     /// The request was deleted; the service is stopping; store errors.

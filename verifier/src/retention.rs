@@ -8,11 +8,11 @@ use crate::{
     verdicts::Verdict,
 };
 
-/// Maximum number of rows of one kind that a sweep erases in one transaction.
+/// Maximum number of rows that one transaction of a sweep erases.
 const STEP: u32 = 100;
 
-/// Erases query, nonce and request object of expired requests, and claims that are due for erasure; deletes requests
-/// past their retention period. Returns the ids of requests that expired.
+/// Erases query, nonce and request object of expired requests, and retained claims and use marks that are due for
+/// erasure; deletes requests past their retention period. Returns the ids of the expired requests.
 pub(crate) async fn sweep<S: Store>(store: &S, now: Timestamp) -> Result<Vec<RequestId>, StoreError> {
     let mut expired = Vec::new();
     loop {
@@ -43,10 +43,10 @@ pub(crate) async fn sweep<S: Store>(store: &S, now: Timestamp) -> Result<Vec<Req
     Ok(expired)
 }
 
-/// Erases all data of a request except its id, and records the time, if its result has the given
-/// `(accepted, verified_at)`: a receipt applies only to its own result, so that a third party's refused presentation
-/// cannot erase a later accepted one. Returns the time of the first erasure; `None` if there is no such request, or its
-/// result differs.
+/// Erases all data of a request except its id and its times, and records the time of the erasure, if its result has the
+/// given `(accepted, verified_at)`. A receipt applies only to its own result, so that a third party's refused
+/// presentation cannot erase a later accepted one. Returns the time of the first erasure; `None` if there is no such
+/// request, or its result differs.
 pub(crate) async fn erase_answer<S: Store>(
     store: &S,
     id: &RequestId,

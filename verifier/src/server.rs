@@ -1,4 +1,4 @@
-//! `serve`: starts the service from a data directory.
+//! Command `serve`: starts the service from a data directory.
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -31,19 +31,19 @@ use crate::{
     watch::WatchHub,
 };
 
-/// Maximum time for which the start waits for issuers' documents and status lists; the rest is fetched in the
+/// Maximum time for which the start waits for issuers' documents and status lists; later ones are fetched in the
 /// background.
 const PREFETCH: Duration = Duration::from_secs(10);
 
 /// Default port of the service.
 const PORT: u16 = 7402;
-/// File with the last entries seen of did:webvh logs.
+/// File with the last accepted entry of each did:webvh log.
 const SEEN_LOGS: &str = "seen-logs.json";
 
-/// Runs the service until a termination signal.
+/// Runs the service until SIGTERM or SIGINT, or until the published DID document shows that its keys are outdated.
 ///
 /// # Errors
-/// The directory, the configuration or the address is invalid.
+/// The directory, its keys or store, the configuration or the address is invalid or in use; the keys are outdated.
 pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<SocketAddr>) -> Result<(), StartError> {
     let mut config = VerifierConfig::load(data, config)?;
     if let Some(listen) = listen {
@@ -126,16 +126,17 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     served
 }
 
-/// Returns the services of gRPC, and the resources of HTTP beside them.
+/// Returns the routes of the gRPC services and of the HTTP endpoints.
 fn routes<S: Store>(verifier: Arc<Verifier<S>>, staff: StaffOnly, max_message_bytes: usize) -> Routes {
     let grpc = grpc::routes(Arc::clone(&verifier), staff, max_message_bytes);
     Routes::from(grpc.into_axum_router().merge(http::router(verifier, max_message_bytes)))
 }
 
-/// Creates the verifier from its parts.
+/// Creates the verifier from configuration, key and store, without a registration.
 ///
 /// # Errors
-/// The DID does not belong to this key; the catalogue, or an issuer in the configuration, is invalid.
+/// The DID does not belong to this key; the catalogue, the trust list's configuration, or a configured issuer is
+/// invalid; the CA certificates cannot be used.
 pub(crate) fn create_verifier<S: Store>(
     config: &VerifierConfig,
     public_url: String,
@@ -181,7 +182,7 @@ pub(crate) fn create_verifier<S: Store>(
     })
 }
 
-/// Ends the watches when the process is told to stop, so that they do not delay the shutdown.
+/// Ends all watches of results at SIGTERM or SIGINT, so that they do not delay the shutdown.
 async fn end_watches_at_stop<S: Store>(verifier: Arc<Verifier<S>>) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {

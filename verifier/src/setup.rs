@@ -1,4 +1,5 @@
-//! `init`: creates a data directory with a key, a configuration, a store, and a staff token, which is displayed once.
+//! Command `init`: creates a data directory with a key, a configuration, a store, and a staff token, which is displayed
+//! once.
 
 use std::path::Path;
 
@@ -21,6 +22,7 @@ use crate::{config::VerifierConfig, redemption::desks, sqlite::MIGRATIONS};
 
 /// Result of `init`.
 pub(crate) struct InitializedVerifier {
+    /// DID of the verifier.
     pub(crate) did: Did,
     /// URL at which `did.json` must be published; `None`: not a did:web.
     pub(crate) publish_at: Option<String>,
@@ -32,10 +34,14 @@ pub(crate) struct InitializedVerifier {
 
 /// Parameters of a new verifier, chosen by the operator.
 pub(crate) struct NewVerifier<'a> {
+    /// DID (a did:web); `None`: a did:jwk of the new key.
     pub(crate) did: Option<&'a str>,
+    /// Name displayed to holders.
     pub(crate) name: &'a str,
     pub(crate) algorithm: Algorithm,
+    /// Storage of the keys.
     pub(crate) place: &'a KeyPlace,
+    /// Name of the first staff member.
     pub(crate) staff_name: &'a str,
     /// Sites of the issuers accepted for every type of the catalogue; `None`: not in local mode.
     pub(crate) local_issuers: Option<&'a [LocalSite]>,
@@ -44,7 +50,7 @@ pub(crate) struct NewVerifier<'a> {
 /// Creates a data directory. Existing files are never overwritten.
 ///
 /// # Errors
-/// The DID is not a did:web, the directory is in use, or a file cannot be written.
+/// The DID is not a valid did:web, the directory exists and is not empty, or a file or key cannot be created.
 pub(crate) async fn init(data: &Path, new: &NewVerifier<'_>) -> Result<InitializedVerifier, StartError> {
     let NewVerifier { did, name, algorithm, place, staff_name, local_issuers } = *new;
     let chosen = did.map(published).transpose()?;
@@ -84,10 +90,10 @@ pub(crate) async fn init(data: &Path, new: &NewVerifier<'_>) -> Result<Initializ
     Ok(InitializedVerifier { did, publish_at, staff_token, certificate })
 }
 
-/// Creates the store of a further desk, in a copy of the first desk's data directory without its store.
+/// Creates the store of a further desk, in a copy of the first desk's data directory without its store and desk key.
 ///
 /// # Errors
-/// The directory is not a verifier's, or it contains a store or its mark.
+/// The directory is not a verifier's, or it contains a desk key, a store or its mark.
 pub(crate) async fn create_further_desk(data: &Path) -> Result<(), StartError> {
     if desks::has_desk_key(data) {
         return Err(StartError::new(
@@ -141,7 +147,7 @@ fn config_text(did: &Did, name: &str) -> String {
     )
 }
 
-/// Configuration that accepts these issuers for every type of the catalogue.
+/// Returns the configuration (TOML) that accepts these issuers for every type of the catalogue.
 fn accepted(issuers: &[LocalSite]) -> Result<String, StartError> {
     let catalogue = Catalogue::embedded().map_err(|error| {
         StartError::new(format!("The catalogue is refused: {error}."), "This is a bug; please report it.")
@@ -152,7 +158,7 @@ fn accepted(issuers: &[LocalSite]) -> Result<String, StartError> {
     Ok(issuers.iter().map(entry).collect())
 }
 
-/// Formats a TOML basic string: JSON's escapes are a subset of TOML's.
+/// Returns a text as a TOML basic string; JSON's escapes are among those of TOML.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }

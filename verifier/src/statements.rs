@@ -5,17 +5,17 @@ use serde_json::Value;
 
 use crate::{error::Error, verifier::Verifier};
 
-/// Returns the maximum age of statements in a signed request object, in seconds; `None`: it does not request
-/// statements.
+/// Returns the maximum age of freshness statements in a signed request object, in seconds; `None` if it does not
+/// request statements, or cannot be parsed.
 pub(crate) fn statement_age_in_request(request_object: &str) -> Option<i64> {
     let request = Jws::parse(request_object).ok()?;
     request.payload().get("carnet")?.get(freshness::MAX_AGE_MEMBER)?.as_i64()
 }
 
-/// Refuses a maximum age that is out of range.
+/// Checks that the maximum age of freshness statements is in the permitted range; `None` passes.
 ///
 /// # Errors
-/// It is out of range.
+/// `FRESHNESS_OUT_OF_RANGE`
 pub(crate) fn check_statement_age(seconds: Option<u32>) -> Result<(), Error> {
     if seconds.is_none_or(|seconds| freshness::SECONDS.contains(&seconds)) {
         return Ok(());
@@ -26,7 +26,8 @@ pub(crate) fn check_statement_age(seconds: Option<u32>) -> Result<(), Error> {
 }
 
 impl<S> Verifier<S> {
-    /// Adds the maximum age of statements to a request, if it requests any.
+    /// Adds the maximum age of freshness statements to a request object: the given one, or the default if an accepted
+    /// issuer has a revoked key; otherwise none.
     pub(crate) fn add_statement_age(&self, payload: &mut Value, own: Option<u32>, now: Timestamp) {
         // If an issuer's key has leaked, nothing else shows that honest holders' copies are genuine.
         let leaked = self.verification.issuers.has_revoked_key_of_issuer(now).then_some(freshness::DEFAULT_SECONDS);

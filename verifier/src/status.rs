@@ -43,11 +43,11 @@ mod tests;
 use fetch::{FetchClock, FetchJob, FetchOutcome, after};
 use refusals::{Refusals, StatusListSnapshot};
 
-/// Number of issuers whose lists are fetched at the same time.
+/// Maximum number of issuers whose lists are fetched at the same time.
 const AT_ONCE: usize = 32;
 /// Maximum time of one fetch job of an issuer; the remaining lists wait for the next job.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Maximum wait for all issuers together. Slower fetches continue in the background.
+/// Maximum time for which [`StatusListCache::refresh`] waits. Slower fetches continue in the background.
 const LEAD: Duration = Duration::from_secs(2);
 /// Maximum time between two checks for due lists, in seconds.
 const LONGEST_PAUSE: i64 = 30;
@@ -66,10 +66,10 @@ impl Default for StatusConfig {
     }
 }
 
-/// Lists about one issuer's credentials, by URL.
+/// Status lists of one issuer's credentials, by URL.
 type OfOne = HashMap<String, Arc<VerifiedStatusList>>;
 
-/// All status lists, by the DID of the credentials' issuer.
+/// All status lists: by the DID of the credentials' issuer, then by URL.
 pub(crate) type StatusListMap = HashMap<String, OfOne>;
 
 fn of<'a>(lists: &'a StatusListMap, issuer: &Did) -> impl Iterator<Item = (&'a String, &'a Arc<VerifiedStatusList>)> {
@@ -79,46 +79,53 @@ fn of<'a>(lists: &'a StatusListMap, issuer: &Did) -> impl Iterator<Item = (&'a S
 /// Status lists of all accepted issuers, and the schedule of their fetches.
 pub(crate) struct StatusListCache {
     lists: ArcSwap<StatusListMap>,
-    /// Reasons for missing lists, by issuer.
+    /// Results of the last fetches, with the reasons for missing lists, by the DID of the issuer.
     refusals: ArcSwap<HashMap<String, Refusals>>,
+    /// Interval between fetches of a list, in seconds.
     refresh: i64,
     work: tokio::sync::Mutex<Work>,
     /// Time at which the next list is due, in Unix seconds.
     next: AtomicI64,
-    /// Ends the pause before that time.
+    /// Ends the wait for that time early.
     woken: Notify,
+    /// Limits on fetches of documents for lists with an unknown key.
     lookups: Arc<Mutex<KeyLookups>>,
 }
 
-/// Known sources, and running fetch jobs.
+/// Known issuers with their sources, and running fetch jobs.
 #[derive(Default)]
 struct Work {
     sources: BTreeMap<Did, Sources>,
+    /// Running fetch jobs.
     running: JoinSet<FetchOutcome>,
     /// Issuers of the running jobs.
     busy: HashMap<task::Id, Did>,
 }
 
-/// Sources of the lists of one issuer.
+/// Directory and lists of one issuer, with the schedule of their fetches.
 struct Sources {
+    /// URL of the directory of status lists.
     directory: String,
+    /// Time at which the directory is due.
     due: Timestamp,
-    /// True if the last job used up its time: the next one waits for those of others.
+    /// `true` if the last job used up its time: the next one waits for those of other issuers.
     slow: bool,
-    /// URLs in the directory; `None` before it was read.
+    /// URLs of the lists in the directory; `None` before it was read.
     urls: Option<BTreeSet<String>>,
     /// Lifetime of the issuer's freshness statements in seconds, according to the directory.
     freshness_seconds: Option<u32>,
     /// Reason why the directory could not be read last.
     problem: Option<Problem>,
     lists: BTreeMap<String, ListSource>,
-    /// DID documents by which the lists were verified.
+    /// DID documents with which the lists are verified.
     documents: StatusListDocuments,
 }
 
 /// Schedule of one list.
 struct ListSource {
+    /// Time at which the list is due.
     due: Timestamp,
+    /// Entity tag of the last fetched version.
     etag: Option<String>,
     /// Reason why no newer version could be fetched last.
     problem: Option<Problem>,
@@ -142,12 +149,12 @@ impl StatusListCache {
         self.lists.load_full()
     }
 
-    /// Returns the current lists, with the errors of missing ones.
+    /// Returns the current lists, with the reasons for missing ones.
     pub(crate) fn snapshot(&self) -> StatusListSnapshot {
         StatusListSnapshot { lists: self.lists(), refusals: self.refusals.load_full() }
     }
 
-    /// Records why an issuer's lists are missing; `None` clears the record.
+    /// Records the reasons why an issuer's lists are missing; `None` clears the record.
     fn note_refusals(&self, issuer: &Did, refusals: Option<Refusals>) {
         if self.refusals.load().get(issuer.as_str()) == refusals.as_ref() {
             return;
@@ -177,13 +184,13 @@ impl StatusListCache {
         self.work.lock().await.busy.is_empty()
     }
 
-    /// Waits until a list is due, or a DID document changed.
+    /// Waits until a list is due or a DID document changed, at least one second if nothing changed and at most 30.
     pub(crate) async fn wait_until_due(&self) {
         let seconds = self.next.load(Ordering::Relaxed).saturating_sub(now().unix()).clamp(1, LONGEST_PAUSE);
         let _ = tokio::time::timeout(Duration::from_secs(seconds.unsigned_abs()), self.woken.notified()).await;
     }
 
-    /// Drops an issuer's lists whose keys or signers its documents no longer contain, or mark as revoked.
+    /// Removes an issuer's lists whose signing keys or signers its documents no longer contain, or mark as revoked.
     fn drop_unless_by(&self, documents: &StatusListDocuments, at: Timestamp) {
         let did = documents.issuer.did();
         let stands = |listed: &VerifiedStatusList| listed.check_signer(documents, (at, CLOCK_SKEW)).is_ok();
@@ -199,7 +206,7 @@ impl StatusListCache {
         }
     }
 
-    /// Replaces lists of an issuer.
+    /// Removes the lists of an issuer for which `keep` returns `false`, and inserts `fresh`.
     fn replace(
         &self,
         issuer: &Did,
@@ -269,7 +276,8 @@ impl StatusListCache {
         self.next.store(next, Ordering::Relaxed);
     }
 
-    /// Returns the sources of all issuers without a running job, the most overdue first.
+    /// Returns the sources of all issuers that have no running job, the most overdue first and slow issuers last, for
+    /// new jobs, which fetch only what is due. Removes lists that the issuers' current documents no longer support.
     fn due_sources(
         &self,
         issuers: &Issuers,
@@ -314,7 +322,7 @@ impl StatusListCache {
         waiting
     }
 
-    /// Applies the result of a job.
+    /// Applies the result of a fetch job to the lists and the clock floor, and returns the issuer's sources.
     fn apply(&self, issuers: &Issuers, floor: &ClockFloor, did: &Did, outcome: FetchOutcome, at: Timestamp) -> Sources {
         let published = |url: &str| outcome.sources.urls.as_ref().is_none_or(|urls| urls.contains(url));
         self.replace(did, |url, _| published(url), &outcome.fresh);
@@ -328,8 +336,8 @@ impl StatusListCache {
         outcome.sources
     }
 
-    /// Removes the lists whose signing keys were removed from the documents or revoked, and schedules the verification
-    /// of the others.
+    /// Removes the lists whose signing keys were removed from the documents or revoked, and wakes
+    /// [`Self::wait_until_due`], so that the other lists are verified again.
     pub(crate) fn apply_new_documents(&self, issuers: &Issuers, at: Timestamp) {
         for did in issuers.issuer_dids() {
             if let Ok(documents) = issuers.status_list_documents(&did, at) {
@@ -354,12 +362,12 @@ impl Sources {
         }
     }
 
-    /// Returns the issuer of the credentials.
+    /// Returns the DID of the issuer of the credentials.
     fn did(&self) -> &Did {
         self.documents.issuer.did()
     }
 
-    /// Returns the time at which its first list is due.
+    /// Returns the time at which the directory or the first list is due.
     fn next(&self) -> Timestamp {
         self.lists.values().map(|list| list.due).fold(self.due, Timestamp::min)
     }

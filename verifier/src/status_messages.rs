@@ -1,16 +1,19 @@
-//! Issuers' messages about credentials (spec/status.md), for staff.
+//! Messages of issuers about credentials (Bitstring Status List `statusMessage`, spec/status.md), for staff.
 
 use carnet_core::verify;
 use serde::{Deserialize, Serialize};
 
 use crate::printable::sanitise_detail;
 
-/// Message of an issuer about a credential, for staff.
+/// Message of an issuer about the status of a credential, for staff.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StatusMessage {
+    /// Id of the credential query; empty for a credential without a presentation.
     pub(crate) query_id: String,
+    /// Status value that the message describes.
     pub(crate) number: u8,
+    /// Text of the issuer, sanitised.
     pub(crate) text: String,
 }
 

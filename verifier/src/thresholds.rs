@@ -1,4 +1,4 @@
-//! Thresholds of hidden values (spec/at-least.md): their entries in results, and their commitments.
+//! Thresholds of values that are not disclosed (spec/at-least.md): their entries in results, and their commitments.
 
 use carnet_core::{
     at_least::{Commitment, Direction},
@@ -9,7 +9,7 @@ use carnet_core::{
 };
 use serde_json::Value;
 
-/// Returns the thresholds of the query that a credential proved.
+/// Returns the thresholds of the query that a credential proved; other proved thresholds are omitted.
 pub(crate) fn proved_thresholds(seen: &PresentedCredential, query: &Query) -> Vec<ShownThreshold> {
     let claims = query.credential(&seen.query_id).map(|asked| asked.claims.as_slice()).unwrap_or_default();
     let proven = seen.proved.iter().filter_map(|proved| {
@@ -23,7 +23,7 @@ pub(crate) fn proved_thresholds(seen: &PresentedCredential, query: &Query) -> Ve
     proven.collect()
 }
 
-/// Returns the disclosed paths of a credential, without its commitments.
+/// Returns the disclosed paths of a credential, as text, without those of its commitments.
 pub(crate) fn disclosed_without_commitments(seen: &PresentedCredential) -> Vec<String> {
     let commitments: Vec<ClaimPath> =
         seen.proved.iter().filter_map(|proved| commitments_path(&proved.path, proved.direction)).collect();
@@ -31,7 +31,7 @@ pub(crate) fn disclosed_without_commitments(seen: &PresentedCredential) -> Vec<S
     seen.disclosed.iter().filter(is_claim).map(|path| path_to_text(path)).collect()
 }
 
-/// Returns whether a member is an array of commitments, by its name and form (spec/at-least.md 3.1).
+/// Returns whether a member is an array of commitments, by its name and the form of its items (spec/at-least.md 3.1).
 pub(crate) fn is_commitments(name: &str, value: &Value) -> bool {
     let named = Direction::ALL.iter().any(|direction| name.ends_with(&direction.commitments_claim("")));
     let commitment = |item: &Value| item.as_str().is_some_and(|text| text.parse::<Commitment>().is_ok());

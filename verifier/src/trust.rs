@@ -39,7 +39,7 @@ pub(crate) mod remembered;
 mod source;
 mod timestamp;
 
-/// Remaining validity of a list below which the operator is warned, in seconds: three days.
+/// Remaining validity of a list below which the operator of this verifier is warned, in seconds: three days.
 const WARN_BEFORE: i64 = 3 * carnet_core::day::SECONDS;
 
 /// Configuration of the trust list and its operators.
@@ -59,42 +59,51 @@ pub(crate) struct TrustConfig {
     pub(crate) least: Option<u64>,
 }
 
-/// Trust list: the current one, its source, and its operators.
+/// Configured trust list: its source, its operators, and the list that is in force.
 pub(crate) struct ConfiguredTrustList {
+    /// Location of the list, as configured.
     place: String,
+    /// Source of the list.
     source: TrustListSource,
+    /// Source of its timestamp.
     timestamp: TrustListSource,
+    /// DID that identifies the list.
     name: String,
     operators: Arc<Operators>,
+    /// DIDs of the operators.
     dids: Vec<Did>,
     current: RwLock<Current>,
+    /// Limits on fetches of operators' documents for lists with an unknown key.
     lookups: Mutex<KeyLookups>,
 }
 
+/// Trust list in force, and the results of the last reads.
 #[derive(Default)]
 struct Current {
+    /// List in force; `None`: none was accepted, or the newest is invalid.
     list: Option<Arc<TrustList>>,
-    /// DID documents by which the newest list was verified last, and the time.
+    /// DID documents with which the newest list was last verified, and the time.
     verified: Option<(OperatorDocuments, Timestamp)>,
     /// Reason why the newest accepted list is no longer used.
     dropped: Option<Problem>,
     /// Operators whose proofs of the current list are invalid.
     failed_proofs: BTreeMap<String, Problem>,
-    /// Reason why the source's list was refused last.
+    /// Reason why the source's list was refused the last time.
     trouble: Option<Problem>,
-    /// SHA-256 of the last text that was read and not refused.
+    /// SHA-256 of the last accepted text of the source.
     text: Option<[u8; 32]>,
     /// Time of the last read of the source.
     read_at: Option<Timestamp>,
-    /// Time of the last read of the timestamp, and its fault.
+    /// Time of the last read of the timestamp.
     stamped_at: Option<Timestamp>,
+    /// Reason why no newer timestamp was available the last time.
     stamp_trouble: Option<Problem>,
-    /// Time of the last warning about the list's end.
+    /// Time of the last warning that the list ends soon.
     warned_at: Option<Timestamp>,
 }
 
 impl Current {
-    /// Tells staff, once, about invalid proofs in the current list: the others still reach the quorum.
+    /// Logs a warning, once, about each invalid proof of an accepted list; the valid ones reach the quorum.
     fn note_failed_proofs(&mut self, list: &TrustList) {
         let failed: BTreeMap<String, Problem> =
             list.failed_proofs().map(|(operator, problem)| (operator.to_owned(), problem.clone())).collect();
@@ -111,7 +120,7 @@ impl Current {
     }
 }
 
-/// Returns whether the daily warning is due that a list ends soon or has ended.
+/// Returns whether to log the daily warning that a list ends soon or has ended.
 fn is_to_warn(until: Timestamp, warned_at: Option<Timestamp>, now: Timestamp) -> bool {
     until < now.plus(WARN_BEFORE)
         && warned_at.is_none_or(|at| now.unix().saturating_sub(at.unix()).saturating_abs() >= carnet_core::day::SECONDS)
@@ -149,7 +158,7 @@ impl ConfiguredTrustList {
         })
     }
 
-    /// Returns the current list.
+    /// Returns the list in force, if any. Its validity period is not checked.
     pub(crate) fn list(&self) -> Option<Arc<TrustList>> {
         self.read().list.clone()
     }
@@ -162,7 +171,7 @@ impl ConfiguredTrustList {
         self.current.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the current list.
+    /// Returns the list in force, or an error. Its validity period is not checked.
     ///
     /// # Errors
     /// The reason why the newest accepted list is not in use, or why the list of the source was refused.
@@ -173,11 +182,11 @@ impl ConfiguredTrustList {
         current.list.clone().ok_or_else(none)
     }
 
-    /// Reads the list from its source; a URL only if the last read is older than `max_age`. If the list is refused, the
-    /// current one remains in force while it is valid.
+    /// Refreshes the operators' documents, the list and its timestamp. URLs are read only if the last read is older
+    /// than `max_age`. If the list is refused, the current one remains in force while it is valid.
     ///
     /// # Errors
-    /// The reason why the list of the source was refused.
+    /// The reason why the list of the source could not be read or was refused, also logged; store errors.
     pub(crate) async fn refresh<S: Store>(
         &self,
         store: &S,
@@ -212,6 +221,8 @@ impl ConfiguredTrustList {
         looked
     }
 
+    /// Verifies the stored list again if necessary, refreshes its timestamp, and reads, verifies and stores a changed
+    /// list of the source.
     async fn look<S: Store>(
         &self,
         store: &S,
@@ -270,8 +281,8 @@ impl ConfiguredTrustList {
     }
 
     /// Fetches the DID documents of operators that signed a list with a key missing from their cached document, which
-    /// may be older than the key. Once per list, and rarely (spec/trust.md 7.10). Returns true if a document has
-    /// changed.
+    /// may be older than the key. At most once per list, and within the rate limit (spec/trust.md 7.10). Returns `true`
+    /// if a document changed.
     async fn look_up(
         &self,
         (fetcher, cache): (&HttpsFetcher, &DidCache),
@@ -363,7 +374,8 @@ impl ConfiguredTrustList {
         Ok(())
     }
 
-    /// Returns the operators' documents at an instant. A document that is no longer available is taken from `before`.
+    /// Returns the operators' documents at an instant. For a document that is no longer available, that in `before` is
+    /// used.
     fn documents(&self, cache: &DidCache, before: Option<&OperatorDocuments>, now: Timestamp) -> OperatorDocuments {
         let document = |did: &Did| match (cache.resolve_at(did, now), before.and_then(|before| before.0.get(did))) {
             (Err(problem), Some(before)) if problem.code == Code::DidUnresolved => before.clone(),
@@ -372,7 +384,7 @@ impl ConfiguredTrustList {
         OperatorDocuments(self.dids.iter().map(|did| (did.clone(), document(did))).collect())
     }
 
-    /// Returns the text of the source; `None` if it was read recently.
+    /// Reads the text of the source; `None` if it is a URL that was read recently.
     async fn text(
         &self,
         fetcher: &HttpsFetcher,
@@ -408,11 +420,12 @@ impl ConfiguredTrustList {
     }
 }
 
+/// Returns the error that there is no trust list, for this reason.
 fn problem(what: &str) -> Problem {
     Problem::new(Code::TrustListInvalid, format!("there is no trust list: {what}"))
 }
 
-/// By value, as `map_err` passes it.
+/// Converts a store error; takes it by value, for `map_err`.
 #[allow(clippy::needless_pass_by_value)]
 fn unstored(error: StoreError) -> Problem {
     problem(&format!("the stored trust list could not be read or updated ({error})"))

@@ -33,10 +33,10 @@ pub(crate) struct Verdict {
     /// Decisions about the issuers; empty in early verdicts.
     #[serde(default, rename = "grounds")]
     decisions: Vec<TrustDecision>,
-    /// Use of a voucher that it marked.
+    /// Use of a voucher that the presentation redeemed.
     #[serde(default)]
     redeemed: Option<RecordedUse>,
-    /// Issuers' messages on the credentials; empty in early verdicts.
+    /// Issuers' messages about the credentials; empty in early verdicts.
     #[serde(default)]
     messages: Vec<StatusMessage>,
     /// Holder rule, if several credentials were possible; `None` in early verdicts.
@@ -54,11 +54,13 @@ pub(crate) struct AppliedRule {
     pub(crate) claims: Vec<String>,
 }
 
-/// Outcome of one named check.
+/// Named check and its outcome, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CheckRecord {
+    /// Name of the check.
     pub(crate) name: String,
+    /// Subject of the check, such as a credential query id; empty: none.
     pub(crate) about: String,
     pub(crate) outcome: CheckOutcome,
     /// Stable code of a failure, including a tolerated one; otherwise empty.
@@ -81,13 +83,13 @@ pub(crate) enum CheckOutcome {
 }
 
 impl CheckRecord {
-    /// Creates a passed check that the verifier adds to those of core.
+    /// Creates a passed check of the verifier itself, in addition to those of the core library.
     pub(crate) fn passed(name: &str, detail: String) -> Self {
         let (about, code, problem_type) = (String::new(), String::new(), String::new());
         Self { name: name.to_owned(), about, outcome: CheckOutcome::Passed, code, detail, problem_type }
     }
 
-    /// Creates a failed check that the verifier adds to those of core.
+    /// Creates a failed check of the verifier itself, in addition to those of the core library.
     pub(crate) fn failed(name: &str, code: &str, detail: &str) -> Self {
         Self {
             outcome: CheckOutcome::Failed,
@@ -121,7 +123,7 @@ impl RecordedUse {
     }
 }
 
-/// Credential in a presentation.
+/// Credential in a presentation: type, issuer, format and disclosed paths, without values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CredentialSummary {
@@ -129,14 +131,16 @@ pub(crate) struct CredentialSummary {
     pub(crate) credential_type: String,
     pub(crate) issuer: String,
     pub(crate) format: CredentialFormat,
+    /// Paths of the disclosed claims, without commitments to values that are not disclosed.
     pub(crate) disclosed_paths: Vec<String>,
-    /// Proved thresholds.
+    /// Thresholds of the query that the credential proved.
     #[serde(default)]
     pub(crate) thresholds: Vec<ShownThreshold>,
 }
 
 impl Verdict {
-    /// Returns the result for a presentation, its disclosed claims, and the data for the receipt.
+    /// Creates the result for a presentation, with its disclosed claims, and the data for the receipt. It is an
+    /// acceptance if `verified` is given. The decisions about the issuers are added later.
     pub(crate) fn on_presentation(
         report: &VerificationReport,
         verified: Option<Verified<VerifiedCredentials>>,
@@ -161,7 +165,7 @@ impl Verdict {
         VerificationResult { verdict, disclosed: Some(disclosed), record }
     }
 
-    /// Returns the result for a credential without a presentation, and its disclosed claims.
+    /// Creates the result for a credential without a presentation, with its disclosed claims if it is accepted.
     pub(crate) fn on_credential(
         report: &VerificationReport,
         verified: Option<Verified<VerifiedCredential>>,
@@ -217,14 +221,14 @@ impl Verdict {
         self
     }
 
-    /// Adds the redeemed use of a voucher, and its check.
+    /// Sets the redeemed use of a voucher, and adds its check.
     pub(crate) fn with_use(mut self, used: RecordedUse, check: CheckRecord) -> Self {
         self.checks.push(check);
         self.redeemed = Some(used);
         self
     }
 
-    /// Turns an accepted result into a refusal, for a reason outside of the presentation.
+    /// Turns an accepted result into a refusal, for a reason outside of the presentation, and adds its check.
     pub(crate) fn refuse_with(mut self, check: CheckRecord) -> Self {
         self.accepted = false;
         self.reason.clone_from(&check.code);
@@ -238,7 +242,7 @@ impl Verdict {
         self.redeemed
     }
 
-    /// Returns the applied holder rule, if several credentials were possible.
+    /// Returns the applied holder rule (spec/protocol.md 4.10); `None` unless the query asks for several credentials.
     pub(crate) fn holder(&self) -> Option<&AppliedRule> {
         self.holder.as_ref()
     }
@@ -258,7 +262,7 @@ impl Verdict {
         self.accepted
     }
 
-    /// Returns the code of the first failure; empty if accepted.
+    /// Returns the code of the failure that caused the refusal; empty if accepted.
     pub(crate) fn reason(&self) -> &str {
         &self.reason
     }
@@ -278,12 +282,12 @@ impl Verdict {
         &self.credentials
     }
 
-    /// Serialises the result for the store.
+    /// Returns the result as JSON text, for the store.
     pub(crate) fn to_stored(&self) -> Option<String> {
         serde_json::to_string(self).ok()
     }
 
-    /// Deserialises a stored result.
+    /// Parses a result from the store; `None` if it is malformed.
     pub(crate) fn from_stored(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
@@ -329,17 +333,19 @@ fn summary(seen: &PresentedCredential, query: &Query) -> CredentialSummary {
     summary
 }
 
-/// Result of a verification, with the data that is not stored.
+/// Result of the verification of a presentation, with the data that is not stored.
 pub(crate) struct VerificationResult {
     pub(crate) verdict: Verdict,
     /// Disclosed claims; `None` if refused.
     pub(crate) disclosed: Option<DisclosedClaims>,
+    /// Data for the receipt.
     pub(crate) record: DisclosureRecord,
 }
 
 /// Disclosures of a presentation, accepted or not, for the receipt. Not stored.
 #[derive(Debug, Default)]
 pub(crate) struct DisclosureRecord {
+    /// Credentials of the presentation.
     pub(crate) shown: Vec<CredentialSummary>,
     /// Thumbprints (RFC 7638) of the keys that presented.
     pub(crate) holder_keys: Vec<String>,

@@ -1,4 +1,4 @@
-//! Verification with this verifier's issuers, types and cryptosuites.
+//! Verification of presentations and credentials, with this verifier's issuers, types and cryptosuites.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -27,10 +27,11 @@ use crate::{
 /// Presentations by credential query id, each as SD-JWT+KB text or JSON text.
 pub(crate) type VpToken = BTreeMap<String, Vec<String>>;
 
-/// Trust anchors, lists and registries for verification.
+/// Verification with the accepted issuers, the catalogue, the status lists and the clock floor.
 pub(crate) struct VerificationService {
     pub(crate) issuers: Issuers,
     pub(crate) catalogue: Catalogue,
+    /// Status lists of the accepted issuers.
     pub(crate) statuses: StatusListCache,
     /// Clock floor: a lower bound for the current time.
     pub(crate) clock: ClockFloor,
@@ -39,18 +40,22 @@ pub(crate) struct VerificationService {
     max_age: i64,
 }
 
-/// Values to which a presentation must be bound, and its tolerances.
+/// Query, nonce and audience to which a presentation must be bound, and its tolerances.
 pub(crate) struct PresentationBinding {
     pub(crate) query: Query,
     pub(crate) nonce: String,
     pub(crate) audience: String,
-    /// Grace period for expired status lists, in seconds.
+    /// Time for which an expired status list is still tolerated, in seconds.
     pub(crate) stale_by: i64,
-    /// Maximum age of a freshness statement's epoch, in seconds.
+    /// Maximum age of a freshness statement, in seconds.
     pub(crate) statement_age: i64,
 }
 
 impl VerificationService {
+    /// Creates the service with an empty status list cache and clock floor.
+    ///
+    /// # Errors
+    /// The catalogue's JSON-LD contexts are invalid.
     pub(crate) fn new(
         issuers: Issuers,
         catalogue: Catalogue,
@@ -61,7 +66,7 @@ impl VerificationService {
         Ok(Self { issuers, catalogue, statuses, clock: ClockFloor::default(), suites, max_age })
     }
 
-    /// Fetches the status lists that are due.
+    /// Fetches the status lists that are due, as [`StatusListCache::refresh`].
     pub(crate) async fn refresh_statuses(&self, at: Timestamp) {
         self.statuses.refresh(&self.issuers, &self.clock, at).await;
     }
@@ -72,10 +77,11 @@ impl VerificationService {
         if cfg!(feature = "jsonld") { &[VcSdJwt, DcSdJwt, DiVcJcs, LdpVc] } else { &[VcSdJwt, DcSdJwt, DiVcJcs] }
     }
 
-    /// Verifies a presentation, on a separate thread.
+    /// Verifies a presentation on a separate thread, and raises the clock floor if it is accepted. Nothing is stored.
+    /// The presentation is erased from memory.
     ///
     /// # Errors
-    /// [`Error::IssuerKeyUnknown`]
+    /// [`Error::IssuerKeyUnknown`]; [`Error::Internal`]. A failed check is no error: the result says so.
     pub(crate) async fn presentation(
         self: &Arc<Self>,
         mut vp_token: VpToken,
@@ -102,10 +108,11 @@ impl VerificationService {
         .await?
     }
 
-    /// Verifies a credential without a presentation, on a separate thread.
+    /// Verifies a credential without a presentation on a separate thread, and raises the clock floor if it is accepted.
+    /// Nothing is stored. The credential is erased from memory.
     ///
     /// # Errors
-    /// [`Error::IssuerKeyUnknown`]
+    /// [`Error::IssuerKeyUnknown`]; [`Error::Internal`]. A failed check is no error: the result says so.
     pub(crate) async fn credential(
         self: &Arc<Self>,
         mut bytes: Vec<u8>,
@@ -125,14 +132,15 @@ impl VerificationService {
         .await?
     }
 
-    /// Raises the floor of the clock to the signing times in accepted input.
+    /// Raises the clock floor to the signing times in accepted input; refused input changes nothing.
     fn note_time(&self, report: &VerificationReport, accepted: bool) {
         if let Some(at) = report.issuer_time().filter(|_| accepted) {
             self.clock.raise(at);
         }
     }
 
-    /// Runs the pipeline, and returns the decisions about the issuers with its result.
+    /// Runs a verification with an environment of the current state, and returns its result and the decisions about the
+    /// issuers.
     fn with_environment<T>(
         &self,
         now: Timestamp,
@@ -161,7 +169,8 @@ fn require_known_keys(report: &VerificationReport) -> Result<(), Error> {
     if report.is_retryable() { Err(Error::IssuerKeyUnknown) } else { Ok(()) }
 }
 
-/// Returns the supported cryptosuites; those over RDF have the pinned JSON-LD contexts of the catalogue.
+/// Returns the supported cryptosuites. With the feature `jsonld`, those with RDF canonicalization are included, with
+/// the JSON-LD contexts of the catalogue.
 #[cfg_attr(not(feature = "jsonld"), allow(clippy::unnecessary_wraps))]
 pub(crate) fn suites(_catalogue: &Catalogue) -> Result<Suites, Problem> {
     let suites = Suites::jcs();

@@ -10,10 +10,10 @@ use crate::{
     verification::VerificationService, watch::WatchHub,
 };
 
-/// Interval between sweeps of expired data.
+/// Interval between erasures of expired data.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// Configuration, as used by the use cases.
+/// Settings of the use cases, from the configuration.
 pub(crate) struct VerifierSettings {
     /// Public URL for wallets, without a trailing slash.
     pub(crate) public_url: String,
@@ -27,7 +27,7 @@ pub(crate) struct VerifierSettings {
     pub(crate) offline_uses: Option<u32>,
 }
 
-/// Verifier: its use cases are methods, shared by all calls.
+/// Verifier: its use cases are methods; one value is shared by all calls.
 pub(crate) struct Verifier<S> {
     pub(crate) identity: Arc<OwnIdentity>,
     pub(crate) settings: VerifierSettings,
@@ -35,11 +35,12 @@ pub(crate) struct Verifier<S> {
     pub(crate) registration: Option<Map<String, Value>>,
     pub(crate) verification: Arc<VerificationService>,
     pub(crate) store: S,
+    /// Notifications of clients that watch requests.
     pub(crate) hub: WatchHub,
 }
 
 impl<S: Store> Verifier<S> {
-    /// Erases expired data once.
+    /// Erases expired data once, and notifies the watchers of expired requests.
     pub(crate) async fn sweep(&self, now: Timestamp) -> Result<(), Error> {
         for id in retention::sweep(&self.store, now).await? {
             self.hub.publish(&id, None);
@@ -48,7 +49,7 @@ impl<S: Store> Verifier<S> {
         Ok(())
     }
 
-    /// Erases expired data periodically, while the service runs.
+    /// Erases expired data every minute, while the service runs. Errors are logged.
     pub(crate) async fn run_sweeps(self: Arc<Self>) {
         let mut every = tokio::time::interval(SWEEP_EVERY);
         loop {
@@ -59,7 +60,8 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Refreshes the trust list, and then the issuers' documents that are missing or older than `max_age`.
+    /// Refreshes the trust list, and then the issuers' documents that are missing or older than `max_age`. If a
+    /// document changed, the status lists are checked against it.
     pub(crate) async fn refresh(&self, max_age: Duration) {
         let issuers = &self.verification.issuers;
         issuers.refresh_trust(&self.store, max_age, carnet_service::time::now()).await;
@@ -68,7 +70,7 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Refreshes the status lists periodically, while the service runs.
+    /// Refreshes status lists when they are due, and stores the clock floor, while the service runs.
     pub(crate) async fn run_status_refresh(self: Arc<Self>) {
         loop {
             self.verification.statuses.wait_until_due().await;
@@ -79,7 +81,7 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Refreshes the trust list and the issuers' documents periodically, while the service runs.
+    /// Refreshes the trust list and the issuers' documents every 30 seconds if they are due, while the service runs.
     pub(crate) async fn run_trust_refresh(self: Arc<Self>) {
         let mut every = tokio::time::interval(crate::issuers::LOOK_EVERY);
         loop {
@@ -88,7 +90,8 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Stores the clock floor if it rose, which happens a few times a day, since issuers round their times.
+    /// Stores the clock floor if it is above the stored one. Issuers round their times, so this happens a few times a
+    /// day.
     pub(crate) async fn keep_clock_floor(&self) -> Result<(), Error> {
         let memory = &self.verification.clock;
         if let Some(floor) = memory.unsaved_floor() {

@@ -1,4 +1,4 @@
-//! Watchers of a request, and their notifications.
+//! Watchers of requests, and their notifications.
 //!
 //! Disclosed claims are passed from the presentation to the clients that watch at that moment, and are not stored.
 
@@ -14,17 +14,17 @@ use crate::{disclosed::DisclosedClaims, error::Error, ids::RequestId};
 /// Maximum number of watchers of one request.
 const PER_REQUEST: usize = 16;
 
-/// Maximum number of all watchers.
+/// Maximum number of watchers of all requests together.
 const IN_ALL: usize = 1_024;
 
-/// Number of changes that a slow watcher may lag behind; after that it reads the state again.
+/// Number of changes that are queued for a slow watcher; after that it misses changes, and reads the state again.
 const BACKLOG: usize = 16;
 
-/// Change of a request, with the disclosed claims if it was accepted.
+/// Notification that a request changed, with the disclosed claims if a presentation was accepted.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestChange(pub(crate) Option<Arc<DisclosedClaims>>);
 
-/// Hub that sends changes to watchers.
+/// Hub that notifies watchers of changes, by request.
 pub(crate) struct WatchHub {
     requests: Mutex<HashMap<RequestId, broadcast::Sender<RequestChange>>>,
     stopping: watch::Sender<bool>,
@@ -40,6 +40,9 @@ impl WatchHub {
     }
 
     /// Starts to watch a request.
+    ///
+    /// # Errors
+    /// [`Error::TooManyWatchers`]
     pub(crate) fn watch(&self, id: &RequestId) -> Result<RequestWatcher, Error> {
         let mut requests = self.lock();
         requests.retain(|_, sender| sender.receiver_count() > 0);
@@ -52,7 +55,8 @@ impl WatchHub {
         Ok(RequestWatcher { changes: sender.subscribe(), stopping: self.stopping.subscribe() })
     }
 
-    /// Notifies the watchers. Without watchers, the disclosed claims are erased.
+    /// Notifies the watchers of a request. Without watchers, the disclosed claims are dropped, and thereby erased from
+    /// memory.
     pub(crate) fn publish(&self, id: &RequestId, disclosed: Option<DisclosedClaims>) {
         let sender = self.lock().get(id).cloned();
         if let Some(sender) = sender {
@@ -60,20 +64,23 @@ impl WatchHub {
         }
     }
 
-    /// Ends all watches, for shutdown.
+    /// Ends all watches, for the shutdown: each watcher gets [`Error::Stopping`].
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
     }
 }
 
-/// Watcher of one request.
+/// Receiver of the changes of one request.
 pub(crate) struct RequestWatcher {
     changes: broadcast::Receiver<RequestChange>,
     stopping: watch::Receiver<bool>,
 }
 
 impl RequestWatcher {
-    /// Waits for the next change.
+    /// Waits for the next change. If changes were missed, returns one without claims.
+    ///
+    /// # Errors
+    /// [`Error::Stopping`]
     pub(crate) async fn changed(&mut self) -> Result<RequestChange, Error> {
         tokio::select! {
             change = self.changes.recv() => match change {

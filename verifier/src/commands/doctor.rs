@@ -50,7 +50,7 @@ pub(super) async fn run(args: &DirectoryArgs) -> Result<u8, StaffFailure> {
     Ok(print_report(&checks, args.json))
 }
 
-/// Examines the store, and reads the floor of the clock in it.
+/// Checks the store, and returns the clock floor in it.
 async fn store(data: &Path) -> (DoctorCheck, Option<Timestamp>) {
     let store = match ground::open_store(data, &MIGRATIONS).await {
         Ok(store) => store,
@@ -66,8 +66,8 @@ async fn store(data: &Path) -> (DoctorCheck, Option<Timestamp>) {
     }
 }
 
-/// Holds the clock to the latest time that an issuer signed, and to that of a web site: the verifier's own, or an
-/// issuer's.
+/// Checks this machine's clock against the latest time signed by an issuer, and against a web site: the verifier's own
+/// (`own`), or an issuer's.
 async fn clock(
     config: &VerifierConfig,
     own: Option<DoctorCheck>,
@@ -95,7 +95,7 @@ async fn clock(
     DoctorCheck::skipped(CLOCK, "no site of an accepted issuer sends the time")
 }
 
-/// Looks at the registration that is installed.
+/// Checks the end of validity of the installed registration.
 fn registered(data: &Path, now: Timestamp) -> Result<DoctorCheck, StartError> {
     let advice = "Create a request with `carnet-verifier registration request`, have a registrar sign it, and \
                   install the result.";
@@ -110,7 +110,7 @@ fn registered(data: &Path, now: Timestamp) -> Result<DoctorCheck, StartError> {
     })
 }
 
-/// Fetches the documents of the accepted issuers and their status lists, as the service does.
+/// Fetches and checks the documents of the issuers in the configuration, and their status lists, as the service does.
 async fn issuers(
     config: &VerifierConfig,
     fetcher: HttpsFetcher,

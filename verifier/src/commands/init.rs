@@ -77,7 +77,7 @@ impl AboutIfGiven {
     }
 }
 
-/// Port of the local site unless told otherwise.
+/// Default port of the local site.
 const LOCAL_PORT: &str = "7444";
 
 #[derive(Debug, Args)]

@@ -139,7 +139,7 @@ async fn client(staff: &StaffArgs) -> Result<Client, StaffFailure> {
     Ok(VerificationServiceClient::with_interceptor(channel, token))
 }
 
-/// Reads a file, or standard input for `-`, without a leading byte-order mark.
+/// Reads a file without a leading byte-order mark, or standard input for `-`.
 fn read(path: &std::path::Path) -> Result<Vec<u8>, StaffFailure> {
     disk::read_given_or_input(path).map(|content| content.to_vec()).map_err(|error| {
         StaffFailure::Unreadable(format!(
@@ -149,7 +149,7 @@ fn read(path: &std::path::Path) -> Result<Vec<u8>, StaffFailure> {
     })
 }
 
-/// Reads a DCQL query from a file, and validates it before anything is sent.
+/// Reads a DCQL query from a file, and checks it before anything is sent.
 fn read_query(path: &std::path::Path) -> Result<prost_types::Struct, StaffFailure> {
     use carnet_core::json::{self, Limits};
     let bytes = read(path)?;

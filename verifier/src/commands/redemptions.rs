@@ -62,7 +62,7 @@ pub(crate) enum RedemptionsVerb {
     },
 }
 
-/// Desk and its configuration.
+/// This desk and its configuration.
 struct OpenedDesk {
     config: RedemptionConfig,
     desk: OwnDesk,

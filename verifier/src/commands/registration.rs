@@ -1,4 +1,4 @@
-//! `registration request` and `registration install`.
+//! Commands `registration request` and `registration install`.
 
 use std::path::{Path, PathBuf};
 
@@ -73,7 +73,7 @@ pub(super) fn run(verb: RegistrationVerb) -> Result<u8, StaffFailure> {
     Ok(0)
 }
 
-/// Creates the request of the verifier in a data directory.
+/// Creates the registration request of the verifier in a data directory.
 pub(super) fn made(data: &Path, about: &RegistrationArgs) -> Result<Value, StaffFailure> {
     let config = VerifierConfig::load(data, None)?;
     let broken = |what: String| StartError::new(format!("{what} Nothing was created."), "Correct the configuration.");

@@ -1,4 +1,4 @@
-//! `request create` and `request list`.
+//! Commands `request create` and `request list`.
 
 use std::{collections::HashMap, path::PathBuf};
 

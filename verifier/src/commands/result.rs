@@ -1,4 +1,4 @@
-//! `result`.
+//! Command `result`: displays the result of a request, or watches it.
 
 use carnet_core::text::displayable_json;
 use carnet_proto::verifier::v1::{
@@ -43,7 +43,7 @@ pub(super) async fn run(args: ResultArgs) -> Result<u8, StaffFailure> {
     Ok(code)
 }
 
-/// Returns 0 for accepted, 1 for refused, expired or erased, 3 for not answered yet.
+/// Returns the exit code for a result: 0 for accepted, 1 for refused, expired or erased, 3 for not answered yet.
 pub(super) fn exit_code(result: &RequestResult) -> u8 {
     match RequestState::try_from(result.state) {
         Ok(RequestState::Accepted) => 0,
@@ -52,7 +52,7 @@ pub(super) fn exit_code(result: &RequestResult) -> u8 {
     }
 }
 
-/// Prints one state of a request. Claims are printed here and stored nowhere, so the command fails if they cannot be
+/// Prints one state of a request. Disclosed claims are printed and not stored, so the command fails if they cannot be
 /// written.
 fn print(change: &WatchResultResponse, json: bool) -> Result<(), StartError> {
     let result = change.result.clone().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Output of the service's responses, as JSON for programs and as text for people.
+//! Formatting of the service's responses, as JSON for programs and as text for people.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use carnet_proto::verifier::v1::{
 use carnet_service::wire;
 use serde_json::{Value, json};
 
-/// Formats a protobuf timestamp; empty if it is not set.
+/// Formats a protobuf timestamp; empty if it is absent or out of range.
 pub(super) fn time(at: Option<&prost_types::Timestamp>) -> String {
     at.and_then(|at| wire::from_timestamp(at).ok()).map(|at| at.to_string()).unwrap_or_default()
 }
@@ -36,7 +36,7 @@ fn outcome(outcome: i32) -> &'static str {
     }
 }
 
-/// Converts a Struct to JSON; null if it contains values that Carnet does not use.
+/// Converts a protobuf Struct to JSON; null if it exceeds the limits of [`wire::from_struct`].
 pub(super) fn structure(wire: &prost_types::Struct) -> Value {
     wire::from_struct(wire).map_or(Value::Null, Value::Object)
 }
@@ -68,7 +68,7 @@ pub(super) fn verdict(verdict: &Verdict) -> Value {
     })
 }
 
-/// Formats the use of a voucher: its number and the total, or its serial.
+/// Formats the redeemed use of a voucher: its number and the total, or that a serial identifies it.
 fn redemption(used: &Redemption) -> Value {
     if used.of == 0 {
         return json!({"by": "serial", "use": null, "of": null});
@@ -76,7 +76,7 @@ fn redemption(used: &Redemption) -> Value {
     json!({"by": "number", "use": used.number, "of": used.of})
 }
 
-/// Formats the entry and the rule by which an issuer was accepted or refused, as JSON.
+/// Formats a decision about an issuer, with the trust list's entry and rule, as JSON.
 pub(super) fn decision(decision: &IssuerDecision) -> Value {
     json!({
         "query_id": decision.query_id,
@@ -101,7 +101,7 @@ fn authority(authority: i32) -> &'static str {
     }
 }
 
-/// Formats the entry and the rule by which an issuer was accepted or refused, as text.
+/// Formats a decision about an issuer, with the trust list's entry and rule, as text.
 pub(super) fn decision_text(decision: &IssuerDecision) -> String {
     let IssuerDecision { credential_type, issuer, rule, meaning, sequence, entry, accreditation, .. } = decision;
     let verdict = if decision.accepted { "accepted" } else { "refused" };

@@ -1,4 +1,4 @@
-//! `backup` and `restore`.
+//! Commands `backup` and `restore`.
 
 use carnet_service::store::{
     StagedStore,

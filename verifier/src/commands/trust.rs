@@ -1,4 +1,4 @@
-//! `trust`: shows the trust list in force.
+//! Command `trust`: displays the trust list in force.
 
 use carnet_core::{
     day,
@@ -19,7 +19,7 @@ use crate::{
     trust::remembered::{accept_once, newest_list},
 };
 
-/// Returns the end of a stored timestamp, which was verified before it was stored.
+/// Returns the end of validity of a stored timestamp, which was verified before it was stored.
 fn end_of(timestamp: &str) -> Option<Timestamp> {
     let document = json::parse_object(timestamp.as_bytes(), Limits::DOCUMENT).ok()?;
     Timestamp::parse(document.get("validUntil")?.as_str()?).ok()
@@ -35,7 +35,7 @@ pub(crate) struct TrustArgs {
     accept: Option<String>,
 }
 
-/// Records the list to accept once, if there is one, and reads the stored list.
+/// Records the list to be accepted once, if one is given, and returns the stored list.
 async fn look(store: SqliteStore, issuer: &str, accept: Option<&str>) -> Result<Option<TrustListRow>, StoreError> {
     if let Some(digest) = accept {
         accept_once(&store, issuer, digest).await?;
@@ -43,8 +43,8 @@ async fn look(store: SqliteStore, issuer: &str, accept: Option<&str>) -> Result<
     newest_list(&store, issuer).await
 }
 
-/// Returns 0 if the newest accepted list is valid now, as far as the service knows, and 1 if it is not, or if there is
-/// none.
+/// Displays the newest accepted list. Returns 0 if it is valid now, as far as the service knows, and 1 if it is not; an
+/// error if there is none.
 pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<u8, StaffFailure> {
     let config = VerifierConfig::load(&args.data, args.config.as_deref())?;
     let Some(trust) = config.trust else {

@@ -1,4 +1,4 @@
-//! `verify`.
+//! Command `verify`: verifies a credential or a presentation from a file.
 
 use std::{collections::HashMap, path::PathBuf};
 
@@ -74,7 +74,7 @@ pub(super) async fn run(args: CredentialVerifyArgs) -> Result<u8, StaffFailure> 
     Ok(u8::from(!verdict.accepted))
 }
 
-/// Error for a vp_token with a member that is not an array of presentations.
+/// Returns the error text for a vp_token with a member that is not an array of presentations.
 fn no_list(id: &str) -> String {
     let id = displayable_json(&Value::from(id));
     format!(
@@ -84,14 +84,14 @@ fn no_list(id: &str) -> String {
     )
 }
 
-/// Returns whether the bytes are JSON that maps ids to presentations, and so no credential.
+/// Returns whether the bytes are a JSON object that maps ids to presentations, and so no credential.
 fn is_vp_token(bytes: &[u8]) -> bool {
     let presents = |value: &Value| value.is_array() || value.as_str().is_some_and(|text| text.contains('~'));
     json::parse_object(bytes, Limits::DOCUMENT)
         .is_ok_and(|members| !members.is_empty() && !members.contains_key("@context") && members.values().all(presents))
 }
 
-/// Returns a vp_token unmodified, or one with a single presentation for the query's only credential.
+/// Parses a vp_token, or creates one from a single presentation for the only credential query.
 fn vp_token(bytes: Vec<u8>, query: &prost_types::Struct) -> Result<HashMap<String, PresentationList>, StaffFailure> {
     let list = |items: &Vec<Value>| -> Option<PresentationList> {
         let presentations = items

@@ -15,7 +15,7 @@ pub(crate) struct ResultWhyArgs {
     staff: StaffArgs,
 }
 
-/// Returns 0 if every issuer was accepted, 1 if one was refused or no verdict is stored, 3 without an answer yet.
+/// Prints the decisions. Returns 0 if every issuer was accepted, 3 if the request is not answered yet, otherwise 1.
 pub(super) async fn run(args: ResultWhyArgs) -> Result<u8, StaffFailure> {
     let mut client = client(&args.staff).await?;
     let answer = client.read_result(ReadResultRequest { id: args.id, ..Default::default() }).await?.into_inner();

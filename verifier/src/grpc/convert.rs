@@ -38,7 +38,7 @@ pub(super) fn check(check: &CheckRecord) -> proto::Check {
     }
 }
 
-/// Converts a check for the holder.
+/// Converts a check for the holder, without details about fetches.
 pub(super) fn holders_check(shown: &CheckRecord) -> proto::Check {
     proto::Check { detail: detail_for_holder(shown), ..check(shown) }
 }
@@ -54,7 +54,7 @@ fn summary(summary: &CredentialSummary) -> proto::CredentialSummary {
     }
 }
 
-/// Converts a threshold; `None` if this version would not have stored it.
+/// Converts a threshold; `None` if it is invalid.
 fn threshold(shown: &ShownThreshold) -> Option<proto::ProvedThreshold> {
     let threshold = shown.threshold().ok()?;
     let bound = threshold.bound().as_str().map_or_else(|| threshold.bound().to_string(), str::to_owned);

@@ -23,11 +23,12 @@ impl From<Error> for Status {
     }
 }
 
-/// Full names of the services, for health checks.
+/// Full names of the gRPC services, for health checks.
 pub(crate) const NAMES: [&str; 2] =
     ["carnet.verifier.v1.PresentationService", "carnet.verifier.v1.VerificationService"];
 
-/// Returns both gRPC services: the public one for holders, and the one for staff, which requires a token.
+/// Returns the routes of both gRPC services: the public one for holders, and the one for staff, which requires a staff
+/// token.
 pub(crate) fn routes<S: Store>(verifier: Arc<Verifier<S>>, staff: StaffOnly, max_message_bytes: usize) -> Routes {
     let presentations = PresentationServiceServer::new(presentation::PresentationGrpc(Arc::clone(&verifier)))
         .max_decoding_message_size(max_message_bytes);

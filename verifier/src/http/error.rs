@@ -1,4 +1,4 @@
-//! Mapping of errors to HTTP responses.
+//! Conversion of errors to HTTP responses.
 
 use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
@@ -12,14 +12,14 @@ use carnet_service::{
 
 use crate::error::Error;
 
-/// Refusal of a call over HTTP.
+/// Error response of an HTTP endpoint.
 pub(super) struct HttpError {
     status: StatusCode,
     error: CallError,
 }
 
 impl HttpError {
-    /// Makes a refusal that the use cases do not know.
+    /// Creates an error of the HTTP layer itself, such as a wrong media type.
     pub(super) fn new(status: StatusCode, reason: &'static str, message: String) -> Self {
         Self { status, error: CallError::new(ErrorKind::Invalid, reason, message) }
     }
@@ -40,7 +40,7 @@ impl<E: Into<Error>> From<E> for HttpError {
 }
 
 impl HttpError {
-    /// Returns the answer: `error` and `error_description`, and the reason in a header.
+    /// Converts to a response: a JSON body with `error` and `error_description`, and the reason in a header.
     pub(super) fn into_response(self) -> Response {
         let Self { status, error: CallError { reason, message, retry_after, .. } } = self;
         let error = if status.is_server_error() { "server_error" } else { "invalid_request" };
@@ -51,7 +51,7 @@ impl HttpError {
     }
 }
 
-/// Returns an answer with a reason in its header.
+/// Returns a JSON response with a stable reason in its header.
 pub(super) fn refused(status: StatusCode, reason: &str, body: String) -> Response {
     let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
     http_wire::add_error_headers(response.headers_mut(), reason, None);

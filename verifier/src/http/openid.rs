@@ -32,9 +32,10 @@ use crate::{
     store::Store, verifier::Verifier,
 };
 
-/// Maximum length of the form by which a wallet fetches a request: a nonce, and metadata that is not read.
+/// Maximum size of the form with which a wallet fetches a request object, in bytes; it contains a nonce, and metadata
+/// that is ignored.
 const MOST_REQUEST_BYTES: usize = 65_536;
-/// Nesting of a response: presentations, each of which may be a document, in lists by id.
+/// Maximum JSON depth of a response: a document, in a list of presentations by query id.
 const DEPTH: usize = 36;
 
 struct PresentationEndpoints<S> {
@@ -50,16 +51,16 @@ pub(super) fn router<S: Store>(verifier: Arc<Verifier<S>>, max_message_bytes: us
         .with_state(Arc::new(PresentationEndpoints { verifier, max_message_bytes }))
 }
 
-/// Forbids to store any answer.
+/// Adds `Cache-Control: no-store` to every response.
 async fn unstored(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-/// Id of a request, as it stands in the path.
+/// Request id in the path of a URL.
 type Id = Result<Path<String>, PathRejection>;
 
-/// Returns the id; one that is no text is that of no request.
+/// Returns the request id; an undecodable one counts as unknown.
 fn id(id: Id) -> Result<String, Error> {
     id.map(|Path(id)| id).map_err(|_| Error::RequestUnknown)
 }
@@ -125,7 +126,7 @@ fn json(body: String) -> Response {
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// Reads a form of at most so many bytes.
+/// Reads a form body of at most `most` bytes.
 async fn form_body(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, HttpError> {
     if !has_media_type(headers, FORM) {
         let message = format!("The body must be {FORM}. Nothing was stored.");

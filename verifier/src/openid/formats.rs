@@ -12,14 +12,14 @@ use carnet_spec::Catalogue;
 
 use crate::verification::VpToken;
 
-/// Suffix of an alternative's id.
+/// Suffix of an alternative's query id.
 const SUFFIX: &str = "-dc";
 
-/// Credential queries in the other format, by the id of the query that they answer.
+/// Alternative credential queries (format `dc+sd-jwt`), by the id of the query that they replace.
 pub(crate) type Alternatives = BTreeMap<String, CredentialQuery>;
 
-/// Returns the alternatives of a query. One with credential sets of its own has none, since its author has decided, nor
-/// has one with `multiple`.
+/// Returns the alternatives of a query. A query with credential sets or `multiple` has none, nor has one that would
+/// exceed the maximum number of credential queries with them.
 pub(crate) fn alternatives(query: &Query, catalogue: &Catalogue) -> Alternatives {
     let none = !query.credential_sets.is_empty()
         || query.credentials.iter().any(|asked| asked.multiple)
@@ -54,7 +54,8 @@ fn alternative(asked: &CredentialQuery, query: &Query, catalogue: &Catalogue) ->
     Some(other)
 }
 
-/// Returns the query with its alternatives: for each credential a set of one format or the other.
+/// Returns the query with its alternatives: for each credential query, a set with the original or the alternative as
+/// options. Without alternatives, the query is unchanged.
 pub(super) fn widened(query: &Query, alternatives: &Alternatives) -> Query {
     if alternatives.is_empty() {
         return query.clone();
@@ -72,8 +73,9 @@ pub(super) fn widened(query: &Query, alternatives: &Alternatives) -> Query {
     widened
 }
 
-/// Returns the query and the answer with the formats that were chosen, under the ids of the query as it was made: rules
-/// of templates and verdicts name these. A credential that comes in both formats stays one too many.
+/// Returns query and presentations with the formats that the wallet chose, under the ids of the original query, which
+/// the rules of templates and the results name. If a credential was presented in both formats, the alternative remains
+/// as an unexpected presentation.
 pub(super) fn chosen(mut query: Query, alternatives: &Alternatives, mut answer: VpToken) -> (Query, VpToken) {
     for (id, other) in alternatives {
         if answer.contains_key(id) {
@@ -89,7 +91,8 @@ pub(super) fn chosen(mut query: Query, alternatives: &Alternatives, mut answer: 
     (query, answer)
 }
 
-/// Returns the id under which a wallet has sent the presentation for a query: its own, or that of the alternative.
+/// Returns the id under which a wallet sent the presentation for a query: that of the alternative if only that was
+/// sent, otherwise the query's own.
 pub(super) fn sent_id(id: String, sent: &BTreeSet<String>) -> String {
     let other = format!("{id}{SUFFIX}");
     if sent.contains(&id) || !sent.contains(&other) { id } else { other }

@@ -1,5 +1,5 @@
-//! Links and request objects of the OpenID4VP wire. An object is signed once and served again, and signed for each
-//! nonce of a wallet.
+//! Links and request objects of the OpenID4VP interface. A request object without a `wallet_nonce` is signed once and
+//! stored; one with a `wallet_nonce` is signed for each fetch.
 
 use carnet_core::{
     receipt::REQUEST_TYP,
@@ -32,18 +32,19 @@ use crate::{
     verifier::Verifier,
 };
 
-/// Maximum number of objects of one request that are signed for nonces of wallets: everybody who has the link can ask
-/// for one, and a key in a token is slow.
+/// Maximum number of signed request objects with a `wallet_nonce` per request: everyone who has the link can fetch one,
+/// and a key in a token is slow.
 const MOST_NONCE_OBJECTS: u32 = 32;
 
-/// Prefix of the client id of unsigned requests.
+/// Client identifier prefix of unsigned requests.
 const UNSIGNED: &str = "redirect_uri";
-/// Parameters that only a signed request has: claims of its JWT, and what its signer says.
+/// Parameters that only a signed request has.
 const SIGNED_ONLY: [&str; 5] = ["aud", "carnet", "exp", "iat", "verifier_info"];
 
 impl<S: Store> Verifier<S> {
-    /// Returns the link for wallets of others, in the form of the configuration when the request was first made or
-    /// fetched.
+    /// Returns the link for wallets other than Carnet's. Its form, and the choice between a signed and an unsigned
+    /// request, are those of the configuration; a request that already has an exchange stays signed or unsigned. The
+    /// link to a closed request contains only the URL.
     pub(crate) async fn openid_link(&self, id: &RequestId, now: Timestamp) -> Result<String, Error> {
         let stored = self.stored(id.as_str()).await?;
         let form = self.settings.openid.requests;
@@ -73,7 +74,8 @@ impl<S: Store> Verifier<S> {
         Ok(link.to_link())
     }
 
-    /// Returns the parameters of a request that nobody signs: those of its object but what a signature vouches for.
+    /// Returns the parameters of an unsigned request: those of the request object without those that only a signed
+    /// request has.
     fn unsigned_parameters(
         &self,
         stored: &StoredRequest,
@@ -85,7 +87,7 @@ impl<S: Store> Verifier<S> {
         Ok(parameters)
     }
 
-    /// Returns the client id of a request on this wire, to which presentations are bound.
+    /// Returns the client identifier of a request over OpenID4VP, which is the audience of its presentations.
     pub(crate) async fn openid_client_id(&self, stored: &StoredRequest) -> Result<String, Error> {
         let exchange = self.store.read().await?.openid_exchange(stored.number).await?;
         Ok(exchange.and_then(|exchange| exchange.client_id).unwrap_or_else(|| stored.audience.clone()))
@@ -95,10 +97,12 @@ impl<S: Store> Verifier<S> {
         format!("{}/openid/response/{}", self.settings.public_url, stored.id.as_str())
     }
 
-    /// Returns the request object for a wallet that fetches it over HTTP, while the request is open.
+    /// Returns the signed request object for a wallet that fetches it over HTTP. Without `wallet_nonce`, it is the same
+    /// at each call.
     ///
     /// # Errors
-    /// The request is unknown or closed; the wallet's nonce is malformed, or is one too many.
+    /// The request is unknown, closed or unsigned; the wallet's nonce is malformed; too many objects with a nonce were
+    /// signed.
     pub(crate) async fn read_openid_request(
         &self,
         id: &str,
@@ -128,8 +132,9 @@ impl<S: Store> Verifier<S> {
         }
     }
 
-    /// Returns the object that a wallet has answered, as it was signed for its nonce: signatures have no randomness. A
-    /// request that nobody signed is named by the object of the first wire.
+    /// Returns the request object that a wallet answered, whose digest is in the receipt. An object with a nonce is
+    /// signed again, with the same result, since signatures are deterministic. For an unsigned request, it is the
+    /// object served over gRPC.
     ///
     /// # Errors
     /// The wallet's nonce is malformed.
@@ -195,8 +200,8 @@ impl<S: Store> Verifier<S> {
         Ok(payload)
     }
 
-    /// Returns the exchange of an open request. The first call decides on the response mode, and draws the key that
-    /// responses are encrypted to.
+    /// Returns the OpenID4VP exchange of an open request. The first call creates it: it fixes the response mode and the
+    /// client identifier, and generates the encryption key.
     async fn exchange(&self, stored: &StoredRequest, now: Timestamp) -> Result<OpenIdExchange, Error> {
         // A later fetch waits for no writer.
         if let Some(known) = self.store.read().await?.openid_exchange(stored.number).await? {
@@ -225,7 +230,7 @@ impl<S: Store> Verifier<S> {
         Ok(exchange)
     }
 
-    /// Stores an object to be served again, and returns the one that was stored first.
+    /// Stores a request object for later fetches, and returns the stored one, which is that of the first call.
     async fn keep_object(&self, number: i64, object: String) -> Result<String, Error> {
         let mut transaction = self.store.begin("keep_openid_object").await?;
         let mut exchange = transaction.openid_exchange(number).await?.ok_or(Error::RequestUnknown)?;
@@ -238,10 +243,10 @@ impl<S: Store> Verifier<S> {
         Ok(object)
     }
 
-    /// Counts an object that is signed for the nonce of a wallet.
+    /// Counts a request object that is signed for a `wallet_nonce`.
     ///
     /// # Errors
-    /// There were as many as a request may have.
+    /// [`Error::RequestObjectsExhausted`]
     async fn count_nonce_object(&self, number: i64) -> Result<(), Error> {
         let mut transaction = self.store.begin("count_openid_object").await?;
         let mut exchange = transaction.openid_exchange(number).await?.ok_or(Error::RequestUnknown)?;

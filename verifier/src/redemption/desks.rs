@@ -13,7 +13,7 @@ use carnet_service::{
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-/// Folder of a desk's own key, in its data directory.
+/// Name of the folder with the desk's own key, in its data directory.
 const FOLDER: &str = "desk";
 
 /// Configuration of several desks of one organisation that are not always connected.
@@ -41,7 +41,7 @@ pub(crate) struct OtherDesk {
     pub(crate) offline_uses: u32,
 }
 
-/// Refuses lists of names only, from before desks had keys, and says what is required.
+/// Deserialises the other desks. A list of names only, as in older configurations, is refused with an explanation.
 fn others<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OtherDesk>, D::Error> {
     let written = Vec::<serde_json::Value>::deserialize(deserializer)?;
     let read = |value: serde_json::Value| match value.as_str() {
@@ -56,7 +56,8 @@ fn others<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OtherDesk>, 
 }
 
 impl RedemptionConfig {
-    /// Refuses malformed names and keys, duplicate names or keys, and a configuration without other desks.
+    /// Refuses malformed names and keys, duplicate names or keys, a configuration without other desks, and a limit of
+    /// 0.
     pub(crate) fn check(&self) -> Result<(), StartError> {
         let names = || self.others.iter().map(|other| &other.desk).chain([&self.desk]);
         if let Some(wrong) = names().find(|name| !is_valid_desk_name(name)) {
@@ -83,12 +84,12 @@ impl RedemptionConfig {
         Ok(())
     }
 
-    /// Returns the other desk with this name.
+    /// Returns the other desk with this name; `None` also for this desk.
     pub(crate) fn other(&self, name: &str) -> Option<&OtherDesk> {
         self.others.iter().find(|other| other.desk == name)
     }
 
-    /// Returns the limits of all desks.
+    /// Returns the limits on uses between reconciliations (`offline_uses`) of all desks.
     pub(crate) fn bounds(&self) -> impl Iterator<Item = u32> {
         self.others.iter().map(|other| other.offline_uses).chain([self.offline_uses])
     }
@@ -101,20 +102,21 @@ impl OtherDesk {
     }
 }
 
-/// Returns whether a text is a valid desk name.
+/// Returns whether a text is a valid desk name: 1 to 64 lower-case ASCII letters, digits and hyphens.
 pub(crate) fn is_valid_desk_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// Returns the maximum total number of uses of one voucher that desks with these limits can redeem before they are
-/// reconciled: each at most its limit, and at most the uses of the voucher.
+/// reconciled: for each desk, its limit, but at most the permitted uses of the voucher.
 pub(crate) fn max_uses_before_reconciliation(uses: u32, bounds: impl Iterator<Item = u32>) -> u64 {
     bounds.fold(0, |sum: u64, bound| sum.saturating_add(uses.min(bound).into()))
 }
 
-/// Returns the maximum number of unknown uses that a lost desk may have redeemed: the rest of its limit after its last
-/// imported export, and its whole limit for each later export of this desk, by which it may have been reconciled.
+/// Returns the maximum number of unknown uses that a lost desk may have redeemed: the rest of its limit (`bound`) after
+/// its last imported export, and its whole limit for each later export of this desk, by which it may have been
+/// reconciled.
 pub(crate) fn unseen_uses(bound: u32, unsynced: u64, exports_since: u64) -> u64 {
     u64::from(bound).saturating_sub(unsynced).saturating_add(exports_since.saturating_mul(bound.into()))
 }
@@ -128,10 +130,11 @@ pub(crate) struct OwnDesk {
 }
 
 impl OwnDesk {
-    /// Opens the desk with its own key, which is created on the first call and stored like the verifier's keys.
+    /// Opens the desk with its own key, which is created on the first call and stored in the form of the verifier's
+    /// keys.
     ///
     /// # Errors
-    /// The key cannot be created, decrypted or stored; another desk has the same key.
+    /// The key cannot be created, decrypted or stored; the configuration assigns the same key to another desk.
     pub(crate) fn open(
         data: &Path,
         config: &RedemptionConfig,
@@ -148,7 +151,7 @@ impl OwnDesk {
     }
 }
 
-/// Opens the key of the desk in a data directory; it is created on the first call.
+/// Opens the key of the desk in a data directory; creates it on the first call.
 ///
 /// # Errors
 /// It cannot be created, decrypted or stored.
@@ -171,7 +174,7 @@ fn make(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().mode(0o700).create(folder)
 }
 
-/// Returns whether a data directory contains a desk's key. A copied key would make two desks indistinguishable.
+/// Returns whether a data directory contains a desk's key. Desks with the same key could not be told apart.
 pub(crate) fn has_desk_key(data: &Path) -> bool {
     data.join(FOLDER).exists()
 }

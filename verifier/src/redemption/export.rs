@@ -25,30 +25,35 @@ const TYP: &str = "carnet-desk-redemptions+jwt";
 /// Maximum size of an export, in bytes.
 pub(crate) const MAX_BYTES: u64 = 67_108_864;
 
-/// Use marks of one desk that are not yet erased.
+/// Export of one desk: its use marks that are not yet erased.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DeskExport {
+    /// Name of the desk.
     pub(crate) desk: String,
     /// Number of the export, which increases with each export of the desk.
     pub(crate) number: u64,
+    /// Time of the export.
     pub(crate) made_at: Timestamp,
     /// Sequence number of the desk's last mark, erased or not.
     pub(crate) last: u64,
-    /// Sequence number of the desk's last mark at its last reconciliation.
+    /// Sequence number that the desk's last mark had at its last reconciliation.
     pub(crate) synced: u64,
-    /// Number of the newest imported export of each other desk.
+    /// Number of the newest imported export of each other desk, by desk name.
     pub(crate) taken: BTreeMap<String, u64>,
     /// Marks, with their sequence numbers.
     pub(crate) marks: Vec<(u64, UseMark)>,
 }
 
 impl DeskExport {
-    /// Returns the number of uses redeemed since the last reconciliation.
+    /// Returns the number of uses that the desk has redeemed since its last reconciliation.
     pub(crate) fn unsynced_uses(&self) -> u64 {
         self.last.saturating_sub(self.synced)
     }
 
-    /// Returns the signed text of the export.
+    /// Returns the text of the export, signed with the desk's key.
+    ///
+    /// # Errors
+    /// `proof_generation`
     pub(crate) fn sign(&self, desk: &OwnDesk) -> Result<String, Problem> {
         let mut lines = String::new();
         for (sequence, mark) in &self.marks {
@@ -70,7 +75,8 @@ impl DeskExport {
         Ok(format!("{}\n{lines}", jose::sign(header, &payload, &desk.key)?))
     }
 
-    /// Verifies the export of a desk of this organisation, which must be signed with that desk's key.
+    /// Verifies the export of a desk of this organisation, which must be signed with that desk's key according to
+    /// `key_of`.
     ///
     /// # Errors
     /// `token_malformed`, `token_type`, `signature_invalid` and the other errors of a JWS; `issuer_mismatch`: another

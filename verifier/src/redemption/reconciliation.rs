@@ -7,35 +7,39 @@ use carnet_core::time::Timestamp;
 use super::{desks::unseen_uses, export::DeskExport};
 use crate::store::{DeskRow, OWN_DESK, ReadUses as _, Store, StoreError, UseMark, WriteRows, WriteUses as _};
 
-/// Voucher with more uses than it permits.
+/// Voucher with more recorded uses than it permits.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DoubleUse {
-    /// SHA-256 over issuer and voucher id.
+    /// Digest of the voucher or serial, as in [`UseMark`].
     pub(crate) entitlement: [u8; 32],
-    /// Number of uses that it permits.
+    /// Number of uses that the voucher permits.
     pub(crate) uses: u32,
-    /// Marks, oldest first: the name of the desk (empty: this one) and the time.
+    /// Recorded uses, oldest first: the name of the desk (empty: this one) and the time.
     pub(crate) marks: Vec<(String, Timestamp)>,
 }
 
-/// Desk that was written off.
+/// Desk that was written off: it is lost, and reconciliation continues without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WrittenOffDesk {
     pub(crate) desk: String,
+    /// Time at which it was written off.
     pub(crate) at: Timestamp,
     /// Sequence number of its last known mark.
     pub(crate) last: u64,
-    /// Maximum number of further uses that it may have redeemed.
+    /// Maximum number of uses that it may have redeemed and that are unknown to this desk.
     pub(crate) unseen: u64,
 }
 
 /// Result of importing exports.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reconciliation {
-    /// Desks with an export that is newer than all imported ones and than this desk's last reconciliation.
+    /// Desks with an imported export that is newer than all earlier ones, and was created after this desk's last
+    /// reconciliation.
     pub(crate) fresh: BTreeSet<String>,
-    /// `true` if these were all other desks, so that the count towards this desk's limit restarts.
+    /// `true` if these are all other desks that were not written off, so that the count towards this desk's limit
+    /// restarts.
     pub(crate) synced: bool,
+    /// All vouchers with more recorded uses than they permit, not only those of this import.
     pub(crate) double: Vec<DoubleUse>,
 }
 
@@ -61,7 +65,7 @@ pub(crate) enum ReconcileError {
     Store(#[from] StoreError),
 }
 
-/// Returns this desk's export, with the next export number.
+/// Creates this desk's export with the next export number, unsigned.
 pub(crate) async fn export<S: Store>(store: &S, desk: &str, now: Timestamp) -> Result<DeskExport, StoreError> {
     let mut transaction = store.begin("export_redemptions").await?;
     let mut own = transaction.desk(OWN_DESK).await?;
@@ -76,8 +80,9 @@ pub(crate) async fn export<S: Store>(store: &S, desk: &str, now: Timestamp) -> R
     Ok(DeskExport { desk: desk.to_owned(), number, made_at: now, last, synced, taken, marks })
 }
 
-/// Writes off another desk: later exports of it are refused, and this desk reconciles without it. The number of uses
-/// that it may have accepted unseen is computed once, from its bound.
+/// Writes off another desk: later exports of it are refused, and this desk reconciles without it. The maximum number of
+/// uses that it may have redeemed unseen is computed once, from its limit (`bound`). A desk that is already written off
+/// stays unchanged.
 pub(crate) async fn write_off<S: Store>(
     store: &S,
     desk: &str,
@@ -97,7 +102,7 @@ pub(crate) async fn write_off<S: Store>(
     Ok(WrittenOffDesk { desk: other.name, at, last: other.last, unseen })
 }
 
-/// Returns the other desks that were written off.
+/// Returns the desks that were written off.
 pub(crate) async fn written_off<S: Store>(store: &S) -> Result<Vec<WrittenOffDesk>, StoreError> {
     let desks = store.read().await?.desks().await?.into_iter();
     let gone = desks.filter_map(|DeskRow { name, last, written_off, .. }| {
@@ -107,7 +112,8 @@ pub(crate) async fn written_off<S: Store>(store: &S) -> Result<Vec<WrittenOffDes
     Ok(gone.collect())
 }
 
-/// Imports exports of other desks; repeated marks count once. An export of this desk itself is only compared.
+/// Imports exports of other desks; repeated marks count once. An export of this desk itself is only compared with the
+/// store. `desk` is this desk's name, and `others` are the configured other desks.
 ///
 /// # Errors
 /// An export of a desk that was written off; two different marks with one number; store errors. Nothing is imported
@@ -171,7 +177,7 @@ async fn import_marks(
     Ok(())
 }
 
-/// Groups marks, which are ordered by voucher, and returns the vouchers that have more marks than uses.
+/// Groups marks, which are ordered by voucher, and returns the vouchers that have more marks than permitted uses.
 fn double_uses(marks: Vec<(String, UseMark)>) -> Vec<DoubleUse> {
     let mut double: Vec<DoubleUse> = Vec::new();
     for (desk, UseMark { entitlement, uses, marked_at, .. }) in marks {

@@ -1,4 +1,5 @@
-//! SQLite store: one file for each part of the port, and their shared parts in this module.
+//! SQLite implementation of the store: one file for each part of the port `store`, and their shared parts in this
+//! module.
 
 mod openid;
 mod redemptions;
@@ -17,7 +18,7 @@ use sqlx::{
 
 use crate::store::{Store, StoreError, WriteRows};
 
-/// Migrations, oldest first.
+/// Migrations of the schema, oldest first.
 pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     1: "0001_requests",
     2: "0002_receipts_and_kept_claims",
@@ -36,7 +37,7 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = carnet_service::migrations![
     18: "0018_openid_request_objects",
 ];
 
-/// SQLite store in `store.sqlite`.
+/// Store in a SQLite database.
 #[derive(Clone)]
 pub(crate) struct SqliteStore(Database);
 
@@ -51,10 +52,10 @@ impl SqliteStore {
     }
 }
 
-/// Row operations through a connection, or in a transaction.
+/// Row operations on a connection or in a transaction.
 pub(crate) struct SqliteRows<C>(C);
 
-/// Connection for a [`SqliteRows`].
+/// Connection or transaction that [`SqliteRows`] can use.
 pub(crate) trait RowConnection: DerefMut<Target = SqliteConnection> + Send {}
 impl<C: DerefMut<Target = SqliteConnection> + Send> RowConnection for C {}
 

@@ -1,16 +1,16 @@
-//! Continuation with an older store after a restore.
+//! Continuation with an older store after a restore with loss.
 
 use carnet_core::time::Timestamp;
 use sqlx::{Sqlite, Transaction};
 
 use crate::request::MAX_ATTEMPTS;
 
-/// Gap in the numbers of marks and exports, wider than the numbers used after any backup.
+/// Number of skipped sequence numbers of marks and exports; more than can have been used since any backup.
 const GAP: i64 = 1 << 30;
 
-/// Closes the requests in an older store, and skips sequence numbers. An open request may have been answered since, and
-/// the presentation could be replayed. Numbers of marks and exports must not be reused, and no use is redeemed before
-/// the desks are reconciled.
+/// Closes the unanswered and refused requests in an older store, and skips sequence numbers. A request may have been
+/// answered since the backup, and its presentation could be replayed. Numbers of marks and exports must not be reused,
+/// and with a limit on uses between reconciliations, none is redeemed before the desks are reconciled.
 pub(crate) async fn continue_restored(
     tx: &mut Transaction<'static, Sqlite>,
     _now: Timestamp,

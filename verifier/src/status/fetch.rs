@@ -35,10 +35,10 @@ pub(super) const MAX_BYTES: usize = 256 * 1024 * 1024;
 pub(super) const MAX_BYTES_OF_ALL: usize = 2 * 1024 * 1024 * 1024;
 /// Maximum size of a directory of lists, in bytes.
 const MAX_DIRECTORY: usize = 128 * 1024;
-/// Retry delay after a list or a directory could not be fetched or was refused, in seconds.
+/// Maximum retry delay after a list or a directory could not be fetched or was refused, in seconds.
 const RETRY: i64 = 15;
 
-/// FetchClock that starts at a given time.
+/// Clock that starts at a given time and continues monotonically.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FetchClock {
     at: Timestamp,
@@ -46,45 +46,53 @@ pub(super) struct FetchClock {
 }
 
 impl FetchClock {
+    /// Starts the clock at this time.
     pub(super) fn from(at: Timestamp) -> Self {
         Self { at, began: Instant::now() }
     }
 
+    /// Returns the current time by this clock.
     pub(super) fn now(&self) -> Timestamp {
         self.at.plus(i64::try_from(self.began.elapsed().as_secs()).unwrap_or(i64::MAX))
     }
 }
 
-/// Fetches everything that is due of one issuer.
+/// Job that fetches the directory and the lists of one issuer that are due.
 pub(super) struct FetchJob {
     pub(super) fetcher: HttpsFetcher,
+    /// Fetcher of documents for lists with an unknown key.
     pub(super) signers: SignerDocuments,
     pub(super) lookups: Arc<Mutex<KeyLookups>>,
     /// Lists in memory at the start of the job.
     pub(super) held: Arc<StatusListMap>,
+    /// Interval between fetches of a list, in seconds.
     pub(super) refresh: i64,
     pub(super) clock: FetchClock,
+    /// Deadline of the job.
     pub(super) until: Instant,
 }
 
 /// Outcome of a fetch job.
 pub(super) struct FetchOutcome {
+    /// Sources of the issuer, with the new schedule.
     pub(super) sources: Sources,
+    /// Lists that were fetched and verified, or confirmed as unchanged, by URL.
     pub(super) fresh: Vec<(String, Arc<VerifiedStatusList>)>,
-    /// True if the documents by which lists are verified have changed.
+    /// `true` if a document with which lists are verified has changed.
     pub(super) documents_changed: bool,
 }
 
-/// List whose key a newer document may contain.
+/// Refused list that a newer document of its signer may make valid.
 struct UnknownKey {
+    /// DID of the signer, as stated by the list.
     signer: Did,
     list: ListDigest,
 }
 
-/// Reason why there is no newer list.
+/// Reason why no newer version of a list is available.
 struct ListRefusal {
     problem: Problem,
-    /// `None`: nothing was fetched, or a newer document would not help.
+    /// Signer whose document may have to be fetched; `None`: nothing was fetched, or a newer document would not help.
     unknown_key: Option<UnknownKey>,
 }
 
@@ -95,6 +103,8 @@ impl From<Problem> for ListRefusal {
 }
 
 impl FetchJob {
+    /// Fetches the directory if it is due, and then each list that is due, until the deadline or the first unreachable
+    /// list. Then fetches signers' documents for lists with an unknown key.
     pub(super) async fn run(&self, mut sources: Sources) -> FetchOutcome {
         sources.slow = false;
         self.fetch_directory(&mut sources).await;
@@ -202,8 +212,8 @@ impl FetchJob {
         }
     }
 
-    /// Fetches the signer's document because of lists with unknown keys, if the limits allow it. Returns true if the
-    /// document has changed.
+    /// Fetches a signer's document because of lists with an unknown key, if the limits permit it. Returns `true` if a
+    /// document changed.
     async fn look_up(&self, sources: &Sources, unknown_keys: &[UnknownKey]) -> bool {
         let issuer = sources.did();
         let lookups = || self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
@@ -245,14 +255,14 @@ impl FetchJob {
         false
     }
 
-    /// Runs a future until the deadline for this issuer.
+    /// Runs a future until the deadline of the job; after that, fails with `did_unresolved`.
     async fn in_time<T, E: From<Problem>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let late = || Problem::new(Code::DidUnresolved, "the issuer's server takes too long");
         timeout_at(self.until, work).await.unwrap_or_else(|_| Err(late().into()))
     }
 
-    /// Returns the URLs of all lists (Token Status List section 9), which must have the directory's own origin, and the
-    /// lifetime of freshness statements.
+    /// Fetches a directory of status lists. Returns the URLs of all lists (Token Status List section 9), which must
+    /// have the directory's own origin, and the lifetime of freshness statements in seconds.
     async fn directory(&self, url: &str) -> Result<(BTreeSet<String>, Option<u32>), Problem> {
         let bytes = self.fetcher.bytes(url, "application/json", MAX_DIRECTORY).await?;
         let limits = Limits { max_bytes: MAX_DIRECTORY, ..Limits::DOCUMENT };
@@ -262,7 +272,7 @@ impl FetchJob {
         Ok((own_lists(url, &directory)?, seconds.and_then(|seconds| u32::try_from(seconds).ok())))
     }
 
-    /// Returns one list, fetched and verified, or confirmed as unchanged; with its entity tag.
+    /// Fetches and verifies a list, or confirms that it is unchanged. Returns it with its entity tag.
     async fn list(
         &self,
         outcome: &FetchOutcome,
@@ -291,7 +301,7 @@ impl FetchJob {
         Ok((Arc::new(listed), etag))
     }
 
-    /// Verifies a list on a thread that serves no calls.
+    /// Verifies a fetched list on a separate thread. Returns it with its entity tag.
     async fn verify(
         &self,
         outcome: &FetchOutcome,
@@ -345,7 +355,8 @@ impl FetchJob {
     }
 }
 
-/// Returns the lists in a directory, if all of them have the directory's origin.
+/// Returns the URLs in a directory of status lists; an error if there are too many, or if any is not an https URL of
+/// the directory's origin.
 pub(super) fn own_lists(directory: &str, said: &Value) -> Result<BTreeSet<String>, Problem> {
     let invalid = |what: &str| Problem::new(Code::StatusListInvalid, format!("the directory of status lists {what}"));
     let origin = Url::parse(directory).map_err(|_| invalid("has no URL"))?.origin();
@@ -367,11 +378,13 @@ pub(super) fn own_lists(directory: &str, said: &Value) -> Result<BTreeSet<String
         .collect()
 }
 
+/// Returns the instant after this time from now.
 pub(super) fn after(time: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(time).unwrap_or(now)
 }
 
+/// Refuses lists whose sizes, of one issuer or of all, exceed the memory limits.
 pub(super) fn require_room(own: usize, all: usize) -> Result<(), Problem> {
     match (own > MAX_BYTES, all > MAX_BYTES_OF_ALL) {
         (true, _) => Err(Problem::new(Code::TooLarge, "the issuer's lists take too much memory")),
@@ -380,7 +393,8 @@ pub(super) fn require_room(own: usize, all: usize) -> Result<(), Problem> {
     }
 }
 
-/// Returns the time of the next fetch: before the list's time to live and its end, and spread over time.
+/// Returns the time of the next fetch of a list: after the configured interval, but before three quarters of its time
+/// to live or remaining validity have passed, and earlier at random.
 fn due(listed: &VerifiedStatusList, refresh: i64) -> Timestamp {
     let (freshness, fetched) = (listed.freshness(), listed.fetched());
     let until = freshness.until.map(|until| until.unix().saturating_sub(fetched.unix()));
@@ -389,7 +403,7 @@ fn due(listed: &VerifiedStatusList, refresh: i64) -> Timestamp {
     fetched.plus(earlier(refresh.min(lasts.saturating_sub(lasts / 4)).max(1)))
 }
 
-/// Shortens a duration by up to a quarter, at random.
+/// Shortens a duration at random by up to a quarter, but not below one second.
 pub(super) fn earlier(seconds: i64) -> i64 {
     let quarter = u64::try_from(seconds / 4).unwrap_or_default();
     let sooner = OsRng.next_u64().checked_rem(quarter.saturating_add(1)).unwrap_or_default();

@@ -10,9 +10,10 @@ use carnet_fetch::is_fetch_failure;
 
 use super::{Sources, StatusListMap};
 
-/// Problems of the last fetches of one issuer's lists.
+/// Directory of one issuer's lists, and the errors of the last fetches.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Refusals {
+    /// Error of the last fetch of the directory.
     directory: Option<Problem>,
     /// Problems by URL.
     lists: BTreeMap<String, Problem>,
@@ -23,6 +24,7 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
+    /// Creates the record from the sources of an issuer.
     pub(super) fn of(sources: &Sources) -> Self {
         let lists = sources.lists.iter().filter_map(|(url, list)| Some((url.clone(), list.problem.clone()?)));
         Self {
@@ -33,6 +35,7 @@ impl Refusals {
         }
     }
 
+    /// Returns the reason why a list, or a newer version of it, is missing; `None` if no problem is known.
     fn of_list(&self, url: &str) -> Option<Problem> {
         if let Some(problem) = self.lists.get(url) {
             return Some(said("the newest status list", problem));
@@ -50,7 +53,7 @@ impl Refusals {
     }
 }
 
-/// Tells apart a failed fetch from invalid content.
+/// Converts the error of a fetch to one of a status list, which distinguishes a failed fetch from invalid content.
 fn said(what: &str, problem: &Problem) -> Problem {
     let code = match problem.code {
         code if is_fetch_failure(code) => {
@@ -74,7 +77,7 @@ fn said(what: &str, problem: &Problem) -> Problem {
     Problem::new(code, format!("{what} was fetched and is refused: {problem}"))
 }
 
-/// Consistent state of all lists, with the errors of missing ones, by the DID of the issuer.
+/// Consistent state of all lists, with the reasons for missing ones.
 #[derive(Clone)]
 pub(crate) struct StatusListSnapshot {
     pub(super) lists: Arc<StatusListMap>,
@@ -82,10 +85,10 @@ pub(crate) struct StatusListSnapshot {
 }
 
 impl StatusListSnapshot {
-    /// Returns the number of lists of an issuer.
+    /// Returns the number of lists in memory for an issuer.
     ///
     /// # Errors
-    /// The directory was not read, or one of its lists was not fetched or was refused.
+    /// The directory could not be read the last time, or one of its lists was not fetched or was refused.
     pub(crate) fn list_count(&self, issuer: &str) -> Result<usize, Problem> {
         let refusals = self.refusals.get(issuer);
         let directory = refusals.and_then(|refusals| refusals.directory.as_ref());

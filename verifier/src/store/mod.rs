@@ -25,24 +25,27 @@ impl<T, F: Future<Output = Result<T, StoreError>> + Send> StoreFuture<T> for F {
 
 /// Port to the database.
 pub(crate) trait Store: Send + Sync + 'static {
+    /// Connection for reads.
     type Reader: ReadRows;
+    /// Transaction with reads and writes.
     type Transaction: WriteRows;
 
-    /// Returns a connection for reads, without waiting for writers.
+    /// Returns a connection for reads, which does not wait for writers.
     fn read(&self) -> impl StoreFuture<Self::Reader>;
 
-    /// Begins a transaction; `name` is for logs.
+    /// Begins a transaction for writes; `name` is for logs.
     fn begin(&self, name: &'static str) -> impl StoreFuture<Self::Transaction>;
 
-    /// Removes erased data from the database's log too. Best effort: the next sweep tries again.
+    /// Removes erased data from the database's write-ahead log too. Best effort: an error is logged, and the next sweep
+    /// tries again.
     fn purge_log(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// Read operations, in a transaction or outside of one.
+/// All read operations, in a transaction or outside of one.
 pub(crate) trait ReadRows: ReadRequests + ReadUses + ReadTrustLists + ReadOpenIdExchanges + Send {}
 impl<T: ReadRequests + ReadUses + ReadTrustLists + ReadOpenIdExchanges + Send> ReadRows for T {}
 
-/// Operations in a transaction.
+/// All operations in a transaction, which is rolled back unless it is committed.
 pub(crate) trait WriteRows:
     ReadRows + WriteRequests + WriteUses + WriteTrustLists + WriteOpenIdExchanges + Sized
 {

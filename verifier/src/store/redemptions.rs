@@ -7,12 +7,12 @@ use super::StoreFuture;
 /// Name of this desk in the store.
 pub(crate) const OWN_DESK: &str = "";
 
-/// Stored use of a voucher. The serial, or the voucher's id, is stored only as a digest.
+/// Mark of a redeemed use of a voucher. The serial, or the voucher's id, is stored only as a digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UseMark {
     /// SHA-256 over issuer and serial, or over issuer and voucher id.
     pub(crate) entitlement: [u8; 32],
-    /// Total number of uses: 1 for a serial, 1 to 1,000 for a voucher id.
+    /// Number of uses that the voucher permits: 1 for a serial, 1 to 1,000 for a voucher id.
     pub(crate) uses: u32,
     pub(crate) marked_at: Timestamp,
     /// Time of its erasure.
@@ -24,41 +24,43 @@ pub(crate) struct UseMark {
 pub(crate) struct MonthlyTotal {
     /// Template of the request.
     pub(crate) template: String,
-    /// Issuer of the vouchers.
+    /// DID of the vouchers' issuer.
     pub(crate) issuer: String,
-    /// Service; empty if the template does not define it, and for uses recorded by older versions.
+    /// Service stated in the voucher; empty if the template does not define it, and for uses recorded by older
+    /// versions.
     pub(crate) service: String,
     /// Month in UTC, as `2026-11`.
     pub(crate) month: String,
     pub(crate) uses: u64,
 }
 
-/// State of a desk.
+/// State of a desk, as known to this desk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeskRow {
     pub(crate) name: String,
-    /// Sequence number of its last mark.
+    /// Sequence number of its last known mark.
     pub(crate) last: u64,
     /// Number of its last export: the last one created (this desk) or imported (another desk).
     pub(crate) exported: u64,
-    /// Sequence number of its last mark at its last reconciliation.
+    /// Sequence number that its last mark had at its last reconciliation.
     pub(crate) synced: u64,
-    /// Time of this desk's last reconciliation.
+    /// Time of this desk's last reconciliation; not used for other desks.
     pub(crate) synced_at: Timestamp,
-    /// Number of this desk's newest export that the other desk had imported.
+    /// Number of the newest export of this desk that the other desk has imported.
     pub(crate) own_taken: u64,
-    /// Time at which it was written off, and the maximum number of unknown uses that it may have redeemed.
+    /// Time at which it was written off, and the maximum number of unknown uses that it may have redeemed; `None`: not
+    /// written off.
     pub(crate) written_off: Option<(Timestamp, u64)>,
 }
 
 impl DeskRow {
-    /// Creates the state of a desk without any known data.
+    /// Creates the state of a desk of which nothing is known.
     pub(crate) fn unknown(name: &str) -> Self {
         let (name, synced_at) = (name.to_owned(), Timestamp::from_unix(0));
         Self { name, last: 0, exported: 0, synced: 0, synced_at, own_taken: 0, written_off: None }
     }
 
-    /// Returns the number of uses redeemed since the last reconciliation.
+    /// Returns the number of uses that the desk has redeemed since its last reconciliation.
     pub(crate) fn unsynced_uses(&self) -> u64 {
         self.last.saturating_sub(self.synced)
     }
@@ -66,23 +68,23 @@ impl DeskRow {
 
 /// Read operations on uses.
 pub(crate) trait ReadUses: Send {
-    /// Counts the marks of a voucher by all known desks.
+    /// Counts the recorded uses of a voucher or serial by all known desks.
     fn mark_count(&mut self, entitlement: &[u8; 32]) -> impl StoreFuture<u32>;
 
-    /// Returns the mark of a desk with this sequence number.
+    /// Returns the mark of a desk with this sequence number; `None` if it is unknown or erased.
     fn mark(&mut self, desk: &str, sequence: u64) -> impl StoreFuture<Option<UseMark>>;
 
     /// Returns the marks of a desk up to a sequence number, in ascending order of these numbers.
     fn marks(&mut self, desk: &str, last: u64) -> impl StoreFuture<Vec<(u64, UseMark)>>;
 
-    /// Returns all marks of each voucher with more marks than permitted uses, with their desks, ordered by voucher and
-    /// time.
+    /// Returns all marks of each voucher that has more marks than permitted uses, with the names of their desks,
+    /// ordered by voucher and time.
     fn overused_marks(&mut self) -> impl StoreFuture<Vec<(String, UseMark)>>;
 
-    /// Returns the state of a desk; all zero for an unknown one.
+    /// Returns the state of a desk; [`DeskRow::unknown`] if it is not stored.
     fn desk(&mut self, name: &str) -> impl StoreFuture<DeskRow>;
 
-    /// Returns all known desks, ordered by name.
+    /// Returns the states of all stored desks, including this one, ordered by name.
     fn desks(&mut self) -> impl StoreFuture<Vec<DeskRow>>;
 
     /// Returns all totals, ordered by template, issuer, service and month.
@@ -97,6 +99,6 @@ pub(crate) trait WriteUses: Send {
     /// Inserts or replaces the state of a desk.
     fn put_desk(&mut self, desk: &DeskRow) -> impl StoreFuture<()>;
 
-    /// Adds to the total of a month.
+    /// Adds the uses to the stored total of the same template, issuer, service and month.
     fn add_to_total(&mut self, total: &MonthlyTotal) -> impl StoreFuture<()>;
 }

@@ -26,16 +26,17 @@ pub(crate) trait ReadRequests: Send {
     /// Returns a request by its id.
     fn request(&mut self, id: &RequestId) -> impl StoreFuture<Option<StoredRequest>>;
 
-    /// Returns the request that was created with this `request_id`.
+    /// Returns the request that was created with this `request_id` (idempotency key of the call).
     fn request_by_call_id(&mut self, request_id: &str) -> impl StoreFuture<Option<StoredRequest>>;
 
     /// Returns at most `size` requests with a sequence number below `before`, newest first.
     fn requests(&mut self, before: i64, size: i64) -> impl StoreFuture<Vec<StoredRequest>>;
 
-    /// Returns the retained claims of a request that are due for erasure later than `after`, ordered by path.
+    /// Returns the retained claims of a request that are due for erasure later than `after`, ordered by query id and
+    /// path.
     fn kept_claims(&mut self, number: i64, after: Timestamp) -> impl StoreFuture<Vec<KeptClaim>>;
 
-    /// Returns the latest time signed by an issuer; the minimum if none is known.
+    /// Returns the stored clock floor; the Unix epoch if there is none.
     fn clock_floor(&mut self) -> impl StoreFuture<Timestamp>;
 }
 
@@ -44,10 +45,10 @@ pub(crate) trait WriteRequests: Send {
     /// Inserts a request.
     fn insert_request(&mut self, new: &NewRequest) -> impl StoreFuture<()>;
 
-    /// Counts an attempt to present.
+    /// Increments the number of attempts of a request.
     fn count_attempt(&mut self, number: i64) -> impl StoreFuture<()>;
 
-    /// Sets state and result.
+    /// Sets state and result of a request.
     fn set_verdict(&mut self, number: i64, state: RequestState, verdict: &Verdict) -> impl StoreFuture<()>;
 
     /// Inserts a retained claim of a request.
@@ -56,16 +57,17 @@ pub(crate) trait WriteRequests: Send {
     /// Erases query, nonce and request object of a request.
     fn erase_content(&mut self, number: i64) -> impl StoreFuture<()>;
 
-    /// Erases all data of a request except its id and its times, and its retained claims.
+    /// Erases the content, the parameters, the result and the retained claims of a request, and sets its state to
+    /// erased. Its id and its times remain.
     fn erase_request(&mut self, number: i64, erased_at: Timestamp) -> impl StoreFuture<()>;
 
     /// Erases query, nonce and request object of at most `size` requests that expired by `now`; open ones become
-    /// expired. Returns their ids.
+    /// expired. Returns the ids of all these requests.
     fn expire_requests(&mut self, now: Timestamp, size: u32) -> impl StoreFuture<Vec<RequestId>>;
 
     /// Deletes at most `size` rows that are due for erasure, and returns their number.
     fn delete_expired(&mut self, rows: ErasableRows, now: Timestamp, size: u32) -> impl StoreFuture<u64>;
 
-    /// Sets the clock floor. It may be lowered only with `by_operator`.
+    /// Sets the clock floor. A lower one is permitted only with `by_operator`, which is recorded.
     fn set_clock_floor(&mut self, at: Timestamp, by_operator: bool) -> impl StoreFuture<()>;
 }

@@ -13,7 +13,8 @@ use carnet_core::{
 use carnet_fetch::is_fetch_failure;
 use serde_json::Value;
 
-/// Documents of the operators at one instant, or the reasons why they are missing.
+/// Documents of the operators at one instant, or the reasons why they are missing. As a resolver, it also resolves
+/// did:key and did:jwk.
 #[derive(Clone, PartialEq)]
 pub(super) struct OperatorDocuments(pub(super) BTreeMap<Did, Result<Arc<DidDocument>, Problem>>);
 
@@ -28,7 +29,8 @@ impl Resolve for OperatorDocuments {
     }
 }
 
-/// Returns the signers of a list whose published documents lack the named key.
+/// Returns the operators with a published DID whose available document lacks a key that a proof of the list names.
+/// Empty if the list is not a JSON object.
 pub(super) fn unknown_signers(text: &[u8], documents: &OperatorDocuments) -> BTreeSet<Did> {
     let Ok(document) = json::parse_object(text, Limits::LIST) else { return BTreeSet::new() };
     let proofs = match document.get("proof") {
@@ -46,7 +48,7 @@ pub(super) fn unknown_signers(text: &[u8], documents: &OperatorDocuments) -> BTr
     methods.filter(|method| method.did().is_published() && unknown(method)).map(|method| method.did().clone()).collect()
 }
 
-/// Tells staff about a missing or invalid document of an operator.
+/// Logs a warning about a missing or invalid document of an operator.
 pub(super) fn warn_of_operator(did: &Did, problem: &Problem) {
     let Problem { code, detail } = problem;
     if is_fetch_failure(*code) {

@@ -1,4 +1,4 @@
-//! Intermediate lists that changed the operators, and that this verifier missed (spec/trust.md section 11).
+//! Earlier lists that changed the operators, and that this verifier has not read (spec/trust.md section 11).
 
 use std::sync::Arc;
 
@@ -11,12 +11,13 @@ use carnet_fetch::HttpsFetcher;
 
 use super::{ConfiguredTrustList, documents::OperatorDocuments, source::TrustListSource};
 
-/// Maximum number of lists to read between the operators known before and the current signers.
+/// Maximum number of earlier lists that are read to get from the known operators to the current ones.
 const MAX_PASSED: usize = 16;
 
 impl ConfiguredTrustList {
-    /// Reads the lists that changed the operators since the newest list seen, and verifies each by the operators before
-    /// it. Returns the state to remember before the newest list is verified; `None` if no chain leads to it.
+    /// Fetches the earlier lists that changed the operators since the newest accepted list, and verifies each with the
+    /// operators before it. Returns the resulting state, with which the list in `text` is then verified; `None` if
+    /// there is no such list, or one is missing or refused.
     pub(super) async fn pass_handovers(
         &self,
         fetcher: &HttpsFetcher,

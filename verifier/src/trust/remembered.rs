@@ -1,4 +1,4 @@
-//! Newest accepted list, as stored, and its replacement (spec/trust.md 4.2 to 4.6).
+//! Newest accepted trust list in the store, and its replacement (spec/trust.md 4.2 to 4.6).
 
 use carnet_core::trust::list::AcceptedList;
 
@@ -6,13 +6,13 @@ use crate::store::{
     ReadTrustLists as _, Store, StoreError, TrustListRow, TrustListState, WriteRows as _, WriteTrustLists as _,
 };
 
-/// Returns the newest list for this name.
+/// Returns the newest accepted list with this list DID (`name`).
 pub(crate) async fn newest_list<S: Store>(store: &S, name: &str) -> Result<Option<TrustListRow>, StoreError> {
     store.read().await?.trust_list(name).await
 }
 
 /// Stores a list, unless one with the same or a higher sequence number is stored and this one is not to be accepted
-/// once. Returns the identity of the stored list.
+/// once. Returns the identity of the list that is then stored.
 pub(crate) async fn store_list<S: Store>(
     store: &S,
     name: &str,
@@ -37,7 +37,8 @@ pub(crate) async fn store_list<S: Store>(
     Ok(seen)
 }
 
-/// Stores a timestamp of the stored list, and what is remembered of that list with it.
+/// Stores a newer timestamp of the stored list, with the list's updated state; changes nothing if another list is
+/// stored.
 pub(super) async fn record_timestamp<S: Store>(
     store: &S,
     name: &str,
@@ -50,7 +51,8 @@ pub(super) async fn record_timestamp<S: Store>(
     change(store, "stamp_trust_list", name, same, stamped).await.map(drop)
 }
 
-/// Records the reason why the stored list is no longer used, or that it is used again.
+/// Records the reason why the stored list is not used, or `None` if it is used again; changes nothing if another list
+/// is stored.
 pub(super) async fn record_dropped<S: Store>(
     store: &S,
     name: &str,
@@ -62,7 +64,8 @@ pub(super) async fn record_dropped<S: Store>(
     change(store, "note_dropped_trust_list", name, same, dropped).await.map(drop)
 }
 
-/// Records the digest of a list to be accepted once, regardless of the stored one. Returns whether any list is stored.
+/// Records the digest of a list to be accepted once, regardless of the stored one. Returns `false` if no list is
+/// stored.
 pub(crate) async fn accept_once<S: Store>(store: &S, name: &str, digest: &str) -> Result<bool, StoreError> {
     let accepting = |state: TrustListState| TrustListState { accept: Some(digest.to_owned()), ..state };
     change(store, "accept_trust_list_once", name, |_| true, accepting).await

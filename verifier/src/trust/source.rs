@@ -12,17 +12,17 @@ use carnet_service::config::{StartError, invalid_field};
 
 use super::problem;
 
-/// Source that is read periodically.
+/// File or URL of a trust list or timestamp, which is read periodically.
 pub(super) enum TrustListSource {
     File(PathBuf),
     Url(String),
 }
 
 impl TrustListSource {
-    /// Parses the location of the list; the second source is that of its timestamp.
+    /// Parses the configured location of a list. The second source is that of its timestamp, next to it.
     ///
     /// # Errors
-    /// It is neither a file nor an https URL.
+    /// It is a URL that is not https.
     pub(super) fn parse(list: &str) -> Result<(Self, Self), StartError> {
         let timestamp = ListTimestamp::beside(list);
         match list.split_once("://") {
@@ -35,20 +35,20 @@ impl TrustListSource {
         }
     }
 
-    /// Returns the source of a list of the history.
+    /// Returns the source of the list with this number in the history next to `list`; `None` for an invalid location.
     pub(super) fn of_history(list: &str, number: u64) -> Option<Self> {
         Self::parse(&TrustListContents::beside(list, number)).ok().map(|(list, _)| list)
     }
 
-    /// Returns whether frequent reads cost nothing.
+    /// Returns whether the source is a file, which is read at each refresh.
     pub(super) fn is_file(&self) -> bool {
         matches!(self, Self::File(_))
     }
 
-    /// Reads the source.
+    /// Reads the source; from a URL at most `most` bytes.
     ///
     /// # Errors
-    /// It is missing or unreachable.
+    /// It is missing, unreachable or too large, or a file in UTF-16.
     pub(super) async fn read(&self, fetcher: &HttpsFetcher, most: usize) -> Result<Vec<u8>, Problem> {
         match self {
             Self::File(path) => {

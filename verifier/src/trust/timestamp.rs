@@ -1,4 +1,4 @@
-//! Timestamps of the current list (spec/trust.md section 10).
+//! Timestamps of the trust list (spec/trust.md section 10).
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,13 +16,13 @@ use crate::store::Store;
 /// Parses and verifies a timestamp of a list.
 ///
 /// # Errors
-/// It is no JSON object, or not a timestamp of this list.
+/// It is no JSON object, or not a valid timestamp of this list.
 pub(super) fn read_timestamp(text: &[u8], list: &TrustList, now: Timestamp) -> Result<ListTimestamp, Problem> {
     ListTimestamp::verify(&json::parse_object(text, Limits::DOCUMENT)?, list, now)
 }
 
 impl ConfiguredTrustList {
-    /// Fetches the timestamp next to the list's source; returns it with its text.
+    /// Fetches and verifies the timestamp next to the list's source; returns its text and the timestamp.
     async fn timestamp_of(
         &self,
         list: &TrustList,
@@ -35,11 +35,12 @@ impl ConfiguredTrustList {
         Ok((text, timestamp))
     }
 
-    /// Attaches a timestamp to a list that was just read: the one next to it, or the newest stored one. Returns the
-    /// text to store.
+    /// Attaches the timestamp next to the source, or else the stored one, to a list that was just read. Returns its
+    /// text, to be stored; `None` if the list has no timestamps, or none is valid.
     ///
     /// # Errors
-    /// The list needs a timestamp, and there is no valid one. The previous list remains in force until its own end.
+    /// The list needs a current timestamp, and there is none. The previous list then remains in force until its own
+    /// end.
     pub(super) async fn stamp_new(
         &self,
         list: &mut TrustList,
@@ -70,7 +71,8 @@ impl ConfiguredTrustList {
         Ok(kept)
     }
 
-    /// Fetches a newer timestamp of the current list. A verifier that never had one continues without.
+    /// Fetches the timestamp of the list in force, and stores it if it is newer. A failed fetch is logged as a warning,
+    /// if the list had a timestamp before.
     ///
     /// # Errors
     /// The timestamp could not be saved.
