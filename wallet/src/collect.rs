@@ -49,13 +49,12 @@ const OWN: [&str; 6] = ["cnf", "credentialStatus", "iat", "proof", "status", "su
 const PURPOSES: [&str; 3] = ["revocation", "suspension", "message"];
 const PROOF_TYP: &str = "openid4vci-proof+jwt";
 
-/// Generates Ed25519 holder keys for one request: [`COPIES`], or the issuer's maximum if it is lower; at least one.
+/// Generates Ed25519 holder keys for one request: ten, or the issuer's maximum if it is lower; at least one.
 pub fn generate_keys(max_batch_size: u32) -> Vec<HolderKey> {
     draw_keys_for(max_batch_size, HolderAlgorithm::EdDsa)
 }
 
-/// Generates holder keys of an algorithm for one request: [`COPIES`], or the issuer's maximum if it is lower; at least
-/// one.
+/// Generates holder keys of an algorithm for one request: ten, or the issuer's maximum if it is lower; at least one.
 pub fn draw_keys_for(max_batch_size: u32, algorithm: HolderAlgorithm) -> Vec<HolderKey> {
     (0..COPIES.min(max_batch_size.max(1))).map(|_| HolderKey::draw_for(algorithm)).collect()
 }

@@ -71,7 +71,7 @@ impl PinForm {
 pub enum OfferLink {
     /// The offer itself.
     Offer(ReceivedOffer),
-    /// URL of the offer (`credential_offer_uri`). Its content is parsed with [`ReceivedOffer::fetched`].
+    /// URL from which the offer can be fetched (`credential_offer_uri`).
     Reference(Url),
 }
 

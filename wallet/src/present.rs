@@ -68,7 +68,7 @@ struct AnsweredRequest<'a> {
 /// Presentation that was sent, with the verifier's response: an acceptance or a refusal.
 #[derive(Debug, Clone)]
 pub struct Presented {
-    /// Log entry of the presentation ([`EntryKind::Sending`]).
+    /// Log entry of the presentation, written before sending.
     pub sent: WalletLogEntry,
     /// Verifier's response.
     pub verdict: SubmittedPresentation,
@@ -81,7 +81,7 @@ pub struct Presented {
 pub struct PresentOptions<'a> {
     /// Ids of the credentials that may be used, or unambiguous prefixes of them; empty: all.
     pub only: &'a [String],
-    /// Names of the items to withhold ([`RequestedItem::name`](crate::answer::RequestedItem::name)).
+    /// Names of the items to withhold, such as `residence:credentialSubject.rightToWork`.
     pub withhold: &'a [String],
     /// Names of the items that exceed the registration and are approved in advance.
     pub approve: &'a [String],

@@ -124,10 +124,10 @@ impl ExpectedCredential {
     }
 
     /// Looks up the credential configurations of an offer. For Carnet's gRPC protocol all of them must be supported;
-    /// for OpenID4VCI see [`Self::choose`].
+    /// for OpenID4VCI, one supported format of each type is chosen.
     ///
     /// # Errors
-    /// Those of [`ExpectedCredential::read`].
+    /// Those of the look-up of a single configuration.
     pub fn offered(
         metadata: &WalletIssuerMetadata,
         offer: &ReceivedOffer,

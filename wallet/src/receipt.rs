@@ -65,8 +65,8 @@ pub fn verify_confirmation(
     Ok((confirmation, StoredStatement { document, key: key.to_multikey(), registered: None }))
 }
 
-/// Returns the receipt of a log entry of the kind [`EntryKind::Receipt`], verified with the key stored next to it, at
-/// the time of its arrival. It is not compared with the presentation.
+/// Returns the receipt in a log entry, verified with the key stored next to it, at the time of its arrival. It is not
+/// compared with the presentation.
 ///
 /// # Errors
 /// Those of [`Receipt::verify`]; `receipt_invalid` if the entry has no statement.

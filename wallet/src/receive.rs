@@ -1,8 +1,8 @@
 //! Use case of receiving credentials: from the redemption of an offer to stored copies.
 //!
-//! Each offered credential configuration is a pending issuance ([`PendingCollection`]), which is requested, repeated
-//! after a lost response, or deferred by the issuer. It is in the wallet file from before the offer is redeemed until
-//! it is received, refused, or expired.
+//! Each offered credential configuration is a pending issuance, which is requested, repeated after a lost response, or
+//! deferred by the issuer. It is in the wallet file from before the offer is redeemed until it is received, refused, or
+//! expired.
 
 use carnet_core::{format::CredentialFormat, time::Timestamp};
 use carnet_spec::Catalogue;

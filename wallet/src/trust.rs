@@ -25,7 +25,7 @@ impl PinnedList {
     /// this version.
     ///
     /// # Errors
-    /// Those of [`Operators::pin`] and [`TrustList::verify`].
+    /// The operators are malformed, or the version is invalid.
     pub fn verify(
         &self,
         document: &Map<String, Value>,
@@ -52,7 +52,7 @@ impl PinnedList {
     /// the next version.
     ///
     /// # Errors
-    /// Those of [`Operators::pin`] and [`TrustList::pass`].
+    /// The operators are malformed, or the version is invalid or names no operators.
     pub fn pass(
         &self,
         document: &Map<String, Value>,

@@ -8,8 +8,7 @@ const NARROWEST: usize = 20;
 /// ([`super::sanitise`]).
 const ESCAPE: char = '\u{1b}';
 
-/// Wraps each line that does not fit into the columns, as [`wrapped`] does, with the line's own indentation. `None`:
-/// nothing is wrapped.
+/// Wraps each line that does not fit into the columns, with the line's own indentation. `None`: nothing is wrapped.
 pub(crate) fn wrap_lines(text: &str, columns: Option<usize>) -> String {
     let Some(columns) = columns else { return text.to_owned() };
     let mut lines = String::with_capacity(text.len());

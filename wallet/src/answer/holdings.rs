@@ -48,7 +48,7 @@ pub(super) struct DecryptedCopy {
     clear: Vec<ClearClaim>,
     /// `true` if the verifier has already seen some copy of the credential.
     known: bool,
-    /// `true` if a verifier refused the credential as suspended or revoked ([`WalletContents::refusals`]).
+    /// `true` if a verifier refused the credential as suspended or revoked, according to the log.
     refused: bool,
     /// Digest of the voucher serial that it may disclose to the verifier; `None`: none.
     pub(super) serial: Option<String>,

@@ -129,8 +129,7 @@ pub(super) fn part(
     })
 }
 
-/// Returns whether a hidden value is a date that the disclosed end of the validity period reveals
-/// ([`Epoch::reveals`](carnet_core::epoch::Epoch::reveals)).
+/// Returns whether a hidden value is a date that the disclosed end of the validity period reveals.
 fn gives_away(opened: &DecryptedCopy, value: &Value) -> bool {
     let (end, epoch) = opened.end;
     let date = value.as_str().and_then(day::instant_of_claim);

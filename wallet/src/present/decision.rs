@@ -79,8 +79,7 @@ pub trait Consent {
     /// Asks for the approval of one item that exceeds the registration. `None`: the holder answered neither yes nor no.
     fn allow(&self, question: &ConsentRequest<'_>, asked: &RequestedItem) -> Option<bool>;
 
-    /// Asks for the approval of the answer. `introduced` is `true` if [`Consent::introduce`] was called for this
-    /// request.
+    /// Asks for the approval of the answer. `introduced` is `true` if verifier and items were displayed already.
     fn decide(&self, question: &ConsentRequest<'_>, introduced: bool) -> ConsentDecision;
 
     /// Adds the facts of a request that cannot be answered to its failure, and displays the missing credentials, if

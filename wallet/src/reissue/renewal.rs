@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Returns the reason why a credential cannot be renewed: it is suspended or revoked, a renewal is pending, or it
-/// cannot be refilled ([`unrefillable`]). `None` if it can. The renewal window is not checked.
+/// cannot be refilled. `None` if it can. The renewal window is not checked.
 pub fn unrenewable(held: &HeldCredential, pending: &[PendingCollection], now: Timestamp) -> Option<Failure> {
     if let Some(standing) = held.withdrawn_status() {
         let (message, hint) = match standing.state {

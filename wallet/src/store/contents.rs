@@ -218,7 +218,7 @@ impl HeldCredential {
         self.copies.iter().filter(|copy| copy.is_unused()).count()
     }
 
-    /// Returns whether the number of unused copies is at or below [`HeldCredential::low_water`].
+    /// Returns whether the number of unused copies is at or below that for a refill.
     pub fn needs_refill(&self) -> bool {
         self.unused_copies() <= usize::from(self.low_water)
     }
@@ -256,8 +256,7 @@ pub struct CredentialCopy {
     pub credential: PackedText,
     /// Secret key of this copy.
     pub key: HolderKey,
-    /// Client ids of the verifiers, and DID of the issuer, to which it was presented;
-    /// [`UNKNOWN_PARTY`](super::forgetting::UNKNOWN_PARTY) for unknown ones.
+    /// Client ids of the verifiers, and DID of the issuer, to which it was presented; `unknown` for unknown ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shown_to: Vec<String>,
     /// Positions of the commitments to its ordered claims. They are stored in the second part of the file.

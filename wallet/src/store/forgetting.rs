@@ -47,8 +47,7 @@ impl WalletContents {
         Ok(count)
     }
 
-    /// Replaces the names of verifiers in copies and vouchers with [`UNKNOWN_PARTY`] if the log no longer has the
-    /// presentation.
+    /// Replaces the names of verifiers in copies and vouchers with `unknown` if the log no longer has the presentation.
     fn forget_askers(&mut self) {
         let sent = self.log.entries().iter().filter(|entry| entry.kind == EntryKind::Sending);
         let known: BTreeSet<(&str, &str)> =

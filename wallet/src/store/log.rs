@@ -133,7 +133,7 @@ pub struct WalletLogEntry {
     /// Digest of the request object (spec/receipts.md 1.2); empty: no request.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request: String,
-    /// Digest of the presentation (spec/receipts.md 1.2); empty except in [`EntryKind::Sending`].
+    /// Digest of the presentation (spec/receipts.md 1.2); empty except in the entry written before sending.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub presentation: String,
     /// Digest by which the answer was approved (spec/protocol.md 5.2); empty: no answer.

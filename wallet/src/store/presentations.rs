@@ -14,7 +14,7 @@ use crate::{
 /// Presentation in the log, with the entries that refer to it.
 #[derive(Debug, Clone)]
 pub struct PresentationRecord<'a> {
-    /// Entry that was written before sending ([`EntryKind::Sending`]).
+    /// Entry that was written before sending.
     pub sent: &'a WalletLogEntry,
     /// Entry of the verifier's decision, or that no response arrived; `None` after an interruption.
     pub outcome: Option<&'a WalletLogEntry>,

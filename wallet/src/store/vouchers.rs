@@ -78,8 +78,8 @@ impl VoucherSerials {
 }
 
 impl HeldCredential {
-    /// Returns the index of the presentable copy that last disclosed the serial which is pending at a verifier
-    /// ([`VoucherSerials::pending`]); `None` if there is none.
+    /// Returns the index of the presentable copy that last disclosed the serial which the verifier has not reported as
+    /// used; `None` if there is none.
     pub fn pending_copy(&self, asker: &str) -> Option<usize> {
         let pending = self.serials.as_ref()?.pending(asker)?;
         self.copies.iter().position(|copy| copy.is_presentable() && copy.serial.as_deref() == Some(pending))

@@ -54,7 +54,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new("file_unwritable", message, Sentence::id("hint-other-place"))
 }
 
-/// Renders the log as an HTML page. All text in it is escaped ([`escape`]).
+/// Renders the log as an HTML page. All text in it is escaped.
 pub(super) fn page(session: &Session, catalogue: &Catalogue, log: &WalletLog) -> String {
     let messages = &session.ui.messages;
     let word = |id: &str| escape(&messages.text(id));
