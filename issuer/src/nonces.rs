@@ -36,6 +36,7 @@ pub(crate) struct Nonces {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Nonce {
     pub(crate) hash: SecretHash,
+    /// Expiry, up to which the store keeps the hash of a used nonce.
     pub(crate) until: Timestamp,
 }
 

@@ -18,7 +18,7 @@ pub(crate) use carnet_service::error::StoreError;
 use carnet_service::store::StoreIdentity;
 use zeroize::Zeroizing;
 
-/// Result of an operation on the store.
+/// Result of a store operation.
 pub(crate) type Stored<T> = Result<T, StoreError>;
 
 /// Claims of a credential as JSON text: wiped from memory when dropped, and not printed by `Debug`.
