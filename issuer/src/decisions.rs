@@ -65,7 +65,7 @@ impl<S: Store> Issuer<S> {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a malformed id or reason, or a refusal without a reason; [`Error::NotFound`];
-    /// [`Error::NotDeferred`]; [`Error::WrongState`] if the offer was decided otherwise or is closed; store errors.
+    /// the offer is not deferred; [`Error::WrongState`] if the offer was decided otherwise or is closed; store errors.
     pub(crate) async fn decide_offer(
         &self,
         offer_id: &str,

@@ -38,7 +38,7 @@ pub(crate) const fn alternative_format(format: CredentialFormat) -> Option<Crede
 /// Returns the format of a requested credential configuration: the offered format, or its alternative.
 ///
 /// # Errors
-/// [`Error::NotOffered`] for every other configuration.
+/// Any other configuration.
 pub(crate) fn chosen_format(
     credential_type: &str,
     offered: CredentialFormat,

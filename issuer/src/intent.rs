@@ -137,7 +137,7 @@ impl<S: Store> Issuer<S> {
     /// same request was stored before. This only reads: the checks are repeated when the intent is stored.
     ///
     /// # Errors
-    /// [`Error::TokenInvalid`]; [`Error::NotOffered`]; store errors.
+    /// [`Error::TokenInvalid`]; another configuration is offered; store errors.
     pub(crate) async fn check_access(
         &self,
         token_hash: &SecretHash,
@@ -274,7 +274,7 @@ impl<S: Store> Issuer<S> {
 /// Returns the offer of an access token, and the format that a requested configuration stands for.
 ///
 /// # Errors
-/// [`Error::TokenInvalid`]; [`Error::NotOffered`]; store errors.
+/// [`Error::TokenInvalid`]; another configuration is offered; store errors.
 async fn offered<T: StoreTx>(
     tx: &mut T,
     token_hash: &SecretHash,

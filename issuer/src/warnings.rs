@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// Minimum length of a claim's value to search for in a reference, in characters; shorter ones may match by chance.
 const SHORTEST: usize = 4;
 
-/// Terms of an offer besides its claims.
+/// Properties of an offer, besides its type and claims, that warnings depend on.
 pub(crate) struct OfferTerms<'a> {
     /// Reference chosen by staff; empty: none.
     pub(crate) reference: &'a str,

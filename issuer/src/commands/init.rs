@@ -31,7 +31,7 @@ pub(crate) struct InitArgs {
     /// PORT.
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = LOCAL_PORT, conflicts_with = "did")]
     local: Option<u16>,
-    /// With --local: serve at once, as `serve` does from the next time on.
+    /// With --local: start serving at once, as `serve` does.
     #[arg(long, requires = "local")]
     serve: bool,
     /// With --serve: the address to listen on; port 0 lets the system pick.

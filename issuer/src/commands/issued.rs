@@ -14,7 +14,7 @@ use super::{StaffFailure, format_name, last_day, offer::OfferFilterArgs, print, 
 pub(crate) enum IssuedVerb {
     /// List issued copies, newest first; several conditions must all match.
     List {
-        /// Only from this offer.
+        /// Only copies issued from the offer with this id.
         #[arg(long, default_value = "", hide_default_value = true)]
         offer: String,
         #[command(flatten)]
@@ -22,9 +22,9 @@ pub(crate) enum IssuedVerb {
         #[command(flatten)]
         staff: StaffArgs,
     },
-    /// Show one record.
+    /// Show the record of one issued copy.
     Show {
-        /// The record's id.
+        /// The id of the issued copy.
         id: String,
         #[command(flatten)]
         staff: StaffArgs,

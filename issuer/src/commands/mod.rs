@@ -69,14 +69,14 @@ enum IssuerVerb {
     Doctor(carnet_service::directory::DirectoryArgs),
     /// Write a verified backup of the store to one file. The service may be running.
     Backup(BackupArgs),
-    /// Replace the store by a backup. The service must be stopped.
+    /// Replace the store with a backup. The service must be stopped.
     Restore(RestoreArgs),
     /// Manage the signing keys. Changes need the service stopped.
     Keys {
         #[command(subcommand)]
         verb: carnet_service::keys::verbs::KeysVerb,
     },
-    /// Manage the staff members who may call, by name.
+    /// Manage the staff members who may call the service, by name.
     Staff {
         #[command(subcommand)]
         verb: carnet_service::staff::verbs::StaffVerb,
@@ -86,7 +86,7 @@ enum IssuerVerb {
         #[command(subcommand)]
         verb: status::StatusVerb,
     },
-    /// Decide on pending renewals, and list the others.
+    /// List renewals, and decide on pending ones.
     Renewals {
         #[command(subcommand)]
         verb: renewals::RenewalsVerb,
@@ -96,8 +96,8 @@ enum IssuerVerb {
         #[command(subcommand)]
         verb: issued::IssuedVerb,
     },
-    /// Show how many holders share type, format, start and end, which verifiers can compare. From counters, without
-    /// claims.
+    /// Show how many holders have copies with the same type, format, dates, key and status list, so that verifiers
+    /// cannot distinguish them. Computed from counters, without claims.
     Cohorts(carnet_service::client::StaffArgs),
     /// Show the numbers of issued vouchers and of their uses, by service, redeemer and month. The
     /// service may be running.

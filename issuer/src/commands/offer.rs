@@ -62,7 +62,7 @@ pub(crate) enum OfferVerb {
 
 #[derive(Debug, Args)]
 pub(crate) struct OfferListArgs {
-    /// Only those in this state: open, redeemed, collected, cancelled, expired or locked.
+    /// Only offers in this state: open, redeemed, collected, cancelled, expired or locked.
     #[arg(long, value_parser = parse_state)]
     state: Option<proto::OfferState>,
     #[command(flatten)]
@@ -74,19 +74,19 @@ pub(crate) struct OfferListArgs {
 /// Conditions on offers, also for the list of copies issued from them.
 #[derive(Debug, Args)]
 pub(crate) struct OfferFilterArgs {
-    /// Only of this credential type.
+    /// Only offers of this credential type, or copies issued from them.
     #[arg(long = "type", default_value = "", hide_default_value = true)]
     pub(super) credential_type: String,
-    /// Only with exactly this reference.
+    /// Only offers with exactly this reference, or copies issued from them.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(super) reference: String,
-    /// Only of offers made by this staff member.
+    /// Only offers created by this staff member, or copies issued from them.
     #[arg(long = "by", value_name = "NAME", default_value = "", hide_default_value = true)]
     pub(super) created_by: String,
-    /// Only what was made or issued from this day on: a day in UTC, or an instant.
+    /// Only offers created, or copies issued, on or after this day: a day in UTC, or an instant.
     #[arg(long, value_name = "DAY", value_parser = parse_from)]
     pub(super) from: Option<Timestamp>,
-    /// Only what was made or issued until the end of this day: a day in UTC, or an instant.
+    /// Only offers created, or copies issued, up to the end of this day: a day in UTC, or an instant.
     #[arg(long, value_name = "DAY", value_parser = parse_until)]
     pub(super) until: Option<Timestamp>,
 }
@@ -102,10 +102,11 @@ pub(crate) struct OfferCreateArgs {
     /// A JSON file with the claims of credentialSubject; `-` reads standard input.
     #[arg(long, required_unless_present = "example")]
     claims: Option<PathBuf>,
-    /// For trials: the claims of the example of the type, which is about nobody.
+    /// For trials: use the claims of the type's example, which is about no real person.
     #[arg(long, conflicts_with = "claims")]
     example: bool,
-    /// A folder with more credential types, for the example of one of your own; as `serve.catalogue`.
+    /// A directory with your own credential types, for their examples; the same as `serve.catalogue` in the
+    /// configuration.
     #[arg(long, value_name = "DIR", requires = "example")]
     catalogue: Option<PathBuf>,
     /// Require a PIN, which you send to the holder separately.
@@ -131,7 +132,7 @@ pub(crate) struct OfferCreateArgs {
     /// long as the record of the offer, which is longer than the claims.
     #[arg(long, default_value = "", hide_default_value = true)]
     reference: String,
-    /// Makes a retry safe: the same id returns the same offer.
+    /// An id of your choice that makes a retry safe: the same id returns the same offer.
     #[arg(long)]
     request_id: Option<String>,
     #[command(flatten)]

@@ -51,7 +51,7 @@ pub(crate) struct RegistrarSignArgs {
     /// The directory that `registrar init` created.
     #[arg(long, value_parser = carnet_service::directory::DataDirectoryParser)]
     data: PathBuf,
-    /// The verifier's request, which the verifier has signed.
+    /// The file with the verifier's signed request.
     file: PathBuf,
     /// The number of days for which the registration is valid, from today.
     #[arg(long, default_value_t = 365)]

@@ -11,13 +11,13 @@ use super::{StaffFailure, last_day, print, time};
 pub(crate) enum RenewalsVerb {
     /// List renewals, newest first.
     List {
-        /// Only those that are waiting for staff.
+        /// Only renewals that wait for a decision of staff.
         #[arg(long)]
         pending: bool,
         #[command(flatten)]
         staff: StaffArgs,
     },
-    /// Release a renewal for collection.
+    /// Approve a renewal, so that the holder's wallet can collect the new copies.
     Approve {
         /// The renewal's id.
         id: String,

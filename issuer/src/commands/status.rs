@@ -25,7 +25,7 @@ pub(crate) enum StatusVerb {
     /// once.
     Reinstate(TimedArgs),
     /// Send a message to the holders of credentials, by its number in the configuration. It changes no status and is in
-    /// no list: the wallets show it when they ask.
+    /// no list: wallets receive it at their next refresh.
     Message(MessageArgs),
     /// Show the status of a credential's copies.
     Show {
@@ -34,7 +34,7 @@ pub(crate) enum StatusVerb {
         #[command(flatten)]
         staff: StaffArgs,
     },
-    /// List the ids that an act changed, one per line, as --file reads them: to undo exactly that act.
+    /// List the ids of what an act changed, one per line, as --file reads them: to undo exactly that act.
     Changed {
         /// The number of the act, as audit shows it.
         act: u64,
@@ -57,7 +57,7 @@ pub(crate) struct ChangeArgs {
     /// Ids of offers, each for all copies of its credential, or of single issued copies.
     #[arg(value_parser = parse_id)]
     ids: Vec<String>,
-    /// A file of such ids, one a line; `-` reads standard input.
+    /// A file with such ids, one per line; `-` reads standard input.
     #[arg(long, conflicts_with = "ids")]
     file: Option<PathBuf>,
     /// Every credential of this type.
@@ -85,7 +85,7 @@ pub(crate) struct ChangeArgs {
     /// Refused: replaced by `--yes --count COUNT`.
     #[arg(long, value_name = "COUNT", hide = true)]
     yes_count: Option<u64>,
-    /// Makes a retry safe: the same id changes nothing twice.
+    /// An id of your choice that makes a retry safe: the same id changes nothing twice.
     #[arg(long)]
     request_id: Option<String>,
     #[command(flatten)]

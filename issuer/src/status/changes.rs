@@ -146,8 +146,8 @@ async fn done_before<T: StoreTx>(tx: &mut T, act: &StatusChange) -> Result<Optio
 /// Returns the copies that the ids name. An offer's copies include those about to be signed, so that none is missed.
 ///
 /// # Errors
-/// An id is unknown; nothing was issued from an offer; all copies of an id are revoked; no copy of an id can receive
-/// the message; store errors.
+/// An id is unknown; nothing was issued from an offer; all copies of an id are revoked, for a suspension or a
+/// reinstatement; no copy of an id can receive the message; store errors.
 async fn named<T: StoreTx>(tx: &mut T, ids: &[String], verb: StatusAction) -> Result<Vec<CopyWithState>, Error> {
     let mut targets: HashMap<i64, CopyWithState> = HashMap::new();
     for id in ids {

@@ -69,7 +69,7 @@ pub(crate) trait Store: Clone + Send + Sync + 'static {
     fn update_mark(&self) -> impl Future<Output = Stored<StoreIdentity>> + Send;
 }
 
-/// Transaction of a [`Store`].
+/// Transaction of a [`Store`], with the operations on all kinds of rows.
 pub(crate) trait StoreTx:
     offers::OfferRows
     + collections::CollectionRows

@@ -86,7 +86,7 @@ pub(crate) fn router<S: Store>(issuer: Arc<Issuer<S>>, most_bytes: usize) -> Rou
 }
 
 /// Refuses a request with an access token in its query, even if another one is in its header (RFC 6750 section 2). Adds
-/// `Cache-Control: no-store` to responses without that header.
+/// `Cache-Control: no-store` to responses that have no `Cache-Control` header.
 async fn guarded(request: Request, next: Next) -> Response {
     let mut response = if has_token_in_query(request.uri()) {
         let why = "an access token belongs into the header Authorization, never into the URL";
