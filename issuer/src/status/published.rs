@@ -54,7 +54,7 @@ const MOST_TOKEN_BYTES: usize = 6 << 20;
 pub(crate) struct PublicationStatement {
     /// Id of the store.
     pub(crate) store: String,
-    /// Publication number, which increases with each act of staff, and otherwise at most once a day.
+    /// Publication number, which increases with each act of staff and each new list, and otherwise at most once a day.
     pub(crate) number: i64,
 }
 
@@ -230,9 +230,9 @@ impl PublicationSite {
     }
 }
 
-/// Increments the publication number at the first call on each day (UTC), if the store changed since the last
-/// increment. Acts of staff increment it at once; other changes only once a day, since the number must not reveal the
-/// time of an issuance.
+/// Increments the publication number at the first call on each day (UTC), if the store changed since the last such
+/// call. Acts of staff and new lists increment it at once; other changes only once a day, since the number must not
+/// reveal the time of an issuance.
 ///
 /// # Errors
 /// Store errors.

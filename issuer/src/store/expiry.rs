@@ -24,9 +24,9 @@ pub(crate) enum ExpiringRows {
 pub(crate) struct PublicationRecord {
     /// Id of the store.
     pub(crate) store: String,
-    /// Publication number, which increases with each act of staff, and otherwise at most once a day.
+    /// Publication number, which increases with each act of staff and each new list, and otherwise at most once a day.
     pub(crate) number: i64,
-    /// Time of the last daily increment, or attempt without a change to count.
+    /// Time of the last daily check, which increments the number if the store changed.
     pub(crate) noted_at: Timestamp,
 }
 
@@ -51,7 +51,7 @@ pub(crate) trait ExpiryRows {
     fn delete_record(&mut self, offer_id: &str) -> impl Future<Output = Stored<()>> + Send;
     /// Returns the store's id and publication number.
     fn publication(&mut self) -> impl Future<Output = Stored<PublicationRecord>> + Send;
-    /// Returns the ids that the store had before it was restored from backups.
+    /// Returns the ids that the store had before it was restored from older backups.
     fn former_stores(&mut self) -> impl Future<Output = Stored<Vec<String>>> + Send;
     /// Increments the publication number if the store changed since the last call, and records the time.
     fn raise_publication(&mut self, now: Timestamp) -> impl Future<Output = Stored<()>> + Send;

@@ -210,8 +210,8 @@ pub(crate) trait OfferRows {
     fn retain_claims_until(&mut self, offer_id: &str, until: Timestamp) -> impl Future<Output = Stored<()>> + Send;
     /// Sets the format of an offer; returns `false`, and changes nothing, if copies were already requested.
     fn choose_format(&mut self, offer_id: &str, format: CredentialFormat) -> impl Future<Output = Stored<bool>> + Send;
-    /// Closes an offer in a final state. Erases its claims, the keys of deferred and unsigned copies, and, if nothing
-    /// was ever to be signed, its unique claims.
+    /// Closes an offer in a final state. Erases its claims, the holder's keys of copies that were not signed, and, if
+    /// no copy was ever to be signed, its unique claims.
     fn close_offer(&mut self, offer_id: &str, state: OfferState) -> impl Future<Output = Stored<()>> + Send;
     /// Marks a redeemed offer as collected, and erases its claims; returns `false`, and changes nothing, if it is not
     /// redeemed.

@@ -255,7 +255,7 @@ pub(crate) trait StatusRows {
         version: i64,
     ) -> impl Future<Output = Stored<Vec<(StatusIndex, StatusState)>>> + Send;
     /// Returns whether a list is full and all of its copies expired before a time. Always `false` for a list that was
-    /// taken over from a restored backup.
+    /// open or unknown when the store was restored from an older backup, since it may have copies without a record.
     fn list_ended(&mut self, list: i64, before: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
     /// Returns the sequence number of the newest copy; 0 if there is none.
     fn last_copy(&mut self) -> impl Future<Output = Stored<i64>> + Send;
