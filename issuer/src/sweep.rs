@@ -50,7 +50,7 @@ impl Sweep {
         }
     }
 
-    /// Erases the next rows of this kind, at most 100, and returns their number. Fewer than 100: nothing is left.
+    /// Erases the next rows of this kind in one transaction, and returns their number. Fewer than 100: nothing is left.
     async fn step<T: StoreTx>(self, tx: &mut T, now: Timestamp, record_days: u32) -> Result<u64, Error> {
         match self {
             Self::Offers => close_expired(tx, now).await,

@@ -1,4 +1,4 @@
-//! SQLite rows of credential requests (collections), nonces and copies.
+//! SQLite rows of credential requests, nonces and copies.
 
 use carnet_core::time::Timestamp;
 use sqlx::{Row as _, sqlite::SqliteRow};

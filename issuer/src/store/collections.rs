@@ -1,5 +1,5 @@
-//! Stored credential requests of wallets (collections), used nonces, and the copies of each request with their status
-//! indices. Requests for refills and renewals are stored in the same way.
+//! Stored credential requests of wallets, used nonces, and the copies of each request with their status indices.
+//! Requests for refills and renewals are stored in the same way.
 
 use carnet_core::time::Timestamp;
 
