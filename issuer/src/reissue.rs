@@ -54,7 +54,7 @@ pub(crate) fn require_valid(state: StatusState) -> Result<(), Error> {
 /// before the last reinstatement or message do not count, since their holder had to replace them.
 ///
 /// # Errors
-/// [`Error::RefillLimit`] with the number of seconds until enough copies are available again; store errors.
+/// [`Error::RefillLimit`] with the number of seconds after which a retry may succeed; store errors.
 pub(crate) async fn require_daily_refill_capacity<T: StoreTx>(
     tx: &mut T,
     offer_id: &str,
