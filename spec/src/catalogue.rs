@@ -219,7 +219,7 @@ impl Catalogue {
     /// Returns the JSON-LD contexts of all types: URL, text and SHA-256.
     ///
     /// # Errors
-    /// `invalid_unicode`
+    /// `invalid_unicode` if a text is not UTF-8.
     pub fn contexts(&self) -> Result<Vec<(String, String, String)>, Problem> {
         let contexts = self.types().flat_map(CredentialType::contexts).map(|(url, bytes, sha256)| {
             let text = std::str::from_utf8(bytes).map_err(|_| Problem::from(Code::InvalidUnicode))?;

@@ -19,7 +19,7 @@ pub struct ClaimError {
     /// Path of the claim below credentialSubject, such as `learningOutcomes[0].title`. A name with other characters
     /// than letters and digits is quoted.
     pub path: String,
-    /// Kind and form of the given value; `None` for a claim that the type does not have.
+    /// Kind and form of the given value; `None` for a claim that must not be given.
     pub given: Option<String>,
     /// Sentence fragment that states the expected value, or what to do.
     pub wanted: String,

@@ -134,7 +134,7 @@ pub struct FormerVersion {
     pub context_bytes: Vec<u8>,
     /// Pinned SHA-256 of those bytes, in lower-case hex.
     pub context_sha256: String,
-    /// Claims that only this version has, below credentialSubject.
+    /// Names of the claims that only this version has, below credentialSubject.
     pub claims: Vec<String>,
 }
 
@@ -189,7 +189,7 @@ impl CredentialType {
         std::iter::once(self.vct.as_str()).chain(self.earlier_vct.as_deref())
     }
 
-    /// Returns whether the claims include one that only earlier versions of the type have.
+    /// Returns whether the claims include one that only an earlier version of the type has.
     #[must_use]
     pub fn is_former_version(&self, claims: &Map<String, Value>) -> bool {
         self.former.iter().flat_map(|former| &former.claims).any(|name| claims.contains_key(name))
@@ -403,7 +403,8 @@ impl CredentialType {
         self.paths.iter().map(String::as_str)
     }
 
-    /// Returns whether no request may require this claim, or one below it.
+    /// Returns whether the type lists this claim, or one that contains it, as one that no request may require. `path`
+    /// is a text path below credentialSubject.
     #[must_use]
     pub fn is_never_mandatory(&self, path: &str) -> bool {
         claims::is_within(path, &self.never_mandatory)

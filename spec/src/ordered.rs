@@ -104,7 +104,7 @@ impl ThresholdClaim {
     }
 }
 
-/// Extends a type's schema by the arrays of commitments: up to four base64url texts of 32 bytes each, since undisclosed
+/// Adds the arrays of commitments to a type's schema: up to four base64url texts of 32 bytes each, since undisclosed
 /// elements are absent.
 pub(crate) fn allow_commitments(schema: &mut Value, orders: &[ThresholdClaim]) {
     let properties = schema.pointer_mut("/properties/credentialSubject/properties").and_then(Value::as_object_mut);

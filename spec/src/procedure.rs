@@ -49,9 +49,9 @@ pub struct Procedure {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Need {
-    /// Names of the credential types, one of which suffices.
+    /// Names of the credential types, a credential of one of which suffices.
     pub types: Vec<String>,
-    /// Ids of the request templates for it, at most one for each type.
+    /// Ids of the request templates that request one of these types.
     #[serde(default)]
     pub requests: Vec<String>,
     /// `true` if it is helpful but not required.

@@ -14,10 +14,11 @@ use crate::claims;
 pub struct RedemptionClaims {
     /// Id of the credential query that requests the entitlement.
     pub credential: String,
-    /// Path of the serials, of which a presentation discloses exactly one. `None`: uses are counted by a shared id
-    /// ([`CountedClaims`]).
+    /// Path of the serials, of which a presentation discloses exactly one; `None` if only entitlements without serials
+    /// are accepted.
     pub serial: Option<ClaimPath>,
-    /// Claims of an entitlement without serials; `None` with serials.
+    /// Claims by which uses of an entitlement without serials are counted; `None` if only entitlements with serials are
+    /// accepted.
     pub counted: Option<CountedClaims>,
     /// Path of the claim with the DID of the verifier that may redeem.
     pub redeemer: ClaimPath,
@@ -48,8 +49,9 @@ pub(crate) struct RedeemText {
 }
 
 impl RedemptionClaims {
-    /// Parses `[redeem]` and checks it against the query: each claim set must contain the redeemer, and either a serial
-    /// or the shared id and the total number of uses. An error is a sentence about it.
+    /// Parses `[redeem]` and checks it against the query: one credential answers it, and each claim set contains the
+    /// redeemer, the service if it is named, and either a serial or the shared id and the total number of uses. An
+    /// error is a sentence about it.
     pub(crate) fn read(text: RedeemText, query: &Query) -> Result<Self, String> {
         let RedeemText { credential, redeemer, service, serial, id, uses } = text;
         let Some(asked) = query.credential(&credential) else {

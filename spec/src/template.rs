@@ -38,7 +38,7 @@ pub struct RequestTemplate {
     pub retention_days: u32,
     /// Claims whose values are retained in addition to the result; by default none.
     pub keep: Vec<RetentionRule>,
-    /// Claims by which an accepted presentation counts as a use of an entitlement; `None`: it does not.
+    /// Claims by which an accepted presentation counts as a use of an entitlement; `None` if it does not count as one.
     pub redeem: Option<RedemptionClaims>,
     /// Grace period for an expired status list if no newer one is available, in seconds; by default 0, so that an
     /// expired list is refused (spec/status.md, For verifiers).

@@ -67,8 +67,8 @@ impl Catalogue {
         &self.weights
     }
 
-    /// Returns the sensitivity class of a claim. `path` is a text path below credentialSubject. An unknown claim is
-    /// classified as fine.
+    /// Returns the sensitivity class of a claim. `path` is a text path below credentialSubject. A claim of an unknown
+    /// type, or that the type does not have, is [`Sensitivity::Fine`].
     #[must_use]
     pub fn sensitivity_of(&self, type_name: &str, path: &str) -> Sensitivity {
         match self.credential_type(type_name) {

@@ -41,9 +41,9 @@ enum TrustVerb {
     Import(draft::ImportArgs),
     /// Show the changes of a list, and sign it.
     Sign(operate::SignArgs),
-    /// Verify a list like a program that has pinned its operators.
+    /// Verify a list as a verifier or wallet that has pinned its operators.
     Verify(look::VerifyArgs),
-    /// Write a verified list and its history into a folder, for a web server.
+    /// Write a verified list into a folder with the newest list and the history, for a web server.
     Publish(operate::PublishArgs),
     /// Sign a timestamp that declares a list the newest, for at most seven days, with a key that the list names. Never
     /// asks, so a timer can run it each day.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}. {safe} ({reason})\nhint: {hint}", displayable_lines(.what))]
 pub(crate) struct CommandError {
-    /// Stable reason, in `snake_case`: the code of the failed check, if any.
+    /// Stable reason, in `snake_case`: the code of the failed check, or one of this program.
     pub(crate) reason: &'static str,
     what: String,
     safe: &'static str,

@@ -19,7 +19,7 @@ const EVERY: &str = "VerifiableCredential";
 /// Types that a credential query accepts.
 enum Types<'a> {
     Vct(HashSet<&'a str>),
-    /// Type names; `None` for a set that every credential has.
+    /// Type names besides `VerifiableCredential`; `None` if a set has no other name, so that every credential has it.
     Names(Option<HashSet<&'a str>>),
 }
 

@@ -154,7 +154,7 @@ pub(super) fn paths(value: &Value) -> Option<Vec<ClaimPath>> {
 }
 
 impl Query {
-    /// Returns whether an answer can contain more than one credential.
+    /// Returns whether an answer to the query can contain more than one credential.
     #[must_use]
     pub fn asks_for_several(&self) -> bool {
         self.credentials.len() > 1 || self.credentials.iter().any(|credential| credential.multiple)

@@ -56,15 +56,17 @@ pub struct CredentialQuery {
     pub distinct: Vec<ClaimPath>,
     /// `require_cryptographic_holder_binding`; Carnet's verifier always requires it.
     pub holder_binding: bool,
-    /// Constraints on the issuer, one of which must be met (OpenID4VP 1.0 section 6.1.1); empty: none.
+    /// Constraints on the issuer, one of which must be met (OpenID4VP 1.0 section 6.1.1); empty: none. If there is any,
+    /// this library cannot answer the query.
     pub trusted_authorities: Vec<TrustedAuthority>,
     /// Requested claims; empty: no selectively disclosable claim.
     pub claims: Vec<ClaimQuery>,
-    /// Combinations of claim ids that answer the query, most preferred first. If empty, all claims are required.
+    /// Combinations of claim ids that answer the query, most preferred first; one of them must be answered. If empty,
+    /// all claims are required.
     pub claim_sets: Vec<Vec<String>>,
 }
 
-/// Constraint on the issuer of a credential. This library supports none of the types.
+/// Constraint on the issuer of a credential (`trusted_authorities`). This library supports no type of constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedAuthority {
     /// Type of constraint, such as `aki`.
@@ -106,7 +108,7 @@ pub struct Candidate<'a> {
     pub proved: &'a [Proved],
 }
 
-/// Proved threshold of a claim whose value may be hidden.
+/// Threshold that a claim reaches according to a verified proof; its value may be hidden.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proved {
     /// Path of the claim, not of its commitments.
@@ -168,8 +170,9 @@ impl Query {
 }
 
 impl CredentialQuery {
-    /// Returns the reason why this library cannot answer the credential query: an unsupported format or an unsupported
-    /// constraint on the issuer (spec/elements.md). Neither may be ignored, as the answer would not match the request.
+    /// Returns the reason why this library cannot answer the credential query: an unsupported format, or an unsupported
+    /// constraint on the issuer (spec/elements.md). `None` if it can. Neither may be ignored, as the answer would not
+    /// match the request.
     #[must_use]
     pub fn unsupported_reason(&self) -> Option<String> {
         if self.format.known().is_none() {
@@ -179,7 +182,8 @@ impl CredentialQuery {
         (!kinds.is_empty()).then(|| format!("trusted_authorities of type {} are not supported", kinds.join(", ")))
     }
 
-    /// Returns whether the candidate has the requested format and type, and this library supports every requirement.
+    /// Returns whether the candidate has the requested format and type. `false` if this library cannot answer the query
+    /// ([`Self::unsupported_reason`]). Claims are not compared.
     #[must_use]
     pub fn matches_format_and_type(&self, candidate: Candidate<'_>) -> bool {
         if self.format != candidate.format || self.unsupported_reason().is_some() {

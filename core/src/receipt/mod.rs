@@ -96,7 +96,7 @@ pub struct DisclosedCredential {
     /// Name of its type in the catalogue.
     #[serde(rename = "type")]
     pub credential_type: String,
-    /// DID of its issuer, if it could be determined.
+    /// DID of its issuer; `None` if it could not be determined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// Claims whose values were disclosed, as text by [`path_to_text`].
@@ -354,10 +354,10 @@ impl ShownThreshold {
         &self.path
     }
 
-    /// Returns the proved threshold.
+    /// Returns the proved threshold. It cannot fail for a verified receipt.
     ///
     /// # Errors
-    /// `receipt_invalid`: not exactly one bound, or a malformed one. Not for a verified receipt.
+    /// `receipt_invalid`: not exactly one bound, or a malformed one.
     pub fn threshold(&self) -> Result<Threshold, Problem> {
         let (direction, bound) = match (&self.at_least, &self.at_most) {
             (Some(bound), None) => (Direction::AtLeast, bound),

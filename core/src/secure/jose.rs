@@ -15,7 +15,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// Maximum size of a compact JWS, in bytes: a document of maximum size in base64url, with header and signature.
+/// Maximum size of a compact JWS, in bytes: enough for a document of maximum size in base64url, with header and
+/// signature.
 pub(crate) const MAX_TOKEN: usize = 393_216;
 
 /// Header members that refer to a key by a certificate or a URL, for which Carnet has no trust anchor (RFC 7515 section

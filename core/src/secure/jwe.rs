@@ -109,7 +109,7 @@ impl EncryptionKey {
         Ok(Self { key: key.map_err(|_| invalid("a JWK is not a point on P-256"))?, kid })
     }
 
-    /// Returns the public JWK, with `use` `enc` and `alg` `ECDH-ES`.
+    /// Returns the public JWK, with `use` `enc`, `alg` `ECDH-ES` and the `kid`, if there is one.
     #[must_use]
     pub fn to_jwk(&self) -> Map<String, Value> {
         let mut jwk = bare_jwk(&self.key);

@@ -36,7 +36,8 @@ pub const MAX_AGE_MEMBER: &str = "freshness_seconds_max";
 /// copies.
 pub const EPOCH_SECONDS: u32 = 21_600;
 
-/// Permitted range, in seconds, for the lifetime of a statement and for the maximum age in a request.
+/// Permitted lifetimes of a statement and maximum ages in a request: twelve hours to seven days, in seconds, both
+/// included.
 pub const SECONDS: std::ops::RangeInclusive<u32> = 43_200..=604_800;
 
 /// Prefix of the hash input of handles, for domain separation.
@@ -142,7 +143,8 @@ pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &d
     jose::sign(header, &payload, signer)
 }
 
-/// Verifies a statement by `issuer` about this copy at `now`. The copy itself is not verified.
+/// Verifies a statement by `issuer` about this copy at `now`, and returns its validity. The copy itself is not
+/// verified.
 ///
 /// # Errors
 /// `token_type`, `header_key_unanchored`; `status_list_issuer` (another issuer than the copy's); `key_invalid` (the

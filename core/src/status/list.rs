@@ -100,7 +100,7 @@ impl StatusList {
         &self.bytes
     }
 
-    /// Returns the value of an entry, in constant time.
+    /// Returns the value of an entry, by direct access.
     ///
     /// # Errors
     /// `status_index`: the index is beyond the end of the list.

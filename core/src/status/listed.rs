@@ -25,8 +25,8 @@ enum About {
     Values,
 }
 
-/// Verified status list, with the issuer of the listed credentials, its signer, purpose and validity. Look-ups take
-/// constant time, without a lock or an allocation.
+/// Verified status list, with the issuer of the listed credentials, its signer, purpose and validity. A look-up is a
+/// direct access, without a lock or an allocation.
 #[derive(Debug, Clone)]
 pub struct VerifiedStatusList {
     /// Issuer of the listed credentials.

@@ -56,7 +56,7 @@ pub(crate) fn parse_index(text: &str) -> Result<u64, Problem> {
     index.ok_or_else(|| Problem::new(Code::StatusIndex, "the index is not in base-10 digits"))
 }
 
-/// Maximum size of a decompressed list, in bytes: more than ten million entries of eight bits.
+/// Maximum size of a decompressed list, in bytes: 16 MiB, more than ten million entries of eight bits.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Status purpose of a list (Bitstring Status List 1.0 section 2.2).

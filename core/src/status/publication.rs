@@ -161,7 +161,7 @@ impl Publication {
         Ok(changed.into_iter().filter_map(|(form, changed)| changed.then_some(form)).collect())
     }
 
-    /// Sets the message of an entry, in any state; returns whether it changed.
+    /// Sets the message number of an entry, whatever its state; returns whether it changed.
     ///
     /// # Errors
     /// `status_index`: the index is beyond the end of the list; `status_list_invalid`: the number does not fit in four

@@ -109,7 +109,7 @@ pub struct VerifiedCredential {
     /// Readable claims, by their paths in the secured payload: disclosed ones, and those that the issuer left in the
     /// clear.
     pub disclosed: Vec<ClaimPath>,
-    /// Proved thresholds of claims whose values may be hidden.
+    /// Thresholds that the claims reach according to verified proofs; the values may be hidden.
     pub proved: Vec<Proved>,
     /// Format in which the credential was secured.
     pub format: CredentialFormat,

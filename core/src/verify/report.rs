@@ -88,7 +88,7 @@ pub struct VerificationCheck {
     pub outcome: VerificationOutcome,
 }
 
-/// Checks and their outcomes, in order. A check that depends on a failed one is absent.
+/// Checks and their outcomes, in the order in which they were made. A check that depends on a failed one is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VerificationReport {
     checks: Vec<VerificationCheck>,

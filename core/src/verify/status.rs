@@ -30,7 +30,7 @@ pub trait StatusLists: Send + Sync {
     }
 
     /// Returns the lifetime of an issuer's freshness statements, in seconds, as published by the issuer; `None` if
-    /// unknown.
+    /// unknown, which is the default.
     fn freshness_seconds(&self, _issuer: &str) -> Option<u32> {
         None
     }
@@ -47,7 +47,7 @@ impl<S: BuildHasher + Send + Sync> StatusLists for HashMap<String, HashMap<Strin
 /// Source of credential statuses.
 #[derive(Clone, Copy)]
 pub enum StatusPolicy<'a> {
-    /// Status lists. An unknown, unavailable or stale status fails the check.
+    /// Status lists, or a freshness statement in their place. An unknown, unavailable or stale status fails the check.
     Lists {
         /// Cache of status lists.
         lists: &'a dyn StatusLists,

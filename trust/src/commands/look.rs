@@ -58,13 +58,13 @@ pub(crate) struct WhyArgs {
     file: PathBuf,
     #[command(flatten)]
     pins: PinArgs,
-    /// The DID of the issuer, or with --registrar of the registrar.
+    /// The DID of the issuer, or of the registrar with --registrar.
     #[arg(long, value_name = "DID", value_parser = did)]
     issuer: String,
     /// The type of the credential, by its name in the catalogue.
     #[arg(long = "type", value_name = "TYPE")]
     type_name: Option<String>,
-    /// Ask about a registrar of relying parties, and not about an issuer.
+    /// Decide about a registrar of relying parties, not about an issuer.
     #[arg(long)]
     registrar: bool,
     /// The time of issue; without it, decide as if it were issued now.

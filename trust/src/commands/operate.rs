@@ -63,7 +63,7 @@ pub(crate) struct SignArgs {
     /// than 64 lists back.
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     leave_out: Option<String>,
-    /// The file to write the list with the signature to; it must not exist. By default standard output.
+    /// The file for the list with the signature; it must not exist. By default standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print JSON, and ask nothing.
@@ -77,7 +77,7 @@ pub(crate) struct PublishArgs {
     file: PathBuf,
     #[command(flatten)]
     pins: PinArgs,
-    /// The folder: trust-list.json is the newest, history/NNN.json every one.
+    /// The folder: trust-list.json is the newest list, history/NNN.json each list.
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
     /// Print JSON.

@@ -93,7 +93,8 @@ impl<'a> DocumentCondition<'a> {
     }
 }
 
-/// Membership in F, by trial, within a budget. Conditions are named by their indices in `open`.
+/// Test of sets of conditions for membership in F (see the module), by solving the query, within a budget. Conditions
+/// are identified by their indices in `open`.
 struct Trials<'a, S> {
     open: &'a [BTreeSet<Condition>],
     given: Vec<(usize, usize, usize)>,

@@ -50,8 +50,8 @@ pub struct Holding<'a> {
     /// Claims whose thresholds this copy can prove. A claim that was already proved for another threshold with this
     /// copy is not included (spec/at-least.md 4.5).
     pub provable: &'a [OrderedClaim],
-    /// Claims that the issuer left in the clear. Each is readable whenever the disclosure that contains it is
-    /// disclosed.
+    /// Claims that the issuer left in the clear (not selectively disclosable). Each is readable whenever the disclosure
+    /// that contains it is disclosed.
     pub clear: &'a [ClearClaim],
     /// Verifiers to which this copy was presented before.
     pub exposure: CopyExposure,
@@ -77,7 +77,7 @@ pub enum CopyExposure {
 /// Sensitivity of a claim, from least to most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Sensitivity {
-    /// Boolean that the issuer computed so that the underlying value need not be disclosed.
+    /// Boolean that the issuer computed, such as `rightToWork`, so that the underlying value need not be disclosed.
     Computed,
     /// Value that many people share, such as a country or a level.
     Coarse,
@@ -96,7 +96,7 @@ pub trait SensitivityClasses {
 /// Weights of disclosures; the plan with the least total is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DisclosureWeights {
-    /// Weight of a boolean that the issuer computed, such as `over18`.
+    /// Weight of a boolean that the issuer computed, such as `rightToWork`.
     pub computed: u32,
     /// Weight of a threshold proof.
     pub threshold: u32,
@@ -141,7 +141,7 @@ pub struct ImpliedCondition {
     pub path: ClaimPath,
     /// Threshold that the claim does not reach; `None` for a condition on values.
     pub threshold: Option<Threshold>,
-    /// Requested values, none of which the claim has; empty for a threshold.
+    /// Requested values, none of which the claim has; empty for a condition on a threshold.
     pub values: Vec<Value>,
 }
 
@@ -163,7 +163,7 @@ pub struct PlanPart {
     pub query_id: String,
     /// Index of the copy, in the list given to [`Query::plan`].
     pub holding: usize,
-    /// Disclosures, ordered by path; empty for a query without claims.
+    /// Disclosures, ordered by path: in an SD-JWT format those that the query needs, otherwise all claims of the copy.
     pub shows: Vec<ClaimDisclosure>,
 }
 

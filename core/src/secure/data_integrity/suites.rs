@@ -17,7 +17,7 @@ impl Suites {
         Self::default()
     }
 
-    /// Returns the cryptosuites of this crate, all of which use JCS.
+    /// Returns a registry of the cryptosuites of this crate, which use JCS: eddsa-jcs-2022 and ecdsa-jcs-2019.
     #[must_use]
     pub fn jcs() -> Self {
         Self::only(EddsaJcs2022).with(EcdsaJcs2019)
@@ -29,7 +29,7 @@ impl Suites {
         Self::none().with(suite)
     }
 
-    /// Adds a cryptosuite, or replaces the one of the same name.
+    /// Returns the registry with one more cryptosuite, which replaces one of the same name.
     #[must_use]
     pub fn with(mut self, suite: impl Cryptosuite + 'static) -> Self {
         self.0.retain(|other| other.name() != suite.name());
@@ -37,10 +37,10 @@ impl Suites {
         self
     }
 
-    /// Returns the cryptosuite of this name.
+    /// Returns the cryptosuite with this `cryptosuite` value.
     ///
     /// # Errors
-    /// `cryptosuite_unknown`
+    /// `cryptosuite_unknown` if it is not registered.
     pub fn named(&self, name: &str) -> Result<&dyn Cryptosuite, Problem> {
         self.iter().find(|suite| suite.name() == name).ok_or_else(|| Code::CryptosuiteUnknown.into())
     }

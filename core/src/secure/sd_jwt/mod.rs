@@ -138,10 +138,10 @@ impl SdJwt {
         self.key_binding.as_ref()
     }
 
-    /// Refuses an SD-JWT+KB: a copy from the issuer must not have a key binding (RFC 9901 section 7.2).
+    /// Checks that there is no key-binding JWT: a copy from the issuer must not have one (RFC 9901 section 7.2).
     ///
     /// # Errors
-    /// `key_binding_unexpected`
+    /// `key_binding_unexpected` if there is one.
     pub fn require_no_key_binding(&self) -> Result<(), Problem> {
         if self.has_key_binding() { Err(Code::KeyBindingUnexpected.into()) } else { Ok(()) }
     }

@@ -31,10 +31,11 @@ pub struct AcceptedList {
     pub sequence: u64,
     /// Its [digest](super::TrustList::digest).
     pub digest: String,
-    /// `true` if it has a history. If so, each later list must have a history that includes this list.
+    /// `true` if the list has a history. If so, the history of each later list must include this list.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub chained: bool,
-    /// `true` if a timestamp was ever accepted. If so, each later list with timestamp signers must have a timestamp.
+    /// `true` if a timestamp of this or an earlier list was accepted. If so, each later list with timestamp signers
+    /// must have a timestamp.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timestamped: bool,
     /// Operators that this or an earlier list has named in place of the pinned ones.

@@ -279,7 +279,7 @@ impl TrustList {
         self.valid_until
     }
 
-    /// Returns the DIDs of the operators who signed it.
+    /// Returns the DIDs of the operators with a valid proof.
     pub fn signed_by(&self) -> impl Iterator<Item = &str> {
         self.signed_by.iter().map(String::as_str)
     }

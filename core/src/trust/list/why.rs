@@ -120,9 +120,10 @@ pub struct AccreditationDecision {
     pub question: AccreditationQuestion,
     /// Time for which the decision was made.
     pub now: Timestamp,
-    /// Name in the party's entry; `None` if the party is not listed.
+    /// Name of the party in the trust list; `None` if the party is not listed.
     pub name: Option<String>,
-    /// Accreditation that decided, with its index in the entry; `None` if none did.
+    /// Accreditation to which the rule was applied, with its index in the entry; `None` if no accreditation is for the
+    /// act.
     pub accreditation: Option<(usize, Accreditation)>,
     /// Rule that decided.
     pub rule: AccreditationRule,

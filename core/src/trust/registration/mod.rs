@@ -39,7 +39,7 @@ const REQUEST: StatementKind =
 const REGISTRATION: StatementKind =
     StatementKind { type_name: "RelyingPartyRegistration", invalid: Code::RegistrationInvalid };
 
-/// Verified request for registration, signed with a key of the relying party's DID.
+/// Verified request of a relying party for registration, signed with a key of its DID.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegistrationRequest {
     relying_party: RelyingParty,
@@ -64,12 +64,13 @@ impl RegistrationRequest {
         REQUEST.sign(relying_party, (now, None), kid, signer)
     }
 
-    /// Verifies a request; `skew` is in seconds.
+    /// Verifies a request: signed by the relying party itself, with receipt keys that its DID document lists for
+    /// assertion. `skew` is in seconds.
     ///
     /// # Errors
-    /// `registration_invalid`, `registration_mismatch` (not signed by the relying party, or with a receipt key that the
-    /// relying party's document does not list for assertion), `not_yet_valid`, and those of
-    /// [`data_integrity::verify`](crate::secure::data_integrity::verify).
+    /// `registration_invalid`, `registration_mismatch` (not signed by the relying party, or with a receipt key that
+    /// differs from the one in its document), `not_yet_valid`, those of
+    /// [`data_integrity::verify`](crate::secure::data_integrity::verify) and of resolving the receipt keys.
     pub fn verify(
         document: &Map<String, Value>,
         now: Timestamp,

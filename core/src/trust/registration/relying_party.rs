@@ -51,7 +51,7 @@ pub struct RelyingParty {
     pub supervisory_authority: SupervisoryAuthority,
     /// Intended uses, one for each purpose; their ids are unique.
     pub intended_uses: Vec<IntendedUse>,
-    /// Keys that sign its receipts; empty in older registrations.
+    /// Keys that sign its receipts and confirmations of erasure; empty in older registrations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub receipt_keys: Vec<ReceiptKey>,
 }
@@ -256,7 +256,7 @@ impl RegisteredClaim {
         }
     }
 
-    /// Returns whether threshold proofs in a direction are registered.
+    /// Returns whether threshold proofs in a direction are registered, with any bound or only with some.
     #[must_use]
     pub fn registers(&self, direction: Direction) -> bool {
         let any = match direction {
