@@ -231,7 +231,7 @@ fn apart(a: Timestamp, b: Timestamp) -> Duration {
     Duration::from_secs(a.unix().abs_diff(b.unix()))
 }
 
-/// Reads the clock for callers that do not pass the time in. A clock before 1970 makes all cached documents old.
+/// Returns the current time, for callers that do not pass it in. A clock before 1970 makes all cached documents old.
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))

@@ -46,7 +46,7 @@ pub struct FetchOptions {
 }
 
 impl Default for FetchOptions {
-    /// No further certificates, no private hosts, no local sites, five seconds, 64 KiB.
+    /// No additional certificates, no private hosts, no local sites, a timeout of five seconds, and at most 64 KiB.
     fn default() -> Self {
         Self {
             extra_ca_pem: None,

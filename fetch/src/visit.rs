@@ -60,7 +60,7 @@ fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
     Some(http_date(text(DATE)?)?.plus(age.into()))
 }
 
-/// Reads an IMF-fixdate (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Parses an IMF-fixdate (RFC 9110 section 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn http_date(text: &str) -> Option<Timestamp> {
     let (_, rest) = text.trim().split_once(", ")?;
     let mut parts = rest.split(' ');

@@ -13,13 +13,13 @@ use zeroize::Zeroizing;
 
 use crate::{config::StartError, disk};
 
-/// Arguments that every staff verb has; flatten into clap.
+/// Arguments of every staff command.
 #[derive(Debug, Clone, clap::Args)]
 pub struct StaffArgs {
     /// The service's URL.
     #[arg(long, default_value = ISSUER.url, value_parser = parse_server)]
     pub server: String,
-    /// A file that holds the staff token.
+    /// A file with the staff token.
     #[arg(long)]
     pub token_file: Option<PathBuf>,
     /// A CA certificate (PEM) to trust.

@@ -27,7 +27,7 @@ const FILES: [&str; 8] = [
 /// Arguments of commands that work on a service's data directory.
 #[derive(Debug, Clone, Args)]
 pub struct DirectoryArgs {
-    /// The data directory that `init` made.
+    /// The data directory created by `init`.
     #[arg(long, value_parser = DataDirectoryParser)]
     pub data: PathBuf,
     /// A TOML file whose fields override DIR/config.toml.

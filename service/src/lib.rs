@@ -1,4 +1,5 @@
-//! Shared parts of the two services: configuration, staff identity, stores, limits, and errors on the wire.
+//! Shared parts of the issuer and the verifier services: configuration, staff identity, keys, stores, limits, and
+//! errors in gRPC and HTTP responses.
 
 mod calls;
 pub mod client;

@@ -25,7 +25,7 @@ use crate::{
     disk,
 };
 
-/// Grace period for calls under way once the service is asked to stop.
+/// Maximum time for calls in progress to finish after the service was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const MAX_HEADER_BYTES: u32 = 16_384;

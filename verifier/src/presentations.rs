@@ -149,12 +149,12 @@ impl<S: Store> Verifier<S> {
         Ok(SubmissionResponse { verdict, receipt })
     }
 
-    /// Verifies a presentation without a stored request, against the caller's query, nonce and audience. Stores
-    /// nothing.
+    /// Verifies a presentation without a stored request, against the caller's query, nonce and audience. Stores nothing
+    /// about the presentation.
     ///
     /// # Errors
     /// An empty nonce or audience; an invalid or unsupported query; [`Error::ClockBehind`];
-    /// [`Error::IssuerKeyUnknown`].
+    /// [`Error::IssuerKeyUnknown`]; store errors.
     pub(crate) async fn verify_presentation(
         &self,
         vp_token: VpToken,
@@ -186,10 +186,10 @@ impl<S: Store> Verifier<S> {
         Ok((result.verdict, result.disclosed))
     }
 
-    /// Verifies a credential without a presentation. Stores nothing.
+    /// Verifies a credential without a presentation. Stores nothing about the credential.
     ///
     /// # Errors
-    /// An empty credential; [`Error::ClockBehind`]; [`Error::IssuerKeyUnknown`].
+    /// An empty credential; [`Error::ClockBehind`]; [`Error::IssuerKeyUnknown`]; store errors.
     pub(crate) async fn verify_credential(
         &self,
         bytes: Vec<u8>,

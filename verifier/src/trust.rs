@@ -65,7 +65,7 @@ pub(crate) struct ConfiguredTrustList {
     place: String,
     /// Source of the list.
     source: TrustListSource,
-    /// Source of its timestamp.
+    /// Source of the list's timestamp, next to the list.
     timestamp: TrustListSource,
     /// DID that identifies the list.
     name: String,

@@ -77,7 +77,7 @@ pub struct DisplayName {
 /// Credential configuration: a kind of credential that can be requested, in one format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CredentialConfiguration {
-    /// Format identifier.
+    /// Credential format identifier, such as `dc+sd-jwt`.
     pub format: String,
     /// OAuth scope with which the credential can be requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,7 +97,7 @@ pub struct CredentialConfiguration {
     /// Supported types of proofs of possession of the holder's key, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub proof_types_supported: BTreeMap<String, ProofType>,
-    /// Display names and claims.
+    /// Display names of the credential, and its claims.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_metadata: Option<CredentialMetadata>,
     /// Epoch to whose start the dates of all copies are rounded down, such as `week`: a member of Carnet's profile
@@ -140,7 +140,7 @@ pub struct CredentialMetadata {
 pub struct ClaimDescription {
     /// Claims path pointer: names, `null` for all elements of an array, and indexes.
     pub path: Vec<Value>,
-    /// `true` if the issuer includes the claim in every such credential.
+    /// `true` if the issuer includes the claim in every credential of this configuration.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mandatory: bool,
     /// Display names of the claim.

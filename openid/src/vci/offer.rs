@@ -19,7 +19,7 @@ use crate::{
 
 /// URL scheme of offer links.
 pub const SCHEME: &str = "openid-credential-offer";
-/// Maximum length of a link, in bytes.
+/// Maximum length of an offer link, in bytes.
 const MOST_LINK_BYTES: usize = 8_192;
 /// Maximum number of credential configurations in an offer.
 const MOST_CONFIGURATIONS: usize = 64;
@@ -31,8 +31,8 @@ const MOST_DESCRIPTION: usize = 300;
 pub enum OfferLink {
     /// Offer by value: `credential_offer`.
     Value(CredentialOffer),
-    /// Offer by reference: `credential_offer_uri`. The URL is untrusted, and to be fetched only with the restrictions
-    /// for such URLs.
+    /// Offer by reference: `credential_offer_uri`. The URL is untrusted: it must be fetched without access to private
+    /// networks.
     Reference(String),
 }
 
@@ -83,7 +83,7 @@ impl OfferLink {
 pub struct CredentialOffer {
     /// Credential issuer identifier.
     pub credential_issuer: String,
-    /// Ids of the offered credential configurations, at least one.
+    /// Ids of the offered credential configurations, 1 to 64, all different.
     pub configuration_ids: Vec<String>,
     /// Pre-authorized code grant; `None`: the offer has other grants only, which are ignored, or none, so that the
     /// issuer's metadata determines the grant.

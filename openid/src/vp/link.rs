@@ -11,7 +11,7 @@ use url::Url;
 use super::{SCHEME, request::MOST_URL_BYTES};
 use crate::link::{self, RESERVED, https_url};
 
-/// Maximum length of a link, in bytes.
+/// Maximum length of a request link, in bytes.
 const MOST_LINK_BYTES: usize = 65_536;
 /// Parameters whose value in a query is JSON (OpenID4VP section 5.1).
 const OBJECTS: [&str; 4] = ["dcql_query", "client_metadata", "transaction_data", "verifier_info"];

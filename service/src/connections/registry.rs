@@ -64,7 +64,7 @@ impl Registry {
     }
 
     /// Closes the connection that comes first in the order of [`Rank`], if there is one that may be closed. Never
-    /// closes `newcomer`, the connection just registered, or one that is younger than `patience` and has had no call.
+    /// closes `newcomer`, the connection just registered, nor one that is younger than `patience` and has had no call.
     pub(super) fn make_room(&self, newcomer: Option<u64>, patience: Duration) {
         let now = Instant::now();
         let may_go = |rank: &Rank| match rank {

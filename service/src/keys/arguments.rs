@@ -9,25 +9,26 @@ use zeroize::Zeroizing;
 use super::{Kek, KeysConfig, SecretSource, seal};
 use crate::{config::StartError, disk};
 
-/// Place of the signing key. Without any of these, a key-encryption key that is made beside the data directory seals
-/// it.
+/// Storage of the signing key. By default it is sealed with a key-encryption key that is created next to the data
+/// directory.
 #[derive(Debug, Clone, Default, Args)]
 pub struct KeyPlace {
-    /// Seal the key with a passphrase; SOURCE is file:PATH, env:NAME or fd:NUMBER, now and whenever the service starts.
+    /// Seal the key with a passphrase from SOURCE (file:PATH, env:NAME or fd:NUMBER), which is also read at each start
+    /// of the service.
     #[arg(long, value_name = "SOURCE", conflicts_with_all = ["kek", "pkcs11"])]
     passphrase: Option<SecretSource>,
-    /// Seal the key with a key-encryption key: SOURCE of 32 bytes in hex; or pkcs11:LABEL, an AES key in the token of
-    /// --pkcs11, which is made there if there is none.
+    /// Seal the key with a key-encryption key: SOURCE of its 32 bytes in hex; or pkcs11:LABEL, an AES key in the token
+    /// of --pkcs11, which is created if it is missing.
     #[arg(long, value_name = "SOURCE")]
     kek: Option<Kek>,
-    /// Make the key in a PKCS#11 token (or, with --kek pkcs11:LABEL, the one that seals it); MODULE is the path of its
-    /// library.
+    /// Create the key in a PKCS#11 token (with --kek pkcs11:LABEL, only the key that seals it); MODULE is the path of
+    /// the token's library.
     #[arg(long, value_name = "MODULE", requires_all = ["token_label", "pin"])]
     pkcs11: Option<PathBuf>,
-    /// Leave the key in plain text, in a file that only its owner may read; the service warns of it at each start.
+    /// Store the key in plain text, in a file that only its owner can read; the service warns about it at each start.
     #[arg(long, conflicts_with_all = ["passphrase", "kek", "pkcs11"])]
     plain_text_keys: bool,
-    /// The token's label.
+    /// Label of the token.
     #[arg(long, value_name = "LABEL", requires = "pkcs11")]
     token_label: Option<String>,
     /// Source of the token's PIN.

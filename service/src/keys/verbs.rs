@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{config::StartError, directory::DirectoryArgs, time};
 
-/// A signature algorithm on the command line.
+/// Signature algorithm on the command line.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum KeyAlgorithm {
     /// Ed25519; needed for the formats with a Data Integrity proof.
@@ -42,7 +42,7 @@ impl From<KeyAlgorithm> for Algorithm {
     }
 }
 
-/// Verbs for keys. Those that change keys need the service stopped.
+/// Commands for keys. Those that change keys require that the service is stopped.
 #[derive(Debug, Subcommand)]
 pub enum KeysVerb {
     /// List the keys, the oldest first.
@@ -50,17 +50,17 @@ pub enum KeysVerb {
         /// Data directory.
         #[command(flatten)]
         place: DirectoryArgs,
-        /// Also list the changes to them.
+        /// Also list the changes of the keys.
         #[arg(long)]
         history: bool,
     },
-    /// Update did.json to the keys, and compare the published document with it.
+    /// Update did.json from the keys, and compare the published document with them.
     Check {
         /// Data directory.
         #[command(flatten)]
         place: DirectoryArgs,
-        /// Adopt what the published document has of the keys and keys.json lacks: after an older keys.json was
-        /// restored.
+        /// Adopt the information about the keys that the published document has and keys.json lacks, after an older
+        /// keys.json was restored.
         #[arg(long)]
         adopt: bool,
     },
@@ -69,47 +69,47 @@ pub enum KeysVerb {
         /// Data directory.
         #[command(flatten)]
         place: DirectoryArgs,
-        /// The new key's algorithm; by default that of the key that signs now.
+        /// Algorithm of the new key; by default that of the newest key.
         #[arg(long, value_enum)]
         algorithm: Option<KeyAlgorithm>,
     },
-    /// Let the next key sign, once it has been in the published document for long enough. The earlier one is retired.
+    /// Activate the next key, once it has been in the published document for long enough; the previous key is retired.
     Activate {
         /// Data directory.
         #[command(flatten)]
         place: DirectoryArgs,
-        /// Do not wait until verifiers have read the new document; those that have not refuse new credentials until
-        /// then.
+        /// Do not wait until verifiers have fetched the new document; until they have, they refuse new credentials.
         #[arg(long)]
         at_once: bool,
     },
-    /// Retire a next key that is not wanted; with --compromised, mark any key that somebody else may have.
+    /// Retire a next key that is not wanted; with --compromised, mark any key that another party may have.
     Retire {
         /// Data directory.
         #[command(flatten)]
         place: DirectoryArgs,
         /// The key, such as key-1.
         key: String,
-        /// Somebody else may have it: its signatures no longer count by themselves. This cannot be undone.
+        /// Mark the key as compromised: its signatures are no longer valid on their own. This cannot be undone.
         #[arg(long)]
         compromised: bool,
         /// Reason, for the history.
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Seal the keys as the configuration says under keys: with its kek, or else its passphrase.
+    /// Seal the keys as configured under [keys]: with the key-encryption key, otherwise with the passphrase.
     Seal {
         /// Data directory.
         #[command(flatten)]
         place: DirectoryArgs,
-        /// Source of the key-encryption key that opens them now, if the configuration has another one already.
+        /// Key-encryption key with which the keys are sealed now, if the configuration already has another one.
         #[arg(long, value_name = "SOURCE")]
         old_kek: Option<Kek>,
-        /// Source of the passphrase that opens them now, if the configuration has something else already.
+        /// Source of the passphrase with which the keys are sealed now, if the configuration already has another
+        /// secret.
         #[arg(long, value_name = "SOURCE", conflicts_with = "old_kek")]
         old_passphrase: Option<SecretSource>,
     },
-    /// Put the keys back in plain text, to seal them with something else.
+    /// Store the keys in plain text, to seal them with another secret.
     Unseal {
         /// Data directory.
         #[command(flatten)]

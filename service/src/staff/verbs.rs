@@ -21,25 +21,25 @@ pub struct StaffDirectoryArgs {
     json: bool,
 }
 
-/// Verbs for staff tokens. A running service follows at once.
+/// Commands for staff members. A running service applies changes at once.
 #[derive(Debug, Subcommand)]
 pub enum StaffVerb {
-    /// Take somebody in: prints their token, once.
+    /// Add a staff member, and print the token, once.
     Add {
-        /// The name for records of their acts; it is never given to anybody else.
+        /// The name for records of the person's actions; names are never reused.
         #[arg(value_parser = check_staff_name)]
         name: String,
         /// Data directory.
         #[command(flatten)]
         place: StaffDirectoryArgs,
     },
-    /// List current and former staff, the oldest first.
+    /// List current and former staff members, oldest first.
     List {
         /// Data directory.
         #[command(flatten)]
         place: StaffDirectoryArgs,
     },
-    /// End somebody's token: it is refused from the next call on.
+    /// Revoke a staff member's token: it is refused from the next call on.
     End {
         /// The name, as `staff list` shows it.
         name: String,

@@ -31,14 +31,14 @@ pub struct RestoreArgs {
     /// A TOML file whose fields override DIR/config.toml.
     #[arg(long)]
     pub config: Option<PathBuf>,
-    /// The backup.
+    /// The backup to restore.
     #[arg(long, required_unless_present = "in_place")]
     pub from: Option<PathBuf>,
-    /// Take the store that is in the directory: after the whole directory was restored, or where store.json is lost.
+    /// Use the store in the directory: after the whole directory was restored, or if store.json is lost.
     #[arg(long, conflicts_with = "from")]
     pub in_place: bool,
-    /// Continue with a store that is older than one that was here, whether or not anything shows that it is. All
-    /// changes since are lost; run it without this first, to read which.
+    /// Continue with a store that is older than one that was in use here, even if nothing shows that it is older. All
+    /// later changes are lost; run the command without this option first, to read which.
     #[arg(long)]
     pub accept_loss: bool,
     /// Print JSON.

@@ -242,7 +242,8 @@ impl StagedStore {
         identity::read(database.readers()).await
     }
 
-    /// Closes the staged store, puts it in place of the earlier one, and writes the mark.
+    /// If the preparation succeeded (`done`), closes the staged store, puts it in place of the earlier one, and writes
+    /// the mark.
     async fn finish(
         self,
         database: Database,

@@ -67,13 +67,13 @@ enum VerifierVerb {
         #[command(subcommand)]
         verb: carnet_service::keys::verbs::KeysVerb,
     },
-    /// Manage uses of vouchers that several desks mark: export them, and import those of others. The
-    /// service may be running.
+    /// Manage the uses of vouchers that several desks redeem: export them, and import those of the others. The service
+    /// may be running.
     Redemptions {
         #[command(subcommand)]
         verb: redemptions::RedemptionsVerb,
     },
-    /// Register this verifier: create the request, install what a registrar signed.
+    /// Register this verifier: create a registration request, and install the signed registration.
     Registration {
         #[command(subcommand)]
         verb: registration::RegistrationVerb,

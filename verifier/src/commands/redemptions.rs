@@ -32,14 +32,15 @@ pub(crate) enum RedemptionsVerb {
         #[command(flatten)]
         place: DirectoryArgs,
     },
-    /// Write the uses that this desk has marked to a file, for the other desks.
+    /// Write the uses redeemed by this desk to a file, for the other desks.
     Export {
         #[command(flatten)]
         place: DirectoryArgs,
         /// The file to write.
         file: PathBuf,
     },
-    /// Import the other desks' marks, and find vouchers that were used too often. Exit code 1: there are some.
+    /// Import the uses redeemed by the other desks, and find vouchers that were used too often. Exit code 1: there are
+    /// some.
     Reconcile {
         #[command(flatten)]
         place: DirectoryArgs,
@@ -47,15 +48,15 @@ pub(crate) enum RedemptionsVerb {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Continue without a lost desk: its exports are refused from now on, and the uses that it may have allowed are
-    /// counted.
+    /// Continue without a lost desk: its exports are refused from now on, and the maximum number of uses that it may
+    /// have redeemed is computed.
     WriteOff {
         #[command(flatten)]
         place: DirectoryArgs,
         /// The name of the desk. No desk gets it again: one that is found later needs a new name and a new key.
         desk: String,
     },
-    /// Print the number of uses that this desk has marked, by template, issuer and month, and the desks written off.
+    /// Print the number of uses redeemed by this desk, by template, issuer and month, and the desks written off.
     Totals {
         #[command(flatten)]
         place: DirectoryArgs,

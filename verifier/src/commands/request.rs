@@ -60,7 +60,7 @@ pub(crate) struct RequestCreateArgs {
     /// 604800).
     #[arg(long, requires = "query", value_name = "SECONDS")]
     freshness_seconds_max: Option<u32>,
-    /// The number of seconds for which it can be answered; by default that of the configuration.
+    /// The number of seconds for which the request can be answered; by default that of the configuration.
     #[arg(long, default_value_t = 0)]
     ttl: u32,
     /// Print the link for the holder and nothing else, for scripts.

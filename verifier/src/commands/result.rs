@@ -16,7 +16,7 @@ pub(crate) struct ResultArgs {
     /// Wait for the answer and show the disclosed claims, which are not stored.
     #[arg(long)]
     watch: bool,
-    /// The response code with which the wallet came back to your site; one of another request is refused.
+    /// The response code with which the wallet returned to your site; that of another request is refused.
     #[arg(long, conflicts_with = "watch", value_name = "CODE")]
     response_code: Option<String>,
     #[command(flatten)]

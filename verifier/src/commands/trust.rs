@@ -29,8 +29,8 @@ fn end_of(timestamp: &str) -> Option<Timestamp> {
 pub(crate) struct TrustArgs {
     #[command(flatten)]
     place: DirectoryArgs,
-    /// Accept the list with this digest once, although it is older than the newest accepted one or does not descend
-    /// from it: the way back after a wrong list. Get the digest from the operators, and not from the list's site.
+    /// Accept the list with this digest once, even if it is older than the newest accepted one or does not descend from
+    /// it: to recover from a wrong list. Get the digest from the operators, and not from the list's site.
     #[arg(long, value_name = "DIGEST", allow_hyphen_values = true)]
     accept: Option<String>,
 }

@@ -74,7 +74,7 @@ pub(crate) trait ReadUses: Send {
     /// Returns the mark of a desk with this sequence number; `None` if it is unknown or erased.
     fn mark(&mut self, desk: &str, sequence: u64) -> impl StoreFuture<Option<UseMark>>;
 
-    /// Returns the marks of a desk up to a sequence number, in ascending order of these numbers.
+    /// Returns the marks of a desk up to and including the sequence number `last`, in ascending order of these numbers.
     fn marks(&mut self, desk: &str, last: u64) -> impl StoreFuture<Vec<(u64, UseMark)>>;
 
     /// Returns all marks of each voucher that has more marks than permitted uses, with the names of their desks,
