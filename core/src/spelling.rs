@@ -34,7 +34,7 @@ fn folded(name: &str) -> Vec<char> {
 
 /// Returns the edit distance: the number of characters to insert, remove, replace or swap with the next one.
 fn distance(a: &[char], b: &[char]) -> usize {
-    // Three rows of the matrix: two before the one that is made.
+    // Three rows of the matrix: the current one and the two before it.
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
     let mut previous = None;

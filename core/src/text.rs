@@ -29,7 +29,7 @@ const KEYCAP: char = '\u{20e3}';
 /// Returns the invisible characters of a text, each with its byte offset.
 pub fn invisible_characters(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
     text.char_indices().filter(move |(at, c)| {
-        // Most text has none, and needs no look at its neighbours.
+        // Most characters are visible, and need no look at their neighbours.
         may_be_unseen(*c) && {
             let (before, rest) = text.split_at_checked(*at).unwrap_or_default();
             !is_seen(before, *c, rest.get(c.len_utf8()..).unwrap_or_default())
@@ -76,7 +76,7 @@ pub fn displayable_lines(text: &str) -> String {
 #[must_use]
 pub fn displayable_json(value: &serde_json::Value) -> String {
     let escape = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
-    // White space between members is the serialiser's; a line end in a string is escaped by it.
+    // Line ends between members are the serialiser's; those in strings are escaped by it.
     replaced(&format!("{value:#}"), |c| (c == '\n').then(|| c.to_string()), escape)
 }
 
@@ -101,7 +101,7 @@ fn replaced(text: &str, own: impl Fn(char) -> Option<String>, unseen_as: impl Fn
 }
 
 fn may_be_unseen(c: char) -> bool {
-    // Neither table has anything in printable ASCII.
+    // Neither table contains printable ASCII.
     !matches!(c, ' '..='~')
         && (c.is_control()
             || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)

@@ -77,7 +77,7 @@ impl fmt::Display for Timestamp {
     /// The `dateTimeStamp` form in UTC, such as `2026-11-22T00:00:00Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(at) = DateTime::<Utc>::from_timestamp(self.0, 0) else { return write!(f, "{}s", self.0) };
-        // chrono writes a year beyond 9999 with a plus sign, which XSD does not know.
+        // chrono writes a year beyond 9999 with a plus sign, which XSD does not permit.
         let (sign, year) = (if at.year() < 0 { "-" } else { "" }, at.year().unsigned_abs());
         write!(f, "{sign}{year:04}-{:02}-{:02}T", at.month(), at.day())?;
         write!(f, "{:02}:{:02}:{:02}Z", at.hour(), at.minute(), at.second())

@@ -60,7 +60,7 @@ impl Contexts {
         }
         let iri = IriBuf::new(url.to_owned())
             .map_err(|_| Problem::new(Code::ContextUnknown, format!("{url} is not an absolute URL")))?;
-        // A second definition could only take the place of the first, the base context among them.
+        // A second definition would replace the first, possibly that of the base context.
         if self.0.insert(iri, value).is_some() {
             return Err(tampered("is there twice"));
         }

@@ -43,7 +43,7 @@ pub(crate) fn quads(document: &Map<String, Value>, contexts: &Contexts) -> Resul
             .map_err(|_| {
                 Problem::new(Code::Transformation, "no thread could be started for JSON-LD expansion; try again")
             })?;
-        // A panic in the JSON-LD crates is a refusal of this document, and not the end of the program.
+        // A panic in the JSON-LD crates refuses this document, and does not end the program.
         thread.join().unwrap_or_else(|_| Err(Problem::new(Code::Transformation, "JSON-LD expansion failed")))
     })
 }
@@ -55,7 +55,7 @@ fn quads_of_text(text: &str, contexts: &Contexts) -> Result<Vec<Quad>, Problem> 
     let mut expanded: ExpandedDocument = expand(&value, contexts)?;
     expanded.relabel_and_canonicalize(&mut generator);
 
-    // RDF conversion skips a value that is no absolute IRI or no well-formed language tag. Every statement of the
+    // RDF conversion skips a value that is not an absolute IRI or a well-formed language tag. Every statement of the
     // expanded document must be in the result (the cells of lists are additional).
     let statements = expanded.quads().count();
     let mut quads = Vec::with_capacity(statements);

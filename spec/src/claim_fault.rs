@@ -71,7 +71,7 @@ impl DescribedType<'_> {
             }
             kind => {
                 let mut node = self.node(steps);
-                // The rule of a condition is in the condition.
+                // A rule of a condition (`if`, `then`) is in the schema of that condition.
                 if node.schema.get(kind.keyword()).is_none()
                     && let Some(condition) = self.schema_of(error)
                 {
@@ -138,7 +138,7 @@ impl DescribedType<'_> {
             format!(", which has {}", known().collect::<Vec<_>>().join(", "))
         };
         let whole = path(&[steps, &[name.to_owned()]].concat());
-        // A mistyped name is a stranger's text.
+        // An unknown name is text from outside.
         let path = if name.chars().all(|c| c.is_ascii_alphanumeric()) { whole } else { quoted(&whole) };
         ClaimError { path, given: None, wanted: format!("it is not a claim of {}{all}", self.name), nearest }
     }

@@ -27,7 +27,7 @@ pub(crate) fn claims_of_schema(subject: &Value) -> Result<Vec<SchemaClaim>, Stri
 }
 
 fn of_object(schema: &Value, parent: &str, claims: &mut Vec<SchemaClaim>) -> Result<(), String> {
-    // A claim that the schema does not list could not be made disclosable.
+    // A claim that the schema does not list could not be selectively disclosable.
     if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
         return Err(format!("the object at \"{parent}\" lacks \"additionalProperties\": false"));
     }

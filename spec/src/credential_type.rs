@@ -220,7 +220,7 @@ impl CredentialType {
         let validator = self.validator.compiled(&self.schema).ok();
         let errors: Vec<_> = validator.iter().flat_map(|validator| validator.iter_errors(&document)).collect();
         let broken = errors.iter().flat_map(|error| described.faults(error));
-        // Issuance draws these where they are missing.
+        // Issuance generates these if they are missing.
         let drawn = |name: &&String| self.drawn.contains(name);
         let missing = self.required_at_issuance.iter().filter(|name| !claims.contains_key(*name) && !drawn(name));
         let missing = missing.map(|name| described.missing(std::slice::from_ref(name)));
@@ -232,7 +232,7 @@ impl CredentialType {
         }
         faults.extend(self.serials.iter().filter_map(|serials| serials.claim_fault(claims)));
         for fault in id.into_iter().chain(made).chain(broken).chain(missing).chain(computed) {
-            // One claim may break several rules.
+            // One claim may violate several rules.
             if faults.iter().all(|known| known.path != fault.path) {
                 faults.push(fault);
             }
@@ -444,7 +444,7 @@ impl CredentialType {
     /// Returns a document of this type with these claims, to which the schema can be applied.
     fn as_document(&self, claims: &Map<String, Value>) -> Value {
         let mut subject = claims.clone();
-        // An `id` of the caller's would be checked as a claim that the type does not have.
+        // An `id` given by the caller is refused like an unknown claim.
         if subject.contains_key("id") {
             subject.insert("unexpected id".to_owned(), Value::Null);
         }

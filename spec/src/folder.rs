@@ -94,7 +94,7 @@ pub(crate) fn directory_entries(folder: &Path) -> Result<Vec<PathBuf>, SpecError
 /// to LF; other files are unchanged, since contexts have a pinned digest.
 pub(crate) fn read_text(path: &Path) -> Result<String, SpecError> {
     let failed = |source: io::Error| SpecError::Read { path: path.to_owned(), source };
-    // A pipe would never end, and a device has no length.
+    // Reading a pipe could block, and a device has no length.
     if !fs::metadata(path).map_err(failed)?.is_file() {
         return Err(failed(io::Error::other("it is not a file")));
     }

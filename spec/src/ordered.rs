@@ -56,7 +56,7 @@ impl ThresholdClaim {
             if claim.contains(['.', '[']) {
                 return wrong("is not a plain member of credentialSubject");
             }
-            // The commitments are made from its salt: without a disclosure there is none.
+            // The commitments are computed from the claim's salt, which only a disclosure has.
             if !disclosable.contains(claim) {
                 return wrong("is not disclosable");
             }

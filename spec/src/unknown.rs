@@ -82,7 +82,7 @@ impl Catalogue {
         let by_name = names().filter_map(|name| self.credential_type(name));
         let types: Vec<&CredentialType> =
             by_name.chain(asked.vct_values.iter().filter_map(|vct| self.credential_type_by_vct(vct))).collect();
-        // The claims of an unknown type or format are unknown.
+        // The claims of an unknown type or unsupported format are unknown.
         let Some(format) = asked.format.known().filter(|_| !types.is_empty()) else { return unknown };
         for claim in &asked.claims {
             if !types.iter().any(|known| has(known, format, &claim.path)) {
@@ -113,7 +113,7 @@ const SUBJECT: &str = "credentialSubject";
 
 fn unknown_claim(types: &[&CredentialType], format: CredentialFormat, path: &ClaimPath) -> UnknownName {
     let given = claims::path_text(path);
-    // One text for the whole path (`$.credentialSubject.title`) means its last part.
+    // A path given as one text (`$.credentialSubject.title`) means its last part.
     let bare = given.trim_start_matches(['$', '.']);
     let bare = bare.strip_prefix(SUBJECT).map_or(bare, |rest| rest.trim_start_matches('.'));
     let paths: Vec<&str> = types.iter().flat_map(|known| known.claim_paths()).collect();

@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: TrustArguments) -> Result<u8, CommandError> {
 
 /// Prints the result of a command: the value as JSON, or the text. Invisible characters in the text are escaped.
 fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
-    // Names in it are others' words.
+    // The text may contain names from third parties.
     carnet_console::line(if json { value.to_string() } else { displayable_lines(&text()) });
 }
 

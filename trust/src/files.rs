@@ -20,7 +20,7 @@ const SHARED: u32 = 0o666;
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
     let most = Limits::LIST.max_bytes;
     let mut bytes = Vec::new();
-    // One byte more than may be there: a longer file is refused where it is parsed, and not cut.
+    // One byte more than the limit, so that parsing refuses a longer file instead of accepting a truncated one.
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     File::open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))

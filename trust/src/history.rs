@@ -30,7 +30,8 @@ pub(crate) fn publish(
     let number = list.contents().sequence;
     let current = folder.join(CURRENT);
     let history = folder.join(HISTORY).join(format!("{number:03}.json"));
-    // Also if the newest was cut off before it was put in place, or is missing.
+    // The newest file in the history is checked too: an earlier run may have been interrupted, or the current list
+    // removed.
     for path in newest(&folder.join(HISTORY)).into_iter().chain(current.exists().then(|| current.clone())) {
         let (_, published) = read_list(&path).map_err(|refusal| {
             refusal.hint(

@@ -79,7 +79,7 @@ pub(crate) fn import(
     now: Timestamp,
 ) -> Result<TrustListDraft, CommandError> {
     let VerifiedLote { payload, vouched } = signed::open(bytes, signer, now)?;
-    // It names the member that is of another kind, is not known here or is missing.
+    // The error names the member that is unknown, missing or of a wrong type.
     let LoteFile { lote, .. } = json::deserialize_typed(Value::Object(payload))
         .map_err(|error| refused(format!("The list is refused: {error}")))?;
     let scheme = lote.list_and_scheme_information;
@@ -227,7 +227,7 @@ impl Import<'_> {
         let registrar = self.mapping.registrars.iter().any(|uri| uri == kind);
         if types.is_empty() != registrar {
             self.unmapped.insert(kind.to_owned());
-            // Whatever its kind, its party needs a DID.
+            // A missing DID is reported too, whatever the kind of service.
             return self.did(name, given, &information.service_digital_identity).map(drop);
         }
         match information.service_status.as_deref() {
@@ -285,7 +285,7 @@ impl Import<'_> {
         if let Some(given) = given {
             let did = Did::parse(given)
                 .map_err(|problem| CommandError::of(&problem, &format!("{given:?} is not a DID"), "correct --did"))?;
-            // No party's services are credited to another by a slip.
+            // A mistake must not credit the services of one party to another.
             if !others.is_empty() && !others.contains(&did) {
                 let message = format!("The list's DID for {name:?} differs from {given:?}");
                 return Err(CommandError::new("lote_identity", message, "omit --did for it, or correct it"));

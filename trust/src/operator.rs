@@ -66,9 +66,9 @@ impl Operator {
             )
         })?;
         Keyring::create(data, Algorithm::EdDsa, &place.config())?;
-        // So that a file that is missing later is not taken for one that was never written.
+        // Written now, so that a missing file is later known to have been removed.
         write_new(&data.join(SIGNED), "null\n")?;
-        // The name is written last: without it the directory is not taken for an operator's.
+        // The configuration is written last: without it, the directory does not count as an operator's.
         let quoted = Value::from(name).to_string().replace('\u{7f}', "\\u007F");
         write_new(&data.join(FILE), &format!("# Made by `carnet-trust init`.\nname = {quoted}\n{}", place.toml()))?;
         let made = Self::of_key(data, name.to_owned(), Keyring::open(data, &place.config())?)?;
@@ -89,7 +89,7 @@ impl Operator {
 
     fn of_key(data: &Path, name: String, key: Keyring) -> Result<Self, CommandError> {
         let did = Did::key(&key.public_key());
-        // The one method of a did:key is named by the key itself.
+        // The fragment of the only method of a did:key is the key itself.
         let kid = did.with_fragment(did.id()).map_err(|problem| {
             StartError::new(format!("The key gives no DID: {problem}"), "restore the key from a backup")
         })?;
@@ -185,7 +185,8 @@ impl Operator {
         left_out: Option<&str>,
         now: Timestamp,
     ) -> Result<Map<String, Value>, CommandError> {
-        // Held until it is on the disk: of two at the same time, the later one sees the signature of the first.
+        // The lock is held until the record is on disk: the later of two concurrent calls sees the signature of the
+        // first.
         let _lock = self.lock()?;
         self.may_sign(preview, left_out)?;
         let signed = TrustList::sign(document, &self.kid, &self.key, now)

@@ -60,7 +60,7 @@ impl CommandError {
 
 impl From<StartError> for CommandError {
     fn from(error: StartError) -> Self {
-        // The error of the key's own module says if the key is safe.
+        // The message of the key module states whether the key is safe.
         Self {
             reason: "operator_directory",
             what: error.message.trim_end_matches('.').to_owned(),

@@ -136,7 +136,7 @@ pub(crate) fn withdraw(
             continue;
         }
         accreditation.withdrawal = Some(Withdrawal {
-            // An accreditation that has not begun never holds.
+            // An accreditation that has not begun is withdrawn from its start, so that it is never in force.
             withdrawn_from: strike.from.max(accreditation.from),
             earlier_credentials: strike.earlier_credentials,
             reason: strike.reason.map(str::to_owned),

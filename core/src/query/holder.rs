@@ -193,7 +193,7 @@ impl Query {
             ))
         };
         for asked in &self.credentials {
-            // The path of the subject in an unknown format is unknown, and nothing of it is ever compared.
+            // The path of the subject in an unsupported format is unknown, and such credentials are never compared.
             if let (Some(HolderRule::Claims(claims)), Some(format)) = (&self.holder, asked.format.known()) {
                 let mut paths = claims.iter().map(|claim| path_in_format(format, claim));
                 if let Some(path) = paths.find(|path| !asked.always_asks_for(path)) {

@@ -49,7 +49,7 @@ impl ExportedReceipt {
     /// # Errors
     /// Those of [`json::parse_object`]; `receipt_invalid` for another structure.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
-        // Request and receipt are documents of their own.
+        // The file contains up to three documents: request, receipt and confirmation.
         let limits = Limits { max_bytes: Limits::DOCUMENT.max_bytes.saturating_mul(4), ..Limits::DOCUMENT };
         let file: Self = json::deserialize_typed(Value::Object(json::parse_object(bytes, limits)?))
             .map_err(|_| RECEIPT.problem("the file is not an exported receipt"))?;

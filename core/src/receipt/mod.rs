@@ -183,7 +183,7 @@ pub fn request_digest(request_object: &str) -> String {
 /// `proof_generation` if the object cannot be serialised.
 pub fn presentation_digest(vp_token: &BTreeMap<String, Vec<String>>) -> Result<String, Problem> {
     let text = serde_jcs::to_vec(vp_token).map_err(|_| Problem::from(Code::ProofGeneration))?;
-    // It holds claims.
+    // The text contains claims, so it is zeroized.
     Ok(digest(&Zeroizing::new(text)))
 }
 

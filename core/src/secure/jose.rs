@@ -40,7 +40,7 @@ impl CompactJws {
     /// # Errors
     /// `too_large`, `token_malformed`, `invalid_encoding` (not base64url without padding), those of [`json::parse`].
     pub fn parse_within(token: &str, limits: Limits) -> Result<Self, Problem> {
-        // Base64 makes four characters of three bytes; the rest is for header and signature.
+        // Base64 encodes three bytes in four characters; the rest is for header and signature.
         let most = limits.max_bytes.saturating_mul(3) / 2;
         if token.len() > most {
             return Err(Code::TooLarge.into());
@@ -72,7 +72,7 @@ impl CompactJws {
     /// Returns the signing input: `header.payload` as received.
     #[must_use]
     pub fn signed(&self) -> &[u8] {
-        // parse_within found two dots, so there is always something before the last.
+        // `parse_within` found two dots, so that this always splits.
         self.text.rsplit_once('.').map_or("", |(signed, _)| signed).as_bytes()
     }
 
@@ -236,7 +236,7 @@ pub(crate) fn signing_input(
         })
     };
     let (header, payload) = (text(&header)?, text(payload)?);
-    // With room for the signature.
+    // Room for the signature.
     let written = header.len().saturating_add(payload.len()).saturating_mul(4).div_ceil(3);
     let mut token = String::with_capacity(written.saturating_add(96));
     URL_SAFE_NO_PAD.encode_string(header, &mut token);
@@ -302,7 +302,7 @@ fn key_ref(header: &Map<String, Value>) -> Result<KeyRef, Problem> {
         Some(Value::String(kid)) => Some(kid),
         Some(_) => return Err(Problem::new(Code::TokenMalformed, "kid is not a string")),
     };
-    // The key is read even where it is refused for other reasons: a private one must be called that.
+    // The key is parsed even if the header is refused for other reasons, so that a private key is reported as such.
     let jwk = header.get("jwk").map(PublicKey::from_jwk).transpose()?;
     let unanchored = UNANCHORED.iter().any(|name| header.contains_key(*name));
     match (kid, jwk, unanchored) {

@@ -305,7 +305,7 @@ fn agree(
     apv: &[u8],
 ) -> Zeroizing<Vec<u8>> {
     use p256::elliptic_curve::{point::AffineCoordinates as _, sec1::ToEncodedPoint as _};
-    // As elliptic_curve::ecdh does it: constant time; neither factor can be zero, so the product is no identity.
+    // As in elliptic_curve::ecdh: in constant time. Neither factor can be zero, so the product is not the identity.
     let point = std::ops::Mul::mul(public.to_projective(), *secret.to_nonzero_scalar()).to_affine();
     debug_assert!(!point.to_encoded_point(false).is_identity());
     let mut z = point.x();

@@ -181,7 +181,7 @@ impl BitstringListParameters {
         if !matches {
             return Err(Code::StatusPurpose.into());
         }
-        // It need not say how many bits an entry has, and must not say anything else than the reference.
+        // The list need not state the entry size, but must not contradict the reference.
         if subject.get("statusSize").is_some_and(|bits| json::integer(bits) != Some(reference.bits.into())) {
             return Err(invalid("the size of its entries differs from the credential's"));
         }
@@ -191,7 +191,7 @@ impl BitstringListParameters {
         let issued =
             issued.ok_or_else(|| Problem::new(Code::ClaimMissing, "the list does not say when it was made"))?;
         let list = decode(text("encodedList").ok_or_else(|| invalid("it has no encodedList"))?, reference.bits)?;
-        // Rounded up to whole seconds: a list without a second of life could never be used.
+        // Rounded up to whole seconds: a list with a time to live of 0 could never be used.
         let ttl = Some(ttl.saturating_add(999) / 1_000);
         let freshness = ListValidity { issued, until: credential.valid_until(), ttl };
         let published = Self {

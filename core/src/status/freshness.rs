@@ -111,12 +111,12 @@ pub fn choose_statement(
     let latest = now.plus(MARGIN_SECONDS);
     let is_within = |since: Timestamp, age: i64| latest <= since.plus(age);
     let rank = |since: Timestamp| match since.unix() {
-        // The oldest of a day first, then the one of midnight, then the newest.
+        // First the oldest of the last day, then the newest of midnight, then the newest.
         at if is_within(since, DEFAULT_SECONDS) => (2, at.saturating_neg()),
         at => (i32::from(since.start_of_day() == since), at),
     };
     let usable = statements.enumerate().filter(|(_, (since, until))| {
-        // A statement from before there were epochs would be refused.
+        // A statement that does not start at an epoch would be refused.
         epoch_start(*since) == *since && *since <= now && latest < *until && is_within(*since, max_age.into())
     });
     usable.max_by_key(|(_, (since, _))| rank(*since)).map(|(index, _)| index)

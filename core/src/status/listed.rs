@@ -238,7 +238,7 @@ fn credential(
         Some(one) => std::slice::from_ref(one),
         None => &[],
     };
-    // Unknown purposes are ignored: nobody here can ask for them.
+    // Unknown purposes are ignored: no look-up can name them.
     let purposes: Vec<StatusPurpose> =
         named.iter().filter_map(Value::as_str).filter_map(StatusPurpose::parse).collect();
     let purpose = *purposes.first().ok_or(Code::StatusPurpose)?;

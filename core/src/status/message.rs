@@ -87,7 +87,7 @@ impl StatusMessages {
 /// this value exactly once (section 2.1).
 pub fn text_of(entry: &Value, reference: &BitstringStatusListEntry, value: u8) -> Result<String, Problem> {
     let Some(all) = entry.get("statusMessage") else {
-        // Only of one bit it may be left out.
+        // It may be omitted only for entries of one bit.
         return match (reference.bits, value) {
             (1, 0) => Ok("unset".to_owned()),
             (1, _) => Ok("set".to_owned()),

@@ -101,7 +101,7 @@ impl Piece {
     fn pack(bytes: &[u8]) -> Result<Self, Problem> {
         let failed = || Problem::new(Code::ProofGeneration, "the list could not be packed");
         let mut compress = Compress::new(Compression::new(LEVEL), false);
-        // Room for incompressible data, and for the empty block that ends the piece on a whole byte.
+        // Room for incompressible data, and for the empty block that ends the piece at a byte boundary.
         let mut blocks = Vec::with_capacity(bytes.len().saturating_add(256));
         let status = compress.compress_vec(bytes, &mut blocks, FlushCompress::Sync).map_err(|_| failed())?;
         let all = u64::try_from(bytes.len()).is_ok_and(|length| compress.total_in() == length);
@@ -135,7 +135,7 @@ fn put_together(first: u32, second: u32, length: usize) -> u32 {
     let parts = |sum: u32| (u64::from(sum & 0xffff), u64::from(sum >> 16));
     let ((low_1, high_1), (low_2, high_2)) = (parts(first), parts(second));
     let length = u64::try_from(length).unwrap_or_default() % MODULUS;
-    // The second text's sums began at 1, and continue from low_1 instead.
+    // The sums of the second sequence began at 1; they continue from low_1 instead.
     let more = low_1.saturating_add(MODULUS).saturating_sub(1) % MODULUS;
     let low = low_2.saturating_add(more) % MODULUS;
     let high = high_1.saturating_add(high_2).saturating_add(length.saturating_mul(more)) % MODULUS;

@@ -136,7 +136,7 @@ impl Publication {
         Ok(match self.token.list().value(index)? {
             token::VALID => StatusState::Valid,
             token::SUSPENDED => StatusState::Suspended,
-            // An unknown state does not hold.
+            // An unknown value counts as revoked.
             _ => StatusState::Revoked,
         })
     }
@@ -153,8 +153,8 @@ impl Publication {
         };
         let changed = [
             (ListFormat::Revocation, self.revocation.set(index, u8::from(state == StatusState::Revoked))?),
-            // Also for revoked entries: a verifier with this new form and the older other one must not take them for
-            // valid.
+            // Also for revoked entries: a verifier with the new list in this format and an older one in the other must
+            // not take them for valid.
             (ListFormat::Suspension, self.suspension.set(index, u8::from(state != StatusState::Valid))?),
             (ListFormat::Token, self.token.set(index, value)?),
         ];

@@ -44,7 +44,7 @@ impl TokenStatusReference {
             status.as_object().ok_or_else(|| Problem::new(Code::MalformedValue, "status is not an object"))?;
         let reference = members.get("status_list").ok_or(Code::StatusUnsupported)?;
         if members.len() > 1 {
-            // That mechanism could still revoke the credential.
+            // The other mechanism could revoke the credential.
             let what = "status has an unsupported mechanism besides status_list";
             return Err(Problem::new(Code::StatusUnsupported, what));
         }
@@ -212,7 +212,7 @@ impl Claims<'_> {
         if self.ttl.is_some_and(|ttl| ttl <= 0) {
             return Err(missing("valid ttl"));
         }
-        // Otherwise a list that states neither its end nor a time to live would count for ever.
+        // Otherwise a list that states neither an expiry nor a time to live would be valid for ever.
         let ttl = self.ttl.or(self.exp.is_none().then_some(DEFAULT_TTL));
         if self.nbf.is_some_and(|begin| begin > now.plus(skew)) {
             return Err(Problem::new(Code::StatusListStale, "the list is not valid yet"));

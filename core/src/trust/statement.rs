@@ -153,7 +153,7 @@ impl StatementKind {
             return Err(self.problem("its @context is not that of Carnet's statements"));
         }
         if let Some(name) = document.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
-            // A status, an evidence or terms that are not checked must not be ignored.
+            // Members such as a status or terms of use are not checked here, and so must not be ignored.
             let known = ["id", "credentialStatus", "termsOfUse", "evidence", "credentialSchema", "refreshService"];
             let named = known.iter().find(|known| *known == name).copied().unwrap_or("an unknown member");
             return Err(self.problem(format!("{named} is not allowed in it")));
@@ -170,7 +170,7 @@ impl StatementKind {
     /// # Errors
     /// The error code of the kind.
     pub(crate) fn subject<T: DeserializeOwned>(&self, subject: Value) -> Result<T, Problem> {
-        // serde's text on a fault may quote a value, so it is not passed on.
+        // The error text of serde may quote a value, so it is not passed on.
         json::deserialize_typed(subject)
             .map_err(|_| self.problem(format!("its subject lacks the members of a {}", self.type_name)))
     }

@@ -49,7 +49,7 @@ fn validity(times: Times, env: &VerificationEnvironment<'_>) -> Result<(), Probl
     if times.from.is_some_and(|from| env.now.plus(env.skew) < from) {
         return Err(Problem::new(Code::NotYetValid, "the credential is not valid yet"));
     }
-    // validUntil is the last instant at which it holds.
+    // `validUntil` is the last instant at which the credential is valid.
     if env.now.plus(env.skew.saturating_neg()) > times.until {
         return Err(Problem::new(Code::Expired, "the credential is past its end"));
     }

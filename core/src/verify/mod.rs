@@ -207,7 +207,7 @@ pub fn verify_presentation(
             presented_here.push(Presented { query_id: id, text: presented, shown });
         }
     }
-    // Rules across credentials are not checked if one of them does not hold.
+    // Rules across credentials are not checked if one of them is invalid.
     if presented_here.len() == vp_token.values().map(Vec::len).sum::<usize>() {
         holders::check(&mut report, asked.query, &presented_here);
     }
@@ -231,7 +231,7 @@ fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &PresentationCont
         return Err(Problem::new(Code::DomainMissing, "no audience is given to bind to"));
     }
     if vp_token.is_empty() {
-        // Even where nothing is required: an answer in which nothing was shown proves nothing.
+        // Even if the query requires nothing: an empty response proves nothing.
         return Err(Problem::new(Code::QueryUnmet, "nothing was presented"));
     }
     let mut count = 0_usize;
@@ -259,13 +259,13 @@ fn admissible(vp_token: &BTreeMap<String, Vec<String>>, asked: &PresentationCont
 fn answers(query: &CredentialQuery, shown: &sd_jwt::CheckedCredential, types: &dyn TypeRules) -> Result<(), Problem> {
     let format = shown.held.format;
     let selective = format.is_sd_jwt();
-    // If elements are withheld, the disclosed ones move up: the requested index may have another element.
+    // If elements are undisclosed, later ones move up, so that another element may be at the requested index.
     let by_index = |path: &ClaimPath| path.iter().any(|step| matches!(step, Step::Index(_)));
     if selective && query.claims.iter().any(|claim| by_index(&claim.path)) {
         return Err(Problem::new(Code::QueryMalformed, "an array element is requested by its index"));
     }
     let may_be_clear = |path: &ClaimPath| {
-        // A `sub` is the holder's key: that was checked apart.
+        // `sub` is the holder's key, which is checked separately.
         let is_sub = matches!(path.as_slice(), [Step::Name(name)] if name == "sub");
         is_sub || types.is_always_disclosed(&shown.held.type_name, format, path)
     };

@@ -74,11 +74,11 @@ pub(super) fn verify(
     paths.extend(clear.iter().cloned());
     let payload = VerifiedDocument(payload);
     let model = report.note(CheckName::Model, about, model(&token, format, &payload.0, env))?;
-    // A `sub` that is no text names somebody who cannot be the holder.
+    // A `sub` that is not a text cannot identify the holder.
     let sub = payload.0.get("sub").map(|sub| sub.as_str().unwrap_or_default());
     let ids: Vec<&str> =
         if format == CredentialFormat::VcSdJwt { model.credential.subject_ids().collect() } else { Vec::new() };
-    // A VCDM credential whose subject has no id is nobody's, even if it has a sub.
+    // A VCDM credential whose subject has no id has no holder, even if it has a `sub`.
     let named: Vec<&str> = if format == CredentialFormat::VcSdJwt && ids.is_empty() {
         Vec::new()
     } else {
@@ -127,7 +127,7 @@ fn parse(compact: &str, binding_expected: bool) -> Result<(SdJwt, CredentialForm
         Some(format) if format.is_sd_jwt() => format,
         _ => return Err(Problem::new(Code::TokenType, "the credential's typ is neither vc+sd-jwt nor dc+sd-jwt")),
     };
-    // An issuer has no holder's key: a bound copy from there was presented before.
+    // An issuer does not have the holder's key, so that a copy with a key binding has been presented before.
     if !binding_expected && token.has_key_binding() {
         return Err(Problem::new(
             Code::KeyBindingUnexpected,
@@ -184,11 +184,11 @@ fn vouched(token: &SdJwt, issuer: &str, leaked: &PublicKey, env: &VerificationEn
     let statement = statement.ok_or_else(|| refused("no freshness statement vouches for this copy".to_owned()))?;
     let vouches = |said: ListValidity| super::status::require_usable(&said, issuer, env);
     statement_of(statement, token, issuer, env).and_then(vouches).map_err(|problem| match problem.code {
-        // A newer document may have the key, and the statement then vouches.
+        // A newer DID document may have the key, and the statement may then be valid.
         Code::IssuerKeyUnknown => problem,
         _ => refused(format!("the freshness statement for this copy is invalid ({problem})")),
     })?;
-    // The document may have it a second time, under a name that nobody revoked.
+    // The document may list the leaked key a second time, under an id that is not revoked.
     match Jws::parse(statement).and_then(|jws| jws.verify(leaked)) {
         Ok(()) => Err(refused("the freshness statement for this copy is signed with that key itself".to_owned())),
         Err(_) => Ok(()),
@@ -243,11 +243,11 @@ fn model(
         .valid_until()
         .ok_or_else(|| Problem::new(Code::ClaimMissing, "the credential has no end (validUntil, or exp)"))?;
     let types: Vec<&str> = credential.types().collect();
-    // A vct counts in the format that has one; elsewhere it would be a second name for the type.
+    // `vct` counts only in the format that defines it; in others it would be a second name for the type.
     let vct = if format == CredentialFormat::DcSdJwt { payload.get("vct").and_then(Value::as_str) } else { None };
     let type_name = env.types.type_name(&types, vct)?;
     let times = super::common::Times {
-        // Nothing holds before it was issued (spec/protocol.md 1.6).
+        // A credential is not valid before it was issued (spec/protocol.md 1.6).
         from: credential.valid_from().into_iter().chain(nbf).chain(iat).max(),
         until: exp.map_or(until, |exp| until.min(exp)),
     };
@@ -285,7 +285,7 @@ fn sd_jwt_vc(
         subject.insert("id".to_owned(), Did::jwk(&key).as_str().into());
     }
     if subject.is_empty() {
-        // All claims are withheld: VCDM requires at least one, and this one is true.
+        // No claim is disclosed: VCDM requires at least one, and this one is always true.
         subject.insert("type".to_owned(), "Subject".into());
     }
     let mut document = json!({
@@ -306,7 +306,7 @@ fn sd_jwt_vc(
 
 /// Checks that the key of the presentation is the subject's: each id of the subject is a did:jwk or did:key of it.
 fn holder_is_subject(key: &PublicKey, named: &[&str]) -> Result<(), Problem> {
-    // A did:key is made where a did:jwk does not answer: it costs more, and wallets name themselves by the latter.
+    // The did:key is computed only if the did:jwk does not match: it is slower, and wallets use did:jwk.
     let (jwk, multikey) = (Did::jwk(key), LazyCell::new(|| Did::key(key)));
     if !named.is_empty() && named.iter().all(|id| *id == jwk.as_str() || *id == multikey.as_str()) {
         Ok(())

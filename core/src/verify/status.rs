@@ -192,7 +192,7 @@ fn entries(credential: &Credential) -> Result<Vec<StatusEntry>, Problem> {
     if let Some(status) = document.get("status") {
         found.push(StatusEntry::Token(token::TokenStatusReference::parse(status)?));
     }
-    // There is a status, and it says nothing; or nothing but messages, so that no list would be held against it.
+    // The status is empty, or contains only messages, so that no list would be checked.
     let silent = listed.is_empty() && document.contains_key("credentialStatus");
     if silent || (found.is_empty() && !listed.is_empty()) {
         return Err(Problem::new(Code::StatusUnsupported, "its status names no list for revocation or suspension"));
@@ -242,7 +242,7 @@ impl StatusEntry {
             Ok(()) => None,
             Err(problem) => {
                 let late = listed.freshness().seconds_stale(listed.fetched(), env.now, env.skew);
-                // One from the future is late by nothing.
+                // A list from the future is not stale, but is refused.
                 let future = listed.freshness().issued > env.now.plus(env.skew);
                 let problem = match lists.refusal(issuer, self.url()) {
                     Some(newer) => Problem::new(problem.code, format!("{}; {}", problem.detail, newer.detail)),
@@ -272,7 +272,7 @@ impl StatusEntry {
         let listed = listed(self.url(), issuer, lists)?;
         let counts = listed.freshness().check(listed.fetched(), env.now, env.skew).is_ok();
         match self.held_to(listed) {
-            // Lifted before the statement, perhaps; a revocation is never.
+            // The suspension may have ended before the statement; a revocation never ends.
             Err(problem)
                 if problem.code == Code::Suspended && !counts && listed.freshness().issued < stapled.issued =>
             {
@@ -294,7 +294,7 @@ impl StatusEntry {
                 token::VALID => Ok(()),
                 token::INVALID => Err(Code::Revoked.into()),
                 token::SUSPENDED => Err(Code::Suspended.into()),
-                // Values of an application that is not this one.
+                // Application-specific values of another application.
                 _ => Err(Code::StatusUnsupported.into()),
             },
         }

@@ -130,7 +130,7 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, CommandError> {
     if args.json || args.out.is_none() {
         carnet_console::reserve(args.json).map_err(unshown)?;
     }
-    // Before the approval, and before the signature is recorded.
+    // Checked before the approval, and before the signature is recorded.
     if let Some(path) = args.out.as_deref().filter(|path| path.symlink_metadata().is_ok()) {
         return Err(CommandError::new(
             "file_unwritable",
@@ -163,7 +163,7 @@ pub(super) fn sign(args: &SignArgs) -> Result<u8, CommandError> {
         shown
     };
     if !args.json {
-        // Apart from the list, which may go into a file.
+        // On standard error, since standard output may be redirected to the file with the list.
         carnet_console::note(displayable_lines(&summary(&preview, previous.as_ref())));
     }
     if let Err(refusal) = approve(args, &preview) {
@@ -234,7 +234,7 @@ fn approve(args: &SignArgs, preview: &Preview) -> Result<(), CommandError> {
         Some(_) => return Err(CommandError::new("approval_mismatch", "The approval is for another list", hint)),
         None => {}
     }
-    // The question is about the text on standard error; if that, or the answer, is not a person's, there is no
+    // The question is about the text on standard error. Without a terminal for the text and the answer there is no
     // approval.
     let question = Question::english("Sign this? (yes = 1, no = 2)");
     match if args.json { None } else { carnet_console::ask(&question) } {

@@ -26,7 +26,8 @@ pub(super) fn undominated(
         }
     }
     let document = |index: usize| holdings.get(index).map(|holding| holding.document);
-    // The lightest of those that are alike and of one kind; the first in the wallet of those that weigh the same.
+    // Keeps the copy of least weight among those with equal answers and equal kind; of equal weights, the first in the
+    // wallet.
     let lightest = |indices: BTreeSet<usize>, kind: &dyn Fn(usize) -> Option<usize>| -> BTreeSet<usize> {
         let mut kept: BTreeMap<(Option<usize>, Option<&Shape<'_>>), usize> = BTreeMap::new();
         for index in indices {
@@ -43,6 +44,6 @@ pub(super) fn undominated(
         let count = copies.entry(document(*index)).or_default();
         *count = count.saturating_add(1);
     }
-    // A document with other copies is a kind of its own.
+    // A document with several copies left is only compared with itself.
     lightest(kept, &|index| if copies.get(&document(index)) == Some(&1) { None } else { Some(index) })
 }

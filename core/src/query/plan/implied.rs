@@ -49,7 +49,7 @@ pub(super) fn implied(
     solved: &Solved,
     solve: impl Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>,
 ) -> Vec<ImpliedCondition> {
-    // One entry for a condition of a document, however many credential queries state it.
+    // A condition on a document is one entry, even if several credential queries state it.
     let mut open: BTreeMap<DocumentCondition<'_>, BTreeSet<Condition>> = BTreeMap::new();
     for condition in open_conditions(query, holdings, solved) {
         if let Some((_, claim)) = claim_of(query, condition) {
@@ -106,7 +106,7 @@ struct Trials<'a, S> {
 impl<S: Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>> Trials<'_, S> {
     /// Returns the conditions on which F depends, or all open conditions if the budget does not suffice.
     fn betrayed(&mut self) -> BTreeSet<usize> {
-        // Those that lead out of F by themselves are in no other minimal set outside F.
+        // Conditions that lead outside F alone are in no other minimal set outside F.
         let (mut alone, mut joint) = (BTreeSet::new(), BTreeSet::new());
         loop {
             let settled = |one: &usize| alone.contains(one) || joint.contains(one);
@@ -145,7 +145,7 @@ impl<S: Fn(&BTreeSet<Condition>) -> Result<Solved, Problem>> Trials<'_, S> {
     fn minimal(&mut self, mut chosen: Vec<usize>, mut rest: &[usize]) -> Option<Vec<usize>> {
         let mut found = Vec::new();
         while !self.differs(&chosen)? {
-            // With `inside` of them the answer is the same, with `outside` it is another.
+            // With the first `inside` conditions the answer is the same; with the first `outside` it differs.
             let (mut inside, mut outside) = (0, rest.len());
             while outside.saturating_sub(inside) > 1 {
                 let middle = usize::midpoint(inside, outside);

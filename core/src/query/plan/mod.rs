@@ -260,7 +260,7 @@ impl Query {
         let each = self.credentials.iter().enumerate();
         let offered: Vec<Vec<CandidateAnswer>> =
             each.map(|(at, credential)| offers.of(at, credential, holdings)).collect::<Result<_, _>>()?;
-        // The query decides if there is an answer at all, and what is missing if there is none.
+        // Checks first whether the query can be answered, for an error that names what is missing.
         let each = self.credentials.iter().zip(&offered);
         let can_be_met: BTreeSet<&str> =
             each.filter(|(_, offers)| !offers.is_empty()).map(|(credential, _)| credential.id.as_str()).collect();
@@ -280,7 +280,8 @@ impl Query {
                 lightest.push((wanted, answer));
             }
         }
-        // Of answers of equal weight the verifier's first choice, but for one that answers more than another.
+        // Among answers of equal weight, the verifier's first choice, unless it answers more credential queries than
+        // another.
         let fewer = |wanted: &BTreeSet<usize>| {
             lightest.iter().any(|(other, _)| other.len() < wanted.len() && other.is_subset(wanted))
         };

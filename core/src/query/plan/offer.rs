@@ -121,7 +121,7 @@ impl<'a> CandidateAnswers<'a> {
                 self.claim(holding, claim, condition)
             });
             let claims: Vec<Option<Vec<OfferedDisclosure>>> = own_claims.collect::<Result<_, _>>()?;
-            // The whole credential is disclosed, whatever the query asks for.
+            // Without selective disclosure, the whole credential is disclosed, whatever the query requests.
             let whole = if holding.candidate.format.is_sd_jwt() { None } else { Some(self.whole(holding)?) };
             let mut own: Vec<CandidateAnswer> = Vec::new();
             for (set, asked) in sets.iter().enumerate() {

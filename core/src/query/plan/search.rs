@@ -246,7 +246,7 @@ impl<'s> Branch<'s> {
         let mut open = Vec::with_capacity(ways.len());
         for (way, share) in ways.iter().zip(shares) {
             self.steps = self.steps.saturating_add(u64::try_from(way.items.len()).unwrap_or(u64::MAX));
-            // Each document is answered by one copy only.
+            // An answer has at most one copy of each document.
             let excludes = |other: &&Way| other.document == way.document && other.holding != way.holding;
             if self.chosen.iter().any(excludes) {
                 continue;
@@ -259,7 +259,7 @@ impl<'s> Branch<'s> {
         if self.steps > MAX_STEPS {
             return Err(Problem::new(Code::TooLarge, "the query has too many possible answers to compare"));
         }
-        // The most promising ways first, so that there soon is something to compare the rest with.
+        // The most promising candidates first, so that the rest can soon be compared with a good answer.
         open.sort_unstable_by_key(|(order, ..)| *order);
         for ((bound, ..), cost, shared, way) in open {
             self.chosen.push(way);
@@ -294,12 +294,12 @@ impl<'s> Branch<'s> {
         if bound != best.answer.cost {
             return bound < best.answer.cost;
         }
-        // It can at least weigh the same. Then the answer with fewer refused documents ranks first.
+        // At best it has the same weight. Then the answer with fewer refused documents ranks first.
         let refused = self.refused();
         if refused != best.answer.refused {
             return refused < best.answer.refused;
         }
-        // Then the answer that tells less: an offer that is left out since another tells less would not be chosen
+        // Then the answer that reveals less: a candidate left out because another one reveals less would not be chosen
         // either (see `implied`). Then the verifier's order, then the wallet's.
         let told = self.told().saturating_add(self.told_ahead.get(self.chosen.len()).copied().unwrap_or_default());
         if told != best.told {

@@ -258,7 +258,7 @@ struct DisclosureResolver<'a> {
 
 impl<'a> DisclosureResolver<'a> {
     fn value(&mut self, value: &'a Value) -> Result<Value, Problem> {
-        // The path is as long as the value is deep, disclosures within disclosures included.
+        // The length of the path is the depth of the value, disclosures within disclosures included.
         let depth = self.path.len();
         match value {
             Value::Object(_) | Value::Array(_) if depth >= MAX_DEPTH => Err(Code::TooDeep.into()),
@@ -340,7 +340,7 @@ impl<'a> DisclosureResolver<'a> {
                 shown.push(self.at(place, |this| this.in_the_clear(item))?);
                 continue;
             };
-            // An object with more in it than the digest is not for a verifier to make sense of.
+            // RFC 9901 gives no meaning to an object with further members.
             if item.as_object().is_none_or(|members| members.len() != 1) {
                 return Err(malformed("an array's element has more than a digest"));
             }

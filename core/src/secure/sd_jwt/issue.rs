@@ -188,7 +188,7 @@ impl Blinding for Fresh<'_> {
     }
 
     fn decoy(&mut self, _: &[PathStep<'_>], _: Option<&str>) -> Result<DigestText, Problem> {
-        // The digest of randomness (RFC 9901 section 4.2.5), which cannot be told from another.
+        // The digest of random bytes (RFC 9901 section 4.2.5) cannot be distinguished from another digest.
         Ok(digest_of(&self.random::<32>()?))
     }
 }
@@ -410,7 +410,7 @@ impl<'p> Sealer<'_, 'p> {
         while elements.len() < at_least::ENTRIES {
             elements.push(self.blinding.decoy(&self.path, Some(beside))?);
         }
-        // The order of digests of fresh salts is random, and says nothing of the entries.
+        // The order of digests with fresh salts is random, and reveals nothing about the entries.
         elements.sort_unstable();
         Ok(elements.iter().map(element).collect())
     }

@@ -78,7 +78,8 @@ fn must_be_clear<'a>(typ: Option<&str>, mut path: impl Iterator<Item = Member<'a
         return true;
     };
     let format = typ.and_then(CredentialFormat::parse);
-    // A credential's subject is its holder's key, and no claim to be shown or not. (In a plain SD-JWT it may be one.)
+    // `sub` of a credential identifies the holder's key, and is not selectively disclosable. (In a plain SD-JWT it may
+    // be.)
     if first == "sub" && format.is_some_and(CredentialFormat::is_sd_jwt) {
         return true;
     }

@@ -50,11 +50,12 @@ impl AcceptedList {
         Self { sequence: contents.sequence, digest: digest.to_owned(), chained, timestamped: false, operators: None }
     }
 
-    /// Checks that a list (with this digest) is this list or descends from it.
+    /// Checks that a list (with this digest) is this list or descends from it. If neither has a history, a list that is
+    /// more than one number newer is accepted without proof of descent.
     ///
     /// # Errors
     /// `trust_list_rollback` for an older list; `trust_list_conflict` for another list with the same number or one that
-    /// does not descend from it; `trust_list_jump` for a number that is too much greater.
+    /// does not descend from it; `trust_list_jump` for a number more than 1,000 greater.
     pub fn admit(&self, contents: &TrustListContents, digest: &str) -> Result<(), Problem> {
         let (number, newest) = (contents.sequence, self.sequence);
         if number < newest {

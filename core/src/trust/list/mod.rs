@@ -217,13 +217,13 @@ impl TrustList {
         }
         let clock = VerificationTime { now: pinned.now, skew: pinned.skew };
         let digest = digest(&unsecured)?;
-        // A list that is accepted by its digest is judged only by the pins.
+        // A list that is accepted by its digest is verified with the pinned operators only.
         let accepted = pinned.accept == Some(digest.as_str());
         let seen = pinned.seen.filter(|_| !accepted);
         let deciding = pinned.operators.deciding(seen);
         let Signatures { by: signed_by, failed } = proofs::verify(&unsecured, &proofs, &deciding, clock, resolver)?;
         if let Some(named) = contents.operators.as_ref().filter(|named| !deciding.are(named)) {
-            // They take over by their own signatures, so that nobody is named who does not know, or who lost the key.
+            // New operators must sign too, so that none is named without knowing it or without having the key.
             let named = Operators::named(&list, named)?;
             proofs::verify(&unsecured, &proofs, &named, clock, resolver).map_err(|problem| {
                 Problem::new(problem.code, format!("of the operators that it names: {}", problem.detail))

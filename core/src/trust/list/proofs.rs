@@ -50,7 +50,7 @@ pub(super) fn verify(
         return Err(Problem::new(Code::ProofMalformed, format!("there are more than {MAX_PROOFS} proofs")));
     }
     let mut found = Signatures { by: BTreeSet::new(), failed: BTreeMap::new() };
-    // Two DIDs may have one key; its holder is still only one.
+    // Two DIDs may have the same key; then they count once.
     let mut keys = BTreeSet::new();
     let mut document = unsecured.clone();
     for proof in proofs {
@@ -69,7 +69,7 @@ pub(super) fn verify(
             Err(problem) => drop(found.failed.entry(operator.to_owned()).or_insert(problem)),
         }
     }
-    // Another proof of the same operator makes up for one that fails.
+    // A valid proof of an operator outweighs an invalid one.
     found.failed.retain(|operator, _| !found.by.contains(operator));
     if found.by.len() < operators.quorum { Err(too_few(&found, operators.quorum)) } else { Ok(found) }
 }

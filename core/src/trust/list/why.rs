@@ -151,7 +151,7 @@ impl AccreditationDecision {
 
 impl fmt::Display for AccreditationDecision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The question is a stranger's text: nothing in it moves a cursor or turns the line around.
+        // The question is text from outside: invisible characters in it are escaped.
         let party = escaped(&self.question.party);
         let verdict = if self.accepted() { "accepted" } else { "refused" };
         match &self.question.act {
@@ -211,7 +211,7 @@ impl TrustList {
             None => (AccreditationRule::NotListed, None),
             Some(entry) => entry.judge(question, now),
         };
-        // The list may have been verified long ago: its end counts at every decision.
+        // The list may have been verified long ago, so its validity is checked at every decision.
         let clock = self.clock(now);
         if self.check_fresh(now).is_err() {
             rule = AccreditationRule::ListStale;

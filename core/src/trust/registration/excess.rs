@@ -116,7 +116,7 @@ impl IntendedUse {
             let of_type = |vct: &String| fits(&|registered| registered.meta.vct_values.contains(vct));
             query.vct_values.iter().map(of_type).collect::<Option<_>>()?
         } else {
-            // A credential of all the requested types is one of each smaller set as well.
+            // A credential with all requested types also has each subset of them.
             let within = |set: &[String], types: &[String]| set.iter().all(|name| types.contains(name));
             let of_types = |types: &Vec<String>| {
                 fits(&|registered| registered.meta.type_values.iter().any(|set| within(set, types)))

@@ -108,7 +108,7 @@ pub fn registrations_in_request(payload: &Map<String, Value>) -> Vec<Value> {
     let entries = payload.get("verifier_info").and_then(Value::as_array).into_iter().flatten();
     let registration = |entry: &Value| {
         let format = entry.get("format").and_then(Value::as_str);
-        // One that is limited to some of the credentials (`credential_ids`) says nothing of the request as a whole.
+        // A registration for only some of the credentials (`credential_ids`) does not cover the whole request.
         let whole = entry.get("credential_ids").is_none();
         if format == Some(FORMAT.as_str()) && whole { entry.get("data").cloned() } else { None }
     };

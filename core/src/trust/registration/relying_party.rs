@@ -236,7 +236,7 @@ impl RegisteredCredential {
         kind.count(type_values.len().max(vct_values.len()), 1..=MAX_ENTRIES, "meta")?;
         for types in type_values {
             kind.count(types.len(), 1..=MAX_ENTRIES, "type_values")?;
-            // Every credential has this type, so by itself it would register all of them.
+            // Every credential has this type, so that it alone would register all of them.
             let names_one = types.iter().any(|name| name != "VerifiableCredential");
             kind.require(names_one, "type_values", "names only the type VerifiableCredential")?;
         }
