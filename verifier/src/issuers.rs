@@ -67,8 +67,8 @@ impl Issuers {
         self.cache.persist_in(file)
     }
 
-    /// Reads the trust list from its source, if one is configured and the last read is older than `max_age`; a file is
-    /// read each time. Failures are logged as warnings.
+    /// Reads the trust list from its source, if one is configured. A URL is not read again within `max_age` while a
+    /// list is in force. Failures are logged as warnings.
     pub(crate) async fn refresh_trust<S: Store>(&self, store: &S, max_age: Duration, now: Timestamp) {
         if let Some(trust) = &self.trust {
             // It logs its own warnings.

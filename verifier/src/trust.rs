@@ -182,8 +182,8 @@ impl ConfiguredTrustList {
         current.list.clone().ok_or_else(none)
     }
 
-    /// Refreshes the operators' documents, the list and its timestamp. URLs are read only if the last read is older
-    /// than `max_age`. If the list is refused, the current one remains in force while it is valid.
+    /// Refreshes the operators' documents, the list and its timestamp. URLs are not read again within `max_age` while a
+    /// list is in force. If the new list is refused, the current one remains in force while it is valid.
     ///
     /// # Errors
     /// The reason why the list of the source could not be read or was refused, also logged; store errors.
@@ -384,7 +384,7 @@ impl ConfiguredTrustList {
         OperatorDocuments(self.dids.iter().map(|did| (did.clone(), document(did))).collect())
     }
 
-    /// Reads the text of the source; `None` if it is a URL that was read recently.
+    /// Reads the text of the source; `None` if it is a URL that was read within `max_age`, and a list is in force.
     async fn text(
         &self,
         fetcher: &HttpsFetcher,

@@ -46,7 +46,7 @@ pub struct IssuerMetadata {
     /// Batch issuance; `None`: one copy per request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_credential_issuance: Option<BatchIssuance>,
-    /// Display names of the issuer, one per language.
+    /// Display properties of the issuer, one entry per language.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub display: Vec<DisplayName>,
     /// Credential configurations, by id.
@@ -60,7 +60,7 @@ pub struct BatchIssuance {
     pub batch_size: u64,
 }
 
-/// Display name in one language.
+/// Display properties in one language (`display`): name and description.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisplayName {
     /// Name to be displayed.
@@ -97,7 +97,7 @@ pub struct CredentialConfiguration {
     /// Supported types of proofs of possession of the holder's key, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub proof_types_supported: BTreeMap<String, ProofType>,
-    /// Display names of the credential, and its claims.
+    /// Display properties of the credential, and its claims.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_metadata: Option<CredentialMetadata>,
     /// Epoch to whose start the dates of all copies are rounded down, such as `week`: a member of Carnet's profile
@@ -124,10 +124,10 @@ pub struct ProofType {
     pub proof_signing_alg_values_supported: Vec<String>,
 }
 
-/// Display names and claims of a credential (`credential_metadata`).
+/// Display properties and claims of a credential (`credential_metadata`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct CredentialMetadata {
-    /// Display names of the credential.
+    /// Display properties of the credential, one entry per language.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub display: Vec<DisplayName>,
     /// Claims of the credential.
@@ -143,7 +143,7 @@ pub struct ClaimDescription {
     /// `true` if the issuer includes the claim in every credential of this configuration.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mandatory: bool,
-    /// Display names of the claim.
+    /// Display properties of the claim, one entry per language.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub display: Vec<DisplayName>,
 }

@@ -202,8 +202,8 @@ pub fn compare_published(data: &Path, did: &Did, document: &DidDocument) -> Resu
 /// service starts.
 ///
 /// # Errors
-/// The document is missing or damaged, is for another DID, differs from the register, or is newer than it; so is the
-/// log of a did:webvh DID.
+/// The document, or the log of a did:webvh DID, is missing or invalid, is for another DID, or is newer than the
+/// register; or the document differs from the register.
 pub fn require_listed(data: &Path, did: &Did, keys: &super::Keyring) -> Result<(), StartError> {
     let path = data.join(FILE);
     if did.method() == DidMethod::WebVh {

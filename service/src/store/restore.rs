@@ -242,8 +242,8 @@ impl StagedStore {
         identity::read(database.readers()).await
     }
 
-    /// If the preparation succeeded (`done`), closes the staged store, puts it in place of the earlier one, and writes
-    /// the mark.
+    /// Closes the staged store, and, if its preparation (`done`) succeeded, puts it in place of the earlier one and
+    /// writes the mark.
     async fn finish(
         self,
         database: Database,
