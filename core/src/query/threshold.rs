@@ -74,8 +74,8 @@ impl Threshold {
         form(&self.bound) == BoundForm::Day
     }
 
-    /// Returns whether a value has the same form as the bound: both are dates, both integers or both CEFR levels. The
-    /// value itself is not checked.
+    /// Returns whether a value has the same form as the bound: both are dates or instants, both numbers, or both CEFR
+    /// levels. The value itself is not checked.
     pub(crate) fn is_comparable_with(&self, value: &Value) -> bool {
         form(value) == form(&self.bound)
     }

@@ -38,7 +38,8 @@ impl ErasureRequest {
     /// copy.
     ///
     /// # Errors
-    /// `erasure_unproven` if the receipt does not name the key; `proof_generation`.
+    /// `erasure_unproven` if the receipt does not name the key; `algorithm_forbidden` for a P-384 key;
+    /// `proof_generation`.
     pub fn make(receipt: &Receipt, signer: &dyn Signer, now: Timestamp) -> Result<String, Problem> {
         let key = signer.public_key();
         if !receipt.content().holder_keys.contains(&key.thumbprint()) {

@@ -213,7 +213,7 @@ impl fmt::Debug for Jws {
 /// canonically (RFC 8785).
 ///
 /// # Errors
-/// `proof_generation`
+/// `algorithm_forbidden` for a P-384 key; `proof_generation`.
 pub fn sign(header: Map<String, Value>, payload: &Map<String, Value>, signer: &dyn Signer) -> Result<String, Problem> {
     append_signature(signing_input(header, payload, signer.algorithm())?, signer)
 }
@@ -222,7 +222,7 @@ pub fn sign(header: Map<String, Value>, payload: &Map<String, Value>, signer: &d
 /// 8785), so that the bytes are determined by the arguments.
 ///
 /// # Errors
-/// `proof_generation`
+/// `algorithm_forbidden` for a P-384 key; `proof_generation`.
 pub(crate) fn signing_input(
     mut header: Map<String, Value>,
     payload: &Map<String, Value>,

@@ -126,8 +126,9 @@ pub fn choose_statement(
 /// `since`. `since` is its `iat`, and `seconds` its lifetime.
 ///
 /// # Errors
-/// `proof_generation`; `malformed_value` if `digest` is malformed, `since` is not the start of an epoch, or `seconds`
-/// is not a multiple of the epoch within [`SECONDS`].
+/// `malformed_value` or `invalid_encoding` if `digest` is malformed; `malformed_value` if `since` is not the start of
+/// an epoch, or `seconds` is not a multiple of the epoch within [`SECONDS`]; `algorithm_forbidden` for a P-384 key;
+/// `proof_generation`.
 pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &dyn Signer) -> Result<String, Problem> {
     if digest.len() != 43 || jose::decode(digest, "digest")?.len() != 32 {
         return Err(Problem::new(Code::MalformedValue, "the copy's digest is not a base64url SHA-256"));

@@ -53,11 +53,11 @@ impl VerifiedStatusList {
     /// ([`DidDocument::status_list_issuer`]), which `resolver` must then resolve as well (spec/status.md 5.2).
     ///
     /// # Errors
-    /// `status_list_issuer`; `status_list_stale`; `status_list_mismatch` (the list of another URL);
-    /// `status_list_length` (fewer entries than the [`ListProfile`] requires); `header_key_unanchored`,
-    /// `method_of_other`; `claim_forbidden`; those of [`data_integrity::verify`], [`token::StatusListToken::verify`],
-    /// [`bitstring::BitstringListParameters::read`] and of resolving the signer's key. Keys of earlier versions of the
-    /// signer's document are not accepted.
+    /// `status_list_issuer` (another signer); `status_list_stale`; `status_list_mismatch` (the list of another URL);
+    /// `status_list_length` (fewer entries than the [`ListProfile`] requires); `key_invalid` (the signer's key has
+    /// expired); `invalid_unicode`; `header_key_unanchored`, `method_of_other`; `claim_forbidden`; those of
+    /// [`data_integrity::verify`], [`token::StatusListToken::verify`], [`bitstring::BitstringListParameters::read`] and
+    /// of resolving the signer's key. Keys of earlier versions of the signer's document are not accepted.
     pub fn verify(
         bytes: &[u8],
         url: &str,

@@ -173,7 +173,8 @@ impl Publication {
     /// Creates and signs the list in one format: a status list credential as JSON text, or a status list token (JWT).
     ///
     /// # Errors
-    /// `proof_generation`; `algorithm_forbidden` for a P-384 key.
+    /// `proof_generation`; `status_purpose`: the list does not have this format; `algorithm_mismatch`: no cryptosuite
+    /// supports the signing key; `algorithm_forbidden`: a status list token with a P-384 key.
     pub fn sign(
         &mut self,
         form: ListFormat,
@@ -215,7 +216,7 @@ impl Publication {
     /// Creates and signs the status list token in CBOR (CWT).
     ///
     /// # Errors
-    /// `proof_generation`
+    /// `proof_generation`; `algorithm_forbidden` for a P-384 key.
     pub fn sign_cwt(&mut self, terms: &PublicationTerms<'_>, signer: &dyn Signer) -> Result<Vec<u8>, Problem> {
         let bits = self.token.list().bits();
         cwt::issue_packed(bits, &self.token.bytes()?, &terms.of_token(), signer)

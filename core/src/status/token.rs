@@ -103,7 +103,7 @@ const DEFAULT_TTL: i64 = 300;
 /// Creates a signed status list token (JWT).
 ///
 /// # Errors
-/// `proof_generation`
+/// `algorithm_forbidden` for a P-384 key; `proof_generation`.
 pub fn issue(list: &StatusList, published: &TokenListParameters, signer: &dyn Signer) -> Result<String, Problem> {
     let lst = URL_SAFE_NO_PAD.encode(list.pack(Packing::Zlib)?);
     issue_packed(list.bits(), &lst, published, signer)
@@ -163,8 +163,9 @@ impl StatusListToken {
     /// validity, which the caller must check at each later use ([`ListValidity::check`]).
     ///
     /// # Errors
-    /// `signature_invalid`, `algorithm_mismatch`; `status_list_mismatch` (`sub` is another URI); `claim_missing`; those
-    /// of [`parse_list`] and [`ListValidity::check`].
+    /// `signature_invalid`, `algorithm_mismatch`; `status_list_mismatch` (`sub` is another URI); `status_list_stale`
+    /// (before `nbf`, or as [`ListValidity::check`] has it); `claim_missing` (no `iat` or `status_list`, or an invalid
+    /// `ttl`); `malformed_value` (a malformed time); those of [`parse_list`].
     pub fn verify(
         &self,
         key: &PublicKey,

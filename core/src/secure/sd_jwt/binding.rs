@@ -105,7 +105,8 @@ impl SdJwt {
     ///
     /// # Errors
     /// `key_binding_unexpected` (there is one already), `key_binding_key` (the signer's key is not in `cnf`),
-    /// `challenge_missing` (empty nonce), `domain_missing` (empty audience), `proof_generation`
+    /// `challenge_missing` (empty nonce), `domain_missing` (empty audience), `algorithm_forbidden` (a P-384 key),
+    /// `proof_generation`; those of [`SdJwt::holder_key`].
     pub fn bind(&self, nonce: &str, audience: &str, now: Timestamp, holder: &dyn Signer) -> Result<String, Problem> {
         self.bind_with_proofs(&[], nonce, audience, now, holder)
     }

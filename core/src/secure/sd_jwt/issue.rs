@@ -63,10 +63,11 @@ pub struct PaddedArray {
 /// those of their sibling claims. Elements of a padded array are in the order of their digests.
 ///
 /// # Errors
-/// `disclosure_forbidden` (a claim that must stay in the clear, see [`must_stay_clear`]), `disclosure_name` (the
-/// payload has a member `_sd`, `_sd_alg` or `...`), `claim_forbidden` (the payload has a `cnf` and `options` has a
-/// holder's key), `too_deep`, `malformed_value` (too many decoys, or a padded array with too many elements or an
-/// element that is not disclosable), `proof_generation` (randomness, serialisation or signing failed).
+/// `disclosure_forbidden` (a claim that must stay in the clear, see [`must_stay_clear`], or an ordered claim that is
+/// not disclosable), `disclosure_name` (the payload has a member `_sd`, `_sd_alg` or `...`), `claim_forbidden` (the
+/// payload has a `cnf` although `options` has a holder's key, or a member with the name of an array of commitments),
+/// `too_deep`, `malformed_value` (too many decoys, or a padded array with too many elements or an element that is not
+/// disclosable), `algorithm_forbidden` (a P-384 key), `proof_generation` (randomness, serialisation or signing failed).
 ///
 /// # Examples
 /// ```

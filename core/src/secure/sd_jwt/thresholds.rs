@@ -87,7 +87,7 @@ impl SdJwt {
     ///
     /// # Errors
     /// `threshold_unmet` if the value does not reach it; `query_unmet` if the claim is absent, not hidden or ordered in
-    /// the other direction; those of [`SdJwt::disclosed`].
+    /// the other direction; those of [`OrderedValue::of_claim`] and [`SdJwt::disclosed`].
     pub fn prove(&self, positions: &Positions, threshold: &Threshold) -> Result<(ClaimPath, ThresholdProof), Problem> {
         let OrderedClaim { path, direction } = &positions.claim;
         let (payload, places) = self.resolve()?;
