@@ -148,10 +148,11 @@ pub fn issue(digest: &str, kid: &str, since: Timestamp, seconds: i64, signer: &d
 /// verified.
 ///
 /// # Errors
-/// `token_type`, `header_key_unanchored`; `status_list_issuer` (another issuer than the copy's); `key_invalid` (the
-/// issuer's key has expired); `status_list_mismatch` (another copy); `status_list_stale` (expired, or issued in the future); `claim_missing`; `malformed_value` (unknown
-/// members in header or payload, times that are not starts of epochs or are too far apart); those of [`Jws::parse`],
-/// [`Jws::verify`] and of resolving the issuer's key.
+/// `token_type`, `header_key_unanchored` (no `kid`); `status_list_issuer` (another issuer than the copy's);
+/// `key_invalid` (the issuer's key has expired); `status_list_mismatch` (another copy); `status_list_stale` (expired,
+/// or issued in the future); `claim_missing`; `malformed_value` (unknown members in header or payload, times that are
+/// not starts of epochs, or a lifetime outside [`SECONDS`]); those of [`Jws::parse`], [`Jws::verify`] and of resolving
+/// the issuer's key.
 pub fn verify(
     statement: &str,
     copy: &SdJwt,
