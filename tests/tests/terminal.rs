@@ -489,30 +489,48 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
 
     let here = open(&wallet, &right);
     let no_offer = "openid-credential-offer://?credential_offer=%7B%7D";
-    let cases: [(&[&str], _, &str, [&str; 4]); 4] = [
+    let cases: [(&[&str], _, &str, [&str; 5]); 4] = [
         (
             &["present", "openid4vp://?x"],
             here,
             "request_malformed",
-            ["This is not a request", "Das ist keine Anfrage", "Ce n’est pas une demande", "هذا ليس طلبًا"],
+            [
+                "This is not a request",
+                "Das ist keine Anfrage",
+                "Ce n’est pas une demande",
+                "هذا ليس طلبًا",
+                "Це не запит",
+            ],
         ),
         (
             &["receive", no_offer],
             here,
             "offer_malformed",
-            ["This is not an offer", "Das ist kein Angebot", "Ce n’est pas une offre", "هذا ليس عرضًا"],
+            [
+                "This is not an offer",
+                "Das ist kein Angebot",
+                "Ce n’est pas une offre",
+                "هذا ليس عرضًا",
+                "Це не пропозиція",
+            ],
         ),
         (
             &["list"],
             open(&none, &right),
             "wallet_missing",
-            ["There is no wallet", "Es gibt keine Brieftasche", "Il n’y a pas de portefeuille", "لا توجد محفظة"],
+            [
+                "There is no wallet",
+                "Es gibt keine Brieftasche",
+                "Il n’y a pas de portefeuille",
+                "لا توجد محفظة",
+                "Немає гаманця",
+            ],
         ),
         (
             &["list"],
             open(&wallet, &wrong),
             "wrong_passphrase",
-            ["This passphrase", "Dieses Passwort", "Cette phrase secrète", "عبارة المرور هذه"],
+            ["This passphrase", "Dieses Passwort", "Cette phrase secrète", "عبارة المرور هذه", "Ця парольна фраза"],
         ),
     ];
     let frames = [
@@ -520,6 +538,7 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
         ("de", "Fehler: ", "Hinweis: "),
         ("fr", "erreur : ", "conseil : "),
         ("ar", "خطأ: ", "نصيحة: "),
+        ("uk", "помилка: ", "підказка: "),
     ];
     for (args, open, reason, sentences) in cases {
         let mut safe = std::collections::BTreeSet::new();
@@ -535,7 +554,7 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
             assert_eq!(object["error"]["reason"], reason);
             assert!(object["error"]["message"].as_str().is_some_and(|said| said.starts_with(sentences[0])), "{object}");
         }
-        assert_eq!(safe.len(), 4, "{safe:?}");
+        assert_eq!(safe.len(), 5, "{safe:?}");
     }
     Ok(())
 }

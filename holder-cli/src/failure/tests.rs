@@ -73,9 +73,12 @@ fn a_failure_is_told_in_the_language_of_the_session_and_to_programs_in_english()
     let told = |language| failure.text(&LocalizedMessages::new(language));
     let english = told(Language::En);
     assert!(english.starts_with("error: The answer was neither yes nor no; nothing was sent ["));
-    for (language, yes, error) in
-        [(Language::De, "ja", "Fehler: "), (Language::Fr, "oui", "erreur : "), (Language::Ar, "نعم", "خطأ: ")]
-    {
+    for (language, yes, error) in [
+        (Language::De, "ja", "Fehler: "),
+        (Language::Fr, "oui", "erreur : "),
+        (Language::Ar, "نعم", "خطأ: "),
+        (Language::Uk, "так", "помилка: "),
+    ] {
         let text = told(language);
         assert!(text.starts_with(error) && text.contains(yes) && text.contains("[not_answered]"), "{text}");
         for (own, other) in text.lines().zip(english.lines()) {

@@ -53,6 +53,21 @@ fn every_procedure_is_complete_in_every_language() {
 }
 
 #[test]
+fn the_example_is_complete_in_every_language() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/catalogue");
+    let catalogue = Catalogue::load(example.as_ref()).unwrap();
+    let template = catalogue.template("clean-air-zone").unwrap();
+    let procedure = catalogue.procedure("clean-air-zone").unwrap();
+    let texts = [&template.title, &template.purpose, &template.legal_basis, &template.retention];
+    let texts = texts.into_iter().chain([&procedure.title, &procedure.about, &procedure.place, &procedure.office]);
+    let texts = texts.chain([&procedure.cost, &procedure.duration]).chain(&procedure.papers);
+    for texts in texts.chain(procedure.needs.iter().map(|need| &need.why)) {
+        let languages: BTreeSet<&str> = texts.keys().map(String::as_str).collect();
+        assert_eq!(languages, BTreeSet::from(LANGUAGES), "{texts:?}");
+    }
+}
+
+#[test]
 fn every_type_says_where_it_comes_from() {
     for known in catalogue().types() {
         let sources: BTreeSet<Option<String>> =

@@ -1,0 +1,31 @@
+name = Мовний сертифікат
+description = Як добре Ви знаєте мову, за даними школи або установи, яка Вас екзаменувала.
+source = Мовна школа або екзаменаційний центр: запишіться там на іспит.
+
+claim-givenName = Ім’я
+    .description = Ваше ім’я та інші імена.
+claim-familyName = Прізвище
+    .description = Ваше прізвище.
+claim-dateOfBirth = Дата народження
+    .description = День, коли Ви народилися.
+claim-language = Мова
+    .description = Мова, з якої Ви складали іспит.
+claim-level = Рівень (CEFR)
+    .description = Як добре Ви її знаєте: від A1 (початковий) до C2 (майже як рідну).
+claim-skills = Перевірені вміння
+    .description = Вміння, які у Вас перевіряли.
+claim-awardingBody = Ким видано
+    .description = Школа або установа, яка Вас екзаменувала.
+claim-awardingDate = Дата видачі
+    .description = День, коли Вам видали сертифікат.
+
+value-level-A1 = A1 (початковий)
+value-level-A2 = A2 (базовий)
+value-level-B1 = B1 (середній)
+value-level-B2 = B2 (вище середнього)
+value-level-C1 = C1 (просунутий)
+value-level-C2 = C2 (досконалий)
+value-skills-listening = Слухання
+value-skills-reading = Читання
+value-skills-speaking = Говоріння
+value-skills-writing = Письмо

@@ -1,0 +1,36 @@
+name = Тимчасовий захист
+description = Ваше право перебувати в країні під тимчасовим захистом, за даними її органу влади.
+source = Імміграційний орган країни, яка Вас захищає: зареєструйтеся там.
+
+claim-givenName = Ім’я
+    .description = Ваше ім’я та інші імена.
+claim-familyName = Прізвище
+    .description = Ваше прізвище.
+claim-dateOfBirth = Дата народження
+    .description = День, коли Ви народилися.
+claim-nationality = Громадянство
+    .description = Країна, громадянином якої Ви є. QS — без громадянства, QU — невідомо.
+claim-legalBasis = Правова підстава
+    .description = Закон, на якому ґрунтується Ваш захист. З нього може бути видно, до якої групи людей Ви належите.
+claim-issuingCountry = Країна захисту
+    .description = Країна, яка Вас захищає.
+claim-documentNumber = Номер документа
+    .description = Номер, надрукований на Вашому документі.
+claim-validFrom = Захист діє з
+    .description = Коли Ваш захист починається.
+claim-validUntil = Захист діє до
+    .description = Коли Ваш захист закінчується, якщо його не продовжать.
+claim-workPermission = Дозвіл працювати
+    .description = Чи можете Ви працювати й чи є обмеження.
+claim-remarks = Примітки
+    .description = Інші позначки у Вашому документі.
+claim-legalResidence = Законне проживання
+    .description = Так, якщо Ви законно живете в країні. Чому саме, не зазначено.
+claim-rightToWork = Право на роботу
+    .description = Так, якщо Ви можете влаштуватися на будь-яку роботу.
+claim-residentIn = Країна проживання
+    .description = Країна, де Ви законно живете.
+
+value-workPermission-unrestricted = Будь-яка робота
+value-workPermission-restricted = Робота з обмеженнями: див. примітки
+value-workPermission-none = Без права на роботу
