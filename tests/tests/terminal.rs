@@ -489,7 +489,7 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
 
     let here = open(&wallet, &right);
     let no_offer = "openid-credential-offer://?credential_offer=%7B%7D";
-    let cases: [(&[&str], _, &str, [&str; 5]); 4] = [
+    let cases: [(&[&str], _, &str, [&str; 6]); 4] = [
         (
             &["present", "openid4vp://?x"],
             here,
@@ -500,6 +500,7 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
                 "Ce n’est pas une demande",
                 "هذا ليس طلبًا",
                 "Це не запит",
+                "Esto no es una solicitud",
             ],
         ),
         (
@@ -512,6 +513,7 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
                 "Ce n’est pas une offre",
                 "هذا ليس عرضًا",
                 "Це не пропозиція",
+                "Esto no es una oferta",
             ],
         ),
         (
@@ -524,13 +526,21 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
                 "Il n’y a pas de portefeuille",
                 "لا توجد محفظة",
                 "Немає гаманця",
+                "No hay ninguna cartera",
             ],
         ),
         (
             &["list"],
             open(&wallet, &wrong),
             "wrong_passphrase",
-            ["This passphrase", "Dieses Passwort", "Cette phrase secrète", "عبارة المرور هذه", "Ця парольна фраза"],
+            [
+                "This passphrase",
+                "Dieses Passwort",
+                "Cette phrase secrète",
+                "عبارة المرور هذه",
+                "Ця парольна фраза",
+                "Esta frase de contraseña",
+            ],
         ),
     ];
     let frames = [
@@ -539,6 +549,7 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
         ("fr", "erreur : ", "conseil : "),
         ("ar", "خطأ: ", "نصيحة: "),
         ("uk", "помилка: ", "підказка: "),
+        ("es", "Error: ", "Consejo: "),
     ];
     for (args, open, reason, sentences) in cases {
         let mut safe = std::collections::BTreeSet::new();
@@ -554,7 +565,7 @@ fn an_error_is_told_in_the_language_of_the_person_and_to_a_program_in_english() 
             assert_eq!(object["error"]["reason"], reason);
             assert!(object["error"]["message"].as_str().is_some_and(|said| said.starts_with(sentences[0])), "{object}");
         }
-        assert_eq!(safe.len(), 5, "{safe:?}");
+        assert_eq!(safe.len(), 6, "{safe:?}");
     }
     Ok(())
 }

@@ -78,6 +78,7 @@ fn a_failure_is_told_in_the_language_of_the_session_and_to_programs_in_english()
         (Language::Fr, "oui", "erreur : "),
         (Language::Ar, "نعم", "خطأ: "),
         (Language::Uk, "так", "помилка: "),
+        (Language::Es, "sí", "Error: "),
     ] {
         let text = told(language);
         assert!(text.starts_with(error) && text.contains(yes) && text.contains("[not_answered]"), "{text}");

@@ -11,11 +11,12 @@ pub(crate) enum Language {
     Fr,
     Ar,
     Uk,
+    Es,
 }
 
 impl Language {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 5] = [Self::En, Self::De, Self::Fr, Self::Ar, Self::Uk];
+    pub(crate) const ALL: [Self; 6] = [Self::En, Self::De, Self::Fr, Self::Ar, Self::Uk, Self::Es];
 
     /// Returns the language tag.
     pub(crate) const fn tag(self) -> &'static str {
@@ -25,6 +26,7 @@ impl Language {
             Self::Fr => "fr",
             Self::Ar => "ar",
             Self::Uk => "uk",
+            Self::Es => "es",
         }
     }
 
@@ -35,6 +37,7 @@ impl Language {
             Some("fr") => Self::Fr,
             Some("ar") => Self::Ar,
             Some("uk") => Self::Uk,
+            Some("es") => Self::Es,
             _ => Self::En,
         }
     }
@@ -56,6 +59,7 @@ impl Language {
             Self::Fr => [include_str!("../../locales/fr.ftl"), include_str!("../../locales/failures/fr.ftl")],
             Self::Ar => [include_str!("../../locales/ar.ftl"), include_str!("../../locales/failures/ar.ftl")],
             Self::Uk => [include_str!("../../locales/uk.ftl"), include_str!("../../locales/failures/uk.ftl")],
+            Self::Es => [include_str!("../../locales/es.ftl"), include_str!("../../locales/failures/es.ftl")],
         }
     }
 }
@@ -215,5 +219,6 @@ mod tests {
         assert_eq!(Language::from_locale("C"), Language::En);
         assert_eq!(Language::from_locale("ar"), Language::Ar);
         assert_eq!(Language::from_locale("uk_UA.UTF-8"), Language::Uk);
+        assert_eq!(Language::from_locale("es_MX.UTF-8"), Language::Es);
     }
 }

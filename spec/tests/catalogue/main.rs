@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 mod services;
 mod vouchers;
 
-const LANGUAGES: [&str; 5] = ["en", "de", "fr", "ar", "uk"];
+const LANGUAGES: [&str; 6] = ["en", "de", "fr", "ar", "uk", "es"];
 
 const TEMPLATES: [&str; 14] = [
     "credit-recognition",

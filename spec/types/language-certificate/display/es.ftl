@@ -1,0 +1,31 @@
+name = Certificado de idioma
+description = Cuánto sabe de un idioma, según la escuela o el organismo que le examinó.
+source = Una escuela de idiomas o un centro de exámenes: inscríbase allí en un examen.
+
+claim-givenName = Nombre
+    .description = Su nombre y otros nombres de pila.
+claim-familyName = Apellidos
+    .description = Sus apellidos.
+claim-dateOfBirth = Fecha de nacimiento
+    .description = El día en que nació.
+claim-language = Idioma
+    .description = El idioma del que se examinó.
+claim-level = Nivel (MCER)
+    .description = Cuánto lo domina, de A1 (principiante) a C2 (casi como un hablante nativo).
+claim-skills = Destrezas examinadas
+    .description = Las destrezas de las que se examinó.
+claim-awardingBody = Otorgado por
+    .description = La escuela o el organismo que le examinó.
+claim-awardingDate = Fecha de obtención
+    .description = El día en que se le otorgó el certificado.
+
+value-level-A1 = A1 (principiante)
+value-level-A2 = A2 (elemental)
+value-level-B1 = B1 (intermedio)
+value-level-B2 = B2 (intermedio alto)
+value-level-C1 = C1 (avanzado)
+value-level-C2 = C2 (dominio)
+value-skills-listening = Comprensión oral
+value-skills-reading = Comprensión escrita
+value-skills-speaking = Expresión oral
+value-skills-writing = Expresión escrita

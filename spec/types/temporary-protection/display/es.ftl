@@ -1,0 +1,36 @@
+name = Protección temporal
+description = Su derecho a permanecer en un país con protección temporal, según consta a su autoridad.
+source = La autoridad de extranjería del país que le protege: inscríbase allí.
+
+claim-givenName = Nombre
+    .description = Su nombre y otros nombres de pila.
+claim-familyName = Apellidos
+    .description = Sus apellidos.
+claim-dateOfBirth = Fecha de nacimiento
+    .description = El día en que nació.
+claim-nationality = Nacionalidad
+    .description = El país del que tiene la nacionalidad. QS significa apátrida; QU, desconocida.
+claim-legalBasis = Base jurídica
+    .description = La ley en que se basa su protección. Por ella se puede saber a qué grupo de personas pertenece.
+claim-issuingCountry = País de protección
+    .description = El país que le protege.
+claim-documentNumber = Número de documento
+    .description = El número impreso en su documento.
+claim-validFrom = Protección válida desde
+    .description = Cuándo empieza su protección.
+claim-validUntil = Protección válida hasta
+    .description = Cuándo termina su protección, salvo que se prorrogue.
+claim-workPermission = Permiso para trabajar
+    .description = Si puede trabajar y si hay límites.
+claim-remarks = Observaciones
+    .description = Otras anotaciones de su documento.
+claim-legalResidence = Residencia legal
+    .description = Sí, si vive legalmente en el país. No dice por qué.
+claim-rightToWork = Derecho a trabajar
+    .description = Sí, si puede aceptar cualquier empleo.
+claim-residentIn = Reside en
+    .description = El país en que vive legalmente.
+
+value-workPermission-unrestricted = Cualquier trabajo
+value-workPermission-restricted = Trabajo con límites: véanse las observaciones
+value-workPermission-none = Sin permiso para trabajar
