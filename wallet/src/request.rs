@@ -225,10 +225,7 @@ impl PresentationRequest {
             return Err(Problem::new(Code::MethodOfOther, "the request's signer is not the named one"));
         }
         let document = resolver.resolve(method.did())?;
-        if document.expires(&method).is_some_and(|end| now > end) {
-            return Err(Problem::new(Code::KeyInvalid, "the asker's key has expired"));
-        }
-        jws.verify(&document.key_for(&method, VerificationRelationship::Authentication)?)?;
+        jws.verify(&document.current_key_for(&method, VerificationRelationship::Authentication, now, CLOCK_SKEW)?)?;
         let openid = pointer.openid.as_ref().map(|source| openid(payload, pointer, source, now)).transpose()?;
         let (query, expires) = match &openid {
             Some(request) => {

@@ -132,8 +132,8 @@ impl DidDocument {
         self.find(&method.to_string())
     }
 
-    /// Returns the key of a verification method, if it may be used for `purpose`. The expiry time ([`Self::expires`])
-    /// is not checked.
+    /// Returns the key of a verification method, if it may be used for `purpose`. Its expiry is not checked;
+    /// [`Self::current_key_for`] does that.
     ///
     /// # Errors
     /// `method_unknown` (the document lacks the method), `method_controller` (its controller is missing or is not the
@@ -197,7 +197,7 @@ impl DidDocument {
                 && method.purposes.contains(&VerificationRelationship::AssertionMethod)
                 && method.key.is_ok()
                 && method.revoked.is_none()
-                && method.expires.is_none_or(|end| now <= end)
+                && !method.has_expired(now, 0)
         };
         self.methods.iter().filter(usable).map(|method| method.id.as_str())
     }
@@ -302,11 +302,30 @@ impl DidDocument {
         Ok(found)
     }
 
-    /// Returns the time at which a verification method expires (`expires`, Controlled Identifiers 1.0 section 2.2);
-    /// `None` if the document states none.
-    #[must_use]
-    pub fn expires(&self, method: &DidUrl) -> Option<Timestamp> {
-        self.method(method).and_then(|method| method.expires)
+    /// Returns the key of a verification method, as [`Self::key_for`] does, unless the method has expired: from its
+    /// `expires` on (Controlled Identifiers 1.0 section 2.2), nothing by it is verified. `skew` is the clock difference
+    /// allowed, in seconds.
+    ///
+    /// # Errors
+    /// `key_invalid`: it has expired; and those of [`Self::key_for`].
+    pub fn current_key_for(
+        &self,
+        method: &DidUrl,
+        purpose: VerificationRelationship,
+        now: Timestamp,
+        skew: i64,
+    ) -> Result<PublicKey, Problem> {
+        let key = self.key_for(method, purpose)?;
+        self.require_unexpired(method, now, skew)?;
+        Ok(key)
+    }
+
+    /// Refuses an expired verification method.
+    pub(crate) fn require_unexpired(&self, method: &DidUrl, now: Timestamp, skew: i64) -> Result<(), Problem> {
+        if self.method(method).is_some_and(|method| method.has_expired(now, skew)) {
+            return Err(Problem::new(Code::KeyInvalid, "the verification method has expired"));
+        }
+        Ok(())
     }
 
     /// Creates a DID document to publish: for each fragment and key a Multikey verification method, listed for

@@ -58,6 +58,12 @@ impl Method {
         }))
     }
 
+    /// Returns whether nothing by this method may be verified any more: from `expires` on, with `skew` seconds of clock
+    /// difference.
+    pub(super) fn has_expired(&self, now: Timestamp, skew: i64) -> bool {
+        self.expires.is_some_and(|end| end.plus(skew) <= now)
+    }
+
     /// Makes this method unusable, because another one has the same id. The relationships of both are kept.
     pub(super) fn refuse_twin(&mut self, other: Self) {
         self.purposes.extend(other.purposes);

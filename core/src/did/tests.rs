@@ -358,12 +358,24 @@ fn unusable_methods_hinder_only_themselves() {
 }
 
 #[test]
-fn a_methods_end_is_told() {
+fn a_key_ends_at_the_stated_second_and_not_after_it() {
     let mut document = rendered();
     document["verificationMethod"][0]["expires"] = json!("2030-01-01T00:00:00Z");
     let parsed = DidDocument::parse(&web(), &document).unwrap();
-    assert_eq!(parsed.expires(&DidUrl::parse(KEY_1).unwrap()).unwrap().to_string(), "2030-01-01T00:00:00Z");
-    assert!(parsed.expires(&web().with_fragment("key-2").unwrap()).is_none());
+    let end = Timestamp::parse("2030-01-01T00:00:00Z").unwrap();
+    let at = |key: &str, now: Timestamp, skew: i64| {
+        let method = DidUrl::parse(key).unwrap();
+        parsed.current_key_for(&method, VerificationRelationship::AssertionMethod, now, skew).map_err(|p| p.code)
+    };
+    for skew in [0, 60] {
+        assert!(at(KEY_1, end.plus(skew - 1), skew).is_ok());
+        assert_eq!(at(KEY_1, end.plus(skew), skew), Err(Code::KeyInvalid));
+        assert!(parsed.assertion_methods(end.plus(-1)).any(|id| id == KEY_1));
+        assert!(!parsed.assertion_methods(end).any(|id| id == KEY_1));
+    }
+    assert!(parsed.key_for(&DidUrl::parse(KEY_1).unwrap(), VerificationRelationship::AssertionMethod).is_ok());
+    let endless = web().with_fragment("key-2").unwrap().to_string();
+    assert!(at(&endless, end.plus(1_000_000), 0).is_ok());
 }
 
 #[test]

@@ -174,10 +174,7 @@ pub fn verify(
         ));
     }
     let document = resolver.resolve(&Did::parse(issuer)?)?;
-    if document.expires(&url).is_some_and(|end| now > end) {
-        return Err(Problem::new(Code::KeyInvalid, "the issuer's key has expired"));
-    }
-    jws.verify(&document.key_for(&url, VerificationRelationship::AssertionMethod)?)?;
+    jws.verify(&document.current_key_for(&url, VerificationRelationship::AssertionMethod, now, skew)?)?;
     jws.require_form(&FORM.0, &FORM.1)?;
     let payload = jws.payload();
     if payload.get("copy").and_then(Value::as_str) != Some(copy_digest(copy).as_str()) {

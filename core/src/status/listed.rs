@@ -277,10 +277,7 @@ fn status_token(
 
 /// Returns a key of the signer's document for signing lists; `key_invalid` if it has expired.
 fn key_of_list(document: &DidDocument, kid: &DidUrl, (now, skew): (Timestamp, i64)) -> Result<PublicKey, Problem> {
-    if document.expires(kid).is_some_and(|end| end.plus(skew) <= now) {
-        return Err(Problem::new(Code::KeyInvalid, "the list's key has expired"));
-    }
-    document.key_for(kid, KeyPurpose::AssertionMethod)
+    document.current_key_for(kid, KeyPurpose::AssertionMethod, now, skew)
 }
 
 /// Returns the DID document of a list's signer, which must be the issuer of the listed credentials or the DID that the

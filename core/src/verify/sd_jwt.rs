@@ -164,9 +164,7 @@ fn issuer_key(
     if document.retired(&url).zip(made).is_some_and(|(retired, made)| made > retired.plus(env.skew)) {
         return Err(Problem::new(Code::KeyInvalid, "the issuer's key was retired before the credential was made"));
     }
-    if document.expires(&url).is_some_and(|end| env.now > end) {
-        return Err(Problem::new(Code::KeyInvalid, "the issuer's key has expired"));
-    }
+    document.require_unexpired(&url, env.now, env.skew)?;
     if document.revoked(&url).is_none() {
         let key = document.key_for(&url, VerificationRelationship::AssertionMethod);
         return key.map_err(|problem| super::common::not_yet_known(problem, issuer));

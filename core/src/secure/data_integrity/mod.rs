@@ -272,10 +272,7 @@ pub fn verify(
         let suite = check_proof(proof, suites, expected)?;
         let url = method(proof, expected)?;
         let controller = resolver.resolve(url.did())?;
-        let key = controller.key_for(&url, expected.purpose)?;
-        if controller.expires(&url).is_some_and(|end| end.plus(expected.skew) <= expected.now) {
-            return Err(Problem::new(Code::KeyInvalid, "the verification method has expired"));
-        }
+        let key = controller.current_key_for(&url, expected.purpose, expected.now, expected.skew)?;
         let retired = controller.retired(&url).map(|at| at.plus(expected.skew));
         if retired.zip(time(proof, "created")?).is_some_and(|(retired, created)| created > retired) {
             return Err(Problem::new(
