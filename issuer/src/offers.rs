@@ -52,7 +52,7 @@ pub(crate) struct ReceivedClaims(pub(crate) Map<String, Value>);
 
 impl std::fmt::Debug for ReceivedClaims {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ClaimsIn(redacted)")
+        f.write_str("ReceivedClaims(redacted)")
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) async fn require_daily_refill_capacity<T: StoreTx>(
     let Some(last) = excess.checked_sub(1) else { return Ok(()) };
     // Copies are available again when the excess ones are a day old.
     let at = times.get(last).or(times.last()).copied().unwrap_or(now);
-    let seconds = u32::try_from(at.unix().saturating_sub(since.unix())).unwrap_or(u32::MAX);
+    let seconds = u32::try_from(at.unix().saturating_sub(yesterday.unix())).unwrap_or(u32::MAX);
     Err(Error::RefillLimit { per_day, seconds })
 }
 

@@ -42,7 +42,7 @@ impl From<Zeroizing<String>> for SecretText {
 
 impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(redacted)")
+        f.write_str("SecretText(redacted)")
     }
 }
 

@@ -174,7 +174,7 @@ impl DisclosedClaims {
 
 impl fmt::Debug for DisclosedClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Disclosed(redacted)")
+        f.write_str("DisclosedClaims(redacted)")
     }
 }
 
@@ -191,6 +191,6 @@ mod tests {
     #[test]
     fn what_was_disclosed_does_not_print() {
         let members = serde_json::json!({"a": [{"familyName": "Okonkwo"}]}).as_object().unwrap().clone();
-        assert_eq!(format!("{:?}", DisclosedClaims::of(members)), "Disclosed(redacted)");
+        assert_eq!(format!("{:?}", DisclosedClaims::of(members)), "DisclosedClaims(redacted)");
     }
 }

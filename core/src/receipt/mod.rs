@@ -314,7 +314,11 @@ impl ReceiptContent {
                 (None, None) => true,
                 _ => false,
             };
-            RECEIPT.require(counted, "redeemed", "is greater than the number of uses")?;
+            RECEIPT.require(
+                counted,
+                "redeemed",
+                "must state both a use and the number of uses, which is at least as high, or neither",
+            )?;
         }
         let in_order = |end: Timestamp| end >= self.verified_at;
         RECEIPT.require(in_order(self.erase_at), "erase_at", "is before verified_at")?;

@@ -186,7 +186,7 @@ pub struct DecryptedJwe {
 
 impl std::fmt::Debug for DecryptedJwe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Decrypted(redacted)")
+        f.write_str("DecryptedJwe(redacted)")
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct StoredClaims(pub(crate) Zeroizing<String>);
 
 impl std::fmt::Debug for StoredClaims {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Claims(redacted)")
+        f.write_str("StoredClaims(redacted)")
     }
 }
 

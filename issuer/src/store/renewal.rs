@@ -93,7 +93,7 @@ pub(crate) struct NewPendingRenewal {
 
 impl std::fmt::Debug for NewPendingRenewal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("NewWaiting(redacted)")
+        f.write_str("NewPendingRenewal(redacted)")
     }
 }
 

@@ -12,9 +12,12 @@ use carnet_core::{
 use carnet_proto::issuer::v1 as proto;
 use tonic::{Code, Status};
 
-use super::harness::{
-    DID, MARK, Running, claims, exchanged, holder_keys, is_copy, offer_request, reason, start, start_signing,
-    start_with,
+use super::{
+    harness::{
+        DID, MARK, Running, claims, exchanged, holder_keys, is_copy, offer_request, reason, start, start_signing,
+        start_with,
+    },
+    status::{REINSTATE, SUSPEND, change},
 };
 use crate::{
     credential::BatchContent,
@@ -77,6 +80,15 @@ impl Running {
 /// Refills a copy, which shows that the copy was not the cause of the previous refusal.
 async fn twin(issuer: &Running, copy: &Copy) {
     assert_eq!(issuer.refilled(copy, &holder_keys(1)).await.unwrap().credentials.len(), 1);
+}
+
+/// Returns the number of seconds after which a refill that the daily limit refused can be repeated.
+fn limit_wait(refused: Result<proto::RefillCredentialsResponse, Status>) -> i64 {
+    let status = refused.as_ref().unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    let info = tonic_types::StatusExt::get_details_retry_info(status).unwrap();
+    assert_eq!(reason(refused), "REFILL_LIMIT");
+    i64::try_from(info.retry_delay.unwrap().as_secs()).unwrap()
 }
 
 /// Refills any copy, and returns the fresh one.
@@ -422,14 +434,7 @@ async fn an_offer_gives_so_many_copies_a_day_by_refill() {
     issuer.refilled(&copy, &holder_keys(5)).await.unwrap();
     issuer.pass(3600);
     issuer.refilled(&copy, &holder_keys(7)).await.unwrap();
-    let wait = async |copies: usize| {
-        let refused = issuer.refilled(&copy, &holder_keys(copies)).await;
-        let status = refused.as_ref().unwrap_err();
-        assert_eq!(status.code(), Code::ResourceExhausted);
-        let info = tonic_types::StatusExt::get_details_retry_info(status).unwrap();
-        assert_eq!(reason(refused), "REFILL_LIMIT");
-        i64::try_from(info.retry_delay.unwrap().as_secs()).unwrap()
-    };
+    let wait = async |copies: usize| limit_wait(issuer.refilled(&copy, &holder_keys(copies)).await);
     assert_eq!(wait(1).await, DAY - 3600);
     assert_eq!(wait(6).await, DAY, "one of the later seven must be a day old");
     twin(&issuer, &other).await;
@@ -438,6 +443,21 @@ async fn an_offer_gives_so_many_copies_a_day_by_refill() {
     issuer.pass(1);
     issuer.refilled(&copy, &holder_keys(5)).await.unwrap();
     assert_eq!(wait(1).await, 3600);
+}
+
+/// After a reinstatement the copies of before do not count; those since then do, each for a whole day.
+#[tokio::test]
+async fn the_limit_of_a_day_is_a_whole_day_after_a_reinstatement_too() {
+    let issuer = start().await;
+    let (offer_id, copy) = copy_of(&issuer, "a", proto::CredentialFormat::VcSdJwt).await;
+    issuer.refilled(&copy, &holder_keys(10)).await.unwrap();
+    issuer.change(change(SUSPEND, &[&offer_id])).await.unwrap();
+    issuer.change(change(REINSTATE, &[&offer_id])).await.unwrap();
+    issuer.pass(3600);
+    issuer.refilled(&copy, &holder_keys(10)).await.unwrap();
+    assert_eq!(limit_wait(issuer.refilled(&copy, &holder_keys(3)).await), DAY);
+    issuer.pass(DAY);
+    issuer.refilled(&copy, &holder_keys(3)).await.unwrap();
 }
 
 /// The power fails between the intent and the signature, or the response is lost: the wallet asks again.

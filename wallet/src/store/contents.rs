@@ -437,7 +437,7 @@ impl WalletSecret {
 
 impl fmt::Debug for WalletSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(redacted)")
+        f.write_str("WalletSecret(redacted)")
     }
 }
 

@@ -55,7 +55,7 @@ impl ClearClaim {
 impl fmt::Debug for ResolvedSdJwt {
     /// Shows only the paths: the payload's values do not belong in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Disclosed").field("paths", &self.paths).finish_non_exhaustive()
+        f.debug_struct("ResolvedSdJwt").field("paths", &self.paths).finish_non_exhaustive()
     }
 }
 

@@ -138,7 +138,10 @@ pub(super) fn render(
         ));
     }
     if options.decoys_to_multiple_of > MAX_DECOYS || options.padded.iter().any(|array| array.digests > MAX_DECOYS) {
-        return Err(Problem::new(Code::MalformedValue, "digests can be padded to a multiple of at most 256"));
+        return Err(Problem::new(
+            Code::MalformedValue,
+            "decoys_to_multiple_of and the digests of a padded array are at most 256",
+        ));
     }
     let seen = LeadingPaths {
         disclosable: options.disclosable.iter().map(Vec::as_slice).collect(),
