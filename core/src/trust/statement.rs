@@ -13,6 +13,7 @@ use crate::{
     json,
     keys::Signer,
     secure::data_integrity::{self, ProofOptions, ProofRequirements, Suites, eddsa_jcs::EddsaJcs2022},
+    text::invisible_characters,
     time::Timestamp,
 };
 
@@ -207,11 +208,11 @@ impl StatementKind {
         if holds { Ok(()) } else { Err(self.problem(format!("{what} {must}"))) }
     }
 
-    /// Checks a text for people: not blank, at most `max` characters, without control characters. Other invisible
-    /// characters are not refused.
+    /// Checks a text for people: not blank, at most `max` characters, all of them visible (see [`crate::text`]).
     pub(crate) fn text(&self, text: &str, what: &str, max: usize) -> Result<(), Problem> {
-        let holds = !text.trim().is_empty() && text.chars().count() <= max && !text.chars().any(char::is_control);
-        self.require(holds, what, &format!("is not a text of 1 to {max} characters"))
+        let is_visible = invisible_characters(text).next().is_none();
+        let holds = !text.trim().is_empty() && text.chars().count() <= max && is_visible;
+        self.require(holds, what, &format!("is not a text of 1 to {max} visible characters"))
     }
 
     /// Checks texts by language tag: at most 32 languages, English among them, each with at most 1,000 characters.

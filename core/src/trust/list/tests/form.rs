@@ -53,6 +53,7 @@ fn content_out_of_bounds_is_refused() {
         |s| s["issuers"][0]["id"] = json!("https://uni.example"),
         |s| s["issuers"][0]["name"] = json!(""),
         |s| s["issuers"][0]["name"] = json!("Uni\u{1b}[2J"),
+        |s| s["issuers"][0]["name"] = json!("Uni\u{200b}versity"),
         |s| s["issuers"][0]["except"] = json!([]),
         |s| s["issuers"][0]["accreditations"] = json!([]),
         |s| s["issuers"][0]["accreditations"][0]["types"] = json!([]),

@@ -63,6 +63,8 @@ fn what_a_person_reads_or_follows_is_held_to_its_form() {
         |s| s["name"] = json!(" "),
         |s| s["name"] = json!("a".repeat(201)),
         |s| s["name"] = json!("City\u{1b}[2J"),
+        |s| s["name"] = json!("City\u{200b}Office"),
+        |s| s["name"] = json!("\u{202e}eciffO ytiC"),
         |s| s["sub"] = json!(""),
         |s| s["country"] = json!("de"),
         |s| s["country"] = json!("DEU"),
@@ -84,6 +86,10 @@ fn what_a_person_reads_or_follows_is_held_to_its_form() {
         |s| s["intended_uses"][0]["purpose"]["en"] = json!("a".repeat(1_001)),
         |s| s["intended_uses"][0]["legal_basis"] = json!({}),
     ]);
+    // Persian is written with a zero-width non-joiner.
+    let mut persian = subject();
+    persian["name"] = json!("خانه\u{200c}ها");
+    verify(&registered(&persian)).unwrap();
 }
 
 #[test]
