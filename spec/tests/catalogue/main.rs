@@ -24,7 +24,7 @@ mod vouchers;
 
 const LANGUAGES: [&str; 6] = ["en", "de", "fr", "ar", "uk", "es"];
 
-const TEMPLATES: [&str; 14] = [
+const TEMPLATES: [&str; 15] = [
     "credit-recognition",
     "job-right-to-work",
     "job-skills",
@@ -35,6 +35,7 @@ const TEMPLATES: [&str; 14] = [
     "qualifications-passport",
     "reception-services",
     "recognised-qualification",
+    "right-of-residence",
     "university-admission",
     "volunteer-placement",
     "voucher-payment",
@@ -278,6 +279,9 @@ fn requests_ask_for_what_their_type_has_and_for_little() {
     let applicant = ["givenName", "familyName", "dateOfBirth", "issuingCountry", "validUntil"];
     assert_eq!(asked("permit-after-protection"), below(&applicant));
     assert_eq!(asked("reception-services"), below(&["rightToRemain", "issuingCountry", "validUntil"]));
+    let stay = ["legalResidence", "residentIn", "validUntil"];
+    let remain = ["rightToRemain", "issuingCountry", "validUntil"];
+    assert_eq!(asked("right-of-residence"), below(&[stay, stay, remain].concat()));
     assert_eq!(asked("volunteer-placement"), below(&["role", "organisation", "hours"]));
     assert_eq!(asked("voucher-payment"), below(&["serials[]", "purse", "redeemer", "unitValue", "currency"]));
     let sets = catalogue.template("museum-visit").unwrap().query_at(now).unwrap().0.credentials[0].claim_sets.clone();
