@@ -162,6 +162,18 @@ impl Drop for NewDirectory {
     }
 }
 
+/// Creates a directory that only its owner can read, with its parents; an existing one is unchanged.
+///
+/// # Errors
+/// Those of the file system.
+pub fn create_private_directory(directory: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
+}
+
 /// Syncs a directory to disk, so that its new files survive a power failure. Does nothing on systems other than Unix.
 ///
 /// # Errors

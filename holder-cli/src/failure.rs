@@ -1,7 +1,10 @@
 //! Output of failures in three lines: what happened, whether the data is safe, and what to do next.
 
 use carnet_console::{PROBLEM, TRY_AGAIN, USAGE};
-pub(crate) use carnet_wallet::failure::{DataSafety, Failure, FailureKind, Fault, Sentence, SentenceArgument};
+use carnet_core::Code;
+pub(crate) use carnet_wallet::failure::{
+    DataSafety, Failure, FailureKind, FailureReason, Fault, Sentence, SentenceArgument,
+};
 use serde_json::{Value, json};
 use tonic_types::StatusExt;
 
@@ -65,7 +68,7 @@ impl FailureOutput for Failure {
 
     fn text(&self, messages: &LocalizedMessages) -> String {
         let message = self.message.said(messages);
-        let error = messages.with("failure-error", &[("message", &message), ("reason", &self.reason)]);
+        let error = messages.with("failure-error", &[("message", &message), ("reason", self.reason.as_str())]);
         let hint = messages.with("failure-hint", &[("hint", &self.hint.said(messages))]);
         format!("{error}\n{}\n{hint}\n", self.safety.text().said(messages))
     }
@@ -91,23 +94,22 @@ pub(crate) fn from_status(status: &tonic::Status, service: Fault, message: Sente
     let named = status.get_details_error_info().map(|info| info.reason.to_lowercase());
     let answered = named.is_some();
     let reason = named.map_or_else(|| code_name(status.code()).to_owned(), |reason| sanitise(&reason));
+    let reason = FailureReason::stated(&reason);
     let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
     let passing = match status.code() {
         tonic::Code::Unavailable | tonic::Code::DeadlineExceeded => true,
         // tonic reports an expired deadline of this wallet as a cancellation.
         tonic::Code::Cancelled => true,
         // A retry sends the same message, which is still too large.
-        tonic::Code::ResourceExhausted => reason != "message_too_large",
+        tonic::Code::ResourceExhausted => reason != FailureReason::MessageTooLarge,
         _ => false,
     };
     let later = retry.is_some() || passing;
     let message = message.details(sanitise(status.message()));
     let failure = match retry {
-        Some(wait) => {
-            Failure::later(&reason, message, Sentence::id("hint-wait").with("seconds", wait.as_secs().max(1)))
-        }
-        None if later => Failure::later(&reason, message, Sentence::id("hint-connection")),
-        None => Failure::new(&reason, message, hint_for(&reason)),
+        Some(wait) => Failure::later(reason, message, Sentence::id("hint-wait").with("seconds", wait.as_secs().max(1))),
+        None if later => Failure::later(reason, message, Sentence::id("hint-connection")),
+        None => refused(reason, message),
     };
     failure.by(if passing && !answered { Fault::Network } else { service })
 }
@@ -126,12 +128,14 @@ fn code_name(code: tonic::Code) -> &'static str {
     }
 }
 
-pub(crate) fn hint_for(reason: &str) -> Sentence {
-    Sentence::id(match reason {
-        "invalid_grant" => "hint-invalid-grant",
-        "not_found" | "expired" | "request_expired" => "hint-ask-new",
+/// Failure of a call that a service refused for good.
+pub(crate) fn refused(reason: FailureReason, message: Sentence) -> Failure {
+    let hint = match reason {
+        FailureReason::InvalidGrant => "hint-invalid-grant",
+        FailureReason::NotFound | FailureReason::Check(Code::Expired) | FailureReason::RequestExpired => "hint-ask-new",
         _ => "hint-name-in-brackets",
-    })
+    };
+    Failure::new(reason, message, Sentence::id(hint))
 }
 
 #[cfg(test)]

@@ -6,13 +6,20 @@ use clap::Parser;
 use serde_json::Value;
 
 mod arguments;
+mod catalogue;
 mod client;
+mod clock;
 mod commands;
+mod context;
+mod documents;
 mod failure;
+mod location;
+mod network;
+mod opening;
 mod pasting;
+mod secrets;
 #[cfg(test)]
 mod service_tests;
-mod session;
 mod ui;
 #[cfg(test)]
 mod verifier_desk;
@@ -21,8 +28,9 @@ mod verifier_desk;
 use carnet_wallet::{answer, collect, introduction, link, offer, promise, receipt, request, store as wallet};
 
 use arguments::{Arguments, Command};
-use failure::{Failure, FailureOutput as _, Sentence};
-use session::Session;
+use clock::CommandClock;
+use context::CommandContext;
+use failure::{Failure, FailureOutput as _, FailureReason, Sentence};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -31,38 +39,38 @@ fn main() -> ExitCode {
     };
     // Both TLS clients use it; an error means that it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let session = Session::new(arguments.global);
-    match run(&session, &arguments.command) {
+    let context = CommandContext::new(arguments.global, CommandClock::system());
+    match run(&context, &arguments.command) {
         Ok(()) => carnet_console::exit(0),
         Err(failure) => {
-            session.ui.failure(&failure);
+            context.ui.failure(&failure);
             carnet_console::exit(failure.exit())
         }
     }
 }
 
-fn run(session: &Session, command: &Command) -> Result<(), Failure> {
+fn run(context: &CommandContext, command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Init(arguments) => commands::init::run(session, arguments),
-        Command::Passphrase(arguments) => commands::passphrase::run(session, arguments),
-        Command::List => commands::list::run(session),
-        Command::Need(arguments) => commands::need::run(session, arguments),
-        Command::Show(arguments) => commands::show::run(session, arguments),
-        Command::Log(arguments) => commands::log::run(session, arguments),
-        Command::Receipt(command) => commands::receipt::run(session, command),
-        Command::Backup(arguments) => commands::backup::run(session, arguments),
-        Command::Restore(arguments) => commands::restore::run(session, arguments),
-        Command::Report(arguments) => commands::report::run(session, arguments),
-        Command::Erase(arguments) => online(Box::pin(commands::erase::run(session, arguments))),
-        Command::Delete(arguments) => commands::delete::run(session, arguments),
-        Command::Registrar(command) => commands::registrar::run(session, command),
-        Command::Local(command) => commands::local::run(session, command),
-        Command::Trust(command) => online(Box::pin(commands::trust::run(session, command))),
-        Command::Receive(arguments) => online(Box::pin(commands::receive::run(session, arguments))),
-        Command::Refill(arguments) => online(Box::pin(commands::refill::run(session, arguments))),
-        Command::Renew(arguments) => online(Box::pin(commands::renew::run(session, arguments))),
-        Command::Refresh(arguments) => online(Box::pin(commands::refresh::run(session, arguments))),
-        Command::Present(arguments) => online(Box::pin(commands::present::run(session, arguments))),
+        Command::Init(arguments) => commands::init::run(context, arguments),
+        Command::Passphrase(arguments) => commands::passphrase::run(context, arguments),
+        Command::List => commands::list::run(context),
+        Command::Need(arguments) => commands::need::run(context, arguments),
+        Command::Show(arguments) => commands::show::run(context, arguments),
+        Command::Log(arguments) => commands::log::run(context, arguments),
+        Command::Receipt(command) => commands::receipt::run(context, command),
+        Command::Backup(arguments) => commands::backup::run(context, arguments),
+        Command::Restore(arguments) => commands::restore::run(context, arguments),
+        Command::Report(arguments) => commands::report::run(context, arguments),
+        Command::Erase(arguments) => online(Box::pin(commands::erase::run(context, arguments))),
+        Command::Delete(arguments) => commands::delete::run(context, arguments),
+        Command::Registrar(command) => commands::registrar::run(context, command),
+        Command::Local(command) => commands::local::run(context, command),
+        Command::Trust(command) => online(Box::pin(commands::trust::run(context, command))),
+        Command::Receive(arguments) => online(Box::pin(commands::receive::run(context, arguments))),
+        Command::Refill(arguments) => online(Box::pin(commands::refill::run(context, arguments))),
+        Command::Renew(arguments) => online(Box::pin(commands::renew::run(context, arguments))),
+        Command::Refresh(arguments) => online(Box::pin(commands::refresh::run(context, arguments))),
+        Command::Present(arguments) => online(Box::pin(commands::present::run(context, arguments))),
     }
 }
 
@@ -71,7 +79,7 @@ fn run(session: &Session, command: &Command) -> Result<(), Failure> {
 fn online(work: Pin<Box<dyn Future<Output = Result<(), Failure>> + '_>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         let message = Sentence::id("error-start").details(error);
-        Failure::later("system", message, Sentence::id("hint-close-programs"))
+        Failure::later(FailureReason::System, message, Sentence::id("hint-close-programs"))
     })?;
     runtime.block_on(work)
 }
@@ -83,7 +91,8 @@ fn misused(error: &clap::Error) -> ExitCode {
         return carnet_console::usage(error);
     }
     let usage = carnet_console::usage_object(error);
-    let mut object = Failure::usage("usage", Sentence::id("error-usage"), Sentence::id("hint-usage")).json();
+    let mut object =
+        Failure::usage(FailureReason::Program("usage"), Sentence::id("error-usage"), Sentence::id("hint-usage")).json();
     // The words are those of clap.
     if let Some(error) = object.get_mut("error").and_then(Value::as_object_mut)
         && let Some(Value::Object(said)) = usage.get("error")

@@ -3,7 +3,7 @@
 use carnet_wallet::link::{LinkKind, extract_link};
 
 use crate::{
-    failure::{Failure, Sentence},
+    failure::{Failure, FailureReason, Sentence},
     ui::Ui,
 };
 
@@ -37,7 +37,7 @@ pub(crate) fn given_or_pasted_link(ui: &Ui, kind: LinkKind, arguments: &[String]
     }
     let needed = |message| {
         let hint = Sentence::id("hint-link-quoted").with("command", command(kind));
-        Failure::usage("link_needed", Sentence::id(message), hint)
+        Failure::usage(FailureReason::Program("link_needed"), Sentence::id(message), hint)
     };
     if !ui.can_ask() {
         return Err(needed("error-link-nobody"));
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_other_kind_names_the_other_command() {
-        let says = |wanted, link| wrong_kind(wanted, link, "r").hint.english();
+        let says = |wanted, link| wrong_kind(wanted, link, FailureReason::OfferMalformed).hint.english();
         assert!(says(LinkKind::Offer, LINK).contains("carnet present"));
         assert!(says(LinkKind::Request, "OpenID-Credential-Offer://?x").contains("carnet receive"));
         for (wanted, link) in [(LinkKind::Offer, "https://a.example"), (LinkKind::Request, "x")] {

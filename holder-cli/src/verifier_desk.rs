@@ -1,7 +1,9 @@
 //! Verifier that makes faulty receipts on command, and what the wallet does about each.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
+    rc::Rc,
     sync::{Arc, Mutex},
 };
 
@@ -15,6 +17,7 @@ use carnet_core::{
         request_digest,
     },
     secure::sd_jwt::SdJwt,
+    time::Timestamp,
 };
 use carnet_proto::verifier::v1::{
     ReadRequestRequest, ReadRequestResponse, RequestErasureRequest, RequestErasureResponse, SubmitPresentationRequest,
@@ -30,14 +33,15 @@ use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 use crate::{
     answer::tests::Issuer,
     arguments::{Global, Present},
+    clock::CommandClock,
     commands::present,
+    context::CommandContext,
     failure::Failure,
     receipt::{StatementCount, check},
     request::{
         AuthorizationRequestLink,
         tests::{Asker, NOW},
     },
-    session::Session,
     wallet::{EntryKind, WalletContents, WalletFile, WalletLogEntry, file::LEAST_WORK_FACTOR, log::WalletLog},
 };
 
@@ -202,7 +206,9 @@ impl PresentationService for VerifierDesk {
 pub(crate) struct VerifierScene {
     pub(crate) folder: TempDir,
     pub(crate) desk: Arc<VerifierDesk>,
-    pub(crate) session: Session,
+    pub(crate) context: CommandContext,
+    /// Time of the wallet.
+    pub(crate) time: Rc<Cell<Timestamp>>,
     pub(crate) client_id: String,
     link: String,
     server: JoinHandle<()>,
@@ -231,13 +237,15 @@ impl VerifierScene {
         let serving = tonic::transport::Server::builder().add_service(service);
         let serving = serving.serve_with_incoming(TcpIncoming::from(listener));
         let server = tokio::spawn(async move { drop(serving.await) });
-        let mut session = Session::new(Global::unattended(&wallet, passphrase));
-        session.clock = Box::new(|| NOW);
-        WalletFile::create(&wallet, session.passphrase(true).unwrap(), LEAST_WORK_FACTOR).unwrap();
-        let mut opened = session.open().unwrap();
+        let time = Rc::new(Cell::new(NOW));
+        let clock = Rc::clone(&time);
+        let clock = CommandClock::from_fn(move || clock.get());
+        let context = CommandContext::new(Global::unattended(&wallet, passphrase), clock);
+        WalletFile::create(&wallet, context.passphrases.initial().unwrap(), LEAST_WORK_FACTOR).unwrap();
+        let mut opened = context.wallet.open().unwrap();
         opened.contents.credentials.push(Issuer::new().held("aaaa", CredentialFormat::VcSdJwt, 3));
         opened.save().unwrap();
-        Self { folder, desk, session, client_id, link: link.to_string(), server }
+        Self { folder, desk, context, time, client_id, link: link.to_string(), server }
     }
 
     /// Creates a scene in which a presentation was made.
@@ -258,19 +266,19 @@ impl VerifierScene {
             show_marked: false,
             explain: false,
         };
-        let seen = present::run(&self.session, &present).await.unwrap_err();
+        let seen = present::run(&self.context, &present).await.unwrap_err();
         assert_eq!(seen.reason, "approval_needed", "{seen:?}");
         present.yes = Some(seen.beside.unwrap()["digest"].as_str().unwrap().to_owned());
-        present::run(&self.session, &present).await
+        present::run(&self.context, &present).await
     }
 
     pub(crate) fn contents(&self) -> WalletContents {
-        self.session.read().unwrap()
+        self.context.wallet.read().unwrap()
     }
 
     /// Changes the wallet's contents without a command.
     pub(crate) fn change(&self, change: impl FnOnce(&mut WalletContents)) {
-        let mut wallet = self.session.open().unwrap();
+        let mut wallet = self.context.wallet.open().unwrap();
         change(&mut wallet.contents);
         wallet.save().unwrap();
     }

@@ -11,11 +11,7 @@ mod migrations;
 mod opening;
 mod restore;
 
-use std::{
-    fs::{DirBuilder, OpenOptions},
-    path::Path,
-    time::Duration,
-};
+use std::{fs::OpenOptions, path::Path, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _,
@@ -55,11 +51,7 @@ impl From<sqlx::Error> for StoreError {
 /// # Errors
 /// It cannot be created.
 fn create_directory(data: &Path) -> Result<(), StartError> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(data).map_err(|error| {
+    carnet_disk::create_private_directory(data).map_err(|error| {
         StartError::new(
             format!("The data directory {} cannot be created: {error}.", data.display()),
             "Check the path and that this user may write there. Nothing was changed.",

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use carnet_core::did::{self, Did};
+use carnet_core::{
+    Code,
+    did::{self, Did},
+};
 use url::{Host, Url};
 
 use crate::failure::{Failure, Sentence};
@@ -44,7 +47,7 @@ impl From<AddressError> for Failure {
             AddressError::Scheme => "why-scheme",
         };
         let message = Sentence::id("error-address").with_part("why", Sentence::id(why));
-        Self::new("address_forbidden", message, Sentence::id("hint-forbidden-address"))
+        Self::new(Code::AddressForbidden, message, Sentence::id("hint-forbidden-address"))
     }
 }
 

@@ -3,8 +3,10 @@
 use carnet_core::Problem;
 use serde_json::Value;
 
+mod reason;
 mod sentence;
 
+pub use reason::FailureReason;
 pub use sentence::{Sentence, SentenceArgument};
 
 use crate::sanitise::sanitise;
@@ -84,9 +86,9 @@ impl Fault {
 /// Failure of a use case.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// Stable reason in `snake_case`.
-    pub reason: String,
-    /// Party that caused the failure.
+    /// Cause, with its stable code.
+    pub reason: FailureReason,
+    /// Party at fault: that of the reason, unless another party caused it here.
     pub fault: Fault,
     /// Event.
     pub message: Sentence,
@@ -102,10 +104,11 @@ pub struct Failure {
 
 impl Failure {
     /// Creates a failure after which everything is unchanged.
-    pub fn new(reason: &str, message: Sentence, hint: Sentence) -> Self {
+    pub fn new(reason: impl Into<FailureReason>, message: Sentence, hint: Sentence) -> Self {
+        let reason = reason.into();
         Self {
-            reason: reason.to_owned(),
-            fault: Fault::Ours,
+            fault: reason.fault(),
+            reason,
             message,
             safety: DataSafety::Untouched,
             hint,
@@ -115,34 +118,33 @@ impl Failure {
     }
 
     /// Creates a failure for invalid input.
-    pub fn usage(reason: &str, message: Sentence, hint: Sentence) -> Self {
+    pub fn usage(reason: impl Into<FailureReason>, message: Sentence, hint: Sentence) -> Self {
         Self { kind: FailureKind::Usage, ..Self::new(reason, message, hint) }
     }
 
     /// Creates a failure for which a retry may succeed.
-    pub fn later(reason: &str, message: Sentence, hint: Sentence) -> Self {
+    pub fn later(reason: impl Into<FailureReason>, message: Sentence, hint: Sentence) -> Self {
         Self { kind: FailureKind::Temporary, ..Self::new(reason, message, hint) }
     }
 
     /// Creates a failure for the holder's refusal. `undone` describes the action that was not taken.
     pub fn declined(undone: Sentence) -> Self {
         let message = Sentence::id("error-declined").with_part("undone", undone);
-        Self::new("declined", message, Sentence::id("hint-nothing-to-do"))
+        Self::new(FailureReason::Declined, message, Sentence::id("hint-nothing-to-do"))
     }
 
     /// Creates a failure for a question that was not answered with yes or no. `undone` describes the action that was
     /// not taken.
     pub fn not_answered(undone: Sentence) -> Self {
         let message = Sentence::id("error-not-answered").with_part("undone", undone);
-        Self::new("not_answered", message, Sentence::id("hint-answer"))
+        Self::new(FailureReason::NotAnswered, message, Sentence::id("hint-answer"))
     }
 
     /// Converts a problem of core, with a hint. An unresolved DID may be caused by the network and counts as temporary.
     pub fn from_problem(problem: &Problem, message: Sentence, hint: Sentence) -> Self {
         let unresolved = problem.code == carnet_core::Code::DidUnresolved;
-        let (kind, fault) =
-            if unresolved { (FailureKind::Temporary, Fault::Network) } else { (FailureKind::Permanent, Fault::Ours) };
-        Self { kind, fault, ..Self::new(problem.code.as_str(), message.details(sanitise(&problem.detail)), hint) }
+        let kind = if unresolved { FailureKind::Temporary } else { FailureKind::Permanent };
+        Self { kind, ..Self::new(problem.code, message.details(sanitise(&problem.detail)), hint) }
     }
 
     /// Sets the party that caused the failure, unless the cause is the network.

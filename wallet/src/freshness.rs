@@ -17,8 +17,8 @@ use rand_core::{OsRng, RngCore};
 
 use crate::{
     address::{is_of_issuer, service_address},
-    failure::{Failure, Fault, Sentence},
-    ports::{CopyFreshness, IssuerClient as _, Notice, Ports, resolve_issuer},
+    failure::{Failure, FailureReason, Fault, Sentence},
+    ports::{Clock as _, CopyFreshness, DocumentSource as _, Notice, Ports, resolve_issuer},
     store::{
         Wallet, WalletContents, WalletStore,
         standing::{CachedStatus, CopyState, FreshnessStatements},
@@ -115,7 +115,7 @@ pub async fn refresh_new_copies(ports: &impl Ports, wallet: &mut Wallet<impl Wal
     };
     for (office, asked) in copies_to_refresh(&wallet.contents, ports.now()) {
         if asked.values().any(|place| is_new(&wallet.contents, *place)) {
-            let confirmed = ports.within(PATIENCE, refresh(ports, wallet, &office, &asked)).await;
+            let confirmed = ports.clock().within(PATIENCE, refresh(ports, wallet, &office, &asked)).await;
             if let Some(Err(failure)) = confirmed {
                 ports.tell(Notice::Unconfirmed(&failure));
             }
@@ -140,14 +140,13 @@ pub async fn refresh(
     let metadata = issuer.metadata().await?;
     if metadata.issuer != *did {
         let message = Sentence::id("error-other-issuer-documents");
-        return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-ask-issuer")).by(Fault::Issuer));
+        return Err(Failure::new(Code::IssuerMismatch, message, Sentence::id("hint-ask-issuer")).by(Fault::Issuer));
     }
     // Issuers without statements would be asked for data that verifiers know as well.
     if metadata.freshness_seconds == 0 {
         let message = Sentence::id("error-freshness-unsupported");
-        return Err(
-            Failure::new("freshness_unsupported", message, Sentence::id("hint-holds-tell-issuer")).by(Fault::Issuer)
-        );
+        return Err(Failure::new(FailureReason::FreshnessUnsupported, message, Sentence::id("hint-holds-tell-issuer"))
+            .by(Fault::Issuer));
     }
     resolve_issuer(ports, did).await?;
     // Sorted by handle: the order reveals neither which copies belong together nor which were shown.
@@ -204,7 +203,7 @@ fn verified(
     let texts: Vec<String> = std::iter::once(&said.statement).chain(&said.earlier_statements).cloned().collect();
     let mut times = Vec::with_capacity(texts.len());
     for text in &texts {
-        let said_of = freshness::verify(text, &token, issuer, asked_at, CLOCK_SKEW, ports.resolver())?;
+        let said_of = freshness::verify(text, &token, issuer, asked_at, CLOCK_SKEW, ports.documents().resolver())?;
         times.push((said_of.issued, said_of.until.ok_or(Code::ClaimMissing)?));
     }
     let (since, until) = times.first().copied().ok_or(Code::ClaimMissing)?;

@@ -4,7 +4,7 @@
 use carnet_core::text::invisible_characters;
 use url::Url;
 
-use crate::failure::{Failure, Sentence};
+use crate::failure::{Failure, FailureReason, Sentence};
 
 /// Characters removed from both ends of a pasted link. Braces are absent: an offer may be plain JSON.
 const AROUND: [char; 20] =
@@ -54,7 +54,7 @@ pub fn extract_link(text: &str) -> String {
 
 /// Returns the usage failure for a text that is not a link of the kind `wanted`, with the code `reason`. For a link of
 /// the other kind, the hint names the command for it; otherwise it asks for the whole link.
-pub fn wrong_kind(wanted: LinkKind, link: &str, reason: &str) -> Failure {
+pub fn wrong_kind(wanted: LinkKind, link: &str, reason: impl Into<FailureReason>) -> Failure {
     let (message, hint) = match (wanted, LinkKind::of(link)) {
         (LinkKind::Offer, Some(LinkKind::Request)) => ("error-offer-is-request", "hint-present-link"),
         (LinkKind::Request, Some(LinkKind::Offer)) => ("error-request-is-offer", "hint-receive-link"),

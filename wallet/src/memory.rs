@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future, rc::Rc, time::Duration};
 
+use async_trait::async_trait;
 use carnet_core::{
     did::{Did, Resolve, SelfContained},
     format::CredentialFormat,
@@ -14,7 +15,7 @@ use serde_json::json;
 
 use crate::{
     answer::tests::Issuer,
-    failure::{Failure, Sentence},
+    failure::{Failure, FailureReason, Sentence},
     languages::Languages,
     ports::{
         Clock, CollectionResponse, CopyFreshness, DidParty, DocumentSource, IssuerClient, Notice, Notification, Ports,
@@ -85,15 +86,20 @@ impl DocumentSource for World {
 }
 
 impl Ports for World {
-    type Issuer = IssuerConnection;
-    type Verifier = VerifierConnection;
-
-    async fn issuer(&self, _: &str, _: Wire) -> Result<IssuerConnection, Failure> {
-        Ok(IssuerConnection(Rc::clone(&self.issuer)))
+    fn clock(&self) -> &impl Clock {
+        self
     }
 
-    async fn verifier(&self, _: &str, _: Wire) -> Result<VerifierConnection, Failure> {
-        Ok(VerifierConnection(Rc::clone(&self.asker)))
+    fn documents(&self) -> &impl DocumentSource {
+        self
+    }
+
+    async fn issuer(&self, _: &str, _: Wire) -> Result<Box<dyn IssuerClient>, Failure> {
+        Ok(Box::new(IssuerConnection(Rc::clone(&self.issuer))))
+    }
+
+    async fn verifier(&self, _: &str, _: Wire) -> Result<Box<dyn VerifierClient>, Failure> {
+        Ok(Box::new(VerifierConnection(Rc::clone(&self.asker))))
     }
 
     fn catalogue(&self) -> Result<Catalogue, Failure> {
@@ -110,6 +116,7 @@ impl Ports for World {
 /// Connection to the in-memory issuer.
 pub struct IssuerConnection(Rc<Issuer>);
 
+#[async_trait(?Send)]
 impl IssuerClient for IssuerConnection {
     async fn metadata(&mut self) -> Result<WalletIssuerMetadata, Failure> {
         let configuration = OfferedConfiguration {
@@ -169,6 +176,7 @@ impl IssuerClient for IssuerConnection {
 /// Connection to the in-memory verifier, which accepts every presentation and issues no receipts.
 pub struct VerifierConnection(Rc<Asker>);
 
+#[async_trait(?Send)]
 impl VerifierClient for VerifierConnection {
     async fn read(&mut self, _: &AuthorizationRequestLink) -> Result<String, Failure> {
         Ok(self.0.sign(self.0.header()))
@@ -197,5 +205,5 @@ fn holder_key(proof: &str) -> Option<PublicKey> {
 
 /// Failure of a service that this issuer or verifier does not have.
 fn absent() -> Failure {
-    Failure::new("not_found", Sentence::id("error-record-gone"), Sentence::id("hint-again"))
+    Failure::new(FailureReason::NotFound, Sentence::id("error-record-gone"), Sentence::id("hint-again"))
 }

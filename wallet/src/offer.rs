@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     address::{scheme_host_port, service_address},
-    failure::{Failure, Sentence},
+    failure::{Failure, FailureReason, Sentence},
     link::{LinkKind, extract_link, wrong_kind},
     sanitise::sanitise,
     store::contents::WalletSecret,
@@ -61,7 +61,7 @@ impl PinForm {
                 (false, Some(length)) => Sentence::id("pin-characters-count").with("count", length),
             };
             let message = Sentence::id("error-pin-malformed").with_part("form", form);
-            Failure::usage("pin_malformed", message, Sentence::id("hint-look-at-pin"))
+            Failure::usage(FailureReason::PinMalformed, message, Sentence::id("hint-look-at-pin"))
         })
     }
 }
@@ -86,7 +86,7 @@ impl OfferLink {
             return Err(malformed("why-long"));
         }
         if LinkKind::of(&text) != Some(LinkKind::Offer) {
-            return Err(wrong_kind(LinkKind::Offer, &text, "offer_malformed"));
+            return Err(wrong_kind(LinkKind::Offer, &text, FailureReason::OfferMalformed));
         }
         let url = Url::parse(&text).map_err(|_| malformed("why-no-link"))?;
         let all = |wanted: &str| -> Vec<String> {
@@ -166,7 +166,7 @@ impl ReceivedOffer {
             .ok_or_else(|| malformed("why-offers"))?;
         let grant = json.get("grants").and_then(|grants| grants.get(GRANT)).ok_or_else(|| {
             let message = Sentence::id("error-grant-unsupported");
-            Failure::new("grant_unsupported", message, Sentence::id("hint-pre-authorised"))
+            Failure::new(FailureReason::GrantUnsupported, message, Sentence::id("hint-pre-authorised"))
         })?;
         let code = grant.get("pre-authorized_code").and_then(Value::as_str).filter(|code| !code.is_empty());
         let code = WalletSecret::new(code.ok_or_else(|| malformed("why-no-code"))?.to_owned());
@@ -197,7 +197,7 @@ impl ReceivedOffer {
 /// Returns the failure `offer_malformed`; `why` is the message id of the reason.
 fn malformed(why: &'static str) -> Failure {
     let message = Sentence::id("error-offer").with_part("why", Sentence::id(why));
-    Failure::usage("offer_malformed", message, Sentence::id("hint-whole-offer"))
+    Failure::usage(FailureReason::OfferMalformed, message, Sentence::id("hint-whole-offer"))
 }
 
 /// Returns the failure for an offer whose JSON is refused, with the parser's details.
@@ -243,7 +243,7 @@ mod tests {
             ReceivedOffer::parse(&link(&offer)).unwrap().pin.unwrap()
         };
         let read = |form: PinForm, text: &str| form.parse(text).map(|pin| pin.to_string()).map_err(|no| no.reason);
-        let malformed = || Err("pin_malformed".to_owned());
+        let malformed = || Err(FailureReason::PinMalformed);
         let six = form(json!({"length": 6, "input_mode": "numeric"}));
         for text in ["123456", "123 456", "١٢٣٤٥٦", "\u{feff}۱۲۳۴۵۶ "] {
             assert_eq!(read(six, text), Ok("123456".to_owned()), "{text:?}");
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(with(json!("2027-11-29T00:00:00Z")), Ok(Some(end)));
         for wrong in [json!("2027-11-29T00:00:01Z"), json!("2027-11-29"), json!("2027-11-29T00:00:00+00:00"), json!(1)]
         {
-            assert_eq!(with(wrong), Err("offer_malformed".to_owned()));
+            assert_eq!(with(wrong), Err(FailureReason::OfferMalformed));
         }
     }
 
@@ -286,9 +286,9 @@ mod tests {
         assert_eq!(reference(universal), Ok("https://a.example/o".to_owned()));
         assert_eq!(reference(&link(&offer())), Ok("an offer".to_owned()));
         let plain = by_reference.replace("https%", "http%");
-        assert_eq!(reference(&plain), Err("address_forbidden".to_owned()));
+        assert_eq!(reference(&plain), Err(FailureReason::Check(carnet_core::Code::AddressForbidden)));
         let both = format!("{}&credential_offer_uri=https%3A%2F%2Fa.example", link(&offer()));
-        assert_eq!(reference(&both), Err("offer_malformed".to_owned()));
+        assert_eq!(reference(&both), Err(FailureReason::OfferMalformed));
         let mut fetched = offer();
         fetched["credential_issuer"] = json!("https://a.example/tenant");
         let read = ReceivedOffer::fetched(fetched.to_string().as_bytes()).unwrap();

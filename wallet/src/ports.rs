@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
+use async_trait::async_trait;
 use carnet_core::{
     did::{Did, Resolve},
     time::Timestamp,
@@ -62,17 +63,23 @@ pub trait DocumentSource {
 }
 
 /// All ports of the use cases, except the wallet's store and the holder's consent.
-pub trait Ports: Clock + DocumentSource {
-    /// Connection to an issuer.
-    type Issuer: IssuerClient;
-    /// Connection to a verifier.
-    type Verifier: VerifierClient;
+pub trait Ports {
+    /// Returns the clock.
+    fn clock(&self) -> &impl Clock;
+
+    /// Returns the source of public documents.
+    fn documents(&self) -> &impl DocumentSource;
+
+    /// Returns the current time.
+    fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
 
     /// Connects to the service of an issuer at the URL `endpoint`.
-    fn issuer(&self, endpoint: &str, wire: Wire) -> impl Future<Output = Result<Self::Issuer, Failure>>;
+    fn issuer(&self, endpoint: &str, wire: Wire) -> impl Future<Output = Result<Box<dyn IssuerClient>, Failure>>;
 
     /// Connects to the service of a verifier at the URL `endpoint`.
-    fn verifier(&self, endpoint: &str, wire: Wire) -> impl Future<Output = Result<Self::Verifier, Failure>>;
+    fn verifier(&self, endpoint: &str, wire: Wire) -> impl Future<Output = Result<Box<dyn VerifierClient>, Failure>>;
 
     /// Returns the catalogue of credential types.
     ///
@@ -123,7 +130,7 @@ pub async fn resolve_issuer(ports: &impl Ports, issuer: &str) -> Result<(), Fail
         Failure::from_problem(&problem, Sentence::id("error-issuer-identifier"), Sentence::id("hint-tell-issuer"))
             .by(Fault::Issuer)
     })?;
-    ports.resolve(&did, DidParty::Issuer).await
+    ports.documents().resolve(&did, DidParty::Issuer).await
 }
 
 /// Response of an issuer to a credential request (OpenID4VCI 1.0 section 8.3).
@@ -172,62 +179,51 @@ pub enum Notification {
 }
 
 /// Connection to an issuer's service.
+#[async_trait(?Send)]
 pub trait IssuerClient {
     /// Returns the issuer's metadata.
-    fn metadata(&mut self) -> impl Future<Output = Result<WalletIssuerMetadata, Failure>>;
+    async fn metadata(&mut self) -> Result<WalletIssuerMetadata, Failure>;
 
     /// Exchanges the pre-authorized code for an access token. `repeats` is `true` if an earlier call may have arrived:
     /// then the code verifier is sent too, with which the issuer accepts a repetition.
-    fn redeem(
-        &mut self,
-        redemption: &OfferRedemption,
-        repeats: bool,
-    ) -> impl Future<Output = Result<RedeemedOffer, Failure>>;
+    async fn redeem(&mut self, redemption: &OfferRedemption, repeats: bool) -> Result<RedeemedOffer, Failure>;
 
     /// Requests a nonce for proofs of possession; empty if the issuer does not use nonces.
-    fn nonce(&mut self) -> impl Future<Output = Result<String, Failure>>;
+    async fn nonce(&mut self) -> Result<String, Failure>;
 
     /// Requests copies of a credential configuration, one for each proof of possession.
-    fn collect(
+    async fn collect(
         &mut self,
         token: &WalletSecret,
         configuration_id: &str,
         proofs: Vec<String>,
-    ) -> impl Future<Output = Result<CollectionResponse, Failure>>;
+    ) -> Result<CollectionResponse, Failure>;
 
     /// Requests the copies of a deferred issuance by its transaction id.
-    fn collect_deferred(
+    async fn collect_deferred(
         &mut self,
         token: &WalletSecret,
         transaction: &WalletSecret,
-    ) -> impl Future<Output = Result<CollectionResponse, Failure>>;
+    ) -> Result<CollectionResponse, Failure>;
 
     /// Presents one copy to its issuer, and requests one new copy of the same credential for each proof. Returns the
     /// copies and the notification id.
-    fn refill(
-        &mut self,
-        presentation: String,
-        proofs: Vec<String>,
-    ) -> impl Future<Output = Result<(Vec<String>, String), Failure>>;
+    async fn refill(&mut self, presentation: String, proofs: Vec<String>) -> Result<(Vec<String>, String), Failure>;
 
     /// Presents one copy to its issuer, and requests copies with a later expiry, one for each proof.
-    fn renew(
-        &mut self,
-        presentation: String,
-        proofs: Vec<String>,
-    ) -> impl Future<Output = Result<CollectionResponse, Failure>>;
+    async fn renew(&mut self, presentation: String, proofs: Vec<String>) -> Result<CollectionResponse, Failure>;
 
     /// Requests freshness statements for the copies with these handles. The responses are in the same order.
-    fn freshness(&mut self, handles: Vec<Vec<u8>>) -> impl Future<Output = Result<Vec<CopyFreshness>, Failure>>;
+    async fn freshness(&mut self, handles: Vec<Vec<u8>>) -> Result<Vec<CopyFreshness>, Failure>;
 
     /// Notifies the issuer that the copies with a notification id were stored or refused. `token` is the access token
     /// with which they were requested; `None` after a refill or renewal by gRPC.
-    fn notify(
+    async fn notify(
         &mut self,
         token: Option<&WalletSecret>,
         notification: &str,
         event: Notification,
-    ) -> impl Future<Output = Result<(), Failure>>;
+    ) -> Result<(), Failure>;
 }
 
 /// Verifier's response to a presentation.
@@ -276,21 +272,22 @@ pub enum ReportedOutcome {
 }
 
 /// Connection to a verifier's service.
+#[async_trait(?Send)]
 pub trait VerifierClient {
     /// Fetches the signed request object of a link.
-    fn read(&mut self, pointer: &AuthorizationRequestLink) -> impl Future<Output = Result<String, Failure>>;
+    async fn read(&mut self, pointer: &AuthorizationRequestLink) -> Result<String, Failure>;
 
     /// Sends the presentations of a verified request, by credential query id, and returns the verifier's response.
-    fn submit(
+    async fn submit(
         &mut self,
         pointer: &AuthorizationRequestLink,
         request: &PresentationRequest,
         vp_token: BTreeMap<String, Vec<String>>,
-    ) -> impl Future<Output = Result<SubmittedPresentation, Failure>>;
+    ) -> Result<SubmittedPresentation, Failure>;
 
     /// Requests erasure of a presentation's data. `receipt` is the verifier's receipt, `proof` a proof of possession of
     /// a presented key. Returns the signed confirmation, unverified.
-    fn erase(&mut self, receipt: String, proof: String) -> impl Future<Output = Result<String, Failure>>;
+    async fn erase(&mut self, receipt: String, proof: String) -> Result<String, Failure>;
 }
 
 /// Port for the holder's consent to an offer: a user interface.

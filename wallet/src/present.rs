@@ -16,9 +16,9 @@ use carnet_spec::Catalogue;
 
 use crate::{
     answer::{PlannedPresentation, asked_bounds, threshold_text},
-    failure::{DataSafety, Failure, FailureKind, Fault, Sentence},
+    failure::{DataSafety, Failure, FailureKind, FailureReason, Fault, Sentence},
     introduction::{VerifierIdentity, registrar},
-    ports::{DidParty, Ports, SubmittedPresentation, VerifierClient},
+    ports::{DidParty, DocumentSource as _, Ports, SubmittedPresentation, VerifierClient},
     receipt,
     request::{AuthorizationRequestLink, PresentationRequest},
     sanitise::sanitise,
@@ -32,7 +32,7 @@ use crate::{
 
 mod decision;
 
-pub use decision::{Consent, ConsentDecision, ConsentRequest, DecidedAnswer, DecisionContext, OVER_ASKED};
+pub use decision::{Consent, ConsentDecision, ConsentRequest, DecidedAnswer, DecisionContext};
 
 /// Outcome for the verifier's receipt after a presentation.
 #[derive(Debug, Clone)]
@@ -124,7 +124,7 @@ pub async fn present(
     let (parts, consent) = match outcome {
         Ok(decided) => decided,
         Err(failure) => {
-            note(wallet, WalletLogEntry { reason: failure.reason.clone(), ..entry })?;
+            note(wallet, WalletLogEntry { reason: failure.reason.to_string(), ..entry })?;
             return Err(failure);
         }
     };
@@ -136,13 +136,13 @@ pub async fn present(
         }
         ConsentDecision::Unclear => {
             let failure = Failure::not_answered(Sentence::id("undone-sent"));
-            note(wallet, WalletLogEntry { reason: failure.reason.clone(), ..entry })?;
+            note(wallet, WalletLogEntry { reason: failure.reason.to_string(), ..entry })?;
             return Err(failure);
         }
         ConsentDecision::Missing(failure) => return Err(failure),
     }
     let exchange = AnsweredRequest { pointer, request: &request, introduction: &introduction };
-    let sent = send(ports, wallet, &mut verifier, exchange, &parts, entry).await;
+    let sent = send(ports, wallet, verifier.as_mut(), exchange, &parts, entry).await;
     if let Ok(presented) = &sent {
         owner.presented(presented);
     }
@@ -161,9 +161,9 @@ async fn identify(
     pointer: &AuthorizationRequestLink,
     token: &str,
 ) -> Result<(PresentationRequest, VerifierIdentity, WalletLogEntry), Failure> {
-    ports.resolve(&pointer.did, DidParty::Asker).await?;
+    ports.documents().resolve(&pointer.did, DidParty::Asker).await?;
     let mut entry = WalletLogEntry::new(ports.now(), EntryKind::RequestFailed, &pointer.client_id);
-    let request = match PresentationRequest::verify(token, pointer, ports.resolver(), ports.now()) {
+    let request = match PresentationRequest::verify(token, pointer, ports.documents().resolver(), ports.now()) {
         Ok(request) => request,
         Err(problem) => {
             note(wallet, WalletLogEntry { reason: problem.code.to_string(), ..entry })?;
@@ -177,9 +177,9 @@ async fn identify(
     {
         // One lookup after the registration arrived (spec/registration.md 4.5). If it fails, the registrar does not
         // count as trusted for now: the registration is refused, and the owner is told why.
-        ports.look_up(&did).await;
+        ports.documents().look_up(&did).await;
     }
-    let introduction = VerifierIdentity::read(&request, &wallet.contents, ports.now(), ports.resolver());
+    let introduction = VerifierIdentity::read(&request, &wallet.contents, ports.now(), ports.documents().resolver());
     let languages = ports.languages();
     let own = |name: &str| request.words(name, &languages).unwrap_or_default();
     entry.party_name =
@@ -235,12 +235,17 @@ fn log_request(wallet: &mut Wallet<impl WalletStore>, entry: WalletLogEntry) -> 
 }
 
 /// Errors of a verifier for a request that accepts no more responses.
-const CLOSED: [&str; 4] = ["nonce_replayed", "request_attempts_exhausted", "request_expired", "request_unknown"];
+pub const CLOSED: [FailureReason; 4] = [
+    FailureReason::Check(Code::NonceReplayed),
+    FailureReason::RequestAttemptsExhausted,
+    FailureReason::RequestExpired,
+    FailureReason::RequestUnknown,
+];
 
 /// Explains the failure of a closed request: if the last presentation to that verifier (before entry number `before`)
 /// got no response, that presentation may have closed the request. Other failures are returned unchanged.
 pub fn closed_request_failure(log: &WalletLog, before: u64, client_id: &str, failure: Failure) -> Failure {
-    if !CLOSED.contains(&failure.reason.as_str()) {
+    if !CLOSED.contains(&failure.reason) {
         return failure;
     }
     let verdicts = [EntryKind::Accepted, EntryKind::RefusedByAsker];
@@ -271,7 +276,7 @@ fn note(wallet: &mut Wallet<impl WalletStore>, entry: WalletLogEntry) -> Result<
 async fn send(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
-    verifier: &mut impl VerifierClient,
+    verifier: &mut dyn VerifierClient,
     exchange: AnsweredRequest<'_>,
     parts: &[PlannedPresentation],
     entry: WalletLogEntry,
@@ -283,7 +288,7 @@ async fn send(
     let presentations = match bind(ports.now(), wallet, request, parts) {
         Ok(presentations) => presentations,
         Err(failure) => {
-            note(wallet, WalletLogEntry { reason: failure.reason.clone(), ..entry })?;
+            note(wallet, WalletLogEntry { reason: failure.reason.to_string(), ..entry })?;
             return Err(failure);
         }
     };
@@ -295,13 +300,14 @@ async fn send(
     let sending = WalletLogEntry { kind: EntryKind::Sending, parts: shown, presentation, ..entry };
     let number = wallet.contents.log.push(sending);
     let sent = wallet.contents.log.entry(number).cloned();
-    let sent =
-        sent.ok_or_else(|| Failure::new("system", Sentence::id("error-log-unwritten"), Sentence::id("hint-again")))?;
+    let sent = sent.ok_or_else(|| {
+        Failure::new(FailureReason::System, Sentence::id("error-log-unwritten"), Sentence::id("hint-again"))
+    })?;
     wallet.save()?;
     let answer = match verifier.submit(pointer, request, vp_token).await {
         Ok(answer) => answer,
         Err(failure) => {
-            let reason = failure.reason.clone();
+            let reason = failure.reason.to_string();
             let unheard = WalletLogEntry { reason, ..WalletLogEntry::about(&sent, ports.now(), EntryKind::Unanswered) };
             // This failure says more than one about the log would.
             let _ = note(wallet, unheard);
@@ -309,9 +315,16 @@ async fn send(
         }
     };
     // The verifier may have rotated its key since its document was fetched, so the document is fetched once more.
-    let receipt = receipt::verify_receipt(&answer.receipt, &sent, answer.accepted, ports.now(), ports.resolver(), None);
+    let receipt = receipt::verify_receipt(
+        &answer.receipt,
+        &sent,
+        answer.accepted,
+        ports.now(),
+        ports.documents().resolver(),
+        None,
+    );
     if receipt.is_err_and(|problem| problem.code == Code::MethodUnknown) {
-        ports.look_up(&pointer.did).await;
+        ports.documents().look_up(&pointer.did).await;
     }
     settle_serials(wallet, parts, &answer);
     let receipt = conclude(ports, wallet, exchange, &sent, &answer);
@@ -387,7 +400,8 @@ fn conclude(
         return ReceiptOutcome::Missing;
     }
     let registered = exchange.introduction.relying_party();
-    match receipt::verify_receipt(&answer.receipt, sent, answer.accepted, now, ports.resolver(), registered) {
+    match receipt::verify_receipt(&answer.receipt, sent, answer.accepted, now, ports.documents().resolver(), registered)
+    {
         Ok((receipt, kept)) => {
             let key = kept.registered;
             let number = log.push(WalletLogEntry { statement: Some(kept), ..about(EntryKind::Receipt) });
@@ -407,7 +421,11 @@ fn conclude(
 fn shown_part(wallet: &Wallet<impl WalletStore>, part: &PlannedPresentation) -> Result<ShownPart, Failure> {
     let held = wallet.contents.credentials.get(part.credential);
     let Some((held, copy)) = held.and_then(|held| Some((held, held.copies.get(part.copy)?))) else {
-        return Err(Failure::new("copy_missing", Sentence::id("error-copy-missing"), Sentence::id("hint-again")));
+        return Err(Failure::new(
+            FailureReason::CopyMissing,
+            Sentence::id("error-copy-missing"),
+            Sentence::id("hint-again"),
+        ));
     };
     // Proven thresholds are listed separately, as in receipts.
     let proved: Vec<String> = part.proves.iter().map(|proof| threshold_text(&proof.path, &proof.threshold)).collect();

@@ -12,7 +12,7 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 
 use crate::{
-    failure::{Failure, Fault, Sentence},
+    failure::{Failure, FailureReason, Fault, Sentence},
     languages::Languages,
     offer::ReceivedOffer,
     sanitise::sanitise,
@@ -93,7 +93,7 @@ impl ExpectedCredential {
         languages: &Languages,
     ) -> Result<Self, Failure> {
         let unknown = |message| {
-            Failure::new("configuration_unknown", Sentence::id(message), Sentence::id("hint-another-offer"))
+            Failure::new(FailureReason::ConfigurationUnknown, Sentence::id(message), Sentence::id("hint-another-offer"))
                 .by(Fault::Issuer)
         };
         let found = metadata.configurations.iter().find(|configuration| configuration.id == id);
@@ -101,11 +101,11 @@ impl ExpectedCredential {
         let format = found.format.ok_or_else(|| unknown("error-offered-format"))?;
         if !can_verify(format) {
             let message = Sentence::id("error-format-unsupported").with("format", format.as_str());
-            return Err(Failure::new("format_unsupported", message, Sentence::id("hint-format")));
+            return Err(Failure::new(FailureReason::FormatUnsupported, message, Sentence::id("hint-format")));
         }
         if catalogue.credential_type(&found.credential_type).is_none() {
             let message = Sentence::id("error-type-unknown").with("type", sanitise(&found.credential_type));
-            return Err(Failure::new("type_unknown", message, Sentence::id("hint-type-folder")));
+            return Err(Failure::new(Code::TypeUnknown, message, Sentence::id("hint-type-folder")));
         }
         let issuer_name = languages
             .best_text(|language| metadata.display_name.get(language).map(String::as_str))
@@ -200,7 +200,7 @@ fn key_algorithm(names: &[String]) -> Result<HolderAlgorithm, Failure> {
         return Ok(HolderAlgorithm::Es256);
     }
     let message = Sentence::id("error-proof-algorithm").with("names", sanitise(&names.join(", ")));
-    Err(Failure::new("proof_algorithm_unsupported", message, Sentence::id("hint-another-offer")))
+    Err(Failure::new(FailureReason::ProofAlgorithmUnsupported, message, Sentence::id("hint-another-offer")))
 }
 
 /// Policy that accepts only the expected issuer and the expected credential type.
@@ -242,7 +242,7 @@ mod tests {
         }
     }
 
-    fn chosen(metadata: &WalletIssuerMetadata) -> Result<Vec<(String, HolderAlgorithm)>, String> {
+    fn chosen(metadata: &WalletIssuerMetadata) -> Result<Vec<(String, HolderAlgorithm)>, FailureReason> {
         let ids: Vec<String> = metadata.configurations.iter().map(|known| known.id.clone()).collect();
         let catalogue = Catalogue::embedded().unwrap();
         let promises = ExpectedCredential::choose(metadata, &ids, &catalogue, &Languages::preferring("en"));
@@ -265,8 +265,8 @@ mod tests {
         let expected = [("vc", HolderAlgorithm::EdDsa), ("degree", HolderAlgorithm::Es256)];
         assert_eq!(chosen(&both), Ok(expected.map(|(id, algorithm)| (id.to_owned(), algorithm)).to_vec()));
         let foreign = metadata(&[("other", "NobodysCredential", VcSdJwt, &[])]);
-        assert_eq!(chosen(&foreign), Err("type_unknown".to_owned()));
+        assert_eq!(chosen(&foreign), Err(FailureReason::Check(Code::TypeUnknown)));
         let keys = metadata(&[("vc", permit, VcSdJwt, &["ES384"])]);
-        assert_eq!(chosen(&keys), Err("proof_algorithm_unsupported".to_owned()));
+        assert_eq!(chosen(&keys), Err(FailureReason::ProofAlgorithmUnsupported));
     }
 }

@@ -8,16 +8,23 @@ use carnet_core::{
     did::{DidUrl, PinnedKeys, Resolve, VerificationRelationship},
     json::{Limits, parse_object},
     keys::PublicKey,
-    receipt::{DisclosedCredential, ErasureConfirmation, ExpectedReceipt, Receipt, ReceiptContent, RedeemedUse},
+    receipt::{
+        DisclosedCredential, ErasureConfirmation, ExpectedReceipt, ExportedReceipt, Receipt, ReceiptContent,
+        RedeemedUse,
+    },
     time::{CLOCK_SKEW, Timestamp},
     trust::registration::RelyingParty,
 };
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
-use crate::store::{
-    EntryKind, ShownPart, WalletLogEntry,
-    log::{LogError, StoredStatement, WalletLog},
+use crate::{
+    failure::{Failure, FailureReason, Sentence},
+    store::{
+        EntryKind, ShownPart, WalletContents, WalletLogEntry,
+        log::{LogError, StoredStatement, WalletLog},
+        presentations::{PresentationRecord, shown_to},
+    },
 };
 
 /// Verifies the receipt for a presentation in the log, whose entry is `sent`. `accepted` is the verifier's decision;
@@ -247,4 +254,39 @@ fn pinned(statement: &StoredStatement) -> Result<PinnedKeys, Problem> {
     let method = method_of(&statement.document)?;
     let key = PublicKey::from_multikey(&statement.key)?;
     PinnedKeys::new(method.did(), &[(method.fragment().to_owned(), key)])
+}
+
+/// Receipt for third parties, as a file.
+pub struct ReceiptFile {
+    /// Contents of the file.
+    pub file: ExportedReceipt,
+    /// Number of the presentation's log entry.
+    pub entry: u64,
+    /// `true` if the file has the request object of the presentation.
+    pub has_request: bool,
+}
+
+/// Exports the receipt of the only presentation to a verifier that has one.
+///
+/// # Errors
+/// `no_receipt`, `ambiguous_receipt`; those of [`shown_to`].
+pub fn export_receipt(contents: &WalletContents, who: &str) -> Result<ReceiptFile, Failure> {
+    let missing = |message| Failure::new(FailureReason::NoReceipt, Sentence::id(message), Sentence::id("hint-who-saw"));
+    let known = shown_to(&contents.log, who)?;
+    let with: Vec<&PresentationRecord<'_>> = known.iter().filter(|known| known.receipt().is_some()).collect();
+    let one = match with.as_slice() {
+        [one] => *one,
+        [] => return Err(missing("error-no-receipt")),
+        several => {
+            let numbers: Vec<String> = several.iter().map(|known| known.sent.number.to_string()).collect();
+            let hint = Sentence::id("hint-entries").with("entries", numbers.join(", "));
+            return Err(Failure::usage(FailureReason::AmbiguousReceipt, Sentence::id("error-receipts"), hint));
+        }
+    };
+    let document = |entry: Option<&WalletLogEntry>| Some(entry?.statement.as_ref()?.document.clone());
+    let receipt = document(one.receipt()).ok_or_else(|| missing("error-receipt-gone"))?;
+    let request = contents.requests.text(&one.sent.request);
+    let has_request = request.is_some();
+    let file = ExportedReceipt::new(receipt, request, document(one.erased));
+    Ok(ReceiptFile { file, entry: one.sent.number, has_request })
 }

@@ -4,7 +4,7 @@
 //! deferred by the issuer. It is in the wallet file from before the offer is redeemed until it is received, refused, or
 //! expired.
 
-use carnet_core::{format::CredentialFormat, time::Timestamp};
+use carnet_core::{Code, format::CredentialFormat, time::Timestamp};
 use carnet_spec::Catalogue;
 use serde_json::Value;
 
@@ -14,10 +14,13 @@ use crate::{
         CollectionRequirements, DateRequirement, draw_keys_for, fetch_directory, sign_proofs, skipped_checks,
         verify_copies,
     },
-    failure::{DataSafety, Failure, FailureKind, Fault, Sentence},
+    failure::{DataSafety, Failure, FailureKind, FailureReason, Fault, Sentence},
     freshness::refresh_new_copies,
     offer::ReceivedOffer,
-    ports::{CollectionResponse, IssuerClient, Notice, Notification, OfferConsent, Ports, resolve_issuer},
+    ports::{
+        CollectionResponse, DocumentSource as _, IssuerClient, Notice, Notification, OfferConsent, Ports,
+        resolve_issuer,
+    },
     promise::ExpectedCredential,
     reissue::{choose_low_water, renewal, replace},
     store::{
@@ -28,25 +31,23 @@ use crate::{
 };
 
 /// Errors of credential requests after which a retry fails again; the pending issuance is deleted.
-const REFUSED: [&str; 11] = [
-    "batch_size",
-    "configuration_not_offered",
-    "credential_request_denied",
-    "invalid_proof",
-    "invalid_token",
-    "invalid_transaction_id",
-    "not_found",
-    "offer_already_collected",
-    "offer_cancelled",
-    "offer_expired",
-    "revoked",
+const REFUSED: [FailureReason; 11] = [
+    FailureReason::BatchSize,
+    FailureReason::ConfigurationNotOffered,
+    FailureReason::CredentialRequestDenied,
+    FailureReason::InvalidProof,
+    FailureReason::InvalidToken,
+    FailureReason::InvalidTransactionId,
+    FailureReason::NotFound,
+    FailureReason::OfferAlreadyCollected,
+    FailureReason::OfferCancelled,
+    FailureReason::OfferExpired,
+    FailureReason::Check(Code::Revoked),
 ];
 
 /// Errors for proofs with an unknown or expired nonce. The issuer does not check proofs in a repeated call that it
 /// recognises, so after these errors it has issued nothing for the proofs.
-const PROOFS_REFUSED: [&str; 2] = ["invalid_nonce", "invalid_proof"];
-/// Error for an expired access token.
-const TOKEN_REFUSED: &str = "invalid_token";
+const PROOFS_REFUSED: [FailureReason; 2] = [FailureReason::InvalidNonce, FailureReason::InvalidProof];
 
 /// Current result of a pending issuance.
 enum Step {
@@ -92,7 +93,7 @@ struct CollectionRun<'a, P, S> {
 
 /// Requests a nonce, and signs a proof of possession with it for each key.
 async fn fresh_proofs(
-    issuer: &mut impl IssuerClient,
+    issuer: &mut dyn IssuerClient,
     audience: &str,
     keys: &[HolderKey],
     ports: &impl Ports,
@@ -116,7 +117,7 @@ pub async fn resume(
     let wanted: Vec<PendingCollection> = wallet.contents.pending.iter().filter(of_offer).cloned().collect();
     if wanted.is_empty() {
         let message = Sentence::id("error-nothing-pending");
-        return Err(Failure::new("nothing_pending", message, Sentence::id("hint-receive")));
+        return Err(Failure::new(FailureReason::NothingPending, message, Sentence::id("hint-receive")));
     }
     let mut collecting = CollectionRun { ports, catalogue, wallet };
     let mut results = CollectionResults::default();
@@ -165,7 +166,7 @@ pub async fn receive(
     let mut begun = Vec::with_capacity(promises.len());
     for promise in promises {
         let keys = draw_keys_for(metadata.max_batch_size, promise.key_algorithm);
-        let proofs = fresh_proofs(&mut issuer, &promise.audience, &keys, ports).await?;
+        let proofs = fresh_proofs(issuer.as_mut(), &promise.audience, &keys, ports).await?;
         let pending = PendingCollection {
             offer: digest.clone(),
             endpoint: offer.endpoint.clone(),
@@ -182,7 +183,7 @@ pub async fn receive(
         };
         begun.push((promise, pending));
     }
-    let results = CollectionRun { ports, catalogue, wallet: &mut *wallet }.begin(&mut issuer, begun).await?;
+    let results = CollectionRun { ports, catalogue, wallet: &mut *wallet }.begin(issuer.as_mut(), begun).await?;
     refresh_new_copies(ports, wallet).await;
     Ok(results)
 }
@@ -198,7 +199,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
     async fn resume_one(&mut self, pending: PendingCollection) -> Result<Step, Failure> {
         if pending.is_expired_for_good(self.ports.now()) {
             let message = Sentence::id("error-collection-expired");
-            let failure = Failure::new("collection_expired", message, Sentence::id("hint-new-offer"));
+            let failure = Failure::new(FailureReason::CollectionExpired, message, Sentence::id("hint-new-offer"));
             return Err(self.given_up(&pending, "", failure));
         }
         let mut issuer = self.ports.issuer(&pending.endpoint, pending.wire).await?;
@@ -207,24 +208,24 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         let moved = |redemption: &OfferRedemption| redemption.token_endpoint != metadata.token_endpoint;
         if metadata.issuer != pending.issuer || pending.redemption.as_ref().is_some_and(moved) {
             let message = Sentence::id("error-other-issuer-offer");
-            return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-ask-issuer")).by(Fault::Issuer));
+            return Err(Failure::new(Code::IssuerMismatch, message, Sentence::id("hint-ask-issuer")).by(Fault::Issuer));
         }
         let languages = self.ports.languages();
         let promise = ExpectedCredential::read(&metadata, &pending.configuration_id, self.catalogue, &languages)?;
         resolve_issuer(self.ports, &promise.issuer).await?;
         let pending = match &pending.redemption {
             Some(redemption) if pending.needs_token(self.ports.now()) => {
-                self.redeem(&mut issuer, &pending, redemption, true).await?
+                self.redeem(issuer.as_mut(), &pending, redemption, true).await?
             }
             _ => pending,
         };
-        self.advance(&mut issuer, &promise, pending).await
+        self.advance(issuer.as_mut(), &promise, pending).await
     }
 
     /// Stores the issuances of one offer with their proofs, redeems the offer, and requests the copies.
     async fn begin(
         &mut self,
-        issuer: &mut impl IssuerClient,
+        issuer: &mut dyn IssuerClient,
         begun: Vec<(ExpectedCredential, PendingCollection)>,
     ) -> Result<CollectionResults, Failure> {
         self.wallet.contents.pending.extend(begun.iter().map(|(_, pending)| pending.clone()));
@@ -247,13 +248,13 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
     /// result.
     async fn advance(
         &mut self,
-        issuer: &mut impl IssuerClient,
+        issuer: &mut dyn IssuerClient,
         promise: &ExpectedCredential,
         mut pending: PendingCollection,
     ) -> Result<Step, Failure> {
         let mut answered = self.ask(issuer, promise, &mut pending).await;
         if let (Err(failure), Some(redemption)) = (&answered, pending.redemption.clone())
-            && failure.reason == TOKEN_REFUSED
+            && failure.reason == FailureReason::InvalidToken
         {
             pending = self.redeem(issuer, &pending, &redemption, true).await?;
             answered = self.ask(issuer, promise, &mut pending).await;
@@ -269,7 +270,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
                 }
                 Ok(Step::Wait(interval))
             }
-            Err(failure) if REFUSED.contains(&failure.reason.as_str()) => {
+            Err(failure) if REFUSED.contains(&failure.reason) => {
                 Err(self.given_up(&pending, &promise.issuer_name, failure))
             }
             Err(failure) => Err(still_pending(failure)),
@@ -280,7 +281,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
     /// again with new proofs.
     async fn ask(
         &mut self,
-        issuer: &mut impl IssuerClient,
+        issuer: &mut dyn IssuerClient,
         promise: &ExpectedCredential,
         pending: &mut PendingCollection,
     ) -> Result<CollectionResponse, Failure> {
@@ -292,11 +293,11 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
             CollectionStage::Asked { proofs, until } => (proofs.clone(), *until),
             CollectionStage::Redeeming { .. } => {
                 let message = Sentence::id("error-not-redeemed");
-                return Err(Failure::later("not_redeemed", message, Sentence::id("hint-again")));
+                return Err(Failure::later(FailureReason::NotRedeemed, message, Sentence::id("hint-again")));
             }
         };
         match issuer.collect(&token, &pending.configuration_id, sent).await {
-            Err(failure) if PROOFS_REFUSED.contains(&failure.reason.as_str()) => {}
+            Err(failure) if PROOFS_REFUSED.contains(&failure.reason) => {}
             answered => return answered,
         }
         let proofs = fresh_proofs(issuer, &promise.audience, &pending.keys, self.ports).await?;
@@ -319,7 +320,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         contents.pending.retain(|stored| !stored.is(pending));
         contents.log.push(WalletLogEntry {
             party_name: issuer_name.to_owned(),
-            reason: failure.reason.clone(),
+            reason: failure.reason.to_string(),
             ..WalletLogEntry::new(self.ports.now(), EntryKind::ReceiveFailed, &pending.issuer)
         });
         match self.wallet.save() {
@@ -332,7 +333,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
     /// and the issuance is deleted.
     async fn store(
         &mut self,
-        issuer: &mut impl IssuerClient,
+        issuer: &mut dyn IssuerClient,
         promise: &ExpectedCredential,
         pending: &PendingCollection,
         copies: &[String],
@@ -355,7 +356,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
             held: &self.wallet.contents.credentials,
             days,
             directory: directory.as_ref(),
-            resolver: ports.resolver(),
+            resolver: ports.documents().resolver(),
             catalogue: self.catalogue,
             now,
         };

@@ -4,15 +4,15 @@
 //! Nothing new is stored before the response arrives. After a lost response, the wallet asks again with a new nonce and
 //! new keys, since the issuer signs only one copy for each key.
 
-use carnet_core::{Problem, format::CredentialFormat, secure::sd_jwt::SdJwt, time::Timestamp};
+use carnet_core::{Code, Problem, format::CredentialFormat, secure::sd_jwt::SdJwt, time::Timestamp};
 use carnet_spec::{Catalogue, CredentialType};
 use rand_core::{OsRng, RngCore};
 
 use crate::{
     address::is_of_issuer,
     collect::{CollectionRequirements, CredentialContent, DateRequirement, fetch_directory, verify_copies},
-    failure::{DataSafety, Failure, FailureKind, Fault, Sentence},
-    ports::{CollectionResponse, IssuerClient as _, Notification, Ports},
+    failure::{DataSafety, Failure, FailureKind, FailureReason, Fault, Sentence},
+    ports::{CollectionResponse, DocumentSource as _, Notification, Ports},
     sanitise::sanitise,
     store::{
         CredentialCopy, EntryKind, HeldCredential, PendingCollection, ShownPart, Wallet, WalletContents,
@@ -23,7 +23,7 @@ use crate::{
 mod exchange;
 pub mod renewal;
 
-use exchange::{NONCE_REFUSED, ReissueSession};
+use exchange::ReissueSession;
 
 /// Number of presented copies that keep their text, to be presented again to the same verifier. Of older ones only the
 /// key is kept.
@@ -39,26 +39,27 @@ pub(crate) fn choose_low_water(fresh: usize) -> u8 {
 /// Returns the reason why a credential cannot be refilled: its format has no selective disclosure, it has expired, its
 /// issuer's service is unknown, or no copy can be presented. `None` if it can.
 pub fn unrefillable(held: &HeldCredential, now: Timestamp) -> Option<Failure> {
-    let failure = |reason: &str, message, hint| Some(Failure::new(reason, Sentence::id(message), Sentence::id(hint)));
+    let failure =
+        |reason: FailureReason, message, hint| Some(Failure::new(reason, Sentence::id(message), Sentence::id(hint)));
     if format_of(held).is_none() {
-        return failure("refill_unsupported", "error-refill-format", "hint-nothing-missing");
+        return failure(FailureReason::RefillUnsupported, "error-refill-format", "hint-nothing-missing");
     }
     if held.valid_until.is_some_and(|until| now > until) {
-        return failure("expired", "error-document-ended", "hint-its-issuer");
+        return failure(Code::Expired.into(), "error-document-ended", "hint-its-issuer");
     }
     // Credentials stored by earlier versions are held to the same rule.
     if !held.endpoint.as_deref().is_some_and(|endpoint| is_of_issuer(endpoint, &held.issuer)) {
-        return failure("endpoint_unknown", "error-endpoint-unknown", "hint-holds-offer");
+        return failure(FailureReason::EndpointUnknown, "error-endpoint-unknown", "hint-holds-offer");
     }
     if to_show(held).is_none() {
-        return failure("copy_missing", "error-no-copy-left", "hint-holds-offer");
+        return failure(FailureReason::CopyMissing, "error-no-copy-left", "hint-holds-offer");
     }
     None
 }
 
 /// Returns the failure for a credential that is not in the wallet.
 fn gone() -> Failure {
-    Failure::new("not_found", Sentence::id("error-no-document"), Sentence::id("hint-list"))
+    Failure::new(FailureReason::NotFound, Sentence::id("error-no-document"), Sentence::id("hint-list"))
 }
 
 /// Returns whether a voucher was issued before vouchers had serials: its type has serials now, and the credential has
@@ -122,7 +123,7 @@ pub async fn reissue(
         Some(known) if known.bundled => fetch_directory(ports, &held.issuer).await?,
         _ => None,
     };
-    let (keys, answer) = session.exchange(&mut issuer, kind).await.map_err(explain_refusal)?;
+    let (keys, answer) = session.exchange(issuer.as_mut(), kind).await.map_err(explain_refusal)?;
     let (copies, notification) = match answer {
         CollectionResponse::Ready(copies, notification) => (copies, notification),
         CollectionResponse::NotReady(transaction, interval) => {
@@ -143,7 +144,7 @@ pub async fn reissue(
         held: &wallet.contents.credentials,
         days,
         directory: directory.as_ref(),
-        resolver: ports.resolver(),
+        resolver: ports.documents().resolver(),
         catalogue,
         now: ports.now(),
     };
@@ -185,11 +186,11 @@ fn unreissuable(
     }
     let Some(known) = known else {
         let message = Sentence::id("error-type-unknown").with("type", sanitise(&held.type_name));
-        return Some(Failure::new("type_unknown", message, Sentence::id("hint-type-came")));
+        return Some(Failure::new(Code::TypeUnknown, message, Sentence::id("hint-type-came")));
     };
     is_former_voucher(held, known).then(|| {
         let message = Sentence::id("error-former-voucher");
-        Failure::new("refill_unsupported", message, Sentence::id("hint-holds-end"))
+        Failure::new(FailureReason::RefillUnsupported, message, Sentence::id("hint-holds-end"))
     })
 }
 
@@ -231,7 +232,7 @@ fn unchanged(
         return Ok(fresh);
     }
     let message = Sentence::id("error-claims-changed");
-    Err(Failure::new("claims_changed", message, Sentence::id("hint-claims-changed")).by(Fault::Issuer))
+    Err(Failure::new(FailureReason::ClaimsChanged, message, Sentence::id("hint-claims-changed")).by(Fault::Issuer))
 }
 
 /// Returns the validity dates of a credential.
@@ -298,9 +299,13 @@ fn format_of(held: &HeldCredential) -> Option<CredentialFormat> {
 /// Adds an explanation for the holder to an issuer's refusal.
 fn explain_refusal(failure: Failure) -> Failure {
     let failure = failure.with_safety(DataSafety::Issuer);
-    match failure.reason.as_str() {
-        "copy_unknown" | "refill_unsupported" => Failure { hint: Sentence::id("hint-holds-offer"), ..failure },
-        NONCE_REFUSED => Failure { hint: Sentence::id("hint-again"), kind: FailureKind::Temporary, ..failure },
+    match failure.reason {
+        FailureReason::CopyUnknown | FailureReason::RefillUnsupported => {
+            Failure { hint: Sentence::id("hint-holds-offer"), ..failure }
+        }
+        FailureReason::InvalidNonce => {
+            Failure { hint: Sentence::id("hint-again"), kind: FailureKind::Temporary, ..failure }
+        }
         _ => failure,
     }
 }

@@ -87,7 +87,7 @@ impl AuthorizationRequestLink {
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let refused = |why| {
             let message = Sentence::id("error-request").with_part("why", why);
-            Failure::usage("request_malformed", message, Sentence::id("hint-whole-link"))
+            Failure::usage(Code::RequestMalformed, message, Sentence::id("hint-whole-link"))
         };
         let malformed = |why| refused(Sentence::id(why));
         let text = extract_link(text);
@@ -95,7 +95,7 @@ impl AuthorizationRequestLink {
             return Err(malformed("why-long"));
         }
         if LinkKind::of(&text) != Some(LinkKind::Request) {
-            return Err(wrong_kind(LinkKind::Request, &text, "request_malformed"));
+            return Err(wrong_kind(LinkKind::Request, &text, Code::RequestMalformed));
         }
         let url = Url::parse(&text).map_err(|_| malformed("why-no-link"))?;
         if !text.contains('&') {

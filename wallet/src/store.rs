@@ -10,6 +10,7 @@ pub mod presentations;
 pub mod refusals;
 pub mod requests;
 pub mod standing;
+mod stored_text;
 pub mod texts;
 pub mod thresholds;
 pub mod trust;

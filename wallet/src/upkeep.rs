@@ -4,17 +4,19 @@
 //! After a suspension, archived lists show which indices belong to one credential. So the wallet requests copies with
 //! new indices, together with freshness statements and never because of a presentation.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use carnet_core::time::Timestamp;
+use carnet_core::{Code, time::Timestamp};
 
 use crate::{
-    failure::Failure,
-    freshness::{IssuerService, refresh_new_copies},
-    ports::{Notice, Ports},
+    failure::{Failure, FailureReason},
+    freshness::{
+        CopyHandle, CopyPosition, FreshnessSummary, IssuerService, copies_to_refresh, refresh, refresh_new_copies,
+    },
+    ports::{Clock as _, Notice, Ports},
     reissue::{Reissue, is_former_voucher, reissue, unrefillable},
     store::{
-        HeldCredential, Wallet, WalletStore,
+        HeldCredential, Wallet, WalletContents, WalletStore,
         standing::{CachedStatus, CopyState},
     },
 };
@@ -26,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// without serials; then requests freshness statements for the new copies. The holder is notified of each refill and of
 /// each failure; nothing is returned.
 pub async fn refill_if_low(ports: &impl Ports, wallet: &mut Wallet<impl WalletStore>) {
-    let low = low(wallet, ports.now());
+    let low = credentials_to_refill(&wallet.contents, false, ports.now()).chosen;
     if low.is_empty() {
         return;
     }
@@ -39,7 +41,7 @@ pub async fn refill_if_low(ports: &impl Ports, wallet: &mut Wallet<impl WalletSt
         }
         let (catalogue, type_name) = (&catalogue, name.as_str());
         // A timeout leaves the wallet unchanged: nothing is stored before the copies are.
-        let refilled = ports.within(PATIENCE, reissue(ports, catalogue, wallet, index, Reissue::Refill)).await;
+        let refilled = ports.clock().within(PATIENCE, reissue(ports, catalogue, wallet, index, Reissue::Refill)).await;
         ports.tell(match &refilled {
             Some(Ok(reissued)) => Notice::Refilled { catalogue, type_name, count: reissued.copies() },
             Some(Err(failure)) => Notice::NotRefilled { catalogue, type_name, failure: Some(failure) },
@@ -49,11 +51,58 @@ pub async fn refill_if_low(ports: &impl Ports, wallet: &mut Wallet<impl WalletSt
     refresh_new_copies(ports, wallet).await;
 }
 
-/// Returns the indexes of the refillable credentials that have few unused copies or copies that need replacement.
-fn low(wallet: &Wallet<impl WalletStore>, now: Timestamp) -> Vec<usize> {
-    let all = wallet.contents.credentials.iter().enumerate();
-    let low = |held: &HeldCredential| held.needs_refill() || held.has_outdated_copies();
-    all.filter(|(_, held)| low(held) && unrefillable(held, now).is_none()).map(|(index, _)| index).collect()
+/// Requests statements for all copies of one issuer, and repeats the request if the issuer replaced some copies.
+///
+/// # Errors
+/// Those of [`refresh`] and [`replace_outdated`].
+pub async fn confirm_copies(
+    ports: &impl Ports,
+    wallet: &mut Wallet<impl WalletStore>,
+    office: &IssuerService,
+    asked: &BTreeMap<CopyHandle, CopyPosition>,
+) -> Result<(FreshnessSummary, ReplacementResult), Failure> {
+    let said = refresh(ports, wallet, office, asked).await?;
+    let replaced = replace_outdated(ports, wallet, office).await?;
+    if replaced.copies == 0 {
+        return Ok((said, replaced));
+    }
+    let now = copies_to_refresh(&wallet.contents, ports.now()).remove(office).unwrap_or_default();
+    let said = refresh(ports, wallet, office, &now).await?;
+    note_withdrawn(ports, wallet, &replaced)?;
+    Ok((said, replaced))
+}
+
+/// Credentials to refill, by index, and those that cannot be refilled, with the reason.
+#[derive(Debug, Default)]
+pub struct RefillChoice {
+    /// Indices of the credentials to refill.
+    pub chosen: Vec<usize>,
+    /// Indices of the others that run low, with the reason.
+    pub skipped: Vec<(usize, Failure)>,
+}
+
+/// Chooses the credentials to refill: those that run low, or all.
+#[must_use]
+pub fn credentials_to_refill(contents: &WalletContents, all: bool, now: Timestamp) -> RefillChoice {
+    let mut choice = RefillChoice::default();
+    for (index, held) in contents.credentials.iter().enumerate().filter(|(_, held)| all || runs_low(held)) {
+        match unrefillable(held, now) {
+            Some(reason) => choice.skipped.push((index, reason)),
+            None => choice.chosen.push(index),
+        }
+    }
+    choice
+}
+
+/// Returns the indices of the credentials that expire soon and can be renewed.
+#[must_use]
+pub fn credentials_to_renew(contents: &WalletContents, now: Timestamp) -> Vec<usize> {
+    let all = contents.credentials.iter().enumerate();
+    all.filter(|(_, held)| held.is_due_for_renewal(now)).map(|(index, _)| index).collect()
+}
+
+fn runs_low(held: &HeldCredential) -> bool {
+    held.needs_refill() || held.has_outdated_copies()
 }
 
 /// Result of replacing the copies of one issuer.
@@ -73,7 +122,7 @@ pub struct ReplacementResult {
 ///
 /// # Errors
 /// The catalogue is unreadable, or the wallet cannot be saved. Failed requests are in the result.
-pub async fn replace_outdated(
+async fn replace_outdated(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
     (did, endpoint): &IssuerService,
@@ -104,11 +153,11 @@ pub async fn replace_outdated(
         match reissue(ports, &catalogue, wallet, index, Reissue::Refill).await {
             Ok(reissued) => replaced.copies = replaced.copies.saturating_add(reissued.copies()),
             Err(failure) => {
-                match failure.reason.as_str() {
-                    "revoked" => replaced.withdrawn.push((index, CopyState::Revoked)),
-                    "suspended" => replaced.withdrawn.push((index, CopyState::Suspended)),
+                match failure.reason {
+                    FailureReason::Check(Code::Revoked) => replaced.withdrawn.push((index, CopyState::Revoked)),
+                    FailureReason::Check(Code::Suspended) => replaced.withdrawn.push((index, CopyState::Suspended)),
                     // The issuer has none to give; the owner is told the number of unknown copies.
-                    "copy_unknown" => {}
+                    FailureReason::CopyUnknown => {}
                     _ => {
                         replaced.failure.get_or_insert(failure);
                     }
@@ -126,7 +175,7 @@ pub async fn replace_outdated(
 ///
 /// # Errors
 /// The wallet cannot be saved.
-pub fn note_withdrawn(
+fn note_withdrawn(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
     replaced: &ReplacementResult,

@@ -1,75 +1,81 @@
-//! Clients of services, one for each protocol.
+//! Connections to issuers and verifiers, over gRPC or OpenID.
 
-use std::time::Duration;
-
-use carnet_wallet::sanitise::sanitise;
-use tonic::{
-    metadata::{Ascii, MetadataValue},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+use carnet_core::time::Timestamp;
+use carnet_wallet::{
+    hosts::KnownHosts,
+    offer::ReceivedOffer,
+    ports::{IssuerClient, VerifierClient},
+    store::WalletContents,
+    wire::Wire,
 };
+use url::Url;
 
 use crate::{
-    failure::{Failure, Fault, Sentence},
-    session::Session,
-    ui::waiting::WaitNotice,
+    catalogue::CatalogueSource,
+    clock::CommandClock,
+    failure::{Failure, Fault},
+    network::NetworkSettings,
+    ui::waiting::ServiceWaits,
 };
 
-pub(crate) mod issuance;
-pub(crate) mod openid;
-pub(crate) mod presentation;
-pub(crate) mod wires;
+mod contacts;
+mod grpc;
+mod openid;
 
-/// Deadline of one call.
-const CALL: Duration = Duration::from_secs(30);
-/// Deadline of a connection attempt.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(crate) use contacts::Contacts;
+use grpc::{issuance::GrpcIssuer, presentation::GrpcVerifier};
+use openid::{HttpServices, issuance::OpenIdIssuer, presentation::OpenIdVerifier};
 
-/// Connects to a service, and returns the channel with the notice to display while waiting.
-pub(crate) async fn connect(session: &Session, origin: &str) -> Result<(Channel, WaitNotice), Failure> {
-    let ca = session.ca()?;
-    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
-    let wait = session.ui.service_wait(host);
-    let guard = wait.begin();
-    let channel = channel(origin, ca.as_deref()).await?;
-    drop(guard);
-    Ok((channel, wait))
+/// Connections that one command makes.
+pub(crate) struct Connections {
+    pub(crate) network: NetworkSettings,
+    pub(crate) waits: ServiceWaits,
+    /// Hosts that were announced to the holder.
+    pub(crate) contacts: Contacts,
+    pub(crate) clock: CommandClock,
+    pub(crate) catalogue: CatalogueSource,
 }
 
-async fn channel(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
-    let later = |detail: String| {
-        let message = Sentence::id("error-unreachable").with("origin", origin).details(detail);
-        Failure::later("unavailable", message, Sentence::id("hint-connection")).by(Fault::Network)
-    };
-    let mut endpoint = Endpoint::from_shared(origin.to_owned())
-        .map_err(|_| later(String::new()))?
-        .timeout(CALL)
-        .connect_timeout(CONNECT);
-    if origin.starts_with("https:") {
-        let mut tls = ClientTlsConfig::new().with_enabled_roots();
-        if let Some(pem) = ca {
-            tls = tls.ca_certificate(Certificate::from_pem(pem));
-        }
-        endpoint = endpoint
-            .tls_config(tls)
-            .map_err(|_| Failure::usage("ca_unreadable", Sentence::id("error-ca-unusable"), Sentence::id("hint-ca")))?;
+impl Connections {
+    /// Connects to the service of an issuer.
+    pub(crate) async fn issuer(&self, endpoint: &str, wire: Wire) -> Result<Box<dyn IssuerClient>, Failure> {
+        Ok(match wire {
+            Wire::Grpc => {
+                let (channel, wait) = grpc::connect(&self.network, &self.waits, endpoint).await?;
+                Box::new(GrpcIssuer::new(channel, wait))
+            }
+            Wire::OpenId => {
+                let services = self.http_services(endpoint, Fault::Issuer)?;
+                Box::new(OpenIdIssuer::new(services, self.catalogue.load()?, self.clock.clone(), endpoint))
+            }
+        })
     }
-    endpoint.connect().await.map_err(|error| {
-        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        later(sanitise(&cause))
-    })
-}
 
-/// Builds a request with the token that authorises it; without a token, as for a renewal, the message itself authorises
-/// it.
-fn authorised<T>(message: T, token: &str) -> Result<tonic::Request<T>, Failure> {
-    if token.is_empty() {
-        return Ok(tonic::Request::new(message));
+    /// Connects to the service of a verifier.
+    pub(crate) async fn verifier(&self, endpoint: &str, wire: Wire) -> Result<Box<dyn VerifierClient>, Failure> {
+        Ok(match wire {
+            Wire::Grpc => {
+                let (channel, wait) = grpc::connect(&self.network, &self.waits, endpoint).await?;
+                Box::new(GrpcVerifier::new(channel, wait))
+            }
+            Wire::OpenId => Box::new(OpenIdVerifier::new(self.http_services(endpoint, Fault::Asker)?)),
+        })
     }
-    let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse().map_err(|_| {
-        Failure::new("protocol", Sentence::id("error-token"), Sentence::id("hint-tell-issuer")).by(Fault::Issuer)
-    })?;
-    value.set_sensitive(true);
-    let mut request = tonic::Request::new(message);
-    request.metadata_mut().insert("authorization", value);
-    Ok(request)
+
+    /// Fetches an offer from its URL.
+    pub(crate) async fn fetch_offer(&self, url: &Url) -> Result<ReceivedOffer, Failure> {
+        let services = self.http_services(url.as_str(), Fault::Issuer)?;
+        ReceivedOffer::fetched(&services.document(url.as_str(), "error-service-offer").await?)
+    }
+
+    /// Records the hosts that the wallet knows, before any OpenID service is contacted.
+    pub(crate) fn know_hosts(&self, contents: &WalletContents, now: Timestamp) {
+        self.contacts.know(KnownHosts::of(contents, now));
+    }
+
+    fn http_services(&self, url: &str, party: Fault) -> Result<HttpServices, Failure> {
+        let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let wait = self.waits.notice(host.as_deref().unwrap_or(url));
+        Ok(HttpServices::new(self.network.service_client(openid::CALL)?, self.contacts.clone(), wait, party))
+    }
 }

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::{arguments::Backup, failure::Failure, session::Session};
+use crate::{arguments::Backup, context::CommandContext, failure::Failure};
 
 /// Copies the encrypted wallet file to a new file, after the passphrase was checked.
-pub(crate) fn run(session: &Session, arguments: &Backup) -> Result<(), Failure> {
-    let wallet = session.open()?;
+pub(crate) fn run(context: &CommandContext, arguments: &Backup) -> Result<(), Failure> {
+    let wallet = context.wallet.open()?;
     wallet.copy_to(&arguments.file)?;
     let file = arguments.file.display().to_string();
-    let text = session.ui.messages.with("backup-made", &[("file", &file)]);
-    session.ui.result(&format!("{text}\n"), &json!({"backup": file}));
+    let text = context.ui.messages.with("backup-made", &[("file", &file)]);
+    context.ui.result(&format!("{text}\n"), &json!({"backup": file}));
     Ok(())
 }

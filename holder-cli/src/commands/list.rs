@@ -6,17 +6,17 @@ use carnet_spec::Catalogue;
 use serde_json::{Value, json};
 
 use crate::{
+    context::CommandContext,
     failure::Failure,
     receipt::{VoucherUses, voucher_uses},
-    session::Session,
     ui::{Ui, labels::Labels, parties, sanitise::sanitise},
     wallet::{HeldCredential, WalletContents, refusals::WithdrawalRefusal, standing::CopyState},
 };
 
-pub(crate) fn run(session: &Session) -> Result<(), Failure> {
-    let contents = session.read_without_texts()?;
-    let (text, object) = listing(&contents, &session.catalogue()?, &session.ui, session.now());
-    session.ui.result(&text, &object);
+pub(crate) fn run(context: &CommandContext) -> Result<(), Failure> {
+    let contents = context.wallet.read_without_texts()?;
+    let (text, object) = listing(&contents, &context.catalogue()?, &context.ui, context.now());
+    context.ui.result(&text, &object);
     Ok(())
 }
 

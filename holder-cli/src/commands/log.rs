@@ -5,18 +5,17 @@ use std::fmt::Write as _;
 
 use carnet_core::{day, query::Threshold, receipt::ShownThreshold, trust::registration::KeyStanding};
 use carnet_spec::Catalogue;
+use carnet_wallet::log_check::{CheckedLog, check_log};
 use serde_json::{Value, json};
 
 use crate::{
     arguments::{LogArguments, LogVerb},
-    failure::{Failure, Sentence},
-    receipt,
-    session::Session,
+    context::CommandContext,
+    failure::Failure,
     ui::{Ui, labels::Labels, messages::LocalizedMessages, parties, sanitise::sanitise},
     wallet::{
         EntryKind, WalletContents, WalletLogEntry,
-        forgetting::log_key,
-        log::{AskedBound, Checkpoint, LogError, WalletLog},
+        log::{AskedBound, WalletLog},
         presentations::{PresentationRecord, presentations},
     },
 };
@@ -26,38 +25,38 @@ pub(crate) mod forget;
 
 /// Displays the log, oldest entry first; or verifies it, exports it, deletes a part of it, or sets its retention
 /// period.
-pub(crate) fn run(session: &Session, arguments: &LogArguments) -> Result<(), Failure> {
+pub(crate) fn run(context: &CommandContext, arguments: &LogArguments) -> Result<(), Failure> {
     match &arguments.verb {
-        Some(LogVerb::Forget(arguments)) => return forget::forget(session, arguments),
-        Some(LogVerb::Keep(arguments)) => return forget::keep(session, arguments),
+        Some(LogVerb::Forget(arguments)) => return forget::forget(context, arguments),
+        Some(LogVerb::Keep(arguments)) => return forget::keep(context, arguments),
         None => {}
     }
     if let Some(folder) = &arguments.export {
-        return export::run(session, &session.read()?, folder);
+        return export::run(context, &context.wallet.read()?, folder);
     }
-    let contents = session.read_without_texts()?;
+    let contents = context.wallet.read_without_texts()?;
     if arguments.verify {
-        return verify(session, &contents, arguments.noted.as_deref());
+        return verify(context, &contents, arguments.noted.as_deref());
     }
     let log = contents.log;
     let mut text = String::new();
-    let catalogue = session.catalogue()?;
-    if let Some(said) = forgotten(&log, &session.ui.messages) {
-        text.push_str(&session.ui.wrapped(0, &said));
+    let catalogue = context.catalogue()?;
+    if let Some(said) = forgotten(&log, &context.ui.messages) {
+        text.push_str(&context.ui.wrapped(0, &said));
     }
     for view in views(&log) {
-        write(&view, session, &catalogue, &mut text);
+        write(&view, context, &catalogue, &mut text);
     }
     if text.is_empty() {
-        let _ = writeln!(text, "{}", session.ui.messages.text("log-nothing"));
+        let _ = writeln!(text, "{}", context.ui.messages.text("log-nothing"));
     }
-    session.ui.result(&text, &whole(session, &log));
+    context.ui.result(&text, &whole(context, &log));
     Ok(())
 }
 
 /// Returns the whole log as JSON. Log entries contain no claim values.
-fn whole(session: &Session, log: &WalletLog) -> Value {
-    let shown: Vec<Value> = presentations(log).iter().map(|known| known.json(session.now())).collect();
+fn whole(context: &CommandContext, log: &WalletLog) -> Value {
+    let shown: Vec<Value> = presentations(log).iter().map(|known| known.json(context.now())).collect();
     json!({
         "entries": log.entries(), "presentations": shown, "head": log.head(), "count": log.entries().len(),
         "checkpoint": log.checkpoint(),
@@ -72,25 +71,10 @@ fn forgotten(log: &WalletLog, messages: &LocalizedMessages) -> Option<String> {
     Some(messages.with("log-checkpoint", &[("count", &count), ("day", &day), ("time", &at)]))
 }
 
-fn verify(session: &Session, contents: &WalletContents, noted: Option<&str>) -> Result<(), Failure> {
+fn verify(context: &CommandContext, contents: &WalletContents, noted: Option<&str>) -> Result<(), Failure> {
+    let CheckedLog { count, key } = check_log(contents, noted)?;
     let log = &contents.log;
-    let count = receipt::check(log).map_err(|broken| broken_log(log, &broken))?;
-    let key = log_key(contents);
-    if log.checkpoint().is_some_and(|checkpoint| key.as_ref() != Some(&checkpoint.key)) {
-        let what = "its checkpoint is signed with a key other than this wallet's".to_owned();
-        return Err(broken_log(log, &LogError { number: log.forgotten(), what }));
-    }
-    let beginning = log.checkpoint().map_or_else(|| WalletLog::default().head().to_owned(), |first| first.head.clone());
-    let is_noted = |noted: &str| noted == beginning || log.entries().iter().any(|it| it.digest() == noted);
-    if noted.is_some_and(|noted| !is_noted(noted)) {
-        if let Some(checkpoint) = log.checkpoint() {
-            return Err(unknown_head(log, checkpoint));
-        }
-        let what = "the head that you noted is not in it: its end was cut off, or the whole log was rewritten";
-        let number = u64::try_from(log.entries().len()).unwrap_or(u64::MAX).saturating_add(1);
-        return Err(broken_log(log, &LogError { number, what: what.to_owned() }));
-    }
-    let messages = &session.ui.messages;
+    let messages = &context.ui.messages;
     let head = log.head();
     let text = format!(
         "{}\n{}: {}\n{}: {head}\n{}\n",
@@ -106,25 +90,8 @@ fn verify(session: &Session, contents: &WalletContents, noted: Option<&str>) -> 
         "whole": true, "head": head, "count": log.entries().len(), "receipts": count.receipts,
         "confirmations": count.confirmations, "alone": count.alone, "checkpoint": log.checkpoint(), "key": key,
     });
-    session.ui.result(&text, &object);
+    context.ui.result(&text, &object);
     Ok(())
-}
-
-/// Returns the failure for a noted head that is not in a log whose first entries were deleted.
-fn unknown_head(log: &WalletLog, checkpoint: &Checkpoint) -> Failure {
-    let message = Sentence::id("error-head-unknown")
-        .with("day", day::format_start(checkpoint.before))
-        .with("time", checkpoint.at);
-    let count = log.entries().len();
-    let object = json!({"whole": false, "head": log.head(), "count": count, "checkpoint": checkpoint});
-    Failure::new("head_unknown", message, Sentence::id("hint-head")).beside(object)
-}
-
-fn broken_log(log: &WalletLog, broken: &LogError) -> Failure {
-    let message = Sentence::id("error-log-broken").details(sanitise(&broken.to_string()));
-    Failure::new("log_broken", message, Sentence::id("hint-log-changed")).beside(json!({
-        "whole": false, "first_bad": broken.number, "head": log.head(), "count": log.entries().len(),
-    }))
 }
 
 /// Log entry for display. Later entries about a presentation are shown with it.
@@ -217,8 +184,8 @@ impl View<'_> {
     }
 
     /// Returns the detail lines, each as label and text.
-    fn details(&self, session: &Session, catalogue: &Catalogue) -> Vec<(String, String)> {
-        let messages = &session.ui.messages;
+    fn details(&self, context: &CommandContext, catalogue: &Catalogue) -> Vec<(String, String)> {
+        let messages = &context.ui.messages;
         let mut details = Vec::new();
         let mut add = |label: &str, text: String| details.push((messages.text(label), text));
         if !self.entry.purpose.is_empty() {
@@ -252,7 +219,7 @@ impl View<'_> {
         }
         match (known.erased, known.due()) {
             (Some(erased), _) => add("log-gone", erased.at.to_string()),
-            (None, Some(due)) if due <= session.now() => add("log-due-past", due.to_string()),
+            (None, Some(due)) if due <= context.now() => add("log-due-past", due.to_string()),
             (None, Some(due)) => add("log-due", due.to_string()),
             (None, None) => add("log-due", messages.text("log-no-receipt")),
         }
@@ -278,8 +245,8 @@ fn threshold(threshold: &ShownThreshold, labels: &Labels<'_>, messages: &Localiz
     format!("{}: {words}", labels.claim(below_subject(threshold.path())))
 }
 
-fn write(view: &View<'_>, session: &Session, catalogue: &Catalogue, text: &mut String) {
-    let ui = &session.ui;
+fn write(view: &View<'_>, context: &CommandContext, catalogue: &Catalogue, text: &mut String) {
+    let ui = &context.ui;
     let reason = view.reason();
     let reason = if reason.is_empty() { reason } else { format!(" [{reason}]") };
     let (number, at) = (view.entry.number, view.entry.at);
@@ -289,7 +256,7 @@ fn write(view: &View<'_>, session: &Session, catalogue: &Catalogue, text: &mut S
             &format!("{number} {at} {} {}{reason}", view.what(&ui.messages), party_name(ui, view.described)),
         ),
     );
-    for (label, said) in view.details(session, catalogue) {
+    for (label, said) in view.details(context, catalogue) {
         text.push_str(&ui.wrapped(6, &format!("{label}: {said}")));
     }
 }

@@ -8,24 +8,24 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::NeedArguments,
-    failure::{Failure, Sentence},
-    session::Session,
+    context::CommandContext,
+    failure::{Failure, FailureReason, Sentence},
     ui::{Ui, labels::Labels, parties, sanitise::sanitise},
     wallet::{HeldCredential, WalletContents},
 };
 
-pub(crate) fn run(session: &Session, arguments: &NeedArguments) -> Result<(), Failure> {
-    let catalogue = session.catalogue()?;
+pub(crate) fn run(context: &CommandContext, arguments: &NeedArguments) -> Result<(), Failure> {
+    let catalogue = context.catalogue()?;
     let chosen =
         arguments.procedure.as_deref().map(|id| catalogue.procedure(id).ok_or_else(|| unknown(&catalogue, id)));
     let chosen = chosen.transpose()?;
-    let contents = session.read_without_texts()?;
-    let guide = Guide { ui: &session.ui, catalogue: &catalogue, contents: &contents, now: session.now() };
+    let contents = context.wallet.read_without_texts()?;
+    let guide = Guide { ui: &context.ui, catalogue: &catalogue, contents: &contents, now: context.now() };
     let (text, object) = match chosen {
         Some(procedure) => guide.procedure(procedure),
         None => guide.list(),
     };
-    session.ui.result(&text, &object);
+    context.ui.result(&text, &object);
     Ok(())
 }
 
@@ -35,7 +35,11 @@ fn unknown(catalogue: &Catalogue, id: &str) -> Failure {
         Some(near) => Sentence::id("hint-procedure-nearest").with("id", near),
         None => Sentence::id("hint-procedure-list"),
     };
-    Failure::usage("procedure_unknown", Sentence::id("error-procedure-unknown").with("id", sanitise(id)), hint)
+    Failure::usage(
+        FailureReason::Program("procedure_unknown"),
+        Sentence::id("error-procedure-unknown").with("id", sanitise(id)),
+        hint,
+    )
 }
 
 /// Renderer of procedures for one wallet.

@@ -1,41 +1,39 @@
 //! Command `carnet present`: answers the request of a verifier with what the holder approves, and nothing else.
 
 use carnet_console::Answer;
-use carnet_core::trust::registration::KeyStanding;
+use carnet_core::{Code, trust::registration::KeyStanding};
 use carnet_wallet::{
     answer::{RequestedItem, UnansweredQuery},
     ports::{ReportedOutcome, VerdictCheck},
-    present::{
-        Consent, ConsentDecision, ConsentRequest, OVER_ASKED, PresentOptions, Presented, ReceiptOutcome, present,
-    },
+    present::{Consent, ConsentDecision, ConsentRequest, PresentOptions, Presented, ReceiptOutcome, present},
 };
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Present,
-    failure::{DataSafety, Failure, Fault, Sentence},
+    context::CommandContext,
+    failure::{DataSafety, Failure, FailureReason, Fault, Sentence},
     link::LinkKind,
     pasting,
     request::AuthorizationRequestLink,
-    session::Session,
     ui::{Ui, consent::Screen, messages::LocalizedMessages, sanitise::sanitise},
 };
 
 /// Answers the request of a link. A refusal by the verifier is returned as failure.
-pub(crate) async fn run(session: &Session, arguments: &Present) -> Result<(), Failure> {
+pub(crate) async fn run(context: &CommandContext, arguments: &Present) -> Result<(), Failure> {
     let pointer = AuthorizationRequestLink::parse(&pasting::given_or_pasted_link(
-        &session.ui,
+        &context.ui,
         LinkKind::Request,
         &arguments.request,
     )?)?;
-    let mut wallet = session.open()?;
+    let mut wallet = context.wallet.open()?;
     if pointer.openid.is_some() {
-        session.know_hosts(&wallet.contents);
+        context.connections.know_hosts(&wallet.contents, context.now());
     }
     let options = PresentOptions { only: &arguments.only, withhold: &arguments.withhold, approve: &arguments.approve };
-    let owner = TerminalHolder { ui: &session.ui, arguments };
-    let presented = present(session, &mut wallet, &pointer, options, &owner).await?;
-    if presented.verdict.accepted { Ok(()) } else { Err(refusal(&session.ui.messages, &presented)) }
+    let owner = TerminalHolder { ui: &context.ui, arguments };
+    let presented = present(context, &mut wallet, &pointer, options, &owner).await?;
+    if presented.verdict.accepted { Ok(()) } else { Err(refusal(&context.ui.messages, &presented)) }
 }
 
 /// Consent of the holder: at the terminal, or by a digest on the command line.
@@ -79,19 +77,19 @@ impl Consent for TerminalHolder<'_> {
                 ConsentDecision::Yes
             };
         }
-        let missing = |reason: &str, message| {
+        let missing = |reason: FailureReason, message| {
             let hint = Sentence::id("hint-present-yes").with("digest", question.digest);
             ConsentDecision::Missing(Failure::new(reason, Sentence::id(message), hint).beside(consent.json(ui)))
         };
         if self.arguments.yes.is_some() {
-            return missing("approval_mismatch", "error-present-mismatch");
+            return missing(FailureReason::ApprovalMismatch, "error-present-mismatch");
         }
         if !introduced {
             ui.print_text(&consent.verifier_text(ui));
         }
         ui.print_text(&consent.disclosure_text(ui));
         if !ui.can_ask() {
-            return missing("approval_needed", "error-present-nobody");
+            return missing(FailureReason::ApprovalNeeded, "error-present-nobody");
         }
         if needs_choice {
             match ui.ask(&ui.messages.text("marked-question")) {
@@ -112,7 +110,11 @@ impl Consent for TerminalHolder<'_> {
         if missing.is_empty() {
             let options = screen.excess().map(|asked| format!("--approve '{}'", sanitise(&asked.name())));
             let options = options.collect::<Vec<_>>().join(" ");
-            let hint = if failure.reason == OVER_ASKED { failure.hint.with("options", options) } else { failure.hint };
+            let hint = if failure.reason == FailureReason::OverAsked {
+                failure.hint.with("options", options)
+            } else {
+                failure.hint
+            };
             return Failure { hint, ..failure }.beside(screen.json(ui));
         }
         ui.print_text(&screen.unanswered(ui, missing));
@@ -140,7 +142,7 @@ impl Consent for TerminalHolder<'_> {
 }
 
 fn marked() -> Failure {
-    Failure::new("copy_marked", Sentence::id("error-copy-marked"), Sentence::id("hint-marked"))
+    Failure::new(Code::CopyMarked, Sentence::id("error-copy-marked"), Sentence::id("hint-marked"))
 }
 
 /// Returns the line about the receipt, and the object for `--json`.
@@ -194,12 +196,12 @@ fn refusal(messages: &LocalizedMessages, presented: &Presented) -> Failure {
         .map(|check| sanitise(&check.detail))
         .collect();
     let message = Sentence::id("error-refused").details(failed.join("; "));
-    let reason = if reason.is_empty() { "refused" } else { reason.as_str() };
+    let reason = if reason.is_empty() { FailureReason::Refused } else { FailureReason::stated(&reason) };
     // The issuer can explain and fix a defect of the credential itself.
-    let hint = match reason {
-        "revoked" | "suspended" => "hint-taken-back",
-        "expired" => "hint-ended",
-        "status_list_unavailable" | "status_list_stale" => "hint-unconfirmed",
+    let hint = match &reason {
+        FailureReason::Check(Code::Revoked | Code::Suspended) => "hint-taken-back",
+        FailureReason::Check(Code::Expired) => "hint-ended",
+        FailureReason::Check(Code::StatusListUnavailable | Code::StatusListStale) => "hint-unconfirmed",
         _ => "hint-refused",
     };
     Failure::new(reason, message, Sentence::id(hint)).by(Fault::Asker).with_safety(DataSafety::Sent).beside(object)

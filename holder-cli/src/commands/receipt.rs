@@ -11,61 +11,45 @@ use carnet_core::{
     receipt::{Erasure, EvidenceAnchors, ExportedReceipt, ReceiptEvidence, SignerProof},
     time::CLOCK_SKEW,
 };
+use carnet_wallet::receipt::{ReceiptFile, export_receipt};
 use serde_json::{Value, json};
 
 use super::{log::export::write_private, report::threshold_text};
 use crate::{
     arguments::{ExportReceipt, ReceiptCommand, VerifyReceipt},
-    failure::{Failure, Sentence},
-    session::Session,
+    context::CommandContext,
+    failure::{Failure, FailureReason, Sentence},
     ui::{Ui, parties, sanitise::sanitise},
-    wallet::presentations::{PresentationRecord, shown_to},
 };
 
 /// Maximum size of a receipt file or DID document that is read, in bytes; the rest is ignored.
 const LARGEST: u64 = 2_097_152;
 
 /// Exports or verifies a receipt.
-pub(crate) fn run(session: &Session, command: &ReceiptCommand) -> Result<(), Failure> {
+pub(crate) fn run(context: &CommandContext, command: &ReceiptCommand) -> Result<(), Failure> {
     match command {
-        ReceiptCommand::Export(arguments) => export(session, arguments),
-        ReceiptCommand::Verify(arguments) => verify(session, arguments),
+        ReceiptCommand::Export(arguments) => export(context, arguments),
+        ReceiptCommand::Verify(arguments) => verify(context, arguments),
     }
 }
 
-fn export(session: &Session, arguments: &ExportReceipt) -> Result<(), Failure> {
-    let contents = session.read()?;
-    let known = shown_to(&contents.log, &arguments.who)?;
-    let with: Vec<&PresentationRecord<'_>> = known.iter().filter(|known| known.receipt().is_some()).collect();
-    let entry = match with.as_slice() {
-        [one] => *one,
-        [] => return Err(Failure::new("no_receipt", Sentence::id("error-no-receipt"), Sentence::id("hint-who-saw"))),
-        several => {
-            let numbers: Vec<String> = several.iter().map(|known| known.sent.number.to_string()).collect();
-            let hint = Sentence::id("hint-entries").with("entries", numbers.join(", "));
-            return Err(Failure::usage("ambiguous_receipt", Sentence::id("error-receipts"), hint));
-        }
-    };
-    let document = |entry: Option<&crate::wallet::WalletLogEntry>| Some(entry?.statement.as_ref()?.document.clone());
-    let gone = || Failure::new("no_receipt", Sentence::id("error-receipt-gone"), Sentence::id("hint-who-saw"));
-    let receipt = document(entry.receipt()).ok_or_else(gone)?;
-    let request = contents.requests.text(&entry.sent.request);
-    let has_request = request.is_some();
-    let file = ExportedReceipt::new(receipt, request, document(entry.erased));
+fn export(context: &CommandContext, arguments: &ExportReceipt) -> Result<(), Failure> {
+    let contents = context.wallet.read()?;
+    let ReceiptFile { file, entry, has_request } = export_receipt(&contents, &arguments.who)?;
     let text = serde_json::to_string_pretty(&file).unwrap_or_default();
     write_private(&arguments.out, &format!("{text}\n"), false)?;
-    let messages = &session.ui.messages;
+    let messages = &context.ui.messages;
     let path = arguments.out.display().to_string();
     let mut said = format!("{}\n", messages.with("receipt-exported", &[("file", &path)]));
     if !has_request {
         said.push_str(&format!("{}\n", messages.text("receipt-without-request")));
     }
-    let object = json!({"written": path, "entry": entry.sent.number, "request": has_request});
-    session.ui.result(&said, &object);
+    let object = json!({"written": path, "entry": entry, "request": has_request});
+    context.ui.result(&said, &object);
     Ok(())
 }
 
-fn verify(session: &Session, arguments: &VerifyReceipt) -> Result<(), Failure> {
+fn verify(context: &CommandContext, arguments: &VerifyReceipt) -> Result<(), Failure> {
     let unread = |problem: &Problem| {
         Failure::from_problem(problem, Sentence::id("error-receipt-file"), Sentence::id("hint-receipt-file"))
     };
@@ -82,11 +66,11 @@ fn verify(session: &Session, arguments: &VerifyReceipt) -> Result<(), Failure> {
     let pinned = EvidenceAnchors {
         registrars: &registrars,
         resolver: &Documents(documents),
-        now: session.now(),
+        now: context.now(),
         skew: CLOCK_SKEW,
     };
     let evidence = ReceiptEvidence::verify(&file, &pinned).map_err(|problem| refused(&problem))?;
-    session.ui.result(&text(&session.ui, &evidence), &object(&evidence));
+    context.ui.result(&text(&context.ui, &evidence), &object(&evidence));
     Ok(())
 }
 
@@ -106,7 +90,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
     read.map_err(|error| {
         let message = Sentence::id("error-file-unreadable").with("path", path.display()).details(error);
-        Failure::usage("file_unreadable", message, Sentence::id("hint-path"))
+        Failure::usage(FailureReason::Program("file_unreadable"), message, Sentence::id("hint-path"))
     })?;
     Ok(without_mark(&bytes).to_vec())
 }

@@ -12,13 +12,13 @@ use zeroize::Zeroizing;
 
 use crate::{
     arguments::Receive,
-    client::openid::fetch_offer,
-    failure::{DataSafety, Failure, Sentence},
+    context::CommandContext,
+    failure::{DataSafety, Failure, FailureReason, Sentence},
     link::LinkKind,
     offer::{OfferLink, PinForm},
     pasting,
     promise::ExpectedCredential,
-    session::{SecretKind, Session, first_line},
+    secrets::{SecretKind, first_line},
     ui::{Ui, labels::Labels, parties, sanitise::sanitise},
     wallet::contents::WalletSecret,
 };
@@ -27,24 +27,24 @@ use crate::{
 const PIN_PROMPTS: usize = 3;
 
 /// Receives the credentials of an offer, or resumes pending ones.
-pub(crate) async fn run(session: &Session, arguments: &Receive) -> Result<(), Failure> {
+pub(crate) async fn run(context: &CommandContext, arguments: &Receive) -> Result<(), Failure> {
     let results = if arguments.resume {
-        let mut wallet = session.open()?;
-        session.know_hosts(&wallet.contents);
-        resume(session, &session.catalogue()?, &mut wallet, None).await?
+        let mut wallet = context.wallet.open()?;
+        context.connections.know_hosts(&wallet.contents, context.now());
+        resume(context, &context.catalogue()?, &mut wallet, None).await?
     } else {
-        let link = OfferLink::parse(&pasting::given_or_pasted_link(&session.ui, LinkKind::Offer, &arguments.offer)?)?;
-        let mut wallet = session.open()?;
+        let link = OfferLink::parse(&pasting::given_or_pasted_link(&context.ui, LinkKind::Offer, &arguments.offer)?)?;
+        let mut wallet = context.wallet.open()?;
         let offer = match link {
             OfferLink::Offer(offer) => offer,
             OfferLink::Reference(url) => {
-                session.know_hosts(&wallet.contents);
-                fetch_offer(session, &url).await?
+                context.connections.know_hosts(&wallet.contents, context.now());
+                context.connections.fetch_offer(&url).await?
             }
         };
-        receive(session, &session.catalogue()?, &mut wallet, &offer, &OfferOwner { ui: &session.ui, arguments }).await?
+        receive(context, &context.catalogue()?, &mut wallet, &offer, &OfferOwner { ui: &context.ui, arguments }).await?
     };
-    report(session, results)
+    report(context, results)
 }
 
 /// Holder at the terminal, who may have decided on the command line.
@@ -100,7 +100,7 @@ fn consent(
             })
             .collect();
         let message = Sentence::id("error-receive-nobody");
-        let failure = Failure::new("approval_needed", message, Sentence::id("hint-receive-yes"));
+        let failure = Failure::new(FailureReason::ApprovalNeeded, message, Sentence::id("hint-receive-yes"));
         return Err(failure.beside(json!({"offered": offered})));
     }
     ui.require_yes(&ui.messages.text("receive-question"), Sentence::id("undone-offer"))
@@ -124,7 +124,9 @@ fn pin(ui: &Ui, arguments: &Receive, form: PinForm, endpoint: &str) -> Result<Wa
     if let Some(path) = &arguments.pin_file {
         return read(first_line(path, SecretKind::Pin)?.expose_secret());
     }
-    let needed = || Failure::usage("pin_needed", Sentence::id("error-pin-needed"), Sentence::id("hint-pin"));
+    let needed = || {
+        Failure::usage(FailureReason::Program("pin_needed"), Sentence::id("error-pin-needed"), Sentence::id("hint-pin"))
+    };
     if !ui.can_ask() {
         return Err(needed());
     }
@@ -149,9 +151,9 @@ fn pin_screen(ui: &Ui, endpoint: &str) -> String {
 }
 
 /// Describes the decision of the holder's trust lists about the issuer; empty without a list.
-fn trust_text(session: &Session, trust: &Value) -> String {
+fn trust_text(context: &CommandContext, trust: &Value) -> String {
     let word = |name: &str| sanitise(trust.get(name).and_then(Value::as_str).unwrap_or_default());
-    let messages = &session.ui.messages;
+    let messages = &context.ui.messages;
     let rule = messages.text(&format!("trust-rule-{}", word("rule")));
     match trust.get("accepted").and_then(Value::as_bool) {
         None => String::new(),
@@ -161,20 +163,20 @@ fn trust_text(session: &Session, trust: &Value) -> String {
 }
 
 /// Prints the results of all issuances. Returns the first failure, or `not_ready` if one was deferred.
-fn report(session: &Session, results: CollectionResults) -> Result<(), Failure> {
+fn report(context: &CommandContext, results: CollectionResults) -> Result<(), Failure> {
     let mut text = String::new();
     let mut received = Vec::with_capacity(results.received.len());
     for one in &results.received {
-        let label = Labels::new(&session.catalogue()?, &one.type_name, &session.ui.messages).document();
-        let done = session.ui.messages.text("receive-done");
+        let label = Labels::new(&context.catalogue()?, &one.type_name, &context.ui.messages).document();
+        let done = context.ui.messages.text("receive-done");
         text.push_str(&format!(
             "{done} {} ({}), {}\n",
             sanitise(&label),
             sanitise(&one.id),
             sanitise(&one.issuer_name)
         ));
-        text.push_str(&trust_text(session, &one.trust));
-        text.push_str(&session.ui.messages.unchecked(one.unchecked.iter().flatten().copied()));
+        text.push_str(&trust_text(context, &one.trust));
+        text.push_str(&context.ui.messages.unchecked(one.unchecked.iter().flatten().copied()));
         received.push(json!({
             "id": one.id, "type": one.type_name, "format": one.format, "issuer": one.issuer,
             "issuer_name": one.issuer_name, "copies": one.copies, "renewed": one.renewed, "label": label,
@@ -188,14 +190,15 @@ fn report(session: &Session, results: CollectionResults) -> Result<(), Failure> 
         (Some(failure), _) => failure.with_safety(DataSafety::Stored),
         (None, Some(interval)) => {
             let hint = Sentence::id("hint-resume-later").with("seconds", interval);
-            Failure::later("not_ready", Sentence::id("error-not-ready"), hint).with_safety(DataSafety::Stored)
+            Failure::later(FailureReason::Program("not_ready"), Sentence::id("error-not-ready"), hint)
+                .with_safety(DataSafety::Stored)
         }
         (None, None) => {
-            session.ui.result(&text, &object);
+            context.ui.result(&text, &object);
             return Ok(());
         }
     };
-    session.ui.print_text(&text);
+    context.ui.print_text(&text);
     Err(failure.beside(object))
 }
 

@@ -3,43 +3,41 @@
 use carnet_spec::Catalogue;
 use carnet_wallet::{
     freshness::refresh_new_copies,
-    reissue::{Reissue, reissue, unrefillable},
+    reissue::{Reissue, reissue},
+    upkeep::credentials_to_refill,
 };
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Refill,
     collect::{DateRequirement, skipped_checks},
+    context::CommandContext,
     failure::{DataSafety, Failure, Translated as _},
-    session::Session,
     ui::{labels::Labels, sanitise::sanitise},
     wallet::WalletFile,
 };
 
 /// Refills the given credentials, otherwise those that have few unused copies or copies that need replacement; with
 /// `--all`, every one that can be refilled.
-pub(crate) async fn run(session: &Session, arguments: &Refill) -> Result<(), Failure> {
-    let mut wallet = session.open()?;
-    let catalogue = session.catalogue()?;
+pub(crate) async fn run(context: &CommandContext, arguments: &Refill) -> Result<(), Failure> {
+    let mut wallet = context.wallet.open()?;
+    let catalogue = context.catalogue()?;
     let mut outcome = Outcome::default();
-    let mut chosen = arguments.ids.iter().map(|id| wallet.contents.find(id)).collect::<Result<Vec<_>, _>>()?;
-    chosen.sort_unstable();
-    chosen.dedup();
+    let mut chosen = wallet.contents.find_all(&arguments.ids)?;
     if chosen.is_empty() {
-        for (index, held) in wallet.contents.credentials.iter().enumerate() {
-            match unrefillable(held, session.now()) {
-                _ if !arguments.all && !held.needs_refill() && !held.has_outdated_copies() => {}
-                Some(why) => outcome.skip(session, &held.id, &why),
-                None => chosen.push(index),
-            }
+        let choice = credentials_to_refill(&wallet.contents, arguments.all, context.now());
+        chosen = choice.chosen;
+        for (index, why) in choice.skipped {
+            let id = wallet.contents.credentials.get(index).map_or("", |held| held.id.as_str());
+            outcome.skip(context, id, &why);
         }
     }
     for index in chosen {
-        let answered = reissue(session, &catalogue, &mut wallet, index, Reissue::Refill).await;
-        outcome.add(session, &catalogue, &wallet, index, answered.map(|reissued| reissued.copies()));
+        let answered = reissue(context, &catalogue, &mut wallet, index, Reissue::Refill).await;
+        outcome.add(context, &catalogue, &wallet, index, answered.map(|reissued| reissued.copies()));
     }
-    refresh_new_copies(session, &mut wallet).await;
-    outcome.finish(session)
+    refresh_new_copies(context, &mut wallet).await;
+    outcome.finish(context)
 }
 
 /// Results of all refills of a command. One failure does not stop the others.
@@ -53,15 +51,15 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn skip(&mut self, session: &Session, id: &str, why: &Failure) {
-        let message = why.message.said(&session.ui.messages);
+    fn skip(&mut self, context: &CommandContext, id: &str, why: &Failure) {
+        let message = why.message.said(&context.ui.messages);
         self.text.push_str(&format!("{id}: {message} [{}]\n", why.reason));
         self.skipped.push(json!({"id": id, "reason": why.reason}));
     }
 
     fn add(
         &mut self,
-        session: &Session,
+        context: &CommandContext,
         catalogue: &Catalogue,
         wallet: &WalletFile,
         index: usize,
@@ -70,15 +68,15 @@ impl Outcome {
         let Some(held) = wallet.contents.credentials.get(index) else { return };
         match answered {
             Ok(added) => {
-                let label = Labels::new(catalogue, &held.type_name, &session.ui.messages).document();
+                let label = Labels::new(catalogue, &held.type_name, &context.ui.messages).document();
                 let (id, fresh, name) = (&held.id, held.unused_copies(), sanitise(&held.issuer_name));
-                let done = session.ui.messages.text("refill-done");
+                let done = context.ui.messages.text("refill-done");
                 self.text.push_str(&format!("{done} {label} ({id}), {name}: +{added}, {fresh}\n"));
                 let unchecked = catalogue
                     .credential_type(&held.type_name)
                     .map(|known| skipped_checks(known, DateRequirement::Kept));
                 let unchecked = unchecked.unwrap_or_default();
-                self.text.push_str(&session.ui.messages.unchecked(unchecked.iter().copied()));
+                self.text.push_str(&context.ui.messages.unchecked(unchecked.iter().copied()));
                 self.refilled.push(json!({
                     "id": id, "type": held.type_name, "label": label, "issuer": held.issuer,
                     "issuer_name": held.issuer_name, "copies_added": added, "copies": held.copies.len(),
@@ -94,18 +92,18 @@ impl Outcome {
         }
     }
 
-    fn finish(mut self, session: &Session) -> Result<(), Failure> {
+    fn finish(mut self, context: &CommandContext) -> Result<(), Failure> {
         let object = json!({"refilled": self.refilled, "skipped": self.skipped, "failed": self.failed});
         if let Some(failure) = self.failure {
-            session.ui.print_text(&self.text);
+            context.ui.print_text(&self.text);
             let stored = !self.refilled.is_empty() && failure.safety == DataSafety::Untouched;
             let failure = if stored { failure.with_safety(DataSafety::Issuer) } else { failure };
             return Err(failure.beside(object));
         }
         if self.text.is_empty() {
-            self.text = format!("{}\n", session.ui.messages.text("refill-nothing"));
+            self.text = format!("{}\n", context.ui.messages.text("refill-nothing"));
         }
-        session.ui.result(&self.text, &object);
+        context.ui.result(&self.text, &object);
         Ok(())
     }
 }

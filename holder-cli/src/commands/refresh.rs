@@ -1,29 +1,25 @@
 //! Command `carnet refresh`: fetches freshness statements and newer trust lists, for later use without a network.
 
-use std::collections::BTreeMap;
-
 use carnet_wallet::{
-    freshness::{
-        CopyHandle, CopyPosition, FreshnessSummary, IssuerService, copies_to_refresh, is_due, refresh, schedule_next,
-    },
-    upkeep::{ReplacementResult, note_withdrawn, replace_outdated},
+    freshness::{FreshnessSummary, copies_to_refresh, is_due, schedule_next},
+    trust_lists::update_lists,
+    upkeep::confirm_copies,
 };
 use serde_json::{Value, json};
 
-use super::trust::look;
+use super::trust::updated_lists;
 use crate::{
     arguments::Refresh,
+    context::CommandContext,
     failure::{Failure, Translated as _},
-    session::Session,
     ui::sanitise::sanitise,
-    wallet::WalletFile,
 };
 
 /// Refreshes the copies of all credentials, issuer by issuer, and the trust lists. With `--when-due`, only if a refresh
 /// is due. One failure does not stop the others.
-pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Failure> {
-    let mut wallet = session.open()?;
-    let now = session.now();
+pub(crate) async fn run(context: &CommandContext, arguments: &Refresh) -> Result<(), Failure> {
+    let mut wallet = context.wallet.open()?;
+    let now = context.now();
     let (mut text, mut refreshed, mut failed) = (String::new(), Vec::new(), Vec::new());
     let mut failure: Option<Failure> = None;
     let due = !arguments.when_due || is_due(&wallet.contents, now);
@@ -32,9 +28,9 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
         let held = wallet.contents.credentials.iter().find(|held| held.issuer == office.0);
         let name = held.map(|held| sanitise(&held.issuer_name)).unwrap_or_default();
         // One failure does not stop the others.
-        match confirmed(session, &mut wallet, office, asked).await {
+        match confirm_copies(context, &mut wallet, office, asked).await {
             Ok((said, replaced)) => {
-                text.push_str(&words(session, &name, &said, replaced.copies));
+                text.push_str(&words(context, &name, &said, replaced.copies));
                 refreshed.push(json!({
                     "issuer": office.0, "issuer_name": name, "copies_confirmed": said.valid,
                     "copies_withdrawn": said.withdrawn, "copies_not_known": said.others,
@@ -56,62 +52,44 @@ pub(crate) async fn run(session: &Session, arguments: &Refresh) -> Result<(), Fa
     }
     let mut trust_lists = Vec::new();
     if due {
-        let looked = look(session, &mut wallet.contents.trust, None).await;
-        text.push_str(&looked.text);
-        trust_lists = looked.lists;
+        let (updated, refused) = update_lists(context, &mut wallet.contents.trust, None).await;
+        let (lines, lists) = updated_lists(context, &updated);
+        text.push_str(&lines);
+        trust_lists = lists;
         if offices.is_empty() {
             schedule_next(&mut wallet.contents, now);
         }
-        failure = failure.or(looked.failure);
+        failure = failure.or(refused);
     }
     // Erased data must be written out even if no issuer answered.
     wallet.save()?;
     let mut withdrawn: Vec<Value> = Vec::new();
     let mut messages: Vec<Value> = Vec::new();
     for held in &wallet.contents.credentials {
-        if let Some(said) = super::list::issuer_message_text(&session.ui, held) {
+        if let Some(said) = super::list::issuer_message_text(&context.ui, held) {
             text.push_str(&format!("{} {}\n    {said}\n", held.id, sanitise(&held.type_name)));
             let said = held.message().map(|standing| sanitise(&standing.message));
             messages.push(json!({"id": held.id, "type": held.type_name, "message": said}));
         }
         let Some(standing) = held.withdrawn_status() else { continue };
-        let said = super::list::status_text(&session.ui, held, None).unwrap_or_default();
+        let said = super::list::status_text(&context.ui, held, None).unwrap_or_default();
         text.push_str(&format!("{} {}\n    {said}\n", held.id, sanitise(&held.type_name)));
         withdrawn.push(json!({"id": held.id, "type": held.type_name, "state": standing.state.as_str()}));
     }
     let object = json!({"refreshed": refreshed, "failed": failed, "withdrawn": withdrawn, "messages": messages, "trust_lists": trust_lists});
     if let Some(failure) = failure {
-        session.ui.print_text(&text);
+        context.ui.print_text(&text);
         return Err(failure.beside(object));
     }
     if text.is_empty() {
-        text = format!("{}\n", session.ui.messages.text("refresh-nothing"));
+        text = format!("{}\n", context.ui.messages.text("refresh-nothing"));
     }
-    session.ui.result(&text, &object);
+    context.ui.result(&text, &object);
     Ok(())
 }
 
-/// Requests statements for all copies of one issuer, and replaces outdated copies. If copies were replaced, the
-/// statements are requested again.
-async fn confirmed(
-    session: &Session,
-    wallet: &mut WalletFile,
-    office: &IssuerService,
-    asked: &BTreeMap<CopyHandle, CopyPosition>,
-) -> Result<(FreshnessSummary, ReplacementResult), Failure> {
-    let said = refresh(session, wallet, office, asked).await?;
-    let replaced = replace_outdated(session, wallet, office).await?;
-    if replaced.copies == 0 {
-        return Ok((said, replaced));
-    }
-    let now = copies_to_refresh(&wallet.contents, session.now()).remove(office).unwrap_or_default();
-    let said = refresh(session, wallet, office, &now).await?;
-    note_withdrawn(session, wallet, &replaced)?;
-    Ok((said, replaced))
-}
-
-fn words(session: &Session, issuer: &str, said: &FreshnessSummary, replaced: usize) -> String {
-    let messages = &session.ui.messages;
+fn words(context: &CommandContext, issuer: &str, said: &FreshnessSummary, replaced: usize) -> String {
+    let messages = &context.ui.messages;
     let mut text = match said.until {
         Some(until) => {
             let (count, time) = (said.valid.to_string(), until.to_string());

@@ -4,35 +4,32 @@ use carnet_core::day;
 use carnet_wallet::{
     freshness::refresh_new_copies,
     reissue::{Reissue, Reissued, reissue},
+    upkeep::credentials_to_renew,
 };
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Renew,
     collect::{DateRequirement, skipped_checks},
+    context::CommandContext,
     failure::{DataSafety, Failure, Translated as _},
-    session::Session,
     ui::{labels::Labels, sanitise::sanitise},
 };
 
 /// Renews the given credentials, otherwise all that end within 30 days. One failure does not stop the others.
-pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Failure> {
-    let mut wallet = session.open()?;
-    let catalogue = session.catalogue()?;
-    let mut chosen = arguments.ids.iter().map(|id| wallet.contents.find(id)).collect::<Result<Vec<_>, _>>()?;
-    chosen.sort_unstable();
-    chosen.dedup();
+pub(crate) async fn run(context: &CommandContext, arguments: &Renew) -> Result<(), Failure> {
+    let mut wallet = context.wallet.open()?;
+    let catalogue = context.catalogue()?;
+    let mut chosen = wallet.contents.find_all(&arguments.ids)?;
     if arguments.ids.is_empty() {
-        let now = session.now();
-        let soon = wallet.contents.credentials.iter().enumerate().filter(|(_, held)| held.is_due_for_renewal(now));
-        chosen = soon.map(|(index, _)| index).collect();
+        chosen = credentials_to_renew(&wallet.contents, context.now());
     }
-    let messages = &session.ui.messages;
+    let messages = &context.ui.messages;
     let (mut text, mut renewed, mut waiting, mut failed) = (String::new(), Vec::new(), Vec::new(), Vec::<Value>::new());
     let mut failure: Option<Failure> = None;
     for index in chosen {
         // One failure does not stop the others.
-        let answered = reissue(session, &catalogue, &mut wallet, index, Reissue::Renewal).await;
+        let answered = reissue(context, &catalogue, &mut wallet, index, Reissue::Renewal).await;
         let Some(held) = wallet.contents.credentials.get(index) else { continue };
         let labels = Labels::new(&catalogue, &held.type_name, messages);
         let (label, id) = (labels.document(), held.id.as_str());
@@ -67,11 +64,11 @@ pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Fail
             }
         }
     }
-    refresh_new_copies(session, &mut wallet).await;
+    refresh_new_copies(context, &mut wallet).await;
     let stored = !renewed.is_empty() || !waiting.is_empty();
     let object = json!({"renewed": renewed, "waiting": waiting, "failed": failed});
     if let Some(failure) = failure {
-        session.ui.print_text(&text);
+        context.ui.print_text(&text);
         let failure = if stored && failure.safety == DataSafety::Untouched {
             failure.with_safety(DataSafety::Issuer)
         } else {
@@ -82,6 +79,6 @@ pub(crate) async fn run(session: &Session, arguments: &Renew) -> Result<(), Fail
     if text.is_empty() {
         text = format!("{}\n", messages.text("renew-nothing"));
     }
-    session.ui.result(&text, &object);
+    context.ui.result(&text, &object);
     Ok(())
 }

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::log::export::write_private;
 use crate::{
     arguments::Report,
+    context::CommandContext,
     failure::Failure,
     receipt,
-    session::Session,
     ui::{messages::LocalizedMessages, sanitise::sanitise},
     wallet::presentations::{PresentationRecord, shown_to},
 };
@@ -19,32 +19,32 @@ use crate::{
 /// Articles of Regulation (EU) 2016/679 that support the complaint.
 const ARTICLES: [u8; 3] = [12, 17, 77];
 
-pub(crate) fn run(session: &Session, arguments: &Report) -> Result<(), Failure> {
-    let log = session.read_without_texts()?.log;
+pub(crate) fn run(context: &CommandContext, arguments: &Report) -> Result<(), Failure> {
+    let log = context.wallet.read_without_texts()?.log;
     let shown = shown_to(&log, &arguments.who)?;
-    let text = text(&session.ui.messages, &shown);
-    let object = object(session, &shown);
+    let text = text(&context.ui.messages, &shown);
+    let object = object(context, &shown);
     let Some(path) = &arguments.out else {
-        session.ui.result(&text, &json!({"complaint": object, "text": text}));
-        session.ui.note(&session.ui.messages.text("report-not-sent"));
+        context.ui.result(&text, &json!({"complaint": object, "text": text}));
+        context.ui.note(&context.ui.messages.text("report-not-sent"));
         return Ok(());
     };
     let content =
-        if session.ui.json { format!("{}\n", serde_json::to_string_pretty(&object).unwrap_or_default()) } else { text };
+        if context.ui.json { format!("{}\n", serde_json::to_string_pretty(&object).unwrap_or_default()) } else { text };
     write_private(path, &content, false)?;
     let file = path.display().to_string();
-    let said = format!("{} {file}\n", session.ui.messages.text("report-written"));
-    session.ui.result(&said, &json!({"written": file}));
+    let said = format!("{} {file}\n", context.ui.messages.text("report-written"));
+    context.ui.result(&said, &json!({"written": file}));
     Ok(())
 }
 
-fn object(session: &Session, shown: &[PresentationRecord<'_>]) -> Value {
+fn object(context: &CommandContext, shown: &[PresentationRecord<'_>]) -> Value {
     let last = shown.last().map(|known| known.sent);
     let asker = last.and_then(|sent| sent.asker.as_ref());
     let presentations: Vec<Value> = shown
         .iter()
         .map(|known| {
-            let mut members = known.json(session.now());
+            let mut members = known.json(context.now());
             if let Some(members) = members.as_object_mut() {
                 members.insert("receipt_digest".to_owned(), digest(known).into());
                 members.insert("erasure_unanswered".to_owned(), unanswered(known).is_some().into());
@@ -59,7 +59,7 @@ fn object(session: &Session, shown: &[PresentationRecord<'_>]) -> Value {
             "endpoint": asker.map(|asker| &asker.endpoint), "support": asker.and_then(|asker| asker.support.as_ref()),
             "registrar": asker.and_then(|asker| asker.registrar.as_ref()),
         },
-        "regulation": "(EU) 2016/679", "articles": ARTICLES, "made_at": session.now().to_string(),
+        "regulation": "(EU) 2016/679", "articles": ARTICLES, "made_at": context.now().to_string(),
         "presentations": presentations,
     })
 }

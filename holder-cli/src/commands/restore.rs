@@ -1,31 +1,28 @@
 //! Command `carnet restore`: restores the wallet from a copy of its file.
 
+use carnet_wallet::housekeeping::restore;
 use serde_json::json;
 
 use crate::{
     arguments::Restore,
-    failure::{Failure, Sentence},
-    session::Session,
-    wallet::{WalletFile, WalletPart, read_only},
+    context::CommandContext,
+    failure::{Failure, FailureReason, Sentence},
 };
 
 /// Creates the wallet from a copy of its file; never replaces an existing wallet. Presentations made after the copy are
 /// not in it, so all credential copies count as presented. The restored wallet gets its own rollback mark.
-pub(crate) fn run(session: &Session, arguments: &Restore) -> Result<(), Failure> {
-    let path = session.wallet_path()?;
+pub(crate) fn run(context: &CommandContext, arguments: &Restore) -> Result<(), Failure> {
+    let path = context.location.file()?;
     if path.symlink_metadata().is_ok() {
         let message = Sentence::id("error-wallet-exists-untouched").with("path", path.display());
-        return Err(Failure::new("wallet_exists", message, Sentence::id("hint-move-away")));
+        return Err(Failure::new(FailureReason::WalletExists, message, Sentence::id("hint-move-away")));
     }
-    let passphrase = session.passphrase(false)?;
-    let waiting = session.ui.wallet_wait().begin();
-    let mut contents = read_only(&arguments.file, &passphrase, WalletPart::Whole)?;
-    let last = contents.log.entries().last().map(|entry| entry.at.to_string());
-    contents.record_restore(session.now());
-    contents.mark = None;
-    WalletFile::create_with(&path, passphrase, &mut contents)?;
+    let passphrase = context.passphrases.existing()?;
+    let waiting = context.ui.wallet_wait().begin();
+    let (contents, last) = restore(&arguments.file, &path, passphrase, context.now())?;
+    let last = last.map(|last| last.to_string());
     drop(waiting);
-    let messages = &session.ui.messages;
+    let messages = &context.ui.messages;
     let mut text = format!("{}\n", messages.with("restored", &[("wallet", &path.display().to_string())]));
     if let Some(last) = &last {
         text.push_str(&format!("{}\n", messages.with("restored-log", &[("time", last)])));
@@ -33,7 +30,7 @@ pub(crate) fn run(session: &Session, arguments: &Restore) -> Result<(), Failure>
     let object = json!({
         "wallet": path.display().to_string(), "credentials": contents.credentials.len(), "last_entry_at": last,
     });
-    session.ui.result(&text, &object);
+    context.ui.result(&text, &object);
     Ok(())
 }
 
@@ -58,24 +55,24 @@ mod tests {
     async fn what_is_restored_counts_as_shown() {
         let scene = VerifierScene::set(Fault::None).await;
         let (wallet, copy) = (scene.folder.path().join("wallet.age"), scene.folder.path().join("copy.age"));
-        backup::run(&scene.session, &Backup { file: copy.clone() }).unwrap();
+        backup::run(&scene.context, &Backup { file: copy.clone() }).unwrap();
         assert_eq!(fs::read(&wallet).unwrap(), fs::read(&copy).unwrap());
-        let again = backup::run(&scene.session, &Backup { file: copy.clone() }).unwrap_err();
+        let again = backup::run(&scene.context, &Backup { file: copy.clone() }).unwrap_err();
         assert_eq!(again.reason, "file_unwritable");
         scene.present().await.unwrap();
         assert_eq!(scene.contents().credentials[0].unused_copies(), 2);
         // An existing wallet is not replaced.
         let restore = Restore { file: copy };
-        assert_eq!(run(&scene.session, &restore).unwrap_err().reason, "wallet_exists");
+        assert_eq!(run(&scene.context, &restore).unwrap_err().reason, "wallet_exists");
         fs::remove_file(&wallet).unwrap();
-        run(&scene.session, &restore).unwrap();
+        run(&scene.context, &restore).unwrap();
         let contents = scene.contents();
         assert!(all_are_suspect(&contents) && contents.credentials[0].unused_copies() == 0);
         assert_eq!(contents.log.last().unwrap().kind, EntryKind::Restored);
         // From now on it is the newest file of its lineage.
         scene.change(|_| ());
         assert_eq!(scene.kinds().iter().filter(|kind| **kind == EntryKind::Restored).count(), 1);
-        list::run(&scene.session).unwrap();
+        list::run(&scene.context).unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -14,41 +14,41 @@ use crate::{
     answer::{are_commitments, claims_of},
     arguments::Show,
     commands::list,
+    context::CommandContext,
     failure::{DataSafety, Failure, Sentence},
-    session::Session,
     ui::{Ui, labels::Labels, sanitise::sanitise},
     wallet::{CredentialCopy, HeldCredential},
 };
 
 /// Displays a credential with its values and its copies. Nothing is presented.
-pub(crate) fn run(session: &Session, arguments: &Show) -> Result<(), Failure> {
-    let contents = session.read()?;
+pub(crate) fn run(context: &CommandContext, arguments: &Show) -> Result<(), Failure> {
+    let contents = context.wallet.read()?;
     let index = contents.find(&arguments.id)?;
     let Some(held) = contents.credentials.get(index) else { return Ok(()) };
-    let catalogue = session.catalogue()?;
-    let labels = Labels::new(&catalogue, &held.type_name, &session.ui.messages);
+    let catalogue = context.catalogue()?;
+    let labels = Labels::new(&catalogue, &held.type_name, &context.ui.messages);
     let payload = payload(held).map_err(|problem| {
         Failure::from_problem(&problem, Sentence::id("error-document-unreadable"), Sentence::id("hint-receive-again"))
             .with_safety(DataSafety::Unreadable)
     })?;
-    let mut text = format!("{}\n", session.ui.heading(&labels.document()));
+    let mut text = format!("{}\n", context.ui.heading(&labels.document()));
     let until = held.valid_until.map(|until| until.to_string());
-    let vouched = held.confirmed_copies(session.now()).0;
-    text.push_str(&about(&session.ui, held, session.now()));
+    let vouched = held.confirmed_copies(context.now()).0;
+    text.push_str(&about(&context.ui, held, context.now()));
     let mut claims = Vec::new();
     for (name, value) in claims_of(&payload, held.format).into_iter().filter(|(name, _)| !are_commitments(name)) {
         let (label, words) = (labels.claim(&name), labels.value(&name, value));
         let _ = writeln!(text, "  {label}: {words}");
         claims.push(json!({"claim": name, "label": label, "value": value, "text": words}));
     }
-    let copies: Vec<Value> = held.copies.iter().map(|copy| copy_json(copy, session.now())).collect();
+    let copies: Vec<Value> = held.copies.iter().map(|copy| copy_json(copy, context.now())).collect();
     let object = json!({
         "id": held.id, "type": held.type_name, "label": labels.document(), "format": held.format,
         "issuer": held.issuer, "issuer_name": held.issuer_name, "received_at": held.received_at.to_string(),
         "valid_from": held.valid_from.map(|from| from.to_string()), "valid_until": until,
         "claims": claims, "copies": copies, "copies_confirmed": vouched,
     });
-    session.ui.result(&text, &object);
+    context.ui.result(&text, &object);
     Ok(())
 }
 

@@ -11,7 +11,11 @@ use crate::ui::messages::Language;
 
 #[test]
 fn three_lines_and_one_object() {
-    let failure = Failure::new("a_reason", Sentence::id("error-wrong-passphrase"), Sentence::id("hint-again"));
+    let failure = Failure::new(
+        FailureReason::Program("a_reason"),
+        Sentence::id("error-wrong-passphrase"),
+        Sentence::id("hint-again"),
+    );
     let text = failure.text(&LocalizedMessages::new(Language::En));
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 3);
@@ -148,4 +152,33 @@ fn no_failure_is_told_in_words_of_the_source() {
     }
     assert!(count > 100, "{count}");
     assert!(named_in("\"Nothing was sent\"").next().is_none() && named_in("\"error-start\"").next().is_some());
+}
+
+/// Codes that are literals of this program, in calls of `FailureReason::Program`.
+fn program_codes(text: &str) -> impl Iterator<Item = &str> {
+    text.split("Program(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next())
+}
+
+/// Two meanings of one code would mislead the programs that match on it.
+#[test]
+fn a_reason_of_this_program_is_none_of_the_wallet_and_every_one_of_the_wallet_is_used() {
+    let product = product();
+    let own: BTreeSet<&str> = product
+        .iter()
+        .filter(|(path, _)| path.components().any(|part| part.as_os_str() == "holder-cli"))
+        .flat_map(|(_, text)| program_codes(text))
+        .collect();
+    assert!(own.len() > 10, "{own:?}");
+    for code in own {
+        assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code}");
+        assert_eq!(FailureReason::stated(code), FailureReason::Service(code.to_owned()), "a reason of the wallet");
+        assert_eq!(FailureReason::stated(code).fault(), Fault::Ours);
+    }
+    for reason in FailureReason::KNOWN {
+        let named = format!("FailureReason::{reason:?}");
+        let is_used = product.iter().any(|(_, text)| text.contains(&named));
+        // These arrive by their codes alone.
+        let is_stated = [FailureReason::DeadlineExceeded].contains(reason);
+        assert!(is_used || is_stated, "no use of {named}");
+    }
 }

@@ -5,14 +5,15 @@ use serde_json::{Value, json};
 use crate::{
     answer::tests::{Issuer, NOW},
     arguments::{Arguments, Command},
+    clock::CommandClock,
     commands::present::TerminalHolder,
+    context::CommandContext,
     failure::{Failure, FailureOutput as _, Translated as _},
     introduction::{
         VerifierIdentity,
         tests::{Authority, both, introduce},
     },
     request::tests::Asker,
-    session::Session,
     wallet::WalletContents,
 };
 use carnet_spec::Catalogue;
@@ -47,7 +48,7 @@ impl DecisionScene {
         let line = ["carnet", "--json", "present", "openid4vp://x"].iter().chain(options);
         let Arguments { global, command } = Arguments::try_parse_from(line).unwrap();
         let Command::Present(arguments) = command else { panic!("another command") };
-        let session = Session::new(global);
+        let context = CommandContext::new(global, CommandClock::system());
         let request = self.asker.request().unwrap();
         let introduction = VerifierIdentity::read(&request, &self.contents, NOW, &SelfContained);
         let (withhold, approve) = (&arguments.withhold, &arguments.approve);
@@ -61,7 +62,7 @@ impl DecisionScene {
             introduction: &introduction,
             only: &[],
         };
-        decision.decide(&TerminalHolder { ui: &session.ui, arguments: &arguments })
+        decision.decide(&TerminalHolder { ui: &context.ui, arguments: &arguments })
     }
 
     /// Returns the reason for which nothing is sent.

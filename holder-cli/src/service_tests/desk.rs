@@ -32,9 +32,10 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::{
     answer::tests::{self as issuing, NOW},
     arguments::{Global, Receive},
+    clock::CommandClock,
     commands::receive,
+    context::CommandContext,
     failure::Failure,
-    session::Session,
     wallet::{EntryKind, WalletContents, WalletFile, file::LEAST_WORK_FACTOR},
 };
 
@@ -453,7 +454,7 @@ impl IssuanceService for IssuerDesk {
 pub(crate) struct Scene {
     pub(super) folder: TempDir,
     pub(crate) desk: Arc<IssuerDesk>,
-    pub(crate) session: Session,
+    pub(crate) context: CommandContext,
     pub(super) offer: String,
 }
 
@@ -482,17 +483,17 @@ impl Scene {
         });
         let mut link = url::Url::parse("openid-credential-offer://").unwrap();
         link.query_pairs_mut().append_pair("credential_offer", &offer.to_string());
-        let mut session = Session::new(Global::unattended(&wallet, passphrase));
         let clock = desk.clock.clone();
-        session.clock = Box::new(move || Timestamp::from_unix(clock.load(Ordering::SeqCst)));
-        WalletFile::create(&wallet, session.passphrase(true).unwrap(), LEAST_WORK_FACTOR).unwrap();
-        Self { folder, desk, session, offer: link.to_string() }
+        let clock = CommandClock::from_fn(move || Timestamp::from_unix(clock.load(Ordering::SeqCst)));
+        let context = CommandContext::new(Global::unattended(&wallet, passphrase), clock);
+        WalletFile::create(&wallet, context.passphrases.initial().unwrap(), LEAST_WORK_FACTOR).unwrap();
+        Self { folder, desk, context, offer: link.to_string() }
     }
 
     pub(super) async fn run(&self, offer: Option<&str>) -> Result<(), Failure> {
         let resume = offer.is_none();
         let offer = offer.into_iter().map(str::to_owned).collect();
-        receive::run(&self.session, &Receive { offer, resume, pin: None, pin_file: None, yes: true }).await
+        receive::run(&self.context, &Receive { offer, resume, pin: None, pin_file: None, yes: true }).await
     }
 
     pub(crate) async fn resume(&self) -> Result<(), Failure> {
@@ -508,7 +509,7 @@ impl Scene {
     }
 
     pub(crate) fn contents(&self) -> WalletContents {
-        self.session.read().unwrap()
+        self.context.wallet.read().unwrap()
     }
 
     pub(crate) fn record<T>(&self, read: impl FnOnce(&Record) -> T) -> T {

@@ -22,7 +22,7 @@ async fn received(words: impl IntoIterator<Item = Word>) -> Scene {
 }
 
 async fn refreshed(scene: &Scene, when_due: bool) -> Result<(), Failure> {
-    commands::refresh::run(&scene.session, &Refresh { when_due }).await
+    commands::refresh::run(&scene.context, &Refresh { when_due }).await
 }
 
 fn confirmed(scene: &Scene, now: Timestamp) -> usize {
@@ -32,7 +32,7 @@ fn confirmed(scene: &Scene, now: Timestamp) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_copies_are_asked_for_in_one_call_and_confirmed_alike() {
     let scene = received([]).await;
-    let mut wallet = scene.session.open().unwrap();
+    let mut wallet = scene.context.wallet.open().unwrap();
     // A shown copy is asked for like the others; one of which only the key is left cannot be.
     wallet.contents.credentials[0].copies[0].shown_to.push("asker".to_owned());
     wallet.contents.credentials[0].copies.push(CredentialCopy::new(String::new(), HolderKey::draw()));
@@ -188,7 +188,7 @@ async fn an_issuer_that_knows_no_handles_is_asked_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_that_were_marked_are_discarded_for_new_ones_and_the_owner_reads_why() {
     let scene = received([Word::Outdated]).await;
-    let mut wallet = scene.session.open().unwrap();
+    let mut wallet = scene.context.wallet.open().unwrap();
     wallet.contents.credentials[0].copies[0].shown_to.push("asker".to_owned());
     wallet.save().unwrap();
     drop(wallet);
@@ -218,7 +218,7 @@ async fn what_is_to_be_replaced_stays_until_there_are_new_copies_and_goes_last()
     assert!(held.copies.iter().all(|copy| copy.is_presentable() && copy.is_linkable()));
     assert_eq!(held.message().unwrap().message, "the card was lost");
     // `carnet refill` does the same as the next refresh, although there are enough copies.
-    commands::refill::run(&scene.session, &crate::arguments::Refill { ids: Vec::new(), all: false }).await.unwrap();
+    commands::refill::run(&scene.context, &crate::arguments::Refill { ids: Vec::new(), all: false }).await.unwrap();
     let held = scene.contents().credentials[0].clone();
     assert!(held.unused_copies() == 3 && !held.has_outdated_copies());
 }
@@ -257,11 +257,11 @@ async fn copies_that_come_to_a_wallet_that_refreshes_are_confirmed_at_once() {
     let id = scene.contents().credentials[0].id.clone();
     let refill = Refill { ids: vec![id], all: false };
     // One that never refreshed has no statements, and asks for none.
-    commands::refill::run(&scene.session, &refill).await.unwrap();
+    commands::refill::run(&scene.context, &refill).await.unwrap();
     assert_eq!((asked(&scene), confirmed(&scene, NOW)), (Vec::new(), 0));
     refreshed(&scene, false).await.unwrap();
     let before = confirmed(&scene, NOW);
-    commands::refill::run(&scene.session, &refill).await.unwrap();
+    commands::refill::run(&scene.context, &refill).await.unwrap();
     assert_eq!(confirmed(&scene, NOW), before + 3);
     // All copies in one call.
     assert_eq!(asked(&scene), [6, 9]);
@@ -274,7 +274,7 @@ async fn copies_that_cannot_be_confirmed_are_there_all_the_same() {
     refreshed(&scene, false).await.unwrap();
     scene.desk.record.lock().unwrap().words.push_back(Word::Lost);
     let id = scene.contents().credentials[0].id.clone();
-    commands::refill::run(&scene.session, &Refill { ids: vec![id], all: false }).await.unwrap();
+    commands::refill::run(&scene.context, &Refill { ids: vec![id], all: false }).await.unwrap();
     assert_eq!(scene.contents().credentials[0].copies.len(), 6);
     assert_eq!(asked(&scene), [3, 6]);
     // They are asked for again with the next refresh.

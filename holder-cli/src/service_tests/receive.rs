@@ -50,7 +50,7 @@ async fn proofs_are_of_when_they_are_made_however_long_the_owner_thinks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_could_not_be_stored_can_be_had_again() {
     let scene = Scene::set([]).await;
-    let mut wallet = scene.session.open().unwrap();
+    let mut wallet = scene.context.wallet.open().unwrap();
     let keys = crate::collect::generate_keys(3);
     let proofs = sign_proofs(&keys, scene.desk.issuer.did.as_str(), "nonce", NOW).unwrap();
     let endpoint = crate::offer::ReceivedOffer::parse(&scene.offer).unwrap().endpoint;
@@ -74,8 +74,8 @@ async fn an_answer_that_could_not_be_stored_can_be_had_again() {
     // The folder is renamed under the open wallet, so that it cannot be written.
     let elsewhere = folder.with_extension("elsewhere");
     std::fs::rename(&folder, &elsewhere).unwrap();
-    let catalogue = scene.session.catalogue().unwrap();
-    let unstored = resume(&scene.session, &catalogue, &mut wallet, None).await.unwrap().failure.unwrap();
+    let catalogue = scene.context.catalogue().unwrap();
+    let unstored = resume(&scene.context, &catalogue, &mut wallet, None).await.unwrap().failure.unwrap();
     assert_eq!((unstored.reason.as_str(), unstored.kind), ("wallet_unwritable", FailureKind::Temporary));
     assert!(wallet.contents.credentials.is_empty() && wallet.contents.pending.len() == 1);
     assert!(scene.record(|record| record.events.is_empty()), "the issuer keeps its answer until it is told");
@@ -142,7 +142,7 @@ async fn what_is_deferred_outlives_its_token() {
 
 /// Removes the redemption data from the file, as in records of earlier versions.
 fn forget_redemption(scene: &Scene) {
-    let mut wallet = scene.session.open().unwrap();
+    let mut wallet = scene.context.wallet.open().unwrap();
     for pending in &mut wallet.contents.pending {
         pending.redemption = None;
     }
@@ -161,12 +161,12 @@ async fn what_a_record_of_before_lost_for_too_long_is_over() {
     // It is requested until just before its end, and not after.
     lost().await.run(None).await.unwrap();
     let scene = lost().await;
-    scene.set_clock(scene.session.now().plus(1));
+    scene.set_clock(scene.context.now().plus(1));
     assert_eq!(scene.run(None).await.unwrap_err().reason, "collection_expired");
     scene.has_given_up("collection_expired");
     // With the offer at hand it is tried again: an issuer that signed nothing accepts the code again.
     let scene = lost().await;
-    scene.set_clock(scene.session.now().plus(1));
+    scene.set_clock(scene.context.now().plus(1));
     scene.desk.record.lock().unwrap().taken.clear();
     scene.receive().await.unwrap();
     scene.has_received();

@@ -19,7 +19,7 @@ async fn received(shown: usize, fates: impl IntoIterator<Item = Fate>) -> Scene 
     scene.receive().await.unwrap();
     scene.desk.record.lock().unwrap().fates.extend(fates);
     scene.desk.record.lock().unwrap().events.clear();
-    let mut wallet = scene.session.open().unwrap();
+    let mut wallet = scene.context.wallet.open().unwrap();
     for copy in wallet.contents.credentials[0].copies.iter_mut().take(shown) {
         copy.shown_to.push("asker".to_owned());
     }
@@ -29,7 +29,7 @@ async fn received(shown: usize, fates: impl IntoIterator<Item = Fate>) -> Scene 
 
 async fn refilled(scene: &Scene, ids: &[&str], all: bool) -> Result<(), Failure> {
     let ids = ids.iter().map(|id| (*id).to_owned()).collect();
-    commands::refill::run(&scene.session, &Refill { ids, all }).await
+    commands::refill::run(&scene.context, &Refill { ids, all }).await
 }
 
 fn counts(contents: &WalletContents) -> (usize, usize) {
@@ -70,7 +70,7 @@ async fn what_runs_low_is_refilled_with_a_copy_that_was_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn row_92_copies_in_a_form_of_before_are_refilled_all_the_same() {
     let scene = received(2, []).await;
-    let mut wallet = scene.session.open().unwrap();
+    let mut wallet = scene.context.wallet.open().unwrap();
     for copy in &mut wallet.contents.credentials[0].copies {
         // Not canonical, as earlier issuers wrote it.
         let text = copy.credential.text().into_owned();
@@ -217,7 +217,7 @@ async fn another_issuer_at_the_address_is_shown_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_refilled_is_not_asked_for() {
     let scene = received(3, []).await;
-    let mut wallet = scene.session.open().unwrap();
+    let mut wallet = scene.context.wallet.open().unwrap();
     let template = wallet.contents.credentials.remove(0);
     for (id, format, endpoint, now_past) in [
         ("aaaa", CredentialFormat::DiVcJcs, template.endpoint.clone(), false),
@@ -250,26 +250,26 @@ async fn what_cannot_be_refilled_is_not_asked_for() {
     }
     // Without an id they are skipped, and the automatic refill skips them silently.
     refilled(&scene, &[], false).await.unwrap();
-    let mut wallet = scene.session.open().unwrap();
-    refill_if_low(&scene.session, &mut wallet).await;
+    let mut wallet = scene.context.wallet.open().unwrap();
+    refill_if_low(&scene.context, &mut wallet).await;
     assert!(scene.record(|record| record.shown.is_empty()));
     // The same credential in a refillable form.
     wallet.contents.credentials.push(template);
-    refill_if_low(&scene.session, &mut wallet).await;
+    refill_if_low(&scene.context, &mut wallet).await;
     assert_eq!(scene.record(|record| record.shown.len()), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_showing_only_what_runs_low_is_refilled_and_a_failure_is_no_failure() {
     let scene = received(1, []).await;
-    let mut wallet = scene.session.open().unwrap();
-    refill_if_low(&scene.session, &mut wallet).await;
+    let mut wallet = scene.context.wallet.open().unwrap();
+    refill_if_low(&scene.context, &mut wallet).await;
     assert_eq!(counts(&wallet.contents), (3, 2), "two are left, and it is low at one");
     wallet.contents.credentials[0].copies[1].shown_to.push("asker".to_owned());
     scene.desk.record.lock().unwrap().fates.push_back(Fate::Refused("COPY_UNKNOWN"));
-    refill_if_low(&scene.session, &mut wallet).await;
+    refill_if_low(&scene.context, &mut wallet).await;
     assert_eq!(counts(&wallet.contents), (3, 1));
-    refill_if_low(&scene.session, &mut wallet).await;
+    refill_if_low(&scene.context, &mut wallet).await;
     assert_eq!(counts(&wallet.contents), (6, 4));
     drop(wallet);
     assert_eq!(counts(&scene.contents()), (6, 4), "and it is in the file");

@@ -15,7 +15,7 @@ const DAY: i64 = 86_400;
 async fn near_the_end(fates: impl IntoIterator<Item = Fate>) -> Scene {
     let scene = Scene::set([]).await;
     scene.receive().await.unwrap();
-    let mut wallet = scene.session.open().unwrap();
+    let mut wallet = scene.context.wallet.open().unwrap();
     wallet.contents.credentials[0].copies[0].shown_to.push("asker".to_owned());
     wallet.save().unwrap();
     drop(wallet);
@@ -29,7 +29,7 @@ async fn near_the_end(fates: impl IntoIterator<Item = Fate>) -> Scene {
 
 async fn renewed(scene: &Scene, ids: &[&str]) -> Result<(), Failure> {
     let ids = ids.iter().map(|id| (*id).to_owned()).collect();
-    commands::renew::run(&scene.session, &Renew { ids }).await
+    commands::renew::run(&scene.context, &Renew { ids }).await
 }
 
 #[track_caller]
@@ -133,14 +133,14 @@ async fn what_was_taken_back_is_not_asked_for() {
         let scene = near_the_end([]).await;
         scene.desk.record.lock().unwrap().words.push_back(Word::All(state));
         let refresh = crate::arguments::Refresh { when_due: false };
-        commands::refresh::run(&scene.session, &refresh).await.unwrap();
+        commands::refresh::run(&scene.context, &refresh).await.unwrap();
         let refused = renewed(&scene, &[]).await.unwrap_err();
         assert_eq!((refused.reason.as_str(), refused.safety), (reason, DataSafety::Untouched));
         assert!(refused.hint.english().contains("ask the issuer"));
         assert!(scene.record(|record| record.shown.is_empty()));
         // The issuer has changed its claims.
         scene.set_clock(NOW.plus(356 * DAY + 60));
-        commands::refresh::run(&scene.session, &refresh).await.unwrap();
+        commands::refresh::run(&scene.context, &refresh).await.unwrap();
         renewed(&scene, &[]).await.unwrap();
         is_renewed(&scene);
     }

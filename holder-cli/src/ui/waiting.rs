@@ -1,6 +1,7 @@
 //! Notice on standard error about slow work.
 
 use std::{
+    rc::Rc,
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError, Sender},
@@ -47,6 +48,22 @@ impl WaitNotice {
         };
         // If the thread cannot start, the work continues without a notice.
         WaitGuard(thread::Builder::new().spawn(watch).ok().map(|watch| (done, watch)))
+    }
+}
+
+/// Notices for slow calls to hosts, without the screen that shows them.
+#[derive(Clone)]
+pub(crate) struct ServiceWaits(Rc<dyn Fn(&str) -> WaitNotice>);
+
+impl ServiceWaits {
+    /// Creates notices with a text for each host.
+    pub(crate) fn new(notice: impl Fn(&str) -> WaitNotice + 'static) -> Self {
+        Self(Rc::new(notice))
+    }
+
+    /// Returns the notice for calls to a host.
+    pub(crate) fn notice(&self, host: &str) -> WaitNotice {
+        (self.0)(host)
     }
 }
 

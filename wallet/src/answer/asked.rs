@@ -10,7 +10,7 @@ use carnet_core::{
 use serde_json::Value;
 
 use crate::{
-    failure::{Failure, Sentence},
+    failure::{Failure, FailureReason, Sentence},
     sanitise::sanitise,
 };
 
@@ -125,13 +125,13 @@ pub fn items_by_name(all: &[RequestedItem], names: &[String], exact: bool) -> Re
             let known: Vec<String> = all.iter().map(|asked| format!("\"{}\"", sanitise(&asked.name()))).collect();
             let message = Sentence::id("error-claim-unknown").with("name", sanitise(name));
             let hint = Sentence::id("hint-claims-asked").with("claims", known.join(", "));
-            return Err(Failure::usage("claim_unknown", message, hint));
+            return Err(Failure::usage(FailureReason::ClaimUnknown, message, hint));
         }
         if exact && short.len() > 1 && full.len() != 1 {
             let known: Vec<String> = short.iter().map(|asked| format!("\"{}\"", sanitise(&asked.name()))).collect();
             let message = Sentence::id("error-claim-ambiguous").with("name", sanitise(name));
             let hint = Sentence::id("hint-name-one").with("claims", known.join(", "));
-            return Err(Failure::usage("claim_ambiguous", message, hint));
+            return Err(Failure::usage(FailureReason::ClaimAmbiguous, message, hint));
         }
         // A name without a threshold withholds the claim in every form.
         let meant = if exact && !full.is_empty() { full } else { full.into_iter().chain(short).collect() };

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use super::recognisable_copy_problem;
 use crate::{
     failure::{Failure, Fault, Sentence},
-    ports::{Ports, resolve_issuer},
+    ports::{DocumentSource as _, Ports, resolve_issuer},
 };
 
 /// Path of a directory below the base URL of the lists.
@@ -127,10 +127,11 @@ pub async fn fetch_directory(ports: &impl Ports, issuer: &str) -> Result<Option<
         let message = Sentence::id("error-directory-refused");
         Failure::from_problem(problem, message, Sentence::id("hint-directory")).by(Fault::Issuer)
     };
-    let document =
-        Did::parse(issuer).and_then(|did| ports.resolver().resolve(&did)).map_err(|problem| failed(&problem))?;
+    let document = Did::parse(issuer)
+        .and_then(|did| ports.documents().resolver().resolve(&did))
+        .map_err(|problem| failed(&problem))?;
     let Some(url) = document.status_lists() else { return Ok(None) };
-    let bytes = ports.download(url, "application/json", Limits::DOCUMENT.max_bytes).await;
+    let bytes = ports.documents().download(url, "application/json", Limits::DOCUMENT.max_bytes).await;
     let bytes = bytes.map_err(|failure| failure.by(Fault::Issuer))?;
     StatusListDirectory::parse(url, &bytes).map(Some).map_err(|problem| failed(&problem))
 }

@@ -9,7 +9,7 @@ use crate::{
         self, AnswerConstraints, PlannedPresentation, RequestedClaimPath, RequestedItem, UnansweredQuery, answer,
         digest, items_by_name, requested_items, unanswered_queries,
     },
-    failure::{Failure, Fault, Sentence},
+    failure::{Failure, FailureReason, Fault, Sentence},
     introduction::VerifierIdentity,
     request::{AuthorizationRequestLink, PresentationRequest},
     store::WalletContents,
@@ -257,33 +257,28 @@ impl DecisionContext<'_> {
     }
 }
 
-/// Reason code of the failure of a presentation that lacks the holder's separate approval of items that exceed the
-/// registration.
-pub const OVER_ASKED: &str = "over_asked";
-
 fn over_asked(registered: bool) -> Failure {
     let message = if registered { "error-over-asked" } else { "error-unregistered" };
-    Failure::new(OVER_ASKED, Sentence::id(message), Sentence::id("hint-approve")).by(Fault::Asker)
+    Failure::new(FailureReason::OverAsked, Sentence::id(message), Sentence::id("hint-approve"))
 }
 
 fn all_withheld() -> Failure {
-    Failure::new(Code::QueryUnmet.as_str(), Sentence::id("error-all-withheld"), Sentence::id("hint-ask-need"))
+    Failure::new(Code::QueryUnmet, Sentence::id("error-all-withheld"), Sentence::id("hint-ask-need"))
 }
 
 /// Returns the failure for an answer without presentations: the holder would have no credential to choose and nothing
 /// to approve, and yet an answer would be sent.
 fn nothing_is_asked() -> Failure {
-    Failure::new(Code::QueryUnmet.as_str(), Sentence::id("error-nothing-asked"), Sentence::id("hint-say-need"))
-        .by(Fault::Asker)
+    Failure::new(Code::QueryUnmet, Sentence::id("error-nothing-asked"), Sentence::id("hint-say-need")).by(Fault::Asker)
 }
 
 fn unanswerable(problem: &Problem) -> Failure {
     let hint = Sentence::id("hint-list-missing");
     match problem.code {
-        Code::QueryUnmet => Failure::new("query_unmet", Sentence::id("error-unanswerable"), hint),
+        Code::QueryUnmet => Failure::new(Code::QueryUnmet, Sentence::id("error-unanswerable"), hint),
         Code::HolderDiffers => {
             let message = Sentence::id("error-holder-differs");
-            Failure::new(problem.code.as_str(), message, Sentence::id("hint-holder"))
+            Failure::new(problem.code, message, Sentence::id("hint-holder"))
         }
         _ => Failure::from_problem(problem, Sentence::id("error-request-unanswered"), hint),
     }

@@ -19,8 +19,9 @@ fn wallet() -> (Wallet<MemoryStore>, Catalogue) {
 
 #[test]
 fn an_answer_without_a_verdict_is_named_where_its_request_is_closed() {
-    let refusal =
-        |reason: &str| Failure::new(reason, Sentence::id("error-service-submit"), Sentence::id("hint-ask-new"));
+    let refusal = |reason: &str| {
+        Failure::new(FailureReason::stated(reason), Sentence::id("error-service-submit"), Sentence::id("hint-ask-new"))
+    };
     let said = |log: &WalletLog, reason: &str| closed_request_failure(log, u64::MAX, "asker", refusal(reason));
     let mut log = WalletLog::default();
     assert_eq!(said(&log, "nonce_replayed").safety, DataSafety::Untouched);

@@ -2,7 +2,7 @@
 
 use super::{CollectionRun, still_pending};
 use crate::{
-    failure::{Failure, FailureKind, Sentence},
+    failure::{Failure, FailureKind, FailureReason, Sentence},
     ports::{IssuerClient, Ports},
     store::{CollectionStage, OfferRedemption, PendingCollection, WalletStore},
 };
@@ -11,14 +11,14 @@ use crate::{
 const TOKEN_SECONDS: i64 = 300;
 
 /// Redemption errors after which no copies can follow.
-const REDEMPTION_REFUSED: [&str; 7] = [
-    "invalid_argument",
-    "invalid_grant",
-    "invalid_request",
-    "offer_already_used",
-    "offer_cancelled",
-    "offer_locked",
-    "record_damaged",
+const REDEMPTION_REFUSED: [FailureReason; 7] = [
+    FailureReason::InvalidArgument,
+    FailureReason::InvalidGrant,
+    FailureReason::InvalidRequest,
+    FailureReason::OfferAlreadyUsed,
+    FailureReason::OfferCancelled,
+    FailureReason::OfferLocked,
+    FailureReason::RecordDamaged,
 ];
 
 impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
@@ -30,7 +30,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
     /// pending.
     pub(super) async fn redeem(
         &mut self,
-        issuer: &mut impl IssuerClient,
+        issuer: &mut dyn IssuerClient,
         pending: &PendingCollection,
         redemption: &OfferRedemption,
         repeats: bool,
@@ -54,7 +54,8 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         if !redeemed.repeatable {
             self.wallet.save().map_err(still_pending)?;
         }
-        let gone = || Failure::new("not_found", Sentence::id("error-record-gone"), Sentence::id("hint-again"));
+        let gone =
+            || Failure::new(FailureReason::NotFound, Sentence::id("error-record-gone"), Sentence::id("hint-again"));
         self.stored(pending).ok_or_else(gone)
     }
 
@@ -75,5 +76,5 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
 }
 
 fn is_final(failure: &Failure) -> bool {
-    failure.kind != FailureKind::Temporary && REDEMPTION_REFUSED.contains(&failure.reason.as_str())
+    failure.kind != FailureKind::Temporary && REDEMPTION_REFUSED.contains(&failure.reason)
 }

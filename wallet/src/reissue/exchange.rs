@@ -1,7 +1,7 @@
 //! Exchange with the issuer: presentation of one copy in full, and proofs of possession for the keys of the new copies.
 
 use carnet_core::{
-    Problem,
+    Code, Problem,
     epoch::Epoch,
     keys::Signer as _,
     secure::sd_jwt::{KeyBindingMembers, SdJwt},
@@ -11,15 +11,12 @@ use super::{Reissue, damaged, format_of, gone, to_show, unrefillable};
 use crate::{
     address::service_address,
     collect::{generate_keys, sign_proofs},
-    failure::{Failure, Fault, Sentence},
+    failure::{Failure, FailureReason, Fault, Sentence},
     ports::{CollectionResponse, IssuerClient, Ports, resolve_issuer},
     promise::{ExpectedCredential, OfferedConfiguration},
     store::{HeldCredential, HolderKey, Wallet, WalletStore, contents::HolderAlgorithm},
     wire::Wire,
 };
-
-/// Error of an issuer for an expired nonce.
-pub(super) const NONCE_REFUSED: &str = "invalid_nonce";
 
 /// Exchange with an issuer for a refill or a renewal: the copy to be presented to it, and its metadata.
 pub(super) struct ReissueSession<'a, P> {
@@ -48,7 +45,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         ports: &'a P,
         wallet: &mut Wallet<impl WalletStore>,
         index: usize,
-    ) -> Result<(P::Issuer, Self), Failure> {
+    ) -> Result<(Box<dyn IssuerClient>, Self), Failure> {
         let held = wallet.contents.credentials.get(index).cloned().ok_or_else(gone)?;
         if let Some(failure) = unrefillable(&held, ports.now()) {
             return Err(failure);
@@ -60,7 +57,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         // Checked before a whole copy is presented there.
         if metadata.issuer != held.issuer {
             let message = Sentence::id("error-other-issuer-document");
-            return Err(Failure::new("issuer_mismatch", message, Sentence::id("hint-new-offer")).by(Fault::Issuer));
+            return Err(Failure::new(Code::IssuerMismatch, message, Sentence::id("hint-new-offer")).by(Fault::Issuer));
         }
         let same = |configuration: &&OfferedConfiguration| {
             configuration.credential_type == held.type_name && configuration.format == format_of(&held)
@@ -100,18 +97,18 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
     /// the response.
     pub(super) async fn exchange(
         &self,
-        issuer: &mut impl IssuerClient,
+        issuer: &mut dyn IssuerClient,
         kind: Reissue,
     ) -> Result<(Vec<HolderKey>, CollectionResponse), Failure> {
         match self.exchange_once(issuer, kind).await {
-            Err(failure) if failure.reason == NONCE_REFUSED => self.exchange_once(issuer, kind).await,
+            Err(failure) if failure.reason == FailureReason::InvalidNonce => self.exchange_once(issuer, kind).await,
             answered => answered,
         }
     }
 
     async fn exchange_once(
         &self,
-        issuer: &mut impl IssuerClient,
+        issuer: &mut dyn IssuerClient,
         kind: Reissue,
     ) -> Result<(Vec<HolderKey>, CollectionResponse), Failure> {
         let (keys, shown, sign_proofs) = self.prepare(issuer).await?;
@@ -126,7 +123,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
     }
 
     /// Generates new keys, and signs the presentation of the copy and a proof for each key, all with one new nonce.
-    async fn prepare(&self, issuer: &mut impl IssuerClient) -> Result<PreparedExchange, Failure> {
+    async fn prepare(&self, issuer: &mut dyn IssuerClient) -> Result<PreparedExchange, Failure> {
         let did = self.held.issuer.as_str();
         let nonce = issuer.nonce().await?;
         let now = self.ports.now();

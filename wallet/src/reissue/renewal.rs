@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{damaged, format_of, unrefillable};
 use crate::{
     answer::claims_of,
-    failure::{DataSafety, Failure, Fault, Sentence},
+    failure::{DataSafety, Failure, FailureReason, Fault, Sentence},
     store::{
         CollectionStage, HeldCredential, HolderKey, PendingCollection, Wallet, WalletStore, contents::WalletSecret,
         standing::CopyState,
@@ -23,16 +23,16 @@ pub fn unrenewable(held: &HeldCredential, pending: &[PendingCollection], now: Ti
             CopyState::Revoked => (Sentence::id("error-revoked"), Sentence::id("hint-ask-why-offer")),
             _ => (Sentence::id("error-suspended"), Sentence::id("hint-ask-why-renew")),
         };
-        return Some(Failure::new(standing.state.as_str(), message, hint));
+        return Some(Failure::new(FailureReason::stated(standing.state.as_str()), message, hint));
     }
     if pending.iter().any(|pending| pending.renews.as_deref() == Some(held.id.as_str())) {
         let message = Sentence::id("error-renewal-waiting");
-        return Some(Failure::later("renewal_waiting", message, Sentence::id("hint-see-resume")));
+        return Some(Failure::later(FailureReason::RenewalWaiting, message, Sentence::id("hint-see-resume")));
     }
-    unrefillable(held, now).map(|failure| match failure.reason.as_str() {
-        "refill_unsupported" => {
+    unrefillable(held, now).map(|failure| match failure.reason {
+        FailureReason::RefillUnsupported => {
             let message = Sentence::id("error-renewal-format");
-            Failure::new("renewal_unsupported", message, Sentence::id("hint-holds-until-end"))
+            Failure::new(FailureReason::RenewalUnsupported, message, Sentence::id("hint-holds-until-end"))
         }
         _ => failure,
     })
@@ -51,7 +51,7 @@ pub(super) fn defer(
 ) -> Result<(), Failure> {
     let transaction_id = transaction.ok_or_else(|| {
         let message = Sentence::id("error-no-name");
-        Failure::new("protocol", message, Sentence::id("hint-tell-issuer")).by(Fault::Issuer)
+        Failure::new(FailureReason::Protocol, message, Sentence::id("hint-tell-issuer")).by(Fault::Issuer)
     })?;
     wallet.contents.pending.push(PendingCollection {
         wire: Wire::Grpc,
@@ -78,7 +78,9 @@ pub(super) fn defer(
 pub(crate) fn check_extension(held: &HeldCredential, renewed: &HeldCredential) -> Result<Vec<String>, Failure> {
     if format_of(held) != format_of(renewed) || held.valid_until >= renewed.valid_until {
         let message = Sentence::id("error-renewal-not-longer");
-        return Err(Failure::new("renewal_not_longer", message, Sentence::id("hint-holds-ask")).by(Fault::Issuer));
+        return Err(
+            Failure::new(FailureReason::RenewalNotLonger, message, Sentence::id("hint-holds-ask")).by(Fault::Issuer)
+        );
     }
     changed(held, renewed).map_err(|problem| damaged(&problem))
 }

@@ -1,6 +1,9 @@
 //! Contents of a wallet.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
@@ -25,7 +28,7 @@ use super::{
     vouchers::VoucherSerials,
 };
 use crate::{
-    failure::{Failure, Sentence},
+    failure::{Failure, FailureReason, Sentence},
     wire::Wire,
 };
 
@@ -145,6 +148,15 @@ impl WalletContents {
         self.requests.pack();
     }
 
+    /// Returns the indices of credentials by the beginnings of their ids, sorted and without duplicates.
+    ///
+    /// # Errors
+    /// Those of [`WalletContents::find`].
+    pub fn find_all(&self, ids: &[String]) -> Result<Vec<usize>, Failure> {
+        let found: BTreeSet<usize> = ids.iter().map(|id| self.find(id)).collect::<Result<_, _>>()?;
+        Ok(found.into_iter().collect())
+    }
+
     /// Returns the index of the credential with an id, or with an unambiguous prefix of its id of at least four
     /// characters.
     ///
@@ -160,10 +172,12 @@ impl WalletContents {
             .collect();
         match matches.as_slice() {
             [one] => Ok(*one),
-            [] => Err(Failure::new("not_found", Sentence::id("error-no-document"), Sentence::id("hint-list"))),
+            [] => {
+                Err(Failure::new(FailureReason::NotFound, Sentence::id("error-no-document"), Sentence::id("hint-list")))
+            }
             _ => {
                 let message = Sentence::id("error-ambiguous-id");
-                Err(Failure::usage("ambiguous_id", message, Sentence::id("hint-more-of-id")))
+                Err(Failure::usage(FailureReason::AmbiguousId, message, Sentence::id("hint-more-of-id")))
             }
         }
     }

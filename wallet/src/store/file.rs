@@ -19,7 +19,7 @@ use super::{
     mark::{FileAge, MarkFolders},
 };
 use crate::{
-    failure::{DataSafety, Failure, Sentence},
+    failure::{DataSafety, Failure, FailureReason, Sentence},
     waiting::{SilentObserver, WorkObserver},
 };
 
@@ -71,10 +71,10 @@ impl WalletFile {
     pub fn create_with(path: &Path, passphrase: SecretString, contents: &mut WalletContents) -> Result<(), Failure> {
         let exists = || {
             let message = Sentence::id("error-wallet-exists").with("path", path.display());
-            Failure::new("wallet_exists", message, Sentence::id("hint-wallet-exists"))
+            Failure::new(FailureReason::WalletExists, message, Sentence::id("hint-wallet-exists"))
         };
         if let Some(folder) = folder_of(path) {
-            make_folder(folder).map_err(|error| unwritable(path, &error))?;
+            carnet_disk::create_private_directory(folder).map_err(|error| unwritable(path, &error))?;
         }
         if path.symlink_metadata().is_ok() {
             return Err(exists());
@@ -156,7 +156,7 @@ impl WalletFile {
     pub fn copy_to(&self, copy: &Path) -> Result<(), Failure> {
         let unwritable = |error: io::Error| {
             let message = Sentence::id("error-file-unwritable").with("path", copy.display()).details(error);
-            Failure::new("file_unwritable", message, Sentence::id("hint-new-file"))
+            Failure::new(FailureReason::FileUnwritable, message, Sentence::id("hint-new-file"))
         };
         let mut file = File::open(&self.store.path).map_err(unwritable)?;
         let mut written = carnet_disk::create_new(copy, 0o600).map_err(unwritable)?;
@@ -191,7 +191,7 @@ impl WalletStore for FileStore {
 /// copy.
 fn unmarked(path: &Path, error: &io::Error) -> Failure {
     let message = Sentence::id("error-wallet-unmarked").with("path", path.display()).details(error);
-    Failure::new("wallet_unwritable", message, Sentence::id("hint-space")).with_safety(DataSafety::Stored)
+    Failure::new(FailureReason::WalletUnwritable, message, Sentence::id("hint-space")).with_safety(DataSafety::Stored)
 }
 
 /// Part of a wallet file that is decrypted and parsed.
@@ -229,7 +229,8 @@ fn read_and_tell(
     require(path)?;
     let unreadable = |error: io::Error| {
         let message = Sentence::id("error-wallet-unreadable").with("path", path.display()).details(error);
-        Failure::new("wallet_unreadable", message, Sentence::id("hint-may-be-read")).with_safety(DataSafety::Unreadable)
+        Failure::new(FailureReason::WalletUnreadable, message, Sentence::id("hint-may-be-read"))
+            .with_safety(DataSafety::Unreadable)
     };
     let file = File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.len() > LARGEST {
@@ -244,12 +245,16 @@ fn read_and_tell(
 
 fn undecryptable(error: DecryptError) -> Failure {
     match error {
-        DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
-            Failure::new("wrong_passphrase", Sentence::id("error-wrong-passphrase"), Sentence::id("hint-keyboard"))
-        }
-        DecryptError::ExcessiveWork { .. } => {
-            Failure::new("work_factor", Sentence::id("error-work-factor"), Sentence::id("hint-strange-file"))
-        }
+        DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => Failure::new(
+            FailureReason::WrongPassphrase,
+            Sentence::id("error-wrong-passphrase"),
+            Sentence::id("hint-keyboard"),
+        ),
+        DecryptError::ExcessiveWork { .. } => Failure::new(
+            FailureReason::WorkFactor,
+            Sentence::id("error-work-factor"),
+            Sentence::id("hint-strange-file"),
+        ),
         _ => corrupted("why-not-wallet-file"),
     }
 }
@@ -257,20 +262,25 @@ fn undecryptable(error: DecryptError) -> Failure {
 /// Returns the failure for a damaged file; `why` is the message id of the reason.
 fn corrupted(why: &'static str) -> Failure {
     let message = Sentence::id("error-wallet-corrupted").with_part("why", Sentence::id(why));
-    Failure::new("wallet_corrupted", message, Sentence::id("hint-put-back")).with_safety(DataSafety::Unreadable)
+    Failure::new(FailureReason::WalletCorrupted, message, Sentence::id("hint-put-back"))
+        .with_safety(DataSafety::Unreadable)
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     let message = Sentence::id("error-wallet-unwritable").with("path", path.display()).details(error);
-    Failure::new("wallet_unwritable", message, Sentence::id("hint-space"))
+    Failure::new(FailureReason::WalletUnwritable, message, Sentence::id("hint-space"))
 }
 
-fn require(path: &Path) -> Result<(), Failure> {
+/// Checks that there is a wallet at a path.
+///
+/// # Errors
+/// `wallet_missing`.
+pub fn require(path: &Path) -> Result<(), Failure> {
     if path.exists() {
         return Ok(());
     }
     let message = Sentence::id("error-wallet-missing").with("path", path.display());
-    Err(Failure::usage("wallet_missing", message, Sentence::id("hint-init")))
+    Err(Failure::usage(FailureReason::WalletMissing, message, Sentence::id("hint-init")))
 }
 
 /// Writes the encrypted contents to a file next to the wallet, and syncs it. The file is deleted unless it is
@@ -325,14 +335,6 @@ fn folder_of(path: &Path) -> Option<&Path> {
     path.parent().filter(|folder| !folder.as_os_str().is_empty())
 }
 
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
 /// Makes the rename itself survive a power cut.
 fn sync_folder(path: &Path) -> io::Result<()> {
     carnet_disk::sync_directory(folder_of(path).unwrap_or(Path::new(".")))
@@ -358,7 +360,7 @@ fn lock(path: &Path, patience: Duration) -> Result<File, Failure> {
             Err(TryLockError::WouldBlock) if began.elapsed() < patience => thread::sleep(Duration::from_millis(50)),
             Err(TryLockError::WouldBlock) => {
                 let message = Sentence::id("error-wallet-busy");
-                return Err(Failure::later("wallet_busy", message, Sentence::id("hint-busy")));
+                return Err(Failure::later(FailureReason::WalletBusy, message, Sentence::id("hint-busy")));
             }
             Err(TryLockError::Error(error)) => return Err(unwritable(path, &error)),
         }

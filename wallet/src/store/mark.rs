@@ -83,7 +83,7 @@ fn read(folder: &Path, name: &str) -> Option<u64> {
 }
 
 fn write(folder: &Path, name: &str, revision: u64) -> io::Result<()> {
-    super::file::make_folder(folder)?;
+    carnet_disk::create_private_directory(folder)?;
     carnet_disk::replace(&path(folder, name), format!("{revision}\n").as_bytes(), 0o600)
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{EntryKind, HolderKey, WalletContents, WalletLogEntry, log::WalletLog};
 use crate::{
-    failure::{Failure, Sentence},
+    failure::{Failure, FailureReason, Sentence},
     sanitise::sanitise,
 };
 
@@ -109,7 +109,7 @@ impl<'a> PresentationRecord<'a> {
 /// # Errors
 /// `not_found`, `ambiguous_name`
 pub fn shown_to<'a>(log: &'a WalletLog, who: &str) -> Result<Vec<PresentationRecord<'a>>, Failure> {
-    let missing = |message| Failure::new("not_found", message, Sentence::id("hint-who-saw"));
+    let missing = |message| Failure::new(FailureReason::NotFound, message, Sentence::id("hint-who-saw"));
     let all = presentations(log);
     if let Ok(number) = who.parse::<u64>() {
         let entry = log.entry(number).ok_or_else(|| missing(Sentence::id("error-no-entry").with("number", number)))?;
@@ -131,7 +131,7 @@ pub fn shown_to<'a>(log: &'a WalletLog, who: &str) -> Result<Vec<PresentationRec
         parties.dedup();
         if parties.len() > 1 {
             let hint = Sentence::id("hint-identifier").with("identifiers", sanitise(&parties.join(", ")));
-            return Err(Failure::usage("ambiguous_name", Sentence::id("error-ambiguous-name"), hint));
+            return Err(Failure::usage(FailureReason::AmbiguousName, Sentence::id("error-ambiguous-name"), hint));
         }
         found = named;
     }

@@ -1,15 +1,18 @@
 //! Signed request objects for which there is a receipt, needed to show the receipt to third parties (spec/log.md 3.5).
 //! Their common text is stored once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use carnet_core::receipt::request_digest;
 use serde::{Deserialize, Serialize};
 
 use super::{
     log::{EntryKind, WalletLog},
-    packing::{self, PackedText},
-    texts::StoredRequests,
+    packing::{self, PackedText, TextTemplate},
+    stored_text::{StoredText, put},
 };
 
 /// Maximum size of a stored request object, in bytes: a verifier must not be able to fill the wallet.
@@ -59,6 +62,32 @@ impl KeptRequests {
     /// Restores the texts from the second part of the file. Returns `false` if they do not match these request objects.
     pub fn restore(&mut self, stored: StoredRequests) -> bool {
         stored.restore(self.0.values_mut())
+    }
+}
+
+/// Texts of the request objects, as stored in the second part of the file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredRequests {
+    /// Templates that several texts share.
+    layouts: Vec<TextTemplate>,
+    /// Texts of the request objects, in the order of their digests.
+    texts: Vec<StoredText>,
+}
+
+impl StoredRequests {
+    /// Returns the texts of a credential's copies for the second part of the file.
+    pub fn of<'a>(requests: impl Iterator<Item = &'a PackedText>) -> Self {
+        let mut layouts: Vec<Arc<TextTemplate>> = Vec::new();
+        let texts = requests.filter_map(|text| StoredText::of(text, &mut layouts)).collect();
+        Self { layouts: layouts.iter().map(|layout| TextTemplate::clone(layout)).collect(), texts }
+    }
+
+    /// Puts the texts into the request objects read from the first part. Returns `false` if they do not match.
+    pub fn restore<'a>(self, requests: impl ExactSizeIterator<Item = &'a mut PackedText>) -> bool {
+        let layouts: Vec<Arc<TextTemplate>> = self.layouts.into_iter().map(Arc::new).collect();
+        requests.len() == self.texts.len()
+            && requests.zip(self.texts).all(|(place, stored)| put(Some(place), Some(stored), &layouts))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Client of an issuer over OpenID4VCI 1.0, with the pre-authorized code grant.
 
+use async_trait::async_trait;
 use carnet_core::{epoch::Epoch, format::CredentialFormat, json::Limits};
 use carnet_fetch::service::{CallContent, ServiceAnswer, ServiceCall};
 use carnet_openid::vci::{
@@ -13,16 +14,16 @@ use carnet_openid::vci::{
 };
 use carnet_spec::Catalogue;
 use carnet_wallet::{
-    ports::{CollectionResponse, CopyFreshness, IssuerClient, Notification, RedeemedOffer},
+    ports::{Clock as _, CollectionResponse, CopyFreshness, IssuerClient, Notification, RedeemedOffer},
     promise::{OfferedConfiguration, WalletIssuerMetadata},
     store::{OfferRedemption, contents::WalletSecret},
 };
 use serde_json::Value;
 
-use super::{HttpServices, JSON, malformed, refused};
+use super::{HttpServices, JSON};
 use crate::{
-    failure::{Failure, Sentence},
-    session::{Session, system_time},
+    clock::CommandClock,
+    failure::{Failure, FailureReason, Sentence},
 };
 
 /// Maximum length of a response with copies, in bytes.
@@ -36,6 +37,7 @@ const LONGEST_INTERVAL: u32 = 86_400;
 pub(crate) struct OpenIdIssuer {
     services: HttpServices,
     catalogue: Catalogue,
+    clock: CommandClock,
     /// Credential issuer identifier.
     issuer: String,
     /// Metadata and token endpoint, once they were read.
@@ -44,26 +46,21 @@ pub(crate) struct OpenIdIssuer {
 
 impl OpenIdIssuer {
     /// Creates the client without making a call.
-    pub(crate) fn new(session: &Session, issuer: &str) -> Result<Self, Failure> {
-        Ok(Self {
-            services: HttpServices::new(session, issuer)?,
-            catalogue: session.catalogue()?,
-            issuer: issuer.to_owned(),
-            endpoints: None,
-        })
+    pub(crate) fn new(services: HttpServices, catalogue: Catalogue, clock: CommandClock, issuer: &str) -> Self {
+        Self { services, catalogue, clock, issuer: issuer.to_owned(), endpoints: None }
     }
 
     async fn well_known(&self, of: &str, name: &str) -> Result<Vec<u8>, Failure> {
         let message = "error-service-metadata";
-        let url = vci::well_known(of, name).map_err(|problem| malformed(&problem, message))?;
+        let url = vci::well_known(of, name).map_err(|problem| self.services.malformed(&problem, message))?;
         self.services.document(&url, message).await
     }
 
     fn endpoints(&self) -> Result<&(metadata::IssuerMetadata, String), Failure> {
         let message = "error-service-metadata";
-        self.endpoints
-            .as_ref()
-            .ok_or_else(|| Failure::new("metadata_missing", Sentence::id(message), Sentence::id("hint-again")))
+        self.endpoints.as_ref().ok_or_else(|| {
+            Failure::new(FailureReason::Program("metadata_missing"), Sentence::id(message), Sentence::id("hint-again"))
+        })
     }
 
     async fn post(
@@ -75,15 +72,15 @@ impl OpenIdIssuer {
     ) -> Result<ServiceAnswer, Failure> {
         let call = ServiceCall { url, content, accept: JSON, token, max_bytes: MOST_COPIES };
         let answer = self.services.call(call, message).await?;
-        if (200..300).contains(&answer.status) { Ok(answer) } else { Err(refused(&answer, message)) }
+        if (200..300).contains(&answer.status) { Ok(answer) } else { Err(self.services.refused(&answer, message)) }
     }
 
     async fn credentials(&self, url: &str, body: &str, token: &WalletSecret) -> Result<CollectionResponse, Failure> {
         let message = "error-service-collect";
         let answer = self.post(url, CallContent::Json(body), token.expose(), message).await?;
         let limits = Limits { max_bytes: MOST_COPIES, max_depth: DEPTH };
-        let response =
-            CredentialResponse::parse(&answer.body, limits).map_err(|problem| malformed(&problem, message))?;
+        let response = CredentialResponse::parse(&answer.body, limits)
+            .map_err(|problem| self.services.malformed(&problem, message))?;
         Ok(match response {
             CredentialResponse::Issued { credentials, notification_id } => {
                 let notification = notification_id.map(|id| id.expose().to_owned()).unwrap_or_default();
@@ -97,9 +94,10 @@ impl OpenIdIssuer {
     }
 }
 
+#[async_trait(?Send)]
 impl IssuerClient for OpenIdIssuer {
     async fn metadata(&mut self) -> Result<WalletIssuerMetadata, Failure> {
-        let unreadable = |problem| malformed(&problem, "error-service-metadata");
+        let unreadable = |problem| self.services.malformed(&problem, "error-service-metadata");
         let body = self.well_known(&self.issuer, ISSUER_METADATA).await?;
         let said = metadata::IssuerMetadata::parse(&body, &self.issuer).map_err(unreadable)?;
         let server = said.authorization_servers.first().unwrap_or(&self.issuer).clone();
@@ -122,11 +120,11 @@ impl IssuerClient for OpenIdIssuer {
             tx_code: redemption.pin.as_ref().map(|pin| pin.expose().into()),
         };
         let answer = self.post(token_endpoint, CallContent::Form(&request.to_form()), "", message).await?;
-        let token = TokenResponse::parse(&answer.body).map_err(|problem| malformed(&problem, message))?;
+        let token = TokenResponse::parse(&answer.body).map_err(|problem| self.services.malformed(&problem, message))?;
         let lifetime = token.expires_in.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
         Ok(RedeemedOffer {
             access_token: WalletSecret::new(token.access_token.expose().to_owned()),
-            expires_at: lifetime.map(|seconds| system_time().plus(seconds)),
+            expires_at: lifetime.map(|seconds| self.clock.now().plus(seconds)),
             repeatable: false,
         })
     }
@@ -137,7 +135,7 @@ impl IssuerClient for OpenIdIssuer {
         // An issuer without this endpoint wants no nonce (section 7).
         let Some(endpoint) = &metadata.nonce_endpoint else { return Ok(String::new()) };
         let answer = self.post(endpoint, CallContent::Empty, "", message).await?;
-        parse_nonce_response(&answer.body).map_err(|problem| malformed(&problem, message))
+        parse_nonce_response(&answer.body).map_err(|problem| self.services.malformed(&problem, message))
     }
 
     async fn collect(
@@ -196,7 +194,11 @@ impl IssuerClient for OpenIdIssuer {
 
 /// Error for what OpenID4VCI does not have.
 fn unsupported() -> Failure {
-    Failure::new("wire_unsupported", Sentence::id("error-wire-unsupported"), Sentence::id("hint-ask-issuer"))
+    Failure::new(
+        FailureReason::WireUnsupported,
+        Sentence::id("error-wire-unsupported"),
+        Sentence::id("hint-ask-issuer"),
+    )
 }
 
 /// Returns a credential as text: formats of JSON come as objects.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use carnet_core::{Code, Problem};
 use carnet_fetch::service::{CallContent, ServiceAnswer, ServiceCall, ServiceClient};
 use carnet_openid::vp::error::ReceivedRefusal;
-use carnet_wallet::{offer::ReceivedOffer, sanitise::sanitise};
+use carnet_wallet::sanitise::sanitise;
 use url::Url;
 
+use super::contacts::Contacts;
 use crate::{
-    failure::{Failure, Sentence},
-    session::{Session, contacts::Contacts},
+    failure::{Failure, FailureReason, Fault, Sentence},
     ui::waiting::WaitNotice,
 };
 
@@ -18,7 +18,7 @@ pub(crate) mod issuance;
 pub(crate) mod presentation;
 
 /// Deadline of one call.
-const CALL: Duration = Duration::from_secs(30);
+pub(super) const CALL: Duration = Duration::from_secs(30);
 /// Maximum length of metadata and offers, in bytes.
 const MOST_DOCUMENT: usize = 1_048_576;
 const JSON: &str = "application/json";
@@ -29,35 +29,39 @@ pub(crate) struct HttpServices {
     client: ServiceClient,
     contacts: Contacts,
     wait: WaitNotice,
+    /// Party that runs the services, for failures.
+    party: Fault,
 }
 
 impl HttpServices {
-    /// Creates the clients of a command; `url` is the service named in the waiting notice.
-    pub(crate) fn new(session: &Session, url: &str) -> Result<Self, Failure> {
-        let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-        let wait = session.ui.service_wait(host.as_deref().unwrap_or(url));
-        Ok(Self { client: session.service_client(CALL)?, contacts: session.contacts(), wait })
+    /// Creates the clients of a command.
+    pub(crate) const fn new(client: ServiceClient, contacts: Contacts, wait: WaitNotice, party: Fault) -> Self {
+        Self { client, contacts, wait, party }
     }
 
     /// Calls a service, and returns its answer whatever its status.
     async fn call(&self, call: ServiceCall<'_>, message: &'static str) -> Result<ServiceAnswer, Failure> {
         self.contacts.announce(call.url);
         let _waiting = self.wait.begin();
-        self.client.call(call).await.map_err(|problem| unanswered(&problem, call.url, message))
+        self.client.call(call).await.map_err(|problem| unanswered(&problem, call.url, message).by(self.party))
     }
 
     /// Fetches a document.
-    async fn document(&self, url: &str, message: &'static str) -> Result<Vec<u8>, Failure> {
+    pub(super) async fn document(&self, url: &str, message: &'static str) -> Result<Vec<u8>, Failure> {
         let call = ServiceCall { url, content: CallContent::None, accept: JSON, token: "", max_bytes: MOST_DOCUMENT };
         let answer = self.call(call, message).await?;
-        if answer.status == 200 { Ok(answer.body) } else { Err(refused(&answer, message)) }
+        if answer.status == 200 { Ok(answer.body) } else { Err(self.refused(&answer, message)) }
     }
-}
 
-/// Fetches an offer from its URL.
-pub(crate) async fn fetch_offer(session: &Session, url: &Url) -> Result<ReceivedOffer, Failure> {
-    let services = HttpServices::new(session, url.as_str())?;
-    ReceivedOffer::fetched(&services.document(url.as_str(), "error-service-offer").await?)
+    /// Converts a refusal by the party.
+    fn refused(&self, answer: &ServiceAnswer, message: &'static str) -> Failure {
+        refused(answer, message).by(self.party)
+    }
+
+    /// Converts the problem of an answer that the party gave.
+    fn malformed(&self, problem: &Problem, message: &'static str) -> Failure {
+        Failure::from_problem(problem, Sentence::id(message), Sentence::id("hint-name-in-brackets")).by(self.party)
+    }
 }
 
 /// Converts the problem of a call without an answer.
@@ -66,11 +70,11 @@ fn unanswered(problem: &Problem, url: &str, message: &'static str) -> Failure {
     match problem.code {
         Code::DidUnresolved => {
             let message = Sentence::id("error-unreachable").with("origin", origin).details(sanitise(&problem.detail));
-            Failure::later("unavailable", message, Sentence::id("hint-connection"))
+            Failure::later(FailureReason::Unavailable, message, Sentence::id("hint-connection"))
         }
         Code::AddressForbidden => {
             let message = Sentence::id("error-private-address").with("origin", origin);
-            Failure::new("address_forbidden", message, Sentence::id("hint-private-host"))
+            Failure::new(Code::AddressForbidden, message, Sentence::id("hint-private-host"))
         }
         _ => Failure::from_problem(problem, Sentence::id(message), Sentence::id("hint-name-in-brackets")),
     }
@@ -80,13 +84,13 @@ fn unanswered(problem: &Problem, url: &str, message: &'static str) -> Failure {
 fn refused(answer: &ServiceAnswer, message: &'static str) -> Failure {
     let said = ReceivedRefusal::parse(&answer.body);
     let named = Some(said.error.as_str()).filter(|code| is_code(code));
-    let reason = answer.reason.as_deref().or(named).unwrap_or(match answer.status {
+    let reason = FailureReason::stated(answer.reason.as_deref().or(named).unwrap_or(match answer.status {
         401 => "unauthenticated",
         403 => "permission_denied",
         404 | 410 => "not_found",
         408 | 429 | 502..=504 => "unavailable",
         _ => "service_error",
-    });
+    }));
     let message = Sentence::id(message).details(sanitise(&said.description));
     let may_pass = matches!(answer.status, 408 | 429 | 502..=504) || answer.retry_after.is_some();
     match (answer.retry_after, may_pass) {
@@ -94,7 +98,7 @@ fn refused(answer: &ServiceAnswer, message: &'static str) -> Failure {
             Failure::later(reason, message, Sentence::id("hint-wait").with("seconds", seconds.max(1)))
         }
         (None, true) => Failure::later(reason, message, Sentence::id("hint-connection")),
-        (None, false) => Failure::new(reason, message, crate::failure::hint_for(reason)),
+        (None, false) => crate::failure::refused(reason, message),
     }
 }
 
@@ -102,11 +106,6 @@ fn refused(answer: &ServiceAnswer, message: &'static str) -> Failure {
 fn is_code(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     (1..=64).contains(&text.len()) && text.bytes().all(fits)
-}
-
-/// Converts the problem of an answer that a service gave.
-fn malformed(problem: &Problem, message: &'static str) -> Failure {
-    Failure::from_problem(problem, Sentence::id(message), Sentence::id("hint-name-in-brackets"))
 }
 
 #[cfg(test)]
@@ -128,7 +127,7 @@ mod tests {
     fn a_refusal_has_the_reason_of_the_service() {
         let read = |answer: &ServiceAnswer| {
             let failure = refused(answer, "error-service-redeem");
-            (failure.reason, failure.kind)
+            (failure.reason.to_string(), failure.kind)
         };
         let permanent = |reason: &str| (reason.to_owned(), FailureKind::Permanent);
         let later = |reason: &str| (reason.to_owned(), FailureKind::Temporary);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
+use carnet_core::Code;
 use carnet_fetch::service::{CallContent, ServiceCall};
 use carnet_openid::{
     form,
@@ -14,33 +16,30 @@ use carnet_openid::{
 };
 use carnet_wallet::{
     ports::{ReportedOutcome, SubmittedPresentation, VerdictCheck, VerifierClient},
+    present::CLOSED,
     request::{AuthorizationRequestLink, PresentationRequest},
 };
 use rand_core::OsRng;
 
-use super::{HttpServices, JSON, malformed, refused};
-use crate::{
-    failure::{DataSafety, Failure, FailureKind, Sentence},
-    session::Session,
-};
+use super::{HttpServices, JSON};
+use crate::failure::{DataSafety, Failure, FailureKind, FailureReason, Sentence};
 
 /// Maximum length of a request object, in bytes.
 const MOST_REQUEST: usize = 262_144;
 /// Maximum length of the answer to a response, in bytes.
 const MOST_ANSWER: usize = 262_144;
-/// Reasons of Carnet's verifiers for a request that accepts no more responses: they are no verdicts.
-const CLOSED: [&str; 4] = ["nonce_replayed", "request_attempts_exhausted", "request_expired", "request_unknown"];
 
 /// OpenID4VP client of a verifier.
 pub(crate) struct OpenIdVerifier(HttpServices);
 
 impl OpenIdVerifier {
     /// Creates the client without making a call.
-    pub(crate) fn new(session: &Session, url: &str) -> Result<Self, Failure> {
-        HttpServices::new(session, url).map(Self)
+    pub(crate) const fn new(services: HttpServices) -> Self {
+        Self(services)
     }
 }
 
+#[async_trait(?Send)]
 impl VerifierClient for OpenIdVerifier {
     async fn read(&mut self, pointer: &AuthorizationRequestLink) -> Result<String, Failure> {
         let message = "error-service-request";
@@ -60,11 +59,11 @@ impl VerifierClient for OpenIdVerifier {
         let call = ServiceCall { url: url.as_str(), content, accept, token: "", max_bytes: MOST_REQUEST };
         let answer = self.0.call(call, message).await?;
         if answer.status != 200 {
-            return Err(refused(&answer, message));
+            return Err(self.0.refused(&answer, message));
         }
-        String::from_utf8(answer.body)
-            .map(|object| object.trim().to_owned())
-            .map_err(|_| Failure::new("token_malformed", Sentence::id(message), Sentence::id("hint-name-in-brackets")))
+        String::from_utf8(answer.body).map(|object| object.trim().to_owned()).map_err(|_| {
+            Failure::new(Code::TokenMalformed, Sentence::id(message), Sentence::id("hint-name-in-brackets"))
+        })
     }
 
     async fn submit(
@@ -80,7 +79,7 @@ impl VerifierClient for OpenIdVerifier {
         let wallet_nonce = openid.and_then(|openid| openid.wallet_nonce.clone());
         let state = parameters.state.clone();
         let response = AuthorizationResponse { presentations: vp_token, state, wallet_nonce, ephemeral: None };
-        let body = response.to_form(parameters, &mut OsRng).map_err(|problem| malformed(&problem, message))?;
+        let body = response.to_form(parameters, &mut OsRng).map_err(|problem| self.0.malformed(&problem, message))?;
         let call = ServiceCall {
             url: parameters.response_uri.as_str(),
             content: CallContent::Form(&body),
@@ -100,9 +99,10 @@ impl VerifierClient for OpenIdVerifier {
                 ..Default::default()
             });
         }
-        let failure = refused(&answer, message).with_safety(DataSafety::Sent);
+        let failure = self.0.refused(&answer, message).with_safety(DataSafety::Sent);
         let is_verdict = (400..500).contains(&answer.status) && failure.kind == FailureKind::Permanent;
-        if !is_verdict || CLOSED.contains(&failure.reason.as_str()) {
+        // A closed request is no verdict.
+        if !is_verdict || CLOSED.contains(&failure.reason) {
             return Err(failure);
         }
         let ReceivedRefusal { description: detail, receipt, .. } = ReceivedRefusal::parse(&answer.body);
@@ -110,12 +110,12 @@ impl VerifierClient for OpenIdVerifier {
             name: "response".to_owned(),
             about: String::new(),
             outcome: ReportedOutcome::Failed,
-            code: failure.reason.clone(),
+            code: failure.reason.to_string(),
             detail,
         };
         Ok(SubmittedPresentation {
             accepted: false,
-            reason: failure.reason,
+            reason: failure.reason.to_string(),
             checks: vec![check],
             receipt: receipt.unwrap_or_default(),
             return_url: None,
@@ -129,5 +129,9 @@ impl VerifierClient for OpenIdVerifier {
 
 /// Error for what OpenID4VP does not have.
 fn unsupported() -> Failure {
-    Failure::new("wire_unsupported", Sentence::id("error-wire-unsupported"), Sentence::id("hint-name-in-brackets"))
+    Failure::new(
+        FailureReason::WireUnsupported,
+        Sentence::id("error-wire-unsupported"),
+        Sentence::id("hint-name-in-brackets"),
+    )
 }

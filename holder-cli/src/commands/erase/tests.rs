@@ -2,16 +2,17 @@ use super::*;
 use crate::{
     arguments::Delete,
     commands::delete,
-    failure::{FailureOutput as _, Translated as _},
+    failure::{FailureKind, FailureOutput as _, Translated as _},
     receipt::check,
     verifier_desk::{Fault, VerifierScene},
+    wallet::EntryKind,
 };
 
 /// Requests erasure, with the digest of the request.
 pub(crate) async fn erase(scene: &VerifierScene, who: &str) -> Result<(), Failure> {
     let ask = |yes| {
         let arguments = Erase { who: who.to_owned(), yes };
-        async move { run(&scene.session, &arguments).await }
+        async move { run(&scene.context, &arguments).await }
     };
     match ask(None).await {
         Err(failure) if failure.reason == "approval_needed" => {
@@ -51,7 +52,7 @@ async fn nobody_is_asked_without_a_yes() {
     for (yes, reason) in [(None, "approval_needed"), (Some(""), "approval_needed"), (Some("AAAA"), "approval_mismatch")]
     {
         let arguments = Erase { who: scene.client_id.clone(), yes: yes.map(str::to_owned) };
-        let asked = run(&scene.session, &arguments).await.unwrap_err();
+        let asked = run(&scene.context, &arguments).await.unwrap_err();
         assert_eq!((asked.reason.as_str(), asked.kind), (reason, FailureKind::Permanent));
         assert_eq!(asked.json()["would_ask"][0]["entry"], 2);
         assert!(scene.desk.erased.lock().unwrap().is_empty());
@@ -106,13 +107,13 @@ async fn an_asker_that_is_not_there_can_be_asked_later_and_written_to() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_of_a_deleted_document_still_erases_what_it_showed_and_is_then_gone() {
     let scene = VerifierScene::shown(Fault::None).await;
-    delete::run(&scene.session, &Delete { id: "aaaa".to_owned(), yes: true }).unwrap();
+    delete::run(&scene.context, &Delete { id: "aaaa".to_owned(), yes: true }).unwrap();
     // Only the presenting key is kept.
     assert_eq!(scene.contents().retired.len(), 1);
     erase(&scene, &scene.client_id).await.unwrap();
     assert!(scene.contents().retired.is_empty());
     let without = VerifierScene::shown(Fault::None).await;
-    delete::run(&without.session, &Delete { id: "aaaa".to_owned(), yes: true }).unwrap();
+    delete::run(&without.context, &Delete { id: "aaaa".to_owned(), yes: true }).unwrap();
     without.change(|contents| contents.retired.clear());
     let failed = erase(&without, &without.client_id).await.unwrap_err();
     assert_eq!(failed.beside.unwrap()["skipped"][0]["reason"], "key_gone");

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{forgotten, views, whole};
 use crate::{
-    failure::{Failure, Sentence},
-    session::Session,
+    context::CommandContext,
+    failure::{Failure, FailureReason, Sentence},
     ui::{messages::Language, sanitise::sanitise},
     wallet::{WalletContents, forgetting::log_key, log::WalletLog},
 };
@@ -20,23 +20,23 @@ dt{font-weight:bold}dd{margin:0 0 .2em}code{font:9pt monospace;overflow-wrap:any
 @media print{@page{margin:15mm}body{margin:0;font-size:9pt}}";
 
 /// Writes `log.json` and `log.html` into a folder, and creates the folder if necessary.
-pub(super) fn run(session: &Session, contents: &WalletContents, folder: &Path) -> Result<(), Failure> {
+pub(super) fn run(context: &CommandContext, contents: &WalletContents, folder: &Path) -> Result<(), Failure> {
     let log = &contents.log;
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
-    let mut object = whole(session, log);
+    let mut object = whole(context, log);
     if let Some(members) = object.as_object_mut() {
         members.insert("requests".to_owned(), json!(contents.requests.texts()));
         members.insert("key".to_owned(), json!(log_key(contents)));
     }
     let text = serde_json::to_string_pretty(&object).unwrap_or_default();
     let files =
-        [("log.json", text + "\n"), ("log.html", page(session, &session.catalogue()?, log))].map(|(name, text)| {
+        [("log.json", text + "\n"), ("log.html", page(context, &context.catalogue()?, log))].map(|(name, text)| {
             let path = folder.join(name);
             write_private(&path, &text, true).map(|()| path.display().to_string())
         });
     let files = files.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let text = format!("{} {}\n", session.ui.messages.text("log-exported"), files.join(" "));
-    session.ui.result(&text, &json!({"files": files, "head": log.head(), "count": log.entries().len()}));
+    let text = format!("{} {}\n", context.ui.messages.text("log-exported"), files.join(" "));
+    context.ui.result(&text, &json!({"files": files, "head": log.head(), "count": log.entries().len()}));
     Ok(())
 }
 
@@ -51,12 +51,12 @@ pub(crate) fn write_private(path: &Path, text: &str, replace: bool) -> Result<()
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     let message = Sentence::id("error-file-unwritable").with("path", path.display()).details(error);
-    Failure::new("file_unwritable", message, Sentence::id("hint-other-place"))
+    Failure::new(FailureReason::FileUnwritable, message, Sentence::id("hint-other-place"))
 }
 
 /// Renders the log as an HTML page. All text in it is escaped.
-pub(super) fn page(session: &Session, catalogue: &Catalogue, log: &WalletLog) -> String {
-    let messages = &session.ui.messages;
+pub(super) fn page(context: &CommandContext, catalogue: &Catalogue, log: &WalletLog) -> String {
+    let messages = &context.ui.messages;
     let word = |id: &str| escape(&messages.text(id));
     let language = messages.language();
     let direction = if language == Language::Ar { "rtl" } else { "ltr" };
@@ -67,7 +67,7 @@ pub(super) fn page(session: &Session, catalogue: &Catalogue, log: &WalletLog) ->
          <p>{}</p>\n<p>{}</p>\n<table>\n<thead><tr><th>#</th><th>{}</th><th>{}</th><th>{}</th></tr></thead>\n<tbody>\n",
         language.tag(),
         word("log-when"),
-        escape(&session.now().to_string()),
+        escape(&context.now().to_string()),
         word("log-count"),
         log.entries().len(),
         word("log-head"),
@@ -92,7 +92,7 @@ pub(super) fn page(session: &Session, catalogue: &Catalogue, log: &WalletLog) ->
         if !reason.is_empty() {
             let _ = write!(page, " [{}]", escape(&reason));
         }
-        let details = view.details(session, catalogue);
+        let details = view.details(context, catalogue);
         if !details.is_empty() {
             page.push_str("<dl>");
             for (label, said) in details {

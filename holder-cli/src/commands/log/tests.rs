@@ -1,17 +1,19 @@
+use std::rc::Rc;
+
 use carnet_core::at_least::Direction;
 
 use super::*;
 use crate::{
+    context::CommandContext,
     failure::Translated as _,
-    session::Session,
     ui::{Ui, messages::Language, wrap::width},
     verifier_desk::{Fault, VerifierScene},
 };
 
-fn text(session: &Session, log: &WalletLog) -> String {
+fn text(context: &CommandContext, log: &WalletLog) -> String {
     let mut text = String::new();
-    let catalogue = session.catalogue().unwrap();
-    views(log).iter().for_each(|view| write(view, session, &catalogue, &mut text));
+    let catalogue = context.catalogue().unwrap();
+    views(log).iter().for_each(|view| write(view, context, &catalogue, &mut text));
     text
 }
 
@@ -23,54 +25,56 @@ fn arguments(verify: bool, noted: Option<&str>) -> LogArguments {
 async fn it_says_who_saw_what_why_and_until_when() {
     let mut scene = VerifierScene::shown(Fault::None).await;
     let log = scene.contents().log;
-    let said = text(&scene.session, &log);
+    let said = text(&scene.context, &log);
     for part in ["shown to Job", "To find you work.", "Claims: ", "To be deleted by: 2027-02-14T08:00:00Z"] {
         assert!(said.contains(part), "{part}\n{said}");
     }
     assert_eq!(said.lines().filter(|line| !line.starts_with("      ")).count(), 1, "{said}");
-    let known = whole(&scene.session, &log);
+    let known = whole(&scene.context, &log);
     assert_eq!(known["presentations"][0]["already_due"], false);
     assert_eq!((&known["count"], known["entries"].as_array().unwrap().len()), (&json!(4), 4));
-    let later = scene.session.now().plus(31 * 86_400);
-    scene.session.clock = Box::new(move || later);
-    assert!(text(&scene.session, &log).contains("Should have been deleted by: 2027-02-14T08:00:00Z"));
-    assert_eq!(whole(&scene.session, &log)["presentations"][0]["already_due"], true);
-    let catalogue = scene.session.catalogue().unwrap();
+    let later = scene.context.now().plus(31 * 86_400);
+    scene.time.set(later);
+    assert!(text(&scene.context, &log).contains("Should have been deleted by: 2027-02-14T08:00:00Z"));
+    assert_eq!(whole(&scene.context, &log)["presentations"][0]["already_due"], true);
+    let catalogue = scene.context.catalogue().unwrap();
     let part = &log.entries().iter().find(|entry| !entry.parts.is_empty()).unwrap().parts[0];
-    let labels = Labels::new(&catalogue, &part.type_name, &scene.session.ui.messages);
+    let labels = Labels::new(&catalogue, &part.type_name, &scene.context.ui.messages);
     let title = labels.claim("title");
     assert!(said.contains(&labels.document()) && said.contains(&title), "{said}");
     assert!(!said.contains("credentialSubject") && !said.contains(&part.type_name), "{said}");
     for columns in [40, 80] {
-        scene.session.ui.columns = Some(columns);
-        let narrow = text(&scene.session, &log);
+        let mut ui = Ui::new(false, true, Language::En);
+        ui.columns = Some(columns);
+        scene.context.ui = Rc::new(ui);
+        let narrow = text(&scene.context, &log);
         assert!(narrow.lines().all(|line| width(line) <= columns), "{narrow}");
     }
     let without = VerifierScene::shown(Fault::Missing).await;
-    let said = text(&without.session, &without.contents().log);
+    let said = text(&without.context, &without.contents().log);
     assert!(said.contains("no valid receipt") && said.contains("no receipt from Job"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_log_is_verified_and_a_broken_one_names_its_first_bad_entry() {
     let scene = VerifierScene::shown(Fault::None).await;
-    run(&scene.session, &arguments(true, None)).unwrap();
+    run(&scene.context, &arguments(true, None)).unwrap();
     let head = scene.contents().log.head().to_owned();
     // A noted head stays valid while the log grows; an unknown head is refused.
     scene.present().await.unwrap();
-    run(&scene.session, &arguments(true, Some(&head))).unwrap();
-    let cut = run(&scene.session, &arguments(true, Some("AAAA"))).unwrap_err();
+    run(&scene.context, &arguments(true, Some(&head))).unwrap();
+    let cut = run(&scene.context, &arguments(true, Some("AAAA"))).unwrap_err();
     assert_eq!(cut.reason, "log_broken");
     let stored = serde_json::to_value(&scene.contents().log).unwrap();
     let mut altered = stored.clone();
     altered["entries"][1]["purpose"] = json!("Another.");
     scene.change(|contents| contents.log = serde_json::from_value(altered).unwrap());
-    let broken = run(&scene.session, &arguments(true, None)).unwrap_err();
+    let broken = run(&scene.context, &arguments(true, None)).unwrap_err();
     assert_eq!((broken.reason.as_str(), broken.kind), ("log_broken", crate::failure::FailureKind::Permanent));
     assert_eq!(broken.beside.as_ref().unwrap()["first_bad"], 2);
     assert!(broken.message.english().contains("entry 2"), "{:?}", broken.message);
     scene.change(|contents| contents.log = serde_json::from_value(stored).unwrap());
-    run(&scene.session, &arguments(true, None)).unwrap();
+    run(&scene.context, &arguments(true, None)).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +82,7 @@ async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
     let mut scene = VerifierScene::shown(Fault::None).await;
     let folder = scene.folder.path().join("out");
     let export = LogArguments { verb: None, verify: false, noted: None, export: Some(folder.clone()) };
-    run(&scene.session, &export).unwrap();
+    run(&scene.context, &export).unwrap();
     let written: Value = serde_json::from_slice(&std::fs::read(folder.join("log.json")).unwrap()).unwrap();
     let log = scene.contents().log;
     let again = json!({"head": written["head"], "entries": written["entries"]});
@@ -97,9 +101,9 @@ async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
     for forbidden in ["<script", "src=", "href=", "@import", "http://127"] {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
-    scene.session.ui = Ui::new(false, true, Language::Ar);
+    scene.context.ui = Rc::new(Ui::new(false, true, Language::Ar));
     assert!(
-        export::page(&scene.session, &scene.session.catalogue().unwrap(), &log)
+        export::page(&scene.context, &scene.context.catalogue().unwrap(), &log)
             .contains("<html lang=\"ar\" dir=\"rtl\">")
     );
     assert_eq!(export::escape("<a href=\"x\" title='y'>&"), "&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;");
@@ -119,16 +123,16 @@ async fn the_bounds_that_were_asked_for_are_named_in_every_language() {
         "thresholds": [{"path": "credentialSubject.eqfLevel", "at_least": 5}]});
     let entry = |kind, bounds| WalletLogEntry {
         bounds,
-        ..WalletLogEntry::new(scene.session.now(), kind, "decentralized_identifier:did:x:y")
+        ..WalletLogEntry::new(scene.context.now(), kind, "decentralized_identifier:did:x:y")
     };
     let mut log = WalletLog::default();
     log.push(entry(EntryKind::RefusedByOwner, vec![asked(8), asked(6)]));
     let sent = entry(EntryKind::Sending, vec![asked(5)]);
     log.push(WalletLogEntry { parts: vec![serde_json::from_value(part).unwrap()], ..sent });
-    assert!(text(&scene.session, &log).contains("(EQF): at least 8; "), "{}", text(&scene.session, &log));
+    assert!(text(&scene.context, &log).contains("(EQF): at least 8; "), "{}", text(&scene.context, &log));
     for language in Language::ALL {
-        scene.session.ui = Ui::new(false, true, language);
-        let (said, messages) = (text(&scene.session, &log), LocalizedMessages::new(language));
+        scene.context.ui = Rc::new(Ui::new(false, true, language));
+        let (said, messages) = (text(&scene.context, &log), LocalizedMessages::new(language));
         let label = messages.text("log-bounds");
         assert_ne!(label, "log-bounds");
         let lines: Vec<&str> = said.lines().filter(|line| line.contains(&label)).collect();

@@ -9,12 +9,12 @@ use crate::{
 
 fn exported(scene: &VerifierScene, name: &str) -> Result<std::path::PathBuf, Failure> {
     let out = scene.folder.path().join(name);
-    export(&scene.session, &ExportReceipt { who: scene.client_id.clone(), out: out.clone() }).map(|()| out)
+    export(&scene.context, &ExportReceipt { who: scene.client_id.clone(), out: out.clone() }).map(|()| out)
 }
 
 fn verified(scene: &VerifierScene, file: &Path) -> Result<(), Failure> {
     let (registrars, documents) = (Vec::new(), Vec::new());
-    verify(&scene.session, &VerifyReceipt { file: file.to_owned(), registrars, documents })
+    verify(&scene.context, &VerifyReceipt { file: file.to_owned(), registrars, documents })
 }
 
 fn evidence(file: &Path) -> ReceiptEvidence {
@@ -64,7 +64,7 @@ async fn without_a_receipt_or_with_several_nothing_is_written() {
     assert_eq!(several.reason, "ambiguous_receipt");
     assert!(!scene.folder.path().join("none.json").exists());
     let number = several.hint.english().rsplit([' ', ',']).next().unwrap().to_owned();
-    export(&scene.session, &ExportReceipt { who: number, out: scene.folder.path().join("one.json") }).unwrap();
+    export(&scene.context, &ExportReceipt { who: number, out: scene.folder.path().join("one.json") }).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

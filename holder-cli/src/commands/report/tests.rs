@@ -21,12 +21,12 @@ async fn it_names_law_facts_and_what_was_not_answered_and_no_value() {
     let english = text(&LocalizedMessages::new(Language::En), &shown);
     assert!(english.contains("Requested beyond the registration: q: *, q: credentialSubject.title"), "{english}");
     assert!(english.contains("Erasure was requested and not confirmed"), "{english}");
-    let object = object(&scene.session, &shown);
+    let object = object(&scene.context, &shown);
     assert_eq!(object["articles"], json!([12, 17, 77]));
     assert_eq!((&object["complainant"], &object["authority"]), (&json!(""), &Value::Null));
     assert_eq!(object["presentations"][0]["erasure_unanswered"], true);
     assert_eq!(object["presentations"][0]["receipt_digest"].as_str().unwrap().len(), 43);
-    let catalogue = scene.session.catalogue().unwrap();
+    let catalogue = scene.context.catalogue().unwrap();
     let example = &catalogue.credential_type("QualificationCredential").unwrap().example;
     let title = example["credentialSubject"]["title"].as_str().unwrap();
     assert!(!english.contains(title) && !object.to_string().contains(title));
@@ -41,7 +41,7 @@ async fn a_confirmed_erasure_is_no_complaint_of_its_own_and_a_file_is_not_replac
     assert!(!english.contains("not confirmed") && english.contains("Deleted, as they confirmed"), "{english}");
     let out = scene.folder.path().join("complaint.txt");
     let report = Report { who: "2".to_owned(), out: Some(out.clone()) };
-    run(&scene.session, &report).unwrap();
+    run(&scene.context, &report).unwrap();
     assert_eq!(std::fs::read_to_string(&out).unwrap(), english);
-    assert_eq!(run(&scene.session, &report).unwrap_err().reason, "file_unwritable");
+    assert_eq!(run(&scene.context, &report).unwrap_err().reason, "file_unwritable");
 }

@@ -11,10 +11,11 @@ use zeroize::Zeroizing;
 
 use super::{WalletPart, corrupted};
 use crate::{
-    failure::{DataSafety, Failure, Sentence},
+    failure::{DataSafety, Failure, FailureReason, Sentence},
     store::{
         contents::{OLDEST, VERSION, WalletContents},
-        texts::{StoredRequests, StoredTexts},
+        requests::StoredRequests,
+        texts::StoredTexts,
     },
 };
 
@@ -125,7 +126,7 @@ fn older(plain: &[u8]) -> Result<WalletContents, Failure> {
     if !(OLDEST..=VERSION).contains(&head.version) {
         let message = Sentence::id("error-wallet-version").with("version", head.version);
         let message = message.with("oldest", OLDEST).with("newest", VERSION);
-        let failure = Failure::new("wallet_version", message, Sentence::id("hint-newer-program"));
+        let failure = Failure::new(FailureReason::WalletVersion, message, Sentence::id("hint-newer-program"));
         return Err(failure.with_safety(DataSafety::Unreadable));
     }
     let contents: WalletContents = serde_json::from_slice(plain).map_err(|_| no_wallet())?;

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     request::tests::NOW,
     verifier_desk::{Fault, VerifierScene},
-    wallet::{EntryKind, forgetting::UNKNOWN_PARTY, vouchers::VoucherSerials},
+    wallet::{EntryKind, WalletLogEntry, forgetting::UNKNOWN_PARTY, vouchers::VoucherSerials},
 };
 
 const DAY: i64 = 86_400;
@@ -27,13 +27,13 @@ async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
     let copy = before.credentials[0].copies.iter().position(|copy| !copy.shown_to.is_empty()).unwrap();
     assert_eq!((before.requests.texts().len(), before.log.entries().len()), (1, 4));
     // It needs a yes, and the question names the verifiers from which erasure can no longer be requested.
-    let asked = forget(&scene.session, &forgetting(&tomorrow(), false)).unwrap_err();
+    let asked = forget(&scene.context, &forgetting(&tomorrow(), false)).unwrap_err();
     assert_eq!(asked.reason, "approval_needed");
     assert_eq!(asked.kind, crate::failure::FailureKind::Permanent);
     let beside = asked.beside.unwrap();
     assert_eq!((&beside["would_forget"], beside["erasure_lost"].as_array().unwrap().len()), (&json!(4), 1));
     assert_eq!(scene.contents().log.entries().len(), 4);
-    forget(&scene.session, &forgetting(&tomorrow(), true)).unwrap();
+    forget(&scene.context, &forgetting(&tomorrow(), true)).unwrap();
     let after = scene.contents();
     assert_eq!((after.log.head(), after.log.forgotten()), (before.log.head(), 4));
     assert!(after.log.entries().is_empty() && after.requests.texts().is_empty());
@@ -43,7 +43,7 @@ async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
     let text = serde_json::to_string(&after).unwrap();
     assert!(!text.contains(&scene.client_id) && !text.contains("Agency"), "{text}");
     super::super::run(
-        &scene.session,
+        &scene.context,
         &crate::arguments::LogArguments {
             verb: None,
             verify: true,
@@ -63,7 +63,7 @@ async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_at_which_nothing_happened_or_that_is_none_changes_nothing() {
     let scene = VerifierScene::shown(Fault::None).await;
-    let reason = |before: &str| forget(&scene.session, &forgetting(before, true)).unwrap_err().reason;
+    let reason = |before: &str| forget(&scene.context, &forgetting(before, true)).unwrap_err().reason;
     assert_eq!(reason("1970-01-02"), "nothing_to_forget");
     assert_eq!(reason("yesterday"), "date_malformed");
     assert_eq!(scene.contents().log.forgotten(), 0);
@@ -76,14 +76,14 @@ async fn a_head_of_what_was_forgotten_cannot_be_looked_up_and_is_told_from_a_for
     let verify = || {
         let noted = Some(old.clone());
         let arguments = crate::arguments::LogArguments { verb: None, verify: true, noted, export: None };
-        super::super::run(&scene.session, &arguments).map_err(|failure| failure.reason)
+        super::super::run(&scene.context, &arguments).map_err(|failure| failure.reason)
     };
     assert_eq!(verify(), Ok(()));
-    forget(&scene.session, &forgetting(&tomorrow(), true)).unwrap();
-    assert_eq!(verify(), Err("head_unknown".to_owned()));
+    forget(&scene.context, &forgetting(&tomorrow(), true)).unwrap();
+    assert_eq!(verify(), Err(FailureReason::HeadUnknown));
     // A checkpoint signed by another key than the wallet's is invalid.
     scene.change(|contents| contents.log_key = Some(crate::wallet::HolderKey::draw()));
-    assert_eq!(verify(), Err("log_broken".to_owned()));
+    assert_eq!(verify(), Err(FailureReason::LogBroken));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,31 +92,31 @@ async fn a_log_that_does_not_hold_is_not_forgotten() {
     let mut altered = serde_json::to_value(&scene.contents().log).unwrap();
     altered["entries"][1]["purpose"] = json!("Another.");
     scene.change(|contents| contents.log = serde_json::from_value(altered).unwrap());
-    assert_eq!(forget(&scene.session, &forgetting(&tomorrow(), true)).unwrap_err().reason, "log_broken");
+    assert_eq!(forget(&scene.context, &forgetting(&tomorrow(), true)).unwrap_err().reason, "log_broken");
     assert_eq!(scene.contents().log.entries().len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_is_kept_for_ever_until_its_owner_chooses() {
-    let mut scene = VerifierScene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     let later = NOW.plus(400 * DAY);
-    scene.session.clock = Box::new(move || later);
-    drop(scene.session.open().unwrap());
+    scene.time.set(later);
+    drop(scene.context.wallet.open().unwrap());
     assert_eq!(scene.contents().log.entries().len(), 4);
-    keep(&scene.session, &KeepLog { days: Some(500), forever: false }).unwrap();
+    keep(&scene.context, &KeepLog { days: Some(500), forever: false }).unwrap();
     assert_eq!(scene.contents().log.entries().len(), 4);
     // The next command that opens the wallet after the period forgets, even a reading one.
     let later = NOW.plus(502 * DAY);
-    scene.session.clock = Box::new(move || later);
+    scene.time.set(later);
     let contents = scene.contents();
     assert_eq!((contents.log.entries().len(), contents.log.forgotten(), contents.log_days), (0, 4, Some(500)));
-    keep(&scene.session, &KeepLog { days: None, forever: true }).unwrap();
+    keep(&scene.context, &KeepLog { days: None, forever: true }).unwrap();
     assert_eq!(scene.contents().log_days, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_confirmation_whose_receipt_was_forgotten_stands_alone() {
-    let mut scene = VerifierScene::shown(Fault::None).await;
+    let scene = VerifierScene::shown(Fault::None).await;
     let later = NOW.plus(2 * DAY);
     scene.change(|contents| {
         let receipt = contents.log.entry(4).unwrap().clone();
@@ -125,9 +125,9 @@ async fn a_confirmation_whose_receipt_was_forgotten_stands_alone() {
             .log
             .push(WalletLogEntry { statement: kept, ..WalletLogEntry::about(&receipt, later, EntryKind::Erased) });
     });
-    scene.session.clock = Box::new(move || later);
+    scene.time.set(later);
     let log = scene.contents().log;
     assert!(crate::receipt::check(&log).is_err(), "a receipt is no confirmation");
-    forget(&scene.session, &forgetting(&tomorrow(), true)).unwrap();
+    forget(&scene.context, &forgetting(&tomorrow(), true)).unwrap();
     assert_eq!(crate::receipt::check(&scene.contents().log).unwrap().alone, 1);
 }

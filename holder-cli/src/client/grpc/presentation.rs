@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use carnet_proto::verifier::v1::{
     self as proto, PresentationList, ReadRequestRequest, RequestErasureRequest, SubmitPresentationRequest,
     SubmitPresentationResponse, presentation_service_client::PresentationServiceClient,
@@ -9,11 +10,9 @@ use carnet_proto::verifier::v1::{
 use carnet_wallet::ports::{ReportedOutcome, SubmittedPresentation, VerdictCheck, VerifierClient};
 use tonic::transport::Channel;
 
-use super::connect;
 use crate::{
     failure::{DataSafety, Failure, Fault, Sentence, from_status},
     request::{AuthorizationRequestLink, PresentationRequest},
-    session::Session,
     ui::waiting::WaitNotice,
 };
 
@@ -21,12 +20,13 @@ use crate::{
 pub(crate) struct GrpcVerifier(PresentationServiceClient<Channel>, WaitNotice);
 
 impl GrpcVerifier {
-    pub(crate) async fn connect(session: &Session, origin: &str) -> Result<Self, Failure> {
-        let (channel, wait) = connect(session, origin).await?;
-        Ok(Self(PresentationServiceClient::new(channel), wait))
+    /// Creates the client on a channel to the service.
+    pub(crate) fn new(channel: Channel, wait: WaitNotice) -> Self {
+        Self(PresentationServiceClient::new(channel), wait)
     }
 }
 
+#[async_trait(?Send)]
 impl VerifierClient for GrpcVerifier {
     async fn read(&mut self, pointer: &AuthorizationRequestLink) -> Result<String, Failure> {
         let _waiting = self.1.begin();

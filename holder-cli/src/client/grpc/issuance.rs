@@ -1,5 +1,6 @@
 //! gRPC client of an issuer's service.
 
+use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{epoch::Epoch, format::CredentialFormat, time::Timestamp};
 use carnet_proto::issuer::v1::{
@@ -16,10 +17,9 @@ use carnet_wallet::{
 use sha2::{Digest as _, Sha256};
 use tonic::transport::Channel;
 
-use super::{authorised, connect};
+use super::authorised;
 use crate::{
-    failure::{Failure, Fault, Sentence, from_status},
-    session::Session,
+    failure::{Failure, FailureReason, Fault, Sentence, from_status},
     ui::waiting::WaitNotice,
     wallet::{OfferRedemption, contents::WalletSecret},
 };
@@ -28,12 +28,13 @@ use crate::{
 pub(crate) struct GrpcIssuer(IssuanceServiceClient<Channel>, WaitNotice);
 
 impl GrpcIssuer {
-    pub(crate) async fn connect(session: &Session, origin: &str) -> Result<Self, Failure> {
-        let (channel, wait) = connect(session, origin).await?;
-        Ok(Self(IssuanceServiceClient::new(channel), wait))
+    /// Creates the client on a channel to the service.
+    pub(crate) fn new(channel: Channel, wait: WaitNotice) -> Self {
+        Self(IssuanceServiceClient::new(channel), wait)
     }
 }
 
+#[async_trait(?Send)]
 impl IssuerClient for GrpcIssuer {
     async fn metadata(&mut self) -> Result<WalletIssuerMetadata, Failure> {
         let _waiting = self.1.begin();
@@ -46,7 +47,11 @@ impl IssuerClient for GrpcIssuer {
     async fn redeem(&mut self, redemption: &OfferRedemption, repeats: bool) -> Result<RedeemedOffer, Failure> {
         let _waiting = self.1.begin();
         let verifier = URL_SAFE_NO_PAD.decode(redemption.verifier.expose()).map_err(|_| {
-            Failure::new("record_damaged", Sentence::id("error-record-damaged"), Sentence::id("hint-new-offer"))
+            Failure::new(
+                FailureReason::RecordDamaged,
+                Sentence::id("error-record-damaged"),
+                Sentence::id("hint-new-offer"),
+            )
         })?;
         let request = RedeemOfferRequest {
             pre_authorized_code: redemption.code.expose().to_owned(),

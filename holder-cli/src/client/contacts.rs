@@ -3,22 +3,15 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
-use carnet_fetch::{FetchOptions, service::ServiceClient};
 use carnet_wallet::{
     hosts::{HostVoucher, KnownHosts},
     sanitise::sanitise,
-    store::WalletContents,
 };
 use url::Url;
 
-use super::Session;
-use crate::{
-    failure::{Failure, Sentence},
-    ui::messages::{Language, LocalizedMessages},
-};
+use crate::ui::messages::{Language, LocalizedMessages};
 
 /// Hosts that were announced in one command.
 #[derive(Debug, Clone)]
@@ -31,12 +24,12 @@ pub(crate) struct Contacts {
 
 impl Contacts {
     /// Creates the contacts of a run that knows nobody yet. A silent one has a program as its reader.
-    pub(super) fn new(language: Language, silent: bool) -> Self {
+    pub(crate) fn new(language: Language, silent: bool) -> Self {
         Self { known: Arc::default(), told: Arc::default(), language, silent }
     }
 
     /// Takes the hosts that the wallet knows.
-    pub(super) fn know(&self, hosts: KnownHosts) {
+    pub(crate) fn know(&self, hosts: KnownHosts) {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = hosts;
     }
 
@@ -71,29 +64,10 @@ impl Contacts {
     }
 }
 
-impl Session {
-    /// Returns the announced hosts.
-    pub(crate) fn contacts(&self) -> Contacts {
-        self.contacts.clone()
-    }
-
-    /// Records the hosts that the wallet knows, before any OpenID service is contacted.
-    pub(crate) fn know_hosts(&self, contents: &WalletContents) {
-        self.contacts.know(KnownHosts::of(contents, self.now()));
-    }
-
-    /// Returns an HTTP client for services whose URLs come from outside.
-    pub(crate) fn service_client(&self, timeout: Duration) -> Result<ServiceClient, Failure> {
-        ServiceClient::new(FetchOptions { timeout, ..self.fetch_options()? }).map_err(|problem| {
-            Failure::from_problem(&problem, Sentence::id("error-ca-unusable"), Sentence::id("hint-ca"))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use carnet_core::time::Timestamp;
-    use carnet_wallet::store::PinnedRegistrar;
+    use carnet_wallet::store::{PinnedRegistrar, WalletContents};
 
     use super::*;
 

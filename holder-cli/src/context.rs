@@ -1,0 +1,126 @@
+//! Parts of the wallet, put together for one command from its options.
+
+use std::rc::Rc;
+
+use carnet_core::time::Timestamp;
+use carnet_fetch::DidCache;
+use carnet_spec::Catalogue;
+use carnet_wallet::{
+    languages::Languages,
+    ports::{Clock, DocumentSource, IssuerClient, Notice, Ports, VerifierClient},
+    wire::Wire,
+};
+
+use crate::{
+    arguments::Global,
+    catalogue::CatalogueSource,
+    client::{Connections, Contacts},
+    clock::CommandClock,
+    documents::HttpsDocuments,
+    failure::Failure,
+    location::WalletLocation,
+    network::NetworkSettings,
+    opening::WalletOpener,
+    secrets::{PassphraseReader, PassphraseSource},
+    ui::{Ui, messages::Language, notices, waiting::ServiceWaits},
+};
+
+/// Parts of the wallet that a command uses.
+pub(crate) struct CommandContext {
+    /// Screen and questions.
+    pub(crate) ui: Rc<Ui>,
+    /// Path of the wallet file.
+    pub(crate) location: Rc<WalletLocation>,
+    /// Passphrases.
+    pub(crate) passphrases: PassphraseReader,
+    /// The wallet file, read or opened for changes.
+    pub(crate) wallet: WalletOpener,
+    /// Public documents.
+    pub(crate) documents: HttpsDocuments,
+    /// Connections to issuers and verifiers.
+    pub(crate) connections: Connections,
+    clock: CommandClock,
+    catalogue: CatalogueSource,
+}
+
+impl CommandContext {
+    /// Puts the parts together.
+    pub(crate) fn new(global: Global, clock: CommandClock) -> Self {
+        let language = global.lang.unwrap_or_else(Language::from_environment);
+        let mut ui = Ui::new(global.json, global.no_input, language);
+        ui.details = global.details;
+        let contacts = Contacts::new(language, ui.json);
+        let ui = Rc::new(ui);
+        let screen = Rc::clone(&ui);
+        let waits = ServiceWaits::new(move |host| screen.service_wait(host));
+        let network = NetworkSettings::new(global.ca, global.private_host);
+        let catalogue = CatalogueSource(global.catalogue);
+        let location = Rc::new(WalletLocation::new(global.wallet, global.state));
+        let source = PassphraseSource { file: global.passphrase_file, fd: global.passphrase_fd };
+        let passphrases = PassphraseReader::new(source, Rc::clone(&ui));
+        let dids = DidCache::default();
+        Self {
+            wallet: WalletOpener {
+                location: Rc::clone(&location),
+                passphrases: passphrases.clone(),
+                ui: Rc::clone(&ui),
+                clock: clock.clone(),
+                dids: dids.clone(),
+                network: network.clone(),
+            },
+            connections: Connections {
+                network: network.clone(),
+                waits: waits.clone(),
+                contacts,
+                clock: clock.clone(),
+                catalogue: catalogue.clone(),
+            },
+            documents: HttpsDocuments { dids, network, waits },
+            ui,
+            location,
+            passphrases,
+            clock,
+            catalogue,
+        }
+    }
+
+    /// Returns the current time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Loads the credential types.
+    pub(crate) fn catalogue(&self) -> Result<Catalogue, Failure> {
+        self.catalogue.load()
+    }
+}
+
+impl Ports for CommandContext {
+    fn clock(&self) -> &impl Clock {
+        &self.clock
+    }
+
+    fn documents(&self) -> &impl DocumentSource {
+        &self.documents
+    }
+
+    async fn issuer(&self, endpoint: &str, wire: Wire) -> Result<Box<dyn IssuerClient>, Failure> {
+        self.connections.issuer(endpoint, wire).await
+    }
+
+    async fn verifier(&self, endpoint: &str, wire: Wire) -> Result<Box<dyn VerifierClient>, Failure> {
+        self.connections.verifier(endpoint, wire).await
+    }
+
+    fn catalogue(&self) -> Result<Catalogue, Failure> {
+        self.catalogue.load()
+    }
+
+    fn languages(&self) -> Languages {
+        self.ui.messages.languages()
+    }
+
+    fn tell(&self, notice: Notice<'_>) {
+        self.ui.note(&notices::text(&self.ui.messages, &notice));
+    }
+}

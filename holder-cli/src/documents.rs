@@ -1,0 +1,86 @@
+//! Public documents over HTTPS: DID documents, status list directories and trust lists.
+
+use std::time::Duration;
+
+use carnet_core::{
+    Problem,
+    did::{Did, Resolve},
+};
+use carnet_fetch::{DidCache, is_fetch_failure, local::is_local};
+use carnet_wallet::{
+    ports::{DidParty, DocumentSource},
+    sanitise::sanitise,
+};
+use url::Url;
+
+use crate::{
+    failure::{Failure, Fault, Sentence},
+    network::NetworkSettings,
+    ui::waiting::ServiceWaits,
+};
+
+/// Maximum age of a cached DID document within one run.
+const DID_AGE: Duration = Duration::from_secs(300);
+
+/// Documents that one command fetches.
+pub(crate) struct HttpsDocuments {
+    /// Cache of DID documents.
+    pub(crate) dids: DidCache,
+    pub(crate) network: NetworkSettings,
+    pub(crate) waits: ServiceWaits,
+}
+
+impl DocumentSource for HttpsDocuments {
+    fn resolver(&self) -> &dyn Resolve {
+        &self.dids
+    }
+
+    /// Fetches an https URL given by the owner or an issuer.
+    async fn download(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Failure> {
+        let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let _waiting = self.waits.notice(host.as_deref().unwrap_or(url)).begin();
+        let bytes = self.network.fetcher()?.bytes(url, accept, max_bytes).await;
+        bytes.map_err(|problem| not_downloaded(&problem, url))
+    }
+
+    async fn resolve(&self, did: &Did, whose: DidParty) -> Result<(), Failure> {
+        let fetcher = self.network.fetcher()?;
+        let _waiting = self.waits.notice(did.as_str()).begin();
+        self.dids.refresh(&fetcher, did, DID_AGE).await.map_err(|problem| not_resolved(&problem, did, whose))
+    }
+
+    async fn look_up(&self, did: &Did) {
+        if let Ok(fetcher) = self.network.fetcher() {
+            let _ = self.dids.refresh(&fetcher, did, Duration::ZERO).await;
+        }
+    }
+}
+
+fn not_downloaded(problem: &Problem, url: &str) -> Failure {
+    let (message, hint, fault) = if is_fetch_failure(problem.code) {
+        ("error-not-fetched", "hint-address-connection", Fault::Network)
+    } else {
+        ("error-fetched-refused", "hint-address-owner", Fault::Ours)
+    };
+    Failure::from_problem(problem, Sentence::id(message).with("url", sanitise(url)), Sentence::id(hint)).by(fault)
+}
+
+fn not_resolved(problem: &Problem, did: &Did, whose: DidParty) -> Failure {
+    let (message, hint) = match (whose, is_fetch_failure(problem.code)) {
+        (DidParty::Issuer, true) => ("error-issuer-not-found", "hint-connection-test"),
+        (DidParty::Asker, true) => ("error-asker-not-found", "hint-connection-test"),
+        (DidParty::Issuer, false) => ("error-issuer-document", "hint-tell-issuer-first"),
+        (DidParty::Asker, false) => ("error-asker-document", "hint-tell-asker-first"),
+    };
+    let is_unknown_here = is_fetch_failure(problem.code) && is_local(did.as_str());
+    let hint = if is_unknown_here { "hint-local-unresolved" } else { hint };
+    // The party has no name yet.
+    let detail = format!("{did}: {}", sanitise(&problem.detail));
+    let fault = match whose {
+        _ if is_fetch_failure(problem.code) => Fault::Network,
+        DidParty::Issuer => Fault::Issuer,
+        DidParty::Asker => Fault::Asker,
+    };
+    let failure = Failure::from_problem(problem, Sentence::id(message), Sentence::id(hint)).by(fault);
+    Failure { message: failure.message.details(detail), ..failure }
+}

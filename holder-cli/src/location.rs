@@ -1,0 +1,57 @@
+//! Location of the wallet and of its rollback marks.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    failure::{Failure, FailureReason, Sentence},
+    wallet::mark::MarkFolders,
+};
+
+/// Location of the wallet according to the command line and the environment.
+pub(crate) struct WalletLocation {
+    wallet: Option<PathBuf>,
+    state: Option<PathBuf>,
+}
+
+impl WalletLocation {
+    /// Creates a location from the options of the command line.
+    pub(crate) const fn new(wallet: Option<PathBuf>, state: Option<PathBuf>) -> Self {
+        Self { wallet, state }
+    }
+
+    /// Returns the path of the wallet file.
+    pub(crate) fn file(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.wallet {
+            return Ok(path.clone());
+        }
+        let data = variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
+        data.map(|data| data.join("carnet/wallet.age")).ok_or_else(|| {
+            Failure::usage(
+                FailureReason::WalletMissing,
+                Sentence::id("error-no-home"),
+                Sentence::id("hint-name-wallet"),
+            )
+        })
+    }
+
+    /// Returns the folders of the rollback marks, which reveal an older wallet file at this path.
+    pub(crate) fn marks(&self, wallet: &Path) -> MarkFolders {
+        MarkFolders::of(self.state_folder(), wallet)
+    }
+
+    /// Returns the folder of the marks; `None`: the folder of the wallet.
+    fn state_folder(&self) -> Option<PathBuf> {
+        if let Some(folder) = &self.state {
+            return Some(folder.clone());
+        }
+        if cfg!(test) {
+            return None;
+        }
+        let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
+        state.map(|folder| folder.join("carnet"))
+    }
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}

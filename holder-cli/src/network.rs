@@ -1,0 +1,65 @@
+//! Network settings of a command: additional certificates, and the hosts allowed on private networks.
+
+use std::{cell::RefCell, collections::BTreeSet, path::PathBuf, rc::Rc, time::Duration};
+
+use carnet_fetch::{
+    FetchOptions, HttpsFetcher,
+    local::{Fingerprint, LocalSite},
+    service::ServiceClient,
+};
+
+use crate::failure::{Failure, FailureReason, Sentence};
+
+/// Network settings, shared by everything that connects to a host.
+#[derive(Clone)]
+pub(crate) struct NetworkSettings {
+    ca_file: Option<PathBuf>,
+    private_hosts: BTreeSet<String>,
+    /// Certificates of the local sites in the opened wallet.
+    local_pins: Rc<RefCell<BTreeSet<Fingerprint>>>,
+}
+
+impl NetworkSettings {
+    /// Creates the settings of a command, before a wallet is opened.
+    pub(crate) fn new(ca_file: Option<PathBuf>, private_hosts: Vec<String>) -> Self {
+        Self { ca_file, private_hosts: private_hosts.into_iter().collect(), local_pins: Rc::default() }
+    }
+
+    /// Replaces the pinned local sites with those of the opened wallet.
+    pub(crate) fn pin_local_sites(&self, sites: &[LocalSite]) {
+        *self.local_pins.borrow_mut() = sites.iter().map(|site| site.certificate_sha256.clone()).collect();
+    }
+
+    /// Reads the additional certificates, if there are any.
+    pub(crate) fn ca(&self) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(path) = &self.ca_file else { return Ok(None) };
+        carnet_disk::read_given(path).map(|pem| Some(pem.to_vec())).map_err(|error| {
+            let message = Sentence::id("error-ca-unreadable").with("path", path.display()).details(error);
+            Failure::usage(FailureReason::Program("ca_unreadable"), message, Sentence::id("hint-ca"))
+        })
+    }
+
+    /// Returns a client for DID documents and lists.
+    pub(crate) fn fetcher(&self) -> Result<HttpsFetcher, Failure> {
+        HttpsFetcher::new(self.fetch_options()?).map_err(|problem| unusable(&problem))
+    }
+
+    /// Returns an HTTP client for services whose URLs come from outside.
+    pub(crate) fn service_client(&self, timeout: Duration) -> Result<ServiceClient, Failure> {
+        let options = FetchOptions { timeout, ..self.fetch_options()? };
+        ServiceClient::new(options).map_err(|problem| unusable(&problem))
+    }
+
+    fn fetch_options(&self) -> Result<FetchOptions, Failure> {
+        Ok(FetchOptions {
+            extra_ca_pem: self.ca()?,
+            private_hosts: self.private_hosts.clone(),
+            local_pins: self.local_pins.borrow().clone(),
+            ..FetchOptions::default()
+        })
+    }
+}
+
+fn unusable(problem: &carnet_core::Problem) -> Failure {
+    Failure::from_problem(problem, Sentence::id("error-ca-unusable"), Sentence::id("hint-ca"))
+}

@@ -1,0 +1,181 @@
+//! Passphrases and PINs: from files, file descriptors, or the terminal.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use age::secrecy::{ExposeSecret, SecretString};
+use carnet_core::input::{NotUtf8, content_of_file, text_without_mark};
+use carnet_passphrase::{forbidden, normal};
+use zeroize::Zeroizing;
+
+use crate::{
+    failure::{Failure, FailureReason, Sentence},
+    ui::Ui,
+};
+
+/// Minimum length of a new passphrase, in characters.
+const SHORTEST: usize = 8;
+
+/// Kind of secret in the first line of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecretKind {
+    Passphrase,
+    Pin,
+}
+
+/// Source of a passphrase according to the command line.
+#[derive(Clone)]
+pub(crate) struct PassphraseSource {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) fd: Option<u32>,
+}
+
+/// Reader of the wallet's passphrase, which asks for it if the command line names no source.
+#[derive(Clone)]
+pub(crate) struct PassphraseReader {
+    source: PassphraseSource,
+    ui: Rc<Ui>,
+}
+
+impl PassphraseReader {
+    /// Creates the reader of a command.
+    pub(crate) const fn new(source: PassphraseSource, ui: Rc<Ui>) -> Self {
+        Self { source, ui }
+    }
+
+    /// Reads the passphrase of an existing wallet.
+    pub(crate) fn existing(&self) -> Result<SecretString, Failure> {
+        match given(&self.source)? {
+            Some(passphrase) => Ok(passphrase),
+            None if self.ui.can_prompt() => self.ask("wallet-passphrase"),
+            None => Err(needed("error-passphrase-needed", ["--passphrase-file", "--passphrase-fd"])),
+        }
+    }
+
+    /// Reads the passphrase of a wallet that is created.
+    pub(crate) fn initial(&self) -> Result<SecretString, Failure> {
+        self.chosen(&self.source, ["--passphrase-file", "--passphrase-fd"])
+    }
+
+    /// Reads the passphrase that replaces the present one.
+    pub(crate) fn replacement(&self, source: &PassphraseSource) -> Result<SecretString, Failure> {
+        self.chosen(source, ["--new-passphrase-file", "--new-passphrase-fd"])
+    }
+
+    /// Reads a new passphrase; `options` are named in the error if there is no source.
+    fn chosen(&self, source: &PassphraseSource, options: [&'static str; 2]) -> Result<SecretString, Failure> {
+        let passphrase = match given(source)? {
+            Some(passphrase) => passphrase,
+            None if self.ui.can_prompt() => self.ask_twice()?,
+            None => return Err(needed("error-new-passphrase-needed", options)),
+        };
+        check_new(&passphrase)?;
+        Ok(passphrase)
+    }
+
+    fn ask_twice(&self) -> Result<SecretString, Failure> {
+        let (first, second) = (self.ask("wallet-passphrase-new")?, self.ask("wallet-passphrase-again")?);
+        if normal(&first).expose_secret() != normal(&second).expose_secret() {
+            let message = Sentence::id("error-passphrases-differ");
+            return Err(Failure::usage(
+                FailureReason::Program("passphrase_differs"),
+                message,
+                Sentence::id("hint-same-twice"),
+            ));
+        }
+        Ok(first)
+    }
+
+    fn ask(&self, id: &str) -> Result<SecretString, Failure> {
+        let prompt = format!("{}: ", self.ui.messages.text(id));
+        rpassword::prompt_password(prompt).map(SecretString::from).map_err(|_| {
+            let message = Sentence::id("error-passphrase-none");
+            Failure::usage(FailureReason::Program("passphrase_needed"), message, Sentence::id("hint-passphrase-file"))
+        })
+    }
+}
+
+/// Reads a passphrase from its source on the command line, if there is one.
+fn given(source: &PassphraseSource) -> Result<Option<SecretString>, Failure> {
+    match (&source.file, source.fd) {
+        (Some(path), _) => first_line(path, SecretKind::Passphrase).map(Some),
+        // The standard library cannot open a descriptor by number safely; the system opens it by name.
+        (None, Some(fd)) => first_line(Path::new(&format!("/dev/fd/{fd}")), SecretKind::Passphrase).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Error for a passphrase that neither the command line nor a terminal gives.
+fn needed(message: &'static str, [file, fd]: [&'static str; 2]) -> Failure {
+    let hint = Sentence::id("hint-passphrase-options").with("file", file).with("fd", fd);
+    Failure::usage(FailureReason::Program("passphrase_needed"), Sentence::id(message), hint)
+}
+
+/// Refuses a new passphrase that is too short, or possibly impossible to type again.
+fn check_new(passphrase: &SecretString) -> Result<(), Failure> {
+    if normal(passphrase).expose_secret().chars().count() < SHORTEST {
+        let message = Sentence::id("error-passphrase-short").with("count", SHORTEST);
+        return Err(Failure::usage(
+            FailureReason::Program("passphrase_short"),
+            message,
+            Sentence::id("hint-several-words"),
+        ));
+    }
+    if forbidden(passphrase).is_some() {
+        let message = Sentence::id("error-passphrase-unsafe");
+        return Err(Failure::usage(FailureReason::Program("passphrase_unsafe"), message, Sentence::id("hint-letters")));
+    }
+    Ok(())
+}
+
+/// Returns the first line of a small file, without its line ending, for passphrases and PINs. A byte-order mark is
+/// kept, since older wallets may be encrypted with it.
+pub(crate) fn first_line(path: &Path, kind: SecretKind) -> Result<SecretString, Failure> {
+    let read = || -> std::io::Result<SecretString> {
+        let mut line = Zeroizing::new(Vec::with_capacity(4_096));
+        BufReader::new(File::open(path)?.take(4_096)).read_until(b'\n', &mut line)?;
+        content_of_file(&line).map_err(std::io::Error::other)?;
+        let line = std::str::from_utf8(&line).map_err(|_| std::io::Error::other(NotUtf8::Other))?;
+        Ok(SecretString::from(line.trim_end_matches(['\r', '\n']).to_owned()))
+    };
+    let is_pin = kind == SecretKind::Pin;
+    let secret = read().map_err(|error| {
+        let (reason, message) = if is_pin {
+            (FailureReason::Program("pin_unreadable"), "error-pin-file")
+        } else {
+            (FailureReason::Program("passphrase_unreadable"), "error-passphrase-file")
+        };
+        let message = Sentence::id(message).with("path", path.display()).details(error);
+        Failure::usage(reason, message, Sentence::id("hint-file-is-yours"))
+    })?;
+    if text_without_mark(secret.expose_secret()).is_empty() {
+        let (reason, hint) =
+            if is_pin { ("pin_needed", "hint-put-pin") } else { ("passphrase_needed", "hint-put-passphrase") };
+        let message = Sentence::id("error-first-line-empty").with("path", path.display());
+        return Err(Failure::usage(FailureReason::Program(reason), message, Sentence::id(hint)));
+    }
+    Ok(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_passphrase_can_be_typed_again() {
+        let check = |text: &str| check_new(&SecretString::from(text.to_owned())).map_err(|failure| failure.reason);
+        for good in ["correct horse", "Zoe\u{308} cafe\u{301}", "\u{feff}correct horse", "كلمة سر طويلة"] {
+            assert_eq!(check(good), Ok(()), "{good:?}");
+        }
+        // Eight code points that make four letters, and a byte-order mark that does not count.
+        for short in ["e\u{301}e\u{301}e\u{301}e\u{301}", "\u{feff}7 chars"] {
+            assert_eq!(check(short), Err(FailureReason::Program("passphrase_short")), "{short:?}");
+        }
+        assert_eq!(check("correct\thorse"), Err(FailureReason::Program("passphrase_unsafe")));
+        assert_eq!(check("correct\u{200b}horse"), Err(FailureReason::Program("passphrase_unsafe")));
+    }
+}

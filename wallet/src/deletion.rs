@@ -1,0 +1,129 @@
+//! Deletion by the owner: credentials with their keys, and log entries before a day or past the retention period.
+
+use carnet_core::{day, time::Timestamp};
+
+use crate::{
+    failure::{Failure, FailureReason, Sentence},
+    sanitise::sanitise,
+    store::{
+        EntryKind, HeldCredential, ShownPart, Wallet, WalletContents, WalletLogEntry, WalletStore,
+        log::LogError,
+        presentations::{PresentationRecord, keys_for_erasure, presentations, thumbprint},
+    },
+};
+
+/// Deletes a credential with its keys permanently. The log is kept, and so are the keys needed for erasure requests.
+/// Returns the id of the credential.
+///
+/// # Errors
+/// There is no such credential; the wallet cannot be saved.
+pub fn delete_credential(
+    wallet: &mut Wallet<impl WalletStore>,
+    index: usize,
+    now: Timestamp,
+) -> Result<String, Failure> {
+    if index >= wallet.contents.credentials.len() {
+        return Err(Failure::new(
+            FailureReason::NotFound,
+            Sentence::id("error-no-document"),
+            Sentence::id("hint-list"),
+        ));
+    }
+    let held = wallet.contents.credentials.remove(index);
+    retire_keys(&mut wallet.contents, &held);
+    wallet.contents.log.push(WalletLogEntry {
+        party_name: held.issuer_name,
+        parts: vec![ShownPart::named(&held.id, &held.type_name)],
+        ..WalletLogEntry::new(now, EntryKind::Deleted, &held.issuer)
+    });
+    wallet.save()?;
+    Ok(held.id)
+}
+
+/// Keeps the keys of the deleted copies with which erasure can still be requested: there is a receipt and no
+/// confirmation of erasure.
+fn retire_keys(contents: &mut WalletContents, deleted: &HeldCredential) {
+    let open = keys_for_erasure(&contents.log);
+    let keys = deleted.copies.iter().map(|copy| &copy.key);
+    contents.retired.extend(keys.filter(|key| thumbprint(key).is_some_and(|key| open.contains(&key))).cloned());
+}
+
+/// Log entries that the owner is asked to delete.
+pub struct ForgettingPlan {
+    /// First instant that is kept.
+    pub before: Timestamp,
+    /// Number of entries.
+    pub count: usize,
+    /// Presentations for which erasure can be requested no longer.
+    pub erasure_lost: Vec<WalletLogEntry>,
+}
+
+impl ForgettingPlan {
+    /// Finds the log entries before an instant.
+    ///
+    /// # Errors
+    /// `nothing_to_forget`.
+    pub fn before(contents: &WalletContents, before: Timestamp) -> Result<Self, Failure> {
+        let count = contents.log.before(before);
+        if count == 0 {
+            let message = Sentence::id("error-nothing-to-forget").with("day", day::format_start(before));
+            return Err(Failure::new(FailureReason::NothingToForget, message, Sentence::id("hint-see-log")));
+        }
+        Ok(Self { before, count, erasure_lost: erasure_lost(contents, before) })
+    }
+
+    /// Deletes the entries, and returns their number.
+    ///
+    /// # Errors
+    /// The log was changed outside of the wallet; the wallet cannot be saved.
+    pub fn carry_out(&self, wallet: &mut Wallet<impl WalletStore>, now: Timestamp) -> Result<usize, Failure> {
+        let count = wallet.contents.forget(self.before, now).map_err(|broken| log_broken(&broken))?;
+        wallet.save()?;
+        Ok(count)
+    }
+}
+
+/// Log entries deleted by a new retention period.
+pub struct RetentionChange {
+    /// First instant that is kept; `None`: unlimited.
+    pub start: Option<Timestamp>,
+    /// Number of deleted entries.
+    pub forgotten: usize,
+    /// Presentations for which erasure can be requested no longer.
+    pub erasure_lost: Vec<WalletLogEntry>,
+}
+
+/// Sets the retention period of the log in days (`None`: unlimited), and deletes the entries past it.
+///
+/// # Errors
+/// The log was changed outside of the wallet; the wallet cannot be saved.
+pub fn set_retention(
+    wallet: &mut Wallet<impl WalletStore>,
+    days: Option<u32>,
+    now: Timestamp,
+) -> Result<RetentionChange, Failure> {
+    wallet.contents.log_days = days;
+    let start = wallet.contents.retention_start(now);
+    let erasure_lost = start.map(|start| erasure_lost(&wallet.contents, start)).unwrap_or_default();
+    let forgotten = match start {
+        Some(start) => wallet.contents.forget(start, now).map_err(|broken| log_broken(&broken))?,
+        None => 0,
+    };
+    wallet.save()?;
+    Ok(RetentionChange { start, forgotten, erasure_lost })
+}
+
+/// Returns the presentations before an instant for which erasure could still be requested.
+fn erasure_lost(contents: &WalletContents, before: Timestamp) -> Vec<WalletLogEntry> {
+    let count = contents.log.before(before);
+    let last = contents.log.entries().get(..count).and_then(|gone| gone.last()).map_or(0, |entry| entry.number);
+    let open = |known: &PresentationRecord<'_>| {
+        known.receipt().is_some_and(|entry| entry.number <= last) && known.can_be_erased()
+    };
+    presentations(&contents.log).into_iter().filter(open).map(|known| known.sent.clone()).collect()
+}
+
+fn log_broken(broken: &LogError) -> Failure {
+    let message = Sentence::id("error-log-broken-kept").details(sanitise(&broken.to_string()));
+    Failure::new(FailureReason::LogBroken, message, Sentence::id("hint-log-verify"))
+}

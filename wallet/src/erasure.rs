@@ -1,0 +1,244 @@
+//! Erasure requests to a verifier, with its receipts and the keys of the presentations (spec/log.md section 5).
+
+use carnet_core::{
+    Problem,
+    did::Did,
+    json::canonicalize,
+    keys::SecretKey,
+    receipt::{ErasureRequest, Receipt},
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    address::{scheme_host_port, service_address},
+    failure::{DataSafety, Failure, FailureKind, FailureReason, Fault, Sentence},
+    ports::{DidParty, DocumentSource as _, Ports},
+    receipt,
+    sanitise::sanitise,
+    store::{
+        EntryKind, Wallet, WalletContents, WalletLogEntry, WalletStore,
+        log::StoredStatement,
+        presentations::{PresentationRecord, shown_to},
+    },
+    wire::Wire,
+};
+
+/// Presentation for which erasure can be requested.
+pub struct ErasableDisclosure {
+    /// Log entry of the presentation.
+    pub sent: WalletLogEntry,
+    /// Log entry of its receipt.
+    entry: WalletLogEntry,
+    receipt: Receipt,
+    key: SecretKey,
+}
+
+impl ErasableDisclosure {
+    /// Returns the endpoint that received the presentation, and that receives the receipt.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        self.sent.asker.as_ref().map(|asker| asker.endpoint.as_str()).unwrap_or_default()
+    }
+}
+
+/// Erasure requests that the holder is asked to approve.
+pub struct ErasurePlan {
+    /// One per request.
+    pub open: Vec<ErasableDisclosure>,
+    /// Digest that approves without a screen: SHA-256 over the canonical JSON of the requests and their recipients, in
+    /// hexadecimal (log.md 5.5).
+    pub digest: String,
+}
+
+/// Presentation that was not erased: its number in the log, and the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotErased {
+    /// Number of the presentation's log entry.
+    pub entry: u64,
+    /// Reason.
+    pub reason: FailureReason,
+}
+
+/// Confirmed erasure of a presentation.
+pub struct ConfirmedErasure {
+    /// Log entry of the presentation.
+    pub sent: WalletLogEntry,
+    /// Number of the receipt's log entry.
+    pub receipt_entry: u64,
+    /// Number of the confirmation's log entry.
+    pub confirmation_entry: u64,
+    /// Time of the erasure, as stated by the verifier.
+    pub erased_at: String,
+}
+
+/// Results of the erasure requests to one verifier.
+#[derive(Default)]
+pub struct ErasureResults {
+    /// Confirmed erasures.
+    pub erased: Vec<ConfirmedErasure>,
+    /// Requests that failed.
+    pub failed: Vec<NotErased>,
+    /// Presentations for which erasure cannot be requested.
+    pub skipped: Vec<NotErased>,
+    /// First failure, except refusals because the credential is revoked or suspended or because the issuer does not
+    /// know the copy.
+    pub failure: Option<Failure>,
+}
+
+/// Holder's consent to erasure requests.
+pub trait ErasureConsent {
+    /// Asks for the holder's consent.
+    ///
+    /// # Errors
+    /// The holder does not consent.
+    fn approve(&self, plan: &ErasurePlan) -> Result<(), Failure>;
+}
+
+/// Requests erasure of everything that was disclosed to a verifier and not confirmed as erased. One failure does not
+/// stop the other requests.
+///
+/// # Errors
+/// `not_found`, `ambiguous_name`; those of the consent; the wallet cannot be saved.
+pub async fn erase(
+    ports: &impl Ports,
+    wallet: &mut Wallet<impl WalletStore>,
+    who: &str,
+    consent: &impl ErasureConsent,
+) -> Result<ErasureResults, Failure> {
+    let mut results = ErasureResults::default();
+    let mut open = Vec::new();
+    let known = shown_to(&wallet.contents.log, who)?;
+    for presentation in &known {
+        match erasable(&wallet.contents, presentation) {
+            Ok(found) => open.push(found),
+            Err(reason) => results.skipped.push(NotErased { entry: presentation.sent.number, reason }),
+        }
+    }
+    if open.is_empty() {
+        results.failure = Some(nothing_to_erase(known.last().map(|last| last.sent), &results.skipped));
+        return Ok(results);
+    }
+    let digest = digest(&open).map_err(|problem| {
+        Failure::from_problem(&problem, Sentence::id("error-erase-unasked"), Sentence::id("hint-log-verify"))
+    })?;
+    let plan = ErasurePlan { open, digest };
+    consent.approve(&plan)?;
+    for one in &plan.open {
+        match request(ports, wallet, one).await {
+            Ok(confirmed) => results.erased.push(confirmed),
+            Err(failure) => {
+                results.failed.push(NotErased { entry: one.sent.number, reason: failure.reason.clone() });
+                results.failure.get_or_insert(failure);
+            }
+        }
+    }
+    // Retired keys that no request needs any more.
+    if wallet.contents.delete_unneeded_keys() {
+        wallet.save()?;
+    }
+    Ok(results)
+}
+
+/// Collects the inputs of an erasure request, or returns the reason why they are missing.
+fn erasable(
+    contents: &WalletContents,
+    presentation: &PresentationRecord<'_>,
+) -> Result<ErasableDisclosure, FailureReason> {
+    if presentation.erased.is_some() {
+        return Err(FailureReason::AlreadyErased);
+    }
+    let entry = presentation.receipt().ok_or(FailureReason::NoReceipt)?;
+    let receipt = receipt::stored_receipt(entry).map_err(|_| FailureReason::ReceiptFalse)?;
+    let thumbprints = &receipt.content().holder_keys;
+    if thumbprints.is_empty() {
+        return Err(FailureReason::ReceiptWithoutKey);
+    }
+    let key = thumbprints.iter().find_map(|thumbprint| contents.key(thumbprint)).ok_or(FailureReason::KeyGone)?;
+    let key = key.open().map_err(|_| FailureReason::KeyGone)?;
+    Ok(ErasableDisclosure { sent: presentation.sent.clone(), entry: entry.clone(), receipt, key })
+}
+
+fn nothing_to_erase(last: Option<&WalletLogEntry>, skipped: &[NotErased]) -> Failure {
+    let all = |reason: FailureReason| skipped.iter().all(|one| one.reason == reason);
+    let (reason, message) = if all(FailureReason::AlreadyErased) {
+        (FailureReason::AlreadyErased, "error-already-erased")
+    } else if all(FailureReason::NoReceipt) {
+        (FailureReason::NoReceipt, "error-erase-no-receipt")
+    } else {
+        (FailureReason::NothingToErase, "error-nothing-to-erase")
+    };
+    Failure::new(reason, Sentence::id(message), contact(last))
+}
+
+fn digest(open: &[ErasableDisclosure]) -> Result<String, Problem> {
+    let goes: Vec<Value> =
+        open.iter().map(|one| json!([one.receipt.verifier(), one.endpoint(), one.receipt.document()])).collect();
+    Ok(base16ct::lower::encode_string(&Sha256::digest(canonicalize(&Value::Array(goes))?)))
+}
+
+/// Sends one request. The log records the request before it is sent, and the result afterwards.
+async fn request(
+    ports: &impl Ports,
+    wallet: &mut Wallet<impl WalletStore>,
+    open: &ErasableDisclosure,
+) -> Result<ConfirmedErasure, Failure> {
+    let about = |kind| WalletLogEntry {
+        asker: open.sent.asker.clone(),
+        request: open.sent.request.clone(),
+        ..WalletLogEntry::about(&open.entry, ports.now(), kind)
+    };
+    wallet.contents.log.push(about(EntryKind::ErasureRequested));
+    wallet.save()?;
+    match confirmation(ports, open).await {
+        Ok((statement, erased_at)) => {
+            let number =
+                wallet.contents.log.push(WalletLogEntry { statement: Some(statement), ..about(EntryKind::Erased) });
+            wallet.save()?;
+            Ok(ConfirmedErasure {
+                sent: open.sent.clone(),
+                receipt_entry: open.entry.number,
+                confirmation_entry: number,
+                erased_at,
+            })
+        }
+        Err(failure) => {
+            let reason = failure.reason.to_string();
+            wallet.contents.log.push(WalletLogEntry { reason, ..about(EntryKind::ErasureFailed) });
+            wallet.save()?;
+            let hint = contact(Some(&open.sent));
+            let hint =
+                if failure.kind == FailureKind::Temporary { Sentence::id("hint-later").then(hint) } else { hint };
+            Err(Failure { hint, ..failure }.with_safety(DataSafety::Stored))
+        }
+    }
+}
+
+/// Returns the verified, signed answer, and the time of the erasure.
+async fn confirmation(ports: &impl Ports, open: &ErasableDisclosure) -> Result<(StoredStatement, String), Failure> {
+    let hint = || contact(Some(&open.sent));
+    let unsent = |problem: &_| Failure::from_problem(problem, Sentence::id("error-erase-unasked"), hint());
+    let did = Did::parse(open.receipt.verifier()).map_err(|problem| unsent(&problem))?;
+    let endpoint = scheme_host_port(&service_address(open.endpoint())?);
+    ports.documents().resolve(&did, DidParty::Asker).await?;
+    let mut verifier = ports.verifier(&endpoint, Wire::Grpc).await?;
+    let proof = ErasureRequest::make(&open.receipt, &open.key, ports.now()).map_err(|problem| unsent(&problem))?;
+    let document = Value::Object(open.receipt.document().clone()).to_string();
+    let said = verifier.erase(document, proof).await?;
+    let resolver = ports.documents().resolver();
+    let (confirmation, kept) =
+        receipt::verify_confirmation(&said, &open.receipt, ports.now(), resolver).map_err(|problem| Failure {
+            kind: FailureKind::Permanent,
+            ..Failure::from_problem(&problem, Sentence::id("error-erase-unconfirmed"), hint()).by(Fault::Asker)
+        })?;
+    Ok((kept, confirmation.erased_at().to_string()))
+}
+
+/// Returns the contact to turn to instead.
+fn contact(sent: Option<&WalletLogEntry>) -> Sentence {
+    let asker = sent.and_then(|sent| sent.asker.as_ref());
+    match asker.and_then(|asker| asker.support.as_deref()) {
+        Some(support) => Sentence::id("hint-write-to").with("contact", sanitise(support)),
+        None => Sentence::id("hint-write-unknown"),
+    }
+}

@@ -1,0 +1,65 @@
+//! Verification of the wallet's log: its hash chain, its receipts, its checkpoint, and a head that the owner noted.
+
+use carnet_core::day;
+use serde_json::json;
+
+use crate::{
+    failure::{Failure, FailureReason, Sentence},
+    receipt::{self, StatementCount},
+    sanitise::sanitise,
+    store::{
+        WalletContents,
+        forgetting::log_key,
+        log::{Checkpoint, LogError, WalletLog},
+    },
+};
+
+/// Valid log.
+pub struct CheckedLog {
+    /// Numbers of receipts and confirmations.
+    pub count: StatementCount,
+    /// Key of the log, as a Multikey; `None`: nothing was forgotten yet.
+    pub key: Option<String>,
+}
+
+/// Verifies the log. `noted` is a head that the owner noted earlier.
+///
+/// # Errors
+/// `log_broken`, `head_unknown`.
+pub fn check_log(contents: &WalletContents, noted: Option<&str>) -> Result<CheckedLog, Failure> {
+    let log = &contents.log;
+    let count = receipt::check(log).map_err(|broken| broken_log(log, &broken))?;
+    let key = log_key(contents);
+    if log.checkpoint().is_some_and(|checkpoint| key.as_ref() != Some(&checkpoint.key)) {
+        let what = "its checkpoint is signed with a key other than this wallet's".to_owned();
+        return Err(broken_log(log, &LogError { number: log.forgotten(), what }));
+    }
+    let beginning = log.checkpoint().map_or_else(|| WalletLog::default().head().to_owned(), |first| first.head.clone());
+    let is_noted = |noted: &str| noted == beginning || log.entries().iter().any(|it| it.digest() == noted);
+    if noted.is_some_and(|noted| !is_noted(noted)) {
+        if let Some(checkpoint) = log.checkpoint() {
+            return Err(unknown_head(log, checkpoint));
+        }
+        let what = "the head that you noted is not in it: its end was cut off, or the whole log was rewritten";
+        let number = u64::try_from(log.entries().len()).unwrap_or(u64::MAX).saturating_add(1);
+        return Err(broken_log(log, &LogError { number, what: what.to_owned() }));
+    }
+    Ok(CheckedLog { count, key })
+}
+
+/// Returns the failure for a noted head that is not in a log whose first entries were deleted.
+fn unknown_head(log: &WalletLog, checkpoint: &Checkpoint) -> Failure {
+    let message = Sentence::id("error-head-unknown")
+        .with("day", day::format_start(checkpoint.before))
+        .with("time", checkpoint.at);
+    let count = log.entries().len();
+    let object = json!({"whole": false, "head": log.head(), "count": count, "checkpoint": checkpoint});
+    Failure::new(FailureReason::HeadUnknown, message, Sentence::id("hint-head")).beside(object)
+}
+
+fn broken_log(log: &WalletLog, broken: &LogError) -> Failure {
+    let message = Sentence::id("error-log-broken").details(sanitise(&broken.to_string()));
+    Failure::new(FailureReason::LogBroken, message, Sentence::id("hint-log-changed")).beside(json!({
+        "whole": false, "first_bad": broken.number, "head": log.head(), "count": log.entries().len(),
+    }))
+}

@@ -1,0 +1,211 @@
+//! Trust lists that the owner pins: adding, updating and removing them (spec/trust.md section 7).
+
+use std::path::Path;
+
+use carnet_core::{
+    Code, Problem,
+    did::{Did, DidDocument, DidMethod, web},
+    json::{self, Limits},
+    trust::list::{AcceptedList, ListTimestamp, TrustList, TrustListContents},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    failure::{Failure, FailureKind, FailureReason, Sentence},
+    ports::{DocumentSource as _, Ports},
+    sanitise::sanitise,
+    store::{EntryKind, PinnedList, Wallet, WalletLogEntry, WalletStore, WalletTrust},
+};
+
+/// Maximum number of intermediate lists that are read when the operators of a list have changed.
+const MAX_PASSED: usize = 16;
+
+/// Pins a list after verifying its newest version; the log records it. A list with the digest `accept` is accepted
+/// regardless of what was seen before.
+///
+/// # Errors
+/// The list cannot be read or is invalid; the wallet cannot be saved.
+pub async fn add_list(
+    ports: &impl Ports,
+    wallet: &mut Wallet<impl WalletStore>,
+    mut pinned: PinnedList,
+    accept: Option<&str>,
+) -> Result<TrustList, Failure> {
+    let trust = &mut wallet.contents.trust;
+    let seen = trust.seen.get(&pinned.issuer).cloned();
+    let (newest, held) = fetch(ports, &mut pinned, seen.as_ref(), accept).await?;
+    replace(trust, newest, &held);
+    wallet.contents.log.push(WalletLogEntry::new(ports.now(), EntryKind::TrustListAdded, held.list()));
+    // Saved before any decision relies on it.
+    wallet.save()?;
+    Ok(held)
+}
+
+/// Fetches newer lists. A refused list does not replace the pinned one and does not stop the others. A list with the
+/// digest `accept` is accepted regardless of what was seen before. Returns the new lists and the first failure; the
+/// caller saves the wallet.
+pub async fn update_lists(
+    ports: &impl Ports,
+    trust: &mut WalletTrust,
+    accept: Option<&str>,
+) -> (Vec<TrustList>, Option<Failure>) {
+    let (mut updated, mut failure) = (Vec::new(), None);
+    for mut pinned in trust.lists.clone() {
+        let seen = trust.seen.get(&pinned.issuer);
+        let fetched = fetch(ports, &mut pinned, seen, accept).await;
+        if let Some(known) = trust.lists.iter_mut().find(|known| known.issuer == pinned.issuer) {
+            known.operator_documents = pinned.operator_documents;
+        }
+        match fetched {
+            Ok((newest, held)) => {
+                replace(trust, newest, &held);
+                updated.push(held);
+            }
+            Err(one) => {
+                failure.get_or_insert(one);
+            }
+        }
+    }
+    (updated, failure)
+}
+
+/// Removes a pinned list; the log records it.
+///
+/// # Errors
+/// `not_found`; the wallet cannot be saved.
+pub fn remove_list(ports: &impl Ports, wallet: &mut Wallet<impl WalletStore>, issuer: &str) -> Result<(), Failure> {
+    let lists = &mut wallet.contents.trust.lists;
+    let at = lists.iter().position(|known| known.issuer == issuer).ok_or_else(|| {
+        let message = Sentence::id("error-trust-unknown").with("list", sanitise(issuer));
+        Failure::new(FailureReason::NotFound, message, Sentence::id("hint-trust-list"))
+    })?;
+    lists.remove(at);
+    wallet.contents.log.push(WalletLogEntry::new(ports.now(), EntryKind::TrustListRemoved, issuer));
+    wallet.save()
+}
+
+/// Returns a URL unchanged, and a file as an absolute path: the wallet is also used from other folders.
+///
+/// # Errors
+/// The path is empty, or the current folder is gone.
+pub fn list_source(list: &str) -> Result<String, Failure> {
+    if list.contains("://") {
+        return Ok(list.to_owned());
+    }
+    let path = std::path::absolute(list).map_err(|error| {
+        let message = Sentence::id("error-trust-path").with("list", sanitise(list)).details(error);
+        Failure::usage(FailureReason::TrustListUnreadable, message, Sentence::id("hint-path"))
+    })?;
+    Ok(path.display().to_string())
+}
+
+/// Stores a verified version of a list: as a new pinned list, or in place of the one with the same DID.
+fn replace(trust: &mut WalletTrust, pinned: PinnedList, held: &TrustList) {
+    trust.seen.insert(pinned.issuer.clone(), held.seen());
+    match trust.lists.iter_mut().find(|known| known.issuer == pinned.issuer) {
+        Some(known) => *known = pinned,
+        None => trust.lists.push(pinned),
+    }
+}
+
+/// Returns the list at its source if it is valid under the operators' current DID documents. The pinned list is judged
+/// by the same documents from then on: it becomes invalid if an operator has revoked or removed its signing key,
+/// whether or not a new list is accepted (spec/trust.md 7.8).
+async fn fetch(
+    ports: &impl Ports,
+    pinned: &mut PinnedList,
+    seen: Option<&AcceptedList>,
+    accept: Option<&str>,
+) -> Result<(PinnedList, TrustList), Failure> {
+    let text = read(ports, &pinned.source).await?;
+    let document = json::parse_object(&text, Limits::LIST).map_err(|problem| refused(&problem))?;
+    // Fetched after the list, so that the documents are no older than its keys.
+    pinned.operator_documents = operator_documents(ports, pinned).await;
+    let mut newest = PinnedList { document, ..pinned.clone() };
+    let held = match newest.verify(&newest.document, seen, accept, ports.now()) {
+        Ok(held) => Ok(held),
+        Err(problem) => match passed(ports, &newest, seen).await {
+            Some(passed) => newest.verify(&newest.document, Some(&passed), accept, ports.now()),
+            None => Err(problem),
+        },
+    };
+    let mut held = held.map_err(|problem| refused(&problem))?;
+    if held.has_timestamps() {
+        let stamped = timestamp(ports, &pinned.source, &mut held).await;
+        // Without a fresh timestamp, the previous list remains valid until its own expires.
+        held.check_fresh(ports.now())
+            .map_err(|stale| stamped.as_ref().err().cloned().unwrap_or_else(|| refused(&stale)))?;
+        newest.timestamp = stamped.ok().or(newest.timestamp);
+    }
+    Ok((newest, held))
+}
+
+/// Reads the intermediate lists that changed the operators since the newest accepted list, and verifies each with the
+/// operators before it. Returns the identity of the last one; `None` if there is none, or one is unavailable or
+/// invalid.
+async fn passed(ports: &impl Ports, newest: &PinnedList, seen: Option<&AcceptedList>) -> Option<AcceptedList> {
+    let preview = TrustList::preview(&newest.document).ok()?;
+    let known = seen.map_or(0, |seen| seen.sequence);
+    let missed = preview.contents.operators?.named_in;
+    let mut passed = None;
+    for number in missed.into_iter().filter(|number| *number > known).take(MAX_PASSED) {
+        let text = read(ports, &TrustListContents::beside(&newest.source, number)).await.ok()?;
+        let document = json::parse_object(&text, Limits::LIST).ok()?;
+        passed = Some(newest.pass(&document, passed.as_ref().or(seen), ports.now()).ok()?);
+    }
+    passed
+}
+
+/// Reads the timestamp next to a list, verifies it, and attaches it to the list.
+async fn timestamp(ports: &impl Ports, source: &str, held: &mut TrustList) -> Result<Map<String, Value>, Failure> {
+    let text = read(ports, &ListTimestamp::beside(source)).await?;
+    let document = json::parse_object(&text, Limits::DOCUMENT).map_err(|problem| refused(&problem))?;
+    let timestamp = ListTimestamp::verify(&document, held, ports.now()).map_err(|problem| refused(&problem))?;
+    held.stamp(&timestamp);
+    Ok(document)
+}
+
+/// Fetches the DID documents of the operators with a did:web. If a document is unavailable or malformed, the previous
+/// one is kept; this stops neither the other operators nor the list (spec/trust.md 7.8).
+async fn operator_documents(ports: &impl Ports, pinned: &PinnedList) -> Vec<Value> {
+    let mut documents = Vec::new();
+    for operator in &pinned.operators {
+        let Ok(did) = Did::parse(operator) else { continue };
+        if did.method() == DidMethod::Web {
+            let known = || pinned.operator_documents.iter().find(|known| known.get("id") == Some(&json!(operator)));
+            documents.extend(operator_document(ports, &did).await.ok().or_else(|| known().cloned()));
+        }
+    }
+    documents
+}
+
+async fn operator_document(ports: &impl Ports, did: &Did) -> Result<Value, Failure> {
+    let url = web::document_url(did).map_err(|problem| refused(&problem))?;
+    let accept = "application/did+json, application/json";
+    let text = ports.documents().download(&url, accept, Limits::DOCUMENT.max_bytes).await?;
+    let document = json::parse(&text, Limits::DOCUMENT).map_err(|problem| refused(&problem))?;
+    // A response that is no DID document of that DID says nothing about the pinned list.
+    DidDocument::parse(did, &document).map_err(|problem| refused(&problem))?;
+    Ok(document)
+}
+
+fn refused(problem: &Problem) -> Failure {
+    let hint = match problem.code {
+        Code::TrustListRollback | Code::TrustListConflict | Code::TrustListJump => "hint-trust-accept",
+        _ => "hint-trust-newest",
+    };
+    let failure = Failure::from_problem(problem, Sentence::id("error-trust-refused"), Sentence::id(hint));
+    let usage = matches!(problem.code, Code::DidMalformed | Code::MalformedValue);
+    if usage { Failure { kind: FailureKind::Usage, ..failure } } else { failure }
+}
+
+async fn read(ports: &impl Ports, source: &str) -> Result<Vec<u8>, Failure> {
+    if source.contains("://") {
+        let accept = "application/vc, application/json";
+        return ports.documents().download(source, accept, Limits::LIST.max_bytes).await;
+    }
+    carnet_disk::read_given(Path::new(source)).map(|text| text.to_vec()).map_err(|error| {
+        let message = Sentence::id("error-trust-unreadable").with("source", sanitise(source)).details(error);
+        Failure::usage(FailureReason::TrustListUnreadable, message, Sentence::id("hint-path"))
+    })
+}
