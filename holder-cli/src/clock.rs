@@ -8,7 +8,7 @@ use std::{
 use carnet_core::time::Timestamp;
 use carnet_wallet::ports::Clock;
 
-/// Source of the current time.
+/// Source of the current time: the system clock, or a function in tests.
 #[derive(Clone)]
 pub(crate) struct CommandClock(Rc<dyn Fn() -> Timestamp>);
 

@@ -1,4 +1,4 @@
-//! Parts of the wallet, put together for one command from its options.
+//! Composition of the parts of the wallet for one command, from its options.
 
 use std::rc::Rc;
 
@@ -25,17 +25,17 @@ use crate::{
     ui::{Ui, messages::Language, notices, waiting::ServiceWaits},
 };
 
-/// Parts of the wallet that a command uses.
+/// Parts of the wallet that a command uses; implements the ports of the wallet library.
 pub(crate) struct CommandContext {
-    /// Screen and questions.
+    /// User interface: output and questions.
     pub(crate) ui: Rc<Ui>,
     /// Path of the wallet file.
     pub(crate) location: Rc<WalletLocation>,
-    /// Passphrases.
+    /// Reader of passphrases.
     pub(crate) passphrases: PassphraseReader,
-    /// The wallet file, read or opened for changes.
+    /// Opener of the wallet file, for reading or for changes.
     pub(crate) wallet: WalletOpener,
-    /// Public documents.
+    /// Source of public documents.
     pub(crate) documents: HttpsDocuments,
     /// Connections to issuers and verifiers.
     pub(crate) connections: Connections,
@@ -44,7 +44,7 @@ pub(crate) struct CommandContext {
 }
 
 impl CommandContext {
-    /// Puts the parts together.
+    /// Creates the parts from the options of the command line. Nothing is opened or read yet.
     pub(crate) fn new(global: Global, clock: CommandClock) -> Self {
         let language = global.lang.unwrap_or_else(Language::from_environment);
         let mut ui = Ui::new(global.json, global.no_input, language);

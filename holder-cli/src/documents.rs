@@ -19,10 +19,10 @@ use crate::{
     ui::waiting::ServiceWaits,
 };
 
-/// Maximum age of a cached DID document within one run.
+/// Maximum age of a DID document that is used without fetching it again.
 const DID_AGE: Duration = Duration::from_secs(300);
 
-/// Documents that one command fetches.
+/// Source of public documents over HTTPS, for one command.
 pub(crate) struct HttpsDocuments {
     /// Cache of DID documents.
     pub(crate) dids: DidCache,
@@ -35,7 +35,7 @@ impl DocumentSource for HttpsDocuments {
         &self.dids
     }
 
-    /// Fetches an https URL given by the owner or an issuer.
+    /// Fetches a document from an https URL that comes from the holder or an issuer.
     async fn download(&self, url: &str, accept: &str, max_bytes: usize) -> Result<Vec<u8>, Failure> {
         let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let _waiting = self.waits.notice(host.as_deref().unwrap_or(url)).begin();

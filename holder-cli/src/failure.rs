@@ -1,4 +1,4 @@
-//! Output of failures in three lines: what happened, whether the data is safe, and what to do next.
+//! Output of failures on three lines: what happened, whether the data is safe, and what to do next.
 
 use carnet_console::{PROBLEM, TRY_AGAIN, USAGE};
 use carnet_core::Code;
@@ -11,12 +11,12 @@ use tonic_types::StatusExt;
 use crate::ui::messages::{Language, LocalizedMessages};
 use carnet_wallet::sanitise::sanitise;
 
-/// Translation of a sentence.
+/// Translation of a sentence into the language of the messages.
 pub(crate) trait Translated {
-    /// Returns the sentence in a language.
+    /// Returns the text in the language of the messages.
     fn said(&self, messages: &LocalizedMessages) -> String;
 
-    /// Returns the English sentence, for programs.
+    /// Returns the text in English, for programs.
     fn english(&self) -> String {
         self.said(&LocalizedMessages::new(Language::En))
     }
@@ -47,11 +47,11 @@ impl Translated for SentenceArgument {
     }
 }
 
-/// Output of a failure by this program.
+/// Output of a failure: exit code, text and JSON.
 pub(crate) trait FailureOutput {
-    /// Returns the exit code.
+    /// Returns the exit code by the kind of failure: 1 permanent, 2 usage, 3 temporary.
     fn exit(&self) -> u8;
-    /// Returns the three lines in a language.
+    /// Returns the three lines in the language of the messages.
     fn text(&self, messages: &LocalizedMessages) -> String;
     /// Returns the object for `--json`, always in English.
     fn json(&self) -> Value;
@@ -88,8 +88,8 @@ impl FailureOutput for Failure {
     }
 }
 
-/// Converts the error of a service: its stable reason, if any, the party that caused it, and whether a retry may
-/// succeed. `service` is the party that runs the service; `message` says what failed.
+/// Converts the error of a gRPC service. `service` is the party that runs the service, `message` says what failed. The
+/// reason is the service's own, otherwise that of the status code; the failure is temporary if a retry may succeed.
 pub(crate) fn from_status(status: &tonic::Status, service: Fault, message: Sentence) -> Failure {
     let named = status.get_details_error_info().map(|info| info.reason.to_lowercase());
     let answered = named.is_some();
@@ -128,7 +128,7 @@ fn code_name(code: tonic::Code) -> &'static str {
     }
 }
 
-/// Failure of a call that a service refused for good.
+/// Returns the permanent failure of a call that a service refused, with advice by the reason.
 pub(crate) fn refused(reason: FailureReason, message: Sentence) -> Failure {
     let hint = match reason {
         FailureReason::InvalidGrant => "hint-invalid-grant",

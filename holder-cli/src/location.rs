@@ -7,7 +7,7 @@ use crate::{
     wallet::mark::MarkFolders,
 };
 
-/// Location of the wallet according to the command line and the environment.
+/// Location of the wallet file and of its rollback mark, according to the command line and the environment.
 pub(crate) struct WalletLocation {
     wallet: Option<PathBuf>,
     state: Option<PathBuf>,
@@ -19,7 +19,11 @@ impl WalletLocation {
         Self { wallet, state }
     }
 
-    /// Returns the path of the wallet file.
+    /// Returns the path of the wallet file: as given, otherwise `carnet/wallet.age` in `XDG_DATA_HOME` or
+    /// `~/.local/share`.
+    ///
+    /// # Errors
+    /// `wallet_missing` if neither variable is set.
     pub(crate) fn file(&self) -> Result<PathBuf, Failure> {
         if let Some(path) = &self.wallet {
             return Ok(path.clone());
@@ -34,12 +38,13 @@ impl WalletLocation {
         })
     }
 
-    /// Returns the folders of the rollback marks, which reveal an older wallet file at this path.
+    /// Returns the directories that can contain the rollback mark of a wallet file.
     pub(crate) fn marks(&self, wallet: &Path) -> MarkFolders {
         MarkFolders::of(self.state_folder(), wallet)
     }
 
-    /// Returns the folder of the marks; `None`: the folder of the wallet.
+    /// Returns the directory of the mark besides that of the wallet: as given, otherwise `carnet` in `XDG_STATE_HOME`
+    /// or `~/.local/state`. `None` if neither variable is set.
     fn state_folder(&self) -> Option<PathBuf> {
         if let Some(folder) = &self.state {
             return Some(folder.clone());

@@ -10,27 +10,30 @@ use carnet_fetch::{
 
 use crate::failure::{Failure, FailureReason, Sentence};
 
-/// Network settings, shared by everything that connects to a host.
+/// Network settings of a command. Clones share the certificates of the local services.
 #[derive(Clone)]
 pub(crate) struct NetworkSettings {
     ca_file: Option<PathBuf>,
     private_hosts: BTreeSet<String>,
-    /// Certificates of the local sites in the opened wallet.
+    /// Certificates of the local services in the opened wallet.
     local_pins: Rc<RefCell<BTreeSet<Fingerprint>>>,
 }
 
 impl NetworkSettings {
-    /// Creates the settings of a command, before a wallet is opened.
+    /// Creates the settings from the options of the command line, without local services.
     pub(crate) fn new(ca_file: Option<PathBuf>, private_hosts: Vec<String>) -> Self {
         Self { ca_file, private_hosts: private_hosts.into_iter().collect(), local_pins: Rc::default() }
     }
 
-    /// Replaces the pinned local sites with those of the opened wallet.
+    /// Replaces the accepted certificates of local services with those of these services.
     pub(crate) fn pin_local_sites(&self, sites: &[LocalSite]) {
         *self.local_pins.borrow_mut() = sites.iter().map(|site| site.certificate_sha256.clone()).collect();
     }
 
-    /// Reads the additional certificates, if there are any.
+    /// Reads the additional certificates (PEM); `None` if the command line names no file.
+    ///
+    /// # Errors
+    /// `ca_unreadable`
     pub(crate) fn ca(&self) -> Result<Option<Vec<u8>>, Failure> {
         let Some(path) = &self.ca_file else { return Ok(None) };
         carnet_disk::read_given(path).map(|pem| Some(pem.to_vec())).map_err(|error| {
@@ -39,12 +42,12 @@ impl NetworkSettings {
         })
     }
 
-    /// Returns a client for DID documents and lists.
+    /// Returns an HTTPS client for public documents.
     pub(crate) fn fetcher(&self) -> Result<HttpsFetcher, Failure> {
         HttpsFetcher::new(self.fetch_options()?).map_err(|problem| unusable(&problem))
     }
 
-    /// Returns an HTTP client for services whose URLs come from outside.
+    /// Returns an HTTP client for calls to services whose URLs come from outside, with a time limit for each call.
     pub(crate) fn service_client(&self, timeout: Duration) -> Result<ServiceClient, Failure> {
         let options = FetchOptions { timeout, ..self.fetch_options()? };
         ServiceClient::new(options).map_err(|problem| unusable(&problem))

@@ -19,20 +19,24 @@ use crate::{
     wallet::{WalletContents, WalletFile, WalletPart, file::require, read_only},
 };
 
-/// Opener of the wallet of a command.
+/// Opener of the wallet file of a command.
 pub(crate) struct WalletOpener {
     pub(crate) location: Rc<WalletLocation>,
     pub(crate) passphrases: PassphraseReader,
     pub(crate) ui: Rc<Ui>,
     pub(crate) clock: CommandClock,
-    /// Cache that gets the did:webvh logs of the wallet.
+    /// Cache of DID documents, which gets the last accepted entries of did:webvh logs from the wallet.
     pub(crate) dids: DidCache,
-    /// Settings that get the local sites of the wallet.
+    /// Network settings, which get the local services of the wallet.
     pub(crate) network: NetworkSettings,
 }
 
 impl WalletOpener {
-    /// Opens the wallet for changes.
+    /// Opens the wallet for changes, after asking for the passphrase. Changes that are due are made, and the holder is
+    /// told.
+    ///
+    /// # Errors
+    /// `wallet_missing`; those of the passphrase and of [`WalletFile::open`].
     pub(crate) fn open(&self) -> Result<WalletFile, Failure> {
         let path = self.location.file()?;
         // Checked before asking for a passphrase.
@@ -54,13 +58,13 @@ impl WalletOpener {
         Ok(wallet)
     }
 
-    /// Reads the wallet. A file that was restored from a copy is marked first, and log entries past the retention
-    /// period are deleted.
+    /// Reads the whole wallet. If changes are due (restoration from a copy, expired log entries), they are made first;
+    /// if the file is locked, they are made in the returned contents only.
     pub(crate) fn read(&self) -> Result<WalletContents, Failure> {
         self.read_as(WalletPart::Whole)
     }
 
-    /// Reads the wallet without the texts of copies.
+    /// Reads the wallet as [`Self::read`] does, without the texts of copies.
     pub(crate) fn read_without_texts(&self) -> Result<WalletContents, Failure> {
         self.read_as(WalletPart::WithoutTexts)
     }

@@ -1,4 +1,4 @@
-//! Passphrases and PINs: from files, file descriptors, or the terminal.
+//! Passphrases and PINs from files, file descriptors, or the terminal.
 
 use std::{
     fs::File,
@@ -17,24 +17,24 @@ use crate::{
     ui::Ui,
 };
 
-/// Minimum length of a new passphrase, in characters.
+/// Minimum length of a new passphrase after normalisation, in characters.
 const SHORTEST: usize = 8;
 
-/// Kind of secret in the first line of a file.
+/// Kind of secret in the first line of a file, for error messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SecretKind {
     Passphrase,
     Pin,
 }
 
-/// Source of a passphrase according to the command line.
+/// Source of a passphrase given on the command line: a file or an open file descriptor; neither: the terminal.
 #[derive(Clone)]
 pub(crate) struct PassphraseSource {
     pub(crate) file: Option<PathBuf>,
     pub(crate) fd: Option<u32>,
 }
 
-/// Reader of the wallet's passphrase, which asks for it if the command line names no source.
+/// Reader of passphrases: from the command line's source, otherwise from the terminal.
 #[derive(Clone)]
 pub(crate) struct PassphraseReader {
     source: PassphraseSource,
@@ -48,6 +48,9 @@ impl PassphraseReader {
     }
 
     /// Reads the passphrase of an existing wallet.
+    ///
+    /// # Errors
+    /// `passphrase_needed` without a source and a terminal; the source cannot be read.
     pub(crate) fn existing(&self) -> Result<SecretString, Failure> {
         match given(&self.source)? {
             Some(passphrase) => Ok(passphrase),
@@ -56,17 +59,23 @@ impl PassphraseReader {
         }
     }
 
-    /// Reads the passphrase of a wallet that is created.
+    /// Reads the passphrase of a new wallet; at the terminal, it must be typed twice.
+    ///
+    /// # Errors
+    /// As [`Self::existing`]; `passphrase_differs`, `passphrase_short`, `passphrase_unsafe`.
     pub(crate) fn initial(&self) -> Result<SecretString, Failure> {
         self.chosen(&self.source, ["--passphrase-file", "--passphrase-fd"])
     }
 
-    /// Reads the passphrase that replaces the present one.
+    /// Reads the passphrase that replaces that of the wallet; at the terminal, it must be typed twice.
+    ///
+    /// # Errors
+    /// As [`Self::initial`].
     pub(crate) fn replacement(&self, source: &PassphraseSource) -> Result<SecretString, Failure> {
         self.chosen(source, ["--new-passphrase-file", "--new-passphrase-fd"])
     }
 
-    /// Reads a new passphrase; `options` are named in the error if there is no source.
+    /// Reads and checks a new passphrase. `options` are named in the error if there is neither a source nor a terminal.
     fn chosen(&self, source: &PassphraseSource, options: [&'static str; 2]) -> Result<SecretString, Failure> {
         let passphrase = match given(source)? {
             Some(passphrase) => passphrase,
@@ -99,7 +108,7 @@ impl PassphraseReader {
     }
 }
 
-/// Reads a passphrase from its source on the command line, if there is one.
+/// Reads a passphrase from its source; `None` if the command line names none.
 fn given(source: &PassphraseSource) -> Result<Option<SecretString>, Failure> {
     match (&source.file, source.fd) {
         (Some(path), _) => first_line(path, SecretKind::Passphrase).map(Some),
@@ -109,13 +118,13 @@ fn given(source: &PassphraseSource) -> Result<Option<SecretString>, Failure> {
     }
 }
 
-/// Error for a passphrase that neither the command line nor a terminal gives.
+/// Returns the failure for a passphrase that neither the command line nor a terminal gives.
 fn needed(message: &'static str, [file, fd]: [&'static str; 2]) -> Failure {
     let hint = Sentence::id("hint-passphrase-options").with("file", file).with("fd", fd);
     Failure::usage(FailureReason::Program("passphrase_needed"), Sentence::id(message), hint)
 }
 
-/// Refuses a new passphrase that is too short, or possibly impossible to type again.
+/// Refuses a new passphrase that is too short, or has characters that may be impossible to type again.
 fn check_new(passphrase: &SecretString) -> Result<(), Failure> {
     if normal(passphrase).expose_secret().chars().count() < SHORTEST {
         let message = Sentence::id("error-passphrase-short").with("count", SHORTEST);
@@ -132,8 +141,11 @@ fn check_new(passphrase: &SecretString) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the first line of a small file, without its line ending, for passphrases and PINs. A byte-order mark is
-/// kept, since older wallets may be encrypted with it.
+/// Returns the first line of a file without its line ending, at most 4,096 bytes. A byte-order mark is kept, since
+/// older wallets may be encrypted with it.
+///
+/// # Errors
+/// `passphrase_unreadable` or `pin_unreadable`; `passphrase_needed` or `pin_needed` if the line is empty.
 pub(crate) fn first_line(path: &Path, kind: SecretKind) -> Result<SecretString, Failure> {
     let read = || -> std::io::Result<SecretString> {
         let mut line = Zeroizing::new(Vec::with_capacity(4_096));

@@ -1,4 +1,4 @@
-//! Deletion by the owner: credentials with their keys, and log entries before a day or past the retention period.
+//! Deletion by the holder: credentials with their keys, and log entries before a day or past the retention period.
 
 use carnet_core::{day, time::Timestamp};
 
@@ -12,11 +12,11 @@ use crate::{
     },
 };
 
-/// Deletes a credential with its keys permanently. The log is kept, and so are the keys needed for erasure requests.
-/// Returns the id of the credential.
+/// Deletes the credential at an index with its keys permanently, and logs it. The log is kept, and so are the keys that
+/// are needed for erasure requests. Returns the id of the credential.
 ///
 /// # Errors
-/// There is no such credential; the wallet cannot be saved.
+/// There is no credential at the index; the wallet cannot be saved.
 pub fn delete_credential(
     wallet: &mut Wallet<impl WalletStore>,
     index: usize,
@@ -48,21 +48,21 @@ fn retire_keys(contents: &mut WalletContents, deleted: &HeldCredential) {
     contents.retired.extend(keys.filter(|key| thumbprint(key).is_some_and(|key| open.contains(&key))).cloned());
 }
 
-/// Log entries that the owner is asked to delete.
+/// Deletion of log entries that the holder is asked to confirm.
 pub struct ForgettingPlan {
-    /// First instant that is kept.
+    /// Instant before which all entries are deleted.
     pub before: Timestamp,
-    /// Number of entries.
+    /// Number of entries to be deleted.
     pub count: usize,
-    /// Presentations for which erasure can be requested no longer.
+    /// Log entries of the presentations whose erasure can no longer be requested afterwards.
     pub erasure_lost: Vec<WalletLogEntry>,
 }
 
 impl ForgettingPlan {
-    /// Finds the log entries before an instant.
+    /// Returns the plan for deleting the log before an instant. Nothing is deleted yet.
     ///
     /// # Errors
-    /// `nothing_to_forget`.
+    /// `nothing_to_forget` if there are no such entries.
     pub fn before(contents: &WalletContents, before: Timestamp) -> Result<Self, Failure> {
         let count = contents.log.before(before);
         if count == 0 {
@@ -72,10 +72,10 @@ impl ForgettingPlan {
         Ok(Self { before, count, erasure_lost: erasure_lost(contents, before) })
     }
 
-    /// Deletes the entries, and returns their number.
+    /// Deletes the entries, saves the wallet, and returns the number of deleted entries.
     ///
     /// # Errors
-    /// The log was changed outside of the wallet; the wallet cannot be saved.
+    /// `log_broken` if the hash chain is invalid; the wallet cannot be saved.
     pub fn carry_out(&self, wallet: &mut Wallet<impl WalletStore>, now: Timestamp) -> Result<usize, Failure> {
         let count = wallet.contents.forget(self.before, now).map_err(|broken| log_broken(&broken))?;
         wallet.save()?;
@@ -83,20 +83,20 @@ impl ForgettingPlan {
     }
 }
 
-/// Log entries deleted by a new retention period.
+/// Result of setting the retention period of the log.
 pub struct RetentionChange {
-    /// First instant that is kept; `None`: unlimited.
+    /// Instant before which entries were deleted; `None`: unlimited retention.
     pub start: Option<Timestamp>,
     /// Number of deleted entries.
     pub forgotten: usize,
-    /// Presentations for which erasure can be requested no longer.
+    /// Log entries of the presentations whose erasure can no longer be requested.
     pub erasure_lost: Vec<WalletLogEntry>,
 }
 
-/// Sets the retention period of the log in days (`None`: unlimited), and deletes the entries past it.
+/// Sets the retention period of the log in days (`None`: unlimited), deletes the entries past it, and saves the wallet.
 ///
 /// # Errors
-/// The log was changed outside of the wallet; the wallet cannot be saved.
+/// `log_broken` if the hash chain is invalid; the wallet cannot be saved.
 pub fn set_retention(
     wallet: &mut Wallet<impl WalletStore>,
     days: Option<u32>,
@@ -113,7 +113,7 @@ pub fn set_retention(
     Ok(RetentionChange { start, forgotten, erasure_lost })
 }
 
-/// Returns the presentations before an instant for which erasure could still be requested.
+/// Returns the presentations whose receipt is in the log before an instant, and whose erasure could still be requested.
 fn erasure_lost(contents: &WalletContents, before: Timestamp) -> Vec<WalletLogEntry> {
     let count = contents.log.before(before);
     let last = contents.log.entries().get(..count).and_then(|gone| gone.last()).map_or(0, |entry| entry.number);

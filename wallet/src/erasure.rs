@@ -1,4 +1,5 @@
-//! Erasure requests to a verifier, with its receipts and the keys of the presentations (spec/log.md section 5).
+//! Use case of erasure requests to a verifier, with its receipts and the keys of the presentations (spec/log.md section
+//! 5).
 
 use carnet_core::{
     Problem,
@@ -35,32 +36,33 @@ pub struct ErasableDisclosure {
 }
 
 impl ErasableDisclosure {
-    /// Returns the endpoint that received the presentation, and that receives the receipt.
+    /// Returns the URL of the verifier's service to which the presentation was sent, and to which the request is sent;
+    /// empty if the log does not have it.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.sent.asker.as_ref().map(|asker| asker.endpoint.as_str()).unwrap_or_default()
     }
 }
 
-/// Erasure requests that the holder is asked to approve.
+/// Erasure requests to one verifier that the holder is asked to approve.
 pub struct ErasurePlan {
-    /// One per request.
+    /// Presentations, one for each request.
     pub open: Vec<ErasableDisclosure>,
-    /// Digest that approves without a screen: SHA-256 over the canonical JSON of the requests and their recipients, in
-    /// hexadecimal (log.md 5.5).
+    /// Digest by which the requests can be approved without a screen: SHA-256 over the canonical JSON of receipts and
+    /// recipients, in hexadecimal (spec/log.md 5.5).
     pub digest: String,
 }
 
-/// Presentation that was not erased: its number in the log, and the reason.
+/// Presentation for which erasure failed or cannot be requested, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotErased {
     /// Number of the presentation's log entry.
     pub entry: u64,
-    /// Reason.
+    /// Reason why it was not erased.
     pub reason: FailureReason,
 }
 
-/// Confirmed erasure of a presentation.
+/// Erasure of a presentation that the verifier confirmed.
 pub struct ConfirmedErasure {
     /// Log entry of the presentation.
     pub sent: WalletLogEntry,
@@ -77,29 +79,30 @@ pub struct ConfirmedErasure {
 pub struct ErasureResults {
     /// Confirmed erasures.
     pub erased: Vec<ConfirmedErasure>,
-    /// Requests that failed.
+    /// Presentations whose erasure was requested and not confirmed.
     pub failed: Vec<NotErased>,
     /// Presentations for which erasure cannot be requested.
     pub skipped: Vec<NotErased>,
-    /// First failure, except refusals because the credential is revoked or suspended or because the issuer does not
-    /// know the copy.
+    /// First failure; also set if there was nothing to request.
     pub failure: Option<Failure>,
 }
 
-/// Holder's consent to erasure requests.
+/// Port for the holder's consent to erasure requests: a user interface.
 pub trait ErasureConsent {
-    /// Asks for the holder's consent.
+    /// Asks the holder to approve the requests.
     ///
     /// # Errors
-    /// The holder does not consent.
+    /// The holder does not approve.
     fn approve(&self, plan: &ErasurePlan) -> Result<(), Failure>;
 }
 
-/// Requests erasure of everything that was disclosed to a verifier and not confirmed as erased. One failure does not
-/// stop the other requests.
+/// Requests erasure of every presentation to a verifier whose erasure was not confirmed yet, after the holder approved.
+/// `who` is a client id, a DID, an unambiguous name, or the number of a log entry. One failure does not stop the other
+/// requests.
 ///
 /// # Errors
-/// `not_found`, `ambiguous_name`; those of the consent; the wallet cannot be saved.
+/// `not_found`, `ambiguous_name`; the holder does not approve; the wallet cannot be saved. Failures of single requests
+/// are in the results.
 pub async fn erase(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
@@ -140,7 +143,7 @@ pub async fn erase(
     Ok(results)
 }
 
-/// Collects the inputs of an erasure request, or returns the reason why they are missing.
+/// Collects what an erasure request needs, or returns the reason why erasure cannot be requested.
 fn erasable(
     contents: &WalletContents,
     presentation: &PresentationRecord<'_>,
@@ -177,7 +180,7 @@ fn digest(open: &[ErasableDisclosure]) -> Result<String, Problem> {
     Ok(base16ct::lower::encode_string(&Sha256::digest(canonicalize(&Value::Array(goes))?)))
 }
 
-/// Sends one request. The log records the request before it is sent, and the result afterwards.
+/// Sends one erasure request. The log records the request before it is sent, and the result afterwards.
 async fn request(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
@@ -214,7 +217,7 @@ async fn request(
     }
 }
 
-/// Returns the verified, signed answer, and the time of the erasure.
+/// Sends the request, and returns the verified confirmation and the time of the erasure that it states.
 async fn confirmation(ports: &impl Ports, open: &ErasableDisclosure) -> Result<(StoredStatement, String), Failure> {
     let hint = || contact(Some(&open.sent));
     let unsent = |problem: &_| Failure::from_problem(problem, Sentence::id("error-erase-unasked"), hint());
@@ -234,7 +237,7 @@ async fn confirmation(ports: &impl Ports, open: &ErasableDisclosure) -> Result<(
     Ok((kept, confirmation.erased_at().to_string()))
 }
 
-/// Returns the contact to turn to instead.
+/// Returns the hint to write to the verifier's registered contact instead.
 fn contact(sent: Option<&WalletLogEntry>) -> Sentence {
     let asker = sent.and_then(|sent| sent.asker.as_ref());
     match asker.and_then(|asker| asker.support.as_deref()) {

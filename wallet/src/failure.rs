@@ -1,4 +1,5 @@
-//! Failures: what happened, whether the data is safe, and what to do next, as message ids.
+//! Failures of use cases: what happened, whether the data is safe, and what to do next, as message ids in place of
+//! texts.
 
 use carnet_core::Problem;
 use serde_json::Value;
@@ -22,23 +23,23 @@ pub enum FailureKind {
     Temporary,
 }
 
-/// State of the holder's data after a failure.
+/// State of the holder's data after a failure: whether the wallet is intact, and whether something was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataSafety {
     /// The wallet is unchanged, and nothing was presented.
     Untouched,
     /// Nothing was presented; everything stored before is still stored.
     Stored,
-    /// The approved presentation was sent, or may have been.
+    /// The approved presentation was sent to the verifier, or may have been.
     Sent,
-    /// A copy may have been presented, but only to its own issuer.
+    /// A copy may have been presented, but only to its own issuer; the wallet is intact.
     Issuer,
     /// The wallet is unreadable.
     Unreadable,
 }
 
 impl DataSafety {
-    /// Returns the sentence that describes the state.
+    /// Returns the sentence for the holder that describes the state.
     #[must_use]
     pub const fn text(self) -> Sentence {
         Sentence::id(match self {
@@ -57,7 +58,7 @@ impl DataSafety {
     }
 }
 
-/// Party that caused a failure.
+/// Party at fault for a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// This wallet or its holder.
@@ -71,7 +72,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Returns the stable name.
+    /// Returns the stable name in JSON output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -90,20 +91,20 @@ pub struct Failure {
     pub reason: FailureReason,
     /// Party at fault: that of the reason, unless another party caused it here.
     pub fault: Fault,
-    /// Event.
+    /// Sentence that says what happened.
     pub message: Sentence,
-    /// State of the data.
+    /// State of the holder's data.
     pub safety: DataSafety,
-    /// Advice on the next step.
+    /// Sentence that says what to do next.
     pub hint: Sentence,
-    /// Kind of failure.
+    /// Kind of failure, which determines the exit code.
     pub kind: FailureKind,
     /// Additional members for programs, next to `error` in the JSON output.
     pub beside: Option<Box<Value>>,
 }
 
 impl Failure {
-    /// Creates a failure after which everything is unchanged.
+    /// Creates a permanent failure after which the wallet is unchanged and nothing was presented.
     pub fn new(reason: impl Into<FailureReason>, message: Sentence, hint: Sentence) -> Self {
         let reason = reason.into();
         Self {
@@ -117,12 +118,12 @@ impl Failure {
         }
     }
 
-    /// Creates a failure for invalid input.
+    /// Creates a failure for invalid input of the holder. The wallet is unchanged.
     pub fn usage(reason: impl Into<FailureReason>, message: Sentence, hint: Sentence) -> Self {
         Self { kind: FailureKind::Usage, ..Self::new(reason, message, hint) }
     }
 
-    /// Creates a failure for which a retry may succeed.
+    /// Creates a failure for which a retry may succeed. The wallet is unchanged.
     pub fn later(reason: impl Into<FailureReason>, message: Sentence, hint: Sentence) -> Self {
         Self { kind: FailureKind::Temporary, ..Self::new(reason, message, hint) }
     }
@@ -140,24 +141,25 @@ impl Failure {
         Self::new(FailureReason::NotAnswered, message, Sentence::id("hint-answer"))
     }
 
-    /// Converts a problem of core, with a hint. An unresolved DID may be caused by the network and counts as temporary.
+    /// Converts a problem of core; its details follow the message. An unresolved DID may be caused by the network, so
+    /// that failure is temporary; all others are permanent.
     pub fn from_problem(problem: &Problem, message: Sentence, hint: Sentence) -> Self {
         let unresolved = problem.code == carnet_core::Code::DidUnresolved;
         let kind = if unresolved { FailureKind::Temporary } else { FailureKind::Permanent };
         Self { kind, ..Self::new(problem.code, message.details(sanitise(&problem.detail)), hint) }
     }
 
-    /// Sets the party that caused the failure, unless the cause is the network.
+    /// Sets the party at fault, unless that is the network.
     pub fn by(self, fault: Fault) -> Self {
         if self.fault == Fault::Network { self } else { Self { fault, ..self } }
     }
 
-    /// Replaces the state of the data.
+    /// Sets the state of the holder's data.
     pub fn with_safety(self, safety: DataSafety) -> Self {
         Self { safety, ..self }
     }
 
-    /// Adds members next to `error` in the JSON output.
+    /// Sets the members next to `error` in the JSON output.
     pub fn beside(self, members: Value) -> Self {
         Self { beside: Some(Box::new(members)), ..self }
     }

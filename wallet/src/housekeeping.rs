@@ -1,5 +1,5 @@
-//! Changes due whenever a wallet file is opened: a file restored from a copy is recognised by its rollback mark
-//! (spec/log.md section 8), and log entries past the owner's retention period are deleted.
+//! Changes that are due whenever a wallet file is opened: a file restored from a copy is recognised by its rollback
+//! mark (spec/log.md section 8), and log entries past the retention period are deleted.
 
 use std::path::Path;
 
@@ -16,16 +16,19 @@ use crate::{
     },
 };
 
-/// Changes made to a wallet when it was opened.
+/// Changes that were due and made when a wallet was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OpeningChanges {
-    /// `true` if the file was restored from a copy: all its copies count as shown, and the log records it.
+    /// `true` if the file was restored from a copy. All of its copies count as presented then, and the log records the
+    /// restoration.
     pub restored: bool,
-    /// Number of log entries past the retention period, and the first instant that is kept.
+    /// Number of log entries that were deleted as past the retention period, and the instant before which they were;
+    /// `None`: none.
     pub forgotten: Option<(usize, Timestamp)>,
 }
 
-/// Makes the changes that are due, and saves each at once.
+/// Makes the changes that are due, and saves the wallet after each. Also erases expired freshness statements, which is
+/// saved with the next change, and updates the rollback mark with each save from now on.
 ///
 /// # Errors
 /// The wallet cannot be saved.
@@ -50,9 +53,9 @@ pub fn bring_up_to_date(
     Ok(changes)
 }
 
-/// Creates a wallet from a copy of its file. Later presentations are not in the copy, so all credential copies in it
-/// count as presented, and the new file gets its own rollback mark. Returns the contents, and the time of the last log
-/// entry in the copy.
+/// Creates the wallet file `wallet` from a copy of a wallet file; never replaces an existing file. Presentations made
+/// after the copy are not in it, so all credential copies count as presented. The new file gets its own rollback mark.
+/// Returns the contents, and the time of the last log entry in the copy.
 ///
 /// # Errors
 /// The copy cannot be opened; the wallet exists or cannot be written.
@@ -70,14 +73,14 @@ pub fn restore(
     Ok((contents, last))
 }
 
-/// Returns whether opening the wallet would change it.
+/// Returns whether [`bring_up_to_date`] would record a restoration or delete log entries.
 #[must_use]
 pub fn is_change_due(contents: &WalletContents, marks: &MarkFolders, now: Timestamp) -> bool {
     let is_old = |start| contents.log.before(start) > 0;
     contents.age(marks) != FileAge::Newest || contents.retention_start(now).is_some_and(is_old)
 }
 
-/// Changes contents as the next opening of their file will, for a file that cannot be changed now.
+/// Makes the changes that are due in the contents only, for a file that cannot be changed now because it is locked.
 pub fn preview(contents: &mut WalletContents, marks: &MarkFolders, now: Timestamp) -> OpeningChanges {
     let restored = contents.age(marks) != FileAge::Newest;
     if restored {
@@ -86,7 +89,8 @@ pub fn preview(contents: &mut WalletContents, marks: &MarkFolders, now: Timestam
     OpeningChanges { restored, forgotten: forget_old(contents, now) }
 }
 
-/// Deletes the log entries past the retention period. An invalid log is left unchanged; `check_log` reports the fault.
+/// Deletes the log entries past the retention period, and returns their number and the instant before which they were.
+/// An invalid log is left unchanged; its verification reports the fault.
 fn forget_old(contents: &mut WalletContents, now: Timestamp) -> Option<(usize, Timestamp)> {
     let start = contents.retention_start(now)?;
     let count = contents.forget(start, now).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Verification of the wallet's log: its hash chain, its receipts, its checkpoint, and a head that the owner noted.
+//! Verification of the wallet's log: its hash chain, its receipts, its checkpoint, and a head that the holder noted.
 
 use carnet_core::day;
 use serde_json::json;
@@ -14,18 +14,19 @@ use crate::{
     },
 };
 
-/// Valid log.
+/// Result of verifying a valid log.
 pub struct CheckedLog {
-    /// Numbers of receipts and confirmations.
+    /// Numbers of verified receipts and confirmations.
     pub count: StatementCount,
-    /// Key of the log, as a Multikey; `None`: nothing was forgotten yet.
+    /// Public key that signs checkpoints of the log, as a Multikey; `None` if the wallet has none.
     pub key: Option<String>,
 }
 
-/// Verifies the log. `noted` is a head that the owner noted earlier.
+/// Verifies the log. `noted` is a head that the holder noted earlier; the log must have an entry with this digest, or
+/// begin after it.
 ///
 /// # Errors
-/// `log_broken`, `head_unknown`.
+/// `log_broken`; `head_unknown` if the noted head is not in a log whose first entries were deleted.
 pub fn check_log(contents: &WalletContents, noted: Option<&str>) -> Result<CheckedLog, Failure> {
     let log = &contents.log;
     let count = receipt::check(log).map_err(|broken| broken_log(log, &broken))?;

@@ -1,4 +1,4 @@
-//! Parties that the owner pins: registrars of verifiers, and sites on this machine for trials.
+//! Parties that the holder pins: registrars of verifiers, and services on this machine for trials.
 
 use carnet_core::{did::Did, time::Timestamp};
 use carnet_fetch::local::LocalSite;
@@ -9,10 +9,10 @@ use crate::{
     store::{EntryKind, PinnedRegistrar, Wallet, WalletContents, WalletLogEntry, WalletStore},
 };
 
-/// Maximum length of a registrar's name, in characters.
+/// Maximum length of a registrar's name, in characters; longer names are truncated.
 const LONGEST_NAME: usize = 200;
 
-/// Pins a registrar, or renames a pinned one; the log records it.
+/// Pins a registrar, or renames a pinned one. The log records it, and the wallet is saved.
 ///
 /// # Errors
 /// `did_malformed`; the wallet cannot be saved.
@@ -41,7 +41,7 @@ pub fn pin_registrar(
     Ok(registrar)
 }
 
-/// Removes a pinned registrar; the log records it.
+/// Removes a pinned registrar, and returns it. The log records it, and the wallet is saved.
 ///
 /// # Errors
 /// `not_found`; the wallet cannot be saved.
@@ -70,16 +70,16 @@ fn save_with(
     wallet.save()
 }
 
-/// Pins a site; it replaces what was known under its DID.
+/// Adds a local service; it replaces one with the same DID. The caller saves the wallet.
 pub fn pin_site(contents: &mut WalletContents, site: &LocalSite) {
     contents.local_sites.retain(|known| known.did != site.did);
     contents.local_sites.push(site.clone());
 }
 
-/// Removes a pinned site.
+/// Removes the local service with a DID, and returns it. The caller saves the wallet.
 ///
 /// # Errors
-/// `not_found`.
+/// `not_found`
 pub fn unpin_site(contents: &mut WalletContents, did: &str) -> Result<LocalSite, Failure> {
     let at = contents.local_sites.iter().position(|site| site.did == did).ok_or_else(|| {
         let message = Sentence::id("error-local-unknown").with("did", sanitise(did));

@@ -256,7 +256,7 @@ fn pinned(statement: &StoredStatement) -> Result<PinnedKeys, Problem> {
     PinnedKeys::new(method.did(), &[(method.fragment().to_owned(), key)])
 }
 
-/// Receipt for third parties, as a file.
+/// Receipt exported for third parties.
 pub struct ReceiptFile {
     /// Contents of the file.
     pub file: ExportedReceipt,
@@ -266,10 +266,11 @@ pub struct ReceiptFile {
     pub has_request: bool,
 }
 
-/// Exports the receipt of the only presentation to a verifier that has one.
+/// Exports the receipt of the one presentation to a verifier that has a receipt, with its request and the confirmation
+/// of erasure, if any. `who` is a client id, a DID, an unambiguous name, or the number of a log entry.
 ///
 /// # Errors
-/// `no_receipt`, `ambiguous_receipt`; those of [`shown_to`].
+/// `no_receipt`; `ambiguous_receipt` if several presentations have one; `not_found`, `ambiguous_name`.
 pub fn export_receipt(contents: &WalletContents, who: &str) -> Result<ReceiptFile, Failure> {
     let missing = |message| Failure::new(FailureReason::NoReceipt, Sentence::id(message), Sentence::id("hint-who-saw"));
     let known = shown_to(&contents.log, who)?;

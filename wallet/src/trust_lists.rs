@@ -1,4 +1,4 @@
-//! Trust lists that the owner pins: adding, updating and removing them (spec/trust.md section 7).
+//! Trust lists that the holder pins: adding, updating and removing them (spec/trust.md section 7).
 
 use std::path::Path;
 
@@ -20,8 +20,8 @@ use crate::{
 /// Maximum number of intermediate lists that are read when the operators of a list have changed.
 const MAX_PASSED: usize = 16;
 
-/// Pins a list after verifying its newest version; the log records it. A list with the digest `accept` is accepted
-/// regardless of what was seen before.
+/// Fetches and verifies the newest version of a list, and pins the list. A version with the digest `accept` is accepted
+/// regardless of versions accepted before. The log records it, and the wallet is saved.
 ///
 /// # Errors
 /// The list cannot be read or is invalid; the wallet cannot be saved.
@@ -41,9 +41,9 @@ pub async fn add_list(
     Ok(held)
 }
 
-/// Fetches newer lists. A refused list does not replace the pinned one and does not stop the others. A list with the
-/// digest `accept` is accepted regardless of what was seen before. Returns the new lists and the first failure; the
-/// caller saves the wallet.
+/// Fetches the newest version of each pinned list. A refused version does not replace the pinned one and does not stop
+/// the other lists. A version with the digest `accept` is accepted regardless of versions accepted before. Returns the
+/// updated lists and the first failure. The caller saves the wallet.
 pub async fn update_lists(
     ports: &impl Ports,
     trust: &mut WalletTrust,
@@ -69,7 +69,8 @@ pub async fn update_lists(
     (updated, failure)
 }
 
-/// Removes a pinned list; the log records it.
+/// Unpins the list with the DID `issuer`. The log records it, and the wallet is saved. Versions older than the newest
+/// accepted one stay refused.
 ///
 /// # Errors
 /// `not_found`; the wallet cannot be saved.
@@ -84,10 +85,11 @@ pub fn remove_list(ports: &impl Ports, wallet: &mut Wallet<impl WalletStore>, is
     wallet.save()
 }
 
-/// Returns a URL unchanged, and a file as an absolute path: the wallet is also used from other folders.
+/// Returns the source of a list to be stored: a URL unchanged, a file as an absolute path, since the wallet is also
+/// used from other directories.
 ///
 /// # Errors
-/// The path is empty, or the current folder is gone.
+/// `trust_list_unreadable`: the path is empty, or the current directory is gone.
 pub fn list_source(list: &str) -> Result<String, Failure> {
     if list.contains("://") {
         return Ok(list.to_owned());
@@ -108,9 +110,12 @@ fn replace(trust: &mut WalletTrust, pinned: PinnedList, held: &TrustList) {
     }
 }
 
-/// Returns the list at its source if it is valid under the operators' current DID documents. The pinned list is judged
-/// by the same documents from then on: it becomes invalid if an operator has revoked or removed its signing key,
-/// whether or not a new list is accepted (spec/trust.md 7.8).
+/// Fetches the list from its source, and verifies it with the current DID documents of its operators. The pinned list
+/// gets these documents too: it becomes invalid if an operator has revoked or removed its signing key, even if no new
+/// list is accepted (spec/trust.md 7.8).
+///
+/// # Errors
+/// The list is unavailable or invalid, or has no fresh timestamp although it needs one.
 async fn fetch(
     ports: &impl Ports,
     pinned: &mut PinnedList,

@@ -51,10 +51,12 @@ pub async fn refill_if_low(ports: &impl Ports, wallet: &mut Wallet<impl WalletSt
     refresh_new_copies(ports, wallet).await;
 }
 
-/// Requests statements for all copies of one issuer, and repeats the request if the issuer replaced some copies.
+/// Requests freshness statements for all copies of one issuer, then replaces those that need it. If copies were
+/// replaced, the statements are requested again.
 ///
 /// # Errors
-/// Those of [`refresh`] and [`replace_outdated`].
+/// The statements cannot be obtained, the catalogue is unreadable, or the wallet cannot be saved. Failed replacements
+/// are in the result.
 pub async fn confirm_copies(
     ports: &impl Ports,
     wallet: &mut Wallet<impl WalletStore>,
@@ -72,16 +74,17 @@ pub async fn confirm_copies(
     Ok((said, replaced))
 }
 
-/// Credentials to refill, by index, and those that cannot be refilled, with the reason.
+/// Credentials that a command refills, and those that it skips.
 #[derive(Debug, Default)]
 pub struct RefillChoice {
     /// Indices of the credentials to refill.
     pub chosen: Vec<usize>,
-    /// Indices of the others that run low, with the reason.
+    /// Indices of the other credentials, each with the reason why it cannot be refilled.
     pub skipped: Vec<(usize, Failure)>,
 }
 
-/// Chooses the credentials to refill: those that run low, or all.
+/// Chooses the credentials to refill: those with few unused copies or with copies that need replacement, or all of them
+/// if `all` is `true`.
 #[must_use]
 pub fn credentials_to_refill(contents: &WalletContents, all: bool, now: Timestamp) -> RefillChoice {
     let mut choice = RefillChoice::default();
@@ -94,13 +97,14 @@ pub fn credentials_to_refill(contents: &WalletContents, all: bool, now: Timestam
     choice
 }
 
-/// Returns the indices of the credentials that expire soon and can be renewed.
+/// Returns the indices of the credentials that end within 30 days. Some of them may not be renewable.
 #[must_use]
 pub fn credentials_to_renew(contents: &WalletContents, now: Timestamp) -> Vec<usize> {
     let all = contents.credentials.iter().enumerate();
     all.filter(|(_, held)| held.is_due_for_renewal(now)).map(|(index, _)| index).collect()
 }
 
+/// Returns whether a credential has few unused copies, or copies that need replacement.
 fn runs_low(held: &HeldCredential) -> bool {
     held.needs_refill() || held.has_outdated_copies()
 }

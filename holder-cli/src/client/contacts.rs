@@ -1,4 +1,5 @@
-//! Hosts that a command contacts: announced to the holder before the first call, with the reason why they are known.
+//! Hosts that a command contacts. They are announced to the holder before the first call, with the reason why the
+//! wallet knows them.
 
 use std::{
     collections::BTreeSet,
@@ -13,7 +14,7 @@ use url::Url;
 
 use crate::ui::messages::{Language, LocalizedMessages};
 
-/// Hosts that were announced in one command.
+/// Hosts that were announced in one command. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Contacts {
     known: Arc<Mutex<KnownHosts>>,
@@ -23,24 +24,25 @@ pub(crate) struct Contacts {
 }
 
 impl Contacts {
-    /// Creates the contacts of a run that knows nobody yet. A silent one has a program as its reader.
+    /// Creates the contacts of a command, to which all hosts are unknown. With `silent`, nothing is announced: a
+    /// program reads the output.
     pub(crate) fn new(language: Language, silent: bool) -> Self {
         Self { known: Arc::default(), told: Arc::default(), language, silent }
     }
 
-    /// Takes the hosts that the wallet knows.
+    /// Sets the hosts that the wallet knows.
     pub(crate) fn know(&self, hosts: KnownHosts) {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = hosts;
     }
 
-    /// Announces to the holder whom the wallet is about to contact, once for each host.
+    /// Announces the host of a URL to the holder, once in each command.
     pub(crate) fn announce(&self, url: &str) {
         if let Some(text) = self.announcement(url).filter(|_| !self.silent) {
             carnet_console::note(text);
         }
     }
 
-    /// Returns the text about a host that was not told yet.
+    /// Returns the text about the host of a URL; `None` if it was announced before.
     fn announcement(&self, url: &str) -> Option<String> {
         let url = Url::parse(url).ok()?;
         let host = url.host_str()?;

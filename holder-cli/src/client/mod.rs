@@ -1,4 +1,4 @@
-//! Connections to issuers and verifiers, over gRPC or OpenID.
+//! Connections to issuers and verifiers, over gRPC or OpenID4VCI and OpenID4VP.
 
 use carnet_core::time::Timestamp;
 use carnet_wallet::{
@@ -26,7 +26,7 @@ pub(crate) use contacts::Contacts;
 use grpc::{issuance::GrpcIssuer, presentation::GrpcVerifier};
 use openid::{HttpServices, issuance::OpenIdIssuer, presentation::OpenIdVerifier};
 
-/// Connections that one command makes.
+/// Connections of one command to issuers and verifiers.
 pub(crate) struct Connections {
     pub(crate) network: NetworkSettings,
     pub(crate) waits: ServiceWaits,
@@ -37,7 +37,7 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Connects to the service of an issuer.
+    /// Connects to the service of an issuer. For OpenID4VCI, no call is made yet.
     pub(crate) async fn issuer(&self, endpoint: &str, wire: Wire) -> Result<Box<dyn IssuerClient>, Failure> {
         Ok(match wire {
             Wire::Grpc => {
@@ -51,7 +51,7 @@ impl Connections {
         })
     }
 
-    /// Connects to the service of a verifier.
+    /// Connects to the service of a verifier. For OpenID4VP, no call is made yet.
     pub(crate) async fn verifier(&self, endpoint: &str, wire: Wire) -> Result<Box<dyn VerifierClient>, Failure> {
         Ok(match wire {
             Wire::Grpc => {
@@ -62,13 +62,17 @@ impl Connections {
         })
     }
 
-    /// Fetches an offer from its URL.
+    /// Fetches and parses the offer at a URL.
+    ///
+    /// # Errors
+    /// The URL is unavailable or forbidden; those of [`ReceivedOffer::fetched`].
     pub(crate) async fn fetch_offer(&self, url: &Url) -> Result<ReceivedOffer, Failure> {
         let services = self.http_services(url.as_str(), Fault::Issuer)?;
         ReceivedOffer::fetched(&services.document(url.as_str(), "error-service-offer").await?)
     }
 
-    /// Records the hosts that the wallet knows, before any OpenID service is contacted.
+    /// Sets the hosts that the wallet knows, for announcements. It must be called before an OpenID service is
+    /// contacted.
     pub(crate) fn know_hosts(&self, contents: &WalletContents, now: Timestamp) {
         self.contacts.know(KnownHosts::of(contents, now));
     }

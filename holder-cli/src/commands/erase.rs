@@ -1,4 +1,4 @@
-//! Command `carnet erase`: requests erasure from a verifier, with the holder's approval.
+//! Command `carnet erase`: requests erasure of presented data from a verifier, with the holder's approval.
 
 use carnet_wallet::erasure::{ConfirmedErasure, ErasureConsent, ErasurePlan, NotErased, erase};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::{
     wallet::WalletLogEntry,
 };
 
-/// Requests erasure of everything that was disclosed to a verifier and not confirmed as erased.
+/// Requests erasure of every presentation to a verifier whose erasure was not confirmed yet.
 pub(crate) async fn run(context: &CommandContext, arguments: &Erase) -> Result<(), Failure> {
     let mut wallet = context.wallet.open()?;
     let holder = TerminalHolder { ui: &context.ui, arguments };
@@ -33,7 +33,7 @@ pub(crate) async fn run(context: &CommandContext, arguments: &Erase) -> Result<(
     Ok(())
 }
 
-/// Holder at the terminal, or one who approved by digest.
+/// Consent of the holder: at the terminal, or by a digest on the command line.
 struct TerminalHolder<'a> {
     ui: &'a Ui,
     arguments: &'a Erase,

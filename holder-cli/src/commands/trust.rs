@@ -78,7 +78,7 @@ fn list(context: &CommandContext) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns a text of one line per updated list, and the objects for `--json`.
+/// Returns one line for each updated list, and the lists as objects for `--json`.
 pub(super) fn updated_lists(context: &CommandContext, updated: &[TrustList]) -> (String, Vec<Value>) {
     let line = |held: &TrustList| {
         let line = context.ui.messages.with("trust-updated", &[("list", &title(&context.ui, held))]);

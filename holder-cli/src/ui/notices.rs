@@ -28,7 +28,7 @@ pub(crate) fn text(messages: &LocalizedMessages, notice: &Notice<'_>) -> String 
     }
 }
 
-/// Returns the note about deleted log entries; the log starts at `start` now.
+/// Returns the note that `count` log entries before `start` were deleted.
 pub(crate) fn forgotten_text(messages: &LocalizedMessages, count: usize, start: Timestamp) -> String {
     messages.with("log-forgot", &[("count", &count.to_string()), ("day", &day::format_start(start))])
 }

@@ -51,17 +51,17 @@ impl WaitNotice {
     }
 }
 
-/// Notices for slow calls to hosts, without the screen that shows them.
+/// Source of notices about slow calls to hosts, independent of the user interface.
 #[derive(Clone)]
 pub(crate) struct ServiceWaits(Rc<dyn Fn(&str) -> WaitNotice>);
 
 impl ServiceWaits {
-    /// Creates notices with a text for each host.
+    /// Creates the source from a function that returns the notice for a host.
     pub(crate) fn new(notice: impl Fn(&str) -> WaitNotice + 'static) -> Self {
         Self(Rc::new(notice))
     }
 
-    /// Returns the notice for calls to a host.
+    /// Returns the notice about slow calls to a host.
     pub(crate) fn notice(&self, host: &str) -> WaitNotice {
         (self.0)(host)
     }

@@ -1,4 +1,4 @@
-//! Reasons of failures: stable codes, and the party at fault.
+//! Reasons of failures: stable codes, each with the party at fault.
 
 use std::fmt;
 
@@ -9,20 +9,20 @@ use super::Fault;
 
 macro_rules! failure_reasons {
     ($($variant:ident, $code:literal, $fault:ident, $doc:literal;)*) => {
-        /// Reason of a failure.
+        /// Reason of a failure, with a stable code.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum FailureReason {
             $(#[doc = $doc] $variant,)*
-            /// Check of core that failed.
+            /// Check of core that failed, by its code.
             Check(Code),
             /// Reason of the embedding program, in `snake_case`.
             Program(&'static str),
-            /// Reason stated by a service and unknown to this wallet.
+            /// Code stated by a service and unknown to this wallet.
             Service(String),
         }
 
         impl FailureReason {
-            /// Reasons without data: those of the wallet, and those of services that it handles.
+            /// Reasons that this wallet knows by name: its own, and those of services that it handles.
             pub const KNOWN: &'static [Self] = &[$(Self::$variant,)*];
 
             /// Returns the stable code in `snake_case`.
@@ -122,14 +122,15 @@ failure_reasons! {
     WalletMissing, "wallet_missing", Ours, "There is no wallet at the path.";
     WalletUnreadable, "wallet_unreadable", Ours, "The wallet file cannot be read.";
     WalletUnwritable, "wallet_unwritable", Ours, "The wallet file cannot be written.";
-    WalletVersion, "wallet_version", Ours, "The wallet file has a version that is newer than this program.";
+    WalletVersion, "wallet_version", Ours, "The wallet file has a version that this program does not support.";
     WireUnsupported, "wire_unsupported", Ours, "The protocol of the service has no such call.";
     WorkFactor, "work_factor", Ours, "Opening the file costs more than this program allows.";
     WrongPassphrase, "wrong_passphrase", Ours, "The passphrase does not open the wallet.";
 }
 
 impl FailureReason {
-    /// Returns the reason with a code: one of this wallet, a check of core, or else one of a service.
+    /// Returns the reason with a code: one that this wallet knows by name, otherwise a check of core, otherwise one of
+    /// a service.
     #[must_use]
     pub fn stated(code: &str) -> Self {
         let check = || Code::ALL.iter().find(|check| check.as_str() == code).map(|check| Self::Check(*check));

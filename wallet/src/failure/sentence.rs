@@ -1,10 +1,10 @@
-//! Sentences as message ids with arguments, independent of language.
+//! Sentences as message ids with arguments; the embedding program has the texts in its languages.
 
 use std::fmt::Display;
 
 use carnet_core::text::displayable;
 
-/// Message id with arguments. The embedding program has the texts, in its languages.
+/// Message id with arguments, an optional technical detail, and an optional second sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
     id: &'static str,
@@ -22,14 +22,14 @@ struct Additions {
 /// Argument of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SentenceArgument {
-    /// Text without control characters.
+    /// Text, in which control characters are displayed as code points.
     Value(String),
     /// Another message.
     Part(Sentence),
 }
 
 impl Sentence {
-    /// Creates a sentence with this message id.
+    /// Creates a sentence with a message id and without arguments.
     pub const fn id(id: &'static str) -> Self {
         Self { id, additions: None }
     }
@@ -50,23 +50,23 @@ impl Sentence {
         self.added(|additions| additions.arguments.push((name, SentenceArgument::Part(part))))
     }
 
-    /// Adds technical details without a translation, to be appended in parentheses.
+    /// Sets technical details, which have no translation and are appended in parentheses.
     pub fn details(self, details: impl Display) -> Self {
         self.added(|additions| additions.details = displayable(details.to_string().trim()))
     }
 
-    /// Adds a second sentence.
+    /// Sets the sentence that follows this one.
     pub fn then(self, next: Self) -> Self {
         self.added(|additions| additions.then = Some(next))
     }
 
-    /// Returns the id of the message.
+    /// Returns the message id, by which the embedding program finds the text.
     #[must_use]
     pub const fn message_id(&self) -> &'static str {
         self.id
     }
 
-    /// Returns the arguments of the message by name.
+    /// Returns the arguments of the message as pairs of name and value.
     pub fn arguments(&self) -> impl Iterator<Item = (&'static str, &SentenceArgument)> {
         self.additions.iter().flat_map(|additions| &additions.arguments).map(|(name, value)| (*name, value))
     }
@@ -77,7 +77,7 @@ impl Sentence {
         self.additions.as_ref().map(|additions| additions.details.as_str()).unwrap_or_default()
     }
 
-    /// Returns the second sentence.
+    /// Returns the sentence that follows this one; `None`: none.
     #[must_use]
     pub fn next(&self) -> Option<&Self> {
         self.additions.as_ref()?.then.as_ref()

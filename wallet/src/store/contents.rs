@@ -148,10 +148,10 @@ impl WalletContents {
         self.requests.pack();
     }
 
-    /// Returns the indices of credentials by the beginnings of their ids, sorted and without duplicates.
+    /// Returns the indices of the credentials with these ids or prefixes of ids, sorted and without duplicates.
     ///
     /// # Errors
-    /// Those of [`WalletContents::find`].
+    /// `not_found`, `ambiguous_id`
     pub fn find_all(&self, ids: &[String]) -> Result<Vec<usize>, Failure> {
         let found: BTreeSet<usize> = ids.iter().map(|id| self.find(id)).collect::<Result<_, _>>()?;
         Ok(found.into_iter().collect())

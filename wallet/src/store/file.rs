@@ -271,10 +271,10 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(FailureReason::WalletUnwritable, message, Sentence::id("hint-space"))
 }
 
-/// Checks that there is a wallet at a path.
+/// Checks that there is a file at the path of a wallet.
 ///
 /// # Errors
-/// `wallet_missing`.
+/// `wallet_missing`
 pub fn require(path: &Path) -> Result<(), Failure> {
     if path.exists() {
         return Ok(());

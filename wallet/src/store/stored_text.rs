@@ -1,4 +1,4 @@
-//! Texts in the second part of the wallet file, with the layouts that several of them share.
+//! Texts in the second part of the wallet file, with the templates that several of them share.
 
 use std::sync::Arc;
 

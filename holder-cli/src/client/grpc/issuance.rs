@@ -24,11 +24,11 @@ use crate::{
     wallet::{OfferRedemption, contents::WalletSecret},
 };
 
-/// Connection to an issuer.
+/// Connection to an issuer over gRPC.
 pub(crate) struct GrpcIssuer(IssuanceServiceClient<Channel>, WaitNotice);
 
 impl GrpcIssuer {
-    /// Creates the client on a channel to the service.
+    /// Creates the client on a channel to the service. `wait` is the notice for slow calls.
     pub(crate) fn new(channel: Channel, wait: WaitNotice) -> Self {
         Self(IssuanceServiceClient::new(channel), wait)
     }
@@ -213,7 +213,7 @@ fn epoch_of(validity_epoch: i32) -> Option<Epoch> {
     }
 }
 
-/// Reads a format of a message; `None` for an unspecified or unknown one.
+/// Converts the format in a message; `None` for an unspecified or unknown one.
 fn format_from_wire(format: i32) -> Option<CredentialFormat> {
     match proto::CredentialFormat::try_from(format).ok()? {
         proto::CredentialFormat::Unspecified => None,

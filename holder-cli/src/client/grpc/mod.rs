@@ -1,4 +1,4 @@
-//! Clients of services over gRPC.
+//! Clients of issuers and verifiers over gRPC.
 
 use std::time::Duration;
 
@@ -17,12 +17,15 @@ use crate::{
 pub(crate) mod issuance;
 pub(crate) mod presentation;
 
-/// Deadline of one call.
+/// Time limit of one call.
 const CALL: Duration = Duration::from_secs(30);
-/// Deadline of a connection attempt.
+/// Time limit of a connection attempt.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Connects to a service, and returns the channel with the notice to display while waiting.
+/// Connects to the service at an origin. Returns the channel, and the notice for slow calls.
+///
+/// # Errors
+/// `unavailable`, `ca_unreadable`
 pub(crate) async fn connect(
     network: &NetworkSettings,
     waits: &ServiceWaits,
@@ -65,8 +68,7 @@ async fn channel(origin: &str, ca: Option<&[u8]>) -> Result<Channel, Failure> {
     })
 }
 
-/// Builds a request with the token that authorises it; without a token, as for a renewal, the message itself authorises
-/// it.
+/// Builds a request with an access token. Without a token, as for a renewal, the message itself authorises the call.
 fn authorised<T>(message: T, token: &str) -> Result<tonic::Request<T>, Failure> {
     if token.is_empty() {
         return Ok(tonic::Request::new(message));

@@ -16,11 +16,11 @@ use crate::{
     ui::waiting::WaitNotice,
 };
 
-/// Connection to a verifier.
+/// Connection to a verifier over gRPC.
 pub(crate) struct GrpcVerifier(PresentationServiceClient<Channel>, WaitNotice);
 
 impl GrpcVerifier {
-    /// Creates the client on a channel to the service.
+    /// Creates the client on a channel to the service. `wait` is the notice for slow calls.
     pub(crate) fn new(channel: Channel, wait: WaitNotice) -> Self {
         Self(PresentationServiceClient::new(channel), wait)
     }

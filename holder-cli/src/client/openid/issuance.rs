@@ -1,4 +1,4 @@
-//! Client of an issuer over OpenID4VCI 1.0, with the pre-authorized code grant.
+//! OpenID4VCI 1.0 client of an issuer, with the pre-authorized code grant.
 
 use async_trait::async_trait;
 use carnet_core::{epoch::Epoch, format::CredentialFormat, json::Limits};
@@ -26,21 +26,21 @@ use crate::{
     failure::{Failure, FailureReason, Sentence},
 };
 
-/// Maximum length of a response with copies, in bytes.
+/// Maximum size of a response with copies, in bytes.
 const MOST_COPIES: usize = 8_388_608;
-/// Depth of the JSON of such a response: copies may be documents.
+/// Maximum nesting of the JSON in such a response: copies may be JSON documents.
 const DEPTH: usize = 36;
-/// Interval that is assumed where an issuer states more than can be counted, in seconds.
+/// Maximum interval before the next deferred request, in seconds; longer ones are shortened to it.
 const LONGEST_INTERVAL: u32 = 86_400;
 
-/// OpenID4VCI client of an issuer.
+/// Connection to an issuer over OpenID4VCI.
 pub(crate) struct OpenIdIssuer {
     services: HttpServices,
     catalogue: Catalogue,
     clock: CommandClock,
     /// Credential issuer identifier.
     issuer: String,
-    /// Metadata and token endpoint, once they were read.
+    /// Metadata and token endpoint; `None` until the metadata were fetched.
     endpoints: Option<(metadata::IssuerMetadata, String)>,
 }
 
@@ -110,8 +110,8 @@ impl IssuerClient for OpenIdIssuer {
         Ok(metadata)
     }
 
-    /// Redeems the code. Over OpenID a redemption cannot be repeated (spec/openid.md 3.2), so `repeats` makes no
-    /// difference: the issuer says if it can.
+    /// Redeems the code. OpenID4VCI has no repetition of a redemption (spec/openid.md 3.2), so the code is sent again
+    /// if `repeats` is `true`, and the issuer decides.
     async fn redeem(&mut self, redemption: &OfferRedemption, _repeats: bool) -> Result<RedeemedOffer, Failure> {
         let message = "error-service-redeem";
         let (_, token_endpoint) = self.endpoints()?;
@@ -192,7 +192,7 @@ impl IssuerClient for OpenIdIssuer {
     }
 }
 
-/// Error for what OpenID4VCI does not have.
+/// Returns the failure for a call that OpenID4VCI does not have.
 fn unsupported() -> Failure {
     Failure::new(
         FailureReason::WireUnsupported,
@@ -201,7 +201,7 @@ fn unsupported() -> Failure {
     )
 }
 
-/// Returns a credential as text: formats of JSON come as objects.
+/// Returns an issued credential as text; one in JSON is serialised.
 fn text_of(credential: Value) -> String {
     match credential {
         Value::String(text) => text,
@@ -209,7 +209,7 @@ fn text_of(credential: Value) -> String {
     }
 }
 
-/// Converts the metadata of an issuer with this DID and token endpoint.
+/// Converts the metadata of the issuer with this DID and token endpoint.
 fn metadata_of(
     said: &metadata::IssuerMetadata,
     did: &str,
@@ -244,7 +244,8 @@ fn metadata_of(
     }
 }
 
-/// Returns the name of a type in the catalogue, or what the issuer calls it.
+/// Returns the credential type of a configuration: its name in the catalogue, otherwise as in the metadata; empty if
+/// there is none.
 fn type_name(known: &metadata::CredentialConfiguration, catalogue: &Catalogue) -> String {
     if let Some(vct) = &known.vct {
         return catalogue.credential_type_by_vct(vct).map_or_else(|| vct.clone(), |known| known.name.clone());

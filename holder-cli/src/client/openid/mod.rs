@@ -1,4 +1,5 @@
-//! OpenID clients. Each call follows the restrictions for URLs from outside, and is announced to the holder beforehand.
+//! OpenID4VCI and OpenID4VP clients. Each call follows the restrictions for URLs from outside, and its host is
+//! announced to the holder beforehand.
 
 use std::time::Duration;
 
@@ -17,13 +18,13 @@ use crate::{
 pub(crate) mod issuance;
 pub(crate) mod presentation;
 
-/// Deadline of one call.
+/// Time limit of one call.
 pub(super) const CALL: Duration = Duration::from_secs(30);
-/// Maximum length of metadata and offers, in bytes.
+/// Maximum size of metadata and offers, in bytes.
 const MOST_DOCUMENT: usize = 1_048_576;
 const JSON: &str = "application/json";
 
-/// HTTP services that one command calls.
+/// HTTP client for the services of one issuer or verifier.
 #[derive(Clone)]
 pub(crate) struct HttpServices {
     client: ServiceClient,
@@ -34,37 +35,38 @@ pub(crate) struct HttpServices {
 }
 
 impl HttpServices {
-    /// Creates the clients of a command.
+    /// Creates the client. `party` is the party that runs the services, for failures.
     pub(crate) const fn new(client: ServiceClient, contacts: Contacts, wait: WaitNotice, party: Fault) -> Self {
         Self { client, contacts, wait, party }
     }
 
-    /// Calls a service, and returns its answer whatever its status.
+    /// Announces the host and makes a call. Returns the response whatever its status; `message` is the message id for
+    /// failures.
     async fn call(&self, call: ServiceCall<'_>, message: &'static str) -> Result<ServiceAnswer, Failure> {
         self.contacts.announce(call.url);
         let _waiting = self.wait.begin();
         self.client.call(call).await.map_err(|problem| unanswered(&problem, call.url, message).by(self.party))
     }
 
-    /// Fetches a document.
+    /// Fetches a JSON document; any status other than 200 is a failure.
     pub(super) async fn document(&self, url: &str, message: &'static str) -> Result<Vec<u8>, Failure> {
         let call = ServiceCall { url, content: CallContent::None, accept: JSON, token: "", max_bytes: MOST_DOCUMENT };
         let answer = self.call(call, message).await?;
         if answer.status == 200 { Ok(answer.body) } else { Err(self.refused(&answer, message)) }
     }
 
-    /// Converts a refusal by the party.
+    /// Converts a response with an error status into a failure of the party.
     fn refused(&self, answer: &ServiceAnswer, message: &'static str) -> Failure {
         refused(answer, message).by(self.party)
     }
 
-    /// Converts the problem of an answer that the party gave.
+    /// Converts a problem with a response into a failure of the party.
     fn malformed(&self, problem: &Problem, message: &'static str) -> Failure {
         Failure::from_problem(problem, Sentence::id(message), Sentence::id("hint-name-in-brackets")).by(self.party)
     }
 }
 
-/// Converts the problem of a call without an answer.
+/// Converts the problem of a call without a response into a failure.
 fn unanswered(problem: &Problem, url: &str, message: &'static str) -> Failure {
     let origin = Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     match problem.code {
@@ -80,7 +82,8 @@ fn unanswered(problem: &Problem, url: &str, message: &'static str) -> Failure {
     }
 }
 
-/// Converts a refusal: the reason of Carnet's services, or the error code of the text.
+/// Converts a response with an error status into a failure. Its reason is that of Carnet's services, otherwise the
+/// error code in the body, otherwise that of the status.
 fn refused(answer: &ServiceAnswer, message: &'static str) -> Failure {
     let said = ReceivedRefusal::parse(&answer.body);
     let named = Some(said.error.as_str()).filter(|code| is_code(code));
@@ -102,7 +105,7 @@ fn refused(answer: &ServiceAnswer, message: &'static str) -> Failure {
     }
 }
 
-/// Tests for an error code: a short name in snake case.
+/// Returns whether a text is an error code: 1 to 64 lower-case letters, digits and underscores.
 fn is_code(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     (1..=64).contains(&text.len()) && text.bytes().all(fits)

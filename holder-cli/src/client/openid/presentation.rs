@@ -1,4 +1,4 @@
-//! Client of a verifier over OpenID4VP 1.0.
+//! OpenID4VP 1.0 client of a verifier.
 
 use std::collections::BTreeMap;
 
@@ -24,12 +24,12 @@ use rand_core::OsRng;
 use super::{HttpServices, JSON};
 use crate::failure::{DataSafety, Failure, FailureKind, FailureReason, Sentence};
 
-/// Maximum length of a request object, in bytes.
+/// Maximum size of a request object, in bytes.
 const MOST_REQUEST: usize = 262_144;
-/// Maximum length of the answer to a response, in bytes.
+/// Maximum size of the verifier's response to a presentation, in bytes.
 const MOST_ANSWER: usize = 262_144;
 
-/// OpenID4VP client of a verifier.
+/// Connection to a verifier over OpenID4VP.
 pub(crate) struct OpenIdVerifier(HttpServices);
 
 impl OpenIdVerifier {
@@ -127,7 +127,7 @@ impl VerifierClient for OpenIdVerifier {
     }
 }
 
-/// Error for what OpenID4VP does not have.
+/// Returns the failure for a call that OpenID4VP does not have.
 fn unsupported() -> Failure {
     Failure::new(
         FailureReason::WireUnsupported,
