@@ -62,11 +62,11 @@ pub struct ProvedClaim {
 /// Verifiers to which a copy was presented before.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KnownVerifiers {
-    /// No verifier.
+    /// The copy was presented to no verifier.
     Fresh,
-    /// Only the requesting verifier.
+    /// The copy was presented to the requesting verifier only.
     SameAsker,
-    /// Other verifiers, by client id.
+    /// The copy was presented to these other verifiers, by client id.
     Others(Vec<String>),
 }
 

@@ -85,7 +85,7 @@ pub fn sign_proofs(keys: &[HolderKey], audience: &str, nonce: &str, now: Timesta
 pub struct CollectionRequirements<'a> {
     /// Credential that the issuer announced.
     pub promise: &'a ExpectedCredential,
-    /// Holder keys, in the order of the proofs.
+    /// Holder keys for which the copies were requested, in the order of the proofs.
     pub keys: &'a [HolderKey],
     /// All credentials in the wallet: no copy may share copy-specific values with theirs.
     pub held: &'a [HeldCredential],

@@ -1,5 +1,11 @@
 //! Holder's wallet as a library: offers and requests, least-disclosure answers, received copies, trust, the log, and
 //! the encrypted file. It has no user interface, no network protocol and no clock of its own.
+//!
+//! Terms: a credential is issued in several *copies* with the same claims, each with its own holder key, salts and
+//! signature, so that verifiers cannot link its presentations. A *refill* is the issuance of more copies, a *renewal*
+//! of copies with a later expiry, both against a copy presented to the issuer. A *voucher* is a credential with a
+//! limited number of uses, each shown by a *serial* (spec/entitlement.md). An *approval digest* approves one answer to
+//! one request.
 
 pub mod address;
 pub mod answer;

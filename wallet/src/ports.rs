@@ -143,7 +143,7 @@ pub enum CollectionResponse {
     NotReady(Option<WalletSecret>, u32),
 }
 
-/// Result of redeeming an offer.
+/// Result of redeeming the pre-authorized code of an offer.
 #[derive(Debug)]
 pub struct RedeemedOffer {
     /// Access token.
@@ -178,7 +178,7 @@ pub enum Notification {
     Failure,
 }
 
-/// Connection to an issuer's service.
+/// Connection to an issuer's service, over either protocol.
 #[async_trait(?Send)]
 pub trait IssuerClient {
     /// Returns the issuer's metadata.
@@ -271,7 +271,7 @@ pub enum ReportedOutcome {
     Unknown,
 }
 
-/// Connection to a verifier's service.
+/// Connection to a verifier's service, over either protocol.
 #[async_trait(?Send)]
 pub trait VerifierClient {
     /// Fetches the signed request object of a link.

@@ -68,7 +68,7 @@ pub fn is_former_voucher(held: &HeldCredential, known: &CredentialType) -> bool 
     known.serials.is_some() && held.serials.is_none()
 }
 
-/// Kind of reissue.
+/// Kind of reissue: the exchange of a copy that is presented to its issuer for new copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reissue {
     /// More copies with the same claims and validity.

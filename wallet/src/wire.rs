@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Protocol of an issuer's or a verifier's service.
+/// Protocol by which the wallet calls the service of an issuer or a verifier.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wire {

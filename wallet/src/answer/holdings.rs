@@ -44,7 +44,7 @@ pub(super) struct DecryptedCopy {
     pub(super) source: ClaimSource,
     /// Claims of which the copy can prove thresholds.
     provable: Vec<OrderedClaim>,
-    /// Claims that the issuer left in the clear.
+    /// Claims that are always disclosed, since the issuer did not make them selectively disclosable.
     clear: Vec<ClearClaim>,
     /// `true` if the verifier has already seen some copy of the credential.
     known: bool,

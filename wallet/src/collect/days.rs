@@ -24,7 +24,7 @@ pub enum DateRequirement {
     Renewed {
         /// Time of the request for the renewal.
         since: Timestamp,
-        /// End of the earlier copies.
+        /// End of the validity of the earlier copies; `None`: no end.
         ended: Option<Timestamp>,
         /// Time before that end from which the issuer renews, in days.
         window_days: u32,

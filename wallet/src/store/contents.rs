@@ -262,7 +262,8 @@ impl HeldCredential {
     }
 }
 
-/// Copy of a credential, with its holder key.
+/// Copy of a credential, with its holder key. All copies of a credential have the same claims, and nothing else by
+/// which verifiers could link them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CredentialCopy {

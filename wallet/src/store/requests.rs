@@ -54,7 +54,7 @@ impl KeptRequests {
         packing::pack(self.0.values_mut().collect());
     }
 
-    /// Returns the texts for the second part of the file.
+    /// Returns the texts as they are stored in the second part of the file.
     pub fn stored(&self) -> StoredRequests {
         StoredRequests::of(self.0.values())
     }

@@ -1,4 +1,4 @@
-//! Threshold data of a copy: the positions of its commitments, and the thresholds already proved with it
+//! Data of a copy for threshold proofs: the positions of its commitments, and the thresholds that were proved with it
 //! (spec/at-least.md 3.5 and 4.5).
 
 use carnet_core::{

@@ -10,7 +10,7 @@ use super::HeldCredential;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VoucherSerials {
-    /// Number of uses of the voucher.
+    /// Total number of uses of the voucher.
     pub uses: usize,
     /// Serials that were disclosed with any copy, oldest first.
     #[serde(default)]
