@@ -59,7 +59,7 @@ fn kind_v6(ip: Ipv6Addr) -> AddressKind {
     match [a, b, c, d, e, f] {
         // v4-mapped, and the well-known prefix of NAT64 (RFC 6052): the v4 address inside counts.
         [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => embedded(high, low),
-        // 6to4 (RFC 3056) has one inside, too.
+        // A 6to4 address (RFC 3056) embeds a v4 address, too.
         [0x2002, ..] => embedded(b, c),
         // Unique local addresses (RFC 4193).
         [0xfc00..=0xfdff, ..] => AddressKind::Private,

@@ -89,7 +89,7 @@ impl DidCache {
     /// `did_log_forked`: the log does not continue from its last accepted entry; the cached document stays.
     /// `did_unresolved`: its last entry could not be written to the file of [`DidCache::persist_in`].
     pub fn insert_log(&self, log: WebVhLog, at: Timestamp) -> Result<bool, Problem> {
-        // Held until the log is in, so that of two at the same time the longer one stays.
+        // The lock is held until the log is inserted, so that the longer of two concurrent logs stays.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.advance(&log)?;
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
@@ -121,7 +121,7 @@ impl DidCache {
         let mut refusals = self.refusals.write().unwrap_or_else(PoisonError::into_inner);
         match &fetched {
             Ok(_) => drop(refusals.remove(did)),
-            // The earlier ones stay: a configuration or a trust list names the DIDs that are fetched.
+            // Beyond the maximum, earlier errors stay: a configuration or a trust list names the DIDs that are fetched.
             Err(_) if refusals.len() >= CAPACITY && !refusals.contains_key(did) => {}
             Err(problem) => drop(refusals.insert(did.clone(), problem.clone())),
         }
@@ -177,7 +177,7 @@ impl DidCache {
     fn is_fresh(&self, did: &Did, max_age: Duration) -> bool {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.get(did).is_some_and(|entry| {
-            // A controller may want a refresh more often than the caller would.
+            // The DID controller may require more frequent refreshes than the caller.
             apart(now(), entry.at) < entry.ttl.map_or(max_age, |ttl| ttl.min(max_age))
         })
     }

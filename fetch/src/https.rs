@@ -190,9 +190,9 @@ pub(crate) fn client(options: FetchOptions, https_only: bool) -> Result<Client, 
         .tls_backend_preconfigured(tls)
         .https_only(https_only)
         .http1_only()
-        // A redirect could lead to another host; a document is at the place that its DID or URL names, or nowhere.
+        // A redirect could lead to another host; a document is only accepted from the location named by its DID or URL.
         .redirect(Policy::none())
-        // A proxy would resolve the name by itself, past the guard.
+        // A proxy would resolve the name itself, and bypass the guarded resolver.
         .no_proxy()
         .referer(false)
         .dns_resolver(GuardedResolver {
@@ -297,7 +297,7 @@ fn client_config(roots: RootCertStore, pins: BTreeSet<Fingerprint>) -> Result<Cl
 /// Returns the system's CA certificates and the additional ones (PEM).
 fn roots(extra: Option<&[u8]>) -> Result<RootCertStore, Problem> {
     let mut roots = RootCertStore::empty();
-    // A system may have a few that cannot be read; those are not trusted, the others are.
+    // Some of the system's certificates may be unreadable; those are not trusted, the others are.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(pem) = extra {
         let unreadable = || Problem::new(Code::KeyInvalid, "an extra CA certificate cannot be read as PEM");

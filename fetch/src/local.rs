@@ -209,7 +209,7 @@ impl ServerCertVerifier for PinnedLocalhost {
         if !self.pins.contains(&Fingerprint::of(end_entity)) {
             return Err(CertificateError::Other(OtherError(Arc::new(NotPinned))).into());
         }
-        // The pin says whose it is. Name, validity and usage are held to the rules, with the certificate as its own
+        // The pin identifies the certificate. Name, validity and usage are verified, with the certificate as its own
         // authority.
         let mut own = RootCertStore::empty();
         own.add(end_entity.clone().into_owned())?;

@@ -55,7 +55,7 @@ impl FormParameters {
 #[must_use]
 pub fn write(parameters: &[(&str, &str)]) -> Zeroizing<String> {
     let length = parameters.iter().map(|(name, value)| name.len().saturating_add(value.len()));
-    // Reserved at once: a body may be secret, and no copy is left behind by growth.
+    // Capacity for the whole body, which may be secret: reallocation would leave copies in memory.
     let most = length.fold(0_usize, usize::saturating_add).saturating_add(parameters.len()).saturating_mul(3);
     let mut body = Zeroizing::new(String::with_capacity(most));
     for (name, value) in parameters {

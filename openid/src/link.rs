@@ -34,7 +34,7 @@ pub(crate) fn open(link: &str, scheme: &str, most_bytes: usize) -> Result<(Url, 
 /// `malformed_value`
 pub fn https_url(member: &str, text: &str) -> Result<Url, Problem> {
     let refuse = |why: &str| Problem::new(Code::MalformedValue, format!("{member} {why}"));
-    // A parser of URLs drops control characters, and a screen obeys them.
+    // URL parsers drop control characters, but terminals interpret them.
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(refuse("has characters that no URL has"));
     }

@@ -148,7 +148,7 @@ fn completed(mut answer: Response<Body>, limits: CallLimits, grpc: bool) -> Resp
         return plain(StatusCode::NOT_FOUND);
     }
     if let Some(explained) = refusal::explained(&status, limits.bytes) {
-        // The other headers stay: the encodings that would be read.
+        // The other headers stay, such as the accepted encodings.
         answer.headers_mut().extend(explained.into_http::<()>().into_parts().0.headers);
     }
     answer
@@ -188,7 +188,7 @@ impl CallBody {
             Err(frame) => return frame,
         };
         let explained = Status::from_header_map(&trailers).and_then(|status| refusal::explained(&status, limit));
-        // A status that no header can carry stays as it was.
+        // A status that cannot be encoded in headers stays unchanged.
         if let Some(explained) = explained {
             let _ = explained.add_header(&mut trailers);
         }

@@ -171,7 +171,7 @@ async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
         .map_err(|_| odd("is not a URL"))?
         .connect_timeout(Duration::from_secs(10));
     if tls {
-        // Another crate in the same program may bring a second provider; then rustls wants to be told.
+        // If another crate in the same program enables a second provider, rustls requires an explicit default.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = ClientTlsConfig::new().with_native_roots();
         if let Some(path) = &args.ca {

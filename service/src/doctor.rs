@@ -72,7 +72,7 @@ impl DoctorCheck {
     /// Creates a failed check from an error, with the error's hint as advice. It is retryable if the error is.
     #[must_use]
     pub fn of(name: &'static str, error: StartError) -> Self {
-        // The errors speak of a start, which nobody has asked for.
+        // The consequence is omitted: it refers to a start, and `doctor` starts nothing.
         let check = Self::failed(name, error.message, error.hint);
         if error.try_again { check.retryable() } else { check }
     }

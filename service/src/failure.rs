@@ -107,7 +107,7 @@ fn snake_case(name: &str) -> String {
 fn describe(status: &tonic::Status) -> String {
     match wire::status_reason(status).filter(|reason| reason != METHOD_UNKNOWN) {
         Some(reason) => format!("{} ({reason})", displayable_lines(status.message())),
-        // Another Carnet service has no reason for it, and no words.
+        // Another or an older Carnet service returns neither a reason nor a message.
         None if status.code() == Code::Unimplemented => {
             "The service at that address is another one, or an older version without this method. Nothing was changed.\n\
              hint: check --server"

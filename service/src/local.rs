@@ -88,7 +88,7 @@ fn certificate(now: Timestamp) -> Result<(rcgen::Certificate, KeyPair), rcgen::E
     name.push(DnType::CommonName, "Carnet trial on this machine, not for production");
     params.distinguished_name = name;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    // Whole months: every date that is written so exists.
+    // The first day of a month, so that the date exists in every year.
     let (year, month) = day::year_and_month(now).ok_or(rcgen::Error::Time)?;
     params.not_before = date_time_ymd(year, month, 1);
     params.not_after = date_time_ymd(year.saturating_add(YEARS), month, 1);

@@ -129,7 +129,7 @@ fn public_url(text: &str) -> Result<String, StartError> {
         "http" if is_loopback(&url) => {}
         _ => return Err(odd("is not https")),
     }
-    // Only the origin can be a gRPC endpoint, and a wallet derives it from longer URLs.
+    // Only an origin can be a gRPC endpoint; wallets derive it from longer URLs.
     if !matches!(url.path(), "" | "/")
         || url.query().is_some()
         || url.fragment().is_some()
@@ -173,7 +173,7 @@ pub async fn run_server(
 ) -> Result<(), StartError> {
     let stop = stop_signal()?;
     serve(listening, config, services, (stop, GRACE), |line| {
-        // The log has the line too, and a service that cannot print it still serves.
+        // The line is also logged; a service that cannot print it continues.
         if let Err(error) = carnet_console::announce(line) {
             tracing::warn!(%error, "the ready line could not be printed");
         }
@@ -192,7 +192,7 @@ async fn serve(
     let Services { names, descriptors, routes } = services;
     let grpc = names.iter().copied().chain(OWN).map(str::to_owned);
     let mut server = Server::builder()
-        // Routes may have resources for a plain GET, beside gRPC.
+        // Some routes are plain HTTP resources.
         .accept_http1(true)
         .max_concurrent_streams(u32::try_from(config.concurrency).unwrap_or(u32::MAX))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
@@ -215,13 +215,13 @@ async fn serve(
         .add_service(health_service.max_decoding_message_size(config.max_message_bytes))
         .add_service(reflection.max_decoding_message_size(config.max_message_bytes));
 
-    // One signal, two that wait for it: the server, to drain, and the clock that bounds the drain.
+    // Two tasks wait for the signal: the server, which then drains, and the timer that limits the drain.
     let (stopping, mut stopped) = watch::channel(false);
     let mut told = stopped.clone();
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let waiter = tokio::spawn(async move {
         stop.await;
-        // Watchers of health learn first, and send their next call elsewhere.
+        // Clients that watch the health service are told first, and send their next call elsewhere.
         for name in names {
             health.set_service_status(name, tonic_health::ServingStatus::NotServing).await;
         }
@@ -261,7 +261,7 @@ const ALPN_HTTP1: &[u8] = b"http/1.1";
 
 /// Creates the TLS acceptor of a server with these ALPN protocols.
 pub(crate) fn tls(files: &TlsFiles, protocols: &[&[u8]]) -> Result<TlsAcceptor, StartError> {
-    // Another crate in the same program may bring a second provider; then rustls wants to be told.
+    // If another crate in the same program enables a second provider, rustls requires an explicit default.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let read = |path: &std::path::Path| {
         disk::read_given(path).map_err(|error| {

@@ -69,7 +69,7 @@ fn create_directory(data: &Path) -> Result<(), StartError> {
 async fn open_file(data: &Path, migrator: &Migrator) -> Result<Database, StartError> {
     create_directory(data)?;
     let path = data.join(FILE);
-    // Made here and not by SQLite, which would leave the mode to the umask; its log files inherit it.
+    // Created here and not by SQLite, which would leave the mode to the umask; SQLite's log files inherit the mode.
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
     #[cfg(unix)]
@@ -84,13 +84,13 @@ async fn open_file(data: &Path, migrator: &Migrator) -> Result<Database, StartEr
         .busy_timeout(PATIENCE)
         .pragma("secure_delete", "ON")
         .pragma("trusted_schema", "OFF");
-    // A connection of its own, since it waits for other processes in SQLite.
+    // A separate connection, since it waits for other processes in SQLite.
     let mut migrating = connect.clone().connect().await.map_err(|error| unopened(&path, &error))?;
     let database = match migrator.run(&mut migrating).await {
         Ok(()) => Database::connect(connect).await.map_err(|error| unopened(&path, &error)),
         Err(error) => Err(unmigrated(&path, &error)),
     };
-    // It has written its data, and the database is open: nothing is lost if it cannot close.
+    // The migrations are committed, and the database is open: nothing is lost if this connection cannot be closed.
     migrating.close().await.ok();
     database
 }

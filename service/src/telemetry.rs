@@ -15,14 +15,14 @@ pub fn init_logging() {
         .with_env_filter(filter)
         .with_writer(carnet_console::standard_error)
         .with_target(false);
-    // An error means that logging was started before, as wanted.
+    // An error means that logging was already started.
     let _ = if std::env::var("CARNET_LOG_FORMAT").is_ok_and(|format| format == "json") {
         builder.json().try_init()
     } else {
         builder.with_ansi(false).try_init()
     };
     std::panic::set_hook(Box::new(|panic| {
-        // The place and not the message: a message may quote the data at hand.
+        // Only the location is logged: the message may contain personal data.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "the program panicked: this is a bug");
     }));

@@ -8,7 +8,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// Returns the text percent-encoded for a query parameter value (RFC 3986 section 2.1).
 #[must_use]
 pub fn percent_encode(text: &str) -> String {
-    // Reserved at once: the offers among these texts are secret, and no copy is left behind by growth.
+    // Capacity for the whole text, which may be a secret offer: reallocation would leave copies in memory.
     let mut encoded = String::with_capacity(text.len().saturating_mul(3));
     encoded.extend(utf8_percent_encode(text, RESERVED));
     encoded

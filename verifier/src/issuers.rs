@@ -137,7 +137,7 @@ impl Issuers {
     /// The issuer's document cannot be resolved, or the issuer is not accepted.
     pub(crate) fn status_list_documents(&self, did: &Did, now: Timestamp) -> Result<StatusListDocuments, Problem> {
         let issuer = self.at(now).resolve(did)?;
-        // Not by `at`: being named as a signer of lists does not make a DID an accepted issuer.
+        // The cache is used directly: a status list signer is not thereby an accepted issuer.
         let named = issuer.status_list_issuer().map(|named| self.cache.resolve_at(named, now)).transpose();
         let (named, missing) = named.map_or_else(|problem| (None, Some(problem)), |named| (named, None));
         Ok(StatusListDocuments { issuer, named, missing })
@@ -238,7 +238,7 @@ impl Resolve for StatusListDocuments {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         let known = [Some(&self.issuer), self.named.as_ref()].into_iter().flatten();
         known.into_iter().find(|document| document.did() == did).cloned().ok_or_else(|| match &self.missing {
-            // The list may be valid: nothing says that somebody else signed it.
+            // The list may be valid: only the signer's document is missing.
             Some(problem) if is_fetch_failure(problem.code) => {
                 Problem::new(Code::StatusListUnavailable, problem.detail.clone())
             }

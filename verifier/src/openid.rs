@@ -137,7 +137,7 @@ impl<S: Store> Verifier<S> {
         let answered = self.submit_as(id, response.presentations, offered, now).await?;
         let redirect = if answered.verdict.accepted() { self.way_back(&stored).await } else { Ok(None) };
         let redirect = redirect.unwrap_or_else(|error| {
-            // The answer counts all the same.
+            // The result is recorded in any case.
             tracing::warn!(%error, "no response code could be stored, so the wallet does not lead back");
             None
         });
@@ -159,7 +159,7 @@ impl<S: Store> Verifier<S> {
             return Ok(());
         }
         let is_used = |known: &String| known.split('.').next() == Some(thumbprint);
-        // More responses than attempts: those that a retry can help are not counted, and must not fill the store.
+        // Responses that fail before they count as attempts are recorded too, and must not fill the store.
         if exchange.ephemeral_keys.iter().any(is_used) || exchange.ephemeral_keys.len() >= MOST_EPHEMERAL_KEYS {
             return Err(Problem::from(Code::ResponseEncryption).into());
         }
@@ -190,7 +190,7 @@ impl<S: Store> Verifier<S> {
     pub(crate) async fn check_response_code(&self, stored: &StoredRequest, code: &str) -> Result<(), Error> {
         let exchange = self.store.read().await?.openid_exchange(stored.number).await?;
         let known = exchange.and_then(|exchange| exchange.response_code);
-        // Digests are compared, of which nothing can be learnt by timing.
+        // The comparison of digests reveals nothing by its timing.
         if known.is_some_and(|known| known == Sha256::digest(code).as_slice()) {
             return Ok(());
         }
@@ -237,7 +237,7 @@ impl<S: Store> Verifier<S> {
 
 /// Decrypts a response with the key of its request; `response_encryption` if the request has none.
 fn decrypted(exchange: Option<&OpenIdExchange>, token: &str, limits: Limits) -> Result<AuthorizationResponse, Error> {
-    // Nobody has fetched the object that names a key, or the request was closed meanwhile.
+    // No key: no wallet has fetched the request object, or the request was closed in the meantime.
     let key = exchange.map(|exchange| &exchange.encryption_key).filter(|key| !key.is_empty());
     let key = key.ok_or_else(|| Problem::from(Code::ResponseEncryption))?;
     Ok(AuthorizationResponse::from_encrypted(token, &DecryptionKey::from_bytes(key)?, limits)?)

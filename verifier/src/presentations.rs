@@ -77,7 +77,7 @@ impl<S: Store> Verifier<S> {
     ) -> Result<SubmissionResponse, Error> {
         let id = RequestId::parse(id).ok_or(Error::RequestUnknown)?;
         let this = Arc::clone(self);
-        // In a task of its own: a client that disconnects leaves nothing half done.
+        // A separate task completes even if the client disconnects.
         tokio::spawn(async move { this.answer(&id, vp_token, offered, now).await })
             .await
             .map_err(|error| Error::Internal(error.to_string()))?

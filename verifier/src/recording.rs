@@ -39,7 +39,7 @@ pub(crate) async fn record_verdict(
     let Some(StoredRequest { number, attempts, .. }) = request else { return Ok(false) };
     let state = if verdict.accepted() { RequestState::Accepted } else { RequestState::Refused };
     transaction.set_verdict(number, state, verdict).await?;
-    // An accepted answer closes the request, and so does the last wrong one: its content is no longer needed.
+    // An accepted presentation or the last permitted attempt closes the request, whose content is no longer needed.
     if verdict.accepted() || attempts >= MAX_ATTEMPTS {
         transaction.erase_content(number).await?;
     }

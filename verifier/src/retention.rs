@@ -16,7 +16,7 @@ const STEP: u32 = 100;
 pub(crate) async fn sweep<S: Store>(store: &S, now: Timestamp) -> Result<Vec<RequestId>, StoreError> {
     let mut expired = Vec::new();
     loop {
-        // Each step queues again, behind writers that came in the meantime.
+        // Each batch queues again, behind writers that are waiting.
         let mut transaction = store.begin("expire_requests").await?;
         let mut ids = transaction.expire_requests(now, STEP).await?;
         transaction.commit().await?;

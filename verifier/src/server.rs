@@ -83,7 +83,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
     if let Err(error) = verifier.verification.clock.check(carnet_service::time::now()) {
         tracing::error!(%error, "nothing is verified until the clock of this machine is set");
     }
-    // Before the first look at what is published, which it may be that serves it.
+    // Started before the published document is first fetched, since this site may serve it.
     let _site = local::serve_site(data, &config.serve, &verifier.identity.did, None).await?;
     let older = PublishedKeysWatch::new(
         data,

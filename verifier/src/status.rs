@@ -260,7 +260,7 @@ impl StatusListCache {
             again |= outcome.documents_changed;
             work.sources.insert(did.clone(), self.apply(issuers, floor, &did, outcome, clock.now()));
         }
-        // Those still waiting come first next time.
+        // Sources that are still waiting come first at the next refresh.
         work.sources.extend(waiting);
         let struck: Vec<Did> = work.sources.keys().filter(|did| !dids.contains(did)).cloned().collect();
         for did in struck {
@@ -307,7 +307,7 @@ impl StatusListCache {
             }
             let changed = !sources.documents.same_documents(&documents);
             if changed || sources.next() <= at {
-                // Before any fetch: the owner of a leaked key may also keep the host from answering.
+                // Before any fetch: an attacker with a leaked key may also prevent the host from responding.
                 self.drop_unless_by(&documents, at);
             }
             if changed {

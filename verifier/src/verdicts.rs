@@ -199,7 +199,7 @@ impl Verdict {
     }
 
     fn refusing(report: &VerificationReport, now: Timestamp) -> Self {
-        // A report without a failure and without a verified value would be a fault of core: an unknown result is never
+        // A report without a failure and without a verified value would be a bug in core: an unknown result is never
         // valid.
         let reason = report.failure().map_or("unknown_format", |problem| problem.code.as_str()).to_owned();
         Self {

@@ -67,7 +67,7 @@ impl OfferLink {
             Self::Value(offer) => ("credential_offer", offer.to_json()),
             Self::Reference(url) => ("credential_offer_uri", Zeroizing::new(url.clone())),
         };
-        // Reserved at once: an offer is secret, and no copy is left behind by growth.
+        // Capacity for the whole link, which is secret: reallocation would leave copies in memory.
         let mut link = Zeroizing::new(String::with_capacity(value.len().saturating_mul(3).saturating_add(64)));
         link.push_str(SCHEME);
         link.push_str("://?");

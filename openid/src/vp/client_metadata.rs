@@ -85,7 +85,7 @@ impl ClientMetadata {
         }
         let key = usable.ok_or_else(|| Problem::new(Code::KeyInvalid, "client_metadata has no key to encrypt to"))?;
         let encryptions = match members.get("encrypted_response_enc_values_supported") {
-            // The text's default.
+            // Default value (OpenID4VP section 5.1).
             None => vec![ContentEncryption::A128Gcm],
             Some(Value::Array(names)) => {
                 let named = |known: &ContentEncryption| names.iter().any(|name| name == known.as_str());

@@ -102,7 +102,7 @@ impl AuthorizationResponse {
     /// Those of [`decrypt`] and [`json::parse_object`]; `token_malformed` if `vp_token` is missing, or a member is
     /// malformed.
     pub fn from_encrypted(response: &str, key: &DecryptionKey, limits: Limits) -> Result<Self, Problem> {
-        // Base64url makes four characters of three bytes; the rest is for header and tag.
+        // Base64url encodes three bytes as four characters; the rest is for header and tag.
         let most = limits.max_bytes.saturating_mul(3) / 2;
         let decrypted = decrypt(response, key, &ContentEncryption::ALL, most)?;
         let mut value = Value::Object(json::parse_object(&decrypted.plaintext, limits)?);
@@ -224,9 +224,9 @@ impl AcceptedResponse {
             Some(_) => Err(malformed(name)),
         };
         let redirect_uri = text("redirect_uri")?;
-        // One that a person should not open takes nothing from the receipt.
+        // A URL that must not be opened is dropped, without invalidating the receipt.
         let redirect_uri = redirect_uri.filter(|url| {
-            // The fragment has the response code.
+            // The fragment contains the response code.
             let before = url.split_once('#').map_or(url.as_str(), |(before, _)| before);
             crate::link::https_url("redirect_uri", before).is_ok() && url.bytes().all(|byte| byte.is_ascii_graphic())
         });

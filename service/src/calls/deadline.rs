@@ -38,8 +38,8 @@ pub(super) fn within<F: Future>(time: Duration, call: F) -> impl Future<Output =
             if let Poll::Ready(answer) = call.as_mut().poll(context) {
                 return Poll::Ready(Some(answer));
             }
-            // The clock beside the timer: tonic has a timer for the client's deadline too, which may wake the call
-            // first.
+            // The clock is checked in addition to the timer: tonic's own timer for the client's deadline may wake the
+            // call first.
             if timer.as_mut().poll(context).is_ready() || Instant::now() >= deadline {
                 return Poll::Ready(None);
             }

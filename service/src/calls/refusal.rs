@@ -59,7 +59,7 @@ pub(super) fn explained(status: &Status, limit: usize) -> Option<Status> {
             "TOO_DEEP",
             "The message is nested too deeply. Nothing was done. Send it with fewer levels.".into(),
         ),
-        // The code is gRPC's for such a message, and the fault is the sender's.
+        // gRPC prescribes this code for such a message, although the fault is the sender's.
         Code::Internal => (
             Code::Internal,
             "MESSAGE_UNDECODABLE",

@@ -42,7 +42,7 @@ impl ConfigFiles {
     #[must_use]
     pub fn place(&self, error: StartError) -> StartError {
         let Some(field) = &error.field else { return error };
-        // The first of the files that have it, or else of those that have the table around it.
+        // The first file that has the field; otherwise the first that has the table around it.
         let found = || self.0.iter().filter_map(|file| Some((file, file.find(field)?)));
         let exact = found().find(|(_, found)| found.field == *field);
         let Some((file, found)) = exact.or_else(|| found().next()) else { return error };
@@ -58,7 +58,7 @@ impl ConfigFiles {
     pub(super) fn explain<T: DeserializeOwned>(&self) -> Option<StartError> {
         self.0.iter().find_map(|file| {
             let error = toml::from_str::<T>(&file.text).err()?;
-            // The other file may have it.
+            // The field may be in the other file.
             (!error.message().starts_with("missing field")).then(|| file.refuse(&error))
         })
     }
@@ -171,7 +171,7 @@ fn within(table: &DeTable<'_>, parent: &str, span: &Range<usize>, found: &mut Op
 
 fn value_within(value: &DeValue<'_>, own: Range<usize>, field: &str, span: &Range<usize>, found: &mut Option<Found>) {
     match value {
-        // Of a table, the span is that of its header.
+        // The span of a table is that of its header.
         DeValue::Table(inner) => within(inner, field, span, found),
         DeValue::Array(items) => {
             for (number, item) in items.iter().enumerate() {

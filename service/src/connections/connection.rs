@@ -95,7 +95,7 @@ impl ClientConnection {
     fn received(&self, bytes: &[u8]) {
         self.with(|progress| {
             progress.framing.advance(bytes);
-            // In HTTP/1 the bytes during a call are its body.
+            // In HTTP/1, bytes received during a call are its body.
             let partial = match progress.framing {
                 Framing::Http1 => progress.calls == 0,
                 _ => progress.framing.is_partial(),
@@ -247,7 +247,7 @@ impl AsyncWrite for WatchedStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A client that reads nothing would hold up the end of TLS.
+        // A client that does not read would delay the TLS shutdown.
         if self.registered.connection.is_closing() {
             return Poll::Ready(Ok(()));
         }

@@ -94,7 +94,7 @@ impl Registry {
             if closing == 0 {
                 self.make_room(None, self.limits.sweep());
             }
-            // Streams become too old by time only.
+            // A call becomes a stream only by the passage of time, without a notification.
             let _ = tokio::time::timeout(self.limits.sweep(), gone).await;
         }
     }

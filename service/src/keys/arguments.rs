@@ -94,7 +94,7 @@ impl KeyPlace {
         let mut bytes = Zeroizing::new([0_u8; 32]);
         OsRng.fill_bytes(bytes.as_mut_slice());
         let digits = Zeroizing::new(base16ct::lower::encode_string(bytes.as_slice()));
-        // Reserved at once, so that no copy is left behind by growth.
+        // Capacity for the whole text: reallocation would leave copies in memory.
         let mut text = Zeroizing::new(String::with_capacity(65));
         text.push_str(&digits);
         text.push('\n');

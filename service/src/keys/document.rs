@@ -76,7 +76,7 @@ pub(super) fn merged(did: &Did, before: Option<&Map<String, Value>>, register: &
         if let (Some(at), Some(Value::Object(method))) = (key.compromised, method) {
             method.insert("revoked".to_owned(), json!(at.to_string()));
         }
-        // A holder of a stolen key must not pass for the service itself.
+        // Someone with a stolen key must not be able to impersonate the service.
         if key.state == KeyState::Compromised
             && let Some(Value::Array(listed)) = fresh.get_mut(VerificationRelationship::Authentication.as_str())
         {

@@ -61,7 +61,7 @@ pub fn create_webvh(
     let (public, secret) = ring::make(algorithm, config)?;
     let updater = Updater::make(config)?;
     let now = time::now();
-    // It signs only the first entry, so that it is on no disk: the next one is signed by the committed key.
+    // This key signs only the first entry, so it is not stored; the next entry is signed with the committed key.
     let first = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
     let inception =
         Inception { place, at: now, update: &first, next: std::slice::from_ref(&updater.public), ttl: None };
@@ -110,7 +110,7 @@ pub(super) fn settle(
     if !held {
         return if settled { Ok(false) } else { Err(in_use()) };
     }
-    // The log was written and the register not: the key that signed the last entry is used up.
+    // The log was written but not the register: the key that signed the last entry must not be used again.
     let used = register.log.as_ref().is_some_and(|updater| {
         !log.may_sign_next(&updater.public)
             && updater.following.as_ref().is_some_and(|next| log.may_sign_next(&next.public))

@@ -51,7 +51,7 @@ pub struct KeysConfig {
 
 impl Default for KeysConfig {
     fn default() -> Self {
-        // The time for which Carnet's verifiers use a document that they cannot fetch again.
+        // Carnet's verifiers use a document that they cannot fetch again for this time.
         Self { passphrase: None, kek: None, module: None, token: None, pin: None, overlap_hours: 24 }
     }
 }

@@ -436,7 +436,7 @@ impl KeyRegister {
                 "Restore the file from a backup. Credentials signed with these keys remain valid.",
             )
         })?;
-        // The power went before it was removed: it would lie there in plain text beside a key that is sealed.
+        // A power failure may have prevented its removal: the key would remain in plain text next to the sealed one.
         let left = data.join(single::FILE).exists().then(|| single::load(data).ok()).flatten();
         if left.is_some_and(|left| register.keys.iter().any(|key| key.public == left.public_key())) {
             remove_single(data)?;
@@ -465,7 +465,7 @@ impl KeyRegister {
                 "Check that the disk has room and that this user may write there, then run it again.",
             )
         };
-        // Reserved at once, so that no copy of a secret is left behind by growth.
+        // Capacity for the whole file: reallocation would leave copies of secrets in memory.
         let mut text = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize));
         serde_json::to_writer_pretty(&mut *text, self).map_err(|error| failed(error.into()))?;
         text.push(b'\n');

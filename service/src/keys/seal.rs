@@ -163,7 +163,7 @@ impl StoredSecret {
             }
         };
         let key = SecretKey::from_bytes(public.algorithm(), &bytes).map_err(|_| damaged())?;
-        // Halves that do not match were damaged or swapped: their signatures would verify nowhere.
+        // A secret key that does not match the public key was damaged or swapped: no signature would verify.
         if key.public_key() == *public { Ok(key) } else { Err(damaged()) }
     }
 }
@@ -195,7 +195,7 @@ fn by_passphrase(sealed: &[u8], passphrase: SecretString) -> Result<Zeroizing<Ve
 
 fn passphrase(config: &KeysConfig) -> Result<SecretString, StartError> {
     let source = config.passphrase.as_ref().ok_or_else(|| missing("passphrase", SOURCE))?;
-    // With the mark that an editor may have put before it: a key may have been sealed with that.
+    // A byte-order mark is not removed: a key may have been sealed with it.
     let bytes = source.read_as_is("passphrase")?;
     let text = std::str::from_utf8(&bytes).map_err(|_| failed("the passphrase is not UTF-8"))?;
     Ok(SecretString::from(text))

@@ -113,7 +113,7 @@ fn parse(text: &[u8]) -> Option<SecretKey> {
             public.insert(name.to_owned(), Value::String(value.clone()));
         }
     }
-    // A file whose halves do not fit was damaged or swapped: its signatures would verify nowhere.
+    // A secret key that does not match the public key was damaged or swapped: no signature would verify.
     (PublicKey::from_jwk(&Value::Object(public)).ok()? == key.public_key()).then_some(key)
 }
 

@@ -155,7 +155,7 @@ fn exposed(path: &Path) -> bool {
 }
 
 fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
-    // Reserved at once, so that no copy is left behind by growth.
+    // Capacity for the whole secret: reallocation would leave copies in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize));
     File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
     if bytes.len() as u64 == MAX_BYTES {

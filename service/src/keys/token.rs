@@ -199,7 +199,7 @@ fn private_key(session: &Session, label: &str) -> Result<ObjectHandle, TokenErro
 pub(super) fn generate(config: &KeysConfig, algorithm: Algorithm) -> Result<(String, PublicKey), StartError> {
     let token = Access::of(config)?.open()?;
     let session = token.session(true)?;
-    // Random, so that keys that a power cut left in the token do not collide.
+    // Random, so that it does not collide with keys that a power failure left in the token.
     let label = format!("carnet-{:016x}", OsRng.next_u64());
     let (mechanism, curves): (_, &[&[u8]]) = match algorithm {
         Algorithm::Es256 => (Mechanism::EccKeyPairGen, &[&P256]),
@@ -293,7 +293,7 @@ fn sign(session: &Session, key: ObjectHandle, algorithm: Algorithm, message: &[u
     let signature = match algorithm {
         Algorithm::Es256 => {
             let signature = session.sign(&Mechanism::Ecdsa, key, &Sha256::digest(message))?;
-            // Of the two signatures that are as good, the lower one, as with keys in memory.
+            // Of the two equivalent signatures, the one with low s, as for keys in memory.
             p256::ecdsa::Signature::from_slice(&signature)
                 .map(|signature| signature.normalize_s().unwrap_or(signature).to_vec())
                 .map_err(|_| TokenError::Failed("it did not return a P-256 signature".to_owned()))?
@@ -368,11 +368,11 @@ impl TokenKey {
         }
         open.spare.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         if let Some(token) = open.token.take() {
-            // A broken module may fail to end, too.
+            // A broken module may also fail to finalize.
             token.context.finalize().ok();
         }
         let token = self.access.open()?;
-        // Here, where no other thread uses it, so that a wrong PIN is tried once.
+        // The login happens while no other thread uses the token, so that a wrong PIN is tried only once.
         let session = token.session(false);
         open.refused = matches!(session, Err(TokenError::Pin(_) | TokenError::LastTry));
         let session = session?;

@@ -256,7 +256,7 @@ impl Owner {
             ));
         }
         let mut change = self.hold(data)?;
-        // Completes a change that a power cut interrupted.
+        // Completes a change that a power failure interrupted.
         change.settle()?;
         Ok(change)
     }
@@ -313,7 +313,7 @@ impl Owner {
     }
 
     async fn check(&self, data: &Path, adopt: bool) -> Result<Said, StartError> {
-        // A service that runs does not read did.json. An entry of a log changes the register, and needs the lock.
+        // A running service does not read did.json. A new log entry changes the register, and needs the lock.
         let lock = if adopt { Some(register::lock_exclusive(data)?) } else { register::lock_exclusive(data).ok() };
         let mut register = KeyRegister::load(data)?;
         let adopted = if adopt { self.adopt(data, &mut register).await? } else { Vec::new() };
@@ -352,7 +352,7 @@ impl Owner {
         for name in known.into_iter().chain(register.names_to_come()) {
             let Ok(method) = self.did.with_fragment(&name) else { continue };
             let own = register.keys().iter().find(|key| key.name == name).map(|key| key.public.clone());
-            // A method of another name may have its mark.
+            // The key may be marked as revoked under another method id.
             let revoked = document.revoked(&method).or_else(|| document.revoked_key(own.as_ref()?));
             let public = match (own, revoked) {
                 (Some(own), Some(_)) => Ok(own),
@@ -391,7 +391,7 @@ impl Owner {
 
     async fn rotate(&self, data: &Path, algorithm: Option<Algorithm>) -> Result<Said, StartError> {
         let mut change = self.change(data)?;
-        // If it is reachable: a register from an old backup would give the new key the name of another.
+        // Best effort: a register from an old backup would give the new key the name of another one.
         if let Ok(document) = self.fetch().await {
             document::require_newest(data, "the published document", &self.did, &document, &change.register)?;
         }

@@ -26,7 +26,7 @@ const PREFIX: &str = "carnet_staff_";
 fn generate(rng: Rng<'_>) -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0_u8; 32]);
     rng.fill_bytes(bytes.as_mut_slice());
-    // Reserved at once, so that no half-written copy is left behind by growth.
+    // Capacity for the whole token: reallocation would leave partial copies in memory.
     let mut token = Zeroizing::new(String::with_capacity(64));
     token.push_str(PREFIX);
     BASE64_URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut token);
@@ -94,7 +94,7 @@ impl StaffOnly {
     /// Reads the file, one call at a time; the calls that wait use the result of the first.
     fn read(&self) -> Result<Arc<StaffRegister>, StartError> {
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        // Stamped before it is read: a file that replaces it meanwhile has another stamp.
+        // The stamp is taken before the file is read: a file that replaces it during the read has another stamp.
         let stamp = Stamp::of(&self.data);
         if let Some(known) = self.known(stamp.as_ref()) {
             return Ok(known);

@@ -132,7 +132,7 @@ impl StaffRegister {
         };
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.into()))?;
         disk::replace(&path, format!("{text}\n").as_bytes(), 0o600).map_err(failed)?;
-        // It is no longer read, so that it may stay if it cannot be removed.
+        // The old file is no longer read, so it does no harm if it cannot be removed.
         let _ = std::fs::remove_file(data.join(OLD_FILE));
         Ok(())
     }
@@ -146,7 +146,7 @@ impl StaffRegister {
         data: &Path,
         change: impl FnOnce(&mut Self) -> Result<T, StartError>,
     ) -> Result<T, StartError> {
-        // Before anything is made: this may be no data directory.
+        // Checked before any file is created: this may not be a data directory.
         Self::load(data)?;
         let path = data.join(LOCK);
         let (_lock, locked) = disk::lock(&path, std::fs::File::try_lock).map_err(|error| {

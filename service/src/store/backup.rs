@@ -75,7 +75,7 @@ async fn write(store: &Path, part: &Path) -> Result<StoreIdentity, sqlx::Error> 
         .await;
     source.close().await?;
     copied?;
-    // Nothing else uses the file, so that it is read without a log.
+    // No other process uses the file, so it can be opened as immutable, without a log.
     let mut written = connect(part, true).await?;
     let checked = check(&mut written).await;
     let identity = match checked {
@@ -111,7 +111,7 @@ impl Part {
         let mut name = out.as_os_str().to_owned();
         name.push(".part");
         let path = PathBuf::from(name);
-        // Nobody uses a file that a power cut left half-written.
+        // An incomplete file left by a power failure is replaced.
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -112,7 +112,7 @@ impl Database {
     async fn begin_waiting(&self, start: Instant) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         let (mut pause, longest) = PAUSES;
         loop {
-            // Takes the write lock at once: the transaction's reads stay true until it writes.
+            // Takes the write lock immediately, so that the transaction's reads remain valid until it writes.
             match self.writer.begin_with("BEGIN IMMEDIATE").await {
                 Err(error) if is_busy(&error) && start.elapsed() < PATIENCE => tokio::time::sleep(pause).await,
                 begun => return begun,
@@ -141,7 +141,7 @@ impl Database {
                     return Ok(());
                 }
                 let mut connection = self.writer.acquire().await?;
-                // Every caller so far has committed its erasure, and nobody else commits until this is over.
+                // The callers counted here have committed their erasures; no transaction commits during the checkpoint.
                 let requested = self.checkpoints.requested.load(Ordering::SeqCst);
                 if empty_log(&mut connection).await? {
                     *served = requested;
@@ -151,7 +151,7 @@ impl Database {
             if start.elapsed() > LONGEST {
                 return Err(CheckpointError::Busy);
             }
-            // Others write meanwhile.
+            // Other transactions may write during the pause.
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -179,7 +179,7 @@ impl Database {
 
     /// Closes all connections; calls that wait for a connection fail.
     pub async fn close(&self) {
-        // The writer is the last, since a reader cannot empty the log.
+        // The writer is closed last, since a read-only connection cannot truncate the log.
         self.readers.close().await;
         self.writer.close().await;
     }
@@ -195,7 +195,7 @@ async fn empty_log(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
         if pause > 0 {
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
-        // SQLite answers with a row, and calls that success, also where the log stays as it was.
+        // SQLite reports success with a row even if the log was not truncated.
         let (busy, _in_log, _moved): (i64, i64, i64) =
             sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await?;
         if busy == 0 {

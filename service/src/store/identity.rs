@@ -143,7 +143,7 @@ pub(super) async fn look(path: &Path) -> Result<StoreFile, StartError> {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(StoreFile::Missing),
         Err(error) => return Err(unopened(path, &error)),
-        // SQLite would take it for a database without tables.
+        // SQLite would treat it as a database without tables.
         Ok(file) if file.len() == 0 => return Ok(StoreFile::Empty),
         Ok(_) => {}
     }
@@ -213,7 +213,7 @@ pub(super) fn require_newest(data: &Path, mark: Option<&StoreMark>, found: &Stor
     match (mark, found) {
         (_, StoreFile::Missing) => Err(missing(&path, "is missing")),
         (_, StoreFile::Empty) => Err(missing(&path, "is empty: nothing was ever stored in it")),
-        // From before there were ids; or the power went while it was being given one.
+        // A store of an older version, or one whose naming was interrupted by a power failure.
         (None, StoreFile::Unnamed) => Ok(()),
         (Some(mark), _) if mark.number == 0 => Ok(()),
         (Some(mark), StoreFile::Unnamed) => Err(older(&path, 0, mark.number)),
@@ -226,7 +226,7 @@ pub(super) fn require_newest(data: &Path, mark: Option<&StoreMark>, found: &Stor
              `restore --in-place`.",
         )
         .unchanged()),
-        // A power cut may have been between a restore and its mark.
+        // A power failure may have interrupted a restore before it wrote the mark.
         (Some(mark), StoreFile::Named { identity: found, former })
             if found.id != mark.store && !former.contains(&mark.store) =>
         {

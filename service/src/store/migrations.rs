@@ -25,7 +25,7 @@ macro_rules! migrations {
 /// Creates a migrator from the arguments of [`migrations!`]: number, file name without `.sql`, statements.
 pub fn migrator(migrations: impl IntoIterator<Item = (i64, &'static str, &'static str)>) -> Migrator {
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
-        // As sqlx names a file's migration, so that older stores have the same names.
+        // The description that sqlx derives from a file name, so that it equals the one in older stores.
         let description = name.split_once('_').map_or(name, |(_, rest)| rest).replace('_', " ");
         Migration::new(number, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };

@@ -88,7 +88,7 @@ pub async fn open_store(data: &Path, migrator: &Migrator) -> Result<OpenStore, S
     let mark = match mark {
         Some(mark) => mark,
         None => {
-            // Before the store has it: a store with an id and without a mark beside it is refused.
+            // Written before the store gets the id: a store with an id but without a mark is refused.
             let mark = StoreMark::drawn();
             mark.require_saved(data)?;
             mark

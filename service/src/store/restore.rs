@@ -270,7 +270,7 @@ impl StagedStore {
         let (identity, former) = done.map_err(|error| failed(error.to_string()))?;
         emptied.map_err(failed)?;
         let aside = self.swap().map_err(|error| failed(error.to_string()))?;
-        // After the store: a mark that knows of it already would refuse the existing one after a power cut now.
+        // Written after the store: after a power failure, a new mark would refuse the earlier store.
         StoreMark::new(&identity, former).require_saved(&self.data)?;
         Ok(Restored { identity, aside })
     }
@@ -286,7 +286,7 @@ impl StagedStore {
 
     /// Moves the earlier store, with its log, to a free name; returns its path, or `None` if there is no earlier store.
     fn set_aside(&self) -> io::Result<Option<PathBuf>> {
-        // An index of a removed log would be taken for one of the new store's.
+        // SQLite would use a leftover log index for the new store.
         remove(&self.data.join(INDEX))?;
         if !self.data.join(FILE).exists() {
             remove(&self.data.join(LOG))?;

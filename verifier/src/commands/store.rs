@@ -25,7 +25,7 @@ pub(super) async fn restore(args: &RestoreArgs) -> Result<u8, StaffFailure> {
     let staged = StagedStore::stage(&args.data, args.from.as_deref()).await?;
     let behind = staged.behind();
     let unmarked = !staged.has_mark();
-    // With --accept-loss the operator says that something was lost, whatever shows it.
+    // With --accept-loss, the operator states that something was lost, even without evidence.
     let lost = behind.is_some() || args.accept_loss;
     let (restored, more) = match behind {
         Some(behind) if !args.accept_loss => {

@@ -37,7 +37,7 @@ fn alternative(asked: &CredentialQuery, query: &Query, catalogue: &Catalogue) ->
     let vct_values = asked.type_values.iter().map(|types| {
         let [name] = types.as_slice() else { return None };
         let known = catalogue.credential_type(name)?;
-        // To a wallet that knows DCQL alone, a path through serials asks for all of them.
+        // For a wallet that implements only DCQL, a path through serials requests all of them.
         let is_offered = known.serials.is_none() && known.can_be_issued_as(CredentialFormat::DcSdJwt);
         is_offered.then(|| known.vcts().map(str::to_owned).collect::<Vec<_>>())
     });
@@ -45,7 +45,7 @@ fn alternative(asked: &CredentialQuery, query: &Query, catalogue: &Catalogue) ->
     other.vct_values = vct_values.collect::<Option<Vec<_>>>()?.concat();
     (other.id, other.format, other.type_values) = (id, CredentialFormat::DcSdJwt.into(), Vec::new());
     for claim in &mut other.claims {
-        // The claims of an SD-JWT VC are at its top.
+        // The claims of an SD-JWT VC are at the top level.
         match claim.path.split_first()? {
             (Step::Name(name), rest) if name == "credentialSubject" && !rest.is_empty() => claim.path = rest.to_vec(),
             _ => return None,

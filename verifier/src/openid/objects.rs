@@ -116,7 +116,7 @@ impl<S: Store> Verifier<S> {
         }
         let exchange = self.exchange(&stored, now).await?;
         if exchange.client_id.is_some() {
-            // Its client id has no key to sign with, and its link has all of it.
+            // The client identifier of an unsigned request has no key, and its link contains all parameters.
             return Err(Error::RequestUnknown);
         }
         if wallet_nonce.is_some() {
@@ -203,7 +203,7 @@ impl<S: Store> Verifier<S> {
     /// Returns the OpenID4VP exchange of an open request. The first call creates it: it fixes the response mode and the
     /// client identifier, and generates the encryption key.
     async fn exchange(&self, stored: &StoredRequest, now: Timestamp) -> Result<OpenIdExchange, Error> {
-        // A later fetch waits for no writer.
+        // Later fetches need no write transaction.
         if let Some(known) = self.store.read().await?.openid_exchange(stored.number).await? {
             return Ok(known);
         }

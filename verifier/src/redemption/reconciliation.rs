@@ -144,7 +144,7 @@ pub(crate) async fn reconcile<S: Store>(
             (other.last, other.exported, other.synced) = (export.last, export.number, export.synced);
             other.own_taken = export.taken.get(desk).copied().unwrap_or_default();
             transaction.put_desk(&other).await?;
-            // Exports held back could otherwise each restart the bound, without information about uses since.
+            // Otherwise, each delayed export could restart the limit, without information about uses since then.
             if export.made_at >= own.synced_at {
                 fresh.insert(export.desk.clone());
             }

@@ -281,7 +281,7 @@ impl FetchJob {
     ) -> Result<(Arc<VerifiedStatusList>, Option<String>), ListRefusal> {
         let did = outcome.sources.did();
         let held = self.held.list(did.as_str(), url);
-        // The time to live counts from before the request.
+        // The time to live is counted from before the request.
         let began = self.clock.now();
         let confirmed = held.map(|held| held.confirmed(began));
         let confirmed = confirmed.filter(|held| held.freshness().check(began, began, CLOCK_SKEW).is_ok());

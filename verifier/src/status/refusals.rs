@@ -71,7 +71,7 @@ fn said(what: &str, problem: &Problem) -> Problem {
         | Code::StatusListStale
         | Code::StatusListIssuer
         | Code::StatusPurpose) => code,
-        // The code of a signature or of JSON would be taken for one of the credential's.
+        // Codes of signatures or JSON would be mistaken for errors of the credential.
         _ => Code::StatusListInvalid,
     };
     Problem::new(code, format!("{what} was fetched and is refused: {problem}"))

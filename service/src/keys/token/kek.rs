@@ -68,7 +68,7 @@ pub(in crate::keys) fn seal(
     let mechanism = Mechanism::AesGcm(params);
     let ciphertext = session.encrypt(&mechanism, key, secret).map_err(TokenError::from)?;
     drop(mechanism);
-    // After the token has it: a token that draws its own nonce has written it there.
+    // Read after the encryption: a token that generates its own nonce has written it there.
     let mut sealed = nonce.to_vec();
     sealed.extend(ciphertext);
     Ok(sealed)

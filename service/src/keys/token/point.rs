@@ -25,7 +25,7 @@ pub(super) fn public_key(algorithm: Algorithm, attribute: &[u8]) -> Result<Publi
 
 /// Returns the point without its DER wrapping; `None` if length and header fit no known encoding on this curve.
 fn bare(algorithm: Algorithm, attribute: &[u8]) -> Option<&[u8]> {
-    // Of P-256 a point may be compressed. No two forms of one curve have the same length.
+    // Points of P-256 may be compressed. No two encodings on one curve have the same length.
     let lengths: &'static [u8] = match algorithm {
         Algorithm::EdDsa => &[32],
         Algorithm::Es256 => &[65, 33],

@@ -26,7 +26,7 @@ pub(super) async fn run(place: &DirectoryArgs) -> Result<u8, StaffFailure> {
         return Ok(0);
     }
     for MonthlyTotal { template, issuer, service, month, uses } in &totals {
-        // Its issuer's words.
+        // The service is text of the issuer.
         carnet_console::line(displayable_lines(&format!("{month}  {uses:>8}  {service}  {template}  {issuer}")));
     }
     let all = totals.iter().fold(0_u64, |sum, total| sum.saturating_add(total.uses));
