@@ -24,7 +24,7 @@ mod ui;
 #[cfg(test)]
 mod verifier_desk;
 
-// The library's modules, as if they stood here.
+// Modules of the wallet library, for short paths.
 use carnet_wallet::{answer, collect, introduction, link, offer, promise, receipt, request, store as wallet};
 
 use arguments::{Arguments, Command};
@@ -93,7 +93,7 @@ fn misused(error: &clap::Error) -> ExitCode {
     let usage = carnet_console::usage_object(error);
     let mut object =
         Failure::usage(FailureReason::Program("usage"), Sentence::id("error-usage"), Sentence::id("hint-usage")).json();
-    // The words are those of clap.
+    // The message is clap's.
     if let Some(error) = object.get_mut("error").and_then(Value::as_object_mut)
         && let Some(Value::Object(said)) = usage.get("error")
     {

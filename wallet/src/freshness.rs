@@ -30,7 +30,7 @@ use crate::{
 const MOST_COPIES: usize = 500;
 /// Maximum length of an issuer's message about a copy, in characters (spec/status.md 4.9).
 const MOST_MESSAGE: usize = 80;
-/// Maximum time that the owner waits for statements on copies that were just stored.
+/// Maximum time that the holder waits for statements on copies that were just stored.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Period assumed in place of a statement's remaining lifetime if no copy has a statement, in seconds.
 const UNCONFIRMED: i64 = carnet_core::day::SECONDS;

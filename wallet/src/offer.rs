@@ -161,7 +161,7 @@ impl ReceivedOffer {
             .and_then(Value::as_array)
             .and_then(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)).collect())
             .filter(|ids: &Vec<String>| !ids.is_empty() && ids.len() <= MOST_CONFIGURATIONS)
-            // A pending collection is identified by its offer and configuration.
+            // A pending issuance is identified by its offer and configuration.
             .filter(|ids| ids.iter().collect::<HashSet<_>>().len() == ids.len())
             .ok_or_else(|| malformed("why-offers"))?;
         let grant = json.get("grants").and_then(|grants| grants.get(GRANT)).ok_or_else(|| {

@@ -176,7 +176,7 @@ async fn identify(
         && let Ok(did) = Did::parse(&registrar.did)
     {
         // One lookup after the registration arrived (spec/registration.md 4.5). If it fails, the registrar does not
-        // count as trusted for now: the registration is refused, and the owner is told why.
+        // count as trusted for now: the registration is refused, and the screen says why.
         ports.documents().look_up(&did).await;
     }
     let introduction = VerifierIdentity::read(&request, &wallet.contents, ports.now(), ports.documents().resolver());
@@ -283,7 +283,7 @@ async fn send(
 ) -> Result<Presented, Failure> {
     let AnsweredRequest { pointer, request, .. } = exchange;
     let shown = parts.iter().map(|part| shown_part(wallet, part)).collect::<Result<Vec<_>, _>>()?;
-    // The current time: the owner may have looked at the screen for long.
+    // The current time: the holder may have looked at the screen for long.
     let entry = WalletLogEntry { at: ports.now(), ..entry };
     let presentations = match bind(ports.now(), wallet, request, parts) {
         Ok(presentations) => presentations,
@@ -309,7 +309,7 @@ async fn send(
         Err(failure) => {
             let reason = failure.reason.to_string();
             let unheard = WalletLogEntry { reason, ..WalletLogEntry::about(&sent, ports.now(), EntryKind::Unanswered) };
-            // This failure says more than one about the log would.
+            // This failure is more useful than one of saving the log.
             let _ = note(wallet, unheard);
             return Err(unanswered(closed_request_failure(&wallet.contents.log, sent.number, &sent.party, failure)));
         }

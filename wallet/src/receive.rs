@@ -122,7 +122,7 @@ pub async fn resume(
     let mut collecting = CollectionRun { ports, catalogue, wallet };
     let mut results = CollectionResults::default();
     for begun in wanted {
-        // It is gone if another collection of the same offer was refused.
+        // It was deleted if another issuance of the same offer was refused.
         let Some(pending) = collecting.stored(&begun) else { continue };
         let step = collecting.resume_one(pending).await;
         results.add(step);
@@ -371,7 +371,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
             });
         let mut held = match checked {
             Ok(held) => HeldCredential {
-                // Fresh copies and statements on them come over Carnet's own wire alone.
+                // Refills and freshness statements are available by Carnet's gRPC protocol only.
                 endpoint: Some(pending.endpoint.clone())
                     .filter(|endpoint| pending.wire.is_grpc() && is_of_issuer(endpoint, &pending.issuer)),
                 low_water: choose_low_water(held.copies.len()),
@@ -411,11 +411,11 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
             contents.credentials.push(held);
         }
         if let Err(failure) = self.wallet.save() {
-            // The file still contains the collection, and the issuer, which gets no notification, keeps its response.
+            // The file still has the pending issuance, and the issuer, which gets no notification, keeps its response.
             self.wallet.contents = before;
             return Err(still_pending(failure));
         }
-        // The copies are stored; a lost notification makes no difference for the owner.
+        // The copies are stored; a lost notification makes no difference for the holder.
         if issuer.notify(Some(token), notification, Notification::Accepted).await.is_err() {
             ports.tell(Notice::IssuerNotNotified);
         }

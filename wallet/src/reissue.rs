@@ -168,7 +168,7 @@ pub async fn reissue(
     }
     let saved = wallet.save().inspect_err(|_| wallet.contents = before);
     saved.map_err(|failure| failure.with_safety(DataSafety::Issuer))?;
-    // The copies are stored; a lost notification makes no difference for the owner.
+    // The copies are stored; a lost notification makes no difference for the holder.
     let _ = issuer.notify(None, &notification, Notification::Accepted).await;
     Ok(Reissued::Stored(added, changed))
 }

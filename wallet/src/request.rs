@@ -142,7 +142,7 @@ impl AuthorizationRequestLink {
         };
         let endpoint = match &link.source {
             RequestSource::Reference(url, _) => scheme_host_port(&service_address(url.as_str())?),
-            // Where the answer goes is checked with the signature.
+            // The response address is verified later, with the signature.
             RequestSource::Object(object) => {
                 scheme_host_port(&service_address(&response_uri(object).unwrap_or_default())?)
             }
@@ -162,7 +162,7 @@ fn is_openid(url: &Url) -> bool {
     }
     match value("request_uri") {
         Some(uri) => Url::parse(&uri).is_ok_and(|uri| !uri.path().starts_with("/requests/")),
-        // Parameters that nobody signed.
+        // Unsigned parameters.
         None => value("response_uri").is_some(),
     }
 }
@@ -306,7 +306,7 @@ fn openid(
         wallet_nonce: source.wallet_nonce.as_deref(),
         is_signed: true,
         allow_unsigned: false,
-        // The owner could not understand what such a request asks to approve.
+        // The holder could not know what such a request asks to approve.
         transaction_types: &[],
     };
     AuthorizationRequest::parse(payload, &policy, now)
@@ -335,7 +335,7 @@ fn check(
     if numeric_date(payload, "iat")?.is_some_and(|iat| iat > now.plus(CLOCK_SKEW)) {
         return Err(Problem::new(Code::NotYetValid, "the request is from the future"));
     }
-    // The owner could not understand what such a request asks to approve.
+    // The holder could not know what such a request asks to approve.
     if payload.contains_key("transaction_data") {
         return Err(Code::TransactionDataUnsupported.into());
     }

@@ -75,7 +75,7 @@ impl LackReason {
 /// Returns the first requested type: its name in the catalogue, or as written in the query. Returns the format if the
 /// query names no type.
 pub fn type_asked(catalogue: &Catalogue, query: &CredentialQuery) -> String {
-    // For an unknown format, the place of the type is unknown.
+    // In an unknown format, it is unknown where the query states the type.
     types_asked(catalogue, query).into_iter().next().unwrap_or_else(|| query.format.to_string())
 }
 

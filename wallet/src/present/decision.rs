@@ -123,7 +123,7 @@ impl DecisionContext<'_> {
         let all = requested_items(&self.request.query, &self.introduction.excess(&self.request.query));
         let mut withheld = items_by_name(&all, self.options.withhold, false)?;
         let approved = items_by_name(&all, self.options.approve, true)?;
-        // Without an answer, there is nothing to ask the owner.
+        // Without an answer, there is nothing to ask the holder.
         if let Err(problem) = self.answer(&[]) {
             return self.unanswered(&all, &problem, owner);
         }
