@@ -155,6 +155,7 @@ renew-changed = ما يختلف عما كان: { $claims }
 renew-waiting = { $document } ({ $id }): تبتّ جهة الإصدار في الأمر؛ للتحقق: carnet receive --resume
 renew-nothing = لا شيء ينتهي قريبًا.
 delete-question = هل تحذف هذه الوثيقة نهائيًا؟
+delete-done = تم حذف الوثيقة.
 result-accepted = تم القبول.
 answer-yes = نعم
 answer-no = لا

@@ -155,6 +155,7 @@ renew-changed = Was nun etwas anderes sagt als vorher: { $claims }
 renew-waiting = { $document } ({ $id }): Der Aussteller entscheidet darüber; nachsehen mit: carnet receive --resume
 renew-nothing = Nichts endet bald.
 delete-question = Dieses Dokument endgültig löschen?
+delete-done = Das Dokument ist gelöscht.
 result-accepted = Angenommen.
 answer-yes = ja
 answer-no = nein

@@ -155,6 +155,7 @@ renew-changed = Changed: { $claims }
 renew-waiting = { $document } ({ $id }): waiting for the issuer's decision. To fetch it when it is ready: carnet receive --resume
 renew-nothing = No document ends soon.
 delete-question = Delete this document for good?
+delete-done = The document is deleted.
 result-accepted = Accepted.
 answer-yes = yes
 answer-no = no

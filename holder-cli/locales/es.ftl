@@ -155,6 +155,7 @@ renew-changed = Ha cambiado: { $claims }
 renew-waiting = { $document } ({ $id }): a la espera de la decisión del emisor. Para recogerlo cuando esté listo: carnet receive --resume
 renew-nothing = Ningún documento termina pronto.
 delete-question = ¿Eliminar este documento para siempre?
+delete-done = El documento se ha eliminado.
 result-accepted = Aceptado.
 answer-yes = sí
 answer-no = no

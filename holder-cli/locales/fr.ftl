@@ -155,6 +155,7 @@ renew-changed = Ce qui dit autre chose qu’avant : { $claims }
 renew-waiting = { $document } ({ $id }) : l’émetteur doit décider ; pour voir s’il est là : carnet receive --resume
 renew-nothing = Rien ne se termine bientôt.
 delete-question = Supprimer définitivement ce document ?
+delete-done = Le document est supprimé.
 result-accepted = Accepté.
 answer-yes = oui
 answer-no = non

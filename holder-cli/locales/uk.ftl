@@ -155,6 +155,7 @@ renew-changed = Змінилося: { $claims }
 renew-waiting = { $document } ({ $id }): очікуємо рішення видавця. Щоб отримати документ, коли він буде готовий: carnet receive --resume
 renew-nothing = Найближчим часом жоден документ не закінчується.
 delete-question = Видалити цей документ назавжди?
+delete-done = Документ видалено.
 result-accepted = Прийнято.
 answer-yes = так
 answer-no = ні

@@ -25,6 +25,6 @@ pub(crate) fn run(context: &CommandContext, arguments: &Delete) -> Result<(), Fa
         context.ui.require_yes(&context.ui.messages.text("delete-question"), Sentence::id("undone-deleted"))?;
     }
     let id = delete_credential(&mut wallet, index, context.now())?;
-    context.ui.result("Deleted.\n", &json!({"deleted": id}));
+    context.ui.result(&format!("{}\n", context.ui.messages.text("delete-done")), &json!({"deleted": id}));
     Ok(())
 }

@@ -105,6 +105,6 @@ fn check_salt_lengths(token: &SdJwt, bytes: usize) -> Result<(), Problem> {
     if token.salts().all(fits) {
         Ok(())
     } else {
-        Err(recognisable_copy_problem("a salt of the copy is not 128 bits long"))
+        Err(recognisable_copy_problem(&format!("a salt of the copy does not have {bytes} bytes")))
     }
 }

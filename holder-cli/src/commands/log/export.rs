@@ -100,7 +100,9 @@ pub(super) fn page(context: &CommandContext, catalogue: &Catalogue, log: &Wallet
             }
             page.push_str("</dl>");
         }
-        let (name, party) = (escape(&sanitise(&view.entry.party_name)), escape(&sanitise(&view.entry.party)));
+        // As on the screens: the name of an unregistered party is marked as its own.
+        let name = escape(&super::party_name(&context.ui, view.entry));
+        let party = escape(&sanitise(&view.entry.party));
         let _ = writeln!(page, "</td><td><bdi>{name}</bdi><br><code dir=\"ltr\">{party}</code></td></tr>");
     }
     page.push_str("</tbody>\n</table>\n</body>\n</html>\n");
