@@ -15,7 +15,7 @@ pub use members::may_name_claim;
 pub const CONTEXT_V2: &str = "https://www.w3.org/ns/credentials/v2";
 
 /// Type that every credential has.
-const BASE_TYPE: &str = "VerifiableCredential";
+pub(crate) const BASE_TYPE: &str = "VerifiableCredential";
 
 /// Properties whose objects must carry a `type` (VCDM 2.0 section 4.5).
 const TYPED_PROPERTIES: [&str; 5] =

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use carnet_core::{
     Code, Problem,
     format::CredentialFormat,
-    query::{CredentialQuery, plan::DisclosureWeights},
+    query::{CredentialQuery, Query, plan::DisclosureWeights},
     secure::sd_jwt::Step,
-    verify::TypeRules,
+    verify::{TypeRules, VerificationProfile},
 };
 use serde_json::{Map, Value};
 
 use crate::{
-    CredentialType, Need, Procedure, RequestTemplate, SpecError, embedded,
+    CredentialType, ForeignType, Need, Procedure, RequestTemplate, SpecError, embedded,
     folder::{self, TypeFiles},
+    foreign::ForeignTypes,
     weights,
 };
 
@@ -23,7 +24,18 @@ pub struct Catalogue {
     types: Vec<CredentialType>,
     templates: Vec<RequestTemplate>,
     procedures: Vec<Procedure>,
+    pub(crate) foreign: ForeignTypes,
     pub(crate) weights: DisclosureWeights,
+}
+
+/// Type that a credential query accepts.
+pub(crate) enum RequestedType<'a> {
+    /// Type of the catalogue.
+    Known(&'a CredentialType),
+    /// Foreign type.
+    Foreign,
+    /// Neither.
+    Unknown,
 }
 
 impl Catalogue {
@@ -45,7 +57,13 @@ impl Catalogue {
     /// ```
     pub fn embedded() -> Result<Catalogue, SpecError> {
         let weights = weights::read("weights.toml", weights::EMBEDDED)?;
-        let mut catalogue = Catalogue { types: Vec::new(), templates: Vec::new(), procedures: Vec::new(), weights };
+        let mut catalogue = Catalogue {
+            types: Vec::new(),
+            templates: Vec::new(),
+            procedures: Vec::new(),
+            foreign: ForeignTypes::default(),
+            weights,
+        };
         for (name, files) in embedded::TYPES {
             catalogue.add_type(&TypeFiles::embedded(name, files), true)?;
         }
@@ -66,6 +84,28 @@ impl Catalogue {
     /// # Errors
     /// [`SpecError`] names the file that is unreadable, inconsistent, or repeats a name.
     pub fn load(dir: &Path) -> Result<Catalogue, SpecError> {
+        Self::load_with(Some(dir), Vec::new())
+    }
+
+    /// Loads the catalogue as [`Catalogue::load`], or the built-in one without a directory, with foreign types, which
+    /// requests of the directory may ask for.
+    ///
+    /// # Errors
+    /// Those of [`Catalogue::load`]; a foreign type is malformed, without issuers, in the catalogue, or occurs twice
+    /// for one issuer.
+    pub fn load_with(dir: Option<&Path>, foreign: Vec<ForeignType>) -> Result<Catalogue, SpecError> {
+        let mut catalogue = Self::embedded()?;
+        if let Some(dir) = dir {
+            catalogue.add_types_of(dir)?;
+        }
+        catalogue.foreign = ForeignTypes::new(foreign, catalogue.types.iter())?;
+        if let Some(dir) = dir {
+            catalogue.add_requests_of(dir)?;
+        }
+        Ok(catalogue)
+    }
+
+    fn add_types_of(&mut self, dir: &Path) -> Result<(), SpecError> {
         if !dir.is_dir() {
             return Err(SpecError::file(
                 dir.display().to_string(),
@@ -73,27 +113,29 @@ impl Catalogue {
                 "Name a folder with types/, requests/, services/ or vct.toml in it",
             ));
         }
-        let mut catalogue = Self::embedded()?;
         for path in folder::directory_entries(&dir.join("types"))?.iter().filter(|path| path.is_dir()) {
-            catalogue.add_type(&TypeFiles::read(path)?, false)?;
+            self.add_type(&TypeFiles::read(path)?, false)?;
         }
-        catalogue.apply_type_urls(dir)?;
+        self.apply_type_urls(dir)
+    }
+
+    fn add_requests_of(&mut self, dir: &Path) -> Result<(), SpecError> {
         for path in toml_files(&dir.join("requests"))? {
-            catalogue.add_template(&path.display().to_string(), &folder::read_text(&path)?)?;
+            self.add_template(&path.display().to_string(), &folder::read_text(&path)?)?;
         }
         let mut own = Vec::new();
         for path in toml_files(&dir.join("services"))? {
             let name = path.display().to_string();
-            let procedure = catalogue.read_procedure(&name, &folder::read_text(&path)?)?;
+            let procedure = self.read_procedure(&name, &folder::read_text(&path)?)?;
             if own.iter().any(|known: &Procedure| known.id == procedure.id) {
                 return Err(SpecError::file(name, "another procedure has its id", "Give it an id of its own"));
             }
             own.push(procedure);
         }
-        catalogue.procedures.retain(|known| !own.iter().any(|new| new.id == known.id));
-        catalogue.procedures.append(&mut own);
-        catalogue.procedures.sort_by(|one, other| one.id.cmp(&other.id));
-        Ok(catalogue)
+        self.procedures.retain(|known| !own.iter().any(|new| new.id == known.id));
+        self.procedures.append(&mut own);
+        self.procedures.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(())
     }
 
     /// Returns all credential types.
@@ -115,6 +157,18 @@ impl Catalogue {
     #[must_use]
     pub fn credential_type_by_vct(&self, vct: &str) -> Option<&CredentialType> {
         self.types.iter().find(|known| known.has_vct(vct))
+    }
+
+    /// Returns all foreign types.
+    pub fn foreign_types(&self) -> impl Iterator<Item = &ForeignType> {
+        self.foreign.iter()
+    }
+
+    /// Returns a sentence about a claim of a foreign type that is required and that some answer to the query would
+    /// lack; `None` if there is none.
+    #[must_use]
+    pub fn unasked_claim(&self, query: &Query) -> Option<String> {
+        query.credentials.iter().find_map(|asked| self.foreign.unasked(asked))
     }
 
     /// Returns all request templates.
@@ -146,9 +200,9 @@ impl Catalogue {
         need.requests.iter().find_map(|id| {
             let template = self.template(id)?;
             let mut queries = template.query.credentials.iter();
-            let asks = |query: &CredentialQuery| {
-                self.types_asked(query).into_iter().flatten().any(|known| known.name == type_name)
-            };
+            let is_type =
+                |asked: &RequestedType<'_>| matches!(asked, RequestedType::Known(one) if one.name == type_name);
+            let asks = |query: &CredentialQuery| self.types_asked(query).iter().any(is_type);
             queries.find(|query| asks(query)).map(|query| (template, query))
         })
     }
@@ -200,23 +254,36 @@ impl Catalogue {
             return Err(SpecError::file(path, "another request has its id", "Give it an id of its own"));
         }
         new.check(path, |query| self.types_asked(query))?;
+        if let Some(what) = self.unasked_claim(&new.query) {
+            return Err(SpecError::file(path, what, "Ask for it, or require less of the type"));
+        }
         self.templates.push(new);
         Ok(())
     }
 
-    /// Returns the type for each set of types and each `vct` that a credential query accepts; `None` for an unknown
-    /// one, and for a set with more than one type besides `VerifiableCredential`.
-    fn types_asked(&self, query: &CredentialQuery) -> Vec<Option<&CredentialType>> {
+    /// Returns the type for each set of types and each `vct` that a credential query accepts. A set with more than one
+    /// type besides `VerifiableCredential` is unknown.
+    fn types_asked(&self, query: &CredentialQuery) -> Vec<RequestedType<'_>> {
         let by_name = query.type_values.iter().map(|types| {
             let own: Vec<&str> = types.iter().map(String::as_str).filter(|name| *name != GENERIC).collect();
-            self.credential_type(own.first().filter(|_| own.len() == 1)?)
+            match own.first().filter(|_| own.len() == 1) {
+                Some(name) if self.foreign.has_type(name) => RequestedType::Foreign,
+                name => name
+                    .and_then(|name| self.credential_type(name))
+                    .map_or(RequestedType::Unknown, RequestedType::Known),
+            }
         });
-        by_name.chain(query.vct_values.iter().map(|vct| self.credential_type_by_vct(vct))).collect()
+        let by_vct = query.vct_values.iter().map(|vct| match self.credential_type_by_vct(vct) {
+            Some(known) => RequestedType::Known(known),
+            None if self.foreign.has_vct(vct) => RequestedType::Foreign,
+            None => RequestedType::Unknown,
+        });
+        by_name.chain(by_vct).collect()
     }
 }
 
 impl Catalogue {
-    /// Returns the JSON-LD contexts of all types: URL, text and SHA-256.
+    /// Returns the JSON-LD contexts of all types, foreign ones included: URL, text and SHA-256.
     ///
     /// # Errors
     /// `invalid_unicode` if a text is not UTF-8.
@@ -225,7 +292,16 @@ impl Catalogue {
             let text = std::str::from_utf8(bytes).map_err(|_| Problem::from(Code::InvalidUnicode))?;
             Ok((url.to_owned(), text.to_owned(), sha256.to_owned()))
         });
-        contexts.collect()
+        let mut contexts = contexts.collect::<Result<Vec<_>, Problem>>()?;
+        // Several entries may have the same context.
+        for context in self.foreign.iter().flat_map(|known| &known.contexts) {
+            let Some((text, sha256)) = context.document.clone() else { continue };
+            let new = (context.url.clone(), text, sha256);
+            if !contexts.contains(&new) {
+                contexts.push(new);
+            }
+        }
+        Ok(contexts)
     }
 }
 
@@ -242,6 +318,10 @@ pub(crate) const GENERIC: &str = "VerifiableCredential";
 impl TypeRules for Catalogue {
     fn type_name(&self, types: &[&str], vct: Option<&str>) -> Result<String, Problem> {
         let unknown = |what: &str| Problem::new(Code::TypeUnknown, what);
+        let besides: Vec<&str> = types.iter().copied().filter(|name| *name != GENERIC).collect();
+        if let Some(name) = self.foreign.name_of(&besides).filter(|_| vct.is_none()) {
+            return Ok(name.to_owned());
+        }
         let mut own = types.iter().filter(|name| **name != GENERIC);
         let named = match (own.next(), own.next()) {
             (Some(name), None) => {
@@ -252,6 +332,9 @@ impl TypeRules for Catalogue {
             }
             (None, _) => None,
         };
+        if let Some(vct) = vct.filter(|vct| named.is_none() && self.foreign.has_vct(vct)) {
+            return Ok(vct.to_owned());
+        }
         let typed = vct
             .map(|vct| self.credential_type_by_vct(vct).ok_or_else(|| unknown("the vct is not in the catalogue")))
             .transpose()?;
@@ -263,6 +346,9 @@ impl TypeRules for Catalogue {
     }
 
     fn check(&self, type_name: &str, disclosed: &Map<String, Value>) -> Result<(), Problem> {
+        if self.foreign.is_named(type_name) {
+            return self.foreign.check_disclosed(type_name, disclosed);
+        }
         let found = self.credential_type(type_name).ok_or_else(|| Problem::from(Code::TypeUnknown))?;
         if disclosed.contains_key("vct") {
             found.check_disclosed_sd_jwt_vc(disclosed)
@@ -273,5 +359,9 @@ impl TypeRules for Catalogue {
 
     fn is_always_disclosed(&self, type_name: &str, format: CredentialFormat, path: &[Step]) -> bool {
         self.credential_type(type_name).is_some_and(|known| known.is_always_disclosed(format, path))
+    }
+
+    fn profile(&self, type_name: &str, issuer: &str) -> &VerificationProfile {
+        self.foreign.entry(type_name, issuer).map_or(VerificationProfile::DEFAULT, |entry| &entry.profile)
     }
 }

@@ -9,6 +9,8 @@ use carnet_core::{spelling::nearest_name, text::quoted};
 use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
 use serde_json::Value;
 
+use crate::claims;
+
 /// Maximum length of a text that is described by its form, in characters.
 const SHORT: usize = 24;
 
@@ -139,7 +141,7 @@ impl DescribedType<'_> {
         };
         let whole = path(&[steps, &[name.to_owned()]].concat());
         // An unknown name is text from outside.
-        let path = if name.chars().all(|c| c.is_ascii_alphanumeric()) { whole } else { quoted(&whole) };
+        let path = if claims::is_claim_name(name) { whole } else { quoted(&whole) };
         ClaimError { path, given: None, wanted: format!("it is not a claim of {}{all}", self.name), nearest }
     }
 

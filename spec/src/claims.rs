@@ -36,8 +36,10 @@ fn of_object(schema: &Value, parent: &str, claims: &mut Vec<SchemaClaim>) -> Res
         if parent.is_empty() && name == "id" {
             continue;
         }
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric()) {
-            return Err(format!("a claim below \"{parent}\" has a name with other characters than letters and digits"));
+        if !is_claim_name(name) {
+            return Err(format!(
+                "a claim below \"{parent}\" has a name other than letters, digits and, behind the first, _"
+            ));
         }
         if parent.is_empty() && !may_name_claim(name) {
             return Err(format!(
@@ -67,6 +69,12 @@ fn of_value(schema: &Value, path: &str, claims: &mut Vec<SchemaClaim>) -> Result
     }
 }
 
+/// Returns whether a name can be written in text paths, in type.toml and in Fluent files: letters, digits and, behind
+/// the first, `_`. Names that begin with `_` are those of SD-JWT (`_sd`).
+pub(crate) fn is_claim_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 /// Returns whether a text path is in the list, or below a path in it.
 pub(crate) fn is_within(path: &str, listed: &[String]) -> bool {
     let below = |known: &String| {
@@ -80,7 +88,7 @@ pub(crate) fn parse_path(text: &str, prefix: &[&str]) -> Option<ClaimPath> {
     let mut path: ClaimPath = prefix.iter().map(|name| Step::Name((*name).to_owned())).collect();
     for part in text.split('.') {
         let name = part.trim_end_matches("[]");
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric()) {
+        if !is_claim_name(name) {
             return None;
         }
         path.push(Step::Name(name.to_owned()));
@@ -130,7 +138,8 @@ mod tests {
         let path = parse_path("learningOutcomes[].title", &["credentialSubject"]).unwrap();
         assert_eq!(path_text(&path), "credentialSubject.learningOutcomes[].title");
         assert_eq!(path.get(2), Some(&Step::All));
-        for wrong in ["", ".", "a.", "a..b", "[]", "a b", "a[0]", "a[]b"] {
+        assert_eq!(path_text(&parse_path("age_over.18", &[]).unwrap()), "age_over.18");
+        for wrong in ["", ".", "a.", "a..b", "[]", "a b", "a[0]", "a[]b", "_sd", "a._sd", "a-b"] {
             assert_eq!(parse_path(wrong, &[]), None, "{wrong}");
         }
     }

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    CredentialType, RedemptionClaims, RetentionRule, SpecError, bounds, claims, display::FALLBACK, folder,
+    RedemptionClaims, RetentionRule, SpecError, bounds, catalogue::RequestedType, claims, display::FALLBACK, folder,
     keep::KeepText, redeem::RedeemText,
 };
 
@@ -252,7 +252,7 @@ impl RequestTemplate {
     pub(crate) fn check<'a>(
         &self,
         path: &str,
-        find: impl Fn(&CredentialQuery) -> Vec<Option<&'a CredentialType>>,
+        find: impl Fn(&CredentialQuery) -> Vec<RequestedType<'a>>,
     ) -> Result<(), SpecError> {
         let wrong = |what: String, hint: &str| Err(SpecError::file(path, what, hint));
         for query in &self.query.credentials {
@@ -270,11 +270,20 @@ impl RequestTemplate {
                 return wrong(format!("\"{}\" names no claims", query.id), "Name the claims that the service needs");
             }
             for credential_type in types {
-                let Some(credential_type) = credential_type else {
-                    return wrong(
-                        format!("\"{}\" names a type that is not in the catalogue", query.id),
-                        "Add the type's folder, or correct the name",
-                    );
+                let credential_type = match credential_type {
+                    RequestedType::Known(known) => known,
+                    // The claims of a foreign type are not known.
+                    RequestedType::Foreign if query.claims.iter().all(|claim| claim.threshold.is_none()) => continue,
+                    RequestedType::Foreign => {
+                        let what = format!("\"{}\" asks for a threshold of a foreign type", query.id);
+                        return wrong(what, "Ask for the claim's value: only types of the catalogue have thresholds");
+                    }
+                    RequestedType::Unknown => {
+                        return wrong(
+                            format!("\"{}\" names a type that is not in the catalogue", query.id),
+                            "Add the type's folder, or correct the name",
+                        );
+                    }
                 };
                 for claim in &query.claims {
                     let own = subject_path(query, &claim.path);

@@ -71,9 +71,16 @@ impl Catalogue {
 
     fn unknown_of(&self, asked: &CredentialQuery) -> Vec<UnknownName> {
         let names = || asked.type_values.iter().flatten().filter(|name| *name != GENERIC);
-        let unknown_vct = |vct: &&String| self.credential_type_by_vct(vct).is_none();
-        let near = |vct: &str| nearest_name(vct, self.types().map(|known| known.vct.as_str())).map(str::to_owned);
-        let mut unknown: Vec<UnknownName> = names().filter_map(|name| self.unknown_type(name)).collect();
+        let is_foreign = |vct: &String| self.foreign.has_vct(vct);
+        let unknown_vct = |vct: &&String| self.credential_type_by_vct(vct).is_none() && !is_foreign(vct);
+        let vcts = || {
+            let own = self.types().map(|known| known.vct.as_str());
+            own.chain(self.foreign_types().map(|known| known.name.as_str()))
+        };
+        let near = |vct: &str| nearest_name(vct, vcts()).map(str::to_owned);
+        let is_foreign_type = |name: &&String| self.foreign.has_type(name);
+        let mut unknown: Vec<UnknownName> =
+            names().filter(|name| !is_foreign_type(name)).filter_map(|name| self.unknown_type(name)).collect();
         unknown.extend(asked.vct_values.iter().filter(unknown_vct).map(|vct| UnknownName {
             kind: UnknownKind::Type,
             given: vct.clone(),
@@ -82,8 +89,10 @@ impl Catalogue {
         let by_name = names().filter_map(|name| self.credential_type(name));
         let types: Vec<&CredentialType> =
             by_name.chain(asked.vct_values.iter().filter_map(|vct| self.credential_type_by_vct(vct))).collect();
-        // The claims of an unknown type or unsupported format are unknown.
-        let Some(format) = asked.format.known().filter(|_| !types.is_empty()) else { return unknown };
+        // The claims of an unknown or foreign type, or of an unsupported format, are unknown.
+        let is_foreign = asked.vct_values.iter().any(is_foreign) || names().any(|name| is_foreign_type(&name));
+        let are_claims_known = !types.is_empty() && !is_foreign;
+        let Some(format) = asked.format.known().filter(|_| are_claims_known) else { return unknown };
         for claim in &asked.claims {
             if !types.iter().any(|known| has(known, format, &claim.path)) {
                 unknown.push(unknown_claim(&types, format, &claim.path));

@@ -33,6 +33,7 @@ const SERVICES: [(&str, &str, &[&str]); 2] = [
         "VerifierConfig",
         &[
             "verifier/src/config.rs",
+            "verifier/src/foreign.rs",
             "verifier/src/openid.rs",
             "verifier/src/redemption/desks.rs",
             "verifier/src/status.rs",

@@ -13,7 +13,10 @@ use carnet_service::{
 use carnet_spec::Catalogue;
 use serde::Deserialize;
 
-use crate::{openid::OpenIdConfig, redemption::desks::RedemptionConfig, status::StatusConfig, trust::TrustConfig};
+use crate::{
+    foreign::ForeignTypeEntry, openid::OpenIdConfig, redemption::desks::RedemptionConfig, status::StatusConfig,
+    trust::TrustConfig,
+};
 
 /// Configuration of the operator. Unknown fields are refused.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,6 +38,9 @@ pub(crate) struct VerifierConfig {
     /// Issuers that are accepted regardless of a trust list.
     #[serde(default)]
     pub(crate) issuers: Vec<IssuerEntry>,
+    /// Accepted credential types that are not in the catalogue, with their issuers.
+    #[serde(default)]
+    pub(crate) foreign_types: Vec<ForeignTypeEntry>,
     /// Trust list for further issuers; `None`: none.
     pub(crate) trust: Option<TrustConfig>,
     /// Desks (verifier installations) that redeem vouchers under this DID; `None`: only this one.
@@ -121,7 +127,25 @@ impl VerifierConfig {
         self.redemption.as_ref().map_or(Ok(()), RedemptionConfig::check)
     }
 
-    /// Returns the types accepted from each issuer in the configuration, after checking them against the catalogue.
+    /// Loads the catalogue, with the foreign types.
+    ///
+    /// # Errors
+    /// The catalogue, or a foreign type, is refused.
+    pub(crate) fn catalogue(&self) -> Result<Catalogue, StartError> {
+        let foreign = self.foreign_types.iter().map(ForeignTypeEntry::parse).collect::<Result<Vec<_>, _>>();
+        let foreign = foreign.map_err(|what| self.files.place(invalid_field("foreign_types", what)))?;
+        Catalogue::load_with(self.serve.catalogue.as_deref(), foreign).map_err(|error| {
+            StartError::new(format!("The catalogue is refused: {error}"), "Correct the configuration and start again.")
+        })
+    }
+
+    /// Returns whether the configuration accepts no issuer, and names no trust list that could.
+    pub(crate) fn accepts_nobody(&self) -> bool {
+        self.issuers.is_empty() && self.foreign_types.is_empty() && self.trust.is_none()
+    }
+
+    /// Returns the types accepted from each issuer in the configuration, foreign types included, after checking those of
+    /// `issuers` against the catalogue.
     ///
     /// # Errors
     /// A DID is malformed or of an unsupported method; an issuer has no type, or one that is not in the catalogue.
@@ -129,13 +153,7 @@ impl VerifierConfig {
         let refused = |what: String| self.files.place(invalid_field("issuers", what));
         let mut accepted: BTreeMap<Did, BTreeSet<String>> = BTreeMap::new();
         for entry in &self.issuers {
-            let did =
-                Did::parse(&entry.did).map_err(|problem| refused(format!("issuers: {}: {problem}", entry.did)))?;
-            if did.method() == DidMethod::Other {
-                return Err(refused(format!(
-                    "issuers: {did}: only did:web, did:webvh, did:jwk and did:key are supported"
-                )));
-            }
+            let did = parse_issuer(&entry.did).map_err(refused)?;
             if entry.types.is_empty() {
                 return Err(refused(format!("issuers: {did} is accepted for no type; name one")));
             }
@@ -148,8 +166,22 @@ impl VerifierConfig {
             }
             accepted.entry(did).or_default().extend(entry.types.iter().cloned());
         }
+        for foreign in catalogue.foreign_types() {
+            for did in &foreign.issuers {
+                accepted.entry(did.clone()).or_default().insert(foreign.name.as_str().to_owned());
+            }
+        }
         Ok(accepted)
     }
+}
+
+/// Parses the DID of an accepted issuer. An error is a sentence about it.
+pub(crate) fn parse_issuer(text: &str) -> Result<Did, String> {
+    let did = Did::parse(text).map_err(|problem| format!("issuers: {text}: {problem}"))?;
+    if did.method() == DidMethod::Other {
+        return Err(format!("issuers: {did}: only did:web, did:webvh, did:jwk and did:key are supported"));
+    }
+    Ok(did)
 }
 
 #[cfg(test)]
@@ -190,6 +222,57 @@ mod tests {
         ] {
             assert!(load(BASE, wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn foreign_types_have_issuers_and_are_not_in_the_catalogue() {
+        let read = |entry: &str| {
+            let config = load(BASE, &format!("[[foreign_types]]\n{entry}")).map_err(|error| error.to_string())?;
+            let catalogue = config.catalogue().map_err(|error| error.to_string())?;
+            config.accepted(&catalogue).map_err(|error| error.to_string())
+        };
+        let good = "vct = \"urn:eudi:pid:1\"\nissuers = [\"did:web:pid.example\"]\n";
+        let accepted = read(good).unwrap();
+        let did = Did::parse("did:web:pid.example").unwrap();
+        assert_eq!(accepted, BTreeMap::from([(did, BTreeSet::from(["urn:eudi:pid:1".to_owned()]))]));
+        read(&format!("{good}required_claims = [\"family_name\", \"address.country\", \"nationalities[]\"]")).unwrap();
+        let badge = good.replace("vct = \"urn:eudi:pid:1\"", "credential_type = \"OpenBadgeCredential\"");
+        read(&format!(
+            "{badge}other_types = [\"AchievementCredential\"]\ncontexts = [{{ url = \"https://a.example\" }}]"
+        ))
+        .unwrap();
+        for (wrong, says) in [
+            (good.replace("urn:eudi:pid:1", "urn:carnet:type:qualification:1"), "accept its issuers with [[issuers]]"),
+            (good.replace("urn:eudi:pid:1", "QualificationCredential"), "the catalogue has this type"),
+            (good.replace("urn:eudi:pid:1", "urn:eudi pid"), "visible ASCII"),
+            (good.replace("\"did:web:pid.example\"", ""), "no issuers"),
+            (good.replace("did:web:pid.example", "https://pid.example"), "not a DID"),
+            (good.replace("did:web:pid.example", "did:ion:abc"), "only did:web"),
+            (format!("{good}required_claims = [\"a..b\"]"), "required_claims"),
+            (format!("{good}visible_claims = [\"\"]"), "visible_claims"),
+            (format!("{good}allow_everything = true"), "allow_everything"),
+            (good.replace("vct = ", "credential_type = ") + "vct = \"urn:a\"", "either a vct or a credential_type"),
+            (format!("{good}other_types = [\"A\"]"), "are for a credential_type"),
+            (
+                good.replace("vct = \"urn:eudi:pid:1\"", "credential_type = \"QualificationCredential\""),
+                "the catalogue has",
+            ),
+            (
+                good.replace("vct = \"urn:eudi:pid:1\"", "credential_type = \"VerifiableCredential\""),
+                "the catalogue has",
+            ),
+            (format!("{badge}other_types = [\"ResidencePermitCredential\"]"), "the catalogue has"),
+            (format!("{badge}contexts = [{{ url = \"https://a.example\", file = \"/no/file\" }}]"), "file and sha256"),
+            (
+                format!("{badge}contexts = [{{ url = \"https://a.example\", file = \"/no/file\", sha256 = \"00\" }}]"),
+                "cannot be read",
+            ),
+            (format!("{good}[[foreign_types]]\n{good}"), "an issuer is in two entries"),
+        ] {
+            let error = read(&wrong).unwrap_err();
+            assert!(error.to_lowercase().contains(&says.to_lowercase()), "{wrong}: {error}");
+        }
+        read(&format!("{good}[[foreign_types]]\n{}", good.replace("pid.example", "other.example"))).unwrap();
     }
 
     #[test]

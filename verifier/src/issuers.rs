@@ -275,7 +275,9 @@ impl ConfiguredIssuerPolicy<'_> {
         if self.issuers.names(issuer, name) {
             return TrustDecision::configured(issuer, name);
         }
-        match &self.list {
+        // Trust lists name types of the catalogue: a foreign type is accepted from its configured issuers alone.
+        let is_known = self.issuers.limiting.contains_key(name);
+        match self.list.as_ref().filter(|_| is_known) {
             None => TrustDecision::for_unaccepted_issuer(name, NOT_CONFIGURED, STRANGER),
             Some(Err(problem)) => TrustDecision::for_unaccepted_issuer(name, problem.code.as_str(), &problem.detail),
             Some(Ok(list)) => {

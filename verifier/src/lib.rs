@@ -9,6 +9,7 @@ mod config;
 mod decisions;
 mod disclosed;
 mod error;
+mod foreign;
 mod grpc;
 mod holders_view;
 mod http;

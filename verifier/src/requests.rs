@@ -207,6 +207,9 @@ impl<S: Store> Verifier<S> {
                 if !allow_unknown {
                     require_known(&self.verification.catalogue, &asked, "query.dcql_query")?;
                 }
+                if let Some(what) = self.verification.catalogue.unasked_claim(&asked) {
+                    return Err(Error::invalid("QUERY_UNSUPPORTED", "query.dcql_query", what));
+                }
                 check_texts(&purpose, "query.purpose")?;
                 check_texts(&legal_basis, "query.legal_basis")?;
                 check_texts(&retention, "query.retention")?;

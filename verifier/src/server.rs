@@ -12,7 +12,6 @@ use carnet_service::{
     staff::StaffOnly,
     store as ground,
 };
-use carnet_spec::Catalogue;
 use tonic::service::Routes;
 
 use crate::{
@@ -148,14 +147,10 @@ pub(crate) fn create_verifier<S: Store>(
         .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
     let identity = OwnIdentity::new(did, config.name.clone(), key)
         .ok_or_else(|| refused(format!("{} is not a DID of the key in the data directory.", config.did)))?;
-    let catalogue = match &config.serve.catalogue {
-        Some(folder) => Catalogue::load(folder),
-        None => Catalogue::embedded(),
-    }
-    .map_err(|error| refused(format!("The catalogue is refused: {error}")))?;
+    let catalogue = config.catalogue().map_err(StartError::unstarted)?;
     let trust =
         config.trust.as_ref().map(ConfiguredTrustList::new).transpose().map_err(|error| config.files.place(error))?;
-    if config.issuers.is_empty() && trust.is_none() {
+    if config.accepts_nobody() {
         tracing::warn!(
             "no issuer and no trust list is configured, so every credential is refused; add [[issuers]] or [trust] to \
              config.toml"

@@ -18,6 +18,7 @@ use arc_swap::ArcSwap;
 use carnet_core::{
     Problem,
     did::Did,
+    secure::data_integrity::Suites,
     status::VerifiedStatusList,
     time::{CLOCK_SKEW, Timestamp},
 };
@@ -229,10 +230,11 @@ impl StatusListCache {
 }
 
 impl StatusListCache {
-    /// Fetches the due lists of every accepted issuer and verifies them with the cached documents. Returns after at
-    /// most two seconds; slower fetches continue in the background. Failures are logged as warnings, and lists in
-    /// memory remain in use until they expire. Removes the lists of issuers that are no longer accepted.
-    pub(crate) async fn refresh(&self, issuers: &Issuers, floor: &ClockFloor, at: Timestamp) {
+    /// Fetches the due lists of every accepted issuer and verifies them with the cached documents and the cryptosuites
+    /// of the program. Returns after at most two seconds; slower fetches continue in the background. Failures are logged
+    /// as warnings, and lists in memory remain in use until they expire. Removes the lists of issuers that are no longer
+    /// accepted.
+    pub(crate) async fn refresh(&self, issuers: &Issuers, suites: &Suites, floor: &ClockFloor, at: Timestamp) {
         let (clock, until) = (FetchClock::from(at), after(LEAD));
         let mut work = self.work.lock().await;
         let dids = issuers.issuer_dids();
@@ -246,6 +248,7 @@ impl StatusListCache {
                     fetcher: issuers.fetcher(),
                     signers: issuers.signers(),
                     lookups: Arc::clone(&self.lookups),
+                    suites: suites.clone(),
                     held: self.lists(),
                     refresh: self.refresh,
                     clock,

@@ -68,7 +68,7 @@ impl VerificationService {
 
     /// Fetches the status lists that are due, as [`StatusListCache::refresh`].
     pub(crate) async fn refresh_statuses(&self, at: Timestamp) {
-        self.statuses.refresh(&self.issuers, &self.clock, at).await;
+        self.statuses.refresh(&self.issuers, &self.suites, &self.clock, at).await;
     }
 
     /// Returns the credential formats that this verifier supports.

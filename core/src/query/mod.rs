@@ -18,7 +18,7 @@ pub mod plan;
 mod threshold;
 
 pub use holder::HolderRule;
-pub use path::{parse_path, path_to_json, path_to_text, values_at};
+pub use path::{contains, parse_path, path_to_json, path_to_text, values_at};
 pub use threshold::{Threshold, commitments_path};
 
 /// Maximum number of entries in an array of a query: credential queries, claims queries, accepted values, sets and

@@ -103,6 +103,12 @@ pub(super) fn overlaps(asked: &[Step], path: &[Step]) -> bool {
     })
 }
 
+/// Returns whether `outer` is the path of a claim, or of one that contains it, where `All` stands for any index.
+#[must_use]
+pub fn contains(outer: &[Step], path: &[Step]) -> bool {
+    outer.len() <= path.len() && overlaps(outer, path)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

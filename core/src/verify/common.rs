@@ -2,8 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::{CheckName, VerificationEnvironment, VerificationReport, VerifiedCredential, status};
-use crate::{Code, Problem, did::Did, status::ListValidity, time::Timestamp};
+use super::{CheckName, TypeRules, VerificationEnvironment, VerificationReport, VerifiedCredential, status};
+use crate::{
+    Code, Problem,
+    credential::{BASE_TYPE, id_of, types_of},
+    did::Did,
+    status::ListValidity,
+    time::Timestamp,
+};
 
 /// Converts the error for a key that the issuer's DID document lacks to `issuer_key_unknown` if the document is
 /// published on the web: the copy at hand may be older than the key (spec/status.md 5.17).
@@ -21,11 +27,23 @@ impl Drop for VerifiedDocument {
     }
 }
 
+/// Returns the issuer and the type that a document of VCDM 2.0 states.
+pub(super) fn stated_issuer_and_type(
+    document: &Map<String, Value>,
+    types: &dyn TypeRules,
+) -> Result<(String, String), Problem> {
+    let issuer = id_of(document.get("issuer"), "issuer")?;
+    let stated = types_of(document, BASE_TYPE)?;
+    let own: Vec<&str> = stated.iter().map(String::as_str).filter(|name| *name != BASE_TYPE).collect();
+    Ok((issuer, types.type_name(&own, None)?))
+}
+
 /// Validity period of a credential, by all of its members that state one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     pub(super) from: Option<Timestamp>,
-    pub(super) until: Timestamp,
+    /// `None`: the profile of the type permits credentials without an end.
+    pub(super) until: Option<Timestamp>,
 }
 
 /// Checks validity, status, schema and trust. They are independent of each other, so all of them are reported; `None`
@@ -50,7 +68,7 @@ fn validity(times: Times, env: &VerificationEnvironment<'_>) -> Result<(), Probl
         return Err(Problem::new(Code::NotYetValid, "the credential is not valid yet"));
     }
     // `validUntil` is the last instant at which the credential is valid.
-    if env.now.plus(env.skew.saturating_neg()) > times.until {
+    if times.until.is_some_and(|until| env.now.plus(env.skew.saturating_neg()) > until) {
         return Err(Problem::new(Code::Expired, "the credential is past its end"));
     }
     Ok(())

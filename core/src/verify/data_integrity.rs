@@ -182,12 +182,15 @@ fn verify(
 fn model(
     payload: &Map<String, Value>,
     env: &VerificationEnvironment<'_>,
-) -> Result<(Credential, String, Timestamp), Problem> {
+) -> Result<(Credential, String, Option<Timestamp>), Problem> {
     TopLevel::DataIntegrity.check(payload)?;
     let credential = Credential::parse(payload.clone())?;
-    let until =
-        credential.valid_until().ok_or_else(|| Problem::new(Code::ClaimMissing, "the credential has no validUntil"))?;
     let types: Vec<&str> = credential.types().collect();
-    let type_name = env.types.type_name(&types, None)?;
-    Ok((credential, type_name, until))
+    let type_name = env.types.type_name(&types, None);
+    let profile = type_name.as_ref().map(|name| env.types.profile(name, credential.issuer()));
+    let until = credential.valid_until();
+    if until.is_none() && profile.map_or(true, |profile| profile.requires_end) {
+        return Err(Problem::new(Code::ClaimMissing, "the credential has no validUntil"));
+    }
+    Ok((credential, type_name?, until))
 }

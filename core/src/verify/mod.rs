@@ -23,11 +23,13 @@ use crate::{
 mod common;
 mod data_integrity;
 mod holders;
+mod profile;
 mod report;
 mod sd_jwt;
 mod status;
 
 use holders::Presented;
+pub use profile::VerificationProfile;
 pub use report::{
     CheckName, IssuerMessage, PresentedCredential, VerificationCheck, VerificationOutcome, VerificationReport, Verified,
 };
@@ -64,6 +66,12 @@ pub trait TypeRules: Send + Sync {
     /// may be in the clear although it was not requested. The default implementation returns `false`.
     fn is_always_disclosed(&self, _type_name: &str, _format: CredentialFormat, _path: &[Step]) -> bool {
         false
+    }
+
+    /// Returns the requirements on credentials of a type ([`Self::type_name`]) by an issuer, both as the unverified
+    /// credential states them. The default is that of Carnet's own types.
+    fn profile(&self, _type_name: &str, _issuer: &str) -> &VerificationProfile {
+        VerificationProfile::DEFAULT
     }
 }
 
@@ -264,10 +272,11 @@ fn answers(query: &CredentialQuery, shown: &sd_jwt::CheckedCredential, types: &d
     if selective && query.claims.iter().any(|claim| by_index(&claim.path)) {
         return Err(Problem::new(Code::QueryMalformed, "an array element is requested by its index"));
     }
+    let profile = sd_jwt::profile(&shown.payload.0, format, types);
     let may_be_clear = |path: &ClaimPath| {
         // `sub` is the holder's key, which is checked separately.
         let is_sub = matches!(path.as_slice(), [Step::Name(name)] if name == "sub");
-        is_sub || types.is_always_disclosed(&shown.held.type_name, format, path)
+        is_sub || profile.is_visible(path) || types.is_always_disclosed(&shown.held.type_name, format, path)
     };
     let is_wanted = |path: &ClaimPath| query.asks_for(path) || shown.clear.contains(path) && may_be_clear(path);
     if selective && let Some(path) = shown.held.disclosed.iter().find(|path| !is_wanted(path)) {

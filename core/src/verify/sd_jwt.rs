@@ -5,8 +5,10 @@ use std::cell::LazyCell;
 use serde_json::{Map, Value, json};
 
 use super::{
-    CheckName, PresentationContext, PresentedCredential, VerificationEnvironment, VerificationReport,
-    VerifiedCredential, common::VerifiedDocument, status::TOKEN_ENTRY,
+    CheckName, PresentationContext, PresentedCredential, TypeRules, VerificationEnvironment, VerificationProfile,
+    VerificationReport, VerifiedCredential,
+    common::{self, VerifiedDocument},
+    status::TOKEN_ENTRY,
 };
 use crate::{
     Code, Problem, at_least,
@@ -154,7 +156,10 @@ fn issuer_key(
         crate::credential::id_of(payload.get("iss"), "iss")?
     };
     let issuer = claimed.as_str();
-    let url = did::DidUrl::parse(kid)?;
+    let url = match kid.strip_prefix('#').filter(|_| !profile(payload, format, env.types).requires_absolute_kid) {
+        Some(fragment) => Did::parse(issuer)?.with_fragment(fragment)?,
+        None => did::DidUrl::parse(kid)?,
+    };
     if url.did().as_str() != issuer {
         return Err(Problem::new(Code::MethodOfOther, "kid names a key of a party other than the issuer"));
     }
@@ -171,6 +176,26 @@ fn issuer_key(
     }
     let key = document.revoked_key_of_vouched_copy(&url)?;
     vouched(token, issuer, &key, env).map(|()| key)
+}
+
+/// Returns the requirements on the credential. Its type and its issuer are never selectively disclosable, so those of
+/// the unverified payload are those that the signature covers.
+pub(super) fn profile<'a>(
+    payload: &Map<String, Value>,
+    format: CredentialFormat,
+    types: &'a dyn TypeRules,
+) -> &'a VerificationProfile {
+    let stated = if format == CredentialFormat::DcSdJwt {
+        crate::credential::id_of(payload.get("iss"), "iss")
+            .and_then(|iss| Ok((iss, types.type_name(&[], vct(payload))?)))
+    } else {
+        common::stated_issuer_and_type(payload, types)
+    };
+    stated.map_or(VerificationProfile::DEFAULT, |(issuer, type_name)| types.profile(&type_name, &issuer))
+}
+
+fn vct(payload: &Map<String, Value>) -> Option<&str> {
+    payload.get("vct").and_then(Value::as_str)
 }
 
 /// Checks, for a copy signed with a compromised key, that a freshness statement of the issuer, signed with another key,
@@ -237,17 +262,17 @@ fn model(
     {
         return Err(Problem::new(Code::IssuerMismatch, "iss differs from the issuer"));
     }
-    let until = credential
-        .valid_until()
-        .ok_or_else(|| Problem::new(Code::ClaimMissing, "the credential has no end (validUntil, or exp)"))?;
+    if credential.valid_until().is_none() && profile(payload, format, env.types).requires_end {
+        return Err(Problem::new(Code::ClaimMissing, "the credential has no end (validUntil, or exp)"));
+    }
     let types: Vec<&str> = credential.types().collect();
     // `vct` counts only in the format that defines it; in others it would be a second name for the type.
-    let vct = if format == CredentialFormat::DcSdJwt { payload.get("vct").and_then(Value::as_str) } else { None };
+    let vct = if format == CredentialFormat::DcSdJwt { vct(payload) } else { None };
     let type_name = env.types.type_name(&types, vct)?;
     let times = super::common::Times {
         // A credential is not valid before it was issued (spec/protocol.md 1.6).
         from: credential.valid_from().into_iter().chain(nbf).chain(iat).max(),
-        until: exp.map_or(until, |exp| until.min(exp)),
+        until: credential.valid_until().into_iter().chain(exp).min(),
     };
     Ok(Model { credential, type_name, times })
 }
@@ -269,9 +294,8 @@ fn sd_jwt_vc(
     exp: Option<Timestamp>,
 ) -> Result<Credential, Problem> {
     let missing = |claim: &str| Problem::new(Code::ClaimMissing, format!("the payload has no {claim}"));
-    let exp = exp.ok_or_else(|| missing("exp"))?;
     let issuer = payload.get("iss").ok_or_else(|| missing("iss"))?;
-    payload.get("vct").and_then(Value::as_str).ok_or_else(|| missing("vct"))?;
+    vct(payload).ok_or_else(|| missing("vct"))?;
     let mut subject: Map<String, Value> = payload
         .iter()
         .filter(|(name, _)| {
@@ -288,10 +312,12 @@ fn sd_jwt_vc(
     }
     let mut document = json!({
         "@context": [CONTEXT_V2], "type": ["VerifiableCredential"], "issuer": issuer,
-        "validUntil": exp.to_string(), "credentialSubject": subject,
+        "credentialSubject": subject,
     });
-    if let (Some(nbf), Some(members)) = (nbf, document.as_object_mut()) {
-        members.insert("validFrom".to_owned(), nbf.to_string().into());
+    for (name, at) in [("validFrom", nbf), ("validUntil", exp)] {
+        if let (Some(at), Some(members)) = (at, document.as_object_mut()) {
+            members.insert(name.to_owned(), at.to_string().into());
+        }
     }
     if let (Some(status), Some(members)) = (payload.get("status"), document.as_object_mut()) {
         members.insert("credentialStatus".to_owned(), json!({"type": TOKEN_ENTRY, "status": status}));

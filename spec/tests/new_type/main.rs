@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+mod foreign;
 mod requests;
 
 const NAME: &str = "PlacementTestCredential";

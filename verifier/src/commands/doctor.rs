@@ -14,7 +14,6 @@ use carnet_service::{
     fetcher::create_fetcher,
     keys, store as ground, time,
 };
-use carnet_spec::Catalogue;
 use serde_json::Value;
 
 use super::StaffFailure;
@@ -117,11 +116,7 @@ async fn issuers(
     now: Timestamp,
 ) -> Result<Vec<DoctorCheck>, StartError> {
     let unusable = |what: String| StartError::new(what, "Correct the configuration.");
-    let catalogue = match &config.serve.catalogue {
-        Some(folder) => Catalogue::load(folder),
-        None => Catalogue::embedded(),
-    }
-    .map_err(|error| unusable(format!("The catalogue is refused: {error}.")))?;
+    let catalogue = config.catalogue()?;
     let accepted = config.accepted(&catalogue)?;
     if accepted.is_empty() {
         let check = if config.trust.is_some() {

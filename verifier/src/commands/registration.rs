@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use carnet_core::day;
 use carnet_service::{config::StartError, keys::Keyring};
-use carnet_spec::Catalogue;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -81,11 +80,7 @@ pub(super) fn made(data: &Path, about: &RegistrationArgs) -> Result<Value, Staff
         carnet_core::did::Did::parse(&config.did).map_err(|problem| broken(format!("did is refused: {problem}.")))?;
     let identity = OwnIdentity::new(did, config.name.clone(), Keyring::open(data, &config.keys)?)
         .ok_or_else(|| broken(format!("{} is not a DID of the key in the data directory.", config.did)))?;
-    let catalogue = match &config.serve.catalogue {
-        Some(folder) => Catalogue::load(folder),
-        None => Catalogue::embedded(),
-    };
-    let catalogue = catalogue.map_err(|error| broken(format!("The catalogue is refused: {error}")))?;
+    let catalogue = config.catalogue().map_err(|error| error.with_consequence("Nothing was created."))?;
     Ok(Value::Object(registration::create_registration_request(&identity, about, &catalogue)?))
 }
 

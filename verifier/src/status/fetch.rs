@@ -63,6 +63,8 @@ pub(super) struct FetchJob {
     /// Fetcher of documents for lists with an unknown key.
     pub(super) signers: SignerDocuments,
     pub(super) lookups: Arc<Mutex<KeyLookups>>,
+    /// Cryptosuites of status list credentials.
+    pub(super) suites: Suites,
     /// Lists in memory at the start of the job.
     pub(super) held: Arc<StatusListMap>,
     /// Interval between fetches of a list, in seconds.
@@ -309,10 +311,9 @@ impl FetchJob {
         fetched: FetchedResource,
         began: Timestamp,
     ) -> Result<(VerifiedStatusList, Option<String>), ListRefusal> {
-        let (documents, place) = (outcome.sources.documents.clone(), url.to_owned());
+        let (documents, place, suites) = (outcome.sources.documents.clone(), url.to_owned(), self.suites.clone());
         let verified = tokio::task::spawn_blocking(move || {
             let issuer = documents.issuer.did();
-            let suites = Suites::jcs();
             let verified =
                 VerifiedStatusList::verify(&fetched.bytes, &place, issuer, (began, CLOCK_SKEW), (&documents, &suites));
             verified.map(|listed| (listed, fetched.etag)).map_err(|problem| {

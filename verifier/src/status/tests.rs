@@ -2,7 +2,6 @@ use carnet_core::{
     Code,
     did::DidDocument,
     keys::{Algorithm, SecretKey, Signer as _},
-    secure::data_integrity::Suites,
     status::{
         MIN_ENTRIES,
         publication::{ListFormat, Publication, PublicationTerms},

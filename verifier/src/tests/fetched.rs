@@ -6,10 +6,10 @@ use carnet_core::{
     Code,
     did::{Did, DidDocument, VerificationRelationship as KeyPurpose},
     keys::Signer as _,
-    secure::data_integrity::{ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::{Cryptosuite, ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
     status::{
-        MIN_ENTRIES, StatusPurpose,
-        bitstring::BitstringStatusListEntry,
+        BitOrder, ListValidity, MIN_ENTRIES, StatusList, StatusPurpose,
+        bitstring::{BitstringListParameters, BitstringStatusListEntry},
         publication::{ListFormat, Publication, PublicationTerms},
     },
 };
@@ -136,4 +136,52 @@ async fn a_signer_of_lists_whose_document_did_not_come_is_no_stranger() {
     let bytes = permit(&site, &world).to_string().into_bytes();
     let (verdict, _) = world.verifier.verify_credential(bytes, at).await.unwrap();
     assert!(verdict.checks().iter().all(|check| !check.code.starts_with("status_list")), "{:?}", verdict.checks());
+}
+
+/// Publishes a list whose proof is by this cryptosuite and has that name, and returns the reason for which the permit is
+/// refused; empty: it is accepted.
+async fn with_list_of(suite: &dyn Cryptosuite, name: &str) -> String {
+    let (site, world) = open().await;
+    site.put_document(&document(&site, &world));
+    let list = StatusList::new(MIN_ENTRIES, 1, BitOrder::MostSignificantFirst).unwrap();
+    let freshness = ListValidity { issued: now(), until: Some(now().plus(3_600)), ttl: Some(300) };
+    let parameters = BitstringListParameters {
+        issuer: site.did.to_string(),
+        url: site.url(LIST),
+        purpose: StatusPurpose::Revocation,
+        freshness,
+    };
+    let method = format!("{}#key-1", site.did);
+    let options = ProofOptions {
+        verification_method: &method,
+        purpose: KeyPurpose::AssertionMethod,
+        created: None,
+        expires: None,
+        challenge: None,
+        domain: None,
+    };
+    let mut signed = add_proof(&parameters.document(&list).unwrap(), suite, &options, &world.issuer).unwrap();
+    signed["proof"]["cryptosuite"] = name.into();
+    site.put(LIST, Value::Object(signed).to_string());
+    site.put(DIRECTORY, json!({"status_lists": [site.url(LIST)]}).to_string());
+    world.verifier.verification.issuers.refresh(Duration::ZERO).await;
+    let at = now().plus(1);
+    pass(&world, at).await;
+    let bytes = permit(&site, &world).to_string().into_bytes();
+    world.verifier.verify_credential(bytes, at).await.unwrap().0.reason().to_owned()
+}
+
+#[tokio::test]
+async fn a_list_has_a_cryptosuite_of_the_verifier() {
+    assert_eq!(with_list_of(&EddsaJcs2022, "eddsa-jcs-2022").await, "");
+    assert_eq!(with_list_of(&EddsaJcs2022, "eddsa-jcs-2023").await, "status_list_invalid");
+}
+
+#[cfg(feature = "jsonld")]
+#[tokio::test]
+async fn a_list_may_be_signed_over_rdf() {
+    let catalogue = carnet_spec::Catalogue::embedded().unwrap();
+    let suites = crate::verification::suites(&catalogue).unwrap();
+    let suite = suites.named("eddsa-rdfc-2022").unwrap();
+    assert_eq!(with_list_of(suite, suite.name()).await, "");
 }

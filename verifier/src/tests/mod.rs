@@ -3,6 +3,7 @@
 mod clock;
 mod exchange;
 mod fetched;
+mod foreign;
 mod issuers;
 mod limits;
 mod receipts;

@@ -322,6 +322,33 @@ async fn too_few_operators_or_no_file_leave_what_the_configuration_names() {
 }
 
 #[tokio::test]
+async fn a_list_decides_nothing_about_foreign_types() {
+    let vct = "urn:eudi:pid:1";
+    let desk = Desk::open();
+    let world = World::with(|config| {
+        config.foreign_types = vec![crate::foreign::ForeignTypeEntry {
+            vct: Some(vct.to_owned()),
+            issuers: vec![did(&key())],
+            ..Default::default()
+        }];
+        config.trust = Some(desk.config());
+    })
+    .await;
+    let both = Accreditation { types: vec![TYPE.to_owned(), vct.to_owned()], ..accreditation() };
+    desk.put(&desk.list(&contents(&world, vec![both]), 30));
+    refresh(&world).await;
+    let permit = world.embedded().to_string().into_bytes();
+    let payload = json!({"iss": did(&world.issuer), "vct": vct, "exp": now().plus(DAY).unix()});
+    let header = json!({"typ": "dc+sd-jwt", "kid": format!("{}#0", did(&world.issuer))});
+    let object = |value: Value| value.as_object().unwrap().clone();
+    let pid = carnet_core::secure::jose::sign(object(header), &object(payload), &world.issuer).unwrap() + "~";
+    let verify = async |bytes: Vec<u8>| world.verifier.verify_credential(bytes, now()).await.unwrap().0;
+    assert_eq!(verify(permit).await.reason(), "");
+    let refused = verify(pid.into_bytes()).await;
+    assert_eq!((refused.reason(), refused.decisions()[0].rule.as_str()), ("issuer_untrusted", "not_configured"));
+}
+
+#[tokio::test]
 async fn the_country_that_is_shown_is_held_against_the_limit_and_not_kept() {
     let desk = Desk::open();
     let world = desk.world().await;

@@ -93,6 +93,7 @@ impl World {
             key_binding_max_age: 300,
             verdict_days: 30,
             issuers: vec![IssuerEntry { did: did(&issuer), types: vec![TYPE.to_owned()] }],
+            foreign_types: Vec::new(),
             trust: None,
             redemption: None,
             openid: crate::openid::OpenIdConfig::default(),

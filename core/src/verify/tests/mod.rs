@@ -28,6 +28,7 @@ use crate::{
 mod clear;
 mod data_integrity;
 mod delegated;
+mod foreign;
 mod history;
 mod holders;
 mod lists;
