@@ -144,6 +144,7 @@ fn received(format: CredentialFormat, copy: String) -> Option<HeldCredential> {
         format,
         epoch: None,
         renewal_window_days: 0,
+        is_foreign: false,
     };
     let expected = CollectionRequirements {
         promise: &promise,

@@ -131,6 +131,7 @@ receive-pin-malformed = هذا ليس رقمًا سريًا بالشكل الذ�
 link-offer = الصق رابط العرض (openid-credential-offer://...) ثم اضغط مفتاح الإدخال مرتين:
 link-request = الصق رابط الطلب (openid4vp://...) ثم اضغط مفتاح الإدخال مرتين:
 receive-done = تم الاستلام والتحقق:
+document-unknown = نوع مستند غير معروف ({ $type })
 unchecked = لم يُتحقق من:
 unchecked-form = أن النسخ ليست مكتوبة بطريقة تميّزك
 unchecked-signing_key = أي مفتاح من مفاتيح جهة الإصدار وقّعها

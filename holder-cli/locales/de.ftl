@@ -131,6 +131,7 @@ receive-pin-malformed = Das ist keine PIN der Form, die das Angebot nennt. Sie w
 link-offer = Fügen Sie den Link des Angebots ein (openid-credential-offer://...), und drücken Sie zweimal die Eingabetaste:
 link-request = Fügen Sie den Link der Anfrage ein (openid4vp://...), und drücken Sie zweimal die Eingabetaste:
 receive-done = Erhalten und geprüft:
+document-unknown = unbekannte Art von Dokument ({ $type })
 unchecked = Nicht geprüft:
 unchecked-form = dass die Ausfertigungen nicht so geschrieben sind, dass sie Sie kennzeichnen
 unchecked-signing_key = welcher Schlüssel der ausstellenden Stelle sie unterschrieben hat

@@ -131,6 +131,7 @@ receive-pin-malformed = This is not a PIN of the form that the offer names. It w
 link-offer = Paste the link of the offer (openid-credential-offer://...), then press Enter twice:
 link-request = Paste the link of the request (openid4vp://...), then press Enter twice:
 receive-done = Received and checked:
+document-unknown = unknown kind of document ({ $type })
 unchecked = Not checked:
 unchecked-form = that the copies have no hidden marks that identify you
 unchecked-signing_key = which of the issuer’s keys signed them

@@ -131,6 +131,7 @@ receive-pin-malformed = Esto no es un PIN de la forma que indica la oferta. No s
 link-offer = Pegue el enlace de la oferta (openid-credential-offer://...) y pulse dos veces Intro:
 link-request = Pegue el enlace de la solicitud (openid4vp://...) y pulse dos veces Intro:
 receive-done = Recibido y comprobado:
+document-unknown = tipo de documento desconocido ({ $type })
 unchecked = Sin comprobar:
 unchecked-form = que las copias no tengan marcas ocultas que le identifiquen
 unchecked-signing_key = qué clave del emisor las firmó

@@ -131,6 +131,7 @@ receive-pin-malformed = Ce n’est pas un code de la forme que l’offre indique
 link-offer = Collez le lien de l’offre (openid-credential-offer://...), puis appuyez deux fois sur Entrée :
 link-request = Collez le lien de la demande (openid4vp://...), puis appuyez deux fois sur Entrée :
 receive-done = Reçu et vérifié :
+document-unknown = type de document inconnu ({ $type })
 unchecked = Non vérifié :
 unchecked-form = que les copies ne sont pas écrites d’une manière qui vous marque
 unchecked-signing_key = quelle clé de l’émetteur les a signées

@@ -131,6 +131,7 @@ receive-pin-malformed = Це не PIN-код тієї форми, яку наз�
 link-offer = Вставте посилання пропозиції (openid-credential-offer://...), потім двічі натисніть Enter:
 link-request = Вставте посилання запиту (openid4vp://...), потім двічі натисніть Enter:
 receive-done = Отримано й перевірено:
+document-unknown = невідомий вид документа ({ $type })
 unchecked = Не перевірено:
 unchecked-form = чи не мають копії прихованих позначок, за якими Вас можна впізнати
 unchecked-signing_key = яким із ключів видавця їх підписано

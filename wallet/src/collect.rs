@@ -9,12 +9,13 @@ use carnet_core::{
     format::CredentialFormat,
     keys::{PublicKey, Signer},
     secure::{
+        copy::CopyProfile,
         data_integrity::Suites,
         jose::{self, Jws},
         sd_jwt::SdJwt,
     },
     time::{CLOCK_SKEW, Timestamp},
-    verify::{self, StatusPolicy, VerificationEnvironment},
+    verify::{self, StatusPolicy, TypeRules, VerificationEnvironment},
 };
 use carnet_spec::{Catalogue, CredentialType};
 use serde_json::{Map, Value, json};
@@ -32,6 +33,7 @@ use crate::{
 
 mod days;
 mod directory;
+mod foreign;
 mod layout;
 mod rendering;
 mod unlinkable;
@@ -39,6 +41,8 @@ mod unlinkable;
 pub use days::DateRequirement;
 pub use directory::{StatusListDirectory, fetch_directory};
 use directory::{expected_status, signing_key};
+use foreign::ForeignTypeRules;
+pub use foreign::{UNCHECKED as UNCHECKED_OF_FOREIGN_TYPES, issuer_of_copies};
 use rendering::Received;
 
 /// Number of copies to request of a credential, if the issuer permits as many in one request.
@@ -134,10 +138,14 @@ pub fn verify_copies(copies: &[String], expected: &CollectionRequirements<'_>) -
         return Err(Problem::new(Code::MalformedValue, "the issuer sent a different number of copies from the proofs"));
     }
     let suites = &suites(catalogue)?;
-    let known = catalogue.credential_type(&promise.type_name).ok_or_else(|| Problem::from(Code::TypeUnknown))?;
+    let known = catalogue.credential_type(&promise.type_name);
+    if known.is_none() && !promise.is_foreign {
+        return Err(Code::TypeUnknown.into());
+    }
+    let foreign = ForeignTypeRules { vct: &promise.type_name };
+    let types: &dyn TypeRules = if known.is_some() { catalogue } else { &foreign };
     let status = StatusPolicy::NotChecked("it was issued just now");
-    let env =
-        VerificationEnvironment { now, skew: CLOCK_SKEW, resolver, suites, issuers: promise, types: catalogue, status };
+    let env = VerificationEnvironment { now, skew: CLOCK_SKEW, resolver, suites, issuers: promise, types, status };
     let mut held = HeldCredential {
         id: random_id(),
         type_name: promise.type_name.clone(),
@@ -153,7 +161,8 @@ pub fn verify_copies(copies: &[String], expected: &CollectionRequirements<'_>) -
         low_water: default_low_water(),
         serials: None,
     };
-    let signing_key = if known.bundled { Some(expected.signing_key()?) } else { None };
+    let is_bundled = known.is_some_and(|known| known.bundled);
+    let signing_key = if is_bundled { Some(expected.signing_key()?) } else { None };
     let mut first: Option<CredentialContent> = None;
     let mut first_layout: Option<String> = None;
     for (credential, key) in copies.iter().zip(keys) {
@@ -174,28 +183,37 @@ pub fn verify_copies(copies: &[String], expected: &CollectionRequirements<'_>) -
         }
         let own = key.open()?.public_key();
         bound_to(&opened, seen, &own)?;
-        check_timestamps(&opened.members, seen.format)?;
+        if known.is_some() {
+            check_timestamps(&opened.members, seen.format)?;
+        }
         check_status(&opened.members, seen.format)?;
-        let commitments = opened.commitments(seen.format, known)?;
+        let commitments = known.map_or(Ok(Vec::new()), |known| opened.commitments(seen.format, known))?;
         let said = CredentialContent::of(&opened.members, known);
         if *first.get_or_insert_with(|| said.clone()) != said {
             return Err(Problem::new(Code::MalformedValue, "the copies of one credential differ in content"));
         }
-        if let Some(signing_key) = &signing_key {
-            expected.check_form((credential, &opened, seen), (known, &own), signing_key, suites)?;
-        } else {
-            let layout = layout::layout(credential, &opened, known, &own)?;
-            if *first_layout.get_or_insert_with(|| layout.clone()) != layout {
-                return Err(recognisable_copy_problem("the copies of one credential are encoded differently"));
+        match (known, &signing_key) {
+            (Some(known), Some(signing_key)) => {
+                expected.check_form((credential, &opened, seen), (known, &own), signing_key, suites)?;
             }
+            (Some(known), None) => {
+                let layout = layout::layout(credential, &opened, known, &own)?;
+                if *first_layout.get_or_insert_with(|| layout.clone()) != layout {
+                    return Err(recognisable_copy_problem("the copies of one credential are encoded differently"));
+                }
+            }
+            // Copies of other ecosystems state when they were signed, so that they can differ by a second.
+            (None, _) => {}
         }
-        let uses = known.serials.as_ref().and_then(|serials| serials.shown(seen.format, &opened.members));
+        let serials = known.and_then(|known| known.serials.as_ref());
+        let uses = serials.and_then(|serials| serials.shown(seen.format, &opened.members));
         held.serials = uses.map(|serials| VoucherSerials::new(serials.len()));
         held.valid_from = seen.credential.valid_from();
         held.valid_until = seen.credential.valid_until();
         held.copies.push(CredentialCopy { commitments, ..CredentialCopy::new(credential.to_owned(), key.clone()) });
     }
-    unlinkable::check_unlinkable(expected.held, &held.copies, &known.copies)?;
+    let profile = known.map_or_else(CopyProfile::default, |known| known.copies.clone());
+    unlinkable::check_unlinkable(expected.held, &held.copies, &profile)?;
     Ok(held)
 }
 
@@ -268,17 +286,17 @@ pub struct CredentialContent {
 }
 
 impl CredentialContent {
-    /// Extracts the content from the members of a copy with all disclosures resolved.
-    pub fn of(members: &Map<String, Value>, known: &CredentialType) -> Self {
+    /// Extracts the content from the members of a copy with all disclosures resolved. `None`: the type is foreign.
+    pub fn of(members: &Map<String, Value>, known: Option<&CredentialType>) -> Self {
         let mut members = members.clone();
         for own in OWN {
             members.remove(own);
         }
-        sort_serials(&mut members, known);
+        known.iter().for_each(|known| sort_serials(&mut members, known));
         let mut commitments = BTreeMap::new();
         let mut take = |claims: &mut Map<String, Value>| {
             claims.retain(|name, value| {
-                let array = value.as_array().filter(|_| known.is_commitments(name));
+                let array = value.as_array().filter(|_| known.is_some_and(|known| known.is_commitments(name)));
                 array.is_none_or(|array| {
                     commitments.insert(name.clone(), array.len());
                     false

@@ -40,6 +40,20 @@ pub struct WalletIssuerMetadata {
     pub token_endpoint: Option<String>,
 }
 
+impl WalletIssuerMetadata {
+    /// Returns whether the DID of the issuer is known. An OpenID4VCI issuer may name none: `issuer` is then its
+    /// credential issuer identifier, and the copies name the DID.
+    pub fn has_did(&self) -> bool {
+        self.token_endpoint.is_none() || self.issuer != self.audience
+    }
+
+    /// Returns the name of a foreign type's issuer: the host of its service, which is verified, and its own name.
+    fn name_with_host(&self, own: &str) -> String {
+        let host = sanitise(self.audience.split_once("://").map_or(&self.audience, |(_, host)| host));
+        if own.is_empty() { host } else { format!("{host} ({own})") }
+    }
+}
+
 /// Credential configuration in an issuer's metadata.
 #[derive(Debug, Clone)]
 pub struct OfferedConfiguration {
@@ -78,6 +92,8 @@ pub struct ExpectedCredential {
     pub renewal_window_days: u32,
     /// Algorithm of holder keys.
     pub key_algorithm: HolderAlgorithm,
+    /// `true` if the catalogue does not have the type; `type_name` is then its `vct` (spec/foreign-types.md section 5).
+    pub is_foreign: bool,
 }
 
 impl ExpectedCredential {
@@ -103,13 +119,24 @@ impl ExpectedCredential {
             let message = Sentence::id("error-format-unsupported").with("format", format.as_str());
             return Err(Failure::new(FailureReason::FormatUnsupported, message, Sentence::id("hint-format")));
         }
-        if catalogue.credential_type(&found.credential_type).is_none() {
+        let is_foreign = catalogue.credential_type(&found.credential_type).is_none();
+        // A type of the catalogue comes from an issuer that says which DID it issues under.
+        if !is_foreign && !metadata.has_did() {
+            let message = Sentence::id("error-service-metadata");
+            return Err(
+                Failure::new(FailureReason::NotFound, message, Sentence::id("hint-tell-issuer")).by(Fault::Issuer)
+            );
+        }
+        if is_foreign && !can_be_foreign(metadata, found) {
             let message = Sentence::id("error-type-unknown").with("type", sanitise(&found.credential_type));
             return Err(Failure::new(Code::TypeUnknown, message, Sentence::id("hint-type-folder")));
         }
-        let issuer_name = languages
-            .best_text(|language| metadata.display_name.get(language).map(String::as_str))
-            .unwrap_or_else(|| sanitise(&metadata.issuer));
+        let own_name = languages.best_text(|language| metadata.display_name.get(language).map(String::as_str));
+        let issuer_name = match own_name {
+            own if is_foreign => metadata.name_with_host(own.as_deref().unwrap_or_default()),
+            Some(own) => own,
+            None => sanitise(&metadata.issuer),
+        };
         Ok(Self {
             issuer: metadata.issuer.clone(),
             audience: metadata.audience.clone(),
@@ -120,6 +147,7 @@ impl ExpectedCredential {
             epoch: found.epoch,
             renewal_window_days: found.renewal_window_days,
             key_algorithm: key_algorithm(&found.proof_algorithms)?,
+            is_foreign,
         })
     }
 
@@ -174,6 +202,19 @@ impl ExpectedCredential {
             _ => Ok(chosen),
         }
     }
+}
+
+/// Maximum length of the `vct` of a foreign type, in bytes.
+const MAX_VCT: usize = 512;
+
+/// Returns whether the wallet can receive a configuration whose type the catalogue does not have: as `dc+sd-jwt` over
+/// OpenID4VCI, with a `vct` that can be shown.
+fn can_be_foreign(metadata: &WalletIssuerMetadata, found: &OfferedConfiguration) -> bool {
+    let vct = found.credential_type.as_str();
+    metadata.token_endpoint.is_some()
+        && found.format == Some(CredentialFormat::DcSdJwt)
+        && (1..=MAX_VCT).contains(&vct.len())
+        && vct.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Returns the preference of a format; the lowest number is preferred.
@@ -266,7 +307,55 @@ mod tests {
         assert_eq!(chosen(&both), Ok(expected.map(|(id, algorithm)| (id.to_owned(), algorithm)).to_vec()));
         let foreign = metadata(&[("other", "NobodysCredential", VcSdJwt, &[])]);
         assert_eq!(chosen(&foreign), Err(FailureReason::Check(Code::TypeUnknown)));
+        let foreign = metadata(&[("other", "urn:nobody:1", DcSdJwt, &[])]);
+        assert_eq!(
+            chosen(&foreign),
+            Err(FailureReason::Check(Code::TypeUnknown)),
+            "Carnet's own wire has types of the catalogue alone"
+        );
         let keys = metadata(&[("vc", permit, VcSdJwt, &["ES384"])]);
         assert_eq!(chosen(&keys), Err(FailureReason::ProofAlgorithmUnsupported));
+    }
+
+    #[test]
+    fn a_foreign_type_comes_over_openid_in_one_format_and_is_named_after_its_host() {
+        use CredentialFormat::{DcSdJwt, VcSdJwt};
+        let url = "https://pid.example/issuer".to_owned();
+        let over_openid = |vct: &str, format| {
+            let mut metadata = metadata(&[("one", vct, format, &[])]);
+            metadata.audience.clone_from(&url);
+            metadata.token_endpoint = Some(format!("{url}/token"));
+            metadata.display_name.insert("en".to_owned(), "University\u{202e} of Example".to_owned());
+            metadata
+        };
+        let read = |metadata: &WalletIssuerMetadata| {
+            let catalogue = Catalogue::embedded().unwrap();
+            ExpectedCredential::read(metadata, "one", &catalogue, &Languages::preferring("en"))
+        };
+        let mut unnamed = over_openid("urn:eudi:pid:1", DcSdJwt);
+        unnamed.issuer.clone_from(&url);
+        let expected = read(&unnamed).unwrap();
+        assert!(expected.is_foreign && !unnamed.has_did());
+        assert_eq!(expected.type_name, "urn:eudi:pid:1");
+        assert_eq!(expected.issuer_name, "pid.example/issuer (University[U+202E] of Example)");
+        // A type of the catalogue needs an issuer with a DID, and has its own name.
+        let permit = "ResidencePermitCredential";
+        let expected = read(&over_openid(permit, DcSdJwt)).unwrap();
+        assert!(!expected.is_foreign && expected.issuer_name.starts_with("University"));
+        unnamed.configurations[0].credential_type = permit.to_owned();
+        assert_eq!(read(&unnamed).unwrap_err().reason, FailureReason::NotFound);
+        for (vct, format) in [
+            ("urn:eudi:pid:1", VcSdJwt),
+            ("", DcSdJwt),
+            ("urn:\u{202e}", DcSdJwt),
+            ("urn: a", DcSdJwt),
+            (&*"x".repeat(513), DcSdJwt),
+        ] {
+            assert_eq!(
+                read(&over_openid(vct, format)).unwrap_err().reason,
+                FailureReason::Check(Code::TypeUnknown),
+                "{vct}"
+            );
+        }
     }
 }

@@ -4,21 +4,21 @@
 //! deferred by the issuer. It is in the wallet file from before the offer is redeemed until it is received, refused, or
 //! expired.
 
-use carnet_core::{Code, format::CredentialFormat, time::Timestamp};
+use carnet_core::{Code, Problem, format::CredentialFormat, time::Timestamp};
 use carnet_spec::Catalogue;
 use serde_json::Value;
 
 use crate::{
     address::is_of_issuer,
     collect::{
-        CollectionRequirements, DateRequirement, draw_keys_for, fetch_directory, sign_proofs, skipped_checks,
-        verify_copies,
+        CollectionRequirements, DateRequirement, UNCHECKED_OF_FOREIGN_TYPES, draw_keys_for, fetch_directory,
+        issuer_of_copies, sign_proofs, skipped_checks, verify_copies,
     },
     failure::{DataSafety, Failure, FailureKind, FailureReason, Fault, Sentence},
     freshness::refresh_new_copies,
     offer::ReceivedOffer,
     ports::{
-        CollectionResponse, DocumentSource as _, IssuerClient, Notice, Notification, OfferConsent, Ports,
+        CollectionResponse, DidParty, DocumentSource as _, IssuerClient, Notice, Notification, OfferConsent, Ports,
         resolve_issuer,
     },
     promise::ExpectedCredential,
@@ -155,7 +155,9 @@ pub async fn receive(
     let metadata = issuer.metadata().await?;
     // Everything that can fail without the code happens before redeeming it.
     let promises = ExpectedCredential::offered(&metadata, offer, catalogue, &ports.languages())?;
-    resolve_issuer(ports, &metadata.issuer).await?;
+    if metadata.has_did() {
+        resolve_issuer(ports, &metadata.issuer).await?;
+    }
     owner.accept(catalogue, &offer.endpoint, &promises)?;
     let pin = match offer.pin {
         // A PIN is sent only if the offer asks for one.
@@ -212,7 +214,9 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         }
         let languages = self.ports.languages();
         let promise = ExpectedCredential::read(&metadata, &pending.configuration_id, self.catalogue, &languages)?;
-        resolve_issuer(self.ports, &promise.issuer).await?;
+        if metadata.has_did() {
+            resolve_issuer(self.ports, &promise.issuer).await?;
+        }
         let pending = match &pending.redemption {
             Some(redemption) if pending.needs_token(self.ports.now()) => {
                 self.redeem(issuer.as_mut(), &pending, redemption, true).await?
@@ -261,7 +265,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         }
         match answered {
             Ok(CollectionResponse::Ready(copies, notification)) => {
-                self.store(issuer, promise, &pending, &copies, &notification).await
+                self.accept_copies(issuer, promise, &pending, (&copies, &notification)).await
             }
             Ok(CollectionResponse::NotReady(transaction_id, interval)) => {
                 if let (CollectionStage::Asked { .. }, Some(transaction_id)) = (&pending.stage, transaction_id) {
@@ -329,6 +333,39 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
         }
     }
 
+    /// Returns the expected credential with the DID of its issuer. For a foreign type whose issuer named none, that is
+    /// the DID in the copies, whose signature is verified with it.
+    async fn with_issuer_of(
+        &self,
+        promise: &ExpectedCredential,
+        copies: &[String],
+    ) -> Result<ExpectedCredential, Failure> {
+        if promise.issuer != promise.audience || !promise.is_foreign {
+            return Ok(promise.clone());
+        }
+        let did = issuer_of_copies(copies).map_err(|problem| refused_copies(&problem))?;
+        self.ports.documents().resolve(&did, DidParty::Issuer).await.map_err(still_pending)?;
+        Ok(ExpectedCredential { issuer: did.to_string(), ..promise.clone() })
+    }
+
+    /// Stores the copies that an issuer sent, after the DID of their issuer is known.
+    async fn accept_copies(
+        &mut self,
+        issuer: &mut dyn IssuerClient,
+        announced: &ExpectedCredential,
+        pending: &PendingCollection,
+        (copies, notification): (&[String], &str),
+    ) -> Result<Step, Failure> {
+        match self.with_issuer_of(announced, copies).await {
+            Ok(promise) => self.store(issuer, &promise, pending, copies, notification).await,
+            Err(failure) if failure.kind == FailureKind::Temporary => Err(failure),
+            Err(failure) => {
+                let _ = issuer.notify(Some(&pending.access_token), notification, Notification::Failure).await;
+                Err(self.given_up(pending, &announced.issuer_name, failure))
+            }
+        }
+    }
+
     /// Verifies the copies, stores all of them at once, and notifies the issuer. If a copy is invalid, all are refused
     /// and the issuance is deleted.
     async fn store(
@@ -360,15 +397,13 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
             catalogue: self.catalogue,
             now,
         };
-        let checked = verify_copies(copies, &expected)
-            .map_err(|problem| {
-                let message = Sentence::id("error-copies-refused");
-                Failure::from_problem(&problem, message, Sentence::id("hint-tell-new-offer")).by(Fault::Issuer)
-            })
-            .and_then(|held| match &before {
-                Some(before) => renewal::check_extension(before, &held).map(|_| held),
-                None => Ok(held),
-            });
+        let checked =
+            verify_copies(copies, &expected).map_err(|problem| refused_copies(&problem)).and_then(
+                |held| match &before {
+                    Some(before) => renewal::check_extension(before, &held).map(|_| held),
+                    None => Ok(held),
+                },
+            );
         let mut held = match checked {
             Ok(held) => HeldCredential {
                 // Refills and freshness statements are available by Carnet's gRPC protocol only.
@@ -394,7 +429,7 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
             copies: held.copies.len(),
             renewed: before.is_some(),
             valid_until: held.valid_until,
-            unchecked: known.map(|known| skipped_checks(known, days)),
+            unchecked: Some(known.map_or(UNCHECKED_OF_FOREIGN_TYPES.to_vec(), |known| skipped_checks(known, days))),
             trust: trust::of_received(&self.wallet.contents.trust, &held, self.catalogue, ports.now()),
         };
         let before = self.wallet.contents.clone();
@@ -433,6 +468,12 @@ fn days(promise: &ExpectedCredential, pending: &PendingCollection, before: Optio
         },
         None => DateRequirement::Issued { since: pending.since, until: pending.valid_until },
     }
+}
+
+/// Converts the problem of copies that are not stored.
+fn refused_copies(problem: &Problem) -> Failure {
+    let message = Sentence::id("error-copies-refused");
+    Failure::from_problem(problem, message, Sentence::id("hint-tell-new-offer")).by(Fault::Issuer)
 }
 
 /// Marks a failure as temporary, after which the issuance is still pending and can be resumed.

@@ -217,7 +217,7 @@ fn unchanged(
         &["validFrom", "validUntil", "nbf", "exp"]
     };
     let said = |token: &SdJwt| -> Result<_, Problem> {
-        let mut members = CredentialContent::of(&token.disclosed()?.payload, known).members;
+        let mut members = CredentialContent::of(&token.disclosed()?.payload, Some(known)).members;
         members.retain(|name, _| !days.contains(&name.as_str()));
         Ok(members)
     };

@@ -23,9 +23,13 @@ impl<'a> Labels<'a> {
         Self { display, type_name, messages }
     }
 
-    /// Returns the name of the credential type.
+    /// Returns the name of the credential type. One that the catalogue does not have is marked as such, so that
+    /// what its issuer calls it cannot pass for a type of the catalogue.
     pub(crate) fn document(&self) -> String {
-        self.display.map_or_else(|| sanitise(self.type_name), |display| sanitise(&display.name))
+        match self.display {
+            Some(display) => sanitise(&display.name),
+            None => self.messages.with("document-unknown", &[("type", &sanitise(self.type_name))]),
+        }
     }
 
     /// Returns the label of a claim, by its path below the subject; the path itself if the type has no label for it.

@@ -5,8 +5,11 @@ import { createServer } from 'node:http'
 import { JwsService } from '@credo-ts/core'
 import { OpenId4VcModule, OpenId4VcVerificationSessionRepository } from '@credo-ts/openid4vc'
 
-const CONFIGURATION = 'qualification'
-const VCT = 'urn:carnet:type:qualification:1'
+/** What is issued, by configuration id: a type of Carnet's catalogue, and one that the catalogue does not have. */
+const TYPES = {
+  qualification: { vct: 'urn:carnet:type:qualification:1', name: 'Qualification', days: 300 },
+  pid: { vct: 'urn:eudi:pid:1', name: 'Person identification data' },
+}
 const ALGORITHMS = ['ES256', 'EdDSA']
 
 /** Opens a port that the system picks, and makes the module that answers there. */
@@ -22,11 +25,13 @@ export async function openServices() {
   return openid4vc
 }
 
-/** The credentials of a session: one for each key, with the claims of its offer. */
+/** The credentials of a session: one for each key, with the claims of its offer, and without an end if its type has none. */
 function credentials({ holderBinding, issuanceSession }) {
-  const { claims, method } = issuanceSession.issuanceMetadata
+  const { claims, method, configuration } = issuanceSession.issuanceMetadata
+  const { vct, days } = TYPES[configuration]
   const now = Math.floor(Date.now() / 1000)
-  const payload = { vct: VCT, nbf: now, exp: now + 300 * 86_400, ...claims }
+  const end = days ? { exp: now + days * 86_400 } : {}
+  const payload = { vct, nbf: now, ...end, ...claims }
   const sign = (key) => ({
     payload,
     issuer: { method: 'did', didUrl: method },
@@ -34,6 +39,20 @@ function credentials({ holderBinding, issuanceSession }) {
     disclosureFrame: { _sd: Object.keys(claims) },
   })
   return { type: 'credentials', format: 'dc+sd-jwt', credentials: holderBinding.keys.map(sign) }
+}
+
+/** An entry of `credential_configurations_supported`. */
+function configured([id, { vct, name }]) {
+  const configuration = {
+    format: 'dc+sd-jwt',
+    vct,
+    scope: id,
+    cryptographic_binding_methods_supported: ['jwk'],
+    credential_signing_alg_values_supported: ['ES256'],
+    proof_types_supported: { jwt: { proof_signing_alg_values_supported: ALGORITHMS } },
+    credential_metadata: { display: [{ name, locale: 'en' }] },
+  }
+  return [id, configuration]
 }
 
 const decode = (text) => JSON.parse(Buffer.from(text, 'base64url'))
@@ -48,17 +67,7 @@ async function ready(agent) {
   const issuer = await agent.openid4vc.issuer.createIssuer({
     display: [{ name: 'A university that another house runs', locale: 'en' }],
     batchCredentialIssuance: { batchSize: 10 },
-    credentialConfigurationsSupported: {
-      [CONFIGURATION]: {
-        format: 'dc+sd-jwt',
-        vct: VCT,
-        scope: CONFIGURATION,
-        cryptographic_binding_methods_supported: ['jwk'],
-        credential_signing_alg_values_supported: ['ES256'],
-        proof_types_supported: { jwt: { proof_signing_alg_values_supported: ALGORITHMS } },
-        credential_metadata: { display: [{ name: 'Qualification', locale: 'en' }] },
-      },
-    },
+    credentialConfigurationsSupported: Object.fromEntries(Object.entries(TYPES).map(configured)),
   })
   const verifier = await agent.openid4vc.verifier.createVerifier({ clientMetadata: { client_name: 'Another office' } })
   services = { issuer, verifier, did: didState.did, keyId }
@@ -66,29 +75,30 @@ async function ready(agent) {
 }
 
 /** Creates an offer of these claims, with a `tx_code` if it is to have one. */
-export async function offer(agent, { claims, withCode = false }) {
+export async function offer(agent, { claims, configuration = 'qualification', withCode = false }) {
   const { issuer, did } = await ready(agent)
   const txCode = withCode ? { input_mode: 'numeric', length: 6 } : undefined
   const { credentialOffer, issuanceSession } = await agent.openid4vc.issuer.createCredentialOffer({
     issuerId: issuer.issuerId,
-    credentialConfigurationIds: [CONFIGURATION],
+    credentialConfigurationIds: [configuration],
     preAuthorizedCodeFlowConfig: { txCode },
-    issuanceMetadata: { claims, method: `${did}#0` },
+    issuanceMetadata: { claims, configuration, method: `${did}#0` },
     version: 'v1',
   })
   return { link: credentialOffer, txCode: issuanceSession.userPin, session: issuanceSession.id, issuer: did }
 }
 
 /**
- * Creates a signed request for these claims of a qualification. The library sets the request's own URL as its `aud`;
+ * Creates a signed request for these claims of a type. The library sets the request's own URL as its `aud`;
  * with `audience` the object is signed again with that, and `altered` adds something to its nonce afterwards.
  */
-export async function ask(agent, { claims, audience, altered = false, responseMode = 'direct_post.jwt' }) {
+export async function ask(agent, args) {
+  const { claims, configuration = 'qualification', audience, altered = false, responseMode = 'direct_post.jwt' } = args
   const { verifier, did, keyId } = await ready(agent)
   const credential = {
     id: 'one',
     format: 'dc+sd-jwt',
-    meta: { vct_values: [VCT] },
+    meta: { vct_values: [TYPES[configuration].vct] },
     claims: claims.map((name) => ({ path: [name] })),
   }
   const { authorizationRequest, verificationSession } = await agent.openid4vc.verifier.createAuthorizationRequest({

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use crate::{our_wallet, peer::Peer, report::Report};
 
 const QUALIFICATION: &str = "QualificationCredential";
+/// `vct` that the peer issues and our catalogue does not have.
+pub(crate) const PID: &str = "urn:eudi:pid:1";
 const RECEIVES: &str = "from our issuer";
 const PRESENTS: &str = "to our verifier";
 
@@ -32,20 +34,31 @@ impl Offer {
 }
 
 /// A request as a wallet of another house gets it.
-struct Request {
+pub(crate) struct Request {
     id: String,
-    link: String,
+    pub(crate) link: String,
 }
 
 impl Request {
     fn make(agency: &Office) -> Result<Self> {
-        let said = agency.staff(&["request", "create", "--template", "university-admission"])?.ok()?.json()?;
+        Self::create(agency, &["--template", "university-admission"])
+    }
+
+    /// A request with a query of its own.
+    pub(crate) fn custom(agency: &Office, query: &str, allow_unknown: bool) -> Result<Self> {
+        let mut args = vec!["--query", query, "--purpose", "a test", "--legal-basis", "none", "--retention", "nothing"];
+        args.extend(allow_unknown.then_some("--allow-unknown"));
+        Self::create(agency, &args)
+    }
+
+    fn create(agency: &Office, what: &[&str]) -> Result<Self> {
+        let said = agency.staff(&[&["request", "create"], what].concat())?.ok()?.json()?;
         let text = |name: &str| said[name].as_str().map(str::to_owned).ok_or_else(|| format!("no {name}"));
         Ok(Self { id: text("id")?, link: text("openid_request_uri")? })
     }
 
     /// State of the request, and the codes of the failed checks.
-    fn result(&self, agency: &Office) -> Result<(String, Vec<String>)> {
+    pub(crate) fn result(&self, agency: &Office) -> Result<(String, Vec<String>)> {
         let said = agency.staff(&["result", &self.id])?.json()?;
         let checks = said["verdict"]["checks"].as_array().cloned().unwrap_or_default();
         let failed = checks.iter().filter(|check| check["outcome"] == "failed");
@@ -65,9 +78,8 @@ async fn a_wallet_from_npm_receives_the_qualification_and_presents_it() -> Resul
     present(&stage.agency, &mut wallet, &mut report)?;
     withdraw(&stage, &last, &mut wallet, &mut report)?;
     // A wallet of its own, which has nothing else to present.
-    let strange = strange(&mut stage.agency, &mut Peer::node("credo/main.mjs", &ca)?)?;
-    report.row("credential of its own issuer, `kid` `#0`, did:jwk in our configuration", PRESENTS, &strange);
-    our_wallet::trial(&stage, &mut wallet, &mut report)?;
+    strange(&mut stage, &mut Peer::node("credo/main.mjs", &ca)?, &mut report)?;
+    our_wallet::trial(&mut stage, &mut wallet, &mut report)?;
     report.finish()
 }
 
@@ -170,25 +182,84 @@ fn withdraw(stage: &Stage, last: &Received, wallet: &mut Peer, report: &mut Repo
     Ok(())
 }
 
-/// Has the peer issue a qualification to itself and present it to our verifier, which knows its issuer; the result.
-fn strange(agency: &mut Office, peer: &mut Peer) -> Result<String> {
-    let offer = peer.ask("offer", json!({"claims": qualification(), "withCode": true}))?;
-    let issuer = offer["issuer"].as_str().ok_or("no issuer")?;
+/// Has the peer issue credentials to itself and present them to our verifier, which knows its issuer.
+fn strange(stage: &mut Stage, peer: &mut Peer, report: &mut Report) -> Result<()> {
+    let issuer = issue(peer, "qualification", qualification())?;
+    let Stage { agency, folder, .. } = stage;
     agency.reconfigure(&format!("[[issuers]]\ndid = {issuer:?}\ntypes = [{QUALIFICATION:?}]\n"))?;
-    let args = json!({
-        "offer": offer["link"], "txCode": offer["txCode"], "format": "dc+sd-jwt", "algorithm": "ES256", "copies": 1
-    });
-    peer.ask("receive", args)?;
     let request = Request::make(agency)?;
     let answer = peer.ask("present", json!({"request": request.link}))?;
-    assert_eq!(answer["status"], 400, "{answer}");
+    assert_eq!((&answer["status"], request.result(agency)?), (&json!(400), refused("did_malformed")), "{answer}");
+    report.row("a type of Carnet's from its own issuer, `kid` `#0`", PRESENTS, "refused: `did_malformed`");
     // Its own verifier accepts what ours refuses.
     let own = peer.ask("ask", json!({"claims": ["title"]}))?;
     let answer = peer.ask("present", json!({"request": own["link"]}))?;
     assert_eq!(answer["status"], 200, "{answer}");
     let answered = peer.ask("answered", json!({"session": own["session"]}))?;
     assert_eq!(answered["claims"]["title"], qualification()["title"], "{answered}");
-    let (state, codes) = request.result(agency)?;
-    assert_eq!((state.as_str(), codes.as_slice()), ("refused", ["did_malformed".to_owned()].as_slice()));
-    Ok("refused: `did_malformed`; not possible yet".to_owned())
+
+    let claims = json!({"family_name": "Okonkwo", "given_name": "Ada", "birthdate": "1998-04-03"});
+    assert_eq!(issue(peer, "pid", claims)?, issuer, "the peer has one issuer");
+    let query = folder.join("pid.json");
+    let wanted = json!({"credentials": [{"id": "pid", "format": "dc+sd-jwt", "meta": {"vct_values": [PID]},
+        "claims": [{"path": ["family_name"]}, {"path": ["birthdate"]}]}]});
+    std::fs::write(&query, wanted.to_string())?;
+    let query = query.display().to_string();
+    // Without the configuration, the type is not known; nor is one of its liberties granted without the field for it.
+    let request = Request::custom(agency, &query, true)?;
+    let answer = peer.ask("present", json!({"request": request.link}))?;
+    assert_eq!((&answer["status"], request.result(agency)?), (&json!(400), refused("did_malformed")), "{answer}");
+    report.row("a type that our catalogue does not have, `kid` `#0`, no `exp`", PRESENTS, "refused: `did_malformed`");
+    let entry =
+        format!("[[foreign_types]]\nvct = {PID:?}\nissuers = [{issuer:?}]\nrequired_claims = [\"family_name\"]\n");
+    agency.reconfigure(&format!("{entry}allow_relative_kid = true\n"))?;
+    let request = Request::custom(agency, &query, false)?;
+    let answer = peer.ask("present", json!({"request": request.link}))?;
+    assert_eq!((&answer["status"], request.result(agency)?), (&json!(400), refused("claim_missing")), "{answer}");
+    report.row(
+        "the same, once our configuration names the type and allows the `kid`",
+        PRESENTS,
+        "refused: `claim_missing`",
+    );
+    agency.reconfigure("allow_no_end = true\n")?;
+    let request = Request::custom(agency, &query, false)?;
+    let answer = peer.ask("present", json!({"request": request.link}))?;
+    assert_eq!((&answer["status"], request.result(agency)?), (&json!(400), refused("claim_unrequested")), "{answer}");
+    let what = "the same, once it allows credentials without an end; `cnf.jwk` has a `kid`";
+    report.row(what, PRESENTS, "refused: `claim_unrequested`");
+    agency.reconfigure("visible_claims = [\"cnf.jwk.kid\"]\n")?;
+    let request = Request::custom(agency, &query, false)?;
+    let answer = peer.ask("present", json!({"request": request.link, "fault": "signature"}))?;
+    assert_eq!((&answer["status"], request.result(agency)?), (&json!(400), refused("signature_invalid")), "{answer}");
+    let answer = peer.ask("present", json!({"request": request.link}))?;
+    assert_eq!((&answer["status"], request.result(agency)?), (&json!(200), ("accepted".to_owned(), Vec::new())));
+    let said = agency.staff(&["result", &request.id])?.json()?;
+    let shown = &said["verdict"]["credentials"][0];
+    assert_eq!((&shown["credential_type"], &shown["issuer"]), (&json!(PID), &json!(issuer)), "{said}");
+    let paths = shown["disclosed_paths"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let mut paths: Vec<&str> = paths.collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["birthdate", "cnf.jwk.kid", "family_name"]);
+    report.row(
+        "the same, once it names `cnf.jwk.kid` too, and with a changed signature",
+        PRESENTS,
+        "refused: `signature_invalid`",
+    );
+    report.row("the same, with the issuer's signature", PRESENTS, "accepted");
+    Ok(())
+}
+
+/// Has the peer's issuer issue a credential to the peer's wallet; the issuer's DID.
+fn issue(peer: &mut Peer, configuration: &str, claims: Value) -> Result<String> {
+    let offer = peer.ask("offer", json!({"claims": claims, "configuration": configuration, "withCode": true}))?;
+    let args = json!({
+        "offer": offer["link"], "txCode": offer["txCode"], "format": "dc+sd-jwt", "algorithm": "ES256", "copies": 1
+    });
+    peer.ask("receive", args)?;
+    Ok(offer["issuer"].as_str().ok_or("no issuer")?.to_owned())
+}
+
+/// Result of a request whose first answer was refused with one code.
+fn refused(code: &str) -> (String, Vec<String>) {
+    ("refused".to_owned(), vec![code.to_owned()])
 }

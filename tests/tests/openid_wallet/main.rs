@@ -3,6 +3,7 @@
 // Where something does not hold, a test ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod foreign;
 mod modules;
 mod stranger;
 

@@ -146,7 +146,7 @@ impl Desk {
 }
 
 /// Reads one request: its head and its body.
-async fn read(stream: &mut TcpStream) -> Result<(String, String)> {
+pub(crate) async fn read(stream: &mut TcpStream) -> Result<(String, String)> {
     let mut seen = Vec::new();
     loop {
         let mut buffer = [0; 4_096];

@@ -14,6 +14,7 @@ use crate::{
     store::texts::StoredTexts,
 };
 
+mod foreign;
 mod marks;
 
 const FORMATS: &[CredentialFormat] = &[
@@ -93,6 +94,7 @@ impl Delivery {
             format: self.promised_format,
             epoch: None,
             renewal_window_days: 0,
+            is_foreign: false,
         };
         let held = HeldCredential { copies: self.earlier.clone(), ..self.issuer.held("aaaa", self.format, 0) };
         let expected = CollectionRequirements {

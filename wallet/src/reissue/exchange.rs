@@ -90,6 +90,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
             format: self.held.format,
             epoch: self.rules.0,
             renewal_window_days: self.rules.1,
+            is_foreign: false,
         }
     }
 

@@ -103,9 +103,13 @@ impl IssuerClient for OpenIdIssuer {
         let server = said.authorization_servers.first().unwrap_or(&self.issuer).clone();
         let body = self.well_known(&server, SERVER_METADATA).await?;
         let token_endpoint = parse_token_endpoint(&body, &server).map_err(unreadable)?;
-        let body = self.well_known(&self.issuer, JWT_VC_ISSUER).await?;
-        let did = parse_issuer_did(&body, &self.issuer).map_err(unreadable)?;
-        let metadata = metadata_of(&said, did.as_str(), &token_endpoint, &self.catalogue);
+        let did = match self.well_known(&self.issuer, JWT_VC_ISSUER).await {
+            Ok(body) => parse_issuer_did(&body, &self.issuer).map_err(unreadable)?.to_string(),
+            // Such an issuer names its DID in the copies.
+            Err(failure) if failure.reason == FailureReason::NotFound => self.issuer.clone(),
+            Err(failure) => return Err(failure),
+        };
+        let metadata = metadata_of(&said, &did, &token_endpoint, &self.catalogue);
         self.endpoints = Some((said, token_endpoint));
         Ok(metadata)
     }
