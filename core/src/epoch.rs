@@ -122,6 +122,15 @@ impl Epoch {
         end.unix().abs_diff(hidden.unix()) <= days.saturating_mul(SECONDS).unsigned_abs()
     }
 
+    /// Returns whether a visible beginning reveals a hidden date: the date lies in the same [`Self::hiding_distance`] as
+    /// the beginning, or up to a day outside of it, since local days differ from those of UTC.
+    #[must_use]
+    pub fn reveals_by_start(self, start: Timestamp, hidden: Timestamp) -> bool {
+        let epoch = self.hiding_distance();
+        let (first, next) = (epoch.start(start), epoch.next(start));
+        first.plus(SECONDS.saturating_neg()) <= hidden && hidden < next.plus(SECONDS)
+    }
+
     /// Returns the epoch whose length is the minimum distance between a visible end and a date for the date to count as
     /// hidden: this epoch, or a month for [`Self::Day`], since such credentials often end on the date itself.
     #[must_use]
@@ -216,6 +225,29 @@ mod tests {
         ] {
             let given = |epoch: Epoch| epoch.reveals(end, at(hidden));
             assert_eq!((given(Epoch::Week), given(Epoch::Month), given(Epoch::Quarter)), (week, month, quarter));
+            assert_eq!(given(Epoch::Day), month, "{hidden}");
+        }
+    }
+
+    #[test]
+    fn a_beginning_gives_away_a_date_of_its_epoch() {
+        let start = at("2026-10-01");
+        for (hidden, week, month, quarter) in [
+            ("2026-10-01", true, true, true),
+            // Midnight in Berlin.
+            ("2026-09-30T22:00:00Z", true, true, true),
+            ("2026-10-10", false, true, true),
+            ("2026-11-10", false, false, true),
+            ("2026-09-20", false, false, false),
+            ("2025-10-10", false, false, false),
+            ("2027-01-02", false, false, false),
+        ] {
+            let given = |epoch: Epoch| epoch.reveals_by_start(start, at(hidden));
+            assert_eq!(
+                (given(Epoch::Week), given(Epoch::Month), given(Epoch::Quarter)),
+                (week, month, quarter),
+                "{hidden}"
+            );
             assert_eq!(given(Epoch::Day), month, "{hidden}");
         }
     }

@@ -124,7 +124,14 @@ impl<S: Store> Issuer<S> {
         let mut warnings = warnings::offer_warnings(
             credential_type,
             &request.claims.0,
-            &OfferTerms { reference: &request.reference, valid_until, asked_until: request.valid_until, epoch, now },
+            &OfferTerms {
+                reference: &request.reference,
+                valid_from,
+                valid_until,
+                asked_until: request.valid_until,
+                epoch,
+                now,
+            },
         );
         warnings.extend(self.faults.problems());
         let ttl = if request.ttl == 0 { self.settings.offer_ttl } else { request.ttl };

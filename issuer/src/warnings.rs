@@ -12,11 +12,13 @@ const SHORTEST: usize = 4;
 pub(crate) struct OfferTerms<'a> {
     /// Reference chosen by staff; empty: none.
     pub(crate) reference: &'a str,
+    /// Effective beginning of the credential's validity.
+    pub(crate) valid_from: Timestamp,
     /// Effective end of the credential's validity.
     pub(crate) valid_until: Timestamp,
     /// End requested by staff; `None`: not requested.
     pub(crate) asked_until: Option<Timestamp>,
-    /// Epoch to whose start the credential's end was rounded down.
+    /// Epoch to whose start the credential's validity dates were rounded down.
     pub(crate) epoch: Epoch,
     pub(crate) now: Timestamp,
 }
@@ -62,34 +64,35 @@ fn of_rounded_end(offer: &OfferTerms<'_>) -> Option<String> {
     ))
 }
 
-/// Returns a warning for each ordered date that verifiers could infer from the credential's visible end
+/// Returns a warning for each ordered date that verifiers could infer from the credential's visible end or beginning
 /// (spec/credential-types.md 3.8).
 fn of_given_away(known: &CredentialType, claims: &Map<String, Value>, offer: &OfferTerms<'_>) -> Vec<String> {
     let ordered = known.ordered.iter().filter_map(|ordered| match ordered.path.last() {
         Some(Step::Name(name)) => Some(name.as_str()),
         _ => None,
     });
-    let mut near: Vec<&str> =
-        ordered.filter(|name| claims.get(*name).is_some_and(|value| offer.reveals(value))).collect();
-    near.dedup();
+    let mut names: Vec<&str> = ordered.collect();
+    names.dedup();
     let sentence = |name: &str| {
-        format!(
-            "Every verifier sees that the credential ends on {}, and can infer its claim {name}, which is close to \
-             that. The wallet will not call {name} hidden. An end that is more than a {} earlier keeps it hidden, and \
-             a renewal extends the credential.",
-            day::format_end(offer.valid_until),
-            offer.epoch.hiding_distance()
-        )
+        let date = claims.get(name)?.as_str().and_then(day::instant_of_claim)?;
+        let distance = offer.epoch.hiding_distance();
+        if offer.epoch.reveals(offer.valid_until, date) {
+            return Some(format!(
+                "Every verifier sees that the credential ends on {}, and can infer its claim {name}, which is close to \
+                 that. The wallet will not call {name} hidden. An end that is more than a {distance} earlier keeps it \
+                 hidden, and a renewal extends the credential.",
+                day::format_end(offer.valid_until)
+            ));
+        }
+        offer.epoch.reveals_by_start(offer.valid_from, date).then(|| {
+            format!(
+                "Every verifier sees that the credential begins on {}, and can infer its claim {name}, which is in the \
+                 same {distance}. The wallet will not call {name} hidden.",
+                day::format_start(offer.valid_from)
+            )
+        })
     };
-    near.into_iter().map(sentence).collect()
-}
-
-impl OfferTerms<'_> {
-    /// Returns whether the visible end reveals a claim's value: a date that is close to it.
-    fn reveals(&self, value: &Value) -> bool {
-        let date = value.as_str().and_then(day::instant_of_claim);
-        date.is_some_and(|date| self.epoch.reveals(self.valid_until, date))
-    }
+    names.into_iter().filter_map(sentence).collect()
 }
 
 /// Returns a warning if the credential ends after its claim `validUntil` (spec/credential-types.md 3.3).
@@ -155,9 +158,9 @@ mod tests {
         let mut claims = known.example_claims();
         claims.extend(change.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let valid_until = day::parse_until(until).unwrap();
-        let now = at("2026-11-22T12:00:00Z");
+        let (now, valid_from) = (at("2026-11-22T12:00:00Z"), at("2026-11-01T00:00:00Z"));
         let circumstances =
-            OfferTerms { reference, valid_until, asked_until: Some(valid_until), epoch: Epoch::Month, now };
+            OfferTerms { reference, valid_from, valid_until, asked_until: Some(valid_until), epoch: Epoch::Month, now };
         offer_warnings(known, &claims, &circumstances)
     }
 
@@ -212,12 +215,21 @@ mod tests {
     }
 
     #[test]
+    fn a_beginning_that_gives_a_hidden_date_away_is_said() {
+        let born = |day: &str| warned(QUALIFICATION, &[("dateOfBirth", json!(day))], "", "2028-11-21");
+        let near = born("2026-11-10");
+        assert!(near.len() == 1 && near[0].contains("begins on 2026-11-01") && !near[0].contains("11-10"), "{near:?}");
+        assert_eq!(born("2025-11-10"), [""; 0]);
+    }
+
+    #[test]
     fn an_end_that_was_rounded_is_said() {
         let said = |asked: &str| {
             let (valid_until, asked) = (day::parse_until("2028-01-31").unwrap(), day::parse_until(asked).unwrap());
             let now = at("2026-11-22T12:00:00Z");
             of_rounded_end(&OfferTerms {
                 reference: "",
+                valid_from: Epoch::Month.start(now),
                 valid_until,
                 asked_until: Some(asked),
                 epoch: Epoch::Month,

@@ -24,7 +24,7 @@ pub struct RetentionRule {
     pub path: ClaimPath,
     /// Purpose, by language tag; English is required.
     pub why: BTreeMap<String, String>,
-    /// Retention period, in days from the presentation: 1 to 3,650.
+    /// Retention period, in days from the creation of the request: 1 to 3,650.
     pub days: u32,
 }
 

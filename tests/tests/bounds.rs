@@ -7,6 +7,9 @@ use carnet_tests::{
 };
 use serde_json::{Value, json};
 
+/// Title of the earlier limits on the consent screen.
+const BEFORE: &str = "They asked you for other limits of this before";
+
 /// A stage with a wallet that has one document.
 async fn stage_with(kind: &str) -> Result<Stage> {
     let stage = Stage::set(false).await?;
@@ -55,7 +58,6 @@ fn items<'a>(consent: &'a Value, member: &str) -> &'a [Value] {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_betrays_an_unmet_bound_says_so_and_tried_bounds_are_named() -> Result<()> {
     const CONCLUDED: &str = "From this answer they can also conclude";
-    const BEFORE: &str = "They asked you for other limits of this before";
     let stage = stage_with("QualificationCredential").await?;
     // The level is 6. With the title in its place the asker learns that it is less than 8.
     let uri = ask_for_level(&stage, 8)?;
@@ -107,6 +109,12 @@ async fn another_bound_than_those_registered_is_in_excess() -> Result<()> {
     assert_eq!(excess.get("beyond"), Some(&json!("bound")), "{said}");
     let seen = screen(&stage, &uri)?;
     assert!(seen.contains("a limit other than the registered ones"), "{seen}");
+    assert!(!seen.contains(BEFORE), "{seen}");
+    // A screen that waits for an approval already names the limits that were tried.
+    let seen = screen(&stage, &ask(&stage, &stage.agency, "work-permit-today", &until("2027-05-01"))?)?;
+    let order = |part: &str| seen.find(part).ok_or_else(|| format!("no {part}: {seen}"));
+    assert!(order(BEFORE)? < order("It asks for more than it is registered for")?, "{seen}");
+    assert!(seen.contains("on or after 2027-06-01, asked for on "), "{seen}");
     let (_, answer) = stage.approve_with(&uri, &["--approve", "residence:credentialSubject.validUntil"])?;
     assert_eq!(answer.ok()?.json()?.get("accepted"), Some(&json!(true)), "its owner may allow it");
 

@@ -149,8 +149,9 @@ impl DisclosedClaims {
         }
     }
 
-    /// Returns the claims that these rules of a template require to be retained, with their times of erasure.
-    pub(crate) fn keep(&self, keep: &[RetentionRule], now: Timestamp) -> Vec<KeptClaim> {
+    /// Returns the claims that these rules of a template require to be retained, with their times of erasure: no later
+    /// than `last`, the end of the request, without which nobody could have them erased.
+    pub(crate) fn keep(&self, keep: &[RetentionRule], now: Timestamp, last: Timestamp) -> Vec<KeptClaim> {
         let mut kept = Vec::new();
         for wanted in keep {
             let shown = self.0.get(&wanted.credential).and_then(Value::as_array).into_iter().flatten();
@@ -159,7 +160,7 @@ impl DisclosedClaims {
                     query_id: wanted.credential.clone(),
                     path: path_to_text(&path),
                     value: value.clone(),
-                    erase_at: now.plus(i64::from(wanted.days).saturating_mul(carnet_core::day::SECONDS)),
+                    erase_at: now.plus(i64::from(wanted.days).saturating_mul(carnet_core::day::SECONDS)).min(last),
                 });
             }
         }

@@ -122,7 +122,8 @@ impl<S: Store> Verifier<S> {
             self.verification.presentation(vp_token, binding, now).await?;
         self.keep_clock_floor().await?;
         let keep = template.map(|template| template.keep.as_slice()).unwrap_or_default();
-        let kept = disclosed.as_ref().map(|disclosed| disclosed.keep(keep, now)).unwrap_or_default();
+        let kept = disclosed.as_ref().map(|disclosed| disclosed.keep(keep, now, request.keep_until));
+        let kept = kept.unwrap_or_default();
         let redeem = template.and_then(|template| Some((template.id.as_str(), template.redeem.as_ref()?)));
         let (verdict, counts) = match redeem.zip(disclosed.as_ref()) {
             Some(((template, redeem), disclosed)) => {

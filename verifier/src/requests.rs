@@ -126,7 +126,11 @@ impl<S: Store> Verifier<S> {
             request_object,
             created_at: now,
             expires_at,
-            keep_until: expires_at.plus(i64::from(content.keep_days).saturating_mul(carnet_core::day::SECONDS)),
+            // From the creation, so that data of a late answer is not kept longer than the holder was told; but never
+            // less than the request is open.
+            keep_until: now
+                .plus(i64::from(content.keep_days).saturating_mul(carnet_core::day::SECONDS))
+                .max(expires_at),
         };
         let (id, expires_at) = store_request(&self.store, new).await?;
         self.created(id, expires_at, now).await

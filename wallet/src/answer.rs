@@ -115,11 +115,13 @@ pub struct PlannedPresentation {
     pub goes: Vec<DisplayedClaim>,
     /// Thresholds proved without disclosing the values.
     pub proves: Vec<ProvedClaim>,
-    /// Names of the hidden claims, except those in `given_away` and those whose exact value the proved thresholds
-    /// reveal.
+    /// Names of the hidden claims, except those in `given_away` and `given_away_by_start`, and those whose exact value
+    /// the proved thresholds reveal.
     pub stays: Vec<String>,
     /// Names of hidden dates that the disclosed end of the validity period reveals approximately.
     pub given_away: Vec<String>,
+    /// Names of other hidden dates that the disclosed beginning of the validity period reveals approximately.
+    pub given_away_by_start: Vec<String>,
     /// `true` if the format has no selective disclosure, so that the whole credential is disclosed.
     pub everything: bool,
     /// Disclosed claims that were not requested: the issuer left them in the clear, so that they cannot be withheld.

@@ -232,7 +232,8 @@ fn below_subject(path: &str) -> &str {
     path.strip_prefix("credentialSubject.").unwrap_or(path)
 }
 
-/// Formats a proved threshold for people.
+/// Formats a proved threshold for people. The log has neither the values nor the validity dates, so it does not say that
+/// the value stayed hidden.
 fn threshold(threshold: &ShownThreshold, labels: &Labels<'_>, messages: &LocalizedMessages) -> String {
     let shown = serde_json::to_value(threshold).unwrap_or_default();
     let (direction, bound) = match (shown.get("at_least"), shown.get("at_most")) {
@@ -241,7 +242,7 @@ fn threshold(threshold: &ShownThreshold, labels: &Labels<'_>, messages: &Localiz
     };
     let kind = if bound.as_str().is_some_and(|bound| bound.contains('-')) { "date" } else { "value" };
     let bound = bound.as_str().map_or_else(|| bound.to_string(), str::to_owned);
-    let words = messages.with(&format!("threshold-{kind}-{direction}"), &[("bound", &sanitise(&bound))]);
+    let words = messages.with(&format!("bound-{kind}-{direction}"), &[("bound", &sanitise(&bound))]);
     format!("{}: {words}", labels.claim(below_subject(threshold.path())))
 }
 

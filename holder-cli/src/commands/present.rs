@@ -3,7 +3,7 @@
 use carnet_console::Answer;
 use carnet_core::{Code, trust::registration::KeyStanding};
 use carnet_wallet::{
-    answer::{RequestedItem, UnansweredQuery},
+    answer::{LackReason, RequestedItem, UnansweredQuery},
     ports::{ReportedOutcome, VerdictCheck},
     present::{Consent, ConsentDecision, ConsentRequest, PresentOptions, Presented, ReceiptOutcome, present},
 };
@@ -119,7 +119,9 @@ impl Consent for TerminalHolder<'_> {
         }
         ui.print_text(&screen.unanswered(ui, missing));
         let documents = screen.missing_documents(ui, missing);
-        let message = Sentence::id("error-unanswerable-documents").with("documents", documents);
+        let unprovable = missing.iter().all(|one| one.lack == LackReason::FreshCopies);
+        let message = if unprovable { "error-unprovable-documents" } else { "error-unanswerable-documents" };
+        let message = Sentence::id(message).with("documents", documents);
         Failure { message, ..failure }.beside(screen.unanswered_json(ui, missing))
     }
 

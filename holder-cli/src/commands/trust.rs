@@ -38,7 +38,7 @@ async fn add(context: &CommandContext, arguments: &AddTrust) -> Result<(), Failu
     };
     let held = add_list(context, &mut wallet, pinned, arguments.accept.as_deref()).await?;
     let text = context.ui.messages.with("trust-added", &[("list", &title(&context.ui, &held))]);
-    let text = format!("{text}{}", failed_lines(context, &held));
+    let text = format!("{text}{}", remarks(context, &held));
     context.ui.result(&format!("{text}\n"), &json!({"added": described(&held)}));
     Ok(())
 }
@@ -53,7 +53,7 @@ fn list(context: &CommandContext) -> Result<(), Failure> {
         let held = held.and_then(|held| held.check_fresh(now).map(|()| held));
         // Writing to a string does not fail.
         let _ = match &held {
-            Ok(held) => writeln!(text, "{}{}", title(&context.ui, held), failed_lines(context, held)),
+            Ok(held) => writeln!(text, "{}{}", title(&context.ui, held), remarks(context, held)),
             Err(problem) => {
                 let list = parties::known_name(&context.ui, "", &pinned.issuer);
                 writeln!(text, "{list}  [{}] {}", problem.code, sanitise(&problem.detail))
@@ -82,7 +82,7 @@ fn list(context: &CommandContext) -> Result<(), Failure> {
 pub(super) fn updated_lists(context: &CommandContext, updated: &[TrustList]) -> (String, Vec<Value>) {
     let line = |held: &TrustList| {
         let line = context.ui.messages.with("trust-updated", &[("list", &title(&context.ui, held))]);
-        format!("{line}{}\n", failed_lines(context, held))
+        format!("{line}{}\n", remarks(context, held))
     };
     (updated.iter().map(line).collect(), updated.iter().map(described).collect())
 }
@@ -127,6 +127,21 @@ fn failed_lines(context: &CommandContext, held: &TrustList) -> String {
         format!("\n{}", context.ui.messages.with("trust-failed-proof", &[("operator", &operator), ("why", &why)]))
     };
     held.failed_proofs().map(line).collect()
+}
+
+/// Returns one line about the timestamp of a list that names timestamp signers; otherwise an empty string.
+fn timestamp_line(context: &CommandContext, held: &TrustList) -> String {
+    let messages = &context.ui.messages;
+    match held.fresh_until() {
+        _ if !held.has_timestamps() => String::new(),
+        Some(until) => format!("\n{}", messages.with("trust-timestamp", &[("day", &day::format_end(until))])),
+        None => format!("\n{}", messages.text("trust-timestamp-none")),
+    }
+}
+
+/// Returns the lines below the title of a list.
+fn remarks(context: &CommandContext, held: &TrustList) -> String {
+    timestamp_line(context, held) + &failed_lines(context, held)
 }
 
 fn failed_proofs(held: &TrustList) -> Value {

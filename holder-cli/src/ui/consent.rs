@@ -7,7 +7,7 @@ use carnet_wallet::present::ConsentRequest;
 
 use super::{Ui, labels::Labels, parties, sanitise::sanitise};
 use crate::{
-    answer::{KnownVerifiers, PlannedPresentation},
+    answer::{KnownVerifiers, PlannedPresentation, ProvedClaim},
     commands::{list::refusal_text, log::party_name},
     wallet::{CredentialCopy, forgetting::UNKNOWN_PARTY, standing::StapledStatement},
 };
@@ -43,12 +43,14 @@ impl Screen<'_> {
         self.verifier_text(ui) + &self.disclosure_text(ui)
     }
 
-    /// Returns the first half of the screen: the verifier, and the requested items that exceed its registration.
+    /// Returns the first half of the screen: the verifier, the bounds that it requested before, and the requested items
+    /// that exceed its registration.
     pub(crate) fn verifier_text(&self, ui: &Ui) -> String {
         let mut screen = String::new();
         // Writing to a string does not fail.
         let _ = writeln!(screen, "{}\n", ui.heading(&ui.messages.text("consent-title")));
         self.asker_text(ui, &mut screen);
+        self.before_text(ui, &mut screen);
         self.excess_text(ui, &mut screen);
         screen
     }
@@ -58,7 +60,6 @@ impl Screen<'_> {
         let say = |id: &str| ui.messages.text(id);
         let mut screen = String::new();
         self.withheld_text(ui, &mut screen);
-        self.before_text(ui, &mut screen);
         self.holder_text(ui, &mut screen);
         for part in self.parts() {
             self.part(ui, part, &mut screen);
@@ -140,13 +141,7 @@ impl Screen<'_> {
             }
         }
         for proving in &part.proves {
-            let given_away = part.given_away.contains(&proving.name);
-            // Two equal bounds hide nothing.
-            let bound = if given_away || part.stays.contains(&proving.name) {
-                labels.threshold_of(&proving.threshold, given_away)
-            } else {
-                labels.bound(&proving.threshold)
-            };
+            let bound = proved_text(&labels, part, proving);
             let _ = writeln!(screen, "  + {}: {bound}", labels.claim(&proving.name));
         }
         if part.goes.is_empty() && part.proves.is_empty() {
@@ -165,9 +160,14 @@ impl Screen<'_> {
         if part.stays.is_empty() && !part.goes.iter().any(|claim| claim.in_part) {
             let _ = writeln!(screen, "  {}", say("consent-nothing"));
         }
-        if let Some(end) = held.valid_until.filter(|_| !part.given_away.is_empty()) {
-            let _ = writeln!(screen, "! {}", ui.messages.with("consent-given-away", &[("day", &day::format_end(end))]));
-            for name in &part.given_away {
+        let (start, end) = (held.valid_from.map(day::format_start), held.valid_until.map(day::format_end));
+        for (id, day, names) in [
+            ("consent-given-away", end, &part.given_away),
+            ("consent-given-away-start", start, &part.given_away_by_start),
+        ] {
+            let Some(day) = day.filter(|_| !names.is_empty()) else { continue };
+            let _ = writeln!(screen, "! {}", ui.messages.with(id, &[("day", &day)]));
+            for name in names {
                 let _ = writeln!(screen, "    {}", labels.claim(name));
             }
         }
@@ -202,6 +202,17 @@ impl Screen<'_> {
                 }
             }
         }
+    }
+}
+
+/// Describes a proved threshold. It says that the value stays hidden only if neither the validity dates nor a second,
+/// equal bound reveals it.
+fn proved_text(labels: &Labels<'_>, part: &PlannedPresentation, proving: &ProvedClaim) -> String {
+    let mut given_away = part.given_away.iter().chain(&part.given_away_by_start);
+    if part.stays.contains(&proving.name) && !given_away.any(|name| *name == proving.name) {
+        labels.threshold(&proving.threshold)
+    } else {
+        labels.bound(&proving.threshold)
     }
 }
 

@@ -39,25 +39,19 @@ impl<'a> Labels<'a> {
 
     /// Describes a threshold with a remark that the exact value stays hidden.
     pub(crate) fn threshold(&self, threshold: &Threshold) -> String {
-        self.threshold_of(threshold, false)
-    }
-
-    /// Describes a threshold with a remark that the exact value stays hidden; without the remark for a date that the
-    /// end of the validity reveals (`given_away`).
-    pub(crate) fn threshold_of(&self, threshold: &Threshold, given_away: bool) -> String {
-        self.side("threshold", threshold, if given_away && threshold.is_date() { "-alone" } else { "" })
+        self.side("threshold", threshold)
     }
 
     /// Describes a threshold without a remark about the hidden value.
     pub(crate) fn bound(&self, threshold: &Threshold) -> String {
-        self.side("bound", threshold, "")
+        self.side("bound", threshold)
     }
 
     /// Describes what the verifier can conclude about a hidden claim: that it is beyond a bound, or none of some
     /// values.
     pub(crate) fn conclusion_text(&self, path: &str, implied: &ImpliedCondition) -> String {
         match &implied.threshold {
-            Some(threshold) => self.side("concluded", threshold, ""),
+            Some(threshold) => self.side("concluded", threshold),
             None => {
                 let values: Vec<String> = implied.values.iter().map(|value| self.value(path, value)).collect();
                 self.messages.with("concluded-values", &[("values", &values.join("; "))])
@@ -65,15 +59,14 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// Formats a threshold with the message whose id begins with `what` and ends with `suffix`.
-    fn side(&self, what: &str, threshold: &Threshold, suffix: &str) -> String {
+    /// Formats a threshold with the message whose id begins with `what`.
+    fn side(&self, what: &str, threshold: &Threshold) -> String {
         let form = if threshold.is_date() { "date" } else { "value" };
         let direction = match threshold.direction() {
             Direction::AtLeast => "at-least",
             Direction::AtMost => "at-most",
         };
-        self.messages
-            .with(&format!("{what}-{form}-{direction}{suffix}"), &[("bound", &sanitise(&bound_text(threshold)))])
+        self.messages.with(&format!("{what}-{form}-{direction}"), &[("bound", &sanitise(&bound_text(threshold)))])
     }
 
     /// Formats a claim value. `path` is that of the claim below the subject, by which labels of known values are found.

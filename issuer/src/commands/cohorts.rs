@@ -113,7 +113,7 @@ fn list_name(cohort: &proto::Cohort) -> String {
     }
 }
 
-fn counted(number: u64, what: &str) -> String {
+pub(super) fn counted(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 

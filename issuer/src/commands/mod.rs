@@ -96,8 +96,8 @@ enum IssuerVerb {
         #[command(subcommand)]
         verb: issued::IssuedVerb,
     },
-    /// Show how many holders have copies with the same type, format, dates, key and status list, so that verifiers
-    /// cannot distinguish them. Computed from counters, without claims.
+    /// Show how many holders have copies with the same type, format, dates, signing key and status list, so that
+    /// verifiers cannot distinguish them. Computed from counters, without claims.
     Cohorts(carnet_service::client::StaffArgs),
     /// Show the numbers of issued vouchers and of their uses, by service, redeemer and month. The
     /// service may be running.

@@ -4,7 +4,7 @@ use carnet_core::text::displayable;
 use carnet_service::{config::StartError, directory::DirectoryArgs, store as ground};
 use serde_json::json;
 
-use super::StaffFailure;
+use super::{StaffFailure, cohorts::counted};
 use crate::{
     config::IssuerConfig,
     sqlite::{MIGRATIONS, SqliteStore},
@@ -34,17 +34,36 @@ pub(super) async fn run(args: &DirectoryArgs) -> Result<(), StaffFailure> {
         carnet_console::line(json!({"totals": totals.collect::<Vec<_>>()}));
         return Ok(());
     }
-    for VoucherTotal { service, redeemer, month, vouchers, uses } in &totals {
-        carnet_console::line(format_args!(
-            "{month}  {uses:>8} uses in {vouchers} vouchers  {}  {redeemer}",
-            displayable(service)
-        ));
+    for total in &totals {
+        carnet_console::line(total_text(total));
     }
     let all = totals.iter().fold(0_u64, |sum, total| sum.saturating_add(total.uses));
-    carnet_console::line(format_args!("{all} uses in all"));
+    carnet_console::line(format_args!("{} in all", counted(all, "use")));
     Ok(())
+}
+
+fn total_text(total: &VoucherTotal) -> String {
+    let VoucherTotal { service, redeemer, month, vouchers, uses } = total;
+    let (uses, vouchers) = (counted(*uses, "use"), counted(*vouchers, "voucher"));
+    format!("{month}  {uses:>13} in {vouchers}  {}  {redeemer}", displayable(service))
 }
 
 async fn totals<S: Store>(store: &S) -> Stored<Vec<VoucherTotal>> {
     store.read().await?.voucher_totals().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_voucher_is_in_the_singular() {
+        let said = |vouchers, uses| {
+            let (service, redeemer) = ("museum".to_owned(), "did:web:museum.example".to_owned());
+            total_text(&VoucherTotal { service, redeemer, month: "2026-11".to_owned(), vouchers, uses })
+        };
+        assert_eq!(said(1, 1), "2026-11          1 use in 1 voucher  museum  did:web:museum.example");
+        assert_eq!(said(2, 20), "2026-11        20 uses in 2 vouchers  museum  did:web:museum.example");
+        assert_eq!(counted(0, "use"), "0 uses");
+    }
 }

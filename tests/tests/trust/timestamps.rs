@@ -36,15 +36,22 @@ async fn a_list_without_a_fresh_timestamp_freezes_until_there_is_one() -> Result
     desk.publish("list-1")?.ok()?;
     let degree = wallet_with_degree(&stage)?;
 
-    // A verifier that never had a timestamp continues without.
+    // A verifier or wallet that never had a timestamp continues without, and says so.
+    const UNSEEN: &str = "It names timestamp signers, and no timestamp was seen";
     let library = desk.verifier("library", &desk.published())?;
     assert_eq!(admission(&stage, &library, &degree)?, expected(true, "accredited", 1));
+    let shown = |command: &[&str]| stage.carnet_on(WALLET, command, &["--no-input"], "");
+    let added = pin(&stage, &desk, &desk.published())?.ok()?;
+    assert_eq!(listed(&stage)?.get("timestamp_until"), Some(&Value::Null), "{added:?}");
+    assert!(shown(&["trust", "list"])?.ok()?.stdout.contains(UNSEEN));
 
     // One that has just ended counts for a minute yet, and from then on nobody is accepted by the list.
     stamp_until_now(&desk, &key)?;
     let library = library.restart()?;
     pin(&stage, &desk, &desk.published())?.ok()?;
     assert!(listed(&stage)?.get("timestamp_until").is_some_and(Value::is_string), "{}", listed(&stage)?);
+    let said = shown(&["trust", "list"])?.ok()?.stdout;
+    assert!(said.contains("It decides until ") && !said.contains(UNSEEN), "{said}");
     let start = Instant::now();
     loop {
         let (decision, in_wallet) = (admission(&stage, &library, &degree)?, listed(&stage)?);

@@ -67,7 +67,8 @@ pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<
     let (from, until) = (preview.valid_from, preview.valid_until);
     let (dropped, accept) = (state.dropped, state.accept);
     let timestamp = state.timestamp.as_deref().and_then(end_of);
-    let needed = state.seen.timestamped && !preview.contents.timestamp_signers.is_empty();
+    let has_timestamps = !preview.contents.timestamp_signers.is_empty();
+    let needed = state.seen.timestamped && has_timestamps;
     let stale = needed && timestamp.is_none_or(|end| end < now);
     let holds = from <= now && now <= until && dropped.is_none() && !stale;
     if args.json {
@@ -81,11 +82,15 @@ pub(super) async fn run(TrustArgs { place: args, accept }: TrustArgs) -> Result<
         let word = if holds { "is valid" } else { "is NOT valid now" };
         let dropped = dropped.map_or_else(String::new, |why| format!("\nIt is no longer used: {why}"));
         let stamped = match (timestamp, stale) {
-            (Some(end), false) => format!("\nIts timestamp is valid until {end}"),
+            (Some(end), false) => format!("\nIt decides until {end} (timestamp)"),
             (Some(end), true) => {
                 format!("\nIts timestamp expired at {end}, so a newer list may have been withheld")
             }
             (None, true) => "\nIt no longer has a timestamp, so a newer list may have been withheld".to_owned(),
+            (None, false) if has_timestamps => {
+                "\nIt names timestamp signers, and no timestamp was seen: a newer list may have been withheld"
+                    .to_owned()
+            }
             (None, false) => String::new(),
         };
         let accept = accept.map_or_else(String::new, |digest| {

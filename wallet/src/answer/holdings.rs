@@ -30,8 +30,12 @@ pub(super) struct DecryptedCopy {
     pub(super) credential: usize,
     /// Format of the credential.
     pub(super) format: CredentialFormat,
-    /// End of the validity period, which every verifier sees, and the epoch to whose start it is rounded down.
-    pub(super) end: (Option<Timestamp>, Epoch),
+    /// Beginning of the validity period, which every verifier sees.
+    pub(super) start: Option<Timestamp>,
+    /// End of the validity period, which every verifier sees.
+    pub(super) end: Option<Timestamp>,
+    /// Epoch to whose start the validity period is rounded down.
+    pub(super) epoch: Epoch,
     /// Index of the copy in the credential.
     pub(super) copy: usize,
     /// Verifiers to which the copy was presented before.
@@ -43,7 +47,7 @@ pub(super) struct DecryptedCopy {
     /// Credential from which a presentation is made.
     pub(super) source: ClaimSource,
     /// Claims of which the copy can prove thresholds.
-    provable: Vec<OrderedClaim>,
+    pub(super) provable: Vec<OrderedClaim>,
     /// Claims that are always disclosed, since the issuer did not make them selectively disclosable.
     clear: Vec<ClearClaim>,
     /// `true` if the verifier has already seen some copy of the credential.
@@ -216,12 +220,15 @@ fn open(
     let reduced = reduced(held.format, &payload, copy, &provable, query, bounds);
     let exposure = exposure(copy, bounds.asker);
     let format = held.format;
-    // Issuers without epochs round the end to the day.
-    let end = (held.valid_until, held.epoch.unwrap_or(Epoch::Day));
+    // Issuers without epochs round validity dates to the day.
+    let epoch = held.epoch.unwrap_or(Epoch::Day);
+    let (start, end) = (held.valid_from, held.valid_until);
     Ok(DecryptedCopy {
         credential,
         format,
+        start,
         end,
+        epoch,
         copy: index,
         exposure,
         payload,

@@ -2,7 +2,8 @@
 
 use carnet_core::{
     Problem,
-    query::{ClaimQuery, CredentialQuery, Query, values_at},
+    format::CredentialFormat,
+    query::{ClaimQuery, CredentialQuery, Query, Threshold, values_at},
     secure::sd_jwt::ClaimPath,
 };
 use carnet_spec::Catalogue;
@@ -49,6 +50,9 @@ pub enum LackReason {
     Claims(Vec<ClaimQuery>),
     /// The query requires features that the wallet does not support. This reason is tested first.
     Foreign,
+    /// The claims are accepted, but no remaining copy can prove the thresholds: all were presented or opened for others,
+    /// or the wallet was restored. Fresh copies can.
+    FreshCopies,
     /// Any other reason.
     Other,
 }
@@ -67,6 +71,7 @@ impl LackReason {
             Self::OtherRedeemer => "other_redeemer",
             Self::Claims(_) => "claims",
             Self::Foreign => "foreign",
+            Self::FreshCopies => "fresh_copies",
             Self::Other => "other",
         }
     }
@@ -169,7 +174,41 @@ fn lack(
         payloads.iter().any(|payload| values_at(payload, &claim.path).iter().any(accepted))
     };
     let lacking: Vec<ClaimQuery> = asked.claims.iter().filter(|claim| !has(claim)).cloned().collect();
-    Ok(if lacking.is_empty() { LackReason::Other } else { LackReason::Claims(lacking) })
+    Ok(match lacking.is_empty() {
+        true if lacks_fresh_copies(catalogue, asked, &held, &opened) => LackReason::FreshCopies,
+        true => LackReason::Other,
+        false => LackReason::Claims(lacking),
+    })
+}
+
+/// Returns whether a threshold is requested that fresh copies of these credentials can prove, and none of their copies
+/// in the wallet.
+fn lacks_fresh_copies(
+    catalogue: &Catalogue,
+    asked: &CredentialQuery,
+    held: &[(usize, &HeldCredential)],
+    opened: &[DecryptedCopy],
+) -> bool {
+    let is_ordered = |path: &ClaimPath, direction| {
+        held.iter().any(|(_, held)| {
+            let Some(known) = catalogue.credential_type(&held.type_name) else { return false };
+            let ordered = match held.format {
+                CredentialFormat::DcSdJwt => known.ordered_in_sd_jwt_vc(),
+                CredentialFormat::VcSdJwt => known.ordered.clone(),
+                _ => Vec::new(),
+            };
+            ordered.iter().any(|ordered| ordered.path == *path && ordered.direction == direction)
+        })
+    };
+    let own = |opened: &&DecryptedCopy| held.iter().any(|(index, _)| *index == opened.credential);
+    let is_provable = |path: &ClaimPath, direction| {
+        let mut provable = opened.iter().filter(own).flat_map(|opened| &opened.provable);
+        provable.any(|known| known.path == *path && known.direction == direction)
+    };
+    asked.claims.iter().any(|claim| {
+        let direction = claim.threshold.as_ref().map(Threshold::direction);
+        direction.is_some_and(|direction| is_ordered(&claim.path, direction) && !is_provable(&claim.path, direction))
+    })
 }
 
 /// Returns the reason why no voucher discloses a requested serial. `None` if one does, or if a credential is no voucher

@@ -90,7 +90,7 @@ pub(super) fn part(
     let visible = claims_of(&visible, opened.format);
     let mut goes = Vec::new();
     let mut stays = Vec::new();
-    let mut given_away = Vec::new();
+    let (mut given_away, mut given_away_by_start) = (Vec::new(), Vec::new());
     for (name, whole) in claims_of(&opened.payload, opened.format) {
         let shown = visible.iter().find(|(shown, _)| *shown == name).map(|(_, value)| *value);
         let opened_by_proof = || openings.iter().any(|array| array.last() == Some(&Step::Name(name.clone())));
@@ -102,8 +102,11 @@ pub(super) fn part(
         }
         match shown {
             Some(value) => goes.push(DisplayedClaim { name, value: value.clone(), in_part: value != whole }),
-            None if gives_away(opened, whole) => given_away.push(name),
-            None => stays.push(name),
+            None => match revealing_date(opened, whole) {
+                Some(ValidityDate::End) => given_away.push(name),
+                Some(ValidityDate::Start) => given_away_by_start.push(name),
+                None => stays.push(name),
+            },
         }
     }
     stays.retain(|name| !is_told(&proves, name));
@@ -121,6 +124,7 @@ pub(super) fn part(
         proves,
         stays,
         given_away,
+        given_away_by_start,
         unasked,
         everything,
         paths,
@@ -129,11 +133,20 @@ pub(super) fn part(
     })
 }
 
-/// Returns whether a hidden value is a date that the disclosed end of the validity period reveals.
-fn gives_away(opened: &DecryptedCopy, value: &Value) -> bool {
-    let (end, epoch) = opened.end;
-    let date = value.as_str().and_then(day::instant_of_claim);
-    end.zip(date).is_some_and(|(end, date)| epoch.reveals(end, date))
+/// Disclosed date of the validity period.
+enum ValidityDate {
+    Start,
+    End,
+}
+
+/// Returns the disclosed date that reveals a hidden value, if the value is a date that is close to it (spec/
+/// credential-types.md 3.8).
+fn revealing_date(opened: &DecryptedCopy, value: &Value) -> Option<ValidityDate> {
+    let date = value.as_str().and_then(day::instant_of_claim)?;
+    if opened.end.is_some_and(|end| opened.epoch.reveals(end, date)) {
+        return Some(ValidityDate::End);
+    }
+    opened.start.filter(|start| opened.epoch.reveals_by_start(*start, date)).map(|_| ValidityDate::Start)
 }
 
 /// Returns `true` for a claim that is proven to be both at least and at most the same bound.

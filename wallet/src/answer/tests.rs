@@ -140,7 +140,7 @@ impl Issuer {
     }
 
     /// Locates the commitments of a copy, as the wallet does on receipt.
-    fn commitments(&self, format: CredentialFormat, credential: &str) -> Vec<CommitmentPositions> {
+    pub fn commitments(&self, format: CredentialFormat, credential: &str) -> Vec<CommitmentPositions> {
         let known = self.catalogue.credential_type(self.type_name).unwrap();
         let ordered = match format {
             CredentialFormat::DcSdJwt => known.ordered_in_sd_jwt_vc(),
@@ -235,6 +235,36 @@ fn a_hidden_date_that_the_end_gives_away_does_not_stay_hidden() {
         // A disclosed claim is not listed as given away.
         let shown = query(CredentialFormat::VcSdJwt, subject(&["title", "awardingDate"]));
         assert!(parts_of(&contents, &shown, "asker", &[]).unwrap().remove(0).given_away.is_empty());
+    }
+}
+
+#[test]
+fn a_hidden_date_that_the_beginning_gives_away_does_not_stay_hidden() {
+    use carnet_core::{epoch::Epoch, time::Timestamp};
+    let issuer = Issuer::new();
+    let at = |day: &str| Timestamp::parse(&format!("{day}T00:00:00Z")).unwrap();
+    for (awarded, epoch, given_away) in [
+        ("2026-11-10", Some(Epoch::Month), true),
+        ("2026-11-10", None, true),
+        ("2026-11-10", Some(Epoch::Week), false),
+        ("2026-10-10", Some(Epoch::Month), false),
+        ("2026-10-10", Some(Epoch::Quarter), true),
+        ("2020-11-10", Some(Epoch::Month), false),
+    ] {
+        let (valid_from, valid_until) = (Some(at("2026-11-01")), Some(at("2028-11-01")));
+        let held = issuer.held("aaaa", CredentialFormat::VcSdJwt, 1);
+        let mut held = HeldCredential { epoch, valid_from, valid_until, ..held };
+        let holder = held.copies[0].key.open().unwrap().public_key();
+        let change = |payload: &mut Map<String, Value>| payload["credentialSubject"]["awardingDate"] = json!(awarded);
+        held.copies[0].credential = issuer.copy_with(CredentialFormat::VcSdJwt, &holder, change).into();
+        let mut contents = WalletContents::new(12);
+        contents.credentials.push(held);
+        let asked = query(CredentialFormat::VcSdJwt, subject(&["title"]));
+        let part = parts_of(&contents, &asked, "asker", &[]).unwrap().remove(0);
+        let names: &[&str] = if given_away { &["awardingDate"] } else { &[] };
+        assert_eq!(part.given_away_by_start, names, "{awarded} {epoch:?}");
+        assert!(part.given_away.is_empty());
+        assert_eq!(part.stays.iter().any(|name| name == "awardingDate"), !given_away);
     }
 }
 

@@ -6,8 +6,8 @@ use carnet_spec::Catalogue;
 use super::{PresentOptions, Presented};
 use crate::{
     answer::{
-        self, AnswerConstraints, PlannedPresentation, RequestedClaimPath, RequestedItem, UnansweredQuery, answer,
-        digest, items_by_name, requested_items, unanswered_queries,
+        self, AnswerConstraints, LackReason, PlannedPresentation, RequestedClaimPath, RequestedItem, UnansweredQuery,
+        answer, digest, items_by_name, requested_items, unanswered_queries,
     },
     failure::{Failure, FailureReason, Fault, Sentence},
     introduction::VerifierIdentity,
@@ -185,6 +185,10 @@ impl DecisionContext<'_> {
             .with_bounds(&[], |bounds| unanswered_queries(self.contents, self.catalogue, &self.request.query, bounds));
         let Some(lacks) = lacks.ok().filter(|lacks| problem.code == Code::QueryUnmet && !lacks.is_empty()) else {
             return self.nothing(failure);
+        };
+        let failure = match lacks.iter().all(|one| one.lack == LackReason::FreshCopies) {
+            true => Failure { hint: Sentence::id("hint-refill-all"), ..failure },
+            false => failure,
         };
         let digest = self.digest(&[])?;
         self.nothing(owner.explain(&self.consent(all, &[], &digest, None), &lacks, failure))

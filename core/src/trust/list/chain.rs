@@ -50,8 +50,8 @@ impl AcceptedList {
         Self { sequence: contents.sequence, digest: digest.to_owned(), chained, timestamped: false, operators: None }
     }
 
-    /// Checks that a list (with this digest) is this list or descends from it. If neither has a history, a list that is
-    /// more than one number newer is accepted without proof of descent.
+    /// Checks that a list (with this digest) is this list or descends from it: its history includes this list, or it has
+    /// the next number and names this list as its previous one.
     ///
     /// # Errors
     /// `trust_list_rollback` for an older list; `trust_list_conflict` for another list with the same number or one that
@@ -77,9 +77,8 @@ impl AcceptedList {
         conflict(format!("it does not continue list {newest} ({}), which was seen before", self.digest))
     }
 
-    /// Checks a newer list whose history does not reach back to this list. It is refused if this list has a history. If
-    /// not, a list with the next number must name this list as its previous one, and one with a greater number is
-    /// accepted.
+    /// Checks a newer list whose history does not reach back to this list. It is accepted only if neither has a history,
+    /// and it has the next number and names this list as its previous one.
     fn admit_unlinked(&self, contents: &TrustListContents) -> Result<(), Problem> {
         let newest = self.sequence;
         let conflict = |what: String| Err(Problem::new(Code::TrustListConflict, what));
@@ -89,8 +88,10 @@ impl AcceptedList {
                 "list {newest}, which was seen before, is not among the {named} lists that it names"
             ));
         }
-        let next = Some(contents.sequence) == newest.checked_add(1);
-        if next && contents.previous.as_ref() != Some(&self.digest) {
+        if Some(contents.sequence) != newest.checked_add(1) {
+            return conflict(format!("its history does not lead back to list {newest}, which was seen before"));
+        }
+        if contents.previous.as_ref() != Some(&self.digest) {
             return conflict("it does not continue the list seen before".to_owned());
         }
         Ok(())

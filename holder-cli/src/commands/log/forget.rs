@@ -31,7 +31,11 @@ pub(super) fn forget(context: &CommandContext, arguments: &Forget) -> Result<(),
     let log = &wallet.contents.log;
     let messages = &context.ui.messages;
     let said = forgotten_text(messages, forgotten, before);
-    let text = format!("{said}\n{}: {}\n{}\n", messages.text("log-head"), log.head(), messages.text("forget-copies"));
+    let mut text = format!("{said}\n{}: {}\n", messages.text("log-head"), log.head());
+    // The question has told it already.
+    if arguments.yes {
+        text.push_str(&format!("{}\n", messages.text("forget-copies")));
+    }
     let object = json!({
         "forgotten": forgotten, "before": before.to_string(), "erasure_lost": lines, "head": log.head(),
         "count": log.entries().len(), "checkpoint": log.checkpoint(),
@@ -76,8 +80,8 @@ fn first_kept(text: &str) -> Result<Timestamp, Failure> {
     })
 }
 
-/// Returns the warning about a deletion as text, and as objects the presentations whose erasure can no longer be
-/// requested.
+/// Returns the warning about a deletion as text (losses and remnants, spec/log.md 7.5 and 7.6), and as objects the
+/// presentations whose erasure can no longer be requested.
 fn warning(context: &CommandContext, plan: &ForgettingPlan) -> (String, Vec<serde_json::Value>) {
     let (messages, lost) = (&context.ui.messages, &plan.erasure_lost);
     let (count, day) = (plan.count.to_string(), day::format_start(plan.before));
@@ -88,6 +92,7 @@ fn warning(context: &CommandContext, plan: &ForgettingPlan) -> (String, Vec<serd
             text.push_str(&format!("{:>4}  {}  {}\n", sent.number, sent.at, party_name(&context.ui, sent)));
         }
     }
+    text.push_str(&format!("{}\n", messages.text("forget-copies")));
     let lines = lost.iter().map(|sent| json!({"entry": sent.number, "party": sent.party, "at": sent.at.to_string()}));
     (text, lines.collect())
 }

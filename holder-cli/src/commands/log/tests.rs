@@ -130,6 +130,9 @@ async fn the_bounds_that_were_asked_for_are_named_in_every_language() {
     let sent = entry(EntryKind::Sending, vec![asked(5)]);
     log.push(WalletLogEntry { parts: vec![serde_json::from_value(part).unwrap()], ..sent });
     assert!(text(&scene.context, &log).contains("(EQF): at least 8; "), "{}", text(&scene.context, &log));
+    // The log does not know if the validity dates, or another bound, gave the value away.
+    let proved = text(&scene.context, &log);
+    assert!(proved.contains("Proved: ") && !proved.contains("hidden"), "{proved}");
     for language in Language::ALL {
         scene.context.ui = Rc::new(Ui::new(false, true, language));
         let (said, messages) = (text(&scene.context, &log), LocalizedMessages::new(language));

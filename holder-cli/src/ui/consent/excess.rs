@@ -73,7 +73,8 @@ impl Screen<'_> {
         withheld.map(entry).collect()
     }
 
-    /// Describes a requested item: the credential, and its claim and threshold, if any.
+    /// Describes a requested item: the credential, and its claim and threshold, if any. There is no remark that the
+    /// value stays hidden: that depends on the copy, which is chosen later.
     pub(crate) fn item_text(&self, ui: &Ui, asked: &RequestedItem) -> String {
         let query = self.request.query.credential(&asked.query_id);
         let type_name = query.map(|query| type_asked(self.catalogue, query)).unwrap_or_default();
@@ -88,7 +89,7 @@ impl Screen<'_> {
         };
         let claim = labels.claim(&path_to_text(below));
         match &asked.threshold {
-            Some(threshold) => format!("{document}, {claim}: {}", labels.threshold(threshold)),
+            Some(threshold) => format!("{document}, {claim}: {}", labels.bound(threshold)),
             None => format!("{document}, {claim}"),
         }
     }

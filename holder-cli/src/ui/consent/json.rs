@@ -3,7 +3,7 @@
 use carnet_core::{at_least::Direction, query::path_to_text};
 use serde_json::{Value, json};
 
-use super::{Screen, name_of};
+use super::{Screen, name_of, proved_text};
 use crate::{
     answer::{KnownVerifiers, PlannedPresentation, ProvedClaim},
     commands::list::refusal_json,
@@ -49,6 +49,7 @@ impl Screen<'_> {
         let named = |name: &String| json!({"claim": name, "label": labels.claim(name)});
         let stays: Vec<Value> = part.stays.iter().map(named).collect();
         let given_away: Vec<Value> = part.given_away.iter().map(named).collect();
+        let given_away_by_start: Vec<Value> = part.given_away_by_start.iter().map(named).collect();
         let unasked = part.unasked.iter();
         let unasked: Vec<Value> =
             unasked.map(|path| json!({"path": path_to_text(path), "label": labels.claim(&name_of(path))})).collect();
@@ -60,7 +61,8 @@ impl Screen<'_> {
         Some(json!({
             "query_id": part.query_id, "id": held.id, "type": held.type_name, "label": labels.document(),
             "format": held.format, "issuer": held.issuer, "issuer_name": held.issuer_name,
-            "goes": goes, "proves": proves, "stays": stays, "given_away": given_away, "paths": part.paths, "everything": part.everything,
+            "goes": goes, "proves": proves, "stays": stays, "given_away": given_away,
+            "given_away_by_start": given_away_by_start, "paths": part.paths, "everything": part.everything,
             "unasked": unasked,
             "copy": exposure, "copy_seen_by": seen_by,
             "refused": self.contents.refusals().get(held.id.as_str()).map(refusal_json),
@@ -81,6 +83,6 @@ fn proving_json(labels: &Labels<'_>, proving: &ProvedClaim, part: &PlannedPresen
     json!({
         "claim": proving.name, "label": labels.claim(&proving.name), "path": path_to_text(&proving.path),
         "at_least": at_least, "at_most": at_most,
-        "text": labels.threshold_of(&proving.threshold, part.given_away.contains(&proving.name)),
+        "text": proved_text(labels, part, proving),
     })
 }

@@ -65,6 +65,7 @@ impl Screen<'_> {
             LackReason::UsedUp => "missing-used-up",
             LackReason::OtherRedeemer => "missing-other-redeemer",
             LackReason::Foreign => "missing-foreign",
+            LackReason::FreshCopies => "missing-fresh-copies",
             LackReason::Other => "missing-other",
             LackReason::Claims(claims) => {
                 // Silence may be taken as the other side of the bound, so the owner sees the bound itself.

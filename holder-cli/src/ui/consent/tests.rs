@@ -52,8 +52,10 @@ struct Scene {
     holder: Option<Value>,
     /// True if the issuer left an unrequested claim in the clear.
     marked: bool,
-    /// True if a hidden date is close to the end of the credential.
-    given_away: bool,
+    /// Hidden dates that are close to the end of the credential.
+    given_away: Vec<&'static str>,
+    /// True if the credential ends in a year, so that only its beginning is close to these dates.
+    lasting: bool,
     /// True if the owner has not pinned the registrar.
     unpinned: bool,
     /// Remaining days of the registration; default 30.
@@ -116,15 +118,21 @@ fn screen(scene: &Scene, language: Language, details: bool) -> (String, Value) {
             })
             .into();
     }
-    if scene.given_away {
-        let awarded = carnet_core::day::format_start(NOW.plus(10 * 86_400).start_of_day());
+    if scene.lasting {
+        contents.credentials[0].valid_until = Some(NOW.plus(365 * 86_400));
+    }
+    if !scene.given_away.is_empty() {
+        let close = carnet_core::day::format_start(NOW.plus(10 * 86_400).start_of_day());
         let copy = &mut contents.credentials[0].copies[0];
         let holder = copy.key.open().unwrap().public_key();
         copy.credential = issuer
             .copy_with(CredentialFormat::VcSdJwt, &holder, |payload| {
-                payload["credentialSubject"]["awardingDate"] = json!(awarded);
+                for name in &scene.given_away {
+                    payload["credentialSubject"][name] = json!(close);
+                }
             })
             .into();
+        copy.commitments = issuer.commitments(CredentialFormat::VcSdJwt, &copy.credential.text());
     }
     if scene.refused {
         let parts = vec![ShownPart::named("aaaa", issuer.type_name)];
@@ -192,6 +200,7 @@ fn screen(scene: &Scene, language: Language, details: bool) -> (String, Value) {
 
 const TITLE: &str = "q:credentialSubject.title";
 const LEVEL: &str = "q:credentialSubject.eqfLevel";
+const BIRTH: &str = "q:credentialSubject.dateOfBirth <= 2027-03-01";
 
 fn by_title() -> Value {
     json!({"claims": [["title"]]})
@@ -199,6 +208,10 @@ fn by_title() -> Value {
 
 fn level_at_least(bound: i64) -> Value {
     json!([{"path": ["credentialSubject", "eqfLevel"], "carnet_at_least": bound}])
+}
+
+fn born_by(day: &str) -> Value {
+    json!([{"path": ["credentialSubject", "dateOfBirth"], "carnet_at_most": day}])
 }
 
 fn date_of_birth() -> Value {
@@ -230,7 +243,30 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         ("one-key", Scene { registered: Some(both()), holder: Some(json!("key")), ..Scene::default() }),
         ("anybody", Scene { registered: Some(both()), holder: Some(json!("any")), ..Scene::default() }),
         ("in-the-clear", Scene { registered: Some(both()), marked: true, ..Scene::default() }),
-        ("given-away", Scene { registered: Some(both()), given_away: true, ..Scene::default() }),
+        ("given-away", Scene { registered: Some(both()), given_away: vec!["awardingDate"], ..Scene::default() }),
+        (
+            "given-away-start",
+            Scene { registered: Some(both()), given_away: vec!["awardingDate"], lasting: true, ..Scene::default() },
+        ),
+        (
+            "given-away-excess",
+            Scene {
+                registered: Some(title_only()),
+                claims: Some(born_by("2027-03-01")),
+                approved: vec![BIRTH],
+                given_away: vec!["dateOfBirth"],
+                ..Scene::default()
+            },
+        ),
+        (
+            "before-excess",
+            Scene {
+                registered: Some(title_only()),
+                claims: Some(level_at_least(6)),
+                before: Some(4),
+                ..Scene::default()
+            },
+        ),
         ("over-asking", Scene { registered: Some(title_only()), ..Scene::default() }),
         ("over-asking-allowed", Scene { registered: Some(title_only()), approved: vec![LEVEL], ..Scene::default() }),
         ("unregistered", Scene { approved: vec![TITLE, LEVEL], ..Scene::default() }),
@@ -469,6 +505,57 @@ fn a_proof_is_told_from_a_value() {
     assert_eq!(credential["paths"], json!(["credentialSubject.eqfLevel >= 5"]));
     assert_eq!(credential["goes"], json!([]));
     assert_eq!(credential["proves"][0]["at_least"], 5);
+}
+
+#[test]
+fn only_a_value_that_nothing_reveals_is_said_to_stay_hidden() {
+    const HIDDEN: &str = "stays hidden)";
+    let scene = |day: &str, approved: &'static str, given_away: Vec<&'static str>| Scene {
+        registered: Some(json!([{"path": ["credentialSubject", "title"]}])),
+        claims: Some(born_by(day)),
+        approved: vec![approved],
+        given_away,
+        ..Scene::default()
+    };
+    let (screen, json) = seen(&scene("2027-03-01", BIRTH, vec!["dateOfBirth"]), Language::En);
+    let line = "Date of birth: on or before 2027-03-01";
+    // The line about the excess, and the one about the proof.
+    assert_eq!((screen.matches(line).count(), screen.contains(HIDDEN)), (2, false), "{screen}");
+    assert!(!json.to_string().contains(HIDDEN), "{json}");
+    assert_eq!(json["credentials"][0]["given_away"][0]["claim"], "dateOfBirth");
+    // A date that the beginning reveals, and no proof of it.
+    let start = Scene { registered: Some(both()), lasting: true, ..Scene::default() };
+    let (screen, json) = seen(&Scene { given_away: vec!["awardingDate"], ..start }, Language::En);
+    assert!(
+        screen.contains("start date (2027-01-14T08:00:00Z) is always shared and is close to it:\n    Awarded on\n")
+    );
+    assert!(!screen.contains("- Awarded on") && json["credentials"][0]["given_away"] == json!([]), "{screen}");
+    assert_eq!(json["credentials"][0]["given_away_by_start"][0]["claim"], "awardingDate");
+    // Its twin: nothing reveals the date, which the line about the proof says.
+    let (screen, json) =
+        seen(&scene("2008-11-22", "q:credentialSubject.dateOfBirth <= 2008-11-22", vec![]), Language::En);
+    assert_eq!(screen.matches("Date of birth: on or before 2008-11-22").count(), 2, "{screen}");
+    assert_eq!(screen.matches(HIDDEN).count(), 1, "{screen}");
+    assert!(json["credentials"][0]["proves"][0]["text"].as_str().unwrap().contains(HIDDEN), "{json}");
+    assert!(!json["excess"].to_string().contains(HIDDEN), "{json}");
+    assert!(json["credentials"][0]["given_away"] == json!([]));
+}
+
+#[test]
+fn bounds_of_before_are_shown_before_the_excess_and_withheld_or_not() {
+    const BEFORE: &str = "They asked you for other limits of this before";
+    let scene = |before| Scene {
+        registered: Some(json!([{"path": ["credentialSubject", "title"]}])),
+        claims: Some(level_at_least(6)),
+        before,
+        ..Scene::default()
+    };
+    let (screen, json) = seen(&scene(Some(4)), Language::En);
+    let at = |part: &str| screen.find(part).unwrap();
+    assert!(at(BEFORE) < at("It asks for more than it is registered for"), "{screen}");
+    assert!(screen.contains("at least 4, asked for on ") && json["asked_before"][0]["at_least"] == 4, "{screen}");
+    let (screen, json) = seen(&scene(None), Language::En);
+    assert!(!screen.contains(BEFORE) && json["asked_before"] == json!([]), "{screen}");
 }
 
 #[test]

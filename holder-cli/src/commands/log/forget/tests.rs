@@ -1,6 +1,9 @@
+use std::rc::Rc;
+
 use super::*;
 use crate::{
     request::tests::NOW,
+    ui::{Ui, messages::Language},
     verifier_desk::{Fault, VerifierScene},
     wallet::{EntryKind, WalletLogEntry, forgetting::UNKNOWN_PARTY, vouchers::VoucherSerials},
 };
@@ -58,6 +61,42 @@ async fn nothing_of_what_was_forgotten_is_in_the_wallet() {
     assert_eq!(scene.contents().credentials[0].unused_copies(), 1);
     assert_eq!(before.credentials[0].unused_copies(), 2);
     assert_eq!(scene.contents().log.entries()[0].number, 5);
+}
+
+/// All that goes and all that stays, before the yes (spec/log.md 7.5 and 7.6).
+#[tokio::test(flavor = "multi_thread")]
+async fn the_question_names_what_is_lost_and_what_remains() {
+    let mut scene = VerifierScene::shown(Fault::None).await;
+    let before = NOW.plus(DAY).start_of_day();
+    let plan = ForgettingPlan::before(&scene.contents(), before).unwrap();
+    assert_eq!((plan.count, plan.erasure_lost.len()), (4, 1));
+    let said = warning(&scene.context, &plan).0;
+    for part in [
+        "the proof that they give",
+        "warnings about limits",
+        "a voucher use that was shown and not confirmed",
+        "for vouchers without serials, the count of uses left",
+        "ask for erasure",
+        "how many entries, and up to which day",
+        "your documents, the limits that each copy has proved",
+        "did:webvh",
+        "Earlier copies of the wallet file",
+        "the disk",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    let kept = retention_text(&scene.context, Some(30));
+    let without = ForgettingPlan { before, count: 4, erasure_lost: Vec::new() };
+    assert!(kept.contains("when the wallet is next opened") && kept.contains("warnings about limits"), "{kept}");
+    for language in Language::ALL {
+        scene.context.ui = Rc::new(Ui::new(false, true, language));
+        let said = warning(&scene.context, &plan).0;
+        let place = |id: &str| said.find(&scene.context.ui.messages.text(id)).unwrap();
+        assert!(place("forget-erasure") < place("forget-copies") && said.contains("did:webvh"), "{said}");
+        // Without a presentation that can be erased, the rest is still told.
+        let twin = warning(&scene.context, &without).0;
+        assert!(!twin.contains(&scene.context.ui.messages.text("forget-erasure")) && twin.contains("did:webvh"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
