@@ -27,7 +27,7 @@ pub(crate) enum Error {
     OfferCancelled,
     #[error("Too many wrong PINs: the offer is locked, and its data is erased. Ask the issuer for a new one.")]
     OfferLocked,
-    #[error("The PIN is wrong; {left} more attempts are left. Nothing is lost.")]
+    #[error("The PIN is wrong; {} left. Nothing is lost.", attempts(*.left))]
     PinWrong { left: i64 },
     #[error("This offer needs a PIN, which the issuer has sent separately.")]
     PinMissing,
@@ -148,6 +148,10 @@ pub(crate) enum Error {
 
 /// Maximum number of claim errors in one error.
 const MOST_FAULTS: usize = 10;
+
+fn attempts(left: i64) -> String {
+    if left == 1 { "1 more attempt is".to_owned() } else { format!("{left} more attempts are") }
+}
 
 fn claim_faults(faults: &[ClaimError]) -> String {
     let mut lines: Vec<String> = faults.iter().take(MOST_FAULTS).map(|fault| format!("claims.{fault}.")).collect();

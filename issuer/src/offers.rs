@@ -120,7 +120,9 @@ impl<S: Store> Issuer<S> {
 
         let now = self.now();
         let epoch = self.epoch(&credential_type.name);
-        let (valid_from, valid_until) = validity(&request, credential_type.validity_days, epoch, now)?;
+        let ttl = if request.ttl == 0 { self.settings.offer_ttl } else { request.ttl };
+        let expires_at = now.plus(i64::from(ttl));
+        let (valid_from, valid_until) = validity(&request, credential_type.validity_days, epoch, (now, expires_at))?;
         let mut warnings = warnings::offer_warnings(
             credential_type,
             &request.claims.0,
@@ -134,7 +136,6 @@ impl<S: Store> Issuer<S> {
             },
         );
         warnings.extend(self.faults.problems());
-        let ttl = if request.ttl == 0 { self.settings.offer_ttl } else { request.ttl };
         let code = secrets::random_secret();
         let pin = request.with_pin.then(secrets::random_pin);
         let terms = terms(&request);
@@ -152,7 +153,7 @@ impl<S: Store> Issuer<S> {
             pin_hash: pin.as_ref().map(|pin| pin_digest(&code, pin)),
             deferred: request.deferred,
             created_at: now,
-            expires_at: now.plus(i64::from(ttl)),
+            expires_at,
             reference: request.reference,
             created_by: request.created_by,
         };
@@ -308,16 +309,16 @@ fn same_claims(known: &str, now: &str, drawn: &[String]) -> bool {
 }
 
 /// Returns start and end of the credential's validity: the requested or default dates, rounded down to the epoch, so
-/// that they are the same for many holders.
+/// that they are the same for many holders. The offer can be redeemed from `now` until `expires_at`.
 ///
 /// # Errors
 /// [`Error::Invalid`]: a date is out of range, the end is not after the start, a later start is not the start of an
-/// epoch, or rounding would leave no validity.
+/// epoch, or rounding would leave no validity, or less than the offer's.
 fn validity(
     request: &OfferRequest,
     default_days: u32,
     epoch: Epoch,
-    now: Timestamp,
+    (now, expires_at): (Timestamp, Timestamp),
 ) -> Result<(Timestamp, Timestamp), Error> {
     let today = now.start_of_day();
     let from = request.valid_from.unwrap_or(today);
@@ -344,7 +345,7 @@ fn validity(
         return Err(Error::invalid("valid_from", description));
     }
     let first = if until > now { from.max(today) } else { from };
-    epoch.validity(first, until, now).ok_or_else(|| {
+    let (start, end) = epoch.validity(first, until, now).ok_or_else(|| {
         let least = day::format_end(epoch.next(first.max(now)));
         let description = format!(
             "rounded down to the beginning of a {epoch}, so that the date identifies nobody, it would end before it \
@@ -352,7 +353,20 @@ fn validity(
              (cohorts.epochs)"
         );
         Error::invalid("valid_until", description)
-    })
+    })?;
+    // An end that was asked for as it is, or has passed, is the registrar's decision.
+    if until > now && end != until && end < expires_at {
+        let least = if epoch.is_start(expires_at) { expires_at } else { epoch.next(expires_at) };
+        let (last, least) = (day::format_end(end), day::format_end(least));
+        let description = format!(
+            "rounded down to the beginning of a {epoch}, so that the date identifies nobody, the last day is {last}, \
+             and the offer can be redeemed until {expires_at}, after that. Nothing was stored; give {least} or a later \
+             day, a shorter redemption time (offer_ttl_seconds, --ttl), or configure a shorter epoch for this type \
+             (cohorts.epochs)"
+        );
+        return Err(Error::invalid("valid_until", description));
+    }
+    Ok((start, end))
 }
 
 /// Returns a request without its claims as JSON text, to detect a request_id that is reused with other content.

@@ -254,7 +254,7 @@ fn offer(stage: &Stage) -> Result<Offered> {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
     let soon = Timestamp::from_unix(now).start_of_day().plus(10 * DAY).to_string();
     let soon = soon.get(..10).unwrap_or_default();
-    stage.offer(&stage.authority, PERMIT, &residence_permit(), &["--pin", "--valid-until", soon])
+    stage.offer(&stage.authority, PERMIT, &residence_permit(), &["--pin", "--valid-until", soon, "--ttl", "86400"])
 }
 
 /// Receives, refills, renews and shows one credential, each cut off as told; how long each took.

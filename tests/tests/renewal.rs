@@ -47,7 +47,8 @@ async fn what_ends_soon_is_renewed_and_can_be_shown() -> Result<()> {
     stage.university = stage.university.configured(&policy)?;
     stage.make_wallet()?;
     let soon = day(10)?;
-    let offered = stage.offer(&stage.university, QUALIFICATION, &qualification(), &["--valid-until", &soon])?;
+    let offered =
+        stage.offer(&stage.university, QUALIFICATION, &qualification(), &["--valid-until", &soon, "--ttl", "86400"])?;
     receive(&stage, &offered)?;
     let listed = stage.carnet(&["list"])?.ok()?.json()?;
     assert_eq!(listed.pointer("/credentials/0/ends_soon"), Some(&Value::Bool(true)), "{listed}");
@@ -76,7 +77,8 @@ async fn a_case_worker_decides_and_the_wallet_is_told() -> Result<()> {
     stage.authority = stage.authority.configured(&format!("{WEEKS}{policy}"))?;
     stage.make_wallet()?;
     let soon = day(10)?;
-    let offered = stage.offer(&stage.authority, PERMIT, &residence_permit(), &["--valid-until", &soon])?;
+    let offered =
+        stage.offer(&stage.authority, PERMIT, &residence_permit(), &["--valid-until", &soon, "--ttl", "86400"])?;
     let id = text(&receive(&stage, &offered)?, "/received/0/id").to_owned();
     let waits = stage.carnet(&["renew"])?.ok()?.json()?;
     assert_eq!(text(&waits, "/waiting/0/id"), id, "{waits}");
@@ -133,7 +135,8 @@ async fn what_was_taken_back_is_said_not_shown_and_not_renewed() -> Result<()> {
         stage.university.configured(&format!("{WEEKS}[renewal.QualificationCredential]\ndays = 365\n"))?;
     stage.make_wallet()?;
     let soon = day(10)?;
-    let offered = stage.offer(&stage.university, QUALIFICATION, &qualification(), &["--valid-until", &soon])?;
+    let offered =
+        stage.offer(&stage.university, QUALIFICATION, &qualification(), &["--valid-until", &soon, "--ttl", "86400"])?;
     let id = text(&receive(&stage, &offered)?, "/received/0/id").to_owned();
     let staff = |verb: &str| stage.university.staff(&["status", verb, &offered.id, "--yes", "--reason", "An inquiry."]);
     for (verb, state) in [("suspend", "suspended"), ("reinstate", ""), ("revoke", "revoked")] {

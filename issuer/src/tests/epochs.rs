@@ -155,6 +155,36 @@ async fn an_offer_of_which_rounding_leaves_nothing_is_refused_in_words_that_help
     }
 }
 
+/// The offers can be redeemed for seven days.
+#[tokio::test]
+async fn an_end_that_rounding_moves_before_the_last_day_of_redemption_is_refused() {
+    let issuer = start().await;
+    issuer.pass(day::parse_from("2026-11-30").unwrap().unix() + 3_600 - issuer.now());
+    let refused = async |request: proto::CreateOfferRequest| {
+        let refused = issuer.staff().create_offer(request).await.unwrap_err();
+        let message = refused.message().to_owned();
+        assert_eq!(reason::<()>(Err(refused)), "INVALID_ARGUMENT");
+        message
+    };
+    for (id, end) in [("a", "2026-12-30"), ("b", "2026-12-02")] {
+        let said = refused(until(id, end)).await;
+        assert!(said.starts_with("valid_until") && said.contains("the last day is 2026-11-30"), "{said}");
+        assert!(said.contains("until 2026-12-07T01:00:00Z") && said.contains("give 2026-12-31 or a later"), "{said}");
+    }
+    let long = proto::CreateOfferRequest { offer_ttl_seconds: 40 * 86_400, ..until("c", "2027-01-05") };
+    assert!(refused(long).await.contains("give 2027-01-31 or a later"));
+    // The named end, the end as it was asked for, one that has passed, and a redemption time that ends earlier.
+    let short = proto::CreateOfferRequest { offer_ttl_seconds: 3_600, ..until("d", "2026-12-30") };
+    let past = proto::CreateOfferRequest {
+        valid_from: Some(wire::timestamp(day::parse_from("2020-01-10").unwrap())),
+        ..until("e", "2024-01-20")
+    };
+    for request in [until("f", "2026-12-31"), until("g", "2026-11-30"), short, past] {
+        let made = issuer.staff().create_offer(request).await.unwrap().into_inner();
+        assert!(!made.offer_uri.is_empty());
+    }
+}
+
 #[tokio::test]
 async fn copies_of_before_are_rounded_by_a_refill_unless_nothing_would_be_left() {
     let signer = SecretKey::generate(Algorithm::EdDsa, &mut OsRng);
