@@ -133,6 +133,10 @@ pub(crate) fn refused(reason: FailureReason, message: Sentence) -> Failure {
     let hint = match reason {
         FailureReason::InvalidGrant => "hint-invalid-grant",
         FailureReason::NotFound | FailureReason::Check(Code::Expired) | FailureReason::RequestExpired => "hint-ask-new",
+        FailureReason::OfferLocked
+        | FailureReason::OfferAlreadyUsed
+        | FailureReason::OfferAlreadyCollected
+        | FailureReason::OfferCancelled => "hint-ask-new",
         _ => "hint-name-in-brackets",
     };
     Failure::new(reason, message, Sentence::id(hint))

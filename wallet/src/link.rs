@@ -43,13 +43,26 @@ impl LinkKind {
 
 /// Reduces a pasted text to the link in it: removes invisible characters, white space and angle brackets everywhere,
 /// and quotation marks, other brackets and punctuation at both ends. White space and angle brackets are not part of a
-/// URI, but occur where one was wrapped or delimited (RFC 3986 appendix C).
+/// URI, but occur where one was wrapped or delimited (RFC 3986 appendix C). The prefix `URL:` of the same appendix is
+/// removed, of Markdown's `[text](LINK)` the link is kept, and `&amp;` between parameters is `&`.
 pub fn extract_link(text: &str) -> String {
     let hidden: Vec<usize> = invisible_characters(text).map(|(at, _)| at).collect();
     let seen = text.char_indices().filter(|(at, _)| !hidden.contains(at)).map(|(_, c)| c);
     let link: String = seen.filter(|c| !c.is_whitespace() && !matches!(c, '<' | '>')).collect();
+    let link = match link.split_once("](") {
+        Some((label, target)) if label.contains('[') && !label.contains('{') => target,
+        _ => &link,
+    };
     // A sentence may continue after a bracket, and end in or after one.
-    link.trim_start_matches(AROUND).trim_end_matches(|c| c == '.' || AROUND.contains(&c)).to_owned()
+    let around =
+        |link: &str| link.trim_start_matches(AROUND).trim_end_matches(|c| c == '.' || AROUND.contains(&c)).to_owned();
+    let link = around(link);
+    let link = match link.get(..4) {
+        Some(prefix) if prefix.eq_ignore_ascii_case("url:") => around(link.get(4..).unwrap_or_default()),
+        _ => link,
+    };
+    // In an offer of plain JSON, `&amp;` may be text.
+    if link.contains('{') { link } else { link.replace("&amp;", "&") }
 }
 
 /// Returns the usage failure for a text that is not a link of the kind `wanted`, with the code `reason`. For a link of
@@ -91,6 +104,11 @@ mod tests {
             format!("{first}\r\n   {second}"),
             format!("> {first}\n> {second}\n"),
             format!("\u{feff}{first}\u{200b}{second}\u{200e}"),
+            LINK.replace('&', "&amp;"),
+            format!("URL:{LINK}"),
+            format!("<url: {LINK}>"),
+            format!("[Show your permit]({LINK})"),
+            format!("([the link](<{LINK}>))."),
         ] {
             assert_eq!(extract_link(&pasted), LINK, "{pasted:?}");
         }
@@ -114,5 +132,7 @@ mod tests {
     fn an_offer_in_plain_json_keeps_its_braces() {
         let offer = "openid-credential-offer://?credential_offer={\"grants\":{}}";
         assert_eq!(extract_link(&format!("'{offer}'")), offer);
+        let text = "openid-credential-offer://?credential_offer={\"a\":\"b&amp;c](d\"}";
+        assert_eq!(extract_link(text), text);
     }
 }

@@ -15,7 +15,7 @@ use carnet_core::{
 use carnet_spec::Catalogue;
 
 use crate::{
-    answer::{PlannedPresentation, asked_bounds, threshold_text},
+    answer::{PlannedPresentation, asked_bounds, threshold_text, type_asked},
     failure::{DataSafety, Failure, FailureKind, FailureReason, Fault, Sentence},
     introduction::{VerifierIdentity, registrar},
     ports::{DidParty, DocumentSource as _, Ports, SubmittedPresentation, VerifierClient},
@@ -214,6 +214,8 @@ fn describe_verifier(
         |excess: &RegistrationExcess| excess.path.as_ref().map_or_else(|| "*".to_owned(), |path| path_to_text(path));
     entry.beyond = excess.iter().map(|excess| format!("{}: {}", excess.query_id, path(excess))).collect();
     entry.beyond.dedup();
+    let queries = excess.iter().filter_map(|excess| request.query.credential(&excess.query_id));
+    entry.beyond_types = queries.map(|query| (query.id.clone(), type_asked(catalogue, query))).collect();
 }
 
 /// Logs a valid request, unless the log has an entry about it already. Returns `entry` with a reference to that log

@@ -153,17 +153,6 @@ impl View<'_> {
         sanitise(&outcome.unwrap_or(self.entry).reason)
     }
 
-    /// Describes an item in excess of the registration: with the label of the claim in the credential that was
-    /// presented for it, otherwise as in the log.
-    fn asked(&self, beyond: &str, catalogue: &Catalogue, messages: &LocalizedMessages) -> String {
-        let part = self.entry.parts.iter().find_map(|part| {
-            let path = beyond.strip_prefix(part.query_id.as_str())?.strip_prefix(':')?.trim_start();
-            (!path.is_empty() && path != "*").then_some((part, path))
-        });
-        let Some((part, path)) = part else { return sanitise(beyond) };
-        Labels::new(catalogue, &part.type_name, messages).claim(below_subject(path))
-    }
-
     /// Returns the requested bounds that were not proved, as texts.
     fn bounds(&self, catalogue: &Catalogue, messages: &LocalizedMessages) -> Vec<String> {
         let is_proved = |asked: &AskedBound, threshold: &Threshold| {
@@ -209,8 +198,8 @@ impl View<'_> {
         }
         if !self.entry.beyond.is_empty() {
             let beyond: Vec<String> =
-                self.entry.beyond.iter().map(|beyond| self.asked(beyond, catalogue, messages)).collect();
-            add("log-beyond", beyond.join(", "));
+                self.entry.beyond.iter().map(|beyond| excess_text(self.entry, beyond, catalogue, messages)).collect();
+            add("log-beyond", beyond.join("; "));
         }
         let Some(known) = &self.presentation else { return details };
         let standing = known.receipt().and_then(|entry| entry.statement.as_ref()?.registered);
@@ -225,6 +214,23 @@ impl View<'_> {
         }
         details
     }
+}
+
+/// Describes an item in excess of the registration, in the words of the consent screen: the credential and its claim.
+/// Entries of earlier versions name no credential type unless something was presented; such an item is described as in
+/// the log.
+pub(crate) fn excess_text(
+    entry: &WalletLogEntry,
+    beyond: &str,
+    catalogue: &Catalogue,
+    messages: &LocalizedMessages,
+) -> String {
+    let Some((query_id, path)) = beyond.split_once(": ") else { return sanitise(beyond) };
+    let presented = || entry.parts.iter().find(|part| part.query_id == query_id).map(|part| &part.type_name);
+    let Some(type_name) = entry.beyond_types.get(query_id).or_else(presented) else { return sanitise(beyond) };
+    let labels = Labels::new(catalogue, type_name, messages);
+    let what = if path == "*" { messages.text("excess-document") } else { labels.claim(below_subject(path)) };
+    format!("{}, {what}", labels.document())
 }
 
 /// Returns the path of a claim below the subject, by which labels are looked up.

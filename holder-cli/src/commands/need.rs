@@ -35,7 +35,7 @@ fn unknown(catalogue: &Catalogue, id: &str) -> Failure {
         Some(near) => Sentence::id("hint-procedure-nearest").with("id", near),
         None => Sentence::id("hint-procedure-list"),
     };
-    Failure::usage(
+    Failure::new(
         FailureReason::Program("procedure_unknown"),
         Sentence::id("error-procedure-unknown").with("id", sanitise(id)),
         hint,
@@ -370,7 +370,9 @@ mod tests {
     fn a_mistyped_name_is_told_the_nearest() {
         let catalogue = Catalogue::embedded().unwrap();
         let failure = unknown(&catalogue, "bank-acount");
+        // An unknown name ends with 1, as that of a document or an issuer does; 2 is for the command line.
         assert_eq!(failure.reason, "procedure_unknown");
+        assert_eq!(crate::failure::FailureOutput::exit(&failure), 1);
         let ui = Ui::new(false, true, Language::En);
         assert!(crate::failure::FailureOutput::text(&failure, &ui.messages).contains("carnet need bank-account"));
     }

@@ -119,9 +119,12 @@ impl Consent for TerminalHolder<'_> {
         }
         ui.print_text(&screen.unanswered(ui, missing));
         let documents = screen.missing_documents(ui, missing);
-        let unprovable = missing.iter().all(|one| one.lack == LackReason::FreshCopies);
-        let message = if unprovable { "error-unprovable-documents" } else { "error-unanswerable-documents" };
-        let message = Sentence::id(message).with("documents", documents);
+        let id = match missing {
+            all if all.iter().all(|one| one.lack == LackReason::FreshCopies) => "error-unprovable-documents",
+            all if all.iter().all(|one| one.lack == LackReason::Foreign) => "error-form-unsupported-documents",
+            _ => "error-unanswerable-documents",
+        };
+        let message = Sentence::id(id).with("documents", documents);
         Failure { message, ..failure }.beside(screen.unanswered_json(ui, missing))
     }
 

@@ -182,3 +182,12 @@ fn a_reason_of_this_program_is_none_of_the_wallet_and_every_one_of_the_wallet_is
         assert!(is_used || is_stated, "no use of {named}");
     }
 }
+
+#[test]
+fn an_offer_that_cannot_be_used_any_more_is_asked_for_again() {
+    let hint = |code: &str| refused(FailureReason::stated(code), Sentence::id("error-service-redeem")).hint.english();
+    for code in ["offer_locked", "offer_already_used", "offer_already_collected", "offer_cancelled", "not_found"] {
+        assert_eq!(hint(code), "ask for a new one", "{code}");
+    }
+    assert!(hint("signature_invalid").contains("name in brackets"));
+}

@@ -235,6 +235,29 @@ fn a_proof_that_cannot_be_given_is_not_replaced_by_a_value_that_is_not_registere
     assert_eq!(scene.would_go(&[]).0, ["credentialSubject.eqfLevel"]);
 }
 
+/// The owner may have the document.
+#[test]
+fn a_request_in_a_form_that_is_not_supported_is_not_a_missing_document() {
+    for (member, value) in [
+        ("trusted_authorities", json!([{"type": "etsi_tl", "values": ["https://list.example"]}])),
+        ("format", json!("mso_mdoc")),
+    ] {
+        let mut scene = DecisionScene::new(Some(both()));
+        scene.asker.payload["dcql_query"]["credentials"][0][member] = value;
+        let refused = scene.refused(&[]);
+        let (said, hint) = (refused.message.english(), refused.hint.english());
+        assert_eq!(refused.reason, "query_unmet");
+        assert!(said.starts_with("The request has a form that this wallet does not support ("), "{said}");
+        assert!(hint.contains("another form"), "{hint}");
+    }
+    // A document that is missing in a supported form is still missing.
+    let mut scene = DecisionScene::new(Some(both()));
+    scene.contents.credentials.clear();
+    let refused = scene.refused(&[]);
+    let (said, hint) = (refused.message.english(), refused.hint.english());
+    assert!(said.starts_with("You have no valid document") && hint.contains("carnet list"), "{said} {hint}");
+}
+
 #[test]
 fn a_request_that_needs_nothing_gets_nothing() {
     let asked = |required: bool| {

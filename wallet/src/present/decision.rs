@@ -186,9 +186,14 @@ impl DecisionContext<'_> {
         let Some(lacks) = lacks.ok().filter(|lacks| problem.code == Code::QueryUnmet && !lacks.is_empty()) else {
             return self.nothing(failure);
         };
-        let failure = match lacks.iter().all(|one| one.lack == LackReason::FreshCopies) {
-            true => Failure { hint: Sentence::id("hint-refill-all"), ..failure },
-            false => failure,
+        let each_is = |lack: LackReason| lacks.iter().all(|one| one.lack == lack);
+        let failure = if each_is(LackReason::FreshCopies) {
+            Failure { hint: Sentence::id("hint-refill-all"), ..failure }
+        } else if each_is(LackReason::Foreign) {
+            let (message, hint) = (Sentence::id("error-form-unsupported"), Sentence::id("hint-ask-other-form"));
+            Failure { message, hint, ..failure }
+        } else {
+            failure
         };
         let digest = self.digest(&[])?;
         self.nothing(owner.explain(&self.consent(all, &[], &digest, None), &lacks, failure))

@@ -1,6 +1,6 @@
 //! Log of the wallet: its events and the parties involved, in a hash chain (spec/log.md).
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
@@ -151,6 +151,10 @@ pub struct WalletLogEntry {
     /// Requested items that exceed the registration, as `query_id: path`; the path `*` is the credential as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beyond: Vec<String>,
+    /// Credential type requested by each query in [`Self::beyond`], by query id: its name in the catalogue, if known.
+    /// Empty in entries of earlier versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beyond_types: BTreeMap<String, String>,
     /// Requested bounds of claims, proved or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bounds: Vec<AskedBound>,
@@ -182,6 +186,7 @@ impl WalletLogEntry {
             purpose: String::new(),
             reason: String::new(),
             beyond: Vec::new(),
+            beyond_types: BTreeMap::new(),
             bounds: Vec::new(),
             parts: Vec::new(),
             statement: None,

@@ -109,6 +109,43 @@ async fn what_is_exported_can_be_checked_and_holds_no_markup_of_others() {
     assert_eq!(export::escape("<a href=\"x\" title='y'>&"), "&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;");
 }
 
+/// Also where nothing was presented.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_beyond_the_registration_is_said_in_the_words_of_the_screen() {
+    let mut scene = VerifierScene::shown(Fault::None).await;
+    let log = scene.contents().log;
+    let requested = log.entries().iter().find(|entry| entry.kind == EntryKind::Requested).unwrap();
+    assert_eq!(requested.beyond[0], "q: *");
+    assert_eq!(requested.beyond_types["q"], "QualificationCredential");
+    let refused = WalletLogEntry {
+        beyond: vec!["q: *".to_owned(), "q: credentialSubject.eqfLevel".to_owned()],
+        beyond_types: requested.beyond_types.clone(),
+        ..WalletLogEntry::new(scene.context.now(), EntryKind::RefusedByOwner, "decentralized_identifier:did:x:y")
+    };
+    let catalogue = scene.context.catalogue().unwrap();
+    let of = |entry: &WalletLogEntry| {
+        let mut log = WalletLog::default();
+        log.push(entry.clone());
+        log
+    };
+    for language in Language::ALL {
+        scene.context.ui = Rc::new(Ui::new(false, true, language));
+        let messages = LocalizedMessages::new(language);
+        let said = text(&scene.context, &of(&refused));
+        let labels = Labels::new(&catalogue, "QualificationCredential", &messages);
+        for what in [messages.text("excess-document"), labels.claim("eqfLevel")] {
+            assert!(said.contains(&format!("{}, {what}", labels.document())), "{said}");
+        }
+        assert!(!said.contains("credentialSubject") && !said.contains("q: "), "{said}");
+    }
+    // An entry of an earlier version names the type only where something was presented.
+    let former = WalletLogEntry { beyond_types: std::collections::BTreeMap::new(), ..refused };
+    assert!(text(&scene.context, &of(&former)).contains("q: credentialSubject.eqfLevel"));
+    let part = json!({"id": "a", "type_name": "QualificationCredential", "query_id": "q"});
+    let shown = WalletLogEntry { parts: vec![serde_json::from_value(part).unwrap()], ..former };
+    assert!(!text(&scene.context, &of(&shown)).contains("credentialSubject"));
+}
+
 /// Not those that were proved: they stand among what was shown.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bounds_that_were_asked_for_are_named_in_every_language() {
