@@ -11,9 +11,11 @@ use serde_json::{Map, Number, Value};
 
 use crate::{Code, Problem};
 
+mod authored;
 mod typed;
 mod whole;
 
+pub use authored::parse_authored;
 pub use typed::{TypeMismatch, deserialize_typed};
 pub use whole::{integer, unsigned_integer};
 
@@ -72,14 +74,7 @@ pub fn parse(bytes: &[u8], limits: Limits) -> Result<Value, Problem> {
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|error| Problem::new(Code::InvalidUnicode, format!("not UTF-8 at byte {}", error.valid_up_to())))?;
-    let mut parser = Parser { text, at: 0 };
-    parser.skip_blanks();
-    let value = parser.value(limits.max_depth.min(MAX_DEPTH))?;
-    parser.skip_blanks();
-    if parser.at < text.len() {
-        return Err(parser.invalid("something follows the value"));
-    }
-    Ok(value)
+    Parser { text, at: 0 }.document(limits)
 }
 
 /// Parses text that must be a JSON object, with the rules of [`parse`].
@@ -195,6 +190,17 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
+    /// Parses the whole text. After an error, the position is that of the error.
+    fn document(&mut self, limits: Limits) -> Result<Value, Problem> {
+        self.skip_blanks();
+        let value = self.value(limits.max_depth.min(MAX_DEPTH))?;
+        self.skip_blanks();
+        if self.at < self.text.len() {
+            return Err(self.invalid("something follows the value"));
+        }
+        Ok(value)
+    }
+
     fn problem(&self, code: Code, what: &str) -> Problem {
         Problem::new(code, format!("{what}, at byte {}", self.at))
     }

@@ -10,9 +10,10 @@ use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
 use serde_json::Value;
 
 use crate::claims;
+use describe::describe_fault;
+pub(crate) use describe::describe_value;
 
-/// Maximum length of a text that is described by its form, in characters.
-const SHORT: usize = 24;
+mod describe;
 
 /// Error in a claim to be issued: not permitted by the type, or missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +95,7 @@ impl DescribedType<'_> {
                 };
                 vec![ClaimError {
                     path: path(steps),
-                    given: Some(describe_value(value)),
+                    given: Some(describe_fault(kind, value)),
                     wanted,
                     nearest: nearest.map(str::to_owned),
                 }]
@@ -300,38 +301,6 @@ fn path(steps: &[String]) -> String {
         }
     }
     text
-}
-
-/// Describes a value by its kind and form.
-pub(crate) fn describe_value(value: &Value) -> String {
-    match value {
-        Value::Null => "null, which is not a value".to_owned(),
-        Value::Bool(_) => "a yes or no (true or false without quotes)".to_owned(),
-        Value::Number(number) => match number.as_f64().unwrap_or_default() {
-            0.0 => "zero".to_owned(),
-            below if below < 0.0 => "a negative number".to_owned(),
-            above if above.fract() == 0.0 => "a whole number".to_owned(),
-            _ => "a number with a fraction".to_owned(),
-        },
-        Value::String(text) => match text.chars().count() {
-            0 => "an empty text".to_owned(),
-            length if length <= SHORT => format!("a text of the form {}", quoted(&form(text))),
-            length => format!("a text of {length} characters"),
-        },
-        Value::Array(items) => format!("a list of {}", items.len()),
-        Value::Object(members) => format!("an object with {} members", members.len()),
-    }
-}
-
-/// Returns the form of a text: 9 for each digit, and a or A for each letter.
-fn form(text: &str) -> String {
-    let letter = |c: char| match c {
-        c if c.is_numeric() => '9',
-        c if c.is_uppercase() => 'A',
-        c if c.is_alphabetic() => 'a',
-        c => c,
-    };
-    text.chars().map(letter).collect()
 }
 
 #[cfg(test)]

@@ -41,9 +41,9 @@ impl TrustListDraft {
             let table: toml::Table = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
             of_toml(toml::Value::Table(table))
         } else {
-            json::parse(&bytes, json::Limits::LIST).map_err(|problem| invalid(problem.to_string()))?
+            json::parse_authored(&bytes, json::Limits::LIST).map_err(|problem| invalid(problem.to_string()))?
         };
-        days_to_instants(&mut value);
+        days_to_instants(&mut value).map_err(invalid)?;
         json::deserialize_typed(value).map_err(|error| invalid(error.to_string()))
     }
 
@@ -87,21 +87,29 @@ fn of_toml(value: toml::Value) -> Value {
 
 /// Replaces dates in a source with instants: the first second of the day for `from` and `withdrawn_from`, the last for
 /// `until`.
-fn days_to_instants(value: &mut Value) {
+///
+/// # Errors
+/// An instant has a fraction of a second, which a list cannot have.
+fn days_to_instants(value: &mut Value) -> Result<(), String> {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(days_to_instants),
-        Value::Object(members) => members.iter_mut().for_each(|(name, member)| {
+        Value::Array(items) => items.iter_mut().try_for_each(days_to_instants),
+        Value::Object(members) => members.iter_mut().try_for_each(|(name, member)| {
             let at = match (name.as_str(), &*member) {
-                ("from" | "withdrawn_from", Value::String(text)) => day::parse_from(text).ok(),
-                ("until", Value::String(text)) => day::parse_last(text).ok(),
+                ("from" | "withdrawn_from", Value::String(text)) => Some((text, day::parse_from(text))),
+                ("until", Value::String(text)) => Some((text, day::parse_last(text))),
                 _ => None,
             };
             match at {
-                Some(at) => *member = at.to_string().into(),
-                None => days_to_instants(member),
+                Some((_, Ok(at))) => *member = at.to_string().into(),
+                // Any other text is refused as no instant when it is read.
+                Some((text, Err(problem))) if Timestamp::parse(text.trim()).is_ok() => {
+                    return Err(format!("{name} = {text}: {}", problem.detail));
+                }
+                _ => days_to_instants(member)?,
             }
+            Ok(())
         }),
-        _ => {}
+        _ => Ok(()),
     }
 }
 
@@ -156,4 +164,45 @@ pub(crate) fn withdraw(
         ),
     };
     Err(CommandError::new("not_listed", format!("{} {why}", strike.id), hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a source with this start of an accreditation.
+    fn read(file: &str, from: &str) -> Result<TrustListDraft, CommandError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(file);
+        let text = if file.ends_with("toml") {
+            format!(
+                "[[issuers]]\nid = \"did:web:a.example\"\nname = \"A\"\n[[issuers.accreditations]]\ntypes = [\"X\"]\nfrom = {from}\n"
+            )
+        } else {
+            format!(
+                "{{\"issuers\": [{{\"id\": \"did:web:a.example\", \"name\": \"A\", \
+                 \"accreditations\": [{{\"types\": [\"X\"], \"from\": {from}}}]}}]}}"
+            )
+        };
+        std::fs::write(&path, text).unwrap();
+        TrustListDraft::read(&path)
+    }
+
+    #[test]
+    fn a_fraction_of_a_second_is_refused_and_not_dropped() {
+        for (file, from) in [
+            ("list.toml", "2024-03-01T00:00:00.5Z"),
+            ("list.toml", "\"2024-03-01T00:00:00.5Z\""),
+            ("list.json", "\"2024-03-01T00:00:00.5Z\""),
+        ] {
+            let refused = format!("{:?}", read(file, from).unwrap_err());
+            assert!(refused.contains("from = 2024-03-01T00:00:00.5Z"), "{refused}");
+        }
+        for (file, from) in
+            [("list.toml", "2024-03-01"), ("list.toml", "2024-03-01T00:00:00Z"), ("list.json", "\"2024-03-01\"")]
+        {
+            let read = read(file, from).unwrap();
+            assert_eq!(read.issuers[0].accreditations[0].from.to_string(), "2024-03-01T00:00:00Z");
+        }
+    }
 }

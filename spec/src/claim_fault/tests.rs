@@ -30,7 +30,7 @@ fn a_fault_names_the_claim_what_was_given_what_is_wanted_and_the_nearest() {
             QUALIFICATION,
             "dateOfBirth",
             json!("1998-02-30"),
-            "dateOfBirth: given is a text of the form \"9999-99-99\"; wanted is an existing date, as YYYY-MM-DD, \
+            "dateOfBirth: given is a day that does not exist; wanted is an existing date, as YYYY-MM-DD, \
              such as 1998-04-17",
         ),
         (
@@ -56,7 +56,7 @@ fn a_fault_names_the_claim_what_was_given_what_is_wanted_and_the_nearest() {
             QUALIFICATION,
             "eqfLevel",
             json!(9),
-            "eqfLevel: given is a whole number; wanted is a whole number of at least 1 and at most 8",
+            "eqfLevel: given is a number that is too large; wanted is a whole number of at least 1 and at most 8",
         ),
         (
             QUALIFICATION,
@@ -188,7 +188,7 @@ fn a_condition_of_a_schema_is_told_by_what_it_wants() {
     assert_eq!(said(json!({"level": "B1"})), ["points: given is nothing; it is required"]);
     assert_eq!(
         said(json!({"level": "B1", "points": 59})),
-        ["points: given is a whole number; wanted is a number of at least 60"]
+        ["points: given is a number that is too small; wanted is a number of at least 60"]
     );
     assert_eq!(said(json!({"level": "B1", "points": 60, "grade": "pass"})), [""; 0]);
     assert_eq!(said(json!({"level": "A1", "grade": 6})), [""; 0]);
@@ -221,5 +221,43 @@ fn a_value_is_described_and_never_repeated() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_date_or_an_instant_of_the_right_form_is_told_what_is_wrong_with_it() {
+    let schema = json!({"properties": {"credentialSubject": {"properties": {
+        "day": {"type": "string", "format": "date"}, "at": {"type": "string", "format": "date-time"},
+        "code": {"type": "string", "pattern": "^[0-9]+$"}}}}});
+    let validator = jsonschema::options()
+        .should_validate_formats(true)
+        .with_format("date-time", |text: &str| carnet_core::time::Timestamp::parse(text).is_ok())
+        .build(&schema)
+        .unwrap();
+    let described = DescribedType { name: "Test", schema: &schema, example: &Value::Null, is_made: &|_| false };
+    let given = |claim: &str, value: &str| -> Option<String> {
+        let document = json!({"credentialSubject": {claim: value}});
+        let error = validator.iter_errors(&document).next()?;
+        described.faults(&error).remove(0).given
+    };
+    for (claim, value, expected) in [
+        ("day", "2024-02-30", "a day that does not exist"),
+        ("day", "2024-13-01", "a day that does not exist"),
+        ("day", "٢٠٢٤-٠١-٠١", "a day in digits of another script"),
+        ("day", "2024−01−02", "a day with a sign that is not -"),
+        ("day", "31/12/1998", "a text of the form \"99/99/9999\""),
+        ("at", "2024-02-30T00:00:00Z", "an instant on a day that does not exist"),
+        ("at", "2024-01-01T00:00:00+15:00", "an instant with an offset beyond 14:00"),
+        ("at", "2024-01-01T00:00:00−05:00", "an instant with a sign that is not + or -"),
+        ("at", "2024-01-01T00:00:0٠Z", "an instant in digits of another script"),
+        ("at", "2024-01-01", "a text of the form \"9999-99-99\""),
+        ("code", "١٢٣", "a text of the form \"999\", in digits of another script"),
+    ] {
+        assert_eq!(given(claim, value).as_deref(), Some(expected), "{value}");
+    }
+    for (claim, value) in
+        [("day", "2024-02-29"), ("at", "2024-02-29T00:00:00+14:00"), ("at", "2024-02-29T00:00:00-05:00"), ("code", "1")]
+    {
+        assert_eq!(given(claim, value), None, "{value}");
     }
 }

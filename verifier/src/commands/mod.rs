@@ -151,12 +151,16 @@ fn read(path: &std::path::Path) -> Result<Vec<u8>, StaffFailure> {
 
 /// Reads a DCQL query from a file, and checks it before anything is sent.
 fn read_query(path: &std::path::Path) -> Result<prost_types::Struct, StaffFailure> {
-    use carnet_core::json::{self, Limits};
+    use carnet_core::{
+        Code, Problem,
+        json::{self, Limits},
+    };
     let bytes = read(path)?;
-    json::parse_object(&bytes, Limits::SMALL)
-        .and_then(|query| {
-            let value = serde_json::Value::Object(query.clone());
-            carnet_core::query::Query::parse(&value).map(|_| wire::to_struct(&query))
+    json::parse_authored(&bytes, Limits::SMALL)
+        .and_then(|value| {
+            carnet_core::query::Query::parse(&value)?;
+            let query = value.as_object().ok_or_else(|| Problem::new(Code::InvalidJson, "not a JSON object"))?;
+            Ok(wire::to_struct(query))
         })
         .map_err(|problem| {
             StaffFailure::Input(format!(
