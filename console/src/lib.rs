@@ -100,6 +100,15 @@ pub fn reserve(json: bool) -> Result<(), Unwritable> {
     write(if json { " " } else { "\n" }).map_err(|error| failed(&error))
 }
 
+/// Checks that standard output goes somewhere, without writing to it: for output that a script reads from its first
+/// byte on. A full disk or a closed pipe is found only when the line is written.
+///
+/// # Errors
+/// Standard output is closed or `/dev/null`.
+pub fn require_reader() -> Result<(), Unwritable> {
+    if goes_nowhere() { Err(Unwritable::Nowhere) } else { Ok(()) }
+}
+
 /// Writes a line that cannot be displayed again, such as a secret.
 ///
 /// # Errors

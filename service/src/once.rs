@@ -12,12 +12,23 @@ use crate::config::StartError;
 /// # Errors
 /// Standard output is closed, full, a pipe without a reader, or `/dev/null`.
 pub fn require_output(json: bool) -> Result<(), StartError> {
-    carnet_console::reserve(json).map_err(|error| {
-        StartError::new(
-            format!("{}: the output is shown only once. Nothing was changed.", capital(&error)),
-            "Send it to a terminal, to a file with room, or to a program that reads it.",
-        )
-    })
+    carnet_console::reserve(json).map_err(|error| unwritable(&error))
+}
+
+/// Checks that standard output goes somewhere, before a command changes anything, and writes nothing: the first line of
+/// the output is then the result, as scripts expect.
+///
+/// # Errors
+/// Standard output is closed or `/dev/null`.
+pub fn require_output_for_scripts() -> Result<(), StartError> {
+    carnet_console::require_reader().map_err(|error| unwritable(&error))
+}
+
+fn unwritable(error: &Unwritable) -> StartError {
+    StartError::new(
+        format!("{}: the output is shown only once. Nothing was changed.", capital(error)),
+        "Send it to a terminal, to a file with room, or to a program that reads it.",
+    )
 }
 
 /// Prints a result that is displayed only once: as JSON, or as text for people.

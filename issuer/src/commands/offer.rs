@@ -205,7 +205,11 @@ pub(super) async fn run(verb: OfferVerb) -> Result<(), StaffFailure> {
 }
 
 async fn create(args: OfferCreateArgs) -> Result<(), StaffFailure> {
-    once::require_output(args.staff.json)?;
+    if args.link {
+        once::require_output_for_scripts()?;
+    } else {
+        once::require_output(args.staff.json)?;
+    }
     let claims = match &args.claims {
         Some(file) => read_claims(file)?,
         None => example_claims(&args.credential_type, args.catalogue.as_deref())?,
@@ -327,7 +331,7 @@ fn read_claims(path: &Path) -> Result<Map<String, Value>, StaffFailure> {
             path.display()
         ))
     })?;
-    match json::parse(&text, Limits::DOCUMENT) {
+    match json::parse_authored(&text, Limits::DOCUMENT) {
         Ok(Value::Object(claims)) => Ok(claims),
         Ok(_) => Err(failed("not a JSON object".to_owned())),
         Err(problem) => Err(failed(problem.to_string())),

@@ -82,7 +82,11 @@ pub(super) async fn run(verb: RequestVerb) -> Result<u8, StaffFailure> {
 }
 
 async fn create(args: RequestCreateArgs) -> Result<u8, StaffFailure> {
-    once::require_output(args.staff.json)?;
+    if args.link {
+        once::require_output_for_scripts()?;
+    } else {
+        once::require_output(args.staff.json)?;
+    }
     let english = |text: Option<String>| HashMap::from([("en".to_owned(), text.unwrap_or_default())]);
     let what = match (args.template, &args.query) {
         (Some(template), _) => What::Template(template),
