@@ -213,6 +213,22 @@ impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
     }
+
+    /// Returns the text of this problem for the detail of another one with the code `outer`: with its own code, unless
+    /// that is the same.
+    ///
+    /// # Examples
+    /// ```
+    /// use carnet_core::{Code, Problem};
+    ///
+    /// let problem = Problem::new(Code::InvalidJson, "a string is missing");
+    /// assert_eq!(problem.text_within(Code::InvalidJson), "a string is missing");
+    /// assert_eq!(problem.text_within(Code::DidDocumentInvalid), "invalid_json: a string is missing");
+    /// ```
+    #[must_use]
+    pub fn text_within(&self, outer: Code) -> String {
+        if self.code == outer { self.detail.clone() } else { self.to_string() }
+    }
 }
 
 impl From<Code> for Problem {

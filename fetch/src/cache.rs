@@ -165,7 +165,10 @@ impl DidCache {
             Some(away) if is_fetch_failure(away.code) => {
                 problem(Code::DidUnresolved, format!("could not be fetched: {}", away.detail))
             }
-            Some(bad) => problem(code_of_bad(did, bad.code), format!("was fetched and is refused: {bad}")),
+            Some(bad) => {
+                let code = code_of_bad(did, bad.code);
+                problem(code, format!("was fetched and is refused: {}", bad.text_within(code)))
+            }
         })?;
         if apart(now, entry.at) > MAX_STALE {
             let last = self.refusal(did).map(|last| format!("; the last time: {last}")).unwrap_or_default();

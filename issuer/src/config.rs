@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use carnet_core::status::{freshness, message::StatusMessages};
 use carnet_service::{
-    config::{self, ConfigFiles, ServeConfig, StartError, invalid_field},
+    config::{self, ConfigFiles, FieldRange, ServeConfig, StartError, invalid_field, whole},
     keys::KeysConfig,
 };
 use serde::Deserialize;
@@ -173,37 +173,36 @@ impl IssuerConfig {
     /// # Errors
     /// A file is missing, is not TOML or has an unknown field; a value is out of range, or contradicts another one.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
-        let (config, files): (Self, _) = config::read_layered("carnet-issuer", data, over)?;
+        let (config, files): (Self, _) = config::read_layered("carnet-issuer", data, over)
+            .map_err(|error| error.with_range(&Self::ranges()).with_range(&ServeConfig::ranges()))?;
         config.check().map_err(|error| files.place(error))?;
         Ok(Self { files, ..config })
     }
 
-    /// Checks the ranges of the values. Policies that depend on the catalogue are not checked.
-    fn check(&self) -> Result<(), StartError> {
-        let held = freshness::SECONDS;
-        let ranges = [
-            ("max_batch_size", self.max_batch_size, 1..=100),
-            ("offer_days", self.offer_days as usize, 1..=365),
-            ("deferred_days", self.deferred_days as usize, 1..=365),
-            ("deferred_interval_seconds", self.deferred_interval_seconds as usize, 1..=86_400),
-            ("record_days", self.record_days as usize, 1..=36_600),
-            ("refill_copies_per_day", self.refill_copies_per_day as usize, 1..=100_000),
-            ("refill_copies_in_all", self.refill_copies_in_all as usize, 1..=1_000_000),
+    fn ranges() -> [FieldRange<Self>; 11] {
+        let (least, most) = (u64::from(*freshness::SECONDS.start()), u64::from(*freshness::SECONDS.end()));
+        [
+            ("max_batch_size", |it| whole(it.max_batch_size), 1..=100),
+            ("offer_days", |it| it.offer_days.into(), 1..=365),
+            ("deferred_days", |it| it.deferred_days.into(), 1..=365),
+            ("deferred_interval_seconds", |it| it.deferred_interval_seconds.into(), 1..=86_400),
+            ("record_days", |it| it.record_days.into(), 1..=36_600),
+            ("refill_copies_per_day", |it| it.refill_copies_per_day.into(), 1..=100_000),
+            ("refill_copies_in_all", |it| it.refill_copies_in_all.into(), 1..=1_000_000),
             // With the minimum, half of it is left at the end of the epoch in which the statement was signed.
-            ("freshness_seconds", self.freshness_seconds as usize, *held.start() as usize..=*held.end() as usize),
+            ("freshness_seconds", |it| it.freshness_seconds.into(), least..=most),
             // From the minimum that hides which entry is looked up, to the maximum size of a list at two bits per
             // entry.
-            ("status.entries", usize::try_from(self.status.entries).unwrap_or(usize::MAX), 131_072..=67_108_864),
-            ("status.ttl_seconds", self.status.ttl_seconds as usize, 1..=86_400),
-            ("status.validity_seconds", self.status.validity_seconds as usize, 60..=31_622_400),
-        ];
-        for (field, value, range) in ranges {
-            if !range.contains(&value) {
-                let (least, most) = (range.start(), range.end());
-                let what = format!("{field} is {value}, and it must be from {least} to {most}");
-                return Err(invalid_field(field, what));
-            }
-        }
+            ("status.entries", |it| it.status.entries, 131_072..=67_108_864),
+            ("status.ttl_seconds", |it| it.status.ttl_seconds.into(), 1..=86_400),
+            ("status.validity_seconds", |it| it.status.validity_seconds.into(), 60..=31_622_400),
+        ]
+    }
+
+    /// Checks the ranges of the values. Policies that depend on the catalogue are not checked.
+    fn check(&self) -> Result<(), StartError> {
+        config::check_ranges(self, &Self::ranges())?;
+        config::check_ranges(&self.serve, &ServeConfig::ranges())?;
         // All statements start with an epoch, so that none can be recognised by its time.
         if !self.freshness_seconds.is_multiple_of(freshness::EPOCH_SECONDS) {
             let (seconds, epoch) = (self.freshness_seconds, freshness::EPOCH_SECONDS);
@@ -272,6 +271,10 @@ mod tests {
             "[serve]\nport = 1",
             "[cohorts]\nepoch = \"year\"",
             "[cohorts]\nleast = -1",
+            "[serve]\ntimeout_seconds = 0",
+            "[serve]\nconcurrency = 0",
+            "[serve]\nmax_message_bytes = 0",
+            "[serve]\nmax_connections = 0",
             "[status]\nentries = 131071",
             "[status]\nentries = 67108865",
             "[status]\nttl_seconds = 0",
@@ -291,5 +294,20 @@ mod tests {
             let refused = load(base, wrong).unwrap_err();
             assert!(refused.message.contains("over.toml, line "), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_told_the_range_of_its_field() {
+        let base = "did = \"did:web:a.example\"\n";
+        for (wrong, expected) in [
+            ("offer_days = \"7\"", "offer_days = \"7\": it must be a whole number from 1 to 365."),
+            ("offer_days = -7", "it must be a whole number from 1 to 365."),
+            ("[serve]\nconcurrency = true", "it must be a whole number from 1 to 65535."),
+            ("[status]\nentries = \"x\"", "it must be a whole number from 131072 to 67108864."),
+        ] {
+            let refused = load(base, wrong).unwrap_err().message;
+            assert!(refused.contains("over.toml, line ") && refused.ends_with(expected), "{refused}");
+        }
+        assert!(load(base, "offer_days = 7").is_ok());
     }
 }

@@ -156,28 +156,13 @@ fn assemble(
     ground: OpenStore,
     faults: PublicationFaults,
 ) -> Result<Issuer<SqliteStore>, StartError> {
-    let refused = |what: String| StartError::new(what, "correct the configuration and start again");
     let did = Did::parse(&config.did)
         .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
     keys::require_listed(data, &did, &key)?;
     let own = key
         .own_document(&did)
         .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
-    let catalogue = match &config.serve.catalogue {
-        Some(folder) => Catalogue::load(folder),
-        None => Catalogue::embedded(),
-    }
-    .map_err(|error| refused(format!("the catalogue is refused: {error}")))?;
-    if let Some(unknown) = config.types.iter().find(|name| catalogue.credential_type(name).is_none()) {
-        return Err(config.files.place(invalid_field(
-            "types",
-            format!("types names {unknown}, which the catalogue does not have{}", meant(unknown, &catalogue)),
-        )));
-    }
-    let fault = || renewal::fault(&config.renewal, &config.cohorts, &catalogue);
-    if let Some(fault) = config.cohorts.fault(&catalogue).or_else(fault) {
-        return Err(config.files.place(fault));
-    }
+    let catalogue = check_against_catalogue(config)?;
     Ok(Issuer {
         store: SqliteStore(ground),
         kid: format!("{did}#{}", key.name()),
@@ -208,6 +193,30 @@ fn assemble(
         faults,
         clock: Arc::new(time::now),
     })
+}
+
+/// Checks the types and policies of a configuration against its catalogue, and returns the catalogue.
+///
+/// # Errors
+/// The catalogue is invalid; a type is unknown; a policy contradicts the catalogue or another one.
+pub(crate) fn check_against_catalogue(config: &IssuerConfig) -> Result<Catalogue, StartError> {
+    let refused = |what: String| StartError::new(what, "correct the configuration and start again");
+    let catalogue = match &config.serve.catalogue {
+        Some(folder) => Catalogue::load(folder),
+        None => Catalogue::embedded(),
+    }
+    .map_err(|error| refused(format!("the catalogue is refused: {error}")))?;
+    if let Some(unknown) = config.types.iter().find(|name| catalogue.credential_type(name).is_none()) {
+        return Err(config.files.place(invalid_field(
+            "types",
+            format!("types names {unknown}, which the catalogue does not have{}", meant(unknown, &catalogue)),
+        )));
+    }
+    let fault = || renewal::fault(&config.renewal, &config.cohorts, &catalogue);
+    if let Some(fault) = config.cohorts.fault(&catalogue).or_else(fault) {
+        return Err(config.files.place(fault));
+    }
+    Ok(catalogue)
 }
 
 /// Returns a phrase for an error with the type that was probably meant, or with all types of the catalogue if none is

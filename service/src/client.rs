@@ -60,14 +60,6 @@ pub const VERIFIER: StaffDefaults = StaffDefaults {
     token: "CARNET_VERIFIER_STAFF_TOKEN",
 };
 
-/// Environment variables of both services, used if the service's own are not set.
-const SHARED: StaffDefaults = StaffDefaults {
-    url: "",
-    server: "CARNET_SERVER",
-    token_file: "CARNET_STAFF_TOKEN_FILE",
-    token: "CARNET_STAFF_TOKEN",
-};
-
 /// Defaults of the service whose commands this program has; set by [`with_service_defaults`].
 static SERVICE: OnceLock<&'static StaffDefaults> = OnceLock::new();
 
@@ -80,16 +72,14 @@ pub fn with_service_defaults(command: clap::Command, defaults: &'static StaffDef
 }
 
 fn with_defaults(command: clap::Command, defaults: &'static StaffDefaults) -> clap::Command {
-    let is_set = |variable: &str| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
-    let either = |own: &'static str, shared: &'static str| if !is_set(own) && is_set(shared) { shared } else { own };
     let has_server = command.get_arguments().any(|argument| argument.get_id() == "server");
     let command = command.mut_subcommands(|verb| with_defaults(verb, defaults));
     if !has_server {
         return command;
     }
     command
-        .mut_arg("server", |arg| arg.default_value(defaults.url).env(either(defaults.server, SHARED.server)))
-        .mut_arg("token_file", |arg| arg.env(either(defaults.token_file, SHARED.token_file)))
+        .mut_arg("server", |arg| arg.default_value(defaults.url).env(defaults.server))
+        .mut_arg("token_file", |arg| arg.env(defaults.token_file))
 }
 
 /// Tonic interceptor that adds the staff token to every call (`authorization: Bearer TOKEN`).
@@ -111,8 +101,7 @@ impl tonic::service::Interceptor for WithToken {
     }
 }
 
-/// Connects to a service. The token comes from `--token-file`, or from the environment variable of the service, or else
-/// the one shared by both services.
+/// Connects to a service. The token comes from `--token-file`, or from the environment variable of the service.
 ///
 /// # Errors
 /// No token, or one with invalid characters; a URL that is not `https`, or `http` on loopback; an unreadable CA
@@ -139,11 +128,10 @@ fn token(args: &StaffArgs) -> Result<Zeroizing<String>, StartError> {
                 format!("The token file {} cannot be read: {error}.", path.display()),
                 "Check the path and that this user may read it. Nothing was sent.",
             )
-            .absent()
+            .unreadable()
         })?,
         None => {
-            let text = [own.token, SHARED.token].iter().find_map(|name| std::env::var(name).ok());
-            let text = Zeroizing::new(text.unwrap_or_default());
+            let text = Zeroizing::new(std::env::var(own.token).unwrap_or_default());
             Zeroizing::new(text_without_mark(&text).to_owned())
         }
     };
@@ -180,7 +168,7 @@ async fn channel(args: &StaffArgs) -> Result<Channel, StartError> {
                     format!("The CA certificate {} cannot be read: {error}.", path.display()),
                     "Check the path. Nothing was sent.",
                 )
-                .absent()
+                .unreadable()
             })?;
             config = config.ca_certificate(Certificate::from_pem(pem.as_slice()));
         }

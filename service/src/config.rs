@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -30,6 +31,8 @@ pub struct StartError {
     /// `true` if a file or secret named on the command line is missing or unreadable; the exit code is then that of a
     /// usage error.
     pub absent: bool,
+    /// `true` if a file named on the command line is missing or unreadable.
+    pub unreadable: bool,
     /// Configuration field that is invalid, such as `status.entries`; `None` for other errors.
     field: Option<String>,
 }
@@ -48,6 +51,7 @@ impl StartError {
             hint: hint.into(),
             try_again: false,
             absent: false,
+            unreadable: false,
             field: None,
         }
     }
@@ -70,6 +74,16 @@ impl StartError {
         Self { consequence, ..self }
     }
 
+    /// Replaces the range of a number's type with that of its field, in an error of [`read_layered`] about a value that
+    /// is no such number; any other error is returned unchanged.
+    #[must_use]
+    pub fn with_range<T>(self, ranges: &[FieldRange<T>]) -> Self {
+        let range = ranges.iter().find(|(field, ..)| self.field.as_deref() == Some(*field)).map(|(.., range)| range);
+        let Some((range, (before, _))) = range.zip(self.message.rsplit_once(files::WHOLE_NUMBER)) else { return self };
+        let message = format!("{before}{} from {} to {}.", files::WHOLE_NUMBER, range.start(), range.end());
+        Self { message, ..self }
+    }
+
     /// Marks the error as one for which a retry may succeed.
     #[must_use]
     pub fn retryable(self) -> Self {
@@ -80,6 +94,12 @@ impl StartError {
     #[must_use]
     pub fn absent(self) -> Self {
         Self { absent: true, ..self }
+    }
+
+    /// Marks the error as due to a missing or unreadable file named on the command line.
+    #[must_use]
+    pub fn unreadable(self) -> Self {
+        Self { absent: true, unreadable: true, ..self }
     }
 }
 
@@ -151,6 +171,47 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// Private key.
     pub key: PathBuf,
+}
+
+/// Field of a configuration with a permitted range: its path, its value in a configuration, and the range.
+pub type FieldRange<T> = (&'static str, fn(&T) -> u64, RangeInclusive<u64>);
+
+impl ServeConfig {
+    /// Returns the ranges of the numbers in `[serve]`. The upper bounds exclude mistyped values only.
+    #[must_use]
+    pub fn ranges() -> [FieldRange<Self>; 6] {
+        [
+            ("serve.max_message_bytes", |it| whole(it.max_message_bytes), 1..=1_073_741_824),
+            ("serve.concurrency", |it| whole(it.concurrency), 1..=65_535),
+            ("serve.timeout_seconds", |it| it.timeout_seconds, 1..=86_400),
+            // If it is absent, the limit on open files decides.
+            ("serve.max_connections", |it| it.max_connections.map_or(1, whole), 1..=1_000_000),
+            ("serve.header_seconds", |it| it.header_seconds, 1..=3_600),
+            ("serve.idle_seconds", |it| it.idle_seconds, 1..=604_800),
+        ]
+    }
+}
+
+/// Converts a number for a [`FieldRange`].
+#[must_use]
+pub fn whole(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// Checks the numbers of a configuration against their ranges.
+///
+/// # Errors
+/// A number is out of its range; the message names the field, the number and the range.
+pub fn check_ranges<T>(config: &T, ranges: &[FieldRange<T>]) -> Result<(), StartError> {
+    for (field, value, range) in ranges {
+        let value = value(config);
+        if !range.contains(&value) {
+            let (least, most) = (range.start(), range.end());
+            let what = format!("{field} is {value}, and it must be from {least} to {most}");
+            return Err(invalid_field(*field, what));
+        }
+    }
+    Ok(())
 }
 
 /// Reads and parses a TOML file.
@@ -316,11 +377,29 @@ mod tests {
                 "",
                 "config.toml, line 1: epoch = \"weeks\": it must be one of day, week, month, quarter; the nearest is week",
             ),
+            (
+                "[serve]\nlisten = \"nohost\"",
+                "",
+                "line 2: serve.listen = \"nohost\": it must be ADDRESS:PORT, such as 127.0.0.1:7401",
+            ),
+            ("[serve]\nlisten = 7401", "", "line 2: serve.listen = 7401: it must be ADDRESS:PORT"),
             ("[serve.tls]\ncert = \"a.pem\"", "", "The configuration is refused: the field key is missing"),
         ] {
             let said = said(base, over);
             assert!(said.contains(expected), "{said}");
         }
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_refused() {
+        for (field, ..) in ServeConfig::ranges() {
+            let name = field.strip_prefix("serve.").unwrap();
+            let refused = check_ranges(&parse(&format!("{name} = 0")).unwrap(), &ServeConfig::ranges());
+            let said = refused.err().map(|refused| refused.message).unwrap_or_default();
+            assert!(said.contains(&format!("{field} is 0, and it must be from 1 to ")), "{field}: {said}");
+            check_ranges(&parse(&format!("{name} = 1")).unwrap(), &ServeConfig::ranges()).unwrap();
+        }
+        check_ranges(&ServeConfig::default(), &ServeConfig::ranges()).unwrap();
     }
 
     #[test]

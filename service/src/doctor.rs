@@ -77,6 +77,21 @@ impl DoctorCheck {
         if error.try_again { check.retryable() } else { check }
     }
 
+    /// Returns whether the check failed.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        matches!(self.outcome, DoctorOutcome::Failed { .. })
+    }
+
+    /// Creates the check of the configuration from the result of the service's own check at its start.
+    #[must_use]
+    pub fn configuration<T>(checked: Result<T, StartError>) -> Self {
+        match checked {
+            Ok(_) => Self::passed(CONFIGURATION, "Its values are valid, and agree with the catalogue."),
+            Err(error) => Self::of(CONFIGURATION, error),
+        }
+    }
+
     const fn word(&self) -> &'static str {
         match self.outcome {
             DoctorOutcome::Passed => "passed",
@@ -87,7 +102,7 @@ impl DoctorCheck {
 
     fn line(&self) -> String {
         let advice = if self.advice.is_empty() { String::new() } else { format!(" To do: {}", self.advice) };
-        format!("{:<8}{:<10}{}{advice}", self.word(), self.name, self.detail.replace('\n', " "))
+        format!("{:<8}{:<14}{}{advice}", self.word(), self.name, self.detail.replace('\n', " "))
     }
 
     fn json(&self) -> Value {
@@ -137,6 +152,8 @@ pub struct ExaminedService<'a> {
     pub now: Timestamp,
 }
 
+/// Name of the check of the configuration, which is the first one.
+pub const CONFIGURATION: &str = "configuration";
 const TLS: &str = "tls";
 const DOCUMENT: &str = "document";
 const CLOCK: &str = "clock";
@@ -201,12 +218,6 @@ impl ExaminedService<'_> {
                 "Run `keys check`: it writes the document for the keys.",
             ),
         }
-    }
-}
-
-impl DoctorCheck {
-    const fn has_failed(&self) -> bool {
-        matches!(self.outcome, DoctorOutcome::Failed { .. })
     }
 }
 
@@ -303,7 +314,11 @@ mod tests {
         assert_eq!(exit_code(&[passed.clone(), skipped]), 0);
         assert_eq!(exit_code(&[passed, passing.clone()]), 3);
         assert_eq!(exit_code(&[passing, failed.clone()]), 1);
-        assert_eq!(failed.line(), "failed  c         x To do: y");
+        // The longest names have a space after them.
+        for name in [CONFIGURATION, "registration"] {
+            assert!(DoctorCheck::skipped(name, "there is none").line().contains(&format!("{name} ")));
+        }
+        assert_eq!(failed.line(), "failed  c             x To do: y");
     }
 
     #[test]

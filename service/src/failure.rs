@@ -56,6 +56,7 @@ impl StaffFailure {
         let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
         let reason = match self {
             Self::Start(error) if error.try_again => "not_now".to_owned(),
+            Self::Start(error) if error.unreadable => "file_unreadable".to_owned(),
             Self::Start(_) => "not_begun".to_owned(),
             Self::Refused(status) => {
                 let code = || format!("{:?}", status.code());

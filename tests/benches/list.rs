@@ -1,7 +1,7 @@
 //! Time of `carnet list` on a wallet of 1,000 credentials with ten copies each, beside the time on an empty wallet,
 //! which is the passphrase's key derivation and the start of the program. Whole processes, with the programs as they
-//! are built for the bench; `carnet list` must stay under 150 ms and 40 MiB on top. Making the wallet takes some
-//! minutes.
+//! are built for the bench; the figures are printed, and nothing is asserted: the aim is 150 ms and 40 MiB on
+//! top. Making the wallet takes some minutes.
 
 // A benchmark ends where something does not hold.
 #![allow(

@@ -29,12 +29,14 @@ impl Findings {
 
     /// Tests that these checks failed and no others, each with advice, and that the exit code is this.
     fn require(&self, failed: &[&str], code: i32) {
-        let found: Vec<&str> = self
+        let mut found: Vec<&str> = self
             .checks
             .iter()
             .filter(|check| check.get("outcome").and_then(Value::as_str) == Some("failed"))
             .filter_map(|check| check.get("check").and_then(Value::as_str))
             .collect();
+        // One check of the issuers, or of their lists, for each that fails.
+        found.dedup();
         assert_eq!((found.as_slice(), self.code), (failed, code), "{:#?}", self.checks);
         assert!(failed.iter().all(|name| !self.text(name, "advice").is_empty()), "{:#?}", self.checks);
     }
@@ -66,8 +68,17 @@ async fn an_issuer_is_examined_and_each_fault_is_found_by_its_own_cause() -> Res
     let examine = |over: &Path| Findings::of("carnet-issuer", &data, Some(over));
     let well = examine(&over)?;
     well.require(&[], 0);
-    for check in ["tls", "document", "clock", "lists", "store"] {
+    for check in ["configuration", "tls", "document", "clock", "lists", "store"] {
         assert_eq!(well.text(check, "outcome"), "passed", "{check}");
+    }
+
+    // The configuration, with what the start of the service would refuse.
+    for wrong in ["types = [\"Nope\"]", "[renewal.Nope]\ndays = 30\nwindow_days = 10"] {
+        let file = stage.folder.join("wrong.toml");
+        std::fs::write(&file, format!("{wrong}\n{}", std::fs::read_to_string(&over)?))?;
+        let found = examine(&file)?;
+        found.require(&["configuration"], 1);
+        assert!(found.text("configuration", "detail").contains("Nope"), "{wrong}");
     }
 
     // The document: one without the key, one with something else in it, none.
@@ -122,11 +133,17 @@ async fn a_verifier_is_examined_and_each_fault_is_found_by_its_own_cause() -> Re
     let examine = || Findings::of("carnet-verifier", &data, None);
     let well = examine()?;
     well.require(&[], 0);
-    for check in ["clock", "registration", "issuers", "lists", "store"] {
+    for check in ["configuration", "clock", "registration", "issuers", "lists", "store"] {
         assert_eq!(well.text(check, "outcome"), "passed", "{check}");
     }
     // Its DID is made of its key.
     assert_eq!((well.text("document", "outcome"), well.text("tls", "outcome")), ("skipped", "skipped"));
+
+    let wrong = stage.folder.join("wrong.toml");
+    std::fs::write(&wrong, "[[issuers]]\ndid = \"did:web:university.example\"\ntypes = [\"Nope\"]\n")?;
+    let found = Findings::of("carnet-verifier", &data, Some(&wrong))?;
+    found.require(&["configuration"], 1);
+    assert!(found.text("configuration", "detail").contains("Nope"));
 
     stage.site.say_time(&http_date(visitor::now().plus(-600))?);
     examine()?.require(&["clock"], 1);
@@ -143,6 +160,14 @@ async fn a_verifier_is_examined_and_each_fault_is_found_by_its_own_cause() -> Re
     std::fs::write(&file, ended.to_string())?;
     examine()?.require(&["registration"], 1);
     std::fs::write(&file, before)?;
+
+    // A document that is refused, beside one that is not.
+    let own = std::fs::read_to_string(stage.authority.service.data.join("did.json"))?;
+    stage.site.publish("authority", "{");
+    let bad = examine()?;
+    bad.require(&["issuers"], 1);
+    assert!(bad.text("issuers", "detail").contains("was fetched and is refused"), "{}", bad.text("issuers", "detail"));
+    stage.site.publish("authority", &own);
 
     stage.site.close();
     let away = examine()?;

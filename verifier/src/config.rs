@@ -7,7 +7,7 @@ use std::{
 
 use carnet_core::did::{Did, DidMethod};
 use carnet_service::{
-    config::{self, ConfigFiles, ServeConfig, StartError, invalid_field},
+    config::{self, ConfigFiles, FieldRange, ServeConfig, StartError, invalid_field},
     keys::KeysConfig,
 };
 use carnet_spec::Catalogue;
@@ -88,7 +88,8 @@ impl VerifierConfig {
     /// # Errors
     /// A file is missing, is not TOML or has an unknown field, or a value is invalid or out of range.
     pub(crate) fn load(data: &Path, over: Option<&Path>) -> Result<Self, StartError> {
-        let (config, files): (Self, _) = config::read_layered("carnet-verifier", data, over)?;
+        let (config, files): (Self, _) = config::read_layered("carnet-verifier", data, over)
+            .map_err(|error| error.with_range(&Self::ranges()).with_range(&ServeConfig::ranges()))?;
         config.check().map_err(|error| files.place(error))?;
         Ok(Self { files, ..config })
     }
@@ -107,19 +108,18 @@ impl VerifierConfig {
         Ok(keys)
     }
 
+    fn ranges() -> [FieldRange<Self>; 4] {
+        [
+            ("request_ttl", |it| it.request_ttl.into(), 5..=86_400),
+            ("key_binding_max_age", |it| it.key_binding_max_age.into(), 1..=3_600),
+            ("verdict_days", |it| it.verdict_days.into(), 1..=3_650),
+            ("status.refresh_seconds", |it| it.status.refresh_seconds.into(), 1..=86_400),
+        ]
+    }
+
     fn check(&self) -> Result<(), StartError> {
-        for (field, value, range) in [
-            ("request_ttl", self.request_ttl, 5..=86_400),
-            ("key_binding_max_age", self.key_binding_max_age, 1..=3_600),
-            ("verdict_days", self.verdict_days, 1..=3_650),
-            ("status.refresh_seconds", self.status.refresh_seconds, 1..=86_400),
-        ] {
-            if !range.contains(&value) {
-                let (least, most) = (range.start(), range.end());
-                let what = format!("{field} is {value}, and it must be from {least} to {most}");
-                return Err(invalid_field(field, what));
-            }
-        }
+        config::check_ranges(self, &Self::ranges())?;
+        config::check_ranges(&self.serve, &ServeConfig::ranges())?;
         if self.name.trim().is_empty() || self.name.chars().count() > 200 || self.name.chars().any(char::is_control) {
             return Err(invalid_field("name", "name must be from 1 to 200 characters: holders read it"));
         }
@@ -215,7 +215,10 @@ mod tests {
             "request_ttl = 0",
             "key_binding_max_age = 999999",
             "name = \"\"",
+            "request_ttl = \"60\"",
             "[serve]\nport = 1",
+            "[serve]\ntimeout_seconds = 0",
+            "[serve]\nmax_connections = 0",
             "[[issuers]]\ndid = \"did:web:b.example\"\ntype = \"X\"",
             "did = 3",
             "=",

@@ -1,6 +1,12 @@
 //! Command `serve`: starts the service from a data directory.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use carnet_core::did::{Did, DidMethod};
 use carnet_service::{
@@ -12,6 +18,7 @@ use carnet_service::{
     staff::StaffOnly,
     store as ground,
 };
+use carnet_spec::Catalogue;
 use tonic::service::Routes;
 
 use crate::{
@@ -131,6 +138,28 @@ fn routes<S: Store>(verifier: Arc<Verifier<S>>, staff: StaffOnly, max_message_by
     Routes::from(grpc.into_axum_router().merge(http::router(verifier, max_message_bytes)))
 }
 
+/// Parts of a configuration that were checked against the catalogue.
+pub(crate) struct CheckedConfiguration {
+    pub(crate) catalogue: Catalogue,
+    /// Accepted types by issuer.
+    pub(crate) accepted: BTreeMap<Did, BTreeSet<String>>,
+    pub(crate) trust: Option<ConfiguredTrustList>,
+}
+
+impl CheckedConfiguration {
+    /// Checks a configuration as `serve` does at its start, without keys, store and network.
+    ///
+    /// # Errors
+    /// The catalogue, the trust list's configuration, or a configured issuer is invalid.
+    pub(crate) fn of(config: &VerifierConfig) -> Result<Self, StartError> {
+        let catalogue = config.catalogue().map_err(StartError::unstarted)?;
+        let trust = config.trust.as_ref().map(ConfiguredTrustList::new).transpose();
+        let trust = trust.map_err(|error| config.files.place(error))?;
+        let accepted = config.accepted(&catalogue)?;
+        Ok(Self { catalogue, accepted, trust })
+    }
+}
+
 /// Creates the verifier from configuration, key and store, without a registration.
 ///
 /// # Errors
@@ -147,9 +176,7 @@ pub(crate) fn create_verifier<S: Store>(
         .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
     let identity = OwnIdentity::new(did, config.name.clone(), key)
         .ok_or_else(|| refused(format!("{} is not a DID of the key in the data directory.", config.did)))?;
-    let catalogue = config.catalogue().map_err(StartError::unstarted)?;
-    let trust =
-        config.trust.as_ref().map(ConfiguredTrustList::new).transpose().map_err(|error| config.files.place(error))?;
+    let CheckedConfiguration { catalogue, accepted, trust } = CheckedConfiguration::of(config)?;
     if config.accepts_nobody() {
         tracing::warn!(
             "no issuer and no trust list is configured, so every credential is refused; add [[issuers]] or [trust] to \
@@ -157,7 +184,7 @@ pub(crate) fn create_verifier<S: Store>(
         );
     }
     let limiting = catalogue.types().map(|known| (known.name.clone(), known.limiting.clone())).collect();
-    let issuers = Issuers::new(config.accepted(&catalogue)?, trust, limiting, create_fetcher(&config.serve)?);
+    let issuers = Issuers::new(accepted, trust, limiting, create_fetcher(&config.serve)?);
     let statuses = StatusListCache::new(&config.status);
     let verification = VerificationService::new(issuers, catalogue, statuses, i64::from(config.key_binding_max_age))
         .map_err(|problem| refused(format!("The cryptosuites are refused: {problem}.")))?;

@@ -17,6 +17,7 @@ use carnet_service::{
 use super::StaffFailure;
 use crate::{
     config::IssuerConfig,
+    server::check_against_catalogue,
     sqlite::{MIGRATIONS, SqliteStore},
     status::{PublicationComparison, PublicationSite, PublicationWatch, StatusPublisher},
 };
@@ -31,7 +32,10 @@ pub(super) async fn run(args: &DirectoryArgs) -> Result<u8, StaffFailure> {
     let fetcher = create_fetcher(&config.serve)?;
     let examined =
         ExaminedService { data: &args.data, did: &did, config: &config.serve, fetcher: &fetcher, now: time::now() };
-    let mut checks = examined.site().await;
+    let status = || StatusPublisher::new(&config.status, &did).map_err(|error| config.files.place(error));
+    let checked = check_against_catalogue(&config).and_then(|_| status());
+    let mut checks = vec![DoctorCheck::configuration(checked)];
+    checks.extend(examined.site().await);
     match ground::open_store(&args.data, &MIGRATIONS).await {
         Ok(store) => {
             checks.push(

@@ -17,6 +17,11 @@ const SECRET: &str = "keys";
 /// Maximum length of a value that is repeated in an error, in characters.
 const LONGEST_VALUE: usize = 80;
 
+/// Beginning of the words for every kind of whole number.
+pub(super) const WHOLE_NUMBER: &str = "a whole number";
+/// Words for a socket address.
+const ADDRESS: &str = "ADDRESS:PORT, such as 127.0.0.1:7401";
+
 /// Path and text of a configuration file.
 #[derive(Debug, Clone)]
 pub(super) struct ConfigFile {
@@ -76,7 +81,7 @@ impl ConfigFile {
                 "Check the path and that this user may read the file.",
             )
             .unchanged()
-            .absent()
+            .unreadable()
         })?;
         Ok(Self { path: path.to_owned(), text: text.as_str().to_owned() })
     }
@@ -92,21 +97,22 @@ impl ConfigFile {
     fn refuse(&self, error: &Error) -> StartError {
         let what = explained(error.message());
         let path = self.path.display();
+        let found = error.span().and_then(|span| self.at(&span));
         let said = match error.span().filter(|_| !error.message().starts_with("missing field")) {
             None => format!("{path}: {what}"),
             Some(span) => {
                 let line = self.line(span.start);
-                match self.at(&span).and_then(|found| self.shown(&found)) {
+                match found.as_ref().and_then(|found| self.shown(found)) {
                     Some(shown) => format!("{path}, line {line}: {shown}: {what}"),
                     None => format!("{path}, line {line}: {what}"),
                 }
             }
         };
-        StartError::new(
+        let refused = StartError::new(
             format!("{}{said}.", super::REFUSED),
             "Correct the line; docs/configuration.md lists all fields.",
-        )
-        .unchanged()
+        );
+        StartError { field: found.map(|found| found.field), ..refused.unchanged() }
     }
 
     fn line(&self, at: usize) -> usize {
@@ -198,6 +204,9 @@ pub(super) fn explained(message: &str) -> String {
         let meant = nearest_name(given, known.iter().copied()).map(|meant| format!("; the nearest is {meant}"));
         return format!("it must be one of {}{}", known.join(", "), meant.unwrap_or_default());
     }
+    if message.contains("invalid socket address") {
+        return format!("it must be {ADDRESS}");
+    }
     if let Some(field) = message.strip_prefix("missing field ") {
         return format!("the field {} is missing", field.trim_matches('`'));
     }
@@ -215,6 +224,7 @@ fn wanted(expected: &str) -> String {
     }
     let words = match expected {
         "u64" | "usize" | "a nonzero u64" => "a whole number, 0 or more",
+        "socket address" => ADDRESS,
         "i64" | "i32" | "isize" => "a whole number",
         "f64" | "f32" => "a number",
         "a boolean" => "true or false",

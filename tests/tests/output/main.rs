@@ -293,6 +293,33 @@ async fn a_link_that_is_lost_after_the_act_is_named_with_the_way_to_undo_it() ->
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_for_scripts_is_the_first_line() -> Result<()> {
+    let stage = Stage::set(false).await?;
+    let claims = stage.folder.join("claims.json");
+    std::fs::write(&claims, residence_permit().to_string())?;
+    let offer = ["offer", "create", "--type", "ResidencePermitCredential", "--claims", &claims.display().to_string()]
+        .map(str::to_owned);
+    let request = ["request", "create", "--template", "job-right-to-work"].map(str::to_owned);
+    for (program, office, verb, scheme) in [
+        ("carnet-issuer", &stage.authority, offer.to_vec(), "openid-credential-offer://"),
+        ("carnet-verifier", &stage.agency, request.to_vec(), "openid4vp://"),
+    ] {
+        let staff = ["--server", &office.service.url, "--token-file", &office.token_file.display().to_string()];
+        let args = [verb, staff.map(str::to_owned).to_vec()].concat();
+        let link: Vec<String> = args.iter().cloned().chain(["--link".to_owned()]).collect();
+        let said = programs::run(program, &link, &[])?.ok()?;
+        assert!(said.stdout.starts_with(scheme) && said.stdout.lines().count() == 1, "{said:?}");
+        // Without a reader it is refused first, as without --link.
+        for args in [&link, &args] {
+            let said = run(program, args, Sink::Closed)?;
+            assert!(said.code != 0 && said.stderr.contains("Nothing was changed"), "{said:?}");
+        }
+    }
+    assert_eq!(offers(&stage)?.len(), 1);
+    Ok(())
+}
+
 #[test]
 fn the_walk_finds_verbs_below_verbs() -> Result<()> {
     programs::build()?;
@@ -327,12 +354,15 @@ fn a_failure_is_an_object_in_all_four_programs_a_wrong_command_line_too() -> Res
     let token = ["--token-file", "/nonexistent"];
     for (program, args, reason, exit) in [
         ("carnet", ["list", "--wallet", "/nonexistent/wallet.age", "--json"].to_vec(), "wallet_missing", 2),
-        ("carnet-issuer", [&["offer", "list"][..], &nowhere[..], &token[..]].concat(), "not_begun", 2),
-        ("carnet-verifier", [&["request", "list"][..], &nowhere[..], &token[..]].concat(), "not_begun", 2),
+        ("carnet-issuer", [&["offer", "list"][..], &nowhere[..], &token[..]].concat(), "file_unreadable", 2),
+        ("carnet-verifier", [&["request", "list"][..], &nowhere[..], &token[..]].concat(), "file_unreadable", 2),
     ] {
         let (error, code) = failed(program, &args)?;
         assert_eq!((code, error.get("reason").and_then(Value::as_str)), (exit, Some(reason)), "{program}: {error}");
     }
+    // No token at all is no file.
+    let (error, code) = failed("carnet-issuer", &[&["offer", "list"][..], &nowhere[..]].concat())?;
+    assert_eq!((code, error.get("reason").and_then(Value::as_str)), (2, Some("not_begun")), "{error}");
     let (error, code) = failed("carnet-trust", &["show", "--data", "/nonexistent", "--json"])?;
     assert!(code == 2 && error.get("message").is_some_and(Value::is_string), "{error}");
     Ok(())

@@ -3,10 +3,11 @@
 use std::{path::Path, time::Duration};
 
 use carnet_core::{
-    did::Did,
+    Code, Problem,
+    did::{Did, DidDocument},
     time::{CLOCK_SKEW, Timestamp},
 };
-use carnet_fetch::HttpsFetcher;
+use carnet_fetch::{HttpsFetcher, is_fetch_failure};
 use carnet_service::{
     config::{StartError, invalid_field},
     directory::DirectoryArgs,
@@ -22,6 +23,7 @@ use crate::{
     config::VerifierConfig,
     issuers::Issuers,
     registration,
+    server::CheckedConfiguration,
     sqlite::{MIGRATIONS, SqliteStore},
     status::StatusListCache,
     verification::VerificationService,
@@ -39,12 +41,20 @@ pub(super) async fn run(args: &DirectoryArgs) -> Result<u8, StaffFailure> {
         .map_err(|problem| config.files.place(invalid_field("did", format!("did is {}: {problem}", config.did))))?;
     let (fetcher, now) = (create_fetcher(&config.serve)?, time::now());
     let examined = ExaminedService { data: &args.data, did: &did, config: &config.serve, fetcher: &fetcher, now };
-    let mut checks = examined.site().await;
+    let checked = CheckedConfiguration::of(&config);
+    let mut checks = vec![DoctorCheck::configuration(checked.as_ref().map_err(Clone::clone))];
+    checks.extend(examined.site().await);
     let (store, floor) = store(&args.data).await;
     let own_clock = checks.pop().filter(|_| did.is_published());
     checks.push(clock(&config, own_clock, floor, &fetcher).await);
     checks.push(registered(&args.data, now).unwrap_or_else(|error| DoctorCheck::of(REGISTRATION, error)));
-    checks.extend(issuers(&config, fetcher, now).await.unwrap_or_else(|error| vec![DoctorCheck::of(ISSUERS, error)]));
+    match checked {
+        Ok(checked) => {
+            let found = issuers(&config, checked, fetcher, now).await;
+            checks.extend(found.unwrap_or_else(|error| vec![DoctorCheck::of(ISSUERS, error)]));
+        }
+        Err(_) => checks.extend([ISSUERS, LISTS].map(|name| DoctorCheck::skipped(name, "see the configuration"))),
+    }
     checks.push(store);
     Ok(print_report(&checks, args.json))
 }
@@ -112,12 +122,12 @@ fn registered(data: &Path, now: Timestamp) -> Result<DoctorCheck, StartError> {
 /// Fetches and checks the documents of the issuers in the configuration, and their status lists, as the service does.
 async fn issuers(
     config: &VerifierConfig,
+    checked: CheckedConfiguration,
     fetcher: HttpsFetcher,
     now: Timestamp,
 ) -> Result<Vec<DoctorCheck>, StartError> {
     let unusable = |what: String| StartError::new(what, "Correct the configuration.");
-    let catalogue = config.catalogue()?;
-    let accepted = config.accepted(&catalogue)?;
+    let CheckedConfiguration { catalogue, accepted, .. } = checked;
     if accepted.is_empty() {
         let check = if config.trust.is_some() {
             DoctorCheck::skipped(ISSUERS, "a trust list names them: see `carnet-verifier trust`")
@@ -131,13 +141,14 @@ async fn issuers(
         return Ok(vec![check, DoctorCheck::skipped(LISTS, "no issuer is named in the configuration")]);
     }
     let dids: Vec<Did> = accepted.keys().cloned().collect();
+    let mut faults = Vec::new();
     for did in dids.iter().filter(|did| did.is_published()) {
-        if let Err(problem) = keys::fetch_published_document(did, &fetcher).await {
-            let detail = format!("The document of {did} cannot be used: {}.", problem.detail);
-            let advice = "Check the DID and the network; `extra_ca` and `private_hosts` under [serve] are for sites of your own. Ask the issuer.";
-            let lists = DoctorCheck::skipped(LISTS, "not every issuer's document can be used");
-            return Ok(vec![DoctorCheck::failed(ISSUERS, detail, advice).retryable(), lists]);
-        }
+        let document = keys::fetch_published_document(did, &fetcher).await;
+        faults.extend(document_fault(did, document.as_deref(), now));
+    }
+    if !faults.is_empty() {
+        faults.push(DoctorCheck::skipped(LISTS, "not every issuer's document can be used"));
+        return Ok(faults);
     }
     let mut checks = vec![DoctorCheck::passed(ISSUERS, format!("The documents of all {} can be used.", dids.len()))];
     let issuers = Issuers::new(accepted, None, std::collections::BTreeMap::new(), fetcher);
@@ -150,13 +161,32 @@ async fn issuers(
     .map_err(|problem| unusable(format!("The cryptosuites are refused: {problem}.")))?;
     verification.issuers.refresh(Duration::ZERO).await;
     verification.refresh_statuses(now).await;
-    checks.push(lists(&verification, &dids));
+    checks.extend(lists(&verification, &dids));
     Ok(checks)
 }
 
-fn lists(verification: &VerificationService, dids: &[Did]) -> DoctorCheck {
+/// Returns the failed check for a published document of an issuer, after it was fetched; `None` if it can be used.
+fn document_fault(did: &Did, document: Result<&DidDocument, &Problem>, now: Timestamp) -> Option<DoctorCheck> {
+    let detail = match document {
+        Err(problem) if is_fetch_failure(problem.code) => {
+            let detail = format!("The document of {did} could not be fetched: {}.", problem.detail);
+            let advice = "Check the DID and the network; `extra_ca` and `private_hosts` under [serve] are for sites \
+                          of your own.";
+            return Some(DoctorCheck::failed(ISSUERS, detail, advice).retryable());
+        }
+        Err(problem) => format!("The document of {did} was fetched and is refused: {problem}."),
+        Ok(document) if document.assertion_methods(now).next().is_none() => {
+            format!("The document of {did} was fetched and has no key for assertions that can be used.")
+        }
+        Ok(_) => return None,
+    };
+    Some(DoctorCheck::failed(ISSUERS, detail, "Ask the issuer: its credentials are refused until it is corrected."))
+}
+
+/// Returns a failed check for each issuer whose lists cannot be used; if there is none, a passed one.
+fn lists(verification: &VerificationService, dids: &[Did]) -> Vec<DoctorCheck> {
     let snapshot = verification.statuses.snapshot();
-    let mut count = 0_usize;
+    let (mut count, mut faults) = (0_usize, Vec::new());
     for did in dids {
         match snapshot.list_count(did.as_str()) {
             Ok(lists) => count = count.saturating_add(lists),
@@ -164,9 +194,58 @@ fn lists(verification: &VerificationService, dids: &[Did]) -> DoctorCheck {
                 let detail = format!("Those of {did}: {}.", problem.detail);
                 let advice = "Ask the issuer: without its lists, its credentials are refused, or accepted only with \
                               a recent freshness statement.";
-                return DoctorCheck::failed(LISTS, detail, advice).retryable();
+                let fault = DoctorCheck::failed(LISTS, detail, advice);
+                faults.push(if problem.code == Code::StatusListUnavailable { fault.retryable() } else { fault });
             }
         }
     }
-    DoctorCheck::passed(LISTS, format!("{count} of the accepted issuers' lists were read, and are valid now."))
+    if faults.is_empty() {
+        let detail = format!("{count} of the accepted issuers' lists were read, and are valid now.");
+        faults.push(DoctorCheck::passed(LISTS, detail));
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_document_that_is_refused_is_told_from_one_that_did_not_come() {
+        let did = Did::parse("did:web:university.example").unwrap();
+        let now = time::now();
+        let of = |problem: Problem| {
+            let check = document_fault(&did, Err(&problem), now).unwrap();
+            (format!("{check:?}"), print_report(&[check], true))
+        };
+        for code in [Code::InvalidJson, Code::DidDocumentInvalid, Code::DidLogWitness, Code::DidDeactivated] {
+            let (said, exit) = of(code.into());
+            assert!(said.contains("was fetched and is refused") && said.contains("Ask the issuer"), "{said}");
+            assert_eq!(exit, 1, "{code}");
+        }
+        for code in [Code::DidUnresolved, Code::AddressForbidden] {
+            let (said, exit) = of(code.into());
+            assert!(said.contains("could not be fetched") && !said.contains("Ask the issuer"), "{said}");
+            assert_eq!(exit, 3, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_document_without_a_key_for_assertions_fails() {
+        let did = Did::parse("did:web:university.example").unwrap();
+        for (assertion, is_usable) in [(json!(["did:web:university.example#key-1"]), true), (json!([]), false)] {
+            let document = json!({
+                "id": did.as_str(), "assertionMethod": assertion, "authentication": ["did:web:university.example#key-1"],
+                "verificationMethod": [{
+                    "id": "did:web:university.example#key-1", "type": "Multikey", "controller": did.as_str(),
+                    "publicKeyMultibase": "z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK",
+                }],
+            });
+            let document = DidDocument::parse(&did, &document).unwrap();
+            let fault = document_fault(&did, Ok(&document), time::now());
+            assert_eq!(fault.is_none(), is_usable, "{fault:?}");
+        }
+    }
 }

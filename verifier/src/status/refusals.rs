@@ -74,7 +74,7 @@ fn said(what: &str, problem: &Problem) -> Problem {
         // Codes of signatures or JSON would be mistaken for errors of the credential.
         _ => Code::StatusListInvalid,
     };
-    Problem::new(code, format!("{what} was fetched and is refused: {problem}"))
+    Problem::new(code, format!("{what} was fetched and is refused: {}", problem.text_within(code)))
 }
 
 /// Consistent state of all lists, with the reasons for missing ones.
@@ -151,7 +151,7 @@ mod tests {
             (
                 of(Some(&stale), None, Some(LIST)),
                 Code::StatusListStale,
-                "was fetched and is refused: status_list_stale",
+                "was fetched and is refused: it is past its end",
             ),
             (
                 of(Some(&unsigned), None, Some(LIST)),
