@@ -1,6 +1,9 @@
 //! An issuer of another house, which speaks OpenID4VCI 1.0 and issues a type that no catalogue has (spec/foreign-types.md).
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
@@ -41,14 +44,14 @@ struct Issuer {
     url: String,
     did: Did,
     wares: Arc<Mutex<Wares>>,
-    asked: Arc<Mutex<usize>>,
+    asked: Arc<AtomicUsize>,
 }
 
 struct Desk {
     url: String,
     key: SecretKey,
     wares: Arc<Mutex<Wares>>,
-    asked: Arc<Mutex<usize>>,
+    asked: Arc<AtomicUsize>,
 }
 
 impl Issuer {
@@ -58,7 +61,7 @@ impl Issuer {
         let did = Did::jwk(&key.public_key());
         let url = format!("http://{}", listener.local_addr()?);
         let wares = Wares { vct: VCT.to_owned(), name: "Ministry".to_owned(), named: None };
-        let (wares, asked) = (Arc::new(Mutex::new(wares)), Arc::<Mutex<usize>>::default());
+        let (wares, asked) = (Arc::new(Mutex::new(wares)), Arc::<AtomicUsize>::default());
         let desk = Desk { url: url.clone(), key, wares: Arc::clone(&wares), asked: Arc::clone(&asked) };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -123,7 +126,7 @@ impl Desk {
             "/token" => json!({"access_token": "t-1", "token_type": "Bearer", "expires_in": 300}),
             "/nonce" => json!({"c_nonce": "n-1"}),
             "/credential" => {
-                *self.asked.lock().unwrap() += 1;
+                self.asked.fetch_add(1, Ordering::Relaxed);
                 let request: Value = serde_json::from_str(body).ok()?;
                 let proofs = request["proofs"]["jwt"].as_array()?;
                 let copies =
@@ -207,7 +210,7 @@ async fn a_stranger_is_neither_another_issuer_nor_of_the_catalogue() -> Result<(
     // A name that cannot be shown.
     issuer.change(|wares| wares.vct = "urn:eudi\u{202e}:pid".to_owned());
     assert_eq!(reason(&receive(&stage, &issuer.link(), None)?)?, "type_unknown");
-    assert_eq!(*issuer.asked.lock().unwrap(), 0, "nothing was redeemed");
+    assert_eq!(issuer.asked.load(Ordering::Relaxed), 0, "nothing was redeemed");
     // The service names one DID, and the copies are by another.
     let other = SecretKey::generate(Algorithm::Es256, &mut OsRng);
     issuer.change(|wares| (wares.vct, wares.named) = (VCT.to_owned(), Some(Did::jwk(&other.public_key()))));
