@@ -7,14 +7,13 @@ use chrono::{DateTime, Datelike as _, Utc};
 
 use crate::{
     Code, Problem,
-    time::{Timestamp, is_date},
+    time::{DATE_LENGTH, SECONDS_PER_DAY, Timestamp},
 };
 
-/// Length of a day, in seconds.
-pub const SECONDS: i64 = 86_400;
+pub use crate::time::missing_day;
 
-/// Length of a date `YYYY-MM-DD`, in bytes.
-const DATE_LENGTH: usize = 10;
+/// Length of a day, in seconds.
+pub const SECONDS: i64 = SECONDS_PER_DAY;
 
 /// Parses the start of a period, given as a day or an instant: the first second of the day, or the instant itself.
 /// White space around it is ignored.
@@ -80,18 +79,6 @@ fn fault(text: &str) -> String {
             "not a day, such as 2026-11-30, nor an instant in whole seconds, such as 2026-11-30T18:00:00Z".to_owned()
         }
     }
-}
-
-/// Returns the date at the start of a date or instant if the calendar has no such day, such as `2027-02-30`; `None` if
-/// it has, and for a text of any other form.
-#[must_use]
-pub fn missing_day(text: &str) -> Option<&str> {
-    let (day, rest) = text.split_at_checked(DATE_LENGTH)?;
-    let has_form = day.bytes().enumerate().all(|(at, byte)| match at {
-        4 | 7 => byte == b'-',
-        _ => byte.is_ascii_digit(),
-    });
-    (has_form && (rest.is_empty() || rest.starts_with(['T', 't', ' '])) && !is_date(day)).then_some(day)
 }
 
 /// Formats an exclusive end of a period as its last day, such as `2026-11-30` for `2026-12-01T00:00:00Z`; as the

@@ -18,6 +18,7 @@ pub mod format;
 pub mod input;
 pub mod json;
 pub mod keys;
+mod metadata;
 pub mod presentation;
 pub mod problem;
 pub mod query;

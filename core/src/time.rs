@@ -9,6 +9,10 @@ use crate::{Code, Problem};
 
 /// Tolerated clock difference between two parties, in seconds (spec/protocol.md 1.6).
 pub const CLOCK_SKEW: i64 = 60;
+/// Length of a day, in seconds.
+pub(crate) const SECONDS_PER_DAY: i64 = 86_400;
+/// Length of a date `YYYY-MM-DD`, in bytes.
+pub(crate) const DATE_LENGTH: usize = 10;
 
 /// Instant in whole seconds since 1970-01-01T00:00:00Z. Callers supply it: this crate reads no clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,7 +56,7 @@ impl Timestamp {
     /// # Ok::<(), carnet_core::Problem>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        let malformed = || match crate::day::missing_day(text) {
+        let malformed = || match missing_day(text) {
             Some(day) => Problem::new(Code::DateMalformed, format!("{day} is a day that does not exist")),
             None => Problem::new(Code::DateMalformed, "not a dateTimeStamp with an offset"),
         };
@@ -69,7 +73,7 @@ impl Timestamp {
     /// a day.
     #[must_use]
     pub const fn start_of_day(self) -> Self {
-        Self(self.0.saturating_sub(self.0.rem_euclid(crate::day::SECONDS)))
+        Self(self.0.saturating_sub(self.0.rem_euclid(SECONDS_PER_DAY)))
     }
 }
 
@@ -97,12 +101,19 @@ fn date_time_stamp(text: &str) -> Option<i64> {
             (time, seconds_east(offset)?)
         }
     };
-    days(date)?.checked_mul(crate::day::SECONDS)?.checked_add(seconds_of_day(time)?)?.checked_sub(offset)
+    days(date)?.checked_mul(SECONDS_PER_DAY)?.checked_add(seconds_of_day(time)?)?.checked_sub(offset)
 }
 
-/// Returns whether a date `YYYY-MM-DD` exists in the calendar.
-pub(crate) fn is_date(date: &str) -> bool {
-    days(date).is_some()
+/// Returns the date at the start of a date or instant if the calendar has no such day, such as `2027-02-30`; `None` if
+/// it has, and for a text of any other form.
+#[must_use]
+pub fn missing_day(text: &str) -> Option<&str> {
+    let (day, rest) = text.split_at_checked(DATE_LENGTH)?;
+    let has_form = day.bytes().enumerate().all(|(at, byte)| match at {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    (has_form && (rest.is_empty() || rest.starts_with(['T', 't', ' '])) && days(day).is_none()).then_some(day)
 }
 
 /// Parses a date `YYYY-MM-DD` to days since the Unix epoch. The year may have more digits and a minus sign.

@@ -10,7 +10,8 @@ use std::{
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::local::{LOCALHOST, loopback};
+/// Only host name to which pins apply.
+pub const LOCALHOST: &str = "localhost";
 
 /// Reachability class of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +122,11 @@ fn permitted(found: Vec<SocketAddr>, private: bool) -> Result<Vec<SocketAddr>, F
 /// Normalises a host name for comparison: lower case, without trailing dots.
 pub(crate) fn normalized(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// Returns the address to which `localhost` is resolved: 127.0.0.1, with port 0 as a placeholder.
+pub(crate) fn loopback() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
 #[cfg(test)]

@@ -3,13 +3,7 @@
 //! A pin applies only to the host `localhost`, which is then contacted at 127.0.0.1 without DNS. With a pin, no
 //! certificate authority is trusted for that host.
 
-use std::{
-    collections::BTreeSet,
-    fmt,
-    net::{Ipv4Addr, SocketAddr},
-    str::FromStr,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
 use carnet_core::{
     Code, Problem,
@@ -29,10 +23,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+pub use crate::address::LOCALHOST;
 use crate::address::normalized;
 
-/// Only host name to which pins apply.
-pub const LOCALHOST: &str = "localhost";
 /// Maximum length of the display name of a site or a registrar, in characters.
 const LONGEST_NAME: usize = 200;
 /// Number of hexadecimal digits of a SHA-256 digest.
@@ -141,11 +134,6 @@ pub fn port(did: &str) -> Option<u16> {
     let did = Did::parse(did).ok()?;
     let url = Url::parse(&web::document_url(&did).ok()?).ok()?;
     if url.host_str() == Some(LOCALHOST) { url.port_or_known_default() } else { None }
-}
-
-/// Returns the address to which `localhost` is resolved: 127.0.0.1, with port 0 as a placeholder.
-pub(crate) fn loopback() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
 /// Error: the certificate of `localhost` is not a pinned one.

@@ -6,10 +6,7 @@
 //! the wallet is in use; a wallet requests statements for all of its copies at once, so that the time of a request does
 //! not distinguish copies.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
@@ -22,6 +19,7 @@ use crate::{
     issuance::{handle_hash, spawn_cpu},
     issuer::Issuer,
     secrets::SecretHash,
+    statements::StatementCache,
     store::{
         Store,
         status::{CopyStanding, StatusRows as _, StatusState},
@@ -30,18 +28,6 @@ use crate::{
 
 /// Maximum number of copies in one request.
 const MOST_COPIES: usize = 500;
-/// Maximum number of cached statements, of about 400 bytes each; further ones are signed for each request.
-const MOST_KEPT: usize = 100_000;
-
-/// Cache of the statements of the current epochs (of six hours each): a repeated request returns the same statements
-/// without signing again.
-#[derive(Debug, Default)]
-pub(crate) struct StatementCache {
-    /// Start of the newest epoch of which statements were signed.
-    newest: Option<Timestamp>,
-    /// Statements by the digest of their copy and the start of their epoch.
-    made: HashMap<(SecretHash, Timestamp), String>,
-}
 
 /// Response about one copy: its status, and instructions for the wallet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,22 +133,17 @@ impl<S: Store> Issuer<S> {
     /// until its end (spec/freshness.md 1.6).
     fn statements(&self, kept: &mut StatementCache, digest: &SecretHash, now: Timestamp) -> Result<Vec<String>, Error> {
         let times: Vec<Timestamp> = freshness::issue_times(now, self.settings.freshness_seconds).collect();
-        if kept.newest != times.first().copied() {
-            kept.made.retain(|(_, since), _| times.contains(since));
-            kept.newest = times.first().copied();
-        }
+        kept.retain_epochs(&times);
         let name = URL_SAFE_NO_PAD.encode(digest);
         let seconds = i64::from(self.settings.freshness_seconds);
         let mut statements = Vec::with_capacity(times.len());
         for since in times {
-            if let Some(made) = kept.made.get(&(*digest, since)) {
+            if let Some(made) = kept.get(digest, since) {
                 statements.push(made.clone());
                 continue;
             }
             let made = freshness::issue(&name, &self.kid, since, seconds, &*self.signer).map_err(Error::Signing)?;
-            if kept.made.len() < MOST_KEPT {
-                kept.made.insert((*digest, since), made.clone());
-            }
+            kept.insert(digest, since, &made);
             statements.push(made);
         }
         Ok(statements)

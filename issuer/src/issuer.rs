@@ -18,9 +18,9 @@ use carnet_spec::{Catalogue, CredentialType};
 use crate::{
     error::Error,
     format::{configuration_id, require_available},
-    freshness::StatementCache,
     nonces::Nonces,
     policy::{cohorts::CohortPolicy, renewal::RenewalPolicy},
+    statements::StatementCache,
     status::StatusPublisher,
 };
 

@@ -41,6 +41,7 @@ mod server;
 mod setup;
 mod shuffle;
 mod sqlite;
+mod statements;
 mod status;
 mod store;
 mod suites;

@@ -1,10 +1,13 @@
 //! Bodies of `application/x-www-form-urlencoded` (RFC 6749 appendix B), strictly parsed.
 
 use carnet_core::{Code, Problem};
-use percent_encoding::{percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use zeroize::Zeroizing;
 
-use crate::{SecretText, link::RESERVED};
+use crate::SecretText;
+
+/// Characters that are percent-encoded: all except the unreserved ones of RFC 3986 section 2.3.
+pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Maximum number of parameters.
 const MOST_PARAMETERS: usize = 64;

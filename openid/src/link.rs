@@ -1,13 +1,9 @@
 //! Links that start an issuance or a presentation, and URLs in messages.
 
 use carnet_core::{Code, Problem};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use url::{Host, Url};
 
 use crate::form::FormParameters;
-
-/// Characters that are percent-encoded: all except the unreserved ones of RFC 3986 section 2.3.
-pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Parses a link of at most `most_bytes` bytes, which has the given scheme or is an https URL. Returns the URL and the
 /// parameters of its query.

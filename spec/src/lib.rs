@@ -20,6 +20,7 @@ mod keep;
 mod ordered;
 mod procedure;
 mod redeem;
+mod sensitivity;
 mod serials;
 mod template;
 pub mod type_metadata;

@@ -14,7 +14,7 @@ use carnet_spec::Catalogue;
 use serde::Deserialize;
 
 use crate::{
-    foreign::ForeignTypeEntry, openid::OpenIdConfig, redemption::desks::RedemptionConfig, status::StatusConfig,
+    foreign::ForeignTypeEntry, openid::config::OpenIdConfig, redemption::desks::RedemptionConfig, status::StatusConfig,
     trust::TrustConfig,
 };
 

@@ -4,19 +4,13 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
-    Code, Problem,
-    json::{self, Limits},
-    query::Query,
-    receipt::request_digest,
-    secure::jwe::DecryptionKey,
-    time::Timestamp,
+    Code, Problem, json::Limits, query::Query, receipt::request_digest, secure::jwe::DecryptionKey, time::Timestamp,
 };
 use carnet_openid::vp::{
     ResponseMode,
     response::{AuthorizationResponse, ResponseForm, with_response_code},
 };
 use rand_core::OsRng;
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -24,63 +18,20 @@ use crate::{
     ids,
     presentations::{OfferedQuery, SubmissionResponse},
     request::StoredRequest,
+    requests::parse_stored_query,
     store::{OpenIdExchange, ReadOpenIdExchanges as _, Store, WriteOpenIdExchanges as _, WriteRows as _},
     verdicts::{CredentialSummary, DisclosureRecord},
     verification::VpToken,
     verifier::Verifier,
 };
 
+pub(crate) mod config;
 pub(crate) mod formats;
 mod objects;
 
 /// Maximum number of different encrypted responses to one request: three times [`crate::request::MAX_ATTEMPTS`], since
 /// responses that fail before they count as an attempt are recorded too.
 const MOST_EPHEMERAL_KEYS: usize = 30;
-
-/// Form of the request in the link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RequestForm {
-    /// URL of the signed request object (`request_uri`).
-    Reference,
-    /// Signed request object (`request`).
-    Value,
-    /// Unsigned parameters, with a client identifier of the prefix `redirect_uri`.
-    Unsigned,
-}
-
-/// Configuration of the OpenID4VP interface.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct OpenIdConfig {
-    /// `true` if responses are encrypted to a key in the request (`direct_post.jwt`); otherwise only TLS protects them
-    /// (`direct_post`).
-    pub(crate) encrypt_responses: bool,
-    /// Form of requests for wallets of others: "reference" (a link to the signed request), "value" (the signed request
-    /// in the link), or "unsigned" (the parameters in the link, for wallets that know no DIDs: nothing shows who asks).
-    pub(crate) requests: RequestForm,
-    /// URL that a wallet on the same device opens after an accepted response; `None`: none.
-    pub(crate) return_url: Option<String>,
-}
-
-impl Default for OpenIdConfig {
-    fn default() -> Self {
-        Self { encrypt_responses: true, requests: RequestForm::Reference, return_url: None }
-    }
-}
-
-impl OpenIdConfig {
-    /// Checks the return URL; an error is a phrase for people.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let Some(url) = &self.return_url else { return Ok(()) };
-        let checked = with_response_code(url, "code").map_err(|problem| problem.detail);
-        checked.map(|_| ()).map_err(|why| format!("openid.return_url: {why}"))
-    }
-
-    fn mode(&self) -> ResponseMode {
-        if self.encrypt_responses { ResponseMode::DirectPostJwt } else { ResponseMode::DirectPost }
-    }
-}
 
 /// Outcome of a valid authorization response.
 pub(crate) enum OpenIdAnswer {
@@ -243,16 +194,6 @@ fn decrypted(exchange: Option<&OpenIdExchange>, token: &str, limits: Limits) -> 
     Ok(AuthorizationResponse::from_encrypted(token, &DecryptionKey::from_bytes(key)?, limits)?)
 }
 
-/// Parses the query of a stored request.
-///
-/// # Errors
-/// [`Error::Internal`]: the stored text is invalid, or was erased.
-pub(crate) fn parse_stored_query(stored: &StoredRequest) -> Result<Query, Error> {
-    let unreadable = |_| Error::Internal("a stored query cannot be read".to_owned());
-    let query = json::parse(stored.query.as_bytes(), Limits::SMALL).map_err(unreadable)?;
-    Query::parse(&query).map_err(unreadable)
-}
-
 /// Returns the parameter `state` of a request. It is derived from the nonce, so that nothing more is stored.
 fn state(nonce: &str) -> String {
     let digest = Sha256::digest(format!("carnet-openid-state/1\0{nonce}"));
@@ -269,20 +210,5 @@ mod tests {
         assert_ne!(state("a"), state("b"));
         assert_eq!(state("a").len(), 22);
         carnet_openid::vp::check_nonce("state", &state("a")).unwrap();
-    }
-
-    #[test]
-    fn the_configuration_is_checked() {
-        let config = |text: &str| toml::from_str::<OpenIdConfig>(text);
-        assert_eq!(config("").unwrap().mode(), ResponseMode::DirectPostJwt);
-        assert_eq!(config("encrypt_responses = false").unwrap().mode(), ResponseMode::DirectPost);
-        assert!(config("encrypt_responses = \"no\"").is_err() && config("unknown = 1").is_err());
-        assert_eq!(config("").unwrap().requests, RequestForm::Reference);
-        assert_eq!(config("requests = \"unsigned\"").unwrap().requests, RequestForm::Unsigned);
-        assert!(config("requests = \"Value\"").is_err() && config("requests = true").is_err());
-        assert!(config("return_url = \"https://agency.example/done\"").unwrap().check().is_ok());
-        for refused in ["http://agency.example/", "https://agency.example/#a", "agency"] {
-            assert!(config(&format!("return_url = {refused:?}")).unwrap().check().is_err(), "{refused}");
-        }
     }
 }

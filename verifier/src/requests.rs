@@ -311,6 +311,16 @@ pub(crate) fn parse_custom_query(dcql: Map<String, Value>, field: &'static str) 
     Ok((value, query))
 }
 
+/// Parses the query of a stored request.
+///
+/// # Errors
+/// [`Error::Internal`]: the stored text is invalid, or was erased.
+pub(crate) fn parse_stored_query(stored: &StoredRequest) -> Result<Query, Error> {
+    let unreadable = |_| Error::Internal("a stored query cannot be read".to_owned());
+    let query = json::parse(stored.query.as_bytes(), Limits::SMALL).map_err(unreadable)?;
+    Query::parse(&query).map_err(unreadable)
+}
+
 /// Refuses a query for types and claims that are not in the catalogue: most of these are typing errors, and nobody
 /// could answer.
 fn require_known(catalogue: &Catalogue, query: &Query, field: &'static str) -> Result<(), Error> {

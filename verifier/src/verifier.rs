@@ -6,7 +6,7 @@ use carnet_core::time::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::{
-    clock, error::Error, identity::OwnIdentity, openid::OpenIdConfig, retention, store::Store,
+    clock, error::Error, identity::OwnIdentity, openid::config::OpenIdConfig, retention, store::Store,
     verification::VerificationService, watch::WatchHub,
 };
 

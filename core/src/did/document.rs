@@ -43,10 +43,6 @@ struct StatusListService {
     issuer: Option<Did>,
 }
 
-pub(super) fn invalid(what: impl Into<String>) -> Problem {
-    Problem::new(Code::DidDocumentInvalid, what)
-}
-
 impl DidDocument {
     /// Parses a resolved document, whose `id` must be the DID. A malformed or unsupported verification method, or one
     /// whose id occurs twice, is unusable, and does not affect the others; a list of methods that is not an array

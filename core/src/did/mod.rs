@@ -26,6 +26,10 @@ fn malformed(what: &str) -> Problem {
     Problem::new(Code::DidMalformed, what)
 }
 
+fn invalid(what: impl Into<String>) -> Problem {
+    Problem::new(Code::DidDocumentInvalid, what)
+}
+
 /// DID method, one of those that Carnet supports or [`Self::Other`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DidMethod {

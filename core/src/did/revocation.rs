@@ -12,7 +12,7 @@ use base64::{
 };
 use serde_json::{Map, Value};
 
-use super::{Did, document::invalid};
+use super::{Did, invalid};
 use crate::{Problem, keys::PublicKey, time::Timestamp};
 
 /// Members that contain verification methods: those of DID Core 1.0, and `publicKey` of its drafts.

@@ -10,7 +10,7 @@ use carnet_core::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{Made, PublicationStatement};
+use super::statement::PublicationStatement;
 use crate::error::Error;
 
 /// All published lists in all formats, as served, for one version of the store.
@@ -40,6 +40,14 @@ pub(crate) struct PublishedList {
     /// The same list as a status list token in CBOR (CWT), served at the same URL; only beside the token in JWT format.
     pub(crate) cwt: Option<HttpContent>,
     made: Made,
+}
+
+/// Key and time of a list's signature, which determine when it is signed again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Made {
+    /// DID URL of the signing key.
+    kid: String,
+    at: Timestamp,
 }
 
 /// Body of an HTTP response, with its media type and entity tag.

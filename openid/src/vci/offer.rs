@@ -14,7 +14,8 @@ use zeroize::Zeroizing;
 use super::{PRE_AUTHORIZED, identifier};
 use crate::{
     SecretText,
-    link::{self, RESERVED, https_url},
+    form::RESERVED,
+    link::{self, https_url},
 };
 
 /// URL scheme of offer links.

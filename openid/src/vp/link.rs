@@ -9,7 +9,10 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{SCHEME, request::MOST_URL_BYTES};
-use crate::link::{self, RESERVED, https_url};
+use crate::{
+    form::RESERVED,
+    link::{self, https_url},
+};
 
 /// Maximum length of a request link, in bytes.
 const MOST_LINK_BYTES: usize = 65_536;

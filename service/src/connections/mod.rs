@@ -9,6 +9,7 @@
 mod connection;
 mod framing;
 mod registry;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +23,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 pub(crate) use connection::{CallGuard, ClientConnection};
-use connection::{Transport, WatchedStream};
 use registry::{Registered, Registry};
+use stream::{Transport, WatchedStream};
 
 use crate::config::ServeConfig;
 

@@ -11,37 +11,17 @@ use carnet_core::{
     keys::{Algorithm, PublicKey, SecretKey},
     time::{CLOCK_SKEW, Timestamp},
 };
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    KeysConfig,
+    KeysConfig, comparison,
     register::{self, KeyRegister},
     ring,
-    seal::StoredSecret,
+    updater::Updater,
 };
 use crate::{config::StartError, disk, time};
 
 const FILE: &str = "did.jsonl";
-
-/// Key that signs the next entry of the log (update key of did:webvh), and nothing else.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Updater {
-    #[serde(with = "register::jwk")]
-    pub(super) public: PublicKey,
-    pub(super) secret: StoredSecret,
-    /// Update key for the entry after the next. It is created and stored before its hash is published in the log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) following: Option<Box<Updater>>,
-}
-
-impl Updater {
-    fn make(config: &KeysConfig) -> Result<Self, StartError> {
-        let (public, secret) = ring::make(Algorithm::EdDsa, config)?;
-        Ok(Self { public, secret, following: None })
-    }
-}
 
 /// Creates a did:webvh DID: its keys, its register, and its log with one entry. `place` is host and path as in a
 /// did:web DID; `document` returns the first DID document for the DID and its public key. Returns the DID and the
@@ -59,7 +39,7 @@ pub fn create_webvh(
     let _lock = register::lock_exclusive(data)?;
     ring::require_none(data)?;
     let (public, secret) = ring::make(algorithm, config)?;
-    let updater = Updater::make(config)?;
+    let updater = new_updater(config)?;
     let now = time::now();
     // This key signs only the first entry, so it is not stored; the next entry is signed with the committed key.
     let first = SecretKey::generate(Algorithm::EdDsa, &mut rand_core::OsRng);
@@ -84,7 +64,7 @@ pub(super) fn require_newest(data: &Path, did: &Did, register: &KeyRegister) -> 
     let text = std::fs::read(&path).map_err(|error| unwritten(data, &error))?;
     let log = verified(did, &text, time::now()).map_err(|problem| refused(data, &problem))?;
     let document = log.document().map_err(|problem| refused(data, &problem))?;
-    super::document::require_newest(data, &path.display().to_string(), did, &document, register)
+    comparison::require_newest(data, &path.display().to_string(), did, &document, register)
 }
 
 /// Appends an entry to the log if its last document is not `document`, and rotates the update key (pre-rotation).
@@ -131,7 +111,7 @@ pub(super) fn settle(
     let current = updater.public.clone();
     let next = match &updater.following {
         Some(next) => next.public.clone(),
-        None => updater.following.insert(Box::new(Updater::make(config)?)).public.clone(),
+        None => updater.following.insert(Box::new(new_updater(config)?)).public.clone(),
     };
     // Before its hash is published: if the key were lost, nobody could ever change the document again.
     register.save(data)?;
@@ -147,6 +127,11 @@ pub(super) fn settle(
     write(data, &longer)?;
     advance(data, register)?;
     Ok(true)
+}
+
+fn new_updater(config: &KeysConfig) -> Result<Updater, StartError> {
+    let (public, secret) = ring::make(Algorithm::EdDsa, config)?;
+    Ok(Updater { public, secret, following: None })
 }
 
 /// Replaces the used update key with the committed next one, and saves the register without the used key's secret.

@@ -2,8 +2,10 @@
 //! keys.
 
 mod arguments;
+mod comparison;
 mod document;
 mod log;
+mod merging;
 mod register;
 mod ring;
 mod seal;
@@ -13,6 +15,7 @@ mod source;
 mod tests;
 #[cfg(feature = "pkcs11")]
 mod token;
+mod updater;
 pub mod verbs;
 mod watch;
 

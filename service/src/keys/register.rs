@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    log::Updater,
     seal::{SealedForm, StoredSecret},
     single,
+    updater::Updater,
 };
 use crate::{config::StartError, disk, time::at};
 

@@ -9,7 +9,7 @@ use carnet_core::{
 };
 
 use super::{
-    Kek, KeysConfig, document,
+    Kek, KeysConfig, merging,
     register::{self, KeyEntry, KeyRegister, KeyState},
     seal::{SealedForm, StoredSecret},
 };
@@ -100,7 +100,7 @@ impl Keyring {
     /// # Errors
     /// `did_document_invalid`
     pub fn own_document(&self, did: &Did) -> Result<DidDocument, Problem> {
-        DidDocument::parse(did, &document::merged(did, None, &self.register))
+        DidDocument::parse(did, &merging::merged(did, None, &self.register))
     }
 }
 
@@ -135,7 +135,7 @@ pub(super) fn make(algorithm: Algorithm, config: &KeysConfig) -> Result<(PublicK
         #[cfg(feature = "pkcs11")]
         return super::token::generate(config, algorithm).map(|(label, public)| (public, StoredSecret::Token(label)));
         #[cfg(not(feature = "pkcs11"))]
-        return Err(no_tokens());
+        return Err(super::seal::no_tokens());
     }
     let key = SecretKey::generate(algorithm, &mut rand_core::OsRng);
     let secret = StoredSecret::of(&key, config.form(), config)?;
@@ -147,7 +147,7 @@ pub(super) fn destroy(_config: &KeysConfig, _label: &str) -> Result<(), StartErr
     #[cfg(feature = "pkcs11")]
     return super::token::destroy(_config, _label);
     #[cfg(not(feature = "pkcs11"))]
-    Err(no_tokens())
+    Err(super::seal::no_tokens())
 }
 
 /// Creates the signer for a stored secret, which is decrypted, or found in its token.
@@ -160,15 +160,9 @@ pub(super) fn signer(
         #[cfg(feature = "pkcs11")]
         return super::token::TokenKey::open(config, _label, public).map(|key| Box::new(key) as Box<dyn Signer>);
         #[cfg(not(feature = "pkcs11"))]
-        return Err(no_tokens());
+        return Err(super::seal::no_tokens());
     }
     Ok(Box::new(secret.open(public, config)?))
-}
-
-#[cfg(not(feature = "pkcs11"))]
-pub(super) fn no_tokens() -> StartError {
-    StartError::new("This build cannot use keys in a PKCS#11 token.", "Use a build with the feature `pkcs11`.")
-        .unchanged()
 }
 
 impl KeysConfig {

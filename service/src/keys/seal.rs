@@ -231,8 +231,7 @@ pub(super) fn prepare(config: &KeysConfig) -> Result<(), StartError> {
 mod in_token {
     use zeroize::Zeroizing;
 
-    use super::{KeysConfig, StartError};
-    use crate::keys::ring::no_tokens;
+    use super::{KeysConfig, StartError, no_tokens};
 
     pub(super) fn prepare(_: &KeysConfig, _: &str) -> Result<(), StartError> {
         Err(no_tokens())
@@ -245,6 +244,12 @@ mod in_token {
     pub(super) fn open(_: &KeysConfig, _: &str, _: &[u8], _: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, StartError> {
         Err(no_tokens())
     }
+}
+
+#[cfg(not(feature = "pkcs11"))]
+pub(super) fn no_tokens() -> StartError {
+    StartError::new("This build cannot use keys in a PKCS#11 token.", "Use a build with the feature `pkcs11`.")
+        .unchanged()
 }
 
 /// Returns the error for a passphrase or key-encryption key that is missing in the configuration, or is of another kind

@@ -14,7 +14,7 @@ use carnet_core::{
 use serde_json::{Value, json};
 
 use super::{
-    FIRST, KeyRegister, KeyState, Keyring, KeysConfig, create_webvh, document,
+    FIRST, KeyRegister, KeyState, Keyring, KeysConfig, comparison, create_webvh, document,
     register::{self, Refused},
     require_listed,
     seal::{SealedForm, StoredSecret},
@@ -205,13 +205,13 @@ fn the_document_follows_the_register_and_keeps_what_is_not_about_keys() {
     assert_eq!(now["service"], by_hand["service"]);
     assert_eq!(now["verificationMethod"].as_array().unwrap().len(), 3);
     assert!(now["verificationMethod"].as_array().unwrap().contains(&method));
-    assert!(document::differences(&did(), &published(dir.path()), &register).is_empty());
+    assert!(comparison::differences(&did(), &published(dir.path()), &register).is_empty());
 
     // A compromised key stays, marked, and is good for nothing by itself.
     register.compromise("key-1", None, NOW).unwrap();
-    assert_eq!(document::differences(&did(), &published(dir.path()), &register), ["key-1 is not marked as revoked"]);
+    assert_eq!(comparison::differences(&did(), &published(dir.path()), &register), ["key-1 is not marked as revoked"]);
     document::settle(dir.path(), &did(), &mut register, &plain(), true).unwrap();
-    assert!(document::differences(&did(), &published(dir.path()), &register).is_empty());
+    assert!(comparison::differences(&did(), &published(dir.path()), &register).is_empty());
     let now: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(now["verificationMethod"][0]["revoked"], json!(NOW.to_string()));
     assert!(!now["authentication"].to_string().contains("key-1"));
@@ -294,7 +294,7 @@ fn the_log_of_a_did_webvh_has_every_version_and_catches_up() {
     assert!(document::settle(dir.path(), &did, &mut register, &plain(), true).unwrap());
     let log = read();
     assert_eq!(log.versions().len(), 3);
-    assert!(document::differences(&did, &log.document().unwrap(), &register).is_empty());
+    assert!(comparison::differences(&did, &log.document().unwrap(), &register).is_empty());
     let revoked = log.document().unwrap().revoked(&did.with_fragment("key-1").unwrap());
     assert_eq!(revoked, Some(NOW));
 

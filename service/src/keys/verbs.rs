@@ -16,7 +16,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    Kek, KeysConfig, SecretSource, document,
+    Kek, KeysConfig, SecretSource, comparison, document,
     register::{self, KeyEntry, KeyRegister, KeyState},
     ring,
     seal::{self, SealedForm, StoredSecret},
@@ -372,8 +372,8 @@ impl Owner {
     /// Lists the differences between the published document and the register; fails if the document is newer.
     async fn published(&self, data: &Path, register: &KeyRegister) -> Result<Vec<String>, StartError> {
         let document = self.fetch().await?;
-        document::require_newest(data, "the published document", &self.did, &document, register)?;
-        Ok(document::differences(&self.did, &document, register))
+        comparison::require_newest(data, "the published document", &self.did, &document, register)?;
+        Ok(comparison::differences(&self.did, &document, register))
     }
 
     async fn fetch(&self) -> Result<Arc<DidDocument>, StartError> {
@@ -393,7 +393,7 @@ impl Owner {
         let mut change = self.change(data)?;
         // Best effort: a register from an old backup would give the new key the name of another one.
         if let Ok(document) = self.fetch().await {
-            document::require_newest(data, "the published document", &self.did, &document, &change.register)?;
+            comparison::require_newest(data, "the published document", &self.did, &document, &change.register)?;
         }
         change.register.next_name()?;
         let newest = change.register.keys().last().map(|key| key.public.algorithm());

@@ -14,7 +14,7 @@ use carnet_core::{
 };
 use carnet_fetch::HttpsFetcher;
 
-use super::{Keyring, document, register::KeyRegister};
+use super::{Keyring, comparison, register::KeyRegister};
 use crate::{config::StartError, time};
 
 /// Interval between two checks.
@@ -115,7 +115,7 @@ impl PublishedKeysWatch {
                 }
             };
             let newest =
-                document::require_newest(&self.data, "the published document", &did, &document, &self.register);
+                comparison::require_newest(&self.data, "the published document", &did, &document, &self.register);
             if let Err(older) = newest {
                 return older.with_consequence("The service has stopped.");
             }
@@ -129,7 +129,7 @@ impl PublishedKeysWatch {
     /// Checks that the published document lists every key of this service in its current state; the error is a
     /// sentence.
     fn fits(&self, did: &Did, document: &DidDocument) -> Result<(), String> {
-        let differences = document::differences(did, document, &self.register);
+        let differences = comparison::differences(did, document, &self.register);
         if differences.is_empty() {
             return Ok(());
         }

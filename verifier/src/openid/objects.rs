@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{RequestForm, state};
+use super::{config::RequestForm, state};
 use crate::{
     error::Error,
     ids::RequestId,

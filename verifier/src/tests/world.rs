@@ -96,7 +96,7 @@ impl World {
             foreign_types: Vec::new(),
             trust: None,
             redemption: None,
-            openid: crate::openid::OpenIdConfig::default(),
+            openid: crate::openid::config::OpenIdConfig::default(),
             files: carnet_service::config::ConfigFiles::default(),
             keys: carnet_service::keys::KeysConfig::default(),
             status: crate::status::StatusConfig::default(),

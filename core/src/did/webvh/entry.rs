@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{PLACEHOLDER, invalid, parameters::MAX_LIST};
+use super::{MAX_LIST, PLACEHOLDER, invalid};
 use crate::{
     Code, Problem,
     did::{DidMethod, DidUrl, SelfContained, VerificationRelationship},

@@ -129,7 +129,9 @@ impl UnwitnessedLog {
     pub fn verify_witnesses(self, file: Option<&[u8]>, now: Timestamp, skew: i64) -> Result<WebVhLog, Problem> {
         if self.needs_witnesses() {
             let file = file.ok_or_else(|| Problem::new(Code::DidLogWitness, "the log's witness file is missing"))?;
-            witness::verify(&self.log, file, now, skew)?;
+            let versions: Vec<_> =
+                self.log.versions.iter().map(|version| (version.id(), version.witnesses.as_ref())).collect();
+            witness::verify(&versions, file, now, skew)?;
         }
         Ok(self.log)
     }

@@ -27,6 +27,8 @@ pub const MAX_BYTES: usize = 1_048_576;
 pub const MAX_ENTRIES: usize = 256;
 /// Maximum size of a witness file, in bytes.
 pub const MAX_WITNESS_BYTES: usize = 262_144;
+/// Maximum number of entries of any list. It bounds the work that one log entry can cause.
+const MAX_LIST: usize = 64;
 
 fn invalid(what: impl Into<String>) -> Problem {
     Problem::new(Code::DidLogInvalid, what)

@@ -11,8 +11,6 @@ use crate::{
     json,
 };
 
-/// Maximum number of entries of any list. It bounds the work that one log entry can cause.
-pub(super) const MAX_LIST: usize = 64;
 const MAX_TEXT: usize = 2_048;
 /// Time for which a document may be cached if the log states no `ttl`, in seconds.
 const DEFAULT_TTL: u64 = 3_600;

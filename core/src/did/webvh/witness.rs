@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{MAX_ENTRIES, MAX_WITNESS_BYTES, entry, log::WebVhLog};
+use super::{MAX_ENTRIES, MAX_WITNESS_BYTES, entry, parameters::Witnesses};
 use crate::{
     Code, Problem,
     did::Did,
@@ -24,24 +24,28 @@ fn refused(what: &str) -> Problem {
 ///
 /// # Errors
 /// `did_log_witness`, and those of parsing JSON.
-pub(super) fn verify(log: &WebVhLog, file: &[u8], now: Timestamp, skew: i64) -> Result<(), Problem> {
+pub(super) fn verify(
+    versions: &[(&str, Option<&Witnesses>)],
+    file: &[u8],
+    now: Timestamp,
+    skew: i64,
+) -> Result<(), Problem> {
     let file = json::parse(file, Limits { max_bytes: MAX_WITNESS_BYTES, ..Limits::DOCUMENT })?;
     let records = file.as_array().filter(|records| records.len() <= MAX_ENTRIES.saturating_mul(2));
     let records = records.ok_or_else(|| refused("the witness file is not an array, or too long"))?;
-    let named: BTreeSet<&Did> =
-        log.versions.iter().filter_map(|v| v.witnesses.as_ref()).flat_map(|w| &w.dids).collect();
+    let named: BTreeSet<&Did> = versions.iter().filter_map(|(_, witnesses)| *witnesses).flat_map(|w| &w.dids).collect();
     let mut seen = WitnessedEntries { named, latest: BTreeMap::new(), failed: None };
     for record in records {
         let Some(id) = record.get("versionId").and_then(Value::as_str) else { continue };
         // Of an entry that is not published, nothing can be said: it is passed over, and vouches for nothing.
-        let Some(place) = log.versions.iter().position(|version| version.id() == id) else { continue };
+        let Some(place) = versions.iter().position(|(version, _)| *version == id) else { continue };
         let mut document = Map::from_iter([("versionId".to_owned(), Value::from(id))]);
         for proof in record.get("proof").map(entry::as_list).unwrap_or_default() {
             seen.note(&mut document, proof, place, now, skew);
         }
     }
-    for (place, version) in log.versions.iter().enumerate() {
-        let Some(witnesses) = &version.witnesses else { continue };
+    for (place, (_, witnesses)) in versions.iter().enumerate() {
+        let Some(witnesses) = witnesses else { continue };
         let vouching = witnesses.dids.iter().filter(|did| seen.latest.get(did).is_some_and(|at| *at >= place)).count();
         if vouching < witnesses.threshold {
             let number = place.saturating_add(1);

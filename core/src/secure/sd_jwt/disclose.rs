@@ -9,8 +9,8 @@ use crate::{
     Code, Problem,
     at_least::Direction,
     format::CredentialFormat,
+    metadata::{Member, is_metadata},
     query,
-    shown::{Member, is_metadata},
 };
 
 /// Maximum number of claims in the clear: the presenter determines their number, and each takes memory for its path.

@@ -8,7 +8,7 @@ use std::{fmt, sync::OnceLock};
 
 use serde_json::{Map, Value};
 
-use crate::{Code, Problem, format::CredentialFormat, keys::PublicKey, secure::jose::Jws, shown::Member};
+use crate::{Code, Problem, format::CredentialFormat, keys::PublicKey, metadata::Member, secure::jose::Jws};
 
 mod binding;
 mod disclose;

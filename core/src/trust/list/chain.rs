@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Handover, Operators, TrustListContents, contents::check_digest};
+use super::{EarlierList, Handover, Operators, TrustListContents, contents::check_digest};
 use crate::{Code, Problem, trust::statement::StatementKind};
 
 /// Maximum number of earlier lists in the history of a list.
@@ -11,16 +11,6 @@ const MAX_HISTORY: usize = 64;
 /// Maximum increase from one sequence number to the next. Without a limit, one list with the greatest possible number
 /// would leave none for its successor.
 const MAX_STEP: u64 = 1_000;
-
-/// Reference to an earlier list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EarlierList {
-    /// Sequence number.
-    pub sequence: u64,
-    /// Its [digest](super::TrustList::digest).
-    pub digest: String,
-}
 
 /// Identity of the newest accepted trust list. A list is refused if it is older, if it has the same number and another
 /// digest, or if it does not descend from it.

@@ -2,11 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{
-    EarlierList, NamedOperators,
-    diff::{TrustListDifference, diff},
-    timestamp::check_signers,
-};
+use super::{NamedOperators, timestamp::check_signers};
 use crate::{
     Problem,
     epoch::Epoch,
@@ -51,6 +47,16 @@ pub struct TrustListContents {
     pub issuers: Vec<TrustListEntry>,
     /// Current and former registrars of relying parties, by DID in ascending byte order.
     pub registrars: Vec<TrustListEntry>,
+}
+
+/// Reference to an earlier list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlierList {
+    /// Sequence number.
+    pub sequence: u64,
+    /// Its [digest](super::TrustList::digest).
+    pub digest: String,
 }
 
 /// Party of a trust list, with all its current and former accreditations.
@@ -119,12 +125,6 @@ pub enum EarlierCredentials {
 }
 
 impl TrustListContents {
-    /// Returns the differences of `later` from this list: first the issuers, then the registrars, each by DID.
-    #[must_use]
-    pub fn diff<'a>(&'a self, later: &'a Self) -> Vec<TrustListDifference<'a>> {
-        diff(self, later)
-    }
-
     /// Returns the content of a first list.
     #[must_use]
     pub fn first(issuers: Vec<TrustListEntry>, registrars: Vec<TrustListEntry>) -> Self {
@@ -176,6 +176,21 @@ impl TrustListContents {
         }
         self.issuers.iter().try_for_each(|entry| entry.check(kind, true))?;
         self.registrars.iter().try_for_each(|entry| entry.check(kind, false))
+    }
+
+    /// Names new operators, who sign later lists and must also sign this one.
+    pub fn set_operators(&mut self, ids: impl IntoIterator<Item = String>, quorum: usize) {
+        self.operators = Some(NamedOperators::after(self.operators.take(), ids, quorum, self.sequence));
+    }
+
+    /// Returns the URL or path of the list with this number: `history/NNN.json` relative to `list`, that of the newest
+    /// list.
+    #[must_use]
+    pub fn beside(list: &str, number: u64) -> String {
+        let query = list.find('?').filter(|_| list.contains("://")).unwrap_or(list.len());
+        let (place, query) = list.split_at(query);
+        let folder = place.rfind('/').map_or("", |at| place.get(..=at).unwrap_or_default());
+        format!("{folder}history/{number:03}.json{query}")
     }
 }
 

@@ -72,7 +72,15 @@ impl fmt::Display for TrustListDifference<'_> {
     }
 }
 
-pub(super) fn diff<'a>(before: &'a TrustListContents, after: &'a TrustListContents) -> Vec<TrustListDifference<'a>> {
+impl TrustListContents {
+    /// Returns the differences of `later` from this list: first the issuers, then the registrars, each by DID.
+    #[must_use]
+    pub fn diff<'a>(&'a self, later: &'a Self) -> Vec<TrustListDifference<'a>> {
+        diff(self, later)
+    }
+}
+
+fn diff<'a>(before: &'a TrustListContents, after: &'a TrustListContents) -> Vec<TrustListDifference<'a>> {
     let mut found = Vec::new();
     for (registrar, before, after) in
         [(false, &before.issuers, &after.issuers), (true, &before.registrars, &after.registrars)]

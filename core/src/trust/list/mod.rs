@@ -35,8 +35,8 @@ mod tests;
 mod timestamp;
 mod why;
 
-pub use chain::{AcceptedList, EarlierList};
-pub use contents::{Accreditation, EarlierCredentials, TrustListContents, TrustListEntry, Withdrawal};
+pub use chain::AcceptedList;
+pub use contents::{Accreditation, EarlierCredentials, EarlierList, TrustListContents, TrustListEntry, Withdrawal};
 pub use diff::{EntryChange, TrustListDifference};
 pub use operators::{Handover, NamedOperators, Operators};
 pub use relied::LimitingClaims;
@@ -220,7 +220,7 @@ impl TrustList {
         // A list that is accepted by its digest is verified with the pinned operators only.
         let accepted = pinned.accept == Some(digest.as_str());
         let seen = pinned.seen.filter(|_| !accepted);
-        let deciding = pinned.operators.deciding(seen);
+        let deciding = pinned.operators.deciding(seen.and_then(|seen| seen.operators.as_ref()));
         let Signatures { by: signed_by, failed } = proofs::verify(&unsecured, &proofs, &deciding, clock, resolver)?;
         if let Some(named) = contents.operators.as_ref().filter(|named| !deciding.are(named)) {
             // New operators must sign too, so that none is named without knowing it or without having the key.
@@ -237,7 +237,8 @@ impl TrustList {
             None => pinned.operators.admit_first(&contents)?,
         }
         let (valid_from, valid_until) = (from, until);
-        let handover = pinned.operators.handover(&contents, seen);
+        let handover =
+            pinned.operators.handover(contents.operators.as_ref(), seen.and_then(|seen| seen.operators.as_ref()));
         let stamped = pinned.seen.is_some_and(|seen| seen.timestamped);
         let (skew, fresh_until) = (pinned.skew, None);
         Ok(Self {

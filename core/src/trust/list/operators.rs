@@ -6,7 +6,6 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{AcceptedList, TrustListContents};
 use crate::{Code, Problem, did::Did, trust::statement::StatementKind};
 
 /// Maximum number of operators of one list.
@@ -41,6 +40,22 @@ pub struct Handover {
 }
 
 impl NamedOperators {
+    /// Returns the operators that list number `sequence` names in place of those `before`.
+    pub(super) fn after(
+        before: Option<Self>,
+        ids: impl IntoIterator<Item = String>,
+        quorum: usize,
+        sequence: u64,
+    ) -> Self {
+        let mut ids: Vec<String> = ids.into_iter().collect();
+        ids.sort();
+        let mut named_in = before.map(|before| before.named_in).unwrap_or_default();
+        named_in.push(sequence);
+        let oldest = named_in.len().saturating_sub(MAX_CHANGES);
+        named_in.drain(..oldest);
+        Self { ids, quorum, named_in }
+    }
+
     /// Checks the limits and the order of the members, in a list with this sequence number.
     pub(super) fn check(&self, kind: &StatementKind, sequence: u64) -> Result<(), Problem> {
         kind.count(self.ids.len(), 1..=MAX_OPERATORS, "operators")?;
@@ -118,8 +133,8 @@ impl Operators {
 
     /// Returns the operators whose quorum decides: those that a list has named in place of these pinned ones, or else
     /// these. A handover from other pins is ignored.
-    pub(super) fn deciding(&self, seen: Option<&AcceptedList>) -> Self {
-        match seen.and_then(|seen| seen.operators.as_ref()).filter(|now| now.pinned == self.fingerprint()) {
+    pub(super) fn deciding(&self, seen: Option<&Handover>) -> Self {
+        match seen.filter(|now| now.pinned == self.fingerprint()) {
             None => self.clone(),
             Some(now) => Self { operators: now.ids.iter().cloned().collect(), quorum: now.quorum, ..self.clone() },
         }
@@ -127,34 +142,11 @@ impl Operators {
 
     /// Returns the operators who sign after an accepted list, if they are not the pinned ones: those that it names, or
     /// those of an earlier handover from these pins.
-    pub(super) fn handover(&self, contents: &TrustListContents, seen: Option<&AcceptedList>) -> Option<Handover> {
+    pub(super) fn handover(&self, named: Option<&NamedOperators>, seen: Option<&Handover>) -> Option<Handover> {
         let pinned = self.fingerprint();
-        let Some(NamedOperators { ids, quorum, .. }) = &contents.operators else {
-            return seen.and_then(|seen| seen.operators.clone()).filter(|now| now.pinned == pinned);
+        let Some(NamedOperators { ids, quorum, .. }) = named else {
+            return seen.filter(|now| now.pinned == pinned).cloned();
         };
         Some(Handover { pinned, ids: ids.clone(), quorum: *quorum })
-    }
-}
-
-impl TrustListContents {
-    /// Names new operators, who sign later lists and must also sign this one.
-    pub fn set_operators(&mut self, ids: impl IntoIterator<Item = String>, quorum: usize) {
-        let mut ids: Vec<String> = ids.into_iter().collect();
-        ids.sort();
-        let mut named_in = self.operators.take().map(|before| before.named_in).unwrap_or_default();
-        named_in.push(self.sequence);
-        let oldest = named_in.len().saturating_sub(MAX_CHANGES);
-        named_in.drain(..oldest);
-        self.operators = Some(NamedOperators { ids, quorum, named_in });
-    }
-
-    /// Returns the URL or path of the list with this number: `history/NNN.json` relative to `list`, that of the newest
-    /// list.
-    #[must_use]
-    pub fn beside(list: &str, number: u64) -> String {
-        let query = list.find('?').filter(|_| list.contains("://")).unwrap_or(list.len());
-        let (place, query) = list.split_at(query);
-        let folder = place.rfind('/').map_or("", |at| place.get(..=at).unwrap_or_default());
-        format!("{folder}history/{number:03}.json{query}")
     }
 }

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::RelyingParty;
 use crate::{
     Code, Problem,
-    did::{Did, DidUrl, PinnedKeys, Resolve, VerificationRelationship},
+    did::{DidUrl, Resolve, VerificationRelationship},
     keys::{Algorithm, PublicKey},
     trust::statement::StatementKind,
 };
@@ -62,7 +61,7 @@ impl ReceiptKey {
     ///
     /// # Errors
     /// Those of [`DidUrl::parse`] and [`PublicKey::from_multikey`].
-    fn open(&self) -> Result<(DidUrl, PublicKey), Problem> {
+    pub(super) fn open(&self) -> Result<(DidUrl, PublicKey), Problem> {
         Ok((DidUrl::parse(&self.id)?, PublicKey::from_multikey(&self.multikey)?))
     }
 
@@ -86,28 +85,4 @@ pub(super) fn check(keys: &[ReceiptKey], id: &str, kind: &StatementKind) -> Resu
         kind.require(holds, "receipt_keys", "has an entry that is not an Ed25519 key of the verifier")?;
         kind.require(ids.insert(key.id.as_str()), "receipt_keys", "has an id twice")
     })
-}
-
-impl RelyingParty {
-    /// Returns the state of a receipt's signing key in this registration. `method` is its DID URL in the proof.
-    #[must_use]
-    pub fn receipt_key(&self, method: &DidUrl, key: &PublicKey) -> KeyStanding {
-        if self.receipt_keys.is_empty() {
-            return KeyStanding::NoneNamed;
-        }
-        if self.receipt_keys.contains(&ReceiptKey::new(method, key)) {
-            KeyStanding::Registered
-        } else {
-            KeyStanding::NotRegistered
-        }
-    }
-
-    /// Returns a resolver for the verifier's DID that knows only the registered receipt keys.
-    ///
-    /// # Errors
-    /// Those of [`Did::parse`] and [`PinnedKeys::new`].
-    pub fn receipt_resolver(&self) -> Result<PinnedKeys, Problem> {
-        let keys = self.receipt_keys.iter().map(|key| key.open().map(|(id, key)| (id.fragment().to_owned(), key)));
-        PinnedKeys::new(&Did::parse(&self.id)?, &keys.collect::<Result<Vec<_>, _>>()?)
-    }
 }

@@ -8,13 +8,15 @@ use serde_json::Value;
 use crate::{
     Problem,
     at_least::{Direction, OrderedValue, RelativeDay},
+    did::{Did, DidUrl, PinnedKeys},
     format::{CredentialFormat, RequestedFormat},
+    keys::PublicKey,
     query::{CredentialQuery, Query},
     secure::sd_jwt::ClaimPath,
     trust::statement::{StatementKind, path},
 };
 
-use super::receipt_key::{self, ReceiptKey};
+use super::receipt_key::{self, KeyStanding, ReceiptKey};
 
 /// Maximum number of intended uses.
 const MAX_USES: usize = 32;
@@ -165,6 +167,30 @@ impl RelyingParty {
         kind.require(unique, "intended_uses", "has an id twice")?;
         self.intended_uses.iter().try_for_each(|intended| intended.check(kind))?;
         receipt_key::check(&self.receipt_keys, &self.id, kind)
+    }
+}
+
+impl RelyingParty {
+    /// Returns the state of a receipt's signing key in this registration. `method` is its DID URL in the proof.
+    #[must_use]
+    pub fn receipt_key(&self, method: &DidUrl, key: &PublicKey) -> KeyStanding {
+        if self.receipt_keys.is_empty() {
+            return KeyStanding::NoneNamed;
+        }
+        if self.receipt_keys.contains(&ReceiptKey::new(method, key)) {
+            KeyStanding::Registered
+        } else {
+            KeyStanding::NotRegistered
+        }
+    }
+
+    /// Returns a resolver for the verifier's DID that knows only the registered receipt keys.
+    ///
+    /// # Errors
+    /// Those of [`Did::parse`] and [`PinnedKeys::new`].
+    pub fn receipt_resolver(&self) -> Result<PinnedKeys, Problem> {
+        let keys = self.receipt_keys.iter().map(|key| key.open().map(|(id, key)| (id.fragment().to_owned(), key)));
+        PinnedKeys::new(&Did::parse(&self.id)?, &keys.collect::<Result<Vec<_>, _>>()?)
     }
 }
 
