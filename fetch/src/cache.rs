@@ -10,7 +10,7 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidMethod, Resolve, SelfContained, webvh::WebVhLog},
+    did::{Did, DidDocument, DidMethods, Resolve, ResolvedDid},
     time::Timestamp,
 };
 
@@ -35,7 +35,7 @@ struct Entry {
     at: Timestamp,
 }
 
-/// Cache of fetched DID documents, which also resolves did:key and did:jwk. Clones share the cache.
+/// Cache of fetched DID documents, which also resolves DIDs that contain their document. Clones share the cache.
 ///
 /// For each did:webvh log it keeps the `versionId` of the last accepted entry, and refuses a log that does not continue
 /// from it. The cache keeps these in memory; [`DidCache::persist_in`] stores them in a file, and
@@ -43,8 +43,9 @@ struct Entry {
 ///
 /// It holds at most 20,480 documents. [`Resolve::resolve`] answers from memory and never fetches. [`DidCache::refresh`]
 /// fetches, and keeps the old document if that fails; documents older than [`MAX_STALE`] are not used.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct DidCache {
+    methods: DidMethods,
     entries: Arc<RwLock<HashMap<Did, Entry>>>,
     /// Error of the last fetch, by DID; absent if the last fetch succeeded.
     refusals: Arc<RwLock<HashMap<Did, Problem>>>,
@@ -52,7 +53,26 @@ pub struct DidCache {
     seen: Arc<Mutex<AcceptedEntries>>,
 }
 
+impl Default for DidCache {
+    /// Creates an empty cache for the methods of carnet-core.
+    fn default() -> Self {
+        Self::new(DidMethods::standard())
+    }
+}
+
 impl DidCache {
+    /// Creates an empty cache for these DID methods.
+    #[must_use]
+    pub fn new(methods: DidMethods) -> Self {
+        Self { methods, entries: Arc::default(), refusals: Arc::default(), seen: Arc::default() }
+    }
+
+    /// Returns the DID methods that are resolved.
+    #[must_use]
+    pub fn methods(&self) -> &DidMethods {
+        &self.methods
+    }
+
     /// Inserts a document fetched at `at`, in place of a previous one. Returns whether it differs from the previous
     /// one; `true` if there was none.
     pub fn insert(&self, did: &Did, document: Arc<DidDocument>, at: Timestamp) -> bool {
@@ -82,19 +102,18 @@ impl DidCache {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).last().clone()
     }
 
-    /// Inserts the document of a verified log fetched at `at`, in place of the previous one, and records its last entry
-    /// as accepted. Returns whether the document changed; `true` if there was none.
+    /// Inserts a DID as resolved at `at`, in place of the previous result. Returns whether the document changed.
     ///
     /// # Errors
-    /// `did_log_forked`: the log does not continue from its last accepted entry; the cached document stays.
-    /// `did_unresolved`: its last entry could not be written to the file of [`DidCache::persist_in`].
-    pub fn insert_log(&self, log: WebVhLog, at: Timestamp) -> Result<bool, Problem> {
-        // The lock is held until the log is inserted, so that the longer of two concurrent logs stays.
+    /// `did_log_forked`: its history does not continue the previous one, which stays; `did_unresolved`: its last
+    /// version could not be stored.
+    pub fn insert_resolved(&self, did: &Did, resolved: ResolvedDid, at: Timestamp) -> Result<bool, Problem> {
+        // The lock is held until the history is inserted, so that the longer of two concurrent ones stays.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.advance(&log)?;
+        seen.advance(did, &resolved.versions)?;
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        let did = log.did().clone();
-        Ok(put(&mut entries, &did, Entry { document: log.document(), ttl: Some(Duration::from_secs(log.ttl())), at }))
+        let ttl = resolved.ttl.map(Duration::from_secs);
+        Ok(put(&mut entries, did, Entry { document: resolved.document, ttl, at }))
     }
 
     /// Fetches and caches the document of a DID, unless it is derived from the DID, or cached and younger than
@@ -102,8 +121,8 @@ impl DidCache {
     /// return the same `Arc`.
     ///
     /// # Errors
-    /// Those of [`HttpsFetcher::did_web`], [`HttpsFetcher::did_webvh`] and [`DidCache::insert_log`]; the cached
-    /// document stays.
+    /// Those of [`HttpsFetcher::resolve_did`], and `did_log_forked` (a history that does not continue the previous one);
+    /// the cached document stays.
     pub async fn refresh(&self, fetcher: &HttpsFetcher, did: &Did, max_age: Duration) -> Result<(), Problem> {
         self.update(fetcher, did, max_age).await.map(drop)
     }
@@ -114,7 +133,8 @@ impl DidCache {
     /// # Errors
     /// Those of [`DidCache::refresh`].
     pub async fn update(&self, fetcher: &HttpsFetcher, did: &Did, max_age: Duration) -> Result<bool, Problem> {
-        if did.is_self_contained() || self.is_fresh(did, max_age) {
+        let is_derived = self.methods.driver(did).is_ok_and(|driver| driver.derive(did).is_some());
+        if is_derived || self.is_fresh(did, max_age) {
             return Ok(false);
         }
         let fetched = self.fetch(fetcher, did).await;
@@ -130,12 +150,8 @@ impl DidCache {
 
     /// Fetches and caches the document of a DID. Returns whether it changed.
     async fn fetch(&self, fetcher: &HttpsFetcher, did: &Did) -> Result<bool, Problem> {
-        if did.method() == DidMethod::WebVh {
-            let fetched = now();
-            return self.insert_log(fetcher.did_webvh(did, fetched).await?, fetched);
-        }
-        let document = fetcher.did_web(did).await?;
-        Ok(self.insert(did, document, now()))
+        let fetched = now();
+        self.insert_resolved(did, fetcher.resolve_did(did, fetched).await?, fetched)
     }
 
     /// Returns the error of the last fetch of a DID's document; `None` if it succeeded, or nothing was fetched.
@@ -153,10 +169,9 @@ impl DidCache {
     /// `did_log_invalid`, `did_log_forked` or `did_log_witness`. `did_deactivated`; `did_unsupported` (another method);
     /// an invalid did:key or did:jwk.
     pub fn resolve_at(&self, did: &Did, now: Timestamp) -> Result<Arc<DidDocument>, Problem> {
-        match did.method() {
-            DidMethod::Key | DidMethod::Jwk => return SelfContained.resolve(did),
-            DidMethod::Web | DidMethod::WebVh => {}
-            DidMethod::Other => return Err(Code::DidUnsupported.into()),
+        let driver = self.methods.driver(did)?;
+        if let Some(derived) = driver.derive(did) {
+            return derived.map(Arc::new);
         }
         let problem = |code, what: String| Problem::new(code, format!("the document of {did} {what}"));
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
@@ -166,7 +181,7 @@ impl DidCache {
                 problem(Code::DidUnresolved, format!("could not be fetched: {}", away.detail))
             }
             Some(bad) => {
-                let code = code_of_bad(did, bad.code);
+                let code = code_of_bad(driver.invalid_code(), bad.code);
                 problem(code, format!("was fetched and is refused: {}", bad.text_within(code)))
             }
         })?;
@@ -188,11 +203,10 @@ impl DidCache {
 
 /// Returns the error code for an invalid document or log. Codes about proofs or JSON would be mistaken for errors of a
 /// credential.
-fn code_of_bad(did: &Did, code: Code) -> Code {
+fn code_of_bad(invalid: Code, code: Code) -> Code {
     match code {
         Code::DidDocumentInvalid | Code::DidLogInvalid | Code::DidLogForked | Code::DidLogWitness => code,
-        _ if did.method() == DidMethod::WebVh => Code::DidLogInvalid,
-        _ => Code::DidDocumentInvalid,
+        _ => invalid,
     }
 }
 

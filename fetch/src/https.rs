@@ -4,12 +4,8 @@ use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
 
 use carnet_core::{
     Code, Problem,
-    did::{
-        Did, DidDocument,
-        webvh::{self, UnwitnessedLog, WebVhLog},
-    },
-    json::{self, Limits},
-    time::{CLOCK_SKEW, Timestamp},
+    did::{Did, DidFile, DidMethods, ResolutionStep, ResolvedDid},
+    time::Timestamp,
 };
 use reqwest::{
     Client, Response, StatusCode,
@@ -28,6 +24,9 @@ use crate::{
     local::{Fingerprint, PinnedLocalhost},
 };
 
+/// Maximum number of further files of one DID.
+const MOST_FILES: usize = 8;
+
 /// Limits of fetches, trusted certificates, and permitted private hosts.
 #[derive(Debug, Clone)]
 pub struct FetchOptions {
@@ -41,29 +40,29 @@ pub struct FetchOptions {
     pub local_pins: BTreeSet<Fingerprint>,
     /// Timeout of a whole fetch, from name resolution to the last byte.
     pub timeout: Duration,
-    /// Maximum size of a did:web document, in bytes.
-    pub max_bytes: usize,
+    /// DID methods that are resolved.
+    pub methods: DidMethods,
 }
 
 impl Default for FetchOptions {
-    /// No additional certificates, no private hosts, no local sites, a timeout of five seconds, and at most 64 KiB.
+    /// No additional certificates, no private hosts, no local sites, a timeout of five seconds, and the methods of
+    /// carnet-core.
     fn default() -> Self {
         Self {
             extra_ca_pem: None,
             private_hosts: BTreeSet::new(),
             local_pins: BTreeSet::new(),
             timeout: Duration::from_secs(5),
-            max_bytes: 65_536,
+            methods: DidMethods::standard(),
         }
     }
 }
 
-/// HTTPS fetcher for did:web documents, did:webvh logs, and other files at configured URLs. Clones share their
-/// connections.
+/// HTTPS fetcher, also for the published files of DIDs. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct HttpsFetcher {
     pub(crate) client: Client,
-    max_bytes: usize,
+    methods: DidMethods,
 }
 
 impl HttpsFetcher {
@@ -72,55 +71,43 @@ impl HttpsFetcher {
     /// # Errors
     /// `key_invalid`: the additional CA certificates cannot be read or are none, or TLS cannot be set up.
     pub fn new(options: FetchOptions) -> Result<Self, Problem> {
-        let max_bytes = options.max_bytes;
-        Ok(Self { client: client(options, true)?, max_bytes })
+        let methods = options.methods.clone();
+        Ok(Self { client: client(options, true)?, methods })
     }
 
-    /// Fetches and parses the document of a did:web DID.
-    ///
-    /// # Errors
-    /// `did_unsupported` (another method), `did_malformed`; `address_forbidden`; `did_unresolved` (timeout, TLS error,
-    /// a status other than 200, a redirect); `too_large`; `did_document_invalid`
-    pub async fn did_web(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        let url = carnet_core::did::web::document_url(did)?;
-        let bytes = self.bytes(&url, "application/did+json, application/json", self.max_bytes).await?;
-        self.read_did_web(did, &bytes)
+    /// Returns the DID methods that are resolved.
+    #[must_use]
+    pub fn methods(&self) -> &DidMethods {
+        &self.methods
     }
 
-    /// Parses the fetched document of a did:web DID.
+    /// Fetches the published files of a DID, and verifies them.
     ///
     /// # Errors
-    /// `did_document_invalid`, and those of [`DidDocument::parse`].
-    pub fn read_did_web(&self, did: &Did, bytes: &[u8]) -> Result<Arc<DidDocument>, Problem> {
-        let limits = Limits { max_bytes: self.max_bytes, ..Limits::DOCUMENT };
-        let document = json::parse(bytes, limits).map_err(|problem| {
-            Problem::new(Code::DidDocumentInvalid, format!("the document is not acceptable JSON ({problem})"))
-        })?;
-        DidDocument::parse(did, &document).map(Arc::new)
+    /// `did_unsupported`: the method is unknown, or publishes nothing; those of [`HttpsFetcher::bytes`] and of the
+    /// method.
+    pub async fn resolve_did(&self, did: &Did, now: Timestamp) -> Result<ResolvedDid, Problem> {
+        let file = self.did_file(&self.methods.location(did)?).await?;
+        self.read_did(did, &file, now).await
     }
 
-    /// Fetches the log of a did:webvh DID, and its witness file if the log needs one, and verifies both.
+    /// Verifies the first published file of a DID, fetched at `now`, and fetches and verifies the others, if any.
     ///
     /// # Errors
-    /// Those of [`HttpsFetcher::bytes`], [`UnwitnessedLog::verify`] and [`UnwitnessedLog::verify_witnesses`].
-    pub async fn did_webvh(&self, did: &Did, now: Timestamp) -> Result<WebVhLog, Problem> {
-        let log = self.bytes(&webvh::log_url(did)?, "text/jsonl", webvh::MAX_BYTES).await?;
-        self.read_did_webvh(did, &log, now).await
+    /// Those of [`HttpsFetcher::resolve_did`].
+    pub async fn read_did(&self, did: &Did, file: &[u8], now: Timestamp) -> Result<ResolvedDid, Problem> {
+        let mut step = self.methods.driver(did)?.read(did, file, now)?;
+        for _ in 0..MOST_FILES {
+            match step {
+                ResolutionStep::Resolved(resolved) => return Ok(resolved),
+                ResolutionStep::Fetch(file, read) => step = read(&self.did_file(&file).await?, now)?,
+            }
+        }
+        Err(Problem::new(Code::DidUnresolved, format!("{did} has too many published files")))
     }
 
-    /// Verifies the fetched log of a did:webvh DID. If the log has witnesses, fetches and verifies its witness file
-    /// too.
-    ///
-    /// # Errors
-    /// Those of [`HttpsFetcher::bytes`], [`UnwitnessedLog::verify`] and [`UnwitnessedLog::verify_witnesses`].
-    pub async fn read_did_webvh(&self, did: &Did, log: &[u8], now: Timestamp) -> Result<WebVhLog, Problem> {
-        let chain = UnwitnessedLog::verify(did, log, now, CLOCK_SKEW)?;
-        let witnesses = if chain.needs_witnesses() {
-            Some(self.bytes(&webvh::witness_url(did)?, "application/json", webvh::MAX_WITNESS_BYTES).await?)
-        } else {
-            None
-        };
-        chain.verify_witnesses(witnesses.as_deref(), now, CLOCK_SKEW)
+    async fn did_file(&self, file: &DidFile) -> Result<Vec<u8>, Problem> {
+        self.bytes(&file.url, file.accept, file.max_bytes).await
     }
 
     /// Fetches an https URL, with the same restrictions as for DID documents and at most `max_bytes`. `accept` is the

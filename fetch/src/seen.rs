@@ -8,7 +8,7 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::webvh::WebVhLog,
+    did::Did,
     json::{self, Limits},
 };
 use serde_json::Value;
@@ -41,18 +41,16 @@ impl AcceptedEntries {
         &self.last
     }
 
-    /// Records the last entry of a verified log, and writes it to the file, before the log is used. Fails with
-    /// `did_log_forked` if the log does not continue from the recorded entry, and with `did_unresolved` if the file
-    /// cannot be written.
-    pub(crate) fn advance(&mut self, log: &WebVhLog) -> Result<(), Problem> {
-        let (did, id) = (log.did().as_str(), log.last_id()?);
+    /// Records the last version of an accepted history, oldest first. It is stored before the document is used.
+    pub(crate) fn advance(&mut self, did: &Did, versions: &[String]) -> Result<(), Problem> {
+        let (did, Some(id)) = (did.as_str(), versions.last()) else { return Ok(()) };
         match self.last.get(did) {
             Some(before) if before == id => return Ok(()),
-            Some(before) => log.require_follows(before)?,
-            None => {}
+            Some(before) if !versions.contains(before) => return Err(Code::DidLogForked.into()),
+            _ => {}
         }
         let mut last = self.last.clone();
-        last.insert(did.to_owned(), id.to_owned());
+        last.insert(did.to_owned(), id.clone());
         if let Some(file) = &self.file {
             write(file, &last).map_err(|error| {
                 Problem::new(Code::DidUnresolved, format!("the record of the log could not be written: {error}"))

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use carnet_core::{
     Code,
-    did::{Did, DidMethod, web, webvh},
+    did::Did,
     json::{self, Limits},
     text::displayable_lines,
     time::{CLOCK_SKEW, Timestamp},
@@ -285,13 +285,9 @@ pub async fn server_time(did: &Did, fetcher: &HttpsFetcher) -> Option<Timestamp>
 /// Fetches the published document or log of a DID. Returns its URL, its file name in a data directory, and the
 /// response; `None` if nothing is published for the DID.
 async fn visit(did: &Did, fetcher: &HttpsFetcher) -> Option<(String, &'static str, Result<SiteResponse, SiteError>)> {
-    let (url, file, accept) = match did.method() {
-        DidMethod::Web => (web::document_url(did).ok()?, "did.json", "application/did+json, application/json"),
-        DidMethod::WebVh => (webvh::log_url(did).ok()?, "did.jsonl", "text/jsonl"),
-        _ => return None,
-    };
-    let visited = fetcher.fetch_site(&url, accept, webvh::MAX_BYTES).await;
-    Some((url, file, visited))
+    let file = fetcher.methods().location(did).ok()?;
+    let visited = fetcher.fetch_site(&file.url, file.accept, file.max_bytes).await;
+    Some((file.url, file.name, visited))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! HTTPS fetcher of a service, created from its configuration.
 
+use carnet_core::did::DidMethods;
 use carnet_fetch::{FetchOptions, HttpsFetcher};
 
 use crate::{
@@ -7,7 +8,7 @@ use crate::{
     disk,
 };
 
-/// Creates the fetcher of DID documents, with the configured CA certificates, private hosts and pins.
+/// Creates the fetcher of DID documents, for the DID methods of carnet-core, with the configured CA certificates, private hosts and pins.
 ///
 /// # Errors
 /// The certificate file is unreadable or invalid; a pin is not a fingerprint.
@@ -31,6 +32,7 @@ pub fn create_fetcher(config: &ServeConfig) -> Result<HttpsFetcher, StartError> 
     let options = FetchOptions {
         extra_ca_pem,
         local_pins,
+        methods: DidMethods::standard(),
         private_hosts: config.private_hosts.iter().cloned().collect(),
         ..FetchOptions::default()
     };

@@ -275,11 +275,14 @@ mod tests {
         let (dir, did, pin) = site();
         let (_other, _, other_pin) = site();
         let _server = serve_site(dir.path(), &local(&[&pin]), &did, None).await.unwrap().unwrap();
-        create_fetcher(&local(&[&other_pin, &pin])).unwrap().did_web(&did).await.unwrap();
+        create_fetcher(&local(&[&other_pin, &pin])).unwrap().resolve_did(&did, crate::time::now()).await.unwrap();
         for config in
             [local(&[&other_pin]), ServeConfig { private_hosts: vec![LOCALHOST.to_owned()], ..ServeConfig::default() }]
         {
-            assert_eq!(create_fetcher(&config).unwrap().did_web(&did).await.unwrap_err().code, Code::DidUnresolved);
+            assert_eq!(
+                create_fetcher(&config).unwrap().resolve_did(&did, crate::time::now()).await.unwrap_err().code,
+                Code::DidUnresolved
+            );
         }
     }
 

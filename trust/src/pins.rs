@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidMethod, Resolve, SelfContained},
+    did::{Did, DidDocument, Resolve, SelfContained},
     time::{CLOCK_SKEW, Timestamp},
     trust::list::{Operators, TrustList, TrustListAnchors},
 };
@@ -100,13 +100,10 @@ impl SuppliedDocuments {
 
 impl Resolve for SuppliedDocuments {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        match (did.method(), self.0.get(did)) {
-            (DidMethod::Key | DidMethod::Jwk, _) => SelfContained.resolve(did),
-            (_, Some(document)) => Ok(Arc::clone(document)),
-            (_, None) => Err(Problem::new(
-                Code::DidUnresolved,
-                format!("this program fetches nothing: give the document of {did} with --did-document"),
-            )),
+        if did.is_self_contained() {
+            return SelfContained.resolve(did);
         }
+        let missing = || format!("this program fetches nothing: give the document of {did} with --did-document");
+        self.0.get(did).cloned().ok_or_else(|| Problem::new(Code::DidUnresolved, missing()))
     }
 }

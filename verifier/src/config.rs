@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use carnet_core::did::{Did, DidMethod};
+use carnet_core::did::{Did, DidMethods};
 use carnet_service::{
     config::{self, ConfigFiles, FieldRange, ServeConfig, StartError, invalid_field},
     keys::KeysConfig,
@@ -14,7 +14,10 @@ use carnet_spec::Catalogue;
 use serde::Deserialize;
 
 use crate::{
-    foreign::ForeignTypeEntry, openid::config::OpenIdConfig, redemption::desks::RedemptionConfig, status::StatusConfig,
+    foreign::{ForeignTypeEntry, parse_issuer},
+    openid::config::OpenIdConfig,
+    redemption::desks::RedemptionConfig,
+    status::StatusConfig,
     trust::TrustConfig,
 };
 
@@ -149,7 +152,11 @@ impl VerifierConfig {
     ///
     /// # Errors
     /// A DID is malformed or of an unsupported method; an issuer has no type, or one that is not in the catalogue.
-    pub(crate) fn accepted(&self, catalogue: &Catalogue) -> Result<BTreeMap<Did, BTreeSet<String>>, StartError> {
+    pub(crate) fn accepted(
+        &self,
+        catalogue: &Catalogue,
+        methods: &DidMethods,
+    ) -> Result<BTreeMap<Did, BTreeSet<String>>, StartError> {
         let refused = |what: String| self.files.place(invalid_field("issuers", what));
         let mut accepted: BTreeMap<Did, BTreeSet<String>> = BTreeMap::new();
         for entry in &self.issuers {
@@ -171,17 +178,12 @@ impl VerifierConfig {
                 accepted.entry(did.clone()).or_default().insert(foreign.name.as_str().to_owned());
             }
         }
+        if let Some(did) = accepted.keys().find(|did| !methods.supports(did)) {
+            let known = methods.names().collect::<Vec<_>>().join(", ");
+            return Err(refused(format!("issuers: {did}: the supported DID methods are {known}")));
+        }
         Ok(accepted)
     }
-}
-
-/// Parses the DID of an accepted issuer. An error is a sentence about it.
-pub(crate) fn parse_issuer(text: &str) -> Result<Did, String> {
-    let did = Did::parse(text).map_err(|problem| format!("issuers: {text}: {problem}"))?;
-    if did.method() == DidMethod::Other {
-        return Err(format!("issuers: {did}: only did:web, did:webvh, did:jwk and did:key are supported"));
-    }
-    Ok(did)
 }
 
 #[cfg(test)]
@@ -232,7 +234,7 @@ mod tests {
         let read = |entry: &str| {
             let config = load(BASE, &format!("[[foreign_types]]\n{entry}")).map_err(|error| error.to_string())?;
             let catalogue = config.catalogue().map_err(|error| error.to_string())?;
-            config.accepted(&catalogue).map_err(|error| error.to_string())
+            config.accepted(&catalogue, &DidMethods::standard()).map_err(|error| error.to_string())
         };
         let good = "vct = \"urn:eudi:pid:1\"\nissuers = [\"did:web:pid.example\"]\n";
         let accepted = read(good).unwrap();
@@ -282,7 +284,9 @@ mod tests {
     fn issuers_are_held_to_the_catalogue() {
         let catalogue = Catalogue::embedded().unwrap();
         let accepted = |did: &str, kind: &str| {
-            load(BASE, &format!("[[issuers]]\ndid = \"{did}\"\ntypes = [\"{kind}\"]")).unwrap().accepted(&catalogue)
+            load(BASE, &format!("[[issuers]]\ndid = \"{did}\"\ntypes = [\"{kind}\"]"))
+                .unwrap()
+                .accepted(&catalogue, &DidMethods::standard())
         };
         assert_eq!(accepted("did:web:uni.example", "QualificationCredential").unwrap().len(), 1);
         for (did, kind) in [

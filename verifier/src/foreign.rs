@@ -2,11 +2,9 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use carnet_core::{secure::sd_jwt::ClaimPath, text::quoted, verify::VerificationProfile};
+use carnet_core::{did::Did, secure::sd_jwt::ClaimPath, text::quoted, verify::VerificationProfile};
 use carnet_spec::{ForeignContext, ForeignType, ForeignTypeName};
 use serde::Deserialize;
-
-use crate::config::parse_issuer;
 
 /// Maximum size of the file of a context, in bytes.
 const MAX_CONTEXT: u64 = 1_048_576;
@@ -83,6 +81,11 @@ impl ForeignTypeEntry {
             contexts: self.contexts.iter().map(ForeignContextEntry::read).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Parses the DID of an accepted issuer. An error is a sentence about it.
+pub(crate) fn parse_issuer(text: &str) -> Result<Did, String> {
+    Did::parse(text).map_err(|problem| format!("issuers: {text}: {problem}"))
 }
 
 impl ForeignContextEntry {

@@ -39,13 +39,13 @@ impl OwnIdentity {
     /// a method that wallets cannot resolve.
     pub(crate) fn new(did: Did, name: String, key: Keyring) -> Option<Self> {
         let public = key.public_key();
-        let fragment = match did.method() {
-            DidMethod::Web => key.name().to_owned(),
-            DidMethod::Jwk if did == Did::jwk(&public) => "0".to_owned(),
-            DidMethod::Key if did == Did::key(&public) => public.to_multikey(),
-            _ => return None,
+        let kid = if did.method() == DidMethod::Web {
+            format!("{did}#{}", key.name())
+        } else if [Did::jwk(&public), Did::key(&public)].contains(&did) {
+            SelfContained.resolve(&did).ok()?.method_of(&public)?.to_owned()
+        } else {
+            return None;
         };
-        let kid = format!("{did}#{fragment}");
         Some(Self { did, kid, name, key })
     }
 
@@ -60,7 +60,7 @@ impl OwnIdentity {
     /// # Errors
     /// The DID document would be invalid.
     pub(crate) fn resolver(&self) -> Result<OwnDocument, Problem> {
-        let document = if self.did.method() == DidMethod::Web {
+        let document = if self.did.is_published() {
             // Receipts with a retired key are still valid; those with a compromised one may be forged.
             Arc::new(self.key.own_document(&self.did)?)
         } else {

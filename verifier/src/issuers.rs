@@ -13,7 +13,7 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidMethod, Resolve},
+    did::{Did, DidDocument, Resolve},
     time::Timestamp,
     trust::list::{AccreditationQuestion, LimitingClaims, TrustList},
     verify::{IssuerPolicy, VerifiedCredential},
@@ -56,7 +56,8 @@ impl Issuers {
         limiting: BTreeMap<String, LimitingClaims>,
         fetcher: HttpsFetcher,
     ) -> Self {
-        Self { types, trust, limiting, cache: DidCache::default(), fetcher }
+        let cache = DidCache::new(fetcher.methods().clone());
+        Self { types, trust, limiting, cache, fetcher }
     }
 
     /// Stores the last accepted entry of each did:webvh log in a file ([`DidCache::persist_in`]).
@@ -83,7 +84,7 @@ impl Issuers {
         let listed = list.iter().flat_map(|list| &list.contents().issuers);
         let known = |name: &String| self.limiting.contains_key(name);
         let listed = listed.filter(|entry| entry.accreditations.iter().any(|held| held.types.iter().any(known)));
-        let supported = |did: &Did| did.method() != DidMethod::Other;
+        let supported = |did: &Did| self.cache.methods().supports(did);
         let listed = listed.filter_map(|entry| Did::parse(&entry.id).ok()).filter(supported);
         self.types.keys().cloned().chain(listed).collect()
     }

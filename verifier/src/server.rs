@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use carnet_core::did::{Did, DidMethod};
+use carnet_core::did::{Did, DidMethods};
 use carnet_service::{
     config::{StartError, invalid_field},
     fetcher::create_fetcher,
@@ -71,7 +71,7 @@ pub(crate) async fn run(data: &Path, config: Option<&Path>, listen: Option<Socke
              registration request"
         );
     }
-    if verifier.identity.did.method() == DidMethod::Web {
+    if verifier.identity.did.is_published() {
         keys::require_listed(data, &verifier.identity.did, &verifier.identity.key)?;
     }
     let seen = data.join(SEEN_LOGS);
@@ -155,7 +155,7 @@ impl CheckedConfiguration {
         let catalogue = config.catalogue().map_err(StartError::unstarted)?;
         let trust = config.trust.as_ref().map(ConfiguredTrustList::new).transpose();
         let trust = trust.map_err(|error| config.files.place(error))?;
-        let accepted = config.accepted(&catalogue)?;
+        let accepted = config.accepted(&catalogue, &DidMethods::standard())?;
         Ok(Self { catalogue, accepted, trust })
     }
 }

@@ -161,6 +161,12 @@ impl DidDocument {
         found.key.clone()
     }
 
+    /// Returns the DID URL of the first usable method with this key, as text.
+    #[must_use]
+    pub fn method_of(&self, key: &PublicKey) -> Option<&str> {
+        self.methods.iter().find(|method| method.key.as_ref() == Ok(key)).map(|method| method.id.as_str())
+    }
+
     /// Returns the revocation time of a verification method: the earliest `revoked` (Controlled Identifiers 1.0 section
     /// 2.2) of any method with its id or its key, in this version or, for a DID with a verified history, in an earlier
     /// one. `None` if there is none.

@@ -2,18 +2,28 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{Did, DidDocument, malformed};
+use super::{Did, DidDocument, DidDriver, malformed};
 use crate::{
     Problem,
     json::{self, Limits},
     keys::PublicKey,
 };
 
-/// Derives the document of a did:jwk.
-///
-/// # Errors
-/// `did_malformed` if it is not base64url; those of parsing the JSON and of [`PublicKey::from_jwk`].
-pub(super) fn document(did: &Did) -> Result<DidDocument, Problem> {
+/// Driver of did:jwk.
+#[derive(Debug, Clone, Copy)]
+pub struct DidJwk;
+
+impl DidDriver for DidJwk {
+    fn name(&self) -> &'static str {
+        "jwk"
+    }
+
+    fn derive(&self, did: &Did) -> Option<Result<DidDocument, Problem>> {
+        Some(document(did))
+    }
+}
+
+fn document(did: &Did) -> Result<DidDocument, Problem> {
     let text = URL_SAFE_NO_PAD.decode(did.id()).map_err(|_| malformed("a did:jwk is not base64url"))?;
     let jwk = json::parse(&text, Limits::SMALL)?;
     Ok(DidDocument::of_one_key(did, "0", PublicKey::from_jwk(&jwk)?))

@@ -1,13 +1,23 @@
 //! did:key: the DID contains the key as a Multikey, which is also the fragment of its only verification method.
 
-use super::{Did, DidDocument, malformed};
+use super::{Did, DidDocument, DidDriver, malformed};
 use crate::{Code, Problem, keys::PublicKey};
 
-/// Derives the document of a did:key.
-///
-/// # Errors
-/// `did_malformed` if it is not base58btc multibase; `key_invalid`, `private_key_exposed`.
-pub(super) fn document(did: &Did) -> Result<DidDocument, Problem> {
+/// Driver of did:key.
+#[derive(Debug, Clone, Copy)]
+pub struct DidKey;
+
+impl DidDriver for DidKey {
+    fn name(&self) -> &'static str {
+        "key"
+    }
+
+    fn derive(&self, did: &Did) -> Option<Result<DidDocument, Problem>> {
+        Some(document(did))
+    }
+}
+
+fn document(did: &Did) -> Result<DidDocument, Problem> {
     let multikey = did.id();
     let key = PublicKey::from_multikey(multikey).map_err(|problem| match problem.code {
         Code::InvalidEncoding => malformed("a did:key is not base58btc multibase"),

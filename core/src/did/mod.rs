@@ -8,9 +8,11 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use crate::{Code, Problem, keys::PublicKey};
 
 mod document;
+mod driver;
 mod jwk;
 mod key;
 mod method;
+mod methods;
 mod revocation;
 #[cfg(test)]
 mod tests;
@@ -18,6 +20,12 @@ pub mod web;
 pub mod webvh;
 
 pub use document::DidDocument;
+pub use driver::{DidDriver, DidFile, FileReader, ResolutionStep, ResolvedDid};
+pub use jwk::DidJwk;
+pub use key::DidKey;
+pub use methods::{DidMethod, DidMethods, SelfContained};
+pub use web::DidWeb;
+pub use webvh::DidWebVh;
 
 /// Maximum length of a DID and of a fragment, in bytes. A did:jwk of a P-256 key has about 200.
 const MAX_TEXT: usize = 2_048;
@@ -28,21 +36,6 @@ fn malformed(what: &str) -> Problem {
 
 fn invalid(what: impl Into<String>) -> Problem {
     Problem::new(Code::DidDocumentInvalid, what)
-}
-
-/// DID method, one of those that Carnet supports or [`Self::Other`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DidMethod {
-    /// did:key: the DID contains the key.
-    Key,
-    /// did:jwk: the DID contains the key as a JWK.
-    Jwk,
-    /// did:web: the document is on a web site.
-    Web,
-    /// did:webvh: the document is in a log on a web site that proves its history.
-    WebVh,
-    /// Unsupported method.
-    Other,
 }
 
 /// DID without path, query or fragment. DIDs are equal if their texts are (DID Core 1.0 section 3.1).
@@ -84,31 +77,6 @@ impl Did {
     #[must_use]
     pub fn method_name(&self) -> &str {
         self.parts().0
-    }
-
-    /// Returns the DID method; [`DidMethod::Other`] if it is not supported.
-    #[must_use]
-    pub fn method(&self) -> DidMethod {
-        match self.method_name() {
-            "key" => DidMethod::Key,
-            "jwk" => DidMethod::Jwk,
-            "web" => DidMethod::Web,
-            "webvh" => DidMethod::WebVh,
-            _ => DidMethod::Other,
-        }
-    }
-
-    /// Returns whether the document is derived from the DID itself (did:key, did:jwk), without a fetch.
-    #[must_use]
-    pub fn is_self_contained(&self) -> bool {
-        matches!(self.method(), DidMethod::Key | DidMethod::Jwk)
-    }
-
-    /// Returns whether the document is published and fetched (did:web, did:webvh). A cached copy of such a document may
-    /// lack a newer key of its controller.
-    #[must_use]
-    pub fn is_published(&self) -> bool {
-        matches!(self.method(), DidMethod::Web | DidMethod::WebVh)
     }
 
     /// Returns the method-specific identifier: the text after `did:method:`.
@@ -256,22 +224,6 @@ pub trait Resolve: Send + Sync {
     /// `did_unsupported`, `did_unresolved`, `did_document_invalid`; for methods whose document is derived from the DID
     /// also `did_malformed`, `key_invalid` and `private_key_exposed`.
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem>;
-}
-
-/// Resolver for did:key and did:jwk, whose documents are derived from the DID.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SelfContained;
-
-impl Resolve for SelfContained {
-    fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
-        match did.method() {
-            DidMethod::Key => key::document(did).map(Arc::new),
-            DidMethod::Jwk => jwk::document(did).map(Arc::new),
-            DidMethod::Web | DidMethod::WebVh | DidMethod::Other => {
-                Err(Problem::new(Code::DidUnsupported, format!("did:{} is not supported here", did.method_name())))
-            }
-        }
-    }
 }
 
 /// Resolver for a single DID, whose keys come from a trusted source instead of its published document. For every other

@@ -1,7 +1,42 @@
-//! did:web: URL of the DID document, which the caller fetches.
+//! did:web: the URL of the document, and its content. The caller fetches it.
 
-use super::{Did, DidMethod, malformed};
-use crate::{Code, Problem};
+use super::{Did, DidDocument, DidDriver, DidFile, ResolutionStep, ResolvedDid, malformed};
+use crate::{
+    Code, Problem,
+    json::{self, Limits},
+    time::Timestamp,
+};
+
+const NAME: &str = "web";
+/// Maximum size of a document, in bytes.
+pub const MAX_BYTES: usize = 65_536;
+
+/// Driver of did:web.
+#[derive(Debug, Clone, Copy)]
+pub struct DidWeb;
+
+impl DidDriver for DidWeb {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn location(&self, did: &Did) -> Result<DidFile, Problem> {
+        let (url, accept) = (document_url(did)?, "application/did+json, application/json");
+        Ok(DidFile { url, name: "did.json", accept, max_bytes: MAX_BYTES })
+    }
+
+    /// Reads the document.
+    ///
+    /// # Errors
+    /// `did_document_invalid`
+    fn read(&self, did: &Did, file: &[u8], _now: Timestamp) -> Result<ResolutionStep, Problem> {
+        let limits = Limits { max_bytes: MAX_BYTES, ..Limits::DOCUMENT };
+        let document = json::parse(file, limits).map_err(|problem| {
+            Problem::new(Code::DidDocumentInvalid, format!("the document is not acceptable JSON ({problem})"))
+        })?;
+        Ok(ResolutionStep::Resolved(ResolvedDid::without_history(DidDocument::parse(did, &document)?)))
+    }
+}
 
 /// Returns the HTTPS URL of a did:web document (`/.well-known/did.json`, or `/path/did.json`).
 ///
@@ -11,7 +46,7 @@ use crate::{Code, Problem};
 /// # Errors
 /// `did_malformed` (IP address, bad port, path traversal...), `did_unsupported` (another method).
 pub fn document_url(did: &Did) -> Result<String, Problem> {
-    if did.method() != DidMethod::Web {
+    if did.method_name() != NAME {
         return Err(Code::DidUnsupported.into());
     }
     location(did.id(), "did.json")

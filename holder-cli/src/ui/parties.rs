@@ -1,6 +1,6 @@
 //! Names of parties on screens. A DID is displayed only with `--details`, or if there is neither a name nor a web site.
 
-use carnet_core::did::{Did, DidMethod, web, webvh};
+use carnet_core::did::{Did, DidMethods};
 
 use super::{Ui, sanitise::sanitise};
 
@@ -12,13 +12,8 @@ pub(crate) fn did_of(client_id: &str) -> Option<&str> {
 /// Returns host and path of the web site that publishes a did:web or did:webvh; `None` for other DIDs.
 pub(crate) fn web_site(did: &str) -> Option<String> {
     let did = Did::parse(did).ok()?;
-    let url = match did.method() {
-        DidMethod::Web => web::document_url(&did),
-        DidMethod::WebVh => webvh::log_url(&did),
-        _ => return None,
-    };
-    let url = url.ok()?;
-    let (folder, _) = url.strip_prefix("https://")?.rsplit_once('/')?;
+    let file = DidMethods::standard().location(&did).ok()?;
+    let (folder, _) = file.url.strip_prefix("https://")?.rsplit_once('/')?;
     Some(folder.strip_suffix("/.well-known").unwrap_or(folder).to_owned())
 }
 

@@ -17,7 +17,7 @@ const TYP: &str = "carnet-publication+jwt";
 pub(crate) struct PublicationStatement {
     /// Id of the store.
     pub(crate) store: String,
-    /// Publication number, which increases with each act of staff, and otherwise at most once a day.
+    /// Publication number, which increases with each act of staff and each new list, and otherwise at most once a day.
     pub(crate) number: i64,
 }
 

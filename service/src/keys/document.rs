@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use carnet_core::{
-    did::{Did, DidDocument, DidMethod},
+    did::{Did, DidDocument},
     json::{self, Limits},
 };
 use serde_json::Value;
@@ -35,9 +35,7 @@ pub(super) fn settle(
     held: bool,
 ) -> Result<bool, StartError> {
     let path = data.join(FILE);
-    if did.method() == DidMethod::WebVh {
-        log::require_newest(data, did, register)?;
-    }
+    log::require_newest(data, did, register)?;
     let refused = |why: String| {
         StartError::new(
             format!("{} could not be updated to match the keys: {why}.", path.display()),
@@ -56,7 +54,7 @@ pub(super) fn settle(
     };
     let after = merged(did, before.as_ref().and_then(Value::as_object), register);
     // The log first: if it cannot continue, the document is not changed either.
-    let logged = did.method() == DidMethod::WebVh && log::settle(data, did, &after, register, config, held)?;
+    let logged = log::settle(data, did, &after, register, config, held)?;
     if before.as_ref() == Some(&after) {
         return Ok(logged);
     }
@@ -95,9 +93,7 @@ pub fn compare_published(data: &Path, did: &Did, document: &DidDocument) -> Resu
 /// register; or the document differs from the register.
 pub fn require_listed(data: &Path, did: &Did, keys: &super::Keyring) -> Result<(), StartError> {
     let path = data.join(FILE);
-    if did.method() == DidMethod::WebVh {
-        log::require_newest(data, did, keys.register())?;
-    }
+    log::require_newest(data, did, keys.register())?;
     let read = || -> Option<DidDocument> {
         let text = std::fs::read(&path).ok()?;
         DidDocument::parse(did, &json::parse(&text, Limits::DOCUMENT).ok()?).ok()

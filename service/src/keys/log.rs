@@ -5,7 +5,7 @@ use std::path::Path;
 use carnet_core::{
     Problem,
     did::{
-        Did,
+        Did, DidMethod,
         webvh::{self, Inception, LogUpdate, UnwitnessedLog, WebVhLog},
     },
     keys::{Algorithm, PublicKey, SecretKey},
@@ -55,11 +55,14 @@ pub fn create_webvh(
     Ok((did, state))
 }
 
-/// Refuses a register that is older than the log in the data directory.
+/// Refuses a register that is older than the log in the data directory, for a DID with a log.
 ///
 /// # Errors
 /// The log's document states something about a key that the register lacks; the log is missing or does not verify.
 pub(super) fn require_newest(data: &Path, did: &Did, register: &KeyRegister) -> Result<(), StartError> {
+    if !has_log(did) {
+        return Ok(());
+    }
     let path = data.join(FILE);
     let text = std::fs::read(&path).map_err(|error| unwritten(data, &error))?;
     let log = verified(did, &text, time::now()).map_err(|problem| refused(data, &problem))?;
@@ -67,7 +70,7 @@ pub(super) fn require_newest(data: &Path, did: &Did, register: &KeyRegister) -> 
     comparison::require_newest(data, &path.display().to_string(), did, &document, register)
 }
 
-/// Appends an entry to the log if its last document is not `document`, and rotates the update key (pre-rotation).
+/// Appends an entry to the log, for a DID with one, if its last document is not `document`, and rotates the update key (pre-rotation).
 /// `held` states that the caller holds the exclusive lock of the keys; without it, nothing is written. Returns whether
 /// an entry was appended.
 ///
@@ -82,6 +85,9 @@ pub(super) fn settle(
     config: &KeysConfig,
     held: bool,
 ) -> Result<bool, StartError> {
+    if !has_log(did) {
+        return Ok(false);
+    }
     let problem = |problem: Problem| refused(data, &problem);
     let text = std::fs::read_to_string(data.join(FILE)).map_err(|error| unwritten(data, &error))?;
     let now = time::now();
@@ -127,6 +133,10 @@ pub(super) fn settle(
     write(data, &longer)?;
     advance(data, register)?;
     Ok(true)
+}
+
+fn has_log(did: &Did) -> bool {
+    did.method() == DidMethod::WebVh
 }
 
 fn new_updater(config: &KeysConfig) -> Result<Updater, StartError> {

@@ -7,7 +7,7 @@ use std::{
 
 use carnet_core::{
     Code,
-    did::{Did, DidDocument, DidMethod, VerificationRelationship},
+    did::{Did, DidDocument, VerificationRelationship},
     keys::Algorithm,
     time::Timestamp,
 };
@@ -242,7 +242,7 @@ struct Change<'a> {
 impl Owner {
     /// Returns the path of the file that the operator publishes.
     fn to_publish(&self, data: &Path) -> PathBuf {
-        data.join(if self.did.method() == DidMethod::WebVh { "did.jsonl" } else { "did.json" })
+        data.join(watch::published_name(&self.did, &self.fetcher))
     }
 
     /// Locks and loads the register, to add keys or change their states, and completes an interrupted change. Refuses a

@@ -10,7 +10,7 @@ use std::{
 
 use carnet_core::{
     Problem,
-    did::{Did, DidDocument, DidMethod},
+    did::{Did, DidDocument},
 };
 use carnet_fetch::HttpsFetcher;
 
@@ -56,25 +56,24 @@ impl PublicationFaults {
 /// # Errors
 /// Those of [`HttpsFetcher::did_web`] and [`HttpsFetcher::did_webvh`]; `did_deactivated`.
 pub async fn fetch_published_document(did: &Did, fetcher: &HttpsFetcher) -> Result<Arc<DidDocument>, Problem> {
-    match did.method() {
-        DidMethod::WebVh => fetcher.did_webvh(did, time::now()).await.and_then(|log| log.document()),
-        _ => fetcher.did_web(did).await,
-    }
+    fetcher.resolve_did(did, time::now()).await?.document
 }
 
 /// Parses the fetched document of a did:web DID, or verifies the fetched log of a did:webvh DID.
 ///
 /// # Errors
-/// Those of [`HttpsFetcher::read_did_web`] and [`HttpsFetcher::read_did_webvh`]; `did_deactivated`.
+/// Those of [`HttpsFetcher::read_did`].
 pub(crate) async fn read_published(
     did: &Did,
     bytes: &[u8],
     fetcher: &HttpsFetcher,
 ) -> Result<Arc<DidDocument>, Problem> {
-    match did.method() {
-        DidMethod::WebVh => fetcher.read_did_webvh(did, bytes, time::now()).await.and_then(|log| log.document()),
-        _ => fetcher.read_did_web(did, bytes),
-    }
+    fetcher.read_did(did, bytes, time::now()).await?.document
+}
+
+/// Returns the name of the file that the operator publishes.
+pub(super) fn published_name(did: &Did, fetcher: &HttpsFetcher) -> &'static str {
+    fetcher.methods().location(did).map_or("did.json", |file| file.name)
 }
 
 /// Regular comparison of the keys with the published DID document, at the start of a service and every hour. After an
@@ -133,7 +132,7 @@ impl PublishedKeysWatch {
         if differences.is_empty() {
             return Ok(());
         }
-        let file = self.data.join(if did.method() == DidMethod::WebVh { "did.jsonl" } else { "did.json" });
+        let file = self.data.join(published_name(did, &self.fetcher));
         Err(format!(
             "The published DID document of {did} does not match this service's keys, so verifiers may refuse its \
              signatures: {}. Publish {}.",

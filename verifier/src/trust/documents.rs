@@ -7,7 +7,7 @@ use std::{
 
 use carnet_core::{
     Code, Problem,
-    did::{Did, DidDocument, DidMethod, DidUrl, Resolve, SelfContained, VerificationRelationship},
+    did::{Did, DidDocument, DidUrl, Resolve, SelfContained, VerificationRelationship},
     json::{self, Limits},
 };
 use carnet_fetch::is_fetch_failure;
@@ -22,10 +22,9 @@ impl Resolve for OperatorDocuments {
     fn resolve(&self, did: &Did) -> Result<Arc<DidDocument>, Problem> {
         // Signers that only a list names must have a DID that contains its document: nothing is fetched because a list
         // names it.
-        self.0.get(did).cloned().unwrap_or_else(|| match did.method() {
-            DidMethod::Key | DidMethod::Jwk => SelfContained.resolve(did),
-            _ => Err(Code::DidUnresolved.into()),
-        })
+        let derived =
+            || if did.is_self_contained() { SelfContained.resolve(did) } else { Err(Code::DidUnresolved.into()) };
+        self.0.get(did).cloned().unwrap_or_else(derived)
     }
 }
 

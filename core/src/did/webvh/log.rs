@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Code, Problem,
-    did::{Did, DidDocument},
+    did::{Did, DidDocument, ResolvedDid},
     keys::PublicKey,
     time::Timestamp,
 };
@@ -252,6 +252,12 @@ impl WebVhLog {
         let versions: Vec<(Timestamp, DidDocument)> =
             self.versions.iter().map(|version| (version.at, version.document.clone())).collect();
         DidDocument::of_versions(&versions).map(Arc::new)
+    }
+
+    /// Returns the current document, its cache time, and the ids of all versions.
+    pub(super) fn resolved(&self) -> ResolvedDid {
+        let versions = self.versions.iter().map(|version| version.id.clone()).collect();
+        ResolvedDid { document: self.document(), ttl: Some(self.ttl()), versions }
     }
 
     /// Returns whether this key may sign the next entry: an update key or, with pre-rotation, a key that the last entry

@@ -3,8 +3,11 @@
 //! The caller fetches the log and the witness file; [`UnwitnessedLog::verify`] and [`UnwitnessedLog::verify_witnesses`]
 //! verify them and return a [`WebVhLog`].
 
-use super::{Did, DidMethod, malformed, web};
-use crate::{Code, Problem};
+use super::{Did, DidDriver, DidFile, ResolutionStep, ResolvedDid, malformed, web};
+use crate::{
+    Code, Problem,
+    time::{CLOCK_SKEW, Timestamp},
+};
 
 mod create;
 mod entry;
@@ -17,6 +20,7 @@ mod witness;
 pub use create::{Inception, LogUpdate, append, create};
 pub use log::{UnwitnessedLog, Version, WebVhLog};
 
+const NAME: &str = "webvh";
 /// Value of the `method` parameter.
 const METHOD: &str = "did:webvh:1.0";
 /// Placeholder for the self-certifying identifier (SCID) while it is computed.
@@ -30,6 +34,41 @@ pub const MAX_WITNESS_BYTES: usize = 262_144;
 /// Maximum number of entries of any list. It bounds the work that one log entry can cause.
 const MAX_LIST: usize = 64;
 
+/// Driver of did:webvh: the log, and the witness file if the log needs one.
+#[derive(Debug, Clone, Copy)]
+pub struct DidWebVh;
+
+impl DidDriver for DidWebVh {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn location(&self, did: &Did) -> Result<DidFile, Problem> {
+        Ok(DidFile { url: log_url(did)?, name: "did.jsonl", accept: "text/jsonl", max_bytes: MAX_BYTES })
+    }
+
+    /// Verifies the log.
+    ///
+    /// # Errors
+    /// Those of [`UnwitnessedLog::verify`] and [`UnwitnessedLog::verify_witnesses`].
+    fn read(&self, did: &Did, file: &[u8], now: Timestamp) -> Result<ResolutionStep, Problem> {
+        let log = UnwitnessedLog::verify(did, file, now, CLOCK_SKEW)?;
+        let read = |log: UnwitnessedLog, witnesses: Option<&[u8]>, now: Timestamp| {
+            log.verify_witnesses(witnesses, now, CLOCK_SKEW).map(|log| ResolutionStep::Resolved(log.resolved()))
+        };
+        if !log.needs_witnesses() {
+            return read(log, None, now);
+        }
+        let (url, accept) = (witness_url(did)?, "application/json");
+        let file = DidFile { url, name: "did-witness.json", accept, max_bytes: MAX_WITNESS_BYTES };
+        Ok(ResolutionStep::Fetch(file, Box::new(move |witnesses, now| read(log, Some(witnesses), now))))
+    }
+
+    fn invalid_code(&self) -> Code {
+        Code::DidLogInvalid
+    }
+}
+
 fn invalid(what: impl Into<String>) -> Problem {
     Problem::new(Code::DidLogInvalid, what)
 }
@@ -39,7 +78,7 @@ fn invalid(what: impl Into<String>) -> Problem {
 /// # Errors
 /// `did_malformed`; `did_unsupported` (another method).
 fn parts(did: &Did) -> Result<(&str, &str), Problem> {
-    if did.method() != DidMethod::WebVh {
+    if did.method_name() != NAME {
         return Err(Code::DidUnsupported.into());
     }
     let (scid, place) = did.id().split_once(':').ok_or_else(|| malformed("a did:webvh names no host"))?;
