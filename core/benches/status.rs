@@ -24,6 +24,7 @@ use std::{
 use carnet_core::{
     did::{Did, DidUrl},
     keys::{Algorithm, SecretKey, Signer},
+    secure::data_integrity::Suites,
     status::{
         StatusState, bitstring,
         publication::{ListFormat, Publication, PublicationTerms},
@@ -46,7 +47,7 @@ fn main() {
         if form == ListFormat::Token {
             black_box(list.sign_cwt(&terms, &key).unwrap());
         }
-        list.sign(form, &terms, &key).unwrap()
+        list.sign(form, &terms, &Suites::jcs(), &key).unwrap()
     };
     let draw = || u64::from(OsRng.next_u32()) % ENTRIES;
     let mut worst = 0.0_f64;

@@ -45,7 +45,7 @@ fn main() {
         }
         let (kid, url) = (DidUrl::parse(&format!("{issuer}#0")).unwrap(), url(number));
         let terms = PublicationTerms { kid: &kid, url: &url, now: NOW, validity: 86_400, ttl: 300 };
-        let text = list.sign(ListFormat::Revocation, &terms, &key).unwrap();
+        let text = list.sign(ListFormat::Revocation, &terms, &Suites::jcs(), &key).unwrap();
         VerifiedStatusList::verify(text.as_bytes(), &url, &issuer, (NOW, 60), (&SelfContained, &Suites::jcs())).unwrap()
     };
     for entries in [1_000_000, 10_000_000] {

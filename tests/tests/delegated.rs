@@ -9,6 +9,7 @@ use std::{
 use carnet_core::{
     did::{Did, DidDocument},
     keys::{Algorithm, SecretKey, Signer as _},
+    secure::data_integrity::Suites,
     status::{
         StatusState,
         publication::{ListFormat, Publication, PublicationTerms},
@@ -55,7 +56,10 @@ impl Service {
         let mut served = HashMap::from([directory]);
         for (form, url) in ListFormat::ALL.into_iter().zip(&urls) {
             let terms = PublicationTerms { kid: &kid, url, now: visitor::now(), validity: 3_600, ttl: 1_800 };
-            served.insert(format!("{path}/{}/0", form.as_str()), publication.sign(form, &terms, &self.key)?);
+            served.insert(
+                format!("{path}/{}/0", form.as_str()),
+                publication.sign(form, &terms, &Suites::jcs(), &self.key)?,
+            );
         }
         *shelf.lock().unwrap_or_else(PoisonError::into_inner) = served;
         Ok(())

@@ -252,7 +252,7 @@ mod tests {
             (good.replace("urn:eudi:pid:1", "urn:eudi pid"), "visible ASCII"),
             (good.replace("\"did:web:pid.example\"", ""), "no issuers"),
             (good.replace("did:web:pid.example", "https://pid.example"), "not a DID"),
-            (good.replace("did:web:pid.example", "did:ion:abc"), "only did:web"),
+            (good.replace("did:web:pid.example", "did:ion:abc"), "the supported DID methods are did:key"),
             (format!("{good}required_claims = [\"a..b\"]"), "required_claims"),
             (format!("{good}visible_claims = [\"\"]"), "visible_claims"),
             (format!("{good}allow_everything = true"), "allow_everything"),

@@ -179,6 +179,7 @@ impl Publication {
         &mut self,
         form: ListFormat,
         terms: &PublicationTerms<'_>,
+        suites: &Suites,
         signer: &dyn Signer,
     ) -> Result<String, Problem> {
         let (packed, purpose) = match form {
@@ -208,7 +209,6 @@ impl Publication {
             challenge: None,
             domain: None,
         };
-        let suites = Suites::jcs();
         let suite = suites.signing(CredentialFormat::DiVcJcs, signer.algorithm()).ok_or(Code::AlgorithmMismatch)?;
         data_integrity::add_proof(&document, suite, &options, signer).map(|secured| Value::Object(secured).to_string())
     }
@@ -247,7 +247,7 @@ mod tests {
         let mut sign = |form: ListFormat| {
             let url = format!("https://issuer.example/status/{}/0", form.as_str());
             let terms = PublicationTerms { kid: &kid, url: &url, now, validity: 86_400, ttl: 300 };
-            publication.sign(form, &terms, key).unwrap()
+            publication.sign(form, &terms, &Suites::jcs(), key).unwrap()
         };
         let token = token::StatusListToken::parse(&sign(ListFormat::Token)).unwrap();
         assert_eq!(token.kid(), kid.to_string());
@@ -330,7 +330,8 @@ mod tests {
         assert_eq!(publication.set_message(5, 16).unwrap_err().code, Code::StatusListInvalid);
         assert_eq!(publication.set_message(MIN_ENTRIES, 1).unwrap_err().code, Code::StatusIndex);
         let document: Value =
-            serde_json::from_str(&publication.sign(ListFormat::Message, &terms, &key).unwrap()).unwrap();
+            serde_json::from_str(&publication.sign(ListFormat::Message, &terms, &Suites::jcs(), &key).unwrap())
+                .unwrap();
         let subject = document["credentialSubject"].as_object().unwrap();
         assert_eq!(subject["statusPurpose"], "message");
         // Only the credentials state the number of bits (section 2.1).
@@ -343,7 +344,10 @@ mod tests {
         let mut without = Publication::new(MIN_ENTRIES).unwrap();
         assert_eq!(without.forms(), ListFormat::ALL);
         assert_eq!(without.set_message(5, 1).unwrap_err().code, Code::StatusPurpose);
-        assert_eq!(without.sign(ListFormat::Message, &terms, &key).unwrap_err().code, Code::StatusPurpose);
+        assert_eq!(
+            without.sign(ListFormat::Message, &terms, &Suites::jcs(), &key).unwrap_err().code,
+            Code::StatusPurpose
+        );
         assert!(Publication::with_messages(MAX_ENTRIES_WITH_MESSAGES).is_ok());
         assert!(Publication::with_messages(MAX_ENTRIES_WITH_MESSAGES + 1).is_err());
     }

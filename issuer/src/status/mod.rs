@@ -155,7 +155,7 @@ impl<S: Store> Issuer<S> {
                 };
                 let (validity, ttl) = (self.status.validity.into(), self.status.ttl.into());
                 let terms = PublicationTerms { kid: &kid, url: &url, now, validity, ttl };
-                let text = list.sign(form, &terms, self.signer.as_ref()).map_err(Error::Signing)?;
+                let text = list.sign(form, &terms, &self.suites, self.signer.as_ref()).map_err(Error::Signing)?;
                 let cwt = (form == publication::ListFormat::Token).then(|| list.sign_cwt(&terms, self.signer.as_ref()));
                 let cwt = cwt.transpose().map_err(Error::Signing)?;
                 shelf.put(form, *number, PublishedList::new(form, url, text, cwt, (&self.kid, now)));

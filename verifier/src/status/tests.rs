@@ -52,7 +52,8 @@ fn lists_by_a_key_that_signs_none_any_more_are_dropped_without_being_fetched_ane
         let (document, url) = (document(name, false), format!("https://{name}.example/token/0"));
         let kid = document.did().with_fragment("1").unwrap();
         let terms = PublicationTerms { kid: &kid, url: &url, now: now(), validity: 60, ttl: 30 };
-        let text = Publication::new(MIN_ENTRIES).unwrap().sign(ListFormat::Token, &terms, &key).unwrap();
+        let text =
+            Publication::new(MIN_ENTRIES).unwrap().sign(ListFormat::Token, &terms, &Suites::jcs(), &key).unwrap();
         let did = document.did().clone();
         let by = StatusListDocuments { issuer: document, named: None, missing: None };
         statuses.put(
@@ -92,7 +93,7 @@ fn lists_by_whom_an_issuer_names_are_its_own_and_end_when_it_names_nobody() {
     // Two issuers that use the same list.
     let kid = did("lists").with_fragment("1").unwrap();
     let terms = PublicationTerms { kid: &kid, url, now: now(), validity: 60, ttl: 30 };
-    let text = Publication::new(MIN_ENTRIES).unwrap().sign(ListFormat::Token, &terms, &key).unwrap();
+    let text = Publication::new(MIN_ENTRIES).unwrap().sign(ListFormat::Token, &terms, &Suites::jcs(), &key).unwrap();
     for name in ["a", "b"] {
         let read = VerifiedStatusList::verify(
             text.as_bytes(),

@@ -6,7 +6,7 @@ use carnet_core::{
     Code,
     did::{Did, DidDocument, VerificationRelationship as KeyPurpose},
     keys::Signer as _,
-    secure::data_integrity::{Cryptosuite, ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
+    secure::data_integrity::{Cryptosuite, ProofOptions, Suites, add_proof, eddsa_jcs::EddsaJcs2022},
     status::{
         BitOrder, ListValidity, MIN_ENTRIES, StatusList, StatusPurpose,
         bitstring::{BitstringListParameters, BitstringStatusListEntry},
@@ -118,7 +118,10 @@ async fn a_signer_of_lists_whose_document_did_not_come_is_no_stranger() {
     site.put_document(&issuer);
     let (kid, url) = (lists.with_fragment("key-1").unwrap(), site.url(LIST));
     let terms = PublicationTerms { kid: &kid, url: &url, now: now(), validity: 3_600, ttl: 300 };
-    site.put(LIST, Publication::new(MIN_ENTRIES).unwrap().sign(ListFormat::Revocation, &terms, &signer).unwrap());
+    site.put(
+        LIST,
+        Publication::new(MIN_ENTRIES).unwrap().sign(ListFormat::Revocation, &terms, &Suites::jcs(), &signer).unwrap(),
+    );
     site.put(DIRECTORY, json!({"status_lists": [url]}).to_string());
     let away = ["was fetched and cannot be verified", lists.as_str(), "could not be fetched", "404"];
     refused(&site, &world, 1, Code::StatusListUnavailable, &away).await;

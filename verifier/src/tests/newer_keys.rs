@@ -6,7 +6,7 @@ use carnet_core::{
     did::{DidDocument, VerificationRelationship as KeyPurpose},
     keys::{SecretKey, Signer as _},
     secure::{
-        data_integrity::{ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
+        data_integrity::{ProofOptions, Suites, add_proof, eddsa_jcs::EddsaJcs2022},
         sd_jwt::{IssueOptions, KeyBindingMembers, SdJwt, issue},
     },
     status::{
@@ -87,7 +87,7 @@ impl Authority {
         let mut list = Publication::new(MIN_ENTRIES).unwrap();
         list.set(ENTRY, state).unwrap();
         let terms = PublicationTerms { kid: &kid, url: &url, now: at, validity, ttl };
-        self.site.put(LIST, list.sign(ListFormat::Revocation, &terms, &self.keys[key]).unwrap());
+        self.site.put(LIST, list.sign(ListFormat::Revocation, &terms, &Suites::jcs(), &self.keys[key]).unwrap());
         self.site.put("/status/lists", json!({"status_lists": [url]}).to_string());
     }
 

@@ -49,7 +49,7 @@ fn put(world: &World, list: &mut Publication, (form, url): (ListFormat, &str), a
     let issuer = Did::parse(&did(&world.issuer)).unwrap();
     let kid = DidUrl::parse(&format!("{issuer}#0")).unwrap();
     let terms = PublicationTerms { kid: &kid, url, now: at, validity: 86_400, ttl: 3_600 };
-    let text = list.sign(form, &terms, &world.issuer).unwrap();
+    let text = list.sign(form, &terms, &Suites::jcs(), &world.issuer).unwrap();
     let suites = Suites::jcs();
     let suites = (&SelfContained as &dyn Resolve, &suites);
     world

@@ -71,7 +71,7 @@ fn row_59_a_list_by_whom_the_issuer_names_and_by_nobody_else() {
     let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
     let forged = |form| {
         let terms = PublicationTerms { kid: &kid, url: &url(form), now: world.now, validity: DAY, ttl: 300 };
-        let text = Publication::new(MIN_ENTRIES).unwrap().sign(form, &terms, &service.issuer).unwrap();
+        let text = Publication::new(MIN_ENTRIES).unwrap().sign(form, &terms, &Suites::jcs(), &service.issuer).unwrap();
         (url(form), text.into_bytes())
     };
     for form in ListFormat::ALL {

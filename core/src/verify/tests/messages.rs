@@ -20,7 +20,7 @@ fn publish_message(world: &mut World, number: u8) {
     let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
     let at = url(ListFormat::Message);
     let terms = PublicationTerms { kid: &kid, url: &at, now: world.now, validity: DAY, ttl: 300 };
-    let text = publication.sign(ListFormat::Message, &terms, &world.issuer).unwrap();
+    let text = publication.sign(ListFormat::Message, &terms, &Suites::jcs(), &world.issuer).unwrap();
     let listed = read(&text, &at, &world.did(), world.now).unwrap();
     world.lists.insert(at, Arc::new(listed));
 }

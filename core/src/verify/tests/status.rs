@@ -36,7 +36,7 @@ pub(super) fn signed(
     publication.set(MINE.rem_euclid(entries), state).unwrap();
     let kid = DidUrl::parse(&format!("{}#0", world.did())).unwrap();
     let terms = PublicationTerms { kid: &kid, url: &url(form), now: at, validity, ttl };
-    publication.sign(form, &terms, &world.issuer).unwrap()
+    publication.sign(form, &terms, &Suites::jcs(), &world.issuer).unwrap()
 }
 
 pub(super) fn read(text: &str, url: &str, issuer: &str, at: Timestamp) -> Result<VerifiedStatusList, Problem> {
@@ -404,7 +404,7 @@ fn a_list_stands_by_the_keys_that_sign_lists_now() {
     let same = document("1", &world.issuer, None);
     for form in ListFormat::ALL {
         let terms = PublicationTerms { kid: &kid, url: &url(form), now: world.now, validity: DAY, ttl: 300 };
-        let text = Publication::new(MIN_ENTRIES).unwrap().sign(form, &terms, &world.issuer).unwrap();
+        let text = Publication::new(MIN_ENTRIES).unwrap().sign(form, &terms, &Suites::jcs(), &world.issuer).unwrap();
         let published = OneDocument(Arc::new(same.clone()));
         let at = (world.now, 60);
         let listed =
