@@ -56,7 +56,8 @@ pub(crate) struct Global {
     /// ~/.local/state/carnet]
     #[arg(long, global = true, env = "CARNET_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
-    /// Load credential types from this folder (types/...) in addition to those of Carnet
+    /// Load credential types, request templates, procedures and the URLs of types from this folder (types/, requests/,
+    /// services/, vct.toml) in addition to those of Carnet
     #[arg(long, global = true, env = "CARNET_CATALOGUE", value_name = "DIR")]
     pub(crate) catalogue: Option<PathBuf>,
 }

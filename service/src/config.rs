@@ -129,7 +129,7 @@ pub struct ServeConfig {
     pub extra_ca: Option<PathBuf>,
     /// Host names for did:web that may resolve to private addresses.
     pub private_hosts: Vec<String>,
-    /// Directory with additional `types/` and `requests/`.
+    /// Directory with additional `types/`, `requests/` and `services/`, and `vct.toml`.
     pub catalogue: Option<PathBuf>,
     /// Local mode, set by `init --local`: for trials on one machine, never for production.
     pub local: Option<LocalConfig>,

@@ -164,12 +164,9 @@ impl VerifierConfig {
             if entry.types.is_empty() {
                 return Err(refused(format!("issuers: {did} is accepted for no type; name one")));
             }
-            if let Some(unknown) = entry.types.iter().find(|name| catalogue.credential_type(name).is_none()) {
+            if let Some(unknown) = entry.types.iter().find_map(|name| catalogue.unknown_type(name)) {
                 let known: Vec<&str> = catalogue.types().map(|known| known.name.as_str()).collect();
-                return Err(refused(format!(
-                    "issuers: {did}: there is no type {unknown}; there are {}",
-                    known.join(", ")
-                )));
+                return Err(refused(format!("issuers: {did}: {unknown}; it has {}", known.join(", "))));
             }
             accepted.entry(did).or_default().extend(entry.types.iter().cloned());
         }

@@ -14,7 +14,7 @@ use carnet_service::{
     client::{self, StaffArgs},
     disk, once, wire,
 };
-use carnet_spec::Catalogue;
+use carnet_spec::{Catalogue, CredentialType};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -105,8 +105,8 @@ pub(crate) struct OfferCreateArgs {
     /// For trials: use the claims of the type's example, which is about no real person.
     #[arg(long, conflicts_with = "claims")]
     example: bool,
-    /// A directory with your own credential types, for their examples; the same as `serve.catalogue` in the
-    /// configuration.
+    /// A directory with types/, requests/, services/ and vct.toml of your own, for the examples of its types; the same as
+    /// `serve.catalogue` in the configuration.
     #[arg(long, value_name = "DIR", requires = "example")]
     catalogue: Option<PathBuf>,
     /// Require a PIN, which you send to the holder separately.
@@ -309,13 +309,13 @@ async fn list(args: OfferListArgs) -> Result<(), StaffFailure> {
 fn example_claims(name: &str, folder: Option<&Path>) -> Result<Map<String, Value>, StaffFailure> {
     let catalogue = folder.map_or_else(Catalogue::embedded, Catalogue::load);
     let catalogue = catalogue.map_err(|error| StaffFailure::Input(error.to_string()))?;
-    let Some(known) = catalogue.credential_type(name) else {
-        return Err(StaffFailure::Input(format!(
-            "the catalogue has no example of {name}\n\
-             hint: give --claims FILE; or name the folder of your own types with --catalogue"
-        )));
-    };
-    Ok(known.example_claims())
+    let known = catalogue.credential_type(name).map(CredentialType::example_claims);
+    known.ok_or_else(|| {
+        let unknown = catalogue.unknown_type(name).map(|unknown| unknown.to_string()).unwrap_or_default();
+        StaffFailure::Input(format!(
+            "{unknown}\nhint: correct --type, or name the folder of your own types with --catalogue"
+        ))
+    })
 }
 
 fn read_claims(path: &Path) -> Result<Map<String, Value>, StaffFailure> {
@@ -407,4 +407,21 @@ fn line(offer: &Value) -> String {
         beside(", made by ", "created_by"),
         decision.unwrap_or_default()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_type_is_told_with_the_nearest() {
+        assert!(example_claims("QualificationCredential", None).is_ok());
+        for (name, says) in [
+            ("QualificationCredental", "no type \"QualificationCredental\"; the nearest is QualificationCredential"),
+            ("Passport", "no type \"Passport\"\n"),
+        ] {
+            let Err(StaffFailure::Input(refused)) = example_claims(name, None) else { panic!("{name} has an example") };
+            assert!(refused.contains(says) && refused.contains("--catalogue"), "{refused}");
+        }
+    }
 }

@@ -71,7 +71,7 @@ pub(crate) struct CreateArgs {
     /// The DID that identifies the list; by default that of the previous list.
     #[arg(long, value_name = "DID")]
     list: Option<String>,
-    /// A folder with more credential types: those of the verifiers that use the list.
+    /// A folder with more types/, requests/ and services/, and vct.toml, as the verifiers have that use the list.
     #[arg(long, value_name = "FOLDER")]
     catalogue: Option<PathBuf>,
     /// Permit types that the catalogue does not have.
