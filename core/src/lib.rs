@@ -13,6 +13,7 @@ pub mod cohort;
 pub mod credential;
 pub mod day;
 pub mod did;
+pub mod endpoint;
 pub mod epoch;
 pub mod format;
 pub mod input;

@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
 use carnet_core::{
     Code, Problem,
     did::{Did, DidFile, DidMethods, ResolutionStep, ResolvedDid},
+    endpoint::{EndpointError, parse_endpoint},
+    text::quoted,
     time::Timestamp,
 };
 use reqwest::{
@@ -218,8 +220,9 @@ pub(crate) fn response_url(response: Response) -> Result<Response, Problem> {
 /// # Errors
 /// `did_malformed`; `address_forbidden` for an IP address.
 pub(crate) fn parse_url(text: &str) -> Result<Url, Problem> {
-    let url = Url::parse(text).map_err(|_| Problem::new(Code::DidMalformed, format!("{text} is not a URL")))?;
-    if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
+    let refused = |error: EndpointError| Problem::new(Code::DidMalformed, format!("{} {error}", quoted(text)));
+    let url = parse_endpoint(text).map_err(refused)?;
+    if url.scheme() != "https" {
         return Err(Problem::new(Code::DidMalformed, "the URL is not a plain https URL"));
     }
     match url.host() {

@@ -6,7 +6,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use carnet_core::{Code, Problem};
+use carnet_core::{
+    Code, Problem,
+    endpoint::{EndpointError, parse_endpoint},
+};
 use reqwest::{
     Client, RequestBuilder, Response,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
@@ -95,8 +98,7 @@ impl ServiceClient {
     /// `address_forbidden` (a host that is not permitted, an https URL with an IP address, or http to a host other than
     /// a configured loopback address); `did_unresolved` (no response in time, TLS error); `too_large`
     pub async fn call(&self, call: ServiceCall<'_>) -> Result<ServiceAnswer, Problem> {
-        let url = Url::parse(call.url).map_err(|_| Problem::new(Code::MalformedValue, "not a URL"))?;
-        let client = self.client_for(&url)?;
+        let (client, url) = self.client_for(call.url)?;
         let request = match call.content {
             CallContent::None => client.get(url),
             CallContent::Empty => client.post(url),
@@ -109,30 +111,22 @@ impl ServiceClient {
     }
 
     /// Returns the client for a URL, which depends on its scheme; an error if the URL must not be called.
-    fn client_for(&self, url: &Url) -> Result<&Client, Problem> {
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(Problem::new(Code::MalformedValue, "the URL has a user or a password"));
-        }
+    fn client_for(&self, url: &str) -> Result<(&Client, Url), Problem> {
+        let url = parse_endpoint(url).map_err(|error| {
+            let code = if error == EndpointError::Unencrypted { Code::AddressForbidden } else { Code::MalformedValue };
+            Problem::new(code, format!("the URL {error}"))
+        })?;
         let forbidden = |why: &str| Err(Problem::new(Code::AddressForbidden, why));
-        let is_loopback = match url.host() {
-            Some(Host::Domain(name)) => normalized(name) == LOCALHOST,
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            None => return Err(Problem::new(Code::MalformedValue, "the URL names no host")),
-        };
-        match (url.scheme(), url.host()) {
-            ("https", Some(Host::Domain(_))) => Ok(&self.https),
-            ("http", _) if is_loopback => {
-                let host = url.host_str().map(plain).unwrap_or_default();
-                if self.private_hosts.contains(&host) {
-                    return Ok(&self.loopback);
-                }
-                forbidden("the URL is on this machine, which the configuration does not allow")
-            }
-            ("http", _) => forbidden("the URL is not encrypted"),
-            ("https", _) => forbidden("the URL has to name a host, not an IP address"),
-            _ => Err(Problem::new(Code::MalformedValue, "the URL is neither https nor http")),
+        if url.scheme() == "https" {
+            return match url.host() {
+                Some(Host::Domain(_)) => Ok((&self.https, url)),
+                _ => forbidden("the URL has to name a host, not an IP address"),
+            };
         }
+        if self.private_hosts.contains(&url.host_str().map(plain).unwrap_or_default()) {
+            return Ok((&self.loopback, url));
+        }
+        forbidden("the URL is on this machine, which the configuration does not allow")
     }
 }
 
@@ -191,9 +185,7 @@ mod tests {
 
     #[test]
     fn only_public_hosts_and_configured_loopback_addresses_are_called() {
-        let refusal = |hosts: &[&str], url: &str| {
-            client(hosts).client_for(&Url::parse(url).unwrap()).err().map(|problem| problem.code)
-        };
+        let refusal = |hosts: &[&str], url: &str| client(hosts).client_for(url).err().map(|problem| problem.code);
         for (host, url) in
             [("127.0.0.1", "http://127.0.0.1:1/a"), ("::1", "http://[::1]:1/a"), ("LocalHost", "http://localhost:1")]
         {

@@ -1,7 +1,9 @@
 //! Links that start an issuance or a presentation, and URLs in messages.
 
-use carnet_core::{Code, Problem};
-use url::{Host, Url};
+use std::fmt::Display;
+
+use carnet_core::{Code, Problem, endpoint::parse_endpoint};
+use url::Url;
 
 use crate::form::FormParameters;
 
@@ -23,31 +25,16 @@ pub(crate) fn open(link: &str, scheme: &str, most_bytes: usize) -> Result<(Url, 
     Ok((url, form))
 }
 
-/// Parses a URL in a message: https, visible ASCII, without user name, password and fragment. `http` is permitted for
-/// loopback addresses, for trials. `member` names the URL in the error message.
+/// Parses a URL in a message: that of an endpoint ([`parse_endpoint`]), without a fragment. `member` names the URL in
+/// the error message.
 ///
 /// # Errors
 /// `malformed_value`
 pub fn https_url(member: &str, text: &str) -> Result<Url, Problem> {
-    let refuse = |why: &str| Problem::new(Code::MalformedValue, format!("{member} {why}"));
-    // URL parsers drop control characters, but terminals interpret them.
-    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(refuse("has characters that no URL has"));
-    }
-    let url = Url::parse(text).map_err(|_| refuse("is not a URL"))?;
-    let is_loopback = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback => {}
-        _ => return Err(refuse("is not https")),
-    }
-    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err(refuse("has a user or a fragment"));
+    let refuse = |why: &dyn Display| Problem::new(Code::MalformedValue, format!("{member} {why}"));
+    let url = parse_endpoint(text).map_err(|error| refuse(&error))?;
+    if url.fragment().is_some() {
+        return Err(refuse(&"has a fragment"));
     }
     Ok(url)
 }

@@ -1,41 +1,15 @@
-//! Validation of service addresses from untrusted text.
-
-use std::fmt;
+//! Addresses of services: their owners, and what a person is told of a refused one.
 
 use carnet_core::{
     Code,
     did::{self, Did},
+    endpoint::is_loopback,
 };
-use url::{Host, Url};
+use url::Url;
+
+pub use carnet_core::endpoint::{EndpointError as AddressError, parse_endpoint as service_address};
 
 use crate::failure::{Failure, Sentence};
-
-/// Reason why a service address is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AddressError {
-    /// Not a URL, or a text with characters other than visible ASCII.
-    NoUrl,
-    /// A URL without a host.
-    NoHost,
-    /// A user name or a password in the URL.
-    Password,
-    /// Scheme http on a host other than this machine.
-    Unencrypted,
-    /// Scheme other than https and http.
-    Scheme,
-}
-
-impl fmt::Display for AddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoUrl => "The service's address is not a URL",
-            Self::NoHost => "The service's address has no host",
-            Self::Password => "The service's address has a user name or a password in it",
-            Self::Unencrypted => "The service's address is not encrypted",
-            Self::Scheme => "The service's address is neither http nor https",
-        })
-    }
-}
 
 impl From<AddressError> for Failure {
     fn from(error: AddressError) -> Self {
@@ -48,38 +22,6 @@ impl From<AddressError> for Failure {
         };
         let message = Sentence::id("error-address").with_part("why", Sentence::id(why));
         Self::new(Code::AddressForbidden, message, Sentence::id("hint-forbidden-address"))
-    }
-}
-
-/// Parses the address of a service from untrusted text: an https URL, or an http URL whose host is `localhost` or a
-/// loopback address. Only visible ASCII is accepted (RFC 3986 section 2): URL parsers drop control characters, which a
-/// terminal would execute.
-///
-/// # Errors
-/// The reason why the address is refused.
-pub fn service_address(text: &str) -> Result<Url, AddressError> {
-    let url = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
-    let url = url.and_then(|text| Url::parse(text).ok()).ok_or(AddressError::NoUrl)?;
-    if url.host().is_none() {
-        return Err(AddressError::NoHost);
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(AddressError::Password);
-    }
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => Err(AddressError::Unencrypted),
-        _ => Err(AddressError::Scheme),
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
     }
 }
 
@@ -129,18 +71,9 @@ mod tests {
     }
 
     #[test]
-    fn only_encrypted_or_local_services_are_used() {
-        for good in ["https://issuer.example", "http://127.0.0.1:4000", "http://localhost:1/x", "http://[::1]:5"] {
-            assert!(service_address(good).is_ok(), "{good}");
-        }
-        for bad in
-            ["http://issuer.example", "http://10.0.0.1:80", "ftp://a", "x", "https://u:p@a.example", "file:///etc"]
-        {
+    fn a_refused_address_is_told_as_such() {
+        for bad in ["http://issuer.example", "ftp://a", "x", "https://u:p@a.example", "file:///etc"] {
             assert_eq!(Failure::from(service_address(bad).unwrap_err()).reason, "address_forbidden", "{bad}");
-        }
-        for hidden in ["https://a.example/\u{1b}[2J", "https://a.exa\nmple", " https://a.example", "https://ä.example"]
-        {
-            assert_eq!(service_address(hidden).unwrap_err(), AddressError::NoUrl, "{hidden:?}");
         }
         assert_eq!(
             scheme_host_port(&service_address("https://a.example:8443/x/y?z").unwrap()),

@@ -348,7 +348,8 @@ fn check(
     if payload.contains_key("redirect_uri") {
         return Err(malformed("redirect_uri is not allowed with direct_post"));
     }
-    let response = service_address(text(payload, "response_uri")?).map_err(|error| malformed(&error.to_string()))?;
+    let response =
+        service_address(text(payload, "response_uri")?).map_err(|error| malformed(&format!("response_uri {error}")))?;
     if scheme_host_port(&response) != pointer.endpoint {
         return Err(malformed("the answer would go to an address other than the request's"));
     }

@@ -9,7 +9,7 @@ use super::{
     method::{Method, absolute},
     revocation::RevocationMarks,
 };
-use crate::{Code, Problem, keys::PublicKey, time::Timestamp};
+use crate::{Code, Problem, endpoint::parse_endpoint, keys::PublicKey, time::Timestamp};
 
 const PURPOSES: [VerificationRelationship; 2] =
     [VerificationRelationship::AssertionMethod, VerificationRelationship::Authentication];
@@ -382,7 +382,7 @@ fn status_lists(members: &Map<String, Value>) -> Result<Option<StatusListService
         let endpoint = service
             .get("serviceEndpoint")
             .and_then(Value::as_str)
-            .filter(|text| text.len() <= MAX_ENDPOINT && url::Url::parse(text).is_ok_and(|url| url.scheme() == "https"))
+            .filter(|text| text.len() <= MAX_ENDPOINT && parse_endpoint(text).is_ok_and(|url| url.scheme() == "https"))
             .ok_or_else(|| invalid("the service of the status lists has no https URL"))?;
         let issuer = match service.get(STATUS_LIST_ISSUER) {
             None => None,

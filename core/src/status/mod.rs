@@ -9,6 +9,7 @@ pub mod bitstring;
 pub mod cwt;
 pub mod freshness;
 mod list;
+mod list_url;
 pub mod listed;
 pub mod message;
 mod packed;
@@ -17,6 +18,7 @@ mod state;
 pub mod token;
 
 pub use list::{BitOrder, StatusList};
+pub use list_url::StatusListUrl;
 pub use listed::VerifiedStatusList;
 pub use state::{CopyState, StatusState};
 

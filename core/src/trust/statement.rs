@@ -10,6 +10,7 @@ use crate::{
     Code, Problem,
     credential::{CONTEXT_V2, Credential},
     did::{Did, DidUrl, Resolve, VerificationRelationship},
+    endpoint::parse_endpoint,
     json,
     keys::Signer,
     secure::data_integrity::{self, ProofOptions, ProofRequirements, Suites, eddsa_jcs::EddsaJcs2022},
@@ -252,11 +253,7 @@ impl StatementKind {
 
     /// Checks an https URL: visible ASCII, at most 2,048 bytes, with a host and without user name and password.
     pub(crate) fn https(&self, text: &str, what: &str) -> Result<(), Problem> {
-        let plain = text.len() <= MAX_URI && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let holds = plain
-            && url::Url::parse(text).is_ok_and(|url| {
-                url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none()
-            });
+        let holds = text.len() <= MAX_URI && parse_endpoint(text).is_ok_and(|url| url.scheme() == "https");
         self.require(holds, what, "is not an https URL")
     }
 

@@ -1,6 +1,6 @@
 //! Command `cohorts`: sizes of the cohorts, the groups of holders whose copies look the same to verifiers.
 
-use carnet_core::{day, time::Timestamp};
+use carnet_core::{day, status::StatusListUrl, time::Timestamp};
 use carnet_proto::issuer::v1::{self as proto, offer_service_client::OfferServiceClient};
 use carnet_service::client::{self, StaffArgs};
 use serde_json::{Value, json};
@@ -107,10 +107,7 @@ fn key_name(cohort: &proto::Cohort) -> String {
 }
 
 fn list_name(cohort: &proto::Cohort) -> String {
-    match cohort.status_list.rsplit_once('/') {
-        Some((_, number)) => format!(", status list {number}"),
-        None => String::new(),
-    }
+    StatusListUrl::parse(&cohort.status_list).map(|url| format!(", status list {}", url.number)).unwrap_or_default()
 }
 
 pub(super) fn counted(number: u64, what: &str) -> String {

@@ -12,7 +12,7 @@ use carnet_core::{
     json::{self, Limits},
     keys::PublicKey,
     secure::jose::{Jws, numeric_date},
-    status::token,
+    status::{StatusListUrl, publication::ListFormat, token},
     time::{CLOCK_SKEW, Timestamp},
 };
 use carnet_fetch::HttpsFetcher;
@@ -80,6 +80,17 @@ pub(crate) struct PublishedDirectory {
     urls: Vec<String>,
 }
 
+impl PublishedDirectory {
+    /// Returns the status list tokens under a base URL, by their numbers.
+    fn tokens<'a>(&'a self, base: &str) -> impl Iterator<Item = (i64, &'a String)> {
+        let number = move |url: &String| {
+            let listed = StatusListUrl::parse(url)?;
+            (listed.base == base && listed.form == ListFormat::Token).then_some(listed.number)
+        };
+        self.urls.iter().filter_map(move |url| Some((number(url)?, url)))
+    }
+}
+
 impl PublicationSite {
     /// Fetches the directory of the lists, and verifies its statement. `None` if the web site forwards to this service,
     /// cannot reach it, and keeps no copy.
@@ -105,12 +116,7 @@ impl PublicationSite {
     /// Fetches and verifies all lists of a directory, and returns their states and the numbers of those that could not
     /// be read. Expired lists are included, since they are the last publication.
     pub(crate) async fn states(&self, directory: &PublishedDirectory) -> (Vec<PublishedStates>, Vec<i64>) {
-        let prefix = format!("{}/token/", self.base);
-        let lists: BTreeMap<i64, &String> = directory
-            .urls
-            .iter()
-            .filter_map(|url| Some((url.strip_prefix(&prefix)?.parse().ok().filter(|list| *list >= 0)?, url)))
-            .collect();
+        let lists: BTreeMap<i64, &String> = directory.tokens(&self.base).collect();
         let (mut states, mut unread) = (Vec::new(), Vec::new());
         for (list, url) in lists {
             match self.list(list, url).await {
@@ -130,8 +136,7 @@ impl PublicationSite {
     /// # Errors
     /// The directory names no list of this site; a list cannot be fetched or is not valid. The text names the list.
     pub(crate) async fn require_fresh(&self, directory: &PublishedDirectory, now: Timestamp) -> Result<usize, String> {
-        let prefix = format!("{}/token/", self.base);
-        let urls: Vec<&String> = directory.urls.iter().filter(|url| url.starts_with(&prefix)).collect();
+        let urls: Vec<&String> = directory.tokens(&self.base).map(|(_, url)| url).collect();
         if urls.is_empty() {
             return Err(format!("{}/lists names no list", self.base));
         }
@@ -279,10 +284,7 @@ impl<S: Store> PublicationWatch<S> {
         if let Some(missing) = lasting.find(|url| !directory.urls.iter().any(|listed| listed == url)) {
             return Err(format!("{}/lists does not name {missing}", self.site.base));
         }
-        let prefix = format!("{}/token/", self.site.base);
-        let numbered =
-            directory.urls.iter().filter_map(|url| Some((url.strip_prefix(&prefix)?.parse::<i64>().ok()?, url)));
-        let Some((list, url)) = numbered.max() else { return Ok(()) };
+        let Some((list, url)) = directory.tokens(&self.site.base).max() else { return Ok(()) };
         self.site.list(list, url).await.map(drop).map_err(|problem| format!("{url} cannot be used: {problem}"))
     }
 

@@ -8,6 +8,7 @@ use std::{
 use carnet_core::{
     did::{Did, web, webvh},
     status::{
+        StatusListUrl,
         message::StatusMessages,
         publication::{self, Publication},
     },
@@ -98,7 +99,7 @@ impl StatusPublisher {
 
     /// Returns the URL of a list in one format; `None` if lists are not published. The list need not exist.
     pub(crate) fn url(&self, form: publication::ListFormat, list: i64) -> Option<String> {
-        self.base.as_ref().map(|base| format!("{base}/{}/{list}", form.as_str()))
+        self.base().map(|base| StatusListUrl { base, form, number: list }.to_string())
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 use carnet_core::{
     Code, Problem,
     did::Did,
+    endpoint::parse_endpoint,
     json::{self, Limits},
     secure::data_integrity::Suites,
     status::{VerifiedStatusList, publication::CREDENTIAL_MEDIA_TYPE, token},
@@ -369,7 +370,7 @@ pub(super) fn own_lists(directory: &str, said: &Value) -> Result<BTreeSet<String
         .iter()
         .map(|url| {
             let url = url.as_str().ok_or_else(|| invalid("has an entry that is not a URL"))?;
-            let parsed = Url::parse(url).map_err(|_| invalid("has an entry that is not a URL"))?;
+            let parsed = parse_endpoint(url).map_err(|error| invalid(&format!("has an entry that {error}")))?;
             if parsed.scheme() == "https" && parsed.origin() == origin {
                 Ok(url.to_owned())
             } else {
