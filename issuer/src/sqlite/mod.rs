@@ -6,11 +6,18 @@ mod expiry;
 mod indices;
 mod offers;
 mod page;
+#[cfg(test)]
+mod probe;
 mod records;
 mod renewals;
 pub(crate) mod restored;
 mod rows;
 mod status;
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+pub(crate) use probe::StoreProbe;
 
 use std::sync::LazyLock;
 
@@ -79,55 +86,5 @@ impl Store for SqliteStore {
 impl StoreTx for SqliteTx {
     async fn commit(self) -> Stored<()> {
         Ok(self.0.commit().await?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn every_migration_is_embedded_as_its_file_is() {
-        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
-        assert_eq!(carnet_service::store::differing_migrations(&MIGRATIONS, folder).await.unwrap(), [0; 0]);
-    }
-
-    /// Runs tests of the suite, each on a new store.
-    macro_rules! suite {
-        ($($name:ident),+ $(,)?) => {
-            $(
-                #[tokio::test]
-                async fn $name() {
-                    let folder = tempfile::tempdir().unwrap();
-                    carnet_service::store::create_store(folder.path(), &MIGRATIONS).await.unwrap();
-                    let opened = carnet_service::store::open_store(folder.path(), &MIGRATIONS).await.unwrap();
-                    crate::store::suite::$name(SqliteStore(opened)).await;
-                }
-            )+
-        };
-    }
-
-    suite! {
-        a_transaction_that_is_dropped_changes_nothing,
-        a_reader_waits_for_no_writer_and_cannot_write,
-        writers_take_turns_in_order,
-        a_nonce_is_used_once,
-        an_offer_is_found_by_its_names_and_secrets,
-        a_closed_offer_has_no_claims,
-        pages_follow_each_other,
-        a_collection_keeps_its_response_until_it_is_acknowledged,
-        a_key_has_one_copy,
-        no_index_is_drawn_twice,
-        refills_are_counted_by_time_and_renewal,
-        a_renewal_waits_and_is_decided_once,
-        acts_change_states_and_lists,
-        credentials_are_selected_by_type_and_time,
-        meanings_of_used_messages_stay,
-        what_expired_is_erased_in_steps,
-        a_forgotten_record_is_in_no_list,
-        vouchers_add_up_by_month,
-        the_publication_rises_with_changes_alone,
     }
 }

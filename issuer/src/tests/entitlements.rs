@@ -11,10 +11,7 @@ use super::{
     harness::{Running, holder_keys, offer_request, reason, start},
     refilling::refill_once,
 };
-use crate::{
-    sqlite::MIGRATIONS,
-    store::{Store as _, records::RecordRows as _},
-};
+use crate::store::{Store as _, records::RecordRows as _};
 
 pub(super) fn voucher(request_id: &str, uses: usize, serials: &[&str]) -> proto::CreateOfferRequest {
     let mut claims = json!({"service": "A meal", "redeemer": "did:web:canteen.example", "uses": uses});
@@ -151,11 +148,9 @@ async fn a_serial_that_nobody_was_given_is_free_again() {
 async fn offers_of_before_have_their_serials_kept_at_the_next_start() {
     let issuer = start().await;
     issuer.create(voucher("a", 2, &GIVEN)).await;
-    let database = carnet_service::store::open_store(issuer.data.path(), &MIGRATIONS).await.unwrap().database;
-    let mut tx = database.begin("a test").await.unwrap();
-    sqlx::query("DELETE FROM unique_claims").execute(&mut *tx).await.unwrap();
-    tx.commit().await.unwrap();
-    database.close().await;
+    let probe = issuer.probe().await;
+    probe.forget_unique_claims().await;
+    probe.close().await;
     issuer.issuer.record_unique_claims().await.unwrap();
     let again = issuer.staff().create_offer(voucher("b", 2, &GIVEN)).await;
     assert_eq!(reason(again), "CLAIM_NOT_UNIQUE");

@@ -265,10 +265,7 @@ async fn cohorts_are_counted_by_type_and_forgotten_at_their_end() {
     issuer.pass(Epoch::Month.next(Timestamp::from_unix(NOW)).unix() + 61 - issuer.now());
     assert_eq!(read().await.types.len(), 1);
     issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
-    let store = format!("sqlite://{}/store.sqlite", issuer.data.path().display());
-    let pool = sqlx::SqlitePool::connect(&store).await.unwrap();
-    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM cohorts").fetch_one(&pool).await.unwrap();
-    assert_eq!(rows, 2);
+    assert_eq!(issuer.probe().await.cohort_rows().await, 2);
 }
 
 /// Sizes of the cohorts of qualifications, from the smallest on, with the list of each.
@@ -304,9 +301,7 @@ async fn only_holders_with_a_usable_copy_count_and_those_on_another_list_apart()
     issuer.change(change(REVOKE, &[&copies[1].issued_id])).await.unwrap();
     assert_eq!(sizes(&issuer).await, of(2));
     // The list is full, and whoever comes now is on the next one.
-    let store = format!("sqlite://{}/store.sqlite", issuer.data.path().display());
-    let pool = sqlx::SqlitePool::connect(&store).await.unwrap();
-    sqlx::query("UPDATE status_lists SET drawn = entries").execute(&pool).await.unwrap();
+    issuer.probe().await.fill_lists(0).await;
     let (late, _) = issuer.issue(format, 1).await;
     assert_eq!(sizes(&issuer).await, [(1, "1".to_owned()), (2, "0".to_owned())]);
     for offer in [&offers[0], &offers[2], &late] {

@@ -5,11 +5,9 @@ use carnet_proto::issuer::v1 as proto;
 
 use super::harness::{HolderOffer, MARK, Running, holder_keys, offer_request, reason, start};
 use crate::{
-    config::RECORD_DAYS,
     intent::{CollectionDecision, CollectionIntent, SignedResponse},
     secrets::{self, HashPurpose},
     store::collections::SealedResponse,
-    sweep::erase_expired,
 };
 
 #[tokio::test]
@@ -27,11 +25,7 @@ async fn claims_are_nowhere_on_disk_once_they_are_collected() {
 async fn the_sweep_empties_a_log_that_an_erasure_could_not_empty() {
     let issuer = start().await;
     issuer.create(offer_request("a")).await;
-    let database =
-        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
-    let mut tx = database.begin("a test").await.unwrap();
-    sqlx::query("UPDATE offers SET claims = NULL, state = 'cancelled'").execute(&mut *tx).await.unwrap();
-    tx.commit().await.unwrap();
+    issuer.probe().await.cancel_offers_unpurged().await;
     assert!(issuer.on_disk(MARK));
     // Nothing has expired, but the log is emptied.
     let closed = issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
@@ -181,13 +175,7 @@ async fn an_offer_that_was_left_unsigned_can_be_redeemed_again_once_its_token_en
     assert_eq!(issuer.collect(&token, &offer.configuration, fresh).await.unwrap().credentials.len(), 2);
     assert!(issuer.forgotten(MARK).await);
     assert_eq!(issuer.issued().await.len(), 2);
-    let database =
-        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
-    let drawn: i64 = sqlx::query_scalar("SELECT count(DISTINCT status_index) FROM issued")
-        .fetch_one(database.readers())
-        .await
-        .unwrap();
-    assert_eq!(drawn, 4, "the indices of the first time are spent");
+    assert_eq!(issuer.probe().await.drawn_indices().await, 4, "the indices of the first time are spent");
     // It was signed this time, so that its code is used up.
     issuer.pass(300);
     assert_eq!(reason(issuer.redeem(&offer).await), "OFFER_ALREADY_USED");
@@ -227,21 +215,11 @@ async fn nonces_and_sealed_answers_are_swept() {
     let offer = issuer.create(offer_request("a")).await;
     issuer.receive(&offer, &holder_keys(1)).await.unwrap();
     issuer.nonce().await;
-    let database =
-        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
-    let left = || async {
-        let nonces: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM used_nonces").fetch_one(database.readers()).await.unwrap();
-        let sealed: i64 = sqlx::query_scalar("SELECT count(*) FROM collections WHERE sealed IS NOT NULL")
-            .fetch_one(database.readers())
-            .await
-            .unwrap();
-        (nonces, sealed)
-    };
-    assert_eq!(left().await, (1, 1), "a nonce is stored when it is used, not when it is given out");
+    let probe = issuer.probe().await;
+    assert_eq!(probe.nonces_and_sealed().await, (1, 1), "a nonce is stored when it is used, not when it is given out");
     issuer.pass(300);
     issuer.issuer.erase_expired(Timestamp::from_unix(issuer.now())).await.unwrap();
-    assert_eq!(left().await, (0, 0));
+    assert_eq!(probe.nonces_and_sealed().await, (0, 0));
 }
 
 /// Expired copies are unknown by key and by digest; valid ones are known by both.
@@ -254,33 +232,16 @@ async fn a_copy_is_forgotten_a_minute_after_its_end_and_not_before() {
     let long = issuer.create(offer_request("b")).await;
     issuer.receive(&short, &holder_keys(2)).await.unwrap();
     issuer.receive(&long, &holder_keys(3)).await.unwrap();
-    let database =
-        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
+    let probe = issuer.probe().await;
     for (second, left) in [(60, (5, 5)), (61, (3, 3))] {
         issuer.issuer.erase_expired(day.plus(second)).await.unwrap();
-        let counted: (i64, i64) = sqlx::query_as("SELECT count(holder_thumbprint), count(copy_digest) FROM issued")
-            .fetch_one(database.readers())
-            .await
-            .unwrap();
+        let counted = probe.known_copies().await;
         assert_eq!(counted, left, "{second}");
     }
     // A digest from an earlier version whose key was already deleted.
-    let mut tx = database.begin("a test").await.unwrap();
-    sqlx::query("UPDATE collections SET known_until = 1 WHERE offer_id = ?")
-        .bind(&short.id)
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-    sqlx::query("UPDATE issued SET copy_digest = x'07' WHERE issued_id = (SELECT min(issued_id) FROM issued WHERE offer_id = ?)")
-        .bind(&short.id)
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
+    probe.restore_digest(&short.id).await;
     issuer.issuer.erase_expired(day.plus(61)).await.unwrap();
-    let digests: i64 =
-        sqlx::query_scalar("SELECT count(copy_digest) FROM issued").fetch_one(database.readers()).await.unwrap();
-    assert_eq!(digests, 3);
+    assert_eq!(probe.known_copies().await.1, 3);
 }
 
 #[tokio::test]
@@ -301,103 +262,4 @@ async fn status_indices_are_random_and_unique_over_many_copies() {
     indices.sort_unstable();
     indices.dedup();
     assert_eq!(indices.len(), 80);
-}
-
-/// Writes offers and their rows as an early version of the issuer left them.
-async fn write(mut tx: sqlx::Transaction<'static, sqlx::Sqlite>, statements: &[&'static str]) {
-    for sql in statements {
-        sqlx::query(*sql).execute(&mut *tx).await.unwrap();
-    }
-    tx.commit().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_sweep_lets_others_write_between_its_steps() {
-    let dir = tempfile::tempdir().unwrap();
-    carnet_service::store::create_store(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap();
-    let opened = carnet_service::store::open_store(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap();
-    let database = opened.database.clone();
-    write(
-        database.begin("a test").await.unwrap(),
-        &["INSERT INTO offers (offer_id, request_id, terms, credential_type, format, claims, valid_from, valid_until, \
-           code_hash, state, deferred, created_at, expires_at) \
-           WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250) \
-           SELECT 'o' || i, 'r' || i, '', 'T', 'vc+sd-jwt', '{}', 0, 9, CAST('c' || i AS BLOB), 'open', 0, 0, \
-           CASE WHEN i <= 240 THEN 1 ELSE 9 END FROM n"],
-    )
-    .await;
-    let store = crate::sqlite::SqliteStore(opened);
-    let first = database.begin("first").await.unwrap();
-    let sweep = tokio::spawn(async move { erase_expired(&store, Timestamp::from_unix(5), RECORD_DAYS).await.unwrap() });
-    // On one thread, it runs until it waits for its turn; each of its steps queues behind other writers.
-    tokio::task::yield_now().await;
-    let mut left = Vec::new();
-    let mut next = Some(first);
-    while let Some(tx) = next.take() {
-        let queued = tokio::spawn({
-            let database = database.clone();
-            async move { database.begin("beside it").await.unwrap() }
-        });
-        tokio::task::yield_now().await;
-        tx.rollback().await.unwrap();
-        let mut tx = queued.await.unwrap();
-        let open: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM offers WHERE state = 'open'").fetch_one(&mut *tx).await.unwrap();
-        left.push(open);
-        next = (open > 10).then_some(tx);
-    }
-    assert_eq!(left, [150, 50, 10]);
-    assert_eq!(sweep.await.unwrap(), 240);
-    let claims: i64 =
-        sqlx::query_scalar("SELECT count(claims) FROM offers").fetch_one(database.readers()).await.unwrap();
-    assert_eq!(claims, 10, "what did not end is left alone");
-}
-
-/// In a store of an earlier version, the sweep erases what earlier sweeps left, and nothing twice.
-#[tokio::test]
-async fn copies_of_before_are_forgotten_at_their_end() {
-    let (dir, old) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap() {
-        let path = file.unwrap().path();
-        if path.file_name().unwrap().to_str().unwrap() < "0010" {
-            std::fs::copy(&path, old.path().join(path.file_name().unwrap())).unwrap();
-        }
-    }
-    let migrator = sqlx::migrate::Migrator::new(old.path()).await.unwrap();
-    let file =
-        sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("store.sqlite")).create_if_missing(true);
-    let before = sqlx::SqlitePool::connect_with(file).await.unwrap();
-    migrator.run(&before).await.unwrap();
-    write(
-        before.begin().await.unwrap(),
-        &[
-            "INSERT INTO offers (offer_id, request_id, terms, credential_type, format, valid_from, valid_until, code_hash, \
-             state, deferred, created_at, expires_at) VALUES \
-             ('a', 'a', '', 'T', 'vc+sd-jwt', 0, 1000, x'01', 'collected', 0, 0, 0), \
-             ('b', 'b', '', 'T', 'vc+sd-jwt', 0, 1000, x'02', 'collected', 0, 0, 0)",
-            "INSERT INTO collections (offer_id, request_digest, state, notification_hash, valid_until) VALUES \
-             ('a', x'01', 'signed', x'01', NULL), ('a', x'02', 'signed', x'02', 5000), \
-             ('b', x'03', 'signed', x'03', NULL), ('b', x'04', 'signed', x'04', NULL)",
-            "INSERT INTO issued (issued_id, offer_id, collection, position, status_index, intended_at, issued_at, \
-             holder_thumbprint, copy_digest) VALUES ('1', 'a', 1, 0, 1, 0, 5, 'k1', x'01'), \
-             ('2', 'a', 2, 0, 2, 0, 5, 'k2', x'02'), ('3', 'b', 3, 0, 3, 0, 5, NULL, x'03'), \
-             ('4', 'b', 4, 0, 4, 0, 5, NULL, NULL)",
-        ],
-    )
-    .await;
-    before.close().await;
-    let opened = carnet_service::store::open_store(dir.path(), &crate::sqlite::MIGRATIONS).await.unwrap();
-    let database = opened.database.clone();
-    let known: Vec<Option<i64>> = sqlx::query_scalar("SELECT known_until FROM collections ORDER BY seq")
-        .fetch_all(database.readers())
-        .await
-        .unwrap();
-    assert_eq!(known, [Some(1000), Some(5000), Some(1000), None]);
-    let store = crate::sqlite::SqliteStore(opened);
-    for (now, left) in [(1060, 3), (1061, 1), (5060, 1), (5061, 0)] {
-        erase_expired(&store, Timestamp::from_unix(now), RECORD_DAYS).await.unwrap();
-        let digests: i64 =
-            sqlx::query_scalar("SELECT count(copy_digest) FROM issued").fetch_one(database.readers()).await.unwrap();
-        assert_eq!(digests, left, "{now}");
-    }
 }

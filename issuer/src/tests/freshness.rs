@@ -249,9 +249,7 @@ async fn who_was_shown_a_copy_cannot_ask_for_it() {
 async fn a_copy_of_before_there_were_handles_is_unknown_and_its_public_digest_too() {
     let issuer = start().await;
     let (_, made) = copies(&issuer, offer_request("a"), 2).await;
-    let pool =
-        sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
-    sqlx::query("UPDATE issued SET handle_hash = NULL WHERE position = 0").execute(&pool).await.unwrap();
+    issuer.probe().await.forget_first_handles().await;
     let said = issuer.freshness(made.iter().map(|copy| handle(copy)).collect()).await.unwrap();
     assert_eq!(states(&said), [proto::CopyState::Unknown, proto::CopyState::Valid]);
 }

@@ -38,7 +38,7 @@ use crate::{
     nonces::Nonces,
     policy::{cohorts::CohortPolicy, renewal::RenewalPolicy},
     server::routes,
-    sqlite::{MIGRATIONS, SqliteStore},
+    sqlite::{MIGRATIONS, SqliteStore, StoreProbe},
     status::{StatusPublisher, record_messages},
 };
 
@@ -243,6 +243,11 @@ pub(crate) fn holder_keys(count: usize) -> Vec<SecretKey> {
 }
 
 impl Running {
+    /// Opens the store a second time.
+    pub(crate) async fn probe(&self) -> StoreProbe {
+        StoreProbe::open(self.data.path()).await
+    }
+
     /// Restarts the issuer: the new process has the store, and nothing that was only in memory.
     pub(crate) async fn restarted(&self) -> Self {
         let texts: Vec<&str> = self.texts.iter().map(String::as_str).collect();

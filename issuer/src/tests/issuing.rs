@@ -93,16 +93,7 @@ async fn row_92_a_copy_holds_from_the_epoch_of_its_issue_which_is_kept_for_refil
     assert_eq!(days(&copy), ["2026-12-01T00:00:00Z", "2028-11-01T00:00:00Z"]);
     // The digest stored for refills is that of the signed copy.
     let digest = crate::issuance::copy_digest(&copy);
-    let pool =
-        sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
-    let stored: i64 = sqlx::query_scalar(
-        "SELECT c.valid_from FROM issued i JOIN collections c ON c.seq = i.collection WHERE i.copy_digest = ?",
-    )
-    .bind(digest.as_slice())
-    .fetch_one(&pool)
-    .await
-    .unwrap();
-    assert_eq!(carnet_core::time::Timestamp::from_unix(stored).to_string(), "2026-12-01T00:00:00Z");
+    assert_eq!(issuer.probe().await.valid_from(&digest).await.to_string(), "2026-12-01T00:00:00Z");
 }
 
 #[tokio::test]
@@ -428,15 +419,13 @@ async fn who_knows_no_code_and_no_handle_is_answered_while_another_writes() {
         let request = proto::NotifyRequest { notification_id: id.to_owned(), event: 1 };
         issuer.issuance.clone().notify(request).await
     };
-    let database =
-        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
-    let writer = database.begin("a test").await.unwrap();
+    let writer = issuer.probe().await.hold_writer().await;
     assert_eq!(reason(collect("unknown").await), "INVALID_TRANSACTION_ID");
     assert_eq!(reason(notify("unknown").await), "INVALID_NOTIFICATION_ID");
     assert_eq!(reason(issuer.redeem_with("unknown", None).await), "INVALID_GRANT");
     // A wallet that waits for staff polls.
     assert!(collect(&waiting).await.unwrap().into_inner().interval_seconds > 0);
-    writer.rollback().await.unwrap();
+    writer.release().await;
     let answer = issuer.receive(&offer, &holder_keys(1)).await.unwrap();
     notify(&answer.notification_id).await.unwrap();
     let release = proto::ReleaseOfferRequest { offer_id: deferred.id, ..Default::default() };

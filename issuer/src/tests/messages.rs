@@ -173,16 +173,5 @@ async fn what_was_said_is_written_down_in_one_sequence_with_what_was_done() {
     }
     // A restarted service returns the same message.
     assert_eq!(told(&issuer.restarted().await, &copies).await[0].0, LOST);
-    let pool =
-        sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
-    for undo in [
-        "DELETE FROM message_acts",
-        "UPDATE message_acts SET reason = 'another'",
-        "DELETE FROM message_changes",
-        "UPDATE message_changes SET after = 0",
-        "DELETE FROM messages",
-        "UPDATE status_messages SET text = 'another'",
-    ] {
-        assert!(sqlx::query(undo).execute(&pool).await.is_err(), "{undo}");
-    }
+    issuer.probe().await.require_final_messages().await;
 }

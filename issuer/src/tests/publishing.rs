@@ -22,14 +22,9 @@ use super::{
     harness::{holder_keys, offer_request, reason, start, start_signing, start_with},
     status::{BASE, REINSTATE, REVOKE, SUSPEND, change, place},
 };
-use crate::{
-    indices::open_next_list,
-    sqlite::{MIGRATIONS, SqliteStore},
-    status::changes_since,
-    store::{
-        Store as _, StoreTx as _,
-        status::{StatusRows as _, StatusState},
-    },
+use crate::store::{
+    Store as _, StoreTx as _,
+    status::{StatusRows as _, StatusState},
 };
 
 #[tokio::test]
@@ -109,11 +104,9 @@ async fn after_a_restart_the_lists_say_the_same() {
 #[tokio::test]
 async fn the_next_list_is_published_before_anything_is_issued_on_it() {
     let issuer = start().await;
-    let pool =
-        sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
     issuer.issue(proto::CredentialFormat::VcSdJwt, 1).await;
     // As if this number of copies had been issued.
-    sqlx::query("UPDATE status_lists SET drawn = entries - 2").execute(&pool).await.unwrap();
+    issuer.probe().await.fill_lists(2).await;
     let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 4).await;
     let urls: Vec<String> = copies.iter().map(|copy| place(copy).0).collect();
     let revocation = |number: i64| format!("{BASE}/revocation/{number}");
@@ -130,8 +123,7 @@ async fn the_next_list_is_published_before_anything_is_issued_on_it() {
 #[tokio::test]
 async fn a_full_list_is_published_until_a_day_after_its_last_copy_ended() {
     let issuer = start().await;
-    let pool =
-        sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
+    let probe = issuer.probe().await;
     let end = issuer.soon();
     let ending = |id: &str, end: Timestamp| proto::CreateOfferRequest {
         valid_until: Some(carnet_service::wire::timestamp(end)),
@@ -145,11 +137,7 @@ async fn a_full_list_is_published_until_a_day_after_its_last_copy_ended() {
         assert_eq!(place(&answer.credentials[0].credential).0, format!("{BASE}/revocation/{list}"));
         offers.push(offer.id);
         if offers.len() % 2 == 0 {
-            sqlx::query("UPDATE status_lists SET drawn = entries WHERE list = ?")
-                .bind(list)
-                .execute(&pool)
-                .await
-                .unwrap();
+            probe.fill_list(list).await;
         }
     }
     let lists = async || {
@@ -206,43 +194,6 @@ async fn row_58_the_lists_signature_is_the_issuers() {
     assert_eq!(Jws::parse(&text).unwrap().payload()["sub"], json!(url));
 }
 
-/// A store from before lists existed: issued copies keep their indices, and none is used again.
-#[tokio::test]
-async fn copies_of_before_there_were_lists_keep_their_indices() {
-    let data = tempfile::tempdir().unwrap();
-    let old = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if name < "0004" {
-            std::fs::copy(&path, old.path().join(name)).unwrap();
-        }
-    }
-    let migrator = sqlx::migrate::Migrator::new(old.path()).await.unwrap();
-    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(data.path().join("store.sqlite"));
-    let pool = sqlx::SqlitePool::connect_with(file.create_if_missing(true)).await.unwrap();
-    migrator.run(&pool).await.unwrap();
-    for sql in [
-        "INSERT INTO offers (offer_id, request_id, terms, credential_type, format, valid_from, valid_until, code_hash, \
-         state, deferred, created_at, expires_at) VALUES ('old', 'r', '', 'T', 'vc+sd-jwt', 0, 9, x'00', 'collected', 0, 0, 0)",
-        "INSERT INTO collections (offer_id, request_digest, state, notification_hash) VALUES ('old', x'00', 'signed', x'00')",
-        "INSERT INTO issued (issued_id, offer_id, collection, position, status_index, intended_at, issued_at) \
-         VALUES ('first', 'old', 1, 0, 7, 0, 5), ('second', 'old', 1, 1, 131079, 0, 5)",
-    ] {
-        sqlx::query(sql).execute(&pool).await.unwrap();
-    }
-    pool.close().await;
-    let store = SqliteStore(carnet_service::store::open_store(data.path(), &MIGRATIONS).await.unwrap());
-    let mut tx = store.begin("a test").await.unwrap();
-    open_next_list(&mut tx, 131_072, Timestamp::from_unix(9)).await.unwrap();
-    tx.commit().await.unwrap();
-    let lists = changes_since(&store, 0, Timestamp::from_unix(0)).await.unwrap().lists;
-    assert_eq!(lists.iter().map(|list| (list.list, list.entries)).collect::<Vec<_>>(), [0, 1, 2].map(|n| (n, 131_072)));
-    let copies = store.read().await.unwrap().status("old").await.unwrap();
-    let places: Vec<_> = copies.iter().map(|copy| (copy.place.list, copy.place.position, copy.state)).collect();
-    assert_eq!(places, [(0, 7, StatusState::Valid), (1, 7, StatusState::Valid)]);
-}
-
 /// The key is unavailable during an act: the act is recorded, the previous lists remain, and are updated later.
 #[tokio::test]
 async fn what_could_not_be_published_is_published_later() {
@@ -278,9 +229,7 @@ async fn what_could_not_be_published_is_published_later() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_looks_sees_one_state_of_all_lists() {
     let issuer = start().await;
-    let pool =
-        sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
-    sqlx::query("UPDATE status_lists SET drawn = entries - 1").execute(&pool).await.unwrap();
+    issuer.probe().await.fill_lists(1).await;
     let (offer, copies) = issuer.issue(proto::CredentialFormat::VcSdJwt, 2).await;
     let places: Vec<(String, u64)> = copies.iter().map(|copy| place(copy)).collect();
     assert_ne!(places[0].0, places[1].0);

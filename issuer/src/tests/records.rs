@@ -28,14 +28,6 @@ impl Running {
     async fn sweep(&self, at: Timestamp) {
         self.issuer.erase_expired(at).await.unwrap();
     }
-
-    async fn write(&self, sql: &'static str, offer: &HolderOffer, at: Timestamp) {
-        let database =
-            carnet_service::store::open_store(self.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
-        let mut tx = database.begin("a test").await.unwrap();
-        sqlx::query(sql).bind(at.unix()).bind(&offer.id).execute(&mut *tx).await.unwrap();
-        tx.commit().await.unwrap();
-    }
 }
 
 fn referenced(request_id: &str, until: Timestamp) -> proto::CreateOfferRequest {
@@ -80,7 +72,7 @@ async fn a_record_stays_for_copies_that_were_renewed_and_ends_without_any() {
     let (begin, end) = (Timestamp::from_unix(issuer.now()), issuer.soon());
     let renewed = issuer.create(referenced("renewed", end)).await;
     issuer.receive(&renewed, &holder_keys(1)).await.unwrap();
-    issuer.write("UPDATE collections SET valid_until = ? WHERE offer_id = ?", &renewed, end.plus(50 * DAY)).await;
+    issuer.probe().await.set_copies_end(&renewed.id, end.plus(50 * DAY)).await;
     let cancelled = issuer.create(referenced("cancelled", end)).await;
     let cancel = proto::CancelOfferRequest { offer_id: cancelled.id.clone(), request_id: "cancel".to_owned() };
     issuer.staff().cancel_offer(cancel).await.unwrap();
@@ -104,23 +96,9 @@ async fn a_record_stays_while_a_renewal_waits_and_who_decided_is_forgotten_with_
     let end = issuer.soon();
     let offer = issuer.create(referenced("waits", end)).await;
     issuer.receive(&offer, &holder_keys(1)).await.unwrap();
-    issuer
-        .write(
-            "INSERT INTO renewals (renewal_id, offer_id, state, generation, valid_from, valid_until, asked_at, \
-             request_digest, decided_at, decided_by, reason) \
-             VALUES ('decided', ?2, 'rejected', 1, 0, ?1, 0, x'00', 1, 'Clerk-Who-Decided', 'The-Reason-Of-A-Decision')",
-            &offer,
-            end,
-        )
-        .await;
-    issuer
-        .write(
-            "INSERT INTO renewals (renewal_id, offer_id, state, generation, valid_from, valid_until, asked_at, \
-             request_digest, wait_until) VALUES ('waits', ?2, 'pending', 1, 0, ?1, 0, x'01', ?1)",
-            &offer,
-            end.plus(400 * DAY),
-        )
-        .await;
+    let probe = issuer.probe().await;
+    probe.insert_rejected_renewal(&offer.id, end).await;
+    probe.insert_pending_renewal(&offer.id, end.plus(400 * DAY)).await;
     let listed = async || {
         let slice = PageSlice { before: i64::MAX, limit: 10 };
         issuer.issuer.store.read().await.unwrap().renewals(None, slice).await.unwrap().len()
@@ -143,7 +121,7 @@ async fn a_deferred_offer_has_its_record_for_as_long_as_it_waits() {
     let deferred = issuer.create(proto::CreateOfferRequest { deferred: true, ..offer_request("deferred") }).await;
     issuer.receive(&deferred, &holder_keys(1)).await.unwrap();
     let far = Timestamp::from_unix(issuer.now()).plus(2_000 * DAY);
-    issuer.write("UPDATE offers SET collect_until = ? WHERE offer_id = ?", &deferred, far).await;
+    issuer.probe().await.set_collection_end(&deferred.id, far).await;
     issuer.sweep(far.plus(-1)).await;
     assert_eq!(issuer.on_record().await.0, [deferred.id]);
 }

@@ -483,13 +483,7 @@ async fn a_power_cut_costs_indices_alone() {
     assert!(issuer.refilled(&copy, &keys).await.is_ok(), "the same keys still do");
     let indices: HashSet<u64> = issuer.issued().await.iter().map(|record| record.status_index).collect();
     assert_eq!(indices.len(), 3);
-    let database =
-        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
-    let drawn: i64 = sqlx::query_scalar("SELECT count(DISTINCT status_index) FROM issued")
-        .fetch_one(database.readers())
-        .await
-        .unwrap();
-    assert_eq!(drawn, 5);
+    assert_eq!(issuer.probe().await.drawn_indices().await, 5);
 }
 
 /// Signer that fails from the second signature on.

@@ -320,12 +320,10 @@ async fn what_needs_approval_waits_sealed_and_comes_when_staff_say_yes() {
     assert!(!issuer.on_disk(MARK), "what waits can be read by nobody but the wallet");
     assert!(!issuer.on_disk(&asked.transaction_id));
     // A waiting wallet polls, and blocks no writer.
-    let database =
-        carnet_service::store::open_store(issuer.data.path(), &crate::sqlite::MIGRATIONS).await.unwrap().database;
-    let writer = database.begin("a test").await.unwrap();
+    let writer = issuer.probe().await.hold_writer().await;
     let wait = issuer.deferred(&asked.transaction_id).await.unwrap();
     assert_eq!((wait.credentials.len(), wait.interval_seconds), (0, 5));
-    writer.rollback().await.unwrap();
+    writer.release().await;
     let listed = issuer.renewals().await;
     assert_eq!(
         (listed.len(), listed[0].state(), listed[0].offer_id.as_str()),
@@ -495,10 +493,7 @@ async fn a_wallet_is_told_why_a_deferred_offer_was_rejected() {
         assert!(refused.message().contains("No such study."), "{refused:?}");
         assert_eq!(reason::<()>(Err(refused)), "CREDENTIAL_REQUEST_DENIED");
     }
-    let store = format!("sqlite://{}/store.sqlite", issuer.data.path().display());
-    let pool = sqlx::SqlitePool::connect(&store).await.unwrap();
-    let who: Vec<String> = sqlx::query_scalar("SELECT decided_by FROM offers").fetch_all(&pool).await.unwrap();
-    assert_eq!(who, [CLERK, CLERK]);
+    assert_eq!(issuer.probe().await.deciders().await, [CLERK, CLERK]);
 }
 
 #[tokio::test]

@@ -411,18 +411,7 @@ async fn what_was_done_is_written_down_and_stays() {
     assert_eq!((acts[1].credentials, acts[1].copies, acts[1].changed), (1, 2, 2));
     assert_eq!(acts[0].at.unwrap().seconds, issuer.now());
     // Even the program's own store cannot undo it.
-    let pool =
-        sqlx::SqlitePool::connect(&format!("sqlite://{}/store.sqlite", issuer.data.path().display())).await.unwrap();
-    for undo in [
-        "UPDATE statuses SET state = 'valid' WHERE state = 'revoked'",
-        "DELETE FROM statuses",
-        "UPDATE status_acts SET reason = 'x'",
-        "DELETE FROM status_changes",
-        "UPDATE status_lists SET drawn = 0",
-    ] {
-        assert!(sqlx::query(undo).execute(&pool).await.is_err(), "{undo}");
-    }
-    sqlx::query("UPDATE statuses SET state = 'suspended' WHERE state = 'valid'").execute(&pool).await.unwrap();
+    issuer.probe().await.require_final_statuses().await;
 }
 
 /// Holders who ask by handle get the same state as in the lists.

@@ -47,7 +47,7 @@ impl SqliteStore {
     }
 
     #[cfg(test)]
-    pub(crate) fn database(&self) -> &Database {
+    fn database(&self) -> &Database {
         &self.0
     }
 }

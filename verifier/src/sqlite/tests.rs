@@ -15,6 +15,25 @@ use crate::{
     },
 };
 
+impl SqliteStore {
+    async fn write(&self, statement: &'static str) {
+        let mut transaction = self.0.begin("a test").await.unwrap();
+        sqlx::query(statement).execute(&mut *transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+
+    /// Refuses new trust lists from now on, as a full disk does.
+    pub(crate) async fn refuse_trust_lists(&self) {
+        self.write("CREATE TRIGGER full BEFORE INSERT ON trust_lists BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+            .await;
+    }
+
+    /// Accepts new trust lists again.
+    pub(crate) async fn accept_trust_lists(&self) {
+        self.write("DROP TRIGGER full").await;
+    }
+}
+
 struct SqliteTest {
     dir: TempDir,
     store: SqliteStore,

@@ -284,15 +284,10 @@ async fn nothing_is_decided_by_a_list_that_could_not_be_remembered() {
     let trust = ConfiguredTrustList::new(&desk.config()).unwrap();
     let (fetcher, documents) = (HttpsFetcher::new(FetchOptions::default()).unwrap(), DidCache::default());
     let look = || trust.refresh(&world.verifier.store, (&fetcher, &documents), Duration::ZERO, now());
-    let write = async |sql: &'static str| {
-        let mut transaction = world.verifier.store.database().begin("a test").await.unwrap();
-        sqlx::query(sql).execute(&mut *transaction).await.unwrap();
-        transaction.commit().await.unwrap();
-    };
-    write("CREATE TRIGGER full BEFORE INSERT ON trust_lists BEGIN SELECT RAISE(ABORT, 'disk full'); END").await;
+    world.verifier.store.refuse_trust_lists().await;
     look().await.unwrap_err();
     assert!(trust.current().is_err());
-    write("DROP TRIGGER full").await;
+    world.verifier.store.accept_trust_lists().await;
     look().await.unwrap();
     assert!(trust.current().is_ok());
 }
