@@ -10,7 +10,11 @@ use carnet_core::{
 use crate::{
     error::Error,
     issuer::Issuer,
-    store::{Store, StoreTx, expiry::ExpiringRows, offers::OfferState},
+    store::{
+        Store, StoreTx,
+        expiry::{ExpiringRows, OfferEnds},
+        offers::OfferState,
+    },
 };
 
 /// Maximum number of rows of one kind that one transaction erases.
@@ -76,12 +80,24 @@ async fn close_expired<T: StoreTx>(tx: &mut T, now: Timestamp) -> Result<u64, Er
     Ok(u64::try_from(expired.len()).unwrap_or(u64::MAX))
 }
 
+/// Returns the latest end of an offer, its copies and its renewals; at least `now` if the offer is open or redeemed, or a
+/// renewal is pending or approved: a drawn index may belong to an issued copy.
+fn latest_end(ends: &OfferEnds, now: Timestamp) -> Timestamp {
+    let of_offer = match ends.state {
+        OfferState::Collected => ends.valid_until,
+        OfferState::Open | OfferState::Redeemed => now,
+        OfferState::Cancelled | OfferState::Expired | OfferState::Locked => ends.collect_until,
+    };
+    let of_renewals = ends.renewing.then_some(now);
+    ends.copies_until.into_iter().chain(of_renewals).fold(of_offer, Timestamp::max)
+}
+
 /// Deletes the next records of offers that ended by `before`, and returns the number of records that it examined. A
 /// record whose copies or renewals end later is examined again at the end of their retention period.
 async fn forget_ended<T: StoreTx>(tx: &mut T, now: Timestamp, before: Timestamp) -> Result<u64, Error> {
     let ended = tx.records_due(before, STEP).await?;
     for offer_id in &ended {
-        let last = tx.latest_end(offer_id, now).await?;
+        let last = latest_end(&tx.offer_ends(offer_id).await?, now);
         if last > before {
             // Its copies end later than was known, or it is not closed: it is checked again the same number of days
             // later.
@@ -127,5 +143,34 @@ impl<S: Store> Issuer<S> {
     /// Store errors.
     pub(crate) async fn erase_expired(&self, now: Timestamp) -> Result<u64, Error> {
         erase_expired(&self.store, now, self.settings.record_days).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_ends_with_the_last_of_what_it_is_about() {
+        let (at, now) = (Timestamp::from_unix, Timestamp::from_unix(5_000));
+        let ends = OfferEnds {
+            state: OfferState::Cancelled,
+            valid_until: at(9_000),
+            collect_until: at(100),
+            copies_until: None,
+            renewing: false,
+        };
+        for (ends, last) in [
+            (ends, at(100)),
+            (OfferEnds { state: OfferState::Collected, ..ends }, at(9_000)),
+            (OfferEnds { state: OfferState::Open, ..ends }, now),
+            (OfferEnds { state: OfferState::Redeemed, ..ends }, now),
+            (OfferEnds { copies_until: Some(at(200)), ..ends }, at(200)),
+            (OfferEnds { copies_until: Some(at(50)), ..ends }, at(100)),
+            (OfferEnds { renewing: true, ..ends }, now),
+            (OfferEnds { renewing: true, copies_until: Some(at(6_000)), ..ends }, at(6_000)),
+        ] {
+            assert_eq!(latest_end(&ends, now), last, "{ends:?}");
+        }
     }
 }

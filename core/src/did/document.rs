@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Did, DidUrl, VerificationRelationship,
+    Did, DidUrl, VerificationRelationship, invalid,
     method::{Method, absolute},
     revocation::RevocationMarks,
 };

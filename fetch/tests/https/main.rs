@@ -6,11 +6,7 @@
     reason = "a test may fail by panicking"
 )]
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use carnet_core::{
     Code, Problem,

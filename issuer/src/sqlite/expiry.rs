@@ -5,10 +5,14 @@
 use carnet_core::time::Timestamp;
 use sqlx::Row as _;
 
-use super::{SqliteTx, rows::time};
+use super::{
+    SqliteTx,
+    rows::{time, time_if_any},
+};
 use crate::store::{
     Stored,
-    expiry::{ExpiringRows, ExpiryRows, PublicationRecord},
+    expiry::{ExpiringRows, ExpiryRows, OfferEnds, PublicationRecord},
+    offers::OfferState,
 };
 
 // Indexes by name: without statistics, SQLite chooses those by state, and reads all open or waiting rows.
@@ -33,12 +37,10 @@ const COHORTS: &str = "DELETE FROM cohorts WHERE (credential_type, format, valid
 
 const ENDED_RECORDS: &str = "SELECT offer_id FROM offers INDEXED BY offers_to_forget \
      WHERE record_from <= ? ORDER BY record_from LIMIT ?";
-// Open offers and pending renewals have no end yet; a drawn index may belong to an issued copy.
-const LAST_END: &str = "SELECT max(CASE o.state WHEN 'collected' THEN o.valid_until WHEN 'open' THEN ?2 WHEN 'redeemed' THEN ?2 \
-     ELSE max(o.expires_at, coalesce(o.collect_until, 0)) END, \
-     coalesce((SELECT max(coalesce(c.valid_until, o.valid_until)) FROM collections c WHERE c.offer_id = o.offer_id), 0), \
-     CASE WHEN EXISTS (SELECT 1 FROM renewals r WHERE r.offer_id = o.offer_id AND r.state IN ('pending', 'approved')) \
-     THEN ?2 ELSE 0 END) FROM offers o WHERE o.offer_id = ?1";
+const ENDS: &str = "SELECT o.state, o.valid_until, max(o.expires_at, coalesce(o.collect_until, 0)) AS collect_until, \
+     (SELECT max(coalesce(c.valid_until, o.valid_until)) FROM collections c WHERE c.offer_id = o.offer_id) AS copies_until, \
+     EXISTS (SELECT 1 FROM renewals r WHERE r.offer_id = o.offer_id AND r.state IN ('pending', 'approved')) AS renewing \
+     FROM offers o WHERE o.offer_id = ?";
 // The remaining row records that an index was used, for which type, when, and the result. A valid request_id has no
 // control characters, so that none equals the replacement.
 const FORGET: &str = "UPDATE offers SET record_from = NULL, request_id = char(10) || offer_id, terms = '', reference = NULL, \
@@ -73,9 +75,15 @@ impl ExpiryRows for SqliteTx {
         Ok(ended.fetch_all(&mut *self.0).await?)
     }
 
-    async fn latest_end(&mut self, offer_id: &str, now: Timestamp) -> Stored<Timestamp> {
-        let last = sqlx::query_scalar(LAST_END).bind(offer_id).bind(now.unix());
-        Ok(Timestamp::from_unix(last.fetch_one(&mut *self.0).await?))
+    async fn offer_ends(&mut self, offer_id: &str) -> Stored<OfferEnds> {
+        let row = sqlx::query(ENDS).bind(offer_id).fetch_one(&mut *self.0).await?;
+        Ok(OfferEnds {
+            state: OfferState::of(row.try_get("state")?, 0)?,
+            valid_until: time(&row, "valid_until")?,
+            collect_until: time(&row, "collect_until")?,
+            copies_until: time_if_any(&row, "copies_until")?,
+            renewing: row.try_get("renewing")?,
+        })
     }
 
     async fn set_record_from(&mut self, offer_id: &str, from: Timestamp) -> Stored<()> {

@@ -1,9 +1,6 @@
 //! SQLite rows of statuses, acts of staff, messages and status lists.
 
-use carnet_core::{
-    format::CredentialFormat,
-    time::{CLOCK_SKEW, Timestamp},
-};
+use carnet_core::{format::CredentialFormat, time::Timestamp};
 use carnet_service::error::StoreError;
 use sqlx::{Row as _, sqlite::SqliteRow};
 
@@ -16,8 +13,8 @@ use crate::{
     store::{
         PageSlice, Stored,
         status::{
-            ActRecord, ChangedCopy, CopyStanding, CopyStatus, CopyWithState, IssuedIn, LastChange, ListRecord, NewAct,
-            StatusAction, StatusIndex, StatusRows, StatusState,
+            ActRecord, ChangedCopy, ChangedEntry, CopyStanding, CopyStatus, CopyWithState, IssuedIn, LastChange,
+            ListRecord, NewAct, StatusAction, StatusRows, StatusState, parse_state,
         },
     },
 };
@@ -67,19 +64,18 @@ const STANDING: &str = "SELECT i.copy_digest, coalesce(s.state, 'valid') AS stat
 /// Time of the last change of a copy's state, and time since which it waits for publication.
 const LAST_CHANGE: &str = "SELECT a.at, w.since FROM statuses s LEFT JOIN status_acts a ON a.seq = s.act \
      LEFT JOIN waiting_statuses w ON w.status_index = s.status_index AND w.listed <> s.state WHERE s.status_index = ?";
-/// States to be published of entries that acts changed since a version, and of copies that were taken over from
-/// published lists after a restoration. An act on a copy that had expired by then does not alter its published state,
-/// which remains that before the first such act.
-const LISTED: &str = "SELECT coalesce(\
-     CASE WHEN w.since <= coalesce(k.valid_until, o.valid_until) + ?2 THEN w.listed END, \
+/// Entries that acts changed since a version, and those of copies that were taken over from published lists after a
+/// restoration, with what decides on the state to be published. `before_late` is the state before the first act that
+/// was more than `?2` seconds after the copy's end.
+const CHANGED: &str = "SELECT s.state, w.listed, w.since, coalesce(k.valid_until, o.valid_until) AS ends, \
      (SELECT c.before FROM status_changes c JOIN status_acts a ON a.seq = c.act WHERE c.status_index = s.status_index \
-     AND a.at > coalesce(k.valid_until, o.valid_until) + ?2 ORDER BY c.act LIMIT 1), w.listed, s.state) AS state, \
+     AND a.at > coalesce(k.valid_until, o.valid_until) + ?2 ORDER BY c.act LIMIT 1) AS before_late, \
      l.list, s.status_index - l.first_index AS position \
      FROM statuses s INDEXED BY statuses_by_act LEFT JOIN waiting_statuses w USING (status_index) \
      LEFT JOIN issued i USING (status_index) LEFT JOIN offers o USING (offer_id) LEFT JOIN collections k ON k.seq = i.collection \
      JOIN status_lists l ON s.status_index >= l.first_index AND s.status_index < l.first_index + l.entries \
      WHERE s.act > ?1 UNION ALL \
-     SELECT s.state, l.list, s.status_index - l.first_index AS position \
+     SELECT s.state, NULL, NULL, NULL, NULL, l.list, s.status_index - l.first_index AS position \
      FROM inherited_statuses s INDEXED BY inherited_statuses_by_act JOIN status_lists l \
      ON s.status_index >= l.first_index AND s.status_index < l.first_index + l.entries WHERE s.act > ?1";
 const WRITE_STATUS_ACT: &str = "INSERT INTO status_acts \
@@ -93,11 +89,11 @@ const WRITE_MESSAGE_ACT: &str = "INSERT INTO message_acts \
      (SELECT coalesce(max(seq), 0) FROM message_acts)), \
      ?, ?, ?, ?, ?, ?, ?, ?, ? RETURNING seq";
 
-/// Entries whose deferral began before a time, with the states to be published. An act on a copy that had expired by
-/// then does not alter its published state.
-const RELEASED: &str = "SELECT coalesce((SELECT c.before FROM status_changes c JOIN status_acts a ON a.seq = c.act \
+/// Entries whose deferral began before a time, as in [`CHANGED`].
+const RELEASED: &str = "SELECT s.state, NULL AS listed, NULL AS since, coalesce(k.valid_until, o.valid_until) AS ends, \
+     (SELECT c.before FROM status_changes c JOIN status_acts a ON a.seq = c.act \
      WHERE c.status_index = w.status_index AND a.at > coalesce(k.valid_until, o.valid_until) + ?2 \
-     ORDER BY c.act LIMIT 1), s.state) AS state, l.list, w.status_index - l.first_index AS position \
+     ORDER BY c.act LIMIT 1) AS before_late, l.list, w.status_index - l.first_index AS position \
      FROM waiting_statuses w INDEXED BY waiting_statuses_by_time JOIN statuses s USING (status_index) \
      LEFT JOIN issued i USING (status_index) LEFT JOIN offers o USING (offer_id) LEFT JOIN collections k ON k.seq = i.collection \
      JOIN status_lists l ON w.status_index >= l.first_index AND w.status_index < l.first_index + l.entries \
@@ -257,10 +253,10 @@ impl StatusRows for SqliteTx {
         Ok(waits.bind(before.unix()).fetch_one(&mut *self.0).await?)
     }
 
-    async fn publish_all_deferred(&mut self, before: Timestamp) -> Stored<Vec<(StatusIndex, StatusState)>> {
-        let rows = sqlx::query(RELEASED).bind(before.unix()).bind(CLOCK_SKEW).fetch_all(&mut *self.0).await?;
+    async fn release_deferred(&mut self, before: Timestamp, skew: i64) -> Stored<Vec<ChangedEntry>> {
+        let rows = sqlx::query(RELEASED).bind(before.unix()).bind(skew).fetch_all(&mut *self.0).await?;
         sqlx::query("DELETE FROM waiting_statuses WHERE since < ?").bind(before.unix()).execute(&mut *self.0).await?;
-        rows.iter().map(|row| Ok((place(row)?, state(row)?))).collect()
+        rows.iter().map(entry_of).collect()
     }
 
     async fn version(&mut self) -> Stored<i64> {
@@ -272,9 +268,9 @@ impl StatusRows for SqliteTx {
         rows.iter().map(|row| Ok(ListRecord { list: row.try_get("list")?, entries: number(row, "entries")? })).collect()
     }
 
-    async fn published_states_since(&mut self, version: i64) -> Stored<Vec<(StatusIndex, StatusState)>> {
-        let rows = sqlx::query(LISTED).bind(version).bind(CLOCK_SKEW).fetch_all(&mut *self.0).await?;
-        rows.iter().map(|row| Ok((place(row)?, state(row)?))).collect()
+    async fn entries_changed_since(&mut self, version: i64, skew: i64) -> Stored<Vec<ChangedEntry>> {
+        let rows = sqlx::query(CHANGED).bind(version).bind(skew).fetch_all(&mut *self.0).await?;
+        rows.iter().map(entry_of).collect()
     }
 
     async fn list_ended(&mut self, list: i64, before: Timestamp) -> Stored<bool> {
@@ -380,6 +376,17 @@ fn bounds(issued: IssuedIn<'_>) -> (i64, i64) {
 fn message_if_any(row: &SqliteRow, column: &'static str) -> Stored<Option<u8>> {
     let number: Option<i64> = row.try_get(column)?;
     number.map(|number| u8::try_from(number).map_err(|_| StoreError::Corrupt(column))).transpose()
+}
+
+fn entry_of(row: &SqliteRow) -> Stored<ChangedEntry> {
+    let state_if_any = |column: &str| row.try_get::<Option<&str>, _>(column)?.map(parse_state).transpose();
+    Ok(ChangedEntry {
+        place: place(row)?,
+        state: state(row)?,
+        deferred: state_if_any("listed")?.zip(time_if_any(row, "since")?),
+        ends: time_if_any(row, "ends")?,
+        before_late: state_if_any("before_late")?,
+    })
 }
 
 fn state_of(row: &SqliteRow) -> Stored<CopyWithState> {

@@ -12,7 +12,7 @@ use carnet_core::{
         message::StatusMessages,
         publication::{self, Publication},
     },
-    time::Timestamp,
+    time::{CLOCK_SKEW, Timestamp},
 };
 use carnet_service::config::{StartError, invalid_field};
 
@@ -22,7 +22,7 @@ use crate::{
     error::Error,
     store::{
         Store, StoreTx as _,
-        status::{ListRecord, StatusIndex, StatusRows as _, StatusState},
+        status::{ChangedEntry, ListRecord, StatusIndex, StatusRows as _, StatusState},
     },
 };
 
@@ -128,13 +128,23 @@ pub(crate) async fn changes_since<S: Store>(
     let mut entries = Vec::new();
     if store.read().await?.has_deferred(waiting_before).await? {
         let mut tx = store.begin("release_statuses").await?;
-        entries = tx.publish_all_deferred(waiting_before).await?;
+        entries = tx.release_deferred(waiting_before, CLOCK_SKEW).await?;
         tx.commit().await?;
     }
     let mut tx = store.read().await?;
     let (upto, lists) = (tx.version().await?, tx.lists().await?);
-    entries.append(&mut tx.published_states_since(version).await?);
+    entries.append(&mut tx.entries_changed_since(version, CLOCK_SKEW).await?);
+    let entries = entries.iter().map(|entry| (entry.place, published_state(entry))).collect();
     Ok(ListChanges { version: upto, lists, entries })
+}
+
+/// Returns the state to be published. A deferred change does not alter it yet, and a change after the end of the copy
+/// never does (spec/status.md 4.7 and 4.13).
+fn published_state(entry: &ChangedEntry) -> StatusState {
+    let is_late = |since: Timestamp| entry.ends.is_some_and(|ends| since > ends.plus(CLOCK_SKEW));
+    let deferred = entry.deferred.filter(|(_, since)| !is_late(*since)).map(|(listed, _)| listed);
+    let before_late = || entry.before_late.or(entry.deferred.map(|(listed, _)| listed));
+    deferred.or_else(before_late).unwrap_or(entry.state)
 }
 
 impl PublicationState {
@@ -236,6 +246,29 @@ mod tests {
             "",
         ] {
             assert!(checked(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_deferred_change_waits_and_one_after_the_end_of_the_copy_is_not_published() {
+        use StatusState::{Revoked, Suspended, Valid};
+        let at = Timestamp::from_unix;
+        let place = StatusIndex { list: 0, position: 7 };
+        let entry = ChangedEntry { place, state: Revoked, deferred: None, ends: Some(at(1_000)), before_late: None };
+        let deferred = |since: i64| Some((Suspended, at(since)));
+        for (entry, published) in [
+            (entry, Revoked),
+            (ChangedEntry { deferred: deferred(900), ..entry }, Suspended),
+            (ChangedEntry { deferred: deferred(1_060), ..entry }, Suspended),
+            // The deferred changes began after the end; the one before them was in time.
+            (ChangedEntry { deferred: deferred(1_061), before_late: Some(Valid), ..entry }, Valid),
+            (ChangedEntry { deferred: deferred(1_061), ..entry }, Suspended),
+            (ChangedEntry { before_late: Some(Valid), ..entry }, Valid),
+            // Deferred in time, and changed once more after the end.
+            (ChangedEntry { deferred: deferred(900), before_late: Some(Valid), ..entry }, Suspended),
+            (ChangedEntry { ends: None, ..entry }, Revoked),
+        ] {
+            assert_eq!(published_state(&entry), published, "{entry:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use carnet_core::time::Timestamp;
 
-use super::Stored;
+use super::{Stored, offers::OfferState};
 
 /// Kinds of data with an expiry time in their own rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,20 @@ pub(crate) struct PublicationRecord {
     pub(crate) noted_at: Timestamp,
 }
 
+/// Ends of an offer, its copies and its renewals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OfferEnds {
+    pub(crate) state: OfferState,
+    /// End of the credential when it was offered.
+    pub(crate) valid_until: Timestamp,
+    /// End of the time for its collection.
+    pub(crate) collect_until: Timestamp,
+    /// Latest end of its copies; `None`: there are none.
+    pub(crate) copies_until: Option<Timestamp>,
+    /// `true` if a renewal is pending or approved.
+    pub(crate) renewing: bool,
+}
+
 /// Store operations on data that expires. Operations with a `limit` process at most that many rows of a kind, in the
 /// order of expiry.
 pub(crate) trait ExpiryRows {
@@ -41,9 +55,8 @@ pub(crate) trait ExpiryRows {
     fn erase(&mut self, rows: ExpiringRows, until: Timestamp, limit: i64) -> impl Future<Output = Stored<u64>> + Send;
     /// Returns the ids of offers whose record's retention period starts at or before `before`.
     fn records_due(&mut self, before: Timestamp, limit: i64) -> impl Future<Output = Stored<Vec<String>>> + Send;
-    /// Returns the latest end of an offer, its copies and its renewals; at least `now` if the offer is open or
-    /// redeemed, or a renewal is pending or approved.
-    fn latest_end(&mut self, offer_id: &str, now: Timestamp) -> impl Future<Output = Stored<Timestamp>> + Send;
+    /// Returns the ends of an offer, its copies and its renewals.
+    fn offer_ends(&mut self, offer_id: &str) -> impl Future<Output = Stored<OfferEnds>> + Send;
     /// Sets the start of the retention period of an offer's record.
     fn set_record_from(&mut self, offer_id: &str, from: Timestamp) -> impl Future<Output = Stored<()>> + Send;
     /// Erases the record of an offer: its request, reference, secrets' hashes, the names of staff, and the reasons of

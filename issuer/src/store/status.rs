@@ -84,6 +84,20 @@ pub(crate) struct ChangedCopy {
     pub(crate) whole: bool,
 }
 
+/// Entry of a list whose state acts changed, with what decides on its published state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChangedEntry {
+    pub(crate) place: StatusIndex,
+    /// Current state.
+    pub(crate) state: StatusState,
+    /// State that stays published while the change is deferred, and the time of the first deferred change.
+    pub(crate) deferred: Option<(StatusState, Timestamp)>,
+    /// End of the copy; `None`: the store has no record of it.
+    pub(crate) ends: Option<Timestamp>,
+    /// State before the first late change; `None`: there was no late one.
+    pub(crate) before_late: Option<StatusState>,
+}
+
 /// Recorded act of staff: a status change or a message. The numbers are those at the time of the act.
 #[derive(Debug, Clone)]
 pub(crate) struct ActRecord {
@@ -239,21 +253,24 @@ pub(crate) trait StatusRows {
     fn publish_deferred(&mut self, status_index: i64) -> impl Future<Output = Stored<()>> + Send;
     /// Returns whether the publication of any change has been deferred since before a time.
     fn has_deferred(&mut self, before: Timestamp) -> impl Future<Output = Stored<bool>> + Send;
-    /// Ends the deferrals that began before a time, and returns the entries with the states to be published.
-    fn publish_all_deferred(
+    /// Ends the deferrals that began before a time, and returns their entries. A change is late if it was made more than
+    /// `skew` seconds after the end of the copy.
+    fn release_deferred(
         &mut self,
         before: Timestamp,
-    ) -> impl Future<Output = Stored<Vec<(StatusIndex, StatusState)>>> + Send;
+        skew: i64,
+    ) -> impl Future<Output = Stored<Vec<ChangedEntry>>> + Send;
     /// Returns the number of the last act, which is also the version of the lists; 0 if there was none.
     fn version(&mut self) -> impl Future<Output = Stored<i64>> + Send;
     /// Returns all status lists, including full ones.
     fn lists(&mut self) -> impl Future<Output = Stored<Vec<ListRecord>>> + Send;
-    /// Returns the entries whose state was changed by acts after `version` (0: by any act), with the states to be
-    /// published. A deferred change, and one after the expiry of the copy, does not alter the published state.
-    fn published_states_since(
+    /// Returns the entries whose state was changed by acts after `version` (0: by any act). A change is late if it was
+    /// made more than `skew` seconds after the end of the copy.
+    fn entries_changed_since(
         &mut self,
         version: i64,
-    ) -> impl Future<Output = Stored<Vec<(StatusIndex, StatusState)>>> + Send;
+        skew: i64,
+    ) -> impl Future<Output = Stored<Vec<ChangedEntry>>> + Send;
     /// Returns whether a list is full and all of its copies expired before a time. Always `false` for a list that was
     /// open or unknown when the store was restored from an older backup, since it may have copies without a record.
     fn list_ended(&mut self, list: i64, before: Timestamp) -> impl Future<Output = Stored<bool>> + Send;

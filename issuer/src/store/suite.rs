@@ -16,7 +16,7 @@ use super::{
     offers::{NewAccessToken, NewOffer, OfferFilter, OfferRows as _, OfferState, PIN_TRIES, UniqueClaim},
     records::{IssuedFilter, RecordRows as _, VoucherTotal},
     renewal::{NewPendingRenewal, NewRenewal, RenewalRows as _, RenewalState, StaffDecision},
-    status::{IssuedIn, NewAct, StatusAction, StatusIndex, StatusRows as _, StatusState},
+    status::{ChangedEntry, IssuedIn, NewAct, StatusAction, StatusIndex, StatusRows as _, StatusState},
 };
 use crate::{nonces::Nonce, secrets::SecretHash};
 
@@ -399,16 +399,20 @@ pub(crate) async fn acts_change_states_and_lists<S: Store>(store: S) {
         (first, StatusState::Suspended)
     );
     let place = StatusIndex { list: 0, position: 0 };
-    assert_eq!(tx.published_states_since(0).await.unwrap(), [(place, StatusState::Suspended)]);
-    // A change that waits is not listed, and is found when it is released.
+    let seen = |entries: Vec<ChangedEntry>| -> Vec<_> {
+        entries.iter().map(|entry| (entry.place, entry.state, entry.deferred)).collect()
+    };
+    assert_eq!(seen(tx.entries_changed_since(0, 60).await.unwrap()), [(place, StatusState::Suspended, None)]);
+    // A deferred change is told as such, and is found when it is released.
     let second = act(&mut tx, 2, StatusAction::Revoke).await;
     tx.defer_publication(index, StatusState::Suspended, at(41)).await.unwrap();
     tx.set_state(second, (index, StatusState::Suspended, StatusState::Revoked)).await.unwrap();
-    assert_eq!(tx.published_states_since(first).await.unwrap(), [(place, StatusState::Suspended)]);
+    let waits = Some((StatusState::Suspended, at(41)));
+    assert_eq!(seen(tx.entries_changed_since(first, 60).await.unwrap()), [(place, StatusState::Revoked, waits)]);
     assert!(!tx.has_deferred(at(41)).await.unwrap() && tx.has_deferred(at(42)).await.unwrap());
     assert_eq!(tx.last_change(index).await.unwrap().unwrap().waits_since, Some(at(41)));
-    assert_eq!(tx.publish_all_deferred(at(42)).await.unwrap(), [(place, StatusState::Revoked)]);
-    assert!(tx.published_states_since(second).await.unwrap().is_empty());
+    assert_eq!(seen(tx.release_deferred(at(42), 60).await.unwrap()), [(place, StatusState::Revoked, None)]);
+    assert!(tx.entries_changed_since(second, 60).await.unwrap().is_empty());
     // Acts of both kinds share one sequence.
     let third = act(&mut tx, 3, StatusAction::Message(4)).await;
     tx.set_message(third, (index, 0, 4)).await.unwrap();
@@ -482,10 +486,12 @@ pub(crate) async fn what_expired_is_erased_in_steps<S: Store>(store: S) {
 pub(crate) async fn a_forgotten_record_is_in_no_list<S: Store>(store: S) {
     let mut tx = store.begin("a test").await.unwrap();
     tx.insert_offer(&new_offer(1)).await.unwrap();
-    assert_eq!(tx.latest_end("offer-1", at(5_000)).await.unwrap(), at(5_000), "an open offer has no end yet");
+    assert_eq!(tx.offer_ends("offer-1").await.unwrap().state, OfferState::Open);
     tx.close_offer("offer-1", OfferState::Cancelled).await.unwrap();
-    let end = tx.latest_end("offer-1", at(5_000)).await.unwrap();
-    assert_eq!(end, at(100));
+    let ends = tx.offer_ends("offer-1").await.unwrap();
+    let end = ends.collect_until;
+    assert_eq!((ends.state, end), (OfferState::Cancelled, at(100)));
+    assert!(ends.copies_until.is_none() && !ends.renewing);
     tx.set_record_from("offer-1", end).await.unwrap();
     assert!(tx.records_due(at(99), 9).await.unwrap().is_empty());
     assert_eq!(tx.records_due(at(100), 9).await.unwrap(), ["offer-1"]);

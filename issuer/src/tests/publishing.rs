@@ -22,10 +22,7 @@ use super::{
     harness::{holder_keys, offer_request, reason, start, start_signing, start_with},
     status::{BASE, REINSTATE, REVOKE, SUSPEND, change, place},
 };
-use crate::store::{
-    Store as _, StoreTx as _,
-    status::{StatusRows as _, StatusState},
-};
+use crate::store::status::StatusState;
 
 #[tokio::test]
 async fn the_directory_names_every_list_and_what_is_unchanged_is_not_sent_again() {

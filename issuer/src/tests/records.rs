@@ -6,7 +6,7 @@ use carnet_service::wire;
 
 use super::{
     entitlements::voucher,
-    harness::{HolderOffer, Running, holder_keys, offer_request, reason, start},
+    harness::{Running, holder_keys, offer_request, reason, start},
     refilling::refill_once,
 };
 use crate::store::{PageSlice, Store as _, records::RecordRows as _, renewal::RenewalRows as _};

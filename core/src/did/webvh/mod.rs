@@ -3,7 +3,7 @@
 //! The caller fetches the log and the witness file; [`UnwitnessedLog::verify`] and [`UnwitnessedLog::verify_witnesses`]
 //! verify them and return a [`WebVhLog`].
 
-use super::{Did, DidDriver, DidFile, ResolutionStep, ResolvedDid, malformed, web};
+use super::{Did, DidDriver, DidFile, ResolutionStep, malformed, web};
 use crate::{
     Code, Problem,
     time::{CLOCK_SKEW, Timestamp},

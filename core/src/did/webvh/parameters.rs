@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{METHOD, entry, invalid};
+use super::{MAX_LIST, METHOD, entry, invalid};
 use crate::{
     Problem,
     did::{Did, DidMethod, Resolve as _, SelfContained},
