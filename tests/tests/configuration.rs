@@ -34,7 +34,7 @@ const SERVICES: [(&str, &str, &[&str]); 2] = [
         &[
             "verifier/src/config.rs",
             "verifier/src/foreign.rs",
-            "verifier/src/openid.rs",
+            "verifier/src/openid/config.rs",
             "verifier/src/redemption/desks.rs",
             "verifier/src/status.rs",
             "verifier/src/trust.rs",
