@@ -109,7 +109,10 @@ async fn a_proxy_that_cannot_reach_its_server_is_told_from_other_answers() {
 
 #[tokio::test]
 async fn a_document_over_its_limit_is_refused_announced_or_not() {
-    let padded = |did: &Did, bytes: usize| format!("{:bytes$}", document(did));
+    let padded = |did: &Did, bytes: usize| {
+        let document = document(did);
+        format!("{document}{}", " ".repeat(bytes - document.len()))
+    };
     let site = serve(|did| Answer::Send(ok(&padded(did, web::MAX_BYTES + 1)))).await;
     assert_eq!(refused(&site, options(&site)).await, Code::TooLarge);
     let site = serve(|did| Answer::Send(ok(&padded(did, web::MAX_BYTES)))).await;
