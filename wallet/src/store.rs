@@ -3,6 +3,7 @@
 pub mod contents;
 pub mod file;
 pub mod forgetting;
+mod held_states;
 pub mod log;
 pub mod mark;
 pub mod packing;

@@ -4,8 +4,6 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::HeldCredential;
-
 /// Disclosed serials of one voucher, and the number of its uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,15 +72,6 @@ impl VoucherSerials {
         for shown in self.shown.iter_mut().filter(|shown| shown.digest == digest) {
             shown.used = true;
         }
-    }
-}
-
-impl HeldCredential {
-    /// Returns the index of the presentable copy that last disclosed the serial which the verifier has not reported as
-    /// used; `None` if there is none.
-    pub fn pending_copy(&self, asker: &str) -> Option<usize> {
-        let pending = self.serials.as_ref()?.pending(asker)?;
-        self.copies.iter().position(|copy| copy.is_presentable() && copy.serial.as_deref() == Some(pending))
     }
 }
 
