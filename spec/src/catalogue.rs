@@ -12,9 +12,12 @@ use carnet_core::{
 use serde_json::{Map, Value};
 
 use crate::{
-    CredentialType, ForeignType, Need, Procedure, RequestTemplate, SpecError, embedded,
+    CredentialType, ForeignType, Need, Procedure, RequestTemplate, SpecError,
+    claims::GENERIC,
+    embedded,
     folder::{self, TypeFiles},
     foreign::ForeignTypes,
+    template::RequestedType,
     weights,
 };
 
@@ -26,16 +29,6 @@ pub struct Catalogue {
     procedures: Vec<Procedure>,
     pub(crate) foreign: ForeignTypes,
     pub(crate) weights: DisclosureWeights,
-}
-
-/// Type that a credential query accepts.
-pub(crate) enum RequestedType<'a> {
-    /// Type of the catalogue.
-    Known(&'a CredentialType),
-    /// Foreign type.
-    Foreign,
-    /// Neither.
-    Unknown,
 }
 
 impl Catalogue {
@@ -311,9 +304,6 @@ fn toml_files(dir: &Path) -> Result<Vec<PathBuf>, SpecError> {
     paths.retain(|path| folder::file_name(path).ends_with(".toml"));
     Ok(paths)
 }
-
-/// Type that every credential of VCDM 2.0 has.
-pub(crate) const GENERIC: &str = "VerifiableCredential";
 
 impl TypeRules for Catalogue {
     fn type_name(&self, types: &[&str], vct: Option<&str>) -> Result<String, Problem> {

@@ -19,6 +19,9 @@ pub(crate) struct SchemaClaim {
     pub(crate) boolean: bool,
 }
 
+/// Type that every credential of VCDM 2.0 has.
+pub(crate) const GENERIC: &str = "VerifiableCredential";
+
 /// Returns all claims in the schema of an object, nested ones included. An error is a sentence about the schema.
 pub(crate) fn claims_of_schema(subject: &Value) -> Result<Vec<SchemaClaim>, String> {
     let mut claims = Vec::new();

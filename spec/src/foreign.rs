@@ -15,7 +15,10 @@ use carnet_core::{
 };
 use serde_json::{Map, Value};
 
-use crate::{CredentialType, SpecError, catalogue::GENERIC, claims};
+use crate::{
+    CredentialType, SpecError,
+    claims::{self, GENERIC},
+};
 
 /// Maximum length of a name, in bytes.
 const MAX_NAME: usize = 512;

@@ -17,9 +17,19 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    RedemptionClaims, RetentionRule, SpecError, bounds, catalogue::RequestedType, claims, display::FALLBACK, folder,
+    CredentialType, RedemptionClaims, RetentionRule, SpecError, bounds, claims, display::FALLBACK, folder,
     keep::KeepText, redeem::RedeemText,
 };
+
+/// Type that a credential query accepts.
+pub(crate) enum RequestedType<'a> {
+    /// Type of the catalogue.
+    Known(&'a CredentialType),
+    /// Foreign type.
+    Foreign,
+    /// Neither.
+    Unknown,
+}
 
 /// Request template of a verifier. Texts are by language tag; English is required.
 #[derive(Debug, Clone)]

@@ -10,7 +10,10 @@ use carnet_core::{
     text::quoted,
 };
 
-use crate::{Catalogue, CredentialType, catalogue::GENERIC, claims};
+use crate::{
+    Catalogue, CredentialType,
+    claims::{self, GENERIC},
+};
 
 /// Type or claim that the catalogue does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
