@@ -137,7 +137,7 @@ pub async fn refresh(
 ) -> Result<FreshnessSummary, Failure> {
     service_address(endpoint)?;
     let mut issuer = ports.issuer(endpoint, Wire::Grpc).await?;
-    let metadata = issuer.metadata().await?;
+    let metadata = issuer.metadata(None).await?;
     if metadata.issuer != *did {
         let message = Sentence::id("error-other-issuer-documents");
         return Err(Failure::new(Code::IssuerMismatch, message, Sentence::id("hint-ask-issuer")).by(Fault::Issuer));

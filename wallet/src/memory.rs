@@ -52,6 +52,7 @@ impl World {
     pub fn offer(&self) -> String {
         let offer = json!({
             "credential_issuer": "http://127.0.0.1:4000", "credential_configuration_ids": [CONFIGURATION],
+            "carnet_valid_until": NOW.plus(365 * 86_400).start_of_day().to_string(),
             "grants": {"urn:ietf:params:oauth:grant-type:pre-authorized_code": {"pre-authorized_code": "c0de"}}
         });
         let offer: String = url::form_urlencoded::byte_serialize(offer.to_string().as_bytes()).collect();
@@ -118,7 +119,7 @@ pub struct IssuerConnection(Rc<Issuer>);
 
 #[async_trait(?Send)]
 impl IssuerClient for IssuerConnection {
-    async fn metadata(&mut self) -> Result<WalletIssuerMetadata, Failure> {
+    async fn metadata(&mut self, _: Option<&str>) -> Result<WalletIssuerMetadata, Failure> {
         let configuration = OfferedConfiguration {
             id: CONFIGURATION.to_owned(),
             format: Some(CredentialFormat::VcSdJwt),

@@ -95,7 +95,9 @@ impl OfferLink {
         match (all("credential_offer").as_slice(), all("credential_offer_uri").as_slice()) {
             ([offer], []) => {
                 let json = parse(offer.as_bytes(), Limits::SMALL).map_err(|problem| unread(&problem))?;
-                ReceivedOffer::from_json(&json).map(Self::Offer)
+                let offer = ReceivedOffer::from_json(&json)?;
+                // Issuers of Carnet state the end; others speak OpenID4VCI alone (spec/openid.md 5.3).
+                Ok(Self::Offer(if offer.valid_until.is_some() { offer } else { offer.over_openid() }))
             }
             ([], [reference]) => Ok(Self::Reference(service_address(reference)?)),
             _ => Err(malformed("why-offer-missing")),
@@ -119,6 +121,8 @@ pub struct ReceivedOffer {
     pub code: WalletSecret,
     /// Form of the PIN; `None`: no PIN is required.
     pub pin: Option<PinForm>,
+    /// Authorization server that redeems the code; `None`: the one of the issuer's metadata.
+    pub authorization_server: Option<String>,
     /// End of the credential's validity, always the start of a day; `None` if the offer does not state it
     /// (spec/protocol.md 3.28).
     pub valid_until: Option<Timestamp>,
@@ -176,6 +180,11 @@ impl ReceivedOffer {
             Some(Value::Object(form)) => Some(PinForm::read(form)),
             Some(_) => return Err(malformed("why-tx-code")),
         };
+        let authorization_server = match grant.get("authorization_server") {
+            None => None,
+            Some(Value::String(server)) => Some(service_address(server).map(|_| server.clone())?),
+            Some(_) => return Err(malformed("why-authorization-server")),
+        };
         let valid_until = match json.get("carnet_valid_until") {
             None => None,
             Some(Value::String(text)) => {
@@ -185,7 +194,7 @@ impl ReceivedOffer {
             Some(_) => return Err(malformed("why-until-text")),
         };
         let wire = Wire::Grpc;
-        Ok(Self { endpoint, wire, credential_issuer, configuration_ids, code, pin, valid_until })
+        Ok(Self { endpoint, wire, credential_issuer, configuration_ids, code, pin, authorization_server, valid_until })
     }
 
     /// Returns the base64url SHA-256 of the pre-authorized code, which identifies the offer without revealing the code.
@@ -271,6 +280,34 @@ mod tests {
         {
             assert_eq!(with(wrong), Err(FailureReason::OfferMalformed));
         }
+    }
+
+    #[test]
+    fn an_offer_by_value_is_one_of_grpc_only_with_the_member_of_carnets_issuers() {
+        let mut made = offer();
+        made["credential_issuer"] = json!("https://a.example/tenant");
+        let read = |offer: &Value| {
+            let read = ReceivedOffer::parse(&link(offer)).unwrap();
+            (read.endpoint, read.wire)
+        };
+        assert_eq!(read(&made), ("https://a.example/tenant".to_owned(), Wire::OpenId));
+        made["carnet_valid_until"] = json!("2027-11-29T00:00:00Z");
+        assert_eq!(read(&made), ("https://a.example".to_owned(), Wire::Grpc));
+    }
+
+    #[test]
+    fn the_authorization_server_of_an_offer_is_read() {
+        let with = |server: Value| {
+            let mut offer = offer();
+            offer["grants"][GRANT]["authorization_server"] = server;
+            ReceivedOffer::parse(&link(&offer))
+                .map(|offer| offer.authorization_server)
+                .map_err(|failure| failure.reason)
+        };
+        assert_eq!(ReceivedOffer::parse(&link(&offer())).unwrap().authorization_server, None);
+        assert_eq!(with(json!("https://as.example/x")), Ok(Some("https://as.example/x".to_owned())));
+        assert_eq!(with(json!(7)), Err(FailureReason::OfferMalformed));
+        assert_eq!(with(json!("http://as.example")), Err(carnet_core::Code::AddressForbidden.into()));
     }
 
     #[test]

@@ -181,8 +181,9 @@ pub enum Notification {
 /// Connection to an issuer's service, over either protocol.
 #[async_trait(?Send)]
 pub trait IssuerClient {
-    /// Returns the issuer's metadata.
-    async fn metadata(&mut self) -> Result<WalletIssuerMetadata, Failure>;
+    /// Returns the issuer's metadata. `authorization_server` is the one that the offer names, which the
+    /// metadata must contain.
+    async fn metadata(&mut self, authorization_server: Option<&str>) -> Result<WalletIssuerMetadata, Failure>;
 
     /// Exchanges the pre-authorized code for an access token. `repeats` is `true` if an earlier call may have arrived:
     /// then the code verifier is sent too, with which the issuer accepts a repetition.

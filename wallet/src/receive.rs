@@ -152,7 +152,8 @@ pub async fn receive(
         return resume(ports, catalogue, wallet, Some(&digest)).await;
     }
     let mut issuer = ports.issuer(&offer.endpoint, offer.wire).await?;
-    let metadata = issuer.metadata().await?;
+    let server = offer.authorization_server.clone();
+    let metadata = issuer.metadata(server.as_deref()).await?;
     // Everything that can fail without the code happens before redeeming it.
     let promises = ExpectedCredential::offered(&metadata, offer, catalogue, &ports.languages())?;
     if metadata.has_did() {
@@ -164,7 +165,10 @@ pub async fn receive(
         None => None,
         Some(form) => Some(owner.pin(form, metadata.token_endpoint.as_deref().unwrap_or(&offer.endpoint))?),
     };
-    let redemption = OfferRedemption::draw(offer.code.clone(), pin, metadata.token_endpoint.clone());
+    let redemption = OfferRedemption {
+        authorization_server: server,
+        ..OfferRedemption::draw(offer.code.clone(), pin, metadata.token_endpoint.clone())
+    };
     let mut begun = Vec::with_capacity(promises.len());
     for promise in promises {
         let keys = draw_keys_for(metadata.max_batch_size, promise.key_algorithm);
@@ -205,7 +209,8 @@ impl<P: Ports, S: WalletStore> CollectionRun<'_, P, S> {
             return Err(self.given_up(&pending, "", failure));
         }
         let mut issuer = self.ports.issuer(&pending.endpoint, pending.wire).await?;
-        let metadata = issuer.metadata().await?;
+        let server = pending.redemption.as_ref().and_then(|redemption| redemption.authorization_server.as_deref());
+        let metadata = issuer.metadata(server).await?;
         // Code and PIN go where the holder was told that they go, and nowhere else.
         let moved = |redemption: &OfferRedemption| redemption.token_endpoint != metadata.token_endpoint;
         if metadata.issuer != pending.issuer || pending.redemption.as_ref().is_some_and(moved) {

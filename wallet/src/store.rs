@@ -5,6 +5,7 @@ pub mod file;
 pub mod forgetting;
 mod held_states;
 pub mod log;
+mod lookup;
 pub mod mark;
 pub mod packing;
 pub mod presentations;

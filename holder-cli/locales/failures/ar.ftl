@@ -146,6 +146,7 @@ why-no-issuer = لا يذكر جهة الإصدار
 why-offers = لا يعرض شيئًا، أو يعرض أكثر مما يجوز، أو الشيء نفسه مرتين
 why-no-code = لا رمز فيه
 why-tx-code = قيمة tx_code ليست كائنًا
+why-authorization-server = قيمة authorization_server ليست نصًا
 why-until-day = قيمة carnet_valid_until ليست بداية يوم
 why-until-text = قيمة carnet_valid_until ليست نصًا
 why-cut = الرابط مقطوع، أو فيه واحد من جزأين

@@ -147,6 +147,7 @@ why-no-issuer = der Aussteller fehlt
 why-offers = es wird nichts, zu viel oder zweimal dasselbe angeboten
 why-no-code = der Code fehlt
 why-tx-code = tx_code ist kein Objekt
+why-authorization-server = authorization_server ist kein Text
 why-until-day = carnet_valid_until ist nicht der Anfang eines Tages
 why-until-text = carnet_valid_until ist kein Text
 why-cut = der Link ist abgeschnitten oder hat nur einen von zwei Teilen

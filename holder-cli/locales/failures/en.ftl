@@ -147,6 +147,7 @@ why-no-issuer = it names no issuer
 why-offers = it offers nothing, too much, or the same twice
 why-no-code = it has no code
 why-tx-code = its tx_code is not an object
+why-authorization-server = its authorization_server is not text
 why-until-day = its carnet_valid_until is not the beginning of a day
 why-until-text = its carnet_valid_until is not text
 why-cut = it is cut off, or has only one of two parameters

@@ -147,6 +147,7 @@ why-no-issuer = no indica ningún emisor
 why-offers = no ofrece nada, ofrece demasiado o dos veces lo mismo
 why-no-code = no tiene ningún código
 why-tx-code = su tx_code no es un objeto
+why-authorization-server = su authorization_server no es un texto
 why-until-day = su carnet_valid_until no es el comienzo de un día
 why-until-text = su carnet_valid_until no es texto
 why-cut = está cortado, o tiene solo uno de dos parámetros

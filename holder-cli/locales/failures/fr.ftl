@@ -147,6 +147,7 @@ why-no-issuer = aucun émetteur n’est indiqué
 why-offers = rien n’est offert, ou trop, ou deux fois la même chose
 why-no-code = le code manque
 why-tx-code = tx_code n’est pas un objet
+why-authorization-server = authorization_server n’est pas un texte
 why-until-day = carnet_valid_until n’est pas le début d’un jour
 why-until-text = carnet_valid_until n’est pas un texte
 why-cut = le lien est coupé, ou n’a qu’un paramètre sur deux

@@ -147,6 +147,7 @@ why-no-issuer = не названо видавця
 why-offers = нічого не пропонується, пропонується забагато або те саме двічі
 why-no-code = немає коду
 why-tx-code = tx_code не є об’єктом
+why-authorization-server = authorization_server не є текстом
 why-until-day = carnet_valid_until не є початком дня
 why-until-text = carnet_valid_until не є текстом
 why-cut = обрізано або є лише один із двох параметрів

@@ -479,6 +479,7 @@ impl Scene {
         tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
         let offer = json!({
             "credential_issuer": endpoint, "credential_configuration_ids": [CONFIGURATION],
+            "carnet_valid_until": NOW.plus(365 * 86_400).start_of_day().to_string(),
             "grants": {"urn:ietf:params:oauth:grant-type:pre-authorized_code": {"pre-authorized_code": "c0de"}}
         });
         let mut link = url::Url::parse("openid-credential-offer://").unwrap();

@@ -196,6 +196,21 @@ impl IssuerMetadata {
         self.credential_configurations_supported.values().try_for_each(CredentialConfiguration::check)
     }
 
+    /// Returns the identifier of the authorization server for an offer: the one that its grant names (OpenID4VCI section
+    /// 4.1.1), otherwise the first of the metadata, otherwise the credential issuer itself.
+    ///
+    /// # Errors
+    /// `malformed_value` if `authorization_servers` does not contain the server that the grant names.
+    pub fn authorization_server(&self, named: Option<&str>) -> Result<&str, Problem> {
+        let first = self.authorization_servers.first().unwrap_or(&self.credential_issuer);
+        let Some(named) = named else { return Ok(first) };
+        let known = self.authorization_servers.iter().find(|known| *known == named);
+        known.map(String::as_str).ok_or_else(|| {
+            let what = "the offer's authorization_server is not one of authorization_servers";
+            Problem::new(Code::MalformedValue, what)
+        })
+    }
+
     /// Serialises the metadata.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -347,6 +362,25 @@ mod tests {
 
     fn read(metadata: &Value) -> Result<IssuerMetadata, Problem> {
         IssuerMetadata::parse(metadata.to_string().as_bytes(), ISSUER)
+    }
+
+    #[test]
+    fn an_offer_chooses_among_the_authorization_servers_of_the_metadata() {
+        let mut metadata = read(&metadata()).unwrap();
+        let chosen = |metadata: &IssuerMetadata, named: Option<&str>| {
+            metadata.authorization_server(named).map(str::to_owned).map_err(|problem| problem.code)
+        };
+        let refused = Err(Code::MalformedValue);
+        metadata.authorization_servers.clear();
+        assert_eq!(chosen(&metadata, None), Ok(ISSUER.to_owned()));
+        assert_eq!(chosen(&metadata, Some(ISSUER)), refused);
+        let (one, two) = ("https://one.example", "https://two.example/as");
+        metadata.authorization_servers = vec![one.to_owned(), two.to_owned()];
+        assert_eq!(chosen(&metadata, None), Ok(one.to_owned()));
+        assert_eq!(chosen(&metadata, Some(two)), Ok(two.to_owned()));
+        for other in ["https://three.example", "https://two.example/as/", ""] {
+            assert_eq!(chosen(&metadata, Some(other)), refused, "{other}");
+        }
     }
 
     #[test]

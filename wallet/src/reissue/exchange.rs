@@ -53,7 +53,7 @@ impl<'a, P: Ports> ReissueSession<'a, P> {
         let (Some(endpoint), Some(shown)) = (&held.endpoint, to_show(&held)) else { return Err(gone()) };
         service_address(endpoint)?;
         let mut issuer = ports.issuer(endpoint, Wire::Grpc).await?;
-        let metadata = issuer.metadata().await?;
+        let metadata = issuer.metadata(None).await?;
         // Checked before a whole copy is presented there.
         if metadata.issuer != held.issuer {
             let message = Sentence::id("error-other-issuer-document");

@@ -1,9 +1,6 @@
 //! Contents of a wallet.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use carnet_core::{
@@ -27,10 +24,7 @@ use super::{
     trust::WalletTrust,
     vouchers::VoucherSerials,
 };
-use crate::{
-    failure::{Failure, FailureReason, Sentence},
-    wire::Wire,
-};
+use crate::wire::Wire;
 
 /// Version of the file format that this program writes. Since version 2 the log is a hash chain; since 3 copies have a
 /// status; since 4 an issuance is stored before its offer is redeemed; since 5 the common text of copies is stored
@@ -146,40 +140,6 @@ impl WalletContents {
             packing::pack(held.copies.iter_mut().filter_map(CredentialCopy::statement_mut).collect());
         }
         self.requests.pack();
-    }
-
-    /// Returns the indices of the credentials with these ids or prefixes of ids, sorted and without duplicates.
-    ///
-    /// # Errors
-    /// `not_found`, `ambiguous_id`
-    pub fn find_all(&self, ids: &[String]) -> Result<Vec<usize>, Failure> {
-        let found: BTreeSet<usize> = ids.iter().map(|id| self.find(id)).collect::<Result<_, _>>()?;
-        Ok(found.into_iter().collect())
-    }
-
-    /// Returns the index of the credential with an id, or with an unambiguous prefix of its id of at least four
-    /// characters.
-    ///
-    /// # Errors
-    /// `not_found`, `ambiguous_id`
-    pub fn find(&self, id: &str) -> Result<usize, Failure> {
-        let matches: Vec<usize> = self
-            .credentials
-            .iter()
-            .enumerate()
-            .filter(|(_, held)| held.id == id || (id.len() >= 4 && held.id.starts_with(id)))
-            .map(|(index, _)| index)
-            .collect();
-        match matches.as_slice() {
-            [one] => Ok(*one),
-            [] => {
-                Err(Failure::new(FailureReason::NotFound, Sentence::id("error-no-document"), Sentence::id("hint-list")))
-            }
-            _ => {
-                let message = Sentence::id("error-ambiguous-id");
-                Err(Failure::usage(FailureReason::AmbiguousId, message, Sentence::id("hint-more-of-id")))
-            }
-        }
     }
 }
 
@@ -377,6 +337,9 @@ pub struct OfferRedemption {
     /// Token endpoint that the holder was told the code and PIN are sent to; `None`: the service of the offer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint: Option<String>,
+    /// Authorization server that the offer names; `None`: the one of the issuer's metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_server: Option<String>,
 }
 
 impl OfferRedemption {
@@ -384,7 +347,8 @@ impl OfferRedemption {
     pub fn draw(code: WalletSecret, pin: Option<WalletSecret>, token_endpoint: Option<String>) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         OsRng.fill_bytes(bytes.as_mut());
-        Self { code, pin, verifier: WalletSecret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())), token_endpoint }
+        let verifier = WalletSecret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
+        Self { code, pin, verifier, token_endpoint, authorization_server: None }
     }
 }
 

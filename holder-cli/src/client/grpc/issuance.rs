@@ -36,7 +36,7 @@ impl GrpcIssuer {
 
 #[async_trait(?Send)]
 impl IssuerClient for GrpcIssuer {
-    async fn metadata(&mut self) -> Result<WalletIssuerMetadata, Failure> {
+    async fn metadata(&mut self, _: Option<&str>) -> Result<WalletIssuerMetadata, Failure> {
         let _waiting = self.1.begin();
         let answer = self.0.read_metadata(ReadMetadataRequest {}).await;
         answer

@@ -96,11 +96,11 @@ impl OpenIdIssuer {
 
 #[async_trait(?Send)]
 impl IssuerClient for OpenIdIssuer {
-    async fn metadata(&mut self) -> Result<WalletIssuerMetadata, Failure> {
+    async fn metadata(&mut self, authorization_server: Option<&str>) -> Result<WalletIssuerMetadata, Failure> {
         let unreadable = |problem| self.services.malformed(&problem, "error-service-metadata");
         let body = self.well_known(&self.issuer, ISSUER_METADATA).await?;
         let said = metadata::IssuerMetadata::parse(&body, &self.issuer).map_err(unreadable)?;
-        let server = said.authorization_servers.first().unwrap_or(&self.issuer).clone();
+        let server = said.authorization_server(authorization_server).map_err(unreadable)?.to_owned();
         let body = self.well_known(&server, SERVER_METADATA).await?;
         let token_endpoint = parse_token_endpoint(&body, &server).map_err(unreadable)?;
         let did = match self.well_known(&self.issuer, JWT_VC_ISSUER).await {
