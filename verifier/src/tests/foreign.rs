@@ -4,7 +4,7 @@ use carnet_core::{
     did::VerificationRelationship,
     keys::{SecretKey, Signer as _},
     secure::{
-        data_integrity::{ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
+        data_integrity::{Cryptosuite, ProofOptions, add_proof, eddsa_jcs::EddsaJcs2022},
         sd_jwt::{IssueOptions, SdJwt, issue},
     },
     time::Timestamp,
@@ -196,6 +196,10 @@ const BADGE_CONTEXT: &str = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0
 
 /// A badge by the issuer of the world, with a Data Integrity proof. `change` edits it before.
 fn badge(world: &World, change: impl FnOnce(&mut Map<String, Value>)) -> Value {
+    badge_by(world, &EddsaJcs2022, change)
+}
+
+fn badge_by(world: &World, suite: &dyn Cryptosuite, change: impl FnOnce(&mut Map<String, Value>)) -> Value {
     let document = json!({
         "@context": ["https://www.w3.org/ns/credentials/v2", BADGE_CONTEXT],
         "type": ["VerifiableCredential", BADGE],
@@ -215,7 +219,7 @@ fn badge(world: &World, change: impl FnOnce(&mut Map<String, Value>)) -> Value {
         challenge: None,
         domain: None,
     };
-    Value::Object(add_proof(&document, &EddsaJcs2022, &options, &world.issuer).unwrap())
+    Value::Object(add_proof(&document, suite, &options, &world.issuer).unwrap())
 }
 
 fn badges(config: &VerifierConfig) -> ForeignTypeEntry {
@@ -308,4 +312,54 @@ async fn liberties_of_the_w3c_model_are_opened_one_by_one() {
             assert_ne!(verify(&opened, changed).await, "", "{at}");
         }
     }
+}
+
+/// The form of Open Badges 3.0: terms that are defined within the types that they belong to.
+#[cfg(feature = "jsonld")]
+const SCOPED_CONTEXT: &str = r##"{"@context": {"@protected": true, "id": "@id", "type": "@type",
+  "OpenBadgeCredential": "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential",
+  "AchievementSubject": {"@id": "https://purl.imsglobal.org/spec/vc/ob/vocab.html#AchievementSubject", "@context": {
+    "@protected": true, "id": "@id", "type": "@type",
+    "achievement": {"@id": "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievement", "@type": "@id"}}},
+  "Achievement": {"@id": "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Achievement", "@context": {
+    "@protected": true, "id": "@id", "type": "@type", "name": "https://schema.org/name"}}}}"##;
+
+#[cfg(feature = "jsonld")]
+#[tokio::test]
+async fn a_credential_over_rdf_has_terms_of_its_types_in_a_context_from_a_file() {
+    use sha2::{Digest as _, Sha256};
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("badge.jsonld");
+    std::fs::write(&file, SCOPED_CONTEXT).unwrap();
+    let sha256: String = Sha256::digest(SCOPED_CONTEXT).iter().map(|byte| format!("{byte:02x}")).collect();
+    let with_file = |file: Option<std::path::PathBuf>| {
+        let sha256 = file.as_ref().map(|_| sha256.clone());
+        ForeignContextEntry { url: BADGE_CONTEXT.to_owned(), file, sha256 }
+    };
+    let world = World::with(|config| {
+        config.foreign_types.push(ForeignTypeEntry { contexts: vec![with_file(Some(file))], ..badges(config) });
+    })
+    .await;
+    let suites = crate::verification::suites(&world.verifier.verification.catalogue).unwrap();
+    let suite = suites.named("eddsa-rdfc-2022").unwrap();
+    let signed = badge_by(&world, suite, |document| {
+        document["credentialSubject"] = json!({"id": did(&world.holder), "type": "AchievementSubject",
+            "achievement": {"type": "Achievement", "name": "First aid"}});
+    });
+    let verify = async |world: &World, badge: &Value| {
+        let bytes = badge.to_string().into_bytes();
+        world.verifier.verify_credential(bytes, now()).await.unwrap().0.reason().to_owned()
+    };
+    assert_eq!(verify(&world, &signed).await, "");
+    let mut changed = signed.clone();
+    changed["credentialSubject"]["achievement"]["name"] = json!("Surgery");
+    assert_eq!(verify(&world, &changed).await, "signature_invalid");
+    // Without the file, nothing is fetched.
+    let without = World::with(|config| {
+        config.issuers[0].did = did(&world.issuer);
+        config.foreign_types.push(ForeignTypeEntry { contexts: vec![with_file(None)], ..badges(config) });
+    })
+    .await;
+    assert_eq!(verify(&without, &signed).await, "context_unknown");
 }
